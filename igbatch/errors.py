@@ -1,0 +1,30 @@
+"""The project's own exceptions, each tied to one way of ending.
+
+Every message is one line: what was found, where, and what to do about it.
+"""
+
+
+class IgbatchError(Exception):
+    """Root of the errors that igbatch raises on purpose."""
+
+    exit_code = 1
+
+
+class InputError(IgbatchError):
+    """The call or the study file is wrong; nothing was computed (exit code 2)."""
+
+    exit_code = 2
+
+
+class UnfinishedError(IgbatchError):
+    """The work could not be finished but nothing is lost; run it again (exit code 3)."""
+
+    exit_code = 3
+
+
+class WorkerError(IgbatchError):
+    """A worker met a fault of the program itself; the run stops with its traceback in a file (exit code 1)."""
+
+
+class ImageError(IgbatchError):
+    """One image cannot be used; it goes to quarantine with this reason and the run continues."""

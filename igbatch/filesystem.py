@@ -1,0 +1,77 @@
+"""Opening places by URI: local paths, and every store that pyarrow or fsspec knows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import fs
+
+from igbatch.errors import InputError
+
+
+def is_local(uri: str) -> bool:
+    """Tell whether `uri` is a path of this machine (no scheme, or ``file://``)."""
+    return "://" not in uri or uri.startswith("file://")
+
+
+def resolve(uri: str) -> tuple[fs.FileSystem, str]:
+    """Return the file system that holds `uri` and the path of it there.
+
+    Local paths may be relative. Schemes that Arrow does not know itself (``memory://``, ``az://``, ``hf://``)
+    are opened through fsspec, whose driver must be installed. Credentials come from the environment only.
+
+    Raises:
+        InputError: the scheme is unknown, its driver is missing, or the URI carries credentials.
+    """
+    if "://" not in uri:
+        return fs.LocalFileSystem(), str(Path(uri).expanduser().absolute())
+    scheme, rest = uri.split("://", 1)
+    if "@" in rest.split("/", 1)[0]:
+        raise InputError(f"{scheme}://…: the URI carries credentials; put them into the environment instead")
+    try:
+        filesystem, path = fs.FileSystem.from_uri(uri)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return _resolve_fsspec(uri, scheme)
+    except OSError as error:
+        raise InputError(f"{uri}: cannot be opened ({_one_line(error)}); check the address") from error
+    return filesystem, path
+
+
+def _resolve_fsspec(uri: str, scheme: str) -> tuple[fs.FileSystem, str]:
+    import fsspec
+
+    try:
+        filesystem, path = fsspec.core.url_to_fs(uri)
+    except (ValueError, ImportError) as error:
+        raise InputError(f"{uri}: no driver opens {scheme}:// ({_one_line(error)})") from error
+    return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), path
+
+
+def join(uri: str, *parts: str) -> str:
+    """Join path parts to a URI or local path with forward slashes."""
+    return "/".join([uri.rstrip("/"), *parts])
+
+
+def read_bytes(uri: str, limit: int) -> bytes:
+    """Read a whole file of at most `limit` bytes.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: the file is larger than `limit` bytes.
+    """
+    filesystem, path = resolve(uri)
+    info = filesystem.get_file_info(path)
+    if info.type != fs.FileType.File:
+        raise FileNotFoundError(uri)
+    if info.size is not None and info.size > limit:
+        raise InputError(f"{uri}: {info.size} bytes, more than the {limit} that are read of such a file")
+    with filesystem.open_input_stream(path) as stream:
+        data: bytes = stream.read(limit + 1)
+    if len(data) > limit:
+        raise InputError(f"{uri}: more than the {limit} bytes that are read of such a file")
+    return data
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,83 @@
+"""One image of a study, read or drawn by its URI, with what is known of it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from PIL import Image
+
+from igbatch.errors import ImageError
+from igbatch.filesystem import resolve
+from igbatch.images.boxes import Box, number_boxes
+from igbatch.images.decoding import decode_image
+
+MAX_FILE_BYTES = 256 * 1024 * 1024
+"""Size above which an image file is not read."""
+
+
+@dataclass(frozen=True)
+class LoadedImage:
+    """An upright picture of mode RGB and its particulars.
+
+    Attributes:
+        image: the picture.
+        sha256: hex digest of the file's bytes; of the pixels [H, W, 3] for a drawn scene.
+        width: in pixels.
+        height: in pixels.
+        boxes: of a drawn scene, known by construction; none for files.
+        label: class of a drawn scene; None for files.
+    """
+
+    image: Image.Image
+    sha256: str
+    width: int
+    height: int
+    boxes: tuple[Box, ...] = ()
+    label: str | None = None
+
+
+def load_image(uri: str) -> LoadedImage:
+    """Read and decode the image at a URI of `igbatch.images.manifest.list_images`.
+
+    Raises:
+        ImageError: the file is gone, may not be read, is too large, or cannot be decoded.
+        OSError: the store failed; trying again may help.
+        InputError: no driver opens the URI.
+    """
+    if uri.startswith("scene:"):
+        return _draw(uri)
+    data = _read(uri)
+    image = decode_image(data)
+    return LoadedImage(image, hashlib.sha256(data).hexdigest(), image.width, image.height)
+
+
+def _read(uri: str) -> bytes:
+    filesystem, path = resolve(uri)
+    try:
+        with filesystem.open_input_file(path) as file:
+            if file.size() > MAX_FILE_BYTES:
+                raise ImageError(f"{file.size()} bytes are more than {MAX_FILE_BYTES}; make the file smaller")
+            data: bytes = file.read()
+    except FileNotFoundError as error:
+        raise ImageError("the file is gone; restore it, or remove it from the study") from error
+    except PermissionError as error:
+        raise ImageError(f"the file cannot be read ({error.strerror}); grant access") from error
+    return data
+
+
+def _draw(uri: str) -> LoadedImage:
+    from igbatch.images.scenes import render_scene
+
+    seed, _, query = uri.removeprefix("scene:").partition("?")
+    options = dict(parse_qsl(query))
+    scene = render_scene(int(seed), options.get("kind"), label=options.get("label"))
+    ids = number_boxes(box.label for box in scene.boxes)
+    boxes = tuple(
+        Box(box_id, box.label, box.x_min, box.y_min, box.x_max, box.y_max)
+        for box_id, box in zip(ids, scene.boxes, strict=True)
+    )
+    height, width, _ = scene.image.shape
+    digest = hashlib.sha256(scene.image.tobytes()).hexdigest()
+    return LoadedImage(Image.fromarray(scene.image), digest, width, height, boxes, scene.label)

@@ -1,0 +1,125 @@
+"""What boxes say over a data set: means of their sums, intervals, and how often signs are as expected."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+KEYS = ["variant_id", "target", "box_label"]
+CONFIDENCE = 0.95
+RESAMPLES = 2_000
+FEWEST_IMAGES = 3
+"""Images below which no interval of a mean is given."""
+
+MOST_RESAMPLED = 1_000
+"""Images above which the interval is the normal one, which the bootstrap approaches at a higher cost."""
+
+_SYMBOLIC = re.compile(r"predicted|label|top-\d+")
+_COLUMNS = ["sum", "share", "density_ratio", "pixels"]
+
+
+def aggregate_box_sums(box_stats: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """Aggregate the sums in boxes over images, for each variant, target and box label.
+
+    Several boxes of one label in an image are added first (their density ratios averaged by pixels), so that
+    images weigh alike; boxes without a visible pixel are left out. A group's numbers depend on its own rows
+    and the seed only, whatever their order.
+
+    Args:
+        box_stats: rows of a study's `box_stats`: variant_id, image_id, target, box_label, sum, share,
+            density_ratio, pixels.
+        seed: of the resampling.
+
+    Returns:
+        One row a group, sorted: variant_id, target, box_label; n_images, n_boxes; mean_sum with mean_sum_low
+        and mean_sum_high (95 % interval over images: bias-corrected and accelerated bootstrap, Efron 1987;
+        normal above `MOST_RESAMPLED` images, null below `FEWEST_IMAGES`); expected_sign (1 where the label is
+        the target's, -1 where it is another target's, null elsewhere); sign_share, the share of images whose
+        sum has that sign, with sign_share_low and sign_share_high (95 % Wilson interval); mean_share;
+        mean_density_ratio.
+    """
+    images = _one_row_an_image(box_stats.loc[box_stats["sum"].notna(), [*KEYS, "image_id", *_COLUMNS]])
+    classes = {target for target in box_stats["target"].unique() if not _SYMBOLIC.fullmatch(target)}
+    rows = [
+        dict(zip(KEYS, key, strict=True)) | _aggregate(group, _expected_sign(key[1], key[2], classes), seed)
+        for key, group in _groups(images)
+    ]
+    columns = [*KEYS, *_aggregate(images.iloc[:0], None, seed)]
+    table = pd.DataFrame(rows, columns=columns)
+    kinds = {name: "Int8" if name == "expected_sign" else "float64" for name in columns[5:]}
+    return table.astype({"n_images": "int64", "n_boxes": "int64", **kinds})
+
+
+def _groups(images: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
+    for (variant_id, target, label), group in images.groupby(KEYS, sort=True):
+        yield (str(variant_id), str(target), str(label)), group
+
+
+def _one_row_an_image(boxes: pd.DataFrame) -> pd.DataFrame:
+    weighted = boxes.assign(weighted=boxes["density_ratio"] * boxes["pixels"], n_boxes=1)
+    by_image = weighted.groupby([*KEYS, "image_id"], sort=True)
+    images = by_image[["sum", "share", "weighted", "pixels", "n_boxes"]].sum(min_count=1).reset_index()
+    return images.assign(density_ratio=images["weighted"] / images["pixels"])
+
+
+def _expected_sign(target: str, label: str, classes: set[str]) -> int | None:
+    if target not in classes or label not in classes:
+        return None
+    return 1 if label == target else -1
+
+
+def _aggregate(group: pd.DataFrame, sign: int | None, seed: int) -> dict[str, Any]:
+    sums = group["sum"].to_numpy(dtype=np.float64)
+    low, high = mean_interval(sums, seed)
+    agreeing = None if sign is None else int(np.count_nonzero(np.sign(sums) == sign))
+    share_low, share_high = (None, None) if agreeing is None else share_interval(agreeing, len(sums))
+    return {
+        "n_images": len(group),
+        "n_boxes": int(group["n_boxes"].sum()),
+        "mean_sum": sums.mean() if len(sums) else None,
+        "mean_sum_low": low,
+        "mean_sum_high": high,
+        "expected_sign": sign,
+        "sign_share": None if agreeing is None else agreeing / len(sums),
+        "sign_share_low": share_low,
+        "sign_share_high": share_high,
+        "mean_share": group["share"].mean(),
+        "mean_density_ratio": group["density_ratio"].mean(),
+    }
+
+
+def mean_interval(values: NDArray[np.float64], seed: int = 0) -> tuple[float | None, float | None]:
+    """Return the 95 % interval of the mean of values [images], (None, None) below `FEWEST_IMAGES`."""
+    if len(values) < FEWEST_IMAGES:
+        return None, None
+    mean, spread = float(values.mean()), float(values.std())
+    if spread <= 1e-12 * np.abs(values).max():  # all alike, up to rounding
+        return mean, mean
+    standard = (values - mean) / spread  # so that no magnitude is too small to resample
+    if len(values) > MOST_RESAMPLED:
+        half = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) / np.sqrt(len(values) - 1)
+        low, high = -half, half
+    else:
+        low, high = stats.bootstrap(
+            (standard,),
+            np.mean,
+            n_resamples=RESAMPLES,
+            confidence_level=CONFIDENCE,
+            method="BCa",
+            rng=np.random.default_rng(seed),
+        ).confidence_interval
+    return mean + spread * float(low), mean + spread * float(high)
+
+
+def share_interval(agreeing: int, images: int) -> tuple[float | None, float | None]:
+    """Return the 95 % Wilson interval of a share, (None, None) of no image (Wilson 1927)."""
+    if images == 0:
+        return None, None
+    interval = stats.binomtest(agreeing, images).proportion_ci(CONFIDENCE, method="wilson")
+    return float(interval.low), float(interval.high)

@@ -1,0 +1,129 @@
+"""Statistics of one attribution map, and whether its integral has converged."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from igbatch.statistics.histogram import histogram_of_sorted
+
+DEFAULT_ATOL = 1e-6
+"""Absolute tolerance in units of the output: of a probability, a millionth."""
+
+QUANTILES = {"q01": 0.01, "q50": 0.50, "q99": 0.99}
+
+
+class MapStatistics(TypedDict):
+    """Columns of `image_stats` that follow from a map alone, in units of the output.
+
+    `q01`, `q50` and `q99` are exact: the order statistics that `histogram.quantile` estimates.
+    """
+
+    minimum: float
+    maximum: float
+    sum: float
+    abs_sum: float
+    positive_sum: float
+    negative_sum: float
+    q01: float
+    q50: float
+    q99: float
+    histogram: NDArray[np.int32]
+
+
+class Sums(NamedTuple):
+    """Sums of attributions: total = positive + negative and absolute = positive - negative, exactly."""
+
+    total: float
+    positive: float
+    negative: float
+    absolute: float
+
+
+class Convergence(NamedTuple):
+    """How far a map's sum is from what completeness demands, and the verdict.
+
+    Attributes:
+        convergence_delta: sum - (score - score_baseline), in units of the output.
+        relative_delta: |convergence_delta| / abs_sum; None where abs_sum is 0.
+        converged: the error is at most tolerance * abs_sum + atol.
+        negligible: abs_sum is below atol, so that ratios say nothing.
+    """
+
+    convergence_delta: float
+    relative_delta: float | None
+    converged: bool
+    negligible: bool
+
+
+def finite(attribution: NDArray[np.float32]) -> bool:
+    """Tell whether a map [H, W] holds neither NaN nor infinity."""
+    return bool(np.isfinite(attribution).all())
+
+
+def add_up(attribution: NDArray[np.float32]) -> Sums:
+    """Add up attributions of any shape in float64, the positive and the negative ones apart."""
+    positive = float(np.maximum(attribution, 0).sum(dtype=np.float64))
+    negative = float(np.minimum(attribution, 0).sum(dtype=np.float64))
+    return Sums(positive + negative, positive, negative, positive - negative)
+
+
+def map_statistics(attribution: NDArray[np.float32]) -> MapStatistics:
+    """Return the statistics of a finite map, float32 [H, W], sums in float64.
+
+    Raises:
+        InputError: a value is NaN or infinite; ask `finite` first.
+    """
+    ascending = np.sort(attribution, axis=None)
+    counts = histogram_of_sorted(ascending)
+    sums = add_up(attribution)
+    q01, q50, q99 = (float(ascending[int(q * (len(ascending) - 1))]) for q in QUANTILES.values())
+    return MapStatistics(
+        minimum=float(ascending[0]),
+        maximum=float(ascending[-1]),
+        sum=sums.total,
+        abs_sum=sums.absolute,
+        positive_sum=sums.positive,
+        negative_sum=sums.negative,
+        q01=q01,
+        q50=q50,
+        q99=q99,
+        histogram=counts,
+    )
+
+
+def convergence(
+    total: float,
+    abs_sum: float,
+    score: float,
+    score_baseline: float,
+    map_error: float | None,
+    tolerance: float,
+    atol: float = DEFAULT_ATOL,
+) -> Convergence:
+    """Judge the integral behind a map.
+
+    Completeness (Sundararajan et al. 2017, proposition 1) makes a map sum to F(image) - F(baseline). The gap
+    is only a lower bound of a map's error, since errors of opposite sign cancel in it; so the estimated error
+    of the map itself takes its place where there is one. `atol` keeps maps that are nearly nothing from
+    failing by a ratio.
+
+    Args:
+        total: sum of the map, in units of the output.
+        abs_sum: sum of its absolute values.
+        score: F(image).
+        score_baseline: F(baseline).
+        map_error: estimated relative L2 error of the map; None where it was not estimated.
+        tolerance: relative error that is allowed.
+        atol: absolute error that is allowed, in units of the output.
+    """
+    delta = total - (score - score_baseline)
+    error = abs(delta) if map_error is None else map_error * abs_sum
+    return Convergence(
+        convergence_delta=delta,
+        relative_delta=abs(delta) / abs_sum if abs_sum > 0 else None,
+        converged=error <= tolerance * abs_sum + atol,
+        negligible=abs_sum < atol,
+    )

@@ -1,0 +1,181 @@
+"""Writing a shard and committing it: data files first, then one file whose presence says that all of them count.
+
+Data files carry an attempt id and are never overwritten. `image_stats` comes last and names them, with row counts
+and digests. A writer that dies before leaves files that no commit names: readers do not see them, and `sweep`
+removes them at the end of a run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from igbatch.store import schemas
+from igbatch.store.output import DATA_KINDS, Output, table_bytes
+
+COMMIT_KEY = b"igbatch"
+Row = Mapping[str, Any]
+
+
+class _DigestingFile(io.RawIOBase):
+    """A write-only file that keeps the SHA-256 of what went through it and reaches the disk before it is closed."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        self.raw = raw
+        self.sha256 = hashlib.sha256()
+        self.written = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data)
+        self.sha256.update(view)
+        self.raw.write(view)
+        self.written += view.nbytes
+        return view.nbytes
+
+    def tell(self) -> int:
+        return self.written
+
+    def flush(self) -> None:
+        if not self.raw.closed:
+            self.raw.flush()
+
+    def close(self) -> None:
+        if not self.closed:
+            self.flush()
+            if isinstance(self.raw, io.BufferedWriter):
+                os.fsync(self.raw.fileno())
+            self.raw.close()
+        super().close()
+
+
+class ShardWriter:
+    """Writes one attempt at a shard. Use it in a `with` block and end with `commit`; without it nothing counts.
+
+    Maps are streamed to disk batch by batch, so that memory does not grow with the shard.
+    """
+
+    def __init__(self, output: Output, variant_id: str, shard: str, fingerprint: str) -> None:
+        self.output = output
+        self.variant_id = variant_id
+        self.shard = shard
+        self.fingerprint = fingerprint
+        self.attempt = f"{time.time_ns():016x}-{secrets.token_hex(4)}"
+        self._rows: dict[str, list[Row]] = {"image_stats": [], "box_stats": [], "quarantine": []}
+        self._maps: pq.ParquetWriter | None = None
+        self._map_file: _DigestingFile | None = None
+        self._map_rows = 0
+        self._named: dict[str, dict[str, Any]] = {}
+
+    def __enter__(self) -> ShardWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._map_file is not None and not self._map_file.closed:
+            self._map_file.close()
+
+    def add_image_stats(self, rows: Sequence[Row]) -> None:
+        """Add rows of `schemas.IMAGE_STATS` without their variant_id."""
+        self._rows["image_stats"] += rows
+
+    def add_box_stats(self, rows: Sequence[Row]) -> None:
+        """Add rows of `schemas.BOX_STATS` without their variant_id."""
+        self._rows["box_stats"] += rows
+
+    def add_quarantine(self, rows: Sequence[Row]) -> None:
+        """Add rows of `schemas.QUARANTINE` without their variant_id."""
+        self._rows["quarantine"] += rows
+
+    def add_maps(self, image_ids: Sequence[str], targets: Sequence[str], maps: np.ndarray) -> None:
+        """Append maps (float32 [n, height, width]) as a row group of their own."""
+        if not len(maps):
+            return
+        schema = schemas.attributions(*maps.shape[1:])
+        values = pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(maps, dtype=np.float32))
+        ids = pa.array([self.variant_id] * len(maps))
+        table = pa.Table.from_arrays([ids, pa.array(image_ids), pa.array(targets), values], schema=schema)
+        if self._maps is None:
+            self._map_file = _DigestingFile(self._open(self._data_path("attributions")))
+            self._maps = pq.ParquetWriter(
+                self._map_file,
+                schema,
+                compression="zstd",
+                use_dictionary=False,
+                column_encoding={"attribution.list.element": "BYTE_STREAM_SPLIT"},
+            )
+        self._maps.write_table(table)
+        self._map_rows += len(maps)
+
+    def commit(self) -> None:
+        """Finish the data files, then write `image_stats`, after which the whole attempt counts."""
+        if self._maps is not None and self._map_file is not None:
+            self._maps.close()
+            self._map_file.close()
+            self._name("attributions", self._map_rows, self._map_file.sha256.hexdigest(), self._map_file.written)
+        for kind, schema in (("box_stats", schemas.BOX_STATS), ("quarantine", schemas.QUARANTINE)):
+            if self._rows[kind]:
+                data = table_bytes(self._table(kind, schema))
+                with _DigestingFile(self._open(self._data_path(kind))) as file:
+                    file.write(data)
+                self._name(kind, len(self._rows[kind]), file.sha256.hexdigest(), file.written)
+        record = {
+            "version": 1,
+            "attempt": self.attempt,
+            "fingerprint": self.fingerprint,
+            "rows": len(self._rows["image_stats"]),
+            "files": self._named,
+        }
+        table = self._table("image_stats", schemas.IMAGE_STATS)
+        table = table.replace_schema_metadata({COMMIT_KEY: json.dumps(record).encode()})
+        self.output.put(self.output.commit_path(self.variant_id, self.shard), table_bytes(table))
+
+    def _table(self, kind: str, schema: pa.Schema) -> pa.Table:
+        rows = [{"variant_id": self.variant_id, **row} for row in self._rows[kind]]
+        return pa.Table.from_pylist(rows, schema=schema)
+
+    def _data_path(self, kind: str) -> str:
+        return self.output.data_path(kind, self.variant_id, self.shard, self.attempt)
+
+    def _open(self, path: str) -> IO[bytes]:
+        if self.output.local:
+            self.output.make_parent(path)
+            return open(Path(path), "xb")
+        stream: IO[bytes] = self.output.filesystem.open_output_stream(path)
+        return stream
+
+    def _name(self, kind: str, rows: int, sha256: str, size: int) -> None:
+        path = self._data_path(kind).removeprefix(self.output.root.rstrip("/") + "/")
+        self._named[kind] = {"path": path, "rows": rows, "bytes": size, "sha256": sha256}
+
+
+def sweep(output: Output, named: set[str]) -> list[str]:
+    """Remove data files that no commit names, and temporary files; return their paths below the output.
+
+    Call it under the lock of the output, at the end of a run: `named` holds what `Commit.files` of all commits list.
+    """
+    root = output.root.rstrip("/") + "/"
+    removed = []
+    for kind in (*DATA_KINDS, "image_stats"):
+        for info in output.files(kind):
+            relative = info.path.removeprefix(root)
+            temporary = info.base_name.startswith(".") and info.base_name.endswith(".tmp")
+            if temporary or (kind in DATA_KINDS and relative not in named):
+                output.delete(info.path)
+                removed.append(relative)
+    return removed

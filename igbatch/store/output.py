@@ -1,0 +1,115 @@
+"""An output folder: where each file of a study lies, and how single files are read, written and listed."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from igbatch.filesystem import resolve
+
+DATA_KINDS = ("attributions", "box_stats", "quarantine")
+
+
+class Output:
+    """The output of one study at a local path or URI; small and picklable, so that workers get a copy."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri.rstrip("/") or "/"
+        self.filesystem, self.root = resolve(self.uri)
+
+    def __reduce__(self) -> tuple[type[Output], tuple[str]]:
+        return Output, (self.uri,)
+
+    @property
+    def local(self) -> bool:
+        """Tell whether files can be renamed atomically (a local disk) or are put whole (an object store)."""
+        return isinstance(self.filesystem, fs.LocalFileSystem)
+
+    def path(self, *parts: str) -> str:
+        """Return the path of a file of this output, as its file system takes it."""
+        return "/".join([self.root.rstrip("/"), *parts])
+
+    def data_path(self, kind: str, variant_id: str, shard: str, attempt: str) -> str:
+        """Return the path of a data file of one attempt at a shard; such files are never overwritten."""
+        return self.path(kind, variant_id, f"{shard}.{attempt}.parquet")
+
+    def commit_path(self, variant_id: str, shard: str) -> str:
+        """Return the path of the file whose presence commits a shard."""
+        return self.path("image_stats", variant_id, f"{shard}.parquet")
+
+    def exists(self, path: str) -> bool:
+        """Tell whether a file is there."""
+        return bool(self.filesystem.get_file_info(path).type == fs.FileType.File)
+
+    def files(self, *parts: str) -> list[fs.FileInfo]:
+        """List the files below a folder of the output, none where the folder is missing."""
+        selector = fs.FileSelector(self.path(*parts), recursive=True, allow_not_found=True)
+        found = self.filesystem.get_file_info(selector)
+        return sorted((info for info in found if info.is_file), key=lambda info: info.path)
+
+    def put(self, path: str, data: bytes) -> None:
+        """Write a whole file so that readers see all of it or nothing, replacing one that is there.
+
+        On a local disk the bytes are flushed to a temporary file beside it, which is then renamed; on an object
+        store one put makes the object visible.
+        """
+        self.make_parent(path)
+        if not self.local:
+            with self.filesystem.open_output_stream(path) as stream:
+                stream.write(data)
+            return
+        target = Path(path)
+        temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+
+    def make_parent(self, path: str) -> None:
+        """Create the folder of a file; object stores have none."""
+        if self.local:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+
+    def read(self, path: str) -> bytes:
+        """Read a whole file."""
+        with self.filesystem.open_input_stream(path) as stream:
+            data: bytes = stream.read()
+        return data
+
+    def put_table(self, path: str, table: pa.Table) -> None:
+        """Write a small table as one Parquet file."""
+        self.put(path, table_bytes(table))
+
+    def read_table(self, path: str, columns: list[str] | None = None) -> pa.Table:
+        """Read one Parquet file."""
+        return pq.read_table(path, columns=columns, filesystem=self.filesystem, partitioning=None)
+
+    def put_json(self, path: str, content: Any) -> None:
+        """Write JSON, indented, keys in the order given."""
+        self.put(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
+
+    def read_json(self, path: str) -> Any:
+        """Read JSON, or return None where the file is missing."""
+        if not self.exists(path):
+            return None
+        return json.loads(self.read(path))
+
+    def delete(self, path: str) -> None:
+        """Delete a file that no reader needs."""
+        self.filesystem.delete_file(path)
+
+
+def table_bytes(table: pa.Table) -> bytes:
+    """Return a table as the bytes of a Parquet file (zstd)."""
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue()

@@ -1,0 +1,219 @@
+"""Reading an output: committed shards only, and of these only the rows that the study still lists."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from igbatch.errors import InputError
+from igbatch.store import schemas
+from igbatch.store.commit import COMMIT_KEY
+from igbatch.store.output import Output
+
+KEY = ("variant_id", "image_id", "target")
+READ_THREADS = 8
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What a committed shard says of itself: its attempt, its fingerprint, and the data files that count."""
+
+    path: str
+    variant_id: str
+    shard: str
+    attempt: str
+    fingerprint: str
+    rows: int
+    files: dict[str, dict[str, Any]]
+
+
+class Reader:
+    """The committed rows of an output, read when they are asked for.
+
+    Raises:
+        InputError: there is no study at this place.
+    """
+
+    def __init__(self, output: Output) -> None:
+        self.output = output
+        study = output.read_json(output.path("study.json"))
+        if study is None:
+            raise InputError(f"{output.uri}: no study here (study.json is missing); check the path")
+        self.study: dict[str, Any] = study
+
+    @cached_property
+    def images(self) -> pa.Table:
+        """The images of the study: `schemas.IMAGES`."""
+        return self.output.read_table(self.output.path("images.parquet"))
+
+    @cached_property
+    def variants(self) -> pa.Table:
+        """The variants of the study, in its order: `schemas.VARIANTS`."""
+        return self.output.read_table(self.output.path("variants.parquet"))
+
+    @property
+    def variant_ids(self) -> list[str]:
+        """The ids of the variants, in the order of the study."""
+        return list(self.variants["variant_id"].to_pylist())
+
+    @property
+    def target_names(self) -> list[str]:
+        """The values of the `target` column that the study lists, in its order."""
+        return list(self.study["target_names"])
+
+    @cached_property
+    def commits(self) -> list[Commit]:
+        """The committed shards of the variants that the study lists."""
+        return read_commits(self.output, self.variant_ids)
+
+    def image_stats(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Read one row per variant, image and target: `schemas.IMAGE_STATS`."""
+        wanted = list(columns or schemas.IMAGE_STATS.names)
+        read = list(dict.fromkeys([*wanted, *KEY, "image_etag"]))
+        tables = [
+            table.append_column("attempt", pa.array([commit.attempt] * len(table), pa.string()))
+            for commit, table in self._read((commit, commit.path) for commit in self.commits)
+            for table in [table.select(read)]
+        ]
+        table = _concatenate(tables, _with_attempt(schemas.IMAGE_STATS, read))
+        return latest(self._listed(table), KEY).select(wanted)
+
+    def box_stats(self) -> pa.Table:
+        """Read one row per variant, image, target and box: `schemas.BOX_STATS`."""
+        table = self._data("box_stats", schemas.BOX_STATS)
+        listed = self._listed(table, etags=False)
+        present = self.image_stats(list(KEY))
+        return latest(_semi_join(listed, present, KEY), (*KEY, "box_id")).select(schemas.BOX_STATS.names)
+
+    def quarantine(self) -> pa.Table:
+        """Read what is missing and why: `schemas.QUARANTINE`; a null target stands for all of them.
+
+        What was quarantined and computed later, for instance after `--retry-quarantined`, is not listed.
+        """
+        table = self._listed(self._data("quarantine", schemas.QUARANTINE))
+        table = latest(table, KEY)
+        present = self.image_stats(list(KEY))
+        named = table.filter(pc.is_valid(table["target"]))
+        whole = table.filter(pc.is_null(table["target"]))
+        named = _semi_join(named, present, KEY, anti=True)
+        whole = _semi_join(whole, present, KEY[:2], anti=True)
+        return pa.concat_tables([whole, named]).select(schemas.QUARANTINE.names)
+
+    def attribution(self, variant_id: str, image_id: str, target: str) -> np.ndarray:
+        """Read one stored map: float32 [height, width], in units of the output.
+
+        Raises:
+            KeyError: there is no such map; the message says what is missing.
+        """
+        found: tuple[str, np.ndarray] | None = None
+        mask = (pc.field("image_id") == image_id) & (pc.field("target") == target)
+        for commit in self.commits:
+            file = commit.files.get("attributions")
+            if file is None or commit.variant_id != variant_id or (found and found[0] > commit.attempt):
+                continue
+            path = self.output.path(file["path"])
+            table = pq.read_table(path, filters=mask, filesystem=self.output.filesystem, partitioning=None)
+            if len(table):
+                array = table["attribution"].combine_chunks()
+                found = (commit.attempt, array.to_numpy_ndarray()[0])
+        if found is None:
+            raise KeyError(
+                f"no map of variant {variant_id!r}, image {image_id!r}, target {target!r} in {self.output.uri}: "
+                "it is not in the study, not computed yet, quarantined, or not kept (`store.maps`)"
+            )
+        return found[1]
+
+    def _data(self, kind: str, schema: pa.Schema) -> pa.Table:
+        named = [
+            (commit, self.output.path(commit.files[kind]["path"])) for commit in self.commits if kind in commit.files
+        ]
+        tables = [
+            table.append_column("attempt", pa.array([commit.attempt] * len(table), pa.string()))
+            for commit, table in self._read(named)
+        ]
+        return _concatenate(tables, _with_attempt(schema, schema.names))
+
+    def _read(self, named: Iterable[tuple[Commit, str]]) -> list[tuple[Commit, pa.Table]]:
+        with ThreadPoolExecutor(READ_THREADS) as pool:
+            return list(pool.map(lambda pair: (pair[0], self.output.read_table(pair[1])), named))
+
+    def _listed(self, table: pa.Table, *, etags: bool = True) -> pa.Table:
+        """Drop rows of images and targets that the study no longer lists, and of images that changed since."""
+        if "target" in table.column_names:
+            names = pa.array([*self.target_names, None], pa.string())
+            table = table.filter(pc.is_in(table["target"], names))
+        keys = ["image_id", "etag"] if etags else ["image_id"]
+        images = self.images.select(keys)
+        if etags:
+            images = images.rename_columns(["image_id", "image_etag"])
+        return _semi_join(table, images, tuple(images.column_names))
+
+
+def read_commits(output: Output, variant_ids: Sequence[str]) -> list[Commit]:
+    """Read the commit records of the given variants' shards from their Parquet footers."""
+    found = [
+        (variant_id, info.path)
+        for variant_id in variant_ids
+        for info in output.files("image_stats", variant_id)
+        if info.base_name.endswith(".parquet") and not info.base_name.startswith(".")
+    ]
+    with ThreadPoolExecutor(READ_THREADS) as pool:
+        return list(pool.map(lambda pair: read_commit(output.filesystem, *pair), found))
+
+
+def read_commit(filesystem: fs.FileSystem, variant_id: str, path: str) -> Commit:
+    """Read the commit record in the footer of one `image_stats` file.
+
+    Raises:
+        InputError: the file was cut short or was not written by igbatch.
+    """
+    try:
+        metadata = pq.read_schema(path, filesystem=filesystem).metadata or {}
+        record = json.loads(metadata[COMMIT_KEY])
+    except (pa.ArrowInvalid, KeyError) as error:
+        raise InputError(f"{path}: not a whole commit of igbatch ({error}); delete the file and run again") from None
+    shard = path.rsplit("/", 1)[-1].removesuffix(".parquet")
+    return Commit(
+        path, variant_id, shard, record["attempt"], record["fingerprint"], record["rows"], record["files"]
+    )
+
+
+def latest(table: pa.Table, key: Sequence[str]) -> pa.Table:
+    """Keep, of rows with one key, that of the latest attempt, in the order of the key."""
+    order = [(name, "ascending") for name in key] + [("attempt", "descending")]
+    table = table.sort_by(order)
+    if len(table) < 2:
+        return table
+    same = np.ones(len(table) - 1, dtype=bool)
+    for name in key:
+        column = table[name].combine_chunks()
+        equal = pc.equal(column[1:], column[:-1]).fill_null(False)
+        both_null = pc.and_(pc.is_null(column[1:]), pc.is_null(column[:-1]))
+        same &= pc.or_(equal, both_null).to_numpy(zero_copy_only=False)
+    return table.filter(pa.array(np.concatenate([[True], ~same])))
+
+
+def _semi_join(table: pa.Table, keys: pa.Table, on: Sequence[str], *, anti: bool = False) -> pa.Table:
+    """Keep the rows of `table` whose key is among `keys` (or is not, with `anti`)."""
+    position = table.select(list(on)).append_column("_row", pa.array(np.arange(len(table))))
+    kept = position.join(keys.select(list(on)), list(on), join_type="left anti" if anti else "left semi")
+    return table.take(np.sort(kept["_row"].to_numpy()))
+
+
+def _with_attempt(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
+    return pa.schema([schema.field(name) for name in names]).append(pa.field("attempt", pa.string()))
+
+
+def _concatenate(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:
+    plain = [table.replace_schema_metadata(None).cast(schema) for table in tables]
+    return pa.concat_tables(plain) if plain else schema.empty_table()

@@ -1,0 +1,129 @@
+"""Arrow schemas of every Parquet file that igbatch writes; `docs/results.md` describes the columns."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+IMAGES = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("uri", pa.string(), nullable=False),
+        pa.field("size", pa.int64()),
+        pa.field("etag", pa.string(), nullable=False),
+        pa.field("label", pa.string()),
+        pa.field("sha256", pa.string()),
+        pa.field("width", pa.int32()),
+        pa.field("height", pa.int32()),
+    ]
+)
+
+VARIANTS = pa.schema(
+    [
+        pa.field("variant_id", pa.string(), nullable=False),
+        pa.field("model", pa.string(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("direction", pa.string()),
+        pa.field("seed", pa.int64()),
+        pa.field("layers", pa.list_(pa.string())),
+        pa.field("weights_sha256", pa.string()),
+    ]
+)
+
+IMAGE_STATS = pa.schema(
+    [
+        pa.field("variant_id", pa.string(), nullable=False),
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("label", pa.string()),
+        pa.field("target", pa.string(), nullable=False),
+        pa.field("target_index", pa.int32(), nullable=False),
+        pa.field("prediction", pa.string()),
+        pa.field("prediction_index", pa.int32(), nullable=False),
+        pa.field("prediction_probability", pa.float64(), nullable=False),
+        pa.field("target_probability", pa.float64(), nullable=False),
+        pa.field("score", pa.float64(), nullable=False),
+        pa.field("score_baseline", pa.float64(), nullable=False),
+        pa.field("minimum", pa.float64(), nullable=False),
+        pa.field("maximum", pa.float64(), nullable=False),
+        pa.field("sum", pa.float64(), nullable=False),
+        pa.field("abs_sum", pa.float64(), nullable=False),
+        pa.field("positive_sum", pa.float64(), nullable=False),
+        pa.field("negative_sum", pa.float64(), nullable=False),
+        pa.field("q01", pa.float64(), nullable=False),
+        pa.field("q50", pa.float64(), nullable=False),
+        pa.field("q99", pa.float64(), nullable=False),
+        pa.field("histogram", pa.list_(pa.int32()), nullable=False),
+        pa.field("convergence_delta", pa.float64(), nullable=False),
+        pa.field("relative_delta", pa.float64()),
+        pa.field("map_error", pa.float64()),
+        pa.field("steps", pa.int32(), nullable=False),
+        pa.field("converged", pa.bool_(), nullable=False),
+        pa.field("negligible", pa.bool_(), nullable=False),
+        pa.field("precision", pa.string(), nullable=False),
+        pa.field("device", pa.string(), nullable=False),
+        pa.field("image_etag", pa.string(), nullable=False),
+        pa.field("image_sha256", pa.string(), nullable=False),
+        pa.field("image_width", pa.int32(), nullable=False),
+        pa.field("image_height", pa.int32(), nullable=False),
+        pa.field("weights_sha256", pa.string(), nullable=False),
+    ]
+)
+
+BOX_STATS = pa.schema(
+    [
+        pa.field("variant_id", pa.string(), nullable=False),
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("target", pa.string(), nullable=False),
+        pa.field("box_id", pa.string(), nullable=False),
+        pa.field("box_label", pa.string(), nullable=False),
+        pa.field("x_min", pa.int32(), nullable=False),
+        pa.field("y_min", pa.int32(), nullable=False),
+        pa.field("x_max", pa.int32(), nullable=False),
+        pa.field("y_max", pa.int32(), nullable=False),
+        pa.field("visible_fraction", pa.float64(), nullable=False),
+        pa.field("pixels", pa.int64(), nullable=False),
+        pa.field("sum", pa.float64()),
+        pa.field("positive_sum", pa.float64()),
+        pa.field("negative_sum", pa.float64()),
+        pa.field("abs_sum", pa.float64()),
+        pa.field("share", pa.float64()),
+        pa.field("density_ratio", pa.float64()),
+        pa.field("contains_peak", pa.bool_()),
+    ]
+)
+
+QUARANTINE = pa.schema(
+    [
+        pa.field("variant_id", pa.string(), nullable=False),
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("target", pa.string()),
+        pa.field("stage", pa.string(), nullable=False),
+        pa.field("error", pa.string(), nullable=False),
+        pa.field("image_etag", pa.string(), nullable=False),
+    ]
+)
+
+RANGES = pa.schema(
+    [
+        pa.field("scope", pa.string(), nullable=False),
+        pa.field("variant_id", pa.string()),
+        pa.field("minimum", pa.float64(), nullable=False),
+        pa.field("maximum", pa.float64(), nullable=False),
+        pa.field("q01", pa.float64(), nullable=False),
+        pa.field("q50", pa.float64(), nullable=False),
+        pa.field("q99", pa.float64(), nullable=False),
+        pa.field("n_maps", pa.int64(), nullable=False),
+        pa.field("complete", pa.bool_(), nullable=False),
+    ]
+)
+
+
+def attributions(height: int, width: int) -> pa.Schema:
+    """Return the schema of maps of one size: `attribution` is Arrow's canonical fixed_shape_tensor of float32."""
+    return pa.schema(
+        [
+            pa.field("variant_id", pa.string(), nullable=False),
+            pa.field("image_id", pa.string(), nullable=False),
+            pa.field("target", pa.string(), nullable=False),
+            pa.field("attribution", pa.fixed_shape_tensor(pa.float32(), [height, width]), nullable=False),
+        ]
+    )

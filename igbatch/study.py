@@ -1,0 +1,327 @@
+"""The study file: what to explain, with which models, how, and what to keep.
+
+A study is one YAML file. Every key is declared here, with its default; `docs/study.md` explains them. Relative
+paths are relative to the study file. Reading a study opens nothing else.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from igbatch.errors import InputError
+
+MAX_STUDY_BYTES = 4 * 1024 * 1024
+DYNAMIC_TARGETS = re.compile(r"predicted|label|top-[1-9][0-9]?")
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SceneGroup(_Section):
+    """Scenes drawn by the built-in generator: `count` seeds from `first_seed` on, or the listed `seeds`."""
+
+    kind: Literal["single", "double", "empty"]
+    label: Literal["eagle", "magpie", "crow", "gull"] | None = None
+    seeds: tuple[Seed, ...] = ()
+    first_seed: Seed | None = None
+    count: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> SceneGroup:
+        counted = self.first_seed is not None and self.count is not None
+        if bool(self.seeds) == counted or (self.first_seed is None) != (self.count is None):
+            raise ValueError("give either `seeds: [..]` or both `first_seed` and `count`")
+        if self.kind == "empty" and self.label is not None:
+            raise ValueError("an empty scene has no bird; leave `label` out")
+        return self
+
+    def entries(self) -> Iterator[tuple[str, int]]:
+        """Yield (image_id, seed) for each scene of the group."""
+        seeds = self.seeds or range(self.first_seed or 0, (self.first_seed or 0) + (self.count or 0))
+        for seed in seeds:
+            yield "-".join(filter(None, (self.kind, self.label, f"{seed:05d}"))), seed
+
+
+class Images(_Section):
+    """Where the images are: a folder (`root`), a `manifest` CSV, or drawn `scenes`; and the boxes on them."""
+
+    root: str | None = None
+    manifest: str | None = None
+    scenes: tuple[SceneGroup, ...] = ()
+    boxes: str | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Images:
+        if bool(self.scenes) == bool(self.root or self.manifest):
+            raise ValueError("give one source: `root` (a folder), `manifest` (a CSV file) or `scenes`")
+        if self.scenes and self.boxes:
+            raise ValueError("scenes carry their own boxes; leave `boxes` out")
+        return self
+
+
+class Model(_Section):
+    """A Swin Transformer by its timm name, where its weights come from, and the names of its classes."""
+
+    architecture: str | None = None
+    weights: str = "bundled"
+    classes: Mapping[str, Annotated[int, Field(ge=0)]] | None = None
+
+    @field_validator("weights")
+    @classmethod
+    def _known_source(cls, value: str) -> str:
+        if value in ("bundled", "pretrained") or value.startswith("local-dir:") or value.endswith(".safetensors"):
+            return value
+        raise ValueError("must be `bundled`, `pretrained`, `local-dir:PATH` or a `.safetensors` file")
+
+    @model_validator(mode="after")
+    def _named(self) -> Model:
+        if self.architecture is None and not (self.weights == "bundled" or self.weights.startswith("local-dir:")):
+            raise ValueError("these weights need `architecture`, the timm name of the model they belong to")
+        if self.weights == "bundled" and self.architecture is not None:
+            raise ValueError("the bundled weights have their own architecture; leave `architecture` out")
+        return self
+
+
+class Variant(_Section):
+    """Variants of every model: the trained one, or one with random parameters for each seed."""
+
+    kind: Literal["trained", "random"]
+    seeds: tuple[Seed, ...] = ()
+    steps: Annotated[int, Field(ge=1, le=100_000)] | None = None
+
+    @model_validator(mode="after")
+    def _seeds_where_random(self) -> Variant:
+        if (self.kind == "random") != bool(self.seeds):
+            raise ValueError("`seeds: [..]` belongs to `kind: random`, and there it is needed")
+        return self
+
+
+class Attribution(_Section):
+    """How the integral is taken: baseline, output, quadrature, tolerance and arithmetic."""
+
+    baseline: str | tuple[int, int, int] = "gray"
+    output: Literal["probability", "logit", "log-probability"] = "probability"
+    rule: Literal["gauss-legendre", "midpoint", "trapezoid", "left", "right"] = "gauss-legendre"
+    steps: Annotated[int, Field(ge=1, le=100_000)] = 50
+    tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    atol: Annotated[float, Field(ge=0)] = 1e-6
+    precision: Literal["float32", "float64"] = "float32"
+    micro_batch: Annotated[int, Field(ge=1, le=4096)] | Literal["auto"] = "auto"
+
+
+class MapSample(_Section):
+    """Keep the maps of `sample` images, chosen under `seed`."""
+
+    sample: Annotated[int, Field(ge=1)]
+    seed: Seed = 0
+
+
+class Store(_Section):
+    """Which attribution maps are kept; statistics are always kept whole."""
+
+    maps: Literal["all", "none"] | MapSample = "all"
+
+
+class Run(_Section):
+    """How the work is spread: devices, workers, threads and shards. Nothing here changes a number."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    threads: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    shard_images: Annotated[int, Field(ge=1, le=100_000)] | Literal["auto"] = "auto"
+    retries: Annotated[int, Field(ge=0)] = 5
+
+
+class Quarantine(_Section):
+    """How many (image, variant, target) rows may be missing before a finished run counts as bad (exit code 1)."""
+
+    allowance: Annotated[int, Field(ge=0)] = 0
+
+
+class Report(_Section):
+    """What the report shows: the featured images by id, then the first others up to `max_images`."""
+
+    featured: tuple[str, ...] = ()
+    max_images: Annotated[int, Field(ge=1, le=200)] = 8
+
+
+class Study(_Section):
+    """A whole study. `load_study` makes one from a file."""
+
+    name: Name
+    title: str = ""
+    images: Images
+    models: Annotated[Mapping[Name, Model], Field(min_length=1)]
+    targets: Mapping[str, Annotated[int, Field(ge=0)]] | tuple[str, ...]
+    variants: Annotated[tuple[Variant, ...], Field(min_length=1)] = (Variant(kind="trained"),)
+    attribution: Attribution = Attribution()
+    store: Store = Store()
+    run: Run = Run()
+    quarantine: Quarantine = Quarantine()
+    report: Report = Report()
+
+    @field_validator("targets")
+    @classmethod
+    def _some_targets(cls, value: Any) -> Any:
+        if not value:
+            raise ValueError("name at least one target")
+        if len(set(value)) != len(value):
+            raise ValueError("a target is listed twice")
+        return value
+
+    def variant_specs(self) -> list[VariantSpec]:
+        """List the variants of every model, in the order of the study.
+
+        Raises:
+            InputError: two entries name the same variant.
+        """
+        prefix = len(self.models) > 1
+        specs: list[VariantSpec] = []
+        for model in self.models:
+            for variant in self.variants:
+                steps = variant.steps or self.attribution.steps
+                for seed in variant.seeds or (None,):
+                    name = variant.kind if seed is None else f"{variant.kind}-{seed}"
+                    variant_id = f"{model}.{name}" if prefix else name
+                    specs.append(VariantSpec(variant_id, model, variant.kind, seed, steps))
+        ids = [spec.variant_id for spec in specs]
+        for name in ids:
+            if ids.count(name) > 1:
+                raise InputError(f"variants: {name} is listed {ids.count(name)} times; list it once")
+        return specs
+
+    def target_names(self) -> list[str]:
+        """List the values of the `target` column that the study asks for; `top-<k>` stands for k of them."""
+        names: list[str] = []
+        for target in self.targets:
+            if target.startswith("top-") and DYNAMIC_TARGETS.fullmatch(target):
+                names += [f"top-{rank}" for rank in range(1, int(target[4:]) + 1)]
+            else:
+                names.append(target)
+        return list(dict.fromkeys(names))
+
+
+@dataclass(frozen=True)
+class VariantSpec:
+    """One variant of one model, and the number of integration steps that it gets."""
+
+    variant_id: str
+    model: str
+    kind: str
+    seed: int | None
+    steps: int
+
+
+@dataclass(frozen=True)
+class LoadedStudy:
+    """A study with the place that its relative paths start from."""
+
+    study: Study
+    base: Path
+
+    def locate(self, path: str) -> str:
+        """Return `path` as a URI or absolute path; relative ones start at the study file's folder."""
+        return path if "://" in path else str((self.base / Path(path).expanduser()).resolve())
+
+
+def load_study(path: str | Path, overrides: Sequence[str] = ()) -> LoadedStudy:
+    """Read a study file and apply `key=value` overrides (dotted keys, YAML values).
+
+    Raises:
+        InputError: the file is missing, is no YAML, or holds an unknown key or a bad value; one line says which.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such study file; check the path")
+    if path.stat().st_size > MAX_STUDY_BYTES:
+        raise InputError(f"{path}: larger than {MAX_STUDY_BYTES} bytes; list images in a manifest CSV instead")
+    try:
+        content = yaml.safe_load(path.read_text("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a YAML file ({' '.join(str(error).split())})") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: a study is a mapping of keys to values; see docs/study.md")
+    for override in overrides:
+        _override(content, override)
+    return LoadedStudy(parse_study(content, str(path)), path.resolve().parent)
+
+
+def parse_study(content: Mapping[str, Any], origin: str) -> Study:
+    """Validate the content of a study; `origin` names it in messages.
+
+    Raises:
+        InputError: one line that names the key, the value and the fix.
+    """
+    try:
+        study = Study.model_validate(content)
+    except ValidationError as error:
+        raise InputError(f"{origin}: {_explain(error, content)}") from None
+    study.variant_specs()
+    return study
+
+
+def _override(content: dict[str, Any], override: str) -> None:
+    key, sign, text = override.partition("=")
+    if not sign or not key:
+        raise InputError(f"--set {override}: write it as key=value, for instance attribution.steps=100")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise InputError(f"--set {override}: the value is not YAML; quote it") from None
+    node: Any = content
+    *parents, last = key.split(".")
+    for part in parents:
+        node = node.setdefault(part, {}) if isinstance(node, dict) else None
+        if not isinstance(node, dict):
+            raise InputError(f"--set {override}: {part} is not a mapping in the study; set it as a whole")
+    node[last] = value
+
+
+def _explain(error: ValidationError, content: Mapping[str, Any]) -> str:
+    """Make one line of the most telling of pydantic's errors."""
+    problems = sorted(error.errors(), key=lambda e: (e["type"] != "extra_forbidden", -len(e["loc"])))
+    first = problems[0]
+    location = [str(part) for part in first["loc"] if not _is_union_tag(part, content)]
+    where = ".".join(location) or "the study"
+    if first["type"] == "extra_forbidden":
+        known = _known_keys(location[:-1])
+        close = difflib.get_close_matches(location[-1], known, n=1)
+        hint = f"did you mean `{close[0]}`?" if close else f"known keys here: {', '.join(sorted(known))}"
+        return f"{where}: unknown key; {hint}"
+    if first["type"] == "missing":
+        return f"{where}: missing; add it (docs/study.md)"
+    message = first["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    shown = repr(first["input"])
+    return f"{where}: {shown if len(shown) < 80 else shown[:77] + '...'}: {message}"
+
+
+def _is_union_tag(part: Any, content: Mapping[str, Any]) -> bool:
+    """Tell pydantic's names of union members (`function-after[...]`, `MapSample`, `int`) from keys of the file."""
+    if not isinstance(part, str):
+        return False
+    return "[" in part or part in ("MapSample", "int", "str", "tuple", "constrained-int", "dict")
+
+
+def _known_keys(location: Sequence[str]) -> list[str]:
+    sections: dict[str, type[BaseModel]] = {
+        "images": Images, "models": Model, "variants": Variant, "attribution": Attribution, "store": MapSample,
+        "run": Run, "quarantine": Quarantine, "report": Report, "scenes": SceneGroup,
+    }  # fmt: skip
+    if location == ["store"]:
+        return list(Store.model_fields)
+    for part in reversed(location):
+        if part in sections:
+            return list(sections[part].model_fields)
+    return list(Study.model_fields)
