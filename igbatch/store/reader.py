@@ -76,23 +76,22 @@ class Reader:
         """The committed shards of the variants that the study lists."""
         return read_commits(self.output, self.variant_ids)
 
-    def image_stats(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """Read one row per variant, image and target: `schemas.IMAGE_STATS`."""
+    def image_stats(self, columns: Sequence[str] | None = None, variant_id: str | None = None) -> pa.Table:
+        """Read one row per variant, image and target: `schemas.IMAGE_STATS`, of all variants or of one."""
         wanted = list(columns or schemas.IMAGE_STATS.names)
         read = list(dict.fromkeys([*wanted, *KEY, "image_etag"]))
         tables = [
             table.append_column("attempt", pa.array([commit.attempt] * len(table), pa.string()))
-            for commit, table in self._read((commit, commit.path) for commit in self.commits)
-            for table in [table.select(read)]
+            for commit, table in self._read([(commit, commit.path) for commit in self._of(variant_id)], read)
         ]
         table = _concatenate(tables, _with_attempt(schemas.IMAGE_STATS, read))
         return latest(self._listed(table), KEY).select(wanted)
 
-    def box_stats(self) -> pa.Table:
-        """Read one row per variant, image, target and box: `schemas.BOX_STATS`."""
-        table = self._data("box_stats", schemas.BOX_STATS)
+    def box_stats(self, variant_id: str | None = None) -> pa.Table:
+        """Read one row per variant, image, target and box: `schemas.BOX_STATS`, of all variants or of one."""
+        table = self._data("box_stats", schemas.BOX_STATS, variant_id)
         listed = self._listed(table, etags=False)
-        present = self.image_stats(list(KEY))
+        present = self.image_stats(list(KEY), variant_id)
         return latest(_semi_join(listed, present, KEY), (*KEY, "box_id")).select(schemas.BOX_STATS.names)
 
     def quarantine(self) -> pa.Table:
@@ -133,9 +132,14 @@ class Reader:
             )
         return found[1]
 
-    def _data(self, kind: str, schema: pa.Schema) -> pa.Table:
+    def _of(self, variant_id: str | None) -> list[Commit]:
+        return [commit for commit in self.commits if variant_id in (None, commit.variant_id)]
+
+    def _data(self, kind: str, schema: pa.Schema, variant_id: str | None = None) -> pa.Table:
         named = [
-            (commit, self.output.path(commit.files[kind]["path"])) for commit in self.commits if kind in commit.files
+            (commit, self.output.path(commit.files[kind]["path"]))
+            for commit in self._of(variant_id)
+            if kind in commit.files
         ]
         tables = [
             table.append_column("attempt", pa.array([commit.attempt] * len(table), pa.string()))
@@ -143,9 +147,11 @@ class Reader:
         ]
         return _concatenate(tables, _with_attempt(schema, schema.names))
 
-    def _read(self, named: Iterable[tuple[Commit, str]]) -> list[tuple[Commit, pa.Table]]:
+    def _read(
+        self, named: Iterable[tuple[Commit, str]], columns: list[str] | None = None
+    ) -> list[tuple[Commit, pa.Table]]:
         with ThreadPoolExecutor(READ_THREADS) as pool:
-            return list(pool.map(lambda pair: (pair[0], self.output.read_table(pair[1])), named))
+            return list(pool.map(lambda pair: (pair[0], self.output.read_table(pair[1], columns)), named))
 
     def _listed(self, table: pa.Table, *, etags: bool = True) -> pa.Table:
         """Drop rows of images and targets that the study no longer lists, and of images that changed since."""

@@ -1,0 +1,158 @@
+"""The `igbatch` command. It parses and reports; the work is in the rooms."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from igbatch.errors import IgbatchError
+
+SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""Ray sets this variable in the driver of a submitted job."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="igbatch")
+def main() -> None:
+    """Integrated Gradients of Swin Transformers over whole data sets, on Ray.
+
+    Exit codes: 0 done and good; 1 done and the verdict is bad; 2 the call or the study is wrong; 3 not finished,
+    run it again.
+    """
+
+
+def _job_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--retry-quarantined", is_flag=True, help="Compute quarantined rows again."),
+        click.option("--address", help="Ray cluster to use (default: RAY_ADDRESS, or one started for this run)."),
+        click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of the study."),
+        click.option("--out", help="Output folder or URI (default: ./igbatch-out/<study name>)."),
+    ):
+        function = option(function)
+    return function
+
+
+@main.command()
+@click.argument("study")
+@_job_options
+def run(study: str, **options: Any) -> None:
+    """Plan, attribute, reduce and report STUDY, resuming what is unfinished."""
+    sys.exit(_run(Path(study), **options))
+
+
+@main.command()
+@_job_options
+def demo(**options: Any) -> None:
+    """Run the bundled study of eagles and magpies."""
+    from igbatch.job import demo_study
+
+    sys.exit(_run(demo_study(), **options))
+
+
+@main.command()
+@click.argument("study")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of the study.")
+@click.option("--out", help="Output folder or URI (default: ./igbatch-out/<study name>).")
+def plan(study: str, overrides: tuple[str, ...], out: str | None) -> None:
+    """Say what a run of STUDY would compute, writing nothing."""
+    from igbatch.job import describe_plan
+    from igbatch.study import load_study
+
+    loaded = load_study(study, overrides)
+    describe_plan(loaded, out or f"./igbatch-out/{loaded.study.name}", Console())
+
+
+@main.command()
+@click.argument("out")
+def reduce(out: str) -> None:
+    """Compute the joint ranges and tables of the study at OUT again."""
+    from igbatch.reduce.study import reduce_study
+    from igbatch.store.output import Output
+
+    reduce_study(Output(out))
+    click.echo(f"reduced: {out}")
+
+
+@main.command()
+@click.argument("out")
+def report(out: str) -> None:
+    """Render the report of the study at OUT again."""
+    from igbatch.job import write_report
+    from igbatch.store.output import Output
+
+    click.echo(f"report: {write_report(Output(out))}")
+
+
+@main.command()
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--count", default=100, show_default=True, type=click.IntRange(1), help="How many scenes.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31), help="First seed.")
+@click.option("--kind", type=click.Choice(["single", "double", "empty"]), help="Only scenes of this kind.")
+def scenes(directory: Path, count: int, seed: int, kind: str | None) -> None:
+    """Draw bird scenes into DIRECTORY, with their boxes and a manifest."""
+    from igbatch.images.scenes import write_scenes
+
+    write_scenes(directory, count, seed, kind)
+    click.echo(f"{count} scenes, boxes.csv and manifest.csv: {directory}")
+
+
+@main.command()
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the recipe.")
+@click.option("--samples", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True,
+              help="Share of the recipe's samples to train on, to try it out.")  # fmt: skip
+@click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Threads beside the drawing.")
+def train(directory: Path, seed: int, samples: float, threads: int) -> None:
+    """Train the bundled Swin on drawn scenes; weights, evaluation and model card go to DIRECTORY."""
+    from igbatch.variants.model_card import train_and_describe
+
+    train_and_describe(directory, seed=seed, share=samples, threads=threads, say=click.echo)
+
+
+def _run(study: Path, *, out: str | None, overrides: Sequence[str], address: str | None, retry_quarantined: bool) -> int:
+    from igbatch.job import JobOptions, run_job
+
+    options = JobOptions(out, address, retry_quarantined, submitted=SUBMITTED in os.environ)
+    return run_job(study, tuple(overrides), options, Console())
+
+
+def run_script(script: str) -> None:
+    """Serve a script of `jobs/`: `python jobs/NAME.py [STUDY] [--out URI] [--set key=value]`."""
+    from igbatch.job import study_of_script
+
+    @click.command(context_settings={"help_option_names": ["-h", "--help"]})
+    @click.argument("study", required=False)
+    @_job_options
+    def command(study: str | None, **options: Any) -> None:
+        """Run a study; without STUDY the YAML file beside the script."""
+        sys.exit(_run(study_of_script(script, study), **options))
+
+    entry(command)
+
+
+def entry(command: click.Command = main) -> None:
+    """Run a command and end with its exit code; errors of ours are one line on standard error."""
+    try:
+        command(standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(2)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        print("interrupted; what is committed is kept, run it again to go on", file=sys.stderr)
+        sys.exit(3)
+    except IgbatchError as error:
+        print(f"igbatch: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    entry()

@@ -1,0 +1,140 @@
+"""The main job: a study from its file to its report. The command line and the scripts in `jobs/` call this."""
+
+from __future__ import annotations
+
+import importlib.resources
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from igbatch.errors import InputError
+from igbatch.pipeline.progress import TerminalProgress
+from igbatch.pipeline.run import check_submitted, run_stage
+from igbatch.results import StudyResults
+from igbatch.store.output import Output
+from igbatch.study import LoadedStudy, load_study
+
+DEMO_STUDY = "eagle_magpie.yaml"
+
+
+@dataclass(frozen=True)
+class JobOptions:
+    """What a caller may say besides the study itself."""
+
+    out: str | None = None
+    address: str | None = None
+    retry_quarantined: bool = False
+    submitted: bool = False
+
+
+def run_job(study_path: str | Path, overrides: tuple[str, ...], options: JobOptions, console: Console) -> int:
+    """Plan, attribute, reduce and report a study; return the exit code.
+
+    0: done and good. 1: done, but more rows are in quarantine than the study allows.
+
+    Raises:
+        InputError: the study or the call is wrong (exit code 2).
+        UnfinishedError: not finished (exit code 3).
+        WorkerError: the program failed on a worker (exit code 1).
+    """
+    loaded = load_study(study_path, overrides)
+    out = options.out or f"./igbatch-out/{loaded.study.name}"
+    check_submitted(out, options.submitted)
+    output = Output(out)
+
+    def say(line: str) -> None:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+    say(f"study {loaded.study.name} -> {output.uri}")
+    with TerminalProgress(console) as progress:
+        run_stage(
+            loaded, output, progress, address=options.address, retry_quarantined=options.retry_quarantined, say=say
+        )
+    report = write_report(output)
+    results = StudyResults(output.uri)
+    print_box_sums(results, console)
+    lost = results.expected_rows - len(results.image_stats)
+    allowed = loaded.study.quarantine.allowance
+    if lost:
+        say(f"{lost} of {results.expected_rows} rows are in quarantine (allowed: {allowed}); the report says why")
+    say(f"report: {report}")
+    return 1 if lost > allowed else 0
+
+
+def write_report(output: Output) -> str:
+    """Render the report of an output into its `report/` folder and return where the page lies.
+
+    Raises:
+        InputError: there is no reduced study at this place.
+    """
+    from igbatch.report.render import render_report
+
+    if not output.exists(output.path("ranges.parquet")):
+        raise InputError(f"{output.uri}: not reduced yet (ranges.parquet is missing); run `igbatch reduce` first")
+    render_report(StudyResults(output.uri), lambda path, data: output.put(output.path("report", path), data))
+    return output.path("report", "index.html")
+
+
+def print_box_sums(results: StudyResults, console: Console) -> None:
+    """Print the seed's table: the sum of attributions inside each box of the featured images, per variant and target."""
+    featured = results.study["study"]["report"]["featured"] or list(results.images["image_id"][:1])
+    boxes = results.box_stats[results.box_stats["image_id"].isin(featured)]
+    if not len(boxes):
+        console.print("no boxes on the featured images: no box sums to show", highlight=False)
+        return
+    table = Table(title="Sum of attributions inside boxes", title_justify="left", title_style="bold")
+    for name in ("image", "box", "variant", *(f"target {target}" for target in results.target_names)):
+        table.add_column(name, justify="right" if name.startswith("target ") else "left", overflow="fold")
+    order = {variant: place for place, variant in enumerate(results.variants["variant_id"])}
+    sums = boxes.pivot_table(index=["image_id", "box_id", "variant_id"], columns="target", values="sum", observed=True)
+    for key in sorted(sums.index, key=lambda key: (key[0], key[1], order[key[2]])):
+        cells = [f"{sums.loc[key].get(target, float('nan')):+.3g}" for target in results.target_names]
+        table.add_row(*map(str, key), *cells)
+    console.print(table, markup=False)
+
+
+def demo_study() -> Path:
+    """Return the bundled seed study: package data where igbatch is installed, `jobs/` in a checkout.
+
+    Raises:
+        InputError: the installation is broken.
+    """
+    packaged = importlib.resources.files("igbatch") / "jobs" / DEMO_STUDY
+    checkout = Path(__file__).resolve().parent.parent / "jobs" / DEMO_STUDY
+    for place in (Path(str(packaged)), checkout):
+        if place.is_file():
+            return place
+    raise InputError(f"{packaged}: the bundled study is missing; install igbatch again")
+
+
+def study_of_script(script: str, study: str | None) -> Path:
+    """Return the study that a script in `jobs/` runs: the one named, or the YAML file beside the script."""
+    return Path(study) if study else Path(script).resolve().with_suffix(".yaml")
+
+
+def describe_plan(loaded: LoadedStudy, out: str, console: Console) -> None:
+    """Print what a run of the study would compute and store, opening no image and writing nothing."""
+    from igbatch.pipeline.run import plan_study
+
+    plan = plan_study(loaded, Output(out))
+    _, height, width = next(iter(plan.resolved.models.values())).data_config["input_size"]
+    passes = sum(
+        int(plan.missing[spec.variant_id].any(axis=1).sum()) * spec.steps for spec in plan.resolved.variants
+    )
+    maps = plan.missing_rows if loaded.study.store.maps == "all" else 0
+    table = Table(show_header=False, title=f"plan of {loaded.study.name} -> {out}", title_justify="left")
+    for name, value in (
+        ("images", f"{len(plan.images.table)}"),
+        ("variants", ", ".join(spec.variant_id for spec in plan.resolved.variants)),
+        ("targets", ", ".join(plan.resolved.target_names)),
+        ("rows expected", f"{plan.expected_rows}"),
+        ("rows to compute", f"{plan.missing_rows}"),
+        ("integration nodes to compute", f"{passes} (one forward pass each, and a backward pass a target)"),
+        ("maps before compression", f"{maps * height * width * 4 / 1e6:.1f} MB"),
+    ):
+        table.add_row(name, value)
+    for warning in plan.images.warnings:
+        console.print(f"warning: {warning}", highlight=False, markup=False)
+    console.print(table)

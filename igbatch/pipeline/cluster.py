@@ -1,0 +1,99 @@
+"""The Ray cluster: one that is there, or one of our own for as long as the run lasts; and plain tasks on it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from igbatch.errors import InputError, UnfinishedError
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+import ray
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+OBJECT_STORE_BYTES = 256 * 1024 * 1024
+"""Shared memory of an embedded Ray: shards and reports are small, and maps never pass through it."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """How many workers there are to be and what each holds. `device` is a type of torch's: cpu or cuda."""
+
+    count: int
+    threads: int
+    device: str
+
+
+@contextmanager
+def ray_session(address: str | None = None) -> Iterator[None]:
+    """Connect to the cluster at `address` (or at RAY_ADDRESS), or start an embedded one and stop it afterwards.
+
+    Inside a process that is connected already, that connection is used and left open.
+
+    Raises:
+        InputError: no cluster answers at the address.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    address = address or os.environ.get("RAY_ADDRESS")
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "namespace": "igbatch"}
+    try:
+        if address:
+            ray.init(address=address, **quiet)
+        else:
+            ray.init(address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **quiet)
+    except (ConnectionError, ValueError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(f"--address {address}: no Ray cluster answers ({reason}); start one or leave it out") from None
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def size_workers(device: str, count: int | str, threads: int | str) -> Workers:
+    """Settle `auto`: a worker for each GPU where there are any, and otherwise one for every `threads` CPUs.
+
+    Threads are 1 on machines of up to 4 CPUs and 2 on larger ones, where they are not said: a small Swin gains
+    little from more, and workers side by side keep all CPUs busy.
+
+    Raises:
+        InputError: `cuda` is asked for and the cluster has no GPU.
+    """
+    resources = ray.cluster_resources()
+    cpus, gpus = int(resources.get("CPU", 1)), int(resources.get("GPU", 0))
+    if device == "cuda" and not gpus:
+        raise InputError("run.device: cuda: the cluster has no GPU; use auto or cpu")
+    chosen = "cuda" if device == "cuda" or (device == "auto" and gpus) else "cpu"
+    per_worker = int(threads) if threads != "auto" else (1 if cpus <= 4 else 2)
+    wanted = int(count) if count != "auto" else (gpus if chosen == "cuda" else max(1, cpus // per_worker))
+    return Workers(wanted, per_worker, chosen)
+
+
+def map_shards(function: Callable[[Item], Result], shards: Iterable[Item], in_flight: int = 16) -> Iterator[Result]:
+    """Apply a pure function to each shard in Ray tasks, near free CPUs, and yield the results in order.
+
+    This is the door through which reducing and statistics reach the cluster; at most `in_flight` tasks wait.
+
+    Raises:
+        UnfinishedError: the cluster was lost.
+    """
+    task = ray.remote(num_cpus=1)(function)
+    waiting: list[Any] = []
+    try:
+        for shard in shards:
+            waiting.append(task.remote(shard))
+            if len(waiting) >= in_flight:
+                yield ray.get(waiting.pop(0))
+        for reference in waiting:
+            yield ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        raise error.as_instanceof_cause() from None
+    except ray.exceptions.RayError as error:
+        raise UnfinishedError(f"the cluster was lost ({type(error).__name__}); run it again") from error

@@ -1,0 +1,83 @@
+"""Progress of a run: a bar on a terminal, plain lines elsewhere (a job's log)."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+LINE_SECONDS = 15.0
+
+
+class Listener(Protocol):
+    """What a run tells while it goes on."""
+
+    def start(self, images: int) -> None:
+        """So many images are left, counted once for each variant."""
+
+    def advance(self, images: int, quarantined: int) -> None:
+        """A shard of so many images is committed, and so many of its rows are in quarantine."""
+
+    def retried(self) -> None:
+        """A shard was put back after its worker was lost."""
+
+
+class TerminalProgress:
+    """Shows images done, images/s, time left, and what was quarantined or retried. Use it in a `with` block."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.done = self.total = self.quarantined = self.retries = 0
+        self.began = self.last_line = time.monotonic()
+        self._bar = Progress(
+            TextColumn("attribute"), BarColumn(bar_width=30), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(), TextColumn("{task.fields[notes]}"), console=console, transient=False,
+        )  # fmt: skip
+        self._task = self._bar.add_task("attribute", total=None, rate="", notes="", start=True)
+
+    def __enter__(self) -> TerminalProgress:
+        if self.console.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.console.is_terminal:
+            self._bar.stop()
+
+    def start(self, images: int) -> None:
+        """Begin with so many images to go through their variants."""
+        self.total = images
+        self.began = self.last_line = time.monotonic()
+        self._bar.update(self._task, total=images)
+
+    def advance(self, images: int, quarantined: int) -> None:
+        """Count a committed shard."""
+        self.done += images
+        self.quarantined += quarantined
+        self._bar.update(self._task, completed=self.done, rate=self._rate(), notes=self._notes())
+        late = time.monotonic() - self.last_line >= LINE_SECONDS or self.done == self.total
+        if not self.console.is_terminal and late:
+            self.last_line = time.monotonic()
+            text = f"attribute: {self.done} of {self.total} images, {self._rate()} {self._notes()}"
+            self.console.print(text.rstrip(), highlight=False)
+
+    def retried(self) -> None:
+        """Count a shard that was put back."""
+        self.retries += 1
+        self._bar.update(self._task, notes=self._notes())
+
+    def _rate(self) -> str:
+        elapsed = max(1e-9, time.monotonic() - self.began)
+        rate = self.done / elapsed
+        left = (self.total - self.done) / rate if rate else 0.0
+        return f"{rate:.2f} images/s, {left:.0f} s left"
+
+    def _notes(self) -> str:
+        notes = [f"{self.quarantined} rows quarantined"] if self.quarantined else []
+        notes += [f"{self.retries} shards put back"] if self.retries else []
+        return ", ".join(notes)

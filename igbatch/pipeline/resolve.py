@@ -1,0 +1,237 @@
+"""Resolving a study: from what a file says to what is computed, with every name looked up and checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from igbatch.errors import InputError
+from igbatch.filesystem import is_local, resolve
+from igbatch.images.baselines import parse_baseline
+from igbatch.images.box_files import read_boxes
+from igbatch.images.boxes import BoxTable, check_inside
+from igbatch.images.decoding import probe_size
+from igbatch.images.manifest import FolderSource, ManifestSource, SceneSource, Source, list_images
+from igbatch.store import schemas
+from igbatch.study import DYNAMIC_TARGETS, LoadedStudy, Model, Study, VariantSpec
+from igbatch.variants.weights import WeightsSource, locate_weights
+
+PROBED_IMAGES = 256
+"""Up to so many local images with boxes are opened while planning, headers only, to check the boxes."""
+
+
+@dataclass(frozen=True)
+class ResolvedModel:
+    """A model of the study: its weights, what is known of it, and the logit index of every named target.
+
+    `targets` maps each value of the study's targets to an index; None where an index is found for each image.
+    """
+
+    name: str
+    source: WeightsSource
+    weights_identity: str
+    classes: int
+    class_names: dict[str, int]
+    data_config: dict[str, Any]
+    targets: dict[str, int | None]
+
+
+@dataclass(frozen=True)
+class ResolvedStudy:
+    """A study ready to be planned; its images and boxes stay with the driver, the rest goes to workers."""
+
+    study: Study
+    baseline: str
+    models: dict[str, ResolvedModel]
+    variants: list[VariantSpec]
+    target_names: list[str]
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what decides the numbers of each variant's maps, as plain values, by variant id.
+
+        It covers weights, preprocessing, baseline, output, rule, steps, tolerance and precision; not which images,
+        variants and targets the study lists, so that these may grow.
+        """
+        settings = self.study.attribution
+        shared = {
+            "baseline": self.baseline,
+            "output": settings.output,
+            "rule": settings.rule,
+            "tolerance": settings.tolerance,
+            "atol": settings.atol,
+            "precision": settings.precision,
+        }
+        prints = {}
+        for spec in self.variants:
+            model = self.models[spec.model]
+            prints[spec.variant_id] = {
+                **shared,
+                "steps": spec.steps,
+                "architecture": model.source.architecture,
+                "weights": model.weights_identity if spec.kind == "trained" else f"{spec.kind}:{spec.seed}",
+                "preprocessing": model.data_config,
+            }
+        return prints
+
+
+def digest(fingerprint: Mapping[str, Any]) -> str:
+    """Return a fingerprint as 16 hexadecimal digits of the SHA-256 of its canonical JSON."""
+    return hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def resolve_study(loaded: LoadedStudy, known_facts: Mapping[str, Any] | None = None) -> ResolvedStudy:
+    """Look up models, classes and targets of a study.
+
+    `known_facts` are those of an earlier run (`study.json`); where the weights are the same they are believed, and
+    neither torch nor timm is imported.
+
+    Raises:
+        InputError: weights are missing or do not fit, or a target is not a class of its model.
+    """
+    study = loaded.study
+    models = {name: _resolve_model(name, model, loaded, known_facts or {}) for name, model in study.models.items()}
+    return ResolvedStudy(
+        study=study,
+        baseline=parse_baseline(study.attribution.baseline),
+        models=models,
+        variants=study.variant_specs(),
+        target_names=study.target_names(),
+    )
+
+
+def _resolve_model(name: str, model: Model, loaded: LoadedStudy, known: Mapping[str, Any]) -> ResolvedModel:
+    key = f"models.{name}.weights"
+    weights = model.weights
+    if weights.startswith("local-dir:"):
+        weights = "local-dir:" + loaded.locate(weights.removeprefix("local-dir:"))
+    elif weights not in ("bundled", "pretrained"):
+        weights = loaded.locate(weights)
+        if not is_local(weights):
+            raise InputError(f"{key}: {weights}: weights are read from a local path; download the file first")
+    source = locate_weights(weights, model.architecture, key)
+    identity = source.identity()
+    facts = known.get(name)
+    if not facts or facts["weights"] != identity or facts["architecture"] != source.architecture:
+        from igbatch.variants.models import describe_model
+
+        facts = asdict(describe_model(source, key))
+    names = {**facts["class_names"], **(model.classes or {})}
+    for class_name, index in (model.classes or {}).items():
+        _check_index(f"models.{name}.classes.{class_name}", index, facts["classes"], source)
+    return ResolvedModel(
+        name, source, identity, facts["classes"], names, facts["data_config"],
+        _resolve_targets(loaded.study, name, facts["classes"], names, source),
+    )  # fmt: skip
+
+
+def _resolve_targets(
+    study: Study, model: str, classes: int, names: Mapping[str, int], source: WeightsSource
+) -> dict[str, int | None]:
+    targets: dict[str, int | None] = {}
+    if isinstance(study.targets, Mapping):
+        for name, index in study.targets.items():
+            _check_index(f"targets.{name}", index, classes, source)
+            targets[name] = index
+        return targets
+    for name in study.target_names():
+        if name in names:
+            targets[name] = names[name]
+        elif DYNAMIC_TARGETS.fullmatch(name):
+            targets[name] = None
+            if name.startswith("top-") and int(name[4:]) > classes:
+                raise InputError(f"targets: {name}: model {model} has {classes} classes only; ask for fewer")
+        else:
+            some = ", ".join(list(names)[:6]) + (", …" if len(names) > 6 else "")
+            raise InputError(
+                f"targets: {name!r} is not a class of model {model} ({source.architecture}: {some}); "
+                "use one of its classes, a mapping `name: index`, or predicted, label, top-<k>"
+            )
+    return targets
+
+
+def _check_index(key: str, index: int, classes: int, source: WeightsSource) -> None:
+    if index >= classes:
+        raise InputError(f"{key}: {index}: {source.architecture} has {classes} classes; use 0 to {classes - 1}")
+
+
+@dataclass(frozen=True)
+class StudyImages:
+    """The images of a study, rows of `schemas.IMAGES`, and the boxes on them (None: scenes carry their own)."""
+
+    table: pa.Table
+    boxes: BoxTable | None
+    warnings: list[str]
+
+
+def list_study_images(loaded: LoadedStudy) -> StudyImages:
+    """List a study's images and read its boxes; a label comes from the manifest, or else from the first box.
+
+    Raises:
+        InputError: no images, a bad manifest or box file, or a box outside its image where sizes are known.
+    """
+    images = loaded.study.images
+    table = list_images(_source(loaded))
+    boxes = read_boxes(loaded.locate(images.boxes)) if images.boxes else None
+    warnings = []
+    labels = table["label"]
+    if boxes is not None:
+        boxes.check_sizes()
+        unmatched = boxes.unmatched(table["image_id"])
+        if unmatched:
+            warnings.append(
+                f"images.boxes: {len(unmatched)} of its images are not in the study (the first is {unmatched[0]})"
+            )
+        if len(table) <= PROBED_IMAGES:
+            _check_small_set(table, boxes)
+        first = boxes.boxes.group_by("image", use_threads=False).aggregate([("label", "first")])
+        position = pc.index_in(table["image_id"], value_set=first["image"])
+        labels = pc.coalesce(labels, first["label_first"].combine_chunks().take(position.combine_chunks()))
+    count = len(table)
+    full = pa.table(
+        {
+            "image_id": table["image_id"],
+            "uri": table["uri"],
+            "size": table["size"],
+            "etag": pc.fill_null(table["etag"], ""),
+            "label": labels,
+            "sha256": pa.nulls(count, pa.string()),
+            "width": pa.nulls(count, pa.int32()),
+            "height": pa.nulls(count, pa.int32()),
+        }
+    )
+    return StudyImages(full.cast(schemas.IMAGES), boxes, warnings)
+
+
+def _source(loaded: LoadedStudy) -> Source:
+    images = loaded.study.images
+    if images.scenes:
+        entries = [
+            (image_id, seed, group.kind, group.label) for group in images.scenes for image_id, seed in group.entries()
+        ]
+        return SceneSource(tuple(entries))
+    root = loaded.locate(images.root) if images.root else None
+    if images.manifest:
+        return ManifestSource(loaded.locate(images.manifest), root)
+    assert root is not None
+    return FolderSource(root)
+
+
+def _check_small_set(table: pa.Table, boxes: BoxTable) -> None:
+    """Check boxes against image headers; what cannot be read is left to the worker, which quarantines it."""
+    for row in table.select(["image_id", "uri"]).to_pylist():
+        found = boxes.of(row["image_id"])
+        if not found or not is_local(row["uri"]):
+            continue
+        try:
+            filesystem, path = resolve(row["uri"])
+            with filesystem.open_input_file(path) as file:
+                width, height = probe_size(file)
+        except Exception:  # an unreadable image is quarantined by the worker that meets it, with its reason
+            continue
+        check_inside(found, width, height, where=f"{boxes.source}: {row['image_id']}")

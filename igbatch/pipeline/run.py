@@ -1,0 +1,137 @@
+"""The whole Ray stage of a study: open the output, plan, attribute what is missing, reduce, sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from igbatch.errors import InputError, UnfinishedError
+from igbatch.filesystem import is_local
+from igbatch.pipeline.opening import existing_study, open_output, settle
+from igbatch.pipeline.plan import Plan, make_plan
+from igbatch.pipeline.progress import Listener
+from igbatch.pipeline.resolve import list_study_images, resolve_study
+from igbatch.reduce.study import reduce_study
+from igbatch.store.commit import sweep
+from igbatch.store.output import Output
+from igbatch.store.reader import read_commits
+from igbatch.study import LoadedStudy
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """How a run ended: rows the study expects, rows computed now, rows that are in quarantine."""
+
+    expected: int
+    computed: int
+    images: int
+    retries: int
+    warnings: list[str]
+
+
+def prepare_run(loaded: LoadedStudy, output: Output, *, retry_quarantined: bool = False) -> tuple[Plan, dict[str, Any]]:
+    """Check the study, open its output and plan what is missing; return the plan and the content of `study.json`.
+
+    Raises:
+        InputError: the study is wrong, or the output belongs to another one.
+    """
+    plan = plan_study(loaded, output, retry_quarantined=retry_quarantined)
+    return plan, open_output(output, plan.resolved, plan.images)
+
+
+def plan_study(loaded: LoadedStudy, output: Output, *, retry_quarantined: bool = False) -> Plan:
+    """Plan a study against what its output holds, writing nothing.
+
+    Raises:
+        InputError: the study is wrong, or a committed shard belongs to another one.
+    """
+    earlier = existing_study(output)
+    resolved = resolve_study(loaded, earlier["models"] if earlier else None)
+    images = list_study_images(loaded)
+    _check_featured(plan_images=set(images.table["image_id"].to_pylist()), featured=loaded.study.report.featured)
+    return make_plan(resolved, images, output, retry_quarantined=retry_quarantined)
+
+
+def run_stage(
+    loaded: LoadedStudy,
+    output: Output,
+    listener: Listener,
+    *,
+    address: str | None = None,
+    retry_quarantined: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+) -> RunOutcome:
+    """Compute what is missing and reduce the whole; a study that is finished starts no Ray.
+
+    Raises:
+        InputError: the study or the call is wrong.
+        WorkerError: the program failed on a worker.
+        UnfinishedError: the cluster was lost; what is committed is kept.
+    """
+    plan, record = prepare_run(loaded, output, retry_quarantined=retry_quarantined)
+    for warning in plan.images.warnings:
+        say(f"warning: {warning}")
+    if plan.missing_rows == 0:
+        say(f"nothing to compute: all {plan.expected_rows} rows are committed or in quarantine")
+        _finish(output, map)
+        return RunOutcome(plan.expected_rows, 0, 0, 0, plan.images.warnings)
+    return _attribute(loaded, output, plan, record, listener, address, say)
+
+
+def _attribute(
+    loaded: LoadedStudy,
+    output: Output,
+    plan: Plan,
+    record: dict[str, Any],
+    listener: Listener,
+    address: str | None,
+    say: Callable[[str], None],
+) -> RunOutcome:
+    from igbatch.pipeline.attribute import Attribution
+    from igbatch.pipeline.cluster import map_shards, ray_session, size_workers
+
+    run = loaded.study.run
+    with ray_session(address):
+        workers = size_workers(run.device, run.workers, run.threads)
+        settled = record["settled"].get(workers.device, {})
+        if run.threads == "auto" and "threads" in settled:
+            workers = size_workers(run.device, run.workers, settled["threads"])
+        wanted = loaded.study.attribution.micro_batch
+        micro_batch = settled.get("micro_batch") if wanted == "auto" else wanted
+        plan = plan.for_workers(workers.count)
+        say(
+            f"{plan.missing_rows} of {plan.expected_rows} rows to compute, in {plan.shard_count()} shards, on up to "
+            f"{workers.count} {workers.device} worker(s) of {workers.threads} thread(s)"
+        )
+        try:
+            summary = Attribution(plan, output, workers, micro_batch, listener).run()
+        except KeyboardInterrupt:
+            raise UnfinishedError("interrupted; what is committed is kept, run it again to go on") from None
+        seen = sorted((asdict(hardware) for hardware in summary.hardware), key=str)
+        settle(output, record, workers.device, seen)
+        _finish(output, map_shards)
+    return RunOutcome(plan.expected_rows, summary.rows, summary.images, summary.retries, plan.images.warnings)
+
+
+def _finish(output: Output, map_shards: Any) -> None:
+    variants = {info.path.rsplit("/", 2)[-2] for info in output.files("image_stats")}
+    commits = read_commits(output, sorted(variants))
+    sweep(output, {file["path"] for commit in commits for file in commit.files.values()})
+    reduce_study(output, map_shards)
+
+
+def _check_featured(plan_images: set[str], featured: tuple[str, ...]) -> None:
+    for image_id in featured:
+        if image_id not in plan_images:
+            raise InputError(f"report.featured: {image_id!r} is not among the study's images; use an image_id of it")
+
+
+def check_submitted(out: str, submitted: bool) -> None:
+    """Refuse a relative local output inside a submitted job, whose working directory vanishes with it.
+
+    Raises:
+        InputError: the output is a relative local path and the job was submitted.
+    """
+    if submitted and is_local(out) and not out.removeprefix("file://").startswith("/"):
+        raise InputError(f"--out {out}: a submitted job's folder vanishes; give an absolute path or a URI")

@@ -1,0 +1,73 @@
+"""The Ray actor: holds a variant on a device, takes a whole shard at a time, and commits it itself."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+
+import ray
+
+from igbatch.pipeline.compute import ShardComputer, ShardReport, device_name
+from igbatch.pipeline.plan import Shard
+from igbatch.pipeline.resolve import ResolvedStudy
+from igbatch.store.output import Output
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What a worker runs on."""
+
+    node: str
+    device: str
+    processor: str
+    threads: int
+    micro_batch: int
+
+
+class Worker:
+    """Computes shards, one after the other. `actor_class` makes it a Ray actor with the resources it needs."""
+
+    def __init__(
+        self, resolved: ResolvedStudy, output: Output, device: str, threads: int, micro_batch: int | None
+    ) -> None:
+        import torch
+
+        torch.set_num_threads(threads)
+        self.device = torch.device(device)
+        self.threads = threads
+        if micro_batch is None:
+            from igbatch.attribution import default_micro_batch
+
+            micro_batch = default_micro_batch(self.device)
+        self.computer = ShardComputer(resolved, output, self.device, micro_batch)
+
+    def ready(self) -> Hardware:
+        """Answer once the worker can take shards."""
+        return Hardware(
+            platform.node(), device_name(self.device), _processor(), self.threads, self.computer.micro_batch
+        )
+
+    def compute(self, shard: Shard) -> ShardReport:
+        """Compute and commit one shard."""
+        return self.computer.compute(shard)
+
+    def process_id(self) -> int:
+        """Return the operating system's id of the worker's process."""
+        return os.getpid()
+
+
+def actor_class(device: str, threads: int) -> "ray.actor.ActorClass":
+    """Return the actor class with its resources; a dead actor is started again, its shard is put back by the driver."""
+    return ray.remote(
+        num_cpus=threads, num_gpus=1 if device == "cuda" else 0, max_restarts=-1, max_task_retries=0
+    )(Worker)
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+        return f"{names[0]} x {len(names)}" if names else platform.machine()
+    except OSError:
+        return platform.processor() or platform.machine()

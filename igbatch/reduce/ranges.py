@@ -1,0 +1,110 @@
+"""Ranges of the normalization scopes: the extremes and quantiles that maps share when they share a colour bar.
+
+A summary is mergeable: minima, maxima and histograms of parts give those of the whole, so that shards can be
+summarised anywhere and in any order, and no map is ever read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from igbatch.statistics.histogram import N_BINS, quantile
+
+SCOPES = ("image", "pair", "targets", "models", "variant", "dataset")
+COLUMNS = ("minimum", "maximum", "histogram")
+
+
+@dataclass(frozen=True)
+class RangeSummary:
+    """Extremes and value counts of some maps; `+` merges two summaries."""
+
+    minimum: float = math.inf
+    maximum: float = -math.inf
+    counts: np.ndarray = field(default_factory=lambda: np.zeros(N_BINS, dtype=np.int64))
+    n_maps: int = 0
+
+    def __add__(self, other: RangeSummary) -> RangeSummary:
+        return RangeSummary(
+            min(self.minimum, other.minimum),
+            max(self.maximum, other.maximum),
+            self.counts + other.counts,
+            self.n_maps + other.n_maps,
+        )
+
+    def row(self, scope: str, variant_id: str | None, expected: int) -> dict[str, Any]:
+        """Return a row of `schemas.RANGES`; quantiles are within `histogram.RELATIVE_ERROR` of the maps' own."""
+        quantiles = {
+            name: quantile(self.counts, q, self.minimum, self.maximum)
+            for name, q in (("q01", 0.01), ("q50", 0.5), ("q99", 0.99))
+        }
+        extremes = {"minimum": self.minimum, "maximum": self.maximum}
+        complete = self.n_maps == expected
+        return {
+            "scope": scope, "variant_id": variant_id, **extremes, **quantiles, "n_maps": self.n_maps,
+            "complete": complete,
+        }  # fmt: skip
+
+
+def summarise(table: pa.Table) -> RangeSummary:
+    """Summarise rows of `image_stats` (columns `COLUMNS`): one map each."""
+    if not len(table):
+        return RangeSummary()
+    lists = table["histogram"].combine_chunks()
+    counts = lists.flatten().to_numpy().reshape(len(table), N_BINS).sum(axis=0, dtype=np.int64)
+    minima, maxima = table["minimum"].to_numpy(), table["maximum"].to_numpy()
+    return RangeSummary(float(minima.min()), float(maxima.max()), counts, len(table))
+
+
+def merge(summaries: Iterable[RangeSummary]) -> RangeSummary:
+    """Merge any number of summaries."""
+    return sum(summaries, RangeSummary())
+
+
+def select_scope(
+    stats: pd.DataFrame,
+    scope: str,
+    *,
+    variant_id: str | None = None,
+    image_id: str | None = None,
+    targets: tuple[str, ...] | None = None,
+) -> pd.DataFrame:
+    """Return the rows of `image_stats` whose maps share a range under `scope`.
+
+    `image`: one map (variant, image, one target). `pair`: two targets of one image and variant. `targets`: all
+    targets of one image and variant. `models`: all variants and targets of one image. `variant`: all maps of a
+    variant. `dataset`: every map.
+
+    Raises:
+        ValueError: the scope is unknown, or a key that it needs is missing.
+    """
+    needs = {
+        "image": ("variant_id", "image_id", "targets"),
+        "pair": ("variant_id", "image_id", "targets"),
+        "targets": ("variant_id", "image_id"),
+        "models": ("image_id",),
+        "variant": ("variant_id",),
+        "dataset": (),
+    }
+    if scope not in needs:
+        raise ValueError(f"scope {scope!r} is unknown; use one of {', '.join(SCOPES)}")
+    given = {"variant_id": variant_id, "image_id": image_id, "targets": targets}
+    missing = [name for name in needs[scope] if not given[name]]
+    size = {"image": 1, "pair": 2}.get(scope)
+    if missing or (size is not None and len(targets or ()) != size):
+        wanted = f" with {size} target{'s' if size == 2 else ''}" if size else ""
+        raise ValueError(f"scope {scope!r} needs {', '.join(needs[scope])}{wanted}")
+    mask = pd.Series(True, index=stats.index)
+    if "variant_id" in needs[scope]:
+        mask &= stats["variant_id"] == variant_id
+    if "image_id" in needs[scope]:
+        mask &= stats["image_id"] == image_id
+    if "targets" in needs[scope]:
+        mask &= stats["target"].isin(list(targets or ()))
+    return stats[mask]

@@ -1,0 +1,178 @@
+"""Reading a study: `igbatch.open_study(uri)`, for notebooks, scripts and the report alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from igbatch.images.loading import load_image
+from igbatch.images.preprocessing import Preprocessing
+from igbatch.reduce.ranges import merge, select_scope, summarise
+from igbatch.store.output import Output
+from igbatch.store.reader import Reader
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class ScopeRange:
+    """The range that maps of one scope share, in units of the output; `complete` is False while maps are missing."""
+
+    scope: str
+    minimum: float
+    maximum: float
+    n_maps: int
+    complete: bool
+
+
+class StudyResults:
+    """A study's committed results; tables are read once, when they are first asked for.
+
+    Raises:
+        InputError: there is no study at this place.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self._reader = Reader(Output(uri))
+        self.study: dict[str, Any] = self._reader.study
+        self.target_names: list[str] = self._reader.target_names
+
+    @cached_property
+    def image_stats(self) -> pd.DataFrame:
+        """One row per variant, image and target; `docs/results.md` lists the columns."""
+        return self._reader.image_stats().to_pandas()
+
+    @cached_property
+    def box_stats(self) -> pd.DataFrame:
+        """One row per variant, image, target and box."""
+        return self._reader.box_stats().to_pandas()
+
+    @cached_property
+    def quarantine(self) -> pd.DataFrame:
+        """What is missing, and why; `target` is None where all of an image's targets are."""
+        frame = self._reader.quarantine().to_pandas()
+        return frame.astype({"target": object}).where(frame.notna(), None)
+
+    @cached_property
+    def images(self) -> pd.DataFrame:
+        """The images of the study."""
+        return self._reader.images.to_pandas()
+
+    @cached_property
+    def variants(self) -> pd.DataFrame:
+        """The variants of the study, in its order."""
+        return self._reader.variants.to_pandas()
+
+    @cached_property
+    def ranges(self) -> pd.DataFrame:
+        """The reducer's ranges: one row per variant, and one for the whole data set."""
+        return self._table("ranges.parquet")
+
+    @cached_property
+    def aggregates(self) -> pd.DataFrame:
+        """Box sums over the data set, per variant, target and box label."""
+        return self._table("aggregates.parquet")
+
+    @property
+    def expected_rows(self) -> int:
+        """Rows of `image_stats` that the finished study has."""
+        return len(self.images) * len(self.variants) * len(self.target_names)
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether every expected row is there, none missing or in quarantine."""
+        return len(self.image_stats) == self.expected_rows
+
+    def attribution(self, variant_id: str, image_id: str, target: str) -> np.ndarray:
+        """Return one raw map: float32 [H, W], in units of the output.
+
+        Raises:
+            KeyError: there is no such map, or it was not kept (`store.maps`).
+        """
+        return self._reader.attribution(variant_id, image_id, target)
+
+    def pixels(self, image_id: str, variant_id: str | None = None) -> np.ndarray:
+        """Return an image as the model saw it, before normalization: float32 [H, W, 3] in 0..1.
+
+        `variant_id` says which model's preprocessing, the first one's by default. The image is read again.
+
+        Raises:
+            KeyError: there is no such image.
+            ImageError: the image cannot be read any more.
+        """
+        uri = self.images.set_index("image_id")["uri"][image_id]
+        models = self.variants.set_index("variant_id")["model"]
+        model = models[variant_id] if variant_id is not None else models.iloc[0]
+        preprocessing = Preprocessing.from_data_config(self.study["models"][model]["data_config"])
+        return preprocessing.pixels(load_image(uri).image)
+
+    def scope_range(
+        self,
+        scope: str,
+        *,
+        variant_id: str | None = None,
+        image_id: str | None = None,
+        targets: Sequence[str] | None = None,
+    ) -> ScopeRange:
+        """Return the range that the maps of a scope share, from their statistics (`igbatch.reduce.ranges`).
+
+        Raises:
+            ValueError: the scope is unknown, or a key that it needs is missing.
+            KeyError: none of its maps is there.
+        """
+        chosen = None if targets is None else tuple(targets)
+        keys: dict[str, Any] = {"variant_id": variant_id, "image_id": image_id, "targets": chosen}
+        rows = select_scope(self.image_stats, scope, **keys)
+        if not len(rows):
+            raise KeyError(f"no map for scope {scope!r} ({variant_id}, {image_id}, {chosen})")
+        per_image = {"image": 1, "pair": 2, "targets": len(self.target_names), "variant": len(self.target_names)}
+        expected = per_image.get(scope, len(self.target_names) * len(self.variants))
+        if scope in ("variant", "dataset"):
+            expected *= len(self.images)
+        low, high = float(rows["minimum"].min()), float(rows["maximum"].max())
+        return ScopeRange(scope, low, high, len(rows), len(rows) == expected)
+
+    def scope_quantile(self, rows: pd.DataFrame, q: float) -> float:
+        """Return a quantile over all pixels of the maps behind `rows` of `image_stats`, from their histograms."""
+        import pyarrow as pa
+
+        from igbatch.statistics.histogram import quantile
+
+        whole = merge([summarise(pa.Table.from_pandas(rows[["minimum", "maximum", "histogram"]]))])
+        return quantile(whole.counts, q, whole.minimum, whole.maximum)
+
+    def figure(
+        self,
+        image_id: str,
+        variants: Sequence[str] | None = None,
+        targets: Sequence[str] | None = None,
+        scope: str = "pair",
+    ) -> Figure:
+        """Return the report's figure of one image: variants are rows, targets are columns.
+
+        Every map carries its minimum, maximum, sum and normalization. `scope` is raw, image, pair, targets, models,
+        variant or dataset.
+        """
+        from igbatch.report.figures import study_figure
+
+        return study_figure(self, image_id, variants=variants, targets=targets, scope=scope)
+
+    def _table(self, name: str) -> pd.DataFrame:
+        output = self._reader.output
+        return output.read_table(output.path(name)).to_pandas()
+
+
+def open_study(uri: str) -> StudyResults:
+    """Open a study's output for reading, at a local path or any URI that pyarrow or fsspec opens.
+
+    Raises:
+        InputError: there is no study at this place.
+    """
+    return StudyResults(str(uri))

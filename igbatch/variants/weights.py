@@ -1,0 +1,78 @@
+"""Where a model's weights lie and what identifies them. Only safetensors files are ever opened; nothing is unpickled.
+
+This module needs neither torch nor timm for weights on disk, so that a finished study is recognised quickly.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from igbatch.errors import InputError
+
+BUNDLED_ARCHITECTURE = "swin_igbatch_patch4_window7_224"
+BUNDLED_WEIGHTS = Path(__file__).parent / "weights" / "swin_igbatch.safetensors"
+
+
+@dataclass(frozen=True)
+class WeightsSource:
+    """A model's architecture, the file of its weights (None: timm's hub is asked), and what it says of its data."""
+
+    architecture: str
+    file: str | None
+    data_config: dict[str, Any] | None = None
+
+    def identity(self) -> str:
+        """Return what stands for these weights in a fingerprint: the file's SHA-256, or the name at the hub."""
+        if self.file is None:
+            return f"timm:{self.architecture}"
+        return f"sha256:{file_sha256(Path(self.file))}"
+
+
+def locate_weights(weights: str, architecture: str | None, key: str) -> WeightsSource:
+    """Find the weights that a study names; `weights` has its path made absolute, `key` names it in messages.
+
+    `local-dir:PATH` is a folder in the layout of timm's hub: `config.json` and `model.safetensors`.
+
+    Raises:
+        InputError: the file or folder is missing, is not safetensors, or belongs to another architecture.
+    """
+    if weights == "bundled":
+        return WeightsSource(BUNDLED_ARCHITECTURE, str(BUNDLED_WEIGHTS))
+    if weights == "pretrained":
+        assert architecture is not None
+        return WeightsSource(architecture, None)
+    if weights.startswith("local-dir:"):
+        return _from_folder(Path(weights.removeprefix("local-dir:")), architecture, key)
+    if not Path(weights).is_file():
+        raise InputError(f"{key}: {weights}: there is no such file; check the path")
+    assert architecture is not None
+    return WeightsSource(architecture, weights)
+
+
+def _from_folder(folder: Path, architecture: str | None, key: str) -> WeightsSource:
+    config_file, file = folder / "config.json", folder / "model.safetensors"
+    for needed in (config_file, file):
+        if not needed.is_file():
+            raise InputError(
+                f"{key}: local-dir:{folder}: {needed.name} is missing; a model folder holds config.json and "
+                "model.safetensors (pickled weights are never opened)"
+            )
+    try:
+        config = json.loads(config_file.read_text("utf-8"))
+        named = str(config["architecture"])
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{key}: {config_file}: not a timm model config; it needs an `architecture`") from None
+    if architecture is not None and architecture.split(".")[0] != named:
+        raise InputError(f"{key}: {folder} holds {named}, the study says {architecture}; change one of them")
+    data = {**config, **config.get("pretrained_cfg", {})}
+    return WeightsSource(architecture or named, str(file), data)
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,6 @@
+"""The seed study: eagles and magpies, a trained Swin and two with random parameters."""
+
+from igbatch.cli import run_script
+
+if __name__ == "__main__":
+    run_script(__file__)
