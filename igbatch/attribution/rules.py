@@ -1,0 +1,103 @@
+"""Quadrature rules on [0, 1]: where along the path the gradient is taken, and how much each place counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import AttributionError
+
+__all__ = ["RULES", "Quadrature", "Rule", "rule_nodes"]
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Quadrature:
+    """Nodes and weights of a rule: ``sum(weights * f(nodes))`` approximates the integral of f over [0, 1].
+
+    Attributes:
+        nodes: float64 [steps], ascending, inside [0, 1].
+        weights: float64 [steps], positive, summing to 1.
+    """
+
+    nodes: FloatArray
+    weights: FloatArray
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A family of quadratures.
+
+    Attributes:
+        build: from a number of steps to nodes and weights, each float64 [steps].
+        fewest_steps: the smallest number of steps for which the rule is defined.
+    """
+
+    build: Callable[[int], tuple[FloatArray, FloatArray]]
+    fewest_steps: int = 1
+
+
+def rule_nodes(rule: str, steps: int) -> Quadrature:
+    """Return nodes and weights on [0, 1] of a rule with a number of steps.
+
+    ``"gauss-legendre"`` integrates polynomials of degree ``2 * steps - 1`` exactly. On a smooth integrand
+    the error of ``"midpoint"`` and ``"trapezoid"`` falls as ``steps ** -2``, that of ``"left"`` and
+    ``"right"`` as ``steps ** -1``. The nodes of ``"trapezoid"`` hold both ends: ``steps - 1`` intervals.
+
+    Args:
+        rule: a key of ``RULES``.
+        steps: the number of nodes, 1 or more (2 or more for ``"trapezoid"``).
+
+    Raises:
+        AttributionError: the rule is unknown, or the rule is not defined for that number of steps.
+
+    Source: Abramowitz and Stegun, *Handbook of Mathematical Functions*, 25.4.30 (Gauss-Legendre) and
+    25.4.2 (trapezoid); "right" is eq. 3 of Sundararajan et al., *Axiomatic Attribution for Deep Networks*,
+    ICML 2017.
+    """
+    if rule not in RULES:
+        raise AttributionError(f"rule={rule!r} is unknown: choose one of {', '.join(RULES)}")
+    fewest = RULES[rule].fewest_steps
+    if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < fewest:
+        raise AttributionError(f"steps={steps!r} with rule={rule!r}: give a whole number of {fewest} or more")
+    nodes, weights = RULES[rule].build(int(steps))
+    return Quadrature(nodes, weights)
+
+
+def _gauss_legendre(steps: int) -> tuple[FloatArray, FloatArray]:
+    nodes, weights = np.polynomial.legendre.leggauss(steps)  # on [-1, 1]
+    return (1.0 + nodes) / 2.0, weights / 2.0
+
+
+def _midpoint(steps: int) -> tuple[FloatArray, FloatArray]:
+    return (np.arange(steps) + 0.5) / steps, np.full(steps, 1.0 / steps)
+
+
+def _trapezoid(steps: int) -> tuple[FloatArray, FloatArray]:
+    weights = np.full(steps, 1.0 / (steps - 1))
+    weights[[0, -1]] /= 2.0
+    return np.linspace(0.0, 1.0, steps), weights
+
+
+def _left(steps: int) -> tuple[FloatArray, FloatArray]:
+    return np.arange(steps) / steps, np.full(steps, 1.0 / steps)
+
+
+def _right(steps: int) -> tuple[FloatArray, FloatArray]:
+    return np.arange(1, steps + 1) / steps, np.full(steps, 1.0 / steps)
+
+
+RULES: Mapping[str, Rule] = MappingProxyType(
+    {
+        "gauss-legendre": Rule(_gauss_legendre),
+        "midpoint": Rule(_midpoint),
+        "trapezoid": Rule(_trapezoid, fewest_steps=2),
+        "left": Rule(_left),
+        "right": Rule(_right),
+    }
+)

@@ -1,0 +1,42 @@
+"""Models and settings that several files of this room's tests share."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from timm.models.swin_transformer import SwinTransformer
+
+
+@pytest.fixture(scope="session")
+def small_swin() -> SwinTransformer:
+    """A Swin of 56 x 56 images and 1,000 classes with random weights, in evaluation mode."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = SwinTransformer(
+            img_size=56, patch_size=4, window_size=7, embed_dim=16, depths=(2, 2), num_heads=(2, 4)
+        )
+    return model.eval()
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    """A source of random tensors, the same in every test."""
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Run on one thread where a test does not say otherwise: the models are too small to share."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(params=[1, 2], ids=["1-thread", "2-threads"])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """Run the test on that many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
