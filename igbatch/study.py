@@ -236,7 +236,7 @@ class LoadedStudy:
 
 
 def load_study(path: str | Path, overrides: Sequence[str] = ()) -> LoadedStudy:
-    """Read a study file and apply `key=value` overrides (dotted keys, YAML values).
+    """Read a study file and apply `key=value` overrides (dotted keys, YAML values; paths from the current folder).
 
     Raises:
         InputError: the file is missing, is no YAML, or holds an unknown key or a bad value; one line says which.
@@ -285,7 +285,20 @@ def _override(content: dict[str, Any], override: str) -> None:
         node = node.setdefault(part, {}) if isinstance(node, dict) else None
         if not isinstance(node, dict):
             raise InputError(f"--set {override}: {part} is not a mapping in the study; set it as a whole")
-    node[last] = value
+    node[last] = _from_here(key, value)
+
+
+def _from_here(key: str, value: Any) -> Any:
+    """Make a path given on the command line absolute: it is meant from the current folder, not the study's."""
+    prefix = ""
+    if key.startswith("models.") and key.endswith(".weights") and isinstance(value, str):
+        if value in ("bundled", "pretrained"):
+            return value
+        prefix = "local-dir:" if value.startswith("local-dir:") else ""
+    elif key not in ("images.root", "images.manifest", "images.boxes"):
+        return value
+    path = str(value).removeprefix(prefix)
+    return value if "://" in path else prefix + str(Path(path).expanduser().absolute())
 
 
 def _explain(error: ValidationError, content: Mapping[str, Any]) -> str:

@@ -43,9 +43,8 @@ def open_output(output: Output, resolved: ResolvedStudy, images: StudyImages) ->
         InputError: the output belongs to another study; the line says what differs.
     """
     earlier = existing_study(output)
+    check_same_study(output, earlier, resolved)
     prints = resolved.fingerprint()
-    if earlier is not None:
-        _check_same(output, earlier, resolved, prints)
     known = dict(earlier["fingerprint"]) if earlier else {}
     record = {
         "format": FORMAT,
@@ -94,15 +93,20 @@ def _model_record(resolved: ResolvedStudy, name: str) -> dict[str, Any]:
     }
 
 
-def _check_same(
-    output: Output, earlier: Mapping[str, Any], resolved: ResolvedStudy, prints: Mapping[str, Mapping[str, Any]]
-) -> None:
+def check_same_study(output: Output, earlier: Mapping[str, Any] | None, resolved: ResolvedStudy) -> None:
+    """Compare a study with what an output was made for; new images, variants and targets are welcome.
+
+    Raises:
+        InputError: the name differs, or what decides the numbers of a variant that is there already.
+    """
+    if earlier is None:
+        return
     if earlier["name"] != resolved.study.name:
         raise InputError(
             f"{output.uri}: belongs to the study {earlier['name']!r}, this one is {resolved.study.name!r}; "
             "choose another --out"
         )
-    for variant_id, values in prints.items():
+    for variant_id, values in resolved.fingerprint().items():
         before = earlier["fingerprint"].get(variant_id)
         if before is None:
             continue

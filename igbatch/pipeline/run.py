@@ -6,9 +6,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from igbatch.errors import InputError, UnfinishedError
 from igbatch.filesystem import is_local
-from igbatch.pipeline.opening import existing_study, open_output, settle
+from igbatch.pipeline.opening import check_same_study, existing_study, open_output, settle
 from igbatch.pipeline.plan import Plan, make_plan
 from igbatch.pipeline.progress import Listener
 from igbatch.pipeline.resolve import list_study_images, resolve_study
@@ -30,16 +33,6 @@ class RunOutcome:
     warnings: list[str]
 
 
-def prepare_run(loaded: LoadedStudy, output: Output, *, retry_quarantined: bool = False) -> tuple[Plan, dict[str, Any]]:
-    """Check the study, open its output and plan what is missing; return the plan and the content of `study.json`.
-
-    Raises:
-        InputError: the study is wrong, or the output belongs to another one.
-    """
-    plan = plan_study(loaded, output, retry_quarantined=retry_quarantined)
-    return plan, open_output(output, plan.resolved, plan.images)
-
-
 def plan_study(loaded: LoadedStudy, output: Output, *, retry_quarantined: bool = False) -> Plan:
     """Plan a study against what its output holds, writing nothing.
 
@@ -48,8 +41,9 @@ def plan_study(loaded: LoadedStudy, output: Output, *, retry_quarantined: bool =
     """
     earlier = existing_study(output)
     resolved = resolve_study(loaded, earlier["models"] if earlier else None)
+    check_same_study(output, earlier, resolved)
     images = list_study_images(loaded)
-    _check_featured(plan_images=set(images.table["image_id"].to_pylist()), featured=loaded.study.report.featured)
+    _check_featured(images.table["image_id"], loaded.study.report.featured)
     return make_plan(resolved, images, output, retry_quarantined=retry_quarantined)
 
 
@@ -69,7 +63,8 @@ def run_stage(
         WorkerError: the program failed on a worker.
         UnfinishedError: the cluster was lost; what is committed is kept.
     """
-    plan, record = prepare_run(loaded, output, retry_quarantined=retry_quarantined)
+    plan = plan_study(loaded, output, retry_quarantined=retry_quarantined)
+    record = open_output(output, plan.resolved, plan.images)
     for warning in plan.images.warnings:
         say(f"warning: {warning}")
     if plan.missing_rows == 0:
@@ -121,9 +116,9 @@ def _finish(output: Output, map_shards: Any) -> None:
     reduce_study(output, map_shards)
 
 
-def _check_featured(plan_images: set[str], featured: tuple[str, ...]) -> None:
+def _check_featured(image_ids: pa.ChunkedArray, featured: tuple[str, ...]) -> None:
     for image_id in featured:
-        if image_id not in plan_images:
+        if pc.index(image_ids, image_id).as_py() < 0:
             raise InputError(f"report.featured: {image_id!r} is not among the study's images; use an image_id of it")
 
 

@@ -1,0 +1,119 @@
+"""Drawing pictures, maps and colour bars onto a canvas."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from igbatch.report.bar import lay_out
+from igbatch.report.canvas import DPI, FAINT, INK, WARN, Canvas, fit, text_width, wrap
+from igbatch.report.colors import paint
+from igbatch.report.labels import place_labels
+from igbatch.report.normalization import Normalization
+from igbatch.report.panels import Box, Panel, Picture
+from igbatch.report.text import number, plain
+
+SMALL = 10.5
+LINE = 14
+BAR_HEIGHT = 10
+_UNDER_MAP = 3 + 12 + BAR_HEIGHT + 4 + 11 + 13 + 5
+_MOST_MARKS = 3
+
+
+def panel_height(panel: Panel, width: int, height: int) -> int:
+    """Return the height in pixels of a panel whose map is shown at `width` x `height`."""
+    return LINE + 4 + height + _UNDER_MAP + LINE * (3 + len(_mark_lines(panel, width)))
+
+
+def draw_panel(canvas: Canvas, panel: Panel, x: int, y: int, width: int, height: int, boxes: Sequence[Box]) -> None:
+    """Draw one map with its target above it; its colour bar, numbers, normalization and marks below."""
+    canvas.text(x, y, fit(plain(panel.target), width, 11.5, bold=True), bold=True)
+    y += LINE + 4
+    if panel.values is None or panel.normalization is None:
+        _placeholder(canvas, panel.missing, x, y, width, height)
+    else:
+        axes = canvas.image(x, y, paint(panel.values, panel.normalization.gain), width, height)
+        _outline(axes, boxes, 0.9)
+        canvas.frame(x, y, width, height, edge="#c8c8c8")
+    y += height + 3
+    if panel.normalization is not None:
+        draw_bar(canvas, panel.normalization, x, y, width)
+    y += _UNDER_MAP - 3
+    if panel.minimum is not None and panel.maximum is not None and panel.total is not None:
+        lines = [f"min {number(panel.minimum)}   max {number(panel.maximum)}", f"sum {number(panel.total)}"]
+        for text in lines:
+            canvas.text(x, y, fit(text, width, SMALL), SMALL)
+            y += LINE
+        if panel.normalization is not None:
+            canvas.text(x, y, fit(panel.normalization.label, width, SMALL), SMALL, color=FAINT)
+        y += LINE
+    for text in _mark_lines(panel, width):
+        canvas.text(x, y, text, SMALL, color=WARN)
+        y += LINE
+
+
+def draw_bar(canvas: Canvas, normalization: Normalization, x: int, y: int, width: int) -> None:
+    """Draw a colour bar with its labels: normalized above, raw below, zero marked by a line."""
+    bar = lay_out(normalization, width)
+    top = y + 12
+    canvas.image(x, top, bar.colors, width, BAR_HEIGHT)
+    canvas.frame(x, top, width, BAR_HEIGHT)
+    for tick in bar.above:
+        _label(canvas, tick.text, x, tick.at, width, y + 1, FAINT)
+    zero = x + bar.zero * width
+    canvas.line(zero, top - 3, zero, top + BAR_HEIGHT + 4, INK, 1.2)
+    below = top + BAR_HEIGHT + 6
+    _label(canvas, "0", x, bar.zero, width, below, INK)
+    for tick in bar.below:
+        _label(canvas, tick.text, x, tick.at, width, below + 12, INK)
+
+
+def draw_picture(canvas: Canvas, picture: Picture, x: int, y: int, width: int, height: int) -> None:
+    """Draw an image with its boxes and their labels."""
+    if picture.pixels is None:
+        _placeholder(canvas, picture.missing, x, y, width, height)
+        return
+    colors = np.rint(np.clip(picture.pixels, 0, 1) * 255).astype(np.uint8)
+    axes = canvas.image(x, y, colors, width, height)
+    _outline(axes, picture.boxes, 3.0, "white")
+    _outline(axes, picture.boxes, 1.6)
+    texts = [fit(plain(box.label), 0.6 * width, SMALL) for box in picture.boxes]
+    widths = [text_width(text, SMALL) + 6 for text in texts]
+    spots = place_labels(picture.boxes, widths, LINE, (width, height), width / colors.shape[1])
+    for box, text, size, spot in zip(picture.boxes, texts, widths, spots, strict=True):
+        canvas.frame(x + spot.x, y + spot.y, size, LINE, fill=box.color, edge="white")
+        canvas.text(x + spot.x + 3, y + spot.y + 3, text, SMALL, color="white")
+
+
+def _outline(axes: Axes, boxes: Sequence[Box], width: float, color: str | None = None) -> None:
+    for box in boxes:
+        axes.add_patch(
+            Rectangle(
+                (box.x_min, box.y_min),
+                box.x_max - box.x_min,
+                box.y_max - box.y_min,
+                fill=False,
+                edgecolor=color or box.color,
+                linewidth=width * 72 / DPI,
+            )
+        )
+
+
+def _label(canvas: Canvas, text: str, x: float, at: float, width: int, y: float, color: str) -> None:
+    """Write a label centred at its place along the bar, but not beyond the bar's ends."""
+    half = text_width(text, SMALL) / 2
+    centre = min(max(at * width, half), width - half)
+    canvas.text(x + centre, y, text, SMALL, color=color, align="center")
+
+
+def _placeholder(canvas: Canvas, reason: str, x: int, y: int, width: int, height: int) -> None:
+    canvas.frame(x, y, width, height, fill="#f3f3f3")
+    for index, text in enumerate(wrap(reason or "No map.", width - 20, SMALL, most=max(1, height // LINE - 1))):
+        canvas.text(x + 10, y + 10 + LINE * index, text, SMALL, color=WARN)
+
+
+def _mark_lines(panel: Panel, width: int) -> list[str]:
+    return [line for mark in panel.marks for line in wrap(f"! {mark}", width, SMALL, most=2)][: 2 * _MOST_MARKS]

@@ -1,0 +1,207 @@
+"""Normalizations: which range a map's colours stand for, in numbers and in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from igbatch.errors import InputError
+from igbatch.reduce.ranges import SCOPES
+from igbatch.report.colors import LEVELS, color_indices
+from igbatch.report.text import count, listing, number, plain, shorten
+from igbatch.results import StudyResults
+from igbatch.statistics.histogram import N_BINS, N_SIDE, quantile
+
+KINDS = ("raw", *SCOPES)
+"""`raw`, which is no normalization at all, and the scopes whose minimum and maximum maps may share."""
+
+RAW_QUANTILE = 0.999
+_NAME = 28  # characters of a target or variant in a sentence
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """The range that colours stand for, in units of the output.
+
+    Attributes:
+        kind: one of `KINDS`.
+        minimum, maximum: the range; of kind `raw`, the ends of the study's one scale.
+        n_maps: how many maps the range was taken from.
+        complete: False while maps of the scope are missing.
+        title: a few words, for a heading.
+        label: the normalization in words, for the line under a map.
+        words: a sentence that says what was done and what may be compared.
+    """
+
+    kind: str
+    minimum: float
+    maximum: float
+    n_maps: int
+    complete: bool
+    title: str
+    label: str
+    words: str
+
+    @property
+    def gain(self) -> float:
+        """The magnitude at the ends of the colour scale, the same for both signs."""
+        return max(abs(self.minimum), abs(self.maximum))
+
+    @property
+    def low(self) -> float:
+        """Where the colour bar begins: the minimum, or zero where that is less."""
+        return min(self.minimum, 0.0)
+
+    @property
+    def high(self) -> float:
+        """Where the colour bar ends: the maximum, or zero where that is more."""
+        return max(self.maximum, 0.0)
+
+    def normalized(self, value: float) -> float | None:
+        """Return (value - minimum) / (maximum - minimum); None where the range is a point, and for `raw`."""
+        span = self.maximum - self.minimum
+        return None if self.kind == "raw" or span <= 0 else (value - self.minimum) / span
+
+    def along_bar(self, value: float) -> float:
+        """Return where a value lies on the colour bar, from 0 (left end) to 1; 0.5 on a bar that is all zero."""
+        span = self.high - self.low
+        return 0.5 if span <= 0 else (value - self.low) / span
+
+    def clipped(self, values: NDArray[np.floating]) -> int:
+        """Count the values that lie beyond the colour scale and are drawn as its end."""
+        return int(np.count_nonzero(np.abs(values) > self.gain))
+
+    def blank(self, values: NDArray[np.floating]) -> bool:
+        """Tell whether every value is drawn white."""
+        return bool((color_indices(values, self.gain) == LEVELS).all())
+
+
+class Normalizations:
+    """The normalizations of a study's maps; those of the whole study are worked out once."""
+
+    def __init__(self, results: StudyResults) -> None:
+        self.results = results
+        self.unit = unit(results)
+        self._shared: dict[tuple[str, str | None], Normalization | None] = {}
+
+    def of(
+        self, kind: str, *, variant_id: str | None = None, image_id: str | None = None, targets: Sequence[str] = ()
+    ) -> Normalization | None:
+        """Return the normalization of some maps; None where none of the maps is there.
+
+        `targets` are those of the maps: one for `image`, two for `pair`; other kinds take in all targets.
+
+        Raises:
+            InputError: there is no such kind, or it does not fit the number of targets.
+        """
+        if kind not in KINDS:
+            raise InputError(f"normalization {kind!r} is unknown; use one of {', '.join(KINDS)}")
+        if kind == "pair" and len(targets) != 2:
+            raise InputError(f"normalization 'pair' is for two targets, not {len(targets)}; use image or targets")
+        if kind not in ("raw", "variant", "dataset"):
+            return self._scope(kind, variant_id, image_id, targets)
+        key = (kind, variant_id if kind == "variant" else None)
+        if key not in self._shared:
+            self._shared[key] = self._raw if kind == "raw" else self._scope(*key, None, targets)
+        return self._shared[key]
+
+    def _scope(
+        self, kind: str, variant_id: str | None, image_id: str | None, targets: Sequence[str]
+    ) -> Normalization | None:
+        try:
+            found = self.results.scope_range(kind, variant_id=variant_id, image_id=image_id, targets=targets)
+        except KeyError:
+            return None
+        title, label, words = _say(kind, found.n_maps, variant_id, targets)
+        if not found.complete and kind != "image":
+            title, label = f"Incomplete range: {title.lower()}", f"{label}, incomplete"
+            words = (
+                f"Maps of this scope are missing. The range is that of the {count(found.n_maps, 'map')} "
+                f"there so far, not the joint one. Otherwise: {words[:1].lower()}{words[1:]}"
+            )
+        return Normalization(
+            kind, found.minimum, found.maximum, found.n_maps, found.complete, title, label, words
+        )
+
+    @cached_property
+    def _raw(self) -> Normalization | None:
+        stats = self.results.image_stats
+        if not len(stats):
+            return None
+        scale = raw_scale(stats)
+        words = (
+            f"Not normalized. One scale for the whole study: the colours end at −{number(scale, 1)} and "
+            f"+{number(scale, 1)} {self.unit} a pixel. Every map may be compared with every other."
+        )
+        label = f"not normalized, scale ±{number(scale, 1)}"
+        complete = self.results.complete
+        return Normalization("raw", -scale, scale, len(stats), complete, "Raw values", label, words)
+
+
+def unit(results: StudyResults) -> str:
+    """Return the unit of the study's attributions, in words."""
+    output = str(results.study["study"]["attribution"]["output"])
+    return {"logit": "logits", "log-probability": "of log-probability"}.get(output, f"of {output}")
+
+
+def raw_scale(stats: pd.DataFrame) -> float:
+    """Return the magnitude at the ends of a study's raw scale, in units of the output.
+
+    It is the smallest 1, 2 or 5 times a power of ten that is no less than the `RAW_QUANTILE` quantile of |a|
+    over all pixels of that variant where the quantile is largest: any number of variants with maps of nearly
+    nothing leaves the scale as it is. 0 where all maps are zero.
+    """
+    tops = []
+    for _, rows in stats.groupby("variant_id", sort=False):
+        counts = np.zeros(N_BINS, dtype=np.int64)
+        for histogram in rows["histogram"]:
+            counts += histogram
+        folded = np.zeros_like(counts)
+        folded[N_SIDE:] = counts[N_SIDE:]
+        folded[N_SIDE + 1 :] += counts[:N_SIDE][::-1]
+        largest = max(-float(rows["minimum"].min()), float(rows["maximum"].max()), 0.0)
+        tops.append(quantile(folded, RAW_QUANTILE, 0.0, largest))
+    return round_up(max(tops))
+
+
+def round_up(value: float) -> float:
+    """Return the smallest 1, 2 or 5 times a power of ten that is no less than a value; 0 of 0."""
+    if value <= 0:
+        return 0.0
+    power = math.floor(math.log10(value))
+    candidates = [float(f"{digit}e{exponent}") for exponent in (power, power + 1) for digit in (1, 2, 5)]
+    return next(candidate for candidate in candidates if candidate >= value)
+
+
+def _say(kind: str, n_maps: int, variant_id: str | None, targets: Sequence[str]) -> tuple[str, str, str]:
+    """Return title, label and words of a scope's joint range."""
+    both = listing([shorten(plain(name), _NAME) for name in targets])
+    variant = shorten(plain(variant_id or ""), _NAME)
+    maps = count(n_maps, "map")
+    if kind == "image":
+        return (
+            "Each map by itself",
+            "own minimum and maximum",
+            "Each map is normalized by its own minimum and maximum. Shapes may be compared; strengths may not, "
+            "since every map fills its own scale.",
+        )
+    title, label, over = {
+        "pair": (f"Joint range of {both}", "joint range of the pair", f"the two maps, {both}"),
+        "targets": ("Joint range of all targets", f"joint range of {n_maps} targets", f"the {maps} of this variant"),
+        "models": (
+            "Joint range of all variants", "joint range of all variants",
+            f"the {maps} of this image, all variants and targets",
+        ),
+        "variant": (
+            f"Joint range of {variant}", "joint range of the variant", f"the {maps} of {variant} in the study"
+        ),
+        "dataset": ("Joint range of the study", "joint range of the study", f"all {maps} of the study"),
+    }[kind]  # fmt: skip
+    words = f"Normalized by the smallest minimum and the largest maximum over {over}; these may be compared."
+    return title, label, words

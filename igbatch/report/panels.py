@@ -1,0 +1,172 @@
+"""What stands around one map: its numbers, its normalization in words, and what to be careful about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from igbatch.errors import IgbatchError
+from igbatch.report.colors import BOX_COLORS
+from igbatch.report.normalization import Normalization
+from igbatch.report.text import number, percent, plain
+from igbatch.results import StudyResults
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box on a picture or map: half-open pixels of the model's input, and the colour of its label."""
+
+    label: str
+    x_min: int
+    y_min: int
+    x_max: int
+    y_max: int
+    color: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image as the model saw it, float32 [H, W, 3] in 0..1; None and a reason where it cannot be read."""
+
+    pixels: NDArray[np.float32] | None
+    boxes: tuple[Box, ...]
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One map with what a viewer must be told of it.
+
+    Attributes:
+        values: float32 [H, W]; None where the map is missing, and `missing` says why.
+        normalization: what its colours stand for; None where no map of the scope is there.
+        minimum, maximum, total: of the map, in units of the output; None where it was not computed.
+        marks: what to be careful about, each a short phrase.
+    """
+
+    variant_id: str
+    target: str
+    values: NDArray[np.float32] | None
+    normalization: Normalization | None
+    minimum: float | None
+    maximum: float | None
+    total: float | None
+    marks: tuple[str, ...]
+    missing: str = ""
+
+
+class ImageMaps:
+    """All that a study holds of one image; maps and pixels are read once, when they are first asked for."""
+
+    def __init__(self, results: StudyResults, image_id: str) -> None:
+        self.results = results
+        self.image_id = image_id
+        stats = results.image_stats
+        self.stats: pd.DataFrame = stats[stats["image_id"] == image_id].set_index(["variant_id", "target"])
+        self.boxes = _boxes(results, image_id)
+        self._maps: dict[tuple[str, str], NDArray[np.float32] | None] = {}
+        self._pictures: dict[str, Picture] = {}
+
+    def row(self, variant_id: str, target: str) -> Any:
+        """Return the statistics of one map, columns as attributes; None where it was not computed."""
+        key = (variant_id, target)
+        return self.stats.loc[key] if key in self.stats.index else None
+
+    def values(self, variant_id: str, target: str) -> NDArray[np.float32] | None:
+        """Return one map, float32 [H, W]; None where it was not computed or not kept."""
+        key = (variant_id, target)
+        if key not in self._maps:
+            try:
+                self._maps[key] = self.results.attribution(variant_id, self.image_id, target)
+            except KeyError:
+                self._maps[key] = None
+        return self._maps[key]
+
+    def picture(self, variant_id: str) -> Picture:
+        """Return the image as a variant's model saw it, with its boxes."""
+        models = self.results.variants.set_index("variant_id")["model"]
+        model = str(models[variant_id])
+        if model not in self._pictures:
+            try:
+                pixels = self.results.pixels(self.image_id, variant_id)
+                self._pictures[model] = Picture(pixels, self.boxes)
+            except (KeyError, OSError, IgbatchError) as error:
+                self._pictures[model] = Picture(None, (), f"the image cannot be read: {plain(str(error))}")
+        return self._pictures[model]
+
+    def panel(self, variant_id: str, target: str, normalization: Normalization | None) -> Panel:
+        """Return one map under a normalization."""
+        row, values = self.row(variant_id, target), self.values(variant_id, target)
+        if row is None:
+            return Panel(variant_id, target, None, None, None, None, None, (), self._absence(variant_id, target))
+        missing = "" if values is not None else "The map was not kept (store.maps); its numbers were."
+        return Panel(
+            variant_id=variant_id,
+            target=target,
+            values=values,
+            normalization=normalization,
+            minimum=float(row["minimum"]),
+            maximum=float(row["maximum"]),
+            total=float(row["sum"]),
+            marks=tuple(_marks(row, values, normalization)),
+            missing=missing,
+        )
+
+    def prediction(self, variant_id: str, targets: Sequence[str]) -> list[str]:
+        """Return what a variant says of the image, in phrases: its prediction, and the targets' probabilities."""
+        rows = {target: self.row(variant_id, target) for target in targets}
+        known = {target: row for target, row in rows.items() if row is not None}
+        if not known:
+            return ["nothing computed"]
+        first = next(iter(known.values()))
+        name = first["prediction"]
+        name = f"class {first['prediction_index']}" if pd.isna(name) else plain(str(name))
+        phrases = [f"predicts {name} ({percent(first['prediction_probability'])})"]
+        return phrases + [f"p({plain(t)}) = {percent(row['target_probability'])}" for t, row in known.items()]
+
+    def _absence(self, variant_id: str, target: str) -> str:
+        lost = self.results.quarantine
+        lost = lost[(lost["image_id"] == self.image_id) & (lost["variant_id"] == variant_id)]
+        lost = lost[lost["target"].isna() | (lost["target"] == target)]
+        if len(lost):
+            row = lost.iloc[0]
+            return f"Quarantined ({plain(str(row['stage']))}): {plain(str(row['error']))}"
+        return "Not computed yet."
+
+
+def box_colors(results: StudyResults) -> dict[str, str]:
+    """Return the colour of each box label, the same in every figure of a study."""
+    named = [name for name in results.target_names if name in set(results.box_stats["box_label"])]
+    labels = dict.fromkeys([*named, *sorted(map(str, results.box_stats["box_label"].unique()))])
+    return {label: BOX_COLORS[index % len(BOX_COLORS)] for index, label in enumerate(labels)}
+
+
+def _boxes(results: StudyResults, image_id: str) -> tuple[Box, ...]:
+    colors = box_colors(results)
+    rows = results.box_stats
+    rows = rows[(rows["image_id"] == image_id) & (rows["pixels"] > 0)].drop_duplicates("box_id")
+    sides = rows[["x_min", "y_min", "x_max", "y_max"]].to_numpy().tolist()
+    labels = rows["box_label"].tolist()
+    return tuple(Box(label, *side, colors[label]) for label, side in zip(labels, sides, strict=True))
+
+
+def _marks(row: Any, values: NDArray[np.float32] | None, normalization: Normalization | None) -> list[str]:
+    marks = []
+    if not row["converged"]:
+        gap = row["map_error"] if not pd.isna(row["map_error"]) else row["relative_delta"]
+        size = "" if pd.isna(gap) else f", {percent(float(gap))} off"
+        marks.append(f"not converged{size} ({row['steps']} steps)")
+    if row["negligible"]:
+        marks.append("negligible: too small for its ratios to mean anything")
+    if values is not None and normalization is not None:
+        beyond = normalization.clipped(values)
+        if beyond and normalization.kind == "raw":
+            marks.append(f"{beyond:,} pixels ({percent(beyond / values.size)}) beyond the scale")
+        elif normalization.blank(values) and values.any():
+            marks.append(f"white because small: |a| ≤ {number(float(np.abs(values).max()), 2)}")
+    return marks

@@ -1,0 +1,143 @@
+"""What a figure holds, before anyone draws it: rows of maps, their headings, and the facts beside them.
+
+The figures for print and the page are two drawings of the same sheets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from igbatch.errors import InputError
+from igbatch.report.normalization import Normalization, Normalizations
+from igbatch.report.panels import ImageMaps, Panel, Picture
+from igbatch.report.text import listing, number, plain
+
+HOW_TO_READ = (
+    "Red is negative, white is zero, blue is positive, with one gain for both signs. The line on a colour bar "
+    "marks zero. Below the bar: raw values. Above it: the same, normalized to (a − min) / (max − min)."
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """Maps that are looked at together: a heading, a sentence on their normalization, and facts beside them."""
+
+    title: str
+    words: str
+    facts: tuple[str, ...]
+    panels: tuple[Panel, ...]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A figure of one image: its picture, what is said of it, and rows of maps."""
+
+    title: str
+    subtitle: str
+    picture: Picture
+    facts: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+def seed_sheet(
+    maps: ImageMaps, normalizations: Normalizations, variant_id: str, targets: Sequence[str] | None = None
+) -> Sheet:
+    """Lay out one image and variant: the same maps raw, by themselves, jointly, and jointly over the study.
+
+    Raises:
+        InputError: a variant or target is not of the study.
+    """
+    names = chosen(targets, maps.results.target_names, "target")
+    (variant_id,) = chosen([variant_id], list(maps.results.variants["variant_id"]), "variant")
+    kinds = ["raw", "image", *_joint(names), "dataset"]
+    rows = [_row(maps, normalizations, kind, variant_id, names) for kind in kinds]
+    facts = (*maps.prediction(variant_id, names), *_box_sums(maps, variant_id, names))
+    return Sheet(plain(maps.image_id), plain(variant_id), maps.picture(variant_id), facts, tuple(rows))
+
+
+def overview_sheet(
+    maps: ImageMaps,
+    normalizations: Normalizations,
+    kind: str,
+    variants: Sequence[str] | None = None,
+    targets: Sequence[str] | None = None,
+) -> Sheet:
+    """Lay out one image under one normalization: variants are rows, targets are columns.
+
+    Of kind `pair`, more than two targets make a row for each pair of them.
+
+    Raises:
+        InputError: a variant or target is not of the study, the image is not, or there is no such normalization.
+    """
+    if maps.image_id not in set(maps.results.images["image_id"]):
+        raise InputError(f"image {maps.image_id!r} is not in the study; `images` lists its ids")
+    known = list(maps.results.variants["variant_id"])
+    names = chosen(targets, maps.results.target_names, "target")
+    if kind == "pair" and len(names) < 2:
+        raise InputError("normalization 'pair' needs two targets, there is one; use image")
+    groups = list(combinations(names, 2)) if kind == "pair" else [tuple(names)]
+    rows, first = [], None
+    for variant_id in chosen(variants, known, "variant"):
+        for group in groups:
+            row = _row(maps, normalizations, kind, variant_id, group)
+            first = first or row
+            heading = plain(variant_id) if len(groups) == 1 else f"{plain(variant_id)}: {listing(group)}"
+            rows.append(Row(heading, "", (*maps.prediction(variant_id, group),), row.panels))
+    assert first is not None
+    facts = (f"{first.title}. {first.words}",)
+    return Sheet(plain(maps.image_id), "", maps.picture(rows[0].panels[0].variant_id), facts, tuple(rows))
+
+
+def joint_kind(targets: Sequence[str]) -> str:
+    """Return the scope that joins an image's maps of these targets: image, pair or targets."""
+    return {1: "image", 2: "pair"}.get(len(targets), "targets")
+
+
+def chosen(wanted: Sequence[str] | None, known: Sequence[str], noun: str) -> list[str]:
+    """Return the wanted names, or all that are known.
+
+    Raises:
+        InputError: a name is unknown, or none is wanted.
+    """
+    names = list(known if wanted is None else wanted)
+    for name in names:
+        if name not in known:
+            raise InputError(f"{noun} {name!r} is not in the study; it has {listing(list(known))}")
+    if not names:
+        raise InputError(f"no {noun} is chosen; the study has {listing(list(known))}")
+    return names
+
+
+def _joint(targets: Sequence[str]) -> list[str]:
+    return [joint_kind(targets)] if len(targets) > 1 else []
+
+
+def _row(
+    maps: ImageMaps, normalizations: Normalizations, kind: str, variant_id: str, targets: Sequence[str]
+) -> Row:
+    def normalization(names: Sequence[str]) -> Normalization | None:
+        return normalizations.of(kind, variant_id=variant_id, image_id=maps.image_id, targets=names)
+
+    if kind == "image":
+        each = [normalization([target]) for target in targets]
+        panels = [maps.panel(variant_id, name, own) for name, own in zip(targets, each, strict=True)]
+        shared = next((own for own in each if own is not None), None)
+    else:
+        shared = normalization(targets)
+        panels = [maps.panel(variant_id, name, shared) for name in targets]
+    if shared is None:
+        return Row("No map", "No map of this scope is there.", (), tuple(panels))
+    return Row(shared.title, shared.words, (), tuple(panels))
+
+
+def _box_sums(maps: ImageMaps, variant_id: str, targets: Sequence[str]) -> list[str]:
+    """The sums in the boxes of one image and variant, one phrase a box and target."""
+    rows = maps.results.box_stats
+    rows = rows[(rows["image_id"] == maps.image_id) & (rows["variant_id"] == variant_id) & rows["sum"].notna()]
+    return [
+        f"{plain(label)} box, target {plain(target)}: {number(total)}"
+        for target in targets
+        for label, total in rows.loc[rows["target"] == target, ["box_label", "sum"]].itertuples(index=False)
+    ]
