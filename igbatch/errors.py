@@ -4,6 +4,12 @@ Every message is one line: what was found, where, and what to do about it.
 """
 
 
+def one_line(text: object, limit: int = 1000) -> str:
+    """Return a text as one line for a message, cut at `limit` characters."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
 class IgbatchError(Exception):
     """Root of the errors that igbatch raises on purpose."""
 
@@ -23,7 +29,7 @@ class UnfinishedError(IgbatchError):
 
 
 class WorkerError(IgbatchError):
-    """A worker met a fault of the program itself; the run stops with its traceback in a file (exit code 1)."""
+    """A worker met a fault of the program; the run stops with its traceback in a file (exit code 1)."""
 
 
 class ImageError(IgbatchError):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
+from urllib.parse import unquote
 
 import pyarrow as pa
 from pyarrow import fs
 
-from igbatch.errors import InputError
+from igbatch.errors import InputError, one_line
+
+_SECRET_QUERY = re.compile(r"[?&][^=&]*(key|token|secret|password|sig|credential)[^=&]*=", re.IGNORECASE)
 
 
 def is_local(uri: str) -> bool:
@@ -25,17 +30,34 @@ def resolve(uri: str) -> tuple[fs.FileSystem, str]:
         InputError: the scheme is unknown, its driver is missing, or the URI carries credentials.
     """
     if "://" not in uri:
-        return fs.LocalFileSystem(), str(Path(uri).expanduser().absolute())
+        return fs.LocalFileSystem(), str(Path(os.path.expanduser(uri)).absolute())
+    refuse_credentials(uri)
     scheme, rest = uri.split("://", 1)
-    if "@" in rest.split("/", 1)[0]:
-        raise InputError(f"{scheme}://…: the URI carries credentials; put them into the environment instead")
+    if scheme == "file":
+        if not rest.startswith("/"):
+            raise InputError(
+                f"{uri}: a file:// URI names an absolute path, file:///…; or give the path alone"
+            )
+        return fs.LocalFileSystem(), unquote(rest)
     try:
         filesystem, path = fs.FileSystem.from_uri(uri)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return _resolve_fsspec(uri, scheme)
     except OSError as error:
-        raise InputError(f"{uri}: cannot be opened ({_one_line(error)}); check the address") from error
+        raise InputError(f"{uri}: cannot be opened ({one_line(error)}); check the address") from error
     return filesystem, path
+
+
+def refuse_credentials(uri: str) -> None:
+    """Refuse a URI that carries credentials, without repeating it: they would end up in logs and outputs.
+
+    Raises:
+        InputError: there is a password (for S3 any user) before the host, or a key or token in the query.
+    """
+    scheme, _, rest = uri.partition("://")
+    user, at, _ = rest.split("/", 1)[0].rpartition("@")
+    if (at and (":" in user or scheme.endswith("s3"))) or _SECRET_QUERY.search(rest):
+        raise InputError(f"{scheme}://…: the URI carries credentials; put them into the environment instead")
 
 
 def _resolve_fsspec(uri: str, scheme: str) -> tuple[fs.FileSystem, str]:
@@ -43,14 +65,11 @@ def _resolve_fsspec(uri: str, scheme: str) -> tuple[fs.FileSystem, str]:
 
     try:
         filesystem, path = fsspec.core.url_to_fs(uri)
-    except (ValueError, ImportError) as error:
-        raise InputError(f"{uri}: no driver opens {scheme}:// ({_one_line(error)})") from error
+    except (ValueError, ImportError, OSError) as error:
+        raise InputError(
+            f"{uri}: no driver opens {scheme}:// ({one_line(error)}); install it, or use another store"
+        ) from error
     return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), path
-
-
-def join(uri: str, *parts: str) -> str:
-    """Join path parts to a URI or local path with forward slashes."""
-    return "/".join([uri.rstrip("/"), *parts])
 
 
 def read_bytes(uri: str, limit: int) -> bytes:
@@ -71,7 +90,3 @@ def read_bytes(uri: str, limit: int) -> bytes:
     if len(data) > limit:
         raise InputError(f"{uri}: more than the {limit} bytes that are read of such a file")
     return data
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())

@@ -73,7 +73,7 @@ def write_report(output: Output) -> str:
 
     if not output.exists(output.path("ranges.parquet")):
         raise InputError(f"{output.uri}: not reduced yet (ranges.parquet is missing); run `igbatch reduce` first")
-    render_report(StudyResults(output.uri), lambda path, data: output.put(output.path("report", path), data))
+    render_report(StudyResults(output.uri), lambda path, data: output.put(output.path(path), data))
     return output.path("report", "index.html")
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
+from igbatch.errors import InputError
 from igbatch.images.loading import load_image
 from igbatch.images.preprocessing import Preprocessing
-from igbatch.reduce.ranges import merge, select_scope, summarise
+from igbatch.reduce.ranges import COLUMNS, select_scope, summarise
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
 
@@ -22,11 +24,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ScopeRange:
-    """The range that maps of one scope share, in units of the output; `complete` is False while maps are missing."""
+    """The range that maps of one scope share, in units of the output, and quantiles over all their pixels.
+
+    Quantiles are within `igbatch.statistics.histogram.RELATIVE_ERROR` of the exact ones. `complete` is False
+    while a map of the scope is missing.
+    """
 
     scope: str
     minimum: float
     maximum: float
+    q01: float
+    q50: float
+    q99: float
     n_maps: int
     complete: bool
 
@@ -47,37 +56,45 @@ class StudyResults:
     @cached_property
     def image_stats(self) -> pd.DataFrame:
         """One row per variant, image and target; `docs/results.md` lists the columns."""
-        return self._reader.image_stats().to_pandas()
+        return _frame(self._reader.image_stats())
 
     @cached_property
     def box_stats(self) -> pd.DataFrame:
         """One row per variant, image, target and box."""
-        return self._reader.box_stats().to_pandas()
+        return _frame(self._reader.box_stats())
 
     @cached_property
     def quarantine(self) -> pd.DataFrame:
         """What is missing, and why; `target` is None where all of an image's targets are."""
-        frame = self._reader.quarantine().to_pandas()
+        frame = _frame(self._reader.quarantine())
         return frame.astype({"target": object}).where(frame.notna(), None)
 
     @cached_property
     def images(self) -> pd.DataFrame:
         """The images of the study."""
-        return self._reader.images.to_pandas()
+        return _frame(self._reader.images)
 
     @cached_property
     def variants(self) -> pd.DataFrame:
         """The variants of the study, in its order."""
-        return self._reader.variants.to_pandas()
+        return _frame(self._reader.variants)
 
     @cached_property
     def ranges(self) -> pd.DataFrame:
-        """The reducer's ranges: one row per variant, and one for the whole data set."""
+        """The reducer's ranges: one row per variant, and one for the whole data set.
+
+        Raises:
+            InputError: the study was not reduced yet.
+        """
         return self._table("ranges.parquet")
 
     @cached_property
     def aggregates(self) -> pd.DataFrame:
-        """Box sums over the data set, per variant, target and box label."""
+        """Box sums over the data set, per variant, target and box label.
+
+        Raises:
+            InputError: the study was not reduced yet.
+        """
         return self._table("aggregates.parquet")
 
     @property
@@ -132,21 +149,18 @@ class StudyResults:
         rows = select_scope(self.image_stats, scope, **keys)
         if not len(rows):
             raise KeyError(f"no map for scope {scope!r} ({variant_id}, {image_id}, {chosen})")
-        per_image = {"image": 1, "pair": 2, "targets": len(self.target_names), "variant": len(self.target_names)}
+        per_image = {
+            "image": 1,
+            "pair": 2,
+            "targets": len(self.target_names),
+            "variant": len(self.target_names),
+        }
         expected = per_image.get(scope, len(self.target_names) * len(self.variants))
         if scope in ("variant", "dataset"):
             expected *= len(self.images)
-        low, high = float(rows["minimum"].min()), float(rows["maximum"].max())
-        return ScopeRange(scope, low, high, len(rows), len(rows) == expected)
-
-    def scope_quantile(self, rows: pd.DataFrame, q: float) -> float:
-        """Return a quantile over all pixels of the maps behind `rows` of `image_stats`, from their histograms."""
-        import pyarrow as pa
-
-        from igbatch.statistics.histogram import quantile
-
-        whole = merge([summarise(pa.Table.from_pandas(rows[["minimum", "maximum", "histogram"]]))])
-        return quantile(whole.counts, q, whole.minimum, whole.maximum)
+        summary = summarise(pa.Table.from_pandas(rows[list(COLUMNS)], preserve_index=False))
+        shared = summary.row(scope, None, expected)
+        return ScopeRange(**{field.name: shared[field.name] for field in fields(ScopeRange)})
 
     def figure(
         self,
@@ -157,8 +171,8 @@ class StudyResults:
     ) -> Figure:
         """Return the report's figure of one image: variants are rows, targets are columns.
 
-        Every map carries its minimum, maximum, sum and normalization. `scope` is raw, image, pair, targets, models,
-        variant or dataset.
+        Every map carries its minimum, maximum, sum and normalization. `scope` is raw, image, pair, targets,
+        models, variant or dataset.
         """
         from igbatch.report.figures import study_figure
 
@@ -166,7 +180,14 @@ class StudyResults:
 
     def _table(self, name: str) -> pd.DataFrame:
         output = self._reader.output
-        return output.read_table(output.path(name)).to_pandas()
+        if not output.exists(output.path(name)):
+            raise InputError(f"{self.uri}: not reduced yet ({name} is missing); run `igbatch reduce` first")
+        return _frame(output.read_table(output.path(name)))
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
 
 
 def open_study(uri: str) -> StudyResults:

@@ -1,13 +1,15 @@
 """The study file: what to explain, with which models, how, and what to keep.
 
-A study is one YAML file. Every key is declared here, with its default; `docs/study.md` explains them. Relative
-paths are relative to the study file. Reading a study opens nothing else.
+A study is one YAML file. Every key is declared here, with its default; `docs/study.md` explains them.
+Relative paths are relative to the study file. Reading a study opens nothing else.
 """
 
 from __future__ import annotations
 
 import difflib
+import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +18,10 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from igbatch.errors import InputError
+from igbatch.errors import InputError, one_line
 
-MAX_STUDY_BYTES = 4 * 1024 * 1024
+MAX_STUDY_BYTES = 256 * 1024
+MAX_SCENES = 1_000_000
 DYNAMIC_TARGETS = re.compile(r"predicted|label|top-[1-9][0-9]?")
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -35,15 +38,25 @@ class SceneGroup(_Section):
     label: Literal["eagle", "magpie", "crow", "gull"] | None = None
     seeds: tuple[Seed, ...] = ()
     first_seed: Seed | None = None
-    count: Annotated[int, Field(ge=1)] | None = None
+    count: Annotated[int, Field(ge=1, le=MAX_SCENES)] | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> SceneGroup:
         counted = self.first_seed is not None and self.count is not None
         if bool(self.seeds) == counted or (self.first_seed is None) != (self.count is None):
             raise ValueError("give either `seeds: [..]` or both `first_seed` and `count`")
+        if (self.first_seed or 0) + (self.count or 0) > 2**32:
+            raise ValueError("seeds end at 2**32 - 1; give a smaller `first_seed` or `count`")
+        return self
+
+    @model_validator(mode="after")
+    def _a_bird_of_its_kind(self) -> SceneGroup:
         if self.kind == "empty" and self.label is not None:
             raise ValueError("an empty scene has no bird; leave `label` out")
+        if self.kind == "double" and self.label not in (None, "eagle", "magpie"):
+            raise ValueError(
+                "a double scene shows an eagle and a magpie; its `label`, the larger one, is one of them"
+            )
         return self
 
     def entries(self) -> Iterator[tuple[str, int]]:
@@ -80,13 +93,19 @@ class Model(_Section):
     @field_validator("weights")
     @classmethod
     def _known_source(cls, value: str) -> str:
-        if value in ("bundled", "pretrained") or value.startswith("local-dir:") or value.endswith(".safetensors"):
+        if (
+            value in ("bundled", "pretrained")
+            or value.startswith("local-dir:")
+            or value.endswith(".safetensors")
+        ):
             return value
         raise ValueError("must be `bundled`, `pretrained`, `local-dir:PATH` or a `.safetensors` file")
 
     @model_validator(mode="after")
     def _named(self) -> Model:
-        if self.architecture is None and not (self.weights == "bundled" or self.weights.startswith("local-dir:")):
+        if self.architecture is None and not (
+            self.weights == "bundled" or self.weights.startswith("local-dir:")
+        ):
             raise ValueError("these weights need `architecture`, the timm name of the model they belong to")
         if self.weights == "bundled" and self.architecture is not None:
             raise ValueError("the bundled weights have their own architecture; leave `architecture` out")
@@ -115,7 +134,7 @@ class Attribution(_Section):
     rule: Literal["gauss-legendre", "midpoint", "trapezoid", "left", "right"] = "gauss-legendre"
     steps: Annotated[int, Field(ge=1, le=100_000)] = 50
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    atol: Annotated[float, Field(ge=0)] = 1e-6
+    atol: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1e-6
     precision: Literal["float32", "float64"] = "float32"
     micro_batch: Annotated[int, Field(ge=1, le=4096)] | Literal["auto"] = "auto"
 
@@ -144,7 +163,7 @@ class Run(_Section):
 
 
 class Quarantine(_Section):
-    """How many (image, variant, target) rows may be missing before a finished run counts as bad (exit code 1)."""
+    """How many (image, variant, target) rows may be missing before a finished run is bad (exit code 1)."""
 
     allowance: Annotated[int, Field(ge=0)] = 0
 
@@ -178,14 +197,14 @@ class Study(_Section):
             raise ValueError("name at least one target")
         if len(set(value)) != len(value):
             raise ValueError("a target is listed twice")
+        if isinstance(value, Mapping) and any(DYNAMIC_TARGETS.fullmatch(target) for target in value):
+            raise ValueError(
+                "`predicted`, `label` and `top-<k>` have no index of their own; list them without one"
+            )
         return value
 
     def variant_specs(self) -> list[VariantSpec]:
-        """List the variants of every model, in the order of the study.
-
-        Raises:
-            InputError: two entries name the same variant.
-        """
+        """List the variants of every model, in the order of the study."""
         prefix = len(self.models) > 1
         specs: list[VariantSpec] = []
         for model in self.models:
@@ -195,10 +214,6 @@ class Study(_Section):
                     name = variant.kind if seed is None else f"{variant.kind}-{seed}"
                     variant_id = f"{model}.{name}" if prefix else name
                     specs.append(VariantSpec(variant_id, model, variant.kind, seed, steps))
-        ids = [spec.variant_id for spec in specs]
-        for name in ids:
-            if ids.count(name) > 1:
-                raise InputError(f"variants: {name} is listed {ids.count(name)} times; list it once")
         return specs
 
     def target_names(self) -> list[str]:
@@ -232,24 +247,17 @@ class LoadedStudy:
 
     def locate(self, path: str) -> str:
         """Return `path` as a URI or absolute path; relative ones start at the study file's folder."""
-        return path if "://" in path else str((self.base / Path(path).expanduser()).resolve())
+        return path if "://" in path else str((self.base / os.path.expanduser(path)).resolve())
 
 
 def load_study(path: str | Path, overrides: Sequence[str] = ()) -> LoadedStudy:
-    """Read a study file and apply `key=value` overrides (dotted keys, YAML values; paths from the current folder).
+    """Read a study file and apply `key=value` overrides (dotted keys, YAML values, paths from here).
 
     Raises:
-        InputError: the file is missing, is no YAML, or holds an unknown key or a bad value; one line says which.
+        InputError: the file is missing, is no plain YAML, or holds an unknown key or a bad value.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such study file; check the path")
-    if path.stat().st_size > MAX_STUDY_BYTES:
-        raise InputError(f"{path}: larger than {MAX_STUDY_BYTES} bytes; list images in a manifest CSV instead")
-    try:
-        content = yaml.safe_load(path.read_text("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a YAML file ({' '.join(str(error).split())})") from None
+    content = _parse_yaml(_read_text(path), str(path))
     if not isinstance(content, dict):
         raise InputError(f"{path}: a study is a mapping of keys to values; see docs/study.md")
     for override in overrides:
@@ -266,19 +274,70 @@ def parse_study(content: Mapping[str, Any], origin: str) -> Study:
     try:
         study = Study.model_validate(content)
     except ValidationError as error:
-        raise InputError(f"{origin}: {_explain(error, content)}") from None
-    study.variant_specs()
+        raise InputError(one_line(f"{origin}: {_explain(error, content)}")) from None
+    specs = study.variant_specs()
+    ((name, count),) = Counter(spec.variant_id for spec in specs).most_common(1)
+    if count > 1:
+        raise InputError(f"{origin}: variants: {name} is listed {count} times; list it once")
+    if study.attribution.rule == "trapezoid" and any(spec.steps < 2 for spec in specs):
+        raise InputError(
+            f"{origin}: attribution.rule: trapezoid with 1 step: it takes both ends; give 2 steps or more"
+        )
     return study
+
+
+def _read_text(path: Path) -> str:
+    try:
+        if not path.is_file():
+            raise InputError(f"{path}: there is no such study file; check the path")
+        if path.stat().st_size > MAX_STUDY_BYTES:
+            raise InputError(
+                f"{path}: larger than {MAX_STUDY_BYTES} bytes; list images in a manifest CSV instead"
+            )
+        return path.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a YAML file (it is not UTF-8 text); save it as UTF-8") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """YAML without aliases, which make a few lines endlessly large, and without a key twice in a mapping."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(
+                None, None, f"`*{event.anchor}` is an alias; write it out", event.start_mark
+            )
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"key {key.value!r} stands twice; remove one", key.start_mark
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _parse_yaml(text: str, origin: str) -> Any:
+    try:
+        return yaml.load(text, _PlainLoader)
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
+        # PyYAML meets odd tags and numbers with exceptions of many classes.
+        reason = one_line(error, limit=300) or type(error).__name__
+        raise InputError(one_line(f"{origin}: not plain YAML ({reason}); correct it")) from None
 
 
 def _override(content: dict[str, Any], override: str) -> None:
     key, sign, text = override.partition("=")
     if not sign or not key:
         raise InputError(f"--set {override}: write it as key=value, for instance attribution.steps=100")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise InputError(f"--set {override}: the value is not YAML; quote it") from None
+    value = _parse_yaml(text, f"--set {override}")
     node: Any = content
     *parents, last = key.split(".")
     for part in parents:
@@ -289,52 +348,77 @@ def _override(content: dict[str, Any], override: str) -> None:
 
 
 def _from_here(key: str, value: Any) -> Any:
-    """Make a path given on the command line absolute: it is meant from the current folder, not the study's."""
+    """Make a path given on the command line absolute: it starts at the current folder, not the study's."""
     prefix = ""
-    if key.startswith("models.") and key.endswith(".weights") and isinstance(value, str):
+    if not isinstance(value, str):
+        return value
+    if key.startswith("models.") and key.endswith(".weights"):
         if value in ("bundled", "pretrained"):
             return value
         prefix = "local-dir:" if value.startswith("local-dir:") else ""
     elif key not in ("images.root", "images.manifest", "images.boxes"):
         return value
-    path = str(value).removeprefix(prefix)
-    return value if "://" in path else prefix + str(Path(path).expanduser().absolute())
+    path = value.removeprefix(prefix)
+    return value if "://" in path else prefix + str(Path(os.path.expanduser(path)).absolute())
 
 
 def _explain(error: ValidationError, content: Mapping[str, Any]) -> str:
-    """Make one line of the most telling of pydantic's errors."""
+    """Say the most telling of pydantic's errors: where, what was found, and what would do."""
     problems = sorted(error.errors(), key=lambda e: (e["type"] != "extra_forbidden", -len(e["loc"])))
     first = problems[0]
-    location = [str(part) for part in first["loc"] if not _is_union_tag(part, content)]
-    where = ".".join(location) or "the study"
+    keys = _keys(first, content)
+    where = ".".join(keys) or "the study"
     if first["type"] == "extra_forbidden":
-        known = _known_keys(location[:-1])
-        close = difflib.get_close_matches(location[-1], known, n=1)
+        known = _known_keys(keys[:-1])
+        close = difflib.get_close_matches(keys[-1], known, n=1)
         hint = f"did you mean `{close[0]}`?" if close else f"known keys here: {', '.join(sorted(known))}"
         return f"{where}: unknown key; {hint}"
     if first["type"] == "missing":
         return f"{where}: missing; add it (docs/study.md)"
-    message = first["msg"].removeprefix("Value error, ")
+    alternatives = dict.fromkeys(_plain(e["msg"]) for e in problems if _keys(e, content) == keys)
+    message, *others = alternatives
+    message += "".join(f", or {other.removeprefix('should be ')}" for other in others)
+    return f"{where}: {_shown(first['input'])}: {message}"
+
+
+def _keys(problem: Any, content: Any) -> list[str]:
+    """Return the path of a problem in the file: pydantic's without the names of union members in it."""
+    keys = []
+    node = content
+    for part in problem["loc"]:
+        try:
+            node = node[part]
+        except (LookupError, TypeError):
+            if problem["type"] != "missing" or part != problem["loc"][-1]:
+                continue
+        keys.append(str(part))
+    return keys
+
+
+def _plain(message: str) -> str:
+    """Put pydantic's message into the words of a YAML file."""
+    message = message.removeprefix("Value error, ")
+    message = re.sub(r"^Input | or instance of \w+| after validation, not \d+", "", message)
     message = message[:1].lower() + message[1:]
-    shown = repr(first["input"])
-    return f"{where}: {shown if len(shown) < 80 else shown[:77] + '...'}: {message}"
+    return message.replace("dictionary", "mapping").replace("tuple", "list")
 
 
-def _is_union_tag(part: Any, content: Mapping[str, Any]) -> bool:
-    """Tell pydantic's names of union members (`function-after[...]`, `MapSample`, `int`) from keys of the file."""
-    if not isinstance(part, str):
-        return False
-    return "[" in part or part in ("MapSample", "int", "str", "tuple", "constrained-int", "dict")
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python does not write out whole numbers of thousands of digits
+        text = f"a number of {value.bit_length()} bits" if isinstance(value, int) else "a value"
+    return text if len(text) < 80 else text[:77] + "..."
 
 
 def _known_keys(location: Sequence[str]) -> list[str]:
+    """Return the keys that the section at a place in the file may have."""
     sections: dict[str, type[BaseModel]] = {
-        "images": Images, "models": Model, "variants": Variant, "attribution": Attribution, "store": MapSample,
-        "run": Run, "quarantine": Quarantine, "report": Report, "scenes": SceneGroup,
+        "images": Images, "images.scenes": SceneGroup, "models": Model, "variants": Variant,
+        "attribution": Attribution, "store": Store, "store.maps": MapSample, "run": Run,
+        "quarantine": Quarantine, "report": Report,
     }  # fmt: skip
-    if location == ["store"]:
-        return list(Store.model_fields)
-    for part in reversed(location):
-        if part in sections:
-            return list(sections[part].model_fields)
-    return list(Study.model_fields)
+    section: type[BaseModel] = Study
+    for depth in (1, 2):
+        section = sections.get(".".join(location[:depth]), section)
+    return list(section.model_fields)

@@ -45,7 +45,6 @@ class _Seat:
     waking: Any
     awake: bool = False
     load: int = 0
-    failed_starts: int = 0
 
 
 class Attribution:
@@ -128,12 +127,8 @@ class Attribution:
         try:
             self.summary.hardware.add(ray.get(seat.waking))
         except RayActorError as error:
-            seat.failed_starts += 1
-            if "creation task" in str(error) or seat.failed_starts > self.retries:
-                raise self._recorded(error) from None
-            seat.waking = seat.actor.ready.remote()
-        else:
-            seat.awake, seat.failed_starts = True, 0
+            raise self._recorded(error) from None  # its constructor failed: Ray restarts an actor that was merely lost
+        seat.awake = True
 
     def _settle(self, reference: Any) -> None:
         seat, shard = self._flight.pop(reference)

@@ -5,16 +5,19 @@ Nothing here knows Ray: the actor calls it, and so may a bare loop.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from igbatch.attribution import integrated_gradients
+from igbatch.attribution import AttributionResult, integrated_gradients
+from igbatch.errors import one_line
 from igbatch.images.baselines import baseline_pixels
 from igbatch.images.preprocessing import Preprocessing
 from igbatch.pipeline.models import HeldVariant, Models, probabilities
@@ -46,7 +49,9 @@ class ShardReport:
 class ShardComputer:
     """Computes shards of one study on one device."""
 
-    def __init__(self, resolved: ResolvedStudy, output: Output, device: torch.device, micro_batch: int) -> None:
+    def __init__(
+        self, resolved: ResolvedStudy, output: Output, device: torch.device, micro_batch: int
+    ) -> None:
         self.resolved = resolved
         self.output = output
         self.device = device
@@ -85,22 +90,27 @@ class ShardComputer:
     def _attribute(
         self, writer: ShardWriter, shard: Shard, variant: HeldVariant, images: Sequence[PreparedImage]
     ) -> tuple[int, int]:
-        """Attribute a batch; return how many (image, target) rows were written and how many were quarantined."""
+        """Attribute a batch; return how many of its rows were written and how many went to quarantine."""
         done = lost = 0
         model = self.resolved.models[shard.spec.model]
         indexed = [(image, self._target_indices(shard, model, image)) for image in images]
         for image, indices in indexed:
             missing = [target for target in shard.targets if target not in indices]
-            writer.add_quarantine([_quarantine_row(image, target, "target", _no_label(image)) for target in missing])
+            writer.add_quarantine(
+                [_quarantine_row(image, target, "target", _no_label(image)) for target in missing]
+            )
             lost += len(missing)
         for names, group in groupby(indexed, key=lambda pair: tuple(pair[1])):
             if not names:
                 continue
             members = list(group)
             written = self._write_group(
-                writer, shard, variant, names, [image for image, _ in members],
+                writer,
+                variant,
+                names,
+                [image for image, _ in members],
                 np.array([list(indices.values()) for _, indices in members]),
-            )  # fmt: skip
+            )
             done += written
             lost += len(members) * len(names) - written
         return done, lost
@@ -108,62 +118,67 @@ class ShardComputer:
     def _write_group(
         self,
         writer: ShardWriter,
-        shard: Shard,
         variant: HeldVariant,
         targets: Sequence[str],
         images: Sequence[PreparedImage],
-        indices: np.ndarray,
+        indices: NDArray[np.int64],
     ) -> int:
-        """Attribute images that share their target names; `indices` is [images, targets]. Returns rows written."""
-        settings = self.resolved.study.attribution
-        inputs = self._input(shard.spec.model, [image.pixels for image in images])
-        starts = [baseline_pixels(self.resolved.baseline, image.pixels) for image in images]
-        result = integrated_gradients(
-            variant.model,
-            inputs,
-            targets=torch.from_numpy(indices),
-            baseline=self._input(shard.spec.model, starts),
-            rule=settings.rule,
-            steps=shard.spec.steps,
-            tolerance=settings.tolerance,
-            atol=settings.atol,
-            output=settings.output,
-            precision=settings.precision,
-            micro_batch=self.micro_batch,
-        )
+        """Attribute images that share their target names; return how many rows were written.
+
+        `indices` holds the logit index of each target, int [images, targets].
+        """
+        result = self._integrate(variant, images, indices)
         maps = result.attributions.cpu().numpy()
         kept: list[tuple[str, str, np.ndarray]] = []
         written = 0
         for n, image in enumerate(images):
-            facts = self._image_facts(shard, variant, image, inputs[n])
-            chances = facts.pop("probabilities")
+            facts, chances = self._image_facts(variant, image)
             for k, target in enumerate(targets):
-                attribution = maps[n, k]
-                if not finite(attribution):
-                    count = int((~np.isfinite(attribution)).sum())
-                    reason = f"the map holds {count} values that are NaN or infinite"
-                    writer.add_quarantine([_quarantine_row(image, target, "attribution", reason)])
+                row = {**facts, "target": target, "target_index": int(indices[n, k])}
+                row["target_probability"] = float(chances[indices[n, k]])
+                row["score"] = float(result.scores[n, k])
+                row["score_baseline"] = float(result.baseline_scores[n, k])
+                unusable = _unusable(maps[n, k], row)
+                if unusable is not None:
+                    writer.add_quarantine([_quarantine_row(image, target, "attribution", unusable)])
                     continue
-                index = int(indices[n, k])
-                row = {**facts, "target": target, "target_index": index, "target_probability": float(chances[index])}
-                row |= self._map_facts(attribution, result, n, k)
-                writer.add_image_stats([row])
-                boxes = box_statistics(attribution, image.boxes)
-                writer.add_box_stats([{"image_id": image.entry.image_id, "target": target, **box} for box in boxes])
+                writer.add_image_stats([row | self._map_facts(maps[n, k], row, result, n, k)])
+                boxes = box_statistics(maps[n, k], image.boxes)
+                place = {"image_id": image.entry.image_id, "target": target}
+                writer.add_box_stats([place | box for box in boxes])
                 if image.entry.keep_map:
-                    kept.append((image.entry.image_id, target, attribution))
+                    kept.append((image.entry.image_id, target, maps[n, k]))
                 written += 1
         if kept:
             ids, names, arrays = zip(*kept, strict=True)
             writer.add_maps(ids, names, np.stack(arrays))
         return written
 
+    def _integrate(
+        self, variant: HeldVariant, images: Sequence[PreparedImage], indices: NDArray[np.int64]
+    ) -> AttributionResult:
+        settings = self.resolved.study.attribution
+        starts = [baseline_pixels(self.resolved.baseline, image.pixels) for image in images]
+        return integrated_gradients(
+            variant.model,
+            self._input(variant.spec.model, [image.pixels for image in images]),
+            targets=torch.from_numpy(indices),
+            baseline=self._input(variant.spec.model, starts),
+            rule=settings.rule,
+            steps=variant.spec.steps,
+            tolerance=settings.tolerance,
+            atol=settings.atol,
+            output=settings.output,
+            precision=settings.precision,
+            micro_batch=self.micro_batch,
+        )
+
     def _input(self, model: str, pixels: Sequence[np.ndarray]) -> torch.Tensor:
         normalized = np.stack([self.preprocessing[model].normalize(each) for each in pixels])
         return torch.from_numpy(normalized).to(self.device)
 
     def _target_indices(self, shard: Shard, model: ResolvedModel, image: PreparedImage) -> dict[str, int]:
-        """Return the logit index of each target of an image; `label` is left out where no class is known for it."""
+        """Return the logit index of each target of an image, without `label` where it is no known class."""
         ranked: list[int] | None = None
         indices: dict[str, int] = {}
         for target in shard.targets:
@@ -184,16 +199,15 @@ class ShardComputer:
                 indices[target] = ranked[0 if target == "predicted" else int(target[4:]) - 1]
         return indices
 
-    def _image_facts(
-        self, shard: Shard, variant: HeldVariant, image: PreparedImage, tensor: torch.Tensor
-    ) -> dict[str, Any]:
-        """Return the columns that all targets of an image share, and its `probabilities` [classes]."""
-        chances = probabilities(variant.model, tensor)
+    def _image_facts(self, variant: HeldVariant, image: PreparedImage) -> tuple[dict[str, Any], torch.Tensor]:
+        """Return the columns that all targets of an image share, and the probabilities float64 [classes]."""
+        name = variant.spec.model
+        chances = probabilities(variant.model, self._input(name, [image.pixels])[0])
         best = int(chances.argmax())
-        return {
+        facts = {
             "image_id": image.entry.image_id,
             "label": image.label,
-            "prediction": self.models.class_name(shard.spec.model, best),
+            "prediction": self.models.class_name(name, best),
             "prediction_index": best,
             "prediction_probability": float(chances[best]),
             "precision": self.resolved.study.attribution.precision,
@@ -203,27 +217,34 @@ class ShardComputer:
             "image_width": image.width,
             "image_height": image.height,
             "weights_sha256": variant.weights_sha256,
-            "probabilities": chances,
         }
+        return facts, chances
 
-    def _map_facts(self, attribution: np.ndarray, result: Any, n: int, k: int) -> dict[str, Any]:
-        """Return the columns that follow from one map and its scores."""
+    def _map_facts(
+        self,
+        attribution: NDArray[np.float32],
+        row: Mapping[str, Any],
+        result: AttributionResult,
+        n: int,
+        k: int,
+    ) -> dict[str, Any]:
+        """Return the columns that follow from one map and from the scores in its `row`."""
         settings = self.resolved.study.attribution
         measured = map_statistics(attribution)
-        score, baseline = float(result.scores[n, k]), float(result.baseline_scores[n, k])
         error = float(result.map_error[n, k])
-        known_error = None if np.isnan(error) else error
+        known_error = None if math.isnan(error) else error
         verdict = convergence(
-            measured["sum"], measured["abs_sum"], score, baseline, known_error, settings.tolerance, settings.atol
+            measured["sum"],
+            measured["abs_sum"],
+            row["score"],
+            row["score_baseline"],
+            known_error,
+            settings.tolerance,
+            settings.atol,
         )
         return {
-            **measured,
-            **verdict._asdict(),
-            "score": score,
-            "score_baseline": baseline,
-            "map_error": known_error,
-            "steps": int(result.steps[n, k]),
-        }
+            **measured, **verdict._asdict(), "map_error": known_error, "steps": int(result.steps[n, k]),
+        }  # fmt: skip
 
 
 def device_name(device: torch.device) -> str:
@@ -239,15 +260,31 @@ def _batches(
         yield batch
 
 
+def _unusable(attribution: NDArray[np.float32], row: Mapping[str, Any]) -> str | None:
+    """Say why a map cannot be used, None if it can: what is no number must not enter a range."""
+    if not finite(attribution):
+        return f"the map holds {np.count_nonzero(~np.isfinite(attribution))} values that are NaN or infinite"
+    for name in ("score", "score_baseline", "target_probability", "prediction_probability"):
+        if not math.isfinite(row[name]):
+            return f"the model's {name} is {row[name]}"
+    return None
+
+
 def _quarantine_row(
     image: PreparedImage | RefusedImage, target: str | None, stage: str, error: str
 ) -> dict[str, str | None]:
-    entry = image.entry
-    one_line = " ".join(error.split())
-    return {"image_id": entry.image_id, "target": target, "stage": stage, "error": one_line, "image_etag": entry.etag}
+    return {
+        "image_id": image.entry.image_id,
+        "target": target,
+        "stage": stage,
+        "error": one_line(error),
+        "image_etag": image.entry.etag,
+    }
 
 
 def _no_label(image: PreparedImage) -> str:
     if image.label is None:
         return "target `label`: the image has no label; give one in the manifest or a box"
-    return f"target `label`: {image.label!r} is no class of the model; name its index in the model's `classes`"
+    return (
+        f"target `label`: {image.label!r} is no class of the model; name its index in the model's `classes`"
+    )

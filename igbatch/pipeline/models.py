@@ -23,7 +23,7 @@ class HeldVariant:
 
 
 class Models:
-    """Builds variants as shards ask for them and keeps the last one, so that shards of one variant share it."""
+    """Builds variants as shards ask for them and keeps the last one, which shards of a variant share."""
 
     def __init__(self, resolved: ResolvedStudy, device: torch.device) -> None:
         self.resolved = resolved
@@ -42,7 +42,11 @@ class Models:
 
     def trained(self, name: str) -> nn.Module:
         """Return the trained model, which `predicted` and `top-<k>` ask whatever the variant."""
-        if self._variant is not None and self._variant.spec.model == name and self._variant.spec.kind == "trained":
+        if (
+            self._variant is not None
+            and self._variant.spec.model == name
+            and self._variant.spec.kind == "trained"
+        ):
             return self._variant.model
         if name not in self._trained:
             source = self.resolved.models[name].source
@@ -60,5 +64,5 @@ class Models:
 
 @torch.no_grad()
 def probabilities(model: nn.Module, image: Tensor) -> Tensor:
-    """Return float64 [classes] for one preprocessed image [C, H, W], alone in its batch so that bits never vary."""
+    """Return float64 [classes] for one preprocessed image [C, H, W], alone in its batch: bits never vary."""
     return torch.softmax(model(image[None])[0].double(), dim=-1)

@@ -1,10 +1,10 @@
-"""Opening an output for a study: a new one is laid out, one of the same study is continued, another is refused."""
+"""Opening an output for a study: a new one is laid out, one of the study is continued, another is refused."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -12,9 +12,9 @@ import pyarrow as pa
 from igbatch.errors import InputError
 from igbatch.pipeline.resolve import ResolvedStudy, StudyImages, digest
 from igbatch.store import schemas
-from igbatch.store.output import Output
+from igbatch.store.output import DATA_KINDS, Output
+from igbatch.store.reader import read_study
 
-FORMAT = 1
 LISTED_PACKAGES = ("igbatch", "torch", "timm", "ray", "numpy", "pyarrow")
 
 
@@ -22,20 +22,20 @@ def existing_study(output: Output) -> dict[str, Any] | None:
     """Return the `study.json` of an output, None where there is none.
 
     Raises:
-        InputError: the folder holds something else, or a study of a newer igbatch.
+        InputError: the folder holds something else, or a study of another igbatch.
     """
-    study: dict[str, Any] | None = output.read_json(output.path("study.json"))
-    if study is not None:
-        if study.get("format") != FORMAT:
-            raise InputError(
-                f"{output.uri}: written in format {study.get('format')}, this igbatch reads {FORMAT}; use its version"
-            )
-        return study
-    return None
+    study = read_study(output)
+    if study is None:
+        for kind in (*DATA_KINDS, "image_stats"):
+            if output.files(kind):
+                raise InputError(
+                    f"{output.uri}: holds a folder {kind} but no study.json; choose another --out"
+                )
+    return study
 
 
 def open_output(output: Output, resolved: ResolvedStudy, images: StudyImages) -> dict[str, Any]:
-    """Write `study.json`, `images.parquet` and `variants.parquet`, and return the first.
+    """Write `images.parquet`, `variants.parquet` and then `study.json`, whose content is returned.
 
     What was settled and seen by earlier runs of the same study (micro-batch, threads, hardware) is kept.
 
@@ -47,7 +47,7 @@ def open_output(output: Output, resolved: ResolvedStudy, images: StudyImages) ->
     prints = resolved.fingerprint()
     known = dict(earlier["fingerprint"]) if earlier else {}
     record = {
-        "format": FORMAT,
+        "format": schemas.FORMAT,
         "name": resolved.study.name,
         "study": resolved.study.model_dump(mode="json"),
         "target_names": resolved.target_names,
@@ -59,7 +59,6 @@ def open_output(output: Output, resolved: ResolvedStudy, images: StudyImages) ->
         "versions": _versions(),
         "hardware": earlier["hardware"] if earlier else [],
     }
-    output.put_json(output.path("study.json"), record)
     output.put_table(output.path("images.parquet"), images.table)
     rows = [
         {
@@ -69,6 +68,7 @@ def open_output(output: Output, resolved: ResolvedStudy, images: StudyImages) ->
         for spec in resolved.variants
     ]  # fmt: skip
     output.put_table(output.path("variants.parquet"), pa.Table.from_pylist(rows, schema=schemas.VARIANTS))
+    output.put_json(output.path("study.json"), record)
     return record
 
 
@@ -110,12 +110,23 @@ def check_same_study(output: Output, earlier: Mapping[str, Any] | None, resolved
         before = earlier["fingerprint"].get(variant_id)
         if before is None:
             continue
-        for key in sorted(values):
-            if before.get(key) != values[key]:
-                raise InputError(
-                    f"{output.uri}: variant {variant_id} was computed with {key} {_short(before.get(key))}, "
-                    f"the study now says {_short(values[key])}; choose another --out or change the study back"
-                )
+        for key, was, wanted in _differences(before, values):
+            raise InputError(
+                f"{output.uri}: variant {variant_id} was computed with {key} {_short(was)}, "
+                f"the study now says {_short(wanted)}; choose another --out or change the study back"
+            )
+
+
+def _differences(
+    before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the dotted key, the value before and the value now of whatever differs."""
+    for key in sorted({*before, *now}):
+        was, wanted = before.get(key), now.get(key)
+        if isinstance(was, Mapping) and isinstance(wanted, Mapping):
+            yield from _differences(was, wanted, f"{prefix}{key}.")
+        elif was != wanted:
+            yield prefix + key, was, wanted
 
 
 def _short(value: Any) -> str:

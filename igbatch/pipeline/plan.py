@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import math
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from igbatch.errors import InputError
 from igbatch.images.boxes import Box
-from igbatch.pipeline.resolve import ResolvedStudy, StudyImages, digest
+from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy, StudyImages, digest
 from igbatch.store.output import Output
 from igbatch.store.reader import Commit, read_commits
 from igbatch.study import MapSample, VariantSpec
@@ -22,6 +25,9 @@ SHARDS_A_WORKER = 8
 """Small studies are cut so that every worker gets about so many shards."""
 SHARD_MAP_BYTES = 96 * 1024 * 1024
 """Large studies are cut so that the maps of a shard, before compression, take about so much."""
+
+
+_MARKED = ["image_id", "target", "image_etag"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,7 @@ class ShardImage:
 
 @dataclass(frozen=True)
 class Shard:
-    """The unit of work and of commit: one variant, some images, some targets. Its name is a digest of these."""
+    """The unit of work and of commit: one variant, some images, some targets; named by a digest of these."""
 
     name: str
     spec: VariantSpec
@@ -54,12 +60,22 @@ class Shard:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is left to compute: for each variant, which (image, target) pairs are missing, bool [images, targets]."""
+    """What is left to compute.
+
+    Attributes:
+        resolved: the study.
+        images: its images, in the order of `missing`.
+        missing: for each variant, which (image, target) pairs are left: bool [images, targets].
+        shard_images: the most images of a shard.
+        salt: goes into the names of shards: a retry of quarantined images is another shard than the one that
+            failed.
+    """
 
     resolved: ResolvedStudy
     images: StudyImages
-    missing: dict[str, np.ndarray]
+    missing: dict[str, NDArray[np.bool_]]
     shard_images: int
+    salt: str = ""
 
     @property
     def expected_rows(self) -> int:
@@ -83,8 +99,8 @@ class Plan:
     def shards(self) -> Iterator[Shard]:
         """Yield the shards, variant by variant, those with the most integration steps first.
 
-        Costly variants come first so that workers finish together; one variant stays together so that a worker
-        seldom changes its model.
+        Costly variants come first so that workers finish together; one variant stays together so that a
+        worker seldom changes its model.
         """
         kept = self._kept_maps()
         names = self.resolved.target_names
@@ -97,8 +113,9 @@ class Plan:
                 for row, index in zip(chosen, rows, strict=True)
             )
             targets = tuple(name for name, wanted in zip(names, pattern, strict=True) if wanted)
-            yield Shard(_name(prints[spec.variant_id], spec, targets, images), spec, prints[spec.variant_id],
-                        targets, images)  # fmt: skip
+            fingerprint = prints[spec.variant_id]
+            name = _name((self.salt, fingerprint, spec.variant_id, *targets), images)
+            yield Shard(name, spec, fingerprint, targets, images)
 
     def for_workers(self, workers: int) -> Plan:
         """Return the plan with shards cut for so many workers, where the study leaves their size open."""
@@ -120,7 +137,7 @@ class Plan:
         return self.images.boxes.of(image_id) if self.images.boxes else ()
 
     def _kept_maps(self) -> np.ndarray:
-        """Tell for each image whether its maps are stored; a sample takes those whose seeded digests are smallest."""
+        """Tell for each image whether its maps are kept; a sample takes the smallest of seeded digests."""
         choice = self.resolved.study.store.maps
         count = len(self.images.table)
         if not isinstance(choice, MapSample):
@@ -150,23 +167,36 @@ def make_plan(
         for commit in read_commits(output, [spec.variant_id]):
             if commit.fingerprint != prints[spec.variant_id]:
                 raise InputError(
-                    f"{commit.path}: was computed under another study (fingerprint {commit.fingerprint}, this one is "
-                    f"{prints[spec.variant_id]}); choose another --out"
+                    f"{commit.path}: was computed under another study (fingerprint {commit.fingerprint}, "
+                    f"this one is {prints[spec.variant_id]}); choose another --out"
                 )
-            for table in _accounted(output, commit, retry_quarantined):
-                _mark(done, table, index, etags, names)
+            rows = output.read_table(commit.path, [*_MARKED, "target_index"])
+            _check_indices(rows, resolved.models[spec.model], commit)
+            _mark(done, rows, index, etags, names)
+            if "quarantine" in commit.files and not retry_quarantined:
+                path = output.path(commit.files["quarantine"]["path"])
+                _mark(done, output.read_table(path, _MARKED), index, etags, names)
         missing[spec.variant_id] = ~done
-    return Plan(resolved, images, missing, _shard_images(resolved, len(index), workers=1))
+    salt = f"retry {time.time_ns()}" if retry_quarantined else ""
+    return Plan(resolved, images, missing, _shard_images(resolved, len(index), workers=1), salt)
 
 
-def _accounted(output: Output, commit: Commit, retry_quarantined: bool) -> Iterator[pa.Table]:
-    columns = ["image_id", "target", "image_etag"]
-    yield output.read_table(commit.path, columns)
-    if "quarantine" in commit.files and not retry_quarantined:
-        yield output.read_table(output.path(commit.files["quarantine"]["path"]), columns)
+def _check_indices(rows: pa.Table, model: ResolvedModel, commit: Commit) -> None:
+    """Refuse rows of a named target that were computed for another class than it stands for now."""
+    for target, index in model.targets.items():
+        if index is None:
+            continue
+        others = rows.filter((pc.field("target") == target) & (pc.field("target_index") != index))
+        if len(others):
+            raise InputError(
+                f"{commit.path}: target {target!r} was computed for class {others['target_index'][0]}, "
+                f"the study now says {index}; choose another --out, or another name for the target"
+            )
 
 
-def _mark(done: np.ndarray, table: pa.Table, index: pd.Index, etags: np.ndarray, names: Sequence[str]) -> None:
+def _mark(
+    done: np.ndarray, table: pa.Table, index: pd.Index, etags: np.ndarray, names: Sequence[str]
+) -> None:
     """Set the cells of committed rows, where the image is still listed and has not changed since."""
     rows = index.get_indexer(table["image_id"].to_pandas())
     known = rows >= 0
@@ -182,12 +212,12 @@ def _shard_images(resolved: ResolvedStudy, images: int, workers: int) -> int:
     wanted = resolved.study.run.shard_images
     if wanted != "auto":
         return wanted
-    _, height, width = max(tuple(model.data_config["input_size"]) for model in resolved.models.values())
-    largest = max(1, SHARD_MAP_BYTES // (4 * height * width * len(resolved.target_names)))
+    pixels: int = max(math.prod(model.data_config["input_size"][1:]) for model in resolved.models.values())
+    largest = max(1, SHARD_MAP_BYTES // (4 * pixels * len(resolved.target_names)))
     spread = math.ceil(images * len(resolved.variants) / (workers * SHARDS_A_WORKER))
     return max(1, min(spread, largest, images))
 
 
-def _name(fingerprint: str, spec: VariantSpec, targets: Sequence[str], images: Sequence[ShardImage]) -> str:
-    held = [fingerprint, spec.variant_id, *targets, *(f"{image.image_id}\n{image.etag}" for image in images)]
+def _name(work: Sequence[str], images: Sequence[ShardImage]) -> str:
+    held = [*work, *(f"{image.image_id}\n{image.etag}" for image in images)]
     return hashlib.sha256("\0".join(held).encode()).hexdigest()[:16]

@@ -17,12 +17,20 @@ from igbatch.images.preprocessing import Preprocessing
 from igbatch.pipeline.plan import ShardImage
 
 READ_ATTEMPTS = 3
-"""How often a store is asked for an image before the image is given up (each time the store fails, not the image)."""
+"""How often a store that fails is asked for an image before the image is given up."""
 
 
 @dataclass(frozen=True)
 class PreparedImage:
-    """An image ready for the model: pixels float32 [H, W, 3] in 0..1, and its boxes in pixels of the input."""
+    """An image ready for the model.
+
+    Attributes:
+        entry: what the plan says of it.
+        pixels: resized and cropped, float32 [H, W, 3] in 0..1.
+        boxes: in pixels of the model's input.
+        label: the plan's, or that of a drawn scene.
+        sha256, width, height: of the original image.
+    """
 
     entry: ShardImage
     pixels: NDArray[np.float32]

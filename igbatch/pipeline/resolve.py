@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from igbatch.errors import InputError
-from igbatch.filesystem import is_local, resolve
+from igbatch.filesystem import is_local, refuse_credentials, resolve
 from igbatch.images.baselines import parse_baseline
 from igbatch.images.box_files import read_boxes
 from igbatch.images.boxes import BoxTable, check_inside
@@ -55,8 +55,8 @@ class ResolvedStudy:
     def fingerprint(self) -> dict[str, Any]:
         """Return what decides the numbers of each variant's maps, as plain values, by variant id.
 
-        It covers weights, preprocessing, baseline, output, rule, steps, tolerance and precision; not which images,
-        variants and targets the study lists, so that these may grow.
+        It covers weights, preprocessing, baseline, output, rule, steps, tolerance and precision; not which
+        images, variants and targets the study lists, so that these may grow.
         """
         settings = self.study.attribution
         shared = {
@@ -74,6 +74,7 @@ class ResolvedStudy:
                 **shared,
                 "steps": spec.steps,
                 "architecture": model.source.architecture,
+                "classes": model.classes,
                 "weights": model.weights_identity if spec.kind == "trained" else f"{spec.kind}:{spec.seed}",
                 "preprocessing": model.data_config,
             }
@@ -88,32 +89,38 @@ def digest(fingerprint: Mapping[str, Any]) -> str:
 def resolve_study(loaded: LoadedStudy, known_facts: Mapping[str, Any] | None = None) -> ResolvedStudy:
     """Look up models, classes and targets of a study.
 
-    `known_facts` are those of an earlier run (`study.json`); where the weights are the same they are believed, and
-    neither torch nor timm is imported.
+    `known_facts` are those of an earlier run (`study.json`); where the weights are the same they are
+    believed, and neither torch nor timm is imported.
 
     Raises:
         InputError: weights are missing or do not fit, or a target is not a class of its model.
     """
     study = loaded.study
-    models = {name: _resolve_model(name, model, loaded, known_facts or {}) for name, model in study.models.items()}
+    models = {
+        name: _resolve_model(name, model, loaded, known_facts or {}) for name, model in study.models.items()
+    }
     return ResolvedStudy(
         study=study,
-        baseline=parse_baseline(study.attribution.baseline),
+        baseline=_parse_baseline(study.attribution.baseline),
         models=models,
         variants=study.variant_specs(),
         target_names=study.target_names(),
     )
 
 
+def _parse_baseline(value: str | tuple[int, int, int]) -> str:
+    try:
+        return parse_baseline(value)
+    except InputError as error:
+        raise InputError(f"attribution.{error}") from None
+
+
 def _resolve_model(name: str, model: Model, loaded: LoadedStudy, known: Mapping[str, Any]) -> ResolvedModel:
     key = f"models.{name}.weights"
     weights = model.weights
-    if weights.startswith("local-dir:"):
-        weights = "local-dir:" + loaded.locate(weights.removeprefix("local-dir:"))
-    elif weights not in ("bundled", "pretrained"):
-        weights = loaded.locate(weights)
-        if not is_local(weights):
-            raise InputError(f"{key}: {weights}: weights are read from a local path; download the file first")
+    if weights not in ("bundled", "pretrained"):
+        kind = "local-dir:" if weights.startswith("local-dir:") else ""
+        weights = kind + _local_path(loaded.locate(weights.removeprefix(kind)), key)
     source = locate_weights(weights, model.architecture, key)
     identity = source.identity()
     facts = known.get(name)
@@ -128,6 +135,13 @@ def _resolve_model(name: str, model: Model, loaded: LoadedStudy, known: Mapping[
         name, source, identity, facts["classes"], names, facts["data_config"],
         _resolve_targets(loaded.study, name, facts["classes"], names, source),
     )  # fmt: skip
+
+
+def _local_path(place: str, key: str) -> str:
+    if not is_local(place):
+        refuse_credentials(place)
+        raise InputError(f"{key}: {place}: weights are read from a local path; download them first")
+    return resolve(place)[1]
 
 
 def _resolve_targets(
@@ -157,12 +171,21 @@ def _resolve_targets(
 
 def _check_index(key: str, index: int, classes: int, source: WeightsSource) -> None:
     if index >= classes:
-        raise InputError(f"{key}: {index}: {source.architecture} has {classes} classes; use 0 to {classes - 1}")
+        raise InputError(
+            f"{key}: {index}: {source.architecture} has {classes} classes; use 0 to {classes - 1}"
+        )
 
 
 @dataclass(frozen=True)
 class StudyImages:
-    """The images of a study, rows of `schemas.IMAGES`, and the boxes on them (None: scenes carry their own)."""
+    """The images of a study and the boxes on them.
+
+    Attributes:
+        table: rows of `schemas.IMAGES`. `etag` changes with an image's boxes and label too, since rows that
+            were computed with others are no longer true.
+        boxes: None where scenes carry their own, or there are none.
+        warnings: one line each.
+    """
 
     table: pa.Table
     boxes: BoxTable | None
@@ -170,7 +193,7 @@ class StudyImages:
 
 
 def list_study_images(loaded: LoadedStudy) -> StudyImages:
-    """List a study's images and read its boxes; a label comes from the manifest, or else from the first box.
+    """List a study's images and read its boxes; a label comes from the manifest or else the first box.
 
     Raises:
         InputError: no images, a bad manifest or box file, or a box outside its image where sizes are known.
@@ -185,20 +208,23 @@ def list_study_images(loaded: LoadedStudy) -> StudyImages:
         unmatched = boxes.unmatched(table["image_id"])
         if unmatched:
             warnings.append(
-                f"images.boxes: {len(unmatched)} of its images are not in the study (the first is {unmatched[0]})"
+                f"images.boxes: {len(unmatched)} of its images are not in the study (first: {unmatched[0]})"
             )
         if len(table) <= PROBED_IMAGES:
             _check_small_set(table, boxes)
         first = boxes.boxes.group_by("image", use_threads=False).aggregate([("label", "first")])
         position = pc.index_in(table["image_id"], value_set=first["image"])
         labels = pc.coalesce(labels, first["label_first"].combine_chunks().take(position.combine_chunks()))
+    etags = pc.fill_null(table["etag"], "")
+    if not images.scenes:
+        etags = pc.binary_join_element_wise(etags, _digests(table["image_id"], labels, boxes), "")
     count = len(table)
     full = pa.table(
         {
             "image_id": table["image_id"],
             "uri": table["uri"],
             "size": table["size"],
-            "etag": pc.fill_null(table["etag"], ""),
+            "etag": etags,
             "label": labels,
             "sha256": pa.nulls(count, pa.string()),
             "width": pa.nulls(count, pa.int32()),
@@ -208,11 +234,31 @@ def list_study_images(loaded: LoadedStudy) -> StudyImages:
     return StudyImages(full.cast(schemas.IMAGES), boxes, warnings)
 
 
+def _digests(image_ids: pa.ChunkedArray, labels: pa.ChunkedArray, boxes: BoxTable | None) -> pa.Array:
+    """Digest the label and the boxes of each image, to "" where it has neither."""
+    known: dict[str, list[str]] = {}
+    for image_id, label in zip(image_ids.to_pylist(), labels.to_pylist(), strict=True):
+        if label is not None:
+            known[image_id] = [label]
+    if boxes is not None:
+        columns = [column.cast(pa.string()) for column in boxes.boxes.columns[1:]]
+        texts = pc.binary_join_element_wise(*columns, "\0")
+        for image_id, text in zip(boxes.boxes["image"].to_pylist(), texts.to_pylist(), strict=True):
+            known.setdefault(image_id, []).append(text)
+    digests = {
+        image_id: "-" + hashlib.sha256("\n".join(texts).encode()).hexdigest()[:12]
+        for image_id, texts in known.items()
+    }
+    return pa.array([digests.get(image_id, "") for image_id in image_ids.to_pylist()], pa.string())
+
+
 def _source(loaded: LoadedStudy) -> Source:
     images = loaded.study.images
     if images.scenes:
         entries = [
-            (image_id, seed, group.kind, group.label) for group in images.scenes for image_id, seed in group.entries()
+            (image_id, seed, group.kind, group.label)
+            for group in images.scenes
+            for image_id, seed in group.entries()
         ]
         return SceneSource(tuple(entries))
     root = loaded.locate(images.root) if images.root else None

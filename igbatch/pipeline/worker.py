@@ -42,6 +42,7 @@ class Worker:
             micro_batch = default_micro_batch(self.device)
         self.computer = ShardComputer(resolved, output, self.device, micro_batch)
 
+    @ray.method(max_task_retries=-1)  # asked again by Ray for as long as the actor is being started elsewhere
     def ready(self) -> Hardware:
         """Answer once the worker can take shards."""
         return Hardware(

@@ -1,4 +1,4 @@
-"""Ranges of the normalization scopes: the extremes and quantiles that maps share when they share a colour bar.
+"""Ranges of the normalization scopes: extremes and quantiles that maps share when they share a colour bar.
 
 A summary is mergeable: minima, maxima and histograms of parts give those of the whole, so that shards can be
 summarised anywhere and in any order, and no map is ever read.
@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from igbatch.statistics.histogram import N_BINS, quantile
+from igbatch.statistics.image_stats import QUANTILES
 
 SCOPES = ("image", "pair", "targets", "models", "variant", "dataset")
 COLUMNS = ("minimum", "maximum", "histogram")
@@ -39,17 +40,25 @@ class RangeSummary:
         )
 
     def row(self, scope: str, variant_id: str | None, expected: int) -> dict[str, Any]:
-        """Return a row of `schemas.RANGES`; quantiles are within `histogram.RELATIVE_ERROR` of the maps' own."""
+        """Return a row of `schemas.RANGES`; `expected` maps make it complete.
+
+        Quantiles are within `histogram.RELATIVE_ERROR` of those of the maps' pixels.
+
+        Raises:
+            InputError: no map was summarised.
+        """
         quantiles = {
-            name: quantile(self.counts, q, self.minimum, self.maximum)
-            for name, q in (("q01", 0.01), ("q50", 0.5), ("q99", 0.99))
+            name: quantile(self.counts, q, self.minimum, self.maximum) for name, q in QUANTILES.items()
         }
-        extremes = {"minimum": self.minimum, "maximum": self.maximum}
-        complete = self.n_maps == expected
         return {
-            "scope": scope, "variant_id": variant_id, **extremes, **quantiles, "n_maps": self.n_maps,
-            "complete": complete,
-        }  # fmt: skip
+            "scope": scope,
+            "variant_id": variant_id,
+            "minimum": self.minimum,
+            "maximum": self.maximum,
+            **quantiles,
+            "n_maps": self.n_maps,
+            "complete": self.n_maps == expected,
+        }
 
 
 def summarise(table: pa.Table) -> RangeSummary:
@@ -77,9 +86,9 @@ def select_scope(
 ) -> pd.DataFrame:
     """Return the rows of `image_stats` whose maps share a range under `scope`.
 
-    `image`: one map (variant, image, one target). `pair`: two targets of one image and variant. `targets`: all
-    targets of one image and variant. `models`: all variants and targets of one image. `variant`: all maps of a
-    variant. `dataset`: every map.
+    `image`: one map (variant, image, one target). `pair`: two targets of one image and variant. `targets`:
+    all targets of one image and variant. `models`: all variants and targets of one image. `variant`: all maps
+    of a variant. `dataset`: every map.
 
     Raises:
         ValueError: the scope is unknown, or a key that it needs is missing.

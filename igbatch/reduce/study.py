@@ -28,10 +28,10 @@ class VariantPart:
     weights_sha256: list[str]
 
 
-def reduce_variant(task: tuple[str, str]) -> VariantPart:
-    """Summarise one variant of an output; a pure function of (uri, variant_id), so that it can run anywhere."""
-    uri, variant_id = task
-    reader = Reader(Output(uri))
+def reduce_variant(task: tuple[Output, str]) -> VariantPart:
+    """Summarise one variant of an output: a pure function of (output, variant_id), which can run anywhere."""
+    output, variant_id = task
+    reader = Reader(output)
     stats = reader.image_stats([*COLUMNS, "weights_sha256"], variant_id)
     boxes = reader.box_stats(variant_id).to_pandas()
     digests = sorted(stats["weights_sha256"].unique().to_pylist())
@@ -39,7 +39,7 @@ def reduce_variant(task: tuple[str, str]) -> VariantPart:
 
 
 def reduce_study(output: Output, map_shards: MapShards = map) -> None:
-    """Write `ranges.parquet` and `aggregates.parquet`, and complete `images.parquet` and `variants.parquet`.
+    """Write `ranges.parquet` and `aggregates.parquet`; complete `images.parquet` and `variants.parquet`.
 
     `map_shards` applies a function to tasks: the built-in `map`, or the pipeline's, which uses the cluster.
 
@@ -47,8 +47,7 @@ def reduce_study(output: Output, map_shards: MapShards = map) -> None:
         InputError: there is no study at this place.
     """
     reader = Reader(output)
-    tasks = [(output.uri, variant_id) for variant_id in reader.variant_ids]
-    parts = list(map_shards(reduce_variant, tasks))
+    parts = list(map_shards(reduce_variant, [(output, variant_id) for variant_id in reader.variant_ids]))
     expected = len(reader.images) * len(reader.target_names)
     rows = [part.summary.row("variant", part.variant_id, expected) for part in parts if part.summary.n_maps]
     whole = merge(part.summary for part in parts)
@@ -63,7 +62,7 @@ def reduce_study(output: Output, map_shards: MapShards = map) -> None:
 
 
 def _complete_variants(output: Output, reader: Reader, parts: list[VariantPart]) -> None:
-    """Record the digest of each variant's weights; several digests (weights changed at the hub) are all kept."""
+    """Record the digest of each variant's weights; if there are several (the hub's changed), all of them."""
     digests = {part.variant_id: " ".join(part.weights_sha256) or None for part in parts}
     rows = [{**row, "weights_sha256": digests[row["variant_id"]]} for row in reader.variants.to_pylist()]
     output.put_table(output.path("variants.parquet"), pa.Table.from_pylist(rows, schema=schemas.VARIANTS))

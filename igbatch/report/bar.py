@@ -11,6 +11,7 @@ from igbatch.report.colors import paint
 from igbatch.report.normalization import Normalization
 from igbatch.report.text import number
 
+_APART = 0.5  # of the bar's length, between two labels of raw values
 _CLEAR = 0.12  # of the bar's length, between the label of zero and those of the ends
 
 
@@ -50,12 +51,20 @@ def lay_out(normalization: Normalization, length: int) -> Bar:
     ends = [normalization.minimum, normalization.maximum]
     if ends[0] == ends[1]:
         ends = ends[:1] if ends[0] else []  # a map of one value has one end; zero is labelled anyway
+    digits = 1 if normalization.kind == "raw" else 3
     return Bar(
         colors=paint(values[None], normalization.gain),
         zero=normalization.along_bar(0.0),
         above=tuple(_normalized(normalization)),
-        below=tuple(Tick(normalization.along_bar(value), number(value)) for value in ends),
+        below=_raw([Tick(normalization.along_bar(value), number(value, digits)) for value in ends]),
     )
+
+
+def _raw(ends: list[Tick]) -> tuple[Tick, ...]:
+    """Join the labels of two ends that lie close together, as those of a map that is far from zero throughout."""
+    if len(ends) == 2 and ends[1].at - ends[0].at < _APART:
+        return (Tick(round(ends[0].at), f"{ends[0].text} to {ends[1].text}"),)
+    return tuple(ends)
 
 
 def _normalized(normalization: Normalization) -> list[Tick]:
@@ -72,5 +81,5 @@ def _normalized(normalization: Normalization) -> list[Tick]:
     if 0 < at_zero < 1:
         place = min(max(place, _CLEAR), 1 - _CLEAR)
     else:  # zero lies outside of the range, at an end of the bar: the end of the range gives way
-        ends = [end for end in ends if abs(end.at - place) >= 1.5 * _CLEAR]
+        ends = [end for end in ends if abs(end.at - place) >= 1.5 * _CLEAR][-1:]
     return [*ends, Tick(place, f"{at_zero:.2f}".replace("-", "−"))]

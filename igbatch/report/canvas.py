@@ -55,10 +55,15 @@ class Canvas:
             parse_math=False,
         )
 
+    def axes(self, x: float, y: float, width: float, height: float) -> Axes:
+        """Add axes that fill a rectangle."""
+        return self.figure.add_axes(
+            (x / self.width, 1 - (y + height) / self.height, width / self.width, height / self.height)
+        )
+
     def image(self, x: int, y: int, colors: NDArray[np.generic], width: int, height: int) -> Axes:
         """Show colours [H, W, 3] in a rectangle without smoothing; coordinates of the axes are pixel edges."""
-        box = (x / self.width, 1 - (y + height) / self.height, width / self.width, height / self.height)
-        axes = self.figure.add_axes(box)
+        axes = self.axes(x, y, width, height)
         rows, columns = colors.shape[:2]
         axes.imshow(colors, interpolation="nearest", aspect="auto", extent=(0, columns, rows, 0))
         axes.set_axis_off()

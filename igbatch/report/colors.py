@@ -12,8 +12,8 @@ _POSITIVE = ("#ffffff", "#d2dcff", "#97b4ff", "#3f8fff", "#006cd1", "#003f7f")
 # than the other. Lightness falls by 73 * distance ** 0.75: attributions are many weak values beside few strong ones,
 # and in proportion the weak ones could not be seen. Every colour bar is painted with the same colours.
 
-LEVELS = 127
-"""Colours on each side of zero."""
+LEVELS = 63
+"""Colours on each side of zero; with white, half of what a palette of a PNG file holds."""
 
 BOX_COLORS = ("#e08a00", "#00865a", "#7a4fa3", "#555555", "#a8560b", "#007f8c")
 """Outlines of boxes, by label: none of them near the map's red, white and blue."""

@@ -19,7 +19,7 @@ from igbatch.report.text import number, plain
 SMALL = 10.5
 LINE = 14
 BAR_HEIGHT = 10
-_UNDER_MAP = 3 + 12 + BAR_HEIGHT + 4 + 11 + 13 + 5
+_UNDER_MAP = 3 + 14 + BAR_HEIGHT + 4 + 11 + 13 + 7
 _MOST_MARKS = 3
 
 
@@ -58,7 +58,7 @@ def draw_panel(canvas: Canvas, panel: Panel, x: int, y: int, width: int, height:
 def draw_bar(canvas: Canvas, normalization: Normalization, x: int, y: int, width: int) -> None:
     """Draw a colour bar with its labels: normalized above, raw below, zero marked by a line."""
     bar = lay_out(normalization, width)
-    top = y + 12
+    top = y + 14
     canvas.image(x, top, bar.colors, width, BAR_HEIGHT)
     canvas.frame(x, top, width, BAR_HEIGHT)
     for tick in bar.above:
@@ -80,7 +80,7 @@ def draw_picture(canvas: Canvas, picture: Picture, x: int, y: int, width: int, h
     axes = canvas.image(x, y, colors, width, height)
     _outline(axes, picture.boxes, 3.0, "white")
     _outline(axes, picture.boxes, 1.6)
-    texts = [fit(plain(box.label), 0.6 * width, SMALL) for box in picture.boxes]
+    texts = [fit(box.name, 0.6 * width, SMALL) for box in picture.boxes]
     widths = [text_width(text, SMALL) + 6 for text in texts]
     spots = place_labels(picture.boxes, widths, LINE, (width, height), width / colors.shape[1])
     for box, text, size, spot in zip(picture.boxes, texts, widths, spots, strict=True):

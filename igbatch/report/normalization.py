@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from igbatch.errors import InputError
 from igbatch.reduce.ranges import SCOPES
 from igbatch.report.colors import LEVELS, color_indices
-from igbatch.report.text import count, listing, number, plain, shorten
+from igbatch.report.text import count, number
 from igbatch.results import StudyResults
 from igbatch.statistics.histogram import N_BINS, N_SIDE, quantile
 
@@ -22,7 +22,6 @@ KINDS = ("raw", *SCOPES)
 """`raw`, which is no normalization at all, and the scopes whose minimum and maximum maps may share."""
 
 RAW_QUANTILE = 0.999
-_NAME = 28  # characters of a target or variant in a sentence
 
 
 @dataclass(frozen=True)
@@ -34,9 +33,9 @@ class Normalization:
         minimum, maximum: the range; of kind `raw`, the ends of the study's one scale.
         n_maps: how many maps the range was taken from.
         complete: False while maps of the scope are missing.
-        title: a few words, for a heading.
-        label: the normalization in words, for the line under a map.
-        words: a sentence that says what was done and what may be compared.
+        title: a few words, as of a complete range; `heading` is what to show.
+        phrase: the normalization in words, as of a complete range; `label` is what to show under a map.
+        words: sentences that say what was done and what may be compared.
     """
 
     kind: str
@@ -45,8 +44,28 @@ class Normalization:
     n_maps: int
     complete: bool
     title: str
-    label: str
+    phrase: str
     words: str
+
+    @property
+    def heading(self) -> str:
+        """The title, which says so where the range is incomplete."""
+        joint = self.complete or self.kind == "raw"
+        return self.title if joint else f"Incomplete: {self.title[:1].lower()}{self.title[1:]}"
+
+    @property
+    def label(self) -> str:
+        """The normalization in a few words for the line under a map."""
+        return self.phrase if self.complete or self.kind == "raw" else f"incomplete: {self.phrase}"
+
+    @property
+    def caution(self) -> str:
+        """A sentence that says so where maps of the scope are missing; empty otherwise."""
+        if self.complete:
+            return ""
+        if self.kind == "raw":
+            return f"Maps are missing; the scale was taken from the {count(self.n_maps, 'map')} there."
+        return f"Maps are missing: this is the range of the {count(self.n_maps, 'map')} there, not the joint one."
 
     @property
     def gain(self) -> float:
@@ -118,16 +137,8 @@ class Normalizations:
             found = self.results.scope_range(kind, variant_id=variant_id, image_id=image_id, targets=targets)
         except KeyError:
             return None
-        title, label, words = _say(kind, found.n_maps, variant_id, targets)
-        if not found.complete and kind != "image":
-            title, label = f"Incomplete range: {title.lower()}", f"{label}, incomplete"
-            words = (
-                f"Maps of this scope are missing. The range is that of the {count(found.n_maps, 'map')} "
-                f"there so far, not the joint one. Otherwise: {words[:1].lower()}{words[1:]}"
-            )
-        return Normalization(
-            kind, found.minimum, found.maximum, found.n_maps, found.complete, title, label, words
-        )
+        words = _say(kind, found.n_maps)
+        return Normalization(kind, found.minimum, found.maximum, found.n_maps, found.complete, *words)
 
     @cached_property
     def _raw(self) -> Normalization | None:
@@ -139,9 +150,8 @@ class Normalizations:
             f"Not normalized. One scale for the whole study: the colours end at −{number(scale, 1)} and "
             f"+{number(scale, 1)} {self.unit} a pixel. Every map may be compared with every other."
         )
-        label = f"not normalized, scale ±{number(scale, 1)}"
-        complete = self.results.complete
-        return Normalization("raw", -scale, scale, len(stats), complete, "Raw values", label, words)
+        phrase = f"not normalized, scale ±{number(scale, 1)}"
+        return Normalization("raw", -scale, scale, len(stats), self.results.complete, "Raw values", phrase, words)
 
 
 def unit(results: StudyResults) -> str:
@@ -179,10 +189,8 @@ def round_up(value: float) -> float:
     return next(candidate for candidate in candidates if candidate >= value)
 
 
-def _say(kind: str, n_maps: int, variant_id: str | None, targets: Sequence[str]) -> tuple[str, str, str]:
-    """Return title, label and words of a scope's joint range."""
-    both = listing([shorten(plain(name), _NAME) for name in targets])
-    variant = shorten(plain(variant_id or ""), _NAME)
+def _say(kind: str, n_maps: int) -> tuple[str, str, str]:
+    """Return title, phrase and words of a scope's range."""
     maps = count(n_maps, "map")
     if kind == "image":
         return (
@@ -191,17 +199,15 @@ def _say(kind: str, n_maps: int, variant_id: str | None, targets: Sequence[str])
             "Each map is normalized by its own minimum and maximum. Shapes may be compared; strengths may not, "
             "since every map fills its own scale.",
         )
-    title, label, over = {
-        "pair": (f"Joint range of {both}", "joint range of the pair", f"the two maps, {both}"),
-        "targets": ("Joint range of all targets", f"joint range of {n_maps} targets", f"the {maps} of this variant"),
-        "models": (
-            "Joint range of all variants", "joint range of all variants",
-            f"the {maps} of this image, all variants and targets",
-        ),
-        "variant": (
-            f"Joint range of {variant}", "joint range of the variant", f"the {maps} of {variant} in the study"
-        ),
-        "dataset": ("Joint range of the study", "joint range of the study", f"all {maps} of the study"),
-    }[kind]  # fmt: skip
-    words = f"Normalized by the smallest minimum and the largest maximum over {over}; these may be compared."
-    return title, label, words
+    whose, over, compared = {
+        "pair": ("the pair", "both maps", "the two with each other"),
+        "targets": ("all targets", f"the {maps} of this image and variant", "these with each other"),
+        "models": ("all variants", f"the {maps} of this image, all variants and targets", "these with each other"),
+        "variant": ("the variant", f"all {maps} of the variant in the study", "maps of the variant with each other"),
+        "dataset": ("the study", f"all {maps} of the study", "every map of the study with every other"),
+    }[kind]
+    return (
+        f"Joint range of {whose}",
+        f"joint range of {whose}",
+        f"Normalized by the smallest minimum and the largest maximum of {over}. Compare {compared}.",
+    )

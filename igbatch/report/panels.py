@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,9 +20,13 @@ from igbatch.results import StudyResults
 
 @dataclass(frozen=True)
 class Box:
-    """A box on a picture or map: half-open pixels of the model's input, and the colour of its label."""
+    """A box on a picture or map: half-open pixels of the model's input, and the colour of its label.
 
-    label: str
+    `name` is the label, numbered where the image has several boxes of it.
+    """
+
+    box_id: str
+    name: str
     x_min: int
     y_min: int
     x_max: int
@@ -68,7 +73,9 @@ class ImageMaps:
         self.image_id = image_id
         stats = results.image_stats
         self.stats: pd.DataFrame = stats[stats["image_id"] == image_id].set_index(["variant_id", "target"])
-        self.boxes = _boxes(results, image_id)
+        boxes = results.box_stats
+        self.box_sums: pd.DataFrame = boxes[(boxes["image_id"] == image_id) & boxes["sum"].notna()]
+        self.boxes = _boxes(self.box_sums, box_colors(results))
         self._maps: dict[tuple[str, str], NDArray[np.float32] | None] = {}
         self._pictures: dict[str, Picture] = {}
 
@@ -117,17 +124,27 @@ class ImageMaps:
             missing=missing,
         )
 
-    def prediction(self, variant_id: str, targets: Sequence[str]) -> list[str]:
-        """Return what a variant says of the image, in phrases: its prediction, and the targets' probabilities."""
-        rows = {target: self.row(variant_id, target) for target in targets}
-        known = {target: row for target, row in rows.items() if row is not None}
-        if not known:
-            return ["nothing computed"]
-        first = next(iter(known.values()))
+    def sums_in(self, box_id: str, variant_id: str) -> dict[str, float]:
+        """Return the sum in one box by target, in units of the output."""
+        rows = self.box_sums
+        rows = rows[(rows["box_id"] == box_id) & (rows["variant_id"] == variant_id)]
+        return {str(target): float(total) for target, total in zip(rows["target"], rows["sum"], strict=True)}
+
+    def prediction(self, variant_id: str) -> str:
+        """Return the class that a variant predicts, in quotes, with its probability."""
+        rows = self.stats[self.stats.index.get_level_values("variant_id") == variant_id]
+        if not len(rows):
+            return "nothing computed"
+        first = rows.iloc[0]
         name = first["prediction"]
         name = f"class {first['prediction_index']}" if pd.isna(name) else plain(str(name))
-        phrases = [f"predicts {name} ({percent(first['prediction_probability'])})"]
-        return phrases + [f"p({plain(t)}) = {percent(row['target_probability'])}" for t, row in known.items()]
+        return f"“{name}” ({percent(first['prediction_probability'])})"
+
+    def probabilities(self, variant_id: str, targets: Sequence[str]) -> list[str]:
+        """Return the probability that a variant gives each target, in phrases."""
+        rows = {target: self.row(variant_id, target) for target in targets}
+        known = {target: row for target, row in rows.items() if row is not None}
+        return [f"p({plain(target)}) = {percent(row['target_probability'])}" for target, row in known.items()]
 
     def _absence(self, variant_id: str, target: str) -> str:
         lost = self.results.quarantine
@@ -146,13 +163,18 @@ def box_colors(results: StudyResults) -> dict[str, str]:
     return {label: BOX_COLORS[index % len(BOX_COLORS)] for index, label in enumerate(labels)}
 
 
-def _boxes(results: StudyResults, image_id: str) -> tuple[Box, ...]:
-    colors = box_colors(results)
-    rows = results.box_stats
-    rows = rows[(rows["image_id"] == image_id) & (rows["pixels"] > 0)].drop_duplicates("box_id")
-    sides = rows[["x_min", "y_min", "x_max", "y_max"]].to_numpy().tolist()
-    labels = rows["box_label"].tolist()
-    return tuple(Box(label, *side, colors[label]) for label, side in zip(labels, sides, strict=True))
+def _boxes(box_sums: pd.DataFrame, colors: dict[str, str]) -> tuple[Box, ...]:
+    rows = box_sums.drop_duplicates("box_id")
+    several = set(rows.loc[rows["box_label"].duplicated(), "box_label"])
+    seen: Counter[str] = Counter()
+    boxes = []
+    for row in rows.to_dict("records"):
+        label = str(row["box_label"])
+        seen[label] += 1
+        name = f"{label} {seen[label]}" if label in several else label
+        sides = (int(row[side]) for side in ("x_min", "y_min", "x_max", "y_max"))
+        boxes.append(Box(str(row["box_id"]), plain(name), *sides, colors[label]))
+    return tuple(boxes)
 
 
 def _marks(row: Any, values: NDArray[np.float32] | None, normalization: Normalization | None) -> list[str]:

@@ -12,7 +12,7 @@ from itertools import combinations
 from igbatch.errors import InputError
 from igbatch.report.normalization import Normalization, Normalizations
 from igbatch.report.panels import ImageMaps, Panel, Picture
-from igbatch.report.text import listing, number, plain
+from igbatch.report.text import Table, listing, number, percent, plain
 
 HOW_TO_READ = (
     "Red is negative, white is zero, blue is positive, with one gain for both signs. The line on a colour bar "
@@ -20,24 +20,33 @@ HOW_TO_READ = (
 )
 
 
+_NO_MAP = "No map of this scope is there."
+_BY_ROW = {
+    "pair": "Each pair has a range of its own: do not compare between variants.",
+    "targets": "Each variant has a range of its own here: do not compare between variants.",
+    "variant": "Each variant has a range of its own: do not compare between variants.",
+}
+
+
 @dataclass(frozen=True)
 class Row:
-    """Maps that are looked at together: a heading, a sentence on their normalization, and facts beside them."""
+    """Maps that are looked at together: a heading, sentences or phrases beside them, and what is incomplete."""
 
     title: str
-    words: str
     facts: tuple[str, ...]
+    caution: str
     panels: tuple[Panel, ...]
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """A figure of one image: its picture, what is said of it, and rows of maps."""
+    """A figure of one image: its picture, what is said of it, a table of numbers, and rows of maps."""
 
     title: str
     subtitle: str
     picture: Picture
     facts: tuple[str, ...]
+    table: Table | None
     rows: tuple[Row, ...]
 
 
@@ -53,8 +62,11 @@ def seed_sheet(
     (variant_id,) = chosen([variant_id], list(maps.results.variants["variant_id"]), "variant")
     kinds = ["raw", "image", *_joint(names), "dataset"]
     rows = [_row(maps, normalizations, kind, variant_id, names) for kind in kinds]
-    facts = (*maps.prediction(variant_id, names), *_box_sums(maps, variant_id, names))
-    return Sheet(plain(maps.image_id), plain(variant_id), maps.picture(variant_id), facts, tuple(rows))
+    picture = maps.picture(variant_id)
+    table = number_table(maps, variant_id, names)
+    return Sheet(
+        plain(maps.image_id), plain(variant_id), picture, (f"predicts {maps.prediction(variant_id)}",), table, tuple(rows)
+    )
 
 
 def overview_sheet(
@@ -78,16 +90,17 @@ def overview_sheet(
     if kind == "pair" and len(names) < 2:
         raise InputError("normalization 'pair' needs two targets, there is one; use image")
     groups = list(combinations(names, 2)) if kind == "pair" else [tuple(names)]
-    rows, first = [], None
+    rows, found = [], None
     for variant_id in chosen(variants, known, "variant"):
         for group in groups:
             row = _row(maps, normalizations, kind, variant_id, group)
-            first = first or row
+            found = found or next((p.normalization for p in row.panels if p.normalization is not None), None)
             heading = plain(variant_id) if len(groups) == 1 else f"{plain(variant_id)}: {listing(group)}"
-            rows.append(Row(heading, "", (*maps.prediction(variant_id, group),), row.panels))
-    assert first is not None
-    facts = (f"{first.title}. {first.words}",)
-    return Sheet(plain(maps.image_id), "", maps.picture(rows[0].panels[0].variant_id), facts, tuple(rows))
+            facts = (f"predicts {maps.prediction(variant_id)}", *maps.probabilities(variant_id, group))
+            rows.append(Row(heading, facts, row.caution, row.panels))
+    said = (_NO_MAP,) if found is None else (f"{found.title}. {found.words}", _BY_ROW.get(kind, ""))
+    picture = maps.picture(rows[0].panels[0].variant_id)
+    return Sheet(plain(maps.image_id), "", picture, tuple(filter(None, said)), None, tuple(rows))
 
 
 def joint_kind(targets: Sequence[str]) -> str:
@@ -128,16 +141,21 @@ def _row(
         shared = normalization(targets)
         panels = [maps.panel(variant_id, name, shared) for name in targets]
     if shared is None:
-        return Row("No map", "No map of this scope is there.", (), tuple(panels))
-    return Row(shared.title, shared.words, (), tuple(panels))
+        return Row(_NO_MAP, (), "", tuple(panels))
+    return Row(shared.heading, (shared.words,), shared.caution, tuple(panels))
 
 
-def _box_sums(maps: ImageMaps, variant_id: str, targets: Sequence[str]) -> list[str]:
-    """The sums in the boxes of one image and variant, one phrase a box and target."""
-    rows = maps.results.box_stats
-    rows = rows[(rows["image_id"] == maps.image_id) & (rows["variant_id"] == variant_id) & rows["sum"].notna()]
-    return [
-        f"{plain(label)} box, target {plain(target)}: {number(total)}"
-        for target in targets
-        for label, total in rows.loc[rows["target"] == target, ["box_label", "sum"]].itertuples(index=False)
+def number_table(maps: ImageMaps, variant_id: str, targets: Sequence[str]) -> Table | None:
+    """Return what the seed's table says of one image and variant: probabilities and sums in boxes, by target."""
+    rows = {target: maps.row(variant_id, target) for target in targets}
+    known = [target for target in targets if rows[target] is not None]
+    if not known:
+        return None
+    lines = [
+        ("probability", *(percent(rows[target]["target_probability"]) for target in known)),
+        ("sum of the map", *(number(rows[target]["sum"]) for target in known)),
     ]
+    for box in maps.boxes:
+        sums = maps.sums_in(box.box_id, variant_id)
+        lines.append((f"sum in box: {box.name}", *(number(sums[t]) if t in sums else "–" for t in known)))
+    return Table(("target", *map(plain, known)), tuple(lines))

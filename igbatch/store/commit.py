@@ -1,8 +1,8 @@
-"""Writing a shard and committing it: data files first, then one file whose presence says that all of them count.
+"""Writing a shard and committing it: data files first, then one file whose presence says that they all count.
 
-Data files carry an attempt id and are never overwritten. `image_stats` comes last and names them, with row counts
-and digests. A writer that dies before leaves files that no commit names: readers do not see them, and `sweep`
-removes them at the end of a run.
+Data files carry an attempt id and are never overwritten. `image_stats` comes last and names them, with row
+counts and digests. A writer that dies before leaves files that no commit names: readers do not see them, and
+`sweep` removes them at the end of a run.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Row = Mapping[str, Any]
 
 
 class _DigestingFile(io.RawIOBase):
-    """A write-only file that keeps the SHA-256 of what went through it and reaches the disk before it is closed."""
+    """A write-only file that keeps the SHA-256 of its bytes and reaches the disk before it is closed."""
 
     def __init__(self, raw: IO[bytes]) -> None:
         self.raw = raw
@@ -64,7 +64,7 @@ class _DigestingFile(io.RawIOBase):
 
 
 class ShardWriter:
-    """Writes one attempt at a shard. Use it in a `with` block and end with `commit`; without it nothing counts.
+    """Writes one attempt at a shard. Use it in a `with` block and end with `commit`; else nothing counts.
 
     Maps are streamed to disk batch by batch, so that memory does not grow with the shard.
     """
@@ -127,7 +127,9 @@ class ShardWriter:
         if self._maps is not None and self._map_file is not None:
             self._maps.close()
             self._map_file.close()
-            self._name("attributions", self._map_rows, self._map_file.sha256.hexdigest(), self._map_file.written)
+            self._name(
+                "attributions", self._map_rows, self._map_file.sha256.hexdigest(), self._map_file.written
+            )
         for kind, schema in (("box_stats", schemas.BOX_STATS), ("quarantine", schemas.QUARANTINE)):
             if self._rows[kind]:
                 data = table_bytes(self._table(kind, schema))
@@ -167,15 +169,18 @@ class ShardWriter:
 def sweep(output: Output, named: set[str]) -> list[str]:
     """Remove data files that no commit names, and temporary files; return their paths below the output.
 
-    Call it under the lock of the output, at the end of a run: `named` holds what `Commit.files` of all commits list.
+    Call it under the lock of the output, at the end of a run.
+
+    Args:
+        output: where the study lies.
+        named: what `Commit.files` of all commits list, those of variants that the study dropped included.
     """
     root = output.root.rstrip("/") + "/"
     removed = []
-    for kind in (*DATA_KINDS, "image_stats"):
-        for info in output.files(kind):
-            relative = info.path.removeprefix(root)
-            temporary = info.base_name.startswith(".") and info.base_name.endswith(".tmp")
-            if temporary or (kind in DATA_KINDS and relative not in named):
-                output.delete(info.path)
-                removed.append(relative)
+    for info in output.files():
+        relative = info.path.removeprefix(root)
+        temporary = info.base_name.startswith(".") and info.base_name.endswith(".tmp")
+        if temporary or (relative.split("/")[0] in DATA_KINDS and relative not in named):
+            output.delete(info.path)
+            removed.append(relative)
     return removed

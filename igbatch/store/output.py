@@ -19,18 +19,24 @@ DATA_KINDS = ("attributions", "box_stats", "quarantine")
 
 
 class Output:
-    """The output of one study at a local path or URI; small and picklable, so that workers get a copy."""
+    """The output of one study at a local path or URI; small and picklable, so that workers get a copy.
+
+    `uri` is an absolute path where the output is local, so that it means the same in every process.
+
+    Raises:
+        InputError: nothing opens the URI, or it carries credentials.
+    """
 
     def __init__(self, uri: str) -> None:
-        self.uri = uri.rstrip("/") or "/"
-        self.filesystem, self.root = resolve(self.uri)
+        self.filesystem, self.root = resolve(uri)
+        self.uri = self.root if self.local else uri
 
     def __reduce__(self) -> tuple[type[Output], tuple[str]]:
         return Output, (self.uri,)
 
     @property
     def local(self) -> bool:
-        """Tell whether files can be renamed atomically (a local disk) or are put whole (an object store)."""
+        """Tell whether files are renamed into place (a local disk) or put whole (an object store)."""
         return isinstance(self.filesystem, fs.LocalFileSystem)
 
     def path(self, *parts: str) -> str:
@@ -58,8 +64,8 @@ class Output:
     def put(self, path: str, data: bytes) -> None:
         """Write a whole file so that readers see all of it or nothing, replacing one that is there.
 
-        On a local disk the bytes are flushed to a temporary file beside it, which is then renamed; on an object
-        store one put makes the object visible.
+        On a local disk the bytes are flushed to a temporary file beside it, which is then renamed; on an
+        object store one put makes the object visible.
         """
         self.make_parent(path)
         if not self.local:

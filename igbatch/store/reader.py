@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,12 +15,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from igbatch.errors import InputError
+from igbatch.errors import InputError, one_line
 from igbatch.store import schemas
 from igbatch.store.commit import COMMIT_KEY
 from igbatch.store.output import Output
 
 KEY = ("variant_id", "image_id", "target")
+ATTEMPT = pa.field("attempt", pa.string())
 READ_THREADS = 8
 
 
@@ -46,10 +47,11 @@ class Reader:
 
     def __init__(self, output: Output) -> None:
         self.output = output
-        study = output.read_json(output.path("study.json"))
+        study = read_study(output)
         if study is None:
             raise InputError(f"{output.uri}: no study here (study.json is missing); check the path")
         self.study: dict[str, Any] = study
+        self._winners: dict[str, pa.Table] = {}
 
     @cached_property
     def images(self) -> pa.Table:
@@ -79,29 +81,25 @@ class Reader:
     def image_stats(self, columns: Sequence[str] | None = None, variant_id: str | None = None) -> pa.Table:
         """Read one row per variant, image and target: `schemas.IMAGE_STATS`, of all variants or of one."""
         wanted = list(columns or schemas.IMAGE_STATS.names)
-        read = list(dict.fromkeys([*wanted, *KEY, "image_etag"]))
-        tables = [
-            table.append_column("attempt", pa.array([commit.attempt] * len(table), pa.string()))
-            for commit, table in self._read([(commit, commit.path) for commit in self._of(variant_id)], read)
-        ]
-        table = _concatenate(tables, _with_attempt(schemas.IMAGE_STATS, read))
-        return latest(self._listed(table), KEY).select(wanted)
+        return self._rows(wanted, variant_id).select(wanted)
 
     def box_stats(self, variant_id: str | None = None) -> pa.Table:
-        """Read one row per variant, image, target and box: `schemas.BOX_STATS`, of all variants or of one."""
-        table = self._data("box_stats", schemas.BOX_STATS, variant_id)
-        listed = self._listed(table, etags=False)
-        present = self.image_stats(list(KEY), variant_id)
-        return latest(_semi_join(listed, present, KEY), (*KEY, "box_id")).select(schemas.BOX_STATS.names)
+        """Read one row per variant, image, target and box: `schemas.BOX_STATS`, of all variants or of one.
+
+        The boxes of a map come from the attempt that its row of `image_stats` comes from.
+        """
+        boxes = self._data("box_stats", schemas.BOX_STATS, variant_id)
+        kept = _semi_join(boxes, self._rows(KEY, variant_id), (*KEY, "attempt"))
+        order = [(name, "ascending") for name in (*KEY, "box_id")]
+        return kept.sort_by(order).select(schemas.BOX_STATS.names)
 
     def quarantine(self) -> pa.Table:
         """Read what is missing and why: `schemas.QUARANTINE`; a null target stands for all of them.
 
         What was quarantined and computed later, for instance after `--retry-quarantined`, is not listed.
         """
-        table = self._listed(self._data("quarantine", schemas.QUARANTINE))
-        table = latest(table, KEY)
-        present = self.image_stats(list(KEY))
+        table = latest(self._listed(self._data("quarantine", schemas.QUARANTINE)), KEY)
+        present = self._rows(KEY)
         named = table.filter(pc.is_valid(table["target"]))
         whole = table.filter(pc.is_null(table["target"]))
         named = _semi_join(named, present, KEY, anti=True)
@@ -114,23 +112,30 @@ class Reader:
         Raises:
             KeyError: there is no such map; the message says what is missing.
         """
-        found: tuple[str, np.ndarray] | None = None
+        if variant_id not in self._winners:
+            self._winners[variant_id] = self._rows(KEY, variant_id)
         mask = (pc.field("image_id") == image_id) & (pc.field("target") == target)
-        for commit in self.commits:
-            file = commit.files.get("attributions")
-            if file is None or commit.variant_id != variant_id or (found and found[0] > commit.attempt):
-                continue
-            path = self.output.path(file["path"])
-            table = pq.read_table(path, filters=mask, filesystem=self.output.filesystem, partitioning=None)
-            if len(table):
-                array = table["attribution"].combine_chunks()
-                found = (commit.attempt, array.to_numpy_ndarray()[0])
-        if found is None:
-            raise KeyError(
-                f"no map of variant {variant_id!r}, image {image_id!r}, target {target!r} in {self.output.uri}: "
-                "it is not in the study, not computed yet, quarantined, or not kept (`store.maps`)"
-            )
-        return found[1]
+        attempts = self._winners[variant_id].filter(mask)["attempt"].to_pylist()
+        for commit in self._of(variant_id):
+            if commit.attempt in attempts and "attributions" in commit.files:
+                path = self.output.path(commit.files["attributions"]["path"])
+                found = pq.read_table(
+                    path, filters=mask, filesystem=self.output.filesystem, partitioning=None
+                )
+                if len(found):
+                    array: np.ndarray = found["attribution"].combine_chunks().to_numpy_ndarray()[0]
+                    return array
+        raise KeyError(
+            f"no map of variant {variant_id!r}, image {image_id!r}, target {target!r} in {self.output.uri}: "
+            "it is not in the study, not computed yet, quarantined, or not kept (`store.maps`)"
+        )
+
+    def _rows(self, columns: Sequence[str], variant_id: str | None = None) -> pa.Table:
+        """Read columns of `image_stats`, KEY and attempt: one row per key, that of the latest attempt."""
+        names = dict.fromkeys([*columns, *KEY, "image_etag"])
+        schema = pa.schema([schemas.IMAGE_STATS.field(name) for name in names])
+        rows = self._read([(commit, commit.path) for commit in self._of(variant_id)], schema)
+        return latest(self._listed(rows), KEY)
 
     def _of(self, variant_id: str | None) -> list[Commit]:
         return [commit for commit in self.commits if variant_id in (None, commit.variant_id)]
@@ -141,28 +146,46 @@ class Reader:
             for commit in self._of(variant_id)
             if kind in commit.files
         ]
-        tables = [
-            table.append_column("attempt", pa.array([commit.attempt] * len(table), pa.string()))
-            for commit, table in self._read(named)
-        ]
-        return _concatenate(tables, _with_attempt(schema, schema.names))
+        return self._read(named, schema)
 
-    def _read(
-        self, named: Iterable[tuple[Commit, str]], columns: list[str] | None = None
-    ) -> list[tuple[Commit, pa.Table]]:
+    def _read(self, named: Sequence[tuple[Commit, str]], schema: pa.Schema) -> pa.Table:
+        """Read the columns of `schema` from files, and `attempt`, the id of the attempt that wrote each."""
+
+        def read(pair: tuple[Commit, str]) -> pa.Table:
+            table = self.output.read_table(pair[1], schema.names).replace_schema_metadata(None).cast(schema)
+            return table.append_column(ATTEMPT, pa.array([pair[0].attempt] * len(table), pa.string()))
+
         with ThreadPoolExecutor(READ_THREADS) as pool:
-            return list(pool.map(lambda pair: (pair[0], self.output.read_table(pair[1], columns)), named))
+            tables = list(pool.map(read, named))
+        return pa.concat_tables(tables) if tables else schema.append(ATTEMPT).empty_table()
 
-    def _listed(self, table: pa.Table, *, etags: bool = True) -> pa.Table:
-        """Drop rows of images and targets that the study no longer lists, and of images that changed since."""
-        if "target" in table.column_names:
-            names = pa.array([*self.target_names, None], pa.string())
-            table = table.filter(pc.is_in(table["target"], names))
-        keys = ["image_id", "etag"] if etags else ["image_id"]
-        images = self.images.select(keys)
-        if etags:
-            images = images.rename_columns(["image_id", "image_etag"])
-        return _semi_join(table, images, tuple(images.column_names))
+    def _listed(self, table: pa.Table) -> pa.Table:
+        """Drop rows of images and targets that the study no longer lists, or of images that changed since."""
+        names = pa.array([*self.target_names, None], pa.string())
+        table = table.filter(pc.is_in(table["target"], names))
+        images = self.images.select(["image_id", "etag"]).rename_columns(["image_id", "image_etag"])
+        return _semi_join(table, images, ("image_id", "image_etag"))
+
+
+def read_study(output: Output) -> dict[str, Any] | None:
+    """Read the `study.json` of an output, None where there is none.
+
+    Raises:
+        InputError: it is not one of igbatch's, or of another version of the layout.
+    """
+    try:
+        study = output.read_json(output.path("study.json"))
+    except ValueError as error:
+        raise InputError(f"{output.uri}: study.json is damaged ({one_line(error)}); restore it") from None
+    if study is None:
+        return None
+    found = study.get("format") if isinstance(study, dict) else None
+    if found != schemas.FORMAT:
+        raise InputError(
+            f"{output.uri}: study.json has format {found}, this igbatch reads {schemas.FORMAT}; "
+            "use the igbatch that wrote it, or another folder"
+        )
+    return dict(study)
 
 
 def read_commits(output: Output, variant_ids: Sequence[str]) -> list[Commit]:
@@ -183,15 +206,18 @@ def read_commit(filesystem: fs.FileSystem, variant_id: str, path: str) -> Commit
     Raises:
         InputError: the file was cut short or was not written by igbatch.
     """
+    shard = path.rsplit("/", 1)[-1].removesuffix(".parquet")
     try:
         metadata = pq.read_schema(path, filesystem=filesystem).metadata or {}
         record = json.loads(metadata[COMMIT_KEY])
-    except (pa.ArrowInvalid, KeyError) as error:
-        raise InputError(f"{path}: not a whole commit of igbatch ({error}); delete the file and run again") from None
-    shard = path.rsplit("/", 1)[-1].removesuffix(".parquet")
-    return Commit(
-        path, variant_id, shard, record["attempt"], record["fingerprint"], record["rows"], record["files"]
-    )
+        return Commit(
+            path, variant_id, shard, record["attempt"], record["fingerprint"], record["rows"], record["files"]
+        )
+    except (ValueError, LookupError, TypeError, OSError) as error:
+        raise InputError(
+            f"{path}: not a whole commit of igbatch ({one_line(error, limit=200)}); "
+            "delete the file and run again"
+        ) from None
 
 
 def latest(table: pa.Table, key: Sequence[str]) -> pa.Table:
@@ -214,12 +240,3 @@ def _semi_join(table: pa.Table, keys: pa.Table, on: Sequence[str], *, anti: bool
     position = table.select(list(on)).append_column("_row", pa.array(np.arange(len(table))))
     kept = position.join(keys.select(list(on)), list(on), join_type="left anti" if anti else "left semi")
     return table.take(np.sort(kept["_row"].to_numpy()))
-
-
-def _with_attempt(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
-    return pa.schema([schema.field(name) for name in names]).append(pa.field("attempt", pa.string()))
-
-
-def _concatenate(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:
-    plain = [table.replace_schema_metadata(None).cast(schema) for table in tables]
-    return pa.concat_tables(plain) if plain else schema.empty_table()

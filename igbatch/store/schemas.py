@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+FORMAT = 1
+"""Version of the layout of an output, kept in its `study.json`."""
+
 IMAGES = pa.schema(
     [
         pa.field("image_id", pa.string(), nullable=False),
@@ -118,7 +121,7 @@ RANGES = pa.schema(
 
 
 def attributions(height: int, width: int) -> pa.Schema:
-    """Return the schema of maps of one size: `attribution` is Arrow's canonical fixed_shape_tensor of float32."""
+    """Return the schema of maps of one size; `attribution` is a canonical fixed_shape_tensor of float32."""
     return pa.schema(
         [
             pa.field("variant_id", pa.string(), nullable=False),

@@ -1,7 +1,8 @@
 """The small Swin that ships with igbatch, registered with timm under its own name.
 
-Importing this module is enough: ``timm.create_model("swin_igbatch_patch4_window7_224", pretrained=True)`` then
-loads the weights from package data, without a network. `MODEL_CARD.md` beside the weights says what it knows.
+Importing this module is enough: ``timm.create_model("swin_igbatch_patch4_window7_224", pretrained=True)``
+then loads the weights from package data, without a network. `MODEL_CARD.md` beside the weights says what it
+knows.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from timm.models import build_model_with_cfg, register_model
 from timm.models.swin_transformer import SwinTransformer
 
 from igbatch.images.scenes import CLASSES
-from igbatch.variants.weights import BUNDLED_ARCHITECTURE as MODEL_NAME
-from igbatch.variants.weights import BUNDLED_WEIGHTS
+from igbatch.variants.weights import BUNDLED_ARCHITECTURE, BUNDLED_WEIGHTS
+
+MODEL_NAME = BUNDLED_ARCHITECTURE
 
 default_cfgs = {
     MODEL_NAME: {
@@ -40,9 +42,10 @@ default_cfgs = {
 def swin_igbatch_patch4_window7_224(pretrained: bool = False, **kwargs: Any) -> SwinTransformer:
     """Build the bundled Swin: embedding 32, depths 1-1-4-2, heads 1-2-4-8, 2.6 million parameters.
 
-    Images [N, 3, 224, 224] normalized by mean and standard deviation 0.5 (mid-gray is exactly 0) become logits
-    [N, 5] over `igbatch.images.scenes.CLASSES`. The architecture is that of Liu et al. 2021, *Swin Transformer*
-    (arXiv 2103.14030), with patch 4 and window 7.
+    Images [N, 3, 224, 224] normalized by mean and standard deviation 0.5 (mid-gray is exactly 0) become
+    logits [N, 5] over `igbatch.images.scenes.CLASSES`.
+
+    Source: Liu et al., *Swin Transformer*, ICCV 2021, with patch 4 and window 7.
     """
     architecture: dict[str, Any] = {
         "patch_size": 4,

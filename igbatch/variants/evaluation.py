@@ -22,10 +22,11 @@ class Evaluation:
     """What the model says of held-out scenes.
 
     Attributes:
-        first_seed, scenes: the scenes are those of `scenes` seeds from `first_seed` on, as `igbatch scenes` draws them.
-        confusion: [true class, predicted class] counts over them.
-        kinds: for each kind of scene its number and how many were named right; for doubles that is the larger bird.
-        faint: mean probability of the true class and of `none`, by contrast towards mid-gray, over bird scenes.
+        first_seed, scenes: seeds of the scenes: so many from the first on, drawn as by `igbatch scenes`.
+        confusion: counts over them, int [true class, predicted class].
+        kinds: for each kind of scene its number and how many were named right (a double by its larger bird).
+        faint: by contrast towards mid-gray, mean probabilities of the true class and of `none` over scenes
+            with a bird.
         gray: probabilities of the plain mid-gray image, by class.
     """
 
@@ -42,8 +43,10 @@ class Evaluation:
         return float(np.trace(self.confusion) / self.confusion.sum())
 
 
-def evaluate(model: nn.Module, scenes: int = 2000, first_seed: int = 0, faint_scenes: int = 200) -> Evaluation:
-    """Evaluate the bundled model on held-out seeds; `faint_scenes` of them are also shown faded towards mid-gray."""
+def evaluate(
+    model: nn.Module, scenes: int = 2000, first_seed: int = 0, faint_scenes: int = 200
+) -> Evaluation:
+    """Evaluate the bundled model on held-out seeds; `faint_scenes` of them are faded towards mid-gray too."""
     confusion = np.zeros((len(CLASSES), len(CLASSES)), dtype=int)
     kinds: dict[str, list[int]] = {}
     birds: list[tuple[Tensor, int]] = []
@@ -82,7 +85,7 @@ def _faint(model: nn.Module, birds: list[tuple[Tensor, int]]) -> dict[float, tup
 
 @torch.no_grad()
 def _probabilities(model: nn.Module, pixels: Tensor) -> Tensor:
-    """Return probabilities [N, classes] of pixels [N, 3, 224, 224] in 0..1 (mean and deviation of the model are 0.5)."""
+    """Return probabilities [N, classes] of pixels [N, 3, 224, 224] in 0..1, normalized by 0.5 and 0.5."""
     return torch.softmax(model.eval()((pixels - 0.5) / 0.5).double(), dim=1)
 
 
@@ -94,6 +97,9 @@ def _drawn(seeds: range) -> Iterator[tuple[Tensor, list[int], list[str]]]:
         for scene in drawn:
             batch.append(scene)
             if len(batch) == BATCH or scene.seed == seeds[-1]:
-                pixels = torch.from_numpy(np.stack([each.image for each in batch])).permute(0, 3, 1, 2).float() / 255
+                pixels = (
+                    torch.from_numpy(np.stack([each.image for each in batch])).permute(0, 3, 1, 2).float()
+                    / 255
+                )
                 yield pixels, [CLASSES.index(each.label) for each in batch], [each.kind for each in batch]
                 batch = []

@@ -25,7 +25,7 @@ CARD_FILE = "MODEL_CARD.md"
 def train_and_describe(
     directory: Path, *, seed: int, share: float, threads: int, say: Callable[[str], None]
 ) -> Evaluation:
-    """Train by the recipe, save float16 weights, evaluate them as saved, and write the model card to `directory`.
+    """Train by the recipe, save float16 weights, evaluate them as saved, and write the model card.
 
     `share` shortens every phase, to try the recipe out. Threads do not change the recipe, but its rounding.
     """
@@ -73,19 +73,21 @@ def _card(
         for kind, (total, right) in evaluation.kinds.items()
     )
     faint = "\n".join(
-        f"| {100 * contrast:.0f} % | {right:.3f} | {bare:.3f} |" for contrast, (right, bare) in evaluation.faint.items()
+        f"| {100 * contrast:.0f} % | {right:.3f} | {bare:.3f} |"
+        for contrast, (right, bare) in evaluation.faint.items()
     )
     gray = ", ".join(f"{name} {chance:.4f}" for name, chance in evaluation.gray.items())
     phases = "\n".join(
-        f"| {phase.side} | {phase.samples:,} | {phase.peak_rate:g} | {phase.token_weight:g} | {100 * phase.faint:.0f} % |"
+        f"| {phase.side} | {phase.samples:,} | {phase.peak_rate:g} | {phase.token_weight:g} "
+        f"| {100 * phase.faint:.0f} % |"
         for phase in recipe.phases
     )
-    shared = {key: value for key, value in asdict(recipe).items() if key != "phases"}
+    settings = ", ".join(f"{key} {value}" for key, value in asdict(recipe).items() if key != "phases")
     last = evaluation.first_seed + evaluation.scenes - 1
     return f"""# {MODEL_NAME}
 
-A small Swin Transformer that names the largest bird of a drawn scene. It ships with igbatch so that the job has a
-trained model on any machine, and so that there is a set of images on which the place of the evidence is known.
+A small Swin Transformer that names the largest bird of a drawn scene. It ships with igbatch so that the job
+has a trained model on any machine, and so that there are images on which the place of the evidence is known.
 
 **It knows drawn scenes, not photographs.** What it says of a photograph means nothing.
 
@@ -97,8 +99,8 @@ trained model on any machine, and so that there is a set of images on which the 
 
 ## Accuracy
 
-Top-1 on {evaluation.scenes:,} scenes of seeds {evaluation.first_seed} to {last}, as `igbatch scenes` draws them and never
-trained on: **{100 * evaluation.accuracy:.2f} %**.
+Top-1 on {evaluation.scenes:,} scenes of seeds {evaluation.first_seed} to {last}, as `igbatch scenes` draws
+them and never trained on: **{100 * evaluation.accuracy:.2f} %**.
 
 | kind of scene | scenes | named right | |
 |---|---|---|---|
@@ -124,19 +126,20 @@ Scenes with a bird, faded towards mid-gray as along the path of integration (mea
 
 ## Recipe
 
-`igbatch train DIR --seed {recipe.seed}`: {minutes:.0f} minutes on 2 CPU cores ({platform.machine()}; {threads} thread(s) for the model,
-{recipe.loaders} processes that draw), AdamW, one cycle of the learning rate in each phase, bfloat16 autocast, averaged weights.
-Scenes are drawn all the time, from seeds above 2**32; each is seen about {recipe.views_per_scene} times, mirrored, recoloured and
-faded to anything between full contrast and plain gray. What is fainter than {100 * recipe.faint_below:.0f} % counts as bird-less
-in proportion, so that the probability fades in along the path from the gray image instead of tipping over.
+`igbatch train DIR --seed {recipe.seed}`: {minutes:.0f} minutes on 2 CPU cores ({platform.machine()};
+{threads} thread(s) for the model, {recipe.loaders} processes that draw), AdamW, one cycle of the learning
+rate in each phase, bfloat16 autocast, averaged weights. Scenes are drawn all the time, from seeds above
+2**32; each is seen about {recipe.views_per_scene} times, mirrored, recoloured and faded to anything between
+full contrast and plain gray. What is fainter than {100 * recipe.faint_below:.0f} % counts as bird-less in
+proportion, so that the probability fades in along the path from the gray image instead of tipping over.
 
 | pixels | views | peak rate | weight of the patch head | faded views |
 |---|---|---|---|---|
 {phases}
 
-In the phases with a patch head, a second linear head (thrown away afterwards) is asked for the class of each 16 x 16
-patch, known from the boxes; without it the model needs several times as many scenes. **The model has therefore been told
-where birds are.** Keep that in mind when its maps are scored against the same boxes.
+In the phases with a patch head, a second linear head (thrown away afterwards) is asked for the class of each
+16 x 16 patch, known from the boxes; without it the model needs several times as many scenes. **The model has
+therefore been told where birds are.** Keep that in mind when its maps are scored against the same boxes.
 
-Settings: {", ".join(f"{key} {value}" for key, value in shared.items())}; scene generator version {GENERATOR_VERSION}.
+Settings: {settings}; scene generator version {GENERATOR_VERSION}.
 """

@@ -3,54 +3,64 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import timm
-import timm.data
 import torch
 from safetensors import SafetensorError, safe_open
+from timm.data.config import resolve_data_config
+from timm.data.imagenet_info import ImageNetInfo
 from timm.models.swin_transformer import SwinTransformer
 from torch import nn
 
-from igbatch.errors import InputError
+from igbatch.errors import InputError, one_line
+from igbatch.images.preprocessing import Preprocessing
 from igbatch.variants import bundled as _bundled  # noqa: F401  (registers the bundled model with timm)
 from igbatch.variants.weights import WeightsSource
+
+_BUFFERS = ("relative_position_index", "attn_mask")
+"""Tensors that older checkpoints hold and timm computes."""
 
 
 @dataclass(frozen=True)
 class ModelFacts:
     """What a study needs to know of a model without holding it.
 
-    `data_config` is timm's (`timm.data.resolve_data_config`): input size, interpolation, mean, standard deviation,
-    crop. `class_names` maps names to logit indices.
+    Attributes:
+        classes: number of logits.
+        class_names: from names to logit indices.
+        data_config: timm's (`timm.data.resolve_data_config`): input size, interpolation, mean, standard
+            deviation, crop.
     """
 
-    architecture: str
     classes: int
     class_names: dict[str, int]
     data_config: dict[str, Any]
-    parameters: int
 
 
 def describe_model(source: WeightsSource, key: str) -> ModelFacts:
     """Build the model without memory for its parameters, check the weights file against it, and describe it.
 
     Raises:
-        InputError: timm does not know the architecture, it is no Swin, or the weights belong to another one.
+        InputError: timm does not know the architecture, it is no Swin, its preprocessing is not supported, or
+            the weights belong to another one.
     """
     with torch.device("meta"):
         model = _create(source, key)
     if source.file is not None:
-        _check_shapes(source.file, model, key)
-    config = timm.data.resolve_data_config(model=model)
+        _check_shapes(source.file, source.architecture, model, key)
+    config = resolve_data_config(model=model)  # type: ignore[no-untyped-call]
+    try:
+        Preprocessing.from_data_config(config)
+    except InputError as error:
+        raise InputError(f"{key}: {error}") from None
     return ModelFacts(
-        architecture=source.architecture,
         classes=model.num_classes,
         class_names=_class_names(model),
         data_config={name: list(v) if isinstance(v, tuple) else v for name, v in config.items()},
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
     )
 
 
@@ -68,7 +78,7 @@ def load_trained(source: WeightsSource, key: str) -> nn.Module:
 
 
 def weights_sha256(model: nn.Module) -> str:
-    """Return a digest of all parameters and buffers: names, types, shapes and bytes, in the order of names."""
+    """Return a digest of the state: names, types, shapes and bytes of its tensors, in the order of names."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
@@ -82,52 +92,67 @@ def create_untrained(source: WeightsSource, key: str) -> nn.Module:
 
 
 def _create(source: WeightsSource, key: str, **how: Any) -> SwinTransformer:
+    if not timm.is_model(source.architecture):
+        raise InputError(_unknown_model(source.architecture, key))
     how.setdefault("pretrained_cfg_overlay", _overlay(source, None))
     if source.data_config and "num_classes" in source.data_config:
-        how["num_classes"] = int(source.data_config["num_classes"])
+        how["num_classes"] = source.data_config["num_classes"]
     try:
-        if not timm.is_model(source.architecture):
-            raise InputError(_unknown_model(source.architecture, key))
         model = timm.create_model(source.architecture, **how)
-    except (RuntimeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{key}: weights do not fit {source.architecture}: {reason}") from None
+    except (RuntimeError, ValueError, TypeError, AssertionError, OSError, SafetensorError) as error:
+        reason = one_line(error, limit=200) or type(error).__name__
+        raise InputError(
+            f"{key}: {source.architecture} cannot be built with these weights: {reason}"
+        ) from None
     if not isinstance(model, SwinTransformer):
-        raise InputError(f"{key}: {source.architecture} is a {type(model).__name__}; igbatch explains Swin Transformers")
+        raise InputError(
+            f"{key}: {source.architecture} is a {type(model).__name__}; igbatch explains Swin Transformers"
+        )
     return model
 
 
 def _overlay(source: WeightsSource, file: str | None) -> dict[str, Any]:
-    config = source.data_config or {}
-    known = ("mean", "std", "input_size", "interpolation", "crop_pct", "crop_mode", "num_classes", "label_names")
-    overlay: dict[str, Any] = {name: config[name] for name in known if config.get(name) is not None}
-    if file is not None:
-        overlay["file"] = file
-    return overlay
+    """Return what replaces timm's own pretrained config: what a model folder says, and the file to load."""
+    return {**(source.data_config or {}), **({} if file is None else {"file": file})}
 
 
 def _unknown_model(name: str, key: str) -> str:
-    known = timm.list_models("swin_*", module="swin_transformer")
-    return f"{key}: timm has no model {name!r}; Swin Transformers are {', '.join(known[:4])}, … (timm.list_models)"
+    known = ", ".join(timm.list_models("swin_*", module="swin_transformer")[:4])
+    return f"{key}: timm has no model {name!r}; Swin Transformers are {known}, … (timm.list_models)"
 
 
-def _check_shapes(file: str, model: nn.Module, key: str) -> None:
+def _check_shapes(file: str, architecture: str, model: nn.Module, key: str) -> None:
     """Compare the header of a safetensors file with the model's parameters, reading no weights."""
     try:
         with safe_open(file, framework="pt") as weights:
-            stored = {name: tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}  # noqa: SIM118
+            stored = {name: weights.get_slice(name).get_shape() for name in weights.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{key}: {file}: not a safetensors file ({error})") from None
-    if any(name.startswith("layers.0.blocks.0.norm1") for name in stored) and "head.weight" in stored:
-        return  # an original Swin checkpoint: timm renames its tensors while it loads them, and checks them then
-    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    for name, shape in wanted.items():
-        if stored.get(name) != shape:
-            has = f"has {name} as {list(stored[name])}" if name in stored else f"has no {name}"
+        raise InputError(f"{key}: {file}: not a safetensors file ({one_line(error)})") from None
+    stored = _as_timm_names(stored)
+    wanted = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
+    for name in [*wanted, *stored]:
+        if stored.get(name) != wanted.get(name):
+            has = f"has {name} as {stored[name]}" if name in stored else f"has no {name}"
+            needs = f"needs {wanted[name]}" if name in wanted else "has none"
             raise InputError(
-                f"{key}: {file} {has}, {getattr(model, 'pretrained_cfg', {}).get('architecture', 'the model')} "
-                f"needs {list(shape)}; these weights belong to another architecture or number of classes"
+                f"{key}: {file} {has}, {architecture} {needs}; "
+                "these weights belong to another architecture or number of classes"
             )
+
+
+def _as_timm_names(stored: Mapping[str, list[int]]) -> dict[str, list[int]]:
+    """Name tensors as timm's loader does (`timm.models.swin_transformer.checkpoint_filter_fn`).
+
+    It drops buffers, and renames what the checkpoints of the paper's authors name otherwise.
+    """
+    kept = {name: shape for name, shape in stored.items() if not name.endswith(_BUFFERS)}
+    if "layers.0.downsample.reduction.weight" not in kept:
+        return kept
+    renamed = {}
+    for name, shape in kept.items():
+        name = re.sub(r"layers\.(\d+)\.downsample", lambda m: f"layers.{int(m[1]) + 1}.downsample", name)
+        renamed[name.replace("head.", "head.fc.")] = shape
+    return renamed
 
 
 def _from_hub(architecture: str, key: str) -> str:
@@ -138,11 +163,14 @@ def _from_hub(architecture: str, key: str) -> str:
     config = timm.get_pretrained_cfg(architecture)
     hub_id = config.hf_hub_id if config else None
     if not hub_id:
-        raise InputError(f"{key}: timm knows no pretrained weights of {architecture}; give a file or `local-dir:PATH`")
+        raise InputError(
+            f"{key}: pretrained: timm knows no weights of {architecture} at its hub; "
+            "give a .safetensors file or `local-dir:PATH`"
+        )
     try:
         return str(huggingface_hub.hf_hub_download(hub_id, "model.safetensors"))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = " ".join(str(error).split())[:160]
+        reason = one_line(error, limit=160)
         raise InputError(
             f"{key}: weights of {architecture} cannot be had from the hub ({hub_id}: {reason}); "
             "check the network, or give a .safetensors file"
@@ -150,12 +178,15 @@ def _from_hub(architecture: str, key: str) -> str:
 
 
 def _class_names(model: SwinTransformer) -> dict[str, int]:
-    names = model.pretrained_cfg.get("label_names")
+    config: Mapping[str, Any] = cast(Any, model).pretrained_cfg
+    names = config.get("label_names") or ()
     if not names and model.num_classes == 1000:
-        info = timm.data.ImageNetInfo()
+        info = ImageNetInfo()
         names = [info.index_to_description(index).split(",")[0] for index in range(1000)]
+    if len(names) != model.num_classes:
+        names = [f"class-{index}" for index in range(model.num_classes)]
     indices: dict[str, int] = {}
-    for index, name in enumerate(names or [f"class-{index}" for index in range(model.num_classes)]):
+    for index, name in enumerate(names):
         indices.setdefault(str(name), index)
     return indices
 

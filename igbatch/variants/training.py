@@ -1,8 +1,8 @@
 """Training of the bundled Swin on freshly drawn scenes: the recipe behind `igbatch train`.
 
 There are no epochs: workers draw scenes all the time, from seeds that users' data sets never touch
-(`igbatch.images.scenes`). In the phases with a `token_weight` a second head, thrown away afterwards, is also asked
-what each patch shows; without it the model needs several times as many scenes to find the birds at all.
+(`igbatch.images.scenes`). In the phases with a `token_weight` a second head, thrown away afterwards, is also
+asked what each patch shows; without it the model needs several times as many scenes to find the birds at all.
 """
 
 from __future__ import annotations
@@ -126,11 +126,16 @@ def view(scene: Scene, recipe: Recipe, phase: Phase, rng: np.random.Generator) -
     if rng.random() < 0.02:
         pixels, contrast = torch.full_like(pixels, 0.5 + shift), 0.0
     label = torch.tensor(CLASSES.index(scene.label))
-    return View(pixels.contiguous(), soft_target(label, contrast, recipe), soft_target(tokens, contrast, recipe))
+    return View(
+        pixels.contiguous(), soft_target(label, contrast, recipe), soft_target(tokens, contrast, recipe)
+    )
 
 
 def token_classes(scene: Scene, grid: int) -> Tensor:
-    """Return the class of each of grid x grid patches, int64: that of the box that covers a quarter of it or more."""
+    """Return the class of each patch, int64 [grid, grid]: that of the box that covers most of it.
+
+    A patch that no box covers to a quarter is `none`; of boxes that cover alike, the last one counts.
+    """
     edges = np.linspace(0, scene.image.shape[0], grid + 1)
     classes, best = np.full((grid, grid), NONE), np.full((grid, grid), 0.25)
     for box in scene.boxes:
@@ -143,10 +148,11 @@ def token_classes(scene: Scene, grid: int) -> Tensor:
 
 
 def soft_target(classes: Tensor, contrast: float, recipe: Recipe) -> Tensor:
-    """Return target probabilities [classes, ...] for class indices [...] seen at `contrast` (1: as drawn, 0: gray).
+    """Return target probabilities [classes, ...] for class indices [...].
 
-    What is fainter than `faint_below` counts as bird-less in proportion to what is missing, so that the model
-    has no reason to tip from one class to another at some contrast: evidence fades in from the gray image.
+    `contrast` is 1 for what is as drawn and 0 for plain gray. What is fainter than `faint_below` counts as
+    bird-less in proportion to what is missing, so that the model has no reason to tip from one class to
+    another at some contrast: evidence fades in from the gray image.
     """
     visible = min(1.0, contrast / recipe.faint_below)
     target = F.one_hot(classes, len(CLASSES)).movedim(-1, 0).float() * visible
@@ -157,18 +163,22 @@ def soft_target(classes: Tensor, contrast: float, recipe: Recipe) -> Tensor:
 def train(
     recipe: Recipe, report: Callable[[str], None] = print, save: Callable[[nn.Module], None] | None = None
 ) -> nn.Module:
-    """Train the bundled architecture by `recipe` on the CPU and return it with averaged weights, in eval mode.
+    """Train the bundled architecture by `recipe` on the CPU; return it with averaged weights, in eval mode.
 
-    `report` gets one line about every hundred steps; `save` gets the averaged model after each tenth of a phase.
+    `report` gets a line every hundred steps; `save` gets the averaged model after each quarter of a phase.
+    Torch's global generator is seeded and used.
     """
     torch.manual_seed(recipe.seed)
-    model = timm.create_model(MODEL_NAME, pretrained=False)
+    model = _build(224)
     start = time.monotonic()
     for index, phase in enumerate(recipe.phases):
         model = _at_side(model, phase.side)
         averaged = copy.deepcopy(model)
         loader = DataLoader(
-            FreshViews(recipe, index), batch_size=phase.batch, num_workers=recipe.loaders, prefetch_factor=4
+            FreshViews(recipe, index),
+            batch_size=phase.batch,
+            num_workers=recipe.loaders,
+            prefetch_factor=4 if recipe.loaders else None,
         )
         _train_phase(model, averaged, loader, recipe, phase, start, report, save)
         model = averaged
@@ -176,15 +186,21 @@ def train(
 
 
 def _at_side(model: nn.Module, side: int) -> SwinTransformer:
-    """Return the same weights in a model for squares of `side` pixels: position biases are relative, so they fit."""
-    other: SwinTransformer = timm.create_model(MODEL_NAME, pretrained=False, img_size=side, always_partition=side != 224)
+    """Return the same weights in a model for squares of `side` pixels, which relative position biases fit."""
+    other = _build(side)
     other.load_state_dict(model.state_dict())
     return other
 
 
+def _build(side: int) -> SwinTransformer:
+    model = timm.create_model(MODEL_NAME, img_size=side, always_partition=side != 224)
+    assert isinstance(model, SwinTransformer)
+    return model
+
+
 def _train_phase(
     model: SwinTransformer,
-    averaged: nn.Module,
+    averaged: SwinTransformer,
     loader: DataLoader[View],
     recipe: Recipe,
     phase: Phase,
@@ -216,7 +232,7 @@ def _train_phase(
         if phase.token_weight:
             loss = loss + phase.token_weight * F.cross_entropy(tokens.float(), batch.tokens)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         schedule.step()
@@ -234,7 +250,7 @@ def _train_phase(
 
 
 def _forward(model: SwinTransformer, token_head: nn.Linear, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Return logits [N, classes] and those of the third stage's patches [N, classes, side / 16, side / 16]."""
+    """Return logits [N, classes] and the third stage's patches' own [N, classes, side / 16, side / 16]."""
     features = model.layers[2](model.layers[1](model.layers[0](model.patch_embed(images))))
     tokens = token_head(features).movedim(-1, 1)
     logits: Tensor = model.forward_head(model.norm(model.layers[3](features)))

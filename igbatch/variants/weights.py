@@ -1,4 +1,4 @@
-"""Where a model's weights lie and what identifies them. Only safetensors files are ever opened; nothing is unpickled.
+"""Where a model's weights lie and what identifies them. Only safetensors files are opened, never a pickle.
 
 This module needs neither torch nor timm for weights on disk, so that a finished study is recognised quickly.
 """
@@ -15,25 +15,39 @@ from igbatch.errors import InputError
 
 BUNDLED_ARCHITECTURE = "swin_igbatch_patch4_window7_224"
 BUNDLED_WEIGHTS = Path(__file__).parent / "weights" / "swin_igbatch.safetensors"
+CONFIG_KEYS = (
+    "mean", "std", "input_size", "interpolation", "crop_pct", "crop_mode", "num_classes", "label_names",
+)  # fmt: skip
+"""What a model folder's `config.json` decides, in its `pretrained_cfg` or, with precedence, beside it."""
 
 
 @dataclass(frozen=True)
 class WeightsSource:
-    """A model's architecture, the file of its weights (None: timm's hub is asked), and what it says of its data."""
+    """A model's architecture and where its weights come from.
+
+    Attributes:
+        architecture: a name of timm's.
+        file: a safetensors file; None where timm's hub is asked.
+        data_config: what the folder of the file says under `CONFIG_KEYS`, overriding timm's own config.
+    """
 
     architecture: str
     file: str | None
     data_config: dict[str, Any] | None = None
 
     def identity(self) -> str:
-        """Return what stands for these weights in a fingerprint: the file's SHA-256, or the name at the hub."""
+        """Return what stands for these weights in a fingerprint: digests of files, or the name at the hub."""
         if self.file is None:
             return f"timm:{self.architecture}"
-        return f"sha256:{file_sha256(Path(self.file))}"
+        identity = f"sha256:{file_sha256(Path(self.file))}"
+        if self.data_config is None:
+            return identity
+        config = json.dumps(self.data_config, sort_keys=True).encode()
+        return f"{identity}+config:{hashlib.sha256(config).hexdigest()[:16]}"
 
 
 def locate_weights(weights: str, architecture: str | None, key: str) -> WeightsSource:
-    """Find the weights that a study names; `weights` has its path made absolute, `key` names it in messages.
+    """Find the weights that a study names; its path is absolute by now, and `key` names it in messages.
 
     `local-dir:PATH` is a folder in the layout of timm's hub: `config.json` and `model.safetensors`.
 
@@ -64,11 +78,19 @@ def _from_folder(folder: Path, architecture: str | None, key: str) -> WeightsSou
     try:
         config = json.loads(config_file.read_text("utf-8"))
         named = str(config["architecture"])
-    except (ValueError, KeyError, TypeError):
-        raise InputError(f"{key}: {config_file}: not a timm model config; it needs an `architecture`") from None
+        merged = {**config.get("pretrained_cfg", {}), **config}
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise InputError(
+            f"{key}: {config_file}: not a model config of timm's; it needs an `architecture`"
+        ) from None
+    data = {name: merged[name] for name in CONFIG_KEYS if merged.get(name) is not None}
+    classes = data.get("num_classes", 1)
+    if type(classes) is not int or classes < 1:
+        raise InputError(
+            f"{key}: {config_file}: num_classes is {classes!r}; give a whole number of 1 or more"
+        )
     if architecture is not None and architecture.split(".")[0] != named:
         raise InputError(f"{key}: {folder} holds {named}, the study says {architecture}; change one of them")
-    data = {**config, **config.get("pretrained_cfg", {})}
     return WeightsSource(architecture or named, str(file), data)
 
 

@@ -1,0 +1,121 @@
+"""What a study is, in words and pairs of words: data, models, method, and what it ran on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from igbatch.report.text import count, listing, number, plain
+from igbatch.results import StudyResults
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Description:
+    """A study in words: `facts` for its beginning, the rest for its end."""
+
+    name: str
+    title: str
+    summary: str
+    facts: Pairs
+    versions: Pairs
+    hardware: tuple[Pairs, ...]
+    weights: Pairs
+
+
+def describe(results: StudyResults) -> Description:
+    """Describe a study from its `study.json` and tables."""
+    record = results.study
+    study: Mapping[str, Any] = record["study"]
+    name = plain(str(study["name"]))
+    images, variants = len(results.images), len(results.variants)
+    summary = (
+        f"Integrated Gradients of {count(images, 'image')} for {count(len(results.target_names), 'target')} "
+        f"({listing([plain(target) for target in results.target_names])}) and {count(variants, 'variant')} of "
+        f"{count(len(study['models']), 'model')}: {len(results.image_stats):,} of {count(results.expected_rows, 'map')}"
+        f" {'is' if results.expected_rows == 1 else 'are'} there."
+    )
+    return Description(
+        name=name,
+        title=plain(str(study["title"])) or name,
+        summary=summary,
+        facts=_facts(results),
+        versions=_pairs(record["versions"]),
+        hardware=tuple(_pairs(machine) for machine in record["hardware"]),
+        weights=tuple(
+            (plain(str(row["variant_id"])), plain(str(row["weights_sha256"] or "not recorded")))
+            for row in results.variants.to_dict("records")
+        ),
+    )
+
+
+def _facts(results: StudyResults) -> Pairs:
+    study = results.study["study"]
+    settings = study["attribution"]
+    models = [
+        f"{plain(name)}: {plain(str(model['architecture']))}, weights {plain(str(study['models'][name]['weights']))}"
+        for name, model in results.study["models"].items()
+    ]
+    variants = [
+        plain(str(row["variant_id"])) + ("" if row["kind"] == "trained" else f" ({row['kind']} parameters)")
+        for row in results.variants.to_dict("records")
+    ]
+    return (
+        ("Data", _data(study["images"], len(results.images))),
+        ("Models", "; ".join(models)),
+        ("Variants", listing(variants, most=12)),
+        ("Targets", _targets(results)),
+        ("Explained", f"the output {settings['output']!r} of each target, in units of it"),
+        ("Baseline", plain(str(settings["baseline"]))),
+        ("Integration", f"{settings['rule']} rule, {_steps(results)}"),
+        (
+            "Tolerance",
+            f"a gap of {100 * settings['tolerance']:.3g} % of the sum of |a|, plus {number(settings['atol'], 1)}",
+        ),
+        ("Arithmetic", _seen(results, "precision") + " on " + _seen(results, "device")),
+    )
+
+
+def _data(images: Mapping[str, Any], n_images: int) -> str:
+    if images["scenes"]:
+        groups = [
+            " ".join(filter(None, (group["kind"], group["label"] or ""))) + " scenes" for group in images["scenes"]
+        ]
+        return f"{count(n_images, 'drawn scene')} ({listing(list(dict.fromkeys(groups)))})"
+    source = plain(str(images["manifest"] or images["root"]))
+    boxes = f", boxes of {plain(str(images['boxes']))}" if images["boxes"] else ", no boxes"
+    return f"{count(n_images, 'image')} of {source}{boxes}"
+
+
+def _targets(results: StudyResults) -> str:
+    by_model = results.study["targets"]
+    first = next(iter(by_model.values()), {})
+    if all(targets == first for targets in by_model.values()):
+        named = [
+            plain(name) + ("" if first.get(name) is None else f" (class {first[name]})")
+            for name in results.target_names
+        ]
+        return listing(named, most=12)
+    return listing([plain(name) for name in results.target_names], most=12)
+
+
+def _steps(results: StudyResults) -> str:
+    stats = results.image_stats
+    if not len(stats):
+        return f"{results.study['study']['attribution']['steps']} steps"
+    spans = stats.groupby("variant_id", sort=False)["steps"].agg(["min", "max"])
+    texts = {v: f"{low}" if low == high else f"{low} to {high}" for v, low, high in spans.itertuples()}
+    if len(set(texts.values())) == 1:
+        return f"{next(iter(texts.values()))} steps"
+    return listing([f"{text} steps for {plain(str(variant))}" for variant, text in texts.items()])
+
+
+def _seen(results: StudyResults, column: str) -> str:
+    values: Sequence[str] = sorted(map(str, results.image_stats[column].unique()))
+    return listing([plain(value) for value in values]) or "nothing yet"
+
+
+def _pairs(values: Mapping[str, Any]) -> Pairs:
+    return tuple((plain(str(name)), plain(str(value))) for name, value in values.items())

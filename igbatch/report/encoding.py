@@ -1,0 +1,71 @@
+"""Pictures as bytes: PNG in palettes that keep a map's colours exactly, JPEG for photographs."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+
+from igbatch.report.canvas import DPI
+from igbatch.report.colors import PALETTE, color_indices
+
+
+def figure_png(figure: Figure, scale: float = 2) -> bytes:
+    """Return a figure as PNG, `scale` times its size on screen, in 256 colours.
+
+    The colours of maps are kept exactly; what else there is shares the rest of the palette.
+    """
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI * scale)
+    return _packed(_few_colors(np.asarray(Image.open(buffer).convert("RGB"))))
+
+
+def _few_colors(colors: NDArray[np.uint8]) -> Image.Image:
+    """Reduce [H, W, 3] to 256 colours: `PALETTE`, whose pixels stay as they are, and the best of the others."""
+    codes, known = _codes(colors), _codes(PALETTE)
+    order = np.argsort(known)
+    place = order[np.minimum(np.searchsorted(known, codes, sorter=order), len(known) - 1)]
+    other = known[place] != codes
+    indices = place.astype(np.uint8)
+    table = PALETTE.ravel().tolist()
+    if other.any():
+        rest = Image.fromarray(colors[other][None])
+        few = rest.quantize(256 - len(PALETTE), method=Image.Quantize.MEDIANCUT, kmeans=1, dither=Image.Dither.NONE)
+        indices[other] = len(PALETTE) + np.asarray(few)[0]
+        table += few.getpalette() or []
+    picture = Image.fromarray(indices)
+    picture.putpalette(table)
+    return picture
+
+
+def _codes(colors: NDArray[np.uint8]) -> NDArray[np.int64]:
+    return colors.astype(np.int64) @ np.array([65536, 256, 1])
+
+
+def map_png(values: NDArray[np.floating], gain: float) -> bytes:
+    """Return a map [H, W] in its colours as PNG, a pixel a value."""
+    picture = Image.fromarray(color_indices(values, gain))
+    picture.putpalette(PALETTE.ravel().tolist())
+    return _packed(picture)
+
+
+def strip_png(colors: NDArray[np.uint8]) -> bytes:
+    """Return colours [H, W, 3] as PNG."""
+    return _packed(Image.fromarray(colors))
+
+
+def photo_jpeg(pixels: NDArray[np.floating]) -> bytes:
+    """Return an image [H, W, 3] in 0..1 as JPEG."""
+    colors = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(colors).save(buffer, format="JPEG", quality=88, optimize=True)
+    return buffer.getvalue()
+
+
+def _packed(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()

@@ -1,0 +1,113 @@
+"""Rendering a report: tables, figures, and the page, handed to whatever stores them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import combinations, islice
+
+from matplotlib.figure import Figure
+
+from igbatch.report.contents import page_content, predictions_table, sums_table
+from igbatch.report.dotplot import aggregates_figure
+from igbatch.report.encoding import figure_png
+from igbatch.report.figures import draw_sheet
+from igbatch.report.normalization import Normalizations
+from igbatch.report.page import GroupView, ImageView, render_page
+from igbatch.report.panels import ImageMaps
+from igbatch.report.selection import MOST_PAIRS, Selection, select
+from igbatch.report.sheets import Sheet, joint_kind, overview_sheet, seed_sheet
+from igbatch.report.tables import tables
+from igbatch.report.text import file_stem, plain
+from igbatch.report.views import block_view, data_uri, picture_view
+from igbatch.results import StudyResults
+
+Write = Callable[[str, bytes], None]
+
+
+def render_report(results: StudyResults, write: Write) -> list[str]:
+    """Render a study's report and return the paths of its files, relative to the study's output.
+
+    Featured images have the seed's sequence of figures for each variant, on the page and as files. Of the others
+    the page shows all variants under one normalization; `StudyResults.figure` draws any of them.
+
+    Args:
+        results: a reduced study, complete or not.
+        write: stores bytes under a path with `/` between folders, such as `report/figures/aggregates.png`.
+    """
+    return _Report(results, write).render()
+
+
+class _Report:
+    """One report while it is rendered; maps of one image are held at a time."""
+
+    def __init__(self, results: StudyResults, write: Write) -> None:
+        self.results = results
+        self.write = write
+        self.selection: Selection = select(results)
+        self.normalizations = Normalizations(results)
+        self.paths: list[str] = []
+
+    def render(self) -> list[str]:
+        """Write everything, the page last: where it is, all that it links to is there."""
+        for name, table in tables(self.results):
+            self._put(f"tables/{name}", table)
+        plot = ""
+        if len(self.results.aggregates):
+            plot = data_uri(self._figure("aggregates", aggregates_figure(self.results)), "image/png")
+        images = [self._image(image_id, f"image-{n}") for n, image_id in enumerate(self.selection.images, 1)]
+        content = page_content(self.results, self.normalizations, self.selection, plot, images)
+        self._put("index.html", render_page(content).encode("utf-8"))
+        return self.paths
+
+    def _image(self, image_id: str, anchor: str) -> ImageView:
+        maps = ImageMaps(self.results, image_id)
+        featured = image_id in self.selection.featured
+        variants, targets = list(self.selection.variants), self.results.target_names
+        sheet = overview_sheet(maps, self.normalizations, joint_kind(targets), variants)
+        name = plain(image_id)
+        if featured:
+            groups = [self._variant(maps, variant) for variant in variants]
+            overview = self._sheet(sheet, file_stem(image_id, "overview"))
+        else:
+            blocks = tuple(block_view(row, name) for row in sheet.rows)
+            groups = [GroupView(sheet.facts[0], " ".join(sheet.facts[1:]), blocks, ())]
+            overview = ""
+        label = self.results.images.set_index("image_id")["label"][image_id]
+        return ImageView(
+            anchor=anchor,
+            name=name,
+            label="" if label is None or label != label else plain(str(label)),
+            featured=featured,
+            picture=picture_view(sheet.picture),
+            predictions=predictions_table(maps, variants),
+            sums=sums_table(maps, variants),
+            groups=tuple(groups),
+            overview=overview,
+        )
+
+    def _variant(self, maps: ImageMaps, variant_id: str) -> GroupView:
+        """Prepare the seed's sequence of one featured image and variant, and draw its figures."""
+        sheet = seed_sheet(maps, self.normalizations, variant_id)
+        figures = [("figure for print", self._sheet(sheet, file_stem(maps.image_id, variant_id)))]
+        targets = self.results.target_names
+        if len(targets) > 2:
+            for pair in islice(combinations(targets, 2), MOST_PAIRS):
+                drawn = seed_sheet(maps, self.normalizations, variant_id, pair)
+                path = self._sheet(drawn, file_stem(maps.image_id, variant_id, *pair))
+                figures.append((" and ".join(map(plain, pair)), path))
+        blocks = tuple(block_view(row, plain(maps.image_id)) for row in sheet.rows)
+        return GroupView(plain(variant_id), f"predicts {maps.prediction(variant_id)}", blocks, tuple(figures))
+
+    def _sheet(self, sheet: Sheet, stem: str) -> str:
+        self._figure(stem, draw_sheet(sheet))
+        return f"figures/{stem}.png"
+
+    def _figure(self, stem: str, figure: Figure) -> bytes:
+        content = figure_png(figure)
+        self._put(f"figures/{stem}.png", content)
+        return content
+
+    def _put(self, name: str, content: bytes) -> None:
+        path = f"report/{name}"
+        self.write(path, content)
+        self.paths.append(path)

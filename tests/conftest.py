@@ -1,0 +1,47 @@
+"""Shared by all tests: no network, no usage statistics, and small studies to run."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+os.environ.update(
+    RAY_USAGE_STATS_ENABLED="0", HF_HUB_OFFLINE="1", RAY_DEDUP_LOGS="0", RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0"
+)
+os.environ.pop("RAY_ADDRESS", None)
+
+import pytest
+import yaml
+
+from igbatch.images.scenes import write_scenes
+
+TINY = {
+    "name": "tiny",
+    "images": {"scenes": [{"kind": "double", "seeds": [1, 2]}, {"kind": "single", "label": "magpie", "seeds": [5]}]},
+    "models": {"small": {"weights": "bundled"}},
+    "targets": ["eagle", "magpie"],
+    "variants": [{"kind": "trained"}, {"kind": "random", "seeds": [3]}],
+    "attribution": {"steps": 4, "micro_batch": 4},
+    "run": {"shard_images": 1},
+}
+
+
+@pytest.fixture(scope="session")
+def tiny_content() -> dict[str, Any]:
+    """A study of three scenes, two variants, two targets and four steps."""
+    return TINY
+
+
+@pytest.fixture
+def tiny_study(tmp_path: Path) -> Path:
+    """The file of that study."""
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(TINY))
+    return path
+
+
+@pytest.fixture
+def scene_folder(tmp_path: Path) -> Path:
+    """A folder of four drawn scenes with boxes.csv and manifest.csv."""
+    folder = tmp_path / "scenes"
+    write_scenes(folder, 4, first_seed=40, kind="single")
+    return folder

@@ -1,0 +1,63 @@
+"""Plain tasks on the cluster, and how many workers there are to be."""
+
+import os
+
+import pytest
+
+from igbatch.errors import InputError
+from igbatch.pipeline.cluster import Workers, map_shards, ray_session, size_workers
+
+pytestmark = pytest.mark.usefixtures("local_ray")
+
+
+def square(value: int) -> int:
+    return value * value
+
+
+def fail_on_three(value: int) -> int:
+    if value == 3:
+        raise InputError("three: not allowed; take another")
+    return value
+
+
+def process_of(_: int) -> int:
+    return os.getpid()
+
+
+def test_map_shards_equals_map_in_order() -> None:
+    assert list(map_shards(square, range(20), in_flight=3)) == list(map(square, range(20)))
+
+
+def test_map_shards_runs_outside_this_process() -> None:
+    assert os.getpid() not in set(map_shards(process_of, range(3)))
+
+
+def test_an_error_of_ours_comes_through_as_itself() -> None:
+    with pytest.raises(InputError, match="three: not allowed"):
+        list(map_shards(fail_on_three, range(5)))
+
+
+def test_workers_fill_the_cpus() -> None:
+    one = size_workers("cpu", "auto", 1)
+    two = size_workers("cpu", "auto", 2)
+    assert one == Workers(one.count, 1, "cpu")
+    assert two.count == max(1, one.count // 2)
+    assert size_workers("cpu", 3, "auto").count == 3
+
+
+def test_a_gpu_that_is_not_there_is_refused() -> None:
+    import ray
+
+    if ray.cluster_resources().get("GPU"):
+        pytest.skip("this machine has a GPU")
+    assert size_workers("auto", "auto", 1).device == "cpu"
+    with pytest.raises(InputError, match=r"run\.device: cuda: the cluster has no GPU"):
+        size_workers("cuda", "auto", 1)
+
+
+def test_a_session_inside_a_session_leaves_it_open() -> None:
+    import ray
+
+    with ray_session():
+        assert ray.is_initialized()
+    assert ray.is_initialized()

@@ -1,0 +1,229 @@
+"""The Ray stage on real actors and real files: whole, resumed, grown, and with workers killed."""
+
+import os
+import signal
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from igbatch import open_study
+from igbatch.errors import InputError, WorkerError
+from igbatch.pipeline.attribute import Attribution
+from igbatch.pipeline.cluster import Workers
+from igbatch.pipeline.opening import open_output
+from igbatch.pipeline.run import RunOutcome, plan_study, run_stage
+from igbatch.results import StudyResults
+from igbatch.store.output import Output
+from igbatch.study import load_study
+
+pytestmark = pytest.mark.usefixtures("local_ray")
+KEY = ["variant_id", "image_id", "target"]
+
+
+@dataclass
+class Counts:
+    """A listener that counts."""
+
+    total: int = 0
+    images: int = 0
+    quarantined: int = 0
+    retries: int = 0
+    said: list[str] = field(default_factory=list)
+
+    def start(self, images: int) -> None:
+        self.total = images
+
+    def advance(self, images: int, quarantined: int) -> None:
+        self.images += images
+        self.quarantined += quarantined
+
+    def retried(self) -> None:
+        self.retries += 1
+
+
+def run(study: Path, out: Path, *overrides: str, **how: Any) -> tuple[RunOutcome, Counts]:
+    counts = Counts()
+    outcome = run_stage(load_study(study, overrides), Output(str(out)), counts, say=counts.said.append, **how)
+    return outcome, counts
+
+
+def numbers(results: StudyResults) -> pd.DataFrame:
+    return results.image_stats.sort_values(KEY).reset_index(drop=True).drop(columns=["histogram"])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, tiny_content: dict[str, Any]) -> tuple[Path, Path, Counts]:
+    """The tiny study, run once without disturbance: study file, output, and what the run told."""
+    folder = tmp_path_factory.mktemp("finished")
+    study = folder / "tiny.yaml"
+    study.write_text(yaml.safe_dump(tiny_content))
+    _, counts = run(study, folder / "out")
+    return study, folder / "out", counts
+
+
+def test_every_row_is_there_once(finished: tuple[Path, Path, Counts]) -> None:
+    _, out, counts = finished
+    results = open_study(str(out))
+    assert results.complete
+    assert len(results.image_stats) == 2 * 3 * 2 == len(results.image_stats.drop_duplicates(KEY))
+    assert counts.images == counts.total == 6
+    assert len(results.quarantine) == 0
+
+
+def test_statistics_are_those_of_the_stored_maps(finished: tuple[Path, Path, Counts]) -> None:
+    results = open_study(str(finished[1]))
+    for row in results.image_stats.itertuples():
+        stored = results.attribution(row.variant_id, row.image_id, row.target)
+        assert stored.dtype == np.float32
+        assert row.minimum == stored.min()
+        assert row.maximum == stored.max()
+        assert row.sum == pytest.approx(stored.sum(dtype=np.float64), abs=1e-12)
+        delta = row.sum - (row.score - row.score_baseline)
+        assert row.convergence_delta == pytest.approx(delta, abs=1e-15)
+
+
+def test_joint_ranges_hold_every_map(finished: tuple[Path, Path, Counts]) -> None:
+    results = open_study(str(finished[1]))
+    whole = results.ranges[results.ranges["scope"] == "dataset"].iloc[0]
+    assert whole["minimum"] == results.image_stats["minimum"].min()
+    assert whole["maximum"] == results.image_stats["maximum"].max()
+    assert whole["complete"]
+    assert whole["n_maps"] == len(results.image_stats)
+
+
+def test_a_finished_study_computes_nothing(finished: tuple[Path, Path, Counts]) -> None:
+    study, out, _ = finished
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("image_stats/**/*.parquet")}
+    outcome, counts = run(study, out)
+    assert outcome.computed == 0
+    assert counts.images == 0
+    assert any("nothing to compute" in line for line in counts.said)
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("image_stats/**/*.parquet")} == before
+
+
+def test_shards_of_another_size_give_the_same_bits(finished: tuple[Path, Path, Counts], tmp_path: Path) -> None:
+    study, out, _ = finished
+    run(study, tmp_path / "out", "run.shard_images=3", "run.workers=1", "run.threads=1")
+    ours, theirs = open_study(str(out)), open_study(str(tmp_path / "out"))
+    settled = [results.study["settled"]["cpu"] for results in (ours, theirs)]
+    assert settled[0] == settled[1]
+    pd.testing.assert_frame_equal(numbers(ours), numbers(theirs), check_exact=True)
+    for key in ours.image_stats[KEY].itertuples(index=False):
+        np.testing.assert_array_equal(ours.attribution(*key), theirs.attribution(*key))
+
+
+def test_growing_computes_only_what_is_new(tiny_study: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(tiny_study, out, "targets=[magpie]", "variants=[{kind: trained}]")
+    first = numbers(open_study(str(out)))
+    files = sorted(path for path in out.rglob("attributions/**/*.parquet"))
+    more = "images.scenes=[{kind: double, seeds: [9, 1, 2]}, {kind: single, label: magpie, seeds: [5]}]"
+    outcome, _ = run(tiny_study, out, more)
+    results = open_study(str(out))
+    assert results.complete
+    assert outcome.computed == len(results.image_stats) - len(first)
+    assert set(files) <= set(out.rglob("attributions/**/*.parquet"))
+    same = first.merge(numbers(results), on=KEY, suffixes=("", "_now"))
+    assert len(same) == len(first)
+    assert (same["sum"] == same["sum_now"]).all()
+
+
+def test_removed_images_vanish_from_every_table(tiny_study: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(tiny_study, out, "variants=[{kind: trained}]")
+    outcome, _ = run(tiny_study, out, "variants=[{kind: trained}]", "images.scenes=[{kind: double, seeds: [2]}]")
+    results = open_study(str(out))
+    assert outcome.computed == 0
+    for table in (results.image_stats, results.box_stats, results.images):
+        assert set(table["image_id"]) == {"double-00002"}
+    assert results.ranges["n_maps"].tolist() == [2, 2]
+
+
+def test_another_rule_is_refused_with_the_difference(finished: tuple[Path, Path, Counts]) -> None:
+    study, out, _ = finished
+    with pytest.raises(InputError, match=r"computed with rule gauss-legendre, the study now says midpoint"):
+        run(study, out, "attribution.rule=midpoint")
+    assert open_study(str(out)).complete
+
+
+def test_a_killed_worker_costs_nothing(finished: tuple[Path, Path, Counts], tmp_path: Path) -> None:
+    study, out, _ = finished
+    loaded = load_study(study, ["attribution.steps=24"])
+    output = Output(str(tmp_path / "out"))
+    plan = plan_study(loaded, output)
+    open_output(output, plan.resolved, plan.images)
+    counts = Counts()
+    stage = Attribution(plan.for_workers(1), output, Workers(1, 1, "cpu"), 4, counts)
+    import ray
+
+    process = ray.get(stage._seats[0].actor.process_id.remote())
+
+    def kill_in_the_middle() -> None:
+        while not list((tmp_path / "out").glob("attributions/*/*.parquet")):
+            time.sleep(0.01)
+        os.kill(process, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_in_the_middle)
+    killer.start()
+    summary = stage.run()
+    killer.join()
+    assert summary.retries >= 1
+    results = open_study(output.uri)
+    assert results.complete
+    assert len(results.image_stats.drop_duplicates(KEY)) == len(results.image_stats)
+    undisturbed = tmp_path / "undisturbed"
+    run(study, undisturbed, "attribution.steps=24")
+    pd.testing.assert_frame_equal(numbers(results), numbers(open_study(str(undisturbed))), check_exact=True)
+
+
+def test_a_fault_of_the_program_stops_the_run_and_leaves_its_traceback(tiny_study: Path, tmp_path: Path) -> None:
+    output = Output(str(tmp_path / "out"))
+    plan = plan_study(load_study(tiny_study), output)
+    open_output(output, plan.resolved, plan.images)
+    with pytest.raises(WorkerError, match=r"a worker failed: .*error\.txt"):
+        Attribution(plan, output, Workers(1, 1, "cpu"), -1, Counts()).run()
+    assert "Traceback" in (tmp_path / "out" / "error.txt").read_text()
+
+
+def test_what_a_worker_finds_wrong_with_the_study_ends_as_that(tiny_study: Path, tmp_path: Path) -> None:
+    output = Output(str(tmp_path / "out"))
+    plan = plan_study(load_study(tiny_study), output)
+    open_output(output, plan.resolved, plan.images)
+    object.__setattr__(plan.resolved, "baseline", "mauve")
+    with pytest.raises(InputError, match="mauve"):
+        Attribution(plan, output, Workers(1, 1, "cpu"), 4, Counts()).run()
+
+
+def test_broken_images_are_quarantined_and_retried_on_request(scene_folder: Path, tmp_path: Path) -> None:
+    study = tmp_path / "folder.yaml"
+    content = {
+        "name": "folder", "images": {"root": str(scene_folder), "boxes": str(scene_folder / "boxes.csv")},
+        "models": {"small": {}}, "targets": ["eagle", "label"], "attribution": {"steps": 2, "micro_batch": 2},
+    }  # fmt: skip
+    study.write_text(yaml.safe_dump(content))
+    victim = scene_folder / "scene-41.png"
+    whole = victim.read_bytes()
+    victim.write_bytes(whole[: len(whole) // 2])
+    _, counts = run(study, tmp_path / "out")
+    results = open_study(str(tmp_path / "out"))
+    assert counts.quarantined == 2
+    assert results.quarantine["image_id"].tolist() == ["scene-41.png"]
+    assert not results.complete
+    assert not results.ranges["complete"].any()
+    stamp = victim.stat().st_mtime_ns
+    assert run(study, tmp_path / "out")[0].computed == 0
+    victim.write_bytes(whole[: len(whole) // 2])
+    os.utime(victim, ns=(stamp, stamp))
+    assert run(study, tmp_path / "out", retry_quarantined=True)[1].quarantined == 2
+    victim.write_bytes(whole)
+    outcome, counts = run(study, tmp_path / "out")
+    assert (outcome.computed, counts.quarantined) == (2, 0)
+    assert open_study(str(tmp_path / "out")).complete
+    assert len(open_study(str(tmp_path / "out")).quarantine) == 0

@@ -1,0 +1,50 @@
+"""The studies and scripts in `jobs/`: valid, found by the demo, and callable as the design says."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from igbatch import open_study
+from igbatch.job import demo_study
+from igbatch.study import load_study
+
+ROOT = Path(__file__).parents[1]
+PHOTOS = ROOT.parent / "shared" / "photos"
+
+
+@pytest.mark.parametrize("study", sorted(ROOT.glob("jobs/*.yaml")), ids=lambda path: path.stem)
+def test_every_study_is_valid_and_has_its_script(study: Path) -> None:
+    assert load_study(study).study.variant_specs()
+    assert study.with_suffix(".py").is_file()
+
+
+def test_the_demo_runs_the_seed_study_itself() -> None:
+    assert demo_study().read_bytes() == (ROOT / "jobs" / "eagle_magpie.yaml").read_bytes()
+
+
+def test_a_script_refuses_like_the_command(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "jobs" / "eagle_magpie.py"), "missing.yaml"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines() == [
+        "igbatch: missing.yaml: there is no such study file; check the path"
+    ]
+
+
+@pytest.mark.skipif(not PHOTOS.is_dir(), reason="the photographs are not here (../shared/photos)")
+def test_photographs_of_any_size_and_mode(tmp_path: Path) -> None:
+    steps = "variants=[{kind: trained, steps: 3}, {kind: random, seeds: [1], steps: 2}]"
+    command = [sys.executable, str(ROOT / "jobs" / "photos.py"), "--out", str(tmp_path / "out"), "--set", steps]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    results = open_study(str(tmp_path / "out"))
+    assert results.complete
+    sizes = results.images.set_index("image_id")[["width", "height"]]
+    assert sizes.loc["eagle_perched.png"].tolist() == [1826, 2019]
+    assert results.attribution("trained", "magpie.jpg", "predicted").shape == (224, 224)
+    boxes = results.box_stats
+    assert set(boxes["image_id"]) == set(results.images["image_id"])
+    assert np.isfinite(boxes["sum"]).all()
