@@ -1,6 +1,6 @@
 """igbatch: Integrated Gradients of Swin Transformers over whole data sets, on Ray.
 
-`open_study(uri)` reads what a run left behind; `igbatch.attribution` holds the mathematics and needs torch alone.
+`open_study(uri)` reads what a run left behind; `igbatch.attribution` holds the mathematics, with torch alone.
 """
 
 from __future__ import annotations

@@ -22,16 +22,20 @@ SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 def main() -> None:
     """Integrated Gradients of Swin Transformers over whole data sets, on Ray.
 
-    Exit codes: 0 done and good; 1 done and the verdict is bad; 2 the call or the study is wrong; 3 not finished,
-    run it again.
+    Exit codes: 0 done and good; 1 done and the verdict is bad; 2 the call or the study is wrong; 3 not
+    finished, run it again.
     """
 
 
 def _job_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--retry-quarantined", is_flag=True, help="Compute quarantined rows again."),
-        click.option("--address", help="Ray cluster to use (default: RAY_ADDRESS, or one started for this run)."),
-        click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of the study."),
+        click.option(
+            "--address", help="Ray cluster to use (default: RAY_ADDRESS, or one started for this run)."
+        ),
+        click.option(
+            "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of the study."
+        ),
         click.option("--out", help="Output folder or URI (default: ./igbatch-out/<study name>)."),
     ):
         function = option(function)
@@ -107,7 +111,9 @@ def scenes(directory: Path, count: int, seed: int, kind: str | None) -> None:
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the recipe.")
 @click.option("--samples", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True,
               help="Share of the recipe's samples to train on, to try it out.")  # fmt: skip
-@click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Threads beside the drawing.")
+@click.option(
+    "--threads", default=1, show_default=True, type=click.IntRange(1), help="Threads beside the drawing."
+)
 def train(directory: Path, seed: int, samples: float, threads: int) -> None:
     """Train the bundled Swin on drawn scenes; weights, evaluation and model card go to DIRECTORY."""
     from igbatch.variants.model_card import train_and_describe
@@ -115,7 +121,9 @@ def train(directory: Path, seed: int, samples: float, threads: int) -> None:
     train_and_describe(directory, seed=seed, share=samples, threads=threads, say=click.echo)
 
 
-def _run(study: Path, *, out: str | None, overrides: Sequence[str], address: str | None, retry_quarantined: bool) -> int:
+def _run(
+    study: Path, *, out: str | None, overrides: Sequence[str], address: str | None, retry_quarantined: bool
+) -> int:
     from igbatch.job import JobOptions, run_job
 
     options = JobOptions(out, address, retry_quarantined, submitted=SUBMITTED in os.environ)

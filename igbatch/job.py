@@ -1,4 +1,4 @@
-"""The main job: a study from its file to its report. The command line and the scripts in `jobs/` call this."""
+"""The main job: a study from its file to its report. The command line and the scripts of `jobs/` call it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,12 @@ def run_job(study_path: str | Path, overrides: tuple[str, ...], options: JobOpti
     say(f"study {loaded.study.name} -> {output.uri}")
     with TerminalProgress(console) as progress:
         run_stage(
-            loaded, output, progress, address=options.address, retry_quarantined=options.retry_quarantined, say=say
+            loaded,
+            output,
+            progress,
+            address=options.address,
+            retry_quarantined=options.retry_quarantined,
+            say=say,
         )
     report = write_report(output)
     results = StudyResults(output.uri)
@@ -58,7 +63,10 @@ def run_job(study_path: str | Path, overrides: tuple[str, ...], options: JobOpti
     lost = results.expected_rows - len(results.image_stats)
     allowed = loaded.study.quarantine.allowance
     if lost:
-        say(f"{lost} of {results.expected_rows} rows are in quarantine (allowed: {allowed}); the report says why")
+        say(
+            f"{lost} of {results.expected_rows} rows are in quarantine (allowed: {allowed}); "
+            "the report says why"
+        )
     say(f"report: {report}")
     return 1 if lost > allowed else 0
 
@@ -72,13 +80,15 @@ def write_report(output: Output) -> str:
     from igbatch.report.render import render_report
 
     if not output.exists(output.path("ranges.parquet")):
-        raise InputError(f"{output.uri}: not reduced yet (ranges.parquet is missing); run `igbatch reduce` first")
+        raise InputError(
+            f"{output.uri}: not reduced yet (ranges.parquet is missing); run `igbatch reduce` first"
+        )
     render_report(StudyResults(output.uri), lambda path, data: output.put(output.path(path), data))
     return output.path("report", "index.html")
 
 
 def print_box_sums(results: StudyResults, console: Console) -> None:
-    """Print the seed's table: the sum of attributions inside each box of the featured images, per variant and target."""
+    """Print the seed's table: the sum inside each box of the featured images, per variant and target."""
     featured = results.study["study"]["report"]["featured"] or list(results.images["image_id"][:1])
     boxes = results.box_stats[results.box_stats["image_id"].isin(featured)]
     if not len(boxes):
@@ -88,7 +98,9 @@ def print_box_sums(results: StudyResults, console: Console) -> None:
     for name in ("image", "box", "variant", *(f"target {target}" for target in results.target_names)):
         table.add_column(name, justify="right" if name.startswith("target ") else "left", overflow="fold")
     order = {variant: place for place, variant in enumerate(results.variants["variant_id"])}
-    sums = boxes.pivot_table(index=["image_id", "box_id", "variant_id"], columns="target", values="sum", observed=True)
+    sums = boxes.pivot_table(
+        index=["image_id", "box_id", "variant_id"], columns="target", values="sum", observed=True
+    )
     for key in sorted(sums.index, key=lambda key: (key[0], key[1], order[key[2]])):
         cells = [f"{sums.loc[key].get(target, float('nan')):+.3g}" for target in results.target_names]
         table.add_row(*map(str, key), *cells)

@@ -1,4 +1,4 @@
-"""Photographs: a folder of images with hand-drawn boxes, explained by an ImageNet Swin or a model of your own."""
+"""Photographs in a folder, with hand-drawn boxes, explained by the Swin that the study names."""
 
 from igbatch.cli import run_script
 

@@ -5,7 +5,10 @@ from pathlib import Path
 from typing import Any
 
 os.environ.update(
-    RAY_USAGE_STATS_ENABLED="0", HF_HUB_OFFLINE="1", RAY_DEDUP_LOGS="0", RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0"
+    RAY_USAGE_STATS_ENABLED="0",
+    HF_HUB_OFFLINE="1",
+    RAY_DEDUP_LOGS="0",
+    RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",
 )
 os.environ.pop("RAY_ADDRESS", None)
 
@@ -16,7 +19,9 @@ from igbatch.images.scenes import write_scenes
 
 TINY = {
     "name": "tiny",
-    "images": {"scenes": [{"kind": "double", "seeds": [1, 2]}, {"kind": "single", "label": "magpie", "seeds": [5]}]},
+    "images": {
+        "scenes": [{"kind": "double", "seeds": [1, 2]}, {"kind": "single", "label": "magpie", "seeds": [5]}]
+    },
     "models": {"small": {"weights": "bundled"}},
     "targets": ["eagle", "magpie"],
     "variants": [{"kind": "trained"}, {"kind": "random", "seeds": [3]}],

@@ -111,7 +111,9 @@ def test_an_empty_folder_is_refused(tiny_content: dict[str, Any], tmp_path: Path
     assert_refused(igbatch("run", "s.yaml", cwd=tmp_path), str(tmp_path / "empty"))
 
 
-def test_a_box_outside_its_image_is_refused(scene_folder: Path, tiny_content: dict[str, Any], tmp_path: Path) -> None:
+def test_a_box_outside_its_image_is_refused(
+    scene_folder: Path, tiny_content: dict[str, Any], tmp_path: Path
+) -> None:
     (scene_folder / "boxes.csv").write_text(
         "image,label,x_min,y_min,x_max,y_max\nscene-40.png,eagle,10,10,400,100\n"
     )

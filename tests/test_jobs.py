@@ -37,7 +37,14 @@ def test_a_script_refuses_like_the_command(tmp_path: Path) -> None:
 @pytest.mark.skipif(not PHOTOS.is_dir(), reason="the photographs are not here (../shared/photos)")
 def test_photographs_of_any_size_and_mode(tmp_path: Path) -> None:
     steps = "variants=[{kind: trained, steps: 3}, {kind: random, seeds: [1], steps: 2}]"
-    command = [sys.executable, str(ROOT / "jobs" / "photos.py"), "--out", str(tmp_path / "out"), "--set", steps]
+    command = [
+        sys.executable,
+        str(ROOT / "jobs" / "photos.py"),
+        "--out",
+        str(tmp_path / "out"),
+        "--set",
+        steps,
+    ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     results = open_study(str(tmp_path / "out"))

@@ -22,7 +22,7 @@ from igbatch.store.output import Output
 WINDOW = 2
 """Shards that an actor has at a time: the one it works on and the next."""
 READY_SECONDS = 300.0
-"""How long the driver waits for the first actor; they load torch and the model's first shard takes no longer."""
+"""How long the driver waits while no actor answers; they have to load torch and the model."""
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Summary:
 
 @dataclass(eq=False)
 class _Seat:
-    """An actor and what it is asked for; `waking` is its answer to `ready`, which a restarted actor owes again."""
+    """An actor and its load; `waking` is its answer to `ready`, which a restarted actor owes again."""
 
     actor: Any
     waking: Any
@@ -54,7 +54,9 @@ class Attribution:
     `retries` times each. A fault of the program itself, or of the study, stops the run.
     """
 
-    def __init__(self, plan: Plan, output: Output, workers: Workers, micro_batch: int | None, listener: Listener):
+    def __init__(
+        self, plan: Plan, output: Output, workers: Workers, micro_batch: int | None, listener: Listener
+    ):
         self.plan = plan
         self.output = output
         self.listener = listener
@@ -67,7 +69,8 @@ class Attribution:
         count = min(workers.count, max(1, plan.shard_count()))
         kind = actor_class(workers.device, workers.threads)
         actors = [
-            kind.remote(plan.resolved, output, workers.device, workers.threads, micro_batch) for _ in range(count)
+            kind.remote(plan.resolved, output, workers.device, workers.threads, micro_batch)
+            for _ in range(count)
         ]
         self._seats = [_Seat(actor, actor.ready.remote()) for actor in actors]
 
@@ -115,7 +118,8 @@ class Attribution:
         done, _ = ray.wait([*self._flight, *waking], num_returns=1, timeout=READY_SECONDS)
         if not done and not self._flight:
             raise UnfinishedError(
-                f"no worker started within {READY_SECONDS:.0f} s; the cluster lacks free CPUs or GPUs, run it again"
+                f"no worker started within {READY_SECONDS:.0f} s; the cluster lacks free CPUs or GPUs, "
+                "run it again"
             )
         for reference in done:
             if reference in waking:
@@ -127,7 +131,9 @@ class Attribution:
         try:
             self.summary.hardware.add(ray.get(seat.waking))
         except RayActorError as error:
-            raise self._recorded(error) from None  # its constructor failed: Ray restarts an actor that was merely lost
+            raise self._recorded(
+                error
+            ) from None  # its constructor failed: Ray restarts an actor that was merely lost
         seat.awake = True
 
     def _settle(self, reference: Any) -> None:
@@ -160,7 +166,7 @@ class Attribution:
             seat.waking = seat.actor.ready.remote()
 
     def _explained(self, error: RayTaskError) -> IgbatchError:
-        """Turn what a worker raised into our own errors: those of the study as they are, the rest with a file."""
+        """Turn what a worker raised into errors of ours: the study's as they are, others with a file."""
         return error.cause if isinstance(error.cause, IgbatchError) else self._recorded(error)
 
     def _recorded(self, error: RayError) -> WorkerError:
@@ -168,7 +174,9 @@ class Attribution:
         path = self.output.path("error.txt")
         self.output.put(path, "".join(traceback.format_exception(error)).encode())
         cause = getattr(error, "cause", error)
-        return WorkerError(f"a worker failed: {type(cause).__name__}: {_last_line(cause)}; its traceback is in {path}")
+        return WorkerError(
+            f"a worker failed: {type(cause).__name__}: {_last_line(cause)}; its traceback is in {path}"
+        )
 
 
 def _first_line(error: object) -> str:

@@ -1,4 +1,4 @@
-"""The Ray cluster: one that is there, or one of our own for as long as the run lasts; and plain tasks on it."""
+"""The Ray cluster: one that is there, or one of our own while the run lasts; and plain tasks on it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Workers:
 
 @contextmanager
 def ray_session(address: str | None = None) -> Iterator[None]:
-    """Connect to the cluster at `address` (or at RAY_ADDRESS), or start an embedded one and stop it afterwards.
+    """Connect to the cluster at `address` or RAY_ADDRESS, or start an embedded one and stop it afterwards.
 
     Inside a process that is connected already, that connection is used and left open.
 
@@ -47,10 +47,14 @@ def ray_session(address: str | None = None) -> Iterator[None]:
         if address:
             ray.init(address=address, **quiet)
         else:
-            ray.init(address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **quiet)
+            ray.init(
+                address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **quiet
+            )
     except (ConnectionError, ValueError) as error:
         reason = " ".join(str(error).split())[:160]
-        raise InputError(f"--address {address}: no Ray cluster answers ({reason}); start one or leave it out") from None
+        raise InputError(
+            f"--address {address}: no Ray cluster answers ({reason}); start one or leave it out"
+        ) from None
     try:
         yield
     finally:
@@ -60,8 +64,8 @@ def ray_session(address: str | None = None) -> Iterator[None]:
 def size_workers(device: str, count: int | str, threads: int | str) -> Workers:
     """Settle `auto`: a worker for each GPU where there are any, and otherwise one for every `threads` CPUs.
 
-    Threads are 1 on machines of up to 4 CPUs and 2 on larger ones, where they are not said: a small Swin gains
-    little from more, and workers side by side keep all CPUs busy.
+    Where threads are not said, they are 1 on machines of up to 4 CPUs and 2 on larger ones: a small Swin
+    gains little from more, and workers side by side keep all CPUs busy.
 
     Raises:
         InputError: `cuda` is asked for and the cluster has no GPU.
@@ -76,7 +80,9 @@ def size_workers(device: str, count: int | str, threads: int | str) -> Workers:
     return Workers(wanted, per_worker, chosen)
 
 
-def map_shards(function: Callable[[Item], Result], shards: Iterable[Item], in_flight: int = 16) -> Iterator[Result]:
+def map_shards(
+    function: Callable[[Item], Result], shards: Iterable[Item], in_flight: int = 16
+) -> Iterator[Result]:
     """Apply a pure function to each shard in Ray tasks, near free CPUs, and yield the results in order.
 
     This is the door through which reducing and statistics reach the cluster; at most `in_flight` tasks wait.

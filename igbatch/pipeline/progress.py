@@ -26,14 +26,15 @@ class Listener(Protocol):
 
 
 class TerminalProgress:
-    """Shows images done, images/s, time left, and what was quarantined or retried. Use it in a `with` block."""
+    """Shows images done, images/s, time left, and what was quarantined or put back; a context manager."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.done = self.total = self.quarantined = self.retries = 0
         self.began = self.last_line = time.monotonic()
         self._bar = Progress(
-            TextColumn("attribute"), BarColumn(bar_width=30), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
+            TextColumn("attribute"), BarColumn(bar_width=30), MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
             TimeElapsedColumn(), TextColumn("{task.fields[notes]}"), console=console, transient=False,
         )  # fmt: skip
         self._task = self._bar.add_task("attribute", total=None, rate="", notes="", start=True)

@@ -96,7 +96,8 @@ def _attribute(
         micro_batch = settled.get("micro_batch") if wanted == "auto" else wanted
         plan = plan.for_workers(workers.count)
         say(
-            f"{plan.missing_rows} of {plan.expected_rows} rows to compute, in {plan.shard_count()} shards, on up to "
+            f"{plan.missing_rows} of {plan.expected_rows} rows to compute, in {plan.shard_count()} shards, "
+            f"on up to "
             f"{workers.count} {workers.device} worker(s) of {workers.threads} thread(s)"
         )
         try:
@@ -119,7 +120,9 @@ def _finish(output: Output, map_shards: Any) -> None:
 def _check_featured(image_ids: pa.ChunkedArray, featured: tuple[str, ...]) -> None:
     for image_id in featured:
         if pc.index(image_ids, image_id).as_py() < 0:
-            raise InputError(f"report.featured: {image_id!r} is not among the study's images; use an image_id of it")
+            raise InputError(
+                f"report.featured: {image_id!r} is not among the study's images; use an image_id of it"
+            )
 
 
 def check_submitted(out: str, submitted: bool) -> None:

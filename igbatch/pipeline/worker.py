@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from dataclasses import dataclass
+from typing import Any
 
 import ray
 
@@ -26,7 +27,7 @@ class Hardware:
 
 
 class Worker:
-    """Computes shards, one after the other. `actor_class` makes it a Ray actor with the resources it needs."""
+    """Computes shards, one after the other; `actor_class` makes it an actor with its resources."""
 
     def __init__(
         self, resolved: ResolvedStudy, output: Output, device: str, threads: int, micro_batch: int | None
@@ -58,8 +59,8 @@ class Worker:
         return os.getpid()
 
 
-def actor_class(device: str, threads: int) -> "ray.actor.ActorClass":
-    """Return the actor class with its resources; a dead actor is started again, its shard is put back by the driver."""
+def actor_class(device: str, threads: int) -> Any:
+    """Return the actor class; Ray starts a dead actor again, and the driver puts its shards back."""
     return ray.remote(
         num_cpus=threads, num_gpus=1 if device == "cuda" else 0, max_restarts=-1, max_task_retries=0
     )(Worker)

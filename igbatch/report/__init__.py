@@ -1,1 +1,1 @@
-"""What people see of a study: figures for print, tables, findings in sentences, and one page that holds them."""
+"""What people see of a study: figures, tables, findings in sentences, and a page that holds them."""

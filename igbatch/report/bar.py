@@ -43,8 +43,8 @@ class Bar:
 def lay_out(normalization: Normalization, length: int) -> Bar:
     """Lay out the colour bar of a normalization, `length` colours long.
 
-    The bar runs from the minimum to the maximum, further where zero lies outside of them. A label of zero that
-    would touch one of an end is moved inwards; its line stays where zero is.
+    The bar runs from the minimum to the maximum, further where zero lies outside of them. A label of zero
+    that would touch one of an end is moved inwards; its line stays where zero is.
     """
     low, high = normalization.low, normalization.high
     values = low + (np.arange(length) + 0.5) / length * (high - low)
@@ -61,7 +61,7 @@ def lay_out(normalization: Normalization, length: int) -> Bar:
 
 
 def _raw(ends: list[Tick]) -> tuple[Tick, ...]:
-    """Join the labels of two ends that lie close together, as those of a map that is far from zero throughout."""
+    """Join the labels of two ends that lie close together, as in a map far from zero throughout."""
     if len(ends) == 2 and ends[1].at - ends[0].at < _APART:
         return (Tick(round(ends[0].at), f"{ends[0].text} to {ends[1].text}"),)
     return tuple(ends)

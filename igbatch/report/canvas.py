@@ -62,7 +62,7 @@ class Canvas:
         )
 
     def image(self, x: int, y: int, colors: NDArray[np.generic], width: int, height: int) -> Axes:
-        """Show colours [H, W, 3] in a rectangle without smoothing; coordinates of the axes are pixel edges."""
+        """Show colours [H, W, 3] in a rectangle, unsmoothed; coordinates of the axes are pixel edges."""
         axes = self.axes(x, y, width, height)
         rows, columns = colors.shape[:2]
         axes.imshow(colors, interpolation="nearest", aspect="auto", extent=(0, columns, rows, 0))
@@ -74,7 +74,9 @@ class Canvas:
         across, down = [x0 / self.width, x1 / self.width], [1 - y0 / self.height, 1 - y1 / self.height]
         self.figure.add_artist(Line2D(across, down, color=color, linewidth=width * 72 / DPI))
 
-    def frame(self, x: float, y: float, width: float, height: float, fill: str = "none", edge: str = "#9a9a9a") -> None:
+    def frame(
+        self, x: float, y: float, width: float, height: float, fill: str = "none", edge: str = "#9a9a9a"
+    ) -> None:
         """Draw a rectangle with a hair line around it."""
         corner = (x / self.width, 1 - (y + height) / self.height)
         size = (width / self.width, height / self.height)
@@ -94,7 +96,7 @@ def _glyphs() -> frozenset[int]:
 
 
 def drawable(text: str) -> str:
-    """Return a text with what the figures' font cannot draw replaced by �; the page shows such names whole."""
+    """Return a text with � for what the figures' font cannot draw; the page shows names whole."""
     return "".join(c if ord(c) in _glyphs() else "�" for c in text)
 
 
@@ -124,9 +126,9 @@ def _cut(text: str, kept: int) -> str:
 
 
 def wrap(text: str, width: float, size: float, most: int = 20) -> list[str]:
-    """Break a text into lines of at most `width` pixels; a word that is wider is cut, and so is line `most`."""
+    """Break a text into lines of at most `width` pixels; wider words are cut, and so is line `most`."""
     lines: list[str] = []
-    words = text.split()
+    words = text.split(" ")
     while words and len(lines) < most:
         taken = 1
         while taken < len(words) and text_width(" ".join(words[: taken + 1]), size) <= width:

@@ -32,7 +32,7 @@ def page_content(
     plot: str,
     images: Sequence[ImageView],
 ) -> PageContent:
-    """Gather what the page shows; `plot` is the aggregates figure as a data URI, empty where there is none."""
+    """Gather what the page shows; `plot` is the aggregates figure as a data URI, or empty."""
     lost = results.quarantine
     more = len(lost) - MOST_QUARANTINED
     return PageContent(
@@ -73,7 +73,9 @@ def sums_table(maps: ImageMaps, variants: Sequence[str]) -> Table | None:
             rows.append((plain(variant), box.name, *(number(sums[t]) if t in sums else "–" for t in targets)))
     if not rows:
         return None
-    return Table(("variant", "box", *(f"target {plain(target)}" for target in targets)), tuple(rows[:MOST_SUMS]))
+    return Table(
+        ("variant", "box", *(f"target {plain(target)}" for target in targets)), tuple(rows[:MOST_SUMS])
+    )
 
 
 def aggregates_table(results: StudyResults) -> Table | None:
@@ -88,8 +90,10 @@ def aggregates_table(results: StudyResults) -> Table | None:
             f"{row['n_images']:,}", _number(row["mean_sum"]), interval, expected, _percent(row["mean_share"]),
             _number(row["mean_density_ratio"]),
         ))  # fmt: skip
-    head = ("variant", "box", "target", "images", "mean sum", "95 % interval", "expected sign", "share of |a|",
-            "density")  # fmt: skip
+    head = (
+        "variant", "box", "target", "images", "mean sum", "95 % interval", "expected sign", "share of |a|",
+        "density",
+    )  # fmt: skip
     return Table(head, tuple(rows)) if rows else None
 
 

@@ -33,9 +33,9 @@ def describe(results: StudyResults) -> Description:
     images, variants = len(results.images), len(results.variants)
     summary = (
         f"Integrated Gradients of {count(images, 'image')} for {count(len(results.target_names), 'target')} "
-        f"({listing([plain(target) for target in results.target_names])}) and {count(variants, 'variant')} of "
-        f"{count(len(study['models']), 'model')}: {len(results.image_stats):,} of {count(results.expected_rows, 'map')}"
-        f" {'is' if results.expected_rows == 1 else 'are'} there."
+        f"({listing([plain(target) for target in results.target_names])}) and {count(variants, 'variant')} "
+        f"of {count(len(study['models']), 'model')}: {len(results.image_stats):,} of "
+        f"{count(results.expected_rows, 'map')} {'is' if results.expected_rows == 1 else 'are'} there."
     )
     return Description(
         name=name,
@@ -55,7 +55,8 @@ def _facts(results: StudyResults) -> Pairs:
     study = results.study["study"]
     settings = study["attribution"]
     models = [
-        f"{plain(name)}: {plain(str(model['architecture']))}, weights {plain(str(study['models'][name]['weights']))}"
+        f"{plain(name)}: {plain(str(model['architecture']))}, weights "
+        f"{plain(str(study['models'][name]['weights']))}"
         for name, model in results.study["models"].items()
     ]
     variants = [
@@ -72,7 +73,8 @@ def _facts(results: StudyResults) -> Pairs:
         ("Integration", f"{settings['rule']} rule, {_steps(results)}"),
         (
             "Tolerance",
-            f"a gap of {100 * settings['tolerance']:.3g} % of the sum of |a|, plus {number(settings['atol'], 1)}",
+            f"a gap of {100 * settings['tolerance']:.3g} % of the sum of |a| "
+            f"plus {number(settings['atol'], 1)}",
         ),
         ("Arithmetic", _seen(results, "precision") + " on " + _seen(results, "device")),
     )
@@ -81,7 +83,8 @@ def _facts(results: StudyResults) -> Pairs:
 def _data(images: Mapping[str, Any], n_images: int) -> str:
     if images["scenes"]:
         groups = [
-            " ".join(filter(None, (group["kind"], group["label"] or ""))) + " scenes" for group in images["scenes"]
+            " ".join(filter(None, (group["kind"], group["label"] or ""))) + " scenes"
+            for group in images["scenes"]
         ]
         return f"{count(n_images, 'drawn scene')} ({listing(list(dict.fromkeys(groups)))})"
     source = plain(str(images["manifest"] or images["root"]))
@@ -91,7 +94,7 @@ def _data(images: Mapping[str, Any], n_images: int) -> str:
 
 def _targets(results: StudyResults) -> str:
     by_model = results.study["targets"]
-    first = next(iter(by_model.values()), {})
+    first: Mapping[str, Any] = next(iter(by_model.values()), {})
     if all(targets == first for targets in by_model.values()):
         named = [
             plain(name) + ("" if first.get(name) is None else f" (class {first[name]})")

@@ -36,7 +36,7 @@ class Selection:
 
 
 def select_aggregates(results: StudyResults) -> Selection:
-    """Choose the aggregates to show: labels that are targets first, then the most frequent; variants in order."""
+    """Choose the aggregates to show: labels that are targets first, then the most frequent."""
     table = results.aggregates
     frequent = table.groupby("box_label")["n_images"].max().sort_values(ascending=False, kind="stable").index
     named = [name for name in results.target_names if name in frequent]
@@ -64,7 +64,12 @@ def aggregates_figure(results: StudyResults) -> Figure:
     height = _TOP + ROW * (len(rows) + len(variants)) + 62
     canvas = Canvas(WIDTH, height)
     canvas.text(18, 16, "Mean sum of attributions in boxes, over the images", 14, bold=True)
-    canvas.text(18, 38, "Rows: box → target. Dot: mean; line: its 95 % interval (3 images or more). Blue: positive, red: negative.", 11)
+    canvas.text(
+        18,
+        38,
+        "Rows: box → target. Dot: mean; line: its 95 % interval (from 3 images). Blue is positive.",
+        11,
+    )
     axes = canvas.axes(_NAMES, _TOP, WIDTH - _NAMES - 24, height - _TOP - 56)
     linear, largest = extent([_finite(row[name]) for row in rows for name in _DRAWN])
     _scale(axes, linear, largest)
@@ -126,7 +131,9 @@ def _dot(axes: Axes, row: Any, y: float) -> None:
     color = PALETTE[-1 if mean > 0 else 0] / 255
     if low is not None and high is not None:
         axes.plot([low, high], [y, y], color=color, linewidth=1.6, solid_capstyle="butt")
-    axes.plot([mean], [y], marker="o", markersize=5.5, color=color, markeredgecolor="white", markeredgewidth=0.6)
+    axes.plot(
+        [mean], [y], marker="o", markersize=5.5, color=color, markeredgecolor="white", markeredgewidth=0.6
+    )
 
 
 def _finite(value: Any) -> float | None:

@@ -28,7 +28,9 @@ def panel_height(panel: Panel, width: int, height: int) -> int:
     return LINE + 4 + height + _UNDER_MAP + LINE * (3 + len(_mark_lines(panel, width)))
 
 
-def draw_panel(canvas: Canvas, panel: Panel, x: int, y: int, width: int, height: int, boxes: Sequence[Box]) -> None:
+def draw_panel(
+    canvas: Canvas, panel: Panel, x: int, y: int, width: int, height: int, boxes: Sequence[Box]
+) -> None:
     """Draw one map with its target above it; its colour bar, numbers, normalization and marks below."""
     canvas.text(x, y, fit(plain(panel.target), width, 11.5, bold=True), bold=True)
     y += LINE + 4
@@ -111,9 +113,13 @@ def _label(canvas: Canvas, text: str, x: float, at: float, width: int, y: float,
 
 def _placeholder(canvas: Canvas, reason: str, x: int, y: int, width: int, height: int) -> None:
     canvas.frame(x, y, width, height, fill="#f3f3f3")
-    for index, text in enumerate(wrap(reason or "No map.", width - 20, SMALL, most=max(1, height // LINE - 1))):
+    for index, text in enumerate(
+        wrap(reason or "No map.", width - 20, SMALL, most=max(1, height // LINE - 1))
+    ):
         canvas.text(x + 10, y + 10 + LINE * index, text, SMALL, color=WARN)
 
 
 def _mark_lines(panel: Panel, width: int) -> list[str]:
-    return [line for mark in panel.marks for line in wrap(f"! {mark}", width, SMALL, most=2)][: 2 * _MOST_MARKS]
+    return [line for mark in panel.marks for line in wrap(f"! {mark}", width, SMALL, most=2)][
+        : 2 * _MOST_MARKS
+    ]

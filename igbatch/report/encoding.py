@@ -24,7 +24,7 @@ def figure_png(figure: Figure, scale: float = 2) -> bytes:
 
 
 def _few_colors(colors: NDArray[np.uint8]) -> Image.Image:
-    """Reduce [H, W, 3] to 256 colours: `PALETTE`, whose pixels stay as they are, and the best of the others."""
+    """Reduce [H, W, 3] to 256 colours: `PALETTE`, kept exactly, and the best for all others."""
     codes, known = _codes(colors), _codes(PALETTE)
     order = np.argsort(known)
     place = order[np.minimum(np.searchsorted(known, codes, sorter=order), len(known) - 1)]
@@ -33,7 +33,9 @@ def _few_colors(colors: NDArray[np.uint8]) -> Image.Image:
     table = PALETTE.ravel().tolist()
     if other.any():
         rest = Image.fromarray(colors[other][None])
-        few = rest.quantize(256 - len(PALETTE), method=Image.Quantize.MEDIANCUT, kmeans=1, dither=Image.Dither.NONE)
+        few = rest.quantize(
+            256 - len(PALETTE), method=Image.Quantize.MEDIANCUT, kmeans=1, dither=Image.Dither.NONE
+        )
         indices[other] = len(PALETTE) + np.asarray(few)[0]
         table += few.getpalette() or []
     picture = Image.fromarray(indices)
@@ -42,7 +44,8 @@ def _few_colors(colors: NDArray[np.uint8]) -> Image.Image:
 
 
 def _codes(colors: NDArray[np.uint8]) -> NDArray[np.int64]:
-    return colors.astype(np.int64) @ np.array([65536, 256, 1])
+    codes: NDArray[np.int64] = colors.astype(np.int64) @ np.array([65536, 256, 1])
+    return codes
 
 
 def map_png(values: NDArray[np.floating], gain: float) -> bytes:

@@ -1,4 +1,4 @@
-"""Figures of one image for print and screen: the seed's sequence, an overview of variants, and pairs of targets."""
+"""Figures of one image for print and screen: the seed's sequence, all variants, pairs of targets."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def study_figure(
 def seed_figure(
     results: StudyResults, image_id: str, variant_id: str, targets: Sequence[str] | None = None
 ) -> Figure:
-    """Return one image and variant under four normalizations: raw, each map's own, joint, joint over the study.
+    """Return one image and variant raw, normalized map by map, jointly, and jointly over the study.
 
     Targets are columns. The joint range is that of the pair, or of all targets where there are more than two.
 
@@ -69,7 +69,8 @@ def pair_figures(
     maps, normalizations = ImageMaps(results, image_id), Normalizations(results)
     names = chosen(targets, results.target_names, "target")
     return {
-        pair: draw_sheet(seed_sheet(maps, normalizations, variant_id, pair)) for pair in combinations(names, 2)
+        pair: draw_sheet(seed_sheet(maps, normalizations, variant_id, pair))
+        for pair in combinations(names, 2)
     }
 
 
@@ -79,10 +80,14 @@ def draw_sheet(sheet: Sheet) -> Figure:
     scale = max(1, round(SMALLEST_MAP / columns))
     wide, high = columns * scale, rows * scale
     across = max(len(row.panels) for row in sheet.rows)
-    width = max(MARGIN * 2 + SIDE + GAP + across * (wide + GAP) - GAP, MARGIN * 2 + wide + GAP + SMALLEST_HEADER)
+    width = max(
+        MARGIN * 2 + SIDE + GAP + across * (wide + GAP) - GAP, MARGIN * 2 + wide + GAP + SMALLEST_HEADER
+    )
     header = Header(sheet, MARGIN + wide + GAP, width - 2 * MARGIN - wide - GAP)
     top = MARGIN + max(high, header.height) + GAP
-    heights = [max(_side_height(row), *(panel_height(p, wide, high) for p in row.panels)) for row in sheet.rows]
+    heights = [
+        max(_side_height(row), *(panel_height(p, wide, high) for p in row.panels)) for row in sheet.rows
+    ]
     canvas = Canvas(width, top + sum(heights) + GAP * len(heights))
     draw_picture(canvas, sheet.picture, MARGIN, MARGIN, wide, high)
     header.draw(canvas, MARGIN)

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-import pandas as pd
-
 from igbatch.report.text import Table
 from igbatch.results import StudyResults
 
@@ -48,7 +46,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Variants:
-    """The variants of a study by kind; `trained_of` leads from any variant to the trained one of its model."""
+    """The variants of a study by kind; `trained_of` maps a variant to the trained one of its model."""
 
     trained: tuple[str, ...]
     random: tuple[str, ...]
@@ -68,15 +66,9 @@ def study_variants(results: StudyResults) -> Variants:
     )
 
 
-def image_sums(results: StudyResults) -> pd.DataFrame:
-    """Return the sum in the boxes of a label for each variant, image and target, in units of the output.
-
-    Columns: variant_id, image_id, target, box_label, sum. Several boxes of one label in an image are added.
-    """
-    keys = ["variant_id", "image_id", "target", "box_label"]
-    boxes = results.box_stats
-    visible = boxes.loc[boxes["sum"].notna(), [*keys, "sum"]]
-    return visible.groupby(keys, sort=True, as_index=False)["sum"].sum()
+def unknown(key: str, claim: str, reason: str, criterion: str, evidence: Table | None = None) -> Finding:
+    """Return the finding that a claim cannot be told, and why."""
+    return Finding(key, claim, Verdict.UNKNOWN, f"It cannot be told: {reason}.", criterion, evidence)
 
 
 def combine(parts: Iterable[bool | None]) -> Verdict:
@@ -94,12 +86,15 @@ def find(results: StudyResults, compared: Sequence[str]) -> list[Finding]:
         results: a reduced study.
         compared: the images whose maps are read to compare targets; the other claims use the tables of all.
     """
-    from igbatch.report.box_findings import negligible_when_random, opposition, significant_when_trained
+    from igbatch.report.box_findings import negligible_when_random, significant_when_trained
+    from igbatch.report.groups import image_sums
     from igbatch.report.likeness import likeness
+    from igbatch.report.opposition import opposition
 
+    sums = image_sums(results)
     return [
-        negligible_when_random(results),
-        significant_when_trained(results),
-        *opposition(results),
+        negligible_when_random(results, sums),
+        significant_when_trained(results, sums),
+        *opposition(results, sums),
         *likeness(results, compared),
     ]

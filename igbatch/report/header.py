@@ -1,4 +1,4 @@
-"""The head of a figure, beside the picture: what it shows, the numbers of the image, and how to read colours."""
+"""The head of a figure, beside the picture: what it shows, its numbers, and how to read colours."""
 
 from __future__ import annotations
 

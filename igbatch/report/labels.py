@@ -16,7 +16,11 @@ class Spot(NamedTuple):
 
 
 def place_labels(
-    boxes: Sequence[Box], widths: Sequence[float], height: float, area: tuple[float, float], scale: float = 1.0
+    boxes: Sequence[Box],
+    widths: Sequence[float],
+    height: float,
+    area: tuple[float, float],
+    scale: float = 1.0,
 ) -> list[Spot]:
     """Place one label a box: above it, below it, or inside, wherever it covers no earlier label.
 
@@ -38,7 +42,8 @@ def place_labels(
             spot
             for spot in kept
             if not any(
-                _overlap(spot, width, other, taken, height) for other, taken in zip(spots, widths, strict=False)
+                _overlap(spot, width, other, taken, height)
+                for other, taken in zip(spots, widths, strict=False)
             )
         ]
         unmoved = [spot for spot in free if spot in tries]

@@ -1,4 +1,4 @@
-"""Do the maps of two targets look alike? How much of their colour differs, by themselves and jointly normalized."""
+"""Whether the maps of two targets look alike: how much of their colour they do not share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import combinations, islice
 import numpy as np
 from numpy.typing import NDArray
 
-from igbatch.report.findings import Finding, Verdict, combine, study_variants
+from igbatch.report.findings import Finding, combine, study_variants, unknown
 from igbatch.report.text import Table, count, plain
 from igbatch.results import StudyResults
 
@@ -26,10 +26,10 @@ MOST_IMAGES = 12
 MOST_PAIRS = 6
 
 _CRITERION = (
-    f"Unlike: the share of the colour in two pictures that they do not have in common (0: equal, 1: nothing in "
-    f"common). Its strength is averaged over {CELLS} x {CELLS} cells and signs are left aside, as the eye takes in "
-    f"speckled maps. Alike: at most {ALIKE}, on average over images and pairs of targets. Differences reappear: "
-    f"under the joint range the share is larger by {REAPPEARS:.1f} or more."
+    "Unlike: the share of the colour in two pictures that they do not have in common (0: equal, 1: nothing "
+    f"in common). Its strength is averaged over {CELLS} x {CELLS} cells and signs are left aside, as the eye "
+    f"takes in speckled maps. Alike: at most {ALIKE}, on average over images and pairs of targets. "
+    f"Differences reappear: under the joint range the share is larger by {REAPPEARS:.1f} or more."
 )
 
 
@@ -57,7 +57,7 @@ def unlikeness(
 
 
 def likeness(results: StudyResults, image_ids: Sequence[str]) -> list[Finding]:
-    """Test whether two targets' maps look alike by themselves and differ jointly, in random and trained variants.
+    """Test whether two targets' maps look alike by themselves and differ jointly, by kind of variant.
 
     The maps of `image_ids`, `MOST_IMAGES` of them at most, are read.
     """
@@ -72,14 +72,18 @@ def _finding(
     results: StudyResults, key: str, ids: Sequence[str], who: str, image_ids: Sequence[str]
 ) -> Finding:
     claim = (
-        f"In {who} the maps of two targets look alike when each is normalized by itself, and differences reappear "
-        "under their joint range."
+        f"In {who} the maps of two targets look alike when each is normalized by itself, and differences "
+        "reappear under their joint range."
     )
     measured = {variant: _measure(results, variant, image_ids) for variant in ids}
     told = {variant: rows for variant, rows in measured.items() if len(rows)}
     if not told:
-        reason = "it takes kept maps of two targets" if ids else f"the study has no {who.removeprefix('the ')}"
-        return Finding(key, claim, Verdict.UNKNOWN, f"It cannot be told: {reason}.", _CRITERION)
+        reason = (
+            "it takes maps of two targets that were kept"
+            if ids
+            else f"the study has no {who.removeprefix('the ')}"
+        )
+        return unknown(key, claim, reason, _CRITERION)
     means = {variant: rows.mean(axis=0) for variant, rows in told.items()}
     parts = [
         part
@@ -88,22 +92,30 @@ def _finding(
     ]
     said = [
         f"{plain(variant)}, {whole(own)} of the colour lies elsewhere when each map is normalized by itself, "
-        f"{whole(joint)} jointly (pixel by pixel and with signs, {whole(own_signed)} and {whole(joint_signed)} differ)"
+        f"{whole(joint)} jointly (pixel by pixel and with signs, {whole(own_signed)} and "
+        f"{whole(joint_signed)} differ)"
         for variant, (own, joint, own_signed, joint_signed) in means.items()
     ]
     answer = f"Over {count(sum(map(len, told.values())), 'pair')} of maps: {'; '.join(said)}."
-    head = ("variant", "pairs of maps", "unlike, by itself", "unlike, jointly", "signed, by itself", "signed, jointly")
+    head = (
+        "variant",
+        "pairs of maps",
+        "unlike, by itself",
+        "unlike, jointly",
+        "signed, by itself",
+        "signed, jointly",
+    )
     rows = [(plain(v), f"{len(told[v])}", *(f"{value:.2f}" for value in mean)) for v, mean in means.items()]
     return Finding(key, claim, combine(parts), answer, _CRITERION, Table(head, tuple(rows)))
 
 
 def whole(share: float) -> str:
     """Write a share in whole percent."""
-    return f"{100 * share:.0f} %"
+    return f"{100 * share:.0f}\u00a0%"
 
 
 def _measure(results: StudyResults, variant: str, image_ids: Sequence[str]) -> NDArray[np.float64]:
-    """Return, for each pair of maps, strength by itself and jointly, then signed likewise: float64 [pairs, 4]."""
+    """Return strength by itself and jointly, then signed likewise, a row a pair: float64 [pairs, 4]."""
     rows = []
     for image_id in image_ids[:MOST_IMAGES]:
         maps = {}

@@ -65,7 +65,8 @@ class Normalization:
             return ""
         if self.kind == "raw":
             return f"Maps are missing; the scale was taken from the {count(self.n_maps, 'map')} there."
-        return f"Maps are missing: this is the range of the {count(self.n_maps, 'map')} there, not the joint one."
+        there = count(self.n_maps, "map")
+        return f"Maps are missing: this is the range of the {there} there, not the joint one."
 
     @property
     def gain(self) -> float:
@@ -88,7 +89,7 @@ class Normalization:
         return None if self.kind == "raw" or span <= 0 else (value - self.minimum) / span
 
     def along_bar(self, value: float) -> float:
-        """Return where a value lies on the colour bar, from 0 (left end) to 1; 0.5 on a bar that is all zero."""
+        """Return where a value lies on the colour bar, 0 (left end) to 1; 0.5 on a bar that is all zero."""
         span = self.high - self.low
         return 0.5 if span <= 0 else (value - self.low) / span
 
@@ -110,7 +111,12 @@ class Normalizations:
         self._shared: dict[tuple[str, str | None], Normalization | None] = {}
 
     def of(
-        self, kind: str, *, variant_id: str | None = None, image_id: str | None = None, targets: Sequence[str] = ()
+        self,
+        kind: str,
+        *,
+        variant_id: str | None = None,
+        image_id: str | None = None,
+        targets: Sequence[str] = (),
     ) -> Normalization | None:
         """Return the normalization of some maps; None where none of the maps is there.
 
@@ -122,7 +128,9 @@ class Normalizations:
         if kind not in KINDS:
             raise InputError(f"normalization {kind!r} is unknown; use one of {', '.join(KINDS)}")
         if kind == "pair" and len(targets) != 2:
-            raise InputError(f"normalization 'pair' is for two targets, not {len(targets)}; use image or targets")
+            raise InputError(
+                f"normalization 'pair' is for two targets, not {len(targets)}; use image or targets"
+            )
         if kind not in ("raw", "variant", "dataset"):
             return self._scope(kind, variant_id, image_id, targets)
         key = (kind, variant_id if kind == "variant" else None)
@@ -151,7 +159,9 @@ class Normalizations:
             f"+{number(scale, 1)} {self.unit} a pixel. Every map may be compared with every other."
         )
         phrase = f"not normalized, scale ±{number(scale, 1)}"
-        return Normalization("raw", -scale, scale, len(stats), self.results.complete, "Raw values", phrase, words)
+        return Normalization(
+            "raw", -scale, scale, len(stats), self.results.complete, "Raw values", phrase, words
+        )
 
 
 def unit(results: StudyResults) -> str:
@@ -196,14 +206,22 @@ def _say(kind: str, n_maps: int) -> tuple[str, str, str]:
         return (
             "Each map by itself",
             "own minimum and maximum",
-            "Each map is normalized by its own minimum and maximum. Shapes may be compared; strengths may not, "
-            "since every map fills its own scale.",
+            "Each map is normalized by its own minimum and maximum. Shapes may be compared; strengths may "
+            "not, since every map fills its own scale.",
         )
     whose, over, compared = {
         "pair": ("the pair", "both maps", "the two with each other"),
         "targets": ("all targets", f"the {maps} of this image and variant", "these with each other"),
-        "models": ("all variants", f"the {maps} of this image, all variants and targets", "these with each other"),
-        "variant": ("the variant", f"all {maps} of the variant in the study", "maps of the variant with each other"),
+        "models": (
+            "all variants",
+            f"the {maps} of this image, all variants and targets",
+            "these with each other",
+        ),
+        "variant": (
+            "the variant",
+            f"all {maps} of the variant in the study",
+            "maps of the variant with each other",
+        ),
         "dataset": ("the study", f"all {maps} of the study", "every map of the study with every other"),
     }[kind]
     return (

@@ -110,7 +110,9 @@ class ImageMaps:
         """Return one map under a normalization."""
         row, values = self.row(variant_id, target), self.values(variant_id, target)
         if row is None:
-            return Panel(variant_id, target, None, None, None, None, None, (), self._absence(variant_id, target))
+            return Panel(
+                variant_id, target, None, None, None, None, None, (), self._absence(variant_id, target)
+            )
         missing = "" if values is not None else "The map was not kept (store.maps); its numbers were."
         return Panel(
             variant_id=variant_id,
@@ -172,8 +174,8 @@ def _boxes(box_sums: pd.DataFrame, colors: dict[str, str]) -> tuple[Box, ...]:
         label = str(row["box_label"])
         seen[label] += 1
         name = f"{label} {seen[label]}" if label in several else label
-        sides = (int(row[side]) for side in ("x_min", "y_min", "x_max", "y_max"))
-        boxes.append(Box(str(row["box_id"]), plain(name), *sides, colors[label]))
+        x_min, y_min, x_max, y_max = (int(row[side]) for side in ("x_min", "y_min", "x_max", "y_max"))
+        boxes.append(Box(str(row["box_id"]), plain(name), x_min, y_min, x_max, y_max, colors[label]))
     return tuple(boxes)
 
 

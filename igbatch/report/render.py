@@ -27,8 +27,8 @@ Write = Callable[[str, bytes], None]
 def render_report(results: StudyResults, write: Write) -> list[str]:
     """Render a study's report and return the paths of its files, relative to the study's output.
 
-    Featured images have the seed's sequence of figures for each variant, on the page and as files. Of the others
-    the page shows all variants under one normalization; `StudyResults.figure` draws any of them.
+    Featured images have the seed's sequence of figures for each variant, on the page and as files. Of the
+    others the page shows all variants under one normalization; `StudyResults.figure` draws any of them.
 
     Args:
         results: a reduced study, complete or not.

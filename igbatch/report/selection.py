@@ -16,7 +16,7 @@ MOST_PAIRS = 10
 
 @dataclass(frozen=True)
 class Selection:
-    """What is shown: images in order (`featured` ones with all normalizations), variants, and what is left out."""
+    """What is shown: images in order, those featured among them, variants; and what is left out."""
 
     featured: tuple[str, ...]
     images: tuple[str, ...]
@@ -43,9 +43,12 @@ def select(results: StudyResults) -> Selection:
         notes.append(f"Featured in the study file but not among its images: {listing(strange)}.")
     if len(images) < len(known):
         notes.append(
-            f"{count(len(known) - len(images), 'image')} of {len(known):,}: shown are the featured ones and the first "
-            f"others, up to {wanted['max_images']} (report.max_images). Tables and ranges cover all."
+            f"{count(len(known) - len(images), 'image')} of {len(known):,}: shown are the featured ones and "
+            f"the first others, up to {wanted['max_images']} (report.max_images). Tables and ranges cover "
+            "all."
         )
     if len(variants) > MOST_VARIANTS:
-        notes.append(f"{count(len(variants) - MOST_VARIANTS, 'variant')}, in the pictures; the tables have them.")
+        notes.append(
+            f"{count(len(variants) - MOST_VARIANTS, 'variant')}, in the pictures; the tables have them."
+        )
     return Selection(tuple(featured), tuple(images), tuple(variants[:MOST_VARIANTS]), tuple(notes))

@@ -15,8 +15,8 @@ from igbatch.report.panels import ImageMaps, Panel, Picture
 from igbatch.report.text import Table, listing, number, percent, plain
 
 HOW_TO_READ = (
-    "Red is negative, white is zero, blue is positive, with one gain for both signs. The line on a colour bar "
-    "marks zero. Below the bar: raw values. Above it: the same, normalized to (a − min) / (max − min)."
+    "Red is negative, white is zero, blue is positive, with one gain for both signs. The line on a colour "
+    "bar marks zero. Below the bar: raw values. Above it: the same, normalized to (a − min) / (max − min)."
 )
 
 
@@ -30,7 +30,7 @@ _BY_ROW = {
 
 @dataclass(frozen=True)
 class Row:
-    """Maps that are looked at together: a heading, sentences or phrases beside them, and what is incomplete."""
+    """Maps that are looked at together: a heading, what is said beside them, and what is incomplete."""
 
     title: str
     facts: tuple[str, ...]
@@ -65,7 +65,12 @@ def seed_sheet(
     picture = maps.picture(variant_id)
     table = number_table(maps, variant_id, names)
     return Sheet(
-        plain(maps.image_id), plain(variant_id), picture, (f"predicts {maps.prediction(variant_id)}",), table, tuple(rows)
+        plain(maps.image_id),
+        plain(variant_id),
+        picture,
+        (f"predicts {maps.prediction(variant_id)}",),
+        table,
+        tuple(rows),
     )
 
 
@@ -81,7 +86,7 @@ def overview_sheet(
     Of kind `pair`, more than two targets make a row for each pair of them.
 
     Raises:
-        InputError: a variant or target is not of the study, the image is not, or there is no such normalization.
+        InputError: a variant, target or the image is not of the study, or there is no such normalization.
     """
     if maps.image_id not in set(maps.results.images["image_id"]):
         raise InputError(f"image {maps.image_id!r} is not in the study; `images` lists its ids")
@@ -146,7 +151,7 @@ def _row(
 
 
 def number_table(maps: ImageMaps, variant_id: str, targets: Sequence[str]) -> Table | None:
-    """Return what the seed's table says of one image and variant: probabilities and sums in boxes, by target."""
+    """Return the seed's numbers of one image and variant: probabilities and sums in boxes, by target."""
     rows = {target: maps.row(variant_id, target) for target in targets}
     known = [target for target in targets if rows[target] is not None]
     if not known:

@@ -9,8 +9,9 @@ import pandas as pd
 from igbatch.results import StudyResults
 
 BOX_COLUMNS = [
-    "image_id", "box_label", "box_id", "variant_id", "target", "sum", "positive_sum", "negative_sum", "abs_sum",
-    "share", "density_ratio", "contains_peak", "pixels", "visible_fraction", "x_min", "y_min", "x_max", "y_max",
+    "image_id", "box_label", "box_id", "variant_id", "target",
+    "sum", "positive_sum", "negative_sum", "abs_sum", "share", "density_ratio", "contains_peak",
+    "pixels", "visible_fraction", "x_min", "y_min", "x_max", "y_max",
 ]  # fmt: skip
 
 
@@ -29,7 +30,7 @@ def tables(results: StudyResults) -> Iterator[tuple[str, bytes]]:
 
 
 def box_sums(results: StudyResults) -> pd.DataFrame:
-    """Return the seed's table: the sum in every box, by image, box, variant and target, in the study's order."""
+    """Return the seed's table: the sum in every box by image, variant and target, in their order."""
     table = results.box_stats[BOX_COLUMNS]
     orders = {
         "image_id": list(results.images["image_id"]),
@@ -37,7 +38,10 @@ def box_sums(results: StudyResults) -> pd.DataFrame:
         "target": results.target_names,
     }
     ranks = pd.DataFrame(
-        {name: table[name].map({key: rank for rank, key in enumerate(keys)}) for name, keys in orders.items()},
+        {
+            name: table[name].map({key: rank for rank, key in enumerate(keys)})
+            for name, keys in orders.items()
+        },
         index=table.index,
     )
     ranks.insert(1, "box_id", table["box_id"])

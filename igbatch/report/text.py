@@ -33,13 +33,16 @@ def number(value: float, digits: int = 3) -> str:
 
 def percent(share: float) -> str:
     """Write a share or a probability in percent: 97.3 %, 0.42 %, < 0.01 %, > 99.99 %."""
-    if 0 < share < 1e-4:
-        return "< 0.01 %"
-    if 0.9999 < share < 1:
-        return "> 99.99 %"
     hundred = 100 * share
-    digits = 2 if hundred < 1 or 99 < hundred < 100 else 1
-    return f"{hundred:.{digits}f} %" if share not in (0, 1) else f"{hundred:.0f} %"
+    if 0 < share < 1e-4:
+        text = "< 0.01"
+    elif 0.9999 < share < 1:
+        text = "> 99.99"
+    elif share in (0, 1):
+        text = f"{hundred:.0f}"
+    else:
+        text = f"{hundred:.{2 if hundred < 1 or 99 < hundred < 100 else 1}f}"
+    return f"{text}\u00a0%"
 
 
 def count(n: int, noun: str, plural: str = "") -> str:

@@ -129,7 +129,11 @@ def _panel_view(panel: Panel, image_name: str) -> PanelView:
         alt = f"Attribution map of {image_name}, {plain(panel.variant_id)}, target {target}"
     numbers: tuple[tuple[str, str], ...] = ()
     if panel.minimum is not None and panel.maximum is not None and panel.total is not None:
-        numbers = (("min", number(panel.minimum)), ("max", number(panel.maximum)), ("sum", number(panel.total)))
+        numbers = (
+            ("min", number(panel.minimum)),
+            ("max", number(panel.maximum)),
+            ("sum", number(panel.total)),
+        )
     normalization = panel.normalization
     return PanelView(
         target=target,

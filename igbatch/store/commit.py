@@ -14,6 +14,7 @@ import os
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -87,8 +88,10 @@ class ShardWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._map_file is not None and not self._map_file.closed:
-            self._map_file.close()
+        if self._maps is not None and self._map_file is not None and not self._map_file.closed:
+            with suppress(Exception):  # the attempt is lost; what led here is what counts
+                self._maps.close()
+                self._map_file.close()
 
     def add_image_stats(self, rows: Sequence[Row]) -> None:
         """Add rows of `schemas.IMAGE_STATS` without their variant_id."""
@@ -107,7 +110,7 @@ class ShardWriter:
         if not len(maps):
             return
         schema = schemas.attributions(*maps.shape[1:])
-        values = pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(maps, dtype=np.float32))
+        values = pa.FixedShapeTensorArray.from_numpy_ndarray(np.array(maps, dtype=np.float32, order="C"))
         ids = pa.array([self.variant_id] * len(maps))
         table = pa.Table.from_arrays([ids, pa.array(image_ids), pa.array(targets), values], schema=schema)
         if self._maps is None:

@@ -35,7 +35,8 @@ NONE = CLASSES.index("none")
 class Phase:
     """A stretch of training at one resolution: `samples` views, each a square of `side` pixels.
 
-    `faint` is the share of views that are faded towards mid-gray.
+    `faint` is the share of views that are faded towards mid-gray, `empty` that of scenes that are drawn
+    without a bird beyond those that the generator leaves without one.
     """
 
     side: int
@@ -43,6 +44,7 @@ class Phase:
     peak_rate: float
     token_weight: float
     faint: float
+    empty: float = 0.0
     batch: int = 64
 
 
@@ -55,6 +57,7 @@ class Recipe:
         Phase(112, 64_000, 1e-3, token_weight=1.0, faint=0.2),
         Phase(224, 40_000, 8e-4, token_weight=1.0, faint=0.5),
         Phase(224, 40_000, 4e-4, token_weight=0.0, faint=0.6),
+        Phase(224, 64_000, 6e-4, token_weight=0.5, faint=0.35, empty=0.15),
     )
     views_per_scene: int = 2
     scene_pool: int = 256
@@ -96,7 +99,10 @@ class FreshViews(IterableDataset[View]):
         recipe, phase = self.recipe, self.recipe.phases[self.phase]
         rng = np.random.default_rng([recipe.seed, self.phase, worker])
         first = TRAINING_SEED + (recipe.seed * len(recipe.phases) + self.phase) * 2**40 + worker
-        scenes = (render_scene(first + workers * count) for count in range(2**40))
+        scenes = (
+            render_scene(first + workers * count, "empty" if rng.random() < phase.empty else None)
+            for count in range(2**40)
+        )
         pool = [next(scenes) for _ in range(8)]
         while True:
             for _ in range(recipe.views_per_scene):

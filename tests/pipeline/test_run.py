@@ -59,7 +59,9 @@ def numbers(results: StudyResults) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, tiny_content: dict[str, Any]) -> tuple[Path, Path, Counts]:
+def finished(
+    tmp_path_factory: pytest.TempPathFactory, tiny_content: dict[str, Any]
+) -> tuple[Path, Path, Counts]:
     """The tiny study, run once without disturbance: study file, output, and what the run told."""
     folder = tmp_path_factory.mktemp("finished")
     study = folder / "tiny.yaml"
@@ -108,7 +110,9 @@ def test_a_finished_study_computes_nothing(finished: tuple[Path, Path, Counts]) 
     assert {path: path.stat().st_mtime_ns for path in out.rglob("image_stats/**/*.parquet")} == before
 
 
-def test_shards_of_another_size_give_the_same_bits(finished: tuple[Path, Path, Counts], tmp_path: Path) -> None:
+def test_shards_of_another_size_give_the_same_bits(
+    finished: tuple[Path, Path, Counts], tmp_path: Path
+) -> None:
     study, out, _ = finished
     run(study, tmp_path / "out", "run.shard_images=3", "run.workers=1", "run.threads=1")
     ours, theirs = open_study(str(out)), open_study(str(tmp_path / "out"))
@@ -138,7 +142,9 @@ def test_growing_computes_only_what_is_new(tiny_study: Path, tmp_path: Path) -> 
 def test_removed_images_vanish_from_every_table(tiny_study: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     run(tiny_study, out, "variants=[{kind: trained}]")
-    outcome, _ = run(tiny_study, out, "variants=[{kind: trained}]", "images.scenes=[{kind: double, seeds: [2]}]")
+    outcome, _ = run(
+        tiny_study, out, "variants=[{kind: trained}]", "images.scenes=[{kind: double, seeds: [2]}]"
+    )
     results = open_study(str(out))
     assert outcome.computed == 0
     for table in (results.image_stats, results.box_stats, results.images):
@@ -154,7 +160,7 @@ def test_another_rule_is_refused_with_the_difference(finished: tuple[Path, Path,
 
 
 def test_a_killed_worker_costs_nothing(finished: tuple[Path, Path, Counts], tmp_path: Path) -> None:
-    study, out, _ = finished
+    study = finished[0]
     loaded = load_study(study, ["attribution.steps=24"])
     output = Output(str(tmp_path / "out"))
     plan = plan_study(loaded, output)
@@ -183,7 +189,9 @@ def test_a_killed_worker_costs_nothing(finished: tuple[Path, Path, Counts], tmp_
     pd.testing.assert_frame_equal(numbers(results), numbers(open_study(str(undisturbed))), check_exact=True)
 
 
-def test_a_fault_of_the_program_stops_the_run_and_leaves_its_traceback(tiny_study: Path, tmp_path: Path) -> None:
+def test_a_fault_of_the_program_stops_the_run_and_leaves_its_traceback(
+    tiny_study: Path, tmp_path: Path
+) -> None:
     output = Output(str(tmp_path / "out"))
     plan = plan_study(load_study(tiny_study), output)
     open_output(output, plan.resolved, plan.images)

@@ -1,0 +1,193 @@
+"""Studies made of given maps, in memory: what a report reads of an output, without one."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from igbatch.reduce.ranges import summarise
+from igbatch.results import StudyResults
+from igbatch.statistics.aggregates import aggregate_box_sums
+from igbatch.statistics.box_stats import box_statistics
+from igbatch.statistics.image_stats import convergence, map_statistics
+from igbatch.store import schemas
+from igbatch.study import Study
+
+Key = tuple[str, str, str]
+Maps = Mapping[Key, np.ndarray]
+SIZE = 16
+CLASSES = ("eagle", "magpie", "crow", "gull", "none")
+
+
+@dataclass(frozen=True)
+class Box:
+    box_id: str
+    label: str
+    x_min: int
+    y_min: int
+    x_max: int
+    y_max: int
+    visible_fraction: float = 1.0
+
+
+BOXES = (Box("0", "eagle", 1, 2, 7, 9), Box("1", "magpie", 9, 3, 15, 8))
+
+
+class DrawnResults(StudyResults):
+    """A study whose tables follow from the maps it is given."""
+
+    def __init__(
+        self,
+        maps: Maps,
+        *,
+        images: Sequence[str] | None = None,
+        kinds: Mapping[str, str] | None = None,
+        targets: Sequence[str] = ("eagle", "magpie"),
+        boxes: Mapping[str, Sequence[Box]] | Sequence[Box] = BOXES,
+        quarantine: Sequence[Mapping[str, Any]] = (),
+        kept: bool = True,
+        gap: float = 0.0,
+        featured: Sequence[str] = (),
+        max_images: int = 8,
+        output: str = "probability",
+        title: str = "",
+    ) -> None:
+        self.uri = "memory"
+        self.maps, self.kept = dict(maps), kept
+        images = images or list(dict.fromkeys(key[1] for key in maps))
+        kinds = kinds or {key[0]: key[0].split("-")[0] for key in maps}
+        self.target_names = list(targets)
+        stats, sums = [], []
+        for (variant, image, target), values in maps.items():
+            stats.append(_stats_row(variant, image, target, values, gap))
+            on_image = boxes.get(image, ()) if isinstance(boxes, Mapping) else boxes
+            for row in box_statistics(values, on_image):
+                sums.append({"variant_id": variant, "image_id": image, "target": target, **row})
+        study = Study.model_validate({
+            "name": "drawn", "title": title, "images": {"root": "photos"}, "models": {"small": {}},
+            "targets": list(targets), "attribution": {"output": output},
+            "report": {"featured": list(featured), "max_images": max_images},
+        })  # fmt: skip
+        self.study = {
+            "study": study.model_dump(mode="json"),
+            "targets": {"small": {name: index for index, name in enumerate(targets)}},
+            "models": {"small": {"architecture": "swin", "weights": "sha256:0"}},
+            "versions": {"igbatch": "0.1.0"},
+            "hardware": [{"node": "here", "device": "cpu", "threads": 1}],
+        }
+        frames = {
+            "image_stats": _frame(stats, schemas.IMAGE_STATS),
+            "box_stats": _frame(sums, schemas.BOX_STATS),
+            "quarantine": pd.DataFrame(
+                [{"image_etag": "", **row} for row in quarantine], columns=schemas.QUARANTINE.names
+            ),
+            "images": _frame([_image_row(image) for image in images], schemas.IMAGES),
+            "variants": _frame([_variant_row(*pair) for pair in kinds.items()], schemas.VARIANTS),
+        }
+        self.__dict__.update(frames)
+        self.__dict__["aggregates"] = aggregate_box_sums(self.box_stats)
+        self.__dict__["ranges"] = self._ranges()
+
+    def attribution(self, variant_id: str, image_id: str, target: str) -> np.ndarray:
+        if not self.kept:
+            raise KeyError("not kept")
+        return self.maps[variant_id, image_id, target]
+
+    def pixels(self, image_id: str, variant_id: str | None = None) -> np.ndarray:
+        shades = np.linspace(0, 1, SIZE * SIZE * 3, dtype=np.float32)
+        return shades.reshape(SIZE, SIZE, 3)
+
+    def _ranges(self) -> pd.DataFrame:
+        if not self.maps:
+            return _frame([], schemas.RANGES)
+        table = pa.Table.from_pandas(self.image_stats[["minimum", "maximum", "histogram"]])
+        return _frame([summarise(table).row("dataset", None, self.expected_rows)], schemas.RANGES)
+
+
+def _frame(rows: list[dict[str, Any]], schema: pa.Schema) -> pd.DataFrame:
+    frame: pd.DataFrame = pa.Table.from_pylist(rows, schema=schema).to_pandas()
+    return frame
+
+
+def _stats_row(variant: str, image: str, target: str, values: np.ndarray, gap: float) -> dict[str, Any]:
+    numbers = map_statistics(values)
+    score = numbers["sum"] - gap * numbers["abs_sum"]
+    verdict = convergence(numbers["sum"], numbers["abs_sum"], score, 0.0, None, 0.05)
+    return {
+        "variant_id": variant, "image_id": image, "label": "eagle", "target": target, "target_index": 0,
+        "prediction": "eagle", "prediction_index": 0, "prediction_probability": 0.97,
+        "target_probability": 0.97, "score": score, "score_baseline": 0.0, **numbers, **verdict._asdict(),
+        "map_error": None, "steps": 50, "precision": "float32", "device": "cpu", "image_etag": "",
+        "image_sha256": "0" * 64, "image_width": SIZE, "image_height": SIZE, "weights_sha256": "0" * 64,
+    }  # fmt: skip
+
+
+def _image_row(image: str) -> dict[str, Any]:
+    return {
+        "image_id": image, "uri": image, "size": 1, "etag": "", "label": "eagle", "sha256": "0" * 64,
+        "width": SIZE, "height": SIZE,
+    }  # fmt: skip
+
+
+def _variant_row(variant: str, kind: str) -> dict[str, Any]:
+    return {
+        "variant_id": variant, "model": "small", "kind": kind, "direction": None, "seed": None,
+        "layers": None, "weights_sha256": "0" * 64,
+    }  # fmt: skip
+
+
+def speckles(seed: int, magnitude: float = 1e-3) -> np.ndarray:
+    """A map of noise in which both signs occur: float32 [SIZE, SIZE]."""
+    return (np.random.default_rng(seed).normal(size=(SIZE, SIZE)) * magnitude).astype(np.float32)
+
+
+def two_birds(
+    eagle: tuple[float, float], magpie: tuple[float, float], seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Maps of both targets with given sums in the boxes (eagle's box, magpie's box) of an image."""
+    rng = np.random.default_rng(seed)
+    maps = {}
+    for target, sums in (("eagle", eagle), ("magpie", magpie)):
+        values = np.zeros((SIZE, SIZE))
+        for box, total in zip(BOXES, sums, strict=True):
+            part = values[box.y_min : box.y_max, box.x_min : box.x_max]
+            part += total / part.size * (1 + 0.2 * rng.normal())
+        maps[target] = values.astype(np.float32)
+    return maps
+
+
+@pytest.fixture
+def drawn() -> Callable[..., DrawnResults]:
+    """Make a study of maps by (variant, image, target)."""
+    return DrawnResults
+
+
+@pytest.fixture
+def noise() -> Callable[..., np.ndarray]:
+    """Make a map of noise: `noise(seed, magnitude)`."""
+    return speckles
+
+
+@pytest.fixture
+def birds() -> Callable[..., dict[str, np.ndarray]]:
+    """Make the maps of two targets with given sums in the boxes of both birds."""
+    return two_birds
+
+
+@pytest.fixture
+def small_study(drawn: Callable[..., DrawnResults]) -> DrawnResults:
+    """Two images, a random and the trained variant, two targets; the trained maps are a thousand times larger."""
+    maps = {
+        (variant, image, target): speckles(seed, magnitude)
+        for seed, (variant, image, target, magnitude) in enumerate(
+            (variant, image, target, magnitude)
+            for variant, magnitude in (("random-1", 1e-6), ("trained", 1e-3))
+            for image in ("a.png", "b.png")
+            for target in ("eagle", "magpie")
+        )
+    }
+    return drawn(maps, featured=("a.png",))

@@ -1,0 +1,293 @@
+"""The pages in `docs/` against the code: keys, defaults, columns, messages, imports, links and examples.
+
+Blocks fenced as ``python run`` are run, in order, on a small output. ``$ igbatch plan`` lines that are
+followed by a message are called, and the message compared.
+"""
+
+import ast
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+import yaml
+from PIL import Image
+from pydantic import BaseModel
+
+from igbatch import study as study_module
+from igbatch.cli import main
+from igbatch.errors import IgbatchError
+from igbatch.pipeline.compute import ShardComputer
+from igbatch.pipeline.opening import open_output
+from igbatch.pipeline.run import plan_study
+from igbatch.reduce.study import reduce_study
+from igbatch.store import schemas
+from igbatch.store.output import Output
+from igbatch.study import load_study
+from igbatch.variants.weights import BUNDLED_WEIGHTS
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+SECTIONS = {
+    "The study": study_module.Study,
+    "images": study_module.Images,
+    "images.scenes": study_module.SceneGroup,
+    "models": study_module.Model,
+    "variants": study_module.Variant,
+    "attribution": study_module.Attribution,
+    "store": study_module.Store,
+    "store.maps": study_module.MapSample,
+    "run": study_module.Run,
+    "quarantine": study_module.Quarantine,
+    "report": study_module.Report,
+}
+TABLES = {
+    "images.parquet": schemas.IMAGES,
+    "variants.parquet": schemas.VARIANTS,
+    "image_stats": schemas.IMAGE_STATS,
+    "box_stats": schemas.BOX_STATS,
+    "attributions": schemas.attributions(224, 224),
+    "quarantine": schemas.QUARANTINE,
+    "ranges.parquet": schemas.RANGES,
+}
+
+
+def read(page: str) -> str:
+    return (DOCS / page).read_text("utf-8")
+
+
+def section(page: str, heading: str) -> str:
+    """Return the text below a heading, up to the next one of any level."""
+    found = re.search(rf"^#+ {re.escape(heading)}$\n(.*?)(?=^#|\Z)", read(page), re.MULTILINE | re.DOTALL)
+    assert found, f"docs/{page} has no heading {heading!r}"
+    return found[1]
+
+
+def rows(text: str) -> list[list[str]]:
+    """Return the cells of the first table in a text, without its head."""
+    lines = re.search(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    assert lines, "a table is missing"
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[0].splitlines()[2:]]
+
+
+def table(page: str, heading: str) -> dict[str, list[str]]:
+    """Return the table below a heading: the name in the first cell, without its backticks, to the others."""
+    return {first.strip("`"): rest for first, *rest in rows(section(page, heading))}
+
+
+def written(value: Any) -> Any:
+    """Return a default as YAML has it."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(exclude_defaults=True)
+    return [written(item) for item in value] if isinstance(value, tuple) else value
+
+
+def literals(annotation: Any) -> Iterator[str]:
+    if get_origin(annotation) is Literal:
+        yield from get_args(annotation)
+    for part in get_args(annotation):
+        yield from literals(part)
+
+
+@pytest.mark.parametrize("heading", SECTIONS)
+def test_every_key_stands_in_the_study_page_with_its_default(heading: str) -> None:
+    model, keys = SECTIONS[heading], table("study.md", heading)
+    assert list(keys) == list(model.model_fields)
+    for name, field in model.model_fields.items():
+        kind, default, meaning = keys[name]
+        if field.is_required():
+            assert default == "required", name
+        else:
+            assert yaml.safe_load(default.strip("`")) == written(field.default), name
+        for option in literals(field.annotation):
+            assert f"`{option}`" in f"{kind} {default} {meaning}", f"{name}: {option} is not explained"
+
+
+def test_every_section_of_the_study_is_documented() -> None:
+    sections = {
+        thing
+        for thing in vars(study_module).values()
+        if isinstance(thing, type) and issubclass(thing, study_module._Section) and thing.model_fields
+    }
+    assert sections == set(SECTIONS.values())
+
+
+def test_the_examples_of_the_study_page_are_valid() -> None:
+    base = yaml.safe_load(example_study())
+    for block in re.findall(r"```yaml\n(.*?)```", read("study.md"), re.DOTALL):
+        study_module.parse_study({**base, **yaml.safe_load(block)}, "example")
+
+
+def type_name(kind: pa.DataType) -> str:
+    if isinstance(kind, pa.FixedShapeTensorType):
+        return "fixed_shape_tensor"
+    return f"list of {kind.value_type}" if pa.types.is_list(kind) else str(kind)
+
+
+@pytest.mark.parametrize("heading", TABLES)
+def test_every_column_stands_in_the_results_page(heading: str) -> None:
+    documented = [(name, cells[0], cells[1]) for name, cells in table("results.md", heading).items()]
+    schema = TABLES[heading]
+    assert documented == [
+        (field.name, type_name(field.type), "null" if field.nullable else "") for field in schema
+    ]
+
+
+def test_the_columns_of_the_aggregates_stand_in_the_results_page(output: Path) -> None:
+    documented = [(name, cells[0]) for name, cells in table("results.md", "aggregates.parquet").items()]
+    schema = pq.read_schema(output / "igbatch-out" / "birds" / "aggregates.parquet")
+    plain = {field.name: str(field.type).removeprefix("large_") for field in schema}
+    assert documented == list(plain.items())
+
+
+def test_the_fingerprint_is_documented_whole(output: Path) -> None:
+    covered = set(re.findall(r"^\|(.*?)\|", section("study.md", "Running again"), re.MULTILINE))
+    names = {name for cell in covered for name in re.findall(r"`(\w+)`", cell)}
+    plan = plan_study(load_study(output / "birds.yaml"), Output(str(output / "new")))
+    for print_ in plan.resolved.fingerprint().values():
+        assert names == set(print_)
+
+
+@pytest.mark.parametrize("page", sorted([*DOCS.glob("*.md"), *ROOT.glob("*.md")]), ids=lambda p: p.name)
+def test_relative_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" in link or link.startswith("mailto:"):
+            continue
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), f"{page.name}: {link}"
+        if anchor and target.suffix == ".md":
+            assert anchor in anchors(target), f"{page.name}: {link}"
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what GitHub makes of a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_files_of_the_architecture_page_are_there() -> None:
+    for path in re.findall(r"`((?:igbatch|tests)/[\w./]+)`", read("architecture.md")):
+        assert (ROOT / path).exists(), path
+
+
+def test_rooms_import_what_the_architecture_page_allows() -> None:
+    allowed = {
+        room: set(re.findall(r"`(\w+)`", cells[1]))
+        for room, cells in table("architecture.md", "Rooms").items()
+    }
+    everywhere = {"errors", "filesystem"}
+    found: dict[str, set[str]] = {}
+    for path in (ROOT / "igbatch").rglob("*.py"):
+        room = path.relative_to(ROOT / "igbatch").parts[0].removesuffix(".py")
+        found.setdefault(room, set()).update(imported_rooms(path))
+    assert set(found) - {"__init__", *everywhere} == set(allowed)
+    for room in set(allowed) - {"cli"}:
+        shared = set() if room == "attribution" else everywhere
+        assert found[room] - {room} <= allowed[room] | shared, room
+
+
+def imported_rooms(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").startswith("igbatch"):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        yield from (name.split(".")[1] for name in names if name.startswith("igbatch."))
+
+
+def example_study() -> str:
+    found = re.search(r"```yaml\n(.*?)```", read("study.md"), re.DOTALL)
+    assert found
+    return found[1]
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the pages speak of: birds.yaml, its finished output, and what is wrong beside it."""
+    folder = tmp_path_factory.mktemp("me")
+    settings = "attribution: {steps: 2, tolerance: 0.0001, micro_batch: 2}\n"
+    (folder / "birds.yaml").write_text(example_study() + settings, "utf-8")
+    (folder / "empty").mkdir()
+    (folder / "photos").mkdir()
+    Image.new("RGB", (220, 244)).save(folder / "photos" / "magpie.png")
+    box = "image,label,x_min,y_min,x_max,y_max\nmagpie.png,magpie,10,36,190,300\n"
+    (folder / "boxes.csv").write_text(box, "utf-8")
+    shutil.copy(BUNDLED_WEIGHTS, folder / "swin.safetensors")
+    target = Output(str(folder / "igbatch-out" / "birds"))
+    plan = plan_study(load_study(folder / "birds.yaml"), target)
+    open_output(target, plan.resolved, plan.images)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    computer = ShardComputer(plan.resolved, target, torch.device("cpu"), micro_batch=2)
+    for shard in plan.shards():
+        computer.compute(shard)
+    torch.set_num_threads(threads)
+    reduce_study(target)
+    return folder
+
+
+def test_the_three_ways_of_the_results_page_agree(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("duckdb")
+    pytest.importorskip("polars")
+    monkeypatch.chdir(output)
+    blocks = re.findall(r"```python run\n(.*?)```", read("results.md"), re.DOTALL)
+    names: dict[str, Any] = {}
+    for number, block in enumerate(blocks, 1):
+        exec(compile(block, f"docs/results.md, block {number}", "exec"), names)
+    assert len(blocks) >= 12
+
+    key = ["variant_id", "target"]
+    for other in (names["eagle_rows"].rename("mean_sum").reset_index(), names["eagle_duckdb"],
+                  names["eagle_polars"].to_pandas()):  # fmt: skip
+        assert_same(names["eagle_igbatch"], other, key)
+
+    for scope in ("whole", "pair"):
+        expected = names[f"{scope}_igbatch"]
+        for other in (names[f"{scope}_duckdb"], names[f"{scope}_polars"].to_pandas()):
+            found = (other["minimum"][0], other["maximum"][0], bool(other["complete"][0]))
+            assert found == (expected.minimum, expected.maximum, expected.complete)
+
+    key = ["variant_id", "image_id", "target"]
+    assert len(names["unconverged_igbatch"]) > 0
+    assert (names["unconverged_igbatch"]["missed"] > 1).all()
+    for other in (names["unconverged_duckdb"], names["unconverged_polars"].to_pandas()):
+        assert_same(names["unconverged_igbatch"], other, key)
+
+    assert names["attribution"].shape == (224, 224)
+    assert np.array_equal(names["attribution"], names["same"])
+    assert (output / "double-00001.png").stat().st_size > 0
+
+
+def assert_same(expected: pd.DataFrame, found: pd.DataFrame, key: list[str]) -> None:
+    frames = [frame.sort_values(key).reset_index(drop=True) for frame in (expected, found)]
+    pd.testing.assert_frame_equal(*frames, check_dtype=False, rtol=1e-9)
+
+
+def test_bad_input_gives_the_messages_of_the_study_page(
+    output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(output)
+    calls = re.findall(r"^\$ igbatch (plan .*)\n(igbatch: .*)$", read("study.md"), re.MULTILINE)
+    assert len(calls) >= 8
+    for call, message in calls:
+        with pytest.raises(IgbatchError) as raised:
+            main.main(shlex.split(call), standalone_mode=False)
+        assert f"igbatch: {raised.value}".replace(str(output), "/home/me") == message
+        assert raised.value.exit_code == 2
+
+
+def test_exit_codes_stand_in_the_study_page() -> None:
+    codes = {error.exit_code for error in [IgbatchError, *IgbatchError.__subclasses__()]}
+    assert codes | {0} == {int(code) for code in table("study.md", "Exit codes")}

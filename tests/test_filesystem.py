@@ -1,0 +1,114 @@
+"""Places by URI: local paths, stores of Arrow and of fsspec, and what is refused."""
+
+from pathlib import Path
+
+import fsspec
+import pytest
+from pyarrow import fs
+
+from igbatch.errors import InputError
+from igbatch.filesystem import is_local, read_bytes, resolve
+
+
+def refusal(uri: str) -> str:
+    with pytest.raises(InputError) as caught:
+        resolve(uri)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_local_paths_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/somebody")
+    for given, path in (
+        ("out", str(Path.cwd() / "out")),
+        ("/data/a b", "/data/a b"),
+        ("/data/a%20b", "/data/a%20b"),
+        ("~/out", "/home/somebody/out"),
+        ("~nobody-of-that-name/out", str(Path.cwd() / "~nobody-of-that-name/out")),
+    ):
+        filesystem, found = resolve(given)
+        assert isinstance(filesystem, fs.LocalFileSystem)
+        assert found == path
+        assert is_local(given)
+
+
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [
+        ("file:///data/out", "/data/out"),
+        ("file:///data/a%20b", "/data/a b"),
+        ("file:///data/a b", "/data/a b"),
+        ("file:///data/a#b?c", "/data/a#b?c"),
+    ],
+)
+def test_file_uris_are_local_paths(uri: str, path: str) -> None:
+    filesystem, found = resolve(uri)
+    assert isinstance(filesystem, fs.LocalFileSystem)
+    assert found == path
+    assert is_local(uri)
+
+
+def test_a_relative_file_uri_is_refused() -> None:
+    assert "absolute path" in refusal("file://out/here")
+
+
+def test_a_store_of_fsspec_is_opened() -> None:
+    filesystem, path = resolve("memory://filesystem-test/a/b.txt")
+    assert not is_local("memory://filesystem-test")
+    with filesystem.open_output_stream(path) as stream:
+        stream.write(b"held in memory")
+    assert fsspec.filesystem("memory").cat_file("/filesystem-test/a/b.txt") == b"held in memory"
+    assert read_bytes("memory://filesystem-test/a/b.txt", 100) == b"held in memory"
+
+
+def test_what_no_driver_opens_is_refused_with_the_fix() -> None:
+    line = refusal("nope://bucket/out")
+    assert line.startswith("nope://bucket/out: no driver opens nope://")
+    assert "install it" in line
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "s3://KEY:SECRET@bucket/out",
+        "s3://SECRET@bucket/out",
+        "simplecache::s3://KEY:SECRET@bucket/out",
+        "https://user:SECRET@host/boxes.csv",
+        "abfss://:SECRET@account.dfs.core.windows.net/out",
+        "s3://bucket/out?access_key=KEY&secret_key=SECRET",
+        "https://host/boxes.csv?X-Amz-Signature=SECRET",
+        "az://container/out?sig=SECRET",
+        "memory://out?Token=SECRET",
+    ],
+)
+def test_credentials_are_refused_and_not_repeated(uri: str) -> None:
+    line = refusal(uri)
+    assert "credentials" in line
+    assert "environment" in line
+    assert "SECRET" not in line
+    assert "KEY" not in line
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["gs://anonymous@bucket/out", "abfss://container@account.dfs.core.windows.net/out", "memory://a@b/c"],
+)
+def test_an_at_sign_alone_is_no_credential(uri: str) -> None:
+    assert resolve(uri)[1]
+
+
+def test_a_query_without_a_secret_is_no_credential() -> None:
+    assert resolve("s3://bucket/out?endpoint_override=localhost:9000&region=x&scheme=http")[1] == "bucket/out"
+
+
+def test_read_bytes_is_bounded(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_bytes(b"12345")
+    assert read_bytes(str(path), 5) == b"12345"
+    with pytest.raises(InputError, match="5 bytes, more than the 4"):
+        read_bytes(str(path), 4)
+    with pytest.raises(FileNotFoundError):
+        read_bytes(str(tmp_path / "missing"), 4)
+    with pytest.raises(FileNotFoundError):
+        read_bytes(str(tmp_path), 4)

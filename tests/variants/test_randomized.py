@@ -1,0 +1,118 @@
+"""Random models: decided by the seed alone, and random wherever the initialiser is."""
+
+import random
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from igbatch.variants.models import weights_sha256
+from igbatch.variants.randomized import random_model
+from igbatch.variants.weights import BUNDLED_ARCHITECTURE, WeightsSource
+
+KEY = "models.m.weights"
+SMALL = WeightsSource(BUNDLED_ARCHITECTURE, None)
+WIDE = WeightsSource(BUNDLED_ARCHITECTURE, None, {"num_classes": 1000})
+
+
+def parameters(source: WeightsSource, seed: int) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach() for name, tensor in random_model(source, seed, KEY).named_parameters()}
+
+
+def drawn(source: WeightsSource) -> set[str]:
+    """The parameters whose initialiser is random: those that differ between two seeds."""
+    first, second = parameters(source, 1), parameters(source, 2)
+    assert first.keys() == second.keys()
+    return {name for name, tensor in first.items() if not torch.equal(tensor, second[name])}
+
+
+def test_the_same_seed_gives_the_same_bits() -> None:
+    first, second = parameters(SMALL, 7), parameters(SMALL, 7)
+    for name, tensor in first.items():
+        assert torch.equal(tensor, second[name]), name
+
+
+def test_the_same_seed_gives_the_same_bits_in_another_process() -> None:
+    code = (
+        "import torch; torch.rand(5); torch.set_num_threads(2);"
+        "from igbatch.variants.randomized import random_model; from igbatch.variants.models import weights_sha256;"
+        "from igbatch.variants.weights import BUNDLED_ARCHITECTURE, WeightsSource;"
+        "print(weights_sha256(random_model(WeightsSource(BUNDLED_ARCHITECTURE, None), 7, 'k')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == weights_sha256(random_model(SMALL, 7, KEY))
+
+
+def test_seeds_differ() -> None:
+    digests = {weights_sha256(random_model(SMALL, seed, KEY)) for seed in (0, 1, 2, 2**31, 2**32 - 1)}
+    assert len(digests) == 5
+
+
+def test_global_generators_are_left_as_they_were() -> None:
+    torch.manual_seed(3)
+    before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
+    random_model(SMALL, 7, KEY)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert random.getstate() == before[1]
+    assert np.random.get_state()[1].tolist() == before[2]
+
+
+def test_global_generators_do_not_matter() -> None:
+    torch.manual_seed(3)
+    first = weights_sha256(random_model(SMALL, 7, KEY))
+    torch.manual_seed(4)
+    assert weights_sha256(random_model(SMALL, 7, KEY)) == first
+
+
+def test_no_weights_are_read() -> None:
+    source = WeightsSource(BUNDLED_ARCHITECTURE, "/nowhere/weights.safetensors")
+    assert weights_sha256(random_model(source, 7, KEY)) == weights_sha256(random_model(SMALL, 7, KEY))
+
+
+def test_the_model_is_ready_to_be_used() -> None:
+    model = random_model(SMALL, 7, KEY)
+    assert not any(module.training for module in model.modules())
+    assert {tensor.device.type for tensor in model.parameters()} == {"cpu"}
+    assert {tensor.dtype for tensor in model.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("source", [SMALL, WIDE], ids=["5 classes", "1000 classes"])
+def test_what_is_not_random_is_a_bias_or_a_norm_at_its_initial_value(source: WeightsSource) -> None:
+    fixed = {name: tensor for name, tensor in parameters(source, 1).items() if name not in drawn(source)}
+    assert fixed
+    for name, tensor in fixed.items():
+        leaf = name.rsplit(".", 1)[1]
+        norm = "norm" in name.rsplit(".", 2)[-2]
+        assert leaf == "bias" or (leaf == "weight" and norm), name
+        assert tensor.ndim == 1
+        assert torch.equal(
+            tensor, torch.ones_like(tensor) if leaf == "weight" else torch.zeros_like(tensor)
+        ), name
+
+
+@pytest.mark.parametrize("source", [SMALL, WIDE], ids=["5 classes", "1000 classes"])
+def test_every_matrix_and_every_table_of_position_biases_is_random(source: WeightsSource) -> None:
+    shapes = {name: tensor.ndim for name, tensor in parameters(source, 1).items()}
+    random_ones = drawn(source)
+    assert {name for name, ndim in shapes.items() if ndim > 1} <= random_ones
+    tables = {name for name in shapes if name.endswith("relative_position_bias_table")}
+    assert len(tables) == sum((1, 1, 4, 2))
+    assert tables <= random_ones
+    assert {"patch_embed.proj.weight", "head.fc.weight"} <= random_ones
+
+
+def test_the_head_has_as_many_classes_as_the_model() -> None:
+    assert parameters(SMALL, 1)["head.fc.weight"].shape[0] == 5
+    assert parameters(WIDE, 1)["head.fc.weight"].shape[0] == 1000
+
+
+def test_every_random_parameter_differs_from_the_trained_one(trained: nn.Module) -> None:
+    weights = dict(trained.named_parameters())
+    mine = parameters(SMALL, 1)
+    assert weights.keys() == mine.keys()
+    for name in drawn(SMALL):
+        alike = (mine[name] == weights[name]).float().mean().item()
+        assert alike < 0.01, name
