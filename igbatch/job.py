@@ -135,7 +135,7 @@ def describe_plan(loaded: LoadedStudy, out: str, console: Console) -> None:
     passes = sum(
         int(plan.missing[spec.variant_id].any(axis=1).sum()) * spec.steps for spec in plan.resolved.variants
     )
-    maps = plan.missing_rows if loaded.study.store.maps == "all" else 0
+    maps = plan.maps_to_store()
     table = Table(show_header=False, title=f"plan of {loaded.study.name} -> {out}", title_justify="left")
     for name, value in (
         ("images", f"{len(plan.images.table)}"),

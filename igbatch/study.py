@@ -153,7 +153,7 @@ class Store(_Section):
 
 
 class Run(_Section):
-    """How the work is spread: devices, workers, threads and shards. Nothing here changes a number."""
+    """How the work is spread: devices, workers, threads and shards; at most last bits depend on it."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"

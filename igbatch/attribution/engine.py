@@ -48,11 +48,10 @@ class AttributionResult:
 
 @dataclass(frozen=True, eq=False)
 class _Sums:
-    """Maps in float32, and their sums and absolute sums in float64 [N, K], taken before rounding."""
+    """Maps in float32, and their sums in float64 [N, K], taken before rounding."""
 
     maps: Tensor
     total: Tensor
-    absolute: Tensor
 
 
 def integrated_gradients(
@@ -87,7 +86,8 @@ def integrated_gradients(
         rule: a key of ``RULES``.
         steps: the number of nodes.
         tolerance: with a number of steps a map has converged when
-            ``abs(convergence_delta) <= tolerance * sum(abs(map)) + atol``. Errors that cancel are not seen.
+            ``abs(convergence_delta) <= tolerance * abs(score - baseline score) + atol``. Errors that cancel
+            are not seen.
         output: a key of ``OUTPUTS``: what is explained.
         precision: a key of ``PRECISIONS``: the arithmetic of the model's passes.
         micro_batch: the most rows that go through the model together; None: ``default_micro_batch``.
@@ -129,7 +129,7 @@ def integrated_gradients(
         convergence_delta=delta,
         steps=torch.full_like(integrand.targets, steps),
         map_error=torch.full_like(delta, math.nan),
-        converged=delta.abs() <= tolerance * sums.absolute + atol,
+        converged=delta.abs() <= tolerance * (scores - starts).abs() + atol,
     )
 
 
@@ -146,7 +146,6 @@ def _integrate(integrand: Integrand, quadrature: Quadrature, micro_batch: int, k
     shape = (*integrand.targets.shape, *integrand.images.shape[1 if keep_channels else 2 :])
     result = integrand.images.new_zeros(shape, dtype=torch.float32)
     total = result.new_zeros(integrand.targets.shape, dtype=torch.float64)
-    absolute = torch.zeros_like(total)
     open_maps: dict[int, Tensor] = {}
     for batch in micro_batches(quadrature, len(integrand.images), micro_batch):
         rows = integrand.maps(batch, keep_channels=keep_channels)
@@ -159,8 +158,8 @@ def _integrate(integrand: Integrand, quadrature: Quadrature, micro_batch: int, k
             finished = open_maps.pop(image)
             result[image] = finished
             pixels = finished.sum(1) if keep_channels else finished
-            total[image], absolute[image] = pixels.sum((1, 2)), pixels.abs().sum((1, 2))
-    return _Sums(result, total, absolute)
+            total[image] = pixels.sum((1, 2))
+    return _Sums(result, total)
 
 
 def _require_images(images: Tensor) -> None:

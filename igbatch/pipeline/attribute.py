@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import traceback
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -34,7 +34,6 @@ class Summary:
     rows: int = 0
     quarantined: int = 0
     retries: int = 0
-    hardware: set[Hardware] = field(default_factory=set)
 
 
 @dataclass(eq=False)
@@ -62,6 +61,7 @@ class Attribution:
         self.listener = listener
         self.retries = plan.resolved.study.run.retries
         self.summary = Summary()
+        self.on_ready: Callable[[Hardware], None] = lambda hardware: None
         self._shards: Iterator[Shard] = plan.shards()
         self._back: deque[Shard] = deque()
         self._failures: dict[str, int] = {}
@@ -129,12 +129,13 @@ class Attribution:
 
     def _greet(self, seat: _Seat) -> None:
         try:
-            self.summary.hardware.add(ray.get(seat.waking))
+            hardware: Hardware = ray.get(seat.waking)
         except RayActorError as error:
             raise self._recorded(
                 error
             ) from None  # its constructor failed: Ray restarts an actor that was merely lost
         seat.awake = True
+        self.on_ready(hardware)
 
     def _settle(self, reference: Any) -> None:
         seat, shard = self._flight.pop(reference)

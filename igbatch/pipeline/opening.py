@@ -72,13 +72,14 @@ def open_output(output: Output, resolved: ResolvedStudy, images: StudyImages) ->
     return record
 
 
-def settle(output: Output, record: dict[str, Any], kind: str, hardware: list[dict[str, Any]]) -> None:
-    """Keep in `study.json` what workers of one kind of device ran with, so that a later run does likewise."""
-    for seen in hardware:
-        settled = {"threads": seen["threads"], "micro_batch": seen["micro_batch"]}
-        record["settled"].setdefault(kind, settled)
-        if seen not in record["hardware"]:
-            record["hardware"].append(seen)
+def settle(output: Output, record: dict[str, Any], kind: str, hardware: dict[str, Any]) -> None:
+    """Keep in `study.json` what a worker on one kind of device runs with, so that later runs do likewise."""
+    if hardware in record["hardware"] and kind in record["settled"]:
+        return
+    settled = {"threads": hardware["threads"], "micro_batch": hardware["micro_batch"]}
+    record["settled"].setdefault(kind, settled)
+    if hardware not in record["hardware"]:
+        record["hardware"].append(hardware)
     output.put_json(output.path("study.json"), record)
 
 

@@ -92,6 +92,11 @@ class Plan:
         """Images that are left to go through each variant, added over variants."""
         return int(sum(matrix.any(axis=1).sum() for matrix in self.missing.values()))
 
+    def maps_to_store(self) -> int:
+        """Maps that a run will store, as `store.maps` says."""
+        kept = self._kept_maps()
+        return int(sum(matrix[kept].sum() for matrix in self.missing.values()))
+
     def shard_count(self) -> int:
         """How many shards `shards` yields."""
         return sum(1 for _ in self._slices())

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from igbatch.errors import InputError
+from igbatch.errors import InputError, one_line
 from igbatch.filesystem import is_local, refuse_credentials, resolve
 from igbatch.images.baselines import parse_baseline
 from igbatch.images.box_files import read_boxes
@@ -22,6 +22,7 @@ from igbatch.store import schemas
 from igbatch.study import DYNAMIC_TARGETS, LoadedStudy, Model, Study, VariantSpec
 from igbatch.variants.weights import WeightsSource, locate_weights
 
+Listed = TypeVar("Listed")
 PROBED_IMAGES = 256
 """Up to so many local images with boxes are opened while planning, headers only, to check the boxes."""
 
@@ -199,8 +200,12 @@ def list_study_images(loaded: LoadedStudy) -> StudyImages:
         InputError: no images, a bad manifest or box file, or a box outside its image where sizes are known.
     """
     images = loaded.study.images
-    table = list_images(_source(loaded))
-    boxes = read_boxes(loaded.locate(images.boxes)) if images.boxes else None
+    source = "root" if images.root and not images.manifest else "manifest" if images.manifest else "scenes"
+    table = _keyed(f"images.{source}", lambda: list_images(_source(loaded)))
+    boxes = None
+    if images.boxes:
+        place = loaded.locate(images.boxes)
+        boxes = _keyed("images.boxes", lambda: read_boxes(place))
     warnings = []
     labels = table["label"]
     if boxes is not None:
@@ -232,6 +237,17 @@ def list_study_images(loaded: LoadedStudy) -> StudyImages:
         }
     )
     return StudyImages(full.cast(schemas.IMAGES), boxes, warnings)
+
+
+def _keyed(key: str, action: Callable[[], Listed]) -> Listed:
+    """Do something for a key of the study, and name the key in what it refuses."""
+    try:
+        return action()
+    except FileNotFoundError as error:
+        raise InputError(f"{key}: {one_line(error)}: there is no such file; check the path") from None
+    except InputError as error:
+        message = str(error)
+        raise InputError(message if message.startswith(key) else f"{key}: {message}") from None
 
 
 def _digests(image_ids: pa.ChunkedArray, labels: pa.ChunkedArray, boxes: BoxTable | None) -> pa.Array:

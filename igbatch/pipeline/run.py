@@ -17,6 +17,7 @@ from igbatch.pipeline.progress import Listener
 from igbatch.pipeline.resolve import list_study_images, resolve_study
 from igbatch.reduce.study import reduce_study
 from igbatch.store.commit import sweep
+from igbatch.store.lock import output_lock
 from igbatch.store.output import Output
 from igbatch.store.reader import read_commits
 from igbatch.study import LoadedStudy
@@ -63,15 +64,19 @@ def run_stage(
         WorkerError: the program failed on a worker.
         UnfinishedError: the cluster was lost; what is committed is kept.
     """
-    plan = plan_study(loaded, output, retry_quarantined=retry_quarantined)
-    record = open_output(output, plan.resolved, plan.images)
-    for warning in plan.images.warnings:
-        say(f"warning: {warning}")
-    if plan.missing_rows == 0:
-        say(f"nothing to compute: all {plan.expected_rows} rows are committed or in quarantine")
-        _finish(output, map)
-        return RunOutcome(plan.expected_rows, 0, 0, 0, plan.images.warnings)
-    return _attribute(loaded, output, plan, record, listener, address, say)
+    plan = plan_study(
+        loaded, output, retry_quarantined=retry_quarantined
+    )  # refuses before anything is written
+    with output_lock(output) as locked:
+        plan = plan_study(loaded, output, retry_quarantined=retry_quarantined) if plan.missing_rows else plan
+        record = open_output(output, plan.resolved, plan.images)
+        for warning in plan.images.warnings:
+            say(f"warning: {warning}")
+        if plan.missing_rows == 0:
+            say(f"nothing to compute: all {plan.expected_rows} rows are committed or in quarantine")
+            _finish(output, map, locked)
+            return RunOutcome(plan.expected_rows, 0, 0, 0, plan.images.warnings)
+        return _attribute(loaded, output, plan, record, listener, address, say, locked)
 
 
 def _attribute(
@@ -82,6 +87,7 @@ def _attribute(
     listener: Listener,
     address: str | None,
     say: Callable[[str], None],
+    locked: bool,
 ) -> RunOutcome:
     from igbatch.pipeline.attribute import Attribution
     from igbatch.pipeline.cluster import map_shards, ray_session, size_workers
@@ -97,23 +103,24 @@ def _attribute(
         plan = plan.for_workers(workers.count)
         say(
             f"{plan.missing_rows} of {plan.expected_rows} rows to compute, in {plan.shard_count()} shards, "
-            f"on up to "
-            f"{workers.count} {workers.device} worker(s) of {workers.threads} thread(s)"
+            f"on up to {workers.count} {workers.device} worker(s) of {workers.threads} thread(s)"
         )
+        stage = Attribution(plan, output, workers, micro_batch, listener)
+        stage.on_ready = lambda hardware: settle(output, record, workers.device, asdict(hardware))
         try:
-            summary = Attribution(plan, output, workers, micro_batch, listener).run()
+            summary = stage.run()
         except KeyboardInterrupt:
             raise UnfinishedError("interrupted; what is committed is kept, run it again to go on") from None
-        seen = sorted((asdict(hardware) for hardware in summary.hardware), key=str)
-        settle(output, record, workers.device, seen)
-        _finish(output, map_shards)
+        _finish(output, map_shards, locked)
     return RunOutcome(plan.expected_rows, summary.rows, summary.images, summary.retries, plan.images.warnings)
 
 
-def _finish(output: Output, map_shards: Any) -> None:
-    variants = {info.path.rsplit("/", 2)[-2] for info in output.files("image_stats")}
-    commits = read_commits(output, sorted(variants))
-    sweep(output, {file["path"] for commit in commits for file in commit.files.values()})
+def _finish(output: Output, map_shards: Any, locked: bool) -> None:
+    """Reduce the study; under the lock, first sweep what no commit of any variant names."""
+    if locked:
+        variants = {info.path.rsplit("/", 2)[-2] for info in output.files("image_stats")}
+        commits = read_commits(output, sorted(variants))
+        sweep(output, {file["path"] for commit in commits for file in commit.files.values()})
     reduce_study(output, map_shards)
 
 

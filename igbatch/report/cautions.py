@@ -48,7 +48,7 @@ def _scale(normalizations: Normalizations) -> str:
 def _convergence(results: StudyResults, stats: pd.DataFrame) -> str:
     converged = int(stats["converged"].sum())
     tolerance = f"{100 * float(results.study['study']['attribution']['tolerance']):.3g} %"
-    start = f"{converged:,} of {count(len(stats), 'map')} converged (allowed: {tolerance} of the sum of |a|)."
+    start = f"{converged:,} of {count(len(stats), 'map')} converged (allowed: {tolerance} of F(image) − F(baseline))."
     gaps = stats.loc[~stats["negligible"] & stats["relative_delta"].notna(), "relative_delta"]
     if not len(gaps):
         return start

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from igbatch.report.canvas import DPI
-from igbatch.report.colors import PALETTE, color_indices
+from igbatch.report.colors import LEVELS, PALETTE, color_indices
 
 
 def figure_png(figure: Figure, scale: float = 2) -> bytes:
@@ -19,25 +19,30 @@ def figure_png(figure: Figure, scale: float = 2) -> bytes:
     The colours of maps are kept exactly; what else there is shares the rest of the palette.
     """
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI * scale)
-    return _packed(_few_colors(np.asarray(Image.open(buffer).convert("RGB"))))
+    figure.savefig(buffer, format="rgba", dpi=DPI * scale)
+    width, height = (round(inches * DPI * scale) for inches in figure.get_size_inches())
+    pixels = np.frombuffer(buffer.getvalue(), dtype=np.uint8).reshape(height, width, 4)
+    return _packed(_few_colors(pixels[..., :3]))
 
 
 def _few_colors(colors: NDArray[np.uint8]) -> Image.Image:
     """Reduce [H, W, 3] to 256 colours: `PALETTE`, kept exactly, and the best for all others."""
-    codes, known = _codes(colors), _codes(PALETTE)
+    indices = np.full(colors.shape[:2], LEVELS, dtype=np.uint8)
+    inked = (colors != 255).any(axis=2)  # most of a figure is white
+    codes, known = _codes(colors[inked]), _codes(PALETTE)
     order = np.argsort(known)
     place = order[np.minimum(np.searchsorted(known, codes, sorter=order), len(known) - 1)]
     other = known[place] != codes
-    indices = place.astype(np.uint8)
+    inks = place.astype(np.uint8)
     table = PALETTE.ravel().tolist()
     if other.any():
-        rest = Image.fromarray(colors[other][None])
+        rest = Image.fromarray(colors[inked][other][None])
         few = rest.quantize(
             256 - len(PALETTE), method=Image.Quantize.MEDIANCUT, kmeans=1, dither=Image.Dither.NONE
         )
-        indices[other] = len(PALETTE) + np.asarray(few)[0]
+        inks[other] = len(PALETTE) + np.asarray(few)[0]
         table += few.getpalette() or []
+    indices[inked] = inks
     picture = Image.fromarray(indices)
     picture.putpalette(table)
     return picture

@@ -48,7 +48,7 @@ class Convergence(NamedTuple):
     Attributes:
         convergence_delta: sum - (score - score_baseline), in units of the output.
         relative_delta: |convergence_delta| / abs_sum; None where abs_sum is 0.
-        converged: the error is at most tolerance * abs_sum + atol.
+        converged: the error is at most tolerance * norm + atol (see `convergence`).
         negligible: abs_sum is below atol, so that ratios say nothing.
     """
 
@@ -105,9 +105,11 @@ def convergence(
 ) -> Convergence:
     """Judge the integral behind a map.
 
-    Completeness (Sundararajan et al. 2017, proposition 1) makes a map sum to F(image) - F(baseline). The gap
-    is only a lower bound of a map's error, since errors of opposite sign cancel in it; so the estimated error
-    of the map itself takes its place where there is one. `atol` keeps maps that are nearly nothing from
+    Where the error of the map was estimated, it counts against the map's absolute sum. Elsewhere the gap of
+    completeness (Sundararajan et al. 2017, proposition 1) counts against what the map has to sum to,
+    |score - score_baseline|: positive and negative attributions often add up to many times that, and a gap
+    held against their absolute sum would pass maps that are half wrong. Even so the gap is only a lower bound
+    of the error, since errors of opposite sign cancel in it. `atol` keeps maps that are nearly nothing from
     failing by a ratio.
 
     Args:
@@ -120,10 +122,13 @@ def convergence(
         atol: absolute error that is allowed, in units of the output.
     """
     delta = total - (score - score_baseline)
-    error = abs(delta) if map_error is None else map_error * abs_sum
+    if map_error is None:
+        error, norm = abs(delta), abs(score - score_baseline)
+    else:
+        error, norm = map_error * abs_sum, abs_sum
     return Convergence(
         convergence_delta=delta,
         relative_delta=abs(delta) / abs_sum if abs_sum > 0 else None,
-        converged=error <= tolerance * abs_sum + atol,
+        converged=error <= tolerance * norm + atol,
         negligible=abs_sum < atol,
     )

@@ -60,7 +60,12 @@ def test_maps_are_drawn_pixel_by_pixel_in_their_colours(plain_study: Any) -> Non
 
 def test_the_seed_figure_tells_what_a_viewer_must_be_told(small_study: Any) -> None:
     said = texts(seed_figure(small_study, "a.png", "trained"))
-    for heading in ("Raw values", "Each map by itself", "Joint range of the pair", "Joint range of the study"):
+    for heading in (
+        "Raw values",
+        "Each map by itself",
+        "Joint range of the pair",
+        "Joint range of the study",
+    ):
         assert heading in said
     row = small_study.image_stats.query("variant_id == 'trained' and image_id == 'a.png'").iloc[0]
     assert sum(text.startswith("min ") and "max " in text for text in said) == 8
@@ -186,7 +191,9 @@ def test_texts_are_cut_and_wrapped_to_a_width() -> None:
 
 
 def test_labels_of_boxes_stay_inside_and_off_each_other() -> None:
-    boxes = [Box(str(i), f"bird {i}", 2 + 3 * i, 2 + 2 * i, 12 + 3 * i, 10 + 2 * i, "#000000") for i in range(4)]
+    boxes = [
+        Box(str(i), f"bird {i}", 2 + 3 * i, 2 + 2 * i, 12 + 3 * i, 10 + 2 * i, "#000000") for i in range(4)
+    ]
     spots = place_labels(boxes, [60.0] * 4, 14.0, (224, 224), 14)
     for spot in spots:
         assert 0 <= spot.x <= 164

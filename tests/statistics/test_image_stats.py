@@ -80,7 +80,13 @@ def test_definitions(total: float, abs_sum: float, score: float, score_baseline:
     verdict = convergence(total, abs_sum, score, score_baseline, None, tolerance=0.05)
     assert verdict.convergence_delta == total - (score - score_baseline)
     assert verdict.relative_delta == abs(verdict.convergence_delta) / abs_sum
-    assert verdict.converged == (abs(verdict.convergence_delta) <= 0.05 * abs_sum + DEFAULT_ATOL)
+    allowed = 0.05 * abs(score - score_baseline) + DEFAULT_ATOL
+    assert verdict.converged == (abs(verdict.convergence_delta) <= allowed)
+
+
+def test_large_attributions_of_both_signs_do_not_excuse_a_gap() -> None:
+    assert not convergence(1.5, 60.0, 1.0, 0.0, map_error=None, tolerance=0.05).converged
+    assert convergence(1.04, 60.0, 1.0, 0.0, map_error=None, tolerance=0.05).converged
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,8 @@ def test_the_same_seed_gives_the_same_bits() -> None:
 def test_the_same_seed_gives_the_same_bits_in_another_process() -> None:
     code = (
         "import torch; torch.rand(5); torch.set_num_threads(2);"
-        "from igbatch.variants.randomized import random_model; from igbatch.variants.models import weights_sha256;"
+        "from igbatch.variants.randomized import random_model;"
+        "from igbatch.variants.models import weights_sha256;"
         "from igbatch.variants.weights import BUNDLED_ARCHITECTURE, WeightsSource;"
         "print(weights_sha256(random_model(WeightsSource(BUNDLED_ARCHITECTURE, None), 7, 'k')))"
     )
@@ -81,7 +82,8 @@ def test_the_model_is_ready_to_be_used() -> None:
 
 @pytest.mark.parametrize("source", [SMALL, WIDE], ids=["5 classes", "1000 classes"])
 def test_what_is_not_random_is_a_bias_or_a_norm_at_its_initial_value(source: WeightsSource) -> None:
-    fixed = {name: tensor for name, tensor in parameters(source, 1).items() if name not in drawn(source)}
+    random_ones = drawn(source)
+    fixed = {name: tensor for name, tensor in parameters(source, 1).items() if name not in random_ones}
     assert fixed
     for name, tensor in fixed.items():
         leaf = name.rsplit(".", 1)[1]
