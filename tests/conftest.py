@@ -1,6 +1,7 @@
 """Shared by all tests: no network, no usage statistics, and small studies to run."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import pytest
 import yaml
 
 from igbatch.images.scenes import write_scenes
+from igbatch.store.output import Output
+from igbatch.study import load_study
 
 TINY = {
     "name": "tiny",
@@ -50,3 +53,38 @@ def scene_folder(tmp_path: Path) -> Path:
     folder = tmp_path / "scenes"
     write_scenes(folder, 4, first_seed=40, kind="single")
     return folder
+
+
+@pytest.fixture(scope="session")
+def compute_study() -> Callable[..., Output]:
+    """Compute and reduce a study in this process, without Ray: (study file, output folder, overrides)."""
+
+    def compute(study: Path, out: Path | str, *overrides: str, reduce: bool = True, **how: Any) -> Output:
+        import torch
+
+        from igbatch.pipeline.compute import ShardComputer
+        from igbatch.pipeline.opening import open_output
+        from igbatch.pipeline.run import plan_study
+        from igbatch.reduce.study import reduce_study
+
+        torch.set_num_threads(1)
+        output = Output(str(out))
+        plan = plan_study(load_study(study, overrides), output, **how)
+        open_output(output, plan.resolved, plan.images)
+        computer = ShardComputer(plan.resolved, output, torch.device("cpu"), micro_batch=4)
+        for shard in plan.shards():
+            computer.compute(shard)
+        if reduce:
+            reduce_study(output)
+        return output
+
+    return compute
+
+
+@pytest.fixture(scope="session")
+def computed(tmp_path_factory: pytest.TempPathFactory, compute_study: Callable[..., Output]) -> Output:
+    """The tiny study, computed and reduced. Tests read it and leave it as it is."""
+    folder = tmp_path_factory.mktemp("computed")
+    study = folder / "tiny.yaml"
+    study.write_text(yaml.safe_dump(TINY))
+    return compute_study(study, folder / "out")

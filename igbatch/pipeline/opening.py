@@ -89,7 +89,7 @@ def _model_record(resolved: ResolvedStudy, name: str) -> dict[str, Any]:
         "architecture": model.source.architecture,
         "weights": model.weights_identity,
         "classes": model.classes,
-        "class_names": model.class_names,
+        "class_names": model.own_names,
         "data_config": model.data_config,
     }
 

@@ -29,15 +29,24 @@ PROBED_IMAGES = 256
 
 @dataclass(frozen=True)
 class ResolvedModel:
-    """A model of the study: its weights, what is known of it, and the logit index of every named target.
+    """A model of the study.
 
-    `targets` maps each value of the study's targets to an index; None where an index is found for each image.
+    Attributes:
+        name: the study's name of it.
+        source: where its weights are.
+        weights_identity: what stands for them in a fingerprint.
+        classes: number of logits.
+        own_names: from the names that the model itself has for its classes to logit indices.
+        class_names: the same, with those that the study adds or moves.
+        data_config: timm's.
+        targets: from the study's targets to logit indices; None where one is found for each image.
     """
 
     name: str
     source: WeightsSource
     weights_identity: str
     classes: int
+    own_names: dict[str, int]
     class_names: dict[str, int]
     data_config: dict[str, Any]
     targets: dict[str, int | None]
@@ -133,9 +142,15 @@ def _resolve_model(name: str, model: Model, loaded: LoadedStudy, known: Mapping[
     for class_name, index in (model.classes or {}).items():
         _check_index(f"models.{name}.classes.{class_name}", index, facts["classes"], source)
     return ResolvedModel(
-        name, source, identity, facts["classes"], names, facts["data_config"],
-        _resolve_targets(loaded.study, name, facts["classes"], names, source),
-    )  # fmt: skip
+        name=name,
+        source=source,
+        weights_identity=identity,
+        classes=facts["classes"],
+        own_names=facts["class_names"],
+        class_names=names,
+        data_config=facts["data_config"],
+        targets=_resolve_targets(loaded.study, name, facts["classes"], names, source),
+    )
 
 
 def _local_path(place: str, key: str) -> str:

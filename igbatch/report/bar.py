@@ -75,11 +75,12 @@ def _normalized(normalization: Normalization) -> list[Tick]:
         Tick(normalization.along_bar(value), text)
         for value, text in ((normalization.minimum, "0"), (normalization.maximum, "1"))
     ]
-    if at_zero in (0.0, 1.0):
+    text = f"{at_zero:.2f}".replace("-", "−")
+    if text in ("0.00", "−0.00", "1.00"):
         return ends
     place = normalization.along_bar(0.0)
     if 0 < at_zero < 1:
         place = min(max(place, _CLEAR), 1 - _CLEAR)
     else:  # zero lies outside of the range, at an end of the bar: the end of the range gives way
         ends = [end for end in ends if abs(end.at - place) >= 1.5 * _CLEAR][-1:]
-    return [*ends, Tick(place, f"{at_zero:.2f}".replace("-", "−"))]
+    return [*ends, Tick(place, text)]

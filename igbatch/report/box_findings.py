@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from igbatch.report.findings import Finding, combine, study_variants, unknown
 from igbatch.report.groups import Group, group_sums, mean_size
 from igbatch.report.text import Table, count, number, percent, plain
+from igbatch.report.verdicts import Finding, combine, study_variants, unknown
 from igbatch.results import StudyResults
 from igbatch.statistics.aggregates import FEWEST_IMAGES
 

@@ -125,15 +125,15 @@ def _cut(text: str, kept: int) -> str:
     return text[:head] + "…" + text[len(text) - (kept - head) :]
 
 
-def wrap(text: str, width: float, size: float, most: int = 20) -> list[str]:
+def wrap(text: str, width: float, size: float, *, most: int = 20, bold: bool = False) -> list[str]:
     """Break a text into lines of at most `width` pixels; wider words are cut, and so is line `most`."""
     lines: list[str] = []
     words = text.split(" ")
     while words and len(lines) < most:
         taken = 1
-        while taken < len(words) and text_width(" ".join(words[: taken + 1]), size) <= width:
+        while taken < len(words) and text_width(" ".join(words[: taken + 1]), size, bold) <= width:
             taken += 1
         last = len(lines) == most - 1
-        lines.append(fit(" ".join(words if last else words[:taken]), width, size))
+        lines.append(fit(" ".join(words if last else words[:taken]), width, size, bold))
         words = words[taken:]
     return lines

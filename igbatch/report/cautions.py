@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 
-from igbatch.report.findings import study_variants
+from igbatch.report.accuracy import convergence_words
 from igbatch.report.normalization import Normalizations
 from igbatch.report.text import count, number, percent, plain
+from igbatch.report.verdicts import study_variants
 from igbatch.results import StudyResults
 
 WEIGHTY_BASELINE = 0.05
@@ -27,7 +26,7 @@ def cautions(results: StudyResults, normalizations: Normalizations) -> list[str]
         return [*said, "No map has been computed."]
     said += [
         _scale(normalizations),
-        _convergence(results, stats),
+        convergence_words(results),
         _negligible(stats),
         _baseline(results, stats),
     ]
@@ -42,22 +41,6 @@ def _scale(normalizations: Normalizations) -> str:
         f"The raw scale ends at ±{number(raw.gain, 1)}, the round number that is just above 99.9 % of all "
         "|a| in the variant where these are largest; beyond it the colour is that of the end, and the number "
         "of such pixels is told below the map."
-    )
-
-
-def _convergence(results: StudyResults, stats: pd.DataFrame) -> str:
-    converged = int(stats["converged"].sum())
-    tolerance = f"{100 * float(results.study['study']['attribution']['tolerance']):.3g} %"
-    start = f"{converged:,} of {count(len(stats), 'map')} converged (allowed: {tolerance} of F(image) − F(baseline))."
-    gaps = stats.loc[~stats["negligible"] & stats["relative_delta"].notna(), "relative_delta"]
-    if not len(gaps):
-        return start
-    worst: Any = stats.loc[gaps.index[int(gaps.argmax())]]
-    return (
-        f"{start} The largest gap between a map's sum and F(image) − F(baseline) is "
-        f"{percent(float(worst['relative_delta']))} of its |a| ({plain(worst['variant_id'])}, "
-        f"{plain(worst['image_id'])}, {plain(worst['target'])}, {worst['steps']} steps). The gap is the "
-        "least a map can be off: errors of opposite sign cancel in it."
     )
 
 

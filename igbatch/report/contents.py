@@ -73,9 +73,7 @@ def sums_table(maps: ImageMaps, variants: Sequence[str]) -> Table | None:
             rows.append((plain(variant), box.name, *(number(sums[t]) if t in sums else "–" for t in targets)))
     if not rows:
         return None
-    return Table(
-        ("variant", "box", *(f"target {plain(target)}" for target in targets)), tuple(rows[:MOST_SUMS])
-    )
+    return Table(("variant", "box", *map(plain, targets)), tuple(rows[:MOST_SUMS]))
 
 
 def aggregates_table(results: StudyResults) -> Table | None:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from igbatch.report.text import count, listing, number, plain
+from igbatch.report.accuracy import tolerance_words
+from igbatch.report.text import count, listing, plain
 from igbatch.results import StudyResults
 
 Pairs = tuple[tuple[str, str], ...]
@@ -68,14 +69,10 @@ def _facts(results: StudyResults) -> Pairs:
         ("Models", "; ".join(models)),
         ("Variants", listing(variants, most=12)),
         ("Targets", _targets(results)),
-        ("Explained", f"the output {settings['output']!r} of each target, in units of it"),
+        ("Explained", f"the {settings['output']} of each target; attributions are in units of it"),
         ("Baseline", plain(str(settings["baseline"]))),
         ("Integration", f"{settings['rule']} rule, {_steps(results)}"),
-        (
-            "Tolerance",
-            f"a gap of {100 * settings['tolerance']:.3g} % of the sum of |a| "
-            f"plus {number(settings['atol'], 1)}",
-        ),
+        ("Tolerance", tolerance_words(settings)),
         ("Arithmetic", _seen(results, "precision") + " on " + _seen(results, "device")),
     )
 

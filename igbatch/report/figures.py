@@ -118,11 +118,11 @@ def _side_lines(row: Row) -> list[tuple[str, str]]:
 
 
 def _side_height(row: Row) -> int:
-    return 16 * len(wrap(row.title, SIDE, 12.5, most=3)) + LINE * len(_side_lines(row)) + 4
+    return 16 * len(wrap(row.title, SIDE, 12.5, most=3, bold=True)) + LINE * len(_side_lines(row)) + 4
 
 
 def _draw_side(canvas: Canvas, row: Row, y: int) -> None:
-    for text in wrap(row.title, SIDE - 10, 12.5, most=3):
+    for text in wrap(row.title, SIDE, 12.5, most=3, bold=True):
         canvas.text(MARGIN, y, text, 12.5, bold=True)
         y += 16
     y += 4

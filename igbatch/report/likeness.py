@@ -9,8 +9,8 @@ from itertools import combinations, islice
 import numpy as np
 from numpy.typing import NDArray
 
-from igbatch.report.findings import Finding, combine, study_variants, unknown
 from igbatch.report.text import Table, count, plain
+from igbatch.report.verdicts import Finding, combine, study_variants, unknown
 from igbatch.results import StudyResults
 
 ALIKE = 0.25

@@ -9,8 +9,8 @@ from itertools import permutations
 import numpy as np
 import pandas as pd
 
-from igbatch.report.findings import Finding, Verdict, combine, study_variants, unknown
 from igbatch.report.text import Table, count, listing, number, plain
+from igbatch.report.verdicts import Finding, Verdict, combine, study_variants, unknown
 from igbatch.results import StudyResults
 from igbatch.statistics.aggregates import mean_interval, share_interval
 

@@ -12,8 +12,8 @@ import jinja2
 from markupsafe import Markup
 
 from igbatch.report.description import Description
-from igbatch.report.findings import Finding
 from igbatch.report.text import Table
+from igbatch.report.verdicts import Finding
 from igbatch.report.views import BlockView, PictureView
 
 

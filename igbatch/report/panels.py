@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from igbatch.errors import IgbatchError
+from igbatch.report.accuracy import mark
 from igbatch.report.colors import BOX_COLORS
 from igbatch.report.normalization import Normalization
 from igbatch.report.text import number, percent, plain
@@ -122,7 +123,7 @@ class ImageMaps:
             minimum=float(row["minimum"]),
             maximum=float(row["maximum"]),
             total=float(row["sum"]),
-            marks=tuple(_marks(row, values, normalization)),
+            marks=tuple(_marks(row, values, normalization, self.results.study["study"]["attribution"])),
             missing=missing,
         )
 
@@ -179,12 +180,15 @@ def _boxes(box_sums: pd.DataFrame, colors: dict[str, str]) -> tuple[Box, ...]:
     return tuple(boxes)
 
 
-def _marks(row: Any, values: NDArray[np.float32] | None, normalization: Normalization | None) -> list[str]:
+def _marks(
+    row: Any,
+    values: NDArray[np.float32] | None,
+    normalization: Normalization | None,
+    settings: Mapping[str, Any],
+) -> list[str]:
     marks = []
     if not row["converged"]:
-        gap = row["map_error"] if not pd.isna(row["map_error"]) else row["relative_delta"]
-        size = "" if pd.isna(gap) else f", {percent(float(gap))} off"
-        marks.append(f"not converged{size} ({row['steps']} steps)")
+        marks.append(mark(row, settings))
     if row["negligible"]:
         marks.append("negligible: too small for its ratios to mean anything")
     if values is not None and normalization is not None:

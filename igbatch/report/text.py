@@ -76,6 +76,6 @@ def file_stem(*names: str) -> str:
 
     A digest of the names keeps those apart that look alike once only letters and digits are left.
     """
-    readable = "-".join(re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()[:40] for name in names)
+    readable = "-".join(re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()[:28] for name in names)
     digest = hashlib.sha256("\0".join(names).encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{readable.strip('-') or 'figure'}-{digest}"

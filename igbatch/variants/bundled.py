@@ -11,7 +11,7 @@ from typing import Any
 
 from timm.data.constants import IMAGENET_INCEPTION_MEAN, IMAGENET_INCEPTION_STD
 from timm.models import build_model_with_cfg, register_model
-from timm.models.swin_transformer import SwinTransformer
+from timm.models.swin_transformer import SwinTransformer, checkpoint_filter_fn
 
 from igbatch.images.scenes import CLASSES
 from igbatch.variants.weights import BUNDLED_ARCHITECTURE, BUNDLED_WEIGHTS
@@ -59,6 +59,7 @@ def swin_igbatch_patch4_window7_224(pretrained: bool = False, **kwargs: Any) -> 
         SwinTransformer,
         MODEL_NAME,
         pretrained,
+        pretrained_filter_fn=checkpoint_filter_fn,
         **{**architecture, **kwargs},
     )
     return model

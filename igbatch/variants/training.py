@@ -2,7 +2,7 @@
 
 There are no epochs: workers draw scenes all the time, from seeds that users' data sets never touch
 (`igbatch.images.scenes`). In the phases with a `token_weight` a second head, thrown away afterwards, is also
-asked what each patch shows; without it the model needs several times as many scenes to find the birds at all.
+asked what each patch shows; a run without it was still at chance after 26,000 views.
 """
 
 from __future__ import annotations

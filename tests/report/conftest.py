@@ -1,5 +1,6 @@
 """Studies made of given maps, in memory: what a report reads of an output, without one."""
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,8 +9,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from PIL import Image
 
 from igbatch.reduce.ranges import summarise
+from igbatch.report import render
 from igbatch.results import StudyResults
 from igbatch.statistics.aggregates import aggregate_box_sums
 from igbatch.statistics.box_stats import box_statistics
@@ -179,8 +182,25 @@ def birds() -> Callable[..., dict[str, np.ndarray]]:
 
 
 @pytest.fixture
+def rendered(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, bytes]]:
+    """Render a report into a dictionary; its figures become one white pixel unless `figures` is asked for."""
+    pixel = io.BytesIO()
+    Image.new("L", (1, 1), 255).save(pixel, "PNG")
+
+    def render_files(results: StudyResults, figures: bool = False) -> dict[str, bytes]:
+        if not figures:
+            monkeypatch.setattr(render, "figure_png", lambda figure: pixel.getvalue())
+        files: dict[str, bytes] = {}
+        paths = render.render_report(results, files.__setitem__)
+        assert paths == list(files)
+        return files
+
+    return render_files
+
+
+@pytest.fixture
 def small_study(drawn: Callable[..., DrawnResults]) -> DrawnResults:
-    """Two images, a random and the trained variant, two targets; the trained maps are a thousand times larger."""
+    """Two images, two targets, a random variant and the trained one with maps a thousand times larger."""
     maps = {
         (variant, image, target): speckles(seed, magnitude)
         for seed, (variant, image, target, magnitude) in enumerate(

@@ -60,3 +60,8 @@ def test_a_map_of_nothing_has_a_white_bar_and_only_zero_on_it() -> None:
 def test_a_map_of_one_value_has_one_end() -> None:
     assert texts(lay_out(norm(0.5, 0.5), 100).below) == ["0.500"]
     assert texts(lay_out(norm(-0.5, -0.5), 100).below) == ["−0.500"]
+
+
+def test_where_zero_is_an_end_of_the_range_it_is_labelled_once() -> None:
+    for low, high in ((0.0, 1.0), (-1e-9, 1.0), (1e-9, 1.0)):
+        assert texts(lay_out(norm(low, high), 100).above) == ["0", "1"]

@@ -4,8 +4,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from igbatch.report.findings import Finding, Verdict, combine, find
+from igbatch.report.findings import find
 from igbatch.report.likeness import unlikeness
+from igbatch.report.verdicts import Finding, Verdict, combine
 
 Sums = tuple[tuple[float, float], tuple[float, float]]
 """Sums in (eagle's box, magpie's box), for the targets eagle and magpie."""

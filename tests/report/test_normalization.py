@@ -8,7 +8,6 @@ from igbatch.errors import InputError
 from igbatch.report.colors import paint
 from igbatch.report.normalization import KINDS, Normalization, Normalizations, raw_scale, round_up
 
-
 POSITIVE = np.linspace(0.2, 0.9, 256).reshape(16, 16)
 
 

@@ -1,0 +1,66 @@
+"""How far maps are off, by the measure that their convergence was judged by, beside what is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from igbatch.report.text import count, number, plain
+from igbatch.results import StudyResults
+
+
+def errors(stats: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
+    """Return how far each map is off and how far it may be, in units of the output, indexed like `stats`.
+
+    Columns: error, allowed. As in `statistics.image_stats.convergence`: where the error of a map was
+    estimated it counts against the map's absolute sum; elsewhere the gap of completeness counts against
+    |F(image) − F(baseline)|.
+
+    Args:
+        stats: rows of `image_stats`.
+        settings: the study's `attribution` section (tolerance, atol).
+    """
+    estimated = stats["map_error"].notna()
+    gap = stats["convergence_delta"].abs()
+    difference = (stats["score"] - stats["score_baseline"]).abs()
+    error = (stats["map_error"].astype("float64") * stats["abs_sum"]).where(estimated, gap)
+    norm = stats["abs_sum"].where(estimated, difference)
+    return pd.DataFrame({"error": error, "allowed": settings["tolerance"] * norm + settings["atol"]})
+
+
+def mark(row: Any, settings: Mapping[str, Any]) -> str:
+    """Return in a few words how far a map that did not converge is off; empty where it did."""
+    if row["converged"]:
+        return ""
+    found = errors(pd.DataFrame([row]), settings).iloc[0]
+    off = f"off by {number(found['error'], 2)} or more, allowed {number(found['allowed'], 2)}"
+    return f"not converged: {off} ({row['steps']} steps)"
+
+
+def convergence_words(results: StudyResults) -> str:
+    """Return how many maps converged, what was allowed, and how far off the worst one is."""
+    stats = results.image_stats
+    settings = results.study["study"]["attribution"]
+    converged = int(stats["converged"].sum())
+    found = errors(stats, settings)
+    worst = int((found["error"] / found["allowed"].clip(lower=1e-300)).to_numpy().argmax())
+    row: Any = stats.iloc[worst]
+    error, allowed = found["error"].iloc[worst], found["allowed"].iloc[worst]
+    where = f"{plain(row['variant_id'])}, {plain(row['image_id'])}, {plain(row['target'])}"
+    return (
+        f"{converged:,} of {count(len(stats), 'map')} converged ({tolerance_words(settings)}). The worst one "
+        f"({where}, {row['steps']} steps) is off by {number(error, 2)}, allowed are {number(allowed, 2)}. "
+        "The gap between a map's sum and F(image) − F(baseline) is the least that it can be off: errors of "
+        "opposite sign cancel in it."
+    )
+
+
+def tolerance_words(settings: Mapping[str, Any]) -> str:
+    """Return what error is allowed, in words."""
+    share = f"{100 * settings['tolerance']:.3g} %"
+    return (
+        f"allowed is a gap of {share} of F(image) − F(baseline), or an estimated error of {share} of the "
+        f"sum of |a|, plus {number(settings['atol'], 1)}"
+    )

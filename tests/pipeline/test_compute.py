@@ -1,0 +1,489 @@
+"""Computing shards, without Ray: rows, maps and boxes, and whatever is wrong kept to where it is wrong."""
+
+import csv
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from PIL import Image
+from torch import nn
+
+from igbatch.attribution import AttributionResult, integrated_gradients
+from igbatch.images.loading import load_image
+from igbatch.images.scenes import CLASSES, render_scene
+from igbatch.pipeline import compute, resolve
+from igbatch.pipeline.compute import ShardComputer, ShardReport
+from igbatch.pipeline.models import HeldVariant, Models, probabilities
+from igbatch.pipeline.opening import open_output
+from igbatch.pipeline.plan import Plan
+from igbatch.pipeline.run import plan_study
+from igbatch.results import StudyResults
+from igbatch.statistics.box_stats import box_statistics
+from igbatch.statistics.image_stats import map_statistics
+from igbatch.store.output import Output
+from igbatch.study import VariantSpec, load_study
+from igbatch.variants.models import load_trained, weights_sha256
+from igbatch.variants.randomized import random_model
+from igbatch.variants.weights import locate_weights
+
+KEY = ["variant_id", "image_id", "target"]
+TRAINED = ["variants=[{kind: trained}]"]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def results(computed: Output) -> StudyResults:
+    return StudyResults(computed.uri)
+
+
+@pytest.fixture(scope="module")
+def models() -> dict[str, nn.Module]:
+    """The two variants of the tiny study, built without its help."""
+    source = locate_weights("bundled", None, "k")
+    return {"trained": load_trained(source, "k"), "random-3": random_model(source, 3, "k")}
+
+
+def model_input(image: np.ndarray) -> torch.Tensor:
+    """uint8 [224, 224, 3] as the bundled model takes it: float32 [1, 3, 224, 224]."""
+    pixels = image.astype(np.float32).transpose(2, 0, 1)[None] / np.float32(255)
+    return torch.from_numpy((pixels - np.float32(0.5)) / np.float32(0.5))
+
+
+SCENES = {
+    "double-00001": render_scene(1, "double"), "double-00002": render_scene(2, "double"),
+    "single-magpie-00005": render_scene(5, "single", label="magpie"),
+}  # fmt: skip
+
+
+@dataclass
+class Work:
+    """A study opened for computing."""
+
+    plan: Plan
+    output: Output
+    computer: ShardComputer
+
+    def run(self) -> list[ShardReport]:
+        return [self.computer.compute(shard) for shard in self.plan.shards()]
+
+    @property
+    def results(self) -> StudyResults:
+        return StudyResults(self.output.uri)
+
+
+def open_work(study: Path, out: Path, *overrides: str, **how: Any) -> Work:
+    output = Output(str(out))
+    plan = plan_study(load_study(study, overrides), output, **how)
+    open_output(output, plan.resolved, plan.images)
+    return Work(plan, output, ShardComputer(plan.resolved, output, torch.device("cpu"), micro_batch=2))
+
+
+def numbers(results: StudyResults) -> pd.DataFrame:
+    """The rows of image_stats without their histograms, which frames cannot compare."""
+    return results.image_stats.sort_values(KEY, ignore_index=True).drop(columns=["histogram"])
+
+
+# What a study comes to
+
+
+def test_every_row_and_every_map_is_there_once(results: StudyResults) -> None:
+    expected = set(itertools.product(("trained", "random-3"), SCENES, ("eagle", "magpie")))
+    found = [tuple(key) for key in results.image_stats[KEY].to_numpy()]
+    assert sorted(found) == sorted(expected)
+    for key in found:
+        assert results.attribution(*key).shape == (224, 224)
+    assert len(results.quarantine) == 0
+
+
+def test_a_map_is_the_engines_own_bit_for_bit(results: StudyResults, models: dict[str, nn.Module]) -> None:
+    for (variant, model), (image, scene) in itertools.product(models.items(), SCENES.items()):
+        own = integrated_gradients(
+            model, model_input(scene.image), [0, 1], 0.0, steps=4, micro_batch=4, tolerance=0.05
+        )
+        for k, target in enumerate(("eagle", "magpie")):
+            stored = results.attribution(variant, image, target)
+            assert stored.tobytes() == own.attributions[0, k].numpy().tobytes()
+            row = results.image_stats.set_index(KEY).loc[(variant, image, target)]
+            assert row["score"] == own.scores[0, k].item()
+            assert row["score_baseline"] == own.baseline_scores[0, k].item()
+            assert row["converged"] == own.converged[0, k].item()
+
+
+def test_statistics_are_those_of_the_stored_maps(results: StudyResults) -> None:
+    for row in results.image_stats.to_dict("records"):
+        stored = results.attribution(*(row[name] for name in KEY))
+        for name, value in map_statistics(stored).items():
+            np.testing.assert_array_equal(row[name], value, err_msg=name)
+
+
+def test_the_convergence_delta_is_what_completeness_is_missed_by(results: StudyResults) -> None:
+    stats = results.image_stats
+    assert (stats["convergence_delta"] == stats["sum"] - (stats["score"] - stats["score_baseline"])).all()
+    np.testing.assert_allclose(
+        stats["relative_delta"], stats["convergence_delta"].abs() / stats["abs_sum"], rtol=1e-12
+    )
+    assert (stats["convergence_delta"] != 0).any()
+    assert stats["map_error"].isna().all()
+
+
+def test_probabilities_and_predictions_are_the_variants_own(
+    results: StudyResults, models: dict[str, nn.Module]
+) -> None:
+    for row in results.image_stats.itertuples():
+        chances = probabilities(models[row.variant_id], model_input(SCENES[row.image_id].image)[0])
+        assert row.prediction_index == chances.argmax().item()
+        assert row.prediction == CLASSES[row.prediction_index]
+        assert row.prediction_probability == chances.max().item()
+        assert row.target_index == CLASSES.index(row.target)
+        assert row.target_probability == chances[row.target_index].item()
+        assert row.score == pytest.approx(row.target_probability, abs=1e-6)
+
+
+def test_a_plain_baseline_scores_the_same_for_every_image(results: StudyResults) -> None:
+    scores = results.image_stats.groupby(["variant_id", "target"])["score_baseline"].nunique()
+    assert (scores == 1).all()
+
+
+def test_rows_tell_how_and_from_what_they_came(results: StudyResults, models: dict[str, nn.Module]) -> None:
+    stats = results.image_stats
+    assert set(stats["steps"]) == {4}
+    assert set(stats["precision"]) == {"float32"}
+    assert set(stats["device"]) == {"cpu"}
+    for variant, model in models.items():
+        assert set(stats.loc[stats["variant_id"] == variant, "weights_sha256"]) == {weights_sha256(model)}
+    etags = results.images.set_index("image_id")["etag"]
+    for row in stats.itertuples():
+        loaded = load_image(results.images.set_index("image_id").loc[row.image_id, "uri"])
+        assert (row.image_sha256, row.image_width, row.image_height) == (loaded.sha256, 224, 224)
+        assert row.image_etag == etags[row.image_id]
+        assert row.label == SCENES[row.image_id].label
+
+
+def test_box_statistics_are_those_of_the_maps_and_the_scenes(results: StudyResults) -> None:
+    for key, found in results.box_stats.groupby(KEY):
+        boxes = {(box.box_label, box.x_min, box.y_min, box.x_max, box.y_max) for box in found.itertuples()}
+        assert boxes == {
+            (box.label, box.x_min, box.y_min, box.x_max, box.y_max) for box in SCENES[key[1]].boxes
+        }
+        for box in found.itertuples():
+            inside = results.attribution(*key)[box.y_min : box.y_max, box.x_min : box.x_max]
+            assert box.sum == pytest.approx(inside.sum(dtype=np.float64), abs=1e-12)
+            assert box.pixels == inside.size
+            assert box.visible_fraction == 1.0
+    assert len(results.box_stats) == 4 * sum(len(scene.boxes) for scene in SCENES.values())
+
+
+# Bits
+
+
+def test_maps_are_the_same_bits_for_every_cut_and_order(
+    tiny_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = [*TRAINED, "attribution.steps=3"]
+    one = open_work(tiny_study, tmp_path / "one", *settings)
+    assert [report.images for report in one.run()] == [1, 1, 1]
+    monkeypatch.setattr(compute, "BATCH_IMAGES", 2)
+    reordered = "images.scenes=[{kind: single, label: magpie, seeds: [5]}, {kind: double, seeds: [2, 1]}]"
+    for size, cut in ((3, [3]), (2, [2, 1])):
+        other = open_work(tiny_study, tmp_path / str(size), *settings, reordered, f"run.shard_images={size}")
+        assert [report.images for report in other.run()] == cut
+        pd.testing.assert_frame_equal(numbers(one.results), numbers(other.results), check_exact=True)
+        for key in numbers(one.results)[KEY].to_numpy():
+            assert one.results.attribution(*key).tobytes() == other.results.attribution(*key).tobytes()
+
+
+def test_targets_computed_later_are_the_same_bits(tiny_study: Path, tmp_path: Path) -> None:
+    settings = [*TRAINED, "attribution.steps=2", "images.scenes=[{kind: double, seeds: [1]}]"]
+    both = open_work(tiny_study, tmp_path / "both", *settings)
+    both.run()
+    for targets in ("[magpie]", "[eagle, magpie]"):
+        later = open_work(tiny_study, tmp_path / "later", *settings, f"targets={targets}")
+        (report,) = later.run()
+        assert report.rows == 1
+    pd.testing.assert_frame_equal(numbers(both.results), numbers(later.results), check_exact=True)
+
+
+# Shards
+
+
+def test_a_committed_shard_is_not_computed_again(tiny_study: Path, tmp_path: Path) -> None:
+    work = open_work(tiny_study, tmp_path / "out", *TRAINED, "attribution.steps=1", "run.shard_images=3")
+    (first,) = work.run()
+    assert (first.images, first.rows, first.quarantined, first.already_committed) == (3, 6, 0, False)
+    before = {info.path: info.mtime_ns for info in work.output.files()}
+    (second,) = work.run()
+    assert second.already_committed
+    assert (second.shard, second.images, second.rows) == (first.shard, 3, 6)
+    assert {info.path: info.mtime_ns for info in work.output.files()} == before
+
+
+@pytest.mark.parametrize(("choice", "kept"), [("none", 0), ("{sample: 1, seed: 2}", 1), ("all", 3)])
+def test_maps_are_kept_as_the_study_says(tiny_study: Path, tmp_path: Path, choice: str, kept: int) -> None:
+    work = open_work(tiny_study, tmp_path / "out", *TRAINED, "attribution.steps=1", f"store.maps={choice}")
+    work.run()
+    found = set()
+    for key in work.results.image_stats[KEY].to_numpy():
+        try:
+            work.results.attribution(*key)
+        except KeyError:
+            continue
+        found.add(key[1])
+    assert len(found) == kept
+    assert len(work.output.files("attributions")) == kept
+    assert len(work.results.image_stats) == 6
+    assert len(work.results.box_stats) >= 6
+
+
+@pytest.mark.parametrize(
+    ("overrides", "column", "value"),
+    [
+        (["attribution.precision=float64"], "precision", "float64"),
+        (["attribution.output=logit"], "score", None),
+        (["attribution.baseline=blurred"], "score_baseline", None),
+        (["attribution.rule=trapezoid"], "sum", None),
+    ],
+)
+def test_settings_reach_the_engine(
+    tiny_study: Path, tmp_path: Path, results: StudyResults, overrides: list[str], column: str, value: Any
+) -> None:
+    scenes = "images.scenes=[{kind: double, seeds: [1]}]"
+    work = open_work(tiny_study, tmp_path / "out", *TRAINED, "attribution.steps=4", scenes, *overrides)
+    work.run()
+    plain = results.image_stats.set_index(KEY)
+    for row in work.results.image_stats.to_dict("records"):
+        before = plain.loc[tuple(row[name] for name in KEY), column]
+        assert row[column] == value if value is not None else row[column] != pytest.approx(before, rel=1e-3)
+        assert row["convergence_delta"] == row["sum"] - (row["score"] - row["score_baseline"])
+
+
+# What is wrong with one image or one map
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A study of four small photographs; `study.yaml` lies beside them."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "pictures").mkdir()
+    for name in "abcd":
+        pixels = rng.integers(100, 160, (90, 120, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"pictures/{name}.png")
+    write_boxes(tmp_path, ("a.png", "eagle", 0, 0, 60, 60), ("b.png", "hawk", 10, 10, 90, 80),
+                ("c.png", "magpie", 30, 0, 90, 90))  # fmt: skip
+    content = {
+        "name": "folder", "images": {"root": "pictures", "boxes": "boxes.csv"}, "models": {"m": {}},
+        "targets": ["eagle", "magpie"], "attribution": {"steps": 1}, "run": {"shard_images": 4},
+    }  # fmt: skip
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(content))
+    return tmp_path
+
+
+def write_boxes(folder: Path, *boxes: tuple[Any, ...]) -> None:
+    with open(folder / "boxes.csv", "w", newline="") as file:
+        csv.writer(file).writerows([("image", "label", "x_min", "y_min", "x_max", "y_max"), *boxes])
+
+
+def quarantine(work: Work) -> list[tuple[str, str | None, str]]:
+    """(image, target, stage) of every row in quarantine."""
+    frame = work.results.quarantine
+    assert not frame["error"].str.contains("\n").any()
+    return sorted(((row.image_id, row.target, row.stage) for row in frame.itertuples()), key=str)
+
+
+def test_an_undecodable_image_is_quarantined_and_the_others_go_on(folder: Path) -> None:
+    (folder / "pictures/b.png").write_bytes(b"no picture")
+    work = open_work(folder / "study.yaml", folder / "out")
+    (report,) = work.run()
+    assert (report.images, report.rows, report.quarantined) == (4, 6, 2)
+    assert quarantine(work) == [("b.png", None, "image")]
+    assert "it cannot be opened" in work.results.quarantine["error"][0]
+    assert sorted(set(work.results.image_stats["image_id"])) == ["a.png", "c.png", "d.png"]
+
+
+def test_a_box_outside_its_image_is_quarantined_where_nobody_looked_before(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_boxes(folder, ("a.png", "eagle", 0, 0, 60, 60), ("c.png", "hawk", 10, 10, 121, 80))
+    monkeypatch.setattr(resolve, "PROBED_IMAGES", 0)
+    work = open_work(folder / "study.yaml", folder / "out")
+    work.run()
+    assert quarantine(work) == [("c.png", None, "image")]
+    assert "reaches outside the image of 120 x 90" in work.results.quarantine["error"][0]
+    assert len(work.results.image_stats) == 6
+
+
+def test_boxes_are_measured_in_the_models_input(folder: Path) -> None:
+    work = open_work(folder / "study.yaml", folder / "out")
+    work.run()
+    found = work.results.box_stats.set_index(["image_id", "target"]).loc[("c.png", "eagle")]
+    geometry = work.computer.preprocessing["m"].geometry(120, 90)
+    assert work.plan.images.boxes is not None
+    (box,) = work.plan.images.boxes.of("c.png")
+    mapped = geometry.map_box(box)
+    assert [found[name] for name in ("x_min", "y_min", "x_max", "y_max")] == [
+        mapped.x_min, mapped.y_min, mapped.x_max, mapped.y_max,
+    ]  # fmt: skip
+    (expected,) = box_statistics(work.results.attribution("trained", "c.png", "eagle"), [mapped])
+    for name, value in expected.items():
+        assert found[name] == value
+    assert set(work.results.box_stats["image_id"]) == {"a.png", "b.png", "c.png"}
+
+
+def test_a_missing_label_is_quarantined_for_that_target_only(folder: Path) -> None:
+    work = open_work(folder / "study.yaml", folder / "out", "targets=[label, eagle]")
+    (report,) = work.run()
+    assert quarantine(work) == [("b.png", "label", "target"), ("d.png", "label", "target")]
+    errors = work.results.quarantine.set_index("image_id")["error"]
+    assert "'hawk' is no class of the model" in errors["b.png"]
+    assert "the image has no label" in errors["d.png"]
+    assert (report.rows, report.quarantined) == (6, 2)
+    stats = work.results.image_stats
+    labelled = stats[stats["target"] == "label"].set_index("image_id")["target_index"]
+    assert labelled.to_dict() == {"a.png": 0, "c.png": 1}
+    assert sorted(stats.loc[stats["target"] == "eagle", "image_id"]) == ["a.png", "b.png", "c.png", "d.png"]
+
+
+def test_a_label_may_be_a_name_that_the_study_gives(folder: Path) -> None:
+    work = open_work(folder / "study.yaml", folder / "out", "targets=[label]", "models.m.classes={hawk: 3}")
+    work.run()
+    assert quarantine(work) == [("d.png", "label", "target")]
+    indices = work.results.image_stats.set_index("image_id")["target_index"]
+    assert indices.to_dict() == {"a.png": 0, "b.png": 3, "c.png": 1}
+
+
+class NanInTheDark(nn.Module):
+    """The model, but what it says of a dark image is no number."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        dark = images.mean((1, 2, 3)) < -0.3
+        return self.inner(images) + torch.where(dark, torch.nan, 0.0)[:, None]
+
+
+def test_maps_of_a_model_that_yields_nan_are_quarantined(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (120, 90)).save(folder / "pictures/c.png")
+    real = Models.variant
+
+    def variant(self: Models, spec: VariantSpec) -> HeldVariant:
+        held = real(self, spec)
+        return HeldVariant(spec, NanInTheDark(held.model), held.weights_sha256)
+
+    monkeypatch.setattr(Models, "variant", variant)
+    work = open_work(folder / "study.yaml", folder / "out")
+    (report,) = work.run()
+    assert quarantine(work) == [("c.png", "eagle", "attribution"), ("c.png", "magpie", "attribution")]
+    assert set(work.results.quarantine["error"]) == {
+        f"the map holds {224 * 224} values that are NaN or infinite"
+    }
+    assert (report.rows, report.quarantined) == (6, 2)
+    assert np.isfinite(work.results.image_stats.select_dtypes("float").drop(columns="map_error")).all().all()
+    assert "c.png" not in set(work.results.box_stats["image_id"])
+    with pytest.raises(KeyError):
+        work.results.attribution("trained", "c.png", "eagle")
+
+
+@pytest.mark.parametrize(
+    ("poison", "reason"),
+    [
+        (lambda result: result.attributions[1, 0, 5, 7].fill_(math.nan), "the map holds 1 values"),
+        (lambda result: result.attributions[1, 0].view(-1)[:9].fill_(-math.inf), "the map holds 9 values"),
+        (lambda result: result.scores[1, 0].fill_(math.inf), "the model's score is inf"),
+        (lambda result: result.baseline_scores[1, 0].fill_(math.nan), "the model's score_baseline is nan"),
+    ],
+)
+def test_what_is_no_number_is_quarantined_for_its_target_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, poison: Callable[[AttributionResult], Any], reason: str
+) -> None:
+    def poisoned(*arguments: Any, **settings: Any) -> AttributionResult:
+        result = integrated_gradients(*arguments, **settings)
+        poison(result)
+        return result
+
+    monkeypatch.setattr(compute, "integrated_gradients", poisoned)
+    work = open_work(folder / "study.yaml", folder / "out")
+    (report,) = work.run()
+    assert quarantine(work) == [("b.png", "eagle", "attribution")]
+    assert reason in work.results.quarantine["error"][0]
+    assert (report.rows, report.quarantined) == (7, 1)
+    assert work.results.attribution("trained", "b.png", "magpie").any()
+
+
+def test_probabilities_that_are_no_numbers_are_quarantined(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compute, "probabilities", lambda model, image: torch.full((5,), math.nan).double())
+    work = open_work(folder / "study.yaml", folder / "out")
+    (report,) = work.run()
+    assert (report.rows, report.quarantined) == (0, 8)
+    assert "probability is nan" in work.results.quarantine["error"][0]
+
+
+# Targets that the trained model decides
+
+
+def test_symbolic_targets_are_resolved_by_the_trained_model_for_every_variant(
+    tiny_study: Path, tmp_path: Path, models: dict[str, nn.Module]
+) -> None:
+    targets = "targets=[predicted, top-2, label]"
+    work = open_work(tiny_study, tmp_path / "out", targets, "attribution.steps=1", "run.shard_images=3")
+    work.run()
+    stats = work.results.image_stats.set_index(KEY)
+    for image, scene in SCENES.items():
+        chances = probabilities(models["trained"], model_input(scene.image)[0])
+        ranked = chances.argsort(descending=True).tolist()
+        for variant in models:
+            indices = {target: stats.loc[(variant, image, target), "target_index"]
+                       for target in ("predicted", "top-1", "top-2", "label")}  # fmt: skip
+            assert indices == {
+                "predicted": ranked[0],
+                "top-1": ranked[0],
+                "top-2": ranked[1],
+                "label": CLASSES.index(scene.label),
+            }
+    own = stats.xs("random-3", level="variant_id")
+    assert (own["prediction_index"] != own.xs("predicted", level="target")["target_index"].iloc[0]).any()
+    assert len(work.results.quarantine) == 0
+
+
+# The models that a worker holds
+
+
+def test_a_variant_is_built_once_for_all_its_shards(tiny_study: Path, tmp_path: Path) -> None:
+    work = open_work(tiny_study, tmp_path / "out")
+    trained, random = work.plan.resolved.variants
+    held = Models(work.plan.resolved, torch.device("cpu"))
+    first = held.variant(trained)
+    assert held.variant(trained) is first
+    assert held.trained("small") is first.model
+    other = held.variant(random)
+    assert other.weights_sha256 != first.weights_sha256
+    kept = held.trained("small")
+    assert weights_sha256(kept) == first.weights_sha256
+    assert held.trained("small") is kept
+
+
+def test_classes_are_called_as_the_study_calls_them(tiny_study: Path, tmp_path: Path) -> None:
+    work = open_work(tiny_study, tmp_path / "out", "targets={adler: 0}", "models.small.classes={rabe: 2}")
+    held = Models(work.plan.resolved, torch.device("cpu"))
+    assert held.class_name("small", 0) == "adler"
+    assert held.class_name("small", 1) == "magpie"
+    assert held.class_name("small", 9) is None

@@ -1,0 +1,231 @@
+"""Opening an output: laid out anew, continued, or refused with the difference."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from igbatch.errors import InputError
+from igbatch.pipeline.opening import check_same_study, existing_study, open_output, settle
+from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy, StudyImages, digest
+from igbatch.store import schemas
+from igbatch.store.output import Output
+from igbatch.store.reader import Reader
+from igbatch.study import parse_study
+from igbatch.variants.weights import WeightsSource
+
+DATA_CONFIG = {"input_size": [3, 224, 224], "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "crop_pct": 0.9}
+HARDWARE = {"node": "n", "device": "cpu", "processor": "p", "threads": 2, "micro_batch": 8}
+
+
+def resolve(
+    weights: str = "sha256:one", data_config: dict[str, Any] = DATA_CONFIG, **changes: Any
+) -> ResolvedStudy:
+    """A resolved study of one model, without any model behind it."""
+    content = {
+        "name": "s", "images": {"root": "r"}, "models": {"m": {}}, "targets": {"a": 0},
+        "variants": [{"kind": "trained"}, {"kind": "random", "seeds": [1]}], **changes,
+    }  # fmt: skip
+    study = parse_study(content, "test")
+    names = {"a": 0, "b": 1}
+    targets = {name: names.get(name) for name in study.target_names()}
+    model = ResolvedModel("m", WeightsSource("swin", None), weights, 3, names, names, data_config, targets)
+    baseline = str(study.attribution.baseline)
+    return ResolvedStudy(study, baseline, {"m": model}, study.variant_specs(), study.target_names())
+
+
+def images(*names: str) -> StudyImages:
+    rows = [{"image_id": name, "uri": f"/{name}", "etag": "1"} for name in names]
+    return StudyImages(pa.Table.from_pylist(rows, schema=schemas.IMAGES), None, [])
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Output:
+    """An output that belongs to the study that `resolve` gives."""
+    output = Output(str(tmp_path / "out"))
+    open_output(output, resolve(), images("x"))
+    return output
+
+
+def refusal(output: Output, resolved: ResolvedStudy) -> str:
+    before = {info.path: (info.mtime_ns, info.size) for info in output.files()}
+    with pytest.raises(InputError) as caught:
+        open_output(output, resolved, images("x"))
+    assert {info.path: (info.mtime_ns, info.size) for info in output.files()} == before
+    line = str(caught.value)
+    assert "\n" not in line
+    assert line.startswith(f"{output.uri}: ")
+    return line.removeprefix(f"{output.uri}: ")
+
+
+def test_a_new_output_can_be_read_at_once(tmp_path: Path) -> None:
+    resolved = resolve()
+    output = Output(str(tmp_path / "deep/down/out"))
+    assert existing_study(output) is None
+    record = open_output(output, resolved, images("x", "y"))
+    assert existing_study(output) == record
+    reader = Reader(output)
+    assert reader.images == images("x", "y").table
+    assert reader.variants.schema.equals(schemas.VARIANTS)
+    variants = reader.variants.to_pylist()
+    assert [(row["variant_id"], row["model"], row["kind"], row["seed"]) for row in variants] == [
+        ("trained", "m", "trained", None), ("random-1", "m", "random", 1),
+    ]  # fmt: skip
+    assert reader.target_names == ["a"]
+    assert len(reader.image_stats()) == 0
+
+
+def test_the_record_tells_the_whole_study(output: Output) -> None:
+    resolved = resolve()
+    record = json.loads(output.read(output.path("study.json")))
+    assert record["name"] == "s"
+    assert parse_study(record["study"], "study.json") == resolved.study
+    assert record["fingerprint"] == resolved.fingerprint()
+    assert record["fingerprint_digest"] == digest(resolved.fingerprint())
+    assert record["targets"] == {"m": {"a": 0}}
+    assert record["models"]["m"]["weights"] == "sha256:one"
+    assert record["models"]["m"]["data_config"] == DATA_CONFIG
+    assert set(record["versions"]) == {"python", "igbatch", "torch", "timm", "ray", "numpy", "pyarrow"}
+    assert (record["settled"], record["hardware"]) == ({}, [])
+
+
+def test_study_json_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that whoever sees it sees the tables too."""
+    order: list[str] = []
+    put = Output.put
+
+    def watch(self: Output, path: str, data: bytes) -> None:
+        order.append(Path(path).name)
+        put(self, path, data)
+
+    monkeypatch.setattr(Output, "put", watch)
+    open_output(Output(str(tmp_path)), resolve(), images("x"))
+    assert order[-1] == "study.json"
+    assert set(order[:-1]) == {"images.parquet", "variants.parquet"}
+
+
+def test_opening_again_changes_nothing(output: Output) -> None:
+    before = {info.path: output.read(info.path) for info in output.files()}
+    open_output(output, resolve(), images("x"))
+    assert {info.path: output.read(info.path) for info in output.files()} == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"name": "t"}, "belongs to the study 's', this one is 't'; choose another --out"),
+        ({"attribution": {"rule": "midpoint"}}, "rule gauss-legendre, the study now says midpoint"),
+        ({"attribution": {"steps": 60}}, "computed with steps 50, the study now says 60"),
+        ({"attribution": {"baseline": "black"}}, "computed with baseline gray, the study now says black"),
+        ({"attribution": {"output": "logit"}}, "computed with output probability, the study now says logit"),
+        ({"attribution": {"precision": "float64"}}, "precision float32, the study now says float64"),
+        ({"attribution": {"tolerance": 0.01}}, "tolerance 0.05, the study now says 0.01"),
+        ({"weights": "sha256:two"},
+         "variant trained was computed with weights sha256:one, the study now says sha256:two"),
+        ({"data_config": {**DATA_CONFIG, "crop_pct": 1.0}},
+         "computed with preprocessing.crop_pct 0.9, the study now says 1.0"),
+        ({"data_config": {**DATA_CONFIG, "crop_mode": "squash"}},
+         "computed with preprocessing.crop_mode None, the study now says squash"),
+        ({"variants": [{"kind": "trained"}, {"kind": "random", "seeds": [1], "steps": 9}]},
+         "variant random-1 was computed with steps 50, the study now says 9"),
+    ],
+)  # fmt: skip
+def test_another_study_is_refused_with_the_difference(
+    output: Output, changes: dict[str, Any], line: str
+) -> None:
+    assert line in refusal(output, resolve(**changes))
+
+
+def test_long_values_are_cut(output: Output) -> None:
+    line = refusal(output, resolve(weights="sha256:" + "0" * 500))
+    assert len(line) < 300
+    assert "choose another --out or change the study back" in line
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"title": "another"}, {"run": {"workers": 3}}, {"store": {"maps": "none"}}, {"targets": {"b": 1}},
+        {"images": {"root": "elsewhere"}}, {"variants": [{"kind": "random", "seeds": [2], "steps": 3}]},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_study_that_grew_is_welcome(output: Output, changes: dict[str, Any]) -> None:
+    record = open_output(output, resolve(**changes), images("w", "x"))
+    reader = Reader(output)
+    assert reader.study == record
+    assert reader.images["image_id"].to_pylist() == ["w", "x"]
+    assert reader.variant_ids == [spec.variant_id for spec in resolve(**changes).variants]
+
+
+def test_a_variant_that_was_dropped_is_remembered(output: Output) -> None:
+    open_output(output, resolve(variants=[{"kind": "trained"}]), images("x"))
+    again = resolve(variants=[{"kind": "random", "seeds": [1], "steps": 9}])
+    assert "variant random-1 was computed with steps 50" in refusal(output, again)
+
+
+def test_what_was_settled_is_kept(output: Output) -> None:
+    record = open_output(output, resolve(), images("x"))
+    settle(output, record, "cpu", HARDWARE)
+    settle(output, record, "cuda", {**HARDWARE, "device": "cuda:T", "micro_batch": 64})
+    again = open_output(output, resolve(title="t"), images("x"))
+    assert again["settled"] == {
+        "cpu": {"threads": 2, "micro_batch": 8}, "cuda": {"threads": 2, "micro_batch": 64},
+    }  # fmt: skip
+    assert [seen["device"] for seen in again["hardware"]] == ["cpu", "cuda:T"]
+
+
+def test_what_was_settled_first_holds(output: Output) -> None:
+    record = open_output(output, resolve(), images("x"))
+    settle(output, record, "cpu", HARDWARE)
+    settle(output, record, "cpu", HARDWARE)
+    settle(output, record, "cpu", {**HARDWARE, "node": "other", "threads": 8, "micro_batch": 99})
+    kept = existing_study(output)
+    assert kept is not None
+    assert kept["settled"] == {"cpu": {"threads": 2, "micro_batch": 8}}
+    assert [seen["node"] for seen in kept["hardware"]] == ["n", "other"]
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
+    """Lest a sweep remove what was never ours."""
+    precious = tmp_path / "attributions/mine.parquet"
+    precious.parent.mkdir()
+    precious.write_bytes(b"precious")
+    output = Output(str(tmp_path))
+    with pytest.raises(
+        InputError, match=r"holds a folder attributions but no study\.json; choose another --out"
+    ):
+        existing_study(output)
+    assert "attributions" in refusal(output, resolve())
+
+
+def test_a_folder_with_other_files_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    open_output(Output(str(tmp_path)), resolve(), images("x"))
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("content", [b'{"format": 2}', b"{}", b"[]", b"{", b'{"name": "of another program"}'])
+def test_a_study_json_of_another_kind_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "study.json").write_bytes(content)
+    refusal(Output(str(tmp_path)), resolve())
+    assert (tmp_path / "study.json").read_bytes() == content
+
+
+def test_where_nothing_was_before_anything_goes(output: Output) -> None:
+    check_same_study(output, None, resolve(name="t"))
+
+
+def test_credentials_are_never_written(tmp_path: Path) -> None:
+    for uri in ("s3://KEY:SECRET@bucket/out", "s3://bucket/out?secret_key=SECRET"):
+        with pytest.raises(InputError, match="credentials") as caught:
+            open_output(Output(uri), resolve(), images("x"))
+        assert "SECRET" not in str(caught.value)
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_images_are_replaced_whole(output: Output) -> None:
+    open_output(output, resolve(), images("y", "z"))
+    assert Reader(output).images["image_id"].to_pylist() == ["y", "z"]

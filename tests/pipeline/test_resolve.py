@@ -1,0 +1,437 @@
+"""Resolving a study: every name looked up, every number that decides a map in the fingerprint."""
+
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from igbatch.errors import InputError
+from igbatch.pipeline import resolve
+from igbatch.pipeline.resolve import (
+    ResolvedStudy,
+    StudyImages,
+    digest,
+    list_study_images,
+    resolve_study,
+)
+from igbatch.store import schemas
+from igbatch.study import LoadedStudy, load_study
+from igbatch.variants.weights import BUNDLED_ARCHITECTURE, BUNDLED_WEIGHTS
+
+LEAST: dict[str, Any] = {
+    "name": "s", "images": {"root": "scenes"}, "models": {"m": {}}, "targets": ["eagle"],
+    "variants": [{"kind": "trained"}, {"kind": "random", "seeds": [1, 2]}],
+}  # fmt: skip
+TINY = "swin_tiny_patch4_window7_224"
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Callable[..., LoadedStudy]:
+    """Load the least study with some sections changed."""
+
+    def load(**changes: Any) -> LoadedStudy:
+        path = tmp_path / "study.yaml"
+        path.write_text(yaml.safe_dump({**LEAST, **changes}))
+        return load_study(path)
+
+    return load
+
+
+@pytest.fixture
+def resolved(load: Callable[..., LoadedStudy]) -> ResolvedStudy:
+    return resolve_study(load())
+
+
+def refusal(action: Callable[[], Any]) -> str:
+    with pytest.raises(InputError) as caught:
+        action()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def digests(study: ResolvedStudy) -> dict[str, str]:
+    return {variant: digest(values) for variant, values in study.fingerprint().items()}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"baseline": "black"}, {"output": "logit"}, {"rule": "midpoint"}, {"steps": 51}, {"tolerance": 0.04},
+        {"atol": 1e-7}, {"precision": "float64"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_decides_a_map_is_in_the_fingerprint(
+    load: Callable[..., LoadedStudy], resolved: ResolvedStudy, change: dict[str, Any]
+) -> None:
+    before, after = digests(resolved), digests(resolve_study(load(attribution=change)))
+    assert before.keys() == after.keys()
+    for variant in before:
+        assert before[variant] != after[variant]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"targets": {"magpie": 1, "gull": 3}}, {"images": {"scenes": [{"kind": "empty", "seeds": [1]}]}},
+        {"run": {"shard_images": 3, "workers": 2}}, {"store": {"maps": "none"}}, {"title": "another"},
+        {"report": {"max_images": 3}}, {"quarantine": {"allowance": 3}}, {"attribution": {"micro_batch": 3}},
+        {"variants": [{"kind": "random", "seeds": [9, 2, 1]}, {"kind": "trained"}]},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_may_grow_or_be_arranged_otherwise_is_not(
+    load: Callable[..., LoadedStudy], resolved: ResolvedStudy, change: dict[str, Any]
+) -> None:
+    after = digests(resolve_study(load(**change)))
+    assert digests(resolved).items() <= after.items()
+
+
+def test_steps_of_one_variant_concern_no_other(
+    load: Callable[..., LoadedStudy], resolved: ResolvedStudy
+) -> None:
+    variants = [{"kind": "trained", "steps": 99}, {"kind": "random", "seeds": [1, 2]}]
+    before, after = digests(resolved), digests(resolve_study(load(variants=variants)))
+    assert {variant for variant in before if before[variant] != after[variant]} == {"trained"}
+
+
+def changed(resolved: ResolvedStudy, **changes: Any) -> set[str]:
+    """The variants whose fingerprint changes with something of the model."""
+    model = replace(resolved.models["m"], **changes)
+    before, after = digests(resolved), digests(replace(resolved, models={"m": model}))
+    return {variant for variant in before if before[variant] != after[variant]}
+
+
+def test_weights_concern_the_trained_variant_and_the_rest_of_a_model_all(resolved: ResolvedStudy) -> None:
+    everything = {"trained", "random-1", "random-2"}
+    model = resolved.models["m"]
+    assert changed(resolved, weights_identity="sha256:other") == {"trained"}
+    assert changed(resolved, data_config={**model.data_config, "crop_pct": 0.5}) == everything
+    assert changed(resolved, source=replace(model.source, architecture=TINY)) == everything
+    assert changed(resolved, classes=1000) == everything
+    assert changed(resolved, class_names={}, targets={}, name="n") == set()
+
+
+def test_no_two_variants_share_a_fingerprint(resolved: ResolvedStudy) -> None:
+    assert len(set(digests(resolved).values())) == 3
+
+
+def test_a_digest_does_not_depend_on_the_order_of_keys() -> None:
+    assert digest({"a": 1, "b": {"c": 2, "d": 3}}) == digest({"b": {"d": 3, "c": 2}, "a": 1})
+    assert digest({"a": 1}) != digest({"a": 2})
+
+
+def test_a_fingerprint_survives_json(resolved: ResolvedStudy) -> None:
+    prints = resolved.fingerprint()
+    assert json.loads(json.dumps(prints)) == prints
+
+
+@pytest.mark.parametrize(
+    ("given", "canonical"), [("Gray ", "gray"), ([255, 0, 16], "#ff0010"), ("blurred:3.0", "blurred:3")]
+)
+def test_a_baseline_is_made_canonical(load: Callable[..., LoadedStudy], given: Any, canonical: str) -> None:
+    assert resolve_study(load(attribution={"baseline": given})).baseline == canonical
+
+
+def test_a_baseline_that_is_none_is_refused_with_its_key(load: Callable[..., LoadedStudy]) -> None:
+    line = refusal(lambda: resolve_study(load(attribution={"baseline": "grey"})))
+    assert line.startswith("attribution.baseline: 'grey' is none of gray, black")
+
+
+def test_class_names_become_indices(load: Callable[..., LoadedStudy]) -> None:
+    study = resolve_study(load(targets=["gull", "predicted", "eagle", "top-2", "label"]))
+    assert study.models["m"].targets == {
+        "gull": 3, "predicted": None, "eagle": 0, "top-1": None, "top-2": None, "label": None,
+    }  # fmt: skip
+    assert study.target_names == list(study.models["m"].targets)
+
+
+def test_a_mapping_names_indices_itself(load: Callable[..., LoadedStudy]) -> None:
+    assert resolve_study(load(targets={"hawk": 4, "jay": 4})).models["m"].targets == {"hawk": 4, "jay": 4}
+    line = refusal(lambda: resolve_study(load(targets={"hawk": 5})))
+    assert line == f"targets.hawk: 5: {BUNDLED_ARCHITECTURE} has 5 classes; use 0 to 4"
+
+
+def test_a_study_may_name_classes_of_its_models(load: Callable[..., LoadedStudy]) -> None:
+    study = resolve_study(
+        load(models={"m": {"classes": {"hawk": 4, "eagle": 1}}}, targets=["hawk", "eagle", "magpie"])
+    )
+    assert study.models["m"].targets == {"hawk": 4, "eagle": 1, "magpie": 1}
+    line = refusal(lambda: resolve_study(load(models={"m": {"classes": {"hawk": 7}}})))
+    assert line.startswith("models.m.classes.hawk: 7: ")
+
+
+def test_every_model_has_its_own_indices(load: Callable[..., LoadedStudy]) -> None:
+    models = {"a": {}, "b": {"classes": {"eagle": 2}}}
+    study = resolve_study(load(models=models))
+    assert {name: model.targets["eagle"] for name, model in study.models.items()} == {"a": 0, "b": 2}
+    assert [spec.variant_id for spec in study.variants][:2] == ["a.trained", "a.random-1"]
+
+
+@pytest.mark.parametrize(
+    ("targets", "line"),
+    [
+        (["hawk"], f"targets: 'hawk' is not a class of model m ({BUNDLED_ARCHITECTURE}: eagle, magpie, "),
+        (["top-6"], "targets: top-6: model m has 5 classes only; ask for fewer"),
+        (["top-0"], "targets: 'top-0' is not a class"),
+    ],
+)
+def test_a_target_that_the_model_does_not_have_is_refused(
+    load: Callable[..., LoadedStudy], targets: list[str], line: str
+) -> None:
+    assert refusal(lambda: resolve_study(load(targets=targets))).startswith(line)
+
+
+def test_weights_are_found_from_the_study_file(load: Callable[..., LoadedStudy], tmp_path: Path) -> None:
+    (tmp_path / "w.safetensors").symlink_to(BUNDLED_WEIGHTS)
+    bundled = resolve_study(load())
+    for weights in ("w.safetensors", f"file://{tmp_path}/w.safetensors", str(tmp_path / "w.safetensors")):
+        model = {"architecture": BUNDLED_ARCHITECTURE, "weights": weights}
+        study = resolve_study(load(models={"m": model}))
+        assert study.models["m"].weights_identity == bundled.models["m"].weights_identity
+        assert digests(study) == digests(bundled)
+        assert Path(study.models["m"].source.file or "").is_absolute()
+
+
+def test_a_model_folder_is_found_from_the_study_file(
+    load: Callable[..., LoadedStudy], tmp_path: Path
+) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/model.safetensors").symlink_to(BUNDLED_WEIGHTS)
+    config = {"architecture": BUNDLED_ARCHITECTURE, "num_classes": 5, "crop_pct": 0.5}
+    (tmp_path / "model/config.json").write_text(json.dumps(config))
+    model = resolve_study(load(models={"m": {"weights": "local-dir:model"}})).models["m"]
+    assert model.source.file == str(tmp_path.resolve() / "model/model.safetensors")
+    assert model.data_config["crop_pct"] == 0.5
+
+
+@pytest.mark.parametrize("kind", ["", "local-dir:"])
+def test_weights_on_another_machine_are_refused_without_their_credentials(
+    load: Callable[..., LoadedStudy], kind: str
+) -> None:
+    def resolving(place: str) -> str:
+        model = {"architecture": TINY, "weights": kind + place}
+        return refusal(lambda: resolve_study(load(models={"m": model})))
+
+    line = resolving("s3://bucket/w.safetensors")
+    assert line.startswith("models.m.weights: s3://bucket/w.safetensors: weights are read from a local path")
+    assert "SECRET" not in resolving("https://user:SECRET@host/w.safetensors")
+
+
+def test_a_missing_weights_file_is_named(load: Callable[..., LoadedStudy], tmp_path: Path) -> None:
+    model = {"architecture": TINY, "weights": "no.safetensors"}
+    line = refusal(lambda: resolve_study(load(models={"m": model})))
+    assert (
+        line
+        == f"models.m.weights: {tmp_path.resolve()}/no.safetensors: there is no such file; check the path"
+    )
+
+
+def known(study: ResolvedStudy) -> dict[str, Any]:
+    """The facts as study.json keeps them."""
+    model = study.models["m"]
+    facts = {
+        "architecture": model.source.architecture, "weights": model.weights_identity,
+        "classes": model.classes,
+        "class_names": model.own_names, "data_config": model.data_config,
+    }  # fmt: skip
+    return {"m": json.loads(json.dumps(facts))}
+
+
+def test_known_facts_are_believed_while_the_weights_are_the_same(
+    load: Callable[..., LoadedStudy], resolved: ResolvedStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = known(resolved)
+    asked: list[str] = []
+
+    def describe(source: Any, key: str) -> Any:
+        asked.append(key)
+        return real(source, key)
+
+    from igbatch.variants import models
+
+    real = models.describe_model
+    monkeypatch.setattr(models, "describe_model", describe)
+    again = resolve_study(load(), facts)
+    assert again == resolved
+    assert asked == []
+    for key in ("weights", "architecture"):
+        facts = known(resolved)
+        facts["m"][key] = "other"
+        assert resolve_study(load(), facts) == resolved
+    assert asked == ["models.m.weights"] * 2
+
+
+def test_known_facts_do_not_keep_what_the_study_said_of_classes_before(
+    load: Callable[..., LoadedStudy],
+) -> None:
+    before = resolve_study(
+        load(models={"m": {"classes": {"hawk": 4, "eagle": 2}}}, targets=["eagle", "hawk"])
+    )
+    assert resolve_study(load(), known(before)).models["m"].targets == {"eagle": 0}
+    assert "'hawk' is not a class" in refusal(lambda: resolve_study(load(targets=["hawk"]), known(before)))
+
+
+def test_a_finished_study_is_recognised_without_torch(
+    load: Callable[..., LoadedStudy], resolved: ResolvedStudy, tmp_path: Path
+) -> None:
+    load()
+    code = (
+        "import json, sys; from igbatch.study import load_study;"
+        "from igbatch.pipeline.resolve import resolve_study;"
+        "print(resolve_study(load_study(sys.argv[1]), json.loads(sys.argv[2])).target_names);"
+        "print(*{'torch', 'timm', 'ray'} & set(sys.modules))"
+    )
+    arguments = [str(tmp_path / "study.yaml"), json.dumps(known(resolved))]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["['eagle']"]
+
+
+# Images
+
+
+@pytest.fixture
+def listing(load: Callable[..., LoadedStudy], scene_folder: Path) -> Callable[..., StudyImages]:
+    """List the images of the least study over four drawn scenes, `images` changed."""
+
+    def listing(**images: Any) -> StudyImages:
+        return list_study_images(load(images={"root": "scenes", **images}))
+
+    return listing
+
+
+def rows(images: StudyImages) -> dict[str, dict[str, Any]]:
+    return {row["image_id"]: row for row in images.table.to_pylist()}
+
+
+def write_boxes(folder: Path, *boxes: tuple[Any, ...]) -> None:
+    with open(folder / "boxes.csv", "w", newline="") as file:
+        csv.writer(file).writerows([("image", "label", "x_min", "y_min", "x_max", "y_max"), *boxes])
+
+
+def test_a_folder_lists_its_images_and_opens_none(
+    listing: Callable[..., StudyImages], scene_folder: Path
+) -> None:
+    for path in scene_folder.glob("*.png"):
+        path.write_bytes(b"no picture")
+    images = listing()
+    assert images.table.schema.equals(schemas.IMAGES)
+    assert list(rows(images)) == [f"scene-{seed}.png" for seed in range(40, 44)]
+    assert images.table["uri"].to_pylist() == [str(scene_folder / name) for name in rows(images)]
+    assert images.table["size"].to_pylist() == [10] * 4
+    for name in ("label", "sha256", "width", "height"):
+        assert images.table[name].null_count == 4
+    assert images.boxes is None
+    assert images.warnings == []
+
+
+def test_a_label_is_that_of_the_first_box(listing: Callable[..., StudyImages], scene_folder: Path) -> None:
+    write_boxes(scene_folder, ("scene-42.png", "hawk", 0, 0, 2, 2), ("scene-40.png", "jay", 0, 0, 2, 2),
+                ("scene-42.png", "jay", 0, 0, 9, 9))  # fmt: skip
+    images = listing(boxes="scenes/boxes.csv")
+    assert images.table["label"].to_pylist() == ["jay", None, "hawk", None]
+    assert images.boxes is not None
+    assert len(images.boxes.of("scene-42.png")) == 2
+
+
+def test_a_label_of_the_manifest_comes_first(listing: Callable[..., StudyImages], scene_folder: Path) -> None:
+    (scene_folder / "some.csv").write_text("uri,label\nscene-42.png,rook\nscene-40.png,\n")
+    write_boxes(scene_folder, ("scene-42.png", "hawk", 0, 0, 2, 2), ("scene-40.png", "jay", 0, 0, 2, 2))
+    images = listing(root="scenes", manifest="scenes/some.csv", boxes="scenes/boxes.csv")
+    assert images.table["image_id"].to_pylist() == ["scene-42.png", "scene-40.png"]
+    assert images.table["label"].to_pylist() == ["rook", "jay"]
+
+
+def test_scenes_bring_their_own_boxes(load: Callable[..., LoadedStudy]) -> None:
+    groups = [
+        {"kind": "double", "seeds": [4]},
+        {"kind": "single", "label": "gull", "first_seed": 1, "count": 2},
+    ]
+    images = list_study_images(load(images={"scenes": groups}))
+    assert images.table["image_id"].to_pylist() == ["double-00004", "single-gull-00001", "single-gull-00002"]
+    assert images.table["label"].to_pylist() == [None, "gull", "gull"]
+    assert len(set(images.table["etag"].to_pylist())) == 1
+    assert images.boxes is None
+
+
+def test_boxes_of_images_that_are_not_there_are_a_warning(
+    listing: Callable[..., StudyImages], scene_folder: Path
+) -> None:
+    write_boxes(scene_folder, ("scene-40.PNG", "hawk", 0, 0, 2, 2), ("scene-41.png", "hawk", 0, 0, 2, 2))
+    assert listing(boxes="scenes/boxes.csv").warnings == [
+        "images.boxes: 1 of its images are not in the study (first: scene-40.PNG)"
+    ]
+
+
+def test_a_box_outside_its_image_is_refused_where_sizes_are_looked_up(
+    listing: Callable[..., StudyImages], scene_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_boxes(scene_folder, ("scene-40.png", "hawk", 0, 0, 2, 2), ("scene-41.png", "hawk", 0, 0, 225, 2))
+    line = refusal(lambda: listing(boxes="scenes/boxes.csv"))
+    assert f"{scene_folder}/boxes.csv: scene-41.png: box hawk-1 (x 0..225, y 0..2) reaches outside" in line
+    monkeypatch.setattr(resolve, "PROBED_IMAGES", 3)
+    assert len(listing(boxes="scenes/boxes.csv").table) == 4
+
+
+def test_an_image_that_cannot_be_read_is_left_to_the_worker(
+    listing: Callable[..., StudyImages], scene_folder: Path
+) -> None:
+    write_boxes(scene_folder, ("scene-41.png", "hawk", 0, 0, 225, 2))
+    (scene_folder / "scene-41.png").write_bytes(b"no picture")
+    assert len(listing(boxes="scenes/boxes.csv").table) == 4
+
+
+def test_an_etag_changes_with_the_file_the_boxes_and_the_label(
+    listing: Callable[..., StudyImages], scene_folder: Path
+) -> None:
+    """Rows that were computed with other boxes or another label are no longer true."""
+
+    def etags() -> list[str]:
+        found = listing(root="scenes", manifest="scenes/some.csv", boxes="scenes/boxes.csv")
+        etags: list[str] = found.table["etag"].to_pylist()
+        return etags
+
+    def differing(before: list[str]) -> list[int]:
+        return [place for place, (one, other) in enumerate(zip(before, etags(), strict=True)) if one != other]
+
+    def write_manifest(label: str) -> None:
+        lines = [f"scene-40.png,{label}", "scene-41.png,", "scene-42.png,", "scene-43.png,"]
+        (scene_folder / "some.csv").write_text("\n".join(["uri,label", *lines]))
+
+    write_manifest("eagle")
+    first, second = ("scene-41.png", "hawk", 0, 0, 2, 2), ("scene-41.png", "jay", 4, 4, 8, 8)
+    write_boxes(scene_folder, first, second)
+    before = etags()
+    write_boxes(scene_folder, ("scene-44.png", "hawk", 0, 0, 2, 2), first, second)
+    assert differing(before) == []
+    write_boxes(scene_folder, first, (*second[:5], 9))
+    assert differing(before) == [1]
+    write_boxes(scene_folder, first)
+    assert differing(before) == [1]
+    write_boxes(scene_folder, first, second, ("scene-42.png", "hawk", 0, 0, 2, 2))
+    assert differing(before) == [2]
+    write_boxes(scene_folder, first, second)
+    write_manifest("magpie")
+    assert differing(before) == [0]
+    write_manifest("")
+    assert differing(before) == [0]
+    write_manifest("eagle")
+    (scene_folder / "scene-43.png").write_bytes(b"another picture")
+    assert differing(before) == [3]
+
+
+def test_facts_hold_what_a_resolved_model_needs(resolved: ResolvedStudy) -> None:
+    from igbatch.variants.models import describe_model
+
+    model = resolved.models["m"]
+    facts = asdict(describe_model(model.source, "k"))
+    assert facts == {name: value for name, value in known(resolved)["m"].items() if name in facts}

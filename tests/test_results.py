@@ -1,0 +1,200 @@
+"""Reading a study: frames, maps, and the range of every scope, as a notebook asks for them."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import igbatch
+from igbatch import open_study
+from igbatch.errors import InputError
+from igbatch.images.scenes import render_scene
+from igbatch.results import StudyResults
+from igbatch.statistics.histogram import RELATIVE_ERROR
+from igbatch.store import schemas
+from igbatch.store.output import Output
+
+KEY = ["variant_id", "image_id", "target"]
+
+
+@pytest.fixture(scope="module")
+def results(computed: Output) -> StudyResults:
+    return open_study(computed.uri)
+
+
+@pytest.fixture
+def copy(computed: Output, tmp_path: Path) -> Output:
+    """The computed study, to be changed."""
+    shutil.copytree(computed.path(), tmp_path / "copy")
+    return Output(str(tmp_path / "copy"))
+
+
+def test_importing_igbatch_is_light() -> None:
+    code = "import sys, igbatch; print(*{'torch', 'ray', 'pandas', 'pyarrow'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+    assert igbatch.open_study is open_study
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = igbatch.nothing
+
+
+def test_reading_needs_neither_torch_nor_ray(computed: Output) -> None:
+    code = (
+        "import sys, igbatch; study = igbatch.open_study(sys.argv[1]);"
+        "row = study.image_stats.iloc[0]; study.attribution(row.variant_id, row.image_id, row.target);"
+        "study.ranges, study.box_stats, study.quarantine, study.pixels(row.image_id);"
+        "print(*{'torch', 'ray', 'matplotlib'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, computed.uri], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == ""
+
+
+def test_frames_hold_all_rows_of_the_study(results: StudyResults) -> None:
+    assert list(results.image_stats.columns) == schemas.IMAGE_STATS.names
+    assert list(results.box_stats.columns) == schemas.BOX_STATS.names
+    assert len(results.image_stats) == results.expected_rows == 2 * 3 * 2
+    assert not results.image_stats.duplicated(KEY).any()
+    assert results.variants["variant_id"].tolist() == ["trained", "random-3"]
+    assert results.target_names == ["eagle", "magpie"]
+    assert len(results.images) == 3
+    assert set(results.ranges["scope"]) == {"variant", "dataset"}
+    assert set(results.aggregates["variant_id"]) == {"trained", "random-3"}
+    assert results.complete
+
+
+def test_every_box_belongs_to_a_map(results: StudyResults) -> None:
+    boxes = results.box_stats.merge(
+        results.image_stats, on=KEY, suffixes=("", "_map"), validate="many_to_one"
+    )
+    assert len(boxes) == len(results.box_stats) >= len(results.image_stats)
+    for box in boxes.itertuples():
+        stored = results.attribution(box.variant_id, box.image_id, box.target)
+        inside = stored[box.y_min : box.y_max, box.x_min : box.x_max]
+        assert box.sum == pytest.approx(inside.sum(dtype=np.float64), abs=1e-9)
+        assert box.share == pytest.approx(box.abs_sum / box.abs_sum_map)
+
+
+def test_an_empty_quarantine_is_a_frame_with_its_columns(results: StudyResults) -> None:
+    assert list(results.quarantine.columns) == schemas.QUARANTINE.names
+    assert len(results.quarantine) == 0
+
+
+def test_maps_are_float32_of_the_models_input(results: StudyResults) -> None:
+    found = results.attribution("trained", "double-00001", "eagle")
+    assert (found.dtype, found.shape) == (np.float32, (224, 224))
+    with pytest.raises(KeyError, match="no map of variant 'untrained'"):
+        results.attribution("untrained", "double-00001", "eagle")
+
+
+@pytest.mark.parametrize(
+    ("scope", "arguments", "expected"),
+    [
+        ("image", {"variant_id": "trained", "image_id": "double-00001", "targets": ["eagle"]}, 1),
+        ("pair", {"variant_id": "random-3", "image_id": "double-00002", "targets": ["eagle", "magpie"]}, 2),
+        ("targets", {"variant_id": "trained", "image_id": "double-00001"}, 2),
+        ("models", {"image_id": "single-magpie-00005"}, 4),
+        ("variant", {"variant_id": "random-3"}, 6),
+        ("dataset", {}, 12),
+    ],
+)
+def test_the_range_of_a_scope_is_that_of_its_maps(
+    results: StudyResults, scope: str, arguments: dict[str, Any], expected: int
+) -> None:
+    rows = results.image_stats
+    for key in ("variant_id", "image_id"):
+        rows = rows[rows[key] == arguments[key]] if key in arguments else rows
+    rows = rows[rows["target"].isin(arguments["targets"])] if "targets" in arguments else rows
+    pixels = np.concatenate([results.attribution(*key).ravel() for key in rows[KEY].to_numpy()])
+    found = results.scope_range(scope, **arguments)
+    assert (found.scope, found.n_maps, found.complete) == (scope, expected, True)
+    assert (found.minimum, found.maximum) == (pixels.min(), pixels.max())
+    for name, q in (("q01", 0.01), ("q50", 0.5), ("q99", 0.99)):
+        exact = float(np.quantile(pixels.astype(np.float64), q, method="lower"))
+        assert abs(getattr(found, name) - exact) <= max(RELATIVE_ERROR * abs(exact), 1e-13)
+
+
+def test_the_readers_ranges_are_the_reducers(results: StudyResults) -> None:
+    for row in results.ranges.to_dict("records"):
+        variant = row["variant_id"] if row["scope"] == "variant" else None
+        found = results.scope_range(row["scope"], variant_id=variant)
+        for name in ("minimum", "maximum", "q01", "q50", "q99", "n_maps", "complete"):
+            assert getattr(found, name) == row[name]
+
+
+def test_a_missing_map_makes_its_scopes_incomplete(copy: Output) -> None:
+    whole = open_study(copy.uri).image_stats
+    copy.delete(copy.files("image_stats", "trained")[0].path)
+    results = open_study(copy.uri)
+    assert not results.complete
+    gone = whole.merge(results.image_stats[KEY], on=KEY, how="left", indicator=True)
+    image = gone.loc[gone["_merge"] == "left_only", "image_id"].iloc[0]
+    assert not results.scope_range("dataset").complete
+    assert not results.scope_range("variant", variant_id="trained").complete
+    assert not results.scope_range("models", image_id=image).complete
+    assert results.scope_range("variant", variant_id="random-3").complete
+    assert results.scope_range("targets", variant_id="random-3", image_id=image).complete
+    with pytest.raises(KeyError, match="no map for scope 'targets'"):
+        results.scope_range("targets", variant_id="trained", image_id=image)
+
+
+def test_a_scope_without_its_keys_is_refused(results: StudyResults) -> None:
+    with pytest.raises(ValueError, match="needs image_id"):
+        results.scope_range("models")
+    with pytest.raises(ValueError, match="unknown"):
+        results.scope_range("joint")
+
+
+def test_pixels_are_what_the_model_saw(results: StudyResults) -> None:
+    pixels = results.pixels("double-00002")
+    np.testing.assert_array_equal(
+        pixels, render_scene(2, "double").image.astype(np.float32) / np.float32(255)
+    )
+    np.testing.assert_array_equal(results.pixels("double-00002", "random-3"), pixels)
+    with pytest.raises(KeyError):
+        results.pixels("double-99999")
+    with pytest.raises(KeyError):
+        results.pixels("double-00002", "untrained")
+
+
+def test_an_unreduced_study_says_so(copy: Output) -> None:
+    for name in ("ranges", "aggregates"):
+        copy.delete(copy.path(f"{name}.parquet"))
+    results = open_study(copy.uri)
+    for name in ("ranges", "aggregates"):
+        with pytest.raises(
+            InputError, match=f"not reduced yet \\({name}.parquet is missing\\); run `igbatch reduce`"
+        ):
+            getattr(results, name)
+    assert results.complete
+
+
+def test_where_no_study_is_there_is_nothing_to_open(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no study here"):
+        open_study(str(tmp_path / "nowhere"))
+
+
+def test_quarantined_rows_have_none_where_all_targets_are_meant(
+    scene_folder: Path, tmp_path: Path, compute_study: Callable[..., Output]
+) -> None:
+    (scene_folder / "scene-41.png").write_bytes(b"no picture")
+    study = tmp_path / "study.yaml"
+    study.write_text(
+        "{name: s, images: {root: scenes}, models: {m: {}}, targets: [eagle, label], attribution: {steps: 1}}"
+    )
+    results = open_study(compute_study(study, tmp_path / "out").uri)
+    quarantine = results.quarantine.set_index(["image_id"])
+    assert quarantine.loc["scene-41.png", "target"] is None
+    assert quarantine.loc["scene-41.png", "stage"] == "image"
+    assert quarantine.loc["scene-40.png", "target"] == "label"
+    assert len(quarantine) == 4
+    assert results.image_stats["target"].tolist() == ["eagle"] * 3
+    assert not results.complete
+    assert isinstance(results.quarantine, pd.DataFrame)

@@ -1,0 +1,44 @@
+"""The model card: weights as they are saved, and a text made of the numbers."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from torch import nn
+
+from igbatch.images.scenes import CLASSES
+from igbatch.variants.bundled import MODEL_NAME
+from igbatch.variants.model_card import CARD_FILE, WEIGHTS_FILE, describe, save_weights
+from igbatch.variants.training import Recipe
+
+
+def test_weights_are_saved_as_float16_with_their_classes(tmp_path: Path, some_model: nn.Module) -> None:
+    path = tmp_path / "new" / WEIGHTS_FILE
+    save_weights(some_model, path)
+    with safe_open(path, framework="pt") as stored:
+        assert stored.metadata()["architecture"] == MODEL_NAME
+        assert stored.metadata()["classes"] == ",".join(CLASSES)
+        for name, tensor in some_model.state_dict().items():
+            assert torch.equal(stored.get_tensor(name), tensor.half()), name
+
+
+def test_the_card_says_what_was_measured(tmp_path: Path, some_model: nn.Module) -> None:
+    save_weights(some_model, tmp_path / WEIGHTS_FILE)
+    recipe = replace(Recipe(seed=17), views_per_scene=3)
+    evaluation = describe(tmp_path, recipe, minutes=41.6, threads=1, scenes=12)
+    card = (tmp_path / CARD_FILE).read_text("utf-8")
+    for part in (
+        f"# {MODEL_NAME}",
+        "It knows drawn scenes, not photographs.",
+        f"**{100 * evaluation.accuracy:.2f} %**",
+        "12 scenes of seeds 0 to 11",
+        f"none {evaluation.gray['none']:.4f}",
+        "`igbatch train DIR --seed 17`: 42 minutes",
+        "is seen about 3 times",
+        "| 112 | 64,000 |",
+    ):
+        assert part in " ".join(card.split()) or part in card
+    for name, row in zip(CLASSES, evaluation.confusion, strict=True):
+        assert f"| **{name}** | {' | '.join(str(count) for count in row)} |" in card
+    assert not any(len(line) > 400 for line in card.splitlines())
