@@ -73,9 +73,11 @@ def test_the_kind_says_who_is_there(kind: str) -> None:
         birds = [box.label for box in drawn.boxes]
         assert drawn.kind == kind
         if kind == "empty":
-            assert birds == [] and drawn.label == "none"
+            assert birds == []
+            assert drawn.label == "none"
         elif kind == "single":
-            assert birds[0] == drawn.label and set(birds[1:]) <= {"crow", "gull"}
+            assert birds[0] == drawn.label
+            assert set(birds[1:]) <= {"crow", "gull"}
         else:
             assert birds.count("eagle") == birds.count("magpie") == 1
             assert drawn.label in ("eagle", "magpie")
@@ -86,7 +88,8 @@ def test_boxes_lie_inside_and_are_tight() -> None:
     for seed in SEEDS:
         drawn = scene(seed, "single")
         for box in drawn.boxes:
-            assert 0 <= box.x_min < box.x_max <= SIZE and 0 <= box.y_min < box.y_max <= SIZE
+            assert 0 <= box.x_min < box.x_max <= SIZE
+            assert 0 <= box.y_min < box.y_max <= SIZE
         setting, actors = scenes._staged(seed, "single", None)
         before = setting.image.copy()
         bird = actors[-1]
