@@ -111,7 +111,7 @@ def _scale(axes: Axes, linear: float, largest: float) -> None:
     every = max(1, math.ceil(decades / 3))
     powers = [
         largest / 10**step for step in range(0, decades, every)
-    ]  # none at the linear part: no room beside 0
+    ]  # the last would touch 0
     axes.set_xscale("symlog", linthresh=linear, linscale=0.6)
     axes.set_xlim(-largest * 1.3, largest * 1.3)
     ticks = [*(-power for power in powers), 0.0, *powers[::-1]]

@@ -48,7 +48,8 @@ def test_the_same_seed_gives_the_same_scene(kind: str) -> None:
     second = render_scene(11, kind)
     assert np.array_equal(first.image, second.image)
     assert (first.label, first.boxes) == (second.label, second.boxes)
-    assert first.image.shape == (SIZE, SIZE, 3) and first.image.dtype == np.uint8
+    assert first.image.shape == (SIZE, SIZE, 3)
+    assert first.image.dtype == np.uint8
 
 
 def test_other_seeds_give_other_scenes() -> None:
