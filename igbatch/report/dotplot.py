@@ -109,9 +109,7 @@ def extent(values: Sequence[float | None]) -> tuple[float, float]:
 def _scale(axes: Axes, linear: float, largest: float) -> None:
     decades = round(math.log10(largest / linear))
     every = max(1, math.ceil(decades / 3))
-    powers = [
-        largest / 10**step for step in range(0, decades, every)
-    ]  # the last would touch 0
+    powers = [largest / 10**step for step in range(0, decades, every)]  # the last would touch 0
     axes.set_xscale("symlog", linthresh=linear, linscale=0.6)
     axes.set_xlim(-largest * 1.3, largest * 1.3)
     ticks = [*(-power for power in powers), 0.0, *powers[::-1]]
