@@ -65,7 +65,7 @@ def describe_model(source: WeightsSource, key: str) -> ModelFacts:
 
 
 def load_trained(source: WeightsSource, key: str) -> nn.Module:
-    """Build the model with its trained weights, in eval mode on the CPU, in float32.
+    """Build the model with its trained weights, in eval mode on the CPU; float32 whatever the file's type.
 
     Without a file the weights come from timm's hub, as safetensors or not at all.
 
@@ -74,7 +74,7 @@ def load_trained(source: WeightsSource, key: str) -> nn.Module:
     """
     file = source.file or _from_hub(source.architecture, key)
     model = _create(source, key, pretrained=True, pretrained_cfg_overlay=_overlay(source, file))
-    return model.float().eval()
+    return model.eval()
 
 
 def weights_sha256(model: nn.Module) -> str:

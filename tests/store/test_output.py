@@ -83,8 +83,10 @@ def test_a_local_file_is_whole_or_as_before(local_output: Output, monkeypatch: p
     path = local_output.path("file")
     local_output.put(path, b"before")
     real = os.replace
+    replaced: list[Path] = []
 
     def look_then_replace(source: Path, target: Path) -> None:
+        replaced.append(target)
         assert source.parent == target.parent
         assert source.name.startswith(".")
         assert source.name.endswith(".tmp")
@@ -94,6 +96,7 @@ def test_a_local_file_is_whole_or_as_before(local_output: Output, monkeypatch: p
 
     monkeypatch.setattr(os, "replace", look_then_replace)
     local_output.put(path, b"after")
+    assert replaced == [Path(path)]
     assert local_output.read(path) == b"after"
     assert [info.base_name for info in local_output.files()] == ["file"]
 
