@@ -118,13 +118,14 @@ def test_views_are_as_large_as_their_phase() -> None:
 
 def test_a_faded_view_is_near_gray_and_asks_for_less_of_the_bird() -> None:
     phase = replace(RECIPE.phases[1], faint=1.0)
-    drawn = scene()
+    drawn = scene(SceneBox("eagle", 0, 0, 224, 224))
     spreads, asked = [], []
     for seed in range(100):
         found = view(drawn, RECIPE, phase, np.random.default_rng(seed))
         spreads.append(float(found.pixels.max() - found.pixels.min()))
         asked.append(float(found.target[EAGLE]))
     faintest, strongest = np.argsort(spreads)[:20], np.argsort(spreads)[-20:]
+        torch.testing.assert_close(found.tokens[EAGLE], found.target[EAGLE].expand(14, 14))
     assert min(spreads) < 0.05
     assert max(np.take(asked, faintest)) < min(np.take(asked, strongest))
 
@@ -195,12 +196,15 @@ SHORT = Recipe(
     ),
     loaders=0,
 )
+UNRELATED = itertools.count(100)
+"""What torch's generator was seeded with before a run."""
 
 
 def short_run(recipe: Recipe) -> tuple[nn.Module, list[str], list[nn.Module]]:
     lines: list[str] = []
     saved: list[nn.Module] = []
     with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(next(UNRELATED))
         return train(recipe, lines.append, saved.append), lines, saved
 
 
@@ -227,6 +231,21 @@ def test_a_run_leaves_a_model_for_224_pixels(short: tuple[nn.Module, list[str], 
             assert kept(torch.zeros(1, 3, 224, 224)).shape == (1, 5)
     assert weights_sha256(saved[-1]) == weights_sha256(model)
     assert [line.split(":")[0] for line in lines] == ["112 px, step 2 of 2", "224 px, step 2 of 2"]
+
+
+def test_a_run_that_ends_on_small_views_leaves_such_a_model_too() -> None:
+    small = replace(SHORT, phases=(replace(SHORT.phases[0], samples=4),))
+    with torch.no_grad():
+        assert short_run(small)[0](torch.zeros(1, 3, 224, 224)).shape == (1, 5)
+
+
+def test_the_average_follows_the_model_slowly() -> None:
+    model, averaged = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
+    model.weight.data.fill_(1.0)
+    averaged.weight.data.fill_(0.0)
+    training._average(averaged, model, 0.9)
+    assert averaged.weight.item() == pytest.approx(0.1)
+    assert model.weight.item() == 1.0
 
 
 def test_a_run_follows_from_its_seed(short: tuple[nn.Module, list[str], list[nn.Module]]) -> None:
