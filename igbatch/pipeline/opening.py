@@ -74,12 +74,11 @@ def open_output(output: Output, resolved: ResolvedStudy, images: StudyImages) ->
 
 def settle(output: Output, record: dict[str, Any], kind: str, hardware: dict[str, Any]) -> None:
     """Keep in `study.json` what a worker on one kind of device runs with, so that later runs do likewise."""
-    if hardware in record["hardware"] and kind in record["settled"]:
+    if hardware in record["hardware"]:
         return
+    record["hardware"].append(hardware)
     settled = {"threads": hardware["threads"], "micro_batch": hardware["micro_batch"]}
     record["settled"].setdefault(kind, settled)
-    if hardware not in record["hardware"]:
-        record["hardware"].append(hardware)
     output.put_json(output.path("study.json"), record)
 
 

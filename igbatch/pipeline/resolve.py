@@ -224,7 +224,7 @@ def list_study_images(loaded: LoadedStudy) -> StudyImages:
     warnings = []
     labels = table["label"]
     if boxes is not None:
-        boxes.check_sizes()
+        _keyed("images.boxes", boxes.check_sizes)
         unmatched = boxes.unmatched(table["image_id"])
         if unmatched:
             warnings.append(
@@ -311,4 +311,4 @@ def _check_small_set(table: pa.Table, boxes: BoxTable) -> None:
                 width, height = probe_size(file)
         except Exception:  # an unreadable image is quarantined by the worker that meets it, with its reason
             continue
-        check_inside(found, width, height, where=f"{boxes.source}: {row['image_id']}")
+        check_inside(found, width, height, where=f"images.boxes: {boxes.source}: {row['image_id']}")

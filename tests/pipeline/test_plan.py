@@ -147,6 +147,7 @@ def test_the_shards_are_exactly_what_is_expected_and_not_committed(data: st.Data
         assert plan.shard_count() == len(shards)
         assert len({shard.name for shard in shards}) == len(shards)
         assert all(1 <= len(shard.images) <= plan.shard_images for shard in shards)
+        assert all(shard.targets for shard in shards)
         assert sum(shard.rows for shard in shards) == len(expected)
         assert size in ("auto", plan.shard_images)
 
@@ -297,7 +298,7 @@ def test_shards_are_cut_for_the_workers(images: int, workers: int) -> None:
 
 
 def test_a_shard_is_never_larger_than_its_maps_may_be() -> None:
-    images = {str(n): "1" for n in range(2000)}
+    images = {str(n): "1" for n in range(8000)}
     plan = make_plan(resolve(), listed(images), memory())
     shard = next(iter(plan.shards()))
     assert len(shard.images) > 100

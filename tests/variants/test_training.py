@@ -124,8 +124,8 @@ def test_a_faded_view_is_near_gray_and_asks_for_less_of_the_bird() -> None:
         found = view(drawn, RECIPE, phase, np.random.default_rng(seed))
         spreads.append(float(found.pixels.max() - found.pixels.min()))
         asked.append(float(found.target[EAGLE]))
-    faintest, strongest = np.argsort(spreads)[:20], np.argsort(spreads)[-20:]
         torch.testing.assert_close(found.tokens[EAGLE], found.target[EAGLE].expand(14, 14))
+    faintest, strongest = np.argsort(spreads)[:20], np.argsort(spreads)[-20:]
     assert min(spreads) < 0.05
     assert max(np.take(asked, faintest)) < min(np.take(asked, strongest))
 
