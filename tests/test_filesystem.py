@@ -1,11 +1,13 @@
 """Places by URI: local paths, stores of Arrow and of fsspec, and what is refused."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import fsspec
 import pytest
 from pyarrow import fs
 
+from igbatch import filesystem
 from igbatch.errors import InputError
 from igbatch.filesystem import is_local, read_bytes, resolve
 
@@ -27,8 +29,8 @@ def test_local_paths_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ("~/out", "/home/somebody/out"),
         ("~nobody-of-that-name/out", str(Path.cwd() / "~nobody-of-that-name/out")),
     ):
-        filesystem, found = resolve(given)
-        assert isinstance(filesystem, fs.LocalFileSystem)
+        store, found = resolve(given)
+        assert isinstance(store, fs.LocalFileSystem)
         assert found == path
         assert is_local(given)
 
@@ -43,8 +45,8 @@ def test_local_paths_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ],
 )
 def test_file_uris_are_local_paths(uri: str, path: str) -> None:
-    filesystem, found = resolve(uri)
-    assert isinstance(filesystem, fs.LocalFileSystem)
+    store, found = resolve(uri)
+    assert isinstance(store, fs.LocalFileSystem)
     assert found == path
     assert is_local(uri)
 
@@ -54,9 +56,9 @@ def test_a_relative_file_uri_is_refused() -> None:
 
 
 def test_a_store_of_fsspec_is_opened() -> None:
-    filesystem, path = resolve("memory://filesystem-test/a/b.txt")
+    store, path = resolve("memory://filesystem-test/a/b.txt")
     assert not is_local("memory://filesystem-test")
-    with filesystem.open_output_stream(path) as stream:
+    with store.open_output_stream(path) as stream:
         stream.write(b"held in memory")
     assert fsspec.filesystem("memory").cat_file("/filesystem-test/a/b.txt") == b"held in memory"
     assert read_bytes("memory://filesystem-test/a/b.txt", 100) == b"held in memory"
@@ -66,6 +68,15 @@ def test_what_no_driver_opens_is_refused_with_the_fix() -> None:
     line = refusal("nope://bucket/out")
     assert line.startswith("nope://bucket/out: no driver opens nope://")
     assert "install it" in line
+
+
+def test_a_store_that_cannot_be_reached_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(uri: str) -> None:
+        raise OSError("no route\nto host")
+
+    monkeypatch.setattr(filesystem, "fs", SimpleNamespace(FileSystem=SimpleNamespace(from_uri=fail)))
+    line = refusal("s3://bucket/out")
+    assert line == "s3://bucket/out: cannot be opened (no route to host); check the address"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -220,7 +221,7 @@ def list_study_images(loaded: LoadedStudy) -> StudyImages:
     boxes = None
     if images.boxes:
         place = loaded.locate(images.boxes)
-        boxes = _keyed("images.boxes", lambda: read_boxes(place))
+        boxes = _keyed("images.boxes", partial(read_boxes, place))
     warnings = []
     labels = table["label"]
     if boxes is not None:
@@ -231,7 +232,7 @@ def list_study_images(loaded: LoadedStudy) -> StudyImages:
                 f"images.boxes: {len(unmatched)} of its images are not in the study (first: {unmatched[0]})"
             )
         if len(table) <= PROBED_IMAGES:
-            _check_small_set(table, boxes)
+            _keyed("images.boxes", partial(_check_small_set, table, boxes))
         first = boxes.boxes.group_by("image", use_threads=False).aggregate([("label", "first")])
         position = pc.index_in(table["image_id"], value_set=first["image"])
         labels = pc.coalesce(labels, first["label_first"].combine_chunks().take(position.combine_chunks()))

@@ -36,6 +36,7 @@ from igbatch.variants.weights import locate_weights
 
 KEY = ["variant_id", "image_id", "target"]
 TRAINED = ["variants=[{kind: trained}]"]
+ONE_SCENE = "images.scenes=[{kind: double, seeds: [1]}]"
 
 
 @pytest.fixture(autouse=True)
@@ -207,7 +208,7 @@ def test_maps_are_the_same_bits_for_every_cut_and_order(
 
 
 def test_targets_computed_later_are_the_same_bits(tiny_study: Path, tmp_path: Path) -> None:
-    settings = [*TRAINED, "attribution.steps=2", "images.scenes=[{kind: double, seeds: [1]}]"]
+    settings = [*TRAINED, "attribution.steps=2", ONE_SCENE]
     both = open_work(tiny_study, tmp_path / "both", *settings)
     both.run()
     for targets in ("[magpie]", "[eagle, magpie]"):
@@ -249,25 +250,51 @@ def test_maps_are_kept_as_the_study_says(tiny_study: Path, tmp_path: Path, choic
 
 
 @pytest.mark.parametrize(
-    ("overrides", "column", "value"),
+    ("override", "column"),
     [
-        (["attribution.precision=float64"], "precision", "float64"),
-        (["attribution.output=logit"], "score", None),
-        (["attribution.baseline=blurred"], "score_baseline", None),
-        (["attribution.rule=trapezoid"], "sum", None),
+        ("attribution.output=logit", "score"),
+        ("attribution.baseline=blurred", "score_baseline"),
+        ("attribution.rule=trapezoid", "sum"),
+        ("variants=[{kind: trained, steps: 2}]", "sum"),
     ],
 )
 def test_settings_reach_the_engine(
-    tiny_study: Path, tmp_path: Path, results: StudyResults, overrides: list[str], column: str, value: Any
+    tiny_study: Path, tmp_path: Path, results: StudyResults, override: str, column: str
 ) -> None:
-    scenes = "images.scenes=[{kind: double, seeds: [1]}]"
-    work = open_work(tiny_study, tmp_path / "out", *TRAINED, "attribution.steps=4", scenes, *overrides)
+    work = open_work(tiny_study, tmp_path / "out", *TRAINED, ONE_SCENE, override)
     work.run()
     plain = results.image_stats.set_index(KEY)
     for row in work.results.image_stats.to_dict("records"):
         before = plain.loc[tuple(row[name] for name in KEY), column]
-        assert row[column] == value if value is not None else row[column] != pytest.approx(before, rel=1e-3)
+        assert row[column] != pytest.approx(before, rel=1e-3)
         assert row["convergence_delta"] == row["sum"] - (row["score"] - row["score_baseline"])
+
+
+def test_double_precision_is_the_engines(
+    tiny_study: Path, tmp_path: Path, models: dict[str, nn.Module]
+) -> None:
+    settings = [ONE_SCENE, "attribution.precision=float64", "attribution.steps=2"]
+    work = open_work(tiny_study, tmp_path / "out", *TRAINED, *settings)
+    work.run()
+    image = model_input(SCENES["double-00001"].image)
+    own = integrated_gradients(
+        models["trained"], image, [0, 1], 0.0, steps=2, micro_batch=2, precision="float64"
+    )
+    assert set(work.results.image_stats["precision"]) == {"float64"}
+    for k, target in enumerate(("eagle", "magpie")):
+        stored = work.results.attribution("trained", "double-00001", target)
+        assert stored.tobytes() == own.attributions[0, k].numpy().tobytes()
+
+
+@pytest.mark.parametrize(("tolerance", "atol"), [(0.99, 0.0), (1e-9, 0.0), (1e-9, 1e6)])
+def test_tolerances_decide_what_has_converged(
+    tiny_study: Path, tmp_path: Path, tolerance: float, atol: float
+) -> None:
+    settings = [f"attribution.tolerance={tolerance}", f"attribution.atol={atol}", "attribution.steps=8"]
+    work = open_work(tiny_study, tmp_path / "out", *TRAINED, ONE_SCENE, *settings)
+    work.run()
+    assert work.results.image_stats["converged"].any() == (tolerance > 0.5 or atol > 1)
+    assert set(work.results.image_stats["negligible"]) == {atol > 1}
 
 
 # What is wrong with one image or one map

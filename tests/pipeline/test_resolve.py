@@ -377,9 +377,50 @@ def test_a_box_outside_its_image_is_refused_where_sizes_are_looked_up(
 ) -> None:
     write_boxes(scene_folder, ("scene-40.png", "hawk", 0, 0, 2, 2), ("scene-41.png", "hawk", 0, 0, 225, 2))
     line = refusal(lambda: listing(boxes="scenes/boxes.csv"))
-    assert f"{scene_folder}/boxes.csv: scene-41.png: box hawk-1 (x 0..225, y 0..2) reaches outside" in line
+    place = f"{scene_folder}/boxes.csv: scene-41.png: box hawk-1 (x 0..225, y 0..2)"
+    assert line.startswith(f"images.boxes: {place} reaches outside")
     monkeypatch.setattr(resolve, "PROBED_IMAGES", 3)
     assert len(listing(boxes="scenes/boxes.csv").table) == 4
+
+
+@pytest.mark.parametrize(
+    ("images", "line"),
+    [
+        ({"boxes": "nowhere.csv"}, "images.boxes: "),
+        ({"boxes": "scenes/manifest.csv"}, "images.boxes: "),
+        ({"root": "nowhere"}, "images.root: "),
+        ({"root": "empty"}, "images.root: "),
+        ({"manifest": "nowhere.csv"}, "images.manifest: "),
+        ({"manifest": "scenes/boxes.csv"}, "images.manifest: "),
+        ({"root": "s3://KEY:SECRET@bucket/photos"}, "images.root: s3://…: the URI carries credentials"),
+        ({"boxes": "s3://KEY:SECRET@bucket/b.csv"}, "images.boxes: s3://…: the URI carries credentials"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_listed_is_refused_with_its_key(
+    listing: Callable[..., StudyImages], scene_folder: Path, images: dict[str, str], line: str
+) -> None:
+    (scene_folder.parent / "empty").mkdir()
+    message = refusal(lambda: listing(**images))
+    assert message.startswith(line)
+    assert "SECRET" not in message
+
+
+def test_coco_boxes_are_checked_against_the_sizes_in_their_file(
+    listing: Callable[..., StudyImages], scene_folder: Path
+) -> None:
+    def write(width: int) -> None:
+        content = {
+            "images": [{"id": 1, "file_name": "scene-41.png", "width": 224, "height": 224}],
+            "categories": [{"id": 2, "name": "hawk"}],
+            "annotations": [{"id": 3, "image_id": 1, "category_id": 2, "bbox": [0, 0, width, 9]}],
+        }
+        (scene_folder / "boxes.json").write_text(json.dumps(content))
+
+    write(224)
+    assert listing(boxes="scenes/boxes.json").table["label"].to_pylist() == [None, "hawk", None, None]
+    write(230)
+    assert refusal(lambda: listing(boxes="scenes/boxes.json")).startswith("images.boxes: ")
 
 
 def test_an_image_that_cannot_be_read_is_left_to_the_worker(
