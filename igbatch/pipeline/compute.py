@@ -28,6 +28,7 @@ from igbatch.statistics.box_stats import box_statistics
 from igbatch.statistics.image_stats import convergence, finite, map_statistics
 from igbatch.store.commit import ShardWriter
 from igbatch.store.output import Output
+from igbatch.store.reader import read_commit
 
 BATCH_IMAGES = 8
 """Images that go through the engine in one call; maps of so many are held at a time."""
@@ -65,11 +66,14 @@ class ShardComputer:
         """Compute and commit a shard, unless it is committed already.
 
         Raises:
-            InputError: the model cannot be built.
+            InputError: the model cannot be built, or the shard's commit was cut short.
         """
         start = time.monotonic()
-        if self.output.exists(self.output.commit_path(shard.spec.variant_id, shard.name)):
-            return ShardReport(shard.name, len(shard.images), shard.rows, 0, 0.0, already_committed=True)
+        path = self.output.commit_path(shard.spec.variant_id, shard.name)
+        if self.output.exists(path):
+            rows = read_commit(self.output.filesystem, shard.spec.variant_id, path).rows
+            lost = shard.rows - rows
+            return ShardReport(shard.name, len(shard.images), rows, lost, 0.0, already_committed=True)
         variant = self.models.variant(shard.spec)
         preprocessing = self.preprocessing[shard.spec.model]
         rows = quarantined = 0

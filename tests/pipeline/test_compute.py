@@ -4,7 +4,7 @@ import csv
 import itertools
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -335,6 +335,8 @@ def test_an_undecodable_image_is_quarantined_and_the_others_go_on(folder: Path) 
     work = open_work(folder / "study.yaml", folder / "out")
     (report,) = work.run()
     assert (report.images, report.rows, report.quarantined) == (4, 6, 2)
+    (again,) = work.run()
+    assert again == replace(report, seconds=0.0, already_committed=True)
     assert quarantine(work) == [("b.png", None, "image")]
     assert "it cannot be opened" in work.results.quarantine["error"][0]
     assert sorted(set(work.results.image_stats["image_id"])) == ["a.png", "c.png", "d.png"]
