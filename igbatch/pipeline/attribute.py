@@ -130,10 +130,8 @@ class Attribution:
     def _greet(self, seat: _Seat) -> None:
         try:
             hardware: Hardware = ray.get(seat.waking)
-        except RayActorError as error:
-            raise self._recorded(
-                error
-            ) from None  # its constructor failed: Ray restarts an actor that was merely lost
+        except RayActorError as error:  # its constructor failed: Ray restarts an actor that was merely lost
+            raise self._recorded(error) from None
         seat.awake = True
         self.on_ready(hardware)
 
