@@ -1,0 +1,34 @@
+"""What an installed igbatch carries, and what importing it costs."""
+
+import importlib.resources
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "py.typed",
+        "report/templates/index.html.j2",
+        "report/templates/page.css",
+        "variants/weights/swin_igbatch.safetensors",
+        "variants/weights/MODEL_CARD.md",
+    ],
+)
+def test_the_package_carries_its_files(path: str) -> None:
+    assert importlib.resources.files("igbatch").joinpath(path).is_file()
+
+
+def test_reading_a_study_imports_neither_torch_nor_ray_nor_matplotlib() -> None:
+    code = "import sys, igbatch; igbatch.open_study; print({'torch', 'ray', 'matplotlib'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    import igbatch
+
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        igbatch.nonsense  # noqa: B018
