@@ -53,7 +53,8 @@ def ray_session(address: str | None = None) -> Iterator[None]:
     except (ConnectionError, ValueError) as error:
         reason = " ".join(str(error).split())[:160]
         raise InputError(
-            f"--address {address}: no Ray cluster answers ({reason}); start one or leave it out"
+            f"--address {address}: no Ray cluster answers ({reason}); start one, leave it out, "
+            "or set RAY_AUTH_MODE=token where it asks for tokens"
         ) from None
     try:
         yield

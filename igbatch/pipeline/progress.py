@@ -40,8 +40,6 @@ class TerminalProgress:
         self._task = self._bar.add_task("attribute", total=None, rate="", notes="", start=True)
 
     def __enter__(self) -> TerminalProgress:
-        if self.console.is_terminal:
-            self._bar.start()
         return self
 
     def __exit__(
@@ -54,7 +52,9 @@ class TerminalProgress:
         """Begin with so many images to go through their variants."""
         self.total = images
         self.began = self.last_line = time.monotonic()
-        self._bar.update(self._task, total=images)
+        self._bar.reset(self._task, total=images)
+        if self.console.is_terminal:
+            self._bar.start()
 
     def advance(self, images: int, quarantined: int) -> None:
         """Count a committed shard."""
