@@ -65,11 +65,11 @@ def demo(**options: Any) -> None:
 @click.option("--out", help="Output folder or URI (default: ./igbatch-out/<study name>).")
 def plan(study: str, overrides: tuple[str, ...], out: str | None) -> None:
     """Say what a run of STUDY would compute, writing nothing."""
-    from igbatch.job import describe_plan
+    from igbatch.job import default_out, describe_plan
     from igbatch.study import load_study
 
     loaded = load_study(study, overrides)
-    describe_plan(loaded, out or f"./igbatch-out/{loaded.study.name}", Console())
+    describe_plan(loaded, out or default_out(loaded), Console())
 
 
 @main.command()
@@ -88,9 +88,10 @@ def reduce(out: str) -> None:
 def report(out: str) -> None:
     """Render the report of the study at OUT again."""
     from igbatch.job import write_report
+    from igbatch.results import StudyResults
     from igbatch.store.output import Output
 
-    click.echo(f"report: {write_report(Output(out))}")
+    click.echo(f"report: {write_report(StudyResults(out), Output(out))}")
 
 
 @main.command()

@@ -40,7 +40,7 @@ def run_job(study_path: str | Path, overrides: tuple[str, ...], options: JobOpti
         WorkerError: the program failed on a worker (exit code 1).
     """
     loaded = load_study(study_path, overrides)
-    out = options.out or f"./igbatch-out/{loaded.study.name}"
+    out = options.out or default_out(loaded)
     check_submitted(out, options.submitted)
     output = Output(out)
 
@@ -57,8 +57,8 @@ def run_job(study_path: str | Path, overrides: tuple[str, ...], options: JobOpti
             retry_quarantined=options.retry_quarantined,
             say=say,
         )
-    report = write_report(output)
     results = StudyResults(output.uri)
+    report = write_report(results, output)
     print_box_sums(results, console)
     lost = results.expected_rows - len(results.image_stats)
     allowed = loaded.study.quarantine.allowance
@@ -71,11 +71,16 @@ def run_job(study_path: str | Path, overrides: tuple[str, ...], options: JobOpti
     return 1 if lost > allowed else 0
 
 
-def write_report(output: Output) -> str:
-    """Render the report of an output into its `report/` folder and return where the page lies.
+def default_out(loaded: LoadedStudy) -> str:
+    """Return where a study's output goes where nothing is said."""
+    return f"./igbatch-out/{loaded.study.name}"
+
+
+def write_report(results: StudyResults, output: Output) -> str:
+    """Render the report of a study into `report/` of its output and return where the page lies.
 
     Raises:
-        InputError: there is no reduced study at this place.
+        InputError: the study is not reduced yet.
     """
     from igbatch.report.render import render_report
 
@@ -83,7 +88,7 @@ def write_report(output: Output) -> str:
         raise InputError(
             f"{output.uri}: not reduced yet (ranges.parquet is missing); run `igbatch reduce` first"
         )
-    render_report(StudyResults(output.uri), lambda path, data: output.put(output.path(path), data))
+    render_report(results, lambda path, data: output.put(output.path(path), data))
     return output.path("report", "index.html")
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from igbatch.errors import InputError, UnfinishedError
+from igbatch.errors import InputError, UnfinishedError, one_line
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 import ray
@@ -51,7 +51,7 @@ def ray_session(address: str | None = None) -> Iterator[None]:
                 address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **quiet
             )
     except (ConnectionError, ValueError) as error:
-        reason = " ".join(str(error).split())[:160]
+        reason = one_line(error, limit=160)
         raise InputError(
             f"--address {address}: no Ray cluster answers ({reason}); start one, leave it out, "
             "or set RAY_AUTH_MODE=token where it asks for tokens"

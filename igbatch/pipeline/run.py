@@ -14,7 +14,7 @@ from igbatch.filesystem import is_local
 from igbatch.pipeline.opening import check_same_study, existing_study, open_output, settle
 from igbatch.pipeline.plan import Plan, make_plan
 from igbatch.pipeline.progress import Listener
-from igbatch.pipeline.resolve import list_study_images, resolve_study
+from igbatch.pipeline.resolve import ResolvedStudy, StudyImages, list_study_images, resolve_study
 from igbatch.reduce.study import reduce_study
 from igbatch.store.commit import sweep
 from igbatch.store.lock import output_lock
@@ -40,12 +40,18 @@ def plan_study(loaded: LoadedStudy, output: Output, *, retry_quarantined: bool =
     Raises:
         InputError: the study is wrong, or a committed shard belongs to another one.
     """
+    resolved, images = _checked(loaded, output)
+    return make_plan(resolved, images, output, retry_quarantined=retry_quarantined)
+
+
+def _checked(loaded: LoadedStudy, output: Output) -> tuple[ResolvedStudy, StudyImages]:
+    """Look up what a study names and check it against the study that its output was made for."""
     earlier = existing_study(output)
     resolved = resolve_study(loaded, earlier["models"] if earlier else None)
     check_same_study(output, earlier, resolved)
     images = list_study_images(loaded)
     _check_featured(images.table["image_id"], loaded.study.report.featured)
-    return make_plan(resolved, images, output, retry_quarantined=retry_quarantined)
+    return resolved, images
 
 
 def run_stage(
@@ -64,11 +70,9 @@ def run_stage(
         WorkerError: the program failed on a worker.
         UnfinishedError: the cluster was lost; what is committed is kept.
     """
-    plan = plan_study(
-        loaded, output, retry_quarantined=retry_quarantined
-    )  # refuses before anything is written
+    resolved, images = _checked(loaded, output)  # refuses before anything is written
     with output_lock(output) as locked:
-        plan = plan_study(loaded, output, retry_quarantined=retry_quarantined) if plan.missing_rows else plan
+        plan = make_plan(resolved, images, output, retry_quarantined=retry_quarantined)
         record = open_output(output, plan.resolved, plan.images)
         for warning in plan.images.warnings:
             say(f"warning: {warning}")
