@@ -1,24 +1,43 @@
-"""Integrated Gradients of image classifiers: the call, its checks, and the sum over the path."""
+"""Integrated Gradients of image classifiers: the call, its checks, and the stream of images behind it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import chain
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from .adaptive import FIRST_NODES, AdaptiveIntegral, Goal
 from .errors import AttributionError
+from .fixed import FixedIntegral
 from .frozen import Model, frozen
-from .integrand import Integrand
+from .integrand import Forward, Integrand
 from .outputs import output_named
+from .pool import Integral, Path, Pool
 from .precision import precision_named
 from .rules import Quadrature, rule_nodes
-from .schedule import default_micro_batch, end_points, micro_batches
 
-__all__ = ["AttributionResult", "integrated_gradients"]
+__all__ = [
+    "Attributed",
+    "AttributionResult",
+    "Example",
+    "Settings",
+    "attribute",
+    "attribute_forward",
+    "default_micro_batch",
+    "integrated_gradients",
+]
+
+MOST_TARGETS = 8
+"""Targets that share a forward pass; more go in groups, so that memory does not grow with them."""
+DEFAULT_MAX_STEPS = 2000
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +52,10 @@ class AttributionResult:
         baseline_scores: float64 [N, K], the output at the baseline.
         convergence_delta: float64 [N, K], sum of the map - (score - baseline score); 0 if exact.
         steps: int64 [N, K], the nodes that the map was computed from.
-        map_error: float64 [N, K], the estimated relative L2 error of the map; NaN where it was not estimated.
+        map_error: float64 [N, K], a bound of the map's relative L2 error, met by 99 % of maps; NaN where it
+            was not estimated.
         converged: bool [N, K], whether the map's error, as far as known, is within the tolerance.
+        micro_batch: the most rows that went through the model together.
     """
 
     attributions: Tensor
@@ -44,14 +65,93 @@ class AttributionResult:
     steps: Tensor
     map_error: Tensor
     converged: Tensor
+    micro_batch: int
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How integrals are taken; the arguments of `integrated_gradients` say what each means.
+
+    Attributes:
+        arithmetic_error: the part of a map's relative L2 error that is due to a precision below float32.
+        mixed: nodes of several images may share a micro-batch.
+        multiply: multiply by the path, as Integrated Gradients does.
+        nodes: nodes and weights to be taken instead of those of a rule.
+    """
+
+    rule: str = "gauss-legendre"
+    steps: int | Literal["auto"] = 50
+    tolerance: float = 0.01
+    atol: float = 1e-6
+    max_steps: int = DEFAULT_MAX_STEPS
+    output: str = "probability"
+    precision: str = "float32"
+    arithmetic_error: float = 0.0
+    micro_batch: int | None = None
+    keep_channels: bool = False
+    mixed: bool = True
+    multiply: bool = True
+    nodes: Quadrature | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("tolerance", "atol", "arithmetic_error"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise AttributionError(f"{name}={value!r}: give a finite number of 0 or more")
+        least = len(FIRST_NODES)
+        if isinstance(self.max_steps, bool) or not isinstance(self.max_steps, int) or self.max_steps < least:
+            raise AttributionError(f"max_steps={self.max_steps!r}: give a whole number of {least} or more")
+        precision_named(self.precision)
+        output_named(self.output)
+        if self.steps != "auto":
+            _rule(self.rule, self.steps)
+
+    def integral(self) -> Integral:
+        """Return a new integral for one path."""
+        if self.nodes is not None or self.steps != "auto":
+            quadrature = self.nodes or _rule(self.rule, self.steps)
+            return FixedIntegral(quadrature, self.tolerance, self.atol)
+        left = self.tolerance**2 - self.arithmetic_error**2
+        tolerance = math.sqrt(left) if left > 0 else self.tolerance / 2
+        rounding = precision_named(self.precision).rounding
+        return AdaptiveIntegral(Goal(tolerance, self.atol, self.max_steps, rounding, complete=self.multiply))
+
+
+@lru_cache(maxsize=64)
+def _rule(rule: str, steps: int | str) -> Quadrature:
+    return rule_nodes(rule, steps)  # type: ignore[arg-type]  # which refuses what is no number
 
 
 @dataclass(frozen=True, eq=False)
-class _Sums:
-    """Maps in float32, and their sums in float64 [N, K], taken before rounding."""
+class Example:
+    """An image to be explained: image and baseline [...] floating, targets int64 [K], on one device."""
 
-    maps: Tensor
-    total: Tensor
+    image: Tensor
+    baseline: Tensor
+    targets: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Attributed:
+    """The maps of one example; as in `AttributionResult`, for the example `index` of the stream.
+
+    Attributes:
+        attributions: float32 [K, ...] on the example's device.
+        scores, baseline_scores, convergence_delta, steps, map_error, converged: [K] each.
+        micro_batch: the most rows that went through the model together.
+        quadrature: the nodes and weights that the maps are the sums of; of the first eight targets.
+    """
+
+    index: int
+    attributions: Tensor
+    scores: NDArray[np.float64]
+    baseline_scores: NDArray[np.float64]
+    convergence_delta: NDArray[np.float64]
+    steps: NDArray[np.int64]
+    map_error: NDArray[np.float64]
+    converged: NDArray[np.bool_]
+    micro_batch: int
+    quadrature: Quadrature
 
 
 def integrated_gradients(
@@ -68,14 +168,16 @@ def integrated_gradients(
     micro_batch: int | None = None,
     keep_channels: bool = False,
     atol: float = 1e-6,
+    max_steps: int = DEFAULT_MAX_STEPS,
+    arithmetic_error: float | None = None,
 ) -> AttributionResult:
     """Return the Integrated Gradients of images for several targets, from one forward pass a node.
 
     A map is the sum over nodes a, with weights w, of ``w * (x - x') * dF/dx (x' + a (x - x'))``: x is the
     image, x' the baseline, F the target's output. Outputs, paths and sums are computed in float64. With the
     same kind of device, number of threads, ``steps`` and ``micro_batch``, an image's numbers are bitwise the
-    same whatever other images and targets are in the call. Beyond images and result, memory grows with
-    ``micro_batch``, and with neither steps nor images.
+    same in float32 whatever other images are in the call. Beyond images and result, memory grows with
+    ``micro_batch``, and with neither steps, images nor targets.
 
     Args:
         model: any callable from preprocessed images [rows, C, H, W] to logits [rows, classes]. A module runs
@@ -83,17 +185,23 @@ def integrated_gradients(
         images: floating [N, C, H, W], preprocessed, on the model's device.
         targets: K class indices for all images, or an integer tensor [N, K].
         baseline: preprocessed like the images; a number, or a tensor that broadcasts to them.
-        rule: a key of ``RULES``.
-        steps: the number of nodes.
-        tolerance: with a number of steps a map has converged when
-            ``abs(convergence_delta) <= tolerance * abs(score - baseline score) + atol``. Errors that cancel
+        rule: a key of ``RULES``, for a number of steps.
+        steps: the number of nodes; "auto": as many as each map needs for ``tolerance``, up to ``max_steps``.
+        tolerance: where steps are "auto", the relative L2 error of a map that is allowed, and its
+            completeness gap beside its absolute sum. With a number of steps a map has converged when
+            ``abs(convergence_delta) <= tolerance * abs(score - baseline score) + atol``: errors that cancel
             are not seen.
         output: a key of ``OUTPUTS``: what is explained.
-        precision: a key of ``PRECISIONS``: the arithmetic of the model's passes.
-        micro_batch: the most rows that go through the model together; None: ``default_micro_batch``.
+        precision: a key of ``PRECISIONS``: the arithmetic of the model's passes; "auto": the cheapest that
+            leaves room within ``tolerance``, as measured on the first images.
+        micro_batch: the most rows that go through the model together; None: ``default_micro_batch``. From 4
+            on it is rounded down to a multiple of 4, and halved where memory runs out.
         keep_channels: return the channels' maps instead of their sum.
         atol: in units of the output; a gap below it counts as none, since ratios explode for maps that are
             nearly nothing.
+        max_steps: the most nodes of a map where steps are "auto"; it has not converged if more were needed.
+        arithmetic_error: the relative error of a map that the precision brings; None: measured on the first
+            images where the precision is below float32.
 
     Raises:
         AttributionError: an argument is of another shape, type or name than described; the model does not
@@ -102,64 +210,149 @@ def integrated_gradients(
     Source: Sundararajan et al., *Axiomatic Attribution for Deep Networks*, ICML 2017, eq. 1 and 3.
     """
     _require_images(images)
-    if steps == "auto":
-        raise AttributionError('steps="auto": adaptive steps are not there yet; give a number')
-    for name, value in (("tolerance", tolerance), ("atol", atol)):
-        if not (math.isfinite(value) and value >= 0):
-            raise AttributionError(f"{name}={value!r}: give a finite number of 0 or more")
-    quadrature = rule_nodes(rule, steps)
-    rows = default_micro_batch(images.device) if micro_batch is None else micro_batch
-    dtype = precision_named(precision).dtype
-    with frozen(model, dtype, images.device) as ready:
-        integrand = Integrand(
-            ready,
-            images.detach(),
-            _checked_baseline(baseline, images),
-            _checked_targets(targets, images),
-            output_named(output),
-            dtype,
-        )
-        starts, scores = _end_scores(integrand)
-        sums = _integrate(integrand, quadrature, rows, keep_channels)
-    delta = sums.total - (scores - starts)
+    settings = Settings(
+        rule=rule, steps=steps, tolerance=tolerance, atol=atol, max_steps=max_steps, output=output,
+        precision="float32" if precision == "auto" else precision, micro_batch=micro_batch,
+        keep_channels=keep_channels,
+    )  # fmt: skip
+    starts = _checked_baseline(baseline, images)
+    indices = _checked_targets(targets, images)
+    examples = [Example(*each) for each in zip(images.detach(), starts, indices, strict=True)]
+    if precision == "auto" or not precision_named(settings.precision).exact:
+        settings = _measured(model, examples, settings, precision, arithmetic_error)
+    shape = (*indices.shape, *images.shape[1 if keep_channels else 2 :])
+    maps = images.new_zeros(shape, dtype=torch.float32)
+    numbers = np.zeros((6, *indices.shape))
+    rows = _rows(settings, images.device)
+    for done in attribute(model, examples, settings):
+        maps[done.index] = done.attributions
+        numbers[:, done.index] = (
+            done.scores, done.baseline_scores, done.convergence_delta,
+            done.steps, done.map_error, done.converged,
+        )  # fmt: skip
+        rows = done.micro_batch
+    scores, baseline_scores, delta, steps_, error, converged = torch.from_numpy(numbers).to(images.device)
     return AttributionResult(
-        attributions=sums.maps,
-        scores=scores,
-        baseline_scores=starts,
-        convergence_delta=delta,
-        steps=torch.full_like(integrand.targets, steps),
-        map_error=torch.full_like(delta, math.nan),
-        converged=delta.abs() <= tolerance * (scores - starts).abs() + atol,
+        maps, scores, baseline_scores, delta, steps_.long(), error, converged.bool(), rows
     )
 
 
-def _end_scores(integrand: Integrand) -> tuple[Tensor, Tensor]:
-    """Return the outputs at the baselines and at the images, float64 [N, K] each."""
-    ends = integrand.targets.new_zeros((2, *integrand.targets.shape), dtype=torch.float64)
-    for batch in end_points(len(integrand.images)):
-        ends[:, batch.images[0]] = integrand.scores(batch)
-    return ends[0], ends[1]
+def attribute(model: Model, examples: Iterable[Example], settings: Settings) -> Iterator[Attributed]:
+    """Attribute a stream of examples, all of one shape and number of targets, each yielded when it is done.
+
+    Examples are taken from the stream only as the device has room for their nodes.
+
+    Raises:
+        AttributionError: as `integrated_gradients` does.
+    """
+    source = iter(examples)
+    first = next(source, None)
+    if first is None:
+        return
+    with frozen(model, precision_named(settings.precision), first.image.device) as forward:
+        yield from attribute_forward(forward, chain([first], source), settings)
 
 
-def _integrate(integrand: Integrand, quadrature: Quadrature, micro_batch: int, keep_channels: bool) -> _Sums:
-    """Sum the integrand over the nodes; the map of an image is kept in float64 until its last node is in."""
-    shape = (*integrand.targets.shape, *integrand.images.shape[1 if keep_channels else 2 :])
-    result = integrand.images.new_zeros(shape, dtype=torch.float32)
-    total = result.new_zeros(integrand.targets.shape, dtype=torch.float64)
-    open_maps: dict[int, Tensor] = {}
-    for batch in micro_batches(quadrature, len(integrand.images), micro_batch):
-        rows = integrand.maps(batch, keep_channels=keep_channels)
-        for row, image, weight in zip(rows, batch.images.tolist(), batch.weights.tolist(), strict=True):
-            if image not in open_maps:
-                open_maps[image] = torch.zeros_like(row)
-            if weight > 0:  # padding is skipped rather than multiplied by 0
-                open_maps[image].add_(row, alpha=weight)
-        for image in batch.completes:
-            finished = open_maps.pop(image)
-            result[image] = finished
-            pixels = finished.sum(1) if keep_channels else finished
-            total[image] = pixels.sum((1, 2))
-    return _Sums(result, total)
+def attribute_forward(
+    forward: Forward, examples: Iterable[Example], settings: Settings
+) -> Iterator[Attributed]:
+    """Attribute a stream of examples as `attribute` does, with a function that is ready as it is.
+
+    Args:
+        forward: from points and the examples they belong to, to logits; in the precision of the settings.
+        examples: their images may have any shape; the first dimension is summed unless channels are kept.
+        settings: how the integrals are taken.
+    """
+    integrand = Integrand(
+        forward,
+        output_named(settings.output),
+        precision_named(settings.precision),
+        sum_channels=not settings.keep_channels,
+        multiply=settings.multiply,
+    )
+    source = iter(examples)
+    first = next(source, None)
+    if first is None:
+        return
+    pool = Pool(integrand, _rows(settings, first.image.device), mixed=settings.mixed)
+    waiting: dict[int, list[Path]] = {}
+    for path in pool.run(_paths(chain([first], source), settings)):
+        parts = waiting.setdefault(path.example, [])
+        parts.append(path)
+        if len(parts) == path.parts:
+            del waiting[path.example]
+            yield _attributed(sorted(parts, key=lambda part: part.part), settings, pool.rows)
+
+
+def default_micro_batch(device: torch.device) -> int:
+    """Return the most rows of a micro-batch where the caller does not say: 8 on a CPU, 64 elsewhere.
+
+    On a CPU the time of a row hardly changes between 2 and 16 rows of 224 x 224, while the memory grows with
+    them. Elsewhere the number is a guess that fits 16 GB with a Swin-B; `choose_micro_batch` measures.
+    """
+    return 8 if device.type == "cpu" else 64
+
+
+def _rows(settings: Settings, device: torch.device) -> int:
+    return default_micro_batch(device) if settings.micro_batch is None else settings.micro_batch
+
+
+def _measured(
+    model: Model, examples: Sequence[Example], settings: Settings, precision: str, error: float | None
+) -> Settings:
+    """Settle a precision that is to be chosen, or the error of one below float32, on the first images."""
+    from .probe import arithmetic_error, choose_precision
+
+    if not examples:
+        return settings
+    if precision == "auto":
+        choice = choose_precision(model, examples, settings)
+        return replace(settings, precision=choice.precision, arithmetic_error=choice.error)
+    measured = arithmetic_error(model, examples, settings) if error is None else error
+    return replace(settings, arithmetic_error=measured)
+
+
+def _paths(examples: Iterable[Example], settings: Settings) -> Iterator[Path]:
+    """Yield the paths of examples, one for each group of targets; the last group repeats its last target."""
+    for index, example in enumerate(examples):
+        count = len(example.targets)
+        parts = max(1, math.ceil(count / MOST_TARGETS))
+        size = math.ceil(count / parts)
+        start = example.baseline.to(example.image.dtype)
+        direction = example.image.double() - example.baseline.double()
+        for part in range(parts):
+            targets = example.targets[part * size : (part + 1) * size]
+            padded = torch.cat([targets, targets[-1:].expand(size - len(targets))])
+            yield Path(index, start, direction, padded, settings.integral(), part, parts, len(targets))
+
+
+def _attributed(parts: Sequence[Path], settings: Settings, rows: int) -> Attributed:
+    """Put the groups of an example's targets together."""
+
+    def joined(name: str) -> NDArray[np.float64]:
+        return np.concatenate([getattr(part.integral, name)[: part.count] for part in parts])
+
+    maps = torch.cat([part.integral.result()[: part.count] for part in parts])
+    starts, scores = (
+        np.concatenate([part.integral.scores[end][: part.count] for part in parts]) for end in (0, 1)
+    )
+    sums = maps.flatten(1).sum(1).cpu().numpy()
+    error = np.hypot(joined("map_error"), settings.arithmetic_error)
+    converged = joined("converged").astype(bool)
+    if settings.steps == "auto":
+        converged &= settings.arithmetic_error <= settings.tolerance
+    return Attributed(
+        index=parts[0].example,
+        attributions=maps.float(),
+        scores=scores,
+        baseline_scores=starts,
+        convergence_delta=sums - (scores - starts),
+        steps=np.repeat([part.integral.steps for part in parts], [part.count for part in parts]),
+        map_error=error,
+        converged=converged,
+        micro_batch=rows,
+        quadrature=parts[0].integral.quadrature,
+    )
 
 
 def _require_images(images: Tensor) -> None:

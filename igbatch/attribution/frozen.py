@@ -6,26 +6,33 @@ import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .errors import AttributionError
+from .integrand import Forward
+from .precision import Precision
 
 __all__ = ["Model", "frozen"]
 
 Model = Callable[[Tensor], Tensor]
 """From preprocessed images [rows, C, H, W] to logits [rows, classes]."""
 
+SENSITIVE_LAYERS = (nn.Conv2d, nn.Linear)
+
 
 @contextmanager
-def frozen(model: Model, dtype: torch.dtype, device: torch.device) -> Iterator[Model]:
+def frozen(model: Model, precision: Precision, device: torch.device) -> Iterator[Forward]:
     """Yield the model in evaluation mode, with frozen parameters, in one floating type.
 
     A module's parameters stop requiring gradients, so that a backward pass computes the image's alone; each
     submodule's mode and each parameter's flag are put back on leaving, on an error too. A module of another
-    floating type than ``dtype`` is worked on as a copy. A callable that is no module is taken as it is: its
-    mode and type are the caller's. Inside, ``no_grad``, ``inference_mode`` and ``autocast`` are lifted.
+    floating type than the precision's is worked on as a copy. A callable that is no module is taken as it is:
+    its mode and type are the caller's. Inside, ``no_grad``, ``inference_mode`` and ``autocast`` are lifted.
+    Where products are rounded, a module's first and last layer are left out: an image's own pixels and the
+    logits lose too much.
 
     Raises:
         AttributionError: the module is on another device than ``device``.
@@ -36,7 +43,7 @@ def frozen(model: Model, dtype: torch.dtype, device: torch.device) -> Iterator[M
         torch.autocast(device.type, enabled=False),
     ):
         if not isinstance(model, nn.Module):
-            yield model
+            yield _of_points(model)
             return
         _require_device(model, device)
         modes = {module: module.training for module in model.modules()}
@@ -44,12 +51,41 @@ def frozen(model: Model, dtype: torch.dtype, device: torch.device) -> Iterator[M
         try:
             model.eval()
             model.requires_grad_(False)
-            yield model if _is_of(model, dtype) else copy.deepcopy(model).to(dtype)
+            ready = model if _is_of(model, precision.dtype) else copy.deepcopy(model).to(precision.dtype)
+            with _first_and_last_in_full(ready, precision, device):
+                yield _of_points(ready)
         finally:
             for module, training in modes.items():
                 module.training = training
             for parameter, requires_grad in flags.items():
                 parameter.requires_grad_(requires_grad)
+
+
+def _of_points(model: Model) -> Forward:
+    """Return the model as a function of points, whichever example they belong to."""
+    return lambda points, owners: model(points)
+
+
+@contextmanager
+def _first_and_last_in_full(model: nn.Module, precision: Precision, device: torch.device) -> Iterator[None]:
+    """Run the first and the last convolution or linear layer outside autocast, in the order of modules."""
+    layers = [module for module in model.modules() if isinstance(module, SENSITIVE_LAYERS)]
+    chosen = list(dict.fromkeys([*layers[:1], *layers[-1:]])) if precision.products is not None else []
+
+    def in_full(forward: Callable[..., Any]) -> Callable[..., Any]:
+        def run(values: Tensor) -> Any:
+            with torch.autocast(device.type, enabled=False):
+                return forward(values.to(precision.dtype))
+
+        return run
+
+    try:
+        for layer in chosen:
+            layer.forward = in_full(layer.forward)  # type: ignore[method-assign]  # the instance's alone
+        yield
+    finally:
+        for layer in chosen:
+            del layer.forward
 
 
 def _is_of(model: nn.Module, dtype: torch.dtype) -> bool:

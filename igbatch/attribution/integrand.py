@@ -1,116 +1,164 @@
-"""What is integrated, at (image, node) pairs: one forward pass, and a backward pass a target."""
+"""What is integrated, at points of many paths at once: one forward pass, and a backward pass a target."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from . import outputs
 from .errors import AttributionError
-from .frozen import Model
 from .outputs import Output
-from .schedule import MicroBatch
+from .precision import Precision
 
-__all__ = ["Integrand"]
+__all__ = ["Forward", "Integrand", "NodeValue", "Row"]
+
+Forward = Callable[[Tensor, Tensor], Tensor]
+"""From points [rows, ...] and the example that each belongs to, int64 [rows], to logits [rows, classes]."""
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """A place on a path.
+
+    Attributes:
+        example: the index of the path's image in the call.
+        start: [...], where the path starts, of any floating type.
+        direction: float64 [...], from there to the image.
+        targets: int64 [K].
+        node: the place: 0 at the start, 1 at the image.
+    """
+
+    example: int
+    start: Tensor
+    direction: Tensor
+    targets: Tensor
+    node: float
+
+
+@dataclass(frozen=True, eq=False)
+class NodeValue:
+    """The integrand at a node, for K targets.
+
+    Attributes:
+        score: float64 [K], the output.
+        map: [K, ...], the integrand in units of `scale`, so that tiny derivatives keep their digits.
+        scale: float64 [K], in units of the output.
+        norm: float64 [K], the integrand's L2 norm in units of the output.
+        slope: float64 [K], the output's derivative along the path.
+    """
+
+    score: NDArray[np.float64]
+    map: Tensor
+    scale: NDArray[np.float64]
+    norm: NDArray[np.float64]
+    slope: NDArray[np.float64]
+
+    def rounded(self) -> NodeValue:
+        """Return the value with its map in float32, in memory of its own."""
+        return NodeValue(self.score, self.map.to(torch.float32, copy=True), self.scale, self.norm, self.slope)
 
 
 @dataclass(frozen=True, eq=False)
 class Integrand:
-    """The integrand along the straight lines from baselines x' to images x.
+    """The integrand along straight lines from baselines x' to images x.
 
-    At the place a of an image's path, for a target's output F, it is ``(x - x') * dF/dx (x' + a (x - x'))``.
+    At the place a of a path, for a target's output F, it is ``(x - x') * dF/dx (x' + a (x - x'))``.
 
     Source: Sundararajan et al., *Axiomatic Attribution for Deep Networks*, ICML 2017, eq. 1.
 
     Attributes:
-        model: frozen, of type ``dtype``.
-        images: [N, C, H, W], of any floating type.
-        baseline: [N, C, H, W], of any floating type; may be an expanded view.
-        targets: int64 [N, K], on the images' device.
+        forward: the model, made ready.
         output: what is explained.
-        dtype: the type of the model's passes.
+        precision: the arithmetic of the passes.
+        sum_channels: add up the map's first dimension.
+        multiply: multiply by ``x - x'``; without, the integrand is the gradient alone.
     """
 
-    model: Model
-    images: Tensor
-    baseline: Tensor
-    targets: Tensor
+    forward: Forward
     output: Output
-    dtype: torch.dtype
+    precision: Precision
+    sum_channels: bool = True
+    multiply: bool = True
 
-    def scores(self, batch: MicroBatch) -> Tensor:
-        """Return the targets' outputs at the pairs, float64 [rows, K], in units of the output (forward only).
+    def scores(self, rows: list[Row]) -> NDArray[np.float64]:
+        """Return the targets' outputs, float64 [rows, K], in units of the output (forward only).
 
         Raises:
             AttributionError: the model does not return logits [rows, classes], or a target is no class of it.
         """
-        owners = self._owners(batch)
-        start, direction = self._lines(owners)
         with torch.no_grad():
-            logits = self._logits(self._points(start, direction, batch))
-        return outputs.evaluate(self.output, logits, self.targets[owners])
+            logits = self._logits(self._points(rows), rows)
+        return outputs.evaluate(self.output, logits, _targets(rows)).cpu().numpy()
 
-    def maps(self, batch: MicroBatch, *, keep_channels: bool = False) -> Tensor:
-        """Return the integrand at the pairs, in units of the output.
-
-        Returns:
-            float64 [rows, K, H, W], channels summed; [rows, K, C, H, W] with ``keep_channels``.
+    def values(self, rows: list[Row]) -> list[NodeValue]:
+        """Return the integrand at the rows.
 
         Raises:
             AttributionError: the model does not return logits [rows, classes] that depend on the images, or a
                 target is no class of it.
         """
-        owners = self._owners(batch)
-        start, direction = self._lines(owners)
-        points = self._points(start, direction, batch).requires_grad_()
-        logits = self._logits(points)
+        points = self._points(rows).requires_grad_()
+        logits = self._logits(points, rows)
         if not logits.requires_grad:
             raise AttributionError(
                 "the model's logits carry no gradient to the images: take no_grad and detach out of the model"
             )
-        cotangents = outputs.cotangents(self.output, logits, self.targets[owners])
+        targets = _targets(rows)
+        scores = outputs.evaluate(self.output, logits.detach(), targets)
+        cotangents = outputs.cotangents(self.output, logits, targets)
         # The backward pass is linear: scaled to 1, a tiny derivative does not underflow in the model.
-        scales = cotangents.abs().amax(2, keepdim=True)
-        cotangents = (cotangents / torch.where(scales > 0, scales, 1.0)).to(logits.dtype)
-        integrands = []
+        scales = cotangents.abs().amax(2)  # [K, rows]
+        cotangents = cotangents / torch.where(scales > 0, scales, 1.0)[:, :, None]
+        direction = torch.stack([row.direction for row in rows])
+        maps, slopes = [], []
         for target, cotangent in enumerate(cotangents):
-            another = target + 1 < len(cotangents)
-            (gradient,) = torch.autograd.grad(logits, points, cotangent, retain_graph=another)
-            integrand = gradient.double().mul_(direction).mul_(scales[target, :, :, None, None])
-            integrands.append(integrand if keep_channels else integrand.sum(1))
-        return torch.stack(integrands, 1)
+            retain = target + 1 < len(cotangents)
+            gradient = self.precision.gradient(logits, points, cotangent, retain_graph=retain).double()
+            product = gradient * direction
+            slopes.append(product.flatten(1).sum(1))
+            integrand = product if self.multiply else gradient
+            maps.append(integrand.sum(1) if self.sum_channels else integrand)
+        stacked = torch.stack(maps, 1)  # [rows, K, ...]
+        units = scales.T
+        norms = torch.linalg.vector_norm(stacked.flatten(2), dim=2) * units
+        numbers = torch.stack([scores, units, norms, torch.stack(slopes, 1) * units], 1).cpu().numpy()
+        return [
+            NodeValue(score, map_, scale, norm, slope)
+            for (score, scale, norm, slope), map_ in zip(numbers, stacked, strict=True)
+        ]
 
-    def _owners(self, batch: MicroBatch) -> Tensor:
-        return torch.from_numpy(batch.images).to(self.images.device)
+    def _points(self, rows: list[Row]) -> Tensor:
+        start = torch.stack([row.start for row in rows]).double()
+        direction = torch.stack([row.direction for row in rows])
+        nodes = torch.tensor([row.node for row in rows], dtype=torch.float64, device=start.device)
+        nodes = nodes.reshape(-1, *[1] * (start.ndim - 1))
+        return torch.addcmul(start, nodes, direction).to(self.precision.dtype)
 
-    def _lines(self, owners: Tensor) -> tuple[Tensor, Tensor]:
-        """Where each row's path starts and where it leads, both float64 [rows, C, H, W]."""
-        start = self.baseline[owners].double()
-        return start, self.images[owners].double() - start
-
-    def _points(self, start: Tensor, direction: Tensor, batch: MicroBatch) -> Tensor:
-        nodes = torch.from_numpy(batch.nodes).to(start.device)
-        return torch.addcmul(start, nodes[:, None, None, None], direction).to(self.dtype)
-
-    def _logits(self, points: Tensor) -> Tensor:
-        logits = self.model(points)
+    def _logits(self, points: Tensor, rows: list[Row]) -> Tensor:
+        owners = torch.tensor([row.example for row in rows], device=points.device)
+        with self.precision.passes(points.device):
+            logits = self.forward(points, owners)
         if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(points):
             found = f"shape {list(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
             raise AttributionError(
                 f"the model returned {found} for images {list(points.shape)}:"
                 f" it must return logits [{len(points)}, classes]"
             )
-        if self._highest_target >= logits.shape[1]:
-            image, position = divmod(int(self.targets.argmax()), self.targets.shape[1])
-            raise AttributionError(
-                f"target {position} of image {image} is class {self._highest_target},"
-                f" but the model has {logits.shape[1]} classes: give indices from 0 to {logits.shape[1] - 1}"
-            )
+        for row in rows:
+            highest = int(row.targets.max())
+            if highest >= logits.shape[1]:
+                raise AttributionError(
+                    f"target {int(row.targets.argmax())} of image {row.example} is class {highest},"
+                    f" but the model has {logits.shape[1]} classes: give indices from 0 to"
+                    f" {logits.shape[1] - 1}"
+                )
         return logits
 
-    @cached_property
-    def _highest_target(self) -> int:
-        return int(self.targets.max())
+
+def _targets(rows: list[Row]) -> Tensor:
+    return torch.stack([row.targets for row in rows])

@@ -22,7 +22,7 @@ class Quadrature:
 
     Attributes:
         nodes: float64 [steps], ascending, inside [0, 1].
-        weights: float64 [steps], positive, summing to 1.
+        weights: float64 [steps], summing to 1; positive for every rule of ``RULES``.
     """
 
     nodes: FloatArray
