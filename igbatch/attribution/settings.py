@@ -1,0 +1,110 @@
+"""How integrals are taken, what goes in, and what comes out: the data that the engine's calls exchange."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .adaptive import FIRST_NODES, AdaptiveIntegral, Goal
+from .errors import AttributionError
+from .fixed import FixedIntegral
+from .outputs import output_named
+from .pool import Integral
+from .precision import precision_named
+from .rules import Quadrature, rule_nodes
+
+__all__ = ["DEFAULT_MAX_STEPS", "Attributed", "Example", "Settings"]
+
+DEFAULT_MAX_STEPS = 2000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How integrals are taken; the arguments of `integrated_gradients` say what each means.
+
+    Attributes:
+        arithmetic_error: the part of a map's relative L2 error that is due to a precision below float32.
+        mixed: nodes of several images may share a micro-batch.
+        multiply: multiply by the path, as Integrated Gradients does.
+        nodes: nodes and weights to be taken instead of those of a rule.
+    """
+
+    rule: str = "gauss-legendre"
+    steps: int | Literal["auto"] = 50
+    tolerance: float = 0.01
+    atol: float = 1e-6
+    max_steps: int = DEFAULT_MAX_STEPS
+    output: str = "probability"
+    precision: str = "float32"
+    arithmetic_error: float = 0.0
+    micro_batch: int | None = None
+    keep_channels: bool = False
+    mixed: bool = True
+    multiply: bool = True
+    nodes: Quadrature | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("tolerance", "atol", "arithmetic_error"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise AttributionError(f"{name}={value!r}: give a finite number of 0 or more")
+        least = len(FIRST_NODES)
+        if isinstance(self.max_steps, bool) or not isinstance(self.max_steps, int) or self.max_steps < least:
+            raise AttributionError(f"max_steps={self.max_steps!r}: give a whole number of {least} or more")
+        precision_named(self.precision)
+        output_named(self.output)
+        if self.steps != "auto":
+            _rule(self.rule, self.steps)
+
+    def integral(self) -> Integral:
+        """Return a new integral for one path."""
+        if self.nodes is not None or self.steps != "auto":
+            quadrature = self.nodes or _rule(self.rule, self.steps)
+            return FixedIntegral(quadrature, self.tolerance, self.atol)
+        left = self.tolerance**2 - self.arithmetic_error**2
+        tolerance = math.sqrt(left) if left > 0 else self.tolerance / 2
+        rounding = precision_named(self.precision).rounding
+        return AdaptiveIntegral(Goal(tolerance, self.atol, self.max_steps, rounding, complete=self.multiply))
+
+
+@lru_cache(maxsize=64)
+def _rule(rule: str, steps: int | str) -> Quadrature:
+    return rule_nodes(rule, steps)  # type: ignore[arg-type]  # which refuses what is no number
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """An image to be explained: image and baseline [...] floating, targets int64 [K], on one device."""
+
+    image: Tensor
+    baseline: Tensor
+    targets: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Attributed:
+    """The maps of one example; as in `AttributionResult`, for the example `index` of the stream.
+
+    Attributes:
+        attributions: float32 [K, ...] on the example's device.
+        scores, baseline_scores, convergence_delta, steps, map_error, converged: [K] each.
+        micro_batch: the most rows that went through the model together.
+        quadrature: the nodes and weights that the maps are the sums of; of the first eight targets.
+    """
+
+    index: int
+    attributions: Tensor
+    scores: NDArray[np.float64]
+    baseline_scores: NDArray[np.float64]
+    convergence_delta: NDArray[np.float64]
+    steps: NDArray[np.int64]
+    map_error: NDArray[np.float64]
+    converged: NDArray[np.bool_]
+    micro_batch: int
+    quadrature: Quadrature
