@@ -25,6 +25,7 @@ MAX_SCENES = 1_000_000
 DYNAMIC_TARGETS = re.compile(r"predicted|label|top-[1-9][0-9]?")
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Steps = Annotated[int, Field(ge=1, le=100_000)] | Literal["auto"]
 
 
 class _Section(BaseModel):
@@ -117,7 +118,7 @@ class Variant(_Section):
 
     kind: Literal["trained", "random"]
     seeds: tuple[Seed, ...] = ()
-    steps: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    steps: Steps | None = None
 
     @model_validator(mode="after")
     def _seeds_where_random(self) -> Variant:
@@ -132,10 +133,11 @@ class Attribution(_Section):
     baseline: str | tuple[int, int, int] = "gray"
     output: Literal["probability", "logit", "log-probability"] = "probability"
     rule: Literal["gauss-legendre", "midpoint", "trapezoid", "left", "right"] = "gauss-legendre"
-    steps: Annotated[int, Field(ge=1, le=100_000)] = 50
-    tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    steps: Steps = "auto"
+    tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.01
     atol: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1e-6
-    precision: Literal["float32", "float64"] = "float32"
+    max_steps: Annotated[int, Field(ge=5, le=100_000)] = 2000
+    precision: Literal["auto", "float32", "float64", "tensorfloat32", "bfloat16", "float16"] = "float32"
     micro_batch: Annotated[int, Field(ge=1, le=4096)] | Literal["auto"] = "auto"
 
 
@@ -229,13 +231,13 @@ class Study(_Section):
 
 @dataclass(frozen=True)
 class VariantSpec:
-    """One variant of one model, and the number of integration steps that it gets."""
+    """One variant of one model, and the integration steps that it gets: a number, or `auto`."""
 
     variant_id: str
     model: str
     kind: str
     seed: int | None
-    steps: int
+    steps: int | Literal["auto"]
 
 
 @dataclass(frozen=True)
@@ -279,7 +281,7 @@ def parse_study(content: Mapping[str, Any], origin: str) -> Study:
     ((name, count),) = Counter(spec.variant_id for spec in specs).most_common(1)
     if count > 1:
         raise InputError(f"{origin}: variants: {name} is listed {count} times; list it once")
-    if study.attribution.rule == "trapezoid" and any(spec.steps < 2 for spec in specs):
+    if study.attribution.rule == "trapezoid" and any(spec.steps == 1 for spec in specs):
         raise InputError(
             f"{origin}: attribution.rule: trapezoid with 1 step: it takes both ends; give 2 steps or more"
         )

@@ -140,7 +140,8 @@ class AdaptiveIntegral:
         self._update()
         errors = self._errors()
         self._judge(errors)
-        self.done = bool(self.converged.all()) or self.steps >= self.goal.max_steps
+        self._open = ~self.converged & np.isfinite(errors).all(0)  # nodes mend no NaN
+        self.done = not self._open.any() or self.steps >= self.goal.max_steps
         self._wave = () if self.done else self._halved(errors)
         if not self._wave:  # nothing is left to halve: floating point knows no midpoint, or all is closed
             self.done = True
@@ -248,7 +249,8 @@ class AdaptiveIntegral:
         abs_sum = self._sum.flatten(1).abs().sum(1).cpu().numpy()
         error = np.sqrt((errors**2).sum(0))
         gap = np.abs(sum(interval.gap for interval in self._intervals.values()))
-        self.map_error = np.divide(error, norm, out=np.zeros_like(norm), where=norm > 0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            self.map_error = np.where(error == 0, 0.0, error / norm)
         self._allowed = self.goal.tolerance * norm + self.goal.atol * np.divide(
             norm, abs_sum, out=np.ones_like(norm), where=abs_sum > 0
         )
@@ -263,13 +265,12 @@ class AdaptiveIntegral:
         kept, from left to right those that exceed their share, while the others are closed for good.
         """
         keys = list(zip(self._nodes, self._nodes[1:], strict=False))
-        open_targets = ~self.converged
         allowed = np.where(self._allowed > 0, self._allowed, np.finfo(float).tiny)
-        relative = np.where(open_targets, errors / allowed, 0.0).max(1)
+        relative = np.where(self._open, errors / allowed, 0.0).max(1)
         relative = np.where([key in self._closed for key in keys], 0.0, relative)
         if len(self._values) > MOST_KEPT:
             shares = CLOSED_SHARE * np.sqrt(np.diff(self._nodes))
-            full = (errors / allowed).max(1)
+            full = (np.where(np.isfinite(errors), errors, 0.0) / allowed).max(1)
             self._closed.update(key for key, error, share in zip(keys, full, shares, strict=True)
                                 if error <= share)  # fmt: skip
             self._closed.update(key for key in keys if key[1] - key[0] < NARROWEST)
@@ -277,7 +278,8 @@ class AdaptiveIntegral:
         else:
             order = np.argsort(-relative, kind="stable")
             left = np.sqrt(np.cumsum((relative[order] ** 2)[::-1])[::-1])
-            chosen = order[: max(1, min(WAVE, int((left > ENOUGH).sum())))].tolist()
+            worst = order[: max(1, min(WAVE, int((left > ENOUGH).sum())))].tolist()
+            chosen = [index for index in worst if keys[index] not in self._closed]
         middles = [(keys[index][0] + keys[index][1]) / 2 for index in sorted(chosen)]
         return tuple(node for node in middles if node not in self._norms)[: self.goal.max_steps - self.steps]
 

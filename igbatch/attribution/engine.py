@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .errors import AttributionError
-from .frozen import Model, frozen
+from .frozen import Model, frozen, lifted
 from .integrand import Forward, Integrand
 from .outputs import output_named
 from .pool import Path, Pool
@@ -184,9 +184,21 @@ def attribute_forward(
     first = next(source, None)
     if first is None:
         return
-    pool = Pool(integrand, _rows(settings, first.image.device), mixed=settings.mixed)
+    device = first.image.device
+    pool = Pool(integrand, _rows(settings, device), mixed=settings.mixed)
+    completed = _completed(pool, _paths(chain([first], source), settings), settings)
+    while True:
+        with lifted(device):
+            attributed = next(completed, None)
+        if attributed is None:
+            return
+        yield attributed
+
+
+def _completed(pool: Pool, paths: Iterable[Path], settings: Settings) -> Iterator[Attributed]:
+    """Run the paths and yield each example once all its groups of targets are done."""
     waiting: dict[int, list[Path]] = {}
-    for path in pool.run(_paths(chain([first], source), settings)):
+    for path in pool.run(paths):
         parts = waiting.setdefault(path.example, [])
         parts.append(path)
         if len(parts) == path.parts:
@@ -228,8 +240,9 @@ def _paths(examples: Iterable[Example], settings: Settings) -> Iterator[Path]:
         count = len(example.targets)
         parts = max(1, math.ceil(count / MOST_TARGETS))
         size = math.ceil(count / parts)
-        start = example.baseline.to(example.image.dtype)
-        direction = example.image.double() - example.baseline.double()
+        image, baseline = example.image.detach(), example.baseline.detach()
+        start = baseline.to(image.dtype)
+        direction = image.double() - baseline.double()
         for part in range(parts):
             targets = example.targets[part * size : (part + 1) * size]
             padded = torch.cat([targets, targets[-1:].expand(size - len(targets))])

@@ -15,7 +15,7 @@ from .errors import AttributionError
 from .integrand import Forward
 from .precision import Precision
 
-__all__ = ["Model", "frozen"]
+__all__ = ["Model", "frozen", "lifted"]
 
 Model = Callable[[Tensor], Tensor]
 """From preprocessed images [rows, C, H, W] to logits [rows, classes]."""
@@ -30,35 +30,40 @@ def frozen(model: Model, precision: Precision, device: torch.device) -> Iterator
     A module's parameters stop requiring gradients, so that a backward pass computes the image's alone; each
     submodule's mode and each parameter's flag are put back on leaving, on an error too. A module of another
     floating type than the precision's is worked on as a copy. A callable that is no module is taken as it is:
-    its mode and type are the caller's. Inside, ``no_grad``, ``inference_mode`` and ``autocast`` are lifted.
-    Where products are rounded, a module's first and last layer are left out: an image's own pixels and the
+    its mode and type are the caller's. Where products are rounded, a module's first and last layer are left out: an image's own pixels and the
     logits lose too much.
 
     Raises:
         AttributionError: the module is on another device than ``device``.
     """
-    with (
-        torch.inference_mode(False),
-        torch.enable_grad(),
-        torch.autocast(device.type, enabled=False),
-    ):
-        if not isinstance(model, nn.Module):
-            yield _of_points(model)
-            return
-        _require_device(model, device)
-        modes = {module: module.training for module in model.modules()}
-        flags = {parameter: parameter.requires_grad for parameter in model.parameters()}
-        try:
-            model.eval()
-            model.requires_grad_(False)
+    if not isinstance(model, nn.Module):
+        yield _of_points(model)
+        return
+    _require_device(model, device)
+    modes = {module: module.training for module in model.modules()}
+    flags = {parameter: parameter.requires_grad for parameter in model.parameters()}
+    try:
+        model.eval()
+        model.requires_grad_(False)
+        with lifted(device):
             ready = model if _is_of(model, precision.dtype) else copy.deepcopy(model).to(precision.dtype)
-            with _first_and_last_in_full(ready, precision, device):
-                yield _of_points(ready)
-        finally:
-            for module, training in modes.items():
-                module.training = training
-            for parameter, requires_grad in flags.items():
-                parameter.requires_grad_(requires_grad)
+        with _first_and_last_in_full(ready, precision, device):
+            yield _of_points(ready)
+    finally:
+        for module, training in modes.items():
+            module.training = training
+        for parameter, requires_grad in flags.items():
+            parameter.requires_grad_(requires_grad)
+
+
+@contextmanager
+def lifted(device: torch.device) -> Iterator[None]:
+    """Lift the caller's ``no_grad``, ``inference_mode`` and ``autocast``; never around a generator's yield.
+
+    They are the thread's and not the frame's: what a generator lifts stays lifted for whoever takes from it.
+    """
+    with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device.type, enabled=False):
+        yield
 
 
 def _of_points(model: Model) -> Forward:

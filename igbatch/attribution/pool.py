@@ -136,14 +136,17 @@ class Pool:
         return len(self._ends) >= self.rows
 
     def _open(self, path: Path) -> None:
-        self._ends.extend((path, node) for node in path.integral.scored)
-        self._want(path)
-
-    def _want(self, path: Path) -> None:
-        """Put a path's next wave before what younger paths want, so that it is done and leaves."""
         wave = path.integral.wanted
         self._pending[id(path)] = len(wave)
-        self._nodes.extendleft((path, node) for node in reversed(wave))
+        self._ends.extend((path, node) for node in path.integral.scored)
+        self._nodes.extend((path, node) for node in wave)
+
+    def _go_on(self, paths: Sequence[Path]) -> None:
+        """Put the paths' next waves before what younger paths want, so that they are done and leave."""
+        for path in reversed(paths):
+            wave = path.integral.wanted
+            self._pending[id(path)] = len(wave)
+            self._nodes.extendleft((path, node) for node in reversed(wave))
 
     def _evaluate_nodes(self) -> Iterator[Path]:
         batch = self._take(self._nodes)
@@ -153,12 +156,14 @@ class Pool:
             self._give_back(self._nodes, batch, error)
             return
         self.evaluated += len(values)
+        complete = []
         for (path, node), value in zip(batch, values, strict=False):
             path.integral.add(node, value)
             self._pending[id(path)] -= 1
-            if self._pending[id(path)] == 0 and path.integral.wanted:
-                self._want(path)
+            if self._pending[id(path)] == 0:
+                complete.append(path)
         del values
+        self._go_on(complete)
         yield from self._finished(batch)
 
     def _evaluate_ends(self) -> Iterator[Path]:

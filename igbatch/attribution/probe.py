@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from .engine import Example, Settings, attribute, default_micro_batch
-from .frozen import Model, frozen
+from .frozen import Model, frozen, lifted
 from .integrand import Integrand, Row
 from .outputs import output_named
 from .pool import ROW_MULTIPLE, out_of_memory, whole_rows
@@ -157,7 +157,7 @@ def choose_micro_batch(model: Model, example: Example, settings: Settings) -> Mi
     device = example.image.device
     precision = precision_named(settings.precision)
     free = MEMORY_SHARE * _free_bytes(device)
-    with frozen(model, precision, device) as forward:
+    with frozen(model, precision, device) as forward, lifted(device):
         integrand = Integrand(forward, output_named(settings.output), precision)
         rows, best, row_bytes = ROW_MULTIPLE, math.inf, 0.0
         chosen = ROW_MULTIPLE
@@ -191,7 +191,7 @@ def rows_are_alike(model: Model, example: Example, settings: Settings) -> bool:
     device = example.image.device
     size = whole_rows(settings.micro_batch or default_micro_batch(device))
     rows = _spread(example, size)
-    with frozen(model, precision, device) as forward:
+    with frozen(model, precision, device) as forward, lifted(device):
         integrand = Integrand(forward, output_named(settings.output), precision)
         expected = integrand.values(rows)
         for turn in {1 % size, size // 2}:

@@ -16,9 +16,12 @@ from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.compute import ShardReport
 from igbatch.pipeline.plan import Plan, Shard
 from igbatch.pipeline.progress import Listener
+from igbatch.pipeline.settle import Settled
 from igbatch.pipeline.worker import Hardware, actor_class
 from igbatch.store.output import Output
 
+SETTLED_IMAGES = 8
+"""Images of a variant of which the first two usable ones tell what `auto` comes to."""
 WINDOW = 2
 """Shards that an actor has at a time: the one it works on and the next."""
 READY_SECONDS = 300.0
@@ -54,24 +57,22 @@ class Attribution:
     """
 
     def __init__(
-        self, plan: Plan, output: Output, workers: Workers, micro_batch: int | None, listener: Listener
+        self, plan: Plan, output: Output, workers: Workers, settled: Settled | None, listener: Listener
     ):
         self.plan = plan
         self.output = output
         self.listener = listener
         self.retries = plan.resolved.study.run.retries
         self.summary = Summary()
-        self.on_ready: Callable[[Hardware], None] = lambda hardware: None
+        self.settled = settled
+        self.on_ready: Callable[[Hardware, Settled], None] = lambda hardware, settled: None
         self._shards: Iterator[Shard] = plan.shards()
         self._back: deque[Shard] = deque()
         self._failures: dict[str, int] = {}
         self._flight: dict[Any, tuple[_Seat, Shard]] = {}
         count = min(workers.count, max(1, plan.shard_count()))
         kind = actor_class(workers.device, workers.threads)
-        actors = [
-            kind.remote(plan.resolved, output, workers.device, workers.threads, micro_batch)
-            for _ in range(count)
-        ]
+        actors = [kind.remote(plan.resolved, output, workers.device, workers.threads) for _ in range(count)]
         self._seats = [_Seat(actor, actor.ready.remote()) for actor in actors]
 
     def run(self) -> Summary:
@@ -110,7 +111,7 @@ class Attribution:
             for seat in self._seats:
                 if seat.awake and seat.load <= load and self._more():
                     shard = self._back.popleft()
-                    self._flight[seat.actor.compute.remote(shard)] = (seat, shard)
+                    self._flight[seat.actor.compute.remote(shard, self._settled(seat))] = (seat, shard)
                     seat.load += 1
 
     def _wait(self) -> None:
@@ -133,7 +134,17 @@ class Attribution:
         except RayActorError as error:  # its constructor failed: Ray restarts an actor that was merely lost
             raise self._recorded(error) from None
         seat.awake = True
-        self.on_ready(hardware)
+        self.on_ready(hardware, self._settled(seat))
+
+    def _settled(self, seat: _Seat) -> Settled:
+        """Return what all workers run with; the first one to be asked measures it."""
+        if self.settled is None:
+            found: Settled | None = ray.get(seat.actor.settle.remote(self.plan.samples(SETTLED_IMAGES)))
+            if found is None:  # the first images are all unusable; what others need is measured with them
+                precision = self.plan.resolved.study.attribution.precision
+                return Settled("float64" if precision == "float64" else "float32", 0.0, 4, True)
+            self.settled = found
+        return self.settled
 
     def _settle(self, reference: Any) -> None:
         seat, shard = self._flight.pop(reference)

@@ -76,9 +76,14 @@ def size_workers(device: str, count: int | str, threads: int | str) -> Workers:
     if device == "cuda" and not gpus:
         raise InputError("run.device: cuda: the cluster has no GPU; use auto or cpu")
     chosen = "cuda" if device == "cuda" or (device == "auto" and gpus) else "cpu"
-    per_worker = int(threads) if threads != "auto" else (1 if cpus <= 4 else 2)
+    per_worker = threads_per_worker(threads, cpus)
     wanted = int(count) if count != "auto" else (gpus if chosen == "cuda" else max(1, cpus // per_worker))
     return Workers(wanted, per_worker, chosen)
+
+
+def threads_per_worker(threads: int | str, cpus: int) -> int:
+    """Return the threads of a worker on a machine or cluster of so many CPUs."""
+    return int(threads) if threads != "auto" else (1 if cpus <= 4 else 2)
 
 
 def map_shards(

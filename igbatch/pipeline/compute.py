@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from igbatch.attribution import AttributionResult, integrated_gradients
+from igbatch.attribution import Attributed, Example, Settings, attribute
 from igbatch.errors import one_line
 from igbatch.images.baselines import baseline_pixels
 from igbatch.images.preprocessing import Preprocessing
@@ -24,15 +24,20 @@ from igbatch.pipeline.models import HeldVariant, Models, probabilities
 from igbatch.pipeline.plan import Shard
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage, prepare_ahead
 from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy
+from igbatch.pipeline.settle import Settled, settle
 from igbatch.statistics.box_stats import box_statistics
 from igbatch.statistics.image_stats import convergence, finite, map_statistics
 from igbatch.store.commit import ShardWriter
 from igbatch.store.output import Output
 from igbatch.store.reader import read_commit
 
-BATCH_IMAGES = 8
-"""Images that go through the engine in one call; maps of so many are held at a time."""
+MAP_GROUP_IMAGES = 8
+"""Images whose maps make a row group of a file; maps of so many wait to be written."""
 DECODE_THREADS = 2
+DECODED_IMAGES = 16
+"""Images that are decoded ahead of the device."""
+SETTLED_IMAGES = 2
+"""Images of a variant that `auto` is measured on."""
 
 
 @dataclass(frozen=True)
@@ -47,22 +52,43 @@ class ShardReport:
     already_committed: bool = False
 
 
+@dataclass(frozen=True)
+class _Task:
+    """An image to be attributed, its targets by name with their logit indices, and both as tensors."""
+
+    image: PreparedImage
+    targets: dict[str, int]
+    example: Example
+
+
 class ShardComputer:
     """Computes shards of one study on one device."""
 
-    def __init__(
-        self, resolved: ResolvedStudy, output: Output, device: torch.device, micro_batch: int
-    ) -> None:
+    def __init__(self, resolved: ResolvedStudy, output: Output, device: torch.device) -> None:
         self.resolved = resolved
         self.output = output
         self.device = device
-        self.micro_batch = micro_batch
         self.models = Models(resolved, device)
         self.preprocessing = {
             name: Preprocessing.from_data_config(model.data_config) for name, model in resolved.models.items()
         }
 
-    def compute(self, shard: Shard) -> ShardReport:
+    def settle(self, shards: Sequence[Shard]) -> Settled | None:
+        """Measure what the study leaves open, on the first usable images of shards of different variants.
+
+        Returns:
+            what all workers on this kind of device are to run with; None where no image can be used.
+        """
+        samples = []
+        for shard in shards:
+            variant = self.models.variant(shard.spec)
+            usable = islice(self._usable(shard), SETTLED_IMAGES)
+            examples = [task.example for task in usable]
+            if examples:
+                samples.append((variant.model, examples))
+        return settle(self.resolved.study.attribution, samples) if samples else None
+
+    def compute(self, shard: Shard, settled: Settled) -> ShardReport:
         """Compute and commit a shard, unless it is committed already.
 
         Raises:
@@ -75,113 +101,91 @@ class ShardComputer:
             lost = shard.rows - rows
             return ShardReport(shard.name, len(shard.images), rows, lost, 0.0, already_committed=True)
         variant = self.models.variant(shard.spec)
-        preprocessing = self.preprocessing[shard.spec.model]
-        rows = quarantined = 0
+        settings = self._settings(shard, settled)
         with ShardWriter(self.output, shard.spec.variant_id, shard.name, shard.fingerprint) as writer:
-            prepared = prepare_ahead(shard.images, preprocessing, DECODE_THREADS, 2 * BATCH_IMAGES)
-            for batch in _batches(prepared, BATCH_IMAGES):
-                refused = [_quarantine_row(item, None, "image", item.error) for item in batch
-                           if isinstance(item, RefusedImage)]  # fmt: skip
-                writer.add_quarantine(refused)
-                quarantined += len(refused) * len(shard.targets)
-                usable = [item for item in batch if isinstance(item, PreparedImage)]
-                done, lost = self._attribute(writer, shard, variant, usable)
-                rows += done
-                quarantined += lost
+            rows_of = _ShardRows(writer, shard)
+            tasks = self._usable(shard, rows_of)
+            for _, group in groupby(tasks, key=lambda task: tuple(task.targets)):
+                self._attribute(variant, group, settings, rows_of)
+            rows_of.flush()
             writer.commit()
-        return ShardReport(shard.name, len(shard.images), rows, quarantined, time.monotonic() - start)
+        seconds = time.monotonic() - start
+        return ShardReport(shard.name, len(shard.images), rows_of.written, rows_of.quarantined, seconds)
 
-    def _attribute(
-        self, writer: ShardWriter, shard: Shard, variant: HeldVariant, images: Sequence[PreparedImage]
-    ) -> tuple[int, int]:
-        """Attribute a batch; return how many of its rows were written and how many went to quarantine."""
-        done = lost = 0
-        model = self.resolved.models[shard.spec.model]
-        indexed = [(image, self._target_indices(shard, model, image)) for image in images]
-        for image, indices in indexed:
-            missing = [target for target in shard.targets if target not in indices]
-            writer.add_quarantine(
-                [_quarantine_row(image, target, "target", _no_label(image)) for target in missing]
-            )
-            lost += len(missing)
-        for names, group in groupby(indexed, key=lambda pair: tuple(pair[1])):
-            if not names:
-                continue
-            members = list(group)
-            written = self._write_group(
-                writer,
-                variant,
-                names,
-                [image for image, _ in members],
-                np.array([list(indices.values()) for _, indices in members]),
-            )
-            done += written
-            lost += len(members) * len(names) - written
-        return done, lost
-
-    def _write_group(
-        self,
-        writer: ShardWriter,
-        variant: HeldVariant,
-        targets: Sequence[str],
-        images: Sequence[PreparedImage],
-        indices: NDArray[np.int64],
-    ) -> int:
-        """Attribute images that share their target names; return how many rows were written.
-
-        `indices` holds the logit index of each target, int [images, targets].
-        """
-        result = self._integrate(variant, images, indices)
-        maps = result.attributions.cpu().numpy()
-        kept: list[tuple[str, str, np.ndarray]] = []
-        written = 0
-        for n, image in enumerate(images):
-            facts, chances = self._image_facts(variant, image)
-            for k, target in enumerate(targets):
-                row = {**facts, "target": target, "target_index": int(indices[n, k])}
-                row["target_probability"] = float(chances[indices[n, k]])
-                row["score"] = float(result.scores[n, k])
-                row["score_baseline"] = float(result.baseline_scores[n, k])
-                unusable = _unusable(maps[n, k], row)
-                if unusable is not None:
-                    writer.add_quarantine([_quarantine_row(image, target, "attribution", unusable)])
-                    continue
-                writer.add_image_stats([row | self._map_facts(maps[n, k], row, result, n, k)])
-                boxes = box_statistics(maps[n, k], image.boxes)
-                place = {"image_id": image.entry.image_id, "target": target}
-                writer.add_box_stats([place | box for box in boxes])
-                if image.entry.keep_map:
-                    kept.append((image.entry.image_id, target, maps[n, k]))
-                written += 1
-        if kept:
-            ids, names, arrays = zip(*kept, strict=True)
-            writer.add_maps(ids, names, np.stack(arrays))
-        return written
-
-    def _integrate(
-        self, variant: HeldVariant, images: Sequence[PreparedImage], indices: NDArray[np.int64]
-    ) -> AttributionResult:
-        settings = self.resolved.study.attribution
-        starts = [baseline_pixels(self.resolved.baseline, image.pixels) for image in images]
-        return integrated_gradients(
-            variant.model,
-            self._input(variant.spec.model, [image.pixels for image in images]),
-            targets=torch.from_numpy(indices),
-            baseline=self._input(variant.spec.model, starts),
-            rule=settings.rule,
-            steps=variant.spec.steps,
-            tolerance=settings.tolerance,
-            atol=settings.atol,
-            output=settings.output,
-            precision=settings.precision,
-            micro_batch=self.micro_batch,
+    def _settings(self, shard: Shard, settled: Settled) -> Settings:
+        study = self.resolved.study.attribution
+        return Settings(
+            rule=study.rule,
+            steps=shard.spec.steps,
+            tolerance=study.tolerance,
+            atol=study.atol,
+            max_steps=study.max_steps,
+            output=study.output,
+            precision=settled.precision,
+            arithmetic_error=settled.arithmetic_error,
+            micro_batch=settled.micro_batch if study.micro_batch == "auto" else study.micro_batch,
+            mixed=settled.mixed,
         )
 
-    def _input(self, model: str, pixels: Sequence[np.ndarray]) -> torch.Tensor:
-        normalized = np.stack([self.preprocessing[model].normalize(each) for each in pixels])
-        return torch.from_numpy(normalized).to(self.device)
+    def _usable(self, shard: Shard, rows: _ShardRows | None = None) -> Iterator[_Task]:
+        """Yield what is to be attributed of a shard, in its order, as it is decoded ahead.
 
-    def _target_indices(self, shard: Shard, model: ResolvedModel, image: PreparedImage) -> dict[str, int]:
+        What cannot be used is left to `rows` to be put in quarantine.
+        """
+        preprocessing = self.preprocessing[shard.spec.model]
+        model = self.resolved.models[shard.spec.model]
+        for item in prepare_ahead(shard.images, preprocessing, DECODE_THREADS, DECODED_IMAGES):
+            if isinstance(item, RefusedImage):
+                if rows is not None:
+                    rows.refuse(item)
+                continue
+            pixels = self._input(shard.spec.model, item.pixels)
+            targets = self._target_indices(shard, model, item, pixels)
+            if rows is not None:
+                rows.miss(item, [target for target in shard.targets if target not in targets])
+            if targets:
+                yield _Task(item, targets, self._example(shard.spec.model, item, pixels, targets))
+
+    def _example(
+        self, model: str, image: PreparedImage, pixels: torch.Tensor, targets: Mapping[str, int]
+    ) -> Example:
+        start = baseline_pixels(self.resolved.baseline, image.pixels)
+        indices = torch.tensor(list(targets.values()), device=self.device)
+        return Example(pixels, self._input(model, start), indices)
+
+    def _attribute(
+        self, variant: HeldVariant, tasks: Iterable[_Task], settings: Settings, rows: _ShardRows
+    ) -> None:
+        """Attribute images that share their target names, as many at a time as the device has room for."""
+        waiting: dict[int, _Task] = {}
+
+        def examples() -> Iterator[Example]:
+            for index, task in enumerate(tasks):
+                waiting[index] = task
+                yield task.example
+
+        for done in attribute(variant.model, examples(), settings):
+            task = waiting.pop(done.index)
+            facts, chances = self._image_facts(variant, task, settings.precision)
+            maps = done.attributions.cpu().numpy()
+            for k, (target, index) in enumerate(task.targets.items()):
+                row = {**facts, "target": target, "target_index": index}
+                row["target_probability"] = float(chances[index])
+                row["score"] = float(done.scores[k])
+                row["score_baseline"] = float(done.baseline_scores[k])
+                unusable = _unusable(maps[k], row)
+                if unusable is not None:
+                    rows.lose(task.image, target, unusable)
+                    continue
+                rows.add(task.image, row | self._map_facts(maps[k], row, done, k), maps[k])
+
+    def _input(self, model: str, pixels: np.ndarray) -> torch.Tensor:
+        """Return pixels [H, W, 3] as the model takes them, [3, H, W] on the device."""
+        return torch.from_numpy(self.preprocessing[model].normalize(pixels)).to(self.device)
+
+    def _target_indices(
+        self, shard: Shard, model: ResolvedModel, image: PreparedImage, pixels: torch.Tensor
+    ) -> dict[str, int]:
         """Return the logit index of each target of an image, without `label` where it is no known class."""
         ranked: list[int] | None = None
         indices: dict[str, int] = {}
@@ -198,15 +202,17 @@ class ShardComputer:
             else:
                 if ranked is None:
                     trained = self.models.trained(model.name)
-                    chances = probabilities(trained, self._input(model.name, [image.pixels])[0])
+                    chances = probabilities(trained, pixels)
                     ranked = torch.argsort(chances, descending=True, stable=True).tolist()
                 indices[target] = ranked[0 if target == "predicted" else int(target[4:]) - 1]
         return indices
 
-    def _image_facts(self, variant: HeldVariant, image: PreparedImage) -> tuple[dict[str, Any], torch.Tensor]:
+    def _image_facts(
+        self, variant: HeldVariant, task: _Task, precision: str
+    ) -> tuple[dict[str, Any], torch.Tensor]:
         """Return the columns that all targets of an image share, and the probabilities float64 [classes]."""
-        name = variant.spec.model
-        chances = probabilities(variant.model, self._input(name, [image.pixels])[0])
+        image, name = task.image, variant.spec.model
+        chances = probabilities(variant.model, task.example.image)
         best = int(chances.argmax())
         facts = {
             "image_id": image.entry.image_id,
@@ -214,7 +220,7 @@ class ShardComputer:
             "prediction": self.models.class_name(name, best),
             "prediction_index": best,
             "prediction_probability": float(chances[best]),
-            "precision": self.resolved.study.attribution.precision,
+            "precision": precision,
             "device": device_name(self.device),
             "image_etag": image.entry.etag,
             "image_sha256": image.sha256,
@@ -228,14 +234,13 @@ class ShardComputer:
         self,
         attribution: NDArray[np.float32],
         row: Mapping[str, Any],
-        result: AttributionResult,
-        n: int,
+        done: Attributed,
         k: int,
     ) -> dict[str, Any]:
         """Return the columns that follow from one map and from the scores in its `row`."""
         settings = self.resolved.study.attribution
         measured = map_statistics(attribution)
-        error = float(result.map_error[n, k])
+        error = float(done.map_error[k])
         known_error = None if math.isnan(error) else error
         verdict = convergence(
             measured["sum"],
@@ -247,21 +252,59 @@ class ShardComputer:
             settings.atol,
         )
         return {
-            **measured, **verdict._asdict(), "map_error": known_error, "steps": int(result.steps[n, k]),
+            **measured, **verdict._asdict(), "map_error": known_error, "steps": int(done.steps[k]),
         }  # fmt: skip
+
+
+class _ShardRows:
+    """The rows of a shard on their way to its writer, and the count of those that were lost."""
+
+    def __init__(self, writer: ShardWriter, shard: Shard) -> None:
+        self.written = 0
+        self.quarantined = 0
+        self._writer = writer
+        self._targets = len(shard.targets)
+        self._kept: list[tuple[str, str, np.ndarray]] = []
+
+    def add(self, image: PreparedImage, row: Mapping[str, Any], attribution: NDArray[np.float32]) -> None:
+        """Take a map with its statistics; maps are written a few images at a time."""
+        self._writer.add_image_stats([dict(row)])
+        place = {"image_id": image.entry.image_id, "target": row["target"]}
+        self._writer.add_box_stats([place | box for box in box_statistics(attribution, image.boxes)])
+        self.written += 1
+        if image.entry.keep_map:
+            self._kept.append((image.entry.image_id, row["target"], attribution))
+            if len(self._kept) >= MAP_GROUP_IMAGES * self._targets:
+                self.flush()
+
+    def flush(self) -> None:
+        """Write the maps that wait."""
+        if self._kept:
+            ids, names, arrays = zip(*self._kept, strict=True)
+            self._writer.add_maps(ids, names, np.stack(arrays))
+            self._kept = []
+
+    def refuse(self, image: RefusedImage) -> None:
+        """Put an image that cannot be used in quarantine, with all its targets."""
+        self._writer.add_quarantine([_quarantine_row(image, None, "image", image.error)])
+        self.quarantined += self._targets
+
+    def miss(self, image: PreparedImage, targets: Sequence[str]) -> None:
+        """Put targets that an image does not have in quarantine."""
+        self._writer.add_quarantine(
+            [_quarantine_row(image, target, "target", _no_label(image)) for target in targets]
+        )
+        self.quarantined += len(targets)
+
+    def lose(self, image: PreparedImage, target: str, error: str) -> None:
+        """Put a map that is no map in quarantine."""
+        self._writer.add_quarantine([_quarantine_row(image, target, "attribution", error)])
+        self.quarantined += 1
 
 
 def device_name(device: torch.device) -> str:
     """Return the kind of device as statistics name it: `cpu`, or `cuda` with the GPU's model."""
     return f"cuda:{torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
-
-
-def _batches(
-    items: Iterable[PreparedImage | RefusedImage], size: int
-) -> Iterator[list[PreparedImage | RefusedImage]]:
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch
 
 
 def _unusable(attribution: NDArray[np.float32], row: Mapping[str, Any]) -> str | None:

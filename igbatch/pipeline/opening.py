@@ -72,14 +72,27 @@ def open_output(output: Output, resolved: ResolvedStudy, images: StudyImages) ->
     return record
 
 
-def settle(output: Output, record: dict[str, Any], kind: str, hardware: dict[str, Any]) -> None:
-    """Keep in `study.json` what a worker on one kind of device runs with, so that later runs do likewise."""
-    if hardware in record["hardware"]:
-        return
-    record["hardware"].append(hardware)
-    settled = {"threads": hardware["threads"], "micro_batch": hardware["micro_batch"]}
-    record["settled"].setdefault(kind, settled)
+def keep_settled(
+    output: Output,
+    record: dict[str, Any],
+    kind: str,
+    hardware: dict[str, Any],
+    settled: Mapping[str, Any],
+) -> bool:
+    """Keep in `study.json` what workers on one kind of device run with, so that later runs do likewise.
+
+    Returns:
+        whether this is the first time that it is said for the kind of device.
+    """
+    fresh = kind not in record["settled"]
+    if fresh:
+        record["settled"][kind] = {"threads": hardware["threads"], **settled}
+    if hardware not in record["hardware"]:
+        record["hardware"].append(hardware)
+    elif not fresh:
+        return False
     output.put_json(output.path("study.json"), record)
+    return fresh
 
 
 def _model_record(resolved: ResolvedStudy, name: str) -> dict[str, Any]:

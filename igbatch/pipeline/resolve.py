@@ -20,7 +20,7 @@ from igbatch.images.boxes import BoxTable, check_inside
 from igbatch.images.decoding import probe_size
 from igbatch.images.manifest import FolderSource, ManifestSource, SceneSource, Source, list_images
 from igbatch.store import schemas
-from igbatch.study import DYNAMIC_TARGETS, LoadedStudy, Model, Study, VariantSpec
+from igbatch.study import DYNAMIC_TARGETS, Attribution, LoadedStudy, Model, Study, VariantSpec
 from igbatch.variants.weights import WeightsSource, locate_weights
 
 Listed = TypeVar("Listed")
@@ -73,7 +73,6 @@ class ResolvedStudy:
         shared = {
             "baseline": self.baseline,
             "output": settings.output,
-            "rule": settings.rule,
             "tolerance": settings.tolerance,
             "atol": settings.atol,
             "precision": settings.precision,
@@ -83,13 +82,20 @@ class ResolvedStudy:
             model = self.models[spec.model]
             prints[spec.variant_id] = {
                 **shared,
-                "steps": spec.steps,
+                **_quadrature(settings, spec),
                 "architecture": model.source.architecture,
                 "classes": model.classes,
                 "weights": model.weights_identity if spec.kind == "trained" else f"{spec.kind}:{spec.seed}",
                 "preprocessing": model.data_config,
             }
         return prints
+
+
+def _quadrature(settings: Attribution, spec: VariantSpec) -> dict[str, Any]:
+    """Return what decides a variant's nodes: a rule and its steps, or the limit of adaptive ones."""
+    if spec.steps == "auto":
+        return {"rule": "adaptive", "steps": "auto", "max_steps": settings.max_steps}
+    return {"rule": settings.rule, "steps": spec.steps}
 
 
 def digest(fingerprint: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from igbatch.errors import InputError, UnfinishedError
 from igbatch.filesystem import is_local
-from igbatch.pipeline.opening import check_same_study, existing_study, open_output, settle
+from igbatch.pipeline.opening import check_same_study, existing_study, keep_settled, open_output
 from igbatch.pipeline.plan import Plan, make_plan
 from igbatch.pipeline.progress import Listener
 from igbatch.pipeline.resolve import ResolvedStudy, StudyImages, list_study_images, resolve_study
@@ -95,6 +95,8 @@ def _attribute(
 ) -> RunOutcome:
     from igbatch.pipeline.attribute import Attribution
     from igbatch.pipeline.cluster import map_shards, ray_session, size_workers
+    from igbatch.pipeline.settle import Settled
+    from igbatch.pipeline.worker import Hardware
 
     run = loaded.study.run
     with ray_session(address):
@@ -102,15 +104,19 @@ def _attribute(
         settled = record["settled"].get(workers.device, {})
         if run.threads == "auto" and "threads" in settled:
             workers = size_workers(run.device, run.workers, settled["threads"])
-        wanted = loaded.study.attribution.micro_batch
-        micro_batch = settled.get("micro_batch") if wanted == "auto" else wanted
         plan = plan.for_workers(workers.count)
         say(
             f"{plan.missing_rows} of {plan.expected_rows} rows to compute, in {plan.shard_count()} shards, "
             f"on up to {workers.count} {workers.device} worker(s) of {workers.threads} thread(s)"
         )
-        stage = Attribution(plan, output, workers, micro_batch, listener)
-        stage.on_ready = lambda hardware: settle(output, record, workers.device, asdict(hardware))
+        stage = Attribution(plan, output, workers, Settled.from_record(settled), listener)
+
+        def on_ready(hardware: Hardware, found: Settled) -> None:
+            if keep_settled(output, record, workers.device, asdict(hardware), asdict(found)):
+                for reason in found.reasons:
+                    say(reason)
+
+        stage.on_ready = on_ready
         try:
             summary = stage.run()
         except KeyboardInterrupt:

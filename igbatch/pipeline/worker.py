@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ import ray
 from igbatch.pipeline.compute import ShardComputer, ShardReport, device_name
 from igbatch.pipeline.plan import Shard
 from igbatch.pipeline.resolve import ResolvedStudy
+from igbatch.pipeline.settle import Settled
 from igbatch.store.output import Output
 
 
@@ -23,36 +25,32 @@ class Hardware:
     device: str
     processor: str
     threads: int
-    micro_batch: int
 
 
 class Worker:
     """Computes shards, one after the other; `actor_class` makes it an actor with its resources."""
 
-    def __init__(
-        self, resolved: ResolvedStudy, output: Output, device: str, threads: int, micro_batch: int | None
-    ) -> None:
+    def __init__(self, resolved: ResolvedStudy, output: Output, device: str, threads: int) -> None:
         import torch
 
         torch.set_num_threads(threads)
         self.device = torch.device(device)
         self.threads = threads
-        if micro_batch is None:
-            from igbatch.attribution import default_micro_batch
-
-            micro_batch = default_micro_batch(self.device)
-        self.computer = ShardComputer(resolved, output, self.device, micro_batch)
+        self.computer = ShardComputer(resolved, output, self.device)
 
     @ray.method(max_task_retries=-1)  # asked again by Ray for as long as the actor is being started elsewhere
     def ready(self) -> Hardware:
         """Answer once the worker can take shards."""
-        return Hardware(
-            platform.node(), device_name(self.device), _processor(), self.threads, self.computer.micro_batch
-        )
+        return Hardware(platform.node(), device_name(self.device), _processor(), self.threads)
 
-    def compute(self, shard: Shard) -> ShardReport:
+    @ray.method(max_task_retries=2)
+    def settle(self, shards: Sequence[Shard]) -> Settled | None:
+        """Measure what the study leaves open on this device; None where no image can be used."""
+        return self.computer.settle(shards)
+
+    def compute(self, shard: Shard, settled: Settled) -> ShardReport:
         """Compute and commit one shard."""
-        return self.computer.compute(shard)
+        return self.computer.compute(shard, settled)
 
     def process_id(self) -> int:
         """Return the operating system's id of the worker's process."""

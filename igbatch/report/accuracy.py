@@ -15,8 +15,8 @@ def errors(stats: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
     """Return how far each map is off and how far it may be, in units of the output, indexed like `stats`.
 
     Columns: error, allowed. As in `statistics.image_stats.convergence`: where the error of a map was
-    estimated it counts against the map's absolute sum; elsewhere the gap of completeness counts against
-    |F(image) − F(baseline)|.
+    estimated, the larger of it and of the gap of completeness counts against the map's absolute sum;
+    elsewhere the gap counts against |F(image) − F(baseline)|.
 
     Args:
         stats: rows of `image_stats`.
@@ -25,7 +25,8 @@ def errors(stats: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
     estimated = stats["map_error"].notna()
     gap = stats["convergence_delta"].abs()
     difference = (stats["score"] - stats["score_baseline"]).abs()
-    error = (stats["map_error"].astype("float64") * stats["abs_sum"]).where(estimated, gap)
+    bound = stats["map_error"].astype("float64") * stats["abs_sum"]
+    error = bound.clip(lower=gap).where(estimated, gap)
     norm = stats["abs_sum"].where(estimated, difference)
     return pd.DataFrame({"error": error, "allowed": settings["tolerance"] * norm + settings["atol"]})
 

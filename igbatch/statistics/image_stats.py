@@ -105,7 +105,8 @@ def convergence(
 ) -> Convergence:
     """Judge the integral behind a map.
 
-    Where the error of the map was estimated, it counts against the map's absolute sum. Elsewhere the gap of
+    Where the error of the map was estimated, it counts against the map's absolute sum, and so does the gap of
+    completeness beside it: both have to be small. Elsewhere the gap of
     completeness (Sundararajan et al. 2017, proposition 1) counts against what the map has to sum to,
     |score - score_baseline|: positive and negative attributions often add up to many times that, and a gap
     held against their absolute sum would pass maps that are half wrong. Even so the gap is only a lower bound
@@ -125,7 +126,7 @@ def convergence(
     if map_error is None:
         error, norm = abs(delta), abs(score - score_baseline)
     else:
-        error, norm = map_error * abs_sum, abs_sum
+        error, norm = max(map_error * abs_sum, abs(delta)), abs_sum
     return Convergence(
         convergence_delta=delta,
         relative_delta=abs(delta) / abs_sum if abs_sum > 0 else None,
