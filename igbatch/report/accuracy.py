@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from igbatch.report.text import count, number, plain
+from igbatch.report.text import count, number, percent, plain
 from igbatch.results import StudyResults
 
 
@@ -36,7 +36,9 @@ def mark(row: Any, settings: Mapping[str, Any]) -> str:
     if row["converged"]:
         return ""
     found = errors(pd.DataFrame([row]), settings).iloc[0]
-    off = f"off by {number(found['error'], 2)} or more, allowed {number(found['allowed'], 2)}"
+    much = number(found["error"], 2)
+    off = f"off by {much} or more" if pd.isna(row["map_error"]) else f"off by up to {much}"
+    off += f", allowed {number(found['allowed'], 2)}"
     return f"not converged: {off} ({row['steps']} steps)"
 
 
@@ -50,12 +52,25 @@ def convergence_words(results: StudyResults) -> str:
     row: Any = stats.iloc[worst]
     error, allowed = found["error"].iloc[worst], found["allowed"].iloc[worst]
     where = f"{plain(row['variant_id'])}, {plain(row['image_id'])}, {plain(row['target'])}"
-    return (
+    known = stats["map_error"].notna()
+    about = "up to " if known.iloc[worst] else ""
+    said = (
         f"{converged:,} of {count(len(stats), 'map')} converged ({tolerance_words(settings)}). The worst one "
-        f"({where}, {row['steps']} steps) is off by {number(error, 2)}, allowed are {number(allowed, 2)}. "
-        "The gap between a map's sum and F(image) − F(baseline) is the least that it can be off: errors of "
-        "opposite sign cancel in it."
+        f"({where}, {row['steps']} steps) is off by {about}{number(error, 2)}, allowed are "
+        f"{number(allowed, 2)}."
     )
+    if known.any():
+        largest = percent(float(stats["map_error"].max()))
+        said += (
+            f" The largest stated error is {largest} of its map (relative L2; fewer than one map in a hundred "
+            "is further off than stated)."
+        )
+    if not known.all():
+        said += (
+            " With a fixed number of steps the gap between a map's sum and F(image) − F(baseline) is the "
+            "least that it can be off: errors of opposite sign cancel in it."
+        )
+    return said
 
 
 def tolerance_words(settings: Mapping[str, Any]) -> str:

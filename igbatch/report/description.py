@@ -71,7 +71,7 @@ def _facts(results: StudyResults) -> Pairs:
         ("Targets", _targets(results)),
         ("Explained", f"the {settings['output']} of each target; attributions are in units of it"),
         ("Baseline", plain(str(settings["baseline"]))),
-        ("Integration", f"{settings['rule']} rule, {_steps(results)}"),
+        ("Integration", f"{_rule(results)}, {_steps(results)}"),
         ("Tolerance", tolerance_words(settings)),
         ("Arithmetic", _seen(results, "precision") + " on " + _seen(results, "device")),
     )
@@ -99,6 +99,13 @@ def _targets(results: StudyResults) -> str:
         ]
         return listing(named, most=12)
     return listing([plain(name) for name in results.target_names], most=12)
+
+
+def _rule(results: StudyResults) -> str:
+    """Return the quadrature of the study's variants in words."""
+    prints = results.study["fingerprint"]
+    rules = dict.fromkeys(str(prints[variant]["rule"]) for variant in results.variants["variant_id"])
+    return listing(["adaptive steps" if rule == "adaptive" else f"{rule} rule" for rule in rules])
 
 
 def _steps(results: StudyResults) -> str:
