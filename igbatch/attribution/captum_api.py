@@ -8,22 +8,20 @@ that is explained. Captum itself is not imported.
 from __future__ import annotations
 
 import functools
-import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property, reduce
 from types import MappingProxyType
 from typing import Any, Literal, ParamSpec, TypeVar, overload
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .engine import Example, Settings, attribute_forward, default_micro_batch
+from .captum_arguments import AdditionalArguments, Packed, Picked, described, is_index, widest_type
+from .engine import attribute_forward, default_micro_batch
 from .errors import AttributionError
 from .rules import RULES
+from .settings import DEFAULT_MAX_STEPS, Settings
 
 __all__ = ["IntegratedGradients"]
 
@@ -91,14 +89,16 @@ class IntegratedGradients:
         self, inputs: Inputs, baselines: Baselines = None, target: Target = None,
         additional_forward_args: object = None, n_steps: int | Literal["auto"] = 50,
         method: str = "gausslegendre", internal_batch_size: int | None = None,
-        return_convergence_delta: Literal[False] = False, *, tolerance: float = 0.01, max_steps: int = 2000,
+        return_convergence_delta: Literal[False] = False,
+        *, tolerance: float = 0.01, max_steps: int = DEFAULT_MAX_STEPS,
     ) -> Inputs: ...  # fmt: skip
     @overload
     def attribute(
         self, inputs: Inputs, baselines: Baselines = None, target: Target = None,
         additional_forward_args: object = None, n_steps: int | Literal["auto"] = 50,
         method: str = "gausslegendre", internal_batch_size: int | None = None,
-        *, return_convergence_delta: Literal[True], tolerance: float = 0.01, max_steps: int = 2000,
+        *, return_convergence_delta: Literal[True],
+        tolerance: float = 0.01, max_steps: int = DEFAULT_MAX_STEPS,
     ) -> tuple[Inputs, Tensor]: ...  # fmt: skip
 
     @_wrapped
@@ -114,9 +114,11 @@ class IntegratedGradients:
         return_convergence_delta: bool = False,
         *,
         tolerance: float = 0.01,
-        max_steps: int = 2000,
+        max_steps: int = DEFAULT_MAX_STEPS,
     ) -> Any:
-        """Return attributions of the inputs' shapes and types, in units of the explained number.
+        """Return attributions of the inputs' shapes, in units of the explained number.
+
+        They are float32, or float64 (with the digits of float32) where the input is.
 
         Args:
             inputs: [N, ...], or a tuple of such tensors; integers are integrated as floating numbers.
@@ -134,7 +136,7 @@ class IntegratedGradients:
                 smaller inputs. It is halved where memory runs out.
             return_convergence_delta: return also, [N], sum of the attributions - (F(input) - F(baseline)).
             tolerance: for "auto", the relative L2 error of an example's attributions that is allowed, over
-                all its inputs.
+                all its inputs, as estimated. The estimate is too low for ReLU networks: docs/from-captum.md.
             max_steps: for "auto", the most nodes of an example. A warning says if more were needed.
 
         Raises:
@@ -143,14 +145,14 @@ class IntegratedGradients:
 
         Source: Sundararajan et al., *Axiomatic Attribution for Deep Networks*, ICML 2017, eq. 1.
         """
-        packed = _Packed.of(inputs, baselines)
-        picked = _Picked.of(target, packed.count, packed.device)
-        arguments = _Arguments.of(additional_forward_args, packed.count)
+        packed = Packed.of(inputs, baselines)
+        picked = Picked.of(target, packed.count, packed.device)
+        arguments = AdditionalArguments.of(additional_forward_args, packed.count)
         autocast = _autocast_of_the_caller(packed.device)
 
         def forward(points: Tensor, owners: Tensor) -> Tensor:
             with autocast():
-                output = self.forward_func(*packed.apart(points), *arguments.rows(owners))
+                output = self.forward_func(*packed.rows(points), *arguments.rows(owners))
             return picked.numbers(output, owners)
 
         settings = Settings(
@@ -158,8 +160,9 @@ class IntegratedGradients:
             output="logit", precision=packed.precision, keep_channels=True,
             micro_batch=_rows(internal_batch_size, packed), multiply=self.multiplies_by_inputs,
         )  # fmt: skip
-        attributions = tuple(torch.zeros_like(each) for each in packed.inputs)
-        delta = torch.zeros(packed.count, dtype=packed.widest, device=packed.device)
+        attributions = packed.results()
+        type_ = widest_type(each.dtype for each in attributions)
+        delta = torch.zeros(packed.count, dtype=type_, device=packed.device)
         missed = []
         with _parameters_frozen(self.forward_func):
             for done in attribute_forward(forward, packed.examples(), settings):
@@ -196,14 +199,15 @@ class IntegratedGradients:
         Raises:
             AttributionError: as `attribute` does.
         """
-        packed = _Packed.of(end_point, start_point)
-        picked = _Picked.of(target, packed.count, packed.device)
-        arguments = _Arguments.of(additional_forward_args, packed.count)
+        packed = Packed.of(end_point, start_point)
+        picked = Picked.of(target, packed.count, packed.device)
+        arguments = AdditionalArguments.of(additional_forward_args, packed.count)
         parts = attributions if isinstance(attributions, tuple) else (attributions,)
         for part in parts:
             if not isinstance(part, Tensor) or part.ndim == 0 or len(part) != packed.count:
                 raise AttributionError(
-                    f"attributions are {_found(part)} for {packed.count} examples: give what attribute returned"
+                    f"attributions are {described(part)} for {packed.count} examples:"
+                    " give what attribute returned"
                 )
         owners = torch.arange(packed.count, device=packed.device)
         with torch.no_grad():
@@ -212,219 +216,7 @@ class IntegratedGradients:
                 for points in (packed.baselines, packed.inputs)
             )
             total = sum(part.reshape(packed.count, -1).double().sum(1) for part in parts)
-            return (total - (end - start)).to(_widest(part.dtype for part in parts))
-
-
-@dataclass(frozen=True, eq=False)
-class _Packed:
-    """Inputs and baselines of N examples, of one type each, and how they lie in the examples' vectors [D]."""
-
-    inputs: tuple[Tensor, ...]
-    baselines: tuple[Tensor, ...]
-
-    @classmethod
-    def of(cls, inputs: Any, baselines: Any) -> _Packed:
-        """Return checked inputs, and baselines of their shapes."""
-        ends = inputs if isinstance(inputs, tuple) else (inputs,)
-        for each in ends:
-            if (
-                not isinstance(each, Tensor)
-                or each.ndim == 0
-                or each.dtype == torch.bool
-                or each.is_complex()
-            ):
-                raise AttributionError(
-                    f"inputs are {_found(each)}: give a tensor [N, ...] of real numbers, or a tuple of such"
-                )
-        if not ends or any((len(each), each.device) != (len(ends[0]), ends[0].device) for each in ends):
-            raise AttributionError(
-                f"inputs are {[_found(each) for each in ends]}: give one or more tensors with the same number"
-                " of examples, on one device"
-            )
-        starts = baselines if isinstance(baselines, tuple) else (baselines,)
-        if baselines is None:
-            starts = (0,) * len(ends)
-        if len(starts) != len(ends):
-            raise AttributionError(
-                f"{len(starts)} baselines for {len(ends)} inputs: give a tuple with one for each, or None"
-            )
-        pairs = [_start_and_end(start, end) for start, end in zip(starts, ends, strict=True)]
-        return cls(tuple(end for _, end in pairs), tuple(start for start, _ in pairs))
-
-    @property
-    def count(self) -> int:
-        return len(self.inputs[0])
-
-    @property
-    def device(self) -> torch.device:
-        return self.inputs[0].device
-
-    @property
-    def widest(self) -> torch.dtype:
-        return _widest(each.dtype for each in self.inputs)
-
-    @property
-    def precision(self) -> str:
-        """The engine's arithmetic whose type carries every input; with TF32 where the caller allows it."""
-        if self.widest == torch.float64:
-            return "float64"
-        backend: Any = torch.backends.cuda.matmul  # whose stubs lack the newer switch
-        allowed = self.device.type == "cuda" and backend.fp32_precision == "tf32"
-        return "tensorfloat32" if allowed else "float32"
-
-    @cached_property
-    def sizes(self) -> list[int]:
-        """The numbers that an example has in each input."""
-        return [math.prod(each.shape[1:]) for each in self.inputs]
-
-    def examples(self) -> Iterator[Example]:
-        """Yield each example as vectors, float64 [D], made when it is its turn."""
-        only = torch.zeros(1, dtype=torch.int64, device=self.device)
-        for index in range(self.count):
-            image, baseline = (
-                torch.cat([part[index].reshape(-1).double() for part in parts])
-                for parts in (self.inputs, self.baselines)
-            )
-            yield Example(image, baseline, only)
-
-    def apart(self, vectors: Tensor) -> list[Tensor]:
-        """Return vectors [rows, D] as inputs [rows, ...] of their own shapes and types."""
-        parts = vectors.split(self.sizes, 1)
-        return [
-            part.reshape(len(vectors), *each.shape[1:]).to(each.dtype)
-            for part, each in zip(parts, self.inputs, strict=True)
-        ]
-
-
-def _start_and_end(start: Any, end: Tensor) -> tuple[Tensor, Tensor]:
-    """Return a baseline of the input's shape, and the input, in the type that their difference has."""
-    if isinstance(start, bool) or not isinstance(start, (int, float, Tensor)):
-        raise AttributionError(f"a baseline is {_found(start)}: give a number or a tensor")
-    dtype = torch.result_type(end, start)
-    dtype = dtype if dtype.is_floating_point else torch.get_default_dtype()
-    if not isinstance(start, Tensor):
-        return torch.full_like(end[:1], start, dtype=dtype).expand(end.shape), end.detach().to(dtype)
-    try:
-        if start.ndim and start.shape != end.shape and len(start) != 1:
-            raise RuntimeError("captum takes no other first dimension")
-        return start.detach().to(end.device, dtype).expand(end.shape), end.detach().to(dtype)
-    except RuntimeError as error:
-        raise AttributionError(
-            f"a baseline has shape {list(start.shape)} for an input {list(end.shape)}: give a number, a tensor of"
-            f" the input's shape, or one whose first dimension is 1"
-        ) from error
-
-
-@dataclass(frozen=True, eq=False)
-class _Picked:
-    """Which number of its output each example is explained by.
-
-    Attributes:
-        target: as the caller gave it.
-        indices: int64 [N, k], the indices into the output's first k dimensions after that of the rows.
-        lowest, highest: of each of these k, over the examples.
-    """
-
-    target: Any
-    indices: Tensor
-    lowest: list[int]
-    highest: list[int]
-
-    @classmethod
-    def of(cls, target: Any, count: int, device: torch.device) -> _Picked:
-        """Return the checked target of `count` examples."""
-        rows = _target_rows(target, count)
-        indices = torch.tensor(rows, dtype=torch.int64).reshape(count, -1 if count else 0)
-        lowest, highest = (
-            (indices.amin(0).tolist(), indices.amax(0).tolist()) if indices.numel() else ([], [])
-        )
-        return cls(target, indices.to(device), lowest, highest)
-
-    def numbers(self, output: Any, owners: Tensor) -> Tensor:
-        """Return the explained number of each row, [rows, 1]."""
-        picked = self._picked(output, owners)
-        if picked.numel() != len(owners):
-            raise AttributionError(
-                f"target={self.target!r} leaves {list(picked.shape)} of an output {list(output.shape)}: give an"
-                " index for each dimension after the first, so that one number an example is explained"
-            )
-        return picked.reshape(-1, 1)
-
-    def sums(self, output: Any, owners: Tensor) -> Tensor:
-        """Return the explained number of each row, or the sum where there are several: float64 [rows]."""
-        return self._picked(output, owners).reshape(len(owners), -1).double().sum(1)
-
-    def _picked(self, output: Any, owners: Tensor) -> Tensor:
-        if not isinstance(output, Tensor) or output.ndim == 0 or len(output) != len(owners):
-            raise AttributionError(
-                f"forward_func returned {_found(output)} for {len(owners)} examples: it must return a tensor"
-                f" [{len(owners)}, ...]"
-            )
-        sizes = output.shape[1:]
-        found = list(zip(self.lowest, self.highest, sizes, strict=False))
-        if len(self.lowest) > len(sizes) or any(low < -size or high >= size for low, high, size in found):
-            raise AttributionError(
-                f"target={self.target!r} is outside the output {list(output.shape)}: indices count from 0 in"
-                " the dimensions after the first"
-            )
-        rows = torch.arange(len(owners), device=output.device)
-        return output[(rows, *self.indices.to(output.device)[owners.to(output.device)].unbind(1))]
-
-
-def _target_rows(target: Any, count: int) -> list[tuple[int, ...]]:
-    """Return the target's indices for each of `count` examples."""
-    if target is None:
-        return [()] * count
-    if isinstance(target, Tensor) and not target.is_floating_point() and target.dtype != torch.bool:
-        if target.numel() == 1:
-            return [(int(target),)] * count
-        if target.shape == (count,):
-            target = target.tolist()
-    if _is_index(target):
-        return [(int(target),)] * count
-    if isinstance(target, tuple) and all(map(_is_index, target)):
-        return [target] * count
-    if isinstance(target, list) and len(target) == count:
-        if all(map(_is_index, target)) and min(target, default=0) >= 0:
-            return [(int(index),) for index in target]
-        tuples = all(isinstance(each, tuple) and all(map(_is_index, each)) for each in target)
-        if tuples and len({len(each) for each in target}) == 1:
-            return target
-    found = _found(target) if isinstance(target, Tensor) else repr(target)
-    raise AttributionError(
-        f"target is {found} for {count} examples: give an index or a tuple of indices for all, or a tensor [N]"
-        " or list of indices, or a list of tuples of one length, with one for each"
-    )
-
-
-def _is_index(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-
-
-@dataclass(frozen=True)
-class _Arguments:
-    """What the function gets beside the inputs; tensors with dimensions have a row for each example."""
-
-    values: tuple[Any, ...]
-
-    @classmethod
-    def of(cls, values: Any, count: int) -> _Arguments:
-        """Return the checked arguments for `count` examples."""
-        arguments = values if isinstance(values, tuple) else () if values is None else (values,)
-        for place, value in enumerate(arguments):
-            if isinstance(value, Tensor) and value.ndim and len(value) != count:
-                raise AttributionError(
-                    f"additional_forward_args[{place}] has shape {list(value.shape)} for {count} examples: give"
-                    " it a row for each, or put it into forward_func if it is the same for all"
-                )
-        return cls(arguments)
-
-    def rows(self, owners: Tensor) -> list[Any]:
-        """Return the arguments for rows that belong to the examples `owners`, int64 [rows]."""
-        return [
-            value[owners.to(value.device)] if isinstance(value, Tensor) and value.ndim else value
-            for value in self.values
-        ]
+            return (total - (end - start)).to(widest_type(part.dtype for part in parts))
 
 
 def _rule(method: Any, n_steps: Any) -> str:
@@ -432,19 +224,19 @@ def _rule(method: Any, n_steps: Any) -> str:
     if method not in _RULES:
         raise AttributionError(f"method={method!r} is unknown: choose one of {', '.join(_RULES)}")
     fewest = RULES[_RULES[method]].fewest_steps
-    if n_steps != "auto" and not (_is_index(n_steps) and n_steps >= fewest):
+    if n_steps != "auto" and not (is_index(n_steps) and n_steps >= fewest):
         raise AttributionError(
             f'n_steps={n_steps!r} with method={method!r}: give a whole number of {fewest} or more, or "auto"'
         )
     return _RULES[method]
 
 
-def _rows(internal_batch_size: Any, packed: _Packed) -> int:
+def _rows(internal_batch_size: Any, packed: Packed) -> int:
     """Return the most rows of a micro-batch: the caller's, or as many as hold the numbers of a few images."""
     if internal_batch_size is None:
         few = default_micro_batch(packed.device)
         return min(max(few, few * _IMAGE // max(1, sum(packed.sizes))), max(few, _MOST_ROWS))
-    if not (_is_index(internal_batch_size) and internal_batch_size >= 1):
+    if not (is_index(internal_batch_size) and internal_batch_size >= 1):
         raise AttributionError(
             f"internal_batch_size={internal_batch_size!r}: give a whole number of 1 or more, or None"
         )
@@ -473,11 +265,3 @@ def _parameters_frozen(forward_func: Callable[..., Any]) -> Iterator[None]:
     finally:
         for parameter in trained:
             parameter.requires_grad_(True)
-
-
-def _widest(dtypes: Iterator[torch.dtype]) -> torch.dtype:
-    return reduce(torch.promote_types, dtypes)
-
-
-def _found(value: object) -> str:
-    return f"{value.dtype} {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
