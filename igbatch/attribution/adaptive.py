@@ -36,6 +36,8 @@ MOST_KEPT = 128
 """Nodes whose maps are kept before finished intervals are closed: what bounds the memory of a path."""
 NARROWEST = 2.0**-20
 """Narrower intervals are not halved: float32 images hardly differ between their ends."""
+LEAST_ALLOWED = 1e-150
+"""What stands for an allowed error of 0: a quotient by it can still be squared."""
 CLOSED_SHARE = 0.5
 """Of the error that is allowed, the part that closed intervals may use up."""
 
@@ -230,7 +232,8 @@ class AdaptiveIntegral:
         slopes = np.abs(np.stack([self._slopes[node] for node in self._nodes]))
         mass = (widths * (norms[1:] + norms[:-1]) / 2).sum(0)
         rises = (widths * (slopes[1:] + slopes[:-1]) / 2).sum(0)
-        spread = np.divide(mass, rises, out=np.zeros_like(mass), where=rises > 0)
+        known = (mass > 0) & (rises > 0)  # else no node has seen any slope yet: the gap counts as it is
+        spread = np.divide(mass, rises, out=np.ones_like(mass), where=known)
         norm = self._norm()
         roughness = np.maximum(np.divide(mass, norm, out=np.ones_like(mass), where=norm > 0), 1.0)
         keys = list(zip(self._nodes, self._nodes[1:], strict=False))
@@ -265,7 +268,7 @@ class AdaptiveIntegral:
         kept, from left to right those that exceed their share, while the others are closed for good.
         """
         keys = list(zip(self._nodes, self._nodes[1:], strict=False))
-        allowed = np.where(self._allowed > 0, self._allowed, np.finfo(float).tiny)
+        allowed = np.where(self._allowed > LEAST_ALLOWED, self._allowed, LEAST_ALLOWED)
         relative = np.where(self._open, errors / allowed, 0.0).max(1)
         relative = np.where([key in self._closed for key in keys], 0.0, relative)
         if len(self._values) > MOST_KEPT:

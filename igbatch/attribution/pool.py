@@ -120,20 +120,16 @@ class Pool:
                     exhausted = True
                 else:
                     self._open(path)
-            if self._nodes and (len(self._nodes) >= self.rows or not self._overdue):
-                yield from self._evaluate_nodes()
-            elif self._ends:
+            if self._ends and (len(self._ends) >= self.rows or not self._nodes):
                 yield from self._evaluate_ends()
+            elif self._nodes:
+                yield from self._evaluate_nodes()
             elif exhausted:
                 return
 
     @property
     def _busy(self) -> bool:
         return bool(self._nodes or self._ends)
-
-    @property
-    def _overdue(self) -> bool:
-        return len(self._ends) >= self.rows
 
     def _open(self, path: Path) -> None:
         wave = path.integral.wanted
