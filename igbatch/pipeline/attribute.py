@@ -16,12 +16,10 @@ from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.compute import ShardReport
 from igbatch.pipeline.plan import Plan, Shard
 from igbatch.pipeline.progress import Listener
-from igbatch.pipeline.settle import Settled
+from igbatch.pipeline.settle import Settled, settle_plan, unmeasured
 from igbatch.pipeline.worker import Hardware, actor_class
 from igbatch.store.output import Output
 
-SETTLED_IMAGES = 8
-"""Images of a variant of which the first two usable ones tell what `auto` comes to."""
 WINDOW = 2
 """Shards that an actor has at a time: the one it works on and the next."""
 READY_SECONDS = 300.0
@@ -65,7 +63,8 @@ class Attribution:
         self.retries = plan.resolved.study.run.retries
         self.summary = Summary()
         self.settled = settled
-        self.on_ready: Callable[[Hardware, Settled], None] = lambda hardware, settled: None
+        self.on_ready: Callable[[Hardware, Settled | None], None] = lambda hardware, settled: None
+        self._unmeasured: Settled | None = None
         self._shards: Iterator[Shard] = plan.shards()
         self._back: deque[Shard] = deque()
         self._failures: dict[str, int] = {}
@@ -134,17 +133,18 @@ class Attribution:
         except RayActorError as error:  # its constructor failed: Ray restarts an actor that was merely lost
             raise self._recorded(error) from None
         seat.awake = True
-        self.on_ready(hardware, self._settled(seat))
+        self._settled(seat)
+        self.on_ready(hardware, self.settled)
 
     def _settled(self, seat: _Seat) -> Settled:
         """Return what all workers run with; the first one to be asked measures it."""
-        if self.settled is None:
-            found: Settled | None = ray.get(seat.actor.settle.remote(self.plan.samples(SETTLED_IMAGES)))
-            if found is None:  # the first images are all unusable; what others need is measured with them
-                precision = self.plan.resolved.study.attribution.precision
-                return Settled("float64" if precision == "float64" else "float32", 0.0, 4, True)
-            self.settled = found
-        return self.settled
+        if self.settled is None and self._unmeasured is None:
+            self.settled = settle_plan(self.plan, lambda shards: ray.get(seat.actor.settle.remote(shards)))
+            if self.settled is None:  # no image can be used: all there is to do is to say so of each
+                self._unmeasured = unmeasured(self.plan.resolved.study.attribution)
+        settled = self.settled or self._unmeasured
+        assert settled is not None
+        return settled
 
     def _settle(self, reference: Any) -> None:
         seat, shard = self._flight.pop(reference)

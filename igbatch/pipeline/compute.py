@@ -24,7 +24,7 @@ from igbatch.pipeline.models import HeldVariant, Models, probabilities
 from igbatch.pipeline.plan import Shard
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage, prepare_ahead
 from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy
-from igbatch.pipeline.settle import Settled, settle
+from igbatch.pipeline.settle import Sample, Settled, settle
 from igbatch.statistics.box_stats import box_statistics
 from igbatch.statistics.image_stats import convergence, finite, map_statistics
 from igbatch.store.commit import ShardWriter
@@ -85,7 +85,7 @@ class ShardComputer:
             usable = islice(self._usable(shard), SETTLED_IMAGES)
             examples = [task.example for task in usable]
             if examples:
-                samples.append((variant.model, examples))
+                samples.append(Sample(variant.model, shard.spec.steps, examples))
         return settle(self.resolved.study.attribution, samples) if samples else None
 
     def compute(self, shard: Shard, settled: Settled) -> ShardReport:

@@ -77,15 +77,22 @@ def keep_settled(
     record: dict[str, Any],
     kind: str,
     hardware: dict[str, Any],
-    settled: Mapping[str, Any],
+    settled: Mapping[str, Any] | None,
 ) -> bool:
     """Keep in `study.json` what workers on one kind of device run with, so that later runs do likewise.
+
+    Args:
+        output: the study's.
+        record: its `study.json`, which is brought up to date.
+        kind: of device.
+        hardware: of a worker.
+        settled: None where no image could be used to measure it.
 
     Returns:
         whether this is the first time that it is said for the kind of device.
     """
-    fresh = kind not in record["settled"]
-    if fresh:
+    fresh = settled is not None and "precision" not in record["settled"].get(kind, {})
+    if settled is not None and fresh:
         record["settled"][kind] = {"threads": hardware["threads"], **settled}
     if hardware not in record["hardware"]:
         record["hardware"].append(hardware)
@@ -133,8 +140,11 @@ def check_same_study(output: Output, earlier: Mapping[str, Any] | None, resolved
 def _differences(
     before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = ""
 ) -> Iterator[tuple[str, Any, Any]]:
-    """Yield the dotted key, the value before and the value now of whatever differs."""
-    for key in sorted({*before, *now}):
+    """Yield the dotted key, the value before and the value now of whatever differs.
+
+    Steps come first: what else is said of the quadrature follows from them.
+    """
+    for key in sorted({*before, *now}, key=lambda key: (key != "steps", key)):
         was, wanted = before.get(key), now.get(key)
         if isinstance(was, Mapping) and isinstance(wanted, Mapping):
             yield from _differences(was, wanted, f"{prefix}{key}.")

@@ -115,14 +115,17 @@ class Plan:
             yield self._shard(spec, rows, pattern, prints[spec.variant_id], kept)
 
     def samples(self, images: int) -> list[Shard]:
-        """Return a shard of a few images for the first variant of every model and kind that is not done."""
+        """Return a shard of a few images for the first variant of every model and kind that is not done.
+
+        It holds all targets, whatever the size of shards that are computed.
+        """
         kept = np.zeros(len(self.images.table), dtype=bool)
+        every = [True] * len(self.resolved.target_names)
         found: dict[tuple[str, str], Shard] = {}
         for spec in self._ordered():
-            if (spec.model, spec.kind) not in found:
-                for _, rows, pattern in self._slices([spec]):
-                    found[spec.model, spec.kind] = self._shard(spec, rows[:images], pattern, "", kept)
-                    break
+            rows = np.flatnonzero(self.missing[spec.variant_id].any(axis=1))[:images]
+            if len(rows) and (spec.model, spec.kind) not in found:
+                found[spec.model, spec.kind] = self._shard(spec, rows, every, "", kept)
         return list(found.values())
 
     def _shard(
@@ -150,10 +153,8 @@ class Plan:
     def _ordered(self) -> list[VariantSpec]:
         return sorted(self.resolved.variants, key=lambda spec: -expected_steps(spec))
 
-    def _slices(
-        self, specs: Sequence[VariantSpec] | None = None
-    ) -> Iterator[tuple[VariantSpec, np.ndarray, tuple[bool, ...]]]:
-        for spec in self._ordered() if specs is None else specs:
+    def _slices(self) -> Iterator[tuple[VariantSpec, np.ndarray, tuple[bool, ...]]]:
+        for spec in self._ordered():
             matrix = self.missing[spec.variant_id]
             for pattern in np.unique(matrix, axis=0)[::-1]:
                 if not pattern.any():

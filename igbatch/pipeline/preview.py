@@ -7,11 +7,10 @@ from typing import Any
 
 import torch
 
-from igbatch.pipeline.attribute import SETTLED_IMAGES
 from igbatch.pipeline.cluster import threads_per_worker
 from igbatch.pipeline.compute import ShardComputer, device_name
 from igbatch.pipeline.plan import Plan
-from igbatch.pipeline.settle import Settled
+from igbatch.pipeline.settle import Settled, settle_plan
 from igbatch.store.output import Output
 
 
@@ -51,7 +50,7 @@ def preview(plan: Plan, output: Output, record: dict[str, Any] | None) -> Previe
     torch.set_num_threads(threads)
     try:
         device = torch.device(chosen)
-        settled = ShardComputer(plan.resolved, output, device).settle(plan.samples(SETTLED_IMAGES))
+        settled = settle_plan(plan, ShardComputer(plan.resolved, output, device).settle)
         return Preview(device_name(device), threads, settled, known=False)
     finally:
         torch.set_num_threads(before)

@@ -111,8 +111,9 @@ def _attribute(
         )
         stage = Attribution(plan, output, workers, Settled.from_record(settled), listener)
 
-        def on_ready(hardware: Hardware, found: Settled) -> None:
-            if keep_settled(output, record, workers.device, asdict(hardware), asdict(found)):
+        def on_ready(hardware: Hardware, found: Settled | None) -> None:
+            values = asdict(found) if found else None
+            if keep_settled(output, record, workers.device, asdict(hardware), values) and found:
                 for reason in found.reasons:
                     say(reason)
 

@@ -6,24 +6,34 @@ and used again on resume and growth, so that a study's numbers do not depend on 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from torch import nn
 
 from igbatch.attribution import Example, Settings, default_micro_batch
-from igbatch.attribution.pool import whole_rows
+from igbatch.attribution.pool import ROW_MULTIPLE, whole_rows
+from igbatch.attribution.precision import precision_named
 from igbatch.attribution.probe import (
     arithmetic_error,
     choose_micro_batch,
     choose_precision,
     rows_are_alike,
 )
+from igbatch.pipeline.plan import Plan, Shard
 from igbatch.study import Attribution
 
-Sample = tuple[nn.Module, Sequence[Example]]
-"""A variant's model, and a few of the study's images for it."""
+SETTLED_IMAGES = 8
+"""Images of a variant that are looked at first for the two usable ones that tell what `auto` comes to."""
+
+
+class Sample(NamedTuple):
+    """A variant's model and steps, and a few of the study's images for it."""
+
+    model: nn.Module
+    steps: int | Literal["auto"]
+    examples: Sequence[Example]
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,26 @@ class Settled:
         return replace(known, reasons=tuple(known.reasons))
 
 
+def settle_plan(plan: Plan, measure: Callable[[Sequence[Shard]], Settled | None]) -> Settled | None:
+    """Measure on the first usable images of a plan, however many before them are not.
+
+    Args:
+        plan: what is left to compute.
+        measure: settles on samples of the plan; None where none of their images can be used.
+    """
+    for images in (SETTLED_IMAGES, len(plan.images.table)):
+        settled = measure(plan.samples(images))
+        if settled is not None:
+            return settled
+    return None
+
+
+def unmeasured(study: Attribution) -> Settled:
+    """Return what shards without a single usable image run with; nothing of it is worth keeping."""
+    precision = "float32" if study.precision == "auto" else study.precision
+    return Settled(precision, 0.0 if precision_named(precision).exact else 1.0, ROW_MULTIPLE, mixed=False)
+
+
 def settle(study: Attribution, samples: Sequence[Sample]) -> Settled:
     """Measure what the study leaves open.
 
@@ -64,10 +94,10 @@ def settle(study: Attribution, samples: Sequence[Sample]) -> Settled:
         samples: the first is the one that is asked the most of: the trained model where there is one.
             An arithmetic has to do for the others too.
     """
-    model, examples = samples[0]
+    model, steps, examples = samples[0]
     settings = Settings(
         rule=study.rule,
-        steps=study.steps,
+        steps=steps,
         tolerance=study.tolerance,
         atol=study.atol,
         max_steps=study.max_steps,
@@ -95,15 +125,18 @@ def _precision(
 ) -> tuple[str, float, list[str]]:
     """Return the precision, the error to be reckoned with, and why."""
     if study.precision != "auto":
-        errors = [arithmetic_error(model, examples, settings) for model, examples in samples]
-        return settings.precision, max(errors), []
-    model, examples = samples[0]
+        return settings.precision, max(_error(sample, settings) for sample in samples), []
+    model, _, examples = samples[0]
     choice = choose_precision(model, examples, settings)
     error = choice.error
     if choice.precision != "float32":
         chosen = replace(settings, precision=choice.precision)
-        error = max([error, *(arithmetic_error(model, examples, chosen) for model, examples in samples[1:])])
+        error = max([error, *(_error(sample, chosen) for sample in samples[1:])])
         if error > settings.tolerance / 2:
             reason = f"{choice.precision} is {error:.1%} off for a randomized variant"
             return "float32", 0.0, [f"precision float32: {reason}; {choice.reason}"]
     return choice.precision, error, [f"precision {choice.precision}: {choice.reason}"]
+
+
+def _error(sample: Sample, settings: Settings) -> float:
+    return arithmetic_error(sample.model, sample.examples, replace(settings, steps=sample.steps))

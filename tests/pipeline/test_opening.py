@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from igbatch.errors import InputError
-from igbatch.pipeline.opening import check_same_study, existing_study, open_output, settle
+from igbatch.pipeline.opening import check_same_study, existing_study, keep_settled, open_output
 from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy, StudyImages, digest
 from igbatch.store import schemas
 from igbatch.store.output import Output
@@ -17,16 +17,19 @@ from igbatch.study import parse_study
 from igbatch.variants.weights import WeightsSource
 
 DATA_CONFIG = {"input_size": [3, 224, 224], "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "crop_pct": 0.9}
-HARDWARE = {"node": "n", "device": "cpu", "processor": "p", "threads": 2, "micro_batch": 8}
+HARDWARE = {"node": "n", "device": "cpu", "processor": "p", "threads": 2}
+SETTLED = {"precision": "float32", "micro_batch": 8}
 
 
 def resolve(
     weights: str = "sha256:one", data_config: dict[str, Any] = DATA_CONFIG, **changes: Any
 ) -> ResolvedStudy:
     """A resolved study of one model, without any model behind it."""
+    attribution = {"steps": 50, "tolerance": 0.05, **changes.pop("attribution", {})}
     content = {
         "name": "s", "images": {"root": "r"}, "models": {"m": {}}, "targets": {"a": 0},
-        "variants": [{"kind": "trained"}, {"kind": "random", "seeds": [1]}], **changes,
+        "variants": [{"kind": "trained"}, {"kind": "random", "seeds": [1]}], "attribution": attribution,
+        **changes,
     }  # fmt: skip
     study = parse_study(content, "test")
     names = {"a": 0, "b": 1}
@@ -118,6 +121,7 @@ def test_opening_again_changes_nothing(output: Output) -> None:
         ({"name": "t"}, "belongs to the study 's', this one is 't'; choose another --out"),
         ({"attribution": {"rule": "midpoint"}}, "rule gauss-legendre, the study now says midpoint"),
         ({"attribution": {"steps": 60}}, "computed with steps 50, the study now says 60"),
+        ({"attribution": {"steps": "auto"}}, "computed with steps 50, the study now says auto"),
         ({"attribution": {"baseline": "black"}}, "computed with baseline gray, the study now says black"),
         ({"attribution": {"output": "logit"}}, "computed with output probability, the study now says logit"),
         ({"attribution": {"precision": "float64"}}, "precision float32, the study now says float64"),
@@ -136,6 +140,23 @@ def test_another_study_is_refused_with_the_difference(
     output: Output, changes: dict[str, Any], line: str
 ) -> None:
     assert line in refusal(output, resolve(**changes))
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"steps": 50}, "variant trained was computed with steps auto, the study now says 50"),
+        ({"max_steps": 99}, "variant trained was computed with max_steps 2000, the study now says 99"),
+        ({"tolerance": 0.01}, "variant trained was computed with tolerance 0.05, the study now says 0.01"),
+    ],
+)
+def test_another_limit_of_adaptive_steps_is_refused(
+    tmp_path: Path, change: dict[str, Any], line: str
+) -> None:
+    output = Output(str(tmp_path / "out"))
+    open_output(output, resolve(attribution={"steps": "auto"}), images("x"))
+    open_output(output, resolve(attribution={"steps": "auto", "rule": "midpoint"}), images("x"))
+    assert line in refusal(output, resolve(attribution={"steps": "auto", **change}))
 
 
 def test_long_values_are_cut(output: Output) -> None:
@@ -168,24 +189,47 @@ def test_a_variant_that_was_dropped_is_remembered(output: Output) -> None:
 
 def test_what_was_settled_is_kept(output: Output) -> None:
     record = open_output(output, resolve(), images("x"))
-    settle(output, record, "cpu", HARDWARE)
-    settle(output, record, "cuda", {**HARDWARE, "device": "cuda:T", "micro_batch": 64})
+    assert keep_settled(output, record, "cpu", HARDWARE, SETTLED)
+    assert keep_settled(
+        output, record, "cuda", {**HARDWARE, "device": "cuda:T"}, {**SETTLED, "micro_batch": 64}
+    )
     again = open_output(output, resolve(title="t"), images("x"))
     assert again["settled"] == {
-        "cpu": {"threads": 2, "micro_batch": 8}, "cuda": {"threads": 2, "micro_batch": 64},
+        "cpu": {"threads": 2, **SETTLED}, "cuda": {"threads": 2, **SETTLED, "micro_batch": 64},
     }  # fmt: skip
     assert [seen["device"] for seen in again["hardware"]] == ["cpu", "cuda:T"]
 
 
 def test_what_was_settled_first_holds(output: Output) -> None:
     record = open_output(output, resolve(), images("x"))
-    settle(output, record, "cpu", HARDWARE)
-    settle(output, record, "cpu", HARDWARE)
-    settle(output, record, "cpu", {**HARDWARE, "node": "other", "threads": 8, "micro_batch": 99})
+    assert keep_settled(output, record, "cpu", HARDWARE, SETTLED)
+    assert not keep_settled(output, record, "cpu", HARDWARE, SETTLED)
+    other = {**HARDWARE, "node": "other", "threads": 8}
+    assert not keep_settled(output, record, "cpu", other, {**SETTLED, "micro_batch": 99})
     kept = existing_study(output)
     assert kept is not None
-    assert kept["settled"] == {"cpu": {"threads": 2, "micro_batch": 8}}
+    assert kept["settled"] == {"cpu": {"threads": 2, **SETTLED}}
     assert [seen["node"] for seen in kept["hardware"]] == ["n", "other"]
+
+
+def test_what_could_not_be_measured_is_left_to_a_later_run(output: Output) -> None:
+    record = open_output(output, resolve(), images("x"))
+    assert not keep_settled(output, record, "cpu", HARDWARE, None)
+    kept = existing_study(output)
+    assert kept is not None
+    assert kept["settled"] == {}
+    assert [seen["node"] for seen in kept["hardware"]] == ["n"]
+    assert keep_settled(output, record, "cpu", HARDWARE, SETTLED)
+    assert open_output(output, resolve(), images("x"))["settled"] == {"cpu": {"threads": 2, **SETTLED}}
+
+
+def test_what_an_earlier_igbatch_left_open_is_settled(output: Output) -> None:
+    record = open_output(output, resolve(), images("x"))
+    record["settled"] = {"cpu": {"threads": 2, "micro_batch": 8}}
+    assert keep_settled(output, record, "cpu", HARDWARE, {**SETTLED, "micro_batch": 4})
+    kept = existing_study(output)
+    assert kept is not None
+    assert kept["settled"] == {"cpu": {"threads": 2, **SETTLED, "micro_batch": 4}}
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:

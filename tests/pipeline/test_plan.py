@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from igbatch.errors import InputError
 from igbatch.images.boxes import BOX_SCHEMA, SIZE_SCHEMA, Box, BoxTable
-from igbatch.pipeline.plan import SHARD_MAP_BYTES, SHARDS_A_WORKER, Plan, Shard, make_plan
+from igbatch.pipeline.plan import SHARD_MAP_BYTES, SHARDS_A_WORKER, Plan, Shard, expected_steps, make_plan
 from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy, StudyImages, digest
 from igbatch.store import schemas
 from igbatch.store.commit import ShardWriter
@@ -287,6 +287,59 @@ def test_costly_variants_come_first_and_each_stays_together() -> None:
     order = [shard.spec.variant_id for shard in plan.shards()]
     assert [name for name, _ in itertools.groupby(order)] == ["trained", "random-3", "random-1", "random-2"]
     assert len(order) == 8
+
+
+def test_adaptive_steps_are_reckoned_more_for_a_trained_model() -> None:
+    adaptive = {"kind": "random", "seeds": [1]}
+    fixed = {"kind": "random", "seeds": [2], "steps": 20}
+    plan = make_plan(resolve(variants=[adaptive, fixed, {"kind": "trained"}]), listed({"x": "1"}), memory())
+    nodes = {spec.variant_id: expected_steps(spec) for spec in plan.resolved.variants}
+    assert nodes["random-2"] == 20
+    assert 1 <= nodes["random-1"] < nodes["trained"]
+    order = [shard.spec.variant_id for shard in plan.shards()]
+    assert order == sorted(nodes, key=nodes.__getitem__, reverse=True)
+
+
+MIXED = [{"kind": "random", "seeds": [1, 2]}, {"kind": "trained"}]
+
+
+@pytest.mark.parametrize("shard_images", ["auto", 1, 2])
+def test_samples_are_a_shard_of_each_kind_whatever_the_size_of_shards(shard_images: int | str) -> None:
+    resolved = resolve(variants=MIXED, run={"shard_images": shard_images})
+    plan = make_plan(resolved, listed(dict.fromkeys("uvwxyz", "1")), memory())
+    samples = plan.samples(4)
+    assert [shard.spec.variant_id for shard in samples] == ["trained", "random-1"]
+    for shard in samples:
+        assert [image.image_id for image in shard.images] == list("uvwx")
+        assert shard.targets == ("a", "b")
+        assert not any(image.keep_map for image in shard.images)
+    assert [len(shard.images) for shard in plan.samples(99)] == [6, 6]
+
+
+def test_samples_are_of_what_is_missing() -> None:
+    resolved, output = resolve(variants=MIXED), memory()
+    every = [(image, target, "1") for image in "xyz" for target in "ab"]
+    commit(output, resolved, "trained", every)
+    commit(output, resolved, "random-1", every)
+    commit(
+        output,
+        resolved,
+        "random-2",
+        [row for row in every if row[:2] in (("x", "a"), ("x", "b"), ("y", "b"))],
+    )
+    (sample,) = make_plan(resolved, listed(dict.fromkeys("xyz", "1")), output).samples(9)
+    assert sample.spec.variant_id == "random-2"
+    assert [image.image_id for image in sample.images] == ["y", "z"]
+
+
+def test_every_model_has_samples_of_its_own() -> None:
+    resolved = resolve(variants=MIXED, models={"m": {}, "n": {}})
+    resolved = replace(resolved, models={**resolved.models, "n": replace(resolved.models["m"], name="n")})
+    samples = make_plan(resolved, listed({"x": "1"}), memory()).samples(2)
+    assert {(shard.spec.model, shard.spec.kind) for shard in samples} == {
+        (model, kind) for model in ("m", "n") for kind in ("trained", "random")
+    }
+    assert len(samples) == 4
 
 
 @pytest.mark.parametrize(("images", "workers"), [(1, 1), (7, 2), (100, 1), (100, 4), (100, 1000)])

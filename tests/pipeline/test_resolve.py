@@ -28,6 +28,7 @@ from igbatch.variants.weights import BUNDLED_ARCHITECTURE, BUNDLED_WEIGHTS
 LEAST: dict[str, Any] = {
     "name": "s", "images": {"root": "scenes"}, "models": {"m": {}}, "targets": ["eagle"],
     "variants": [{"kind": "trained"}, {"kind": "random", "seeds": [1, 2]}],
+    "attribution": {"steps": 50},
 }  # fmt: skip
 TINY = "swin_tiny_patch4_window7_224"
 
@@ -64,14 +65,14 @@ def digests(study: ResolvedStudy) -> dict[str, str]:
     "change",
     [
         {"baseline": "black"}, {"output": "logit"}, {"rule": "midpoint"}, {"steps": 51}, {"tolerance": 0.04},
-        {"atol": 1e-7}, {"precision": "float64"},
+        {"atol": 1e-7}, {"precision": "float64"}, {"precision": "auto"}, {"steps": "auto"},
     ],
     ids=str,
 )  # fmt: skip
 def test_what_decides_a_map_is_in_the_fingerprint(
     load: Callable[..., LoadedStudy], resolved: ResolvedStudy, change: dict[str, Any]
 ) -> None:
-    before, after = digests(resolved), digests(resolve_study(load(attribution=change)))
+    before, after = digests(resolved), digests(resolve_study(load(attribution={"steps": 50} | change)))
     assert before.keys() == after.keys()
     for variant in before:
         assert before[variant] != after[variant]
@@ -82,7 +83,8 @@ def test_what_decides_a_map_is_in_the_fingerprint(
     [
         {"targets": {"magpie": 1, "gull": 3}}, {"images": {"scenes": [{"kind": "empty", "seeds": [1]}]}},
         {"run": {"shard_images": 3, "workers": 2}}, {"store": {"maps": "none"}}, {"title": "another"},
-        {"report": {"max_images": 3}}, {"quarantine": {"allowance": 3}}, {"attribution": {"micro_batch": 3}},
+        {"report": {"max_images": 3}}, {"quarantine": {"allowance": 3}}, 
+        {"attribution": {"steps": 50, "micro_batch": 3}}, {"attribution": {"steps": 50, "max_steps": 99}},
         {"variants": [{"kind": "random", "seeds": [9, 2, 1]}, {"kind": "trained"}]},
     ],
     ids=str,
@@ -92,6 +94,17 @@ def test_what_may_grow_or_be_arranged_otherwise_is_not(
 ) -> None:
     after = digests(resolve_study(load(**change)))
     assert digests(resolved).items() <= after.items()
+
+
+@pytest.mark.parametrize(
+    ("change", "decides"), [({"max_steps": 99}, True), ({"rule": "midpoint"}, False), ({"steps": 5}, True)]
+)
+def test_adaptive_maps_depend_on_their_limit_and_on_no_rule(
+    load: Callable[..., LoadedStudy], change: dict[str, Any], decides: bool
+) -> None:
+    before = digests(resolve_study(load(attribution={"steps": "auto"})))
+    after = digests(resolve_study(load(attribution={"steps": "auto", **change})))
+    assert all((before[variant] != after[variant]) == decides for variant in before)
 
 
 def test_steps_of_one_variant_concern_no_other(
