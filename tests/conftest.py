@@ -65,15 +65,17 @@ def compute_study() -> Callable[..., Output]:
         from igbatch.pipeline.compute import ShardComputer
         from igbatch.pipeline.opening import open_output
         from igbatch.pipeline.run import plan_study
+        from igbatch.pipeline.settle import Settled
         from igbatch.reduce.study import reduce_study
 
         torch.set_num_threads(1)
+        settled = Settled("float32", 0.0, micro_batch=4, mixed=True)
         output = Output(str(out))
         plan = plan_study(load_study(study, overrides), output, **how)
         open_output(output, plan.resolved, plan.images)
-        computer = ShardComputer(plan.resolved, output, torch.device("cpu"), micro_batch=4)
+        computer = ShardComputer(plan.resolved, output, torch.device("cpu"))
         for shard in plan.shards():
-            computer.compute(shard)
+            computer.compute(shard, settled)
         if reduce:
             reduce_study(output)
         return output

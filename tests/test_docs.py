@@ -28,6 +28,7 @@ from igbatch.errors import IgbatchError
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.run import plan_study
+from igbatch.pipeline.settle import Settled
 from igbatch.reduce.study import reduce_study
 from igbatch.store import schemas
 from igbatch.store.output import Output
@@ -230,9 +231,9 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     open_output(target, plan.resolved, plan.images)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    computer = ShardComputer(plan.resolved, target, torch.device("cpu"), micro_batch=2)
+    computer = ShardComputer(plan.resolved, target, torch.device("cpu"))
     for shard in plan.shards():
-        computer.compute(shard)
+        computer.compute(shard, Settled("float32", 0.0, micro_batch=2, mixed=True))
     torch.set_num_threads(threads)
     reduce_study(target)
     return folder

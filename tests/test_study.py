@@ -70,8 +70,8 @@ def test_the_defaults_of_every_section() -> None:
     assert study.models == {"small": Model(architecture=None, weights="bundled", classes=None)}
     assert study.variants == (Variant(kind="trained", seeds=(), steps=None),)
     assert study.attribution == Attribution(
-        baseline="gray", output="probability", rule="gauss-legendre", steps=50, tolerance=0.05, atol=1e-6,
-        precision="float32", micro_batch="auto",
+        baseline="gray", output="probability", rule="gauss-legendre", steps="auto", tolerance=0.01, atol=1e-6,
+        max_steps=2000, precision="float32", micro_batch="auto",
     )  # fmt: skip
     assert study.store == Store(maps="all")
     assert study.run == Run(device="auto", workers="auto", threads="auto", shard_images="auto", retries=5)
@@ -119,6 +119,12 @@ def test_a_missing_key_inside_a_list_is_named() -> None:
         ({"attribution": {"rule": "simpson"}}, ["attribution.rule: 'simpson'", "'midpoint'"]),
         ({"attribution": {"tolerance": 1}}, ["attribution.tolerance: 1:", "less than 1"]),
         ({"attribution": {"atol": float("inf")}}, ["attribution.atol: inf", "finite"]),
+        ({"attribution": {"steps": 0}}, ["attribution.steps: 0:", "greater than or equal to 1", "or 'auto'"]),
+        ({"attribution": {"steps": "many"}}, ["attribution.steps: 'many'", "integer", "or 'auto'"]),
+        ({"attribution": {"max_steps": 4}}, ["attribution.max_steps: 4:", "greater than or equal to 5"]),
+        ({"attribution": {"max_steps": "auto"}}, ["attribution.max_steps: 'auto'", "integer"]),
+        ({"attribution": {"precision": "half"}}, ["attribution.precision: 'half'", "'auto'", "'bfloat16'"]),
+        ({"variants": [{"kind": "trained", "steps": "many"}]}, ["variants.0.steps: 'many'", "or 'auto'"]),
         ({"attribution": {"micro_batch": "many"}}, ["micro_batch: 'many'", "integer", "or 'auto'"]),
         ({"attribution": {"baseline": [1, 2]}}, ["attribution.baseline.2: missing"]),
         ({"attribution": {"rule": "trapezoid", "steps": 1}}, ["attribution.rule: trapezoid", "2 steps"]),
@@ -180,6 +186,16 @@ def test_variants_are_in_the_order_of_the_study_with_their_steps() -> None:
     assert [(spec.variant_id, spec.kind, spec.seed, spec.steps) for spec in specs] == [
         ("random-5", "random", 5, 10), ("random-2", "random", 2, 10), ("trained", "trained", None, 30),
     ]  # fmt: skip
+
+
+def test_adaptive_and_fixed_steps_may_stand_side_by_side() -> None:
+    variants = [{"kind": "random", "seeds": [5], "steps": 10}, {"kind": "trained"}]
+    assert [spec.steps for spec in parse(variants=variants).variant_specs()] == [10, "auto"]
+    variants = [{"kind": "random", "seeds": [5], "steps": "auto"}, {"kind": "trained"}]
+    steps = [spec.steps for spec in parse(variants=variants, attribution={"steps": 30}).variant_specs()]
+    assert steps == ["auto", 30]
+    parse(attribution={"rule": "trapezoid", "steps": "auto"})
+    parse(attribution={"rule": "trapezoid", "steps": 1}, variants=[{"kind": "trained", "steps": "auto"}])
 
 
 def test_several_models_prefix_their_variants() -> None:

@@ -16,7 +16,7 @@ import yaml
 from PIL import Image
 from torch import nn
 
-from igbatch.attribution import AttributionResult, integrated_gradients
+from igbatch.attribution import PRECISIONS, Attributed, Settings, attribute, integrated_gradients
 from igbatch.images.loading import load_image
 from igbatch.images.scenes import CLASSES, render_scene
 from igbatch.pipeline import compute, resolve
@@ -25,6 +25,8 @@ from igbatch.pipeline.models import HeldVariant, Models, probabilities
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import Plan
 from igbatch.pipeline.run import plan_study
+from igbatch.pipeline.settle import Settled, settle_plan
+from igbatch.report.accuracy import mark
 from igbatch.results import StudyResults
 from igbatch.statistics.box_stats import box_statistics
 from igbatch.statistics.image_stats import map_statistics
@@ -78,9 +80,10 @@ class Work:
     plan: Plan
     output: Output
     computer: ShardComputer
+    settled: Settled
 
     def run(self) -> list[ShardReport]:
-        return [self.computer.compute(shard) for shard in self.plan.shards()]
+        return [self.computer.compute(shard, self.settled) for shard in self.plan.shards()]
 
     @property
     def results(self) -> StudyResults:
@@ -91,7 +94,9 @@ def open_work(study: Path, out: Path, *overrides: str, **how: Any) -> Work:
     output = Output(str(out))
     plan = plan_study(load_study(study, overrides), output, **how)
     open_output(output, plan.resolved, plan.images)
-    return Work(plan, output, ShardComputer(plan.resolved, output, torch.device("cpu"), micro_batch=2))
+    precision = plan.resolved.study.attribution.precision
+    settled = Settled("float32" if precision == "auto" else precision, 0.0, micro_batch=4, mixed=True)
+    return Work(plan, output, ShardComputer(plan.resolved, output, torch.device("cpu")), settled)
 
 
 def numbers(results: StudyResults) -> pd.DataFrame:
@@ -198,7 +203,7 @@ def test_maps_are_the_same_bits_for_every_cut_and_order(
     settings = [*TRAINED, "attribution.steps=3"]
     one = open_work(tiny_study, tmp_path / "one", *settings)
     assert [report.images for report in one.run()] == [1, 1, 1]
-    monkeypatch.setattr(compute, "BATCH_IMAGES", 2)
+    monkeypatch.setattr(compute, "MAP_GROUP_IMAGES", 2)
     reordered = "images.scenes=[{kind: single, label: magpie, seeds: [5]}, {kind: double, seeds: [2, 1]}]"
     other = open_work(tiny_study, tmp_path / "other", *settings, reordered, "run.shard_images=3")
     assert [report.images for report in other.run()] == [3]
@@ -278,7 +283,7 @@ def test_double_precision_is_the_engines(
     work.run()
     image = model_input(SCENES["double-00001"].image)
     own = integrated_gradients(
-        models["trained"], image, [0, 1], 0.0, steps=2, micro_batch=2, precision="float64"
+        models["trained"], image, [0, 1], 0.0, steps=2, micro_batch=4, precision="float64"
     )
     assert set(work.results.image_stats["precision"]) == {"float64"}
     for k, target in enumerate(("eagle", "magpie")):
@@ -295,6 +300,184 @@ def test_tolerances_decide_what_has_converged(
     work.run()
     assert work.results.image_stats["converged"].any() == (tolerance > 0.5 or atol > 1)
     assert set(work.results.image_stats["negligible"]) == {atol > 1}
+
+
+# Adaptive steps
+
+ADAPTIVE = ["attribution.steps=auto", "attribution.tolerance=0.1"]
+LOOSE = [*TRAINED, "attribution.steps=auto", "attribution.tolerance=0.3"]
+
+
+@pytest.fixture(scope="module")
+def study_file(tiny_content: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("adaptive") / "tiny.yaml"
+    path.write_text(yaml.safe_dump(tiny_content))
+    return path
+
+
+@pytest.fixture(scope="module")
+def adaptive(study_file: Path) -> StudyResults:
+    """The tiny study with as many steps as each map needs."""
+    torch.set_num_threads(1)
+    work = open_work(study_file, study_file.parent / "out", *ADAPTIVE, "run.shard_images=3")
+    work.run()
+    return work.results
+
+
+@pytest.fixture(scope="module")
+def loose(study_file: Path) -> StudyResults:
+    """The same at a looser tolerance, of the trained variant, in a shard for each image."""
+    torch.set_num_threads(1)
+    work = open_work(study_file, study_file.parent / "loose", *LOOSE)
+    assert [report.images for report in work.run()] == [1, 1, 1]
+    return work.results
+
+
+def test_adaptive_maps_state_their_error_and_keep_to_the_tolerance(adaptive: StudyResults) -> None:
+    stats = adaptive.image_stats
+    assert len(stats) == 2 * 3 * 2
+    assert stats["map_error"].notna().all()
+    assert stats["converged"].all()
+    assert (stats["map_error"] <= 0.1 + 1e-6 / stats["abs_sum"]).all()
+    assert (stats["convergence_delta"].abs() <= 0.1 * stats["abs_sum"] + 1e-6).all()
+
+
+def test_adaptive_steps_differ_between_images_and_kinds_of_model(adaptive: StudyResults) -> None:
+    steps = adaptive.image_stats.groupby(["variant_id", "image_id"])["steps"]
+    assert (steps.nunique() == 1).all()  # targets share their nodes
+    trained, random = (steps.first()[variant] for variant in ("trained", "random-3"))
+    assert trained.nunique() > 1
+    assert (random < trained).all()
+
+
+def test_a_tighter_tolerance_takes_more_steps(adaptive: StudyResults, loose: StudyResults) -> None:
+    tight = adaptive.image_stats.set_index(KEY)["steps"].loc["trained"]
+    few = loose.image_stats.set_index(KEY)["steps"].loc["trained"]
+    assert (few < tight.loc[few.index]).all()
+
+
+def test_adaptive_maps_are_the_engines_own_bit_for_bit(
+    loose: StudyResults, models: dict[str, nn.Module]
+) -> None:
+    pixels = torch.cat([model_input(SCENES[image].image) for image in ("double-00001", "double-00002")])
+    own = integrated_gradients(
+        models["trained"], pixels, [0, 1], 0.0, steps="auto", tolerance=0.3, micro_batch=4
+    )
+    for (i, image), (k, target) in itertools.product(
+        enumerate(("double-00001", "double-00002")), enumerate(("eagle", "magpie"))
+    ):
+        stored = loose.attribution("trained", image, target)
+        assert stored.tobytes() == own.attributions[i, k].numpy().tobytes()
+        row = loose.image_stats.set_index(KEY).loc[("trained", image, target)]
+        assert row["map_error"] == own.map_error[i, k].item()
+        assert row["steps"] == own.steps[i, k].item()
+
+
+def test_adaptive_maps_are_the_same_bits_for_every_cut_and_order(
+    study_file: Path, tmp_path: Path, loose: StudyResults
+) -> None:
+    reordered = "images.scenes=[{kind: single, label: magpie, seeds: [5]}, {kind: double, seeds: [2, 1]}]"
+    other = open_work(study_file, tmp_path / "other", *LOOSE, reordered, "run.shard_images=3")
+    assert [report.images for report in other.run()] == [3]
+    pd.testing.assert_frame_equal(numbers(loose), numbers(other.results), check_exact=True)
+    for key in numbers(loose)[KEY].to_numpy():
+        assert loose.attribution(*key).tobytes() == other.results.attribution(*key).tobytes()
+
+
+def test_maps_that_reach_the_limit_of_steps_have_not_converged(study_file: Path, tmp_path: Path) -> None:
+    limits = ["attribution.steps=auto", "attribution.tolerance=0.001", "attribution.max_steps=7"]
+    work = open_work(study_file, tmp_path / "out", *TRAINED, ONE_SCENE, *limits)
+    work.run()
+    stats = work.results.image_stats
+    assert set(stats["steps"]) == {7}
+    assert not stats["converged"].any()
+    assert (stats["map_error"] > 0.001).all()
+    settings = work.plan.resolved.study.attribution.model_dump()
+    for row in stats.to_dict("records"):
+        assert mark(row, settings).startswith("not converged: off by")
+        assert mark(row, settings).endswith("(7 steps)")
+
+
+def test_variants_may_be_adaptive_or_not(study_file: Path, tmp_path: Path) -> None:
+    variants = "variants=[{kind: trained, steps: 3}, {kind: random, seeds: [3], steps: auto}]"
+    work = open_work(study_file, tmp_path / "out", ONE_SCENE, variants)
+    work.run()
+    stats = work.results.image_stats.set_index("variant_id")
+    assert set(stats.loc["trained", "steps"]) == {3}
+    assert stats.loc["trained", "map_error"].isna().all()
+    assert stats.loc["random-3", "map_error"].notna().all()
+
+
+# What was settled
+
+
+def seen_settings(work: Work, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The settings that the engine is given; nothing is computed."""
+    seen = []
+
+    def spy(model: nn.Module, examples: Any, settings: Settings) -> Iterator[Attributed]:
+        seen.append(settings)
+        yield from ()
+
+    monkeypatch.setattr(compute, "attribute", spy)
+    work.run()
+    (settings,) = set(seen)
+    return settings
+
+
+def test_what_was_settled_reaches_the_engine(
+    tiny_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choice = ["attribution.micro_batch=auto", "attribution.precision=auto", "attribution.steps=auto"]
+    limits = ["attribution.tolerance=0.02", "attribution.atol=1e-9", "attribution.max_steps=77"]
+    work = open_work(tiny_study, tmp_path / "out", *TRAINED, *choice, *limits, "attribution.output=logit")
+    work.settled = Settled("bfloat16", 0.003, micro_batch=24, mixed=False)
+    settings = seen_settings(work, monkeypatch)
+    assert (settings.precision, settings.arithmetic_error) == ("bfloat16", 0.003)
+    assert (settings.micro_batch, settings.mixed) == (24, False)
+    assert (settings.steps, settings.tolerance, settings.atol) == ("auto", 0.02, 1e-9)
+    assert (settings.max_steps, settings.output) == (77, "logit")
+
+
+def test_a_micro_batch_that_the_study_says_beats_the_settled_one(
+    tiny_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = open_work(tiny_study, tmp_path / "out", *TRAINED, "attribution.micro_batch=12")
+    work.settled = replace(work.settled, micro_batch=24)
+    assert seen_settings(work, monkeypatch).micro_batch == 12
+
+
+def test_an_automatic_precision_is_the_one_that_rows_name(tiny_study: Path, tmp_path: Path) -> None:
+    choice = ["attribution.precision=auto", "attribution.tolerance=0.2", "attribution.steps=2"]
+    work = open_work(tiny_study, tmp_path / "out", *TRAINED, ONE_SCENE, *choice)
+    settled = settle_plan(work.plan, work.computer.settle)
+    assert settled is not None
+    assert settled.precision in PRECISIONS
+    assert settled.arithmetic_error <= 0.2 / 2
+    assert settled.micro_batch == 4
+    assert any(reason.startswith(f"precision {settled.precision}:") for reason in settled.reasons)
+    work.settled = settled
+    work.run()
+    assert set(work.results.image_stats["precision"]) == {settled.precision}
+
+
+def test_settling_passes_over_images_that_cannot_be_used(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[int] = []
+    monkeypatch.setattr(
+        compute, "settle", lambda study, samples: looked_at.extend(len(s.examples) for s in samples)
+    )
+    for name in "ab":
+        (folder / f"pictures/{name}.png").write_bytes(b"no picture")
+    work = open_work(folder / "study.yaml", folder / "out")
+    work.computer.settle(work.plan.samples(4))
+    assert looked_at == [2]
+    for name in "cd":
+        (folder / f"pictures/{name}.png").write_bytes(b"no picture")
+    assert work.computer.settle(work.plan.samples(4)) is None
+    assert looked_at == [2]
+    assert not work.output.files("image_stats")
 
 
 # What is wrong with one image or one map
@@ -432,21 +615,22 @@ def test_maps_of_a_model_that_yields_nan_are_quarantined(
 @pytest.mark.parametrize(
     ("poison", "reason"),
     [
-        (lambda result: result.attributions[1, 0, 5, 7].fill_(math.nan), "the map holds 1 values"),
-        (lambda result: result.attributions[1, 0].view(-1)[:9].fill_(-math.inf), "the map holds 9 values"),
-        (lambda result: result.scores[1, 0].fill_(math.inf), "the model's score is inf"),
-        (lambda result: result.baseline_scores[1, 0].fill_(math.nan), "the model's score_baseline is nan"),
+        (lambda done: done.attributions[0, 5, 7].fill_(math.nan), "the map holds 1 values"),
+        (lambda done: done.attributions[0].view(-1)[:9].fill_(-math.inf), "the map holds 9 values"),
+        (lambda done: done.scores.put(0, math.inf), "the model's score is inf"),
+        (lambda done: done.baseline_scores.put(0, math.nan), "the model's score_baseline is nan"),
     ],
 )
 def test_what_is_no_number_is_quarantined_for_its_target_alone(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, poison: Callable[[AttributionResult], Any], reason: str
+    folder: Path, monkeypatch: pytest.MonkeyPatch, poison: Callable[[Attributed], Any], reason: str
 ) -> None:
-    def poisoned(*arguments: Any, **settings: Any) -> AttributionResult:
-        result = integrated_gradients(*arguments, **settings)
-        poison(result)
-        return result
+    def poisoned(*arguments: Any) -> Iterator[Attributed]:
+        for done in attribute(*arguments):
+            if done.index == 1:
+                poison(done)
+            yield done
 
-    monkeypatch.setattr(compute, "integrated_gradients", poisoned)
+    monkeypatch.setattr(compute, "attribute", poisoned)
     work = open_work(folder / "study.yaml", folder / "out")
     (report,) = work.run()
     assert quarantine(work) == [("b.png", "eagle", "attribution")]

@@ -72,7 +72,8 @@ class DrawnResults(StudyResults):
                 sums.append({"variant_id": variant, "image_id": image, "target": target, **row})
         study = Study.model_validate({
             "name": "drawn", "title": title, "images": {"root": "photos"}, "models": {"small": {}},
-            "targets": list(targets), "attribution": {"output": output},
+            "targets": list(targets),
+            "attribution": {"output": output, "steps": 50, "tolerance": 0.05},
             "report": {"featured": list(featured), "max_images": max_images},
         })  # fmt: skip
         self.study = {

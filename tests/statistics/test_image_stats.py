@@ -90,9 +90,13 @@ def test_large_attributions_of_both_signs_do_not_excuse_a_gap() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gap", "map_error", "converged"), [(0.5, 0.01, True), (0.0, 0.2, False), (0.5, None, False)]
-)
-def test_the_error_of_the_map_takes_the_place_of_the_gap(
+    ("gap", "map_error", "converged"),
+    [
+        (0.03, 0.01, True), (0.03, 0.0, True), (0.0, 0.2, False), (0.5, 0.01, False), (-0.5, 0.01, False),
+        (0.03, None, False),
+    ],
+)  # fmt: skip
+def test_the_error_of_the_map_and_the_gap_count_against_its_absolute_sum(
     gap: float, map_error: float | None, converged: bool
 ) -> None:
     for scale in (1e-2, 1.0, 1e2):
