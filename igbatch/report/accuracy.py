@@ -62,8 +62,8 @@ def convergence_words(results: StudyResults) -> str:
     if known.any():
         largest = percent(float(stats["map_error"].max()))
         said += (
-            f" The largest stated error is {largest} of its map (relative L2; fewer than one map in a hundred "
-            "is further off than stated)."
+            f" The largest stated error is {largest} of its map (relative L2; fewer than one map in a "
+            "hundred is further off than stated)."
         )
     if not known.all():
         said += (

@@ -111,7 +111,8 @@ def _rule(results: StudyResults) -> str:
 def _steps(results: StudyResults) -> str:
     stats = results.image_stats
     if not len(stats):
-        return f"{results.study['study']['attribution']['steps']} steps"
+        steps = results.study["study"]["attribution"]["steps"]
+        return "as many as needed" if steps == "auto" else f"{steps} steps"
     spans = stats.groupby("variant_id", sort=False)["steps"].agg(["min", "max"])
     texts = {v: f"{low}" if low == high else f"{low} to {high}" for v, low, high in spans.itertuples()}
     if len(set(texts.values())) == 1:

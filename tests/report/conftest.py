@@ -54,6 +54,7 @@ class DrawnResults(StudyResults):
         quarantine: Sequence[Mapping[str, Any]] = (),
         kept: bool = True,
         gap: float = 0.0,
+        map_error: float | None = None,
         featured: Sequence[str] = (),
         max_images: int = 8,
         output: str = "probability",
@@ -66,20 +67,23 @@ class DrawnResults(StudyResults):
         self.target_names = list(targets)
         stats, sums = [], []
         for (variant, image, target), values in maps.items():
-            stats.append(_stats_row(variant, image, target, values, gap))
+            stats.append(_stats_row(variant, image, target, values, gap, map_error))
             on_image = boxes.get(image, ()) if isinstance(boxes, Mapping) else boxes
             for row in box_statistics(values, on_image):
                 sums.append({"variant_id": variant, "image_id": image, "target": target, **row})
+        steps = 50 if map_error is None else "auto"
+        rule = "gauss-legendre" if map_error is None else "adaptive"
         study = Study.model_validate({
             "name": "drawn", "title": title, "images": {"root": "photos"}, "models": {"small": {}},
             "targets": list(targets),
-            "attribution": {"output": output, "steps": 50, "tolerance": 0.05},
+            "attribution": {"output": output, "steps": steps, "tolerance": 0.05},
             "report": {"featured": list(featured), "max_images": max_images},
         })  # fmt: skip
         self.study = {
             "study": study.model_dump(mode="json"),
             "targets": {"small": {name: index for index, name in enumerate(targets)}},
             "models": {"small": {"architecture": "swin", "weights": "sha256:0"}},
+            "fingerprint": {variant: {"rule": rule, "steps": steps} for variant in kinds},
             "versions": {"igbatch": "0.1.0"},
             "hardware": [{"node": "here", "device": "cpu", "threads": 1}],
         }
@@ -117,15 +121,17 @@ def _frame(rows: list[dict[str, Any]], schema: pa.Schema) -> pd.DataFrame:
     return frame
 
 
-def _stats_row(variant: str, image: str, target: str, values: np.ndarray, gap: float) -> dict[str, Any]:
+def _stats_row(
+    variant: str, image: str, target: str, values: np.ndarray, gap: float, map_error: float | None
+) -> dict[str, Any]:
     numbers = map_statistics(values)
     score = numbers["sum"] - gap * numbers["abs_sum"]
-    verdict = convergence(numbers["sum"], numbers["abs_sum"], score, 0.0, None, 0.05)
+    verdict = convergence(numbers["sum"], numbers["abs_sum"], score, 0.0, map_error, 0.05)
     return {
         "variant_id": variant, "image_id": image, "label": "eagle", "target": target, "target_index": 0,
         "prediction": "eagle", "prediction_index": 0, "prediction_probability": 0.97,
         "target_probability": 0.97, "score": score, "score_baseline": 0.0, **numbers, **verdict._asdict(),
-        "map_error": None, "steps": 50, "precision": "float32", "device": "cpu", "image_etag": "",
+        "map_error": map_error, "steps": 50, "precision": "float32", "device": "cpu", "image_etag": "",
         "image_sha256": "0" * 64, "image_width": SIZE, "image_height": SIZE, "weights_sha256": "0" * 64,
     }  # fmt: skip
 

@@ -143,6 +143,9 @@ def test_maps_that_did_not_converge_are_marked(drawn: Any, noise: Any) -> None:
     maps = {("trained", "a", t): noise(i) for i, t in enumerate(("eagle", "magpie"))}
     said = " ".join(texts(study_figure(drawn(maps, gap=0.3), "a")))
     assert "! not converged: off by" in said
+    said = " ".join(texts(study_figure(drawn(maps, map_error=0.3), "a")))
+    assert "! not converged: off by" in said
+    assert "! not converged" not in " ".join(texts(study_figure(drawn(maps, map_error=0.01), "a")))
     faint = {key: values * 1e-9 for key, values in maps.items()}
     assert "! negligible" in " ".join(texts(study_figure(drawn(faint), "a")))
 

@@ -1,0 +1,25 @@
+from typing import Any
+
+import pytest
+
+from igbatch.report.description import describe
+
+
+def fact(study: Any, name: str) -> str:
+    return dict(describe(study).facts)[name]
+
+
+@pytest.mark.parametrize(("map_error", "rule"), [(None, "gauss-legendre rule"), (0.01, "adaptive steps")])
+def test_the_integration_is_named(drawn: Any, noise: Any, map_error: float | None, rule: str) -> None:
+    study = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"], map_error=map_error)
+    assert fact(study, "Integration") == f"{rule}, 50 steps"
+    study.image_stats.loc[0, "precision"] = "bfloat16"
+    assert fact(study, "Arithmetic") == "bfloat16 on cpu"
+
+
+def test_before_anything_is_computed_the_study_says_how(drawn: Any) -> None:
+    kinds = {"trained": "trained"}
+    assert fact(drawn({}, kinds=kinds), "Integration") == "gauss-legendre rule, 50 steps"
+    adaptive = drawn({}, kinds=kinds, map_error=0.0)
+    assert fact(adaptive, "Integration") == "adaptive steps, as many as needed"
+    assert fact(adaptive, "Arithmetic") == "nothing yet on nothing yet"
