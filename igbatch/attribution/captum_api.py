@@ -118,7 +118,7 @@ class IntegratedGradients:
     ) -> Any:
         """Return attributions of the inputs' shapes, in units of the explained number.
 
-        They are float32, or float64 (with the digits of float32) where the input is.
+        They are float32, or float64 where the input is.
 
         Args:
             inputs: [N, ...], or a tuple of such tensors; integers are integrated as floating numbers.

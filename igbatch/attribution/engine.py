@@ -266,7 +266,7 @@ def _attributed(parts: Sequence[Path], settings: Settings, rows: int) -> Attribu
         converged &= settings.arithmetic_error <= settings.tolerance
     return Attributed(
         index=parts[0].example,
-        attributions=maps.float(),
+        attributions=maps,
         scores=scores,
         baseline_scores=starts,
         convergence_delta=sums - (scores - starts),

@@ -30,8 +30,8 @@ def frozen(model: Model, precision: Precision, device: torch.device) -> Iterator
     A module's parameters stop requiring gradients, so that a backward pass computes the image's alone; each
     submodule's mode and each parameter's flag are put back on leaving, on an error too. A module of another
     floating type than the precision's is worked on as a copy. A callable that is no module is taken as it is:
-    its mode and type are the caller's. Where products are rounded, a module's first and last layer are left out: an image's own pixels and the
-    logits lose too much.
+    its mode and type are the caller's. Where products are rounded, a module's first and last layer are left
+    out: an image's own pixels and the logits lose too much.
 
     Raises:
         AttributionError: the module is on another device than ``device``.

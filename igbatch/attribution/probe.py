@@ -144,7 +144,7 @@ class _Probe:
         for example, nodes in list(zip(self._examples, self._nodes, strict=True))[:examples]:
             settings = replace(self._settings, precision=precision, nodes=nodes)
             done = next(attribute(self._model, [example], settings))
-            maps.append(done.attributions.double().cpu())  # waits for the device
+            maps.append(done.attributions.cpu())  # waits for the device
         return maps, time.perf_counter() - start
 
 

@@ -92,7 +92,7 @@ class Attributed:
     """The maps of one example; as in `AttributionResult`, for the example `index` of the stream.
 
     Attributes:
-        attributions: float32 [K, ...] on the example's device.
+        attributions: float64 [K, ...] on the example's device, not rounded to float32 yet.
         scores, baseline_scores, convergence_delta, steps, map_error, converged: [K] each.
         micro_batch: the most rows that went through the model together.
         quadrature: the nodes and weights that the maps are the sums of; of the first eight targets.

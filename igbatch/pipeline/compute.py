@@ -167,7 +167,7 @@ class ShardComputer:
         for done in attribute(variant.model, examples(), settings):
             task = waiting.pop(done.index)
             facts, chances = self._image_facts(variant, task, settings.precision)
-            maps = done.attributions.cpu().numpy()
+            maps = done.attributions.float().cpu().numpy()
             for k, (target, index) in enumerate(task.targets.items()):
                 row = {**facts, "target": target, "target_index": index}
                 row["target_probability"] = float(chances[index])
