@@ -1,0 +1,72 @@
+"""What `igbatch plan` says that a run would settle: known or measured, and nothing written."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+
+from igbatch.pipeline import preview as previewing
+from igbatch.pipeline.opening import existing_study, keep_settled, open_output
+from igbatch.pipeline.preview import Preview, preview
+from igbatch.pipeline.run import plan_study
+from igbatch.pipeline.settle import Settled
+from igbatch.store.output import Output
+from igbatch.study import load_study
+
+SETTLED = Settled("bfloat16", 0.003, 24, True, 4.5, ("precision bfloat16: fast",))
+CPU = ["variants=[{kind: trained}]", "run.device=cpu", "attribution.steps=2"]
+
+
+def look(study: Path, out: Path, *overrides: str) -> Preview:
+    output = Output(str(out))
+    plan = plan_study(load_study(study, [*CPU, *overrides]), output)
+    return preview(plan, output, existing_study(output))
+
+
+def test_what_no_run_has_settled_is_measured_and_not_written(tiny_study: Path, tmp_path: Path) -> None:
+    threads = torch.get_num_threads()
+    found = look(tiny_study, tmp_path / "out", "attribution.micro_batch=auto", "run.threads=1")
+    assert not found.known
+    assert (found.device, found.threads) == ("cpu", 1)
+    assert found.settled is not None
+    assert found.settled.precision == "float32"
+    assert found.settled.micro_batch >= 4
+    assert found.settled.row_milliseconds is not None
+    assert torch.get_num_threads() == threads
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_an_earlier_run_settled_is_told_and_not_measured(
+    tiny_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = Output(str(tmp_path / "out"))
+    plan = plan_study(load_study(tiny_study, CPU), output)
+    record = open_output(output, plan.resolved, plan.images)
+    hardware = {"node": "n", "device": "cpu", "processor": "p", "threads": 3}
+    keep_settled(output, record, "cpu", hardware, asdict(SETTLED))
+    before = {info.path: output.read(info.path) for info in output.files()}
+    monkeypatch.delattr(previewing, "ShardComputer")
+    assert look(tiny_study, tmp_path / "out") == Preview("cpu", 3, SETTLED, known=True)
+    assert {info.path: output.read(info.path) for info in output.files()} == before
+
+
+def test_another_kind_of_device_settles_for_itself(tiny_study: Path, tmp_path: Path) -> None:
+    output = Output(str(tmp_path / "out"))
+    plan = plan_study(load_study(tiny_study, CPU), output)
+    record = open_output(output, plan.resolved, plan.images)
+    keep_settled(output, record, "cuda", {"threads": 3}, asdict(SETTLED))
+    found = look(tiny_study, tmp_path / "out", "run.threads=1")
+    assert not found.known
+    assert found.settled is not None
+    assert found.settled.precision == "float32"
+
+
+def test_images_that_cannot_be_used_leave_it_open(
+    tiny_study: Path, scene_folder: Path, tmp_path: Path
+) -> None:
+    for path in scene_folder.glob("*.png"):
+        path.write_bytes(b"no picture")
+    found = look(tiny_study, tmp_path / "out", f"images={{root: {scene_folder}}}")
+    assert found.settled is None
+    assert not found.known

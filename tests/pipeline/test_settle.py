@@ -1,0 +1,209 @@
+"""Settling what `auto` means: measured where the study leaves it open, for all variants, kept as it was."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import torch
+from torch import nn
+
+from igbatch.attribution import PRECISIONS, Example, Settings
+from igbatch.attribution.probe import MicroBatchChoice, PrecisionChoice
+from igbatch.pipeline import settle as settling
+from igbatch.pipeline.plan import Plan, Shard
+from igbatch.pipeline.settle import SETTLED_IMAGES, Sample, Settled, settle, settle_plan, unmeasured
+from igbatch.study import Attribution
+
+MEASURED = Settled("bfloat16", 0.003, 8, True, 4.5, ("precision bfloat16: fast", "micro_batch 8 rows"))
+FIXED = Attribution(micro_batch=8)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def sample(seed: int = 0, images: int = 2, steps: Any = "auto") -> Sample:
+    """A small smooth model, with examples of [3, 8, 8] and two targets."""
+    torch.manual_seed(seed)
+    model = nn.Sequential(
+        nn.Flatten(), nn.Linear(3 * 8 * 8, 16), nn.Tanh(), nn.Linear(16, 16), nn.Linear(16, 5)
+    )
+    starts = torch.zeros(3, 8, 8)
+    return Sample(
+        model, steps, [Example(torch.rand(3, 8, 8), starts, torch.tensor([0, 3])) for _ in range(images)]
+    )
+
+
+@pytest.fixture
+def errors(monkeypatch: pytest.MonkeyPatch) -> dict[nn.Module, float]:
+    """The errors that arithmetic is said to bring, by model; the settings that were asked for are kept."""
+    table: dict[nn.Module, float] = {}
+    monkeypatch.setattr(settling, "arithmetic_error", lambda model, examples, settings: table[model])
+    return table
+
+
+def choose(monkeypatch: pytest.MonkeyPatch, precision: str, error: float) -> None:
+    choice = PrecisionChoice(precision, error, "measured")
+    monkeypatch.setattr(settling, "choose_precision", lambda model, examples, settings: choice)
+
+
+# The record
+
+
+def test_what_is_kept_is_what_comes_back() -> None:
+    record = {"threads": 3, **json.loads(json.dumps(asdict(MEASURED)))}
+    assert Settled.from_record(record) == MEASURED
+
+
+@pytest.mark.parametrize("record", [{}, {"threads": 2, "micro_batch": 8}])
+def test_an_earlier_run_that_settled_nothing_is_told(record: dict[str, Any]) -> None:
+    assert Settled.from_record(record) is None
+
+
+def test_a_record_may_say_less_than_there_is_to_say() -> None:
+    record = {"precision": "float32", "arithmetic_error": 0.0, "micro_batch": 4, "mixed": False}
+    assert Settled.from_record(record) == Settled("float32", 0.0, 4, mixed=False)
+
+
+# What is measured
+
+
+def test_what_the_study_says_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("choose_precision", "choose_micro_batch"):
+        monkeypatch.delattr(settling, name)
+    settled = settle(FIXED, [sample()])
+    assert (settled.precision, settled.arithmetic_error) == ("float32", 0.0)
+    assert (settled.micro_batch, settled.row_milliseconds, settled.reasons) == (8, None, ())
+    assert settled.mixed
+
+
+@pytest.mark.parametrize(("said", "rows"), [(1, 1), (3, 3), (4, 4), (7, 4), (30, 28)])
+def test_a_micro_batch_is_one_in_which_places_do_not_matter(said: int, rows: int) -> None:
+    assert settle(Attribution(micro_batch=said), [sample()]).micro_batch == rows
+
+
+def test_an_automatic_micro_batch_is_measured_and_explained() -> None:
+    settled = settle(Attribution(), [sample()])
+    assert settled.micro_batch >= 4
+    assert settled.micro_batch % 4 == 0
+    assert settled.row_milliseconds is not None
+    (reason,) = settled.reasons
+    assert reason.startswith(f"micro_batch {settled.micro_batch} rows:")
+
+
+def test_the_micro_batch_is_measured_in_the_precision_that_was_chosen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[Settings] = []
+
+    def spy(model: nn.Module, example: Example, settings: Settings) -> MicroBatchChoice:
+        seen.append(settings)
+        return MicroBatchChoice(16, 0.002, 1e6, "16 rows: measured")
+
+    monkeypatch.setattr(settling, "choose_micro_batch", spy)
+    choose(monkeypatch, "bfloat16", 0.001)
+    settled = settle(Attribution(precision="auto"), [sample()])
+    assert [settings.precision for settings in seen] == ["bfloat16"]
+    assert (settled.micro_batch, settled.row_milliseconds) == (16, 2.0)
+    assert settled.reasons == ("precision bfloat16: measured", "micro_batch 16 rows: measured")
+
+
+def test_images_are_kept_apart_where_places_matter_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settling, "rows_are_alike", lambda model, example, settings: False)
+    settled = settle(FIXED, [sample()])
+    assert not settled.mixed
+    assert any("do not share micro-batches" in reason for reason in settled.reasons)
+
+
+def test_an_automatic_precision_leaves_room_within_the_tolerance() -> None:
+    for tolerance in (0.5, 0.01, 1e-9):
+        study = Attribution(precision="auto", tolerance=tolerance, micro_batch=4, steps=4)
+        settled = settle(study, [sample(0, steps=4), sample(1, steps=4)])
+        assert settled.precision in PRECISIONS
+        assert settled.arithmetic_error <= tolerance / 2
+        assert settled.reasons[0].startswith(f"precision {settled.precision}: ")
+    assert (settled.precision, settled.arithmetic_error) == ("float32", 0.0)
+
+
+def test_an_arithmetic_has_to_do_for_every_variant(
+    errors: dict[nn.Module, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained, random = sample(0), sample(1)
+    choose(monkeypatch, "bfloat16", 0.003)
+    study = Attribution(precision="auto", tolerance=0.02, micro_batch=4)
+    for error, expected in (
+        (0.001, ("bfloat16", 0.003)),
+        (0.009, ("bfloat16", 0.009)),
+        (0.011, ("float32", 0.0)),
+    ):
+        errors[random.model] = error
+        settled = settle(study, [trained, random])
+        assert (settled.precision, settled.arithmetic_error) == expected
+        assert settled.reasons[0].startswith(f"precision {settled.precision}: ")
+    assert "bfloat16 is 1.1% off for a randomized variant" in settled.reasons[0]
+
+
+def test_the_error_of_a_precision_that_the_study_says_is_the_largest_of_its_variants(
+    errors: dict[nn.Module, float],
+) -> None:
+    samples = [sample(0), sample(1), sample(2)]
+    errors.update(zip((each.model for each in samples), (0.02, 0.3, 0.1), strict=True))
+    settled = settle(Attribution(precision="bfloat16", micro_batch=4), samples)
+    assert (settled.precision, settled.arithmetic_error) == ("bfloat16", 0.3)
+
+
+def test_each_variant_is_measured_at_its_own_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+
+    def spy(model: nn.Module, examples: Sequence[Example], settings: Settings) -> float:
+        seen.append(settings.steps)
+        return 0.0
+
+    monkeypatch.setattr(settling, "arithmetic_error", spy)
+    study = Attribution(precision="bfloat16", micro_batch=4, rule="trapezoid", steps=1)
+    settle(study, [sample(0, steps="auto"), sample(1, steps=7)])
+    assert seen == ["auto", 7]
+
+
+# Which images it is measured on
+
+
+class Samples:
+    """A plan of twenty images whose samples are counts of images."""
+
+    def __init__(self) -> None:
+        self.images = SimpleNamespace(table=range(20))
+
+    def samples(self, images: int) -> list[Shard]:
+        return [cast(Shard, images)]
+
+
+@pytest.mark.parametrize(("usable_from", "asked"), [(1, [SETTLED_IMAGES]), (9, [SETTLED_IMAGES, 20])])
+def test_more_images_are_looked_at_where_the_first_cannot_be_used(usable_from: int, asked: list[int]) -> None:
+    seen: list[int] = []
+
+    def measure(shards: Sequence[Shard]) -> Settled | None:
+        seen.extend(cast(Sequence[int], shards))
+        return MEASURED if seen[-1] >= usable_from else None
+
+    assert settle_plan(cast(Plan, Samples()), measure) == MEASURED
+    assert seen == asked
+
+
+def test_where_no_image_can_be_used_nothing_is_settled() -> None:
+    assert settle_plan(cast(Plan, Samples()), lambda shards: None) is None
+
+
+def test_what_was_not_measured_is_trusted_with_nothing() -> None:
+    for precision in ("float32", "float64"):
+        assert unmeasured(Attribution(precision=precision)) == Settled(precision, 0.0, 4, mixed=False)
+    assert unmeasured(Attribution(precision="auto")).precision == "float32"
+    low = unmeasured(Attribution(precision="bfloat16"))
+    assert low == replace(low, precision="bfloat16", arithmetic_error=1.0, mixed=False)
