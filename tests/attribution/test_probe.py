@@ -1,0 +1,278 @@
+"""What `auto` is settled by, on models made to be fast, slow, wrong, large or dependent on neighbours."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from igbatch.attribution import probe
+from igbatch.attribution.engine import Example, Settings
+from igbatch.attribution.probe import (
+    CANDIDATES,
+    MARGIN,
+    arithmetic_error,
+    choose_micro_batch,
+    choose_precision,
+    rows_are_alike,
+)
+
+SETTINGS = Settings(steps="auto", tolerance=0.05)
+
+
+def rounds() -> bool:
+    """Whether products are rounded just now."""
+    return torch.is_autocast_enabled("cpu")
+
+
+class Clock:
+    """A clock that stands still but for what is added to it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Timed:
+    """Two logits, linear in the image, that take so long and are so much off in low precision."""
+
+    def __init__(
+        self, clock: Clock, cost: Callable[[int], float], low_cost: float = 1.0, off: float = 0.0
+    ) -> None:
+        self.clock, self.cost, self.low_cost, self.off = clock, cost, low_cost, off
+        self.types: set[torch.dtype | None] = set()
+
+    def __call__(self, points: Tensor) -> Tensor:
+        self.types.add(torch.get_autocast_dtype("cpu") if rounds() else None)
+        self.clock.now += self.cost(len(points)) * (self.low_cost if rounds() else 1.0)
+        sums = points.flatten(1).sum(1, keepdim=True) * (1 + (self.off if rounds() else 0.0))
+        return torch.cat([sums, -sums], 1)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock that the probe looks at."""
+    clock = Clock()
+    monkeypatch.setattr(probe, "time", SimpleNamespace(perf_counter=clock))
+    return clock
+
+
+@pytest.fixture
+def bfloat16_is_promising(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine whose bfloat16 products are fast, and no others."""
+    monkeypatch.setattr(probe, "_is_promising", lambda name, device: name == "bfloat16")
+
+
+@pytest.fixture
+def examples(generator: torch.Generator) -> list[Example]:
+    images = torch.rand(5, 1, 4, 4, generator=generator)
+    return [Example(image, torch.zeros(1, 4, 4), torch.tensor([0, 1])) for image in images]
+
+
+def swin_examples(generator: torch.Generator, number: int = 1) -> list[Example]:
+    images = torch.randn(number, 3, 56, 56, generator=generator)
+    return [Example(image, torch.zeros(3, 56, 56), torch.tensor([3, 7])) for image in images]
+
+
+LOGITS = replace(SETTINGS, output="logit")
+
+
+# --- the arithmetic
+
+
+@pytest.mark.usefixtures("bfloat16_is_promising")
+def test_an_arithmetic_that_is_faster_and_near_enough_is_taken(clock: Clock, examples: list[Example]) -> None:
+    model = Timed(clock, lambda rows: rows, low_cost=0.25, off=0.01)
+    choice = choose_precision(model, examples, LOGITS)
+    assert choice.precision == "bfloat16"
+    assert choice.error == pytest.approx(MARGIN * 0.01, rel=1e-4)
+    assert "bfloat16 1.5% in 0.25 of the time" in choice.reason
+    assert "2.5% allowed" in choice.reason
+
+
+@pytest.mark.usefixtures("bfloat16_is_promising")
+@pytest.mark.parametrize(
+    ("low_cost", "off", "tolerance"),
+    [(0.25, 0.02, 0.05), (0.25, math.nan, 0.05), (0.25, 0.01, 1e-4), (0.97, 0.0, 0.05), (3.0, 0.0, 0.05)],
+    ids=["inaccurate", "nan", "tolerance-is-tiny", "hardly-faster", "slower"],
+)
+def test_an_arithmetic_that_is_not_worth_it_is_refused(
+    low_cost: float, off: float, tolerance: float, clock: Clock, examples: list[Example]
+) -> None:
+    model = Timed(clock, lambda rows: rows, low_cost, off)
+    choice = choose_precision(model, examples, replace(LOGITS, tolerance=tolerance))
+    assert (choice.precision, choice.error) == ("float32", 0.0)
+
+
+@pytest.mark.usefixtures("bfloat16_is_promising")
+def test_the_reason_names_all_candidates_and_what_was_allowed(clock: Clock, examples: list[Example]) -> None:
+    reason = choose_precision(Timed(clock, lambda rows: rows), examples, LOGITS).reason
+    assert all(name in reason for name in CANDIDATES)
+    assert reason.count("is slow here") == 2
+    assert "from 2 image(s)" in reason
+    assert "from 1 image(s)" in choose_precision(Timed(clock, lambda rows: rows), examples[:1], LOGITS).reason
+
+
+def test_an_arithmetic_that_is_hopeless_on_this_machine_is_not_tried_on_the_model(
+    clock: Clock, examples: list[Example], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A product's time by the type of its factors, as on a processor with AMX and no float16.
+    times = {torch.float32: 1.0, torch.bfloat16: 0.2, torch.float16: 300.0}
+    monkeypatch.setattr(probe, "PRODUCT_SIZE", 4)
+    monkeypatch.setattr(probe, "_seconds", lambda work, device: times[work().dtype])
+    model = Timed(clock, lambda rows: rows, low_cost=0.5)
+    choice = choose_precision(model, examples, LOGITS)
+    assert choice.precision == "bfloat16"
+    assert model.types == {None, torch.bfloat16}
+    assert "float16 is slow here" in choice.reason
+
+
+def test_the_cheapest_of_several_is_taken(
+    clock: Clock, examples: list[Example], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Faster(Timed):
+        def __call__(self, points: Tensor) -> Tensor:
+            self.low_cost = 0.2 if torch.get_autocast_dtype("cpu") == torch.float16 else 0.5
+            return super().__call__(points)
+
+    monkeypatch.setattr(probe, "_is_promising", lambda name, device: name != "tensorfloat32")
+    assert choose_precision(Faster(clock, lambda rows: rows), examples, LOGITS).precision == "float16"
+
+
+def test_a_tiny_tolerance_leaves_float32(small_swin: nn.Module, generator: torch.Generator) -> None:
+    choice = choose_precision(small_swin, swin_examples(generator), replace(SETTINGS, tolerance=1e-5))
+    assert (choice.precision, choice.error) == ("float32", 0.0)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_an_exact_precision_brings_no_error_and_is_not_measured(
+    precision: str, examples: list[Example]
+) -> None:
+    def untouched(points: Tensor) -> Tensor:
+        raise AssertionError
+
+    assert arithmetic_error(untouched, examples, Settings(precision=precision)) == 0.0
+
+
+def test_the_error_of_an_arithmetic_is_half_as_much_again_as_the_largest_that_was_found(
+    clock: Clock, examples: list[Example]
+) -> None:
+    for off in (0.0, 0.01, 0.3):
+        model = Timed(clock, lambda rows: rows, off=off)
+        found = arithmetic_error(model, examples, replace(LOGITS, precision="bfloat16"))
+        assert found == pytest.approx(1.5 * off, rel=1e-4, abs=1e-6)
+
+
+def test_bfloat16_on_a_swin_is_off_by_a_little(small_swin: nn.Module, generator: torch.Generator) -> None:
+    found = arithmetic_error(small_swin, swin_examples(generator), replace(SETTINGS, precision="bfloat16"))
+    assert 1e-4 < found < 0.1
+
+
+def test_an_arithmetic_that_gives_no_numbers_is_infinitely_off(clock: Clock, examples: list[Example]) -> None:
+    model = Timed(clock, lambda rows: rows, off=math.inf)
+    assert arithmetic_error(model, examples, replace(LOGITS, precision="bfloat16")) == math.inf
+
+
+# --- the micro-batch
+
+
+def limited(model: Timed, most: int) -> Callable[[Tensor], Tensor]:
+    """A model that does not fit with more rows."""
+
+    def fitting(points: Tensor) -> Tensor:
+        if len(points) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return model(points)
+
+    return fitting
+
+
+@pytest.mark.parametrize(("most", "rows"), [(16, 16), (20, 16), (5, 4), (100, 64)])
+def test_the_micro_batch_is_the_largest_that_fits_while_larger_ones_pay(
+    most: int, rows: int, clock: Clock, examples: list[Example]
+) -> None:
+    choice = choose_micro_batch(limited(Timed(clock, lambda rows: 1.0), most), examples[0], SETTINGS)
+    assert choice.rows == rows
+    assert choice.row_seconds == pytest.approx(1 / rows)
+    assert choice.reason.startswith(f"{rows} rows: ")
+
+
+def test_a_micro_batch_that_gains_nothing_is_not_made_larger(clock: Clock, examples: list[Example]) -> None:
+    for cost, rows in ((lambda rows: rows, 4), (lambda rows: rows + 16 if rows > 8 else 4 + rows / 2, 8)):
+        assert choose_micro_batch(Timed(clock, cost), examples[0], SETTINGS).rows == rows
+
+
+def test_the_micro_batch_leaves_room_in_the_free_memory(
+    clock: Clock, examples: list[Example], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Timed(clock, lambda rows: 1.0)
+    row_bytes = choose_micro_batch(model, examples[0], SETTINGS).row_bytes
+    assert row_bytes > 0
+    monkeypatch.setattr(probe, "_free_bytes", lambda device: 40 * row_bytes)
+    choice = choose_micro_batch(model, examples[0], SETTINGS)
+    assert choice.rows == 16  # 32 would take more than 0.6 of 40
+
+
+def test_errors_other_than_of_memory_pass_through(examples: list[Example]) -> None:
+    def broken(points: Tensor) -> Tensor:
+        raise RuntimeError("shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        choose_micro_batch(broken, examples[0], SETTINGS)
+
+
+def test_a_swins_micro_batch_is_measured_in_time_and_memory(
+    small_swin: nn.Module, generator: torch.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe, "MOST_ROWS", 16)
+    choice = choose_micro_batch(small_swin, swin_examples(generator)[0], SETTINGS)
+    assert choice.rows in (4, 8, 16)
+    assert choice.row_seconds > 0
+    assert choice.row_bytes > 3 * 56 * 56 * 4  # the image alone
+
+
+# --- whether rows are alike
+
+
+@pytest.mark.parametrize("micro_batch", [4, 8])
+def test_a_swins_rows_do_not_depend_on_their_place(
+    micro_batch: int, small_swin: nn.Module, generator: torch.Generator
+) -> None:
+    settings = replace(SETTINGS, micro_batch=micro_batch)
+    assert rows_are_alike(small_swin, swin_examples(generator)[0], settings)
+
+
+def linear(points: Tensor) -> Tensor:
+    sums = points.flatten(1).sum(1, keepdim=True)
+    return torch.cat([sums, -sums], 1)
+
+
+def by_place(points: Tensor) -> Tensor:
+    return linear(points) * (1 + 1e-6 * torch.arange(len(points))[:, None])
+
+
+def by_size(points: Tensor) -> Tensor:
+    return linear(points) * (1 + 1e-6 * len(points))
+
+
+def by_last_place(points: Tensor) -> Tensor:
+    return linear(points) * (1 + 1e-6 * (torch.arange(len(points)) == len(points) - 1)[:, None])
+
+
+@pytest.mark.parametrize("model", [by_place, by_size, by_last_place])
+def test_rows_that_depend_on_place_or_size_are_found(
+    model: Callable[[Tensor], Tensor], examples: list[Example]
+) -> None:
+    assert rows_are_alike(linear, examples[0], replace(LOGITS, micro_batch=8))
+    assert not rows_are_alike(model, examples[0], replace(LOGITS, micro_batch=8))
+
+
+def test_one_row_is_like_itself(examples: list[Example]) -> None:
+    assert rows_are_alike(by_place, examples[0], replace(LOGITS, micro_batch=1))
