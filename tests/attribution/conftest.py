@@ -1,6 +1,10 @@
 """Models and settings that several files of this room's tests share."""
 
+import os
 from collections.abc import Iterator
+
+# Where cores are shared, two threads that wait for each other in a loop take hundreds of times as long.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import pytest
 import torch

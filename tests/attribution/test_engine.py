@@ -4,16 +4,29 @@ import copy
 import math
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
 import pytest
 import timm
 import torch
 from captum.attr import IntegratedGradients
 from torch import Tensor, nn
 
-from igbatch.attribution import RULES, AttributionError, AttributionResult, integrated_gradients
+from igbatch.attribution import (
+    RULES,
+    Attributed,
+    AttributionError,
+    AttributionResult,
+    Example,
+    Settings,
+    attribute,
+    integrated_gradients,
+    probe,
+)
+from igbatch.attribution.engine import MOST_TARGETS, attribute_forward
 
 
 class Linear(nn.Module):
@@ -77,9 +90,28 @@ def assert_bitwise(found: AttributionResult, expected: AttributionResult) -> Non
 def rows(
     result: AttributionResult, images: slice | list[int], targets: slice = slice(None)
 ) -> AttributionResult:
-    return AttributionResult(
-        *(getattr(result, field.name)[images, targets] for field in fields(AttributionResult))
-    )
+    names = [field.name for field in fields(AttributionResult) if field.name != "micro_batch"]
+    chosen = {name: getattr(result, name)[images, targets] for name in names}
+    return AttributionResult(**chosen, micro_batch=result.micro_batch)
+
+
+def modes() -> tuple[bool, bool, bool]:
+    """What surrounds a call and is the thread's."""
+    return torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.is_autocast_enabled("cpu")
+
+
+def examples(images: Tensor, targets: list[int], baseline: float = 0.0) -> Iterator[Example]:
+    """A stream of images."""
+    for image in images:
+        yield Example(image, torch.full_like(image, baseline), torch.tensor(targets))
+
+
+def assert_is_row(found: Attributed, expected: AttributionResult, image: int) -> None:
+    """An example of a stream has the bits that the call gave its image."""
+    assert found.attributions.dtype == torch.float64
+    assert torch.equal(found.attributions.float(), expected.attributions[image])
+    for name in ("scores", "baseline_scores", "convergence_delta", "steps", "map_error", "converged"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name)[image].numpy())
 
 
 @pytest.fixture
@@ -181,6 +213,70 @@ def test_a_cliff_converges_with_enough_steps_only() -> None:
     assert many.converged.item()
 
 
+@pytest.mark.parametrize("tolerance", [0.05, 0.001])
+def test_auto_takes_the_steps_that_a_cliff_needs(tolerance: float, generator: torch.Generator) -> None:
+    weights = torch.randn(2, 1, 4, 4, generator=generator)
+    images = torch.rand(3, 1, 4, 4, generator=generator) * torch.tensor([1.0, 30.0, 900.0]).reshape(
+        3, 1, 1, 1
+    )
+    # The path crosses the place where both classes are as likely at a third of its length.
+    baseline = -images / 2
+    result = integrated_gradients(
+        Linear(weights), images, [0, 1], baseline, steps="auto", tolerance=tolerance
+    )
+    slope = (weights[0] - weights[1]) * (images - baseline)
+    rise = (result.scores - result.baseline_scores)[:, 0, None, None]
+    expected = rise * slope[:, 0].double() / slope.double().sum((1, 2, 3))[:, None, None]
+    assert result.converged.all()
+    for image in range(3):
+        for target, sign in enumerate((1, -1)):
+            true = relative_error(result.attributions[image, target], sign * expected[image])
+            assert true <= float(result.map_error[image, target]) + 1e-6 <= tolerance + 1e-6
+    steps = result.steps[:, 0].tolist()
+    assert steps == sorted(set(steps))
+    assert result.steps[:, 0].equal(result.steps[:, 1])
+
+
+def test_auto_gives_up_at_the_most_steps_and_says_so(small_swin: nn.Module, images: Tensor) -> None:
+    model = Sharpened(small_swin, 300.0).eval()
+    result = integrated_gradients(
+        model, images, [3], 0.0, steps="auto", tolerance=1e-6, atol=0.0, max_steps=11
+    )
+    assert result.steps.tolist() == [[11]] * 3
+    assert not result.converged.any()
+    assert (result.map_error > 1e-6).all()
+
+
+def test_the_stated_error_of_a_sharp_swin_holds(small_swin: nn.Module, images: Tensor) -> None:
+    model = Sharpened(small_swin, 100.0).eval()
+    found = integrated_gradients(model, images[:2], [3, 7], 0.0, steps="auto", tolerance=0.02, atol=0.0)
+    exact = integrated_gradients(model, images[:2], [3, 7], 0.0, steps=300)
+    assert found.converged.all()
+    for image in range(2):
+        for target in range(2):
+            true = relative_error(found.attributions[image, target], exact.attributions[image, target])
+            assert true <= float(found.map_error[image, target]) <= 0.02
+
+
+def test_maps_that_are_not_multiplied_are_the_gradients_alone(small_swin: nn.Module, images: Tensor) -> None:
+    for steps in (4, "auto"):
+        how: dict[str, Any] = {"steps": steps, "keep_channels": True, "tolerance": 0.001}
+        multiplied, alone = (
+            next(attribute(small_swin, examples(images, [3]), Settings(**how, multiply=multiply)))
+            for multiply in (True, False)
+        )
+        assert relative_error(alone.attributions * images[0], multiplied.attributions) < 0.002
+    assert alone.converged.all()
+
+
+def test_the_quadrature_that_is_returned_gives_the_same_map(small_swin: nn.Module, images: Tensor) -> None:
+    model = Sharpened(small_swin, 30.0).eval()
+    adaptive = next(attribute(model, examples(images, [3]), Settings(steps="auto")))
+    again = next(attribute(model, examples(images, [3]), Settings(nodes=adaptive.quadrature)))
+    assert len(adaptive.quadrature.nodes) == adaptive.steps[0] == again.steps[0]
+    assert relative_error(again.attributions, adaptive.attributions) < 1e-5
+
+
 def test_what_is_negligible_has_converged() -> None:
     bent = Quadratic(torch.diag_embed(torch.tensor([[1e-8, -1e-8], [0.0, 0.0]])))
     image = torch.tensor([[[[1.0, 1.1]]]])
@@ -210,6 +306,39 @@ def test_several_targets_equal_separate_calls(small_swin: nn.Module, images: Ten
         assert_bitwise(alone, rows(together, slice(None), slice(k, k + 1)))
 
 
+@pytest.mark.parametrize("steps", [4, "auto"])
+def test_many_targets_share_forward_passes_in_groups(
+    steps: Any, small_swin: nn.Module, images: Tensor
+) -> None:
+    targets = list(range(0, 1000, 50))
+    forwarded = []
+
+    def model(points: Tensor) -> Tensor:
+        forwarded.append(len(points) if points.requires_grad else 0)
+        logits: Tensor = small_swin(points)
+        return logits
+
+    together = integrated_gradients(model, images[:2], targets, 0.0, steps=steps, micro_batch=4)
+    groups = math.ceil(len(targets) / MOST_TARGETS)
+    if steps == 4:
+        assert sum(forwarded) == 2 * groups * 4
+    for k in (0, 7, 8, 19):
+        alone = integrated_gradients(
+            small_swin, images[:2], targets[k : k + 1], 0.0, steps=steps, micro_batch=4
+        )
+        column = rows(together, slice(None), slice(k, k + 1))
+        if steps == 4:
+            assert_bitwise(alone, column)
+        assert relative_error(column.attributions, alone.attributions) <= 0.02
+        torch.testing.assert_close(column.scores, alone.scores, rtol=1e-5, atol=0)
+    assert together.converged.all() or steps == 4
+
+
+def test_targets_of_one_group_share_their_steps(small_swin: nn.Module, images: Tensor) -> None:
+    result = integrated_gradients(small_swin, images, list(range(8)), 0.0, steps="auto", tolerance=1e-4)
+    assert (result.steps == result.steps[:, :1]).all()
+
+
 def test_baselines_broadcast(small_swin: nn.Module, images: Tensor) -> None:
     number = integrated_gradients(small_swin, images, [3], 0.25, steps=2)
     for shape in [(), (3, 1, 1), (3, 56, 56), (1, 1, 56, 56), (3, 3, 56, 56)]:
@@ -225,25 +354,30 @@ def test_each_image_may_have_its_own_baseline(small_swin: nn.Module, images: Ten
 
 
 def test_an_image_explained_from_itself_has_an_empty_map(small_swin: nn.Module, images: Tensor) -> None:
-    result = integrated_gradients(small_swin, images[:1], [3], images[:1], steps=2)
-    assert torch.equal(result.attributions, torch.zeros(1, 1, 56, 56))
-    assert result.converged.item()
+    for steps in (2, "auto"):
+        result = integrated_gradients(small_swin, images[:1], [3], images[:1], steps=steps)
+        assert torch.equal(result.attributions, torch.zeros(1, 1, 56, 56))
+        assert result.converged.item()
 
 
 def test_no_images_give_empty_maps(small_swin: nn.Module, images: Tensor) -> None:
-    result = integrated_gradients(small_swin, images[:0], [3, 7], 0.0)
-    assert result.attributions.shape == (0, 2, 56, 56)
-    assert result.converged.shape == (0, 2)
+    for how in ({}, {"steps": "auto"}, {"precision": "auto"}):
+        result = integrated_gradients(small_swin, images[:0], [3, 7], 0.0, **how)  # type: ignore[arg-type]
+        assert result.attributions.shape == (0, 2, 56, 56)
+        assert result.converged.shape == (0, 2)
+    assert list(attribute(small_swin, [], Settings())) == []
 
 
-def test_an_image_of_nan_spoils_no_other(small_swin: nn.Module, images: Tensor) -> None:
+@pytest.mark.parametrize("steps", [3, "auto"])
+def test_an_image_of_nan_spoils_no_other(steps: Any, small_swin: nn.Module, images: Tensor) -> None:
     spoiled = images.clone()
     spoiled[1] = math.nan
-    result = integrated_gradients(small_swin, spoiled, [3], 0.0, steps=3)
-    expected = integrated_gradients(small_swin, images, [3], 0.0, steps=3)
+    result = integrated_gradients(small_swin, spoiled, [3], 0.0, steps=steps)
+    expected = integrated_gradients(small_swin, images, [3], 0.0, steps=steps)
     for image in (slice(0, 1), slice(2, 3)):
         assert_bitwise(rows(result, image), rows(expected, image))
     assert result.attributions[1].isnan().all()
+    assert result.map_error[1].isnan().all()
     assert not result.converged[1].any()
 
 
@@ -266,15 +400,60 @@ def test_an_images_bits_do_not_depend_on_its_neighbours(
     assert_bitwise(explain(images.flip(0)), rows(together, [2, 1, 0]))
 
 
+@pytest.mark.parametrize("steps", [6, "auto"])
+@pytest.mark.usefixtures("threads")
+def test_an_images_bits_are_the_same_in_a_call_and_in_a_stream(
+    steps: Any, small_swin: nn.Module, images: Tensor, generator: torch.Generator
+) -> None:
+    model = Sharpened(small_swin, 30.0).eval()
+    images = torch.cat([images, 3 * torch.randn(1, 3, 56, 56, generator=generator), images[:1] / 10])
+    how: dict[str, Any] = {"steps": steps, "micro_batch": 8, "tolerance": 0.1}
+    together = integrated_gradients(model, images, [3, 7], 0.0, **how)
+    if steps == "auto":
+        assert len(set(together.steps[:, 0].tolist())) > 2  # they leave at different times
+    order = [3, 0, 4, 2, 1]
+    for found in attribute(model, examples(images[order], [3, 7]), Settings(**how)):
+        assert_is_row(found, together, order[found.index])
+    for image in (3, 4):
+        alone = integrated_gradients(model, images[image : image + 1], [3, 7], 0.0, **how)
+        assert_bitwise(alone, rows(together, slice(image, image + 1)))
+    apart = attribute(model, examples(images[:2], [3, 7]), Settings(**how, mixed=False))
+    for found in apart:
+        assert_is_row(found, together, found.index)
+
+
+def test_images_are_taken_from_a_stream_as_there_is_room(small_swin: nn.Module, images: Tensor) -> None:
+    taken = 0
+
+    def source() -> Iterator[Example]:
+        nonlocal taken
+        for _ in range(1000):
+            taken += 1
+            yield from examples(images[:1], [3])
+
+    for steps in (4, 10, "auto"):
+        taken = 0
+        stream = attribute(small_swin, source(), Settings(steps=steps, micro_batch=8))
+        for expected in range(3):
+            assert next(stream).index == expected
+        assert taken <= 12
+        stream.close()
+
+
 def test_the_micro_batch_changes_rounding_only(small_swin: nn.Module, images: Tensor) -> None:
     expected = integrated_gradients(small_swin, images, [3, 7], 0.0, steps=10, micro_batch=1)
-    for micro_batch in (3, 8, 64):
+    for micro_batch, taken in ((3, 3), (9, 8), (64, 64)):
         found = integrated_gradients(small_swin, images, [3, 7], 0.0, steps=10, micro_batch=micro_batch)
+        assert found.micro_batch == taken
         assert relative_error(found.attributions, expected.attributions) < 1e-5
         torch.testing.assert_close(found.convergence_delta, expected.convergence_delta, rtol=0, atol=1e-8)
 
 
-def test_the_model_never_sees_more_rows_than_allowed(small_swin: nn.Module, images: Tensor) -> None:
+@pytest.mark.parametrize("steps", [10, "auto"])
+@pytest.mark.parametrize(("micro_batch", "allowed"), [(1, {1}), (3, {3}), (4, {4}), (9, {4, 8})])
+def test_the_model_never_sees_more_rows_than_allowed(
+    steps: Any, micro_batch: int, allowed: set[int], small_swin: nn.Module, images: Tensor
+) -> None:
     seen = []
 
     def model(points: Tensor) -> Tensor:
@@ -282,30 +461,59 @@ def test_the_model_never_sees_more_rows_than_allowed(small_swin: nn.Module, imag
         logits: Tensor = small_swin(points)
         return logits
 
-    integrated_gradients(model, images, [3], 0.0, steps=10, micro_batch=4)
-    assert set(seen) == {2, 4}  # the two ends of a path, and a micro-batch
+    integrated_gradients(model, images, [3], 0.0, steps=steps, micro_batch=micro_batch)
+    assert set(seen) <= allowed
+
+
+@pytest.mark.parametrize("steps", [10, "auto"])
+def test_where_memory_runs_out_the_micro_batch_is_halved_and_the_maps_are_the_same(
+    steps: Any, small_swin: nn.Module, images: Tensor
+) -> None:
+    def model(points: Tensor) -> Tensor:
+        if len(points) > 5:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        logits: Tensor = small_swin(points)
+        return logits
+
+    found = integrated_gradients(model, images, [3, 7], 0.0, steps=steps, micro_batch=16)
+    expected = integrated_gradients(small_swin, images, [3, 7], 0.0, steps=steps, micro_batch=16)
+    assert (found.micro_batch, expected.micro_batch) == (4, 16)
+    assert found.steps.equal(expected.steps)
+    assert relative_error(found.attributions, expected.attributions) < 1e-5
 
 
 MEMORY = """
 import resource
 import torch
-from igbatch.attribution import integrated_gradients
+from igbatch.attribution import Example, Settings, attribute
 
 torch.set_num_threads(1)
 convolution = torch.nn.Conv2d(3, 8, 32, stride=32)
-model = lambda points: convolution(points).amax((2, 3))
-peaks = []
-for steps in (16, 256):
-    integrated_gradients(model, torch.rand(1, 3, 224, 224), [0], 0.0, steps=steps, micro_batch=8)
-    peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-print(peaks[1] / peaks[0])
+model = lambda points: convolution(points).square().mean((2, 3))
+
+def peak(images, targets, steps):
+    def source():
+        for _ in range(images):
+            yield Example(torch.rand(3, 224, 224), torch.zeros(3, 224, 224), torch.zeros(targets).long())
+
+    for done in attribute(model, source(), Settings(steps=steps, micro_batch=8, output="logit")):
+        pass
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+few = peak(3, 1, 4)
+print(peak(1, 1, 128) / few, peak(40, 1, 4) / few)
+few = peak(3, 1, "auto")
+print(peak(40, 1, "auto") / few)
+few = peak(1, 8, 4)
+print(peak(1, 40, 4) / few)
 """
 
 
-def test_peak_memory_does_not_grow_with_steps() -> None:
-    # All points of a path of 256 steps, in float64 on the way, would more than double the process.
+def test_peak_memory_does_not_grow_with_steps_images_or_targets() -> None:
+    # All points of a path of 128 steps, in float64 on the way, would add half of the process.
     found = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
-    assert float(found.stdout) < 1.1
+    steps, images, adaptive_images, targets = map(float, found.stdout.split())
+    assert max(steps, images, adaptive_images, targets) < 1.1
 
 
 def test_a_model_in_training_is_explained_in_evaluation_and_put_back(images: Tensor) -> None:
@@ -335,9 +543,104 @@ def test_the_callers_modes_do_not_matter(small_swin: nn.Module, images: Tensor) 
     with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
         found = integrated_gradients(small_swin, images[:1].clone(), [3], 0.0, steps=2)
     assert_bitwise(found, expected)
+    with torch.no_grad():
+        assert_bitwise(integrated_gradients(small_swin, images[:1], [3], 0.0, steps=2), expected)
     watched = images[:1].clone().requires_grad_()
     assert_bitwise(integrated_gradients(small_swin, watched, [3], 0.0, steps=2), expected)
     assert watched.grad is None
+
+
+def test_a_stream_leaves_the_callers_modes_to_the_caller(small_swin: nn.Module, images: Tensor) -> None:
+    expected = integrated_gradients(small_swin, images, [3], 0.0, steps="auto")
+    for surroundings in (
+        torch.no_grad(),
+        torch.inference_mode(),
+        torch.autocast("cpu", dtype=torch.bfloat16),
+    ):
+        with surroundings:
+            before = modes()
+            for found in attribute(small_swin, examples(images, [3]), Settings(steps="auto")):
+                assert_is_row(found, expected, found.index)
+                assert modes() == before
+
+
+def test_a_stream_that_is_left_early_puts_the_model_back(images: Tensor) -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 56 * 56, 5)).train()
+    stream = attribute(model, examples(images, [3]), Settings(steps=2))
+    next(stream)
+    assert not model.training
+    stream.close()
+    assert model.training
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_a_function_of_points_and_their_examples_is_explained_as_it_is(generator: torch.Generator) -> None:
+    factors = torch.rand(5, generator=generator)
+    vectors = torch.rand(5, 7, generator=generator)
+
+    def forward(points: Tensor, owners: Tensor) -> Tensor:
+        return (factors[owners, None] * points).sum(1, keepdim=True)
+
+    stream = attribute_forward(
+        forward, examples(vectors, [0]), Settings(output="logit", keep_channels=True, steps=3)
+    )
+    found = {done.index: done.attributions[0] for done in stream}
+    for index in range(5):
+        torch.testing.assert_close(found[index].float(), factors[index] * vectors[index])
+
+
+# --- arithmetic
+
+
+def test_the_error_of_low_precision_is_part_of_what_is_stated(small_swin: nn.Module, images: Tensor) -> None:
+    how: dict[str, Any] = {"steps": "auto", "tolerance": 0.1}
+    exact = integrated_gradients(small_swin, images, [3], 0.0, steps=60, precision="float64")
+    found = integrated_gradients(small_swin, images, [3], 0.0, precision="bfloat16", **how)
+    assert found.converged.all()
+    for image in range(3):
+        true = relative_error(found.attributions[image], exact.attributions[image])
+        assert 1e-4 < true <= float(found.map_error[image]) <= 0.1
+    stated = integrated_gradients(
+        small_swin, images, [3], 0.0, precision="bfloat16", arithmetic_error=0.06, **how
+    )
+    assert (stated.map_error >= 0.06).all()
+
+
+def test_an_arithmetic_whose_error_exceeds_the_tolerance_converges_nowhere(
+    small_swin: nn.Module, images: Tensor
+) -> None:
+    result = integrated_gradients(
+        small_swin,
+        images,
+        [3],
+        0.0,
+        steps="auto",
+        precision="bfloat16",
+        arithmetic_error=0.02,
+        tolerance=0.01,
+    )
+    assert not result.converged.any()
+    assert (result.map_error >= 0.02).all()
+
+
+def test_auto_precision_is_the_one_that_the_probe_chooses(
+    small_swin: nn.Module, images: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choice = probe.PrecisionChoice("bfloat16", 0.004, "")
+    monkeypatch.setattr(probe, "choose_precision", lambda model, examples, settings: choice)
+    found = integrated_gradients(small_swin, images, [3], 0.0, steps="auto", precision="auto")
+    expected = integrated_gradients(
+        small_swin, images, [3], 0.0, steps="auto", precision="bfloat16", arithmetic_error=0.004
+    )
+    assert_bitwise(found, expected)
+
+
+def test_auto_precision_is_float32_where_nothing_else_is_near_enough(
+    small_swin: nn.Module, images: Tensor
+) -> None:
+    how: dict[str, Any] = {"steps": "auto", "tolerance": 1e-4}
+    found = integrated_gradients(small_swin, images[:2], [3], 0.0, precision="auto", **how)
+    assert_bitwise(found, integrated_gradients(small_swin, images[:2], [3], 0.0, **how))
 
 
 # --- against captum
@@ -361,13 +664,13 @@ def test_swin_tiny_agrees_with_captum_and_bitwise_with_itself(
     swin_tiny: nn.Module, generator: torch.Generator
 ) -> None:
     images = torch.randn(2, 3, 224, 224, generator=generator)
-    result = integrated_gradients(swin_tiny, images, [22, 18], 0.0, steps=4)
+    result = integrated_gradients(swin_tiny, images, [22, 18], 0.0, steps=2)
     for k, target in enumerate((22, 18)):
-        expected = captum_map(Probabilities(swin_tiny), images, target, 4)
+        expected = captum_map(Probabilities(swin_tiny), images, target, 2)
         for image in range(2):
             assert relative_error(result.attributions[image, k], expected[image]) < 1e-5
     assert_bitwise(
-        integrated_gradients(swin_tiny, images[1:], [22, 18], 0.0, steps=4), rows(result, slice(1, 2))
+        integrated_gradients(swin_tiny, images[1:], [22, 18], 0.0, steps=2), rows(result, slice(1, 2))
     )
 
 
@@ -405,7 +708,10 @@ def test_float64_is_captums_float64(small_swin: nn.Module, images: Tensor) -> No
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"steps": "auto"}, "adaptive steps are not there yet; give a number"),
+        ({"max_steps": 4}, "max_steps=4: give a whole number of 5 or more"),
+        ({"max_steps": 100.0}, "max_steps=100.0: give a whole number of 5 or more"),
+        ({"arithmetic_error": -0.1, "precision": "bfloat16"}, "arithmetic_error=-0.1: give a finite number"),
+        ({"tolerance": math.inf}, "tolerance=inf: give a finite number"),
         ({"steps": 0}, "steps=0 with rule='gauss-legendre': give a whole number"),
         ({"steps": "many"}, "steps='many'"),
         ({"rule": "simpson"}, "rule='simpson' is unknown"),
