@@ -1,6 +1,7 @@
 """The `igbatch` command as a person runs it: real processes, exit codes, one line for each wrong call."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,13 @@ from PIL import Image
 
 from igbatch import open_study
 
+pytestmark = pytest.mark.usefixtures("wide_terminal")
 KEY = ["variant_id", "image_id", "target"]
+
+
+@pytest.fixture
+def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "250")
 
 
 def igbatch(*arguments: str, cwd: Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
@@ -48,6 +55,12 @@ def test_run_from_study_to_report_and_again(tiny_study: Path, tmp_path: Path) ->
     assert again.returncode == 0
     assert "nothing to compute" in again.stdout
     assert "images/s" not in again.stdout
+    more = "images.scenes=[{kind: double, seeds: [1, 2, 3]}]"
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    plan = igbatch("plan", "tiny.yaml", "--set", more, cwd=tmp_path)
+    assert re.search(r"arithmetic\W+float32", plan.stdout), plan.stdout
+    assert "settled by an earlier run" in plan.stdout
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
 def test_a_killed_driver_loses_nothing(tiny_study: Path, tmp_path: Path) -> None:
@@ -136,10 +149,17 @@ def test_nothing_is_written_when_the_study_is_refused(tiny_content: dict[str, An
     assert not (tmp_path / "igbatch-out").exists()
 
 
-def test_plan_opens_and_writes_nothing(tiny_study: Path, tmp_path: Path) -> None:
-    done = igbatch("plan", "tiny.yaml", cwd=tmp_path)
-    assert done.returncode == 0
-    assert "rows to compute" in done.stdout
+def test_plan_measures_and_writes_nothing(tiny_study: Path, tmp_path: Path) -> None:
+    changes = ("attribution.steps=auto", "attribution.tolerance=0.2", "attribution.micro_batch=auto")
+    done = igbatch(
+        "plan", "tiny.yaml", *(part for change in changes for part in ("--set", change)), cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"rows to compute\W+12", done.stdout)
+    assert re.search(r"integration nodes to compute\W+about \d+", done.stdout)
+    assert re.search(r"arithmetic\W+float32", done.stdout)
+    assert re.search(r"micro-batch\W+\d+ rows on .*; measured now on the first images", done.stdout)
+    assert re.search(r"time on one such worker\W+about \d+\.\d minutes", done.stdout)
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.yaml"]
 
 

@@ -1,10 +1,11 @@
 """The Ray stage on real actors and real files: whole, resumed, grown, and with workers killed."""
 
+import json
 import os
 import signal
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,23 @@ import pytest
 import yaml
 
 from igbatch import open_study
-from igbatch.errors import InputError, WorkerError
+from igbatch.attribution import PRECISIONS
+from igbatch.errors import InputError, UnfinishedError, WorkerError
+from igbatch.images.scenes import write_scenes
 from igbatch.pipeline.attribute import Attribution
 from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.run import RunOutcome, plan_study, run_stage
+from igbatch.pipeline.settle import SETTLED_IMAGES, Settled
 from igbatch.results import StudyResults
 from igbatch.store.output import Output
 from igbatch.study import load_study
 
 pytestmark = pytest.mark.usefixtures("local_ray")
 KEY = ["variant_id", "image_id", "target"]
+SETTLED = Settled("float32", 0.0, micro_batch=4, mixed=True)
+TRAINED = "variants=[{kind: trained}]"
+ADAPTIVE = [TRAINED, "attribution.steps=auto", "attribution.tolerance=0.3", "run.threads=1"]
 
 
 @dataclass
@@ -48,6 +55,30 @@ class Counts:
         self.retries += 1
 
 
+class Interrupting(Counts):
+    """A listener on whose first image somebody presses Ctrl-C."""
+
+    def advance(self, images: int, quarantined: int) -> None:
+        super().advance(images, quarantined)
+        raise KeyboardInterrupt
+
+
+def interrupt(study: Path, out: Path, *overrides: str) -> list[str]:
+    """Run a study until its first shard is committed; return what was said."""
+    listener = Interrupting()
+    with pytest.raises(UnfinishedError, match="interrupted; what is committed is kept"):
+        run_stage(load_study(study, overrides), Output(str(out)), listener, say=listener.said.append)
+    assert len(open_study(str(out)).image_stats) > 0
+    assert not open_study(str(out)).complete
+    return listener.said
+
+
+def settled_on(out: Path) -> dict[str, Any]:
+    """What `auto` came to on CPUs, as `study.json` has it."""
+    found: dict[str, Any] = json.loads((out / "study.json").read_text())["settled"].get("cpu", {})
+    return found
+
+
 def run(study: Path, out: Path, *overrides: str, **how: Any) -> tuple[RunOutcome, Counts]:
     counts = Counts()
     outcome = run_stage(load_study(study, overrides), Output(str(out)), counts, say=counts.said.append, **how)
@@ -56,6 +87,12 @@ def run(study: Path, out: Path, *overrides: str, **how: Any) -> tuple[RunOutcome
 
 def numbers(results: StudyResults) -> pd.DataFrame:
     return results.image_stats.sort_values(KEY).reset_index(drop=True).drop(columns=["histogram"])
+
+
+def assert_same_bits(ours: StudyResults, theirs: StudyResults) -> None:
+    pd.testing.assert_frame_equal(numbers(ours), numbers(theirs), check_exact=True)
+    for key in ours.image_stats[KEY].itertuples(index=False):
+        assert ours.attribution(*key).tobytes() == theirs.attribution(*key).tobytes()
 
 
 @pytest.fixture(scope="module")
@@ -116,11 +153,8 @@ def test_shards_of_another_size_give_the_same_bits(
     study, out, _ = finished
     run(study, tmp_path / "out", "run.shard_images=3", "run.workers=1", "run.threads=1")
     ours, theirs = open_study(str(out)), open_study(str(tmp_path / "out"))
-    settled = [results.study["settled"]["cpu"] for results in (ours, theirs)]
-    assert settled[0] == settled[1]
-    pd.testing.assert_frame_equal(numbers(ours), numbers(theirs), check_exact=True)
-    for key in ours.image_stats[KEY].itertuples(index=False):
-        np.testing.assert_array_equal(ours.attribution(*key), theirs.attribution(*key))
+    assert settled_on(out) == settled_on(tmp_path / "out")
+    assert_same_bits(ours, theirs)
 
 
 def test_growing_computes_only_what_is_new(tiny_study: Path, tmp_path: Path) -> None:
@@ -166,7 +200,7 @@ def test_a_killed_worker_costs_nothing(finished: tuple[Path, Path, Counts], tmp_
     plan = plan_study(loaded, output)
     open_output(output, plan.resolved, plan.images)
     counts = Counts()
-    stage = Attribution(plan.for_workers(1), output, Workers(1, 1, "cpu"), 4, counts)
+    stage = Attribution(plan.for_workers(1), output, Workers(1, 1, "cpu"), SETTLED, counts)
     import ray
 
     process = ray.get(stage._seats[0].actor.process_id.remote())
@@ -196,7 +230,9 @@ def test_a_fault_of_the_program_stops_the_run_and_leaves_its_traceback(
     plan = plan_study(load_study(tiny_study), output)
     open_output(output, plan.resolved, plan.images)
     with pytest.raises(WorkerError, match=r"a worker failed: .*error\.txt"):
-        Attribution(plan, output, Workers(1, 1, "cpu"), -1, Counts()).run()
+        Attribution(
+            plan, output, Workers(1, 1, "cpu"), replace(SETTLED, arithmetic_error=-1.0), Counts()
+        ).run()
     assert "Traceback" in (tmp_path / "out" / "error.txt").read_text()
 
 
@@ -206,7 +242,7 @@ def test_what_a_worker_finds_wrong_with_the_study_ends_as_that(tiny_study: Path,
     open_output(output, plan.resolved, plan.images)
     object.__setattr__(plan.resolved, "baseline", "mauve")
     with pytest.raises(InputError, match="mauve"):
-        Attribution(plan, output, Workers(1, 1, "cpu"), 4, Counts()).run()
+        Attribution(plan, output, Workers(1, 1, "cpu"), SETTLED, Counts()).run()
 
 
 def test_broken_images_are_quarantined_and_retried_on_request(scene_folder: Path, tmp_path: Path) -> None:
@@ -235,3 +271,119 @@ def test_broken_images_are_quarantined_and_retried_on_request(scene_folder: Path
     assert (outcome.computed, counts.quarantined) == (2, 0)
     assert open_study(str(tmp_path / "out")).complete
     assert len(open_study(str(tmp_path / "out")).quarantine) == 0
+
+
+# What `auto` comes to
+
+
+@pytest.fixture(scope="module")
+def adaptive(finished: tuple[Path, Path, Counts], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output of the tiny study's trained variant at adaptive steps: two workers, a shard for an image."""
+    out = tmp_path_factory.mktemp("adaptive") / "out"
+    run(finished[0], out, *ADAPTIVE, "run.workers=2")
+    return out
+
+
+def test_adaptive_steps_end_within_the_tolerance(adaptive: Path) -> None:
+    results = open_study(str(adaptive))
+    assert results.complete
+    stats = results.image_stats
+    assert stats["converged"].all()
+    assert (stats["map_error"] <= 0.3 + 1e-6 / stats["abs_sum"]).all()
+    assert stats["steps"].nunique() > 1
+    assert results.study["fingerprint"]["trained"]["steps"] == "auto"
+
+
+def test_adaptive_maps_are_the_same_bits_from_one_worker_and_one_shard(
+    finished: tuple[Path, Path, Counts], adaptive: Path, tmp_path: Path
+) -> None:
+    run(finished[0], tmp_path / "out", *ADAPTIVE, "run.workers=1", "run.shard_images=3")
+    assert len(list((tmp_path / "out").glob("image_stats/*/*.parquet"))) == 1
+    assert_same_bits(open_study(str(adaptive)), open_study(str(tmp_path / "out")))
+
+
+def test_adaptive_maps_are_the_same_bits_after_an_interruption(
+    finished: tuple[Path, Path, Counts], adaptive: Path, tmp_path: Path
+) -> None:
+    interrupt(finished[0], tmp_path / "out", *ADAPTIVE, "run.workers=1")
+    settled = settled_on(tmp_path / "out")
+    outcome, _ = run(finished[0], tmp_path / "out", *ADAPTIVE, "run.workers=1", "run.shard_images=2")
+    assert 0 < outcome.computed < outcome.expected
+    assert settled_on(tmp_path / "out") == settled
+    assert_same_bits(open_study(str(adaptive)), open_study(str(tmp_path / "out")))
+
+
+def test_what_auto_came_to_is_kept_and_used_again_whatever_would_be_measured_now(
+    tiny_study: Path, tmp_path: Path
+) -> None:
+    """Float64 is no candidate: no measurement would choose it."""
+    out = tmp_path / "out"
+    choice = [TRAINED, "attribution.precision=auto", "attribution.micro_batch=auto", "run.threads=1"]
+    limits = ["attribution.steps=2", "attribution.tolerance=0.2", "run.workers=1"]
+    said = interrupt(tiny_study, out, *choice, *limits)
+    settled = settled_on(out)
+    assert settled["precision"] in PRECISIONS
+    assert settled["arithmetic_error"] <= 0.2 / 2
+    assert settled["micro_batch"] % 4 == 0
+    assert [reason.split()[0] for reason in settled["reasons"]][:2] == ["precision", "micro_batch"]
+    assert set(settled["reasons"]) <= set(said)
+    before = open_study(str(out)).image_stats
+    assert set(before["precision"]) == {settled["precision"]}
+    record = json.loads((out / "study.json").read_text())
+    record["settled"]["cpu"]["precision"] = "float64"
+    (out / "study.json").write_text(json.dumps(record))
+    _, counts = run(tiny_study, out, *choice, *limits)
+    results = open_study(str(out))
+    assert results.complete
+    old = results.image_stats["image_id"].isin(set(before["image_id"]))
+    assert set(results.image_stats.loc[old, "precision"]) == {settled["precision"]}
+    assert set(results.image_stats.loc[~old, "precision"]) == {"float64"}
+    assert settled_on(out) == {**settled, "precision": "float64"}
+    assert not set(settled["reasons"]) & set(counts.said)
+
+
+def test_unusable_first_images_do_not_stop_settling(tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    write_scenes(folder, 1, first_seed=40, kind="single")
+    (folder / "scene-40.png").rename(folder / "z.png")
+    for number in range(SETTLED_IMAGES + 1):
+        (folder / f"broken-{number}.png").write_bytes(b"no picture")
+    study, out = folder_study(tmp_path), tmp_path / "out"
+    run(study, out, "attribution.precision=auto", "attribution.tolerance=0.2", "run.shard_images=1")
+    results = open_study(str(out))
+    settled = settled_on(out)
+    assert settled["reasons"][0].startswith(f"precision {settled['precision']}: ")
+    assert set(results.image_stats["precision"]) == {settled["precision"]}
+    assert set(results.image_stats["image_id"]) == {"z.png"}
+    assert len(results.quarantine) == SETTLED_IMAGES + 1
+
+
+def test_a_study_without_a_usable_image_ends_in_quarantine_and_settles_later(
+    scene_folder: Path, tmp_path: Path
+) -> None:
+    whole = {path: path.read_bytes() for path in scene_folder.glob("*.png")}
+    for path in whole:
+        path.write_bytes(b"no picture")
+    study, out = folder_study(scene_folder.parent, scene_folder.name), tmp_path / "out"
+    outcome, counts = run(study, out, "attribution.precision=bfloat16")
+    assert (outcome.computed, counts.quarantined) == (0, outcome.expected)
+    assert set(open_study(str(out)).quarantine["image_id"]) == {path.name for path in whole}
+    assert settled_on(out) == {}
+    for path, content in whole.items():
+        path.write_bytes(content)
+    run(study, out, "attribution.precision=bfloat16")
+    results = open_study(str(out))
+    assert results.complete
+    assert set(results.image_stats["precision"]) == {"bfloat16"} == {settled_on(out)["precision"]}
+    assert settled_on(out)["arithmetic_error"] > 0
+
+
+def folder_study(folder: Path, root: str = "pictures") -> Path:
+    """A study of the trained model and one step, of the images of a folder."""
+    content = {
+        "name": "folder", "images": {"root": root}, "models": {"small": {}}, "targets": ["eagle"],
+        "attribution": {"steps": 1, "micro_batch": 4},
+    }  # fmt: skip
+    path = folder / "folder.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
