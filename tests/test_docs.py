@@ -152,9 +152,12 @@ def test_the_columns_of_the_aggregates_stand_in_the_results_page(output: Path) -
 def test_the_fingerprint_is_documented_whole(output: Path) -> None:
     covered = set(re.findall(r"^\|(.*?)\|", section("study.md", "Running again"), re.MULTILINE))
     names = {name for cell in covered for name in re.findall(r"`(\w+)`", cell)}
-    plan = plan_study(load_study(output / "birds.yaml"), Output(str(output / "new")))
-    for print_ in plan.resolved.fingerprint().values():
-        assert names == set(print_)
+    prints: set[str] = set()
+    for steps in (2, "auto"):
+        loaded = load_study(output / "birds.yaml", [f"attribution.steps={steps}"])
+        plan = plan_study(loaded, Output(str(output / "new")))
+        prints.update(*plan.resolved.fingerprint().values())
+    assert names == prints
 
 
 @pytest.mark.parametrize("page", sorted([*DOCS.glob("*.md"), *ROOT.glob("*.md")]), ids=lambda p: p.name)

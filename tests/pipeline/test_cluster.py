@@ -5,7 +5,7 @@ import os
 import pytest
 
 from igbatch.errors import InputError
-from igbatch.pipeline.cluster import Workers, map_shards, ray_session, size_workers
+from igbatch.pipeline.cluster import Workers, map_shards, ray_session, size_workers, threads_per_worker
 
 pytestmark = pytest.mark.usefixtures("local_ray")
 
@@ -43,6 +43,14 @@ def test_workers_fill_the_cpus() -> None:
     assert one == Workers(one.count, 1, "cpu")
     assert two.count == max(1, one.count // 2)
     assert size_workers("cpu", 3, "auto").count == 3
+
+
+def test_threads_are_the_studys_or_as_the_cpus_allow() -> None:
+    assert threads_per_worker(3, 64) == 3
+    for cpus in (1, 2, 4, 8, 64):
+        threads = threads_per_worker("auto", cpus)
+        assert 1 <= threads <= cpus
+        assert size_workers("cpu", 1, threads).threads == threads
 
 
 def test_a_gpu_that_is_not_there_is_refused() -> None:
