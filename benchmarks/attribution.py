@@ -96,6 +96,11 @@ class Captum:
     precision: str = "float32"
     whole: bool = False
 
+    @property
+    def rows(self) -> int:
+        """The most rows that go through the model together."""
+        return self.steps if self.batch is None else self.batch
+
     def maps(self, case: Case) -> Tensor:
         """Return maps [N, K, H, W], channels summed."""
         explained = IntegratedGradients(nn.Sequential(case.model, nn.Softmax(dim=1)))
@@ -137,6 +142,7 @@ class Ours:
         micro_batch: None: the default.
         stated: the errors that the last call stated, [N, K].
         taken: the steps that the last call took, [N, K].
+        rows: the most rows that went through the model together.
     """
 
     name: str
@@ -148,6 +154,7 @@ class Ours:
     whole: bool = True
     stated: FloatArray = field(default_factory=lambda: np.empty(0))
     taken: FloatArray = field(default_factory=lambda: np.empty(0))
+    rows: int = 0
 
     def maps(self, case: Case) -> Tensor:
         """Return maps [N, K, H, W], channels summed."""
@@ -155,6 +162,7 @@ class Ours:
             case.model, case.images, case.targets, case.baseline, steps="auto", tolerance=self.tolerance,
             precision=self.precision, arithmetic_error=self.arithmetic_error, micro_batch=self.micro_batch,
         )  # fmt: skip
+        self.rows = result.micro_batch
         self.stated = result.map_error.cpu().numpy()
         self.taken = result.steps.cpu().numpy().astype(float)
         return result.attributions
@@ -195,7 +203,7 @@ class Measured:
             "tolerance": self.tolerance,
             "precision": self.engine.precision,
             "steps": self.engine.steps if self.mean_steps is None else self.mean_steps,
-            "batch": getattr(self.engine, "batch", getattr(self.engine, "micro_batch", None)),
+            "batch": self.engine.rows,
             "seconds": {"median": median, "min": min(self.seconds), "max": max(self.seconds)},
             "seconds_few": float(np.median(self.few_seconds)),
             "forward": forward,
@@ -428,11 +436,11 @@ def race(
     arguments: argparse.Namespace,
     console: Console,
 ) -> list[Measured]:
-    """Measure engines: once untimed for errors and passes, then timed in turn."""
+    """Measure engines: first untimed for errors and passes (captum as called on the few), then in turn."""
     few = case.part(0, arguments.timed_scenes)
     found = []
     for engine in engines:
-        part = case if engine.whole else few
+        part = few if isinstance(engine, Captum) and not engine.tuned else case
         with counted(case.model) as passes:
             maps = engine.maps(part)
         errors = reference.errors(maps)
@@ -528,7 +536,7 @@ def show(console: Console, name: str, content: dict[str, Any]) -> None:
         seconds, error, gap = row["seconds"], row["error"], row["gap"]
         steps = row["steps"] if isinstance(row["steps"], int) else f"{row['steps']:.1f}"
         table.add_row(
-            row["engine"], f"{row['tolerance']:.0%}", str(steps), str(row["batch"] or "whole"),
+            row["engine"], f"{row['tolerance']:.0%}", str(steps), str(row["batch"]),
             f"{seconds['median']:.3f} ({seconds['min']:.3f}–{seconds['max']:.3f})",
             f"{row['forward']:.1f}", f"{row['backward']:.1f}", str(row["maps"]),
             *(f"{error[key]:.2%}" for key in ("p50", "p95", "max")),
