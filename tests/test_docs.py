@@ -157,7 +157,7 @@ def test_the_fingerprint_is_documented_whole(output: Path) -> None:
         loaded = load_study(output / "birds.yaml", [f"attribution.steps={steps}"])
         plan = plan_study(loaded, Output(str(output / "new")))
         prints.update(*plan.resolved.fingerprint().values())
-    assert names == prints
+    assert names - {"auto"} == prints  # `auto` is a value, beside the key that it is of
 
 
 @pytest.mark.parametrize("page", sorted([*DOCS.glob("*.md"), *ROOT.glob("*.md")]), ids=lambda p: p.name)
