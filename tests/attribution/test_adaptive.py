@@ -380,6 +380,14 @@ def test_gaps_within_the_arithmetics_rounding_are_not_chased() -> None:
     assert chased.steps > clean.steps
 
 
+def test_small_gaps_that_add_up_keep_a_map_from_converging() -> None:
+    # The scores rise by 5 % more than the slopes say, everywhere: no interval's gap is large.
+    curve = Curve(lambda node: np.array([[1.05 * node]]), lambda node: np.array([[1.0]]))
+    integral = integrate(curve, replace(GOAL, max_steps=60))
+    assert integral.map_error.item() <= GOAL.tolerance
+    assert not integral.converged.any()
+
+
 def test_a_map_that_is_not_multiplied_need_not_sum_to_the_rise() -> None:
     gradients = cliff([0.37], [200.0], [[1.0]])
 

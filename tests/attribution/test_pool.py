@@ -212,6 +212,13 @@ def test_a_path_of_many_waves_leaves_before_younger_ones_are_begun() -> None:
     assert owners == sorted(owners)
 
 
+def test_the_next_wave_of_an_older_path_goes_before_what_younger_ones_want() -> None:
+    integrand = Recorder()
+    first = next(pool(integrand, 4).run(path(example, [5, 4, 4, 4, 4]) for example in range(9)))
+    assert first.example == 0
+    assert len(integrand.batches) == 2 + 4  # a micro-batch a wave, once its first five nodes are in
+
+
 def test_no_paths_are_no_work() -> None:
     integrand = Recorder()
     assert list(pool(integrand, 8).run([])) == []
