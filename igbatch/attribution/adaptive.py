@@ -32,6 +32,8 @@ WAVE = 4
 """The most intervals that are halved before the error is looked at again; fills the smallest micro-batch."""
 ENOUGH = 0.9
 """Of the error that is allowed, what intervals that are not halved may leave: halving more would be waste."""
+MOST_ROUGH = 4.0
+"""The most that a path's roughness counts: on Swins it was 1 to 2, where a map cancels it has no end."""
 MOST_KEPT = 128
 """Nodes whose maps are kept before finished intervals are closed: what bounds the memory of a path."""
 NARROWEST = 2.0**-20
@@ -235,7 +237,7 @@ class AdaptiveIntegral:
         known = (mass > 0) & (rises > 0)  # else no node has seen any slope yet: the gap counts as it is
         spread = np.divide(mass, rises, out=np.ones_like(mass), where=known)
         norm = self._norm()
-        roughness = np.maximum(np.divide(mass, norm, out=np.ones_like(mass), where=norm > 0), 1.0)
+        roughness = np.divide(mass, norm, out=np.ones_like(mass), where=norm > 0).clip(1.0, MOST_ROUGH)
         keys = list(zip(self._nodes, self._nodes[1:], strict=False))
         change = np.stack([self._intervals[key].change for key in keys])
         gap = np.abs(np.stack([self._intervals[key].gap for key in keys]))

@@ -231,6 +231,11 @@ def _measured(
         choice = choose_precision(model, examples, settings)
         return replace(settings, precision=choice.precision, arithmetic_error=choice.error)
     measured = arithmetic_error(model, examples, settings) if error is None else error
+    if error is None and not math.isfinite(measured):
+        raise AttributionError(
+            f"precision={settings.precision!r}: maps of the first images are not finite in it, or not in"
+            ' float32 either: use precision="float32" to see which'
+        )
     return replace(settings, arithmetic_error=measured)
 
 

@@ -17,6 +17,8 @@ from .precision import Precision
 
 __all__ = ["Forward", "Integrand", "NodeValue", "Row"]
 
+CHUNK_ROWS = 1
+"""Rows of float64 numbers that a CPU holds at a time; they are three times as large as the images' own."""
 Forward = Callable[[Tensor, Tensor], Tensor]
 """From points [rows, ...] and the example that each belongs to, int64 [rows], to logits [rows, classes]."""
 
@@ -114,30 +116,50 @@ class Integrand:
         # The backward pass is linear: scaled to 1, a tiny derivative does not underflow in the model.
         scales = cotangents.abs().amax(2)  # [K, rows]
         cotangents = cotangents / torch.where(scales > 0, scales, 1.0)[:, :, None]
-        direction = torch.stack([row.direction for row in rows])
-        maps, slopes = [], []
+        maps: Tensor | None = None
+        slopes = torch.zeros_like(scales)
         for target, cotangent in enumerate(cotangents):
             retain = target + 1 < len(cotangents)
-            gradient = self.precision.gradient(logits, points, cotangent, retain_graph=retain).double()
-            product = gradient * direction
-            slopes.append(product.flatten(1).sum(1))
-            integrand = product if self.multiply else gradient
-            maps.append(integrand.sum(1) if self.sum_channels else integrand)
-        stacked = torch.stack(maps, 1)  # [rows, K, ...]
+            gradient = self.precision.gradient(logits, points, cotangent, retain_graph=retain)
+            for chunk in self._chunks(len(rows), points.device):
+                integrand, slopes[target, chunk] = self._along(gradient[chunk], rows[chunk])
+                if maps is None:
+                    shape = (len(rows), len(cotangents), *integrand.shape[1:])
+                    maps = integrand.new_empty(shape)
+                maps[chunk, target] = integrand
+        assert maps is not None
+        norms = torch.linalg.vector_norm(maps.flatten(2), dim=2)
         units = scales.T
-        norms = torch.linalg.vector_norm(stacked.flatten(2), dim=2) * units
-        numbers = torch.stack([scores, units, norms, torch.stack(slopes, 1) * units], 1).cpu().numpy()
+        numbers = torch.stack([scores, units, norms * units, slopes.T * units], 1).cpu().numpy()
         return [
             NodeValue(score, map_, scale, norm, slope)
-            for (score, scale, norm, slope), map_ in zip(numbers, stacked, strict=True)
+            for (score, scale, norm, slope), map_ in zip(numbers, maps, strict=True)
         ]
 
+    def _along(self, gradient: Tensor, rows: list[Row]) -> tuple[Tensor, Tensor]:
+        """Return the integrand of rows, float64 [rows, ...], and their slopes along the path, [rows]."""
+        exact = gradient.double()
+        product = exact * torch.stack([row.direction for row in rows])
+        integrand = product if self.multiply else exact
+        return integrand.sum(1) if self.sum_channels else integrand, product.flatten(1).sum(1)
+
     def _points(self, rows: list[Row]) -> Tensor:
-        start = torch.stack([row.start for row in rows]).double()
-        direction = torch.stack([row.direction for row in rows])
-        nodes = torch.tensor([row.node for row in rows], dtype=torch.float64, device=start.device)
-        nodes = nodes.reshape(-1, *[1] * (start.ndim - 1))
-        return torch.addcmul(start, nodes, direction).to(self.precision.dtype)
+        points = torch.empty(
+            (len(rows), *rows[0].start.shape), dtype=self.precision.dtype, device=rows[0].start.device
+        )
+        for chunk in self._chunks(len(rows), points.device):
+            start = torch.stack([row.start for row in rows[chunk]]).double()
+            direction = torch.stack([row.direction for row in rows[chunk]])
+            nodes = torch.tensor([row.node for row in rows[chunk]], dtype=torch.float64, device=start.device)
+            nodes = nodes.reshape(-1, *[1] * (start.ndim - 1))
+            points[chunk] = start.addcmul_(nodes, direction)
+        return points
+
+    @staticmethod
+    def _chunks(rows: int, device: torch.device) -> list[slice]:
+        """Return the rows that are worked on together in float64: few where memory is the cache's."""
+        size = CHUNK_ROWS if device.type == "cpu" else rows
+        return [slice(first, first + size) for first in range(0, rows, size)]
 
     def _logits(self, points: Tensor, rows: list[Row]) -> Tensor:
         owners = torch.tensor([row.example for row in rows], device=points.device)
@@ -149,14 +171,13 @@ class Integrand:
                 f"the model returned {found} for images {list(points.shape)}:"
                 f" it must return logits [{len(points)}, classes]"
             )
-        for row in rows:
-            highest = int(row.targets.max())
-            if highest >= logits.shape[1]:
-                raise AttributionError(
-                    f"target {int(row.targets.argmax())} of image {row.example} is class {highest},"
-                    f" but the model has {logits.shape[1]} classes: give indices from 0 to"
-                    f" {logits.shape[1] - 1}"
-                )
+        if int(_targets(rows).max()) >= logits.shape[1]:
+            row = next(row for row in rows if int(row.targets.max()) >= logits.shape[1])
+            raise AttributionError(
+                f"target {int(row.targets.argmax())} of image {row.example} is class"
+                f" {int(row.targets.max())},"
+                f" but the model has {logits.shape[1]} classes: give indices from 0 to {logits.shape[1] - 1}"
+            )
         return logits
 
 

@@ -223,7 +223,7 @@ def _largest_distance(maps: Sequence[Tensor], reference: Sequence[Tensor]) -> fl
     for found, wanted in zip(maps, reference, strict=True):
         norm = wanted.flatten(1).norm(dim=1)
         difference = (found - wanted).flatten(1).norm(dim=1)
-        distances.append(torch.where(norm > 0, difference / norm, 0.0).max())
+        distances.append(torch.where(norm == 0, 0.0, difference / norm).max())
     largest = float(torch.stack(distances).max())
     return largest if math.isfinite(largest) else math.inf
 

@@ -6,6 +6,7 @@ and used again on resume and growth, so that a study's numbers do not depend on 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
@@ -21,6 +22,7 @@ from igbatch.attribution.probe import (
     choose_precision,
     rows_are_alike,
 )
+from igbatch.errors import InputError
 from igbatch.pipeline.plan import Plan, Shard
 from igbatch.study import Attribution
 
@@ -125,7 +127,13 @@ def _precision(
 ) -> tuple[str, float, list[str]]:
     """Return the precision, the error to be reckoned with, and why."""
     if study.precision != "auto":
-        return settings.precision, max(_error(sample, settings) for sample in samples), []
+        error = max(_error(sample, settings) for sample in samples)
+        if not math.isfinite(error):
+            raise InputError(
+                f"attribution.precision: {study.precision}: maps of the first images are not finite in it; "
+                "use bfloat16 or float32"
+            )
+        return settings.precision, error, []
     model, _, examples = samples[0]
     choice = choose_precision(model, examples, settings)
     error = choice.error

@@ -77,6 +77,6 @@ def tolerance_words(settings: Mapping[str, Any]) -> str:
     """Return what error is allowed, in words."""
     share = f"{100 * settings['tolerance']:.3g} %"
     return (
-        f"allowed is a gap of {share} of F(image) − F(baseline), or an estimated error of {share} of the "
-        f"sum of |a|, plus {number(settings['atol'], 1)}"
+        f"allowed is an error of {share}, of the sum of |a| where it is estimated and of F(image) − "
+        f"F(baseline) where only the gap is known, plus {number(settings['atol'], 1)}"
     )

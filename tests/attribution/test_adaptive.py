@@ -220,6 +220,17 @@ def test_pixels_that_cancel_in_the_sum_are_seen_by_the_change_of_the_map() -> No
     assert error(integral, steep).item() <= GOAL.tolerance
 
 
+def test_a_map_that_cancels_to_nothing_along_its_path_is_done_by_the_absolute_tolerance() -> None:
+    """Its path's norms are large beside its own, so that no relative error could ever be reached."""
+    hill = Curve(
+        lambda node: np.array([[node**4 - node, 1e-9 * node]]),
+        lambda node: np.array([[4 * node**3 - 1, 1e-9]]),
+    )
+    integral = integrate(hill, Goal(1e-2, 1e-3, 500))
+    assert integral.converged.all()
+    assert integral.steps < 100
+
+
 @pytest.mark.parametrize("steepness", [30.0, 1e3, 1e5])
 def test_a_tighter_tolerance_takes_more_steps_and_leaves_a_smaller_error(steepness: float) -> None:
     curves = [cliff([0.37, 0.38], [steepness, 2 * steepness], [[1.0, -0.4]]) for _ in range(4)]

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from igbatch.attribution import probe
-from igbatch.attribution.engine import Example, Settings
+from igbatch.attribution import AttributionError, probe
+from igbatch.attribution.engine import Example, Settings, integrated_gradients
 from igbatch.attribution.probe import (
     CANDIDATES,
     MARGIN,
@@ -173,6 +173,15 @@ def test_the_error_of_an_arithmetic_is_half_as_much_again_as_the_largest_that_wa
 def test_bfloat16_on_a_swin_is_off_by_a_little(small_swin: nn.Module, generator: torch.Generator) -> None:
     found = arithmetic_error(small_swin, swin_examples(generator), replace(SETTINGS, precision="bfloat16"))
     assert 1e-4 < found < 0.1
+
+
+def test_a_precision_in_which_maps_are_no_numbers_is_refused_by_the_call(
+    clock: Clock, examples: list[Example]
+) -> None:
+    images = torch.stack([example.image for example in examples])
+    model = Timed(clock, lambda rows: rows, off=math.inf)
+    with pytest.raises(AttributionError, match="precision='bfloat16': maps of the first images are not"):
+        integrated_gradients(model, images, [0], 0.0, output="logit", precision="bfloat16")
 
 
 def test_an_arithmetic_that_gives_no_numbers_is_infinitely_off(clock: Clock, examples: list[Example]) -> None:

@@ -1,6 +1,7 @@
 """Settling what `auto` means: measured where the study leaves it open, for all variants, kept as it was."""
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from torch import nn
 
 from igbatch.attribution import PRECISIONS, Example, Settings
 from igbatch.attribution.probe import MicroBatchChoice, PrecisionChoice
+from igbatch.errors import InputError
 from igbatch.pipeline import settle as settling
 from igbatch.pipeline.plan import Plan, Shard
 from igbatch.pipeline.settle import SETTLED_IMAGES, Sample, Settled, settle, settle_plan, unmeasured
@@ -157,6 +159,13 @@ def test_the_error_of_a_precision_that_the_study_says_is_the_largest_of_its_vari
     errors.update(zip((each.model for each in samples), (0.02, 0.3, 0.1), strict=True))
     settled = settle(Attribution(precision="bfloat16", micro_batch=4), samples)
     assert (settled.precision, settled.arithmetic_error) == ("bfloat16", 0.3)
+
+
+def test_a_precision_in_which_maps_are_no_numbers_is_refused(errors: dict[nn.Module, float]) -> None:
+    only = sample()
+    errors[only.model] = math.inf
+    with pytest.raises(InputError, match=r"attribution\.precision: float16: .* not finite"):
+        settle(Attribution(precision="float16", micro_batch=4), [only])
 
 
 def test_each_variant_is_measured_at_its_own_steps(monkeypatch: pytest.MonkeyPatch) -> None:
