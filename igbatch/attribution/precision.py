@@ -98,8 +98,8 @@ PRECISIONS: Mapping[str, Precision] = MappingProxyType(
     {
         "float32": Precision(torch.float32, 1e-5),
         "float64": Precision(torch.float64, 1e-13),
-        "tensorfloat32": Precision(torch.float32, 1e-3, tensorfloat32=True),
-        "bfloat16": Precision(torch.float32, 5e-3, products=torch.bfloat16),
-        "float16": Precision(torch.float32, 1e-3, products=torch.float16, gradient_scale=1024.0),
+        "tensorfloat32": Precision(torch.float32, 4e-3, tensorfloat32=True),
+        "bfloat16": Precision(torch.float32, 3e-2, products=torch.bfloat16),
+        "float16": Precision(torch.float32, 4e-3, products=torch.float16, gradient_scale=1024.0),
     }
 )
