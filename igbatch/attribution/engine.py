@@ -265,7 +265,7 @@ def _attributed(parts: Sequence[Path], settings: Settings, rows: int) -> Attribu
         np.concatenate([part.integral.scores[end][: part.count] for part in parts]) for end in (0, 1)
     )
     sums = maps.flatten(1).sum(1).cpu().numpy()
-    error = np.hypot(joined("map_error"), settings.arithmetic_error)
+    error = joined("map_error") + settings.arithmetic_error
     converged = joined("converged").astype(bool)
     if settings.steps == "auto":
         converged &= settings.arithmetic_error <= settings.tolerance

@@ -67,8 +67,8 @@ class Settings:
         if self.nodes is not None or self.steps != "auto":
             quadrature = self.nodes or _rule(self.rule, self.steps)
             return FixedIntegral(quadrature, self.tolerance, self.atol)
-        left = self.tolerance**2 - self.arithmetic_error**2
-        tolerance = math.sqrt(left) if left > 0 else self.tolerance / 2
+        left = self.tolerance - self.arithmetic_error
+        tolerance = left if left > 0 else self.tolerance / 2
         rounding = precision_named(self.precision).rounding
         return AdaptiveIntegral(Goal(tolerance, self.atol, self.max_steps, rounding, complete=self.multiply))
 
