@@ -25,16 +25,15 @@ import os
 import subprocess
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from captum.attr import IntegratedGradients
+from engines import Captum, Engine, Ours, parameters
 from measure import (
     Case,
     FloatArray,
@@ -55,11 +54,10 @@ from measure import (
 )
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor, nn
+from torch import Tensor
 
-from igbatch.attribution import Example, Settings, integrated_gradients
-from igbatch.attribution.precision import precision_named
-from igbatch.attribution.probe import PrecisionChoice, choose_precision
+from igbatch.attribution import Example, Settings
+from igbatch.attribution.probe import PrecisionChoice, bytes_kept, choose_precision
 
 TOLERANCES = (0.05, 0.01)
 LOOSER = (1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
@@ -79,98 +77,6 @@ BARS = {("bundled", 0.01): (8.0, 12.0), ("bundled", 0.05): (10.0, 15.0), ("swin_
 """Times of captum over ours that are asked for: tuned, and as called (on swin_tiny with 50 steps)."""
 MEMORY_BAR, ESTIMATE_BAR = 0.5, 0.01
 MEMORY_ENGINES = ("captum-called", "captum-tuned", "igbatch")
-
-
-@dataclass
-class Captum:
-    """Captum's IntegratedGradients with the softmax appended, one call a target.
-
-    Attributes:
-        batch: the internal batch; None: all steps at once.
-        tuned: freeze the parameters, set the arithmetic's switches; several images a call where they fit.
-        whole: time it on all images, not on a few.
-    """
-
-    name: str
-    steps: int
-    batch: int | None
-    tuned: bool
-    precision: str = "float32"
-    whole: bool = False
-
-    @property
-    def rows(self) -> int:
-        """The most rows that go through the model together."""
-        return self.steps if self.batch is None else self.batch
-
-    def maps(self, case: Case) -> Tensor:
-        """Return maps [N, K, H, W], channels summed."""
-        explained = IntegratedGradients(nn.Sequential(case.model, nn.Softmax(dim=1)))
-        together = max(1, (self.batch or 1) // self.steps) if self.tuned else 1
-        switched = self.tuned or self.precision != "float32"
-        switches = precision_named(self.precision).passes(case.images.device) if switched else nullcontext()
-        baseline = case.baseline.expand(1, *case.images.shape[1:])
-        parts = []
-        with parameters(case.model, frozen=self.tuned), switches, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            for images in case.images.split(together):
-                maps = [
-                    explained.attribute(
-                        images, baseline, target, n_steps=self.steps, internal_batch_size=self.batch
-                    ).detach().sum(1)
-                    for target in case.targets
-                ]  # fmt: skip
-                parts.append(torch.stack(maps, 1))
-        return torch.cat(parts).float()
-
-
-@contextmanager
-def parameters(model: nn.Module, *, frozen: bool) -> Iterator[None]:
-    """Let the parameters require gradients, or not, and put their flags back."""
-    before = [parameter.requires_grad for parameter in model.parameters()]
-    try:
-        model.requires_grad_(not frozen)
-        yield
-    finally:
-        for parameter, flag in zip(model.parameters(), before, strict=True):
-            parameter.requires_grad_(flag)
-
-
-@dataclass
-class Ours:
-    """igbatch with adaptive steps; the images in one call.
-
-    Attributes:
-        micro_batch: None: the default.
-        stated: the errors that the last call stated, [N, K].
-        taken: the steps that the last call took, [N, K].
-        rows: the most rows that went through the model together.
-    """
-
-    name: str
-    tolerance: float
-    precision: str = "float32"
-    arithmetic_error: float = 0.0
-    micro_batch: int | None = None
-    steps: str = "auto"
-    whole: bool = True
-    stated: FloatArray = field(default_factory=lambda: np.empty(0))
-    taken: FloatArray = field(default_factory=lambda: np.empty(0))
-    rows: int = 0
-
-    def maps(self, case: Case) -> Tensor:
-        """Return maps [N, K, H, W], channels summed."""
-        result = integrated_gradients(
-            case.model, case.images, case.targets, case.baseline, steps="auto", tolerance=self.tolerance,
-            precision=self.precision, arithmetic_error=self.arithmetic_error, micro_batch=self.micro_batch,
-        )  # fmt: skip
-        self.rows = result.micro_batch
-        self.stated = result.map_error.cpu().numpy()
-        self.taken = result.steps.cpu().numpy().astype(float)
-        return result.attributions
-
-
-Engine = Captum | Ours
 
 
 @dataclass
@@ -434,16 +340,8 @@ def fitting_batch(steps: int, row_bytes: float, device: torch.device) -> int | N
 
 def saved_bytes(case: Case) -> float:
     """Return what a row's forward pass keeps for the backward pass, bytes."""
-    kept: dict[int, int] = {}
-
-    def pack(tensor: Tensor) -> Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
-
     points = case.images[:1].clone().requires_grad_()
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        case.model(points)
-    return float(sum(kept.values()))
+    return bytes_kept(lambda: case.model(points))
 
 
 def race(

@@ -142,8 +142,9 @@ class AdaptiveIntegral:
         self.steps += len(self._arrived)
         self._arrived = []
         self._update()
-        errors = self._errors()
-        self._judge(errors)
+        norm = self._norm()
+        errors = self._errors(norm)
+        self._judge(errors, norm)
         self._open = ~self.converged & np.isfinite(errors).all(0)  # nodes mend no NaN
         self.done = not self._open.any() or self.steps >= self.goal.max_steps
         self._wave = () if self.done else self._halved(errors)
@@ -155,9 +156,8 @@ class AdaptiveIntegral:
         """Integrate the intervals whose four nearest nodes have changed, and mend the sum accordingly."""
         changed: dict[float, float] = {}
         fresh: list[tuple[float, float]] = []
-        current = set()
-        for index, interval in enumerate(zip(self._nodes, self._nodes[1:], strict=False)):
-            current.add(interval)
+        current = self._pieces()
+        for index, interval in enumerate(current):
             if interval in self._closed:
                 continue
             first = min(max(index - 1, 0), max(len(self._nodes) - 4, 0))
@@ -166,7 +166,8 @@ class AdaptiveIntegral:
             if known is None or known.stencil != stencil:
                 fresh.append(interval)
                 self._replace(interval, stencil, changed)
-        for interval in [interval for interval in self._intervals if interval not in current]:
+        alive = set(current)
+        for interval in [interval for interval in self._intervals if interval not in alive]:
             _count(changed, self._intervals.pop(interval), -1.0)
         self._measure(fresh, changed)
 
@@ -221,36 +222,36 @@ class AdaptiveIntegral:
         slopes = np.stack([self._slopes[node] for node in interval.stencil])
         return np.asarray(interval.weights @ slopes)
 
-    def _errors(self) -> FloatArray:
+    def _errors(self, norm: FloatArray) -> FloatArray:
         """Return a bound of each interval's error, [intervals, K], in the map's units.
 
         A gap is a sum over pixels; `spread` turns it into the norm that a map of such a sum has on this path.
         The rougher the path, the more its maps cancel: their norms then add up to more than the map's own.
         """
-        assert self._sum is not None
-        nodes = np.array(self._nodes)
-        widths = np.diff(nodes)[:, None]
+        widths = np.diff(self._nodes)[:, None]
         norms = np.stack([self._norms[node] for node in self._nodes])
         slopes = np.abs(np.stack([self._slopes[node] for node in self._nodes]))
         mass = (widths * (norms[1:] + norms[:-1]) / 2).sum(0)
         rises = (widths * (slopes[1:] + slopes[:-1]) / 2).sum(0)
         known = (mass > 0) & (rises > 0)  # else no node has seen any slope yet: the gap counts as it is
         spread = np.divide(mass, rises, out=np.ones_like(mass), where=known)
-        norm = self._norm()
         roughness = np.divide(mass, norm, out=np.ones_like(mass), where=norm > 0).clip(1.0, MOST_ROUGH)
-        keys = list(zip(self._nodes, self._nodes[1:], strict=False))
-        change = np.stack([self._intervals[key].change for key in keys])
-        gap = np.abs(np.stack([self._intervals[key].gap for key in keys]))
+        pieces = [self._intervals[key] for key in self._pieces()]
+        change = np.stack([piece.change for piece in pieces])
+        gap = np.abs(np.stack([piece.gap for piece in pieces]))
         return np.asarray(roughness * np.hypot(change, spread * gap))
+
+    def _pieces(self) -> list[tuple[float, float]]:
+        """Return the intervals between neighbouring nodes, from left to right."""
+        return list(zip(self._nodes, self._nodes[1:], strict=False))
 
     def _norm(self) -> FloatArray:
         assert self._sum is not None
         return np.asarray(torch.linalg.vector_norm(self._sum.flatten(1), dim=1).cpu().numpy())
 
-    def _judge(self, errors: FloatArray) -> None:
+    def _judge(self, errors: FloatArray, norm: FloatArray) -> None:
         """State each target's error and whether it meets the goal."""
         assert self._sum is not None
-        norm = self._norm()
         abs_sum = self._sum.flatten(1).abs().sum(1).cpu().numpy()
         error = np.sqrt((errors**2).sum(0))
         gap = np.abs(sum(interval.gap for interval in self._intervals.values()))
@@ -269,7 +270,7 @@ class AdaptiveIntegral:
         At first those with the largest errors, no more than it takes to meet the goal. Once many nodes are
         kept, from left to right those that exceed their share, while the others are closed for good.
         """
-        keys = list(zip(self._nodes, self._nodes[1:], strict=False))
+        keys = self._pieces()
         allowed = np.where(self._allowed > LEAST_ALLOWED, self._allowed, LEAST_ALLOWED)
         relative = np.where(self._open, errors / allowed, 0.0).max(1)
         relative = np.where([key in self._closed for key in keys], 0.0, relative)

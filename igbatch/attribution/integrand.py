@@ -93,9 +93,10 @@ class Integrand:
         Raises:
             AttributionError: the model does not return logits [rows, classes], or a target is no class of it.
         """
+        targets = _targets(rows)
         with torch.no_grad():
-            logits = self._logits(self._points(rows), rows)
-        return outputs.evaluate(self.output, logits, _targets(rows)).cpu().numpy()
+            logits = self._logits(self._points(rows), rows, targets)
+        return outputs.evaluate(self.output, logits, targets).cpu().numpy()
 
     def values(self, rows: list[Row]) -> list[NodeValue]:
         """Return the integrand at the rows.
@@ -104,13 +105,13 @@ class Integrand:
             AttributionError: the model does not return logits [rows, classes] that depend on the images, or a
                 target is no class of it.
         """
+        targets = _targets(rows)
         points = self._points(rows).requires_grad_()
-        logits = self._logits(points, rows)
+        logits = self._logits(points, rows, targets)
         if not logits.requires_grad:
             raise AttributionError(
                 "the model's logits carry no gradient to the images: take no_grad and detach out of the model"
             )
-        targets = _targets(rows)
         scores = outputs.evaluate(self.output, logits.detach(), targets)
         cotangents = outputs.cotangents(self.output, logits, targets)
         # The backward pass is linear: scaled to 1, a tiny derivative does not underflow in the model.
@@ -161,7 +162,7 @@ class Integrand:
         size = CHUNK_ROWS if device.type == "cpu" else rows
         return [slice(first, first + size) for first in range(0, rows, size)]
 
-    def _logits(self, points: Tensor, rows: list[Row]) -> Tensor:
+    def _logits(self, points: Tensor, rows: list[Row], targets: Tensor) -> Tensor:
         owners = torch.tensor([row.example for row in rows], device=points.device)
         with self.precision.passes(points.device):
             logits = self.forward(points, owners)
@@ -171,7 +172,7 @@ class Integrand:
                 f"the model returned {found} for images {list(points.shape)}:"
                 f" it must return logits [{len(points)}, classes]"
             )
-        if int(_targets(rows).max()) >= logits.shape[1]:
+        if int(targets.max()) >= logits.shape[1]:
             row = next(row for row in rows if int(row.targets.max()) >= logits.shape[1])
             raise AttributionError(
                 f"target {int(row.targets.argmax())} of image {row.example} is class"

@@ -15,9 +15,9 @@ enough on a machine; where it is not, `mixed=False` keeps paths apart.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ from .rules import Quadrature
 
 __all__ = ["Integral", "Path", "Pool", "allowed_rows", "whole_rows"]
 
+Value = TypeVar("Value")
 ROW_MULTIPLE = 4
 """Micro-batches of so many rows, or a multiple: what keeps a row's bits from depending on its place."""
 
@@ -145,12 +146,7 @@ class Pool:
             self._nodes.extendleft((path, node) for node in reversed(wave))
 
     def _evaluate_nodes(self) -> Iterator[Path]:
-        batch = self._take(self._nodes)
-        try:
-            values = self.integrand.values(self._padded(batch))
-        except Exception as error:
-            self._give_back(self._nodes, batch, error)
-            return
+        batch, values = self._through(self._nodes, self.integrand.values)
         self.evaluated += len(values)
         complete = []
         for (path, node), value in zip(batch, values, strict=False):
@@ -163,12 +159,7 @@ class Pool:
         yield from self._finished(batch)
 
     def _evaluate_ends(self) -> Iterator[Path]:
-        batch = self._take(self._ends)
-        try:
-            scores = self.integrand.scores(self._padded(batch))
-        except Exception as error:
-            self._give_back(self._ends, batch, error)
-            return
+        batch, scores = self._through(self._ends, self.integrand.scores)
         self.scored += len(scores)
         for (path, _), score in zip(batch, scores, strict=False):
             path.integral.add_score(score)
@@ -180,8 +171,16 @@ class Pool:
                 self._pending.pop(id(path), None)
                 yield path
 
-    def _take(self, queue: deque[tuple[Path, float]]) -> list[tuple[Path, float]]:
-        return [queue.popleft() for _ in range(min(self.rows, len(queue)))]
+    def _through(
+        self, queue: deque[tuple[Path, float]], evaluate: Callable[[list[Row]], Iterable[Value]]
+    ) -> tuple[list[tuple[Path, float]], list[Value]]:
+        """Take a micro-batch from a queue and evaluate it; both are empty where memory ran out instead."""
+        batch = [queue.popleft() for _ in range(min(self.rows, len(queue)))]
+        try:
+            return batch, list(evaluate(self._padded(batch)))
+        except Exception as error:
+            self._give_back(queue, batch, error)
+            return [], []
 
     def _padded(self, batch: Sequence[tuple[Path, float]]) -> list[Row]:
         rows = [path.row(node) for path, node in batch]

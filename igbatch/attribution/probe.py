@@ -27,6 +27,7 @@ __all__ = [
     "MicroBatchChoice",
     "PrecisionChoice",
     "arithmetic_error",
+    "bytes_kept",
     "choose_micro_batch",
     "choose_precision",
     "rows_are_alike",
@@ -34,6 +35,7 @@ __all__ = [
 
 CANDIDATES = ("tensorfloat32", "bfloat16", "float16")
 PROBED_IMAGES = 2
+"""Images that arithmetics are compared on."""
 MARGIN = 1.5
 """From the largest error among the probe's maps to the one that is stated: other images may be worse."""
 ROOM = 0.5
@@ -263,17 +265,22 @@ def _time_and_memory(work: Callable[[], object], device: torch.device) -> tuple[
         work()
         held = float(torch.cuda.max_memory_allocated(device) - before)
     else:
-        kept: dict[int, int] = {}
-
-        def pack(tensor: Tensor) -> Tensor:
-            storage = tensor.untyped_storage()
-            kept[storage.data_ptr()] = storage.nbytes()
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            work()
-        held = float(sum(kept.values()))
+        held = bytes_kept(work)
     return min(_timings(work, device, repeats=2)), held
+
+
+def bytes_kept(work: Callable[[], object]) -> float:
+    """Return the bytes that forward passes in a piece of work keep for backward passes."""
+    kept: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        work()
+    return float(sum(kept.values()))
 
 
 def _free_bytes(device: torch.device) -> float:

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from igbatch.attribution import Attributed, Example, Settings, attribute
+from igbatch.attribution.probe import PROBED_IMAGES
 from igbatch.errors import one_line
 from igbatch.images.baselines import baseline_pixels
 from igbatch.images.preprocessing import Preprocessing
@@ -24,7 +25,7 @@ from igbatch.pipeline.models import HeldVariant, Models, probabilities
 from igbatch.pipeline.plan import Shard
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage, prepare_ahead
 from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy
-from igbatch.pipeline.settle import Sample, Settled, settle
+from igbatch.pipeline.settle import Sample, Settled, settings_of, settle
 from igbatch.statistics.box_stats import box_statistics
 from igbatch.statistics.image_stats import convergence, finite, map_statistics
 from igbatch.store.commit import ShardWriter
@@ -36,8 +37,6 @@ MAP_GROUP_IMAGES = 8
 DECODE_THREADS = 2
 DECODED_IMAGES = 16
 """Images that are decoded ahead of the device."""
-SETTLED_IMAGES = 2
-"""Images of a variant that `auto` is measured on."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ class ShardComputer:
         samples = []
         for shard in shards:
             variant = self.models.variant(shard.spec)
-            usable = islice(self._usable(shard), SETTLED_IMAGES)
+            usable = islice(self._usable(shard), PROBED_IMAGES)
             examples = [task.example for task in usable]
             if examples:
                 samples.append(Sample(variant.model, shard.spec.steps, examples))
@@ -101,7 +100,7 @@ class ShardComputer:
             lost = shard.rows - rows
             return ShardReport(shard.name, len(shard.images), rows, lost, 0.0, already_committed=True)
         variant = self.models.variant(shard.spec)
-        settings = self._settings(shard, settled)
+        settings = settings_of(self.resolved.study.attribution, shard.spec.steps, settled)
         with ShardWriter(self.output, shard.spec.variant_id, shard.name, shard.fingerprint) as writer:
             rows_of = _ShardRows(writer, shard)
             tasks = self._usable(shard, rows_of)
@@ -111,21 +110,6 @@ class ShardComputer:
             writer.commit()
         seconds = time.monotonic() - start
         return ShardReport(shard.name, len(shard.images), rows_of.written, rows_of.quarantined, seconds)
-
-    def _settings(self, shard: Shard, settled: Settled) -> Settings:
-        study = self.resolved.study.attribution
-        return Settings(
-            rule=study.rule,
-            steps=shard.spec.steps,
-            tolerance=study.tolerance,
-            atol=study.atol,
-            max_steps=study.max_steps,
-            output=study.output,
-            precision=settled.precision,
-            arithmetic_error=settled.arithmetic_error,
-            micro_batch=settled.micro_batch if study.micro_batch == "auto" else study.micro_batch,
-            mixed=settled.mixed,
-        )
 
     def _usable(self, shard: Shard, rows: _ShardRows | None = None) -> Iterator[_Task]:
         """Yield what is to be attributed of a shard, in its order, as it is decoded ahead.

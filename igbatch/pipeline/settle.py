@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from torch import nn
 
-from igbatch.attribution import Example, Settings, default_micro_batch
+from igbatch.attribution import Example, Settings
 from igbatch.attribution.pool import ROW_MULTIPLE, whole_rows
 from igbatch.attribution.precision import precision_named
 from igbatch.attribution.probe import (
@@ -88,15 +88,8 @@ def unmeasured(study: Attribution) -> Settled:
     return Settled(precision, 0.0 if precision_named(precision).exact else 1.0, ROW_MULTIPLE, mixed=False)
 
 
-def settle(study: Attribution, samples: Sequence[Sample]) -> Settled:
-    """Measure what the study leaves open.
-
-    Args:
-        study: the study's `attribution` section.
-        samples: the first is the one that is asked the most of: the trained model where there is one.
-            An arithmetic has to do for the others too.
-    """
-    model, steps, examples = samples[0]
+def settings_of(study: Attribution, steps: int | Literal["auto"], settled: Settled | None = None) -> Settings:
+    """Return how a variant's integrals are taken; what is not settled yet is left at the defaults."""
     settings = Settings(
         rule=study.rule,
         steps=steps,
@@ -107,18 +100,38 @@ def settle(study: Attribution, samples: Sequence[Sample]) -> Settled:
         precision="float32" if study.precision == "auto" else study.precision,
         micro_batch=None if study.micro_batch == "auto" else study.micro_batch,
     )
+    if settled is None:
+        return settings
+    return replace(
+        settings,
+        precision=settled.precision,
+        arithmetic_error=settled.arithmetic_error,
+        micro_batch=settings.micro_batch or settled.micro_batch,
+        mixed=settled.mixed,
+    )
+
+
+def settle(study: Attribution, samples: Sequence[Sample]) -> Settled:
+    """Measure what the study leaves open.
+
+    Args:
+        study: the study's `attribution` section.
+        samples: the first is the one that is asked the most of: the trained model where there is one.
+            An arithmetic has to do for the others too.
+    """
+    model, steps, examples = samples[0]
+    settings = settings_of(study, steps)
     precision, error, reasons = _precision(study, samples, settings)
     settings = replace(settings, precision=precision, arithmetic_error=error)
-    milliseconds = None
-    if study.micro_batch == "auto":
+    rows, milliseconds = settings.micro_batch, None
+    if rows is None:
         choice = choose_micro_batch(model, examples[0], settings)
-        settings = replace(settings, micro_batch=choice.rows)
+        rows = choice.rows
         milliseconds = round(choice.row_seconds * 1e3, 2)
         reasons.append(f"micro_batch {choice.reason}")
-    mixed = rows_are_alike(model, examples[0], settings)
+    mixed = rows_are_alike(model, examples[0], replace(settings, micro_batch=rows))
     if not mixed:
         reasons.append("images do not share micro-batches: a row's bits depend on its place here")
-    rows = settings.micro_batch or default_micro_batch(examples[0].image.device)
     return Settled(precision, error, whole_rows(rows), mixed, milliseconds, tuple(reasons))
 
 

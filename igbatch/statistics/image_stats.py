@@ -106,12 +106,11 @@ def convergence(
     """Judge the integral behind a map.
 
     Where the error of the map was estimated, it counts against the map's absolute sum, and so does the gap of
-    completeness beside it: both have to be small. Elsewhere the gap of
-    completeness (Sundararajan et al. 2017, proposition 1) counts against what the map has to sum to,
-    |score - score_baseline|: positive and negative attributions often add up to many times that, and a gap
-    held against their absolute sum would pass maps that are half wrong. Even so the gap is only a lower bound
-    of the error, since errors of opposite sign cancel in it. `atol` keeps maps that are nearly nothing from
-    failing by a ratio.
+    completeness beside it: both have to be small. Elsewhere the gap (Sundararajan et al. 2017, proposition 1)
+    counts against what the map has to sum to, |score - score_baseline|: positive and negative attributions
+    often add up to many times that, and a gap held against their absolute sum would pass maps that are half
+    wrong. Even so the gap is only a lower bound of the error, since errors of opposite sign cancel in it.
+    `atol` keeps maps that are nearly nothing from failing by a ratio.
 
     Args:
         total: sum of the map, in units of the output.

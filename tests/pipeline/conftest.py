@@ -1,8 +1,9 @@
-"""One embedded Ray for the tests that call it from this process; it ends with them."""
+"""One embedded Ray for the tests that call it from this process, and one thread for those that compute."""
 
 from collections.abc import Iterator
 
 import pytest
+import torch
 
 
 @pytest.fixture(scope="session")
@@ -11,3 +12,12 @@ def local_ray() -> Iterator[None]:
 
     with ray_session():
         yield
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Run on one thread: the models are too small to share."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -41,12 +41,7 @@ TRAINED = ["variants=[{kind: trained}]"]
 ONE_SCENE = "images.scenes=[{kind: double, seeds: [1]}]"
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -23,12 +23,7 @@ MEASURED = Settled("bfloat16", 0.003, 8, True, 4.5, ("precision bfloat16: fast",
 FIXED = Attribution(micro_batch=8)
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def sample(seed: int = 0, images: int = 2, steps: Any = "auto") -> Sample:
