@@ -94,7 +94,7 @@ class ShardWriter:
                 self._map_file.close()
 
     def add_image_stats(self, rows: Sequence[Row]) -> None:
-        """Add rows of `schemas.IMAGE_STATS` without their variant_id."""
+        """Add rows of `schemas.IMAGE_STATS` without their variant_id and what the commit says of itself."""
         self._rows["image_stats"] += rows
 
     def add_box_stats(self, rows: Sequence[Row]) -> None:
@@ -146,6 +146,9 @@ class ShardWriter:
             "rows": len(self._rows["image_stats"]),
             "files": self._named,
         }
+        sizes = {f"{kind}_bytes": self._named.get(kind, {}).get("bytes") for kind in DATA_KINDS}
+        own = {"attempt": self.attempt, "fingerprint": self.fingerprint, **sizes}
+        self._rows["image_stats"] = [{**row, **own} for row in self._rows["image_stats"]]
         table = self._table("image_stats", schemas.IMAGE_STATS)
         table = table.replace_schema_metadata({COMMIT_KEY: json.dumps(record).encode()})
         self.output.put(self.output.commit_path(self.variant_id, self.shard), table_bytes(table))

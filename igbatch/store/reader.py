@@ -132,7 +132,7 @@ class Reader:
 
     def _rows(self, columns: Sequence[str], variant_id: str | None = None) -> pa.Table:
         """Read columns of `image_stats`, KEY and attempt: one row per key, that of the latest attempt."""
-        names = dict.fromkeys([*columns, *KEY, "image_etag"])
+        names = dict.fromkeys([*columns, *KEY, "image_etag", "attempt"])
         schema = pa.schema([schemas.IMAGE_STATS.field(name) for name in names])
         rows = self._read([(commit, commit.path) for commit in self._of(variant_id)], schema)
         return latest(self._listed(rows), KEY)
@@ -150,14 +150,17 @@ class Reader:
 
     def _read(self, named: Sequence[tuple[Commit, str]], schema: pa.Schema) -> pa.Table:
         """Read the columns of `schema` from files, and `attempt`, the id of the attempt that wrote each."""
+        whole = schema if ATTEMPT.name in schema.names else schema.append(ATTEMPT)
 
         def read(pair: tuple[Commit, str]) -> pa.Table:
             table = self.output.read_table(pair[1], schema.names).replace_schema_metadata(None).cast(schema)
+            if whole is schema:
+                return table
             return table.append_column(ATTEMPT, pa.array([pair[0].attempt] * len(table), pa.string()))
 
         with ThreadPoolExecutor(READ_THREADS) as pool:
             tables = list(pool.map(read, named))
-        return pa.concat_tables(tables) if tables else schema.append(ATTEMPT).empty_table()
+        return pa.concat_tables(tables) if tables else whole.empty_table()
 
     def _listed(self, table: pa.Table) -> pa.Table:
         """Drop rows of images and targets that the study no longer lists, or of images that changed since."""

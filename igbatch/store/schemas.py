@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-FORMAT = 1
+FORMAT = 2
 """Version of the layout of an output, kept in its `study.json`."""
 
 IMAGES = pa.schema(
@@ -68,8 +68,14 @@ IMAGE_STATS = pa.schema(
         pa.field("image_width", pa.int32(), nullable=False),
         pa.field("image_height", pa.int32(), nullable=False),
         pa.field("weights_sha256", pa.string(), nullable=False),
+        pa.field("attempt", pa.string(), nullable=False),
+        pa.field("fingerprint", pa.string(), nullable=False),
+        pa.field("attributions_bytes", pa.int64()),
+        pa.field("box_stats_bytes", pa.int64()),
+        pa.field("quarantine_bytes", pa.int64()),
     ]
 )
+"""The last five columns are those of the commit, the same in all its rows: one scan tells what is done."""
 
 BOX_STATS = pa.schema(
     [
