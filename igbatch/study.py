@@ -149,9 +149,10 @@ class MapSample(_Section):
 
 
 class Store(_Section):
-    """Which attribution maps are kept; statistics are always kept whole."""
+    """Which attribution maps are kept, and in which numbers; statistics are always kept whole and exact."""
 
     maps: Literal["all", "none"] | MapSample = "all"
+    encoding: Literal["float32", "int16"] = "float32"
 
 
 class Run(_Section):

@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from igbatch.store import schemas
+from igbatch.store.encoding import PARQUET, Encoding, map_table
 from igbatch.store.output import DATA_KINDS, Output, table_bytes
 
 COMMIT_KEY = b"igbatch"
@@ -70,11 +71,20 @@ class ShardWriter:
     Maps are streamed to disk batch by batch, so that memory does not grow with the shard.
     """
 
-    def __init__(self, output: Output, variant_id: str, shard: str, fingerprint: str) -> None:
+    def __init__(
+        self,
+        output: Output,
+        variant_id: str,
+        shard: str,
+        fingerprint: str,
+        *,
+        encoding: Encoding = "float32",
+    ) -> None:
         self.output = output
         self.variant_id = variant_id
         self.shard = shard
         self.fingerprint = fingerprint
+        self.encoding = encoding
         self.attempt = f"{time.time_ns():016x}-{secrets.token_hex(4)}"
         self._rows: dict[str, list[Row]] = {"image_stats": [], "box_stats": [], "quarantine": []}
         self._maps: pq.ParquetWriter | None = None
@@ -106,22 +116,17 @@ class ShardWriter:
         self._rows["quarantine"] += rows
 
     def add_maps(self, image_ids: Sequence[str], targets: Sequence[str], maps: np.ndarray) -> None:
-        """Append maps (float32 [n, height, width]) as a row group of their own."""
+        """Append maps (float32 [n, height, width]) as a row group of their own.
+
+        Raises:
+            InputError: the encoding is int16 and a map is not finite.
+        """
         if not len(maps):
             return
-        schema = schemas.attributions(*maps.shape[1:])
-        values = pa.FixedShapeTensorArray.from_numpy_ndarray(np.array(maps, dtype=np.float32, order="C"))
-        ids = pa.array([self.variant_id] * len(maps))
-        table = pa.Table.from_arrays([ids, pa.array(image_ids), pa.array(targets), values], schema=schema)
+        table = map_table(self.variant_id, image_ids, targets, maps, self.encoding)
         if self._maps is None:
             self._map_file = _DigestingFile(self._open(self._data_path("attributions")))
-            self._maps = pq.ParquetWriter(
-                self._map_file,
-                schema,
-                compression="zstd",
-                use_dictionary=False,
-                column_encoding={"attribution.list.element": "BYTE_STREAM_SPLIT"},
-            )
+            self._maps = pq.ParquetWriter(self._map_file, table.schema, **PARQUET)
         self._maps.write_table(table)
         self._map_rows += len(maps)
 

@@ -18,6 +18,7 @@ from pyarrow import fs
 from igbatch.errors import InputError, one_line
 from igbatch.store import schemas
 from igbatch.store.commit import COMMIT_KEY
+from igbatch.store.encoding import stored_maps
 from igbatch.store.output import Output
 
 KEY = ("variant_id", "image_id", "target")
@@ -123,7 +124,7 @@ class Reader:
                     path, filters=mask, filesystem=self.output.filesystem, partitioning=None
                 )
                 if len(found):
-                    array: np.ndarray = found["attribution"].combine_chunks().to_numpy_ndarray()[0]
+                    array: np.ndarray = stored_maps(found)[0]
                     return array
         raise KeyError(
             f"no map of variant {variant_id!r}, image {image_id!r}, target {target!r} in {self.output.uri}: "

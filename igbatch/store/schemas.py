@@ -126,13 +126,19 @@ RANGES = pa.schema(
 )
 
 
-def attributions(height: int, width: int) -> pa.Schema:
-    """Return the schema of maps of one size; `attribution` is a canonical fixed_shape_tensor of float32."""
-    return pa.schema(
-        [
-            pa.field("variant_id", pa.string(), nullable=False),
-            pa.field("image_id", pa.string(), nullable=False),
-            pa.field("target", pa.string(), nullable=False),
-            pa.field("attribution", pa.fixed_shape_tensor(pa.float32(), [height, width]), nullable=False),
-        ]
-    )
+def attributions(height: int, width: int, encoding: str = "float32") -> pa.Schema:
+    """Return the schema of maps of one size; `attribution` is a canonical fixed_shape_tensor.
+
+    Its values are float32, or int16 under that encoding: then a value times the row's `scale` is the
+    attribution.
+    """
+    number = pa.int16() if encoding == "int16" else pa.float32()
+    fields = [
+        pa.field("variant_id", pa.string(), nullable=False),
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("target", pa.string(), nullable=False),
+        pa.field("attribution", pa.fixed_shape_tensor(number, [height, width]), nullable=False),
+    ]
+    if encoding == "int16":
+        fields.append(pa.field("scale", pa.float32(), nullable=False))
+    return pa.schema(fields)

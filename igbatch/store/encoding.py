@@ -1,0 +1,85 @@
+"""How maps are kept in files: float32 as they are, or 16-bit integers with one scale a map.
+
+`int16` keeps q = round(a / scale) with scale = max|a| / 32,767, so that q * scale is off by at most half a
+scale, max|a| / 65,534, and by the rounding of float32. float16 would do this for bright maps only: it ends at
+6e-8, and maps of models with random weights lie below. `docs/performance.md` has the sizes and speeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from igbatch.errors import InputError
+from igbatch.store import schemas
+
+Encoding = Literal["float32", "int16"]
+LARGEST = 32_767
+RELATIVE_ERROR = 1 / 65_000
+"""Bound of the error of a map kept as int16, in units of its largest absolute value (above 1e-33)."""
+
+PARQUET: dict[str, Any] = {
+    "compression": "zstd",
+    "use_dictionary": False,
+    "column_encoding": {"attribution.list.element": "BYTE_STREAM_SPLIT"},
+}
+"""How `pyarrow.parquet.ParquetWriter` is to write maps of either encoding."""
+
+
+def map_table(
+    variant_id: str,
+    image_ids: Sequence[str],
+    targets: Sequence[str],
+    maps: NDArray[np.float32],
+    encoding: Encoding = "float32",
+) -> pa.Table:
+    """Return maps (float32 [n, height, width]) as rows of `schemas.attributions(height, width, encoding)`.
+
+    Raises:
+        InputError: a map that is to become int16 is not finite.
+    """
+    columns = [pa.array([variant_id] * len(maps)), pa.array(image_ids), pa.array(targets)]
+    if encoding == "int16":
+        values, scale = to_int16(maps)
+        columns += [pa.FixedShapeTensorArray.from_numpy_ndarray(values), pa.array(scale)]
+    else:
+        exact = np.array(maps, dtype=np.float32, order="C")
+        columns.append(pa.FixedShapeTensorArray.from_numpy_ndarray(exact))
+    return pa.Table.from_arrays(columns, schema=schemas.attributions(*maps.shape[1:], encoding))
+
+
+def stored_maps(table: pa.Table) -> NDArray[np.float32]:
+    """Return the maps of rows that `map_table` made, whatever their encoding: float32 [n, height, width]."""
+    values: NDArray[Any] = table["attribution"].combine_chunks().to_numpy_ndarray()
+    if values.dtype == np.int16:
+        return from_int16(values, table["scale"].to_numpy())
+    return np.asarray(values, dtype=np.float32)
+
+
+def to_int16(maps: NDArray[np.float32]) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
+    """Return maps [n, height, width] as integers of that shape, and the scale of each: float32 [n].
+
+    A map of zeros has the scale 0.
+
+    Raises:
+        InputError: a value is NaN or infinite.
+    """
+    peaks = np.abs(maps).max(axis=(1, 2)).astype(np.float64)
+    if not np.isfinite(peaks).all():
+        raise InputError("store.encoding int16: a map holds NaN or infinity; leave such maps out")
+    scale = (peaks / LARGEST).astype(np.float32)
+    low = scale * np.float64(LARGEST + 0.5) < peaks  # near the smallest numbers of float32
+    scale = np.where(low, np.nextafter(scale, np.float32(np.inf)), scale)
+    divisor = np.where(scale > 0, scale, 1).astype(np.float64)[:, None, None]
+    return np.rint(maps / divisor).astype(np.int16), scale
+
+
+def from_int16(values: NDArray[np.int16], scale: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the maps that `to_int16` was given, up to its error: float32, in the shape of `values`."""
+    largest = np.finfo(np.float32).max
+    products = values * scale.astype(np.float64)[:, None, None]
+    return np.clip(products, -largest, largest).astype(np.float32)
