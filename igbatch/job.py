@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from igbatch.errors import InputError
+from igbatch.pipeline.derived import Derived
 from igbatch.pipeline.progress import TerminalProgress
 from igbatch.pipeline.run import check_submitted, run_stage
 from igbatch.results import StudyResults
@@ -53,7 +54,7 @@ def run_job(study_path: str | Path, overrides: tuple[str, ...], options: JobOpti
 
     say(f"study {loaded.study.name} -> {output.uri}")
     with TerminalProgress(console) as progress:
-        run_stage(
+        outcome = run_stage(
             loaded,
             output,
             progress,
@@ -62,9 +63,15 @@ def run_job(study_path: str | Path, overrides: tuple[str, ...], options: JobOpti
             say=say,
         )
     results = StudyResults(output.uri)
-    report = write_report(results, output)
+    derived = Derived(output)
+    report = output.path("report", "index.html")
+    if derived.report == outcome.state and output.exists(report):
+        say("the report is up to date")
+    else:
+        write_report(results, output)
+        derived.keep(report=outcome.state)
     print_box_sums(results, console)
-    lost = results.expected_rows - len(results.image_stats)
+    lost = results.expected_rows - rows_present(results)
     allowed = loaded.study.quarantine.allowance
     if lost:
         say(
@@ -73,6 +80,12 @@ def run_job(study_path: str | Path, overrides: tuple[str, ...], options: JobOpti
         )
     say(f"report: {report}")
     return 1 if lost > allowed else 0
+
+
+def rows_present(results: StudyResults) -> int:
+    """Return how many rows of `image_stats` count, as the reducer found."""
+    whole = results.ranges[results.ranges["scope"] == "dataset"]
+    return int(whole["n_maps"].sum())
 
 
 def default_out(loaded: LoadedStudy) -> str:
@@ -148,8 +161,7 @@ def describe_plan(loaded: LoadedStudy, out: str, console: Console) -> None:
     plan = plan_study(loaded, output)
     _, height, width = next(iter(plan.resolved.models.values())).data_config["input_size"]
     passes = sum(
-        int(plan.missing[spec.variant_id].any(axis=1).sum()) * expected_steps(spec)
-        for spec in plan.resolved.variants
+        plan.missing[spec.variant_id].images * expected_steps(spec) for spec in plan.resolved.variants
     )
     adaptive = any(spec.steps == "auto" for spec in plan.resolved.variants)
     maps = plan.maps_to_store()

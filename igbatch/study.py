@@ -155,13 +155,27 @@ class Store(_Section):
     encoding: Literal["float32", "int16"] = "float32"
 
 
+class WorkerRange(_Section):
+    """How many workers there are at least and at most."""
+
+    minimum: Annotated[int, Field(ge=1)] = 1
+    maximum: Annotated[int, Field(ge=1, le=10_000)]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> WorkerRange:
+        if self.minimum > self.maximum:
+            raise ValueError(f"minimum {self.minimum} is above maximum {self.maximum}; swap them")
+        return self
+
+
 class Run(_Section):
     """How the work is spread: devices, workers, threads and shards; at most last bits depend on it."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    workers: Annotated[int, Field(ge=1)] | Literal["auto"] | WorkerRange = "auto"
     threads: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     shard_images: Annotated[int, Field(ge=1, le=100_000)] | Literal["auto"] = "auto"
+    shard_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Literal["auto"] = "auto"
     retries: Annotated[int, Field(ge=0)] = 5
 
 
@@ -419,7 +433,7 @@ def _known_keys(location: Sequence[str]) -> list[str]:
     sections: dict[str, type[BaseModel]] = {
         "images": Images, "images.scenes": SceneGroup, "models": Model, "variants": Variant,
         "attribution": Attribution, "store": Store, "store.maps": MapSample, "run": Run,
-        "quarantine": Quarantine, "report": Report,
+        "run.workers": WorkerRange, "quarantine": Quarantine, "report": Report,
     }  # fmt: skip
     section: type[BaseModel] = Study
     for depth in (1, 2):

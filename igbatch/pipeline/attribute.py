@@ -1,29 +1,46 @@
-"""The driver of the Ray stage: hands shards to actors, puts back those of lost actors, and keeps no rows."""
+"""The driver of the Ray stage: hands shards to actors, judges what was lost with them, and keeps no rows."""
 
 from __future__ import annotations
 
+import time
 import traceback
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.exceptions import (
+    ActorUnavailableError,
+    GetTimeoutError,
+    OutOfMemoryError,
+    RayActorError,
+    RayError,
+    RayTaskError,
+)
 
-from igbatch.errors import IgbatchError, UnfinishedError, WorkerError
+from igbatch.errors import IgbatchError, UnfinishedError, WorkerError, one_line
 from igbatch.pipeline.cluster import Workers
-from igbatch.pipeline.compute import ShardReport
+from igbatch.pipeline.crew import Crew, Seat
+from igbatch.pipeline.deadline import Deadline
+from igbatch.pipeline.losses import Losses, Verdict
+from igbatch.pipeline.metrics import DriverMetrics
 from igbatch.pipeline.plan import Plan, Shard
 from igbatch.pipeline.progress import Listener
-from igbatch.pipeline.settle import Settled, settle_plan, unmeasured
-from igbatch.pipeline.worker import Hardware, actor_class
+from igbatch.pipeline.queue import ShardQueue
+from igbatch.pipeline.reports import Fault, Hardware, ShardReport
+from igbatch.pipeline.rows import quarantine_row
+from igbatch.pipeline.settled import Settled, settle_plan
+from igbatch.pipeline.visibility import Probe, refuse_blind
+from igbatch.pipeline.worker import MakeComputer, actor_class, shard_computer
+from igbatch.store.commit import ShardWriter
 from igbatch.store.output import Output
 
 WINDOW = 2
 """Shards that an actor has at a time: the one it works on and the next."""
-READY_SECONDS = 300.0
-"""How long the driver waits while no actor answers; they have to load torch and the model."""
+TEND_SECONDS = 2.0
+"""How often the driver looks after its workers while none of them has anything to say."""
+SETTLE_SECONDS = 3600.0
+_NAMING = ("class_name", "actor_id", "pid", "namespace", "ip", "name")
 
 
 @dataclass
@@ -37,143 +54,211 @@ class Summary:
     retries: int = 0
 
 
-@dataclass(eq=False)
-class _Seat:
-    """An actor and its load; `waking` is its answer to `ready`, which a restarted actor owes again."""
-
-    actor: Any
-    waking: Any
-    awake: bool = False
-    load: int = 0
-
-
 class Attribution:
-    """Runs the shards of a plan over a pool of actors.
+    """Runs the shards of a plan over a crew of actors.
 
-    An actor that dies is started again by Ray, on any node that has room; its shards are put back here, up to
-    `retries` times each. A fault of the program itself, or of the study, stops the run.
+    An actor that dies is started again by Ray, on any node that has room; what becomes of its shards is
+    judged by `Losses`. A fault of the program itself, or of the study, stops the run.
+
+    Args:
+        plan: what is left to compute.
+        output: the study's.
+        workers: how many, and what each of them holds.
+        settled: what an earlier run settled; the first worker measures it where it is None.
+        listener: is told of progress.
+        make_computer: makes what computes shards, in each worker.
+        probe: what each worker has to see.
+        check: is called now and then; raises what is to end the run.
     """
 
     def __init__(
-        self, plan: Plan, output: Output, workers: Workers, settled: Settled | None, listener: Listener
-    ):
+        self,
+        plan: Plan,
+        output: Output,
+        workers: Workers,
+        settled: Settled | None,
+        listener: Listener,
+        *,
+        make_computer: MakeComputer = shard_computer,
+        probe: Probe | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         self.plan = plan
         self.output = output
         self.listener = listener
-        self.retries = plan.resolved.study.run.retries
         self.summary = Summary()
         self.settled = settled
         self.on_ready: Callable[[Hardware, Settled | None], None] = lambda hardware, settled: None
-        self._unmeasured: Settled | None = None
-        self._shards: Iterator[Shard] = plan.shards()
-        self._back: deque[Shard] = deque()
-        self._failures: dict[str, int] = {}
-        self._flight: dict[Any, tuple[_Seat, Shard]] = {}
-        count = min(workers.count, max(1, plan.shard_count()))
+        run = plan.resolved.study.run
+        self._check = check
+        self._measured = settled is not None
+        self._queue = ShardQueue(plan)
+        self._losses = Losses(run.retries)
+        self._deadline = Deadline(None if run.shard_seconds == "auto" else run.shard_seconds)
+        self._metrics = DriverMetrics(plan.resolved.study.name)
         kind = actor_class(workers.device, workers.threads)
-        actors = [kind.remote(plan.resolved, output, workers.device, workers.threads) for _ in range(count)]
-        self._seats = [_Seat(actor, actor.ready.remote()) for actor in actors]
+        arguments = (plan.resolved, output, workers.device, workers.threads, make_computer, probe)
+        self.crew = Crew(lambda: kind.remote(*arguments), workers)
+        self.crew.tend(len(self._queue))
 
     def run(self) -> Summary:
         """Compute every shard of the plan.
 
         Raises:
-            InputError: a worker found the study to be wrong.
+            InputError: a worker found the study to be wrong, or a node does not see what it must.
             WorkerError: a worker met a fault of the program; its traceback is in `error.txt` of the output.
-            UnfinishedError: the cluster was lost, or a shard lost its worker too often.
+            UnfinishedError: the cluster or the store was lost, or too few workers came.
         """
         self.listener.start(self.plan.missing_images)
         try:
-            self._fill()
-            while self._flight or any(not seat.awake for seat in self._seats if self._more()):
-                self._wait()
+            while len(self._queue) or any(seat.work for seat in self.crew.seats):
+                self._check()
+                self.crew.tend(len(self._queue))
                 self._fill()
+                self._wait()
         except RayTaskError as error:
             raise self._explained(error) from None
         except RayError as error:
             raise UnfinishedError(f"the cluster was lost ({type(error).__name__}); run it again") from error
         finally:
-            for seat in self._seats:
-                ray.kill(seat.actor)
+            self.crew.close()
         return self.summary
-
-    def _more(self) -> bool:
-        """Tell whether a shard is left to hand out, taking it from the plan if need be."""
-        if not self._back:
-            following = next(self._shards, None)
-            if following is not None:
-                self._back.append(following)
-        return bool(self._back)
 
     def _fill(self) -> None:
         for load in range(WINDOW):
-            for seat in self._seats:
-                if seat.awake and seat.load <= load and self._more():
-                    shard = self._back.popleft()
-                    self._flight[seat.actor.compute.remote(shard, self._settled(seat))] = (seat, shard)
-                    seat.load += 1
+            for seat in self.crew.awake:
+                if len(seat.work) > load or not self._is_settled(seat):
+                    continue
+                elsewhere = {other.held for other in self.crew.seats if other is not seat and other.held}
+                shard = self._queue.take(seat.held, elsewhere)
+                if shard is not None:
+                    seat.give(seat.actor.compute.remote(shard, self.settled), shard)
 
     def _wait(self) -> None:
-        waking = {seat.waking: seat for seat in self._seats if not seat.awake}
-        done, _ = ray.wait([*self._flight, *waking], num_returns=1, timeout=READY_SECONDS)
-        if not done and not self._flight:
-            raise UnfinishedError(
-                f"no worker started within {READY_SECONDS:.0f} s; the cluster lacks free CPUs or GPUs, "
-                "run it again"
-            )
+        asleep = {seat.waking: seat for seat in self.crew.seats if not seat.awake}
+        working = {reference: seat for seat in self.crew.seats for reference, _ in seat.work}
+        if not asleep and not working:
+            return
+        done, _ = ray.wait([*working, *asleep], num_returns=1, timeout=TEND_SECONDS)
         for reference in done:
-            if reference in waking:
-                self._greet(waking[reference])
-            else:
-                self._settle(reference)
+            if reference in asleep:
+                self._greet(asleep[reference])
+            elif any(known == reference for known, _ in working[reference].work):  # not lost meanwhile
+                self._receive(working[reference], reference)
+        self._end_hung()
 
-    def _greet(self, seat: _Seat) -> None:
+    def _greet(self, seat: Seat) -> None:
         try:
-            hardware: Hardware = ray.get(seat.waking)
+            hardware, seat.node, unseen = ray.get(seat.waking)
         except RayActorError as error:  # its constructor failed: Ray restarts an actor that was merely lost
             raise self._recorded(error) from None
+        refuse_blind({f"{hardware.node} {seat.node[:8]}": unseen})
         seat.awake = True
-        self._settled(seat)
-        self.on_ready(hardware, self.settled)
+        self._metrics.workers(len(self.crew.awake))
+        if self._is_settled(seat):
+            self.on_ready(hardware, self.settled)
 
-    def _settled(self, seat: _Seat) -> Settled:
-        """Return what all workers run with; the first one to be asked measures it."""
-        if self.settled is None and self._unmeasured is None:
-            self.settled = settle_plan(self.plan, lambda shards: ray.get(seat.actor.settle.remote(shards)))
-            if self.settled is None:  # no image can be used: all there is to do is to say so of each
-                self._unmeasured = unmeasured(self.plan.resolved.study.attribution)
-        settled = self.settled or self._unmeasured
-        assert settled is not None
-        return settled
+    def _is_settled(self, seat: Seat) -> bool:
+        """Let the first worker measure what all workers run with; tell whether that is done."""
+        if self._measured or not seat.awake:
+            return self._measured
 
-    def _settle(self, reference: Any) -> None:
-        seat, shard = self._flight.pop(reference)
-        seat.load -= 1
+        def measure(shards: Any) -> Settled | None:
+            found: Settled | None = ray.get(seat.actor.settle.remote(shards), timeout=SETTLE_SECONDS)
+            return found
+
         try:
-            report: ShardReport = ray.get(reference)
-        except RayActorError as error:
-            self._put_back(seat, shard, error)
+            self.settled = settle_plan(self.plan, measure)
+        except (RayActorError, GetTimeoutError) as error:
+            self._losses.blameless(self.plan.samples(1)[0], one_line(error, limit=160))
+            seat.restart()
+            return False
+        self._measured = True  # also where no image can be used: all there is to do is to say so of each
+        return True
+
+    def _receive(self, seat: Seat, reference: Any) -> None:
+        """Take the report of a shard, or judge what was lost."""
+        try:
+            report: ShardReport | Fault = ray.get(reference)
+        except (RayActorError, OutOfMemoryError) as error:
+            self._lost(seat, error)
             return
+        shard = seat.finish(reference)
+        if isinstance(report, Fault):
+            self._fault(seat, shard, report)
+            return
+        self._deadline.learn(report.seconds, report.images)
         self.summary.shards += 1
         self.summary.images += report.images
         self.summary.rows += report.rows
         self.summary.quarantined += report.quarantined
         self.listener.advance(report.images, report.quarantined)
 
-    def _put_back(self, seat: _Seat, shard: Shard, error: RayActorError) -> None:
-        failures = self._failures[shard.name] = self._failures.get(shard.name, 0) + 1
-        if failures > self.retries:
+    def _fault(self, seat: Seat, shard: Shard, fault: Fault) -> None:
+        if fault.kind == "full":
             raise UnfinishedError(
-                f"shard {shard.name} of variant {shard.spec.variant_id} lost its worker {failures} times "
-                f"(images {shard.images[0].image_id} to {shard.images[-1].image_id}; {_first_line(error)}); "
-                "what is done is kept, run it again"
+                f"{self.output.uri}: no room is left ({fault.message}); what is done is kept, "
+                "free some space and run it again"
             )
-        self._back.appendleft(shard)
-        self.summary.retries += 1
-        self.listener.retried()
-        if seat.awake:
-            seat.awake = False
-            seat.waking = seat.actor.ready.remote()
+        if fault.kind == "store":
+            self._judge(self._losses.blameless(shard, fault.message), fault.message)
+            return
+        self._judge(self._losses.blamed(shard), f"not enough memory: {fault.message}")
+        ray.kill(seat.actor, no_restart=False)  # starts anew with memory in one piece
+        for other in seat.restart():
+            self._put_back(other)
+
+    def _lost(self, seat: Seat, error: RayError) -> None:
+        """Put back the shards of an actor that died; the first of them was at work."""
+        reason = seat.killed or _reason(error)
+        blameless = isinstance(error, ActorUnavailableError) or self._node_lost(seat, error)
+        first, *others = seat.restart()
+        verdict = self._losses.blameless(first, reason) if blameless else self._losses.blamed(first)
+        self._judge(verdict, reason)
+        for shard in others:
+            self._put_back(shard)
+
+    def _node_lost(self, seat: Seat, error: RayError) -> bool:
+        if seat.killed is not None:
+            return False
+        alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+        return "node has died" in str(error) or getattr(error, "preempted", False) or seat.node not in alive
+
+    def _judge(self, verdict: Verdict, reason: str) -> None:
+        for shard in verdict.again:
+            self._put_back(shard)
+        if verdict.again:
+            self.summary.retries += 1
+            self._metrics.retried()
+            self.listener.retried()
+        if verdict.poison is not None:
+            self._give_up(verdict.poison, reason)
+
+    def _put_back(self, shard: Shard) -> None:
+        self._queue.put_back(shard)
+
+    def _give_up(self, shard: Shard, reason: str) -> None:
+        """Commit a shard of one image that nobody can compute, with nothing but its quarantine."""
+        (image,) = shard.images
+        whole = len(shard.targets) == len(self.plan.resolved.target_names)
+        with ShardWriter(self.output, shard.spec.variant_id, shard.name, shard.fingerprint) as writer:
+            for target in (None,) if whole else shard.targets:
+                said = f"its workers were lost: {reason}"
+                writer.add_quarantine([quarantine_row(image.image_id, image.etag, target, "worker", said)])
+            writer.commit()
+        self.summary.images += 1
+        self.summary.quarantined += len(shard.targets)
+        self.listener.advance(1, len(shard.targets))
+
+    def _end_hung(self) -> None:
+        """Kill the workers that take longer over a shard than they may; Ray starts them again."""
+        now = time.monotonic()
+        for seat in self.crew.awake:
+            if seat.work and seat.killed is None:
+                limit = self._deadline.limit(seat.work[0][1])
+                if now - seat.since > limit:
+                    seat.killed = f"it took more than {limit:.0f} s (run.shard_seconds)"
+                    ray.kill(seat.actor, no_restart=False)
 
     def _explained(self, error: RayTaskError) -> IgbatchError:
         """Turn what a worker raised into errors of ours: the study's as they are, others with a file."""
@@ -189,9 +274,11 @@ class Attribution:
         )
 
 
-def _first_line(error: object) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__
+def _reason(error: object) -> str:
+    """Say in one line why an actor died: what Ray says after the lines that name the actor."""
+    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
+    told = [line for line in lines if line.split(":")[0] not in _NAMING]
+    return " ".join(told[:2])[:300] if told else type(error).__name__
 
 
 def _last_line(error: object) -> str:

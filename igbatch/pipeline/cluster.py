@@ -6,10 +6,11 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from igbatch.errors import InputError, UnfinishedError, one_line
+from igbatch.study import WorkerRange
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 import ray
@@ -22,11 +23,21 @@ OBJECT_STORE_BYTES = 256 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Workers:
-    """How many workers there are to be and what each holds. `device` is a type of torch's: cpu or cuda."""
+    """How many workers there are to be and what each holds.
+
+    Attributes:
+        count: the most there are to be.
+        threads: CPUs and torch threads of each.
+        device: a type of torch's, cpu or cuda.
+        minimum: fewer than these do not do for long.
+        follow: there may be more than `count` as the cluster grows.
+    """
 
     count: int
     threads: int
     device: str
+    minimum: int = 1
+    follow: bool = False
 
 
 @contextmanager
@@ -62,7 +73,7 @@ def ray_session(address: str | None = None) -> Iterator[None]:
         ray.shutdown()
 
 
-def size_workers(device: str, count: int | str, threads: int | str) -> Workers:
+def size_workers(device: str, count: int | str | WorkerRange, threads: int | str) -> Workers:
     """Settle `auto`: a worker for each GPU where there are any, and otherwise one for every `threads` CPUs.
 
     Where threads are not said, they are 1 on machines of up to 4 CPUs and 2 on larger ones: a small Swin
@@ -77,8 +88,20 @@ def size_workers(device: str, count: int | str, threads: int | str) -> Workers:
         raise InputError("run.device: cuda: the cluster has no GPU; use auto or cpu")
     chosen = "cuda" if device == "cuda" or (device == "auto" and gpus) else "cpu"
     per_worker = threads_per_worker(threads, cpus)
-    wanted = int(count) if count != "auto" else (gpus if chosen == "cuda" else max(1, cpus // per_worker))
-    return Workers(wanted, per_worker, chosen)
+    if isinstance(count, WorkerRange):
+        return Workers(count.maximum, per_worker, chosen, count.minimum)
+    if count == "auto":
+        fitting = Workers(1, per_worker, chosen, follow=True)
+        return replace(fitting, count=room_for_workers(fitting))
+    return Workers(int(count), per_worker, chosen)
+
+
+def room_for_workers(workers: Workers) -> int:
+    """Return how many workers of this kind the cluster could hold if nothing else ran on it, 1 at least."""
+    resources = ray.cluster_resources()
+    if workers.device == "cuda":
+        return max(1, int(resources.get("GPU", 0)))
+    return max(1, int(resources.get("CPU", 1)) // workers.threads)
 
 
 def threads_per_worker(threads: int | str, cpus: int) -> int:

@@ -128,9 +128,7 @@ class ShardComputer:
         study = self.resolved.study
         with clock.idle():
             variant = self.models.variant(shard.spec)
-        settings = settings_of(
-            study.attribution, shard.spec.steps, settled or unmeasured(study.attribution)
-        )
+        settings = settings_of(study.attribution, shard.spec.steps, settled or unmeasured(study.attribution))
         identity = (shard.spec.variant_id, shard.name, shard.fingerprint)
         writer = ShardWriter(self.output, *identity, encoding=study.store.encoding)
         work = _Work()

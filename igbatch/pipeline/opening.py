@@ -10,8 +10,9 @@ from typing import Any
 import pyarrow as pa
 
 from igbatch.errors import InputError
-from igbatch.pipeline.resolve import ResolvedStudy, StudyImages, digest
+from igbatch.pipeline.resolve import ResolvedStudy, StudyImages
 from igbatch.store import schemas
+from igbatch.store.fingerprint import digest
 from igbatch.store.output import DATA_KINDS, Output
 from igbatch.store.reader import read_study
 

@@ -7,29 +7,27 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from igbatch.errors import InputError
 from igbatch.images.boxes import Box
-from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy, StudyImages, digest
+from igbatch.pipeline.committed import Cells, CommitScan, Damaged
+from igbatch.pipeline.resolve import ResolvedStudy, StudyImages
+from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output
-from igbatch.store.reader import Commit, read_commits
 from igbatch.study import MapSample, VariantSpec
 
 SHARDS_A_WORKER = 8
 """Small studies are cut so that every worker gets about so many shards."""
 SHARD_MAP_BYTES = 96 * 1024 * 1024
 """Large studies are cut so that the maps of a shard, before compression, take about so much."""
-
+BYTES_A_PIXEL = {"float32": 4, "int16": 2}
 
 ADAPTIVE_TRAINED_STEPS, ADAPTIVE_RANDOM_STEPS = 45, 10
 """What maps of the bundled model and of random ones took on average at a tolerance of 1 %."""
-_MARKED = ["image_id", "target", "image_etag"]
 
 
 @dataclass(frozen=True)
@@ -67,16 +65,20 @@ class Plan:
     Attributes:
         resolved: the study.
         images: its images, in the order of `missing`.
-        missing: for each variant, which (image, target) pairs are left: bool [images, targets].
+        missing: for each variant, which (image, target) pairs are left.
         shard_images: the most images of a shard.
+        damaged: commits that cannot be believed; their pairs are among the missing.
+        state: of what is committed; it changes with every commit.
         salt: goes into the names of shards: a retry of quarantined images is another shard than the one that
             failed.
     """
 
     resolved: ResolvedStudy
     images: StudyImages
-    missing: dict[str, NDArray[np.bool_]]
+    missing: dict[str, Cells]
     shard_images: int
+    damaged: tuple[Damaged, ...] = ()
+    state: str = ""
     salt: str = ""
 
     @property
@@ -87,46 +89,65 @@ class Plan:
     @property
     def missing_rows(self) -> int:
         """Rows that are left to compute."""
-        return int(sum(matrix.sum() for matrix in self.missing.values()))
+        return sum(cells.count for cells in self.missing.values())
 
     @property
     def missing_images(self) -> int:
         """Images that are left to go through each variant, added over variants."""
-        return int(sum(matrix.any(axis=1).sum() for matrix in self.missing.values()))
+        return sum(cells.images for cells in self.missing.values())
 
     def maps_to_store(self) -> int:
         """Maps that a run will store, as `store.maps` says."""
-        kept = self._kept_maps()
-        return int(sum(matrix[kept].sum() for matrix in self.missing.values()))
+        return int(sum(cells.matrix()[self._kept_maps].sum() for cells in self.missing.values()))
 
     def shard_count(self) -> int:
-        """How many shards `shards` yields."""
-        return sum(1 for _ in self._slices())
+        """How many shards are left."""
+        return sum(self.shards_of_variant(spec) for spec in self.resolved.variants)
+
+    def shards_of_variant(self, spec: VariantSpec) -> int:
+        """How many shards of a variant are left."""
+        return sum(math.ceil(len(rows) / self.shard_images) for _, rows in self._patterns(spec))
+
+    def ordered(self) -> list[VariantSpec]:
+        """Return the variants, those with the most integration steps to expect first.
+
+        Costly ones come first so that workers finish together.
+        """
+        return sorted(self.resolved.variants, key=lambda spec: -expected_steps(spec))
 
     def shards(self) -> Iterator[Shard]:
-        """Yield the shards, variant by variant, those with the most integration steps to expect first.
+        """Yield all shards, variant by variant in the order of `ordered`."""
+        for spec in self.ordered():
+            yield from self.shards_of(spec)
 
-        Costly variants come first so that workers finish together; one variant stays together so that a
-        worker seldom changes its model.
-        """
-        kept = self._kept_maps()
-        prints = {variant: digest(values) for variant, values in self.resolved.fingerprint().items()}
-        for spec, rows, pattern in self._slices():
-            yield self._shard(spec, rows, pattern, prints[spec.variant_id], kept)
+    def shards_of(self, spec: VariantSpec) -> Iterator[Shard]:
+        """Yield the shards of a variant, each one cut when it is asked for."""
+        fingerprint = self._prints[spec.variant_id]
+        for pattern, rows in self._patterns(spec):
+            for start in range(0, len(rows), self.shard_images):
+                yield self._shard(spec, rows[start : start + self.shard_images], pattern, fingerprint)
 
     def samples(self, images: int) -> list[Shard]:
         """Return a shard of a few images for the first variant of every model and kind that is not done.
 
         It holds all targets, whatever the size of shards that are computed.
         """
-        kept = np.zeros(len(self.images.table), dtype=bool)
         every = [True] * len(self.resolved.target_names)
         found: dict[tuple[str, str], Shard] = {}
-        for spec in self._ordered():
-            rows = np.flatnonzero(self.missing[spec.variant_id].any(axis=1))[:images]
-            if len(rows) and (spec.model, spec.kind) not in found:
-                found[spec.model, spec.kind] = self._shard(spec, rows, every, "", kept)
+        for spec in self.ordered():
+            if (spec.model, spec.kind) in found or not self.missing[spec.variant_id].count:
+                continue
+            rows = np.flatnonzero(self.missing[spec.variant_id].matrix().any(axis=1))[:images]
+            found[spec.model, spec.kind] = self._shard(spec, rows, every, "")
         return list(found.values())
+
+    def first_file(self) -> str | None:
+        """Return the URI of the first image that is left to compute, None where images are drawn."""
+        if self.resolved.study.images.scenes:
+            return None
+        cells = next(cells for cells in self.missing.values() if cells.count)
+        uri: str = self.images.table["uri"][int(np.argmax(cells.matrix().any(axis=1)))].as_py()
+        return uri
 
     def _shard(
         self,
@@ -134,12 +155,11 @@ class Plan:
         rows: NDArray[np.int64],
         pattern: Sequence[bool],
         fingerprint: str,
-        kept: NDArray[np.bool_],
     ) -> Shard:
         table, names = self.images.table, self.resolved.target_names
         chosen = table.take(pa.array(rows)).select(["image_id", "uri", "etag", "label"]).to_pylist()
         images = tuple(
-            ShardImage(**row, boxes=self._boxes(row["image_id"]), keep_map=bool(kept[index]))
+            ShardImage(**row, boxes=self._boxes(row["image_id"]), keep_map=bool(self._kept_maps[index]))
             for row, index in zip(chosen, rows, strict=True)
         )
         targets = tuple(name for name, wanted in zip(names, pattern, strict=True) if wanted)
@@ -150,25 +170,34 @@ class Plan:
         """Return the plan with shards cut for so many workers, where the study leaves their size open."""
         return replace(self, shard_images=_shard_images(self.resolved, len(self.images.table), workers))
 
-    def _ordered(self) -> list[VariantSpec]:
-        return sorted(self.resolved.variants, key=lambda spec: -expected_steps(spec))
-
-    def _slices(self) -> Iterator[tuple[VariantSpec, np.ndarray, tuple[bool, ...]]]:
-        for spec in self._ordered():
-            matrix = self.missing[spec.variant_id]
-            for pattern in np.unique(matrix, axis=0)[::-1]:
-                if not pattern.any():
-                    continue
-                rows = np.flatnonzero((matrix == pattern).all(axis=1))
-                for start in range(0, len(rows), self.shard_images):
-                    yield spec, rows[start : start + self.shard_images], tuple(bool(x) for x in pattern)
+    def _patterns(self, spec: VariantSpec) -> Iterator[tuple[tuple[bool, ...], NDArray[np.int64]]]:
+        """Yield which targets are left together, and the images of which just these are."""
+        cells = self.missing[spec.variant_id]
+        if not cells.count:
+            return
+        matrix = cells.matrix()
+        packed = np.packbits(matrix, axis=1)
+        if packed.shape[1] == 1:
+            kinds, places = np.unique(packed[:, 0], return_inverse=True)
+            kinds = kinds[:, None]
+        else:
+            kinds, places = np.unique(packed, axis=0, return_inverse=True)
+        for number in reversed(range(len(kinds))):
+            pattern = np.unpackbits(kinds[number], count=matrix.shape[1]).astype(bool)
+            if pattern.any():
+                yield tuple(pattern.tolist()), np.flatnonzero(places.reshape(-1) == number)
 
     def _boxes(self, image_id: str) -> tuple[Box, ...] | None:
         if self.resolved.study.images.scenes:
             return None
         return self.images.boxes.of(image_id) if self.images.boxes else ()
 
-    def _kept_maps(self) -> np.ndarray:
+    @cached_property
+    def _prints(self) -> dict[str, str]:
+        return {variant: digest(values) for variant, values in self.resolved.fingerprint().items()}
+
+    @cached_property
+    def _kept_maps(self) -> NDArray[np.bool_]:
         """Tell for each image whether its maps are kept; a sample takes the smallest of seeded digests."""
         choice = self.resolved.study.store.maps
         count = len(self.images.table)
@@ -196,55 +225,26 @@ def make_plan(
     Raises:
         InputError: a committed shard belongs to other numbers than this study's (another fingerprint).
     """
-    names = resolved.target_names
-    prints = {variant: digest(values) for variant, values in resolved.fingerprint().items()}
-    index = pd.Index(images.table["image_id"].to_pandas())
-    etags = images.table["etag"].to_numpy(zero_copy_only=False)
-    missing = {}
+    scan = CommitScan(output, images.table, resolved.target_names, retry_quarantined=retry_quarantined)
+    missing: dict[str, Cells] = {}
+    damaged: list[Damaged] = []
+    states = []
     for spec in resolved.variants:
-        done = np.zeros((len(index), len(names)), dtype=bool)
-        for commit in read_commits(output, [spec.variant_id]):
-            if commit.fingerprint != prints[spec.variant_id]:
-                raise InputError(
-                    f"{commit.path}: was computed under another study (fingerprint {commit.fingerprint}, "
-                    f"this one is {prints[spec.variant_id]}); choose another --out"
-                )
-            rows = output.read_table(commit.path, [*_MARKED, "target_index"])
-            _check_indices(rows, resolved.models[spec.model], commit)
-            _mark(done, rows, index, etags, names)
-            if "quarantine" in commit.files and not retry_quarantined:
-                path = output.path(commit.files["quarantine"]["path"])
-                _mark(done, output.read_table(path, _MARKED), index, etags, names)
-        missing[spec.variant_id] = ~done
+        fingerprint = digest(resolved.fingerprint_of(spec))
+        found = scan.variant(spec.variant_id, fingerprint, resolved.models[spec.model].targets)
+        missing[spec.variant_id] = Cells.of(~found.done)
+        damaged += found.damaged
+        states.append(found.digest())
     salt = f"retry {time.time_ns()}" if retry_quarantined else ""
-    return Plan(resolved, images, missing, _shard_images(resolved, len(index), workers=1), salt)
-
-
-def _check_indices(rows: pa.Table, model: ResolvedModel, commit: Commit) -> None:
-    """Refuse rows of a named target that were computed for another class than it stands for now."""
-    for target, index in model.targets.items():
-        if index is None:
-            continue
-        others = rows.filter((pc.field("target") == target) & (pc.field("target_index") != index))
-        if len(others):
-            raise InputError(
-                f"{commit.path}: target {target!r} was computed for class {others['target_index'][0]}, "
-                f"the study now says {index}; choose another --out, or another name for the target"
-            )
-
-
-def _mark(
-    done: np.ndarray, table: pa.Table, index: pd.Index, etags: np.ndarray, names: Sequence[str]
-) -> None:
-    """Set the cells of committed rows, where the image is still listed and has not changed since."""
-    rows = index.get_indexer(table["image_id"].to_pandas())
-    known = rows >= 0
-    known[known] = etags[rows[known]] == table["image_etag"].to_numpy(zero_copy_only=False)[known]
-    targets = table["target"].to_numpy(zero_copy_only=False)
-    whole = np.array([target is None for target in targets], dtype=bool)
-    done[rows[known & whole]] = True
-    for column, name in enumerate(names):
-        done[rows[known & (targets == name)], column] = True
+    return Plan(
+        resolved,
+        images,
+        missing,
+        _shard_images(resolved, len(images.table), workers=1),
+        damaged=tuple(damaged),
+        state=digest({"committed": states}),
+        salt=salt,
+    )
 
 
 def _shard_images(resolved: ResolvedStudy, images: int, workers: int) -> int:
@@ -252,9 +252,15 @@ def _shard_images(resolved: ResolvedStudy, images: int, workers: int) -> int:
     if wanted != "auto":
         return wanted
     pixels: int = max(math.prod(model.data_config["input_size"][1:]) for model in resolved.models.values())
-    largest = max(1, SHARD_MAP_BYTES // (4 * pixels * len(resolved.target_names)))
+    map_bytes = BYTES_A_PIXEL[resolved.study.store.encoding] * pixels
+    largest = max(1, SHARD_MAP_BYTES // (map_bytes * len(resolved.target_names)))
     spread = math.ceil(images * len(resolved.variants) / (workers * SHARDS_A_WORKER))
     return max(1, min(spread, largest, images))
+
+
+def shard_name(whole: Shard, images: Sequence[ShardImage]) -> str:
+    """Return the name of a part of a shard, which follows from the whole and what the part holds."""
+    return _name((whole.name, whole.fingerprint, whole.spec.variant_id, *whole.targets), images)
 
 
 def _name(work: Sequence[str], images: Sequence[ShardImage]) -> str:

@@ -10,7 +10,7 @@ import torch
 from igbatch.pipeline.cluster import threads_per_worker
 from igbatch.pipeline.compute import ShardComputer, device_name
 from igbatch.pipeline.plan import Plan
-from igbatch.pipeline.settle import Settled, settle_plan
+from igbatch.pipeline.settled import Settled, settle_plan
 from igbatch.store.output import Output
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -69,26 +68,24 @@ class ResolvedStudy:
         It covers weights, preprocessing, baseline, output, rule, steps, tolerance and precision; not which
         images, variants and targets the study lists, so that these may grow.
         """
+        return {spec.variant_id: self.fingerprint_of(spec) for spec in self.variants}
+
+    def fingerprint_of(self, spec: VariantSpec) -> dict[str, Any]:
+        """Return what decides the numbers of one variant's maps."""
         settings = self.study.attribution
-        shared = {
+        model = self.models[spec.model]
+        return {
             "baseline": self.baseline,
             "output": settings.output,
             "tolerance": settings.tolerance,
             "atol": settings.atol,
             "precision": settings.precision,
+            **_quadrature(settings, spec),
+            "architecture": model.source.architecture,
+            "classes": model.classes,
+            "weights": model.weights_identity if spec.kind == "trained" else f"{spec.kind}:{spec.seed}",
+            "preprocessing": model.data_config,
         }
-        prints = {}
-        for spec in self.variants:
-            model = self.models[spec.model]
-            prints[spec.variant_id] = {
-                **shared,
-                **_quadrature(settings, spec),
-                "architecture": model.source.architecture,
-                "classes": model.classes,
-                "weights": model.weights_identity if spec.kind == "trained" else f"{spec.kind}:{spec.seed}",
-                "preprocessing": model.data_config,
-            }
-        return prints
 
 
 def _quadrature(settings: Attribution, spec: VariantSpec) -> dict[str, Any]:
@@ -96,11 +93,6 @@ def _quadrature(settings: Attribution, spec: VariantSpec) -> dict[str, Any]:
     if spec.steps == "auto":
         return {"rule": "adaptive", "steps": "auto", "max_steps": settings.max_steps}
     return {"rule": settings.rule, "steps": spec.steps}
-
-
-def digest(fingerprint: Mapping[str, Any]) -> str:
-    """Return a fingerprint as 16 hexadecimal digits of the SHA-256 of its canonical JSON."""
-    return hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def resolve_study(loaded: LoadedStudy, known_facts: Mapping[str, Any] | None = None) -> ResolvedStudy:

@@ -11,13 +11,14 @@ import pyarrow.compute as pc
 
 from igbatch.errors import InputError, UnfinishedError
 from igbatch.filesystem import is_local
+from igbatch.pipeline.derived import Derived, state_of
 from igbatch.pipeline.opening import check_same_study, existing_study, keep_settled, open_output
 from igbatch.pipeline.plan import Plan, make_plan
 from igbatch.pipeline.progress import Listener
 from igbatch.pipeline.resolve import ResolvedStudy, StudyImages, list_study_images, resolve_study
 from igbatch.reduce.study import reduce_study
 from igbatch.store.commit import sweep
-from igbatch.store.lock import output_lock
+from igbatch.store.lock import Lock, output_lock
 from igbatch.store.output import Output
 from igbatch.store.reader import read_commits
 from igbatch.study import LoadedStudy
@@ -25,13 +26,21 @@ from igbatch.study import LoadedStudy
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """How a run ended: rows the study expects, rows computed now, rows that are in quarantine."""
+    """How a run ended.
+
+    Attributes:
+        expected: rows of the finished study.
+        computed: rows computed now.
+        images: that these are of, counted once for each variant.
+        retries: shards that were put back.
+        state: of the results; a report that was rendered from it is up to date.
+    """
 
     expected: int
     computed: int
     images: int
     retries: int
-    warnings: list[str]
+    state: str
 
 
 def plan_study(loaded: LoadedStudy, output: Output, *, retry_quarantined: bool = False) -> Plan:
@@ -68,71 +77,99 @@ def run_stage(
     Raises:
         InputError: the study or the call is wrong.
         WorkerError: the program failed on a worker.
-        UnfinishedError: the cluster was lost; what is committed is kept.
+        UnfinishedError: another run holds the output, the cluster was lost, or the store has no room; what is
+            committed is kept.
     """
     resolved, images = _checked(loaded, output)  # refuses before anything is written
-    with output_lock(output) as locked:
+    with output_lock(output) as lock:
         plan = make_plan(resolved, images, output, retry_quarantined=retry_quarantined)
-        record = open_output(output, plan.resolved, plan.images)
-        for warning in plan.images.warnings:
+        for warning in images.warnings:
             say(f"warning: {warning}")
-        if plan.missing_rows == 0:
-            say(f"nothing to compute: all {plan.expected_rows} rows are committed or in quarantine")
-            _finish(output, map, locked)
-            return RunOutcome(plan.expected_rows, 0, 0, 0, plan.images.warnings)
-        return _attribute(loaded, output, plan, record, listener, address, say, locked)
+        for damaged in plan.damaged:
+            say(f"{damaged.path}: {damaged.reason}; its shard is computed again")
+            output.delete(damaged.path)
+        if plan.missing_rows:
+            return _Stage(loaded, output, plan, listener, lock, say).attribute(address)
+        say(f"nothing to compute: all {plan.expected_rows} rows are committed or in quarantine")
+        state = state_of(plan)
+        if Derived(output).ranges != state:
+            open_output(output, resolved, images)
+            _finish(output, map, lock, state)
+        return RunOutcome(plan.expected_rows, 0, 0, 0, state)
 
 
-def _attribute(
-    loaded: LoadedStudy,
-    output: Output,
-    plan: Plan,
-    record: dict[str, Any],
-    listener: Listener,
-    address: str | None,
-    say: Callable[[str], None],
-    locked: bool,
-) -> RunOutcome:
-    from igbatch.pipeline.attribute import Attribution
-    from igbatch.pipeline.cluster import map_shards, ray_session, size_workers
-    from igbatch.pipeline.settle import Settled
-    from igbatch.pipeline.worker import Hardware
+@dataclass
+class _Stage:
+    """A run with something to compute, under the lock of its output."""
 
-    run = loaded.study.run
-    with ray_session(address):
+    loaded: LoadedStudy
+    output: Output
+    plan: Plan
+    listener: Listener
+    lock: Lock
+    say: Callable[[str], None]
+
+    def attribute(self, address: str | None) -> RunOutcome:
+        """Start or join a cluster, compute what is missing, and reduce the whole."""
+        from igbatch.pipeline.attribute import Summary
+        from igbatch.pipeline.cluster import map_shards, ray_session
+
+        record = open_output(self.output, self.plan.resolved, self.plan.images)
+        with ray_session(address):
+            try:
+                summary: Summary = self._compute(record)
+            except KeyboardInterrupt:
+                raise UnfinishedError(
+                    "interrupted; what is committed is kept, run it again to go on"
+                ) from None
+            self.lock.check()
+            now = make_plan(self.plan.resolved, self.plan.images, self.output)
+            state = state_of(now)
+            _finish(self.output, map_shards, self.lock, state)
+        return RunOutcome(self.plan.expected_rows, summary.rows, summary.images, summary.retries, state)
+
+    def _compute(self, record: dict[str, Any]) -> Any:
+        from igbatch.pipeline.attribute import Attribution
+        from igbatch.pipeline.cluster import size_workers
+        from igbatch.pipeline.reports import Hardware
+        from igbatch.pipeline.settled import Settled
+        from igbatch.pipeline.visibility import check_nodes, probe_file
+
+        run = self.loaded.study.run
         workers = size_workers(run.device, run.workers, run.threads)
         settled = record["settled"].get(workers.device, {})
         if run.threads == "auto" and "threads" in settled:
             workers = size_workers(run.device, run.workers, settled["threads"])
-        plan = plan.for_workers(workers.count)
-        say(
+        plan = self.plan.for_workers(workers.count)
+        self.say(
             f"{plan.missing_rows} of {plan.expected_rows} rows to compute, in {plan.shard_count()} shards, "
             f"on up to {workers.count} {workers.device} worker(s) of {workers.threads} thread(s)"
         )
-        stage = Attribution(plan, output, workers, Settled.from_record(settled), listener)
+        with probe_file(self.output, plan.first_file()) as probe:
+            check_nodes(probe)
+            stage = Attribution(
+                plan, self.output, workers, Settled.from_record(settled), self.listener,
+                probe=probe, check=self.lock.check,
+            )  # fmt: skip
 
-        def on_ready(hardware: Hardware, found: Settled | None) -> None:
-            values = asdict(found) if found else None
-            if keep_settled(output, record, workers.device, asdict(hardware), values) and found:
-                for reason in found.reasons:
-                    say(reason)
+            def on_ready(hardware: Hardware, found: Settled | None) -> None:
+                values = asdict(found) if found else None
+                if keep_settled(self.output, record, workers.device, asdict(hardware), values) and found:
+                    for reason in found.reasons:
+                        self.say(reason)
 
-        stage.on_ready = on_ready
-        try:
-            summary = stage.run()
-        except KeyboardInterrupt:
-            raise UnfinishedError("interrupted; what is committed is kept, run it again to go on") from None
-        _finish(output, map_shards, locked)
-    return RunOutcome(plan.expected_rows, summary.rows, summary.images, summary.retries, plan.images.warnings)
+            stage.on_ready = on_ready
+            return stage.run()
 
 
-def _finish(output: Output, map_shards: Any, locked: bool) -> None:
-    """Reduce the study; under the lock, first sweep what no commit of any variant names."""
-    if locked:
-        variants = {info.path.rsplit("/", 2)[-2] for info in output.files("image_stats")}
-        commits = read_commits(output, sorted(variants))
-        sweep(output, {file["path"] for commit in commits for file in commit.files.values()})
+def _finish(output: Output, map_shards: Any, lock: Lock, state: str) -> None:
+    """Reduce the study, after sweeping what no commit of any variant names."""
+    lock.check()
+    variants = {info.path.rsplit("/", 2)[-2] for info in output.files("image_stats")}
+    commits = read_commits(output, sorted(variants))
+    sweep(output, {file["path"] for commit in commits for file in commit.files.values()})
     reduce_study(output, map_shards)
+    Derived(output).keep(ranges=state)
 
 
 def _check_featured(image_ids: pa.ChunkedArray, featured: tuple[str, ...]) -> None:

@@ -2,59 +2,114 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import ray
 
-from igbatch.pipeline.compute import ShardComputer, ShardReport, device_name
+from igbatch.errors import ImageError, one_line
 from igbatch.pipeline.plan import Shard
+from igbatch.pipeline.reports import Fault, Hardware, ShardReport
 from igbatch.pipeline.resolve import ResolvedStudy
-from igbatch.pipeline.settle import Settled
+from igbatch.pipeline.settled import Settled
+from igbatch.pipeline.visibility import Probe
 from igbatch.store.output import Output
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
-@dataclass(frozen=True)
-class Hardware:
-    """What a worker runs on."""
 
-    node: str
-    device: str
-    processor: str
-    threads: int
+class Computer(Protocol):
+    """What computes shards on a device: `igbatch.pipeline.compute.ShardComputer`, or a stand-in for it."""
+
+    def settle(self, shards: Sequence[Shard]) -> Settled | None:
+        """Measure what the study leaves open."""
+
+    def compute(self, shard: Shard, settled: Settled | None) -> ShardReport:
+        """Compute and commit a shard."""
+
+
+MakeComputer = Callable[[ResolvedStudy, Output, str], Computer]
+
+
+def shard_computer(resolved: ResolvedStudy, output: Output, device: str) -> Computer:
+    """Return the computer of every run; torch is imported here, in the worker and not in the driver."""
+    import torch
+
+    from igbatch.pipeline.compute import ShardComputer
+
+    return ShardComputer(resolved, output, torch.device(device))
 
 
 class Worker:
     """Computes shards, one after the other; `actor_class` makes it an actor with its resources."""
 
-    def __init__(self, resolved: ResolvedStudy, output: Output, device: str, threads: int) -> None:
+    def __init__(
+        self,
+        resolved: ResolvedStudy,
+        output: Output,
+        device: str,
+        threads: int,
+        make_computer: MakeComputer = shard_computer,
+        probe: Probe | None = None,
+    ) -> None:
         import torch
 
+        from igbatch.pipeline.compute import device_name
+
         torch.set_num_threads(threads)
-        self.device = torch.device(device)
-        self.threads = threads
-        self.computer = ShardComputer(resolved, output, self.device)
+        self._device_name = device_name(torch.device(device))
+        self.resolved, self.device, self.threads, self.probe = resolved, device, threads, probe
+        self.computer = make_computer(resolved, output, device)
+        self._metrics: Any = None
 
     @ray.method(max_task_retries=-1)  # asked again by Ray for as long as the actor is being started elsewhere
-    def ready(self) -> Hardware:
-        """Answer once the worker can take shards."""
-        return Hardware(platform.node(), device_name(self.device), _processor(), self.threads)
+    def ready(self) -> tuple[Hardware, str, list[str]]:
+        """Answer once the worker can take shards: its hardware, its node's id, and what it does not see."""
+        hardware = Hardware(platform.node(), self._device_name, _processor(), self.threads)
+        node: str = ray.get_runtime_context().get_node_id()
+        return hardware, node, self.probe.look() if self.probe else []
 
     @ray.method(max_task_retries=2)
     def settle(self, shards: Sequence[Shard]) -> Settled | None:
         """Measure what the study leaves open on this device; None where no image can be used."""
         return self.computer.settle(shards)
 
-    def compute(self, shard: Shard, settled: Settled) -> ShardReport:
-        """Compute and commit one shard."""
-        return self.computer.compute(shard, settled)
+    def compute(self, shard: Shard, settled: Settled | None) -> ShardReport | Fault:
+        """Compute and commit one shard; faults of the program are raised."""
+        try:
+            report = self.computer.compute(shard, settled)
+        except (MemoryError, RuntimeError, OSError) as error:
+            fault = fault_of(error)
+            if fault is None:
+                raise
+            return fault
+        if self._metrics is None:
+            from igbatch.pipeline.metrics import WorkerMetrics
+
+            self._metrics = WorkerMetrics(self.resolved.study.name, self._device_name)
+        self._metrics.shard(report)
+        return report
 
     def process_id(self) -> int:
         """Return the operating system's id of the worker's process."""
         return os.getpid()
+
+
+def fault_of(error: BaseException) -> Fault | None:
+    """Tell what of the machine failed, None where it was the program (or the image, the study)."""
+    text = one_line(error, limit=300)
+    if isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError)
+        and ("out of memory" in text.lower() or "can't allocate memory" in text.lower())
+    ):
+        return Fault("memory", text or "MemoryError")
+    if isinstance(error, OSError) and not isinstance(error, ImageError):
+        full = error.errno in _FULL or "No space left" in text
+        return Fault("full" if full else "store", text)
+    return None
 
 
 def actor_class(device: str, threads: int) -> Any:

@@ -20,12 +20,13 @@ from igbatch.attribution import PRECISIONS, Attributed, Settings, attribute, int
 from igbatch.images.loading import load_image
 from igbatch.images.scenes import CLASSES, render_scene
 from igbatch.pipeline import compute, resolve
-from igbatch.pipeline.compute import ShardComputer, ShardReport
+from igbatch.pipeline.compute import ShardComputer
+from igbatch.pipeline.reports import ShardReport
 from igbatch.pipeline.models import HeldVariant, Models, probabilities
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import Plan
 from igbatch.pipeline.run import plan_study
-from igbatch.pipeline.settle import Settled, settle_plan
+from igbatch.pipeline.settled import Settled, settle_plan
 from igbatch.report.accuracy import mark
 from igbatch.results import StudyResults
 from igbatch.statistics.box_stats import box_statistics

@@ -9,7 +9,8 @@ import pytest
 
 from igbatch.errors import InputError
 from igbatch.pipeline.opening import check_same_study, existing_study, keep_settled, open_output
-from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy, StudyImages, digest
+from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy, StudyImages
+from igbatch.store.fingerprint import digest
 from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader

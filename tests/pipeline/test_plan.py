@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from igbatch.errors import InputError
 from igbatch.images.boxes import BOX_SCHEMA, SIZE_SCHEMA, Box, BoxTable
 from igbatch.pipeline.plan import SHARD_MAP_BYTES, SHARDS_A_WORKER, Plan, Shard, expected_steps, make_plan
-from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy, StudyImages, digest
+from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy, StudyImages
+from igbatch.store.fingerprint import digest
 from igbatch.store import schemas
 from igbatch.store.commit import ShardWriter
 from igbatch.store.output import Output
@@ -312,7 +313,6 @@ def test_samples_are_a_shard_of_each_kind_whatever_the_size_of_shards(shard_imag
     for shard in samples:
         assert [image.image_id for image in shard.images] == list("uvwx")
         assert shard.targets == ("a", "b")
-        assert not any(image.keep_map for image in shard.images)
     assert [len(shard.images) for shard in plan.samples(99)] == [6, 6]
 
 

@@ -10,7 +10,7 @@ from igbatch.pipeline import preview as previewing
 from igbatch.pipeline.opening import existing_study, keep_settled, open_output
 from igbatch.pipeline.preview import Preview, preview
 from igbatch.pipeline.run import plan_study
-from igbatch.pipeline.settle import Settled
+from igbatch.pipeline.settled import Settled
 from igbatch.store.output import Output
 from igbatch.study import load_study
 

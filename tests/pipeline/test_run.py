@@ -22,7 +22,7 @@ from igbatch.pipeline.attribute import Attribution
 from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.run import RunOutcome, plan_study, run_stage
-from igbatch.pipeline.settle import SETTLED_IMAGES, Settled
+from igbatch.pipeline.settled import SETTLED_IMAGES, Settled
 from igbatch.results import StudyResults
 from igbatch.store.output import Output
 from igbatch.study import load_study

@@ -16,7 +16,8 @@ from igbatch.attribution.probe import MicroBatchChoice, PrecisionChoice
 from igbatch.errors import InputError
 from igbatch.pipeline import settle as settling
 from igbatch.pipeline.plan import Plan, Shard
-from igbatch.pipeline.settle import SETTLED_IMAGES, Sample, Settled, settle, settle_plan, unmeasured
+from igbatch.pipeline.settle import Sample, settle, unmeasured
+from igbatch.pipeline.settled import SETTLED_IMAGES, Settled, settle_plan
 from igbatch.study import Attribution
 
 MEASURED = Settled("bfloat16", 0.003, 8, True, 4.5, ("precision bfloat16: fast", "micro_batch 8 rows"))

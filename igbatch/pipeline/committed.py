@@ -1,0 +1,216 @@
+"""What of a study is committed already, from one scan of each variant's statistics."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from numpy.typing import NDArray
+
+from igbatch.errors import InputError
+from igbatch.store import schemas
+from igbatch.store.output import DATA_KINDS, Output
+from igbatch.store.reader import read_commit
+
+_KEY = ("image_id", "target", "image_etag")
+_SCANNED = pa.schema(
+    [schemas.IMAGE_STATS.field(name) for name in (*_KEY, "target_index", "attempt", "fingerprint")]
+    + [schemas.IMAGE_STATS.field(f"{kind}_bytes") for kind in DATA_KINDS]
+)
+ROWS_AT_A_TIME = 500_000
+"""Rows of statistics that are compared with the study at once."""
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Some of the (image, target) pairs of a study, a bit each: [images, targets]."""
+
+    bits: NDArray[np.uint8]
+    shape: tuple[int, int]
+    count: int
+    images: int
+
+    @classmethod
+    def of(cls, matrix: NDArray[np.bool_]) -> Cells:
+        """Pack a matrix of booleans."""
+        rows, columns = matrix.shape
+        images = int(np.count_nonzero(matrix.any(axis=1)))
+        return cls(np.packbits(matrix), (rows, columns), int(np.count_nonzero(matrix)), images)
+
+    def matrix(self) -> NDArray[np.bool_]:
+        """Return the pairs as bool [images, targets]."""
+        size = self.shape[0] * self.shape[1]
+        return np.unpackbits(self.bits, count=size).astype(bool).reshape(self.shape)
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A commit that cannot be believed: its file, or one that it names, was cut short or is gone."""
+
+    path: str
+    reason: str
+
+
+@dataclass
+class Committed:
+    """What is committed of one variant.
+
+    Attributes:
+        done: the pairs that are computed, or in quarantine where these count as done.
+        damaged: commits that have to go, so that their pairs are computed again.
+        attempts: one entry a commit that counts; together they name the state of the variant's results.
+    """
+
+    done: NDArray[np.bool_]
+    damaged: list[Damaged] = field(default_factory=list)
+    attempts: list[str] = field(default_factory=list)
+
+    def digest(self) -> str:
+        """Return what changes whenever a commit is added, replaced or removed."""
+        return hashlib.sha256("\n".join(sorted(self.attempts)).encode()).hexdigest()[:16]
+
+
+class CommitScan:
+    """Compares the commits of a study's variants with the images and targets that it lists now.
+
+    Args:
+        output: the study's.
+        images: rows of `schemas.IMAGES`.
+        targets: the names of the study's targets.
+        retry_quarantined: whether pairs in quarantine count as missing.
+    """
+
+    def __init__(
+        self, output: Output, images: pa.Table, targets: Iterable[str], *, retry_quarantined: bool = False
+    ) -> None:
+        self.output = output
+        self.targets = list(targets)
+        self.retry_quarantined = retry_quarantined
+        self._ids = images["image_id"].combine_chunks()
+        self._etags = images["etag"].combine_chunks()
+
+    def variant(self, variant_id: str, fingerprint: str, indices: Mapping[str, int | None]) -> Committed:
+        """Read what is committed of a variant.
+
+        Args:
+            variant_id: which.
+            fingerprint: that its commits must carry.
+            indices: logit indices of named targets, None for those that are found for each image.
+
+        Raises:
+            InputError: a commit was computed under another study, or for another class of a target's name.
+        """
+        sizes = {info.path: info.size for info in self.output.files("image_stats", variant_id)}
+        paths = [path for path in sizes if path.endswith(".parquet") and "/." not in path]
+        shape = (len(self._ids), len(self.targets))
+        if not paths:
+            return Committed(np.zeros(shape, dtype=bool))
+        for kind in DATA_KINDS:
+            sizes |= {info.path: info.size for info in self.output.files(kind, variant_id)}
+        scan = _VariantScan(self, variant_id, fingerprint, indices, sizes)
+        try:
+            return scan.read(paths, Committed(np.zeros(shape, dtype=bool)))
+        except (OSError, pa.ArrowException):  # one of them is cut short: find out which, and leave it out
+            damaged = list(scan.unreadable(paths))
+            whole = sorted(set(paths) - {commit.path for commit in damaged})
+            return scan.read(whole, Committed(np.zeros(shape, dtype=bool), damaged))
+
+    def mark(self, rows: pa.Table, done: NDArray[np.bool_]) -> None:
+        """Set the pairs of rows (a null target: all of an image), if the image is listed and unchanged."""
+        places = pc.index_in(rows["image_id"], value_set=self._ids).combine_chunks()
+        listed = self._etags.take(places)
+        same = pc.equal(listed, rows["image_etag"].combine_chunks()).fill_null(False)
+        targets, positions = rows["target"].filter(same), places.filter(same).to_numpy()
+        done[positions[pc.is_null(targets).to_numpy()]] = True
+        for column, name in enumerate(self.targets):
+            hit = pc.equal(targets, name).fill_null(False).to_numpy()
+            done[positions[hit], column] = True
+
+
+@dataclass(frozen=True)
+class _VariantScan:
+    """One variant's part of a scan; `sizes` are those of all its files, by path."""
+
+    study: CommitScan
+    variant_id: str
+    fingerprint: str
+    indices: Mapping[str, int | None]
+    sizes: Mapping[str, int]
+
+    def read(self, paths: list[str], found: Committed) -> Committed:
+        """Mark the rows of commits, a bounded number of them at a time."""
+        trusted: dict[str, bool] = {}
+        parts: list[pa.RecordBatch] = []
+        dataset = ds.FileSystemDataset.from_paths(
+            paths, schema=_SCANNED, format=ds.ParquetFileFormat(), filesystem=self.study.output.filesystem
+        )
+        for tagged in dataset.scanner(columns=_SCANNED.names).scan_batches():
+            batch, path = tagged.record_batch, tagged.fragment.path
+            if not len(batch):
+                continue
+            if path not in trusted:
+                trusted[path] = self._trusts(path, batch.slice(0, 1).to_pylist()[0], found)
+            if trusted[path]:
+                parts.append(batch.select([*_KEY, "target_index"]))
+            if sum(map(len, parts)) >= ROWS_AT_A_TIME:
+                self._mark(pa.Table.from_batches(parts), found)
+                parts = []
+        if parts:
+            self._mark(pa.Table.from_batches(parts), found)
+        for path in set(paths) - set(trusted):  # every image of such a shard is in quarantine
+            commit = read_commit(self.study.output.filesystem, self.variant_id, path)
+            sizes = {f"{kind}_bytes": commit.files.get(kind, {}).get("bytes") for kind in DATA_KINDS}
+            facts = {"attempt": commit.attempt, "fingerprint": commit.fingerprint, **sizes}
+            self._trusts(path, facts, found)
+        return found
+
+    def unreadable(self, paths: Iterable[str]) -> Iterator[Damaged]:
+        """Yield the files that are no whole commits."""
+        output = self.study.output
+        for path in paths:
+            try:
+                read_commit(output.filesystem, self.variant_id, path)
+                output.read_table(path, _SCANNED.names)
+            except (InputError, OSError, pa.ArrowException):
+                yield Damaged(path, "it is cut short, or no commit of igbatch")
+
+    def _trusts(self, path: str, facts: Mapping[str, Any], found: Committed) -> bool:
+        """Check what a commit says of itself; take what it has in quarantine."""
+        output = self.study.output
+        shard, attempt = path.rsplit("/", 1)[-1].removesuffix(".parquet"), facts["attempt"]
+        if facts["fingerprint"] != self.fingerprint:
+            raise InputError(
+                f"{path}: was computed under another study (fingerprint {facts['fingerprint']}, this one is "
+                f"{self.fingerprint}); choose another --out"
+            )
+        for kind in DATA_KINDS:
+            expected = facts[f"{kind}_bytes"]
+            data = output.data_path(kind, self.variant_id, shard, attempt)
+            if expected is not None and self.sizes.get(data) != expected:
+                there = f"has {self.sizes[data]} bytes of {expected}" if data in self.sizes else "is gone"
+                found.damaged.append(Damaged(path, f"{data} {there}"))
+                return False
+        found.attempts.append(f"{shard} {attempt}")
+        if facts["quarantine_bytes"] is not None and not self.study.retry_quarantined:
+            lost = output.data_path("quarantine", self.variant_id, shard, attempt)
+            self.study.mark(output.read_table(lost, list(_KEY)), found.done)
+        return True
+
+    def _mark(self, rows: pa.Table, found: Committed) -> None:
+        for target, index in self.indices.items():
+            if index is None:
+                continue
+            others = rows.filter((pc.field("target") == target) & (pc.field("target_index") != index))
+            if len(others):
+                raise InputError(
+                    f"{self.study.output.uri}: variant {self.variant_id}: target {target!r} was computed for "
+                    f"class {others['target_index'][0]}, the study now says {index}; choose another --out, "
+                    "or another name for the target"
+                )
+        self.study.mark(rows, found.done)

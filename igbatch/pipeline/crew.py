@@ -1,0 +1,123 @@
+"""The workers of a run: asked for while there is work and room for them, sent home when there is none."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import ray
+
+from igbatch.errors import UnfinishedError
+from igbatch.pipeline.cluster import Workers, room_for_workers
+from igbatch.pipeline.plan import Shard
+
+PATIENCE_SECONDS = 300.0
+"""How long a run goes on with fewer workers than its minimum; they have to load torch and the model."""
+LOOK_SECONDS = 10.0
+"""How often a run looks whether the cluster has grown."""
+
+
+@dataclass(eq=False)
+class Seat:
+    """An actor and what it has to do.
+
+    Attributes:
+        actor: Ray's handle.
+        waking: its answer to `ready`, which it owes at first and again after every restart.
+        awake: it has answered.
+        node: id of the node that it answered from.
+        work: its shards in their order, by the reference of their report; it works on the first.
+        since: when it began that one (monotonic seconds).
+        held: the variant of the last shard that it was given.
+        killed: why the driver killed it, None where it did not.
+    """
+
+    actor: Any
+    waking: Any
+    awake: bool = False
+    node: str = ""
+    work: deque[tuple[Any, Shard]] = field(default_factory=deque)
+    since: float = 0.0
+    held: str | None = None
+    killed: str | None = None
+
+    def give(self, reference: Any, shard: Shard) -> None:
+        """Take note of a shard that the actor was sent."""
+        if not self.work:
+            self.since = time.monotonic()
+        self.work.append((reference, shard))
+        self.held = shard.spec.variant_id
+
+    def finish(self, reference: Any) -> Shard:
+        """Take a shard from the list whose report is here."""
+        index = next(i for i, (known, _) in enumerate(self.work) if known == reference)
+        shard = self.work[index][1]
+        del self.work[index]
+        if index == 0:
+            self.since = time.monotonic()
+        return shard
+
+    def restart(self) -> list[Shard]:
+        """Wait for the actor to be started again; return the shards that it had, the one at work first."""
+        shards = [shard for _, shard in self.work]
+        self.work.clear()
+        self.awake, self.held, self.killed = False, None, None
+        self.waking = self.actor.ready.remote()
+        return shards
+
+
+class Crew:
+    """The seats of a run: as many as there are shards for, within the study's minimum and maximum.
+
+    All that are wanted are asked for at once. Ray starts those that there is room for, and the others are a
+    demand that an autoscaling cluster can see.
+    """
+
+    def __init__(self, hire: Callable[[], Any], workers: Workers) -> None:
+        self.seats: list[Seat] = []
+        self._hire = hire
+        self._workers = workers
+        self._most = workers.count
+        self._looked = self._enough = time.monotonic()
+
+    @property
+    def awake(self) -> list[Seat]:
+        """The seats whose actors can take shards."""
+        return [seat for seat in self.seats if seat.awake]
+
+    def tend(self, shards_waiting: int) -> None:
+        """Ask for workers that are wanting, and send home those that nothing is left for.
+
+        Raises:
+            UnfinishedError: for too long there were fewer workers than the study's minimum.
+        """
+        now = time.monotonic()
+        if self._workers.follow and now - self._looked > LOOK_SECONDS:
+            self._most, self._looked = max(self._workers.count, room_for_workers(self._workers)), now
+        busy = sum(1 for seat in self.seats if seat.work)
+        wanted = min(self._most, busy + shards_waiting)
+        while len(self.seats) < wanted:
+            actor = self._hire()
+            self.seats.append(Seat(actor, actor.ready.remote()))
+        if not shards_waiting:
+            for seat in [seat for seat in self.seats if not seat.work]:
+                self._dismiss(seat)
+        if len(self.awake) >= min(self._workers.minimum, len(self.seats)):
+            self._enough = now
+        elif now - self._enough > PATIENCE_SECONDS:
+            raise UnfinishedError(
+                f"{len(self.awake)} worker(s) for {PATIENCE_SECONDS:.0f} s where {self._workers.minimum} are "
+                "the least; the cluster lacks free CPUs or GPUs, run it again"
+            )
+
+    def close(self) -> None:
+        """Send all home."""
+        for seat in list(self.seats):
+            self._dismiss(seat)
+
+    def _dismiss(self, seat: Seat) -> None:
+        ray.kill(seat.actor)
+        self.seats.remove(seat)

@@ -1,0 +1,61 @@
+"""What was made from the committed rows, and from which state of them, so that it is made once."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from typing import Any
+
+from igbatch.pipeline.plan import Plan
+from igbatch.store.fingerprint import digest
+from igbatch.store.output import Output
+
+FILE = "derived.json"
+
+
+def state_of(plan: Plan) -> str:
+    """Return a digest of all that ranges, tables and reports follow from.
+
+    It covers every commit, the images with their etags and labels, the study but for how it is run, and the
+    version of igbatch.
+    """
+    table = plan.images.table
+    listed = hashlib.sha256()
+    for name in ("image_id", "etag", "label"):
+        listed.update("\0".join(str(value) for value in table[name].to_pylist()).encode())
+    study = plan.resolved.study.model_dump(mode="json", exclude={"run"})
+    return digest(
+        {
+            "committed": plan.state,
+            "images": listed.hexdigest(),
+            "study": study,
+            "igbatch": importlib.metadata.version("igbatch"),
+        }
+    )
+
+
+class Derived:
+    """The states that an output's ranges and its report were made from; None where that is not known."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        try:
+            known = output.read_json(output.path(FILE))
+        except ValueError:
+            known = None
+        self._known: dict[str, Any] = known if isinstance(known, dict) else {}
+
+    @property
+    def ranges(self) -> str | None:
+        """The state that `ranges.parquet` and the tables beside it were made from."""
+        return self._known.get("ranges")
+
+    @property
+    def report(self) -> str | None:
+        """The state that `report/` was made from."""
+        return self._known.get("report")
+
+    def keep(self, **states: str) -> None:
+        """Take note of what was made now."""
+        self._known |= states
+        self._output.put_json(self._output.path(FILE), self._known)

@@ -1,0 +1,66 @@
+"""Which shard a worker gets next: one of the variant that it holds, so that models are seldom swapped."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterator
+
+from igbatch.pipeline.plan import Plan, Shard
+
+
+class ShardQueue:
+    """The shards of a plan that nobody works on. They are cut when they are asked for, and kept nowhere.
+
+    A worker stays with its variant for as long as that has shards left. Then it takes the variant that no
+    other worker holds and that costs most, and when there is none, helps with the one that has most left. So
+    a run makes about as many swaps as there are variants and workers together, not their product.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._fresh: dict[str, Iterator[Shard]] = {}
+        self._left: dict[str, int] = {}
+        for spec in plan.ordered():
+            count = plan.shards_of_variant(spec)
+            if count:
+                self._left[spec.variant_id] = count
+        self._plan = plan
+        self._specs = {spec.variant_id: spec for spec in plan.ordered()}
+        self._back: deque[Shard] = deque()
+
+    def __len__(self) -> int:
+        return sum(self._left.values()) + len(self._back)
+
+    def put_back(self, shard: Shard) -> None:
+        """Take a shard back whose worker was lost, or a part of it."""
+        self._back.append(shard)
+
+    def take(self, held: str | None, elsewhere: Collection[str] = ()) -> Shard | None:
+        """Return the next shard for a worker, None where none is left.
+
+        Args:
+            held: the variant that the worker holds or will hold after what it has to do.
+            elsewhere: variants that other workers hold.
+        """
+        for shard in self._back:
+            if shard.spec.variant_id == held:
+                self._back.remove(shard)
+                return shard
+        if held in self._left:
+            return self._cut(held)
+        if self._back:
+            return self._back.popleft()
+        free = next((variant for variant in self._left if variant not in elsewhere), None)
+        if free is not None:
+            return self._cut(free)
+        if self._left:
+            return self._cut(max(self._left, key=self._left.__getitem__))
+        return None
+
+    def _cut(self, variant: str) -> Shard:
+        if variant not in self._fresh:
+            self._fresh[variant] = self._plan.shards_of(self._specs[variant])
+        shard = next(self._fresh[variant])
+        self._left[variant] -= 1
+        if not self._left[variant]:
+            del self._left[variant], self._fresh[variant]
+        return shard

@@ -1,0 +1,161 @@
+"""The rows of a shard: measured and written by a thread of their own while the device goes on."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from igbatch.errors import one_line
+from igbatch.pipeline.plan import Shard
+from igbatch.pipeline.prepare import PreparedImage, RefusedImage
+from igbatch.statistics.box_stats import box_statistics
+from igbatch.statistics.image_stats import convergence, finite, map_statistics
+from igbatch.store.commit import ShardWriter
+from igbatch.study import Attribution
+
+MAP_GROUP_IMAGES = 8
+"""Images whose maps make a row group of a file; maps of so many wait to be written."""
+MAPS_WAITING = 32
+"""Maps that may wait to be measured before the device has to wait for them."""
+
+
+class ShardRows:
+    """The rows of a shard on their way to its writer. Use it in a `with` block, which ends the thread.
+
+    Rows reach the writer in the order in which they are given.
+    """
+
+    def __init__(self, writer: ShardWriter, shard: Shard, settings: Attribution) -> None:
+        self.written = 0
+        self.quarantined = 0
+        self._writer = writer
+        self._settings = settings
+        self._targets = len(shard.targets)
+        self._kept: list[tuple[str, str, NDArray[np.float32]]] = []
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="write")
+        self._waiting: deque[Future[None]] = deque()
+
+    def __enter__(self) -> ShardRows:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def add(
+        self,
+        image: PreparedImage,
+        row: Mapping[str, Any],
+        attribution: NDArray[np.float32],
+        map_error: float,
+    ) -> None:
+        """Take a map with what is known of it beside its own numbers; it may be lost as unusable."""
+        self._submit(self._measure, image, row, attribution, map_error)
+        while len(self._waiting) > MAPS_WAITING or (self._waiting and self._waiting[0].done()):
+            self._waiting.popleft().result()
+
+    def commit(self) -> None:
+        """Wait for all rows and commit the shard."""
+        while self._waiting:
+            self._waiting.popleft().result()
+        self._flush()
+        self._writer.commit()
+
+    def refuse(self, image: RefusedImage) -> None:
+        """Put an image that cannot be used in quarantine, with all its targets."""
+        self._submit(self._quarantine, image, None, "image", image.error, self._targets)
+
+    def miss(self, image: PreparedImage, targets: Sequence[str]) -> None:
+        """Put targets that an image does not have in quarantine."""
+        for target in targets:
+            self._submit(self._quarantine, image, target, "target", _no_label(image))
+
+    def _submit(self, function: Callable[..., None], *arguments: Any) -> None:
+        self._waiting.append(self._thread.submit(function, *arguments))
+
+    def _measure(
+        self,
+        image: PreparedImage,
+        row: Mapping[str, Any],
+        attribution: NDArray[np.float32],
+        map_error: float,
+    ) -> None:
+        unusable = _unusable(attribution, row)
+        if unusable is not None:
+            self._quarantine(image, row["target"], "attribution", unusable)
+            return
+        facts = _map_facts(attribution, row, map_error, self._settings)
+        self._writer.add_image_stats([{**row, **facts}])
+        place = {"image_id": image.entry.image_id, "target": row["target"]}
+        self._writer.add_box_stats([place | box for box in box_statistics(attribution, image.boxes)])
+        self.written += 1
+        if image.entry.keep_map:
+            self._kept.append((image.entry.image_id, row["target"], attribution))
+            if len(self._kept) >= MAP_GROUP_IMAGES * self._targets:
+                self._flush()
+
+    def _flush(self) -> None:
+        if self._kept:
+            ids, names, arrays = zip(*self._kept, strict=True)
+            self._writer.add_maps(ids, names, np.stack(arrays))
+            self._kept = []
+
+    def _quarantine(
+        self, image: PreparedImage | RefusedImage, target: str | None, stage: str, error: str, rows: int = 1
+    ) -> None:
+        entry = image.entry
+        self._writer.add_quarantine([quarantine_row(entry.image_id, entry.etag, target, stage, error)])
+        self.quarantined += rows
+
+
+def quarantine_row(
+    image_id: str, etag: str, target: str | None, stage: str, error: str
+) -> dict[str, str | None]:
+    """Return a row of `schemas.QUARANTINE` without its variant; a null target stands for all of them."""
+    return {
+        "image_id": image_id, "target": target, "stage": stage, "error": one_line(error), "image_etag": etag,
+    }  # fmt: skip
+
+
+def _map_facts(
+    attribution: NDArray[np.float32], row: Mapping[str, Any], error: float, settings: Attribution
+) -> dict[str, Any]:
+    """Return the columns that follow from one map and from the scores in its `row`."""
+    measured = map_statistics(attribution)
+    known_error = None if math.isnan(error) else error
+    verdict = convergence(
+        measured["sum"],
+        measured["abs_sum"],
+        row["score"],
+        row["score_baseline"],
+        known_error,
+        settings.tolerance,
+        settings.atol,
+    )
+    return {**measured, **verdict._asdict(), "map_error": known_error}
+
+
+def _unusable(attribution: NDArray[np.float32], row: Mapping[str, Any]) -> str | None:
+    """Say why a map cannot be used, None if it can: what is no number must not enter a range."""
+    if not finite(attribution):
+        return f"the map holds {np.count_nonzero(~np.isfinite(attribution))} values that are NaN or infinite"
+    for name in ("score", "score_baseline", "target_probability", "prediction_probability"):
+        if not math.isfinite(row[name]):
+            return f"the model's {name} is {row[name]}"
+    return None
+
+
+def _no_label(image: PreparedImage) -> str:
+    if image.label is None:
+        return "target `label`: the image has no label; give one in the manifest or a box"
+    return (
+        f"target `label`: {image.label!r} is no class of the model; name its index in the model's `classes`"
+    )

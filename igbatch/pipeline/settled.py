@@ -1,0 +1,56 @@
+"""What all workers on one kind of device run with, as `study.json` keeps it. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from igbatch.pipeline.plan import Plan, Shard
+
+SETTLED_IMAGES = 8
+"""Images of a variant that are looked at first for the two usable ones that tell what `auto` comes to."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What all workers on one kind of device run with.
+
+    Attributes:
+        precision: a key of `igbatch.attribution.PRECISIONS`.
+        arithmetic_error: relative L2 error of a map to be reckoned with because of it.
+        micro_batch: the most rows that go through the model together.
+        mixed: whether nodes of several images may share a micro-batch without a map's bits depending on it.
+        row_milliseconds: time of a row, as far as it was measured.
+        reasons: what was measured, one sentence for each choice.
+    """
+
+    precision: str
+    arithmetic_error: float
+    micro_batch: int
+    mixed: bool
+    row_milliseconds: float | None = None
+    reasons: tuple[str, ...] = ()
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Settled | None:
+        """Return what `study.json` holds of an earlier run, None where that run settled nothing."""
+        names = [name for name in cls.__dataclass_fields__ if name in record]
+        if "precision" not in names:
+            return None
+        known = cls(**{name: record[name] for name in names})
+        return replace(known, reasons=tuple(known.reasons))
+
+
+def settle_plan(plan: Plan, measure: Callable[[Sequence[Shard]], Settled | None]) -> Settled | None:
+    """Measure on the first usable images of a plan, however many before them are not.
+
+    Args:
+        plan: what is left to compute.
+        measure: settles on samples of the plan; None where none of their images can be used.
+    """
+    for images in (SETTLED_IMAGES, len(plan.images.table)):
+        settled = measure(plan.samples(images))
+        if settled is not None:
+            return settled
+    return None

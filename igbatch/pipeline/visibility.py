@@ -1,0 +1,123 @@
+"""Whether every node sees the output and the images: asked before the first shard, and of every worker."""
+
+from __future__ import annotations
+
+import platform
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from igbatch.errors import IgbatchError, InputError, one_line
+from igbatch.filesystem import resolve
+from igbatch.store.output import Output
+
+NODE_SECONDS = 120.0
+"""How long a node may take to answer."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a node has to see: a file that the driver wrote into the output, and an image of the study.
+
+    `image` is None where images are drawn.
+    """
+
+    output: Output
+    path: str
+    content: str
+    image: str | None
+
+    def look(self) -> list[str]:
+        """Return what this process does not see, in words; nothing where all is well."""
+        unseen = []
+        try:
+            if self.output.read(self.path).decode() != self.content:
+                unseen.append(f"another file at {self.path}")
+        except (OSError, IgbatchError) as error:
+            unseen.append(f"not the output {self.output.uri} ({one_line(error, limit=160)})")
+        if self.image is not None:
+            try:
+                _touch(self.image)
+            except (OSError, IgbatchError) as error:
+                unseen.append(f"not the image {self.image} ({one_line(error, limit=160)})")
+        return unseen
+
+
+@contextmanager
+def probe_file(output: Output, image: str | None) -> Iterator[Probe]:
+    """Write a probe into the output and remove it afterwards."""
+    if image is not None and not _opens(image):
+        image = None  # nor does the driver see it: it will be quarantined by the worker that needs it
+    content = secrets.token_hex(8)
+    path = output.path(f".probe-{content}.tmp")  # what is left over is swept with other temporary files
+    output.put(path, content.encode())
+    try:
+        yield Probe(output, path, content, image)
+    finally:
+        with suppress(OSError):
+            output.delete(path)
+
+
+def check_nodes(probe: Probe) -> None:
+    """Let every node of the cluster that can run anything look, if there are several.
+
+    Raises:
+        InputError: some node does not see the output or the images; the line says which sees what.
+    """
+    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) > 0]
+    if len(nodes) < 2:
+        return
+    task = ray.remote(num_cpus=0, max_retries=1)(_look)
+    asked = {
+        node["NodeManagerHostname"] + " " + node["NodeID"][:8]: task.options(
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        ).remote(probe)
+        for node in nodes
+    }
+    answers = {}
+    for name, reference in asked.items():
+        try:
+            answers[name] = ray.get(reference, timeout=NODE_SECONDS)
+        except ray.exceptions.RayError:
+            continue  # the node was lost meanwhile; a later worker on it looks again
+    refuse_blind(answers)
+
+
+def refuse_blind(answers: Mapping[str, Sequence[str]]) -> None:
+    """Refuse nodes that do not see everything; `answers` has what each node does not see.
+
+    Raises:
+        InputError: there is one.
+    """
+    blind = {name: unseen for name, unseen in answers.items() if unseen}
+    if blind:
+        said = "; ".join(f"node {name} sees {', '.join(unseen)}" for name, unseen in blind.items())
+        seeing = [name for name in answers if name not in blind]
+        driver = f"the driver on {platform.node()}"
+        others = f"; {' and '.join([*seeing, driver])} see all"
+        raise InputError(
+            f"{said}{others}: use an object store or a shared folder for output and images, and give every "
+            "node the same access"
+        )
+
+
+def _touch(uri: str) -> None:
+    filesystem, path = resolve(uri)
+    with filesystem.open_input_file(path) as file:
+        file.read(1)
+
+
+def _opens(uri: str) -> bool:
+    try:
+        _touch(uri)
+    except (OSError, IgbatchError):
+        return False
+    return True
+
+
+def _look(probe: Probe) -> list[str]:
+    return probe.look()
