@@ -1,0 +1,208 @@
+"""A job submitted as a person does it: `ray start --head` with a token, and `ray job submit --working-dir .`"""
+
+import importlib.util
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+
+from igbatch import open_study
+
+ROOT = Path(__file__).parents[1]
+NEEDED = ("aiohttp_cors", "colorful", "opencensus", "opentelemetry", "prometheus_client", "smart_open")
+UPLOADED = ("igbatch", "jobs", ".gitignore", ".rayignore", "pyproject.toml", "README.md")
+SEED_STUDY = "jobs/eagle_magpie.py"
+MEBIBYTE = 2**20
+RAY = [sys.executable, "-c", "import sys; from ray.scripts.scripts import main; sys.exit(main())"]
+"""The `ray` command of this environment, which need not be on the path."""
+
+pytestmark = pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in NEEDED),
+    reason="jobs need ray[default]",
+)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A head of our own, and the folder that is submitted to it."""
+
+    folder: Path
+    project: Path
+    address: str
+    environment: dict[str, str]
+
+    def submit(self, *entrypoint: str, name: str, **changes: str) -> subprocess.CompletedProcess[str]:
+        """Run `ray job submit --working-dir . -- python ...` in the project's folder and wait for it."""
+        command = [*RAY, "job", "submit", "--address", self.address, "--submission-id", name,
+                   "--working-dir", ".", "--", "python", *entrypoint]  # fmt: skip
+        return subprocess.run(
+            command,
+            cwd=self.project,
+            env={**self.environment, **changes},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def exit_code(self, name: str) -> int:
+        """Return the exit code of a job's own process, which the command line does not tell."""
+        code = f"from ray.job_submission import JobSubmissionClient as C; print(C({self.address!r})"
+        code += f".get_job_info({name!r}).driver_exit_code)"
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=self.environment, capture_output=True, text=True, check=True
+        )
+        return int(done.stdout.split()[-1])
+
+    def unpacked(self) -> list[Path]:
+        """Return the files that the cluster got, relative to the folder submitted."""
+        (package,) = self.folder.glob("session_latest/runtime_resources/working_dir_files/_ray_pkg_*/")
+        return [path.relative_to(package) for path in package.rglob("*") if path.is_file()]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory, tiny_content: dict[str, Any]) -> Iterator[Cluster]:
+    folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # Ray's sockets need a short path
+    token = tmp_path_factory.mktemp("token") / "auth_token"
+    token.touch(mode=0o600)
+    token.write_text(secrets.token_hex(32))
+    environment = {
+        **{key: value for key, value in os.environ.items() if not key.startswith("RAY_")},
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(token),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "COLUMNS": "250",
+    }
+    environment.pop("PYTHONPATH", None)  # the job is to find igbatch in what was submitted
+    port, dashboard, agent = free_ports(3)
+    command = [*RAY, "start", "--head", "--block", "--num-cpus", "2", "--port", str(port),
+               "--dashboard-port", str(dashboard), "--dashboard-agent-listen-port", str(agent),
+               "--object-store-memory", str(100 * MEBIBYTE), "--temp-dir", str(folder)]  # fmt: skip
+    with (folder / "head.log").open("wb") as log:
+        head = subprocess.Popen(
+            command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    address = f"http://127.0.0.1:{dashboard}"
+    try:
+        wait_for(address, head, folder / "head.log")
+        yield Cluster(folder, project(tmp_path_factory.mktemp("project"), tiny_content), address, environment)
+    finally:
+        stop(head)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def wait_for(address: str, head: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while status(f"{address}/api/version") != 401:
+        assert head.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.2)
+
+
+def status(url: str) -> int | None:
+    """Return the HTTP status of a request without a token; None where nobody answers."""
+    try:
+        return urllib.request.urlopen(url, timeout=5).status
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return None
+
+
+def stop(head: subprocess.Popen[bytes]) -> None:
+    """End this head and what it started; `ray stop` would end every Ray process of the machine."""
+    started = psutil.Process(head.pid).children(recursive=True) if head.poll() is None else []
+    head.terminate()
+    _, left = psutil.wait_procs(started, timeout=10)
+    for process in left:
+        process.kill()
+    try:
+        head.wait(10)
+    except subprocess.TimeoutExpired:
+        os.killpg(head.pid, signal.SIGKILL)
+        head.wait()
+
+
+def project(folder: Path, study: dict[str, Any]) -> Path:
+    """Make a folder as a person has it: the project, a study, an environment, an output."""
+    for name in UPLOADED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder)
+    scenes = {"scenes": [{"kind": "double", "seeds": [1]}]}
+    (folder / "tiny.yaml").write_text(yaml.safe_dump({**study, "images": scenes}))
+    for ignored in (".venv/lib", "igbatch-out/tiny", "tests", "igbatch/__pycache__"):
+        (folder / ignored).mkdir(parents=True)
+        (folder / ignored / "large").write_bytes(os.urandom(MEBIBYTE))
+    return folder
+
+
+def test_a_submitted_job_computes_once_and_its_upload_is_small(cluster: Cluster, tmp_path: Path) -> None:
+    call = (SEED_STUDY, "tiny.yaml", "--out", str(tmp_path / "out"), "--set", "attribution.steps=3")
+    first = cluster.submit(*call, name="first")
+    assert first.returncode == 0, first.stdout + first.stderr
+    results = open_study(str(tmp_path / "out"))
+    assert results.complete
+    assert set(results.image_stats["steps"]) == {3}
+    assert len(results.image_stats) == 4
+
+    files = cluster.unpacked()
+    assert Path("tiny.yaml") in files
+    assert Path("igbatch/cli.py") in files
+    assert not [path for path in files if path.name == "large"]
+    package = sum((cluster.project / path).stat().st_size for path in files)
+    assert package < 10 * MEBIBYTE
+
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("image_stats/*/*")}
+    second = cluster.submit(*call, name="second")
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert "nothing to compute" in second.stdout
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("image_stats/*/*")} == before
+    assert cluster.exit_code("second") == 0
+
+
+def test_a_relative_output_is_refused_with_the_code_that_only_the_sdk_tells(cluster: Cluster) -> None:
+    done = cluster.submit(SEED_STUDY, "tiny.yaml", "--out", "out", name="relative")
+    assert done.returncode == 1
+    assert "igbatch: --out out: a submitted job's folder vanishes; give an absolute path or a URI" in (
+        done.stdout
+    )
+    assert cluster.exit_code("relative") == 2
+
+
+def test_nobody_submits_without_the_token(cluster: Cluster) -> None:
+    assert status(f"{cluster.address}/api/jobs/") == 401
+    without = cluster.submit("-c", "1", name="without", RAY_AUTH_MODE="disabled")
+    assert without.returncode == 1
+    assert "Missing authentication token" in without.stderr
+    wrong = cluster.submit("-c", "1", name="wrong", RAY_AUTH_TOKEN="0" * 64)
+    assert wrong.returncode == 1
+    assert "Invalid authentication token" in wrong.stderr
