@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -12,6 +13,7 @@ from pyarrow import fs
 
 from igbatch.errors import InputError, one_line
 
+_ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
 _SECRET_QUERY = re.compile(r"[?&][^=&]*(key|token|secret|password|sig|credential)[^=&]*=", re.IGNORECASE)
 
 
@@ -24,7 +26,8 @@ def resolve(uri: str) -> tuple[fs.FileSystem, str]:
     """Return the file system that holds `uri` and the path of it there.
 
     Local paths may be relative. Schemes that Arrow does not know itself (``memory://``, ``az://``, ``hf://``)
-    are opened through fsspec, whose driver must be installed. Credentials come from the environment only.
+    are opened through fsspec, whose driver must be installed. Credentials come from the environment only, and
+    so does the endpoint of an S3 store that is not Amazon's (``AWS_ENDPOINT_URL``).
 
     Raises:
         InputError: the scheme is unknown, its driver is missing, or the URI carries credentials.
@@ -40,12 +43,35 @@ def resolve(uri: str) -> tuple[fs.FileSystem, str]:
             )
         return fs.LocalFileSystem(), unquote(rest)
     try:
+        if scheme == "s3":
+            return _resolve_s3(rest)
         filesystem, path = fs.FileSystem.from_uri(uri)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+    except pa.ArrowNotImplementedError:
         return _resolve_fsspec(uri, scheme)
-    except OSError as error:
+    except (pa.ArrowInvalid, OSError) as error:
+        if isinstance(error, pa.ArrowInvalid) and scheme != "s3":
+            return _resolve_fsspec(uri, scheme)
         raise InputError(f"{uri}: cannot be opened ({one_line(error)}); check the address") from error
     return filesystem, path
+
+
+def _resolve_s3(rest: str) -> tuple[fs.FileSystem, str]:
+    """Return a client that all places of a bucket share, with its connections, and a path."""
+    place, _, query = rest.partition("?")
+    bucket, _, key = place.partition("/")
+    endpoints = tuple(os.environ.get(name) for name in _ENDPOINT_VARIABLES)
+    filesystem = _s3_client(bucket, query, os.getpid(), endpoints)
+    return filesystem, f"{bucket}/{unquote(key)}".rstrip("/")
+
+
+@lru_cache(maxsize=64)
+def _s3_client(bucket: str, query: str, process: int, endpoints: tuple[str | None, ...]) -> fs.FileSystem:
+    """Make a client, one a process: its threads do not survive a fork.
+
+    With a delayed open a small file is one request, and is there whole or not at all.
+    """
+    options = "&".join(filter(None, [query, "allow_delayed_open=true"]))
+    return fs.FileSystem.from_uri(f"s3://{bucket}?{options}")[0]
 
 
 def refuse_credentials(uri: str) -> None:
@@ -63,8 +89,8 @@ def refuse_credentials(uri: str) -> None:
 def _resolve_fsspec(uri: str, scheme: str) -> tuple[fs.FileSystem, str]:
     import fsspec
 
-    try:
-        filesystem, path = fsspec.core.url_to_fs(uri)
+    try:  # a listing that is remembered would hide what other processes write
+        filesystem, path = fsspec.core.url_to_fs(uri, use_listings_cache=False)
     except (ValueError, ImportError, OSError) as error:
         raise InputError(
             f"{uri}: no driver opens {scheme}:// ({one_line(error)}); install it, or use another store"

@@ -1,7 +1,12 @@
 """Shared by all tests: no network, no usage statistics, and small studies to run."""
 
 import os
-from collections.abc import Callable
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +25,7 @@ from igbatch.images.scenes import write_scenes
 from igbatch.store.output import Output
 from igbatch.study import load_study
 
+S3_SECRET = "secret-of-the-tests"
 TINY = {
     "name": "tiny",
     "images": {
@@ -65,7 +71,7 @@ def compute_study() -> Callable[..., Output]:
         from igbatch.pipeline.compute import ShardComputer
         from igbatch.pipeline.opening import open_output
         from igbatch.pipeline.run import plan_study
-        from igbatch.pipeline.settle import Settled
+        from igbatch.pipeline.settled import Settled
         from igbatch.reduce.study import reduce_study
 
         torch.set_num_threads(1)
@@ -90,3 +96,66 @@ def computed(tmp_path_factory: pytest.TempPathFactory, compute_study: Callable[.
     study = folder / "tiny.yaml"
     study.write_text(yaml.safe_dump(TINY))
     return compute_study(study, folder / "out")
+
+
+class ObjectStore:
+    """An S3 server of its own (moto) over HTTP; `client` is boto3's."""
+
+    def __init__(self) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.endpoint = f"http://127.0.0.1:{port}"
+        self.secret = S3_SECRET
+        self._buckets = 0
+        command = [sys.executable, "-m", "moto.server", "-p", str(port), "-H", "127.0.0.1"]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def start(self) -> None:
+        """Wait until the server answers, and connect to it."""
+        import boto3
+
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                urllib.request.urlopen(f"{self.endpoint}/moto-api/data.json", timeout=1).close()
+                break
+            except OSError:
+                assert time.monotonic() < deadline, "moto's server does not answer"
+                time.sleep(0.05)
+        self.client = boto3.client("s3", endpoint_url=self.endpoint)
+
+    def new_bucket(self) -> str:
+        """Make a bucket; return its name."""
+        self._buckets += 1
+        name = f"bucket-{self._buckets}"
+        self.client.create_bucket(Bucket=name)
+        return name
+
+    def objects(self, bucket: str) -> dict[str, bytes]:
+        """Return everything in a bucket, by key."""
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+        keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
+        return {key: self.client.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[ObjectStore]:
+    """An S3 server that this process and those it starts find through their environment, as users would."""
+    store = ObjectStore()
+    settings = {
+        "AWS_ENDPOINT_URL": store.endpoint,
+        "AWS_ACCESS_KEY_ID": "key-of-the-tests",
+        "AWS_SECRET_ACCESS_KEY": store.secret,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",  # else pyarrow waits for a server of Amazon's
+    }
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in settings.items():
+                patch.setenv(name, value)
+            store.start()
+            yield store
+    finally:
+        store.process.kill()
+        store.process.wait()

@@ -1,52 +1,213 @@
-"""One run at a time on a local output: an operating system lock that dies with the process that holds it.
+"""One run at a time on an output, on a local disk and on any object store alike.
 
-Outputs on object stores have no lock yet; data files are never overwritten there, and nothing is swept.
+It needs no conditional put and no rename, only that a listing shows what was put before it (local disks, S3,
+GCS and Azure do so). A run that wants the lock puts an entry of its own below `locks/`, then lists. It has
+the lock if no other entry is there; it then says so in its entry and lists once more.
+
+Why two never hold it. Of two runs, the one that lists last put its entry before, and so did the other: at
+least one sees the other and does not go on. Entries are removed by their owner, or by others once its
+process is seen to be gone or it was silent for longer than `expiry`. An owner that was silent for so long (it
+was stopped, its machine slept, the store was away) counts itself out, by a clock that goes on in sleep, and
+puts its entry no more. One that is stopped between looking at that clock and putting comes back unasked: it
+lists after every put, as does a run that has just taken over, so that again one of the two sees the other.
+
+Silence is judged by the store's own clock, the time of the silent entry against that of the own one just put,
+so that clocks of machines do not matter; where the store tells no times, by watching the entry for so long.
 """
 
 from __future__ import annotations
 
-import os
-import platform
+import random
+import secrets
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
-from filelock import FileLock, Timeout
+from contextlib import contextmanager, suppress
+from enum import Enum
 
 from igbatch.errors import UnfinishedError
+from igbatch.store.lock_entry import Entries, Entry, uptime
 from igbatch.store.output import Output
 
-LOCK_FILE = ".lock"
-OWNER_FILE = ".lock-owner.json"
+HEARTBEAT_SECONDS = 5.0
+EXPIRY_SECONDS = 30.0
+CONTEST_SECONDS = 10.0
+"""A run that finds others asking at the same moment tries again for so long."""
+STORE_TICK_SECONDS = 1.0
+"""Object stores tell times in whole seconds."""
+
+
+class _State(Enum):
+    DEAD = "its process is gone, or it was silent for too long"
+    ALIVE = "it gave a sign"
+    SILENT = "nothing is known yet"
+
+
+class Lock:
+    """The lock of an output, held until its `with` block ends or another run has taken it over."""
+
+    def __init__(self, output: Output, entries: Entries, heartbeat: float, expiry: float) -> None:
+        self._output = output
+        self._entries = entries
+        self._heartbeat = heartbeat
+        self._expiry = expiry
+        self._last_beat = uptime()
+        self._lost = False
+        self._lost_to: str | None = None
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="igbatch-lock", daemon=True)
+
+    @property
+    def lost(self) -> bool:
+        """Tell whether the lock is gone: another run took it over, or may do so as no beat got through."""
+        return self._lost or uptime() - self._last_beat > self._expiry
+
+    def check(self) -> None:
+        """Refuse to go on without the lock.
+
+        Raises:
+            UnfinishedError: it is lost; the message says to whom.
+        """
+        if self.lost:
+            silent = f": it could give no sign for {self._expiry:g} s"
+            how = f" to {self._lost_to}" if self._lost_to else silent
+            raise UnfinishedError(f"{self._output.uri}: this run lost its lock{how}; run it again")
+
+    def _keep(self) -> None:
+        while not self._ended.wait(self._heartbeat) and not self._lost:
+            with suppress(Exception):  # the store is away; the next beat may get through
+                self._beat()
+
+    def _beat(self) -> None:
+        """Put the entry again, unless it was taken away."""
+        start = uptime()
+        own, others = self._entries.look()
+        if own is None or self.lost:
+            self._lose(others, removed=own is None)
+            return
+        self._entries.put(holding=True)
+        _, others = self._entries.look()
+        if any(entry.holding for entry in others):
+            self._lose(others, removed=False)
+        else:
+            self._last_beat = start
+
+    def _lose(self, others: list[Entry], *, removed: bool) -> None:
+        others = [entry for entry in others if entry.holding] or others
+        self._lost_to = str(others[0]) if others else "another run" if removed else None
+        self._lost = True
+        self._entries.remove(self._entries.name)
+
+    def _end(self) -> None:
+        self._ended.set()
+        self._thread.join(timeout=self._expiry)
+        with suppress(Exception):  # what is left is taken for dead by the next run
+            self._entries.remove(self._entries.name)
 
 
 @contextmanager
-def output_lock(output: Output) -> Iterator[bool]:
-    """Hold the lock of an output; yields whether there is one (a local disk) or not (an object store).
+def output_lock(
+    output: Output, *, heartbeat: float = HEARTBEAT_SECONDS, expiry: float = EXPIRY_SECONDS
+) -> Iterator[Lock]:
+    """Hold the lock of an output; the lock that is yielded tells whether it was lost meanwhile.
+
+    Args:
+        output: what no other run may write to.
+        heartbeat: seconds between two signs of life.
+        expiry: seconds of silence after which another run takes over; the same for all runs.
 
     Raises:
-        UnfinishedError: another run holds it; the message says which process on which host.
+        UnfinishedError: another run holds it; the message says which process on which machine, since when.
     """
-    if not output.local:
-        yield False
-        return
-    path = output.path(LOCK_FILE)
-    output.make_parent(path)
-    lock = FileLock(path, timeout=0)
+    entries = Entries(output, secrets.token_hex(8))
     try:
-        lock.acquire()
-    except Timeout:
-        raise UnfinishedError(
-            f"{output.uri}: another run is at work on it ({_owner(output)}); wait for its end, then run again"
-        ) from None
+        start = _Claim(output, entries, heartbeat, expiry).win()
+    except BaseException:
+        with suppress(Exception):
+            entries.remove(entries.name)
+        raise
+    lock = Lock(output, entries, heartbeat, expiry)
+    lock._last_beat = start
+    lock._thread.start()
     try:
-        output.put_json(output.path(OWNER_FILE), {"host": platform.node(), "process": os.getpid()})
-        yield True
+        yield lock
     finally:
-        Path(output.path(OWNER_FILE)).unlink(missing_ok=True)
-        lock.release()
+        lock._end()
 
 
-def _owner(output: Output) -> str:
-    owner = output.read_json(output.path(OWNER_FILE)) or {}
-    return f"process {owner.get('process', 'unknown')} on {owner.get('host', 'an unknown host')}"
+class _Claim:
+    """One run's way to the lock: what it has seen of the others so far."""
+
+    def __init__(self, output: Output, entries: Entries, heartbeat: float, expiry: float) -> None:
+        self._output = output
+        self._entries = entries
+        self._heartbeat = heartbeat
+        self._expiry = expiry
+        self._seen: dict[str, tuple[bytes, float]] = {}
+        self._contest_end: float | None = None
+
+    def win(self) -> float:
+        """Get the lock; return when its entry was last put, on the clock of `uptime`."""
+        while True:
+            start = uptime()
+            self._entries.put(holding=False)
+            own, others = self._entries.look()
+            if own is None:
+                continue  # this process was stopped for so long that another removed its entry
+            states = {entry.name: self._judge(entry, own) for entry in others}
+            dead = [name for name, state in states.items() if state is _State.DEAD]
+            for name in dead:
+                self._entries.remove(name)
+            if dead:
+                continue  # an entry that comes back belongs to a run that is alive
+            if not others:
+                if self._confirm():
+                    return start
+                continue
+            self._yield_to(others, states)
+
+    def _confirm(self) -> bool:
+        """Say in the entry that the lock is held, and look for a run that was taken for dead but lives."""
+        self._entries.put(holding=True)
+        own, others = self._entries.look()
+        return own is not None and not any(entry.holding for entry in others)
+
+    def _yield_to(self, others: list[Entry], states: dict[str, _State]) -> None:
+        """Wait a while for others to go, to fall silent or to give a sign; of those who ask, one stays."""
+        alive = [entry for entry in others if states[entry.name] is _State.ALIVE]
+        for entry in alive:
+            if entry.holding:
+                raise UnfinishedError(
+                    f"{self._output.uri}: another run is at work on it ({entry}); "
+                    "wait for its end, then run again"
+                )
+        before = [entry for entry in others if not entry.holding and entry.name < self._entries.name]
+        if not before:
+            self._contest_end = None
+            time.sleep(min(1.0, self._heartbeat / 5) * random.uniform(0.5, 1.0))
+            return
+        self._entries.remove(self._entries.name)
+        self._contest_end = self._contest_end or uptime() + CONTEST_SECONDS
+        if uptime() > self._contest_end and before[0] in alive:
+            raise UnfinishedError(
+                f"{self._output.uri}: another run is about to begin on it ({before[0]}); "
+                "wait for its end, then run again"
+            )
+        time.sleep(random.uniform(0.1, 0.5))
+
+    def _judge(self, entry: Entry, own: Entry) -> _State:
+        present = entry.owner.present(self._entries.owner) if entry.owner else None
+        if present is False:
+            return _State.DEAD
+        now = uptime()
+        data, since = self._seen.setdefault(entry.name, (entry.data, now))
+        if data != entry.data:
+            self._seen[entry.name] = (entry.data, now)
+            return _State.ALIVE
+        if own.modified is None or entry.modified is None:
+            silent = now - since
+        else:
+            silent = own.modified - entry.modified
+            if present and silent < 2 * self._heartbeat:
+                return _State.ALIVE
+        return _State.DEAD if silent > self._expiry + STORE_TICK_SECONDS else _State.SILENT

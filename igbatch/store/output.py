@@ -6,6 +6,7 @@ import io
 import json
 import os
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +66,13 @@ class Output:
         """Write a whole file so that readers see all of it or nothing, replacing one that is there.
 
         On a local disk the bytes are flushed to a temporary file beside it, which is then renamed; on an
-        object store one put makes the object visible.
+        object store one put makes the object visible. Closing one of Arrow's streams makes visible what was
+        written so far, and nothing can abort it: a thread writes it, which no interrupt of this one reaches.
         """
         self.make_parent(path)
         if not self.local:
-            with self.filesystem.open_output_stream(path) as stream:
-                stream.write(data)
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(_put_object, self.filesystem, path, data).result()
             return
         target = Path(path)
         temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
@@ -112,6 +114,14 @@ class Output:
     def delete(self, path: str) -> None:
         """Delete a file that no reader needs."""
         self.filesystem.delete_file(path)
+
+
+def _put_object(filesystem: fs.FileSystem, path: str, data: bytes) -> None:
+    if isinstance(filesystem, fs.PyFileSystem):
+        filesystem.handler.fs.pipe_file(path, data)
+        return
+    with filesystem.open_output_stream(path) as stream:
+        stream.write(data)
 
 
 def table_bytes(table: pa.Table) -> bytes:

@@ -16,9 +16,11 @@ from igbatch.store.output import Output
 SIDE = 6
 
 
-@pytest.fixture(params=["local", "memory"])
+@pytest.fixture(params=["local", "memory", "s3"])
 def output(request: pytest.FixtureRequest, tmp_path: Path) -> Output:
-    """A new output on a local disk, and one in fsspec's memory store, which stands for object stores."""
+    """A new output on a local disk, one in a store of fsspec's, and one in a store that Arrow opens."""
+    if request.param == "s3":
+        return Output(f"s3://{request.getfixturevalue('s3').new_bucket()}/out")
     return Output(str(tmp_path / "out") if request.param == "local" else f"memory://{tmp_path.name}/out")
 
 

@@ -1,48 +1,305 @@
-"""The lock of an output: held by one process, gone with it, and absent on object stores."""
+"""The lock of an output: one holder at a time, whatever the store and however processes die."""
 
+import itertools
+import json
 import os
+import platform
+import re
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from igbatch.errors import UnfinishedError
-from igbatch.store.lock import output_lock
+from igbatch.store.lock import EXPIRY_SECONDS, HEARTBEAT_SECONDS, Lock, output_lock
+from igbatch.store.lock_entry import Entries, Owner
 from igbatch.store.output import Output
 
-HOLD = """
+BEAT, EXPIRY = 0.2, 1.5
+HOLD = f"""
 import sys, time
+from igbatch.errors import UnfinishedError
 from igbatch.store.lock import output_lock
 from igbatch.store.output import Output
-with output_lock(Output(sys.argv[1])):
+with output_lock(Output(sys.argv[1]), heartbeat={BEAT}, expiry={EXPIRY}) as lock:
     print("held", flush=True)
-    time.sleep(60)
+    for line in sys.stdin:
+        try:
+            lock.check()
+            print("kept", flush=True)
+        except UnfinishedError as error:
+            print(error, flush=True)
+"""
+CONTEND = f"""
+import sys, time
+from igbatch.errors import UnfinishedError
+from igbatch.store.lock import output_lock
+from igbatch.store.output import Output
+output, start = Output(sys.argv[1]), float(sys.argv[2])
+time.sleep(max(0, start - time.time()))
+while True:
+    try:
+        with output_lock(output, heartbeat={BEAT}, expiry=20) as lock:
+            begin = time.time()
+            time.sleep(0.2)
+            print(begin, time.time(), lock.lost, flush=True)
+            break
+    except UnfinishedError:
+        time.sleep(0.05)
 """
 
 
-def test_a_second_holder_is_told_who_has_it_and_a_dead_one_has_nothing(tmp_path: Path) -> None:
-    output = Output(str(tmp_path / "out"))
-    holder = subprocess.Popen([sys.executable, "-c", HOLD, output.uri], stdout=subprocess.PIPE, text=True)
-    assert holder.stdout is not None
-    assert holder.stdout.readline() == "held\n"
-    with pytest.raises(UnfinishedError, match=f"process {holder.pid} on "), output_lock(output):
+class Holder:
+    """A process that holds a lock and tells on demand whether it still does."""
+
+    def __init__(self, output: Output) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", HOLD, output.uri], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self._line() == "held"
+
+    def ask(self) -> str:
+        assert self.process.stdin
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return self._line()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def _line(self) -> str:
+        assert self.process.stdout
+        return self.process.stdout.readline().strip()
+
+
+@pytest.fixture(params=["local", "s3"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Output:
+    """An output that several processes reach."""
+    if request.param == "local":
+        return Output(str(tmp_path / "out"))
+    return Output(f"s3://{request.getfixturevalue('s3').new_bucket()}/out")
+
+
+@pytest.fixture
+def hold(place: Output) -> Iterator[Callable[[], Holder]]:
+    """Start processes that hold the lock of `place`, and end them."""
+    holders: list[Holder] = []
+
+    def start() -> Holder:
+        holders.append(Holder(place))
+        return holders[-1]
+
+    yield start
+    for holder in holders:
+        holder.kill()
+
+
+def lock(output: Output) -> Any:
+    return output_lock(output, heartbeat=BEAT, expiry=EXPIRY)
+
+
+@contextmanager
+def taken_over(output: Output) -> Iterator[Lock]:
+    """Take the lock as soon as its holder has been silent for long enough not to be refused at once."""
+    deadline = time.monotonic() + 10
+    with ExitStack() as stack:
+        while time.monotonic() < deadline:
+            try:
+                held = stack.enter_context(lock(output))
+                break
+            except UnfinishedError:
+                time.sleep(BEAT)
+        else:
+            pytest.fail("the lock was never given")
+        yield held
+
+
+def entries(output: Output) -> list[dict[str, Any]]:
+    return [json.loads(output.read(info.path)) for info in output.files("locks")]
+
+
+def forge(output: Output, **changes: Any) -> Entries:
+    """Put an entry of a holder on another machine, or of whatever `changes` say; return it to beat."""
+    forged = Entries(output, "0" * 16)
+    forged.owner = Owner(**{**vars(forged.owner), "boot": "another", "host": "node-7", **changes})
+    forged.put(holding=True)
+    return forged
+
+
+def test_a_second_driver_is_told_who_is_at_work_and_a_killed_one_holds_nothing(
+    place: Output, hold: Callable[[], Holder]
+) -> None:
+    holder = hold()
+    who = rf"process {holder.process.pid} on {re.escape(platform.node())}, since 20\d\d-.* UTC"
+    start = time.monotonic()
+    with pytest.raises(UnfinishedError, match=who), lock(place):
         pass
-    os.kill(holder.pid, signal.SIGKILL)
-    holder.wait()
-    with output_lock(output) as locked:
-        assert locked
+    assert time.monotonic() - start < 1
+    assert len(entries(place)) == 1
+    holder.kill()
+    start = time.monotonic()
+    with lock(place) as held:
+        assert time.monotonic() - start < 1
+        assert not held.lost
+        assert [entry["process"] for entry in entries(place)] == [os.getpid()]
 
 
-def test_the_lock_can_be_taken_again_and_names_no_owner_in_between(tmp_path: Path) -> None:
-    output = Output(str(tmp_path / "out"))
+def test_the_error_is_one_line_and_means_run_it_again(output: Output) -> None:
+    with (
+        lock(output),
+        pytest.raises(UnfinishedError, match="another run is at work") as caught,
+        lock(output),
+    ):
+        pass
+    assert caught.value.exit_code == 3
+    assert "\n" not in str(caught.value)
+
+
+def test_it_is_given_back_and_can_be_taken_again(output: Output) -> None:
     for _ in range(2):
-        with output_lock(output):
-            assert (tmp_path / "out" / ".lock-owner.json").is_file()
-        assert not (tmp_path / "out" / ".lock-owner.json").exists()
+        with lock(output) as held:
+            held.check()
+            assert [entry["holding"] for entry in entries(output)] == [True]
+        assert entries(output) == []
+
+    def fail() -> None:
+        with lock(output):
+            raise RuntimeError("the work failed")
+
+    with pytest.raises(RuntimeError, match="the work failed"):
+        fail()
+    assert entries(output) == []
 
 
-def test_an_object_store_has_none(tmp_path: Path) -> None:
-    with output_lock(Output("memory://bucket/out")) as locked:
-        assert not locked
+def test_a_silent_holder_on_another_machine_is_waited_for_and_then_dead(output: Output) -> None:
+    forge(output)
+    start = time.monotonic()
+    with lock(output) as held:
+        assert time.monotonic() - start > EXPIRY - 1  # less a tick of the store's clock
+        assert not held.lost
+        assert [entry["host"] for entry in entries(output)] == [platform.node()]
+
+
+def test_a_holder_that_was_silent_for_long_is_dead_at_once_by_the_clock_of_the_store(
+    tmp_path: Path,
+) -> None:
+    output = Output(str(tmp_path))
+    forge(output)
+    past = time.time() - EXPIRY_SECONDS - 5
+    os.utime(output.files("locks")[0].path, (past, past))
+    start = time.monotonic()
+    with output_lock(output):
+        assert time.monotonic() - start < 1
+
+
+def test_a_holder_on_another_machine_that_beats_is_refused_by_name(output: Output) -> None:
+    forged = forge(output, process=4711)
+
+    def wait_and_beat(seconds: float) -> None:
+        real_sleep(seconds)
+        forged.put(holding=True)
+
+    real_sleep = time.sleep
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "sleep", wait_and_beat)
+        with pytest.raises(UnfinishedError, match="process 4711 on node-7, since "), lock(output):
+            pass
+    assert len(entries(output)) == 1
+
+
+@pytest.mark.parametrize("change", ["process", "started"])
+def test_a_process_that_is_gone_or_whose_id_another_has_holds_nothing(output: Output, change: str) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    owner = vars(Owner.here())
+    gone = {"process": {**owner, "process": ended.pid}, "started": {**owner, "started": 1e9}}[change]
+    forge(output, **gone)
+    start = time.monotonic()
+    with output_lock(output):
+        assert time.monotonic() - start < HEARTBEAT_SECONDS / 2
+
+
+def test_a_damaged_entry_is_waited_for_like_any_other(tmp_path: Path) -> None:
+    output = Output(str(tmp_path))
+    output.put(output.path("locks", "broken.json"), b"{")
+    with lock(output):
+        assert len(entries(output)) == 1
+
+
+def test_a_stopped_holder_that_was_taken_over_notices(place: Output, hold: Callable[[], Holder]) -> None:
+    holder = hold()
+    assert holder.ask() == "kept"
+    os.kill(holder.process.pid, signal.SIGSTOP)
+    with taken_over(place) as held:
+        os.kill(holder.process.pid, signal.SIGCONT)
+        assert "lost its lock" in holder.ask()
+        time.sleep(3 * BEAT)
+        assert f"process {os.getpid()} on " in holder.ask()
+        assert [entry["process"] for entry in entries(place)] == [os.getpid()]
+        held.check()
+
+
+def test_a_holder_whose_entry_was_removed_does_not_put_it_again(output: Output) -> None:
+    with lock(output) as held:
+        output.delete(output.files("locks")[0].path)
+        time.sleep(3 * BEAT)
+        assert held.lost
+        assert entries(output) == []
+        with pytest.raises(UnfinishedError, match=r"this run lost its lock to another run; run it again"):
+            held.check()
+
+
+def test_of_a_holder_that_comes_back_and_one_that_took_over_one_gives_way(output: Output) -> None:
+    with lock(output) as held:
+        forge(output, process=4711)  # both say that they hold it
+        time.sleep(3 * BEAT)
+        with pytest.raises(UnfinishedError, match="process 4711 on node-7"):
+            held.check()
+
+
+def test_a_hiccup_of_the_store_is_survived_and_a_long_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = Output(str(tmp_path))
+
+    def fail(*_: object) -> None:
+        raise OSError("the store is away")
+
+    with lock(output) as held:
+        with monkeypatch.context() as patch:
+            patch.setattr(Output, "put_json", fail)
+            time.sleep(2 * BEAT)
+        time.sleep(EXPIRY)
+        held.check()
+        with monkeypatch.context() as patch:
+            patch.setattr(Output, "put_json", fail)
+            time.sleep(EXPIRY + BEAT)
+            with pytest.raises(
+                UnfinishedError, match=r"lost its lock: it could give no sign for 1\.5 s; run it again"
+            ):
+                held.check()
+
+
+def test_of_many_at_once_one_holds_at_a_time_and_all_get_it(place: Output) -> None:
+    start = str(time.time() + 1.0)
+    command = [sys.executable, "-c", CONTEND, place.uri, start]
+    drivers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(6)]
+    lines = [driver.communicate(timeout=60)[0].split() for driver in drivers]
+    held = sorted((float(begin), float(end)) for begin, end, _ in lines)
+    assert len(held) == 6
+    assert all(end <= begin for (_, end), (begin, _) in itertools.pairwise(held))
+    assert {lost for _, _, lost in lines} == {"False"}
+    assert entries(place) == []
+
+
+def test_it_needs_neither_torch_nor_ray() -> None:
+    code = "import sys, igbatch.store.lock; print(sorted({'torch', 'ray', 'pandas'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
