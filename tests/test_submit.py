@@ -1,4 +1,4 @@
-"""A job submitted as a person does it: `ray start --head` with a token, and `ray job submit --working-dir .`"""
+"""A job submitted as a person does it: a head with a token, and `ray job submit --working-dir .`"""
 
 import importlib.util
 import os
