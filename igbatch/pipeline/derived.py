@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 from typing import Any
 
+from igbatch.pipeline.opening import package_versions
 from igbatch.pipeline.plan import Plan
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output
@@ -29,7 +29,7 @@ def state_of(plan: Plan) -> str:
             "committed": plan.state,
             "images": listed.hexdigest(),
             "study": study,
-            "igbatch": importlib.metadata.version("igbatch"),
+            "igbatch": package_versions()["igbatch"],
         }
     )
 

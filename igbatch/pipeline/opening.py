@@ -57,7 +57,7 @@ def open_output(output: Output, resolved: ResolvedStudy, images: StudyImages) ->
         "fingerprint": {**known, **prints},
         "fingerprint_digest": digest(prints),
         "settled": earlier["settled"] if earlier else {},
-        "versions": _versions(),
+        "versions": package_versions(),
         "hardware": earlier["hardware"] if earlier else [],
     }
     output.put_table(output.path("images.parquet"), images.table)
@@ -158,7 +158,8 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that decide numbers; `not installed` where so."""
     versions = {"python": platform.python_version()}
     for package in LISTED_PACKAGES:
         try:

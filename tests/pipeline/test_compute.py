@@ -38,6 +38,7 @@ from igbatch.variants.randomized import random_model
 from igbatch.variants.weights import locate_weights
 
 KEY = ["variant_id", "image_id", "target"]
+OWN = ["histogram", "attempt", "attributions_bytes", "box_stats_bytes", "quarantine_bytes"]
 TRAINED = ["variants=[{kind: trained}]"]
 ONE_SCENE = "images.scenes=[{kind: double, seeds: [1]}]"
 
@@ -97,7 +98,7 @@ def open_work(study: Path, out: Path, *overrides: str, **how: Any) -> Work:
 
 def numbers(results: StudyResults) -> pd.DataFrame:
     """The rows of image_stats without their histograms, which frames cannot compare."""
-    return results.image_stats.sort_values(KEY, ignore_index=True).drop(columns=["histogram"])
+    return results.image_stats.sort_values(KEY, ignore_index=True).drop(columns=OWN)
 
 
 # What a study comes to

@@ -29,6 +29,7 @@ from igbatch.study import load_study
 
 pytestmark = pytest.mark.usefixtures("local_ray")
 KEY = ["variant_id", "image_id", "target"]
+OWN = ["histogram", "attempt", "attributions_bytes", "box_stats_bytes", "quarantine_bytes"]
 SETTLED = Settled("float32", 0.0, micro_batch=4, mixed=True)
 TRAINED = "variants=[{kind: trained}]"
 ADAPTIVE = [TRAINED, "attribution.steps=auto", "attribution.tolerance=0.3", "run.threads=1"]
@@ -86,7 +87,7 @@ def run(study: Path, out: Path, *overrides: str, **how: Any) -> tuple[RunOutcome
 
 
 def numbers(results: StudyResults) -> pd.DataFrame:
-    return results.image_stats.sort_values(KEY).reset_index(drop=True).drop(columns=["histogram"])
+    return results.image_stats.sort_values(KEY).reset_index(drop=True).drop(columns=OWN)
 
 
 def assert_same_bits(ours: StudyResults, theirs: StudyResults) -> None:
