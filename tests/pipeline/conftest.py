@@ -1,9 +1,18 @@
 """One embedded Ray for the tests that call it from this process, and one thread for those that compute."""
 
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 
+import pyarrow as pa
 import pytest
 import torch
+
+from igbatch.pipeline.plan import Plan, make_plan
+from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy, StudyImages
+from igbatch.store import schemas
+from igbatch.store.output import Output
+from igbatch.study import parse_study
+from igbatch.variants.weights import WeightsSource
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +30,27 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def many_variants() -> Callable[..., Plan]:
+    """A plan of random variants `random-0`, … over images, with no model behind them."""
+
+    def make(variants: int, images: int, shard_images: int, trained: bool = False) -> Plan:
+        kinds = [{"kind": "random", "seeds": list(range(variants))}] + [{"kind": "trained"}] * trained
+        study = parse_study(
+            {
+                "name": "s", "images": {"root": "r"}, "models": {"m": {}}, "targets": ["a", "b"],
+                "variants": kinds, "run": {"shard_images": shard_images},
+            },
+            "test",
+        )  # fmt: skip
+        classes = {"a": 0, "b": 1}
+        config = {"input_size": [3, 224, 224]}
+        model = ResolvedModel("m", WeightsSource("swin", None), "w", 2, classes, classes, config, classes)
+        resolved = ResolvedStudy(study, "gray", {"m": model}, study.variant_specs(), study.target_names())
+        rows = [{"image_id": f"i{n}", "uri": f"/i{n}", "etag": "1"} for n in range(images)]
+        listed = StudyImages(pa.Table.from_pylist(rows, schema=schemas.IMAGES), None, [])
+        return make_plan(resolved, listed, Output(f"memory://plan-{uuid.uuid4()}"))
+
+    return make

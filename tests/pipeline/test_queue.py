@@ -1,0 +1,80 @@
+"""The queue of shards: each one handed out once, and models seldom swapped."""
+
+import random
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from igbatch.pipeline.plan import Plan, Shard
+from igbatch.pipeline.queue import ShardQueue
+
+
+def work_off(queue: ShardQueue, workers: int, seed: int = 0) -> tuple[list[Shard], int]:
+    """Let workers that are equally fast take shards until none is left; return these and the swaps made."""
+    held: list[str | None] = [None] * workers
+    taken: list[Shard] = []
+    swaps = 0
+    order = random.Random(seed)
+    while len(queue):
+        worker = order.randrange(workers)
+        elsewhere = {variant for other, variant in enumerate(held) if variant and other != worker}
+        shard = queue.take(held[worker], elsewhere)
+        assert shard is not None
+        swaps += shard.spec.variant_id != held[worker]
+        held[worker] = shard.spec.variant_id
+        taken.append(shard)
+    assert queue.take(None) is None
+    return taken, swaps
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    variants=st.integers(1, 6), images=st.integers(1, 9), shard_images=st.integers(1, 4), workers=st.integers(1, 5)
+)
+def test_every_shard_is_taken_once(
+    many_variants: Callable[..., Plan], variants: int, images: int, shard_images: int, workers: int
+) -> None:
+    plan = many_variants(variants, images, shard_images)
+    taken, _ = work_off(ShardQueue(plan), workers)
+    assert Counter(shard.name for shard in taken) == Counter(shard.name for shard in plan.shards())
+
+
+@pytest.mark.parametrize("workers", [1, 3, 8])
+def test_swaps_are_about_as_many_as_variants_and_workers(
+    many_variants: Callable[..., Plan], workers: int
+) -> None:
+    _, swaps = work_off(ShardQueue(many_variants(40, 20, 1)), workers)
+    assert 40 <= swaps <= 40 + 3 * workers
+
+
+def test_the_costliest_variant_comes_first(many_variants: Callable[..., Plan]) -> None:
+    first = ShardQueue(many_variants(3, 4, 2, trained=True)).take(None)
+    assert first is not None
+    assert first.spec.variant_id == "trained"
+
+
+def test_a_worker_without_a_variant_of_its_own_helps_where_most_is_left(
+    many_variants: Callable[..., Plan],
+) -> None:
+    queue = ShardQueue(many_variants(2, 6, 1))
+    for _ in range(4):
+        queue.take("random-0", {"random-1"})
+    helped = queue.take(None, {"random-0", "random-1"})
+    assert helped is not None
+    assert helped.spec.variant_id == "random-1"
+
+
+def test_what_was_put_back_comes_again_soon(many_variants: Callable[..., Plan]) -> None:
+    queue = ShardQueue(many_variants(2, 3, 1))
+    shard = queue.take("random-0")
+    assert shard is not None
+    before = len(queue)
+    queue.put_back(shard)
+    assert len(queue) == before + 1
+    assert queue.take("random-0") == shard
+    queue.put_back(shard)
+    assert queue.take("random-1") != shard  # its holder goes on with its own variant
+    assert queue.take(None) == shard
