@@ -95,6 +95,21 @@ def report(out: str) -> None:
 
 
 @main.command()
+@click.argument("out")
+@click.option("--quick", is_flag=True, help="Leave out digests and the numbers of maps.")
+@click.option("--json", "whole", is_flag=True, help="Print all that was found as JSON.")
+def verify(out: str, quick: bool, whole: bool) -> None:
+    """Prove from its files that the study at OUT is whole; 1 where it is not."""
+    from igbatch.store.output import Output
+    from igbatch.store.verify import as_json, as_text
+    from igbatch.store.verify import verify as verify_output
+
+    found = verify_output(Output(out), quick=quick)
+    click.echo(as_json(found) if whole else as_text(found))
+    sys.exit(1 if found.problems else 0)
+
+
+@main.command()
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--count", default=100, show_default=True, type=click.IntRange(1), help="How many scenes.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31), help="First seed.")

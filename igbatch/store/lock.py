@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
 
-from igbatch.errors import UnfinishedError
+from igbatch.errors import InputError, UnfinishedError, one_line
 from igbatch.store.lock_entry import Entries, Entry, uptime
 from igbatch.store.output import Output
 
@@ -118,13 +118,19 @@ def output_lock(
 
     Raises:
         UnfinishedError: another run holds it; the message says which process on which machine, since when.
+        InputError: the output cannot be written to.
     """
     entries = Entries(output, secrets.token_hex(8))
     try:
         start = _Claim(output, entries, heartbeat, expiry).win()
-    except BaseException:
+    except BaseException as error:
         with suppress(Exception):
             entries.remove(entries.name)
+        if isinstance(error, OSError):
+            raise InputError(
+                f"{output.uri}: cannot be written to ({one_line(error, 300)}); "
+                "check the address and the permissions"
+            ) from error
         raise
     lock = Lock(output, entries, heartbeat, expiry)
     lock._last_beat = start

@@ -1,0 +1,284 @@
+"""Proving an output from its files: every row once, files as their commits say, numbers that fit together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from igbatch.errors import InputError, one_line
+from igbatch.store.fingerprint import digest
+from igbatch.store.output import DATA_KINDS, Output
+from igbatch.store.reader import read_study
+from igbatch.store.verify_shard import CheckedShard, Expected, Problem, check_shard
+
+THREADS = 8
+PRINTED = 50
+LOST_NAMED = 1000
+"""So many images of a variant without a row are named one by one."""
+
+
+@dataclass
+class Verification:
+    """What was found in an output.
+
+    Attributes:
+        expected: rows that the study asks for.
+        committed: of these, rows that are there and count.
+        quarantined: of these, rows that are in quarantine.
+        superseded: rows that a later attempt has computed again.
+        unlisted: rows of images, targets and etags that the study no longer lists.
+        shards: committed shards.
+        maps: stored maps in them.
+        size: bytes of their files.
+        leftovers: files that no commit of the study's variants names.
+        problems: what is wrong.
+    """
+
+    expected: int = 0
+    committed: int = 0
+    quarantined: int = 0
+    superseded: int = 0
+    unlisted: int = 0
+    shards: int = 0
+    maps: int = 0
+    size: int = 0
+    leftovers: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Extremes:
+    minimum: float
+    maximum: float
+    maps: int
+
+
+def verify(output: Output, *, quick: bool = False) -> Verification:
+    """Check everything that an output holds; memory grows with the rows of one variant.
+
+    Args:
+        output: of a study.
+        quick: leave out digests and the numbers of maps, that is, read footers and statistics only.
+
+    Raises:
+        InputError: there is no study at this place, or its own tables cannot be read.
+    """
+    study = read_study(output)
+    if study is None:
+        raise InputError(f"{output.uri}: no study here (study.json is missing); check the path")
+    try:
+        images = output.read_table(output.path("images.parquet"), ["image_id", "etag"])
+        variants = output.read_table(output.path("variants.parquet"), ["variant_id"])["variant_id"]
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{output.uri}: the study's list cannot be read ({error}); run it again") from None
+    found, named = Verification(), set[str]()
+    extremes: dict[str, _Extremes] = {}
+    for variant_id in variants.to_pylist():
+        part = _Variant(output, study, images, variant_id, found)
+        named |= part.check(quick)
+        if part.extremes.maps:
+            extremes[variant_id] = part.extremes
+    _check_ranges(output, extremes, len(images) * len(study["target_names"]), found)
+    prefix = output.path() + "/"
+    for kind in DATA_KINDS:
+        found.leftovers += sum(info.path.removeprefix(prefix) not in named for info in output.files(kind))
+    return found
+
+
+class _Variant:
+    """The check of one variant, which adds to a `Verification` what it finds."""
+
+    def __init__(
+        self, output: Output, study: dict[str, Any], images: pa.Table, variant_id: str, found: Verification
+    ) -> None:
+        self.output = output
+        self.images = images
+        self.targets: list[str] = study["target_names"]
+        self.found = found
+        settings = study["fingerprint"].get(variant_id)
+        decisive = settings or study["study"]["attribution"]
+        maps = study["study"]["store"]["maps"]
+        self.expected = Expected(
+            variant_id,
+            digest(settings) if settings is not None else None,
+            decisive["tolerance"],
+            decisive["atol"],
+            maps if isinstance(maps, str) else "sample",
+        )
+        self.extremes = _Extremes(np.inf, -np.inf, 0)
+
+    def check(self, quick: bool) -> set[str]:
+        """Check the shards, then whether every row is there once; return the data files that they name."""
+        if self.expected.fingerprint is None:
+            self._say("fingerprint", "study.json", f"says nothing of variant {self.expected.variant_id}")
+        infos = self.output.files("image_stats", self.expected.variant_id)
+        paths = [info.path for info in infos if not info.base_name.startswith(".")]
+        one = partial(check_shard, self.output, expected=self.expected, quick=quick)
+        with ThreadPoolExecutor(THREADS) as pool:
+            shards = list(pool.map(one, paths))
+        named: set[str] = set()
+        for shard in shards:
+            self.found.problems += shard.problems
+            self.found.shards += 1
+            self.found.maps += shard.maps
+            self.found.size += shard.size
+            named |= shard.files
+        self._check_rows([shard for shard in shards if shard.attempt])
+        return named
+
+    def _check_rows(self, shards: list[CheckedShard]) -> None:
+        width = len(self.targets)
+        attempts = sorted({shard.attempt for shard in shards})
+        rank = {attempt: index for index, attempt in enumerate(attempts)}
+        rows = pa.concat_tables([shard.rows for shard in shards]) if shards else None
+        count = len(self.images) * width
+        self.found.expected += count
+        present, locked = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
+        latest = np.full(count, -1)
+        if rows is not None:
+            keys = self._keys(rows)
+            of = np.repeat([rank[shard.attempt] for shard in shards], [len(shard.rows) for shard in shards])
+            order = np.lexsort((of, keys))
+            order = order[keys[order] >= 0]
+            self.found.unlisted += len(keys) - len(order)
+            last = np.append(keys[order][1:] != keys[order][:-1], True)[: len(order)]
+            again = ~last[:-1] & (of[order][1:] == of[order][:-1])
+            for row in order[:-1][again]:
+                self._say("twice", self._name(keys[row]), "two rows of the same attempt")
+            winners = order[last]
+            self.found.superseded += len(order) - len(winners)
+            self.found.committed += len(winners)
+            present[keys[winners]] = True
+            latest[keys[winners]] = of[winners]
+            if len(winners):
+                lowest = float(rows["minimum"].to_numpy()[winners].min())
+                highest = float(rows["maximum"].to_numpy()[winners].max())
+                self.extremes = _Extremes(lowest, highest, len(winners))
+        for shard in shards:
+            if shard.quarantine is None:
+                continue
+            held = self._quarantined(shard.quarantine)
+            locked[held] = True
+            for key in held[latest[held] == rank[shard.attempt]]:
+                self._say("twice", self._name(key), "it is in quarantine and a row of the same attempt")
+        self.found.quarantined += int((locked & ~present).sum())
+        self._say_lost((~present & ~locked).reshape(-1, width))
+
+    def _keys(self, table: pa.Table) -> NDArray[np.int64]:
+        """Return image position times targets plus target position of each row, -1 where it is not listed."""
+        places = self._places(table)
+        targets = pc.fill_null(pc.index_in(table["target"], pa.array(self.targets, pa.string())), -1)
+        columns = targets.to_numpy()
+        return np.where((places >= 0) & (columns >= 0), places * len(self.targets) + columns, -1)
+
+    def _places(self, table: pa.Table) -> NDArray[np.int64]:
+        found = pc.index_in(table["image_id"], self.images["image_id"])
+        etags = self.images["etag"].take(found.combine_chunks())
+        same = pc.fill_null(pc.equal(etags, table["image_etag"]), False).to_numpy()
+        places: NDArray[np.int64] = pc.fill_null(found, -1).to_numpy().astype(np.int64)
+        return np.where(same, places, -1)
+
+    def _quarantined(self, table: pa.Table) -> NDArray[np.int64]:
+        """Return the keys of rows of a quarantine; a null target stands for all of them."""
+        places, width = self._places(table), len(self.targets)
+        whole = pc.is_null(table["target"]).to_numpy() & (places >= 0)
+        every = (places[whole][:, None] * width + np.arange(width)).ravel()
+        keys = self._keys(table)
+        return np.unique(np.concatenate([every, keys[keys >= 0]]))
+
+    def _say_lost(self, lost: NDArray[np.bool_]) -> None:
+        """Name images that lack a row, with the targets that they lack."""
+        images = np.flatnonzero(lost.any(axis=1))
+        for image in images[:LOST_NAMED]:
+            targets = ", ".join(self.targets[column] for column in np.flatnonzero(lost[image]))
+            name = f"{self.expected.variant_id}/{self.images['image_id'][int(image)].as_py()}"
+            self._say("lost", name, f"neither committed nor in quarantine: {targets}; run the study again")
+        if len(images) > LOST_NAMED:
+            more = f"and {len(images) - LOST_NAMED} more images without a row"
+            self._say("lost", self.expected.variant_id, more)
+
+    def _name(self, key: int) -> str:
+        image, target = divmod(int(key), len(self.targets))
+        return "/".join(
+            [self.expected.variant_id, self.images["image_id"][image].as_py(), self.targets[target]]
+        )
+
+    def _say(self, kind: str, where: str, what: str) -> None:
+        self.found.problems.append(Problem(kind, where, what))
+
+
+def _check_ranges(output: Output, extremes: dict[str, _Extremes], width: int, found: Verification) -> None:
+    """Compare `ranges.parquet`, where it is there, with the extremes of the rows that count."""
+    name = "ranges.parquet"
+    if not output.exists(output.path(name)):
+        return
+    try:
+        columns = ["scope", "variant_id", "minimum", "maximum", "n_maps", "complete"]
+        said = output.read_table(output.path(name), columns).to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        found.problems.append(Problem("ranges", name, f"cannot be read ({error}); reduce the study again"))
+        return
+    for what in _differences(said, extremes, width, found.expected):
+        found.problems.append(Problem("ranges", name, f"{what}; reduce the study again"))
+
+
+def _differences(
+    said: list[dict[str, Any]], extremes: dict[str, _Extremes], width: int, expected: int
+) -> Iterator[str]:
+    seen: dict[tuple[str, str | None], tuple[_Extremes, int]] = {
+        ("variant", variant_id): (each, width) for variant_id, each in extremes.items()
+    }
+    if extremes:
+        every = extremes.values()
+        whole = _Extremes(
+            min(each.minimum for each in every),
+            max(each.maximum for each in every),
+            sum(each.maps for each in every),
+        )
+        seen["dataset", None] = (whole, expected)
+    by_scope = {(row["scope"], row["variant_id"]): row for row in said}
+    for key in sorted({*seen, *by_scope}, key=str):
+        scope = " ".join(filter(None, key))
+        if key not in seen or key not in by_scope:
+            yield f"{scope}: {'no row has it' if key not in seen else 'it has no range'}"
+            continue
+        each, wanted = seen[key]
+        true = {"minimum": each.minimum, "maximum": each.maximum, "n_maps": each.maps}
+        true["complete"] = each.maps == wanted
+        for name, value in true.items():
+            if by_scope[key][name] != value:
+                yield f"{scope}: {name} is {by_scope[key][name]}, the rows say {value}"
+
+
+def as_text(found: Verification) -> str:
+    """Return the problems of a verification, the first of them in full, and a line that sums it up."""
+    lines = [one_line(problem) for problem in found.problems[:PRINTED]]
+    if len(found.problems) > PRINTED:
+        lines.append(f"and {len(found.problems) - PRINTED} more (--json prints all)")
+    verdict = f"{len(found.problems)} problems" if found.problems else "good"
+    counts = (
+        f"{found.committed} of {found.expected} rows committed, {found.quarantined} in quarantine, "
+        f"{found.shards} shards, {found.maps} maps, {found.size / 1e6:.1f} MB"
+    )
+    aside = {
+        "superseded rows": found.superseded,
+        "rows that the study no longer lists": found.unlisted,
+        "files that no commit names": found.leftovers,
+    }
+    beside = "".join(f", {count} {name}" for name, count in aside.items() if count)
+    return "\n".join([*lines, f"{verdict}: {counts}{beside}"])
+
+
+def as_json(found: Verification) -> str:
+    """Return a verification as one JSON object, its problems in full."""
+    content = {**vars(found), "problems": [vars(problem) for problem in found.problems]}
+    return json.dumps(content, indent=2, ensure_ascii=False)

@@ -1,0 +1,303 @@
+"""Checking one committed shard against what its commit says: its files, its rows and what belongs to them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from pyarrow import fs
+
+from igbatch.errors import one_line
+from igbatch.store import schemas
+from igbatch.store.commit import COMMIT_KEY
+from igbatch.store.encoding import stored_maps
+from igbatch.store.output import DATA_KINDS, Output
+
+CHUNK_BYTES = 1 << 20
+MAPS_AT_ONCE = 32
+ROUNDING = 1e-9
+"""Of sums in float64, relative to the map's absolute sum and its scores."""
+ROUNDING_INT16 = 1 / 65_000
+"""Of a map that is kept as int16, relative to its largest absolute value."""
+
+_NUMBERS = (
+    "score", "score_baseline", "minimum", "maximum", "sum", "abs_sum", "positive_sum", "negative_sum",
+    "convergence_delta", "map_error",
+)  # fmt: skip
+_OWN = ("variant_id", "attempt", "fingerprint", *(f"{kind}_bytes" for kind in DATA_KINDS))
+ROWS = pa.schema(
+    [schemas.IMAGE_STATS.field(name) for name in ("image_id", "target", "image_etag", "minimum", "maximum")]
+)
+_COLUMNS = ("image_id", "target", "image_etag", *_NUMBERS, *_OWN)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is wrong: what sort of thing, the file or row it was found in, and what was found."""
+
+    kind: str
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.where}: {self.what}"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What every shard of a variant has to agree with.
+
+    Attributes:
+        variant_id: of the variant.
+        fingerprint: digest of what decides its numbers; None where the study does not say.
+        tolerance: relative error that is allowed.
+        atol: absolute error that is allowed.
+        maps: `all`, `none` or `sample`.
+    """
+
+    variant_id: str
+    fingerprint: str | None
+    tolerance: float
+    atol: float
+    maps: str
+
+
+@dataclass
+class CheckedShard:
+    """What was found in a shard.
+
+    Attributes:
+        path: of its commit, below the output.
+        attempt: that wrote it; "" where the commit cannot be read.
+        rows: image_id, target, image_etag, minimum and maximum of its rows.
+        quarantine: image_id, target and image_etag of its rows in quarantine.
+        files: paths of data files that it names.
+        size: bytes of all its files.
+        maps: how many it keeps.
+        problems: what is wrong with it.
+    """
+
+    path: str
+    attempt: str = ""
+    rows: pa.Table = field(default_factory=ROWS.empty_table)
+    quarantine: pa.Table | None = None
+    files: set[str] = field(default_factory=set)
+    size: int = 0
+    maps: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+
+def check_shard(output: Output, path: str, expected: Expected, *, quick: bool = False) -> CheckedShard:
+    """Check a committed shard and the data files that it names.
+
+    Args:
+        output: where it lies.
+        path: of its `image_stats`, as the file system takes it.
+        expected: what its variant has to agree with.
+        quick: leave out digests and the numbers of maps.
+    """
+    return _Check(output, path, expected, quick).run()
+
+
+class _Check:
+    def __init__(self, output: Output, path: str, expected: Expected, quick: bool) -> None:
+        self.output = output
+        self.path = path
+        self.expected = expected
+        self.quick = quick
+        self.found = CheckedShard(path.removeprefix(output.path() + "/"))
+
+    def run(self) -> CheckedShard:
+        found = self.found
+        try:
+            with self.output.filesystem.open_input_file(self.path) as file:
+                found.size += file.size()
+                parquet = pq.ParquetFile(file)
+                record = json.loads((parquet.schema_arrow.metadata or {})[COMMIT_KEY])
+                named = {kind: dict(record["files"][kind]) for kind in DATA_KINDS if kind in record["files"]}
+                rows = parquet.read(list(_COLUMNS))
+                found.attempt = str(record["attempt"])
+                claimed, fingerprint = int(record["rows"]), str(record["fingerprint"])
+        except (OSError, ValueError, LookupError, TypeError, pa.ArrowException) as error:
+            self._say("commit", found.path, f"not a whole commit of igbatch ({one_line(error, 200)})")
+            return found
+        self._check_record(rows, claimed, fingerprint, named)
+        self._check_numbers(rows)
+        found.rows = rows.select(ROWS.names).replace_schema_metadata(None)
+        keys = _positions(rows)
+        if len(keys) < len(rows):
+            self._say("twice", found.path, f"{len(rows) - len(keys)} of its rows are in it twice")
+        for kind, claims in named.items():
+            found.files.add(str(claims.get("path")))
+            try:
+                self._check_file(kind, claims, rows, keys)
+            except (OSError, ValueError, LookupError, TypeError, pa.ArrowException) as error:
+                self._say("file", str(claims.get("path")), f"cannot be read ({one_line(error, 200)})")
+        if self.expected.maps == "all" and "attributions" not in named and len(rows):
+            self._say("maps", found.path, f"none of its {len(rows)} maps is stored; store.maps is all")
+        return found
+
+    def _say(self, kind: str, where: str, what: str) -> None:
+        self.found.problems.append(Problem(kind, where, what))
+
+    def _check_record(
+        self, rows: pa.Table, claimed: int, fingerprint: str, named: dict[str, dict[str, Any]]
+    ) -> None:
+        path, expected = self.found.path, self.expected
+        if claimed != len(rows):
+            self._say("rows", path, f"holds {len(rows)} rows, its commit says {claimed}")
+        if expected.fingerprint is not None and fingerprint != expected.fingerprint:
+            self._say(
+                "fingerprint", path, f"was computed under {fingerprint}, the study is {expected.fingerprint}"
+            )
+        own: dict[str, Any] = {
+            "variant_id": expected.variant_id,
+            "attempt": self.found.attempt,
+            "fingerprint": fingerprint,
+        }
+        own |= {f"{kind}_bytes": named.get(kind, {}).get("bytes") for kind in DATA_KINDS}
+        for name, value in own.items():
+            others = set(rows[name].unique().to_pylist()) - {value}
+            if others:
+                self._say("column", path, f"{name} is {others.pop()!r} in a row, its commit says {value!r}")
+
+    def _check_numbers(self, rows: pa.Table) -> None:
+        """Check that the sums of each row fit each other, and that it is as complete as the study demands."""
+        of = {name: rows[name].to_numpy() for name in _NUMBERS}
+        gain = of["score"] - of["score_baseline"]
+        scale = of["abs_sum"] + np.abs(of["score"]) + np.abs(of["score_baseline"])
+        slack = ROUNDING * scale
+        delta = np.abs(of["convergence_delta"])
+        wrong = {
+            "convergence_delta is not sum - (score - score_baseline)": (
+                np.abs(of["sum"] - gain - of["convergence_delta"]) <= slack
+            ),
+            "sum is not positive_sum + negative_sum": (
+                np.abs(of["positive_sum"] + of["negative_sum"] - of["sum"]) <= slack
+            ),
+            "abs_sum is not positive_sum - negative_sum": (
+                np.abs(of["positive_sum"] - of["negative_sum"] - of["abs_sum"]) <= slack
+            ),
+            "minimum is larger than maximum": of["minimum"] <= of["maximum"],
+        }
+        for what, holds in wrong.items():
+            self._say_rows("numbers", rows, ~holds, what)
+        norm = np.where(np.isnan(of["map_error"]), np.abs(gain), of["abs_sum"])
+        allowed = self.expected.tolerance * norm + self.expected.atol
+        for row in np.flatnonzero(~(delta <= allowed + slack)):
+            what = f"the map misses its sum by {delta[row]:.3g}, {allowed[row]:.3g} is allowed"
+            self._say("completeness", self._place(rows, int(row)), what)
+
+    def _check_file(
+        self, kind: str, claims: dict[str, Any], rows: pa.Table, keys: dict[tuple[str, str], int]
+    ) -> None:
+        path = str(claims["path"])
+        info = self.output.filesystem.get_file_info(self.output.path(path))
+        if info.type != fs.FileType.File:
+            self._say("file", path, "is missing")
+            return
+        self.found.size += info.size
+        if info.size != claims["bytes"]:
+            self._say("file", path, f"has {info.size} bytes, its commit says {claims['bytes']}")
+            return
+        with self.output.filesystem.open_input_file(info.path) as file:
+            if not self.quick and _sha256(file) != claims["sha256"]:
+                self._say("file", path, "its content has changed: another SHA-256 than its commit says")
+                return
+            parquet = pq.ParquetFile(file)
+            if parquet.metadata.num_rows != claims["rows"]:
+                what = f"holds {parquet.metadata.num_rows} rows, its commit says {claims['rows']}"
+                self._say("rows", path, what)
+            if kind == "quarantine":
+                self.found.quarantine = parquet.read(["image_id", "target", "image_etag"])
+            elif kind == "box_stats":
+                self._check_boxes(path, parquet, keys)
+            else:
+                self._check_maps(path, parquet, rows, keys)
+
+    def _check_boxes(self, path: str, parquet: pq.ParquetFile, keys: dict[tuple[str, str], int]) -> None:
+        table = parquet.read(["image_id", "target", "box_id"])
+        boxes = list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+        strange = sum((image, target) not in keys for image, target, _ in boxes)
+        if strange:
+            self._say("boxes", path, f"{strange} of its rows belong to no row of {self.found.path}")
+        if len(set(boxes)) < len(boxes):
+            self._say("boxes", path, f"{len(boxes) - len(set(boxes))} of its rows are in it twice")
+
+    def _check_maps(
+        self, path: str, parquet: pq.ParquetFile, rows: pa.Table, keys: dict[tuple[str, str], int]
+    ) -> None:
+        self.found.maps = parquet.metadata.num_rows
+        if self.expected.maps == "none":
+            self._say("maps", path, f"{self.found.maps} maps are stored; store.maps is none")
+        stored: set[tuple[str, str]] = set()
+        whole = not self.quick and parquet.metadata.num_rows > 0
+        names = [name for name in parquet.schema_arrow.names if whole or name in ("image_id", "target")]
+        for batch in parquet.iter_batches(MAPS_AT_ONCE if whole else 1 << 16, columns=names):
+            table = pa.Table.from_batches([batch])
+            places = list(_pairs(table))
+            for place in places:
+                if place not in keys:
+                    self._say("maps", path, f"holds a map of {'/'.join(place)}, a row that it does not have")
+                elif place in stored:
+                    self._say("maps", path, f"holds the map of {'/'.join(place)} twice")
+                stored.add(place)
+            if whole:
+                self._compare_maps(table, rows, np.array([keys.get(place, -1) for place in places]))
+        missing = [row for place, row in keys.items() if place not in stored]
+        if self.expected.maps == "all":
+            for row in missing:
+                self._say("maps", self._place(rows, row), f"its map is missing in {path}")
+
+    def _compare_maps(self, table: pa.Table, rows: pa.Table, of: NDArray[np.int64]) -> None:
+        """Compare extremes and sums of maps with those that their rows say."""
+        maps = stored_maps(table)[of >= 0].astype(np.float64)
+        if not len(maps):
+            return
+        of = of[of >= 0]
+        said = {name: rows[name].to_numpy()[of] for name in ("minimum", "maximum", "sum", "abs_sum")}
+        rough = ROUNDING_INT16 * np.abs(maps).max(axis=(1, 2)) if "scale" in table.column_names else 0.0
+        pixels = maps[0].size
+        seen = {
+            "minimum": (maps.min(axis=(1, 2)), rough),
+            "maximum": (maps.max(axis=(1, 2)), rough),
+            "sum": (maps.sum(axis=(1, 2)), pixels * rough + 1e-6 * said["abs_sum"]),
+        }
+        for name, (value, slack) in seen.items():
+            for index in np.flatnonzero(~(np.abs(value - said[name]) <= slack)):
+                what = f"{name} is {said[name][index]:.6g}, its map says {value[index]:.6g}"
+                self._say("numbers", self._place(rows, int(of[index])), what)
+
+    def _say_rows(self, kind: str, rows: pa.Table, chosen: NDArray[np.bool_], what: str) -> None:
+        for row in np.flatnonzero(chosen):
+            self._say(kind, self._place(rows, int(row)), what)
+
+    def _place(self, rows: pa.Table, row: int) -> str:
+        return "/".join(
+            [self.expected.variant_id, rows["image_id"][row].as_py(), rows["target"][row].as_py()]
+        )
+
+
+def _pairs(table: pa.Table) -> Iterator[tuple[str, str]]:
+    return zip(table["image_id"].to_pylist(), table["target"].to_pylist(), strict=True)
+
+
+def _positions(rows: pa.Table) -> dict[tuple[str, str], int]:
+    return {place: row for row, place in enumerate(_pairs(rows))}
+
+
+def _sha256(file: Any) -> str:
+    digest = hashlib.sha256()
+    file.seek(0)
+    chunks: Iterable[bytes] = iter(lambda: file.read(CHUNK_BYTES), b"")
+    for chunk in chunks:
+        digest.update(chunk)
+    file.seek(0)
+    return digest.hexdigest()

@@ -1,0 +1,343 @@
+"""Verifying an output: nothing is found in a good one, and each kind of damage is found and named."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from igbatch.errors import InputError
+from igbatch.store import schemas
+from igbatch.store.commit import ShardWriter
+from igbatch.store.fingerprint import digest
+from igbatch.store.output import Output
+from igbatch.store.reader import read_commits
+from igbatch.store.verify import Verification, as_json, as_text, verify
+
+SETTINGS = {"tolerance": 0.01, "atol": 1e-6, "rule": "midpoint"}
+IMAGES, VARIANTS, TARGETS = ("x", "y", "z"), ("v", "w"), ("a", "b")
+Write = Callable[..., ShardWriter]
+
+
+@pytest.fixture
+def write(made_up_map: Callable[..., np.ndarray], stats_row: Callable[..., dict[str, Any]]) -> Write:
+    """Commit a shard whose rows fit each other, one image a shard; `changes` are put into its rows."""
+
+    def commit(
+        output: Output,
+        variant: str,
+        image: str,
+        *,
+        shard: str | None = None,
+        targets: tuple[str, ...] = TARGETS,
+        maps: tuple[str, ...] = TARGETS,
+        boxes: tuple[str, ...] = ("box-1", "box-2"),
+        quarantined: tuple[str | None, ...] = (),
+        fingerprint: str = digest(SETTINGS),
+        **changes: Any,
+    ) -> ShardWriter:
+        with ShardWriter(output, variant, shard or f"shard-{image}", fingerprint) as writer:
+            for target in targets:
+                array = made_up_map(variant, image, target)
+                row = stats_row(image, target, array)
+                row |= {"score_baseline": 0.25, "score": 0.25 + row["sum"]}
+                row["convergence_delta"] = row["sum"] - (row["score"] - 0.25)
+                writer.add_image_stats([{**row, **changes}])
+                box = {
+                    "image_id": image, "target": target, "box_label": "bird", "x_min": 0, "y_min": 0,
+                    "x_max": 2, "y_max": 2, "visible_fraction": 1.0, "pixels": 4,
+                }  # fmt: skip
+                writer.add_box_stats([{**box, "box_id": name} for name in boxes])
+            for target in maps:
+                writer.add_maps([image], [target], made_up_map(variant, image, target)[None])
+            place = {"image_id": image, "stage": "image", "error": "e", "image_etag": "1"}
+            writer.add_quarantine([{**place, "target": target} for target in quarantined])
+            writer.commit()
+        return writer
+
+    return commit
+
+
+def lay_out(output: Output, maps: Any = "all") -> None:
+    study = {
+        "format": schemas.FORMAT,
+        "target_names": list(TARGETS),
+        "fingerprint": dict.fromkeys(VARIANTS, SETTINGS),
+        "study": {"attribution": SETTINGS, "store": {"maps": maps}},
+    }
+    output.put_json(output.path("study.json"), study)
+    rows = [{"image_id": name, "uri": name, "etag": "1"} for name in IMAGES]
+    output.put_table(output.path("images.parquet"), pa.Table.from_pylist(rows, schema=schemas.IMAGES))
+    rows = [{"variant_id": name, "model": "m", "kind": "trained"} for name in VARIANTS]
+    output.put_table(output.path("variants.parquet"), pa.Table.from_pylist(rows, schema=schemas.VARIANTS))
+
+
+@pytest.fixture
+def good(local_output: Output, write: Write) -> Output:
+    """A whole study of three images, two variants and two targets; `w/z` is in quarantine."""
+    lay_out(local_output)
+    for variant in VARIANTS:
+        for image in IMAGES:
+            if (variant, image) == ("w", "z"):
+                write(local_output, variant, image, targets=(), maps=(), quarantined=(None,))
+            else:
+                write(local_output, variant, image)
+    return local_output
+
+
+def found_in(output: Output, **how: bool) -> set[tuple[str, str]]:
+    return {(problem.kind, problem.where) for problem in verify(output, **how).problems}
+
+
+def data_file(output: Output, kind: str = "attributions", image: str = "x") -> str:
+    (commit,) = [each for each in read_commits(output, ["v"]) if each.shard == f"shard-{image}"]
+    return str(commit.files[kind]["path"])
+
+
+def change(output: Output, path: str, **columns: Any) -> None:
+    """Rewrite a Parquet file with other values in the first row of some columns."""
+    table = output.read_table(output.path(path))
+    for name, value in columns.items():
+        values = [value, *table[name].to_pylist()[1:]]
+        column = pa.array(values, table.schema.field(name).type)
+        table = table.set_column(table.schema.get_field_index(name), table.schema.field(name), column)
+    output.put_table(output.path(path), table)
+
+
+def write_ranges(output: Output, **changes: Any) -> None:
+    rows = []
+    for scope, variant, count in (("variant", "v", 6), ("variant", "w", 4), ("dataset", None, 10)):
+        tables = [
+            output.read_table(info.path, ["minimum", "maximum"])
+            for info in output.files("image_stats", *([variant] if variant else []))
+        ]
+        values = pa.concat_tables(tables)
+        row = {
+            "scope": scope, "variant_id": variant, "minimum": min(values["minimum"].to_pylist()),
+            "maximum": max(values["maximum"].to_pylist()), "q01": 0.0, "q50": 0.0, "q99": 0.0,
+            "n_maps": count, "complete": variant == "v",
+        }  # fmt: skip
+        rows.append({**row, **changes} if scope == "dataset" else row)
+    output.put_table(output.path("ranges.parquet"), pa.Table.from_pylist(rows, schema=schemas.RANGES))
+
+
+def test_a_good_study_is_good(good: Output) -> None:
+    write_ranges(good)
+    for quick in (False, True):
+        found = verify(good, quick=quick)
+        assert found.problems == []
+        assert (found.expected, found.committed, found.quarantined) == (12, 10, 2)
+        assert (found.shards, found.maps, found.leftovers) == (6, 10, 0)
+    size = sum(path.stat().st_size for path in Path(good.uri).rglob("*/*/*.parquet"))
+    assert found.size == size
+    line = f"good: 10 of 12 rows committed, 2 in quarantine, 6 shards, 10 maps, {size / 1e6:.1f} MB"
+    assert as_text(found) == line
+
+
+def test_it_works_on_every_store(output: Output, write: Write) -> None:
+    lay_out(output)
+    for variant in VARIANTS:
+        for image in IMAGES:
+            write(output, variant, image)
+    assert verify(output).problems == []
+    output.delete(output.path(data_file(output)))
+    output.delete(output.commit_path("w", "shard-y"))
+    path = next(info.path for info in output.files("attributions", "v"))
+    output.put(path, output.read(path)[:-1])
+    assert {problem.kind for problem in verify(output).problems} == {"file", "lost"}
+
+
+def test_where_no_study_is_there_is_nothing_to_verify(local_output: Output) -> None:
+    with pytest.raises(InputError, match=r"study\.json is missing"):
+        verify(local_output)
+
+
+def test_rows_that_are_superseded_or_not_listed_any_more_are_counted_only(good: Output, write: Write) -> None:
+    write(good, "v", "x", shard="again")
+    write(good, "v", "unknown")
+    write(good, "w", "y", shard="etag", image_etag="2")
+    write(good, "w", "x", shard="targets", targets=("a", "c"), maps=("a", "c"))
+    found = verify(good)
+    assert found.problems == []
+    assert (found.committed, found.superseded, found.unlisted) == (10, 3, 5)
+    assert "3 superseded rows, 5 rows that the study no longer lists" in as_text(found)
+
+
+def test_files_that_no_commit_names_are_counted_only(good: Output) -> None:
+    good.put(good.path("attributions", "v", "shard-x.1.parquet"), b"left over")
+    assert verify(good).problems == []
+    assert "1 files that no commit names" in as_text(verify(good))
+
+
+@pytest.mark.parametrize("kind", ["attributions", "box_stats"])
+def test_a_data_file_that_is_missing_cut_or_changed_is_named(good: Output, kind: str) -> None:
+    path = data_file(good, kind)
+    whole = good.read(good.path(path))
+    for quick in (False, True):
+        good.put(good.path(path), whole[:-7])
+        assert found_in(good, quick=quick) == {("file", path)}
+        good.delete(good.path(path))
+        assert found_in(good, quick=quick) == {("file", path)}
+    flipped = bytearray(whole)
+    flipped[len(whole) // 3] ^= 1
+    good.put(good.path(path), bytes(flipped))
+    (problem,) = verify(good).problems
+    assert (problem.kind, problem.where) == ("file", path)
+    assert "SHA-256" in problem.what
+    assert found_in(good, quick=True) in (set(), {("file", path)})
+
+
+def test_a_data_file_of_another_number_of_rows_is_named(good: Output) -> None:
+    path = good.path(data_file(good, "box_stats"))
+    commit = "image_stats/v/shard-x.parquet"
+    good.put_table(path, good.read_table(path).slice(1))
+    claim(good, commit, lambda record: record["files"]["box_stats"].update(bytes=len(good.read(path))))
+    assert ("rows", data_file(good, "box_stats")) in found_in(good, quick=True)
+
+
+def claim(output: Output, path: str, change_record: Callable[[dict[str, Any]], None]) -> None:
+    """Rewrite the record of a commit."""
+    table = output.read_table(output.path(path))
+    record = json.loads(table.schema.metadata[b"igbatch"])
+    change_record(record)
+    metadata = {b"igbatch": json.dumps(record).encode()}
+    output.put_table(output.path(path), table.replace_schema_metadata(metadata))
+
+
+def test_a_lost_row_is_named(good: Output) -> None:
+    good.delete(good.commit_path("v", "shard-y"))
+    (problem,) = verify(good).problems
+    assert (problem.kind, problem.where) == ("lost", "v/y")
+    assert "a, b" in problem.what
+
+
+def test_a_commit_that_cannot_be_read_is_named_and_its_rows_are_lost(good: Output) -> None:
+    path = good.commit_path("v", "shard-y")
+    good.put(path, good.read(path)[:-7])
+    assert found_in(good) == {("commit", "image_stats/v/shard-y.parquet"), ("lost", "v/y")}
+
+
+def test_a_row_that_one_attempt_has_twice_is_named(good: Output, write: Write) -> None:
+    write(good, "v", "y", targets=("a", "b", "b"))
+    assert ("twice", "v/y/b") in found_in(good)
+
+
+def test_a_row_that_is_also_in_quarantine_is_named(good: Output, write: Write) -> None:
+    write(good, "v", "y", quarantined=("b",))
+    assert found_in(good) == {("twice", "v/y/b")}
+
+
+def test_what_a_retry_computed_is_in_quarantine_no_more(good: Output, write: Write) -> None:
+    write(good, "w", "z", shard="retried")
+    found = verify(good)
+    assert found.problems == []
+    assert (found.committed, found.quarantined) == (12, 0)
+
+
+def test_a_shard_of_another_study_is_named(good: Output, write: Write) -> None:
+    write(good, "v", "y", fingerprint="of another study")
+    assert found_in(good) == {("fingerprint", "image_stats/v/shard-y.parquet")}
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("attempt", "another"), ("fingerprint", "another"), ("variant_id", "w"), ("box_stats_bytes", 7)],
+)
+def test_a_row_that_does_not_agree_with_its_commit_is_named(good: Output, column: str, value: Any) -> None:
+    change(good, "image_stats/v/shard-y.parquet", **{column: value})
+    assert found_in(good) == {("column", "image_stats/v/shard-y.parquet")}
+
+
+def test_a_commit_of_another_number_of_rows_is_named(good: Output) -> None:
+    claim(good, "image_stats/v/shard-y.parquet", lambda record: record.update(rows=3))
+    assert found_in(good) == {("rows", "image_stats/v/shard-y.parquet")}
+
+
+@pytest.mark.parametrize(
+    "column",
+    ["score", "score_baseline", "sum", "abs_sum", "positive_sum", "negative_sum", "convergence_delta"],
+)
+def test_a_changed_number_is_named_from_the_row_alone(good: Output, column: str) -> None:
+    before = good.read_table(good.commit_path("v", "shard-y"))[column][0].as_py()
+    change(good, "image_stats/v/shard-y.parquet", **{column: before + 0.001})
+    assert ("numbers", "v/y/a") in found_in(good, quick=True)
+
+
+@pytest.mark.parametrize("column", ["minimum", "maximum"])
+def test_a_changed_extreme_is_named_from_the_map(good: Output, column: str) -> None:
+    before = good.read_table(good.commit_path("v", "shard-y"))[column][0].as_py()
+    change(good, "image_stats/v/shard-y.parquet", **{column: before * 1.001})
+    assert found_in(good) == {("numbers", "v/y/a")}
+    assert found_in(good, quick=True) == set()
+
+
+def test_a_map_that_misses_its_sum_by_more_than_is_allowed_is_named(
+    good: Output, write: Write, made_up_map: Callable[..., np.ndarray]
+) -> None:
+    array = made_up_map("v", "y", "a").astype(np.float64)
+    total, absolute = array.sum(), np.abs(array).sum()
+    for gap, map_error, is_found in (
+        (0.9 * 0.01 * total, None, False),
+        (1.1 * 0.01 * total, None, True),
+        (0.9 * 0.01 * absolute, 0.001, False),  # where the error was estimated, against the absolute sum
+        (1.1 * 0.01 * absolute, 0.001, True),
+    ):
+        good_sum = float(np.maximum(array, 0).sum() + np.minimum(array, 0).sum())
+        score = 0.25 + good_sum - gap
+        changes = {"convergence_delta": good_sum - (score - 0.25), "score": score, "map_error": map_error}
+        write(good, "v", "y")
+        change(good, "image_stats/v/shard-y.parquet", **changes)
+        assert found_in(good) == ({("completeness", "v/y/a")} if is_found else set()), (gap, map_error)
+
+
+def test_a_missing_map_is_named(good: Output, write: Write) -> None:
+    write(good, "v", "y", maps=("a",))
+    assert found_in(good) == found_in(good, quick=True) == {("maps", "v/y/b")}
+    write(good, "v", "y", maps=())
+    assert found_in(good) == {("maps", "image_stats/v/shard-y.parquet")}
+
+
+def test_a_map_without_a_row_and_a_map_kept_twice_are_named(good: Output, write: Write) -> None:
+    write(good, "v", "y", targets=("a",), maps=("a", "b"), quarantined=("b",))
+    assert found_in(good) == {("maps", data_file(good, image="y"))}
+    write(good, "v", "y", maps=("a", "b", "b"))
+    assert found_in(good) == {("maps", data_file(good, image="y"))}
+
+
+def test_maps_are_there_as_the_study_keeps_them(good: Output) -> None:
+    lay_out(good, maps={"sample": 1, "seed": 0})
+    assert verify(good).problems == []
+    lay_out(good, maps="none")
+    assert {kind for kind, _ in found_in(good)} == {"maps"}
+
+
+def test_a_box_row_without_a_row_and_one_twice_are_named(good: Output, write: Write) -> None:
+    write(good, "v", "y", boxes=("box-1", "box-1"))
+    assert found_in(good) == {("boxes", data_file(good, "box_stats", "y"))}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"minimum": -9.0}, {"maximum": 9.0}, {"n_maps": 9}, {"complete": True}, {"scope": "nothing"}]
+)
+def test_ranges_that_are_not_those_of_the_rows_are_named(good: Output, wrong: dict[str, Any]) -> None:
+    write_ranges(good, **wrong)
+    assert found_in(good) == {("ranges", "ranges.parquet")}
+    assert next(iter(wrong)) in str(verify(good).problems) or "no range" in str(verify(good).problems)
+
+
+def test_many_problems_are_cut_in_print_and_whole_in_json(good: Output) -> None:
+    for index in range(70):
+        change_path = good.path("image_stats", "v", f"broken-{index:02d}.parquet")
+        good.put(change_path, b"x")
+    found = verify(good)
+    lines = as_text(found).splitlines()
+    assert len(lines) == 52
+    assert lines[50] == "and 20 more (--json prints all)"
+    assert lines[51].startswith("70 problems: 10 of 12 rows committed")
+    content = json.loads(as_json(found))
+    assert len(content["problems"]) == 70
+    assert set(content["problems"][0]) == {"kind", "where", "what"}
+    assert set(content) == set(vars(Verification()))
