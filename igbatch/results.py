@@ -14,7 +14,9 @@ import pyarrow as pa
 from igbatch.errors import InputError
 from igbatch.images.loading import load_image
 from igbatch.images.preprocessing import Preprocessing
-from igbatch.reduce.ranges import COLUMNS, select_scope, summarise
+from igbatch.reduce.images import image_ranges
+from igbatch.reduce.ranges import COLUMNS, RangeSummary, check_scope, merge, select_scope, summarise
+from igbatch.reduce.survey import survey
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
 
@@ -55,7 +57,10 @@ class StudyResults:
 
     @cached_property
     def image_stats(self) -> pd.DataFrame:
-        """One row per variant, image and target; `docs/results.md` lists the columns."""
+        """One row per variant, image and target; `docs/results.md` lists the columns.
+
+        Holds every histogram: 4 kB a row. `scope_range`, `image_ranges` and `complete` do without it.
+        """
         return _frame(self._reader.image_stats())
 
     @cached_property
@@ -105,7 +110,8 @@ class StudyResults:
     @property
     def complete(self) -> bool:
         """Tell whether every expected row is there, none missing or in quarantine."""
-        return len(self.image_stats) == self.expected_rows
+        rows = (np.count_nonzero(self._reader.winners(each).owner >= 0) for each in self._reader.variant_ids)
+        return int(sum(rows)) == self.expected_rows
 
     def attribution(self, variant_id: str, image_id: str, target: str) -> np.ndarray:
         """Return one raw map: float32 [H, W], in units of the output.
@@ -146,8 +152,9 @@ class StudyResults:
         """
         chosen = None if targets is None else tuple(targets)
         keys: dict[str, Any] = {"variant_id": variant_id, "image_id": image_id, "targets": chosen}
-        rows = select_scope(self.image_stats, scope, **keys)
-        if not len(rows):
+        check_scope(scope, **keys)
+        summary = self._summary(scope, keys)
+        if not summary.n_maps:
             raise KeyError(f"no map for scope {scope!r} ({variant_id}, {image_id}, {chosen})")
         per_image = {
             "image": 1,
@@ -158,9 +165,29 @@ class StudyResults:
         expected = per_image.get(scope, len(self.target_names) * len(self.variants))
         if scope in ("variant", "dataset"):
             expected *= len(self.images)
-        summary = summarise(pa.Table.from_pandas(rows[list(COLUMNS)], preserve_index=False))
         shared = summary.row(scope, None, expected)
         return ScopeRange(**{field.name: shared[field.name] for field in fields(ScopeRange)})
+
+    def _summary(self, scope: str, keys: dict[str, Any]) -> RangeSummary:
+        """Summarise the maps of a scope; those of one image are read from the few files that hold them."""
+        variant_id, image_id = keys["variant_id"], keys["image_id"]
+        if scope in ("variant", "dataset"):
+            chosen = [each for each in self._reader.variant_ids if scope == "dataset" or each == variant_id]
+            return merge(survey(self._reader, each).summary for each in chosen)
+        columns = ["variant_id", "image_id", "target", *COLUMNS]
+        table = self._reader.image_rows(image_id, columns, None if scope == "models" else variant_id)
+        rows = select_scope(table.select(columns[:3]).to_pandas(), scope, **keys)
+        return summarise(table.take(pa.array(rows.index.to_numpy())))
+
+    def image_ranges(self, scope: str, variant_id: str | None = None) -> pd.DataFrame:
+        """Return the ranges of all images at once, under a scope of theirs: image, pair, targets or models.
+
+        One row a range: variant_id (None for models), image_id, targets, minimum, maximum, complete.
+
+        Raises:
+            ValueError: the scope is another one.
+        """
+        return _frame(pa.concat_tables(image_ranges(self._reader, scope, variant_id)))
 
     def figure(
         self,

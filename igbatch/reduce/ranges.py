@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from igbatch.statistics.histogram import N_BINS, quantile
 from igbatch.statistics.image_stats import QUANTILES
+from igbatch.store.histograms import merge_lists
 
 SCOPES = ("image", "pair", "targets", "models", "variant", "dataset")
 COLUMNS = ("minimum", "maximum", "histogram")
@@ -65,8 +66,7 @@ def summarise(table: pa.Table) -> RangeSummary:
     """Summarise rows of `image_stats` (columns `COLUMNS`): one map each."""
     if not len(table):
         return RangeSummary()
-    lists = table["histogram"].combine_chunks()
-    counts = lists.flatten().to_numpy().reshape(len(table), N_BINS).sum(axis=0, dtype=np.int64)
+    counts = merge_lists(table["histogram"])
     minima, maxima = table["minimum"].to_numpy(), table["maximum"].to_numpy()
     return RangeSummary(float(minima.min()), float(maxima.max()), counts, len(table))
 
@@ -76,19 +76,14 @@ def merge(summaries: Iterable[RangeSummary]) -> RangeSummary:
     return sum(summaries, RangeSummary())
 
 
-def select_scope(
-    stats: pd.DataFrame,
+def check_scope(
     scope: str,
     *,
     variant_id: str | None = None,
     image_id: str | None = None,
     targets: tuple[str, ...] | None = None,
-) -> pd.DataFrame:
-    """Return the rows of `image_stats` whose maps share a range under `scope`.
-
-    `image`: one map (variant, image, one target). `pair`: two targets of one image and variant. `targets`:
-    all targets of one image and variant. `models`: all variants and targets of one image. `variant`: all maps
-    of a variant. `dataset`: every map.
+) -> tuple[str, ...]:
+    """Return the keys that tell the maps of a scope from others, if all of them are given.
 
     Raises:
         ValueError: the scope is unknown, or a key that it needs is missing.
@@ -109,11 +104,32 @@ def select_scope(
     if missing or (size is not None and len(targets or ()) != size):
         wanted = f" with {size} target{'s' if size == 2 else ''}" if size else ""
         raise ValueError(f"scope {scope!r} needs {', '.join(needs[scope])}{wanted}")
+    return needs[scope]
+
+
+def select_scope(
+    stats: pd.DataFrame,
+    scope: str,
+    *,
+    variant_id: str | None = None,
+    image_id: str | None = None,
+    targets: tuple[str, ...] | None = None,
+) -> pd.DataFrame:
+    """Return the rows of `image_stats` whose maps share a range under `scope`.
+
+    `image`: one map (variant, image, one target). `pair`: two targets of one image and variant. `targets`:
+    all targets of one image and variant. `models`: all variants and targets of one image. `variant`: all maps
+    of a variant. `dataset`: every map.
+
+    Raises:
+        ValueError: the scope is unknown, or a key that it needs is missing.
+    """
+    keys = check_scope(scope, variant_id=variant_id, image_id=image_id, targets=targets)
     mask = pd.Series(True, index=stats.index)
-    if "variant_id" in needs[scope]:
+    if "variant_id" in keys:
         mask &= stats["variant_id"] == variant_id
-    if "image_id" in needs[scope]:
+    if "image_id" in keys:
         mask &= stats["image_id"] == image_id
-    if "targets" in needs[scope]:
+    if "targets" in keys:
         mask &= stats["target"].isin(list(targets or ()))
     return stats[mask]

@@ -6,15 +6,21 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from igbatch.reduce.ranges import COLUMNS, RangeSummary, merge, summarise
+from igbatch.reduce.ranges import RangeSummary, merge
+from igbatch.reduce.survey import survey
 from igbatch.statistics.aggregates import aggregate_box_sums
 from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
 
+BOX_COLUMNS = (
+    "variant_id", "image_id", "target", "box_label", "sum", "share", "density_ratio", "pixels",
+)  # fmt: skip
 MapShards = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 
 
@@ -32,10 +38,9 @@ def reduce_variant(task: tuple[Output, str]) -> VariantPart:
     """Summarise one variant of an output: a pure function of (output, variant_id), which can run anywhere."""
     output, variant_id = task
     reader = Reader(output)
-    stats = reader.image_stats([*COLUMNS, "weights_sha256"], variant_id)
-    boxes = reader.box_stats(variant_id).to_pandas()
-    digests = sorted(stats["weights_sha256"].unique().to_pylist())
-    return VariantPart(variant_id, summarise(stats), aggregate_box_sums(boxes), digests)
+    found = survey(reader, variant_id)
+    boxes = reader.box_stats(variant_id, BOX_COLUMNS).to_pandas()
+    return VariantPart(variant_id, found.summary, aggregate_box_sums(boxes), found.weights_sha256)
 
 
 def reduce_study(output: Output, map_shards: MapShards = map) -> None:
@@ -69,15 +74,29 @@ def _complete_variants(output: Output, reader: Reader, parts: list[VariantPart])
 
 
 def _complete_images(output: Output, reader: Reader) -> None:
-    """Take digests and sizes of the images from the rows of the workers that read them."""
-    columns = ["image_id", "label", "image_sha256", "image_width", "image_height"]
-    seen = reader.image_stats(columns).to_pandas().drop_duplicates("image_id").set_index("image_id")
-    images = reader.images.to_pandas()
-    found = seen.reindex(images["image_id"])
-    images["label"] = images["label"].where(images["label"].notna(), found["label"].to_numpy())
-    for name in ("sha256", "width", "height"):
-        images[name] = found[f"image_{name}"].to_numpy()
-    for name in ("width", "height"):
-        images[name] = images[name].astype("Int32")
-    table = pa.Table.from_pandas(images, schema=schemas.IMAGES, preserve_index=False)
-    output.put_table(output.path("images.parquet"), table.replace_schema_metadata(None))
+    """Take digests and sizes of the images from the rows of the workers that read them.
+
+    The first variant that has an image tells; most often that is the first variant of all.
+    """
+    names = {"label": "label", "image_sha256": "sha256", "image_width": "width", "image_height": "height"}
+    images = reader.images
+    row_of = np.full(len(images), -1, dtype=np.int64)  # of the rows that are kept
+    kept = [pa.schema([schemas.IMAGE_STATS.field(name) for name in names]).empty_table()]
+    total = 0
+    for variant_id in reader.variant_ids:
+        if (row_of >= 0).all():
+            break
+        absent = row_of < 0
+        for chunk in reader.claims(variant_id, list(names)):
+            places, rows = np.unique(chunk.keys[chunk.won] // len(reader.target_names), return_index=True)
+            rows = np.flatnonzero(chunk.won)[rows][absent[places]]
+            row_of[places[absent[places]]] = total + np.arange(len(rows))
+            kept.append(chunk.rows.select(list(names)).take(rows))
+            total += len(rows)
+    seen = pa.concat_tables(kept).take(pa.array(row_of, mask=row_of < 0))
+    for name, column in names.items():
+        values = seen[name]
+        if column == "label":
+            values = pc.coalesce(images["label"], values)
+        images = images.set_column(images.column_names.index(column), schemas.IMAGES.field(column), values)
+    output.put_table(output.path("images.parquet"), images.replace_schema_metadata(None))

@@ -49,7 +49,8 @@ def map_table(
     else:
         exact = np.array(maps, dtype=np.float32, order="C")
         columns.append(pa.FixedShapeTensorArray.from_numpy_ndarray(exact))
-    return pa.Table.from_arrays(columns, schema=schemas.attributions(*maps.shape[1:], encoding))
+    height, width = maps.shape[1:]
+    return pa.Table.from_arrays(columns, schema=schemas.attributions(height, width, encoding))
 
 
 def stored_maps(table: pa.Table) -> NDArray[np.float32]:

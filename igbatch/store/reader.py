@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -13,30 +10,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pyarrow import fs
 
 from igbatch.errors import InputError, one_line
 from igbatch.store import schemas
-from igbatch.store.commit import COMMIT_KEY
+from igbatch.store.commits import Commit, commit_paths, read_commit, read_commits
 from igbatch.store.encoding import stored_maps
-from igbatch.store.output import Output
+from igbatch.store.output import DATA_KINDS, Output
+from igbatch.store.scan import FILES_AT_ONCE, scan
+from igbatch.store.winners import Chunk, CommittedFile, Listing, Winners
+
+__all__ = ["KEY", "Commit", "Reader", "latest", "read_commit", "read_commits", "read_study"]
 
 KEY = ("variant_id", "image_id", "target")
 ATTEMPT = pa.field("attempt", pa.string())
-READ_THREADS = 8
-
-
-@dataclass(frozen=True)
-class Commit:
-    """What a committed shard says of itself: its attempt, its fingerprint, and the data files that count."""
-
-    path: str
-    variant_id: str
-    shard: str
-    attempt: str
-    fingerprint: str
-    rows: int
-    files: dict[str, dict[str, Any]]
 
 
 class Reader:
@@ -52,7 +38,7 @@ class Reader:
         if study is None:
             raise InputError(f"{output.uri}: no study here (study.json is missing); check the path")
         self.study: dict[str, Any] = study
-        self._winners: dict[str, pa.Table] = {}
+        self._winners: dict[str, Winners] = {}
 
     @cached_property
     def images(self) -> pa.Table:
@@ -79,96 +65,183 @@ class Reader:
         """The committed shards of the variants that the study lists."""
         return read_commits(self.output, self.variant_ids)
 
-    def image_stats(self, columns: Sequence[str] | None = None, variant_id: str | None = None) -> pa.Table:
-        """Read one row per variant, image and target: `schemas.IMAGE_STATS`, of all variants or of one."""
-        wanted = list(columns or schemas.IMAGE_STATS.names)
-        return self._rows(wanted, variant_id).select(wanted)
+    @cached_property
+    def listing(self) -> Listing:
+        """The images and targets that the study lists: about 100 bytes an image."""
+        images = self.output.read_table(self.output.path("images.parquet"), ["image_id", "etag"])
+        return Listing(images, self.target_names)
 
-    def box_stats(self, variant_id: str | None = None) -> pa.Table:
+    def winners(self, variant_id: str) -> Winners:
+        """Return which rows of a variant count: a scan at first (1 us a row), 4 bytes a row from then on.
+
+        Raises:
+            InputError: a file is no whole commit of igbatch.
+        """
+        if variant_id not in self._winners:
+            for _ in self.claims(variant_id):
+                pass
+        return self._winners[variant_id]
+
+    def claims(self, variant_id: str, columns: Sequence[str] = ()) -> Iterator[Chunk]:
+        """Scan all committed rows of a variant once, some at a time; `winners` knows them from then on.
+
+        Raises:
+            InputError: a file is no whole commit of igbatch.
+        """
+        winners = Winners(self.listing)
+        try:
+            yield from winners.scan(self.output, commit_paths(self.output, variant_id), columns)
+        except (OSError, pa.ArrowException):
+            read_commits(self.output, [variant_id])  # names the damaged file
+            raise
+        self._winners[variant_id] = winners
+
+    def batches(self, columns: Sequence[str], variant_id: str) -> Iterator[pa.RecordBatch]:
+        """Yield columns of the rows of a variant that count, some thousand rows at a time, in any order."""
+        winners = self.winners(variant_id)
+        whole, counting = winners.whole(), winners.counting()
+        schema = pa.schema([schemas.IMAGE_STATS.field(name) for name in columns])
+        every = [file.path for file, all_count in zip(winners.files, whole, strict=True) if all_count]
+        for _, batch in scan(self.output, every, schema):
+            yield batch
+        some = np.flatnonzero(~whole & (counting > 0))
+        yield from self.counting_rows(columns, winners, some)
+
+    def counting_rows(
+        self, columns: Sequence[str], winners: Winners, files: Iterable[int]
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield columns of the rows that count of some files (positions in `winners.files`)."""
+        names = dict.fromkeys([*columns, "image_id", "target", "image_etag"])
+        schema = pa.schema([schemas.IMAGE_STATS.field(name) for name in names])
+        for path, batch in scan(self.output, [winners.files[file].path for file in files], schema):
+            keys = winners.listing.keys(pa.Table.from_batches([batch]))
+            counts = winners.owner[keys] == winners.position(path)
+            yield batch.filter(pa.array(counts)).select(list(columns))
+
+    def image_stats(self, columns: Sequence[str] | None = None, variant_id: str | None = None) -> pa.Table:
+        """Read one row per variant, image and target: `schemas.IMAGE_STATS`, of all variants or of one.
+
+        Rows are in the order of `KEY`. It holds all of them at once; `batches` does not.
+        """
+        wanted = list(columns or schemas.IMAGE_STATS.names)
+        names = list(dict.fromkeys([*KEY, *wanted]))
+        schema = pa.schema([schemas.IMAGE_STATS.field(name) for name in names])
+        found = (batch for each in self._chosen(variant_id) for batch in self.batches(names, each))
+        return _sorted(pa.Table.from_batches(found, schema), KEY).select(wanted)
+
+    def image_rows(
+        self, image_id: str, columns: Sequence[str] | None = None, variant_id: str | None = None
+    ) -> pa.Table:
+        """Read the rows of one image, of all variants or of one, from the few files that hold them."""
+        wanted = list(columns or schemas.IMAGE_STATS.names)
+        names = list(dict.fromkeys([*KEY, *wanted]))
+        schema = pa.schema([schemas.IMAGE_STATS.field(name) for name in names])
+        tables = [schema.empty_table()]
+        for each in self._chosen(variant_id):
+            winners = self.winners(each)
+            keys = [winners.listing.key(image_id, target) for target in self.target_names]
+            files = {int(owner) for owner in winners.owner[keys] if owner >= 0}
+            for batch in self.counting_rows(names, winners, files):
+                tables.append(pa.Table.from_batches([batch]).filter(pc.field("image_id") == image_id))
+        return _sorted(pa.concat_tables(tables), KEY).select(wanted)
+
+    def box_stats(self, variant_id: str | None = None, columns: Sequence[str] | None = None) -> pa.Table:
         """Read one row per variant, image, target and box: `schemas.BOX_STATS`, of all variants or of one.
 
-        The boxes of a map come from the attempt that its row of `image_stats` comes from.
+        The boxes of a map come from the attempt that its row of `image_stats` comes from. Rows are in the
+        order of `KEY` and the box's id.
         """
-        boxes = self._data("box_stats", schemas.BOX_STATS, variant_id)
-        kept = _semi_join(boxes, self._rows(KEY, variant_id), (*KEY, "attempt"))
-        order = [(name, "ascending") for name in (*KEY, "box_id")]
-        return kept.sort_by(order).select(schemas.BOX_STATS.names)
+        wanted = list(columns or schemas.BOX_STATS.names)
+        names = list(dict.fromkeys([*KEY, "box_id", *wanted]))
+        schema = pa.schema([schemas.BOX_STATS.field(name) for name in names])
+        tables = [schema.empty_table()]
+        for each in self._chosen(variant_id):
+            winners = self.winners(each)
+            files = {
+                self._data_path("box_stats", each, file): position
+                for position, file in enumerate(winners.files)
+                if file.sizes["box_stats"] is not None
+            }
+            for paths in _some(list(files), FILES_AT_ONCE):
+                found = list(scan(self.output, paths, schema))
+                if not found:
+                    continue
+                owners = np.repeat([files[path] for path, _ in found], [len(batch) for _, batch in found])
+                rows = pa.Table.from_batches([batch for _, batch in found])
+                counts = winners.owner[winners.listing.keys(rows)] == owners
+                tables.append(rows.filter(pa.array(counts)))
+        return _sorted(pa.concat_tables(tables), (*KEY, "box_id")).select(wanted)
 
     def quarantine(self) -> pa.Table:
         """Read what is missing and why: `schemas.QUARANTINE`; a null target stands for all of them.
 
         What was quarantined and computed later, for instance after `--retry-quarantined`, is not listed.
         """
-        table = latest(self._listed(self._data("quarantine", schemas.QUARANTINE)), KEY)
-        present = self._rows(KEY)
-        named = table.filter(pc.is_valid(table["target"]))
-        whole = table.filter(pc.is_null(table["target"]))
-        named = _semi_join(named, present, KEY, anti=True)
-        whole = _semi_join(whole, present, KEY[:2], anti=True)
-        return pa.concat_tables([whole, named]).select(schemas.QUARANTINE.names)
+        tables = [schemas.QUARANTINE.append(ATTEMPT).empty_table()]
+        tables += [self._quarantined(each, self.winners(each)) for each in self.variant_ids]
+        table = latest(pa.concat_tables(tables), KEY).select(schemas.QUARANTINE.names)
+        named = pc.is_valid(table["target"])
+        return pa.concat_tables([table.filter(pc.invert(named)), table.filter(named)])
 
     def attribution(self, variant_id: str, image_id: str, target: str) -> np.ndarray:
-        """Read one stored map: float32 [height, width], in units of the output.
+        """Read one stored map: float32 [height, width], in units of the output, whatever its encoding.
+
+        The first call scans the variant's statistics (see `winners`); a call then reads one row group.
 
         Raises:
             KeyError: there is no such map; the message says what is missing.
         """
-        if variant_id not in self._winners:
-            self._winners[variant_id] = self._rows(KEY, variant_id)
-        mask = (pc.field("image_id") == image_id) & (pc.field("target") == target)
-        attempts = self._winners[variant_id].filter(mask)["attempt"].to_pylist()
-        for commit in self._of(variant_id):
-            if commit.attempt in attempts and "attributions" in commit.files:
-                path = self.output.path(commit.files["attributions"]["path"])
-                found = pq.read_table(
-                    path, filters=mask, filesystem=self.output.filesystem, partitioning=None
-                )
-                if len(found):
-                    array: np.ndarray = stored_maps(found)[0]
-                    return array
+        known = variant_id in self.variant_ids
+        file = self.winners(variant_id).file_of(image_id, target) if known else None
+        if file is not None and file.sizes["attributions"] is not None:
+            found = pq.read_table(
+                self._data_path("attributions", variant_id, file),
+                filters=(pc.field("image_id") == image_id) & (pc.field("target") == target),
+                filesystem=self.output.filesystem,
+                partitioning=None,
+            )
+            if len(found):
+                array: np.ndarray = stored_maps(found)[0]
+                return array
         raise KeyError(
             f"no map of variant {variant_id!r}, image {image_id!r}, target {target!r} in {self.output.uri}: "
             "it is not in the study, not computed yet, quarantined, or not kept (`store.maps`)"
         )
 
-    def _rows(self, columns: Sequence[str], variant_id: str | None = None) -> pa.Table:
-        """Read columns of `image_stats`, KEY and attempt: one row per key, that of the latest attempt."""
-        names = dict.fromkeys([*columns, *KEY, "image_etag", "attempt"])
-        schema = pa.schema([schemas.IMAGE_STATS.field(name) for name in names])
-        rows = self._read([(commit, commit.path) for commit in self._of(variant_id)], schema)
-        return latest(self._listed(rows), KEY)
+    def _chosen(self, variant_id: str | None) -> list[str]:
+        return [each for each in self.variant_ids if variant_id in (None, each)]
 
-    def _of(self, variant_id: str | None) -> list[Commit]:
-        return [commit for commit in self.commits if variant_id in (None, commit.variant_id)]
+    def _data_path(self, kind: str, variant_id: str, file: CommittedFile) -> str:
+        return self.output.data_path(kind, variant_id, file.shard, file.attempt)
 
-    def _data(self, kind: str, schema: pa.Schema, variant_id: str | None = None) -> pa.Table:
-        named = [
-            (commit, self.output.path(commit.files[kind]["path"]))
-            for commit in self._of(variant_id)
-            if kind in commit.files
-        ]
-        return self._read(named, schema)
+    def _files_of(self, variant_id: str) -> list[CommittedFile]:
+        """List the committed files of a variant, those without a row among them."""
+        files = list(self.winners(variant_id).files)
+        without = set(commit_paths(self.output, variant_id)) - {file.path for file in files}
+        for path in sorted(without):
+            commit = read_commit(self.output.filesystem, variant_id, path)
+            sizes = {kind: commit.files.get(kind, {}).get("bytes") for kind in DATA_KINDS}
+            files.append(CommittedFile(path, commit.attempt, sizes))
+        return files
 
-    def _read(self, named: Sequence[tuple[Commit, str]], schema: pa.Schema) -> pa.Table:
-        """Read the columns of `schema` from files, and `attempt`, the id of the attempt that wrote each."""
-        whole = schema if ATTEMPT.name in schema.names else schema.append(ATTEMPT)
-
-        def read(pair: tuple[Commit, str]) -> pa.Table:
-            table = self.output.read_table(pair[1], schema.names).replace_schema_metadata(None).cast(schema)
-            if whole is schema:
-                return table
-            return table.append_column(ATTEMPT, pa.array([pair[0].attempt] * len(table), pa.string()))
-
-        with ThreadPoolExecutor(READ_THREADS) as pool:
-            tables = list(pool.map(read, named))
-        return pa.concat_tables(tables) if tables else whole.empty_table()
-
-    def _listed(self, table: pa.Table) -> pa.Table:
-        """Drop rows of images and targets that the study no longer lists, or of images that changed since."""
-        names = pa.array([*self.target_names, None], pa.string())
-        table = table.filter(pc.is_in(table["target"], names))
-        images = self.images.select(["image_id", "etag"]).rename_columns(["image_id", "image_etag"])
-        return _semi_join(table, images, ("image_id", "image_etag"))
+    def _quarantined(self, variant_id: str, winners: Winners) -> pa.Table:
+        """Read the listed rows of a variant's quarantine that were not computed since, and their attempts."""
+        attempts = {
+            self._data_path("quarantine", variant_id, file): file.attempt
+            for file in self._files_of(variant_id)
+            if file.sizes["quarantine"] is not None
+        }
+        found = list(scan(self.output, list(attempts), schemas.QUARANTINE))
+        rows = pa.Table.from_batches([batch for _, batch in found], schemas.QUARANTINE)
+        named_by = [attempts[path] for path, batch in found for _ in range(len(batch))]
+        places, keys = self.listing.places(rows), self.listing.keys(rows)
+        of_all = pc.is_null(rows["target"]).to_numpy()
+        owners = winners.owner[:-1].reshape(-1, len(self.target_names))
+        untouched = np.append((owners < 0).all(axis=1), True)  # the last stands for images not listed
+        missing = np.where(of_all, untouched[places], winners.owner[keys] < 0)
+        listed = np.where(of_all, places, keys) >= 0
+        rows = rows.append_column(ATTEMPT, pa.array(named_by, pa.string()))
+        return rows.filter(pa.array(listed & missing))
 
 
 def read_study(output: Output) -> dict[str, Any] | None:
@@ -192,38 +265,6 @@ def read_study(output: Output) -> dict[str, Any] | None:
     return dict(study)
 
 
-def read_commits(output: Output, variant_ids: Sequence[str]) -> list[Commit]:
-    """Read the commit records of the given variants' shards from their Parquet footers."""
-    found = [
-        (variant_id, info.path)
-        for variant_id in variant_ids
-        for info in output.files("image_stats", variant_id)
-        if info.base_name.endswith(".parquet") and not info.base_name.startswith(".")
-    ]
-    with ThreadPoolExecutor(READ_THREADS) as pool:
-        return list(pool.map(lambda pair: read_commit(output.filesystem, *pair), found))
-
-
-def read_commit(filesystem: fs.FileSystem, variant_id: str, path: str) -> Commit:
-    """Read the commit record in the footer of one `image_stats` file.
-
-    Raises:
-        InputError: the file was cut short or was not written by igbatch.
-    """
-    shard = path.rsplit("/", 1)[-1].removesuffix(".parquet")
-    try:
-        metadata = pq.read_schema(path, filesystem=filesystem).metadata or {}
-        record = json.loads(metadata[COMMIT_KEY])
-        return Commit(
-            path, variant_id, shard, record["attempt"], record["fingerprint"], record["rows"], record["files"]
-        )
-    except (ValueError, LookupError, TypeError, OSError) as error:
-        raise InputError(
-            f"{path}: not a whole commit of igbatch ({one_line(error, limit=200)}); "
-            "delete the file and run again"
-        ) from None
-
-
 def latest(table: pa.Table, key: Sequence[str]) -> pa.Table:
     """Keep, of rows with one key, that of the latest attempt, in the order of the key."""
     order = [(name, "ascending") for name in key] + [("attempt", "descending")]
@@ -239,8 +280,10 @@ def latest(table: pa.Table, key: Sequence[str]) -> pa.Table:
     return table.filter(pa.array(np.concatenate([[True], ~same])))
 
 
-def _semi_join(table: pa.Table, keys: pa.Table, on: Sequence[str], *, anti: bool = False) -> pa.Table:
-    """Keep the rows of `table` whose key is among `keys` (or is not, with `anti`)."""
-    position = table.select(list(on)).append_column("_row", pa.array(np.arange(len(table))))
-    kept = position.join(keys.select(list(on)), list(on), join_type="left anti" if anti else "left semi")
-    return table.take(np.sort(kept["_row"].to_numpy()))
+def _sorted(table: pa.Table, key: Sequence[str]) -> pa.Table:
+    return table.sort_by([(name, "ascending") for name in key])
+
+
+def _some(items: Sequence[str], count: int) -> Iterator[Sequence[str]]:
+    for start in range(0, len(items), count):
+        yield items[start : start + count]

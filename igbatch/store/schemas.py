@@ -77,6 +77,10 @@ IMAGE_STATS = pa.schema(
 )
 """The last five columns are those of the commit, the same in all its rows: one scan tells what is done."""
 
+IMAGE_STATS_FILE = IMAGE_STATS.append(pa.field("shard_histogram", pa.list_(pa.int64())))
+"""Columns of the files of `image_stats`. `shard_histogram`, null but in the first row of a file, is the sum
+of `histogram` over all its rows."""
+
 BOX_STATS = pa.schema(
     [
         pa.field("variant_id", pa.string(), nullable=False),

@@ -67,7 +67,7 @@ def test_the_commit_is_in_the_parquet_metadata_as_json(local_output: Output, wri
 def test_every_file_carries_its_schema_and_its_variant(local_output: Output, write_shard: WriteShard) -> None:
     write_shard(local_output, ["x"], variant="small.random-3", quarantined=[("y", "a")])
     for kind, schema in (
-        ("image_stats", schemas.IMAGE_STATS),
+        ("image_stats", schemas.IMAGE_STATS_FILE),
         ("box_stats", schemas.BOX_STATS),
         ("quarantine", schemas.QUARANTINE),
         ("attributions", schemas.attributions(6, 6)),

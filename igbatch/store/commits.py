@@ -1,0 +1,67 @@
+"""The committed shards of an output, and what each says of itself in its Parquet footer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from igbatch.errors import InputError, one_line
+from igbatch.store.commit import COMMIT_KEY
+from igbatch.store.output import Output
+
+READ_THREADS = 8
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What a committed shard says of itself: its attempt, its fingerprint, and the data files that count."""
+
+    path: str
+    variant_id: str
+    shard: str
+    attempt: str
+    fingerprint: str
+    rows: int
+    files: dict[str, dict[str, Any]]
+
+
+def commit_paths(output: Output, variant_id: str) -> list[str]:
+    """List the files of `image_stats` of a variant."""
+    return [
+        info.path
+        for info in output.files("image_stats", variant_id)
+        if info.base_name.endswith(".parquet") and not info.base_name.startswith(".")
+    ]
+
+
+def read_commits(output: Output, variant_ids: Sequence[str]) -> list[Commit]:
+    """Read the commit records of the given variants' shards from their Parquet footers."""
+    found = [(variant_id, path) for variant_id in variant_ids for path in commit_paths(output, variant_id)]
+    with ThreadPoolExecutor(READ_THREADS) as pool:
+        return list(pool.map(lambda pair: read_commit(output.filesystem, *pair), found))
+
+
+def read_commit(filesystem: fs.FileSystem, variant_id: str, path: str) -> Commit:
+    """Read the commit record in the footer of one `image_stats` file.
+
+    Raises:
+        InputError: the file was cut short or was not written by igbatch.
+    """
+    shard = path.rsplit("/", 1)[-1].removesuffix(".parquet")
+    try:
+        metadata = pq.read_schema(path, filesystem=filesystem).metadata or {}
+        record = json.loads(metadata[COMMIT_KEY])
+        return Commit(
+            path, variant_id, shard, record["attempt"], record["fingerprint"], record["rows"], record["files"]
+        )
+    except (ValueError, LookupError, TypeError, OSError) as error:
+        raise InputError(
+            f"{path}: not a whole commit of igbatch ({one_line(error, limit=200)}); "
+            "delete the file and run again"
+        ) from None

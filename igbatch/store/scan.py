@@ -1,0 +1,44 @@
+"""Scanning many small Parquet files: one pass, a few columns, bounded memory.
+
+`pyarrow.dataset` opens a file in a third of the time that a loop over `pyarrow.parquet` takes, reads ahead in
+threads, and yields batches while it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from igbatch.store.output import Output
+
+FILES_AT_ONCE = 1024
+"""Files of one data set: it keeps the footers of those that it has read."""
+
+BATCH_ROWS = 8192
+AHEAD = 4
+"""Batches of a file, and files, that are read ahead."""
+
+
+def scan(output: Output, paths: Sequence[str], schema: pa.Schema) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """Yield (path, rows) of files in their order, some rows at a time, the columns of `schema` only.
+
+    A column that a file lacks is null. Holds some batches and `FILES_AT_ONCE` footers at a time.
+
+    Raises:
+        OSError, pyarrow.ArrowException: a file is missing or damaged.
+    """
+    for start in range(0, len(paths), FILES_AT_ONCE):
+        files = ds.FileSystemDataset.from_paths(
+            list(paths[start : start + FILES_AT_ONCE]),
+            schema=schema,
+            format=ds.ParquetFileFormat(),
+            filesystem=output.filesystem,
+        )
+        scanner = files.scanner(
+            columns=schema.names, batch_size=BATCH_ROWS, batch_readahead=AHEAD, fragment_readahead=AHEAD
+        )
+        for tagged in scanner.scan_batches():
+            if len(tagged.record_batch):
+                yield tagged.fragment.path, tagged.record_batch

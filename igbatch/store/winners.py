@@ -1,0 +1,187 @@
+"""Which committed rows count: those that the study lists, each from the latest attempt that computed it.
+
+A key is a number for one (image, target) of the study: the image's position in its list times the number of
+targets, plus the target's position. One scan of a variant's statistics notes for every key the file that its
+row comes from: 4 bytes a key. It is the index of the maps as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from igbatch.errors import InputError
+from igbatch.store import schemas
+from igbatch.store.output import DATA_KINDS, Output
+from igbatch.store.scan import scan
+
+ROWS_AT_ONCE = 250_000
+"""Rows that are compared with the list of images at once; a table of its ids is built each time."""
+
+_SIZES = {kind: f"{kind}_bytes" for kind in DATA_KINDS}
+COLUMNS = ("image_id", "target", "image_etag", "attempt", *_SIZES.values())
+"""Columns of `image_stats` that tell which rows count."""
+
+
+class Listing:
+    """The images and targets that a study lists now.
+
+    Args:
+        images: `schemas.IMAGES`, at least its columns image_id and etag.
+        targets: values of the `target` column, in the study's order.
+    """
+
+    def __init__(self, images: pa.Table, targets: Sequence[str]) -> None:
+        self.image_ids = images["image_id"].combine_chunks()
+        self.targets = list(targets)
+        self._etags = images["etag"].combine_chunks()
+
+    @property
+    def size(self) -> int:
+        """Number of keys."""
+        return len(self.image_ids) * len(self.targets)
+
+    def key(self, image_id: str, target: str) -> int:
+        """Return the key of one image and target, -1 where the study does not list it."""
+        place = pc.index(self.image_ids, image_id).as_py()
+        if place < 0 or target not in self.targets:
+            return -1
+        return int(place) * len(self.targets) + self.targets.index(target)
+
+    def places(self, rows: pa.Table) -> NDArray[np.int64]:
+        """Return the position of each row's image in the list, -1 where it is not listed.
+
+        Where rows have the column `image_etag`, an image that changed since is not listed either.
+        """
+        found = pc.index_in(rows["image_id"], value_set=self.image_ids).combine_chunks()
+        if "image_etag" in rows.column_names:
+            same = pc.equal(self._etags.take(found), rows["image_etag"].combine_chunks())
+            found = pc.if_else(same.fill_null(False), found, None)
+        return np.asarray(found.cast(pa.int64()).fill_null(-1).to_numpy(), dtype=np.int64)
+
+    def keys(self, rows: pa.Table) -> NDArray[np.int64]:
+        """Return the key of each row, -1 where the study no longer lists it."""
+        places = self.places(rows)
+        names = pa.array(self.targets, pa.string())
+        targets = pc.index_in(rows["target"], value_set=names).combine_chunks().cast(pa.int64())
+        columns = targets.fill_null(-1).to_numpy()
+        return np.where((places >= 0) & (columns >= 0), places * len(self.targets) + columns, -1)
+
+
+@dataclass
+class CommittedFile:
+    """A file of `image_stats`: its attempt, its rows, and the sizes of its attempt's data files by kind."""
+
+    path: str
+    attempt: str
+    sizes: dict[str, int | None]
+    rows: int = 0
+
+    @property
+    def shard(self) -> str:
+        """The shard that the file commits."""
+        return self.path.rsplit("/", 1)[-1].removesuffix(".parquet")
+
+
+class Chunk(NamedTuple):
+    """Some rows that were scanned, [n] each; `won` are those that count as far as has been seen."""
+
+    rows: pa.Table
+    keys: NDArray[np.int64]
+    files: NDArray[np.int64]
+    won: NDArray[np.bool_]
+
+
+class Winners:
+    """For every key of a variant the file that its row comes from, once `scan` has run through.
+
+    Attributes:
+        owner: int32 [keys + 1], a position in `files`; -1 where there is no row, as in the last place, which
+            the key -1 stands for.
+        files: the files that hold rows.
+    """
+
+    def __init__(self, listing: Listing) -> None:
+        self.listing = listing
+        self.owner = np.full(listing.size + 1, -1, dtype=np.int32)
+        self.files: list[CommittedFile] = []
+        self._positions: dict[str, int] = {}
+
+    def scan(self, output: Output, paths: Sequence[str], columns: Sequence[str] = ()) -> Iterator[Chunk]:
+        """Scan files of `image_stats`, yielding their rows: `COLUMNS` and those asked for.
+
+        What a chunk says of a row holds until a later attempt at it is scanned.
+
+        Raises:
+            InputError: a file is no commit of igbatch.
+        """
+        names = dict.fromkeys([*COLUMNS, *columns])
+        schema = pa.schema([schemas.IMAGE_STATS_FILE.field(name) for name in names])
+        waiting: list[tuple[int, pa.RecordBatch]] = []
+        rows = 0
+        for path, batch in scan(output, paths, schema):
+            waiting.append((self._position(path, batch), batch))
+            rows += len(batch)
+            if rows >= ROWS_AT_ONCE:
+                yield self._claim(waiting)
+                waiting, rows = [], 0
+        if waiting:
+            yield self._claim(waiting)
+
+    def position(self, path: str) -> int:
+        """Return the position of a file in `files`."""
+        return self._positions[path]
+
+    def file_of(self, image_id: str, target: str) -> CommittedFile | None:
+        """Return the file that holds the row of an image and target."""
+        owner = int(self.owner[self.listing.key(image_id, target)])
+        return self.files[owner] if owner >= 0 else None
+
+    def counting(self) -> NDArray[np.int64]:
+        """Return how many rows of each file count: int64 [files]."""
+        return np.bincount(self.owner[self.owner >= 0], minlength=len(self.files))
+
+    def whole(self) -> NDArray[np.bool_]:
+        """Tell of each file whether all its rows count: bool [files]."""
+        rows = np.array([file.rows for file in self.files], dtype=np.int64)
+        return np.equal(self.counting(), rows)
+
+    def _position(self, path: str, batch: pa.RecordBatch) -> int:
+        if path not in self._positions:
+            first = batch.slice(0, 1).select(["attempt", *_SIZES.values()]).to_pylist()[0]
+            if first["attempt"] is None:
+                raise InputError(
+                    f"{path}: not a whole commit of igbatch (it names no attempt); "
+                    "delete the file and run again"
+                )
+            self._positions[path] = len(self.files)
+            sizes = {kind: first[name] for kind, name in _SIZES.items()}
+            self.files.append(CommittedFile(path, first["attempt"], sizes))
+        position = self._positions[path]
+        self.files[position].rows += len(batch)
+        return position
+
+    def _claim(self, waiting: Sequence[tuple[int, pa.RecordBatch]]) -> Chunk:
+        rows = pa.Table.from_batches([batch for _, batch in waiting])
+        keys = self.listing.keys(rows)
+        lengths = [len(batch) for _, batch in waiting]
+        start = 0
+        for (position, _), length in zip(waiting, lengths, strict=True):
+            self._claim_for(position, keys[start : start + length])
+            start += length
+        files = np.repeat(np.array([position for position, _ in waiting]), lengths)
+        return Chunk(rows, keys, files, self.owner[keys] == files)
+
+    def _claim_for(self, position: int, keys: NDArray[np.int64]) -> None:
+        keys = keys[keys >= 0]
+        holders = self.owner[keys]
+        self.owner[keys[holders < 0]] = position
+        for holder in np.unique(holders[holders >= 0]):
+            if self.files[holder].attempt < self.files[position].attempt:
+                self.owner[keys[holders == holder]] = position
