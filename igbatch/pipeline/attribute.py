@@ -20,7 +20,7 @@ from ray.exceptions import (
 
 from igbatch.errors import IgbatchError, UnfinishedError, WorkerError, one_line
 from igbatch.pipeline.cluster import Workers
-from igbatch.pipeline.crew import Crew, Seat
+from igbatch.pipeline.crew import ASK_SECONDS, Crew, Seat
 from igbatch.pipeline.deadline import Deadline
 from igbatch.pipeline.losses import Losses, Verdict
 from igbatch.pipeline.metrics import DriverMetrics
@@ -69,6 +69,7 @@ class Attribution:
         make_computer: makes what computes shards, in each worker.
         probe: what each worker has to see.
         check: is called now and then; raises what is to end the run.
+        say: takes a line about what was lost and what becomes of it.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Attribution:
         make_computer: MakeComputer = shard_computer,
         probe: Probe | None = None,
         check: Callable[[], None] = lambda: None,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.plan = plan
         self.output = output
@@ -91,6 +93,7 @@ class Attribution:
         self.on_ready: Callable[[Hardware, Settled | None], None] = lambda hardware, settled: None
         run = plan.resolved.study.run
         self._check = check
+        self._say = say
         self._measured = settled is not None
         self._queue = ShardQueue(plan)
         self._losses = Losses(run.retries)
@@ -135,11 +138,13 @@ class Attribution:
                     seat.give(seat.actor.compute.remote(shard, self.settled), shard)
 
     def _wait(self) -> None:
-        asleep = {seat.waking: seat for seat in self.crew.seats if not seat.awake}
+        asleep = {seat.waking: seat for seat in self.crew.seats if seat.waking is not None}
         working = {reference: seat for seat in self.crew.seats for reference, _ in seat.work}
         if not asleep and not working:
+            time.sleep(ASK_SECONDS)
             return
-        done, _ = ray.wait([*working, *asleep], num_returns=1, timeout=TEND_SECONDS)
+        patience = TEND_SECONDS if all(seat.awake or seat.waking for seat in self.crew.seats) else ASK_SECONDS
+        done, _ = ray.wait([*working, *asleep], num_returns=1, timeout=patience)
         for reference in done:
             if reference in asleep:
                 self._greet(asleep[reference])
@@ -150,10 +155,13 @@ class Attribution:
     def _greet(self, seat: Seat) -> None:
         try:
             hardware, seat.node, unseen = ray.get(seat.waking)
+        except ActorUnavailableError:
+            seat.ask_later()
+            return
         except RayActorError as error:  # its constructor failed: Ray restarts an actor that was merely lost
             raise self._recorded(error) from None
         refuse_blind({f"{hardware.node} {seat.node[:8]}": unseen})
-        seat.awake = True
+        seat.awake, seat.waking = True, None
         self._metrics.workers(len(self.crew.awake))
         if self._is_settled(seat):
             self.on_ready(hardware, self.settled)
@@ -201,22 +209,22 @@ class Attribution:
                 "free some space and run it again"
             )
         if fault.kind == "store":
-            self._judge(self._losses.blameless(shard, fault.message), fault.message)
+            self._judge(shard, self._losses.blameless(shard, fault.message), fault.message)
             return
-        self._judge(self._losses.blamed(shard), f"not enough memory: {fault.message}")
+        self._judge(shard, self._losses.blamed(shard), f"not enough memory: {fault.message}")
         ray.kill(seat.actor, no_restart=False)  # starts anew with memory in one piece
         for other in seat.restart():
-            self._put_back(other)
+            self._queue.put_back(other)
 
     def _lost(self, seat: Seat, error: RayError) -> None:
         """Put back the shards of an actor that died; the first of them was at work."""
         reason = seat.killed or _reason(error)
-        blameless = isinstance(error, ActorUnavailableError) or self._node_lost(seat, error)
+        blameless = self._node_lost(seat, error)
         first, *others = seat.restart()
         verdict = self._losses.blameless(first, reason) if blameless else self._losses.blamed(first)
-        self._judge(verdict, reason)
+        self._judge(first, verdict, reason)
         for shard in others:
-            self._put_back(shard)
+            self._queue.put_back(shard)
 
     def _node_lost(self, seat: Seat, error: RayError) -> bool:
         if seat.killed is not None:
@@ -224,18 +232,21 @@ class Attribution:
         alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
         return "node has died" in str(error) or getattr(error, "preempted", False) or seat.node not in alive
 
-    def _judge(self, verdict: Verdict, reason: str) -> None:
-        for shard in verdict.again:
-            self._put_back(shard)
+    def _judge(self, shard: Shard, verdict: Verdict, reason: str) -> None:
+        """Do what was decided about a shard that failed, and say so."""
+        for part in verdict.again:
+            self._queue.put_back(part)
         if verdict.again:
             self.summary.retries += 1
             self._metrics.retried()
             self.listener.retried()
         if verdict.poison is not None:
             self._give_up(verdict.poison, reason)
-
-    def _put_back(self, shard: Shard) -> None:
-        self._queue.put_back(shard)
+        fate = "put in quarantine" if verdict.poison else "halved" if len(verdict.again) > 1 else "put back"
+        images = shard.images[0].image_id
+        if len(shard.images) > 1:
+            images = f"{len(shard.images)} images, {images} to {shard.images[-1].image_id},"
+        self._say(f"{shard.spec.variant_id}: {images} failed: {reason}; {fate}")
 
     def _give_up(self, shard: Shard, reason: str) -> None:
         """Commit a shard of one image that nobody can compute, with nothing but its quarantine."""

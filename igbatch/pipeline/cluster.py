@@ -64,8 +64,8 @@ def ray_session(address: str | None = None) -> Iterator[None]:
     except (ConnectionError, ValueError) as error:
         reason = one_line(error, limit=160)
         raise InputError(
-            f"--address {address}: no Ray cluster answers ({reason}); start one, leave it out, "
-            "or set RAY_AUTH_MODE=token where it asks for tokens"
+            f"--address {address}: no Ray cluster answers ({reason}); start one, leave it out, or set "
+            "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH where it asks for a token"
         ) from None
     try:
         yield
@@ -80,12 +80,15 @@ def size_workers(device: str, count: int | str | WorkerRange, threads: int | str
     gains little from more, and workers side by side keep all CPUs busy.
 
     Raises:
-        InputError: `cuda` is asked for and the cluster has no GPU.
+        InputError: `cuda` is asked for, the cluster has no GPU, and the number of workers is left to it.
     """
     resources = ray.cluster_resources()
     cpus, gpus = int(resources.get("CPU", 1)), int(resources.get("GPU", 0))
-    if device == "cuda" and not gpus:
-        raise InputError("run.device: cuda: the cluster has no GPU; use auto or cpu")
+    if device == "cuda" and not gpus and count == "auto":
+        raise InputError(
+            "run.device: cuda: the cluster has no GPU; use auto or cpu, or say run.workers where the cluster "
+            "starts GPUs on demand"
+        )
     chosen = "cuda" if device == "cuda" or (device == "auto" and gpus) else "cpu"
     per_worker = threads_per_worker(threads, cpus)
     if isinstance(count, WorkerRange):

@@ -16,6 +16,8 @@ from igbatch.pipeline.plan import Shard
 
 PATIENCE_SECONDS = 300.0
 """How long a run goes on with fewer workers than its minimum; they have to load torch and the model."""
+ASK_SECONDS = 0.5
+"""How long a worker that is not there is left alone before it is asked again."""
 LOOK_SECONDS = 10.0
 """How often a run looks whether the cluster has grown."""
 
@@ -26,7 +28,9 @@ class Seat:
 
     Attributes:
         actor: Ray's handle.
-        waking: its answer to `ready`, which it owes at first and again after every restart.
+        waking: its answer to `ready`, which it owes at first and again after every restart; None while it is
+            not worth asking.
+        ask_at: when it is to be asked next (monotonic seconds).
         awake: it has answered.
         node: id of the node that it answered from.
         work: its shards in their order, by the reference of their report; it works on the first.
@@ -36,13 +40,23 @@ class Seat:
     """
 
     actor: Any
-    waking: Any
+    waking: Any = None
+    ask_at: float = 0.0
     awake: bool = False
     node: str = ""
     work: deque[tuple[Any, Shard]] = field(default_factory=deque)
     since: float = 0.0
     held: str | None = None
     killed: str | None = None
+
+    def ask(self) -> None:
+        """Ask the actor whether it is ready, if that is due."""
+        if not self.awake and self.waking is None and time.monotonic() >= self.ask_at:
+            self.waking = self.actor.ready.remote()
+
+    def ask_later(self) -> None:
+        """Ask the actor again in a while: it is being started elsewhere, or waits for room."""
+        self.waking, self.ask_at = None, time.monotonic() + ASK_SECONDS
 
     def give(self, reference: Any, shard: Shard) -> None:
         """Take note of a shard that the actor was sent."""
@@ -65,7 +79,7 @@ class Seat:
         shards = [shard for _, shard in self.work]
         self.work.clear()
         self.awake, self.held, self.killed = False, None, None
-        self.waking = self.actor.ready.remote()
+        self.ask_later()
         return shards
 
 
@@ -100,8 +114,9 @@ class Crew:
         busy = sum(1 for seat in self.seats if seat.work)
         wanted = min(self._most, busy + shards_waiting)
         while len(self.seats) < wanted:
-            actor = self._hire()
-            self.seats.append(Seat(actor, actor.ready.remote()))
+            self.seats.append(Seat(self._hire()))
+        for seat in self.seats:
+            seat.ask()
         if not shards_waiting:
             for seat in [seat for seat in self.seats if not seat.work]:
                 self._dismiss(seat)

@@ -149,7 +149,7 @@ class _Stage:
             check_nodes(probe)
             stage = Attribution(
                 plan, self.output, workers, Settled.from_record(settled), self.listener,
-                probe=probe, check=self.lock.check,
+                probe=probe, check=self.lock.check, say=self.say,
             )  # fmt: skip
 
             def on_ready(hardware: Hardware, found: Settled | None) -> None:

@@ -65,7 +65,6 @@ class Worker:
         self.computer = make_computer(resolved, output, device)
         self._metrics: Any = None
 
-    @ray.method(max_task_retries=-1)  # asked again by Ray for as long as the actor is being started elsewhere
     def ready(self) -> tuple[Hardware, str, list[str]]:
         """Answer once the worker can take shards: its hardware, its node's id, and what it does not see."""
         hardware = Hardware(platform.node(), self._device_name, _processor(), self.threads)

@@ -21,10 +21,10 @@ from igbatch.images.loading import load_image
 from igbatch.images.scenes import CLASSES, render_scene
 from igbatch.pipeline import compute, resolve
 from igbatch.pipeline.compute import ShardComputer
-from igbatch.pipeline.reports import ShardReport
 from igbatch.pipeline.models import HeldVariant, Models, probabilities
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import Plan
+from igbatch.pipeline.reports import ShardReport
 from igbatch.pipeline.run import plan_study
 from igbatch.pipeline.settled import Settled, settle_plan
 from igbatch.report.accuracy import mark

@@ -10,8 +10,8 @@ import pytest
 from igbatch.errors import InputError
 from igbatch.pipeline.opening import check_same_study, existing_study, keep_settled, open_output
 from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy, StudyImages
-from igbatch.store.fingerprint import digest
 from igbatch.store import schemas
+from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
 from igbatch.study import parse_study

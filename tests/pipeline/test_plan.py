@@ -17,9 +17,9 @@ from igbatch.errors import InputError
 from igbatch.images.boxes import BOX_SCHEMA, SIZE_SCHEMA, Box, BoxTable
 from igbatch.pipeline.plan import SHARD_MAP_BYTES, SHARDS_A_WORKER, Plan, Shard, expected_steps, make_plan
 from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy, StudyImages
-from igbatch.store.fingerprint import digest
 from igbatch.store import schemas
 from igbatch.store.commit import ShardWriter
+from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output
 from igbatch.study import parse_study
 from igbatch.variants.weights import WeightsSource

@@ -32,7 +32,10 @@ def work_off(queue: ShardQueue, workers: int, seed: int = 0) -> tuple[list[Shard
 
 @settings(max_examples=30, deadline=None)
 @given(
-    variants=st.integers(1, 6), images=st.integers(1, 9), shard_images=st.integers(1, 4), workers=st.integers(1, 5)
+    variants=st.integers(1, 6),
+    images=st.integers(1, 9),
+    shard_images=st.integers(1, 4),
+    workers=st.integers(1, 5),
 )
 def test_every_shard_is_taken_once(
     many_variants: Callable[..., Plan], variants: int, images: int, shard_images: int, workers: int

@@ -2,9 +2,6 @@
 
 import json
 import os
-import signal
-import threading
-import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -192,36 +189,6 @@ def test_another_rule_is_refused_with_the_difference(finished: tuple[Path, Path,
     with pytest.raises(InputError, match=r"computed with rule gauss-legendre, the study now says midpoint"):
         run(study, out, "attribution.rule=midpoint")
     assert open_study(str(out)).complete
-
-
-def test_a_killed_worker_costs_nothing(finished: tuple[Path, Path, Counts], tmp_path: Path) -> None:
-    study = finished[0]
-    loaded = load_study(study, ["attribution.steps=24"])
-    output = Output(str(tmp_path / "out"))
-    plan = plan_study(loaded, output)
-    open_output(output, plan.resolved, plan.images)
-    counts = Counts()
-    stage = Attribution(plan.for_workers(1), output, Workers(1, 1, "cpu"), SETTLED, counts)
-    import ray
-
-    process = ray.get(stage._seats[0].actor.process_id.remote())
-
-    def kill_in_the_middle() -> None:
-        while not list((tmp_path / "out").glob("attributions/*/*.parquet")):
-            time.sleep(0.01)
-        os.kill(process, signal.SIGKILL)
-
-    killer = threading.Thread(target=kill_in_the_middle)
-    killer.start()
-    summary = stage.run()
-    killer.join()
-    assert summary.retries >= 1
-    results = open_study(output.uri)
-    assert results.complete
-    assert len(results.image_stats.drop_duplicates(KEY)) == len(results.image_stats)
-    undisturbed = tmp_path / "undisturbed"
-    run(study, undisturbed, "attribution.steps=24")
-    pd.testing.assert_frame_equal(numbers(results), numbers(open_study(str(undisturbed))), check_exact=True)
 
 
 def test_a_fault_of_the_program_stops_the_run_and_leaves_its_traceback(

@@ -1,0 +1,340 @@
+"""Machines that die, fill up, hang or run out of memory: in the end the same rows as if nothing had been."""
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from igbatch import open_study
+from igbatch.errors import UnfinishedError
+from igbatch.pipeline import attribute
+from igbatch.pipeline.attribute import Attribution, Summary
+from igbatch.pipeline.cluster import Workers
+from igbatch.pipeline.compute import ShardComputer
+from igbatch.pipeline.opening import open_output
+from igbatch.pipeline.plan import Shard
+from igbatch.pipeline.reports import ShardReport
+from igbatch.pipeline.resolve import ResolvedStudy
+from igbatch.pipeline.run import plan_study, run_stage
+from igbatch.pipeline.settled import Settled
+from igbatch.store.output import Output
+from igbatch.study import load_study
+
+pytestmark = pytest.mark.usefixtures("local_ray")
+KEY = ["variant_id", "image_id", "target"]
+OWN = ["histogram", "attempt", "attributions_bytes", "box_stats_bytes", "quarantine_bytes"]
+SETTLED = Settled("float32", 0.0, micro_batch=4, mixed=True)
+POISON = "double-00002"
+
+
+class Counts:
+    """A listener that counts."""
+
+    def __init__(self) -> None:
+        self.images = self.quarantined = self.retries = 0
+
+    def start(self, images: int) -> None:
+        pass
+
+    def advance(self, images: int, quarantined: int) -> None:
+        self.images += images
+        self.quarantined += quarantined
+
+    def retried(self) -> None:
+        self.retries += 1
+
+
+# Computers with faults: what they do, they do once in each file of `marks`, or always where there is none.
+
+
+class Faulty(ShardComputer):
+    """The real computer, but for what `fault` does before a shard."""
+
+    def __init__(self, *arguments: Any, fault: Callable[[Shard], None]) -> None:
+        super().__init__(*arguments)
+        self.fault = fault
+
+    def compute(self, shard: Shard, settled: Settled | None) -> ShardReport:
+        self.fault(shard)
+        return super().compute(shard, settled)
+
+
+def faulty(
+    resolved: ResolvedStudy, output: Output, device: str, fault: Callable[[Shard], None]
+) -> ShardComputer:
+    return Faulty(resolved, output, torch.device(device), fault=fault)
+
+
+def die_of_poison(shard: Shard) -> None:
+    if any(image.image_id == POISON for image in shard.images):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def need_memory(shard: Shard) -> None:
+    """Take 4 GiB an image, of which this process gets 6."""
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 6 * 2**30, resource.RLIM_INFINITY))
+    try:
+        np.zeros(4 * 2**30 * len(shard.images), dtype=np.uint8)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+def hang_once(shard: Shard, mark: str) -> None:
+    if not os.path.exists(mark):
+        Path(mark).touch()
+        time.sleep(3600)
+
+
+def lose_the_store(shard: Shard, mark: str, times: int) -> None:
+    with open(mark, "a+") as file:
+        file.seek(0)
+        if len(file.read()) < times:
+            file.write("x")
+            raise OSError("When completing: AWS Error NETWORK_CONNECTION during PutObject")
+
+
+@pytest.fixture
+def study(tmp_path: Path, tiny_content: dict[str, Any]) -> Path:
+    """The tiny study's trained variant, three images in one shard."""
+    path = tmp_path / "tiny.yaml"
+    content = tiny_content | {"variants": [{"kind": "trained"}], "run": {"shard_images": 3}}
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+@pytest.fixture(scope="module")
+def undisturbed(computed: Output) -> pd.DataFrame:
+    """The rows of the tiny study's trained variant as they should be."""
+    rows = numbers(computed.uri)
+    return rows[rows["variant_id"] == "trained"].reset_index(drop=True)
+
+
+def numbers(uri: str) -> pd.DataFrame:
+    return open_study(uri).image_stats.sort_values(KEY).reset_index(drop=True).drop(columns=OWN)
+
+
+def assert_as_if_nothing_had_been(output: Output, undisturbed: pd.DataFrame) -> None:
+    pd.testing.assert_frame_equal(numbers(output.uri), undisturbed, check_exact=True)
+    from igbatch.store.verify import verify
+
+    assert not [p for p in verify(output).problems if p.kind not in ("completeness", "ranges")]
+
+
+def stage_of(
+    study: Path, out: Path, *overrides: str, fault: Callable[[Shard], None] | None = None, **how: Any
+) -> tuple[Attribution, Counts]:
+    """A stage of one worker over a study, with a fault if there is to be one."""
+    output = Output(str(out))
+    plan = plan_study(load_study(study, overrides), output, **how)
+    open_output(output, plan.resolved, plan.images)
+    counts = Counts()
+    made = {"make_computer": partial(faulty, fault=fault)} if fault is not None else {}
+    return Attribution(plan, output, Workers(1, 1, "cpu"), SETTLED, counts, **made), counts
+
+
+def run_with(study: Path, out: Path, *overrides: str, **how: Any) -> tuple[Summary, Counts]:
+    stage, counts = stage_of(study, out, *overrides, **how)
+    return stage.run(), counts
+
+
+def test_a_killed_worker_costs_nothing(study: Path, tmp_path: Path, undisturbed: pd.DataFrame) -> None:
+    import ray
+
+    stage, counts = stage_of(study, tmp_path / "out", "run.shard_images=1")
+    process = ray.get(stage.crew.seats[0].actor.process_id.remote())
+
+    def kill_in_the_middle() -> None:
+        while not list((tmp_path / "out").glob("attributions/*/*.parquet")):
+            time.sleep(0.001)
+        os.kill(process, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_in_the_middle)
+    killer.start()
+    summary = stage.run()
+    killer.join()
+    assert summary.retries == counts.retries == 1
+    assert_as_if_nothing_had_been(stage.output, undisturbed)
+
+
+def test_an_image_that_kills_its_worker_ends_alone_in_quarantine(
+    study: Path, tmp_path: Path, undisturbed: pd.DataFrame
+) -> None:
+    two = f"images.scenes=[{{kind: double, seeds: [1, {int(POISON[-5:])}]}}]"
+    undisturbed = undisturbed[undisturbed["image_id"].str.startswith("double")].reset_index(drop=True)
+    summary, counts = run_with(study, tmp_path / "out", two, fault=die_of_poison)
+    assert (summary.rows, summary.quarantined) == (2, 2)
+    assert counts.images == 2
+    (lost,) = open_study(str(tmp_path / "out")).quarantine.to_dict("records")
+    assert (lost["image_id"], lost["target"], lost["stage"]) == (POISON, None, "worker")
+    assert lost["error"].startswith("its workers were lost: ")
+    others = undisturbed[undisturbed["image_id"] != POISON].reset_index(drop=True)
+    assert_as_if_nothing_had_been(Output(str(tmp_path / "out")), others)
+    assert plan_study(load_study(study, [two]), Output(str(tmp_path / "out"))).missing_rows == 0
+    run_with(study, tmp_path / "out", two, retry_quarantined=True)
+    assert_as_if_nothing_had_been(Output(str(tmp_path / "out")), undisturbed)
+
+
+def test_a_shard_too_large_for_memory_is_halved(
+    study: Path, tmp_path: Path, undisturbed: pd.DataFrame
+) -> None:
+    summary, _ = run_with(study, tmp_path / "out", fault=need_memory)
+    assert summary.quarantined == 0
+    assert summary.shards == 3
+    assert_as_if_nothing_had_been(Output(str(tmp_path / "out")), undisturbed)
+
+
+def test_a_hung_worker_is_killed_in_time(study: Path, tmp_path: Path, undisturbed: pd.DataFrame) -> None:
+    fault = partial(hang_once, mark=str(tmp_path / "mark"))
+    summary, _ = run_with(study, tmp_path / "out", "run.shard_seconds=10", fault=fault)
+    assert summary.retries == 1
+    assert_as_if_nothing_had_been(Output(str(tmp_path / "out")), undisturbed)
+
+
+def test_a_store_that_is_away_for_a_while_is_waited_for(
+    study: Path, tmp_path: Path, undisturbed: pd.DataFrame
+) -> None:
+    fault = partial(lose_the_store, mark=str(tmp_path / "mark"), times=3)
+    summary, _ = run_with(study, tmp_path / "out", fault=fault)
+    assert summary.retries == 3
+    assert_as_if_nothing_had_been(Output(str(tmp_path / "out")), undisturbed)
+
+
+def test_a_store_that_stays_away_ends_the_run_unfinished(study: Path, tmp_path: Path) -> None:
+    fault = partial(lose_the_store, mark=str(tmp_path / "mark"), times=99)
+    with pytest.raises(UnfinishedError, match=r"failed 3 times .*NETWORK_CONNECTION.*run it again"):
+        run_with(study, tmp_path / "out", "run.retries=2", fault=fault)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 400 KB: room for two maps of 200 KB and not for six."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "igbatch-test", str(folder)]
+    if os.getuid() != 0 or not shutil.which("mount") or subprocess.run(mount, check=False).returncode:
+        pytest.skip("mounting a small disk needs root")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=False)
+
+
+def test_a_full_disk_ends_the_run_unfinished_and_loses_nothing(
+    study: Path, small_disk: Path, undisturbed: pd.DataFrame
+) -> None:
+    out = Output(str(small_disk / "out"))
+    with pytest.raises(UnfinishedError, match=r"no room is left \(.*No space left.*free some space"):
+        run_stage(load_study(study, ["run.shard_images=1"]), out, Counts())
+    before = {path: path.stat().st_mtime_ns for path in small_disk.glob("out/image_stats/*/*.parquet")}
+    subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
+    outcome = run_stage(load_study(study, ["run.shard_images=1"]), out, Counts())
+    assert outcome.computed == 6 - 2 * len(before)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert_as_if_nothing_had_been(out, undisturbed)
+
+
+def kill_at_write(output: Output, place: int) -> None:
+    """From now on die at the given write of a shard's commit, counted from 0, before it is done."""
+    count = iter(range(10**6))
+
+    def counting(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            if next(count) == place:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*arguments, **named)
+
+        return call
+
+    from igbatch.store import commit
+
+    commit.ShardWriter._open = counting(commit.ShardWriter._open)  # type: ignore[method-assign]
+    commit.pq.ParquetWriter.close = counting(commit.pq.ParquetWriter.close)
+    os.fsync = counting(os.fsync)
+    os.replace = counting(os.replace)
+
+
+def test_death_between_any_two_writes_of_a_commit_loses_and_doubles_nothing(
+    study: Path, tmp_path: Path, computed: Output, undisturbed: pd.DataFrame
+) -> None:
+    """Each time in a new process that really dies; what it leaves behind lies in one output."""
+    output = Output(str(tmp_path / "out"))
+    plan = plan_study(load_study(study), output)
+    open_output(output, plan.resolved, plan.images)
+    (shard,) = plan.shards()
+    torch.set_num_threads(1)
+    computer = ShardComputer(plan.resolved, output, torch.device("cpu"))
+    computer.models.variant(shard.spec)
+    deaths = 0
+    for place in range(50):
+        child = os.fork()
+        if child == 0:
+            kill_at_write(output, place)
+            computer.compute(shard, SETTLED)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if not os.WIFSIGNALED(status):
+            break
+        deaths += 1
+        assert plan_study(load_study(study), output).missing_rows == 6
+    assert deaths >= 8  # opening and closing the maps, two more files, and the commit's own two steps
+    (tmp_path / "out" / "image_stats" / "trained" / f"{shard.name}.parquet").unlink()
+    assert run_stage(load_study(study), output, Counts()).computed == 6
+    assert_as_if_nothing_had_been(output, undisturbed)
+    for kind in ("image_stats", "attributions", "box_stats"):
+        theirs = pd.read_parquet(Path(computed.root) / kind / "trained", columns=KEY)
+        assert len(pd.read_parquet(tmp_path / "out" / kind, columns=KEY)) == len(theirs)
+
+
+@pytest.mark.parametrize("victim", ["image_stats", "attributions", "box_stats"])
+def test_a_file_that_was_cut_short_is_found_on_resume(
+    study: Path, tmp_path: Path, computed: Output, undisturbed: pd.DataFrame, victim: str
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(computed.root, out)
+    path = sorted(out.glob(f"{victim}/trained/*.parquet"))[0]
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    said: list[str] = []
+    outcome = run_stage(load_study(study), Output(str(out)), Counts(), say=said.append)
+    assert outcome.computed == 2
+    (line,) = [line for line in said if "computed again" in line]
+    assert path.name in line
+    assert_as_if_nothing_had_been(Output(str(out)), undisturbed)
+
+
+def test_a_worker_never_answers_for_a_shard_twice(study: Path, tmp_path: Path) -> None:
+    """What a lost worker had committed already is taken as it is."""
+    stage, _ = stage_of(study, tmp_path / "out")
+    (shard,) = stage.plan.shards()
+    computer = ShardComputer(stage.plan.resolved, stage.output, torch.device("cpu"))
+    computer.compute(shard, SETTLED)
+    before = sorted((tmp_path / "out").rglob("*.parquet"))
+    summary = stage.run()
+    assert (summary.shards, summary.rows) == (1, 6)
+    assert sorted((tmp_path / "out").rglob("*.parquet")) == before
+
+
+def test_a_stage_that_may_not_go_on_stops(study: Path, tmp_path: Path) -> None:
+    """As it does when its lock is lost."""
+
+    def refuse() -> None:
+        raise UnfinishedError("the lock is lost")
+
+    stage, _ = stage_of(study, tmp_path / "out")
+    stage._check = refuse
+    with pytest.raises(UnfinishedError, match="the lock is lost"):
+        stage.run()
+    assert not list((tmp_path / "out").rglob("image_stats/*/*"))
+    assert attribute.WINDOW >= 1
