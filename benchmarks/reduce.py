@@ -247,9 +247,10 @@ def main() -> None:
             shutil.rmtree(folder)
     show(rows)
     if arguments.json:
+        import torch
         from measure import machine, write_json
 
-        write_json(arguments.json, {"machine": machine(), "rows": rows})
+        write_json(arguments.json, {"machine": machine(torch.device("cpu")), "rows": rows})
 
 
 def compare(arguments: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from igbatch.store import schemas
-from igbatch.store.encoding import PARQUET, Encoding, map_table
+from igbatch.store.encoding import Encoding, map_table, parquet_options
 from igbatch.store.histograms import merge_lists
 from igbatch.store.output import DATA_KINDS, Output, table_bytes
 
@@ -135,7 +135,8 @@ class ShardWriter:
         table = map_table(self.variant_id, image_ids, targets, maps, self.encoding)
         if self._maps is None:
             self._map_file = _DigestingFile(self._open(self._data_path("attributions")))
-            self._maps = pq.ParquetWriter(self._map_file, table.schema, **PARQUET)
+            options = parquet_options(self.encoding)
+            self._maps = pq.ParquetWriter(self._map_file, table.schema, **options)
         self._maps.write_table(table)
         self._map_rows += len(maps)
 

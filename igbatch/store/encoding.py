@@ -22,12 +22,12 @@ LARGEST = 32_767
 RELATIVE_ERROR = 1 / 65_000
 """Bound of the error of a map kept as int16, in units of its largest absolute value (above 1e-33)."""
 
-PARQUET: dict[str, Any] = {
-    "compression": "zstd",
-    "use_dictionary": False,
-    "column_encoding": {"attribution.list.element": "BYTE_STREAM_SPLIT"},
-}
-"""How `pyarrow.parquet.ParquetWriter` is to write maps of either encoding."""
+
+def parquet_options(encoding: Encoding) -> dict[str, Any]:
+    """Return how `pyarrow.parquet.ParquetWriter` is to write maps, the smallest way of those measured."""
+    numbers = {"float32": "BYTE_STREAM_SPLIT", "int16": "DELTA_BINARY_PACKED"}[encoding]
+    columns = {"attribution.list.element": numbers}
+    return {"compression": "zstd", "use_dictionary": False, "column_encoding": columns}
 
 
 def map_table(
