@@ -21,7 +21,7 @@ from igbatch.store import schemas
 from igbatch.store.output import DATA_KINDS, Output
 from igbatch.store.scan import scan
 
-ROWS_AT_ONCE = 250_000
+ROWS_AT_ONCE = 500_000
 """Rows that are compared with the list of images at once; a table of its ids is built each time."""
 
 _SIZES = {kind: f"{kind}_bytes" for kind in DATA_KINDS}
