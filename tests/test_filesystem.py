@@ -1,7 +1,10 @@
 """Places by URI: local paths, stores of Arrow and of fsspec, and what is refused."""
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
+from urllib.parse import quote
 
 import fsspec
 import pytest
@@ -123,3 +126,29 @@ def test_read_bytes_is_bounded(tmp_path: Path) -> None:
         read_bytes(str(tmp_path / "missing"), 4)
     with pytest.raises(FileNotFoundError):
         read_bytes(str(tmp_path), 4)
+
+
+def test_places_of_a_bucket_share_a_client_that_no_other_process_uses(
+    s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = s3.new_bucket()
+    first, path = resolve(f"s3://{bucket}/out/a%20b/")
+    assert path == f"{bucket}/out/a b"
+    assert resolve(f"s3://{bucket}/elsewhere")[0] is first
+    assert resolve(f"s3://{bucket}") == (first, bucket)
+    assert resolve(f"s3://{bucket}/out?region=eu-west-1")[0] is not first
+    assert resolve("s3://another-bucket/out")[0] is not first
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: -1)
+        assert resolve(f"s3://{bucket}/out")[0] is not first
+
+
+def test_an_object_is_found_whatever_its_name(s3: Any) -> None:
+    bucket = s3.new_bucket()
+    for name in ("a#b", "a%20b", "a b", "ä+b"):
+        s3.client.put_object(Bucket=bucket, Key=f"d/{name}", Body=name.encode())
+        assert read_bytes(f"s3://{bucket}/d/{quote(name)}", 100) == name.encode()
+
+
+def test_an_option_that_s3_does_not_have_is_refused() -> None:
+    assert "cannot be opened" in refusal("s3://bucket/out?colour=red")

@@ -1,11 +1,19 @@
 """An output folder: where files lie, and how single files are written and read."""
 
+import http.client
 import io
 import os
 import pickle
+import signal
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,6 +21,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from igbatch.errors import InputError
+from igbatch.store import output as output_module
 from igbatch.store.output import Output, table_bytes
 
 
@@ -110,3 +119,107 @@ def test_an_object_store_is_put_to_and_never_renamed(tmp_path: Path, monkeypatch
     output = Output(f"memory://{tmp_path.name}")
     output.put(output.path("file"), b"1")
     assert [info.base_name for info in output.files()] == ["file"]
+
+
+class Gateway(ThreadingHTTPServer):
+    """Stands before the S3 server: notes requests, and refuses those whose path holds `refused`."""
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__(("127.0.0.1", 0), Forward)
+        self.behind = urlsplit(endpoint).netloc
+        self.requests: list[str] = []
+        self.refused = "nothing"
+
+
+class Forward(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def forward(self) -> None:
+        server: Any = self.server
+        body = self.body()
+        server.requests.append(f"{self.command} {self.path}")
+        if server.refused in self.path:
+            self.send_response(400)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        connection = http.client.HTTPConnection(server.behind, timeout=30)
+        dropped = ("transfer-encoding", "expect", "content-length", "connection")
+        kept = {name: value for name, value in self.headers.items() if name.lower() not in dropped}
+        connection.request(self.command, self.path, body, {**kept, "Content-Length": str(len(body))})
+        answer = connection.getresponse()
+        data = answer.read()
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in ("content-length", "connection", "server", "date", "transfer-encoding"):
+                self.send_header(name, value)
+        self.send_header("Content-Length", answer.getheader("Content-Length") or str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+        connection.close()
+
+    def body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        parts = []
+        while size := int(self.rfile.readline(), 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = forward  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def gateway(s3: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
+    server = Gateway(s3.endpoint)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_address[1]}")
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_small_object_is_one_request(s3: Any, gateway: Gateway) -> None:
+    bucket = s3.new_bucket()
+    output = Output(f"s3://{bucket}/out")
+    gateway.requests.clear()
+    output.put(output.path("file"), b"1" * 100_000)
+    assert gateway.requests == [f"PUT /{bucket}/out/file"]
+
+
+def test_an_object_whose_writing_failed_midway_is_not_there(s3: Any, gateway: Gateway) -> None:
+    output = Output(f"s3://{s3.new_bucket()}/out")
+    gateway.refused = "partNumber=2"
+    with pytest.raises(OSError, match="UploadPart"):
+        output.put(output.path("file"), os.urandom(25_000_000))
+    assert any("partNumber=1" in request for request in gateway.requests)
+    assert not output.exists(output.path("file"))
+    assert output.files() == []
+
+
+def test_an_interrupt_leaves_a_whole_object(output: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = output_module._put_object
+    begun = threading.Event()
+
+    def put_slowly(*arguments: Any) -> None:
+        begun.set()
+        time.sleep(0.3)
+        real(*arguments)
+
+    def interrupt() -> None:
+        begun.wait()
+        time.sleep(0.1)  # until it is waited for
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(output_module, "_put_object", put_slowly)
+    if output.local:
+        pytest.skip("a local file is renamed into place")
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        output.put(output.path("file"), b"whole")
+    assert output.read(output.path("file")) == b"whole"
