@@ -217,6 +217,7 @@ def sweep(output: Output, named: set[str]) -> list[str]:
         relative = info.path.removeprefix(root)
         temporary = info.base_name.startswith(".") and info.base_name.endswith(".tmp")
         if temporary or (relative.split("/")[0] in DATA_KINDS and relative not in named):
-            output.delete(info.path)
-            removed.append(relative)
+            with suppress(FileNotFoundError):  # the lock's thread has just renamed its temporary file
+                output.delete(info.path)
+                removed.append(relative)
     return removed

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from igbatch.errors import UnfinishedError
+from igbatch.store.commit import sweep
 from igbatch.store.lock import EXPIRY_SECONDS, HEARTBEAT_SECONDS, Lock, output_lock
 from igbatch.store.lock_entry import Entries, Owner
 from igbatch.store.output import Output
@@ -297,6 +298,16 @@ def test_of_many_at_once_one_holds_at_a_time_and_all_get_it(place: Output) -> No
     assert all(end <= begin for (_, end), (begin, _) in itertools.pairwise(held))
     assert {lost for _, _, lost in lines} == {"False"}
     assert entries(place) == []
+
+
+def test_a_sweep_and_the_beats_of_a_lock_do_not_meet(tmp_path: Path) -> None:
+    output = Output(str(tmp_path))
+    with output_lock(output, heartbeat=0.001) as held:
+        deadline = time.monotonic() + 1
+        while time.monotonic() < deadline:
+            sweep(output, set())
+        held.check()
+    assert entries(output) == []
 
 
 def test_it_needs_neither_torch_nor_ray() -> None:
