@@ -2,7 +2,8 @@
 
 Computes real maps with the bundled model, as trained and with random weights, and writes each kind to Parquet
 the way `ShardWriter` does, a row group of 16 maps at a time, in every case below. Faint maps are those of
-random weights times 1e-6. A file is read back with pyarrow from memory, on one thread.
+random weights times 1e-6. A file is read back with pyarrow from memory, on one thread; speeds are per CPU
+second.
 
     python benchmarks/store.py --json store.json        # 2 minutes
 """
@@ -114,12 +115,12 @@ def decoded(data: bytes) -> np.ndarray:
 
 
 def best(function: Callable[[], Any], repeats: int) -> tuple[float, Any]:
-    """Return the least seconds of a call, and its result."""
+    """Return the least CPU seconds of a call, which other work disturbs little, and its result."""
     least, found = np.inf, None
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = time.process_time()
         found = function()
-        least = min(least, time.perf_counter() - start)
+        least = min(least, time.process_time() - start)
     return least, found
 
 
@@ -210,7 +211,14 @@ def main() -> None:
             np.savez(arguments.maps, **maps)
     rows = compare(maps, arguments.repeats)
     table = Table(
-        "encoding", "maps", "kB a map", "ratio", "writing MB/s", "reading MB/s", "error / max|a|", "readers"
+        "encoding",
+        "maps",
+        "kB a map",
+        "ratio",
+        "writing MB/CPU s",
+        "reading MB/CPU s",
+        "error / max|a|",
+        "readers",
     )
     for row in rows:
         table.add_row(

@@ -52,6 +52,7 @@ class StudyResults:
     def __init__(self, uri: str) -> None:
         self.uri = uri
         self._reader = Reader(Output(uri))
+        self._summaries: dict[str, RangeSummary] = {}
         self.study: dict[str, Any] = self._reader.study
         self.target_names: list[str] = self._reader.target_names
 
@@ -173,11 +174,16 @@ class StudyResults:
         variant_id, image_id = keys["variant_id"], keys["image_id"]
         if scope in ("variant", "dataset"):
             chosen = [each for each in self._reader.variant_ids if scope == "dataset" or each == variant_id]
-            return merge(survey(self._reader, each).summary for each in chosen)
+            return merge(self._of_variant(each) for each in chosen)
         columns = ["variant_id", "image_id", "target", *COLUMNS]
         table = self._reader.image_rows(image_id, columns, None if scope == "models" else variant_id)
         rows = select_scope(table.select(columns[:3]).to_pandas(), scope, **keys)
         return summarise(table.take(pa.array(rows.index.to_numpy())))
+
+    def _of_variant(self, variant_id: str) -> RangeSummary:
+        if variant_id not in self._summaries:
+            self._summaries[variant_id] = survey(self._reader, variant_id).summary
+        return self._summaries[variant_id]
 
     def image_ranges(self, scope: str, variant_id: str | None = None) -> pd.DataFrame:
         """Return the ranges of all images at once, under a scope of theirs: image, pair, targets or models.
