@@ -83,19 +83,20 @@ class Lock:
         start = uptime()
         own, others = self._entries.look()
         if own is None or self.lost:
-            self._lose(others, removed=own is None)
+            self._lose()
             return
         self._entries.put(holding=True)
         _, others = self._entries.look()
         if any(entry.holding for entry in others):
-            self._lose(others, removed=False)
+            self._lose()
         else:
             self._last_beat = start
 
-    def _lose(self, others: list[Entry], *, removed: bool) -> None:
-        others = [entry for entry in others if entry.holding] or others
-        self._lost_to = str(others[0]) if others else "another run" if removed else None
+    def _lose(self) -> None:
         self._lost = True
+        own, others = self._entries.look()
+        others = [entry for entry in others if entry.holding] or others
+        self._lost_to = str(others[0]) if others else "another run" if own is None else None
         self._entries.remove(self._entries.name)
 
     def _end(self) -> None:
