@@ -63,13 +63,15 @@ def demo(**options: Any) -> None:
 @click.argument("study")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of the study.")
 @click.option("--out", help="Output folder or URI (default: ./igbatch-out/<study name>).")
-def plan(study: str, overrides: tuple[str, ...], out: str | None) -> None:
-    """Say what a run of STUDY would compute, writing nothing."""
-    from igbatch.job import default_out, describe_plan
+@click.option("--no-trial", is_flag=True, help="Compute no image: no times, no sizes after compression.")
+def plan(study: str, overrides: tuple[str, ...], out: str | None, no_trial: bool) -> None:
+    """Say what a run of STUDY would compute, store and take; nothing is written."""
+    from igbatch.forecast import describe_plan
+    from igbatch.job import default_out
     from igbatch.study import load_study
 
     loaded = load_study(study, overrides)
-    describe_plan(loaded, out or default_out(loaded), Console())
+    describe_plan(loaded, out or default_out(loaded), Console(), trial=not no_trial)
 
 
 @main.command()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.resources
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -17,9 +16,6 @@ from igbatch.pipeline.run import check_submitted, run_stage
 from igbatch.results import StudyResults
 from igbatch.store.output import Output
 from igbatch.study import LoadedStudy, load_study
-
-if TYPE_CHECKING:
-    from igbatch.pipeline.plan import Plan
 
 DEMO_STUDY = "eagle_magpie.yaml"
 
@@ -146,62 +142,3 @@ def demo_study() -> Path:
 def study_of_script(script: str, study: str | None) -> Path:
     """Return the study that a script in `jobs/` runs: the one named, or the YAML file beside the script."""
     return Path(study) if study else Path(script).resolve().with_suffix(".yaml")
-
-
-def describe_plan(loaded: LoadedStudy, out: str, console: Console) -> None:
-    """Print what a run of the study would compute and store, writing nothing.
-
-    Where no run has settled it yet, arithmetic and micro-batch are measured on the first images.
-    """
-    from igbatch.pipeline.opening import existing_study
-    from igbatch.pipeline.plan import expected_steps
-    from igbatch.pipeline.run import plan_study
-
-    output = Output(out)
-    plan = plan_study(loaded, output)
-    _, height, width = next(iter(plan.resolved.models.values())).data_config["input_size"]
-    passes = sum(
-        plan.missing[spec.variant_id].images * expected_steps(spec) for spec in plan.resolved.variants
-    )
-    adaptive = any(spec.steps == "auto" for spec in plan.resolved.variants)
-    maps = plan.maps_to_store()
-    table = Table(show_header=False, title=f"plan of {loaded.study.name} -> {out}", title_justify="left")
-    for name, value in (
-        ("images", f"{len(plan.images.table)}"),
-        ("variants", ", ".join(spec.variant_id for spec in plan.resolved.variants)),
-        ("targets", ", ".join(plan.resolved.target_names)),
-        ("rows expected", f"{plan.expected_rows}"),
-        ("rows to compute", f"{plan.missing_rows}"),
-        (
-            "integration nodes to compute",
-            f"{'about ' if adaptive else ''}{passes} (one forward pass each, and a backward pass a target)",
-        ),
-        ("maps before compression", f"{maps * height * width * 4 / 1e6:.1f} MB"),
-        *(_settled_rows(plan, output, existing_study(output), passes) if plan.missing_rows else ()),
-    ):
-        table.add_row(name, value)
-    for warning in plan.images.warnings:
-        console.print(f"warning: {warning}", highlight=False, markup=False)
-    console.print(table)
-
-
-def _settled_rows(
-    plan: Plan, output: Output, record: dict[str, Any] | None, nodes: int
-) -> list[tuple[str, str]]:
-    """Return what a run would settle on a device of this machine's kind, as rows of the plan."""
-    from igbatch.pipeline.preview import preview
-
-    found = preview(plan, output, record)
-    where = f"{found.device}, {found.threads} thread(s) a worker"
-    if found.settled is None:
-        return [("micro-batch", f"not measured: none of the first images can be used ({where})")]
-    how = "settled by an earlier run" if found.known else "measured now on the first images"
-    settled = found.settled
-    rows = [
-        ("arithmetic", settled.precision),
-        ("micro-batch", f"{settled.micro_batch} rows on {where}; {how}"),
-    ]
-    if settled.row_milliseconds is not None:
-        minutes = nodes * settled.row_milliseconds / 60e3
-        rows.append(("time on one such worker", f"about {minutes:.1f} minutes of model passes"))
-    return rows + [("because", reason) for reason in settled.reasons]

@@ -18,7 +18,7 @@ PATIENCE_SECONDS = 300.0
 """How long a run goes on with fewer workers than its minimum; they have to load torch and the model."""
 ASK_SECONDS = 0.5
 """How long a worker that is not there is left alone before it is asked again."""
-LOOK_SECONDS = 10.0
+LOOK_SECONDS = 5.0
 """How often a run looks whether the cluster has grown."""
 
 

@@ -1,7 +1,10 @@
-"""What a run would settle on this machine, measured without Ray: for `igbatch plan`."""
+"""What a run would settle, take and store on this kind of machine, tried without Ray: for `igbatch plan`."""
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +12,34 @@ import torch
 
 from igbatch.pipeline.cluster import threads_per_worker
 from igbatch.pipeline.compute import ShardComputer, device_name
-from igbatch.pipeline.plan import Plan
+from igbatch.pipeline.plan import Plan, Shard
 from igbatch.pipeline.settled import Settled, settle_plan
-from igbatch.store.output import Output
+from igbatch.store.output import DATA_KINDS, Output
+
+TRIAL_IMAGES = 4
+"""Images of a variant of each kind that are really computed."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A few images of one variant, computed and stored as a run would, and thrown away.
+
+    Attributes:
+        model, kind: what other variants the figures stand for.
+        images: that could be used.
+        seconds: of device time an image.
+        nodes: integration nodes an image.
+        map_bytes: of a map as it is kept, 0 where none is.
+        row_bytes: of statistics for each image and target.
+    """
+
+    model: str
+    kind: str
+    images: int
+    seconds: float
+    nodes: float
+    map_bytes: float
+    row_bytes: float
 
 
 @dataclass(frozen=True)
@@ -23,34 +51,68 @@ class Preview:
         threads: of a worker.
         settled: None where no image could be used.
         known: it is what an earlier run of the study has settled, and was not measured now.
+        trials: one for each model and kind of variant that is not done.
     """
 
     device: str
     threads: int
     settled: Settled | None
     known: bool
+    trials: tuple[Trial, ...] = ()
 
 
-def preview(plan: Plan, output: Output, record: dict[str, Any] | None) -> Preview:
-    """Tell what a run settled before, or measure it on the first images; nothing is written.
+def preview(plan: Plan, record: dict[str, Any] | None) -> Preview:
+    """Tell what a run settled before, or measure it on the first images, and try a small shard of each kind.
+
+    Nothing is written but to a temporary folder, which is removed.
 
     Args:
         plan: what is left to compute.
-        output: where the study's output goes.
         record: the output's `study.json`, None where there is none.
     """
     run = plan.resolved.study.run
     chosen = run.device if run.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
     earlier = (record or {}).get("settled", {}).get(chosen)
     known = Settled.from_record(earlier) if earlier else None
-    if known is not None:
-        return Preview(chosen, earlier["threads"], known, known=True)
-    threads = threads_per_worker(run.threads, torch.get_num_threads())
+    threads = earlier["threads"] if known else threads_per_worker(run.threads, torch.get_num_threads())
+    device = torch.device(chosen)
+    with _threads(threads), tempfile.TemporaryDirectory(prefix="igbatch-plan-") as folder:
+        output = Output(folder)
+        computer = ShardComputer(plan.resolved, output, device)
+        settled = known or settle_plan(plan, computer.settle)
+        trials: list[Trial] = []
+        if settled is not None:
+            for shard in plan.samples(TRIAL_IMAGES):
+                trials += _try(computer, output, shard, settled)
+    return Preview(device_name(device), threads, settled, known is not None, tuple(trials))
+
+
+def _try(computer: ShardComputer, output: Output, shard: Shard, settled: Settled) -> Iterator[Trial]:
+    report = computer.compute(shard, settled)
+    used = report.rows / len(shard.targets)
+    if not used:
+        return
+    sizes = {
+        kind: sum(info.size for info in output.files(kind, shard.spec.variant_id))
+        for kind in ("image_stats", *DATA_KINDS)
+    }
+    maps = sum(image.keep_map for image in shard.images) * len(shard.targets)
+    yield Trial(
+        shard.spec.model,
+        shard.spec.kind,
+        round(used),
+        report.busy_seconds / used,
+        report.nodes / used,
+        sizes["attributions"] / maps if maps else 0.0,
+        (sizes["image_stats"] + sizes["box_stats"]) / report.rows,
+    )
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
     before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(count)
     try:
-        device = torch.device(chosen)
-        settled = settle_plan(plan, ShardComputer(plan.resolved, output, device).settle)
-        return Preview(device_name(device), threads, settled, known=False)
+        yield
     finally:
         torch.set_num_threads(before)

@@ -20,6 +20,7 @@ from igbatch.images.decoding import probe_size
 from igbatch.images.manifest import FolderSource, ManifestSource, SceneSource, Source, list_images
 from igbatch.store import schemas
 from igbatch.study import DYNAMIC_TARGETS, Attribution, LoadedStudy, Model, Study, VariantSpec
+from igbatch.variants.facts import find_facts
 from igbatch.variants.weights import WeightsSource, locate_weights
 
 Listed = TypeVar("Listed")
@@ -134,9 +135,7 @@ def _resolve_model(name: str, model: Model, loaded: LoadedStudy, known: Mapping[
     identity = source.identity()
     facts = known.get(name)
     if not facts or facts["weights"] != identity or facts["architecture"] != source.architecture:
-        from igbatch.variants.models import describe_model
-
-        facts = asdict(describe_model(source, key))
+        facts = asdict(find_facts(source, key))
     names = {**facts["class_names"], **(model.classes or {})}
     for class_name, index in (model.classes or {}).items():
         _check_index(f"models.{name}.classes.{class_name}", index, facts["classes"], source)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from timm.data.constants import IMAGENET_INCEPTION_MEAN, IMAGENET_INCEPTION_STD
 from timm.models import build_model_with_cfg, register_model
 from timm.models.swin_transformer import SwinTransformer, checkpoint_filter_fn
 
 from igbatch.images.scenes import CLASSES
+from igbatch.variants.facts import BUNDLED
 from igbatch.variants.weights import BUNDLED_ARCHITECTURE, BUNDLED_WEIGHTS
 
 MODEL_NAME = BUNDLED_ARCHITECTURE
@@ -22,14 +22,14 @@ default_cfgs = {
     MODEL_NAME: {
         "url": "",
         "file": str(BUNDLED_WEIGHTS),
-        "num_classes": len(CLASSES),
-        "input_size": (3, 224, 224),
+        "num_classes": BUNDLED.classes,
+        "input_size": tuple(BUNDLED.data_config["input_size"]),
         "pool_size": (7, 7),
-        "crop_pct": 1.0,
-        "interpolation": "bicubic",
+        "crop_pct": BUNDLED.data_config["crop_pct"],
+        "interpolation": BUNDLED.data_config["interpolation"],
         "fixed_input_size": True,
-        "mean": IMAGENET_INCEPTION_MEAN,
-        "std": IMAGENET_INCEPTION_STD,
+        "mean": tuple(BUNDLED.data_config["mean"]),
+        "std": tuple(BUNDLED.data_config["std"]),
         "first_conv": "patch_embed.proj",
         "classifier": "head.fc",
         "label_names": CLASSES,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, cast
 
 import timm
@@ -19,26 +18,11 @@ from torch import nn
 from igbatch.errors import InputError, one_line
 from igbatch.images.preprocessing import Preprocessing
 from igbatch.variants import bundled as _bundled  # noqa: F401  (registers the bundled model with timm)
+from igbatch.variants.facts import ModelFacts
 from igbatch.variants.weights import WeightsSource
 
 _BUFFERS = ("relative_position_index", "attn_mask")
 """Tensors that older checkpoints hold and timm computes."""
-
-
-@dataclass(frozen=True)
-class ModelFacts:
-    """What a study needs to know of a model without holding it.
-
-    Attributes:
-        classes: number of logits.
-        class_names: from names to logit indices.
-        data_config: timm's (`timm.data.resolve_data_config`): input size, interpolation, mean, standard
-            deviation, crop.
-    """
-
-    classes: int
-    class_names: dict[str, int]
-    data_config: dict[str, Any]
 
 
 def describe_model(source: WeightsSource, key: str) -> ModelFacts:

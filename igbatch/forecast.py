@@ -1,0 +1,143 @@
+"""`igbatch plan`: what a run would compute, store and take, from the plan and a small trial."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from igbatch.pipeline.opening import existing_study
+from igbatch.pipeline.plan import BYTES_A_PIXEL, Plan, expected_steps
+from igbatch.pipeline.run import plan_study
+from igbatch.store.output import Output
+from igbatch.study import LoadedStudy, VariantSpec
+
+if TYPE_CHECKING:
+    from igbatch.pipeline.preview import Preview, Trial
+
+MOST_NAMES = 8
+Row = tuple[str, str]
+
+
+def describe_plan(loaded: LoadedStudy, out: str, console: Console, *, trial: bool = True) -> None:
+    """Print what a run of the study would compute and store, writing nothing.
+
+    With `trial`, arithmetic and micro-batch are measured where no run has settled them, and a few images of
+    each kind of variant are computed, so that time and sizes are those of this machine.
+
+    Raises:
+        InputError: the study is wrong, or its output belongs to another one.
+    """
+    output = Output(out)
+    plan = plan_study(loaded, output)
+    found = None
+    if trial and plan.missing_rows:
+        from igbatch.pipeline.preview import preview
+
+        found = preview(plan, existing_study(output))
+    table = Table(show_header=False, title=f"plan of {loaded.study.name} -> {out}", title_justify="left")
+    for name, value in (*_work(plan, found), *_bytes(plan, found), *_settled(found), *_time(plan, found)):
+        table.add_row(name, value)
+    for warning in plan.images.warnings:
+        console.print(f"warning: {warning}", highlight=False, markup=False)
+    for damaged in plan.damaged:
+        console.print(f"{damaged.path}: {damaged.reason}; a run computes its shard again", highlight=False)
+    console.print(table)
+
+
+def _work(plan: Plan, found: Preview | None) -> Iterator[Row]:
+    names = [spec.variant_id for spec in plan.resolved.variants]
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    yield "images", f"{len(plan.images.table):,}"
+    yield "variants", f"{len(names):,}: {', '.join(names[:MOST_NAMES])}{more}"
+    yield "targets", ", ".join(plan.resolved.target_names)
+    yield "rows expected", f"{plan.expected_rows:,}"
+    yield "rows to compute", f"{plan.missing_rows:,}"
+    yield "shards", f"{plan.shard_count():,} of at most {plan.shard_images:,} images"
+    nodes = sum(
+        plan.missing[spec.variant_id].images * _nodes(_trial_of(found, spec.model, spec.kind), spec)
+        for spec in plan.resolved.variants
+    )
+    backward = nodes * len(plan.resolved.target_names)
+    adaptive = any(spec.steps == "auto" for spec in plan.resolved.variants)
+    about = "about " if adaptive else ""
+    yield (
+        "passes of the models",
+        f"{about}{nodes:,.0f} forward (one a node), {about}{backward:,.0f} backward (one a target)",
+    )
+
+
+def _nodes(trial: Trial | None, spec: VariantSpec) -> float:
+    return trial.nodes if trial and spec.steps == "auto" else expected_steps(spec)
+
+
+def _bytes(plan: Plan, found: Preview | None) -> Iterator[Row]:
+    """Say what each choice of `store.maps` would take, and the statistics, which are always whole."""
+    _, height, width = next(iter(plan.resolved.models.values())).data_config["input_size"]
+    raw = BYTES_A_PIXEL[plan.resolved.study.store.encoding] * height * width
+    trials = found.trials if found else ()
+    sizes = [trial.map_bytes for trial in trials if trial.map_bytes]
+    each, how = (sum(sizes) / len(sizes), "by the trial") if sizes else (raw, "before compression")
+    kept = plan.maps_to_store()
+    chosen = plan.resolved.study.store.model_dump()
+    maps = chosen["maps"]
+    said = maps if isinstance(maps, str) else f"a sample of {maps['sample']} images"
+    yield (
+        "maps to be written",
+        f"{_size(kept * each)} for {kept:,} maps ({said}, {chosen['encoding']}, {how}); "
+        f"all would be {_size(plan.missing_rows * each)}, none 0 B",
+    )
+    if trials:
+        row = sum(trial.row_bytes for trial in trials) / len(trials)
+        told = f"{_size(plan.missing_rows * row)} (by the trial, whose small files take more a row)"
+        yield "statistics to be written", told
+
+
+def _settled(found: Preview | None) -> Iterator[Row]:
+    if found is None:
+        return
+    where = f"{found.device}, {found.threads} thread(s) a worker"
+    if found.settled is None:
+        yield "micro-batch", f"not measured: none of the first images can be used ({where})"
+        return
+    how = "settled by an earlier run" if found.known else "measured now on the first images"
+    yield "arithmetic", found.settled.precision
+    yield "micro-batch", f"{found.settled.micro_batch} rows on {where}; {how}"
+    for reason in found.settled.reasons:
+        yield "because", reason
+
+
+def _time(plan: Plan, found: Preview | None) -> Iterator[Row]:
+    if found is None or not found.trials:
+        return
+    seconds = 0.0
+    for spec in plan.resolved.variants:
+        trial = _trial_of(found, spec.model, spec.kind)
+        if trial is not None:
+            seconds += plan.missing[spec.variant_id].images * trial.seconds
+    several = len(plan.resolved.models) > 1
+    tried = ", ".join(
+        f"{trial.kind}{f' {trial.model}' if several else ''} {trial.seconds:.2f} s and {trial.nodes:.0f} nodes "
+        "an image"
+        for trial in found.trials
+    )
+    yield "device time", f"about {_hours(seconds)} on one such worker ({tried})"
+
+
+def _trial_of(found: Preview | None, model: str, kind: str) -> Trial | None:
+    trials = found.trials if found else ()
+    return next((trial for trial in trials if (trial.model, trial.kind) == (model, kind)), None)
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if count < 1000 or unit == "TB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 60:.1f} minutes" if seconds < 2 * 3600 else f"{seconds / 3600:,.1f} hours"

@@ -1,0 +1,54 @@
+"""What a study needs to know of a model without holding it; that of the bundled one needs no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from igbatch.images.scenes import CLASSES
+from igbatch.variants.weights import BUNDLED_WEIGHTS, WeightsSource
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What a study needs to know of a model.
+
+    Attributes:
+        classes: number of logits.
+        class_names: from names to logit indices.
+        data_config: timm's (`timm.data.resolve_data_config`): input size, interpolation, mean, standard
+            deviation, crop.
+    """
+
+    classes: int
+    class_names: dict[str, int]
+    data_config: dict[str, Any]
+
+
+BUNDLED = ModelFacts(
+    classes=len(CLASSES),
+    class_names={name: index for index, name in enumerate(CLASSES)},
+    data_config={
+        "input_size": [3, 224, 224],
+        "interpolation": "bicubic",
+        "mean": [0.5, 0.5, 0.5],
+        "std": [0.5, 0.5, 0.5],
+        "crop_pct": 1.0,
+        "crop_mode": "center",
+    },
+)
+"""The small Swin that ships with igbatch; `igbatch.variants.bundled` registers it with timm by these."""
+
+
+def find_facts(source: WeightsSource, key: str) -> ModelFacts:
+    """Return what is known of a model, building it only where it is not the bundled one.
+
+    Raises:
+        InputError: timm does not know the architecture, it is no Swin, its preprocessing is not supported, or
+            the weights belong to another one.
+    """
+    if source.file == str(BUNDLED_WEIGHTS) and source.data_config is None:
+        return BUNDLED
+    from igbatch.variants.models import describe_model
+
+    return describe_model(source, key)
