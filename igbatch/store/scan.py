@@ -7,11 +7,15 @@ threads, and yields batches while it does.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.dataset as ds
 
 from igbatch.store.output import Output
+
+Item = TypeVar("Item")
 
 FILES_AT_ONCE = 1024
 """Files of one data set: it keeps the footers of those that it has read."""
@@ -42,3 +46,12 @@ def scan(output: Output, paths: Sequence[str], schema: pa.Schema) -> Iterator[tu
         for tagged in scanner.scan_batches():
             if len(tagged.record_batch):
                 yield tagged.fragment.path, tagged.record_batch
+
+
+def ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """Yield items in their order, the next one being fetched by a thread meanwhile."""
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(next, items, None)
+        while (item := following.result()) is not None:
+            following = pool.submit(next, items, None)
+            yield item

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from igbatch.errors import InputError
 from igbatch.store import schemas
 from igbatch.store.output import DATA_KINDS, Output
-from igbatch.store.scan import scan
+from igbatch.store.scan import ahead, scan
 
 ROWS_AT_ONCE = 500_000
 """Rows that are compared with the list of images at once; a table of its ids is built each time."""
@@ -98,6 +98,9 @@ class Chunk(NamedTuple):
     won: NDArray[np.bool_]
 
 
+_Part = tuple[int, pa.RecordBatch]
+
+
 class Winners:
     """For every key of a variant the file that its row comes from, once `scan` has run through.
 
@@ -123,16 +126,8 @@ class Winners:
         """
         names = dict.fromkeys([*COLUMNS, *columns])
         schema = pa.schema([schemas.IMAGE_STATS_FILE.field(name) for name in names])
-        waiting: list[tuple[int, pa.RecordBatch]] = []
-        rows = 0
-        for path, batch in scan(output, paths, schema):
-            waiting.append((self._position(path, batch), batch))
-            rows += len(batch)
-            if rows >= ROWS_AT_ONCE:
-                yield self._claim(waiting)
-                waiting, rows = [], 0
-        if waiting:
-            yield self._claim(waiting)
+        for parts in ahead(self._parts(scan(output, paths, schema))):
+            yield self._claim(parts)
 
     def position(self, path: str) -> int:
         """Return the position of a file in `files`."""
@@ -152,6 +147,19 @@ class Winners:
         rows = np.array([file.rows for file in self.files], dtype=np.int64)
         return np.equal(self.counting(), rows)
 
+    def _parts(self, batches: Iterator[tuple[str, pa.RecordBatch]]) -> Iterator[list[_Part]]:
+        """Gather batches until they have `ROWS_AT_ONCE`, with the positions of their files."""
+        parts: list[_Part] = []
+        rows = 0
+        for path, batch in batches:
+            parts.append((self._position(path, batch), batch))
+            rows += len(batch)
+            if rows >= ROWS_AT_ONCE:
+                yield parts
+                parts, rows = [], 0
+        if parts:
+            yield parts
+
     def _position(self, path: str, batch: pa.RecordBatch) -> int:
         if path not in self._positions:
             first = batch.slice(0, 1).select(["attempt", *_SIZES.values()]).to_pylist()[0]
@@ -167,7 +175,7 @@ class Winners:
         self.files[position].rows += len(batch)
         return position
 
-    def _claim(self, waiting: Sequence[tuple[int, pa.RecordBatch]]) -> Chunk:
+    def _claim(self, waiting: Sequence[_Part]) -> Chunk:
         rows = pa.Table.from_batches([batch for _, batch in waiting])
         keys = self.listing.keys(rows)
         lengths = [len(batch) for _, batch in waiting]

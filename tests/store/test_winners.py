@@ -1,7 +1,7 @@
 """Which rows count, against a plain account of it: the latest attempt of what is listed, nothing else."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from igbatch.store import schemas, winners
 from igbatch.store.commit import ShardWriter, stats_bytes
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
-from igbatch.store.scan import scan
+from igbatch.store.scan import ahead, scan
 from igbatch.store.winners import Listing, Winners
 
 LayOut = Callable[..., None]
@@ -121,6 +121,20 @@ def test_a_scan_takes_files_in_their_order_and_columns_that_are_missing_as_null(
         assert batch.schema.equals(schema)
         assert batch["nothing"].null_count == len(batch)
     assert list(scan(output, [], schema)) == []
+
+
+def test_what_is_fetched_ahead_comes_in_order_with_its_error_last() -> None:
+    def items() -> Iterator[int]:
+        yield from range(5)
+        raise OSError("gone")
+
+    seen: list[int] = []
+    fetched = ahead(items())
+    for _ in range(5):
+        seen.append(next(fetched))
+    with pytest.raises(OSError, match="gone"):
+        next(fetched)
+    assert seen == [0, 1, 2, 3, 4]
 
 
 def test_a_file_that_is_no_commit_is_named(local_output: Output, lay_out: LayOut, write_shard: Any) -> None:
