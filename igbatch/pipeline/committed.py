@@ -106,8 +106,10 @@ class CommitScan:
         Raises:
             InputError: a commit was computed under another study, or for another class of a target's name.
         """
-        sizes = {info.path: info.size for info in self.output.files("image_stats", variant_id)}
-        paths = [path for path in sizes if path.endswith(".parquet") and "/." not in path]
+        files = self.output.files("image_stats", variant_id)
+        sizes = {info.path: info.size for info in files}
+        named = {info.path: info.base_name for info in files}
+        paths = [path for path, name in named.items() if name.endswith(".parquet") and name[0] != "."]
         shape = (len(self._ids), len(self.targets))
         if not paths:
             return Committed(np.zeros(shape, dtype=bool))
