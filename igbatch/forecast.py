@@ -119,8 +119,8 @@ def _time(plan: Plan, found: Preview | None) -> Iterator[Row]:
             seconds += plan.missing[spec.variant_id].images * trial.seconds
     several = len(plan.resolved.models) > 1
     tried = ", ".join(
-        f"{trial.kind}{f' {trial.model}' if several else ''} {trial.seconds:.2f} s and {trial.nodes:.0f} nodes "
-        "an image"
+        f"{trial.kind}{f' {trial.model}' if several else ''} {trial.seconds:.2f} s "
+        f"and {trial.nodes:.0f} nodes an image"
         for trial in found.trials
     )
     yield "device time", f"about {_hours(seconds)} on one such worker ({tried})"
