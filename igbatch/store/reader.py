@@ -113,9 +113,13 @@ class Reader:
         """Yield columns of the rows that count of some files (positions in `winners.files`)."""
         names = dict.fromkeys([*columns, "image_id", "target", "image_etag"])
         schema = pa.schema([schemas.IMAGE_STATS.field(name) for name in names])
-        for path, batch in scan(self.output, [winners.files[file].path for file in files], schema):
-            keys = winners.listing.keys(pa.Table.from_batches([batch]))
-            counts = winners.owner[keys] == winners.position(path)
+        held = {winners.files[file].path: keys for file, keys in winners.held_by(files).items()}
+        parts = {}
+        for path, batch in scan(self.output, [path for path, keys in held.items() if len(keys)], schema):
+            if path not in parts:
+                parts = {path: winners.listing.part(held[path])}  # batches come file by file
+            listing, among = parts[path]
+            counts = among[listing.keys(pa.Table.from_batches([batch]))]
             yield batch.filter(pa.array(counts)).select(list(columns))
 
     def image_stats(self, columns: Sequence[str] | None = None, variant_id: str | None = None) -> pa.Table:

@@ -7,7 +7,7 @@ row comes from: 4 bytes a key. It is the index of the maps as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -73,6 +73,22 @@ class Listing:
         columns = targets.fill_null(-1).to_numpy()
         return np.where((places >= 0) & (columns >= 0), places * len(self.targets) + columns, -1)
 
+    def part(self, keys: NDArray[np.int64]) -> tuple[Listing, NDArray[np.bool_]]:
+        """Return the listing of some keys' images alone, and which of its keys those are: bool [size + 1].
+
+        A table of a few names is built in no time, where that of a million takes a fifth of a second.
+        """
+        wide = len(self.targets)
+        places, position = np.unique(keys // wide, return_inverse=True)
+        images = {
+            "image_id": self.image_ids.take(pa.array(places)),
+            "etag": self._etags.take(pa.array(places)),
+        }
+        small = Listing(pa.table(images), self.targets)
+        among = np.zeros(small.size + 1, dtype=bool)
+        among[position * wide + keys % wide] = True
+        return small, among
+
 
 @dataclass
 class CommittedFile:
@@ -137,6 +153,14 @@ class Winners:
         """Return the file that holds the row of an image and target."""
         owner = int(self.owner[self.listing.key(image_id, target)])
         return self.files[owner] if owner >= 0 else None
+
+    def held_by(self, files: Iterable[int]) -> dict[int, NDArray[np.int64]]:
+        """Return the keys whose rows some files hold, by file."""
+        wanted = np.array(sorted(files), dtype=np.int64)
+        keys = np.flatnonzero(np.isin(self.owner[:-1], wanted))
+        keys = keys[np.argsort(self.owner[keys], kind="stable")]
+        starts = np.searchsorted(self.owner[keys], wanted)
+        return dict(zip(wanted.tolist(), np.split(keys, starts[1:]), strict=True)) if len(wanted) else {}
 
     def counting(self) -> NDArray[np.int64]:
         """Return how many rows of each file count: int64 [files]."""
