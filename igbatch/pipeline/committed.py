@@ -108,8 +108,9 @@ class CommitScan:
         """
         files = self.output.files("image_stats", variant_id)
         sizes = {info.path: info.size for info in files}
-        named = {info.path: info.base_name for info in files}
-        paths = [path for path, name in named.items() if name.endswith(".parquet") and name[0] != "."]
+        paths = [
+            info.path for info in files if info.extension == "parquet" and not info.base_name.startswith(".")
+        ]
         shape = (len(self._ids), len(self.targets))
         if not paths:
             return Committed(np.zeros(shape, dtype=bool))
