@@ -1,0 +1,138 @@
+"""What was derived, and from which state: the same state only where nothing that shows has changed."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from igbatch.pipeline import derived as deriving
+from igbatch.pipeline.derived import FILE, Derived, state_of
+from igbatch.pipeline.plan import Plan, make_plan
+from igbatch.pipeline.resolve import StudyImages
+from igbatch.store.commit import ShardWriter
+from igbatch.store.fingerprint import digest
+from igbatch.store.output import Output
+from igbatch.study import parse_study
+
+
+@pytest.fixture
+def output() -> Output:
+    return Output(f"memory://derived-{time.time_ns()}")
+
+
+@pytest.fixture
+def plan(many_variants: Callable[..., Plan]) -> Plan:
+    """A plan of three images and two variants, with nothing committed."""
+    return many_variants(2, 3, 2)
+
+
+def with_study(plan: Plan, **changes: Any) -> Plan:
+    """The plan with other parts of its study, as if the file had been edited."""
+    study = parse_study({**plan.resolved.study.model_dump(mode="json"), **changes}, "test")
+    return replace(plan, resolved=replace(plan.resolved, study=study))
+
+
+def with_images(plan: Plan, rows: list[dict[str, Any]]) -> Plan:
+    table = pa.Table.from_pylist(rows, schema=plan.images.table.schema)
+    return replace(plan, images=StudyImages(table, plan.images.boxes, plan.images.warnings))
+
+
+def test_the_state_is_the_same_for_the_same_plan_made_again(plan: Plan, output: Output) -> None:
+    again = make_plan(plan.resolved, plan.images, output)
+    assert state_of(again) == state_of(plan)
+
+
+def test_another_commit_is_another_state(plan: Plan, output: Output) -> None:
+    states = [state_of(plan)]
+    spec = plan.resolved.variants[0]
+    for image in ("i0", "i1"):
+        with ShardWriter(
+            output, spec.variant_id, image, digest(plan.resolved.fingerprint_of(spec))
+        ) as writer:
+            lost = {"image_id": image, "target": None, "image_etag": "1", "stage": "image", "error": "e"}
+            writer.add_quarantine([lost])
+            writer.commit()
+        states.append(state_of(make_plan(plan.resolved, plan.images, output)))
+    assert len(set(states)) == 3
+
+
+@pytest.mark.parametrize(("column", "value"), [("etag", "2"), ("label", "b"), ("image_id", "i9")])
+def test_an_image_that_changed_is_another_state(plan: Plan, column: str, value: str) -> None:
+    rows = plan.images.table.to_pylist()
+    rows[1][column] = value
+    assert state_of(with_images(plan, rows)) != state_of(plan)
+
+
+def test_images_that_come_and_go_are_another_state(plan: Plan) -> None:
+    rows = plan.images.table.to_pylist()
+    added = [*rows, {**rows[0], "image_id": "i9"}]
+    assert len({state_of(with_images(plan, some)) for some in (rows, rows[:2], rows[1:], added, [])}) == 5
+
+
+def test_what_a_worker_learns_of_an_image_is_not_of_the_state(plan: Plan) -> None:
+    rows = [{**row, "width": 9, "height": 8, "sha256": "s"} for row in plan.images.table.to_pylist()]
+    assert state_of(with_images(plan, rows)) == state_of(plan)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"targets": ["a"]},
+        {"targets": ["b", "a"]},
+        {"variants": [{"kind": "random", "seeds": [0]}]},
+        {"report": {"featured": ["i1"]}},
+        {"title": "another"},
+        {"store": {"maps": "none"}},
+        {"attribution": {"tolerance": 0.02}},
+    ],
+    ids=str,
+)
+def test_another_study_is_another_state(plan: Plan, changes: dict[str, Any]) -> None:
+    assert state_of(with_study(plan, **changes)) != state_of(with_study(plan))
+
+
+@pytest.mark.parametrize(
+    "run", [{}, {"shard_images": 1}, {"workers": 7, "retries": 9, "threads": 2}], ids=str
+)
+def test_how_a_study_is_run_is_not_of_its_state(plan: Plan, run: dict[str, Any]) -> None:
+    assert state_of(with_study(plan, run=run)) == state_of(plan)
+
+
+def test_another_igbatch_is_another_state(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = state_of(plan)
+    monkeypatch.setattr(deriving, "package_versions", lambda: {"igbatch": "another"})
+    assert state_of(plan) != before
+
+
+# The note
+
+
+def test_nothing_is_known_of_a_new_output_and_looking_writes_nothing(output: Output) -> None:
+    found = Derived(output)
+    assert (found.ranges, found.report) == (None, None)
+    assert output.files() == []
+
+
+def test_what_is_noted_is_known_and_the_rest_stays(output: Output) -> None:
+    found = Derived(output)
+    found.keep(ranges="r1")
+    assert (found.ranges, found.report) == ("r1", None)
+    Derived(output).keep(report="p1")
+    Derived(output).keep(ranges="r2")
+    known = Derived(output)
+    assert (known.ranges, known.report) == ("r2", "p1")
+
+
+@pytest.mark.parametrize("content", [b"", b'{"ranges": "r1', b"[]", b'"r1"', b"null", b"\xff\xfe"], ids=repr)
+def test_a_damaged_note_is_taken_as_unknown_and_written_anew(tmp_path: Path, content: bytes) -> None:
+    output = Output(str(tmp_path / "out"))
+    Derived(output).keep(ranges="r1", report="p1")
+    (tmp_path / "out" / FILE).write_bytes(content)
+    found = Derived(output)
+    assert (found.ranges, found.report) == (None, None)
+    found.keep(ranges="r2")
+    assert (Derived(output).ranges, Derived(output).report) == ("r2", None)
