@@ -1,0 +1,299 @@
+"""What driver and storage sustain when the engine costs nothing, and what planning and resuming take at scale.
+
+    python benchmarks/scale.py [--parts driver storage plan resume] [--shards 4000] [--resumed 100000] [--json FILE]
+
+`driver`: shards a second through the Ray stage where a worker returns at once and writes nothing. `storage`: the
+same where it writes and commits real files of small maps (and, for comparison, the same writes in a bare loop).
+`plan`: `igbatch plan` over a million images and 50 variants. `resume`: a study with so many committed shards,
+from the command's first step to the first new shard.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+import numpy as np
+import psutil
+import pyarrow as pa
+import torch
+import yaml
+from measure import machine, wide_console, write_json
+from rich.console import Console
+from rich.table import Table
+
+from igbatch.pipeline.attribute import Attribution
+from igbatch.pipeline.cluster import Workers, ray_session
+from igbatch.pipeline.opening import open_output
+from igbatch.pipeline.plan import Plan, Shard
+from igbatch.pipeline.reports import ShardReport
+from igbatch.pipeline.resolve import ResolvedStudy
+from igbatch.pipeline.run import plan_study
+from igbatch.pipeline.settled import Settled
+from igbatch.statistics.image_stats import map_statistics
+from igbatch.store.commit import ShardWriter
+from igbatch.store.output import Output
+from igbatch.study import load_study
+
+SETTLED = Settled("float32", 0.0, micro_batch=16, mixed=True)
+SHARD_IMAGES, SIDE = 8, 32
+PLAN_IMAGES, PLAN_VARIANTS = 1_000_000, 50
+PLAN_BAR_SECONDS, PLAN_BAR_BYTES = 60.0, 2**30
+RESUMED_VARIANTS, RESUMED_IMAGES = 20, 20
+RESUME_BAR_SECONDS = 60.0
+LEFT_SHARDS = 20
+
+
+class Listener:
+    """Notes when shards are done; stops after `enough` of them."""
+
+    def __init__(self, enough: int | None = None) -> None:
+        self.times: list[float] = []
+        self._enough = enough
+
+    def start(self, images: int) -> None:
+        """Nothing is shown."""
+
+    def advance(self, images: int, quarantined: int) -> None:
+        """Note a shard."""
+        self.times.append(time.monotonic())
+        if self._enough is not None and len(self.times) >= self._enough:
+            raise KeyboardInterrupt
+
+    def retried(self) -> None:
+        """Nothing may be lost here."""
+        raise RuntimeError("a worker was lost: the figures would be wrong")
+
+
+class StandIn:
+    """An engine that returns at once: nothing is written, or made-up maps and statistics are."""
+
+    def __init__(self, resolved: ResolvedStudy, output: Output, device: str, writes: bool) -> None:
+        self.output, self.writes = output, writes
+        self.map = np.random.default_rng(0).normal(size=(SIDE, SIDE)).astype(np.float32)
+        self.numbers = map_statistics(self.map)
+
+    def settle(self, shards: Sequence[Shard]) -> Settled | None:
+        """Measure nothing."""
+        return None
+
+    def compute(self, shard: Shard, settled: Settled | None) -> ShardReport:
+        """Write the shard's files, if it is to, and report it as done."""
+        if self.writes:
+            write(self.output, shard, self.numbers, self.map)
+        return ShardReport(shard.name, len(shard.images), shard.rows, 0, 0.001)
+
+
+def write(output: Output, shard: Shard, numbers: dict[str, Any], array: np.ndarray | None) -> None:
+    """Commit a shard of the same map and numbers everywhere."""
+    with ShardWriter(output, shard.spec.variant_id, shard.name, shard.fingerprint) as writer:
+        for image in shard.images:
+            writer.add_image_stats(
+                [row(image.image_id, image.etag, target, numbers) for target in shard.targets]
+            )
+            if array is not None:
+                writer.add_maps(
+                    [image.image_id] * len(shard.targets),
+                    shard.targets,
+                    np.stack([array] * len(shard.targets)),
+                )
+        writer.commit()
+
+
+def row(image_id: str, etag: str, target: str, numbers: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of statistics."""
+    return {
+        "image_id": image_id, "label": None, "target": target, "target_index": int(target == "magpie"),
+        "prediction": "eagle", "prediction_index": 0, "prediction_probability": 0.9, "target_probability": 0.9,
+        "score": 0.9, "score_baseline": 0.1, **numbers, "convergence_delta": 0.0, "relative_delta": 0.0,
+        "map_error": 0.001, "steps": 40, "converged": True, "negligible": False, "precision": "float32",
+        "device": "cpu", "image_etag": etag, "image_sha256": "0" * 64, "image_width": 224, "image_height": 224,
+        "weights_sha256": "0" * 64,
+    }  # fmt: skip
+
+
+def write_study(folder: Path, images: int, variants: int, shard_images: int | str) -> Path:
+    """Write a study of drawn scenes: the trained model and so many random ones in all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {
+        "name": "scale", "images": {"scenes": [{"kind": "double", "first_seed": 0, "count": images}]},
+        "models": {"small": {}}, "targets": ["eagle", "magpie"],
+        "variants": [{"kind": "trained"}] + [{"kind": "random", "seeds": list(range(1, variants))}] * (variants > 1),
+        "run": {"shard_images": shard_images, "threads": 1, "device": "cpu"},
+    }  # fmt: skip
+    path = folder / "study.yaml"
+    path.write_text(yaml.safe_dump(content), "utf-8")
+    return path
+
+
+def opened(study: Path) -> tuple[Plan, Output]:
+    """Plan a study, and lay out its output."""
+    output = Output(str(study.parent / "out"))
+    plan = plan_study(load_study(study), output)
+    open_output(output, plan.resolved, plan.images)
+    return plan, output
+
+
+Part = tuple[dict[str, Any], str, str]
+
+
+def measure_driver(folder: Path, shards: int, resumed: int, console: Console) -> Part:
+    """Shards a second where workers return at once."""
+    return measure_stage(folder / "driver", shards, writes=False)
+
+
+def measure_storage(folder: Path, shards: int, resumed: int, console: Console) -> Part:
+    """Shards a second where workers write small files, beside the same writes in a bare loop."""
+    found, said, bar = measure_stage(folder / "storage", shards, writes=True)
+    plan, output = opened(write_study(folder / "bare", shards // 4 * SHARD_IMAGES, 1, SHARD_IMAGES))
+    stand_in = StandIn(plan.resolved, output, "cpu", writes=True)
+    began = time.monotonic()
+    for shard in plan.shards():
+        stand_in.compute(shard, None)
+    found["bare_shards_per_second"] = plan.shard_count() / (time.monotonic() - began)
+    return found, f"{said}; one bare loop {found['bare_shards_per_second']:.0f}", bar
+
+
+def measure_stage(folder: Path, shards: int, writes: bool) -> Part:
+    """Run the stage with two workers of the stand-in; say where the driver's time went."""
+    plan, output = opened(write_study(folder, shards * SHARD_IMAGES, 1, SHARD_IMAGES))
+    listener = Listener()
+    with ray_session():
+        stage = Attribution(
+            plan,
+            output,
+            Workers(2, 1, "cpu"),
+            SETTLED,
+            listener,
+            make_computer=partial(StandIn, writes=writes),
+        )
+        stage.run()
+        before = psutil.Process().cpu_times()
+    steady = listener.times[len(listener.times) // 10 :]
+    pace = (len(steady) - 1) / (steady[-1] - steady[0])
+    found = {"shards": shards, "shards_per_second": pace, "driver_cpu_seconds": before.user + before.system}
+    return found, f"{pace:.0f} shards/s with two workers", ""
+
+
+def measure_plan(folder: Path, shards: int, resumed: int, console: Console) -> Part:
+    """Time and memory of `igbatch plan`, without and with its trial."""
+    study = write_study(folder / "plan", PLAN_IMAGES, PLAN_VARIANTS, "auto")
+    found, said, good = {}, [], True
+    for name, options in (("without trial", ["--no-trial"]), ("with trial", [])):
+        command = [
+            sys.executable,
+            "-m",
+            "igbatch.cli",
+            "plan",
+            str(study),
+            "--out",
+            str(folder / "no"),
+            *options,
+        ]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        began = time.monotonic()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        taken = time.monotonic() - began
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+        peak = after.ru_maxrss * 1024  # of the largest child so far: the one with the trial comes last
+        found[name] = {"seconds": taken, "cpu_seconds": cpu, "peak_bytes": peak}
+        said.append(f"{name} {taken:.0f} s ({cpu:.0f} s of CPU), {peak / 2**30:.2f} GiB")
+        good &= taken <= PLAN_BAR_SECONDS and peak <= PLAN_BAR_BYTES
+    return found, "; ".join(said), "60 s, 1 GiB" + (" held" if good else " NOT held")
+
+
+def measure_resume(folder: Path, shards: int, resumed: int, console: Console) -> Part:
+    """Seconds until a study with so many committed shards computes its first new one."""
+    images = resumed * RESUMED_IMAGES // RESUMED_VARIANTS
+    plan, output = opened(write_study(folder / "resume", images, RESUMED_VARIANTS, RESUMED_IMAGES))
+    began = time.monotonic()
+    variants = [spec.variant_id for spec in plan.resolved.variants]
+    with ProcessPoolExecutor(2) as pool:
+        list(pool.map(partial(commit_variant, folder / "resume"), variants))
+    console.log(f"{resumed} shards written in {time.monotonic() - began:.0f} s")
+    began = time.monotonic()
+    again = plan_study(load_study(folder / "resume" / "study.yaml"), output)
+    planned = time.monotonic() - began
+    assert again.shard_count() == LEFT_SHARDS, again.shard_count()
+    listener = Listener(enough=1)
+    try:
+        with ray_session():
+            Attribution(
+                again,
+                output,
+                Workers(1, 1, "cpu"),
+                SETTLED,
+                listener,
+                make_computer=partial(StandIn, writes=False),
+            ).run()
+    except KeyboardInterrupt:
+        pass
+    taken = listener.times[0] - began
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    found = {"shards": resumed, "plan_seconds": planned, "first_shard_seconds": taken, "peak_gib": memory}
+    held = "held" if taken <= RESUME_BAR_SECONDS else "NOT held"
+    return (
+        found,
+        f"{resumed} shards: planned in {planned:.0f} s, first shard at {taken:.0f} s",
+        f"60 s {held}",
+    )
+
+
+def commit_variant(folder: Path, variant_id: str) -> None:
+    """Commit the shards of a variant, all but one, with statistics alone."""
+    output = Output(str(folder / "out"))
+    plan = plan_study(load_study(folder / "study.yaml"), Output(str(folder / "nothing")))
+    (spec,) = [spec for spec in plan.resolved.variants if spec.variant_id == variant_id]
+    numbers = map_statistics(np.random.default_rng(0).normal(size=(SIDE, SIDE)).astype(np.float32))
+    os.fsync = lambda _: None  # type: ignore[assignment]  # only here: made-up files need not survive
+    pa.set_cpu_count(1)
+    for number, shard in enumerate(plan.shards_of(spec)):
+        if number:
+            write(output, shard, numbers, None)
+
+
+PARTS: dict[str, Callable[[Path, int, int, Console], Part]] = {
+    "driver": measure_driver,
+    "storage": measure_storage,
+    "plan": measure_plan,
+    "resume": measure_resume,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))
+    parser.add_argument("--shards", type=int, default=4000)
+    parser.add_argument("--resumed", type=int, default=100_000)
+    parser.add_argument("--json", type=Path, help="keep the figures in this file")
+    arguments = parser.parse_args()
+    console = wide_console()
+    table = Table("what", "found", "bar", title="Without an engine", title_justify="left")
+    figures: dict[str, Any] = {"machine": machine(torch.device("cpu"))}
+    with tempfile.TemporaryDirectory(prefix="igbatch-scale-") as folder:
+        for part in arguments.parts:
+            figures[part], said, bar = PARTS[part](Path(folder), arguments.shards, arguments.resumed, console)
+            table.add_row(part, said, bar)
+            write_json(arguments.json, figures)
+    console.print(table)
+    console.print(json.dumps({part: figures[part] for part in arguments.parts}))
+
+
+if __name__ == "__main__":
+    main()
