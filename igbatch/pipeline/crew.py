@@ -95,7 +95,8 @@ class Crew:
         self._hire = hire
         self._workers = workers
         self._most = workers.count
-        self._looked = self._enough = time.monotonic()
+        self._looked = self._tended = time.monotonic()
+        self._short = 0.0
 
     @property
     def awake(self) -> list[Seat]:
@@ -120,9 +121,10 @@ class Crew:
         if not shards_waiting:
             for seat in [seat for seat in self.seats if not seat.work]:
                 self._dismiss(seat)
-        if len(self.awake) >= min(self._workers.minimum, len(self.seats)):
-            self._enough = now
-        elif now - self._enough > PATIENCE_SECONDS:
+        waited = min(now - self._tended, LOOK_SECONDS)  # in a longer gap the driver greeted nobody
+        enough = len(self.awake) >= min(self._workers.minimum, len(self.seats))
+        self._short, self._tended = 0.0 if enough else self._short + waited, now
+        if self._short > PATIENCE_SECONDS:
             raise UnfinishedError(
                 f"{len(self.awake)} worker(s) for {PATIENCE_SECONDS:.0f} s where {self._workers.minimum} are "
                 "the least; the cluster lacks free CPUs or GPUs, run it again"
