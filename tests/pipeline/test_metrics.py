@@ -1,0 +1,196 @@
+"""What a run tells Ray's metrics: the values that follow from its reports, and that they can be scraped."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from igbatch.pipeline import metrics
+from igbatch.pipeline.metrics import DriverMetrics, WorkerMetrics
+from igbatch.pipeline.reports import ShardReport
+
+REPORT = ShardReport("s", 4, 6, 2, seconds=2.0, busy_seconds=0.5, nodes=80, micro_batch=16)
+TOLD = {
+    "igbatch_images": 4.0, "igbatch_nodes": 80.0, "igbatch_rows_quarantined": 2.0,
+    "igbatch_images_per_second": 2.0, "igbatch_steps_per_image": 20.0, "igbatch_device_busy_fraction": 0.25,
+    "igbatch_micro_batch": 16.0,
+}  # fmt: skip
+
+
+class Recorded:
+    """Stands for Ray's metrics: values by name, and the tags that each was given."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, float] = {}
+        self.tags: dict[str, dict[str, str]] = {}
+        self.told: dict[str, int] = defaultdict(int)
+        self.kinds: dict[str, str] = {}
+
+    def make(self, kind: str) -> Any:
+        record = self
+
+        class Metric:
+            def __init__(self, name: str, description: str = "", tag_keys: tuple[str, ...] = ()) -> None:
+                assert description.endswith(".")
+                self.name, self.tag_keys = name, tag_keys
+                record.kinds[name] = kind
+
+            def set_default_tags(self, tags: dict[str, str]) -> None:
+                assert set(tags) == set(self.tag_keys)  # Ray refuses others
+                record.tags[self.name] = tags
+
+            def inc(self, value: float = 1.0) -> None:
+                assert kind == "counter"
+                assert value > 0  # Ray refuses 0
+                record.values[self.name] = record.values.get(self.name, 0.0) + value
+
+            def set(self, value: float) -> None:
+                assert kind == "gauge"
+                record.told[self.name] += 1
+                record.values[self.name] = value
+
+        return Metric
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> Recorded:
+    return record(monkeypatch)
+
+
+def record(patch: pytest.MonkeyPatch) -> Recorded:
+    found = Recorded()
+    patch.setattr(metrics, "Counter", found.make("counter"))
+    patch.setattr(metrics, "Gauge", found.make("gauge"))
+    return found
+
+
+def test_a_report_is_told_with_the_study_and_the_device(recorded: Recorded) -> None:
+    WorkerMetrics("tiny", "cuda:H100").shard(REPORT)
+    assert recorded.values == TOLD
+    assert recorded.tags == {name: {"study": "tiny", "device": "cuda:H100"} for name in TOLD}
+
+
+def test_amounts_add_up_and_rates_are_those_of_the_last_shard(recorded: Recorded) -> None:
+    worker = WorkerMetrics("tiny", "cpu")
+    worker.shard(REPORT)
+    worker.shard(replace(REPORT, images=1, quarantined=0, seconds=4.0, nodes=30, micro_batch=8))
+    counters = {name: value for name, value in recorded.values.items() if recorded.kinds[name] == "counter"}
+    assert counters == {"igbatch_images": 5.0, "igbatch_nodes": 110.0, "igbatch_rows_quarantined": 2.0}
+    gauges = {name: value for name, value in recorded.values.items() if recorded.kinds[name] == "gauge"}
+    assert gauges == {
+        "igbatch_images_per_second": 0.25, "igbatch_steps_per_image": 30.0,
+        "igbatch_device_busy_fraction": 0.125, "igbatch_micro_batch": 8.0,
+    }  # fmt: skip
+
+
+def test_a_shard_that_was_committed_already_is_not_told(recorded: Recorded) -> None:
+    worker = WorkerMetrics("tiny", "cpu")
+    worker.shard(replace(REPORT, already_committed=True))
+    worker.shard(replace(REPORT, seconds=0.0))
+    assert recorded.values == {}
+
+
+def test_a_shard_of_which_nothing_could_be_used_is_told_by_its_quarantine(recorded: Recorded) -> None:
+    WorkerMetrics("tiny", "cpu").shard(ShardReport("s", 3, 0, 6, seconds=1.5))
+    assert recorded.values["igbatch_rows_quarantined"] == 6.0
+    assert recorded.values["igbatch_device_busy_fraction"] == 0.0
+    assert "igbatch_nodes" not in recorded.values
+
+
+reports = st.builds(
+    ShardReport, shard=st.just("s"), images=st.integers(0, 9), rows=st.integers(0, 9),
+    quarantined=st.integers(0, 9), seconds=st.just(0.0) | st.floats(1e-3, 1e3),
+    busy_seconds=st.just(0.0), nodes=st.integers(0, 99), already_committed=st.booleans(),
+)  # fmt: skip
+
+
+@given(st.lists(reports, max_size=5))
+def test_amounts_are_the_sums_over_the_shards_that_were_computed(given_reports: list[ShardReport]) -> None:
+    """Nought is never added: Ray refuses it."""
+    with pytest.MonkeyPatch.context() as patch:
+        recorded = record(patch)
+        worker = WorkerMetrics("tiny", "cpu")
+        for report in given_reports:
+            worker.shard(report)
+    counted = [each for each in given_reports if not each.already_committed and each.seconds]
+    assert recorded.values.get("igbatch_images", 0) == sum(each.images for each in counted)
+    assert recorded.values.get("igbatch_nodes", 0) == sum(each.nodes for each in counted)
+    assert recorded.values.get("igbatch_rows_quarantined", 0) == sum(each.quarantined for each in counted)
+    assert set(recorded.told.values()) <= {len(counted)}
+
+
+def test_the_driver_tells_what_was_put_back_and_who_is_ready(recorded: Recorded) -> None:
+    driver = DriverMetrics("tiny")
+    assert recorded.values == {}
+    driver.retried()
+    driver.retried()
+    driver.workers(3)
+    driver.workers(2)
+    assert recorded.values == {"igbatch_shards_put_back": 2.0, "igbatch_workers": 2.0}
+    assert recorded.tags == {name: {"study": "tiny"} for name in recorded.values}
+
+
+SCRAPE = """
+import json, re, socket, sys, time, urllib.request
+import ray
+from igbatch.pipeline.metrics import DriverMetrics, WorkerMetrics
+from igbatch.pipeline.reports import ShardReport
+
+class Told:
+    def __init__(self):
+        self.metrics = WorkerMetrics("tiny", "cpu")
+
+    def shard(self, report):
+        self.metrics.shard(report)
+
+with socket.socket() as probe:
+    probe.bind(("127.0.0.1", 0))
+    port = probe.getsockname()[1]
+ray.init(
+    address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, _metrics_export_port=port,
+    object_store_memory=80 * 1024 * 1024, _system_config={"metrics_report_interval_ms": 500},
+)
+report = ShardReport("s", 4, 6, 2, seconds=2.0, busy_seconds=0.5, nodes=80, micro_batch=16)
+ray.get(ray.remote(num_cpus=0)(Told).remote().shard.remote(report))
+driver = DriverMetrics("tiny")
+driver.retried()
+driver.workers(3)
+deadline, found = time.monotonic() + 60, {}
+while len(found) < 9 and time.monotonic() < deadline:
+    time.sleep(0.2)
+    try:
+        text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5).read().decode()
+    except OSError:
+        continue
+    lines = re.findall(r"^ray_(igbatch_[a-z_]+)[{](.*)[}] (.*)$", text, re.MULTILINE)
+    found = {name: (dict(re.findall(r'(study|device)="(.*?)"', tags)), float(n)) for name, tags, n in lines}
+print("FOUND " + json.dumps(found))
+ray.shutdown()
+"""
+
+
+def test_metrics_reach_whoever_scrapes_a_node() -> None:
+    """With `ray[default]`, whose agent serves them on every node; amounts get `_total` after their names."""
+    done = subprocess.run(
+        [sys.executable, "-c", SCRAPE],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    lines = [line for line in done.stdout.splitlines() if line.startswith("FOUND ")]
+    assert lines, done.stdout + done.stderr
+    found = json.loads(lines[0].removeprefix("FOUND "))
+    amounts = ("igbatch_images", "igbatch_nodes", "igbatch_rows_quarantined")
+    expected = {name + "_total" * (name in amounts): value for name, value in TOLD.items()}
+    by_worker = {name: [{"study": "tiny", "device": "cpu"}, value] for name, value in expected.items()}
+    by_driver = {
+        "igbatch_shards_put_back_total": [{"study": "tiny"}, 1.0],
+        "igbatch_workers": [{"study": "tiny"}, 3.0],
+    }
+    assert found == by_worker | by_driver
