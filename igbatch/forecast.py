@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from igbatch.pipeline.opening import existing_study
 from igbatch.pipeline.plan import BYTES_A_PIXEL, Plan, expected_steps
@@ -37,13 +38,15 @@ def describe_plan(loaded: LoadedStudy, out: str, console: Console, *, trial: boo
         from igbatch.pipeline.preview import preview
 
         found = preview(plan, existing_study(output))
-    table = Table(show_header=False, title=f"plan of {loaded.study.name} -> {out}", title_justify="left")
+    title = Text(f"plan of {loaded.study.name} -> {out}")
+    table = Table(show_header=False, title=title, title_justify="left")
     for name, value in (*_work(plan, found), *_bytes(plan, found), *_settled(found), *_time(plan, found)):
-        table.add_row(name, value)
+        table.add_row(name, Text(value))
     for warning in plan.images.warnings:
         console.print(f"warning: {warning}", highlight=False, markup=False)
     for damaged in plan.damaged:
-        console.print(f"{damaged.path}: {damaged.reason}; a run computes its shard again", highlight=False)
+        line = f"{damaged.path}: {damaged.reason}; a run computes its shard again"
+        console.print(line, highlight=False, markup=False)
     console.print(table)
 
 
@@ -133,8 +136,9 @@ def _trial_of(found: Preview | None, model: str, kind: str) -> Trial | None:
 
 def _size(count: float) -> str:
     for unit in ("B", "kB", "MB", "GB", "TB"):
-        if count < 1000 or unit == "TB":
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        digits = 0 if unit == "B" else 1
+        if round(count, digits) < 1000 or unit == "TB":
+            return f"{count:.{digits}f} {unit}"
         count /= 1000
     raise AssertionError
 
