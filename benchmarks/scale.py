@@ -1,17 +1,16 @@
-"""What driver and storage sustain when the engine costs nothing, and what planning and resuming take at scale.
+"""What driver and storage sustain when the engine costs nothing, and what planning and resuming take.
 
-    python benchmarks/scale.py [--parts driver storage plan resume] [--shards 4000] [--resumed 100000] [--json FILE]
+    python benchmarks/scale.py [--parts driver storage plan resume] [--shards 4000] [--resumed 100000]
 
-`driver`: shards a second through the Ray stage where a worker returns at once and writes nothing. `storage`: the
-same where it writes and commits real files of small maps (and, for comparison, the same writes in a bare loop).
-`plan`: `igbatch plan` over a million images and 50 variants. `resume`: a study with so many committed shards,
-from the command's first step to the first new shard.
+`driver`: shards a second through the Ray stage where a worker returns at once and writes nothing. `storage`:
+the same where it writes and commits real files of small maps, beside the same writes in a bare loop. `plan`:
+`igbatch plan` over a million images and 50 variants. `resume`: a study with so many committed shards, from
+the first step of planning to the first new shard.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import resource
 import subprocess
@@ -20,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -101,15 +101,11 @@ def write(output: Output, shard: Shard, numbers: dict[str, Any], array: np.ndarr
     """Commit a shard of the same map and numbers everywhere."""
     with ShardWriter(output, shard.spec.variant_id, shard.name, shard.fingerprint) as writer:
         for image in shard.images:
-            writer.add_image_stats(
-                [row(image.image_id, image.etag, target, numbers) for target in shard.targets]
-            )
+            for target in shard.targets:
+                writer.add_image_stats([row(image.image_id, image.etag, target, numbers)])
             if array is not None:
-                writer.add_maps(
-                    [image.image_id] * len(shard.targets),
-                    shard.targets,
-                    np.stack([array] * len(shard.targets)),
-                )
+                count = len(shard.targets)
+                writer.add_maps([image.image_id] * count, shard.targets, np.stack([array] * count))
         writer.commit()
 
 
@@ -117,21 +113,23 @@ def row(image_id: str, etag: str, target: str, numbers: dict[str, Any]) -> dict[
     """Return a row of statistics."""
     return {
         "image_id": image_id, "label": None, "target": target, "target_index": int(target == "magpie"),
-        "prediction": "eagle", "prediction_index": 0, "prediction_probability": 0.9, "target_probability": 0.9,
-        "score": 0.9, "score_baseline": 0.1, **numbers, "convergence_delta": 0.0, "relative_delta": 0.0,
-        "map_error": 0.001, "steps": 40, "converged": True, "negligible": False, "precision": "float32",
-        "device": "cpu", "image_etag": etag, "image_sha256": "0" * 64, "image_width": 224, "image_height": 224,
-        "weights_sha256": "0" * 64,
+        "prediction": "eagle", "prediction_index": 0, "prediction_probability": 0.9,
+        "target_probability": 0.9, "score": 0.9, "score_baseline": 0.1, **numbers, "convergence_delta": 0.0,
+        "relative_delta": 0.0, "map_error": 0.001, "steps": 40, "converged": True, "negligible": False,
+        "precision": "float32", "device": "cpu", "image_etag": etag, "image_sha256": "0" * 64,
+        "image_width": 224, "image_height": 224, "weights_sha256": "0" * 64,
     }  # fmt: skip
 
 
 def write_study(folder: Path, images: int, variants: int, shard_images: int | str) -> Path:
     """Write a study of drawn scenes: the trained model and so many random ones in all."""
     folder.mkdir(parents=True, exist_ok=True)
+    seeds = list(range(1, variants))
+    random = [{"kind": "random", "seeds": seeds}] if seeds else []
     content = {
         "name": "scale", "images": {"scenes": [{"kind": "double", "first_seed": 0, "count": images}]},
         "models": {"small": {}}, "targets": ["eagle", "magpie"],
-        "variants": [{"kind": "trained"}] + [{"kind": "random", "seeds": list(range(1, variants))}] * (variants > 1),
+        "variants": [{"kind": "trained"}, *random],
         "run": {"shard_images": shard_images, "threads": 1, "device": "cpu"},
     }  # fmt: skip
     path = folder / "study.yaml"
@@ -171,20 +169,13 @@ def measure_stage(folder: Path, shards: int, writes: bool) -> Part:
     """Run the stage with two workers of the stand-in; say where the driver's time went."""
     plan, output = opened(write_study(folder, shards * SHARD_IMAGES, 1, SHARD_IMAGES))
     listener = Listener()
+    make = partial(StandIn, writes=writes)
     with ray_session():
-        stage = Attribution(
-            plan,
-            output,
-            Workers(2, 1, "cpu"),
-            SETTLED,
-            listener,
-            make_computer=partial(StandIn, writes=writes),
-        )
-        stage.run()
-        before = psutil.Process().cpu_times()
+        Attribution(plan, output, Workers(2, 1, "cpu"), SETTLED, listener, make_computer=make).run()
+        used = psutil.Process().cpu_times()
     steady = listener.times[len(listener.times) // 10 :]
     pace = (len(steady) - 1) / (steady[-1] - steady[0])
-    found = {"shards": shards, "shards_per_second": pace, "driver_cpu_seconds": before.user + before.system}
+    found = {"shards": shards, "shards_per_second": pace, "driver_cpu_seconds": used.user + used.system}
     return found, f"{pace:.0f} shards/s with two workers", ""
 
 
@@ -193,23 +184,12 @@ def measure_plan(folder: Path, shards: int, resumed: int, console: Console) -> P
     study = write_study(folder / "plan", PLAN_IMAGES, PLAN_VARIANTS, "auto")
     found, said, good = {}, [], True
     for name, options in (("without trial", ["--no-trial"]), ("with trial", [])):
-        command = [
-            sys.executable,
-            "-m",
-            "igbatch.cli",
-            "plan",
-            str(study),
-            "--out",
-            str(folder / "no"),
-            *options,
-        ]
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        command = [sys.executable, "-m", "igbatch.cli", "plan", str(study), "--out", str(folder / "no")]
         began = time.monotonic()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        taken = time.monotonic() - began
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-        peak = after.ru_maxrss * 1024  # of the largest child so far: the one with the trial comes last
+        child = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL)
+        _, status, used = os.wait4(child.pid, 0)
+        assert status == 0
+        taken, cpu, peak = time.monotonic() - began, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024
         found[name] = {"seconds": taken, "cpu_seconds": cpu, "peak_bytes": peak}
         said.append(f"{name} {taken:.0f} s ({cpu:.0f} s of CPU), {peak / 2**30:.2f} GiB")
         good &= taken <= PLAN_BAR_SECONDS and peak <= PLAN_BAR_BYTES
@@ -229,28 +209,15 @@ def measure_resume(folder: Path, shards: int, resumed: int, console: Console) ->
     again = plan_study(load_study(folder / "resume" / "study.yaml"), output)
     planned = time.monotonic() - began
     assert again.shard_count() == LEFT_SHARDS, again.shard_count()
-    listener = Listener(enough=1)
-    try:
-        with ray_session():
-            Attribution(
-                again,
-                output,
-                Workers(1, 1, "cpu"),
-                SETTLED,
-                listener,
-                make_computer=partial(StandIn, writes=False),
-            ).run()
-    except KeyboardInterrupt:
-        pass
+    listener, make = Listener(enough=1), partial(StandIn, writes=False)
+    with suppress(KeyboardInterrupt), ray_session():
+        Attribution(again, output, Workers(1, 1, "cpu"), SETTLED, listener, make_computer=make).run()
     taken = listener.times[0] - began
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     found = {"shards": resumed, "plan_seconds": planned, "first_shard_seconds": taken, "peak_gib": memory}
     held = "held" if taken <= RESUME_BAR_SECONDS else "NOT held"
-    return (
-        found,
-        f"{resumed} shards: planned in {planned:.0f} s, first shard at {taken:.0f} s",
-        f"60 s {held}",
-    )
+    said = f"{resumed} shards: planned in {planned:.0f} s, first new shard after {taken:.0f} s"
+    return found, said, f"60 s {held}"
 
 
 def commit_variant(folder: Path, variant_id: str) -> None:
@@ -292,7 +259,6 @@ def main() -> None:
             table.add_row(part, said, bar)
             write_json(arguments.json, figures)
     console.print(table)
-    console.print(json.dumps({part: figures[part] for part in arguments.parts}))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 
 from igbatch.errors import IgbatchError
+from igbatch.signals import end_on_sigterm
 
 SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Ray sets this variable in the driver of a submitted job."""
@@ -164,6 +165,7 @@ def run_script(script: str) -> None:
 
 def entry(command: click.Command = main) -> None:
     """Run a command and end with its exit code; errors of ours are one line on standard error."""
+    end_on_sigterm()
     try:
         command(standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -54,6 +54,7 @@ def test_run_from_study_to_report_and_again(tiny_study: Path, tmp_path: Path) ->
     again = igbatch("run", "tiny.yaml", cwd=tmp_path)
     assert again.returncode == 0
     assert "nothing to compute" in again.stdout
+    assert "the report is up to date" in again.stdout
     assert "images/s" not in again.stdout
     more = "images.scenes=[{kind: double, seeds: [1, 2, 3]}]"
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
@@ -83,6 +84,25 @@ def test_a_killed_driver_loses_nothing(tiny_study: Path, tmp_path: Path) -> None
     assert len(plain) == len(results.image_stats)
     named = {path: path.stat().st_mtime_ns for path in committed}
     assert named == committed
+
+
+def test_sigterm_ends_a_run_unfinished_and_releases_its_lock(tiny_study: Path, tmp_path: Path) -> None:
+    """As from Kubernetes or `ray job stop`; meanwhile a second run is told who is at work."""
+    command = [sys.executable, "-m", "igbatch.cli", "run", "tiny.yaml", "--set", "attribution.steps=64"]
+    out = tmp_path / "igbatch-out" / "tiny"
+    with open(tmp_path / "log", "w") as log:
+        driver = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log)
+    deadline = time.monotonic() + 240
+    while not list(out.glob("image_stats/*/*.parquet")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    second = igbatch("run", "tiny.yaml", "--set", "attribution.steps=64", cwd=tmp_path)
+    assert second.returncode == 3, second.stdout
+    assert re.search(rf"another run is at work on it \(.*{driver.pid}", second.stderr)
+    driver.terminate()
+    assert driver.wait(timeout=60) == 3
+    last = (tmp_path / "log").read_text().strip().splitlines()[-1]
+    assert last == "igbatch: interrupted; what is committed is kept, run it again to go on"
+    assert not list((out / "locks").iterdir())
 
 
 def test_quarantine_beyond_the_allowance_is_a_bad_verdict(
@@ -156,10 +176,13 @@ def test_plan_measures_and_writes_nothing(tiny_study: Path, tmp_path: Path) -> N
     )
     assert done.returncode == 0, done.stderr
     assert re.search(r"rows to compute\W+12", done.stdout)
-    assert re.search(r"integration nodes to compute\W+about \d+", done.stdout)
+    assert re.search(r"passes of the models\W+about [\d,]+ forward .* about [\d,]+ backward", done.stdout)
     assert re.search(r"arithmetic\W+float32", done.stdout)
     assert re.search(r"micro-batch\W+\d+ rows on .*; measured now on the first images", done.stdout)
-    assert re.search(r"time on one such worker\W+about \d+\.\d minutes", done.stdout)
+    assert re.search(
+        r"maps to be written\W+[\d.]+ MB for 12 maps \(all, float32, by the trial\)", done.stdout
+    )
+    assert re.search(r"device time\W+about \d+\.\d minutes on one such worker \(trained", done.stdout)
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.yaml"]
 
 

@@ -28,7 +28,7 @@ from igbatch.errors import IgbatchError
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.run import plan_study
-from igbatch.pipeline.settle import Settled
+from igbatch.pipeline.settled import Settled
 from igbatch.reduce.study import reduce_study
 from igbatch.store import schemas
 from igbatch.store.output import Output
@@ -47,6 +47,7 @@ SECTIONS = {
     "store": study_module.Store,
     "store.maps": study_module.MapSample,
     "run": study_module.Run,
+    "run.workers": study_module.WorkerRange,
     "quarantine": study_module.Quarantine,
     "report": study_module.Report,
 }
@@ -189,7 +190,7 @@ def test_rooms_import_what_the_architecture_page_allows() -> None:
         room: set(re.findall(r"`(\w+)`", cells[1]))
         for room, cells in table("architecture.md", "Rooms").items()
     }
-    everywhere = {"errors", "filesystem"}
+    everywhere = {"errors", "filesystem", "signals"}
     found: dict[str, set[str]] = {}
     for path in (ROOT / "igbatch").rglob("*.py"):
         room = path.relative_to(ROOT / "igbatch").parts[0].removesuffix(".py")

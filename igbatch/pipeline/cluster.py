@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from igbatch.errors import InputError, UnfinishedError, one_line
+from igbatch.signals import end_on_sigterm
 from igbatch.study import WorkerRange
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -67,6 +68,7 @@ def ray_session(address: str | None = None) -> Iterator[None]:
             f"--address {address}: no Ray cluster answers ({reason}); start one, leave it out, or set "
             "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH where it asks for a token"
         ) from None
+    end_on_sigterm()
     try:
         yield
     finally:

@@ -141,7 +141,11 @@ class ShardWriter:
         self._map_rows += len(maps)
 
     def commit(self) -> None:
-        """Finish the data files, then write `image_stats`, after which the whole attempt counts."""
+        """Finish the data files, then write `image_stats`, after which the whole attempt counts.
+
+        Raises:
+            OSError: the store failed, or a data file was swept by a run that took over meanwhile.
+        """
         if self._maps is not None and self._map_file is not None:
             self._maps.close()
             self._map_file.close()
@@ -165,7 +169,14 @@ class ShardWriter:
         own = {"attempt": self.attempt, "fingerprint": self.fingerprint, **sizes}
         self._rows["image_stats"] = [{**row, **own} for row in self._rows["image_stats"]]
         data = stats_bytes(self._table("image_stats", schemas.IMAGE_STATS), record)
+        self._check_files()
         self.output.put(self.output.commit_path(self.variant_id, self.shard), data)
+
+    def _check_files(self) -> None:
+        """Refuse to name files that are gone: a worker may outlive its driver, and another run sweeps."""
+        for named in self._named.values():
+            if not self.output.exists(self.output.path(named["path"])):
+                raise OSError(f"{named['path']}: gone before its commit; another run has taken over")
 
     def _table(self, kind: str, schema: pa.Schema) -> pa.Table:
         rows = [{"variant_id": self.variant_id, **row} for row in self._rows[kind]]

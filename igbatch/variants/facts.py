@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from igbatch.images.scenes import CLASSES
-from igbatch.variants.weights import BUNDLED_WEIGHTS, WeightsSource
+from igbatch.variants.weights import BUNDLED_ARCHITECTURE, BUNDLED_WEIGHTS, WeightsSource
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def find_facts(source: WeightsSource, key: str) -> ModelFacts:
         InputError: timm does not know the architecture, it is no Swin, its preprocessing is not supported, or
             the weights belong to another one.
     """
-    if source.file == str(BUNDLED_WEIGHTS) and source.data_config is None:
+    if source == WeightsSource(BUNDLED_ARCHITECTURE, str(BUNDLED_WEIGHTS)):
         return BUNDLED
     from igbatch.variants.models import describe_model
 

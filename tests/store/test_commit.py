@@ -296,3 +296,16 @@ def test_sweep_removes_what_no_commit_names_and_nothing_else(
     assert sorted(removed) == sorted(before - kept)
     assert len(removed) == 3 + 3 + 1
     assert sweep(output, committed_files(output, "v", "dropped")) == []
+
+
+def test_a_commit_never_names_a_file_that_was_swept(output: Output, made_up_map: MakeMap) -> None:
+    """As when the driver is gone, and the next run sweeps while its worker still writes."""
+    with ShardWriter(output, "v", "s", "f") as writer:
+        writer.add_maps(["x"], ["a"], made_up_map("x")[None])
+        writer.add_box_stats([])
+        writer._maps.close()  # type: ignore[union-attr]
+        writer._map_file.close()  # type: ignore[union-attr]
+        assert sweep(output, set())
+        with pytest.raises(OSError, match="gone before its commit"):
+            writer.commit()
+    assert not output.files("image_stats")

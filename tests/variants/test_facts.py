@@ -8,7 +8,7 @@ import pytest
 from igbatch.errors import InputError
 from igbatch.variants.facts import BUNDLED, find_facts
 from igbatch.variants.models import describe_model
-from igbatch.variants.weights import WeightsSource, locate_weights
+from igbatch.variants.weights import BUNDLED_WEIGHTS, WeightsSource, locate_weights
 
 
 def test_the_bundled_models_facts_are_those_of_the_model_that_timm_builds() -> None:
@@ -28,5 +28,7 @@ def test_the_bundled_model_is_known_without_torch() -> None:
 def test_other_models_are_built_to_be_known() -> None:
     facts = find_facts(WeightsSource("swin_tiny_patch4_window7_224", None), "k")
     assert facts.classes == 1000
+    with pytest.raises(InputError, match="another architecture"):
+        find_facts(WeightsSource("swin_tiny_patch4_window7_224", str(BUNDLED_WEIGHTS)), "k")
     with pytest.raises(InputError, match="timm has no model 'swan'"):
         find_facts(WeightsSource("swan", None), "k")
