@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -81,8 +81,8 @@ def _bytes(plan: Plan, found: Preview | None) -> Iterator[Row]:
     _, height, width = next(iter(plan.resolved.models.values())).data_config["input_size"]
     raw = BYTES_A_PIXEL[plan.resolved.study.store.encoding] * height * width
     trials = found.trials if found else ()
-    sizes = [trial.map_bytes for trial in trials if trial.map_bytes]
-    each, how = (sum(sizes) / len(sizes), "by the trial") if sizes else (raw, "before compression")
+    sizes = [(trial.map_bytes, _rows_like(plan, trial)) for trial in trials if trial.map_bytes]
+    each, how = (_mean(sizes), "by the trial") if sizes else (raw, "before compression")
     kept = plan.maps_to_store()
     chosen = plan.resolved.study.store.model_dump()
     maps = chosen["maps"]
@@ -93,9 +93,19 @@ def _bytes(plan: Plan, found: Preview | None) -> Iterator[Row]:
         f"all would be {_size(plan.missing_rows * each)}, none 0 B",
     )
     if trials:
-        row = sum(trial.row_bytes for trial in trials) / len(trials)
+        row = _mean([(trial.row_bytes, _rows_like(plan, trial)) for trial in trials])
         told = f"{_size(plan.missing_rows * row)} (by the trial, whose small files take more a row)"
         yield "statistics to be written", told
+
+
+def _rows_like(plan: Plan, trial: Trial) -> int:
+    """Count the rows to compute of variants that a trial stands for."""
+    alike = [spec for spec in plan.resolved.variants if (spec.model, spec.kind) == (trial.model, trial.kind)]
+    return sum(plan.missing[spec.variant_id].count for spec in alike)
+
+
+def _mean(weighted: Sequence[tuple[float, int]]) -> float:
+    return sum(value * weight for value, weight in weighted) / sum(weight for _, weight in weighted)
 
 
 def _settled(found: Preview | None) -> Iterator[Row]:

@@ -117,6 +117,7 @@ class Attribution:
             while len(self._queue) or any(seat.work for seat in self.crew.seats):
                 self._check()
                 self.crew.tend(len(self._queue))
+                self._metrics.workers(len(self.crew.awake))
                 self._fill()
                 self._wait()
         except RayTaskError as error:
@@ -162,7 +163,6 @@ class Attribution:
             raise self._recorded(error) from None
         refuse_blind({f"{hardware.node} {seat.node[:8]}": unseen})
         seat.awake, seat.waking = True, None
-        self._metrics.workers(len(self.crew.awake))
         if self._is_settled(seat):
             self.on_ready(hardware, self.settled)
 

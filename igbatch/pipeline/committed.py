@@ -64,7 +64,7 @@ class Committed:
     Attributes:
         done: the pairs that are computed, or in quarantine where these count as done.
         damaged: commits that have to go, so that their pairs are computed again.
-        attempts: one entry a commit that counts; together they name the state of the variant's results.
+        attempts: `<shard>.<attempt>` of each commit that counts.
     """
 
     done: NDArray[np.bool_]
@@ -73,7 +73,12 @@ class Committed:
 
     def digest(self) -> str:
         """Return what changes whenever a commit is added, replaced or removed."""
-        return hashlib.sha256("\n".join(sorted(self.attempts)).encode()).hexdigest()[:16]
+        return digest_of(self.attempts)
+
+
+def digest_of(attempts: Iterable[str]) -> str:
+    """Return a digest of a set of commits."""
+    return hashlib.sha256("\n".join(sorted(attempts)).encode()).hexdigest()[:16]
 
 
 class CommitScan:
@@ -199,7 +204,7 @@ class _VariantScan:
                 there = f"has {self.sizes[data]} bytes of {expected}" if data in self.sizes else "is gone"
                 found.damaged.append(Damaged(path, f"{data} {there}"))
                 return False
-        found.attempts.append(f"{shard} {attempt}")
+        found.attempts.append(f"{shard}.{attempt}")
         if facts["quarantine_bytes"] is not None and not self.study.retry_quarantined:
             lost = output.data_path("quarantine", self.variant_id, shard, attempt)
             self.study.mark(output.read_table(lost, list(_KEY)), found.done)

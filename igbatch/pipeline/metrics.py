@@ -53,6 +53,7 @@ class DriverMetrics:
         self._retries = Counter(
             "igbatch_shards_put_back", "Shards put back after their worker or store failed.", ("study",)
         )
+        self._ready = 0
         self._workers = Gauge("igbatch_workers", "Workers that are ready.", ("study",))
         for metric in (self._retries, self._workers):
             metric.set_default_tags({"study": study})
@@ -63,4 +64,6 @@ class DriverMetrics:
 
     def workers(self, count: int) -> None:
         """Tell how many workers are ready."""
-        self._workers.set(count)
+        if count != self._ready:
+            self._ready = count
+            self._workers.set(count)

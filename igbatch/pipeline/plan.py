@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,10 +14,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from igbatch.images.boxes import Box
-from igbatch.pipeline.committed import Cells, CommitScan, Damaged
+from igbatch.pipeline.committed import Cells, CommitScan, Damaged, digest_of
 from igbatch.pipeline.resolve import ResolvedStudy, StudyImages
 from igbatch.store.fingerprint import digest
-from igbatch.store.output import Output
+from igbatch.store.output import DATA_KINDS, Output
 from igbatch.study import MapSample, VariantSpec
 
 SHARDS_A_WORKER = 8
@@ -68,7 +68,7 @@ class Plan:
         missing: for each variant, which (image, target) pairs are left.
         shard_images: the most images of a shard.
         damaged: commits that cannot be believed; their pairs are among the missing.
-        state: of what is committed; it changes with every commit.
+        committed: for each variant what names the commits that count, `<shard>.<attempt>`.
         salt: goes into the names of shards: a retry of quarantined images is another shard than the one that
             failed.
     """
@@ -78,7 +78,7 @@ class Plan:
     missing: dict[str, Cells]
     shard_images: int
     damaged: tuple[Damaged, ...] = ()
-    state: str = ""
+    committed: Mapping[str, Sequence[str]] = field(default_factory=dict)
     salt: str = ""
 
     @property
@@ -95,6 +95,20 @@ class Plan:
     def missing_images(self) -> int:
         """Images that are left to go through each variant, added over variants."""
         return sum(cells.images for cells in self.missing.values())
+
+    @property
+    def state(self) -> str:
+        """A digest of what is committed."""
+        return digest({variant: digest_of(attempts) for variant, attempts in self.committed.items()})
+
+    def data_files(self) -> set[str]:
+        """Return the paths, below the output, that files of the commits that count may have."""
+        return {
+            f"{kind}/{variant}/{attempt}.parquet"
+            for variant, attempts in self.committed.items()
+            for attempt in attempts
+            for kind in DATA_KINDS
+        }
 
     def maps_to_store(self) -> int:
         """Maps that a run will store, as `store.maps` says."""
@@ -228,13 +242,13 @@ def make_plan(
     scan = CommitScan(output, images.table, resolved.target_names, retry_quarantined=retry_quarantined)
     missing: dict[str, Cells] = {}
     damaged: list[Damaged] = []
-    states = []
+    committed: dict[str, Sequence[str]] = {}
     for spec in resolved.variants:
         fingerprint = digest(resolved.fingerprint_of(spec))
         found = scan.variant(spec.variant_id, fingerprint, resolved.models[spec.model].targets)
         missing[spec.variant_id] = Cells.of(~found.done)
         damaged += found.damaged
-        states.append(found.digest())
+        committed[spec.variant_id] = found.attempts
     salt = f"retry {time.time_ns()}" if retry_quarantined else ""
     return Plan(
         resolved,
@@ -242,7 +256,7 @@ def make_plan(
         missing,
         _shard_images(resolved, len(images.table), workers=1),
         damaged=tuple(damaged),
-        state=digest({"committed": states}),
+        committed=committed,
         salt=salt,
     )
 

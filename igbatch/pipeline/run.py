@@ -94,7 +94,7 @@ def run_stage(
         state = state_of(plan)
         if Derived(output).ranges != state:
             open_output(output, resolved, images)
-            _finish(output, map, lock, state)
+            _finish(output, plan, map, lock)
         return RunOutcome(plan.expected_rows, 0, 0, 0, state)
 
 
@@ -124,9 +124,10 @@ class _Stage:
                 ) from None
             self.lock.check()
             now = make_plan(self.plan.resolved, self.plan.images, self.output)
-            state = state_of(now)
-            _finish(self.output, map_shards, self.lock, state)
-        return RunOutcome(self.plan.expected_rows, summary.rows, summary.images, summary.retries, state)
+            _finish(self.output, now, map_shards, self.lock)
+        return RunOutcome(
+            self.plan.expected_rows, summary.rows, summary.images, summary.retries, state_of(now)
+        )
 
     def _compute(self, record: dict[str, Any]) -> Any:
         from igbatch.pipeline.attribute import Attribution
@@ -162,14 +163,14 @@ class _Stage:
             return stage.run()
 
 
-def _finish(output: Output, map_shards: Any, lock: Lock, state: str) -> None:
-    """Reduce the study, after sweeping what no commit of any variant names."""
+def _finish(output: Output, plan: Plan, map_shards: Any, lock: Lock) -> None:
+    """Reduce a study whose plan is new, after sweeping what no commit of any variant names."""
     lock.check()
-    variants = {info.path.rsplit("/", 2)[-2] for info in output.files("image_stats")}
-    commits = read_commits(output, sorted(variants))
-    sweep(output, {file["path"] for commit in commits for file in commit.files.values()})
+    dropped = [variant for variant in output.folders("image_stats") if variant not in plan.committed]
+    others = {file["path"] for commit in read_commits(output, dropped) for file in commit.files.values()}
+    sweep(output, plan.data_files() | others)
     reduce_study(output, map_shards)
-    Derived(output).keep(ranges=state)
+    Derived(output).keep(ranges=state_of(plan))
 
 
 def _check_featured(image_ids: pa.ChunkedArray, featured: tuple[str, ...]) -> None:

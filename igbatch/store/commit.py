@@ -13,7 +13,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +22,7 @@ from typing import IO, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import fs
 
 from igbatch.store import schemas
 from igbatch.store.encoding import Encoding, map_table, parquet_options
@@ -224,7 +225,7 @@ def sweep(output: Output, named: set[str]) -> list[str]:
     """
     root = output.root.rstrip("/") + "/"
     removed = []
-    for info in output.files():
+    for info in _swept_files(output):
         relative = info.path.removeprefix(root)
         temporary = info.base_name.startswith(".") and info.base_name.endswith(".tmp")
         if temporary or (relative.split("/")[0] in DATA_KINDS and relative not in named):
@@ -232,3 +233,15 @@ def sweep(output: Output, named: set[str]) -> list[str]:
                 output.delete(info.path)
                 removed.append(relative)
     return removed
+
+
+def _swept_files(output: Output) -> Iterator[fs.FileInfo]:
+    """Yield the files of an output, those of one variant's folder at a time."""
+    for folder in output.folders():
+        if folder not in ("image_stats", *DATA_KINDS):
+            yield from output.files(folder)
+            continue
+        for variant in output.folders(folder):
+            yield from output.files(folder, variant)
+    found = output.filesystem.get_file_info(fs.FileSelector(output.path(), allow_not_found=True))
+    yield from (info for info in found if info.is_file)

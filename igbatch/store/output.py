@@ -62,6 +62,12 @@ class Output:
         found = self.filesystem.get_file_info(selector)
         return sorted((info for info in found if info.is_file), key=lambda info: info.path)
 
+    def folders(self, *parts: str) -> list[str]:
+        """List the names of the folders right below a folder of the output."""
+        selector = fs.FileSelector(self.path(*parts), allow_not_found=True)
+        found = self.filesystem.get_file_info(selector)
+        return sorted(info.base_name for info in found if info.type == fs.FileType.Directory)
+
     def put(self, path: str, data: bytes) -> None:
         """Write a whole file so that readers see all of it or nothing, replacing one that is there.
 

@@ -5,7 +5,15 @@ import os
 import pytest
 
 from igbatch.errors import InputError
-from igbatch.pipeline.cluster import Workers, map_shards, ray_session, size_workers, threads_per_worker
+from igbatch.pipeline.cluster import (
+    Workers,
+    map_shards,
+    ray_session,
+    room_for_workers,
+    size_workers,
+    threads_per_worker,
+)
+from igbatch.study import WorkerRange
 
 pytestmark = pytest.mark.usefixtures("local_ray")
 
@@ -40,9 +48,14 @@ def test_an_error_of_ours_comes_through_as_itself() -> None:
 def test_workers_fill_the_cpus() -> None:
     one = size_workers("cpu", "auto", 1)
     two = size_workers("cpu", "auto", 2)
-    assert one == Workers(one.count, 1, "cpu")
+    assert one == Workers(one.count, 1, "cpu", follow=True)
     assert two.count == max(1, one.count // 2)
-    assert size_workers("cpu", 3, "auto").count == 3
+    assert room_for_workers(two) == two.count
+
+
+def test_a_number_or_a_range_of_workers_holds_whatever_the_cluster_has() -> None:
+    assert size_workers("cpu", 300, 1) == Workers(300, 1, "cpu")
+    assert size_workers("cuda", WorkerRange(minimum=2, maximum=9), 1) == Workers(9, 1, "cuda", minimum=2)
 
 
 def test_threads_are_the_studys_or_as_the_cpus_allow() -> None:

@@ -3,10 +3,8 @@
 from dataclasses import asdict
 from pathlib import Path
 
-import pytest
 import torch
 
-from igbatch.pipeline import preview as previewing
 from igbatch.pipeline.opening import existing_study, keep_settled, open_output
 from igbatch.pipeline.preview import Preview, preview
 from igbatch.pipeline.run import plan_study
@@ -21,7 +19,7 @@ CPU = ["variants=[{kind: trained}]", "run.device=cpu", "attribution.steps=2"]
 def look(study: Path, out: Path, *overrides: str) -> Preview:
     output = Output(str(out))
     plan = plan_study(load_study(study, [*CPU, *overrides]), output)
-    return preview(plan, output, existing_study(output))
+    return preview(plan, existing_study(output))
 
 
 def test_what_no_run_has_settled_is_measured_and_not_written(tiny_study: Path, tmp_path: Path) -> None:
@@ -37,18 +35,34 @@ def test_what_no_run_has_settled_is_measured_and_not_written(tiny_study: Path, t
     assert not (tmp_path / "out").exists()
 
 
-def test_what_an_earlier_run_settled_is_told_and_not_measured(
-    tiny_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_an_earlier_run_settled_is_told_and_not_measured(tiny_study: Path, tmp_path: Path) -> None:
     output = Output(str(tmp_path / "out"))
     plan = plan_study(load_study(tiny_study, CPU), output)
     record = open_output(output, plan.resolved, plan.images)
     hardware = {"node": "n", "device": "cpu", "processor": "p", "threads": 3}
     keep_settled(output, record, "cpu", hardware, asdict(SETTLED))
     before = {info.path: output.read(info.path) for info in output.files()}
-    monkeypatch.delattr(previewing, "ShardComputer")
-    assert look(tiny_study, tmp_path / "out") == Preview("cpu", 3, SETTLED, known=True)
+    found = look(tiny_study, tmp_path / "out")
+    assert (found.device, found.threads, found.settled, found.known) == ("cpu", 3, SETTLED, True)
     assert {info.path: output.read(info.path) for info in output.files()} == before
+
+
+def test_a_trial_tells_nodes_bytes_and_time_of_each_kind(tiny_study: Path, tmp_path: Path) -> None:
+    kinds = "variants=[{kind: trained}, {kind: random, seeds: [1, 2]}]"
+    found = look(tiny_study, tmp_path / "out", "run.threads=1", kinds, "store.maps={sample: 1}")
+    assert [(trial.model, trial.kind) for trial in found.trials] == [
+        ("small", "trained"),
+        ("small", "random"),
+    ]
+    for trial in found.trials:
+        assert trial.images == 3
+        assert trial.nodes == 2
+        assert trial.seconds > 0
+        assert 50_000 < trial.map_bytes < 4 * 224**2 + 20_000
+        assert trial.row_bytes > 0
+    none = look(tiny_study, tmp_path / "out", "run.threads=1", "store.maps=none")
+    assert [trial.map_bytes for trial in none.trials] == [0.0]
+    assert not (tmp_path / "out").exists()
 
 
 def test_another_kind_of_device_settles_for_itself(tiny_study: Path, tmp_path: Path) -> None:
@@ -70,3 +84,4 @@ def test_images_that_cannot_be_used_leave_it_open(
     found = look(tiny_study, tmp_path / "out", f"images={{root: {scene_folder}}}")
     assert found.settled is None
     assert not found.known
+    assert found.trials == ()

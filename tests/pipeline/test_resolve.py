@@ -14,14 +14,15 @@ import yaml
 
 from igbatch.errors import InputError
 from igbatch.pipeline import resolve
+from igbatch.pipeline import resolve as resolve_module
 from igbatch.pipeline.resolve import (
     ResolvedStudy,
     StudyImages,
-    digest,
     list_study_images,
     resolve_study,
 )
 from igbatch.store import schemas
+from igbatch.store.fingerprint import digest
 from igbatch.study import LoadedStudy, load_study
 from igbatch.variants.weights import BUNDLED_ARCHITECTURE, BUNDLED_WEIGHTS
 
@@ -268,10 +269,8 @@ def test_known_facts_are_believed_while_the_weights_are_the_same(
         asked.append(key)
         return real(source, key)
 
-    from igbatch.variants import models
-
-    real = models.describe_model
-    monkeypatch.setattr(models, "describe_model", describe)
+    real = resolve_module.find_facts
+    monkeypatch.setattr(resolve_module, "find_facts", describe)
     again = resolve_study(load(), facts)
     assert again == resolved
     assert asked == []
