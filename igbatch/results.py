@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from igbatch.errors import InputError
 from igbatch.images.loading import load_image
@@ -17,11 +19,19 @@ from igbatch.images.preprocessing import Preprocessing
 from igbatch.reduce.images import image_ranges
 from igbatch.reduce.ranges import COLUMNS, RangeSummary, check_scope, merge, select_scope, summarise
 from igbatch.reduce.survey import survey
+from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+SCANNED_ROWS = 1 << 17
+"""Rows that a scan yields at once, about."""
+
+ROW_COLUMNS = tuple(name for name in schemas.IMAGE_STATS.names if name != "histogram")
+"""Columns of `image_stats` without the histogram, which is larger than all others together."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,9 @@ class ScopeRange:
 
 class StudyResults:
     """A study's committed results; tables are read once, when they are first asked for.
+
+    `image_stats`, `box_stats` and `quarantine` hold all rows of the study. Of a study that is too large for
+    that, `rows_of` and `boxes_of` read some images, `scan_rows` and `scan_boxes` one variant bit by bit.
 
     Raises:
         InputError: there is no study at this place.
@@ -72,8 +85,7 @@ class StudyResults:
     @cached_property
     def quarantine(self) -> pd.DataFrame:
         """What is missing, and why; `target` is None where all of an image's targets are."""
-        frame = _frame(self._reader.quarantine())
-        return frame.astype({"target": object}).where(frame.notna(), None)
+        return _quarantine_frame(self._reader.quarantine())
 
     @cached_property
     def images(self) -> pd.DataFrame:
@@ -104,15 +116,118 @@ class StudyResults:
         return self._table("aggregates.parquet")
 
     @property
+    def reduced(self) -> bool:
+        """Tell whether the reducer's tables are there."""
+        output = self._reader.output
+        return output.exists(output.path("aggregates.parquet"))
+
+    @property
     def expected_rows(self) -> int:
         """Rows of `image_stats` that the finished study has."""
-        return len(self.images) * len(self.variants) * len(self.target_names)
+        return self.n_images * len(self.variants) * len(self.target_names)
+
+    @property
+    def n_images(self) -> int:
+        """Number of images of the study."""
+        return len(self._reader.listing.image_ids)
+
+    @cached_property
+    def n_rows(self) -> int:
+        """Rows of `image_stats` that are there, from a scan of each variant."""
+        return sum(self.count_of(each) for each in self._reader.variant_ids)
 
     @property
     def complete(self) -> bool:
         """Tell whether every expected row is there, none missing or in quarantine."""
-        rows = (np.count_nonzero(self._reader.winners(each).owner >= 0) for each in self._reader.variant_ids)
-        return int(sum(rows)) == self.expected_rows
+        return self.n_rows == self.expected_rows
+
+    @cached_property
+    def computed(self) -> NDArray[np.bool_]:
+        """Which images have any map: bool [images], in the order of the study's list."""
+        found = np.zeros(self.n_images, dtype=bool)
+        for each in self._reader.variant_ids:
+            self.summary_of(each)  # the same scan tells both
+            owners = self._reader.winners(each).owner[:-1]
+            found |= (owners.reshape(-1, len(self.target_names)) >= 0).any(axis=1)
+        return found
+
+    def image_ids(self, places: Sequence[int] | NDArray[np.integer]) -> list[str]:
+        """Return the ids of images by their places in the study's list, from 0."""
+        return list(self._reader.listing.image_ids.take(pa.array(places, pa.int64())).to_pylist())
+
+    def places(self, image_ids: Sequence[str] | pa.ChunkedArray) -> NDArray[np.int64]:
+        """Return the places of images in the study's list, from 0; -1 where it has none of that id."""
+        ids = image_ids if isinstance(image_ids, pa.ChunkedArray) else pa.array(image_ids, pa.string())
+        return self._reader.listing.places(pa.table({"image_id": ids}))
+
+    @cached_property
+    def ranks(self) -> NDArray[np.int32]:
+        """The place of each image among all, sorted by their ids: int32 [images], in the study's order."""
+        order = pc.sort_indices(self._reader.listing.image_ids).to_numpy()
+        ranks = np.empty(self.n_images, dtype=np.int32)
+        ranks[order] = np.arange(self.n_images, dtype=np.int32)
+        return ranks
+
+    def listed(self, image_ids: Sequence[str]) -> pd.DataFrame:
+        """Return the rows of `images` of some images, in the order given; unknown ids are left out."""
+        return _frame(self._reader.listed(list(image_ids)))
+
+    def rows_of(
+        self,
+        image_ids: Sequence[str],
+        columns: Sequence[str] | None = None,
+        variant_id: str | None = None,
+    ) -> pd.DataFrame:
+        """Return the rows of `image_stats` of some images, of all variants or of one, and no others.
+
+        Columns are `ROW_COLUMNS` where none are named: the histogram is read only if it is.
+        Rows are in the order of `image_stats`. The first call scans each variant once for where rows lie;
+        then only the files that hold the images are read.
+        """
+        return _frame(self._reader.rows_of(image_ids, columns or ROW_COLUMNS, variant_id))
+
+    def boxes_of(
+        self,
+        image_ids: Sequence[str],
+        columns: Sequence[str] | None = None,
+        variant_id: str | None = None,
+    ) -> pd.DataFrame:
+        """Return the rows of `box_stats` of some images, as `rows_of` does."""
+        return _frame(self._reader.boxes_of(image_ids, columns, variant_id))
+
+    def scan_rows(self, variant_id: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield columns of the rows of `image_stats` of a variant, `SCANNED_ROWS` at a time, in any order."""
+        schema = pa.schema([schemas.IMAGE_STATS.field(name) for name in columns])
+        waiting: list[pa.RecordBatch] = []
+        rows = 0
+        for batch in self._reader.batches(columns, variant_id):
+            waiting.append(batch)
+            rows += len(batch)
+            if rows >= SCANNED_ROWS:
+                yield pa.Table.from_batches(waiting, schema)
+                waiting, rows = [], 0
+        if waiting:
+            yield pa.Table.from_batches(waiting, schema)
+
+    def scan_boxes(self, variant_id: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield columns of the rows of `box_stats` of one variant, some at a time, in any order."""
+        yield from self._reader.box_batches(columns, variant_id)
+
+    def quarantine_of(self, variant_id: str) -> pd.DataFrame:
+        """Return what is missing of one variant, as `quarantine` has it, in the order of image and target."""
+        return _quarantine_frame(self._reader.quarantine_of(variant_id))
+
+    def summary_of(self, variant_id: str) -> RangeSummary:
+        """Return extremes, histogram and number of all maps of a variant, from one scan."""
+        if variant_id not in self._summaries:
+            self._summaries[variant_id] = survey(self._reader, variant_id).summary
+        return self._summaries[variant_id]
+
+    def count_of(self, variant_id: str) -> int:
+        """Return how many rows of `image_stats` a variant has."""
+        if variant_id in self._summaries:
+            return self._summaries[variant_id].n_maps
+        return int(np.count_nonzero(self._reader.winners(variant_id).owner >= 0))
 
     def attribution(self, variant_id: str, image_id: str, target: str) -> np.ndarray:
         """Return one raw map: float32 [H, W], in units of the output.
@@ -131,7 +246,10 @@ class StudyResults:
             KeyError: there is no such image.
             ImageError: the image cannot be read any more.
         """
-        uri = self.images.set_index("image_id")["uri"][image_id]
+        listed = self.listed([image_id])
+        if not len(listed):
+            raise KeyError(f"no image {image_id!r} in the study")
+        uri = str(listed["uri"].iloc[0])
         models = self.variants.set_index("variant_id")["model"]
         model = models[variant_id] if variant_id is not None else models.iloc[0]
         preprocessing = Preprocessing.from_data_config(self.study["models"][model]["data_config"])
@@ -165,7 +283,7 @@ class StudyResults:
         }
         expected = per_image.get(scope, len(self.target_names) * len(self.variants))
         if scope in ("variant", "dataset"):
-            expected *= len(self.images)
+            expected *= self.n_images
         shared = summary.row(scope, None, expected)
         return ScopeRange(**{field.name: shared[field.name] for field in fields(ScopeRange)})
 
@@ -174,16 +292,11 @@ class StudyResults:
         variant_id, image_id = keys["variant_id"], keys["image_id"]
         if scope in ("variant", "dataset"):
             chosen = [each for each in self._reader.variant_ids if scope == "dataset" or each == variant_id]
-            return merge(self._of_variant(each) for each in chosen)
+            return merge(self.summary_of(each) for each in chosen)
         columns = ["variant_id", "image_id", "target", *COLUMNS]
-        table = self._reader.image_rows(image_id, columns, None if scope == "models" else variant_id)
+        table = self._reader.rows_of([str(image_id)], columns, None if scope == "models" else variant_id)
         rows = select_scope(table.select(columns[:3]).to_pandas(), scope, **keys)
         return summarise(table.take(pa.array(rows.index.to_numpy())))
-
-    def _of_variant(self, variant_id: str) -> RangeSummary:
-        if variant_id not in self._summaries:
-            self._summaries[variant_id] = survey(self._reader, variant_id).summary
-        return self._summaries[variant_id]
 
     def image_ranges(self, scope: str, variant_id: str | None = None) -> pd.DataFrame:
         """Return the ranges of all images at once, under a scope of theirs: image, pair, targets or models.
@@ -221,6 +334,11 @@ class StudyResults:
 def _frame(table: pa.Table) -> pd.DataFrame:
     frame: pd.DataFrame = table.to_pandas()
     return frame
+
+
+def _quarantine_frame(table: pa.Table) -> pd.DataFrame:
+    frame = _frame(table)
+    return frame.astype({"target": object}).where(frame.notna(), None)
 
 
 def open_study(uri: str) -> StudyResults:

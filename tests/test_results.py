@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import igbatch
 from igbatch import open_study
 from igbatch.errors import InputError
 from igbatch.images.scenes import render_scene
-from igbatch.results import StudyResults
+from igbatch.results import ROW_COLUMNS, StudyResults
 from igbatch.statistics.histogram import RELATIVE_ERROR
 from igbatch.store import schemas
 from igbatch.store.output import Output
@@ -68,6 +69,34 @@ def test_frames_hold_all_rows_of_the_study(results: StudyResults) -> None:
     assert set(results.ranges["scope"]) == {"variant", "dataset"}
     assert set(results.aggregates["variant_id"]) == {"trained", "random-3"}
     assert results.complete
+
+
+def test_some_images_and_scans_give_the_rows_of_the_whole_frames(results: StudyResults) -> None:
+    images = ["single-magpie-00005", "double-00001"]
+    rows = results.image_stats[results.image_stats["image_id"].isin(images)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(results.rows_of(images), rows[list(ROW_COLUMNS)])
+    histograms = results.rows_of(images, ["histogram"], "trained")["histogram"]
+    expected = rows.loc[rows["variant_id"] == "trained", "histogram"]
+    np.testing.assert_array_equal(np.stack(list(histograms)), np.stack(list(expected)))
+    boxes = results.box_stats[results.box_stats["image_id"].isin(images)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(results.boxes_of(images), boxes)
+    for variant in results.variants["variant_id"]:
+        for scan, whole in (
+            (results.scan_rows, results.image_stats),
+            (results.scan_boxes, results.box_stats),
+        ):
+            columns = ["image_id", "target", "sum"]
+            found = pa.concat_tables(list(scan(variant, columns))).to_pandas()
+            mine = whole.loc[whole["variant_id"] == variant, columns]
+            assert sorted(map(tuple, found.to_numpy())) == sorted(map(tuple, mine.to_numpy()))
+        assert results.summary_of(variant).n_maps == results.count_of(variant) == 6
+    assert results.n_rows == 12
+    assert results.computed.tolist() == [True] * 3
+    assert results.places([*images, "nothing"]).tolist() == [
+        *(results.images["image_id"].tolist().index(name) for name in images),
+        -1,
+    ]
+    assert results.listed(images)["image_id"].tolist() == images
 
 
 def test_every_box_belongs_to_a_map(results: StudyResults) -> None:

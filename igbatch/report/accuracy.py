@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from igbatch.report.text import count, number, percent, plain
-from igbatch.results import StudyResults
+
+if TYPE_CHECKING:
+    from igbatch.report.census import Census
 
 
 def errors(stats: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
@@ -42,30 +44,29 @@ def mark(row: Any, settings: Mapping[str, Any]) -> str:
     return f"not converged: {off} ({row['steps']} steps)"
 
 
-def convergence_words(results: StudyResults) -> str:
-    """Return how many maps converged, what was allowed, and how far off the worst one is."""
-    stats = results.image_stats
-    settings = results.study["study"]["attribution"]
-    converged = int(stats["converged"].sum())
-    found = errors(stats, settings)
-    worst = int((found["error"] / found["allowed"].clip(lower=1e-300)).to_numpy().argmax())
-    row: Any = stats.iloc[worst]
-    error, allowed = found["error"].iloc[worst], found["allowed"].iloc[worst]
-    where = f"{plain(row['variant_id'])}, {plain(row['image_id'])}, {plain(row['target'])}"
-    known = stats["map_error"].notna()
-    about = "up to " if known.iloc[worst] else ""
+def convergence_words(census: Census, settings: Mapping[str, Any]) -> str:
+    """Return how many maps converged, what was allowed, and how far off the worst one is.
+
+    Args:
+        census: of a study that has rows.
+        settings: the study's `attribution` section.
+    """
+    worst = census.worst
+    assert worst is not None
+    where = ", ".join(map(plain, worst.key))
+    about = "up to " if worst.estimated else ""
     said = (
-        f"{converged:,} of {count(len(stats), 'map')} converged ({tolerance_words(settings)}). The worst one "
-        f"({where}, {row['steps']} steps) is off by {about}{number(error, 2)}, allowed are "
-        f"{number(allowed, 2)}."
+        f"{census.converged:,} of {count(census.rows, 'map')} converged ({tolerance_words(settings)}). The "
+        f"worst one ({where}, {worst.steps} steps) is off by {about}{number(worst.error, 2)}, allowed are "
+        f"{number(worst.allowed, 2)}."
     )
-    if known.any():
-        largest = percent(float(stats["map_error"].max()))
+    if census.estimated:
+        largest = percent(census.largest_error)
         said += (
             f" The largest stated error is {largest} of its map (relative L2; fewer than one map in a "
             "hundred is further off than stated)."
         )
-    if not known.all():
+    if census.estimated < census.rows:
         said += (
             " With a fixed number of steps the gap between a map's sum and F(image) − F(baseline) is the "
             "least that it can be off: errors of opposite sign cancel in it."

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-import pandas as pd
-
-from igbatch.report.groups import Group, group_sums, mean_size
+from igbatch.report.groups import Group, mean_size, of_variants
 from igbatch.report.text import Table, count, number, percent, plain
 from igbatch.report.verdicts import Finding, combine, study_variants, unknown
 from igbatch.results import StudyResults
@@ -21,8 +19,8 @@ SMALL_SHARE = 0.05
 MOST_ROWS = 24
 
 
-def negligible_when_random(results: StudyResults, sums: pd.DataFrame) -> Finding:
-    """Test whether the sums in boxes (`image_sums`) are negligible in all random variants."""
+def negligible_when_random(results: StudyResults, by_variant: Mapping[str, Sequence[Group]]) -> Finding:
+    """Test whether the sums in boxes (`group_sums` of each variant) are negligible in all random variants."""
     key, claim = "random_negligible", "In models with random parameters the sums in the boxes are negligible."
     probability = results.study["study"]["attribution"]["output"] == "probability"
     absolute = f"below {SMALL_PROBABILITY}, 1 % of the probability scale, and " if probability else ""
@@ -32,9 +30,9 @@ def negligible_when_random(results: StudyResults, sums: pd.DataFrame) -> Finding
         "every random variant, box label and target."
     )
     variants = study_variants(results)
-    groups = group_sums(sums, variants.random)
+    groups = of_variants(by_variant, variants.random)
     references = {
-        variant: mean_size(group_sums(sums, [variants.trained_of[variant]]))
+        variant: mean_size(of_variants(by_variant, [variants.trained_of[variant]]))
         for variant in variants.random
         if variant in variants.trained_of
     }
@@ -67,8 +65,8 @@ def negligible_when_random(results: StudyResults, sums: pd.DataFrame) -> Finding
     return Finding(key, claim, combine(small), answer, criterion, Table(head, tuple(rows[:MOST_ROWS])))
 
 
-def significant_when_trained(results: StudyResults, sums: pd.DataFrame) -> Finding:
-    """Test whether the trained model's sums in boxes (`image_sums`) differ from zero."""
+def significant_when_trained(results: StudyResults, by_variant: Mapping[str, Sequence[Group]]) -> Finding:
+    """Test whether the trained model's sums in boxes (`group_sums` of each variant) differ from zero."""
     key, claim = "trained_significant", "In the trained model the sums in the boxes are significant."
     probability = results.study["study"]["attribution"]["output"] == "probability"
     size = f", and the mean of |sum| is at least {SMALL_PROBABILITY}" if probability else ""
@@ -77,7 +75,7 @@ def significant_when_trained(results: StudyResults, sums: pd.DataFrame) -> Findi
         "box label that is a target (of every label, where none is) and every target."
     )
     variants = study_variants(results)
-    groups = group_sums(sums, variants.trained)
+    groups = of_variants(by_variant, variants.trained)
     groups = [group for group in groups if group.label in results.target_names] or groups
     reason = _why_not(groups, "" if variants.trained else "no trained variant")
     if reason:
@@ -90,7 +88,7 @@ def significant_when_trained(results: StudyResults, sums: pd.DataFrame) -> Findi
         f"In {sum(parts)} of {count(len(parts), 'group')} (box label, target) the sums are significant; the "
         f"mean |sum| is {number(mean_size(groups) or 0.0)}"
     )
-    random = mean_size(group_sums(sums, variants.random))
+    random = mean_size(of_variants(by_variant, variants.random))
     own = mean_size(groups)
     if random and own:
         answer += f", {number(own / random, 2)} times the {number(random)} of the random variants"

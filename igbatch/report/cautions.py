@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
 from igbatch.report.accuracy import convergence_words
+from igbatch.report.census import Census
 from igbatch.report.normalization import Normalizations
 from igbatch.report.text import count, number, percent, plain
 from igbatch.report.verdicts import study_variants
@@ -14,23 +13,31 @@ WEIGHTY_BASELINE = 0.05
 """A probability at the baseline from which on the report says so."""
 
 
-def cautions(results: StudyResults, normalizations: Normalizations) -> list[str]:
-    """Return what a reader of the report must know, one or two sentences each."""
-    stats = results.image_stats
+def cautions(
+    results: StudyResults, normalizations: Normalizations, census: Census, quarantined: int
+) -> list[str]:
+    """Return what a reader of the report must know, one or two sentences each.
+
+    Args:
+        results: a reduced study.
+        normalizations: of its maps.
+        census: of its rows.
+        quarantined: rows in quarantine.
+    """
     said = [
         "The same numbers look different under different normalizations. A map normalized by itself always "
         "fills its scale, however small it is: read the minimum, maximum and sum below it, and compare "
         "colours only where maps share a range."
     ]
-    if not len(stats):
+    if not census.rows:
         return [*said, "No map has been computed."]
     said += [
         _scale(normalizations),
-        convergence_words(results),
-        _negligible(stats),
-        _baseline(results, stats),
+        convergence_words(census, results.study["study"]["attribution"]),
+        _negligible(census.negligible),
+        _baseline(results, census),
     ]
-    return [sentence for sentence in [*said, _missing(results, stats)] if sentence]
+    return [sentence for sentence in [*said, _missing(results, census.rows, quarantined)] if sentence]
 
 
 def _scale(normalizations: Normalizations) -> str:
@@ -44,33 +51,32 @@ def _scale(normalizations: Normalizations) -> str:
     )
 
 
-def _negligible(stats: pd.DataFrame) -> str:
-    small = int(stats["negligible"].sum())
+def _negligible(small: int) -> str:
     if not small:
         return ""
     are = "is" if small == 1 else "are"
     return f"{count(small, 'map')} {are} negligible: too small for ratios to mean anything."
 
 
-def _baseline(results: StudyResults, stats: pd.DataFrame) -> str:
+def _baseline(results: StudyResults, census: Census) -> str:
     if results.study["study"]["attribution"]["output"] != "probability":
         return ""
-    trained = stats[stats["variant_id"].isin(study_variants(results).trained)]
-    means = trained.groupby(["variant_id", "target"], sort=False)["score_baseline"].mean()
-    if not len(means) or means.max() < WEIGHTY_BASELINE:
+    trained = study_variants(results).trained
+    means = {key: mean for key, mean in census.baselines.items() if key[0] in trained}
+    if not means or max(means.values()) < WEIGHTY_BASELINE:
         return ""
-    variant, target = means.index[int(means.argmax())]
+    variant, target = max(means, key=lambda key: means[key])
     return (
         f"The baseline is not nothing to the model: {plain(variant)} gives {plain(target)} "
-        f"{percent(means.max())} there. Maps explain the difference from that."
+        f"{percent(means[variant, target])} there. Maps explain the difference from that."
     )
 
 
-def _missing(results: StudyResults, stats: pd.DataFrame) -> str:
-    gone = results.expected_rows - len(stats)
+def _missing(results: StudyResults, rows: int, quarantined: int) -> str:
+    gone = results.expected_rows - rows
     if gone <= 0:
         return ""
-    lost = "some are in quarantine, see below" if len(results.quarantine) else "they are not computed yet"
+    lost = "some are in quarantine, see below" if quarantined else "they are not computed yet"
     return (
         f"{count(gone, 'map')} of {results.expected_rows:,} {'is' if gone == 1 else 'are'} missing ({lost}): "
         "ranges over the study are marked incomplete."

@@ -8,14 +8,17 @@ from typing import Any
 import pandas as pd
 
 from igbatch.report.cautions import cautions
+from igbatch.report.census import take_census
 from igbatch.report.description import describe
 from igbatch.report.dotplot import select_aggregates
 from igbatch.report.findings import find
 from igbatch.report.normalization import Normalizations
 from igbatch.report.page import ImageView, PageContent
 from igbatch.report.panels import ImageMaps
-from igbatch.report.selection import Selection
+from igbatch.report.quarantine import Quarantine
+from igbatch.report.selection import Selection, left_out
 from igbatch.report.sheets import HOW_TO_READ
+from igbatch.report.tables import cut_note
 from igbatch.report.text import Table, count, number, percent, plain
 from igbatch.results import StudyResults
 
@@ -29,25 +32,39 @@ def page_content(
     results: StudyResults,
     normalizations: Normalizations,
     selection: Selection,
+    quarantine: Quarantine,
     plot: str,
     images: Sequence[ImageView],
+    cut: Sequence[str],
 ) -> PageContent:
-    """Gather what the page shows; `plot` is the aggregates figure as a data URI, or empty."""
-    lost = results.quarantine
-    more = len(lost) - MOST_QUARANTINED
+    """Gather what the page shows.
+
+    Args:
+        results: a reduced study.
+        normalizations: of its maps.
+        selection: what is shown.
+        quarantine: of the study, its first `MOST_QUARANTINED` rows at least.
+        plot: the aggregates figure as a data URI, or empty.
+        images: that are shown.
+        cut: names of CSV tables that hold rows of these images only.
+    """
+    census = take_census(results)
+    more = quarantine.total - MOST_QUARANTINED
+    where = "the study's folder quarantine" if "quarantine.csv" in cut else "tables/quarantine.csv"
     return PageContent(
-        description=describe(results),
+        description=describe(results, census),
         findings=find(results, selection.images),
-        cautions=cautions(results, normalizations),
+        cautions=cautions(results, normalizations, census, quarantine.total),
         plot=plot,
         aggregates=aggregates_table(results),
         aggregates_note=_aggregates_note(results),
         images=images,
         ranges=ranges_table(results),
-        quarantine=_read(lost.head(MOST_QUARANTINED), _QUARANTINE),
-        quarantine_note=f"{count(more, 'row')} more in tables/quarantine.csv." if more > 0 else "",
-        left_out=selection.left_out,
+        quarantine=_read(quarantine.first.head(MOST_QUARANTINED), _QUARANTINE),
+        quarantine_note=f"{count(more, 'row')} more in {where}." if more > 0 else "",
+        left_out=left_out(results, selection, cut),
         csv_files=CSV_FILES,
+        csv_note=cut_note(cut),
         guide=HOW_TO_READ,
     )
 

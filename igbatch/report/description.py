@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from igbatch.report.accuracy import tolerance_words
+from igbatch.report.census import Census
 from igbatch.report.text import count, listing, plain
 from igbatch.results import StudyResults
 
@@ -26,23 +27,23 @@ class Description:
     weights: Pairs
 
 
-def describe(results: StudyResults) -> Description:
-    """Describe a study from its `study.json` and tables."""
+def describe(results: StudyResults, census: Census) -> Description:
+    """Describe a study from its `study.json`, its tables and the census of its rows."""
     record = results.study
     study: Mapping[str, Any] = record["study"]
     name = plain(str(study["name"]))
-    images, variants = len(results.images), len(results.variants)
+    images, variants = results.n_images, len(results.variants)
     summary = (
         f"Integrated Gradients of {count(images, 'image')} for {count(len(results.target_names), 'target')} "
         f"({listing([plain(target) for target in results.target_names])}) and {count(variants, 'variant')} "
-        f"of {count(len(study['models']), 'model')}: {len(results.image_stats):,} of "
+        f"of {count(len(study['models']), 'model')}: {census.rows:,} of "
         f"{count(results.expected_rows, 'map')} {'is' if results.expected_rows == 1 else 'are'} there."
     )
     return Description(
         name=name,
         title=plain(str(study["title"])) or name,
         summary=summary,
-        facts=_facts(results),
+        facts=_facts(results, census),
         versions=_pairs(record["versions"]),
         hardware=tuple(_pairs(machine) for machine in record["hardware"]),
         weights=tuple(
@@ -52,7 +53,7 @@ def describe(results: StudyResults) -> Description:
     )
 
 
-def _facts(results: StudyResults) -> Pairs:
+def _facts(results: StudyResults, census: Census) -> Pairs:
     study = results.study["study"]
     settings = study["attribution"]
     models = [
@@ -65,15 +66,15 @@ def _facts(results: StudyResults) -> Pairs:
         for row in results.variants.to_dict("records")
     ]
     return (
-        ("Data", _data(study["images"], len(results.images))),
+        ("Data", _data(study["images"], results.n_images)),
         ("Models", "; ".join(models)),
         ("Variants", listing(variants, most=12)),
         ("Targets", _targets(results)),
         ("Explained", f"the {settings['output']} of each target; attributions are in units of it"),
         ("Baseline", plain(str(settings["baseline"]))),
-        ("Integration", f"{_rule(results)}, {_steps(results)}"),
+        ("Integration", f"{_rule(results)}, {_steps(results, census)}"),
         ("Tolerance", tolerance_words(settings)),
-        ("Arithmetic", _seen(results, "precision") + " on " + _seen(results, "device")),
+        ("Arithmetic", _seen(census, "precision") + " on " + _seen(census, "device")),
     )
 
 
@@ -108,21 +109,19 @@ def _rule(results: StudyResults) -> str:
     return listing(["adaptive steps" if rule == "adaptive" else f"{rule} rule" for rule in rules])
 
 
-def _steps(results: StudyResults) -> str:
-    stats = results.image_stats
-    if not len(stats):
+def _steps(results: StudyResults, census: Census) -> str:
+    if not census.steps:
         steps = results.study["study"]["attribution"]["steps"]
         return "as many as needed" if steps == "auto" else f"{steps} steps"
-    spans = stats.groupby("variant_id", sort=False)["steps"].agg(["min", "max"])
-    texts = {v: f"{low}" if low == high else f"{low} to {high}" for v, low, high in spans.itertuples()}
+    spans = census.steps.items()
+    texts = {v: f"{low}" if low == high else f"{low} to {high}" for v, (low, high) in spans}
     if len(set(texts.values())) == 1:
         return f"{next(iter(texts.values()))} steps"
     return listing([f"{text} steps for {plain(str(variant))}" for variant, text in texts.items()])
 
 
-def _seen(results: StudyResults, column: str) -> str:
-    values: Sequence[str] = sorted(map(str, results.image_stats[column].unique()))
-    return listing([plain(value) for value in values]) or "nothing yet"
+def _seen(census: Census, column: str) -> str:
+    return listing([plain(value) for value in sorted(census.seen[column])]) or "nothing yet"
 
 
 def _pairs(values: Mapping[str, Any]) -> Pairs:

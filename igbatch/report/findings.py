@@ -9,24 +9,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from igbatch.report.box_findings import negligible_when_random, significant_when_trained
-from igbatch.report.groups import image_sums
+from igbatch.report.groups import group_sums, image_sums
 from igbatch.report.likeness import likeness
-from igbatch.report.opposition import opposition
-from igbatch.report.verdicts import Finding
+from igbatch.report.opposition import measure, opposition
+from igbatch.report.verdicts import Finding, study_variants
 from igbatch.results import StudyResults
 
 
 def find(results: StudyResults, compared: Sequence[str]) -> list[Finding]:
-    """Test every claim.
+    """Test every claim; the boxes of one variant are held at a time.
 
     Args:
         results: a reduced study.
-        compared: the images whose maps are read to compare targets; the other claims use the tables of all.
+        compared: the images whose maps are read to compare targets; the other claims use the boxes of all.
     """
-    sums = image_sums(results)
+    variants = study_variants(results)
+    labelled = set(results.aggregates["box_label"])
+    labels = [name for name in results.target_names if name in labelled]
+    groups, pairs = {}, {}
+    for variant_id in dict.fromkeys([*variants.trained, *variants.random]):
+        sums = image_sums(results, variant_id)
+        groups[variant_id] = group_sums(sums, variant_id)
+        pairs[variant_id] = measure(sums, variant_id, labels)
     return [
-        negligible_when_random(results, sums),
-        significant_when_trained(results, sums),
-        *opposition(results, sums),
+        negligible_when_random(results, groups),
+        significant_when_trained(results, groups),
+        *opposition(results, labels, pairs),
         *likeness(results, compared),
     ]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from igbatch.results import StudyResults
 from igbatch.statistics.aggregates import FEWEST_IMAGES, mean_interval
-
-_KEYS = ["variant_id", "image_id", "target", "box_label"]
 
 
 @dataclass(frozen=True)
@@ -33,24 +33,39 @@ class Group:
     high: float
 
 
-def image_sums(results: StudyResults) -> pd.DataFrame:
-    """Return the sum in the boxes of a label for each variant, image and target, in units of the output.
+def image_sums(results: StudyResults, variant_id: str) -> pd.DataFrame:
+    """Return the sum in the boxes of a label for each image and target of a variant, in units of the output.
 
-    Columns: variant_id, image_id, target, box_label, sum. Several boxes of one label in an image are added.
+    Columns: image (a number for each image, in the order of their ids), target, box_label, sum. Several boxes
+    of one label in an image are added. It holds these columns of one variant's boxes.
     """
-    boxes = results.box_stats
-    visible: pd.DataFrame = boxes.loc[boxes["sum"].notna(), [*_KEYS, "sum"]]
-    added: pd.DataFrame = visible.groupby(_KEYS, sort=True)[["sum"]].sum().reset_index()
-    return added
+    targets = sorted(results.target_names)
+    parts = []
+    for table in results.scan_boxes(variant_id, ["image_id", "target", "box_id", "box_label", "sum"]):
+        visible = table.filter(pc.is_valid(table["sum"]))
+        image = pa.array(results.ranks[results.places(visible["image_id"])])
+        target = pc.index_in(visible["target"], value_set=pa.array(targets, pa.string()))
+        label = visible["box_label"].dictionary_encode()
+        columns = {"image": image, "target": target, "box_id": visible["box_id"], "box_label": label}
+        parts.append(pa.table({**columns, "sum": visible["sum"]}))
+    if not parts:
+        return pd.DataFrame({name: [] for name in ("image", "target", "box_label", "sum")})
+    boxes = pa.concat_tables(parts).unify_dictionaries()
+    order = [(name, "ascending") for name in ("image", "target", "box_id")]
+    rows = boxes.sort_by(order).drop_columns(["box_id"]).to_pandas()
+    labels = rows["box_label"].astype("category").cat
+    rows["box_label"] = labels.reorder_categories(sorted(labels.categories))
+    keys = ["image", "target", "box_label"]
+    added: pd.DataFrame = rows.groupby(keys, sort=True, observed=True)[["sum"]].sum().reset_index()
+    codes = added["target"].to_numpy(dtype=np.int64)
+    return added.assign(target=pd.Categorical.from_codes(codes, categories=pd.Index(targets)))
 
 
-def group_sums(sums: pd.DataFrame, variants: Sequence[str]) -> list[Group]:
-    """Group the sums of images (`image_sums`) of some variants, leaving out groups of too few images."""
+def group_sums(sums: pd.DataFrame, variant_id: str) -> list[Group]:
+    """Group the sums of images (`image_sums`) of a variant, leaving out groups of too few images."""
     groups = []
-    for key, rows in sums[sums["variant_id"].isin(list(variants))].groupby(
-        ["variant_id", "box_label", "target"], sort=True
-    ):
-        variant_id, label, target = (str(part) for part in key)
+    for key, rows in sums.groupby(["box_label", "target"], sort=True, observed=True):
+        label, target = (str(part) for part in key)
         values = rows["sum"].to_numpy(dtype=np.float64)
         low, high = mean_interval(values)
         if len(values) < FEWEST_IMAGES or low is None or high is None:
@@ -58,6 +73,11 @@ def group_sums(sums: pd.DataFrame, variants: Sequence[str]) -> list[Group]:
         size, mean = float(np.abs(values).mean()), float(values.mean())
         groups.append(Group(variant_id, label, target, len(values), size, mean, low, high))
     return groups
+
+
+def of_variants(groups: Mapping[str, Sequence[Group]], variants: Sequence[str]) -> list[Group]:
+    """Return the groups of some variants, sorted by variant."""
+    return [group for variant_id in sorted(set(variants)) for group in groups[variant_id]]
 
 
 def mean_size(groups: Sequence[Group]) -> float | None:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from igbatch.errors import InputError
-from igbatch.reduce.ranges import SCOPES
+from igbatch.reduce.ranges import SCOPES, RangeSummary
 from igbatch.report.colors import LEVELS, color_indices
 from igbatch.report.text import count, number
 from igbatch.results import StudyResults
-from igbatch.statistics.histogram import N_BINS, N_SIDE, quantile
+from igbatch.statistics.histogram import N_SIDE, quantile
 
 KINDS = ("raw", *SCOPES)
 """`raw`, which is no normalization at all, and the scopes whose minimum and maximum maps may share."""
@@ -150,18 +149,18 @@ class Normalizations:
 
     @cached_property
     def _raw(self) -> Normalization | None:
-        stats = self.results.image_stats
-        if not len(stats):
+        summaries = [self.results.summary_of(each) for each in self.results.variants["variant_id"]]
+        n_maps = sum(summary.n_maps for summary in summaries)
+        if not n_maps:
             return None
-        scale = raw_scale(stats)
+        scale = raw_scale(summaries)
         words = (
             f"Not normalized. One scale for the whole study: the colours end at −{number(scale, 1)} and "
             f"+{number(scale, 1)} {self.unit} a pixel. Every map may be compared with every other."
         )
         phrase = f"not normalized, scale ±{number(scale, 1)}"
-        return Normalization(
-            "raw", -scale, scale, len(stats), self.results.complete, "Raw values", phrase, words
-        )
+        complete = n_maps == self.results.expected_rows
+        return Normalization("raw", -scale, scale, n_maps, complete, "Raw values", phrase, words)
 
 
 def unit(results: StudyResults) -> str:
@@ -170,22 +169,24 @@ def unit(results: StudyResults) -> str:
     return {"logit": "logits", "log-probability": "of log-probability"}.get(output, f"of {output}")
 
 
-def raw_scale(stats: pd.DataFrame) -> float:
+def raw_scale(summaries: Iterable[RangeSummary]) -> float:
     """Return the magnitude at the ends of a study's raw scale, in units of the output.
 
     It is the smallest 1, 2 or 5 times a power of ten that is no less than the `RAW_QUANTILE` quantile of |a|
     over all pixels of that variant where the quantile is largest: any number of variants with maps of nearly
     nothing leaves the scale as it is. 0 where all maps are zero.
+
+    Args:
+        summaries: of the maps of each variant; at least one has a map.
     """
     tops = []
-    for _, rows in stats.groupby("variant_id", sort=False):
-        counts = np.zeros(N_BINS, dtype=np.int64)
-        for histogram in rows["histogram"]:
-            counts += histogram
-        folded = np.zeros_like(counts)
-        folded[N_SIDE:] = counts[N_SIDE:]
-        folded[N_SIDE + 1 :] += counts[:N_SIDE][::-1]
-        largest = max(-float(rows["minimum"].min()), float(rows["maximum"].max()), 0.0)
+    for summary in summaries:
+        if not summary.n_maps:
+            continue
+        folded = np.zeros_like(summary.counts)
+        folded[N_SIDE:] = summary.counts[N_SIDE:]
+        folded[N_SIDE + 1 :] += summary.counts[:N_SIDE][::-1]
+        largest = max(-summary.minimum, summary.maximum, 0.0)
         tops.append(quantile(folded, RAW_QUANTILE, 0.0, largest))
     return round_up(max(tops))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -60,31 +60,33 @@ class Opposition:
         return Verdict.FAILS if share_high < 0.5 or self.low > 0 else Verdict.MIXED
 
 
-def opposition(results: StudyResults, sums: pd.DataFrame) -> list[Finding]:
-    """Test whether the box of each class counts against the others (`image_sums`), by sign and by mean.
+def opposition(
+    results: StudyResults, labels: Sequence[str], by_variant: Mapping[str, Sequence[Opposition]]
+) -> list[Finding]:
+    """Test whether the box of each class counts against the others, by sign and by mean.
 
-    Classes are the targets that are labels of boxes, too.
+    Args:
+        results: a reduced study.
+        labels: classes: the targets that are labels of boxes, too.
+        by_variant: what `measure` told of each variant.
     """
     variants = study_variants(results)
-    known = set(sums["box_label"])
-    labels = [name for name in results.target_names if name in known]
     return [
-        _trained(variants.trained, labels, sums),
-        _random(variants.random, labels, sums),
+        _trained(variants.trained, labels, by_variant),
+        _random(variants.random, labels, by_variant),
     ]
 
 
-def measure(sums: pd.DataFrame, variant_id: str, labels: Sequence[str]) -> list[Opposition]:
+def measure(mine: pd.DataFrame, variant_id: str, labels: Sequence[str]) -> list[Opposition]:
     """Measure every ordered pair of classes that the sums of images (`image_sums`) of a variant have."""
-    mine = sums[sums["variant_id"] == variant_id]
     pairs = []
     for label, target in permutations(labels, 2):
         rows = mine[(mine["box_label"] == label) & (mine["target"] == target)]
         if not len(rows):
             continue
         values = rows["sum"].to_numpy(dtype=np.float64)
-        others = mine.loc[mine["box_label"] == target, "image_id"].unique().tolist()
-        both = values[rows["image_id"].isin(others).to_numpy()]
+        others = mine.loc[mine["box_label"] == target, "image"].unique()
+        both = values[rows["image"].isin(others).to_numpy()]
         low, high = mean_interval(values)
         negative, negative_in_both = int((values < 0).sum()), int((both < 0).sum())
         mean = float(values.mean())
@@ -95,13 +97,15 @@ def measure(sums: pd.DataFrame, variant_id: str, labels: Sequence[str]) -> list[
     return pairs
 
 
-def _trained(ids: Sequence[str], labels: Sequence[str], sums: pd.DataFrame) -> Finding:
+def _trained(
+    ids: Sequence[str], labels: Sequence[str], by_variant: Mapping[str, Sequence[Opposition]]
+) -> Finding:
     names = listing([plain(label) for label in labels]) or "of those in boxes"
     key, claim = (
         "trained_opposition",
         f"In the trained model the box of each class counts against the others ({names}).",
     )
-    pairs = [pair for variant_id in ids for pair in measure(sums, variant_id, labels)]
+    pairs = [pair for variant_id in ids for pair in by_variant[variant_id]]
     reason = _why_not(pairs, labels, "" if ids else "no trained variant")
     if reason:
         return unknown(key, claim, reason, _CRITERION, _table(pairs))
@@ -111,15 +115,16 @@ def _trained(ids: Sequence[str], labels: Sequence[str], sums: pd.DataFrame) -> F
     return Finding(key, claim, verdict, f"{answer[:1].upper()}{answer[1:]}.", _CRITERION, _table(pairs))
 
 
-def _random(ids: Sequence[str], labels: Sequence[str], sums: pd.DataFrame) -> Finding:
+def _random(
+    ids: Sequence[str], labels: Sequence[str], by_variant: Mapping[str, Sequence[Opposition]]
+) -> Finding:
     key = "random_no_opposition"
     claim = "In the random models the boxes do not count against the other classes in this way."
-    by_variant = {variant_id: measure(sums, variant_id, labels) for variant_id in ids}
-    pairs = [pair for found in by_variant.values() for pair in found]
+    pairs = [pair for variant_id in ids for pair in by_variant[variant_id]]
     reason = _why_not(pairs, labels, "" if ids else "no variant with random parameters")
     if reason:
         return unknown(key, claim, reason, _CRITERION, _table(pairs))
-    patterns = {variant_id: _whole_pattern(found) for variant_id, found in by_variant.items()}
+    patterns = {variant_id: _whole_pattern(by_variant[variant_id]) for variant_id in ids}
     verdict = combine(None if shown is None else not shown for shown in patterns.values())
     shown = [plain(variant_id) for variant_id, is_shown in patterns.items() if is_shown]
     told = [variant_id for variant_id, is_shown in patterns.items() if is_shown is not None]

@@ -61,6 +61,7 @@ class PageContent:
     quarantine_note: str
     left_out: Sequence[str]
     csv_files: Sequence[str]
+    csv_note: str
     guide: str
 
 

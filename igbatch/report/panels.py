@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,17 +66,39 @@ class Panel:
     missing: str = ""
 
 
-class ImageMaps:
-    """All that a study holds of one image; maps and pixels are read once, when they are first asked for."""
+class ShownRows:
+    """The rows of the images that are shown, read together; of all others nothing is held."""
 
-    def __init__(self, results: StudyResults, image_id: str) -> None:
+    def __init__(self, results: StudyResults, image_ids: Sequence[str]) -> None:
+        self.results = results
+        self.image_ids = list(image_ids)
+        self.stats = results.rows_of(image_ids)
+        self.boxes = results.boxes_of(image_ids)
+        self.colors = box_colors(results, self.boxes["box_label"])
+        self._lost: dict[str, pd.DataFrame] = {}
+
+    def lost(self, variant_id: str) -> pd.DataFrame:
+        """Return what is missing of a variant on these images: rows of its quarantine."""
+        if variant_id not in self._lost:
+            rows = self.results.quarantine_of(variant_id)
+            self._lost[variant_id] = rows[rows["image_id"].isin(self.image_ids)]
+        return self._lost[variant_id]
+
+
+class ImageMaps:
+    """All that a study holds of one image; maps and pixels are read once, when they are first asked for.
+
+    `shown` are rows that were read already, this image's among them.
+    """
+
+    def __init__(self, results: StudyResults, image_id: str, shown: ShownRows | None = None) -> None:
         self.results = results
         self.image_id = image_id
-        stats = results.image_stats
+        self.shown = ShownRows(results, [image_id]) if shown is None else shown
+        stats, boxes = self.shown.stats, self.shown.boxes
         self.stats: pd.DataFrame = stats[stats["image_id"] == image_id].set_index(["variant_id", "target"])
-        boxes = results.box_stats
         self.box_sums: pd.DataFrame = boxes[(boxes["image_id"] == image_id) & boxes["sum"].notna()]
-        self.boxes = _boxes(self.box_sums, box_colors(results))
+        self.boxes = _boxes(self.box_sums, self.shown.colors)
         self._maps: dict[tuple[str, str], NDArray[np.float32] | None] = {}
         self._pictures: dict[str, Picture] = {}
 
@@ -150,8 +172,8 @@ class ImageMaps:
         return [f"p({plain(target)}) = {percent(row['target_probability'])}" for target, row in known.items()]
 
     def _absence(self, variant_id: str, target: str) -> str:
-        lost = self.results.quarantine
-        lost = lost[(lost["image_id"] == self.image_id) & (lost["variant_id"] == variant_id)]
+        lost = self.shown.lost(variant_id)
+        lost = lost[lost["image_id"] == self.image_id]
         lost = lost[lost["target"].isna() | (lost["target"] == target)]
         if len(lost):
             row = lost.iloc[0]
@@ -159,10 +181,14 @@ class ImageMaps:
         return "Not computed yet."
 
 
-def box_colors(results: StudyResults) -> dict[str, str]:
-    """Return the colour of each box label, the same in every figure of a study."""
-    named = [name for name in results.target_names if name in set(results.box_stats["box_label"])]
-    labels = dict.fromkeys([*named, *sorted(map(str, results.box_stats["box_label"].unique()))])
+def box_colors(results: StudyResults, more: Iterable[str] = ()) -> dict[str, str]:
+    """Return the colour of each box label, the same in every figure of a reduced study.
+
+    Labels are those of its aggregates, which have every label that is visible anywhere, and then `more`.
+    """
+    known = set(results.aggregates["box_label"]) if results.reduced else set()
+    named = [name for name in results.target_names if name in known]
+    labels = dict.fromkeys([*named, *sorted(map(str, known)), *sorted(map(str, set(more)))])
     return {label: BOX_COLORS[index % len(BOX_COLORS)] for index, label in enumerate(labels)}
 
 

@@ -7,16 +7,17 @@ from itertools import combinations, islice
 
 from matplotlib.figure import Figure
 
-from igbatch.report.contents import page_content, predictions_table, sums_table
+from igbatch.report.contents import MOST_QUARANTINED, page_content, predictions_table, sums_table
 from igbatch.report.dotplot import aggregates_figure
 from igbatch.report.encoding import figure_png
 from igbatch.report.figures import draw_sheet
 from igbatch.report.normalization import Normalizations
 from igbatch.report.page import GroupView, ImageView, render_page
-from igbatch.report.panels import ImageMaps
+from igbatch.report.panels import ImageMaps, ShownRows
+from igbatch.report.quarantine import take_quarantine
 from igbatch.report.selection import MOST_PAIRS, Selection, select
 from igbatch.report.sheets import Sheet, joint_kind, overview_sheet, seed_sheet
-from igbatch.report.tables import tables
+from igbatch.report.tables import MOST_ROWS, tables
 from igbatch.report.text import file_stem, plain
 from igbatch.report.views import block_view, data_uri, picture_view
 from igbatch.results import StudyResults
@@ -26,6 +27,12 @@ Write = Callable[[str, bytes], None]
 
 def render_report(results: StudyResults, write: Write) -> list[str]:
     """Render a study's report and return the paths of its files, relative to the study's output.
+
+    Rows of statistics are read of the images that are shown. What is told of the whole data set comes from
+    the reducer's tables and from scans that hold a few columns of one variant. So memory is that of what is
+    shown, of the list of images (some 100 bytes each), of one variant's boxes (some 50 bytes each), and of 4
+    bytes for each image, target and variant, up to 256 MiB. Tables of more than `tables.MOST_ROWS` rows hold
+    those of the images shown.
 
     Featured images have the seed's sequence of figures for each variant, on the page and as files. Of the
     others the page shows all variants under one normalization; `StudyResults.figure` draws any of them.
@@ -44,23 +51,30 @@ class _Report:
         self.results = results
         self.write = write
         self.selection: Selection = select(results)
+        self.shown = ShownRows(results, self.selection.images)
         self.normalizations = Normalizations(results)
         self.paths: list[str] = []
 
     def render(self) -> list[str]:
         """Write everything, the page last: where it is, all that it links to is there."""
-        for name, table in tables(self.results):
-            self._put(f"tables/{name}", table)
+        quarantine = take_quarantine(self.results, MOST_QUARANTINED, MOST_ROWS)
+        cut = []
+        for table in tables(self.results, self.selection.images, quarantine):
+            self._put(f"tables/{table.name}", table.content)
+            if not table.whole:
+                cut.append(table.name)
         plot = ""
         if len(self.results.aggregates):
             plot = data_uri(self._figure("aggregates", aggregates_figure(self.results)), "image/png")
         images = [self._image(image_id, f"image-{n}") for n, image_id in enumerate(self.selection.images, 1)]
-        content = page_content(self.results, self.normalizations, self.selection, plot, images)
+        content = page_content(
+            self.results, self.normalizations, self.selection, quarantine, plot, images, cut
+        )
         self._put("index.html", render_page(content).encode("utf-8"))
         return self.paths
 
     def _image(self, image_id: str, anchor: str) -> ImageView:
-        maps = ImageMaps(self.results, image_id)
+        maps = ImageMaps(self.results, image_id, self.shown)
         featured = image_id in self.selection.featured
         variants, targets = list(self.selection.variants), self.results.target_names
         sheet = overview_sheet(maps, self.normalizations, joint_kind(targets), variants)
@@ -72,7 +86,7 @@ class _Report:
             blocks = tuple(block_view(row, name) for row in sheet.rows)
             groups = [GroupView(sheet.facts[0], " ".join(sheet.facts[1:]), blocks, ())]
             overview = ""
-        label = self.results.images.set_index("image_id")["label"][image_id]
+        label = self.results.listed([image_id])["label"].iloc[0]
         return ImageView(
             anchor=anchor,
             name=name,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from igbatch.report.text import count, listing, plain
 from igbatch.results import StudyResults
@@ -16,12 +19,15 @@ MOST_PAIRS = 10
 
 @dataclass(frozen=True)
 class Selection:
-    """What is shown: images in order, those featured among them, variants; and what is left out."""
+    """What is shown: images in order, those featured among them, and variants.
+
+    `strange` are names that the study file features and the study does not have.
+    """
 
     featured: tuple[str, ...]
     images: tuple[str, ...]
     variants: tuple[str, ...]
-    left_out: tuple[str, ...]
+    strange: tuple[str, ...]
 
 
 def select(results: StudyResults) -> Selection:
@@ -30,25 +36,36 @@ def select(results: StudyResults) -> Selection:
     Where none is featured, the first image that has a map is. Images without any map come last.
     """
     wanted = results.study["study"]["report"]
-    known = [str(name) for name in results.images["image_id"]]
-    computed = set(results.image_stats["image_id"])
-    ordered = [name for name in known if name in computed] + [name for name in known if name not in computed]
-    featured = [name for name in wanted["featured"] if name in set(known)] or ordered[:1]
-    others = [name for name in ordered if name not in set(featured)]
-    images = [*featured, *others[: max(int(wanted["max_images"]) - len(featured), 0)]]
+    computed = results.computed
+    ordered = np.concatenate([np.flatnonzero(computed), np.flatnonzero(~computed)])
+    known = dict(zip(wanted["featured"], (results.places(wanted["featured"]) >= 0).tolist(), strict=True))
+    featured = [name for name in wanted["featured"] if known[name]] or results.image_ids(ordered[:1])
+    most = max(int(wanted["max_images"]), len(featured))
+    first = results.image_ids(ordered[: most + len(featured)])
+    others = [name for name in first if name not in set(featured)]
     variants = [str(name) for name in results.variants["variant_id"]]
+    return Selection(
+        tuple(featured),
+        (*featured, *others[: most - len(featured)]),
+        tuple(variants[:MOST_VARIANTS]),
+        tuple(name for name in wanted["featured"] if not known[name]),
+    )
+
+
+def left_out(results: StudyResults, selection: Selection, cut: Sequence[str]) -> list[str]:
+    """Say what the page does not show; `cut` are the CSV tables that hold the rows of its images only."""
     notes = []
-    strange = [plain(name) for name in wanted["featured"] if name not in set(known)]
-    if strange:
-        notes.append(f"Featured in the study file but not among its images: {listing(strange)}.")
-    if len(images) < len(known):
+    if selection.strange:
+        strange = listing([plain(name) for name in selection.strange])
+        notes.append(f"Featured in the study file but not among its images: {strange}.")
+    if len(selection.images) < results.n_images:
+        most = results.study["study"]["report"]["max_images"]
+        hidden = count(results.n_images - len(selection.images), "image")
         notes.append(
-            f"{count(len(known) - len(images), 'image')} of {len(known):,}: shown are the featured ones and "
-            f"the first others, up to {wanted['max_images']} (report.max_images). Tables and ranges cover "
-            "all."
+            f"{hidden} of {results.n_images:,}: shown are the featured ones and the first others, up to "
+            f"{most} (report.max_images). {'Means' if cut else 'Tables'} and ranges cover all."
         )
-    if len(variants) > MOST_VARIANTS:
-        notes.append(
-            f"{count(len(variants) - MOST_VARIANTS, 'variant')}, in the pictures; the tables have them."
-        )
-    return Selection(tuple(featured), tuple(images), tuple(variants[:MOST_VARIANTS]), tuple(notes))
+    variants = len(results.variants)
+    if variants > MOST_VARIANTS:
+        notes.append(f"{count(variants - MOST_VARIANTS, 'variant')}, in the pictures; the tables have them.")
+    return notes

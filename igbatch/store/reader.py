@@ -10,19 +10,24 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from igbatch.errors import InputError, one_line
 from igbatch.store import schemas
 from igbatch.store.commits import Commit, commit_paths, read_commit, read_commits
 from igbatch.store.encoding import stored_maps
 from igbatch.store.output import DATA_KINDS, Output
-from igbatch.store.scan import FILES_AT_ONCE, scan
+from igbatch.store.scan import scan
+from igbatch.store.some_rows import gathered, scan_images
 from igbatch.store.winners import Chunk, CommittedFile, Listing, Winners
 
 __all__ = ["KEY", "Commit", "Reader", "latest", "read_commit", "read_commits", "read_study"]
 
 KEY = ("variant_id", "image_id", "target")
 ATTEMPT = pa.field("attempt", pa.string())
+KEPT_KEYS = 1 << 26
+"""Keys whose files are kept, of all variants together: 256 MiB. Of variants that were not asked for lately
+they are found again by another scan."""
 
 
 class Reader:
@@ -80,7 +85,10 @@ class Reader:
         if variant_id not in self._winners:
             for _ in self.claims(variant_id):
                 pass
-        return self._winners[variant_id]
+        self._winners[variant_id] = found = self._winners.pop(variant_id)  # the last one asked for
+        while len(self._winners) > 1 and len(self._winners) * (self.listing.size + 1) > KEPT_KEYS:
+            del self._winners[next(iter(self._winners))]
+        return found
 
     def claims(self, variant_id: str, columns: Sequence[str] = ()) -> Iterator[Chunk]:
         """Scan all committed rows of a variant once, some at a time; `winners` knows them from then on.
@@ -133,47 +141,64 @@ class Reader:
         found = (batch for each in self._chosen(variant_id) for batch in self.batches(names, each))
         return _sorted(pa.Table.from_batches(found, schema), KEY).select(wanted)
 
-    def image_rows(
-        self, image_id: str, columns: Sequence[str] | None = None, variant_id: str | None = None
+    def rows_of(
+        self, image_ids: Sequence[str], columns: Sequence[str] | None = None, variant_id: str | None = None
     ) -> pa.Table:
-        """Read the rows of one image, of all variants or of one, from the few files that hold them."""
+        """Read the rows of some images, of all variants or of one, from the few files that hold them.
+
+        Rows are in the order of `KEY`. It holds them and a few row groups at a time.
+        """
         wanted = list(columns or schemas.IMAGE_STATS.names)
         names = list(dict.fromkeys([*KEY, *wanted]))
-        schema = pa.schema([schemas.IMAGE_STATS.field(name) for name in names])
-        tables = [schema.empty_table()]
-        for each in self._chosen(variant_id):
-            winners = self.winners(each)
-            keys = [winners.listing.key(image_id, target) for target in self.target_names]
-            files = {int(owner) for owner in winners.owner[keys] if owner >= 0}
-            for batch in self.counting_rows(names, winners, files):
-                tables.append(pa.Table.from_batches([batch]).filter(pc.field("image_id") == image_id))
-        return _sorted(pa.concat_tables(tables), KEY).select(wanted)
+        found = self._rows_of("image_stats", schemas.IMAGE_STATS, image_ids, names, variant_id)
+        return _sorted(found, KEY).select(wanted)
+
+    def boxes_of(
+        self, image_ids: Sequence[str], columns: Sequence[str] | None = None, variant_id: str | None = None
+    ) -> pa.Table:
+        """Read the rows of `box_stats` of some images as `rows_of` does, in the order of `box_stats`."""
+        wanted = list(columns or schemas.BOX_STATS.names)
+        names = list(dict.fromkeys([*KEY, "box_id", *wanted]))
+        found = self._rows_of("box_stats", schemas.BOX_STATS, image_ids, names, variant_id)
+        return _sorted(found, (*KEY, "box_id")).select(wanted)
+
+    def listed(self, image_ids: Sequence[str]) -> pa.Table:
+        """Read the rows of `schemas.IMAGES` of some images, in the order given; unknown ones are left out."""
+        found = pq.read_table(
+            self.output.path("images.parquet"),
+            filters=pc.field("image_id").isin(pa.array(image_ids, pa.string())),
+            filesystem=self.output.filesystem,
+            partitioning=None,
+        )
+        places = pc.index_in(pa.array(image_ids, pa.string()), value_set=found["image_id"])
+        return found.take(places.drop_null())
+
+    def box_batches(self, columns: Sequence[str], variant_id: str) -> Iterator[pa.Table]:
+        """Yield columns of the rows of `box_stats` of a variant that count, some at a time, in any order."""
+        winners = self.winners(variant_id)
+        paths = {
+            self._data_path("box_stats", variant_id, file): position
+            for position, file in enumerate(winners.files)
+            if file.sizes["box_stats"] is not None
+        }
+        names = dict.fromkeys([*columns, "image_id", "target"])
+        schema = pa.schema([schemas.BOX_STATS.field(name) for name in names])
+        for found in gathered(scan(self.output, list(paths), schema)):
+            rows = pa.Table.from_batches([batch for _, batch in found])
+            owners = np.repeat([paths[path] for path, _ in found], [len(batch) for _, batch in found])
+            counts = winners.owner[self.listing.keys(rows)] == owners
+            yield rows.filter(pa.array(counts)).select(list(columns))
 
     def box_stats(self, variant_id: str | None = None, columns: Sequence[str] | None = None) -> pa.Table:
         """Read one row per variant, image, target and box: `schemas.BOX_STATS`, of all variants or of one.
 
         The boxes of a map come from the attempt that its row of `image_stats` comes from. Rows are in the
-        order of `KEY` and the box's id.
+        order of `KEY` and the box's id. It holds all of them at once; `box_batches` does not.
         """
         wanted = list(columns or schemas.BOX_STATS.names)
         names = list(dict.fromkeys([*KEY, "box_id", *wanted]))
-        schema = pa.schema([schemas.BOX_STATS.field(name) for name in names])
-        tables = [schema.empty_table()]
-        for each in self._chosen(variant_id):
-            winners = self.winners(each)
-            files = {
-                self._data_path("box_stats", each, file): position
-                for position, file in enumerate(winners.files)
-                if file.sizes["box_stats"] is not None
-            }
-            for paths in _some(list(files), FILES_AT_ONCE):
-                found = list(scan(self.output, paths, schema))
-                if not found:
-                    continue
-                owners = np.repeat([files[path] for path, _ in found], [len(batch) for _, batch in found])
-                rows = pa.Table.from_batches([batch for _, batch in found])
-                counts = winners.owner[winners.listing.keys(rows)] == owners
-                tables.append(rows.filter(pa.array(counts)))
+        tables = [pa.schema([schemas.BOX_STATS.field(name) for name in names]).empty_table()]
+        tables += [rows for each in self._chosen(variant_id) for rows in self.box_batches(names, each)]
         return _sorted(pa.concat_tables(tables), (*KEY, "box_id")).select(wanted)
 
     def quarantine(self) -> pa.Table:
@@ -181,11 +206,15 @@ class Reader:
 
         What was quarantined and computed later, for instance after `--retry-quarantined`, is not listed.
         """
-        tables = [schemas.QUARANTINE.append(ATTEMPT).empty_table()]
-        tables += [self._quarantined(each, self.winners(each)) for each in self.variant_ids]
-        table = latest(pa.concat_tables(tables), KEY).select(schemas.QUARANTINE.names)
+        tables = [self.quarantine_of(each) for each in sorted(self.variant_ids)]
+        table = pa.concat_tables([schemas.QUARANTINE.empty_table(), *tables])
         named = pc.is_valid(table["target"])
         return pa.concat_tables([table.filter(pc.invert(named)), table.filter(named)])
+
+    def quarantine_of(self, variant_id: str) -> pa.Table:
+        """Read what is missing of one variant, as `quarantine` does, in the order of image and target."""
+        rows = self._quarantined(variant_id, self.winners(variant_id))
+        return latest(rows, KEY).select(schemas.QUARANTINE.names)
 
     def attribution(self, variant_id: str, image_id: str, target: str) -> np.ndarray:
         """Read one stored map: float32 [height, width], in units of the output, whatever its encoding.
@@ -211,6 +240,37 @@ class Reader:
             f"no map of variant {variant_id!r}, image {image_id!r}, target {target!r} in {self.output.uri}: "
             "it is not in the study, not computed yet, quarantined, or not kept (`store.maps`)"
         )
+
+    def _rows_of(
+        self,
+        kind: str,
+        schema: pa.Schema,
+        image_ids: Sequence[str],
+        names: Sequence[str],
+        variant_id: str | None,
+    ) -> pa.Table:
+        """Read the rows of some images that count, their ids being looked for in the files that hold any."""
+        seen = [*names, "image_etag"] if kind == "image_stats" else names
+        schema = pa.schema([schema.field(name) for name in dict.fromkeys(seen)])
+        tables = [schema.empty_table()]
+        places = self.listing.places(pa.table({"image_id": pa.array(image_ids, pa.string())}))
+        width = len(self.target_names)
+        keys = (np.unique(places[places >= 0])[:, None] * width + np.arange(width)).ravel()
+        among = self.listing.image_ids.take(pa.array(np.unique(keys // width)))
+        for each in self._chosen(variant_id):
+            winners = self.winners(each)
+            held: dict[str, NDArray[np.int64]] = {}
+            for owner in np.unique(winners.owner[keys][winners.owner[keys] >= 0]).tolist():
+                file = winners.files[owner]
+                if kind == "image_stats":
+                    held[file.path] = keys[winners.owner[keys] == owner]
+                elif file.sizes[kind] is not None:
+                    held[self._data_path(kind, each, file)] = keys[winners.owner[keys] == owner]
+            for path, batch in scan_images(self.output, list(held), schema, among):
+                listing, counted = winners.listing.part(held[path])
+                counts = counted[listing.keys(pa.Table.from_batches([batch]))]
+                tables.append(pa.Table.from_batches([batch.filter(pa.array(counts))]))
+        return pa.concat_tables(tables)
 
     def _chosen(self, variant_id: str | None) -> list[str]:
         return [each for each in self.variant_ids if variant_id in (None, each)]
@@ -286,8 +346,3 @@ def latest(table: pa.Table, key: Sequence[str]) -> pa.Table:
 
 def _sorted(table: pa.Table, key: Sequence[str]) -> pa.Table:
     return table.sort_by([(name, "ascending") for name in key])
-
-
-def _some(items: Sequence[str], count: int) -> Iterator[Sequence[str]]:
-    for start in range(0, len(items), count):
-        yield items[start : start + count]

@@ -1,28 +1,30 @@
-"""Studies made of given maps, in memory: what a report reads of an output, without one."""
+"""Studies made of given maps, whose statistics lie in memory: outputs that nobody computed."""
 
 import io
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pytest
 from PIL import Image
 
-from igbatch.reduce.ranges import summarise
+from igbatch.reduce.study import reduce_study
 from igbatch.report import render
 from igbatch.results import StudyResults
-from igbatch.statistics.aggregates import aggregate_box_sums
 from igbatch.statistics.box_stats import box_statistics
 from igbatch.statistics.image_stats import convergence, map_statistics
 from igbatch.store import schemas
+from igbatch.store.commit import ShardWriter
+from igbatch.store.output import Output
 from igbatch.study import Study
 
 Key = tuple[str, str, str]
 Maps = Mapping[Key, np.ndarray]
 SIZE = 16
+_NUMBERS = itertools.count()
 CLASSES = ("eagle", "magpie", "crow", "gull", "none")
 
 
@@ -58,19 +60,13 @@ class DrawnResults(StudyResults):
         featured: Sequence[str] = (),
         max_images: int = 8,
         output: str = "probability",
+        precision: str = "float32",
         title: str = "",
     ) -> None:
-        self.uri = "memory"
+        place = Output(f"memory://drawn-{next(_NUMBERS)}/out")
         self.maps, self.kept = dict(maps), kept
         images = images or list(dict.fromkeys(key[1] for key in maps))
         kinds = kinds or {key[0]: key[0].split("-")[0] for key in maps}
-        self.target_names = list(targets)
-        stats, sums = [], []
-        for (variant, image, target), values in maps.items():
-            stats.append(_stats_row(variant, image, target, values, gap, map_error))
-            on_image = boxes.get(image, ()) if isinstance(boxes, Mapping) else boxes
-            for row in box_statistics(values, on_image):
-                sums.append({"variant_id": variant, "image_id": image, "target": target, **row})
         steps = 50 if map_error is None else "auto"
         rule = "gauss-legendre" if map_error is None else "adaptive"
         study = Study.model_validate({
@@ -79,7 +75,9 @@ class DrawnResults(StudyResults):
             "attribution": {"output": output, "steps": steps, "tolerance": 0.05},
             "report": {"featured": list(featured), "max_images": max_images},
         })  # fmt: skip
-        self.study = {
+        record = {
+            "format": schemas.FORMAT,
+            "target_names": list(targets),
             "study": study.model_dump(mode="json"),
             "targets": {"small": {name: index for index, name in enumerate(targets)}},
             "models": {"small": {"architecture": "swin", "weights": "sha256:0"}},
@@ -87,18 +85,26 @@ class DrawnResults(StudyResults):
             "versions": {"igbatch": "0.1.0"},
             "hardware": [{"node": "here", "device": "cpu", "threads": 1}],
         }
-        frames = {
-            "image_stats": _frame(stats, schemas.IMAGE_STATS),
-            "box_stats": _frame(sums, schemas.BOX_STATS),
-            "quarantine": pd.DataFrame(
-                [{"image_etag": "", **row} for row in quarantine], columns=schemas.QUARANTINE.names
-            ),
-            "images": _frame([_image_row(image) for image in images], schemas.IMAGES),
-            "variants": _frame([_variant_row(*pair) for pair in kinds.items()], schemas.VARIANTS),
-        }
-        self.__dict__.update(frames)
-        self.__dict__["aggregates"] = aggregate_box_sums(self.box_stats)
-        self.__dict__["ranges"] = self._ranges()
+        place.put_json(place.path("study.json"), record)
+        for name, rows, schema in (
+            ("images", [_image_row(image) for image in images], schemas.IMAGES),
+            ("variants", [_variant_row(*pair) for pair in kinds.items()], schemas.VARIANTS),
+        ):
+            place.put_table(place.path(f"{name}.parquet"), pa.Table.from_pylist(rows, schema=schema))
+        for variant in kinds:
+            with ShardWriter(place, variant, "shard", "fingerprint") as writer:
+                mine = {key[1:]: values for key, values in maps.items() if key[0] == variant}
+                for (image, target), values in mine.items():
+                    row = _stats_row(image, target, values, gap, map_error)
+                    writer.add_image_stats([{**row, "precision": precision}])
+                    on_image = boxes.get(image, ()) if isinstance(boxes, Mapping) else boxes
+                    keys = {"image_id": image, "target": target}
+                    writer.add_box_stats([{**keys, **row} for row in box_statistics(values, on_image)])
+                lost = [row for row in quarantine if row["variant_id"] == variant]
+                writer.add_quarantine([{"image_etag": "", **row} for row in lost])
+                writer.commit()
+        reduce_study(place)
+        super().__init__(place.uri)
 
     def attribution(self, variant_id: str, image_id: str, target: str) -> np.ndarray:
         if not self.kept:
@@ -109,26 +115,15 @@ class DrawnResults(StudyResults):
         shades = np.linspace(0, 1, SIZE * SIZE * 3, dtype=np.float32)
         return shades.reshape(SIZE, SIZE, 3)
 
-    def _ranges(self) -> pd.DataFrame:
-        if not self.maps:
-            return _frame([], schemas.RANGES)
-        table = pa.Table.from_pandas(self.image_stats[["minimum", "maximum", "histogram"]])
-        return _frame([summarise(table).row("dataset", None, self.expected_rows)], schemas.RANGES)
-
-
-def _frame(rows: list[dict[str, Any]], schema: pa.Schema) -> pd.DataFrame:
-    frame: pd.DataFrame = pa.Table.from_pylist(rows, schema=schema).to_pandas()
-    return frame
-
 
 def _stats_row(
-    variant: str, image: str, target: str, values: np.ndarray, gap: float, map_error: float | None
+    image: str, target: str, values: np.ndarray, gap: float, map_error: float | None
 ) -> dict[str, Any]:
     numbers = map_statistics(values)
     score = numbers["sum"] - gap * numbers["abs_sum"]
     verdict = convergence(numbers["sum"], numbers["abs_sum"], score, 0.0, map_error, 0.05)
     return {
-        "variant_id": variant, "image_id": image, "label": "eagle", "target": target, "target_index": 0,
+        "image_id": image, "label": "eagle", "target": target, "target_index": 0,
         "prediction": "eagle", "prediction_index": 0, "prediction_probability": 0.97,
         "target_probability": 0.97, "score": score, "score_baseline": 0.0, **numbers, **verdict._asdict(),
         "map_error": map_error, "steps": 50, "precision": "float32", "device": "cpu", "image_etag": "",

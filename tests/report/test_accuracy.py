@@ -5,6 +5,11 @@ import numpy as np
 import pytest
 
 from igbatch.report.accuracy import convergence_words, errors, mark
+from igbatch.report.census import take_census
+
+
+def words_of(study: Any) -> str:
+    return convergence_words(take_census(study), study.study["study"]["attribution"])
 
 
 def test_errors_are_those_that_convergence_was_judged_by(drawn: Any, noise: Any) -> None:
@@ -32,19 +37,19 @@ def test_the_larger_of_estimated_error_and_gap_counts(drawn: Any, noise: Any) ->
 
 def test_a_map_whose_stated_error_is_too_large_is_marked(drawn: Any, noise: Any) -> None:
     study = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"], map_error=0.5)
-    assert convergence_words(study).startswith("0 of 1 map converged")
+    assert words_of(study).startswith("0 of 1 map converged")
     assert mark(study.image_stats.iloc[0], study.study["study"]["attribution"]).startswith(
         "not converged: off"
     )
     fine = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"], map_error=0.04)
-    assert convergence_words(fine).startswith("1 of 1 map converged")
+    assert words_of(fine).startswith("1 of 1 map converged")
     assert mark(fine.image_stats.iloc[0], fine.study["study"]["attribution"]) == ""
 
 
 def test_the_worst_map_is_named(drawn: Any, noise: Any) -> None:
     maps = {("trained", f"image-{i}", "eagle"): noise(i) for i in range(3)}
     study = drawn(maps, targets=["eagle"], gap=0.4)
-    words = convergence_words(study)
+    words = words_of(study)
     assert words.startswith("0 of 3 maps converged")
     stats = study.image_stats
     ratio = stats["convergence_delta"].abs() / (0.05 * stats["score"].abs() + 1e-6)

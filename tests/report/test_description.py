@@ -2,19 +2,20 @@ from typing import Any
 
 import pytest
 
+from igbatch.report.census import take_census
 from igbatch.report.description import describe
 
 
 def fact(study: Any, name: str) -> str:
-    return dict(describe(study).facts)[name]
+    return dict(describe(study, take_census(study)).facts)[name]
 
 
 @pytest.mark.parametrize(("map_error", "rule"), [(None, "gauss-legendre rule"), (0.01, "adaptive steps")])
 def test_the_integration_is_named(drawn: Any, noise: Any, map_error: float | None, rule: str) -> None:
     study = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"], map_error=map_error)
     assert fact(study, "Integration") == f"{rule}, 50 steps"
-    study.image_stats.loc[0, "precision"] = "bfloat16"
-    assert fact(study, "Arithmetic") == "bfloat16 on cpu"
+    rounded = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"], precision="bfloat16")
+    assert fact(rounded, "Arithmetic") == "bfloat16 on cpu"
 
 
 def test_before_anything_is_computed_the_study_says_how(drawn: Any) -> None:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from igbatch.errors import InputError
+from igbatch.store import reader as reader_module
 from igbatch.store import schemas
 from igbatch.store.commit import ShardWriter
 from igbatch.store.output import Output
@@ -293,3 +294,40 @@ def test_latest_keeps_the_last_attempt_of_every_key(rows: list[tuple[str | None,
         expected[row["one"], row["two"]] = row
     found = latest(pa.Table.from_pylist(content, schema=schema), ["one", "two"]).to_pylist()
     assert sorted(found, key=lambda row: row["n"]) == sorted(expected.values(), key=lambda row: row["n"])
+
+
+def test_rows_of_some_images_are_those_of_the_whole_tables(
+    output: Output, lay_out: LayOut, write_shard: WriteShard
+) -> None:
+    lay_out(output, {"x": "1", "y": "1", "z": "1"}, ["v", "w"])
+    for variant in ("v", "w"):
+        write_shard(output, ["x", "y", "z"], variant=variant, shard="s", boxes=["box-1", "box-2"])
+    write_shard(output, ["y"], variant="v", shard="again", boxes=["box-3"])
+    reader = Reader(output)
+    stats, boxes = reader.image_stats(), reader.box_stats()
+    for images in (["y"], ["z", "x"], ["y", "not listed"], []):
+        chosen = pa.array(images, pa.string())
+        for variant in (None, "v"):
+            found = reader.rows_of(images, variant_id=variant)
+            mine = stats.filter(pa.compute.is_in(stats["image_id"], chosen))
+            if variant:
+                mine = mine.filter(pa.compute.equal(mine["variant_id"], variant))
+            assert found == mine
+        held = boxes.filter(pa.compute.is_in(boxes["image_id"], chosen))
+        assert reader.boxes_of(images) == held
+        assert reader.listed(images)["image_id"].to_pylist() == [name for name in images if name in "xyz"]
+    assert {row["box_id"] for row in reader.boxes_of(["y"], variant_id="v").to_pylist()} == {"box-3"}
+    assert reader.rows_of(["x"], ["sum"], "w").column_names == ["sum"]
+
+
+def test_where_rows_lie_is_kept_of_the_variants_that_were_asked_for_last(
+    study: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Reader(study).image_stats()
+    monkeypatch.setattr(reader_module, "KEPT_KEYS", 0)
+    reader = Reader(study)
+    first = reader.winners("v")
+    assert reader.winners("v") is first
+    reader.winners("w")
+    assert reader.winners("v") is not first
+    assert reader.image_stats() == whole

@@ -98,7 +98,7 @@ def test_rows_that_count_are_those_of_the_latest_attempt_at_what_is_listed(
             for target in "abc":
                 file = known.file_of(image, target)
                 assert (file and int(file.attempt)) == expected.get((image, target))
-            one = reader.image_rows(image, ["target", "score"]).to_pylist()
+            one = reader.rows_of([image], ["target", "score"]).to_pylist()
             assert {row["target"]: int(row["score"]) for row in one} == {
                 target: attempt for (name, target), attempt in expected.items() if name == image
             }
