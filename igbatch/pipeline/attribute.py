@@ -178,6 +178,8 @@ class Attribution:
         try:
             self.settled = settle_plan(self.plan, measure)
         except (RayActorError, GetTimeoutError) as error:
+            if isinstance(error, GetTimeoutError):
+                ray.kill(seat.actor, no_restart=False)
             self._losses.blameless(self.plan.samples(1)[0], one_line(error, limit=160))
             seat.restart()
             return False
@@ -209,7 +211,8 @@ class Attribution:
                 "free some space and run it again"
             )
         if fault.kind == "store":
-            self._judge(shard, self._losses.blameless(shard, fault.message), fault.message)
+            verdict = self._losses.blameless(shard, fault.message, pausing=True)
+            self._judge(shard, verdict, fault.message)
             return
         self._judge(shard, self._losses.blamed(shard), f"not enough memory: {fault.message}")
         ray.kill(seat.actor, no_restart=False)  # starts anew with memory in one piece
@@ -235,7 +238,7 @@ class Attribution:
     def _judge(self, shard: Shard, verdict: Verdict, reason: str) -> None:
         """Do what was decided about a shard that failed, and say so."""
         for part in verdict.again:
-            self._queue.put_back(part)
+            self._queue.put_back(part, verdict.pause)
         if verdict.again:
             self.summary.retries += 1
             self._metrics.retried()

@@ -12,13 +12,17 @@ WHOLE_TRIES = 2
 ALONE_TRIES = 3
 """Workers that an image on its own may cost, counting one of the shard that it came from."""
 
+LONGEST_PAUSE = 60.0
+"""Seconds between two tries of a shard whose store is away."""
+
 
 @dataclass(frozen=True)
 class Verdict:
-    """What to do about a loss: shards to put back, or an image that is not to be tried again."""
+    """What to do about a loss: shards to put back, after a pause in seconds, or an image to be given up."""
 
     again: tuple[Shard, ...] = ()
     poison: Shard | None = None
+    pause: float = 0.0
 
 
 class Losses:
@@ -34,8 +38,8 @@ class Losses:
         self._blamed: dict[str, int] = {}
         self._unlucky: dict[str, int] = {}
 
-    def blameless(self, shard: Shard, reason: str) -> Verdict:
-        """Judge a shard whose node or store failed.
+    def blameless(self, shard: Shard, reason: str, *, pausing: bool = False) -> Verdict:
+        """Judge a shard whose node or store failed; with `pausing` it has to wait, each time twice as long.
 
         Raises:
             UnfinishedError: it happened more than `retries` times.
@@ -46,7 +50,7 @@ class Losses:
                 f"shard {shard.name} of variant {shard.spec.variant_id} failed {times} times for want of its "
                 f"node or its store ({reason}); what is done is kept, run it again"
             )
-        return Verdict(again=(shard,))
+        return Verdict(again=(shard,), pause=min(LONGEST_PAUSE, 2.0 ** (times - 1)) if pausing else 0.0)
 
     def blamed(self, shard: Shard) -> Verdict:
         """Judge a shard that its worker was working on when it was lost."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Collection, Iterator
 
@@ -26,21 +27,28 @@ class ShardQueue:
         self._plan = plan
         self._specs = {spec.variant_id: spec for spec in plan.ordered()}
         self._back: deque[Shard] = deque()
+        self._later: list[tuple[float, Shard]] = []
 
     def __len__(self) -> int:
-        return sum(self._left.values()) + len(self._back)
+        return sum(self._left.values()) + len(self._back) + len(self._later)
 
-    def put_back(self, shard: Shard) -> None:
-        """Take a shard back whose worker was lost, or a part of it."""
-        self._back.append(shard)
+    def put_back(self, shard: Shard, pause: float = 0.0) -> None:
+        """Take back a shard that failed, or a part of it; it is not handed out for `pause` seconds."""
+        if pause:
+            self._later.append((time.monotonic() + pause, shard))
+        else:
+            self._back.append(shard)
 
     def take(self, held: str | None, elsewhere: Collection[str] = ()) -> Shard | None:
-        """Return the next shard for a worker, None where none is left.
+        """Return the next shard for a worker, None where none is left or all that are left have to wait.
 
         Args:
             held: the variant that the worker holds or will hold after what it has to do.
             elsewhere: variants that other workers hold.
         """
+        now = time.monotonic()
+        self._back.extend(shard for due, shard in self._later if due <= now)
+        self._later = [(due, shard) for due, shard in self._later if due > now]
         for shard in self._back:
             if shard.spec.variant_id == held:
                 self._back.remove(shard)

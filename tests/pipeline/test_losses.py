@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from igbatch.errors import UnfinishedError
-from igbatch.pipeline.losses import ALONE_TRIES, WHOLE_TRIES, Losses
+from igbatch.pipeline.losses import ALONE_TRIES, LONGEST_PAUSE, WHOLE_TRIES, Losses, Verdict
 from igbatch.pipeline.plan import Plan, Shard
 
 Plans = Callable[..., Plan]
@@ -61,6 +61,12 @@ def test_an_image_alone_is_tried_before_it_is_given_up(many_variants: Plans) -> 
 def test_a_shard_that_is_not_to_blame_is_never_halved_and_has_a_limit(many_variants: Plans) -> None:
     shard, losses = shard_of(many_variants, 4), Losses(3)
     for _ in range(3):
-        assert losses.blameless(shard, "the store is away").again == (shard,)
+        assert losses.blameless(shard, "the store is away") == Verdict(again=(shard,))
     with pytest.raises(UnfinishedError, match=r"failed 4 times .*the store is away.*run it again"):
         losses.blameless(shard, "the store is away")
+
+
+def test_a_store_that_is_away_is_asked_at_longer_and_longer_intervals(many_variants: Plans) -> None:
+    shard, losses = shard_of(many_variants, 1), Losses(20)
+    pauses = [losses.blameless(shard, "away", pausing=True).pause for _ in range(10)]
+    assert pauses == [1, 2, 4, 8, 16, 32, *[LONGEST_PAUSE] * 4]

@@ -81,3 +81,18 @@ def test_what_was_put_back_comes_again_soon(many_variants: Callable[..., Plan]) 
     queue.put_back(shard)
     assert queue.take("random-1") != shard  # its holder goes on with its own variant
     assert queue.take(None) == shard
+
+
+def test_what_has_to_wait_is_counted_and_not_handed_out_before(
+    many_variants: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("igbatch.pipeline.queue.time.monotonic", lambda: now[0])
+    queue = ShardQueue(many_variants(1, 1, 1))
+    shard = queue.take(None)
+    assert shard is not None
+    queue.put_back(shard, pause=5.0)
+    assert (len(queue), queue.take(None)) == (1, None)
+    now[0] += 5.0
+    assert queue.take(None) == shard
+    assert len(queue) == 0
