@@ -60,8 +60,7 @@ def run_job(study_path: str | Path, overrides: tuple[str, ...], options: JobOpti
         )
     results = StudyResults(output.uri)
     derived = Derived(output)
-    report = output.path("report", "index.html")
-    if derived.report == outcome.state and output.exists(report):
+    if derived.report == outcome.state and output.exists(output.path("report", "index.html")):
         say("the report is up to date")
     else:
         write_report(results, output)
@@ -74,7 +73,7 @@ def run_job(study_path: str | Path, overrides: tuple[str, ...], options: JobOpti
             f"{lost} of {results.expected_rows} rows are in quarantine (allowed: {allowed}); "
             "the report says why"
         )
-    say(f"report: {report}")
+    say(f"report: {report_place(output)}")
     return 1 if lost > allowed else 0
 
 
@@ -92,6 +91,8 @@ def default_out(loaded: LoadedStudy) -> str:
 def write_report(results: StudyResults, output: Output) -> str:
     """Render the report of a study into `report/` of its output and return where the page lies.
 
+    What it holds in memory is said at `igbatch.report.render.render_report`.
+
     Raises:
         InputError: the study is not reduced yet.
     """
@@ -102,13 +103,26 @@ def write_report(results: StudyResults, output: Output) -> str:
             f"{output.uri}: not reduced yet (ranges.parquet is missing); run `igbatch reduce` first"
         )
     render_report(results, lambda path, data: output.put(output.path(path), data))
-    return output.path("report", "index.html")
+    return report_place(output)
+
+
+def report_place(output: Output) -> str:
+    """Return where the page of a report lies: a path where the output is local, its URI elsewhere."""
+    if output.local:
+        return output.path("report", "index.html")
+    place, mark, query = output.uri.partition("?")
+    return f"{place.rstrip('/')}/report/index.html{mark}{query}"
 
 
 def print_box_sums(results: StudyResults, console: Console) -> None:
-    """Print the seed's table: the sum inside each box of the featured images, per variant and target."""
-    featured = results.study["study"]["report"]["featured"] or list(results.images["image_id"][:1])
-    boxes = results.box_stats[results.box_stats["image_id"].isin(featured)]
+    """Print the seed's table: the sum inside each box of the featured images, per variant and target.
+
+    The boxes of these images are read, and no others.
+    """
+    featured = results.study["study"]["report"]["featured"] or results.image_ids(
+        range(min(results.n_images, 1))
+    )
+    boxes = results.boxes_of(featured)
     if not len(boxes):
         console.print("no boxes on the featured images: no box sums to show", highlight=False)
         return

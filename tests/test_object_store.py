@@ -83,6 +83,7 @@ def test_killed_resumed_and_read_on_s3_it_is_the_same_as_undisturbed_on_a_disk(
     assert len(after) == 6
     assert "nothing to compute" in finish(study, out, logs[2])
     assert committed() == after
+    assert f"report: {out}/report/index.html" in logs[2].read_text().splitlines()
 
     local = compute_study(write_study(tmp_path / "local.yaml", tiny_content, str(scenes)), tmp_path / "local")
     pd.testing.assert_frame_equal(numbers(out), numbers(local.uri))
