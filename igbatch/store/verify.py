@@ -67,7 +67,7 @@ def verify(output: Output, *, quick: bool = False) -> Verification:
 
     Args:
         output: of a study.
-        quick: leave out digests and the numbers of maps, that is, read footers and statistics only.
+        quick: leave out digests, maps and histograms, that is, read footers and other statistics only.
 
     Raises:
         InputError: there is no study at this place, or its own tables cannot be read.

@@ -19,6 +19,7 @@ from igbatch.store import schemas
 from igbatch.store.commit import COMMIT_KEY
 from igbatch.store.encoding import stored_maps
 from igbatch.store.output import DATA_KINDS, Output
+from igbatch.store.verify_histogram import wrong_histogram
 
 CHUNK_BYTES = 1 << 20
 MAPS_AT_ONCE = 32
@@ -101,7 +102,7 @@ def check_shard(output: Output, path: str, expected: Expected, *, quick: bool = 
         output: where it lies.
         path: of its `image_stats`, as the file system takes it.
         expected: what its variant has to agree with.
-        quick: leave out digests and the numbers of maps.
+        quick: leave out digests, the numbers of maps and the sum of histograms.
     """
     return _Check(output, path, expected, quick).run()
 
@@ -125,11 +126,14 @@ class _Check:
                 rows = parquet.read(list(_COLUMNS))
                 found.attempt = str(record["attempt"])
                 claimed, fingerprint = int(record["rows"]), str(record["fingerprint"])
+                wrong = "" if self.quick else wrong_histogram(parquet)
         except (OSError, ValueError, LookupError, TypeError, pa.ArrowException) as error:
             self._say("commit", found.path, f"not a whole commit of igbatch ({one_line(error, 200)})")
             return found
         self._check_record(rows, claimed, fingerprint, named)
         self._check_numbers(rows)
+        if wrong:
+            self._say("numbers", found.path, wrong)
         found.rows = rows.select(ROWS.names).replace_schema_metadata(None)
         keys = _positions(rows)
         if len(keys) < len(rows):

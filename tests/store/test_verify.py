@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from igbatch.errors import InputError
-from igbatch.store import schemas
+from igbatch.store import schemas, verify_histogram
 from igbatch.store.commit import ShardWriter
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output
@@ -272,6 +272,43 @@ def test_a_changed_extreme_is_named_from_the_map(good: Output, column: str) -> N
     change(good, "image_stats/v/shard-y.parquet", **{column: before * 1.001})
     assert found_in(good) == {("numbers", "v/y/a")}
     assert found_in(good, quick=True) == set()
+
+
+def set_shard_histogram(output: Output, path: str, values: list[list[int] | None]) -> None:
+    table = output.read_table(output.path(path))
+    place = table.schema.get_field_index("shard_histogram")
+    column = pa.array(values, pa.list_(pa.int64()))
+    output.put_table(output.path(path), table.set_column(place, table.schema.field(place), column))
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 512])
+def test_a_sum_of_histograms_that_is_not_that_of_the_rows_is_named(
+    good: Output, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify_histogram, "HISTOGRAMS_AT_ONCE", at_once)
+    path = "image_stats/v/shard-y.parquet"
+    table = good.read_table(good.path(path))
+    true = table["shard_histogram"][0].as_py()
+    assert true == np.sum(table["histogram"].to_pylist(), axis=0).tolist()
+    assert verify(good).problems == []
+    one_more = [true[0] + 1, *true[1:]]
+    for values, what in (
+        ([one_more, None], "is not the sum of the histograms of its rows"),
+        ([true[:-1], None], "is not the sum of the histograms of its rows"),
+        ([None, true], "is not in its first row"),
+        ([true, true], "is in another row than the first"),
+    ):
+        set_shard_histogram(good, path, values)
+        (problem,) = verify(good).problems
+        assert (problem.kind, problem.where) == ("numbers", path)
+        assert what in problem.what
+        assert found_in(good, quick=True) == set()
+    set_shard_histogram(good, path, [true, None])
+    first = table["histogram"][0].as_py()
+    change(good, path, histogram=[first[0] + 1, *first[1:]])
+    assert found_in(good) == {("numbers", path)}
+    good.put_table(good.path(path), table.drop_columns(["shard_histogram"]))
+    assert verify(good).problems == []
 
 
 def test_a_map_that_misses_its_sum_by_more_than_is_allowed_is_named(
