@@ -168,9 +168,9 @@ class StudyResults:
         ranks[order] = np.arange(self.n_images, dtype=np.int32)
         return ranks
 
-    def listed(self, image_ids: Sequence[str]) -> pd.DataFrame:
+    def listed(self, image_ids: Sequence[str], columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Return the rows of `images` of some images, in the order given; unknown ids are left out."""
-        return _frame(self._reader.listed(list(image_ids)))
+        return _frame(self._reader.listed(list(image_ids), columns))
 
     def rows_of(
         self,
@@ -246,7 +246,7 @@ class StudyResults:
             KeyError: there is no such image.
             ImageError: the image cannot be read any more.
         """
-        listed = self.listed([image_id])
+        listed = self.listed([image_id], ["uri"])
         if not len(listed):
             raise KeyError(f"no image {image_id!r} in the study")
         uri = str(listed["uri"].iloc[0])

@@ -97,16 +97,17 @@ def _count(found: Census, rows: pd.DataFrame, settings: Mapping[str, Any]) -> No
     found.steps[variant_id] = (min(before[0], low), max(before[1], high))
     off = errors(rows, settings)
     ratios = (off["error"] / off["allowed"].clip(lower=1e-300)).to_numpy(dtype=np.float64)
-    for place in np.flatnonzero(ratios == ratios.max()).tolist():
-        row: Any = rows.iloc[place]
-        key = (variant_id, str(row["image_id"]), str(row["target"]))
-        one = Worst(
-            float(ratios[place]),
-            key,
-            int(row["steps"]),
-            float(off["error"].iloc[place]),
-            float(off["allowed"].iloc[place]),
-            bool(known.iloc[place]),
-        )
-        if found.worst is None or (-one.ratio, one.key) < (-found.worst.ratio, found.worst.key):
-            found.worst = one
+    tied = np.flatnonzero(ratios == ratios.max())
+    names = rows[["image_id", "target"]].iloc[tied].reset_index(drop=True)
+    place = int(tied[int(names.sort_values(["image_id", "target"]).index[0])])
+    row: Any = rows.iloc[place]
+    one = Worst(
+        float(ratios[place]),
+        (variant_id, str(row["image_id"]), str(row["target"])),
+        int(row["steps"]),
+        float(off["error"].iloc[place]),
+        float(off["allowed"].iloc[place]),
+        bool(known.iloc[place]),
+    )
+    if found.worst is None or (-one.ratio, one.key) < (-found.worst.ratio, found.worst.key):
+        found.worst = one

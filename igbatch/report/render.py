@@ -52,6 +52,8 @@ class _Report:
         self.write = write
         self.selection: Selection = select(results)
         self.shown = ShownRows(results, self.selection.images)
+        labelled = results.listed(self.selection.images, ["image_id", "label"])
+        self.labels = dict(zip(labelled["image_id"], labelled["label"], strict=True))
         self.normalizations = Normalizations(results)
         self.paths: list[str] = []
 
@@ -86,7 +88,7 @@ class _Report:
             blocks = tuple(block_view(row, name) for row in sheet.rows)
             groups = [GroupView(sheet.facts[0], " ".join(sheet.facts[1:]), blocks, ())]
             overview = ""
-        label = self.results.listed([image_id])["label"].iloc[0]
+        label = self.labels[image_id]
         return ImageView(
             anchor=anchor,
             name=name,

@@ -162,16 +162,16 @@ class Reader:
         found = self._rows_of("box_stats", schemas.BOX_STATS, image_ids, names, variant_id)
         return _sorted(found, (*KEY, "box_id")).select(wanted)
 
-    def listed(self, image_ids: Sequence[str]) -> pa.Table:
+    def listed(self, image_ids: Sequence[str], columns: Sequence[str] | None = None) -> pa.Table:
         """Read the rows of `schemas.IMAGES` of some images, in the order given; unknown ones are left out."""
-        found = pq.read_table(
-            self.output.path("images.parquet"),
-            filters=pc.field("image_id").isin(pa.array(image_ids, pa.string())),
-            filesystem=self.output.filesystem,
-            partitioning=None,
-        )
-        places = pc.index_in(pa.array(image_ids, pa.string()), value_set=found["image_id"])
-        return found.take(places.drop_null())
+        wanted = list(columns or schemas.IMAGES.names)
+        names = dict.fromkeys(["image_id", *wanted])
+        schema = pa.schema([schemas.IMAGES.field(name) for name in names])
+        ids = pa.array(image_ids, pa.string())
+        batches = scan_images(self.output, [self.output.path("images.parquet")], schema, ids)
+        found = pa.Table.from_batches([batch for _, batch in batches], schema)
+        places = pc.index_in(ids, value_set=found["image_id"])
+        return found.take(places.drop_null()).select(wanted)
 
     def box_batches(self, columns: Sequence[str], variant_id: str) -> Iterator[pa.Table]:
         """Yield columns of the rows of `box_stats` of a variant that count, some at a time, in any order."""
