@@ -155,6 +155,7 @@ class _VariantScan:
         """Mark the rows of commits, a bounded number of them at a time."""
         trusted: dict[str, bool] = {}
         parts: list[pa.RecordBatch] = []
+        waiting = 0
         dataset = ds.FileSystemDataset.from_paths(
             paths, schema=_SCANNED, format=ds.ParquetFileFormat(), filesystem=self.study.output.filesystem
         )
@@ -166,9 +167,10 @@ class _VariantScan:
                 trusted[path] = self._trusts(path, batch.slice(0, 1).to_pylist()[0], found)
             if trusted[path]:
                 parts.append(batch.select([*_KEY, "target_index"]))
-            if sum(map(len, parts)) >= ROWS_AT_A_TIME:
+                waiting += len(batch)
+            if waiting >= ROWS_AT_A_TIME:
                 self._mark(pa.Table.from_batches(parts), found)
-                parts = []
+                parts, waiting = [], 0
         if parts:
             self._mark(pa.Table.from_batches(parts), found)
         for path in set(paths) - set(trusted):  # every image of such a shard is in quarantine
