@@ -32,7 +32,7 @@ RAY = [sys.executable, "-c", "import sys; from ray.scripts.scripts import main; 
 """The `ray` command of this environment, which need not be on the path."""
 
 pytestmark = pytest.mark.skipif(
-    any(importlib.util.find_spec(name) is None for name in NEEDED),
+    any(name not in sys.modules and importlib.util.find_spec(name) is None for name in NEEDED),
     reason="jobs need ray[default]",
 )
 

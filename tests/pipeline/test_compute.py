@@ -19,7 +19,7 @@ from torch import nn
 from igbatch.attribution import PRECISIONS, Attributed, Settings, attribute, integrated_gradients
 from igbatch.images.loading import load_image
 from igbatch.images.scenes import CLASSES, render_scene
-from igbatch.pipeline import compute, resolve
+from igbatch.pipeline import compute, resolve, rows
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.models import HeldVariant, Models, probabilities
 from igbatch.pipeline.opening import open_output
@@ -200,7 +200,7 @@ def test_maps_are_the_same_bits_for_every_cut_and_order(
     settings = [*TRAINED, "attribution.steps=3"]
     one = open_work(tiny_study, tmp_path / "one", *settings)
     assert [report.images for report in one.run()] == [1, 1, 1]
-    monkeypatch.setattr(compute, "MAP_GROUP_IMAGES", 2)
+    monkeypatch.setattr(rows, "MAP_GROUP_IMAGES", 2)
     reordered = "images.scenes=[{kind: single, label: magpie, seeds: [5]}, {kind: double, seeds: [2, 1]}]"
     other = open_work(tiny_study, tmp_path / "other", *settings, reordered, "run.shard_images=3")
     assert [report.images for report in other.run()] == [3]
@@ -516,7 +516,9 @@ def test_an_undecodable_image_is_quarantined_and_the_others_go_on(folder: Path) 
     (report,) = work.run()
     assert (report.images, report.rows, report.quarantined) == (4, 6, 2)
     (again,) = work.run()
-    assert again == replace(report, seconds=0.0, already_committed=True)
+    kept = ("shard", "images", "rows", "quarantined")
+    assert again.already_committed
+    assert [getattr(again, name) for name in kept] == [getattr(report, name) for name in kept]
     assert quarantine(work) == [("b.png", None, "image")]
     assert "it cannot be opened" in work.results.quarantine["error"][0]
     assert sorted(set(work.results.image_stats["image_id"])) == ["a.png", "c.png", "d.png"]

@@ -19,7 +19,7 @@ from igbatch.store.verify import verify
 SCRIPT = Path(__file__).with_name("on_a_cluster.py")
 KEY = ["variant_id", "image_id", "target"]
 OWN = ["histogram", "attempt", "attributions_bytes", "box_stats_bytes", "quarantine_bytes"]
-SCENES = [{"kind": "double", "first_seed": 1, "count": 16}]
+SCENES = [{"kind": "double", "first_seed": 1, "count": 10}]
 
 
 def on_a_cluster(what: str, study: Path, out: str, **environment: str) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def on_a_cluster(what: str, study: Path, out: str, **environment: str) -> dict[s
 
 @pytest.fixture
 def study(tmp_path: Path, tiny_content: dict[str, Any]) -> Path:
-    """Sixteen scenes, a shard each."""
+    """Ten scenes, a shard each."""
     path = tmp_path / "tiny.yaml"
     content = tiny_content | {"images": {"scenes": SCENES}, "variants": [{"kind": "trained"}]}
     path.write_text(yaml.safe_dump(content))
@@ -58,7 +58,7 @@ def test_a_node_that_is_removed_costs_nothing(
 ) -> None:
     """And nothing takes its place: the other node does the rest."""
     seen = on_a_cluster("lose", study, str(tmp_path / "out"))
-    assert (seen["computed"], seen["nodes"]) == (32, 2)
+    assert (seen["computed"], seen["nodes"]) == (20, 2)
     assert seen["retries"] >= 1
     assert_whole(str(tmp_path / "out"))
     undisturbed = compute_study(study, tmp_path / "undisturbed")
@@ -67,7 +67,7 @@ def test_a_node_that_is_removed_costs_nothing(
 
 def test_a_node_that_joins_is_put_to_work(study: Path, tmp_path: Path) -> None:
     seen = on_a_cluster("grow", study, str(tmp_path / "out"))
-    assert (seen["computed"], seen["nodes"], seen["retries"]) == (32, 2, 0)
+    assert (seen["computed"], seen["nodes"], seen["retries"]) == (20, 2, 0)
     assert_whole(str(tmp_path / "out"))
 
 

@@ -252,7 +252,9 @@ def test_a_folder_with_other_files_is_no_obstacle(tmp_path: Path) -> None:
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
-@pytest.mark.parametrize("content", [b'{"format": 2}', b"{}", b"[]", b"{", b'{"name": "of another program"}'])
+@pytest.mark.parametrize(
+    "content", [b'{"format": 99}', b"{}", b"[]", b"{", b'{"name": "of another program"}']
+)
 def test_a_study_json_of_another_kind_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "study.json").write_bytes(content)
     refusal(Output(str(tmp_path)), resolve())
