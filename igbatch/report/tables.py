@@ -17,7 +17,10 @@ BOX_COLUMNS = [
     "sum", "positive_sum", "negative_sum", "abs_sum", "share", "density_ratio", "contains_peak",
     "pixels", "visible_fraction", "x_min", "y_min", "x_max", "y_max",
 ]  # fmt: skip
-
+STATS_COLUMNS = [
+    name for name in ROW_COLUMNS if name not in ("attempt", "fingerprint") and not name.endswith("_bytes")
+]
+"""Columns of `image_stats` without what a commit says of itself."""
 
 MOST_ROWS = 100_000
 """Rows up to which a table is written whole; of a larger one the rows of the images that are shown."""
@@ -51,9 +54,9 @@ def tables(results: StudyResults, image_ids: Sequence[str], quarantine: Quaranti
     yield _csv("box_sums.csv", box_sums(results, sums), boxes is not None)
     del boxes, sums
     yield _csv("aggregates.csv", results.aggregates)
-    rows = _up_to(results.scan_rows, results, ROW_COLUMNS) if results.n_rows <= MOST_ROWS else None
+    rows = _up_to(results.scan_rows, results, STATS_COLUMNS) if results.n_rows <= MOST_ROWS else None
     if rows is None or not len(rows):
-        stats = results.rows_of(image_ids if rows is None else [])
+        stats = results.rows_of(image_ids if rows is None else [], STATS_COLUMNS)
     else:
         order = [(name, "ascending") for name in ("variant_id", "image_id", "target")]
         stats = pa.concat_tables(rows).sort_by(order).to_pandas()
