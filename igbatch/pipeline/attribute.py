@@ -289,7 +289,12 @@ class Attribution:
 
 
 def _reason(error: object) -> str:
-    """Say in one line why an actor died: what Ray says after the lines that name the actor."""
+    """Say in one line why an actor died: what Ray says after the lines that name the actor.
+
+    Of one that is being started again Ray says no more than that it does not answer.
+    """
+    if isinstance(error, ActorUnavailableError):
+        return "its worker died"
     lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
     told = [line for line in lines if line.split(":")[0] not in _NAMING]
     return " ".join(told[:2])[:300] if told else type(error).__name__

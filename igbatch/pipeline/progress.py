@@ -80,5 +80,5 @@ class TerminalProgress:
 
     def _notes(self) -> str:
         notes = [f"{self.quarantined} rows quarantined"] if self.quarantined else []
-        notes += [f"{self.retries} shards put back"] if self.retries else []
+        notes += [f"{self.retries} shard{'s' if self.retries > 1 else ''} put back"] if self.retries else []
         return ", ".join(notes)
