@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
 from igbatch.errors import InputError
 from igbatch.store import schemas
+from igbatch.store.commits import commit_paths, read_commit
 from igbatch.store.output import DATA_KINDS, Output
-from igbatch.store.reader import read_commit
+from igbatch.store.scan import Found, gathered, scan
+from igbatch.store.winners import Listing
 
 _KEY = ("image_id", "target", "image_etag")
 _SCANNED = pa.schema(
@@ -97,8 +98,7 @@ class CommitScan:
         self.output = output
         self.targets = list(targets)
         self.retry_quarantined = retry_quarantined
-        self._ids = images["image_id"].combine_chunks()
-        self._etags = images["etag"].combine_chunks()
+        self._listing = Listing(images, self.targets)
 
     def variant(self, variant_id: str, fingerprint: str, indices: Mapping[str, int | None]) -> Committed:
         """Read what is committed of a variant.
@@ -111,30 +111,23 @@ class CommitScan:
         Raises:
             InputError: a commit was computed under another study, or for another class of a target's name.
         """
-        files = self.output.files("image_stats", variant_id)
-        sizes = {info.path: info.size for info in files}
-        paths = [
-            info.path for info in files if info.extension == "parquet" and not info.base_name.startswith(".")
-        ]
-        shape = (len(self._ids), len(self.targets))
+        paths = commit_paths(self.output, variant_id)
+        shape = (len(self._listing.image_ids), len(self.targets))
         if not paths:
             return Committed(np.zeros(shape, dtype=bool))
-        for kind in DATA_KINDS:
-            sizes |= {info.path: info.size for info in self.output.files(kind, variant_id)}
-        scan = _VariantScan(self, variant_id, fingerprint, indices, sizes)
+        sizes = {info.path: info.size for kind in DATA_KINDS for info in self.output.files(kind, variant_id)}
+        part = _VariantScan(self, variant_id, fingerprint, indices, sizes)
         try:
-            return scan.read(paths, Committed(np.zeros(shape, dtype=bool)))
+            return part.read(paths, Committed(np.zeros(shape, dtype=bool)))
         except (OSError, pa.ArrowException):  # one of them is cut short: find out which, and leave it out
-            damaged = list(scan.unreadable(paths))
+            damaged = list(part.unreadable(paths))
             whole = sorted(set(paths) - {commit.path for commit in damaged})
-            return scan.read(whole, Committed(np.zeros(shape, dtype=bool), damaged))
+            return part.read(whole, Committed(np.zeros(shape, dtype=bool), damaged))
 
     def mark(self, rows: pa.Table, done: NDArray[np.bool_]) -> None:
         """Set the pairs of rows (a null target: all of an image), if the image is listed and unchanged."""
-        places = pc.index_in(rows["image_id"], value_set=self._ids).combine_chunks()
-        listed = self._etags.take(places)
-        same = pc.equal(listed, rows["image_etag"].combine_chunks()).fill_null(False)
-        targets, positions = rows["target"].filter(same), places.filter(same).to_numpy()
+        places = self._listing.places(rows)
+        targets, positions = rows["target"].filter(pa.array(places >= 0)), places[places >= 0]
         done[positions[pc.is_null(targets).to_numpy()]] = True
         for column, name in enumerate(self.targets):
             hit = pc.equal(targets, name).fill_null(False).to_numpy()
@@ -143,7 +136,7 @@ class CommitScan:
 
 @dataclass(frozen=True)
 class _VariantScan:
-    """One variant's part of a scan; `sizes` are those of all its files, by path."""
+    """One variant's part of a scan; `sizes` are those of its data files, by path."""
 
     study: CommitScan
     variant_id: str
@@ -154,31 +147,22 @@ class _VariantScan:
     def read(self, paths: list[str], found: Committed) -> Committed:
         """Mark the rows of commits, a bounded number of them at a time."""
         trusted: dict[str, bool] = {}
-        parts: list[pa.RecordBatch] = []
-        waiting = 0
-        dataset = ds.FileSystemDataset.from_paths(
-            paths, schema=_SCANNED, format=ds.ParquetFileFormat(), filesystem=self.study.output.filesystem
-        )
-        for tagged in dataset.scanner(columns=_SCANNED.names).scan_batches():
-            batch, path = tagged.record_batch, tagged.fragment.path
-            if not len(batch):
-                continue
-            if path not in trusted:
-                trusted[path] = self._trusts(path, batch.slice(0, 1).to_pylist()[0], found)
-            if trusted[path]:
-                parts.append(batch.select([*_KEY, "target_index"]))
-                waiting += len(batch)
-            if waiting >= ROWS_AT_A_TIME:
-                self._mark(pa.Table.from_batches(parts), found)
-                parts, waiting = [], 0
-        if parts:
-            self._mark(pa.Table.from_batches(parts), found)
+        for parts in gathered(self._trusted(paths, found, trusted), ROWS_AT_A_TIME):
+            self._mark(pa.Table.from_batches([batch for _, batch in parts]), found)
         for path in set(paths) - set(trusted):  # every image of such a shard is in quarantine
             commit = read_commit(self.study.output.filesystem, self.variant_id, path)
             sizes = {f"{kind}_bytes": commit.files.get(kind, {}).get("bytes") for kind in DATA_KINDS}
             facts = {"attempt": commit.attempt, "fingerprint": commit.fingerprint, **sizes}
             self._trusts(path, facts, found)
         return found
+
+    def _trusted(self, paths: list[str], found: Committed, trusted: dict[str, bool]) -> Iterator[Found]:
+        """Yield the rows of commits that can be believed; `trusted` tells of every one that has rows."""
+        for path, batch in scan(self.study.output, paths, _SCANNED):
+            if path not in trusted:
+                trusted[path] = self._trusts(path, batch.slice(0, 1).to_pylist()[0], found)
+            if trusted[path]:
+                yield path, batch.select([*_KEY, "target_index"])
 
     def unreadable(self, paths: Iterable[str]) -> Iterator[Damaged]:
         """Yield the files that are no whole commits."""

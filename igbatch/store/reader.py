@@ -17,9 +17,8 @@ from igbatch.store import schemas
 from igbatch.store.commits import Commit, commit_paths, read_commit, read_commits
 from igbatch.store.encoding import stored_maps
 from igbatch.store.output import DATA_KINDS, Output
-from igbatch.store.scan import scan
-from igbatch.store.some_rows import gathered, scan_images
-from igbatch.store.winners import Chunk, CommittedFile, Listing, Winners
+from igbatch.store.scan import gathered, scan
+from igbatch.store.winners import ROWS_AT_ONCE, Chunk, CommittedFile, Listing, Winners
 
 __all__ = ["KEY", "Commit", "Reader", "latest", "read_commit", "read_commits", "read_study"]
 
@@ -168,7 +167,8 @@ class Reader:
         names = dict.fromkeys(["image_id", *wanted])
         schema = pa.schema([schemas.IMAGES.field(name) for name in names])
         ids = pa.array(image_ids, pa.string())
-        batches = scan_images(self.output, [self.output.path("images.parquet")], schema, ids)
+        chosen = pc.field("image_id").isin(ids)
+        batches = scan(self.output, [self.output.path("images.parquet")], schema, chosen)
         found = pa.Table.from_batches([batch for _, batch in batches], schema)
         places = pc.index_in(ids, value_set=found["image_id"])
         return found.take(places.drop_null()).select(wanted)
@@ -183,7 +183,7 @@ class Reader:
         }
         names = dict.fromkeys([*columns, "image_id", "target"])
         schema = pa.schema([schemas.BOX_STATS.field(name) for name in names])
-        for found in gathered(scan(self.output, list(paths), schema)):
+        for found in gathered(scan(self.output, list(paths), schema), ROWS_AT_ONCE):
             rows = pa.Table.from_batches([batch for _, batch in found])
             owners = np.repeat([paths[path] for path, _ in found], [len(batch) for _, batch in found])
             counts = winners.owner[self.listing.keys(rows)] == owners
@@ -266,7 +266,7 @@ class Reader:
                     held[file.path] = keys[winners.owner[keys] == owner]
                 elif file.sizes[kind] is not None:
                     held[self._data_path(kind, each, file)] = keys[winners.owner[keys] == owner]
-            for path, batch in scan_images(self.output, list(held), schema, among):
+            for path, batch in scan(self.output, list(held), schema, pc.field("image_id").isin(among)):
                 listing, counted = winners.listing.part(held[path])
                 counts = counted[listing.keys(pa.Table.from_batches([batch]))]
                 tables.append(pa.Table.from_batches([batch.filter(pa.array(counts))]))

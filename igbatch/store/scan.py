@@ -11,11 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from igbatch.store.output import Output
 
 Item = TypeVar("Item")
+Found = tuple[str, pa.RecordBatch]
+"""Some rows, and the path of the file that they are in."""
 
 FILES_AT_ONCE = 1024
 """Files of one data set: it keeps the footers of those that it has read."""
@@ -25,10 +28,13 @@ AHEAD = 4
 """Batches of a file, and files, that are read ahead."""
 
 
-def scan(output: Output, paths: Sequence[str], schema: pa.Schema) -> Iterator[tuple[str, pa.RecordBatch]]:
+def scan(
+    output: Output, paths: Sequence[str], schema: pa.Schema, where: pc.Expression | None = None
+) -> Iterator[Found]:
     """Yield (path, rows) of files in their order, some rows at a time, the columns of `schema` only.
 
-    A column that a file lacks is null. Holds some batches and `FILES_AT_ONCE` footers at a time.
+    With `where` only the rows for which it holds; row groups without any, by their statistics, are passed
+    over. A column that a file lacks is null. Holds some batches and `FILES_AT_ONCE` footers at a time.
 
     Raises:
         OSError, pyarrow.ArrowException: a file is missing or damaged.
@@ -41,11 +47,29 @@ def scan(output: Output, paths: Sequence[str], schema: pa.Schema) -> Iterator[tu
             filesystem=output.filesystem,
         )
         scanner = files.scanner(
-            columns=schema.names, batch_size=BATCH_ROWS, batch_readahead=AHEAD, fragment_readahead=AHEAD
+            columns=schema.names,
+            filter=where,
+            batch_size=BATCH_ROWS,
+            batch_readahead=AHEAD,
+            fragment_readahead=AHEAD,
         )
         for tagged in scanner.scan_batches():
             if len(tagged.record_batch):
                 yield tagged.fragment.path, tagged.record_batch
+
+
+def gathered(batches: Iterator[Found], rows: int) -> Iterator[list[Found]]:
+    """Gather batches until they have so many rows: comparing them with a long list costs as much for few."""
+    waiting: list[Found] = []
+    count = 0
+    for path, batch in batches:
+        waiting.append((path, batch))
+        count += len(batch)
+        if count >= rows:
+            yield waiting
+            waiting, count = [], 0
+    if waiting:
+        yield waiting
 
 
 def ahead(items: Iterator[Item]) -> Iterator[Item]:

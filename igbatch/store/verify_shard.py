@@ -17,7 +17,7 @@ from pyarrow import fs
 from igbatch.errors import one_line
 from igbatch.store import schemas
 from igbatch.store.commit import COMMIT_KEY
-from igbatch.store.encoding import stored_maps
+from igbatch.store.encoding import RELATIVE_ERROR, stored_maps
 from igbatch.store.output import DATA_KINDS, Output
 from igbatch.store.verify_histogram import wrong_histogram
 
@@ -25,8 +25,6 @@ CHUNK_BYTES = 1 << 20
 MAPS_AT_ONCE = 32
 ROUNDING = 1e-9
 """Of sums in float64, relative to the map's absolute sum and its scores."""
-ROUNDING_INT16 = 1 / 65_000
-"""Of a map that is kept as int16, relative to its largest absolute value."""
 
 _NUMBERS = (
     "score", "score_baseline", "minimum", "maximum", "sum", "abs_sum", "positive_sum", "negative_sum",
@@ -267,7 +265,7 @@ class _Check:
             return
         of = of[of >= 0]
         said = {name: rows[name].to_numpy()[of] for name in ("minimum", "maximum", "sum", "abs_sum")}
-        rough = ROUNDING_INT16 * np.abs(maps).max(axis=(1, 2)) if "scale" in table.column_names else 0.0
+        rough = RELATIVE_ERROR * np.abs(maps).max(axis=(1, 2)) if "scale" in table.column_names else 0.0
         pixels = maps[0].size
         seen = {
             "minimum": (maps.min(axis=(1, 2)), rough),

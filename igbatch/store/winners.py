@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from igbatch.errors import InputError
 from igbatch.store import schemas
 from igbatch.store.output import DATA_KINDS, Output
-from igbatch.store.scan import ahead, scan
+from igbatch.store.scan import Found, ahead, gathered, scan
 
 ROWS_AT_ONCE = 500_000
 """Rows that are compared with the list of images at once; a table of its ids is built each time."""
@@ -171,18 +171,10 @@ class Winners:
         rows = np.array([file.rows for file in self.files], dtype=np.int64)
         return np.equal(self.counting(), rows)
 
-    def _parts(self, batches: Iterator[tuple[str, pa.RecordBatch]]) -> Iterator[list[_Part]]:
+    def _parts(self, batches: Iterator[Found]) -> Iterator[list[_Part]]:
         """Gather batches until they have `ROWS_AT_ONCE`, with the positions of their files."""
-        parts: list[_Part] = []
-        rows = 0
-        for path, batch in batches:
-            parts.append((self._position(path, batch), batch))
-            rows += len(batch)
-            if rows >= ROWS_AT_ONCE:
-                yield parts
-                parts, rows = [], 0
-        if parts:
-            yield parts
+        for found in gathered(batches, ROWS_AT_ONCE):
+            yield [(self._position(path, batch), batch) for path, batch in found]
 
     def _position(self, path: str, batch: pa.RecordBatch) -> int:
         if path not in self._positions:
