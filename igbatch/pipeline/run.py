@@ -94,7 +94,7 @@ def run_stage(
         state = state_of(plan)
         if Derived(output).ranges != state:
             open_output(output, resolved, images)
-            _finish(output, plan, map, lock)
+            _finish(output, plan, map, lock, state)
         return RunOutcome(plan.expected_rows, 0, 0, 0, state)
 
 
@@ -124,10 +124,9 @@ class _Stage:
                 ) from None
             self.lock.check()
             now = make_plan(self.plan.resolved, self.plan.images, self.output)
-            _finish(self.output, now, map_shards, self.lock)
-        return RunOutcome(
-            self.plan.expected_rows, summary.rows, summary.images, summary.retries, state_of(now)
-        )
+            state = state_of(now)
+            _finish(self.output, now, map_shards, self.lock, state)
+        return RunOutcome(self.plan.expected_rows, summary.rows, summary.images, summary.retries, state)
 
     def _compute(self, record: dict[str, Any]) -> Any:
         from igbatch.pipeline.attribute import Attribution
@@ -163,14 +162,14 @@ class _Stage:
             return stage.run()
 
 
-def _finish(output: Output, plan: Plan, map_shards: Any, lock: Lock) -> None:
-    """Reduce a study whose plan is new, after sweeping what no commit of any variant names."""
+def _finish(output: Output, plan: Plan, map_shards: Any, lock: Lock, state: str) -> None:
+    """Reduce a study as it is planned and stands now, after sweeping what no commit of any variant names."""
     lock.check()
     dropped = [variant for variant in output.folders("image_stats") if variant not in plan.committed]
     others = {file["path"] for commit in read_commits(output, dropped) for file in commit.files.values()}
     sweep(output, plan.data_files() | others)
     reduce_study(output, map_shards)
-    Derived(output).keep(ranges=state_of(plan))
+    Derived(output).keep(ranges=state)
 
 
 def _check_featured(image_ids: pa.ChunkedArray, featured: tuple[str, ...]) -> None:
