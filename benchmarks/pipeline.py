@@ -44,7 +44,7 @@ from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.run import plan_study
 from igbatch.pipeline.settled import Settled
 from igbatch.store.output import Output
-from igbatch.study import load_study
+from igbatch.study_file import load_study
 
 SHARE_BAR = 0.95
 """Of the bare loops' throughput."""

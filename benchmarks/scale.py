@@ -46,7 +46,7 @@ from igbatch.pipeline.settled import Settled
 from igbatch.statistics.image_stats import map_statistics
 from igbatch.store.commit import ShardWriter
 from igbatch.store.output import Output
-from igbatch.study import load_study
+from igbatch.study_file import load_study
 
 SETTLED = Settled("float32", 0.0, micro_batch=16, mixed=True)
 SHARD_IMAGES, SIDE = 8, 32

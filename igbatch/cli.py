@@ -69,7 +69,7 @@ def plan(study: str, overrides: tuple[str, ...], out: str | None, no_trial: bool
     """Say what a run of STUDY would compute, store and take; nothing is written."""
     from igbatch.forecast import describe_plan
     from igbatch.job import default_out
-    from igbatch.study import load_study
+    from igbatch.study_file import load_study
 
     loaded = load_study(study, overrides)
     describe_plan(loaded, out or default_out(loaded), Console(), trial=not no_trial)

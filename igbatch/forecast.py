@@ -13,7 +13,8 @@ from igbatch.pipeline.opening import existing_study
 from igbatch.pipeline.plan import BYTES_A_PIXEL, Plan, expected_steps
 from igbatch.pipeline.run import plan_study
 from igbatch.store.output import Output
-from igbatch.study import LoadedStudy, VariantSpec
+from igbatch.study import VariantSpec
+from igbatch.study_file import LoadedStudy
 
 if TYPE_CHECKING:
     from igbatch.pipeline.preview import Preview, Trial

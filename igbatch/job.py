@@ -15,7 +15,7 @@ from igbatch.pipeline.progress import TerminalProgress
 from igbatch.pipeline.run import check_submitted, run_stage
 from igbatch.results import StudyResults
 from igbatch.store.output import Output
-from igbatch.study import LoadedStudy, load_study
+from igbatch.study_file import LoadedStudy, load_study
 
 DEMO_STUDY = "eagle_magpie.yaml"
 

@@ -1,27 +1,20 @@
 """The study file: what to explain, with which models, how, and what to keep.
 
 A study is one YAML file. Every key is declared here, with its default; `docs/study.md` explains them.
-Relative paths are relative to the study file. Reading a study opens nothing else.
+Relative paths are relative to the study file. `igbatch.study_file` reads it.
 """
 
 from __future__ import annotations
 
-import difflib
-import os
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from igbatch.errors import InputError, one_line
-
-MAX_STUDY_BYTES = 256 * 1024
 MAX_SCENES = 1_000_000
+MAX_SEEDS = 10_000
 DYNAMIC_TARGETS = re.compile(r"predicted|label|top-[1-9][0-9]?")
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -30,6 +23,25 @@ Steps = Annotated[int, Field(ge=1, le=100_000)] | Literal["auto"]
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _check_seeds(seeds: Sequence[int], first_seed: int | None, count: int | None) -> None:
+    counted = first_seed is not None and count is not None
+    if bool(seeds) == counted or (first_seed is None) != (count is None):
+        raise ValueError("give either `seeds: [..]` or both `first_seed` and `count`")
+    if (first_seed or 0) + (count or 0) > 2**32:
+        raise ValueError("seeds end at 2**32 - 1; give a smaller `first_seed` or `count`")
+
+
+def _seeds_of(seeds: Sequence[int], first_seed: int | None, count: int | None) -> Sequence[int]:
+    return seeds or range(first_seed or 0, (first_seed or 0) + (count or 0))
+
+
+class Sample(_Section):
+    """`sample` of the images, chosen under `seed`: those whose seeded digests are smallest."""
+
+    sample: Annotated[int, Field(ge=1)]
+    seed: Seed = 0
 
 
 class SceneGroup(_Section):
@@ -43,11 +55,7 @@ class SceneGroup(_Section):
 
     @model_validator(mode="after")
     def _one_way(self) -> SceneGroup:
-        counted = self.first_seed is not None and self.count is not None
-        if bool(self.seeds) == counted or (self.first_seed is None) != (self.count is None):
-            raise ValueError("give either `seeds: [..]` or both `first_seed` and `count`")
-        if (self.first_seed or 0) + (self.count or 0) > 2**32:
-            raise ValueError("seeds end at 2**32 - 1; give a smaller `first_seed` or `count`")
+        _check_seeds(self.seeds, self.first_seed, self.count)
         return self
 
     @model_validator(mode="after")
@@ -62,8 +70,7 @@ class SceneGroup(_Section):
 
     def entries(self) -> Iterator[tuple[str, int]]:
         """Yield (image_id, seed) for each scene of the group."""
-        seeds = self.seeds or range(self.first_seed or 0, (self.first_seed or 0) + (self.count or 0))
-        for seed in seeds:
+        for seed in _seeds_of(self.seeds, self.first_seed, self.count):
             yield "-".join(filter(None, (self.kind, self.label, f"{seed:05d}"))), seed
 
 
@@ -114,17 +121,67 @@ class Model(_Section):
 
 
 class Variant(_Section):
-    """Variants of every model: the trained one, or one with random parameters for each seed."""
+    """Variants of every model: the trained one, or for each seed one or several with random parameters.
 
-    kind: Literal["trained", "random"]
+    `random` has all parameters as they are initialised under the seed. `cascade` has more and more layers so,
+    one variant a layer: from the head to the patch embedding (`down`) or the other way round (`up`).
+    `independent` has one layer so at a time. Layers are stages, or the blocks of stages (`by`).
+
+    Source: Adebayo et al., *Sanity Checks for Saliency Maps*, NeurIPS 2018, section 3.
+    """
+
+    kind: Literal["trained", "random", "cascade", "independent"]
     seeds: tuple[Seed, ...] = ()
+    first_seed: Seed | None = None
+    count: Annotated[int, Field(ge=1, le=MAX_SEEDS)] | None = None
+    direction: Literal["down", "up"] | None = None
+    by: Literal["stage", "block"] | None = None
+    images: Literal["all"] | tuple[str, ...] | Sample = "all"
     steps: Steps | None = None
 
     @model_validator(mode="after")
     def _seeds_where_random(self) -> Variant:
-        if (self.kind == "random") != bool(self.seeds):
-            raise ValueError("`seeds: [..]` belongs to `kind: random`, and there it is needed")
+        given = self.seeds or self.first_seed is not None or self.count is not None
+        if self.kind == "trained":
+            if given:
+                raise ValueError("a trained variant has no seed; leave `seeds` out")
+        elif not given:
+            raise ValueError("give either `seeds: [..]` or both `first_seed` and `count`")
+        else:
+            _check_seeds(self.seeds, self.first_seed, self.count)
         return self
+
+    @model_validator(mode="after")
+    def _layers_where_partly_random(self) -> Variant:
+        if (self.kind == "cascade") != (self.direction is not None):
+            raise ValueError("`direction: down` or `up` belongs to `kind: cascade`, and there it is needed")
+        if self.by is not None and self.kind not in ("cascade", "independent"):
+            raise ValueError("`by` belongs to `kind: cascade` and `kind: independent`; leave it out")
+        return self
+
+    @field_validator("images")
+    @classmethod
+    def _some_images(cls, value: Any) -> Any:
+        if value == ():
+            raise ValueError("list at least one image_id")
+        return value
+
+    def seed_values(self) -> Sequence[int]:
+        """List the seeds, none of a trained variant."""
+        return _seeds_of(self.seeds, self.first_seed, self.count)
+
+
+class Smoothing(_Section):
+    """Maps are averaged over `samples` copies of the image with normal noise.
+
+    `noise` is its standard deviation, where black is 0 and white is 1.
+
+    Source: Smilkov et al., *SmoothGrad*, 2017; Hedström et al., *Sanity Checks Revisited*, 2024 (sMPRT).
+    """
+
+    samples: Annotated[int, Field(ge=2, le=1000)]
+    noise: Annotated[float, Field(gt=0, le=1)] = 0.1
+    seed: Seed = 0
 
 
 class Attribution(_Section):
@@ -139,19 +196,13 @@ class Attribution(_Section):
     max_steps: Annotated[int, Field(ge=5, le=100_000)] = 2000
     precision: Literal["auto", "float32", "float64", "tensorfloat32", "bfloat16", "float16"] = "float32"
     micro_batch: Annotated[int, Field(ge=1, le=4096)] | Literal["auto"] = "auto"
-
-
-class MapSample(_Section):
-    """Keep the maps of `sample` images, chosen under `seed`."""
-
-    sample: Annotated[int, Field(ge=1)]
-    seed: Seed = 0
+    smoothing: Smoothing | None = None
 
 
 class Store(_Section):
     """Which attribution maps are kept, and in which numbers; statistics are always kept whole and exact."""
 
-    maps: Literal["all", "none"] | MapSample = "all"
+    maps: Literal["all", "none"] | Sample = "all"
     encoding: Literal["float32", "int16"] = "float32"
 
 
@@ -185,6 +236,17 @@ class Quarantine(_Section):
     allowance: Annotated[int, Field(ge=0)] = 0
 
 
+class Randomization(_Section):
+    """What a randomization study measures of the stored maps, and how much of it.
+
+    `images` are those whose maps are compared, of those whose maps are kept. `random_pairs` is the budget of
+    random-to-random comparisons: how many other random models each one is compared with.
+    """
+
+    images: Literal["all"] | Sample = "all"
+    random_pairs: Annotated[int, Field(ge=0, le=1000)] = 2
+
+
 class Report(_Section):
     """What the report shows: the featured images by id, then the first others up to `max_images`."""
 
@@ -205,6 +267,7 @@ class Study(_Section):
     store: Store = Store()
     run: Run = Run()
     quarantine: Quarantine = Quarantine()
+    randomization: Randomization | None = None
     report: Report = Report()
 
     @field_validator("targets")
@@ -227,7 +290,7 @@ class Study(_Section):
         for model in self.models:
             for variant in self.variants:
                 steps = variant.steps or self.attribution.steps
-                for seed in variant.seeds or (None,):
+                for seed in variant.seed_values() or (None,):
                     name = variant.kind if seed is None else f"{variant.kind}-{seed}"
                     variant_id = f"{model}.{name}" if prefix else name
                     specs.append(VariantSpec(variant_id, model, variant.kind, seed, steps))
@@ -246,196 +309,24 @@ class Study(_Section):
 
 @dataclass(frozen=True)
 class VariantSpec:
-    """One variant of one model, and the integration steps that it gets: a number, or `auto`."""
+    """One variant of one model.
+
+    Attributes:
+        variant_id: unique in the study.
+        model: the study's name of its model.
+        kind: trained, random, cascade or independent.
+        seed: of its random parameters; None where it is trained.
+        steps: of the integration.
+        direction: of a cascade.
+        layers: whose parameters are random, in the order of data flow; None where all are, or none.
+        images: that it is computed on.
+    """
 
     variant_id: str
     model: str
     kind: str
     seed: int | None
     steps: int | Literal["auto"]
-
-
-@dataclass(frozen=True)
-class LoadedStudy:
-    """A study with the place that its relative paths start from."""
-
-    study: Study
-    base: Path
-
-    def locate(self, path: str) -> str:
-        """Return `path` as a URI or absolute path; relative ones start at the study file's folder."""
-        return path if "://" in path else str((self.base / os.path.expanduser(path)).resolve())
-
-
-def load_study(path: str | Path, overrides: Sequence[str] = ()) -> LoadedStudy:
-    """Read a study file and apply `key=value` overrides (dotted keys, YAML values, paths from here).
-
-    Raises:
-        InputError: the file is missing, is no plain YAML, or holds an unknown key or a bad value.
-    """
-    path = Path(path)
-    content = _parse_yaml(_read_text(path), str(path))
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: a study is a mapping of keys to values; see docs/study.md")
-    for override in overrides:
-        _override(content, override)
-    return LoadedStudy(parse_study(content, str(path)), path.resolve().parent)
-
-
-def parse_study(content: Mapping[str, Any], origin: str) -> Study:
-    """Validate the content of a study; `origin` names it in messages.
-
-    Raises:
-        InputError: one line that names the key, the value and the fix.
-    """
-    try:
-        study = Study.model_validate(content)
-    except ValidationError as error:
-        raise InputError(one_line(f"{origin}: {_explain(error, content)}")) from None
-    specs = study.variant_specs()
-    ((name, count),) = Counter(spec.variant_id for spec in specs).most_common(1)
-    if count > 1:
-        raise InputError(f"{origin}: variants: {name} is listed {count} times; list it once")
-    if study.attribution.rule == "trapezoid" and any(spec.steps == 1 for spec in specs):
-        raise InputError(
-            f"{origin}: attribution.rule: trapezoid with 1 step: it takes both ends; give 2 steps or more"
-        )
-    return study
-
-
-def _read_text(path: Path) -> str:
-    try:
-        if not path.is_file():
-            raise InputError(f"{path}: there is no such study file; check the path")
-        if path.stat().st_size > MAX_STUDY_BYTES:
-            raise InputError(
-                f"{path}: larger than {MAX_STUDY_BYTES} bytes; list images in a manifest CSV instead"
-            )
-        return path.read_text("utf-8")
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not a YAML file (it is not UTF-8 text); save it as UTF-8") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from None
-
-
-class _PlainLoader(yaml.SafeLoader):
-    """YAML without aliases, which make a few lines endlessly large, and without a key twice in a mapping."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            event: Any = self.peek_event()  # type: ignore[no-untyped-call]
-            raise yaml.composer.ComposerError(
-                None, None, f"`*{event.anchor}` is an alias; write it out", event.start_mark
-            )
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        if isinstance(node, yaml.MappingNode):
-            seen: set[str] = set()
-            for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-                if key.value in seen:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"key {key.value!r} stands twice; remove one", key.start_mark
-                    )
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-def _parse_yaml(text: str, origin: str) -> Any:
-    try:
-        return yaml.load(text, _PlainLoader)
-    except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
-        # PyYAML meets odd tags and numbers with exceptions of many classes.
-        reason = one_line(error, limit=300) or type(error).__name__
-        raise InputError(one_line(f"{origin}: not plain YAML ({reason}); correct it")) from None
-
-
-def _override(content: dict[str, Any], override: str) -> None:
-    key, sign, text = override.partition("=")
-    if not sign or not key:
-        raise InputError(f"--set {override}: write it as key=value, for instance attribution.steps=100")
-    value = _parse_yaml(text, f"--set {override}")
-    node: Any = content
-    *parents, last = key.split(".")
-    for part in parents:
-        node = node.setdefault(part, {}) if isinstance(node, dict) else None
-        if not isinstance(node, dict):
-            raise InputError(f"--set {override}: {part} is not a mapping in the study; set it as a whole")
-    node[last] = _from_here(key, value)
-
-
-def _from_here(key: str, value: Any) -> Any:
-    """Make a path given on the command line absolute: it starts at the current folder, not the study's."""
-    prefix = ""
-    if not isinstance(value, str):
-        return value
-    if key.startswith("models.") and key.endswith(".weights"):
-        if value in ("bundled", "pretrained"):
-            return value
-        prefix = "local-dir:" if value.startswith("local-dir:") else ""
-    elif key not in ("images.root", "images.manifest", "images.boxes"):
-        return value
-    path = value.removeprefix(prefix)
-    return value if "://" in path else prefix + str(Path(os.path.expanduser(path)).absolute())
-
-
-def _explain(error: ValidationError, content: Mapping[str, Any]) -> str:
-    """Say the most telling of pydantic's errors: where, what was found, and what would do."""
-    problems = sorted(error.errors(), key=lambda e: (e["type"] != "extra_forbidden", -len(e["loc"])))
-    first = problems[0]
-    keys = _keys(first, content)
-    where = ".".join(keys) or "the study"
-    if first["type"] == "extra_forbidden":
-        known = _known_keys(keys[:-1])
-        close = difflib.get_close_matches(keys[-1], known, n=1)
-        hint = f"did you mean `{close[0]}`?" if close else f"known keys here: {', '.join(sorted(known))}"
-        return f"{where}: unknown key; {hint}"
-    if first["type"] == "missing":
-        return f"{where}: missing; add it (docs/study.md)"
-    alternatives = dict.fromkeys(_plain(e["msg"]) for e in problems if _keys(e, content) == keys)
-    message, *others = alternatives
-    message += "".join(f", or {other.removeprefix('should be ')}" for other in others)
-    return f"{where}: {_shown(first['input'])}: {message}"
-
-
-def _keys(problem: Any, content: Any) -> list[str]:
-    """Return the path of a problem in the file: pydantic's without the names of union members in it."""
-    keys = []
-    node = content
-    for part in problem["loc"]:
-        try:
-            node = node[part]
-        except (LookupError, TypeError):
-            if problem["type"] != "missing" or part != problem["loc"][-1]:
-                continue
-        keys.append(str(part))
-    return keys
-
-
-def _plain(message: str) -> str:
-    """Put pydantic's message into the words of a YAML file."""
-    message = message.removeprefix("Value error, ")
-    message = re.sub(r"^Input | or instance of \w+| after validation, not \d+", "", message)
-    message = message[:1].lower() + message[1:]
-    return message.replace("dictionary", "mapping").replace("tuple", "list")
-
-
-def _shown(value: Any) -> str:
-    try:
-        text = repr(value)
-    except ValueError:  # Python does not write out whole numbers of thousands of digits
-        text = f"a number of {value.bit_length()} bits" if isinstance(value, int) else "a value"
-    return text if len(text) < 80 else text[:77] + "..."
-
-
-def _known_keys(location: Sequence[str]) -> list[str]:
-    """Return the keys that the section at a place in the file may have."""
-    sections: dict[str, type[BaseModel]] = {
-        "images": Images, "images.scenes": SceneGroup, "models": Model, "variants": Variant,
-        "attribution": Attribution, "store": Store, "store.maps": MapSample, "run": Run,
-        "run.workers": WorkerRange, "quarantine": Quarantine, "report": Report,
-    }  # fmt: skip
-    section: type[BaseModel] = Study
-    for depth in (1, 2):
-        section = sections.get(".".join(location[:depth]), section)
-    return list(section.model_fields)
+    direction: str | None = None
+    layers: tuple[str, ...] | None = None
+    images: Literal["all"] | tuple[str, ...] | Sample = "all"

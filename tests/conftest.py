@@ -23,7 +23,7 @@ import yaml
 
 from igbatch.images.scenes import write_scenes
 from igbatch.store.output import Output
-from igbatch.study import load_study
+from igbatch.study_file import load_study
 
 S3_SECRET = "secret-of-the-tests"
 TINY = {

@@ -166,7 +166,7 @@ def test_the_image_holds_what_it_installs_and_runs(rayjob: dict[str, Any], docke
 
 
 def test_the_entrypoint_is_a_call_of_ours(rayjob: dict[str, Any]) -> None:
-    from igbatch.study import load_study
+    from igbatch.study_file import load_study
 
     program, script, *options = shlex.split(rayjob["entrypoint"])
     assert program == "python"

@@ -32,7 +32,7 @@ from igbatch.pipeline.settled import Settled
 from igbatch.reduce.study import reduce_study
 from igbatch.store import schemas
 from igbatch.store.output import Output
-from igbatch.study import load_study
+from igbatch.study_file import load_study, parse_study
 from igbatch.variants.weights import BUNDLED_WEIGHTS
 
 ROOT = Path(__file__).parents[1]
@@ -45,7 +45,7 @@ SECTIONS = {
     "variants": study_module.Variant,
     "attribution": study_module.Attribution,
     "store": study_module.Store,
-    "store.maps": study_module.MapSample,
+    "store.maps": study_module.Sample,
     "run": study_module.Run,
     "run.workers": study_module.WorkerRange,
     "quarantine": study_module.Quarantine,
@@ -125,7 +125,7 @@ def test_every_section_of_the_study_is_documented() -> None:
 def test_the_examples_of_the_study_page_are_valid() -> None:
     base = yaml.safe_load(example_study())
     for block in re.findall(r"```yaml\n(.*?)```", read("study.md"), re.DOTALL):
-        study_module.parse_study({**base, **yaml.safe_load(block)}, "example")
+        parse_study({**base, **yaml.safe_load(block)}, "example")
 
 
 def type_name(kind: pa.DataType) -> str:

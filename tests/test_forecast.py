@@ -29,7 +29,7 @@ from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy, StudyImages
 from igbatch.pipeline.settled import Settled
 from igbatch.store import schemas
 from igbatch.store.output import Output
-from igbatch.study import LoadedStudy, load_study, parse_study
+from igbatch.study_file import LoadedStudy, load_study, parse_study
 from igbatch.variants.weights import WeightsSource
 
 FLOAT_MAP = 224 * 224 * 4
@@ -324,7 +324,7 @@ def test_names_with_brackets_are_printed_as_they_are() -> None:
 def test_a_plan_without_a_trial_loads_neither_torch_nor_ray(tiny_study: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from rich.console import Console; from igbatch.forecast import describe_plan; "
-        "from igbatch.study import load_study; "
+        "from igbatch.study_file import load_study; "
         "describe_plan(load_study(sys.argv[1]), sys.argv[2], Console(quiet=True), trial=False); "
         "print(sorted({'torch', 'timm', 'ray'} & set(sys.modules)))"
     )

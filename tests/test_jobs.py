@@ -9,7 +9,7 @@ import pytest
 
 from igbatch import open_study
 from igbatch.job import demo_study
-from igbatch.study import load_study
+from igbatch.study_file import load_study
 
 ROOT = Path(__file__).parents[1]
 PHOTOS = ROOT.parent / "shared" / "photos"

@@ -11,21 +11,19 @@ from hypothesis import strategies as st
 
 from igbatch.errors import InputError
 from igbatch.study import (
-    MAX_STUDY_BYTES,
     Attribution,
     Images,
-    MapSample,
     Model,
     Quarantine,
     Report,
     Run,
+    Sample,
     SceneGroup,
     Store,
     Study,
     Variant,
-    load_study,
-    parse_study,
 )
+from igbatch.study_file import MAX_STUDY_BYTES, load_study, parse_study
 
 LEAST: dict[str, Any] = {
     "name": "least", "images": {"root": "photos"}, "models": {"small": {}}, "targets": ["eagle"],
@@ -77,7 +75,7 @@ def test_the_defaults_of_every_section() -> None:
     assert study.run == Run(device="auto", workers="auto", threads="auto", shard_images="auto", retries=5)
     assert study.quarantine == Quarantine(allowance=0)
     assert study.report == Report(featured=(), max_images=8)
-    assert MapSample(sample=3).seed == 0
+    assert Sample(sample=3).seed == 0
     group = SceneGroup(kind="single", seeds=(1,))
     assert (group.label, group.first_seed, group.count) == (None, None, None)
 
@@ -248,7 +246,7 @@ def test_overrides_are_dotted_keys_and_yaml_values(tmp_path: Path) -> None:
     assert study.models["small"].classes == {"hawk": 1}
     assert study.title == "a = b"
     assert study.variants == (Variant(kind="random", seeds=(1,)),)
-    assert study.store.maps == MapSample(sample=4)
+    assert study.store.maps == Sample(sample=4)
     assert study.name == "5"
 
 

@@ -18,7 +18,7 @@ from igbatch.pipeline.committed import Cells, CommitScan, Damaged, digest_of
 from igbatch.pipeline.resolve import ResolvedStudy, StudyImages
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import DATA_KINDS, Output
-from igbatch.study import MapSample, VariantSpec
+from igbatch.study import Sample, VariantSpec
 
 SHARDS_A_WORKER = 8
 """Small studies are cut so that every worker gets about so many shards."""
@@ -215,7 +215,7 @@ class Plan:
         """Tell for each image whether its maps are kept; a sample takes the smallest of seeded digests."""
         choice = self.resolved.study.store.maps
         count = len(self.images.table)
-        if not isinstance(choice, MapSample):
+        if not isinstance(choice, Sample):
             return np.full(count, choice == "all")
         ids = self.images.table["image_id"].to_pylist()
         ranks = [hashlib.sha256(f"{choice.seed}:{image_id}".encode()).digest() for image_id in ids]

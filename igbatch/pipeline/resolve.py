@@ -19,7 +19,8 @@ from igbatch.images.boxes import BoxTable, check_inside
 from igbatch.images.decoding import probe_size
 from igbatch.images.manifest import FolderSource, ManifestSource, SceneSource, Source, list_images
 from igbatch.store import schemas
-from igbatch.study import DYNAMIC_TARGETS, Attribution, LoadedStudy, Model, Study, VariantSpec
+from igbatch.study import DYNAMIC_TARGETS, Attribution, Model, Study, VariantSpec
+from igbatch.study_file import LoadedStudy
 from igbatch.variants.facts import find_facts
 from igbatch.variants.weights import WeightsSource, locate_weights
 

@@ -21,7 +21,7 @@ from igbatch.store.commit import sweep
 from igbatch.store.lock import Lock, output_lock
 from igbatch.store.output import Output
 from igbatch.store.reader import read_commits
-from igbatch.study import LoadedStudy
+from igbatch.study_file import LoadedStudy
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from igbatch.pipeline.plan import Plan, make_plan
 from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy, StudyImages
 from igbatch.store import schemas
 from igbatch.store.output import Output
-from igbatch.study import parse_study
+from igbatch.study_file import parse_study
 from igbatch.variants.weights import WeightsSource
 
 

@@ -29,7 +29,7 @@ from igbatch.pipeline.run import plan_study, run_stage
 from igbatch.pipeline.settled import Settled
 from igbatch.reduce.study import reduce_study
 from igbatch.store.output import Output
-from igbatch.study import load_study
+from igbatch.study_file import load_study
 
 
 class Watching:

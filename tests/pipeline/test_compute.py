@@ -32,7 +32,8 @@ from igbatch.results import StudyResults
 from igbatch.statistics.box_stats import box_statistics
 from igbatch.statistics.image_stats import map_statistics
 from igbatch.store.output import Output
-from igbatch.study import VariantSpec, load_study
+from igbatch.study import VariantSpec
+from igbatch.study_file import load_study
 from igbatch.variants.models import load_trained, weights_sha256
 from igbatch.variants.randomized import random_model
 from igbatch.variants.weights import locate_weights

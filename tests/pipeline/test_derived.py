@@ -16,7 +16,7 @@ from igbatch.pipeline.resolve import StudyImages
 from igbatch.store.commit import ShardWriter
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output
-from igbatch.study import parse_study
+from igbatch.study_file import parse_study
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.run import plan_study, run_stage
 from igbatch.pipeline.settled import Settled
 from igbatch.store.output import Output
-from igbatch.study import load_study
+from igbatch.study_file import load_study
 
 pytestmark = pytest.mark.usefixtures("local_ray")
 KEY = ["variant_id", "image_id", "target"]

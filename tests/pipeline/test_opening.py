@@ -14,7 +14,7 @@ from igbatch.store import schemas
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
-from igbatch.study import parse_study
+from igbatch.study_file import parse_study
 from igbatch.variants.weights import WeightsSource
 
 DATA_CONFIG = {"input_size": [3, 224, 224], "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "crop_pct": 0.9}

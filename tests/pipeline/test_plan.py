@@ -21,7 +21,7 @@ from igbatch.store import schemas
 from igbatch.store.commit import ShardWriter
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output
-from igbatch.study import parse_study
+from igbatch.study_file import parse_study
 from igbatch.variants.weights import WeightsSource
 
 CLASSES = {"a": 0, "b": 1, "c": 2}

@@ -10,7 +10,7 @@ from igbatch.pipeline.preview import Preview, preview
 from igbatch.pipeline.run import plan_study
 from igbatch.pipeline.settled import Settled
 from igbatch.store.output import Output
-from igbatch.study import load_study
+from igbatch.study_file import load_study
 
 SETTLED = Settled("bfloat16", 0.003, 24, True, 4.5, ("precision bfloat16: fast",))
 CPU = ["variants=[{kind: trained}]", "run.device=cpu", "attribution.steps=2"]

@@ -23,7 +23,7 @@ from igbatch.pipeline.resolve import (
 )
 from igbatch.store import schemas
 from igbatch.store.fingerprint import digest
-from igbatch.study import LoadedStudy, load_study
+from igbatch.study_file import LoadedStudy, load_study
 from igbatch.variants.weights import BUNDLED_ARCHITECTURE, BUNDLED_WEIGHTS
 
 LEAST: dict[str, Any] = {
@@ -296,7 +296,7 @@ def test_a_finished_study_is_recognised_without_torch(
 ) -> None:
     load()
     code = (
-        "import json, sys; from igbatch.study import load_study;"
+        "import json, sys; from igbatch.study_file import load_study;"
         "from igbatch.pipeline.resolve import resolve_study;"
         "print(resolve_study(load_study(sys.argv[1]), json.loads(sys.argv[2])).target_names);"
         "print(*{'torch', 'timm', 'ray'} & set(sys.modules))"

@@ -22,7 +22,7 @@ from igbatch.pipeline.run import RunOutcome, plan_study, run_stage
 from igbatch.pipeline.settled import SETTLED_IMAGES, Settled
 from igbatch.results import StudyResults
 from igbatch.store.output import Output
-from igbatch.study import load_study
+from igbatch.study_file import load_study
 
 pytestmark = pytest.mark.usefixtures("local_ray")
 KEY = ["variant_id", "image_id", "target"]

@@ -20,7 +20,7 @@ from igbatch.store.commit import ShardWriter
 from igbatch.store.encoding import LARGEST, RELATIVE_ERROR, from_int16, map_table, stored_maps, to_int16
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
-from igbatch.study import load_study
+from igbatch.study_file import load_study
 
 LayOut = Callable[..., None]
 finite = st.floats(width=32, allow_nan=False, allow_infinity=False)
