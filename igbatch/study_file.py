@@ -213,8 +213,8 @@ def _known_keys(location: Sequence[str]) -> list[str]:
     sections: dict[str, type[BaseModel]] = {
         "images": Images, "images.scenes": SceneGroup, "models": Model, "variants": Variant,
         "variants.images": Sample, "attribution": Attribution, "attribution.smoothing": Smoothing,
-        "store": Store, "store.maps": Sample, "run": Run, "run.workers": WorkerRange, "quarantine": Quarantine,
-        "randomization": Randomization, "randomization.images": Sample, "report": Report,
+        "store": Store, "store.maps": Sample, "run": Run, "run.workers": WorkerRange,
+        "quarantine": Quarantine, "randomization": Randomization, "randomization.images": Sample, "report": Report,
     }  # fmt: skip
     section: type[BaseModel] = Study
     for depth in (1, 2):
