@@ -283,19 +283,6 @@ class Study(_Section):
             )
         return value
 
-    def variant_specs(self) -> list[VariantSpec]:
-        """List the variants of every model, in the order of the study."""
-        prefix = len(self.models) > 1
-        specs: list[VariantSpec] = []
-        for model in self.models:
-            for variant in self.variants:
-                steps = variant.steps or self.attribution.steps
-                for seed in variant.seed_values() or (None,):
-                    name = variant.kind if seed is None else f"{variant.kind}-{seed}"
-                    variant_id = f"{model}.{name}" if prefix else name
-                    specs.append(VariantSpec(variant_id, model, variant.kind, seed, steps))
-        return specs
-
     def target_names(self) -> list[str]:
         """List the values of the `target` column that the study asks for; `top-<k>` stands for k of them."""
         names: list[str] = []
@@ -309,7 +296,7 @@ class Study(_Section):
 
 @dataclass(frozen=True)
 class VariantSpec:
-    """One variant of one model.
+    """One variant of one model. `igbatch.variants.specs` makes them from a study.
 
     Attributes:
         variant_id: unique in the study.
@@ -318,7 +305,7 @@ class VariantSpec:
         seed: of its random parameters; None where it is trained.
         steps: of the integration.
         direction: of a cascade.
-        layers: whose parameters are random, in the order of data flow; None where all are, or none.
+        layers: the blocks whose parameters are random, in order of data flow; None where all are, or none.
         images: that it is computed on.
     """
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,11 +71,8 @@ def parse_study(content: Mapping[str, Any], origin: str) -> Study:
         study = Study.model_validate(content)
     except ValidationError as error:
         raise InputError(one_line(f"{origin}: {_explain(error, content)}")) from None
-    specs = study.variant_specs()
-    ((name, count),) = Counter(spec.variant_id for spec in specs).most_common(1)
-    if count > 1:
-        raise InputError(f"{origin}: variants: {name} is listed {count} times; list it once")
-    if study.attribution.rule == "trapezoid" and any(spec.steps == 1 for spec in specs):
+    steps = {variant.steps or study.attribution.steps for variant in study.variants}
+    if study.attribution.rule == "trapezoid" and 1 in steps:
         raise InputError(
             f"{origin}: attribution.rule: trapezoid with 1 step: it takes both ends; give 2 steps or more"
         )
@@ -214,7 +210,8 @@ def _known_keys(location: Sequence[str]) -> list[str]:
         "images": Images, "images.scenes": SceneGroup, "models": Model, "variants": Variant,
         "variants.images": Sample, "attribution": Attribution, "attribution.smoothing": Smoothing,
         "store": Store, "store.maps": Sample, "run": Run, "run.workers": WorkerRange,
-        "quarantine": Quarantine, "randomization": Randomization, "randomization.images": Sample, "report": Report,
+        "quarantine": Quarantine, "randomization": Randomization, "randomization.images": Sample,
+        "report": Report,
     }  # fmt: skip
     section: type[BaseModel] = Study
     for depth in (1, 2):

@@ -30,6 +30,7 @@ from igbatch.pipeline.settled import Settled
 from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.study_file import LoadedStudy, load_study, parse_study
+from igbatch.variants.specs import variant_specs
 from igbatch.variants.weights import WeightsSource
 
 FLOAT_MAP = 224 * 224 * 4
@@ -49,7 +50,7 @@ def plan_of(images: int = 5, **changes: Any) -> Plan:
         name: ResolvedModel(name, WeightsSource("swin", None), "w", 9, {}, {}, config, classes)
         for name in study.models
     }
-    resolved = ResolvedStudy(study, "gray", models, study.variant_specs(), study.target_names())
+    resolved = ResolvedStudy(study, "gray", models, variant_specs(study, {}), study.target_names())
     rows = [{"image_id": f"i{n}", "uri": f"/i{n}", "etag": "1"} for n in range(images)]
     listed = StudyImages(pa.Table.from_pylist(rows, schema=schemas.IMAGES), None, [])
     return make_plan(resolved, listed, Output(f"memory://forecast-{time.time_ns()}"))

@@ -17,7 +17,7 @@ PHOTOS = ROOT.parent / "shared" / "photos"
 
 @pytest.mark.parametrize("study", sorted(ROOT.glob("jobs/*.yaml")), ids=lambda path: path.stem)
 def test_every_study_is_valid_and_has_its_script(study: Path) -> None:
-    assert load_study(study).study.variant_specs()
+    assert load_study(study).study.variants
     assert study.with_suffix(".py").is_file()
 
 

@@ -104,11 +104,11 @@ class ShardComputer:
         """
         samples = []
         for shard in shards:
-            variant = self.models.variant(shard.spec)
+            model = self.models.separate(shard.spec)
             usable = islice(self._usable(shard), PROBED_IMAGES)
             examples = [task.example for task in usable]
             if examples:
-                samples.append(Sample(variant.model, shard.spec.steps, examples))
+                samples.append(Sample(model, shard.spec.steps, examples))
         return settle(self.resolved.study.attribution, samples) if samples else None
 
     def compute(self, shard: Shard, settled: Settled | None) -> ShardReport:

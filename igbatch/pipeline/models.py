@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.study import VariantSpec
-from igbatch.variants.models import class_name, load_trained, weights_sha256
-from igbatch.variants.randomized import random_model
+from igbatch.variants.models import class_name, state_sha256
+from igbatch.variants.randomized import ModelStates
 
 
 @dataclass(frozen=True)
@@ -23,35 +23,64 @@ class HeldVariant:
 
 
 class Models:
-    """Builds variants as shards ask for them and keeps the last one, which shards of a variant share."""
+    """Puts variants on the device as shards ask for them, and keeps the last one, which its shards share.
+
+    A variant is written over the one before, from what is kept on the CPU: the trained tensors and the random
+    ones of one seed, which the cascades of a seed share. So a worker holds one model on the device, a second
+    one where targets depend on the trained model, and at most two on the CPU, all of the same model of the
+    study; the tensors of a further one while it is built.
+    """
 
     def __init__(self, resolved: ResolvedStudy, device: torch.device) -> None:
         self.resolved = resolved
         self.device = device
+        self._name: str | None = None
+        self._states: ModelStates
+        self._module: nn.Module | None = None
         self._variant: HeldVariant | None = None
-        self._trained: dict[str, nn.Module] = {}
+        self._trained: nn.Module | None = None
 
     def variant(self, spec: VariantSpec) -> HeldVariant:
-        """Return a variant on the device, building it where another one was held."""
+        """Return a variant on the device; the model of the one returned before may be overwritten.
+
+        Raises:
+            InputError: the model cannot be built.
+        """
         if self._variant is None or self._variant.spec != spec:
-            self._variant = None  # frees the memory before the next model is built
-            source, key = self.resolved.models[spec.model].source, f"models.{spec.model}.weights"
-            model = load_trained(source, key) if spec.seed is None else random_model(source, spec.seed, key)
-            self._variant = HeldVariant(spec, model.to(self.device), weights_sha256(model))
+            self._variant = None  # it is none while its tensors are written
+            state = self._states_of(spec.model).state(spec.seed, spec.layers)
+            if self._module is None:
+                self._module = self._states.module().to(self.device)
+            self._module.load_state_dict(state)
+            self._variant = HeldVariant(spec, self._module, state_sha256(state))
         return self._variant
+
+    def separate(self, spec: VariantSpec) -> nn.Module:
+        """Return a variant on the device in a module of its own, which stays as it is."""
+        state = self._states_of(spec.model).state(spec.seed, spec.layers)
+        module = self._states.module()
+        module.load_state_dict(state)
+        return module.to(self.device)
 
     def trained(self, name: str) -> nn.Module:
         """Return the trained model, which `predicted` and `top-<k>` ask whatever the variant."""
-        if (
-            self._variant is not None
-            and self._variant.spec.model == name
-            and self._variant.spec.kind == "trained"
-        ):
-            return self._variant.model
-        if name not in self._trained:
-            source = self.resolved.models[name].source
-            self._trained[name] = load_trained(source, f"models.{name}.weights").to(self.device)
-        return self._trained[name]
+        held = self._variant
+        if held is not None and held.spec.model == name and held.spec.kind == "trained":
+            return held.model
+        self._states_of(name)
+        if self._trained is None:
+            module = self._states.module()
+            module.load_state_dict(self._states.state(seed=None))
+            self._trained = module.to(self.device)
+        return self._trained
+
+    def _states_of(self, name: str) -> ModelStates:
+        """Return what variants of a model are made of, and drop what is held of another model."""
+        if self._name != name:
+            self._variant = self._module = self._trained = None
+            key = f"models.{name}.weights"
+            self._name, self._states = name, ModelStates(self.resolved.models[name].source, key)
+        return self._states
 
     def class_name(self, model: str, index: int) -> str | None:
         """Return the name of a class: the study's own where it names the index, the model's otherwise."""

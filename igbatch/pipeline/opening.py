@@ -63,8 +63,8 @@ def open_output(output: Output, resolved: ResolvedStudy, images: StudyImages) ->
     output.put_table(output.path("images.parquet"), images.table)
     rows = [
         {
-            "variant_id": spec.variant_id, "model": spec.model, "kind": spec.kind, "direction": None,
-            "seed": spec.seed, "layers": None, "weights_sha256": None,
+            "variant_id": spec.variant_id, "model": spec.model, "kind": spec.kind,
+            "direction": spec.direction, "seed": spec.seed, "layers": spec.layers, "weights_sha256": None,
         }
         for spec in resolved.variants
     ]  # fmt: skip
@@ -111,6 +111,7 @@ def _model_record(resolved: ResolvedStudy, name: str) -> dict[str, Any]:
         "classes": model.classes,
         "class_names": model.own_names,
         "data_config": model.data_config,
+        **({"layers": model.layers} if model.layers else {}),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from igbatch.store import schemas
 from igbatch.study import DYNAMIC_TARGETS, Attribution, Model, Study, VariantSpec
 from igbatch.study_file import LoadedStudy
 from igbatch.variants.facts import find_facts
+from igbatch.variants.specs import needs_layers, variant_specs
 from igbatch.variants.weights import WeightsSource, locate_weights
 
 Listed = TypeVar("Listed")
@@ -42,6 +43,7 @@ class ResolvedModel:
         class_names: the same, with those that the study adds or moves.
         data_config: timm's.
         targets: from the study's targets to logit indices; None where one is found for each image.
+        layers: its stages and their blocks, in order of data flow; none where no variant asks for them.
     """
 
     name: str
@@ -52,6 +54,7 @@ class ResolvedModel:
     class_names: dict[str, int]
     data_config: dict[str, Any]
     targets: dict[str, int | None]
+    layers: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -85,9 +88,18 @@ class ResolvedStudy:
             **_quadrature(settings, spec),
             "architecture": model.source.architecture,
             "classes": model.classes,
-            "weights": model.weights_identity if spec.kind == "trained" else f"{spec.kind}:{spec.seed}",
+            "weights": _weights(model, spec),
             "preprocessing": model.data_config,
         }
+
+
+def _weights(model: ResolvedModel, spec: VariantSpec) -> str | dict[str, Any]:
+    """Return what decides a variant's weights: of a random one the seed alone, and not the trained ones."""
+    if spec.seed is None:
+        return model.weights_identity
+    if spec.layers is None:
+        return f"random:{spec.seed}"
+    return {"trained": model.weights_identity, "seed": spec.seed, "layers": list(spec.layers)}
 
 
 def _quadrature(settings: Attribution, spec: VariantSpec) -> dict[str, Any]:
@@ -104,7 +116,8 @@ def resolve_study(loaded: LoadedStudy, known_facts: Mapping[str, Any] | None = N
     believed, and neither torch nor timm is imported.
 
     Raises:
-        InputError: weights are missing or do not fit, or a target is not a class of its model.
+        InputError: weights are missing or do not fit, a target is not a class of its model, or a variant is
+            listed twice.
     """
     study = loaded.study
     models = {
@@ -114,7 +127,7 @@ def resolve_study(loaded: LoadedStudy, known_facts: Mapping[str, Any] | None = N
         study=study,
         baseline=_parse_baseline(study.attribution.baseline),
         models=models,
-        variants=study.variant_specs(),
+        variants=variant_specs(study, {name: model.layers for name, model in models.items()}),
         target_names=study.target_names(),
     )
 
@@ -136,6 +149,8 @@ def _resolve_model(name: str, model: Model, loaded: LoadedStudy, known: Mapping[
     identity = source.identity()
     facts = known.get(name)
     if not facts or facts["weights"] != identity or facts["architecture"] != source.architecture:
+        facts = None
+    if facts is None or ("layers" not in facts and needs_layers(loaded.study)):
         facts = asdict(find_facts(source, key))
     names = {**facts["class_names"], **(model.classes or {})}
     for class_name, index in (model.classes or {}).items():
@@ -149,6 +164,7 @@ def _resolve_model(name: str, model: Model, loaded: LoadedStudy, known: Mapping[
         class_names=names,
         data_config=facts["data_config"],
         targets=_resolve_targets(loaded.study, name, facts["classes"], names, source),
+        layers=facts.get("layers", {}),
     )
 
 

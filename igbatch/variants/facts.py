@@ -18,11 +18,14 @@ class ModelFacts:
         class_names: from names to logit indices.
         data_config: timm's (`timm.data.resolve_data_config`): input size, interpolation, mean, standard
             deviation, crop.
+        layers: its stages, and for each one the blocks that it consists of, both in order of data flow
+            (`igbatch.variants.layers.list_layers`).
     """
 
     classes: int
     class_names: dict[str, int]
     data_config: dict[str, Any]
+    layers: dict[str, list[str]]
 
 
 BUNDLED = ModelFacts(
@@ -36,6 +39,15 @@ BUNDLED = ModelFacts(
         "crop_pct": 1.0,
         "crop_mode": "center",
     },
+    layers={
+        "patch_embed": ["patch_embed"],
+        "layers.0": ["layers.0.blocks.0"],
+        "layers.1": ["layers.1.downsample", "layers.1.blocks.0"],
+        "layers.2": ["layers.2.downsample", *(f"layers.2.blocks.{block}" for block in range(4))],
+        "layers.3": ["layers.3.downsample", "layers.3.blocks.0", "layers.3.blocks.1"],
+        "norm": ["norm"],
+        "head": ["head"],
+    },
 )
 """The small Swin that ships with igbatch; `igbatch.variants.bundled` registers it with timm by these."""
 
@@ -44,8 +56,8 @@ def find_facts(source: WeightsSource, key: str) -> ModelFacts:
     """Return what is known of a model, building it only where it is not the bundled one.
 
     Raises:
-        InputError: timm does not know the architecture, it is no Swin, its preprocessing is not supported, or
-            the weights belong to another one.
+        InputError: timm does not know the architecture, it is no Swin, its preprocessing or its layers are
+            not supported, or the weights belong to another one.
     """
     if source == WeightsSource(BUNDLED_ARCHITECTURE, str(BUNDLED_WEIGHTS)):
         return BUNDLED

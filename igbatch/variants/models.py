@@ -13,15 +13,20 @@ from safetensors import SafetensorError, safe_open
 from timm.data.config import resolve_data_config
 from timm.data.imagenet_info import ImageNetInfo
 from timm.models.swin_transformer import SwinTransformer
-from torch import nn
+from timm.models.swin_transformer_v2 import SwinTransformerV2
+from timm.models.swin_transformer_v2_cr import SwinTransformerV2Cr
+from torch import Tensor, nn
 
 from igbatch.errors import InputError, one_line
 from igbatch.images.preprocessing import Preprocessing
 from igbatch.variants import bundled as _bundled  # noqa: F401  (registers the bundled model with timm)
 from igbatch.variants.facts import ModelFacts
+from igbatch.variants.layers import list_layers
 from igbatch.variants.weights import WeightsSource
 
-_BUFFERS = ("relative_position_index", "attn_mask")
+Swin = SwinTransformer | SwinTransformerV2 | SwinTransformerV2Cr
+
+_BUFFERS = ("relative_position_index", "relative_coords_table", "attn_mask")
 """Tensors that older checkpoints hold and timm computes."""
 
 
@@ -29,8 +34,8 @@ def describe_model(source: WeightsSource, key: str) -> ModelFacts:
     """Build the model without memory for its parameters, check the weights file against it, and describe it.
 
     Raises:
-        InputError: timm does not know the architecture, it is no Swin, its preprocessing is not supported, or
-            the weights belong to another one.
+        InputError: timm does not know the architecture, it is no Swin, its preprocessing or its layers are
+            not supported, or the weights belong to another one.
     """
     with torch.device("meta"):
         model = _create(source, key)
@@ -39,12 +44,14 @@ def describe_model(source: WeightsSource, key: str) -> ModelFacts:
     config = resolve_data_config(model=model)  # type: ignore[no-untyped-call]
     try:
         Preprocessing.from_data_config(config)
+        layers = list_layers(model.eval(), config["input_size"])
     except InputError as error:
         raise InputError(f"{key}: {error}") from None
     return ModelFacts(
         classes=model.num_classes,
         class_names=_class_names(model),
         data_config={name: list(v) if isinstance(v, tuple) else v for name, v in config.items()},
+        layers=layers,
     )
 
 
@@ -62,9 +69,14 @@ def load_trained(source: WeightsSource, key: str) -> nn.Module:
 
 
 def weights_sha256(model: nn.Module) -> str:
-    """Return a digest of the state: names, types, shapes and bytes of its tensors, in the order of names."""
+    """Return `state_sha256` of a model's state."""
+    return state_sha256(model.state_dict())
+
+
+def state_sha256(state: Mapping[str, Tensor]) -> str:
+    """Return a digest of a state: names, types, shapes and bytes of its tensors, in the order of names."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
+    for name, tensor in sorted(state.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
@@ -75,7 +87,7 @@ def create_untrained(source: WeightsSource, key: str) -> nn.Module:
     return _create(source, key).eval()
 
 
-def _create(source: WeightsSource, key: str, **how: Any) -> SwinTransformer:
+def _create(source: WeightsSource, key: str, **how: Any) -> Swin:
     if not timm.is_model(source.architecture):
         raise InputError(_unknown_model(source.architecture, key))
     how.setdefault("pretrained_cfg_overlay", _overlay(source, None))
@@ -88,7 +100,7 @@ def _create(source: WeightsSource, key: str, **how: Any) -> SwinTransformer:
         raise InputError(
             f"{key}: {source.architecture} cannot be built with these weights: {reason}"
         ) from None
-    if not isinstance(model, SwinTransformer):
+    if not isinstance(model, Swin):
         raise InputError(
             f"{key}: {source.architecture} is a {type(model).__name__}; igbatch explains Swin Transformers"
         )
@@ -125,7 +137,7 @@ def _check_shapes(file: str, architecture: str, model: nn.Module, key: str) -> N
 
 
 def _as_timm_names(stored: Mapping[str, list[int]]) -> dict[str, list[int]]:
-    """Name tensors as timm's loader does (`timm.models.swin_transformer.checkpoint_filter_fn`).
+    """Name tensors as timm's loaders do (`checkpoint_filter_fn` of `timm.models.swin_transformer` and `_v2`).
 
     It drops buffers, and renames what the checkpoints of the paper's authors name otherwise.
     """
@@ -161,7 +173,7 @@ def _from_hub(architecture: str, key: str) -> str:
         ) from None
 
 
-def _class_names(model: SwinTransformer) -> dict[str, int]:
+def _class_names(model: Swin) -> dict[str, int]:
     config: Mapping[str, Any] = cast(Any, model).pretrained_cfg
     names = config.get("label_names") or ()
     if not names and model.num_classes == 1000:

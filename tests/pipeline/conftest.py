@@ -12,6 +12,7 @@ from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy, StudyImages
 from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.study_file import parse_study
+from igbatch.variants.specs import variant_specs
 from igbatch.variants.weights import WeightsSource
 
 
@@ -48,7 +49,7 @@ def many_variants() -> Callable[..., Plan]:
         classes = {"a": 0, "b": 1}
         config = {"input_size": [3, 224, 224]}
         model = ResolvedModel("m", WeightsSource("swin", None), "w", 2, classes, classes, config, classes)
-        resolved = ResolvedStudy(study, "gray", {"m": model}, study.variant_specs(), study.target_names())
+        resolved = ResolvedStudy(study, "gray", {"m": model}, variant_specs(study, {}), study.target_names())
         rows = [{"image_id": f"i{n}", "uri": f"/i{n}", "etag": "1"} for n in range(images)]
         listed = StudyImages(pa.Table.from_pylist(rows, schema=schemas.IMAGES), None, [])
         return make_plan(resolved, listed, Output(f"memory://plan-{uuid.uuid4()}"))

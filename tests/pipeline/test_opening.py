@@ -15,6 +15,7 @@ from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
 from igbatch.study_file import parse_study
+from igbatch.variants.specs import variant_specs
 from igbatch.variants.weights import WeightsSource
 
 DATA_CONFIG = {"input_size": [3, 224, 224], "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "crop_pct": 0.9}
@@ -37,7 +38,7 @@ def resolve(
     targets = {name: names.get(name) for name in study.target_names()}
     model = ResolvedModel("m", WeightsSource("swin", None), weights, 3, names, names, data_config, targets)
     baseline = str(study.attribution.baseline)
-    return ResolvedStudy(study, baseline, {"m": model}, study.variant_specs(), study.target_names())
+    return ResolvedStudy(study, baseline, {"m": model}, variant_specs(study, {}), study.target_names())
 
 
 def images(*names: str) -> StudyImages:

@@ -22,6 +22,7 @@ from igbatch.store.commit import ShardWriter
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output
 from igbatch.study_file import parse_study
+from igbatch.variants.specs import variant_specs
 from igbatch.variants.weights import WeightsSource
 
 CLASSES = {"a": 0, "b": 1, "c": 2}
@@ -48,7 +49,7 @@ def resolve(
     data_config = {"input_size": [3, 224, 224]}
     indices = {name: CLASSES.get(name) for name in study.target_names()}
     model = ResolvedModel("m", WeightsSource("swin", None), "w", 3, CLASSES, CLASSES, data_config, indices)
-    return ResolvedStudy(study, "gray", {"m": model}, study.variant_specs(), study.target_names())
+    return ResolvedStudy(study, "gray", {"m": model}, variant_specs(study, {}), study.target_names())
 
 
 def listed(images: dict[str, str], boxes: BoxTable | None = None) -> StudyImages:
