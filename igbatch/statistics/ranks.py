@@ -12,7 +12,7 @@ def standard(values: NDArray[np.floating]) -> NDArray[np.float32] | None:
     The dot product of two such vectors is Pearson's correlation. They are kept in float32: rounding moves a
     correlation by less than 1e-7.
     """
-    centred = np.asarray(values, dtype=np.float64).ravel()
+    centred: NDArray[np.float64] = np.asarray(values, dtype=np.float64).ravel()
     centred = centred - centred.mean()
     norm = float(np.sqrt(centred @ centred))
     if norm <= 1e-12 * np.sqrt(centred.size) * float(np.abs(values).max(initial=0.0)):
