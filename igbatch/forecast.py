@@ -54,7 +54,7 @@ def describe_plan(loaded: LoadedStudy, out: str, console: Console, *, trial: boo
 def _work(plan: Plan, found: Preview | None) -> Iterator[Row]:
     names = [spec.variant_id for spec in plan.resolved.variants]
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    yield "images", f"{len(plan.images.table):,}"
+    yield "images", f"{len(plan.images.table):,}{_subsets(plan)}"
     yield "variants", f"{len(names):,}: {', '.join(names[:MOST_NAMES])}{more}"
     yield "targets", ", ".join(plan.resolved.target_names)
     yield "rows expected", f"{plan.expected_rows:,}"
@@ -71,6 +71,15 @@ def _work(plan: Plan, found: Preview | None) -> Iterator[Row]:
         "passes of the models",
         f"{about}{nodes:,.0f} forward (one a node), {about}{backward:,.0f} backward (one a target)",
     )
+
+
+def _subsets(plan: Plan) -> str:
+    """Say how many variants are computed on fewer than all images."""
+    fewer = [images for images in plan.asked.values() if images < len(plan.images.table)]
+    if not fewer:
+        return ""
+    span = f"{min(fewer):,}" if min(fewer) == max(fewer) else f"{min(fewer):,} to {max(fewer):,}"
+    return f" ({span} of them for {len(fewer):,} of the variants)"
 
 
 def _nodes(trial: Trial | None, spec: VariantSpec) -> float:

@@ -121,15 +121,24 @@ class StudyResults:
         output = self._reader.output
         return output.exists(output.path("aggregates.parquet"))
 
-    @property
+    @cached_property
     def expected_rows(self) -> int:
         """Rows of `image_stats` that the finished study has."""
-        return self.n_images * len(self.variants) * len(self.target_names)
+        images = sum(self._reader.expected_images(each) for each in self._reader.variant_ids)
+        return images * len(self.target_names)
 
     @property
     def n_images(self) -> int:
         """Number of images of the study."""
         return len(self._reader.listing.image_ids)
+
+    def expected(self, variant_id: str) -> NDArray[np.bool_]:
+        """Tell which images a variant is computed on: bool [images], in the order of the study's list."""
+        return self._reader.expected(variant_id)
+
+    def variants_of(self, image_id: str) -> list[str]:
+        """Return the variants that are computed on an image, in the order of the study."""
+        return self._reader.variants_of(image_id)
 
     @cached_property
     def n_rows(self) -> int:
@@ -275,17 +284,19 @@ class StudyResults:
         summary = self._summary(scope, keys)
         if not summary.n_maps:
             raise KeyError(f"no map for scope {scope!r} ({variant_id}, {image_id}, {chosen})")
-        per_image = {
-            "image": 1,
-            "pair": 2,
-            "targets": len(self.target_names),
-            "variant": len(self.target_names),
-        }
-        expected = per_image.get(scope, len(self.target_names) * len(self.variants))
-        if scope in ("variant", "dataset"):
-            expected *= self.n_images
-        shared = summary.row(scope, None, expected)
+        shared = summary.row(scope, None, self._expected_maps(scope, keys))
         return ScopeRange(**{field.name: shared[field.name] for field in fields(ScopeRange)})
+
+    def _expected_maps(self, scope: str, keys: dict[str, Any]) -> int:
+        """Count the maps of a scope that the finished study has."""
+        if scope == "dataset":
+            return self.expected_rows
+        every = len(self.target_names)
+        if scope == "variant":
+            return every * self._reader.expected_images(keys["variant_id"])
+        if scope == "models":
+            return every * len(self.variants_of(keys["image_id"]))
+        return {"image": 1, "pair": 2}.get(scope, every)
 
     def _summary(self, scope: str, keys: dict[str, Any]) -> RangeSummary:
         """Summarise the maps of a scope; those of one image are read from the few files that hold them."""

@@ -118,6 +118,16 @@ def test_many_variants_are_abbreviated(count: int) -> None:
     assert names == ", ".join(shown) + more
 
 
+def test_variants_of_some_images_are_told_and_counted() -> None:
+    few = {"kind": "random", "seeds": [1, 2], "images": {"sample": 2}}
+    table = told(plan_of(variants=[{"kind": "trained"}, few]))
+    assert table["images"] == "5 (2 of them for 2 of the variants)"
+    assert table["rows expected"] == table["rows to compute"] == "18"
+    other = {"kind": "random", "seeds": [3], "images": ["i0"]}
+    table = told(plan_of(variants=[{"kind": "trained"}, few, other]))
+    assert table["images"] == "5 (1 to 2 of them for 3 of the variants)"
+
+
 def test_what_is_done_is_not_computed_again() -> None:
     plan = plan_of()
     left = np.zeros((5, 2), dtype=bool)

@@ -16,6 +16,7 @@ import igbatch
 from igbatch import open_study
 from igbatch.errors import InputError
 from igbatch.images.scenes import render_scene
+from igbatch.reduce.study import reduce_study
 from igbatch.results import ROW_COLUMNS, StudyResults
 from igbatch.statistics.histogram import RELATIVE_ERROR
 from igbatch.store import schemas
@@ -172,6 +173,40 @@ def test_a_missing_map_makes_its_scopes_incomplete(copy: Output) -> None:
     assert results.scope_range("targets", variant_id="random-3", image_id=image).complete
     with pytest.raises(KeyError, match="no map for scope 'targets'"):
         results.scope_range("targets", variant_id="trained", image_id=image)
+
+
+def test_a_variant_of_some_images_is_complete_with_these(copy: Output) -> None:
+    """And rows that an earlier, larger subset has left count nowhere."""
+    path = copy.path("variants.parquet")
+    images = open_study(copy.uri).images["image_id"].tolist()
+    rows = copy.read_table(path).to_pylist()
+    rows[1]["images"] = images[:1]
+    copy.put_table(path, pa.Table.from_pylist(rows, schema=schemas.VARIANTS))
+    reduce_study(copy)
+    results = open_study(copy.uri)
+    assert results.expected("random-3").tolist() == [True, False, False]
+    assert [results.variants_of(image) for image in images[:2]] == [["trained", "random-3"], ["trained"]]
+    assert len(results.image_stats) == results.expected_rows == results.n_rows == 3 * 2 + 2
+    assert results.complete
+    assert results.ranges["n_maps"].tolist() == [6, 2, 8]
+    assert results.ranges["complete"].all()
+    for scope, keys, n_maps in (
+        ("dataset", {}, 8),
+        ("variant", {"variant_id": "random-3"}, 2),
+        ("models", {"image_id": images[0]}, 4),
+        ("models", {"image_id": images[1]}, 2),
+    ):
+        found = results.scope_range(scope, **keys)
+        assert (found.n_maps, found.complete) == (n_maps, True)
+    assert results.image_ranges("models")["complete"].all()
+    with pytest.raises(KeyError):
+        results.attribution("random-3", images[1], "eagle")
+    for info in copy.files("image_stats", "random-3"):
+        copy.delete(info.path)
+    lost = open_study(copy.uri)
+    assert not lost.complete
+    assert not lost.scope_range("models", image_id=images[0]).complete
+    assert lost.scope_range("models", image_id=images[1]).complete
 
 
 def test_a_scope_without_its_keys_is_refused(results: StudyResults) -> None:

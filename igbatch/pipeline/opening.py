@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from igbatch.errors import InputError
+from igbatch.pipeline.choice import chosen_each
 from igbatch.pipeline.resolve import ResolvedStudy, StudyImages
 from igbatch.store import schemas
 from igbatch.store.fingerprint import digest
@@ -61,10 +62,16 @@ def open_output(output: Output, resolved: ResolvedStudy, images: StudyImages) ->
         "hardware": earlier["hardware"] if earlier else [],
     }
     output.put_table(output.path("images.parquet"), images.table)
+    names = images.table["image_id"]
+    asked = {
+        choice: None if choice == "all" else names.filter(pa.array(taken)).to_pylist()
+        for choice, taken in chosen_each((spec.images for spec in resolved.variants), names).items()
+    }
     rows = [
         {
             "variant_id": spec.variant_id, "model": spec.model, "kind": spec.kind,
             "direction": spec.direction, "seed": spec.seed, "layers": spec.layers, "weights_sha256": None,
+            "images": asked[spec.images],
         }
         for spec in resolved.variants
     ]  # fmt: skip

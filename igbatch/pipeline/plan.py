@@ -14,11 +14,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from igbatch.images.boxes import Box
+from igbatch.pipeline.choice import chosen, chosen_each
 from igbatch.pipeline.committed import Cells, CommitScan, Damaged, digest_of
 from igbatch.pipeline.resolve import ResolvedStudy, StudyImages
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import DATA_KINDS, Output
-from igbatch.study import Sample, VariantSpec
+from igbatch.study import VariantSpec
 
 SHARDS_A_WORKER = 8
 """Small studies are cut so that every worker gets about so many shards."""
@@ -66,6 +67,7 @@ class Plan:
         resolved: the study.
         images: its images, in the order of `missing`.
         missing: for each variant, which (image, target) pairs are left.
+        asked: for each variant, how many images it is computed on.
         shard_images: the most images of a shard.
         damaged: commits that cannot be believed; their pairs are among the missing.
         committed: for each variant what names the commits that count, `<shard>.<attempt>`.
@@ -76,6 +78,7 @@ class Plan:
     resolved: ResolvedStudy
     images: StudyImages
     missing: dict[str, Cells]
+    asked: Mapping[str, int]
     shard_images: int
     damaged: tuple[Damaged, ...] = ()
     committed: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -84,7 +87,7 @@ class Plan:
     @property
     def expected_rows(self) -> int:
         """Rows of the finished study."""
-        return len(self.resolved.variants) * len(self.images.table) * len(self.resolved.target_names)
+        return sum(self.asked.values()) * len(self.resolved.target_names)
 
     @property
     def missing_rows(self) -> int:
@@ -182,7 +185,7 @@ class Plan:
 
     def for_workers(self, workers: int) -> Plan:
         """Return the plan with shards cut for so many workers, where the study leaves their size open."""
-        return replace(self, shard_images=_shard_images(self.resolved, len(self.images.table), workers))
+        return replace(self, shard_images=_shard_images(self.resolved, self.asked, workers))
 
     def _patterns(self, spec: VariantSpec) -> Iterator[tuple[tuple[bool, ...], NDArray[np.int64]]]:
         """Yield which targets are left together, and the images of which just these are."""
@@ -212,16 +215,8 @@ class Plan:
 
     @cached_property
     def _kept_maps(self) -> NDArray[np.bool_]:
-        """Tell for each image whether its maps are kept; a sample takes the smallest of seeded digests."""
-        choice = self.resolved.study.store.maps
-        count = len(self.images.table)
-        if not isinstance(choice, Sample):
-            return np.full(count, choice == "all")
-        ids = self.images.table["image_id"].to_pylist()
-        ranks = [hashlib.sha256(f"{choice.seed}:{image_id}".encode()).digest() for image_id in ids]
-        kept = np.zeros(count, dtype=bool)
-        kept[sorted(range(count), key=ranks.__getitem__)[: choice.sample]] = True
-        return kept
+        """Tell for each image whether its maps are kept."""
+        return chosen(self.resolved.study.store.maps, self.images.table["image_id"])
 
 
 def expected_steps(spec: VariantSpec) -> int:
@@ -240,36 +235,41 @@ def make_plan(
         InputError: a committed shard belongs to other numbers than this study's (another fingerprint).
     """
     scan = CommitScan(output, images.table, resolved.target_names, retry_quarantined=retry_quarantined)
+    asked = chosen_each((spec.images for spec in resolved.variants), images.table["image_id"])
     missing: dict[str, Cells] = {}
     damaged: list[Damaged] = []
     committed: dict[str, Sequence[str]] = {}
     for spec in resolved.variants:
         fingerprint = digest(resolved.fingerprint_of(spec))
         found = scan.variant(spec.variant_id, fingerprint, resolved.models[spec.model].targets)
-        missing[spec.variant_id] = Cells.of(~found.done)
+        missing[spec.variant_id] = Cells.of(~found.done & asked[spec.images][:, None])
         damaged += found.damaged
         committed[spec.variant_id] = found.attempts
     salt = f"retry {time.time_ns()}" if retry_quarantined else ""
+    counts = {choice: int(np.count_nonzero(taken)) for choice, taken in asked.items()}
+    images_of = {spec.variant_id: counts[spec.images] for spec in resolved.variants}
     return Plan(
         resolved,
         images,
         missing,
-        _shard_images(resolved, len(images.table), workers=1),
+        images_of,
+        _shard_images(resolved, images_of, workers=1),
         damaged=tuple(damaged),
         committed=committed,
         salt=salt,
     )
 
 
-def _shard_images(resolved: ResolvedStudy, images: int, workers: int) -> int:
+def _shard_images(resolved: ResolvedStudy, asked: Mapping[str, int], workers: int) -> int:
+    """Return the most images of a shard; `asked` says for each variant how many images it is computed on."""
     wanted = resolved.study.run.shard_images
     if wanted != "auto":
         return wanted
     pixels: int = max(math.prod(model.data_config["input_size"][1:]) for model in resolved.models.values())
     map_bytes = BYTES_A_PIXEL[resolved.study.store.encoding] * pixels
     largest = max(1, SHARD_MAP_BYTES // (map_bytes * len(resolved.target_names)))
-    spread = math.ceil(images * len(resolved.variants) / (workers * SHARDS_A_WORKER))
-    return max(1, min(spread, largest, images))
+    spread = math.ceil(sum(asked.values()) / (workers * SHARDS_A_WORKER))
+    return max(1, min(spread, largest, max(asked.values())))
 
 
 def shard_name(whole: Shard, images: Sequence[ShardImage]) -> str:

@@ -6,11 +6,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from igbatch.errors import InputError, UnfinishedError
 from igbatch.filesystem import is_local
+from igbatch.pipeline.choice import check_choices
 from igbatch.pipeline.derived import Derived, state_of
 from igbatch.pipeline.opening import check_same_study, existing_study, keep_settled, open_output
 from igbatch.pipeline.plan import Plan, make_plan
@@ -59,7 +57,7 @@ def _checked(loaded: LoadedStudy, output: Output) -> tuple[ResolvedStudy, StudyI
     resolved = resolve_study(loaded, earlier["models"] if earlier else None)
     check_same_study(output, earlier, resolved)
     images = list_study_images(loaded)
-    _check_featured(images.table["image_id"], loaded.study.report.featured)
+    check_choices(loaded.study, images.table["image_id"])
     return resolved, images
 
 
@@ -170,14 +168,6 @@ def _finish(output: Output, plan: Plan, map_shards: Any, lock: Lock, state: str)
     sweep(output, plan.data_files() | others)
     reduce_study(output, map_shards)
     Derived(output).keep(ranges=state)
-
-
-def _check_featured(image_ids: pa.ChunkedArray, featured: tuple[str, ...]) -> None:
-    for image_id in featured:
-        if pc.index(image_ids, image_id).as_py() < 0:
-            raise InputError(
-                f"report.featured: {image_id!r} is not among the study's images; use an image_id of it"
-            )
 
 
 def check_submitted(out: str, submitted: bool) -> None:

@@ -27,7 +27,8 @@ SCHEMA = pa.schema(
 def image_ranges(reader: Reader, scope: str, variant_id: str | None = None) -> Iterator[pa.Table]:
     """Yield the ranges of a scope for every image that has a map: tables of `SCHEMA`, one a variant.
 
-    For `models` it is one table, without a variant. Holds 20 bytes for every image and target of a variant.
+    For `models` it is one table, without a variant; complete is what lacks no map of the variants that are
+    computed on the image. Holds 20 bytes for every image and target of a variant.
     Quantiles would take a histogram for each range: `StudyResults.scope_range` reads them for one image.
 
     Args:
@@ -50,7 +51,7 @@ def image_ranges(reader: Reader, scope: str, variant_id: str | None = None) -> I
     for each in chosen:
         found = _extremes(reader, each)
         joint |= found
-        complete &= ~np.isnan(found.minimum)
+        complete &= ~(np.isnan(found.minimum) & reader.expected(each)[:, None])
     yield joined(reader, scope, joint, None, complete)
 
 

@@ -53,11 +53,16 @@ def reduce_study(output: Output, map_shards: MapShards = map) -> None:
     """
     reader = Reader(output)
     parts = list(map_shards(reduce_variant, [(output, variant_id) for variant_id in reader.variant_ids]))
-    expected = len(reader.images) * len(reader.target_names)
-    rows = [part.summary.row("variant", part.variant_id, expected) for part in parts if part.summary.n_maps]
+    targets = len(reader.target_names)
+    expected = {part.variant_id: reader.expected_images(part.variant_id) * targets for part in parts}
+    rows = [
+        part.summary.row("variant", part.variant_id, expected[part.variant_id])
+        for part in parts
+        if part.summary.n_maps
+    ]
     whole = merge(part.summary for part in parts)
     if whole.n_maps:
-        rows.append(whole.row("dataset", None, expected * len(parts)))
+        rows.append(whole.row("dataset", None, sum(expected.values())))
     output.put_table(output.path("ranges.parquet"), pa.Table.from_pylist(rows, schema=schemas.RANGES))
     aggregates = [part.aggregates for part in parts if len(part.aggregates)] or [parts[0].aggregates]
     table = pa.Table.from_pandas(pd.concat(aggregates, ignore_index=True), preserve_index=False)

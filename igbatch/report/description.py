@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from igbatch.report.accuracy import tolerance_words
 from igbatch.report.census import Census
 from igbatch.report.text import count, listing, plain
@@ -61,10 +63,8 @@ def _facts(results: StudyResults, census: Census) -> Pairs:
         f"{plain(str(study['models'][name]['weights']))}"
         for name, model in results.study["models"].items()
     ]
-    variants = [
-        plain(str(row["variant_id"])) + ("" if row["kind"] == "trained" else f" ({row['kind']} parameters)")
-        for row in results.variants.to_dict("records")
-    ]
+    kinds = zip(results.variants["variant_id"], results.variants["kind"], strict=True)
+    variants = [plain(str(variant)) + _aside(results, variant, kind) for variant, kind in kinds]
     return (
         ("Data", _data(study["images"], results.n_images)),
         ("Models", "; ".join(models)),
@@ -76,6 +76,14 @@ def _facts(results: StudyResults, census: Census) -> Pairs:
         ("Tolerance", tolerance_words(settings)),
         ("Arithmetic", _seen(census, "precision") + " on " + _seen(census, "device")),
     )
+
+
+def _aside(results: StudyResults, variant_id: str, kind: str) -> str:
+    """Return what sets a variant apart, in brackets: its kind, and the number of images where not all."""
+    images = int(np.count_nonzero(results.expected(variant_id)))
+    said = [] if kind == "trained" else [f"{kind} parameters"]
+    said += [] if images == results.n_images else [f"on {count(images, 'image')} only"]
+    return f" ({', '.join(said)})" if said else ""
 
 
 def _data(images: Mapping[str, Any], n_images: int) -> str:

@@ -34,7 +34,7 @@ def study_figure(
     Args:
         results: an opened study.
         image_id: of the study.
-        variants: all by default.
+        variants: by default all that the study asks for on this image.
         targets: all by default; under `pair`, more than two make a row for each pair.
         scope: `raw` (no normalization), or a scope of `igbatch.reduce.ranges.SCOPES`.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -102,6 +103,11 @@ class ImageMaps:
         self._maps: dict[tuple[str, str], NDArray[np.float32] | None] = {}
         self._pictures: dict[str, Picture] = {}
 
+    @cached_property
+    def variants(self) -> list[str]:
+        """The variants that the study asks for on this image."""
+        return self.results.variants_of(self.image_id)
+
     def row(self, variant_id: str, target: str) -> Any:
         """Return the statistics of one map, columns as attributes; None where it was not computed."""
         key = (variant_id, target)
@@ -178,6 +184,8 @@ class ImageMaps:
         if len(lost):
             row = lost.iloc[0]
             return f"Quarantined ({plain(str(row['stage']))}): {plain(str(row['error']))}"
+        if variant_id not in self.variants:
+            return "Not asked for: the study computes this variant on other images only."
         return "Not computed yet."
 
 

@@ -15,7 +15,7 @@ from igbatch.report.normalization import Normalizations
 from igbatch.report.page import GroupView, ImageView, render_page
 from igbatch.report.panels import ImageMaps, ShownRows
 from igbatch.report.quarantine import take_quarantine
-from igbatch.report.selection import MOST_PAIRS, Selection, select
+from igbatch.report.selection import MOST_PAIRS, MOST_VARIANTS, Selection, select
 from igbatch.report.sheets import Sheet, joint_kind, overview_sheet, seed_sheet
 from igbatch.report.tables import MOST_ROWS, tables
 from igbatch.report.text import file_stem, plain
@@ -78,7 +78,8 @@ class _Report:
     def _image(self, image_id: str, anchor: str) -> ImageView:
         maps = ImageMaps(self.results, image_id, self.shown)
         featured = image_id in self.selection.featured
-        variants, targets = list(self.selection.variants), self.results.target_names
+        variants = maps.variants[:MOST_VARIANTS] or list(self.selection.variants[:1])
+        targets = self.results.target_names
         sheet = overview_sheet(maps, self.normalizations, joint_kind(targets), variants)
         name = plain(image_id)
         if featured:

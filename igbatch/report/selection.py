@@ -11,7 +11,7 @@ from igbatch.report.text import count, listing, plain
 from igbatch.results import StudyResults
 
 MOST_VARIANTS = 12
-"""Variants that the page shows of each image."""
+"""Variants that the page shows of each image: the first of those that are computed on it."""
 
 MOST_PAIRS = 10
 """Figures of pairs of targets, for each featured image and variant."""
@@ -19,7 +19,7 @@ MOST_PAIRS = 10
 
 @dataclass(frozen=True)
 class Selection:
-    """What is shown: images in order, those featured among them, and variants.
+    """What is shown: images in order, and those featured among them; `variants` are all of the study.
 
     `strange` are names that the study file features and the study does not have.
     """
@@ -47,7 +47,7 @@ def select(results: StudyResults) -> Selection:
     return Selection(
         tuple(featured),
         (*featured, *others[: most - len(featured)]),
-        tuple(variants[:MOST_VARIANTS]),
+        tuple(variants),
         tuple(name for name in wanted["featured"] if not known[name]),
     )
 
@@ -65,7 +65,7 @@ def left_out(results: StudyResults, selection: Selection, cut: Sequence[str]) ->
             f"{hidden} of {results.n_images:,}: shown are the featured ones and the first others, up to "
             f"{most} (report.max_images). {'Means' if cut else 'Tables'} and ranges cover all."
         )
-    variants = len(results.variants)
-    if variants > MOST_VARIANTS:
-        notes.append(f"{count(variants - MOST_VARIANTS, 'variant')}, in the pictures; the tables have them.")
+    most = max((len(results.variants_of(each)) for each in selection.images), default=0)
+    if most > MOST_VARIANTS:
+        notes.append(f"{count(most - MOST_VARIANTS, 'variant')}, in the pictures; the tables have them.")
     return notes

@@ -83,7 +83,8 @@ def overview_sheet(
 ) -> Sheet:
     """Lay out one image under one normalization: variants are rows, targets are columns.
 
-    Of kind `pair`, more than two targets make a row for each pair of them.
+    Where no variants are named, they are those that the study asks for on this image. Of kind `pair`, more
+    than two targets make a row for each pair of them.
 
     Raises:
         InputError: a variant, target or the image is not of the study, or there is no such normalization.
@@ -96,7 +97,8 @@ def overview_sheet(
         raise InputError("normalization 'pair' needs two targets, there is one; use image")
     groups = list(combinations(names, 2)) if kind == "pair" else [tuple(names)]
     rows, found = [], None
-    for variant_id in chosen(variants, known, "variant"):
+    wanted = (maps.variants or known) if variants is None else variants
+    for variant_id in chosen(wanted, known, "variant"):
         for group in groups:
             row = _row(maps, normalizations, kind, variant_id, group)
             found = found or next((p.normalization for p in row.panels if p.normalization is not None), None)

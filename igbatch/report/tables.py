@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -67,7 +68,7 @@ def tables(results: StudyResults, image_ids: Sequence[str], quarantine: Quaranti
     if lost is None:
         lost = pd.concat([rows_lost(results, each, image_ids) for each in results.variants["variant_id"]])
     yield _csv("quarantine.csv", lost, quarantine.whole is not None)
-    yield _csv("variants.csv", results.variants)
+    yield _csv("variants.csv", _with_text(results.variants))
 
 
 def box_sums(results: StudyResults, table: pd.DataFrame) -> pd.DataFrame:
@@ -121,6 +122,15 @@ def _up_to(
                 return None
             found.append(rows)
     return found
+
+
+def _with_text(variants: pd.DataFrame) -> pd.DataFrame:
+    """Write the lists of a table of variants as JSON; what has none stays empty."""
+    lists = [name for name in ("layers", "images") if name in variants]
+    texts = {
+        name: variants[name].map(lambda items: json.dumps(list(items)), na_action="ignore") for name in lists
+    }
+    return variants.assign(**texts)
 
 
 def _csv(name: str, frame: pd.DataFrame, whole: bool = True) -> CsvTable:

@@ -75,6 +75,27 @@ class Reader:
         images = self.output.read_table(self.output.path("images.parquet"), ["image_id", "etag"])
         return Listing(images, self.target_names)
 
+    def expected(self, variant_id: str) -> NDArray[np.bool_]:
+        """Tell for each image whether a variant is computed on it: bool [images], in the study's order."""
+        asked = self._asked(variant_id)
+        return np.broadcast_to(np.True_, len(self.listing.image_ids)) if asked is None else asked
+
+    def expected_images(self, variant_id: str) -> int:
+        """Return on how many images a variant is computed."""
+        return int(np.count_nonzero(self.expected(variant_id)))
+
+    def variants_of(self, image_id: str) -> list[str]:
+        """Return the variants that are computed on an image, in the order of the study."""
+        if self.listing.places(pa.table({"image_id": [image_id]}))[0] < 0:
+            return []
+        one = pa.array([image_id], pa.string())
+        found = ((each, asked_images(self.variants, each, one)) for each in self.variant_ids)
+        return [each for each, asked in found if asked is None or asked[0]]
+
+    def _asked(self, variant_id: str) -> NDArray[np.bool_] | None:
+        """Return `expected`, None where that is every image."""
+        return asked_images(self.variants, variant_id, self.listing.image_ids)
+
     def winners(self, variant_id: str) -> Winners:
         """Return which rows of a variant count: a scan at first (1 us a row), 4 bytes a row from then on.
 
@@ -95,7 +116,7 @@ class Reader:
         Raises:
             InputError: a file is no whole commit of igbatch.
         """
-        winners = Winners(self.listing)
+        winners = Winners(self.listing, self._asked(variant_id))
         try:
             yield from winners.scan(self.output, commit_paths(self.output, variant_id), columns)
         except (OSError, pa.ArrowException):
@@ -303,9 +324,25 @@ class Reader:
         owners = winners.owner[:-1].reshape(-1, len(self.target_names))
         untouched = np.append((owners < 0).all(axis=1), True)  # the last stands for images not listed
         missing = np.where(of_all, untouched[places], winners.owner[keys] < 0)
-        listed = np.where(of_all, places, keys) >= 0
+        asked = np.append(self.expected(variant_id), False)  # the last stands for images not listed
+        listed = (np.where(of_all, places, keys) >= 0) & asked[places]
         rows = rows.append_column(ATTEMPT, pa.array(named_by, pa.string()))
         return rows.filter(pa.array(listed & missing))
+
+
+def asked_images(variants: pa.Table, variant_id: str, image_ids: pa.Array) -> NDArray[np.bool_] | None:
+    """Tell which images a variant is computed on: bool [images]; None: on every one.
+
+    Args:
+        variants: rows of `schemas.VARIANTS`; outputs of earlier versions have no column `images`.
+        variant_id: one of them.
+        image_ids: of the study.
+    """
+    row = pc.index(variants["variant_id"], variant_id).as_py()
+    if row < 0 or "images" not in variants.column_names:
+        return None
+    listed = variants["images"][row].values
+    return None if listed is None else np.asarray(pc.is_in(image_ids, value_set=listed), dtype=np.bool_)
 
 
 def read_study(output: Output) -> dict[str, Any] | None:

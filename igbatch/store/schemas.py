@@ -29,6 +29,7 @@ VARIANTS = pa.schema(
         pa.field("seed", pa.int64()),
         pa.field("layers", pa.list_(pa.string())),
         pa.field("weights_sha256", pa.string()),
+        pa.field("images", pa.list_(pa.string())),
     ]
 )
 

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from igbatch.errors import InputError, one_line
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import DATA_KINDS, Output
-from igbatch.store.reader import read_study
+from igbatch.store.reader import asked_images, read_study
 from igbatch.store.verify_shard import CheckedShard, Expected, Problem, check_shard
+from igbatch.store.winners import asked_keys
 
 THREADS = 8
 PRINTED = 50
@@ -57,9 +58,12 @@ class Verification:
 
 @dataclass(frozen=True)
 class _Extremes:
+    """Of the maps of a variant: the smallest and the largest value, how many there are and should be."""
+
     minimum: float
     maximum: float
     maps: int
+    expected: int
 
 
 def verify(output: Output, *, quick: bool = False) -> Verification:
@@ -77,17 +81,18 @@ def verify(output: Output, *, quick: bool = False) -> Verification:
         raise InputError(f"{output.uri}: no study here (study.json is missing); check the path")
     try:
         images = output.read_table(output.path("images.parquet"), ["image_id", "etag"])
-        variants = output.read_table(output.path("variants.parquet"), ["variant_id"])["variant_id"]
+        variants = output.read_table(output.path("variants.parquet"))
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{output.uri}: the study's list cannot be read ({error}); run it again") from None
     found, named = Verification(), set[str]()
     extremes: dict[str, _Extremes] = {}
-    for variant_id in variants.to_pylist():
-        part = _Variant(output, study, images, variant_id, found)
+    for variant_id in variants["variant_id"].to_pylist():
+        asked = asked_images(variants, variant_id, images["image_id"].combine_chunks())
+        part = _Variant(output, study, images, asked, variant_id, found)
         named |= part.check(quick)
         if part.extremes.maps:
             extremes[variant_id] = part.extremes
-    _check_ranges(output, extremes, len(images) * len(study["target_names"]), found)
+    _check_ranges(output, extremes, found)
     prefix = output.path() + "/"
     for kind in DATA_KINDS:
         found.leftovers += sum(info.path.removeprefix(prefix) not in named for info in output.files(kind))
@@ -98,10 +103,17 @@ class _Variant:
     """The check of one variant, which adds to a `Verification` what it finds."""
 
     def __init__(
-        self, output: Output, study: dict[str, Any], images: pa.Table, variant_id: str, found: Verification
+        self,
+        output: Output,
+        study: dict[str, Any],
+        images: pa.Table,
+        asked: NDArray[np.bool_] | None,
+        variant_id: str,
+        found: Verification,
     ) -> None:
         self.output = output
         self.images = images
+        self.asked = np.ones(len(images), dtype=bool) if asked is None else asked
         self.targets: list[str] = study["target_names"]
         self.found = found
         settings = study["fingerprint"].get(variant_id)
@@ -114,7 +126,7 @@ class _Variant:
             decisive["atol"],
             maps if isinstance(maps, str) else "sample",
         )
-        self.extremes = _Extremes(np.inf, -np.inf, 0)
+        self.extremes = _Extremes(np.inf, -np.inf, 0, 0)
 
     def check(self, quick: bool) -> set[str]:
         """Check the shards, then whether every row is there once; return the data files that they name."""
@@ -141,7 +153,8 @@ class _Variant:
         rank = {attempt: index for index, attempt in enumerate(attempts)}
         rows = pa.concat_tables([shard.rows for shard in shards]) if shards else None
         count = len(self.images) * width
-        self.found.expected += count
+        expected = int(np.count_nonzero(self.asked)) * width
+        self.found.expected += expected
         present, locked = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
         latest = np.full(count, -1)
         if rows is not None:
@@ -162,7 +175,7 @@ class _Variant:
             if len(winners):
                 lowest = float(rows["minimum"].to_numpy()[winners].min())
                 highest = float(rows["maximum"].to_numpy()[winners].max())
-                self.extremes = _Extremes(lowest, highest, len(winners))
+                self.extremes = _Extremes(lowest, highest, len(winners), expected)
         for shard in shards:
             if shard.quarantine is None:
                 continue
@@ -171,14 +184,15 @@ class _Variant:
             for key in held[latest[held] == rank[shard.attempt]]:
                 self._say("twice", self._name(key), "it is in quarantine and a row of the same attempt")
         self.found.quarantined += int((locked & ~present).sum())
-        self._say_lost((~present & ~locked).reshape(-1, width))
+        self._say_lost((~present & ~locked).reshape(-1, width) & self.asked[:, None])
 
     def _keys(self, table: pa.Table) -> NDArray[np.int64]:
         """Return image position times targets plus target position of each row, -1 where it is not listed."""
         places = self._places(table)
         targets = pc.fill_null(pc.index_in(table["target"], pa.array(self.targets, pa.string())), -1)
         columns = targets.to_numpy()
-        return np.where((places >= 0) & (columns >= 0), places * len(self.targets) + columns, -1)
+        keys = np.where((places >= 0) & (columns >= 0), places * len(self.targets) + columns, -1)
+        return asked_keys(keys, self.asked, len(self.targets))
 
     def _places(self, table: pa.Table) -> NDArray[np.int64]:
         found = pc.index_in(table["image_id"], self.images["image_id"])
@@ -190,7 +204,7 @@ class _Variant:
     def _quarantined(self, table: pa.Table) -> NDArray[np.int64]:
         """Return the keys of rows of a quarantine; a null target stands for all of them."""
         places, width = self._places(table), len(self.targets)
-        whole = pc.is_null(table["target"]).to_numpy() & (places >= 0)
+        whole = pc.is_null(table["target"]).to_numpy() & np.append(self.asked, False)[places]
         every = (places[whole][:, None] * width + np.arange(width)).ravel()
         keys = self._keys(table)
         return np.unique(np.concatenate([every, keys[keys >= 0]]))
@@ -216,7 +230,7 @@ class _Variant:
         self.found.problems.append(Problem(kind, where, what))
 
 
-def _check_ranges(output: Output, extremes: dict[str, _Extremes], width: int, found: Verification) -> None:
+def _check_ranges(output: Output, extremes: dict[str, _Extremes], found: Verification) -> None:
     """Compare `ranges.parquet`, where it is there, with the extremes of the rows that count."""
     name = "ranges.parquet"
     if not output.exists(output.path(name)):
@@ -227,15 +241,13 @@ def _check_ranges(output: Output, extremes: dict[str, _Extremes], width: int, fo
     except (OSError, pa.ArrowException) as error:
         found.problems.append(Problem("ranges", name, f"cannot be read ({error}); reduce the study again"))
         return
-    for what in _differences(said, extremes, width, found.expected):
+    for what in _differences(said, extremes, found.expected):
         found.problems.append(Problem("ranges", name, f"{what}; reduce the study again"))
 
 
-def _differences(
-    said: list[dict[str, Any]], extremes: dict[str, _Extremes], width: int, expected: int
-) -> Iterator[str]:
-    seen: dict[tuple[str, str | None], tuple[_Extremes, int]] = {
-        ("variant", variant_id): (each, width) for variant_id, each in extremes.items()
+def _differences(said: list[dict[str, Any]], extremes: dict[str, _Extremes], expected: int) -> Iterator[str]:
+    seen: dict[tuple[str, str | None], _Extremes] = {
+        ("variant", variant_id): each for variant_id, each in extremes.items()
     }
     if extremes:
         every = extremes.values()
@@ -243,17 +255,18 @@ def _differences(
             min(each.minimum for each in every),
             max(each.maximum for each in every),
             sum(each.maps for each in every),
+            expected,
         )
-        seen["dataset", None] = (whole, expected)
+        seen["dataset", None] = whole
     by_scope = {(row["scope"], row["variant_id"]): row for row in said}
     for key in sorted({*seen, *by_scope}, key=str):
         scope = " ".join(filter(None, key))
         if key not in seen or key not in by_scope:
             yield f"{scope}: {'no row has it' if key not in seen else 'it has no range'}"
             continue
-        each, wanted = seen[key]
+        each = seen[key]
         true = {"minimum": each.minimum, "maximum": each.maximum, "n_maps": each.maps}
-        true["complete"] = each.maps == wanted
+        true["complete"] = each.maps == each.expected
         for name, value in true.items():
             if by_scope[key][name] != value:
                 yield f"{scope}: {name} is {by_scope[key][name]}, the rows say {value}"

@@ -120,14 +120,20 @@ _Part = tuple[int, pa.RecordBatch]
 class Winners:
     """For every key of a variant the file that its row comes from, once `scan` has run through.
 
+    Args:
+        listing: what the study lists now.
+        asked: bool [images], the images that the variant is computed on; None: all. Rows of others do not
+            count.
+
     Attributes:
         owner: int32 [keys + 1], a position in `files`; -1 where there is no row, as in the last place, which
             the key -1 stands for.
         files: the files that hold rows.
     """
 
-    def __init__(self, listing: Listing) -> None:
+    def __init__(self, listing: Listing, asked: NDArray[np.bool_] | None = None) -> None:
         self.listing = listing
+        self._asked = asked
         self.owner = np.full(listing.size + 1, -1, dtype=np.int32)
         self.files: list[CommittedFile] = []
         self._positions: dict[str, int] = {}
@@ -193,7 +199,7 @@ class Winners:
 
     def _claim(self, waiting: Sequence[_Part]) -> Chunk:
         rows = pa.Table.from_batches([batch for _, batch in waiting])
-        keys = self.listing.keys(rows)
+        keys = asked_keys(self.listing.keys(rows), self._asked, len(self.listing.targets))
         lengths = [len(batch) for _, batch in waiting]
         start = 0
         for (position, _), length in zip(waiting, lengths, strict=True):
@@ -209,3 +215,10 @@ class Winners:
         for holder in np.unique(holders[holders >= 0]):
             if self.files[holder].attempt < self.files[position].attempt:
                 self.owner[keys[holders == holder]] = position
+
+
+def asked_keys(keys: NDArray[np.int64], asked: NDArray[np.bool_] | None, targets: int) -> NDArray[np.int64]:
+    """Return keys with -1 in place of those whose image is not asked for: bool [images], None for all."""
+    if asked is None:
+        return keys
+    return np.where((keys >= 0) & asked[keys // targets], keys, -1)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from igbatch.errors import InputError
 from igbatch.images.boxes import BOX_SCHEMA, SIZE_SCHEMA, Box, BoxTable
+from igbatch.pipeline.choice import chosen
 from igbatch.pipeline.plan import SHARD_MAP_BYTES, SHARDS_A_WORKER, Plan, Shard, expected_steps, make_plan
 from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy, StudyImages
 from igbatch.store import schemas
@@ -98,9 +99,14 @@ def rows(plan: Plan) -> list[Triple]:
 
 
 def product(resolved: ResolvedStudy, images: dict[str, str]) -> set[Triple]:
-    return set(
-        itertools.product((spec.variant_id for spec in resolved.variants), images, resolved.target_names)
-    )
+    """Every row that a study asks for: its variants' images and all targets."""
+    names = pa.chunked_array([list(images)], pa.string())
+    return {
+        (spec.variant_id, image, target)
+        for spec in resolved.variants
+        for image in names.filter(pa.array(chosen(spec.images, names))).to_pylist()
+        for target in resolved.target_names
+    }
 
 
 subsets = st.sets(st.sampled_from(["i0", "i1", "i2", "i3", "i4", "i5", "i6"]), min_size=1)
@@ -117,8 +123,12 @@ def test_the_shards_are_exactly_what_is_expected_and_not_committed(data: st.Data
     """For any images, targets, variants, shard size and committed rows, of listed things and of others."""
     size = data.draw(st.integers(1, 4) | st.just("auto"))
     targets, variants = data.draw(target_sets), data.draw(variant_sets)
-    resolved = resolve(targets, variants, run={"shard_images": size})
     images = {name: data.draw(st.sampled_from(["1", "2"])) for name in sorted(data.draw(subsets))}
+    listed_ids = st.lists(st.sampled_from(sorted(images)), min_size=1, unique=True)
+    samples = st.builds(lambda count: {"sample": count}, st.integers(1, 8))
+    choices = st.just("all") | listed_ids | samples
+    variants = [{**variant, "images": data.draw(choices)} for variant in variants]
+    resolved = resolve(targets, variants, run={"shard_images": size})
     output, done, kept_out = memory(), set(), set()
     for spec in resolved.variants:
         cells = st.tuples(
@@ -152,6 +162,41 @@ def test_the_shards_are_exactly_what_is_expected_and_not_committed(data: st.Data
         assert all(shard.targets for shard in shards)
         assert sum(shard.rows for shard in shards) == len(expected)
         assert size in ("auto", plan.shard_images)
+
+
+def test_a_subset_that_grows_computes_the_new_pairs_alone() -> None:
+    """And one that shrinks computes nothing: fingerprints know nothing of subsets."""
+    images, output = listed(dict.fromkeys("pqrst", "1")), memory()
+
+    def study(choice: Any) -> ResolvedStudy:
+        return resolve(variants=[{"kind": "random", "seeds": [1, 2], "images": choice}])
+
+    small = study(["q", "s"])
+    plan = make_plan(small, images, output)
+    assert plan.expected_rows == plan.missing_rows == 2 * 2 * 2
+    assert plan.asked == {"random-1": 2, "random-2": 2}
+    for shard in plan.shards():
+        done = [(i.image_id, t, i.etag) for i in shard.images for t in shard.targets]
+        commit(output, small, shard.spec.variant_id, done)
+    assert make_plan(small, images, output).missing_rows == 0
+    for larger, new in ((["q", "r", "s"], "r"), ("all", "prt")):
+        grown = study(larger)
+        assert grown.fingerprint() == small.fingerprint()
+        expected = {(v, i, t) for v in ("random-1", "random-2") for i in new for t in "ab"}
+        assert set(rows(make_plan(grown, images, output))) == expected
+    assert make_plan(study(["s"]), images, output).missing_rows == 0
+
+
+def test_shards_of_subsets_are_cut_by_what_there_is_to_compute() -> None:
+    """A hundred random variants on two of a thousand images make shards of two, not of thousands."""
+    images = listed({f"i{n:04d}": "1" for n in range(1000)})
+    few = [{"kind": "random", "first_seed": 0, "count": 100, "images": {"sample": 2}}]
+    plan = make_plan(resolve(variants=few), images, memory()).for_workers(4)
+    assert plan.shard_images == 2
+    assert plan.shard_count() == 100
+    both = make_plan(resolve(variants=[{"kind": "trained"}, *few]), images, memory()).for_workers(4)
+    assert both.expected_rows == (1000 + 200) * 2
+    assert both.shard_images == 1200 // (4 * SHARDS_A_WORKER) + 1
 
 
 def test_shards_hold_what_a_worker_needs() -> None:

@@ -48,11 +48,19 @@ def shard(output: Output, name: str, attempt: int, images: list[str], variant: s
 def lay_out(tmp_path: Any) -> Callable[..., Output]:
     output = Output(str(tmp_path / "out"))
 
-    def write(images: list[str], targets: list[str] = TARGETS, variants: tuple[str, ...] = ("v",)) -> Output:
+    def write(
+        images: list[str],
+        targets: list[str] = TARGETS,
+        variants: tuple[str, ...] = ("v",),
+        subsets: dict[str, list[str]] | None = None,
+    ) -> Output:
         output.put_json(output.path("study.json"), {"format": schemas.FORMAT, "target_names": targets})
         rows = [{"image_id": image, "uri": image, "etag": "1"} for image in images]
         output.put_table(output.path("images.parquet"), pa.Table.from_pylist(rows, schema=schemas.IMAGES))
-        rows = [{"variant_id": name, "model": "m", "kind": "trained"} for name in variants]
+        rows = [
+            {"variant_id": name, "model": "m", "kind": "trained", "images": (subsets or {}).get(name)}
+            for name in variants
+        ]
         output.put_table(output.path("variants.parquet"), pa.Table.from_pylist(rows, schema=schemas.VARIANTS))
         return output
 
@@ -167,6 +175,19 @@ def test_ranges_with_a_map_missing_are_incomplete(lay_out: Callable[..., Output]
     for wrong in ({"scope": "dataset"}, {"scope": "models", "variant_id": "v"}):
         with pytest.raises(ValueError, match="use one of image, pair, targets, models"):
             list(image_ranges(reader, **wrong))
+
+
+def test_a_range_of_all_models_lacks_no_map_of_variants_that_are_not_computed_on_its_image(
+    lay_out: Callable[..., Output],
+) -> None:
+    output = lay_out(IMAGES[:3], TARGETS, ("v", "ww"), {"ww": IMAGES[1:3]})
+    shard(output, "s", 1, IMAGES[:3])
+    shard(output, "s", 2, IMAGES[:2], "ww")
+    (models,) = image_ranges(Reader(output), "models")
+    assert models["complete"].to_pylist() == [True, True, False]
+    alone = survey(Reader(output), "v", extremes=True).extremes
+    assert alone is not None
+    assert models["minimum"][0].as_py() == alone.minimum[0].min()  # the row of `ww` does not count
 
 
 def test_a_writer_leaves_sums_that_a_survey_takes(computed: Output) -> None:

@@ -43,18 +43,25 @@ def made_up_map() -> Callable[..., np.ndarray]:
 
 @pytest.fixture(scope="session")
 def lay_out() -> Callable[..., None]:
-    """Write study.json, images.parquet and variants.parquet: `images` maps ids to etags."""
+    """Write study.json, images.parquet and variants.parquet.
+
+    `images` maps ids to etags, `subsets` variants to the images that they are computed on, where not all.
+    """
 
     def write(
         output: Output,
         images: dict[str, str],
         variants: Sequence[str] = ("v",),
         targets: Sequence[str] = ("a", "b"),
+        subsets: dict[str, list[str]] | None = None,
     ) -> None:
         output.put_json(output.path("study.json"), {"format": schemas.FORMAT, "target_names": list(targets)})
         rows = [{"image_id": name, "uri": f"/{name}", "etag": etag} for name, etag in images.items()]
         output.put_table(output.path("images.parquet"), pa.Table.from_pylist(rows, schema=schemas.IMAGES))
-        rows = [{"variant_id": name, "model": "m", "kind": "trained"} for name in variants]
+        rows = [
+            {"variant_id": name, "model": "m", "kind": "trained", "images": (subsets or {}).get(name)}
+            for name in variants
+        ]
         output.put_table(output.path("variants.parquet"), pa.Table.from_pylist(rows, schema=schemas.VARIANTS))
 
     return write

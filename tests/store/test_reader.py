@@ -155,6 +155,38 @@ def test_what_the_study_no_longer_lists_is_dropped(
             reader.attribution(*dropped)
 
 
+def test_rows_outside_a_variants_images_are_dropped(
+    output: Output, lay_out: LayOut, write_shard: WriteShard
+) -> None:
+    """As after a subset was made smaller: rows, boxes, maps and quarantine of other images do not count."""
+    images = dict.fromkeys("xyz", "1")
+    for variant in ("v", "w"):
+        write_shard(output, ["x", "y"], variant=variant, quarantined=[("z", None), ("z", "a")])
+    lay_out(output, images, ["v", "w"], subsets={"w": ["y"]})
+    reader = Reader(output)
+    assert [reader.expected(each).tolist() for each in ("v", "w")] == [[True] * 3, [False, True, False]]
+    assert [reader.expected_images(each) for each in ("v", "w")] == [3, 1]
+    assert [reader.variants_of(image) for image in ("x", "y", "gone")] == [["v"], ["v", "w"], []]
+    expected = [("v", i, t) for i in "xy" for t in "ab"] + [("w", "y", t) for t in "ab"]
+    assert (
+        keys(reader.image_stats()) == keys(reader.box_stats()) == keys(reader.rows_of(["x", "y"])) == expected
+    )
+    assert set(reader.quarantine()["variant_id"].to_pylist()) == {"v"}
+    with pytest.raises(KeyError):
+        reader.attribution("w", "x", "a")
+    lay_out(output, images, ["v", "w"], subsets={"w": ["x", "z"]})
+    assert keys(Reader(output).image_stats(variant_id="w")) == [("w", "x", t) for t in "ab"]
+    assert Reader(output).quarantine_of("w")["target"].to_pylist() == ["a", None]
+
+
+def test_variants_of_an_earlier_igbatch_are_computed_on_all_images(study: Output) -> None:
+    path = study.path("variants.parquet")
+    study.put_table(path, study.read_table(path).drop_columns(["images"]))
+    reader = Reader(study)
+    assert reader.expected_images("v") == 2
+    assert len(reader.image_stats()) == 8
+
+
 def test_rows_of_an_image_that_changed_are_dropped_until_it_is_computed_again(
     output: Output, lay_out: LayOut, write_shard: WriteShard, made_up_map: MakeMap
 ) -> None:

@@ -61,7 +61,8 @@ def write(made_up_map: Callable[..., np.ndarray], stats_row: Callable[..., dict[
     return commit
 
 
-def lay_out(output: Output, maps: Any = "all") -> None:
+def lay_out(output: Output, maps: Any = "all", subset: list[str] | None = None) -> None:
+    """`subset`: the images of the variant `w`."""
     study = {
         "format": schemas.FORMAT,
         "target_names": list(TARGETS),
@@ -72,6 +73,7 @@ def lay_out(output: Output, maps: Any = "all") -> None:
     rows = [{"image_id": name, "uri": name, "etag": "1"} for name in IMAGES]
     output.put_table(output.path("images.parquet"), pa.Table.from_pylist(rows, schema=schemas.IMAGES))
     rows = [{"variant_id": name, "model": "m", "kind": "trained"} for name in VARIANTS]
+    rows[1]["images"] = subset  # type: ignore[assignment]
     output.put_table(output.path("variants.parquet"), pa.Table.from_pylist(rows, schema=schemas.VARIANTS))
 
 
@@ -164,6 +166,19 @@ def test_rows_that_are_superseded_or_not_listed_any_more_are_counted_only(good: 
     assert found.problems == []
     assert (found.committed, found.superseded, found.unlisted) == (10, 3, 5)
     assert "3 superseded rows, 5 rows that the study no longer lists" in as_text(found)
+
+
+def test_a_variant_is_whole_with_the_images_that_it_is_computed_on(good: Output, write: Write) -> None:
+    """Rows of others, left by a larger subset, are counted and neither expected nor in a range."""
+    lay_out(good, subset=["x"])
+    found = verify(good)
+    assert found.problems == []
+    assert (found.expected, found.committed, found.quarantined, found.unlisted) == (8, 8, 0, 2)
+    write_ranges(good)
+    assert {problem.kind for problem in verify(good).problems} == {"ranges"}  # they count `w/y`
+    good.delete(good.commit_path("w", "shard-x"))
+    good.delete(good.path("ranges.parquet"))
+    assert found_in(good) == {("lost", "w/x")}
 
 
 def test_files_that_no_commit_names_are_counted_only(good: Output) -> None:

@@ -1,0 +1,60 @@
+"""Which images a choice of a study stands for: all, those listed by id, or a seeded sample."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from igbatch.errors import InputError
+from igbatch.study import Sample, Study
+
+Choice = Literal["all", "none"] | tuple[str, ...] | Sample
+
+
+def chosen(choice: Choice, image_ids: pa.Array | pa.ChunkedArray) -> NDArray[np.bool_]:
+    """Tell for each image whether a choice takes it: bool [images].
+
+    A sample takes the images with the smallest digests of seed and id, all where there are fewer. So two
+    samples under one seed share their images, the smaller one being a part of the larger, whatever they are
+    for. Listed ids that are no images are passed over: `check_choices` refuses them before.
+    """
+    count = len(image_ids)
+    if isinstance(choice, str):
+        return np.full(count, choice == "all")
+    if not isinstance(choice, Sample):
+        return np.asarray(pc.is_in(image_ids, value_set=pa.array(choice, pa.string())), dtype=np.bool_)
+    names = image_ids.to_pylist()
+    ranks = [hashlib.sha256(f"{choice.seed}:{name}".encode()).digest() for name in names]
+    taken = np.zeros(count, dtype=np.bool_)
+    taken[sorted(range(count), key=ranks.__getitem__)[: choice.sample]] = True
+    return taken
+
+
+def chosen_each(choices: Iterable[Choice], image_ids: pa.ChunkedArray) -> dict[Choice, NDArray[np.bool_]]:
+    """Return `chosen` for each of some choices; a hundred seeds with one sample cost as much as one."""
+    return {choice: chosen(choice, image_ids) for choice in dict.fromkeys(choices)}
+
+
+def check_choices(study: Study, image_ids: pa.ChunkedArray) -> None:
+    """Refuse ids that a study lists and its images lack.
+
+    Raises:
+        InputError: naming the key and the id.
+    """
+    _check_listed("report.featured", study.report.featured, image_ids)
+    for number, variant in enumerate(study.variants):
+        if isinstance(variant.images, tuple):
+            _check_listed(f"variants.{number}.images", variant.images, image_ids)
+
+
+def _check_listed(key: str, names: tuple[str, ...], image_ids: pa.ChunkedArray) -> None:
+    known = pc.is_in(pa.array(names, pa.string()), value_set=image_ids.combine_chunks())
+    for name, found in zip(names, known.to_pylist(), strict=True):
+        if not found:
+            raise InputError(f"{key}: {name!r} is not among the study's images; use an image_id of it")
