@@ -1,0 +1,192 @@
+"""Whether a value stands out: p-values against a null, their correction, tests of signs, resampled means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from igbatch.errors import InputError
+
+Alternative = Literal["greater", "less", "two-sided"]
+
+FEWEST_SIGNED_RANKS = 6
+"""Values that a signed-rank test needs: with fewer no two-sided p can come below 0.05."""
+
+_CELLS = 1_000_000
+"""Weights of a bootstrap that are held at once; they take about 60 MB while they are drawn."""
+
+
+class EmpiricalP(NamedTuple):
+    """A p-value counted against a null.
+
+    Attributes:
+        p: the p-value.
+        exceedances: values of the null at least as extreme as the one tested; of two sides the fewer.
+        n: values of the null.
+        smallest: the least p that so many values can give.
+    """
+
+    p: float
+    exceedances: int
+    n: int
+    smallest: float
+
+
+class SignedTest(NamedTuple):
+    """A test of whether values lie above or below zero.
+
+    Attributes:
+        n: values that count; zeros and NaN are left out.
+        zeros: values that are exactly zero.
+        positive: share of the n values above zero; None where n is 0.
+        statistic: what the test counts: values above zero, or the sum of their ranks; None where p is.
+        p: the p-value; None where there are too few values.
+        smallest: the least p that n values can give.
+    """
+
+    n: int
+    zeros: int
+    positive: float | None
+    statistic: float | None
+    p: float | None
+    smallest: float
+
+
+def empirical_p(value: float, null: NDArray[np.floating], alternative: Alternative) -> EmpiricalP:
+    """Return how often a null reaches a value, (1 + exceedances) / (1 + N), which is never 0.
+
+    Ties count as exceedances. Under the null hypothesis, that value and null are exchangeable, p is at most u
+    with a probability of at most u, for every u. `two-sided` is twice the smaller of both sides, at most 1.
+    Phipson & Smyth 2010, "Permutation P-values Should Never Be Zero".
+
+    Args:
+        value: what is tested.
+        null: values of the null [N], finite; with none p is 1.
+        alternative: `greater` where large values are to be told from the null, `less`, or `two-sided`.
+
+    Raises:
+        InputError: the value or one of the null is NaN or infinite.
+    """
+    if not (np.isfinite(value) and np.isfinite(null).all()):
+        raise InputError("a p-value needs finite values; leave out what is missing from value and null")
+    n = len(null)
+    above, below = int(np.count_nonzero(null >= value)), int(np.count_nonzero(null <= value))
+    exceedances = {"greater": above, "less": below, "two-sided": min(above, below)}[alternative]
+    sides = 2 if alternative == "two-sided" else 1
+    p, smallest = (min(1.0, sides * (1 + count) / (1 + n)) for count in (exceedances, 0))
+    return EmpiricalP(p, exceedances, n, smallest)
+
+
+def effect_size(value: float, null: NDArray[np.floating]) -> float | None:
+    """Return (value - mean) / standard deviation of a null [N], with N - 1 degrees of freedom.
+
+    None below two values, or where they differ by no more than rounding.
+    """
+    if len(null) < 2:
+        return None
+    values = np.asarray(null, dtype=np.float64)
+    spread = float(values.std(ddof=1))
+    if spread <= 1e-12 * float(np.abs(values).max()):
+        return None
+    return (value - float(values.mean())) / spread
+
+
+def adjusted(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return p-values [m] adjusted for the false discovery rate (Benjamini & Hochberg 1995).
+
+    NaN stays NaN and does not count among the tests.
+    """
+    found = np.full(p_values.shape, np.nan)
+    told = ~np.isnan(p_values)
+    if told.any():
+        found[told] = stats.false_discovery_control(p_values[told], method="bh")
+    return found
+
+
+def sign_test(values: NDArray[np.float64], alternative: Alternative) -> SignedTest:
+    """Test by signs alone whether values [n] lie above or below zero: exact, binomial, without zeros."""
+    told, zeros = _signed(values)
+    n, above = len(told), int(np.count_nonzero(told > 0))
+    p = float(stats.binomtest(above, n, 0.5, alternative).pvalue) if n else None
+    return SignedTest(n, zeros, above / n if n else None, above if n else None, p, _smallest(n, alternative))
+
+
+def signed_rank_test(values: NDArray[np.float64], alternative: Alternative) -> SignedTest:
+    """Test by signs and ranks whether values [n] lie above or below zero (Wilcoxon 1945), without zeros.
+
+    The null hypothesis is that values are symmetric about zero. p is exact up to 50 values if no magnitudes
+    tie, otherwise from the normal approximation or, of very few values, from all patterns of signs (scipy's
+    `wilcoxon`). Below `FEWEST_SIGNED_RANKS` values there is no p.
+    """
+    told, zeros = _signed(values)
+    n = len(told)
+    positive = float(np.mean(told > 0)) if n else None
+    smallest = _smallest(n, alternative)
+    if n < FEWEST_SIGNED_RANKS:
+        return SignedTest(n, zeros, positive, None, None, smallest)
+    found = stats.wilcoxon(told, alternative=alternative)
+    ranks = float(stats.rankdata(np.abs(told))[told > 0].sum())
+    return SignedTest(n, zeros, positive, ranks, float(found.pvalue), smallest)
+
+
+def bootstrap_weights(images: int, resamples: int, seed: int) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+    """Yield how often each image is drawn in each resample, block by block of images.
+
+    A resample draws `images` times with replacement (Efron 1979): its weights are multinomial and add up to
+    `images` over all blocks. How many of its draws fall into each block is drawn first, then which images of
+    the block they hit: the same distribution, in bounded memory. Same arguments, same weights, so tasks that
+    hold different variants resample the same images.
+
+    Yields:
+        the block's images, and float64 [resamples, images of the block].
+    """
+    if images == 0:
+        return
+    rng = np.random.default_rng(seed)
+    size = max(1, _CELLS // max(1, resamples))
+    starts = np.arange(0, images, size)
+    widths = np.minimum(size, images - starts)
+    counts = rng.multinomial(images, widths / images, size=resamples)
+    for start, width, drawn in zip(starts.tolist(), widths.tolist(), counts.T, strict=True):
+        cells = np.repeat(width * np.arange(resamples), drawn)
+        cells += rng.integers(0, width, len(cells))
+        weights = np.bincount(cells, minlength=resamples * width).reshape(resamples, width)
+        yield slice(start, start + width), weights.astype(np.float64)
+
+
+def resampled_means(values: NDArray[np.float64], resamples: int, seed: int) -> NDArray[np.float64]:
+    """Return the means of values [images, columns] over images, as they are and resampled.
+
+    NaN marks what is missing; it is left out of a mean's numerator and denominator. The resamples are
+    those of `bootstrap_weights`, whatever the columns.
+
+    Returns:
+        float64 [1 + resamples, columns]: row 0 the plain means, row r those of resample r; NaN where a mean
+        is of no value.
+    """
+    sums = np.zeros((1 + resamples, values.shape[1]))
+    totals = np.zeros_like(sums)
+    for part, weights in bootstrap_weights(len(values), resamples, seed):
+        told = ~np.isnan(values[part])
+        block = np.where(told, values[part], 0.0)
+        sums[0] += block.sum(axis=0)
+        sums[1:] += weights @ block
+        totals[0] += told.sum(axis=0)
+        totals[1:] += weights.sum(axis=1, keepdims=True) if told.all() else weights @ told.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        return np.where(totals > 0, sums / totals, np.nan)
+
+
+def _signed(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
+    told = values[~np.isnan(values)]
+    signed = told[told != 0]
+    return signed, len(told) - len(signed)
+
+
+def _smallest(n: int, alternative: Alternative) -> float:
+    """Return the least p of n signs: all alike, one pattern of 2^n, or either of two."""
+    return min(1.0, (2 if alternative == "two-sided" else 1) * 0.5**n)
