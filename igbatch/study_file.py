@@ -213,7 +213,8 @@ def _known_keys(location: Sequence[str]) -> list[str]:
         "quarantine": Quarantine, "randomization": Randomization, "randomization.images": Sample,
         "report": Report,
     }  # fmt: skip
+    names = [part for part in location if not part.isdigit()]  # places in a list
     section: type[BaseModel] = Study
     for depth in (1, 2):
-        section = sections.get(".".join(location[:depth]), section)
+        section = sections.get(".".join(names[:depth]), section)
     return list(section.model_fields)

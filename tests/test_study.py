@@ -15,10 +15,12 @@ from igbatch.study import (
     Images,
     Model,
     Quarantine,
+    Randomization,
     Report,
     Run,
     Sample,
     SceneGroup,
+    Smoothing,
     Store,
     Study,
     Variant,
@@ -66,14 +68,19 @@ def test_the_defaults_of_every_section() -> None:
     assert study.title == ""
     assert study.images == Images(root="photos", manifest=None, scenes=(), boxes=None)
     assert study.models == {"small": Model(architecture=None, weights="bundled", classes=None)}
-    assert study.variants == (Variant(kind="trained", seeds=(), steps=None),)
+    assert study.variants == (
+        Variant(kind="trained", seeds=(), direction=None, by=None, images="all", steps=None),
+    )
     assert study.attribution == Attribution(
         baseline="gray", output="probability", rule="gauss-legendre", steps="auto", tolerance=0.01, atol=1e-6,
-        max_steps=2000, precision="float32", micro_batch="auto",
+        max_steps=2000, precision="float32", micro_batch="auto", smoothing=None,
     )  # fmt: skip
     assert study.store == Store(maps="all")
     assert study.run == Run(device="auto", workers="auto", threads="auto", shard_images="auto", retries=5)
     assert study.quarantine == Quarantine(allowance=0)
+    assert study.randomization is None
+    assert Randomization() == Randomization(images="all", random_pairs=2)
+    assert Smoothing(samples=4) == Smoothing(samples=4, noise=0.1, seed=0)
     assert study.report == Report(featured=(), max_images=8)
     assert Sample(sample=3).seed == 0
     group = SceneGroup(kind="single", seeds=(1,))
@@ -91,8 +98,19 @@ def test_the_defaults_of_every_section() -> None:
          "study.yaml: images.scenes.0.seedz: unknown key; did you mean `seeds`?"),
         ({"store": {"maps": {"samples": 3}}},
          "study.yaml: store.maps.samples: unknown key; did you mean `sample`?"),
+        ({"variants": [{"kind": "trained", "images": {"samples": 3}}]},
+         "study.yaml: variants.0.images.samples: unknown key; did you mean `sample`?"),
+        ({"variants": [{"kind": "cascade", "seeds": [1], "directions": "up"}]},
+         "study.yaml: variants.0.directions: unknown key; did you mean `direction`?"),
+        ({"attribution": {"smoothing": {"sample": 3}}},
+         "study.yaml: attribution.smoothing.sample: unknown key; did you mean `samples`?"),
+        ({"randomization": {"random_pair": 3}},
+         "study.yaml: randomization.random_pair: unknown key; did you mean `random_pairs`?"),
+        ({"randomization": {"images": {"samples": 3}}},
+         "study.yaml: randomization.images.samples: unknown key; did you mean `sample`?"),
         ({"variants": [{"kind": "random", "seeds": [1], "xyz": 1}]},
-         "study.yaml: variants.0.xyz: unknown key; known keys here: kind, seeds, steps"),
+         "study.yaml: variants.0.xyz: unknown key; "
+         "known keys here: by, count, direction, first_seed, images, kind, seeds, steps"),
     ],
 )  # fmt: skip
 def test_an_unknown_key_comes_with_a_suggestion(changes: dict[str, Any], line: str) -> None:
@@ -143,7 +161,24 @@ def test_a_missing_key_inside_a_list_is_named() -> None:
         ({"models": {"int": {"weights": 3}}}, ["models.int.weights: 3:"]),
         ({"variants": []}, ["variants: []", "at least 1 item"]),
         ({"variants": [{"kind": "random"}]}, ["variants.0:", "`seeds: [..]`"]),
-        ({"variants": [{"kind": "trained", "seeds": [1]}]}, ["variants.0:", "`seeds: [..]`"]),
+        ({"variants": [{"kind": "random", "first_seed": 1}]}, ["variants.0:", "`count`"]),
+        ({"variants": [{"kind": "random", "seeds": [1], "count": 2, "first_seed": 0}]}, ["give either"]),
+        ({"variants": [{"kind": "random", "first_seed": 2**32 - 1, "count": 2}]}, ["seeds end"]),
+        ({"variants": [{"kind": "random", "first_seed": 0, "count": 10**5}]}, ["variants.0.count: 100000"]),
+        ({"variants": [{"kind": "trained", "seeds": [1]}]}, ["variants.0:", "leave `seeds` out"]),
+        ({"variants": [{"kind": "trained", "count": 1}]}, ["variants.0:", "leave `seeds` out"]),
+        ({"variants": [{"kind": "cascade", "seeds": [1]}]}, ["variants.0:", "`direction: down` or `up`"]),
+        ({"variants": [{"kind": "cascade", "direction": "up"}]}, ["variants.0:", "`seeds: [..]`"]),
+        ({"variants": [{"kind": "independent", "direction": "up", "seeds": [1]}]}, ["`kind: cascade`"]),
+        ({"variants": [{"kind": "random", "by": "block", "seeds": [1]}]}, ["variants.0:", "`by` belongs to"]),
+        ({"variants": [{"kind": "independent", "by": "layer", "seeds": [1]}]},
+         ["variants.0.by: 'layer'", "'stage' or 'block'"]),
+        ({"variants": [{"kind": "cascades", "seeds": [1]}]}, ["variants.0.kind: 'cascades'", "'cascade'"]),
+        ({"variants": [{"kind": "trained", "images": []}]}, ["variants.0.images: []", "at least one"]),
+        ({"variants": [{"kind": "trained", "images": "some"}]}, ["variants.0.images: 'some'", "'all'"]),
+        ({"attribution": {"smoothing": {"samples": 1}}}, ["attribution.smoothing.samples: 1:", "to 2"]),
+        ({"attribution": {"smoothing": {"samples": 9, "noise": 0}}}, ["smoothing.noise: 0:", "than 0"]),
+        ({"randomization": {"random_pairs": -1}}, ["randomization.random_pairs: -1:", "to 0"]),
         ({"variants": [{"kind": "random", "seeds": [2**32]}]}, ["variants.0.seeds.0: 4294967296"]),
         ({"images": {}}, ["images: {}", "`root`", "`manifest`", "`scenes`"]),
         ({"images": {"root": "a", "scenes": [SCENE]}}, ["images:", "one source"]),
@@ -167,44 +202,18 @@ def test_a_bad_value_is_named_with_its_key_and_the_fix(changes: dict[str, Any], 
         assert part in line
 
 
-@pytest.mark.parametrize(
-    "variants",
-    [[{"kind": "trained"}, {"kind": "trained", "steps": 9}], [{"kind": "random", "seeds": [7, 8, 7]}]],
-)
-def test_two_variants_alike_are_refused(variants: list[dict[str, Any]]) -> None:
-    assert "listed 2 times; list it once" in refusal(variants=variants)
+def test_seeds_are_listed_or_counted() -> None:
+    assert list(Variant(kind="trained").seed_values()) == []
+    assert list(Variant(kind="random", seeds=(5, 2)).seed_values()) == [5, 2]
+    assert list(Variant(kind="cascade", direction="up", first_seed=7, count=3).seed_values()) == [7, 8, 9]
 
 
-def test_variants_are_in_the_order_of_the_study_with_their_steps() -> None:
-    study = parse(
-        attribution={"steps": 30},
-        variants=[{"kind": "random", "seeds": [5, 2], "steps": 10}, {"kind": "trained"}],
-    )
-    specs = study.variant_specs()
-    assert [(spec.variant_id, spec.kind, spec.seed, spec.steps) for spec in specs] == [
-        ("random-5", "random", 5, 10), ("random-2", "random", 2, 10), ("trained", "trained", None, 30),
-    ]  # fmt: skip
-
-
-def test_adaptive_and_fixed_steps_may_stand_side_by_side() -> None:
-    variants = [{"kind": "random", "seeds": [5], "steps": 10}, {"kind": "trained"}]
-    assert [spec.steps for spec in parse(variants=variants).variant_specs()] == [10, "auto"]
-    variants = [{"kind": "random", "seeds": [5], "steps": "auto"}, {"kind": "trained"}]
-    steps = [spec.steps for spec in parse(variants=variants, attribution={"steps": 30}).variant_specs()]
-    assert steps == ["auto", 30]
-    parse(attribution={"rule": "trapezoid", "steps": "auto"})
-    parse(attribution={"rule": "trapezoid", "steps": 1}, variants=[{"kind": "trained", "steps": "auto"}])
-
-
-def test_several_models_prefix_their_variants() -> None:
-    study = parse(
-        models={"tiny": {}, "base": {}}, variants=[{"kind": "trained"}, {"kind": "random", "seeds": [1]}]
-    )
-    found = [(spec.variant_id, spec.model) for spec in study.variant_specs()]
-    assert found == [
-        ("tiny.trained", "tiny"), ("tiny.random-1", "tiny"),
-        ("base.trained", "base"), ("base.random-1", "base"),
-    ]  # fmt: skip
+def test_a_trapezoid_takes_two_steps_in_every_variant() -> None:
+    trapezoid = {"rule": "trapezoid", "steps": "auto"}
+    random = {"kind": "random", "seeds": [1]}
+    assert "trapezoid with 1 step" in refusal(attribution=trapezoid, variants=[{**random, "steps": 1}])
+    parse(attribution=trapezoid, variants=[{**random, "steps": 2}])
+    parse(attribution={**trapezoid, "steps": 1}, variants=[{**random, "steps": "auto"}])
 
 
 def test_top_k_stands_for_k_targets_and_none_comes_twice() -> None:
@@ -385,7 +394,7 @@ def test_no_value_anywhere_causes_more_than_a_line(place: tuple[str, ...], value
     except InputError as error:
         line = one_line(error)
     else:
-        assert study.variant_specs()
+        assert study.variants
         assert study.target_names()
         return
     assert line.startswith(f"study.yaml: {place[0]}")

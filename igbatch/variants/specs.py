@@ -33,7 +33,7 @@ def variant_specs(study: Study, layers: Mapping[str, Layers]) -> list[VariantSpe
     for model in study.models:
         for variant in study.variants:
             by = variant.by or "stage"
-            for spec in _specs(study, model, variant, layers.get(model, {})):
+            for spec in _specs(study, model, variant, layers):
                 earlier, earlier_by = found.setdefault(spec.variant_id, (spec, by))
                 if earlier is spec or (earlier == spec and earlier_by != by):
                     continue
@@ -42,7 +42,7 @@ def variant_specs(study: Study, layers: Mapping[str, Layers]) -> list[VariantSpe
     return [spec for spec, _ in found.values()]
 
 
-def _specs(study: Study, model: str, variant: Variant, layers: Layers) -> Iterator[VariantSpec]:
+def _specs(study: Study, model: str, variant: Variant, layers: Mapping[str, Layers]) -> Iterator[VariantSpec]:
     """Yield the variants of one model that an entry of the study stands for."""
     prefix = f"{model}." if len(study.models) > 1 else ""
     steps = variant.steps or study.attribution.steps
@@ -51,7 +51,7 @@ def _specs(study: Study, model: str, variant: Variant, layers: Layers) -> Iterat
         if variant.kind not in ("cascade", "independent"):
             yield VariantSpec(f"{prefix}{name}", model, variant.kind, seed, steps, images=variant.images)
             continue
-        for layer, blocks in _randomized(variant, layers):
+        for layer, blocks in _randomized(variant, layers[model]):
             yield VariantSpec(
                 f"{prefix}{name}-{layer}", model, variant.kind, seed, steps, variant.direction, blocks,
                 variant.images,

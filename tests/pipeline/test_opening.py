@@ -19,6 +19,7 @@ from igbatch.variants.specs import variant_specs
 from igbatch.variants.weights import WeightsSource
 
 DATA_CONFIG = {"input_size": [3, 224, 224], "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "crop_pct": 0.9}
+LAYERS = {"layers.0": ["layers.0.blocks.0", "layers.0.blocks.1"], "head": ["head"]}
 HARDWARE = {"node": "n", "device": "cpu", "processor": "p", "threads": 2}
 SETTLED = {"precision": "float32", "micro_batch": 8}
 
@@ -36,9 +37,10 @@ def resolve(
     study = parse_study(content, "test")
     names = {"a": 0, "b": 1}
     targets = {name: names.get(name) for name in study.target_names()}
-    model = ResolvedModel("m", WeightsSource("swin", None), weights, 3, names, names, data_config, targets)
-    baseline = str(study.attribution.baseline)
-    return ResolvedStudy(study, baseline, {"m": model}, variant_specs(study, {}), study.target_names())
+    source = WeightsSource("swin", None)
+    model = ResolvedModel("m", source, weights, 3, names, names, data_config, targets, LAYERS)
+    specs = variant_specs(study, {"m": LAYERS})
+    return ResolvedStudy(study, str(study.attribution.baseline), {"m": model}, specs, study.target_names())
 
 
 def images(*names: str) -> StudyImages:
@@ -82,6 +84,21 @@ def test_a_new_output_can_be_read_at_once(tmp_path: Path) -> None:
     assert len(reader.image_stats()) == 0
 
 
+def test_partly_random_variants_are_listed_with_their_direction_and_layers(tmp_path: Path) -> None:
+    cascade = {"kind": "cascade", "direction": "down", "seeds": [4]}
+    resolved = resolve(variants=[cascade, {"kind": "independent", "seeds": [4], "by": "block"}])
+    open_output(Output(str(tmp_path)), resolved, images("x"))
+    found = Reader(Output(str(tmp_path))).variants.to_pylist()
+    columns = ("variant_id", "kind", "direction", "seed", "layers")
+    assert [tuple(row[name] for name in columns) for row in found] == [
+        ("cascade-down-4-head", "cascade", "down", 4, ["head"]),
+        ("cascade-down-4-layers.0", "cascade", "down", 4, ["layers.0.blocks.0", "layers.0.blocks.1", "head"]),
+        ("independent-4-layers.0.blocks.0", "independent", None, 4, ["layers.0.blocks.0"]),
+        ("independent-4-layers.0.blocks.1", "independent", None, 4, ["layers.0.blocks.1"]),
+        ("independent-4-head", "independent", None, 4, ["head"]),
+    ]
+
+
 def test_the_record_tells_the_whole_study(output: Output) -> None:
     resolved = resolve()
     record = json.loads(output.read(output.path("study.json")))
@@ -92,6 +109,7 @@ def test_the_record_tells_the_whole_study(output: Output) -> None:
     assert record["targets"] == {"m": {"a": 0}}
     assert record["models"]["m"]["weights"] == "sha256:one"
     assert record["models"]["m"]["data_config"] == DATA_CONFIG
+    assert record["models"]["m"]["layers"] == LAYERS
     assert set(record["versions"]) == {"python", "igbatch", "torch", "timm", "ray", "numpy", "pyarrow"}
     assert (record["settled"], record["hardware"]) == ({}, [])
 

@@ -133,6 +133,25 @@ def test_weights_concern_the_trained_variant_and_the_rest_of_a_model_all(resolve
     assert changed(resolved, class_names={}, targets={}, name="n") == set()
 
 
+def test_partly_random_weights_depend_on_the_trained_ones_the_seed_and_the_layers(
+    load: Callable[..., LoadedStudy],
+) -> None:
+    cascades = [{"kind": "cascade", "direction": "down", "by": by, "seeds": [1]} for by in ("stage", "block")]
+    resolved = resolve_study(load(variants=[*cascades, {"kind": "independent", "seeds": [1, 2]}]))
+    prints = resolved.fingerprint()
+    identity = resolved.models["m"].weights_identity
+    assert prints["cascade-down-1-norm"]["weights"] == {
+        "trained": identity, "seed": 1, "layers": ["norm", "head"]
+    }  # fmt: skip
+    assert prints["independent-2-norm"]["weights"] == {"trained": identity, "seed": 2, "layers": ["norm"]}
+    # the same weights under two names
+    assert prints["cascade-down-1-layers.3"] == prints["cascade-down-1-layers.3.downsample"]
+    assert prints["cascade-down-1-head"] == prints["independent-1-head"]
+    retrained = replace(resolved.models["m"], weights_identity="sha256:other")
+    others = replace(resolved, models={"m": retrained}).fingerprint()
+    assert all(others[variant] != values for variant, values in prints.items())
+
+
 def test_no_two_variants_share_a_fingerprint(resolved: ResolvedStudy) -> None:
     assert len(set(digests(resolved).values())) == 3
 
@@ -254,7 +273,7 @@ def known(study: ResolvedStudy) -> dict[str, Any]:
     facts = {
         "architecture": model.source.architecture, "weights": model.weights_identity,
         "classes": model.classes,
-        "class_names": model.own_names, "data_config": model.data_config,
+        "class_names": model.own_names, "data_config": model.data_config, "layers": model.layers,
     }  # fmt: skip
     return {"m": json.loads(json.dumps(facts))}
 
@@ -279,6 +298,24 @@ def test_known_facts_are_believed_while_the_weights_are_the_same(
         facts["m"][key] = "other"
         assert resolve_study(load(), facts) == resolved
     assert asked == ["models.m.weights"] * 2
+
+
+def test_a_variant_that_is_listed_twice_is_refused(load: Callable[..., LoadedStudy]) -> None:
+    study = load(variants=[{"kind": "random", "seeds": [1, 1]}])
+    assert refusal(lambda: resolve_study(study)) == "variants: random-1 is listed twice; list it once"
+
+
+def test_facts_of_an_earlier_version_lack_layers_which_are_looked_up_where_needed(
+    load: Callable[..., LoadedStudy], resolved: ResolvedStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = known(resolved)
+    del facts["m"]["layers"]
+    cascade = load(variants=[{"kind": "cascade", "direction": "up", "seeds": [1]}])
+    assert resolve_study(cascade, facts) == resolve_study(cascade)
+    monkeypatch.setattr(resolve_module, "find_facts", None)
+    again = resolve_study(load(), facts)
+    assert again.models["m"].layers == {}
+    assert again.fingerprint() == resolved.fingerprint()
 
 
 def test_known_facts_do_not_keep_what_the_study_said_of_classes_before(

@@ -28,6 +28,9 @@ def test_the_bundled_model_is_known_without_torch() -> None:
 def test_other_models_are_built_to_be_known() -> None:
     facts = find_facts(WeightsSource("swin_tiny_patch4_window7_224", None), "k")
     assert facts.classes == 1000
+    assert list(facts.layers) == list(BUNDLED.layers)
+    assert facts.layers["layers.3"] == BUNDLED.layers["layers.3"]
+    assert facts.layers["layers.0"] == ["layers.0.blocks.0", "layers.0.blocks.1"]
     with pytest.raises(InputError, match="another architecture"):
         find_facts(WeightsSource("swin_tiny_patch4_window7_224", str(BUNDLED_WEIGHTS)), "k")
     with pytest.raises(InputError, match="timm has no model 'swan'"):

@@ -1,17 +1,23 @@
-"""Random models: decided by the seed alone, and random wherever the initialiser is."""
+"""Random models: decided by the seed, random wherever the initialiser is, whole or layer by layer."""
 
 import random
 import subprocess
 import sys
+from collections.abc import Iterable
+from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from igbatch.variants.models import weights_sha256
-from igbatch.variants.randomized import random_model
-from igbatch.variants.weights import BUNDLED_ARCHITECTURE, WeightsSource
+from igbatch.errors import InputError
+from igbatch.variants import randomized
+from igbatch.variants.facts import BUNDLED
+from igbatch.variants.models import state_sha256, weights_sha256
+from igbatch.variants.randomized import ModelStates, random_model, randomize
+from igbatch.variants.weights import BUNDLED_ARCHITECTURE, WeightsSource, locate_weights
 
 KEY = "models.m.weights"
 SMALL = WeightsSource(BUNDLED_ARCHITECTURE, None)
@@ -118,3 +124,94 @@ def test_every_random_parameter_differs_from_the_trained_one(trained: nn.Module)
     for name in drawn(SMALL):
         alike = (mine[name] == weights[name]).float().mean().item()
         assert alike < 0.01, name
+
+
+# Some layers random, the others trained
+
+
+@pytest.fixture(scope="module")
+def states() -> ModelStates:
+    return ModelStates(locate_weights("bundled", None, KEY), KEY)
+
+
+BLOCKS = tuple(block for blocks in BUNDLED.layers.values() for block in blocks)
+
+
+def of_layers(names: Iterable[str], layers: Iterable[str]) -> set[str]:
+    return {name for name in names if name.startswith(tuple(f"{layer}." for layer in layers))}
+
+
+@pytest.mark.parametrize("layers", [("head",), ("layers.1.downsample", "layers.2.blocks.3"), BLOCKS[3:]])
+def test_a_randomized_layer_has_all_its_tensors_from_the_random_model(
+    states: ModelStates, layers: tuple[str, ...], trained: nn.Module
+) -> None:
+    random, before = random_model(SMALL, 7, KEY).state_dict(), trained.state_dict()
+    state = states.state(7, layers)
+    chosen = of_layers(state, layers)
+    assert chosen
+    for name, tensor in state.items():
+        assert torch.equal(tensor, (random if name in chosen else before)[name]), name
+
+
+def test_a_cascade_ends_with_the_random_model_bit_for_bit(states: ModelStates) -> None:
+    expected = weights_sha256(random_model(SMALL, 7, KEY))
+    assert state_sha256(states.state(7, BLOCKS)) == expected
+    assert state_sha256(states.state(7, tuple(BUNDLED.layers))) == expected
+    assert state_sha256(states.state(7)) == expected
+
+
+def test_no_layer_at_all_leaves_the_trained_model(states: ModelStates, trained: nn.Module) -> None:
+    assert state_sha256(states.state(7, ())) == state_sha256(states.state(None)) == weights_sha256(trained)
+
+
+def test_no_two_layers_of_one_shape_receive_the_same_numbers() -> None:
+    mine = parameters(WIDE, 7)
+    for one, other in combinations(drawn(WIDE), 2):
+        if mine[one].shape == mine[other].shape:
+            assert (mine[one] == mine[other]).float().mean() < 0.01, (one, other)
+
+
+def test_what_is_kept_depends_on_no_order(states: ModelStates) -> None:
+    alone: dict[Any, str] = {}
+    asked = [(1, ("head",)), (2, ("head",)), (None, None), (1, BLOCKS[:3]), (2, None)]
+    for seed, layers in asked:
+        fresh = ModelStates(locate_weights("bundled", None, KEY), KEY)
+        alone[seed, layers] = state_sha256(fresh.state(seed, layers))
+    assert len(set(alone.values())) == len(asked)
+    for seed, layers in [*asked, *reversed(asked), *asked[::2]]:
+        assert state_sha256(states.state(seed, layers)) == alone[seed, layers]
+
+
+def test_cascades_of_a_seed_share_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[int | None] = []
+    real_random, real_trained = randomized.random_model, randomized.load_trained
+    monkeypatch.setattr(randomized, "random_model", lambda *how: (built.append(how[1]), real_random(*how))[1])
+    monkeypatch.setattr(randomized, "load_trained", lambda *how: (built.append(None), real_trained(*how))[1])
+    states = ModelStates(locate_weights("bundled", None, KEY), KEY)
+    states.state(4)
+    assert built == [4]  # a random model reads no trained weights
+    for block in BLOCKS:
+        states.state(4, (block,))
+    assert built == [4, None]
+    states.state(5, BLOCKS[:2])
+    states.state(None)
+    assert built == [4, None, 5]
+
+
+def test_a_module_shares_no_memory_with_what_is_kept(states: ModelStates) -> None:
+    before = state_sha256(states.state(None)), state_sha256(states.state(7))
+    for _ in range(2):
+        module = states.module()
+        with torch.no_grad():
+            for tensor in (*module.parameters(), *module.buffers()):
+                tensor.zero_()
+    assert (state_sha256(states.state(None)), state_sha256(states.state(7))) == before
+
+
+def test_a_layer_that_the_model_lacks_is_refused(states: ModelStates) -> None:
+    with pytest.raises(
+        InputError, match=r"^models.m.weights: swin_igbatch.* no tensors in a layer 'layers.9'"
+    ):
+        states.state(7, ("head", "layers.9"))
+    with pytest.raises(ValueError, match="different models"):
+        randomize({"a.w": torch.zeros(1)}, {"b.w": torch.zeros(1)}, ["a"])
