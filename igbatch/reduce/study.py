@@ -11,12 +11,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from igbatch.reduce.randomization.study import reduce_randomization
 from igbatch.reduce.ranges import RangeSummary, merge
 from igbatch.reduce.survey import survey
 from igbatch.statistics.aggregates import aggregate_box_sums
 from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
+from igbatch.study import Randomization
 
 BOX_COLUMNS = (
     "variant_id", "image_id", "target", "box_label", "sum", "share", "density_ratio", "pixels",
@@ -46,6 +48,8 @@ def reduce_variant(task: tuple[Output, str]) -> VariantPart:
 def reduce_study(output: Output, map_shards: MapShards = map) -> None:
     """Write `ranges.parquet` and `aggregates.parquet`; complete `images.parquet` and `variants.parquet`.
 
+    A study with a `randomization` section gets the tables of `igbatch.reduce.randomization` as well.
+
     `map_shards` applies a function to tasks: the built-in `map`, or the pipeline's, which uses the cluster.
 
     Raises:
@@ -69,6 +73,10 @@ def reduce_study(output: Output, map_shards: MapShards = map) -> None:
     output.put_table(output.path("aggregates.parquet"), table.replace_schema_metadata(None))
     _complete_variants(output, reader, parts)
     _complete_images(output, reader)
+    settings = reader.study["study"].get("randomization")
+    if settings is not None and whole.n_maps:
+        dataset = whole.minimum, whole.maximum
+        reduce_randomization(Reader(output), Randomization.model_validate(settings), dataset, map_shards)
 
 
 def _complete_variants(output: Output, reader: Reader, parts: list[VariantPart]) -> None:

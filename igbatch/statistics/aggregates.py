@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -45,9 +45,9 @@ def aggregate_box_sums(box_stats: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
         mean_density_ratio.
     """
     images = _one_row_an_image(box_stats.loc[box_stats["sum"].notna(), [*KEYS, "image_id", *_COLUMNS]])
-    classes = {target for target in box_stats["target"].unique() if not _SYMBOLIC.fullmatch(target)}
+    classes = named_classes(box_stats["target"].unique())
     rows = [
-        dict(zip(KEYS, key, strict=True)) | _aggregate(group, _expected_sign(key[1], key[2], classes), seed)
+        dict(zip(KEYS, key, strict=True)) | _aggregate(group, expected_sign(key[1], key[2], classes), seed)
         for key, group in _groups(images)
     ]
     columns = [*KEYS, *_aggregate(images.iloc[:0], None, seed)]
@@ -68,7 +68,13 @@ def _one_row_an_image(boxes: pd.DataFrame) -> pd.DataFrame:
     return images.assign(density_ratio=images["weighted"] / images["pixels"])
 
 
-def _expected_sign(target: str, label: str, classes: set[str]) -> int | None:
+def named_classes(targets: Iterable[str]) -> set[str]:
+    """Return those of a study's targets that name a class, and are not found for each image."""
+    return {target for target in targets if not _SYMBOLIC.fullmatch(target)}
+
+
+def expected_sign(target: str, label: str, classes: set[str]) -> int | None:
+    """Return 1 where a box's label is the target's, -1 where it is another target's, None elsewhere."""
     if target not in classes or label not in classes:
         return None
     return 1 if label == target else -1

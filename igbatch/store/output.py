@@ -6,6 +6,8 @@ import io
 import json
 import os
 import secrets
+import tempfile
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from pyarrow import fs
 from igbatch.filesystem import resolve
 
 DATA_KINDS = ("attributions", "box_stats", "quarantine")
+GROUP_ROWS = 100_000
+"""Rows that are gathered before they are written as one row group of a joined file."""
 
 
 class Output:
@@ -102,6 +106,32 @@ class Output:
     def put_table(self, path: str, table: pa.Table) -> None:
         """Write a small table as one Parquet file."""
         self.put(path, table_bytes(table))
+
+    def put_tables(self, path: str, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
+        """Write tables of one schema as one Parquet file that readers see whole; a few are held at a time.
+
+        It is written to a temporary file, beside the final one where the output is local.
+        """
+        self.make_parent(path)
+        beside = str(Path(path).parent) if self.local else None
+        with tempfile.TemporaryDirectory(prefix=".igbatch-", dir=beside) as folder:
+            file = Path(folder) / "table.parquet"
+            with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+                waiting: list[pa.Table] = []
+                for table in tables:
+                    waiting.append(table)
+                    if sum(map(len, waiting)) >= GROUP_ROWS:
+                        writer.write_table(pa.concat_tables(waiting))
+                        waiting = []
+                if waiting:
+                    writer.write_table(pa.concat_tables(waiting))
+            if self.local:
+                with open(file, "rb") as written:
+                    os.fsync(written.fileno())
+                os.replace(file, path)
+            else:
+                with pa.memory_map(str(file)) as mapped:
+                    self.put(path, mapped.read_buffer().to_pybytes())
 
     def read_table(self, path: str, columns: list[str] | None = None) -> pa.Table:
         """Read one Parquet file."""

@@ -147,3 +147,114 @@ def attributions(height: int, width: int, encoding: str = "float32") -> pa.Schem
     if encoding == "int16":
         fields.append(pa.field("scale", pa.float32(), nullable=False))
     return pa.schema(fields)
+
+
+SCALES = ("own", "pair", "models", "dataset")
+"""The ranges by whose widths maps are divided before their magnitudes are compared."""
+
+MEASURES = (
+    "spearman", "spearman_abs", "hog", "difference",
+    *(f"{measure}_{scale}" for scale in SCALES for measure in ("ssim", "difference")),
+)  # fmt: skip
+"""Columns of `similarity.parquet` that measure how alike two maps are (docs/measures.md)."""
+
+SIMILARITY = pa.schema(
+    [
+        pa.field("comparison", pa.string(), nullable=False),
+        pa.field("variant_id", pa.string(), nullable=False),
+        pa.field("other_variant_id", pa.string(), nullable=False),
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("target", pa.string(), nullable=False),
+        pa.field("other_target", pa.string(), nullable=False),
+        *(pa.field(name, pa.float64()) for name in MEASURES),
+    ]
+)
+
+MAP_MEASURES = pa.schema(
+    [
+        pa.field("variant_id", pa.string(), nullable=False),
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("target", pa.string(), nullable=False),
+        pa.field("complexity", pa.float64()),
+        pa.field("complexity_rise", pa.float64()),
+        pa.field("sobel_spearman", pa.float64()),
+        pa.field("sobel_ssim", pa.float64()),
+        pa.field("canny_spearman", pa.float64()),
+        pa.field("canny_ssim", pa.float64()),
+    ]
+)
+
+PARTS = ("positive", "negative", "absolute")
+"""Of a map's mass: what a measure of localization is taken of."""
+
+LOCALIZATION = pa.schema(
+    [
+        pa.field("variant_id", pa.string(), nullable=False),
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("target", pa.string(), nullable=False),
+        pa.field("box_label", pa.string(), nullable=False),
+        pa.field("pixels", pa.int64(), nullable=False),
+        *(
+            field
+            for part in PARTS
+            for field in (
+                pa.field(f"{part}_pointing", pa.bool_()),
+                pa.field(f"{part}_mass", pa.float64()),
+                pa.field(f"{part}_rank", pa.float64()),
+                pa.field(f"{part}_topk", pa.float64()),
+            )
+        ),
+    ]
+)
+
+RANDOMIZATION = pa.schema(
+    [
+        pa.field("of", pa.string(), nullable=False),
+        pa.field("model", pa.string(), nullable=False),
+        pa.field("table", pa.string(), nullable=False),
+        pa.field("variant_id", pa.string()),
+        pa.field("comparison", pa.string()),
+        pa.field("target", pa.string()),
+        pa.field("box_label", pa.string()),
+        pa.field("measure", pa.string(), nullable=False),
+        pa.field("n_variants", pa.int64(), nullable=False),
+        pa.field("n_images", pa.int64(), nullable=False),
+        pa.field("mean", pa.float64(), nullable=False),
+        pa.field("low", pa.float64()),
+        pa.field("high", pa.float64()),
+    ]
+)
+
+SIGNIFICANCE = pa.schema(
+    [
+        pa.field("test", pa.string(), nullable=False),
+        pa.field("family", pa.string(), nullable=False),
+        pa.field("model", pa.string(), nullable=False),
+        pa.field("variant_id", pa.string(), nullable=False),
+        pa.field("image_id", pa.string()),
+        pa.field("target", pa.string(), nullable=False),
+        pa.field("other_target", pa.string()),
+        pa.field("box_label", pa.string()),
+        pa.field("statistic", pa.string(), nullable=False),
+        pa.field("output", pa.string(), nullable=False),
+        pa.field("alternative", pa.string(), nullable=False),
+        pa.field("n_images", pa.int64(), nullable=False),
+        pa.field("n_null", pa.int64()),
+        pa.field("value", pa.float64()),
+        pa.field("value_low", pa.float64()),
+        pa.field("value_high", pa.float64()),
+        pa.field("sign_share", pa.float64()),
+        pa.field("null_mean", pa.float64()),
+        pa.field("null_low", pa.float64()),
+        pa.field("null_high", pa.float64()),
+        pa.field("effect", pa.float64()),
+        pa.field("effect_low", pa.float64()),
+        pa.field("effect_high", pa.float64()),
+        pa.field("p", pa.float64()),
+        pa.field("p_low", pa.float64()),
+        pa.field("p_high", pa.float64()),
+        pa.field("p_smallest", pa.float64()),
+        pa.field("p_adjusted", pa.float64()),
+        pa.field("null", pa.list_(pa.float64())),
+    ]
+)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from igbatch.errors import InputError
-from igbatch.pipeline.choice import Choice, check_choices, chosen, chosen_each
+from igbatch.images.choice import Choice, check_choices, chosen, chosen_each
 from igbatch.study import Sample
 from igbatch.study_file import parse_study
 

@@ -1,0 +1,213 @@
+"""Trained models against the null of random ones: over the data set, and image by image where seeds are many.
+
+Sources: Phipson and Smyth, *Permutation P-values Should Never Be Zero*, 2010, for p = (1 + exceedances) /
+(1 + N); Benjamini and Hochberg 1995 for the adjustment within a family.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from igbatch.reduce.randomization.summary import FEWEST_IMAGES, interval
+from igbatch.reduce.randomization.values import (
+    BOX_STATISTICS,
+    MAP_STATISTICS,
+    Statistic,
+    VariantValues,
+    image_values,
+)
+from igbatch.statistics.aggregates import named_classes
+from igbatch.statistics.significance import Alternative, adjusted, effect_size, empirical_p
+from igbatch.store.reader import Reader
+
+FEWEST_NULLS_PER_IMAGE = 99
+"""Random models that an image needs for tests of its own: p can then come down to 0.01."""
+
+MOST_IMAGES = 200
+"""Images that are tested one by one; of more, the first ones of the study's list."""
+
+_NULL_QUANTILES = (0.025, 0.975)
+
+
+def data_set_rows(
+    values: Sequence[VariantValues], variants: pd.DataFrame, targets: Sequence[str], output: str
+) -> list[dict[str, Any]]:
+    """Test each trained model over the data set, and the signs of every variant: rows of `SIGNIFICANCE`.
+
+    The null of a trained model are the random variants of it that are computed on all images. Intervals come
+    from resampling the images, jointly for all variants.
+
+    Args:
+        values: of the study's variants, under the same resamples.
+        variants: rows of `schemas.VARIANTS`.
+        targets: of the study.
+        output: what maps are in units of, such as `probability`.
+    """
+    classes = named_classes(targets)
+    by_id = {each.variant_id: each for each in values}
+    rows: list[dict[str, Any]] = []
+    for model, own in variants.groupby("model", sort=False):
+        random = own[(own["kind"] == "random") & own["images"].isna()]["variant_id"]
+        nulls = [by_id[each] for each in random if each in by_id]
+        for trained in own[own["kind"] == "trained"]["variant_id"]:
+            if nulls and trained in by_id:
+                common = {"model": str(model), "variant_id": str(trained), "output": output}
+                rows += [common | row for row in _null_rows(by_id[trained], nulls, classes)]
+        for variant_id in own["variant_id"]:
+            if variant_id in by_id:
+                common = {"model": str(model), "variant_id": str(variant_id), "output": output}
+                rows += [{"family": "signs", **common, **asdict(row)} for row in by_id[variant_id].signs]
+    return _adjust(rows)
+
+
+def _null_rows(
+    trained: VariantValues, nulls: Sequence[VariantValues], classes: set[str]
+) -> Iterator[dict[str, Any]]:
+    for column, statistic in enumerate(trained.statistics):
+        positions = [
+            (null, null.statistics.index(statistic)) for null in nulls if statistic in null.statistics
+        ]
+        if not positions or trained.images[column] < FEWEST_IMAGES:
+            continue
+        null = np.stack([each.means[:, position] for each, position in positions], axis=1)
+        yield {
+            "test": "null",
+            "family": "scale-free" if statistic.scale_free else "of scale",
+            **statistic._asdict(),
+            "n_images": int(trained.images[column]),
+            **against(trained.means[:, column], null, statistic.alternative(classes)),
+        }
+
+
+def against(
+    value: NDArray[np.float64], null: NDArray[np.float64], alternative: Alternative
+) -> dict[str, Any]:
+    """Test a value against its null, and again with the images resampled.
+
+    Args:
+        value: float64 [1 + resamples], as it was found first.
+        null: float64 [1 + resamples, N], likewise.
+        alternative: greater, less or two-sided.
+
+    Returns:
+        columns of `schemas.SIGNIFICANCE`; intervals are null where there are no resamples.
+    """
+    told = null[0][np.isfinite(null[0])]
+    found = empirical_p(float(value[0]), told, alternative)
+    again = []
+    for one, row in zip(value[1:], null[1:], strict=True):
+        others = row[np.isfinite(row)]
+        if np.isfinite(one) and len(others):
+            effect = effect_size(float(one), others)
+            again.append(
+                (empirical_p(float(one), others, alternative).p, np.nan if effect is None else effect)
+            )
+    resampled = np.array(again, dtype=np.float64).reshape(-1, 2)
+    p_low, p_high = interval(resampled[:, 0], len(again))
+    effect_low, effect_high = interval(resampled[:, 1], len(again))
+    low, high = interval(value[1:], len(again))
+    null_low, null_high = np.quantile(told, _NULL_QUANTILES)
+    return {
+        "alternative": alternative,
+        "n_null": len(told),
+        "value": float(value[0]),
+        "value_low": low,
+        "value_high": high,
+        "null_mean": float(told.mean()),
+        "null_low": float(null_low),
+        "null_high": float(null_high),
+        "effect": effect_size(float(value[0]), told),
+        "effect_low": effect_low,
+        "effect_high": effect_high,
+        "p": found.p,
+        "p_low": p_low,
+        "p_high": p_high,
+        "p_smallest": found.smallest,
+        "null": told.tolist(),
+    }
+
+
+def image_rows(reader: Reader, variants: pd.DataFrame, output: str) -> list[dict[str, Any]]:
+    """Return rows of `schemas.SIGNIFICANCE` of single images, of those that enough random models were run on.
+
+    Subset variants count here. The rows of at most `MOST_IMAGES` images are held.
+    """
+    rows: list[dict[str, Any]] = []
+    for model, own in variants.groupby("model", sort=False):
+        random = own[own["kind"] == "random"]["variant_id"].tolist()
+        trained = own[own["kind"] == "trained"]["variant_id"].tolist()
+        if len(random) < FEWEST_NULLS_PER_IMAGE or not trained:
+            continue
+        counts = np.sum([_present(reader, each) for each in random], axis=0)
+        chosen = np.flatnonzero((counts >= FEWEST_NULLS_PER_IMAGE) & _present(reader, trained[0]))
+        image_ids = reader.listing.image_ids.take(chosen[:MOST_IMAGES]).to_pylist()
+        common = {"model": str(model), "variant_id": str(trained[0]), "output": output}
+        found = _tests_of_images(reader, image_ids, trained[0], random)
+        rows += [common | row for row in found]
+    return _adjust(rows)
+
+
+def _present(reader: Reader, variant_id: str) -> NDArray[np.bool_]:
+    """Tell which images a variant has any map of."""
+    owners = reader.winners(variant_id).owner[:-1]
+    return np.asarray((owners.reshape(-1, len(reader.target_names)) >= 0).any(axis=1), dtype=np.bool_)
+
+
+def _tests_of_images(
+    reader: Reader, image_ids: Sequence[str], trained: str, random: Iterable[str]
+) -> Iterator[dict[str, Any]]:
+    classes = named_classes(reader.target_names)
+    key = ["image_id", "target", "box_label"]
+    own = _values_of(reader, image_ids, trained).fillna({"box_label": _WHOLE})
+    nulls = pd.concat([_values_of(reader, image_ids, each) for each in random])
+    by_key = dict(iter(nulls.fillna({"box_label": _WHOLE}).groupby(key, sort=False)))
+    for row in own.to_dict("records"):
+        image_id, target, label = (str(row[name]) for name in key)
+        null = by_key.get((image_id, target, label))
+        if null is None or len(null) < FEWEST_NULLS_PER_IMAGE:
+            continue
+        for name in dict.fromkeys([*BOX_STATISTICS, *MAP_STATISTICS]):
+            statistic = Statistic(target, None if label == _WHOLE else label, name)
+            values = null[name].dropna().to_numpy(dtype=np.float64)
+            if pd.isna(row[name]) or len(values) < FEWEST_NULLS_PER_IMAGE or name in _RATES:
+                continue
+            yield {
+                "test": "null",
+                "family": f"image, {'scale-free' if statistic.scale_free else 'of scale'}",
+                "image_id": image_id,
+                **statistic._asdict(),
+                "n_images": 1,
+                **against(np.array([row[name]]), values[None], statistic.alternative(classes)),
+            }
+
+
+_WHOLE = "\0"
+"""Stands for whole maps among box labels, which have no control characters."""
+
+_RATES = ("positive", "contains_peak")
+"""Statistics that are yes or no of one image: rates over a data set alone."""
+
+
+def _values_of(reader: Reader, image_ids: Sequence[str], variant_id: str) -> pd.DataFrame:
+    boxes = reader.boxes_of(image_ids, variant_id=variant_id).to_pandas()
+    columns = ["image_id", "target", "sum", "abs_sum", "score", "score_baseline"]
+    maps = reader.rows_of(image_ids, columns, variant_id).to_pandas()
+    return image_values(boxes, maps)
+
+
+def _adjust(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Adjust the p-values of every family of tests of one model, or of one variant's signs."""
+    families: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        families.setdefault((row["model"], row["variant_id"], row["test"], row["family"]), []).append(row)
+    for family in families.values():
+        p_values = np.array([np.nan if row["p"] is None else row["p"] for row in family], dtype=np.float64)
+        for row, value in zip(family, adjusted(p_values), strict=True):
+            row["p_adjusted"] = None if np.isnan(value) else float(value)
+    return rows

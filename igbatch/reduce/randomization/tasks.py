@@ -1,0 +1,172 @@
+"""Measuring the maps of a slice of images and a few variants: a task that runs anywhere, and what it writes.
+
+A part holds the measures of one variant on one slice of images. Its name is a digest of all that they follow
+from, the attempts whose maps were read among them: what is there need not be computed again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from igbatch.errors import ImageError
+from igbatch.images.loading import load_image
+from igbatch.images.preprocessing import Preprocessing
+from igbatch.reduce.randomization.comparisons import ImageMaps, Map, Range, Regions, Rows, Wanted
+from igbatch.store import schemas
+from igbatch.store.encoding import stored_maps
+from igbatch.store.output import Output
+
+VERSION = 1
+"""Of the measures: another one computes all parts anew."""
+
+FOLDER = "measures"
+TABLES = {
+    "localization": schemas.LOCALIZATION,
+    "map_measures": schemas.MAP_MEASURES,
+    "similarity": schemas.SIMILARITY,
+}
+"""Tables of a part, in the order in which they are written: the last one's presence says that it is whole."""
+
+_BOX = ("x_min", "y_min", "x_max", "y_max")
+
+
+@dataclass(frozen=True)
+class MapFile:
+    """Maps of one attempt: the attempt, whether it has boxes, and which (image_id, target) rows count."""
+
+    shard: str
+    attempt: str
+    boxes: bool
+    rows: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class SlicedImage:
+    """An image of a slice: what it is, where it is, and the range of all its maps."""
+
+    image_id: str
+    etag: str
+    uri: str
+    models: Range
+
+
+@dataclass(frozen=True)
+class MeasureTask:
+    """Some variants on a slice of images.
+
+    Attributes:
+        output: of the study.
+        images: the slice.
+        parts: the variants to be measured, and the names of their parts.
+        files: where the maps of all variants that these take lie, by variant.
+        data_config: timm's, of the variants' model.
+        dataset: the range of all maps of the study.
+    """
+
+    output: Output
+    images: tuple[SlicedImage, ...]
+    parts: tuple[tuple[Wanted, str], ...]
+    files: Mapping[str, tuple[MapFile, ...]]
+    data_config: Mapping[str, Any]
+    dataset: Range
+
+
+def part_name(
+    wanted: Wanted,
+    images: Sequence[SlicedImage],
+    files: Mapping[str, Sequence[MapFile]],
+    dataset: Range,
+) -> str:
+    """Return the name of the part of one variant: a digest of all that its measures follow from."""
+    seen = [(image.image_id, image.etag, image.models) for image in images]
+    digest = hashlib.sha256(repr((VERSION, wanted, seen, dataset)).encode())
+    for variant_id in wanted.variants:
+        digest.update(repr((variant_id, tuple(files.get(variant_id, ())))).encode())
+    return digest.hexdigest()[:16]
+
+
+def part_path(output: Output, variant_id: str, part: str, table: str) -> str:
+    """Return the path of a table of a part."""
+    return output.path(FOLDER, variant_id, f"{part}.{table}.parquet")
+
+
+def measure_slice(task: MeasureTask) -> int:
+    """Measure a slice and write its parts; return how many comparisons of maps were made.
+
+    Maps of the slice are read once, and held together: 200 kB each where they are 224 x 224.
+    """
+    maps = {variant_id: _read_maps(task, variant_id) for variant_id in task.files}
+    boxes = _read_boxes(task)
+    found = {wanted.variant_id: Rows() for wanted, _ in task.parts}
+    for image in task.images:
+        of_image = {variant_id: read.get(image.image_id, {}) for variant_id, read in maps.items()}
+        if not any(of_image.values()):
+            continue
+        regions = Regions(boxes.get(image.image_id, {}), _pixels(image.uri, task.data_config))
+        measured = ImageMaps(image.image_id, of_image, image.models, task.dataset, regions)
+        for wanted, _ in task.parts:
+            measured.measure(wanted, found[wanted.variant_id])
+    for wanted, part in task.parts:
+        for table, schema in TABLES.items():
+            rows = pa.Table.from_pylist(getattr(found[wanted.variant_id], table), schema=schema)
+            task.output.put_table(part_path(task.output, wanted.variant_id, part, table), rows)
+    return sum(len(rows.similarity) for rows in found.values())
+
+
+def _read_maps(task: MeasureTask, variant_id: str) -> dict[str, dict[str, Map]]:
+    """Read the maps of a variant that count, by image and target."""
+    maps: dict[str, dict[str, Map]] = {}
+    for file in task.files[variant_id]:
+        counting = set(file.rows)
+        path = task.output.data_path("attributions", variant_id, file.shard, file.attempt)
+        found = _rows_of(task.output, path, {image_id for image_id, _ in counting})
+        if not len(found):
+            continue
+        keys = zip(found["image_id"].to_pylist(), found["target"].to_pylist(), strict=True)
+        for (image_id, target), attribution in zip(keys, stored_maps(found), strict=True):
+            if (image_id, target) in counting:
+                maps.setdefault(image_id, {})[target] = np.ascontiguousarray(attribution)
+    return {image_id: dict(sorted(targets.items())) for image_id, targets in maps.items()}
+
+
+def _read_boxes(task: MeasureTask) -> dict[str, dict[str, list[tuple[int, int, int, int]]]]:
+    """Read the boxes of the slice's images by label, from the first variant that has any of an image."""
+    boxes: dict[str, dict[str, list[tuple[int, int, int, int]]]] = {}
+    for wanted, _ in task.parts:
+        for file in task.files.get(wanted.variant_id, ()):
+            images = {image_id for image_id, _ in file.rows} - boxes.keys()
+            if not file.boxes or not images:
+                continue
+            path = task.output.data_path("box_stats", wanted.variant_id, file.shard, file.attempt)
+            columns = ["image_id", "target", "box_id", "box_label", *_BOX]
+            found: dict[str, dict[str, dict[str, tuple[int, int, int, int]]]] = {}
+            for row in _rows_of(task.output, path, images, columns).to_pylist():
+                corners = tuple(row[name] for name in _BOX)  # the same in the rows of every target
+                of_label = found.setdefault(row["image_id"], {}).setdefault(row["box_label"], {})
+                of_label[row["box_id"]] = corners
+            for image_id, labels in found.items():
+                boxes[image_id] = {label: list(each.values()) for label, each in labels.items()}
+    return boxes
+
+
+def _rows_of(output: Output, path: str, image_ids: set[str], columns: list[str] | None = None) -> pa.Table:
+    wanted = pc.field("image_id").isin(pa.array(sorted(image_ids), pa.string()))
+    return pq.read_table(
+        path, columns=columns, filters=wanted, filesystem=output.filesystem, partitioning=None
+    )
+
+
+def _pixels(uri: str, data_config: Mapping[str, Any]) -> Any:
+    """Return an image as the model saw it, None where it cannot be read any more."""
+    try:
+        return Preprocessing.from_data_config(data_config).pixels(load_image(uri).image)
+    except (ImageError, OSError):
+        return None

@@ -1,0 +1,204 @@
+"""What the tests are about: statistics of boxes and maps, one value an image, averaged over the data set.
+
+A raw sum of a confident model exceeds any random head's by its scale alone. So each statistic says whether it
+is free of scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from igbatch.reduce.randomization.summary import SEED, resamples_for
+from igbatch.statistics.aggregates import expected_sign, named_classes
+from igbatch.statistics.significance import Alternative, resampled_means, sign_test, signed_rank_test
+from igbatch.store.output import Output
+from igbatch.store.reader import Reader
+
+BOX_STATISTICS = {
+    "sum": False,
+    "share": True,
+    "density_ratio": True,
+    "contains_peak": True,
+    "sum_over_change": True,
+    "positive": True,
+}
+"""Statistics of the boxes of a label, and whether they are free of scale. `sum_over_change` is the sum over
+|F(image) - F(baseline)|; `positive` is 1 where the sum is above zero, so that its mean is a rate."""
+
+MAP_STATISTICS = {"sum": False, "abs_sum": False}
+"""Statistics of whole maps: what is attributed in all, with and without signs."""
+
+SIGNED = ("sum", "sum_over_change", "positive")
+
+_BOX_COLUMNS = ["image_id", "target", "box_label", "sum", "share", "density_ratio", "pixels", "contains_peak"]
+_MAP_COLUMNS = ["image_id", "target", "sum", "abs_sum", "score", "score_baseline"]
+
+
+class Statistic(NamedTuple):
+    """What a value is of: `box_label` is None for whole maps."""
+
+    target: str
+    box_label: str | None
+    statistic: str
+
+    @property
+    def scale_free(self) -> bool:
+        """Whether multiplying a map by a number leaves it as it is."""
+        return (BOX_STATISTICS if self.box_label is not None else MAP_STATISTICS)[self.statistic]
+
+    def alternative(self, classes: set[str]) -> Alternative:
+        """Return which side of the null is asked for.
+
+        Signed statistics of a class's box are expected above the null where the target is that class, and
+        below it where it is another one. All that measures concentration or size is expected above.
+        """
+        if self.statistic not in SIGNED:
+            return "greater"
+        sign = None if self.box_label is None else expected_sign(self.target, self.box_label, classes)
+        return "two-sided" if sign is None else "greater" if sign > 0 else "less"
+
+
+@dataclass(frozen=True)
+class SignRow:
+    """A test of signs over the images of one variant: of a box's sums, or of differences of two of them."""
+
+    test: str
+    target: str
+    other_target: str | None
+    box_label: str
+    statistic: str
+    alternative: Alternative
+    n_images: int
+    value: float
+    sign_share: float
+    p: float | None
+    p_smallest: float
+
+
+@dataclass(frozen=True)
+class VariantValues:
+    """What one variant contributes to the tests over the data set.
+
+    Attributes:
+        variant_id: which.
+        statistics: what the columns are.
+        images: that have a value: int64 [columns].
+        means: float64 [1 + resamples, columns], the plain means over images first.
+        signs: tests of signs over its images.
+    """
+
+    variant_id: str
+    statistics: tuple[Statistic, ...]
+    images: NDArray[np.int64]
+    means: NDArray[np.float64]
+    signs: tuple[SignRow, ...]
+
+
+def variant_values(task: tuple[Output, str]) -> VariantValues:
+    """Gather the values of one variant: a pure function of (output, variant_id), which can run anywhere."""
+    output, variant_id = task
+    reader = Reader(output)
+    boxes = reader.box_stats(variant_id, _BOX_COLUMNS).to_pandas()
+    maps = reader.image_stats(_MAP_COLUMNS, variant_id).to_pandas()
+    table = image_values(boxes, maps)
+    places = pd.Index(reader.listing.image_ids.to_pylist())
+    statistics, columns = [], []
+    for statistic, values in _columns(table):
+        column = np.full(len(places), np.nan)
+        column[places.get_indexer(values.index)] = values.to_numpy(dtype=np.float64)
+        statistics.append(statistic)
+        columns.append(column)
+    matrix = np.stack(columns, axis=1) if columns else np.empty((len(places), 0))
+    means = resampled_means(matrix, resamples_for(len(places)), SEED)
+    signs = tuple(sign_rows(table, named_classes(reader.target_names)))
+    return VariantValues(variant_id, tuple(statistics), np.isfinite(matrix).sum(axis=0), means, signs)
+
+
+def image_values(boxes: pd.DataFrame, maps: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per image, target and box label, and one per image and target (box_label None).
+
+    Several boxes of one label are added; their density ratios are averaged by pixels, and one peak among them
+    counts. Boxes without a visible pixel are left out.
+
+    Args:
+        boxes: rows of `box_stats`.
+        maps: rows of `image_stats`.
+
+    Returns:
+        image_id, target, box_label, the columns of `BOX_STATISTICS` and `MAP_STATISTICS`, null where a
+        statistic is not of that row's kind or is undefined.
+    """
+    seen = boxes[boxes["sum"].notna()]
+    seen = seen.assign(
+        weighted=seen["density_ratio"] * seen["pixels"],
+        contains_peak=seen["contains_peak"].astype("float64"),
+    )
+    by = seen.groupby(["image_id", "target", "box_label"], sort=True)
+    found = by[["sum", "share", "weighted", "pixels"]].sum(min_count=1)
+    found["contains_peak"] = by["contains_peak"].max()
+    found = found.reset_index()
+    found["density_ratio"] = found["weighted"] / found["pixels"]
+    change = maps.assign(change=(maps["score"] - maps["score_baseline"]).abs())
+    found = found.merge(change[["image_id", "target", "change"]], on=["image_id", "target"], how="left")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = found["sum"] / found["change"]
+    found["sum_over_change"] = ratio.where(np.isfinite(ratio))
+    found["positive"] = (found["sum"] > 0).astype("float64")
+    whole = maps[["image_id", "target", "sum", "abs_sum"]].assign(box_label=None)
+    columns = ["image_id", "target", "box_label", *dict.fromkeys([*BOX_STATISTICS, *MAP_STATISTICS])]
+    parts = [each.reindex(columns=columns) for each in (found, whole) if len(each)]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+
+def _columns(table: pd.DataFrame) -> Iterator[tuple[Statistic, pd.Series]]:
+    for label, rows in table.groupby("box_label", sort=True, dropna=False):
+        names = MAP_STATISTICS if pd.isna(label) else BOX_STATISTICS
+        for target, frame in rows.groupby("target", sort=True):
+            by_image = frame.set_index("image_id")
+            for name in names:
+                values = by_image[name].astype("float64")
+                if values.notna().any():
+                    yield Statistic(str(target), None if pd.isna(label) else str(label), name), values
+
+
+def sign_rows(table: pd.DataFrame, classes: set[str]) -> Iterator[SignRow]:
+    """Test, over the images, that a class's box counts against other targets, and more for its own target.
+
+    `sum`: the box's sum for another target is below zero. `sum_minus_other`: the box's sum for its own class
+    less that for the other one, image by image, is above zero. By the exact sign test, and by Wilcoxon's
+    signed-rank test (Wilcoxon 1945).
+    """
+    sums = table[table["box_label"].notna()].pivot_table(
+        index=["box_label", "image_id"], columns="target", values="sum", sort=True
+    )
+    for label in sums.index.unique("box_label"):
+        if label not in classes or label not in sums:
+            continue
+        own = sums.loc[label]
+        for other in sorted(classes - {label}):
+            if other not in own:
+                continue
+            against = own[other].dropna().to_numpy()
+            gap = (own[label] - own[other]).dropna().to_numpy()
+            yield from _sign_tests(against, "less", (other, None, str(label), "sum"))
+            yield from _sign_tests(gap, "greater", (str(label), other, str(label), "sum_minus_other"))
+
+
+def _sign_tests(
+    values: NDArray[np.float64], alternative: Alternative, key: tuple[str, str | None, str, str]
+) -> Iterator[SignRow]:
+    if not len(values):
+        return
+    sign = -1 if alternative == "less" else 1
+    share = float(np.mean(np.sign(values) == sign))
+    for name, test in (("sign", sign_test), ("signed_rank", signed_rank_test)):
+        found = test(values, alternative)
+        yield SignRow(
+            name, *key, alternative, len(values), float(values.mean()), share, found.p, found.smallest
+        )
