@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from igbatch.pipeline.opening import existing_study
-from igbatch.pipeline.plan import BYTES_A_PIXEL, Plan, expected_steps
+from igbatch.pipeline.plan import BYTES_A_PIXEL, Plan, copies_of, expected_steps
 from igbatch.pipeline.run import plan_study
 from igbatch.store.output import Output
 from igbatch.study import VariantSpec
@@ -57,11 +57,14 @@ def _work(plan: Plan, found: Preview | None) -> Iterator[Row]:
     yield "images", f"{len(plan.images.table):,}{_subsets(plan)}"
     yield "variants", f"{len(names):,}: {', '.join(names[:MOST_NAMES])}{more}"
     yield "targets", ", ".join(plan.resolved.target_names)
+    copies = copies_of(plan.resolved)
+    if copies > 1:
+        yield "smoothing", f"each map is the mean over {copies:,} noisy copies of its image"
     yield "rows expected", f"{plan.expected_rows:,}"
     yield "rows to compute", f"{plan.missing_rows:,}"
     yield "shards", f"{plan.shard_count():,} of at most {plan.shard_images:,} images"
     nodes = sum(
-        plan.missing[spec.variant_id].images * _nodes(_trial_of(found, spec.model, spec.kind), spec)
+        plan.missing[spec.variant_id].images * _nodes(_trial_of(found, spec.model, spec.kind), spec, copies)
         for spec in plan.resolved.variants
     )
     backward = nodes * len(plan.resolved.target_names)
@@ -82,8 +85,9 @@ def _subsets(plan: Plan) -> str:
     return f" ({span} of them for {len(fewer):,} of the variants)"
 
 
-def _nodes(trial: Trial | None, spec: VariantSpec) -> float:
-    return trial.nodes if trial and spec.steps == "auto" else expected_steps(spec)
+def _nodes(trial: Trial | None, spec: VariantSpec, copies: int) -> float:
+    """Return the nodes of an image, all its copies together."""
+    return trial.nodes if trial and spec.steps == "auto" else copies * expected_steps(spec)
 
 
 def _bytes(plan: Plan, found: Preview | None) -> Iterator[Row]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from typing import Any
 
@@ -17,6 +17,7 @@ import torch
 
 from igbatch.attribution import Example, Settings, attribute
 from igbatch.attribution.probe import PROBED_IMAGES
+from igbatch.attribution.smoothing import averaged, copy_noise
 from igbatch.images.baselines import baseline_pixels
 from igbatch.images.preprocessing import Preprocessing
 from igbatch.pipeline.models import HeldVariant, Models, probabilities
@@ -38,7 +39,10 @@ DECODED_IMAGES = 16
 
 @dataclass(frozen=True)
 class _Task:
-    """An image to be attributed, its targets by name with their logit indices, and both as tensors."""
+    """An image to be attributed, its targets by name with their logit indices, and both as tensors.
+
+    `example` has the image as it is; where maps are smoothed, `ShardComputer` makes noisy copies of it.
+    """
 
     image: PreparedImage
     targets: dict[str, int]
@@ -85,9 +89,18 @@ class _Clock:
 
 
 class ShardComputer:
-    """Computes shards of one study on one device."""
+    """Computes shards of one study on one device.
 
-    def __init__(self, resolved: ResolvedStudy, output: Output, device: torch.device) -> None:
+    Args:
+        resolved: the study.
+        output: where shards are committed.
+        device: that computes.
+        most_copies: where maps are smoothed, no more copies of an image than these, to try what they take.
+    """
+
+    def __init__(
+        self, resolved: ResolvedStudy, output: Output, device: torch.device, most_copies: int | None = None
+    ) -> None:
         self.resolved = resolved
         self.output = output
         self.device = device
@@ -95,6 +108,8 @@ class ShardComputer:
         self.preprocessing = {
             name: Preprocessing.from_data_config(model.data_config) for name, model in resolved.models.items()
         }
+        smoothing = resolved.study.attribution.smoothing
+        self.copies = min(smoothing.samples, most_copies or smoothing.samples) if smoothing else 1
 
     def settle(self, shards: Sequence[Shard]) -> Settled | None:
         """Measure what the study leaves open, on the first usable images of shards of different variants.
@@ -106,7 +121,7 @@ class ShardComputer:
         for shard in shards:
             model = self.models.separate(shard.spec)
             usable = islice(self._usable(shard), PROBED_IMAGES)
-            examples = [task.example for task in usable]
+            examples = [next(self._copies(shard.spec.model, task)) for task in usable]
             if examples:
                 samples.append(Sample(model, shard.spec.steps, examples))
         return settle(self.resolved.study.attribution, samples) if samples else None
@@ -175,6 +190,23 @@ class ShardComputer:
         indices = torch.tensor(list(targets.values()), device=self.device)
         return Example(pixels, self._input(model, start), indices)
 
+    def _copies(self, model: str, task: _Task) -> Iterator[Example]:
+        """Yield what is attributed of an image: itself, or noisy copies where maps are smoothed.
+
+        Noise is added to pixels in 0..1, before the model's normalization, and is not clipped. It is the same
+        for all variants and targets. Baselines are those of the clean image.
+        """
+        smoothing = self.resolved.study.attribution.smoothing
+        if smoothing is None:
+            yield task.example
+            return
+        image = task.image
+        for copy in range(self.copies):
+            noise = copy_noise(
+                image.pixels.shape, smoothing.noise, smoothing.seed, image.entry.image_id, copy
+            )
+            yield replace(task.example, image=self._input(model, image.pixels + noise))
+
     def _attribute(
         self,
         variant: HeldVariant,
@@ -190,9 +222,9 @@ class ShardComputer:
         def examples() -> Iterator[Example]:
             for index, task in enumerate(tasks):
                 waiting[index] = task
-                yield task.example
+                yield from self._copies(variant.spec.model, task)
 
-        for done in attribute(variant.model, examples(), settings):
+        for done in averaged(attribute(variant.model, examples(), settings), self.copies):
             task = waiting.pop(done.index)
             work.nodes += int(done.steps.max())
             work.micro_batch = max(work.micro_batch, done.micro_batch)

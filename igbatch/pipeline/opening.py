@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from igbatch.errors import InputError
-from igbatch.pipeline.choice import chosen_each
+from igbatch.images.choice import chosen_each
 from igbatch.pipeline.resolve import ResolvedStudy, StudyImages
 from igbatch.store import schemas
 from igbatch.store.fingerprint import digest

@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from igbatch.images.boxes import Box
-from igbatch.pipeline.choice import chosen, chosen_each
+from igbatch.images.choice import chosen, chosen_each
 from igbatch.pipeline.committed import Cells, CommitScan, Damaged, digest_of
 from igbatch.pipeline.resolve import ResolvedStudy, StudyImages
 from igbatch.store.fingerprint import digest
@@ -24,7 +24,8 @@ from igbatch.study import VariantSpec
 SHARDS_A_WORKER = 8
 """Small studies are cut so that every worker gets about so many shards."""
 SHARD_MAP_BYTES = 96 * 1024 * 1024
-"""Large studies are cut so that the maps of a shard, before compression, take about so much."""
+"""Large studies are cut so that the maps of a shard, before compression, take about so much: with smoothing
+the maps of all copies, since these take the time."""
 BYTES_A_PIXEL = {"float32": 4, "int16": 2}
 
 ADAPTIVE_TRAINED_STEPS, ADAPTIVE_RANDOM_STEPS = 45, 10
@@ -219,8 +220,17 @@ class Plan:
         return chosen(self.resolved.study.store.maps, self.images.table["image_id"])
 
 
+def copies_of(resolved: ResolvedStudy) -> int:
+    """Return how many noisy copies of an image are attributed; 1 where maps are not smoothed."""
+    smoothing = resolved.study.attribution.smoothing
+    return smoothing.samples if smoothing else 1
+
+
 def expected_steps(spec: VariantSpec) -> int:
-    """Return the nodes that an image of a variant is likely to take; adaptive ones by what was measured."""
+    """Return the nodes that an image of a variant is likely to take; adaptive ones by what was measured.
+
+    Where maps are smoothed, every copy of an image takes as many.
+    """
     if spec.steps != "auto":
         return spec.steps
     return ADAPTIVE_TRAINED_STEPS if spec.kind == "trained" else ADAPTIVE_RANDOM_STEPS
@@ -267,7 +277,8 @@ def _shard_images(resolved: ResolvedStudy, asked: Mapping[str, int], workers: in
         return wanted
     pixels: int = max(math.prod(model.data_config["input_size"][1:]) for model in resolved.models.values())
     map_bytes = BYTES_A_PIXEL[resolved.study.store.encoding] * pixels
-    largest = max(1, SHARD_MAP_BYTES // (map_bytes * len(resolved.target_names)))
+    maps = len(resolved.target_names) * copies_of(resolved)
+    largest = max(1, SHARD_MAP_BYTES // (map_bytes * maps))
     spread = math.ceil(sum(asked.values()) / (workers * SHARDS_A_WORKER))
     return max(1, min(spread, largest, max(asked.values())))
 

@@ -12,12 +12,12 @@ import torch
 
 from igbatch.pipeline.cluster import threads_per_worker
 from igbatch.pipeline.compute import ShardComputer, device_name
-from igbatch.pipeline.plan import Plan, Shard
+from igbatch.pipeline.plan import Plan, Shard, copies_of
 from igbatch.pipeline.settled import Settled, settle_plan
 from igbatch.store.output import DATA_KINDS, Output
 
 TRIAL_IMAGES = 4
-"""Images of a variant of each kind that are really computed."""
+"""Images of a variant of each kind that are really computed; with smoothing, copies of the first ones."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Trial:
     Attributes:
         model, kind: what other variants the figures stand for.
         images: that could be used.
-        seconds: of device time an image.
-        nodes: integration nodes an image.
+        seconds: of device time an image, all its copies together.
+        nodes: integration nodes an image, likewise.
         map_bytes: of a map as it is kept, 0 where none is.
         row_bytes: of statistics for each image and target.
     """
@@ -78,11 +78,12 @@ def preview(plan: Plan, record: dict[str, Any] | None) -> Preview:
     device = torch.device(chosen)
     with _threads(threads), tempfile.TemporaryDirectory(prefix="igbatch-plan-") as folder:
         output = Output(folder)
-        computer = ShardComputer(plan.resolved, output, device)
+        copies = copies_of(plan.resolved)
+        computer = ShardComputer(plan.resolved, output, device, most_copies=TRIAL_IMAGES)
         settled = known or settle_plan(plan, computer.settle)
         trials: list[Trial] = []
         if settled is not None:
-            for shard in plan.samples(TRIAL_IMAGES):
+            for shard in plan.samples(max(1, TRIAL_IMAGES // copies)):
                 trials += _try(computer, output, shard, settled)
     return Preview(device_name(device), threads, settled, known is not None, tuple(trials))
 
@@ -92,6 +93,7 @@ def _try(computer: ShardComputer, output: Output, shard: Shard, settled: Settled
     used = report.rows / len(shard.targets)
     if not used:
         return
+    images = used * computer.copies / copies_of(computer.resolved)  # that the same work would have done whole
     sizes = {
         kind: sum(info.size for info in output.files(kind, shard.spec.variant_id))
         for kind in ("image_stats", *DATA_KINDS)
@@ -101,8 +103,8 @@ def _try(computer: ShardComputer, output: Output, shard: Shard, settled: Settled
         shard.spec.model,
         shard.spec.kind,
         round(used),
-        report.busy_seconds / used,
-        report.nodes / used,
+        report.busy_seconds / images,
+        report.nodes / images,
         sizes["attributions"] / maps if maps else 0.0,
         (sizes["image_stats"] + sizes["box_stats"]) / report.rows,
     )

@@ -90,6 +90,7 @@ class ResolvedStudy:
             "classes": model.classes,
             "weights": _weights(model, spec),
             "preprocessing": model.data_config,
+            **({"smoothing": settings.smoothing.model_dump()} if settings.smoothing else {}),
         }
 
 

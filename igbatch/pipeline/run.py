@@ -8,7 +8,7 @@ from typing import Any
 
 from igbatch.errors import InputError, UnfinishedError
 from igbatch.filesystem import is_local
-from igbatch.pipeline.choice import check_choices
+from igbatch.images.choice import check_choices
 from igbatch.pipeline.derived import Derived, state_of
 from igbatch.pipeline.opening import check_same_study, existing_study, keep_settled, open_output
 from igbatch.pipeline.plan import Plan, make_plan

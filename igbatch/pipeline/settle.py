@@ -22,6 +22,7 @@ from igbatch.attribution.probe import (
     choose_precision,
     rows_are_alike,
 )
+from igbatch.attribution.smoothing import settings_of_copies
 from igbatch.errors import InputError
 from igbatch.pipeline.settled import Settled
 from igbatch.study import Attribution
@@ -42,7 +43,10 @@ def unmeasured(study: Attribution) -> Settled:
 
 
 def settings_of(study: Attribution, steps: int | Literal["auto"], settled: Settled | None = None) -> Settings:
-    """Return how a variant's integrals are taken; what is not settled yet is left at the defaults."""
+    """Return how a variant's integrals are taken; what is not settled yet is left at the defaults.
+
+    Where maps are smoothed these are the integrals of the noisy copies.
+    """
     settings = Settings(
         rule=study.rule,
         steps=steps,
@@ -53,6 +57,8 @@ def settings_of(study: Attribution, steps: int | Literal["auto"], settled: Settl
         precision="float32" if study.precision == "auto" else study.precision,
         micro_batch=None if study.micro_batch == "auto" else study.micro_batch,
     )
+    if study.smoothing is not None:
+        settings = settings_of_copies(settings, study.smoothing.samples)
     if settled is None:
         return settings
     return replace(

@@ -73,9 +73,22 @@ def _facts(results: StudyResults, census: Census) -> Pairs:
         ("Explained", f"the {settings['output']} of each target; attributions are in units of it"),
         ("Baseline", plain(str(settings["baseline"]))),
         ("Integration", f"{_rule(results)}, {_steps(results, census)}"),
+        *_smoothing(settings),
         ("Tolerance", tolerance_words(settings)),
         ("Arithmetic", _seen(census, "precision") + " on " + _seen(census, "device")),
     )
+
+
+def _smoothing(settings: Mapping[str, Any]) -> Pairs:
+    smoothing = settings.get("smoothing")
+    if not smoothing:
+        return ()
+    words = (
+        f"each map is the mean of those of {smoothing['samples']} copies of the image with normal noise of "
+        f"standard deviation {smoothing['noise']:g} (black is 0, white is 1; not clipped; seed "
+        f"{smoothing['seed']}), the same copies for every variant and target; scores are means over them"
+    )
+    return (("Smoothing", words),)
 
 
 def _aside(results: StudyResults, variant_id: str, kind: str) -> str:

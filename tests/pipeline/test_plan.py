@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from igbatch.errors import InputError
 from igbatch.images.boxes import BOX_SCHEMA, SIZE_SCHEMA, Box, BoxTable
-from igbatch.pipeline.choice import chosen
+from igbatch.images.choice import chosen
 from igbatch.pipeline.plan import SHARD_MAP_BYTES, SHARDS_A_WORKER, Plan, Shard, expected_steps, make_plan
 from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy, StudyImages
 from igbatch.store import schemas

@@ -62,6 +62,7 @@ class DrawnResults(StudyResults):
         output: str = "probability",
         precision: str = "float32",
         title: str = "",
+        subsets: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         place = Output(f"memory://drawn-{next(_NUMBERS)}/out")
         self.maps, self.kept = dict(maps), kept
@@ -88,7 +89,7 @@ class DrawnResults(StudyResults):
         place.put_json(place.path("study.json"), record)
         for name, rows, schema in (
             ("images", [_image_row(image) for image in images], schemas.IMAGES),
-            ("variants", [_variant_row(*pair) for pair in kinds.items()], schemas.VARIANTS),
+            ("variants", [_variant_row(*pair, subsets) for pair in kinds.items()], schemas.VARIANTS),
         ):
             place.put_table(place.path(f"{name}.parquet"), pa.Table.from_pylist(rows, schema=schema))
         for variant in kinds:
@@ -138,10 +139,10 @@ def _image_row(image: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _variant_row(variant: str, kind: str) -> dict[str, Any]:
+def _variant_row(variant: str, kind: str, subsets: Mapping[str, Sequence[str]] | None) -> dict[str, Any]:
     return {
         "variant_id": variant, "model": "small", "kind": kind, "direction": None, "seed": None,
-        "layers": None, "weights_sha256": "0" * 64,
+        "layers": None, "weights_sha256": "0" * 64, "images": (subsets or {}).get(variant),
     }  # fmt: skip
 
 

@@ -24,3 +24,16 @@ def test_before_anything_is_computed_the_study_says_how(drawn: Any) -> None:
     adaptive = drawn({}, kinds=kinds, map_error=0.0)
     assert fact(adaptive, "Integration") == "adaptive steps, as many as needed"
     assert fact(adaptive, "Arithmetic") == "nothing yet on nothing yet"
+
+
+def test_variants_of_some_images_are_told_and_complete_with_these(drawn: Any, noise: Any) -> None:
+    maps = {("trained", image, "eagle"): noise(1) for image in "abc"}
+    maps |= {("random-1", "b", "eagle"): noise(2)}
+    study = drawn(maps, images=["a", "b", "c"], targets=["eagle"], subsets={"random-1": ["b"]})
+    assert fact(study, "Variants") == "trained and random-1 (random parameters, on 1 image only)"
+    assert "4 of 4 maps are there" in describe(study, take_census(study)).summary
+
+
+def test_maps_that_are_not_smoothed_say_nothing_of_it(drawn: Any, noise: Any) -> None:
+    study = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"])
+    assert "Smoothing" not in dict(describe(study, take_census(study)).facts)

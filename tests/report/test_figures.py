@@ -14,7 +14,8 @@ from igbatch.report.encoding import figure_png
 from igbatch.report.figures import pair_figures, seed_figure, study_figure
 from igbatch.report.labels import place_labels
 from igbatch.report.normalization import Normalizations
-from igbatch.report.panels import Box
+from igbatch.report.panels import Box, ImageMaps
+from igbatch.report.sheets import overview_sheet
 
 
 def texts(figure: Any) -> list[str]:
@@ -206,3 +207,17 @@ def test_labels_of_boxes_stay_inside_and_off_each_other() -> None:
         assert 0 <= spot.y <= 210
     for one, other in combinations(spots, 2):
         assert abs(one.x - other.x) >= 60 or abs(one.y - other.y) >= 14
+
+
+def test_a_map_that_the_study_does_not_ask_for_is_not_missing(drawn: Any, noise: Any) -> None:
+    maps = {("trained", image, "eagle"): noise(n) for n, image in enumerate("ab")}
+    maps |= {("random-1", "b", "eagle"): noise(3)}
+    study = drawn(maps, images=["a", "b"], targets=["eagle"], subsets={"random-1": ["b"]})
+    image = ImageMaps(study, "a")
+    normalizations = Normalizations(study)
+    assert [row.title for row in overview_sheet(image, normalizations, "image").rows] == ["trained"]
+    (row,) = overview_sheet(image, normalizations, "image", ["random-1"]).rows
+    assert row.panels[0].missing == "Not asked for: the study computes this variant on other images only."
+    both = overview_sheet(ImageMaps(study, "b"), normalizations, "models")
+    assert [row.title for row in both.rows] == ["trained", "random-1"]
+    assert not any(row.caution for row in both.rows)

@@ -141,6 +141,24 @@ def test_an_incomplete_study_says_what_is_missing(drawn: Any, noise: Any, render
     assert "no: range so far, not joint" in tags.text
 
 
+def test_variants_that_are_not_computed_on_an_image_are_not_shown_with_it(
+    drawn: Any, noise: Any, rendered: Rendered
+) -> None:
+    maps = {("trained", image, "eagle"): noise(n) for n, image in enumerate("ab")}
+    maps |= {("random-1", "b", "eagle"): noise(3)}
+    subsets = {"random-1": ["b"]}
+    study = drawn(maps, images=["a", "b"], targets=["eagle"], subsets=subsets, featured=("a", "b"))
+    tags = Tags(page_of(rendered(study)))
+    shown = " ".join(tags.values("alt"))
+    for image, variant, there in (
+        ("a", "trained", True), ("a", "random-1", False), ("b", "trained", True), ("b", "random-1", True),
+    ):  # fmt: skip
+        assert (f"Attribution map of {image}, {variant}, target eagle" in shown) is there
+    assert "Incomplete" not in tags.text
+    assert "missing (" not in tags.text
+    assert "Not computed yet" not in tags.text
+
+
 def test_images_that_cannot_be_read_any_more_are_told(
     small_study: Any, monkeypatch: Any, rendered: Rendered
 ) -> None:

@@ -1,4 +1,5 @@
 import io
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,19 @@ def test_tables_have_every_digit_and_row(small_study: Any, rendered: Rendered) -
     stats = pd.read_csv(io.BytesIO(files["report/tables/image_stats.csv"]))
     assert "histogram" not in stats
     assert len(stats) == 8
+
+
+def test_the_images_of_a_variant_are_all_in_its_table_as_json(
+    drawn: Any, noise: Any, rendered: Rendered
+) -> None:
+    names = [f'{n}, "x".png' for n in range(1200)]  # a frame would print the first and the last of them
+    subsets = {"random-1": names[1:]}
+    maps = {(variant, names[5], "eagle"): noise(1) for variant in ("trained", "random-1")}
+    files = rendered(drawn(maps, images=names, targets=["eagle"], boxes=(), subsets=subsets))
+    table = pd.read_csv(io.BytesIO(files["report/tables/variants.csv"])).set_index("variant_id")
+    assert json.loads(table.loc["random-1", "images"]) == names[1:]
+    assert pd.isna(table.loc["trained", "images"])
+    assert table["layers"].isna().all()
 
 
 def test_a_table_of_too_many_rows_has_those_of_the_images_shown_and_the_page_says_so(

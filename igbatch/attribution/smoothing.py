@@ -1,0 +1,137 @@
+"""Smoothed maps: the mean of the maps of noisy copies of an image.
+
+Copies are examples like any other: they share micro-batches, and come back in any order. Their maps are added
+up in an order that does not depend on when they come.
+
+Source: Smilkov et al., *SmoothGrad: removing noise by adding noise*, 2017; Hedström et al., *Sanity Checks
+Revisited: An Exploration to Repair the Model Parameter Randomisation Test*, 2024 (sMPRT).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .settings import Attributed, Settings
+
+__all__ = ["averaged", "copy_noise", "settings_of_copies"]
+
+
+def copy_noise(
+    shape: tuple[int, ...], deviation: float, seed: int, image_id: str, copy: int
+) -> NDArray[np.float32]:
+    """Return normal noise for a copy of an image; it follows from seed, image and number of the copy alone.
+
+    Args:
+        shape: of the pixels.
+        deviation: standard deviation, in the unit of the pixels.
+        seed: of the study.
+        image_id: of the image.
+        copy: number of the copy, from 0.
+    """
+    entropy = hashlib.sha256(f"{seed}:{copy}:{image_id}".encode()).digest()
+    generator = np.random.default_rng(int.from_bytes(entropy))
+    return np.float32(deviation) * generator.standard_normal(shape, dtype=np.float32)
+
+
+def settings_of_copies(settings: Settings, copies: int) -> Settings:
+    """Return how the integrals of copies are taken so that their mean meets the tolerance of the settings.
+
+    Where copies' maps have little in common, their mean is smaller than they are: down to 1 / sqrt(copies) of
+    their norm where they are orthogonal. Errors that have all in common are not smaller in the mean. So the
+    tolerance is divided by sqrt(copies).
+    """
+    return replace(settings, tolerance=settings.tolerance / math.sqrt(copies))
+
+
+def averaged(attributed: Iterable[Attributed], copies: int) -> Iterator[Attributed]:
+    """Yield the mean of every `copies` examples that follow each other in a stream, as soon as all are done.
+
+    Of image i these are the examples `copies * i` and on, in whatever order they come; i is the index of what
+    is yielded. Its numbers are: `attributions`, `scores` and `convergence_delta` the means; `baseline_scores`
+    those of the first copy (the baseline has no noise); `steps` the sum; `converged` where every copy has;
+    `quadrature` the first copy's. `map_error` is the mean of the copies' errors, each its relative error
+    times the norm of its map, over the norm of the mean: no larger error is possible, whatever the copies'
+    errors have in common, as long as theirs are bounds.
+
+    Sums are taken pair by pair, so an image with one copy missing holds up to 2 log2(copies) maps. One
+    copy alone is yielded as it is.
+    """
+    if copies == 1:
+        yield from attributed
+        return
+    waiting: dict[int, _Mean] = {}
+    for done in attributed:
+        image, copy = divmod(done.index, copies)
+        mean = waiting.setdefault(image, _Mean(copies))
+        mean.add(copy, done)
+        if mean.total is not None:
+            yield mean.result(image)
+            del waiting[image]
+
+
+@dataclass
+class _Mean:
+    """The copies of one image that are done; `total` is the sum of their maps once all are."""
+
+    copies: int
+    total: Tensor | None = None
+    _done: dict[int, Attributed] = field(default_factory=dict)  # without their maps
+    _norms: dict[int, NDArray[np.float64]] = field(default_factory=dict)
+    _sums: dict[tuple[int, int], Tensor] = field(default_factory=dict)
+
+    def add(self, copy: int, done: Attributed) -> None:
+        """Take a copy; its map is added to that of its neighbour once both are there, and so on upwards.
+
+        A place `(level, number)` stands for the copies `number * 2**level` and on, `2**level` of them.
+        """
+        self._norms[copy] = _norms(done.attributions)
+        self._done[copy] = replace(done, attributions=done.attributions.new_empty(0))
+        level, number, total = 0, copy, done.attributions
+        while 2**level < self.copies:
+            if (number ^ 1) << level < self.copies:  # the neighbour stands for some copy
+                neighbour = self._sums.pop((level, number ^ 1), None)
+                if neighbour is None:
+                    self._sums[level, number] = total
+                    return
+                total = total + neighbour
+            level, number = level + 1, number // 2
+        self.total = total
+
+    def result(self, index: int) -> Attributed:
+        """Return the mean."""
+        assert self.total is not None
+        done = [self._done[copy] for copy in range(self.copies)]
+        norms = np.stack([self._norms[copy] for copy in range(self.copies)])
+        maps = self.total / self.copies
+        return replace(
+            done[0],
+            index=index,
+            attributions=maps,
+            scores=np.mean([each.scores for each in done], axis=0),
+            convergence_delta=np.mean([each.convergence_delta for each in done], axis=0),
+            steps=np.sum([each.steps for each in done], axis=0),
+            map_error=_error(np.stack([each.map_error for each in done]), norms, _norms(maps)),
+            converged=np.all([each.converged for each in done], axis=0),
+            micro_batch=max(each.micro_batch for each in done),
+        )
+
+
+def _norms(maps: Tensor) -> NDArray[np.float64]:
+    return np.asarray(torch.linalg.vector_norm(maps.flatten(1), dim=1).cpu().numpy())
+
+
+def _error(
+    errors: NDArray[np.float64], norms: NDArray[np.float64], norm: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the relative error of means, [K], from the relative errors and norms of copies, [copies, K]."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        absolute = np.where(errors == np.inf, np.inf, errors * norms).mean(axis=0)
+        return np.where(absolute == 0, 0.0, absolute / norm)
