@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from igbatch.errors import InputError, one_line
 from igbatch.store import schemas
+from igbatch.store.asked import asked_images
 from igbatch.store.commits import Commit, commit_paths, read_commit, read_commits
 from igbatch.store.encoding import stored_maps
 from igbatch.store.output import DATA_KINDS, Output
@@ -328,21 +329,6 @@ class Reader:
         listed = (np.where(of_all, places, keys) >= 0) & asked[places]
         rows = rows.append_column(ATTEMPT, pa.array(named_by, pa.string()))
         return rows.filter(pa.array(listed & missing))
-
-
-def asked_images(variants: pa.Table, variant_id: str, image_ids: pa.Array) -> NDArray[np.bool_] | None:
-    """Tell which images a variant is computed on: bool [images]; None: on every one.
-
-    Args:
-        variants: rows of `schemas.VARIANTS`; outputs of earlier versions have no column `images`.
-        variant_id: one of them.
-        image_ids: of the study.
-    """
-    row = pc.index(variants["variant_id"], variant_id).as_py()
-    if row < 0 or "images" not in variants.column_names:
-        return None
-    listed = variants["images"][row].values
-    return None if listed is None else np.asarray(pc.is_in(image_ids, value_set=listed), dtype=np.bool_)
 
 
 def read_study(output: Output) -> dict[str, Any] | None:

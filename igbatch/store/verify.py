@@ -15,11 +15,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from igbatch.errors import InputError, one_line
+from igbatch.store.asked import asked_images, asked_keys
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import DATA_KINDS, Output
-from igbatch.store.reader import asked_images, read_study
+from igbatch.store.reader import read_study
 from igbatch.store.verify_shard import CheckedShard, Expected, Problem, check_shard
-from igbatch.store.winners import asked_keys
 
 THREADS = 8
 PRINTED = 50

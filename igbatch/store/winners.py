@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from igbatch.errors import InputError
 from igbatch.store import schemas
+from igbatch.store.asked import asked_keys
 from igbatch.store.output import DATA_KINDS, Output
 from igbatch.store.scan import Found, ahead, gathered, scan
 
@@ -215,10 +216,3 @@ class Winners:
         for holder in np.unique(holders[holders >= 0]):
             if self.files[holder].attempt < self.files[position].attempt:
                 self.owner[keys[holders == holder]] = position
-
-
-def asked_keys(keys: NDArray[np.int64], asked: NDArray[np.bool_] | None, targets: int) -> NDArray[np.int64]:
-    """Return keys with -1 in place of those whose image is not asked for: bool [images], None for all."""
-    if asked is None:
-        return keys
-    return np.where((keys >= 0) & asked[keys // targets], keys, -1)

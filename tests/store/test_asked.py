@@ -1,0 +1,30 @@
+"""Which images a variant is computed on: those that its row lists, in whatever order, or all."""
+
+import numpy as np
+import pyarrow as pa
+
+from igbatch.store import schemas
+from igbatch.store.asked import asked_images, asked_keys
+
+IDS = pa.array(["x", "y", "z"])
+
+
+def test_a_variant_is_computed_on_the_images_that_it_lists() -> None:
+    rows = [
+        {"variant_id": name, "model": "m", "kind": "random", "images": images}
+        for name, images in (("all", None), ("two", ["z", "gone", "x"]), ("none", []))
+    ]
+    table = pa.Table.from_pylist(rows, schema=schemas.VARIANTS)
+    assert asked_images(table, "all", IDS) is None
+    for name, expected in (("two", [True, False, True]), ("none", [False] * 3)):
+        asked = asked_images(table, name, IDS)
+        assert asked is not None
+        assert asked.tolist() == expected
+    assert asked_images(table, "unknown", IDS) is None
+    assert asked_images(table.drop_columns(["images"]), "two", IDS) is None
+
+
+def test_keys_of_other_images_become_those_of_no_row() -> None:
+    keys = np.array([-1, 0, 1, 2, 3, 4, 5])
+    assert asked_keys(keys, None, 2) is keys
+    assert asked_keys(keys, np.array([True, False, True]), 2).tolist() == [-1, 0, 1, -1, -1, 4, 5]
