@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
@@ -15,11 +16,16 @@ from igbatch.variants.randomized import ModelStates
 
 @dataclass(frozen=True)
 class HeldVariant:
-    """A variant on the device, with the digest of its weights."""
+    """A variant on the device, with the digest of its weights, which a thread computes meanwhile."""
 
     spec: VariantSpec
     model: nn.Module
-    weights_sha256: str
+    digest: Future[str]
+
+    @property
+    def weights_sha256(self) -> str:
+        """The digest, as soon as it is there."""
+        return self.digest.result()
 
 
 class Models:
@@ -29,6 +35,9 @@ class Models:
     ones of one seed, which the cascades of a seed share. So a worker holds one model on the device, a second
     one where targets depend on the trained model, and at most two on the CPU, all of the same model of the
     study; the tensors of a further one while it is built.
+
+    The digest of the weights takes most of a swap between variants of one seed. It is first needed when an
+    image is done, so a thread of its own computes it while the device works.
     """
 
     def __init__(self, resolved: ResolvedStudy, device: torch.device) -> None:
@@ -39,6 +48,7 @@ class Models:
         self._module: nn.Module | None = None
         self._variant: HeldVariant | None = None
         self._trained: nn.Module | None = None
+        self._digests = ThreadPoolExecutor(1, "weights")
 
     def variant(self, spec: VariantSpec) -> HeldVariant:
         """Return a variant on the device; the model of the one returned before may be overwritten.
@@ -52,7 +62,8 @@ class Models:
             if self._module is None:
                 self._module = self._states.module().to(self.device)
             self._module.load_state_dict(state)
-            self._variant = HeldVariant(spec, self._module, state_sha256(state))
+            digest = self._digests.submit(state_sha256, state)
+            self._variant = HeldVariant(spec, self._module, digest)
         return self._variant
 
     def separate(self, spec: VariantSpec) -> nn.Module:

@@ -596,7 +596,7 @@ def test_maps_of_a_model_that_yields_nan_are_quarantined(
 
     def variant(self: Models, spec: VariantSpec) -> HeldVariant:
         held = real(self, spec)
-        return HeldVariant(spec, NanInTheDark(held.model), held.weights_sha256)
+        return replace(held, model=NanInTheDark(held.model))
 
     monkeypatch.setattr(Models, "variant", variant)
     work = open_work(folder / "study.yaml", folder / "out")
