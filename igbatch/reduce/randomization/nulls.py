@@ -187,8 +187,8 @@ def _tests_of_images(
             }
 
 
-_WHOLE = "\0"
-"""Stands for whole maps among box labels, which have no control characters."""
+_WHOLE = "\n"
+"""Stands for whole maps among the labels of boxes, which are one line each."""
 
 _RATES = ("positive", "contains_peak")
 """Statistics that are yes or no of one image: rates over a data set alone."""

@@ -26,11 +26,11 @@ MapShards = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 
 @dataclass(frozen=True)
 class Measured:
-    """How many comparisons of maps were made now, and how many parts of how many stood already."""
+    """How many parts there are, how many of them were measured now, and the comparisons of maps in these."""
 
-    comparisons: int
     parts: int
     new_parts: int
+    comparisons: int
 
 
 def reduce_randomization(
@@ -63,7 +63,8 @@ def reduce_randomization(
     rows = data_set_rows(values, variants, reader.target_names, output)
     rows += image_rows(reader, variants, output)
     _put(reader, "significance.parquet", rows, schemas.SIGNIFICANCE)
-    return Measured(sum(counts), sum(map(len, plan.parts.values())), len(counts))
+    new_parts, comparisons = np.sum(counts, axis=0, dtype=int).tolist() if counts else (0, 0)
+    return Measured(sum(map(len, plan.parts.values())), new_parts, comparisons)
 
 
 def compared_images(reader: Reader, settings: Randomization) -> NDArray[np.int64]:

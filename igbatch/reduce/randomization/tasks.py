@@ -98,8 +98,8 @@ def part_path(output: Output, variant_id: str, part: str, table: str) -> str:
     return output.path(FOLDER, variant_id, f"{part}.{table}.parquet")
 
 
-def measure_slice(task: MeasureTask) -> int:
-    """Measure a slice and write its parts; return how many comparisons of maps were made.
+def measure_slice(task: MeasureTask) -> tuple[int, int]:
+    """Measure a slice and write its parts; return how many parts, and how many comparisons they hold.
 
     Maps of the slice are read once, and held together: 200 kB each where they are 224 x 224.
     """
@@ -118,7 +118,7 @@ def measure_slice(task: MeasureTask) -> int:
         for table, schema in TABLES.items():
             rows = pa.Table.from_pylist(getattr(found[wanted.variant_id], table), schema=schema)
             task.output.put_table(part_path(task.output, wanted.variant_id, part, table), rows)
-    return sum(len(rows.similarity) for rows in found.values())
+    return len(task.parts), sum(len(rows.similarity) for rows in found.values())
 
 
 def _read_maps(task: MeasureTask, variant_id: str) -> dict[str, dict[str, Map]]:
