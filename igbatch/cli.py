@@ -82,7 +82,7 @@ def reduce(out: str) -> None:
     from igbatch.reduce.study import reduce_study
     from igbatch.store.output import Output
 
-    reduce_study(Output(out))
+    reduce_study(Output(out), say=click.echo)
     click.echo(f"reduced: {out}")
 
 

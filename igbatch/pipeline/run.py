@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from igbatch.store.commit import sweep
 from igbatch.store.lock import Lock, output_lock
 from igbatch.store.output import Output
 from igbatch.store.reader import read_commits
+from igbatch.study import Study
 from igbatch.study_file import LoadedStudy
 
 
@@ -92,7 +94,8 @@ def run_stage(
         state = state_of(plan)
         if Derived(output).ranges != state:
             open_output(output, resolved, images)
-            _finish(output, plan, map, lock, state)
+            with _door(loaded.study, address) as map_shards:
+                _finish(output, plan, map_shards, lock, state, say)
         return RunOutcome(plan.expected_rows, 0, 0, 0, state)
 
 
@@ -123,7 +126,7 @@ class _Stage:
             self.lock.check()
             now = make_plan(self.plan.resolved, self.plan.images, self.output)
             state = state_of(now)
-            _finish(self.output, now, map_shards, self.lock, state)
+            _finish(self.output, now, map_shards, self.lock, state, self.say)
         return RunOutcome(self.plan.expected_rows, summary.rows, summary.images, summary.retries, state)
 
     def _compute(self, record: dict[str, Any]) -> Any:
@@ -160,13 +163,27 @@ class _Stage:
             return stage.run()
 
 
-def _finish(output: Output, plan: Plan, map_shards: Any, lock: Lock, state: str) -> None:
+@contextmanager
+def _door(study: Study, address: str | None) -> Iterator[Any]:
+    """Open the cluster to a reduction that compares maps; scanning statistics alone needs none."""
+    if study.randomization is None:
+        yield map
+        return
+    from igbatch.pipeline.cluster import map_shards, ray_session
+
+    with ray_session(address):
+        yield map_shards
+
+
+def _finish(
+    output: Output, plan: Plan, map_shards: Any, lock: Lock, state: str, say: Callable[[str], None]
+) -> None:
     """Reduce a study as it is planned and stands now, after sweeping what no commit of any variant names."""
     lock.check()
     dropped = [variant for variant in output.folders("image_stats") if variant not in plan.committed]
     others = {file["path"] for commit in read_commits(output, dropped) for file in commit.files.values()}
     sweep(output, plan.data_files() | others)
-    reduce_study(output, map_shards)
+    reduce_study(output, map_shards, say)
     Derived(output).keep(ranges=state)
 
 

@@ -45,12 +45,15 @@ def reduce_variant(task: tuple[Output, str]) -> VariantPart:
     return VariantPart(variant_id, found.summary, aggregate_box_sums(boxes), found.weights_sha256)
 
 
-def reduce_study(output: Output, map_shards: MapShards = map) -> None:
+def reduce_study(
+    output: Output, map_shards: MapShards = map, say: Callable[[str], None] = lambda line: None
+) -> None:
     """Write `ranges.parquet` and `aggregates.parquet`; complete `images.parquet` and `variants.parquet`.
 
     A study with a `randomization` section gets the tables of `igbatch.reduce.randomization` as well.
 
     `map_shards` applies a function to tasks: the built-in `map`, or the pipeline's, which uses the cluster.
+    `say` is told how many maps were compared.
 
     Raises:
         InputError: there is no study at this place.
@@ -76,7 +79,12 @@ def reduce_study(output: Output, map_shards: MapShards = map) -> None:
     settings = reader.study["study"].get("randomization")
     if settings is not None and whole.n_maps:
         dataset = whole.minimum, whole.maximum
-        reduce_randomization(Reader(output), Randomization.model_validate(settings), dataset, map_shards)
+        options = Randomization.model_validate(settings)
+        measured = reduce_randomization(Reader(output), options, dataset, map_shards)
+        say(
+            f"{measured.comparisons} comparisons of maps made, in {measured.new_parts} parts; "
+            f"{measured.parts - measured.new_parts} parts stood from before"
+        )
 
 
 def _complete_variants(output: Output, reader: Reader, parts: list[VariantPart]) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -106,6 +105,4 @@ def _sweep(reader: Reader, parts: Mapping[str, list[str]]) -> None:
 
 
 def _put(reader: Reader, name: str, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
-    frame = pd.DataFrame(rows, columns=schema.names)
-    table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
-    reader.output.put_table(reader.output.path(name), table.replace_schema_metadata(None))
+    reader.output.put_table(reader.output.path(name), pa.Table.from_pylist(rows, schema=schema))

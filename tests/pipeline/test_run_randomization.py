@@ -1,0 +1,84 @@
+"""A randomization study on real actors and tasks: cascades computed, maps compared there, seeds added."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from igbatch import open_study
+from igbatch.pipeline.progress import Listener
+from igbatch.pipeline.run import RunOutcome, run_stage
+from igbatch.store.output import Output
+from igbatch.store.verify import verify
+from igbatch.study_file import load_study
+
+pytestmark = pytest.mark.usefixtures("local_ray")
+STUDY: dict[str, Any] = {
+    "name": "randomized",
+    "images": {"scenes": [{"kind": "double", "seeds": [1]}]},
+    "models": {"small": {"weights": "bundled"}},
+    "targets": ["eagle", "magpie"],
+    "variants": [
+        {"kind": "trained"},
+        {"kind": "random", "seeds": [1]},
+        {"kind": "cascade", "direction": "down", "seeds": [1]},
+    ],
+    "attribution": {"steps": 1, "rule": "midpoint", "micro_batch": 4},
+    "run": {"workers": 1},
+    "randomization": {"random_pairs": 1},
+}
+
+
+class Quiet:
+    """A listener that says nothing."""
+
+    def start(self, images: int) -> None: ...
+    def advance(self, images: int, quarantined: int) -> None: ...
+    def retried(self) -> None: ...
+
+
+def run(study: Path, out: Path, *overrides: str) -> tuple[RunOutcome, list[str]]:
+    said: list[str] = []
+    listener: Listener = Quiet()
+    return run_stage(load_study(study, overrides), Output(str(out)), listener, say=said.append), said
+
+
+def test_a_randomization_study_runs_grows_and_stays_whole(tmp_path: Path) -> None:
+    study, out = tmp_path / "study.yaml", tmp_path / "out"
+    study.write_text(yaml.safe_dump(STUDY))
+    outcome, said = run(study, out)
+    variants = open_study(str(out)).variants.set_index("variant_id")
+    cascade = [name for name in variants.index if name.startswith("cascade-down-1-")]
+    assert outcome.computed == 2 * (2 + len(cascade))
+    assert variants.loc[cascade, "direction"].eq("down").all()
+    depths = [len(layers) for layers in variants.loc[cascade, "layers"]]
+    assert depths == sorted(set(depths))
+
+    last = cascade[-1]
+    assert last == "cascade-down-1-patch_embed"
+    assert variants.loc[last, "weights_sha256"] == variants.loc["random-1", "weights_sha256"]
+    assert variants.loc[cascade, "weights_sha256"].nunique() == len(cascade)
+    results = open_study(str(out))
+    for target in ("eagle", "magpie"):
+        maps = [results.attribution(each, "double-00001", target) for each in (last, "random-1")]
+        assert np.array_equal(*maps)
+
+    comparisons = (2 + len(cascade)) + 2 * (1 + len(cascade))
+    parts = 2 + len(cascade)
+    measured = "{} comparisons of maps made, in {} parts; {} parts stood from before".format
+    assert said[-1] == measured(comparisons, parts, 0)
+
+    again, said = run(study, out)
+    assert (again.computed, len(said)) == (0, 1)
+
+    grown = [*STUDY["variants"], {"kind": "random", "seeds": [2]}]
+    study.write_text(yaml.safe_dump(STUDY | {"variants": grown}))
+    outcome, said = run(study, out)
+    assert outcome.computed == 2
+    assert said[-1] == measured(1 + 2 + 2, 1, parts)
+    similarity = Output(str(out)).read_table(str(out / "similarity.parquet")).to_pandas()
+    assert similarity["comparison"].value_counts()["between_random"] == 2
+    found = {problem.kind for problem in verify(Output(str(out))).problems}
+    assert found <= {"completeness"}  # of one step
