@@ -44,11 +44,13 @@ SECTIONS = {
     "models": study_module.Model,
     "variants": study_module.Variant,
     "attribution": study_module.Attribution,
+    "attribution.smoothing": study_module.Smoothing,
     "store": study_module.Store,
     "store.maps": study_module.Sample,
     "run": study_module.Run,
     "run.workers": study_module.WorkerRange,
     "quarantine": study_module.Quarantine,
+    "randomization": study_module.Randomization,
     "report": study_module.Report,
 }
 TABLES = {

@@ -94,7 +94,7 @@ def _smoothing(settings: Mapping[str, Any]) -> Pairs:
 def _aside(results: StudyResults, variant_id: str, kind: str) -> str:
     """Return what sets a variant apart, in brackets: its kind, and the number of images where not all."""
     images = int(np.count_nonzero(results.expected(variant_id)))
-    said = [] if kind == "trained" else [f"{kind} parameters"]
+    said = [] if kind == "trained" else [f"{'' if kind == 'random' else 'partly '}random parameters"]
     said += [] if images == results.n_images else [f"on {count(images, 'image')} only"]
     return f" ({', '.join(said)})" if said else ""
 

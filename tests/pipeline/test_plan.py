@@ -347,6 +347,24 @@ def test_adaptive_steps_are_reckoned_more_for_a_trained_model() -> None:
     assert order == sorted(nodes, key=nodes.__getitem__, reverse=True)
 
 
+def test_costly_kinds_come_first_and_a_cascade_stays_together() -> None:
+    cascade = {"kind": "cascade", "direction": "down", "seeds": [1, 2]}
+    study = parse_study(
+        {
+            "name": "s", "images": {"root": "r"}, "models": {"m": {}}, "targets": ["a"],
+            "variants": [{"kind": "random", "seeds": [1]}, cascade, {"kind": "trained"}],
+        },
+        "test",
+    )  # fmt: skip
+    specs = variant_specs(study, {"m": {"stem": ["stem"], "head": ["head"]}})
+    plan = make_plan(replace(resolve(), study=study, variants=specs), listed({"x": "1"}), memory())
+    assert [spec.variant_id for spec in plan.ordered()] == [
+        "trained", "cascade-down-1-head", "cascade-down-1-stem", "cascade-down-2-head", "cascade-down-2-stem",
+        "random-1",
+    ]  # fmt: skip
+    assert [shard.spec.kind for shard in plan.samples(1)] == ["trained", "cascade", "random"]
+
+
 MIXED = [{"kind": "random", "seeds": [1, 2]}, {"kind": "trained"}]
 
 
