@@ -66,6 +66,7 @@ def run_job(study_path: str | Path, overrides: tuple[str, ...], options: JobOpti
         write_report(results, output)
         derived.keep(report=outcome.state)
     print_box_sums(results, console)
+    print_randomization(results, console)
     lost = results.expected_rows - rows_present(results)
     allowed = loaded.study.quarantine.allowance
     if lost:
@@ -117,8 +118,11 @@ def report_place(output: Output) -> str:
 def print_box_sums(results: StudyResults, console: Console) -> None:
     """Print the seed's table: the sum inside each box of the featured images, per variant and target.
 
-    The boxes of these images are read, and no others.
+    The boxes of these images are read, and no others. Of many variants the trained ones and the first of each
+    kind are printed.
     """
+    from igbatch.report.selection import shown_variants
+
     featured = results.study["study"]["report"]["featured"] or results.image_ids(
         range(min(results.n_images, 1))
     )
@@ -133,10 +137,58 @@ def print_box_sums(results: StudyResults, console: Console) -> None:
     sums = boxes.pivot_table(
         index=["image_id", "box_id", "variant_id"], columns="target", values="sum", observed=True
     )
-    for key in sorted(sums.index, key=lambda key: (key[0], key[1], order[key[2]])):
+    there = set(sums.index.unique("variant_id"))
+    shown = set(shown_variants(results, [variant for variant in order if variant in there]))
+    keys = [key for key in sums.index if key[2] in shown]
+    for key in sorted(keys, key=lambda key: (key[0], key[1], order[key[2]])):
         cells = [f"{sums.loc[key].get(target, float('nan')):+.3g}" for target in results.target_names]
         table.add_row(*map(str, key), *cells)
     console.print(table, markup=False)
+    if len(there) > len(shown):
+        left = f"{len(there) - len(shown)} more variants are not shown; report/tables/box_sums.csv has all"
+        console.print(left, highlight=False, soft_wrap=True)
+
+
+def print_randomization(results: StudyResults, console: Console) -> None:
+    """Print the trained models among random ones, per box label and target; nothing of other studies."""
+    if not results.randomized:
+        return
+    from igbatch.report.randomization.statistics import (
+        SIDES,
+        box_name,
+        null_tests,
+        shown_boxes,
+        statistic_name,
+    )
+
+    for trained in results.variants.loc[results.variants["kind"] == "trained", "variant_id"]:
+        rows = null_tests(results, str(trained))
+        groups, left_out = shown_boxes(rows[rows["statistic"].isin(_PRINTED) & rows["box_label"].notna()])
+        if not groups:
+            continue
+        models = max(int(row["n_null"]) for group in groups for row in group)
+        table = Table(
+            title=f"{trained} among {models} random models, means over the data set",
+            title_justify="left",
+            title_style="bold",
+        )
+        for name in ("box -> target", "statistic", "trained", "random, 95 % of them", "p", "adjusted"):
+            table.add_column(name, justify="right" if name in _NUMBERS else "left", overflow="fold")
+        for row in (row for group in groups for row in group):
+            p = f"{row['p']:.2g} {SIDES[row['alternative']]}"
+            null = f"{row['null_low']:+.2g} to {row['null_high']:+.2g}"
+            names = (box_name(row), statistic_name(row))
+            cells = (*names, f"{row['value']:+.3g}", null, p, f"{row['p_adjusted']:.2g}")
+            table.add_row(*(cell.translate(_ASCII) for cell in cells))
+        console.print(table, markup=False)
+        if left_out:
+            left = f"{left_out} more boxes and targets are not shown; report/tables/significance.csv has all"
+            console.print(left, highlight=False, soft_wrap=True)
+
+
+_PRINTED = ("sum", "sum_over_change", "share")
+_ASCII = str.maketrans({"→": "->", "−": "-", "₀": "0"})  # a terminal may know no others
+_NUMBERS = ("trained", "random, 95 % of them", "p", "adjusted")
 
 
 def demo_study() -> Path:

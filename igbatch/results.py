@@ -116,6 +116,58 @@ class StudyResults:
         return self._table("aggregates.parquet")
 
     @property
+    def randomized(self) -> bool:
+        """Tell whether this is a randomization study: one with a `randomization` section, and reduced."""
+        output = self._reader.output
+        asked = self.study["study"].get("randomization") is not None
+        return asked and output.exists(output.path("significance.parquet"))
+
+    @cached_property
+    def similarity(self) -> pd.DataFrame:
+        """How alike two maps are, one row a comparison of a randomization study (docs/randomization.md).
+
+        Raises:
+            InputError: the study has no `randomization` section, or was not reduced yet.
+        """
+        return self._randomization_table("similarity")
+
+    @cached_property
+    def map_measures(self) -> pd.DataFrame:
+        """Complexity of maps and their likeness to edges, one row per variant, image and target.
+
+        Raises:
+            InputError: the study has no `randomization` section, or was not reduced yet.
+        """
+        return self._randomization_table("map_measures")
+
+    @cached_property
+    def localization(self) -> pd.DataFrame:
+        """How maps lie in known boxes, one row per variant, image, target and box label.
+
+        Raises:
+            InputError: the study has no `randomization` section, or was not reduced yet.
+        """
+        return self._randomization_table("localization")
+
+    @cached_property
+    def randomization(self) -> pd.DataFrame:
+        """Means over images of all measures of a randomization study, with 95 % intervals.
+
+        Raises:
+            InputError: the study has no `randomization` section, or was not reduced yet.
+        """
+        return self._randomization_table("randomization")
+
+    @cached_property
+    def significance(self) -> pd.DataFrame:
+        """Tests of trained models against the null of random ones, and tests of signs.
+
+        Raises:
+            InputError: the study has no `randomization` section, or was not reduced yet.
+        """
+        return self._randomization_table("significance")
+
+    @property
     def reduced(self) -> bool:
         """Tell whether the reducer's tables are there."""
         output = self._reader.output
@@ -334,6 +386,14 @@ class StudyResults:
         from igbatch.report.figures import study_figure
 
         return study_figure(self, image_id, variants=variants, targets=targets, scope=scope)
+
+    def _randomization_table(self, name: str) -> pd.DataFrame:
+        if self.study["study"].get("randomization") is None:
+            raise InputError(
+                f"{self.uri}: the study has no `randomization` section, so there is no {name}.parquet; add "
+                "`randomization: {}` to its study file and run it again: what is computed stays"
+            )
+        return self._table(f"{name}.parquet")
 
     def _table(self, name: str) -> pd.DataFrame:
         output = self._reader.output

@@ -16,9 +16,10 @@ from igbatch.report.normalization import Normalizations
 from igbatch.report.page import ImageView, PageContent
 from igbatch.report.panels import ImageMaps
 from igbatch.report.quarantine import Quarantine
+from igbatch.report.randomization.section import ModelView
 from igbatch.report.selection import Selection, left_out
 from igbatch.report.sheets import HOW_TO_READ
-from igbatch.report.tables import cut_note
+from igbatch.report.tables import cut_note, randomization_files
 from igbatch.report.text import Table, count, number, percent, plain
 from igbatch.results import StudyResults
 
@@ -35,6 +36,7 @@ def page_content(
     quarantine: Quarantine,
     plot: str,
     images: Sequence[ImageView],
+    randomization: Sequence[ModelView],
     cut: Sequence[str],
 ) -> PageContent:
     """Gather what the page shows.
@@ -46,6 +48,7 @@ def page_content(
         quarantine: of the study, its first `MOST_QUARANTINED` rows at least.
         plot: the aggregates figure as a data URI, or empty.
         images: that are shown.
+        randomization: what a randomization study shows; empty where it is none.
         cut: names of CSV tables that hold rows of these images only.
     """
     census = take_census(results)
@@ -54,6 +57,7 @@ def page_content(
     return PageContent(
         description=describe(results, census),
         findings=find(results, selection.images),
+        randomization=randomization,
         cautions=cautions(results, normalizations, census, quarantine.total),
         plot=plot,
         aggregates=aggregates_table(results),
@@ -63,7 +67,7 @@ def page_content(
         quarantine=_read(quarantine.first.head(MOST_QUARANTINED), _QUARANTINE),
         quarantine_note=f"{count(more, 'row')} more in {where}." if more > 0 else "",
         left_out=left_out(results, selection, cut),
-        csv_files=CSV_FILES,
+        csv_files=(*CSV_FILES, *(randomization_files(results) if randomization else ())),
         csv_note=cut_note(cut),
         guide=HOW_TO_READ,
     )

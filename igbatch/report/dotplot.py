@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from igbatch.report.canvas import DPI, FAINT, FONT, INK, Canvas, fit
 from igbatch.report.colors import PALETTE
+from igbatch.report.selection import shown_variants
 from igbatch.report.text import count, number, plain
 from igbatch.results import StudyResults
 
@@ -36,7 +37,10 @@ class Selection:
 
 
 def select_aggregates(results: StudyResults) -> Selection:
-    """Choose the aggregates to show: labels that are targets first, then the most frequent."""
+    """Choose the aggregates to show: labels that are targets first, then the most frequent.
+
+    Of a randomization study, they are those of the variants whose maps are shown.
+    """
     table = results.aggregates
     frequent = table.groupby("box_label")["n_images"].max().sort_values(ascending=False, kind="stable").index
     named = [name for name in results.target_names if name in frequent]
@@ -47,10 +51,13 @@ def select_aggregates(results: StudyResults) -> Selection:
         "box_label": {name: i for i, name in enumerate(labels[:MOST_LABELS])},
     }
     kept = table[table["box_label"].isin(labels[:MOST_LABELS])]
+    every = len(kept)
+    if results.randomized:
+        kept = kept[kept["variant_id"].isin(shown_variants(results, list(order["variant_id"])))]
     ranks = pd.DataFrame({name: kept[name].map(places) for name, places in order.items()}, index=kept.index)
     rows = kept.loc[ranks.sort_values(["variant_id", "box_label", "target"]).index]
     shown = rows.head(MOST_ROWS)
-    return Selection(shown, max(len(labels) - MOST_LABELS, 0), len(rows) - len(shown))
+    return Selection(shown, max(len(labels) - MOST_LABELS, 0), every - len(shown))
 
 
 def aggregates_figure(results: StudyResults) -> Figure:

@@ -25,6 +25,11 @@ CELLS = 28
 MOST_IMAGES = 12
 MOST_PAIRS = 6
 
+MOST_SAID = 8
+"""Variants that the answer names one by one."""
+
+MOST_ROWS = 24
+
 _CRITERION = (
     "Unlike: the share of the colour in two pictures that they do not have in common (0: equal, 1: nothing "
     f"in common). Its strength is averaged over {CELLS} x {CELLS} cells and signs are left aside, as the eye "
@@ -90,12 +95,12 @@ def _finding(
         for own, joint, _, _ in means.values()
         for part in (bool(own <= ALIKE), bool(joint - own >= REAPPEARS))
     ]
-    said = [
-        f"{plain(variant)}, {whole(own)} of the colour lies elsewhere when each map is normalized by itself, "
-        f"{whole(joint)} jointly (pixel by pixel and with signs, {whole(own_signed)} and "
-        f"{whole(joint_signed)} differ)"
-        for variant, (own, joint, own_signed, joint_signed) in means.items()
-    ]
+    if len(means) > MOST_SAID:  # one by one they would fill the page
+        said = [
+            _say(f"on average over {count(len(means), 'variant')}", np.mean(list(means.values()), axis=0))
+        ]
+    else:
+        said = [_say(plain(variant), mean) for variant, mean in means.items()]
     answer = f"Over {count(sum(map(len, told.values())), 'pair')} of maps: {'; '.join(said)}."
     head = (
         "variant",
@@ -106,7 +111,16 @@ def _finding(
         "signed, jointly",
     )
     rows = [(plain(v), f"{len(told[v])}", *(f"{value:.2f}" for value in mean)) for v, mean in means.items()]
-    return Finding(key, claim, combine(parts), answer, _CRITERION, Table(head, tuple(rows)))
+    return Finding(key, claim, combine(parts), answer, _CRITERION, Table(head, tuple(rows[:MOST_ROWS])))
+
+
+def _say(who: str, mean: NDArray[np.float64]) -> str:
+    own, joint, own_signed, joint_signed = mean
+    return (
+        f"{who}, {whole(own)} of the colour lies elsewhere when each map is normalized by itself, "
+        f"{whole(joint)} jointly (pixel by pixel and with signs, {whole(own_signed)} and "
+        f"{whole(joint_signed)} differ)"
+    )
 
 
 def whole(share: float) -> str:

@@ -12,9 +12,13 @@ import jinja2
 from markupsafe import Markup
 
 from igbatch.report.description import Description
+from igbatch.report.randomization.section import ModelView
 from igbatch.report.text import Table
 from igbatch.report.verdicts import Finding
 from igbatch.report.views import BlockView, PictureView
+
+MOST_OPEN = 40
+"""Ranges and digests that stand open on the page; more are folded."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class PageContent:
 
     description: Description
     findings: Sequence[Finding]
+    randomization: Sequence[ModelView]
     cautions: Sequence[str]
     plot: str
     aggregates: Table | None
@@ -83,4 +88,4 @@ def render_page(content: PageContent) -> str:
     environment.tests["numeric"] = lambda cell: cell[:1] in "−0123456789<>–"
     environment.tests["negative"] = lambda cell: cell.startswith("−") and " " not in cell
     template = environment.get_template("index.html.j2")
-    return template.render(page=content, style=Markup(style), style_digest=digest)
+    return template.render(page=content, most_open=MOST_OPEN, style=Markup(style), style_digest=digest)

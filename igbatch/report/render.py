@@ -7,6 +7,7 @@ from itertools import combinations, islice
 
 from matplotlib.figure import Figure
 
+from igbatch.report.canvas import DPI
 from igbatch.report.contents import MOST_QUARANTINED, page_content, predictions_table, sums_table
 from igbatch.report.dotplot import aggregates_figure
 from igbatch.report.encoding import figure_png
@@ -15,7 +16,8 @@ from igbatch.report.normalization import Normalizations
 from igbatch.report.page import GroupView, ImageView, render_page
 from igbatch.report.panels import ImageMaps, ShownRows
 from igbatch.report.quarantine import take_quarantine
-from igbatch.report.selection import MOST_PAIRS, MOST_VARIANTS, Selection, select
+from igbatch.report.randomization.section import ModelView, randomization_views
+from igbatch.report.selection import MOST_PAIRS, Selection, select, shown_variants
 from igbatch.report.sheets import Sheet, joint_kind, overview_sheet, seed_sheet
 from igbatch.report.tables import MOST_ROWS, tables
 from igbatch.report.text import file_stem, plain
@@ -68,17 +70,26 @@ class _Report:
         plot = ""
         if len(self.results.aggregates):
             plot = data_uri(self._figure("aggregates", aggregates_figure(self.results)), "image/png")
+        randomization = self._randomization()
         images = [self._image(image_id, f"image-{n}") for n, image_id in enumerate(self.selection.images, 1)]
         content = page_content(
-            self.results, self.normalizations, self.selection, quarantine, plot, images, cut
+            self.results, self.normalizations, self.selection, quarantine, plot, images, randomization, cut
         )
         self._put("index.html", render_page(content).encode("utf-8"))
         return self.paths
 
+    def _randomization(self) -> list[ModelView]:
+        def draw(stem: str, figure: Figure) -> tuple[str, int]:
+            width = round(figure.get_size_inches()[0] * DPI)
+            return data_uri(self._figure(stem, figure), "image/png"), width
+
+        maps = [ImageMaps(self.results, image_id, self.shown) for image_id in self.selection.featured]
+        return randomization_views(self.results, self.normalizations, maps, draw)
+
     def _image(self, image_id: str, anchor: str) -> ImageView:
         maps = ImageMaps(self.results, image_id, self.shown)
         featured = image_id in self.selection.featured
-        variants = maps.variants[:MOST_VARIANTS] or list(self.selection.variants[:1])
+        variants = shown_variants(self.results, maps.variants) or list(self.selection.variants[:1])
         targets = self.results.target_names
         sheet = overview_sheet(maps, self.normalizations, joint_kind(targets), variants)
         name = plain(image_id)

@@ -11,7 +11,10 @@ from igbatch.report.text import count, listing, plain
 from igbatch.results import StudyResults
 
 MOST_VARIANTS = 12
-"""Variants that the page shows of each image: the first of those that are computed on it."""
+"""Variants that the page shows of each image, of those that are computed on it."""
+
+FEWER_VARIANTS = 6
+"""The same in a randomization study of more variants than that, which has a section of its own for them."""
 
 MOST_PAIRS = 10
 """Figures of pairs of targets, for each featured image and variant."""
@@ -52,6 +55,21 @@ def select(results: StudyResults) -> Selection:
     )
 
 
+def shown_variants(results: StudyResults, variants: Sequence[str]) -> list[str]:
+    """Choose those of some variants that are shown, in their order: trained ones, then of every kind in turn.
+
+    A cascade down, one up, random models and single layers are kinds of their own, for each model.
+    """
+    if len(variants) <= MOST_VARIANTS:
+        return list(variants)
+    most = FEWER_VARIANTS if results.randomized else MOST_VARIANTS
+    facts = results.variants.set_index("variant_id").loc[list(variants)]
+    kinds = facts["kind"] + facts["direction"].fillna("") + facts["model"]
+    turn = facts.groupby(kinds, sort=False).cumcount().where(facts["kind"] != "trained", -1)
+    chosen = set(turn.sort_values(kind="stable").index[:most])
+    return [each for each in variants if each in chosen]
+
+
 def left_out(results: StudyResults, selection: Selection, cut: Sequence[str]) -> list[str]:
     """Say what the page does not show; `cut` are the CSV tables that hold the rows of its images only."""
     notes = []
@@ -65,7 +83,9 @@ def left_out(results: StudyResults, selection: Selection, cut: Sequence[str]) ->
             f"{hidden} of {results.n_images:,}: shown are the featured ones and the first others, up to "
             f"{most} (report.max_images). {'Means' if cut else 'Tables'} and ranges cover all."
         )
-    most = max((len(results.variants_of(each)) for each in selection.images), default=0)
-    if most > MOST_VARIANTS:
-        notes.append(f"{count(most - MOST_VARIANTS, 'variant')}, in the pictures; the tables have them.")
+    unseen = [
+        len(each) - len(shown_variants(results, each)) for each in map(results.variants_of, selection.images)
+    ]
+    if max(unseen, default=0):
+        notes.append(f"{count(max(unseen), 'variant')}, in the pictures; the tables have them.")
     return notes

@@ -27,6 +27,9 @@ MOST_ROWS = 100_000
 """Rows up to which a table is written whole; of a larger one the rows of the images that are shown."""
 
 
+_NULLS = ["null"]
+
+
 @dataclass(frozen=True)
 class CsvTable:
     """A table as a file: UTF-8 CSV, numbers with every digit.
@@ -69,6 +72,18 @@ def tables(results: StudyResults, image_ids: Sequence[str], quarantine: Quaranti
         lost = pd.concat([rows_lost(results, each, image_ids) for each in results.variants["variant_id"]])
     yield _csv("quarantine.csv", lost, quarantine.whole is not None)
     yield _csv("variants.csv", _with_text(results.variants))
+    if results.randomized:
+        for name in randomization_files(results):
+            yield _csv(f"{name}.csv", getattr(results, name).drop(columns=_NULLS, errors="ignore"))
+
+
+def randomization_files(results: StudyResults) -> list[str]:
+    """Return the tables of a randomization study that are written as CSV: those that are small.
+
+    `significance` goes without the values of its nulls, which its Parquet file has.
+    """
+    small = len(results.variants) * results.n_images * len(results.target_names) <= MOST_ROWS // 10
+    return ["randomization", "significance", *(["localization"] if small else [])]
 
 
 def box_sums(results: StudyResults, table: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,167 @@
+"""A grid of maps of one image, from the trained model to a fully random one, step by step of a cascade."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from igbatch.report.bar import lay_out
+from igbatch.report.canvas import INK, WARN, Canvas, fit, wrap
+from igbatch.report.colors import paint
+from igbatch.report.drawing import BAR_HEIGHT, SMALL, draw_bar
+from igbatch.report.normalization import Normalization, Normalizations
+from igbatch.report.panels import ImageMaps, Panel
+from igbatch.report.randomization.plotting import MARGIN, paragraph
+from igbatch.report.randomization.steps import Randomized
+from igbatch.report.text import number, plain
+
+COLUMNS = 8
+"""Maps side by side; longer cascades go on below."""
+
+_SIDE, _APART = 116, 12
+_SMALLEST = 112
+_NUMBERS = 3 * 13
+_BAR = BAR_HEIGHT + 22
+
+KINDS = {"image": "own range", "models": "joint range"}
+"""The normalizations that maps are shown under, and what rows call them."""
+
+
+@dataclass(frozen=True)
+class GridRow:
+    """Maps of one target under one normalization: a panel a variant, in the order of the cascade."""
+
+    target: str
+    kind: str
+    panels: tuple[Panel, ...]
+
+
+def grid_rows(
+    maps: ImageMaps, normalizations: Normalizations, variants: Sequence[str], targets: Sequence[str]
+) -> list[GridRow]:
+    """Gather the maps of some variants, each target under its own range, and under that of the image."""
+    shared = normalizations.of("models", image_id=maps.image_id)
+    rows = []
+    for target in targets:
+        for kind in KINDS:
+            panels = []
+            for variant in variants:
+                found = shared
+                if kind == "image":
+                    found = normalizations.of(
+                        "image", variant_id=variant, image_id=maps.image_id, targets=[target]
+                    )
+                panels.append(maps.panel(variant, target, found))
+            rows.append(GridRow(target, kind, tuple(panels)))
+    return rows
+
+
+def grid_figure(
+    maps: ImageMaps, normalizations: Normalizations, trained: str | None, cascade: Randomized
+) -> Figure:
+    """Return the maps of one image, columns being the steps of a cascade, rows targets and normalizations.
+
+    Under every map stand its minimum, maximum and sum. A map by its own range has its own colour bar, with
+    zero marked; maps under the joint range of all variants and targets share one, at the left of their row.
+    """
+    steps = [("trained", trained)] if trained is not None else []
+    steps += [(step.layer, step.variant_id) for step in cascade.steps]
+    targets = maps.results.target_names
+    rows = grid_rows(maps, normalizations, [variant for _, variant in steps], targets)
+    width, height = _map_size(rows)
+    across = min(len(steps), COLUMNS)
+    band = sum(_row_height(row, height) for row in rows) + 40
+    starts = range(0, len(steps), COLUMNS)
+    sheet = max(MARGIN * 2 + _SIDE + across * (width + _APART), 760)
+    canvas = Canvas(sheet, 92 + band * len(starts))
+    whence = {"down": "from the head down", "up": "from the patch embedding up"}[str(cascade.direction)]
+    title = f"{plain(maps.image_id)}: maps, randomized {whence} (seed {cascade.seed})"
+    canvas.text(MARGIN, 16, fit(title, sheet - 2 * MARGIN, 14, bold=True), 14, bold=True)
+    said = (
+        "Each column randomizes one layer more. Every map is shown by its own minimum and maximum, which "
+        "fills its scale however small it is, and under the joint range of all variants and targets of the "
+        "image. Red is negative, white zero, blue positive; the line on a colour bar marks zero."
+    )
+    paragraph(canvas, said, MARGIN, 38, sheet - 2 * MARGIN)
+    for place, start in enumerate(starts):
+        _draw_band(canvas, rows, steps, start, 92 + band * place, (width, height))
+    return canvas.figure
+
+
+def _draw_band(
+    canvas: Canvas,
+    rows: Sequence[GridRow],
+    steps: Sequence[tuple[str, str]],
+    start: int,
+    y: int,
+    size: tuple[int, int],
+) -> None:
+    """Draw up to `COLUMNS` steps of all rows."""
+    width, height = size
+    chosen = range(start, min(start + COLUMNS, len(steps)))
+    left = MARGIN + _SIDE
+    for column, place in enumerate(chosen):
+        name = fit(plain(steps[place][0]), width, 11.5, bold=True)
+        canvas.text(left + column * (width + _APART), y, name, 11.5, bold=True)
+    y += 20
+    for row in rows:
+        if row.kind == "image":
+            canvas.line(MARGIN, y - 3, canvas.width - MARGIN, y - 3, "#d0d0d0")
+        _draw_side(canvas, row, y + 4, height)
+        for column, place in enumerate(chosen):
+            _draw_map(canvas, row.panels[place], row.kind, left + column * (width + _APART), y + 4, size)
+        y += _row_height(row, height)
+
+
+def _draw_side(canvas: Canvas, row: GridRow, y: int, height: int) -> None:
+    canvas.text(MARGIN, y, fit(plain(row.target), _SIDE - 16, 12, bold=True), 12, bold=True)
+    shared = next((panel.normalization for panel in row.panels if panel.normalization), None)
+    said = KINDS[row.kind] if row.kind == "image" or shared is None else shared.label
+    for line, text in enumerate(wrap(said, _SIDE - 22, 11, most=3)):
+        canvas.text(MARGIN, y + 17 + 14 * line, text, 11)
+    if row.kind == "models" and shared is not None:
+        draw_bar(canvas, shared, MARGIN, y + max(height - 46, 58), _SIDE - 22)
+
+
+def _draw_map(canvas: Canvas, panel: Panel, kind: str, x: int, y: int, size: tuple[int, int]) -> None:
+    width, height = size
+    if panel.values is None or panel.normalization is None:
+        canvas.frame(x, y, width, height, fill="#f3f3f3")
+        for line, text in enumerate(wrap(panel.missing or "No map.", width - 12, SMALL, most=5)):
+            canvas.text(x + 6, y + 8 + 13 * line, text, SMALL, color=WARN)
+    else:
+        canvas.image(x, y, paint(panel.values, panel.normalization.gain), width, height)
+        canvas.frame(x, y, width, height, edge="#c8c8c8")
+    y += height + 5
+    if kind == "image":
+        if panel.normalization is not None:
+            _bar(canvas, panel.normalization, x, y, width)
+        y += _BAR
+    for name, value in (("min", panel.minimum), ("max", panel.maximum), ("sum", panel.total)):
+        if value is not None:
+            canvas.text(x, y, f"{name} {number(value)}", SMALL)
+        y += 13
+
+
+def _bar(canvas: Canvas, normalization: Normalization, x: int, y: int, width: int) -> None:
+    """Draw a colour bar with zero marked; its ends are the minimum and maximum that stand below."""
+    bar = lay_out(normalization, width)
+    canvas.image(x, y, bar.colors, width, BAR_HEIGHT)
+    canvas.frame(x, y, width, BAR_HEIGHT)
+    zero = x + bar.zero * width
+    canvas.line(zero, y - 3, zero, y + BAR_HEIGHT + 3, INK, 1.2)
+    canvas.text(min(max(zero, x + 4), x + width - 4), y + BAR_HEIGHT + 5, "0", SMALL, align="center")
+
+
+def _row_height(row: GridRow, height: int) -> int:
+    return 4 + height + 5 + (_BAR if row.kind == "image" else 0) + _NUMBERS + 12
+
+
+def _map_size(rows: Sequence[GridRow]) -> tuple[int, int]:
+    """Return width and height of the maps as shown: at twice this size a pixel is a pixel, or more."""
+    shapes = (panel.values.shape for row in rows for panel in row.panels if panel.values is not None)
+    high, wide = next(shapes, (_SMALLEST, _SMALLEST))
+    scale = max(0.5, _SMALLEST / max(wide, 1))
+    return round(wide * scale), round(high * scale)

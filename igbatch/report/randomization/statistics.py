@@ -1,0 +1,101 @@
+"""The statistics that are tested against random models, in words, and the tests of one model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from igbatch.report.text import number, plain
+from igbatch.results import StudyResults
+
+STATISTICS = {
+    "sum": "sum in the box",
+    "sum_over_change": "sum / |F − F₀|",
+    "share": "share of |a|",
+    "density_ratio": "density",
+    "contains_peak": "peak in the box",
+    "positive": "sum above 0",
+    "abs_sum": "sum of |a|",
+}
+"""Statistics by their names in `significance.parquet`, in the order in which they are shown."""
+
+SIDES = {"greater": "above", "less": "below", "two-sided": "either side"}
+SIGNIFICANT = 0.05
+MOST_BOXES = 8
+"""Pairs of box label and target that figures and tables show: those of labels that are targets come first."""
+
+SCALE_WORDS = (
+    "Free of scale: multiplying a map by a number leaves the statistic as it is, so p is about where a map "
+    "lies and which signs it has. Bound to scale: a confident model's sums exceed those of random heads by "
+    "their size alone, so a small p proves little about where its maps lie."
+)
+
+
+def statistic_name(row: Any) -> str:
+    """Return what a test is about; sums of whole maps are not in a box."""
+    if pd.isna(row["box_label"]) and row["statistic"] == "sum":
+        return "sum of the map"
+    return STATISTICS.get(str(row["statistic"]), str(row["statistic"]))
+
+
+def box_name(row: Any) -> str:
+    """Return the box and the target that a test is about."""
+    target = plain(str(row["target"]))
+    whole = pd.isna(row["box_label"])
+    return f"whole map → {target}" if whole else f"{plain(str(row['box_label']))} box → {target}"
+
+
+def scale_free(row: Any) -> bool:
+    """Tell whether a test's statistic is free of scale, as its family says."""
+    return "scale-free" in str(row["family"])
+
+
+def p_text(value: Any) -> str:
+    """Write a p-value."""
+    return "–" if pd.isna(value) else number(float(value), 2)
+
+
+def null_tests(results: StudyResults, trained: str, image_id: str | None = None) -> pd.DataFrame:
+    """Return the tests of a trained model against its null, over the data set or of one image, in order.
+
+    Boxes whose label is a target come first, then others, then whole maps.
+    """
+    table = results.significance
+    rows = table[(table["test"] == "null") & (table["variant_id"] == trained)]
+    rows = rows[rows["image_id"].isna() if image_id is None else rows["image_id"] == image_id]
+    labels = _ranks([*results.target_names, *sorted(set(rows["box_label"].dropna()))])
+    targets, names = _ranks(results.target_names), _ranks(list(STATISTICS))
+    order = pd.DataFrame(
+        {
+            "label": rows["box_label"].map(labels).fillna(len(labels)),
+            "target": rows["target"].map(targets),
+            "statistic": rows["statistic"].map(names).fillna(len(names)),
+        },
+        index=rows.index,
+    )
+    return rows.loc[order.sort_values(["label", "target", "statistic"], kind="stable").index]
+
+
+def tested_images(results: StudyResults, trained: str) -> list[str]:
+    """Return the images that have tests of their own, in the order of the table."""
+    table = results.significance
+    rows = table[(table["test"] == "null") & (table["variant_id"] == trained) & table["image_id"].notna()]
+    return list(dict.fromkeys(str(name) for name in rows["image_id"]))
+
+
+def shown_boxes(rows: pd.DataFrame) -> tuple[list[list[dict[Any, Any]]], int]:
+    """Group tests by box and target, whole maps last: the first `MOST_BOXES`, and how many more there are."""
+    groups: dict[tuple[str | None, str], list[dict[Any, Any]]] = {}
+    for row in rows.to_dict("records"):
+        label = None if pd.isna(row["box_label"]) else str(row["box_label"])
+        groups.setdefault((label, str(row["target"])), []).append(row)
+    boxes = [found for (label, _), found in groups.items() if label is not None]
+    whole = [row for (label, _), found in groups.items() if label is None for row in found]
+    shown = boxes[:MOST_BOXES]
+    return [*shown, *([whole] if whole else [])], len(boxes) - len(shown)
+
+
+def _ranks(names: Sequence[str]) -> dict[str, int]:
+    return {name: rank for rank, name in enumerate(dict.fromkeys(names))}
