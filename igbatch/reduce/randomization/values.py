@@ -29,7 +29,9 @@ BOX_STATISTICS = {
     "positive": True,
 }
 """Statistics of the boxes of a label, and whether they are free of scale. `sum_over_change` is the sum over
-|F(image) - F(baseline)|; `positive` is 1 where the sum is above zero, so that its mean is a rate."""
+|F(image) - F(baseline)|; over a data set it is the mean sum over the mean change, since the ratio of an image
+whose output hardly changes would outweigh all others. `positive` is 1 where the sum is above zero, so that
+its mean is a rate."""
 
 MAP_STATISTICS = {"sum": False, "abs_sum": False}
 """Statistics of whole maps: what is attributed in all, with and without signs."""
@@ -116,8 +118,24 @@ def variant_values(task: tuple[Output, str]) -> VariantValues:
         columns.append(column)
     matrix = np.stack(columns, axis=1) if columns else np.empty((len(places), 0))
     means = resampled_means(matrix, resamples_for(len(places)), SEED)
+    _take_ratios(statistics, means)
+    kept = [column for column, statistic in enumerate(statistics) if statistic.statistic != "change"]
     signs = tuple(sign_rows(table, named_classes(reader.target_names)))
-    return VariantValues(variant_id, tuple(statistics), np.isfinite(matrix).sum(axis=0), means, signs)
+    told = np.isfinite(matrix).sum(axis=0)
+    return VariantValues(
+        variant_id, tuple(statistics[column] for column in kept), told[kept], means[:, kept], signs
+    )
+
+
+def _take_ratios(statistics: list[Statistic], means: NDArray[np.float64]) -> None:
+    """Put the mean sum over the mean change in the place of the mean ratio, in every resample."""
+    for column, statistic in enumerate(statistics):
+        if statistic.statistic == "sum_over_change":
+            total, change = (
+                means[:, statistics.index(statistic._replace(statistic=name))] for name in ("sum", "change")
+            )
+            with np.errstate(divide="ignore", invalid="ignore"):
+                means[:, column] = total / change
 
 
 def image_values(boxes: pd.DataFrame, maps: pd.DataFrame) -> pd.DataFrame:
@@ -131,8 +149,8 @@ def image_values(boxes: pd.DataFrame, maps: pd.DataFrame) -> pd.DataFrame:
         maps: rows of `image_stats`.
 
     Returns:
-        image_id, target, box_label, the columns of `BOX_STATISTICS` and `MAP_STATISTICS`, null where a
-        statistic is not of that row's kind or is undefined.
+        image_id, target, box_label, change (|F(image) - F(baseline)|), the columns of `BOX_STATISTICS` and
+        `MAP_STATISTICS`, null where a statistic is not of that row's kind or is undefined.
     """
     seen = boxes[boxes["sum"].notna()]
     seen = seen.assign(
@@ -151,14 +169,20 @@ def image_values(boxes: pd.DataFrame, maps: pd.DataFrame) -> pd.DataFrame:
     found["sum_over_change"] = ratio.where(np.isfinite(ratio))
     found["positive"] = (found["sum"] > 0).astype("float64")
     whole = maps[["image_id", "target", "sum", "abs_sum"]].assign(box_label=None)
-    columns = ["image_id", "target", "box_label", *dict.fromkeys([*BOX_STATISTICS, *MAP_STATISTICS])]
+    columns = [
+        "image_id",
+        "target",
+        "box_label",
+        "change",
+        *dict.fromkeys([*BOX_STATISTICS, *MAP_STATISTICS]),
+    ]
     parts = [each.reindex(columns=columns) for each in (found, whole) if len(each)]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
 def _columns(table: pd.DataFrame) -> Iterator[tuple[Statistic, pd.Series]]:
     for label, rows in table.groupby("box_label", sort=True, dropna=False):
-        names = MAP_STATISTICS if pd.isna(label) else BOX_STATISTICS
+        names = [*MAP_STATISTICS] if pd.isna(label) else [*BOX_STATISTICS, "change"]
         for target, frame in rows.groupby("target", sort=True):
             by_image = frame.set_index("image_id")
             for name in names:

@@ -7,6 +7,7 @@ from scipy import stats
 
 from igbatch.reduce.randomization.values import (
     BOX_STATISTICS,
+    MAP_STATISTICS,
     Statistic,
     image_values,
     sign_rows,
@@ -135,4 +136,11 @@ def test_values_of_a_variant_are_means_of_its_rows(randomized: Output) -> None:
     assert found.images[column] == rows["image_id"].nunique() == 3
     assert found.means[0, column] == pytest.approx(rows.groupby("image_id")["sum"].sum().mean())
     assert found.means.shape == (1001, len(found.statistics))
+    ratio = found.means[:, found.statistics.index(Statistic("eagle", "magpie", "sum_over_change"))]
+    stats_of = Reader(randomized).image_stats(["image_id", "target", "score", "score_baseline"], "trained")
+    scores = stats_of.to_pandas().query("target == 'eagle'")
+    change = (scores["score"] - scores["score_baseline"]).abs()
+    assert ratio[0] == pytest.approx(found.means[0, column] / change.mean())
+    assert np.isfinite(ratio).all()
+    assert {statistic.statistic for statistic in found.statistics} == {*BOX_STATISTICS, *MAP_STATISTICS}
     assert len(found.signs) == 8
