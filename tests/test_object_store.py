@@ -34,6 +34,7 @@ def write_study(path: Path, content: dict[str, Any], root: str) -> Path:
         "images": {"root": root, "boxes": f"{root}/boxes.csv"},
         "attribution": {"steps": 8, "micro_batch": 4},
         "run": {"shard_images": 1, "threads": 1},
+        "randomization": {},
     }
     path.write_text(yaml.safe_dump({**content, **changes}))
     return path
@@ -91,6 +92,9 @@ def test_killed_resumed_and_read_on_s3_it_is_the_same_as_undisturbed_on_a_disk(
     assert there.complete
     assert there.box_stats["sum"].tolist() == here.box_stats["sum"].tolist()
     assert there.ranges.equals(here.ranges)
+    assert len(here.similarity)
+    for name in ("similarity", "map_measures", "localization", "randomization", "significance"):
+        pd.testing.assert_frame_equal(getattr(there, name), getattr(here, name), rtol=1e-9, check_exact=False)
     for place in numbers(out).index[:3]:
         np.testing.assert_array_equal(there.attribution(*place), here.attribution(*place))
     assert there.pixels("scene-40.png").shape == (224, 224, 3)

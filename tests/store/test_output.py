@@ -55,6 +55,35 @@ def test_tables_keep_their_columns_and_gain_none(output: Output) -> None:
     assert pq.read_table(io.BytesIO(table_bytes(table))) == table
 
 
+def test_tables_are_joined_as_one_file_in_row_groups(
+    output: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output_module, "GROUP_ROWS", 5)
+    tables = [pa.table({"a": list(range(start, start + 2))}) for start in range(0, 14, 2)]
+    path = output.path("joined.parquet")
+    output.put_tables(path, tables[0].schema, iter(tables))
+    assert output.read_table(path) == pa.concat_tables(tables)
+    groups = pq.ParquetFile(io.BytesIO(output.read(path)))
+    assert [groups.metadata.row_group(n).num_rows for n in range(groups.num_row_groups)] == [6, 6, 2]
+    output.put_tables(path, tables[0].schema, [])
+    assert output.read_table(path) == tables[0].slice(0, 0)
+    assert [info.base_name for info in output.files()] == ["joined.parquet"]
+
+
+def test_joining_that_fails_midway_leaves_what_was_there(output: Output) -> None:
+    path, schema = output.path("joined.parquet"), pa.schema([pa.field("a", pa.int64())])
+    output.put_tables(path, schema, [pa.table({"a": [1]})])
+
+    def failing() -> Iterator[pa.Table]:
+        yield pa.table({"a": [2]})
+        raise OSError("the store is away")
+
+    with pytest.raises(OSError, match="away"):
+        output.put_tables(path, schema, failing())
+    assert output.read_table(path)["a"].to_pylist() == [1]
+    assert [info.base_name for info in output.files()] == ["joined.parquet"]
+
+
 def test_listing_is_recursive_sorted_and_of_files_only(output: Output) -> None:
     assert output.files("nowhere") == []
     for name in ("b/z", "b/a/y", "a/x"):
