@@ -15,7 +15,7 @@ from igbatch.report.randomization.grid import grid_figure
 from igbatch.report.randomization.independent import independent_figure
 from igbatch.report.randomization.means import Means
 from igbatch.report.randomization.nulls import nulls_figure
-from igbatch.report.randomization.statistics import SCALE_WORDS, null_tests, tested_images
+from igbatch.report.randomization.statistics import SCALE_WORDS, images_with_tests, null_tests
 from igbatch.report.randomization.steps import ModelVariants, first_of_each_direction, model_variants
 from igbatch.report.randomization.table import (
     edges_table,
@@ -115,7 +115,7 @@ def _paragraphs(results: StudyResults, means: Means, variants: ModelVariants) ->
     nulls, by_image = results.significance.iloc[:0], results.significance.iloc[:0]
     if variants.trained is not None:
         nulls = null_tests(results, variants.trained)
-        images = tested_images(results, variants.trained)
+        images = images_with_tests(results, variants.trained)
         by_image = pd.concat([by_image, *(null_tests(results, variants.trained, each) for each in images)])
     smoothed = results.study["study"]["attribution"].get("smoothing") is not None
     setting = Setting(results.n_images, smoothed)
@@ -153,7 +153,7 @@ def _figures(
 
 
 def _null_figures(results: StudyResults, model: str, trained: str) -> Iterator[tuple[str, str, str, Figure]]:
-    images: list[str | None] = [None, *tested_images(results, trained)[:MOST_IMAGES]]
+    images: list[str | None] = [None, *images_with_tests(results, trained)[:MOST_IMAGES]]
     for image_id in images:
         rows = null_tests(results, trained, image_id)
         if not len(rows):
@@ -201,7 +201,7 @@ def _tables(results: StudyResults, means: Means, variants: ModelVariants) -> Ite
         edges_table(means, variants, targets),
         folded=True,
     )
-    for image_id in tested_images(results, variants.trained)[:MOST_IMAGES] if variants.trained else ():
+    for image_id in images_with_tests(results, variants.trained)[:MOST_IMAGES] if variants.trained else ():
         yield from _shown(
             f"{plain(image_id)} by itself against random models",
             "One image: there is no interval over images, and no rate.",

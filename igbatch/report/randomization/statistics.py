@@ -78,7 +78,7 @@ def null_tests(results: StudyResults, trained: str, image_id: str | None = None)
     return rows.loc[order.sort_values(["label", "target", "statistic"], kind="stable").index]
 
 
-def tested_images(results: StudyResults, trained: str) -> list[str]:
+def images_with_tests(results: StudyResults, trained: str) -> list[str]:
     """Return the images that have tests of their own, in the order of the table."""
     table = results.significance
     rows = table[(table["test"] == "null") & (table["variant_id"] == trained) & table["image_id"].notna()]

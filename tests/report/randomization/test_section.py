@@ -1,0 +1,91 @@
+import io
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from igbatch.report import contents
+from igbatch.report.normalization import Normalizations
+from igbatch.report.randomization.section import randomization_views
+from igbatch.report.text import Table
+
+pytestmark = pytest.mark.usefixtures("undrawn")
+
+
+class Text(HTMLParser):
+    """The text of a page, its headings and its pictures' words."""
+
+    def __init__(self, page: bytes) -> None:
+        super().__init__()
+        self.text = ""
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page.decode())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_the_page_has_the_section_its_figures_and_its_tables(randomized: Any, rendered: Any) -> None:
+    files = rendered(randomized)
+    page = Text(files["report/index.html"])
+    assert "What the maps depend on" in page.text
+    assert "which supports the claim" in page.text
+    assert "What the tests say, and what they do not" in page.text
+    figures = {path for path in files if "/similarity-" in path or "/nulls-" in path or "/maps-" in path}
+    kinds = [path.split("/")[-1].split("-")[0] for path in figures]
+    assert (kinds.count("similarity"), kinds.count("nulls"), kinds.count("maps")) == (3, 2, 2)
+    links = {f"report/{attributes.get('href')}" for tag, attributes in page.tags if tag == "a"}
+    assert figures <= links
+    assert {"report/tables/randomization.csv", "report/tables/significance.csv"} <= links & set(files)
+    assert all(str(a["src"]).startswith("data:") for tag, a in page.tags if tag == "img")
+    assert "style" not in {name for _, attributes in page.tags for name in attributes}
+    order = re.findall(r'<section id="(\w+)"', files["report/index.html"].decode())
+    assert order[:3] == ["findings", "randomization", "cautions"]  # it stands after the findings
+    assert "#randomization" in [attributes.get("href") for tag, attributes in page.tags if tag == "a"]
+
+
+def test_other_studies_have_no_trace_of_it(small_study: Any, rendered: Any) -> None:
+    files = rendered(small_study)
+    assert b"andomization" not in files["report/index.html"]
+    assert not [path for path in files if "significance" in path or "randomization" in path]
+
+
+def test_tables_have_every_digit_and_no_nulls(randomized: Any, rendered: Any) -> None:
+    files = rendered(randomized)
+    table = pd.read_csv(io.BytesIO(files["report/tables/significance.csv"]))
+    assert "null" not in table
+    assert table["p"][0] == randomized.significance["p"][0]
+    means = pd.read_csv(io.BytesIO(files["report/tables/randomization.csv"]))
+    assert list(means["mean"]) == list(randomized.randomization["mean"])
+    assert "report/tables/localization.csv" in files
+
+
+def test_a_smoothed_study_says_so(randomized: Any) -> None:
+    def paragraphs() -> str:
+        views = randomization_views(randomized, Normalizations(randomized), [], lambda *_: ("data:", 1))
+        return " ".join(text for view in views for _, text in view.paragraphs)
+
+    assert "smooth variant" not in paragraphs()
+    randomized.study["study"]["attribution"]["smoothing"] = {"samples": 4, "noise": 0.1, "seed": 0}
+    assert "smooth variant of the test" in paragraphs()
+
+
+def test_hostile_names_are_text(randomized: Any, rendered: Any, tests_of: Any, tested: Any) -> None:
+    hostile = '"><script>alert(1)</script>'
+    rows = [tested(box_label=hostile), tested(box_label=hostile, image_id="c.png", n_images=1)]
+    randomized.__dict__["significance"] = tests_of(rows)
+    page = Text(rendered(randomized)["report/index.html"])
+    assert not [tag for tag, _ in page.tags if tag == "script"]
+    assert f"{hostile} box → eagle" in page.text
+
+
+def test_long_tables_are_folded(small_study: Any, rendered: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert b" ranges</summary>" not in rendered(small_study)["report/index.html"]
+    many = Table(("scope", "maps"), tuple((f"variant {n}", "1") for n in range(41)))
+    monkeypatch.setattr(contents, "ranges_table", lambda results: many)
+    assert b"<summary>41 ranges</summary>" in rendered(small_study)["report/index.html"]
