@@ -4,11 +4,14 @@ import io
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
-from igbatch.job import print_box_sums, report_place, write_report
+from igbatch.job import print_box_sums, print_randomization, report_place, write_report
+from igbatch.report import selection
 from igbatch.results import StudyResults, open_study
+from igbatch.store import schemas
 from igbatch.store.output import Output
 
 
@@ -57,3 +60,42 @@ def test_box_sums_are_printed_of_the_featured_images_without_reading_others(
         for row in shown.itertuples():
             assert f"{row.sum:+.3g}" in said
             assert str(row.image_id) in said
+
+
+def printed(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_of_many_variants_the_first_of_each_kind_are_printed(
+    computed: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = open_study(computed.uri)
+    console = Console(file=io.StringIO(), width=100)
+    monkeypatch.setattr(selection, "MOST_VARIANTS", 1)
+    print_box_sums(results, console)
+    kept, *others = list(results.variants["variant_id"])
+    assert f"│ {kept} " in printed(console)
+    assert not any(f"│ {other} " in printed(console) for other in others)
+    assert f"{len(others)} more variants are not shown; report/tables/box_sums.csv" in printed(console)
+
+
+def test_the_trained_model_among_random_ones_fits_100_columns(computed: Output) -> None:
+    results = open_study(computed.uri)
+    console = Console(file=io.StringIO(), width=100)
+    print_randomization(results, console)
+    assert printed(console) == ""  # no randomization study
+    row = dict.fromkeys(schemas.SIGNIFICANCE.names) | {
+        "test": "null", "family": "scale-free", "variant_id": "trained", "target": "magpie",
+        "box_label": "eagle", "statistic": "sum_over_change", "alternative": "less", "n_null": 30,
+        "value": -26.19, "null_low": -8.6e-5, "null_high": 0.228, "p": 1 / 31, "p_adjusted": 0.04,
+    }  # fmt: skip
+    results.__dict__["significance"] = pd.DataFrame([row, {**row, "statistic": "contains_peak"}])
+    results.__class__ = type("Randomized", (StudyResults,), {"randomized": True})
+    print_randomization(results, console)
+    said = printed(console)
+    assert "trained among 30 random models" in said
+    (line,) = [line for line in said.splitlines() if "eagle box -> magpie" in line]
+    for cell in ("sum / |F - F0|", "-26.2", "-8.6e-05 to +0.23", "0.032 below", "0.04"):
+        assert cell in line
+    assert max(map(len, said.splitlines())) <= 100

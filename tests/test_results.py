@@ -46,6 +46,33 @@ def test_importing_igbatch_is_light() -> None:
         _ = igbatch.nothing
 
 
+TABLES = ("similarity", "map_measures", "localization", "randomization", "significance")
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_of_a_randomization_study_are_refused_where_there_is_none(
+    results: StudyResults, copy: Output, name: str
+) -> None:
+    assert not results.randomized
+    with pytest.raises(InputError, match=f"no `randomization` section, so there is no {name}.parquet"):
+        getattr(results, name)
+    asked = open_study(copy.uri)
+    asked.study["study"]["randomization"] = {"images": "all", "random_pairs": 2}
+    assert not asked.randomized
+    with pytest.raises(InputError, match=f"not reduced yet \\({name}.parquet is missing"):
+        getattr(asked, name)
+
+
+def test_tables_of_a_randomization_study_are_read(copy: Output) -> None:
+    asked = open_study(copy.uri)
+    asked.study["study"]["randomization"] = {"images": "all", "random_pairs": 2}
+    for name in TABLES:
+        schema: pa.Schema = getattr(schemas, name.upper())
+        copy.put_table(copy.path(f"{name}.parquet"), schema.empty_table())
+        assert list(getattr(asked, name)) == schema.names
+    assert asked.randomized
+
+
 def test_reading_needs_neither_torch_nor_ray(computed: Output) -> None:
     code = (
         "import sys, igbatch; study = igbatch.open_study(sys.argv[1]);"
