@@ -33,7 +33,10 @@ from igbatch.report.text import Table, count, file_stem, plain
 from igbatch.results import StudyResults
 
 MOST_IMAGES = 2
-"""Featured images that have grids of maps, and images whose own tests are drawn."""
+"""Featured images that have grids of maps."""
+
+MOST_TESTED = 1
+"""Images whose own tests are shown, featured ones first; the words are about all."""
 
 _CURVES_NUMBERS = "tables/randomization.csv has the numbers"
 
@@ -64,10 +67,10 @@ class TableView:
 
 @dataclass(frozen=True)
 class ModelView:
-    """What is shown of one model: paragraphs with their headings, figures, and tables."""
+    """What is shown of one model: texts under their headings, figures, and tables."""
 
     model: str
-    paragraphs: tuple[tuple[str, str], ...]
+    paragraphs: tuple[tuple[str, list[str]], ...]
     figures: tuple[FigureView, ...]
     tables: tuple[TableView, ...]
 
@@ -110,7 +113,9 @@ def _view(
     )
 
 
-def _paragraphs(results: StudyResults, means: Means, variants: ModelVariants) -> Iterator[tuple[str, str]]:
+def _paragraphs(
+    results: StudyResults, means: Means, variants: ModelVariants
+) -> Iterator[tuple[str, list[str]]]:
     yield "What the maps depend on", what_maps_depend_on(means, variants, results.target_names)
     nulls, by_image = results.significance.iloc[:0], results.significance.iloc[:0]
     if variants.trained is not None:
@@ -153,7 +158,7 @@ def _figures(
 
 
 def _null_figures(results: StudyResults, model: str, trained: str) -> Iterator[tuple[str, str, str, Figure]]:
-    images: list[str | None] = [None, *images_with_tests(results, trained)[:MOST_IMAGES]]
+    images: list[str | None] = [None, *_shown_images(results, trained)]
     for image_id in images:
         rows = null_tests(results, trained, image_id)
         if not len(rows):
@@ -201,7 +206,7 @@ def _tables(results: StudyResults, means: Means, variants: ModelVariants) -> Ite
         edges_table(means, variants, targets),
         folded=True,
     )
-    for image_id in images_with_tests(results, variants.trained)[:MOST_IMAGES] if variants.trained else ():
+    for image_id in _shown_images(results, variants.trained):
         yield from _shown(
             f"{plain(image_id)} by itself against random models",
             "One image: there is no interval over images, and no rate.",
@@ -214,6 +219,13 @@ def _tables(results: StudyResults, means: Means, variants: ModelVariants) -> Ite
         located_table(means, variants, targets),
         folded=True,
     )
+
+
+def _shown_images(results: StudyResults, trained: str | None) -> list[str]:
+    """Return the images whose own tests are shown."""
+    tested = [] if trained is None else images_with_tests(results, trained)
+    featured = set(results.study["study"]["report"]["featured"])
+    return sorted(tested, key=lambda image_id: image_id not in featured)[:MOST_TESTED]
 
 
 def _shown(heading: str, words: str, table: Table | None, folded: bool = False) -> Iterator[TableView]:

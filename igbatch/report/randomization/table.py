@@ -50,8 +50,8 @@ def null_table(rows: pd.DataFrame, agreement: Mapping[tuple[str, str], float]) -
     )  # fmt: skip
     cells = [
         (
-            box_name(row), statistic_name(row), _with_ends(row, "value", "value_low", "value_high"),
-            _with_ends(row, "null_mean", "null_low", "null_high"), _number(row["effect"]), _p(row),
+            _place(row), statistic_name(row), _with_ends(row, "value", "value_low", "value_high"),
+            _with_ends(row, "null_mean", "null_low", "null_high", 2), _number(row["effect"]), _p(row),
             p_text(row["p_adjusted"]), _agreement(row, agreement),
         )
         for group in groups for row in group
@@ -202,10 +202,14 @@ def _mean(mean: Mean | None) -> str:
     return "–" if mean is None else mean.text
 
 
-def _with_ends(row: Mapping[Any, Any], value: str, low: str, high: str) -> str:
-    if pd.isna(row[low]) or pd.isna(row[high]):
-        return _number(row[value])
-    return f"{_number(row[value])} ({_number(row[low])} to {_number(row[high])})"
+def _with_ends(row: Mapping[Any, Any], value: str, low: str, high: str, digits: int = 3) -> str:
+    told = [_number(row[name], digits) for name in (value, low, high)]
+    return told[0] if "–" in told[1:] else f"{told[0]} ({told[1]} to {told[2]})"
+
+
+def _place(row: Mapping[Any, Any]) -> str:
+    """Return box and target of a test, where the head of the column says what they are."""
+    return box_name(row).replace(" box → ", " → ")
 
 
 def _p(row: Mapping[Any, Any]) -> str:
@@ -220,5 +224,5 @@ def _agreement(row: Mapping[Any, Any], agreement: Mapping[tuple[str, str], float
     return "–" if share is None or row["statistic"] not in _SIGNED else percent(share)
 
 
-def _number(value: Any) -> str:
-    return "–" if pd.isna(value) else number(float(value))
+def _number(value: Any, digits: int = 3) -> str:
+    return "–" if pd.isna(value) else number(float(value), digits)

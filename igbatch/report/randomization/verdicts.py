@@ -38,7 +38,7 @@ def what_tests_say(
     signs: Sequence[Mapping[Any, Any]],
     variants: ModelVariants,
     setting: Setting,
-) -> str:
+) -> list[str]:
     """Say what the tests of a trained model show and do not show.
 
     Args:
@@ -47,8 +47,12 @@ def what_tests_say(
         signs: tests of signs (`table.sign_rows`).
         variants: of the model.
         setting: of the study.
+
+    Returns:
+        texts of some sentences each.
     """
-    return " ".join([*_nulls(nulls), *_images(by_image), *_signs(signs), *_limits(variants, setting)])
+    texts = [[*_nulls(nulls), *_images(by_image)], _signs(signs), _limits(variants, setting)]
+    return [" ".join(text) for text in texts if text]
 
 
 def _nulls(rows: pd.DataFrame) -> list[str]:

@@ -23,20 +23,22 @@ UNTOUCHED = 0.9
 Sentences = list[str]
 
 
-def what_maps_depend_on(means: Means, variants: ModelVariants, targets: Sequence[str]) -> str:
+def what_maps_depend_on(means: Means, variants: ModelVariants, targets: Sequence[str]) -> list[str]:
     """Say what likenesses show: of two targets, of random models, along the cascades, to edges.
 
     What the study did not measure has no sentence.
+
+    Returns:
+        texts of some sentences each.
     """
-    sentences = [
-        *_two_targets(means, variants),
-        *_random_models(means),
-        *(text for cascade in first_of_each_direction(variants.cascades) for text in _depth(means, cascade)),
-        *_single_layers(means, variants),
-        *_edges(means, variants, targets),
-        *_complexity(means, targets),
+    depths = [_depth(means, cascade) for cascade in first_of_each_direction(variants.cascades)]
+    texts = [
+        _two_targets(means, variants),
+        _random_models(means),
+        [*(text for depth in depths for text in depth), *_single_layers(means, variants)],
+        [*_edges(means, variants, targets), *_complexity(means, targets)],
     ]
-    return " ".join(sentences) or "No maps were compared: none are kept."
+    return [" ".join(text) for text in texts if text] or ["No maps were compared: none are kept."]
 
 
 def _two_targets(means: Means, variants: ModelVariants) -> Sentences:
@@ -54,14 +56,16 @@ def _two_targets(means: Means, variants: ModelVariants) -> Sentences:
         )
         told.append(
             f"For {name}, SSIM is {own.prose} by own ranges and {pair.prose} under the pair's: "
-            f"{_claim(own, gap)}."
+            f"{_claim(own, pair, gap)}."
         )
         told += _places(means, variants, who)
     if not told:
         return []
     claim = (
         "The seed's claim is that the maps of two targets of one model look alike when each is normalized "
-        "by its own range, and differ under the range of the pair."
+        "by its own range, and differ under the range of the pair. The findings above judge it by where "
+        "colour lies, averaged over cells as the eye does; here it is judged by SSIM, which compares "
+        "windows of 7 pixels."
     )
     return [claim, *told]
 
@@ -74,7 +78,9 @@ def _between(means: Means, variants: ModelVariants, who: str, measure: str) -> M
     return means.likeness(variants.trained, "between_targets", measure)
 
 
-def _claim(own: Mean, gap: Mean) -> str:
+def _claim(own: Mean, pair: Mean, gap: Mean) -> str:
+    if max(own.value, pair.value) < ALIKE and not gap.above:
+        return f"they look alike by neither (both below {ALIKE}), which speaks against the claim"
     if gap.above is None:
         return "no difference between the two can be told, so that the claim has no support"
     if not gap.above:
@@ -188,10 +194,10 @@ def _single_layers(means: Means, variants: ModelVariants) -> Sentences:
     if not told:
         return []
     parts = [
-        f"{listing(gone, 4)} alone brings it below {RELATED}"
+        f"{listing(gone, 8)} alone brings it below {RELATED}"
         if gone
         else f"no single layer brings it below {RELATED}",
-        f"{listing(same, 4)} alone leaves it at {UNTOUCHED} or more" if same else "",
+        f"{listing(same, 8)} alone leaves it at {UNTOUCHED} or more" if same else "",
     ]
     return [f"Of {count(len(told), 'layer')} randomized one at a time, {'; '.join(filter(None, parts))}."]
 

@@ -14,7 +14,10 @@ HERE = Setting(24, smoothed=False)
 @pytest.fixture
 def say(variants: ModelVariants, tests_of: Any) -> Any:
     def said(nulls: Any, signs: Any = (), by_image: Any = (), setting: Setting = HERE, of: Any = None) -> str:
-        return what_tests_say(tests_of(nulls), tests_of(list(by_image)), list(signs), of or variants, setting)
+        texts = what_tests_say(
+            tests_of(nulls), tests_of(list(by_image)), list(signs), of or variants, setting
+        )
+        return " ".join(texts)
 
     return said
 

@@ -15,7 +15,8 @@ OWN, GAP = "ssim_own", "ssim_own_minus_pair"
 @pytest.fixture
 def say(means_of: Any, variants: ModelVariants) -> Any:
     def said(changes: Any = None) -> str:
-        return what_maps_depend_on(Means(means_of(changes), "small"), variants, ["eagle", "magpie"])
+        texts = what_maps_depend_on(Means(means_of(changes), "small"), variants, ["eagle", "magpie"])
+        return " ".join(texts)
 
     return said
 
@@ -26,6 +27,7 @@ def say(means_of: Any, variants: ModelVariants) -> Any:
         ({}, "which supports the claim."),
         ({("trained", BETWEEN, GAP): (-0.1, -0.2, -0.05)}, "which speaks against the claim."),
         ({("trained", BETWEEN, GAP): (0.1, -0.2, 0.3)}, "so that the claim has no support."),
+        ({("trained", BETWEEN, OWN): 0.2, ("trained", BETWEEN, GAP): -0.1}, "they look alike by neither"),
         ({("trained", BETWEEN, OWN): 0.2}, "which supports the claim in part."),
     ],
 )
@@ -126,4 +128,4 @@ def test_the_efficient_score_is_judged_by_its_sign(say: Any, rise: Any, words: s
 
 def test_nothing_is_said_of_what_was_not_measured(variants: ModelVariants, means_of: Any) -> None:
     nothing = Means(means_of().iloc[:0], "small")
-    assert what_maps_depend_on(nothing, variants, ["eagle"]) == "No maps were compared: none are kept."
+    assert what_maps_depend_on(nothing, variants, ["eagle"]) == ["No maps were compared: none are kept."]
