@@ -29,6 +29,7 @@ from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.run import plan_study
 from igbatch.pipeline.settled import Settled
+from igbatch.reduce.randomization.values import BOX_STATISTICS, MAP_STATISTICS
 from igbatch.reduce.study import reduce_study
 from igbatch.store import schemas
 from igbatch.store.output import Output
@@ -62,6 +63,15 @@ TABLES = {
     "quarantine": schemas.QUARANTINE,
     "ranges.parquet": schemas.RANGES,
 }
+
+RANDOMIZATION = {
+    "similarity.parquet": schemas.SIMILARITY,
+    "map_measures.parquet": schemas.MAP_MEASURES,
+    "localization.parquet": schemas.LOCALIZATION,
+    "randomization.parquet": schemas.RANDOMIZATION,
+    "significance.parquet": schemas.SIGNIFICANCE,
+}
+PAGES = {"results.md": TABLES, "randomization.md": RANDOMIZATION}
 
 
 def read(page: str) -> str:
@@ -136,13 +146,22 @@ def type_name(kind: pa.DataType) -> str:
     return f"list of {kind.value_type}" if pa.types.is_list(kind) else str(kind)
 
 
-@pytest.mark.parametrize("heading", TABLES)
-def test_every_column_stands_in_the_results_page(heading: str) -> None:
-    documented = [(name, cells[0], cells[1]) for name, cells in table("results.md", heading).items()]
-    schema = TABLES[heading]
+@pytest.mark.parametrize(("page", "heading"), [(page, name) for page, told in PAGES.items() for name in told])
+def test_every_column_stands_in_the_page_of_its_table(page: str, heading: str) -> None:
+    documented = [(name, cells[0], cells[1]) for name, cells in table(page, heading).items()]
+    schema = PAGES[page][heading]
     assert documented == [
         (field.name, type_name(field.type), "null" if field.nullable else "") for field in schema
     ]
+
+
+def test_every_statistic_that_is_tested_is_explained() -> None:
+    told = table("randomization.md", "Statistics")
+    scales = {**MAP_STATISTICS, **BOX_STATISTICS}
+    assert set(told) == {*scales, "sum_minus_other"}
+    assert {name: told[name][1] for name in scales} == {
+        name: "free" if free else "bound" for name, free in scales.items()
+    }
 
 
 def test_the_columns_of_the_aggregates_stand_in_the_results_page(output: Path) -> None:

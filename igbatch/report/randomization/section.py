@@ -180,7 +180,9 @@ def _tables(results: StudyResults, means: Means, variants: ModelVariants) -> Ite
         yield from _shown(
             "Sums and shares in boxes against random models",
             f"Effect: distance from the null's mean in its standard deviations. {SCALE_WORDS} Adjusted "
-            "after Benjamini and Hochberg, within the statistics free of scale and within those bound to it.",
+            "after Benjamini and Hochberg, within the statistics free of scale and within those bound to "
+            "it. Resampled: p of the same test with the images resampled. Sign: the share of images "
+            "whose sum has the sign that is expected of the box and target.",
             null_table(null_tests(results, variants.trained), agreement),
         )
         yield from _shown(

@@ -45,13 +45,13 @@ def null_table(rows: pd.DataFrame, agreement: Mapping[tuple[str, str], float]) -
     """
     groups, _ = shown_boxes(rows)
     head = (
-        "box → target", "statistic", "trained (95 % interval)", "random: mean (95 % of them)", "effect",
-        "p, side (images resampled)", "p adjusted", "sign as expected",
+        "box → target", "statistic", "trained (95 % interval)", "random (95 % of them)", "effect",
+        "p, side (resampled)", "adjusted", "sign",
     )  # fmt: skip
     cells = [
         (
-            _place(row), statistic_name(row), _with_ends(row, "value", "value_low", "value_high"),
-            _with_ends(row, "null_mean", "null_low", "null_high", 2), _number(row["effect"]), _p(row),
+            _place(row), statistic_name(row), _with_ends(row, "value", "value_low", "value_high", 2),
+            _with_ends(row, "null_mean", "null_low", "null_high"), _number(row["effect"]), _p(row),
             p_text(row["p_adjusted"]), _agreement(row, agreement),
         )
         for group in groups for row in group
@@ -77,7 +77,7 @@ def sign_table(results: StudyResults, variants: ModelVariants) -> Table | None:
     if not rows:
         return None
     head = (
-        "question", "images", "mean", "share of images", "p, sign test", "p, signed ranks", "p adjusted",
+        "question", "images", "mean", "share of images", "p, sign test", "p, signed ranks", "adjusted",
         "random models with p ≤ 5 %",
     )  # fmt: skip
     cells = [
@@ -209,7 +209,7 @@ def _with_ends(row: Mapping[Any, Any], value: str, low: str, high: str, digits: 
 
 def _place(row: Mapping[Any, Any]) -> str:
     """Return box and target of a test, where the head of the column says what they are."""
-    return box_name(row).replace(" box → ", " → ")
+    return box_name(row).replace(" box → ", " → ").replace("whole map", "map")
 
 
 def _p(row: Mapping[Any, Any]) -> str:

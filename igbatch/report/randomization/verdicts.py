@@ -82,7 +82,7 @@ def _nulls(rows: pd.DataFrame) -> list[str]:
             f"Of {count(len(bound), 'test')} bound to scale, {passed.sum()} did: "
             + (
                 "the trained model's values are of another size than random models', which its confidence "
-                "alone brings about."
+                "alone can bring about."
                 if passed.any()
                 else "not even in size are the trained model's values told from random models'."
             )
@@ -109,7 +109,7 @@ def _by_statistic(rows: pd.DataFrame, passed: Any) -> str:
     for name, words in STATISTICS.items():
         own = (rows["statistic"] == name).to_numpy(dtype=bool)
         if own.any():
-            counts.append(f"{words} {int(np.count_nonzero(passed & own))} of {int(np.count_nonzero(own))}")
+            counts.append(f"{words} ({int(np.count_nonzero(passed & own))} of {int(np.count_nonzero(own))})")
     return listing(counts, most=9)
 
 
@@ -132,10 +132,11 @@ def _signs(rows: Sequence[Mapping[Any, Any]]) -> list[str]:
     for row in rows:
         if pd.isna(row["p"]):
             continue
-        shown = row["p"] <= SIGNIFICANT
+        shown = row["p_adjusted"] <= SIGNIFICANT
         words = (
             f"{row['question']} in {percent(row['sign_share'])} of {count(int(row['n_images']), 'image')}: "
-            f"{'shown' if shown else 'not shown'} (sign test, p = {p_text(row['p'])})"
+            f"{'shown' if shown else 'not shown'} (sign test, p = {p_text(row['p'])}, adjusted "
+            f"{p_text(row['p_adjusted'])})"
         )
         if row["models"]:
             words += (

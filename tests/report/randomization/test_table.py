@@ -20,11 +20,11 @@ def cells(table: Any, row: int) -> dict[str, str]:
 def test_the_table_of_tests_has_value_null_effect_and_p(tested: Any, tests_of: Any) -> None:
     table = null_table(tests_of([tested(), tested(statistic="sum")]), {("eagle", "eagle"): 0.75})
     first = cells(table, 0)
-    assert first["trained (95 % interval)"] == "0.500 (0.400 to 0.600)"
-    assert first["random: mean (95 % of them)"] == "0.20 (0.10 to 0.30)"
-    assert first["p, side (images resampled)"] == "0.032 above (0.032 to 0.065)"
-    assert first["sign as expected"] == "–"  # a share has no sign
-    assert cells(table, 1)["sign as expected"] == "75.0\u00a0%"
+    assert first["trained (95 % interval)"] == "0.50 (0.40 to 0.60)"
+    assert first["random (95 % of them)"] == "0.200 (0.100 to 0.300)"
+    assert first["p, side (resampled)"] == "0.032 above (0.032 to 0.065)"
+    assert first["sign"] == "–"  # a share has no sign
+    assert cells(table, 1)["sign"] == "75.0\u00a0%"
     assert null_table(tests_of([]), {}) is None
 
 
