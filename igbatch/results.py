@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,8 @@ from igbatch.errors import InputError
 from igbatch.images.loading import load_image
 from igbatch.images.preprocessing import Preprocessing
 from igbatch.reduce.images import image_ranges
-from igbatch.reduce.ranges import COLUMNS, RangeSummary, check_scope, merge, select_scope, summarise
+from igbatch.reduce.ranges import RangeSummary
+from igbatch.reduce.scopes import ScopeRange, scope_range
 from igbatch.reduce.survey import survey
 from igbatch.store import schemas
 from igbatch.store.output import Output
@@ -32,24 +32,6 @@ SCANNED_ROWS = 1 << 17
 
 ROW_COLUMNS = tuple(name for name in schemas.IMAGE_STATS.names if name != "histogram")
 """Columns of `image_stats` without the histogram, which is larger than all others together."""
-
-
-@dataclass(frozen=True)
-class ScopeRange:
-    """The range that maps of one scope share, in units of the output, and quantiles over all their pixels.
-
-    Quantiles are within `igbatch.statistics.histogram.RELATIVE_ERROR` of the exact ones. `complete` is False
-    while a map of the scope is missing.
-    """
-
-    scope: str
-    minimum: float
-    maximum: float
-    q01: float
-    q50: float
-    q99: float
-    n_maps: int
-    complete: bool
 
 
 class StudyResults:
@@ -324,42 +306,14 @@ class StudyResults:
         image_id: str | None = None,
         targets: Sequence[str] | None = None,
     ) -> ScopeRange:
-        """Return the range that the maps of a scope share, from their statistics (`igbatch.reduce.ranges`).
+        """Return the range that the maps of a scope share, from their statistics (`igbatch.reduce.scopes`).
 
         Raises:
             ValueError: the scope is unknown, or a key that it needs is missing.
             KeyError: none of its maps is there.
         """
-        chosen = None if targets is None else tuple(targets)
-        keys: dict[str, Any] = {"variant_id": variant_id, "image_id": image_id, "targets": chosen}
-        check_scope(scope, **keys)
-        summary = self._summary(scope, keys)
-        if not summary.n_maps:
-            raise KeyError(f"no map for scope {scope!r} ({variant_id}, {image_id}, {chosen})")
-        shared = summary.row(scope, None, self._expected_maps(scope, keys))
-        return ScopeRange(**{field.name: shared[field.name] for field in fields(ScopeRange)})
-
-    def _expected_maps(self, scope: str, keys: dict[str, Any]) -> int:
-        """Count the maps of a scope that the finished study has."""
-        if scope == "dataset":
-            return self.expected_rows
-        every = len(self.target_names)
-        if scope == "variant":
-            return every * self._reader.expected_images(keys["variant_id"])
-        if scope == "models":
-            return every * len(self.variants_of(keys["image_id"]))
-        return {"image": 1, "pair": 2}.get(scope, every)
-
-    def _summary(self, scope: str, keys: dict[str, Any]) -> RangeSummary:
-        """Summarise the maps of a scope; those of one image are read from the few files that hold them."""
-        variant_id, image_id = keys["variant_id"], keys["image_id"]
-        if scope in ("variant", "dataset"):
-            chosen = [each for each in self._reader.variant_ids if scope == "dataset" or each == variant_id]
-            return merge(self.summary_of(each) for each in chosen)
-        columns = ["variant_id", "image_id", "target", *COLUMNS]
-        table = self._reader.rows_of([str(image_id)], columns, None if scope == "models" else variant_id)
-        rows = select_scope(table.select(columns[:3]).to_pandas(), scope, **keys)
-        return summarise(table.take(pa.array(rows.index.to_numpy())))
+        keys: dict[str, Any] = {"variant_id": variant_id, "image_id": image_id, "targets": targets}
+        return scope_range(self._reader, self.summary_of, scope, **keys)
 
     def image_ranges(self, scope: str, variant_id: str | None = None) -> pd.DataFrame:
         """Return the ranges of all images at once, under a scope of theirs: image, pair, targets or models.

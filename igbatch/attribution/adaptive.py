@@ -30,6 +30,8 @@ FloatArray = NDArray[np.float64]
 FIRST_NODES = (0.0, 0.25, 0.5, 0.75, 1.0)
 WAVE = 4
 """The most intervals that are halved before the error is looked at again; fills the smallest micro-batch."""
+WIDE_WAVE = 16
+"""The same where no other image fills a micro-batch: a few nodes more, and half as many passes on a GPU."""
 ENOUGH = 0.9
 """Of the error that is allowed, what intervals that are not halved may leave: halving more would be waste."""
 MOST_ROUGH = 4.0
@@ -81,10 +83,16 @@ class _Interval:
 
 
 class AdaptiveIntegral:
-    """The integral along one path for K targets, refined until every target's map meets the goal."""
+    """The integral along one path for K targets, refined until every target's map meets the goal.
 
-    def __init__(self, goal: Goal) -> None:
+    Args:
+        goal: when the maps are good enough.
+        most: intervals that are halved before the error is looked at again.
+    """
+
+    def __init__(self, goal: Goal, most: int = WAVE) -> None:
         self.goal = goal
+        self._most = most
         self.scored: tuple[float, ...] = ()  # both ends are among the nodes
         self.steps = 0
         self._wave: tuple[float, ...] = FIRST_NODES
@@ -280,11 +288,11 @@ class AdaptiveIntegral:
             self._closed.update(key for key, error, share in zip(keys, full, shares, strict=True)
                                 if error <= share)  # fmt: skip
             self._closed.update(key for key in keys if key[1] - key[0] < NARROWEST)
-            chosen = [index for index, key in enumerate(keys) if key not in self._closed][:WAVE]
+            chosen = [index for index, key in enumerate(keys) if key not in self._closed][: self._most]
         else:
             order = np.argsort(-relative, kind="stable")
             left = np.sqrt(np.cumsum((relative[order] ** 2)[::-1])[::-1])
-            worst = order[: max(1, min(WAVE, int((left > ENOUGH).sum())))].tolist()
+            worst = order[: max(1, min(self._most, int((left > ENOUGH).sum())))].tolist()
             chosen = [index for index in worst if keys[index] not in self._closed]
         middles = [(keys[index][0] + keys[index][1]) / 2 for index in sorted(chosen)]
         return tuple(node for node in middles if node not in self._norms)[: self.goal.max_steps - self.steps]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .adaptive import FIRST_NODES, AdaptiveIntegral, Goal
+from .adaptive import FIRST_NODES, WAVE, WIDE_WAVE, AdaptiveIntegral, Goal
 from .errors import AttributionError
 from .fixed import FixedIntegral
 from .outputs import output_named
@@ -30,7 +30,8 @@ class Settings:
 
     Attributes:
         arithmetic_error: the part of a map's relative L2 error that is due to a precision below float32.
-        mixed: nodes of several images may share a micro-batch.
+        mixed: nodes of several images may share a micro-batch; where not, more of an image's are asked for at
+            once, so the nodes that adaptive steps choose depend on it.
         multiply: multiply by the path, as Integrated Gradients does.
         nodes: nodes and weights to be taken instead of those of a rule.
     """
@@ -70,7 +71,8 @@ class Settings:
         left = self.tolerance - self.arithmetic_error
         tolerance = left if left > 0 else self.tolerance / 2
         rounding = precision_named(self.precision).rounding
-        return AdaptiveIntegral(Goal(tolerance, self.atol, self.max_steps, rounding, complete=self.multiply))
+        goal = Goal(tolerance, self.atol, self.max_steps, rounding, complete=self.multiply)
+        return AdaptiveIntegral(goal, WAVE if self.mixed else WIDE_WAVE)
 
 
 @lru_cache(maxsize=64)

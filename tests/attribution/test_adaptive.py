@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from igbatch.attribution.adaptive import FIRST_NODES, MOST_KEPT, WAVE, AdaptiveIntegral, Goal
+from igbatch.attribution.adaptive import FIRST_NODES, MOST_KEPT, WAVE, WIDE_WAVE, AdaptiveIntegral, Goal
 from igbatch.attribution.integrand import NodeValue
 
 FloatArray = NDArray[np.float64]
@@ -87,8 +87,8 @@ def cliff(places: list[float], steepness: list[float], heights: list[list[float]
     )
 
 
-def integrate(curve: Curve, goal: Goal = GOAL) -> AdaptiveIntegral:
-    integral = AdaptiveIntegral(goal)
+def integrate(curve: Curve, goal: Goal = GOAL, most: int = WAVE) -> AdaptiveIntegral:
+    integral = AdaptiveIntegral(goal, most)
     while integral.wanted:
         for node in integral.wanted:
             integral.add(node, curve.value(node))
@@ -301,6 +301,24 @@ def test_a_rough_path_converges_from_left_to_right() -> None:
 
 
 # --- several targets
+
+
+@pytest.mark.parametrize("steepness", [20.0, 200.0, 2000.0])
+def test_wider_waves_are_fewer_and_take_few_nodes_more(steepness: float) -> None:
+    waves: dict[int, list[int]] = {}
+    for most in (WAVE, WIDE_WAVE):
+        curve = cliff([0.31, 0.44, 0.58], [steepness] * 3, [[1.0, 0.7, -0.4]])
+        integral = AdaptiveIntegral(GOAL, most)
+        waves[most] = []
+        while integral.wanted:
+            waves[most].append(len(integral.wanted))
+            for node in integral.wanted:
+                integral.add(node, curve.value(node))
+        assert integral.converged.all()
+        assert (error(integral, curve) <= GOAL.tolerance).all()
+        assert max(waves[most]) <= max(most, len(FIRST_NODES))
+    assert len(waves[WIDE_WAVE]) < len(waves[WAVE])
+    assert sum(waves[WIDE_WAVE]) <= 1.25 * sum(waves[WAVE])
 
 
 def test_targets_with_cliffs_apart_both_reach_the_tolerance() -> None:

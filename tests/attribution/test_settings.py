@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from igbatch.attribution.adaptive import AdaptiveIntegral
+from igbatch.attribution.adaptive import FIRST_NODES, WAVE, AdaptiveIntegral
 from igbatch.attribution.errors import AttributionError
 from igbatch.attribution.fixed import FixedIntegral
+from igbatch.attribution.integrand import NodeValue
 from igbatch.attribution.precision import PRECISIONS
 from igbatch.attribution.rules import Quadrature, rule_nodes
 from igbatch.attribution.settings import Settings
@@ -24,6 +26,24 @@ def test_a_number_of_steps_makes_the_rules_integral() -> None:
     integral = Settings(rule="midpoint", steps=7).integral()
     assert isinstance(integral, FixedIntegral)
     assert integral.wanted == tuple(rule_nodes("midpoint", 7).nodes)
+
+
+def test_an_image_that_is_kept_apart_asks_for_more_at_once() -> None:
+    def asked(mixed: bool) -> int:
+        integral = Settings(steps="auto", tolerance=1e-6, mixed=mixed).integral()
+        most = 0
+        for _ in range(6):
+            wave = integral.wanted
+            most = max(most, len(wave))
+            for node in wave:
+                bump = np.exp(-(((node - 0.4) / 0.05) ** 2))
+                value = torch.full((1, 1), float(bump))
+                slope = np.array([bump])
+                integral.add(node, NodeValue(np.array([0.0]), value, np.ones(1), slope, slope))
+        return most
+
+    assert asked(mixed=True) == len(FIRST_NODES)
+    assert asked(mixed=False) > WAVE + len(FIRST_NODES) > asked(mixed=True)
 
 
 def test_every_path_has_an_integral_of_its_own() -> None:

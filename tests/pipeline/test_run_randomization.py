@@ -47,8 +47,9 @@ def run(study: Path, out: Path, *overrides: str) -> tuple[RunOutcome, list[str]]
 
 def test_a_randomization_study_runs_grows_and_stays_whole(tmp_path: Path) -> None:
     study, out = tmp_path / "study.yaml", tmp_path / "out"
-    study.write_text(yaml.safe_dump(STUDY))
+    study.write_text(yaml.safe_dump({key: value for key, value in STUDY.items() if key != "randomization"}))
     outcome, said = run(study, out)
+    assert not (out / "similarity.parquet").exists()
     variants = open_study(str(out)).variants.set_index("variant_id")
     cascade = [name for name in variants.index if name.startswith("cascade-down-1-")]
     assert outcome.computed == 2 * (2 + len(cascade))
@@ -65,6 +66,9 @@ def test_a_randomization_study_runs_grows_and_stays_whole(tmp_path: Path) -> Non
         maps = [results.attribution(each, "double-00001", target) for each in (last, "random-1")]
         assert np.array_equal(*maps)
 
+    study.write_text(yaml.safe_dump(STUDY))  # what is computed stays, and is compared
+    compared, said = run(study, out)
+    assert compared.computed == 0
     comparisons = (2 + len(cascade)) + 2 * (1 + len(cascade))
     parts = 2 + len(cascade)
     measured = "{} comparisons of maps made, in {} parts; {} parts stood from before".format

@@ -55,9 +55,7 @@ def test_tables_keep_their_columns_and_gain_none(output: Output) -> None:
     assert pq.read_table(io.BytesIO(table_bytes(table))) == table
 
 
-def test_tables_are_joined_as_one_file_in_row_groups(
-    output: Output, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tables_are_joined_as_one_file_in_row_groups(output: Output, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(output_module, "GROUP_ROWS", 5)
     tables = [pa.table({"a": list(range(start, start + 2))}) for start in range(0, 14, 2)]
     path = output.path("joined.parquet")
