@@ -173,8 +173,8 @@ def reduce_once(output: Output) -> dict[str, Any]:
         "new_parts": found.new_parts,
         "seconds": seconds,
         "measure": inside.get("measure_slice", 0.0),
-        "summaries": inside.get("summarise_variant", 0.0),
-        "values": inside.get("variant_values", 0.0),
+        "summaries": inside.get("summary_of", 0.0),
+        "values": inside.get("values_of", 0.0),
         "rest": seconds - sum(inside.values()),
         "driver_mb": (psutil.Process().memory_info().rss - before) / 2**20,
     }

@@ -74,6 +74,10 @@ def test_a_randomization_study_runs_grows_and_stays_whole(tmp_path: Path) -> Non
     measured = "{} comparisons of maps made, in {} parts; {} parts stood from before".format
     assert said[-1] == measured(comparisons, parts, 0)
 
+    rows = open_study(str(out)).similarity.query("comparison == 'to_trained'").set_index("variant_id")
+    assert len(rows.loc["random-1"]) == 2
+    assert rows.loc["random-1"].reset_index(drop=True).equals(rows.loc[last].reset_index(drop=True))
+
     again, said = run(study, out)
     assert (again.computed, len(said)) == (0, 1)
 

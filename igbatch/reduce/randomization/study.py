@@ -11,11 +11,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from igbatch.images.choice import chosen
+from igbatch.reduce.randomization.kept import kept_path, summary_of, values_of
 from igbatch.reduce.randomization.nulls import data_set_rows, image_rows
 from igbatch.reduce.randomization.planning import MeasurePlan
-from igbatch.reduce.randomization.summary import SummaryTask, summarise_variant, summary_rows
+from igbatch.reduce.randomization.summary import SummaryTask, summary_rows
 from igbatch.reduce.randomization.tasks import FOLDER, TABLES, measure_slice, part_path
-from igbatch.reduce.randomization.values import variant_values
+from igbatch.reduce.randomization.values import values_task
 from igbatch.store import schemas
 from igbatch.store.reader import Reader
 from igbatch.study import Randomization, Sample, Store
@@ -49,19 +50,21 @@ def reduce_randomization(
     counts = list(map_shards(measure_slice, plan.tasks()))
     variants = reader.variants.to_pandas()
     _write_tables(reader, plan.parts)
-    _sweep(reader, plan.parts)
     ids = tuple(reader.listing.image_ids.take(images).to_pylist())
     tasks = [
         SummaryTask(reader.output, variant_id, tuple(plan.parts.get(variant_id, ())), ids)
         for variant_id in reader.variant_ids
     ]
-    summaries = list(map_shards(summarise_variant, tasks))
+    summaries = list(map_shards(summary_of, tasks))
     _put(reader, "randomization.parquet", summary_rows(summaries, variants), schemas.RANDOMIZATION)
-    values = list(map_shards(variant_values, [(reader.output, each) for each in reader.variant_ids]))
+    asked = [values_task(reader, each) for each in reader.variant_ids]
+    values = list(map_shards(values_of, asked))
     output = reader.study["study"]["attribution"]["output"]
     rows = data_set_rows(values, variants, reader.target_names, output)
     rows += image_rows(reader, variants, output)
     _put(reader, "significance.parquet", rows, schemas.SIGNIFICANCE)
+    _sweep(reader, plan.parts, {task.variant_id: task.name for task in tasks},
+           {task.variant_id: task.name for task in asked})  # fmt: skip
     new_parts, comparisons = np.sum(counts, axis=0, dtype=int).tolist() if counts else (0, 0)
     return Measured(sum(map(len, plan.parts.values())), new_parts, comparisons)
 
@@ -90,8 +93,10 @@ def _write_tables(reader: Reader, parts: Mapping[str, list[str]]) -> None:
         output.put_tables(output.path(f"{table}.parquet"), schema, map(output.read_table, paths))
 
 
-def _sweep(reader: Reader, parts: Mapping[str, list[str]]) -> None:
-    """Delete what was measured of maps, ranges or pairs that are no longer so."""
+def _sweep(
+    reader: Reader, parts: Mapping[str, list[str]], summaries: Mapping[str, str], values: Mapping[str, str]
+) -> None:
+    """Delete what was measured of maps, ranges or pairs that are no longer so, and what was made of it."""
     output = reader.output
     named = {
         part_path(output, variant_id, part, table)
@@ -99,6 +104,9 @@ def _sweep(reader: Reader, parts: Mapping[str, list[str]]) -> None:
         for part in names
         for table in TABLES
     }
+    named |= {kept_path(output, each, name, "summary") for each, name in summaries.items()}
+    named |= {kept_path(output, each, name, kind) for each, name in values.items()
+              for kind in ("values", "signs")}  # fmt: skip
     for info in output.files(FOLDER):
         if info.path not in named:
             output.delete(info.path)

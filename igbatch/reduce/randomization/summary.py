@@ -6,6 +6,7 @@ between variants and means over many of them have intervals too, and the driver 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from igbatch.reduce.randomization.tasks import TABLES, part_path
+from igbatch.reduce.randomization.tasks import TABLES, VERSION, part_path
 from igbatch.statistics.significance import resampled_means
 from igbatch.store.output import Output
 
@@ -51,6 +52,12 @@ class SummaryTask:
     variant_id: str
     parts: tuple[str, ...]
     image_ids: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """A digest of what the summary follows from."""
+        seen = repr((VERSION, SEED, self.parts, self.image_ids))
+        return hashlib.sha256(seen.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ is free of scale.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from igbatch.reduce.randomization.summary import SEED, resamples_for
+from igbatch.reduce.randomization.tasks import VERSION
 from igbatch.statistics.aggregates import expected_sign, named_classes
 from igbatch.statistics.significance import Alternative, resampled_means, sign_test, signed_rank_test
 from igbatch.store.output import Output
@@ -102,10 +104,30 @@ class VariantValues:
     signs: tuple[SignRow, ...]
 
 
-def variant_values(task: tuple[Output, str]) -> VariantValues:
-    """Gather the values of one variant: a pure function of (output, variant_id), which can run anywhere."""
-    output, variant_id = task
-    reader = Reader(output)
+@dataclass(frozen=True)
+class ValuesTask:
+    """One variant, and a digest of what its values follow from."""
+
+    output: Output
+    variant_id: str
+    name: str
+
+
+def values_task(reader: Reader, variant_id: str) -> ValuesTask:
+    """Return the task of a variant: its values follow from which commit each of its rows comes from."""
+    winners = reader.winners(variant_id)
+    commits = [f"{file.shard}.{file.attempt}" for file in winners.files]
+    ranks = np.append(np.argsort(np.argsort(commits)), -1)  # files are known in no certain order
+    digest = hashlib.sha256(repr((VERSION, SEED, reader.target_names, sorted(commits))).encode())
+    digest.update("\n".join(reader.listing.image_ids.to_pylist()).encode())
+    digest.update(ranks[winners.owner].astype(np.int64).tobytes())
+    return ValuesTask(reader.output, variant_id, digest.hexdigest()[:16])
+
+
+def variant_values(task: ValuesTask) -> VariantValues:
+    """Gather the values of one variant."""
+    variant_id = task.variant_id
+    reader = Reader(task.output)
     boxes = reader.box_stats(variant_id, _BOX_COLUMNS).to_pandas()
     maps = reader.image_stats(_MAP_COLUMNS, variant_id).to_pandas()
     table = image_values(boxes, maps)

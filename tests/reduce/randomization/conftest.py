@@ -23,7 +23,6 @@ STUDY: dict[str, Any] = {
     "variants": [
         {"kind": "trained"},
         {"kind": "random", "first_seed": 1, "count": 3},
-        {"kind": "cascade", "direction": "down", "seeds": [1]},
     ],
     "attribution": {"steps": 1, "rule": "midpoint"},
     "randomization": {"random_pairs": 2},

@@ -1,0 +1,69 @@
+"""What a variant contributed, kept: the same bits when it is read back, and never after its rows changed."""
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from igbatch.reduce.randomization import kept
+from igbatch.reduce.randomization.kept import kept_path, summary_of, values_of
+from igbatch.reduce.randomization.summary import Summary, SummaryTask, summarise_variant
+from igbatch.reduce.randomization.values import VariantValues, values_task, variant_values
+from igbatch.store.output import Output
+from igbatch.store.reader import Reader
+
+
+def assert_same(one: Summary | VariantValues, other: Summary | VariantValues) -> None:
+    for each in fields(one):
+        first, second = getattr(one, each.name), getattr(other, each.name)
+        same = (
+            np.array_equal(first, second, equal_nan=True)
+            if isinstance(first, np.ndarray)
+            else first == second
+        )
+        assert same, each.name
+
+
+def summary_task(output: Output) -> SummaryTask:
+    parts = {info.base_name.split(".")[0] for info in output.files("measures", "random-2")
+             if info.base_name.endswith("similarity.parquet")}  # fmt: skip
+    ids = Reader(output).listing.image_ids.to_pylist()
+    return SummaryTask(output, "random-2", tuple(sorted(parts)), tuple(ids))
+
+
+def test_a_summary_is_read_back_to_the_last_bit(copy: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = summary_task(copy)
+    expected = summarise_variant(task)
+    assert len(expected.measures) > 30
+    assert_same(summary_of(task), expected)  # as the reduction kept it
+    copy.delete(kept_path(copy, "random-2", task.name, "summary"))
+    assert_same(summary_of(task), expected)  # worked out
+    monkeypatch.setattr(kept, "summarise_variant", None)
+    assert_same(summary_of(task), expected)  # and kept again
+
+
+def test_values_are_read_back_to_the_last_bit(copy: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = values_task(Reader(copy), "trained")
+    expected = variant_values(task)
+    assert expected.signs
+    assert_same(values_of(task), expected)
+    for kind in ("values", "signs"):
+        copy.delete(kept_path(copy, "trained", task.name, kind))
+    assert_same(values_of(task), expected)
+    monkeypatch.setattr(kept, "variant_values", None)
+    assert_same(values_of(task), expected)
+
+
+def test_names_follow_what_the_numbers_follow_from(copy: Output) -> None:
+    before = values_task(Reader(copy), "trained").name
+    assert values_task(Reader(copy), "trained").name == before
+    assert values_task(Reader(copy), "random-1").name != before
+    images = copy.read_table(copy.path("images.parquet"))
+    copy.put_table(copy.path("images.parquet"), images.slice(1))
+    assert values_task(Reader(copy), "trained").name != before
+    copy.put_table(copy.path("images.parquet"), images)
+    copy.delete(copy.files("image_stats", "trained")[0].path)
+    assert values_task(Reader(copy), "trained").name != before
+    task = summary_task(copy)
+    assert SummaryTask(copy, "random-2", task.parts, task.image_ids[1:]).name != task.name
+    assert SummaryTask(copy, "random-2", task.parts[1:], task.image_ids).name != task.name
