@@ -76,18 +76,20 @@ def values_of(task: ValuesTask) -> VariantValues:
 
 def _table(schema: pa.Schema, columns: Sequence[Columns], images: np.ndarray, means: np.ndarray) -> pa.Table:
     """Return a row a column: what it is, its images, and its means, the plain one first."""
-    rows = [
-        {**column._asdict(), "images": int(count), "means": means[:, place]}
-        for place, (column, count) in enumerate(zip(columns, images, strict=True))
-    ]
-    return pa.Table.from_pylist(rows, schema=schema)
+    names = pa.Table.from_pylist(
+        [column._asdict() for column in columns], schema=pa.schema(list(schema)[:-2])
+    )
+    offsets = np.arange(len(columns) + 1, dtype=np.int32) * len(means)
+    lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(means.ravel(order="F")))
+    return names.append_column(schema.field("images"), pa.array(images, pa.int64())).append_column(
+        schema.field("means"), lists
+    )
 
 
 def _columns(
     table: pa.Table, kind: Callable[..., Columns]
 ) -> tuple[tuple[Columns, ...], np.ndarray, np.ndarray]:
-    rows = table.to_pylist()
-    images = np.array([row.pop("images") for row in rows], dtype=np.int64)
-    means = [np.array(row.pop("means"), dtype=np.float64) for row in rows]
-    matrix = np.stack(means, axis=1) if means else np.empty((1, 0))
-    return tuple(kind(**row) for row in rows), images, matrix
+    names = table.drop_columns(["images", "means"]).to_pylist()
+    means = table["means"].combine_chunks().flatten().to_numpy()
+    matrix = means.reshape(len(names), -1).T if names else np.empty((1, 0))
+    return tuple(kind(**row) for row in names), table["images"].to_numpy(), matrix
