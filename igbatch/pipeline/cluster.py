@@ -21,6 +21,9 @@ Result = TypeVar("Result")
 OBJECT_STORE_BYTES = 256 * 1024 * 1024
 """Shared memory of an embedded Ray: shards and reports are small, and maps never pass through it."""
 
+FEWEST_IN_FLIGHT = 16
+"""Tasks that wait at least, however small the cluster."""
+
 
 @dataclass(frozen=True)
 class Workers:
@@ -114,22 +117,29 @@ def threads_per_worker(threads: int | str, cpus: int) -> int:
     return int(threads) if threads != "auto" else (1 if cpus <= 4 else 2)
 
 
+def tasks_in_flight() -> int:
+    """Return how many tasks keep all CPUs of the cluster busy while results are taken in order."""
+    return max(FEWEST_IN_FLIGHT, 2 * int(ray.cluster_resources().get("CPU", 1)))
+
+
 def map_shards(
-    function: Callable[[Item], Result], shards: Iterable[Item], in_flight: int = 16
+    function: Callable[[Item], Result], shards: Iterable[Item], in_flight: int | None = None
 ) -> Iterator[Result]:
     """Apply a pure function to each shard in Ray tasks, near free CPUs, and yield the results in order.
 
-    This is the door through which reducing and statistics reach the cluster; at most `in_flight` tasks wait.
+    This is the door through which reducing and statistics reach the cluster. At most `in_flight` tasks wait,
+    by default what `tasks_in_flight` says when the first one is started.
 
     Raises:
         UnfinishedError: the cluster was lost.
     """
     task = ray.remote(num_cpus=1)(function)
+    most = in_flight or tasks_in_flight()
     waiting: list[Any] = []
     try:
         for shard in shards:
             waiting.append(task.remote(shard))
-            if len(waiting) >= in_flight:
+            if len(waiting) >= most:
                 yield ray.get(waiting.pop(0))
         for reference in waiting:
             yield ray.get(reference)

@@ -11,6 +11,7 @@ from igbatch.pipeline.cluster import (
     ray_session,
     room_for_workers,
     size_workers,
+    tasks_in_flight,
     threads_per_worker,
 )
 from igbatch.study import WorkerRange
@@ -34,6 +35,12 @@ def process_of(_: int) -> int:
 
 def test_map_shards_equals_map_in_order() -> None:
     assert list(map_shards(square, range(20), in_flight=3)) == list(map(square, range(20)))
+
+
+def test_tasks_in_flight_grow_with_the_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tasks_in_flight() == 16
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 512.0, "GPU": 8.0})
+    assert tasks_in_flight() == 1024
 
 
 def test_map_shards_runs_outside_this_process() -> None:

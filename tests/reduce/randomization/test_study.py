@@ -11,6 +11,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from igbatch.errors import UnfinishedError
+from igbatch.reduce.randomization import planning
 from igbatch.reduce.randomization.study import compared_images, reduce_randomization
 from igbatch.reduce.randomization.tasks import TABLES
 from igbatch.statistics.similarity import map_features, similarity
@@ -111,6 +113,25 @@ def test_a_lost_part_is_measured_again_to_the_same_bits(copy: Output) -> None:
     found = again(copy)
     assert found.new_parts == 1
     assert found.comparisons == 3 + 6 + 6
+    assert copy.read_table(copy.path("similarity.parquet")).equals(before)
+
+
+def test_an_interrupted_comparison_goes_on_where_it_was(
+    copy: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "GROUP", 2)
+    before = copy.read_table(copy.path("similarity.parquet"))
+    shutil.rmtree(copy.path("measures"))
+
+    def one_task(function: Callable[[Any], Any], tasks: Iterable[Any]) -> Iterator[Any]:
+        yield function(next(iter(tasks)))
+        raise UnfinishedError("the cluster was lost")
+
+    with pytest.raises(UnfinishedError):
+        again(copy, map_shards=one_task)
+    assert copy.read_table(copy.path("similarity.parquet")).equals(before)
+    found = again(copy)
+    assert (found.parts, found.new_parts) == (4, 2)
     assert copy.read_table(copy.path("similarity.parquet")).equals(before)
 
 
