@@ -194,10 +194,10 @@ def _single_layers(means: Means, variants: ModelVariants) -> Sentences:
     if not told:
         return []
     parts = [
-        f"{listing(gone, 8)} alone brings it below {RELATED}"
+        f"{listing(gone, 8)} {_alone(gone)} brings it below {RELATED}"
         if gone
         else f"no single layer brings it below {RELATED}",
-        f"{listing(same, 8)} alone leaves it at {UNTOUCHED} or more" if same else "",
+        f"{listing(same, 8)} {_alone(same)} leaves it at {UNTOUCHED} or more" if same else "",
     ]
     return [f"Of {count(len(told), 'layer')} randomized one at a time, {'; '.join(filter(None, parts))}."]
 
@@ -246,3 +246,8 @@ def _complexity(means: Means, targets: Sequence[str]) -> Sentences:
         "The efficient randomization test (Hedström et al. 2024: rise of entropy under full randomization) "
         f"scores {numbers}: {verdict}."
     ]
+
+
+def _alone(layers: Sequence[str]) -> str:
+    """Say of layers that each of them is meant by itself."""
+    return "each alone" if len(layers) > 1 else "alone"

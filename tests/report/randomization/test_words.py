@@ -91,6 +91,11 @@ def test_depth_is_told_by_layer(say: Any) -> None:
 
 def test_single_layers_that_matter_and_that_do_not(say: Any) -> None:
     assert "stem alone brings it below 0.3; head alone leaves it at 0.9 or more." in say()
+    both = {
+        ("independent-1-stem", "to_trained", "spearman"): 0.1,
+        ("independent-1-head", "to_trained", "spearman"): 0.1,
+    }
+    assert "stem and head each alone brings it below 0.3." in say(both)
     changes = {
         ("independent-1-stem", "to_trained", "spearman"): 0.8,
         ("independent-1-head", "to_trained", "spearman"): 0.8,
