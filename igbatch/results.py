@@ -190,8 +190,7 @@ class StudyResults:
         found = np.zeros(self.n_images, dtype=bool)
         for each in self._reader.variant_ids:
             self.summary_of(each)  # the same scan tells both
-            owners = self._reader.winners(each).owner[:-1]
-            found |= (owners.reshape(-1, len(self.target_names)) >= 0).any(axis=1)
+            found |= self._reader.winners(each).images
         return found
 
     def image_ids(self, places: Sequence[int] | NDArray[np.integer]) -> list[str]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from igbatch.reduce.randomization.study import reduce_randomization
+from igbatch.reduce.randomization.study import MapShards, reduce_randomization
 from igbatch.reduce.ranges import RangeSummary, merge
 from igbatch.reduce.survey import survey
 from igbatch.statistics.aggregates import aggregate_box_sums
@@ -23,7 +22,6 @@ from igbatch.study import Randomization
 BOX_COLUMNS = (
     "variant_id", "image_id", "target", "box_label", "sum", "share", "density_ratio", "pixels",
 )  # fmt: skip
-MapShards = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from igbatch.report.randomization.section import ModelView
 from igbatch.report.selection import Selection, left_out
 from igbatch.report.sheets import HOW_TO_READ
 from igbatch.report.tables import cut_note, randomization_files
-from igbatch.report.text import Table, count, number, percent, plain
+from igbatch.report.text import Table, count, number, number_or_dash, percent, plain
 from igbatch.results import StudyResults
 
 MOST_QUARANTINED = 40
@@ -106,8 +106,8 @@ def aggregates_table(results: StudyResults) -> Table | None:
         interval = _interval(row["mean_sum_low"], row["mean_sum_high"])
         rows.append((
             plain(str(row["variant_id"])), plain(str(row["box_label"])), plain(str(row["target"])),
-            f"{row['n_images']:,}", _number(row["mean_sum"]), interval, expected, _percent(row["mean_share"]),
-            _number(row["mean_density_ratio"]),
+            f"{row['n_images']:,}", number_or_dash(row["mean_sum"]), interval, expected,
+            _percent(row["mean_share"]), number_or_dash(row["mean_density_ratio"]),
         ))  # fmt: skip
     head = (
         "variant", "box", "target", "images", "mean sum", "95 % interval", "expected sign", "share of |a|",
@@ -141,10 +141,6 @@ def _read(frame: pd.DataFrame, columns: dict[str, tuple[str, Callable[[Any], str
     return Table(tuple(head for head, _ in columns.values()), tuple(rows))
 
 
-def _number(value: Any) -> str:
-    return "–" if pd.isna(value) else number(float(value))
-
-
 def _percent(value: Any) -> str:
     return "–" if pd.isna(value) else percent(float(value))
 
@@ -164,10 +160,10 @@ def _completeness(value: Any) -> str:
 _RANGES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "scope": ("scope", _name),
     "variant_id": ("variant", _name),
-    "minimum": ("minimum", _number),
-    "maximum": ("maximum", _number),
-    "q01": ("1 %", _number),
-    "q99": ("99 %", _number),
+    "minimum": ("minimum", number_or_dash),
+    "maximum": ("maximum", number_or_dash),
+    "q01": ("1 %", number_or_dash),
+    "q99": ("99 %", number_or_dash),
     "n_maps": ("maps", lambda value: f"{value:,}"),
     "complete": ("complete", _completeness),
 }

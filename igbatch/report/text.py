@@ -7,6 +7,9 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -29,6 +32,11 @@ def number(value: float, digits: int = 3) -> str:
     if -4 < power < 6:
         return f"{sign}{float(f'{mantissa}e{exponent}'):,.{max(digits - 1 - power, 0)}f}"
     return f"{sign}{mantissa}×10{str(power).translate(_SUPERSCRIPT)}"
+
+
+def number_or_dash(value: Any, digits: int = 3) -> str:
+    """Write a number as `number` does, and a dash where there is none."""
+    return "–" if pd.isna(value) else number(float(value), digits)
 
 
 def percent(share: float) -> str:

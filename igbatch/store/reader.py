@@ -322,8 +322,7 @@ class Reader:
         named_by = [attempts[path] for path, batch in found for _ in range(len(batch))]
         places, keys = self.listing.places(rows), self.listing.keys(rows)
         of_all = pc.is_null(rows["target"]).to_numpy()
-        owners = winners.owner[:-1].reshape(-1, len(self.target_names))
-        untouched = np.append((owners < 0).all(axis=1), True)  # the last stands for images not listed
+        untouched = np.append(~winners.images, True)  # the last stands for images not listed
         missing = np.where(of_all, untouched[places], winners.owner[keys] < 0)
         asked = np.append(self.expected(variant_id), False)  # the last stands for images not listed
         listed = (np.where(of_all, places, keys) >= 0) & asked[places]

@@ -152,6 +152,12 @@ class Winners:
         for parts in ahead(self._parts(scan(output, paths, schema))):
             yield self._claim(parts)
 
+    @property
+    def images(self) -> NDArray[np.bool_]:
+        """Which images have any row: bool [images], in the order of the listing."""
+        rows = self.owner[:-1].reshape(-1, len(self.listing.targets)) >= 0
+        return np.asarray(rows.any(axis=1), dtype=np.bool_)
+
     def position(self, path: str) -> int:
         """Return the position of a file in `files`."""
         return self._positions[path]

@@ -14,9 +14,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from igbatch.reduce.randomization.summary import FEWEST_IMAGES, interval
+from igbatch.reduce.randomization.resampled import FEWEST_IMAGES, interval
 from igbatch.reduce.randomization.values import (
+    BOX_COLUMNS,
     BOX_STATISTICS,
+    MAP_COLUMNS,
     MAP_STATISTICS,
     Statistic,
     VariantValues,
@@ -33,6 +35,12 @@ MOST_IMAGES = 200
 """Images that are tested one by one; of more, the first ones of the study's list."""
 
 _NULL_QUANTILES = (0.025, 0.975)
+
+
+def null_variants(variants: pd.DataFrame) -> list[str]:
+    """Return the ids of those random variants, of one model's, that are computed on all images."""
+    whole = (variants["kind"] == "random") & variants["images"].isna()
+    return list(variants.loc[whole, "variant_id"])
 
 
 def data_set_rows(
@@ -53,8 +61,7 @@ def data_set_rows(
     by_id = {each.variant_id: each for each in values}
     rows: list[dict[str, Any]] = []
     for model, own in variants.groupby("model", sort=False):
-        random = own[(own["kind"] == "random") & own["images"].isna()]["variant_id"]
-        nulls = [by_id[each] for each in random if each in by_id]
+        nulls = [by_id[each] for each in null_variants(own) if each in by_id]
         for trained in own[own["kind"] == "trained"]["variant_id"]:
             if nulls and trained in by_id:
                 common = {"model": str(model), "variant_id": str(trained), "output": output}
@@ -144,19 +151,13 @@ def image_rows(reader: Reader, variants: pd.DataFrame, output: str) -> list[dict
         trained = own[own["kind"] == "trained"]["variant_id"].tolist()
         if len(random) < FEWEST_NULLS_PER_IMAGE or not trained:
             continue
-        counts = np.sum([_present(reader, each) for each in random], axis=0)
-        chosen = np.flatnonzero((counts >= FEWEST_NULLS_PER_IMAGE) & _present(reader, trained[0]))
+        counts = np.sum([reader.winners(each).images for each in random], axis=0)
+        chosen = np.flatnonzero((counts >= FEWEST_NULLS_PER_IMAGE) & reader.winners(trained[0]).images)
         image_ids = reader.listing.image_ids.take(chosen[:MOST_IMAGES]).to_pylist()
         common = {"model": str(model), "variant_id": str(trained[0]), "output": output}
         found = _tests_of_images(reader, image_ids, trained[0], random)
         rows += [common | row for row in found]
     return _adjust(rows)
-
-
-def _present(reader: Reader, variant_id: str) -> NDArray[np.bool_]:
-    """Tell which images a variant has any map of."""
-    owners = reader.winners(variant_id).owner[:-1]
-    return np.asarray((owners.reshape(-1, len(reader.target_names)) >= 0).any(axis=1), dtype=np.bool_)
 
 
 def _tests_of_images(
@@ -195,9 +196,8 @@ _RATES = ("positive", "contains_peak")
 
 
 def _values_of(reader: Reader, image_ids: Sequence[str], variant_id: str) -> pd.DataFrame:
-    boxes = reader.boxes_of(image_ids, variant_id=variant_id).to_pandas()
-    columns = ["image_id", "target", "sum", "abs_sum", "score", "score_baseline"]
-    maps = reader.rows_of(image_ids, columns, variant_id).to_pandas()
+    boxes = reader.boxes_of(image_ids, BOX_COLUMNS, variant_id).to_pandas()
+    maps = reader.rows_of(image_ids, MAP_COLUMNS, variant_id).to_pandas()
     return image_values(boxes, maps)
 
 

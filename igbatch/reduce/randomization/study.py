@@ -16,10 +16,10 @@ from igbatch.reduce.randomization.nulls import data_set_rows, image_rows
 from igbatch.reduce.randomization.planning import MeasurePlan
 from igbatch.reduce.randomization.summary import SummaryTask, summary_rows
 from igbatch.reduce.randomization.tasks import FOLDER, TABLES, measure_slice, part_path
-from igbatch.reduce.randomization.values import values_task
+from igbatch.reduce.randomization.values import values_tasks
 from igbatch.store import schemas
 from igbatch.store.reader import Reader
-from igbatch.study import Randomization, Sample, Store
+from igbatch.study import Randomization, Store
 
 MapShards = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 
@@ -57,7 +57,7 @@ def reduce_randomization(
     ]
     summaries = list(map_shards(summary_of, tasks))
     _put(reader, "randomization.parquet", summary_rows(summaries, variants), schemas.RANDOMIZATION)
-    asked = [values_task(reader, each) for each in reader.variant_ids]
+    asked = values_tasks(reader)
     values = list(map_shards(values_of, asked))
     output = reader.study["study"]["attribution"]["output"]
     rows = data_set_rows(values, variants, reader.target_names, output)
@@ -73,12 +73,8 @@ def compared_images(reader: Reader, settings: Randomization) -> NDArray[np.int64
     """Return the places of the images whose maps are kept and compared, in the study's list."""
     ids = reader.listing.image_ids
     kept = Store.model_validate(reader.study["study"]["store"]).maps
-    if kept == "none":
-        return np.empty(0, dtype=np.int64)
     places = np.flatnonzero(chosen(kept, ids))
-    if isinstance(settings.images, Sample):
-        places = places[chosen(settings.images, ids.take(places))]
-    return places
+    return places[chosen(settings.images, ids.take(places))]
 
 
 def _write_tables(reader: Reader, parts: Mapping[str, list[str]]) -> None:

@@ -14,21 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from igbatch.reduce.randomization.nulls import null_variants
+from igbatch.reduce.randomization.resampled import SEED, image_means, interval
 from igbatch.reduce.randomization.tasks import TABLES, VERSION, part_path
-from igbatch.statistics.significance import resampled_means
 from igbatch.store.output import Output
-
-RESAMPLES = 1_000
-MANY_IMAGES, FEWER_RESAMPLES = 10_000, 200
-"""Above so many images fewer resamples do: their interval is narrow."""
-
-SEED = 0
-CONFIDENCE = 0.95
-FEWEST_IMAGES = 3
-"""Images below which no interval is given."""
 
 _GAPS = {"ssim_own_minus_pair": ("ssim_own", "ssim_pair")}
 """Measures that are differences of two, image by image; of comparisons between targets only."""
@@ -81,35 +72,16 @@ class Summary:
         return self.measures.index(measure) if measure in self.measures else None
 
 
-def resamples_for(images: int) -> int:
-    """Return how often so many images are resampled."""
-    return RESAMPLES if images <= MANY_IMAGES else FEWER_RESAMPLES
-
-
-def interval(resampled: NDArray[np.float64], images: int) -> tuple[float | None, float | None]:
-    """Return the 95 % percentile interval of resampled values, NaN being left out."""
-    told = resampled[np.isfinite(resampled)]
-    if images < FEWEST_IMAGES or not len(told):
-        return None, None
-    low, high = np.quantile(told, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
-
-
 def summarise_variant(task: SummaryTask) -> Summary:
     """Average the measures of one variant over images: first within an image, then over them."""
-    places = pd.Index(task.image_ids)
-    columns: dict[Measure, NDArray[np.float64]] = {}
+    columns: dict[Measure, pd.Series] = {}
     for table, keys in _GROUPS.items():
         rows = _read(task, table)
         for group, frame in _grouped(rows, keys):
             named = {"comparison": None, "target": None, "box_label": None, **group}
             for measure, values in _by_image(table, frame, group).items():
-                column = np.full(len(places), np.nan)
-                column[places.get_indexer(values.index)] = values.to_numpy()
-                columns[Measure(table, measure=str(measure), **named)] = column
-    matrix = np.stack(list(columns.values()), axis=1) if columns else np.empty((len(places), 0))
-    told = np.isfinite(matrix).sum(axis=0)
-    means = resampled_means(matrix, resamples_for(len(places)), SEED)
+                columns[Measure(table, measure=str(measure), **named)] = values
+    told, means = image_means(list(columns.values()), task.image_ids)
     kept = told > 0
     measures = tuple(measure for measure, keep in zip(columns, kept, strict=True) if keep)
     return Summary(task.variant_id, measures, told[kept], means[:, kept])
@@ -124,8 +96,8 @@ _GROUPS: dict[str, list[str]] = {
 
 
 def _read(task: SummaryTask, table: str) -> pd.DataFrame:
-    parts = [part_path(task.output, task.variant_id, part, table) for part in task.parts]
-    read = [pq.read_table(path, filesystem=task.output.filesystem, partitioning=None) for path in parts]
+    output, paths = task.output, (part_path(task.output, task.variant_id, part, table) for part in task.parts)
+    read = list(map(output.read_table, paths))
     found: pd.DataFrame = pa.concat_tables(read).to_pandas() if read else pd.DataFrame()
     return found
 
@@ -168,8 +140,7 @@ def summary_rows(summaries: Sequence[Summary], variants: pd.DataFrame) -> list[d
             rows.append({"of": "variant", "model": model, "variant_id": summary.variant_id, **found})
     for model in dict.fromkeys(variants["model"]):
         own = variants[variants["model"] == model]
-        random = own[(own["kind"] == "random") & own["images"].isna()]["variant_id"]
-        nulls = [by_id[each] for each in random if each in by_id]
+        nulls = [by_id[each] for each in null_variants(own) if each in by_id]
         trained = [by_id[each] for each in own[own["kind"] == "trained"]["variant_id"] if each in by_id]
         rows += _random_rows(str(model), nulls, trained[0] if trained else None)
     return rows

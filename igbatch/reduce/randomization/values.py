@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from igbatch.reduce.randomization.summary import SEED, resamples_for
+from igbatch.reduce.randomization.resampled import SEED, image_means
 from igbatch.reduce.randomization.tasks import VERSION
 from igbatch.statistics.aggregates import expected_sign, named_classes
-from igbatch.statistics.significance import Alternative, resampled_means, sign_test, signed_rank_test
+from igbatch.statistics.significance import Alternative, sign_test, signed_rank_test
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
 
@@ -40,8 +40,8 @@ MAP_STATISTICS = {"sum": False, "abs_sum": False}
 
 SIGNED = ("sum", "sum_over_change", "positive")
 
-_BOX_COLUMNS = ["image_id", "target", "box_label", "sum", "share", "density_ratio", "pixels", "contains_peak"]
-_MAP_COLUMNS = ["image_id", "target", "sum", "abs_sum", "score", "score_baseline"]
+BOX_COLUMNS = ["image_id", "target", "box_label", "sum", "share", "density_ratio", "pixels", "contains_peak"]
+MAP_COLUMNS = ["image_id", "target", "sum", "abs_sum", "score", "score_baseline"]
 
 
 class Statistic(NamedTuple):
@@ -113,13 +113,17 @@ class ValuesTask:
     name: str
 
 
-def values_task(reader: Reader, variant_id: str) -> ValuesTask:
-    """Return the task of a variant: its values follow from which commit each of its rows comes from."""
+def values_tasks(reader: Reader) -> list[ValuesTask]:
+    """Return a task a variant: its values follow from which commit each of its rows comes from."""
+    listed = hashlib.sha256("\n".join(reader.listing.image_ids.to_pylist()).encode()).digest()
+    return [_values_task(reader, variant_id, listed) for variant_id in reader.variant_ids]
+
+
+def _values_task(reader: Reader, variant_id: str, listed: bytes) -> ValuesTask:
     winners = reader.winners(variant_id)
     commits = [f"{file.shard}.{file.attempt}" for file in winners.files]
     ranks = np.append(np.argsort(np.argsort(commits)), -1)  # files are known in no certain order
-    digest = hashlib.sha256(repr((VERSION, SEED, reader.target_names, sorted(commits))).encode())
-    digest.update("\n".join(reader.listing.image_ids.to_pylist()).encode())
+    digest = hashlib.sha256(repr((VERSION, SEED, reader.target_names, sorted(commits))).encode() + listed)
     digest.update(ranks[winners.owner].astype(np.int64).tobytes())
     return ValuesTask(reader.output, variant_id, digest.hexdigest()[:16])
 
@@ -128,22 +132,15 @@ def variant_values(task: ValuesTask) -> VariantValues:
     """Gather the values of one variant."""
     variant_id = task.variant_id
     reader = Reader(task.output)
-    boxes = reader.box_stats(variant_id, _BOX_COLUMNS).to_pandas()
-    maps = reader.image_stats(_MAP_COLUMNS, variant_id).to_pandas()
+    boxes = reader.box_stats(variant_id, BOX_COLUMNS).to_pandas()
+    maps = reader.image_stats(MAP_COLUMNS, variant_id).to_pandas()
     table = image_values(boxes, maps)
-    places = pd.Index(reader.listing.image_ids.to_pylist())
-    statistics, columns = [], []
-    for statistic, values in _columns(table):
-        column = np.full(len(places), np.nan)
-        column[places.get_indexer(values.index)] = values.to_numpy(dtype=np.float64)
-        statistics.append(statistic)
-        columns.append(column)
-    matrix = np.stack(columns, axis=1) if columns else np.empty((len(places), 0))
-    means = resampled_means(matrix, resamples_for(len(places)), SEED)
+    columns = dict(_columns(table))
+    statistics = list(columns)
+    told, means = image_means(list(columns.values()), reader.listing.image_ids.to_pylist())
     _take_ratios(statistics, means)
     kept = [column for column, statistic in enumerate(statistics) if statistic.statistic != "change"]
     signs = tuple(sign_rows(table, named_classes(reader.target_names)))
-    told = np.isfinite(matrix).sum(axis=0)
     return VariantValues(
         variant_id, tuple(statistics[column] for column in kept), told[kept], means[:, kept], signs
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from igbatch.report.text import number, plain
+from igbatch.report.text import number_or_dash, plain
 from igbatch.results import StudyResults
 
 STATISTICS = {
@@ -54,7 +54,7 @@ def scale_free(row: Any) -> bool:
 
 def p_text(value: Any) -> str:
     """Write a p-value."""
-    return "–" if pd.isna(value) else number(float(value), 2)
+    return number_or_dash(value, 2)
 
 
 def null_tests(results: StudyResults, trained: str, image_id: str | None = None) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from igbatch.reduce.randomization.values import SIGNED
 from igbatch.report.randomization.means import INVARIANT, NAMES, Mean, Means
 from igbatch.report.randomization.statistics import (
     SIDES,
@@ -17,13 +18,12 @@ from igbatch.report.randomization.statistics import (
     statistic_name,
 )
 from igbatch.report.randomization.steps import ModelVariants
-from igbatch.report.text import Table, number, percent, plain
+from igbatch.report.text import Table, number_or_dash, percent, plain
 from igbatch.results import StudyResults
 from igbatch.store.schemas import PARTS, SCALES
 
 MOST_ROWS = 60
 
-_SIGNED = ("sum", "sum_over_change", "positive")
 _TARGET_MEASURES = (
     "ssim_own", "ssim_pair", "ssim_own_minus_pair", *(f"difference_{scale}" for scale in SCALES), *INVARIANT,
 )  # fmt: skip
@@ -51,7 +51,7 @@ def null_table(rows: pd.DataFrame, agreement: Mapping[tuple[str, str], float]) -
     cells = [
         (
             _place(row), statistic_name(row), _with_ends(row, "value", "value_low", "value_high", 2),
-            _with_ends(row, "null_mean", "null_low", "null_high"), _number(row["effect"]), _p(row),
+            _with_ends(row, "null_mean", "null_low", "null_high"), number_or_dash(row["effect"]), _p(row),
             p_text(row["p_adjusted"]), _agreement(row, agreement),
         )
         for group in groups for row in group
@@ -82,7 +82,7 @@ def sign_table(results: StudyResults, variants: ModelVariants) -> Table | None:
     )  # fmt: skip
     cells = [
         (
-            row["question"], f"{row['n_images']:,}", _number(row["value"]), percent(row["sign_share"]),
+            row["question"], f"{row['n_images']:,}", number_or_dash(row["value"]), percent(row["sign_share"]),
             p_text(row["p"]), p_text(row["p_ranks"]), p_text(row["p_adjusted"]),
             f"{row['rejecting']} of {row['models']}",
         )
@@ -203,7 +203,7 @@ def _mean(mean: Mean | None) -> str:
 
 
 def _with_ends(row: Mapping[Any, Any], value: str, low: str, high: str, digits: int = 3) -> str:
-    told = [_number(row[name], digits) for name in (value, low, high)]
+    told = [number_or_dash(row[name], digits) for name in (value, low, high)]
     return told[0] if "–" in told[1:] else f"{told[0]} ({told[1]} to {told[2]})"
 
 
@@ -221,8 +221,4 @@ def _p(row: Mapping[Any, Any]) -> str:
 
 def _agreement(row: Mapping[Any, Any], agreement: Mapping[tuple[str, str], float]) -> str:
     share = agreement.get((str(row["target"]), str(row["box_label"])))
-    return "–" if share is None or row["statistic"] not in _SIGNED else percent(share)
-
-
-def _number(value: Any, digits: int = 3) -> str:
-    return "–" if pd.isna(value) else number(float(value), digits)
+    return "–" if share is None or row["statistic"] not in SIGNED else percent(share)

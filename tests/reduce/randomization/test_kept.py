@@ -8,7 +8,7 @@ import pytest
 from igbatch.reduce.randomization import kept
 from igbatch.reduce.randomization.kept import kept_path, summary_of, values_of
 from igbatch.reduce.randomization.summary import Summary, SummaryTask, summarise_variant
-from igbatch.reduce.randomization.values import VariantValues, values_task, variant_values
+from igbatch.reduce.randomization.values import ValuesTask, VariantValues, values_tasks, variant_values
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
 
@@ -29,6 +29,11 @@ def summary_task(output: Output) -> SummaryTask:
              if info.base_name.endswith("similarity.parquet")}  # fmt: skip
     ids = Reader(output).listing.image_ids.to_pylist()
     return SummaryTask(output, "random-2", tuple(sorted(parts)), tuple(ids))
+
+
+def values_task(reader: Reader, variant_id: str) -> ValuesTask:
+    (found,) = (task for task in values_tasks(reader) if task.variant_id == variant_id)
+    return found
 
 
 def test_a_summary_is_read_back_to_the_last_bit(copy: Output, monkeypatch: pytest.MonkeyPatch) -> None:

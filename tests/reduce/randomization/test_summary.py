@@ -5,10 +5,8 @@ import pandas as pd
 import pytest
 
 from igbatch.reduce.randomization.summary import (
-    FEWEST_IMAGES,
     Measure,
     Summary,
-    interval,
     summary_rows,
 )
 from igbatch.statistics.significance import resampled_means
@@ -65,11 +63,3 @@ def test_a_measure_that_one_variant_lacks_is_averaged_over_the_others(images: di
              summary("random-2", images["random-2"])]  # fmt: skip
     rows = [row for row in summary_rows(found, VARIANTS) if row["measure"] == "sobel_spearman"]
     assert [(row["of"], row["n_variants"]) for row in rows] == [("variant", 1), ("random_mean", 1)]
-
-
-def test_intervals_need_a_few_images_and_leave_out_what_is_not_there() -> None:
-    values = np.arange(101.0)
-    assert interval(values, 30) == pytest.approx((2.5, 97.5))
-    assert interval(np.append(values, np.nan), 30) == pytest.approx((2.5, 97.5))
-    assert interval(values, FEWEST_IMAGES - 1) == (None, None)
-    assert interval(np.full(3, np.nan), 30) == (None, None)

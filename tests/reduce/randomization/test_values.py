@@ -11,7 +11,7 @@ from igbatch.reduce.randomization.values import (
     Statistic,
     image_values,
     sign_rows,
-    values_task,
+    values_tasks,
     variant_values,
 )
 from igbatch.statistics.box_stats import box_statistics
@@ -130,7 +130,8 @@ def test_signs_are_tested_over_images() -> None:
 
 
 def test_values_of_a_variant_are_means_of_its_rows(randomized: Output) -> None:
-    found = variant_values(values_task(Reader(randomized), "trained"))
+    found = variant_values(values_tasks(Reader(randomized))[0])
+    assert found.variant_id == "trained"
     boxes = Reader(randomized).box_stats("trained").to_pandas()
     rows = boxes[(boxes["box_label"] == "magpie") & (boxes["target"] == "eagle")]
     column = found.statistics.index(Statistic("eagle", "magpie", "sum"))

@@ -1,0 +1,27 @@
+"""Means over images under shared resamples, and their intervals."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from igbatch.reduce.randomization.resampled import FEWEST_IMAGES, RESAMPLES, image_means, interval
+
+
+def test_values_are_put_to_their_images_and_what_is_missing_is_left_out() -> None:
+    ids = ["a", "b", "c", "d"]
+    columns = [pd.Series([3.0, 1.0], index=["c", "a"]), pd.Series([1.0, 2.0, 3.0, 6.0], index=ids)]
+    images, means = image_means(columns, ids)
+    assert images.tolist() == [2, 4]
+    assert means.shape == (1 + RESAMPLES, 2)
+    assert means[0].tolist() == [2.0, 3.0]
+    again = image_means([columns[1]], ids)[1]
+    np.testing.assert_allclose(again[:, 0], means[:, 1], rtol=1e-12)  # whatever else is averaged
+    assert image_means([], ids)[1].shape == (1 + RESAMPLES, 0)
+
+
+def test_intervals_need_a_few_images_and_leave_out_what_is_not_there() -> None:
+    values = np.arange(101.0)
+    assert interval(values, 30) == pytest.approx((2.5, 97.5))
+    assert interval(np.append(values, np.nan), 30) == pytest.approx((2.5, 97.5))
+    assert interval(values, FEWEST_IMAGES - 1) == (None, None)
+    assert interval(np.full(3, np.nan), 30) == (None, None)
