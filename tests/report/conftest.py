@@ -81,11 +81,16 @@ class DrawnResults(StudyResults):
             "target_names": list(targets),
             "study": study.model_dump(mode="json"),
             "targets": {"small": {name: index for index, name in enumerate(targets)}},
-            "models": {"small": {"architecture": "swin", "weights": "sha256:0"}},
+            "models": {
+                "small": {
+                    "architecture": "swin", "weights": "sha256:0",
+                    "data_config": {"input_size": [3, SIZE, SIZE]},
+                }
+            },
             "fingerprint": {variant: {"rule": rule, "steps": steps} for variant in kinds},
             "versions": {"igbatch": "0.1.0"},
             "hardware": [{"node": "here", "device": "cpu", "threads": 1}],
-        }
+        }  # fmt: skip
         place.put_json(place.path("study.json"), record)
         for name, rows, schema in (
             ("images", [_image_row(image) for image in images], schemas.IMAGES),
@@ -113,8 +118,8 @@ class DrawnResults(StudyResults):
         return self.maps[variant_id, image_id, target]
 
     def pixels(self, image_id: str, variant_id: str | None = None) -> np.ndarray:
-        shades = np.linspace(0, 1, SIZE * SIZE * 3, dtype=np.float32)
-        return shades.reshape(SIZE, SIZE, 3)
+        high, wide = next((values.shape for values in self.maps.values()), (SIZE, SIZE))
+        return np.linspace(0, 1, high * wide * 3, dtype=np.float32).reshape(high, wide, 3)
 
 
 def _stats_row(

@@ -1,0 +1,198 @@
+"""The report page in a real browser: Debian's Chromium, driven by Playwright's Python package.
+
+Where there is no Chromium, these tests fail in CI (the variable CI is set) and are skipped elsewhere. `page`
+and `phone` fail a test whose page logs anything, raises an error, breaks its content security policy or asks
+for anything that is not in the file.
+"""
+
+import importlib.util
+import io
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from igbatch.report import render
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+OPTIONS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+OURS = ("file:", "data:", "blob:")
+HOSTILE = '"><script>alert(1)</script>{{7*7}}</script><!--<img src=x onerror=alert(1)>/../../é'
+READY_MS = 10_000
+
+
+def _drawn_studies() -> ModuleType:
+    """Load the studies of given maps that the tests of the report have: pytest puts no folder on the path."""
+    spec = importlib.util.spec_from_file_location(
+        "drawn_studies", Path(__file__).parents[1] / "report/conftest.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # its dataclasses look themselves up there
+    spec.loader.exec_module(module)
+    return module
+
+
+def find_browser(which: Callable[[str], str | None], environment: Mapping[str, str]) -> str:
+    """Return the path of a Chromium; where there is none, fail in CI and skip elsewhere, with the reason."""
+    for name in NAMES:
+        if path := which(name):
+            return path
+    reason = (
+        "no Chromium is installed (Debian: apt-get install chromium): the page is not tested in a browser"
+    )
+    if environment.get("CI", "").lower() in ("1", "true"):
+        pytest.fail(f"{reason}, and in CI it must be", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def browser_rule() -> Callable[..., str]:
+    """The rule of what happens where there is no Chromium."""
+    return find_browser
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """One Chromium for all tests of a process; it can reach no network."""
+    executable = find_browser(shutil.which, os.environ)
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=executable, args=list(OPTIONS))
+        yield chromium
+        chromium.close()
+
+
+def _watched(browser: Any, **options: Any) -> Iterator[Any]:
+    context = browser.new_context(accept_downloads=True, **options)
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("console", lambda message: wrong.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
+    page.on(
+        "request", lambda sent: None if sent.url.startswith(OURS) else wrong.append(f"request: {sent.url}")
+    )
+    page.set_default_timeout(READY_MS)
+    page.wrong = wrong
+    yield page
+    page.wait_for_timeout(20)  # messages that are on their way
+    context.close()
+    assert not wrong
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A tab of 1280 pixels; `page.wrong` lists what it logged or asked for, and must be empty at the end."""
+    yield from _watched(browser, viewport={"width": 1280, "height": 900})
+
+
+@pytest.fixture
+def phone(browser: Any) -> Iterator[Any]:
+    """The same at 390 pixels, with touch."""
+    yield from _watched(browser, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+
+
+@pytest.fixture
+def show() -> Callable[..., None]:
+    """Open a rendered study in a tab and wait for its first map: `show(page, study, "#fragment")`."""
+
+    def open_page(page: Any, study: "Rendered", fragment: str = "") -> None:
+        page.goto("about:blank")  # another fragment alone would not load the page again
+        page.goto(study.url + fragment)
+        page.wait_for_selector("html[data-igbatch-ready]", state="attached")
+
+    return open_page
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A study and its report as files."""
+
+    results: Any
+    folder: Path
+
+    @property
+    def path(self) -> Path:
+        """The page."""
+        return self.folder / "report/index.html"
+
+    @property
+    def url(self) -> str:
+        """The page's address."""
+        return self.path.as_uri()
+
+
+def render_to(folder: Path, results: Any) -> Rendered:
+    """Render a report into a folder; its figures become one white pixel, since drawing them takes seconds."""
+    pixel = io.BytesIO()
+    Image.new("L", (1, 1), 255).save(pixel, "PNG")
+
+    def write(path: str, content: bytes) -> None:
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(render, "figure_png", lambda figure: pixel.getvalue())
+        render.render_report(results, write)
+    return Rendered(results, folder)
+
+
+def heavy_tailed(seed: int, size: int, magnitude: float) -> np.ndarray:
+    """A map as trained models give them: few strong values among many weak ones, float32 [size, size]."""
+    rng = np.random.default_rng(seed)
+    return (rng.standard_t(2, size=(size, size)) * magnitude).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def birds(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
+    """Two images, a trained variant and two random ones, two targets, maps of 32 x 32, boxes of both birds.
+
+    `results.maps[variant, image, target]` are the raw maps. The random ones are a thousand times weaker.
+    """
+    drawn = _drawn_studies()
+    magnitudes = {"random-1": 1e-6, "random-2": 1e-6, "trained": 1e-3}
+    keys = [(v, i, t) for v in magnitudes for i in ("a.png", "b.png") for t in ("eagle", "magpie")]
+    maps = {key: heavy_tailed(seed, 32, magnitudes[key[0]]) for seed, key in enumerate(keys)}
+    boxes = (drawn.Box("0", "eagle", 2, 4, 14, 18), drawn.Box("1", "magpie", 18, 6, 30, 16))
+    results = drawn.DrawnResults(maps, featured=("a.png",), boxes=boxes)
+    return render_to(tmp_path_factory.mktemp("birds"), results)
+
+
+@pytest.fixture(scope="session")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
+    """A study whose every name tries to become script, with a quarantined image."""
+    drawn = _drawn_studies()
+    maps = {
+        (v, HOSTILE, t): heavy_tailed(3, 16, 1e-3) for v in ("trained", "random-1") for t in (HOSTILE, "m")
+    }
+    lost = [{"variant_id": "trained", "image_id": "b", "target": None, "stage": HOSTILE, "error": HOSTILE}]
+    results = drawn.DrawnResults(
+        maps, images=[HOSTILE, "b"], targets=(HOSTILE, "m"), quarantine=lost, title=HOSTILE,
+        featured=(HOSTILE, "b"), boxes=[drawn.Box(HOSTILE, HOSTILE, 1, 2, 7, 9)],
+    )  # fmt: skip
+    return render_to(tmp_path_factory.mktemp("hostile"), results)
+
+
+@pytest.fixture(scope="session")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
+    """Eight images, three variants, two targets, maps of 224 x 224: the page that the size limit is for."""
+    drawn = _drawn_studies()
+    magnitudes = {"random-1": 1e-7, "random-2": 1e-7, "trained": 1e-4}
+    keys = [(v, f"{n}.jpg", t) for v in magnitudes for n in range(8) for t in ("eagle", "magpie")]
+    maps = {key: heavy_tailed(seed, 224, magnitudes[key[0]]) for seed, key in enumerate(keys)}
+    boxes = (drawn.Box("0", "eagle", 20, 40, 140, 180), drawn.Box("1", "magpie", 150, 60, 210, 160))
+    results = drawn.DrawnResults(maps, featured=("0.jpg",), boxes=boxes)
+    return render_to(tmp_path_factory.mktemp("large"), results)
