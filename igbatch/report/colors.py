@@ -1,7 +1,10 @@
-"""The colours of attributions: red negative, white zero, blue positive, both equally light."""
+"""The colours of attributions: by default red negative, white zero, blue positive, both equally light."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,19 +34,70 @@ PALETTE: NDArray[np.uint8] = (
 """RGB from the most negative to the most positive: uint8 [2 * LEVELS + 1, 3]; row `LEVELS` is white."""
 
 
-def color_indices(values: NDArray[np.floating], gain: float) -> NDArray[np.uint8]:
-    """Return rows of `PALETTE` for values of any shape: uint8, `LEVELS` at zero.
+@dataclass(frozen=True)
+class Palette:
+    """The colours of one colour scale, from the most negative to the most positive value.
 
-    One gain serves both signs: the position on the colour scale is 0.5 + value / (2 * gain). Values beyond
-    the gain take the outermost colour; a gain of 0 belongs to maps that are zero throughout, and gives white.
+    Attributes:
+        title: a few words for a list of choices.
+        colors: uint8 [2 * LEVELS + 1, 3]; row `LEVELS` is the middle.
+        negative, middle, positive: what the colours of both ends and of the middle are called.
+        line: colour of a contour, `#rrggbb`, which none of the palette's colours is near to.
+    """
+
+    title: str
+    colors: NDArray[np.uint8]
+    negative: str
+    middle: str
+    positive: str
+    line: str = "#1a1a1a"
+
+
+def _colormap(name: str) -> NDArray[np.uint8]:
+    """Return a colour map of matplotlib in as many colours as ours have."""
+    colors: NDArray[np.uint8] = mpl.colormaps[name].resampled(2 * LEVELS + 1)(
+        np.arange(2 * LEVELS + 1), bytes=True
+    )
+    return colors[:, :3]
+
+
+_GRAY = np.linspace(0, 255, 2 * LEVELS + 1).round().astype(np.uint8)[:, None].repeat(3, axis=1)
+
+PALETTES: dict[str, Palette] = {
+    "red-white-blue": Palette("Red, white, blue", PALETTE, "red", "white", "blue"),
+    "orange-white-purple": Palette(
+        "Orange, white, purple (colour-blind safe)", _colormap("PuOr"), "orange", "white", "purple"
+    ),
+    "brown-white-teal": Palette(
+        "Brown, white, teal (colour-blind safe)", _colormap("BrBG"), "brown", "white", "teal"
+    ),
+    "gray": Palette("Black, gray, white", _GRAY, "black", "gray", "white", "#d95f02"),
+}
+"""The palettes by name, the default first. PuOr and BrBG are ColorBrewer's, as matplotlib has them."""
+
+
+def color_indices(
+    values: NDArray[np.floating], gain: float, *, middle: float = 0.0, level: float = 1.0
+) -> NDArray[np.uint8]:
+    """Return rows of a palette for values of any shape: uint8, `LEVELS` at the middle.
+
+    The index is LEVELS + rint(LEVELS * clip(level * (value - middle) / gain, -1, 1)), a half being rounded
+    to the even number. Values beyond the gain take the outermost colour; a gain of 0 belongs to maps that are
+    zero throughout, and gives the middle.
+
+    Args:
+        values: in units of the output.
+        gain: distance from the middle to both ends of the colour scale.
+        middle: the value of the middle colour: zero, except where a scale runs from minimum to maximum.
+        level: at 2 the outermost colour is reached at half of the gain (zennit's `level`).
     """
     if gain <= 0:
         return np.full(np.shape(values), LEVELS, dtype=np.uint8)
-    distance = np.clip(np.asarray(values, dtype=np.float64) / gain, -1, 1)
-    return (LEVELS + np.rint(LEVELS * distance)).astype(np.uint8)
+    place = level * (np.asarray(values, dtype=np.float64) - middle) / gain
+    return (LEVELS + np.rint(LEVELS * np.clip(place, -1, 1))).astype(np.uint8)
 
 
 def paint(values: NDArray[np.floating], gain: float) -> NDArray[np.uint8]:
-    """Return the colours of values: uint8 [..., 3], white at zero."""
+    """Return the colours of values in the default palette: uint8 [..., 3], white at zero."""
     colors: NDArray[np.uint8] = PALETTE[color_indices(values, gain)]
     return colors

@@ -24,6 +24,62 @@ RAW_QUANTILE = 0.999
 
 
 @dataclass(frozen=True)
+class ScopeWords:
+    """A normalization in words.
+
+    Attributes:
+        title: a few words, as for a list of choices.
+        over: whose minimum and maximum the range is; `{maps}` stands for the number of maps, as in "3 maps".
+        compare: which maps may be compared, after the word "compare".
+        beware: a sentence that says what it makes incomparable; empty where that is nothing.
+    """
+
+    title: str
+    over: str
+    compare: str
+    beware: str
+
+
+SCOPE_WORDS: dict[str, ScopeWords] = {
+    "raw": ScopeWords("Raw values", "the whole study", "every map of the study with every other", ""),
+    "image": ScopeWords(
+        "Each map by itself",
+        "the map itself",
+        "shapes only",
+        "Strengths may not be compared between any two maps, since every map fills its own scale.",
+    ),
+    "pair": ScopeWords(
+        "Joint range of the pair",
+        "both maps",
+        "the two with each other",
+        "Each pair has a range of its own: do not compare between variants or images.",
+    ),
+    "targets": ScopeWords(
+        "Joint range of all targets",
+        "the {maps} of this image and variant",
+        "these with each other",
+        "Each variant has a range of its own here: do not compare between variants or images.",
+    ),
+    "models": ScopeWords(
+        "Joint range of all variants",
+        "the {maps} of this image, all variants and targets",
+        "these with each other",
+        "Each image has a range of its own: do not compare between images.",
+    ),
+    "variant": ScopeWords(
+        "Joint range of the variant",
+        "all {maps} of the variant in the study",
+        "maps of the variant with each other",
+        "Each variant has a range of its own: do not compare between variants.",
+    ),
+    "dataset": ScopeWords(
+        "Joint range of the study", "all {maps} of the study", "every map of the study with every other", ""
+    ),
+}
+"""What is said of each of `KINDS`, in figures and on the page."""
+
+
+@dataclass(frozen=True)
 class Normalization:
     """The range that colours stand for, in units of the output.
 
@@ -160,7 +216,8 @@ class Normalizations:
         )
         phrase = f"not normalized, scale ±{number(scale, 1)}"
         complete = n_maps == self.results.expected_rows
-        return Normalization("raw", -scale, scale, n_maps, complete, "Raw values", phrase, words)
+        title = SCOPE_WORDS["raw"].title
+        return Normalization("raw", -scale, scale, n_maps, complete, title, phrase, words)
 
 
 def unit(results: StudyResults) -> str:
@@ -202,31 +259,17 @@ def round_up(value: float) -> float:
 
 def _say(kind: str, n_maps: int) -> tuple[str, str, str]:
     """Return title, phrase and words of a scope's range."""
-    maps = count(n_maps, "map")
+    said = SCOPE_WORDS[kind]
     if kind == "image":
+        phrase = "own minimum and maximum"
         return (
-            "Each map by itself",
-            "own minimum and maximum",
-            "Each map is normalized by its own minimum and maximum. Shapes may be compared; strengths may "
-            "not, since every map fills its own scale.",
+            said.title,
+            phrase,
+            f"Each map is normalized by its own minimum and maximum. Compare {said.compare}. {said.beware}",
         )
-    whose, over, compared = {
-        "pair": ("the pair", "both maps", "the two with each other"),
-        "targets": ("all targets", f"the {maps} of this image and variant", "these with each other"),
-        "models": (
-            "all variants",
-            f"the {maps} of this image, all variants and targets",
-            "these with each other",
-        ),
-        "variant": (
-            "the variant",
-            f"all {maps} of the variant in the study",
-            "maps of the variant with each other",
-        ),
-        "dataset": ("the study", f"all {maps} of the study", "every map of the study with every other"),
-    }[kind]
+    over = said.over.format(maps=count(n_maps, "map"))
     return (
-        f"Joint range of {whose}",
-        f"joint range of {whose}",
-        f"Normalized by the smallest minimum and the largest maximum of {over}. Compare {compared}.",
+        said.title,
+        f"{said.title[:1].lower()}{said.title[1:]}",
+        f"Normalized by the smallest minimum and the largest maximum of {over}. Compare {said.compare}.",
     )
