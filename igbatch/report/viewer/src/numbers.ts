@@ -1,0 +1,109 @@
+/** The numbers of a view, for its table of boxes and its CSV file. */
+
+import { csvFormat } from "d3-dsv";
+
+import { rescaled } from "./boxes.ts";
+import type { MapStore } from "./map_store.ts";
+import { type RawMap, type Rectangle, sumsIn, wholeOf } from "./raw_map.ts";
+import { type Cell, cellLimits, scopeOf } from "./shown.ts";
+import type { Study } from "./study.ts";
+import type { View } from "./view.ts";
+
+/** One box in one map: what the raw values here add up to, and what the study stored. */
+export interface BoxRow {
+  cell: Cell;
+  box: string;
+  /** Whether it is the reader's own. */
+  own: boolean;
+  rectangle: Rectangle;
+  pixels: number;
+  /** Null where the map has no values here. */
+  sum: number | null;
+  bound: number | null;
+  /** Of the map's absolute sum; null where that is zero. */
+  share: number | null;
+  stored_sum: number | null;
+  stored_share: number | null;
+}
+
+/** Return the boxes of the data set and the reader's own in every map of a view. */
+export function boxRows(rows: Cell[][], view: View): BoxRow[] {
+  const cells = rows.flat();
+  const size = cells[0]?.image.frames[0];
+  if (!size) return [];
+  const names = new Set(cells.flatMap((cell) => cell.frame.boxes.map((box) => box.id)));
+  const stored = [...names].flatMap((id) => cells.flatMap((cell) => storedBox(cell, id)));
+  const own = view.boxes.flatMap((box, index) =>
+    cells.map((cell) => {
+      const rectangle = rescaled(box, size, cell.frame);
+      const same = cell.frame.boxes.findIndex((each) => equal(each, rectangle));
+      return row(cell, ownName(index), true, rectangle, same);
+    }),
+  );
+  return [...stored, ...own];
+}
+
+/** The name of the reader's own box, by its place. */
+export function ownName(index: number): string {
+  return `own ${index + 1}`;
+}
+
+/** Write the numbers of a view as CSV: a row for each map, and one for each box in each map. */
+export function viewCsv(study: Study, rows: Cell[][], view: View, store: MapStore): string {
+  const boxes = boxRows(rows, view);
+  const lines = rows.flatMap((row) =>
+    row.flatMap((cell) => {
+      const limits = cellLimits(study, cell, row, view.normalization, view.style.part, store);
+      const { map } = cell;
+      const common = {
+        image: cell.image.id, variant: cell.variant.id, target: cell.target.id,
+        minimum: map.minimum, maximum: map.maximum, sum: map.sum, abs_sum: map.abs_sum,
+        score: map.score, score_baseline: map.score_baseline, convergence_delta: map.gap,
+        steps: map.steps, converged: map.converged,
+        normalization: scopeOf(view.normalization, row.length), rule: view.normalization.rule,
+        color_low: limits?.low, color_high: limits?.high,
+      };
+      const none = {
+        box: null, x_min: null, y_min: null, x_max: null, y_max: null, pixels: null, box_sum: null,
+        box_sum_bound: null, box_share: null, stored_box_sum: null, stored_box_share: null,
+      };
+      const within = boxes.filter((each) => each.cell.variant === cell.variant && each.cell.target === cell.target);
+      return [
+        { ...common, ...none },
+        ...within.map(({ box, rectangle, pixels, sum, bound, share, stored_sum, stored_share }) => ({
+          ...common, box, x_min: rectangle.x_min, y_min: rectangle.y_min, x_max: rectangle.x_max,
+          y_max: rectangle.y_max, pixels, box_sum: sum, box_sum_bound: bound, box_share: share,
+          stored_box_sum: stored_sum, stored_box_share: stored_share,
+        })),
+      ];
+    }),
+  );
+  return `${csvFormat(lines as Parameters<typeof csvFormat>[0])}\n`;
+}
+
+function storedBox(cell: Cell, id: string): BoxRow[] {
+  const place = cell.frame.boxes.findIndex((box) => box.id === id);
+  const box = cell.frame.boxes[place];
+  return box ? [row(cell, box.name, false, box, place)] : [];
+}
+
+function row(cell: Cell, box: string, own: boolean, rectangle: Rectangle, place: number): BoxRow {
+  const stored = cell.map.boxes.find((each) => each.box === place);
+  const { x_min, y_min, x_max, y_max } = rectangle;
+  const pixels = (x_max - x_min) * (y_max - y_min);
+  return {
+    cell, box, own, rectangle: { x_min, y_min, x_max, y_max }, pixels, ...live(cell.raw, rectangle),
+    stored_sum: stored?.sum ?? null, stored_share: stored?.share ?? null,
+  };
+}
+
+function live(raw: RawMap | undefined, box: Rectangle): { sum: number | null; bound: number | null; share: number | null } {
+  if (!raw) return { sum: null, bound: null, share: null };
+  const inside = sumsIn(raw, box);
+  const whole = sumsIn(raw, wholeOf(raw));
+  return { sum: inside.sum, bound: inside.bound, share: whole.abs_sum > 0 ? inside.abs_sum / whole.abs_sum : null };
+}
+
+function equal(a: Rectangle, b: Rectangle): boolean {
+  return a.x_min === b.x_min && a.y_min === b.y_min && a.x_max === b.x_max && a.y_max === b.y_max;
+}
