@@ -1,7 +1,7 @@
 /** Charts that are drawn on the page: means of box sums, and how raw values are distributed. */
 
 import * as Plot from "@observablehq/plot";
-import { writeNumber, writePercent } from "./numbers.ts";
+import { count, number, percent } from "./format.ts";
 import type { Aggregate, Study } from "./study.ts";
 
 const ROW = 20;
@@ -97,13 +97,13 @@ function aggregatesChart(study: Study, width: number): Element {
     ariaLabel: "Mean sum of attributions in boxes, with 95 % intervals; the table has the same numbers",
     x: {
       type: "symlog", constant: linear, domain: [-largest * 1.3, largest * 1.3],
-      label: `mean sum, ${study.unit}; linear within ±${writeNumber(linear, 1)}, logarithmic beyond`,
+      label: `mean sum, ${study.unit}; linear within ±${number(linear, 1)}, logarithmic beyond`,
       labelAnchor: "center", labelArrow: "none",
     }, // prettier-ignore
     y: { type: "linear", domain: [-0.7, place - 0.3], reverse: true, axis: null },
     marks: [
       Plot.gridX({ ticks, stroke: "var(--line)", strokeOpacity: 1 }),
-      Plot.axisX({ ticks, tickFormat: (tick: number) => writeNumber(tick, 1), fontSize: 11 }),
+      Plot.axisX({ ticks, tickFormat: (tick: number) => number(tick, 1), fontSize: 11 }),
       Plot.ruleX([0], { stroke: "currentColor" }),
       ...names(heads, left, 0, { fontWeight: "bold" }),
       ...names(rows.map((row) => ({ place: row.place, text: `${row.label} box → ${row.target}` })), left, 10),
@@ -136,9 +136,8 @@ function names(
 function tipOf(row: Row): string {
   const interval = row.low === null || row.high === null
     ? "no interval"
-    : `95 % interval ${writeNumber(row.low)} to ${writeNumber(row.high)}`;
-  const images = `${row.images.toLocaleString("en-US")} ${row.images === 1 ? "image" : "images"}`;
-  return `${row.variant}\n${row.label} box → ${row.target}\n${writeNumber(row.mean)}, ${interval}\n${images}`;
+    : `95 % interval ${number(row.low)} to ${number(row.high)}`;
+  return `${row.variant}\n${row.label} box → ${row.target}\n${number(row.mean)}, ${interval}\n${count(row.images, "image")}`;
 }
 
 /** Where an axis stops being linear and where it ends: powers of ten, as `igbatch.report.dotplot.extent`. */
@@ -241,7 +240,7 @@ function histogram(
     color: { legend: series.length > 1, domain: series.map(({ name }) => name), range: COLORS },
     marks: [
       Plot.axisY({ ticks: countTicks(most), tickFormat: (n: number) => n.toLocaleString("en-US") }),
-      Plot.axisX({ ticks, tickFormat: (tick: number) => writeNumber(tick, 2) }),
+      Plot.axisX({ ticks, tickFormat: (tick: number) => number(tick, 2) }),
       Plot.ruleX([0], { stroke: "var(--line)" }),
       Plot.line(steps, { x: "value", y: "count", z: "name", stroke: "name", strokeWidth: 1.4 }),
       Plot.ruleX(ends, { x: "at", stroke: "currentColor", strokeDasharray: "4 3" }),
@@ -284,7 +283,7 @@ function countTicks(most: number): number[] {
 function beyond(series: Series[], binned: Binned[]): string {
   const told = series.map(({ name, values }, which) => {
     const { below, above } = binned[which]!;
-    const share = writePercent((below + above) / Math.max(values.length, 1));
+    const share = percent((below + above) / Math.max(values.length, 1));
     return `${name} ${(below + above).toLocaleString("en-US")} (${share})`;
   });
   return `Pixels beyond the ends of the colours, drawn in the end colour: ${told.join(", ")}.`;
