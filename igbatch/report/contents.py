@@ -13,7 +13,8 @@ from igbatch.report.description import describe
 from igbatch.report.dotplot import select_aggregates
 from igbatch.report.findings import find
 from igbatch.report.normalization import Normalizations
-from igbatch.report.page import ImageView, PageContent
+from igbatch.report.page import Figures, PageContent
+from igbatch.report.page_data import PageData
 from igbatch.report.panels import ImageMaps
 from igbatch.report.quarantine import Quarantine
 from igbatch.report.randomization.section import ModelView
@@ -35,7 +36,8 @@ def page_content(
     selection: Selection,
     quarantine: Quarantine,
     plot: str,
-    images: Sequence[ImageView],
+    data: PageData,
+    figures: Sequence[Figures],
     randomization: Sequence[ModelView],
     cut: Sequence[str],
 ) -> PageContent:
@@ -47,7 +49,8 @@ def page_content(
         selection: what is shown.
         quarantine: of the study, its first `MOST_QUARANTINED` rows at least.
         plot: the aggregates figure as a data URI, or empty.
-        images: that are shown.
+        data: what the page's script shows.
+        figures: for print, by image.
         randomization: what a randomization study shows; empty where it is none.
         cut: names of CSV tables that hold rows of these images only.
     """
@@ -62,11 +65,12 @@ def page_content(
         plot=plot,
         aggregates=aggregates_table(results),
         aggregates_note=_aggregates_note(results),
-        images=images,
+        data=data,
+        figures=figures,
         ranges=ranges_table(results),
         quarantine=_read(quarantine.first.head(MOST_QUARANTINED), _QUARANTINE),
         quarantine_note=f"{count(more, 'row')} more in {where}." if more > 0 else "",
-        left_out=left_out(results, selection, cut),
+        left_out=[*left_out(results, selection, cut), *data.left_out],
         csv_files=(*CSV_FILES, *(randomization_files(results) if randomization else ())),
         csv_note=cut_note(cut),
         guide=HOW_TO_READ,

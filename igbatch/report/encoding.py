@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 
 import numpy as np
@@ -10,7 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from igbatch.report.canvas import DPI
-from igbatch.report.colors import LEVELS, PALETTE, color_indices
+from igbatch.report.colors import LEVELS, PALETTE
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """Return bytes as a data URI of a media type."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def figure_png(figure: Figure, scale: float = 2) -> bytes:
@@ -51,18 +57,6 @@ def _few_colors(colors: NDArray[np.uint8]) -> Image.Image:
 def _codes(colors: NDArray[np.uint8]) -> NDArray[np.int64]:
     codes: NDArray[np.int64] = colors.astype(np.int64) @ np.array([65536, 256, 1])
     return codes
-
-
-def map_png(values: NDArray[np.floating], gain: float) -> bytes:
-    """Return a map [H, W] in its colours as PNG, a pixel a value."""
-    picture = Image.fromarray(color_indices(values, gain))
-    picture.putpalette(PALETTE.ravel().tolist())
-    return _packed(picture)
-
-
-def strip_png(colors: NDArray[np.uint8]) -> bytes:
-    """Return colours [H, W, 3] as PNG."""
-    return _packed(Image.fromarray(colors))
 
 
 def photo_jpeg(pixels: NDArray[np.floating]) -> bytes:

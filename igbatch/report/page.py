@@ -12,55 +12,50 @@ import jinja2
 from markupsafe import Markup
 
 from igbatch.report.description import Description
+from igbatch.report.page_data import PageData
 from igbatch.report.randomization.section import ModelView
+from igbatch.report.raw_maps import WORDS
 from igbatch.report.text import Table
 from igbatch.report.verdicts import Finding
-from igbatch.report.views import BlockView, PictureView
 
 MOST_OPEN = 40
 """Ranges and digests that stand open on the page; more are folded."""
 
-
-@dataclass(frozen=True)
-class GroupView:
-    """The blocks of one variant, or of one image, and the figure files that hold the same: (name, path)."""
-
-    title: str
-    subtitle: str
-    blocks: tuple[BlockView, ...]
-    figures: tuple[tuple[str, str], ...]
+STYLES = ("page.css", "viewer.css", "tables.css")
+SCRIPT = "viewer.js"
+"""Bundled from `viewer/src` by `npm run build` there."""
 
 
 @dataclass(frozen=True)
-class ImageView:
-    """One image of the page: its picture, what the variants say of it, its box sums, and its maps.
+class Figures:
+    """Figure files of one image: (name, path) of each, the path relative to the page."""
 
-    `overview` is the path of the figure that has all variants, empty where there is none.
-    """
-
-    anchor: str
-    name: str
-    label: str
-    featured: bool
-    picture: PictureView
-    predictions: Table
-    sums: Table | None
-    groups: tuple[GroupView, ...]
-    overview: str
+    image: str
+    files: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class PageContent:
-    """All that the template shows, worked out beforehand; notes are empty where there is nothing to say."""
+    """All that the template shows, worked out beforehand; notes are empty where there is nothing to say.
+
+    Attributes:
+        description: the study in words.
+        summary: what it found and what to be careful about, a sentence each.
+        data: what the page's script shows: the maps and their numbers.
+        figures: for print, by image.
+        sums, sums_note: sums in the boxes of the images shown.
+        plot: the aggregates figure as a data URI, for readers without script.
+    """
 
     description: Description
     findings: Sequence[Finding]
     randomization: Sequence[ModelView]
     cautions: Sequence[str]
+    data: PageData
+    figures: Sequence[Figures]
     plot: str
     aggregates: Table | None
     aggregates_note: str
-    images: Sequence[ImageView]
     ranges: Table | None
     quarantine: Table | None
     quarantine_note: str
@@ -68,16 +63,21 @@ class PageContent:
     csv_files: Sequence[str]
     csv_note: str
     guide: str
+    summary: Sequence[str] = ()
+    sums: Table | None = None
+    sums_note: str = ""
+    significance: Table | None = None
+    significance_note: str = ""
 
 
 def render_page(content: PageContent) -> str:
     """Return the page as HTML.
 
-    Names from the data are escaped. The page's content security policy allows its own style sheet, by its
-    digest, and pictures that it holds itself; no script, and nothing from elsewhere.
+    Names from the data are escaped. The page's content security policy allows its own style sheet and its own
+    script, by their digests, and pictures that it holds or makes itself; nothing from elsewhere, and no text
+    that is run as code.
     """
-    style = resources.files("igbatch.report").joinpath("templates/page.css").read_text("utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
+    style, script = "\n".join(map(_template, STYLES)), _template(SCRIPT)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("igbatch.report", "templates"),
         autoescape=True,
@@ -87,5 +87,23 @@ def render_page(content: PageContent) -> str:
     )
     environment.tests["numeric"] = lambda cell: cell[:1] in "−0123456789<>–"
     environment.tests["negative"] = lambda cell: cell.startswith("−") and " " not in cell
-    template = environment.get_template("index.html.j2")
-    return template.render(page=content, most_open=MOST_OPEN, style=Markup(style), style_digest=digest)
+    return environment.get_template("index.html.j2").render(
+        page=content,
+        most_open=MOST_OPEN,
+        precision=WORDS,
+        megabytes=sum(len(text) for _, text in content.data.maps) / 1e6,
+        study_json=Markup(content.data.study),
+        style=Markup(style),
+        style_digest=_digest(style),
+        script=Markup(script),
+        script_digest=_digest(script),
+    )
+
+
+def _template(name: str) -> str:
+    file = resources.files("igbatch.report").joinpath(f"templates/{name}")
+    return file.read_text("utf-8")
+
+
+def _digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")

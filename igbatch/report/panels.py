@@ -100,6 +100,7 @@ class ImageMaps:
         self.stats: pd.DataFrame = stats[stats["image_id"] == image_id].set_index(["variant_id", "target"])
         self.box_sums: pd.DataFrame = boxes[(boxes["image_id"] == image_id) & boxes["sum"].notna()]
         self.boxes = _boxes(self.box_sums, self.shown.colors)
+        self._models: pd.Series = results.variants.set_index("variant_id")["model"]
         self._maps: dict[tuple[str, str], NDArray[np.float32] | None] = {}
         self._pictures: dict[str, Picture] = {}
 
@@ -125,12 +126,11 @@ class ImageMaps:
 
     def picture(self, variant_id: str) -> Picture:
         """Return the image as a variant's model saw it, with its boxes."""
-        models = self.results.variants.set_index("variant_id")["model"]
-        model = str(models[variant_id])
+        model = str(self._models[variant_id])
         if model not in self._pictures:
             try:
                 pixels = self.results.pixels(self.image_id, variant_id)
-                self._pictures[model] = Picture(pixels, self.boxes)
+                self._pictures[model] = Picture(pixels, self.boxes_seen_by(variant_id))
             except (KeyError, OSError, IgbatchError) as error:
                 self._pictures[model] = Picture(None, (), f"the image cannot be read: {plain(str(error))}")
         return self._pictures[model]
@@ -154,6 +154,11 @@ class ImageMaps:
             marks=tuple(_marks(row, values, normalization, self.results.study["study"]["attribution"])),
             missing=missing,
         )
+
+    def boxes_seen_by(self, variant_id: str) -> tuple[Box, ...]:
+        """Return the boxes in pixels of a variant's model: models may crop an image differently."""
+        same = self._models.index[self._models == self._models[variant_id]]
+        return _boxes(self.box_sums[self.box_sums["variant_id"].isin(same)], self.shown.colors)
 
     def sums_in(self, box_id: str, variant_id: str) -> dict[str, float]:
         """Return the sum in one box by target, in units of the output."""

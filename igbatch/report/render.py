@@ -8,20 +8,20 @@ from itertools import combinations, islice
 from matplotlib.figure import Figure
 
 from igbatch.report.canvas import DPI
-from igbatch.report.contents import MOST_QUARANTINED, page_content, predictions_table, sums_table
+from igbatch.report.contents import MOST_QUARANTINED, page_content
 from igbatch.report.dotplot import aggregates_figure
-from igbatch.report.encoding import figure_png
+from igbatch.report.encoding import data_uri, figure_png
 from igbatch.report.figures import draw_sheet
 from igbatch.report.normalization import Normalizations
-from igbatch.report.page import GroupView, ImageView, render_page
+from igbatch.report.page import Figures, render_page
+from igbatch.report.page_data import page_data
 from igbatch.report.panels import ImageMaps, ShownRows
 from igbatch.report.quarantine import take_quarantine
 from igbatch.report.randomization.section import ModelView, randomization_views
 from igbatch.report.selection import MOST_PAIRS, Selection, select, shown_variants
 from igbatch.report.sheets import Sheet, joint_kind, overview_sheet, seed_sheet
 from igbatch.report.tables import MOST_ROWS, tables
-from igbatch.report.text import file_stem, plain
-from igbatch.report.views import block_view, data_uri, picture_view
+from igbatch.report.text import file_stem, listing, plain
 from igbatch.results import StudyResults
 
 Write = Callable[[str, bytes], None]
@@ -36,8 +36,8 @@ def render_report(results: StudyResults, write: Write) -> list[str]:
     bytes for each image, target and variant, up to 256 MiB. Tables of more than `tables.MOST_ROWS` rows hold
     those of the images shown.
 
-    Featured images have the seed's sequence of figures for each variant, on the page and as files. Of the
-    others the page shows all variants under one normalization; `StudyResults.figure` draws any of them.
+    The page holds the raw maps of the images that are shown, and the reader chooses how they look. Featured
+    images have the seed's sequence of figures for each variant as files; `StudyResults.figure` draws any.
 
     Args:
         results: a reduced study, complete or not.
@@ -47,15 +47,13 @@ def render_report(results: StudyResults, write: Write) -> list[str]:
 
 
 class _Report:
-    """One report while it is rendered; maps of one image are held at a time."""
+    """One report while it is rendered; maps of one image are held at a time, and all of them packed."""
 
     def __init__(self, results: StudyResults, write: Write) -> None:
         self.results = results
         self.write = write
         self.selection: Selection = select(results)
         self.shown = ShownRows(results, self.selection.images)
-        labelled = results.listed(self.selection.images, ["image_id", "label"])
-        self.labels = dict(zip(labelled["image_id"], labelled["label"], strict=True))
         self.normalizations = Normalizations(results)
         self.paths: list[str] = []
 
@@ -71,9 +69,18 @@ class _Report:
         if len(self.results.aggregates):
             plot = data_uri(self._figure("aggregates", aggregates_figure(self.results)), "image/png")
         randomization = self._randomization()
-        images = [self._image(image_id, f"image-{n}") for n, image_id in enumerate(self.selection.images, 1)]
+        figures = [self._figures(image_id) for image_id in self.selection.featured]
+        data = page_data(self.results, self.normalizations, self.selection, self.shown)
         content = page_content(
-            self.results, self.normalizations, self.selection, quarantine, plot, images, randomization, cut
+            self.results,
+            self.normalizations,
+            self.selection,
+            quarantine,
+            plot,
+            data,
+            figures,
+            randomization,
+            cut,
         )
         self._put("index.html", render_page(content).encode("utf-8"))
         return self.paths
@@ -86,45 +93,25 @@ class _Report:
         maps = [ImageMaps(self.results, image_id, self.shown) for image_id in self.selection.featured]
         return randomization_views(self.results, self.normalizations, maps, draw)
 
-    def _image(self, image_id: str, anchor: str) -> ImageView:
+    def _figures(self, image_id: str) -> Figures:
+        """Draw the figures of one featured image: the seed's sequence of each variant, and an overview."""
         maps = ImageMaps(self.results, image_id, self.shown)
-        featured = image_id in self.selection.featured
         variants = shown_variants(self.results, maps.variants) or list(self.selection.variants[:1])
-        targets = self.results.target_names
-        sheet = overview_sheet(maps, self.normalizations, joint_kind(targets), variants)
-        name = plain(image_id)
-        if featured:
-            groups = [self._variant(maps, variant) for variant in variants]
-            overview = self._sheet(sheet, file_stem(image_id, "overview"))
-        else:
-            blocks = tuple(block_view(row, name) for row in sheet.rows)
-            groups = [GroupView(sheet.facts[0], " ".join(sheet.facts[1:]), blocks, ())]
-            overview = ""
-        label = self.labels[image_id]
-        return ImageView(
-            anchor=anchor,
-            name=name,
-            label="" if label is None or label != label else plain(str(label)),
-            featured=featured,
-            picture=picture_view(sheet.picture),
-            predictions=predictions_table(maps, variants),
-            sums=sums_table(maps, variants),
-            groups=tuple(groups),
-            overview=overview,
-        )
+        files = [file for variant in variants for file in self._variant(maps, variant)]
+        sheet = overview_sheet(maps, self.normalizations, joint_kind(self.results.target_names), variants)
+        files.append(("all variants in one figure", self._sheet(sheet, file_stem(image_id, "overview"))))
+        return Figures(plain(image_id), tuple(files))
 
-    def _variant(self, maps: ImageMaps, variant_id: str) -> GroupView:
-        """Prepare the seed's sequence of one featured image and variant, and draw its figures."""
-        sheet = seed_sheet(maps, self.normalizations, variant_id)
-        figures = [("figure for print", self._sheet(sheet, file_stem(maps.image_id, variant_id)))]
+    def _variant(self, maps: ImageMaps, variant_id: str) -> list[tuple[str, str]]:
+        """Draw the seed's sequence of one image and variant, of all targets and of pairs of them."""
         targets = self.results.target_names
-        if len(targets) > 2:
-            for pair in islice(combinations(targets, 2), MOST_PAIRS):
-                drawn = seed_sheet(maps, self.normalizations, variant_id, pair)
-                path = self._sheet(drawn, file_stem(maps.image_id, variant_id, *pair))
-                figures.append((" and ".join(map(plain, pair)), path))
-        blocks = tuple(block_view(row, plain(maps.image_id)) for row in sheet.rows)
-        return GroupView(plain(variant_id), f"predicts {maps.prediction(variant_id)}", blocks, tuple(figures))
+        pairs = combinations(targets, 2) if len(targets) > 2 else ()
+        files = []
+        for chosen in (None, *islice(pairs, MOST_PAIRS)):
+            sheet = seed_sheet(maps, self.normalizations, variant_id, chosen)
+            name = ": ".join([plain(variant_id), *([listing(list(map(plain, chosen)))] if chosen else [])])
+            files.append((name, self._sheet(sheet, file_stem(maps.image_id, variant_id, *(chosen or ())))))
+        return files
 
     def _sheet(self, sheet: Sheet, stem: str) -> str:
         self._figure(stem, draw_sheet(sheet))

@@ -65,6 +65,14 @@ def merge(histograms: Iterable[NDArray[Any]]) -> NDArray[np.int64]:
     return total
 
 
+def fold(counts: NDArray[Any]) -> NDArray[Any]:
+    """Return the histogram of |a| of values whose histogram is given: [N_BINS], its negative bins empty."""
+    folded = np.zeros_like(counts)
+    folded[N_SIDE:] = counts[N_SIDE:]
+    folded[N_SIDE + 1 :] += counts[:N_SIDE][::-1]
+    return folded
+
+
 def quantile(counts: NDArray[Any], q: float, minimum: float, maximum: float) -> float:
     """Estimate the order statistic of rank floor(q * (n - 1)), from 0, of the n values that were counted.
 
