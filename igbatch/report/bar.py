@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from igbatch.report.colors import paint
-from igbatch.report.normalization import Normalization
+from igbatch.report.scale import ColorScale
 from igbatch.report.text import number
 
 _APART = 0.5  # of the bar's length, between two labels of raw values
@@ -40,23 +39,24 @@ class Bar:
     below: tuple[Tick, ...]
 
 
-def lay_out(normalization: Normalization, length: int) -> Bar:
-    """Lay out the colour bar of a normalization, `length` colours long.
+def lay_out(scale: ColorScale, length: int) -> Bar:
+    """Lay out the colour bar of a scale, `length` colours long.
 
-    The bar runs from the minimum to the maximum, further where zero lies outside of them. A label of zero
-    that would touch one of an end is moved inwards; its line stays where zero is.
+    The bar runs from the minimum to the maximum, or to the ends of the scale where these are nearer, and
+    further where zero lies outside. A label of zero that would touch one of an end is moved inwards; its line
+    stays where zero is.
     """
-    low, high = normalization.low, normalization.high
+    low, high = scale.limits.bar_low, scale.limits.bar_high
     values = low + (np.arange(length) + 0.5) / length * (high - low)
-    ends = [normalization.minimum, normalization.maximum]
-    if ends[0] == ends[1]:
-        ends = ends[:1] if ends[0] else []  # a map of one value has one end; zero is labelled anyway
-    digits = 1 if normalization.kind == "raw" else 3
+    digits = 1 if scale.raw else 3
+    ends = scale.ends()
     return Bar(
-        colors=paint(values[None], normalization.gain),
-        zero=normalization.along_bar(0.0),
-        above=tuple(_normalized(normalization)),
-        below=_raw([Tick(normalization.along_bar(value), number(value, digits)) for value in ends]),
+        colors=scale.paint(values[None]),
+        zero=scale.along_bar(0.0),
+        above=tuple(_normalized(scale)),
+        below=_raw(
+            [Tick(scale.along_bar(end.value), f"{end.beyond}{number(end.value, digits)}") for end in ends]
+        ),
     )
 
 
@@ -67,20 +67,25 @@ def _raw(ends: list[Tick]) -> tuple[Tick, ...]:
     return tuple(ends)
 
 
-def _normalized(normalization: Normalization) -> list[Tick]:
-    at_zero = normalization.normalized(0.0)
+def _normalized(scale: ColorScale) -> list[Tick]:
+    at_zero = scale.normalized(0.0)
     if at_zero is None:
         return []
-    ends = [
-        Tick(normalization.along_bar(value), text)
-        for value, text in ((normalization.minimum, "0"), (normalization.maximum, "1"))
-    ]
-    text = f"{at_zero:.2f}".replace("-", "−")
-    if text in ("0.00", "−0.00", "1.00"):
-        return ends
-    place = normalization.along_bar(0.0)
+    low, high = scale.range
+    at_ends = [max(low, scale.limits.bar_low), min(high, scale.limits.bar_high)]
+    ticks = [Tick(scale.along_bar(value), _text(scale.normalized(value))) for value in at_ends]
+    text = _text(at_zero)
+    if text in ("0", "1"):
+        return ticks
+    place = scale.along_bar(0.0)
     if 0 < at_zero < 1:
         place = min(max(place, _CLEAR), 1 - _CLEAR)
     else:  # zero lies outside of the range, at an end of the bar: the end of the range gives way
-        ends = [end for end in ends if abs(end.at - place) >= 1.5 * _CLEAR][-1:]
-    return [*ends, Tick(place, text)]
+        ticks = [tick for tick in ticks if abs(tick.at - place) >= 1.5 * _CLEAR][-1:]
+    return [*ticks, Tick(place, text)]
+
+
+def _text(normalized: float | None) -> str:
+    """Write a normalized value with two decimals, and the ends of the range without."""
+    text = f"{normalized:.2f}".replace("-", "−")
+    return {"0.00": "0", "−0.00": "0", "1.00": "1"}.get(text, text)

@@ -62,10 +62,13 @@ class Canvas:
         )
 
     def image(self, x: int, y: int, colors: NDArray[np.generic], width: int, height: int) -> Axes:
-        """Show colours [H, W, 3] in a rectangle, unsmoothed; coordinates of the axes are pixel edges."""
+        """Show colours [H, W, 3] in a rectangle, unsmoothed; coordinates of the axes are pixel edges.
+
+        Formats of vectors hold the colours as they are, a pixel a value.
+        """
         axes = self.axes(x, y, width, height)
         rows, columns = colors.shape[:2]
-        axes.imshow(colors, interpolation="nearest", aspect="auto", extent=(0, columns, rows, 0))
+        axes.imshow(colors, interpolation="none", aspect="auto", extent=(0, columns, rows, 0))
         axes.set_axis_off()
         return axes
 

@@ -98,6 +98,9 @@ def color_indices(
 
 
 def paint(values: NDArray[np.floating], gain: float) -> NDArray[np.uint8]:
-    """Return the colours of values in the default palette: uint8 [..., 3], white at zero."""
+    """Return the colours of values in the default palette, zero in the middle: uint8 [..., 3].
+
+    `scale.ColorScale.paint` is the same for any look.
+    """
     colors: NDArray[np.uint8] = PALETTE[color_indices(values, gain)]
     return colors

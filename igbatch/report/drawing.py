@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
+from matplotlib.patches import PathPatch, Rectangle
+from numpy.typing import NDArray
 
 from igbatch.report.bar import lay_out
 from igbatch.report.canvas import DPI, FAINT, INK, WARN, Canvas, fit, text_width, wrap
-from igbatch.report.colors import paint
+from igbatch.report.contour import outline, strongest
 from igbatch.report.labels import place_labels
-from igbatch.report.normalization import Normalization
 from igbatch.report.panels import Box, Panel, Picture
+from igbatch.report.scale import ColorScale
 from igbatch.report.text import number, plain
 
 SMALL = 10.5
@@ -25,7 +26,12 @@ _MOST_MARKS = 3
 
 def panel_height(panel: Panel, width: int, height: int) -> int:
     """Return the height in pixels of a panel whose map is shown at `width` x `height`."""
-    return LINE + 4 + height + _UNDER_MAP + LINE * (3 + len(_mark_lines(panel, width)))
+    return LINE + 4 + height + _UNDER_MAP + LINE * (2 + _label_lines(panel) + len(_mark_lines(panel, width)))
+
+
+def _label_lines(panel: Panel) -> int:
+    """Return how many lines the normalization in words may take: two where a rule is named with it."""
+    return 1 if panel.scale is None or panel.scale.label == panel.scale.normalization.label else 2
 
 
 def draw_panel(
@@ -34,32 +40,51 @@ def draw_panel(
     """Draw one map with its target above it; its colour bar, numbers, normalization and marks below."""
     canvas.text(x, y, fit(plain(panel.target), width, 11.5, bold=True), bold=True)
     y += LINE + 4
-    if panel.values is None or panel.normalization is None:
+    if panel.values is None or panel.scale is None:
         _placeholder(canvas, panel.missing, x, y, width, height)
     else:
-        axes = canvas.image(x, y, paint(panel.values, panel.normalization.gain), width, height)
+        axes = canvas.image(x, y, colors_of(panel), width, height)
+        _contour(axes, panel)
         _outline(axes, boxes, 0.9)
         canvas.frame(x, y, width, height, edge="#c8c8c8")
     y += height + 3
-    if panel.normalization is not None:
-        draw_bar(canvas, panel.normalization, x, y, width)
+    if panel.scale is not None:
+        draw_bar(canvas, panel.scale, x, y, width)
     y += _UNDER_MAP - 3
     if panel.minimum is not None and panel.maximum is not None and panel.total is not None:
         lines = [f"min {number(panel.minimum)}   max {number(panel.maximum)}", f"sum {number(panel.total)}"]
         for text in lines:
             canvas.text(x, y, fit(text, width, SMALL), SMALL)
             y += LINE
-        if panel.normalization is not None:
-            canvas.text(x, y, fit(panel.normalization.label, width, SMALL), SMALL, color=FAINT)
-        y += LINE
+        if panel.scale is not None:
+            lines = wrap(panel.scale.label, width, SMALL, most=_label_lines(panel))
+            for place, text in enumerate(lines):
+                canvas.text(x, y + LINE * place, text, SMALL, color=FAINT)
+        y += LINE * _label_lines(panel)
     for text in _mark_lines(panel, width):
         canvas.text(x, y, text, SMALL, color=WARN)
         y += LINE
 
 
-def draw_bar(canvas: Canvas, normalization: Normalization, x: int, y: int, width: int) -> None:
+def colors_of(panel: Panel) -> NDArray[np.uint8]:
+    """Return the colours of a map that has values and a scale, over the photograph where it has one.
+
+    uint8 [H, W, 3]: opacity * colour of the map + (1 - opacity) * photograph.
+    """
+    assert panel.values is not None
+    assert panel.scale is not None
+    colors, opacity = panel.scale.paint(panel.values), panel.scale.look.opacity
+    if panel.photograph is None:
+        return colors
+    laid: NDArray[np.uint8] = np.rint(opacity * colors + (1 - opacity) * _bytes(panel.photograph)).astype(
+        np.uint8
+    )
+    return laid
+
+
+def draw_bar(canvas: Canvas, scale: ColorScale, x: int, y: int, width: int) -> None:
     """Draw a colour bar with its labels: normalized above, raw below, zero marked by a line."""
-    bar = lay_out(normalization, width)
+    bar = lay_out(scale, width)
     top = y + 14
     canvas.image(x, top, bar.colors, width, BAR_HEIGHT)
     canvas.frame(x, top, width, BAR_HEIGHT)
@@ -78,7 +103,7 @@ def draw_picture(canvas: Canvas, picture: Picture, x: int, y: int, width: int, h
     if picture.pixels is None:
         _placeholder(canvas, picture.missing, x, y, width, height)
         return
-    colors = np.rint(np.clip(picture.pixels, 0, 1) * 255).astype(np.uint8)
+    colors = _bytes(picture.pixels)
     axes = canvas.image(x, y, colors, width, height)
     _outline(axes, picture.boxes, 3.0, "white")
     _outline(axes, picture.boxes, 1.6)
@@ -88,6 +113,22 @@ def draw_picture(canvas: Canvas, picture: Picture, x: int, y: int, width: int, h
     for box, text, size, spot in zip(picture.boxes, texts, widths, spots, strict=True):
         canvas.frame(x + spot.x, y + spot.y, size, LINE, fill=box.color, edge="white")
         canvas.text(x + spot.x + 3, y + spot.y + 3, text, SMALL, color="white")
+
+
+def _bytes(pixels: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Return a picture in 0..1 as bytes."""
+    colors: NDArray[np.uint8] = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
+    return colors
+
+
+def _contour(axes: Axes, panel: Panel) -> None:
+    """Draw the line around the strongest pixels of a map that has values and a scale."""
+    assert panel.values is not None
+    assert panel.scale is not None
+    look = panel.scale.look
+    if look.contour:
+        line = outline(strongest(panel.values, look.contour, look.part))
+        axes.add_patch(PathPatch(line, fill=False, edgecolor=look.colors.line, linewidth=0.8 * 72 / DPI))
 
 
 def _outline(axes: Axes, boxes: Sequence[Box], width: float, color: str | None = None) -> None:

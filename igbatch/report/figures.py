@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
 
 from matplotlib.figure import Figure
 
 from igbatch.report.canvas import INK, WARN, Canvas, wrap
 from igbatch.report.drawing import LINE, SMALL, draw_panel, draw_picture, panel_height
 from igbatch.report.header import Header
+from igbatch.report.look import DEFAULT, Look
 from igbatch.report.normalization import Normalizations
 from igbatch.report.panels import ImageMaps
-from igbatch.report.sheets import Row, Sheet, chosen, overview_sheet, seed_sheet
+from igbatch.report.sheets import Row, Sheet, overview_sheet, seed_sheet
 from igbatch.results import StudyResults
 
 MARGIN = 18
@@ -28,6 +28,7 @@ def study_figure(
     variants: Sequence[str] | None = None,
     targets: Sequence[str] | None = None,
     scope: str = "pair",
+    look: Look = DEFAULT,
 ) -> Figure:
     """Return one image under one normalization: variants are rows, targets are columns.
 
@@ -37,16 +38,21 @@ def study_figure(
         variants: by default all that the study asks for on this image.
         targets: all by default; under `pair`, more than two make a row for each pair.
         scope: `raw` (no normalization), or a scope of `igbatch.reduce.ranges.SCOPES`.
+        look: range rule, palette and all else about colours.
 
     Raises:
         InputError: the study has no such image, variant, target or scope.
     """
     maps = ImageMaps(results, image_id)
-    return draw_sheet(overview_sheet(maps, Normalizations(results), scope, variants, targets))
+    return draw_sheet(overview_sheet(maps, Normalizations(results), scope, variants, targets, look))
 
 
 def seed_figure(
-    results: StudyResults, image_id: str, variant_id: str, targets: Sequence[str] | None = None
+    results: StudyResults,
+    image_id: str,
+    variant_id: str,
+    targets: Sequence[str] | None = None,
+    look: Look = DEFAULT,
 ) -> Figure:
     """Return one image and variant raw, normalized map by map, jointly, and jointly over the study.
 
@@ -55,23 +61,8 @@ def seed_figure(
     Raises:
         InputError: the study has no such variant or target.
     """
-    return draw_sheet(seed_sheet(ImageMaps(results, image_id), Normalizations(results), variant_id, targets))
-
-
-def pair_figures(
-    results: StudyResults, image_id: str, variant_id: str, targets: Sequence[str] | None = None
-) -> dict[tuple[str, str], Figure]:
-    """Return the seed figure of each pair of targets, k choose 2 of them.
-
-    Raises:
-        InputError: the study has no such variant or target.
-    """
-    maps, normalizations = ImageMaps(results, image_id), Normalizations(results)
-    names = chosen(targets, results.target_names, "target")
-    return {
-        pair: draw_sheet(seed_sheet(maps, normalizations, variant_id, pair))
-        for pair in combinations(names, 2)
-    }
+    maps = ImageMaps(results, image_id)
+    return draw_sheet(seed_sheet(maps, Normalizations(results), variant_id, targets, look))
 
 
 def draw_sheet(sheet: Sheet) -> Figure:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from igbatch.report.canvas import FAINT, INK, Canvas, fit, text_width, wrap
-from igbatch.report.sheets import HOW_TO_READ, Sheet
+from igbatch.report.sheets import Sheet
 
 BODY, SMALL = 11.5, 10.5
 LINE = 15
@@ -17,7 +17,8 @@ class Header:
     def __init__(self, sheet: Sheet, x: int, width: int) -> None:
         self.sheet, self.x, self.width = sheet, x, width
         self._facts = [line for fact in sheet.facts for line in wrap(fact, width, BODY)]
-        self._guide = wrap(HOW_TO_READ, width, SMALL)
+        said = (sheet.look.guide, sheet.look.choices)
+        self._guide = [line for text in said for line in wrap(text, width, SMALL)]
         self._rows = () if sheet.table is None else sheet.table.rows[:MOST_ROWS]
         self._left_out = 0 if sheet.table is None else len(sheet.table.rows) - len(self._rows)
 

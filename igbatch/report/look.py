@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from igbatch.errors import InputError
 from igbatch.report.colors import PALETTES, Palette
@@ -106,6 +107,33 @@ class Look:
                 f"range: {self.low:g} to {self.high:g} is no range; give two finite numbers, the lower first"
             )
 
+    @classmethod
+    def of(
+        cls,
+        *,
+        rule: str | None = None,
+        percentile: float | None = None,
+        ends: tuple[float, float] | None = None,
+        **others: Any,
+    ) -> Look:
+        """Return a look from what was said of its rule: ends mean `fixed`, a percentile means `percentile`.
+
+        `others` are further fields; None stands for the default.
+
+        Raises:
+            InputError: a value is wrong, or two of them exclude each other.
+        """
+        meant = {"fixed": ends is not None, "percentile": percentile is not None}
+        if all(meant.values()):
+            raise InputError("a range that is set takes no percentile; leave out one of them")
+        for name, what in (("fixed", "range"), ("percentile", "percentile")):
+            if meant[name] and rule not in (None, name):
+                raise InputError(f"rule {rule!r} takes no {what}; leave out one of them")
+        rule = rule or next((name for name, given in meant.items() if given), "symmetric")
+        low, high = ends or (None, None)
+        chosen = {"percentile": percentile, **others}
+        return cls(rule=rule, low=low, high=high, **{k: v for k, v in chosen.items() if v is not None})
+
     @property
     def colors(self) -> Palette:
         """The palette itself."""
@@ -118,6 +146,63 @@ class Look:
             return f"fixed range {number(self.low)} to {number(self.high)}"
         return RULE_WORDS[self.rule].title.format(p=f"{self.percentile:g}")
 
+    @property
+    def choices(self) -> str:
+        """All choices in one sentence, the defaults too."""
+        contour = f"contour of the strongest {self.contour:g} %" if self.contour else "no contour"
+        beneath = "no photograph beneath"
+        if self.opacity < 1:
+            beneath = f"over the photograph with an opacity of {100 * self.opacity:g} %"
+        part, level = f"{self.part} values", f"level {self.level:g}"
+        return f"Chosen: {', '.join((self.palette, self.rule_title, part, level, contour, beneath))}."
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The choices that differ from the default, each in a word or two, as for the name of a file."""
+        words = {
+            "rule": self.rule if self.rule in ("symmetric", "min-max") else self.rule_title,
+            "part": self.part,
+            "level": f"level {self.level:g}",
+            "palette": self.palette,
+            "contour": f"contour {self.contour:g}",
+            "opacity": f"overlay {self.opacity:g}",
+        }
+        return tuple(said for name, said in words.items() if getattr(self, name) != getattr(DEFAULT, name))
+
+    @property
+    def guide(self) -> str:
+        """How to read the colours of a figure, in sentences."""
+        said = [self._colors_in_words()]
+        if self.rule == "percentile":
+            said.append("Beyond the ends of the scale pixels take the end colour and are counted.")
+        if self.level != 1:
+            said.append(f"The end colours are reached {100 / self.level:.3g} % of the way (level).")
+        if self.contour:
+            said.append(f"The line on a map goes around the strongest {self.contour:g} % of its pixels.")
+        said.append("The line on a colour bar marks zero. Below the bar: raw values.")
+        if self.rule != "fixed":
+            said.append("Above it: the same, normalized to (a − min) / (max − min).")
+        return " ".join(said)
+
+    def _colors_in_words(self) -> str:
+        colors = self.colors
+        negative, middle, positive = colors.negative, colors.middle, colors.positive
+        if self.part == "signed" and self.rule == "min-max":
+            return (
+                f"The colours run from {negative} at the minimum of the range over {middle} at its middle to "
+                f"{positive} at its maximum: {middle} is not zero."
+            )
+        if self.low is not None and self.high is not None and self.low != -self.high:
+            ends = f"{negative} at {number(self.low)} to {positive} at {number(self.high)}"
+            said = f"The colours run from {ends}, {middle} at {number((self.low + self.high) / 2)}."
+            return f"{said} {PARTS[self.part]}".strip()
+        if self.part == "signed":
+            sides = f"{negative} is negative, {middle} is zero, {positive} is positive"
+            return f"{sides[:1].upper()}{sides[1:]}, with one gain for both signs."
+        side = {"negative": f"{negative} is negative", "absolute": f"{positive} is strong"}
+        sides = f"{middle} is zero, {side.get(self.part, f'{positive} is positive')}"
+        return f"{sides[:1].upper()}{sides[1:]}. {PARTS[self.part]}"
+
 
 def _known(what: str, value: str, known: Iterable[str]) -> None:
     names = list(known)
@@ -128,3 +213,7 @@ def _known(what: str, value: str, known: Iterable[str]) -> None:
 def _within(what: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:  # NaN is not
         raise InputError(f"{what} is {value:g}; give a number from {low:g} to {high:g}")
+
+
+DEFAULT = Look()
+"""What figures show where nobody chose."""

@@ -7,15 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-from numpy.typing import NDArray
-
 from igbatch.errors import InputError
 from igbatch.reduce.ranges import SCOPES, RangeSummary
-from igbatch.report.colors import LEVELS, color_indices
 from igbatch.report.text import count, number
 from igbatch.results import StudyResults
-from igbatch.statistics.histogram import N_SIDE, quantile
+from igbatch.statistics.histogram import fold, quantile
 
 KINDS = ("raw", *SCOPES)
 """`raw`, which is no normalization at all, and the scopes whose minimum and maximum maps may share."""
@@ -125,36 +121,8 @@ class Normalization:
 
     @property
     def gain(self) -> float:
-        """The magnitude at the ends of the colour scale, the same for both signs."""
+        """The largest magnitude of the range: the ends of a colour scale that is symmetric around zero."""
         return max(abs(self.minimum), abs(self.maximum))
-
-    @property
-    def low(self) -> float:
-        """Where the colour bar begins: the minimum, or zero where that is less."""
-        return min(self.minimum, 0.0)
-
-    @property
-    def high(self) -> float:
-        """Where the colour bar ends: the maximum, or zero where that is more."""
-        return max(self.maximum, 0.0)
-
-    def normalized(self, value: float) -> float | None:
-        """Return (value - minimum) / (maximum - minimum); None where the range is a point, and for `raw`."""
-        span = self.maximum - self.minimum
-        return None if self.kind == "raw" or span <= 0 else (value - self.minimum) / span
-
-    def along_bar(self, value: float) -> float:
-        """Return where a value lies on the colour bar, 0 (left end) to 1; 0.5 on a bar that is all zero."""
-        span = self.high - self.low
-        return 0.5 if span <= 0 else (value - self.low) / span
-
-    def clipped(self, values: NDArray[np.floating]) -> int:
-        """Count the values that lie beyond the colour scale and are drawn as its end."""
-        return int(np.count_nonzero(np.abs(values) > self.gain))
-
-    def blank(self, values: NDArray[np.floating]) -> bool:
-        """Tell whether every value is drawn white."""
-        return bool((color_indices(values, self.gain) == LEVELS).all())
 
 
 class Normalizations:
@@ -240,11 +208,8 @@ def raw_scale(summaries: Iterable[RangeSummary]) -> float:
     for summary in summaries:
         if not summary.n_maps:
             continue
-        folded = np.zeros_like(summary.counts)
-        folded[N_SIDE:] = summary.counts[N_SIDE:]
-        folded[N_SIDE + 1 :] += summary.counts[:N_SIDE][::-1]
         largest = max(-summary.minimum, summary.maximum, 0.0)
-        tops.append(quantile(folded, RAW_QUANTILE, 0.0, largest))
+        tops.append(quantile(fold(summary.counts), RAW_QUANTILE, 0.0, largest))
     return round_up(max(tops))
 
 

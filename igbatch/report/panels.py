@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from igbatch.errors import IgbatchError
 from igbatch.report.accuracy import mark
 from igbatch.report.colors import BOX_COLORS
-from igbatch.report.normalization import Normalization
-from igbatch.report.text import number, percent, plain
+from igbatch.report.scale import ColorScale
+from igbatch.report.text import percent, plain
 from igbatch.results import StudyResults
 
 
@@ -51,20 +51,22 @@ class Panel:
 
     Attributes:
         values: float32 [H, W]; None where the map is missing, and `missing` says why.
-        normalization: what its colours stand for; None where no map of the scope is there.
+        scale: what its colours stand for; None where no map of the scope is there, or none was asked for.
         minimum, maximum, total: of the map, in units of the output; None where it was not computed.
         marks: what to be careful about, each a short phrase.
+        photograph: what the map lies over, float32 [H, W, 3] in 0..1; None where it is shown alone.
     """
 
     variant_id: str
     target: str
     values: NDArray[np.float32] | None
-    normalization: Normalization | None
+    scale: ColorScale | None
     minimum: float | None
     maximum: float | None
     total: float | None
     marks: tuple[str, ...]
     missing: str = ""
+    photograph: NDArray[np.float32] | None = None
 
 
 class ShownRows:
@@ -135,24 +137,26 @@ class ImageMaps:
                 self._pictures[model] = Picture(None, (), f"the image cannot be read: {plain(str(error))}")
         return self._pictures[model]
 
-    def panel(self, variant_id: str, target: str, normalization: Normalization | None) -> Panel:
-        """Return one map under a normalization."""
+    def panel(self, variant_id: str, target: str, scale: ColorScale | None) -> Panel:
+        """Return one map under a colour scale, over the photograph where the scale's look says so."""
         row, values = self.row(variant_id, target), self.values(variant_id, target)
         if row is None:
             return Panel(
                 variant_id, target, None, None, None, None, None, (), self._absence(variant_id, target)
             )
+        alone = values is None or scale is None or scale.look.opacity == 1
         missing = "" if values is not None else "The map was not kept (store.maps); its numbers were."
         return Panel(
             variant_id=variant_id,
             target=target,
             values=values,
-            normalization=normalization,
+            scale=scale,
             minimum=float(row["minimum"]),
             maximum=float(row["maximum"]),
             total=float(row["sum"]),
-            marks=tuple(_marks(row, values, normalization, self.results.study["study"]["attribution"])),
+            marks=tuple(_marks(row, values, scale, self.results.study["study"]["attribution"])),
             missing=missing,
+            photograph=None if alone else self.picture(variant_id).pixels,
         )
 
     def boxes_seen_by(self, variant_id: str) -> tuple[Box, ...]:
@@ -222,7 +226,7 @@ def _boxes(box_sums: pd.DataFrame, colors: dict[str, str]) -> tuple[Box, ...]:
 def _marks(
     row: Any,
     values: NDArray[np.float32] | None,
-    normalization: Normalization | None,
+    scale: ColorScale | None,
     settings: Mapping[str, Any],
 ) -> list[str]:
     marks = []
@@ -230,10 +234,6 @@ def _marks(
         marks.append(mark(row, settings))
     if row["negligible"]:
         marks.append("negligible: too small for its ratios to mean anything")
-    if values is not None and normalization is not None:
-        beyond = normalization.clipped(values)
-        if beyond and normalization.kind == "raw":
-            marks.append(f"{beyond:,} pixels ({percent(beyond / values.size)}) beyond the scale")
-        elif normalization.blank(values) and values.any():
-            marks.append(f"white because small: |a| ≤ {number(float(np.abs(values).max()), 2)}")
+    if values is not None and scale is not None:
+        marks += scale.marks(values)
     return marks

@@ -10,22 +10,16 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from igbatch.errors import InputError
-from igbatch.report.normalization import Normalization, Normalizations
+from igbatch.report.look import DEFAULT, Look
+from igbatch.report.magnitudes import magnitude_of
+from igbatch.report.normalization import SCOPE_WORDS, Normalizations
 from igbatch.report.panels import ImageMaps, Panel, Picture
+from igbatch.report.scale import ColorScale, scale_of
 from igbatch.report.text import Table, listing, number, percent, plain
 
-HOW_TO_READ = (
-    "Red is negative, white is zero, blue is positive, with one gain for both signs. The line on a colour "
-    "bar marks zero. Below the bar: raw values. Above it: the same, normalized to (a − min) / (max − min)."
-)
-
+HOW_TO_READ = DEFAULT.guide
 
 _NO_MAP = "No map of this scope is there."
-_BY_ROW = {
-    "pair": "Each pair has a range of its own: do not compare between variants.",
-    "targets": "Each variant has a range of its own here: do not compare between variants.",
-    "variant": "Each variant has a range of its own: do not compare between variants.",
-}
 
 
 @dataclass(frozen=True)
@@ -40,7 +34,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A figure of one image: its picture, what is said of it, a table of numbers, and rows of maps."""
+    """A figure of one image: its picture, what is said of it, a table of numbers, and rows of maps.
+
+    `look` is what the colours of all its maps have in common.
+    """
 
     title: str
     subtitle: str
@@ -48,10 +45,15 @@ class Sheet:
     facts: tuple[str, ...]
     table: Table | None
     rows: tuple[Row, ...]
+    look: Look = DEFAULT
 
 
 def seed_sheet(
-    maps: ImageMaps, normalizations: Normalizations, variant_id: str, targets: Sequence[str] | None = None
+    maps: ImageMaps,
+    normalizations: Normalizations,
+    variant_id: str,
+    targets: Sequence[str] | None = None,
+    look: Look = DEFAULT,
 ) -> Sheet:
     """Lay out one image and variant: the same maps raw, by themselves, jointly, and jointly over the study.
 
@@ -61,7 +63,7 @@ def seed_sheet(
     names = chosen(targets, maps.results.target_names, "target")
     (variant_id,) = chosen([variant_id], list(maps.results.variants["variant_id"]), "variant")
     kinds = ["raw", "image", *_joint(names), "dataset"]
-    rows = [_row(maps, normalizations, kind, variant_id, names) for kind in kinds]
+    rows = [_row(maps, normalizations, kind, variant_id, names, look) for kind in kinds]
     picture = maps.picture(variant_id)
     table = number_table(maps, variant_id, names)
     return Sheet(
@@ -71,6 +73,7 @@ def seed_sheet(
         (f"predicts {maps.prediction(variant_id)}",),
         table,
         tuple(rows),
+        look,
     )
 
 
@@ -80,6 +83,7 @@ def overview_sheet(
     kind: str,
     variants: Sequence[str] | None = None,
     targets: Sequence[str] | None = None,
+    look: Look = DEFAULT,
 ) -> Sheet:
     """Lay out one image under one normalization: variants are rows, targets are columns.
 
@@ -100,14 +104,14 @@ def overview_sheet(
     wanted = (maps.variants or known) if variants is None else variants
     for variant_id in chosen(wanted, known, "variant"):
         for group in groups:
-            row = _row(maps, normalizations, kind, variant_id, group)
-            found = found or next((p.normalization for p in row.panels if p.normalization is not None), None)
+            row = _row(maps, normalizations, kind, variant_id, group, look)
+            found = found or next((panel.scale for panel in row.panels if panel.scale is not None), None)
             heading = plain(variant_id) if len(groups) == 1 else f"{plain(variant_id)}: {listing(group)}"
             facts = (f"predicts {maps.prediction(variant_id)}", *maps.probabilities(variant_id, group))
             rows.append(Row(heading, facts, row.caution, row.panels))
-    said = (_NO_MAP,) if found is None else (f"{found.title}. {found.words}", _BY_ROW.get(kind, ""))
+    said = (_NO_MAP,) if found is None else _said(found)
     picture = maps.picture(rows[0].panels[0].variant_id)
-    return Sheet(plain(maps.image_id), "", picture, tuple(filter(None, said)), None, tuple(rows))
+    return Sheet(plain(maps.image_id), "", picture, said, None, tuple(rows), look)
 
 
 def joint_kind(targets: Sequence[str]) -> str:
@@ -134,18 +138,35 @@ def _joint(targets: Sequence[str]) -> list[str]:
     return [joint_kind(targets)] if len(targets) > 1 else []
 
 
+def _said(scale: ColorScale) -> tuple[str, ...]:
+    """Return what is said once for all rows, of the scale of the first."""
+    if scale.fixed:
+        return (f"{scale.heading}. {scale.words}",)
+    norm = scale.normalization
+    title = f"{norm.title}, {scale.look.rule_title}" if scale.look.rule != "symmetric" else norm.title
+    beware = SCOPE_WORDS[norm.kind].beware
+    return tuple(filter(None, (f"{title}. {scale.words}", "" if beware in scale.words else beware)))
+
+
 def _row(
-    maps: ImageMaps, normalizations: Normalizations, kind: str, variant_id: str, targets: Sequence[str]
+    maps: ImageMaps,
+    normalizations: Normalizations,
+    kind: str,
+    variant_id: str,
+    targets: Sequence[str],
+    look: Look,
 ) -> Row:
-    def normalization(names: Sequence[str]) -> Normalization | None:
-        return normalizations.of(kind, variant_id=variant_id, image_id=maps.image_id, targets=names)
+    def scale(names: Sequence[str]) -> ColorScale | None:
+        key = {"variant_id": variant_id, "image_id": maps.image_id}
+        found = normalizations.of(kind, targets=names, **key)
+        return scale_of(found, look, magnitude_of(maps, found, look, variant_id, names))
 
     if kind == "image":
-        each = [normalization([target]) for target in targets]
+        each = [scale([target]) for target in targets]
         panels = [maps.panel(variant_id, name, own) for name, own in zip(targets, each, strict=True)]
         shared = next((own for own in each if own is not None), None)
     else:
-        shared = normalization(targets)
+        shared = scale(targets)
         panels = [maps.panel(variant_id, name, shared) for name in targets]
     if shared is None:
         return Row(_NO_MAP, (), "", tuple(panels))

@@ -1,12 +1,16 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
 from igbatch.report.bar import lay_out
+from igbatch.report.look import Look
 from igbatch.report.normalization import Normalization
+from igbatch.report.scale import ColorScale
 
 
-def norm(low: float, high: float, kind: str = "pair") -> Normalization:
-    return Normalization(kind, low, high, 2, True, "", "", "")
+def scale(low: float, high: float, kind: str = "pair", **choices: Any) -> ColorScale:
+    return ColorScale(Normalization(kind, low, high, 2, True, "", "", ""), Look.of(**choices))
 
 
 def texts(ticks: object) -> list[str]:
@@ -15,7 +19,7 @@ def texts(ticks: object) -> list[str]:
 
 @pytest.mark.parametrize(("low", "high"), [(-1.0, 3.0), (-4.0, 1.0), (-2.0, 2.0), (-0.001, 0.9)])
 def test_the_bar_is_white_where_zero_is_and_truncated_at_the_weaker_end(low: float, high: float) -> None:
-    bar = lay_out(norm(low, high), 400)
+    bar = lay_out(scale(low, high), 400)
     assert bar.zero == pytest.approx(-low / (high - low))
     lightest = np.flatnonzero((bar.colors[0] == 255).all(axis=1))
     assert abs(lightest.mean() / 400 - bar.zero) < 0.02
@@ -24,44 +28,44 @@ def test_the_bar_is_white_where_zero_is_and_truncated_at_the_weaker_end(low: flo
 
 
 def test_raw_values_below_and_normalized_ones_above() -> None:
-    bar = lay_out(norm(-1.0, 3.0), 100)
+    bar = lay_out(scale(-1.0, 3.0), 100)
     assert texts(bar.below) == ["−1.00", "3.00"]
     assert texts(bar.above) == ["0", "1", "0.25"]
 
 
 def test_without_a_normalization_nothing_is_above() -> None:
-    bar = lay_out(norm(-0.01, 0.01, "raw"), 100)
+    bar = lay_out(scale(-0.01, 0.01, "raw"), 100)
     assert bar.above == ()
     assert texts(bar.below) == ["−0.01", "0.01"]
     assert bar.zero == 0.5
 
 
 def test_labels_of_zero_keep_clear_of_the_ends_and_its_line_stays() -> None:
-    bar = lay_out(norm(-0.001, 1.0), 100)
+    bar = lay_out(scale(-0.001, 1.0), 100)
     assert bar.zero < 0.01
     assert bar.above[-1].at > 0.1
 
 
 def test_a_range_without_zero_is_drawn_on_to_it() -> None:
-    bar = lay_out(norm(0.2, 1.0), 100)
+    bar = lay_out(scale(0.2, 1.0), 100)
     assert bar.zero == 0
     assert [tick.at for tick in bar.below] == pytest.approx([0.2, 1.0])
     assert "−0.25" in texts(bar.above)
-    close = lay_out(norm(0.8, 0.9), 100)
+    close = lay_out(scale(0.8, 0.9), 100)
     assert texts(close.below) == ["0.800 to 0.900"]
 
 
 def test_a_map_of_nothing_has_a_white_bar_and_only_zero_on_it() -> None:
-    bar = lay_out(norm(0.0, 0.0), 100)
+    bar = lay_out(scale(0.0, 0.0), 100)
     assert (bar.colors == 255).all()
     assert (bar.zero, bar.above, bar.below) == (0.5, (), ())
 
 
 def test_a_map_of_one_value_has_one_end() -> None:
-    assert texts(lay_out(norm(0.5, 0.5), 100).below) == ["0.500"]
-    assert texts(lay_out(norm(-0.5, -0.5), 100).below) == ["−0.500"]
+    assert texts(lay_out(scale(0.5, 0.5), 100).below) == ["0.500"]
+    assert texts(lay_out(scale(-0.5, -0.5), 100).below) == ["−0.500"]
 
 
 def test_where_zero_is_an_end_of_the_range_it_is_labelled_once() -> None:
     for low, high in ((0.0, 1.0), (-1e-9, 1.0), (1e-9, 1.0)):
-        assert texts(lay_out(norm(low, high), 100).above) == ["0", "1"]
+        assert texts(lay_out(scale(low, high), 100).above) == ["0", "1"]

@@ -6,13 +6,9 @@ import pytest
 
 from igbatch.errors import InputError
 from igbatch.report.colors import paint
-from igbatch.report.normalization import KINDS, Normalization, Normalizations, raw_scale, round_up
+from igbatch.report.normalization import KINDS, SCOPE_WORDS, Normalizations, raw_scale, round_up
 
 POSITIVE = np.linspace(0.2, 0.9, 256).reshape(16, 16)
-
-
-def pair(low: float, high: float) -> Normalization:
-    return Normalization("pair", low, high, 2, True, "Joint range of the pair", "joint range", "words")
 
 
 def test_ranges_of_the_scopes_are_those_of_the_maps(small_study: Any) -> None:
@@ -53,23 +49,12 @@ def test_the_pair_of_a_map_with_itself_is_its_own_range(drawn: Any, noise: Any) 
     assert np.array_equal(paint(same, own.gain), paint(same, joint.gain))
 
 
-@pytest.mark.parametrize(("low", "high"), [(-1.0, 3.0), (-4.0, 1.0), (-2.0, 2.0)])
-def test_normalized_values_run_from_0_to_1_and_the_bar_with_them(low: float, high: float) -> None:
-    norm = pair(low, high)
-    assert norm.normalized(low) == 0
-    assert norm.normalized(high) == 1
-    assert norm.normalized(0.0) == pytest.approx(-low / (high - low))
-    assert norm.along_bar(0.0) == pytest.approx(-low / (high - low))
-    assert norm.gain == max(-low, high)
-
-
 def test_the_raw_scale_is_one_for_the_study_and_leaves_random_maps_white(small_study: Any) -> None:
     raw = Normalizations(small_study).of("raw")
     assert raw is not None
     assert (raw.minimum, raw.maximum) == (-0.005, 0.005)
-    assert raw.normalized(0.001) is None
     for (variant, _, _), values in small_study.maps.items():
-        assert raw.blank(values) == (variant == "random-1")
+        assert (paint(values, raw.gain) == 255).all() == (variant == "random-1")
 
 
 def test_more_variants_of_nearly_nothing_leave_the_raw_scale_as_it_is(drawn: Any, noise: Any) -> None:
@@ -86,13 +71,6 @@ def test_more_variants_of_nearly_nothing_leave_the_raw_scale_as_it_is(drawn: Any
 )
 def test_round_numbers(value: float, rounded: float) -> None:
     assert round_up(value) == rounded
-
-
-def test_pixels_beyond_the_raw_scale_are_counted(drawn: Any, noise: Any) -> None:
-    values = noise(3)
-    values[0, :2] = [0.5, -0.5]
-    raw = Normalization("raw", -0.005, 0.005, 1, True, "", "", "")
-    assert raw.clipped(values) == 2
 
 
 def test_an_incomplete_range_is_never_called_joint(drawn: Any, noise: Any) -> None:
@@ -125,7 +103,6 @@ def test_degenerate_maps_have_a_range_and_colours(drawn: Any, values: np.ndarray
     for kind in ("raw", "image", "dataset"):
         norm = Normalizations(study).of(kind, variant_id="trained", image_id="a", targets=["eagle"])
         assert norm is not None
-        assert 0 <= norm.along_bar(0.0) <= 1
         colors = paint(values, norm.gain)
         assert (colors == 255).all() == (not values.any())
 
@@ -136,3 +113,12 @@ def test_unknown_kinds_and_numbers_of_targets_are_refused(small_study: Any) -> N
         norms("own")
     with pytest.raises(InputError, match="two targets"):
         norms("pair", variant_id="trained", image_id="a.png", targets=["eagle"])
+
+
+def test_every_kind_has_words() -> None:
+    assert tuple(SCOPE_WORDS) == KINDS
+    for kind, words in SCOPE_WORDS.items():
+        assert words.title
+        assert words.compare
+        assert bool(words.beware) == (kind not in ("raw", "dataset"))
+        assert ("{maps}" in words.over) == (kind in ("targets", "models", "variant", "dataset"))

@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 
 from igbatch.report.bar import lay_out
 from igbatch.report.canvas import INK, WARN, Canvas, fit, wrap
-from igbatch.report.colors import paint
 from igbatch.report.drawing import BAR_HEIGHT, SMALL, draw_bar
-from igbatch.report.normalization import Normalization, Normalizations
+from igbatch.report.normalization import Normalizations
 from igbatch.report.panels import ImageMaps, Panel
 from igbatch.report.randomization.plotting import MARGIN, paragraph
 from igbatch.report.randomization.steps import Randomized
+from igbatch.report.scale import ColorScale, scale_of
 from igbatch.report.text import number, plain
 
 COLUMNS = 8
@@ -53,7 +53,7 @@ def grid_rows(
                     found = normalizations.of(
                         "image", variant_id=variant, image_id=maps.image_id, targets=[target]
                     )
-                panels.append(maps.panel(variant, target, found))
+                panels.append(maps.panel(variant, target, scale_of(found)))
             rows.append(GridRow(target, kind, tuple(panels)))
     return rows
 
@@ -117,7 +117,7 @@ def _draw_band(
 
 def _draw_side(canvas: Canvas, row: GridRow, y: int, height: int) -> None:
     canvas.text(MARGIN, y, fit(plain(row.target), _SIDE - 16, 12, bold=True), 12, bold=True)
-    shared = next((panel.normalization for panel in row.panels if panel.normalization), None)
+    shared = next((panel.scale for panel in row.panels if panel.scale), None)
     said = KINDS[row.kind] if row.kind == "image" or shared is None else shared.label
     for line, text in enumerate(wrap(said, _SIDE - 22, 11, most=3)):
         canvas.text(MARGIN, y + 17 + 14 * line, text, 11)
@@ -127,17 +127,17 @@ def _draw_side(canvas: Canvas, row: GridRow, y: int, height: int) -> None:
 
 def _draw_map(canvas: Canvas, panel: Panel, kind: str, x: int, y: int, size: tuple[int, int]) -> None:
     width, height = size
-    if panel.values is None or panel.normalization is None:
+    if panel.values is None or panel.scale is None:
         canvas.frame(x, y, width, height, fill="#f3f3f3")
         for line, text in enumerate(wrap(panel.missing or "No map.", width - 12, SMALL, most=5)):
             canvas.text(x + 6, y + 8 + 13 * line, text, SMALL, color=WARN)
     else:
-        canvas.image(x, y, paint(panel.values, panel.normalization.gain), width, height)
+        canvas.image(x, y, panel.scale.paint(panel.values), width, height)
         canvas.frame(x, y, width, height, edge="#c8c8c8")
     y += height + 5
     if kind == "image":
-        if panel.normalization is not None:
-            _bar(canvas, panel.normalization, x, y, width)
+        if panel.scale is not None:
+            _bar(canvas, panel.scale, x, y, width)
         y += _BAR
     for name, value in (("min", panel.minimum), ("max", panel.maximum), ("sum", panel.total)):
         if value is not None:
@@ -145,9 +145,9 @@ def _draw_map(canvas: Canvas, panel: Panel, kind: str, x: int, y: int, size: tup
         y += 13
 
 
-def _bar(canvas: Canvas, normalization: Normalization, x: int, y: int, width: int) -> None:
+def _bar(canvas: Canvas, scale: ColorScale, x: int, y: int, width: int) -> None:
     """Draw a colour bar with zero marked; its ends are the minimum and maximum that stand below."""
-    bar = lay_out(normalization, width)
+    bar = lay_out(scale, width)
     canvas.image(x, y, bar.colors, width, BAR_HEIGHT)
     canvas.frame(x, y, width, BAR_HEIGHT)
     zero = x + bar.zero * width

@@ -24,9 +24,12 @@ def test_maps_are_shown_by_their_own_and_by_the_joint_range(randomized: Any, map
     own, joint = rows
     drawn = [randomized.maps[panel.variant_id, "a.png", "eagle"] for panel in own.panels]
     for panel, values in zip(own.panels, drawn, strict=True):
-        assert panel.normalization is not None
-        assert (panel.normalization.minimum, panel.normalization.maximum) == (values.min(), values.max())
-    (shared,) = {panel.normalization for panel in joint.panels}
+        assert panel.scale is not None
+        assert (panel.scale.normalization.minimum, panel.scale.normalization.maximum) == (
+            values.min(),
+            values.max(),
+        )
+    (shared,) = {panel.scale.normalization for panel in joint.panels}
     assert shared is not None
     every = [values for (_, image, _), values in randomized.maps.items() if image == "a.png"]
     assert shared.minimum == min(values.min() for values in every)
