@@ -145,6 +145,7 @@ def render_to(folder: Path, results: Any) -> Rendered:
         target.write_bytes(content)
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(render, "draw_sheet", lambda sheet: None)
         patch.setattr(render, "figure_png", lambda figure: pixel.getvalue())
         render.render_report(results, write)
     return Rendered(results, folder)

@@ -191,12 +191,13 @@ def birds() -> Callable[..., dict[str, np.ndarray]]:
 
 @pytest.fixture
 def rendered(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, bytes]]:
-    """Render a report into a dictionary; its figures become one white pixel unless `figures` is asked for."""
+    """Render a report into a dictionary; sheets are not drawn unless `figures` is asked for, but one pixel."""
     pixel = io.BytesIO()
     Image.new("L", (1, 1), 255).save(pixel, "PNG")
 
     def render_files(results: StudyResults, figures: bool = False) -> dict[str, bytes]:
         if not figures:
+            monkeypatch.setattr(render, "draw_sheet", lambda sheet: None)
             monkeypatch.setattr(render, "figure_png", lambda figure: pixel.getvalue())
         files: dict[str, bytes] = {}
         paths = render.render_report(results, files.__setitem__)

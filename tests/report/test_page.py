@@ -1,6 +1,7 @@
 import base64
 import hashlib
 import io
+import json
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -8,13 +9,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
+import pytest
 
-from igbatch.report.colors import paint
-from igbatch.report.normalization import Normalizations
+from igbatch.report.raw_maps import unpacked
 
 Rendered = Callable[..., dict[str, bytes]]
-HOSTILE = '"><script>alert(1)</script>{{7*7}}<img src=x onerror=alert(1)>/../../é'
+HOSTILE = '"><script>alert(1)</script>{{7*7}}<!--<img src=x onerror=alert(1)>/../../é'
 
 
 def page_of(files: dict[str, bytes]) -> str:
@@ -22,19 +22,35 @@ def page_of(files: dict[str, bytes]) -> str:
 
 
 class Tags(HTMLParser):
-    """Every tag of a page with its attributes, and its text."""
+    """Every tag of a page with its attributes, its text, and what its script elements hold by their ids."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.text = ""
+        self.scripts: dict[str, str] = {}
+        self._script: str | None = None
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
+        if tag == "script":
+            self._script = dict(attrs).get("id") or ""
+            self.scripts[self._script] = ""
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "script":
+            self._script = None
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        if self._script is None:
+            self.text += data
+        else:
+            self.scripts[self._script] += data
+
+    @property
+    def study(self) -> Any:
+        return json.loads(self.scripts["study"])
 
     def values(self, name: str) -> list[str]:
         return [attributes[name] or "" for _, attributes in self.tags if name in attributes]
@@ -50,40 +66,67 @@ def test_links_lead_to_files_of_the_report(small_study: Any, rendered: Rendered)
     assert anchors <= {f"#{name}" for name in Tags(page).values("id")}
 
 
-def test_the_page_asks_for_nothing_and_runs_nothing(small_study: Any, rendered: Rendered) -> None:
+def test_the_page_asks_for_nothing_and_runs_its_script_alone(small_study: Any, rendered: Rendered) -> None:
     page = page_of(rendered(small_study))
     tags = Tags(page)
-    assert not {"script", "link", "iframe", "object", "form", "base"} & {tag for tag, _ in tags.tags}
+    assert not {"link", "iframe", "object", "form", "base"} & {tag for tag, _ in tags.tags}
+    scripts = [attributes for tag, attributes in tags.tags if tag == "script"]
+    assert scripts.count({}) == 1
+    assert {each["type"] for each in scripts if each} == {"application/json", "text/plain"}
     assert all(source.startswith("data:image/") for source in tags.values("src"))
     assert not [name for _, attributes in tags.tags for name in attributes if name.startswith("on")]
     assert "style" not in {name for _, attributes in tags.tags for name in attributes}
-    assert "http://" not in page
-    assert "https://" not in page
     (policy,) = [text for text in tags.values("content") if "default-src" in text]
-    assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == rules["base-uri"] == rules["form-action"] == "'none'"
+    assert rules["img-src"] == "data: blob:"
+    assert set(rules) == {"default-src", "base-uri", "form-action", "img-src", "style-src", "script-src"}
     assert "unsafe" not in policy
 
 
-def test_the_style_sheet_is_the_one_that_the_policy_allows(small_study: Any, rendered: Rendered) -> None:
+def test_links_to_elsewhere_are_none(small_study: Any, rendered: Rendered) -> None:
     page = page_of(rendered(small_study))
-    style = page.split("<style>")[1].split("</style>")[0]
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    assert f"style-src 'sha256-{digest}'" in page
+    assert not re.search(r"https?://", page.replace(Tags(page).scripts[""], ""))
 
 
-def test_embedded_maps_have_the_colours_of_their_values(small_study: Any, rendered: Rendered) -> None:
+@pytest.mark.parametrize(("element", "source"), [("style", "style-src"), ("script", "script-src")])
+def test_style_sheet_and_script_are_those_that_the_policy_allows(
+    small_study: Any, rendered: Rendered, element: str, source: str
+) -> None:
     page = page_of(rendered(small_study))
-    norm = Normalizations(small_study).of(
-        "pair", variant_id="trained", image_id="a.png", targets=["eagle", "magpie"]
-    )
-    assert norm is not None
-    wanted = paint(small_study.maps["trained", "a.png", "eagle"], norm.gain)
-    sources = [source for source in Tags(page).values("src") if source.startswith("data:image/png")]
-    pictures = [
-        np.asarray(Image.open(io.BytesIO(base64.b64decode(source.split(",")[1]))).convert("RGB"))
-        for source in sources
-    ]
-    assert any(picture.shape == wanted.shape and (picture == wanted).all() for picture in pictures)
+    content = page.split(f"<{element}>")[1].split(f"</{element}>")[0]
+    digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+    assert f"{source} 'sha256-{digest}'" in page
+    assert "\r" not in content  # HTML reads it as another character, with another digest
+
+
+def test_the_page_holds_the_raw_maps(small_study: Any, rendered: Rendered) -> None:
+    tags = Tags(page_of(rendered(small_study)))
+    seen = set()
+    for image in tags.study["images"]:
+        for variant in image["variants"]:
+            for stored in variant["maps"]:
+                key = (
+                    tags.study["variants"][variant["variant"]]["id"],
+                    image["id"],
+                    tags.study["targets"][stored["target"]]["id"],
+                )
+                wanted = small_study.maps[key]
+                values = unpacked(tags.scripts[stored["block"]], stored["scale"], wanted.shape)
+                assert np.abs(values - wanted).max() <= np.abs(wanted).max() / 65534 * (1 + 1e-9)
+                seen.add(key)
+    assert seen == set(small_study.maps)
+    assert "error at most max|a| / 65534" in tags.text
+    assert "are 8 maps" in tags.text
+
+
+def test_without_script_the_page_points_to_figures_and_tables(small_study: Any, rendered: Rendered) -> None:
+    page = page_of(rendered(small_study))
+    said = Tags(page.split("<noscript>")[1].split("</noscript>")[0]).text
+    assert "figures for print linked below" in said
+    figures = [link for link in Tags(page).values("href") if link.startswith("figures/")]
+    assert len(figures) == 2 + 1 + 1  # the seed's sequence of each variant, an overview, aggregates
+    assert page.count("<table") >= 3
 
 
 def test_hostile_names_are_text(drawn: Any, noise: Any, rendered: Rendered) -> None:
@@ -95,7 +138,13 @@ def test_hostile_names_are_text(drawn: Any, noise: Any, rendered: Rendered) -> N
     )  # fmt: skip
     files = rendered(study)
     tags = Tags(page_of(files))
-    assert not {"script"} & {tag for tag, _ in tags.tags}
+    assert [attributes for tag, attributes in tags.tags if tag == "script" and "id" not in attributes] == [{}]
+    assert set(tags.scripts) == {"study", "map-0", "map-1", ""}
+    assert "alert(1)" not in tags.scripts[""]
+    assert tags.study["images"][0]["id"] == tags.study["targets"][0]["id"] == HOSTILE
+    assert (
+        tags.study["images"][1]["variants"][0]["maps"][0]["missing"] == f"Quarantined ({HOSTILE}): {HOSTILE}"
+    )
     assert all(source.startswith("data:") for source in tags.values("src"))
     assert not tags.values("onerror")
     assert HOSTILE in tags.text
@@ -110,8 +159,8 @@ def test_shown_are_the_featured_images_then_the_first_others(
     names = [f"{n}.png" for n in range(6)]
     maps = {("trained", n, t): noise(i) for i, n in enumerate(names) for t in ("eagle", "magpie")}
     tags = Tags(page_of(rendered(drawn(maps, featured=("4.png", "gone.png"), max_images=3))))
-    shown = [name for name in names if f"The image {name}" in " ".join(tags.values("alt"))]
-    assert sorted(shown) == ["0.png", "1.png", "4.png"]
+    shown = [(image["id"], image["chosen"] == "featured") for image in tags.study["images"]]
+    assert shown == [("4.png", True), ("0.png", False), ("1.png", False)]
     assert "3 images of 6" in tags.text
     assert "gone.png" in tags.text
 
@@ -122,7 +171,8 @@ def test_without_boxes_there_are_no_sums(drawn: Any, noise: Any, rendered: Rende
     assert "report/figures/aggregates.png" not in files
     tags = Tags(page_of(files))
     assert "cannot be told" in tags.text
-    assert "Sums in boxes over the data set" not in tags.text
+    assert "sums" not in tags.values("id")
+    assert tags.study["aggregates"] == []
 
 
 def test_when_all_is_quarantined_the_page_says_so(drawn: Any, rendered: Rendered) -> None:
@@ -137,7 +187,7 @@ def test_an_incomplete_study_says_what_is_missing(drawn: Any, noise: Any, render
     maps = {("trained", "a", t): noise(i) for i, t in enumerate(("eagle", "magpie"))}
     tags = Tags(page_of(rendered(drawn(maps, images=["a", "b"]))))
     assert "2 maps of 4 are missing (they are not computed yet)" in tags.text
-    assert "Incomplete: joint range of the study" in tags.text
+    assert tags.study["dataset"]["complete"] is False
     assert "no: range so far, not joint" in tags.text
 
 
@@ -149,14 +199,14 @@ def test_variants_that_are_not_computed_on_an_image_are_not_shown_with_it(
     subsets = {"random-1": ["b"]}
     study = drawn(maps, images=["a", "b"], targets=["eagle"], subsets=subsets, featured=("a", "b"))
     tags = Tags(page_of(rendered(study)))
-    shown = " ".join(tags.values("alt"))
-    for image, variant, there in (
-        ("a", "trained", True), ("a", "random-1", False), ("b", "trained", True), ("b", "random-1", True),
-    ):  # fmt: skip
-        assert (f"Attribution map of {image}, {variant}, target eagle" in shown) is there
-    assert "Incomplete" not in tags.text
+    names = [variant["id"] for variant in tags.study["variants"]]
+    shown = {
+        image["id"]: {names[each["variant"]] for each in image["variants"]} for image in tags.study["images"]
+    }
+    assert shown == {"a": {"trained"}, "b": {"trained", "random-1"}}
+    assert all(image["range"]["complete"] for image in tags.study["images"])
     assert "missing (" not in tags.text
-    assert "Not computed yet" not in tags.text
+    assert "Not computed yet" not in tags.scripts["study"]
 
 
 def test_images_that_cannot_be_read_any_more_are_told(
@@ -166,4 +216,7 @@ def test_images_that_cannot_be_read_any_more_are_told(
         raise FileNotFoundError("no such file: <b>")
 
     monkeypatch.setattr(small_study, "pixels", gone)
-    assert "no such file: <b>" in Tags(page_of(rendered(small_study))).text
+    (frame,) = Tags(page_of(rendered(small_study))).study["images"][0]["frames"]
+    assert frame["picture"] == ""
+    assert "no such file: <b>" in frame["missing"]
+    assert (frame["width"], frame["height"]) == (16, 16)
