@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from igbatch.errors import InputError
@@ -112,6 +113,17 @@ class StudyResults:
             InputError: the study has no `randomization` section, or was not reduced yet.
         """
         return self._randomization_table("similarity")
+
+    def scan_similarity(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield columns of `similarity`, some rows at a time.
+
+        Raises:
+            InputError: the study has no `randomization` section, or was not reduced yet.
+        """
+        path = self._randomization_path("similarity")
+        with self._reader.output.filesystem.open_input_file(path) as file:
+            for batch in pq.ParquetFile(file).iter_batches(SCANNED_ROWS, columns=list(columns)):
+                yield pa.Table.from_batches([batch])
 
     @cached_property
     def map_measures(self) -> pd.DataFrame:
@@ -341,18 +353,24 @@ class StudyResults:
         return study_figure(self, image_id, variants=variants, targets=targets, scope=scope)
 
     def _randomization_table(self, name: str) -> pd.DataFrame:
+        return _frame(self._reader.output.read_table(self._randomization_path(name)))
+
+    def _randomization_path(self, name: str) -> str:
         if self.study["study"].get("randomization") is None:
             raise InputError(
                 f"{self.uri}: the study has no `randomization` section, so there is no {name}.parquet; add "
                 "`randomization: {}` to its study file and run it again: what is computed stays"
             )
-        return self._table(f"{name}.parquet")
+        return self._path(f"{name}.parquet")
 
     def _table(self, name: str) -> pd.DataFrame:
+        return _frame(self._reader.output.read_table(self._path(name)))
+
+    def _path(self, name: str) -> str:
         output = self._reader.output
         if not output.exists(output.path(name)):
             raise InputError(f"{self.uri}: not reduced yet ({name} is missing); run `igbatch reduce` first")
-        return _frame(output.read_table(output.path(name)))
+        return output.path(name)
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:

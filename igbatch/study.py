@@ -248,10 +248,26 @@ class Randomization(_Section):
 
 
 class Report(_Section):
-    """What the report shows: the featured images by id, then the first others up to `max_images`."""
+    """What the report shows: the featured images by id, then `others`, up to `max_images` in all.
+
+    Others are the first ones, or are chosen at `random` under `seed`, or by the largest difference of a box's
+    sums between targets, the worst convergence, or trained and random maps that disagree most
+    (`igbatch.report.contrasts`). `variants` are those that are shown; by default the report chooses.
+    """
 
     featured: tuple[str, ...] = ()
     max_images: Annotated[int, Field(ge=1, le=200)] = 8
+    others: Literal["first", "random", "box-contrast", "worst-convergence", "disagreement"] = "first"
+    seed: Seed = 0
+    variants: tuple[str, ...] = ()
+
+    @field_validator("variants")
+    @classmethod
+    def _listed_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        twice = next((name for place, name in enumerate(value) if name in value[:place]), None)
+        if twice is not None:
+            raise ValueError(f"{twice!r} is listed twice; list it once")
+        return value
 
 
 class Study(_Section):

@@ -81,7 +81,7 @@ def test_the_defaults_of_every_section() -> None:
     assert study.randomization is None
     assert Randomization() == Randomization(images="all", random_pairs=2)
     assert Smoothing(samples=4) == Smoothing(samples=4, noise=0.1, seed=0)
-    assert study.report == Report(featured=(), max_images=8)
+    assert study.report == Report(featured=(), max_images=8, others="first", seed=0, variants=())
     assert Sample(sample=3).seed == 0
     group = SceneGroup(kind="single", seeds=(1,))
     assert (group.label, group.first_seed, group.count) == (None, None, None)
@@ -106,6 +106,7 @@ def test_the_defaults_of_every_section() -> None:
          "study.yaml: attribution.smoothing.sample: unknown key; did you mean `samples`?"),
         ({"randomization": {"random_pair": 3}},
          "study.yaml: randomization.random_pair: unknown key; did you mean `random_pairs`?"),
+        ({"report": {"other": "first"}}, "study.yaml: report.other: unknown key; did you mean `others`?"),
         ({"randomization": {"images": {"samples": 3}}},
          "study.yaml: randomization.images.samples: unknown key; did you mean `sample`?"),
         ({"variants": [{"kind": "random", "seeds": [1], "xyz": 1}]},
@@ -179,6 +180,9 @@ def test_a_missing_key_inside_a_list_is_named() -> None:
         ({"attribution": {"smoothing": {"samples": 1}}}, ["attribution.smoothing.samples: 1:", "to 2"]),
         ({"attribution": {"smoothing": {"samples": 9, "noise": 0}}}, ["smoothing.noise: 0:", "than 0"]),
         ({"randomization": {"random_pairs": -1}}, ["randomization.random_pairs: -1:", "to 0"]),
+        ({"report": {"others": "best"}}, ["report.others: 'best'", "'box-contrast'"]),
+        ({"report": {"seed": -1}}, ["report.seed: -1:", "to 0"]),
+        ({"report": {"variants": ["a", "b", "a"]}}, ["report.variants:", "'a' is listed twice"]),
         ({"variants": [{"kind": "random", "seeds": [2**32]}]}, ["variants.0.seeds.0: 4294967296"]),
         ({"images": {}}, ["images: {}", "`root`", "`manifest`", "`scenes`"]),
         ({"images": {"root": "a", "scenes": [SCENE]}}, ["images:", "one source"]),

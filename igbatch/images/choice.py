@@ -29,11 +29,15 @@ def chosen(choice: Choice, image_ids: pa.Array | pa.ChunkedArray) -> NDArray[np.
         return np.full(count, choice == "all")
     if not isinstance(choice, Sample):
         return np.asarray(pc.is_in(image_ids, value_set=pa.array(choice, pa.string())), dtype=np.bool_)
-    names = image_ids.to_pylist()
-    ranks = [hashlib.sha256(f"{choice.seed}:{name}".encode()).digest() for name in names]
     taken = np.zeros(count, dtype=np.bool_)
-    taken[sorted(range(count), key=ranks.__getitem__)[: choice.sample]] = True
+    taken[ranked(choice.seed, image_ids)[: choice.sample]] = True
     return taken
+
+
+def ranked(seed: int, image_ids: pa.Array | pa.ChunkedArray) -> NDArray[np.int64]:
+    """Return the places of all images in the random order of a seed: that of the digests of seed and id."""
+    digests = [hashlib.sha256(f"{seed}:{name}".encode()).digest() for name in image_ids.to_pylist()]
+    return np.array(sorted(range(len(digests)), key=digests.__getitem__), dtype=np.int64)
 
 
 def chosen_each(choices: Iterable[Choice], image_ids: pa.ChunkedArray) -> dict[Choice, NDArray[np.bool_]]:

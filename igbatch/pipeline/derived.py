@@ -14,16 +14,16 @@ FILE = "derived.json"
 
 
 def state_of(plan: Plan) -> str:
-    """Return a digest of all that ranges, tables and reports follow from.
+    """Return a digest of all that ranges and tables follow from.
 
-    It covers every commit, the images with their etags and labels, the study but for how it is run, and the
-    version of igbatch.
+    It covers every commit, the images with their etags and labels, the study but for how it is run and what
+    its report shows, and the version of igbatch.
     """
     table = plan.images.table
     listed = hashlib.sha256()
     for name in ("image_id", "etag", "label"):
         listed.update("\0".join(str(value) for value in table[name].to_pylist()).encode())
-    study = plan.resolved.study.model_dump(mode="json", exclude={"run"})
+    study = plan.resolved.study.model_dump(mode="json", exclude={"run", "report"})
     return digest(
         {
             "committed": plan.state,
@@ -32,6 +32,11 @@ def state_of(plan: Plan) -> str:
             "igbatch": package_versions()["igbatch"],
         }
     )
+
+
+def report_state(plan: Plan, state: str) -> str:
+    """Return a digest of all that a report follows from: `state`, which is `state_of`, and what it shows."""
+    return digest({"state": state, "report": plan.resolved.study.report.model_dump(mode="json")})
 
 
 class Derived:

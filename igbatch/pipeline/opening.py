@@ -80,6 +80,14 @@ def open_output(output: Output, resolved: ResolvedStudy, images: StudyImages) ->
     return record
 
 
+def keep_study(output: Output, resolved: ResolvedStudy) -> None:
+    """Write a study's keys into the `study.json` of its output where they differ, and nothing else."""
+    study = resolved.study.model_dump(mode="json")
+    record = existing_study(output)
+    if record is not None and record["study"] != study:
+        output.put_json(output.path("study.json"), {**record, "study": study})
+
+
 def keep_settled(
     output: Output,
     record: dict[str, Any],

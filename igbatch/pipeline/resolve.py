@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -117,20 +118,31 @@ def resolve_study(loaded: LoadedStudy, known_facts: Mapping[str, Any] | None = N
     believed, and neither torch nor timm is imported.
 
     Raises:
-        InputError: weights are missing or do not fit, a target is not a class of its model, or a variant is
-            listed twice.
+        InputError: weights are missing or do not fit, a target is not a class of its model, a variant is
+            listed twice, or the report shall show one that the study does not have.
     """
     study = loaded.study
     models = {
         name: _resolve_model(name, model, loaded, known_facts or {}) for name, model in study.models.items()
     }
+    variants = variant_specs(study, {name: model.layers for name, model in models.items()})
+    _check_shown(study.report.variants, variants)
     return ResolvedStudy(
         study=study,
         baseline=_parse_baseline(study.attribution.baseline),
         models=models,
-        variants=variant_specs(study, {name: model.layers for name, model in models.items()}),
+        variants=variants,
         target_names=study.target_names(),
     )
+
+
+def _check_shown(shown: Sequence[str], variants: Sequence[VariantSpec]) -> None:
+    known = [spec.variant_id for spec in variants]
+    for name in shown:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            meant = f"; did you mean `{near[0]}`?" if near else f"; it has {known[0]} and others"
+            raise InputError(f"report.variants: {name!r} is not a variant of the study{meant}")
 
 
 def _parse_baseline(value: str | tuple[int, int, int]) -> str:

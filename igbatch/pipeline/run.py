@@ -10,8 +10,14 @@ from typing import Any
 from igbatch.errors import InputError, UnfinishedError
 from igbatch.filesystem import is_local
 from igbatch.images.choice import check_choices
-from igbatch.pipeline.derived import Derived, state_of
-from igbatch.pipeline.opening import check_same_study, existing_study, keep_settled, open_output
+from igbatch.pipeline.derived import Derived, report_state, state_of
+from igbatch.pipeline.opening import (
+    check_same_study,
+    existing_study,
+    keep_settled,
+    keep_study,
+    open_output,
+)
 from igbatch.pipeline.plan import Plan, make_plan
 from igbatch.pipeline.progress import Listener
 from igbatch.pipeline.resolve import ResolvedStudy, StudyImages, list_study_images, resolve_study
@@ -96,7 +102,9 @@ def run_stage(
             open_output(output, resolved, images)
             with _door(loaded.study, address) as map_shards:
                 _finish(output, plan, map_shards, lock, state, say)
-        return RunOutcome(plan.expected_rows, 0, 0, 0, state)
+        else:
+            keep_study(output, resolved)  # the report reads there what it shall show
+        return RunOutcome(plan.expected_rows, 0, 0, 0, report_state(plan, state))
 
 
 @dataclass
@@ -127,7 +135,8 @@ class _Stage:
             now = make_plan(self.plan.resolved, self.plan.images, self.output)
             state = state_of(now)
             _finish(self.output, now, map_shards, self.lock, state, self.say)
-        return RunOutcome(self.plan.expected_rows, summary.rows, summary.images, summary.retries, state)
+        counts = (self.plan.expected_rows, summary.rows, summary.images, summary.retries)
+        return RunOutcome(*counts, report_state(now, state))
 
     def _compute(self, record: dict[str, Any]) -> Any:
         from igbatch.pipeline.attribute import Attribution

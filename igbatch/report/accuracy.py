@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from igbatch.report.text import count, number, percent, plain
 
@@ -31,6 +33,13 @@ def errors(stats: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
     error = bound.clip(lower=gap).where(estimated, gap)
     norm = stats["abs_sum"].where(estimated, difference)
     return pd.DataFrame({"error": error, "allowed": settings["tolerance"] * norm + settings["atol"]})
+
+
+def excess(stats: pd.DataFrame, settings: Mapping[str, Any]) -> NDArray[np.float64]:
+    """Return the error of each map over what is allowed (`errors`): float64 [rows]."""
+    off = errors(stats, settings)
+    ratios: NDArray[np.float64] = (off["error"] / off["allowed"].clip(lower=1e-300)).to_numpy(np.float64)
+    return ratios
 
 
 def mark(row: Any, settings: Mapping[str, Any]) -> str:

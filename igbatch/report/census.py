@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from igbatch.report.accuracy import errors
+from igbatch.report.accuracy import errors, excess
 from igbatch.results import StudyResults
 
 COLUMNS = (
@@ -95,8 +95,7 @@ def _count(found: Census, rows: pd.DataFrame, settings: Mapping[str, Any]) -> No
     low, high = int(rows["steps"].min()), int(rows["steps"].max())
     before = found.steps.get(variant_id, (low, high))
     found.steps[variant_id] = (min(before[0], low), max(before[1], high))
-    off = errors(rows, settings)
-    ratios = (off["error"] / off["allowed"].clip(lower=1e-300)).to_numpy(dtype=np.float64)
+    off, ratios = errors(rows, settings), excess(rows, settings)
     tied = np.flatnonzero(ratios == ratios.max())
     names = rows[["image_id", "target"]].iloc[tied].reset_index(drop=True)
     place = int(tied[int(names.sort_values(["image_id", "target"]).index[0])])

@@ -64,7 +64,7 @@ def page_data(
             "id": image_id,
             "name": plain(image_id),
             "label": labels[image_id],
-            "chosen": "featured" if image_id in selection.featured else "",
+            "chosen": plain(selection.reasons[image_id]),
         }
         images.append(said | writer.write(ImageMaps(results, image_id, shown), by_image[image_id]))
     study = {

@@ -1,14 +1,19 @@
-"""Which images a report shows."""
+"""Which images and variants a report shows, and why."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
+from igbatch.images.choice import ranked
+from igbatch.report.contrasts import SCORES, WORDS, Scores
 from igbatch.report.text import count, listing, plain
 from igbatch.results import StudyResults
+from igbatch.study import Report
 
 MOST_VARIANTS = 12
 """Variants that the page shows of each image, of those that are computed on it."""
@@ -24,42 +29,95 @@ MOST_PAIRS = 10
 class Selection:
     """What is shown: images in order, and those featured among them; `variants` are all of the study.
 
-    `strange` are names that the study file features and the study does not have.
+    Attributes:
+        strange: names that the study file features and the study does not have.
+        reasons: why each image is shown, in a few words.
+        scored: of how many images the rule of `report.others` has a score; None where it needs none.
     """
 
     featured: tuple[str, ...]
     images: tuple[str, ...]
     variants: tuple[str, ...]
     strange: tuple[str, ...]
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    scored: int | None = None
+
+
+def wanted(results: StudyResults) -> Report:
+    """Return what the study file says of its report."""
+    return Report.model_validate(results.study["study"]["report"])
 
 
 def select(results: StudyResults) -> Selection:
-    """Choose the featured images of the study file, then the first others up to its `max_images`.
+    """Choose the featured images of the study file, then others by its rule, up to its `max_images`.
 
-    Where none is featured, the first image that has a map is. Images without any map come last.
+    Where none is featured, the first by the rule is. Images without any map come last, and before them those
+    that the rule has no score of; equal ones are in the order of the list. A rule takes scans of few columns
+    and some numbers an image.
     """
-    wanted = results.study["study"]["report"]
-    computed = results.computed
-    ordered = np.concatenate([np.flatnonzero(computed), np.flatnonzero(~computed)])
-    known = dict(zip(wanted["featured"], (results.places(wanted["featured"]) >= 0).tolist(), strict=True))
-    featured = [name for name in wanted["featured"] if known[name]] or results.image_ids(ordered[:1])
-    most = max(int(wanted["max_images"]), len(featured))
-    first = results.image_ids(ordered[: most + len(featured)])
+    asked = wanted(results)
+    known = [name for name in dict.fromkeys(asked.featured) if results.places([name])[0] >= 0]
+    most = max(asked.max_images, len(known))
+    scores = SCORES[asked.others](results) if asked.others in SCORES else None
+    order = _order(results, asked, scores)
+    computed = results.computed[order]
+    order = np.concatenate([order[computed], order[~computed]])
+    featured = known or results.image_ids(order[:1])
+    first = results.image_ids(order[: most + len(featured)])
     others = [name for name in first if name not in set(featured)]
-    variants = [str(name) for name in results.variants["variant_id"]]
+    images = (*featured, *others[: most - len(featured)])
     return Selection(
         tuple(featured),
-        (*featured, *others[: most - len(featured)]),
-        tuple(variants),
-        tuple(name for name in wanted["featured"] if not known[name]),
+        images,
+        tuple(str(name) for name in results.variants["variant_id"]),
+        tuple(name for name in dict.fromkeys(asked.featured) if name not in known),
+        _reasons(results, asked, images, known, order, scores),
+        None if scores is None else int(np.count_nonzero(~np.isnan(scores.values))),
     )
 
 
-def shown_variants(results: StudyResults, variants: Sequence[str]) -> list[str]:
-    """Choose those of some variants that are shown, in their order: trained ones, then of every kind in turn.
+def _order(results: StudyResults, asked: Report, scores: Scores | None) -> NDArray[np.int64]:
+    if scores is not None:
+        return scores.order()
+    places = np.arange(results.n_images)
+    if asked.others == "random":
+        return ranked(asked.seed, pa.array(results.image_ids(places), pa.string()))
+    return places
 
-    A cascade down, one up, random models and single layers are kinds of their own, for each model.
+
+def _reasons(
+    results: StudyResults,
+    asked: Report,
+    images: Sequence[str],
+    known: Sequence[str],
+    order: NDArray[np.int64],
+    scores: Scores | None,
+) -> dict[str, str]:
+    """Say why each image is shown: that it is featured, and what the rule says of it."""
+    places = results.places(images).tolist()
+    rank = {int(place): rank for rank, place in enumerate(order) if place in set(places)}
+    reasons = {}
+    for name, place in zip(images, places, strict=True):
+        said = ["featured"] if name in known else []
+        if scores is not None:
+            said.append(scores.reason(place, rank[place]))
+        elif asked.others == "random" and not said:
+            said.append(f"chosen at random (seed {asked.seed})")
+        elif not said:
+            said.append("among the first of the study")
+        reasons[name] = "; ".join(filter(None, said)) or f"no score by {asked.others}; next in the list"
+    return reasons
+
+
+def shown_variants(results: StudyResults, variants: Sequence[str]) -> list[str]:
+    """Choose those of some variants that are shown, in their order: those that the study file names.
+
+    Where it names none: trained ones, then of every kind in turn. A cascade down, one up, random models and
+    single layers are kinds of their own, for each model.
     """
+    named = set(wanted(results).variants)
+    if named:
+        return [each for each in variants if each in named]
     if len(variants) <= MOST_VARIANTS:
         return list(variants)
     most = FEWER_VARIANTS if results.randomized else MOST_VARIANTS
@@ -76,16 +134,35 @@ def left_out(results: StudyResults, selection: Selection, cut: Sequence[str]) ->
     if selection.strange:
         strange = listing([plain(name) for name in selection.strange])
         notes.append(f"Featured in the study file but not among its images: {strange}.")
+    asked = wanted(results)
     if len(selection.images) < results.n_images:
-        most = results.study["study"]["report"]["max_images"]
         hidden = count(results.n_images - len(selection.images), "image")
         notes.append(
-            f"{hidden} of {results.n_images:,}: shown are the featured ones and the first others, up to "
-            f"{most} (report.max_images). {'Means' if cut else 'Tables'} and ranges cover all."
+            f"{hidden} of {results.n_images:,}: shown are the featured ones and {_rule(asked)}, up to "
+            f"{asked.max_images} (report.max_images, report.others). "
+            f"{'Means' if cut else 'Tables'} and ranges cover all."
+        )
+    if selection.scored is not None and selection.scored < results.n_images:
+        without = results.n_images - selection.scored
+        notes.append(
+            f"{count(without, 'image')} of {results.n_images:,} {'has' if without == 1 else 'have'} no score "
+            f"by the rule {asked.others}; they come last, as listed."
         )
     unseen = [
         len(each) - len(shown_variants(results, each)) for each in map(results.variants_of, selection.images)
     ]
     if max(unseen, default=0):
-        notes.append(f"{count(max(unseen), 'variant')}, in the pictures; the tables have them.")
+        which = "named in the study file (report.variants)" if asked.variants else "chosen of each kind"
+        notes.append(
+            f"{count(max(unseen), 'variant')}, in the pictures, where those are shown that are {which}; the "
+            "tables have them."
+        )
     return notes
+
+
+def _rule(asked: Report) -> str:
+    if asked.others == "first":
+        return "the first others"
+    if asked.others == "random":
+        return f"others at random (seed {asked.seed})"
+    return f"those with {WORDS[asked.others]}"

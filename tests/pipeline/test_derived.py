@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from igbatch.pipeline import derived as deriving
-from igbatch.pipeline.derived import FILE, Derived, state_of
+from igbatch.pipeline.derived import FILE, Derived, report_state, state_of
 from igbatch.pipeline.plan import Plan, make_plan
 from igbatch.pipeline.resolve import StudyImages
 from igbatch.store.commit import ShardWriter
@@ -84,7 +84,6 @@ def test_what_a_worker_learns_of_an_image_is_not_of_the_state(plan: Plan) -> Non
         {"targets": ["a"]},
         {"targets": ["b", "a"]},
         {"variants": [{"kind": "random", "seeds": [0]}]},
-        {"report": {"featured": ["i1"]}},
         {"title": "another"},
         {"store": {"maps": "none"}},
         {"attribution": {"tolerance": 0.02}},
@@ -100,6 +99,15 @@ def test_another_study_is_another_state(plan: Plan, changes: dict[str, Any]) -> 
 )
 def test_how_a_study_is_run_is_not_of_its_state(plan: Plan, run: dict[str, Any]) -> None:
     assert state_of(with_study(plan, run=run)) == state_of(plan)
+
+
+def test_what_the_report_shows_decides_the_report_alone(plan: Plan) -> None:
+    shown = [{}, {"featured": ["i1"]}, {"others": "random"}, {"others": "random", "seed": 1}]
+    plans = [with_study(plan, report=report) for report in shown]
+    states = [state_of(each) for each in plans]
+    assert set(states) == {state_of(plan)}
+    assert len({report_state(*pair) for pair in zip(plans, states, strict=True)}) == len(shown)
+    assert report_state(plan, "another") != report_state(plan, state_of(plan))
 
 
 def test_another_igbatch_is_another_state(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:

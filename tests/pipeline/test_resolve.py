@@ -305,6 +305,15 @@ def test_a_variant_that_is_listed_twice_is_refused(load: Callable[..., LoadedStu
     assert refusal(lambda: resolve_study(study)) == "variants: random-1 is listed twice; list it once"
 
 
+def test_the_report_shows_variants_of_the_study_only(load: Callable[..., LoadedStudy]) -> None:
+    random = {"kind": "random", "seeds": [1, 2]}
+    resolve_study(load(variants=[random], report={"variants": ["random-2"]}))
+    line = refusal(lambda: resolve_study(load(variants=[random], report={"variants": ["random-3"]})))
+    assert line.startswith("report.variants: 'random-3' is not a variant of the study; did you mean `random-")
+    line = refusal(lambda: resolve_study(load(variants=[random], report={"variants": ["x"]})))
+    assert line == "report.variants: 'x' is not a variant of the study; it has random-1 and others"
+
+
 def test_facts_of_an_earlier_version_lack_layers_which_are_looked_up_where_needed(
     load: Callable[..., LoadedStudy], resolved: ResolvedStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:

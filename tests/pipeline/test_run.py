@@ -145,6 +145,21 @@ def test_a_finished_study_computes_nothing(finished: tuple[Path, Path, Counts]) 
     assert {path: path.stat().st_mtime_ns for path in out.rglob("image_stats/**/*.parquet")} == before
 
 
+def test_what_the_report_shows_is_noted_and_nothing_is_reduced_again(
+    finished: tuple[Path, Path, Counts],
+) -> None:
+    study, out, _ = finished
+    first, _ = run(study, out)
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")}
+    other, counts = run(study, out, "report.others=random")
+    assert other.state != first.state
+    assert counts.images == 0
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")} == before
+    assert open_study(str(out)).study["study"]["report"]["others"] == "random"
+    again, _ = run(study, out)
+    assert again.state == first.state
+
+
 def test_shards_of_another_size_give_the_same_bits(
     finished: tuple[Path, Path, Counts], tmp_path: Path
 ) -> None:

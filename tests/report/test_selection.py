@@ -1,8 +1,21 @@
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pytest
 
-from igbatch.report.selection import FEWER_VARIANTS, MOST_VARIANTS, shown_variants
+from igbatch.images.choice import chosen
+from igbatch.report.selection import (
+    FEWER_VARIANTS,
+    MOST_VARIANTS,
+    Selection,
+    left_out,
+    select,
+    shown_variants,
+)
+from igbatch.study import Sample
 
 
 class Fake:
@@ -10,6 +23,7 @@ class Fake:
 
     def __init__(self, kinds: list[tuple[str, str | None]], randomized: bool) -> None:
         self.randomized = randomized
+        self.study: dict[str, Any] = {"study": {"report": {}}}
         self.variants = pd.DataFrame(
             {
                 "variant_id": [f"{kind}-{direction}-{n}" for n, (kind, direction) in enumerate(kinds)],
@@ -47,3 +61,90 @@ def test_other_studies_show_more() -> None:
     shown = shown_variants(study, every)
     assert len(shown) == MOST_VARIANTS
     assert shown == [each for each in every if each in shown]
+
+
+def test_named_variants_are_shown_in_the_order_of_the_study() -> None:
+    study: Any = Fake(KINDS, True)
+    study.study["study"]["report"]["variants"] = ["cascade-up-28", "random-None-3"]
+    assert shown_variants(study, list(study.variants["variant_id"])) == ["random-None-3", "cascade-up-28"]
+
+
+IMAGES = [f"{index}.png" for index in range(6)]
+
+
+@pytest.fixture
+def study(drawn: Any, noise: Any) -> Callable[..., Any]:
+    """Make a study of six images whose report section is given; the last image has no map."""
+
+    def make(**report: Any) -> Any:
+        maps = {
+            ("trained", image, target): noise(10 * index + place)
+            for index, image in enumerate(IMAGES[:5])
+            for place, target in enumerate(("eagle", "magpie"))
+        }
+        results = drawn(maps, images=IMAGES)
+        results.study["study"]["report"].update(report)
+        return results
+
+    return make
+
+
+def chosen_by(results: Any) -> Selection:
+    selection = select(results)
+    assert set(selection.reasons) == set(selection.images)
+    assert all(selection.reasons.values())
+    return selection
+
+
+def test_the_first_images_are_shown_by_default(study: Any) -> None:
+    selection = chosen_by(study(max_images=3))
+    assert selection.images == ("0.png", "1.png", "2.png")
+    assert selection.featured == ("0.png",)
+    assert selection.reasons["1.png"] == "among the first of the study"
+
+
+def test_featured_images_come_first_whatever_the_rule_and_each_once(study: Any) -> None:
+    results = study(featured=["4.png", "x.png", "4.png"], max_images=3)
+    selection = chosen_by(results)
+    assert selection.images == ("4.png", "0.png", "1.png")
+    assert selection.featured == ("4.png",)
+    assert selection.strange == ("x.png",)
+    assert selection.reasons["4.png"] == "featured"
+    assert any("x.png" in note for note in left_out(results, selection, []))
+
+
+def test_random_images_are_those_of_a_sample_under_the_seed(study: Any) -> None:
+    for seed in (0, 1, 2):
+        results = study(others="random", seed=seed, max_images=3)
+        selection = chosen_by(results)
+        taken = chosen(Sample(sample=6, seed=seed), pa.array(IMAGES))
+        assert taken.all()
+        few = [name for name in selection.images if name != IMAGES[5]]
+        for size in range(1, 4):  # every shorter list is a sample, too, but for the image without a map
+            own = chosen(Sample(sample=size + 1, seed=seed), pa.array(IMAGES))
+            assert set(few[:size]) <= set(np.array(IMAGES)[own])
+        assert selection.reasons[few[0]] == f"chosen at random (seed {seed})"
+        assert any(f"at random (seed {seed})" in note for note in left_out(results, selection, []))
+
+
+def test_images_without_a_map_come_last(study: Any) -> None:
+    for others in ("first", "random", "box-contrast", "worst-convergence", "disagreement"):
+        assert chosen_by(study(others=others)).images[-1] == "5.png", others
+
+
+def test_what_a_rule_has_no_score_of_is_said_and_comes_last(study: Any) -> None:
+    results = study(others="disagreement", max_images=4)  # no random variant
+    selection = chosen_by(results)
+    assert selection.images == ("0.png", "1.png", "2.png", "3.png")
+    assert selection.scored == 0
+    assert any(
+        "6 images of 6 have no score by the rule disagreement" in n for n in left_out(results, selection, [])
+    )
+
+
+def test_a_rule_tells_its_number_beside_featured(study: Any) -> None:
+    selection = chosen_by(study(others="box-contrast", featured=["2.png"], max_images=3))
+    assert selection.reasons["2.png"].startswith("featured; ")
+    assert "largest box contrast: " in selection.reasons["2.png"]
+    first = selection.images[1]
+    assert selection.reasons[first].endswith("'s box)")
