@@ -33,7 +33,9 @@ class ImageWriter:
     def write(self, maps: ImageMaps, variants: Sequence[str]) -> dict[str, Any]:
         """Return what a `StudyImage` of the page's script says of the maps of some variants of an image."""
         ranges = self.ranges.image(maps.image_id)
-        first_of = {self._models[each]: each for each in reversed(variants)}
+        first_of: dict[str, str] = {}
+        for each in variants:
+            first_of.setdefault(self._models[each], each)
         return {
             "range": ranges.models(),
             "frames": [self._frame(maps, model, variant) for model, variant in first_of.items()],

@@ -191,7 +191,7 @@ def birds() -> Callable[..., dict[str, np.ndarray]]:
 
 @pytest.fixture
 def rendered(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, bytes]]:
-    """Render a report into a dictionary; sheets are not drawn unless `figures` is asked for, but one pixel."""
+    """Render a report into a dictionary; without `figures`, its sheets are one pixel each."""
     pixel = io.BytesIO()
     Image.new("L", (1, 1), 255).save(pixel, "PNG")
 

@@ -13,6 +13,7 @@ from igbatch.statistics.histogram import (
     N_BINS,
     N_SIDE,
     RELATIVE_ERROR,
+    fold,
     histogram,
     merge,
     quantile,
@@ -133,3 +134,9 @@ def test_quantiles_of_nothing_and_outside_of_0_to_1_are_refused() -> None:
     for q in (-0.1, 1.1, float("nan")):
         with pytest.raises(InputError, match="from 0 to 1"):
             estimate(np.array([1.0]), q)
+
+
+def test_folding_gives_the_histogram_of_the_magnitudes() -> None:
+    values = np.random.default_rng(5).standard_t(2, size=1000) * 10.0 ** np.arange(-14, 6).repeat(50)
+    values[::7] = 0
+    assert (fold(histogram(values)) == histogram(np.abs(values))).all()
