@@ -1,15 +1,17 @@
-// Bundles src/main.ts and the libraries it uses into the one script that the page embeds.
+// Bundles src/main.tsx and the libraries it uses into the one script that the page embeds.
 // With --check nothing is written: it fails where the committed script is not what the sources give.
 import { readFile, writeFile } from "node:fs/promises";
 import { build } from "esbuild";
 
 const target = new URL("../templates/viewer.js", import.meta.url);
 const result = await build({
-  entryPoints: [new URL("src/main.ts", import.meta.url).pathname],
+  entryPoints: [new URL("src/main.tsx", import.meta.url).pathname],
   bundle: true,
   minify: true,
   format: "iife",
   target: "es2022",
+  jsx: "automatic",
+  jsxImportSource: "preact",
   charset: "ascii", // the page embeds it whatever the file's encoding is taken for
   legalComments: "eof",
   write: false,

@@ -1,0 +1,74 @@
+/** The sums in boxes: what the raw values here add up to, beside what the study stored. */
+
+import { type Size, within } from "../boxes.ts";
+import { number, orDash, percent } from "../format.ts";
+import type { BoxRow } from "../numbers.ts";
+import { ownName } from "../numbers.ts";
+import type { Rectangle } from "../raw_map.ts";
+import type { BoxEdits } from "./Boxes.tsx";
+
+export function BoxTable({ rows }: { rows: BoxRow[] }) {
+  if (!rows.length) return <p>No boxes: the data set has none on this image. Draw one.</p>;
+  return (
+    <div class="scroll" tabindex={0} role="region" aria-label="Sums in boxes">
+      <table class="live">
+        <caption>
+          Sums in boxes, in units of the output. Live: from the 16-bit values on this page, with the most that
+          rounding can make. Share: of the map’s sum of |a|. Stored: from the study’s files.
+        </caption>
+        <thead>
+          <tr>
+            <th scope="col">box</th><th scope="col">variant</th><th scope="col">target</th>
+            <th scope="col" class="number">pixels</th><th scope="col" class="number">live sum</th>
+            <th scope="col" class="number">share</th><th scope="col" class="number">stored sum</th>
+            <th scope="col" class="number">stored share</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <tr key={`${row.own} ${row.box} ${row.cell.variant.id} ${row.cell.target.id}`} class={row.own ? "own" : ""}
+                data-box={row.box} data-variant={row.cell.variant.id} data-target={row.cell.target.id}>
+              <th scope="row">{row.box}</th><td>{row.cell.variant.name}</td><td>{row.cell.target.name}</td>
+              <td class="number">{row.pixels.toLocaleString("en-US")}</td>
+              <td class="number" data-sum={row.sum ?? ""}>{row.sum === null ? "–" : `${number(row.sum)} ± ${number(row.bound!, 1)}`}</td>
+              <td class="number">{row.share === null ? "–" : percent(row.share)}</td>
+              <td class="number" data-sum={row.stored_sum ?? ""}>{orDash(row.stored_sum)}</td>
+              <td class="number">{row.stored_share === null ? "–" : percent(row.stored_share)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+/** The corners of the reader's own boxes, to be typed. */
+export function BoxCorners({ boxes, size, edits }: { boxes: Rectangle[]; size: Size; edits: BoxEdits }) {
+  return (
+    <ul class="corners">
+      {boxes.map((box, index) => (
+        <li key={index}>
+          <fieldset>
+            <legend>{ownName(index)}</legend>
+            {SIDES.map(([side, name]) => (
+              <label key={side}>
+                {name}
+                <input
+                  type="number" min={0} max={side.startsWith("x") ? size.width : size.height} step={1} value={box[side]}
+                  onChange={(event) => {
+                    const next = within({ ...box, [side]: Number(event.currentTarget.value) }, size);
+                    if (next) edits.change(index, next);
+                    else event.currentTarget.value = String(box[side]);
+                  }}
+                />
+              </label>
+            ))}
+            <button type="button" onClick={() => edits.remove(index)}>Remove {ownName(index)}</button>
+          </fieldset>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+const SIDES: [keyof Rectangle, string][] = [["x_min", "x from"], ["x_max", "to"], ["y_min", "y from"], ["y_max", "to"]];

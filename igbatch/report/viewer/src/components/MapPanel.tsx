@@ -1,0 +1,100 @@
+/** One map: its picture, its colour bar, and the numbers that always stand below it. */
+
+import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
+
+import { rescaled } from "../boxes.ts";
+import { beyond, type Colors, paint } from "../colors.ts";
+import { outline } from "../contour.ts";
+import { count, number, orDash, percent } from "../format.ts";
+import type { Limits } from "../limits.ts";
+import type { MapStore } from "../map_store.ts";
+import { precision, valueAt } from "../raw_map.ts";
+import type { Cell, Shared } from "../shown.ts";
+import type { StoredMap } from "../study.ts";
+import type { View } from "../view.ts";
+import { ColorBar } from "./ColorBar.tsx";
+import { type Hand, Stage } from "./Stage.tsx";
+
+export interface MapPanelProps {
+  cell: Cell;
+  /** What the columns of one target are told apart by, where a map stands there twice. */
+  aside: string;
+  view: View;
+  hand: Hand;
+  store: MapStore;
+  colors: Colors;
+  limits: Limits | null;
+  shared: Shared | null;
+  painted: () => void;
+}
+
+export function MapPanel({ cell, aside, view, hand, store, colors, limits, shared, painted }: MapPanelProps) {
+  const { raw, map, frame } = cell;
+  const { part, level, contour, opacity } = view.style;
+  const canvas = useRef<HTMLCanvasElement>(null);
+  useLayoutEffect(() => {
+    if (!raw || !limits || !canvas.current) return;
+    const pixels = new ImageData(paint(raw, limits, part, level, colors), raw.width, raw.height);
+    canvas.current.getContext("2d")!.putImageData(pixels, 0, 0);
+    painted();
+  }, [raw, limits?.low, limits?.high, part, level, colors]);
+  const line = useMemo(
+    () => (raw && contour > 0 ? outline(raw, part, store.threshold(map.block, part, contour)) : ""),
+    [raw, part, contour],
+  );
+  const first = cell.image.frames[0]!;
+  const own = view.boxes.map((box) => rescaled(box, first, frame));
+  const title = aside ? `${cell.target.name}, ${aside}` : cell.target.name;
+  return (
+    <figure class="panel" data-variant={cell.variant.id} data-target={cell.target.id}>
+      <h4 title={title}>{cell.target.name}{aside && <span class="faint"> {aside}</span>}</h4>
+      {raw && limits ? (
+        <Stage
+          label={`Map of ${cell.image.name}, ${cell.variant.name}, target ${title}`} size={frame} view={view} hand={hand}
+          dataBoxes={frame.boxes} ownBoxes={own} contour={line}
+          editable={frame.width === first.width && frame.height === first.height} reachable={false}
+        >
+          {opacity < 1 && frame.picture && <img src={frame.picture} alt="" draggable={false} />}
+          <canvas ref={canvas} width={raw.width} height={raw.height} style={{ opacity: `${frame.picture ? opacity : 1}` }} />
+        </Stage>
+      ) : (
+        <p class="missing" style={{ aspectRatio: `${frame.width} / ${frame.height}` }}>{cell.missing || (map.block ? "Unpacking…" : "No map.")}</p>
+      )}
+      {limits && <ColorBar limits={limits} level={level} colors={colors} shared={view.style.part === "signed" && shared ? shared : null} />}
+      <figcaption>
+        <p class="reading" aria-hidden="true">{reading(cell, hand)}</p>
+        <Numbers map={map} />
+        {raw && limits && clipped(beyond(raw, limits, part), raw.integers.length)}
+        {map.marks.map((mark) => <p key={mark} class="mark">{mark}</p>)}
+      </figcaption>
+    </figure>
+  );
+}
+
+/** The numbers of a map, whether or not it is drawn. */
+function Numbers({ map }: { map: StoredMap }) {
+  if (map.sum === null) return null;
+  const pairs: [string, string][] = [
+    ["min", orDash(map.minimum)], ["max", orDash(map.maximum)], ["sum", orDash(map.sum)],
+    ["F(image)", orDash(map.score)], ["F(baseline)", orDash(map.score_baseline)], ["gap", orDash(map.gap, 2)],
+    ["steps", map.steps === null ? "–" : `${map.steps}`],
+    ["converged", map.converged === null ? "–" : map.converged ? "yes" : "no"],
+  ];
+  return (
+    <dl class="numbers">
+      {pairs.map(([name, value]) => (
+        <div key={name} class={name === "converged" && value === "no" ? "mark" : ""}><dt>{name}</dt><dd>{value}</dd></div>
+      ))}
+    </dl>
+  );
+}
+
+function clipped(pixels: number, all: number) {
+  return pixels > 0 && <p class="mark">{count(pixels, "pixel")} ({percent(pixels / all)}) beyond the colours</p>;
+}
+
+/** Write the raw value at the cursor, as far as it is known. */
+function reading({ raw }: Cell, { cursor }: Hand): string {
+  if (!cursor || !raw || cursor.x >= raw.width || cursor.y >= raw.height) return "\u00a0";
+  return `${number(valueAt(raw, cursor.x, cursor.y))} ± ${number(precision(raw), 1)}`;
+}

@@ -1,0 +1,214 @@
+/** The viewer: knobs, the photograph, the maps in rows and columns, the sums in boxes, and what may be taken along. */
+
+import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
+
+import { middle, rescaled } from "../boxes.ts";
+import { histogramChart } from "../charts.ts";
+import { colorsOf } from "../colors.ts";
+import { save, saveCanvas } from "../download.ts";
+import type { Normalization } from "../look.ts";
+import type { MapStore } from "../map_store.ts";
+import { boxRows, viewCsv } from "../numbers.ts";
+import { drawView } from "../picture.ts";
+import type { Rectangle } from "../raw_map.ts";
+import { type Cell, cellLimits, rowsOf, scopeOf, sharedRange } from "../shown.ts";
+import type { Study } from "../study.ts";
+import { firstView, fromFragment, imageOf, isView, toFragment, type View, WHOLE, zoomed } from "../view.ts";
+import { normalizationWords, styleWords } from "../words.ts";
+import { BoxCorners, BoxTable } from "./BoxTable.tsx";
+import { Controls } from "./Controls.tsx";
+import { MapPanel } from "./MapPanel.tsx";
+import { type Cursor, type Hand, Stage } from "./Stage.tsx";
+
+const LINK_DELAY = 250; // ms; browsers refuse an address that changes with every step of a slider
+
+export interface ViewerProps {
+  study: Study;
+  store: MapStore;
+  /** Called when the first map has its colours, or it is known that there is none. */
+  ready: () => void;
+}
+
+export function Viewer({ study, store, ready }: ViewerProps) {
+  const { view, change, strange } = useView(study);
+  const [cursor, setCursor] = useState<Cursor | null>(null);
+  const [drawing, setDrawing] = useState(false);
+  const [said, say] = useState("");
+  useUnpacked(study, view, store, ready);
+  const image = imageOf(study, view)!;
+  const rows = rowsOf(study, view, store);
+  const palette = study.palettes.find((each) => each.name === view.style.palette)!;
+  const colors = useMemo(() => colorsOf(palette), [palette]);
+  const boxes = useMemo(() => boxRows(rows, view), [view.image, view.variants, view.targets, view.boxes, rows.flat()[0]?.raw]);
+  const frame = rows[0]?.[0]?.frame ?? image.frames[0]!;
+  const first = image.frames[0]!;
+  const setBoxes = (next: Rectangle[]): void => change({ boxes: next });
+  const add = (box: Rectangle): void => {
+    setBoxes([...view.boxes, box]);
+    setDrawing(false);
+  };
+  const edits = {
+    change: (index: number, box: Rectangle) => setBoxes(view.boxes.map((each, place) => (place === index ? box : each))),
+    remove: (index: number) => setBoxes(view.boxes.filter((_, place) => place !== index)),
+  };
+  const hand: Hand = { drawing, cursor, point: setCursor, add, edits, zoom: (zoom) => change({ zoom }) };
+  const normalizations = view.beside ? [view.normalization, view.beside] : [view.normalization];
+  const words = normalizations.map((each) => normalizationWords(study, rows, each, view.style, store));
+  const style = styleWords(study, view.style);
+  const panel = (cell: Cell, row: Cell[], chosen: Normalization, place: number) => (
+    <MapPanel key={`${place} ${cell.target.id}`} cell={cell} aside={view.beside ? shortTitle(study, chosen, row.length) : ""} view={view} hand={hand} store={store} colors={colors}
+      limits={cellLimits(study, cell, row, chosen, view.style.part, store)}
+      shared={chosen.scope === "raw" || chosen.rule === "fixed" ? null : sharedRange(study, cell, row, scopeOf(chosen, row.length))} painted={ready} />
+  );
+  return (
+    <div class="viewer">
+      <KnobsPanel><Controls study={study} image={image} view={view} change={change} /></KnobsPanel>
+      <div class="shown">
+        {strange.length > 0 && <p class="mark" role="alert">The link names what this page does not hold: {strange.join(", ")}.</p>}
+        <div class="statement" aria-live="polite" id="statement">
+          {words.map((text, place) => <p key={place}>{view.beside && <strong>{place ? "Right: " : "Left: "}</strong>}{text}</p>)}
+          {style && <p>{style}</p>}
+        </div>
+        <div class="tools" role="toolbar" aria-label="Zoom, boxes, link and downloads">
+          <button type="button" onClick={() => change({ zoom: zoomed(view.zoom, 1.5) })} aria-label="Zoom in">+</button>
+          <button type="button" onClick={() => change({ zoom: zoomed(view.zoom, 1 / 1.5) })} aria-label="Zoom out">−</button>
+          <button type="button" onClick={() => change({ zoom: WHOLE })}>Whole image</button>
+          <button type="button" aria-pressed={drawing} onClick={() => setDrawing(!drawing)}>Draw a box</button>
+          <button type="button" onClick={() => add(middle(view.zoom, first))}>Add a box</button>
+          <button type="button" onClick={() => copyLink(view, say)}>Copy link</button>
+          <button type="button" onClick={() => saveCanvas(drawView(study, rows, view, colors, store, [...words, style]), fileName(study, view, "png"))}>PNG</button>
+          <button type="button" onClick={() => save(viewCsv(study, rows, view, store), "text/csv", fileName(study, view, "csv"))}>CSV</button>
+          <button type="button" onClick={() => change(firstView(study))}>Reset</button>
+          <span class="said" role="status">{said}</span>
+        </div>
+        <p class="reading-line" role="status" aria-live="polite">{cursorWords(cursor, rows)}</p>
+        <div class="top">
+          <figure class="panel photo">
+            <h4>{image.name}{image.label && <span class="faint"> labelled {image.label}</span>}</h4>
+            {frame.picture ? (
+              <Stage label={`The image ${image.name}`} size={frame} view={view} hand={hand} dataBoxes={frame.boxes}
+                ownBoxes={view.boxes.map((box) => rescaled(box, first, frame))} editable={frame === first} reachable>
+                <img src={frame.picture} alt={`The image ${image.name}`} draggable={false} />
+              </Stage>
+            ) : <p class="missing" style={{ aspectRatio: `${frame.width} / ${frame.height}` }}>{frame.missing}</p>}
+          </figure>
+          <Histogram rows={rows} view={view} study={study} store={store} />
+        </div>
+        {rows.map((row) => (
+          <section key={row[0]!.variant.id} class="variant-row" aria-label={`Variant ${row[0]!.variant.name}`}>
+            <h3>{row[0]!.variant.name} <span class="faint">predicts {row[0]!.place.prediction}</span></h3>
+            <div class="panels" data-across={row.length * normalizations.length}>
+              {row.flatMap((cell) => normalizations.map((chosen, place) => panel(cell, row, chosen, place)))}
+            </div>
+          </section>
+        ))}
+        <h3>Boxes</h3>
+        <div class="tools">
+          {frame === first && frame.boxes.map((box) => (
+            <button key={box.id} type="button" onClick={() => add({ x_min: box.x_min, y_min: box.y_min, x_max: box.x_max, y_max: box.y_max })}>Copy {box.name} as my own</button>
+          ))}
+        </div>
+        <BoxCorners boxes={view.boxes} size={first} edits={edits} />
+        <BoxTable rows={boxes} />
+      </div>
+    </div>
+  );
+}
+
+/** The knobs, folded at first on a small screen. */
+function KnobsPanel({ children }: { children: preact.ComponentChildren }) {
+  const wide = useMemo(() => matchMedia("(min-width: 900px)").matches, []);
+  return <details class="knobs" open={wide}><summary>Knobs</summary>{children}</details>;
+}
+
+/** How the values of the maps in view are spread, and where the colours end. */
+function Histogram({ rows, view, study, store }: { rows: Cell[][]; view: View; study: Study; store: MapStore }) {
+  const [place, setPlace] = useState(0);
+  const container = useRef<HTMLDivElement>(null);
+  const row = rows[Math.min(place, rows.length - 1)] ?? [];
+  useEffect(() => {
+    const series = row.flatMap((cell) => (cell.raw ? [{ name: cell.target.name, values: Float32Array.from(cell.raw.integers, (q) => q * cell.raw!.scale) }] : []));
+    const limits = row[0] && cellLimits(study, row[0], row, view.normalization, view.style.part, store);
+    if (series.length && limits && container.current) histogramChart(container.current, series, limits, study.unit);
+    else container.current?.replaceChildren();
+  }, [row.map((cell) => cell.map.block).join(), row[0]?.raw, view.normalization, view.style.part]);
+  return (
+    <figure class="histogram">
+      <h4>
+        <label>Values of <select value={Math.min(place, rows.length - 1)} onChange={(event) => setPlace(Number(event.currentTarget.value))}>
+          {rows.map((each, index) => <option key={index} value={index}>{each[0]!.variant.name}</option>)}
+        </select></label>
+      </h4>
+      <div ref={container} />
+    </figure>
+  );
+}
+
+/** The view, kept in the address of the page once the reader has changed it. */
+function useView(study: Study): { view: View; change: (part: Partial<View>) => void; strange: string[] } {
+  const [state, setState] = useState(() => (isView(location.hash) ? fromFragment(study, location.hash) : { view: firstView(study), strange: [] }));
+  const changed = useRef(false);
+  const change = useCallback((part: Partial<View>) => {
+    changed.current = true;
+    setState(({ view }) => ({ view: { ...view, ...part }, strange: [] }));
+  }, []);
+  useEffect(() => {
+    const follow = (): void => {
+      if (isView(location.hash)) setState(fromFragment(study, location.hash));
+    };
+    addEventListener("hashchange", follow);
+    return () => removeEventListener("hashchange", follow);
+  }, []);
+  useEffect(() => {
+    if (!changed.current) return;
+    const timer = setTimeout(() => history.replaceState(null, "", toFragment(state.view)), LINK_DELAY);
+    return () => clearTimeout(timer);
+  }, [state.view]);
+  return { view: state.view, change, strange: state.strange };
+}
+
+/** Unpack the maps of the image in view, and render again when they are there. */
+function useUnpacked(study: Study, view: View, store: MapStore, ready: () => void): void {
+  const [, render] = useState(0);
+  useEffect(() => {
+    const image = imageOf(study, view);
+    if (!image) return;
+    let here = true;
+    void store.load(image, (variant) => study.variants[variant]!.model).then(() => {
+      if (!here) return;
+      render((times) => times + 1);
+      if (!image.variants.some((place) => place.maps.some((map) => store.get(map.block)))) ready();
+    });
+    return () => {
+      here = false;
+    };
+  }, [view.image]);
+}
+
+function shortTitle(study: Study, chosen: Normalization, targets: number): string {
+  const kind = scopeOf(chosen, targets);
+  return `${study.scopes.find((scope) => scope.kind === kind)?.title.toLowerCase() ?? ""}, ${chosen.rule}`;
+}
+
+function cursorWords(cursor: Cursor | null, rows: Cell[][]): string {
+  const frame = rows[0]?.[0]?.frame;
+  if (!cursor || !frame) return "Point at a map, or focus it and use the arrow keys, to read its raw values.";
+  const inside = frame.boxes.filter((box) => box.x_min <= cursor.x && cursor.x < box.x_max && box.y_min <= cursor.y && cursor.y < box.y_max);
+  const where = inside.length ? `, in the box ${inside.map((box) => box.name).join(" and ")}` : "";
+  return `Pixel x ${cursor.x}, y ${cursor.y}${where}: raw values stand below each map.`;
+}
+
+async function copyLink(view: View, say: (text: string) => void): Promise<void> {
+  history.replaceState(null, "", toFragment(view));
+  try {
+    await navigator.clipboard.writeText(location.href);
+    say("Link copied.");
+  } catch {
+    say("The link is in the address bar.");
+  }
+}
+
+function fileName(study: Study, view: View, ending: string): string {
+  const safe = (text: string): string => text.replace(/[^A-Za-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 40) || "view";
+  return `${safe(study.name)}-${safe(view.image)}-${view.normalization.scope}.${ending}`;
+}

@@ -1,0 +1,38 @@
+/** The knobs of a picture: which range, how it becomes the ends of the colours, and how values become colours. */
+
+export const RULES = ["symmetric", "min-max", "percentile", "fixed"] as const;
+export const PARTS = ["signed", "positive", "negative", "absolute"] as const;
+
+export type Rule = (typeof RULES)[number];
+export type Part = (typeof PARTS)[number];
+
+/** Which range a map's colours stand for. */
+export interface Normalization {
+  /** `raw`, or a scope: image, pair, targets, models, variant, dataset. */
+  scope: string;
+  rule: Rule;
+  /** Of |a|, for the rule percentile: 90 to 100. */
+  percentile: number;
+  /** The ends for the rule fixed, in units of the output. */
+  low: number;
+  high: number;
+}
+
+/** How values become colours once the range is known. */
+export interface Style {
+  part: Part;
+  /** Multiplies the place on the colour scale: at 2 the last colour is reached at half of the range. */
+  level: number;
+  palette: string;
+  /** A line around the strongest pixels, in percent of all; 0: none. */
+  contour: number;
+  /** Opacity of the map over the photograph. */
+  opacity: number;
+}
+
+/** Return the part of a value that is shown. */
+export function partOf(part: Part, value: number): number {
+  if (part === "positive") return value > 0 ? value : 0;
+  if (part === "negative") return value < 0 ? value : 0;
+  return part === "absolute" ? Math.abs(value) : value;
+}

@@ -1,0 +1,29 @@
+/** The script of the report page: it reads what the page holds, and lets the reader turn the knobs. */
+
+import { render } from "preact";
+
+import { drawCharts } from "./charts.ts";
+import { Viewer } from "./components/Viewer.tsx";
+import { MapStore } from "./map_store.ts";
+import type { Study } from "./study.ts";
+import { enhanceTables } from "./tables.ts";
+
+function main(): void {
+  const study = JSON.parse(document.getElementById("study-data")!.textContent!) as Study;
+  const store = new MapStore((block) => document.getElementById(block)?.textContent ?? "");
+  const place = document.getElementById("viewer")!;
+  let done = false;
+  const ready = (): void => {
+    if (done) return;
+    done = true;
+    requestAnimationFrame(() => requestAnimationFrame(() => { // once the frame that shows it is drawn
+      document.documentElement.dataset.igbatchReady = "";
+      enhanceTables(document);
+      drawCharts(document, study);
+    }));
+  };
+  if (study.images.length) render(<Viewer study={study} store={store} ready={ready} />, place);
+  else ready();
+}
+
+main();

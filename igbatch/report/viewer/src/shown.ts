@@ -1,0 +1,105 @@
+/** What a view shows: its maps in rows and columns, the range of each under a normalization, and its colours' ends. */
+
+import { type Limits, limitsOf, tabled } from "./limits.ts";
+import type { Normalization, Part } from "./look.ts";
+import type { MapStore } from "./map_store.ts";
+import type { RawMap } from "./raw_map.ts";
+import type { Frame, ImageVariant, Range, StoredMap, Study, StudyImage, Target, Variant } from "./study.ts";
+import { imageOf, type View } from "./view.ts";
+
+/** One map of the view, with all that belongs to it. `raw` is undefined where it has no values here. */
+export interface Cell {
+  image: StudyImage;
+  place: ImageVariant;
+  variant: Variant;
+  target: Target;
+  map: StoredMap;
+  frame: Frame;
+  raw: RawMap | undefined;
+  /** Why there are no values; empty where there are, or while they are unpacked. */
+  missing: string;
+}
+
+/** The range that maps share, and how quantiles of it are known. */
+export interface Shared {
+  minimum: number;
+  maximum: number;
+  n_maps: number;
+  complete: boolean;
+  /** Maps of the page that are all there is in this range; null where there are others. */
+  blocks: string[] | null;
+  table: Range | null;
+}
+
+/** Return the maps of a view, a row for each variant, a column for each target. */
+export function rowsOf(study: Study, view: View, store: MapStore): Cell[][] {
+  const image = imageOf(study, view);
+  if (!image) return [];
+  return image.variants
+    .filter((place) => view.variants.includes(study.variants[place.variant]!.id))
+    .map((place) => {
+      const variant = study.variants[place.variant]!;
+      const frame = image.frames.find((each) => each.model === variant.model) ?? image.frames[0]!;
+      return place.maps
+        .filter((map) => view.targets.includes(study.targets[map.target]!.id))
+        .map((map) => {
+          const raw = map.block ? store.get(map.block) : undefined;
+          const missing = map.missing || store.broken.get(map.block) || "";
+          return { image, place, variant, target: study.targets[map.target]!, map, frame, raw, missing };
+        });
+    });
+}
+
+/** Return the scope that a normalization comes to: a pair is of two targets, no more and no fewer. */
+export function scopeOf(chosen: Normalization, targets: number): string {
+  if (chosen.scope !== "pair" || targets === 2) return chosen.scope;
+  return targets > 2 ? "targets" : "image";
+}
+
+/** Return the range that a cell's map shares with others; null where none of them is there. `row` are its neighbours. */
+export function sharedRange(study: Study, cell: Cell, row: Cell[], scope: string): Shared | null {
+  const stored = {
+    targets: cell.place.range, models: cell.image.range, variant: cell.variant.range,
+    dataset: study.dataset, raw: study.raw,
+  }[scope];
+  if (stored !== undefined) {
+    const here = scope === "targets" ? [cell.place] : scope === "models" ? cell.image.variants : [];
+    return stored && { ...stored, blocks: wholly(stored, here), table: stored };
+  }
+  const maps = scope === "pair" ? row.map((each) => each.map) : [cell.map];
+  const known = maps.filter((map) => map.minimum !== null && map.maximum !== null);
+  if (!known.length) return null;
+  return {
+    minimum: Math.min(...known.map((map) => map.minimum!)),
+    maximum: Math.max(...known.map((map) => map.maximum!)),
+    n_maps: known.length,
+    complete: known.length === maps.length,
+    blocks: known.map((map) => map.block).filter(Boolean),
+    table: null,
+  };
+}
+
+/** Return the ends of a cell's colours; null where no map of its range is there. */
+export function cellLimits(
+  study: Study, cell: Cell, row: Cell[], chosen: Normalization, part: Part, store: MapStore,
+): Limits | null {
+  const shared = sharedRange(study, cell, row, scopeOf(chosen, row.length));
+  if (!shared) return chosen.rule === "fixed" ? limitsOf({ minimum: 0, maximum: 0 }, chosen, part, () => 0) : null;
+  return limitsOf(shared, chosen, part, (percent) => magnitude(shared, percent, store));
+}
+
+/** Tell whether quantiles of a range are those of its pixels, and not of histograms. */
+export function isExact(shared: Shared, store: MapStore): boolean {
+  return shared.blocks !== null && shared.blocks.every((block) => store.get(block) !== undefined);
+}
+
+function magnitude(shared: Shared, percent: number, store: MapStore): number {
+  if (isExact(shared, store)) return store.magnitude(shared.blocks!, percent);
+  return shared.table ? tabled(shared.table, percent) : Math.max(-shared.minimum, shared.maximum);
+}
+
+/** Return the blocks of some variants of an image, if they are all the maps of a range. */
+function wholly(range: Range, places: ImageVariant[]): string[] | null {
+  const blocks = places.flatMap((place) => place.maps.flatMap((map) => map.block || []));
+  return blocks.length === range.n_maps && blocks.length > 0 ? blocks : null;
+}

@@ -1,0 +1,173 @@
+/** What is shown, and the link that restores it. */
+
+import type { Rectangle } from "./raw_map.ts";
+import { type Normalization, PARTS, RULES, type Style } from "./look.ts";
+import type { Study, StudyImage } from "./study.ts";
+
+/** A point p of the image, in shares of its width and height, is shown at `k * p + (x, y)`. */
+export interface Zoom {
+  k: number;
+  x: number;
+  y: number;
+}
+
+export interface View {
+  image: string;
+  variants: string[];
+  targets: string[];
+  normalization: Normalization;
+  /** The second normalization, side by side with the first; null where there is one only. */
+  beside: Normalization | null;
+  style: Style;
+  /** Whether the data set's boxes are drawn. */
+  outlines: boolean;
+  zoom: Zoom;
+  boxes: Rectangle[];
+}
+
+export const WHOLE: Zoom = { k: 1, x: 0, y: 0 };
+export const MOST_ZOOM = 16;
+const MOST_BOXES = 20;
+const MARK = "#view?";
+
+/** Return what the page shows at first. */
+export function firstView(study: Study): View {
+  const named = <T extends { id: string }>(all: T[], places: number[]): string[] =>
+    (places.length ? places.flatMap((place) => all[place] ?? []) : all).map((each) => each.id);
+  const targets = named(study.targets, study.first.targets);
+  const scope = targets.length === 2 ? "pair" : targets.length === 1 ? "image" : "targets";
+  return {
+    image: study.images[0]?.id ?? "",
+    variants: named(study.variants, study.first.variants),
+    targets,
+    normalization: { scope, rule: "symmetric", percentile: 99, low: -1, high: 1 },
+    beside: null,
+    style: { part: "signed", level: 1, palette: study.palettes[0]?.name ?? "", contour: 0, opacity: 1 },
+    outlines: true,
+    zoom: WHOLE,
+    boxes: [],
+  };
+}
+
+/** Return the zoom kept within the image. */
+export function bounded(zoom: Zoom): Zoom {
+  const k = Math.min(Math.max(zoom.k, 1), MOST_ZOOM);
+  const shift = (value: number): number => Math.min(Math.max(value, 1 - k), 0);
+  return { k, x: shift(zoom.x), y: shift(zoom.y) };
+}
+
+/** Return the zoom by another factor around the middle of what is shown. */
+export function zoomed(zoom: Zoom, factor: number): Zoom {
+  const k = Math.min(Math.max(zoom.k * factor, 1), MOST_ZOOM);
+  const shift = (value: number): number => 0.5 - ((0.5 - value) * k) / zoom.k;
+  return bounded({ k, x: shift(zoom.x), y: shift(zoom.y) });
+}
+
+/** Write a view as the fragment of a link. */
+export function toFragment(view: View): string {
+  const fields = new URLSearchParams({ image: view.image });
+  for (const id of view.variants) fields.append("variant", id);
+  for (const id of view.targets) fields.append("target", id);
+  fields.set("range", words(view.normalization));
+  if (view.beside) fields.set("beside", words(view.beside));
+  const { part, level, palette, contour, opacity } = view.style;
+  fields.set("part", part);
+  fields.set("level", String(level));
+  fields.set("colors", palette);
+  fields.set("contour", String(contour));
+  fields.set("opacity", String(opacity));
+  fields.set("boxes", view.outlines ? "shown" : "hidden");
+  fields.set("zoom", [view.zoom.k, view.zoom.x, view.zoom.y].map((value) => Number(value.toFixed(6))).join(" "));
+  for (const { x_min, y_min, x_max, y_max } of view.boxes) fields.append("box", [x_min, y_min, x_max, y_max].join(" "));
+  return MARK + fields.toString();
+}
+
+/** Tell whether a fragment is the link of a view. */
+export function isView(fragment: string): boolean {
+  return fragment.startsWith(MARK);
+}
+
+/**
+ * Read the fragment of a link. What it does not say stays as it is at first; what it names and the page does not
+ * hold is told in `strange`.
+ */
+export function fromFragment(study: Study, fragment: string): { view: View; strange: string[] } {
+  const view = firstView(study);
+  const fields = new URLSearchParams(fragment.slice(MARK.length));
+  const strange: string[] = [];
+  const find = (key: string, noun: string, all: { id: string }[]): string[] =>
+    fields.getAll(key).flatMap((name) => {
+      const found = all.find((each) => wellFormed(each.id) === name);
+      if (!found) strange.push(`${noun} “${name}”`);
+      return found ? [found.id] : [];
+    });
+  view.image = find("image", "the image", study.images)[0] ?? view.image;
+  view.variants = some(find("variant", "the variant", study.variants), view.variants);
+  view.targets = some(find("target", "the target", study.targets), view.targets);
+  view.normalization = normalization(fields.get("range"), study, view.normalization);
+  if (fields.has("beside")) view.beside = normalization(fields.get("beside"), study, view.normalization);
+  const palette = study.palettes.find((each) => each.name === fields.get("colors"));
+  view.style = {
+    part: PARTS.find((part) => part === fields.get("part")) ?? view.style.part,
+    level: between(fields.get("level"), 1, 20, view.style.level),
+    palette: palette?.name ?? view.style.palette,
+    contour: between(fields.get("contour"), 0, 50, view.style.contour),
+    opacity: between(fields.get("opacity"), 0, 1, view.style.opacity),
+  };
+  view.outlines = fields.get("boxes") !== "hidden";
+  view.zoom = zoom(fields.get("zoom"));
+  view.boxes = fields.getAll("box").slice(0, MOST_BOXES).flatMap((text) => box(text, imageOf(study, view)));
+  return { view, strange };
+}
+
+/** Return the image of a view. */
+export function imageOf(study: Study, view: View): StudyImage | undefined {
+  return study.images.find((image) => image.id === view.image);
+}
+
+function words({ scope, rule, percentile, low, high }: Normalization): string {
+  const more = rule === "percentile" ? ` ${percentile}` : rule === "fixed" ? ` ${low} ${high}` : "";
+  return `${scope} ${rule}${more}`;
+}
+
+function normalization(text: string | null, study: Study, first: Normalization): Normalization {
+  const [scope, rule, ...more] = (text ?? "").split(" ");
+  const chosen: Normalization = {
+    ...first,
+    scope: study.scopes.find((each) => each.kind === scope)?.kind ?? first.scope,
+    rule: RULES.find((each) => each === rule) ?? first.rule,
+  };
+  if (chosen.rule === "percentile") chosen.percentile = between(more[0] ?? null, 90, 100, first.percentile);
+  if (chosen.rule === "fixed") {
+    const [low, high] = more.map(Number);
+    if (Number.isFinite(low) && Number.isFinite(high) && low! < high!) [chosen.low, chosen.high] = [low!, high!];
+  }
+  return chosen;
+}
+
+function zoom(text: string | null): Zoom {
+  const [k, x, y] = (text ?? "").split(" ").map(Number);
+  return [k, x, y].every(Number.isFinite) ? bounded({ k: k!, x: x!, y: y! }) : WHOLE;
+}
+
+function box(text: string, image: StudyImage | undefined): Rectangle[] {
+  const [x_min, y_min, x_max, y_max] = text.split(" ").map(Number);
+  const size = image?.frames[0];
+  if (![x_min, y_min, x_max, y_max].every(Number.isInteger) || !size) return [];
+  const fits = 0 <= x_min! && x_min! < x_max! && x_max! <= size.width && 0 <= y_min! && y_min! < y_max! && y_max! <= size.height;
+  return fits ? [{ x_min: x_min!, y_min: y_min!, x_max: x_max!, y_max: y_max! }] : [];
+}
+
+function between(text: string | null, low: number, high: number, otherwise: number): number {
+  const value = Number(text);
+  return text === null || text === "" || !Number.isFinite(value) ? otherwise : Math.min(Math.max(value, low), high);
+}
+
+function some(found: string[], otherwise: string[]): string[] {
+  return found.length ? found : otherwise;
+}
+
+/** A name as a link can hold it: halves of characters that no text may contain become �. */
+function wellFormed(name: string): string {
+  return name.replace(/\p{Surrogate}/gu, "\uFFFD");
+}
