@@ -14,7 +14,7 @@ from igbatch.report.normalization import SCOPE_WORDS, Normalizations
 from igbatch.report.page_images import ImageWriter
 from igbatch.report.page_ranges import StudyRanges, finite
 from igbatch.report.panels import ImageMaps, ShownRows
-from igbatch.report.selection import Selection, shown_variants
+from igbatch.report.selection import Selection, variants_on
 from igbatch.report.text import count, plain
 from igbatch.results import StudyResults
 from igbatch.statistics.histogram import RELATIVE_ERROR
@@ -51,7 +51,7 @@ def page_data(
         shown: the rows of the selected images.
     """
     ranges = StudyRanges(results)
-    by_image = {image_id: _variants_of(results, selection, image_id) for image_id in selection.images}
+    by_image = {image_id: variants_on(results, image_id) for image_id in selection.images}
     met = {variant for variants in by_image.values() for variant in variants}
     facts = results.variants[results.variants["variant_id"].isin(met)].set_index("variant_id")
     variants = [str(each) for each in facts.index]
@@ -119,10 +119,6 @@ def choices() -> dict[str, Any]:
             for name, palette in PALETTES.items()
         ],
     }
-
-
-def _variants_of(results: StudyResults, selection: Selection, image_id: str) -> list[str]:
-    return shown_variants(results, results.variants_of(image_id)) or list(selection.variants[:1])
 
 
 def _labels(results: StudyResults, selection: Selection) -> dict[str, str]:

@@ -18,7 +18,7 @@ from igbatch.report.page_data import page_data
 from igbatch.report.panels import ImageMaps, ShownRows
 from igbatch.report.quarantine import take_quarantine
 from igbatch.report.randomization.section import ModelView, randomization_views
-from igbatch.report.selection import MOST_PAIRS, Selection, select, shown_variants
+from igbatch.report.selection import MOST_PAIRS, Selection, select, variants_on
 from igbatch.report.sheets import Sheet, joint_kind, overview_sheet, seed_sheet
 from igbatch.report.tables import MOST_ROWS, tables
 from igbatch.report.text import file_stem, listing, plain
@@ -96,7 +96,7 @@ class _Report:
     def _figures(self, image_id: str) -> Figures:
         """Draw the figures of one featured image: the seed's sequence of each variant, and an overview."""
         maps = ImageMaps(self.results, image_id, self.shown)
-        variants = shown_variants(self.results, maps.variants) or list(self.selection.variants[:1])
+        variants = variants_on(self.results, image_id)
         files = [file for variant in variants for file in self._variant(maps, variant)]
         sheet = overview_sheet(maps, self.normalizations, joint_kind(self.results.target_names), variants)
         files.append(("all variants in one figure", self._sheet(sheet, file_stem(image_id, "overview"))))

@@ -128,6 +128,12 @@ def shown_variants(results: StudyResults, variants: Sequence[str]) -> list[str]:
     return [each for each in variants if each in chosen]
 
 
+def variants_on(results: StudyResults, image_id: str) -> list[str]:
+    """Return the variants that are shown of an image; the study's first one where none is asked for."""
+    every = [str(name) for name in results.variants["variant_id"]]
+    return shown_variants(results, results.variants_of(image_id)) or every[:1]
+
+
 def left_out(results: StudyResults, selection: Selection, cut: Sequence[str]) -> list[str]:
     """Say what the page does not show; `cut` are the CSV tables that hold the rows of its images only."""
     notes = []

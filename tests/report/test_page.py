@@ -50,7 +50,7 @@ class Tags(HTMLParser):
 
     @property
     def study(self) -> Any:
-        return json.loads(self.scripts["study"])
+        return json.loads(self.scripts["study-data"])
 
     def values(self, name: str) -> list[str]:
         return [attributes[name] or "" for _, attributes in self.tags if name in attributes]
@@ -139,7 +139,7 @@ def test_hostile_names_are_text(drawn: Any, noise: Any, rendered: Rendered) -> N
     files = rendered(study)
     tags = Tags(page_of(files))
     assert [attributes for tag, attributes in tags.tags if tag == "script" and "id" not in attributes] == [{}]
-    assert set(tags.scripts) == {"study", "map-0", "map-1", ""}
+    assert set(tags.scripts) == {"study-data", "map-0", "map-1", ""}
     assert "alert(1)" not in tags.scripts[""]
     assert tags.study["images"][0]["id"] == tags.study["targets"][0]["id"] == HOSTILE
     assert (
@@ -159,8 +159,12 @@ def test_shown_are_the_featured_images_then_the_first_others(
     names = [f"{n}.png" for n in range(6)]
     maps = {("trained", n, t): noise(i) for i, n in enumerate(names) for t in ("eagle", "magpie")}
     tags = Tags(page_of(rendered(drawn(maps, featured=("4.png", "gone.png"), max_images=3))))
-    shown = [(image["id"], image["chosen"] == "featured") for image in tags.study["images"]]
-    assert shown == [("4.png", True), ("0.png", False), ("1.png", False)]
+    shown = [(image["id"], image["chosen"]) for image in tags.study["images"]]
+    assert shown == [
+        ("4.png", "featured"),
+        ("0.png", "among the first of the study"),
+        ("1.png", "among the first of the study"),
+    ]
     assert "3 images of 6" in tags.text
     assert "gone.png" in tags.text
 
@@ -206,7 +210,7 @@ def test_variants_that_are_not_computed_on_an_image_are_not_shown_with_it(
     assert shown == {"a": {"trained"}, "b": {"trained", "random-1"}}
     assert all(image["range"]["complete"] for image in tags.study["images"])
     assert "missing (" not in tags.text
-    assert "Not computed yet" not in tags.scripts["study"]
+    assert "Not computed yet" not in tags.scripts["study-data"]
 
 
 def test_images_that_cannot_be_read_any_more_are_told(
