@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from igbatch.report.accuracy import excess
-from igbatch.report.text import number, percent, plain
+from igbatch.report.text import number, plain
 from igbatch.report.verdicts import study_variants
 from igbatch.results import StudyResults
 
@@ -44,7 +44,7 @@ class Scores:
         return np.argsort(-self.values, kind="stable")  # NaN comes last
 
     def reason(self, place: int, rank: int) -> str:
-        """Say why the image at a place is shown; its `rank` in `order` counts from 0. Empty without a score."""
+        """Say why the image at a place is shown; `rank` is its place in `order`. Empty without a score."""
         value = float(self.values[place])
         if np.isnan(value):
             return ""
@@ -136,9 +136,9 @@ def disagreement(results: StudyResults) -> Scores:
             return found
     shares = _differences(results, _shares)
     if not np.isnan(shares.values).all():
-        return shares.scores("difference of trained and random models in the share of |a|", percent)
+        return shares.scores("difference of trained and random models in the share of |a|", number)
     return _differences(results, _net).scores(
-        "difference of trained and random models in the net share of |a|", percent
+        "difference of trained and random models in the net share of |a|", number
     )
 
 

@@ -1,21 +1,25 @@
 """Scores of images against their definitions, worked out from the maps."""
 
+from collections import namedtuple
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from igbatch.report.contrasts import box_contrast, disagreement, worst_convergence
-from tests.report.conftest import BOXES, Box, speckles
 
+Box = namedtuple("Box", ["box_id", "label", "x_min", "y_min", "x_max", "y_max", "visible_fraction"])
+BOXES = (Box("0", "eagle", 1, 2, 7, 9, 1.0), Box("1", "magpie", 9, 3, 15, 8, 1.0))
 TARGETS = ("eagle", "magpie")
 IMAGES = ("a.png", "b.png", "c.png")
 
 
 def maps_of(variants: dict[str, float], images: tuple[str, ...] = IMAGES) -> dict[Any, np.ndarray]:
     keys = [(v, image, target) for v in variants for image in images for target in TARGETS]
-    return {key: speckles(seed, variants[key[0]]) for seed, key in enumerate(keys)}
+    rng = np.random.default_rng(0)
+    return {key: (rng.normal(size=(16, 16)) * variants[key[0]]).astype(np.float32) for key in keys}
 
 
 def inside(values: np.ndarray, box: Box) -> np.ndarray:
@@ -121,8 +125,6 @@ def test_without_boxes_it_is_of_net_shares_of_whole_maps(drawn: Any) -> None:
 def test_a_randomization_study_tells_it_by_rank_correlation(
     drawn: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import pyarrow as pa
-
     results = drawn(maps_of({"random-1": 1.0, "trained": 1e-3}))
     rows = pd.DataFrame(
         [
