@@ -86,15 +86,52 @@ def reduce(out: str) -> None:
     click.echo(f"reduced: {out}")
 
 
+def _figure_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the choices of figures for print; `igbatch.report` checks their values."""
+    for option in reversed((
+        click.option("--format", "file_format", metavar="png|pdf|svg", help="Draw figures for print."),
+        click.option("--image", "images", multiple=True, help="Image to draw (default: as report)."),
+        click.option("--variant", "variants", multiple=True, help="Variant to draw (default: as report)."),
+        click.option("--target", "targets", multiple=True, help="Target to draw (default: all)."),
+        click.option("--normalization", metavar="NAME", help="raw, image, pair, targets, models, variant or "
+                     "dataset (default: raw, image, joint and dataset in turn)."),
+        click.option("--rule", metavar="NAME", help="symmetric (default), min-max or percentile."),
+        click.option("--percentile", type=float, metavar="P", help="Colours end at the P % quantile of |a|."),
+        click.option("--range", "ends", type=(float, float), metavar="LOW HIGH", help="Colours end here."),
+        click.option("--symmetric", is_flag=True, help="The same as --rule symmetric."),
+        click.option("--level", type=float, help="1 to 20: at 2 colours end at half of the range."),
+        click.option("--part", metavar="NAME", help="signed (default), positive, negative or absolute."),
+        click.option("--colors", "palette", metavar="NAME", help="red-white-blue (default), "
+                     "orange-white-purple, brown-white-teal or gray."),
+        click.option("--contour", type=float, metavar="P", help="Line around the strongest P % of pixels."),
+        click.option("--overlay", "opacity", type=float, metavar="OPACITY",
+                     help="Lay maps over the photograph, 0 to 1."),
+        click.option("--grid", metavar="COLSxROWS", help="Contact sheets of so many maps a page."),
+    )):  # fmt: skip
+        function = option(function)
+    return function
+
+
 @main.command()
 @click.argument("out")
-def report(out: str) -> None:
-    """Render the report of the study at OUT again."""
-    from igbatch.job import write_report
+@_figure_options
+def report(out: str, file_format: str | None, **options: Any) -> None:
+    """Render the report of the study at OUT again, or with --format draw its figures for print."""
+    from igbatch.errors import InputError
+    from igbatch.job import write_figures, write_report
+    from igbatch.report.booklet import order_of
     from igbatch.results import StudyResults
     from igbatch.store.output import Output
 
-    click.echo(f"report: {write_report(StudyResults(out), Output(out))}")
+    if file_format is None:
+        if any(value not in (None, ()) and value is not False for value in options.values()):
+            raise InputError("these choices are for figures: add --format png, pdf or svg")
+        click.echo(f"report: {write_report(StudyResults(out), Output(out))}")
+        return
+    place, names = write_figures(StudyResults(out), Output(out), order_of(**options), file_format)
+    for name in names:
+        click.echo(name)
+    click.echo(f"{len(names)} {'file' if len(names) == 1 else 'files'}: {place}")
 
 
 @main.command()

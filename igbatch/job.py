@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.resources
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -16,6 +17,9 @@ from igbatch.pipeline.run import check_submitted, run_stage
 from igbatch.results import StudyResults
 from igbatch.store.output import Output
 from igbatch.study_file import LoadedStudy, load_study
+
+if TYPE_CHECKING:
+    from igbatch.report.booklet import Order
 
 DEMO_STUDY = "eagle_magpie.yaml"
 
@@ -107,12 +111,32 @@ def write_report(results: StudyResults, output: Output) -> str:
     return report_place(output)
 
 
+def write_figures(
+    results: StudyResults, output: Output, order: Order, file_format: str
+) -> tuple[str, list[str]]:
+    """Draw figures for print into `report/print/` of a study's output.
+
+    Returns where that folder lies, and the names of the files.
+
+    Raises:
+        InputError: there is no such format, or the study has no such image, variant or target.
+    """
+    from igbatch.report.booklet import FOLDER, print_figures
+
+    paths = print_figures(results, order, file_format, lambda path, data: output.put(output.path(path), data))
+    return _place(output, FOLDER), [path.removeprefix(f"{FOLDER}/") for path in paths]
+
+
 def report_place(output: Output) -> str:
     """Return where the page of a report lies: a path where the output is local, its URI elsewhere."""
+    return _place(output, "report/index.html")
+
+
+def _place(output: Output, path: str) -> str:
     if output.local:
-        return output.path("report", "index.html")
+        return output.path(*path.split("/"))
     place, mark, query = output.uri.partition("?")
-    return f"{place.rstrip('/')}/report/index.html{mark}{query}"
+    return f"{place.rstrip('/')}/{path}{mark}{query}"
 
 
 def print_box_sums(results: StudyResults, console: Console) -> None:

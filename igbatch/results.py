@@ -342,15 +342,44 @@ class StudyResults:
         variants: Sequence[str] | None = None,
         targets: Sequence[str] | None = None,
         scope: str = "pair",
+        *,
+        rule: str | None = None,
+        percentile: float | None = None,
+        ends: tuple[float, float] | None = None,
+        part: str = "signed",
+        level: float = 1.0,
+        palette: str = "red-white-blue",
+        contour: float = 0.0,
+        opacity: float = 1.0,
     ) -> Figure:
         """Return the report's figure of one image: variants are rows, targets are columns.
 
-        Every map carries its minimum, maximum, sum and normalization. `scope` is raw, image, pair, targets,
-        models, variant or dataset.
+        Every map carries its minimum, maximum, sum and normalization. The choices are those of
+        `igbatch report --format` (docs/figures.md).
+
+        Args:
+            image_id: of the study.
+            variants: by default all that the study asks for on this image.
+            targets: all by default; under `pair`, more than two make a row for each pair.
+            scope: raw, image, pair, targets, models, variant or dataset: whose range the colours stand for.
+            rule: symmetric (default), min-max, percentile or fixed: how the range becomes the ends.
+            percentile: of |a|, 90 to 100, where the colours end; 99 by default, under the rule `percentile`.
+            ends: where the colours end, in units of the output; this is the rule `fixed`.
+            part: signed, positive, negative or absolute.
+            level: 1 to 20; at 2 the end colour is reached at half of the range.
+            palette: red-white-blue, orange-white-purple, brown-white-teal or gray.
+            contour: a line around the strongest so many percent of a map's pixels.
+            opacity: of the map over the photograph, 0 to 1.
+
+        Raises:
+            InputError: a choice is wrong, or the study has no such image, variant or target.
         """
         from igbatch.report.figures import study_figure
+        from igbatch.report.look import Look
 
-        return study_figure(self, image_id, variants=variants, targets=targets, scope=scope)
+        colors = {"part": part, "level": level, "palette": palette, "contour": contour, "opacity": opacity}
+        look = Look.of(rule=rule, percentile=percentile, ends=ends, **colors)
+        return study_figure(self, image_id, variants, targets, scope, look)
 
     def _randomization_table(self, name: str) -> pd.DataFrame:
         return _frame(self._reader.output.read_table(self._randomization_path(name)))

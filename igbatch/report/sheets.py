@@ -63,7 +63,7 @@ def seed_sheet(
     names = chosen(targets, maps.results.target_names, "target")
     (variant_id,) = chosen([variant_id], list(maps.results.variants["variant_id"]), "variant")
     kinds = ["raw", "image", *_joint(names), "dataset"]
-    rows = [_row(maps, normalizations, kind, variant_id, names, look) for kind in kinds]
+    rows = [row_of(maps, normalizations, kind, variant_id, names, look) for kind in kinds]
     picture = maps.picture(variant_id)
     table = number_table(maps, variant_id, names)
     return Sheet(
@@ -104,12 +104,12 @@ def overview_sheet(
     wanted = (maps.variants or known) if variants is None else variants
     for variant_id in chosen(wanted, known, "variant"):
         for group in groups:
-            row = _row(maps, normalizations, kind, variant_id, group, look)
+            row = row_of(maps, normalizations, kind, variant_id, group, look)
             found = found or next((panel.scale for panel in row.panels if panel.scale is not None), None)
             heading = plain(variant_id) if len(groups) == 1 else f"{plain(variant_id)}: {listing(group)}"
             facts = (f"predicts {maps.prediction(variant_id)}", *maps.probabilities(variant_id, group))
             rows.append(Row(heading, facts, row.caution, row.panels))
-    said = (_NO_MAP,) if found is None else _said(found)
+    said = (_NO_MAP,) if found is None else said_of(found)
     picture = maps.picture(rows[0].panels[0].variant_id)
     return Sheet(plain(maps.image_id), "", picture, said, None, tuple(rows), look)
 
@@ -138,7 +138,7 @@ def _joint(targets: Sequence[str]) -> list[str]:
     return [joint_kind(targets)] if len(targets) > 1 else []
 
 
-def _said(scale: ColorScale) -> tuple[str, ...]:
+def said_of(scale: ColorScale) -> tuple[str, ...]:
     """Return what is said once for all rows, of the scale of the first."""
     if scale.fixed:
         return (f"{scale.heading}. {scale.words}",)
@@ -148,7 +148,7 @@ def _said(scale: ColorScale) -> tuple[str, ...]:
     return tuple(filter(None, (f"{title}. {scale.words}", "" if beware in scale.words else beware)))
 
 
-def _row(
+def row_of(
     maps: ImageMaps,
     normalizations: Normalizations,
     kind: str,
@@ -156,6 +156,8 @@ def _row(
     targets: Sequence[str],
     look: Look,
 ) -> Row:
+    """Return the maps of some targets, of one image and variant, under one normalization and look."""
+
     def scale(names: Sequence[str]) -> ColorScale | None:
         key = {"variant_id": variant_id, "image_id": maps.image_id}
         found = normalizations.of(kind, targets=names, **key)
