@@ -26,6 +26,8 @@ export interface Style {
   palette: string;
   /** A line around the strongest pixels, in percent of all; 0: none. */
   contour: number;
+  /** Radius in pixels over which strength is averaged for that line; 0: every pixel by itself. */
+  blur: number;
   /** Opacity of the map over the photograph. */
   opacity: number;
 }

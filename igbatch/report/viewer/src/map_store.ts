@@ -1,8 +1,6 @@
 /** The raw maps of the images that were looked at, unpacked once, and what follows from their values. */
 
 import { quantile } from "./limits.ts";
-import type { Part } from "./look.ts";
-import { partOf } from "./look.ts";
 import { type RawMap, unpack } from "./raw_map.ts";
 import type { StudyImage } from "./study.ts";
 
@@ -37,23 +35,18 @@ export class MapStore {
 
   /** Return a quantile of |a| over all pixels of some maps that are unpacked, p in percent. */
   magnitude(blocks: string[], percent: number): number {
-    return quantile(this.magnitudes(blocks, "signed"), percent);
+    return quantile(this.magnitudes(blocks), percent);
   }
 
-  /** Return what a pixel of a map must have to be of its strongest p %, of what is shown in part. */
-  threshold(block: string, part: Part, percent: number): number {
-    return quantile(this.magnitudes([block], part), 100 - percent);
-  }
-
-  private magnitudes(blocks: string[], part: Part): Float64Array {
-    const key = JSON.stringify([part, ...blocks]);
+  private magnitudes(blocks: string[]): Float64Array {
+    const key = JSON.stringify(blocks);
     let values = this.sorted.get(key);
     if (!values) {
       const maps = blocks.flatMap((block) => this.maps.get(block) ?? []);
       values = new Float64Array(maps.reduce((size, map) => size + map.integers.length, 0));
       let at = 0;
       for (const map of maps) {
-        for (const integer of map.integers) values[at++] = Math.abs(partOf(part, integer * map.scale));
+        for (const integer of map.integers) values[at++] = Math.abs(integer) * map.scale;
       }
       values.sort();
       if (this.sorted.size >= 64) this.sorted.clear();

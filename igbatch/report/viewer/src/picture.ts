@@ -35,7 +35,8 @@ export async function drawView(
   setFont(pen, 12);
   const text = wrap(pen, words.filter(Boolean), width - SIDE - 3 * GAP);
   const top = GAP + Math.max(heightOf(rows[0]?.[0]?.frame), 24 + text.length * LINE) + GAP;
-  const heights = rows.map((row) => 24 + 18 + Math.max(...row.map((cell) => heightOf(cell.frame))) + 40 + 5 * LINE + GAP);
+  const head = 18 + (view.beside ? LINE : 0);
+  const heights = rows.map((row) => 24 + head + Math.max(...row.map((cell) => heightOf(cell.frame))) + 40 + 5 * LINE + GAP);
   canvas.width = SCALE * width;
   canvas.height = SCALE * (top + heights.reduce((sum, height) => sum + height, 0));
   pen.scale(SCALE, SCALE);
@@ -63,15 +64,19 @@ function drawPanel(
   colors: Colors, store: MapStore, photo: CanvasImageSource | null, x: number, y: number,
 ): void {
   const { map, raw, frame } = cell;
-  const { part, level, contour, opacity } = view.style;
+  const { part, level, contour, blur, opacity } = view.style;
   const height = heightOf(frame);
   const limits = cellLimits(study, cell, row, chosen, part, store);
   const kind = scopeOf(chosen, row.length);
   const title = study.scopes.find((scope) => scope.kind === kind)?.title ?? "";
-  write(pen, view.beside ? `${cell.target.name}: ${title}, ${chosen.rule}` : cell.target.name, x, y + 12, 12, INK, true, SIDE);
+  write(pen, cell.target.name, x, y + 12, 12, INK, true, SIDE);
+  if (view.beside) {
+    y += LINE;
+    write(pen, `${title}, ${chosen.rule}`, x, y + 12, 10.5, FAINT, false, SIDE);
+  }
   if (raw && limits) {
     const values = surface(raw.width, raw.height, paint(raw, limits, part, level, colors));
-    const line = contour > 0 ? outline(raw, part, store.threshold(map.block, part, contour)) : "";
+    const line = contour > 0 ? outline(raw, part, contour, blur) : "";
     const under = photo && opacity < 1;
     if (under) drawLayer(pen, photo, cell, view, x, y + 18, 1, null);
     drawLayer(pen, values, cell, view, x, y + 18, under ? opacity : 1, line);
@@ -112,7 +117,10 @@ function drawLayer(
   pen.globalAlpha = 1;
   if (line !== null) {
     const thin = frame.width / SIDE / view.zoom.k;
-    if (line) stroke(pen, new Path2D(line), INK, 1.2 * thin);
+    if (line) {
+      stroke(pen, new Path2D(line), "#ffffff", 3 * thin);
+      stroke(pen, new Path2D(line), INK, 1.3 * thin);
+    }
     if (view.outlines) frame.boxes.forEach((box) => drawBox(pen, box, box.name, box.color, thin));
     view.boxes.forEach((box, place) => drawBox(pen, rescaled(box, cell.image.frames[0]!, frame), ownName(place), INK, thin));
   }

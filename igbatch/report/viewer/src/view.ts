@@ -22,11 +22,15 @@ export interface View {
   /** Whether the data set's boxes are drawn. */
   outlines: boolean;
   zoom: Zoom;
+  /** Pixels on screen for a pixel of a map, where the screen is wide enough. */
+  size: number;
   boxes: Rectangle[];
 }
 
 export const WHOLE: Zoom = { k: 1, x: 0, y: 0 };
 export const MOST_ZOOM = 16;
+export const MOST_BLUR = 16;
+export const SIZES = [1, 2, 3];
 const MOST_BOXES = 20;
 const MARK = "#view?";
 
@@ -42,9 +46,10 @@ export function firstView(study: Study): View {
     targets,
     normalization: { scope, rule: "symmetric", percentile: 99, low: -1, high: 1 },
     beside: null,
-    style: { part: "signed", level: 1, palette: study.palettes[0]?.name ?? "", contour: 0, opacity: 1 },
+    style: { part: "signed", level: 1, palette: study.palettes[0]?.name ?? "", contour: 0, blur: 4, opacity: 1 },
     outlines: true,
     zoom: WHOLE,
+    size: 1,
     boxes: [],
   };
 }
@@ -70,14 +75,15 @@ export function toFragment(view: View): string {
   for (const id of view.targets) fields.append("target", id);
   fields.set("range", words(view.normalization));
   if (view.beside) fields.set("beside", words(view.beside));
-  const { part, level, palette, contour, opacity } = view.style;
+  const { part, level, palette, contour, blur, opacity } = view.style;
   fields.set("part", part);
   fields.set("level", String(level));
   fields.set("colors", palette);
-  fields.set("contour", String(contour));
+  fields.set("contour", `${contour} ${blur}`);
   fields.set("opacity", String(opacity));
   fields.set("boxes", view.outlines ? "shown" : "hidden");
   fields.set("zoom", [view.zoom.k, view.zoom.x, view.zoom.y].map((value) => Number(value.toFixed(6))).join(" "));
+  fields.set("size", String(view.size));
   for (const { x_min, y_min, x_max, y_max } of view.boxes) fields.append("box", [x_min, y_min, x_max, y_max].join(" "));
   return MARK + fields.toString();
 }
@@ -106,16 +112,19 @@ export function fromFragment(study: Study, fragment: string): { view: View; stra
   view.targets = some(find("target", "the target", study.targets), view.targets);
   view.normalization = normalization(fields.get("range"), study, view.normalization);
   if (fields.has("beside")) view.beside = normalization(fields.get("beside"), study, view.normalization);
+  const [contour, blur] = (fields.get("contour") ?? "").split(" ");
   const palette = study.palettes.find((each) => each.name === fields.get("colors"));
   view.style = {
     part: PARTS.find((part) => part === fields.get("part")) ?? view.style.part,
     level: between(fields.get("level"), 1, 20, view.style.level),
     palette: palette?.name ?? view.style.palette,
-    contour: between(fields.get("contour"), 0, 50, view.style.contour),
+    contour: between(contour, 0, 50, view.style.contour),
+    blur: Math.round(between(blur, 0, MOST_BLUR, view.style.blur)),
     opacity: between(fields.get("opacity"), 0, 1, view.style.opacity),
   };
   view.outlines = fields.get("boxes") !== "hidden";
   view.zoom = zoom(fields.get("zoom"));
+  view.size = SIZES.find((size) => size === Number(fields.get("size"))) ?? view.size;
   view.boxes = fields.getAll("box").slice(0, MOST_BOXES).flatMap((text) => box(text, imageOf(study, view)));
   return { view, strange };
 }
@@ -158,9 +167,9 @@ function box(text: string, image: StudyImage | undefined): Rectangle[] {
   return fits ? [{ x_min: x_min!, y_min: y_min!, x_max: x_max!, y_max: y_max! }] : [];
 }
 
-function between(text: string | null, low: number, high: number, otherwise: number): number {
+function between(text: string | null | undefined, low: number, high: number, otherwise: number): number {
   const value = Number(text);
-  return text === null || text === "" || !Number.isFinite(value) ? otherwise : Math.min(Math.max(value, low), high);
+  return text === null || text === undefined || text === "" || !Number.isFinite(value) ? otherwise : Math.min(Math.max(value, low), high);
 }
 
 function some(found: string[], otherwise: string[]): string[] {

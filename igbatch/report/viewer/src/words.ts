@@ -47,7 +47,10 @@ export function styleWords(study: Study, style: Style): string {
     said.push(parts[style.part]);
   }
   if (style.level > 1) said.push(`The last colour is reached at 1/${number(style.level, 2)} of the range.`);
-  if (style.contour > 0) said.push(`The line is around the strongest ${number(style.contour, 2)} % of each map's pixels.`);
+  if (style.contour > 0) {
+    const means = style.blur ? `, by means of |a| within some ${style.blur} pixels` : "";
+    said.push(`The line is around the strongest ${style.contour} % of each map’s pixels${means}.`);
+  }
   if (style.opacity < 1) said.push("The photograph shows through: colours are not those of the bar.");
   if (style.palette !== study.palettes[0]?.name) {
     said.push(`Colours: ${study.palettes.find((each) => each.name === style.palette)?.title ?? ""}.`);

@@ -95,7 +95,7 @@ function Handle({ grip, box, size, k, change }: { grip: Grip; box: Rectangle; si
 function Label({ text, box, letter, color }: { text: string; box: Rectangle; letter: number; color: string }) {
   const above = box.y_min >= 1.25 * letter;
   const y = above ? box.y_min - 1.25 * letter : box.y_min;
-  const width = (0.58 * text.length + 0.6) * letter;
+  const width = (0.62 * text.length + 0.7) * letter;
   return (
     <g class="label" aria-hidden="true">
       <rect x={box.x_min} y={y} width={width} height={1.25 * letter} fill={color} />

@@ -5,7 +5,7 @@ import type { ComponentChildren } from "preact";
 import { number } from "../format.ts";
 import { type Normalization, PARTS, type Part, RULES, type Style } from "../look.ts";
 import type { Study, StudyImage } from "../study.ts";
-import type { View } from "../view.ts";
+import { MOST_BLUR, SIZES, type View } from "../view.ts";
 
 export interface ControlsProps {
   study: Study;
@@ -54,6 +54,12 @@ export function Controls({ study, image, view, change }: ControlsProps) {
           text={`${Math.round(100 * view.style.opacity)} %`} change={(opacity) => style({ opacity })} />
         <Slider name="contour" label="Contour of the strongest" low={0} high={50} step={1} value={view.style.contour}
           text={view.style.contour ? `${view.style.contour} %` : "none"} change={(contour) => style({ contour })} />
+        {view.style.contour > 0 && (
+          <Slider name="blur" label="Contour of means within" low={0} high={MOST_BLUR} step={1} value={view.style.blur}
+            text={view.style.blur ? `${view.style.blur} pixels` : "a pixel"} change={(blur) => style({ blur })} />
+        )}
+        <Choice name="size" label="Size on screen" value={String(view.size)} change={(size) => change({ size: Number(size) })}
+          options={SIZES.map((size) => [String(size), size === 1 ? "a pixel a pixel" : `${size} × ${size} pixels a pixel`])} />
         <Check name="outlines" checked={view.outlines} change={(outlines) => change({ outlines })}>boxes of the data set</Check>
       </fieldset>
     </form>

@@ -7,7 +7,6 @@ import { beyond, type Colors, paint } from "../colors.ts";
 import { outline } from "../contour.ts";
 import { count, number, orDash, percent } from "../format.ts";
 import type { Limits } from "../limits.ts";
-import type { MapStore } from "../map_store.ts";
 import { precision, valueAt } from "../raw_map.ts";
 import type { Cell, Shared } from "../shown.ts";
 import type { StoredMap } from "../study.ts";
@@ -21,16 +20,15 @@ export interface MapPanelProps {
   aside: string;
   view: View;
   hand: Hand;
-  store: MapStore;
   colors: Colors;
   limits: Limits | null;
   shared: Shared | null;
   painted: () => void;
 }
 
-export function MapPanel({ cell, aside, view, hand, store, colors, limits, shared, painted }: MapPanelProps) {
+export function MapPanel({ cell, aside, view, hand, colors, limits, shared, painted }: MapPanelProps) {
   const { raw, map, frame } = cell;
-  const { part, level, contour, opacity } = view.style;
+  const { part, level, contour, blur, opacity } = view.style;
   const canvas = useRef<HTMLCanvasElement>(null);
   useLayoutEffect(() => {
     if (!raw || !limits || !canvas.current) return;
@@ -39,15 +37,15 @@ export function MapPanel({ cell, aside, view, hand, store, colors, limits, share
     painted();
   }, [raw, limits?.low, limits?.high, part, level, colors]);
   const line = useMemo(
-    () => (raw && contour > 0 ? outline(raw, part, store.threshold(map.block, part, contour)) : ""),
-    [raw, part, contour],
+    () => (raw && contour > 0 ? outline(raw, part, contour, blur) : ""),
+    [raw, part, contour, blur],
   );
   const first = cell.image.frames[0]!;
   const own = view.boxes.map((box) => rescaled(box, first, frame));
   const title = aside ? `${cell.target.name}, ${aside}` : cell.target.name;
   return (
-    <figure class="panel" data-variant={cell.variant.id} data-target={cell.target.id}>
-      <h4 title={title}>{cell.target.name}{aside && <span class="faint"> {aside}</span>}</h4>
+    <figure class="panel" data-variant={cell.variant.id} data-target={cell.target.id} style={{ width: `${view.size * frame.width}px` }}>
+      <h4 title={title}>{cell.target.name}{aside && <span class="faint aside">{aside}</span>}</h4>
       {raw && limits ? (
         <Stage
           label={`Map of ${cell.image.name}, ${cell.variant.name}, target ${title}`} size={frame} view={view} hand={hand}

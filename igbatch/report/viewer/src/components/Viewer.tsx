@@ -56,7 +56,7 @@ export function Viewer({ study, store, ready }: ViewerProps) {
   const words = normalizations.map((each) => normalizationWords(study, rows, each, view.style, store));
   const style = styleWords(study, view.style);
   const panel = (cell: Cell, row: Cell[], chosen: Normalization, place: number) => (
-    <MapPanel key={`${place} ${cell.target.id}`} cell={cell} aside={view.beside ? shortTitle(study, chosen, row.length) : ""} view={view} hand={hand} store={store} colors={colors}
+    <MapPanel key={`${place} ${cell.target.id}`} cell={cell} aside={view.beside ? shortTitle(study, chosen, row.length) : ""} view={view} hand={hand} colors={colors}
       limits={cellLimits(study, cell, row, chosen, view.style.part, store)}
       shared={chosen.scope === "raw" || chosen.rule === "fixed" ? null : sharedRange(study, cell, row, scopeOf(chosen, row.length))} painted={ready} />
   );
@@ -83,7 +83,7 @@ export function Viewer({ study, store, ready }: ViewerProps) {
         </div>
         <p class="reading-line" role="status" aria-live="polite">{cursorWords(cursor, rows)}</p>
         <div class="top">
-          <figure class="panel photo">
+          <figure class="panel photo" style={{ width: `${view.size * frame.width}px` }}>
             <h4>{image.name}{image.label && <span class="faint"> labelled {image.label}</span>}</h4>
             {frame.picture ? (
               <Stage label={`The image ${image.name}`} size={frame} view={view} hand={hand} dataBoxes={frame.boxes}
