@@ -62,7 +62,8 @@ def negligible_when_random(results: StudyResults, by_variant: Mapping[str, Seque
         reference = references.get(group.variant_id)
         share = percent(group.size / reference) if reference else "–"
         rows.append((*_names(group), number(group.size), share, "yes" if ok else "no"))
-    return Finding(key, claim, combine(small), answer, criterion, Table(head, tuple(rows[:MOST_ROWS])))
+    brief = f"mean |sum| up to {number(largest.size, 2)}"
+    return Finding(key, claim, combine(small), answer, criterion, Table(head, tuple(rows[:MOST_ROWS])), brief)
 
 
 def significant_when_trained(results: StudyResults, by_variant: Mapping[str, Sequence[Group]]) -> Finding:
@@ -102,7 +103,9 @@ def significant_when_trained(results: StudyResults, by_variant: Mapping[str, Seq
         )
         for group, ok in zip(groups, parts, strict=True)
     ]
-    return Finding(key, claim, combine(parts), f"{answer}.", criterion, Table(head, tuple(rows[:MOST_ROWS])))
+    brief = f"{sum(parts)} of {len(parts)}, mean |sum| {number(own or 0.0, 2)}"
+    evidence = Table(head, tuple(rows[:MOST_ROWS]))
+    return Finding(key, claim, combine(parts), f"{answer}.", criterion, evidence, brief)
 
 
 def _weighty(group: Group, reference: float | None) -> bool:

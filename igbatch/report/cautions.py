@@ -58,17 +58,29 @@ def _negligible(small: int) -> str:
     return f"{count(small, 'map')} {are} negligible: too small for ratios to mean anything."
 
 
-def _baseline(results: StudyResults, census: Census) -> str:
+def weighty_baseline(results: StudyResults, census: Census) -> tuple[tuple[str, str], float] | None:
+    """Return the trained variant and target of the largest mean probability at the baseline, and that mean.
+
+    None where it is below `WEIGHTY_BASELINE`, or the output is no probability.
+    """
     if results.study["study"]["attribution"]["output"] != "probability":
-        return ""
+        return None
     trained = study_variants(results).trained
     means = {key: mean for key, mean in census.baselines.items() if key[0] in trained}
     if not means or max(means.values()) < WEIGHTY_BASELINE:
+        return None
+    key = max(means, key=lambda key: means[key])
+    return key, means[key]
+
+
+def _baseline(results: StudyResults, census: Census) -> str:
+    found = weighty_baseline(results, census)
+    if found is None:
         return ""
-    variant, target = max(means, key=lambda key: means[key])
+    (variant, target), mean = found
     return (
         f"The baseline is not nothing to the model: {plain(variant)} gives {plain(target)} "
-        f"{percent(means[variant, target])} there. Maps explain the difference from that."
+        f"{percent(mean)} there. Maps explain the difference from that."
     )
 
 

@@ -111,7 +111,10 @@ def _finding(
         "signed, jointly",
     )
     rows = [(plain(v), f"{len(told[v])}", *(f"{value:.2f}" for value in mean)) for v, mean in means.items()]
-    return Finding(key, claim, combine(parts), answer, _CRITERION, Table(head, tuple(rows[:MOST_ROWS])))
+    by_itself, jointly = np.mean(list(means.values()), axis=0)[:2]
+    brief = f"{whole(by_itself)} of their colour lies elsewhere by itself and {whole(jointly)} jointly"
+    evidence = Table(head, tuple(rows[:MOST_ROWS]))
+    return Finding(key, claim, combine(parts), answer, _CRITERION, evidence, brief)
 
 
 def _say(who: str, mean: NDArray[np.float64]) -> str:

@@ -112,7 +112,10 @@ def _trained(
     told = {pair.verdict for pair in pairs} - {Verdict.UNKNOWN}
     verdict = told.pop() if len(told) == 1 else Verdict.MIXED
     answer = "; ".join(_say(pair) for pair in pairs[:MOST_SAID])
-    return Finding(key, claim, verdict, f"{answer[:1].upper()}{answer[1:]}.", _CRITERION, _table(pairs))
+    negative, images = sum(pair.negative for pair in pairs), sum(pair.images for pair in pairs)
+    brief = f"negative in {negative:,} of {count(images, 'case')}"
+    answer = f"{answer[:1].upper()}{answer[1:]}."
+    return Finding(key, claim, verdict, answer, _CRITERION, _table(pairs), brief)
 
 
 def _random(
@@ -135,7 +138,8 @@ def _random(
         f"of {count(len(pairs), 'case')}. The largest mean sum of these is "
         f"{number(max(abs(pair.mean) for pair in pairs))} in size."
     )
-    return Finding(key, claim, verdict, answer, _CRITERION, _table(pairs))
+    brief = f"{len(shown)} of {len(told)} show the whole pattern"
+    return Finding(key, claim, verdict, answer, _CRITERION, _table(pairs), brief)
 
 
 def _whole_pattern(pairs: Sequence[Opposition]) -> bool | None:

@@ -30,6 +30,7 @@ class Finding:
         answer: what the numbers say, in sentences.
         criterion: when the claim counts as holding.
         evidence: the numbers, where there are some.
+        brief: the numbers in a few words; where it cannot be told, why.
     """
 
     key: str
@@ -38,6 +39,7 @@ class Finding:
     answer: str
     criterion: str
     evidence: Table | None = None
+    brief: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ def study_variants(results: StudyResults) -> Variants:
 
 def unknown(key: str, claim: str, reason: str, criterion: str, evidence: Table | None = None) -> Finding:
     """Return the finding that a claim cannot be told, and why."""
-    return Finding(key, claim, Verdict.UNKNOWN, f"It cannot be told: {reason}.", criterion, evidence)
+    answer = f"It cannot be told: {reason}."
+    return Finding(key, claim, Verdict.UNKNOWN, answer, criterion, evidence, brief=reason)
 
 
 def combine(parts: Iterable[bool | None]) -> Verdict:

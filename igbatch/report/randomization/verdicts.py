@@ -20,6 +20,9 @@ from igbatch.report.text import count, listing, percent
 
 LEVEL = f"{100 * SIGNIFICANT:.0f}\u00a0%"
 
+FEWEST_MODELS = 19
+"""Random models from which on a one-sided p of 1 / (models + 1) reaches `SIGNIFICANT`."""
+
 OFTEN = 0.2
 """Share of random models from which on a test that rejects in them says little of the trained one."""
 
@@ -66,7 +69,7 @@ def _nulls(rows: pd.DataFrame) -> list[str]:
     if smallest > SIGNIFICANT:
         return [
             *sentences,
-            f"No test can reach {LEVEL} with so few: it takes at least 19.",
+            f"No test can reach {LEVEL} with so few: it takes at least {FEWEST_MODELS}.",
         ]
     free = rows[[scale_free(row) for row in rows.to_dict("records")]]
     bound = rows.drop(free.index)
