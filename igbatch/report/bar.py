@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from igbatch.report.look import stated
 from igbatch.report.scale import ColorScale
 from igbatch.report.text import number
 
@@ -48,16 +49,17 @@ def lay_out(scale: ColorScale, length: int) -> Bar:
     """
     low, high = scale.limits.bar_low, scale.limits.bar_high
     values = low + (np.arange(length) + 0.5) / length * (high - low)
-    digits = 1 if scale.raw else 3
-    ends = scale.ends()
+    ends = [Tick(scale.along_bar(end.value), f"{end.beyond}{_end(scale, end.value)}") for end in scale.ends()]
     return Bar(
         colors=scale.paint(values[None]),
         zero=scale.along_bar(0.0),
         above=tuple(_normalized(scale)),
-        below=_raw(
-            [Tick(scale.along_bar(end.value), f"{end.beyond}{number(end.value, digits)}") for end in ends]
-        ),
+        below=_raw(ends),
     )
+
+
+def _end(scale: ColorScale, value: float) -> str:
+    return stated(value) if scale.fixed else number(value, 1 if scale.raw else 3)
 
 
 def _raw(ends: list[Tick]) -> tuple[Tick, ...]:

@@ -71,7 +71,7 @@ PALETTES: dict[str, Palette] = {
     "brown-white-teal": Palette(
         "Brown, white, teal (colour-blind safe)", _colormap("BrBG"), "brown", "white", "teal"
     ),
-    "gray": Palette("Black, gray, white", _GRAY, "black", "gray", "white", "#d95f02"),
+    "gray": Palette("Black, gray, white", _GRAY, "black", "gray", "white", "#e6007e"),
 }
 """The palettes by name, the default first. PuOr and BrBG are ColorBrewer's, as matplotlib has them."""
 

@@ -26,12 +26,13 @@ _MOST_MARKS = 3
 
 def panel_height(panel: Panel, width: int, height: int) -> int:
     """Return the height in pixels of a panel whose map is shown at `width` x `height`."""
-    return LINE + 4 + height + _UNDER_MAP + LINE * (2 + _label_lines(panel) + len(_mark_lines(panel, width)))
+    lines = 2 + len(_label_lines(panel, width)) + len(_mark_lines(panel, width))
+    return LINE + 4 + height + _UNDER_MAP + LINE * lines
 
 
-def _label_lines(panel: Panel) -> int:
-    """Return how many lines the normalization in words may take: two where a rule is named with it."""
-    return 1 if panel.scale is None or panel.scale.label == panel.scale.normalization.label else 2
+def _label_lines(panel: Panel, width: int) -> list[str]:
+    """Return the normalization in words, and the rule where one is named with it; one empty line at least."""
+    return [""] if panel.scale is None else wrap(panel.scale.label, width, SMALL, most=2)
 
 
 def draw_panel(
@@ -44,7 +45,7 @@ def draw_panel(
         _placeholder(canvas, panel.missing, x, y, width, height)
     else:
         axes = canvas.image(x, y, colors_of(panel), width, height)
-        _contour(axes, panel)
+        _contour(axes, panel, width)
         _outline(axes, boxes, 0.9)
         canvas.frame(x, y, width, height, edge="#c8c8c8")
     y += height + 3
@@ -56,11 +57,9 @@ def draw_panel(
         for text in lines:
             canvas.text(x, y, fit(text, width, SMALL), SMALL)
             y += LINE
-        if panel.scale is not None:
-            lines = wrap(panel.scale.label, width, SMALL, most=_label_lines(panel))
-            for place, text in enumerate(lines):
-                canvas.text(x, y + LINE * place, text, SMALL, color=FAINT)
-        y += LINE * _label_lines(panel)
+        for text in _label_lines(panel, width):
+            canvas.text(x, y, text, SMALL, color=FAINT)
+            y += LINE
     for text in _mark_lines(panel, width):
         canvas.text(x, y, text, SMALL, color=WARN)
         y += LINE
@@ -121,14 +120,18 @@ def _bytes(pixels: NDArray[np.floating]) -> NDArray[np.uint8]:
     return colors
 
 
-def _contour(axes: Axes, panel: Panel) -> None:
-    """Draw the line around the strongest pixels of a map that has values and a scale."""
+def _contour(axes: Axes, panel: Panel, width: int) -> None:
+    """Draw the line around the strongest pixels of a map that has values and a scale, shown at a width.
+
+    It is thinner than a pixel of the map, whose colour it would hide.
+    """
     assert panel.values is not None
     assert panel.scale is not None
     look = panel.scale.look
     if look.contour:
         line = outline(strongest(panel.values, look.contour, look.part))
-        axes.add_patch(PathPatch(line, fill=False, edgecolor=look.colors.line, linewidth=0.8 * 72 / DPI))
+        pixels = min(1.0, 0.4 * width / panel.values.shape[1])
+        axes.add_patch(PathPatch(line, fill=False, edgecolor=look.colors.line, linewidth=pixels * 72 / DPI))
 
 
 def _outline(axes: Axes, boxes: Sequence[Box], width: float, color: str | None = None) -> None:

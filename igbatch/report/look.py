@@ -9,7 +9,6 @@ from typing import Any
 
 from igbatch.errors import InputError
 from igbatch.report.colors import PALETTES, Palette
-from igbatch.report.text import number
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,7 @@ class Look:
     def rule_title(self) -> str:
         """The rule in a few words, with its percentile or its ends."""
         if self.low is not None and self.high is not None:
-            return f"fixed range {number(self.low)} to {number(self.high)}"
+            return f"fixed range {stated(self.low)} to {stated(self.high)}"
         return RULE_WORDS[self.rule].title.format(p=f"{self.percentile:g}")
 
     @property
@@ -176,7 +175,7 @@ class Look:
         if self.rule == "percentile":
             said.append("Beyond the ends of the scale pixels take the end colour and are counted.")
         if self.level != 1:
-            said.append(f"The end colours are reached {100 / self.level:.3g} % of the way (level).")
+            said.append(f"The end colours are reached at {100 / self.level:.3g} % of the way (level).")
         if self.contour:
             said.append(f"The line on a map goes around the strongest {self.contour:g} % of its pixels.")
         said.append("The line on a colour bar marks zero. Below the bar: raw values.")
@@ -193,8 +192,8 @@ class Look:
                 f"{positive} at its maximum: {middle} is not zero."
             )
         if self.low is not None and self.high is not None and self.low != -self.high:
-            ends = f"{negative} at {number(self.low)} to {positive} at {number(self.high)}"
-            said = f"The colours run from {ends}, {middle} at {number((self.low + self.high) / 2)}."
+            ends = f"{negative} at {stated(self.low)} to {positive} at {stated(self.high)}"
+            said = f"The colours run from {ends}, {middle} at {stated((self.low + self.high) / 2)}."
             return f"{said} {PARTS[self.part]}".strip()
         if self.part == "signed":
             sides = f"{negative} is negative, {middle} is zero, {positive} is positive"
@@ -202,6 +201,11 @@ class Look:
         side = {"negative": f"{negative} is negative", "absolute": f"{positive} is strong"}
         sides = f"{middle} is zero, {side.get(self.part, f'{positive} is positive')}"
         return f"{sides[:1].upper()}{sides[1:]}. {PARTS[self.part]}"
+
+
+def stated(value: float) -> str:
+    """Write an end as a reader stated it: −0.002, 4e−05."""
+    return f"{value:g}".replace("-", "−")
 
 
 def _known(what: str, value: str, known: Iterable[str]) -> None:

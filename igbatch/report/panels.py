@@ -146,6 +146,10 @@ class ImageMaps:
             )
         alone = values is None or scale is None or scale.look.opacity == 1
         missing = "" if values is not None else "The map was not kept (store.maps); its numbers were."
+        marks = _marks(row, values, scale, self.results.study["study"]["attribution"])
+        photograph = None if alone else self.picture(variant_id).pixels
+        if photograph is None and not alone:
+            marks.append("no photograph beneath: the image cannot be read")
         return Panel(
             variant_id=variant_id,
             target=target,
@@ -154,9 +158,9 @@ class ImageMaps:
             minimum=float(row["minimum"]),
             maximum=float(row["maximum"]),
             total=float(row["sum"]),
-            marks=tuple(_marks(row, values, scale, self.results.study["study"]["attribution"])),
+            marks=tuple(marks),
             missing=missing,
-            photograph=None if alone else self.picture(variant_id).pixels,
+            photograph=photograph,
         )
 
     def boxes_seen_by(self, variant_id: str) -> tuple[Box, ...]:

@@ -131,8 +131,10 @@ class ColorScale:
         """Normalization and rule in a few words for the line under a map."""
         if self.fixed:
             return self.look.rule_title
-        rule = "" if self.look.rule == "symmetric" or self.raw else f", {self.look.rule_title}"
-        return self.normalization.label + rule
+        if self.look.rule == "symmetric" or self.raw:
+            return self.normalization.label
+        own = self.normalization.kind == "image" and self.look.rule == "percentile"
+        return f"{'own range' if own else self.normalization.label}, {self.look.rule_title}"
 
     @property
     def caution(self) -> str:
