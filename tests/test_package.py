@@ -13,6 +13,7 @@ import pytest
         "py.typed",
         "report/templates/index.html.j2",
         "report/templates/page.css",
+        "report/templates/viewer.js",
         "variants/weights/swin_igbatch.safetensors",
         "variants/weights/MODEL_CARD.md",
     ],
