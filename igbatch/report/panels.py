@@ -213,15 +213,23 @@ def box_colors(results: StudyResults, more: Iterable[str] = ()) -> dict[str, str
     return {label: BOX_COLORS[index % len(BOX_COLORS)] for index, label in enumerate(labels)}
 
 
-def _boxes(box_sums: pd.DataFrame, colors: dict[str, str]) -> tuple[Box, ...]:
+def box_names(box_sums: pd.DataFrame) -> dict[str, str]:
+    """Name the boxes of one image, by id: their labels, numbered where it has several boxes of one."""
     rows = box_sums.drop_duplicates("box_id")
     several = set(rows.loc[rows["box_label"].duplicated(), "box_label"])
     seen: Counter[str] = Counter()
+    names = {}
+    for box_id, label in zip(rows["box_id"].astype(str), rows["box_label"].astype(str), strict=True):
+        seen[label] += 1
+        names[box_id] = f"{label} {seen[label]}" if label in several else label
+    return names
+
+
+def _boxes(box_sums: pd.DataFrame, colors: dict[str, str]) -> tuple[Box, ...]:
+    rows, names = box_sums.drop_duplicates("box_id"), box_names(box_sums)
     boxes = []
     for row in rows.to_dict("records"):
-        label = str(row["box_label"])
-        seen[label] += 1
-        name = f"{label} {seen[label]}" if label in several else label
+        label, name = str(row["box_label"]), names[str(row["box_id"])]
         x_min, y_min, x_max, y_max = (int(row[side]) for side in ("x_min", "y_min", "x_max", "y_max"))
         boxes.append(Box(str(row["box_id"]), plain(name), x_min, y_min, x_max, y_max, colors[label]))
     return tuple(boxes)
