@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { deflateSync } from "node:zlib";
+
+import { precision, sumsIn, unpack, valueAt, wholeOf } from "../../../igbatch/report/viewer/src/raw_map.ts";
+import { raw } from "./study.ts";
+
+function packed(integers: number[]): string {
+  const low = integers.map((integer) => integer & 255);
+  const high = integers.map((integer) => (integer >> 8) & 255);
+  return deflateSync(Uint8Array.from([...low, ...high])).toString("base64");
+}
+
+test("a map comes back as it was packed, extremes and all", async () => {
+  const integers = [0, 1, -1, 255, 256, -256, 32767, -32767, 127, 128, -128, -129];
+  const map = await unpack(`\n${packed(integers)}\n`, 0.5, 4, 3);
+  assert.deepEqual([...map.integers], integers);
+  assert.equal(valueAt(map, 2, 1), 16383.5);
+  assert.equal(precision(map), 0.25);
+});
+
+test("a map of another size is refused", async () => {
+  await assert.rejects(unpack(packed([1, 2, 3]), 1, 2, 2), /6 bytes, not 8/);
+});
+
+test("sums of parts add up to the whole", () => {
+  const map = raw([3, -1, 4, -1, 5, -9, 2, 6, -5, 3, 5, -8], 0.25);
+  const left = sumsIn(map, { x_min: 0, y_min: 0, x_max: 1, y_max: 3 });
+  const right = sumsIn(map, { x_min: 1, y_min: 0, x_max: 4, y_max: 3 });
+  const whole = sumsIn(map, wholeOf(map));
+  assert.equal(left.sum, (3 + 5 - 5) * 0.25);
+  assert.equal(left.abs_sum, 13 * 0.25);
+  for (const key of ["pixels", "sum", "abs_sum", "bound"] as const) assert.equal(left[key] + right[key], whole[key]);
+  assert.equal(whole.bound, 12 * 0.125);
+});

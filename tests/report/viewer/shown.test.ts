@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { cellLimits, rowsOf, scopeOf, sharedRange } from "../../../igbatch/report/viewer/src/shown.ts";
+import { firstView } from "../../../igbatch/report/viewer/src/view.ts";
+import { normalizationWords, styleWords } from "../../../igbatch/report/viewer/src/words.ts";
+import { STUDY, store } from "./study.ts";
+
+const first = firstView(STUDY);
+const maps = store();
+
+test("rows are the chosen variants, columns the chosen targets, in the order of the study", () => {
+  const rows = rowsOf(STUDY, { ...first, variants: ["random-1", "trained"], targets: ["crow", "eagle"] }, maps);
+  assert.deepEqual(rows.map((row) => row.map((cell) => `${cell.variant.id} ${cell.target.id}`)),
+    [["trained eagle", "trained crow"], ["random-1 eagle", "random-1 crow"]]);
+});
+
+test("every scope takes in the maps it says", () => {
+  const row = rowsOf(STUDY, first, maps)[0]!;
+  const of = (scope: string) => {
+    const found = sharedRange(STUDY, row[1]!, row, scope)!;
+    return [found.minimum, found.maximum, found.n_maps];
+  };
+  assert.deepEqual(of("image"), [-3, 8, 1]);
+  assert.deepEqual(of("pair"), [-3, 8, 2]);
+  assert.deepEqual(of("targets"), [-4, 9, 3]);
+  assert.deepEqual(of("models"), [-4, 9, 6]);
+  assert.deepEqual(of("variant"), [-4, 10, 300]);
+  assert.deepEqual(of("dataset"), [-8, 20, 600]);
+  assert.deepEqual(of("raw"), [-5, 5, 6]);
+});
+
+test("a range is incomplete where one of a pair is not there", () => {
+  const row = rowsOf(STUDY, first, maps)[0]!;
+  const lost = { ...row[1]!, map: { ...row[1]!.map, minimum: null, maximum: null } };
+  const found = sharedRange(STUDY, row[0]!, [row[0]!, lost], "pair")!;
+  assert.equal(found.complete, false);
+  assert.equal(found.n_maps, 1);
+  assert.equal(sharedRange(STUDY, lost, [lost], "image"), null);
+});
+
+test("quantiles are of pixels where all maps of the range are here, of histograms elsewhere", () => {
+  const row = rowsOf(STUDY, first, maps)[0]!;
+  const gain = (scope: string) =>
+    cellLimits(STUDY, row[0]!, row, { scope, rule: "percentile", percentile: 90, low: 0, high: 0 }, "signed",
+      { ...maps, magnitude: (blocks: string[]) => blocks.length / 100 } as unknown as typeof maps)!.high;
+  assert.equal(gain("pair"), 0.02); // two maps
+  assert.equal(gain("targets"), 0.03); // three, one of which is not shown
+  assert.equal(gain("models"), 0.06);
+  assert.equal(gain("variant"), 9); // 90 % of the table
+});
+
+test("a pair of other than two targets is another scope, and the words say so", () => {
+  const chosen = { ...first.normalization, scope: "pair" };
+  assert.equal(scopeOf(chosen, 3), "targets");
+  assert.equal(scopeOf(chosen, 1), "image");
+  const three = rowsOf(STUDY, { ...first, targets: ["eagle", "magpie", "crow"] }, maps);
+  const said = normalizationWords(STUDY, three, chosen, first.style, maps);
+  assert.match(said, /A pair has two targets, 3 are shown\. Title of targets/);
+});
+
+test("the statement names the choice, its ranges, and what it makes incomparable", () => {
+  const rows = rowsOf(STUDY, first, maps);
+  const pair = normalizationWords(STUDY, rows, first.normalization, first.style, maps);
+  assert.match(pair, /^Title of pair \(minimum and maximum of the 2 maps\)\. Rule symmetric 99\./);
+  assert.match(pair, /−8\.00 to 8\.00 \(trained\); −1\.00 to 1\.00 \(random-1\)/);
+  assert.match(pair, /Compare all\. Beware of pair\.$/);
+  const joint = normalizationWords(STUDY, rows, { ...first.normalization, scope: "dataset" }, first.style, maps);
+  assert.match(joint, /run from −20\.0 to 20\.0 of probability a pixel\. Compare all\.$/);
+  const clipped = normalizationWords(STUDY, rows, { ...first.normalization, scope: "dataset", rule: "percentile", percentile: 95 }, first.style, maps);
+  assert.match(clipped, /Rule percentile 95\. The quantile is of stored histograms, within 15\.5 %/);
+  const raw = normalizationWords(STUDY, rows, { ...first.normalization, scope: "raw", rule: "min-max" }, first.style, maps);
+  assert.match(raw, /not normalized: one scale.*Rule symmetric/);
+});
+
+test("an incomplete range is not called joint without a word", () => {
+  const study = { ...STUDY, dataset: { ...STUDY.dataset!, complete: false } };
+  const rows = rowsOf(study, first, maps);
+  assert.match(normalizationWords(study, rows, { ...first.normalization, scope: "dataset" }, first.style, maps), /Maps are missing/);
+});
+
+test("the style is stated where it changes what is seen", () => {
+  assert.equal(styleWords(STUDY, first.style), "");
+  const all = styleWords(STUDY, { part: "absolute", level: 4, palette: "gray", contour: 5, blur: 4, opacity: 0.5 });
+  for (const words of [/signs cannot be seen/, /1\/4/, /strongest 5 %/, /photograph shows through/, /Gray/]) assert.match(all, words);
+});

@@ -1,0 +1,66 @@
+/** A study for tests: two variants, three targets, maps of 4 x 3 pixels whose values are given. */
+
+import type { MapStore } from "../../../igbatch/report/viewer/src/map_store.ts";
+import type { RawMap } from "../../../igbatch/report/viewer/src/raw_map.ts";
+import type { Range, StoredMap, Study } from "../../../igbatch/report/viewer/src/study.ts";
+
+export const SIZE = { width: 4, height: 3 };
+
+/** Return a map of integers times a scale. */
+export function raw(integers: number[], scale = 1): RawMap {
+  return { ...SIZE, integers: Int16Array.from(integers), scale };
+}
+
+/** Return a range whose quantiles rise evenly to its largest magnitude. */
+export function range(minimum: number, maximum: number, n_maps: number, complete = true): Range {
+  const most = Math.max(-minimum, maximum);
+  return { minimum, maximum, n_maps, complete, quantiles: Array.from({ length: 101 }, (_, i) => (most * (900 + i)) / 1000) };
+}
+
+function stored(target: number, block: string, minimum: number, maximum: number): StoredMap {
+  return {
+    target, block, scale: 1, missing: block ? "" : "not kept", minimum, maximum, sum: 1, abs_sum: 10, probability: 0.5,
+    score: 0.75, score_baseline: 0.25, gap: 0.5, steps: 8, converged: true, marks: [],
+    boxes: [{ box: 0, pixels: 4, sum: 3, share: 0.3 }],
+  };
+}
+
+export const STUDY: Study = {
+  format: 1, name: "a study", unit: "of probability", quantile_error: 0.155,
+  raw: range(-5, 5, 6), dataset: range(-8, 20, 600),
+  scopes: ["raw", "image", "pair", "targets", "models", "variant", "dataset"].map((kind) => ({
+    kind, title: `Title of ${kind}`, over: "the {maps}", compare: kind === "image" ? "shapes only" : "all",
+    beware: kind === "dataset" || kind === "raw" ? "" : `Beware of ${kind}.`,
+  })),
+  rules: ["symmetric", "min-max", "percentile", "fixed"].map((rule) => ({ rule, title: `${rule} {p}`, words: `Rule ${rule} {p}.` })),
+  palettes: [
+    { name: "red-white-blue", title: "Red", colors: ["#ff0000", "#ffffff", "#0000ff"] },
+    { name: "gray", title: "Gray", colors: ["#000000", "#808080", "#ffffff"] },
+  ],
+  variants: [
+    { id: "trained", name: "trained", kind: "trained", model: "small", range: range(-4, 10, 300) },
+    { id: "random-1", name: "random-1", kind: "random", model: "small", range: range(-1, 1, 300) },
+  ],
+  targets: ["eagle", "magpie", "crow"].map((id) => ({ id, name: id })),
+  images: ["a.png", "b.png"].map((id) => ({
+    id, name: id, label: "eagle", chosen: "featured", range: range(-4, 9, 6),
+    frames: [{ model: "small", ...SIZE, picture: "", missing: "gone",
+               boxes: [{ id: "0", name: "eagle", color: "#e08a00", x_min: 0, y_min: 0, x_max: 2, y_max: 2 }] }],
+    variants: [0, 1].map((variant) => ({
+      variant, prediction: "eagle", range: variant ? range(-1, 1, 3) : range(-4, 9, 3),
+      maps: [0, 1, 2].map((target) => stored(target, `${id}-${variant}-${target}`, variant ? -1 : -2 - target, variant ? 0.5 : 7 + target)),
+    })),
+  })),
+  first: { variants: [], targets: [0, 1] },
+  aggregates: [],
+};
+
+/** Return a store in which every map of STUDY holds -5 to 6, times its variant's scale. */
+export function store(): MapStore {
+  const integers = Array.from({ length: 12 }, (_, i) => i - 5);
+  return {
+    get: (block: string) => (block ? raw(integers, block.includes("-0-") ? 1 : 0.1) : undefined),
+    broken: new Map(),
+    magnitude: (blocks: string[], percent: number) => blocks.length * percent,
+  } as unknown as MapStore;
+}
