@@ -62,15 +62,17 @@ def aggregates_table(results: StudyResults) -> Table | None:
     rows = []
     for row in select_aggregates(results).rows.to_dict("records"):
         sign = row["expected_sign"]
-        expected = "–" if pd.isna(sign) else f"{_SIGNS[int(sign)]} in {percent(row['sign_share'])}"
+        expected = "–" if pd.isna(sign) else _SIGNS[int(sign)]
         interval = _interval(row["mean_sum_low"], row["mean_sum_high"])
         rows.append((
             plain(str(row["variant_id"])), plain(str(row["box_label"])), plain(str(row["target"])),
             f"{row['n_images']:,}", number_or_dash(row["mean_sum"]), interval, expected,
+            _percent(row["sign_share"]),
             _percent(row["mean_share"]), number_or_dash(row["mean_density_ratio"]),
         ))  # fmt: skip
     head = (
-        "variant", "box", "target", "images", "mean sum", "95 % interval", "expected sign", "share of |a|",
+        "variant", "box", "target", "images", "mean sum", "95 % interval", "expected sign", "as expected in",
+        "share of |a|",
         "density",
     )  # fmt: skip
     return Table(head, tuple(rows)) if rows else None

@@ -72,7 +72,7 @@ def _normalization(findings: Mapping[str, Finding]) -> str:
     for key, who in (("trained_alike", "the trained model"), ("random_alike", "random models")):
         finding = findings[key]
         by_verdict.setdefault(finding.verdict, []).append(f"{who} ({finding.brief})")
-    said = [f"{_FARES[verdict]} of {' and of '.join(who)}" for verdict, who in by_verdict.items()]
+    said = [f"{_FARES[verdict]} for {' and for '.join(who)}" for verdict, who in by_verdict.items()]
     return (
         "That the maps of two targets look alike when each is normalized by itself, and differ under one "
         f"range for both, {', and '.join(said)}."
@@ -96,12 +96,12 @@ def _boxes(results: StudyResults, findings: Mapping[str, Finding]) -> str:
     if len(unknown) == 2:
         return f"What the sums in boxes say cannot be told: {trained.brief}, and {random.brief}."
     said = [
-        f"in the trained model {_SIGNIFICANT[trained.verdict]} ({trained.brief})",
-        f"in random models {_NEGLIGIBLE[random.verdict]} ({random.brief})",
+        f"the trained model's sums {_SIGNIFICANT[trained.verdict]} ({trained.brief})",
+        f"those of random models {_NEGLIGIBLE[random.verdict]} ({random.brief})",
     ]
-    signs = _AGAINST[against.verdict]
-    own = "that the box of a class counts against the other classes in the trained model"
-    return f"The sums in boxes {' and '.join(said)}; {own} {signs} ({against.brief})."
+    signs = _FARES[against.verdict]
+    own = "that a class's box counts against the other classes"
+    return f"In the boxes {' and '.join(said)}; {own} {signs} for the trained model ({against.brief})."
 
 
 _SIGNIFICANT = {
@@ -116,7 +116,6 @@ _NEGLIGIBLE = {
     Verdict.MIXED: "are negligible in part",
     Verdict.UNKNOWN: "cannot be judged",
 }
-_AGAINST = {**_FARES, Verdict.HOLDS: "holds", Verdict.MIXED: "is mixed"}
 
 
 def _tests(results: StudyResults) -> str:

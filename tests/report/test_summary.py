@@ -68,26 +68,29 @@ def test_what_normalization_does_follows_the_maps(drawn: Any, noise: Any, study:
         for target, strength in (("eagle", 1), ("magpie", 10))
     }
     said = summed(drawn(alike))[1]
-    assert "holds of the trained model (0\u00a0% of" in said
-    assert " and of random models (0\u00a0%" in said
+    assert "holds for the trained model (0\u00a0% of" in said
+    assert " and for random models (0\u00a0%" in said
     apart = summed(study({"random-1": ((0.8, 0.0), (0.0, 0.8)), "trained": ((0.8, 0.0), (0.0, 0.8))}))[1]
-    assert "does not hold of the trained model" in apart
+    assert "does not hold for the trained model" in apart
     one = summed(drawn({("trained", "a.png", "eagle"): noise(1)}, targets=("eagle",)))[1]
-    assert "cannot be told of the trained model (it takes maps of two targets that were kept)" in one
-    assert "of random models (the study has no random models)" in one
+    assert "cannot be told for the trained model (it takes maps of two targets that were kept)" in one
+    assert "for random models (the study has no random models)" in one
 
 
 def test_what_the_boxes_say_follows_the_sums(study: Any) -> None:
     said = summed(study({"random-1": NEGLIGIBLE, "trained": OPPOSED}))[2]
-    assert "in the trained model are significant (4 of 4" in said
-    assert "in random models are negligible (" in said
-    assert "in the trained model holds (negative in 24 of 24 cases)" in said
+    assert "the trained model's sums are significant (4 of 4" in said
+    assert "those of random models are negligible (" in said
+    assert "classes holds for the trained model (negative in 24 of 24 cases)" in said
     turned = summed(study({"random-1": OPPOSED, "trained": NEGLIGIBLE}))[2]
-    assert "in the trained model are not significant (0 of 4" in turned
-    assert "in random models are not negligible (" in turned
+    assert "the trained model's sums are not significant (0 of 4" in turned
+    assert "those of random models are not negligible (" in turned
     agreeing = summed(study({"trained": AGREEING}))[2]
-    assert "does not hold (negative in 0 of 24 cases)" in agreeing
-    assert "in random models cannot be judged (the study has no variant with random parameters)" in agreeing
+    assert "does not hold for the trained model (negative in 0 of 24 cases)" in agreeing
+    assert (
+        "those of random models cannot be judged (the study has no variant with random parameters)"
+        in agreeing
+    )
     assert summed(study({"trained": OPPOSED}, boxes=()))[2].startswith("Nothing is said of boxes")
     few = summed(study({"trained": OPPOSED}, images=1))[2]
     assert few.startswith("What the sums in boxes say cannot be told")

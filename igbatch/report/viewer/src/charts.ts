@@ -28,7 +28,8 @@ export interface Series {
  * Draw how the raw values of maps are distributed, and where the ends of the colour scale cut them.
  *
  * Both axes are logarithmic: counts from one pixel on, values on both sides of zero from a thousandth of the
- * largest on, linear between. The words below say how many values lie beyond the ends.
+ * largest on, linear between. The words below say how many values lie beyond the ends. Without a series the
+ * place is emptied.
  */
 export function histogramChart(
   container: HTMLElement,
@@ -36,10 +37,18 @@ export function histogramChart(
   limits: { low: number; high: number },
   unit: string,
 ): void {
-  follow(container, (width) => histogram(series, limits, unit, width));
+  if (series.length) follow(container, (width) => histogram(series, limits, unit, width));
+  else leave(container);
 }
 
 const followed = new WeakMap<HTMLElement, ResizeObserver>();
+
+/** Empty a place and no longer follow its width. */
+function leave(place: HTMLElement): void {
+  followed.get(place)?.disconnect();
+  followed.delete(place);
+  place.replaceChildren();
+}
 
 /** Put what `draw` gives into a place, now and whenever its width changes. */
 function follow(place: HTMLElement, draw: (width: number) => Element): void {
@@ -89,17 +98,16 @@ function aggregatesChart(study: Study, width: number): Element {
   };
   return chart({
     width,
-    height: ROW * place + 58,
+    height: ROW * place + 30,
     marginLeft: left,
     marginTop: 8,
-    marginBottom: 50,
+    marginBottom: 24,
     marginRight: 16,
     ariaLabel: "Mean sum of attributions in boxes, with 95 % intervals; the table has the same numbers",
-    x: {
-      type: "symlog", constant: linear, domain: [-largest * 1.3, largest * 1.3],
-      label: `mean sum, ${study.unit}; linear within ±${number(linear, 1)}, logarithmic beyond`,
-      labelAnchor: "center", labelArrow: "none",
-    }, // prettier-ignore
+    caption:
+      `Mean sum, in units ${study.unit}: dot, and its 95 % interval: line; blue is positive. The axis is ` +
+      `linear within ±${number(linear, 1)} and logarithmic beyond.`,
+    x: { type: "symlog", constant: linear, domain: [-largest * 1.3, largest * 1.3], label: null },
     y: { type: "linear", domain: [-0.7, place - 0.3], reverse: true, axis: null },
     marks: [
       Plot.gridX({ ticks, stroke: "var(--line)", strokeOpacity: 1 }),
@@ -232,15 +240,18 @@ function histogram(
     marginBottom: 42,
     marginRight: 24,
     ariaLabel: `How many pixels have which value, for ${series.map(({ name }) => name).join(", ")}`,
-    x: {
-      type: "symlog", constant: linear, domain: [-largest, largest],
-      label: `value, ${unit}`, labelAnchor: "center", labelArrow: "none",
-    },
-    y: { type: "log", domain: [0.7, most * 1.3], label: "pixels", labelArrow: "none" },
+    x: { type: "symlog", constant: linear, domain: [-largest, largest] },
+    y: { type: "log", domain: [0.7, most * 1.3] },
     color: { legend: series.length > 1, domain: series.map(({ name }) => name), range: COLORS },
     marks: [
-      Plot.axisY({ ticks: countTicks(most), tickFormat: (n: number) => n.toLocaleString("en-US") }),
-      Plot.axisX({ ticks, tickFormat: (tick: number) => number(tick, 2) }),
+      Plot.axisY({
+        ticks: countTicks(most), tickFormat: (n: number) => n.toLocaleString("en-US"), fontSize: 11,
+        label: "pixels", labelArrow: "none",
+      }),
+      Plot.axisX({
+        ticks, tickFormat: (tick: number) => number(tick, 2), fontSize: 11, label: `value, ${unit}`,
+        labelAnchor: "center", labelArrow: "none",
+      }),
       Plot.ruleX([0], { stroke: "var(--line)" }),
       Plot.line(steps, { x: "value", y: "count", z: "name", stroke: "name", strokeWidth: 1.4 }),
       Plot.ruleX(ends, { x: "at", stroke: "currentColor", strokeDasharray: "4 3" }),
