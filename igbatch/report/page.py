@@ -85,7 +85,7 @@ def render_page(content: PageContent) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.tests["numeric"] = lambda cell: cell[:1] in "−0123456789<>–"
+    environment.filters["number_columns"] = number_columns
     environment.tests["negative"] = lambda cell: cell.startswith("−") and " " not in cell
     return environment.get_template("index.html.j2").render(
         page=content,
@@ -98,6 +98,18 @@ def render_page(content: PageContent) -> str:
         script=Markup(script),
         script_digest=_digest(script),
     )
+
+
+def number_columns(table: Table) -> set[int]:
+    """Return the columns whose cells are numbers, dashes among them; the first one names its row."""
+    columns = enumerate(zip(*table.rows, strict=True))
+    return {
+        place
+        for place, cells in columns
+        if place
+        and any(cell != "–" for cell in cells)
+        and all(cell[:1] in "−0123456789<>–" for cell in cells)
+    }
 
 
 def _template(name: str) -> str:

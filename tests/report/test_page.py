@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from igbatch.report.page import number_columns
 from igbatch.report.raw_maps import unpacked
+from igbatch.report.text import Table
 
 Rendered = Callable[..., dict[str, bytes]]
 HOSTILE = '"><script>alert(1)</script>{{7*7}}<!--<img src=x onerror=alert(1)>/../../é'
@@ -224,3 +226,9 @@ def test_images_that_cannot_be_read_any_more_are_told(
     assert frame["picture"] == ""
     assert "no such file: <b>" in frame["missing"]
     assert (frame["width"], frame["height"]) == (16, 16)
+
+
+def test_columns_of_numbers_are_told_from_those_of_words() -> None:
+    rows = (("1", "−0.2", "–", "a", "–"), ("2", "–", "–", "3", "< 0.01"))
+    assert number_columns(Table(("name", "number", "none", "mixed", "small"), rows)) == {1, 4}
+    assert number_columns(Table(("name", "number"), ())) == set()
