@@ -86,7 +86,7 @@ function aggregatesChart(study: Study, width: number): Element {
   }
   const { linear, largest } = extent(rows.flatMap((row) => [row.mean, row.low ?? 0, row.high ?? 0]));
   const left = width < NARROW ? Math.round(width * 0.42) : 250;
-  const ticks = decadeTicks(linear, largest, width < NARROW ? 1 : 3);
+  const ticks = decadeTicks(linear, largest, width < NARROW ? 2 : 3);
   const colored = (positive: boolean): Plot.Markish[] => {
     const own = rows.filter((row) => row.mean > 0 === positive);
     const color = positive ? "var(--positive)" : "var(--negative)";

@@ -84,16 +84,20 @@ function choiceNames(texts: string[]): string[] | null {
 }
 
 function choiceOf(api: Api, column: number, texts: string[], names: string[]): HTMLElement {
+  const choice = document.createElement("span");
   const label = document.createElement("label");
   const select = document.createElement("select");
   select.add(new Option("all", ""));
   for (const [place, name] of names.entries()) select.add(new Option(name, String(place)));
-  label.append(`${api.column(column).header().textContent ?? ""} `, select);
+  select.id = `${api.table().node().id}-choice-${column}`;
+  label.htmlFor = select.id;
+  label.textContent = api.column(column).title();
+  choice.append(label, select);
   select.addEventListener("change", () => {
     const chosen = select.value === "" ? null : names[Number(select.value)];
     const own = chosen === null ? null : (_: unknown, __: unknown, row: number) => texts[row] === chosen;
     api.column(column).search.fixed("choice", own);
     api.draw();
   });
-  return label;
+  return choice;
 }

@@ -1,0 +1,52 @@
+"""Charts of the page against the numbers they are drawn of."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Show = Callable[..., None]
+CHART = '[data-chart="aggregates"] svg.chart'
+
+
+def test_every_mean_has_a_dot_in_order_on_one_axis(birds: Any, page: Any, show: Show) -> None:
+    show(page, birds)
+    svg = page.locator(CHART)
+    assert svg.get_attribute("role") == "img"
+    assert "Mean sum" in svg.get_attribute("aria-label")
+    dots = svg.locator("circle").evaluate_all(
+        "dots => dots.map(dot => [Number(dot.getAttribute('cx')), Number(dot.getAttribute('cy'))])"
+    )
+    order = {name: place for place, name in enumerate(birds.results.variants["variant_id"])}
+    rows = birds.results.aggregates
+    rows = rows.assign(rank=rows["variant_id"].map(order)).sort_values(["rank", "box_label", "target"])
+    across = [x for x, _ in sorted(dots, key=lambda dot: dot[1])]
+    assert list(np.argsort(across)) == list(np.argsort(rows["mean_sum"].to_numpy()))
+
+
+def test_hovering_tells_the_numbers(birds: Any, page: Any, show: Show) -> None:
+    show(page, birds)
+    page.locator(CHART).scroll_into_view_if_needed()
+    page.locator(f"{CHART} circle").first.hover(force=True)
+    tip = page.locator(f'{CHART} [aria-label="tip"]')
+    tip.get_by_text("box → ").wait_for()
+    assert "2 images" in tip.text_content()
+
+
+def test_charts_fit_a_phone_and_follow_its_width(birds: Any, phone: Any, show: Show) -> None:
+    show(phone, birds)
+    for width in (390, 700):
+        phone.set_viewport_size({"width": width, "height": 800})
+        phone.wait_for_function(
+            f"document.querySelector('{CHART}').clientWidth > {width} - 60".replace('"', '\\"')
+        )
+        assert phone.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_histogram_counts_what_the_colours_clip(birds: Any, page: Any, show: Show) -> None:
+    show(page, birds)
+    words = page.locator(".histogram p").inner_text()
+    assert re.search(r"eagle 0 \(0\s%\), magpie 0 \(0\s%\)", words)  # symmetric ends hold all
+    lines = page.locator('.histogram svg [aria-label="line"] path')
+    assert lines.count() == 2
