@@ -6,7 +6,7 @@ import pytest
 from igbatch.report.bar import lay_out
 from igbatch.report.look import Look
 from igbatch.report.normalization import Normalization
-from igbatch.report.scale import ColorScale
+from igbatch.report.scale import ColorScale, Magnitude
 
 
 def scale(low: float, high: float, kind: str = "pair", **choices: Any) -> ColorScale:
@@ -69,3 +69,33 @@ def test_a_map_of_one_value_has_one_end() -> None:
 def test_where_zero_is_an_end_of_the_range_it_is_labelled_once() -> None:
     for low, high in ((0.0, 1.0), (-1e-9, 1.0), (1e-9, 1.0)):
         assert texts(lay_out(scale(low, high), 100).above) == ["0", "1"]
+
+
+def test_under_min_max_white_is_the_middle_and_the_line_stays_at_zero() -> None:
+    bar = lay_out(scale(-1.0, 3.0, rule="min-max"), 401)
+    assert (bar.colors[0, 200] == 255).all()
+    assert bar.zero == pytest.approx(0.25)
+    assert texts(bar.above) == ["0", "1", "0.25"]
+
+
+def test_a_percentile_says_that_values_go_on_beyond_the_bar() -> None:
+    norm = Normalization("pair", -1.0, 3.0, 2, True, "", "", "")
+    bar = lay_out(ColorScale(norm, Look(rule="percentile"), Magnitude(0.5, True)), 100)
+    assert texts(bar.below) == ["≤ −0.500", "≥ 0.500"]
+    assert texts(bar.above) == ["0.12", "0.38", "0.25"]
+    assert bar.zero == 0.5
+
+
+@pytest.mark.parametrize(("part", "zero"), [("positive", 0), ("negative", 1), ("absolute", 0)])
+def test_bars_of_a_part_run_from_or_to_zero(part: str, zero: float) -> None:
+    bar = lay_out(scale(-1.0, 3.0, part=part), 100)
+    assert bar.zero == zero
+    assert len(bar.below) == 1
+    assert texts(bar.above) == ["0", "1"]
+
+
+def test_stated_ends_are_shown_as_stated_even_without_zero_between_them() -> None:
+    bar = lay_out(scale(-1.0, 3.0, ends=(0.25, 0.5)), 100)
+    assert bar.zero == 0
+    assert texts(bar.below) == ["≤ 0.25", "≥ 0.5"]
+    assert bar.above == ()

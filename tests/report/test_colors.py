@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from igbatch.report.colors import LEVELS, PALETTE, color_indices, paint
+from igbatch.report.colors import LEVELS, PALETTE, PALETTES, color_indices, paint
 
 WHITE = [255, 255, 255]
 
@@ -52,3 +52,26 @@ def _lightness(color: np.ndarray) -> float:
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in color / 255]
     luminance = float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
     return 116 * luminance ** (1 / 3) - 16 if luminance > 0.008856 else 903.3 * luminance
+
+
+def test_palettes_have_a_colour_a_level_and_a_light_or_gray_middle() -> None:
+    assert next(iter(PALETTES)) == "red-white-blue"
+    assert PALETTES["red-white-blue"].colors is PALETTE
+    for palette in PALETTES.values():
+        assert palette.colors.shape == (2 * LEVELS + 1, 3)
+        assert palette.colors.dtype == np.uint8
+        middle = palette.colors[LEVELS].astype(int)
+        assert middle.max() - middle.min() <= 2
+        assert len({tuple(color) for color in palette.colors.tolist()}) > 120
+    for name in ("orange-white-purple", "brown-white-teal"):
+        ends = PALETTES[name].colors[[0, -1]].astype(int)
+        assert ends[0, 0] > ends[0, 2]  # warm is negative
+        assert ends[1, 2] > ends[1, 0]
+    assert PALETTES["gray"].colors[[0, LEVELS, -1], 0].tolist() == [0, 128, 255]
+
+
+def test_the_middle_of_a_scale_may_be_elsewhere_than_zero() -> None:
+    values = np.array([1.0, 2.0, 3.0])
+    assert color_indices(values, 1.0, middle=2.0).tolist() == [0, LEVELS, 2 * LEVELS]
+    assert color_indices(values, 2.0, middle=2.0, level=2.0).tolist() == [0, LEVELS, 2 * LEVELS]
+    assert color_indices(np.array([0.5 / LEVELS, 1.5 / LEVELS]), 1.0).tolist() == [LEVELS, LEVELS + 2]

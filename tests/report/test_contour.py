@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from igbatch.report.contour import outline, strongest
+from igbatch.report.look import PARTS
+
+VALUES = np.random.default_rng(3).normal(size=(20, 20))
+
+
+@pytest.mark.parametrize("share", [1, 5, 25, 100])
+def test_the_strongest_pixels_are_that_share_and_no_weaker_than_the_rest(share: float) -> None:
+    mask = strongest(VALUES, share)
+    assert mask.mean() == pytest.approx(share / 100, abs=1 / VALUES.size)
+    if share < 100:
+        assert np.abs(VALUES[mask]).min() > np.abs(VALUES[~mask]).max()
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_only_what_is_shown_is_among_them(part: str) -> None:
+    mask = strongest(VALUES, 5, part)
+    assert mask.any()
+    if part == "positive":
+        assert (VALUES[mask] > 0).all()
+    if part == "negative":
+        assert (VALUES[mask] < 0).all()
+
+
+def test_zeros_are_never_among_them() -> None:
+    one = np.zeros((4, 4))
+    assert not strongest(one, 50).any()
+    one[1, 2] = -1
+    assert np.argwhere(strongest(one, 50)).tolist() == [[1, 2]]
+
+
+def strokes(mask: np.ndarray) -> set[tuple[float, ...]]:
+    return {tuple(stroke) for stroke in outline(mask).vertices.reshape(-1, 4).tolist()}
+
+
+def test_the_outline_of_a_rectangle_is_its_four_sides() -> None:
+    mask = np.zeros((5, 6), dtype=bool)
+    mask[1:3, 2:6] = True
+    assert strokes(mask) == {(2, 1, 2, 3), (6, 1, 6, 3), (2, 1, 6, 1), (2, 3, 6, 3)}
+
+
+def test_the_outline_is_as_long_as_the_edges_between_inside_and_outside() -> None:
+    mask = VALUES > 0.5
+    padded = np.pad(mask, 1)
+    edges = sum(int((np.diff(padded.astype(int), axis=axis) != 0).sum()) for axis in (0, 1))
+    assert sum(abs(x1 - x0) + abs(y1 - y0) for x0, y0, x1, y1 in strokes(mask)) == edges
+
+
+def test_nothing_has_no_outline() -> None:
+    assert len(outline(np.zeros((3, 3), dtype=bool)).vertices) == 0
