@@ -31,7 +31,8 @@ export function limitsOf(
   magnitude: (percent: number) => number,
 ): Limits {
   if (chosen.rule === "fixed") {
-    return { low: chosen.low, high: chosen.high, bar: { low: chosen.low, high: chosen.high } };
+    const shown = partRange({ minimum: chosen.low, maximum: chosen.high }, part);
+    return { low: chosen.low, high: chosen.high, bar: { low: Math.min(shown.minimum, 0), high: Math.max(shown.maximum, 0) } };
   }
   const { minimum, maximum } = partRange(range, part);
   const bar = { low: Math.min(minimum, 0), high: Math.max(maximum, 0) };

@@ -7,6 +7,7 @@ import { Viewer } from "./components/Viewer.tsx";
 import { MapStore } from "./map_store.ts";
 import type { Study } from "./study.ts";
 import { enhanceTables } from "./tables.ts";
+import { isView } from "./view.ts";
 
 function main(): void {
   const study = JSON.parse(document.getElementById("study-data")!.textContent!) as Study;
@@ -18,6 +19,7 @@ function main(): void {
     done = true;
     requestAnimationFrame(() => requestAnimationFrame(() => { // once the frame that shows it is drawn
       document.documentElement.dataset.igbatchReady = "";
+      if (isView(location.hash)) document.getElementById("maps")?.scrollIntoView();
       enhanceTables(document);
       drawCharts(document, study);
     }));

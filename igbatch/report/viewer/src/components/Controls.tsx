@@ -59,7 +59,7 @@ export function Controls({ study, image, view, change }: ControlsProps) {
             text={view.style.blur ? `${view.style.blur} pixels` : "a pixel"} change={(blur) => style({ blur })} />
         )}
         <Choice name="size" label="Size on screen" value={String(view.size)} change={(size) => change({ size: Number(size) })}
-          options={SIZES.map((size) => [String(size), size === 1 ? "a pixel a pixel" : `${size} × ${size} pixels a pixel`])} />
+          options={SIZES.map((size) => [String(size), size === 1 ? "normal" : `${size} times as wide`])} />
         <Check name="outlines" checked={view.outlines} change={(outlines) => change({ outlines })}>boxes of the data set</Check>
       </fieldset>
     </form>

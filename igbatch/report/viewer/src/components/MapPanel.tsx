@@ -12,7 +12,7 @@ import type { Cell, Shared } from "../shown.ts";
 import type { StoredMap } from "../study.ts";
 import type { View } from "../view.ts";
 import { ColorBar } from "./ColorBar.tsx";
-import { type Hand, Stage } from "./Stage.tsx";
+import { type Hand, shownWidth, Stage } from "./Stage.tsx";
 
 export interface MapPanelProps {
   cell: Cell;
@@ -44,7 +44,7 @@ export function MapPanel({ cell, aside, view, hand, colors, limits, shared, pain
   const own = view.boxes.map((box) => rescaled(box, first, frame));
   const title = aside ? `${cell.target.name}, ${aside}` : cell.target.name;
   return (
-    <figure class="panel" data-variant={cell.variant.id} data-target={cell.target.id} style={{ width: `${view.size * frame.width}px` }}>
+    <figure class="panel" data-variant={cell.variant.id} data-target={cell.target.id} style={{ width: shownWidth(frame, view) }}>
       <h4 title={title}>{cell.target.name}{aside && <span class="faint aside">{aside}</span>}</h4>
       {raw && limits ? (
         <Stage

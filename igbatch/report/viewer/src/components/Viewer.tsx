@@ -18,7 +18,7 @@ import { normalizationWords, styleWords } from "../words.ts";
 import { BoxCorners, BoxTable } from "./BoxTable.tsx";
 import { Controls } from "./Controls.tsx";
 import { MapPanel } from "./MapPanel.tsx";
-import { type Cursor, type Hand, Stage } from "./Stage.tsx";
+import { type Cursor, type Hand, shownWidth, Stage } from "./Stage.tsx";
 
 const LINK_DELAY = 250; // ms; browsers refuse an address that changes with every step of a slider
 
@@ -83,7 +83,7 @@ export function Viewer({ study, store, ready }: ViewerProps) {
         </div>
         <p class="reading-line" role="status" aria-live="polite">{cursorWords(cursor, rows)}</p>
         <div class="top">
-          <figure class="panel photo" style={{ width: `${view.size * frame.width}px` }}>
+          <figure class="panel photo" style={{ width: shownWidth(frame, view) }}>
             <h4>{image.name}{image.label && <span class="faint"> labelled {image.label}</span>}</h4>
             {frame.picture ? (
               <Stage label={`The image ${image.name}`} size={frame} view={view} hand={hand} dataBoxes={frame.boxes}

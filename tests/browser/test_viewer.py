@@ -1,0 +1,424 @@
+"""The viewer in Chromium: every knob against numpy, pixel by pixel and number by number."""
+
+import io
+import re
+from collections.abc import Callable, Mapping
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from igbatch.report.colors import PALETTES, color_indices
+from igbatch.report.limits import Limits, limits_of, take_part
+from igbatch.report.look import Look
+from igbatch.report.normalization import Normalizations
+from igbatch.report.raw_maps import packed, unpacked
+
+Show = Callable[..., None]
+VARIANTS = ("trained", "random-1", "random-2")
+TARGETS = ("eagle", "magpie")
+
+READ_CANVAS = """canvas => Array.from(
+    canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data)"""
+
+
+def panel(page: Any, variant: str, target: str) -> Any:
+    """The panel of one map; the first of two where it stands side by side."""
+    return page.locator(f'.panel[data-variant="{variant}"][data-target="{target}"]')
+
+
+def colors(page: Any, variant: str, target: str, nth: int = 0) -> np.ndarray:
+    """The colours of a map on screen: uint8 [H, W, 3]."""
+    canvas = panel(page, variant, target).nth(nth).locator(".layers canvas")
+    width, height = (int(canvas.get_attribute(side)) for side in ("width", "height"))
+    pixels = np.array(canvas.evaluate(READ_CANVAS), dtype=np.uint8).reshape(height, width, 4)
+    assert (pixels[..., 3] == 255).all()
+    return pixels[..., :3]
+
+
+def embedded(study: Any, variant: str, target: str, image: str = "a.png") -> np.ndarray:
+    """A map as the page holds it: float64 [H, W]."""
+    values = study.results.maps[variant, image, target]
+    return unpacked(*packed(values), values.shape)
+
+
+def shared(study: Any, kind: str, variant: str, target: str, image: str = "a.png") -> tuple[float, float]:
+    """The range of a map under a normalization, from the raw maps; of `raw`, from the report's one scale."""
+    if kind == "raw":
+        scale = Normalizations(study.results).of("raw")
+        assert scale is not None
+        return scale.minimum, scale.maximum
+    variants = VARIANTS if kind in ("models", "dataset") else (variant,)
+    images = ("a.png", "b.png") if kind in ("variant", "dataset") else (image,)
+    targets = (target,) if kind == "image" else TARGETS
+    maps = [study.results.maps[key] for key in product(variants, images, targets)]
+    return float(min(values.min() for values in maps)), float(max(values.max() for values in maps))
+
+
+def painted(values: np.ndarray, limits: Limits, look: Look) -> np.ndarray:
+    """The colours that a map must have: uint8 [H, W, 3]."""
+    shown = take_part(values, look.part)
+    rows = color_indices(shown, limits.half, middle=limits.middle, level=look.level)
+    return PALETTES[look.palette].colors[rows]
+
+
+def choose(page: Any, **knobs: Any) -> None:
+    """Turn knobs: lists by value, sliders and fields by number."""
+    for name, value in knobs.items():
+        knob = page.locator(f'.controls [name="{name.replace("_", "-")}"]')
+        if knob.evaluate("each => each.tagName") == "SELECT":
+            knob.select_option(value)
+        else:
+            knob.fill(str(value))
+            knob.blur()
+
+
+@pytest.mark.parametrize("kind", ["raw", "image", "pair", "targets", "models", "variant", "dataset"])
+def test_every_normalization_colours_by_its_range(birds: Any, page: Any, show: Show, kind: str) -> None:
+    show(page, birds)
+    choose(page, first_scope=kind)
+    for variant, target in product(VARIANTS, TARGETS):
+        limits = limits_of(*shared(birds, kind, variant, target), Look(), raw=kind == "raw")
+        wanted = painted(embedded(birds, variant, target), limits, Look())
+        assert (colors(page, variant, target) == wanted).all(), (variant, target)
+
+
+LOOKS: Mapping[str, tuple[Look, dict[str, Any]]] = {
+    "min-max": (Look(rule="min-max"), {"first_rule": "min-max"}),
+    "fixed": (
+        Look(rule="fixed", low=-2e-3, high=1e-3),
+        {"first_rule": "fixed", "first_high": 1e-3, "first_low": -2e-3},
+    ),
+    "positive": (Look(part="positive"), {"part": "positive"}),
+    "negative": (Look(part="negative"), {"part": "negative"}),
+    "absolute": (Look(part="absolute"), {"part": "absolute"}),
+    "level": (Look(level=7.5), {"level": 7.5}),
+    **{name: (Look(palette=name), {"palette": name}) for name in PALETTES},
+}
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_every_knob_changes_the_look_as_the_figures_do(birds: Any, page: Any, show: Show, name: str) -> None:
+    look, knobs = LOOKS[name]
+    show(page, birds)
+    choose(page, **knobs)
+    for variant, target in (("trained", "magpie"), ("random-1", "eagle")):
+        limits = limits_of(*shared(birds, "pair", variant, target), look)
+        wanted = painted(embedded(birds, variant, target), limits, look)
+        assert (colors(page, variant, target) == wanted).all(), (variant, target)
+
+
+@pytest.mark.parametrize("percentile", [90, 97.3, 100])
+def test_percentiles_are_of_the_pixels_of_all_maps_in_the_range(
+    birds: Any, page: Any, show: Show, percentile: float
+) -> None:
+    show(page, birds)
+    choose(page, first_rule="percentile", first_percentile=percentile)
+    look = Look(rule="percentile", percentile=percentile)
+    both = np.abs([embedded(birds, "trained", target) for target in TARGETS])
+    limits = limits_of(
+        *shared(birds, "pair", "trained", "eagle"), look, float(np.quantile(both, percentile / 100))
+    )
+    values = embedded(birds, "trained", "eagle")
+    assert (colors(page, "trained", "eagle") == painted(values, limits, look)).all()
+    beyond = np.count_nonzero(np.abs(values) > limits.high)
+    marks = " ".join(panel(page, "trained", "eagle").locator(".mark").all_inner_texts())
+    assert (f"{beyond} pixel" in marks) == (beyond > 0)
+
+
+def test_side_by_side_shows_one_map_under_two_normalizations(birds: Any, page: Any, show: Show) -> None:
+    show(page, birds)
+    page.get_by_label("each map under two normalizations").check()
+    choose(page, second_scope="dataset")
+    values = embedded(birds, "random-1", "eagle")
+    for nth, kind in enumerate(("pair", "dataset")):
+        limits = limits_of(*shared(birds, kind, "random-1", "eagle"), Look())
+        assert (colors(page, "random-1", "eagle", nth) == painted(values, limits, Look())).all()
+    words = page.locator("#statement p").all_inner_texts()
+    assert words[0].startswith("Left: Joint range of the pair")
+    assert words[1].startswith("Right: Joint range of the study")
+
+
+def test_the_statement_says_range_and_what_may_not_be_compared(birds: Any, page: Any, show: Show) -> None:
+    show(page, birds)
+    said = page.locator("#statement")
+    low, high = shared(birds, "pair", "trained", "eagle")
+    assert f"{max(-low, high):.3g}" in said.inner_text()
+    assert "do not compare between variants" in said.inner_text()
+    choose(page, first_scope="dataset")
+    assert "do not compare" not in said.inner_text()
+    choose(page, first_rule="min-max")
+    assert "not zero" in said.inner_text()
+    choose(page, part="absolute", first_rule="symmetric")
+    assert "signs cannot be seen" in said.inner_text()
+
+
+def test_the_numbers_below_a_map_are_those_of_the_study(birds: Any, page: Any, show: Show) -> None:
+    show(page, birds)
+    rows = birds.results.image_stats.set_index(["variant_id", "image_id", "target"])
+    row = rows.loc["trained", "a.png", "magpie"]
+    numbers = panel(page, "trained", "magpie").locator(".numbers div")
+    texts = dict(
+        text.split("\n") if "\n" in text else text.split(" ", 1) for text in numbers.all_inner_texts()
+    )
+    told = {name: float(_ascii(text)) for name, text in texts.items() if name not in ("steps", "converged")}
+    wanted = {
+        "min": "minimum", "max": "maximum", "sum": "sum", "F(image)": "score",
+        "F(baseline)": "score_baseline", "gap": "convergence_delta",
+    }  # fmt: skip
+    for name, column in wanted.items():
+        assert told[name] == pytest.approx(row[column], rel=0.05 if name == "gap" else 0.006), name
+    assert texts["steps"] == str(row["steps"])
+    assert texts["converged"] == ("yes" if row["converged"] else "no")
+
+
+def _ascii(text: str) -> str:
+    powers = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹−", "-0123456789-")
+    return text.translate(powers).replace("×10", "e").replace(",", "")
+
+
+def test_the_bar_shows_the_range_and_zero(birds: Any, page: Any, show: Show) -> None:
+    show(page, birds)
+    choose(page, first_rule="min-max")
+    low, high = shared(birds, "pair", "trained", "eagle")
+    bar = panel(page, "trained", "eagle").locator(".bar")
+    zero = float(re.search(r"[\d.]+", bar.locator(".zero").get_attribute("style")).group())
+    assert zero == pytest.approx(100 * -low / (high - low), abs=0.01)
+    assert f"zero at {round(100 * -low / (high - low))} %" in bar.get_attribute("aria-label")
+
+
+def test_the_pointer_and_the_arrow_keys_read_raw_values(birds: Any, page: Any, show: Show) -> None:
+    show(page, birds)
+    stage = panel(page, "trained", "eagle").locator(".stage")
+    stage.scroll_into_view_if_needed()
+    place = stage.bounding_box()
+    x, y = 20, 11
+    page.mouse.move(
+        place["x"] + (x + 0.5) / 32 * place["width"], place["y"] + (y + 0.5) / 32 * place["height"]
+    )
+    assert f"x {x}, y {y}, in the box magpie" in page.locator(".reading-line").inner_text()
+    for variant in ("trained", "random-2"):  # all maps read the same pixel
+        told, bound = panel(page, variant, "eagle").locator(".reading").inner_text().split(" ± ")
+        value = birds.results.maps[variant, "a.png", "eagle"][y, x]
+        assert float(_ascii(told)) == pytest.approx(value, rel=0.006, abs=2 * float(_ascii(bound)))
+    stage.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+ArrowDown")
+    assert f"x {x + 1}, y {y + 10}" in page.locator(".reading-line").inner_text()
+
+
+def live_sums(page: Any, box: str) -> pd.DataFrame:
+    """The rows of a box in the table of live sums: sum, bound, stored sum, pixels by variant and target."""
+    rows = page.locator(f'table.live tr[data-box="{box}"]').evaluate_all(
+        """rows => rows.map(row => [row.dataset.variant, row.dataset.target, row.cells[3].textContent,
+            ...[...row.querySelectorAll("[data-sum]")].map(cell => cell.dataset.sum)])"""
+    )
+    table = pd.DataFrame(rows, columns=["variant", "target", "pixels", "sum", "stored"])
+    numbers = table[["sum", "stored", "pixels"]].replace("", "nan").astype(float)
+    return table.assign(**{name: numbers[name] for name in numbers}).set_index(["variant", "target"])
+
+
+def test_a_box_that_is_drawn_and_dragged_is_summed_live(birds: Any, page: Any, show: Show) -> None:
+    show(page, birds)
+    page.get_by_role("button", name="Draw a box").click()
+    stage = panel(page, "trained", "eagle").locator(".stage")
+    stage.scroll_into_view_if_needed()
+
+    def drag(start: tuple[float, float], end: tuple[float, float]) -> None:
+        place = stage.bounding_box()
+        points = [
+            (place["x"] + x / 32 * place["width"], place["y"] + y / 32 * place["height"])
+            for x, y in (start, end)
+        ]
+        page.mouse.move(*points[0])
+        page.mouse.down()
+        page.mouse.move(*points[1], steps=4)
+        page.mouse.up()
+
+    def agrees(x_min: int, y_min: int, x_max: int, y_max: int) -> None:
+        table = live_sums(page, "own 1")
+        assert len(table) == 6
+        for (variant, target), row in table.iterrows():
+            values = birds.results.maps[variant, "a.png", target].astype(np.float64)
+            inside = values[y_min:y_max, x_min:x_max]
+            bound = inside.size * np.abs(values).max() / 65534
+            assert row["pixels"] == inside.size
+            assert row["sum"] == pytest.approx(inside.sum(), rel=0, abs=bound)
+
+    drag((3.5, 5.5), (9.5, 12.5))  # in the eagle's box, which does not take it
+    agrees(3, 5, 10, 13)
+    drag((6.5, 9.5), (10.5, 8.5))  # by its middle: moved
+    agrees(7, 4, 14, 12)
+    drag((14, 12), (20, 15))  # by its lower right corner: resized
+    agrees(7, 4, 20, 15)
+    page.get_by_label("Remove own 1").or_(page.get_by_role("button", name="Remove own 1")).first.click()
+    assert live_sums(page, "own 1").empty
+
+
+def test_a_box_equal_to_a_stored_one_has_its_sum(birds: Any, page: Any, show: Show) -> None:
+    show(page, birds)
+    page.get_by_role("button", name="Copy magpie as my own").click()
+    stored = birds.results.box_stats
+    stored = stored[(stored["image_id"] == "a.png") & (stored["box_label"] == "magpie")]
+    stored = stored.set_index(["variant_id", "target"])["sum"]
+    for box in ("own 1", "magpie"):
+        for key, row in live_sums(page, box).iterrows():
+            assert row["stored"] == pytest.approx(stored[key], rel=1e-6)
+            most = np.abs(birds.results.maps[key[0], "a.png", key[1]]).max()
+            assert row["sum"] == pytest.approx(stored[key], rel=0, abs=row["pixels"] * most / 65534)
+
+
+def test_own_boxes_move_by_keyboard_and_by_typed_corners(birds: Any, page: Any, show: Show) -> None:
+    show(page, birds)
+    page.get_by_role("button", name="Add a box").click()
+    corners = page.locator(".corners input")
+    before = [int(each.input_value()) for each in corners.all()]  # x from, to, y from, to
+    page.locator(".photo .own .body").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+ArrowDown")
+    after = [int(each.input_value()) for each in corners.all()]
+    assert after == [before[0] + 1, before[1] + 1, before[2], before[3] + 1]
+    corners.nth(0).fill("0")
+    corners.nth(0).press("Enter")
+    assert live_sums(page, "own 1")["pixels"].eq(after[1] * (after[3] - after[2])).all()
+    corners.nth(0).fill("99")  # beyond its right side: refused
+    corners.nth(0).press("Enter")
+    assert corners.nth(0).input_value() == "0"
+    page.locator(".photo .own .body").focus()
+    page.keyboard.press("Delete")
+    assert live_sums(page, "own 1").empty
+
+
+def test_zoom_and_pan_move_all_maps_together(birds: Any, page: Any, show: Show) -> None:
+    show(page, birds)
+    page.get_by_role("button", name="Zoom in").click()
+    stage = panel(page, "trained", "eagle").locator(".stage")
+    stage.scroll_into_view_if_needed()
+    place = stage.bounding_box()
+    page.mouse.move(place["x"] + 20, place["y"] + 4)
+    page.mouse.down()
+    page.mouse.move(place["x"] + 14, place["y"] + 1, steps=3)
+    page.mouse.up()
+    moves = page.locator(".stage .layers").evaluate_all("all => all.map(each => each.style.transform)")
+    assert len(moves) == 7  # six maps and the photograph
+    assert len(set(moves)) == 1
+    assert "scale(1.5)" in moves[0]
+    page.keyboard.press("Escape")
+    stage.focus()
+    page.mouse.wheel(0, -200)
+    page.wait_for_timeout(50)
+    deeper = page.locator(".stage .layers").evaluate_all("all => all.map(each => each.style.transform)")
+    assert len(set(deeper)) == 1
+    assert float(re.search(r"scale\(([\d.]+)\)", deeper[0]).group(1)) > 1.5
+    page.keyboard.press("0")
+    assert "scale(1)" in page.locator(".stage .layers").first.get_attribute("style")
+
+
+def test_a_link_restores_the_view(birds: Any, page: Any, show: Show) -> None:
+    show(page, birds)
+    choose(page, image="b.png", first_scope="models", first_rule="percentile", part="positive", level=2)
+    choose(page, palette="gray", contour=10, opacity=0.4)
+    page.locator('.names input[name="random-2"]').uncheck()
+    page.get_by_role("button", name="Zoom in").click()
+    page.get_by_role("button", name="Add a box").click()
+    page.get_by_role("button", name="Copy link").click()
+    link, statement = page.url, page.locator("#statement").inner_text()
+    before = colors(page, "random-1", "magpie")
+    assert "#view?" in link
+    show(page, birds, "#view?" + link.split("#view?")[1])
+    assert page.locator("#statement").inner_text() == statement
+    assert (colors(page, "random-1", "magpie") == before).all()
+    assert panel(page, "random-2", "eagle").count() == 0
+    assert len(live_sums(page, "own 1")) == 4
+    assert page.locator("path.contour").count() == 8  # with its halo, in four maps
+    assert "scale(1.5)" in page.locator(".stage .layers").first.get_attribute("style")
+    layers = panel(page, "trained", "eagle").locator(".layers")
+    assert layers.locator("img").count() == 1
+    assert "0.4" in layers.locator("canvas").get_attribute("style")
+
+
+def test_a_link_to_what_is_not_here_says_so(birds: Any, page: Any, show: Show) -> None:
+    show(page, birds, "#view?image=gone.png&variant=<b>x</b>")
+    assert "the image “gone.png”, the variant “<b>x</b>”" in page.get_by_role("alert").inner_text()
+    assert (colors(page, "trained", "eagle") >= 0).all()
+
+
+def test_the_numbers_of_a_view_are_downloaded_as_csv(birds: Any, page: Any, show: Show) -> None:
+    show(page, birds)
+    choose(page, first_scope="variant")
+    page.get_by_role("button", name="Add a box").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    table = pd.read_csv(download.value.path())
+    assert len(table) == 6 * (1 + 3)
+    stats = birds.results.image_stats.set_index(["variant_id", "image_id", "target"])
+    for row in table[table["box"].isna()].to_dict("records"):
+        stored = stats.loc[row["variant"], row["image"], row["target"]]
+        for column in ("minimum", "maximum", "sum", "abs_sum", "score", "convergence_delta", "steps"):
+            assert row[column] == stored[column], column
+        low, high = shared(birds, "variant", row["variant"], row["target"])
+        assert row["color_high"] == pytest.approx(max(-low, high), rel=1e-9)
+    boxes = table.dropna(subset=["stored_box_sum"])
+    assert set(boxes["box"]) == {"eagle", "magpie"}
+    assert (abs(boxes["box_sum"] - boxes["stored_box_sum"]) <= boxes["box_sum_bound"] * (1 + 1e-6)).all()
+
+
+def test_the_view_is_downloaded_as_a_picture_with_its_colours(birds: Any, page: Any, show: Show) -> None:
+    show(page, birds)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="PNG").click()
+    picture = Image.open(download.value.path()).convert("RGB")
+    assert picture.width > 1000
+    codes = np.array([65536, 256, 1])
+    there = np.unique(np.asarray(picture).astype(int) @ codes)
+    shown = colors(page, "trained", "eagle").reshape(-1, 3).astype(int)
+    strong = np.unique(shown[(255 - shown).sum(axis=1) > 60] @ codes)
+    assert len(strong) > 5
+    assert np.isin(strong, there).mean() >= 0.9  # a few lie below boxes
+
+
+def test_an_overlay_shows_the_photograph_between_the_colours(birds: Any, page: Any, show: Show) -> None:
+    show(page, birds)
+    choose(page, opacity=0)
+    shot = panel(page, "trained", "eagle").locator(".stage").screenshot()
+    page.locator('.controls [name="outlines"]').uncheck()
+    shot = Image.open(io.BytesIO(panel(page, "trained", "eagle").locator(".stage").screenshot())).convert(
+        "RGB"
+    )
+    photo = Image.open(io.BytesIO(page.locator(".photo .stage").screenshot())).convert("RGB")
+    assert np.abs(np.asarray(shot, dtype=int) - np.asarray(photo, dtype=int)).mean() < 3
+
+
+def test_at_least_one_variant_and_target_stay(birds: Any, page: Any, show: Show) -> None:
+    show(page, birds)
+    for name in ("random-1", "random-2", "eagle"):
+        page.locator(f'.names input[name="{name}"]').uncheck()
+    assert page.locator(".panel[data-variant]").count() == 1
+    assert page.locator('.names input[name="trained"]').is_disabled()
+    assert page.locator('.names input[name="magpie"]').is_disabled()
+    assert "A pair has two targets, 1 is shown." in page.locator("#statement").inner_text()
+
+
+def test_the_phone_shows_maps_two_abreast_and_scrolls_no_side(birds: Any, phone: Any, show: Show) -> None:
+    show(phone, birds)
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    places = [panel(phone, "trained", target).bounding_box() for target in TARGETS]
+    assert places[0]["y"] == places[1]["y"]
+    phone.get_by_text("Knobs").click()
+    choose(phone, first_scope="dataset")
+    assert "Joint range of the study" in phone.locator("#statement").inner_text()
+
+
+def test_hostile_names_are_text_in_the_viewer(hostile: Any, page: Any, show: Show) -> None:
+    show(page, hostile)
+    assert page.locator("#viewer script, #viewer img[src='x']").count() == 0
+    assert "<script>alert(1)</script>" in page.locator("#viewer").inner_text()
+    page.get_by_role("button", name="Copy link").click()
+    show(page, hostile, page.url[page.url.index("#") :])
+    assert page.get_by_role("alert").count() == 0
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    assert re.fullmatch(r"[A-Za-z0-9-]+\.csv", download.value.suggested_filename)
