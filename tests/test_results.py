@@ -63,6 +63,16 @@ def test_tables_of_a_randomization_study_are_refused_where_there_is_none(
         getattr(asked, name)
 
 
+def test_similarity_is_scanned_by_columns(copy: Output) -> None:
+    asked = open_study(copy.uri)
+    asked.study["study"]["randomization"] = {"images": "all", "random_pairs": 2}
+    texts = ("comparison", "variant_id", "other_variant_id", "image_id", "target", "other_target")
+    rows = [{**dict.fromkeys(texts, "x"), "image_id": str(n), "spearman": n / 8} for n in range(5)]
+    copy.put_table(copy.path("similarity.parquet"), pa.Table.from_pylist(rows, schema=schemas.SIMILARITY))
+    scanned = pa.concat_tables(asked.scan_similarity(["image_id", "spearman"])).to_pandas()
+    pd.testing.assert_frame_equal(scanned, asked.similarity[["image_id", "spearman"]])
+
+
 def test_tables_of_a_randomization_study_are_read(copy: Output) -> None:
     asked = open_study(copy.uri)
     asked.study["study"]["randomization"] = {"images": "all", "random_pairs": 2}
