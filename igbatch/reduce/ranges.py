@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from igbatch.statistics.histogram import N_BINS, quantile
+from igbatch.statistics.histogram import N_BINS, fold, quantile
 from igbatch.statistics.image_stats import QUANTILES
 from igbatch.store.histograms import merge_lists
 
@@ -39,6 +39,29 @@ class RangeSummary:
             self.counts + other.counts,
             self.n_maps + other.n_maps,
         )
+
+    @classmethod
+    def of_rows(cls, rows: pd.DataFrame) -> RangeSummary:
+        """Summarise rows of `image_stats` that are held already (columns `COLUMNS`): one map each."""
+        if not len(rows):
+            return cls()
+        counts = np.stack(list(rows["histogram"])).sum(axis=0, dtype=np.int64)
+        return cls(float(rows["minimum"].min()), float(rows["maximum"].max()), counts, len(rows))
+
+    @property
+    def largest(self) -> float:
+        """The largest |a|; 0 where no map was summarised."""
+        return max(-self.minimum, self.maximum, 0.0)
+
+    def magnitude(self, q: float) -> float:
+        """Return a quantile of |a| over all pixels, q from 0 to 1: the largest |a| at 1.
+
+        It is within `histogram.RELATIVE_ERROR` of the exact one.
+
+        Raises:
+            InputError: no map was summarised.
+        """
+        return quantile(fold(self.counts), q, 0.0, self.largest)
 
     def row(self, scope: str, variant_id: str | None, expected: int) -> dict[str, Any]:
         """Return a row of `schemas.RANGES`; `expected` maps make it complete.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 
 from igbatch.reduce.ranges import COLUMNS, RangeSummary, merge
 from igbatch.report.look import Look
@@ -13,7 +12,6 @@ from igbatch.report.normalization import Normalization
 from igbatch.report.panels import ImageMaps
 from igbatch.report.scale import Magnitude
 from igbatch.report.selection import MOST_VARIANTS
-from igbatch.statistics.histogram import fold, quantile
 
 MOST_MAPS = 8 * MOST_VARIANTS
 """Maps of one image that a quantile is taken from exactly: 19 MB of maps of 224 x 224 pixels."""
@@ -47,16 +45,10 @@ def magnitude_of(
             every = np.concatenate([np.abs(values, dtype=np.float64).ravel() for values in found])
             return Magnitude(float(np.quantile(every, look.percentile / 100)), True)
     rows = results.rows_of([maps.image_id], ["variant_id", "target", *COLUMNS])
-    return _estimate(_summary(rows[rows.set_index(["variant_id", "target"]).index.isin(keys)]), look)
+    mine = rows.set_index(["variant_id", "target"]).index.isin(keys)
+    return _estimate(RangeSummary.of_rows(rows[mine]), look)
 
 
 def _estimate(summary: RangeSummary, look: Look) -> Magnitude:
     """Estimate the percentile from a histogram; at 100 % it is the largest magnitude, exactly."""
-    largest = max(-summary.minimum, summary.maximum, 0.0)
-    value = quantile(fold(summary.counts), look.percentile / 100, 0.0, largest)
-    return Magnitude(value, exact=look.percentile == 100)
-
-
-def _summary(rows: pd.DataFrame) -> RangeSummary:
-    counts = np.stack(list(rows["histogram"])).sum(axis=0, dtype=np.int64)
-    return RangeSummary(float(rows["minimum"].min()), float(rows["maximum"].max()), counts, len(rows))
+    return Magnitude(summary.magnitude(look.percentile / 100), exact=look.percentile == 100)

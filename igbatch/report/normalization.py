@@ -11,7 +11,6 @@ from igbatch.errors import InputError
 from igbatch.reduce.ranges import SCOPES, RangeSummary
 from igbatch.report.text import count, number
 from igbatch.results import StudyResults
-from igbatch.statistics.histogram import fold, quantile
 
 KINDS = ("raw", *SCOPES)
 """`raw`, which is no normalization at all, and the scopes whose minimum and maximum maps may share."""
@@ -204,13 +203,7 @@ def raw_scale(summaries: Iterable[RangeSummary]) -> float:
     Args:
         summaries: of the maps of each variant; at least one has a map.
     """
-    tops = []
-    for summary in summaries:
-        if not summary.n_maps:
-            continue
-        largest = max(-summary.minimum, summary.maximum, 0.0)
-        tops.append(quantile(fold(summary.counts), RAW_QUANTILE, 0.0, largest))
-    return round_up(max(tops))
+    return round_up(max(summary.magnitude(RAW_QUANTILE) for summary in summaries if summary.n_maps))
 
 
 def round_up(value: float) -> float:

@@ -11,7 +11,6 @@ import pandas as pd
 from igbatch.reduce.ranges import COLUMNS, RangeSummary, merge
 from igbatch.report.normalization import Normalizations
 from igbatch.results import StudyResults
-from igbatch.statistics.histogram import fold, quantile
 
 PERCENTILES = tuple(round(90 + step / 10, 1) for step in range(101))
 """Of |a|: those that the percentile rule offers, 90.0 to 100.0."""
@@ -24,17 +23,12 @@ def page_range(summary: RangeSummary, expected: int) -> dict[str, Any] | None:
     """
     if not summary.n_maps:
         return None
-    largest = max(-summary.minimum, summary.maximum, 0.0)
-    magnitudes = fold(summary.counts)
     return {
         "minimum": summary.minimum,
         "maximum": summary.maximum,
         "n_maps": summary.n_maps,
         "complete": summary.n_maps == expected,
-        "quantiles": [
-            largest if percentile == 100 else quantile(magnitudes, percentile / 100, 0.0, largest)
-            for percentile in PERCENTILES
-        ],
+        "quantiles": [summary.magnitude(percentile / 100) for percentile in PERCENTILES],
     }
 
 
@@ -86,18 +80,11 @@ class ImageRanges:
 
     def targets(self, variant_id: str) -> dict[str, Any] | None:
         """Return the range of all targets' maps of a variant."""
-        return page_range(_summary(self.rows[self.rows["variant_id"] == variant_id]), self.every)
+        return page_range(RangeSummary.of_rows(self.rows[self.rows["variant_id"] == variant_id]), self.every)
 
     def models(self) -> dict[str, Any] | None:
         """Return the range of all variants' and targets' maps."""
-        return page_range(_summary(self.rows), self.every * len(self.variants))
-
-
-def _summary(rows: pd.DataFrame) -> RangeSummary:
-    if not len(rows):
-        return RangeSummary()
-    counts = np.stack(list(rows["histogram"])).sum(axis=0, dtype=np.int64)
-    return RangeSummary(float(rows["minimum"].min()), float(rows["maximum"].max()), counts, len(rows))
+        return page_range(RangeSummary.of_rows(self.rows), self.every * len(self.variants))
 
 
 def finite(value: Any) -> float | None:

@@ -175,3 +175,21 @@ def test_a_scope_without_its_keys_is_refused(scope: str, arguments: dict, messag
 
 def test_every_scope_is_tested() -> None:
     assert SCOPES == ("image", "pair", "targets", "models", "variant", "dataset")
+
+
+@given(several)
+@settings(deadline=None)
+def test_rows_that_are_held_give_the_same_summary_as_a_table(attributions: list[Map]) -> None:
+    table = stats(attributions)
+    assert_same(RangeSummary.of_rows(table.to_pandas()), summarise(table))
+    assert_same(RangeSummary.of_rows(table.to_pandas().head(0)), RangeSummary())
+
+
+@given(several, st.floats(0, 1))
+@settings(deadline=None)
+def test_magnitudes_are_those_of_all_pixels(attributions: list[Map], q: float) -> None:
+    summary = summarise(stats(attributions))
+    pixels = np.abs(np.stack(attributions).astype(np.float64)).ravel()
+    assert summary.magnitude(1) == summary.largest == pixels.max()
+    wanted = np.sort(pixels)[int(np.floor(q * (len(pixels) - 1)))]
+    assert abs(summary.magnitude(q) - wanted) <= RELATIVE_ERROR * wanted * (1 + 1e-9) + 1e-13
