@@ -104,6 +104,7 @@ def _figure_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--colors", "palette", metavar="NAME", help="red-white-blue (default), "
                      "orange-white-purple, brown-white-teal or gray."),
         click.option("--contour", type=float, metavar="P", help="Line around the strongest P % of pixels."),
+        click.option("--blur", type=int, metavar="PIXELS", help="Means for the contour (default 4)."),
         click.option("--overlay", "opacity", type=float, metavar="OPACITY",
                      help="Lay maps over the photograph, 0 to 1."),
         click.option("--grid", metavar="COLSxROWS", help="Contact sheets of so many maps a page."),

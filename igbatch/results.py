@@ -350,6 +350,7 @@ class StudyResults:
         level: float = 1.0,
         palette: str = "red-white-blue",
         contour: float = 0.0,
+        blur: int = 4,
         opacity: float = 1.0,
     ) -> Figure:
         """Return the report's figure of one image: variants are rows, targets are columns.
@@ -369,6 +370,7 @@ class StudyResults:
             level: 1 to 20; at 2 the end colour is reached at half of the range.
             palette: red-white-blue, orange-white-purple, brown-white-teal or gray.
             contour: a line around the strongest so many percent of a map's pixels.
+            blur: pixels around each that its strength for the contour is averaged over, 0 to 16.
             opacity: of the map over the photograph, 0 to 1.
 
         Raises:
@@ -377,8 +379,9 @@ class StudyResults:
         from igbatch.report.figures import study_figure
         from igbatch.report.look import Look
 
-        colors = {"part": part, "level": level, "palette": palette, "contour": contour, "opacity": opacity}
-        look = Look.of(rule=rule, percentile=percentile, ends=ends, **colors)
+        lines = {"contour": contour, "blur": blur}
+        colors = {"part": part, "level": level, "palette": palette, "opacity": opacity}
+        look = Look.of(rule=rule, percentile=percentile, ends=ends, **lines, **colors)
         return study_figure(self, image_id, variants, targets, scope, look)
 
     def _randomization_table(self, name: str) -> pd.DataFrame:

@@ -5,23 +5,32 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.path import Path
 from numpy.typing import NDArray
+from scipy.ndimage import correlate1d
 
 from igbatch.report.limits import take_part
 
 
-def strongest(values: NDArray[np.floating], share: float, part: str = "signed") -> NDArray[np.bool_]:
+def strongest(
+    values: NDArray[np.floating], share: float, part: str = "signed", blur: int = 0
+) -> NDArray[np.bool_]:
     """Tell which pixels of a map are among its strongest: bool, of its shape.
 
-    They are those whose magnitude is no less than the (100 - share) % quantile of all magnitudes of what is
-    shown, interpolated linearly. Zeros are never among them.
+    Strength is the magnitude of what is shown, averaged around each pixel: three times over squares of
+    2 * blur + 1 pixels, edges going on as they are, which is close to a Gaussian of standard deviation
+    sqrt(blur * (blur + 1)). The strongest are no less than the (100 - share) % quantile of the strengths of
+    the map, interpolated linearly. Zeros are never among them.
 
     Args:
-        values: of one map.
+        values: of one map, [H, W].
         share: in percent, 0 to 100.
         part: what is shown of the map (`look.PARTS`).
+        blur: in pixels of the map; 0 takes each pixel for itself.
     """
-    magnitudes = np.abs(take_part(np.asarray(values, dtype=np.float64), part))
-    among: NDArray[np.bool_] = (magnitudes >= np.quantile(magnitudes, 1 - share / 100)) & (magnitudes > 0)
+    strength = np.abs(take_part(np.asarray(values, dtype=np.float64), part))
+    box = np.full(2 * blur + 1, 1 / (2 * blur + 1))
+    for axis in (0, 0, 0, 1, 1, 1):  # weighted sums: running ones would leave rounding errors beside zeros
+        strength = correlate1d(strength, box, axis, mode="nearest")
+    among: NDArray[np.bool_] = (strength >= np.quantile(strength, 1 - share / 100)) & (strength > 0)
     return among
 
 

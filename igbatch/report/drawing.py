@@ -129,7 +129,7 @@ def _contour(axes: Axes, panel: Panel, width: int) -> None:
     assert panel.scale is not None
     look = panel.scale.look
     if look.contour:
-        line = outline(strongest(panel.values, look.contour, look.part))
+        line = outline(strongest(panel.values, look.contour, look.part, look.blur))
         pixels = min(1.0, 0.4 * width / panel.values.shape[1])
         axes.add_patch(PathPatch(line, fill=False, edgecolor=look.colors.line, linewidth=pixels * 72 / DPI))
 

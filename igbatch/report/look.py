@@ -53,6 +53,7 @@ PARTS = {
 
 LOWEST_PERCENTILE = 90.0
 HIGHEST_LEVEL = 20.0
+MOST_BLUR = 16
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class Look:
         level: factor of the place on the colour scale, 1 to 20: at 2 the end colour is reached half-way.
         palette: one of `PALETTES`.
         contour: a line around the strongest so many percent of a map's pixels, 0 (none) to 100.
+        blur: pixels around each that its strength for the contour is averaged over, 0 to 16.
         opacity: of the map over the photograph, 0 (photograph alone) to 1 (map alone).
 
     Raises:
@@ -81,6 +83,7 @@ class Look:
     level: float = 1.0
     palette: str = "red-white-blue"
     contour: float = 0.0
+    blur: int = 4
     opacity: float = 1.0
 
     def __post_init__(self) -> None:
@@ -90,6 +93,7 @@ class Look:
         _within("percentile", self.percentile, LOWEST_PERCENTILE, 100)
         _within("level", self.level, 1, HIGHEST_LEVEL)
         _within("contour", self.contour, 0, 100)
+        _within("blur", self.blur, 0, MOST_BLUR)
         _within("overlay opacity", self.opacity, 0, 1)
         if self.rule == "fixed":
             self._check_ends()
@@ -149,6 +153,8 @@ class Look:
     def choices(self) -> str:
         """All choices in one sentence, the defaults too."""
         contour = f"contour of the strongest {self.contour:g} %" if self.contour else "no contour"
+        if self.contour and self.blur:
+            contour += f" by means within {self.blur} pixels"
         beneath = "no photograph beneath"
         if self.opacity < 1:
             beneath = f"over the photograph with an opacity of {100 * self.opacity:g} %"
@@ -164,9 +170,11 @@ class Look:
             "level": f"level {self.level:g}",
             "palette": self.palette,
             "contour": f"contour {self.contour:g}",
+            "blur": f"blur {self.blur}" if self.contour else "",
             "opacity": f"overlay {self.opacity:g}",
         }
-        return tuple(said for name, said in words.items() if getattr(self, name) != getattr(DEFAULT, name))
+        changed = (name for name in words if getattr(self, name) != getattr(DEFAULT, name))
+        return tuple(words[name] for name in changed if words[name])
 
     @property
     def guide(self) -> str:
@@ -177,7 +185,10 @@ class Look:
         if self.level != 1:
             said.append(f"The end colours are reached at {100 / self.level:.3g} % of the way (level).")
         if self.contour:
-            said.append(f"The line on a map goes around the strongest {self.contour:g} % of its pixels.")
+            means = f", by means of |a| within some {self.blur} pixels" if self.blur else ""
+            said.append(
+                f"The line on a map goes around the strongest {self.contour:g} % of its pixels{means}."
+            )
         said.append("The line on a colour bar marks zero. Below the bar: raw values.")
         if self.rule != "fixed":
             said.append("Above it: the same, normalized to (a − min) / (max − min).")

@@ -25,6 +25,20 @@ def test_only_what_is_shown_is_among_them(part: str) -> None:
         assert (VALUES[mask] < 0).all()
 
 
+def test_means_are_taken_three_times_over_squares() -> None:
+    point = np.zeros((15, 15))
+    point[7, 7] = -1
+    mask = strongest(point, 100, blur=1)
+    assert np.array_equal(np.argwhere(mask), [[y, x] for y in range(4, 11) for x in range(4, 11)])
+    assert np.argwhere(strongest(point, 100 / 225, blur=1)).tolist() == [[7, 7]]
+    assert strongest(np.ones((5, 5)), 5, blur=2).all()  # edges go on as they are: nothing is weaker there
+
+
+@pytest.mark.parametrize("blur", [1, 4, 16])
+def test_means_keep_the_share(blur: int) -> None:
+    assert strongest(VALUES, 10, blur=blur).mean() == pytest.approx(0.1, abs=1 / VALUES.size)
+
+
 def test_zeros_are_never_among_them() -> None:
     one = np.zeros((4, 4))
     assert not strongest(one, 50).any()

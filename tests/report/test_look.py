@@ -25,6 +25,7 @@ def test_what_is_said_of_a_rule_chooses_it() -> None:
         ({"percentile": float("nan")}, "from 90 to 100"),
         ({"level": 0}, "from 1 to 20"),
         ({"contour": 101}, "from 0 to 100"),
+        ({"blur": 17}, "from 0 to 16"),
         ({"opacity": -0.1}, "from 0 to 1"),
         ({"ends": (1, -1)}, "the lower first"),
         ({"ends": (0, float("inf"))}, "two finite numbers"),
@@ -52,7 +53,8 @@ def test_words_follow_the_choices() -> None:
     assert "white is zero" in Look.of(ends=(-1, 1)).guide.lower()
     assert "white at 0.5" in Look.of(ends=(-1, 2)).guide
     assert Look(palette="gray", part="absolute").guide.startswith("Gray is zero, white is strong.")
-    assert "strongest 5 %" in Look(contour=5).guide
+    assert "strongest 5 % of its pixels, by means of |a| within some 4 pixels." in Look(contour=5).guide
+    assert "strongest 5 % of its pixels." in Look(contour=5, blur=0).guide
     assert "at 25 % of the way" in Look(level=4).guide
     told = Look(rule="percentile", percentile=99.5, part="negative", level=2, opacity=0.25).choices
     for part in ("red-white-blue", "percentile 99.5 %", "negative values", "level 2", "opacity of 25 %"):
@@ -62,6 +64,8 @@ def test_words_follow_the_choices() -> None:
 def test_only_changed_choices_are_named_in_files() -> None:
     assert DEFAULT.changed == ()
     assert Look(rule="percentile", contour=5).changed == ("percentile 99 %", "contour 5")
+    assert Look(contour=5, blur=0).changed == ("contour 5", "blur 0")
+    assert Look(blur=0).changed == ()  # without a contour it changes nothing
     assert Look(percentile=95).changed == ()  # the rule does not use it
 
 
