@@ -197,3 +197,13 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
     boxes = (drawn.Box("0", "eagle", 20, 40, 140, 180), drawn.Box("1", "magpie", 150, 60, 210, 160))
     results = drawn.DrawnResults(maps, featured=("0.jpg",), boxes=boxes)
     return render_to(tmp_path_factory.mktemp("large"), results)
+
+
+@pytest.fixture(scope="session")
+def mapless(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
+    """A study that kept no map (`store.maps`), with an image in quarantine and one that is not computed."""
+    drawn = _drawn_studies()
+    maps = {("trained", "a.png", t): heavy_tailed(4, 16, 1e-3) for t in ("eagle", "magpie")}
+    lost = [{"variant_id": "trained", "image_id": "b.png", "target": None, "stage": "image", "error": "torn"}]
+    results = drawn.DrawnResults(maps, images=["a.png", "b.png", "c.png"], quarantine=lost, kept=False)
+    return render_to(tmp_path_factory.mktemp("mapless"), results)

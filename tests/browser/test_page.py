@@ -121,3 +121,10 @@ def test_without_script_tables_and_figures_are_there(birds: Any, browser: Any) -
     page.get_by_text("Figures for print (PNG)").click()
     assert page.get_by_role("link", name="trained", exact=True).is_visible()
     context.close()
+
+
+def test_maps_that_are_not_there_say_why(mapless: Any, page: Any, show: Show) -> None:
+    reasons = {"a.png": "not kept", "b.png": "torn", "c.png": "Not computed yet"}
+    for image, reason in reasons.items():
+        show(page, mapless, f"#view?image={image}")
+        assert page.locator("#maps .panel").get_by_text(reason).count() == 2
