@@ -21,7 +21,7 @@ from igbatch.report.page_tables import (
 )
 from igbatch.report.quarantine import Quarantine
 from igbatch.report.randomization.section import ModelView
-from igbatch.report.selection import Selection, left_out
+from igbatch.report.selection import Selection, compared_images, left_out
 from igbatch.report.sheets import HOW_TO_READ
 from igbatch.report.summary import five_sentences
 from igbatch.report.tables import cut_note, randomization_files
@@ -57,7 +57,7 @@ def page_content(
     """
     census = take_census(results)
     where = "the study's folder quarantine" if "quarantine.csv" in cut else "tables/quarantine.csv"
-    findings = find(results, selection.images)
+    findings = find(results, compared_images(results))
     sums, sums_note = sums_table(results, selection)
     tests, tests_note = significance_table(results)
     lost, lost_note = quarantine_table(quarantine, MOST_QUARANTINED, where)

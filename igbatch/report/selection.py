@@ -56,16 +56,10 @@ def select(results: StudyResults) -> Selection:
     and some numbers an image.
     """
     asked = wanted(results)
-    known = [name for name in dict.fromkeys(asked.featured) if results.places([name])[0] >= 0]
-    most = max(asked.max_images, len(known))
     scores = SCORES[asked.others](results) if asked.others in SCORES else None
-    order = _order(results, asked, scores)
-    computed = results.computed[order]
-    order = np.concatenate([order[computed], order[~computed]])
-    featured = known or results.image_ids(order[:1])
-    first = results.image_ids(order[: most + len(featured)])
-    others = [name for name in first if name not in set(featured)]
-    images = (*featured, *others[: most - len(featured)])
+    order = _computed_first(results, _order(results, asked, scores))
+    known = _known(results, asked)
+    featured, images = _listed(results, asked, order)
     return Selection(
         tuple(featured),
         images,
@@ -74,6 +68,36 @@ def select(results: StudyResults) -> Selection:
         _reasons(results, asked, images, known, order, scores),
         None if scores is None else int(np.count_nonzero(~np.isnan(scores.values))),
     )
+
+
+def compared_images(results: StudyResults) -> tuple[str, ...]:
+    """Return the images whose maps the findings compare: the featured ones, then the first others.
+
+    They do not follow `report.others`: images that were chosen by a score would bias what is found.
+    """
+    return _listed(results, wanted(results), _computed_first(results, np.arange(results.n_images)))[1]
+
+
+def _known(results: StudyResults, asked: Report) -> list[str]:
+    names = list(dict.fromkeys(asked.featured))
+    return [name for name, place in zip(names, results.places(names), strict=True) if place >= 0]
+
+
+def _computed_first(results: StudyResults, order: NDArray[np.int64]) -> NDArray[np.int64]:
+    computed = results.computed[order]
+    return np.concatenate([order[computed], order[~computed]])
+
+
+def _listed(
+    results: StudyResults, asked: Report, order: NDArray[np.int64]
+) -> tuple[list[str], tuple[str, ...]]:
+    """Return the featured images, the first one in the order where none is, and all that are shown."""
+    known = _known(results, asked)
+    most = max(asked.max_images, len(known))
+    featured = known or results.image_ids(order[:1])
+    first = results.image_ids(order[: most + len(featured)])
+    others = [name for name in first if name not in set(featured)]
+    return featured, (*featured, *others[: most - len(featured)])
 
 
 def _order(results: StudyResults, asked: Report, scores: Scores | None) -> NDArray[np.int64]:
@@ -95,12 +119,13 @@ def _reasons(
 ) -> dict[str, str]:
     """Say why each image is shown: that it is featured, and what the rule says of it."""
     places = results.places(images).tolist()
-    rank = {int(place): rank for rank, place in enumerate(order) if place in set(places)}
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
     reasons = {}
     for name, place in zip(images, places, strict=True):
         said = ["featured"] if name in known else []
         if scores is not None:
-            said.append(scores.reason(place, rank[place]))
+            said.append(scores.reason(place, int(rank[place])))
         elif asked.others == "random" and not said:
             said.append(f"chosen at random (seed {asked.seed})")
         elif not said:

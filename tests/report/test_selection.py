@@ -11,6 +11,7 @@ from igbatch.report.selection import (
     FEWER_VARIANTS,
     MOST_VARIANTS,
     Selection,
+    compared_images,
     left_out,
     select,
     shown_variants,
@@ -148,3 +149,9 @@ def test_a_rule_tells_its_number_beside_featured(study: Any) -> None:
     assert "largest box contrast: " in selection.reasons["2.png"]
     first = selection.images[1]
     assert selection.reasons[first].endswith("'s box)")
+
+
+def test_what_is_compared_does_not_follow_the_rule(study: Any) -> None:
+    for others in ("first", "random", "box-contrast"):
+        results = study(others=others, seed=3, featured=["3.png"], max_images=3)
+        assert compared_images(results) == ("3.png", "0.png", "1.png"), others
