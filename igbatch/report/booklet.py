@@ -154,7 +154,7 @@ def print_figures(
         paths.append(f"{FOLDER}/{file_stem(*names, *order.look.changed)}.{file_format}")
         write(paths[-1], content)
 
-    pages = _contact_sheets(results, order) if order.grid else _image_pages(results, order)
+    pages = contact_sheets(results, order) if order.grid else image_pages(results, order)
     if file_format == "pdf":
         for names, document in groupby(pages, key=lambda page: page.document):
             put(names, _document(names, document))
@@ -192,7 +192,7 @@ def _title(names: Sequence[str]) -> str:
     return ", ".join(map(plain, names))
 
 
-def _image_pages(results: StudyResults, order: Order) -> Iterator[Page]:
+def image_pages(results: StudyResults, order: Order) -> Iterator[Page]:
     """Yield the pages of each image: the sequence by variant and pair, or one normalization."""
     normalizations = Normalizations(results)
     for maps in _images(results, order):
@@ -225,7 +225,7 @@ def _sequence(
             yield Page(names, document, draw_sheet(sheet))
 
 
-def _contact_sheets(results: StudyResults, order: Order) -> Iterator[Page]:
+def contact_sheets(results: StudyResults, order: Order) -> Iterator[Page]:
     """Yield contact sheets of the maps of all images, variants and targets, in this order."""
     assert order.grid is not None
     columns, rows = order.grid

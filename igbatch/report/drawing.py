@@ -123,14 +123,14 @@ def _bytes(pixels: NDArray[np.floating]) -> NDArray[np.uint8]:
 def _contour(axes: Axes, panel: Panel, width: int) -> None:
     """Draw the line around the strongest pixels of a map that has values and a scale, shown at a width.
 
-    It is thinner than a pixel of the map, whose colour it would hide.
+    Around single pixels it is thinner than one of them, whose colour it would hide.
     """
     assert panel.values is not None
     assert panel.scale is not None
     look = panel.scale.look
     if look.contour:
         line = outline(strongest(panel.values, look.contour, look.part, look.blur))
-        pixels = min(1.0, 0.4 * width / panel.values.shape[1])
+        pixels = 1.0 if look.blur else min(1.0, 0.4 * width / panel.values.shape[1])
         axes.add_patch(PathPatch(line, fill=False, edgecolor=look.colors.line, linewidth=pixels * 72 / DPI))
 
 

@@ -8,11 +8,13 @@ import pytest
 from PIL import Image
 
 from igbatch.errors import InputError
+from igbatch.report.booklet import contact_sheets, order_of
 from igbatch.report.canvas import fit, text_width, wrap
 from igbatch.report.colors import paint
 from igbatch.report.encoding import figure_png
 from igbatch.report.figures import seed_figure, study_figure
 from igbatch.report.labels import place_labels
+from igbatch.report.look import Look
 from igbatch.report.normalization import Normalizations
 from igbatch.report.panels import Box, ImageMaps
 from igbatch.report.sheets import overview_sheet
@@ -84,7 +86,13 @@ def test_white_maps_say_why(small_study: Any) -> None:
 
 
 def test_no_text_reaches_beyond_the_figure_or_over_another(small_study: Any) -> None:
-    for figure in (seed_figure(small_study, "a.png", "trained"), study_figure(small_study, "b.png")):
+    order = order_of(images=["a.png"], variants=["trained"], grid="2x1", percentile=99.25, part="negative")
+    figures = [
+        seed_figure(small_study, "a.png", "trained"),
+        study_figure(small_study, "b.png", scope="image", look=Look(rule="percentile", percentile=99.25)),
+        *(page.figure for page in contact_sheets(small_study, order)),
+    ]
+    for figure in figures:
         renderer = figure.canvas.get_renderer()
         width, height = figure.get_size_inches() * figure.dpi
         boxes = [t.get_window_extent(renderer) for t in figure.texts if t.get_text().strip()]
