@@ -230,23 +230,23 @@ def test_names_from_the_data_stay_text(drawn: Any, noise: Any) -> None:
     assert n_pages(document) == 1
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"images": ["c.png"]}, "image 'c.png' is not in the study"),
-        ({"variants": ["x"]}, "variant 'x' is not in the study"),
-        ({"targets": ["x"]}, "target 'x' is not in the study"),
-        ({"normalization": "own"}, "normalization 'own' is unknown"),
-        ({"grid": "3"}, "columns x rows"),
-        ({"grid": "0x3"}, "1 to 20 columns"),
-        ({"grid": "2x2", "normalization": "pair", "targets": ["eagle"]}, "two targets"),
-        ({"symmetric": True, "rule": "min-max"}, "--symmetric"),
-        ({"symmetric": True, "ends": (0, 1)}, "--symmetric"),
-    ],
-)
-def test_a_wrong_order_is_refused(small_study: Any, options: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError, match=re.escape(said)):
-        printed(small_study, **options)
+WRONG_ORDERS: list[tuple[dict[str, Any], str]] = [
+    ({"images": ["c.png"]}, "image 'c.png' is not in the study"),
+    ({"variants": ["x"]}, "variant 'x' is not in the study"),
+    ({"targets": ["x"]}, "target 'x' is not in the study"),
+    ({"normalization": "own"}, "normalization 'own' is unknown"),
+    ({"grid": "3"}, "columns x rows"),
+    ({"grid": "0x3"}, "1 to 20 columns"),
+    ({"grid": "2x2", "normalization": "pair", "targets": ["eagle"]}, "two targets"),
+    ({"symmetric": True, "rule": "min-max"}, "--symmetric"),
+    ({"symmetric": True, "ends": (0, 1)}, "--symmetric"),
+]
+
+
+def test_wrong_orders_are_refused(small_study: Any) -> None:
+    for options, said in WRONG_ORDERS:
+        with pytest.raises(InputError, match=re.escape(said)):
+            printed(small_study, **options)
 
 
 def test_orders_say_what_they_mean() -> None:
@@ -300,23 +300,21 @@ def test_the_command_draws_into_the_output_and_says_where(
     assert "Chosen: gray, fixed range −0.001 to 0.002, absolute values, level 2" in said
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (["--rule", "min-max"], "add --format"),
-        (["--level", "0"], "add --format"),
-        (["--format", "gif"], "png, pdf, svg"),
-        (["--format", "png", "--rule", "own"], "symmetric, min-max, percentile"),
-        (["--format", "png", "--percentile", "50"], "from 90 to 100"),
-        (["--format", "png", "--level", "0"], "from 1 to 20"),
-        (["--format", "png", "--range", "1", "0"], "the lower first"),
-        (["--format", "png", "--symmetric", "--rule", "min-max"], "--symmetric"),
-        (["--format", "png", "--image", "c.png"], "not in the study"),
-    ],
-)
-def test_a_wrong_call_is_one_line_and_2(
-    command: Any, capsys: pytest.CaptureFixture[str], options: list[str], said: str
-) -> None:
-    assert command(*options) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert said in line
+WRONG_CALLS = [
+    (["--rule", "min-max"], "add --format"),
+    (["--level", "0"], "add --format"),
+    (["--format", "gif"], "png, pdf, svg"),
+    (["--format", "png", "--rule", "own"], "symmetric, min-max, percentile"),
+    (["--format", "png", "--percentile", "50"], "from 90 to 100"),
+    (["--format", "png", "--level", "0"], "from 1 to 20"),
+    (["--format", "png", "--range", "1", "0"], "the lower first"),
+    (["--format", "png", "--symmetric", "--rule", "min-max"], "--symmetric"),
+    (["--format", "png", "--image", "c.png"], "not in the study"),
+]
+
+
+def test_wrong_calls_are_one_line_and_2(command: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    for options, said in WRONG_CALLS:
+        assert command(*options) == 2, options
+        (line,) = capsys.readouterr().err.splitlines()
+        assert said in line
