@@ -25,6 +25,27 @@ def test_every_mean_has_a_dot_in_order_on_one_axis(birds: Any, page: Any, show: 
     assert list(np.argsort(across)) == list(np.argsort(rows["mean_sum"].to_numpy()))
 
 
+def test_lengths_are_in_proportion_until_the_reader_chooses_otherwise(
+    birds: Any, page: Any, show: Show
+) -> None:
+    show(page, birds)
+    means = birds.results.aggregates["mean_sum"].abs()
+
+    def spread() -> float:
+        """The largest distance from the others' median over the median distance: of dots along the axis."""
+        across = np.array(
+            page.locator(f"{CHART} circle").evaluate_all("all => all.map(d => +d.getAttribute('cx'))")
+        )
+        away = np.abs(across - np.median(across))
+        return float(away.max() / np.median(away))
+
+    assert means.max() > 100 * means.median()  # the trained model's sums are far larger
+    proportional = spread()
+    page.get_by_label("Axis").select_option("logarithmic")
+    assert "small sums look large" in page.locator('[data-chart="aggregates"]').inner_text()
+    assert spread() < proportional / 10
+
+
 def test_hovering_tells_the_numbers(birds: Any, page: Any, show: Show) -> None:
     show(page, birds)
     page.locator(CHART).scroll_into_view_if_needed()
@@ -48,5 +69,5 @@ def test_the_histogram_counts_what_the_colours_clip(birds: Any, page: Any, show:
     show(page, birds)
     words = page.locator(".histogram p").inner_text()
     assert re.search(r"eagle 0 \(0\s%\), magpie 0 \(0\s%\)", words)  # symmetric ends hold all
-    lines = page.locator('.histogram svg [aria-label="line"] path')
+    lines = page.locator('.histogram svg [data-mark="line"] path')
     assert lines.count() == 2

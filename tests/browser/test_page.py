@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 Show = Callable[..., None]
 LIMIT = 12_000_000
@@ -28,6 +29,16 @@ def test_a_page_of_48_maps_is_small_and_shows_the_first_within_2_s(large: Any, p
         took.append(page.evaluate("window.readyAt"))
     print(f"first map after {took} ms of {large.path.stat().st_size / 1e6:.1f} MB")
     assert min(took) < READY_MS
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_that_shuts_a_reader_out(birds: Any, page: Any, show: Show, scheme: Any) -> None:
+    page.emulate_media(color_scheme=scheme)
+    show(page, birds)
+    page.get_by_role("button", name="Add a box").click()
+    page.get_by_label("each map under two normalizations").check()
+    found = Axe().run(page).response["violations"]
+    assert [(each["id"], [node["html"][:120] for node in each["nodes"]]) for each in found] == []
 
 
 def test_nothing_is_logged_or_asked_for(birds: Any, page: Any, show: Show) -> None:

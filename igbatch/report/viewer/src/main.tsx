@@ -2,7 +2,7 @@
 
 import { render } from "preact";
 
-import { drawCharts } from "./charts.ts";
+import { drawAggregates } from "./aggregates_chart.ts";
 import { Viewer } from "./components/Viewer.tsx";
 import { MapStore } from "./map_store.ts";
 import type { Study } from "./study.ts";
@@ -21,7 +21,7 @@ function main(): void {
       document.documentElement.dataset.igbatchReady = "";
       if (isView(location.hash)) document.getElementById("maps")?.scrollIntoView();
       enhanceTables(document);
-      drawCharts(document, study);
+      drawAggregates(document, study);
     }));
   };
   if (study.images.length) render(<Viewer study={study} store={store} ready={ready} />, place);

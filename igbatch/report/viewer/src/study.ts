@@ -145,7 +145,7 @@ export interface Study {
   images: StudyImage[];
   /** What is shown at first, as places; all where empty. */
   first: { variants: number[]; targets: number[] };
-  /** Of boxes over the data set, for the chart; see `charts.ts`. */
+  /** Of boxes over the data set, for the chart; see `aggregates_chart.ts`. */
   aggregates: Aggregate[];
 }
 

@@ -3,7 +3,7 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 
 import { middle, rescaled } from "../boxes.ts";
-import { histogramChart } from "../charts.ts";
+import { histogramChart } from "../histogram.ts";
 import { colorsOf } from "../colors.ts";
 import { save, saveCanvas } from "../download.ts";
 import type { Normalization } from "../look.ts";
@@ -84,7 +84,7 @@ export function Viewer({ study, store, ready }: ViewerProps) {
         <p class="reading-line" role="status" aria-live="polite">{cursorWords(cursor, rows)}</p>
         <div class="top">
           <figure class="panel photo" style={{ width: shownWidth(frame, view) }}>
-            <h4>{image.name}{image.label && <span class="faint"> labelled {image.label}</span>}</h4>
+            <h3>{image.name}{image.label && <span class="faint"> labelled {image.label}</span>}</h3>
             {frame.picture ? (
               <Stage label={`The image ${image.name}`} size={frame} view={view} hand={hand} dataBoxes={frame.boxes}
                 ownBoxes={view.boxes.map((box) => rescaled(box, first, frame))} editable={frame === first} reachable>
@@ -134,11 +134,11 @@ function Histogram({ rows, view, study, store }: { rows: Cell[][]; view: View; s
   }, [row.map((cell) => cell.map.block).join(), row[0]?.raw, view.normalization, view.style.part]);
   return (
     <figure class="histogram">
-      <h4>
+      <h3>
         <label>Values of <select value={Math.min(place, rows.length - 1)} onChange={(event) => setPlace(Number(event.currentTarget.value))}>
           {rows.map((each, index) => <option key={index} value={index}>{each[0]!.variant.name}</option>)}
         </select></label>
-      </h4>
+      </h3>
       <div ref={container} />
     </figure>
   );

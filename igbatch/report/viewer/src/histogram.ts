@@ -1,0 +1,165 @@
+/** How the raw values of maps are distributed, and where the ends of the colour scale cut them. */
+
+import * as Plot from "@observablehq/plot";
+
+import { chart, follow, leave } from "./chart_frame.ts";
+import { number, percent } from "./format.ts";
+
+const BINS = 120;
+
+/** Values of one map, for the legend by name. */
+export interface Series {
+  name: string;
+  values: Float32Array;
+}
+
+/**
+ * Draw how the raw values of maps are distributed, and where the ends of the colour scale cut them.
+ *
+ * Both axes are logarithmic: counts from one pixel on, values on both sides of zero from a thousandth of the
+ * largest on, linear between. The words below say how many values lie beyond the ends. Without a series the
+ * place is emptied.
+ */
+export function histogramChart(
+  container: HTMLElement,
+  series: Series[],
+  limits: { low: number; high: number },
+  unit: string,
+): void {
+  if (series.length) follow(container, (width) => histogram(series, limits, unit, width));
+  else leave(container);
+}
+
+/** Counts of values in bins of one width each on a symmetric logarithmic axis. */
+export interface Binned {
+  /** The ends of the bins, one more than counts. */
+  edges: Float64Array;
+  counts: Uint32Array;
+  /** How many values lie below `low` and above `high`. */
+  below: number;
+  above: number;
+}
+
+/** Count values between -largest and largest; below `linear` the axis is linear. */
+export function bin(
+  values: Float32Array,
+  linear: number,
+  largest: number,
+  limits: { low: number; high: number },
+): Binned {
+  const half = BINS / 2;
+  const scale = half / Math.log1p(largest / linear);
+  const counts = new Uint32Array(BINS);
+  const inverse = 1 / linear;
+  let below = 0;
+  let above = 0;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
+    if (value < limits.low) below++;
+    else if (value > limits.high) above++;
+    const size = Math.log1p(Math.abs(value) * inverse) * scale;
+    const place = Math.floor(value < 0 ? half - size : half + size);
+    counts[place < 0 ? 0 : place >= BINS ? BINS - 1 : place]!++;
+  }
+  const edges = Float64Array.from({ length: BINS + 1 }, (_, place) => {
+    const at = place - half;
+    return Math.sign(at) * linear * Math.expm1(Math.abs(at) / scale);
+  });
+  return { edges, counts, below, above };
+}
+
+function largestOf(series: Series[]): number {
+  let largest = 0;
+  for (const { values } of series) {
+    for (let i = 0; i < values.length; i++) {
+      const size = Math.abs(values[i]!);
+      if (size > largest) largest = size;
+    }
+  }
+  return largest;
+}
+
+function histogram(
+  series: Series[],
+  limits: { low: number; high: number },
+  unit: string,
+  width: number,
+): Element {
+  const reach = Math.max(largestOf(series), Math.abs(limits.low), Math.abs(limits.high));
+  const largest = reach > 0 && Number.isFinite(reach) ? reach : 1;
+  const linear = largest / 1000;
+  const binned = series.map(({ values }) => bin(values, linear, largest, limits));
+  const steps = series.flatMap(({ name }, which) => outline(name, binned[which]!));
+  const most = Math.max(2, ...binned.map(({ counts }) => Math.max(...counts)));
+  const ends = [
+    { at: limits.low, text: "colours end", anchor: "start" as const },
+    { at: limits.high, text: "colours end", anchor: "end" as const },
+  ];
+  const ticks = [-largest, -largest / 30, 0, largest / 30, largest];
+  const drawn = chart({
+    width,
+    height: 200,
+    marginLeft: 52,
+    marginTop: 24,
+    marginBottom: 42,
+    marginRight: 24,
+    ariaLabel: `How many pixels have which value, for ${series.map(({ name }) => name).join(", ")}`,
+    x: { type: "symlog", constant: linear, domain: [-largest, largest] },
+    y: { type: "log", domain: [0.7, most * 1.3] },
+    color: { legend: series.length > 1, domain: series.map(({ name }) => name), range: COLORS },
+    marks: [
+      Plot.axisY({
+        ticks: countTicks(most), tickFormat: (n: number) => n.toLocaleString("en-US"), fontSize: 11,
+        label: "pixels", labelArrow: "none",
+      }),
+      Plot.axisX({
+        ticks, tickFormat: (tick: number) => number(tick, 2), fontSize: 11, label: `value, ${unit}`,
+        labelAnchor: "center", labelArrow: "none",
+      }),
+      Plot.ruleX([0], { stroke: "var(--line)" }),
+      Plot.line(steps, { x: "value", y: "count", z: "name", stroke: "name", strokeWidth: 1.4 }),
+      Plot.ruleX(ends, { x: "at", stroke: "currentColor", strokeDasharray: "4 3" }),
+      ...ends.map((end) =>
+        Plot.text([end], {
+          x: "at", text: "text", frameAnchor: "top", dy: -14, textAnchor: end.anchor, fill: "currentColor",
+        }),
+      ),
+    ],
+  }); // prettier-ignore
+  const figure = document.createElement("div");
+  const words = document.createElement("p");
+  words.className = "caption";
+  words.textContent = beyond(series, binned);
+  figure.append(drawn, words);
+  return figure;
+}
+
+/** Colours of series, told apart by colour-blind readers, on light and on dark paper (Okabe and Ito 2008). */
+const COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
+
+/** The outline of a histogram; bins that hold nothing interrupt it. */
+function outline(name: string, { edges, counts }: Binned): { name: string; value: number; count: number }[] {
+  const points: { name: string; value: number; count: number }[] = [];
+  counts.forEach((count, place) => {
+    const told = count > 0 ? count : NaN;
+    points.push({ name, value: edges[place]!, count: told }, { name, value: edges[place + 1]!, count: told });
+  });
+  return points;
+}
+
+function countTicks(most: number): number[] {
+  const powers = Math.floor(Math.log10(most));
+  const every = Math.max(1, Math.ceil(powers / 3));
+  const ticks: number[] = [];
+  for (let power = 0; power <= powers; power += every) ticks.push(10 ** power);
+  return ticks;
+}
+
+function beyond(series: Series[], binned: Binned[]): string {
+  const told = series.map(({ name, values }, which) => {
+    const { below, above } = binned[which]!;
+    const share = percent((below + above) / Math.max(values.length, 1));
+    return `${name} ${(below + above).toLocaleString("en-US")} (${share})`;
+  });
+  return `Pixels beyond the ends of the colours, drawn in the end colour: ${told.join(", ")}.`;
+}
