@@ -67,8 +67,7 @@ function aggregatesChart(study: Study, axis: Axis, width: number): Element {
     marginBottom: 24,
     marginRight: 16,
     ariaLabel: "Mean sum of attributions in boxes, with 95 % intervals; the table has the same numbers",
-    caption:
-      `Mean sum, in units ${study.unit}: dot, and its 95 % interval: line; blue is positive. ${scale.words}`,
+    caption: `Mean sum, in units ${study.unit}: dot, and its 95 % interval: line; blue is positive. ${scale.words}`,
     x: { ...scale.options, label: null },
     y: { type: "linear", domain: [-0.7, place - 0.3], reverse: true, axis: null },
     marks: [
@@ -76,7 +75,11 @@ function aggregatesChart(study: Study, axis: Axis, width: number): Element {
       Plot.axisX({ ticks, tickFormat: scale.tickText, fontSize: 11 }),
       Plot.ruleX([0], { stroke: "currentColor" }),
       ...names(heads, left, 0, { fontWeight: "bold" }),
-      ...names(rows.map((row) => ({ place: row.place, text: `${row.label} box → ${row.target}` })), left, 10),
+      ...names(
+        rows.map((row) => ({ place: row.place, text: `${row.label} box → ${row.target}` })),
+        left,
+        10,
+      ),
       ...colored(true),
       ...colored(false),
       Plot.tip(rows, Plot.pointerY({ ...TIP, y: "place", x: "mean", title: tipOf })),
@@ -110,7 +113,9 @@ function proportional(rows: Row[], width: number): Scale {
   const ticks = scale.ticks(width < NARROW ? 3 : 6);
   const format = scale.tickFormat(width < NARROW ? 3 : 6);
   return {
-    options: { type: "linear", domain: [first - margin, last + margin] }, ticks, tickText: format,
+    options: { type: "linear", domain: [first - margin, last + margin] },
+    ticks,
+    tickText: format,
     words: "Lengths are in proportion: small sums look small.",
   };
 }
@@ -127,17 +132,25 @@ function names(
   const fontSize = 12;
   return [
     Plot.text(rows, {
-      y: "place", text: "text", frameAnchor: "left", textAnchor: "start", dx: indent - left,
-      lineWidth: (left - indent - 8) / fontSize, textOverflow: "ellipsis", fontSize, fill: "currentColor",
+      y: "place",
+      text: "text",
+      frameAnchor: "left",
+      textAnchor: "start",
+      dx: indent - left,
+      lineWidth: (left - indent - 8) / fontSize,
+      textOverflow: "ellipsis",
+      fontSize,
+      fill: "currentColor",
       ...more,
     }),
   ]; // prettier-ignore
 }
 
 function tipOf(row: Row): string {
-  const interval = row.low === null || row.high === null
-    ? "no interval"
-    : `95 % interval ${number(row.low)} to ${number(row.high)}`;
+  const interval =
+    row.low === null || row.high === null
+      ? "no interval"
+      : `95 % interval ${number(row.low)} to ${number(row.high)}`;
   return `${row.variant}\n${row.label} box → ${row.target}\n${number(row.mean)}, ${interval}\n${count(row.images, "image")}`;
 }
 

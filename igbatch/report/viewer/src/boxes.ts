@@ -10,7 +10,12 @@ export interface Size {
 /** Which sides of a box follow the pointer: -1 the lower one, 1 the upper one, 0 none; `[0, 0]` moves all. */
 export type Grip = readonly [horizontal: -1 | 0 | 1, vertical: -1 | 0 | 1];
 
-export const CORNERS: readonly Grip[] = [[-1, -1], [1, -1], [-1, 1], [1, 1]];
+export const CORNERS: readonly Grip[] = [
+  [-1, -1],
+  [1, -1],
+  [-1, 1],
+  [1, 1],
+];
 
 /** Return the box between two points in any order: every pixel that it touches, at least one, within the image. */
 export function between(from: [number, number], to: [number, number], size: Size): Rectangle {
@@ -23,7 +28,12 @@ export function between(from: [number, number], to: [number, number], size: Size
 export function moved(box: Rectangle, dx: number, dy: number, size: Size): Rectangle {
   const right = clamp(Math.round(dx), -box.x_min, size.width - box.x_max);
   const down = clamp(Math.round(dy), -box.y_min, size.height - box.y_max);
-  return { x_min: box.x_min + right, y_min: box.y_min + down, x_max: box.x_max + right, y_max: box.y_max + down };
+  return {
+    x_min: box.x_min + right,
+    y_min: box.y_min + down,
+    x_max: box.x_max + right,
+    y_max: box.y_max + down,
+  };
 }
 
 /** Return a box with the sides of a grip moved; it keeps a pixel at least, and stays within the image. */
@@ -36,8 +46,14 @@ export function resized(box: Rectangle, grip: Grip, dx: number, dy: number, size
 
 /** Return a box of whole pixels within the image, whatever numbers were typed; null where it has no pixel. */
 export function within(box: Rectangle, size: Size): Rectangle | null {
-  const [x_min, x_max] = [clamp(Math.round(box.x_min), 0, size.width), clamp(Math.round(box.x_max), 0, size.width)];
-  const [y_min, y_max] = [clamp(Math.round(box.y_min), 0, size.height), clamp(Math.round(box.y_max), 0, size.height)];
+  const [x_min, x_max] = [
+    clamp(Math.round(box.x_min), 0, size.width),
+    clamp(Math.round(box.x_max), 0, size.width),
+  ];
+  const [y_min, y_max] = [
+    clamp(Math.round(box.y_min), 0, size.height),
+    clamp(Math.round(box.y_max), 0, size.height),
+  ];
   return x_min < x_max && y_min < y_max ? { x_min, y_min, x_max, y_max } : null;
 }
 
@@ -46,8 +62,10 @@ export function rescaled(box: Rectangle, from: Size, to: Size): Rectangle {
   if (from.width === to.width && from.height === to.height) return box;
   const [x, y] = [to.width / from.width, to.height / from.height];
   return {
-    x_min: Math.floor(box.x_min * x), y_min: Math.floor(box.y_min * y),
-    x_max: Math.min(Math.ceil(box.x_max * x), to.width), y_max: Math.min(Math.ceil(box.y_max * y), to.height),
+    x_min: Math.floor(box.x_min * x),
+    y_min: Math.floor(box.y_min * y),
+    x_max: Math.min(Math.ceil(box.x_max * x), to.width),
+    y_max: Math.min(Math.ceil(box.y_max * y), to.height),
   };
 }
 

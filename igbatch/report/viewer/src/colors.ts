@@ -10,7 +10,9 @@ export type Colors = Uint8Array;
 
 /** Return the bytes of a colour map. */
 export function colorsOf(palette: Palette): Colors {
-  const bytes = palette.colors.flatMap((color) => [1, 3, 5].map((start) => parseInt(color.slice(start, start + 2), 16)));
+  const bytes = palette.colors.flatMap((color) =>
+    [1, 3, 5].map((start) => parseInt(color.slice(start, start + 2), 16)),
+  );
   return Uint8Array.from(bytes);
 }
 
@@ -33,7 +35,13 @@ export function colorIndex(value: number, limits: Limits, level: number, count: 
 }
 
 /** Colour a map: RGBA bytes, row by row, opaque. */
-export function paint(map: RawMap, limits: Limits, part: Part, level: number, colors: Colors): Uint8ClampedArray<ArrayBuffer> {
+export function paint(
+  map: RawMap,
+  limits: Limits,
+  part: Part,
+  level: number,
+  colors: Colors,
+): Uint8ClampedArray<ArrayBuffer> {
   const count = colors.length / 3;
   const pixels = new Uint8ClampedArray(new ArrayBuffer(4 * map.integers.length));
   for (let i = 0; i < map.integers.length; i++) {
@@ -47,7 +55,12 @@ export function paint(map: RawMap, limits: Limits, part: Part, level: number, co
 }
 
 /** Colour a bar from the lower to the upper end of what it shows: RGBA bytes of `length` pixels. */
-export function paintBar(limits: Limits, level: number, colors: Colors, length: number): Uint8ClampedArray<ArrayBuffer> {
+export function paintBar(
+  limits: Limits,
+  level: number,
+  colors: Colors,
+  length: number,
+): Uint8ClampedArray<ArrayBuffer> {
   const count = colors.length / 3;
   const pixels = new Uint8ClampedArray(new ArrayBuffer(4 * length));
   for (let i = 0; i < length; i++) {

@@ -18,9 +18,14 @@ export function outline(map: RawMap, part: Part, percent: number, radius: number
   const strength = strengths(map, part, radius);
   const threshold = quantile(Float64Array.from(strength).sort(), 100 - percent);
   const least = threshold > 0 ? threshold : Number.MIN_VALUE; // a map that is mostly zero has fewer pixels to show
-  const shape = contours().size([map.width, map.height]).smooth(radius > 0).contour(strength, least);
+  const shape = contours()
+    .size([map.width, map.height])
+    .smooth(radius > 0)
+    .contour(strength, least);
   const rings = shape.coordinates.flat();
-  return rings.map((ring) => `M${ring.map(([x, y]) => `${+x!.toFixed(2)},${+y!.toFixed(2)}`).join("L")}Z`).join("");
+  return rings
+    .map((ring) => `M${ring.map(([x, y]) => `${+x!.toFixed(2)},${+y!.toFixed(2)}`).join("L")}Z`)
+    .join("");
 }
 
 /** Return the strength of every pixel, in units of the output. */

@@ -1,13 +1,25 @@
 /** Numbers as people read them: the same texts that `igbatch.report.text` writes. */
 
 const SUPERSCRIPT: Record<string, string> = {
-  "-": "⁻", "0": "⁰", "1": "¹", "2": "²", "3": "³", "4": "⁴", "5": "⁵", "6": "⁶", "7": "⁷", "8": "⁸", "9": "⁹",
+  "-": "⁻",
+  "0": "⁰",
+  "1": "¹",
+  "2": "²",
+  "3": "³",
+  "4": "⁴",
+  "5": "⁵",
+  "6": "⁶",
+  "7": "⁷",
+  "8": "⁸",
+  "9": "⁹",
 };
 
 /** Write a number with `digits` significant digits: 0.0213, −1,240, 3.1×10⁻⁸. */
 export function number(value: number, digits = 3): string {
   if (value === 0) return "0";
-  const [mantissa, exponent] = Math.abs(value).toExponential(digits - 1).split("e") as [string, string];
+  const [mantissa, exponent] = Math.abs(value)
+    .toExponential(digits - 1)
+    .split("e") as [string, string];
   const sign = value < 0 ? "−" : "";
   const power = Number(exponent);
   if (power > -4 && power < 6) {

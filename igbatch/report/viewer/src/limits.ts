@@ -11,7 +11,10 @@ export interface Limits {
 }
 
 /** The shared range before any rule, where values are shown in part. */
-export function partRange(range: { minimum: number; maximum: number }, part: Part): { minimum: number; maximum: number } {
+export function partRange(
+  range: { minimum: number; maximum: number },
+  part: Part,
+): { minimum: number; maximum: number } {
   const { minimum, maximum } = range;
   if (part === "positive") return { minimum: 0, maximum: Math.max(maximum, 0) };
   if (part === "negative") return { minimum: Math.min(minimum, 0), maximum: 0 };
@@ -32,7 +35,11 @@ export function limitsOf(
 ): Limits {
   if (chosen.rule === "fixed") {
     const shown = partRange({ minimum: chosen.low, maximum: chosen.high }, part);
-    return { low: chosen.low, high: chosen.high, bar: { low: Math.min(shown.minimum, 0), high: Math.max(shown.maximum, 0) } };
+    return {
+      low: chosen.low,
+      high: chosen.high,
+      bar: { low: Math.min(shown.minimum, 0), high: Math.max(shown.maximum, 0) },
+    };
   }
   const { minimum, maximum } = partRange(range, part);
   const bar = { low: Math.min(minimum, 0), high: Math.max(maximum, 0) };

@@ -34,7 +34,7 @@ export interface Style {
 
 /** Return the part of a value that is shown. */
 export function partOf(part: Part, value: number): number {
-  if (part === "positive") return value > 0 ? value : 0;
-  if (part === "negative") return value < 0 ? value : 0;
+  if (part === "positive") return Math.max(value, 0);
+  if (part === "negative") return Math.min(value, 0);
   return part === "absolute" ? Math.abs(value) : value;
 }

@@ -17,12 +17,15 @@ function main(): void {
   const ready = (): void => {
     if (done) return;
     done = true;
-    requestAnimationFrame(() => requestAnimationFrame(() => { // once the frame that shows it is drawn
-      document.documentElement.dataset.igbatchReady = "";
-      if (isView(location.hash)) document.getElementById("maps")?.scrollIntoView();
-      enhanceTables(document);
-      drawAggregates(document, study);
-    }));
+    requestAnimationFrame(() =>
+      requestAnimationFrame(() => {
+        // once the frame that shows it is drawn
+        document.documentElement.dataset.igbatchReady = "";
+        if (isView(location.hash)) document.getElementById("maps")?.scrollIntoView();
+        enhanceTables(document);
+        drawAggregates(document, study);
+      }),
+    );
   };
   if (study.images.length) render(<Viewer study={study} store={store} ready={ready} />, place);
   else ready();

@@ -25,7 +25,9 @@ export class MapStore {
     if (!promise) {
       const all = image.variants.flatMap((place) => {
         const frame = image.frames.find((each) => each.model === modelOf(place.variant));
-        return place.maps.flatMap((map) => (map.block && frame ? [this.unpack(map.block, map.scale, frame)] : []));
+        return place.maps.flatMap((map) =>
+          map.block && frame ? [this.unpack(map.block, map.scale, frame)] : [],
+        );
       });
       promise = Promise.all(all).then(() => undefined);
       this.loading.set(image.id, promise);
@@ -59,7 +61,10 @@ export class MapStore {
     try {
       this.maps.set(block, await unpack(this.read(block), scale, size.width, size.height));
     } catch (error) {
-      this.broken.set(block, `The map cannot be unpacked: ${error instanceof Error ? error.message : String(error)}`);
+      this.broken.set(
+        block,
+        `The map cannot be unpacked: ${error instanceof Error ? error.message : String(error)}`,
+      );
     }
   }
 }

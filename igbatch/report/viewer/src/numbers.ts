@@ -56,24 +56,54 @@ export function viewCsv(study: Study, rows: Cell[][], view: View, store: MapStor
       const limits = cellLimits(study, cell, row, view.normalization, view.style.part, store);
       const { map } = cell;
       const common = {
-        image: cell.image.id, variant: cell.variant.id, target: cell.target.id,
-        minimum: map.minimum, maximum: map.maximum, sum: map.sum, abs_sum: map.abs_sum,
-        score: map.score, score_baseline: map.score_baseline, convergence_delta: map.gap,
-        steps: map.steps, converged: map.converged,
-        normalization: scopeOf(view.normalization, row.length), rule: view.normalization.rule,
-        color_low: limits?.low, color_high: limits?.high,
+        image: cell.image.id,
+        variant: cell.variant.id,
+        target: cell.target.id,
+        minimum: map.minimum,
+        maximum: map.maximum,
+        sum: map.sum,
+        abs_sum: map.abs_sum,
+        score: map.score,
+        score_baseline: map.score_baseline,
+        convergence_delta: map.gap,
+        steps: map.steps,
+        converged: map.converged,
+        normalization: scopeOf(view.normalization, row.length),
+        rule: view.normalization.rule,
+        color_low: limits?.low,
+        color_high: limits?.high,
       };
       const none = {
-        box: null, x_min: null, y_min: null, x_max: null, y_max: null, pixels: null, box_sum: null,
-        box_sum_bound: null, box_share: null, stored_box_sum: null, stored_box_share: null,
+        box: null,
+        x_min: null,
+        y_min: null,
+        x_max: null,
+        y_max: null,
+        pixels: null,
+        box_sum: null,
+        box_sum_bound: null,
+        box_share: null,
+        stored_box_sum: null,
+        stored_box_share: null,
       };
-      const within = boxes.filter((each) => each.cell.variant === cell.variant && each.cell.target === cell.target);
+      const within = boxes.filter(
+        (each) => each.cell.variant === cell.variant && each.cell.target === cell.target,
+      );
       return [
         { ...common, ...none },
         ...within.map(({ box, rectangle, pixels, sum, bound, share, stored_sum, stored_share }) => ({
-          ...common, box, x_min: rectangle.x_min, y_min: rectangle.y_min, x_max: rectangle.x_max,
-          y_max: rectangle.y_max, pixels, box_sum: sum, box_sum_bound: bound, box_share: share,
-          stored_box_sum: stored_sum, stored_box_share: stored_share,
+          ...common,
+          box,
+          x_min: rectangle.x_min,
+          y_min: rectangle.y_min,
+          x_max: rectangle.x_max,
+          y_max: rectangle.y_max,
+          pixels,
+          box_sum: sum,
+          box_sum_bound: bound,
+          box_share: share,
+          stored_box_sum: stored_sum,
+          stored_box_share: stored_share,
         })),
       ];
     }),
@@ -92,16 +122,29 @@ function row(cell: Cell, box: string, own: boolean, rectangle: Rectangle, place:
   const { x_min, y_min, x_max, y_max } = rectangle;
   const pixels = (x_max - x_min) * (y_max - y_min);
   return {
-    cell, box, own, rectangle: { x_min, y_min, x_max, y_max }, pixels, ...live(cell.raw, rectangle),
-    stored_sum: stored?.sum ?? null, stored_share: stored?.share ?? null,
+    cell,
+    box,
+    own,
+    rectangle: { x_min, y_min, x_max, y_max },
+    pixels,
+    ...live(cell.raw, rectangle),
+    stored_sum: stored?.sum ?? null,
+    stored_share: stored?.share ?? null,
   };
 }
 
-function live(raw: RawMap | undefined, box: Rectangle): { sum: number | null; bound: number | null; share: number | null } {
+function live(
+  raw: RawMap | undefined,
+  box: Rectangle,
+): { sum: number | null; bound: number | null; share: number | null } {
   if (!raw) return { sum: null, bound: null, share: null };
   const inside = sumsIn(raw, box);
   const whole = sumsIn(raw, wholeOf(raw));
-  return { sum: inside.sum, bound: inside.bound, share: whole.abs_sum > 0 ? inside.abs_sum / whole.abs_sum : null };
+  return {
+    sum: inside.sum,
+    bound: inside.bound,
+    share: whole.abs_sum > 0 ? inside.abs_sum / whole.abs_sum : null,
+  };
 }
 
 function equal(a: Rectangle, b: Rectangle): boolean {

@@ -41,12 +41,10 @@ export function compareValues(
 
 /** Write a number's minus and its power of ten in ASCII. */
 function plain(text: string): string {
-  return text
-    .replaceAll("−", "-")
-    .replace(/×10(⁻?)([⁰¹²³⁴⁵⁶⁷⁸⁹]+)/g, (_, minus: string, power: string) => {
-      const digits = Array.from(power, (each) => SUPERSCRIPTS.indexOf(each)).join("");
-      return `×10${minus ? "-" : ""}${digits}`;
-    });
+  return text.replaceAll("−", "-").replace(/×10(⁻?)([⁰¹²³⁴⁵⁶⁷⁸⁹]+)/g, (_, minus: string, power: string) => {
+    const digits = Array.from(power, (each) => SUPERSCRIPTS.indexOf(each)).join("");
+    return `×10${minus ? "-" : ""}${digits}`;
+  });
 }
 
 function parse(number: string): number {

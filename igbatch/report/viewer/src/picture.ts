@@ -24,7 +24,12 @@ const FAINT = "#5c5c5c";
 
 /** Draw a view; `words` are the sentences that state it. Light, whatever the page is: it is made to be pasted. */
 export async function drawView(
-  study: Study, rows: Cell[][], view: View, colors: Colors, store: MapStore, words: string[],
+  study: Study,
+  rows: Cell[][],
+  view: View,
+  colors: Colors,
+  store: MapStore,
+  words: string[],
 ): Promise<HTMLCanvasElement> {
   const normalizations = view.beside ? [view.normalization, view.beside] : [view.normalization];
   const across = Math.max(1, ...rows.map((row) => row.length * normalizations.length));
@@ -36,7 +41,9 @@ export async function drawView(
   const text = wrap(pen, words.filter(Boolean), width - SIDE - 3 * GAP);
   const top = GAP + Math.max(heightOf(rows[0]?.[0]?.frame), 24 + text.length * LINE) + GAP;
   const head = 18 + (view.beside ? LINE : 0);
-  const heights = rows.map((row) => 24 + head + Math.max(...row.map((cell) => heightOf(cell.frame))) + 40 + 5 * LINE + GAP);
+  const heights = rows.map(
+    (row) => 24 + head + Math.max(...row.map((cell) => heightOf(cell.frame))) + 40 + 5 * LINE + GAP,
+  );
   canvas.width = SCALE * width;
   canvas.height = SCALE * (top + heights.reduce((sum, height) => sum + height, 0));
   pen.scale(SCALE, SCALE);
@@ -45,23 +52,44 @@ export async function drawView(
   if (photo) drawLayer(pen, photo, rows[0]![0]!, view, GAP, GAP, 1, "");
   const left = GAP + SIDE + GAP;
   write(pen, rows[0]?.[0]?.image.name ?? "", left, GAP + 14, 14, INK, true, width - left - GAP);
-  text.forEach((line, place) => write(pen, line, left, GAP + 24 + (place + 1) * LINE - 3, 12, INK));
+  for (const [place, line] of text.entries()) {
+    write(pen, line, left, GAP + 24 + (place + 1) * LINE - 3, 12, INK);
+  }
   let y = top;
-  rows.forEach((row, place) => {
-    write(pen, `${row[0]!.variant.name}: predicts ${row[0]!.place.prediction}`, GAP, y + 15, 13, INK, true, width - 2 * GAP);
-    row.forEach((cell, column) =>
-      normalizations.forEach((chosen, side) => {
+  for (const [place, row] of rows.entries()) {
+    write(
+      pen,
+      `${row[0]!.variant.name}: predicts ${row[0]!.place.prediction}`,
+      GAP,
+      y + 15,
+      13,
+      INK,
+      true,
+      width - 2 * GAP,
+    );
+    for (const [column, cell] of row.entries()) {
+      for (const [side, chosen] of normalizations.entries()) {
         const x = GAP + (column * normalizations.length + side) * (SIDE + GAP);
         drawPanel(pen, study, cell, row, chosen, view, colors, store, photo, x, y + 24);
-      }));
+      }
+    }
     y += heights[place]!;
-  });
+  }
   return canvas;
 }
 
 function drawPanel(
-  pen: CanvasRenderingContext2D, study: Study, cell: Cell, row: Cell[], chosen: Normalization, view: View,
-  colors: Colors, store: MapStore, photo: CanvasImageSource | null, x: number, y: number,
+  pen: CanvasRenderingContext2D,
+  study: Study,
+  cell: Cell,
+  row: Cell[],
+  chosen: Normalization,
+  view: View,
+  colors: Colors,
+  store: MapStore,
+  photo: CanvasImageSource | null,
+  x: number,
+  y: number,
 ): void {
   const { map, raw, frame } = cell;
   const { part, level, contour, blur, opacity } = view.style;
@@ -83,25 +111,34 @@ function drawPanel(
   } else {
     pen.strokeStyle = FAINT;
     pen.strokeRect(x + 0.5, y + 18.5, SIDE - 1, height - 1);
-    wrap(pen, [cell.missing || "No map."], SIDE - 16).slice(0, 8)
-      .forEach((line, place) => write(pen, line, x + 8, y + 40 + place * LINE, 11, FAINT));
+    const reason = wrap(pen, [cell.missing || "No map."], SIDE - 16).slice(0, 8);
+    for (const [place, line] of reason.entries()) write(pen, line, x + 8, y + 40 + place * LINE, 11, FAINT);
   }
   let at = y + 18 + height + 6;
   if (limits) drawBar(pen, limits, level, colors, x, at);
   at += 34;
   if (map.sum === null) return;
   const lines = [
-    `min ${orDash(map.minimum)}   max ${orDash(map.maximum)}`, `sum ${orDash(map.sum)}   gap ${orDash(map.gap, 2)}`,
+    `min ${orDash(map.minimum)}   max ${orDash(map.maximum)}`,
+    `sum ${orDash(map.sum)}   gap ${orDash(map.gap, 2)}`,
     `F(image) ${orDash(map.score)}   F(baseline) ${orDash(map.score_baseline)}`,
     `${map.steps ?? "–"} steps, ${map.converged ? "converged" : "not converged"}`,
   ];
-  lines.forEach((text, place) => write(pen, text, x, at + (place + 1) * LINE, 11, INK, false, SIDE));
+  for (const [place, text] of lines.entries()) {
+    write(pen, text, x, at + (place + 1) * LINE, 11, INK, false, SIDE);
+  }
 }
 
 /** Draw the photograph or a map as the zoom shows it, with its boxes and outline; `line` null: without them. */
 function drawLayer(
-  pen: CanvasRenderingContext2D, source: CanvasImageSource, cell: Cell, view: View, x: number, y: number,
-  alpha: number, line: string | null,
+  pen: CanvasRenderingContext2D,
+  source: CanvasImageSource,
+  cell: Cell,
+  view: View,
+  x: number,
+  y: number,
+  alpha: number,
+  line: string | null,
 ): void {
   const { frame } = cell;
   const height = heightOf(frame);
@@ -121,15 +158,23 @@ function drawLayer(
       stroke(pen, new Path2D(line), "#ffffff", 3 * thin);
       stroke(pen, new Path2D(line), INK, 1.3 * thin);
     }
-    if (view.outlines) frame.boxes.forEach((box) => drawBox(pen, box, box.name, box.color, thin));
-    view.boxes.forEach((box, place) => drawBox(pen, rescaled(box, cell.image.frames[0]!, frame), ownName(place), INK, thin));
+    for (const box of view.outlines ? frame.boxes : []) drawBox(pen, box, box.name, box.color, thin);
+    for (const [place, box] of view.boxes.entries()) {
+      drawBox(pen, rescaled(box, cell.image.frames[0]!, frame), ownName(place), INK, thin);
+    }
   }
   pen.restore();
   pen.strokeStyle = "#c8c8c8";
   pen.strokeRect(x + 0.5, y + 0.5, SIDE - 1, height - 1);
 }
 
-function drawBox(pen: CanvasRenderingContext2D, box: Rectangle | DataBox, name: string, color: string, thin: number): void {
+function drawBox(
+  pen: CanvasRenderingContext2D,
+  box: Rectangle | DataBox,
+  name: string,
+  color: string,
+  thin: number,
+): void {
   const path = new Path2D();
   path.rect(box.x_min, box.y_min, box.x_max - box.x_min, box.y_max - box.y_min);
   stroke(pen, path, "#ffffff", 3 * thin);
@@ -144,7 +189,14 @@ function drawBox(pen: CanvasRenderingContext2D, box: Rectangle | DataBox, name: 
   pen.fillText(name, box.x_min + 0.3 * letter, y + letter);
 }
 
-function drawBar(pen: CanvasRenderingContext2D, limits: Limits, level: number, colors: Colors, x: number, y: number): void {
+function drawBar(
+  pen: CanvasRenderingContext2D,
+  limits: Limits,
+  level: number,
+  colors: Colors,
+  x: number,
+  y: number,
+): void {
   const { low, high } = limits.bar;
   pen.drawImage(surface(256, 1, paintBar(limits, level, colors, 256)), x, y, SIDE, 10);
   pen.strokeStyle = FAINT;
@@ -197,7 +249,14 @@ function setFont(pen: CanvasRenderingContext2D, size: number, bold = false): voi
 }
 
 function write(
-  pen: CanvasRenderingContext2D, text: string, x: number, y: number, size: number, color: string, bold = false, most = Infinity,
+  pen: CanvasRenderingContext2D,
+  text: string,
+  x: number,
+  y: number,
+  size: number,
+  color: string,
+  bold = false,
+  most = Infinity,
 ): void {
   setFont(pen, size, bold);
   pen.fillStyle = color;

@@ -59,8 +59,11 @@ export function scopeOf(chosen: Normalization, targets: number): string {
 /** Return the range that a cell's map shares with others; null where none of them is there. `row` are its neighbours. */
 export function sharedRange(study: Study, cell: Cell, row: Cell[], scope: string): Shared | null {
   const stored = {
-    targets: cell.place.range, models: cell.image.range, variant: cell.variant.range,
-    dataset: study.dataset, raw: study.raw,
+    targets: cell.place.range,
+    models: cell.image.range,
+    variant: cell.variant.range,
+    dataset: study.dataset,
+    raw: study.raw,
   }[scope];
   if (stored !== undefined) {
     const here = scope === "targets" ? [cell.place] : scope === "models" ? cell.image.variants : [];
@@ -81,16 +84,22 @@ export function sharedRange(study: Study, cell: Cell, row: Cell[], scope: string
 
 /** Return the ends of a cell's colours; null where no map of its range is there. */
 export function cellLimits(
-  study: Study, cell: Cell, row: Cell[], chosen: Normalization, part: Part, store: MapStore,
+  study: Study,
+  cell: Cell,
+  row: Cell[],
+  chosen: Normalization,
+  part: Part,
+  store: MapStore,
 ): Limits | null {
   const shared = sharedRange(study, cell, row, scopeOf(chosen, row.length));
-  if (!shared) return chosen.rule === "fixed" ? limitsOf({ minimum: 0, maximum: 0 }, chosen, part, () => 0) : null;
+  if (!shared)
+    return chosen.rule === "fixed" ? limitsOf({ minimum: 0, maximum: 0 }, chosen, part, () => 0) : null;
   return limitsOf(shared, chosen, part, (percent) => magnitude(shared, percent, store));
 }
 
 /** Tell whether quantiles of a range are those of its pixels, and not of histograms. */
 export function isExact(shared: Shared, store: MapStore): boolean {
-  return shared.blocks !== null && shared.blocks.every((block) => store.get(block) !== undefined);
+  return shared.blocks?.every((block) => store.get(block) !== undefined) ?? false;
 }
 
 function magnitude(shared: Shared, percent: number, store: MapStore): number {

@@ -11,7 +11,7 @@ const MOST_CHOICES = 40;
 type Value = number | string | null;
 
 // The text of a cell says what it is sorted by; DataTables would take its HTML, where "<" is "&lt;".
-DataTable.ext.order["cell"] = function (this: { api(): Api }, _settings: unknown, column: number): Value[] {
+DataTable.ext.order.cell = function (this: { api(): Api }, _settings: unknown, column: number): Value[] {
   return cellTexts(this.api(), column).map(sortValue);
 };
 DataTable.type("cell", {

@@ -1,7 +1,7 @@
 /** What is shown, and the link that restores it. */
 
-import type { Rectangle } from "./raw_map.ts";
 import { type Normalization, PARTS, RULES, type Style } from "./look.ts";
+import type { Rectangle } from "./raw_map.ts";
 import type { Study, StudyImage } from "./study.ts";
 
 /** A point p of the image, in shares of its width and height, is shown at `k * p + (x, y)`. */
@@ -46,7 +46,14 @@ export function firstView(study: Study): View {
     targets,
     normalization: { scope, rule: "symmetric", percentile: 99, low: -1, high: 1 },
     beside: null,
-    style: { part: "signed", level: 1, palette: study.palettes[0]?.name ?? "", contour: 0, blur: 4, opacity: 1 },
+    style: {
+      part: "signed",
+      level: 1,
+      palette: study.palettes[0]?.name ?? "",
+      contour: 0,
+      blur: 4,
+      opacity: 1,
+    },
     outlines: true,
     zoom: WHOLE,
     size: 1,
@@ -82,9 +89,13 @@ export function toFragment(view: View): string {
   fields.set("contour", `${contour} ${blur}`);
   fields.set("opacity", String(opacity));
   fields.set("boxes", view.outlines ? "shown" : "hidden");
-  fields.set("zoom", [view.zoom.k, view.zoom.x, view.zoom.y].map((value) => Number(value.toFixed(6))).join(" "));
+  fields.set(
+    "zoom",
+    [view.zoom.k, view.zoom.x, view.zoom.y].map((value) => Number(value.toFixed(6))).join(" "),
+  );
   fields.set("size", String(view.size));
-  for (const { x_min, y_min, x_max, y_max } of view.boxes) fields.append("box", [x_min, y_min, x_max, y_max].join(" "));
+  for (const { x_min, y_min, x_max, y_max } of view.boxes)
+    fields.append("box", [x_min, y_min, x_max, y_max].join(" "));
   return MARK + fields.toString();
 }
 
@@ -125,7 +136,10 @@ export function fromFragment(study: Study, fragment: string): { view: View; stra
   view.outlines = fields.get("boxes") !== "hidden";
   view.zoom = zoom(fields.get("zoom"));
   view.size = SIZES.find((size) => size === Number(fields.get("size"))) ?? view.size;
-  view.boxes = fields.getAll("box").slice(0, MOST_BOXES).flatMap((text) => box(text, imageOf(study, view)));
+  view.boxes = fields
+    .getAll("box")
+    .slice(0, MOST_BOXES)
+    .flatMap((text) => box(text, imageOf(study, view)));
   return { view, strange };
 }
 
@@ -149,7 +163,8 @@ function normalization(text: string | null, study: Study, first: Normalization):
   if (chosen.rule === "percentile") chosen.percentile = between(more[0] ?? null, 90, 100, first.percentile);
   if (chosen.rule === "fixed") {
     const [low, high] = more.map(Number);
-    if (Number.isFinite(low) && Number.isFinite(high) && low! < high!) [chosen.low, chosen.high] = [low!, high!];
+    if (Number.isFinite(low) && Number.isFinite(high) && low! < high!)
+      [chosen.low, chosen.high] = [low!, high!];
   }
   return chosen;
 }
@@ -163,13 +178,21 @@ function box(text: string, image: StudyImage | undefined): Rectangle[] {
   const [x_min, y_min, x_max, y_max] = text.split(" ").map(Number);
   const size = image?.frames[0];
   if (![x_min, y_min, x_max, y_max].every(Number.isInteger) || !size) return [];
-  const fits = 0 <= x_min! && x_min! < x_max! && x_max! <= size.width && 0 <= y_min! && y_min! < y_max! && y_max! <= size.height;
+  const fits =
+    0 <= x_min! &&
+    x_min! < x_max! &&
+    x_max! <= size.width &&
+    0 <= y_min! &&
+    y_min! < y_max! &&
+    y_max! <= size.height;
   return fits ? [{ x_min: x_min!, y_min: y_min!, x_max: x_max!, y_max: y_max! }] : [];
 }
 
 function between(text: string | null | undefined, low: number, high: number, otherwise: number): number {
   const value = Number(text);
-  return text === null || text === undefined || text === "" || !Number.isFinite(value) ? otherwise : Math.min(Math.max(value, low), high);
+  return text === null || text === undefined || text === "" || !Number.isFinite(value)
+    ? otherwise
+    : Math.min(Math.max(value, low), high);
 }
 
 function some(found: string[], otherwise: string[]): string[] {

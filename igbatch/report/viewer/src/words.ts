@@ -10,20 +10,32 @@ import type { Study } from "./study.ts";
 const MOST_RANGES = 4;
 
 /** State a normalization of the shown maps. */
-export function normalizationWords(study: Study, rows: Cell[][], chosen: Normalization, style: Style, store: MapStore): string {
+export function normalizationWords(
+  study: Study,
+  rows: Cell[][],
+  chosen: Normalization,
+  style: Style,
+  store: MapStore,
+): string {
   const targets = rows[0]?.length ?? 0;
   const kind = scopeOf(chosen, targets);
   const scope = study.scopes.find((each) => each.kind === kind);
   if (!scope) return "";
   const said = [];
-  if (kind !== chosen.scope) said.push(`A pair has two targets, ${targets} ${targets === 1 ? "is" : "are"} shown.`);
+  if (kind !== chosen.scope)
+    said.push(`A pair has two targets, ${targets} ${targets === 1 ? "is" : "are"} shown.`);
   const ranges = rangesOf(study, rows, chosen, style, store, kind);
   const first = rows.flat()[0];
   const shared = first && sharedRange(study, first, rows[0]!, kind);
   const maps = count(shared?.n_maps ?? 0, "map");
   const over = scope.over.replaceAll("{maps}", maps);
-  said.push(kind === "raw" ? `${scope.title}, not normalized: one scale for ${over}.` : `${scope.title} (minimum and maximum of ${over}).`);
-  if (shared && !shared.complete) said.push("Maps are missing: this is the range of those there, not the joint one.");
+  said.push(
+    kind === "raw"
+      ? `${scope.title}, not normalized: one scale for ${over}.`
+      : `${scope.title} (minimum and maximum of ${over}).`,
+  );
+  if (shared && !shared.complete)
+    said.push("Maps are missing: this is the range of those there, not the joint one.");
   const applied = kind === "raw" && chosen.rule !== "fixed" ? "symmetric" : chosen.rule;
   const rule = study.rules.find((each) => each.rule === applied);
   if (rule) said.push(rule.words.replaceAll("{p}", String(chosen.percentile)));
@@ -42,8 +54,11 @@ export function normalizationWords(study: Study, rows: Cell[][], chosen: Normali
 export function styleWords(study: Study, style: Style): string {
   const said = [];
   if (style.part !== "signed") {
-    const parts = { positive: "Only positive values are shown.", negative: "Only negative values are shown.",
-                    absolute: "Absolute values are shown: signs cannot be seen." };
+    const parts = {
+      positive: "Only positive values are shown.",
+      negative: "Only negative values are shown.",
+      absolute: "Absolute values are shown: signs cannot be seen.",
+    };
     said.push(parts[style.part]);
   }
   if (style.level > 1) said.push(`The last colour is reached at 1/${number(style.level, 2)} of the range.`);
@@ -60,7 +75,12 @@ export function styleWords(study: Study, style: Style): string {
 
 /** Say which ends the colours have, of each group of maps that shares them. */
 function rangesOf(
-  study: Study, rows: Cell[][], chosen: Normalization, style: Style, store: MapStore, kind: string,
+  study: Study,
+  rows: Cell[][],
+  chosen: Normalization,
+  style: Style,
+  store: MapStore,
+  kind: string,
 ): string {
   const groups = new Map<string, string[]>();
   for (const row of rows) {
@@ -75,7 +95,8 @@ function rangesOf(
   if (!groups.size) return "";
   if (groups.size === 1) return `The colours run from ${[...groups.keys()][0]} ${study.unit} a pixel.`;
   const named = [...groups].map(([text, names]) => `${text} (${listing(names, 3)})`);
-  const more = named.length > MOST_RANGES ? `; ${named.length - MOST_RANGES} more are on the colour bars` : "";
+  const more =
+    named.length > MOST_RANGES ? `; ${named.length - MOST_RANGES} more are on the colour bars` : "";
   return `The colours run from ${named.slice(0, MOST_RANGES).join("; ")}${more}, in units ${study.unit} a pixel.`;
 }
 

@@ -18,21 +18,46 @@ export function BoxTable({ rows }: { rows: BoxRow[] }) {
         </caption>
         <thead>
           <tr>
-            <th scope="col">box</th><th scope="col">variant</th><th scope="col">target</th>
-            <th scope="col" class="number">pixels</th><th scope="col" class="number">live sum</th>
-            <th scope="col" class="number">share</th><th scope="col" class="number">stored sum</th>
-            <th scope="col" class="number">stored share</th>
+            <th scope="col">box</th>
+            <th scope="col">variant</th>
+            <th scope="col">target</th>
+            <th scope="col" class="number">
+              pixels
+            </th>
+            <th scope="col" class="number">
+              live sum
+            </th>
+            <th scope="col" class="number">
+              share
+            </th>
+            <th scope="col" class="number">
+              stored sum
+            </th>
+            <th scope="col" class="number">
+              stored share
+            </th>
           </tr>
         </thead>
         <tbody>
           {rows.map((row) => (
-            <tr key={`${row.own} ${row.box} ${row.cell.variant.id} ${row.cell.target.id}`} class={row.own ? "own" : ""}
-                data-box={row.box} data-variant={row.cell.variant.id} data-target={row.cell.target.id}>
-              <th scope="row">{row.box}</th><td>{row.cell.variant.name}</td><td>{row.cell.target.name}</td>
+            <tr
+              key={`${row.own} ${row.box} ${row.cell.variant.id} ${row.cell.target.id}`}
+              class={row.own ? "own" : ""}
+              data-box={row.box}
+              data-variant={row.cell.variant.id}
+              data-target={row.cell.target.id}
+            >
+              <th scope="row">{row.box}</th>
+              <td>{row.cell.variant.name}</td>
+              <td>{row.cell.target.name}</td>
               <td class="number">{row.pixels.toLocaleString("en-US")}</td>
-              <td class="number" data-sum={row.sum ?? ""}>{row.sum === null ? "–" : `${number(row.sum)} ± ${number(row.bound!, 1)}`}</td>
+              <td class="number" data-sum={row.sum ?? ""}>
+                {row.sum === null ? "–" : `${number(row.sum)} ± ${number(row.bound!, 1)}`}
+              </td>
               <td class="number">{row.share === null ? "–" : percent(row.share)}</td>
-              <td class="number" data-sum={row.stored_sum ?? ""}>{orDash(row.stored_sum)}</td>
+              <td class="number" data-sum={row.stored_sum ?? ""}>
+                {orDash(row.stored_sum)}
+              </td>
               <td class="number">{row.stored_share === null ? "–" : percent(row.stored_share)}</td>
             </tr>
           ))}
@@ -54,7 +79,11 @@ export function BoxCorners({ boxes, size, edits }: { boxes: Rectangle[]; size: S
               <label key={side}>
                 {name}
                 <input
-                  type="number" min={0} max={side.startsWith("x") ? size.width : size.height} step={1} value={box[side]}
+                  type="number"
+                  min={0}
+                  max={side.startsWith("x") ? size.width : size.height}
+                  step={1}
+                  value={box[side]}
                   onChange={(event) => {
                     const next = within({ ...box, [side]: Number(event.currentTarget.value) }, size);
                     if (next) edits.change(index, next);
@@ -63,7 +92,9 @@ export function BoxCorners({ boxes, size, edits }: { boxes: Rectangle[]; size: S
                 />
               </label>
             ))}
-            <button type="button" onClick={() => edits.remove(index)}>Remove {ownName(index)}</button>
+            <button type="button" onClick={() => edits.remove(index)}>
+              Remove {ownName(index)}
+            </button>
           </fieldset>
         </li>
       ))}
@@ -71,4 +102,9 @@ export function BoxCorners({ boxes, size, edits }: { boxes: Rectangle[]; size: S
   );
 }
 
-const SIDES: [keyof Rectangle, string][] = [["x_min", "x from"], ["x_max", "to"], ["y_min", "y from"], ["y_max", "to"]];
+const SIDES: [keyof Rectangle, string][] = [
+  ["x_min", "x from"],
+  ["x_max", "to"],
+  ["y_min", "y from"],
+  ["y_max", "to"],
+];

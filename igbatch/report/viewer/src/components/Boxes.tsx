@@ -55,7 +55,14 @@ export function Draft({ box }: { box: Rectangle }) {
   return <rect class="draft" {...place(box)} />;
 }
 
-function OwnBox({ box, index, size, k, edits, reachable }: Omit<OwnBoxesProps, "boxes"> & { box: Rectangle; index: number }) {
+function OwnBox({
+  box,
+  index,
+  size,
+  k,
+  edits,
+  reachable,
+}: Omit<OwnBoxesProps, "boxes"> & { box: Rectangle; index: number }) {
   const body = useRef<SVGRectElement>(null);
   const change = (next: Rectangle): void => edits.change(index, next);
   useGrip(body, [0, 0], box, size, change);
@@ -63,7 +70,8 @@ function OwnBox({ box, index, size, k, edits, reachable }: Omit<OwnBoxesProps, "
   const said = `Your box ${name}: x ${box.x_min} to ${box.x_max}, y ${box.y_min} to ${box.y_max}. Arrow keys move it, with Shift they resize it, Delete removes it.`;
   const press = (event: KeyboardEvent): void => {
     const by = ARROWS[event.key];
-    if (by) change(resized(box, event.shiftKey ? [by[0] ? 1 : 0, by[1] ? 1 : 0] : [0, 0], by[0], by[1], size));
+    if (by)
+      change(resized(box, event.shiftKey ? [by[0] ? 1 : 0, by[1] ? 1 : 0] : [0, 0], by[0], by[1], size));
     else if (event.key === "Delete" || event.key === "Backspace") edits.remove(index);
     else return;
     event.preventDefault();
@@ -72,7 +80,16 @@ function OwnBox({ box, index, size, k, edits, reachable }: Omit<OwnBoxesProps, "
   return (
     <g class="own">
       <rect class="halo" {...place(box)} />
-      <rect ref={body} class="body" data-box={index} {...place(box)} tabindex={reachable ? 0 : -1} role="button" aria-label={said} onKeyDown={press} />
+      <rect
+        ref={body}
+        class="body"
+        data-box={index}
+        {...place(box)}
+        tabindex={reachable ? 0 : -1}
+        role="button"
+        aria-label={said}
+        onKeyDown={press}
+      />
       <Label text={name} box={box} letter={size.width / 19 / k} color="#1b1b1b" />
       {CORNERS.map((grip) => (
         <Handle key={grip.join()} grip={grip} box={box} size={size} k={k} change={change} />
@@ -81,25 +98,64 @@ function OwnBox({ box, index, size, k, edits, reachable }: Omit<OwnBoxesProps, "
   );
 }
 
-const ARROWS: Record<string, [number, number]> = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const ARROWS: Record<string, [number, number]> = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+};
 
-function Handle({ grip, box, size, k, change }: { grip: Grip; box: Rectangle; size: Size; k: number; change: (box: Rectangle) => void }) {
+function Handle({
+  grip,
+  box,
+  size,
+  k,
+  change,
+}: {
+  grip: Grip;
+  box: Rectangle;
+  size: Size;
+  k: number;
+  change: (box: Rectangle) => void;
+}) {
   const element = useRef<SVGRectElement>(null);
   useGrip(element, grip, box, size, change);
   const side = size.width / 26 / k;
   const x = (grip[0] < 0 ? box.x_min : box.x_max) - side / 2;
   const y = (grip[1] < 0 ? box.y_min : box.y_max) - side / 2;
-  return <rect ref={element} class={grip[0] === grip[1] ? "handle falling" : "handle rising"} data-grip={grip.join()} x={x} y={y} width={side} height={side} />;
+  return (
+    <rect
+      ref={element}
+      class={grip[0] === grip[1] ? "handle falling" : "handle rising"}
+      data-grip={grip.join()}
+      x={x}
+      y={y}
+      width={side}
+      height={side}
+    />
+  );
 }
 
-function Label({ text, box, letter, color }: { text: string; box: Rectangle; letter: number; color: string }) {
+function Label({
+  text,
+  box,
+  letter,
+  color,
+}: {
+  text: string;
+  box: Rectangle;
+  letter: number;
+  color: string;
+}) {
   const above = box.y_min >= 1.25 * letter;
   const y = above ? box.y_min - 1.25 * letter : box.y_min;
   const width = (0.62 * text.length + 0.7) * letter;
   return (
     <g class="label" aria-hidden="true">
       <rect x={box.x_min} y={y} width={width} height={1.25 * letter} fill={color} />
-      <text x={box.x_min + 0.3 * letter} y={y + 0.95 * letter} font-size={letter}>{text}</text>
+      <text x={box.x_min + 0.3 * letter} y={y + 0.95 * letter} font-size={letter}>
+        {text}
+      </text>
     </g>
   );
 }

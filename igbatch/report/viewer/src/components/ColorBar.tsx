@@ -39,7 +39,12 @@ export function ColorBar({ limits, level, colors, shared }: ColorBarProps) {
         {zero !== null && <span class="zero" style={{ left: `${100 * zero}%` }} />}
       </div>
       <div class="ticks">{ticks(zero === null ? [] : [{ at: zero, text: "0" }])}</div>
-      <div class="ticks">{ticks([{ at: 0, text: low ? number(low) : "" }, { at: 1, text: high ? number(high) : "" }])}</div>
+      <div class="ticks">
+        {ticks([
+          { at: 0, text: low ? number(low) : "" },
+          { at: 1, text: high ? number(high) : "" },
+        ])}
+      </div>
     </div>
   );
 }
@@ -60,9 +65,13 @@ export function barLabel(limits: Limits): string {
 function normalized(limits: Limits, shared: ColorBarProps["shared"]): Tick[] {
   if (!shared || shared.maximum <= shared.minimum) return [];
   const { low, high } = limits.bar;
-  const at = (value: number): string => `${Number(((value - shared.minimum) / (shared.maximum - shared.minimum)).toFixed(2))}`.replace("-", "−");
+  const at = (value: number): string =>
+    `${Number(((value - shared.minimum) / (shared.maximum - shared.minimum)).toFixed(2))}`.replace("-", "−");
   const zero = zeroAt(limits);
-  const ends = [{ at: 0, text: at(low) }, { at: 1, text: at(high) }];
+  const ends = [
+    { at: 0, text: at(low) },
+    { at: 1, text: at(high) },
+  ];
   return zero !== null && zero > 0.15 && zero < 0.85 ? [ends[0]!, { at: zero, text: at(0) }, ends[1]!] : ends;
 }
 

@@ -15,7 +15,10 @@ export interface ControlsProps {
 }
 
 const PART_TITLES: Record<Part, string> = {
-  signed: "signed", positive: "positive only", negative: "negative only", absolute: "absolute",
+  signed: "signed",
+  positive: "positive only",
+  negative: "negative only",
+  absolute: "absolute",
 };
 
 export function Controls({ study, image, view, change }: ControlsProps) {
@@ -28,39 +31,113 @@ export function Controls({ study, image, view, change }: ControlsProps) {
         <ImageChoice study={study} view={view} change={change} />
         {image.chosen && <p class="hint">Shown here: {image.chosen}.</p>}
       </fieldset>
-      <Names legend="Variants (rows)" all={variants} chosen={view.variants} change={(ids) => change({ variants: ids })} />
-      <Names legend="Targets (columns)" all={study.targets} chosen={view.targets} change={(ids) => change({ targets: ids })} />
-      <NormalizationChoice legend="Normalization" name="first" study={study} view={view} chosen={view.normalization}
-        change={(normalization) => change({ normalization })} />
+      <Names
+        legend="Variants (rows)"
+        all={variants}
+        chosen={view.variants}
+        change={(ids) => change({ variants: ids })}
+      />
+      <Names
+        legend="Targets (columns)"
+        all={study.targets}
+        chosen={view.targets}
+        change={(ids) => change({ targets: ids })}
+      />
+      <NormalizationChoice
+        legend="Normalization"
+        name="first"
+        study={study}
+        view={view}
+        chosen={view.normalization}
+        change={(normalization) => change({ normalization })}
+      />
       <fieldset>
         <legend>Side by side</legend>
-        <Check checked={view.beside !== null} change={(on) => change({ beside: on ? otherThan(view.normalization) : null })}>
+        <Check
+          checked={view.beside !== null}
+          change={(on) => change({ beside: on ? otherThan(view.normalization) : null })}
+        >
           each map under two normalizations
         </Check>
       </fieldset>
       {view.beside && (
-        <NormalizationChoice legend="Second normalization" name="second" study={study} view={view} chosen={view.beside}
-          change={(beside) => change({ beside })} />
+        <NormalizationChoice
+          legend="Second normalization"
+          name="second"
+          study={study}
+          view={view}
+          chosen={view.beside}
+          change={(beside) => change({ beside })}
+        />
       )}
       <fieldset>
         <legend>Colours</legend>
-        <Choice name="palette" label="Colour map" value={view.style.palette} change={(palette) => style({ palette })}
-          options={study.palettes.map((palette) => [palette.name, palette.title])} />
-        <Choice name="part" label="Values" value={view.style.part} change={(part) => style({ part: part as Part })}
-          options={PARTS.map((part) => [part, PART_TITLES[part]])} />
-        <Slider name="level" label="Level" low={1} high={20} step={0.5} value={view.style.level} text={`× ${number(view.style.level, 2)}`}
-          change={(level) => style({ level })} />
-        <Slider name="opacity" label="Opacity over the photograph" low={0} high={1} step={0.05} value={view.style.opacity}
-          text={`${Math.round(100 * view.style.opacity)} %`} change={(opacity) => style({ opacity })} />
-        <Slider name="contour" label="Contour of the strongest" low={0} high={50} step={1} value={view.style.contour}
-          text={view.style.contour ? `${view.style.contour} %` : "none"} change={(contour) => style({ contour })} />
+        <Choice
+          name="palette"
+          label="Colour map"
+          value={view.style.palette}
+          change={(palette) => style({ palette })}
+          options={study.palettes.map((palette) => [palette.name, palette.title])}
+        />
+        <Choice
+          name="part"
+          label="Values"
+          value={view.style.part}
+          change={(part) => style({ part: part as Part })}
+          options={PARTS.map((part) => [part, PART_TITLES[part]])}
+        />
+        <Slider
+          name="level"
+          label="Level"
+          low={1}
+          high={20}
+          step={0.5}
+          value={view.style.level}
+          text={`× ${number(view.style.level, 2)}`}
+          change={(level) => style({ level })}
+        />
+        <Slider
+          name="opacity"
+          label="Opacity over the photograph"
+          low={0}
+          high={1}
+          step={0.05}
+          value={view.style.opacity}
+          text={`${Math.round(100 * view.style.opacity)} %`}
+          change={(opacity) => style({ opacity })}
+        />
+        <Slider
+          name="contour"
+          label="Contour of the strongest"
+          low={0}
+          high={50}
+          step={1}
+          value={view.style.contour}
+          text={view.style.contour ? `${view.style.contour} %` : "none"}
+          change={(contour) => style({ contour })}
+        />
         {view.style.contour > 0 && (
-          <Slider name="blur" label="Contour of means within" low={0} high={MOST_BLUR} step={1} value={view.style.blur}
-            text={view.style.blur ? `${view.style.blur} pixels` : "a pixel"} change={(blur) => style({ blur })} />
+          <Slider
+            name="blur"
+            label="Contour of means within"
+            low={0}
+            high={MOST_BLUR}
+            step={1}
+            value={view.style.blur}
+            text={view.style.blur ? `${view.style.blur} pixels` : "a pixel"}
+            change={(blur) => style({ blur })}
+          />
         )}
-        <Choice name="size" label="Size on screen" value={String(view.size)} change={(size) => change({ size: Number(size) })}
-          options={SIZES.map((size) => [String(size), size === 1 ? "normal" : `${size} times as wide`])} />
-        <Check name="outlines" checked={view.outlines} change={(outlines) => change({ outlines })}>boxes of the data set</Check>
+        <Choice
+          name="size"
+          label="Size on screen"
+          value={String(view.size)}
+          change={(size) => change({ size: Number(size) })}
+          options={SIZES.map((size) => [String(size), size === 1 ? "normal" : `${size} times as wide`])}
+        />
+        <Check name="outlines" checked={view.outlines} change={(outlines) => change({ outlines })}>
+          boxes of the data set
+        </Check>
       </fieldset>
     </form>
   );
@@ -74,34 +151,83 @@ function ImageChoice({ study, view, change }: Pick<ControlsProps, "study" | "vie
   };
   return (
     <div class="stepper">
-      <button type="button" onClick={() => go(place - 1)} disabled={place <= 0} aria-label="Previous image">‹</button>
-      <select name="image" aria-label="Image" value={view.image} onChange={(event) => change({ image: event.currentTarget.value })}>
-        {study.images.map((image) => <option key={image.id} value={image.id}>{image.name}</option>)}
+      <button type="button" onClick={() => go(place - 1)} disabled={place <= 0} aria-label="Previous image">
+        ‹
+      </button>
+      <select
+        name="image"
+        aria-label="Image"
+        value={view.image}
+        onChange={(event) => change({ image: event.currentTarget.value })}
+      >
+        {study.images.map((image) => (
+          <option key={image.id} value={image.id}>
+            {image.name}
+          </option>
+        ))}
       </select>
-      <button type="button" onClick={() => go(place + 1)} disabled={place >= study.images.length - 1} aria-label="Next image">›</button>
+      <button
+        type="button"
+        onClick={() => go(place + 1)}
+        disabled={place >= study.images.length - 1}
+        aria-label="Next image"
+      >
+        ›
+      </button>
     </div>
   );
 }
 
-function Names({ legend, all, chosen, change }: {
-  legend: string; all: { id: string; name: string }[]; chosen: string[]; change: (ids: string[]) => void;
+function Names({
+  legend,
+  all,
+  chosen,
+  change,
+}: {
+  legend: string;
+  all: { id: string; name: string }[];
+  chosen: string[];
+  change: (ids: string[]) => void;
 }) {
   const here = all.filter((each) => chosen.includes(each.id)).length;
   const toggle = (id: string, on: boolean): void =>
-    change(on ? all.map((each) => each.id).filter((each) => each === id || chosen.includes(each)) : chosen.filter((each) => each !== id));
+    change(
+      on
+        ? all.map((each) => each.id).filter((each) => each === id || chosen.includes(each))
+        : chosen.filter((each) => each !== id),
+    );
   return (
     <fieldset class="names">
       <legend>{legend}</legend>
       {all.map(({ id, name }) => (
-        <Check key={id} name={id} checked={chosen.includes(id)} change={(on) => toggle(id, on)}
-          disabled={here === 1 && chosen.includes(id)}>{name}</Check>
+        <Check
+          key={id}
+          name={id}
+          checked={chosen.includes(id)}
+          change={(on) => toggle(id, on)}
+          disabled={here === 1 && chosen.includes(id)}
+        >
+          {name}
+        </Check>
       ))}
     </fieldset>
   );
 }
 
-function NormalizationChoice({ legend, name, study, view, chosen, change }: {
-  legend: string; name: string; study: Study; view: View; chosen: Normalization; change: (chosen: Normalization) => void;
+function NormalizationChoice({
+  legend,
+  name,
+  study,
+  view,
+  chosen,
+  change,
+}: {
+  legend: string;
+  name: string;
+  study: Study;
+  view: View;
+  chosen: Normalization;
+  change: (chosen: Normalization) => void;
 }) {
   const set = (part: Partial<Normalization>): void => change({ ...chosen, ...part });
   const scopes = study.scopes.filter((scope) => scope.kind !== "pair" || study.targets.length > 1);
@@ -110,20 +236,54 @@ function NormalizationChoice({ legend, name, study, view, chosen, change }: {
   return (
     <fieldset data-normalization={name}>
       <legend>{legend}</legend>
-      <Choice name={`${name}-scope`} label="Range" value={chosen.scope} change={(scope) => set({ scope })}
-        options={scopes.map((scope) => [scope.kind, scope.title])} />
-      {chosen.scope === "pair" && view.targets.length !== 2 && <p class="hint">Choose two targets for a pair.</p>}
-      <Choice name={`${name}-rule`} label="Rule" value={chosen.rule} change={(rule) => set({ rule: rule as Normalization["rule"] })}
-        options={rules.map((each) => [each.rule, each.title.replaceAll("{p}", String(chosen.percentile))])} />
-      {raw && chosen.rule !== "fixed" && chosen.rule !== "symmetric" && <p class="hint">Raw values have one fixed scale: the rule changes nothing.</p>}
+      <Choice
+        name={`${name}-scope`}
+        label="Range"
+        value={chosen.scope}
+        change={(scope) => set({ scope })}
+        options={scopes.map((scope) => [scope.kind, scope.title])}
+      />
+      {chosen.scope === "pair" && view.targets.length !== 2 && (
+        <p class="hint">Choose two targets for a pair.</p>
+      )}
+      <Choice
+        name={`${name}-rule`}
+        label="Rule"
+        value={chosen.rule}
+        change={(rule) => set({ rule: rule as Normalization["rule"] })}
+        options={rules.map((each) => [each.rule, each.title.replaceAll("{p}", String(chosen.percentile))])}
+      />
+      {raw && chosen.rule !== "fixed" && chosen.rule !== "symmetric" && (
+        <p class="hint">Raw values have one fixed scale: the rule changes nothing.</p>
+      )}
       {chosen.rule === "percentile" && (
-        <Slider name={`${name}-percentile`} label="Clip at" low={90} high={100} step={0.1} value={chosen.percentile}
-          text={`${chosen.percentile} % of |a|`} change={(percentile) => set({ percentile })} />
+        <Slider
+          name={`${name}-percentile`}
+          label="Clip at"
+          low={90}
+          high={100}
+          step={0.1}
+          value={chosen.percentile}
+          text={`${chosen.percentile} % of |a|`}
+          change={(percentile) => set({ percentile })}
+        />
       )}
       {chosen.rule === "fixed" && (
         <div class="ends">
-          <End name={`${name}-low`} label="from" value={chosen.low} fits={(low) => low < chosen.high} change={(low) => set({ low })} />
-          <End name={`${name}-high`} label="to" value={chosen.high} fits={(high) => high > chosen.low} change={(high) => set({ high })} />
+          <End
+            name={`${name}-low`}
+            label="from"
+            value={chosen.low}
+            fits={(low) => low < chosen.high}
+            change={(low) => set({ low })}
+          />
+          <End
+            name={`${name}-high`}
+            label="to"
+            value={chosen.high}
+            fits={(high) => high > chosen.low}
+            change={(high) => set({ high })}
+          />
         </div>
       )}
     </fieldset>
@@ -135,53 +295,124 @@ function otherThan(chosen: Normalization): Normalization {
   return { ...chosen, scope: chosen.scope === "image" ? "dataset" : "image" };
 }
 
-function Choice({ name, label, value, options, change }: {
-  name: string; label: string; value: string; options: [string, string][]; change: (value: string) => void;
+function Choice({
+  name,
+  label,
+  value,
+  options,
+  change,
+}: {
+  name: string;
+  label: string;
+  value: string;
+  options: [string, string][];
+  change: (value: string) => void;
 }) {
   return (
     <label class="row">
       <span>{label}</span>
       <select name={name} value={value} onChange={(event) => change(event.currentTarget.value)}>
-        {options.map(([key, title]) => <option key={key} value={key}>{title}</option>)}
+        {options.map(([key, title]) => (
+          <option key={key} value={key}>
+            {title}
+          </option>
+        ))}
       </select>
     </label>
   );
 }
 
-function Slider({ name, label, low, high, step, value, text, change }: {
-  name: string; label: string; low: number; high: number; step: number; value: number; text: string; change: (value: number) => void;
+function Slider({
+  name,
+  label,
+  low,
+  high,
+  step,
+  value,
+  text,
+  change,
+}: {
+  name: string;
+  label: string;
+  low: number;
+  high: number;
+  step: number;
+  value: number;
+  text: string;
+  change: (value: number) => void;
 }) {
   return (
     <label class="row slider">
-      <span>{label} <output>{text}</output></span>
-      <input type="range" name={name} min={low} max={high} step={step} value={value} aria-valuetext={text}
-        onInput={(event) => change(Number(event.currentTarget.value))} />
+      <span>
+        {label} <output>{text}</output>
+      </span>
+      <input
+        type="range"
+        name={name}
+        min={low}
+        max={high}
+        step={step}
+        value={value}
+        aria-valuetext={text}
+        onInput={(event) => change(Number(event.currentTarget.value))}
+      />
     </label>
   );
 }
 
-function End({ name, label, value, fits, change }: {
-  name: string; label: string; value: number; fits: (value: number) => boolean; change: (value: number) => void;
+function End({
+  name,
+  label,
+  value,
+  fits,
+  change,
+}: {
+  name: string;
+  label: string;
+  value: number;
+  fits: (value: number) => boolean;
+  change: (value: number) => void;
 }) {
   return (
     <label>
       {label}
-      <input type="text" inputMode="decimal" name={name} value={String(value)} onChange={(event) => {
-        const typed = Number(event.currentTarget.value.replace("−", "-"));
-        if (event.currentTarget.value.trim() && Number.isFinite(typed) && fits(typed)) change(typed);
-        else event.currentTarget.value = String(value);
-      }} />
+      <input
+        type="text"
+        inputMode="decimal"
+        name={name}
+        value={String(value)}
+        onChange={(event) => {
+          const typed = Number(event.currentTarget.value.replace("−", "-"));
+          if (event.currentTarget.value.trim() && Number.isFinite(typed) && fits(typed)) change(typed);
+          else event.currentTarget.value = String(value);
+        }}
+      />
     </label>
   );
 }
 
-function Check({ name, checked, disabled, change, children }: {
-  name?: string; checked: boolean; disabled?: boolean; change: (on: boolean) => void; children: ComponentChildren;
+function Check({
+  name,
+  checked,
+  disabled,
+  change,
+  children,
+}: {
+  name?: string;
+  checked: boolean;
+  disabled?: boolean;
+  change: (on: boolean) => void;
+  children: ComponentChildren;
 }) {
   return (
     <label class="check">
-      <input type="checkbox" {...(name === undefined ? {} : { name })} checked={checked} disabled={disabled ?? false}
-        onChange={(event) => change(event.currentTarget.checked)} />
+      <input
+        type="checkbox"
+        {...(name === undefined ? {} : { name })}
+        checked={checked}
+        disabled={disabled ?? false}
+        onChange={(event) => change(event.currentTarget.checked)}
+      />
       <span>{children}</span>
     </label>
   );

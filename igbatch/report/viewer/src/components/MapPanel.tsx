@@ -12,7 +12,7 @@ import type { Cell, Shared } from "../shown.ts";
 import type { StoredMap } from "../study.ts";
 import type { View } from "../view.ts";
 import { ColorBar } from "./ColorBar.tsx";
-import { type Hand, shownWidth, Stage } from "./Stage.tsx";
+import { type Hand, Stage, shownWidth } from "./Stage.tsx";
 
 export interface MapPanelProps {
   cell: Cell;
@@ -44,26 +44,60 @@ export function MapPanel({ cell, aside, view, hand, colors, limits, shared, pain
   const own = view.boxes.map((box) => rescaled(box, first, frame));
   const title = aside ? `${cell.target.name}, ${aside}` : cell.target.name;
   return (
-    <figure class="panel" data-variant={cell.variant.id} data-target={cell.target.id} style={{ width: shownWidth(frame, view) }}>
-      <h4 title={title}>{cell.target.name}{aside && <span class="faint aside">{aside}</span>}</h4>
+    <figure
+      class="panel"
+      data-variant={cell.variant.id}
+      data-target={cell.target.id}
+      style={{ width: shownWidth(frame, view) }}
+    >
+      <h4 title={title}>
+        {cell.target.name}
+        {aside && <span class="faint aside">{aside}</span>}
+      </h4>
       {raw && limits ? (
         <Stage
-          label={`Map of ${cell.image.name}, ${cell.variant.name}, target ${title}`} size={frame} view={view} hand={hand}
-          dataBoxes={frame.boxes} ownBoxes={own} contour={line}
-          editable={frame.width === first.width && frame.height === first.height} reachable={false}
+          label={`Map of ${cell.image.name}, ${cell.variant.name}, target ${title}`}
+          size={frame}
+          view={view}
+          hand={hand}
+          dataBoxes={frame.boxes}
+          ownBoxes={own}
+          contour={line}
+          editable={frame.width === first.width && frame.height === first.height}
+          reachable={false}
         >
           {opacity < 1 && frame.picture && <img src={frame.picture} alt="" draggable={false} />}
-          <canvas ref={canvas} width={raw.width} height={raw.height} style={{ opacity: `${frame.picture ? opacity : 1}` }} />
+          <canvas
+            ref={canvas}
+            width={raw.width}
+            height={raw.height}
+            style={{ opacity: `${frame.picture ? opacity : 1}` }}
+          />
         </Stage>
       ) : (
-        <p class="missing" style={{ aspectRatio: `${frame.width} / ${frame.height}` }}>{cell.missing || (map.block ? "Unpacking…" : "No map.")}</p>
+        <p class="missing" style={{ aspectRatio: `${frame.width} / ${frame.height}` }}>
+          {cell.missing || (map.block ? "Unpacking…" : "No map.")}
+        </p>
       )}
-      {limits && <ColorBar limits={limits} level={level} colors={colors} shared={view.style.part === "signed" && shared ? shared : null} />}
+      {limits && (
+        <ColorBar
+          limits={limits}
+          level={level}
+          colors={colors}
+          shared={view.style.part === "signed" && shared ? shared : null}
+        />
+      )}
       <figcaption>
-        <p class="reading" aria-hidden="true">{reading(cell, hand)}</p>
+        <p class="reading" aria-hidden="true">
+          {reading(cell, hand)}
+        </p>
         <Numbers map={map} />
         {raw && limits && clipped(beyond(raw, limits, part), raw.integers.length)}
-        {map.marks.map((mark) => <p key={mark} class="mark">{mark}</p>)}
+        {map.marks.map((mark) => (
+          <p key={mark} class="mark">
+            {mark}
+          </p>
+        ))}
       </figcaption>
     </figure>
   );
@@ -73,22 +107,35 @@ export function MapPanel({ cell, aside, view, hand, colors, limits, shared, pain
 function Numbers({ map }: { map: StoredMap }) {
   if (map.sum === null) return null;
   const pairs: [string, string][] = [
-    ["min", orDash(map.minimum)], ["max", orDash(map.maximum)], ["sum", orDash(map.sum)],
-    ["F(image)", orDash(map.score)], ["F(baseline)", orDash(map.score_baseline)], ["gap", orDash(map.gap, 2)],
+    ["min", orDash(map.minimum)],
+    ["max", orDash(map.maximum)],
+    ["sum", orDash(map.sum)],
+    ["F(image)", orDash(map.score)],
+    ["F(baseline)", orDash(map.score_baseline)],
+    ["gap", orDash(map.gap, 2)],
     ["steps", map.steps === null ? "–" : `${map.steps}`],
     ["converged", map.converged === null ? "–" : map.converged ? "yes" : "no"],
   ];
   return (
     <dl class="numbers">
       {pairs.map(([name, value]) => (
-        <div key={name} class={name === "converged" && value === "no" ? "mark" : ""}><dt>{name}</dt><dd>{value}</dd></div>
+        <div key={name} class={name === "converged" && value === "no" ? "mark" : ""}>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
       ))}
     </dl>
   );
 }
 
 function clipped(pixels: number, all: number) {
-  return pixels > 0 && <p class="mark">{count(pixels, "pixel")} ({percent(pixels / all)}) beyond the colours</p>;
+  return (
+    pixels > 0 && (
+      <p class="mark">
+        {count(pixels, "pixel")} ({percent(pixels / all)}) beyond the colours
+      </p>
+    )
+  );
 }
 
 /** Write the raw value at the cursor, as far as it is known. */

@@ -48,7 +48,12 @@ export function shownWidth(size: Size, view: View): string {
   return `${view.size * Math.max(1, Math.round(SMALLEST / size.width)) * size.width}px`;
 }
 
-const STEPS: Record<string, [number, number]> = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const STEPS: Record<string, [number, number]> = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+};
 
 export function Stage(props: StageProps) {
   const { size, view, hand } = props;
@@ -69,7 +74,11 @@ export function Stage(props: StageProps) {
     const step = STEPS[event.key];
     const from = hand.cursor ?? { x: size.width >> 1, y: size.height >> 1 };
     const by = event.shiftKey ? 10 : 1;
-    if (step) hand.point({ x: within(from.x + by * step[0], size.width), y: within(from.y + by * step[1], size.height) });
+    if (step)
+      hand.point({
+        x: within(from.x + by * step[0], size.width),
+        y: within(from.y + by * step[1], size.height),
+      });
     else if (event.key === "+" || event.key === "=") hand.zoom(zoomed(view.zoom, 1.5));
     else if (event.key === "-") hand.zoom(zoomed(view.zoom, 1 / 1.5));
     else if (event.key === "0") hand.zoom({ k: 1, x: 0, y: 0 });
@@ -79,20 +88,34 @@ export function Stage(props: StageProps) {
   const move = { transform: `translate(${100 * x}%, ${100 * y}%) scale(${k})` };
   return (
     <div
-      ref={stage} class={`stage${hand.drawing ? " drawing" : ""}`} style={{ aspectRatio: `${size.width} / ${size.height}` }}
-      tabindex={0} role="group" aria-label={`${props.label}. Arrow keys read pixels, plus and minus zoom, 0 shows all.`}
-      onPointerMove={point} onPointerLeave={() => hand.point(null)} onKeyDown={press}
+      ref={stage}
+      class={`stage${hand.drawing ? " drawing" : ""}`}
+      style={{ aspectRatio: `${size.width} / ${size.height}` }}
+      tabindex={0}
+      role="group"
+      aria-label={`${props.label}. Arrow keys read pixels, plus and minus zoom, 0 shows all.`}
+      onPointerMove={point}
+      onPointerLeave={() => hand.point(null)}
+      onKeyDown={press}
     >
-      <div class="layers" style={move}>{props.children}</div>
+      <div class="layers" style={move}>
+        {props.children}
+      </div>
       <svg viewBox={`0 0 ${size.width} ${size.height}`} preserveAspectRatio="none">
-        <g ref={surface} class="zoomed" transform={`translate(${x * size.width} ${y * size.height}) scale(${k})`}>
+        <g
+          ref={surface}
+          class="zoomed"
+          transform={`translate(${x * size.width} ${y * size.height}) scale(${k})`}
+        >
           <rect class="surface" width={size.width} height={size.height} />
           {props.contour && <path class="contour halo" d={props.contour} />}
           {props.contour && <path class="contour" d={props.contour} />}
           {view.outlines && <DataBoxes boxes={props.dataBoxes} size={size} k={k} />}
           <OwnBoxes boxes={props.ownBoxes} size={size} k={k} edits={hand.edits} reachable={props.reachable} />
           {draft && <Draft box={draft} />}
-          {hand.cursor && inside(hand.cursor, size) && <rect class="cursor" x={hand.cursor.x} y={hand.cursor.y} width={1} height={1} />}
+          {hand.cursor && inside(hand.cursor, size) && (
+            <rect class="cursor" x={hand.cursor.x} y={hand.cursor.y} width={1} height={1} />
+          )}
         </g>
       </svg>
     </div>

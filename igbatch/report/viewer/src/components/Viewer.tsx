@@ -3,9 +3,9 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 
 import { middle, rescaled } from "../boxes.ts";
-import { histogramChart } from "../histogram.ts";
 import { colorsOf } from "../colors.ts";
 import { save, saveCanvas } from "../download.ts";
+import { histogramChart } from "../histogram.ts";
 import type { Normalization } from "../look.ts";
 import type { MapStore } from "../map_store.ts";
 import { boxRows, viewCsv } from "../numbers.ts";
@@ -18,7 +18,7 @@ import { normalizationWords, styleWords } from "../words.ts";
 import { BoxCorners, BoxTable } from "./BoxTable.tsx";
 import { Controls } from "./Controls.tsx";
 import { MapPanel } from "./MapPanel.tsx";
-import { type Cursor, type Hand, shownWidth, Stage } from "./Stage.tsx";
+import { type Cursor, type Hand, Stage, shownWidth } from "./Stage.tsx";
 
 const LINK_DELAY = 250; // ms; browsers refuse an address that changes with every step of a slider
 
@@ -39,7 +39,10 @@ export function Viewer({ study, store, ready }: ViewerProps) {
   const rows = rowsOf(study, view, store);
   const palette = study.palettes.find((each) => each.name === view.style.palette)!;
   const colors = useMemo(() => colorsOf(palette), [palette]);
-  const boxes = useMemo(() => boxRows(rows, view), [view.image, view.variants, view.targets, view.boxes, rows.flat()[0]?.raw]);
+  const boxes = useMemo(
+    () => boxRows(rows, view),
+    [view.image, view.variants, view.targets, view.boxes, rows.flat()[0]?.raw],
+  );
   const frame = rows[0]?.[0]?.frame ?? image.frames[0]!;
   const first = image.frames[0]!;
   const setBoxes = (next: Rectangle[]): void => change({ boxes: next });
@@ -48,7 +51,8 @@ export function Viewer({ study, store, ready }: ViewerProps) {
     setDrawing(false);
   };
   const edits = {
-    change: (index: number, box: Rectangle) => setBoxes(view.boxes.map((each, place) => (place === index ? box : each))),
+    change: (index: number, box: Rectangle) =>
+      setBoxes(view.boxes.map((each, place) => (place === index ? box : each))),
     remove: (index: number) => setBoxes(view.boxes.filter((_, place) => place !== index)),
   };
   const hand: Hand = { drawing, cursor, point: setCursor, add, edits, zoom: (zoom) => change({ zoom }) };
@@ -56,47 +60,128 @@ export function Viewer({ study, store, ready }: ViewerProps) {
   const words = normalizations.map((each) => normalizationWords(study, rows, each, view.style, store));
   const style = styleWords(study, view.style);
   const panel = (cell: Cell, row: Cell[], chosen: Normalization, place: number) => (
-    <MapPanel key={`${place} ${cell.target.id}`} cell={cell} aside={view.beside ? shortTitle(study, chosen, row.length) : ""} view={view} hand={hand} colors={colors}
+    <MapPanel
+      key={`${place} ${cell.target.id}`}
+      cell={cell}
+      aside={view.beside ? shortTitle(study, chosen, row.length) : ""}
+      view={view}
+      hand={hand}
+      colors={colors}
       limits={cellLimits(study, cell, row, chosen, view.style.part, store)}
-      shared={chosen.scope === "raw" || chosen.rule === "fixed" ? null : sharedRange(study, cell, row, scopeOf(chosen, row.length))} painted={ready} />
+      shared={
+        chosen.scope === "raw" || chosen.rule === "fixed"
+          ? null
+          : sharedRange(study, cell, row, scopeOf(chosen, row.length))
+      }
+      painted={ready}
+    />
   );
   return (
     <div class="viewer">
-      <KnobsPanel><Controls study={study} image={image} view={view} change={change} /></KnobsPanel>
+      <KnobsPanel>
+        <Controls study={study} image={image} view={view} change={change} />
+      </KnobsPanel>
       <div class="shown">
-        {strange.length > 0 && <p class="mark" role="alert">The link names what this page does not hold: {strange.join(", ")}.</p>}
+        {strange.length > 0 && (
+          <p class="mark" role="alert">
+            The link names what this page does not hold: {strange.join(", ")}.
+          </p>
+        )}
         <div class="statement" aria-live="polite" id="statement">
-          {words.map((text, place) => <p key={place}>{view.beside && <strong>{place ? "Right: " : "Left: "}</strong>}{text}</p>)}
+          {words.map((text, place) => (
+            <p key={place}>
+              {view.beside && <strong>{place ? "Right: " : "Left: "}</strong>}
+              {text}
+            </p>
+          ))}
           {style && <p>{style}</p>}
         </div>
         <div class="tools" role="toolbar" aria-label="Zoom, boxes, link and downloads">
-          <button type="button" onClick={() => change({ zoom: zoomed(view.zoom, 1.5) })} aria-label="Zoom in">+</button>
-          <button type="button" onClick={() => change({ zoom: zoomed(view.zoom, 1 / 1.5) })} aria-label="Zoom out">−</button>
-          <button type="button" onClick={() => change({ zoom: WHOLE })}>Whole image</button>
-          <button type="button" aria-pressed={drawing} onClick={() => setDrawing(!drawing)}>Draw a box</button>
-          <button type="button" onClick={() => add(middle(view.zoom, first))}>Add a box</button>
-          <button type="button" onClick={() => copyLink(view, say)}>Copy link</button>
-          <button type="button" onClick={() => saveCanvas(drawView(study, rows, view, colors, store, [...words, style]), fileName(study, view, "png"))}>PNG</button>
-          <button type="button" onClick={() => save(viewCsv(study, rows, view, store), "text/csv", fileName(study, view, "csv"))}>CSV</button>
-          <button type="button" onClick={() => change(firstView(study))}>Reset</button>
-          <span class="said" role="status">{said}</span>
+          <button type="button" onClick={() => change({ zoom: zoomed(view.zoom, 1.5) })} aria-label="Zoom in">
+            +
+          </button>
+          <button
+            type="button"
+            onClick={() => change({ zoom: zoomed(view.zoom, 1 / 1.5) })}
+            aria-label="Zoom out"
+          >
+            −
+          </button>
+          <button type="button" onClick={() => change({ zoom: WHOLE })}>
+            Whole image
+          </button>
+          <button type="button" aria-pressed={drawing} onClick={() => setDrawing(!drawing)}>
+            Draw a box
+          </button>
+          <button type="button" onClick={() => add(middle(view.zoom, first))}>
+            Add a box
+          </button>
+          <button type="button" onClick={() => copyLink(view, say)}>
+            Copy link
+          </button>
+          <button
+            type="button"
+            onClick={() =>
+              saveCanvas(
+                drawView(study, rows, view, colors, store, [...words, style]),
+                fileName(study, view, "png"),
+              )
+            }
+          >
+            PNG
+          </button>
+          <button
+            type="button"
+            onClick={() => save(viewCsv(study, rows, view, store), "text/csv", fileName(study, view, "csv"))}
+          >
+            CSV
+          </button>
+          <button type="button" onClick={() => change(firstView(study))}>
+            Reset
+          </button>
+          <span class="said" role="status">
+            {said}
+          </span>
         </div>
-        <p class="reading-line" role="status" aria-live="polite">{cursorWords(cursor, rows)}</p>
+        <p class="reading-line" role="status" aria-live="polite">
+          {cursorWords(cursor, rows)}
+        </p>
         <div class="top">
           <figure class="panel photo" style={{ width: shownWidth(frame, view) }}>
-            <h3>{image.name}{image.label && <span class="faint"> labelled {image.label}</span>}</h3>
+            <h3>
+              {image.name}
+              {image.label && <span class="faint"> labelled {image.label}</span>}
+            </h3>
             {frame.picture ? (
-              <Stage label={`The image ${image.name}`} size={frame} view={view} hand={hand} dataBoxes={frame.boxes}
-                ownBoxes={view.boxes.map((box) => rescaled(box, first, frame))} editable={frame === first} reachable>
-                <img src={frame.picture} alt={`The image ${image.name}`} draggable={false} />
+              <Stage
+                label={`The image ${image.name}`}
+                size={frame}
+                view={view}
+                hand={hand}
+                dataBoxes={frame.boxes}
+                ownBoxes={view.boxes.map((box) => rescaled(box, first, frame))}
+                editable={frame === first}
+                reachable
+              >
+                <img src={frame.picture} alt={image.name} draggable={false} />
               </Stage>
-            ) : <p class="missing" style={{ aspectRatio: `${frame.width} / ${frame.height}` }}>{frame.missing}</p>}
+            ) : (
+              <p class="missing" style={{ aspectRatio: `${frame.width} / ${frame.height}` }}>
+                {frame.missing}
+              </p>
+            )}
           </figure>
           <Histogram rows={rows} view={view} study={study} store={store} />
         </div>
         {rows.map((row) => (
-          <section key={row[0]!.variant.id} class="variant-row" aria-label={`Variant ${row[0]!.variant.name}`}>
-            <h3>{row[0]!.variant.name} <span class="faint">predicts {row[0]!.place.prediction}</span></h3>
+          <section
+            key={row[0]!.variant.id}
+            class="variant-row"
+            aria-label={`Variant ${row[0]!.variant.name}`}
+          >
+            <h3>
+              {row[0]!.variant.name} <span class="faint">predicts {row[0]!.place.prediction}</span>
+            </h3>
             <div class="panels" data-across={row.length * normalizations.length}>
               {row.flatMap((cell) => normalizations.map((chosen, place) => panel(cell, row, chosen, place)))}
             </div>
@@ -104,9 +189,18 @@ export function Viewer({ study, store, ready }: ViewerProps) {
         ))}
         <h3>Boxes</h3>
         <div class="tools">
-          {frame === first && frame.boxes.map((box) => (
-            <button key={box.id} type="button" onClick={() => add({ x_min: box.x_min, y_min: box.y_min, x_max: box.x_max, y_max: box.y_max })}>Copy {box.name} as my own</button>
-          ))}
+          {frame === first &&
+            frame.boxes.map((box) => (
+              <button
+                key={box.id}
+                type="button"
+                onClick={() =>
+                  add({ x_min: box.x_min, y_min: box.y_min, x_max: box.x_max, y_max: box.y_max })
+                }
+              >
+                Copy {box.name} as my own
+              </button>
+            ))}
         </div>
         <BoxCorners boxes={view.boxes} size={first} edits={edits} />
         <BoxTable rows={boxes} />
@@ -118,26 +212,61 @@ export function Viewer({ study, store, ready }: ViewerProps) {
 /** The knobs, folded at first on a small screen. */
 function KnobsPanel({ children }: { children: preact.ComponentChildren }) {
   const wide = useMemo(() => matchMedia("(min-width: 900px)").matches, []);
-  return <details class="knobs" open={wide}><summary>Knobs</summary>{children}</details>;
+  return (
+    <details class="knobs" open={wide}>
+      <summary>Knobs</summary>
+      {children}
+    </details>
+  );
 }
 
 /** How the values of the maps in view are spread, and where the colours end. */
-function Histogram({ rows, view, study, store }: { rows: Cell[][]; view: View; study: Study; store: MapStore }) {
+function Histogram({
+  rows,
+  view,
+  study,
+  store,
+}: {
+  rows: Cell[][];
+  view: View;
+  study: Study;
+  store: MapStore;
+}) {
   const [place, setPlace] = useState(0);
   const container = useRef<HTMLDivElement>(null);
   const row = rows[Math.min(place, rows.length - 1)] ?? [];
   useEffect(() => {
-    const series = row.flatMap((cell) => (cell.raw ? [{ name: cell.target.name, values: Float32Array.from(cell.raw.integers, (q) => q * cell.raw!.scale) }] : []));
+    const series = row.flatMap((cell) =>
+      cell.raw
+        ? [
+            {
+              name: cell.target.name,
+              values: Float32Array.from(cell.raw.integers, (q) => q * cell.raw!.scale),
+            },
+          ]
+        : [],
+    );
     const limits = row[0] && cellLimits(study, row[0], row, view.normalization, view.style.part, store);
-    if (series.length && limits && container.current) histogramChart(container.current, series, limits, study.unit);
+    if (series.length && limits && container.current)
+      histogramChart(container.current, series, limits, study.unit);
     else container.current?.replaceChildren();
   }, [row.map((cell) => cell.map.block).join(), row[0]?.raw, view.normalization, view.style.part]);
   return (
     <figure class="histogram">
       <h3>
-        <label>Values of <select value={Math.min(place, rows.length - 1)} onChange={(event) => setPlace(Number(event.currentTarget.value))}>
-          {rows.map((each, index) => <option key={index} value={index}>{each[0]!.variant.name}</option>)}
-        </select></label>
+        <label>
+          Values of{" "}
+          <select
+            value={Math.min(place, rows.length - 1)}
+            onChange={(event) => setPlace(Number(event.currentTarget.value))}
+          >
+            {rows.map((each, index) => (
+              <option key={index} value={index}>
+                {each[0]!.variant.name}
+              </option>
+            ))}
+          </select>
+        </label>
       </h3>
       <div ref={container} />
     </figure>
@@ -146,7 +275,9 @@ function Histogram({ rows, view, study, store }: { rows: Cell[][]; view: View; s
 
 /** The view, kept in the address of the page once the reader has changed it. */
 function useView(study: Study): { view: View; change: (part: Partial<View>) => void; strange: string[] } {
-  const [state, setState] = useState(() => (isView(location.hash) ? fromFragment(study, location.hash) : { view: firstView(study), strange: [] }));
+  const [state, setState] = useState(() =>
+    isView(location.hash) ? fromFragment(study, location.hash) : { view: firstView(study), strange: [] },
+  );
   const changed = useRef(false);
   const change = useCallback((part: Partial<View>) => {
     changed.current = true;
@@ -174,11 +305,13 @@ function useUnpacked(study: Study, view: View, store: MapStore, ready: () => voi
     const image = imageOf(study, view);
     if (!image) return;
     let here = true;
-    void store.load(image, (variant) => study.variants[variant]!.model).then(() => {
-      if (!here) return;
-      render((times) => times + 1);
-      if (!image.variants.some((place) => place.maps.some((map) => store.get(map.block)))) ready();
-    });
+    void store
+      .load(image, (variant) => study.variants[variant]!.model)
+      .then(() => {
+        if (!here) return;
+        render((times) => times + 1);
+        if (!image.variants.some((place) => place.maps.some((map) => store.get(map.block)))) ready();
+      });
     return () => {
       here = false;
     };
@@ -193,7 +326,9 @@ function shortTitle(study: Study, chosen: Normalization, targets: number): strin
 function cursorWords(cursor: Cursor | null, rows: Cell[][]): string {
   const frame = rows[0]?.[0]?.frame;
   if (!cursor || !frame) return "Point at a map, or focus it and use the arrow keys, to read its raw values.";
-  const inside = frame.boxes.filter((box) => box.x_min <= cursor.x && cursor.x < box.x_max && box.y_min <= cursor.y && cursor.y < box.y_max);
+  const inside = frame.boxes.filter(
+    (box) => box.x_min <= cursor.x && cursor.x < box.x_max && box.y_min <= cursor.y && cursor.y < box.y_max,
+  );
   const where = inside.length ? `, in the box ${inside.map((box) => box.name).join(" and ")}` : "";
   return `Pixel x ${cursor.x}, y ${cursor.y}${where}: raw values stand below each map.`;
 }
@@ -209,6 +344,10 @@ async function copyLink(view: View, say: (text: string) => void): Promise<void> 
 }
 
 function fileName(study: Study, view: View, ending: string): string {
-  const safe = (text: string): string => text.replace(/[^A-Za-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 40) || "view";
+  const safe = (text: string): string =>
+    text
+      .replace(/[^A-Za-z0-9]+/g, "-")
+      .replace(/^-+|-+$/g, "")
+      .slice(0, 40) || "view";
   return `${safe(study.name)}-${safe(view.image)}-${view.normalization.scope}.${ending}`;
 }

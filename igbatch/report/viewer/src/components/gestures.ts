@@ -2,7 +2,7 @@
 
 import { drag } from "d3-drag";
 import { pointer, select } from "d3-selection";
-import { zoom, type ZoomBehavior, zoomIdentity } from "d3-zoom";
+import { type ZoomBehavior, zoom, zoomIdentity } from "d3-zoom";
 import type { RefObject } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 
@@ -18,7 +18,11 @@ function useLatest<T>(value: T): RefObject<T> {
 }
 
 /** Zoom by wheel (where the map has the focus, or with Ctrl), pinch or double click; pan by dragging. */
-export function useZoom(stage: RefObject<HTMLElement | null>, shown: Zoom, change: (zoom: Zoom) => void): void {
+export function useZoom(
+  stage: RefObject<HTMLElement | null>,
+  shown: Zoom,
+  change: (zoom: Zoom) => void,
+): void {
   const latest = useLatest(change);
   useEffect(() => {
     const element = stage.current!;
@@ -30,9 +34,16 @@ export function useZoom(stage: RefObject<HTMLElement | null>, shown: Zoom, chang
         const { clientWidth: width, clientHeight: height } = element;
         latest.current!({ k: transform.k, x: transform.x / width, y: transform.y / height });
       });
-    behavior.translateExtent([[0, 0], [element.clientWidth, element.clientHeight]]);
+    behavior.translateExtent([
+      [0, 0],
+      [element.clientWidth, element.clientHeight],
+    ]);
     const resize = new ResizeObserver(() =>
-      behavior.translateExtent([[0, 0], [element.clientWidth, element.clientHeight]]));
+      behavior.translateExtent([
+        [0, 0],
+        [element.clientWidth, element.clientHeight],
+      ]),
+    );
     resize.observe(element);
     select(element).call(behavior);
     return () => {
@@ -42,14 +53,17 @@ export function useZoom(stage: RefObject<HTMLElement | null>, shown: Zoom, chang
   }, []);
   useEffect(() => {
     const element = stage.current!;
-    const transform = zoomIdentity.translate(shown.x * element.clientWidth, shown.y * element.clientHeight).scale(shown.k);
+    const transform = zoomIdentity
+      .translate(shown.x * element.clientWidth, shown.y * element.clientHeight)
+      .scale(shown.k);
     select(element).property("__zoom", transform); // where the next gesture goes on from, as d3-zoom keeps it
   });
 }
 
 function allowed(event: Event, element: HTMLElement): boolean {
   if (event.type === "wheel") return (event as WheelEvent).ctrlKey || element === document.activeElement;
-  if (event.type === "touchstart") return (event as TouchEvent).touches.length > 1 || element === document.activeElement;
+  if (event.type === "touchstart")
+    return (event as TouchEvent).touches.length > 1 || element === document.activeElement;
   return !(event as MouseEvent).button && !(event as MouseEvent).ctrlKey;
 }
 
@@ -90,7 +104,11 @@ export function useDrawing(
 
 /** Move a box, or some of its sides, by dragging an element of it. */
 export function useGrip(
-  element: RefObject<SVGGraphicsElement | null>, grip: Grip, box: Rectangle, size: Size, change: (box: Rectangle) => void,
+  element: RefObject<SVGGraphicsElement | null>,
+  grip: Grip,
+  box: Rectangle,
+  size: Size,
+  change: (box: Rectangle) => void,
 ): void {
   const latest = useLatest({ box, size, change });
   useEffect(() => {
