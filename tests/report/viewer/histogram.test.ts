@@ -6,7 +6,7 @@ import { bin } from "../../../igbatch/report/viewer/src/histogram.ts";
 const limits = { low: -1, high: 1 };
 
 test("every value is counted once, in a bin that holds it", () => {
-  const values = Float32Array.from({ length: 1001 }, (_, i) => Math.sinh(i / 50 - 10) / Math.sinh(10));
+  const values = Float64Array.from({ length: 1001 }, (_, i) => Math.sinh(i / 50 - 10) / Math.sinh(10));
   const { edges, counts } = bin(values, 1e-3, 1, limits);
   assert.equal(counts.reduce((sum, count) => sum + count, 0), values.length);
   const slack = 1e-9;
@@ -18,7 +18,7 @@ test("every value is counted once, in a bin that holds it", () => {
 });
 
 test("bins mirror each other around zero and end at the largest value", () => {
-  const { edges } = bin(new Float32Array(), 1e-3, 2, limits);
+  const { edges } = bin(new Float64Array(), 1e-3, 2, limits);
   const half = edges.length >> 1;
   assert.equal(edges[half], 0);
   for (const [place, edge] of edges.entries()) {
@@ -28,7 +28,7 @@ test("bins mirror each other around zero and end at the largest value", () => {
 });
 
 test("values beyond the ends of the colours are counted, those on an end are not", () => {
-  const values = Float32Array.of(-3, -1, -0.5, 0, 1, 1.5, 2);
+  const values = Float64Array.of(-3, -1, -0.5, 0, 1, 1.5, 2);
   const { below, above } = bin(values, 1e-3, 3, limits);
   assert.deepEqual([below, above], [1, 2]);
 });

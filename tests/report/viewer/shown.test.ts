@@ -84,3 +84,11 @@ test("the style is stated where it changes what is seen", () => {
   const all = styleWords(STUDY, { part: "absolute", level: 4, palette: "gray", contour: 5, blur: 4, opacity: 0.5 });
   for (const words of [/signs cannot be seen/, /1\/4/, /strongest 5 %/, /photograph shows through/, /Gray/]) assert.match(all, words);
 });
+
+test("an image on which none of the chosen variants is computed says so", () => {
+  const image = { ...STUDY.images[0]!, variants: STUDY.images[0]!.variants.slice(0, 1) };
+  const study = { ...STUDY, images: [image] };
+  const rows = rowsOf(study, { ...first, variants: ["random-1"] }, maps);
+  assert.deepEqual(rows, []);
+  assert.match(normalizationWords(study, rows, first.normalization, first.style, maps), /^None of the chosen/);
+});

@@ -7,26 +7,22 @@ import { number, percent } from "./format.ts";
 
 const BINS = 120;
 
-/** Values of one map, for the legend by name. */
+/** The shown values of one map, for the legend by name, and the ends of its colours. */
 export interface Series {
   name: string;
-  values: Float32Array;
+  values: Float64Array;
+  limits: { low: number; high: number };
 }
 
 /**
- * Draw how the raw values of maps are distributed, and where the ends of the colour scale cut them.
+ * Draw how the raw values of maps are distributed, and where the ends of their colour scales cut them.
  *
  * Both axes are logarithmic: counts from one pixel on, values on both sides of zero from a thousandth of the
  * largest on, linear between. The words below say how many values lie beyond the ends. Without a series the
  * place is emptied.
  */
-export function histogramChart(
-  container: HTMLElement,
-  series: Series[],
-  limits: { low: number; high: number },
-  unit: string,
-): void {
-  if (series.length) follow(container, (width) => histogram(series, limits, unit, width));
+export function histogramChart(container: HTMLElement, series: Series[], unit: string): void {
+  if (series.length) follow(container, (width) => histogram(series, unit, width));
   else leave(container);
 }
 
@@ -42,7 +38,7 @@ export interface Binned {
 
 /** Count values between -largest and largest; below `linear` the axis is linear. */
 export function bin(
-  values: Float32Array,
+  values: Float64Array,
   linear: number,
   largest: number,
   limits: { low: number; high: number },
@@ -79,22 +75,14 @@ function largestOf(series: Series[]): number {
   return largest;
 }
 
-function histogram(
-  series: Series[],
-  limits: { low: number; high: number },
-  unit: string,
-  width: number,
-): Element {
-  const reach = Math.max(largestOf(series), Math.abs(limits.low), Math.abs(limits.high));
+function histogram(series: Series[], unit: string, width: number): Element {
+  const reach = Math.max(largestOf(series), ...series.flatMap(({ limits }) => [-limits.low, limits.high]));
   const largest = reach > 0 && Number.isFinite(reach) ? reach : 1;
   const linear = largest / 1000;
-  const binned = series.map(({ values }) => bin(values, linear, largest, limits));
+  const binned = series.map(({ values, limits }) => bin(values, linear, largest, limits));
   const steps = series.flatMap(({ name }, which) => outline(name, binned[which]!));
   const most = Math.max(2, ...binned.map(({ counts }) => Math.max(...counts)));
-  const ends = [
-    { at: limits.low, text: "colours end", anchor: "start" as const },
-    { at: limits.high, text: "colours end", anchor: "end" as const },
-  ];
+  const ends = endsOf(series);
   const ticks = [-largest, -largest / 30, 0, largest / 30, largest];
   const drawn = chart({
     width,
@@ -125,19 +113,19 @@ function histogram(
       }),
       Plot.ruleX([0], { stroke: "var(--line)" }),
       Plot.line(steps, { x: "value", y: "count", z: "name", stroke: "name", strokeWidth: 1.4 }),
-      Plot.ruleX(ends, { x: "at", stroke: "currentColor", strokeDasharray: "4 3" }),
-      ...ends.map((end) =>
-        Plot.text([end], {
-          x: "at",
-          text: "text",
+      ...ends.flatMap((end) => [
+        Plot.ruleX([end.at], { stroke: end.color, strokeDasharray: "4 3" }),
+        Plot.text([end.at], {
+          x: (at: number) => at,
+          text: () => "colours end",
           frameAnchor: "top",
           dy: -14,
           textAnchor: end.anchor,
-          fill: "currentColor",
+          fill: end.color,
         }),
-      ),
+      ]),
     ],
-  }); // prettier-ignore
+  });
   const figure = document.createElement("div");
   const words = document.createElement("p");
   words.className = "caption";
@@ -148,6 +136,18 @@ function histogram(
 
 /** Colours of series, told apart by colour-blind readers, on light and on dark paper (Okabe and Ito 2008). */
 const COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
+
+/** Where colours end: once where all maps share their ends, in the colour of each map otherwise. */
+function endsOf(series: Series[]): { at: number; anchor: "start" | "end"; color: string }[] {
+  const shared = new Set(series.map(({ limits }) => `${limits.low} ${limits.high}`)).size === 1;
+  return (shared ? series.slice(0, 1) : series).flatMap(({ limits }, place) => {
+    const color = shared ? "currentColor" : COLORS[place % COLORS.length]!;
+    return [
+      { at: limits.low, anchor: "start" as const, color },
+      { at: limits.high, anchor: "end" as const, color },
+    ];
+  });
+}
 
 /** The outline of a histogram; bins that hold nothing interrupt it. */
 function outline(name: string, { edges, counts }: Binned): { name: string; value: number; count: number }[] {

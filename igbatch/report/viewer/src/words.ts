@@ -17,7 +17,8 @@ export function normalizationWords(
   style: Style,
   store: MapStore,
 ): string {
-  const targets = rows[0]?.length ?? 0;
+  if (!rows.length) return "None of the chosen variants is computed on this image: choose another one.";
+  const targets = rows[0]!.length;
   const kind = scopeOf(chosen, targets);
   const scope = study.scopes.find((each) => each.kind === kind);
   if (!scope) return "";

@@ -1,11 +1,10 @@
 /** The viewer: knobs, the photograph, the maps in rows and columns, the sums in boxes, and what may be taken along. */
 
-import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 
 import { middle, rescaled } from "../boxes.ts";
 import { colorsOf } from "../colors.ts";
 import { save, saveCanvas } from "../download.ts";
-import { histogramChart } from "../histogram.ts";
 import type { Normalization } from "../look.ts";
 import type { MapStore } from "../map_store.ts";
 import { boxRows, viewCsv } from "../numbers.ts";
@@ -13,14 +12,14 @@ import { drawView } from "../picture.ts";
 import type { Rectangle } from "../raw_map.ts";
 import { type Cell, cellLimits, rowsOf, scopeOf, sharedRange } from "../shown.ts";
 import type { Study } from "../study.ts";
-import { firstView, fromFragment, imageOf, isView, toFragment, type View, WHOLE, zoomed } from "../view.ts";
+import { firstView, imageOf, toFragment, type View, WHOLE, zoomed } from "../view.ts";
 import { normalizationWords, styleWords } from "../words.ts";
 import { BoxCorners, BoxTable } from "./BoxTable.tsx";
 import { Controls } from "./Controls.tsx";
+import { Histogram } from "./Histogram.tsx";
 import { MapPanel } from "./MapPanel.tsx";
 import { type Cursor, type Hand, Stage, shownWidth } from "./Stage.tsx";
-
-const LINK_DELAY = 250; // ms; browsers refuse an address that changes with every step of a slider
+import { useUnpacked, useView } from "./state.ts";
 
 export interface ViewerProps {
   study: Study;
@@ -218,104 +217,6 @@ function KnobsPanel({ children }: { children: preact.ComponentChildren }) {
       {children}
     </details>
   );
-}
-
-/** How the values of the maps in view are spread, and where the colours end. */
-function Histogram({
-  rows,
-  view,
-  study,
-  store,
-}: {
-  rows: Cell[][];
-  view: View;
-  study: Study;
-  store: MapStore;
-}) {
-  const [place, setPlace] = useState(0);
-  const container = useRef<HTMLDivElement>(null);
-  const row = rows[Math.min(place, rows.length - 1)] ?? [];
-  useEffect(() => {
-    const series = row.flatMap((cell) =>
-      cell.raw
-        ? [
-            {
-              name: cell.target.name,
-              values: Float32Array.from(cell.raw.integers, (q) => q * cell.raw!.scale),
-            },
-          ]
-        : [],
-    );
-    const limits = row[0] && cellLimits(study, row[0], row, view.normalization, view.style.part, store);
-    if (series.length && limits && container.current)
-      histogramChart(container.current, series, limits, study.unit);
-    else container.current?.replaceChildren();
-  }, [row.map((cell) => cell.map.block).join(), row[0]?.raw, view.normalization, view.style.part]);
-  return (
-    <figure class="histogram">
-      <h3>
-        <label>
-          Values of{" "}
-          <select
-            value={Math.min(place, rows.length - 1)}
-            onChange={(event) => setPlace(Number(event.currentTarget.value))}
-          >
-            {rows.map((each, index) => (
-              <option key={index} value={index}>
-                {each[0]!.variant.name}
-              </option>
-            ))}
-          </select>
-        </label>
-      </h3>
-      <div ref={container} />
-    </figure>
-  );
-}
-
-/** The view, kept in the address of the page once the reader has changed it. */
-function useView(study: Study): { view: View; change: (part: Partial<View>) => void; strange: string[] } {
-  const [state, setState] = useState(() =>
-    isView(location.hash) ? fromFragment(study, location.hash) : { view: firstView(study), strange: [] },
-  );
-  const changed = useRef(false);
-  const change = useCallback((part: Partial<View>) => {
-    changed.current = true;
-    setState(({ view }) => ({ view: { ...view, ...part }, strange: [] }));
-  }, []);
-  useEffect(() => {
-    const follow = (): void => {
-      if (isView(location.hash)) setState(fromFragment(study, location.hash));
-    };
-    addEventListener("hashchange", follow);
-    return () => removeEventListener("hashchange", follow);
-  }, []);
-  useEffect(() => {
-    if (!changed.current) return;
-    const timer = setTimeout(() => history.replaceState(null, "", toFragment(state.view)), LINK_DELAY);
-    return () => clearTimeout(timer);
-  }, [state.view]);
-  return { view: state.view, change, strange: state.strange };
-}
-
-/** Unpack the maps of the image in view, and render again when they are there. */
-function useUnpacked(study: Study, view: View, store: MapStore, ready: () => void): void {
-  const [, render] = useState(0);
-  useEffect(() => {
-    const image = imageOf(study, view);
-    if (!image) return;
-    let here = true;
-    void store
-      .load(image, (variant) => study.variants[variant]!.model)
-      .then(() => {
-        if (!here) return;
-        render((times) => times + 1);
-        if (!image.variants.some((place) => place.maps.some((map) => store.get(map.block)))) ready();
-      });
-    return () => {
-      here = false;
-    };
-  }, [view.image]);
 }
 
 function shortTitle(study: Study, chosen: Normalization, targets: number): string {

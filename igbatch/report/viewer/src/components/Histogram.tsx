@@ -1,0 +1,52 @@
+/** How the values of one variant's maps are spread, and where their colours end. */
+
+import { useEffect, useRef, useState } from "preact/hooks";
+
+import { histogramChart } from "../histogram.ts";
+import { partOf } from "../look.ts";
+import type { MapStore } from "../map_store.ts";
+import { type Cell, cellLimits } from "../shown.ts";
+import type { Study } from "../study.ts";
+import type { View } from "../view.ts";
+
+export interface HistogramProps {
+  rows: Cell[][];
+  view: View;
+  study: Study;
+  store: MapStore;
+}
+
+export function Histogram({ rows, view, study, store }: HistogramProps) {
+  const [place, setPlace] = useState(0);
+  const container = useRef<HTMLDivElement>(null);
+  const chosen = Math.min(place, rows.length - 1);
+  const row = rows[chosen] ?? [];
+  const { part } = view.style;
+  useEffect(() => {
+    const series = row.flatMap((cell) => {
+      const limits = cellLimits(study, cell, row, view.normalization, part, store);
+      const { raw } = cell;
+      if (!raw || !limits) return [];
+      const values = Float64Array.from(raw.integers, (integer) => partOf(part, integer * raw.scale));
+      return [{ name: cell.target.name, values, limits }];
+    });
+    if (container.current) histogramChart(container.current, series, study.unit);
+  }, [row.map((cell) => cell.map.block).join(), row[0]?.raw, view.normalization, part]);
+  return (
+    <figure class="histogram">
+      <h3>
+        <label>
+          Values of{" "}
+          <select value={chosen} onChange={(event) => setPlace(Number(event.currentTarget.value))}>
+            {rows.map((each, index) => (
+              <option key={each[0]!.variant.id} value={index}>
+                {each[0]!.variant.name}
+              </option>
+            ))}
+          </select>
+        </label>
+      </h3>
+      <div ref={container} />
+    </figure>
+  );
+}

@@ -1,0 +1,82 @@
+/** Whose range the colours stand for, and how it becomes their ends. */
+
+import { type Normalization, RULES } from "../look.ts";
+import type { Study } from "../study.ts";
+import type { View } from "../view.ts";
+import { Choice, End, Slider } from "./knobs.tsx";
+
+export function NormalizationChoice({
+  legend,
+  name,
+  study,
+  view,
+  chosen,
+  change,
+}: {
+  legend: string;
+  name: string;
+  study: Study;
+  view: View;
+  chosen: Normalization;
+  change: (chosen: Normalization) => void;
+}) {
+  const set = (part: Partial<Normalization>): void => change({ ...chosen, ...part });
+  const scopes = study.scopes.filter((scope) => scope.kind !== "pair" || study.targets.length > 1);
+  const rules = RULES.flatMap((rule) => study.rules.filter((each) => each.rule === rule));
+  const raw = chosen.scope === "raw";
+  return (
+    <fieldset data-normalization={name}>
+      <legend>{legend}</legend>
+      <Choice
+        name={`${name}-scope`}
+        label="Range"
+        value={chosen.scope}
+        change={(scope) => set({ scope })}
+        options={scopes.map((scope) => [scope.kind, scope.title])}
+      />
+      {chosen.scope === "pair" && view.targets.length !== 2 && (
+        <p class="hint">Choose two targets for a pair.</p>
+      )}
+      <Choice
+        name={`${name}-rule`}
+        label="Rule"
+        value={chosen.rule}
+        change={(rule) => set({ rule: rule as Normalization["rule"] })}
+        options={rules.map((each) => [each.rule, each.title.replaceAll("{p}", String(chosen.percentile))])}
+      />
+      {raw && chosen.rule !== "fixed" && chosen.rule !== "symmetric" && (
+        <p class="hint">Raw values have one fixed scale: the rule changes nothing.</p>
+      )}
+      {chosen.rule === "percentile" && (
+        <Slider
+          name={`${name}-percentile`}
+          label="Clip at"
+          low={90}
+          high={100}
+          step={0.1}
+          value={chosen.percentile}
+          text={`${chosen.percentile} % of |a|`}
+          change={(percentile) => set({ percentile })}
+        />
+      )}
+      {chosen.rule === "fixed" && (
+        <div class="ends">
+          <End
+            name={`${name}-low`}
+            label="from"
+            value={chosen.low}
+            fits={(low) => low < chosen.high}
+            change={(low) => set({ low })}
+          />
+          <End
+            name={`${name}-high`}
+            label="to"
+            value={chosen.high}
+            fits={(high) => high > chosen.low}
+            change={(high) => set({ high })}
+          />
+        </div>
+      )}
+    </fieldset>
+  );
+}
