@@ -8,10 +8,9 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-TOP = 32767
-"""The largest integer: that of the map's largest magnitude."""
+from igbatch.store.encoding import LARGEST, to_int16
 
-WORDS = f"Raw values: 16-bit integers with one scale a map, error at most max|a| / {2 * TOP}."
+WORDS = f"Raw values: 16-bit integers with one scale a map, error at most max|a| / {2 * LARGEST:d}."
 """The precision, as the page states it."""
 
 
@@ -27,13 +26,9 @@ def packed(values: NDArray[np.float32]) -> tuple[str, float]:
     Args:
         values: a map of finite values, float32 [H, W].
     """
-    scale = _scale(float(np.abs(values).max(initial=0)))
-    integers = np.zeros(values.shape, dtype="<i2")
-    if scale > 0:
-        multiples = np.rint(values.astype(np.float64) / scale)
-        integers = np.clip(multiples, -TOP, TOP).astype("<i2")
-    planes = integers.reshape(-1, 1).view(np.uint8).T.tobytes()
-    return base64.b64encode(zlib.compress(planes, 6)).decode("ascii"), scale
+    integers, scale = to_int16(values[None])
+    planes = integers.astype("<i2").reshape(-1, 1).view(np.uint8).T.tobytes()
+    return base64.b64encode(zlib.compress(planes, 6)).decode("ascii"), float(scale[0])
 
 
 def unpacked(text: str, scale: float, shape: tuple[int, int]) -> NDArray[np.float64]:
@@ -42,11 +37,3 @@ def unpacked(text: str, scale: float, shape: tuple[int, int]) -> NDArray[np.floa
     integers = np.ascontiguousarray(planes.T).view("<i2").reshape(shape)
     values: NDArray[np.float64] = integers.astype(np.float64) * scale
     return values
-
-
-def _scale(largest: float) -> float:
-    """Return `largest / TOP` in float32, rounded towards zero, so that `TOP` of it do not pass `largest`."""
-    scale = np.float32(largest / TOP)
-    if float(scale) * TOP > largest:
-        scale = np.nextafter(scale, np.float32(0))
-    return float(scale)

@@ -1,8 +1,9 @@
 """How maps are kept in files: float32 as they are, or 16-bit integers with one scale a map.
 
-`int16` keeps q = round(a / scale) with scale = max|a| / 32,767, so that q * scale is off by at most half a
-scale, max|a| / 65,534, and by the rounding of float32. float16 would do this for bright maps only: it ends at
-6e-8, and maps of models with random weights lie below. `docs/performance.md` has the sizes and speeds.
+`int16` keeps q = round(a / scale) with scale = max|a| / 32,767, rounded towards zero in float32, so that
+q * scale is off by at most half a scale, max|a| / 65,534, and by the rounding of float32. float16 would do
+this for bright maps only: it ends at 6e-8, and maps of models with random weights lie below.
+`docs/performance.md` has the sizes and speeds.
 """
 
 from __future__ import annotations
@@ -73,10 +74,12 @@ def to_int16(maps: NDArray[np.float32]) -> tuple[NDArray[np.int16], NDArray[np.f
     if not np.isfinite(peaks).all():
         raise InputError("store.encoding int16: a map holds NaN or infinity; leave such maps out")
     scale = (peaks / LARGEST).astype(np.float32)
+    high = scale * np.float64(LARGEST) > peaks  # rounded towards zero, half a scale is within the bound
+    scale = np.where(high, np.nextafter(scale, np.float32(0)), scale)
     low = scale * np.float64(LARGEST + 0.5) < peaks  # near the smallest numbers of float32
     scale = np.where(low, np.nextafter(scale, np.float32(np.inf)), scale)
     divisor = np.where(scale > 0, scale, 1).astype(np.float64)[:, None, None]
-    return np.rint(maps / divisor).astype(np.int16), scale
+    return np.clip(np.rint(maps / divisor), -LARGEST, LARGEST).astype(np.int16), scale
 
 
 def from_int16(values: NDArray[np.int16], scale: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from igbatch.report.raw_maps import TOP, WORDS, packed, unpacked
+from igbatch.report.raw_maps import WORDS, packed, unpacked
+from igbatch.store.encoding import LARGEST
 
 MAPS = hnp.arrays(np.float32, (5, 7), elements=st.floats(-1, 1, width=32, allow_subnormal=False))
 
@@ -34,9 +35,9 @@ def test_the_scale_is_a_float32_that_rounds_towards_zero(values: np.ndarray) -> 
     _, scale = packed(values)
     largest = float(np.abs(values).max())
     assert float(np.float32(scale)) == scale
-    assert scale * TOP <= largest
+    assert scale * LARGEST <= largest
     if largest:
-        assert float(np.nextafter(np.float32(scale), np.float32(np.inf))) * TOP > largest
+        assert float(np.nextafter(np.float32(scale), np.float32(np.inf))) * LARGEST > largest
 
 
 @pytest.mark.parametrize("values", [[[0.0, 0.0]], [[0.0, -0.0]]])
@@ -47,7 +48,7 @@ def test_a_map_of_nothing_has_the_scale_0(values: list[list[float]]) -> None:
 
 
 def test_the_bytes_are_low_ones_then_high_ones() -> None:
-    text, scale = packed(np.array([[TOP, -1], [256, 0]], dtype=np.float32))
+    text, scale = packed(np.array([[LARGEST, -1], [256, 0]], dtype=np.float32))
     assert scale == 1
     assert zlib.decompress(base64.b64decode(text)) == bytes([0xFF, 0xFF, 0, 0, 0x7F, 0xFF, 1, 0])
 
