@@ -1,7 +1,7 @@
 """Studies made of given maps, whose statistics lie in memory: outputs that nobody computed."""
 
 import io
-import itertools
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +24,6 @@ from igbatch.study import Study
 Key = tuple[str, str, str]
 Maps = Mapping[Key, np.ndarray]
 SIZE = 16
-_NUMBERS = itertools.count()
 CLASSES = ("eagle", "magpie", "crow", "gull", "none")
 
 
@@ -64,7 +63,7 @@ class DrawnResults(StudyResults):
         title: str = "",
         subsets: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        place = Output(f"memory://drawn-{next(_NUMBERS)}/out")
+        place = Output(f"memory://drawn-{uuid.uuid4().hex}/out")
         self.maps, self.kept = dict(maps), kept
         images = images or list(dict.fromkeys(key[1] for key in maps))
         kinds = kinds or {key[0]: key[0].split("-")[0] for key in maps}
