@@ -270,6 +270,37 @@ class Report(_Section):
         return value
 
 
+class Faithfulness(_Section):
+    """On how many images, drawn under a seed, infidelity and maximum sensitivity are measured, and how.
+
+    `perturbations` are drawn for each map; `radius` is that of maximum sensitivity, where black is 0 and white
+    is 1. Both are captum's.
+    """
+
+    images: Sample = Sample(sample=4)
+    perturbations: Annotated[int, Field(ge=1, le=1000)] = 10
+    radius: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 0.02
+
+
+class Thresholds(_Section):
+    """What an audit lets pass; a threshold of null leaves its check out."""
+
+
+class Webhook(_Section):
+    """A chat that is told of each audit. `variable` names the environment variable that holds its URL."""
+
+    variable: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+    when: Literal["always", "failed"] = "always"
+
+
+class Audit(_Section):
+    """How a study is audited against a reference, and who is told."""
+
+    thresholds: Thresholds = Thresholds()
+    faithfulness: Faithfulness | None = None
+    webhook: Webhook | None = None
+
+
 class Study(_Section):
     """A whole study. `load_study` makes one from a file."""
 
@@ -285,6 +316,7 @@ class Study(_Section):
     quarantine: Quarantine = Quarantine()
     randomization: Randomization | None = None
     report: Report = Report()
+    audit: Audit = Audit()
 
     @field_validator("targets")
     @classmethod
