@@ -124,19 +124,12 @@ def write_figures(
     from igbatch.report.booklet import FOLDER, print_figures
 
     paths = print_figures(results, order, file_format, lambda path, data: output.put(output.path(path), data))
-    return _place(output, FOLDER), [path.removeprefix(f"{FOLDER}/") for path in paths]
+    return output.uri_of(FOLDER), [path.removeprefix(f"{FOLDER}/") for path in paths]
 
 
 def report_place(output: Output) -> str:
     """Return where the page of a report lies: a path where the output is local, its URI elsewhere."""
-    return _place(output, "report/index.html")
-
-
-def _place(output: Output, path: str) -> str:
-    if output.local:
-        return output.path(*path.split("/"))
-    place, mark, query = output.uri.partition("?")
-    return f"{place.rstrip('/')}/{path}{mark}{query}"
+    return output.uri_of("report", "index.html")
 
 
 def print_box_sums(results: StudyResults, console: Console) -> None:

@@ -162,6 +162,11 @@ class StudyResults:
         return self._randomization_table("significance")
 
     @property
+    def pruned_at(self) -> str | None:
+        """When maps were deleted on purpose (UTC; `igbatch prune`), None where they were not."""
+        return self._reader.pruned_at
+
+    @property
     def reduced(self) -> bool:
         """Tell whether the reducer's tables are there."""
         output = self._reader.output
@@ -266,6 +271,27 @@ class StudyResults:
     def scan_boxes(self, variant_id: str, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yield columns of the rows of `box_stats` of one variant, some at a time, in any order."""
         yield from self._reader.box_batches(columns, variant_id)
+
+    def grids(self, variant_id: str, columns: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+        """Return numeric columns of `image_stats` of a variant: float64 [images, targets] each.
+
+        Images and targets are in the study's order; NaN stands where there is no row or no value. One scan.
+        """
+        size, wide = self._reader.listing.size, len(self.target_names)
+        found = {name: np.full(size, np.nan) for name in columns}
+        for chunk in self._reader.claims(variant_id, columns):
+            keys = chunk.keys[chunk.won]
+            for name, grid in found.items():
+                values = chunk.rows[name].cast(pa.float64()).to_numpy()
+                grid[keys] = values[chunk.won]
+        return {name: grid.reshape(-1, wide) for name, grid in found.items()}
+
+    def scan_keyed_boxes(
+        self, variant_id: str, columns: Sequence[str]
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], pa.Table]]:
+        """Yield what `scan_boxes` does after the places of each row's image and target in the study's lists."""
+        for keys, rows in self._reader.keyed_boxes(columns, variant_id):
+            yield *np.divmod(keys, len(self.target_names)), rows
 
     def quarantine_of(self, variant_id: str) -> pd.DataFrame:
         """Return what is missing of one variant, as `quarantine` has it, in the order of image and target."""

@@ -282,8 +282,45 @@ class Faithfulness(_Section):
     radius: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 0.02
 
 
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Bound = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
 class Thresholds(_Section):
-    """What an audit lets pass; a threshold of null leaves its check out."""
+    """What an audit lets pass, by check; null turns a check off.
+
+    Attributes:
+        convergence: the share of converged maps may fall by so much.
+        completeness: the completeness gap may grow by this factor.
+        predictions: share of images whose predicted class may change.
+        probabilities: mean change of a target's probability.
+        largest_probability: largest change of a target's probability.
+        box_sums: change of the mean sum in boxes, of their mean |sum|.
+        box_signs: share of sums in boxes that may change their sign.
+        ranges: change of a joint minimum or maximum, of the range's width.
+        similarity: median rank correlation of maps, at least.
+        distance: median relative L2 distance of maps.
+        localization: fall of the share of |a| in a target's own box, of what it was.
+        sanity: the sanity ratio may fall to so much of what it was.
+        infidelity, sensitivity: mean of each may grow by this factor.
+        quarantine: the share of rows that are missing may grow by so much.
+    """
+
+    convergence: Fraction | None = 0.01
+    completeness: Bound | None = 1.5
+    predictions: Fraction | None = 0.01
+    probabilities: Fraction | None = 0.01
+    largest_probability: Fraction | None = 0.1
+    box_sums: Bound | None = 0.1
+    box_signs: Fraction | None = 0.05
+    ranges: Bound | None = 0.2
+    similarity: Annotated[float, Field(ge=-1, le=1)] | None = 0.95
+    distance: Bound | None = 0.2
+    localization: Fraction | None = 0.1
+    sanity: Bound | None = 0.7
+    infidelity: Bound | None = 1.5
+    sensitivity: Bound | None = 1.5
+    quarantine: Fraction | None = 0.001
 
 
 class Webhook(_Section):
@@ -293,12 +330,22 @@ class Webhook(_Section):
     when: Literal["always", "failed"] = "always"
 
 
+class Retain(_Section):
+    """Of how many of the last nights the maps are kept; a night prunes those of older ones at its end.
+
+    Maps of the reference and of the last good night stay, and statistics of all nights do.
+    """
+
+    maps: Annotated[int, Field(ge=1)]
+
+
 class Audit(_Section):
-    """How a study is audited against a reference, and who is told."""
+    """How a study is audited against a reference, who is told, and what nights keep."""
 
     thresholds: Thresholds = Thresholds()
     faithfulness: Faithfulness | None = None
     webhook: Webhook | None = None
+    retain: Retain | None = None
 
 
 class Study(_Section):
