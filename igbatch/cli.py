@@ -151,6 +151,36 @@ def verify(out: str, quick: bool, whole: bool) -> None:
 
 
 @main.command()
+@click.argument("out")
+@click.option("--against", "references", multiple=True, required=True, metavar="REF",
+              help="Output to compare with; give it again for another one.")  # fmt: skip
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override an `audit.` key.")
+@click.option("--history", metavar="URI", help="Folder of a history that the figures are added to.")
+@click.option("--json", "whole", is_flag=True, help="Print audit.json.")
+def audit(
+    out: str, references: tuple[str, ...], overrides: tuple[str, ...], history: str | None, whole: bool
+) -> None:
+    """Compare the study at OUT with a reference and give a verdict; 1 where a check failed.
+
+    Writes audit.json, audit.xml (JUnit) and audit.md into OUT and renders its report again.
+    """
+    from igbatch.audit.files import verdict_json
+    from igbatch.audit.run import REFERENCE
+    from igbatch.audit.terminal import print_audit
+    from igbatch.job import audit_output
+
+    named = [(REFERENCE, uri) for uri in references]
+    found = audit_output(
+        out, named, overrides, history_uri=history, say=lambda line: click.echo(line, err=True)
+    )
+    if whole:
+        click.echo(verdict_json(found), nl=False)
+    else:
+        print_audit(found, Console())
+    sys.exit(0 if found.passed else 1)
+
+
+@main.command()
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--count", default=100, show_default=True, type=click.IntRange(1), help="How many scenes.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31), help="First seed.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import os
 import re
@@ -59,6 +60,18 @@ def load_study(path: str | Path, overrides: Sequence[str] = ()) -> LoadedStudy:
     for override in overrides:
         _override(content, override)
     return LoadedStudy(parse_study(content, str(path)), path.resolve().parent)
+
+
+def override_study(content: Mapping[str, Any], overrides: Sequence[str], origin: str) -> Study:
+    """Validate a study that an output keeps, after `key=value` overrides; `origin` names it in messages.
+
+    Raises:
+        InputError: an override is wrong, or the study is none of this igbatch.
+    """
+    changed = copy.deepcopy(dict(content))
+    for override in overrides:
+        _override(changed, override)
+    return parse_study(changed, origin)
 
 
 def parse_study(content: Mapping[str, Any], origin: str) -> Study:
