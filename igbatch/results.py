@@ -52,6 +52,11 @@ class StudyResults:
         self.study: dict[str, Any] = self._reader.study
         self.target_names: list[str] = self._reader.target_names
 
+    @property
+    def output(self) -> Output:
+        """Where the study's files lie."""
+        return self._reader.output
+
     @cached_property
     def image_stats(self) -> pd.DataFrame:
         """One row per variant, image and target; `docs/results.md` lists the columns.
@@ -165,6 +170,21 @@ class StudyResults:
     def pruned_at(self) -> str | None:
         """When maps were deleted on purpose (UTC; `igbatch prune`), None where they were not."""
         return self._reader.pruned_at
+
+    @cached_property
+    def faithfulness(self) -> pd.DataFrame:
+        """Infidelity and maximum sensitivity of a sample's maps, one row per variant, image and target.
+
+        Raises:
+            InputError: nothing was measured (`audit.faithfulness` of the study file).
+        """
+        output = self._reader.output
+        if not output.exists(output.path("faithfulness.parquet")):
+            raise InputError(
+                f"{self.uri}: there is no faithfulness.parquet; add `audit: {{faithfulness: {{}}}}` to the study "
+                "file and run it again: what is computed stays"
+            )
+        return self._table("faithfulness.parquet")
 
     @property
     def reduced(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from igbatch.report.audit import audit_view
 from igbatch.report.cautions import cautions
 from igbatch.report.census import take_census
 from igbatch.report.description import describe
@@ -79,6 +80,7 @@ def page_content(
         sums_note=sums_note,
         significance=tests,
         significance_note=tests_note,
+        audit=audit_view(results),
         left_out=[*left_out(results, selection, cut), *data.left_out],
         csv_files=(*CSV_FILES, *(randomization_files(results) if randomization else ())),
         csv_note=cut_note(cut),
