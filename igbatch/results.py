@@ -309,7 +309,7 @@ class StudyResults:
     def scan_keyed_boxes(
         self, variant_id: str, columns: Sequence[str]
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], pa.Table]]:
-        """Yield what `scan_boxes` does after the places of each row's image and target in the study's lists."""
+        """Yield what `scan_boxes` does, after the places of each row's image and target in their lists."""
         for keys, rows in self._reader.keyed_boxes(columns, variant_id):
             yield *np.divmod(keys, len(self.target_names)), rows
 
