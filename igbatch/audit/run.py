@@ -54,7 +54,7 @@ def run_audit(
         night: name of the night, for the history.
 
     Raises:
-        InputError: there is no study at one of the places, or they have nothing in common.
+        InputError: there is no study at one of the places, or no variant, target or image in common.
         UnfinishedError: one of them is not finished, or another run is at work on it.
     """
     if not references:
@@ -66,6 +66,7 @@ def run_audit(
         now = _finished(out, locked=True)
         comparisons, seconds = [], []
         for role, reference in before:
+            check_comparable(now, reference)
             start = time.monotonic()
             comparisons.append(compare.compare(now, reference, settings, role))
             seconds.append(time.monotonic() - start)
@@ -112,6 +113,26 @@ def _finished(uri: str, locked: bool = False) -> StudyResults:
             "quarantine); run its study again, then audit"
         )
     return results
+
+
+def check_comparable(now: StudyResults, before: StudyResults) -> None:
+    """Refuse a reference that an audit could say nothing of: every check would be skipped, and so none fail.
+
+    Raises:
+        InputError: the studies share no variant, no target or no image.
+    """
+    ids = before.output.read_table(before.output.path("images.parquet"), ["image_id"])["image_id"]
+    shared = {
+        "variant": set(now.variants["variant_id"]) & set(before.variants["variant_id"]),
+        "target": set(now.target_names) & set(before.target_names),
+        "image": (now.places(ids) >= 0).any(),
+    }
+    for what, found in shared.items():
+        if not found:
+            raise InputError(
+                f"{before.uri}: has no {what} in common with {now.uri}; audit a study against an earlier "
+                "output of the same study"
+            )
 
 
 def quarantined_rows(results: StudyResults) -> int:

@@ -90,7 +90,7 @@ def message(audit: Audit) -> dict[str, Any]:
 
 
 def _post_patiently(url: str, body: bytes, backoff: float) -> None:
-    growing = tenacity.wait_exponential_jitter(initial=backoff, max=LONGEST_WAIT_SECONDS, jitter=backoff)
+    growing = tenacity.wait_exponential(multiplier=backoff) + tenacity.wait_random(0, backoff)
 
     def wait(state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
