@@ -1,4 +1,5 @@
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,3 +59,9 @@ def test_a_history_lies_at_any_uri(audit_of: Make) -> None:
 def test_a_place_with_credentials_is_refused() -> None:
     with pytest.raises(InputError, match="credentials"):
         history.read("s3://key:secret@bucket/history")
+
+
+def test_every_column_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs/audit.md").read_text("utf-8").partition("## History")[2]
+    found = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", text, re.MULTILINE)
+    assert found == [(field.name, str(field.type)) for field in history.SCHEMA]

@@ -1,3 +1,4 @@
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -15,7 +16,7 @@ HOSTILE = "<img src=x onerror=alert(1)> [a](http://b) **c** `d` | e\n# f ~~g~~ &
 def texts(content: str, kind: str) -> list[str]:
     """The texts of all inline tokens below opening tokens of a kind."""
     tokens = READER.parse(content)
-    pairs = zip(tokens, tokens[1:], strict=False)
+    pairs = itertools.pairwise(tokens)
     return [
         "".join(c.content for c in inline.children) for tag, inline in pairs if tag.type == f"{kind}_open"
     ]
