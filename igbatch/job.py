@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 DEMO_STUDY = "eagle_magpie.yaml"
 
 
+SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""Ray sets this variable in the driver of a submitted job."""
+
+
 @dataclass(frozen=True)
 class JobOptions:
     """What a caller may say besides the study itself."""
@@ -36,6 +40,11 @@ class JobOptions:
     address: str | None = None
     retry_quarantined: bool = False
     submitted: bool = False
+
+
+def is_submitted() -> bool:
+    """Tell whether this process is the driver of a submitted job."""
+    return SUBMITTED in os.environ
 
 
 def run_job(study_path: str | Path, overrides: tuple[str, ...], options: JobOptions, console: Console) -> int:
