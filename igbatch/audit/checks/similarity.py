@@ -139,9 +139,9 @@ def _correlation(now: Map, before: Map) -> float | None:
 
 
 def _distance(now: Map, before: Map) -> float | None:
-    norm = float(np.linalg.norm(before.astype(np.float64)))
-    gap = float(np.linalg.norm(now.astype(np.float64) - before))
-    return gap / norm if norm > 0 else None
+    square = float(np.square(before, dtype=np.float64).sum())
+    gap = float(np.square(np.subtract(now, before, dtype=np.float64)).sum())
+    return float(np.sqrt(gap / square)) if square > 0 else None
 
 
 def sampled(pairing: Pairing) -> NDArray[np.int64]:
