@@ -12,7 +12,11 @@ MOST_SHOWN = 5
 """Offenders of a failed check, and changes; `audit.json` has more."""
 
 _MARKS = {Outcome.PASSED: "passed", Outcome.FAILED: "**failed**", Outcome.SKIPPED: "skipped"}
-_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+_SPECIAL = re.compile(r"[\\`*_\[\]<>&|~#:@$^]|(?<=www)\.", re.IGNORECASE)
+"""What begins emphasis, links, code or mathematics inside a line, in CommonMark or GitHub's Markdown."""
+_LEADING = re.compile(r"^([-+=]|\d+(?=[.)]))")
+"""What begins a list or a heading at the start of a line."""
+_ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 
 
 def markdown(audit: Audit) -> str:
@@ -30,13 +34,13 @@ def markdown(audit: Audit) -> str:
 def escape(text: str) -> str:
     """Return a text that Markdown shows as it is, on one line; control characters become �.
 
-    `<`, `>` and `&` become entities, since readers of Markdown differ in how they take HTML; all other
-    punctuation gets a backslash, which CommonMark allows everywhere.
+    `<`, `>` and `&` become entities, since readers of Markdown differ in how they take HTML; other signs
+    that would mean something gets a backslash, so that texts stay readable where Markdown is shown as it is.
     """
     line = " ".join(text.split())
     visible = "".join("�" if unicodedata.category(each)[0] == "C" else each for each in line)
-    escaped = _PUNCTUATION.sub(r"\\\1", visible)
-    return escaped.replace(r"\&", "&amp;").replace(r"\<", "&lt;").replace(r"\>", "&gt;")
+    escaped = _SPECIAL.sub(lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), visible)
+    return _LEADING.sub(lambda found: f"{found[0]}\\" if found[0].isdigit() else f"\\{found[0]}", escaped)
 
 
 def _comparison(comparison: Comparison) -> list[str]:

@@ -25,7 +25,7 @@ def headline(audit: Audit) -> str:
     if failed:
         sentence = f"{failed} of {_count(told, 'check')} failed"
     else:
-        sentence = f"all of {_count(told, 'check')} passed" if told else "nothing could be checked"
+        sentence = f"{told} of {_count(told, 'check')} passed" if told else "Nothing could be checked"
     more = [f"against {_count(len(audit.comparisons), 'reference')}"]
     more += [f"{skipped} skipped"] if skipped else []
     return f"{sentence} ({', '.join(more)})."

@@ -61,8 +61,7 @@ def audit_view(results: StudyResults) -> AuditView | None:
     audit = read_audit(results.output)
     if audit is None:
         return None
-    sentence = headline(audit)
-    words = f"{sentence[:1].upper()}{sentence[1:]} Made {audit.made_at} by igbatch {plain(audit.igbatch)}."
+    words = f"{headline(audit)} Made {audit.made_at} by igbatch {plain(audit.igbatch)}."
     comparisons = [_comparison(each) for each in audit.comparisons]
     return AuditView(audit.passed, words, comparisons, bool(len(read_past(results.output))))
 

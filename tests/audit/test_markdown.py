@@ -2,7 +2,7 @@ import itertools
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -50,12 +50,30 @@ def test_few_offenders_are_shown_and_the_rest_counted(audit_of: Callable[..., Au
 
 
 @given(
-    text=st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), max_size=30) | st.just(HOSTILE)
+    text=st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1) | st.just(HOSTILE)
 )
+@example("1. a")
+@example("12) a")
+@example("- a")
+@example("+")
+@example("===")
+@example("---")
+@example("```")
+@example("[a]: b")
 def test_a_name_is_read_as_its_own_text_and_nothing_else(text: str) -> None:
-    inline = READER.parseInline(f"x{escape(text)}x")[0]
-    assert all(child.type == "text" for child in inline.children)
-    assert "".join(child.content for child in inline.children) == f"x{' '.join(text.split())}x"
+    tokens = READER.parse(f"- {escape(text)}")
+    assert [token.type.partition("_")[0] for token in tokens] == [
+        "bullet", "list", "paragraph", "inline", "paragraph", "list", "bullet",
+    ]  # fmt: skip
+    assert all(child.type == "text" for child in tokens[3].children)
+    assert "".join(child.content for child in tokens[3].children) == " ".join(text.split())
+
+
+def test_numbers_and_paths_stay_readable() -> None:
+    assert (
+        escape("/nights/2026-11-26/a.png fell to 0.5 (was 1.0)")
+        == "/nights/2026-11-26/a.png fell to 0.5 (was 1.0)"
+    )
 
 
 @pytest.mark.parametrize("text", ["\x1b[31m", "a\u202eb", "\x00"])
