@@ -181,8 +181,8 @@ class StudyResults:
         output = self._reader.output
         if not output.exists(output.path("faithfulness.parquet")):
             raise InputError(
-                f"{self.uri}: there is no faithfulness.parquet; add `audit: {{faithfulness: {{}}}}` to the study "
-                "file and run it again: what is computed stays"
+                f"{self.uri}: there is no faithfulness.parquet; add `audit: {{faithfulness: {{}}}}` to the "
+                "study file and run it again: what is computed stays"
             )
         return self._table("faithfulness.parquet")
 

@@ -273,11 +273,13 @@ class Report(_Section):
 class Faithfulness(_Section):
     """On how many images, drawn under a seed, infidelity and maximum sensitivity are measured, and how.
 
-    `perturbations` are drawn for each map; `radius` is that of maximum sensitivity, where black is 0 and white
-    is 1. Both are captum's.
+    `variants` are those whose maps are measured: the trained ones, all, or some by id. `perturbations` are
+    drawn for each image; `radius` is that of maximum sensitivity, where black is 0 and white is 1. Both
+    measures are captum's (docs/measures.md).
     """
 
     images: Sample = Sample(sample=4)
+    variants: Literal["trained", "all"] | tuple[str, ...] = "trained"
     perturbations: Annotated[int, Field(ge=1, le=1000)] = 10
     radius: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 0.02
 
