@@ -7,7 +7,7 @@ import { number } from "./format.ts";
 import type { Point, Series, Study } from "./study.ts";
 
 const HEIGHT = 150;
-const LEFT = 56;
+const LEFT = 68;
 /** Of the lines of several references, in order. */
 const DASHES = ["", "2 3"];
 const LINES = ["solid line", "dotted line"];
