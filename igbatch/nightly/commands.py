@@ -80,7 +80,7 @@ def prune(root: str, keep: int | None, unfinished: bool, apply: bool) -> None:
 
     Without --apply it says what would go.
     """
-    from igbatch.nightly.prune import find_doomed, prune_root, retained
+    from igbatch.nightly.prune import find_doomed, prune_root, retained, total
     from igbatch.nightly.root import NightlyRoot
 
     place = NightlyRoot(root)
@@ -88,9 +88,7 @@ def prune(root: str, keep: int | None, unfinished: bool, apply: bool) -> None:
     doomed = (prune_root if apply else find_doomed)(place, keep, unfinished=unfinished)
     for each in doomed:
         click.echo(str(each))
-    size = sum(each.size for each in doomed) / 1e6
-    said = "deleted" if apply else "would go; --apply deletes them"
-    click.echo(f"{sum(len(each.files) for each in doomed)} files, {size:,.1f} MB: {said}")
+    click.echo(f"{total(doomed)}: {'deleted' if apply else 'would go; --apply deletes them'}")
 
 
 def start_night(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -43,8 +44,19 @@ class Doomed:
 
     def __str__(self) -> str:
         what = "all of a night that never finished" if self.whole else "maps"
-        aside = f"; {self.outside} files behind links stay" if self.outside else ""
-        return f"{self.night}: {what}, {len(self.files)} files, {self.size / 1e6:,.1f} MB{aside}"
+        aside = f"; {_files(self.outside)} behind links stay" if self.outside else ""
+        return f"{self.night}: {what}, {_files(len(self.files))}, {self.size / 1e6:,.1f} MB{aside}"
+
+
+def total(doomed: Iterable[Doomed]) -> str:
+    """Say how much goes in all."""
+    each = list(doomed)
+    count, size = sum(len(one.files) for one in each), sum(one.size for one in each)
+    return f"{_files(count)}, {size / 1e6:,.1f} MB"
+
+
+def _files(count: int) -> str:
+    return f"{count:,} {'file' if count == 1 else 'files'}"
 
 
 def find_doomed(

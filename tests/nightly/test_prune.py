@@ -82,7 +82,7 @@ def test_links_out_of_the_root_are_not_followed(nightly: Any, tmp_path: Path) ->
     second.symlink_to(tmp_path / "moved")
     doomed = {each.night: each for each in prune_root(nightly.root, 1)}
     assert doomed[first.name].outside == 1
-    assert "1 files behind links stay" in str(doomed[first.name])
+    assert "1 file behind links stay" in str(doomed[first.name])
     assert second.name not in doomed
     assert (elsewhere / "precious.parquet").exists()
     assert len(list((tmp_path / "moved" / "attributions").rglob("*.parquet"))) == 2
