@@ -6,7 +6,7 @@ follow from. What is there is not measured again, and an interrupted run goes on
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -134,8 +134,50 @@ def find_parts(reader: Reader, resolved: ResolvedStudy, settings: Faithfulness) 
             yield Part(name, spec, image, first["image_sha256"], targets)
 
 
+def on_cluster(
+    output: Output, resolved: ResolvedStudy, missing: Sequence[Part], address: str | None = None
+) -> list[Skipped]:
+    """Measure parts on a cluster, each task on the device of a worker; return those that could not be.
+
+    Raises:
+        UnfinishedError: the cluster was lost; what is measured is kept.
+    """
+    from igbatch.pipeline.cluster import map_shards, ray_session, size_workers
+
+    run, known = resolved.study.run, Reader(output).study["settled"]
+    with ray_session(address):
+        workers = size_workers(run.device, run.workers, run.threads)
+        record = known.get(workers.device, {})
+        threads = record.get("threads", workers.threads) if run.threads == "auto" else workers.threads
+        settled = Settled.from_record(record)
+        tasks = [
+            FaithfulnessTask(resolved, output, workers.device, threads, settled, tuple(lot))
+            for lot in lots(missing, workers.count)
+        ]
+        gpus = 1 if workers.device == "cuda" else 0
+        found = map_shards(run_task, tasks, workers.count, cpus=threads, gpus=gpus)
+        return [each for skipped in found for each in skipped]
+
+
+def lots(parts: Sequence[Part], workers: int) -> Iterator[Sequence[Part]]:
+    """Yield parts of one variant together, in as many lots as there are workers: each builds the model."""
+    by_variant: dict[str, list[Part]] = {}
+    for part in parts:
+        by_variant.setdefault(part.spec.variant_id, []).append(part)
+    for lot in by_variant.values():
+        size = ceil(len(lot) / workers)
+        for start in range(0, len(lot), size):
+            yield lot[start : start + size]
+
+
 def measure_faithfulness(
-    output: Output, resolved: ResolvedStudy, state: str, lock: Any, address: str | None, say: Any
+    output: Output,
+    resolved: ResolvedStudy,
+    state: str,
+    *,
+    measure: Callable[[Output, ResolvedStudy, Sequence[Part]], list[Skipped]] = on_cluster,
+    check: Callable[[], None] = lambda: None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Write `faithfulness.parquet` of a study whose maps are computed; measure what was not before.
 
@@ -145,12 +187,9 @@ def measure_faithfulness(
         output: the study's.
         resolved: the study.
         state: of its results, as `igbatch.pipeline.derived.state_of` has it.
-        lock: of the output.
-        address: of a cluster; None: the one that is joined already, or one of our own.
+        measure: measures and writes parts.
+        check: is called before the table is written; raises where the output is another run's by now.
         say: takes a line.
-
-    Raises:
-        UnfinishedError: the cluster was lost; what is measured is kept.
     """
     settings = resolved.study.audit.faithfulness
     if settings is None:
@@ -162,8 +201,8 @@ def measure_faithfulness(
     parts = list(find_parts(Reader(output), resolved, settings))
     there = {info.path for info in output.files(FOLDER)}
     missing = [part for part in parts if part.path(output) not in there]
-    skipped = _measure(output, resolved, missing, address) if missing else []
-    lock.check()
+    skipped = measure(output, resolved, missing) if missing else []
+    check()
     for each in skipped:
         where = f"{each.part.spec.variant_id}/{each.part.image.image_id}"
         say(f"faithfulness: {where}: {each.error}; it has no row, the next run tries again")
@@ -178,36 +217,3 @@ def measure_faithfulness(
         f"faithfulness of {len(paths)} (image, variant) pairs: {len(missing) - len(skipped)} measured, "
         f"{len(parts) - len(missing)} stood from before"
     )
-
-
-def _measure(
-    output: Output, resolved: ResolvedStudy, missing: Sequence[Part], address: str | None
-) -> list[Skipped]:
-    """Measure parts on the cluster, each task on the device of a worker."""
-    from igbatch.pipeline.cluster import map_shards, ray_session, size_workers
-
-    run, known = resolved.study.run, Reader(output).study["settled"]
-    with ray_session(address):
-        workers = size_workers(run.device, run.workers, run.threads)
-        record = known.get(workers.device, {})
-        threads = record.get("threads", workers.threads) if run.threads == "auto" else workers.threads
-        tasks = [
-            FaithfulnessTask(
-                resolved, output, workers.device, threads, Settled.from_record(record), tuple(some)
-            )
-            for some in _shared(missing, workers.count)
-        ]
-        gpus = 1 if workers.device == "cuda" else 0
-        found = map_shards(run_task, tasks, workers.count, cpus=threads, gpus=gpus)
-        return [each for skipped in found for each in skipped]
-
-
-def _shared(parts: Sequence[Part], workers: int) -> Iterator[Sequence[Part]]:
-    """Yield parts of one variant together, in as many lots as there are workers: each builds the model."""
-    by_variant: dict[str, list[Part]] = {}
-    for part in parts:
-        by_variant.setdefault(part.spec.variant_id, []).append(part)
-    for lot in by_variant.values():
-        size = ceil(len(lot) / workers)
-        for start in range(0, len(lot), size):
-            yield lot[start : start + size]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from igbatch.errors import InputError, UnfinishedError
 from igbatch.filesystem import is_local
 from igbatch.images.choice import check_choices
 from igbatch.pipeline.derived import Derived, report_state, state_of
-from igbatch.pipeline.faithfulness import measure_faithfulness
+from igbatch.pipeline.faithfulness import measure_faithfulness, on_cluster
 from igbatch.pipeline.opening import (
     check_same_study,
     existing_study,
@@ -105,7 +106,8 @@ def run_stage(
                 _finish(output, plan, map_shards, lock, state, say)
         else:
             keep_study(output, resolved)  # the report and an audit read there what they shall show
-        measure_faithfulness(output, resolved, state, lock, address, say)
+        on_it = partial(on_cluster, address=address)
+        measure_faithfulness(output, resolved, state, measure=on_it, check=lock.check, say=say)
         return RunOutcome(plan.expected_rows, 0, 0, 0, report_state(plan, state))
 
 
@@ -137,7 +139,7 @@ class _Stage:
             now = make_plan(self.plan.resolved, self.plan.images, self.output)
             state = state_of(now)
             _finish(self.output, now, map_shards, self.lock, state, self.say)
-            measure_faithfulness(self.output, now.resolved, state, self.lock, address, self.say)
+            measure_faithfulness(self.output, now.resolved, state, check=self.lock.check, say=self.say)
         counts = (self.plan.expected_rows, summary.rows, summary.images, summary.retries)
         return RunOutcome(*counts, report_state(now, state))
 
