@@ -147,7 +147,9 @@ def _override(content: dict[str, Any], override: str) -> None:
     node: Any = content
     *parents, last = key.split(".")
     for part in parents:
-        node = node.setdefault(part, {}) if isinstance(node, dict) else None
+        if isinstance(node, dict) and node.get(part) is None:
+            node[part] = {}  # a section that is null, as an output keeps what a study leaves out, begins here
+        node = node[part] if isinstance(node, dict) else None
         if not isinstance(node, dict):
             raise InputError(f"--set {override}: {part} is not a mapping in the study; set it as a whole")
     node[last] = _from_here(key, value)
