@@ -224,13 +224,13 @@ def scale(arguments: argparse.Namespace) -> None:
         for _ in range(arguments.repeats):
             done = subprocess.run(
                 [sys.executable, __file__, "scale", "--folder", str(folder), "--here"],
-                capture_output=True, text=True, check=True,
+                stdout=subprocess.PIPE, text=True, check=True,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
             )  # fmt: skip
             found = json.loads(done.stdout.splitlines()[-1])
             rows = variants * arguments.images * len(TARGETS)
             print(
-                f"{rows:,} rows on each side: {found['seconds']:.1f} s ({found['cpu_seconds']:.0f} s of CPU), "
+                f"{rows:,} rows a side: {found['seconds']:.1f} s ({found['cpu_seconds']:.0f} s of CPU), "
                 f"peak {found['peak_gib']:.2f} GiB; load {os.getloadavg()[0]:.1f}; {found['outcomes']}",
                 flush=True,
             )
@@ -325,7 +325,7 @@ def main() -> None:
     again.add_argument("--runs", type=int, default=20)
     again.set_defaults(run=repeat)
     arguments = parser.parse_args()
-    if getattr(arguments, "here", False):
+    if getattr(arguments, "here", False):  # in a process of its own, so that its memory is that of the audit
         print(json.dumps(audited_here(arguments.folder)))
     else:
         arguments.run(arguments)

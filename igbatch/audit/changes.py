@@ -67,7 +67,8 @@ def _targets(pairing: Pairing) -> Iterator[Change]:
 
 
 def _weights(pairing: Pairing) -> Iterator[Change]:
-    sides = [study.variants.set_index("variant_id")["weights_sha256"].to_dict() for study in pairing.studies]
+    columns = [study.variants.set_index("variant_id")["weights_sha256"].dropna() for study in pairing.studies]
+    sides = [column.to_dict() for column in columns]
     for name in pairing.kinds:
         now, before = (side.get(name) for side in sides)
         if now and before and now != before:
