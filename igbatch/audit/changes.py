@@ -80,14 +80,14 @@ def _variants(pairing: Pairing) -> Iterator[Change]:
     for what, some, others in (("added", now, before), ("removed", before, now)):
         names = [name for name in some if name not in set(others)]
         if names:
-            counts = f"{len(before)} variants", f"{len(now)} variants"
+            counts = _count(len(before), "variant"), _count(len(now), "variant")
             yield Change(what=f"variants {what}: {_listing(names)}", before=counts[0], now=counts[1])
 
 
 def _images(pairing: Pairing) -> Iterator[Change]:
     """Compare which images there are, and the digests of the common ones where both were read."""
     now, before = (study.n_images for study in pairing.studies)
-    counts = {"before": f"{before:,} images", "now": f"{now:,} images"}
+    counts = {"before": _count(before, "image"), "now": _count(now, "image")}
     if now > pairing.n_images:
         yield Change(what=f"images added: {_some_of(pairing, 0)}", **counts)
     if before > pairing.n_images:
@@ -100,7 +100,7 @@ def _images(pairing: Pairing) -> Iterator[Change]:
     changed = np.flatnonzero(differ.to_numpy(zero_copy_only=False))
     if len(changed):
         ids = pairing.now.image_ids(pairing.places[0][changed[:MOST_NAMED]])
-        what = f"content of {len(changed):,} images: {_listing(ids, total=len(changed))}"
+        what = f"content of {_count(len(changed), 'image')}: {_listing(ids, total=len(changed))}"
         old, new = (_digest(side[int(changed[0])].as_py()) for side in reversed(digests))
         yield Change(what=what, before=f"{old} (the first)", now=f"{new} (the first)")
 
@@ -163,6 +163,10 @@ def _text(value: Any) -> str:
 def _digest(digests: str | None) -> str:
     """Shorten digests, of which there may be several in one text."""
     return " ".join(each[:12] for each in digests.split()) if digests else ABSENT
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun if number == 1 else noun + 's'}"
 
 
 def _listing(names: list[str], total: int | None = None) -> str:

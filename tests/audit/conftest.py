@@ -53,8 +53,8 @@ def write_night(
     """Write a finished output and open it.
 
     `row`, `boxes` and `attribution` make columns of `image_stats` that are to differ, boxes and a map, from
-    variant, image and target. `missing` are (variant, image) in quarantine, `record` keys of `study.json` that
-    are to differ.
+    variant, image and target. `missing` are (variant, image) in quarantine, `record` keys of `study.json`
+    that are to differ.
     """
     output = Output(str(folder))
     write_study(output, targets, kinds, maps, record or {})
