@@ -20,6 +20,8 @@ def night_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--promote-first", is_flag=True,
                      help="Make this night the reference if it is good and none is yet."),
+        click.option("--at-most-every", type=click.FloatRange(0), default=0.0, metavar="HOURS",
+                     help="Run no other night so soon; give the exit code of the last one again."),
         click.option("--retry-quarantined", is_flag=True, help="Compute quarantined rows again."),
         click.option("--address", help="Ray cluster to use (default: RAY_ADDRESS, or one of its own)."),
         click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key."),
@@ -99,12 +101,13 @@ def start_night(
     address: str | None,
     retry_quarantined: bool,
     promote_first: bool,
+    at_most_every: float,
 ) -> int:
     """Run a night as `igbatch night` does; return its exit code."""
     from igbatch.job import is_submitted
     from igbatch.nightly.run import NightOptions, run_night
 
-    options = NightOptions(out, address, retry_quarantined, is_submitted(), promote_first)
+    options = NightOptions(out, address, retry_quarantined, is_submitted(), promote_first, at_most_every)
     return run_night(study, tuple(overrides), options, Console())
 
 

@@ -30,13 +30,21 @@ RESUME_HOURS = 20
 
 @dataclass(frozen=True)
 class NightOptions:
-    """What a caller may say besides the study; `root` is where nights lie, the others are those of a run."""
+    """What a caller may say besides the study; those that are not told here are those of a run.
+
+    Attributes:
+        root: where nights lie.
+        promote_first: make the night the reference if it is good and none is yet.
+        at_most_every: hours; a night of the same study that began later than so long ago and ended is not
+            followed by another: schedulers that try again get its exit code again.
+    """
 
     root: str | None = None
     address: str | None = None
     retry_quarantined: bool = False
     submitted: bool = False
     promote_first: bool = False
+    at_most_every: float = 0.0
 
 
 def run_night(
@@ -96,8 +104,29 @@ class _Night:
 
     def run(self, now: datetime) -> int:
         """Resume the latest night or begin one; return its exit code."""
+        ended = self._ended_lately(now)
+        if ended is not None:
+            return ended
         record = self._resumed(now) or self._begun(now)
         return self._finish(record)
+
+    def _ended_lately(self, now: datetime) -> int | None:
+        """Return the exit code of the latest night if it is not yet time for another."""
+        hours = self.call[2].at_most_every
+        record = self._latest() if hours else None
+        if record is None or record.verdict is None or record.study_digest != study_digest(self.loaded):
+            return None
+        if now - time_of(record.night) >= timedelta(hours=hours):
+            return None
+        self.say(
+            f"night {record.night} began less than {hours:g} hours ago; no other is run: "
+            f"{record.verdict.words}"
+        )
+        return record.verdict.exit_code
+
+    def _latest(self) -> Night | None:
+        names = self.root.names()
+        return self.root.record(names[-1]) if names else None
 
     def _resumed(self, now: datetime) -> Night | None:
         """Bring the run of an interrupted night to its end, if there is one that can be resumed."""
@@ -128,7 +157,7 @@ class _Night:
     def _resumable(self, now: datetime) -> Night | None:
         """Return the latest night if it was interrupted lately and under the same study; name others."""
         names = self.root.names()
-        record = self.root.record(names[-1]) if names else None
+        record = self._latest()
         if not names or (record is not None and record.verdict is not None):
             return None
         if record is None or record.study_digest != study_digest(self.loaded):

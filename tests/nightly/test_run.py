@@ -3,6 +3,7 @@
 import os
 import shutil
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -190,6 +191,21 @@ def test_a_night_that_the_run_refuses_to_resume_is_left(nightly: Any) -> None:
     assert nightly.run() == 0
     assert len(nightly.root.names()) == 2
     assert "cannot be resumed and is left: computed with other weights" in nightly.said
+
+
+def test_schedulers_that_try_again_get_the_same_exit_code(nightly: Any) -> None:
+    begun = nightly.now
+    nightly.run(0.0, promote_first=True)
+    for hours, runs in ((20, 2), (23, 2)):  # the second night is bad; tried again, it is not run again
+        nightly.now = begun.replace(hour=2) + timedelta(hours=hours)
+        assert nightly.run(9.0, at_most_every=12) == 1
+        assert len(nightly.runs) == runs
+    nightly.now = begun + timedelta(hours=24)
+    nightly.run(0.0, "attribution.steps=5", at_most_every=12)  # another study is another matter
+    assert len(nightly.runs) == 3
+    nightly.now = begun + timedelta(hours=36)
+    assert nightly.run(0.0, "attribution.steps=5", at_most_every=12) == 0
+    assert len(nightly.runs) == 4
 
 
 def test_a_wrong_call_leaves_no_night(nightly: Any) -> None:
