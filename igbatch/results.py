@@ -234,6 +234,11 @@ class StudyResults:
         """Return the ids of images by their places in the study's list, from 0."""
         return list(self._reader.listing.image_ids.take(pa.array(places, pa.int64())).to_pylist())
 
+    @property
+    def listed_ids(self) -> pa.Array:
+        """The ids of all images, in the study's order."""
+        return self._reader.listing.image_ids
+
     def places(self, image_ids: Sequence[str] | pa.ChunkedArray) -> NDArray[np.int64]:
         """Return the places of images in the study's list, from 0; -1 where it has none of that id."""
         ids = image_ids if isinstance(image_ids, pa.ChunkedArray) else pa.array(image_ids, pa.string())

@@ -97,8 +97,7 @@ class Pairing:
 
     def __init__(self, now: StudyResults, before: StudyResults) -> None:
         self.now, self.before = now, before
-        ids = now.image_ids(np.arange(now.n_images))
-        there = before.places(ids)
+        there = before.places(pa.chunked_array([now.listed_ids]))
         here = np.flatnonzero(there >= 0)
         self.places: tuple[Places, Places] = (here, there[here])
         self._shared: dict[Callable[[Pairing], Any], Any] = {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from igbatch.audit.checks.base import Question, no_trained, short
@@ -148,18 +147,14 @@ def sampled(pairing: Pairing) -> NDArray[np.int64]:
     """Return places among the common images of a sample whose maps both studies keep."""
     if not pairing.n_images:
         return np.zeros(0, dtype=np.int64)
-    ids = pa.array(pairing.now.image_ids(pairing.places[0]), pa.string())
-    kept = np.ones(len(ids), dtype=bool)
+    kept = np.ones(pairing.n_images, dtype=bool)
     for study, places in zip(pairing.studies, pairing.places, strict=True):
-        kept &= _kept(study, ids, places)
+        kept &= _kept(study, places)
     found = np.flatnonzero(kept)
     return found[np.unique(np.linspace(0, len(found) - 1, min(SAMPLE, len(found))).round().astype(np.int64))]
 
 
-def _kept(study: StudyResults, ids: pa.Array, places: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Tell of common images whether a study keeps their maps; a sample is drawn from all of its images."""
+def _kept(study: StudyResults, places: Places) -> NDArray[np.bool_]:
+    """Tell of some images whether a study keeps their maps; a sample is drawn from all of its images."""
     choice = Store.model_validate(study.study["study"]["store"]).maps
-    if isinstance(choice, str):
-        return chosen(choice, ids)
-    every = pa.array(study.image_ids(np.arange(study.n_images)), pa.string())
-    return chosen(choice, every)[places]
+    return chosen(choice, study.listed_ids)[places]
