@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from igbatch.audit.files import read_audit, read_past
-from igbatch.audit.verdict import Check, Comparison, Outcome
+from igbatch.audit.verdict import Audit, Check, Comparison, Outcome
 from igbatch.audit.words import headline
+from igbatch.errors import InputError
 from igbatch.report.page_ranges import finite
 from igbatch.report.text import Table, number, number_or_dash, plain
 from igbatch.results import StudyResults
@@ -52,18 +53,14 @@ class AuditView:
     charted: bool
 
 
-def audit_view(results: StudyResults) -> AuditView | None:
-    """Return what the page tells of a study's audit; None where it was not audited.
-
-    Raises:
-        InputError: `audit.json` is damaged, or of another igbatch.
-    """
-    audit = read_audit(results.output)
+def audit_view(results: StudyResults) -> tuple[AuditView | None, str]:
+    """Return what the page tells of a study's audit, None where it has none, and why one cannot be told."""
+    audit, problem = _read(results)
     if audit is None:
-        return None
+        return None, problem
     words = f"{headline(audit)} Made {audit.made_at} by igbatch {plain(audit.igbatch)}."
     comparisons = [_comparison(each) for each in audit.comparisons]
-    return AuditView(audit.passed, words, comparisons, bool(len(read_past(results.output))))
+    return AuditView(audit.passed, words, comparisons, bool(len(read_past(results.output)))), ""
 
 
 def audit_series(results: StudyResults) -> list[dict[str, Any]]:
@@ -72,7 +69,7 @@ def audit_series(results: StudyResults) -> list[dict[str, Any]]:
     One series for each role and check that has a figure, in the order of the latest audit. Where an audit has
     two references of one role, the worse figure counts.
     """
-    audit = read_audit(results.output)
+    audit, _ = _read(results)
     past = read_past(results.output) if audit else pd.DataFrame()
     if audit is None or not len(past):
         return []
@@ -85,6 +82,14 @@ def audit_series(results: StudyResults) -> list[dict[str, Any]]:
             if frame is not None:
                 series.append(_series(comparison, check, frame))
     return series
+
+
+def _read(results: StudyResults) -> tuple[Audit | None, str]:
+    """Read the audit; one that is damaged, or of another igbatch, costs the page its section alone."""
+    try:
+        return read_audit(results.output), ""
+    except InputError as error:
+        return None, f"The audit: {plain(str(error))}."
 
 
 def _series(comparison: Comparison, check: Check, rows: pd.DataFrame) -> dict[str, Any]:

@@ -3,11 +3,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from igbatch.audit import history
 from igbatch.audit.files import VERDICT, write_audit
-from igbatch.errors import InputError
 from igbatch.report.audit import audit_series, audit_view
 
 HOSTILE = '"><script>alert(1)</script>{{7*7}}<img src=x onerror=alert(1)>\u202e'
@@ -25,14 +22,14 @@ def audited(results: Any, *audits: Any) -> None:
 
 
 def test_a_study_that_was_not_audited_has_no_section(small_study: Any, rendered: Callable[..., Any]) -> None:
-    assert audit_view(small_study) is None
+    assert audit_view(small_study) == (None, "")
     assert audit_series(small_study) == []
     assert 'id="audit"' not in rendered(small_study)["report/index.html"].decode()
 
 
 def test_the_view_tells_what_the_audit_found(small_study: Any, audit_of: Callable[..., Any]) -> None:
     audited(small_study, audit_of())
-    view = audit_view(small_study)
+    view, _ = audit_view(small_study)
     assert not view.passed
     assert "1 of 3 checks failed" in view.words
     first, second = view.comparisons
@@ -54,7 +51,7 @@ def test_each_check_has_its_figures_in_order_of_time(small_study: Any, audit_of:
     audited(
         small_study, audit_of(made_at=at(3)), audit_of(failed=False, made_at=at(1)), audit_of(made_at=at(2))
     )
-    assert audit_view(small_study).charted
+    assert audit_view(small_study)[0].charted
     series = audit_series(small_study)
     assert [(each["role"], each["check"]) for each in series] == [
         ("the reference", "box_sums"), ("the reference", "similarity"), ("the last good night", "similarity"),
@@ -108,7 +105,12 @@ def test_names_are_text_on_the_page(
     assert 'data-chart="history"' in section
 
 
-def test_a_damaged_verdict_is_said(small_study: Any) -> None:
+def test_a_damaged_verdict_costs_the_page_its_section_alone(
+    small_study: Any, rendered: Callable[..., Any]
+) -> None:
     small_study.output.put(small_study.output.path(VERDICT), b"{")
-    with pytest.raises(InputError, match=r"audit\.json"):
-        audit_view(small_study)
+    page = rendered(small_study)["report/index.html"].decode()
+    assert 'id="audit"' not in page
+    left_out = page.partition("Left out of this page")[2].partition("</ul>")[0]
+    assert "audit.json" in left_out
+    assert "run `igbatch audit` again" in left_out
