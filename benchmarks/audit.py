@@ -9,7 +9,8 @@ differs in the last bits of every number, as another machine's would. Images are
 million rows are ten variants: one trained, nine with random weights.
 
 *repeat* really computes a study of drawn scenes, with its images in another order and shards of another size
-each time, and audits each run against the first.
+each time, and audits each run against the first. With `--vary` the runs have other numbers of threads and
+other micro-batches than the first one: their last bits differ.
 """
 
 from __future__ import annotations
@@ -243,7 +244,7 @@ def scale(arguments: argparse.Namespace) -> None:
 # Repeat
 
 
-def compute(folder: Path, number: int) -> str:
+def compute(folder: Path, number: int, threads: int = 1, micro_batch: int = 4) -> str:
     """Compute a small study in this process, its images in the order of a seed; return its output."""
     import torch
     import yaml
@@ -263,19 +264,19 @@ def compute(folder: Path, number: int) -> str:
         "models": {"small": {"weights": "bundled"}},
         "targets": ["eagle", "magpie"],
         "variants": [{"kind": "trained"}, {"kind": "random", "seeds": [1]}],
-        "attribution": {"tolerance": 0.05, "micro_batch": 4},
+        "attribution": {"tolerance": 0.05, "micro_batch": micro_batch},
         "run": {"shard_images": 1 + number % 4},
     }
     path = folder / f"run-{number}.yaml"
     path.write_text(yaml.safe_dump(content))
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     output = Output(str(folder / f"run-{number}"))
     plan = plan_study(load_study(path, ()), output)
     open_output(output, plan.resolved, plan.images)
     computer = ShardComputer(plan.resolved, output, torch.device("cpu"))
     shards = list(plan.shards())
     for place in rng.permutation(len(shards)):
-        computer.compute(shards[place], Settled("float32", 0.0, micro_batch=4, mixed=True))
+        computer.compute(shards[place], Settled("float32", 0.0, micro_batch, mixed=True))
     reduce_study(output)
     return output.uri
 
@@ -286,7 +287,8 @@ def repeat(arguments: argparse.Namespace) -> None:
         first = open_study(compute(Path(name), 0))
         found = []
         for number in range(1, arguments.runs + 1):
-            comparison = compare(open_study(compute(Path(name), number)), first, Audit())
+            shape = (1 + number % 2, (3, 8, 5)[number % 3]) if arguments.vary else (1, 4)
+            comparison = compare(open_study(compute(Path(name), number, *shape)), first, Audit())
             found.append(comparison)
             print(f"run {number}: {'passed' if comparison.passed else 'FAILED'}", flush=True)
     show(found)
@@ -323,6 +325,7 @@ def main() -> None:
     large.set_defaults(run=scale)
     again = commands.add_parser("repeat", help="audits of a study that is computed again and again")
     again.add_argument("--runs", type=int, default=20)
+    again.add_argument("--vary", action="store_true", help="one or two threads, and other micro-batches")
     again.set_defaults(run=repeat)
     arguments = parser.parse_args()
     if getattr(arguments, "here", False):  # in a process of its own, so that its memory is that of the audit

@@ -2,8 +2,10 @@
 
 A size alone would fail on a few odd images of a small study, a test alone on a shift of no importance in a
 large one. So a part fails where its size passes the threshold and Wilcoxon's signed-rank test, adjusted over
-the parts of the check (Benjamini-Hochberg), tells the shift from chance. Below six differences no such test
-can reach 5 %, and beyond `FAR` thresholds no doubt is left: there the size decides alone.
+the parts of the check (Benjamini-Hochberg), tells the shift from chance. The size decides alone where no
+result of the test could tell: of fewer than six differences, or of so few that even the least p that they can
+give is above 5 % once it is multiplied by the number of tests; and beyond `FAR` thresholds, where no doubt is
+left.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ class Shift:
     before: float
     n: int
     p: float | None
+    smallest: float
     effect: float | None
 
 
@@ -49,7 +52,8 @@ def shift(name: str, size: float, now: Floats, before: Floats) -> Shift:
     step = max(1, -(-len(now) // MOST_TESTED))
     differences = now[::step] - before[::step]
     test = signed_rank_test(differences, "two-sided")
-    return Shift(name, size, float(now.mean()), float(before.mean()), len(now), test.p, _effect(differences))
+    means = float(now.mean()), float(before.mean())
+    return Shift(name, size, *means, len(now), test.p, test.smallest, _effect(differences))
 
 
 class Shifted(Question):
@@ -62,9 +66,11 @@ class Shifted(Question):
     def judge(self) -> None:
         """Adjust the p-values over all parts, and decide each."""
         raw = np.array([np.nan if each.p is None else each.p for each in self.shifts])
-        for each, p in zip(self.shifts, adjusted(raw).tolist() if len(raw) else [], strict=True):
+        tests = int(np.count_nonzero(~np.isnan(raw)))
+        for each, p in zip(self.shifts, adjusted(raw).tolist(), strict=True):
             told = None if np.isnan(p) else p
-            chance = told is not None and told >= SIGNIFICANT and each.size <= FAR * self.threshold
+            able = told is not None and each.smallest * tests < SIGNIFICANT
+            chance = able and p >= SIGNIFICANT and each.size <= FAR * self.threshold
             bad = each.size > self.threshold and not chance
             self.parts.append(
                 Part(

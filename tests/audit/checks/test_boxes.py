@@ -61,6 +61,18 @@ def test_the_same_shift_of_every_image_fails(checked: Checked) -> None:
     assert found.outcome is Outcome.FAILED
 
 
+def test_images_too_few_for_their_number_of_tests_are_judged_by_size(checked: Checked) -> None:
+    few = MANY[:6]  # the least p is 2 / 2^6 = 0.031; adjusted over two tests that may be 0.063
+    now = {image: 0.8 + (0.3 if number == 0 else 0.01 * number) for number, image in enumerate(few)}
+    found = checked("box_sums", sums(now), sums(dict.fromkeys(few, 1.0)))
+    part = found.parts[0]
+    assert part.figure is not None
+    assert part.figure < 0.2
+    assert part.p is not None
+    assert part.p > 0.05
+    assert found.outcome is Outcome.FAILED
+
+
 def test_a_shift_far_beyond_the_threshold_needs_no_test(checked: Checked) -> None:
     now = {image: 1.0 + (9.0 if number == 0 else 0.01 * (-1) ** number) for number, image in enumerate(MANY)}
     found = checked("box_sums", sums(now), sums(dict.fromkeys(MANY, 1.0)))
