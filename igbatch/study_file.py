@@ -17,18 +17,23 @@ from pydantic import BaseModel, ValidationError
 from igbatch.errors import InputError, one_line
 from igbatch.study import (
     Attribution,
+    Audit,
+    Faithfulness,
     Images,
     Model,
     Quarantine,
     Randomization,
     Report,
+    Retain,
     Run,
     Sample,
     SceneGroup,
     Smoothing,
     Store,
     Study,
+    Thresholds,
     Variant,
+    Webhook,
     WorkerRange,
 )
 
@@ -226,7 +231,8 @@ def _known_keys(location: Sequence[str]) -> list[str]:
         "variants.images": Sample, "attribution": Attribution, "attribution.smoothing": Smoothing,
         "store": Store, "store.maps": Sample, "run": Run, "run.workers": WorkerRange,
         "quarantine": Quarantine, "randomization": Randomization, "randomization.images": Sample,
-        "report": Report,
+        "report": Report, "audit": Audit, "audit.thresholds": Thresholds,
+        "audit.faithfulness": Faithfulness, "audit.webhook": Webhook, "audit.retain": Retain,
     }  # fmt: skip
     names = [part for part in location if not part.isdigit()]  # places in a list
     section: type[BaseModel] = Study
