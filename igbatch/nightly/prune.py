@@ -105,9 +105,8 @@ def prune(
                 _delete(output, each)
             else:
                 prune_maps(output, list(each.files), stamp(now))
-        if each.whole and root.output.local and not each.outside:
-            with suppress(FileNotFoundError):
-                output.filesystem.delete_dir(output.path())
+        if each.whole and not each.outside:
+            drop_folder(output)
     return doomed
 
 
@@ -147,6 +146,12 @@ def _of(root: NightlyRoot, night: str, *parts: str) -> Doomed:
     files = root.output.files(NIGHTS, night, *parts)
     ours = tuple(info for info in files if inside(root.output, info))
     return Doomed(night, not parts, ours, len(files) - len(ours))
+
+
+def drop_folder(output: Output) -> None:
+    """Remove the folder of a night whose files are gone: Arrow leaves folders in an S3 store, too."""
+    with suppress(FileNotFoundError):
+        output.filesystem.delete_dir(output.path())
 
 
 def _delete(output: Output, doomed: Doomed) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +15,7 @@ from igbatch.audit.verdict import Audit, Outcome
 from igbatch.errors import IgbatchError, InputError, one_line
 from igbatch.job import JobOptions, audit_output, run_job
 from igbatch.nightly.promotion import record_promotion
-from igbatch.nightly.prune import prune
+from igbatch.nightly.prune import drop_folder, prune
 from igbatch.nightly.records import NIGHT_FILE, Night, Verdict
 from igbatch.nightly.root import NightlyRoot, stamp, time_of
 from igbatch.pipeline.run import check_submitted
@@ -190,9 +189,7 @@ class _Night:
         if not output.exists(output.path("study.json")):
             for info in output.files():
                 output.delete(info.path)
-            if output.local:
-                with suppress(OSError):
-                    output.filesystem.delete_dir(output.path())
+            drop_folder(output)
 
     def _finish(self, record: Night) -> int:
         against = self._against(record.night)

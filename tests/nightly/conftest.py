@@ -103,11 +103,16 @@ def nightly(
     tiny_content: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Nightly:
-    """Nights on a local disk, and in a store of fsspec's."""
+    """Nights on a local disk and in a store of fsspec's; in an S3 store where a test asks for it."""
     study = tmp_path / "tiny.yaml"
     study.write_text(yaml.safe_dump(tiny_content))
-    local = request.param == "local"
-    made = Nightly(str(tmp_path / "root") if local else f"memory://nights-{next(_NUMBERS)}/root", study)
+    if request.param == "s3":
+        place = f"s3://{request.getfixturevalue('s3').new_bucket()}/root"
+    else:
+        place = (
+            str(tmp_path / "root") if request.param == "local" else f"memory://nights-{next(_NUMBERS)}/root"
+        )
+    made = Nightly(place, study)
     monkeypatch.setattr(nightly_run, "run_job", made.run_job)
     monkeypatch.setattr(nightly_run, "audit_output", made.audit_output)
     return made

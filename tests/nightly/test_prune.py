@@ -88,6 +88,25 @@ def test_links_out_of_the_root_are_not_followed(nightly: Any, tmp_path: Path) ->
     assert len(list((tmp_path / "moved" / "attributions").rglob("*.parquet"))) == 2
 
 
+@pytest.mark.parametrize("nightly", ["s3"], indirect=True)
+def test_an_object_store_is_pruned_alike(nightly: Any) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    for _ in range(3):
+        assert nightly.run(promote_first=True) == 0
+    nightly.before_run = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        nightly.run()
+    names = nightly.root.names()
+    later = nightly.now + timedelta(days=30)
+    doomed = prune(nightly.root, 1, unfinished=True, now=later)
+    assert [each.night for each in doomed] == [names[1], names[3]]
+    assert nightly.root.names() == names[:3]
+    assert kept(nightly) == [True, False, True]
+    assert pruned_at(nightly.root.night_output(names[1])) is not None
+
+
 def test_other_folders_are_none_of_ours(nightly: Any) -> None:
     nightly.run()
     output = nightly.root.output
