@@ -85,9 +85,11 @@ def default_root(loaded: LoadedStudy) -> str:
 
 
 def study_digest(loaded: LoadedStudy) -> str:
-    """Return a digest of a study but for how it is run and what its report shows."""
-    keys = loaded.study.model_dump(mode="json", exclude={"run", "report"})
-    return digest({"study": keys, "base": str(loaded.base)})
+    """Return a digest of a study but for how it is run and what its report shows.
+
+    It leaves out where the study file lies: that of a submitted job lies in another folder each time.
+    """
+    return digest(loaded.study.model_dump(mode="json", exclude={"run", "report"}))
 
 
 @dataclass

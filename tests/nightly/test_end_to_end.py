@@ -1,6 +1,8 @@
 """Two nights as a scheduler runs them, with Ray; then the first one without its maps."""
 
 import json
+import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +17,7 @@ from igbatch.nightly.promotion import promote
 from igbatch.nightly.prune import prune_root
 from igbatch.nightly.root import NightlyRoot
 from igbatch.pipeline.run import plan_study
+from igbatch.store.lock import output_lock
 from igbatch.store.output import Output
 from igbatch.store.verify import as_text, verify
 from igbatch.study_file import load_study
@@ -63,3 +66,13 @@ def test_two_nights_and_a_pruned_one(tmp_path: Path, tiny_content: dict[str, Any
     assert f"{len(doomed.files)} files of maps pruned" in as_text(found)
     assert "Maps were pruned on" in Path(write_report(pruned, output)).read_text("utf-8")
     assert not plan_study(load_study(study), output).missing_rows
+
+
+def test_a_second_process_is_refused_and_says_who_is_at_work(tmp_path: Path, tiny_study: Path) -> None:
+    root = NightlyRoot(str(tmp_path / "root"))
+    with output_lock(root.output):
+        refused = night(tiny_study, tmp_path / "root")
+    assert refused.returncode == 3
+    (line,) = refused.stderr.strip().splitlines()
+    assert f"process {os.getpid()} on {platform.node()}, since " in line
+    assert not root.names()

@@ -4,6 +4,7 @@ import os
 import shutil
 import threading
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -141,6 +142,19 @@ def test_an_interrupted_night_is_resumed_under_its_own_name(nightly: Any) -> Non
     assert nightly.run() == 0
     assert nightly.root.names() == [name]
     assert nightly.root.record(name).good
+
+
+def test_a_submitted_night_is_resumed_though_its_folder_is_another(nightly: Any, tmp_path: Path) -> None:
+    begun = nightly.now
+    nightly.before_run = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        nightly.run()
+    elsewhere = tmp_path / "another session" / nightly.study.name
+    elsewhere.parent.mkdir()
+    nightly.study = nightly.study.rename(elsewhere)
+    nightly.before_run, nightly.now = lambda output: None, begun.replace(hour=3)
+    assert nightly.run() == 0
+    assert len(nightly.root.names()) == 1
 
 
 def test_a_night_whose_audit_was_interrupted_is_audited(nightly: Any) -> None:
