@@ -66,7 +66,10 @@ def write_night(
     ]
     output.put_table(output.path("variants.parquet"), pa.Table.from_pylist(variants, schema=schemas.VARIANTS))
     if faithfulness:
-        output.put_table(output.path("faithfulness.parquet"), pa.Table.from_pylist(list(faithfulness)))
+        output.put_table(
+            output.path("faithfulness.parquet"),
+            pa.Table.from_pylist(list(faithfulness), schema=schemas.FAITHFULNESS),
+        )
     for variant in kinds:
         with ShardWriter(output, variant, "s", "f") as writer:
             for image in images:

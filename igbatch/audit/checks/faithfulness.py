@@ -12,10 +12,11 @@ import pandas as pd
 
 from igbatch.audit.checks.base import Accumulated, short
 from igbatch.audit.verdict import Part
+from igbatch.errors import InputError
 from igbatch.results import StudyResults
-from igbatch.store.output import Output
 
-KEY = ["variant_id", "image_id", "target"]
+KEY = ["variant_id", "image_id", "target", "perturbations", "radius", "seed"]
+"""Other draws, or another radius, are another measure."""
 
 
 class Infidelity(Accumulated):
@@ -50,7 +51,7 @@ class Infidelity(Accumulated):
         ]
         if without:
             return f"{' and '.join(without)} measured no faithfulness (`audit.faithfulness`)"
-        return "no map of a trained variant was measured in both studies"
+        return "no map of a trained variant was measured in both studies under the same settings"
 
     def words(self, worst: Part) -> str:
         """Say what was found."""
@@ -81,9 +82,7 @@ class Sensitivity(Infidelity):
 
 
 def _table(study: StudyResults) -> pd.DataFrame | None:
-    output = Output(study.uri)
-    path = output.path("faithfulness.parquet")
-    if not output.exists(path):
+    try:
+        return study.faithfulness[[*KEY, "infidelity", "sensitivity"]]
+    except InputError:
         return None
-    frame: pd.DataFrame = output.read_table(path, [*KEY, "infidelity", "sensitivity"]).to_pandas()
-    return frame

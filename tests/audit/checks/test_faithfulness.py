@@ -10,17 +10,15 @@ from igbatch.audit.verdict import Check, Outcome
 Checked = Callable[..., Check]
 
 
-def measured(infidelity: dict[str, float], variant: str = "trained") -> dict[str, Any]:
+def measured(infidelity: dict[str, float], variant: str = "trained", **settings: Any) -> dict[str, Any]:
+    drawn = {"perturbations": 10, "radius": 0.02, "seed": 0, **settings}
     rows = [
         {
-            "variant_id": variant,
-            "image_id": image,
-            "target": "eagle",
-            "infidelity": value,
-            "sensitivity": 2 * value,
+            "variant_id": variant, "image_id": image, "target": "eagle", "target_index": 0,
+            "infidelity": value, "squared_change": 1.0, "sensitivity": 2 * value, **drawn,
         }
         for image, value in infidelity.items()
-    ]
+    ]  # fmt: skip
     return {"faithfulness": rows}
 
 
@@ -36,7 +34,14 @@ def test_means_are_compared_over_the_maps_that_both_measured(checked: Checked, n
 def test_only_trained_variants_are_asked(checked: Checked) -> None:
     night = measured({"a": 0.1}, "random-1")
     found = checked("infidelity", night, night)
-    assert found.words == "Nothing to compare: no map of a trained variant was measured in both studies."
+    assert "no map of a trained variant was measured in both studies" in found.words
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"radius": 0.1}, {"perturbations": 20}])
+def test_measures_under_other_settings_are_not_compared(checked: Checked, change: dict[str, Any]) -> None:
+    found = checked("infidelity", measured({"a": 0.1}), measured({"a": 0.1}, **change))
+    assert found.outcome is Outcome.SKIPPED
+    assert "under the same settings" in found.words
 
 
 def test_a_study_that_measured_nothing_is_named(checked: Checked) -> None:
