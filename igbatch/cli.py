@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,10 +11,8 @@ import click
 from rich.console import Console
 
 from igbatch.errors import IgbatchError
+from igbatch.nightly.commands import COMMANDS, night_options, start_night
 from igbatch.signals import end_on_sigterm
-
-SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"
-"""Ray sets this variable in the driver of a submitted job."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -151,6 +148,36 @@ def verify(out: str, quick: bool, whole: bool) -> None:
 
 
 @main.command()
+@click.argument("out")
+@click.option("--against", "references", multiple=True, required=True, metavar="REF",
+              help="Output to compare with; give it again for another one.")  # fmt: skip
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override an `audit.` key.")
+@click.option("--history", metavar="URI", help="Folder of a history that the figures are added to.")
+@click.option("--json", "whole", is_flag=True, help="Print audit.json.")
+def audit(
+    out: str, references: tuple[str, ...], overrides: tuple[str, ...], history: str | None, whole: bool
+) -> None:
+    """Compare the study at OUT with a reference and give a verdict; 1 where a check failed.
+
+    Writes audit.json, audit.xml (JUnit) and audit.md into OUT and renders its report again.
+    """
+    from igbatch.audit.files import verdict_json
+    from igbatch.audit.run import REFERENCE
+    from igbatch.audit.terminal import print_audit
+    from igbatch.job import audit_output
+
+    named = [(REFERENCE, uri) for uri in references]
+    found = audit_output(
+        out, named, overrides, history_uri=history, say=lambda line: click.echo(line, err=True)
+    )
+    if whole:
+        click.echo(verdict_json(found), nl=False)
+    else:
+        print_audit(found, Console())
+    sys.exit(0 if found.passed else 1)
+
+
+@main.command()
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--count", default=100, show_default=True, type=click.IntRange(1), help="How many scenes.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31), help="First seed.")
@@ -178,13 +205,31 @@ def train(directory: Path, seed: int, samples: float, threads: int) -> None:
     train_and_describe(directory, seed=seed, share=samples, threads=threads, say=click.echo)
 
 
+for _command in COMMANDS:
+    main.add_command(_command)
+
+
 def _run(
     study: Path, *, out: str | None, overrides: Sequence[str], address: str | None, retry_quarantined: bool
 ) -> int:
-    from igbatch.job import JobOptions, run_job
+    from igbatch.job import JobOptions, is_submitted, run_job
 
-    options = JobOptions(out, address, retry_quarantined, submitted=SUBMITTED in os.environ)
+    options = JobOptions(out, address, retry_quarantined, submitted=is_submitted())
     return run_job(study, tuple(overrides), options, Console())
+
+
+def run_nightly_script(script: str) -> None:
+    """Serve a nightly script of `jobs/`: `python jobs/NAME.py [STUDY] [--out ROOT] [--set key=value]`."""
+    from igbatch.job import study_of_script
+
+    @click.command(context_settings={"help_option_names": ["-h", "--help"]})
+    @click.argument("study", required=False)
+    @night_options
+    def command(study: str | None, **options: Any) -> None:
+        """Run a night of a study and audit it; without STUDY the YAML file beside the script."""
+        sys.exit(start_night(study_of_script(script, study), **options))
+
+    entry(command)
 
 
 def run_script(script: str) -> None:

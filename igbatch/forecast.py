@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from igbatch.pipeline.faithfulness import measured_variants
 from igbatch.pipeline.opening import existing_study
 from igbatch.pipeline.plan import BYTES_A_PIXEL, Plan, copies_of, expected_steps
 from igbatch.pipeline.run import plan_study
@@ -73,6 +74,26 @@ def _work(plan: Plan, found: Preview | None) -> Iterator[Row]:
     yield (
         "passes of the models",
         f"{about}{nodes:,.0f} forward (one a node), {about}{backward:,.0f} backward (one a target)",
+    )
+    yield from _faithfulness(plan, found)
+
+
+def _faithfulness(plan: Plan, found: Preview | None) -> Iterator[Row]:
+    """Say what the measures of a sample's maps would take where none of them is there yet."""
+    settings = plan.resolved.study.audit.faithfulness
+    if settings is None:
+        return
+    specs = measured_variants(plan.resolved, settings)
+    images = [min(settings.images.sample, plan.asked[spec.variant_id]) for spec in specs]
+    copies = copies_of(plan.resolved)
+    nodes = sum(
+        count * (settings.perturbations + 2) * _nodes(_trial_of(found, spec.model, spec.kind), spec, copies)
+        for count, spec in zip(images, specs, strict=True)
+    )
+    yield (
+        "faithfulness",
+        f"{sum(images):,} (image, variant) pairs, about {nodes:,.0f} forward passes more, fewer where an "
+        "earlier run measured them",
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.resources
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from igbatch.audit.files import verdict_digest
 from igbatch.errors import InputError
 from igbatch.pipeline.derived import Derived
 from igbatch.pipeline.progress import TerminalProgress
@@ -19,9 +22,14 @@ from igbatch.store.output import Output
 from igbatch.study_file import LoadedStudy, load_study
 
 if TYPE_CHECKING:
+    from igbatch.audit.verdict import Audit
     from igbatch.report.booklet import Order
 
 DEMO_STUDY = "eagle_magpie.yaml"
+
+
+SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""Ray sets this variable in the driver of a submitted job."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,11 @@ class JobOptions:
     address: str | None = None
     retry_quarantined: bool = False
     submitted: bool = False
+
+
+def is_submitted() -> bool:
+    """Tell whether this process is the driver of a submitted job."""
+    return SUBMITTED in os.environ
 
 
 def run_job(study_path: str | Path, overrides: tuple[str, ...], options: JobOptions, console: Console) -> int:
@@ -64,11 +77,13 @@ def run_job(study_path: str | Path, overrides: tuple[str, ...], options: JobOpti
         )
     results = StudyResults(output.uri)
     derived = Derived(output)
-    if derived.report == outcome.state and output.exists(output.path("report", "index.html")):
+    audited = verdict_digest(output)
+    shown = output.exists(output.path("report", "index.html"))
+    if shown and derived.report == outcome.state and derived.audit == audited:
         say("the report is up to date")
     else:
         write_report(results, output)
-        derived.keep(report=outcome.state)
+        derived.keep(report=outcome.state, audit=audited)
     print_box_sums(results, console)
     print_randomization(results, console)
     lost = results.expected_rows - rows_present(results)
@@ -111,6 +126,42 @@ def write_report(results: StudyResults, output: Output) -> str:
     return report_place(output)
 
 
+def audit_output(
+    out: str,
+    references: Sequence[tuple[str, str]],
+    overrides: Sequence[str] = (),
+    *,
+    history_uri: str | None = None,
+    night: str = "",
+    say: Callable[[str], None] = lambda line: None,
+) -> Audit:
+    """Audit an output, render its page with the verdict, and tell the webhook that its study names.
+
+    Args:
+        out: the output that is audited.
+        references: (role, URI) of each output that it is compared with; the first one is the promoted one.
+        overrides: `key=value` of `audit.` keys.
+        history_uri: folder of the history that the figures are appended to.
+        night: name of the night, for the history.
+        say: is told where the webhook could not be told.
+
+    Raises:
+        InputError: there is no study at one of the places, or they have nothing in common.
+        UnfinishedError: one of them is not finished, or another run is at work on it.
+    """
+    from igbatch.audit.run import audit_settings, run_audit
+    from igbatch.audit.webhook import tell
+
+    settings = audit_settings(out, overrides)
+    audit = run_audit(out, references, settings, history_uri=history_uri, night=night)
+    output = Output(out)
+    audited = verdict_digest(output)
+    write_report(StudyResults(out), output)
+    Derived(output).keep(audit=audited)
+    tell(audit, settings.webhook, os.environ, say=say)
+    return audit
+
+
 def write_figures(
     results: StudyResults, output: Output, order: Order, file_format: str
 ) -> tuple[str, list[str]]:
@@ -124,19 +175,12 @@ def write_figures(
     from igbatch.report.booklet import FOLDER, print_figures
 
     paths = print_figures(results, order, file_format, lambda path, data: output.put(output.path(path), data))
-    return _place(output, FOLDER), [path.removeprefix(f"{FOLDER}/") for path in paths]
+    return output.uri_of(FOLDER), [path.removeprefix(f"{FOLDER}/") for path in paths]
 
 
 def report_place(output: Output) -> str:
     """Return where the page of a report lies: a path where the output is local, its URI elsewhere."""
-    return _place(output, "report/index.html")
-
-
-def _place(output: Output, path: str) -> str:
-    if output.local:
-        return output.path(*path.split("/"))
-    place, mark, query = output.uri.partition("?")
-    return f"{place.rstrip('/')}/{path}{mark}{query}"
+    return output.uri_of("report", "index.html")
 
 
 def print_box_sums(results: StudyResults, console: Console) -> None:

@@ -52,6 +52,11 @@ class StudyResults:
         self.study: dict[str, Any] = self._reader.study
         self.target_names: list[str] = self._reader.target_names
 
+    @property
+    def output(self) -> Output:
+        """Where the study's files lie."""
+        return self._reader.output
+
     @cached_property
     def image_stats(self) -> pd.DataFrame:
         """One row per variant, image and target; `docs/results.md` lists the columns.
@@ -162,6 +167,26 @@ class StudyResults:
         return self._randomization_table("significance")
 
     @property
+    def pruned_at(self) -> str | None:
+        """When maps were deleted on purpose (UTC; `igbatch prune`), None where they were not."""
+        return self._reader.pruned_at
+
+    @cached_property
+    def faithfulness(self) -> pd.DataFrame:
+        """Infidelity and maximum sensitivity of a sample's maps, one row per variant, image and target.
+
+        Raises:
+            InputError: nothing was measured (`audit.faithfulness` of the study file).
+        """
+        output = self._reader.output
+        if not output.exists(output.path("faithfulness.parquet")):
+            raise InputError(
+                f"{self.uri}: there is no faithfulness.parquet; add `audit: {{faithfulness: {{}}}}` to the "
+                "study file and run it again: what is computed stays"
+            )
+        return self._table("faithfulness.parquet")
+
+    @property
     def reduced(self) -> bool:
         """Tell whether the reducer's tables are there."""
         output = self._reader.output
@@ -208,6 +233,11 @@ class StudyResults:
     def image_ids(self, places: Sequence[int] | NDArray[np.integer]) -> list[str]:
         """Return the ids of images by their places in the study's list, from 0."""
         return list(self._reader.listing.image_ids.take(pa.array(places, pa.int64())).to_pylist())
+
+    @property
+    def listed_ids(self) -> pa.Array:
+        """The ids of all images, in the study's order."""
+        return self._reader.listing.image_ids
 
     def places(self, image_ids: Sequence[str] | pa.ChunkedArray) -> NDArray[np.int64]:
         """Return the places of images in the study's list, from 0; -1 where it has none of that id."""
@@ -266,6 +296,27 @@ class StudyResults:
     def scan_boxes(self, variant_id: str, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yield columns of the rows of `box_stats` of one variant, some at a time, in any order."""
         yield from self._reader.box_batches(columns, variant_id)
+
+    def grids(self, variant_id: str, columns: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+        """Return numeric columns of `image_stats` of a variant: float64 [images, targets] each.
+
+        Images and targets are in the study's order; NaN stands where there is no row or no value. One scan.
+        """
+        size, wide = self._reader.listing.size, len(self.target_names)
+        found = {name: np.full(size, np.nan) for name in columns}
+        for chunk in self._reader.claims(variant_id, columns):
+            keys = chunk.keys[chunk.won]
+            for name, grid in found.items():
+                values = chunk.rows[name].cast(pa.float64()).to_numpy()
+                grid[keys] = values[chunk.won]
+        return {name: grid.reshape(-1, wide) for name, grid in found.items()}
+
+    def scan_keyed_boxes(
+        self, variant_id: str, columns: Sequence[str]
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], pa.Table]]:
+        """Yield what `scan_boxes` does, after the places of each row's image and target in their lists."""
+        for keys, rows in self._reader.keyed_boxes(columns, variant_id):
+            yield *np.divmod(keys, len(self.target_names)), rows
 
     def quarantine_of(self, variant_id: str) -> pd.DataFrame:
         """Return what is missing of one variant, as `quarantine` has it, in the order of image and target."""

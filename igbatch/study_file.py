@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import os
 import re
@@ -16,18 +17,23 @@ from pydantic import BaseModel, ValidationError
 from igbatch.errors import InputError, one_line
 from igbatch.study import (
     Attribution,
+    Audit,
+    Faithfulness,
     Images,
     Model,
     Quarantine,
     Randomization,
     Report,
+    Retain,
     Run,
     Sample,
     SceneGroup,
     Smoothing,
     Store,
     Study,
+    Thresholds,
     Variant,
+    Webhook,
     WorkerRange,
 )
 
@@ -59,6 +65,18 @@ def load_study(path: str | Path, overrides: Sequence[str] = ()) -> LoadedStudy:
     for override in overrides:
         _override(content, override)
     return LoadedStudy(parse_study(content, str(path)), path.resolve().parent)
+
+
+def override_study(content: Mapping[str, Any], overrides: Sequence[str], origin: str) -> Study:
+    """Validate a study that an output keeps, after `key=value` overrides; `origin` names it in messages.
+
+    Raises:
+        InputError: an override is wrong, or the study is none of this igbatch.
+    """
+    changed = copy.deepcopy(dict(content))
+    for override in overrides:
+        _override(changed, override)
+    return parse_study(changed, origin)
 
 
 def parse_study(content: Mapping[str, Any], origin: str) -> Study:
@@ -134,7 +152,9 @@ def _override(content: dict[str, Any], override: str) -> None:
     node: Any = content
     *parents, last = key.split(".")
     for part in parents:
-        node = node.setdefault(part, {}) if isinstance(node, dict) else None
+        if isinstance(node, dict) and node.get(part) is None:
+            node[part] = {}  # a section that is null, as an output keeps what a study leaves out, begins here
+        node = node[part] if isinstance(node, dict) else None
         if not isinstance(node, dict):
             raise InputError(f"--set {override}: {part} is not a mapping in the study; set it as a whole")
     node[last] = _from_here(key, value)
@@ -211,7 +231,8 @@ def _known_keys(location: Sequence[str]) -> list[str]:
         "variants.images": Sample, "attribution": Attribution, "attribution.smoothing": Smoothing,
         "store": Store, "store.maps": Sample, "run": Run, "run.workers": WorkerRange,
         "quarantine": Quarantine, "randomization": Randomization, "randomization.images": Sample,
-        "report": Report,
+        "report": Report, "audit": Audit, "audit.thresholds": Thresholds,
+        "audit.faithfulness": Faithfulness, "audit.webhook": Webhook, "audit.retain": Retain,
     }  # fmt: skip
     names = [part for part in location if not part.isdigit()]  # places in a list
     section: type[BaseModel] = Study

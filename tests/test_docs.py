@@ -53,6 +53,11 @@ SECTIONS = {
     "quarantine": study_module.Quarantine,
     "randomization": study_module.Randomization,
     "report": study_module.Report,
+    "audit": study_module.Audit,
+    "audit.thresholds": study_module.Thresholds,
+    "audit.faithfulness": study_module.Faithfulness,
+    "audit.webhook": study_module.Webhook,
+    "audit.retain": study_module.Retain,
 }
 TABLES = {
     "images.parquet": schemas.IMAGES,
@@ -62,6 +67,7 @@ TABLES = {
     "attributions": schemas.attributions(224, 224),
     "quarantine": schemas.QUARANTINE,
     "ranges.parquet": schemas.RANGES,
+    "faithfulness.parquet": schemas.FAITHFULNESS,
 }
 
 RANDOMIZATION = {

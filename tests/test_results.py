@@ -46,6 +46,23 @@ def test_importing_igbatch_is_light() -> None:
         _ = igbatch.nothing
 
 
+def test_grids_are_the_columns_by_places_of_images_and_targets(results: StudyResults) -> None:
+    columns = ["score", "target_index", "converged", "map_error"]
+    for variant_id in results.variants["variant_id"]:
+        grids = results.grids(variant_id, columns)
+        rows = results.image_stats.query("variant_id == @variant_id").set_index(["image_id", "target"])
+        order = pd.MultiIndex.from_product([results.listed_ids.to_pylist(), results.target_names])
+        for name in columns:
+            expected = rows[name].reindex(order).to_numpy(np.float64).reshape(results.n_images, -1)
+            np.testing.assert_array_equal(grids[name], expected)
+
+
+def test_boxes_come_with_the_places_of_their_images_and_targets(results: StudyResults) -> None:
+    for images, targets, rows in results.scan_keyed_boxes("trained", ["image_id", "target"]):
+        assert results.image_ids(images) == rows["image_id"].to_pylist()
+        assert [results.target_names[target] for target in targets] == rows["target"].to_pylist()
+
+
 TABLES = ("similarity", "map_measures", "localization", "randomization", "significance")
 
 

@@ -123,17 +123,22 @@ def tasks_in_flight() -> int:
 
 
 def map_shards(
-    function: Callable[[Item], Result], shards: Iterable[Item], in_flight: int | None = None
+    function: Callable[[Item], Result],
+    shards: Iterable[Item],
+    in_flight: int | None = None,
+    *,
+    cpus: int = 1,
+    gpus: int = 0,
 ) -> Iterator[Result]:
     """Apply a pure function to each shard in Ray tasks, near free CPUs, and yield the results in order.
 
     This is the door through which reducing and statistics reach the cluster. At most `in_flight` tasks wait,
-    by default what `tasks_in_flight` says when the first one is started.
+    by default what `tasks_in_flight` says when the first one is started. Each takes `cpus` and `gpus`.
 
     Raises:
         UnfinishedError: the cluster was lost.
     """
-    task = ray.remote(num_cpus=1)(function)
+    task = ray.remote(num_cpus=cpus, num_gpus=gpus)(function)
     most = in_flight or tasks_in_flight()
     waiting: list[Any] = []
     try:

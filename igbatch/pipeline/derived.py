@@ -16,14 +16,14 @@ FILE = "derived.json"
 def state_of(plan: Plan) -> str:
     """Return a digest of all that ranges and tables follow from.
 
-    It covers every commit, the images with their etags and labels, the study but for how it is run and what
-    its report shows, and the version of igbatch.
+    It covers every commit, the images with their etags and labels, the study but for how it is run, what
+    its report shows and how it is audited, and the version of igbatch.
     """
     table = plan.images.table
     listed = hashlib.sha256()
     for name in ("image_id", "etag", "label"):
         listed.update("\0".join(str(value) for value in table[name].to_pylist()).encode())
-    study = plan.resolved.study.model_dump(mode="json", exclude={"run", "report"})
+    study = plan.resolved.study.model_dump(mode="json", exclude={"run", "report", "audit"})
     return digest(
         {
             "committed": plan.state,
@@ -40,7 +40,7 @@ def report_state(plan: Plan, state: str) -> str:
 
 
 class Derived:
-    """The states that an output's ranges and its report were made from; None where that is not known."""
+    """The states that what is derived was made from; None where that is not known."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
@@ -60,7 +60,17 @@ class Derived:
         """The state that `report/` was made from."""
         return self._known.get("report")
 
-    def keep(self, **states: str) -> None:
+    @property
+    def audit(self) -> str | None:
+        """The digest of the verdict that `report/` shows; None where it shows none."""
+        return self._known.get("audit")
+
+    @property
+    def faithfulness(self) -> str | None:
+        """The state that `faithfulness.parquet` was made from."""
+        return self._known.get("faithfulness")
+
+    def keep(self, **states: str | None) -> None:
         """Take note of what was made now."""
         self._known |= states
         self._output.put_json(self._output.path(FILE), self._known)

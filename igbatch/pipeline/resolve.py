@@ -119,14 +119,17 @@ def resolve_study(loaded: LoadedStudy, known_facts: Mapping[str, Any] | None = N
 
     Raises:
         InputError: weights are missing or do not fit, a target is not a class of its model, a variant is
-            listed twice, or the report shall show one that the study does not have.
+            listed twice, or the report or an audit asks for one that the study does not have.
     """
     study = loaded.study
     models = {
         name: _resolve_model(name, model, loaded, known_facts or {}) for name, model in study.models.items()
     }
     variants = variant_specs(study, {name: model.layers for name, model in models.items()})
-    _check_shown(study.report.variants, variants)
+    _check_variants("report.variants", study.report.variants, variants)
+    faithfulness = study.audit.faithfulness
+    if faithfulness is not None and not isinstance(faithfulness.variants, str):
+        _check_variants("audit.faithfulness.variants", faithfulness.variants, variants)
     return ResolvedStudy(
         study=study,
         baseline=_parse_baseline(study.attribution.baseline),
@@ -136,13 +139,13 @@ def resolve_study(loaded: LoadedStudy, known_facts: Mapping[str, Any] | None = N
     )
 
 
-def _check_shown(shown: Sequence[str], variants: Sequence[VariantSpec]) -> None:
+def _check_variants(key: str, named: Sequence[str], variants: Sequence[VariantSpec]) -> None:
     known = [spec.variant_id for spec in variants]
-    for name in shown:
+    for name in named:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             meant = f"; did you mean `{near[0]}`?" if near else f"; it has {known[0]} and others"
-            raise InputError(f"report.variants: {name!r} is not a variant of the study{meant}")
+            raise InputError(f"{key}: {name!r} is not a variant of the study{meant}")
 
 
 def _parse_baseline(value: str | tuple[int, int, int]) -> str:

@@ -1,16 +1,18 @@
-"""The whole Ray stage of a study: open the output, plan, attribute what is missing, reduce, sweep."""
+"""The whole Ray stage of a study: open the output, plan, attribute what is missing, reduce, measure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from igbatch.errors import InputError, UnfinishedError
 from igbatch.filesystem import is_local
 from igbatch.images.choice import check_choices
 from igbatch.pipeline.derived import Derived, report_state, state_of
+from igbatch.pipeline.faithfulness import measure_faithfulness, on_cluster
 from igbatch.pipeline.opening import (
     check_same_study,
     existing_study,
@@ -103,7 +105,9 @@ def run_stage(
             with _door(loaded.study, address) as map_shards:
                 _finish(output, plan, map_shards, lock, state, say)
         else:
-            keep_study(output, resolved)  # the report reads there what it shall show
+            keep_study(output, resolved)  # the report and an audit read there what they shall show
+        on_it = partial(on_cluster, address=address)
+        measure_faithfulness(output, resolved, state, measure=on_it, check=lock.check, say=say)
         return RunOutcome(plan.expected_rows, 0, 0, 0, report_state(plan, state))
 
 
@@ -135,6 +139,7 @@ class _Stage:
             now = make_plan(self.plan.resolved, self.plan.images, self.output)
             state = state_of(now)
             _finish(self.output, now, map_shards, self.lock, state, self.say)
+            measure_faithfulness(self.output, now.resolved, state, check=self.lock.check, say=self.say)
         counts = (self.plan.expected_rows, summary.rows, summary.images, summary.retries)
         return RunOutcome(*counts, report_state(now, state))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from igbatch.report.audit import audit_view
 from igbatch.report.cautions import cautions
 from igbatch.report.census import take_census
 from igbatch.report.description import describe
@@ -61,6 +62,7 @@ def page_content(
     sums, sums_note = sums_table(results, selection)
     tests, tests_note = significance_table(results)
     lost, lost_note = quarantine_table(quarantine, MOST_QUARANTINED, where)
+    audit, audit_problem = audit_view(results)
     return PageContent(
         description=describe(results, census),
         findings=findings,
@@ -79,7 +81,8 @@ def page_content(
         sums_note=sums_note,
         significance=tests,
         significance_note=tests_note,
-        left_out=[*left_out(results, selection, cut), *data.left_out],
+        audit=audit,
+        left_out=[*left_out(results, selection, cut), *data.left_out, *filter(None, [audit_problem])],
         csv_files=(*CSV_FILES, *(randomization_files(results) if randomization else ())),
         csv_note=cut_note(cut),
         guide=HOW_TO_READ,

@@ -11,6 +11,7 @@ from importlib import resources
 import jinja2
 from markupsafe import Markup
 
+from igbatch.report.audit import AuditView
 from igbatch.report.description import Description
 from igbatch.report.page_data import PageData
 from igbatch.report.randomization.section import ModelView
@@ -44,6 +45,7 @@ class PageContent:
         data: what the page's script shows: the maps and their numbers.
         figures: for print, by image.
         sums, sums_note: sums in the boxes of the images shown.
+        audit: the verdict against references; None where the study was not audited.
         plot: the aggregates figure as a data URI, for readers without script.
     """
 
@@ -68,6 +70,7 @@ class PageContent:
     sums_note: str = ""
     significance: Table | None = None
     significance_note: str = ""
+    audit: AuditView | None = None
 
 
 def render_page(content: PageContent) -> str:

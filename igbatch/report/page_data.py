@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from igbatch.report.audit import audit_series
 from igbatch.report.colors import PALETTES
 from igbatch.report.dotplot import select_aggregates
 from igbatch.report.look import RULE_WORDS
@@ -89,6 +90,7 @@ def page_data(
         "images": images,
         "first": {"variants": _first(list(facts["kind"])), "targets": []},
         "aggregates": _aggregates(results),
+        "history": audit_series(results),
     }
     left = len(results.target_names) - len(targets)
     notes = [f"Maps of {count(left, 'target')}: figures, tables and ranges have them."] if left else []

@@ -137,6 +137,12 @@ class ImageMaps:
                 self._pictures[model] = Picture(None, (), f"the image cannot be read: {plain(str(error))}")
         return self._pictures[model]
 
+    def _not_kept(self) -> str:
+        """Say why a map is not there though its numbers are."""
+        if self.results.pruned_at:
+            return f"Maps were pruned on {self.results.pruned_at[:10]}; its numbers were kept."
+        return "The map was not kept (store.maps); its numbers were."
+
     def panel(self, variant_id: str, target: str, scale: ColorScale | None) -> Panel:
         """Return one map under a colour scale, over the photograph where the scale's look says so."""
         row, values = self.row(variant_id, target), self.values(variant_id, target)
@@ -145,7 +151,7 @@ class ImageMaps:
                 variant_id, target, None, None, None, None, None, (), self._absence(variant_id, target)
             )
         alone = values is None or scale is None or scale.look.opacity == 1
-        missing = "" if values is not None else "The map was not kept (store.maps); its numbers were."
+        missing = "" if values is not None else self._not_kept()
         marks = _marks(row, values, scale, self.results.study["study"]["attribution"])
         photograph = None if alone else self.picture(variant_id).pixels
         if photograph is None and not alone:

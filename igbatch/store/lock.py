@@ -142,6 +142,31 @@ def output_lock(
         lock._end()
 
 
+def holder(
+    output: Output, *, heartbeat: float = HEARTBEAT_SECONDS, expiry: float = EXPIRY_SECONDS
+) -> str | None:
+    """Say which process holds the lock of an output, None where none does; nothing is written.
+
+    An entry of another machine is watched until it gives a sign or was silent for longer than `expiry`.
+    """
+    entries = Entries(output, "")
+    claim = _Claim(output, entries, heartbeat, expiry)
+    timeless = Entry(
+        "", b"", None, None, False
+    )  # without an entry of its own it cannot ask the store's clock
+    while True:
+        waiting = False
+        for entry in entries.look()[1]:
+            state = claim._judge(entry, timeless) if entry.holding else _State.DEAD
+            seen = state is _State.SILENT and entry.owner and entry.owner.present(entries.owner)
+            if state is _State.ALIVE or seen:
+                return str(entry)
+            waiting = waiting or state is _State.SILENT
+        if not waiting:
+            return None
+        time.sleep(min(1.0, heartbeat / 5))
+
+
 class _Claim:
     """One run's way to the lock: what it has seen of the others so far."""
 

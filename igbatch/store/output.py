@@ -48,6 +48,13 @@ class Output:
         """Return the path of a file of this output, as its file system takes it."""
         return "/".join([self.root.rstrip("/"), *parts])
 
+    def uri_of(self, *parts: str) -> str:
+        """Return where something of this output lies, for people and for other processes: a path or a URI."""
+        if self.local:
+            return self.path(*parts)
+        place, mark, query = self.uri.partition("?")
+        return f"{'/'.join([place.rstrip('/'), *parts])}{mark}{query}"
+
     def data_path(self, kind: str, variant_id: str, shard: str, attempt: str) -> str:
         """Return the path of a data file of one attempt at a shard; such files are never overwritten."""
         return self.path(kind, variant_id, f"{shard}.{attempt}.parquet")

@@ -18,6 +18,7 @@ from igbatch.store.asked import asked_images
 from igbatch.store.commits import Commit, commit_paths, read_commit, read_commits
 from igbatch.store.encoding import stored_maps
 from igbatch.store.output import DATA_KINDS, Output
+from igbatch.store.pruned import KIND, pruned_at
 from igbatch.store.scan import gathered, scan
 from igbatch.store.winners import ROWS_AT_ONCE, Chunk, CommittedFile, Listing, Winners
 
@@ -69,6 +70,11 @@ class Reader:
     def commits(self) -> list[Commit]:
         """The committed shards of the variants that the study lists."""
         return read_commits(self.output, self.variant_ids)
+
+    @cached_property
+    def pruned_at(self) -> str | None:
+        """When maps were deleted on purpose (UTC), None where they were not."""
+        return pruned_at(self.output)
 
     @cached_property
     def listing(self) -> Listing:
@@ -197,6 +203,13 @@ class Reader:
 
     def box_batches(self, columns: Sequence[str], variant_id: str) -> Iterator[pa.Table]:
         """Yield columns of the rows of `box_stats` of a variant that count, some at a time, in any order."""
+        for _, rows in self.keyed_boxes(columns, variant_id):
+            yield rows
+
+    def keyed_boxes(
+        self, columns: Sequence[str], variant_id: str
+    ) -> Iterator[tuple[NDArray[np.int64], pa.Table]]:
+        """Yield what `box_batches` does, and the key of each row's image and target (see `Winners`)."""
         winners = self.winners(variant_id)
         paths = {
             self._data_path("box_stats", variant_id, file): position
@@ -208,8 +221,9 @@ class Reader:
         for found in gathered(scan(self.output, list(paths), schema), ROWS_AT_ONCE):
             rows = pa.Table.from_batches([batch for _, batch in found])
             owners = np.repeat([paths[path] for path, _ in found], [len(batch) for _, batch in found])
-            counts = winners.owner[self.listing.keys(rows)] == owners
-            yield rows.filter(pa.array(counts)).select(list(columns))
+            keys = self.listing.keys(rows)
+            counts = winners.owner[keys] == owners
+            yield keys[counts], rows.filter(pa.array(counts)).select(list(columns))
 
     def box_stats(self, variant_id: str | None = None, columns: Sequence[str] | None = None) -> pa.Table:
         """Read one row per variant, image, target and box: `schemas.BOX_STATS`, of all variants or of one.
@@ -249,8 +263,13 @@ class Reader:
         known = variant_id in self.variant_ids
         file = self.winners(variant_id).file_of(image_id, target) if known else None
         if file is not None and file.sizes["attributions"] is not None:
+            if self.pruned_at and not self.output.exists(self._data_path(KIND, variant_id, file)):
+                raise KeyError(
+                    f"no map of variant {variant_id!r}, image {image_id!r}, target {target!r} in "
+                    f"{self.output.uri}: maps were pruned on {self.pruned_at}; their statistics are there"
+                )
             found = pq.read_table(
-                self._data_path("attributions", variant_id, file),
+                self._data_path(KIND, variant_id, file),
                 filters=(pc.field("image_id") == image_id) & (pc.field("target") == target),
                 filesystem=self.output.filesystem,
                 partitioning=None,

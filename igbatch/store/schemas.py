@@ -207,6 +207,21 @@ LOCALIZATION = pa.schema(
     ]
 )
 
+FAITHFULNESS = pa.schema(
+    [
+        pa.field("variant_id", pa.string(), nullable=False),
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("target", pa.string(), nullable=False),
+        pa.field("target_index", pa.int32(), nullable=False),
+        pa.field("infidelity", pa.float64(), nullable=False),
+        pa.field("squared_change", pa.float64(), nullable=False),
+        pa.field("sensitivity", pa.float64(), nullable=False),
+        pa.field("perturbations", pa.int32(), nullable=False),
+        pa.field("radius", pa.float64(), nullable=False),
+        pa.field("seed", pa.int64(), nullable=False),
+    ]
+)
+
 RANDOMIZATION = pa.schema(
     [
         pa.field("of", pa.string(), nullable=False),

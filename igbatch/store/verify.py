@@ -18,6 +18,7 @@ from igbatch.errors import InputError, one_line
 from igbatch.store.asked import asked_images, asked_keys
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import DATA_KINDS, Output
+from igbatch.store.pruned import pruned_at
 from igbatch.store.reader import read_study
 from igbatch.store.verify_shard import CheckedShard, Expected, Problem, check_shard
 
@@ -40,6 +41,7 @@ class Verification:
         shards: committed shards.
         maps: stored maps in them.
         size: bytes of their files.
+        pruned: files of maps that were deleted on purpose.
         leftovers: files that no commit of the study's variants names.
         problems: what is wrong.
     """
@@ -52,6 +54,7 @@ class Verification:
     shards: int = 0
     maps: int = 0
     size: int = 0
+    pruned: int = 0
     leftovers: int = 0
     problems: list[Problem] = field(default_factory=list)
 
@@ -125,6 +128,7 @@ class _Variant:
             decisive["tolerance"],
             decisive["atol"],
             maps if isinstance(maps, str) else "sample",
+            pruned_at(output) is not None,
         )
         self.extremes = _Extremes(np.inf, -np.inf, 0, 0)
 
@@ -142,6 +146,7 @@ class _Variant:
             self.found.problems += shard.problems
             self.found.shards += 1
             self.found.maps += shard.maps
+            self.found.pruned += shard.pruned
             self.found.size += shard.size
             named |= shard.files
         self._check_rows([shard for shard in shards if shard.attempt])
@@ -286,6 +291,7 @@ def as_text(found: Verification) -> str:
         "superseded rows": found.superseded,
         "rows that the study no longer lists": found.unlisted,
         "files that no commit names": found.leftovers,
+        "files of maps pruned": found.pruned,
     }
     beside = "".join(f", {count} {name}" for name, count in aside.items() if count)
     return "\n".join([*lines, f"{verdict}: {counts}{beside}"])

@@ -19,6 +19,7 @@ from igbatch.store import schemas
 from igbatch.store.commit import COMMIT_KEY
 from igbatch.store.encoding import RELATIVE_ERROR, stored_maps
 from igbatch.store.output import DATA_KINDS, Output
+from igbatch.store.pruned import KIND
 from igbatch.store.verify_histogram import wrong_histogram
 
 CHUNK_BYTES = 1 << 20
@@ -59,6 +60,7 @@ class Expected:
         tolerance: relative error that is allowed.
         atol: absolute error that is allowed.
         maps: `all`, `none` or `sample`.
+        pruned: files of maps may be gone: they were deleted on purpose.
     """
 
     variant_id: str
@@ -66,6 +68,7 @@ class Expected:
     tolerance: float
     atol: float
     maps: str
+    pruned: bool = False
 
 
 @dataclass
@@ -80,6 +83,7 @@ class CheckedShard:
         files: paths of data files that it names.
         size: bytes of all its files.
         maps: how many it keeps.
+        pruned: files of maps that were deleted on purpose.
         problems: what is wrong with it.
     """
 
@@ -90,6 +94,7 @@ class CheckedShard:
     files: set[str] = field(default_factory=set)
     size: int = 0
     maps: int = 0
+    pruned: int = 0
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -202,6 +207,9 @@ class _Check:
     ) -> None:
         path = str(claims["path"])
         info = self.output.filesystem.get_file_info(self.output.path(path))
+        if info.type != fs.FileType.File and kind == KIND and self.expected.pruned:
+            self.found.pruned += 1
+            return
         if info.type != fs.FileType.File:
             self._say("file", path, "is missing")
             return

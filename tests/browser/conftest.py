@@ -151,6 +151,12 @@ def render_to(folder: Path, results: Any) -> Rendered:
     return Rendered(results, folder)
 
 
+@pytest.fixture
+def render_again() -> Callable[[Path, Any], Rendered]:
+    """Render a report into a folder: `render_again(folder, results)`."""
+    return render_to
+
+
 def heavy_tailed(seed: int, size: int, magnitude: float) -> np.ndarray:
     """A map as trained models give them: few strong values among many weak ones, float32 [size, size]."""
     rng = np.random.default_rng(seed)

@@ -110,6 +110,12 @@ def test_what_the_report_shows_decides_the_report_alone(plan: Plan) -> None:
     assert report_state(plan, "another") != report_state(plan, state_of(plan))
 
 
+def test_how_a_study_is_audited_decides_neither_results_nor_report(plan: Plan) -> None:
+    audited = with_study(plan, audit={"faithfulness": {}, "webhook": {"variable": "CHAT"}})
+    assert state_of(audited) == state_of(plan)
+    assert report_state(audited, "s") == report_state(plan, "s")
+
+
 def test_another_igbatch_is_another_state(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     before = state_of(plan)
     monkeypatch.setattr(deriving, "package_versions", lambda: {"igbatch": "another"})
@@ -131,8 +137,9 @@ def test_what_is_noted_is_known_and_the_rest_stays(output: Output) -> None:
     assert (found.ranges, found.report) == ("r1", None)
     Derived(output).keep(report="p1")
     Derived(output).keep(ranges="r2")
+    Derived(output).keep(faithfulness="f1")
     known = Derived(output)
-    assert (known.ranges, known.report) == ("r2", "p1")
+    assert (known.ranges, known.report, known.faithfulness) == ("r2", "p1", "f1")
 
 
 @pytest.mark.parametrize("content", [b"", b'{"ranges": "r1', b"[]", b'"r1"', b"null", b"\xff\xfe"], ids=repr)

@@ -8,7 +8,13 @@ import pyarrow as pa
 import pytest
 
 from igbatch.errors import InputError
-from igbatch.pipeline.opening import check_same_study, existing_study, keep_settled, open_output
+from igbatch.pipeline.opening import (
+    check_same_study,
+    existing_study,
+    keep_settled,
+    keep_study,
+    open_output,
+)
 from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy, StudyImages
 from igbatch.store import schemas
 from igbatch.store.fingerprint import digest
@@ -295,3 +301,13 @@ def test_credentials_are_never_written(tmp_path: Path) -> None:
 def test_images_are_replaced_whole(output: Output) -> None:
     open_output(output, resolve(), images("y", "z"))
     assert Reader(output).images["image_id"].to_pylist() == ["y", "z"]
+
+
+def test_how_a_study_is_audited_may_change_and_is_kept(output: Output) -> None:
+    for number, change in enumerate((open_output, keep_study)):
+        wanted = resolve(audit={"faithfulness": {"perturbations": 3 + number}})
+        check_same_study(output, existing_study(output), wanted)
+        change(output, wanted, *([images("x")] if change is open_output else []))
+        record = existing_study(output)
+        assert record is not None
+        assert record["study"]["audit"]["faithfulness"]["perturbations"] == 3 + number

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -19,6 +20,7 @@ import pytest
 from igbatch.errors import UnfinishedError
 from igbatch.store.commit import sweep
 from igbatch.store.lock import EXPIRY_SECONDS, HEARTBEAT_SECONDS, Lock, output_lock
+from igbatch.store.lock import holder as holder_of
 from igbatch.store.lock_entry import Entries, Owner
 from igbatch.store.output import Output
 
@@ -227,6 +229,39 @@ def test_a_process_that_is_gone_or_whose_id_another_has_holds_nothing(output: Ou
     start = time.monotonic()
     with output_lock(output):
         assert time.monotonic() - start < HEARTBEAT_SECONDS / 2
+
+
+def test_the_holder_is_told_without_a_trace(output: Output) -> None:
+    assert holder_of(output) is None
+    with lock(output):
+        before = [entry["process"] for entry in entries(output)]
+        assert f"process {os.getpid()} on {platform.node()}" in str(holder_of(output))
+        assert [entry["process"] for entry in entries(output)] == before
+    assert holder_of(output) is None
+
+
+def test_of_holders_on_other_machines_one_that_beats_is_told_and_a_silent_one_is_not(tmp_path: Path) -> None:
+    output = Output(str(tmp_path / "out"))
+    forged = forge(output)
+    assert holder_of(output, heartbeat=BEAT, expiry=EXPIRY) is None
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(BEAT):
+            forged.put(holding=True)
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    try:
+        assert "on node-7" in str(holder_of(output, heartbeat=BEAT, expiry=60))
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_who_only_asks_for_a_lock_does_not_hold_it(output: Output) -> None:
+    forge(output).put(holding=False)
+    assert holder_of(output) is None
 
 
 def test_a_damaged_entry_is_waited_for_like_any_other(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ export const STUDY: Study = {
   })),
   first: { variants: [], targets: [0, 1] },
   aggregates: [],
+    history: [],
 };
 
 /** Return a store in which every map of STUDY holds -5 to 6, times its variant's scale. */

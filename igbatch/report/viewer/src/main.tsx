@@ -4,6 +4,7 @@ import { render } from "preact";
 
 import { drawAggregates } from "./aggregates_chart.ts";
 import { Viewer } from "./components/Viewer.tsx";
+import { drawHistory } from "./history_chart.ts";
 import { MapStore } from "./map_store.ts";
 import type { Study } from "./study.ts";
 import { enhanceTables } from "./tables.ts";
@@ -24,6 +25,7 @@ function main(): void {
         if (isView(location.hash)) document.getElementById("maps")?.scrollIntoView();
         enhanceTables(document);
         drawAggregates(document, study);
+        drawHistory(document, study);
       }),
     );
   };

@@ -147,6 +147,29 @@ export interface Study {
   first: { variants: number[]; targets: number[] };
   /** Of boxes over the data set, for the chart; see `aggregates_chart.ts`. */
   aggregates: Aggregate[];
+  /** Figures of audits over time; empty where no history is kept. See `history_chart.ts`. */
+  history: Series[];
+}
+
+/** The figure of one check over time, against references of one role. */
+export interface Series {
+  role: string;
+  check: string;
+  title: string;
+  unit: string;
+  /** The figure must not fall below the threshold; otherwise it must not rise above it. */
+  at_least: boolean;
+  /** In order of time. */
+  points: Point[];
+}
+
+/** One audit in a series. `at` is ISO 8601, UTC; `night` is empty where it is none. */
+export interface Point {
+  at: string;
+  night: string;
+  figure: number;
+  threshold: number | null;
+  outcome: string;
 }
 
 /** The mean of sums in boxes of one label over the data set, with its 95 % interval. */

@@ -1,0 +1,32 @@
+"""The checks of an audit, one idea a module; `QUESTIONS` has them in the order in which they are told."""
+
+from __future__ import annotations
+
+from igbatch.audit.checks.base import Question
+from igbatch.audit.checks.boxes import BoxSigns, BoxSums, Localization
+from igbatch.audit.checks.convergence import Completeness, Convergence
+from igbatch.audit.checks.faithfulness import Infidelity, Sensitivity
+from igbatch.audit.checks.predictions import LargestProbability, Predictions, Probabilities
+from igbatch.audit.checks.quarantine import Quarantine
+from igbatch.audit.checks.ranges import Ranges
+from igbatch.audit.checks.sanity import Sanity
+from igbatch.audit.checks.similarity import Distance, Similarity
+
+QUESTIONS: tuple[type[Question], ...] = (
+    Convergence,
+    Completeness,
+    Predictions,
+    Probabilities,
+    LargestProbability,
+    BoxSums,
+    BoxSigns,
+    Ranges,
+    Similarity,
+    Distance,
+    Localization,
+    Sanity,
+    Infidelity,
+    Sensitivity,
+    Quarantine,
+)
+"""Each is named as its threshold in `study.Thresholds`."""

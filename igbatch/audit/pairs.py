@@ -1,0 +1,228 @@
+"""Two studies side by side: what both have, and the numbers of each variant in one order.
+
+Rows are joined by their places in the studies' lists of images, so nothing is sorted or merged by name. Held
+at a time are the numbers of one variant: 8 bytes a column for every image and target, on both sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from igbatch.results import StudyResults
+
+Floats = NDArray[np.float64]
+Places = NDArray[np.int64]
+Shared = TypeVar("Shared")
+
+EVERY = ("converged", "minimum", "maximum")
+"""Columns that are compared of every variant."""
+
+TRAINED = (
+    "prediction_index", "prediction_probability", "target_probability",
+    "score", "score_baseline", "abs_sum", "convergence_delta", "map_error",
+)  # fmt: skip
+"""Columns that are compared of trained variants besides."""
+
+
+@dataclass(frozen=True)
+class BoxGroup:
+    """The boxes of one label under one target, in images that both studies have them in.
+
+    Several boxes of a label in an image are added.
+
+    Attributes:
+        label, target: of the group.
+        images: int64 [n], places among the common images.
+        sums, shares: float64 [n] in the audited study and in the reference: the sum in the boxes, and their
+            share of the map's sum of |a| (NaN for a map of zeros).
+    """
+
+    label: str
+    target: str
+    images: Places
+    sums: tuple[Floats, Floats]
+    shares: tuple[Floats, Floats]
+
+    @property
+    def own(self) -> bool:
+        """Tell whether these are boxes of the target itself."""
+        return self.label == self.target
+
+
+@dataclass(frozen=True)
+class VariantPair:
+    """A variant that both studies have.
+
+    Attributes:
+        variant_id, model, kind: of the variant.
+        now, before: float64 [common images, common targets] by column; NaN where there is no row.
+        ranges: minimum and maximum over all maps of each study; NaN where it has none.
+        boxes: the groups that both have; none of variants that are neither trained nor random.
+    """
+
+    variant_id: str
+    model: str
+    kind: str
+    now: Mapping[str, Floats]
+    before: Mapping[str, Floats]
+    ranges: tuple[tuple[float, float], tuple[float, float]]
+    boxes: tuple[BoxGroup, ...] = ()
+
+    @property
+    def trained(self) -> bool:
+        """Tell whether it has trained weights only."""
+        return self.kind == "trained"
+
+
+class Pairing:
+    """What two studies have in common.
+
+    Args:
+        now: the audited study.
+        before: the reference.
+
+    Attributes:
+        places: int64 [common images], in the audited study and in the reference.
+        targets: names that both list.
+    """
+
+    def __init__(self, now: StudyResults, before: StudyResults) -> None:
+        self.now, self.before = now, before
+        there = before.places(pa.chunked_array([now.listed_ids]))
+        here = np.flatnonzero(there >= 0)
+        self.places: tuple[Places, Places] = (here, there[here])
+        self._shared: dict[Callable[[Pairing], Any], Any] = {}
+        self.targets = [name for name in now.target_names if name in before.target_names]
+
+    @property
+    def studies(self) -> tuple[StudyResults, StudyResults]:
+        """The audited study and the reference."""
+        return self.now, self.before
+
+    def shared(self, kind: Callable[[Pairing], Shared]) -> Shared:
+        """Return what several checks share, made once for this pairing."""
+        if kind not in self._shared:
+            self._shared[kind] = kind(self)
+        found: Shared = self._shared[kind]
+        return found
+
+    @property
+    def n_images(self) -> int:
+        """Number of common images."""
+        return len(self.places[0])
+
+    def image_id(self, place: int) -> str:
+        """Return the id of a common image by its place among them."""
+        return self.now.image_ids([int(self.places[0][place])])[0]
+
+    @cached_property
+    def kinds(self) -> dict[str, tuple[str, str]]:
+        """Model and kind of the variants that both studies have, of one kind in both, by id."""
+        columns = ["variant_id", "model", "kind"]
+        rows = [study.variants[columns].itertuples(index=False) for study in self.studies]
+        found = [{str(row[0]): (str(row[1]), str(row[2])) for row in each} for each in rows]
+        return {name: kind for name, kind in found[0].items() if found[1].get(name, ("", ""))[1] == kind[1]}
+
+    def variants(self) -> Iterator[VariantPair]:
+        """Read the variants that both studies have, one at a time, both sides at once."""
+        if not self.n_images or not self.targets:
+            return
+        with ThreadPoolExecutor(2) as threads:
+            for name, (model, kind) in self.kinds.items():
+                columns = EVERY + TRAINED if kind == "trained" else EVERY
+                sides = list(threads.map(lambda side, c=columns, n=name: self._rows(side, n, c), (0, 1)))
+                boxes: tuple[BoxGroup, ...] = ()
+                if kind in ("trained", "random"):
+                    read = list(threads.map(lambda side, n=name: self._boxes(side, n), (0, 1)))
+                    boxes = tuple(self._groups(*read))
+                (now, range_now), (before, range_before) = sides
+                yield VariantPair(name, model, kind, now, before, (range_now, range_before), boxes)
+
+    def _rows(
+        self, side: int, variant_id: str, columns: Sequence[str]
+    ) -> tuple[dict[str, Floats], tuple[float, float]]:
+        """Return columns of one side in the common order, and the joint range of all its maps."""
+        study = self.studies[side]
+        found = study.grids(variant_id, columns)
+        low, high = np.fmin.reduce(found["minimum"], None), np.fmax.reduce(found["maximum"], None)
+        places = self.places[side]
+        targets = [study.target_names.index(name) for name in self.targets]
+        same = targets == list(range(len(study.target_names))) and np.array_equal(
+            places, np.arange(study.n_images)
+        )
+        if not same:
+            for name, grid in found.items():
+                found[name] = grid[places][:, targets]
+        return found, (float(low), float(high))
+
+    def _boxes(self, side: int, variant_id: str) -> _Boxes:
+        """Read the visible boxes of one side that belong to common images and targets."""
+        study = self.studies[side]
+        image_of = np.full(study.n_images, -1, dtype=np.int64)
+        image_of[self.places[side]] = np.arange(self.n_images)
+        target_of = np.array([_index(self.targets, name) for name in study.target_names])
+        boxes = _Boxes(len(self.targets), self.n_images)
+        for images, targets, rows in study.scan_keyed_boxes(variant_id, ["box_label", "sum", "share"]):
+            boxes.add(image_of[images], target_of[targets], rows)
+        return boxes
+
+    def _groups(self, now: _Boxes, before: _Boxes) -> Iterator[BoxGroup]:
+        for label in sorted(now.parts.keys() & before.parts.keys()):
+            (keys, *values), (other_keys, *other_values) = now.added(label), before.added(label)
+            if not np.array_equal(keys, other_keys):
+                keys, here, there = np.intersect1d(keys, other_keys, assume_unique=True, return_indices=True)
+                values = [each[here] for each in values]
+                other_values = [each[there] for each in other_values]
+            targets, images = np.divmod(keys, self.n_images)
+            starts = np.searchsorted(targets, np.arange(len(self.targets) + 1))
+            for target, name in enumerate(self.targets):
+                part = slice(starts[target], starts[target + 1])
+                if part.stop > part.start:
+                    sums, shares = (
+                        (one[part], other[part]) for one, other in zip(values, other_values, strict=True)
+                    )
+                    yield BoxGroup(label, name, images[part], sums, shares)
+
+
+class _Boxes:
+    """Boxes of one side by label: key (target, image), sum and share."""
+
+    def __init__(self, targets: int, images: int) -> None:
+        self.size = targets * images
+        self.images = images
+        self.parts: dict[str, list[tuple[Places, Floats, Floats]]] = {}
+
+    def add(self, images: Places, targets: Places, rows: pa.Table) -> None:
+        """Take rows with the places of their images and targets among the common ones, -1 elsewhere."""
+        kept = (images >= 0) & (targets >= 0) & pc.is_valid(rows["sum"]).to_numpy()
+        labels = rows["box_label"].combine_chunks().dictionary_encode()
+        codes = labels.indices.to_numpy()
+        keys = targets * self.images + images
+        sums, shares = rows["sum"].to_numpy(), rows["share"].to_numpy()
+        for code, label in enumerate(labels.dictionary.to_pylist()):
+            of = np.flatnonzero(kept & (codes == code))
+            if len(of):
+                self.parts.setdefault(label, []).append((keys[of], sums[of], shares[of]))
+
+    def added(self, label: str) -> tuple[Places, Floats, Floats]:
+        """Return keys in ascending order, each once, with sums and shares added over boxes."""
+        keys, sums, shares = (np.concatenate(column) for column in zip(*self.parts.pop(label), strict=True))
+        order = np.argsort(keys, kind="stable")
+        keys, sums, shares = keys[order], sums[order], shares[order]
+        first = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
+        if len(first) == len(keys):
+            return keys, sums, shares
+        return keys[first], np.add.reduceat(sums, first), np.add.reduceat(shares, first)
+
+
+def _index(names: Sequence[str], name: str) -> int:
+    return names.index(name) if name in names else -1

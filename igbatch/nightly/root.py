@@ -1,0 +1,133 @@
+"""A nightly root: `nights/<UTC time>/` (one output a night), `history/` and `reference.json`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+from igbatch.errors import InputError
+from igbatch.nightly.records import NIGHT_FILE, REFERENCE_FILE, Night, References, put_record, read_record
+from igbatch.store.output import Output
+
+NIGHTS = "nights"
+HISTORY = "history"
+NAME = re.compile(r"\d{8}T\d{6}Z")
+NAME_FORMAT = "%Y%m%dT%H%M%SZ"
+READERS = 8
+
+
+class NightlyRoot:
+    """A place at a local path or URI that holds nights.
+
+    Raises:
+        InputError: nothing opens the URI, it carries credentials, or it is the output of a single study.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.output = Output(uri)
+        self.uri = self.output.uri
+        if self.output.exists(self.output.path("study.json")):
+            raise InputError(
+                f"{self.uri}: is the output of a single study, not a root of nights; give another folder"
+            )
+
+    @property
+    def history_uri(self) -> str:
+        """Where the figures of all audits are."""
+        return self.output.uri_of(HISTORY)
+
+    def names(self) -> list[str]:
+        """List the nights in order of time; other folders are none of ours."""
+        return [name for name in self.output.folders(NIGHTS) if NAME.fullmatch(name)]
+
+    def uri_of(self, night: str) -> str:
+        """Return where the output of a night lies."""
+        return self.output.uri_of(NIGHTS, night)
+
+    def night_output(self, night: str) -> Output:
+        """Open the output of a night."""
+        return Output(self.uri_of(night))
+
+    def record(self, night: str) -> Night | None:
+        """Read what is written down of a night, None where nothing is.
+
+        Raises:
+            InputError: `night.json` is damaged.
+        """
+        return read_record(self.night_output(night), NIGHT_FILE, Night)
+
+    def keep(self, record: Night) -> None:
+        """Write down how far a night came."""
+        put_record(self.night_output(record.night), NIGHT_FILE, record)
+
+    def records(self) -> dict[str, Night | None]:
+        """Read the records of all nights, in order of time."""
+        names = self.names()
+        with ThreadPoolExecutor(READERS) as pool:
+            return dict(zip(names, pool.map(self.record, names), strict=True))
+
+    def references(self) -> References | None:
+        """Read which night is the reference, and which were before it; None where none was promoted yet.
+
+        Raises:
+            InputError: `reference.json` is damaged.
+        """
+        return read_record(self.output, REFERENCE_FILE, References)
+
+    @property
+    def reference(self) -> str | None:
+        """The name of the night that others are compared with."""
+        found = self.references()
+        return None if found is None else found.reference.night
+
+    def last_good(self, reference: str | None, before: str | None = None) -> str | None:
+        """Return the latest night that was good against a reference; None where there is none.
+
+        Nights that were good against another reference do not count: what was promoted instead of it is
+        meant to differ from them.
+
+        Args:
+            reference: the promoted night, None where none is.
+            before: only nights before this one.
+        """
+        return next((each.night for each in self._latest(before) if _good_against(each, reference)), None)
+
+    def _latest(self, before: str | None) -> Iterator[Night]:
+        for name in reversed(self.names()):
+            record = self.record(name) if before is None or name < before else None
+            if record is not None:
+                yield record
+
+    def new_name(self, now: datetime) -> str:
+        """Return the name of a night that begins now."""
+        taken = set(self.output.folders(NIGHTS))
+        while (name := now.strftime(NAME_FORMAT)) in taken:
+            now += timedelta(seconds=1)
+        return name
+
+
+def _good_against(record: Night, reference: str | None) -> bool:
+    return record.good and record.verdict is not None and record.verdict.reference == reference
+
+
+def time_of(night: str) -> datetime:
+    """Return when a night began, by its name."""
+    return datetime.strptime(night, NAME_FORMAT).replace(tzinfo=UTC)
+
+
+def check_name(night: str) -> str:
+    """Return the name of a night.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not NAME.fullmatch(night):
+        raise InputError(f"{night}: not the name of a night; give one of `igbatch nights`, 20261126T020000Z")
+    return night
+
+
+def stamp(now: datetime) -> str:
+    """Return a time as records have it: UTC, ISO 8601 with seconds."""
+    return now.astimezone(UTC).isoformat(timespec="seconds")

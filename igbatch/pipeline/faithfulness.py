@@ -1,0 +1,219 @@
+"""Measuring infidelity and maximum sensitivity of a sample's maps: what there is to do, and the order of it.
+
+Each image under each variant is a part, a file of its own, whose name is a digest of all that its numbers
+follow from. What is there is not measured again, and an interrupted run goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+import numpy as np
+
+from igbatch.images.choice import chosen
+from igbatch.pipeline.derived import Derived
+from igbatch.pipeline.plan import ShardImage
+from igbatch.pipeline.resolve import ResolvedStudy
+from igbatch.pipeline.settled import Settled
+from igbatch.store import schemas
+from igbatch.store.fingerprint import digest
+from igbatch.store.output import Output
+from igbatch.store.reader import Reader
+from igbatch.study import Faithfulness, VariantSpec
+
+VERSION = 1
+"""Of the measures: another one measures all parts anew."""
+
+FOLDER = "faithfulness"
+FILE = "faithfulness.parquet"
+_COLUMNS = [
+    "image_id",
+    "target",
+    "target_index",
+    "image_etag",
+    "image_sha256",
+    "weights_sha256",
+    "fingerprint",
+]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One image under one variant.
+
+    Attributes:
+        name: a digest of all that its numbers follow from.
+        spec: the variant.
+        image: as the plan has it.
+        sha256: of the image whose maps are committed.
+        targets: those whose maps are committed, with their logit indices.
+    """
+
+    name: str
+    spec: VariantSpec
+    image: ShardImage
+    sha256: str
+    targets: tuple[tuple[str, int], ...]
+
+    def path(self, output: Output) -> str:
+        """Return the path of its file."""
+        return output.path(FOLDER, self.spec.variant_id, f"{self.name}.parquet")
+
+
+@dataclass(frozen=True)
+class FaithfulnessTask:
+    """Parts of one variant, measured by one worker.
+
+    Attributes:
+        resolved, output: the study and where it lies.
+        device: a type of torch's.
+        threads: of torch.
+        settled: what workers on this kind of device run with.
+        parts: to be measured.
+    """
+
+    resolved: ResolvedStudy
+    output: Output
+    device: str
+    threads: int
+    settled: Settled | None
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A part that could not be measured, and why."""
+
+    part: Part
+    error: str
+
+
+def run_task(task: FaithfulnessTask) -> list[Skipped]:
+    """Measure and write the parts of a task; torch is imported here, in the worker and not in the driver."""
+    from igbatch.pipeline.measure import Measurer
+
+    return Measurer(task).run()
+
+
+def measured_variants(resolved: ResolvedStudy, settings: Faithfulness) -> list[VariantSpec]:
+    """Return the variants whose maps are measured, in the order of the study."""
+    asked = settings.variants
+    if asked == "all":
+        return resolved.variants
+    return [
+        spec
+        for spec in resolved.variants
+        if (spec.kind == "trained" if asked == "trained" else spec.variant_id in asked)
+    ]
+
+
+def find_parts(reader: Reader, resolved: ResolvedStudy, settings: Faithfulness) -> Iterator[Part]:
+    """Yield the parts of a study, by variant and image; images in quarantine have none.
+
+    One scan of each variant's statistics finds the rows of the sample.
+    """
+    ids = reader.listing.image_ids
+    places = np.flatnonzero(chosen(settings.images, ids))
+    sample: list[str] = ids.take(places).to_pylist()
+    uris = dict(zip(sample, reader.listed(sample, ["uri"])["uri"].to_pylist(), strict=True))
+    order = {name: place for place, name in enumerate(reader.target_names)}
+    asked = {"seed": settings.images.seed, **settings.model_dump(include={"perturbations", "radius"})}
+    for spec in measured_variants(resolved, settings):
+        rows: dict[str, list[dict[str, Any]]] = {}
+        for row in reader.rows_of(sample, _COLUMNS, spec.variant_id).to_pylist():
+            rows.setdefault(row["image_id"], []).append(row)
+        for image_id in (name for name in sample if name in rows):
+            found = sorted(rows[image_id], key=lambda row: order[row["target"]])
+            name = digest({"version": VERSION, **asked, "variant": spec.variant_id, "rows": found})[:16]
+            first = found[0]
+            image = ShardImage(image_id, uris[image_id], first["image_etag"], None, (), keep_map=False)
+            targets = tuple((row["target"], row["target_index"]) for row in found)
+            yield Part(name, spec, image, first["image_sha256"], targets)
+
+
+def on_cluster(
+    output: Output, resolved: ResolvedStudy, missing: Sequence[Part], address: str | None = None
+) -> list[Skipped]:
+    """Measure parts on a cluster, each task on the device of a worker; return those that could not be.
+
+    Raises:
+        UnfinishedError: the cluster was lost; what is measured is kept.
+    """
+    from igbatch.pipeline.cluster import map_shards, ray_session, size_workers
+
+    run, known = resolved.study.run, Reader(output).study["settled"]
+    with ray_session(address):
+        workers = size_workers(run.device, run.workers, run.threads)
+        record = known.get(workers.device, {})
+        threads = record.get("threads", workers.threads) if run.threads == "auto" else workers.threads
+        settled = Settled.from_record(record)
+        tasks = [
+            FaithfulnessTask(resolved, output, workers.device, threads, settled, tuple(lot))
+            for lot in lots(missing, workers.count)
+        ]
+        gpus = 1 if workers.device == "cuda" else 0
+        found = map_shards(run_task, tasks, workers.count, cpus=threads, gpus=gpus)
+        return [each for skipped in found for each in skipped]
+
+
+def lots(parts: Sequence[Part], workers: int) -> Iterator[Sequence[Part]]:
+    """Yield parts of one variant together, in as many lots as there are workers: each builds the model."""
+    by_variant: dict[str, list[Part]] = {}
+    for part in parts:
+        by_variant.setdefault(part.spec.variant_id, []).append(part)
+    for lot in by_variant.values():
+        size = ceil(len(lot) / workers)
+        for start in range(0, len(lot), size):
+            yield lot[start : start + size]
+
+
+def measure_faithfulness(
+    output: Output,
+    resolved: ResolvedStudy,
+    state: str,
+    *,
+    measure: Callable[[Output, ResolvedStudy, Sequence[Part]], list[Skipped]] = on_cluster,
+    check: Callable[[], None] = lambda: None,
+    say: Callable[[str], None] = lambda line: None,
+) -> None:
+    """Write `faithfulness.parquet` of a study whose maps are computed; measure what was not before.
+
+    Without the section nothing is written, nothing removed, and no cluster started.
+
+    Args:
+        output: the study's.
+        resolved: the study.
+        state: of its results, as `igbatch.pipeline.derived.state_of` has it.
+        measure: measures and writes parts.
+        check: is called before the table is written; raises where the output is another run's by now.
+        say: takes a line.
+    """
+    settings = resolved.study.audit.faithfulness
+    if settings is None:
+        return
+    state = digest({"state": state, "faithfulness": settings.model_dump(mode="json")})
+    derived = Derived(output)
+    if derived.faithfulness == state and output.exists(output.path(FILE)):
+        return
+    parts = list(find_parts(Reader(output), resolved, settings))
+    there = {info.path for info in output.files(FOLDER)}
+    missing = [part for part in parts if part.path(output) not in there]
+    skipped = measure(output, resolved, missing) if missing else []
+    check()
+    for each in skipped:
+        where = f"{each.part.spec.variant_id}/{each.part.image.image_id}"
+        say(f"faithfulness: {where}: {each.error}; it has no row, the next run tries again")
+    lost = {each.part.path(output) for each in skipped}
+    paths = [path for part in parts if (path := part.path(output)) not in lost]
+    output.put_tables(output.path(FILE), schemas.FAITHFULNESS, map(output.read_table, paths))
+    for path in there - set(paths):
+        output.delete(path)
+    if not skipped:
+        derived.keep(faithfulness=state)
+    say(
+        f"faithfulness of {len(paths)} (image, variant) pairs: {len(missing) - len(skipped)} measured, "
+        f"{len(parts) - len(missing)} stood from before"
+    )

@@ -1,0 +1,54 @@
+"""The audit's charts against the history that they are drawn of."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from igbatch.audit import history
+from igbatch.audit.files import remove_audit, write_audit
+
+Show = Callable[..., None]
+CHARTS = '[data-chart="history"] svg.chart'
+
+
+@pytest.fixture
+def audited(
+    birds: Any, audit_of: Callable[..., Any], tmp_path: Path, render_again: Callable[..., Any]
+) -> Any:
+    """A page with a history of five audits, of which the last two failed."""
+    audits = [audit_of(failed=day > 3, made_at=f"2026-11-0{day}T02:00:00Z") for day in range(1, 6)]
+    output = birds.results.output
+    write_audit(output, audits[-1], [0.0, 0.0], history.joined(map(history.rows_of, audits)))
+    yield render_again(tmp_path, birds.results)
+    remove_audit(output)
+
+
+def test_each_check_has_a_chart_with_its_audits_and_its_threshold(
+    audited: Any, page: Any, show: Show
+) -> None:
+    show(page, audited)
+    assert page.locator(CHARTS).count() == 2
+    sums = page.locator('[data-chart="history"] > div').first
+    assert sums.locator("h4").inner_text() == "Box sums changed"
+    assert "dashed: at most 0.100" in sums.inner_text()
+    marks = '[data-mark="dot"] path, [data-mark="dot"] circle'
+    heights = sums.locator(marks).evaluate_all("all => all.map(dot => dot.getBoundingClientRect().top)")
+    assert len(heights) == 5
+    line = sums.locator('[data-mark="rule"] line').bounding_box()["y"]
+    assert sum(height < line for height in heights) == 2  # those that failed lie above it
+    box = page.locator(CHARTS).first.bounding_box()
+    sums.locator(marks).last.hover(force=True)
+    sums.get_by_text("threshold 0.100: failed").wait_for()
+    assert box["width"] > 200
+
+
+def test_checks_sort_and_fit_a_phone(audited: Any, phone: Any, show: Show) -> None:
+    show(phone, audited)
+    assert phone.evaluate("document.documentElement.scrollWidth") == 390
+    table = phone.locator("#audit table.sortable").first
+    table.get_by_role("button", name="check").click()
+    assert table.locator("tbody tr").first.inner_text().startswith("Box sums changed")
+    table.get_by_role("button", name="check").click()
+    assert table.locator("tbody tr").first.inner_text().startswith("Sanity ratio fell")

@@ -1,0 +1,78 @@
+"""Two nights as a scheduler runs them, with Ray; then the first one without its maps."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from igbatch import open_study
+from igbatch.job import write_report
+from igbatch.nightly.promotion import promote
+from igbatch.nightly.prune import prune_root
+from igbatch.nightly.root import NightlyRoot
+from igbatch.pipeline.run import plan_study
+from igbatch.store.lock import output_lock
+from igbatch.store.output import Output
+from igbatch.store.verify import as_text, verify
+from igbatch.study_file import load_study
+
+SCRIPT = Path(__file__).parents[2] / "jobs" / "nightly_audit.py"
+
+
+def night(study: Path, root: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(SCRIPT), str(study), "--out", str(root), *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_two_nights_and_a_pruned_one(tmp_path: Path, tiny_content: dict[str, Any]) -> None:
+    study, place = tmp_path / "tiny.yaml", tmp_path / "root"
+    small = {
+        "images": {"scenes": [{"kind": "double", "seeds": [1]}]},
+        "variants": [{"kind": "trained"}],
+        "attribution": {"steps": 4, "micro_batch": 4, "atol": 1.0},
+        "run": {"workers": 1},
+    }
+    study.write_text(yaml.safe_dump({**tiny_content, **small}))
+    first, second = night(study, place, "--promote-first"), night(study, place)
+    assert first.returncode == 0, first.stderr
+    assert second.returncode == 0, second.stdout + second.stderr
+
+    root = NightlyRoot(str(place))
+    before, after = root.names()
+    assert root.reference == before
+    assert f"every check passed against {before}" in second.stdout
+    audit = json.loads((place / "nights" / after / "audit.json").read_text("utf-8"))
+    assert [comparison["role"] for comparison in audit["comparisons"]] == ["reference"]
+    assert list((place / "history").glob("*.parquet"))
+
+    promote(root, after)
+    results = open_study(root.uri_of(before))
+    shape, rows = results.attribution("trained", "double-00001", "eagle").shape, len(results.image_stats)
+    (doomed,) = prune_root(root, 1)
+    assert doomed.night == before
+    pruned, output = open_study(root.uri_of(before)), Output(root.uri_of(before))
+    assert len(pruned.image_stats) == rows
+    assert open_study(root.uri_of(after)).attribution("trained", "double-00001", "eagle").shape == shape
+    with pytest.raises(KeyError, match="maps were pruned"):
+        pruned.attribution("trained", "double-00001", "eagle")
+    found = verify(output)
+    assert not found.problems
+    assert f"{len(doomed.files)} files of maps pruned" in as_text(found)
+    assert "Maps were pruned on" in Path(write_report(pruned, output)).read_text("utf-8")
+    assert not plan_study(load_study(study), output).missing_rows
+
+
+def test_a_second_process_is_refused_and_says_who_is_at_work(tmp_path: Path, tiny_study: Path) -> None:
+    root = NightlyRoot(str(tmp_path / "root"))
+    with output_lock(root.output):
+        refused = night(tiny_study, tmp_path / "root")
+    assert refused.returncode == 3
+    (line,) = refused.stderr.strip().splitlines()
+    assert f"process {os.getpid()} on {platform.node()}, since " in line
+    assert not root.names()

@@ -1,0 +1,276 @@
+"""Faithfulness of a sample: measured once, found again, of the study's own maps; one test needs Ray."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from igbatch import open_study
+from igbatch.attribution import integrated_gradients
+from igbatch.attribution.faithfulness import Draws
+from igbatch.attribution.smoothing import copy_noise
+from igbatch.errors import InputError
+from igbatch.images.choice import chosen
+from igbatch.pipeline.derived import state_of
+from igbatch.pipeline.faithfulness import (
+    FILE,
+    FaithfulnessTask,
+    Part,
+    Skipped,
+    find_parts,
+    lots,
+    measure_faithfulness,
+    run_task,
+)
+from igbatch.pipeline.opening import keep_study
+from igbatch.pipeline.plan import Plan
+from igbatch.pipeline.resolve import ResolvedStudy
+from igbatch.pipeline.run import plan_study, run_stage
+from igbatch.pipeline.settled import Settled
+from igbatch.store import schemas
+from igbatch.store.output import Output
+from igbatch.store.reader import Reader
+from igbatch.store.verify import verify
+from igbatch.study import Sample
+from igbatch.study_file import load_study
+from igbatch.variants.models import load_trained
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+SETTLED = Settled("float32", 0.0, micro_batch=4, mixed=True)
+SECTION = {"images": {"sample": 1}, "perturbations": 2, "radius": 0.05}
+STUDY: dict[str, Any] = {
+    "name": "faithful",
+    "images": {"scenes": [{"kind": "double", "seeds": [1, 2]}]},
+    "models": {"small": {"weights": "bundled"}},
+    "targets": ["predicted", "magpie"],
+    "variants": [{"kind": "trained"}, {"kind": "random", "seeds": [3]}],
+    "attribution": {"steps": 1, "rule": "midpoint", "micro_batch": 4},
+    "audit": {"faithfulness": SECTION},
+}
+Compute = Callable[..., Output]
+
+
+class Measuring:
+    """Measures in this process, remembers what it was asked for, and fails where it is told to."""
+
+    def __init__(self, settled: Settled = SETTLED) -> None:
+        self.settled, self.asked = settled, list[tuple[str, str]]()
+
+    def __call__(self, output: Output, resolved: ResolvedStudy, parts: Sequence[Part]) -> list[Skipped]:
+        self.asked += [(part.spec.variant_id, part.image.image_id) for part in parts]
+        return run_task(FaithfulnessTask(resolved, output, "cpu", 1, self.settled, tuple(parts)))
+
+
+def planned(study: Path, output: Output, *overrides: str) -> Plan:
+    return plan_study(load_study(study, overrides), output)
+
+
+def measure(study: Path, output: Output, *overrides: str) -> tuple[list[tuple[str, str]], list[str]]:
+    """Measure what is missing; return the pairs that were, and what was said."""
+    plan, measuring, said = planned(study, output, *overrides), Measuring(), list[str]()
+    keep_study(output, plan.resolved)
+    measure_faithfulness(output, plan.resolved, state_of(plan), measure=measuring, say=said.append)
+    return measuring.asked, said
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("faithful") / "study.yaml"
+    path.write_text(yaml.safe_dump(STUDY))
+    return path
+
+
+@pytest.fixture(scope="module")
+def computed_once(study: Path, tmp_path_factory: pytest.TempPathFactory, compute_study: Compute) -> Output:
+    return compute_study(study, tmp_path_factory.mktemp("computed") / "out")
+
+
+@pytest.fixture
+def output(computed_once: Output, tmp_path: Path) -> Output:
+    """The study computed and reduced, and nothing measured."""
+    shutil.copytree(computed_once.uri, tmp_path / "out")
+    return Output(str(tmp_path / "out"))
+
+
+def test_what_is_measured_is_found_again_and_a_change_measures_only_what_changed(
+    study: Path, output: Output
+) -> None:
+    asked, said = measure(study, output)
+    taken = chosen(Sample(sample=1), Reader(output).listing.image_ids)
+    (first,) = Reader(output).listing.image_ids.take(np.flatnonzero(taken)).to_pylist()
+    (second,) = {"double-00001", "double-00002"} - {first}
+    assert asked == [("trained", first)]
+    assert said == ["faithfulness of 1 (image, variant) pairs: 1 measured, 0 stood from before"]
+
+    results = open_study(output.uri)
+    table = results.faithfulness
+    assert output.read_table(output.path(FILE)).schema.equals(schemas.FAITHFULNESS)
+    assert table[["variant_id", "image_id", "target"]].to_numpy().tolist() == [
+        ["trained", first, "predicted"],
+        ["trained", first, "magpie"],
+    ]
+    indices = results.rows_of([first], variant_id="trained").set_index("target")["target_index"]
+    assert table.set_index("target")["target_index"].to_dict() == indices.to_dict()
+    assert (table[["infidelity", "squared_change", "sensitivity"]] > 0).all().all()
+    assert {problem.kind for problem in verify(output).problems} <= {"completeness"}  # of one step
+
+    assert measure(study, output) == ([], [])  # also what an audit says changes nothing
+    assert measure(study, output, "audit.webhook={variable: CHAT}") == ([], [])
+
+    grown, said = measure(study, output, "audit.faithfulness.images.sample=2")
+    assert grown == [("trained", second)]
+    assert said[-1].endswith("1 measured, 1 stood from before")
+    more = "audit.faithfulness.variants=[trained, random-3]"
+    assert measure(study, output, more)[0] == [("random-3", first)]
+    assert set(open_study(output.uri).faithfulness["variant_id"]) == {"trained", "random-3"}
+
+    again, _ = measure(study, output, "audit.faithfulness.radius=0.1")
+    assert again == [("trained", first)]
+    wider = open_study(output.uri).faithfulness
+    assert np.array_equal(wider["infidelity"], table["infidelity"])  # the same squares, measured again
+    assert (wider["sensitivity"] > table["sensitivity"]).all()
+    assert len(output.files("faithfulness")) == 1  # what no row comes from any more is gone
+
+
+def test_without_the_section_nothing_is_written_and_nothing_removed(study: Path, output: Output) -> None:
+    with pytest.raises(InputError, match=r"audit: \{faithfulness: \{\}\}"):
+        _ = open_study(output.uri).faithfulness
+    assert measure(study, output, "audit.faithfulness=null") == ([], [])
+    assert not output.exists(output.path(FILE))
+    measure(study, output)
+    before = output.read(output.path(FILE))
+    assert measure(study, output, "audit.faithfulness=null") == ([], [])
+    assert output.read(output.path(FILE)) == before
+
+
+def test_an_image_that_fails_is_skipped_with_a_reason_and_tried_again(
+    tmp_path: Path, scene_folder: Path, compute_study: Compute
+) -> None:
+    content = {**STUDY, "images": {"root": str(scene_folder)}, "variants": [{"kind": "trained"}]}
+    content["audit"] = {"faithfulness": {**SECTION, "images": {"sample": 2}}}
+    study = tmp_path / "study.yaml"
+    study.write_text(yaml.safe_dump(content))
+    output = compute_study(study, tmp_path / "out")
+    plan = planned(study, output)
+    settings = plan.resolved.study.audit.faithfulness
+    assert settings is not None
+    lost = next(find_parts(Reader(output), plan.resolved, settings)).image.image_id
+    data = (scene_folder / lost).read_bytes()
+    (scene_folder / lost).unlink()
+
+    def run() -> list[str]:
+        said: list[str] = []
+        measure_faithfulness(output, plan.resolved, "state", measure=Measuring(), say=said.append)
+        return said
+
+    reason, count = run()
+    assert reason.startswith(f"faithfulness: trained/{lost}: the file is gone")
+    assert count.endswith("of 1 (image, variant) pairs: 1 measured, 0 stood from before")
+    assert lost not in set(open_study(output.uri).faithfulness["image_id"])
+    (scene_folder / lost).write_bytes(data + b"\0")  # the same picture, in another file
+    assert "the file has changed since its maps were computed" in run()[0]
+    (scene_folder / lost).write_bytes(data)
+    assert run() == ["faithfulness of 2 (image, variant) pairs: 1 measured, 1 stood from before"]
+    assert run() == []
+
+
+def test_numbers_are_of_the_studys_own_maps_smoothed_ones_too(
+    study: Path, tmp_path: Path, compute_study: Compute
+) -> None:
+    smoothing = {"samples": 2, "noise": 0.1, "seed": 5}
+    overrides = (
+        "images.scenes=[{kind: double, seeds: [1]}]",
+        "variants=[{kind: trained}]",
+        f"attribution.smoothing={smoothing}",
+    )
+    output = compute_study(study, tmp_path / "out", *overrides)
+    measure(study, output, *overrides)
+    row = open_study(output.uri).faithfulness.set_index("target").loc["magpie"]
+    results, image_id = open_study(output.uri), "double-00001"
+    model = load_trained(planned(study, output, *overrides).resolved.models["small"].source, "x")
+    pixels = results.pixels(image_id)
+    config = results.study["models"]["small"]["data_config"]
+    mean, std = (torch.tensor(config[name])[:, None, None] for name in ("mean", "std"))
+
+    def explained(around: np.ndarray) -> np.ndarray:
+        noisy = [around + copy_noise(pixels.shape, 0.1, 5, image_id, copy) for copy in range(2)]
+        images = (torch.from_numpy(np.stack(noisy)).permute(0, 3, 1, 2) - mean) / std
+        gray = ((torch.full((3, 1, 1), 0.5) - mean) / std).expand(images.shape[1:])
+        how = {"rule": "midpoint", "steps": 1, "micro_batch": 4}
+        maps = integrated_gradients(model, images, [int(row["target_index"])], gray, **how).attributions
+        return maps[:, 0].mean(0).double().numpy()
+
+    stored = explained(pixels)
+    assert np.allclose(stored, results.attribution("trained", image_id, "magpie"), atol=1e-6)
+    draws = Draws(image_id, 0, 2)
+    moved = [explained(pixels + 0.05 * noise.transpose(1, 2, 0)) for noise in draws.noise((3, 224, 224))]
+    farthest = max(np.linalg.norm(each - stored) for each in moved) / np.linalg.norm(stored)
+    assert np.isclose(row["sensitivity"], farthest, rtol=1e-3)
+
+    normalized = (torch.from_numpy(pixels).permute(2, 0, 1) - mean) / std
+    gray = ((torch.full((3, 1, 1), 0.5) - mean) / std).expand(normalized.shape)
+    patches = list(draws.patches(224, 224))
+    images = torch.stack(
+        [normalized, *(torch.where(torch.from_numpy(patch), gray, normalized) for patch in patches)]
+    )
+    with torch.no_grad():
+        scores = model(images).double().softmax(1)[:, int(row["target_index"])].numpy()
+    losses, sums = scores[0] - scores[1:], np.array([stored[patch].sum() for patch in patches])
+    assert np.isclose(row["squared_change"], np.mean(losses**2), rtol=1e-3)
+    assert np.isclose(row["infidelity"], np.mean((sums - losses) ** 2), rtol=1e-3)
+
+
+def test_lots_hold_one_variant_and_share_its_images_among_workers(study: Path, output: Output) -> None:
+    overrides = ("audit.faithfulness.images.sample=2", "audit.faithfulness.variants=all")
+    resolved = planned(study, output, *overrides).resolved
+    settings = resolved.study.audit.faithfulness
+    assert settings is not None
+    parts = list(find_parts(Reader(output), resolved, settings))
+    for workers, sizes in ((1, [2, 2]), (2, [1, 1, 1, 1]), (8, [1, 1, 1, 1])):
+        cut = list(lots(parts, workers))
+        assert [len(lot) for lot in cut] == sizes
+        assert [part for lot in cut for part in lot] == parts
+        assert all(len({part.spec.variant_id for part in lot}) == 1 for lot in cut)
+    renamed = settings.model_copy(update={"radius": 0.5})
+    names = {part.name for part in parts}
+    assert len(names) == 4
+    assert not names & {part.name for part in find_parts(Reader(output), resolved, renamed)}
+
+
+def test_an_unknown_variant_is_refused(study: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"audit.faithfulness.variants: 'trianed' .* did you mean `trained`"):
+        planned(study, Output(str(tmp_path / "new")), "audit.faithfulness.variants=[trianed]")
+
+
+class Quiet:
+    """A listener that says nothing."""
+
+    def start(self, images: int) -> None: ...
+    def advance(self, images: int, quarantined: int) -> None: ...
+    def retried(self) -> None: ...
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_a_finished_study_is_measured_on_the_cluster_and_once(study: Path, output: Output) -> None:
+    alone = Measuring()
+    plan = planned(study, output)
+    measure_faithfulness(output, plan.resolved, state_of(plan), measure=alone)
+    here = open_study(output.uri).faithfulness
+    for info in (*output.files("faithfulness"), *(each for each in output.files() if each.base_name == FILE)):
+        output.delete(info.path)
+
+    said: list[str] = []
+    outcome = run_stage(load_study(study), output, Quiet(), say=said.append)
+    assert outcome.computed == 0
+    assert said[-1].endswith("1 measured, 0 stood from before")
+    there = open_study(output.uri).faithfulness
+    pd.testing.assert_frame_equal(here, there, rtol=1e-4)
+    said.clear()
+    run_stage(load_study(study), output, Quiet(), say=said.append)
+    assert len(said) == 1

@@ -1,0 +1,103 @@
+"""The commands of nights: their exit codes and what they print."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click import ClickException
+from click.testing import CliRunner, Result
+
+from igbatch.cli import main
+from igbatch.errors import IgbatchError
+from igbatch.nightly.records import Night, Verdict
+from igbatch.nightly.root import NightlyRoot
+
+NIGHTS = ("20261101T020000Z", "20261102T020000Z", "20261103T020000Z")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> NightlyRoot:
+    """Three nights as their runs leave them, the last one bad; the first is the reference."""
+    root = NightlyRoot(str(tmp_path / "root"))
+    for name, code in zip(NIGHTS, (0, 0, 1), strict=True):
+        verdict = Verdict(
+            ended_at=f"{name[:4]}-{name[4:6]}-{name[6:8]}T03:00:00+00:00", exit_code=code, reference=None,
+            last_good=None, words="as it is",
+        )  # fmt: skip
+        root.keep(
+            Night(night=name, study="s", study_digest="d", begun_at="", run_exit_code=0, verdict=verdict)
+        )
+        output = root.night_output(name)
+        output.put(output.path("attributions", "v", "a.parquet"), b"m" * 2_000_000)
+    call("promote", root.uri, NIGHTS[0], "--note", "looked at by hand")
+    return root
+
+
+def call(*arguments: str) -> Result:
+    """Call `igbatch`; errors of ours are raised, as `entry` sees them."""
+    result = CliRunner().invoke(main, arguments, standalone_mode=False)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def test_nights_are_listed_with_the_exit_code_of_the_last(root: NightlyRoot) -> None:
+    result = call("nights", root.uri)
+    assert result.exit_code == 1
+    assert [name for name in NIGHTS if name in result.output] == list(NIGHTS)
+    assert "the reference" in result.output
+
+
+@pytest.mark.parametrize(
+    ("since", "code"), [("20261103T030000Z", 1), ("2026-11-03T03:00:00Z", 1), ("20261103T030001Z", 3)]
+)
+def test_schedulers_ask_for_the_night_that_they_began(root: NightlyRoot, since: str, code: int) -> None:
+    assert call("nights", root.uri, "--since", since).exit_code == code
+
+
+def test_nights_as_json(root: NightlyRoot) -> None:
+    told = json.loads(call("nights", root.uri, "--json").output)
+    assert [each["state"] for each in told] == ["good", "good", "bad"]
+    assert [each["reference"] for each in told] == [True, False, False]
+
+
+def test_promote_refuses_and_is_forced(root: NightlyRoot) -> None:
+    with pytest.raises(IgbatchError, match="--force") as refused:
+        call("promote", root.uri, NIGHTS[2])
+    assert refused.value.exit_code == 2
+    assert call("promote", root.uri, NIGHTS[2], "--force").exit_code == 0
+    references = root.references()
+    assert references is not None
+    assert references.reference.night == NIGHTS[2]
+    assert references.earlier[0].note == "looked at by hand"
+
+
+def test_prune_says_first_and_deletes_when_told_to(root: NightlyRoot) -> None:
+    def kept() -> list[bool]:
+        return [bool(root.night_output(name).files("attributions")) for name in NIGHTS]
+
+    said = call("prune", root.uri, "--keep", "1")
+    assert said.exit_code == 0
+    # the second night is the last good one of those that had no reference, which the first now is
+    assert said.output.splitlines() == [
+        f"{NIGHTS[1]}: maps, 1 file, 2.0 MB",
+        "1 file, 2.0 MB: would go; --apply deletes them",
+    ]
+    assert kept() == [True, True, True]
+    assert call("prune", root.uri, "--keep", "1", "--apply").output.endswith("2.0 MB: deleted\n")
+    assert kept() == [True, False, True]
+    assert f"{NIGHTS[1]}" not in call("prune", root.uri, "--keep", "1").output
+
+
+@pytest.mark.parametrize(
+    "command", [("prune",), ("prune", "--keep", "0"), ("nights", "--since", "yesterday")]
+)
+def test_wrong_calls_are_refused(root: NightlyRoot, command: tuple[str, ...]) -> None:
+    with pytest.raises((ClickException, IgbatchError)) as refused:
+        call(command[0], root.uri, *command[1:])
+    assert refused.value.exit_code == 2
+
+
+@pytest.mark.parametrize("command", ["promote", "prune", "nights", "night"])
+def test_every_command_explains_itself(command: str) -> None:
+    assert "Usage:" in call(command, "--help").output
