@@ -10,7 +10,8 @@ million rows are ten variants: one trained, nine with random weights.
 
 *repeat* really computes a study of drawn scenes, with its images in another order and shards of another size
 each time, and audits each run against the first. With `--vary` the runs have other numbers of threads and
-other micro-batches than the first one: their last bits differ.
+other micro-batches than the first one: their last bits differ. With `--device cuda --against cpu` a GPU's
+runs are audited against a CPU's.
 """
 
 from __future__ import annotations
@@ -244,12 +245,16 @@ def scale(arguments: argparse.Namespace) -> None:
 # Repeat
 
 
-def compute(folder: Path, number: int, threads: int = 1, micro_batch: int = 4) -> str:
+def compute(
+    folder: Path, number: int, threads: int = 1, micro_batch: int = 4, device: str = "cpu", name: str = "run"
+) -> str:
     """Compute a small study in this process, its images in the order of a seed; return its output."""
     import torch
     import yaml
 
     from igbatch.pipeline.compute import ShardComputer
+    from igbatch.pipeline.derived import state_of
+    from igbatch.pipeline.faithfulness import FaithfulnessTask, measure_faithfulness, run_task
     from igbatch.pipeline.opening import open_output
     from igbatch.pipeline.run import plan_study
     from igbatch.pipeline.settled import Settled
@@ -266,29 +271,41 @@ def compute(folder: Path, number: int, threads: int = 1, micro_batch: int = 4) -
         "variants": [{"kind": "trained"}, {"kind": "random", "seeds": [1]}],
         "attribution": {"tolerance": 0.05, "micro_batch": micro_batch},
         "run": {"shard_images": 1 + number % 4},
+        "audit": {"faithfulness": {"images": {"sample": 2}, "perturbations": 3}},
     }
-    path = folder / f"run-{number}.yaml"
+    path = folder / f"{name}-{number}.yaml"
     path.write_text(yaml.safe_dump(content))
     torch.set_num_threads(threads)
-    output = Output(str(folder / f"run-{number}"))
+    output = Output(str(folder / f"{name}-{number}"))
     plan = plan_study(load_study(path, ()), output)
     open_output(output, plan.resolved, plan.images)
-    computer = ShardComputer(plan.resolved, output, torch.device("cpu"))
+    computer = ShardComputer(plan.resolved, output, torch.device(device))
+    settled = Settled("float32", 0.0, micro_batch, mixed=device == "cpu")
     shards = list(plan.shards())
     for place in rng.permutation(len(shards)):
-        computer.compute(shards[place], Settled("float32", 0.0, micro_batch, mixed=True))
+        computer.compute(shards[place], settled)
     reduce_study(output)
+    measure_faithfulness(
+        output,
+        plan.resolved,
+        state_of(plan),
+        measure=lambda output, resolved, parts: run_task(
+            FaithfulnessTask(resolved, output, device, threads, settled, tuple(parts))
+        ),
+    )
     return output.uri
 
 
 def repeat(arguments: argparse.Namespace) -> None:
     """Compute the study once, then again and again; audit each against the first."""
     with tempfile.TemporaryDirectory(prefix="igbatch-audit-") as name:
-        first = open_study(compute(Path(name), 0))
+        device, against = arguments.device, arguments.against or arguments.device
+        first = open_study(compute(Path(name), 0, device=against, name="first"))
         found = []
         for number in range(1, arguments.runs + 1):
             shape = (1 + number % 2, (3, 8, 5)[number % 3]) if arguments.vary else (1, 4)
-            comparison = compare(open_study(compute(Path(name), number, *shape)), first, Audit())
+            now = open_study(compute(Path(name), number, *shape, device=device))
+            comparison = compare(now, first, Audit())
             found.append(comparison)
             print(f"run {number}: {'passed' if comparison.passed else 'FAILED'}", flush=True)
     show(found)
@@ -326,6 +343,8 @@ def main() -> None:
     again = commands.add_parser("repeat", help="audits of a study that is computed again and again")
     again.add_argument("--runs", type=int, default=20)
     again.add_argument("--vary", action="store_true", help="one or two threads, and other micro-batches")
+    again.add_argument("--device", default="cpu", help="that the runs are computed on")
+    again.add_argument("--against", help="the device of the first run, by default the same")
     again.set_defaults(run=repeat)
     arguments = parser.parse_args()
     if getattr(arguments, "here", False):  # in a process of its own, so that its memory is that of the audit

@@ -253,6 +253,7 @@ class Report(_Section):
     Others are the first ones, or are chosen at `random` under `seed`, or by the largest difference of a box's
     sums between targets, the worst convergence, or trained and random maps that disagree most
     (`igbatch.report.contrasts`). `variants` are those that are shown; by default the report chooses.
+    `figures` says whether the maps of featured images are drawn as files besides, for print.
     """
 
     featured: tuple[str, ...] = ()
@@ -260,6 +261,7 @@ class Report(_Section):
     others: Literal["first", "random", "box-contrast", "worst-convergence", "disagreement"] = "first"
     seed: Seed = 0
     variants: tuple[str, ...] = ()
+    figures: bool = True
 
     @field_validator("variants")
     @classmethod

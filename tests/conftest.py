@@ -36,7 +36,17 @@ TINY = {
     "variants": [{"kind": "trained"}, {"kind": "random", "seeds": [3]}],
     "attribution": {"steps": 4, "micro_batch": 4},
     "run": {"shard_images": 1},
+    "report": {"figures": False},  # tests of the report draw them; here they would take most of a run
 }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests that share what is slow to make (a browser, a finished study) in one process."""
+    for item in items:
+        folder = item.path.parent.name
+        if folder in ("browser", "pipeline"):
+            shared = folder if folder == "browser" else item.path.stem
+            item.add_marker(pytest.mark.xdist_group(shared))
 
 
 @pytest.fixture(scope="session")

@@ -44,6 +44,8 @@ def test_photographs_of_any_size_and_mode(tmp_path: Path) -> None:
         str(tmp_path / "out"),
         "--set",
         steps,
+        "--set",
+        "report.figures=false",
     ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -69,7 +69,8 @@ class _Report:
         if len(self.results.aggregates):
             plot = data_uri(self._figure("aggregates", aggregates_figure(self.results)), "image/png")
         randomization = self._randomization()
-        figures = [self._figures(image_id) for image_id in self.selection.featured]
+        drawn = self.selection.featured if self.results.study["study"]["report"].get("figures", True) else ()
+        figures = [self._figures(image_id) for image_id in drawn]
         data = page_data(self.results, self.normalizations, self.selection, self.shown)
         content = page_content(
             self.results,

@@ -10,6 +10,7 @@ import io
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +115,22 @@ def show() -> Callable[..., None]:
         page.wait_for_selector("html[data-igbatch-ready]", state="attached")
 
     return open_page
+
+
+@pytest.fixture
+def wait_until() -> Callable[..., None]:
+    """Wait until something holds: `wait_until(lambda: ...)`.
+
+    Playwright's own way evaluates a string in the page again and again, which the page's policy refuses.
+    """
+
+    def wait(holds: Callable[[], bool], seconds: float = 10) -> None:
+        deadline = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < deadline, "it never came to hold"
+            time.sleep(0.02)
+
+    return wait
 
 
 @dataclass(frozen=True)

@@ -55,13 +55,14 @@ def test_hovering_tells_the_numbers(birds: Any, page: Any, show: Show) -> None:
     assert "2 images" in tip.text_content()
 
 
-def test_charts_fit_a_phone_and_follow_its_width(birds: Any, phone: Any, show: Show) -> None:
+def test_charts_fit_a_phone_and_follow_its_width(
+    birds: Any, phone: Any, show: Show, wait_until: Callable[..., None]
+) -> None:
     show(phone, birds)
     for width in (390, 700):
         phone.set_viewport_size({"width": width, "height": 800})
-        phone.wait_for_function(
-            f"document.querySelector('{CHART}').clientWidth > {width} - 60".replace('"', '\\"')
-        )
+        expect = f"element => element.clientWidth > {width} - 60"
+        wait_until(lambda expect=expect: phone.locator(CHART).evaluate(expect))
         assert phone.evaluate("document.documentElement.scrollWidth") <= width
 
 

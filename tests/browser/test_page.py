@@ -102,7 +102,9 @@ def test_every_section_has_a_heading_and_a_link(birds: Any, page: Any, show: Sho
     assert all(page.locator(f"#{each} > h2").count() == 1 for each in sections)
 
 
-def test_every_section_is_reached_by_keyboard(birds: Any, page: Any, show: Show) -> None:
+def test_every_section_is_reached_by_keyboard(
+    birds: Any, page: Any, show: Show, wait_until: Callable[..., None]
+) -> None:
     show(page, birds)
     links = page.locator("nav[aria-label=Contents] a")
     for place in range(links.count()):
@@ -110,7 +112,7 @@ def test_every_section_is_reached_by_keyboard(birds: Any, page: Any, show: Show)
         target = page.evaluate("document.activeElement.hash")
         assert target == links.nth(place).get_attribute("href")
         page.keyboard.press("Enter")
-        page.wait_for_function("hash => location.hash === hash", arg=target)
+        wait_until(lambda target=target: page.evaluate("location.hash") == target)
         top = page.locator(target).evaluate("each => each.getBoundingClientRect().top")
         bottom = page.evaluate("document.documentElement.scrollHeight - innerHeight - scrollY")
         assert abs(top) < 2 or abs(bottom) < 2  # the last sections cannot reach the top
