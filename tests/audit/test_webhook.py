@@ -120,7 +120,7 @@ def test_attempts_have_an_end(audit_of: Make, chat: Chat) -> None:
     [
         ("7", 7, 7),
         ("86400", webhook.LONGEST_WAIT_SECONDS, webhook.LONGEST_WAIT_SECONDS),
-        (format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True), 30, 30),
+        ("a date an hour away", webhook.LONGEST_WAIT_SECONDS, webhook.LONGEST_WAIT_SECONDS),
         ("soon", 0, 1),
         ("-3", 0, 1),
     ],
@@ -128,6 +128,8 @@ def test_attempts_have_an_end(audit_of: Make, chat: Chat) -> None:
 def test_the_server_says_when_to_come_again_within_a_limit(
     audit_of: Make, chat: Chat, waits: list[float], value: str, least: float, most: float
 ) -> None:
+    if value == "a date an hour away":
+        value = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
     chat.statuses, chat.headers = [429, 200], {"Retry-After": value}
     assert told(audit_of(), chat.url) == []
     (wait,) = waits
