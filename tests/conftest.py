@@ -35,11 +35,12 @@ TINY = {
     "targets": ["eagle", "magpie"],
     "variants": [{"kind": "trained"}, {"kind": "random", "seeds": [3]}],
     "attribution": {"steps": 4, "micro_batch": 4},
-    "run": {"shard_images": 1},
+    "run": {"shard_images": 1, "workers": 1},  # each imports torch: 4 s of a core; tests of several say so
     "report": {"figures": False},  # tests of the report draw them; here they would take most of a run
 }
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep tests that share what is slow to make (a browser, a finished study) in one process."""
     for item in items:

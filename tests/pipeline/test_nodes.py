@@ -39,7 +39,8 @@ def on_a_cluster(what: str, study: Path, out: str, **environment: str) -> dict[s
 def study(tmp_path: Path, tiny_content: dict[str, Any]) -> Path:
     """Ten scenes, a shard each."""
     path = tmp_path / "tiny.yaml"
-    content = tiny_content | {"images": {"scenes": SCENES}, "variants": [{"kind": "trained"}]}
+    run = {"shard_images": 1}
+    content = tiny_content | {"images": {"scenes": SCENES}, "variants": [{"kind": "trained"}], "run": run}
     path.write_text(yaml.safe_dump(content))
     return path
 
