@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from igbatch.report.colors import PALETTES, color_indices
+from igbatch.report.contour import strongest
 from igbatch.report.limits import Limits, limits_of, take_part
 from igbatch.report.look import Look
 from igbatch.report.normalization import Normalizations
@@ -422,3 +423,36 @@ def test_hostile_names_are_text_in_the_viewer(hostile: Any, page: Any, show: Sho
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV").click()
     assert re.fullmatch(r"[A-Za-z0-9-]+\.csv", download.value.suggested_filename)
+
+
+@pytest.mark.parametrize("blur", [0, 3])
+def test_the_contour_is_around_the_strongest_pixels(birds: Any, page: Any, show: Show, blur: int) -> None:
+    show(page, birds)
+    choose(page, contour=10, part="negative")
+    choose(page, blur=blur)
+    inside = (
+        panel(page, "trained", "eagle")
+        .locator("path.contour:not(.halo)")
+        .evaluate(
+            """path => Array.from({ length: 32 * 32 }, (_, i) => {
+            const centre = path.ownerSVGElement.createSVGPoint();
+            [centre.x, centre.y] = [i % 32 + 0.5, Math.floor(i / 32) + 0.5];
+            return path.isPointInFill(centre);
+        })"""
+        )
+    )
+    wanted = strongest(embedded(birds, "trained", "eagle"), 10, "negative", blur)
+    assert 0 < wanted.sum() <= 0.1 * 32 * 32 + 1
+    assert (np.array(inside).reshape(32, 32) == wanted).all()
+
+
+def test_boxes_are_hidden_and_maps_enlarged_on_request(birds: Any, page: Any, show: Show) -> None:
+    show(page, birds)
+    stage = panel(page, "trained", "eagle").locator(".stage")
+    before = stage.bounding_box()["width"]
+    assert stage.locator(".data-boxes .outline").count() == 2
+    assert stage.locator(".data-boxes text").all_text_contents() == ["eagle", "magpie"]
+    page.locator('.controls [name="outlines"]').uncheck()
+    choose(page, size="2")
+    assert stage.locator(".data-boxes").count() == 0
+    assert stage.bounding_box()["width"] == pytest.approx(2 * before, abs=3)
