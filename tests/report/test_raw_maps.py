@@ -33,7 +33,9 @@ def test_the_smallest_maps_are_nearly_kept(exponent: float) -> None:
 @given(values=MAPS)
 def test_the_scale_is_a_float32_that_rounds_towards_zero(values: np.ndarray) -> None:
     largest = float(np.abs(values).max())
-    assume(largest == 0 or largest > 1e-33)  # below, steps of float32 are coarse, and a scale below would clip
+    assume(
+        largest == 0 or largest > 1e-33
+    )  # below, steps of float32 are coarse, and a scale below would clip
     _, scale = packed(values)
     assert float(np.float32(scale)) == scale
     assert scale * LARGEST <= largest
