@@ -40,9 +40,9 @@ class Question(ABC):
     def add(self, pair: VariantPair) -> None:
         """Take one variant."""
 
-    @abstractmethod
     def missing(self) -> str:
-        """Say why there is nothing to compare."""
+        """Say why there is nothing to compare: here, of trained variants."""
+        return no_trained(self.pairing)
 
     @abstractmethod
     def words(self, worst: Part) -> str:

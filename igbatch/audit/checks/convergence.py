@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from igbatch.audit.checks.base import Question, no_trained, short
+from igbatch.audit.checks.base import Question, short
 from igbatch.audit.pairs import Floats, VariantPair
 from igbatch.audit.verdict import Part
 from igbatch.results import StudyResults
@@ -34,10 +34,6 @@ class Convergence(Question):
         self.blame(
             lost, None, lambda at: f"{lost[at]:.0f} of its maps did before", variant_id=pair.variant_id
         )
-
-    def missing(self) -> str:
-        """Say why there is nothing to compare."""
-        return no_trained(self.pairing)
 
     def words(self, worst: Part) -> str:
         """Say what was found."""
@@ -82,10 +78,6 @@ class Completeness(Question):
 
         grown = now / np.maximum(before, 1.0)
         self.blame(grown, None, words, variant_id=variant_id, target=target, least=self.threshold)
-
-    def missing(self) -> str:
-        """Say why there is nothing to compare."""
-        return no_trained(self.pairing)
 
     def words(self, worst: Part) -> str:
         """Say what was found."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from igbatch.audit.checks.base import Question, no_trained, short
+from igbatch.audit.checks.base import Question, short
 from igbatch.audit.pairs import Floats, VariantPair
 from igbatch.audit.verdict import Part
 from igbatch.results import StudyResults
@@ -36,10 +36,6 @@ class Predictions(Question):
             return f"now {names[0].get(one, one)}, was {names[1].get(other, other)}"
 
         self.blame(np.where(changed, certainty, np.nan), None, words, variant_id=pair.variant_id)
-
-    def missing(self) -> str:
-        """Say why there is nothing to compare."""
-        return no_trained(self.pairing)
 
     def words(self, worst: Part) -> str:
         """Say what was found."""
@@ -81,10 +77,6 @@ class Probabilities(Question):
     def figure_of(self, change: Floats) -> float:
         """Return the figure of absolute changes [n]."""
         return float(change.mean())
-
-    def missing(self) -> str:
-        """Say why there is nothing to compare."""
-        return no_trained(self.pairing)
 
     def words(self, worst: Part) -> str:
         """Say what was found."""
