@@ -1,4 +1,4 @@
-"""Captum's ``IntegratedGradients`` on this room's engine: the same call, for inputs and outputs of any shape.
+"""Captum's ``IntegratedGradients`` on our engine: the same call, for inputs and outputs of any shape.
 
 The inputs of an example are laid end to end as one vector, which is what the engine integrates along; the
 function that it is given takes the vectors apart again, calls the caller's function, and picks the number
@@ -8,6 +8,7 @@ that is explained. Captum itself is not imported.
 from __future__ import annotations
 
 import functools
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,8 +18,9 @@ from typing import Any, Literal, ParamSpec, TypeVar, overload
 import torch
 from torch import Tensor, nn
 
+from .baseline import Baseline
 from .captum_arguments import AdditionalArguments, Packed, Picked, described, is_index, widest_type
-from .engine import attribute_forward, default_micro_batch
+from .engine import attribute_forward, default_micro_batch, warn_of_constant
 from .errors import AttributionError
 from .rules import RULES
 from .settings import DEFAULT_MAX_STEPS, Settings
@@ -26,7 +28,7 @@ from .settings import DEFAULT_MAX_STEPS, Settings
 __all__ = ["IntegratedGradients"]
 
 Inputs = TypeVar("Inputs", Tensor, tuple[Tensor, ...])
-Baselines = Tensor | float | tuple[Tensor | float, ...] | None
+Baselines = Baseline | tuple[Baseline, ...] | None
 Target = int | tuple[int, ...] | Tensor | list[int] | list[tuple[int, ...]] | None
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -61,7 +63,7 @@ def _wrapped(method: Callable[P, R]) -> Callable[P, R]:
 
 
 class IntegratedGradients:
-    """Captum's ``IntegratedGradients``, computed by this room's engine; docs/from-captum.md compares the two.
+    """Captum's ``IntegratedGradients``, computed by our engine; docs/from-captum.md compares the two.
 
     Args:
         forward_func: a module or any other callable. It gets the inputs, each [rows, ...] in its own type,
@@ -122,8 +124,8 @@ class IntegratedGradients:
 
         Args:
             inputs: [N, ...], or a tuple of such tensors; integers are integrated as floating numbers.
-            baselines: one for each input: a number, a tensor of the input's shape, or one whose first
-                dimension is 1. None: 0.
+            baselines: one for each input: a number, a tensor or an array of the input's shape, or one whose
+                first dimension is 1, of any type. None: 0.
             target: which number of an example's output is explained. None: its only one. An int, a tensor
                 with one integer, or a tuple with an index for each dimension of the output after the first:
                 the same for all examples. A tensor [N], a list of N ints, or of N tuples: one for each.
@@ -134,14 +136,19 @@ class IntegratedGradients:
             internal_batch_size: the most rows that go through the function together, rounded down to a
                 multiple of 4 from 4 on; None: 8 images of 224 x 224 on a CPU and 64 elsewhere, more of
                 smaller inputs. It is halved where memory runs out.
-            return_convergence_delta: return also, [N], sum of the attributions - (F(input) - F(baseline)).
+            return_convergence_delta: return also, [N], sum of the attributions - (F(input) - F(baseline)),
+                by `compute_convergence_delta`, whose forward passes come on top.
             tolerance: for "auto", the relative L2 error of an example's attributions that is allowed, over
                 all its inputs, as estimated. The estimate is too low for ReLU networks: docs/from-captum.md.
             max_steps: for "auto", the most nodes of an example. A warning says if more were needed.
 
         Raises:
             AttributionError: an argument is of another shape, type or name than described; the output has no
-                such target, or does not depend on the inputs.
+                such target, or changes with the inputs and carries no gradient to them.
+
+        Warns:
+            UserWarning: the output does not depend on the inputs of an example: its attributions are 0.
+                Captum raises an error where there is no gradient at all.
 
         Source: Sundararajan et al., *Axiomatic Attribution for Deep Networks*, ICML 2017, eq. 1.
         """
@@ -161,14 +168,14 @@ class IntegratedGradients:
             micro_batch=_rows(internal_batch_size, packed), multiply=self.multiplies_by_inputs,
         )  # fmt: skip
         attributions = packed.results()
-        type_ = widest_type(each.dtype for each in attributions)
-        delta = torch.zeros(packed.count, dtype=type_, device=packed.device)
+        constant = torch.zeros(packed.count, 1, dtype=torch.bool)
         missed = []
         with _parameters_frozen(self.forward_func):
             for done in attribute_forward(forward, packed.examples(), settings):
                 for whole, part in zip(attributions, packed.apart(done.attributions), strict=True):
                     whole[done.index] = part[0]
-                delta[done.index] = float(done.convergence_delta[0])
+                if done.scores[0] == done.baseline_scores[0] and not done.attributions.any():
+                    constant[done.index] = packed.differ(done.index)
                 if not done.converged[0]:
                     missed.append(float(done.map_error[0]))
         if missed and n_steps == "auto":
@@ -177,8 +184,22 @@ class IntegratedGradients:
                 f" max_steps={max_steps} (largest relative error: about {max(missed):.2g}): raise either",
                 stacklevel=3,
             )
+        warn_of_constant(constant, stacklevel=3)
         result = attributions if isinstance(inputs, tuple) else attributions[0]
-        return (result, delta) if return_convergence_delta else result
+        if not return_convergence_delta:
+            return result
+        delta = self.compute_convergence_delta(result, baselines, inputs, target, additional_forward_args)
+        return result, delta
+
+    def attribute_future(self) -> None:
+        """Raise `NotImplementedError`, as captum's does.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError(
+            "attribute_future is not implemented for IntegratedGradients: use attribute"
+        )
 
     def compute_convergence_delta(
         self,
@@ -193,7 +214,8 @@ class IntegratedGradients:
         Args:
             attributions: of the end point, [N, ...] each.
             start_point: as ``baselines`` of `attribute`.
-            end_point: as ``inputs`` of `attribute`; all N go through the function together.
+            end_point: as ``inputs`` of `attribute`. They go through the function in blocks of as many
+                examples as `attribute` takes where ``internal_batch_size`` is None.
             target, additional_forward_args: as in `attribute`.
 
         Raises:
@@ -209,14 +231,22 @@ class IntegratedGradients:
                     f"attributions are {described(part)} for {packed.count} examples:"
                     " give what attribute returned"
                 )
-        owners = torch.arange(packed.count, device=packed.device)
+        total = sum(
+            part.detach().double().reshape(packed.count, math.prod(part.shape[1:])).sum(1) for part in parts
+        )
+        rises = [torch.zeros(0, dtype=torch.float64, device=packed.device)]
+        every, rows = torch.arange(packed.count, device=packed.device), _rows(None, packed)
         with torch.no_grad():
-            start, end = (
-                picked.sums(self.forward_func(*points, *arguments.rows(owners)), owners)
-                for points in (packed.baselines, packed.inputs)
-            )
-            total = sum(part.reshape(packed.count, -1).double().sum(1) for part in parts)
-            return (total - (end - start)).to(widest_type(part.dtype for part in parts))
+            for owners in (every[first : first + rows] for first in range(0, packed.count, rows)):
+                start, end = (
+                    picked.sums(
+                        self.forward_func(*(point[owners] for point in points), *arguments.rows(owners)),
+                        owners,
+                    )
+                    for points in (packed.baselines, packed.inputs)
+                )
+                rises.append(end - start)
+        return (total - torch.cat(rises)).to(widest_type(part.dtype for part in parts))
 
 
 def _rule(method: Any, n_steps: Any) -> str:
@@ -257,7 +287,7 @@ def _parameters_frozen(forward_func: Callable[..., Any]) -> Iterator[None]:
     """
     module = getattr(forward_func, "__self__", forward_func)
     parameters = module.parameters() if isinstance(module, nn.Module) else ()
-    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    trained = [each for each in parameters if each.requires_grad and not each.is_inference()]
     try:
         for parameter in trained:
             parameter.requires_grad_(False)

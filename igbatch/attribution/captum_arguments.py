@@ -6,12 +6,14 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, reduce
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from .baseline import baseline_tensor
 from .errors import AttributionError
 from .settings import Example
 
@@ -69,6 +71,13 @@ class Packed:
         allowed = self.device.type == "cuda" and backend.fp32_precision == "tf32"
         return "tensorfloat32" if allowed else "float32"
 
+    def differ(self, index: int) -> bool:
+        """Tell whether an example's inputs differ from its baselines."""
+        return any(
+            bool((end[index] != start[index]).any())
+            for end, start in zip(self.inputs, self.baselines, strict=True)
+        )
+
     @cached_property
     def sizes(self) -> list[int]:
         """The numbers that an example has in each input."""
@@ -90,9 +99,12 @@ class Packed:
 
     def apart(self, vectors: Tensor) -> list[Tensor]:
         """Return vectors [rows, D] as tensors [rows, ...] of the inputs' shapes."""
-        parts = torch.split(vectors, self.sizes, 1)
+        stops = accumulate(
+            self.sizes
+        )  # slices, since torch lets nothing change what `split` returns in place
         return [
-            part.reshape(len(vectors), *each.shape[1:]) for part, each in zip(parts, self.inputs, strict=True)
+            vectors[:, stop - size : stop].reshape(len(vectors), *each.shape[1:])
+            for stop, size, each in zip(stops, self.sizes, self.inputs, strict=True)
         ]
 
     def results(self) -> tuple[Tensor, ...]:
@@ -104,17 +116,18 @@ class Packed:
 
 
 def _start_and_end(start: Any, end: Tensor) -> tuple[Tensor, Tensor]:
-    """Return a baseline of the input's shape, and the input, in the type that their difference has."""
-    if isinstance(start, bool) or not isinstance(start, (int, float, Tensor)):
-        raise AttributionError(f"a baseline is {described(start)}: give a number or a tensor")
-    dtype = torch.result_type(end, start)
-    dtype = dtype if dtype.is_floating_point else torch.get_default_dtype()
-    if not isinstance(start, Tensor):
-        return torch.full_like(end[:1], start, dtype=dtype).expand(end.shape), end.detach().to(dtype)
+    """Return a baseline of the input's shape, and the input, both in the input's type.
+
+    Whole numbers are taken in the baseline's floating type where it is an array or a tensor of one.
+    """
+    number = not isinstance(start, (Tensor, np.ndarray))
+    start = baseline_tensor(start)
+    floating = [end.dtype] if number else [end.dtype, start.dtype]
+    dtype = next((type_ for type_ in floating if type_.is_floating_point), torch.get_default_dtype())
     try:
         if start.ndim and start.shape != end.shape and len(start) != 1:
             raise RuntimeError("captum takes no other first dimension")
-        return start.detach().to(end.device, dtype).expand(end.shape), end.detach().to(dtype)
+        return start.to(end.device, dtype).expand(end.shape), end.detach().to(dtype)
     except RuntimeError as error:
         raise AttributionError(
             f"a baseline has shape {list(start.shape)} for an input {list(end.shape)}: give a number, a"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -13,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .baseline import Baseline, baseline_tensor
 from .errors import AttributionError
 from .frozen import Model, frozen, lifted
 from .integrand import Forward, Integrand
@@ -68,7 +70,7 @@ def integrated_gradients(
     model: Model,
     images: Tensor,
     targets: Sequence[int] | Tensor,
-    baseline: Tensor | float,
+    baseline: Baseline,
     *,
     rule: str = "gauss-legendre",
     steps: int | Literal["auto"] = 50,
@@ -94,7 +96,7 @@ def integrated_gradients(
             in evaluation mode with frozen parameters and is put back as it was; a callable runs as it is.
         images: floating [N, C, H, W], preprocessed, on the model's device.
         targets: K class indices for all images, or an integer tensor [N, K].
-        baseline: preprocessed like the images; a number, or a tensor that broadcasts to them.
+        baseline: preprocessed like the images; a number, or a tensor or array that broadcasts to them.
         rule: a key of ``RULES``, for a number of steps.
         steps: the number of nodes; "auto": as many as each map needs for ``tolerance``, up to ``max_steps``.
         tolerance: where steps are "auto", the relative L2 error of a map that is allowed, and its
@@ -115,7 +117,12 @@ def integrated_gradients(
 
     Raises:
         AttributionError: an argument is of another shape, type or name than described; the model does not
-            return logits that depend on the images; a target is no class of the model.
+            return logits, they change with the images but carry no gradient to them, or there is one logit
+            alone and the output is no logit; a target is no class of the model.
+
+    Warns:
+        UserWarning: a target's output does not change between the baseline and another image, at no node of
+            the path: its map is 0.
 
     Source: Sundararajan et al., *Axiomatic Attribution for Deep Networks*, ICML 2017, eq. 1 and 3.
     """
@@ -142,9 +149,27 @@ def integrated_gradients(
         )  # fmt: skip
         rows = done.micro_batch
     scores, baseline_scores, delta, steps_, error, converged = torch.from_numpy(numbers).to(images.device)
+    differs = (images != starts).flatten(1).any(1)[:, None]
+    warn_of_constant(differs & (scores == baseline_scores) & (maps == 0).flatten(2).all(2), stacklevel=2)
     return AttributionResult(
         maps, scores, baseline_scores, delta, steps_.long(), error, converged.bool(), rows
     )
+
+
+def warn_of_constant(constant: Tensor, stacklevel: int) -> None:
+    """Warn of targets whose output does not change along the path: their maps of 0 are not measured evidence.
+
+    Args:
+        constant: bool [N, K], for which images and targets it is so.
+        stacklevel: of `warnings.warn`, counted from the caller.
+    """
+    if constant.any():
+        image, target = torch.nonzero(constant)[0].tolist()
+        warnings.warn(
+            f"the output does not change from the baseline to the image in {int(constant.sum())} of"
+            f" {constant.numel()} maps (first: image {image}, target {target} of the call): these maps are 0",
+            stacklevel=stacklevel + 1,
+        )
 
 
 def attribute(model: Model, examples: Iterable[Example], settings: Settings) -> Iterator[Attributed]:
@@ -289,11 +314,11 @@ def _require_images(images: Tensor) -> None:
         raise AttributionError(f"images are {found}: give a preprocessed floating tensor [N, C, H, W]")
 
 
-def _checked_baseline(baseline: Tensor | float, images: Tensor) -> Tensor:
+def _checked_baseline(baseline: Baseline, images: Tensor) -> Tensor:
     """Return the baseline as [N, C, H, W], a view where it was smaller."""
-    start = baseline if isinstance(baseline, Tensor) else torch.as_tensor(baseline, dtype=torch.float64)
+    start = baseline_tensor(baseline)
     try:
-        return start.detach().to(images.device).expand(images.shape)
+        return start.to(images.device).expand(images.shape)
     except RuntimeError as error:
         raise AttributionError(
             f"the baseline {list(start.shape)} does not broadcast to the images {list(images.shape)}:"

@@ -1,9 +1,33 @@
-"""The error of this room: a call that cannot be carried out as given."""
+"""The error of this package: a call that cannot be carried out as given."""
 
 from __future__ import annotations
 
-__all__ = ["AttributionError"]
+from types import MappingProxyType
+
+__all__ = ["AttributionError", "explained"]
 
 
 class AttributionError(ValueError):
-    """A call to the attribution room is wrong; the message says what was found, where, and what to do."""
+    """A call to the attribution package is wrong; the message says what was found, where, and what to do."""
+
+
+_ADVICE = MappingProxyType(
+    {
+        "Inference tensors": "a tensor of the model was made under inference_mode, and torch cannot"
+        " differentiate through it: make or load the model outside",
+        "argument #1 'indices'": "the model looks its inputs up in an embedding, and between whole numbers"
+        " there is no path: give the embedded vectors as inputs, with a function from them to the output",
+        "must have the same dtype": "the model is of another floating type than its inputs: convert one",
+        "should be the same": "the model is of another floating type than its inputs: convert one",
+    }
+)
+"""By a part of torch's messages: what the caller can do."""
+
+
+def explained(error: RuntimeError) -> RuntimeError | AttributionError:
+    """Return an `AttributionError` with advice for what torch says of a model, the error itself otherwise."""
+    text = str(error).strip()
+    for part, advice in _ADVICE.items():
+        if part in text:
+            return AttributionError(f"{advice} ({text.splitlines()[0][:160]})")
+    return error

@@ -29,9 +29,9 @@ def frozen(model: Model, precision: Precision, device: torch.device) -> Iterator
 
     A module's parameters stop requiring gradients, so that a backward pass computes the image's alone; each
     submodule's mode and each parameter's flag are put back on leaving, on an error too. A module of another
-    floating type than the precision's is worked on as a copy. A callable that is no module is taken as it is:
-    its mode and type are the caller's. Where products are rounded, a module's first and last layer are left
-    out: an image's own pixels and the logits lose too much.
+    floating type than the precision's, or made under ``inference_mode``, is worked on as a copy. A callable
+    that is no module is taken as it is: its mode and type are the caller's. Where products are rounded, a
+    module's first and last layer are left out: an image's own pixels and the logits lose too much.
 
     Raises:
         AttributionError: the module is on another device than ``device``.
@@ -40,20 +40,20 @@ def frozen(model: Model, precision: Precision, device: torch.device) -> Iterator
         yield _of_points(model)
         return
     _require_device(model, device)
-    modes = {module: module.training for module in model.modules()}
-    flags = {parameter: parameter.requires_grad for parameter in model.parameters()}
+    ready = model if _is_ready(model, precision.dtype) else _copied(model, precision.dtype)
+    modes = {module: module.training for module in ready.modules()}
+    trained = [parameter for parameter in ready.parameters() if parameter.requires_grad]
     try:
-        model.eval()
-        model.requires_grad_(False)
-        with lifted(device):
-            ready = model if _is_of(model, precision.dtype) else copy.deepcopy(model).to(precision.dtype)
+        ready.eval()
+        for parameter in trained:  # one by one: a ScriptModule has no requires_grad_ of its own
+            parameter.requires_grad_(False)
         with _first_and_last_in_full(ready, precision, device):
             yield _of_points(ready)
     finally:
         for module, training in modes.items():
             module.training = training
-        for parameter, requires_grad in flags.items():
-            parameter.requires_grad_(requires_grad)
+        for parameter in trained:
+            parameter.requires_grad_(True)
 
 
 @contextmanager
@@ -93,9 +93,18 @@ def _first_and_last_in_full(model: nn.Module, precision: Precision, device: torc
             del layer.forward
 
 
-def _is_of(model: nn.Module, dtype: torch.dtype) -> bool:
-    tensors = chain(model.parameters(), model.buffers())
-    return all(tensor.dtype == dtype for tensor in tensors if tensor.is_floating_point())
+def _is_ready(model: nn.Module, dtype: torch.dtype) -> bool:
+    """Tell whether a model can be worked on as it is, in this floating type."""
+    return all(
+        not tensor.is_inference() and (tensor.dtype == dtype or not tensor.is_floating_point())
+        for tensor in chain(model.parameters(), model.buffers())
+    )
+
+
+def _copied(model: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """Return a copy of a model in another floating type; TorchScript would record the copying itself."""
+    with torch.inference_mode(False), torch.no_grad():
+        return copy.deepcopy(model).to(dtype)
 
 
 def _require_device(model: nn.Module, device: torch.device) -> None:

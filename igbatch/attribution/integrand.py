@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from . import outputs
-from .errors import AttributionError
+from .errors import AttributionError, explained
 from .outputs import Output
 from .precision import Precision
 
@@ -86,6 +86,7 @@ class Integrand:
     precision: Precision
     sum_channels: bool = True
     multiply: bool = True
+    _constant: dict[int, Tensor] = field(default_factory=dict)
 
     def scores(self, rows: list[Row]) -> NDArray[np.float64]:
         """Return the targets' outputs, float64 [rows, K], in units of the output (forward only).
@@ -96,22 +97,18 @@ class Integrand:
         targets = _targets(rows)
         with torch.no_grad():
             logits = self._logits(self._points(rows), rows, targets)
-        return outputs.evaluate(self.output, logits, targets).cpu().numpy()
+            return outputs.evaluate(self.output, logits, targets).cpu().numpy()
 
     def values(self, rows: list[Row]) -> list[NodeValue]:
         """Return the integrand at the rows.
 
         Raises:
-            AttributionError: the model does not return logits [rows, classes] that depend on the images, or a
-                target is no class of it.
+            AttributionError: the model does not return logits [rows, classes], they change from row to row
+                and carry no gradient, or a target is no class of it.
         """
         targets = _targets(rows)
         points = self._points(rows).requires_grad_()
-        logits = self._logits(points, rows, targets)
-        if not logits.requires_grad:
-            raise AttributionError(
-                "the model's logits carry no gradient to the images: take no_grad and detach out of the model"
-            )
+        logits = self._logits(points.clone(), rows, targets)  # of a leaf nothing may be changed in place
         scores = outputs.evaluate(self.output, logits.detach(), targets)
         cotangents = outputs.cotangents(self.output, logits, targets)
         # The backward pass is linear: scaled to 1, a tiny derivative does not underflow in the model.
@@ -122,6 +119,9 @@ class Integrand:
         for target, cotangent in enumerate(cotangents):
             retain = target + 1 < len(cotangents)
             gradient = self.precision.gradient(logits, points, cotangent, retain_graph=retain)
+            if gradient is None:
+                self._require_constant(rows, scores)
+                gradient = torch.zeros_like(points)
             for chunk in self._chunks(len(rows), points.device):
                 integrand, slopes[target, chunk] = self._along(gradient[chunk], rows[chunk])
                 if maps is None:
@@ -136,6 +136,15 @@ class Integrand:
             NodeValue(score, map_, scale, norm, slope)
             for (score, scale, norm, slope), map_ in zip(numbers, maps, strict=True)
         ]
+
+    def _require_constant(self, rows: list[Row], scores: Tensor) -> None:
+        """Take it that an output without a gradient is constant along a path, unless its scores differ."""
+        for row, score in zip(rows, scores, strict=True):
+            if not torch.allclose(score, self._constant.setdefault(row.example, score), equal_nan=True):
+                raise AttributionError(
+                    "the model's logits change with the images and carry no gradient to the images:"
+                    " take no_grad and detach out of the model"
+                )
 
     def _along(self, gradient: Tensor, rows: list[Row]) -> tuple[Tensor, Tensor]:
         """Return the integrand of rows, float64 [rows, ...], and their slopes along the path, [rows]."""
@@ -165,12 +174,20 @@ class Integrand:
     def _logits(self, points: Tensor, rows: list[Row], targets: Tensor) -> Tensor:
         owners = torch.tensor([row.example for row in rows], device=points.device)
         with self.precision.passes(points.device):
-            logits = self.forward(points, owners)
+            try:
+                logits = self.forward(points, owners)
+            except RuntimeError as error:
+                raise explained(error) from error
         if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(points):
             found = f"shape {list(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
             raise AttributionError(
                 f"the model returned {found} for images {list(points.shape)}:"
                 f" it must return logits [{len(points)}, classes]"
+            )
+        if logits.shape[1] == 1 and self.output is not outputs.OUTPUTS["logit"]:
+            raise AttributionError(
+                "the model has one logit, whose softmax is 1 whatever the image shows:"
+                ' explain output="logit" instead'
             )
         if int(targets.max()) >= logits.shape[1]:
             row = next(row for row in rows if int(row.targets.max()) >= logits.shape[1])

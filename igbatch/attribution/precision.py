@@ -52,8 +52,12 @@ class Precision:
         ):
             yield
 
-    def gradient(self, logits: Tensor, points: Tensor, cotangent: Tensor, *, retain_graph: bool) -> Tensor:
+    def gradient(
+        self, logits: Tensor, points: Tensor, cotangent: Tensor, *, retain_graph: bool
+    ) -> Tensor | None:
         """Return the vector-Jacobian product at the points, [rows, ...] of type ``dtype``.
+
+        It is None where the logits have no graph that leads to the points.
 
         Args:
             logits: [rows, classes].
@@ -61,10 +65,14 @@ class Precision:
             cotangent: float64 [rows, classes], of size about 1.
             retain_graph: keep the forward pass for another product.
         """
+        if not logits.requires_grad:
+            return None
         scaled = (cotangent * self.gradient_scale).to(logits.dtype)
         with _tensorfloat32(self.tensorfloat32):
-            (gradient,) = torch.autograd.grad(logits, points, scaled, retain_graph=retain_graph)
-        return gradient if self.gradient_scale == 1.0 else gradient / self.gradient_scale
+            (gradient,) = torch.autograd.grad(
+                logits, points, scaled, retain_graph=retain_graph, allow_unused=True
+            )
+        return gradient if gradient is None or self.gradient_scale == 1.0 else gradient / self.gradient_scale
 
 
 @contextmanager

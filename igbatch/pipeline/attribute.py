@@ -51,6 +51,7 @@ class Summary:
     images: int = 0
     rows: int = 0
     quarantined: int = 0
+    constant: int = 0
     retries: int = 0
 
 
@@ -202,6 +203,7 @@ class Attribution:
         self.summary.images += report.images
         self.summary.rows += report.rows
         self.summary.quarantined += report.quarantined
+        self.summary.constant += report.constant
         self.listener.advance(report.images, report.quarantined)
 
     def _fault(self, seat: Seat, shard: Shard, fault: Fault) -> None:

@@ -162,6 +162,7 @@ class ShardComputer:
             clock.elapsed - clock.idle_seconds,
             work.nodes,
             work.micro_batch,
+            constant=rows_of.constant,
         )
 
     def _usable(self, shard: Shard, rows: ShardRows | None = None) -> Iterator[_Task]:

@@ -25,6 +25,7 @@ class ShardReport:
         images: of the shard.
         rows: of `image_stats` that were written.
         quarantined: rows that are missing for good.
+        constant: rows whose map is 0 since the output does not change from the baseline to the image.
         seconds: from taking the shard to its commit.
         busy_seconds: of these, while the device had work: not waiting for images, models or storage.
         nodes: integration nodes, added over the images.
@@ -41,6 +42,7 @@ class ShardReport:
     nodes: int = 0
     micro_batch: int = 0
     already_committed: bool = False
+    constant: int = 0
 
 
 @dataclass(frozen=True)

@@ -118,8 +118,9 @@ def resolve_study(loaded: LoadedStudy, known_facts: Mapping[str, Any] | None = N
     believed, and neither torch nor timm is imported.
 
     Raises:
-        InputError: weights are missing or do not fit, a target is not a class of its model, a variant is
-            listed twice, or the report or an audit asks for one that the study does not have.
+        InputError: weights are missing or do not fit, a model has one logit and a probability is explained,
+            a target is not a class of its model, a variant is listed twice, or the report or an audit asks
+            for one that the study does not have.
     """
     study = loaded.study
     models = {
@@ -168,6 +169,12 @@ def _resolve_model(name: str, model: Model, loaded: LoadedStudy, known: Mapping[
         facts = None
     if facts is None or ("layers" not in facts and needs_layers(loaded.study)):
         facts = asdict(find_facts(source, key))
+    output = loaded.study.attribution.output
+    if facts["classes"] == 1 and output != "logit":
+        raise InputError(
+            f"attribution.output: {output}: {key.removesuffix('.weights')} has one logit, whose softmax is 1 "
+            "whatever the image shows; use `output: logit`"
+        )
     names = {**facts["class_names"], **(model.classes or {})}
     for class_name, index in (model.classes or {}).items():
         _check_index(f"models.{name}.classes.{class_name}", index, facts["classes"], source)

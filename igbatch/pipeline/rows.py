@@ -35,6 +35,7 @@ class ShardRows:
     def __init__(self, writer: ShardWriter, shard: Shard, settings: Attribution) -> None:
         self.written = 0
         self.quarantined = 0
+        self.constant = 0
         self._writer = writer
         self._settings = settings
         self._targets = len(shard.targets)
@@ -93,6 +94,7 @@ class ShardRows:
             self._quarantine(image, row["target"], "attribution", unusable)
             return
         facts = _map_facts(attribution, row, map_error, self._settings)
+        self.constant += facts["abs_sum"] == 0 and row["score"] == row["score_baseline"]
         self._writer.add_image_stats([{**row, **facts}])
         place = {"image_id": image.entry.image_id, "target": row["target"]}
         self._writer.add_box_stats([place | box for box in box_statistics(attribution, image.boxes)])

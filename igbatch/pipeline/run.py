@@ -135,6 +135,11 @@ class _Stage:
                 raise UnfinishedError(
                     "interrupted; what is committed is kept, run it again to go on"
                 ) from None
+            if summary.constant:
+                self.say(
+                    f"warning: {summary.constant} of {summary.rows} maps are 0: the output does not change "
+                    "between the baseline and the image; the report says for which targets"
+                )
             self.lock.check()
             now = make_plan(self.plan.resolved, self.plan.images, self.output)
             state = state_of(now)

@@ -35,6 +35,7 @@ def cautions(
         _scale(normalizations),
         convergence_words(census, results.study["study"]["attribution"]),
         _negligible(census.negligible),
+        _constant(census),
         _baseline(results, census),
     ]
     return [sentence for sentence in [*said, _missing(results, census.rows, quarantined)] if sentence]
@@ -56,6 +57,20 @@ def _negligible(small: int) -> str:
         return ""
     are = "is" if small == 1 else "are"
     return f"{count(small, 'map')} {are} negligible: too small for ratios to mean anything."
+
+
+def _constant(census: Census) -> str:
+    """Say for which targets the output does not change, and so cannot be explained."""
+    if not census.constant:
+        return ""
+    (variant, target), most = max(census.constant.items(), key=lambda found: found[1])
+    maps = sum(census.constant.values())
+    more = f", most of them of {plain(variant)} for {plain(target)} ({most:,})" if most < maps else ""
+    where = more or f" ({plain(variant)} for {plain(target)})"
+    return (
+        f"{count(maps, 'map')} {'is' if maps == 1 else 'are'} 0{where}: the output does not change between "
+        "the baseline and the image, so that there is nothing to explain."
+    )
 
 
 def weighty_baseline(results: StudyResults, census: Census) -> tuple[tuple[str, str], float] | None:

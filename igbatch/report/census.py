@@ -50,6 +50,8 @@ class Census:
         steps: the fewest and the most steps of each variant that has a row, sorted by its id.
         seen: values of the columns precision and device.
         baselines: the mean of `score_baseline` of each variant and target, sorted.
+        constant: maps of each variant and target that are 0 since the output does not change from the
+            baseline to the image; only where there are some, sorted.
     """
 
     rows: int = 0
@@ -61,6 +63,7 @@ class Census:
     steps: dict[str, tuple[int, int]] = field(default_factory=dict)
     seen: dict[str, set[str]] = field(default_factory=lambda: {"precision": set(), "device": set()})
     baselines: dict[tuple[str, str], float] = field(default_factory=dict)
+    constant: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
 def take_census(results: StudyResults) -> Census:
@@ -73,11 +76,16 @@ def take_census(results: StudyResults) -> Census:
         for table in results.scan_rows(variant_id, COLUMNS):
             rows: pd.DataFrame = table.to_pandas()
             _count(found, rows, settings)
+            unchanged = rows[(rows["abs_sum"] == 0) & (rows["score"] == rows["score_baseline"])]
+            for target, count in unchanged["target"].value_counts(sort=False).items():
+                key = (variant_id, str(target))
+                found.constant[key] = found.constant.get(key, 0) + int(count)
             for target, scores in rows.groupby("target", sort=True)["score_baseline"]:
                 sums.setdefault(str(target), []).append(math.fsum(scores))
                 counts[str(target)] = counts.get(str(target), 0) + len(scores)
         for target in sorted(sums):
             found.baselines[variant_id, target] = math.fsum(sums[target]) / counts[target]
+    found.constant = dict(sorted(found.constant.items()))
     return found
 
 

@@ -9,6 +9,37 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import pytest
 import torch
 from timm.models.swin_transformer import SwinTransformer
+from torch import Tensor, nn
+
+
+class RowByRow(nn.Module):
+    """A model that is given one row at a time: whatever the processor, a row knows nothing of its place."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.cat([self.model(images[row : row + 1]) for row in range(len(images))])
+
+
+class ByPlace(RowByRow):
+    """A model whose rows depend on their place, as they do on every GPU and on some processors."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images) * (1 + 1e-6 * torch.arange(len(images))[:, None])
+
+
+@pytest.fixture(scope="session")
+def row_by_row(small_swin: SwinTransformer) -> RowByRow:
+    """The small Swin where rows are alike."""
+    return RowByRow(small_swin).eval()
+
+
+@pytest.fixture(scope="session")
+def by_place(small_swin: SwinTransformer) -> ByPlace:
+    """The small Swin where they are not."""
+    return ByPlace(small_swin).eval()
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import captum.metrics
 import numpy as np
 import pytest
 import torch
+from captum.testing.attr.helpers.test_config import config as captums_table
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -212,6 +213,49 @@ def test_positions_are_captums(model: nn.Module, pair: tuple[Tensor, Tensor]) ->
     found, expected = both(model, pair, (0.5, 0.25), 1, (shift, 2.0), 5, "riemann_left", 6, True)
     assert_close(found[0], expected[0])
     torch.testing.assert_close(found[1], expected[1].detach(), rtol=1e-3, atol=1e-6)
+
+
+CAPTUMS_CASES = [
+    case
+    for case in captums_table
+    if captum.attr.IntegratedGradients in case["algorithms"] and not case.get("noise_tunnel")
+]
+
+
+@pytest.mark.parametrize("case", CAPTUMS_CASES, ids=[case["name"] for case in CAPTUMS_CASES])
+def test_captums_own_cases_and_their_identity(case: dict[str, Any]) -> None:
+    """The delta that `attribute` returns is that of the attributions it returns, to the last bit."""
+    arguments = dict(case["attribute_args"])
+    inputs = arguments.pop("inputs")
+    (found, delta), (expected, captums_delta) = both(
+        case["model"], inputs, **arguments, return_convergence_delta=True
+    )
+    assert_close(found, expected)
+    assert delta.dtype == captums_delta.dtype
+    torch.testing.assert_close(delta, captums_delta, rtol=1e-3, atol=2e-4)
+    named = {key: arguments[key] for key in ("target", "additional_forward_args") if key in arguments}
+    ours = IntegratedGradients(case["model"])
+    again = ours.compute_convergence_delta(found, arguments.get("baselines"), inputs, **named)
+    assert torch.equal(delta, again)
+
+
+def test_the_delta_of_many_examples_goes_through_the_function_in_blocks(
+    net: nn.Module, pictures: Tensor
+) -> None:
+    many = pictures.repeat(200, 1, 1, 1)
+    seen: list[int] = []
+    net.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
+    _, delta = IntegratedGradients(net).attribute(
+        many, target=[1, 2, 3] * 200, n_steps=2, return_convergence_delta=True
+    )
+    assert max(seen) <= 512 < len(many)
+    torch.testing.assert_close(delta.reshape(200, 3), delta[:3].expand(200, 3), rtol=1e-3, atol=1e-6)
+
+
+def test_there_is_no_attribution_in_the_future(net: nn.Module) -> None:
+    for ours in (IntegratedGradients(net), captum.attr.IntegratedGradients(net)):
+        with pytest.raises(NotImplementedError, match="attribute_future is not implemented"):
+            ours.attribute_future()
 
 
 @pytest.mark.parametrize("multiply", [True, False], ids=["multiplied", "local"])
@@ -499,7 +543,7 @@ def test_auto_stops_where_nothing_is_to_be_explained(net: nn.Module, pictures: T
         ({"baselines": torch.zeros(2, 8, 8)}, r"a baseline has shape \[2, 8, 8\] for an input"),
         ({"baselines": torch.zeros(1, 2, 8, 9)}, r"a baseline has shape \[1, 2, 8, 9\] for an input"),
         ({"baselines": (0, 0)}, "2 baselines for 1 inputs: give a tuple with one for each, or None"),
-        ({"baselines": "gray"}, "a baseline is str: give a number or a tensor"),
+        ({"baselines": "gray"}, "a baseline is str: give a number, or an array or a tensor of numbers"),
         (
             {"additional_forward_args": torch.zeros(2, 1)},
             r"additional_forward_args\[0\] has shape \[2, 1\] for 3 examples: give it a row for each",

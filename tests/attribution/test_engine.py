@@ -5,7 +5,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -369,11 +369,11 @@ def test_no_images_give_empty_maps(small_swin: nn.Module, images: Tensor) -> Non
 
 
 @pytest.mark.parametrize("steps", [3, "auto"])
-def test_an_image_of_nan_spoils_no_other(steps: Any, small_swin: nn.Module, images: Tensor) -> None:
+def test_an_image_of_nan_spoils_no_other(steps: Any, row_by_row: nn.Module, images: Tensor) -> None:
     spoiled = images.clone()
     spoiled[1] = math.nan
-    result = integrated_gradients(small_swin, spoiled, [3], 0.0, steps=steps)
-    expected = integrated_gradients(small_swin, images, [3], 0.0, steps=steps)
+    result = integrated_gradients(row_by_row, spoiled, [3], 0.0, steps=steps)
+    expected = integrated_gradients(row_by_row, images, [3], 0.0, steps=steps)
     for image in (slice(0, 1), slice(2, 3)):
         assert_bitwise(rows(result, image), rows(expected, image))
     assert result.attributions[1].isnan().all()
@@ -386,12 +386,12 @@ def test_an_image_of_nan_spoils_no_other(steps: Any, small_swin: nn.Module, imag
 
 @pytest.mark.parametrize(("steps", "micro_batch"), [(6, 8), (11, 4)], ids=["fewer-steps", "more-steps"])
 @pytest.mark.usefixtures("threads")
-def test_an_images_bits_do_not_depend_on_its_neighbours(
-    small_swin: nn.Module, images: Tensor, steps: int, micro_batch: int
+def test_where_rows_are_alike_an_images_bits_do_not_depend_on_its_neighbours(
+    row_by_row: nn.Module, images: Tensor, steps: int, micro_batch: int
 ) -> None:
     def explain(chosen: Tensor) -> AttributionResult:
         return integrated_gradients(
-            small_swin, chosen, [3, 7], 0.0, steps=steps, micro_batch=micro_batch, output="probability"
+            row_by_row, chosen, [3, 7], 0.0, steps=steps, micro_batch=micro_batch, output="probability"
         )
 
     together = explain(images)
@@ -403,11 +403,10 @@ def test_an_images_bits_do_not_depend_on_its_neighbours(
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("steps", [6, "auto"])
 @pytest.mark.usefixtures("threads")
-def test_an_images_bits_are_the_same_in_a_call_and_in_a_stream(
-    steps: Any, precision: str, small_swin: nn.Module, images: Tensor, generator: torch.Generator
+def test_where_rows_are_alike_an_images_bits_are_the_same_in_a_call_and_in_a_stream(
+    steps: Any, precision: str, row_by_row: nn.Module, images: Tensor, generator: torch.Generator
 ) -> None:
-    """Below float32 too, on a CPU; on a GPU that is not promised."""
-    model = Sharpened(small_swin, 30.0).eval()
+    model = Sharpened(row_by_row, 30.0).eval()
     images = torch.cat([images, 3 * torch.randn(1, 3, 56, 56, generator=generator), images[:1] / 10])
     how: dict[str, Any] = {
         "steps": steps, "micro_batch": 8, "tolerance": 0.1, "precision": precision,
@@ -422,9 +421,34 @@ def test_an_images_bits_are_the_same_in_a_call_and_in_a_stream(
     for image in (3, 4):
         alone = integrated_gradients(model, images[image : image + 1], [3, 7], 0.0, **how)
         assert_bitwise(alone, rows(together, slice(image, image + 1)))
-    apart = attribute(model, examples(images[:2], [3, 7]), Settings(**how, mixed=False))
-    for found in apart:
-        assert_is_row(found, together, found.index)
+
+
+@pytest.mark.parametrize("steps", [6, "auto"])
+@pytest.mark.usefixtures("threads")
+def test_where_rows_are_not_alike_images_that_are_kept_apart_keep_their_bits(
+    steps: Any, by_place: nn.Module, images: Tensor
+) -> None:
+    model = Sharpened(by_place, 30.0).eval()
+    how: dict[str, Any] = {"steps": steps, "micro_batch": 8, "tolerance": 0.1}
+    apart = Settings(**how, mixed=False)
+    expected = list(attribute(model, examples(images, [3, 7]), apart))
+    for found in attribute(model, examples(images.flip(0), [3, 7]), apart):
+        other = expected[2 - found.index]
+        assert torch.equal(found.attributions, other.attributions)
+        np.testing.assert_array_equal(found.steps, other.steps)
+    for mixed in attribute(model, examples(images, [3, 7]), Settings(**how)):
+        assert relative_error(mixed.attributions, expected[mixed.index].attributions) < 0.1
+
+
+def test_on_this_processor_an_images_bits_are_kept_in_the_way_that_is_measured(
+    small_swin: nn.Module, images: Tensor
+) -> None:
+    settings = Settings(steps=6, micro_batch=8, output="probability")
+    first = next(examples(images, [3, 7]))
+    settings = replace(settings, mixed=probe.rows_are_alike(small_swin, first, settings))
+    expected = list(attribute(small_swin, examples(images, [3, 7]), settings))
+    for found in attribute(small_swin, examples(images.flip(0), [3, 7]), settings):
+        assert torch.equal(found.attributions, expected[2 - found.index].attributions)
 
 
 def test_images_are_taken_from_a_stream_as_there_is_room(small_swin: nn.Module, images: Tensor) -> None:

@@ -251,11 +251,13 @@ def test_a_swins_micro_batch_is_measured_in_time_and_memory(
 
 
 @pytest.mark.parametrize("micro_batch", [4, 8])
-def test_a_swins_rows_do_not_depend_on_their_place(
-    micro_batch: int, small_swin: nn.Module, generator: torch.Generator
+def test_whether_a_swins_rows_are_alike_is_found(
+    micro_batch: int, row_by_row: nn.Module, by_place: nn.Module, generator: torch.Generator
 ) -> None:
+    """What is measured is told rightly; whether a Swin's rows are alike as they are is the processor's."""
     settings = replace(SETTINGS, micro_batch=micro_batch)
-    assert rows_are_alike(small_swin, swin_examples(generator)[0], settings)
+    assert rows_are_alike(row_by_row, swin_examples(generator)[0], settings)
+    assert not rows_are_alike(by_place, swin_examples(generator)[0], settings)
 
 
 def linear(points: Tensor) -> Tensor:

@@ -73,6 +73,7 @@ def test_a_record_may_say_less_than_there_is_to_say() -> None:
 # What is measured
 
 
+@pytest.mark.usefixtures("alike")
 def test_what_the_study_says_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("choose_precision", "choose_micro_batch"):
         monkeypatch.delattr(settling, name)
@@ -87,6 +88,13 @@ def test_a_micro_batch_is_one_in_which_places_do_not_matter(said: int, rows: int
     assert settle(Attribution(micro_batch=said), [sample()]).micro_batch == rows
 
 
+@pytest.fixture
+def alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the processor, rows count as alike."""
+    monkeypatch.setattr(settling, "rows_are_alike", lambda model, example, settings: True)
+
+
+@pytest.mark.usefixtures("alike")
 def test_an_automatic_micro_batch_is_measured_and_explained() -> None:
     settled = settle(Attribution(), [sample()])
     assert settled.micro_batch >= 4
@@ -96,6 +104,7 @@ def test_an_automatic_micro_batch_is_measured_and_explained() -> None:
     assert reason.startswith(f"micro_batch {settled.micro_batch} rows:")
 
 
+@pytest.mark.usefixtures("alike")
 def test_the_micro_batch_is_measured_in_the_precision_that_was_chosen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
