@@ -25,8 +25,9 @@ from igbatch.pipeline import preview as previewing
 from igbatch.pipeline.committed import Cells, Damaged
 from igbatch.pipeline.plan import Plan, expected_steps, make_plan
 from igbatch.pipeline.preview import Preview, Trial
-from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy, StudyImages
+from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy
 from igbatch.pipeline.settled import Settled
+from igbatch.pipeline.study_images import StudyImages
 from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.study_file import LoadedStudy, load_study, parse_study

@@ -293,7 +293,8 @@ def test_paths_in_overrides_start_at_the_current_folder(
     loaded = load_study(study, changes)
     assert loaded.locate(loaded.study.images.root or "") == str(here / "birds")
     assert loaded.study.images.manifest == "s3://b/list.csv"
-    assert loaded.locate(loaded.study.images.boxes or "") == str(tmp_path.resolve() / "boxes.csv")
+    assert loaded.study.images.boxes is not None
+    assert loaded.locate(loaded.study.images.boxes.path) == str(tmp_path.resolve() / "boxes.csv")
     assert loaded.study.models["small"].weights == f"local-dir:{here / 'swin'}"
     assert load_study(study, ["images.boxes=null"]).study.images.boxes is None
     assert load_study(study, ["models.small.weights=bundled"]).study.models["small"].weights == "bundled"

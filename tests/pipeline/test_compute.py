@@ -19,7 +19,7 @@ from torch import nn
 from igbatch.attribution import PRECISIONS, Attributed, Settings, attribute, integrated_gradients
 from igbatch.images.loading import load_image
 from igbatch.images.scenes import CLASSES, render_scene
-from igbatch.pipeline import compute, resolve, rows
+from igbatch.pipeline import compute, rows, study_images
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.models import HeldVariant, Models, probabilities
 from igbatch.pipeline.opening import open_output
@@ -528,8 +528,8 @@ def test_an_undecodable_image_is_quarantined_and_the_others_go_on(folder: Path) 
 def test_a_box_outside_its_image_is_quarantined_where_nobody_looked_before(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_boxes(folder, ("a.png", "eagle", 0, 0, 60, 60), ("c.png", "hawk", 10, 10, 121, 80))
-    monkeypatch.setattr(resolve, "PROBED_IMAGES", 0)
+    write_boxes(folder, ("a.png", "eagle", 0, 0, 60, 60), ("c.png", "hawk", 10, 10, 122, 80))
+    monkeypatch.setattr(study_images, "PROBED_IMAGES", 0)
     work = open_work(folder / "study.yaml", folder / "out")
     work.run()
     assert quarantine(work) == [("c.png", None, "image")]

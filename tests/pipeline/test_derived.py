@@ -12,7 +12,7 @@ import pytest
 from igbatch.pipeline import derived as deriving
 from igbatch.pipeline.derived import FILE, Derived, report_state, state_of
 from igbatch.pipeline.plan import Plan, make_plan
-from igbatch.pipeline.resolve import StudyImages
+from igbatch.pipeline.study_images import StudyImages
 from igbatch.store.commit import ShardWriter
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output

@@ -17,7 +17,8 @@ from igbatch.errors import InputError
 from igbatch.images.boxes import BOX_SCHEMA, SIZE_SCHEMA, Box, BoxTable
 from igbatch.images.choice import chosen
 from igbatch.pipeline.plan import SHARD_MAP_BYTES, SHARDS_A_WORKER, Plan, Shard, expected_steps, make_plan
-from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy, StudyImages
+from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy
+from igbatch.pipeline.study_images import StudyImages
 from igbatch.store import schemas
 from igbatch.store.commit import ShardWriter
 from igbatch.store.fingerprint import digest

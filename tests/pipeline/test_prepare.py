@@ -86,8 +86,8 @@ def test_a_truncated_file_and_a_missing_one_are_refused(tmp_path: Path) -> None:
 
 def test_a_box_outside_the_image_refuses_it(tmp_path: Path) -> None:
     path = picture(tmp_path / "a.png")
-    line = refused(prepare(entry(path, Box("b-1", "hawk", 10, 60, 81, 100)), HALF))
-    assert "a.png: box b-1 (x 10..81, y 60..100) reaches outside the image of 80 x 160" in line
+    line = refused(prepare(entry(path, Box("b-1", "hawk", 10, 60, 82, 100)), HALF))
+    assert "a.png: box b-1 (x 10..82, y 60..100) reaches outside the image of 80 x 160" in line
 
 
 def test_proportions_that_cannot_be_are_refused(tmp_path: Path) -> None:
