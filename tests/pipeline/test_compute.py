@@ -537,6 +537,36 @@ def test_a_box_outside_its_image_is_quarantined_where_nobody_looked_before(
     assert len(work.results.image_stats) == 6
 
 
+def test_boxes_outside_are_skipped_where_the_study_says_so_and_counted_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the number of variants, targets and runs: an image is read by each, and has its boxes once."""
+    rows = [
+        ("a.png", "eagle", -1, 0, 60, 60),
+        ("c.png", "hawk", 10, 10, 122, 80),
+        ("c.png", "jay", 1, 1, 9, 9),
+    ]
+    write_boxes(folder, *rows)
+    monkeypatch.setattr(study_images, "PROBED_IMAGES", 0)
+    open_work(folder / "study.yaml", folder / "out").run()
+    skip = "images.boxes.invalid=skip"
+    variants = "variants=[{kind: random, seeds: [1], images: [a.png]}, {kind: trained}]"
+    work = open_work(folder / "study.yaml", folder / "out", skip, variants, retry_quarantined=True)
+    work.run()
+    results = work.results
+    assert quarantine(work) == []
+    image = results.image_stats.set_index(["variant_id", "image_id", "target"]).sort_index()
+    for target in ("eagle", "magpie"):
+        assert image.loc[("trained", "c.png", target), ["boxes_clipped", "boxes_skipped"]].tolist() == [0, 1]
+        assert image.loc[("random-1", "a.png", target), ["boxes_clipped", "boxes_skipped"]].tolist() == [1, 0]
+    kept = results.box_stats.query("image_id == 'c.png' and variant_id == 'trained' and target == 'eagle'")
+    assert kept["box_id"].tolist() == ["jay-1"]
+    planned = work.plan.images.box_counts
+    assert planned is not None
+    assert (planned.unchecked, planned.outside) == (3, 0)
+    assert results.box_counts == replace(planned, clipped=1, outside=1, unchecked=0)
+
+
 def test_boxes_are_measured_in_the_models_input(folder: Path) -> None:
     work = open_work(folder / "study.yaml", folder / "out")
     work.run()

@@ -1,6 +1,7 @@
 """Opening an output: laid out anew, continued, or refused with the difference."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from igbatch.errors import InputError
+from igbatch.images.box_counts import BoxCounts
 from igbatch.pipeline.opening import (
     check_same_study,
     existing_study,
@@ -302,6 +304,18 @@ def test_credentials_are_never_written(tmp_path: Path) -> None:
 def test_images_are_replaced_whole(output: Output) -> None:
     open_output(output, resolve(), images("y", "z"))
     assert Reader(output).images["image_id"].to_pylist() == ["y", "z"]
+
+
+def test_counts_of_boxes_are_kept_by_every_run(output: Output) -> None:
+    """Also by one that computes nothing: a box file may have changed for images that are not in the study."""
+    for number, change in enumerate((open_output, keep_study)):
+        counts = BoxCounts(812, 1, 1, unknown_images=number)
+        change(output, resolve(), replace(images("x"), box_counts=counts))
+        record = existing_study(output)
+        assert record is not None
+        assert record["boxes"] == counts.record()
+    keep_study(output, resolve(), images("x"))
+    assert (existing_study(output) or {})["boxes"] is None
 
 
 def test_how_a_study_is_audited_may_change_and_is_kept(output: Output) -> None:

@@ -1,6 +1,7 @@
 """The images of a study and its boxes: listed, matched, checked, and told apart by their etags."""
 
 import csv
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from PIL import ExifTags, Image
 
 from igbatch.errors import InputError
 from igbatch.pipeline import study_images
@@ -208,3 +210,114 @@ def test_an_etag_changes_with_the_file_the_boxes_and_the_label(
     write_manifest("eagle")
     (scene_folder / "scene-43.png").write_bytes(b"another picture")
     assert differing(before) == [3]
+
+
+def etags(images: StudyImages) -> list[str]:
+    found: list[str] = images.table["etag"].to_pylist()
+    return found
+
+
+def test_an_etag_is_what_it_was_before_boxes_had_keys_of_their_own(
+    listing: Callable[..., StudyImages], scene_folder: Path
+) -> None:
+    """Outputs of before resume with nothing to compute: this is how their etags were made."""
+    write_boxes(scene_folder, ("scene-41.png", "hawk", 0.4, 0, 2, 2.3), ("scene-41.png", "jay", 4, 4, 8, 8))
+    state = (scene_folder / "scene-41.png").stat()
+    text = "hawk\nhawk-1\0hawk\x000\x000\x002\x003\njay-1\0jay\x004\x004\x008\x008"
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    plain = listing(boxes="scenes/boxes.csv")
+    assert etags(plain)[1] == f"{state.st_size}-{state.st_mtime_ns}-{digest}"
+    for keys in ({}, {"match": "name"}, {"invalid": "skip"}, {"crowd": "keep"}):
+        assert etags(listing(boxes={"path": "scenes/boxes.csv", **keys})) == etags(plain)
+
+
+def test_an_etag_does_not_depend_on_how_many_images_were_looked_at(
+    listing: Callable[..., StudyImages], scene_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is clipped or skipped once a size is known must not make a growing study compute again."""
+    write_boxes(scene_folder, ("scene-41.png", "hawk", -1, 0, 225, 2), ("scene-42.png", "jay", 4, 4, 800, 8))
+    boxes = {"path": "scenes/boxes.csv", "invalid": "skip"}
+    looked = listing(boxes=boxes)
+    monkeypatch.setattr(study_images, "PROBED_IMAGES", 0)
+    blind = listing(boxes=boxes)
+    assert etags(looked) == etags(blind)
+    assert looked.box_counts is not None
+    assert blind.box_counts is not None
+    assert looked.box_counts.words() == (
+        "2 boxes on 2 of 4 images; 1 box outside its image is skipped; 1 box reaches up to a pixel outside "
+        "its image and is clipped"
+    )
+    assert blind.box_counts.unchecked == 2
+
+
+def test_an_etag_tells_a_whole_image_from_a_pixel(
+    listing: Callable[..., StudyImages], scene_folder: Path
+) -> None:
+    others = [("scene-42.png", "jay", 4, 4, 8, 8)] * 2
+    write_boxes(scene_folder, ("scene-41.png", "hawk", 0, 0, 1, 1), *others)
+    pixels = etags(listing(boxes="scenes/boxes.csv"))
+    write_boxes(scene_folder, ("scene-41.png", "hawk", 0, 0, 1, 1))
+    parts = etags(listing(boxes={"path": "scenes/boxes.csv", "units": "normalized"}))
+    assert pixels[1] != parts[1]
+
+
+def write_coco(
+    folder: Path, sizes: dict[str, tuple[int, int]], bbox: tuple[float, ...] = (1, 2, 9, 9)
+) -> None:
+    content = {
+        "images": [
+            {"id": name, "file_name": name, "width": size[0], "height": size[1]}
+            for name, size in sizes.items()
+        ],
+        "categories": [{"id": 2, "name": "hawk"}],
+        "annotations": [{"id": name, "image_id": name, "category_id": 2, "bbox": bbox} for name in sizes],
+    }
+    (folder / "boxes.json").write_text(json.dumps(content))
+
+
+def test_declared_sizes_are_held_against_real_ones(
+    listing: Callable[..., StudyImages], scene_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = sorted(path.name for path in scene_folder.glob("*.png"))
+    write_coco(scene_folder, {**dict.fromkeys(names, (224, 224)), names[-1]: (640, 480)})
+    line = refusal(lambda: listing(boxes="scenes/boxes.json"))
+    assert "boxes.json: scene-43.png: the box file says 640 x 480, the image has 224 x 224; give" in line
+    # A sample is spread over all images that have boxes, the last one among them.
+    monkeypatch.setattr(study_images, "PROBED_IMAGES", 2)
+    assert refusal(lambda: listing(boxes="scenes/boxes.json")) == line
+    monkeypatch.setattr(study_images, "PROBED_IMAGES", 1)
+    counts = listing(boxes="scenes/boxes.json").box_counts
+    assert counts is not None
+    assert counts.unchecked == 0, "the file tells the sizes of all others"
+
+
+def test_an_image_that_exif_turns_has_the_size_of_the_upright_one(
+    listing: Callable[..., StudyImages], scene_folder: Path
+) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.new("RGB", (300, 200)).save(scene_folder / "turned.jpg", exif=exif)
+    write_coco(scene_folder, {"turned.jpg": (300, 200)})
+    assert "300 x 200, the image has 200 x 300 once its EXIF orientation turns it upright" in refusal(
+        lambda: listing(boxes="scenes/boxes.json")
+    )
+    write_coco(scene_folder, {"turned.jpg": (200, 300)}, bbox=(0, 0, 200, 300))
+    assert listing(boxes="scenes/boxes.json").warnings == []
+
+
+def test_skipped_boxes_are_counted_by_their_kind_and_named(
+    listing: Callable[..., StudyImages], scene_folder: Path
+) -> None:
+    good, flat, far = (1, 1, 9, 9), (1, 1, 9, 1), (1, 1, 900, 9)
+    write_boxes(scene_folder, *(("scene-40.png", "hawk", *edges) for edges in (good, flat, far, good, flat)))
+    found = listing(boxes={"path": "scenes/boxes.csv", "invalid": "skip"})
+    assert found.box_counts is not None
+    assert found.box_counts.words() == (
+        "3 boxes on 1 of 4 images; 2 boxes without extent or numbers are skipped; 1 box outside its image is "
+        "skipped; 1 box repeats another and is counted besides"
+    )
+    first, second = found.warnings
+    assert first.startswith("images.boxes: skipped: line 3: y_max is '1': it must be greater than y_min")
+    assert second.startswith(
+        "images.boxes: skipped: line 4: scene-40.png: box hawk-3 (x 1..900, y 1..9) reaches"
+    )
