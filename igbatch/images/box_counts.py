@@ -38,19 +38,19 @@ class BoxCounts:
         return asdict(self)
 
     def words(self) -> str:
-        """Say all that is to be said in a line."""
+        """Return all counts that are not nought in a line."""
         images = "image" if self.study_images == 1 else "images"
-        said = [f"{_boxes(self.boxes)} on {self.images:,} of {self.study_images:,} {images}"]
+        parts = [f"{_boxes(self.boxes)} on {self.images:,} of {self.study_images:,} {images}"]
         if self.unknown_images:
             are = "is" if self.unknown_images == 1 else "are"
-            said.append(f"{self.unknown_images:,} of the file's images {are} not in the study")
-        said += self.exceptions()
+            parts.append(f"{self.unknown_images:,} of the file's images {are} not in the study")
+        parts += self.exceptions()
         if self.unchecked:
-            said.append(f"{_boxes(self.unchecked)} will be checked as the images are read")
-        return "; ".join(said)
+            parts.append(f"{_boxes(self.unchecked)} will be checked as the images are read")
+        return "; ".join(parts)
 
     def exceptions(self) -> list[str]:
-        """Say which boxes are not taken as they are, and which count twice, a part of a sentence each."""
+        """Return which boxes are not taken as they are, and which count twice, a part of a sentence each."""
         parts = (
             (self.crowd, "1 crowd region is left out", "{:,} crowd regions are left out"),
             (self.unusable, "1 box without extent or numbers is skipped",

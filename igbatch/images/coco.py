@@ -61,9 +61,9 @@ def _as_box_file(
         [start + length for start, length in zip(y, height, strict=True)],
         [bool(annotation.get("iscrowd")) for annotation in annotations],
     ]
-    told = [(each["file_name"], int(each["width"]), int(each["height"])) for each in images.values()]
+    declared = [(each["file_name"], int(each["width"]), int(each["height"])) for each in images.values()]
     try:
-        rows, known = _table(columns, ROW_SCHEMA), _table(list(zip(*told, strict=True)), SIZE_SCHEMA)
+        rows, known = _table(columns, ROW_SCHEMA), _table(list(zip(*declared, strict=True)), SIZE_SCHEMA)
     except UnicodeEncodeError as error:
         raise InputError(
             f"{uri}: not COCO JSON: name {shown(error.object)} is no text; correct it"

@@ -48,16 +48,16 @@ class CsvTable:
 
     def lines(self, rows: Sequence[int] | NDArray[np.int64]) -> list[int]:
         """Return the lines, counted from 1, on which some rows (counted from 0) end; one pass for all."""
-        wanted = {int(row) for row in rows}
-        if not wanted:
+        required = {int(row) for row in rows}
+        if not required:
             return []
         reader = csv.reader(io.StringIO(_text(self.data), newline=""), delimiter=self.separator)
         found: dict[int, int] = {}
         with suppress(csv.Error):  # of cells of more than 128 kB; below, as if no row before were long
             for row, _ in enumerate((record for record in reader if record), -1):  # -1 is the header
-                if row in wanted:
+                if row in required:
                     found[row] = reader.line_num
-                    if len(found) == len(wanted):
+                    if len(found) == len(required):
                         break
         return [found.get(int(row), int(row) + 2) for row in rows]
 

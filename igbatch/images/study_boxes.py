@@ -179,6 +179,7 @@ def _repeated(image: NDArray[np.int64], table: pa.Table) -> int:
 
 def _declared_sizes(file: BoxFile, places: NDArray[np.int64], ids: pa.Array) -> pa.Table:
     """Return the sizes that a file tells of the study's images, sorted by image id."""
-    told = (places >= 0) & pc.is_valid(file.sizes["width"]).to_numpy()
-    sizes = file.sizes.filter(pa.array(told)).set_column(0, "image", ids.take(pa.array(places[told])))
+    declared = (places >= 0) & pc.is_valid(file.sizes["width"]).to_numpy()
+    image = ids.take(pa.array(places[declared]))
+    sizes = file.sizes.filter(pa.array(declared)).set_column(0, "image", image)
     return sizes.cast(SIZE_SCHEMA).sort_by("image")
