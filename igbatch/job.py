@@ -84,7 +84,8 @@ def run_job(study_path: str | Path, overrides: tuple[str, ...], options: JobOpti
     else:
         write_report(results, output)
         derived.keep(report=outcome.state, audit=audited)
-    if results.box_counts and (exceptions := results.box_counts.exceptions()):
+    counts = results.box_counts if outcome.computed else None  # a scan: a finished study is told at once
+    if counts and (exceptions := counts.exceptions()):
         say(f"of the boxes, {'; '.join(exceptions)}")
     print_box_sums(results, console)
     print_randomization(results, console)
