@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from igbatch.errors import printable
 from igbatch.pipeline.faithfulness import measured_variants
 from igbatch.pipeline.opening import existing_study
 from igbatch.pipeline.plan import BYTES_A_PIXEL, Plan, copies_of, expected_steps
@@ -40,12 +41,13 @@ def describe_plan(loaded: LoadedStudy, out: str, console: Console, *, trial: boo
         from igbatch.pipeline.preview import preview
 
         found = preview(plan, existing_study(output))
-    title = Text(f"plan of {loaded.study.name} -> {out}")
+    title = Text(printable(f"plan of {loaded.study.name} -> {out}"))
     table = Table(show_header=False, title=title, title_justify="left")
     for name, value in (*_work(plan, found), *_bytes(plan, found), *_settled(found), *_time(plan, found)):
-        table.add_row(name, Text(value))
+        table.add_row(name, Text(printable(value)))
     for warning in plan.images.warnings:
-        console.print(f"warning: {warning}", highlight=False, markup=False)
+        line = printable(f"warning: {warning}")
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     for damaged in plan.damaged:
         line = f"{damaged.path}: {damaged.reason}; a run computes its shard again"
         console.print(line, highlight=False, markup=False)
@@ -56,6 +58,8 @@ def _work(plan: Plan, found: Preview | None) -> Iterator[Row]:
     names = [spec.variant_id for spec in plan.resolved.variants]
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     yield "images", f"{len(plan.images.table):,}{_subsets(plan)}"
+    if plan.images.box_counts:
+        yield "boxes", plan.images.box_counts.words()
     yield "variants", f"{len(names):,}: {', '.join(names[:MOST_NAMES])}{more}"
     yield "targets", ", ".join(plan.resolved.target_names)
     copies = copies_of(plan.resolved)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from igbatch.audit.files import verdict_digest
-from igbatch.errors import InputError
+from igbatch.errors import InputError, printable
 from igbatch.pipeline.derived import Derived
 from igbatch.pipeline.progress import TerminalProgress
 from igbatch.pipeline.run import check_submitted, run_stage
@@ -63,7 +63,7 @@ def run_job(study_path: str | Path, overrides: tuple[str, ...], options: JobOpti
     output = Output(out)
 
     def say(line: str) -> None:
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+        console.print(printable(line), highlight=False, soft_wrap=True, markup=False)
 
     say(f"study {loaded.study.name} -> {output.uri}")
     with TerminalProgress(console) as progress:
@@ -84,6 +84,9 @@ def run_job(study_path: str | Path, overrides: tuple[str, ...], options: JobOpti
     else:
         write_report(results, output)
         derived.keep(report=outcome.state, audit=audited)
+    counts = results.box_counts if outcome.computed else None  # a scan: a finished study is told at once
+    if counts and (exceptions := counts.exceptions()):
+        say(f"of the boxes, {'; '.join(exceptions)}")
     print_box_sums(results, console)
     print_randomization(results, console)
     lost = results.expected_rows - rows_present(results)
@@ -210,7 +213,7 @@ def print_box_sums(results: StudyResults, console: Console) -> None:
     keys = [key for key in sums.index if key[2] in shown]
     for key in sorted(keys, key=lambda key: (key[0], key[1], order[key[2]])):
         cells = [f"{sums.loc[key].get(target, float('nan')):+.3g}" for target in results.target_names]
-        table.add_row(*map(str, key), *cells)
+        table.add_row(*map(printable, key), *cells)
     console.print(table, markup=False)
     if len(there) > len(shown):
         left = f"{len(there) - len(shown)} more variants are not shown; report/tables/box_sums.csv has all"
@@ -247,7 +250,7 @@ def print_randomization(results: StudyResults, console: Console) -> None:
             null = f"{row['null_low']:+.2g} to {row['null_high']:+.2g}"
             names = (box_name(row), statistic_name(row))
             cells = (*names, f"{row['value']:+.3g}", null, p, f"{row['p_adjusted']:.2g}")
-            table.add_row(*(cell.translate(_ASCII) for cell in cells))
+            table.add_row(*(printable(cell.translate(_ASCII)) for cell in cells))
         console.print(table, markup=False)
         if left_out:
             left = f"{left_out} more boxes and targets are not shown; report/tables/significance.csv has all"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from igbatch.errors import InputError
+from igbatch.images.box_counts import BoxCounts
 from igbatch.images.loading import load_image
 from igbatch.images.preprocessing import Preprocessing
 from igbatch.reduce.images import image_ranges
@@ -197,6 +199,32 @@ class StudyResults:
         """Rows of `image_stats` that the finished study has."""
         images = sum(self._reader.expected_images(each) for each in self._reader.variant_ids)
         return images * len(self.target_names)
+
+    @cached_property
+    def box_counts(self) -> BoxCounts | None:
+        """Counts of the boxes that the study's box file has on its images; None where it names none.
+
+        What the file alone tells is as the last run found it. Boxes that are clipped or outside are those of
+        the images that were read, from a scan of the first variant, and of others until every image is met.
+        """
+        record = self.study.get("boxes")
+        if not record:
+            return None
+        read = np.zeros(self.n_images, dtype=bool)
+        found = {"boxes_clipped": 0, "boxes_skipped": 0}  # null in rows of before, which had neither
+        for variant_id in self._reader.variant_ids:
+            for rows in self.scan_rows(variant_id, ["image_id", *found]):
+                places, firsts = np.unique(self.places(rows["image_id"]), return_index=True)
+                new = pa.array(firsts[~read[places]])
+                read[places] = True
+                for name in found:
+                    found[name] += pc.sum(rows[name].take(new)).as_py() or 0
+            if read.all():
+                break
+        planned = BoxCounts(**record)
+        if not read.any():
+            return planned
+        return replace(planned, clipped=found["boxes_clipped"], outside=found["boxes_skipped"], unchecked=0)
 
     @property
     def n_images(self) -> int:

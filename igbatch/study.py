@@ -11,11 +11,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 MAX_SCENES = 1_000_000
 MAX_SEEDS = 10_000
 DYNAMIC_TARGETS = re.compile(r"predicted|label|top-[1-9][0-9]?")
+MAIN_KEYS = {"images.boxes": "path"}
+"""Sections that may be given as the value of one of their keys, and that key."""
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Steps = Annotated[int, Field(ge=1, le=100_000)] | Literal["auto"]
@@ -74,13 +84,41 @@ class SceneGroup(_Section):
             yield "-".join(filter(None, (self.kind, self.label, f"{seed:05d}"))), seed
 
 
+class Boxes(_Section):
+    """Where the boxes on the images are, and how their file is read. A path alone is a section by itself.
+
+    `match` says how images are named in the file, `units` what its edges are. `invalid` says what becomes of
+    boxes that cannot be used, and `crowd` of COCO's regions of many objects (`iscrowd: 1`).
+    """
+
+    path: Annotated[str, Field(min_length=1)]
+    match: Literal["id", "name", "stem"] = "id"
+    units: Literal["pixels", "normalized"] = "pixels"
+    invalid: Literal["refuse", "skip"] = "refuse"
+    crowd: Literal["skip", "keep"] = "skip"
+
+    @model_serializer(mode="wrap")
+    def _shortest(self, whole: SerializerFunctionWrapHandler) -> Any:
+        """Write a path where nothing else is said, as studies of before are kept: nothing has changed."""
+        return self.path if self == Boxes(path=self.path) else whole(self)
+
+
 class Images(_Section):
     """Where the images are: a folder (`root`), a `manifest` CSV, or drawn `scenes`; and the boxes on them."""
 
     root: str | None = None
     manifest: str | None = None
     scenes: tuple[SceneGroup, ...] = ()
-    boxes: str | None = None
+    boxes: Boxes | None = None
+
+    @field_validator("boxes", mode="before")
+    @classmethod
+    def _path_alone(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {MAIN_KEYS["images.boxes"]: value}
+        if value is None or isinstance(value, Mapping | Boxes):
+            return value
+        raise ValueError("give a path, or a mapping with `path` and how the file is read")
 
     @model_validator(mode="after")
     def _one_source(self) -> Images:

@@ -16,8 +16,10 @@ from pydantic import BaseModel, ValidationError
 
 from igbatch.errors import InputError, one_line
 from igbatch.study import (
+    MAIN_KEYS,
     Attribution,
     Audit,
+    Boxes,
     Faithfulness,
     Images,
     Model,
@@ -151,9 +153,12 @@ def _override(content: dict[str, Any], override: str) -> None:
     value = _parse_yaml(text, f"--set {override}")
     node: Any = content
     *parents, last = key.split(".")
-    for part in parents:
+    for depth, part in enumerate(parents, 1):
         if isinstance(node, dict) and node.get(part) is None:
             node[part] = {}  # a section that is null, as an output keeps what a study leaves out, begins here
+        main = MAIN_KEYS.get(".".join(parents[:depth]))
+        if main and isinstance(node, dict) and isinstance(node[part], str):
+            node[part] = {main: node[part]}
         node = node[part] if isinstance(node, dict) else None
         if not isinstance(node, dict):
             raise InputError(f"--set {override}: {part} is not a mapping in the study; set it as a whole")
@@ -169,7 +174,7 @@ def _from_here(key: str, value: Any) -> Any:
         if value in ("bundled", "pretrained"):
             return value
         prefix = "local-dir:" if value.startswith("local-dir:") else ""
-    elif key not in ("images.root", "images.manifest", "images.boxes"):
+    elif key not in ("images.root", "images.manifest", "images.boxes", "images.boxes.path"):
         return value
     path = value.removeprefix(prefix)
     return value if "://" in path else prefix + str(Path(os.path.expanduser(path)).absolute())
@@ -227,9 +232,10 @@ def _shown(value: Any) -> str:
 def _known_keys(location: Sequence[str]) -> list[str]:
     """Return the keys that the section at a place in the file may have."""
     sections: dict[str, type[BaseModel]] = {
-        "images": Images, "images.scenes": SceneGroup, "models": Model, "variants": Variant,
-        "variants.images": Sample, "attribution": Attribution, "attribution.smoothing": Smoothing,
-        "store": Store, "store.maps": Sample, "run": Run, "run.workers": WorkerRange,
+        "images": Images, "images.scenes": SceneGroup, "images.boxes": Boxes, "models": Model,
+        "variants": Variant, "variants.images": Sample,
+        "attribution": Attribution, "attribution.smoothing": Smoothing, "store": Store,
+        "store.maps": Sample, "run": Run, "run.workers": WorkerRange,
         "quarantine": Quarantine, "randomization": Randomization, "randomization.images": Sample,
         "report": Report, "audit": Audit, "audit.thresholds": Thresholds,
         "audit.faithfulness": Faithfulness, "audit.webhook": Webhook, "audit.retain": Retain,

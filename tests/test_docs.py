@@ -41,6 +41,7 @@ DOCS = ROOT / "docs"
 SECTIONS = {
     "The study": study_module.Study,
     "images": study_module.Images,
+    "images.boxes": study_module.Boxes,
     "images.scenes": study_module.SceneGroup,
     "models": study_module.Model,
     "variants": study_module.Variant,

@@ -21,12 +21,14 @@ from rich.console import Console
 
 from igbatch import forecast
 from igbatch.forecast import MOST_NAMES, describe_plan
+from igbatch.images.box_counts import BoxCounts
 from igbatch.pipeline import preview as previewing
 from igbatch.pipeline.committed import Cells, Damaged
 from igbatch.pipeline.plan import Plan, expected_steps, make_plan
 from igbatch.pipeline.preview import Preview, Trial
-from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy, StudyImages
+from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy
 from igbatch.pipeline.settled import Settled
+from igbatch.pipeline.study_images import StudyImages
 from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.study_file import LoadedStudy, load_study, parse_study
@@ -99,6 +101,16 @@ def test_the_work_is_counted() -> None:
     assert table["targets"] == "a, b"
     assert table["rows expected"] == table["rows to compute"] == "30"
     assert table["shards"] == "9 of at most 2 images"
+
+
+def test_boxes_are_counted_and_what_is_odd_about_them_is_a_warning() -> None:
+    plan = plan_of()
+    assert "boxes" not in told(plan)
+    counts = BoxCounts(812, 4, 5, unknown_images=117_000)
+    images = replace(plan.images, box_counts=counts, warnings=["skipped: line 3: \x1b[2J"])
+    text = say(replace(plan, images=images))
+    assert rows(text)["boxes"] == counts.words()
+    assert text.startswith(r"warning: skipped: line 3: \x1b[2J")
 
 
 def test_large_numbers_are_set_in_groups() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from igbatch.errors import InputError
 from igbatch.study import (
     Attribution,
+    Boxes,
     Images,
     Model,
     Quarantine,
@@ -293,10 +294,58 @@ def test_paths_in_overrides_start_at_the_current_folder(
     loaded = load_study(study, changes)
     assert loaded.locate(loaded.study.images.root or "") == str(here / "birds")
     assert loaded.study.images.manifest == "s3://b/list.csv"
-    assert loaded.locate(loaded.study.images.boxes or "") == str(tmp_path.resolve() / "boxes.csv")
+    assert loaded.study.images.boxes is not None
+    assert loaded.locate(loaded.study.images.boxes.path) == str(tmp_path.resolve() / "boxes.csv")
     assert loaded.study.models["small"].weights == f"local-dir:{here / 'swin'}"
     assert load_study(study, ["images.boxes=null"]).study.images.boxes is None
     assert load_study(study, ["models.small.weights=bundled"]).study.models["small"].weights == "bundled"
+
+
+def test_keys_of_boxes_are_set_whether_the_study_gives_a_path_or_a_section(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    for there in ("b.csv", {"path": "b.csv"}, {"path": "b.csv", "units": "normalized", "match": "name"}):
+        study = write(tmp_path, yaml.safe_dump({**LEAST, "images": {"root": "r", "boxes": there}}))
+        whole = there if isinstance(there, dict) else {}
+        boxes = load_study(study, ["images.boxes.match=stem"]).study.images.boxes
+        assert boxes == Boxes(**{**whole, "path": "b.csv", "match": "stem"})
+        boxes = load_study(study, ["images.boxes.path=x.csv"]).study.images.boxes
+        assert boxes == Boxes(**{**whole, "path": str(here / "x.csv")})
+        boxes = load_study(study, ["images.boxes=x.csv", "images.boxes.invalid=skip"]).study.images.boxes
+        assert boxes == Boxes(path=str(here / "x.csv"), invalid="skip")
+
+
+def test_a_path_alone_is_kept_as_a_path(tmp_path: Path) -> None:
+    """An output of before holds no section: nothing differs where nothing was said."""
+    study = write(tmp_path, yaml.safe_dump({**LEAST, "images": {"root": "r", "boxes": "b.csv"}}))
+    for overrides, kept in (
+        ([], "b.csv"),
+        (["images.boxes.match=id"], "b.csv"),
+        (["images.boxes.match=name"],
+         {"path": "b.csv", "match": "name", "units": "pixels", "invalid": "refuse", "crowd": "skip"}),
+    ):  # fmt: skip
+        loaded = load_study(study, overrides)
+        content = loaded.study.model_dump(mode="json")
+        assert content["images"]["boxes"] == kept
+        assert parse_study(content, "study.json") == loaded.study
+
+
+@pytest.mark.parametrize(
+    ("override", "part"),
+    [
+        ("images.boxes=3", "images.boxes: 3: give a path, or a mapping with `path`"),
+        ("images={root: r, boxes: ''}", "images.boxes.path: '': should have at least 1 character"),
+        ("images.boxes.match=file", "images.boxes.match: 'file': should be 'id', 'name' or 'stem'"),
+        ("images.boxes.unit=pixels", "images.boxes.unit: unknown key; did you mean `units`?"),
+        ("images.boxes.match=stem", "images.boxes.path: missing; add it"),
+    ],
+)
+def test_a_bad_key_of_boxes_is_refused(tmp_path: Path, override: str, part: str) -> None:
+    content = {**LEAST, "images": {"root": "r", **({} if "stem" in override else {"boxes": "b.csv"})}}
+    assert part in load_refusal(write(tmp_path, yaml.safe_dump(content)), override)
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,27 @@
-"""Boxes of a data set, as people draw them: read from CSV or COCO JSON, checked, and found by image."""
+"""Boxes on images: in pixels or in parts of the image, found by image, and fitted into it."""
 
 from __future__ import annotations
 
 import bisect
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from igbatch.errors import IgbatchError, InputError
+SNAP = 0.01
+"""Fraction of a pixel by which an edge may pass a whole number and still be taken for it.
 
-BOX_SCHEMA = pa.schema(
-    [("image", pa.string()), ("box_id", pa.string()), ("label", pa.string())]
-    + [(name, pa.int64()) for name in ("x_min", "y_min", "x_max", "y_max")]
-)
+COCO's files keep two decimals, so that x + width of a box at the image's edge often passes it by 0.01.
+"""
+
+EDGES = ("x_min", "y_min", "x_max", "y_max")
+_NAMES = [("image", pa.string()), ("box_id", pa.string()), ("label", pa.string())]
+BOX_SCHEMA = pa.schema(_NAMES + [(name, pa.int64()) for name in EDGES])
+NORMALIZED_SCHEMA = pa.schema(_NAMES + [(name, pa.float64()) for name in EDGES])
 SIZE_SCHEMA = pa.schema([("image", pa.string()), ("width", pa.int64()), ("height", pa.int64())])
 
 
@@ -35,6 +41,28 @@ class Box:
         """Pixels that the box covers."""
         return (self.x_max - self.x_min) * (self.y_max - self.y_min)
 
+    def in_pixels(self, width: int, height: int) -> Box:
+        """Return the box itself, whatever the size of its image."""
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class NormalizedBox:
+    """A labelled rectangle in parts of the upright original image's width and height, 0 to 1."""
+
+    box_id: str
+    label: str
+    x_min: float
+    y_min: float
+    x_max: float
+    y_max: float
+
+    def in_pixels(self, width: int, height: int) -> Box:
+        """Return the box in pixels of an image of `width` x `height`, rounded outwards."""
+        (x_min,), (x_max,) = round_outwards([self.x_min * width], [self.x_max * width])
+        (y_min,), (y_max,) = round_outwards([self.y_min * height], [self.y_max * height])
+        return Box(self.box_id, self.label, int(x_min), int(y_min), int(x_max), int(y_max))
+
 
 @dataclass(frozen=True)
 class BoxTable:
@@ -43,8 +71,8 @@ class BoxTable:
     Kept as Arrow columns sorted by image, so that boxes of a million images cost what their numbers take.
 
     Attributes:
-        boxes: rows of `BOX_SCHEMA`, those of an image in the order of the file.
-        sizes: rows of `SIZE_SCHEMA`, upright pixels; empty for CSV.
+        boxes: rows of `BOX_SCHEMA` or `NORMALIZED_SCHEMA`, those of an image in the order of the file.
+        sizes: rows of `SIZE_SCHEMA`, upright pixels, of images whose size the file tells; none for CSV.
         source: the URI that was read, for messages.
     """
 
@@ -52,11 +80,17 @@ class BoxTable:
     sizes: pa.Table
     source: str
 
-    def of(self, image: str) -> tuple[Box, ...]:
+    @property
+    def normalized(self) -> bool:
+        """Tell whether edges are parts of width and height."""
+        return bool(self.boxes.schema.equals(NORMALIZED_SCHEMA))
+
+    def of(self, image: str) -> tuple[Box | NormalizedBox, ...]:
         """Return the boxes of an image, none where the file does not name it."""
         start, stop = _equal_range(self.boxes["image"], image)
         rows = self.boxes.slice(start, stop - start).drop_columns("image").to_pylist()
-        return tuple(Box(**row) for row in rows)
+        kind = NormalizedBox if self.normalized else Box
+        return tuple(kind(**row) for row in rows)
 
     def size_of(self, image: str) -> tuple[int, int] | None:
         """Return (width, height) of an image in pixels where the file tells it."""
@@ -65,50 +99,66 @@ class BoxTable:
             return None
         return self.sizes["width"][start].as_py(), self.sizes["height"][start].as_py()
 
-    def unmatched(self, image_ids: pa.Array | pa.ChunkedArray) -> list[str]:
-        """Return the images that have boxes and are not among `image_ids`: misspelt or left out."""
-        images = self.boxes["image"].unique()
-        names: list[str] = images.filter(pc.invert(pc.is_in(images, value_set=image_ids))).to_pylist()
-        return names
 
-    def check_sizes(self) -> None:
-        """Check every box of an image whose size the file tells.
+@dataclass(frozen=True, slots=True)
+class FittedBoxes:
+    """The boxes of an image once its size is known.
 
-        Raises:
-            InputError: a box reaches outside its image; the first one is named.
-        """
-        joined = self.boxes.join(self.sizes, "image", join_type="inner")
-        outside = pc.or_(
-            pc.greater(joined["x_max"], joined["width"]),
-            pc.greater(joined["y_max"], joined["height"]),
-        )
-        for row in joined.filter(outside).sort_by("image").slice(0, 1).to_pylist():
-            image, width, height = (row.pop(name) for name in SIZE_SCHEMA.names)
-            check_inside([Box(**row)], width, height, where=f"{self.source}: {image}")
-
-
-def check_inside(
-    boxes: Iterable[Box], width: int, height: int, *, where: str, error: type[IgbatchError] = InputError
-) -> None:
-    """Check that boxes lie within an image of `width` x `height` pixels.
-
-    Args:
-        boxes: boxes of one image.
-        width: of the upright image, in pixels.
-        height: of the upright image, in pixels.
-        where: what the message names first, an image or a file and an image.
-        error: what is raised: `InputError` while planning, `ImageError` in a worker, which quarantines.
-
-    Raises:
-        InputError: or the given `error`: a box reaches outside.
+    Attributes:
+        boxes: those within the image, clipped where they reached up to a pixel outside.
+        clipped: how many of these were clipped.
+        outside: those that reach further outside, or lie there as a whole.
     """
-    for box in boxes:
-        if box.x_min < 0 or box.y_min < 0 or box.x_max > width or box.y_max > height:
-            corners = f"x {box.x_min}..{box.x_max}, y {box.y_min}..{box.y_max}"
-            raise error(
-                f"{where}: box {box.box_id} ({corners}) reaches outside the image of {width} x {height}; "
-                "give boxes in pixels of the upright original image"
-            )
+
+    boxes: tuple[Box, ...]
+    clipped: int
+    outside: tuple[Box, ...]
+
+
+def fit_boxes(boxes: Iterable[Box | NormalizedBox], width: int, height: int) -> FittedBoxes:
+    """Fit boxes into their image of `width` x `height` pixels, upright, by the rule of `reach`."""
+    fitted: list[Box] = []
+    outside: list[Box] = []
+    clipped = 0
+    for given in boxes:
+        box = given.in_pixels(width, height)
+        edges = (box.x_min, box.y_min, box.x_max, box.y_max)
+        beyond, over = reach(*edges, width, height)
+        if beyond:
+            outside.append(box)
+            continue
+        if over:
+            x_min, y_min = max(box.x_min, 0), max(box.y_min, 0)
+            box = Box(box.box_id, box.label, x_min, y_min, min(box.x_max, width), min(box.y_max, height))
+            clipped += 1
+        fitted.append(box)
+    return FittedBoxes(tuple(fitted), clipped, tuple(outside))
+
+
+def reach(x_min: Any, y_min: Any, x_max: Any, y_max: Any, width: Any, height: Any) -> tuple[Any, Any]:
+    """Tell of boxes in whole pixels whether they lie outside their images, and whether they need clipping.
+
+    A box that reaches up to one pixel outside is clipped: tools round, count from 1, or take the last pixel
+    for an edge. One that reaches further, or has nothing inside, is outside. Numbers or arrays of one shape.
+
+    Returns:
+        (outside, clipped), of which at most one is true.
+    """
+    outside = (x_min < -1) | (y_min < -1) | (x_max > width + 1) | (y_max > height + 1)
+    outside |= (x_max <= 0) | (y_max <= 0) | (x_min >= width) | (y_min >= height)
+    over = (x_min < 0) | (y_min < 0) | (x_max > width) | (y_max > height)
+    return outside, over > outside
+
+
+def round_outwards(low: Any, high: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Round lower and upper edges in pixels outwards, to boxes of a pixel at least; `SNAP` is forgiven."""
+    first = np.floor(np.asarray(low) + SNAP).astype(np.int64)
+    return first, np.maximum(np.ceil(np.asarray(high) - SNAP).astype(np.int64), first + 1)
+
+
+def words_of(box: Box) -> str:
+    """Return a box as messages name it."""
+    return f"box {box.box_id} (x {box.x_min}..{box.x_max}, y {box.y_min}..{box.y_max})"
 
 
 def number_boxes(labels: Iterable[str]) -> list[str]:

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 from pyarrow import csv as arrow_csv
 
 from igbatch.errors import InputError
-from igbatch.filesystem import read_bytes
-
-MAX_TABLE_BYTES = 512 * 1024 * 1024
-"""Size above which a CSV or JSON file is refused; a million images with three boxes take a third of it."""
+from igbatch.images.faults import MAX_NAMED, named, shown
+from igbatch.images.text_file import not_utf8, read_table_bytes
 
 MAX_HEADER_BYTES = 64 * 1024
 """Length of the beginning of a file in which its header line is looked for."""
+
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+"""What may stand between cells; the header tells which one it is."""
 
 
 @dataclass(frozen=True)
@@ -30,77 +34,114 @@ class CsvTable:
         rows: the columns that were asked for and are there, strings without nulls.
         data: the bytes of the file, from which line numbers are found when they are needed.
         source: its URI, for messages.
+        separator: of its cells.
     """
 
     rows: pa.Table
     data: bytes
     source: str
+    separator: str = ","
 
     def has(self, column: str) -> bool:
         """Tell whether the file has an optional column."""
         return column in self.rows.column_names
 
-    def line(self, row: int) -> int:
-        """Return the line, counted from 1, on which a row (counted from 0) ends."""
-        reader = csv.reader(io.StringIO(_text(self.data), newline=""))
-        filled = (reader.line_num for record in reader if record)
-        return next(itertools.islice(filled, row + 1, None))
-
-    def refuse(self, row: int, problem: str) -> NoReturn:
-        """Raise the `InputError` of a row."""
-        raise InputError(f"{self.source}, line {self.line(row)}: {problem}")
+    def lines(self, rows: Sequence[int] | NDArray[np.int64]) -> list[int]:
+        """Return the lines, counted from 1, on which some rows (counted from 0) end; one pass for all."""
+        required = {int(row) for row in rows}
+        if not required:
+            return []
+        reader = csv.reader(io.StringIO(_text(self.data), newline=""), delimiter=self.separator)
+        found: dict[int, int] = {}
+        with suppress(csv.Error):  # of cells of more than 128 kB; below, as if no row before were long
+            for row, _ in enumerate((record for record in reader if record), -1):  # -1 is the header
+                if row in required:
+                    found[row] = reader.line_num
+                    if len(found) == len(required):
+                        break
+        return [found.get(int(row), int(row) + 2) for row in rows]
 
     def refuse_where(self, wrong: pa.ChunkedArray, column: str, problem: str) -> None:
-        """Raise the `InputError` of the first row where `wrong` is true, if any, and its cell."""
-        row = pc.index(wrong, True).as_py()
-        if row >= 0:
-            self.refuse(row, f"{column} is {self.rows[column][row].as_py()!r}: {problem}")
+        """Raise the `InputError` of the rows where `wrong` is true, if any, with their cells."""
+        rows = np.flatnonzero(wrong.to_numpy())
+        if len(rows):
+            self.refuse_rows(rows, [f"{column} is {self.cell(row, column)}" for row in first(rows)], problem)
+
+    def refuse_rows(
+        self, rows: Sequence[int] | NDArray[np.int64], texts: Sequence[str], problem: str
+    ) -> NoReturn:
+        """Raise the `InputError` of some rows, whose first ones `texts` describe."""
+        lines = self.lines(first(rows))
+        if len(rows) == 1:
+            raise InputError(f"{self.source}, line {lines[0]}: {texts[0]}: {problem}")
+        places = (f"line {line}: {text}" for line, text in zip(lines, texts, strict=True))
+        raise InputError(f"{self.source}: {len(rows):,} lines ({named(places, len(rows))}): {problem}")
+
+    def cell(self, row: int, column: str) -> str:
+        """Return a cell as messages show it."""
+        return shown(self.rows[column][int(row)].as_py())
 
 
-def read_csv(uri: str, required: tuple[str, ...], optional: tuple[str, ...]) -> CsvTable:
-    """Read a CSV file in UTF-8 whose first line names its columns, in any order; other columns are left out.
+def first(rows: Sequence[int] | NDArray[np.int64]) -> Sequence[int] | NDArray[np.int64]:
+    """Return those of some faulty rows that a message names."""
+    return rows[:MAX_NAMED]
+
+
+def read_csv(
+    uri: str, required: tuple[str, ...], optional: tuple[str, ...], data: bytes | None = None
+) -> CsvTable:
+    """Read a CSV file whose first line names its columns, in any order; other columns are left out.
+
+    Cells are separated by commas, semicolons or tabs. Text is UTF-8, UTF-16 or UTF-32. `data` are the bytes
+    of the file where they have been read (`read_table_bytes`).
 
     Raises:
-        InputError: no such file, too large, not UTF-8, a column is missing or named twice, a line of another
-            length, or no line besides the header.
+        InputError: no such file, too large, another encoding, a column is missing or named twice, a line of
+            another length, or no line besides the header.
     """
-    data = read_table_bytes(uri)
-    try:
-        header = next(csv.reader(_text(data[:MAX_HEADER_BYTES]).splitlines()), [])
-    except csv.Error as error:
-        raise InputError(f"{uri}, line 1: not the header of a CSV file ({error}); correct it") from error
-    names = [name.strip() for name in header]
+    data = read_table_bytes(uri) if data is None else data
+    names, separator = _header(uri, data, required)
     for name in required:
         if name not in names:
-            raise InputError(f"{uri}, line 1: column {name} is missing among {', '.join(names)}; add it")
+            listed = ", ".join(shown(each)[1:-1] for each in names[:MAX_NAMED])
+            more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+            raise InputError(
+                f"{uri}, line 1: column {name} is missing among {listed}{more} (separated by "
+                f"{SEPARATORS[separator]}); it has to name {', '.join(required)}"
+            )
     wanted = [name for name in (*required, *optional) if name in names]
     for name in wanted:
         if names.count(name) > 1:
             raise InputError(f"{uri}, line 1: column {name} stands twice; remove one")
-    rows = _parse(uri, data, names, wanted)
+    rows = _parse(uri, data, names, wanted, separator)
     if len(rows) == 0:
         raise InputError(f"{uri}: no line besides the header; add one")
     trimmed = {name: pc.utf8_trim_whitespace(rows[name]) for name in wanted}
-    return CsvTable(pa.table(trimmed), data, uri)
+    return CsvTable(pa.table(trimmed), data, uri, separator)
 
 
 def _text(data: bytes) -> str:
-    return data.decode("utf-8-sig", errors="replace")
+    return data.decode("utf-8", errors="replace")
 
 
-def read_table_bytes(uri: str) -> bytes:
-    """Read the bytes of a table of at most `MAX_TABLE_BYTES`.
+def _header(uri: str, data: bytes, required: tuple[str, ...]) -> tuple[list[str], str]:
+    """Return the names of the columns, and the separator under which the most of them are required ones."""
+    head = data[:MAX_HEADER_BYTES].split(b"\n", 1)[0].strip(b"\r")
+    if (error := not_utf8(uri, head)) and len(head) < MAX_HEADER_BYTES:
+        raise error
+    found = []
+    for separator in SEPARATORS:
+        try:
+            header = next(csv.reader(_text(data[:MAX_HEADER_BYTES]).splitlines(), delimiter=separator), [])
+        except csv.Error as error:
+            raise InputError(f"{uri}, line 1: not the header of a CSV file ({error}); correct it") from error
+        names = [name.strip() for name in header]
+        found.append((sum(name in names for name in required), len(names), names, separator))
+    *_, names, separator = max(found, key=lambda each: each[:2])  # of equal ones the first, the comma
+    return names, separator
 
-    Raises:
-        InputError: no such file, or too large.
-    """
-    try:
-        return read_bytes(uri, MAX_TABLE_BYTES)
-    except FileNotFoundError as error:
-        raise InputError(f"{uri}: no such file; check the path") from error
 
-
-def _parse(uri: str, data: bytes, names: list[str], wanted: list[str]) -> pa.Table:
+def _parse(uri: str, data: bytes, names: list[str], wanted: list[str], separator: str) -> pa.Table:
     malformed: list[arrow_csv.InvalidRow] = []
 
     def refuse(row: arrow_csv.InvalidRow) -> str:
@@ -115,7 +156,9 @@ def _parse(uri: str, data: bytes, names: list[str], wanted: list[str]) -> pa.Tab
             read_options=arrow_csv.ReadOptions(
                 use_threads=False, column_names=columns, skip_rows_after_names=1
             ),
-            parse_options=arrow_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=refuse),
+            parse_options=arrow_csv.ParseOptions(
+                delimiter=separator, newlines_in_values=True, invalid_row_handler=refuse
+            ),
             convert_options=arrow_csv.ConvertOptions(
                 include_columns=wanted,
                 column_types=dict.fromkeys(wanted, pa.string()),
@@ -124,11 +167,15 @@ def _parse(uri: str, data: bytes, names: list[str], wanted: list[str]) -> pa.Tab
         )
     except pa.ArrowInvalid as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"{uri}: not a CSV file in UTF-8 ({reason}); correct it") from error
+        raise not_utf8(uri, data) or InputError(f"{uri}: not a CSV file ({reason}); correct it") from error
     if malformed:
-        first = malformed[0]
+        places = (f"row {row.number}: {row.actual_columns} cells" for row in malformed)
+        if len(malformed) == 1:
+            where, what = f"{uri}, row {malformed[0].number}", f"{malformed[0].actual_columns} cells"
+        else:
+            where, what = f"{uri}: {len(malformed):,} rows", named(places, len(malformed))
         raise InputError(
-            f"{uri}, row {first.number}: {first.actual_columns} cells under {first.expected_columns} names; "
-            "quote cells that hold a comma"
+            f"{where}: {what} under {len(names)} names; cells are separated by {SEPARATORS[separator]} here, "
+            "quote a cell that holds one"
         )
     return rows

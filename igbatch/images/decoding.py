@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, NamedTuple, TypeVar
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -32,6 +32,9 @@ _TRANSPOSITIONS = {
     8: Image.Transpose.ROTATE_90,
 }
 
+_TURNED = 5
+"""The least EXIF orientation under which width and height change places."""
+
 
 def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Decode the bytes of an image file to an upright picture of mode RGB.
@@ -48,15 +51,29 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
         ImageError: another format, truncated or corrupt, too many pixels, or samples without a stated range
             (floating point, integers beyond 16 bits).
     """
+    return decode_upright(data, max_pixels=max_pixels)[0]
+
+
+def decode_upright(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, bool]:
+    """Return what `decode_image` does, and whether EXIF turned it so that width and height changed places."""
     image = _open(io.BytesIO(data), max_pixels)
-    transposition = _TRANSPOSITIONS.get(_orientation(image))
+    orientation = _orientation(image)
+    transposition = _TRANSPOSITIONS.get(orientation)
     _guard(image.load, "it cannot be decoded")
     rgb = _to_rgb(image)
-    return rgb if transposition is None else rgb.transpose(transposition)
+    return (rgb if transposition is None else rgb.transpose(transposition)), orientation >= _TURNED
 
 
-def probe_size(source: bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
-    """Return (width, height) in pixels, upright, of an image file from its header alone.
+class Header(NamedTuple):
+    """What the header of an image file tells: its upright size in pixels, and whether EXIF turned it so."""
+
+    width: int
+    height: int
+    turned: bool
+
+
+def probe_header(source: bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> Header:
+    """Return the size of an image file, upright, from its header alone.
 
     Args:
         source: the bytes of the file, or a seekable binary file; for most formats its beginning is enough.
@@ -67,7 +84,8 @@ def probe_size(source: bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> tup
     """
     image = _open(io.BytesIO(source) if isinstance(source, bytes) else source, max_pixels)
     width, height = image.size
-    return (height, width) if _orientation(image) >= 5 else (width, height)
+    turned = _orientation(image) >= _TURNED
+    return Header(height, width, turned) if turned else Header(width, height, turned)
 
 
 def _open(file: BinaryIO, max_pixels: int) -> Image.Image:

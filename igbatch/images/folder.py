@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -62,6 +62,17 @@ def uris_under(root: str, image_ids: pa.ChunkedArray) -> pa.ChunkedArray:
             image_ids = pa.chunked_array([[quote(name) for name in image_ids.to_pylist()]], pa.string())
     uris = pc.binary_join_element_wise(base.rstrip("/"), image_ids, "/")
     return pc.binary_join_element_wise(uris, query, mark) if mark else uris
+
+
+def file_names(uris: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the names, without folders, of files whose URIs `uris_under` gave for one root."""
+    one = uris[0].as_py() if len(uris) else ""
+    if not is_local(one):
+        uris = pc.replace_substring_regex(uris, r"\?.*$", "")
+    names = pc.replace_substring_regex(uris, r"(?s)^.*/", "")
+    if one.split("://")[0] in _PERCENT_DECODED:
+        names = pa.chunked_array([[unquote(name) for name in names.to_pylist()]], pa.string())
+    return names
 
 
 def make_etag(size: pa.Array, modified: pa.Array) -> pa.Array:

@@ -11,7 +11,7 @@ from PIL import Image
 from igbatch.errors import ImageError
 from igbatch.filesystem import resolve
 from igbatch.images.boxes import Box, number_boxes
-from igbatch.images.decoding import decode_image
+from igbatch.images.decoding import decode_upright
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
 """Size above which an image file is not read."""
@@ -28,6 +28,7 @@ class LoadedImage:
         height: in pixels.
         boxes: of a drawn scene, known by construction; none for files.
         label: class of a drawn scene; None for files.
+        turned: whether EXIF turned the picture so that width and height changed places.
     """
 
     image: Image.Image
@@ -36,6 +37,7 @@ class LoadedImage:
     height: int
     boxes: tuple[Box, ...] = ()
     label: str | None = None
+    turned: bool = False
 
 
 def load_image(uri: str) -> LoadedImage:
@@ -49,8 +51,9 @@ def load_image(uri: str) -> LoadedImage:
     if uri.startswith("scene:"):
         return _draw(uri)
     data = _read(uri)
-    image = decode_image(data)
-    return LoadedImage(image, hashlib.sha256(data).hexdigest(), image.width, image.height)
+    image, turned = decode_upright(data)
+    digest = hashlib.sha256(data).hexdigest()
+    return LoadedImage(image, digest, image.width, image.height, turned=turned)
 
 
 def _read(uri: str) -> bytes:

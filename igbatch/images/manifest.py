@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from igbatch.errors import InputError
 from igbatch.filesystem import is_local, resolve
 from igbatch.images.csv_table import CsvTable, read_csv
+from igbatch.images.faults import MAX_NAMED, shown
 from igbatch.images.folder import list_folder, local_root, make_etag, refuse_escape, uris_under
 
 IMAGE_SCHEMA = pa.schema(
@@ -89,9 +92,10 @@ def _list_scenes(source: SceneSource) -> pa.Table:
         raise InputError("images.scenes: no scene; give at least one seed")
     image_ids, seeds, kinds, labels = zip(*source.entries, strict=True)
     ids = pa.chunked_array([image_ids], pa.string())
-    repeated = _first_repeated(ids)
-    if repeated is not None:
-        raise InputError(f"images.scenes: {image_ids[repeated]} stands twice; give each scene another seed")
+    repeated = _repeated(ids)
+    if len(repeated):
+        twice = image_ids[repeated[0]]
+        raise InputError(f"images.scenes: {twice} stands twice; give each scene another seed")
     uris = pa.array(map(scene_uri, seeds, kinds, labels), pa.string())
     sizes, etags = pa.nulls(len(ids), pa.int64()), pa.repeat(str(GENERATOR_VERSION), len(ids))
     return pa.table([ids, uris, sizes, etags, pa.array(labels, pa.string())], schema=IMAGE_SCHEMA)
@@ -104,9 +108,10 @@ def _list_manifest(source: ManifestSource) -> pa.Table:
     image_ids = paths
     if table.has("image_id"):
         image_ids = pc.if_else(pc.equal(table.rows["image_id"], ""), paths, table.rows["image_id"])
-    repeated = _first_repeated(image_ids)
-    if repeated is not None:
-        table.refuse(repeated, f"image_id {image_ids[repeated]} stands twice; remove the row or rename one")
+    repeated = _repeated(image_ids)
+    if len(repeated):
+        texts = [f"image_id {image_ids[row].as_py()} stands twice" for row in repeated[:MAX_NAMED].tolist()]
+        table.refuse_rows(repeated, texts, "remove the row or rename one")
     size, etag, label = (
         pa.nulls(len(paths), IMAGE_SCHEMA.field(name).type) for name in ("size", "etag", "label")
     )
@@ -144,6 +149,7 @@ def _local_states(table: CsvTable, paths: pa.ChunkedArray, root: str) -> tuple[p
         if not (base / folder).resolve().is_relative_to(base):
             refuse_escape(base / folder, base)
     sizes, times = [], []
+    missing: dict[int, str] = {}
     for row, path in enumerate(paths.to_pylist()):
         try:
             state = os.lstat(f"{base}/{path}")
@@ -151,21 +157,26 @@ def _local_states(table: CsvTable, paths: pa.ChunkedArray, root: str) -> tuple[p
                 if not (base / path).resolve().is_relative_to(base):
                     refuse_escape(base / path, base)
                 state = os.stat(f"{base}/{path}")
-        except OSError as error:
-            table.refuse(row, f"uri is {path!r}: {error.strerror}; restore it in {base} or remove the row")
+        except (OSError, ValueError) as error:  # a ValueError of characters that no name may have
+            missing[row] = getattr(error, "strerror", None) or str(error)
+            continue
         if not stat.S_ISREG(state.st_mode):
-            table.refuse(row, f"uri is {path!r}: not a file under {base}; correct or remove the row")
+            missing[row] = "not a file"
         sizes.append(state.st_size)
         times.append(state.st_mtime_ns)
+    if missing:
+        rows = list(missing)
+        texts = [f"uri is {shown(paths[row].as_py())}: {missing[row]}" for row in rows[:MAX_NAMED]]
+        slashes = "; write / for \\" if "\\" in paths[rows[0]].as_py() else ""
+        table.refuse_rows(rows, texts, f"restore it in {base}, or correct or remove the row{slashes}")
     size = pa.array(sizes, pa.int64())
     return size, make_etag(size, pa.array(times, pa.int64()))
 
 
-def _first_repeated(image_ids: pa.ChunkedArray) -> int | None:
-    """Row of an image id that stood before, null where there is none."""
-    counts = image_ids.value_counts()
-    repeated = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
-    if len(repeated) == 0:
-        return None
-    first = pc.index(image_ids, repeated[0]).as_py()
-    return int(pc.index(image_ids.slice(first + 1), repeated[0]).as_py() + first + 1)
+def _repeated(image_ids: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Return the rows of image ids that stood before."""
+    numbered = pa.table({"id": image_ids, "row": pa.array(np.arange(len(image_ids)))})
+    firsts = numbered.group_by("id").aggregate([("row", "min")])["row_min"].to_numpy()
+    repeated = np.ones(len(image_ids), dtype=np.bool_)
+    repeated[firsts] = False
+    return np.flatnonzero(repeated)

@@ -286,6 +286,8 @@ class ShardComputer:
             "image_sha256": image.sha256,
             "image_width": image.width,
             "image_height": image.height,
+            "boxes_clipped": image.boxes_clipped,
+            "boxes_skipped": image.boxes_skipped,
             "weights_sha256": variant.weights_sha256,
         }
         return facts, chances

@@ -35,8 +35,10 @@ def state_of(plan: Plan) -> str:
 
 
 def report_state(plan: Plan, state: str) -> str:
-    """Return a digest of all that a report follows from: `state`, which is `state_of`, and what it shows."""
-    return digest({"state": state, "report": plan.resolved.study.report.model_dump(mode="json")})
+    """Return a digest of all that a report follows from: `state` (`state_of`), what it shows, its boxes."""
+    shown = {"state": state, "report": plan.resolved.study.report.model_dump(mode="json")}
+    counts = plan.images.box_counts
+    return digest({**shown, "boxes": counts.record()} if counts else shown)
 
 
 class Derived:

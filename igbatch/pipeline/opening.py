@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from igbatch.errors import InputError
 from igbatch.images.choice import chosen_each
-from igbatch.pipeline.resolve import ResolvedStudy, StudyImages
+from igbatch.pipeline.resolve import ResolvedStudy
+from igbatch.pipeline.study_images import StudyImages
 from igbatch.store import schemas
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import DATA_KINDS, Output
@@ -54,6 +55,7 @@ def open_output(output: Output, resolved: ResolvedStudy, images: StudyImages) ->
         "study": resolved.study.model_dump(mode="json"),
         "target_names": resolved.target_names,
         "targets": {name: model.targets for name, model in resolved.models.items()},
+        "boxes": _box_record(images),
         "models": {name: _model_record(resolved, name) for name in resolved.models},
         "fingerprint": {**known, **prints},
         "fingerprint_digest": digest(prints),
@@ -80,12 +82,16 @@ def open_output(output: Output, resolved: ResolvedStudy, images: StudyImages) ->
     return record
 
 
-def keep_study(output: Output, resolved: ResolvedStudy) -> None:
-    """Write a study's keys into the `study.json` of its output where they differ, and nothing else."""
-    study = resolved.study.model_dump(mode="json")
+def keep_study(output: Output, resolved: ResolvedStudy, images: StudyImages) -> None:
+    """Write a study's keys and counts of its boxes into the `study.json` of its output where they differ."""
+    now = {"study": resolved.study.model_dump(mode="json"), "boxes": _box_record(images)}
     record = existing_study(output)
-    if record is not None and record["study"] != study:
-        output.put_json(output.path("study.json"), {**record, "study": study})
+    if record is not None and {key: record.get(key) for key in now} != now:
+        output.put_json(output.path("study.json"), {**record, **now})
+
+
+def _box_record(images: StudyImages) -> dict[str, int] | None:
+    return images.box_counts.record() if images.box_counts else None
 
 
 def keep_settled(

@@ -8,15 +8,17 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from igbatch.images.boxes import Box
+from igbatch.images.boxes import Box, NormalizedBox
 from igbatch.images.choice import chosen, chosen_each
 from igbatch.pipeline.committed import Cells, CommitScan, Damaged, digest_of
-from igbatch.pipeline.resolve import ResolvedStudy, StudyImages
+from igbatch.pipeline.resolve import ResolvedStudy
+from igbatch.pipeline.study_images import StudyImages
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import DATA_KINDS, Output
 from igbatch.study import VariantSpec
@@ -34,14 +36,24 @@ ADAPTIVE_STEPS = {"trained": 45, "random": 10, "cascade": 35, "independent": 35}
 
 @dataclass(frozen=True)
 class ShardImage:
-    """An image of a shard; `boxes` are None where the image brings its own (drawn scenes)."""
+    """An image of a shard.
+
+    Attributes:
+        image_id, uri, etag, label: of the study's list.
+        boxes: None where the image brings its own (drawn scenes).
+        keep_map: whether its maps are stored.
+        declared_size: (width, height) that the box file tells of it; None where it tells none.
+        skip_outside: whether boxes outside the image are skipped; else the image is refused.
+    """
 
     image_id: str
     uri: str
     etag: str
     label: str | None
-    boxes: tuple[Box, ...] | None
+    boxes: tuple[Box | NormalizedBox, ...] | None
     keep_map: bool
+    declared_size: tuple[int, int] | None = None
+    skip_outside: bool = False
 
 
 @dataclass(frozen=True)
@@ -177,7 +189,7 @@ class Plan:
         table, names = self.images.table, self.resolved.target_names
         chosen = table.take(pa.array(rows)).select(["image_id", "uri", "etag", "label"]).to_pylist()
         images = tuple(
-            ShardImage(**row, boxes=self._boxes(row["image_id"]), keep_map=bool(self._kept_maps[index]))
+            ShardImage(**row, **self._boxes(row["image_id"]), keep_map=bool(self._kept_maps[index]))
             for row, index in zip(chosen, rows, strict=True)
         )
         targets = tuple(name for name, wanted in zip(names, pattern, strict=True) if wanted)
@@ -205,10 +217,14 @@ class Plan:
             if pattern.any():
                 yield tuple(pattern.tolist()), np.flatnonzero(places.reshape(-1) == number)
 
-    def _boxes(self, image_id: str) -> tuple[Box, ...] | None:
-        if self.resolved.study.images.scenes:
-            return None
-        return self.images.boxes.of(image_id) if self.images.boxes else ()
+    def _boxes(self, image_id: str) -> dict[str, Any]:
+        """Return what a `ShardImage` says of boxes."""
+        images, boxes = self.resolved.study.images, self.images.boxes
+        if boxes is None:
+            return {"boxes": None if images.scenes else ()}
+        skip = images.boxes is not None and images.boxes.invalid == "skip"
+        size = boxes.size_of(image_id)
+        return {"boxes": boxes.of(image_id), "declared_size": size, "skip_outside": skip}
 
     @cached_property
     def _prints(self) -> dict[str, str]:

@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from igbatch.errors import ImageError
-from igbatch.images.boxes import check_inside
+from igbatch.images.boxes import FittedBoxes, NormalizedBox, fit_boxes, words_of
+from igbatch.images.declared_sizes import MEND, wrong_size
+from igbatch.images.decoding import Header
+from igbatch.images.faults import named
 from igbatch.images.geometry import MappedBox
 from igbatch.images.loading import LoadedImage, load_image
 from igbatch.images.preprocessing import Preprocessing
@@ -30,6 +33,8 @@ class PreparedImage:
         boxes: in pixels of the model's input.
         label: the plan's, or that of a drawn scene.
         sha256, width, height: of the original image.
+        boxes_clipped: how many boxes reached up to a pixel outside the original image.
+        boxes_skipped: how many reached further, or lay outside, and are not among `boxes`.
     """
 
     entry: ShardImage
@@ -39,6 +44,8 @@ class PreparedImage:
     sha256: str
     width: int
     height: int
+    boxes_clipped: int = 0
+    boxes_skipped: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,20 +60,45 @@ def prepare(entry: ShardImage, preprocessing: Preprocessing) -> PreparedImage | 
     """Read and prepare one image; what is wrong with the image itself is returned, not raised."""
     try:
         loaded = _load(entry)
-        boxes = loaded.boxes if entry.boxes is None else entry.boxes
-        check_inside(boxes, loaded.width, loaded.height, where=entry.image_id, error=ImageError)
+        fitted = _fit(entry, loaded)
         geometry = preprocessing.geometry(loaded.width, loaded.height)
         return PreparedImage(
             entry=entry,
             pixels=preprocessing.pixels(loaded.image),
-            boxes=tuple(geometry.map_box(box) for box in boxes),
+            boxes=tuple(geometry.map_box(box) for box in fitted.boxes),
             label=entry.label if entry.label is not None else loaded.label,
             sha256=loaded.sha256,
             width=loaded.width,
             height=loaded.height,
+            boxes_clipped=fitted.clipped,
+            boxes_skipped=len(fitted.outside),
         )
     except ImageError as error:
         return RefusedImage(entry, str(error))
+
+
+def _fit(entry: ShardImage, loaded: LoadedImage) -> FittedBoxes:
+    """Fit an image's boxes into it, now that its size is known.
+
+    Raises:
+        ImageError: the box file tells another size, or a box is outside and the study does not skip it.
+    """
+    boxes = loaded.boxes if entry.boxes is None else entry.boxes
+    normalized = any(isinstance(box, NormalizedBox) for box in boxes)
+    header = Header(loaded.width, loaded.height, loaded.turned)
+    problem = wrong_size(entry.declared_size, header, normalized) if boxes else None
+    if problem:
+        raise ImageError(f"{entry.image_id}: {problem}; {MEND}, and run with --retry-quarantined")
+    fitted = fit_boxes(boxes, loaded.width, loaded.height)
+    if fitted.outside and not entry.skip_outside:
+        outside = named(map(words_of, fitted.outside), len(fitted.outside))
+        reach = f"reach{'es' if len(fitted.outside) == 1 else ''} outside the image"
+        raise ImageError(
+            f"{entry.image_id}: {outside} {reach} of {loaded.width} x {loaded.height}; give boxes of "
+            "the upright original image, or leave such boxes out with images.boxes.invalid=skip and "
+            "--retry-quarantined"
+        )
+    return fitted
 
 
 def _load(entry: ShardImage) -> LoadedImage:

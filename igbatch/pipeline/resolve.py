@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from igbatch.errors import InputError, one_line
+from igbatch.errors import InputError
 from igbatch.filesystem import is_local, refuse_credentials, resolve
 from igbatch.images.baselines import parse_baseline
-from igbatch.images.box_files import read_boxes
-from igbatch.images.boxes import BoxTable, check_inside
-from igbatch.images.decoding import probe_size
-from igbatch.images.manifest import FolderSource, ManifestSource, SceneSource, Source, list_images
-from igbatch.store import schemas
 from igbatch.study import DYNAMIC_TARGETS, Attribution, Model, Study, VariantSpec
 from igbatch.study_file import LoadedStudy
 from igbatch.variants.facts import find_facts
 from igbatch.variants.specs import needs_layers, variant_specs
 from igbatch.variants.weights import WeightsSource, locate_weights
-
-Listed = TypeVar("Listed")
-PROBED_IMAGES = 256
-"""Up to so many local images with boxes are opened while planning, headers only, to check the boxes."""
 
 
 @dataclass(frozen=True)
@@ -228,125 +214,3 @@ def _check_index(key: str, index: int, classes: int, source: WeightsSource) -> N
         raise InputError(
             f"{key}: {index}: {source.architecture} has {classes} classes; use 0 to {classes - 1}"
         )
-
-
-@dataclass(frozen=True)
-class StudyImages:
-    """The images of a study and the boxes on them.
-
-    Attributes:
-        table: rows of `schemas.IMAGES`. `etag` changes with an image's boxes and label too, since rows that
-            were computed with others are no longer true.
-        boxes: None where scenes carry their own, or there are none.
-        warnings: one line each.
-    """
-
-    table: pa.Table
-    boxes: BoxTable | None
-    warnings: list[str]
-
-
-def list_study_images(loaded: LoadedStudy) -> StudyImages:
-    """List a study's images and read its boxes; a label comes from the manifest or else the first box.
-
-    Raises:
-        InputError: no images, a bad manifest or box file, or a box outside its image where sizes are known.
-    """
-    images = loaded.study.images
-    source = "root" if images.root and not images.manifest else "manifest" if images.manifest else "scenes"
-    table = _keyed(f"images.{source}", lambda: list_images(_source(loaded)))
-    boxes = None
-    if images.boxes:
-        place = loaded.locate(images.boxes)
-        boxes = _keyed("images.boxes", partial(read_boxes, place))
-    warnings = []
-    labels = table["label"]
-    if boxes is not None:
-        _keyed("images.boxes", boxes.check_sizes)
-        unmatched = boxes.unmatched(table["image_id"])
-        if unmatched:
-            warnings.append(
-                f"images.boxes: {len(unmatched)} of its images are not in the study (first: {unmatched[0]})"
-            )
-        if len(table) <= PROBED_IMAGES:
-            _keyed("images.boxes", partial(_check_small_set, table, boxes))
-        first = boxes.boxes.group_by("image", use_threads=False).aggregate([("label", "first")])
-        position = pc.index_in(table["image_id"], value_set=first["image"])
-        labels = pc.coalesce(labels, first["label_first"].combine_chunks().take(position.combine_chunks()))
-    etags = pc.fill_null(table["etag"], "")
-    if not images.scenes:
-        etags = pc.binary_join_element_wise(etags, _digests(table["image_id"], labels, boxes), "")
-    count = len(table)
-    full = pa.table(
-        {
-            "image_id": table["image_id"],
-            "uri": table["uri"],
-            "size": table["size"],
-            "etag": etags,
-            "label": labels,
-            "sha256": pa.nulls(count, pa.string()),
-            "width": pa.nulls(count, pa.int32()),
-            "height": pa.nulls(count, pa.int32()),
-        }
-    )
-    return StudyImages(full.cast(schemas.IMAGES), boxes, warnings)
-
-
-def _keyed(key: str, action: Callable[[], Listed]) -> Listed:
-    """Do something for a key of the study, and name the key in what it refuses."""
-    try:
-        return action()
-    except FileNotFoundError as error:
-        raise InputError(f"{key}: {one_line(error)}: there is no such file; check the path") from None
-    except InputError as error:
-        message = str(error)
-        raise InputError(message if message.startswith(key) else f"{key}: {message}") from None
-
-
-def _digests(image_ids: pa.ChunkedArray, labels: pa.ChunkedArray, boxes: BoxTable | None) -> pa.Array:
-    """Digest the label and the boxes of each image, to "" where it has neither."""
-    known: dict[str, list[str]] = {}
-    for image_id, label in zip(image_ids.to_pylist(), labels.to_pylist(), strict=True):
-        if label is not None:
-            known[image_id] = [label]
-    if boxes is not None:
-        columns = [column.cast(pa.string()) for column in boxes.boxes.columns[1:]]
-        texts = pc.binary_join_element_wise(*columns, "\0")
-        for image_id, text in zip(boxes.boxes["image"].to_pylist(), texts.to_pylist(), strict=True):
-            known.setdefault(image_id, []).append(text)
-    digests = {
-        image_id: "-" + hashlib.sha256("\n".join(texts).encode()).hexdigest()[:12]
-        for image_id, texts in known.items()
-    }
-    return pa.array([digests.get(image_id, "") for image_id in image_ids.to_pylist()], pa.string())
-
-
-def _source(loaded: LoadedStudy) -> Source:
-    images = loaded.study.images
-    if images.scenes:
-        entries = [
-            (image_id, seed, group.kind, group.label)
-            for group in images.scenes
-            for image_id, seed in group.entries()
-        ]
-        return SceneSource(tuple(entries))
-    root = loaded.locate(images.root) if images.root else None
-    if images.manifest:
-        return ManifestSource(loaded.locate(images.manifest), root)
-    assert root is not None
-    return FolderSource(root)
-
-
-def _check_small_set(table: pa.Table, boxes: BoxTable) -> None:
-    """Check boxes against image headers; what cannot be read is left to the worker, which quarantines it."""
-    for row in table.select(["image_id", "uri"]).to_pylist():
-        found = boxes.of(row["image_id"])
-        if not found or not is_local(row["uri"]):
-            continue
-        try:
-            filesystem, path = resolve(row["uri"])
-            with filesystem.open_input_file(path) as file:
-                width, height = probe_size(file)
-        except Exception:  # an unreadable image is quarantined by the worker that meets it, with its reason
-            continue
-        check_inside(found, width, height, where=f"images.boxes: {boxes.source}: {row['image_id']}")

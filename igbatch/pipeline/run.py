@@ -22,7 +22,8 @@ from igbatch.pipeline.opening import (
 )
 from igbatch.pipeline.plan import Plan, make_plan
 from igbatch.pipeline.progress import Listener
-from igbatch.pipeline.resolve import ResolvedStudy, StudyImages, list_study_images, resolve_study
+from igbatch.pipeline.resolve import ResolvedStudy, resolve_study
+from igbatch.pipeline.study_images import StudyImages, list_study_images
 from igbatch.reduce.study import reduce_study
 from igbatch.store.commit import sweep
 from igbatch.store.lock import Lock, output_lock
@@ -91,6 +92,8 @@ def run_stage(
     resolved, images = _checked(loaded, output)  # refuses before anything is written
     with output_lock(output) as lock:
         plan = make_plan(resolved, images, output, retry_quarantined=retry_quarantined)
+        if images.box_counts:
+            say(f"boxes: {images.box_counts.words()}")
         for warning in images.warnings:
             say(f"warning: {warning}")
         for damaged in plan.damaged:
@@ -105,7 +108,7 @@ def run_stage(
             with _door(loaded.study, address) as map_shards:
                 _finish(output, plan, map_shards, lock, state, say)
         else:
-            keep_study(output, resolved)  # the report and an audit read there what they shall show
+            keep_study(output, resolved, images)  # the report and an audit read there what they shall show
         on_it = partial(on_cluster, address=address)
         measure_faithfulness(output, resolved, state, measure=on_it, check=lock.check, say=say)
         return RunOutcome(plan.expected_rows, 0, 0, 0, report_state(plan, state))

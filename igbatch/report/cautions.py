@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from igbatch.images.box_counts import BoxCounts
 from igbatch.report.accuracy import convergence_words
 from igbatch.report.census import Census
 from igbatch.report.normalization import Normalizations
@@ -37,6 +38,7 @@ def cautions(
         _negligible(census.negligible),
         _constant(census),
         _baseline(results, census),
+        _boxes(results.box_counts),
     ]
     return [sentence for sentence in [*said, _missing(results, census.rows, quarantined)] if sentence]
 
@@ -97,6 +99,14 @@ def _baseline(results: StudyResults, census: Census) -> str:
         f"The baseline is not nothing to the model: {plain(variant)} gives {plain(target)} "
         f"{percent(mean)} there. Maps explain the difference from that."
     )
+
+
+def _boxes(counts: BoxCounts | None) -> str:
+    """Say which boxes were left out, and where a box file and a study both have images of their own."""
+    if counts is None:
+        return ""
+    apart = counts.unknown_images > 0 and counts.images < counts.study_images
+    return f"Boxes: {counts.words()}." if apart or counts.exceptions() else ""
 
 
 def _missing(results: StudyResults, rows: int, quarantined: int) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from igbatch.images.box_counts import BoxCounts
 from igbatch.report.accuracy import tolerance_words
 from igbatch.report.census import Census
 from igbatch.report.text import count, listing, plain
@@ -66,7 +67,7 @@ def _facts(results: StudyResults, census: Census) -> Pairs:
     kinds = zip(results.variants["variant_id"], results.variants["kind"], strict=True)
     variants = [plain(str(variant)) + _aside(results, variant, kind) for variant, kind in kinds]
     return (
-        ("Data", _data(study["images"], results.n_images)),
+        ("Data", _data(study["images"], results.n_images, results.box_counts)),
         ("Models", "; ".join(models)),
         ("Variants", listing(variants, most=12)),
         ("Targets", _targets(results)),
@@ -99,7 +100,7 @@ def _aside(results: StudyResults, variant_id: str, kind: str) -> str:
     return f" ({', '.join(said)})" if said else ""
 
 
-def _data(images: Mapping[str, Any], n_images: int) -> str:
+def _data(images: Mapping[str, Any], n_images: int, counts: BoxCounts | None) -> str:
     if images["scenes"]:
         groups = [
             " ".join(filter(None, (group["kind"], group["label"] or ""))) + " scenes"
@@ -107,8 +108,15 @@ def _data(images: Mapping[str, Any], n_images: int) -> str:
         ]
         return f"{count(n_images, 'drawn scene')} ({listing(list(dict.fromkeys(groups)))})"
     source = plain(str(images["manifest"] or images["root"]))
-    boxes = f", boxes of {plain(str(images['boxes']))}" if images["boxes"] else ", no boxes"
-    return f"{count(n_images, 'image')} of {source}{boxes}"
+    return f"{count(n_images, 'image')} of {source}, {_boxes(images['boxes'], counts)}"
+
+
+def _boxes(boxes: str | Mapping[str, Any] | None, counts: BoxCounts | None) -> str:
+    """Say where boxes are from: a path alone, or a section of the study."""
+    if not boxes:
+        return "no boxes"
+    path = boxes if isinstance(boxes, str) else boxes["path"]
+    return f"boxes of {plain(str(path))}" + (f" ({counts.words()})" if counts else "")
 
 
 def _targets(results: StudyResults) -> str:

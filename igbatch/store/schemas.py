@@ -68,6 +68,8 @@ IMAGE_STATS = pa.schema(
         pa.field("image_sha256", pa.string(), nullable=False),
         pa.field("image_width", pa.int32(), nullable=False),
         pa.field("image_height", pa.int32(), nullable=False),
+        pa.field("boxes_clipped", pa.int32()),
+        pa.field("boxes_skipped", pa.int32()),
         pa.field("weights_sha256", pa.string(), nullable=False),
         pa.field("attempt", pa.string(), nullable=False),
         pa.field("fingerprint", pa.string(), nullable=False),

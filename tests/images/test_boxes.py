@@ -1,17 +1,20 @@
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from igbatch.errors import ImageError, InputError
 from igbatch.images.boxes import (
     BOX_SCHEMA,
+    NORMALIZED_SCHEMA,
     SIZE_SCHEMA,
     Box,
     BoxTable,
-    check_inside,
+    NormalizedBox,
     default_box_ids,
+    fit_boxes,
     number_boxes,
+    reach,
 )
 
 names = st.sampled_from(["a.png", "b/a.png", "Ä.png", "z", "eagle", ""])
@@ -52,28 +55,67 @@ def test_ids_are_counted_from_one() -> None:
     assert number_boxes(["eagle", "magpie", "eagle"]) == ["eagle-1", "magpie-1", "eagle-2"]
 
 
-def test_a_box_may_touch_the_edge_and_not_pass_it() -> None:
-    check_inside([Box("eagle-1", "eagle", 0, 0, 30, 20)], 30, 20, where="a.png")
-    for box in (Box("eagle-2", "eagle", 0, 0, 31, 20), Box("eagle-2", "eagle", 0, 0, 30, 21)):
-        with pytest.raises(InputError, match=r"a\.png: box eagle-2 .* outside the image of 30 x 20"):
-            check_inside([box], 30, 20, where="a.png")
-        with pytest.raises(ImageError):
-            check_inside([box], 30, 20, where="a.png", error=ImageError)
+@pytest.mark.parametrize(
+    ("edges", "expected"),
+    [
+        ((0, 0, 30, 20), (0, 0, 30, 20)),
+        ((-1, 0, 30, 20), (0, 0, 30, 20)),
+        ((0, -1, 31, 21), (0, 0, 30, 20)),
+        ((29, 19, 31, 21), (29, 19, 30, 20)),
+        ((-2, 0, 30, 20), None),
+        ((0, -2, 30, 20), None),
+        ((0, 0, 32, 20), None),
+        ((0, 0, 30, 22), None),
+        ((30, 0, 31, 20), None),
+        ((0, 20, 30, 21), None),
+        ((-1, 0, 0, 20), None),
+        ((0, -1, 30, 0), None),
+    ],
+)
+def test_a_box_up_to_a_pixel_outside_is_clipped_and_one_further_out_is_left_out(
+    edges: tuple[int, int, int, int], expected: tuple[int, int, int, int] | None
+) -> None:
+    fitted = fit_boxes([Box("eagle-1", "eagle", *edges)], 30, 20)
+    if expected is None:
+        assert (fitted.boxes, fitted.clipped, len(fitted.outside)) == ((), 0, 1)
+    else:
+        assert fitted.boxes == (Box("eagle-1", "eagle", *expected),)
+        assert (fitted.clipped, fitted.outside) == (int(edges != expected), ())
 
 
-def test_known_sizes_check_every_box() -> None:
-    box = Box("eagle-1", "eagle", 0, 0, 30, 20)
-    good = table([("a.png", box), ("unknown.png", box)], [("a.png", 30, 20), ("b.png", 1, 1)])
-    good.check_sizes()
-    assert good.size_of("a.png") == (30, 20)
-    assert good.size_of("unknown.png") is None
-    bad = table([("b.png", box), ("a.png", box)], [("a.png", 29, 20), ("b.png", 1, 1)])
-    with pytest.raises(InputError, match=r"boxes\.csv: a\.png: box eagle-1 .* 29 x 20"):
-        bad.check_sizes()
+corner = st.integers(-4, 40)
 
 
-def test_images_of_boxes_that_are_not_in_the_study_are_told() -> None:
-    box = Box("eagle-1", "eagle", 0, 0, 30, 20)
-    assert table([("a.png", box), ("c.png", box), ("c.png", box)]).unmatched(
-        pa.array(["a.png", "b.png"])
-    ) == ["c.png"]
+@given(st.lists(st.tuples(corner, corner, corner, corner), max_size=20))
+def test_many_boxes_are_judged_as_one_at_a_time(corners: list[tuple[int, int, int, int]]) -> None:
+    edges = [(x, y, max(x + 1, right), max(y + 1, lower)) for x, y, right, lower in corners]
+    outside, clipped = reach(*np.array(edges, dtype=np.int64).reshape(-1, 4).T, 30, 20)
+    assert [(bool(one), bool(other)) for one, other in zip(outside, clipped, strict=True)] == [
+        reach(*each, 30, 20) for each in edges
+    ]
+    fitted = fit_boxes([Box("b", "b", *each) for each in edges], 30, 20)
+    assert (len(fitted.outside), fitted.clipped) == (outside.sum(), clipped.sum())
+    for box in fitted.boxes:
+        assert 0 <= box.x_min < box.x_max <= 30
+        assert 0 <= box.y_min < box.y_max <= 20
+
+
+@given(st.integers(1, 5000), st.integers(1, 5000), st.data())
+def test_parts_of_an_image_are_the_pixels_that_they_were_made_of(
+    width: int, height: int, data: st.DataObject
+) -> None:
+    x_min, y_min = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
+    x_max, y_max = data.draw(st.integers(x_min + 1, width)), data.draw(st.integers(y_min + 1, height))
+    part = NormalizedBox("b", "b", x_min / width, y_min / height, x_max / width, y_max / height)
+    assert part.in_pixels(width, height) == Box("b", "b", x_min, y_min, x_max, y_max)
+    assert fit_boxes([part], width, height).clipped == 0
+
+
+def test_a_table_knows_sizes_and_units() -> None:
+    found = table([("a.png", Box("eagle-1", "eagle", 0, 0, 30, 20))], [("a.png", 30, 20)])
+    assert found.size_of("a.png") == (30, 20)
+    assert found.size_of("unknown.png") is None
+    assert not found.normalized
+    parts = BoxTable(found.boxes.cast(NORMALIZED_SCHEMA), found.sizes, "boxes.csv")
+    assert parts.normalized
+    assert parts.of("a.png") == (NormalizedBox("eagle-1", "eagle", 0.0, 0.0, 30.0, 20.0),)

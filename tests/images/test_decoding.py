@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from igbatch.errors import ImageError
-from igbatch.images.decoding import TRANSPARENT, decode_image, probe_size
+from igbatch.images.decoding import TRANSPARENT, decode_image, decode_upright, probe_header
 
 PHOTOS = Path(__file__).parents[2].parent / "shared/photos"
 
@@ -35,7 +35,7 @@ def test_lossless_formats_return_the_picture(file_format: str) -> None:
     options = {"lossless": True} if file_format == "WEBP" else {}
     data = encode(picture(), file_format, **options)
     np.testing.assert_array_equal(pixels(decode_image(data)), pixels(picture()))
-    assert probe_size(data) == (9, 5)
+    assert probe_header(data) == (9, 5, False)
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "TIFF", "WEBP"])
@@ -61,7 +61,9 @@ def test_orientation_is_undone(file_format: str, orientation: int) -> None:
     data = encode(stored, file_format, exif=exif, **options)
     decoded = pixels(decode_image(data)).astype(int)
     assert np.abs(decoded - pixels(upright)).mean() < 8, "JPEG may blur, nothing may move"
-    assert probe_size(data) == upright.size
+    assert probe_header(data)[:2] == upright.size
+    turned = orientation >= 5 and file_format != "TIFF"  # Pillow turns TIFF files itself, and tells no more
+    assert probe_header(data).turned == decode_upright(data)[1] == turned
 
 
 def test_gray_one_bit_and_cmyk_become_rgb() -> None:
@@ -150,7 +152,7 @@ def test_what_is_no_image_is_refused(data: bytes) -> None:
     with pytest.raises(ImageError):
         decode_image(data)
     with pytest.raises(ImageError):
-        probe_size(data)
+        probe_header(data)
 
 
 def test_other_formats_are_refused_though_pillow_knows_them() -> None:
@@ -178,7 +180,7 @@ def test_damaged_bytes_give_a_picture_or_an_image_error(data: st.DataObject) -> 
 def test_too_many_pixels_are_refused_from_the_header() -> None:
     data = encode(Image.new("1", (400, 300)))
     assert decode_image(data, max_pixels=120_000).size == (400, 300)
-    for function in (decode_image, probe_size):
+    for function in (decode_image, probe_header):
         with pytest.raises(ImageError, match="400 x 300 is more than 119999"):
             function(data, max_pixels=119_999)
     width = (20_000).to_bytes(4, "big")
@@ -189,8 +191,8 @@ def test_too_many_pixels_are_refused_from_the_header() -> None:
 
 def test_probe_needs_the_header_only() -> None:
     data = encode(picture(200, 100), "JPEG", quality=95)
-    assert probe_size(data[:700]) == (200, 100)
-    assert probe_size(io.BytesIO(data)) == (200, 100)
+    assert probe_header(data[:700])[:2] == (200, 100)
+    assert probe_header(io.BytesIO(data))[:2] == (200, 100)
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
@@ -212,5 +214,5 @@ def test_malformed_exif_is_no_orientation() -> None:
 def test_photographs(name: str, size: tuple[int, int]) -> None:
     data = (PHOTOS / name).read_bytes()
     decoded = pixels(decode_image(data))
-    assert probe_size(data) == (decoded.shape[1], decoded.shape[0]) == size
+    assert probe_header(data)[:2] == (decoded.shape[1], decoded.shape[0]) == size
     assert decoded.std() > 20, "a photograph has contrast"

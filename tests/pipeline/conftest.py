@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from igbatch.pipeline.plan import Plan, make_plan
-from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy, StudyImages
+from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy
+from igbatch.pipeline.study_images import StudyImages
 from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.study_file import parse_study

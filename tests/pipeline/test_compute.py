@@ -19,7 +19,7 @@ from torch import nn
 from igbatch.attribution import PRECISIONS, Attributed, Settings, attribute, integrated_gradients
 from igbatch.images.loading import load_image
 from igbatch.images.scenes import CLASSES, render_scene
-from igbatch.pipeline import compute, resolve, rows
+from igbatch.pipeline import compute, rows, study_images
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.models import HeldVariant, Models, probabilities
 from igbatch.pipeline.opening import open_output
@@ -528,13 +528,43 @@ def test_an_undecodable_image_is_quarantined_and_the_others_go_on(folder: Path) 
 def test_a_box_outside_its_image_is_quarantined_where_nobody_looked_before(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_boxes(folder, ("a.png", "eagle", 0, 0, 60, 60), ("c.png", "hawk", 10, 10, 121, 80))
-    monkeypatch.setattr(resolve, "PROBED_IMAGES", 0)
+    write_boxes(folder, ("a.png", "eagle", 0, 0, 60, 60), ("c.png", "hawk", 10, 10, 122, 80))
+    monkeypatch.setattr(study_images, "PROBED_IMAGES", 0)
     work = open_work(folder / "study.yaml", folder / "out")
     work.run()
     assert quarantine(work) == [("c.png", None, "image")]
     assert "reaches outside the image of 120 x 90" in work.results.quarantine["error"][0]
     assert len(work.results.image_stats) == 6
+
+
+def test_boxes_outside_are_skipped_where_the_study_says_so_and_counted_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the number of variants, targets and runs: an image is read by each, and has its boxes once."""
+    rows = [
+        ("a.png", "eagle", -1, 0, 60, 60),
+        ("c.png", "hawk", 10, 10, 122, 80),
+        ("c.png", "jay", 1, 1, 9, 9),
+    ]
+    write_boxes(folder, *rows)
+    monkeypatch.setattr(study_images, "PROBED_IMAGES", 0)
+    open_work(folder / "study.yaml", folder / "out").run()
+    skip = "images.boxes.invalid=skip"
+    variants = "variants=[{kind: random, seeds: [1], images: [a.png]}, {kind: trained}]"
+    work = open_work(folder / "study.yaml", folder / "out", skip, variants, retry_quarantined=True)
+    work.run()
+    results = work.results
+    assert quarantine(work) == []
+    image = results.image_stats.set_index(["variant_id", "image_id", "target"]).sort_index()
+    for target in ("eagle", "magpie"):
+        assert image.loc[("trained", "c.png", target), ["boxes_clipped", "boxes_skipped"]].tolist() == [0, 1]
+        assert image.loc[("random-1", "a.png", target), ["boxes_clipped", "boxes_skipped"]].tolist() == [1, 0]
+    kept = results.box_stats.query("image_id == 'c.png' and variant_id == 'trained' and target == 'eagle'")
+    assert kept["box_id"].tolist() == ["jay-1"]
+    planned = work.plan.images.box_counts
+    assert planned is not None
+    assert (planned.unchecked, planned.outside) == (3, 0)
+    assert results.box_counts == replace(planned, clipped=1, outside=1, unchecked=0)
 
 
 def test_boxes_are_measured_in_the_models_input(folder: Path) -> None:

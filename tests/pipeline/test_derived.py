@@ -9,10 +9,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from igbatch.images.box_counts import BoxCounts
 from igbatch.pipeline import derived as deriving
 from igbatch.pipeline.derived import FILE, Derived, report_state, state_of
 from igbatch.pipeline.plan import Plan, make_plan
-from igbatch.pipeline.resolve import StudyImages
+from igbatch.pipeline.study_images import StudyImages
 from igbatch.store.commit import ShardWriter
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output
@@ -108,6 +109,13 @@ def test_what_the_report_shows_decides_the_report_alone(plan: Plan) -> None:
     assert set(states) == {state_of(plan)}
     assert len({report_state(*pair) for pair in zip(plans, states, strict=True)}) == len(shown)
     assert report_state(plan, "another") != report_state(plan, state_of(plan))
+
+
+def test_counts_of_boxes_decide_the_report_alone(plan: Plan) -> None:
+    found = [None, BoxCounts(2, 1, 3), BoxCounts(2, 1, 3, unknown_images=1)]
+    plans = [replace(plan, images=replace(plan.images, box_counts=counts)) for counts in found]
+    assert len({state_of(each) for each in plans}) == 1
+    assert len({report_state(each, "s") for each in plans}) == 3
 
 
 def test_how_a_study_is_audited_decides_neither_results_nor_report(plan: Plan) -> None:

@@ -74,7 +74,7 @@ def planned(study: Path, output: Output, *overrides: str) -> Plan:
 def measure(study: Path, output: Output, *overrides: str) -> tuple[list[tuple[str, str]], list[str]]:
     """Measure what is missing; return the pairs that were, and what was said."""
     plan, measuring, said = planned(study, output, *overrides), Measuring(), list[str]()
-    keep_study(output, plan.resolved)
+    keep_study(output, plan.resolved, plan.images)
     measure_faithfulness(output, plan.resolved, state_of(plan), measure=measuring, say=said.append)
     return measuring.asked, said
 

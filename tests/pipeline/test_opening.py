@@ -1,6 +1,7 @@
 """Opening an output: laid out anew, continued, or refused with the difference."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from igbatch.errors import InputError
+from igbatch.images.box_counts import BoxCounts
 from igbatch.pipeline.opening import (
     check_same_study,
     existing_study,
@@ -15,7 +17,8 @@ from igbatch.pipeline.opening import (
     keep_study,
     open_output,
 )
-from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy, StudyImages
+from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy
+from igbatch.pipeline.study_images import StudyImages
 from igbatch.store import schemas
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output
@@ -303,11 +306,23 @@ def test_images_are_replaced_whole(output: Output) -> None:
     assert Reader(output).images["image_id"].to_pylist() == ["y", "z"]
 
 
+def test_counts_of_boxes_are_kept_by_every_run(output: Output) -> None:
+    """Also by one that computes nothing: a box file may have changed for images that are not in the study."""
+    for number, change in enumerate((open_output, keep_study)):
+        counts = BoxCounts(812, 1, 1, unknown_images=number)
+        change(output, resolve(), replace(images("x"), box_counts=counts))
+        record = existing_study(output)
+        assert record is not None
+        assert record["boxes"] == counts.record()
+    keep_study(output, resolve(), images("x"))
+    assert (existing_study(output) or {})["boxes"] is None
+
+
 def test_how_a_study_is_audited_may_change_and_is_kept(output: Output) -> None:
     for number, change in enumerate((open_output, keep_study)):
         wanted = resolve(audit={"faithfulness": {"perturbations": 3 + number}})
         check_same_study(output, existing_study(output), wanted)
-        change(output, wanted, *([images("x")] if change is open_output else []))
+        change(output, wanted, images("x"))
         record = existing_study(output)
         assert record is not None
         assert record["study"]["audit"]["faithfulness"]["perturbations"] == 3 + number

@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from igbatch.errors import InputError
-from igbatch.images.boxes import BOX_SCHEMA, SIZE_SCHEMA, Box, BoxTable
+from igbatch.images.boxes import BOX_SCHEMA, NORMALIZED_SCHEMA, SIZE_SCHEMA, Box, BoxTable, NormalizedBox
 from igbatch.images.choice import chosen
 from igbatch.pipeline.plan import SHARD_MAP_BYTES, SHARDS_A_WORKER, Plan, Shard, expected_steps, make_plan
-from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy, StudyImages
+from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy
+from igbatch.pipeline.study_images import StudyImages
 from igbatch.store import schemas
 from igbatch.store.commit import ShardWriter
 from igbatch.store.fingerprint import digest
@@ -218,6 +219,30 @@ def test_shards_hold_what_a_worker_needs() -> None:
     ]  # fmt: skip
     assert [image.boxes for image in shard.images] == [(), (Box("b-1", "b", 1, 2, 3, 4),)]
     assert all(image.keep_map for image in shard.images)
+
+
+def test_shards_hold_what_the_box_file_says_of_an_image() -> None:
+    row = {
+        "image": "y",
+        "box_id": "b-1",
+        "label": "b",
+        "x_min": 0.1,
+        "y_min": 0.2,
+        "x_max": 0.3,
+        "y_max": 1.0,
+    }
+    table = BoxTable(
+        pa.Table.from_pylist([row], schema=NORMALIZED_SCHEMA),
+        pa.Table.from_pylist([{"image": "y", "width": 30, "height": 20}], schema=SIZE_SCHEMA),
+        "boxes.json",
+    )
+    for invalid in ("refuse", "skip"):
+        resolved = resolve(images={"root": "r", "boxes": {"path": "boxes.json", "invalid": invalid}})
+        x, y = only(make_plan(resolved, listed({"x": "1", "y": "2"}, table), memory()), 2).images
+        assert (x.boxes, x.declared_size) == ((), None)
+        assert y.boxes == (NormalizedBox("b-1", "b", 0.1, 0.2, 0.3, 1.0),)
+        assert y.declared_size == (30, 20)
+        assert x.skip_outside == y.skip_outside == (invalid == "skip")
 
 
 def only(plan: Plan, shard_images: int) -> Shard:

@@ -2,14 +2,15 @@
 
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from igbatch.errors import ImageError, InputError
-from igbatch.images.boxes import Box
+from igbatch.images.boxes import Box, NormalizedBox
 from igbatch.images.loading import LoadedImage, load_image
 from igbatch.images.preprocessing import Preprocessing
 from igbatch.images.scenes import render_scene
@@ -86,8 +87,55 @@ def test_a_truncated_file_and_a_missing_one_are_refused(tmp_path: Path) -> None:
 
 def test_a_box_outside_the_image_refuses_it(tmp_path: Path) -> None:
     path = picture(tmp_path / "a.png")
-    line = refused(prepare(entry(path, Box("b-1", "hawk", 10, 60, 81, 100)), HALF))
-    assert "a.png: box b-1 (x 10..81, y 60..100) reaches outside the image of 80 x 160" in line
+    line = refused(prepare(entry(path, Box("b-1", "hawk", 10, 60, 82, 100)), HALF))
+    assert "a.png: box b-1 (x 10..82, y 60..100) reaches outside the image of 80 x 160" in line
+
+
+def test_boxes_outside_are_skipped_where_the_study_says_so_and_counted(tmp_path: Path) -> None:
+    path = picture(tmp_path / "a.png")
+    boxes = (
+        Box("b-1", "hawk", 10, 60, 82, 100), Box("b-2", "hawk", -1, 0, 81, 161),
+        Box("b-3", "hawk", 1, 2, 3, 4), Box("b-4", "hawk", 80, 0, 81, 9),
+    )  # fmt: skip
+    line = refused(prepare(entry(path, *boxes), HALF))
+    assert "a.png: box b-1 (x 10..82, y 60..100); box b-4 (x 80..81, y 0..9) reach outside the image" in line
+    found = prepared(prepare(replace(entry(path, *boxes), skip_outside=True), HALF))
+    assert [box.box_id for box in found.boxes] == ["b-2", "b-3"]
+    assert (found.boxes_clipped, found.boxes_skipped) == (1, 2)
+    whole = prepared(prepare(entry(path, Box("b-2", "hawk", 0, 0, 80, 160)), HALF))
+    assert replace(found.boxes[0], label="") == replace(whole.boxes[0], label="")
+
+
+def test_parts_of_an_image_become_pixels_of_it(tmp_path: Path) -> None:
+    path = picture(tmp_path / "a.png")
+    parts = prepared(prepare(entry(path, NormalizedBox("b-1", "hawk", 0.125, 0.375, 0.5, 0.625)), HALF))
+    pixels = prepared(prepare(entry(path, Box("b-1", "hawk", 10, 60, 40, 100)), HALF))
+    assert parts.boxes == pixels.boxes
+
+
+def test_an_image_of_another_size_than_its_box_file_says_is_refused(tmp_path: Path) -> None:
+    box = Box("b-1", "hawk", 10, 60, 31, 100)
+    told = entry(picture(tmp_path / "a.png"), box)
+    assert prepared(prepare(replace(told, declared_size=(80, 160)), HALF)).boxes
+    line = refused(prepare(replace(told, declared_size=(640, 480), skip_outside=True), HALF))
+    assert "a.png: the box file says 640 x 480, the image has 80 x 160; give boxes" in line
+    assert line.endswith("and run with --retry-quarantined")
+    without = replace(entry(tmp_path / "a.png"), declared_size=(640, 480))
+    assert prepared(prepare(without, HALF)).boxes == ()
+    part = NormalizedBox("b-1", "hawk", 0.0, 0.0, 0.5, 0.5)
+    resized = replace(entry(tmp_path / "a.png", part), declared_size=(320, 640))
+    assert prepared(prepare(resized, HALF)).boxes
+
+
+def test_a_size_before_the_image_was_turned_upright_is_told_as_such(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.new("RGB", (80, 160)).save(tmp_path / "a.jpg", exif=exif)
+    turned = entry(tmp_path / "a.jpg", Box("b-1", "hawk", 10, 6, 31, 10))
+    assert "the image has 160 x 80 once its EXIF orientation turns it upright" in refused(
+        prepare(replace(turned, declared_size=(80, 160)), HALF)
+    )
+    assert prepared(prepare(replace(turned, declared_size=(160, 80)), HALF)).width == 160
 
 
 def test_proportions_that_cannot_be_are_refused(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Resolving a study: every name looked up, every number that decides a map in the fingerprint."""
 
-import csv
 import json
 import subprocess
 import sys
@@ -13,15 +12,8 @@ import pytest
 import yaml
 
 from igbatch.errors import InputError
-from igbatch.pipeline import resolve
 from igbatch.pipeline import resolve as resolve_module
-from igbatch.pipeline.resolve import (
-    ResolvedStudy,
-    StudyImages,
-    list_study_images,
-    resolve_study,
-)
-from igbatch.store import schemas
+from igbatch.pipeline.resolve import ResolvedStudy, resolve_study
 from igbatch.store.fingerprint import digest
 from igbatch.study_file import LoadedStudy, load_study
 from igbatch.variants.weights import BUNDLED_ARCHITECTURE, BUNDLED_WEIGHTS
@@ -352,180 +344,6 @@ def test_a_finished_study_is_recognised_without_torch(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["['eagle']"]
-
-
-# Images
-
-
-@pytest.fixture
-def listing(load: Callable[..., LoadedStudy], scene_folder: Path) -> Callable[..., StudyImages]:
-    """List the images of the least study over four drawn scenes, `images` changed."""
-
-    def listing(**images: Any) -> StudyImages:
-        return list_study_images(load(images={"root": "scenes", **images}))
-
-    return listing
-
-
-def rows(images: StudyImages) -> dict[str, dict[str, Any]]:
-    return {row["image_id"]: row for row in images.table.to_pylist()}
-
-
-def write_boxes(folder: Path, *boxes: tuple[Any, ...]) -> None:
-    with open(folder / "boxes.csv", "w", newline="") as file:
-        csv.writer(file).writerows([("image", "label", "x_min", "y_min", "x_max", "y_max"), *boxes])
-
-
-def test_a_folder_lists_its_images_and_opens_none(
-    listing: Callable[..., StudyImages], scene_folder: Path
-) -> None:
-    for path in scene_folder.glob("*.png"):
-        path.write_bytes(b"no picture")
-    images = listing()
-    assert images.table.schema.equals(schemas.IMAGES)
-    assert list(rows(images)) == [f"scene-{seed}.png" for seed in range(40, 44)]
-    assert images.table["uri"].to_pylist() == [str(scene_folder / name) for name in rows(images)]
-    assert images.table["size"].to_pylist() == [10] * 4
-    for name in ("label", "sha256", "width", "height"):
-        assert images.table[name].null_count == 4
-    assert images.boxes is None
-    assert images.warnings == []
-
-
-def test_a_label_is_that_of_the_first_box(listing: Callable[..., StudyImages], scene_folder: Path) -> None:
-    write_boxes(scene_folder, ("scene-42.png", "hawk", 0, 0, 2, 2), ("scene-40.png", "jay", 0, 0, 2, 2),
-                ("scene-42.png", "jay", 0, 0, 9, 9))  # fmt: skip
-    images = listing(boxes="scenes/boxes.csv")
-    assert images.table["label"].to_pylist() == ["jay", None, "hawk", None]
-    assert images.boxes is not None
-    assert len(images.boxes.of("scene-42.png")) == 2
-
-
-def test_a_label_of_the_manifest_comes_first(listing: Callable[..., StudyImages], scene_folder: Path) -> None:
-    (scene_folder / "some.csv").write_text("uri,label\nscene-42.png,rook\nscene-40.png,\n")
-    write_boxes(scene_folder, ("scene-42.png", "hawk", 0, 0, 2, 2), ("scene-40.png", "jay", 0, 0, 2, 2))
-    images = listing(root="scenes", manifest="scenes/some.csv", boxes="scenes/boxes.csv")
-    assert images.table["image_id"].to_pylist() == ["scene-42.png", "scene-40.png"]
-    assert images.table["label"].to_pylist() == ["rook", "jay"]
-
-
-def test_scenes_bring_their_own_boxes(load: Callable[..., LoadedStudy]) -> None:
-    groups = [
-        {"kind": "double", "seeds": [4]},
-        {"kind": "single", "label": "gull", "first_seed": 1, "count": 2},
-    ]
-    images = list_study_images(load(images={"scenes": groups}))
-    assert images.table["image_id"].to_pylist() == ["double-00004", "single-gull-00001", "single-gull-00002"]
-    assert images.table["label"].to_pylist() == [None, "gull", "gull"]
-    assert len(set(images.table["etag"].to_pylist())) == 1
-    assert images.boxes is None
-
-
-def test_boxes_of_images_that_are_not_there_are_a_warning(
-    listing: Callable[..., StudyImages], scene_folder: Path
-) -> None:
-    write_boxes(scene_folder, ("scene-40.PNG", "hawk", 0, 0, 2, 2), ("scene-41.png", "hawk", 0, 0, 2, 2))
-    assert listing(boxes="scenes/boxes.csv").warnings == [
-        "images.boxes: 1 of its images are not in the study (first: scene-40.PNG)"
-    ]
-
-
-def test_a_box_outside_its_image_is_refused_where_sizes_are_looked_up(
-    listing: Callable[..., StudyImages], scene_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_boxes(scene_folder, ("scene-40.png", "hawk", 0, 0, 2, 2), ("scene-41.png", "hawk", 0, 0, 225, 2))
-    line = refusal(lambda: listing(boxes="scenes/boxes.csv"))
-    place = f"{scene_folder}/boxes.csv: scene-41.png: box hawk-1 (x 0..225, y 0..2)"
-    assert line.startswith(f"images.boxes: {place} reaches outside")
-    monkeypatch.setattr(resolve, "PROBED_IMAGES", 3)
-    assert len(listing(boxes="scenes/boxes.csv").table) == 4
-
-
-@pytest.mark.parametrize(
-    ("images", "line"),
-    [
-        ({"boxes": "nowhere.csv"}, "images.boxes: "),
-        ({"boxes": "scenes/manifest.csv"}, "images.boxes: "),
-        ({"root": "nowhere"}, "images.root: "),
-        ({"root": "empty"}, "images.root: "),
-        ({"manifest": "nowhere.csv"}, "images.manifest: "),
-        ({"manifest": "scenes/boxes.csv"}, "images.manifest: "),
-        ({"root": "s3://KEY:SECRET@bucket/photos"}, "images.root: s3://…: the URI carries credentials"),
-        ({"boxes": "s3://KEY:SECRET@bucket/b.csv"}, "images.boxes: s3://…: the URI carries credentials"),
-    ],
-    ids=str,
-)
-def test_what_cannot_be_listed_is_refused_with_its_key(
-    listing: Callable[..., StudyImages], scene_folder: Path, images: dict[str, str], line: str
-) -> None:
-    (scene_folder.parent / "empty").mkdir()
-    message = refusal(lambda: listing(**images))
-    assert message.startswith(line)
-    assert "SECRET" not in message
-
-
-def test_coco_boxes_are_checked_against_the_sizes_in_their_file(
-    listing: Callable[..., StudyImages], scene_folder: Path
-) -> None:
-    def write(width: int) -> None:
-        content = {
-            "images": [{"id": 1, "file_name": "scene-41.png", "width": 224, "height": 224}],
-            "categories": [{"id": 2, "name": "hawk"}],
-            "annotations": [{"id": 3, "image_id": 1, "category_id": 2, "bbox": [0, 0, width, 9]}],
-        }
-        (scene_folder / "boxes.json").write_text(json.dumps(content))
-
-    write(224)
-    assert listing(boxes="scenes/boxes.json").table["label"].to_pylist() == [None, "hawk", None, None]
-    write(230)
-    assert refusal(lambda: listing(boxes="scenes/boxes.json")).startswith("images.boxes: ")
-
-
-def test_an_image_that_cannot_be_read_is_left_to_the_worker(
-    listing: Callable[..., StudyImages], scene_folder: Path
-) -> None:
-    write_boxes(scene_folder, ("scene-41.png", "hawk", 0, 0, 225, 2))
-    (scene_folder / "scene-41.png").write_bytes(b"no picture")
-    assert len(listing(boxes="scenes/boxes.csv").table) == 4
-
-
-def test_an_etag_changes_with_the_file_the_boxes_and_the_label(
-    listing: Callable[..., StudyImages], scene_folder: Path
-) -> None:
-    """Rows that were computed with other boxes or another label are no longer true."""
-
-    def etags() -> list[str]:
-        found = listing(root="scenes", manifest="scenes/some.csv", boxes="scenes/boxes.csv")
-        etags: list[str] = found.table["etag"].to_pylist()
-        return etags
-
-    def differing(before: list[str]) -> list[int]:
-        return [place for place, (one, other) in enumerate(zip(before, etags(), strict=True)) if one != other]
-
-    def write_manifest(label: str) -> None:
-        lines = [f"scene-40.png,{label}", "scene-41.png,", "scene-42.png,", "scene-43.png,"]
-        (scene_folder / "some.csv").write_text("\n".join(["uri,label", *lines]))
-
-    write_manifest("eagle")
-    first, second = ("scene-41.png", "hawk", 0, 0, 2, 2), ("scene-41.png", "jay", 4, 4, 8, 8)
-    write_boxes(scene_folder, first, second)
-    before = etags()
-    write_boxes(scene_folder, ("scene-44.png", "hawk", 0, 0, 2, 2), first, second)
-    assert differing(before) == []
-    write_boxes(scene_folder, first, (*second[:5], 9))
-    assert differing(before) == [1]
-    write_boxes(scene_folder, first)
-    assert differing(before) == [1]
-    write_boxes(scene_folder, first, second, ("scene-42.png", "hawk", 0, 0, 2, 2))
-    assert differing(before) == [2]
-    write_boxes(scene_folder, first, second)
-    write_manifest("magpie")
-    assert differing(before) == [0]
-    write_manifest("")
-    assert differing(before) == [0]
-    write_manifest("eagle")
-    (scene_folder / "scene-43.png").write_bytes(b"another picture")
-    assert differing(before) == [3]
 
 
 def test_facts_hold_what_a_resolved_model_needs(resolved: ResolvedStudy) -> None:

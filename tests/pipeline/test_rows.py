@@ -96,6 +96,7 @@ def row(name: str, target: str = "a", **changes: Any) -> dict[str, Any]:
         "prediction_index": 1, "prediction_probability": 0.5, "target_probability": 0.5, "score": 0.5,
         "score_baseline": 0.25, "steps": 4, "precision": "float32", "device": "cpu",
         "image_etag": f"etag of {name}", "image_sha256": "sha", "image_width": 9, "image_height": 8,
+        "boxes_clipped": 0, "boxes_skipped": 0,
         "weights_sha256": "w", **changes,
     }  # fmt: skip
 

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from igbatch.images.box_counts import BoxCounts
 from igbatch.report.census import take_census
 from igbatch.report.description import describe
 
@@ -37,3 +38,26 @@ def test_variants_of_some_images_are_told_and_complete_with_these(drawn: Any, no
 def test_maps_that_are_not_smoothed_say_nothing_of_it(drawn: Any, noise: Any) -> None:
     study = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"])
     assert "Smoothing" not in dict(describe(study, take_census(study)).facts)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "words"),
+    [
+        (None, "no boxes"),
+        ("b.csv", "boxes of b.csv (812 boxes on 1 of 1 image)"),
+        ({"path": "b.csv", "match": "stem"}, "boxes of b.csv (812 boxes on 1 of 1 image)"),
+    ],
+)
+def test_boxes_are_told_with_their_number(drawn: Any, noise: Any, boxes: Any, words: str) -> None:
+    study = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"])
+    study.study["study"]["images"]["boxes"] = boxes
+    if boxes:
+        study.study["boxes"] = BoxCounts(812, 1, 1, unchecked=812).record()
+    assert fact(study, "Data") == f"1 image of photos, {words}"
+
+
+def test_an_output_of_before_counted_no_boxes(drawn: Any, noise: Any) -> None:
+    study = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"])
+    study.study["study"]["images"]["boxes"] = "b.csv"
+    assert study.box_counts is None
+    assert fact(study, "Data") == "1 image of photos, boxes of b.csv"

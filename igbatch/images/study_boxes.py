@@ -1,0 +1,185 @@
+"""The boxes of a study: those of a file on its images, held against their sizes, and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from igbatch.images.box_checks import (
+    Edges,
+    Rows,
+    check_box_ids,
+    check_extents,
+    check_units,
+    cite_places,
+    judge,
+)
+from igbatch.images.box_counts import BoxCounts
+from igbatch.images.box_matching import better_match, match_images
+from igbatch.images.box_rows import BoxFile
+from igbatch.images.boxes import (
+    BOX_SCHEMA,
+    EDGES,
+    NORMALIZED_SCHEMA,
+    SIZE_SCHEMA,
+    Box,
+    BoxTable,
+    default_box_ids,
+    reach,
+    round_outwards,
+    words_of,
+)
+from igbatch.images.faults import MAX_NAMED
+from igbatch.study import Boxes
+
+_NO_LIMIT = 2**62
+
+
+@dataclass(frozen=True)
+class StudyBoxes:
+    """The boxes of a study.
+
+    Attributes:
+        table: of boxes, by image id.
+        rows: the row of the file that each box comes from, [boxes].
+        file: as it was read.
+        settings: the study's.
+        counts: of boxes, as far as they are known.
+        warnings: one line each.
+    """
+
+    table: BoxTable
+    rows: Rows
+    file: BoxFile
+    settings: Boxes
+    counts: BoxCounts
+    warnings: tuple[str, ...] = ()
+
+
+def assign_boxes(file: BoxFile, images: pa.Table, settings: Boxes) -> StudyBoxes:
+    """Find the images of a file's boxes, and leave out what cannot be used.
+
+    Boxes of images that are not in the study are passed over, whatever is wrong with them. A box without
+    extent, or whose edges are no numbers, is refused or skipped (`settings.invalid`). `check_reach` then
+    holds the others against the sizes of their images.
+
+    Args:
+        file: what was read.
+        images: of the study, rows with image_id and uri.
+        settings: the study's `images.boxes`.
+
+    Raises:
+        InputError: no image matches, edges are in another unit, boxes cannot be used, or an id stands twice
+            in an image; the first ten are named.
+    """
+    names, ids = file.sizes["image"].combine_chunks(), images["image_id"].combine_chunks()
+    places = match_images(file.source, names, images, settings.match)
+    matched = int(np.count_nonzero(places >= 0))
+    warnings = []
+    if matched < min(len(names), len(images)) and (hint := better_match(names, images, settings.match)):
+        warnings.append(f"images.boxes: {matched:,} of the study's {len(images):,} images match: {hint}")
+    image = places[pc.index_in(file.rows["image"].combine_chunks(), value_set=names).to_numpy()]
+    crowd = file.rows["crowd"].to_numpy() & (image >= 0) & (settings.crowd == "skip")
+    rows = np.flatnonzero((image >= 0) & ~crowd)
+    edges = {name: file.rows[name].to_numpy()[rows] for name in EDGES}
+    usable, skipped = check_extents(file, rows, edges, settings)
+    table = _table(file, rows, edges, ids.take(pa.array(image[rows])), settings).filter(pa.array(usable))
+    rows = rows[usable]
+    check_units(file, rows, {name: values[usable] for name, values in edges.items()}, settings)
+    if file.rows["box_id"].null_count < len(file.rows):
+        check_box_ids(file, rows, table)
+    order = pc.sort_indices(table, sort_keys=[("image", "ascending")])
+    counts = BoxCounts(
+        boxes=len(table),
+        images=pc.count_distinct(table["image"]).as_py(),
+        study_images=len(images),
+        unknown_images=len(names) - matched,
+        crowd=int(np.count_nonzero(crowd)),
+        unusable=int(np.count_nonzero(~usable)),
+        duplicates=_repeated(image[rows], table),
+        unchecked=len(table),
+    )
+    found = BoxTable(table.take(order), _declared_sizes(file, places, ids), file.source)
+    return StudyBoxes(found, rows[order.to_numpy()], file, settings, counts, (*warnings, *skipped))
+
+
+def check_reach(boxes: StudyBoxes, sizes: pa.Table) -> StudyBoxes:
+    """Hold boxes against the sizes of their images, as far as these are known, and count them.
+
+    Boxes outside their images stay in the table: whoever reads the images leaves them out by the same rule
+    (`igbatch.images.boxes.fit_boxes`), so that nothing depends on how many were looked at before.
+
+    Args:
+        boxes: of a study.
+        sizes: rows of `SIZE_SCHEMA`, upright pixels.
+
+    Raises:
+        InputError: boxes are outside their images and the study does not skip them; the first ten are named.
+    """
+    table = boxes.table.boxes
+    at = pc.fill_null(pc.index_in(table["image"], value_set=sizes["image"].combine_chunks()), -1).to_numpy()
+    known = at >= 0
+    corners, limits = [], []
+    for side, low, high in (("width", "x_min", "x_max"), ("height", "y_min", "y_max")):
+        size = sizes[side].to_numpy()
+        limits.append(np.append(size, _NO_LIMIT)[at])
+        unit = np.append(size, 1)[at] if boxes.table.normalized else 1
+        corners.append(round_outwards(table[low].to_numpy() * unit, table[high].to_numpy() * unit))
+    (x_min, x_max), (y_min, y_max) = corners
+    width, height = limits
+    outside, clipped = reach(x_min, y_min, x_max, y_max, width, height)
+    wrong = np.flatnonzero(outside)
+
+    def texts() -> Iterator[str]:
+        first = wrong[:MAX_NAMED]
+        for (place, _), row in zip(cite_places(boxes.file, boxes.rows[first]), first.tolist(), strict=True):
+            image, box_id, label = (table[name][row].as_py() for name in ("image", "box_id", "label"))
+            box = Box(box_id, label, *(int(each[row]) for each in (x_min, y_min, x_max, y_max)))
+            size = f" of {width[row]} x {height[row]}" if known[row] else ""
+            yield f"{place}: {image}: {words_of(box)} reaches outside the image{size}"
+
+    kind = "as parts" if boxes.table.normalized else "in pixels"
+    mend = f"give boxes {kind} of the upright original image"
+    skipped = judge(boxes.file, texts(), len(wrong), len(table), boxes.settings, mend)
+    counts = replace(
+        boxes.counts,
+        outside=len(wrong),
+        clipped=int(np.count_nonzero(clipped)),
+        unchecked=int(np.count_nonzero(~known & ~outside)),
+    )
+    return replace(boxes, counts=counts, warnings=(*boxes.warnings, *skipped))
+
+
+def _table(file: BoxFile, rows: Rows, edges: Edges, image: pa.Array, settings: Boxes) -> pa.Table:
+    """Return boxes in the order of the file, under the ids of their images.
+
+    Those that have no id are numbered; what is skipped later keeps its number.
+    """
+    label, given = (file.rows[name].combine_chunks().take(pa.array(rows)) for name in ("label", "box_id"))
+    numbered = default_box_ids(pa.chunked_array([image]), pa.chunked_array([label])).combine_chunks()
+    schema, corners = NORMALIZED_SCHEMA, [pa.array(edges[name]) for name in EDGES]
+    if settings.units == "pixels":
+        x_min, y_min, x_max, y_max = (np.nan_to_num(edges[name]) for name in EDGES)
+        (left, right), (top, bottom) = round_outwards(x_min, x_max), round_outwards(y_min, y_max)
+        schema, corners = BOX_SCHEMA, [pa.array(edge) for edge in (left, top, right, bottom)]
+    return pa.Table.from_arrays([image, pc.coalesce(given, numbered), label, *corners], schema=schema)
+
+
+def _repeated(image: NDArray[np.int64], table: pa.Table) -> int:
+    """Count the boxes that repeat one before: same image (a place in the study), label and edges."""
+    label = table["label"].combine_chunks().dictionary_encode().indices
+    keyed = pa.table({"image": image, "label": label, **{name: table[name] for name in EDGES}})
+    return len(table) - int(keyed.group_by(keyed.column_names).aggregate([]).num_rows)
+
+
+def _declared_sizes(file: BoxFile, places: NDArray[np.int64], ids: pa.Array) -> pa.Table:
+    """Return the sizes that a file tells of the study's images, sorted by image id."""
+    declared = (places >= 0) & pc.is_valid(file.sizes["width"]).to_numpy()
+    image = ids.take(pa.array(places[declared]))
+    sizes = file.sizes.filter(pa.array(declared)).set_column(0, "image", image)
+    return sizes.cast(SIZE_SCHEMA).sort_by("image")

@@ -1,0 +1,169 @@
+"""The images of a study and the boxes on them, listed and checked without decoding any."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from igbatch.errors import InputError, one_line
+from igbatch.filesystem import is_local, resolve
+from igbatch.images.box_counts import BoxCounts
+from igbatch.images.box_files import read_boxes
+from igbatch.images.boxes import SIZE_SCHEMA, BoxTable
+from igbatch.images.declared_sizes import check_declared
+from igbatch.images.decoding import Header, probe_header
+from igbatch.images.manifest import FolderSource, ManifestSource, SceneSource, Source, list_images
+from igbatch.images.study_boxes import StudyBoxes, assign_boxes, check_reach
+from igbatch.store import schemas
+from igbatch.study import Boxes
+from igbatch.study_file import LoadedStudy
+
+Listed = TypeVar("Listed")
+PROBED_IMAGES = 256
+"""Of so many local images with boxes the headers are read while planning, spread over all that have any."""
+
+
+@dataclass(frozen=True)
+class StudyImages:
+    """The images of a study and the boxes on them.
+
+    Attributes:
+        table: rows of `schemas.IMAGES`. `etag` changes with an image's boxes and label too, since rows that
+            were computed with others are no longer true.
+        boxes: None where scenes carry their own, or there are none.
+        warnings: one line each.
+        box_counts: of `boxes`.
+    """
+
+    table: pa.Table
+    boxes: BoxTable | None
+    warnings: list[str]
+    box_counts: BoxCounts | None = None
+
+
+def list_study_images(loaded: LoadedStudy) -> StudyImages:
+    """List a study's images and read its boxes; a label comes from the manifest or else the first box.
+
+    Raises:
+        InputError: no images, a bad manifest or box file, boxes of no image of the study, or one outside its
+            image where sizes are known.
+    """
+    images = loaded.study.images
+    source = "root" if images.root and not images.manifest else "manifest" if images.manifest else "scenes"
+    table = _keyed(f"images.{source}", lambda: list_images(_source(loaded)))
+    found = None
+    if images.boxes:
+        found = _keyed("images.boxes", partial(_boxes, loaded, images.boxes, table))
+    boxes = found.table if found else None
+    labels = table["label"]
+    if boxes is not None:
+        first = boxes.boxes.group_by("image", use_threads=False).aggregate([("label", "first")])
+        position = pc.index_in(table["image_id"], value_set=first["image"])
+        labels = pc.coalesce(labels, first["label_first"].combine_chunks().take(position.combine_chunks()))
+    etags = pc.fill_null(table["etag"], "")
+    if not images.scenes:
+        etags = pc.binary_join_element_wise(etags, _digests(table["image_id"], labels, boxes), "")
+    count = len(table)
+    full = pa.table(
+        {
+            "image_id": table["image_id"],
+            "uri": table["uri"],
+            "size": table["size"],
+            "etag": etags,
+            "label": labels,
+            "sha256": pa.nulls(count, pa.string()),
+            "width": pa.nulls(count, pa.int32()),
+            "height": pa.nulls(count, pa.int32()),
+        }
+    )
+    warnings, counts = (list(found.warnings), found.counts) if found else ([], None)
+    return StudyImages(full.cast(schemas.IMAGES), boxes, warnings, counts)
+
+
+def _keyed(key: str, action: Callable[[], Listed]) -> Listed:
+    """Do something for a key of the study, and name the key in what it refuses."""
+    try:
+        return action()
+    except FileNotFoundError as error:
+        raise InputError(f"{key}: {one_line(error)}: there is no such file; check the path") from None
+    except InputError as error:
+        message = str(error)
+        raise InputError(message if message.startswith(f"{key}: ") else f"{key}: {message}") from None
+
+
+def _source(loaded: LoadedStudy) -> Source:
+    images = loaded.study.images
+    if images.scenes:
+        entries = [
+            (image_id, seed, group.kind, group.label)
+            for group in images.scenes
+            for image_id, seed in group.entries()
+        ]
+        return SceneSource(tuple(entries))
+    root = loaded.locate(images.root) if images.root else None
+    if images.manifest:
+        return ManifestSource(loaded.locate(images.manifest), root)
+    assert root is not None
+    return FolderSource(root)
+
+
+def _boxes(loaded: LoadedStudy, settings: Boxes, table: pa.Table) -> StudyBoxes:
+    """Read a study's boxes and hold them against the sizes of images, as far as these are known."""
+    boxes = assign_boxes(read_boxes(loaded.locate(settings.path)), table, settings)
+    real = _probe(table, boxes.table)
+    check_declared(boxes.table, real)
+    declared = boxes.table.sizes
+    others = declared.filter(pc.invert(pc.is_in(declared["image"], value_set=pa.array(real, pa.string()))))
+    rows = [{"image": image, "width": size.width, "height": size.height} for image, size in real.items()]
+    return check_reach(boxes, pa.concat_tables([pa.Table.from_pylist(rows, schema=SIZE_SCHEMA), others]))
+
+
+def _probe(table: pa.Table, boxes: BoxTable) -> dict[str, Header]:
+    """Read headers of local images with boxes, of up to `PROBED_IMAGES` that are spread over all of them.
+
+    What cannot be read is left to the worker, which quarantines it.
+    """
+    images = boxes.boxes["image"].unique()
+    if len(images) > PROBED_IMAGES:
+        places = np.linspace(0, len(images) - 1, PROBED_IMAGES).round().astype(np.int64)
+        images = images.take(pa.array(places))
+    uris = (
+        table["uri"].combine_chunks().take(pc.index_in(images, value_set=table["image_id"].combine_chunks()))
+    )
+    found = {}
+    for image, uri in zip(images.to_pylist(), uris.to_pylist(), strict=True):
+        if not is_local(uri):
+            continue
+        try:
+            filesystem, path = resolve(uri)
+            with filesystem.open_input_file(path) as file:
+                found[image] = probe_header(file)
+        except Exception:  # an unreadable image is quarantined by the worker that meets it, with its reason
+            continue
+    return found
+
+
+def _digests(image_ids: pa.ChunkedArray, labels: pa.ChunkedArray, boxes: BoxTable | None) -> pa.Array:
+    """Digest the label and the boxes of each image, to "" where it has neither."""
+    known: dict[str, list[str]] = {}
+    for image_id, label in zip(image_ids.to_pylist(), labels.to_pylist(), strict=True):
+        if label is not None:
+            known[image_id] = [label]
+    if boxes is not None:
+        columns = [column.cast(pa.string()) for column in boxes.boxes.columns[1:]]
+        unit = ["normalized"] if boxes.normalized else []  # 0, 0, 1, 1 is a pixel, or the whole image
+        texts = pc.binary_join_element_wise(*unit, *columns, "\0")
+        for image_id, text in zip(boxes.boxes["image"].to_pylist(), texts.to_pylist(), strict=True):
+            known.setdefault(image_id, []).append(text)
+    digests = {
+        image_id: "-" + hashlib.sha256("\n".join(texts).encode()).hexdigest()[:12]
+        for image_id, texts in known.items()
+    }
+    return pa.array([digests.get(image_id, "") for image_id in image_ids.to_pylist()], pa.string())
