@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from igbatch.statistics.histogram import N_BINS, fold, quantile
+from igbatch.statistics.histogram import N_BINS, fold, quantile, smallest_counted
 from igbatch.statistics.image_stats import QUANTILES
 from igbatch.store.histograms import merge_lists
 
@@ -61,7 +61,9 @@ class RangeSummary:
         Raises:
             InputError: no map was summarised.
         """
-        return quantile(fold(self.counts), q, 0.0, self.largest)
+        counts = fold(self.counts)
+        smallest = smallest_counted(counts, self.largest) if counts.any() else 0.0
+        return quantile(counts, q, smallest, self.largest)
 
     def row(self, scope: str, variant_id: str | None, expected: int) -> dict[str, Any]:
         """Return a row of `schemas.RANGES`; `expected` maps make it complete.

@@ -109,6 +109,15 @@ def quantile(counts: NDArray[Any], q: float, minimum: float, maximum: float) -> 
     return min(max(estimate, minimum), maximum)
 
 
+def smallest_counted(counts: NDArray[Any], maximum: float) -> float:
+    """Estimate the smallest value of a histogram [N_BINS] that counted values up to `maximum`, by its bin.
+
+    The relative error is that of `quantile`.
+    """
+    index = int(np.flatnonzero(counts)[0])
+    return min(_within_bin(index, 0.5, -math.inf, maximum), maximum)
+
+
 def _within_bin(index: int, fraction: float, minimum: float, maximum: float) -> float:
     """Value at a fraction of a bin, from its smaller end; an outermost bin ends at its side's extreme."""
     side = index - N_SIDE

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -186,6 +186,7 @@ def test_rows_that_are_held_give_the_same_summary_as_a_table(attributions: list[
 
 
 @given(several, st.floats(0, 1))
+@example([np.full((2, 3), -1, np.float32)], 0.0)
 @settings(deadline=None)
 def test_magnitudes_are_those_of_all_pixels(attributions: list[Map], q: float) -> None:
     summary = summarise(stats(attributions))
