@@ -10,6 +10,7 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from igbatch.errors import ImageError
+from igbatch.images.messages import off_the_terminal
 
 Result = TypeVar("Result")
 
@@ -48,11 +49,12 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
         ImageError: another format, truncated or corrupt, too many pixels, or samples without a stated range
             (floating point, integers beyond 16 bits).
     """
-    image = _open(io.BytesIO(data), max_pixels)
-    transposition = _TRANSPOSITIONS.get(_orientation(image))
-    _guard(image.load, "it cannot be decoded")
-    rgb = _to_rgb(image)
-    return rgb if transposition is None else rgb.transpose(transposition)
+    with off_the_terminal():
+        image = _open(io.BytesIO(data), max_pixels)
+        transposition = _TRANSPOSITIONS.get(_orientation(image))
+        _guard(image.load, "it cannot be decoded")
+        rgb = _to_rgb(image)
+        return rgb if transposition is None else rgb.transpose(transposition)
 
 
 def probe_size(source: bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
@@ -65,9 +67,10 @@ def probe_size(source: bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> tup
     Raises:
         ImageError: another format, a corrupt header, or too many pixels.
     """
-    image = _open(io.BytesIO(source) if isinstance(source, bytes) else source, max_pixels)
-    width, height = image.size
-    return (height, width) if _orientation(image) >= 5 else (width, height)
+    with off_the_terminal():
+        image = _open(io.BytesIO(source) if isinstance(source, bytes) else source, max_pixels)
+        width, height = image.size
+        return (height, width) if _orientation(image) >= 5 else (width, height)
 
 
 def _open(file: BinaryIO, max_pixels: int) -> Image.Image:
@@ -84,6 +87,10 @@ def _guard(action: Callable[[], Result], what: str) -> Result:
         return action()
     except MemoryError:
         raise  # the machine's fault, not the image's
+    except (
+        Image.DecompressionBombError
+    ) as error:  # from twice Pillow's limit on it raises before ours is asked
+        raise ImageError(f"too many pixels: more than {MAX_PIXELS}; make it smaller") from error
     except UnidentifiedImageError as error:
         formats = ", ".join(FORMATS)
         raise ImageError(f"{what}: its header is corrupt, or it is none of {formats}; convert it") from error
