@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from igbatch.report import render
@@ -183,7 +184,7 @@ def render_to(folder: Path, results: Any) -> Rendered:
         target.write_bytes(content)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(render, "draw_sheet", lambda sheet: None)
+        patch.setattr(render, "draw_sheet", lambda sheet: Figure(figsize=(1, 1)))
         patch.setattr(render, "figure_png", lambda figure: pixel.getvalue())
         render.render_report(results, write)
     return Rendered(results, folder)
