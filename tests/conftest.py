@@ -156,6 +156,64 @@ def audit_of() -> Callable[..., Any]:
     return make_audit
 
 
+@pytest.fixture
+def write_font(tmp_path: Path) -> Callable[..., Path]:
+    """Write a font whose letters are black squares: `write_font(letters, family="Squares", cff=False)`."""
+    from fontTools.fontBuilder import FontBuilder
+    from fontTools.pens.t2CharStringPen import T2CharStringPen
+    from fontTools.pens.ttGlyphPen import TTGlyphPen
+
+    def write(letters: str, family: str = "Squares", *, cff: bool = False) -> Path:
+        names = {ord(letter): f"uni{ord(letter):05X}" for letter in letters}
+        glyphs = [".notdef", *names.values()]
+        builder = FontBuilder(1000, isTTF=not cff)
+        builder.setupGlyphOrder(glyphs)
+        builder.setupCharacterMap(names)
+        drawn = {}
+        for glyph in glyphs:
+            pen = T2CharStringPen(1000, None) if cff else TTGlyphPen(None)
+            for place, point in enumerate(((100, 0), (100, 700), (800, 700), (800, 0))):
+                (pen.lineTo if place else pen.moveTo)(point)
+            pen.closePath()
+            drawn[glyph] = pen.getCharString() if cff else pen.glyph()
+        if cff:
+            builder.setupCFF(family, {"FullName": family}, drawn, {})
+        else:
+            builder.setupGlyf(drawn)
+        builder.setupHorizontalMetrics(dict.fromkeys(glyphs, (1000, 100)))
+        builder.setupHorizontalHeader(ascent=800, descent=-200)
+        builder.setupOS2(sTypoAscender=800, sTypoDescender=-200, usWeightClass=400)
+        builder.setupNameTable({"familyName": family, "styleName": "Regular", "psName": family})
+        builder.setupPost()
+        path = tmp_path / f"{family}.{'otf' if cff else 'ttf'}"
+        builder.save(path)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def only_fonts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Let figures believe that this machine has no fonts but matplotlib's and the given files."""
+    from matplotlib import font_manager
+
+    from igbatch.report import canvas
+
+    def forget() -> None:
+        canvas.fallbacks.cache_clear()
+        canvas._width.cache_clear()
+
+    def install(*paths: Path) -> None:
+        own = [entry for entry in font_manager.fontManager.ttflist if "mpl-data" in entry.fname]
+        monkeypatch.setattr(font_manager.fontManager, "ttflist", own)
+        monkeypatch.setattr(font_manager, "findSystemFonts", lambda: list(map(str, paths)))
+        forget()
+
+    install()
+    yield install
+    forget()
+
+
 class ObjectStore:
     """An S3 server of its own (moto) over HTTP; `client` is boto3's."""
 

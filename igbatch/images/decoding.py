@@ -10,6 +10,7 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from igbatch.errors import ImageError
+from igbatch.images.messages import off_the_terminal
 
 Result = TypeVar("Result")
 
@@ -56,12 +57,13 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
 
 def decode_upright(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, bool]:
     """Return what `decode_image` does, and whether EXIF turned it so that width and height changed places."""
-    image = _open(io.BytesIO(data), max_pixels)
-    orientation = _orientation(image)
-    transposition = _TRANSPOSITIONS.get(orientation)
-    _guard(image.load, "it cannot be decoded")
-    rgb = _to_rgb(image)
-    return (rgb if transposition is None else rgb.transpose(transposition)), orientation >= _TURNED
+    with off_the_terminal():
+        image = _open(io.BytesIO(data), max_pixels)
+        orientation = _orientation(image)
+        transposition = _TRANSPOSITIONS.get(orientation)
+        _guard(image.load, "it cannot be decoded")
+        rgb = _to_rgb(image)
+        return (rgb if transposition is None else rgb.transpose(transposition)), orientation >= _TURNED
 
 
 class Header(NamedTuple):
@@ -82,10 +84,11 @@ def probe_header(source: bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> H
     Raises:
         ImageError: another format, a corrupt header, or too many pixels.
     """
-    image = _open(io.BytesIO(source) if isinstance(source, bytes) else source, max_pixels)
-    width, height = image.size
-    turned = _orientation(image) >= _TURNED
-    return Header(height, width, turned) if turned else Header(width, height, turned)
+    with off_the_terminal():
+        image = _open(io.BytesIO(source) if isinstance(source, bytes) else source, max_pixels)
+        width, height = image.size
+        turned = _orientation(image) >= _TURNED
+        return Header(height, width, turned) if turned else Header(width, height, turned)
 
 
 def _open(file: BinaryIO, max_pixels: int) -> Image.Image:
@@ -102,6 +105,10 @@ def _guard(action: Callable[[], Result], what: str) -> Result:
         return action()
     except MemoryError:
         raise  # the machine's fault, not the image's
+    except (
+        Image.DecompressionBombError
+    ) as error:  # from twice Pillow's limit on it raises before ours is asked
+        raise ImageError(f"too many pixels: more than {MAX_PIXELS}; make it smaller") from error
     except UnidentifiedImageError as error:
         formats = ", ".join(FORMATS)
         raise ImageError(f"{what}: its header is corrupt, or it is none of {formats}; convert it") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from igbatch.errors import InputError
@@ -12,7 +12,7 @@ from igbatch.filesystem import is_local, refuse_credentials, resolve
 from igbatch.images.baselines import parse_baseline
 from igbatch.study import DYNAMIC_TARGETS, Attribution, Model, Study, VariantSpec
 from igbatch.study_file import LoadedStudy
-from igbatch.variants.facts import find_facts
+from igbatch.variants.facts import find_facts, numbered
 from igbatch.variants.specs import needs_layers, variant_specs
 from igbatch.variants.weights import WeightsSource, locate_weights
 
@@ -154,7 +154,8 @@ def _resolve_model(name: str, model: Model, loaded: LoadedStudy, known: Mapping[
     if not facts or facts["weights"] != identity or facts["architecture"] != source.architecture:
         facts = None
     if facts is None or ("layers" not in facts and needs_layers(loaded.study)):
-        facts = asdict(find_facts(source, key))
+        facts = asdict(find_facts(source, key, trained=_needs_trained(loaded.study)))
+    source = replace(source, classes=facts["classes"])
     output = loaded.study.attribution.output
     if facts["classes"] == 1 and output != "logit":
         raise InputError(
@@ -162,6 +163,8 @@ def _resolve_model(name: str, model: Model, loaded: LoadedStudy, known: Mapping[
             "whatever the image shows; use `output: logit`"
         )
     names = {**facts["class_names"], **(model.classes or {})}
+    if facts["class_names"] == numbered(facts["classes"]):
+        names = {**(model.classes or {}), **names}  # a name that the study gives comes before a number
     for class_name, index in (model.classes or {}).items():
         _check_index(f"models.{name}.classes.{class_name}", index, facts["classes"], source)
     return ResolvedModel(
@@ -175,6 +178,12 @@ def _resolve_model(name: str, model: Model, loaded: LoadedStudy, known: Mapping[
         targets=_resolve_targets(loaded.study, name, facts["classes"], names, source),
         layers=facts.get("layers", {}),
     )
+
+
+def _needs_trained(study: Study) -> bool:
+    """Tell whether trained weights are read at all: by a variant, or for targets that follow a prediction."""
+    follow = any(DYNAMIC_TARGETS.fullmatch(target) and target != "label" for target in study.targets)
+    return follow or any(variant.kind != "random" for variant in study.variants)
 
 
 def _local_path(place: str, key: str) -> str:
@@ -202,6 +211,13 @@ def _resolve_targets(
                 raise InputError(f"targets: {name}: model {model} has {classes} classes only; ask for fewer")
         else:
             some = ", ".join(list(names)[:6]) + (", …" if len(names) > 6 else "")
+            if dict(names) == numbered(classes):
+                raise InputError(
+                    f"targets: {name!r} is not a class of model {model} ({source.architecture}), whose "
+                    f"{classes} classes have no names; name them in models.{model}.classes, or use "
+                    f"{', '.join(map(repr, list(names)[:3]))}{', …' if classes > 3 else ''} in quotes, or a "
+                    "mapping `name: index`"
+                )
             raise InputError(
                 f"targets: {name!r} is not a class of model {model} ({source.architecture}: {some}); "
                 "use one of its classes, a mapping `name: index`, or predicted, label, top-<k>"

@@ -6,7 +6,7 @@ import io
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, groupby
+from itertools import chain, combinations, groupby
 from typing import Any
 
 import matplotlib as mpl
@@ -14,9 +14,10 @@ from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 
 from igbatch.errors import InputError
-from igbatch.report.canvas import DPI
+from igbatch.report.canvas import DPI, fallbacks, missing_letters
 from igbatch.report.contact import Cell, contact_figure
 from igbatch.report.figures import draw_sheet
+from igbatch.report.fonts import MissingLetters, on_stderr
 from igbatch.report.look import DEFAULT, Look
 from igbatch.report.normalization import KINDS, Normalizations
 from igbatch.report.panels import ImageMaps, ShownRows
@@ -36,7 +37,7 @@ MOST_ROWS = 6
 MOST_SIDE = 20
 """Columns or rows of a contact sheet."""
 
-_SETTINGS: Any = {"svg.fonttype": "none", "svg.hashsalt": "igbatch", "pdf.fonttype": 42}
+_SETTINGS: Any = {"svg.fonttype": "none", "svg.hashsalt": "igbatch"}
 # Text stays text, and the same study gives the same bytes.
 
 
@@ -130,7 +131,11 @@ def order_of(
 
 
 def print_figures(
-    results: StudyResults, order: Order, file_format: str, write: Callable[[str, bytes], None]
+    results: StudyResults,
+    order: Order,
+    file_format: str,
+    write: Callable[[str, bytes], None],
+    say: Callable[[str], None] = on_stderr,
 ) -> list[str]:
     """Draw the pages of an order and return the paths of their files, relative to the study's output.
 
@@ -142,25 +147,30 @@ def print_figures(
         order: what is to be printed.
         file_format: one of `FORMATS`.
         write: stores bytes under a path with `/` between folders.
+        say: is told in one line which letters no font has, if any.
 
     Raises:
         InputError: there is no such format, or the study has no such image, variant or target.
     """
     if file_format not in FORMATS:
         raise InputError(f"format {file_format!r} is unknown; use one of {', '.join(FORMATS)}")
-    paths = []
+    paths, missing = [], MissingLetters()
 
-    def put(names: Sequence[str], content: bytes) -> None:
+    def put(names: Sequence[str], content: bytes, lost: set[str]) -> None:
         paths.append(f"{FOLDER}/{file_stem(*names, *order.look.changed)}.{file_format}")
         write(paths[-1], content)
+        missing.add(paths[-1].removeprefix(f"{FOLDER}/"), lost)
 
     pages = contact_sheets(results, order) if order.grid else image_pages(results, order)
     if file_format == "pdf":
         for names, document in groupby(pages, key=lambda page: page.document):
-            put(names, _document(names, document))
-        return paths
-    for page in pages:
-        put(page.names, _png(page.figure) if file_format == "png" else _svg(page))
+            put(names, *_document(names, document))
+    else:
+        for page in pages:
+            content = _png(page.figure) if file_format == "png" else _svg(page)
+            put(page.names, content, missing_letters(page.figure))
+    if line := missing.line():
+        say(line)
     return paths
 
 
@@ -178,14 +188,18 @@ def _svg(page: Page) -> bytes:
     return buffer.getvalue()
 
 
-def _document(names: Sequence[str], pages: Iterator[Page]) -> bytes:
-    """Return pages as one PDF without dates or versions."""
-    buffer = io.BytesIO()
+def _document(names: Sequence[str], pages: Iterator[Page]) -> tuple[bytes, set[str]]:
+    """Return pages as one PDF without dates or versions, and the letters that are missing in it."""
+    buffer, lost = io.BytesIO(), set[str]()
     metadata = {"Title": _title(names), "Creator": "igbatch", "Producer": "matplotlib", "CreationDate": None}
-    with mpl.rc_context(_SETTINGS), PdfPages(buffer, metadata=metadata) as document:
-        for page in pages:
+    first = next(pages)  # which names the fonts that the others need too
+    # Fonts of type 42 hold TrueType alone: others embedded so cannot be shown by every reader.
+    settings = {**_SETTINGS, "pdf.fonttype": 42 if fallbacks().truetype else 3}
+    with mpl.rc_context(settings), PdfPages(buffer, metadata=metadata) as document:
+        for page in chain([first], pages):
             document.savefig(page.figure)
-    return buffer.getvalue()
+            lost |= missing_letters(page.figure)
+    return buffer.getvalue(), lost
 
 
 def _title(names: Sequence[str]) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 import numpy as np
-from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -16,10 +16,12 @@ from matplotlib.patches import Rectangle
 from matplotlib.textpath import TextToPath
 from numpy.typing import NDArray
 
+from igbatch.report.fonts import Fallbacks, installed
+
 DPI = 100
 INK, FAINT, WARN = "#1a1a1a", "#5c5c5c", "#a33c00"
-FONT = "DejaVu Sans"
 _MEASURE = TextToPath()
+_missing: WeakKeyDictionary[Figure, set[str]] = WeakKeyDictionary()
 
 
 class Canvas:
@@ -42,12 +44,14 @@ class Canvas:
         align: Literal["left", "center", "right"] = "left",
     ) -> None:
         """Write one line whose letters begin at height `y` (the top of a capital); `size` in pixels."""
+        if lost := fallbacks().missing(text):
+            _missing.setdefault(self.figure, set()).update(lost)
         self.figure.text(
             x / self.width,
             1 - (y + 0.73 * size) / self.height,  # the baseline: capitals of this font are 0.73 of its size
-            drawable(text),
+            fallbacks().drawable(text),
             fontsize=size * 72 / DPI,
-            fontfamily=FONT,
+            fontfamily=fallbacks().families(text),
             fontweight="bold" if bold else "normal",
             color=color,
             horizontalalignment=align,
@@ -87,20 +91,15 @@ class Canvas:
         self.figure.add_artist(patch)
 
 
-@lru_cache(maxsize=8)
-def _font(bold: bool) -> FontProperties:
-    return FontProperties(family=FONT, weight="bold" if bold else "normal", size=100)
+@cache
+def fallbacks() -> Fallbacks:
+    """Return the fonts of the figures of this process."""
+    return Fallbacks(installed)
 
 
-@lru_cache(maxsize=1)
-def _glyphs() -> frozenset[int]:
-    path = font_manager.findfont(FontProperties(family=FONT))
-    return frozenset(font_manager.get_font(path).get_charmap())
-
-
-def drawable(text: str) -> str:
-    """Return a text with � for what the figures' font cannot draw; the page shows names whole."""
-    return "".join(c if ord(c) in _glyphs() else "�" for c in text)
+def missing_letters(figure: Figure) -> set[str]:
+    """Return the letters of a figure that no font has."""
+    return _missing.get(figure, set())
 
 
 def text_width(text: str, size: float, bold: bool = False) -> float:
@@ -111,7 +110,9 @@ def text_width(text: str, size: float, bold: bool = False) -> float:
 @lru_cache(maxsize=1 << 14)
 def _width(text: str, bold: bool) -> float:
     """Return the width at size 100: pages of a study say the same of many maps."""
-    width: float = _MEASURE.get_text_width_height_descent(drawable(text), _font(bold), ismath=False)[0]
+    fonts = FontProperties(family=fallbacks().families(text), weight="bold" if bold else "normal", size=100)
+    shown = fallbacks().drawable(text)
+    width: float = _MEASURE.get_text_width_height_descent(shown, fonts, ismath=False)[0]
     return width
 
 

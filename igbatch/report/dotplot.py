@@ -12,8 +12,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from igbatch.report.canvas import DPI, FAINT, FONT, INK, Canvas, fit
+from igbatch.report.canvas import DPI, FAINT, INK, Canvas, fit
 from igbatch.report.colors import PALETTE
+from igbatch.report.fonts import FONT
 from igbatch.report.selection import shown_variants
 from igbatch.report.text import count, number, plain
 from igbatch.results import StudyResults

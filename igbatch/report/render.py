@@ -7,11 +7,12 @@ from itertools import combinations, islice
 
 from matplotlib.figure import Figure
 
-from igbatch.report.canvas import DPI
+from igbatch.report.canvas import DPI, missing_letters
 from igbatch.report.contents import MOST_QUARANTINED, page_content
 from igbatch.report.dotplot import aggregates_figure
 from igbatch.report.encoding import data_uri, figure_png
 from igbatch.report.figures import draw_sheet
+from igbatch.report.fonts import MissingLetters, on_stderr
 from igbatch.report.normalization import Normalizations
 from igbatch.report.page import Figures, render_page
 from igbatch.report.page_data import page_data
@@ -27,7 +28,7 @@ from igbatch.results import StudyResults
 Write = Callable[[str, bytes], None]
 
 
-def render_report(results: StudyResults, write: Write) -> list[str]:
+def render_report(results: StudyResults, write: Write, say: Callable[[str], None] = on_stderr) -> list[str]:
     """Render a study's report and return the paths of its files, relative to the study's output.
 
     Rows of statistics are read of the images that are shown. What is told of the whole data set comes from
@@ -42,8 +43,13 @@ def render_report(results: StudyResults, write: Write) -> list[str]:
     Args:
         results: a reduced study, complete or not.
         write: stores bytes under a path with `/` between folders, such as `report/figures/aggregates.png`.
+        say: is told in one line which letters of figures no font has, if any.
     """
-    return _Report(results, write).render()
+    report = _Report(results, write)
+    paths = report.render()
+    if line := report.missing.line():
+        say(line)
+    return paths
 
 
 class _Report:
@@ -56,6 +62,7 @@ class _Report:
         self.shown = ShownRows(results, self.selection.images)
         self.normalizations = Normalizations(results)
         self.paths: list[str] = []
+        self.missing = MissingLetters()
 
     def render(self) -> list[str]:
         """Write everything, the page last: where it is, all that it links to is there."""
@@ -121,6 +128,7 @@ class _Report:
     def _figure(self, stem: str, figure: Figure) -> bytes:
         content = figure_png(figure)
         self._put(f"figures/{stem}.png", content)
+        self.missing.add(f"{stem}.png", missing_letters(figure))
         return content
 
     def _put(self, name: str, content: bytes) -> None:

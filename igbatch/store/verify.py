@@ -1,11 +1,13 @@
-"""Proving an output from its files: every row once, files as their commits say, numbers that fit together."""
+"""Proving an output from its files: every row once, files as their commits say, numbers that fit together.
+
+Apart from damage it counts the maps that have not converged: they are what the study's settings gave.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -14,49 +16,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from igbatch.errors import InputError, one_line
+from igbatch.errors import InputError
 from igbatch.store.asked import asked_images, asked_keys
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import DATA_KINDS, Output
 from igbatch.store.pruned import pruned_at
 from igbatch.store.reader import read_study
+from igbatch.store.verification import WORST, Unconverged, Verification
 from igbatch.store.verify_shard import CheckedShard, Expected, Problem, check_shard
 
 THREADS = 8
-PRINTED = 50
 LOST_NAMED = 1000
 """So many images of a variant without a row are named one by one."""
-
-
-@dataclass
-class Verification:
-    """What was found in an output.
-
-    Attributes:
-        expected: rows that the study asks for.
-        committed: of these, rows that are there and count.
-        quarantined: of these, rows that are in quarantine.
-        superseded: rows that a later attempt has computed again.
-        unlisted: rows of images, targets and etags that the study no longer lists.
-        shards: committed shards.
-        maps: stored maps in them.
-        size: bytes of their files.
-        pruned: files of maps that were deleted on purpose.
-        leftovers: files that no commit of the study's variants names.
-        problems: what is wrong.
-    """
-
-    expected: int = 0
-    committed: int = 0
-    quarantined: int = 0
-    superseded: int = 0
-    unlisted: int = 0
-    shards: int = 0
-    maps: int = 0
-    size: int = 0
-    pruned: int = 0
-    leftovers: int = 0
-    problems: list[Problem] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -87,7 +58,7 @@ def verify(output: Output, *, quick: bool = False) -> Verification:
         variants = output.read_table(output.path("variants.parquet"))
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{output.uri}: the study's list cannot be read ({error}); run it again") from None
-    found, named = Verification(), set[str]()
+    found, named = Verification(allowance=study["study"].get("quarantine", {}).get("allowance")), set[str]()
     extremes: dict[str, _Extremes] = {}
     for variant_id in variants["variant_id"].to_pylist():
         asked = asked_images(variants, variant_id, images["image_id"].combine_chunks())
@@ -181,6 +152,7 @@ class _Variant:
                 lowest = float(rows["minimum"].to_numpy()[winners].min())
                 highest = float(rows["maximum"].to_numpy()[winners].max())
                 self.extremes = _Extremes(lowest, highest, len(winners), expected)
+                self._add_unconverged(rows, winners)
         for shard in shards:
             if shard.quarantine is None:
                 continue
@@ -190,6 +162,17 @@ class _Variant:
                 self._say("twice", self._name(key), "it is in quarantine and a row of the same attempt")
         self.found.quarantined += int((locked & ~present).sum())
         self._say_lost((~present & ~locked).reshape(-1, width) & self.asked[:, None])
+
+    def _add_unconverged(self, rows: pa.Table, counted: NDArray[np.int64]) -> None:
+        """Count the maps that have not converged among rows that count, and name the worst of them."""
+        off = counted[~rows["converged"].to_numpy()[counted]]
+        error, allowed = (rows[name].to_numpy()[off] for name in ("error", "allowed"))
+        worst = np.argsort(-error / np.maximum(allowed, 1e-300), kind="stable")[:WORST]
+        columns = ("image_id", "target", "steps", "error", "allowed")
+        named = rows.select(columns).take(off[worst]).to_pylist()
+        self.found.add_unconverged(
+            len(off), [Unconverged(variant_id=self.expected.variant_id, **row) for row in named]
+        )
 
     def _keys(self, table: pa.Table) -> NDArray[np.int64]:
         """Return image position times targets plus target position of each row, -1 where it is not listed."""
@@ -275,29 +258,3 @@ def _differences(said: list[dict[str, Any]], extremes: dict[str, _Extremes], exp
         for name, value in true.items():
             if by_scope[key][name] != value:
                 yield f"{scope}: {name} is {by_scope[key][name]}, the rows say {value}"
-
-
-def as_text(found: Verification) -> str:
-    """Return the problems of a verification, the first of them in full, and a line that sums it up."""
-    lines = [one_line(problem) for problem in found.problems[:PRINTED]]
-    if len(found.problems) > PRINTED:
-        lines.append(f"and {len(found.problems) - PRINTED} more (--json prints all)")
-    verdict = f"{len(found.problems)} problems" if found.problems else "good"
-    counts = (
-        f"{found.committed} of {found.expected} rows committed, {found.quarantined} in quarantine, "
-        f"{found.shards} shards, {found.maps} maps, {found.size / 1e6:.1f} MB"
-    )
-    aside = {
-        "superseded rows": found.superseded,
-        "rows that the study no longer lists": found.unlisted,
-        "files that no commit names": found.leftovers,
-        "files of maps pruned": found.pruned,
-    }
-    beside = "".join(f", {count} {name}" for name, count in aside.items() if count)
-    return "\n".join([*lines, f"{verdict}: {counts}{beside}"])
-
-
-def as_json(found: Verification) -> str:
-    """Return a verification as one JSON object, its problems in full."""
-    content = {**vars(found), "problems": [vars(problem) for problem in found.problems]}
-    return json.dumps(content, indent=2, ensure_ascii=False)

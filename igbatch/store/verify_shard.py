@@ -29,13 +29,18 @@ ROUNDING = 1e-9
 
 _NUMBERS = (
     "score", "score_baseline", "minimum", "maximum", "sum", "abs_sum", "positive_sum", "negative_sum",
-    "convergence_delta", "map_error",
+    "convergence_delta", "map_error", "converged",
 )  # fmt: skip
 _OWN = ("variant_id", "attempt", "fingerprint", *(f"{kind}_bytes" for kind in DATA_KINDS))
+_KEPT = ("image_id", "target", "image_etag", "minimum", "maximum", "steps", "converged")
 ROWS = pa.schema(
-    [schemas.IMAGE_STATS.field(name) for name in ("image_id", "target", "image_etag", "minimum", "maximum")]
+    [
+        *(schemas.IMAGE_STATS.field(name) for name in _KEPT),
+        pa.field("error", pa.float64()),
+        pa.field("allowed", pa.float64()),
+    ]
 )
-_COLUMNS = ("image_id", "target", "image_etag", *_NUMBERS, *_OWN)
+_COLUMNS = ("image_id", "target", "image_etag", "steps", *_NUMBERS, *_OWN)
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,8 @@ class CheckedShard:
     Attributes:
         path: of its commit, below the output.
         attempt: that wrote it; "" where the commit cannot be read.
-        rows: image_id, target, image_etag, minimum and maximum of its rows.
+        rows: of its rows image_id, target, image_etag, minimum, maximum, steps, converged, and what their
+            maps are off by (error) and may be (allowed), in units of the output.
         quarantine: image_id, target and image_etag of its rows in quarantine.
         files: paths of data files that it names.
         size: bytes of all its files.
@@ -134,10 +140,11 @@ class _Check:
             self._say("commit", found.path, f"not a whole commit of igbatch ({one_line(error, 200)})")
             return found
         self._check_record(rows, claimed, fingerprint, named)
-        self._check_numbers(rows)
+        off, allowed = self._check_numbers(rows)
         if wrong:
             self._say("numbers", found.path, wrong)
-        found.rows = rows.select(ROWS.names).replace_schema_metadata(None)
+        kept = [rows[name].combine_chunks() for name in _KEPT]
+        found.rows = pa.table([*kept, pa.array(off), pa.array(allowed)], schema=ROWS)
         keys = _positions(rows)
         if len(keys) < len(rows):
             self._say("twice", found.path, f"{len(rows) - len(keys)} of its rows are in it twice")
@@ -175,13 +182,21 @@ class _Check:
             if others:
                 self._say("column", path, f"{name} is {others.pop()!r} in a row, its commit says {value!r}")
 
-    def _check_numbers(self, rows: pa.Table) -> None:
-        """Check that the sums of each row fit each other, and that it is as complete as the study demands."""
+    def _check_numbers(self, rows: pa.Table) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Check that the numbers of each row fit each other.
+
+        Returns what the map of each row is off by, as far as known, and what it may be
+        (`statistics.image_stats.convergence`), float64 [rows] each.
+        """
         of = {name: rows[name].to_numpy() for name in _NUMBERS}
         gain = of["score"] - of["score_baseline"]
         scale = of["abs_sum"] + np.abs(of["score"]) + np.abs(of["score_baseline"])
         slack = ROUNDING * scale
         delta = np.abs(of["convergence_delta"])
+        estimated = ~np.isnan(of["map_error"])
+        error = np.where(estimated, np.fmax(of["map_error"] * of["abs_sum"], delta), delta)
+        norm = np.where(estimated, of["abs_sum"], np.abs(gain))
+        allowed = self.expected.tolerance * norm + self.expected.atol
         wrong = {
             "convergence_delta is not sum - (score - score_baseline)": (
                 np.abs(of["sum"] - gain - of["convergence_delta"]) <= slack
@@ -193,14 +208,16 @@ class _Check:
                 np.abs(of["positive_sum"] - of["negative_sum"] - of["abs_sum"]) <= slack
             ),
             "minimum is larger than maximum": of["minimum"] <= of["maximum"],
+            "converged is true, but its numbers say that it has not": (
+                ~of["converged"] | (error <= allowed + slack)
+            ),
+            "converged is false, but its numbers say that it has": (
+                of["converged"] | ~(error < allowed - slack)
+            ),
         }
         for what, holds in wrong.items():
             self._say_rows("numbers", rows, ~holds, what)
-        norm = np.where(np.isnan(of["map_error"]), np.abs(gain), of["abs_sum"])
-        allowed = self.expected.tolerance * norm + self.expected.atol
-        for row in np.flatnonzero(~(delta <= allowed + slack)):
-            what = f"the map misses its sum by {delta[row]:.3g}, {allowed[row]:.3g} is allowed"
-            self._say("completeness", self._place(rows, int(row)), what)
+        return error, allowed
 
     def _check_file(
         self, kind: str, claims: dict[str, Any], rows: pa.Table, keys: dict[tuple[str, str], int]

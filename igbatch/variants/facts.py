@@ -52,15 +52,23 @@ BUNDLED = ModelFacts(
 """The small Swin that ships with igbatch; `igbatch.variants.bundled` registers it with timm by these."""
 
 
-def find_facts(source: WeightsSource, key: str) -> ModelFacts:
+def numbered(classes: int) -> dict[str, int]:
+    """Return the names of classes that have none: their logit indices, `0`, `1` and so on."""
+    return {str(index): index for index in range(classes)}
+
+
+def find_facts(source: WeightsSource, key: str, *, trained: bool = False) -> ModelFacts:
     """Return what is known of a model, building it only where it is not the bundled one.
+
+    `trained` says that a variant needs its trained weights.
 
     Raises:
         InputError: timm does not know the architecture, it is no Swin, its preprocessing or its layers are
-            not supported, or the weights belong to another one.
+            not supported, or the weights belong to another one or cannot be had.
+        UnfinishedError: the hub is there and cannot answer now.
     """
     if source == WeightsSource(BUNDLED_ARCHITECTURE, str(BUNDLED_WEIGHTS)):
         return BUNDLED
     from igbatch.variants.models import describe_model
 
-    return describe_model(source, key)
+    return describe_model(source, key, trained=trained)

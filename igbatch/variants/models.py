@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 import timm
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from timm.data.config import resolve_data_config
 from timm.data.imagenet_info import ImageNetInfo
 from timm.models.swin_transformer import SwinTransformer
@@ -20,27 +20,36 @@ from torch import Tensor, nn
 from igbatch.errors import InputError, one_line
 from igbatch.images.preprocessing import Preprocessing
 from igbatch.variants import bundled as _bundled  # noqa: F401  (registers the bundled model with timm)
-from igbatch.variants.facts import ModelFacts
+from igbatch.variants.checkpoint import check_fit, read_header
+from igbatch.variants.facts import ModelFacts, numbered
+from igbatch.variants.hub import fetch_weights, find_weights
 from igbatch.variants.layers import list_layers
 from igbatch.variants.weights import WeightsSource
 
 Swin = SwinTransformer | SwinTransformerV2 | SwinTransformerV2Cr
 
-_BUFFERS = ("relative_position_index", "relative_coords_table", "attn_mask")
-"""Tensors that older checkpoints hold and timm computes."""
 
-
-def describe_model(source: WeightsSource, key: str) -> ModelFacts:
+def describe_model(source: WeightsSource, key: str, *, trained: bool = False) -> ModelFacts:
     """Build the model without memory for its parameters, check the weights file against it, and describe it.
+
+    The number of classes is that of the file's head. `trained` says that weights at the hub are needed, and
+    makes sure that they can be had.
 
     Raises:
         InputError: timm does not know the architecture, it is no Swin, its preprocessing or its layers are
-            not supported, or the weights belong to another one.
+            not supported, or the weights belong to another one or cannot be had.
+        UnfinishedError: the hub is there and cannot answer now.
     """
+    header = None if source.file is None else read_header(source.file, key)
+    if header is not None and header.classes is not None:
+        source = _with_classes(source, header.classes, key)
     with torch.device("meta"):
         model = _create(source, key)
-    if source.file is not None:
-        _check_shapes(source.file, source.architecture, model, key)
+    if header is not None:
+        needed = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
+        check_fit(header, needed, source.architecture, key)
+    elif trained:
+        find_weights(source.architecture, key)
     config = resolve_data_config(model=model)  # type: ignore[no-untyped-call]
     try:
         Preprocessing.from_data_config(config)
@@ -62,8 +71,10 @@ def load_trained(source: WeightsSource, key: str) -> nn.Module:
 
     Raises:
         InputError: the weights cannot be had or do not fit.
+        UnfinishedError: the hub is there and cannot answer now.
     """
-    file = source.file or _from_hub(source.architecture, key)
+    file = source.file or fetch_weights(source.architecture, key)
+    read_header(file, key)
     model = _create(source, key, pretrained=True, pretrained_cfg_overlay=_overlay(source, file))
     return model.eval()
 
@@ -90,9 +101,9 @@ def create_untrained(source: WeightsSource, key: str) -> nn.Module:
 def _create(source: WeightsSource, key: str, **how: Any) -> Swin:
     if not timm.is_model(source.architecture):
         raise InputError(_unknown_model(source.architecture, key))
-    how.setdefault("pretrained_cfg_overlay", _overlay(source, None))
-    if source.data_config and "num_classes" in source.data_config:
-        how["num_classes"] = source.data_config["num_classes"]
+    overlay = how.setdefault("pretrained_cfg_overlay", _overlay(source, None))
+    if "num_classes" in overlay:
+        how["num_classes"] = overlay["num_classes"]
     try:
         model = timm.create_model(source.architecture, **how)
     except (RuntimeError, ValueError, TypeError, AssertionError, OSError, SafetensorError) as error:
@@ -108,69 +119,28 @@ def _create(source: WeightsSource, key: str, **how: Any) -> Swin:
 
 
 def _overlay(source: WeightsSource, file: str | None) -> dict[str, Any]:
-    """Return what replaces timm's own pretrained config: what a model folder says, and the file to load."""
-    return {**(source.data_config or {}), **({} if file is None else {"file": file})}
+    """Return what replaces timm's own pretrained config: what a model folder says, classes, the file to load.
+
+    Where the config had another number of classes than the model, timm would leave the head random.
+    """
+    classes = {} if source.classes is None else {"num_classes": source.classes}
+    return {**(source.data_config or {}), **classes, **({} if file is None else {"file": file})}
+
+
+def _with_classes(source: WeightsSource, classes: int, key: str) -> WeightsSource:
+    """Return a source with the number of classes that the head of its file has."""
+    stated = (source.data_config or {}).get("num_classes", classes)
+    if stated != classes:
+        raise InputError(
+            f"{key}: {source.file} has a head of {classes} classes, the config.json beside it says "
+            f"num_classes {stated}; change it to {classes}"
+        )
+    return replace(source, classes=classes)
 
 
 def _unknown_model(name: str, key: str) -> str:
     known = ", ".join(timm.list_models("swin_*", module="swin_transformer")[:4])
     return f"{key}: timm has no model {name!r}; Swin Transformers are {known}, … (timm.list_models)"
-
-
-def _check_shapes(file: str, architecture: str, model: nn.Module, key: str) -> None:
-    """Compare the header of a safetensors file with the model's parameters, reading no weights."""
-    try:
-        with safe_open(file, framework="pt") as weights:
-            stored = {name: weights.get_slice(name).get_shape() for name in weights.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{key}: {file}: not a safetensors file ({one_line(error)})") from None
-    stored = _as_timm_names(stored)
-    wanted = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
-    for name in [*wanted, *stored]:
-        if stored.get(name) != wanted.get(name):
-            has = f"has {name} as {stored[name]}" if name in stored else f"has no {name}"
-            needs = f"needs {wanted[name]}" if name in wanted else "has none"
-            raise InputError(
-                f"{key}: {file} {has}, {architecture} {needs}; "
-                "these weights belong to another architecture or number of classes"
-            )
-
-
-def _as_timm_names(stored: Mapping[str, list[int]]) -> dict[str, list[int]]:
-    """Name tensors as timm's loaders do (`checkpoint_filter_fn` of `timm.models.swin_transformer` and `_v2`).
-
-    It drops buffers, and renames what the checkpoints of the paper's authors name otherwise.
-    """
-    kept = {name: shape for name, shape in stored.items() if not name.endswith(_BUFFERS)}
-    if "layers.0.downsample.reduction.weight" not in kept:
-        return kept
-    renamed = {}
-    for name, shape in kept.items():
-        name = re.sub(r"layers\.(\d+)\.downsample", lambda m: f"layers.{int(m[1]) + 1}.downsample", name)
-        renamed[name.replace("head.", "head.fc.")] = shape
-    return renamed
-
-
-def _from_hub(architecture: str, key: str) -> str:
-    """Download (or find in the local cache) the safetensors file that timm's registry names for a model."""
-    import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    config = timm.get_pretrained_cfg(architecture)
-    hub_id = config.hf_hub_id if config else None
-    if not hub_id:
-        raise InputError(
-            f"{key}: pretrained: timm knows no weights of {architecture} at its hub; "
-            "give a .safetensors file or `local-dir:PATH`"
-        )
-    try:
-        return str(huggingface_hub.hf_hub_download(hub_id, "model.safetensors"))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = one_line(error, limit=160)
-        raise InputError(
-            f"{key}: weights of {architecture} cannot be had from the hub ({hub_id}: {reason}); "
-            "check the network, or give a .safetensors file"
-        ) from None
 
 
 def _class_names(model: Swin) -> dict[str, int]:
@@ -180,7 +150,7 @@ def _class_names(model: Swin) -> dict[str, int]:
         info = ImageNetInfo()
         names = [info.index_to_description(index).split(",")[0] for index in range(1000)]
     if len(names) != model.num_classes:
-        names = [f"class-{index}" for index in range(model.num_classes)]
+        return numbered(model.num_classes)
     indices: dict[str, int] = {}
     for index, name in enumerate(names):
         indices.setdefault(str(name), index)

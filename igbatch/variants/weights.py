@@ -29,11 +29,13 @@ class WeightsSource:
         architecture: a name of timm's.
         file: a safetensors file; None where timm's hub is asked.
         data_config: what the folder of the file says under `CONFIG_KEYS`, overriding timm's own config.
+        classes: number of logits, once it is known; where it is None the config says it.
     """
 
     architecture: str
     file: str | None
     data_config: dict[str, Any] | None = None
+    classes: int | None = None
 
     def identity(self) -> str:
         """Return what stands for these weights in a fingerprint: digests of files, or the name at the hub."""

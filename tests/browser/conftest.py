@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from igbatch.report import render
@@ -31,6 +32,8 @@ OPTIONS = (
 OURS = ("file:", "data:", "blob:")
 HOSTILE = '"><script>alert(1)</script>{{7*7}}</script><!--<img src=x onerror=alert(1)>/../../é'
 READY_MS = 10_000
+NEXT_FRAME = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"
+"""Resolves once what is shown is drawn and components have done what follows a frame (Preact's effects)."""
 
 
 def _drawn_studies() -> ModuleType:
@@ -70,6 +73,7 @@ def browser() -> Iterator[Any]:
     """One Chromium for all tests of a process; it can reach no network."""
     executable = find_browser(shutil.which, os.environ)
     sync_api = pytest.importorskip("playwright.sync_api")
+    sync_api.expect.set_options(timeout=READY_MS)
     with sync_api.sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=executable, args=list(OPTIONS))
         yield chromium
@@ -88,7 +92,7 @@ def _watched(browser: Any, **options: Any) -> Iterator[Any]:
     page.set_default_timeout(READY_MS)
     page.wrong = wrong
     yield page
-    page.wait_for_timeout(20)  # messages that are on their way
+    page.evaluate(NEXT_FRAME)  # messages that were sent before arrive before its answer
     context.close()
     assert not wrong
 
@@ -118,17 +122,35 @@ def show() -> Callable[..., None]:
 
 
 @pytest.fixture
-def wait_until() -> Callable[..., None]:
-    """Wait until something holds: `wait_until(lambda: ...)`.
+def eventually() -> Callable[[Callable[[], None]], None]:
+    """Make a check of assertions until it passes: `eventually(check)`; its last failure is raised in the end.
 
-    Playwright's own way evaluates a string in the page again and again, which the page's policy refuses.
+    For what Playwright's `expect` has no words for, such as pixels. Its `wait_for_function` evaluates a
+    string in the page again and again, which the page's policy refuses.
     """
 
-    def wait(holds: Callable[[], bool], seconds: float = 10) -> None:
-        deadline = time.monotonic() + seconds
-        while not holds():
-            assert time.monotonic() < deadline, "it never came to hold"
+    def make(check: Callable[[], None]) -> None:
+        deadline = time.monotonic() + READY_MS / 1000
+        while True:
+            try:
+                return check()
+            except AssertionError:
+                if time.monotonic() > deadline:
+                    raise
             time.sleep(0.02)
+
+    return make
+
+
+@pytest.fixture
+def next_frame() -> Callable[[Any], None]:
+    """Wait until what a tab shows is drawn and its gestures are attached: `next_frame(page)`.
+
+    A surface that says that it is drawn on takes the pointer a frame later, sooner than any hand is there.
+    """
+
+    def wait(page: Any) -> None:
+        page.evaluate(NEXT_FRAME)
 
     return wait
 
@@ -162,7 +184,7 @@ def render_to(folder: Path, results: Any) -> Rendered:
         target.write_bytes(content)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(render, "draw_sheet", lambda sheet: None)
+        patch.setattr(render, "draw_sheet", lambda sheet: Figure(figsize=(1, 1)))
         patch.setattr(render, "figure_png", lambda figure: pixel.getvalue())
         render.render_report(results, write)
     return Rendered(results, folder)

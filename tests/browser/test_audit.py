@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from igbatch.audit import history
 from igbatch.audit.files import remove_audit, write_audit
@@ -29,18 +30,18 @@ def test_each_check_has_a_chart_with_its_audits_and_its_threshold(
     audited: Any, page: Any, show: Show
 ) -> None:
     show(page, audited)
-    assert page.locator(CHARTS).count() == 2
+    expect(page.locator(CHARTS)).to_have_count(2)
     sums = page.locator('[data-chart="history"] > div').first
-    assert sums.locator("h4").inner_text() == "Box sums changed"
-    assert "dashed: at most 0.100" in sums.inner_text()
+    expect(sums.locator("h4")).to_have_text("Box sums changed")
+    expect(sums).to_contain_text("dashed: at most 0.100")
     marks = '[data-mark="dot"] path, [data-mark="dot"] circle'
+    expect(sums.locator(marks)).to_have_count(5)
     heights = sums.locator(marks).evaluate_all("all => all.map(dot => dot.getBoundingClientRect().top)")
-    assert len(heights) == 5
     line = sums.locator('[data-mark="rule"] line').bounding_box()["y"]
     assert sum(height < line for height in heights) == 2  # those that failed lie above it
     box = page.locator(CHARTS).first.bounding_box()
     sums.locator(marks).last.hover(force=True)
-    sums.get_by_text("threshold 0.100: failed").wait_for()
+    expect(sums.get_by_text("threshold 0.100: failed")).to_be_visible()
     assert box["width"] > 200
 
 
@@ -48,7 +49,8 @@ def test_checks_sort_and_fit_a_phone(audited: Any, phone: Any, show: Show) -> No
     show(phone, audited)
     assert phone.evaluate("document.documentElement.scrollWidth") == 390
     table = phone.locator("#audit table.sortable").first
+    first = table.locator("tbody tr").first.locator("> *").first
     table.get_by_role("button", name="check").click()
-    assert table.locator("tbody tr").first.inner_text().startswith("Box sums changed")
+    expect(first).to_have_text("Box sums changed")
     table.get_by_role("button", name="check").click()
-    assert table.locator("tbody tr").first.inner_text().startswith("Sanity ratio fell")
+    expect(first).to_have_text("Sanity ratio fell")

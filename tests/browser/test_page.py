@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 
 Show = Callable[..., None]
 LIMIT = 12_000_000
@@ -25,7 +26,7 @@ def test_a_page_of_48_maps_is_small_and_shows_the_first_within_2_s(large: Any, p
     took = []
     while len(took) < TRIES and min(took, default=READY_MS) >= READY_MS:  # other tests have the cores too
         show(page, large)
-        assert page.locator("#maps canvas").first.is_visible()
+        expect(page.locator("#maps canvas").first).to_be_visible()
         took.append(page.evaluate("window.readyAt"))
     print(f"first map after {took} ms of {large.path.stat().st_size / 1e6:.1f} MB")
     assert min(took) < READY_MS
@@ -37,6 +38,8 @@ def test_axe_finds_nothing_that_shuts_a_reader_out(birds: Any, page: Any, show: 
     show(page, birds)
     page.get_by_role("button", name="Add a box").click()
     page.get_by_label("each map under two normalizations").check()
+    expect(page.locator("#statement")).to_contain_text("Right: ")
+    expect(page.locator(".own .body").first).to_be_visible()
     found = Axe().run(page).response["violations"]
     assert [(each["id"], [node["html"][:120] for node in each["nodes"]]) for each in found] == []
 
@@ -45,11 +48,14 @@ def test_nothing_is_logged_or_asked_for(birds: Any, page: Any, show: Show) -> No
     show(page, birds)
     page.emulate_media(color_scheme="dark")
     page.mouse.wheel(0, 20_000)
-    page.wait_for_timeout(50)
+    expect(page.locator("main > section").last).to_be_in_viewport()
+    assert page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
     assert page.wrong == []
 
 
-def test_what_the_tab_watches_is_caught(birds: Any, page: Any, show: Show) -> None:
+def test_what_the_tab_watches_is_caught(
+    birds: Any, page: Any, show: Show, eventually: Callable[..., None]
+) -> None:
     show(page, birds)
     page.evaluate("console.info('a message')")
     page.evaluate("setTimeout(() => { throw new Error('an error'); })")
@@ -62,33 +68,40 @@ def test_what_the_tab_watches_is_caught(birds: Any, page: Any, show: Show) -> No
     page.evaluate(
         "document.body.append(Object.assign(document.createElement('script'), {textContent: 'window.ran=1'}))"
     )
-    page.wait_for_timeout(100)
-    caught = "\n".join(page.wrong)
-    for sign in ("a message", "an error", "https://a.test/b", "inline style", "inline script"):
-        assert sign in caught
-    assert page.evaluate("window.ran") is None
+
+    def are_caught() -> None:
+        assert page.evaluate("window.ran") is None  # meanwhile messages arrive
+        caught = "\n".join(page.wrong)
+        for sign in ("a message", "an error", "https://a.test/b", "inline style", "inline script"):
+            assert sign in caught
+
+    eventually(are_caught)
     page.wrong.clear()
 
 
-def test_text_cannot_be_run_as_code(birds: Any, page: Any, show: Show) -> None:
+def test_text_cannot_be_run_as_code(
+    birds: Any, page: Any, show: Show, eventually: Callable[..., None]
+) -> None:
     show(page, birds)
     page.evaluate("setTimeout('window.ran = 1')")
-    page.wait_for_timeout(50)
-    assert page.evaluate("window.ran") is None
-    assert "unsafe-eval" in "\n".join(page.wrong)
+
+    def is_refused() -> None:
+        assert page.evaluate("window.ran") is None
+        assert "unsafe-eval" in "\n".join(page.wrong)
+
+    eventually(is_refused)
     page.wrong.clear()
 
 
 def test_hostile_names_are_text(hostile: Any, page: Any, show: Show) -> None:
     page.on("dialog", lambda dialog: pytest.fail(f"a name ran: {dialog.message}"))
     show(page, hostile)
-    scripts = page.locator("script:not([type])")
-    assert scripts.count() == 1
+    name = hostile.results.target_names[0]
+    expect(page.get_by_role("heading", level=1)).to_have_text(name)
+    expect(page.locator("#maps").get_by_text(name, exact=False)).not_to_have_count(0)
+    expect(page.locator("script:not([type])")).to_have_count(1)
     assert page.locator("img[src=x]").count() == 0
     assert page.locator("[onerror]").count() == 0
-    name = hostile.results.target_names[0]
-    assert page.get_by_role("heading", level=1).inner_text() == name
-    assert page.locator("#maps").get_by_text(name, exact=False).count() > 0
 
 
 def test_every_section_has_a_heading_and_a_link(birds: Any, page: Any, show: Show) -> None:
@@ -103,19 +116,23 @@ def test_every_section_has_a_heading_and_a_link(birds: Any, page: Any, show: Sho
 
 
 def test_every_section_is_reached_by_keyboard(
-    birds: Any, page: Any, show: Show, wait_until: Callable[..., None]
+    birds: Any, page: Any, show: Show, eventually: Callable[..., None]
 ) -> None:
     show(page, birds)
     links = page.locator("nav[aria-label=Contents] a")
     for place in range(links.count()):
         page.keyboard.press("Tab")
-        target = page.evaluate("document.activeElement.hash")
-        assert target == links.nth(place).get_attribute("href")
+        expect(links.nth(place)).to_be_focused()
+        target = links.nth(place).get_attribute("href")
         page.keyboard.press("Enter")
-        wait_until(lambda target=target: page.evaluate("location.hash") == target)
-        top = page.locator(target).evaluate("each => each.getBoundingClientRect().top")
-        bottom = page.evaluate("document.documentElement.scrollHeight - innerHeight - scrollY")
-        assert abs(top) < 2 or abs(bottom) < 2  # the last sections cannot reach the top
+
+        def is_reached(target: str = target) -> None:
+            assert page.evaluate("location.hash") == target
+            top = page.locator(target).evaluate("each => each.getBoundingClientRect().top")
+            bottom = page.evaluate("document.documentElement.scrollHeight - innerHeight - scrollY")
+            assert abs(top) < 2 or abs(bottom) < 2  # the last sections cannot reach the top
+
+        eventually(is_reached)
         links.nth(place).focus()
 
 
@@ -128,11 +145,12 @@ def test_without_script_tables_and_figures_are_there(birds: Any, browser: Any) -
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(birds.url)
-    assert "figures for print linked below" in page.locator("#maps noscript").inner_text()
+    words = page.locator("#maps noscript")
+    expect(words).to_contain_text("figures for print linked below", use_inner_text=True)
     assert page.get_by_role("table").count() >= 2
-    assert page.locator("#sums img").is_visible()
+    expect(page.locator("#sums img")).to_be_visible()
     page.get_by_text("Figures for print (PNG)").click()
-    assert page.get_by_role("link", name="trained", exact=True).is_visible()
+    expect(page.get_by_role("link", name="trained", exact=True)).to_be_visible()
     context.close()
 
 
@@ -140,4 +158,4 @@ def test_maps_that_are_not_there_say_why(mapless: Any, page: Any, show: Show) ->
     reasons = {"a.png": "not kept", "b.png": "torn", "c.png": "Not computed yet"}
     for image, reason in reasons.items():
         show(page, mapless, f"#view?image={image}")
-        assert page.locator("#maps .panel").get_by_text(reason).count() == 2
+        expect(page.locator("#maps .panel").get_by_text(reason)).to_have_count(2)

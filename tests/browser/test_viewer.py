@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from igbatch.report.colors import PALETTES, color_indices
 from igbatch.report.contour import strongest
@@ -19,6 +20,8 @@ from igbatch.report.normalization import Normalizations
 from igbatch.report.raw_maps import packed, unpacked
 
 Show = Callable[..., None]
+Check = Callable[[], None]
+Eventually = Callable[[Check], None]
 VARIANTS = ("trained", "random-1", "random-2")
 TARGETS = ("eagle", "magpie")
 
@@ -66,6 +69,15 @@ def painted(values: np.ndarray, limits: Limits, look: Look) -> np.ndarray:
     return PALETTES[look.palette].colors[rows]
 
 
+def coloured(page: Any, variant: str, target: str, wanted: np.ndarray, nth: int = 0) -> Check:
+    """A check that a map on screen has these colours."""
+
+    def check() -> None:
+        assert (colors(page, variant, target, nth) == wanted).all(), (variant, target, nth)
+
+    return check
+
+
 def choose(page: Any, **knobs: Any) -> None:
     """Turn knobs: lists by value, sliders and fields by number."""
     for name, value in knobs.items():
@@ -78,13 +90,15 @@ def choose(page: Any, **knobs: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["raw", "image", "pair", "targets", "models", "variant", "dataset"])
-def test_every_normalization_colours_by_its_range(birds: Any, page: Any, show: Show, kind: str) -> None:
+def test_every_normalization_colours_by_its_range(
+    birds: Any, page: Any, show: Show, eventually: Eventually, kind: str
+) -> None:
     show(page, birds)
     choose(page, first_scope=kind)
     for variant, target in product(VARIANTS, TARGETS):
         limits = limits_of(*shared(birds, kind, variant, target), Look(), raw=kind == "raw")
         wanted = painted(embedded(birds, variant, target), limits, Look())
-        assert (colors(page, variant, target) == wanted).all(), (variant, target)
+        eventually(coloured(page, variant, target, wanted))
 
 
 LOOKS: Mapping[str, tuple[Look, dict[str, Any]]] = {
@@ -102,19 +116,21 @@ LOOKS: Mapping[str, tuple[Look, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", LOOKS)
-def test_every_knob_changes_the_look_as_the_figures_do(birds: Any, page: Any, show: Show, name: str) -> None:
+def test_every_knob_changes_the_look_as_the_figures_do(
+    birds: Any, page: Any, show: Show, eventually: Eventually, name: str
+) -> None:
     look, knobs = LOOKS[name]
     show(page, birds)
     choose(page, **knobs)
     for variant, target in (("trained", "magpie"), ("random-1", "eagle")):
         limits = limits_of(*shared(birds, "pair", variant, target), look)
         wanted = painted(embedded(birds, variant, target), limits, look)
-        assert (colors(page, variant, target) == wanted).all(), (variant, target)
+        eventually(coloured(page, variant, target, wanted))
 
 
 @pytest.mark.parametrize("percentile", [90, 97.3, 100])
 def test_percentiles_are_of_the_pixels_of_all_maps_in_the_range(
-    birds: Any, page: Any, show: Show, percentile: float
+    birds: Any, page: Any, show: Show, eventually: Eventually, percentile: float
 ) -> None:
     show(page, birds)
     choose(page, first_rule="percentile", first_percentile=percentile)
@@ -124,37 +140,40 @@ def test_percentiles_are_of_the_pixels_of_all_maps_in_the_range(
         *shared(birds, "pair", "trained", "eagle"), look, float(np.quantile(both, percentile / 100))
     )
     values = embedded(birds, "trained", "eagle")
-    assert (colors(page, "trained", "eagle") == painted(values, limits, look)).all()
+    eventually(coloured(page, "trained", "eagle", painted(values, limits, look)))
     beyond = np.count_nonzero(np.abs(values) > limits.high)
-    marks = " ".join(panel(page, "trained", "eagle").locator(".mark").all_inner_texts())
-    assert (f"{beyond} pixel" in marks) == (beyond > 0)
+    mark = panel(page, "trained", "eagle").locator(".mark").filter(has_text=f"{beyond} pixel")
+    expect(mark).to_have_count(1 if beyond else 0)
 
 
-def test_side_by_side_shows_one_map_under_two_normalizations(birds: Any, page: Any, show: Show) -> None:
+def test_side_by_side_shows_one_map_under_two_normalizations(
+    birds: Any, page: Any, show: Show, eventually: Eventually
+) -> None:
     show(page, birds)
     page.get_by_label("each map under two normalizations").check()
     choose(page, second_scope="dataset")
     values = embedded(birds, "random-1", "eagle")
     for nth, kind in enumerate(("pair", "dataset")):
         limits = limits_of(*shared(birds, kind, "random-1", "eagle"), Look())
-        assert (colors(page, "random-1", "eagle", nth) == painted(values, limits, Look())).all()
-    words = page.locator("#statement p").all_inner_texts()
-    assert words[0].startswith("Left: Joint range of the pair")
-    assert words[1].startswith("Right: Joint range of the study")
+        eventually(coloured(page, "random-1", "eagle", painted(values, limits, Look()), nth))
+    words = page.locator("#statement p")
+    expect(words.nth(0)).to_have_text(re.compile("^Left: Joint range of the pair"))
+    expect(words.nth(1)).to_have_text(re.compile("^Right: Joint range of the study"))
 
 
 def test_the_statement_says_range_and_what_may_not_be_compared(birds: Any, page: Any, show: Show) -> None:
     show(page, birds)
     said = page.locator("#statement")
     low, high = shared(birds, "pair", "trained", "eagle")
-    assert f"{max(-low, high):.3g}" in said.inner_text()
-    assert "do not compare between variants" in said.inner_text()
+    expect(said).to_contain_text(f"{max(-low, high):.3g}")
+    expect(said).to_contain_text("do not compare between variants")
     choose(page, first_scope="dataset")
-    assert "do not compare" not in said.inner_text()
+    expect(said).to_contain_text("Joint range of the study")
+    expect(said).not_to_contain_text("do not compare")
     choose(page, first_rule="min-max")
-    assert "not zero" in said.inner_text()
+    expect(said).to_contain_text("not zero")
     choose(page, part="absolute", first_rule="symmetric")
-    assert "signs cannot be seen" in said.inner_text()
+    expect(said).to_contain_text("signs cannot be seen")
 
 
 def test_the_numbers_below_a_map_are_those_of_the_study(birds: Any, page: Any, show: Show) -> None:
@@ -162,6 +181,7 @@ def test_the_numbers_below_a_map_are_those_of_the_study(birds: Any, page: Any, s
     rows = birds.results.image_stats.set_index(["variant_id", "image_id", "target"])
     row = rows.loc["trained", "a.png", "magpie"]
     numbers = panel(page, "trained", "magpie").locator(".numbers div")
+    expect(numbers).not_to_have_count(0)
     texts = dict(
         text.split("\n") if "\n" in text else text.split(" ", 1) for text in numbers.all_inner_texts()
     )
@@ -186,9 +206,10 @@ def test_the_bar_shows_the_range_and_zero(birds: Any, page: Any, show: Show) -> 
     choose(page, first_rule="min-max")
     low, high = shared(birds, "pair", "trained", "eagle")
     bar = panel(page, "trained", "eagle").locator(".bar")
+    wanted = 100 * -low / (high - low)
+    expect(bar).to_have_attribute("aria-label", re.compile(f"zero at {round(wanted)} %"))
     zero = float(re.search(r"[\d.]+", bar.locator(".zero").get_attribute("style")).group())
-    assert zero == pytest.approx(100 * -low / (high - low), abs=0.01)
-    assert f"zero at {round(100 * -low / (high - low))} %" in bar.get_attribute("aria-label")
+    assert zero == pytest.approx(wanted, abs=0.01)
 
 
 def test_the_pointer_and_the_arrow_keys_read_raw_values(birds: Any, page: Any, show: Show) -> None:
@@ -200,7 +221,7 @@ def test_the_pointer_and_the_arrow_keys_read_raw_values(birds: Any, page: Any, s
     page.mouse.move(
         place["x"] + (x + 0.5) / 32 * place["width"], place["y"] + (y + 0.5) / 32 * place["height"]
     )
-    assert f"x {x}, y {y}, in the box magpie" in page.locator(".reading-line").inner_text()
+    expect(page.locator(".reading-line")).to_contain_text(f"x {x}, y {y}, in the box magpie")
     for variant in ("trained", "random-2"):  # all maps read the same pixel
         told, bound = panel(page, variant, "eagle").locator(".reading").inner_text().split(" ± ")
         value = birds.results.maps[variant, "a.png", "eagle"][y, x]
@@ -208,12 +229,17 @@ def test_the_pointer_and_the_arrow_keys_read_raw_values(birds: Any, page: Any, s
     stage.focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Shift+ArrowDown")
-    assert f"x {x + 1}, y {y + 10}" in page.locator(".reading-line").inner_text()
+    expect(page.locator(".reading-line")).to_contain_text(f"x {x + 1}, y {y + 10}")
+
+
+def live_rows(page: Any, box: str) -> Any:
+    """The rows of a box in the table of live sums."""
+    return page.locator(f'table.live tr[data-box="{box}"]')
 
 
 def live_sums(page: Any, box: str) -> pd.DataFrame:
-    """The rows of a box in the table of live sums: sum, bound, stored sum, pixels by variant and target."""
-    rows = page.locator(f'table.live tr[data-box="{box}"]').evaluate_all(
+    """The numbers of these rows: sum, stored sum, pixels by variant and target."""
+    rows = live_rows(page, box).evaluate_all(
         """rows => rows.map(row => [row.dataset.variant, row.dataset.target, row.cells[3].textContent,
             ...[...row.querySelectorAll("[data-sum]")].map(cell => cell.dataset.sum)])"""
     )
@@ -222,13 +248,17 @@ def live_sums(page: Any, box: str) -> pd.DataFrame:
     return table.assign(**{name: numbers[name] for name in numbers}).set_index(["variant", "target"])
 
 
-def test_a_box_that_is_drawn_and_dragged_is_summed_live(birds: Any, page: Any, show: Show) -> None:
+def test_a_box_that_is_drawn_and_dragged_is_summed_live(
+    birds: Any, page: Any, show: Show, eventually: Eventually, next_frame: Callable[[Any], None]
+) -> None:
     show(page, birds)
     page.get_by_role("button", name="Draw a box").click()
     stage = panel(page, "trained", "eagle").locator(".stage")
-    stage.scroll_into_view_if_needed()
+    expect(stage).to_contain_class("drawing")
 
     def drag(start: tuple[float, float], end: tuple[float, float]) -> None:
+        next_frame(page)
+        stage.scroll_into_view_if_needed()  # waits until it stands still, too
         place = stage.bounding_box()
         points = [
             (place["x"] + x / 32 * place["width"], place["y"] + y / 32 * place["height"])
@@ -239,24 +269,27 @@ def test_a_box_that_is_drawn_and_dragged_is_summed_live(birds: Any, page: Any, s
         page.mouse.move(*points[1], steps=4)
         page.mouse.up()
 
-    def agrees(x_min: int, y_min: int, x_max: int, y_max: int) -> None:
-        table = live_sums(page, "own 1")
-        assert len(table) == 6
-        for (variant, target), row in table.iterrows():
-            values = birds.results.maps[variant, "a.png", target].astype(np.float64)
-            inside = values[y_min:y_max, x_min:x_max]
-            bound = inside.size * np.abs(values).max() / 65534
-            assert row["pixels"] == inside.size
-            assert row["sum"] == pytest.approx(inside.sum(), rel=0, abs=bound)
+    def sums(x_min: int, y_min: int, x_max: int, y_max: int) -> Check:
+        def agree() -> None:
+            table = live_sums(page, "own 1")
+            assert len(table) == 6
+            for (variant, target), row in table.iterrows():
+                values = birds.results.maps[variant, "a.png", target].astype(np.float64)
+                inside = values[y_min:y_max, x_min:x_max]
+                bound = inside.size * np.abs(values).max() / 65534
+                assert row["pixels"] == inside.size
+                assert row["sum"] == pytest.approx(inside.sum(), rel=0, abs=bound)
+
+        return agree
 
     drag((3.5, 5.5), (9.5, 12.5))  # in the eagle's box, which does not take it
-    agrees(3, 5, 10, 13)
+    eventually(sums(3, 5, 10, 13))
     drag((6.5, 9.5), (10.5, 8.5))  # by its middle: moved
-    agrees(7, 4, 14, 12)
+    eventually(sums(7, 4, 14, 12))
     drag((14, 12), (20, 15))  # by its lower right corner: resized
-    agrees(7, 4, 20, 15)
+    eventually(sums(7, 4, 20, 15))
     page.get_by_label("Remove own 1").or_(page.get_by_role("button", name="Remove own 1")).first.click()
-    assert live_sums(page, "own 1").empty
+    expect(live_rows(page, "own 1")).to_have_count(0)
 
 
 def test_a_box_equal_to_a_stored_one_has_its_sum(birds: Any, page: Any, show: Show) -> None:
@@ -266,6 +299,7 @@ def test_a_box_equal_to_a_stored_one_has_its_sum(birds: Any, page: Any, show: Sh
     stored = stored[(stored["image_id"] == "a.png") & (stored["box_label"] == "magpie")]
     stored = stored.set_index(["variant_id", "target"])["sum"]
     for box in ("own 1", "magpie"):
+        expect(live_rows(page, box)).to_have_count(6)
         for key, row in live_sums(page, box).iterrows():
             assert row["stored"] == pytest.approx(stored[key], rel=1e-6)
             most = np.abs(birds.results.maps[key[0], "a.png", key[1]]).max()
@@ -276,74 +310,98 @@ def test_own_boxes_move_by_keyboard_and_by_typed_corners(birds: Any, page: Any, 
     show(page, birds)
     page.get_by_role("button", name="Add a box").click()
     corners = page.locator(".corners input")
+    expect(corners).to_have_count(4)
     before = [int(each.input_value()) for each in corners.all()]  # x from, to, y from, to
     page.locator(".photo .own .body").focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Shift+ArrowDown")
-    after = [int(each.input_value()) for each in corners.all()]
-    assert after == [before[0] + 1, before[1] + 1, before[2], before[3] + 1]
+    after = [before[0] + 1, before[1] + 1, before[2], before[3] + 1]
+    for corner, value in enumerate(after):
+        expect(corners.nth(corner)).to_have_value(str(value))
     corners.nth(0).fill("0")
     corners.nth(0).press("Enter")
-    assert live_sums(page, "own 1")["pixels"].eq(after[1] * (after[3] - after[2])).all()
+    pixels = f"{after[1] * (after[3] - after[2]):,}"
+    expect(live_rows(page, "own 1").locator("> :nth-child(4)")).to_have_text([pixels] * 6)
     corners.nth(0).fill("99")  # beyond its right side: refused
     corners.nth(0).press("Enter")
-    assert corners.nth(0).input_value() == "0"
+    expect(corners.nth(0)).to_have_value("0")
     page.locator(".photo .own .body").focus()
     page.keyboard.press("Delete")
-    assert live_sums(page, "own 1").empty
+    expect(live_rows(page, "own 1")).to_have_count(0)
 
 
-def test_zoom_and_pan_move_all_maps_together(birds: Any, page: Any, show: Show) -> None:
+def test_zoom_and_pan_move_all_maps_together(
+    birds: Any, page: Any, show: Show, eventually: Eventually, next_frame: Callable[[Any], None]
+) -> None:
+    def moved(wanted: Callable[[float, float, float], bool]) -> Check:
+        def all_alike() -> None:
+            moves = page.locator(".stage .layers").evaluate_all(
+                "all => all.map(each => each.style.transform)"
+            )
+            assert len(moves) == 7  # six maps and the photograph
+            assert len(set(moves)) == 1
+            assert wanted(*(float(found) for found in re.findall(r"-?[\d.]+(?:e-?\d+)?", moves[0]))), moves[0]
+
+        return all_alike
+
     show(page, birds)
     page.get_by_role("button", name="Zoom in").click()
+    eventually(moved(lambda x, y, k: k == 1.5 and x == y == pytest.approx(-25)))
     stage = panel(page, "trained", "eagle").locator(".stage")
+    next_frame(page)
     stage.scroll_into_view_if_needed()
     place = stage.bounding_box()
     page.mouse.move(place["x"] + 20, place["y"] + 4)
     page.mouse.down()
     page.mouse.move(place["x"] + 14, place["y"] + 1, steps=3)
     page.mouse.up()
-    moves = page.locator(".stage .layers").evaluate_all("all => all.map(each => each.style.transform)")
-    assert len(moves) == 7  # six maps and the photograph
-    assert len(set(moves)) == 1
-    assert "scale(1.5)" in moves[0]
+    width, height = place["width"], place["height"]
+    there = pytest.approx([-25 - 600 / width, -25 - 300 / height], abs=0.5)
+    eventually(moved(lambda x, y, k: k == 1.5 and [x, y] == there))
     page.keyboard.press("Escape")
     stage.focus()
+    next_frame(page)
     page.mouse.wheel(0, -200)
-    page.wait_for_timeout(50)
-    deeper = page.locator(".stage .layers").evaluate_all("all => all.map(each => each.style.transform)")
-    assert len(set(deeper)) == 1
-    assert float(re.search(r"scale\(([\d.]+)\)", deeper[0]).group(1)) > 1.5
+    eventually(moved(lambda x, y, k: k > 1.5))
     page.keyboard.press("0")
-    assert "scale(1)" in page.locator(".stage .layers").first.get_attribute("style")
+    eventually(moved(lambda x, y, k: k == 1))
 
 
-def test_a_link_restores_the_view(birds: Any, page: Any, show: Show) -> None:
+def test_a_link_restores_the_view(birds: Any, page: Any, show: Show, eventually: Eventually) -> None:
     show(page, birds)
     choose(page, image="b.png", first_scope="models", first_rule="percentile", part="positive", level=2)
     choose(page, palette="gray", contour=10, opacity=0.4)
     page.locator('.names input[name="random-2"]').uncheck()
     page.get_by_role("button", name="Zoom in").click()
     page.get_by_role("button", name="Add a box").click()
-    page.get_by_role("button", name="Copy link").click()
-    link, statement = page.url, page.locator("#statement").inner_text()
+    expect(live_rows(page, "own 1")).to_have_count(4)
+    link = copied_link(page)
+    assert link.startswith("#view?")
+    statement = page.locator("#statement").text_content()
     before = colors(page, "random-1", "magpie")
-    assert "#view?" in link
-    show(page, birds, "#view?" + link.split("#view?")[1])
-    assert page.locator("#statement").inner_text() == statement
-    assert (colors(page, "random-1", "magpie") == before).all()
-    assert panel(page, "random-2", "eagle").count() == 0
-    assert len(live_sums(page, "own 1")) == 4
-    assert page.locator("path.contour").count() == 8  # with its halo, in four maps
-    assert "scale(1.5)" in page.locator(".stage .layers").first.get_attribute("style")
+    show(page, birds, link)
+    expect(page.locator("#statement")).to_have_text(statement)
+    eventually(coloured(page, "random-1", "magpie", before))
+    expect(live_rows(page, "own 1")).to_have_count(4)
+    expect(panel(page, "random-2", "eagle")).to_have_count(0)
+    expect(page.locator("path.contour")).to_have_count(8)  # with its halo, in four maps
+    expect(page.locator(".stage .layers").first).to_have_attribute("style", re.compile(r"scale\(1\.5\)"))
     layers = panel(page, "trained", "eagle").locator(".layers")
-    assert layers.locator("img").count() == 1
-    assert "0.4" in layers.locator("canvas").get_attribute("style")
+    expect(layers.locator("img")).to_have_count(1)
+    expect(layers.locator("canvas")).to_have_attribute("style", re.compile(r"0\.4"))
+
+
+def copied_link(page: Any) -> str:
+    """The fragment of the link that the page copies."""
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.locator(".tools .said")).to_contain_text("ink")  # it is copied, or in the address bar
+    fragment: str = page.evaluate("location.hash")  # `page.url` follows later
+    return fragment
 
 
 def test_a_link_to_what_is_not_here_says_so(birds: Any, page: Any, show: Show) -> None:
     show(page, birds, "#view?image=gone.png&variant=<b>x</b>")
-    assert "the image “gone.png”, the variant “<b>x</b>”" in page.get_by_role("alert").inner_text()
+    expect(page.get_by_role("alert")).to_contain_text("the image “gone.png”, the variant “<b>x</b>”")
     assert (colors(page, "trained", "eagle") >= 0).all()
 
 
@@ -351,6 +409,8 @@ def test_the_numbers_of_a_view_are_downloaded_as_csv(birds: Any, page: Any, show
     show(page, birds)
     choose(page, first_scope="variant")
     page.get_by_role("button", name="Add a box").click()
+    expect(page.locator("#statement")).to_contain_text("Joint range of the variant")
+    expect(live_rows(page, "own 1")).to_have_count(6)
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV").click()
     table = pd.read_csv(download.value.path())
@@ -381,44 +441,56 @@ def test_the_view_is_downloaded_as_a_picture_with_its_colours(birds: Any, page: 
     assert np.isin(strong, there).mean() >= 0.9  # a few lie below boxes
 
 
-def test_an_overlay_shows_the_photograph_between_the_colours(birds: Any, page: Any, show: Show) -> None:
+def test_an_overlay_shows_the_photograph_between_the_colours(
+    birds: Any, page: Any, show: Show, eventually: Eventually
+) -> None:
     show(page, birds)
     choose(page, opacity=0)
-    shot = panel(page, "trained", "eagle").locator(".stage").screenshot()
     page.locator('.controls [name="outlines"]').uncheck()
-    shot = Image.open(io.BytesIO(panel(page, "trained", "eagle").locator(".stage").screenshot())).convert(
-        "RGB"
-    )
-    photo = Image.open(io.BytesIO(page.locator(".photo .stage").screenshot())).convert("RGB")
-    assert np.abs(np.asarray(shot, dtype=int) - np.asarray(photo, dtype=int)).mean() < 3
+    expect(page.locator(".data-boxes")).to_have_count(0)
+
+    def shot(place: Any) -> np.ndarray:
+        picture = Image.open(io.BytesIO(place.locator(".stage").screenshot()))
+        return np.asarray(picture.convert("RGB"), dtype=int)
+
+    def map_is_photograph() -> None:
+        map_, photograph = shot(panel(page, "trained", "eagle")), shot(page.locator(".photo"))
+        assert np.abs(map_ - photograph).mean() < 3
+
+    eventually(map_is_photograph)
 
 
 def test_at_least_one_variant_and_target_stay(birds: Any, page: Any, show: Show) -> None:
     show(page, birds)
     for name in ("random-1", "random-2", "eagle"):
         page.locator(f'.names input[name="{name}"]').uncheck()
-    assert page.locator(".panel[data-variant]").count() == 1
-    assert page.locator('.names input[name="trained"]').is_disabled()
-    assert page.locator('.names input[name="magpie"]').is_disabled()
-    assert "A pair has two targets, 1 is shown." in page.locator("#statement").inner_text()
+    expect(page.locator(".panel[data-variant]")).to_have_count(1)
+    expect(page.locator('.names input[name="trained"]')).to_be_disabled()
+    expect(page.locator('.names input[name="magpie"]')).to_be_disabled()
+    expect(page.locator("#statement")).to_contain_text("A pair has two targets, 1 is shown.")
 
 
-def test_the_phone_shows_maps_two_abreast_and_scrolls_no_side(birds: Any, phone: Any, show: Show) -> None:
+def test_the_phone_shows_maps_two_abreast_and_scrolls_no_side(
+    birds: Any, phone: Any, show: Show, eventually: Eventually
+) -> None:
     show(phone, birds)
-    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
-    places = [panel(phone, "trained", target).bounding_box() for target in TARGETS]
-    assert places[0]["y"] == places[1]["y"]
+
+    def fits() -> None:
+        assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+        places = [panel(phone, "trained", target).bounding_box() for target in TARGETS]
+        assert places[0]["y"] == places[1]["y"]
+
+    eventually(fits)
     phone.get_by_text("Knobs").click()
     choose(phone, first_scope="dataset")
-    assert "Joint range of the study" in phone.locator("#statement").inner_text()
+    expect(phone.locator("#statement")).to_contain_text("Joint range of the study")
 
 
 def test_hostile_names_are_text_in_the_viewer(hostile: Any, page: Any, show: Show) -> None:
     show(page, hostile)
+    expect(page.locator("#viewer")).to_contain_text("<script>alert(1)</script>")
     assert page.locator("#viewer script, #viewer img[src='x']").count() == 0
-    assert "<script>alert(1)</script>" in page.locator("#viewer").inner_text()
-    page.get_by_role("button", name="Copy link").click()
-    show(page, hostile, page.url[page.url.index("#") :])
+    show(page, hostile, copied_link(page))
     assert page.get_by_role("alert").count() == 0
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV").click()
@@ -426,33 +498,45 @@ def test_hostile_names_are_text_in_the_viewer(hostile: Any, page: Any, show: Sho
 
 
 @pytest.mark.parametrize("blur", [0, 3])
-def test_the_contour_is_around_the_strongest_pixels(birds: Any, page: Any, show: Show, blur: int) -> None:
+def test_the_contour_is_around_the_strongest_pixels(
+    birds: Any, page: Any, show: Show, eventually: Eventually, blur: int
+) -> None:
     show(page, birds)
     choose(page, contour=10, part="negative")
     choose(page, blur=blur)
-    inside = (
-        panel(page, "trained", "eagle")
-        .locator("path.contour:not(.halo)")
-        .evaluate(
-            """path => Array.from({ length: 32 * 32 }, (_, i) => {
-            const centre = path.ownerSVGElement.createSVGPoint();
-            [centre.x, centre.y] = [i % 32 + 0.5, Math.floor(i / 32) + 0.5];
-            return path.isPointInFill(centre);
-        })"""
-        )
-    )
     wanted = strongest(embedded(birds, "trained", "eagle"), 10, "negative", blur)
     assert 0 < wanted.sum() <= 0.1 * 32 * 32 + 1
-    assert (np.array(inside).reshape(32, 32) == wanted).all()
+
+    def contour_holds_them() -> None:
+        inside = (
+            panel(page, "trained", "eagle")
+            .locator("path.contour:not(.halo)")
+            .evaluate(
+                """path => Array.from({ length: 32 * 32 }, (_, i) => {
+                const centre = path.ownerSVGElement.createSVGPoint();
+                [centre.x, centre.y] = [i % 32 + 0.5, Math.floor(i / 32) + 0.5];
+                return path.isPointInFill(centre);
+            })"""
+            )
+        )
+        assert (np.array(inside).reshape(32, 32) == wanted).all()
+
+    eventually(contour_holds_them)
 
 
-def test_boxes_are_hidden_and_maps_enlarged_on_request(birds: Any, page: Any, show: Show) -> None:
+def test_boxes_are_hidden_and_maps_enlarged_on_request(
+    birds: Any, page: Any, show: Show, eventually: Eventually
+) -> None:
     show(page, birds)
     stage = panel(page, "trained", "eagle").locator(".stage")
     before = stage.bounding_box()["width"]
-    assert stage.locator(".data-boxes .outline").count() == 2
-    assert stage.locator(".data-boxes text").all_text_contents() == ["eagle", "magpie"]
+    expect(stage.locator(".data-boxes .outline")).to_have_count(2)
+    expect(stage.locator(".data-boxes text")).to_have_text(["eagle", "magpie"])
     page.locator('.controls [name="outlines"]').uncheck()
     choose(page, size="2")
-    assert stage.locator(".data-boxes").count() == 0
-    assert stage.bounding_box()["width"] == pytest.approx(2 * before, abs=3)
+    expect(stage.locator(".data-boxes")).to_have_count(0)
+
+    def is_enlarged() -> None:
+        assert stage.bounding_box()["width"] == pytest.approx(2 * before, abs=3)
+
+    eventually(is_enlarged)

@@ -160,7 +160,7 @@ def test_other_formats_are_refused_though_pillow_knows_them() -> None:
         decode_image(encode(picture(), "PPM"))
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, about tags
+@pytest.mark.filterwarnings("error")
 @given(st.data())
 @settings(max_examples=150, deadline=None)
 def test_damaged_bytes_give_a_picture_or_an_image_error(data: st.DataObject) -> None:
@@ -176,7 +176,7 @@ def test_damaged_bytes_give_a_picture_or_an_image_error(data: st.DataObject) -> 
     assert decoded.width * decoded.height <= 10_000
 
 
-@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.filterwarnings("error")
 def test_too_many_pixels_are_refused_from_the_header() -> None:
     data = encode(Image.new("1", (400, 300)))
     assert decode_image(data, max_pixels=120_000).size == (400, 300)
@@ -195,7 +195,7 @@ def test_probe_needs_the_header_only() -> None:
     assert probe_header(io.BytesIO(data))[:2] == (200, 100)
 
 
-@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@pytest.mark.filterwarnings("error")
 def test_malformed_exif_is_no_orientation() -> None:
     data = encode(picture(), exif=b"Exif\0\0MM\0*\xff\xff\xff\xff nonsense")
     np.testing.assert_array_equal(pixels(decode_image(data)), pixels(picture()))

@@ -19,7 +19,8 @@ from igbatch.nightly.root import NightlyRoot
 from igbatch.pipeline.run import plan_study
 from igbatch.store.lock import output_lock
 from igbatch.store.output import Output
-from igbatch.store.verify import as_text, verify
+from igbatch.store.verification import as_text
+from igbatch.store.verify import verify
 from igbatch.study_file import load_study
 
 SCRIPT = Path(__file__).parents[2] / "jobs" / "nightly_audit.py"

@@ -276,9 +276,9 @@ def test_known_facts_are_believed_while_the_weights_are_the_same(
     facts = known(resolved)
     asked: list[str] = []
 
-    def describe(source: Any, key: str) -> Any:
+    def describe(source: Any, key: str, **how: Any) -> Any:
         asked.append(key)
-        return real(source, key)
+        return real(source, key, **how)
 
     real = resolve_module.find_facts
     monkeypatch.setattr(resolve_module, "find_facts", describe)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from igbatch.reduce.study import reduce_study
@@ -196,7 +197,7 @@ def rendered(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, bytes]]
 
     def render_files(results: StudyResults, figures: bool = False) -> dict[str, bytes]:
         if not figures:
-            monkeypatch.setattr(render, "draw_sheet", lambda sheet: None)
+            monkeypatch.setattr(render, "draw_sheet", lambda sheet: Figure(figsize=(1, 1)))
             monkeypatch.setattr(render, "figure_png", lambda figure: pixel.getvalue())
         files: dict[str, bytes] = {}
         paths = render.render_report(results, files.__setitem__)

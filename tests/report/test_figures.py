@@ -163,7 +163,7 @@ def test_maps_of_one_value_are_drawn(drawn: Any, value: float) -> None:
     figure_png(seed_figure(drawn(maps), "a", "trained"), 1)
 
 
-def test_hostile_and_long_names_are_drawn_as_text(drawn: Any, noise: Any) -> None:
+def test_hostile_and_long_names_are_drawn_as_text(drawn: Any, noise: Any, only_fonts: Any) -> None:
     name = "folder/" + "very-long-" * 20 + "$\\frac{a}{b$ \u202e鷲.jpeg"
     targets = ("$x^2$ " * 12, "eagle\n\x00")
     study = drawn({("trained", name, t): noise(i) for i, t in enumerate(targets)}, targets=targets)

@@ -15,7 +15,8 @@ from igbatch.store.commit import ShardWriter
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output
 from igbatch.store.reader import read_commits
-from igbatch.store.verify import Verification, as_json, as_text, verify
+from igbatch.store.verification import WORST, Verification, as_json, as_text
+from igbatch.store.verify import verify
 
 SETTINGS = {"tolerance": 0.01, "atol": 1e-6, "rule": "midpoint"}
 IMAGES, VARIANTS, TARGETS = ("x", "y", "z"), ("v", "w"), ("a", "b")
@@ -224,9 +225,12 @@ def claim(output: Output, path: str, change_record: Callable[[dict[str, Any]], N
 
 def test_a_lost_row_is_named(good: Output) -> None:
     good.delete(good.commit_path("v", "shard-y"))
-    (problem,) = verify(good).problems
+    found = verify(good)
+    (problem,) = found.problems
     assert (problem.kind, problem.where) == ("lost", "v/y")
     assert "a, b" in problem.what
+    assert as_text(found).splitlines()[-1].startswith("incomplete: 8 of 12 rows committed")
+    assert not found.passes(quality=False)
 
 
 def test_a_commit_that_cannot_be_read_is_named_and_its_rows_are_lost(good: Output) -> None:
@@ -326,7 +330,7 @@ def test_a_sum_of_histograms_that_is_not_that_of_the_rows_is_named(
     assert verify(good).problems == []
 
 
-def test_a_map_that_misses_its_sum_by_more_than_is_allowed_is_named(
+def test_a_map_that_misses_its_sum_by_more_than_is_allowed_has_not_converged_and_is_no_damage(
     good: Output, write: Write, made_up_map: Callable[..., np.ndarray]
 ) -> None:
     array = made_up_map("v", "y", "a").astype(np.float64)
@@ -336,13 +340,85 @@ def test_a_map_that_misses_its_sum_by_more_than_is_allowed_is_named(
         (1.1 * 0.01 * total, None, True),
         (0.9 * 0.01 * absolute, 0.001, False),  # where the error was estimated, against the absolute sum
         (1.1 * 0.01 * absolute, 0.001, True),
+        (0.0, 0.009, False),
+        (0.0, 0.011, True),
     ):
         good_sum = float(np.maximum(array, 0).sum() + np.minimum(array, 0).sum())
         score = 0.25 + good_sum - gap
         changes = {"convergence_delta": good_sum - (score - 0.25), "score": score, "map_error": map_error}
         write(good, "v", "y")
-        change(good, "image_stats/v/shard-y.parquet", **changes)
-        assert found_in(good) == ({("completeness", "v/y/a")} if is_found else set()), (gap, map_error)
+        change(good, "image_stats/v/shard-y.parquet", **changes, converged=not is_found)
+        for quick in (False, True):
+            found = verify(good, quick=quick)
+            assert found.problems == []
+            assert found.unconverged == is_found, (gap, map_error)
+            assert found.passes(quality=False)
+            assert found.passes(quality=True) is not is_found
+        if is_found:
+            (worst,) = found.worst
+            assert (worst.variant_id, worst.image_id, worst.target) == ("v", "y", "a")
+            norm = absolute if map_error else abs(score - 0.25)
+            assert worst.allowed == pytest.approx(0.01 * norm + 1e-6)
+            assert worst.error == pytest.approx(max(abs(gap), (map_error or 0) * absolute))
+        change(good, "image_stats/v/shard-y.parquet", **changes, converged=is_found)
+        (problem,) = verify(good).problems  # a row that contradicts itself is damage
+        assert (problem.kind, problem.where) == ("numbers", "v/y/a")
+        assert problem.what.startswith(f"converged is {str(is_found).lower()}, but its numbers say")
+
+
+def not_converged(output: Output, variant: str, image: str, miss: float) -> None:
+    """Rewrite the first row of a shard as one whose map misses its sum."""
+    path = f"image_stats/{variant}/shard-{image}.parquet"
+    row = output.read_table(output.path(path)).to_pylist()[0]
+    change(
+        output, path, score=row["score"] - miss, converged=False,
+        convergence_delta=row["sum"] - (row["score"] - miss - row["score_baseline"]),
+    )  # fmt: skip
+
+
+def test_the_worst_maps_are_named_first_and_others_counted(good: Output, write: Write) -> None:
+    for image, miss in (("x", 20.0), ("y", 50.0), ("z", 30.0)):
+        not_converged(good, "v", image, miss)
+    not_converged(good, "w", "x", 40.0)
+    found = verify(good)
+    assert found.unconverged == 4
+    assert [each.times for each in found.worst] == sorted((each.times for each in found.worst), reverse=True)
+    lines = as_text(found).splitlines()
+    assert len(lines) == 5
+    assert lines[0].startswith(f"not converged: {'/'.join(named(found.worst[0]))}: off by ")
+    assert f"{found.worst[0].times:.3g} times what is allowed (4 steps)" in lines[0]
+    assert lines[-1].startswith("whole, but 4 of 10 maps have not converged: 10 of 12 rows committed, ")
+    found.add_unconverged(2 * WORST, [found.worst[-1]] * 2 * WORST)
+    assert len(found.worst) == WORST
+    assert f"not converged: and {4 + WORST} more" in as_text(found)
+    write(good, "v", "x", shard="again")  # computed again, with steps enough
+    assert verify(good).unconverged == 3
+    content = json.loads(as_json(verify(good)))
+    assert content["whole"] is True
+    assert content["shortcomings"] == ["3 of 10 maps have not converged"]
+    assert content["problems"] == []
+    assert set(content["worst"][0]) == {"variant_id", "image_id", "target", "steps", "error", "allowed"}
+    good.delete(good.path(data_file(good)))
+    found = verify(good)
+    assert as_text(found).splitlines()[-1].startswith("damaged, 1 problem, and 3 of 10 maps have not")
+    assert not found.passes(quality=False)
+
+
+def named(worst: Any) -> tuple[str, str, str]:
+    return worst.variant_id, worst.image_id, worst.target
+
+
+def test_more_in_quarantine_than_the_study_allows_falls_short_and_is_no_damage(good: Output) -> None:
+    study = good.read_json(good.path("study.json"))
+    for allowance, short in ((1, ["2 rows are in quarantine, 1 allowed"]), (2, [])):
+        study["study"]["quarantine"] = {"allowance": allowance}
+        good.put_json(good.path("study.json"), study)
+        found = verify(good)
+        assert found.problems == []
+        assert found.shortcomings == short
+        assert found.passes(quality=False)
+        assert found.passes(quality=True) is (not short)
+        assert as_text(found).startswith("whole, but 2 rows are in quarantine" if short else "good: ")
 
 
 def test_a_missing_map_is_named(good: Output, write: Write) -> None:
@@ -388,8 +464,9 @@ def test_many_problems_are_cut_in_print_and_whole_in_json(good: Output) -> None:
     lines = as_text(found).splitlines()
     assert len(lines) == 52
     assert lines[50] == "and 20 more (--json prints all)"
-    assert lines[51].startswith("70 problems: 10 of 12 rows committed")
+    assert lines[51].startswith("damaged, 70 problems: 10 of 12 rows committed")
     content = json.loads(as_json(found))
     assert len(content["problems"]) == 70
     assert set(content["problems"][0]) == {"kind", "where", "what"}
-    assert set(content) == set(vars(Verification()))
+    assert content["whole"] is False
+    assert set(content) == {*vars(Verification()), "whole", "shortcomings"}

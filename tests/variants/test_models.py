@@ -3,10 +3,10 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub.constants
 import pytest
 import timm
 import timm.data
@@ -132,12 +132,17 @@ def test_a_swin_of_the_second_version_is_loaded_bit_for_bit(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("how", "parts"),
     [
-        ({"num_classes": 3}, ["head.fc.weight as [3, 256]", "needs [5, 256]", "number of classes"]),
-        ({"depths": (1, 1, 6, 2)}, ["has layers.2.blocks.4", "has none"]),
+        (
+            {"depths": (1, 1, 6, 2)},
+            ["has layers.2.blocks.4", "has none, and 25 more tensors differ", "hold more than its model"],
+        ),
         ({"depths": (1, 1, 2, 2)}, ["has no layers.2.blocks.2"]),
         ({"embed_dim": 16}, ["patch_embed.proj.weight as [16, 3, 4, 4]", "needs [32, 3, 4, 4]"]),
-        ({"window_size": 8, "img_size": 256}, ["relative_position_bias_table as [225, 1]", "needs [169, 1]"]),
-        ({"patch_size": 8}, ["patch_embed.proj.weight as [32, 3, 8, 8]"]),
+        (
+            {"window_size": 8, "img_size": 256},
+            ["relative_position_bias_table as [225, 1]", "needs [169, 1]", "of windows of 8 x 8, not 7 x 7"],
+        ),
+        ({"patch_size": 8}, ["patch_embed.proj.weight as [32, 3, 8, 8]", "needs [32, 3, 4, 4]"]),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
@@ -149,7 +154,7 @@ def test_weights_of_another_model_are_refused_before_anything_is_loaded(
     for part in [
         source.file,
         BUNDLED_ARCHITECTURE,
-        "belong to another architecture or number of classes",
+        "these weights belong to another architecture",
         *parts,
     ]:
         assert str(part) in line
@@ -186,8 +191,9 @@ def test_what_is_not_safetensors_is_refused_unopened(
             path.write_bytes(
                 {"empty": b"", "cut": whole[: len(whole) // 2], "text": b"weights\n" * 50}[damage]
             )
-        assert "not a safetensors file" in refusal(describe_model, source, KEY)
-        refusal(load_trained, source, KEY)
+        wanted = "not a whole safetensors file" if damage == "cut" else "not a safetensors file"
+        assert wanted in refusal(describe_model, source, KEY)
+        assert wanted in refusal(load_trained, source, KEY)
 
 
 def test_a_file_that_vanished_is_refused(tmp_path: Path) -> None:
@@ -246,7 +252,31 @@ def test_classes_of_imagenet_have_their_names() -> None:
 def test_classes_without_as_many_names_are_numbered(names: list[str] | None) -> None:
     config = {"num_classes": 3, "label_names": names}
     facts = describe_model(WeightsSource(TINY, None, config), KEY)
-    assert facts.class_names == {"class-0": 0, "class-1": 1, "class-2": 2}
+    assert facts.class_names == {"0": 0, "1": 1, "2": 2}
+
+
+def test_a_file_has_the_classes_of_its_head_and_so_have_random_models(tmp_path: Path) -> None:
+    """timm would leave the head of another number of classes random, without a word."""
+    model = build(num_classes=3)
+    with torch.no_grad():
+        model.get_classifier().bias.fill_(0.25)
+    source = save(model, tmp_path / "w.safetensors")
+    facts = describe_model(source, KEY)
+    assert (facts.classes, facts.class_names) == (3, {"0": 0, "1": 1, "2": 2})
+    known = replace(source, classes=facts.classes)
+    assert_same(load_trained(known, KEY), model)
+    assert create_untrained(known, KEY).get_classifier().out_features == 3
+    assert known.identity() == source.identity()
+
+
+def test_a_folder_whose_config_says_another_number_of_classes_is_refused(tmp_path: Path) -> None:
+    save(build(num_classes=3), tmp_path / "model.safetensors")
+    for config, stated in (({"num_classes": 5}, 5), ({"pretrained_cfg": {"num_classes": 1000}}, 1000)):
+        (tmp_path / "config.json").write_text(json.dumps({"architecture": BUNDLED_ARCHITECTURE, **config}))
+        line = refusal(describe_model, locate_weights(f"local-dir:{tmp_path}", None, KEY), KEY)
+        assert f"has a head of 3 classes, the config.json beside it says num_classes {stated}" in line
+    (tmp_path / "config.json").write_text(json.dumps({"architecture": BUNDLED_ARCHITECTURE}))
+    assert describe_model(locate_weights(f"local-dir:{tmp_path}", None, KEY), KEY).classes == 3
 
 
 def test_of_two_classes_with_one_name_the_first_has_it() -> None:
@@ -290,43 +320,6 @@ def test_the_digest_tells_names_shapes_and_types_apart() -> None:
     ]  # fmt: skip
     assert len({weights_sha256(model) for model in models}) == len(models)
     assert weights_sha256(Holder(b=torch.ones(4), a=zeros)) == weights_sha256(models[0])
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache of the hub, and no network to fill it from: where a Swin's snapshot would lie."""
-    cache = tmp_path / "hub"
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(cache))
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    repository = cache / "models--timm--swin_tiny_patch4_window7_224.ms_in1k"
-    revision = "0" * 40
-    (repository / "refs").mkdir(parents=True)
-    (repository / "refs/main").write_text(revision)
-    (repository / "blobs").mkdir()
-    snapshot = repository / "snapshots" / revision
-    snapshot.mkdir(parents=True)
-    return snapshot
-
-
-def test_pretrained_weights_come_from_the_hubs_cache(hub: Path, write_pickle: Callable[[Path], None]) -> None:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = timm.create_model(TINY)
-    blob = hub.parent.parent / "blobs" / "weights"
-    save_file({name: tensor.half() for name, tensor in model.state_dict().items()}, blob)
-    (hub / "model.safetensors").symlink_to(blob)
-    write_pickle(hub / "pytorch_model.bin")
-    loaded = load_trained(locate_weights("pretrained", TINY, KEY), KEY)
-    assert_same(loaded, model, torch.float16)
-
-
-def test_pickled_weights_in_the_hubs_cache_are_not_opened(
-    hub: Path, write_pickle: Callable[[Path], None]
-) -> None:
-    write_pickle(hub / "pytorch_model.bin")
-    line = refusal(load_trained, WeightsSource(TINY, None), KEY)
-    assert f"weights of {TINY} cannot be had from the hub (timm/{TINY}.ms_in1k" in line
-    assert "give a .safetensors file" in line
 
 
 def test_weights_that_timm_has_nowhere_are_refused() -> None:

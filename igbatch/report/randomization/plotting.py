@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from igbatch.report.canvas import DPI, FAINT, FONT, INK, Canvas, wrap
+from igbatch.report.canvas import DPI, FAINT, INK, Canvas, wrap
+from igbatch.report.fonts import FONT
 from igbatch.report.randomization.means import Mean
 
 WIDTH = 1100

@@ -1,0 +1,79 @@
+"""What Pillow says of an image on the terminal, kept off it while the image is decoded.
+
+It speaks in three ways: Python's warnings, its loggers, and lines that libtiff writes to standard error.
+What matters of them is in the `ImageError` of an image that cannot be used. Nothing is silenced but Pillow,
+and that only while some thread decodes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from PIL import _imaging
+
+_lock = threading.Lock()
+_decoding = 0
+_before: tuple[int, Any] = (logging.NOTSET, None)
+# Until 3.14 Python's warnings have one list of filters for all threads, which `warnings.catch_warnings` in
+# several threads leaves as whoever ends last found it. So the first to decode adds a filter, and the last
+# removes it.
+_filter: Any = None
+
+
+@contextmanager
+def off_the_terminal() -> Iterator[None]:
+    """Keep Pillow's messages off the terminal; any number of threads may do so at once."""
+    global _decoding
+    with _lock:
+        _decoding += 1
+        if _decoding == 1:
+            _silence()
+    try:
+        yield
+    finally:
+        with _lock:
+            _decoding -= 1
+            if not _decoding:
+                _restore()
+
+
+def _silence() -> None:
+    global _before, _filter
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    _filter = warnings.filters[0]
+    logger = logging.getLogger("PIL")
+    _before = logger.level, _set_libtiff_handler(None)
+    logger.setLevel(logging.CRITICAL + 1)
+
+
+def _restore() -> None:
+    filters: Any = warnings.filters
+    if _filter in filters:
+        filters.remove(_filter)
+    level, handler = _before
+    logging.getLogger("PIL").setLevel(level)
+    _set_libtiff_handler(handler)
+
+
+def _libtiff_setter() -> Any:
+    """Return `TIFFSetErrorHandler` of the libtiff that Pillow is linked with; None where it cannot be had."""
+    try:
+        setter = ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler
+    except (AttributeError, OSError, TypeError):  # linked statically, another system, another build of Pillow
+        return None
+    setter.argtypes, setter.restype = [ctypes.c_void_p], ctypes.c_void_p
+    return setter
+
+
+_setter = _libtiff_setter()
+
+
+def _set_libtiff_handler(handler: Any) -> Any:
+    """Give libtiff another handler of errors, None for none, and return the one before."""
+    return None if _setter is None else _setter(handler)

@@ -1,0 +1,134 @@
+"""Weights at timm's hub: from the local cache, or over the network within a bounded time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import huggingface_hub
+import timm
+from huggingface_hub import constants
+from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, RepositoryNotFoundError
+
+from igbatch.errors import IgbatchError, InputError, UnfinishedError, one_line
+
+FILE = "model.safetensors"
+ANSWER_SECONDS = 10
+"""So long the hub may take to say whether it has a file; it is asked once."""
+
+
+def find_weights(architecture: str, key: str) -> None:
+    """Make sure that the weights are in the cache, or that the hub has them; nothing is downloaded.
+
+    Raises:
+        InputError: timm knows no weights of the architecture, or they can be had from neither.
+        UnfinishedError: the hub is there and cannot answer now.
+    """
+    _find(_repository(architecture, key), architecture, key)
+
+
+def fetch_weights(architecture: str, key: str) -> str:
+    """Return the path of the weights in the cache, downloading them where they are not in it.
+
+    What is in the cache is taken without asking the hub, so that all runs on a machine use the same weights.
+
+    Raises:
+        As `find_weights`; and InputError where the download fails.
+    """
+    repository = _repository(architecture, key)
+    cached = _find(repository, architecture, key)
+    if cached is not None:
+        return cached
+    try:
+        with _quiet():
+            return str(huggingface_hub.hf_hub_download(repository, FILE))
+    except Exception as error:
+        raise _refusal(error, repository, architecture, key) from None
+
+
+def _repository(architecture: str, key: str) -> str:
+    config = timm.get_pretrained_cfg(architecture)
+    if not config or not config.hf_hub_id:
+        raise InputError(
+            f"{key}: pretrained: timm knows no weights of {architecture} at its hub; "
+            "give a .safetensors file or `local-dir:PATH`"
+        )
+    return str(config.hf_hub_id)
+
+
+def _find(repository: str, architecture: str, key: str) -> str | None:
+    """Return the path in the cache, None where the hub has the file, or refuse."""
+    cached = huggingface_hub.try_to_load_from_cache(repository, FILE)
+    if isinstance(cached, str):
+        return cached
+    if constants.HF_HUB_OFFLINE:
+        raise _unavailable("HF_HUB_OFFLINE is set", repository, architecture, key, mend="unset it")
+    url = huggingface_hub.hf_hub_url(repository, FILE)
+    try:
+        with _quiet():
+            _within(
+                ANSWER_SECONDS, lambda: huggingface_hub.get_hf_file_metadata(url, timeout=ANSWER_SECONDS / 2)
+            )
+    except Exception as error:
+        raise _refusal(error, repository, architecture, key) from None
+    return None
+
+
+def _within(seconds: float, action: Callable[[], Any]) -> None:
+    """Do something in a thread and give up on it after some seconds: looking up a name has no timeout."""
+    failures: list[Exception] = []
+
+    def act() -> None:
+        try:
+            action()
+        except Exception as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=act, daemon=True, name="hub")
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        raise TimeoutError(f"no answer within {seconds:g} s")
+    if failures:
+        raise failures[0]
+
+
+def _refusal(error: Exception, repository: str, architecture: str, key: str) -> IgbatchError:
+    """Say why weights cannot be had; what the client raises depends on its version and network library."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if isinstance(error, (EntryNotFoundError, RepositoryNotFoundError)):
+        return _unavailable(f"the hub has no {FILE} there", repository, architecture, key)
+    if isinstance(error, HfHubHTTPError) and status is not None:
+        if status == 429 or status >= 500:
+            return UnfinishedError(
+                f"{key}: {constants.ENDPOINT} answers {status} for the weights of {architecture} "
+                f"({repository}); run it again later"
+            )
+        return _unavailable(f"the hub answers {status}", repository, architecture, key)
+    reason = one_line(error, limit=100) or type(error).__name__
+    return _unavailable(f"{constants.ENDPOINT}: {reason}", repository, architecture, key)
+
+
+def _unavailable(
+    reason: str, repository: str, architecture: str, key: str, mend: str = "check the network"
+) -> InputError:
+    return InputError(
+        f"{key}: weights of {architecture} cannot be had from the hub ({repository}: {reason}) and are not "
+        f"in its cache {constants.HF_HUB_CACHE}; {mend}, fill the cache where there is a network "
+        f"(hf download {repository} {FILE}), or give a .safetensors file"
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the client's log from the terminal: what it says of a failure, one line of ours says."""
+    logger = logging.getLogger("huggingface_hub")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

@@ -1,0 +1,73 @@
+"""`igbatch verify` on what a run left: good, whole with maps that have not converged, cut short, damaged."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from igbatch.cli import main
+from igbatch.store.output import Output
+
+
+def verify(out: Path, *options: str) -> tuple[int, str]:
+    done = CliRunner().invoke(main, ["verify", str(out), *options])
+    return done.exit_code, done.output
+
+
+@pytest.fixture
+def coarse(computed: Output, tmp_path: Path) -> Path:
+    """A finished study of four steps, too few for its tolerance."""
+    out = tmp_path / "out"
+    shutil.copytree(computed.uri, out)
+    return out
+
+
+def test_a_study_of_few_steps_is_whole_and_says_which_maps_have_not_converged(coarse: Path) -> None:
+    code, said = verify(coarse)
+    assert code == 0
+    *named, verdict = said.splitlines()
+    assert verdict.startswith(
+        f"whole, but {len(named)} of 12 maps have not converged: 12 of 12 rows committed"
+    )
+    assert 0 < len(named) <= 10
+    assert all(
+        line.startswith("not converged: ") and "times what is allowed (4 steps)" in line for line in named
+    )
+    times = [float(line.split(", ")[1].split()[0]) for line in named]
+    assert times == sorted(times, reverse=True)
+
+
+def test_whoever_asks_for_quality_gets_exit_code_1(coarse: Path) -> None:
+    assert verify(coarse, "--quality") == (1, verify(coarse)[1])
+    code, said = verify(coarse, "--quality", "--quick", "--json")
+    found = json.loads(said)
+    assert code == 1
+    assert (found["whole"], found["problems"]) == (True, [])
+    assert found["unconverged"] == len(found["worst"]) > 0
+    assert found["shortcomings"] == [f"{found['unconverged']} of 12 maps have not converged"]
+
+
+def test_damage_is_told_apart_from_maps_that_have_not_converged(coarse: Path) -> None:
+    file = sorted(coarse.glob("attributions/trained/*"))[0]
+    file.write_bytes(file.read_bytes()[:-1])
+    code, said = verify(coarse)
+    assert code == 1
+    assert said.startswith(f"file: {file.relative_to(coarse)}: has ")
+    assert said.splitlines()[-1].startswith("damaged, 1 problem, and ")
+    found = json.loads(verify(coarse, "--json")[1])
+    assert found["whole"] is False
+    assert [problem["kind"] for problem in found["problems"]] == ["file"]
+
+
+def test_a_run_that_was_interrupted_is_incomplete(coarse: Path) -> None:
+    for commit in sorted(coarse.glob("image_stats/*/*"))[:2]:
+        commit.unlink()
+    (coarse / "ranges.parquet").unlink()  # it comes after the last shard
+    code, said = verify(coarse)
+    assert code == 1
+    assert said.startswith("lost: ")
+    assert "run the study again" in said.splitlines()[0]
+    assert said.splitlines()[-1].startswith("incomplete, and ")
+    assert "8 of 12 rows committed" in said.splitlines()[-1]
