@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import ray
 
-from igbatch.errors import InputError, UnfinishedError
+from igbatch.errors import IgbatchError, InputError, UnfinishedError
 from igbatch.pipeline.devices import refuse_missing_gpu
 from igbatch.pipeline.packages import imported_packages, refuse_other_packages
 from igbatch.pipeline.session import is_embedded
@@ -95,8 +95,8 @@ def _refuse_unfitting(
         raise InputError(f"run.threads: {threads}: this machine has {cpus} CPU(s); say {cpus} at most")
     if threads > cpus:
         raise InputError(
-            f"run.threads: auto: workers of this output had {threads} threads before, this machine has {cpus} "
-            f"CPU(s); take a larger one, or say run.threads={cpus} (maps then differ in their last digits)"
+            f"run.threads: auto: workers of this output had {threads} threads before, this machine has "
+            f"{cpus} CPU(s); take a larger one, or say run.threads={cpus} (last digits of maps then differ)"
         )
     fitting = cpus // threads if gpus is None else min(cpus // threads, gpus)
     if isinstance(count, WorkerRange) and count.minimum > fitting:
@@ -171,6 +171,7 @@ def map_shards(
         for reference in waiting:
             yield ray.get(reference)
     except ray.exceptions.RayTaskError as error:
-        raise error.as_instanceof_cause() from None
+        ours = isinstance(error.cause, IgbatchError | OSError)  # Ray's twin of it has a traceback for text
+        raise error.cause if ours else error.as_instanceof_cause() from None
     except ray.exceptions.RayError as error:
         raise UnfinishedError(f"the cluster was lost ({type(error).__name__}); run it again") from error

@@ -18,7 +18,7 @@ PATIENCE_SECONDS = 300.0
 """How long a run goes on with fewer workers than its minimum; they have to load torch and the model."""
 ASK_SECONDS = 0.5
 """How long a worker that is not there is left alone before it is asked again."""
-FIRST_WORD_SECONDS = 15.0
+FIRST_WORD_SECONDS = 20.0
 """After so many seconds with too few workers a run says what it waits for,"""
 WORD_SECONDS = 60.0
 """and again as often."""

@@ -19,11 +19,11 @@ def why_no_gpu() -> str | None:
             return None
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if torch.version.cuda is None and torch.version.hip is None:
-        return f"torch {torch.__version__} is built without CUDA; install one that is built with it"
+        return f"torch {torch.__version__} is built without CUDA, install one that has it"
     if visible is not None and visible.strip() in ("", "-1"):
-        return f"CUDA_VISIBLE_DEVICES={visible} hides every GPU; unset it"
+        return f"CUDA_VISIBLE_DEVICES={visible} hides all GPUs"
     said = f" ({one_line(caught[0].message, limit=160)})" if caught else ""
-    return f"torch {torch.__version__} sees no GPU{said}; `nvidia-smi` tells whether there is one"
+    return f"torch {torch.__version__} sees none{said}, see whether `nvidia-smi` does"
 
 
 def refuse_missing_gpu(device: str, instead: str) -> None:
@@ -31,11 +31,11 @@ def refuse_missing_gpu(device: str, instead: str) -> None:
 
     Args:
         device: cpu or cuda.
-        instead: what else the user can do, as the end of a sentence.
+        instead: what the user can do.
 
     Raises:
         InputError: there is no GPU for `cuda`.
     """
     reason = why_no_gpu() if device == "cuda" else None
     if reason is not None:
-        raise InputError(f"run.device: cuda: no GPU on {platform.node()}: {reason}, or {instead}")
+        raise InputError(f"run.device: cuda: no GPU on {platform.node()} ({reason}): {instead}")

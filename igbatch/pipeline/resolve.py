@@ -20,6 +20,7 @@ from igbatch.images.boxes import BoxTable, check_inside
 from igbatch.images.decoding import probe_size
 from igbatch.images.manifest import FolderSource, ManifestSource, SceneSource, Source, list_images
 from igbatch.store import schemas
+from igbatch.store_errors import machine_error
 from igbatch.study import DYNAMIC_TARGETS, Attribution, Model, Study, VariantSpec
 from igbatch.study_file import LoadedStudy
 from igbatch.variants.facts import find_facts
@@ -294,6 +295,9 @@ def _keyed(key: str, action: Callable[[], Listed]) -> Listed:
     except InputError as error:
         message = str(error)
         raise InputError(message if message.startswith(key) else f"{key}: {message}") from None
+    except OSError as error:
+        known = machine_error(error)
+        raise error if known is None else type(known)(f"{key}: {known}") from None
 
 
 def _digests(image_ids: pa.ChunkedArray, labels: pa.ChunkedArray, boxes: BoxTable | None) -> pa.Array:

@@ -29,6 +29,7 @@ from igbatch.store.commit import sweep
 from igbatch.store.lock import Lock, output_lock
 from igbatch.store.output import Output
 from igbatch.store.reader import read_commits
+from igbatch.store_errors import reach
 from igbatch.study import Study
 from igbatch.study_file import LoadedStudy
 
@@ -67,6 +68,10 @@ def _checked(loaded: LoadedStudy, output: Output) -> tuple[ResolvedStudy, StudyI
     earlier = existing_study(output)
     resolved = resolve_study(loaded, earlier["models"] if earlier else None)
     check_same_study(output, earlier, resolved)
+    for key in ("root", "manifest", "boxes"):
+        uri = getattr(loaded.study.images, key)
+        if uri is not None:
+            reach(loaded.locate(uri), f"images.{key}")
     images = list_study_images(loaded)
     check_choices(loaded.study, images.table["image_id"])
     return resolved, images

@@ -225,8 +225,8 @@ def _ray_folder() -> Iterator[str]:
             break
     else:
         raise InputError(
-            f"{usual}: no folder for Ray's sockets, nor are {', '.join(SHORT_FOLDERS)}: set RAY_TMPDIR to one "
-            f"that can be written to and whose path has at most {SOCKET_BYTES - SESSION_BYTES - 4} bytes"
+            f"{usual}: no folder for Ray's sockets, nor are {', '.join(SHORT_FOLDERS)}: set RAY_TMPDIR to "
+            f"one that can be written to and whose path has at most {SOCKET_BYTES - SESSION_BYTES - 4} bytes"
         )
     try:
         yield own

@@ -8,7 +8,6 @@ from igbatch.errors import InputError
 from igbatch.pipeline.cluster import (
     Workers,
     map_shards,
-    ray_session,
     room_for_workers,
     size_workers,
     tasks_in_flight,
@@ -81,11 +80,3 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
     assert size_workers("auto", "auto", 1).device == "cpu"
     with pytest.raises(InputError, match=r"run\.device: cuda: the cluster has no GPU"):
         size_workers("cuda", "auto", 1)
-
-
-def test_a_session_inside_a_session_leaves_it_open() -> None:
-    import ray
-
-    with ray_session():
-        assert ray.is_initialized()
-    assert ray.is_initialized()
