@@ -262,7 +262,7 @@ def entry(command: click.Command = main) -> NoReturn:
     """
     endure_lost_output()
     end_on_sigterm()
-    code = _exit_code(command)
+    code = exit_code(command)
     lost = lost_output()
     if lost is not None:
         print(f"igbatch: standard output could not be written ({lost}); free some space", file=sys.stderr)
@@ -276,7 +276,8 @@ def entry(command: click.Command = main) -> NoReturn:
 _PRINTING = (["plan"], ["verify"], ["nights"])
 
 
-def _exit_code(command: click.Command) -> int:
+def exit_code(command: click.Command) -> int:
+    """Run a command on this process's arguments; print the line of an error, and return the exit code."""
     try:
         command(standalone_mode=False)
     except SystemExit as end:

@@ -17,10 +17,10 @@ from pyarrow import fs
 from igbatch.errors import InputError, one_line
 
 _ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
-S3_LIMITS = {"connect_timeout": 5.0, "request_timeout": 5.0}
+S3_LIMITS = {"connect_timeout": 4.0, "request_timeout": 4.0}
 """Seconds to connect, and without a single byte; a transfer that goes on may take as long as it takes."""
 S3_ATTEMPTS = 3
-"""Tries of a request: with the limits a store that is away is known in 20 s. AWS's own default is 10."""
+"""Tries of a request: with the limits a store that is away is known in 15 s. AWS's own default is 10."""
 GCS_RETRY_SECONDS = 30
 
 _SECRET_QUERY = re.compile(r"[?&][^=&]*(key|token|secret|password|sig|credential)[^=&]*=", re.IGNORECASE)

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import errno
 import re
+from contextlib import suppress
+
+from pyarrow import fs
 
 from igbatch.deadlines import within
 from igbatch.errors import IgbatchError, InputError, UnfinishedError, one_line
 from igbatch.filesystem import StoreError, is_local, resolve
 
-ANSWER_SECONDS = 20.0
+ANSWER_SECONDS = 15.0
 """How long a store may take to answer the first question."""
 
 _OF_STORES = re.compile(r"AWS Error|google::cloud|curlCode|\bAzure")
@@ -35,27 +38,27 @@ _BROKEN = (
 
 
 def reach(uri: str, key: str) -> None:
-    """Ask the store behind a URI about the place that it names, and take any answer for one.
+    """Ask the store behind a URI about the place that it names; that nothing is there yet will do.
 
     Args:
         uri: of a place; nothing is asked about one on this machine.
         key: what says it: a key of the study, an option, or an argument of the command line.
 
     Raises:
-        InputError: nothing opens the URI, or the store refuses; the line names key and URI.
-        UnfinishedError: the store does not answer within `ANSWER_SECONDS`; likewise.
+        InputError: nothing opens the URI, or the store refuses or has no such bucket.
+        UnfinishedError: the store does not answer within `ANSWER_SECONDS`. Each line names key and URI.
     """
     if is_local(uri):
         return
-    where = f"{key}{' ' if key.startswith('-') else ': '}{uri}"
+    named = f"{key}{' ' if key.startswith('-') else ': '}"
+    where = f"{named}{uri}: "
     try:
         within(ANSWER_SECONDS, lambda: _ask(uri))
     except IgbatchError as error:
-        message = str(error)
-        raise type(error)(message if message.startswith(key) else f"{key}: {message}") from None
+        raise type(error)(f"{named}{error}") from None
     except TimeoutError:
         raise UnfinishedError(
-            f"{where}: the store does not answer within {ANSWER_SECONDS:.0f} s; check the address, the "
+            f"{where}the store does not answer within {ANSWER_SECONDS:.0f} s; check the address, the "
             "network and the credentials in the environment, then run it again"
         ) from None
     except Exception as error:  # of any class: it comes from the library of a store
@@ -69,7 +72,7 @@ def machine_error(error: OSError) -> IgbatchError | None:
     """
     text = one_line(f"{error.filename}: {error.strerror}" if error.filename else error, limit=300)
     if isinstance(error, StoreError) or (error.errno is None and _OF_STORES.search(text)):
-        return _line(error, "a store failed", text)
+        return _line(error, "", text)
     if error.errno in _FULL:
         return UnfinishedError(f"{text}: no room is left; free some space and run it again")
     if error.errno in _DENIED:
@@ -82,14 +85,21 @@ def machine_error(error: OSError) -> IgbatchError | None:
 def _line(error: Exception, where: str, reason: str) -> IgbatchError:
     reason = reason or type(error).__name__
     if isinstance(error, PermissionError) or _REFUSALS.search(reason):
-        return InputError(f"{where}: the store refuses ({reason}); check the credentials in the environment")
-    if isinstance(error, FileNotFoundError):
-        return InputError(f"{where}: there is no such place ({reason}); check the address")
+        return InputError(f"{where}the store refuses ({reason}); check the credentials in the environment")
+    if isinstance(error, FileNotFoundError) or "NO_SUCH_BUCKET" in reason:
+        return InputError(f"{where}there is no such place ({reason}); check the address")
     return UnfinishedError(
-        f"{where}: the store does not answer ({reason}); check the address and the network, then run it again"
+        f"{where}the store does not answer ({reason}); check the address and the network, then run it again"
     )
 
 
 def _ask(uri: str) -> None:
     filesystem, path = resolve(uri)
-    filesystem.get_file_info(path)
+    found = filesystem.get_file_info(path)
+    bucket, slash, _ = path.partition("/")
+    known = filesystem.type_name in ("s3", "gcs") and "allow_bucket_creation" not in uri
+    if found.type == fs.FileType.NotFound and slash and known:
+        with suppress(OSError):  # it may be forbidden to ask for the bucket itself
+            if filesystem.get_file_info(bucket).type != fs.FileType.NotFound:
+                return
+            raise InputError(f"{uri}: there is no bucket {bucket}; make it, or check the address")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -16,8 +17,12 @@ from igbatch.study import WorkerRange
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+PATIENCE_SECONDS = 300.0
+"""How long a run waits for what a cluster lacks: nodes have to start, workers to load torch and the model."""
 FEWEST_IN_FLIGHT = 16
 """Tasks that wait at least, however small the cluster."""
+LOOK_SECONDS = 5.0
+"""How often a run looks whether the cluster has grown."""
 
 
 @dataclass(frozen=True)
@@ -114,16 +119,15 @@ def room_for_workers(workers: Workers) -> int:
     return max(1, int(resources.get("CPU", 1)) // workers.threads)
 
 
-def lacking(workers: Workers) -> str:
-    """Say what the cluster does not have for a worker of this kind, or that one is being started."""
+def lacking(cpus: int, gpus: int) -> str:
+    """Say what the cluster does not have for a worker or task of this size, or that it has room."""
     whole, free = ray.cluster_resources(), ray.available_resources()
-    needs = {"GPU": 1.0 if workers.device == "cuda" else 0.0, "CPU": float(workers.threads)}
-    for name, count in needs.items():
+    for name, count in (("GPU", gpus), ("CPU", cpus)):
         has, left = whole.get(name, 0.0), free.get(name, 0.0)
         if has < count:
-            return f"a worker takes {count:.0f} {name}(s), and the whole cluster has {has:.0f}"
+            return f"each takes {count} {name}(s), and the whole cluster has {has:.0f}"
         if left < count:
-            return f"a worker takes {count:.0f} {name}(s), and of the cluster's {has:.0f} {left:.0f} are free"
+            return f"each takes {count} {name}(s), and of the cluster's {has:.0f} {left:.0f} are free"
     return "the cluster has room, and they are being started"
 
 
@@ -152,7 +156,7 @@ def map_shards(
 
     Raises:
         InputError: a node imports other packages than the driver.
-        UnfinishedError: the cluster was lost.
+        UnfinishedError: the cluster was lost, or has no room for such a task for `PATIENCE_SECONDS`.
     """
     driver = imported_packages()
 
@@ -167,11 +171,26 @@ def map_shards(
         for shard in shards:
             waiting.append(task.remote(shard))
             if len(waiting) >= most:
-                yield ray.get(waiting.pop(0))
+                yield _result(waiting.pop(0), cpus, gpus)
         for reference in waiting:
-            yield ray.get(reference)
+            yield _result(reference, cpus, gpus)
     except ray.exceptions.RayTaskError as error:
         ours = isinstance(error.cause, IgbatchError | OSError)  # Ray's twin of it has a traceback for text
         raise error.cause if ours else error.as_instanceof_cause() from None
     except ray.exceptions.RayError as error:
         raise UnfinishedError(f"the cluster was lost ({type(error).__name__}); run it again") from error
+
+
+def _result(reference: Any, cpus: int, gpus: int) -> Any:
+    """Return the result of a task, and do not wait for ever on a cluster that could never run it."""
+    short = time.monotonic()
+    while not ray.wait([reference], timeout=LOOK_SECONDS)[0]:
+        whole = ray.cluster_resources()
+        if whole.get("CPU", 0.0) >= cpus and whole.get("GPU", 0.0) >= gpus:
+            short = time.monotonic()
+        elif time.monotonic() - short > PATIENCE_SECONDS:
+            raise UnfinishedError(
+                f"no task could run for {PATIENCE_SECONDS:.0f} s: {lacking(cpus, gpus)}; when that is "
+                "mended, run it again"
+            )
+    return ray.get(reference)

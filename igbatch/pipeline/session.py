@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -25,7 +26,7 @@ OBJECT_STORE_BYTES = 256 * 1024 * 1024
 
 PROBE_SECONDS = 5.0
 """How long a host may take to accept a connection."""
-CONNECT_SECONDS = 20.0
+CONNECT_SECONDS = 15.0
 """How long connecting to a cluster may take: Ray itself tries for 14 minutes, with three warnings a try."""
 
 SOCKET_BYTES = 107 if sys.platform.startswith("linux") else 103
@@ -86,7 +87,7 @@ def is_embedded() -> bool:
 @contextmanager
 def _start() -> Iterator[None]:
     """Start a Ray on this machine, in a folder whose path its sockets can have."""
-    with _ray_folder() as folder:
+    with _ray_folder() as folder, _token():
         try:
             ray.init(
                 address="local",
@@ -190,9 +191,9 @@ def _refuse_closed(place: str, key: str) -> None:
 def _reason(printed: str, logged: str) -> str:
     """Say in short why Ray did not connect; what its own lines say of tokens is in no exception."""
     if "Unauthenticated" in logged or "token" in printed.lower():
-        return "it asks for a token"
+        return "it asks for a token: RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
     if "No node info found" in printed:
-        return "it answers, but this machine is none of its nodes: run on one of them, or submit a job"
+        return "one does, but this machine is none of its nodes: run on one of them, or submit a job"
     if "Method not found" in logged:
         return "something else than a Ray cluster answers there"
     return one_line(printed, limit=200) or one_line(logged, limit=200) or "Ray ended without a word"
@@ -200,8 +201,8 @@ def _reason(printed: str, logged: str) -> str:
 
 def _no_cluster(key: str, reason: str) -> InputError:
     return InputError(
-        f"{key}: no Ray cluster answers ({reason}); start one, correct the address, leave it out, or set "
-        "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH where it asks for a token"
+        f"{key}: no Ray cluster answers ({reason}); correct the address, start a cluster there, or leave it "
+        "out for a Ray of this run's own"
     )
 
 
@@ -235,8 +236,26 @@ def _ray_folder() -> Iterator[str]:
 
 
 def _holds_sockets(folder: str) -> bool:
-    if not os.path.isabs(folder) or len(os.fsencode(folder)) + SESSION_BYTES > SOCKET_BYTES:
-        return False
+    short = len(os.fsencode(folder)) + SESSION_BYTES <= SOCKET_BYTES
+    return os.path.isabs(folder) and short and _can_hold_files(folder)
+
+
+@contextmanager
+def _token() -> Iterator[None]:
+    """Give an embedded Ray a token in its environment where it can keep none in the user's home folder."""
+    folder = os.path.expanduser("~/.ray")
+    given = any(name in os.environ for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+    if given or _can_hold_files(folder):
+        yield
+        return
+    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    try:
+        yield
+    finally:
+        del os.environ["RAY_AUTH_TOKEN"]
+
+
+def _can_hold_files(folder: str) -> bool:
     try:
         os.makedirs(folder, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
