@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from rich.console import Console
 
+from igbatch.deadlines import left_behind
 from igbatch.errors import IgbatchError
 from igbatch.nightly.commands import COMMANDS, night_options, start_night
+from igbatch.options import place
 from igbatch.signals import end_on_sigterm
+from igbatch.streams import endure_lost_output, lost_output
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -34,7 +38,9 @@ def _job_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of the study."
         ),
-        click.option("--out", help="Output folder or URI (default: ./igbatch-out/<study name>)."),
+        click.option(
+            "--out", callback=place, help="Output folder or URI (default: ./igbatch-out/<study name>)."
+        ),
     ):
         function = option(function)
     return function
@@ -60,7 +66,7 @@ def demo(**options: Any) -> None:
 @main.command()
 @click.argument("study")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of the study.")
-@click.option("--out", help="Output folder or URI (default: ./igbatch-out/<study name>).")
+@click.option("--out", callback=place, help="Output folder or URI (default: ./igbatch-out/<study name>).")
 @click.option("--no-trial", is_flag=True, help="Compute no image: no times, no sizes after compression.")
 def plan(study: str, overrides: tuple[str, ...], out: str | None, no_trial: bool) -> None:
     """Say what a run of STUDY would compute, store and take; nothing is written."""
@@ -73,7 +79,7 @@ def plan(study: str, overrides: tuple[str, ...], out: str | None, no_trial: bool
 
 
 @main.command()
-@click.argument("out")
+@click.argument("out", callback=place)
 def reduce(out: str) -> None:
     """Compute the joint ranges and tables of the study at OUT again."""
     from igbatch.reduce.study import reduce_study
@@ -111,7 +117,7 @@ def _figure_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @main.command()
-@click.argument("out")
+@click.argument("out", callback=place)
 @_figure_options
 def report(out: str, file_format: str | None, **options: Any) -> None:
     """Render the report of the study at OUT again, or with --format draw its figures for print."""
@@ -133,7 +139,7 @@ def report(out: str, file_format: str | None, **options: Any) -> None:
 
 
 @main.command()
-@click.argument("out")
+@click.argument("out", callback=place)
 @click.option("--quick", is_flag=True, help="Leave out digests and the numbers of maps.")
 @click.option("--quality", is_flag=True, help="End with 1, too, where maps have not converged or too many "
               "rows are in quarantine.")  # fmt: skip
@@ -153,11 +159,13 @@ def verify(out: str, quick: bool, quality: bool, whole: bool) -> None:
 
 
 @main.command()
-@click.argument("out")
-@click.option("--against", "references", multiple=True, required=True, metavar="REF",
+@click.argument("out", callback=place)
+@click.option("--against", "references", multiple=True, required=True, metavar="REF", callback=place,
               help="Output to compare with; give it again for another one.")  # fmt: skip
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override an `audit.` key.")
-@click.option("--history", metavar="URI", help="Folder of a history that the figures are added to.")
+@click.option(
+    "--history", metavar="URI", callback=place, help="Folder of a history that the figures are added to."
+)
 @click.option("--json", "whole", is_flag=True, help="Print audit.json.")
 def audit(
     out: str, references: tuple[str, ...], overrides: tuple[str, ...], history: str | None, whole: bool
@@ -251,23 +259,55 @@ def run_script(script: str) -> None:
     entry(command)
 
 
-def entry(command: click.Command = main) -> None:
-    """Run a command and end with its exit code; errors of ours are one line on standard error."""
+def entry(command: click.Command = main) -> NoReturn:
+    """Run a command and end with its exit code; errors of ours, of the machine and of stores are one line.
+
+    A pipe that is closed or a disk that is full behind standard output ends nothing. A command that does
+    nothing but print ends with 3 where its output was lost to the disk.
+    """
+    endure_lost_output()
     end_on_sigterm()
+    code = exit_code(command)
+    lost = lost_output()
+    if lost is not None:
+        print(f"igbatch: standard output could not be written ({lost}); free some space", file=sys.stderr)
+        code = code or (3 if sys.argv[1:2] in _PRINTING else 0)
+    if left_behind():
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+_PRINTING = (["plan"], ["verify"], ["nights"])
+
+
+def exit_code(command: click.Command) -> int:
+    """Run a command on this process's arguments; print the line of an error, and return the exit code."""
     try:
         command(standalone_mode=False)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
-        sys.exit(2)
+        return 2
     except click.ClickException as error:
         error.show()
-        sys.exit(2)
+        return 2
     except (KeyboardInterrupt, click.exceptions.Abort):
         print("interrupted; what is committed is kept, run it again to go on", file=sys.stderr)
-        sys.exit(3)
+        return 3
     except IgbatchError as error:
         print(f"igbatch: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        return error.exit_code
+    except OSError as error:
+        from igbatch.store_errors import machine_error
+
+        known = machine_error(error)
+        if known is None:
+            raise
+        print(f"igbatch: {known}", file=sys.stderr)
+        return known.exit_code
+    return 0
 
 
 if __name__ == "__main__":

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, wraps
 from pathlib import Path
-from urllib.parse import unquote
+from typing import Any
+from urllib.parse import parse_qs, unquote
 
 import pyarrow as pa
 from pyarrow import fs
@@ -14,6 +17,12 @@ from pyarrow import fs
 from igbatch.errors import InputError, one_line
 
 _ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
+S3_LIMITS = {"connect_timeout": 4.0, "request_timeout": 4.0}
+"""Seconds to connect, and without a single byte; a transfer that goes on may take as long as it takes."""
+S3_ATTEMPTS = 3
+"""Tries of a request: with the limits a store that is away is known in 15 s. AWS's own default is 10."""
+GCS_RETRY_SECONDS = 30
+
 _SECRET_QUERY = re.compile(r"[?&][^=&]*(key|token|secret|password|sig|credential)[^=&]*=", re.IGNORECASE)
 
 
@@ -45,6 +54,9 @@ def resolve(uri: str) -> tuple[fs.FileSystem, str]:
     try:
         if scheme == "s3":
             return _resolve_s3(rest)
+        if scheme in ("gs", "gcs") and "retry_limit_seconds=" not in uri:
+            limit = f"{'&' if '?' in uri else '?'}retry_limit_seconds={GCS_RETRY_SECONDS}"
+            uri += limit
         filesystem, path = fs.FileSystem.from_uri(uri)
     except pa.ArrowNotImplementedError:
         return _resolve_fsspec(uri, scheme)
@@ -68,10 +80,16 @@ def _resolve_s3(rest: str) -> tuple[fs.FileSystem, str]:
 def _s3_client(bucket: str, query: str, process: int, endpoints: tuple[str | None, ...]) -> fs.FileSystem:
     """Make a client, one a process: its threads do not survive a fork.
 
-    With a delayed open a small file is one request, and is there whole or not at all.
+    With a delayed open a small file is one request, and is there whole or not at all. A URI cannot say how
+    long to wait, so a client is made from what it says and again with limits; what a copy would lose (of TLS)
+    stays as it is.
     """
     options = "&".join(filter(None, [query, "allow_delayed_open=true"]))
-    return fs.FileSystem.from_uri(f"s3://{bucket}?{options}")[0]
+    client = fs.FileSystem.from_uri(f"s3://{bucket}?{options}")[0]
+    make, (settings,) = client.__reduce__()
+    if not parse_qs(options).keys() <= settings.keys():
+        return client
+    return make({**settings, **S3_LIMITS, "retry_strategy": fs.AwsStandardS3RetryStrategy(S3_ATTEMPTS)})
 
 
 def refuse_credentials(uri: str) -> None:
@@ -95,7 +113,34 @@ def _resolve_fsspec(uri: str, scheme: str) -> tuple[fs.FileSystem, str]:
         raise InputError(
             f"{uri}: no driver opens {scheme}:// ({one_line(error)}); install it, or use another store"
         ) from error
-    return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), path
+    return fs.PyFileSystem(_StoreHandler(filesystem)), path
+
+
+class StoreError(OSError):
+    """What the library of a store raised, of whatever class; other stores raise an OSError themselves."""
+
+
+class _StoreHandler(fs.FSSpecHandler):  # type: ignore[misc]
+    """Arrow's handler of fsspec's stores; what their libraries raise becomes a `StoreError`."""
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        return _raising_os_errors(found) if inspect.ismethod(found) and not name.startswith("_") else found
+
+
+def _raising_os_errors(method: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(method)
+    def call(*arguments: Any) -> Any:
+        try:
+            return method(*arguments)
+        except OSError:
+            raise
+        except Exception as error:
+            if type(error).__module__ == "builtins":
+                raise
+            raise StoreError(f"{type(error).__name__}: {one_line(error, limit=300)}") from error
+
+    return call
 
 
 def read_bytes(uri: str, limit: int) -> bytes:

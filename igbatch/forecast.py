@@ -12,6 +12,7 @@ from rich.text import Text
 from igbatch.errors import printable
 from igbatch.pipeline.faithfulness import measured_variants
 from igbatch.pipeline.opening import existing_study
+from igbatch.pipeline.packages import package_warnings
 from igbatch.pipeline.plan import BYTES_A_PIXEL, Plan, copies_of, expected_steps
 from igbatch.pipeline.run import plan_study
 from igbatch.store.output import Output
@@ -45,7 +46,7 @@ def describe_plan(loaded: LoadedStudy, out: str, console: Console, *, trial: boo
     table = Table(show_header=False, title=title, title_justify="left")
     for name, value in (*_work(plan, found), *_bytes(plan, found), *_settled(found), *_time(plan, found)):
         table.add_row(name, Text(printable(value)))
-    for warning in plan.images.warnings:
+    for warning in (*package_warnings(), *plan.images.warnings):
         line = printable(f"warning: {warning}")
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     for damaged in plan.damaged:

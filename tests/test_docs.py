@@ -218,7 +218,7 @@ def test_rooms_import_what_the_architecture_page_allows() -> None:
         room: set(re.findall(r"`(\w+)`", cells[1]))
         for room, cells in table("architecture.md", "Rooms").items()
     }
-    everywhere = {"errors", "filesystem", "signals"}
+    everywhere = {"errors", "filesystem", "store_errors", "deadlines", "signals", "streams"}
     found: dict[str, set[str]] = {}
     for path in (ROOT / "igbatch").rglob("*.py"):
         room = path.relative_to(ROOT / "igbatch").parts[0].removesuffix(".py")

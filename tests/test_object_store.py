@@ -111,5 +111,5 @@ def test_a_bucket_that_is_not_there_is_refused_in_one_line(s3: Any, tiny_study: 
     done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 2, done.stderr
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
-    assert "s3://no-such-bucket/out: cannot be written to" in done.stderr
+    assert "--out s3://no-such-bucket/out: there is no bucket no-such-bucket" in done.stderr
     assert s3.secret not in done.stderr

@@ -1,6 +1,7 @@
 """A job submitted as a person does it: a head with a token, and `ray job submit --working-dir .`"""
 
 import importlib.util
+import json
 import os
 import secrets
 import shutil
@@ -19,6 +20,7 @@ from typing import Any
 
 import psutil
 import pytest
+import timm
 import yaml
 
 from igbatch import open_study
@@ -28,6 +30,11 @@ NEEDED = ("aiohttp_cors", "colorful", "opencensus", "opentelemetry", "prometheus
 UPLOADED = ("igbatch", "jobs", ".gitignore", ".rayignore", "pyproject.toml", "README.md")
 SEED_STUDY = "jobs/eagle_magpie.py"
 MEBIBYTE = 2**20
+CLONE_OF_TIMM = f"""
+__path__.append({os.path.dirname(timm.__file__)!r})
+exec(compile(open({timm.__file__!r}).read(), {timm.__file__!r}, "exec"))
+__version__ = "0.0.7"
+"""
 RAY = [sys.executable, "-c", "import sys; from ray.scripts.scripts import main; sys.exit(main())"]
 """The `ray` command of this environment, which need not be on the path."""
 
@@ -159,6 +166,8 @@ def project(folder: Path, study: dict[str, Any]) -> Path:
             shutil.copy(source, folder)
     scenes = {"scenes": [{"kind": "double", "seeds": [1]}]}
     (folder / "tiny.yaml").write_text(yaml.safe_dump({**study, "images": scenes}))
+    (folder / "timm").mkdir()
+    (folder / "timm" / "__init__.py").write_text(CLONE_OF_TIMM)
     for ignored in (".venv/lib", "igbatch-out/tiny", "tests", "igbatch/__pycache__"):
         (folder / ignored).mkdir(parents=True)
         (folder / ignored / "large").write_bytes(os.urandom(MEBIBYTE))
@@ -173,6 +182,12 @@ def test_a_submitted_job_computes_once_and_its_upload_is_small(cluster: Cluster,
     assert results.complete
     assert set(results.image_stats["steps"]) == {3}
     assert len(results.image_stats) == 4
+
+    record = json.loads((tmp_path / "out" / "study.json").read_text())
+    for name in ("igbatch", "timm"):  # what is in the folder is used, on purpose, by driver and workers alike
+        assert "/working_dir_files/" in record["package_files"][name]
+    assert record["versions"]["timm"] == "0.0.7"
+    assert "warning: timm 0.0.7 is imported from " in first.stdout
 
     files = cluster.unpacked()
     assert Path("tiny.yaml") in files

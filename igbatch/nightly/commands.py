@@ -12,6 +12,8 @@ from typing import Any
 import click
 from rich.console import Console
 
+from igbatch.options import place
+
 TIMES = ("%Y%m%dT%H%M%SZ", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S%z")
 
 
@@ -25,7 +27,8 @@ def night_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--retry-quarantined", is_flag=True, help="Compute quarantined rows again."),
         click.option("--address", help="Ray cluster to use (default: RAY_ADDRESS, or one of its own)."),
         click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key."),
-        click.option("--out", metavar="ROOT", help="Root of nights (default: ./igbatch-nightly/<study>)."),
+        click.option("--out", metavar="ROOT", callback=place,
+                     help="Root of nights (default: ./igbatch-nightly/<study>)."),
     ):  # fmt: skip
         function = option(function)
     return function
@@ -40,7 +43,7 @@ def night(study: str, **options: Any) -> None:
 
 
 @click.command()
-@click.argument("root")
+@click.argument("root", callback=place)
 @click.option("--since", type=click.DateTime(TIMES), metavar="TIME",
               help="Only nights that ended since then, UTC: 20261126T020000Z.")  # fmt: skip
 @click.option("--json", "whole", is_flag=True, help="Print what is written down of each night as JSON.")
@@ -58,7 +61,7 @@ def nights(root: str, since: datetime | None, whole: bool) -> None:
 
 
 @click.command()
-@click.argument("root")
+@click.argument("root", callback=place)
 @click.argument("name", metavar="NIGHT")
 @click.option("--note", default="", help="Why, for those who read reference.json.")
 @click.option("--force", is_flag=True, help="Even if it failed its audit, had none, or has no maps.")
@@ -72,7 +75,7 @@ def promote(root: str, name: str, note: str, force: bool) -> None:
 
 
 @click.command()
-@click.argument("root")
+@click.argument("root", callback=place)
 @click.option("--keep", type=click.IntRange(1), metavar="N",
               help="Keep the maps of the last N nights (default: audit.retain.maps).")  # fmt: skip
 @click.option("--unfinished", is_flag=True, help="Also nights older than a week that never finished.")

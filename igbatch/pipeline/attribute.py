@@ -102,7 +102,7 @@ class Attribution:
         self._metrics = DriverMetrics(plan.resolved.study.name)
         kind = actor_class(workers.device, workers.threads)
         arguments = (plan.resolved, output, workers.device, workers.threads, make_computer, probe)
-        self.crew = Crew(lambda: kind.remote(*arguments), workers)
+        self.crew = Crew(lambda: kind.remote(*arguments), workers, say)
         self.crew.tend(len(self._queue))
 
     def run(self) -> Summary:

@@ -1,28 +1,28 @@
-"""The Ray cluster: one that is there, or one of our own while the run lasts; and plain tasks on it."""
+"""What a Ray cluster holds: how many workers fit, and plain tasks on it."""
 
 from __future__ import annotations
 
-import logging
-import os
+import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from igbatch.errors import InputError, UnfinishedError, one_line
-from igbatch.signals import end_on_sigterm
-from igbatch.study import WorkerRange
-
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 import ray
+
+from igbatch.errors import IgbatchError, InputError, UnfinishedError
+from igbatch.pipeline.devices import refuse_missing_gpu
+from igbatch.pipeline.packages import imported_packages, refuse_other_packages
+from igbatch.pipeline.session import is_embedded
+from igbatch.study import WorkerRange
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-OBJECT_STORE_BYTES = 256 * 1024 * 1024
-"""Shared memory of an embedded Ray: shards and reports are small, and maps never pass through it."""
-
+PATIENCE_SECONDS = 300.0
+"""How long a run waits for what a cluster lacks: nodes have to start, workers to load torch and the model."""
 FEWEST_IN_FLIGHT = 16
 """Tasks that wait at least, however small the cluster."""
+LOOK_SECONDS = 5.0
+"""How often a run looks whether the cluster has grown."""
 
 
 @dataclass(frozen=True)
@@ -44,58 +44,31 @@ class Workers:
     follow: bool = False
 
 
-@contextmanager
-def ray_session(address: str | None = None) -> Iterator[None]:
-    """Connect to the cluster at `address` or RAY_ADDRESS, or start an embedded one and stop it afterwards.
-
-    Inside a process that is connected already, that connection is used and left open.
-
-    Raises:
-        InputError: no cluster answers at the address.
-    """
-    if ray.is_initialized():
-        yield
-        return
-    address = address or os.environ.get("RAY_ADDRESS")
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "namespace": "igbatch"}
-    try:
-        if address:
-            ray.init(address=address, **quiet)
-        else:
-            ray.init(
-                address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **quiet
-            )
-    except (ConnectionError, ValueError) as error:
-        reason = one_line(error, limit=160)
-        raise InputError(
-            f"--address {address}: no Ray cluster answers ({reason}); start one, leave it out, or set "
-            "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH where it asks for a token"
-        ) from None
-    end_on_sigterm()
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def size_workers(device: str, count: int | str | WorkerRange, threads: int | str) -> Workers:
+def size_workers(
+    device: str, count: int | str | WorkerRange, threads: int | str, *, settled_threads: int | None = None
+) -> Workers:
     """Settle `auto`: a worker for each GPU where there are any, and otherwise one for every `threads` CPUs.
 
     Where threads are not said, they are 1 on machines of up to 4 CPUs and 2 on larger ones: a small Swin
-    gains little from more, and workers side by side keep all CPUs busy.
+    gains little from more, and workers side by side keep all CPUs busy. `settled_threads` are those that an
+    earlier run of the study had; they take the place of `auto`.
 
     Raises:
-        InputError: `cuda` is asked for, the cluster has no GPU, and the number of workers is left to it.
+        InputError: no worker could ever start: an embedded Ray has fewer GPUs or CPUs than are asked for, or
+            `cuda` is asked for on a cluster without a GPU and the number of workers is left to it.
     """
     resources = ray.cluster_resources()
     cpus, gpus = int(resources.get("CPU", 1)), int(resources.get("GPU", 0))
-    if device == "cuda" and not gpus and count == "auto":
-        raise InputError(
-            "run.device: cuda: the cluster has no GPU; use auto or cpu, or say run.workers where the cluster "
-            "starts GPUs on demand"
-        )
+    if device == "cuda" and not gpus:
+        _refuse_cuda(count)
     chosen = "cuda" if device == "cuda" or (device == "auto" and gpus) else "cpu"
+    if settled_threads is not None and threads == "auto":
+        threads = settled_threads
+    else:
+        settled_threads = None
     per_worker = threads_per_worker(threads, cpus)
+    if is_embedded():
+        _refuse_unfitting(per_worker, settled_threads, count, cpus, gpus if chosen == "cuda" else None)
     if isinstance(count, WorkerRange):
         return Workers(count.maximum, per_worker, chosen, count.minimum)
     if count == "auto":
@@ -104,12 +77,58 @@ def size_workers(device: str, count: int | str | WorkerRange, threads: int | str
     return Workers(int(count), per_worker, chosen)
 
 
+def _refuse_cuda(count: int | str | WorkerRange) -> None:
+    """Refuse a GPU where none is and none can come: a cluster may start some where workers are named."""
+    if is_embedded():
+        refuse_missing_gpu("cuda", "use run.device: auto or cpu, or --address of a cluster that has some")
+        raise InputError(
+            "run.device: cuda: Ray counts no GPU on this machine, though torch sees one; look at "
+            "CUDA_VISIBLE_DEVICES, or use run.device: cpu"
+        )
+    if count == "auto":
+        raise InputError(
+            "run.device: cuda: the cluster has no GPU; use auto or cpu, or say run.workers where the cluster "
+            "starts GPUs on demand"
+        )
+
+
+def _refuse_unfitting(
+    threads: int, settled: int | None, count: int | str | WorkerRange, cpus: int, gpus: int | None
+) -> None:
+    """Refuse workers that this machine will never have room for; `gpus` is None where none are asked for."""
+    if threads > cpus and settled is None:
+        raise InputError(f"run.threads: {threads}: this machine has {cpus} CPU(s); say {cpus} at most")
+    if threads > cpus:
+        raise InputError(
+            f"run.threads: auto: workers of this output had {threads} threads before, this machine has "
+            f"{cpus} CPU(s); take a larger one, or say run.threads={cpus} (last digits of maps then differ)"
+        )
+    fitting = cpus // threads if gpus is None else min(cpus // threads, gpus)
+    if isinstance(count, WorkerRange) and count.minimum > fitting:
+        raise InputError(
+            f"run.workers.minimum: {count.minimum}: this machine has room for {fitting} worker(s) of "
+            f"{threads} thread(s); say fewer of either"
+        )
+
+
 def room_for_workers(workers: Workers) -> int:
     """Return how many workers of this kind the cluster could hold if nothing else ran on it, 1 at least."""
     resources = ray.cluster_resources()
     if workers.device == "cuda":
         return max(1, int(resources.get("GPU", 0)))
     return max(1, int(resources.get("CPU", 1)) // workers.threads)
+
+
+def lacking(cpus: int, gpus: int) -> str:
+    """Say what the cluster does not have for a worker or task of this size, or that it has room."""
+    whole, free = ray.cluster_resources(), ray.available_resources()
+    for name, count in (("GPU", gpus), ("CPU", cpus)):
+        has, left = whole.get(name, 0.0), free.get(name, 0.0)
+        if has < count:
+            return f"each takes {count} {name}(s), and the whole cluster has {has:.0f}"
+        if left < count:
+            return f"each takes {count} {name}(s), and of the cluster's {has:.0f} {left:.0f} are free"
+    return "the cluster has room, and they are being started"
 
 
 def threads_per_worker(threads: int | str, cpus: int) -> int:
@@ -136,19 +155,42 @@ def map_shards(
     by default what `tasks_in_flight` says when the first one is started. Each takes `cpus` and `gpus`.
 
     Raises:
-        UnfinishedError: the cluster was lost.
+        InputError: a node imports other packages than the driver.
+        UnfinishedError: the cluster was lost, or has no room for such a task for `PATIENCE_SECONDS`.
     """
-    task = ray.remote(num_cpus=cpus, num_gpus=gpus)(function)
+    driver = imported_packages()
+
+    def checked(shard: Item) -> Result:
+        refuse_other_packages(driver)
+        return function(shard)
+
+    task = ray.remote(num_cpus=cpus, num_gpus=gpus)(checked)
     most = in_flight or tasks_in_flight()
     waiting: list[Any] = []
     try:
         for shard in shards:
             waiting.append(task.remote(shard))
             if len(waiting) >= most:
-                yield ray.get(waiting.pop(0))
+                yield _result(waiting.pop(0), cpus, gpus)
         for reference in waiting:
-            yield ray.get(reference)
+            yield _result(reference, cpus, gpus)
     except ray.exceptions.RayTaskError as error:
-        raise error.as_instanceof_cause() from None
+        ours = isinstance(error.cause, IgbatchError | OSError)  # Ray's twin of it has a traceback for text
+        raise error.cause if ours else error.as_instanceof_cause() from None
     except ray.exceptions.RayError as error:
         raise UnfinishedError(f"the cluster was lost ({type(error).__name__}); run it again") from error
+
+
+def _result(reference: Any, cpus: int, gpus: int) -> Any:
+    """Return the result of a task, and do not wait for ever on a cluster that could never run it."""
+    short = time.monotonic()
+    while not ray.wait([reference], timeout=LOOK_SECONDS)[0]:
+        whole = ray.cluster_resources()
+        if whole.get("CPU", 0.0) >= cpus and whole.get("GPU", 0.0) >= gpus:
+            short = time.monotonic()
+        elif time.monotonic() - short > PATIENCE_SECONDS:
+            raise UnfinishedError(
+                f"no task could run for {PATIENCE_SECONDS:.0f} s: {lacking(cpus, gpus)}; when that is "
+                "mended, run it again"
+            )
+    return ray.get(reference)

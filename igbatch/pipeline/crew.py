@@ -11,15 +11,15 @@ from typing import Any
 import ray
 
 from igbatch.errors import UnfinishedError
-from igbatch.pipeline.cluster import Workers, room_for_workers
+from igbatch.pipeline.cluster import LOOK_SECONDS, PATIENCE_SECONDS, Workers, lacking, room_for_workers
 from igbatch.pipeline.plan import Shard
 
-PATIENCE_SECONDS = 300.0
-"""How long a run goes on with fewer workers than its minimum; they have to load torch and the model."""
 ASK_SECONDS = 0.5
 """How long a worker that is not there is left alone before it is asked again."""
-LOOK_SECONDS = 5.0
-"""How often a run looks whether the cluster has grown."""
+FIRST_WORD_SECONDS = 20.0
+"""After so many seconds with too few workers a run says what it waits for,"""
+WORD_SECONDS = 60.0
+"""and again as often."""
 
 
 @dataclass(eq=False)
@@ -90,13 +90,17 @@ class Crew:
     demand that an autoscaling cluster can see.
     """
 
-    def __init__(self, hire: Callable[[], Any], workers: Workers) -> None:
+    def __init__(
+        self, hire: Callable[[], Any], workers: Workers, say: Callable[[str], None] = lambda line: None
+    ) -> None:
         self.seats: list[Seat] = []
         self._hire = hire
+        self._say = say
         self._workers = workers
         self._most = workers.count
         self._looked = self._tended = time.monotonic()
         self._short = 0.0
+        self._next_word = FIRST_WORD_SECONDS
 
     @property
     def awake(self) -> list[Seat]:
@@ -124,11 +128,23 @@ class Crew:
         waited = min(now - self._tended, LOOK_SECONDS)  # in a longer gap the driver greeted nobody
         enough = len(self.awake) >= min(self._workers.minimum, len(self.seats))
         self._short, self._tended = 0.0 if enough else self._short + waited, now
-        if self._short > PATIENCE_SECONDS:
+        if enough:
+            self._next_word = FIRST_WORD_SECONDS
+        elif self._short > PATIENCE_SECONDS:
             raise UnfinishedError(
                 f"{len(self.awake)} worker(s) for {PATIENCE_SECONDS:.0f} s where {self._workers.minimum} are "
-                "the least; the cluster lacks free CPUs or GPUs, run it again"
+                f"the least: {self._lack()}; when that is mended, run it again"
             )
+        elif self._short > self._next_word:
+            self._next_word += WORD_SECONDS
+            self._say(
+                f"waiting for workers since {self._short:.0f} s ({len(self.awake)} are ready, "
+                f"{self._workers.minimum} are the least): {self._lack()}; "
+                f"the run ends after {PATIENCE_SECONDS:.0f} s"
+            )
+
+    def _lack(self) -> str:
+        return lacking(self._workers.threads, 1 if self._workers.device == "cuda" else 0)
 
     def close(self) -> None:
         """Send all home."""

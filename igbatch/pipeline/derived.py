@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from igbatch.pipeline.opening import package_versions
+from igbatch.pipeline.packages import package_versions
 from igbatch.pipeline.plan import Plan
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output

@@ -142,20 +142,21 @@ def on_cluster(
     Raises:
         UnfinishedError: the cluster was lost; what is measured is kept.
     """
-    from igbatch.pipeline.cluster import map_shards, ray_session, size_workers
+    from igbatch.pipeline.cluster import map_shards, size_workers
+    from igbatch.pipeline.session import ray_session
 
     run, known = resolved.study.run, Reader(output).study["settled"]
     with ray_session(address):
         workers = size_workers(run.device, run.workers, run.threads)
         record = known.get(workers.device, {})
-        threads = record.get("threads", workers.threads) if run.threads == "auto" else workers.threads
+        workers = size_workers(run.device, run.workers, run.threads, settled_threads=record.get("threads"))
         settled = Settled.from_record(record)
         tasks = [
-            FaithfulnessTask(resolved, output, workers.device, threads, settled, tuple(lot))
+            FaithfulnessTask(resolved, output, workers.device, workers.threads, settled, tuple(lot))
             for lot in lots(missing, workers.count)
         ]
         gpus = 1 if workers.device == "cuda" else 0
-        found = map_shards(run_task, tasks, workers.count, cpus=threads, gpus=gpus)
+        found = map_shards(run_task, tasks, workers.count, cpus=workers.threads, gpus=gpus)
         return [each for skipped in found for each in skipped]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,14 +9,13 @@ import pyarrow as pa
 
 from igbatch.errors import InputError
 from igbatch.images.choice import chosen_each
+from igbatch.pipeline.packages import imported_packages
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.study_images import StudyImages
 from igbatch.store import schemas
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import DATA_KINDS, Output
 from igbatch.store.reader import read_study
-
-LISTED_PACKAGES = ("igbatch", "torch", "timm", "ray", "numpy", "pyarrow")
 
 
 def existing_study(output: Output) -> dict[str, Any] | None:
@@ -49,6 +46,7 @@ def open_output(output: Output, resolved: ResolvedStudy, images: StudyImages) ->
     check_same_study(output, earlier, resolved)
     prints = resolved.fingerprint()
     known = dict(earlier["fingerprint"]) if earlier else {}
+    packages = imported_packages()
     record = {
         "format": schemas.FORMAT,
         "name": resolved.study.name,
@@ -60,7 +58,8 @@ def open_output(output: Output, resolved: ResolvedStudy, images: StudyImages) ->
         "fingerprint": {**known, **prints},
         "fingerprint_digest": digest(prints),
         "settled": earlier["settled"] if earlier else {},
-        "versions": package_versions(),
+        "versions": packages.versions,
+        "package_files": packages.files,
         "hardware": earlier["hardware"] if earlier else [],
     }
     output.put_table(output.path("images.parquet"), images.table)
@@ -178,14 +177,3 @@ def _differences(
 def _short(value: Any) -> str:
     text = str(value)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def package_versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that decide numbers; `not installed` where so."""
-    versions = {"python": platform.python_version()}
-    for package in LISTED_PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = "not installed"
-    return versions

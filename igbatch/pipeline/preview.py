@@ -12,6 +12,7 @@ import torch
 
 from igbatch.pipeline.cluster import threads_per_worker
 from igbatch.pipeline.compute import ShardComputer, device_name
+from igbatch.pipeline.devices import refuse_missing_gpu
 from igbatch.pipeline.plan import Plan, Shard, copies_of
 from igbatch.pipeline.settled import Settled, settle_plan
 from igbatch.store.output import DATA_KINDS, Output
@@ -69,9 +70,15 @@ def preview(plan: Plan, record: dict[str, Any] | None) -> Preview:
     Args:
         plan: what is left to compute.
         record: the output's `study.json`, None where there is none.
+
+    Raises:
+        InputError: the study asks for a GPU, and this machine has none.
     """
     run = plan.resolved.study.run
     chosen = run.device if run.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    refuse_missing_gpu(
+        chosen, "plan for one that is elsewhere with --no-trial, or use run.device: auto or cpu"
+    )
     earlier = (record or {}).get("settled", {}).get(chosen)
     known = Settled.from_record(earlier) if earlier else None
     threads = earlier["threads"] if known else threads_per_worker(run.threads, torch.get_num_threads())

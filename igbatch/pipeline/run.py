@@ -20,6 +20,7 @@ from igbatch.pipeline.opening import (
     keep_study,
     open_output,
 )
+from igbatch.pipeline.packages import package_warnings
 from igbatch.pipeline.plan import Plan, make_plan
 from igbatch.pipeline.progress import Listener
 from igbatch.pipeline.resolve import ResolvedStudy, resolve_study
@@ -29,6 +30,7 @@ from igbatch.store.commit import sweep
 from igbatch.store.lock import Lock, output_lock
 from igbatch.store.output import Output
 from igbatch.store.reader import read_commits
+from igbatch.store_errors import reach
 from igbatch.study import Study
 from igbatch.study_file import LoadedStudy
 
@@ -67,6 +69,10 @@ def _checked(loaded: LoadedStudy, output: Output) -> tuple[ResolvedStudy, StudyI
     earlier = existing_study(output)
     resolved = resolve_study(loaded, earlier["models"] if earlier else None)
     check_same_study(output, earlier, resolved)
+    for key in ("root", "manifest", "boxes"):
+        uri = getattr(loaded.study.images, key)
+        if uri is not None:
+            reach(loaded.locate(uri), f"images.{key}")
     images = list_study_images(loaded)
     check_choices(loaded.study, images.table["image_id"])
     return resolved, images
@@ -90,6 +96,8 @@ def run_stage(
             committed is kept.
     """
     resolved, images = _checked(loaded, output)  # refuses before anything is written
+    for warning in package_warnings():
+        say(f"warning: {warning}")
     with output_lock(output) as lock:
         plan = make_plan(resolved, images, output, retry_quarantined=retry_quarantined)
         if images.box_counts:
@@ -128,7 +136,8 @@ class _Stage:
     def attribute(self, address: str | None) -> RunOutcome:
         """Start or join a cluster, compute what is missing, and reduce the whole."""
         from igbatch.pipeline.attribute import Summary
-        from igbatch.pipeline.cluster import map_shards, ray_session
+        from igbatch.pipeline.cluster import map_shards
+        from igbatch.pipeline.session import ray_session
 
         record = open_output(self.output, self.plan.resolved, self.plan.images)
         with ray_session(address):
@@ -161,8 +170,8 @@ class _Stage:
         run = self.loaded.study.run
         workers = size_workers(run.device, run.workers, run.threads)
         settled = record["settled"].get(workers.device, {})
-        if run.threads == "auto" and "threads" in settled:
-            workers = size_workers(run.device, run.workers, settled["threads"])
+        if "threads" in settled:
+            workers = size_workers(run.device, run.workers, run.threads, settled_threads=settled["threads"])
         plan = self.plan.for_workers(workers.count)
         self.say(
             f"{plan.missing_rows} of {plan.expected_rows} rows to compute, in {plan.shard_count()} shards, "
@@ -191,7 +200,8 @@ def _door(study: Study, address: str | None) -> Iterator[Any]:
     if study.randomization is None:
         yield map
         return
-    from igbatch.pipeline.cluster import map_shards, ray_session
+    from igbatch.pipeline.cluster import map_shards
+    from igbatch.pipeline.session import ray_session
 
     with ray_session(address):
         yield map_shards

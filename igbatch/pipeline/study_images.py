@@ -22,6 +22,7 @@ from igbatch.images.decoding import Header, probe_header
 from igbatch.images.manifest import FolderSource, ManifestSource, SceneSource, Source, list_images
 from igbatch.images.study_boxes import StudyBoxes, assign_boxes, check_reach
 from igbatch.store import schemas
+from igbatch.store_errors import machine_error
 from igbatch.study import Boxes
 from igbatch.study_file import LoadedStudy
 
@@ -96,6 +97,9 @@ def _keyed(key: str, action: Callable[[], Listed]) -> Listed:
     except InputError as error:
         message = str(error)
         raise InputError(message if message.startswith(f"{key}: ") else f"{key}: {message}") from None
+    except OSError as error:
+        known = machine_error(error)
+        raise error if known is None else type(known)(f"{key}: {known}") from None
 
 
 def _source(loaded: LoadedStudy) -> Source:

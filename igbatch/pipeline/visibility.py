@@ -1,4 +1,7 @@
-"""Whether every node sees the output and the images: asked before the first shard, and of every worker."""
+"""Whether every node sees what the driver sees: output, images and packages.
+
+It is asked before the first shard, and of every worker.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,15 @@ import platform
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from igbatch.errors import IgbatchError, InputError, one_line
 from igbatch.filesystem import resolve
+from igbatch.pipeline.packages import Packages, imported_packages, refuse_other_packages
+from igbatch.pipeline.session import is_embedded
 from igbatch.store.output import Output
 
 NODE_SECONDS = 120.0
@@ -23,13 +28,14 @@ NODE_SECONDS = 120.0
 class Probe:
     """What a node has to see: a file that the driver wrote into the output, and an image of the study.
 
-    `image` is None where images are drawn.
+    `image` is None where images are drawn. `packages` are the driver's.
     """
 
     output: Output
     path: str
     content: str
     image: str | None
+    packages: Packages = field(default_factory=imported_packages)
 
     def look(self) -> list[str]:
         """Return what this process does not see, in words; nothing where all is well."""
@@ -63,14 +69,15 @@ def probe_file(output: Output, image: str | None) -> Iterator[Probe]:
 
 
 def check_nodes(probe: Probe) -> None:
-    """Let every node of the cluster that can run anything look, if there are several.
+    """Let every node of a cluster that can run anything look; an embedded Ray sees what its driver sees.
 
     Raises:
-        InputError: some node does not see the output or the images; the line says which sees what.
+        InputError: some node does not see the output or the images, imports other packages than the driver,
+            or cannot import igbatch; the line says which.
     """
-    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) > 0]
-    if len(nodes) < 2:
+    if is_embedded():
         return
+    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) > 0]
     task = ray.remote(num_cpus=0, max_retries=1)(_look)
     asked = {
         node["NodeManagerHostname"] + " " + node["NodeID"][:8]: task.options(
@@ -82,6 +89,13 @@ def check_nodes(probe: Probe) -> None:
     for name, reference in asked.items():
         try:
             answers[name] = ray.get(reference, timeout=NODE_SECONDS)
+        except ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, IgbatchError):
+                raise error.cause from None
+            raise InputError(
+                f"node {name} cannot run igbatch ({one_line(error.cause, limit=200)}); install the driver's "
+                "packages there"
+            ) from None
         except ray.exceptions.RayError:
             continue  # the node was lost meanwhile; a later worker on it looks again
     refuse_blind(answers)
@@ -120,4 +134,5 @@ def _opens(uri: str) -> bool:
 
 
 def _look(probe: Probe) -> list[str]:
+    refuse_other_packages(probe.packages)
     return probe.look()

@@ -10,7 +10,9 @@ from typing import Any, Protocol
 
 import ray
 
-from igbatch.errors import ImageError, one_line
+from igbatch.errors import ImageError, InputError, one_line
+from igbatch.pipeline.devices import refuse_missing_gpu
+from igbatch.pipeline.packages import refuse_other_packages
 from igbatch.pipeline.plan import Shard
 from igbatch.pipeline.reports import Fault, Hardware, ShardReport
 from igbatch.pipeline.resolve import ResolvedStudy
@@ -55,18 +57,32 @@ class Worker:
         make_computer: MakeComputer = shard_computer,
         probe: Probe | None = None,
     ) -> None:
+        self.resolved, self.device, self.threads, self.probe = resolved, device, threads, probe
+        self._refusal: InputError | None = None
+        self._metrics: Any = None
+        try:  # what a constructor raises, Ray hands on as text only
+            if probe is not None:
+                refuse_other_packages(probe.packages)  # before any of them is imported
+            refuse_missing_gpu(device, "use run.device: cpu")
+        except InputError as error:
+            self._refusal = error
+            return
         import torch
 
         from igbatch.pipeline.compute import device_name
 
         torch.set_num_threads(threads)
         self._device_name = device_name(torch.device(device))
-        self.resolved, self.device, self.threads, self.probe = resolved, device, threads, probe
         self.computer = make_computer(resolved, output, device)
-        self._metrics: Any = None
 
     def ready(self) -> tuple[Hardware, str, list[str]]:
-        """Answer once the worker can take shards: its hardware, its node's id, and what it does not see."""
+        """Answer once the worker can take shards: its hardware, its node's id, and what it does not see.
+
+        Raises:
+            InputError: it imports other packages than the driver, or has not the device.
+        """
+        if self._refusal is not None:
+            raise self._refusal
         hardware = Hardware(platform.node(), self._device_name, _processor(), self.threads)
         node: str = ray.get_runtime_context().get_node_id()
         return hardware, node, self.probe.look() if self.probe else []

@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
+from igbatch import cli
+
 SECONDS = 30
 """Within so many seconds a wrong call has to end with its line."""
 
@@ -58,6 +60,22 @@ def igbatch(tmp_path: Path) -> Command:
             text=True, timeout=timeout, check=False,
         )  # fmt: skip
         return Ended(done.returncode, done.stdout, done.stderr, time.monotonic() - start)
+
+    return run
+
+
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run a command in this process, from its arguments to its exit code: (*arguments). It starts no Ray."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["igbatch", *map(str, arguments)])
+        capsys.readouterr()
+        start = time.monotonic()
+        code = cli.exit_code(cli.main)
+        printed = capsys.readouterr()
+        return Ended(code, printed.out, printed.err, time.monotonic() - start)
 
     return run
 

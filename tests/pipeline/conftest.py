@@ -19,7 +19,7 @@ from igbatch.variants.weights import WeightsSource
 
 @pytest.fixture(scope="session")
 def local_ray() -> Iterator[None]:
-    from igbatch.pipeline.cluster import ray_session
+    from igbatch.pipeline.session import ray_session
 
     with ray_session():
         yield

@@ -1,7 +1,7 @@
 """Runs of the stage on clusters of several nodes: `python on_a_cluster.py WHAT STUDY OUT`, for test_nodes.py.
 
 `lose`: a node is removed in the middle. `grow`: a node joins in the middle. `blind`: a node does not see the
-output. What is seen is printed as JSON.
+output. `other`: a node imports other packages. What is seen is printed as JSON.
 """
 
 from __future__ import annotations
@@ -90,14 +90,17 @@ def main(what: str, study: str, out: str) -> dict[str, Any]:
         join()
     if what == "blind":
         join(env_vars={"AWS_ENDPOINT_URL": os.environ["OTHER_ENDPOINT"]})
+    if what == "other":
+        join(env_vars={"PYTHONPATH": os.environ["OTHER_PYTHONPATH"]})
     ray.init(address=cluster.address, namespace="igbatch", log_to_driver=False)
     listeners = {
         "lose": Watching(lambda: len(nodes) == 2, lambda: cluster.remove_node(second[0])),
         "grow": Watching(lambda: True, join),
         "blind": Watching(lambda: False, join),
+        "other": Watching(lambda: False, join),
     }
     try:
-        if what == "blind":
+        if what in ("blind", "other"):
             run_stage(load_study(study), Output(out), listeners[what])
         return attribute(study, out, nodes, listeners[what])
     except IgbatchError as error:

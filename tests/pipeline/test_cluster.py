@@ -1,19 +1,24 @@
-"""Plain tasks on the cluster, and how many workers there are to be."""
+"""Plain tasks on the cluster, how many workers there are to be, and what could never be."""
 
 import os
+from dataclasses import replace
+from typing import Any
 
 import pytest
+import ray
 
-from igbatch.errors import InputError
+from igbatch.errors import InputError, UnfinishedError
+from igbatch.pipeline import cluster
 from igbatch.pipeline.cluster import (
     Workers,
+    lacking,
     map_shards,
-    ray_session,
     room_for_workers,
     size_workers,
     tasks_in_flight,
     threads_per_worker,
 )
+from igbatch.pipeline.packages import imported_packages
 from igbatch.study import WorkerRange
 
 pytestmark = pytest.mark.usefixtures("local_ray")
@@ -48,8 +53,9 @@ def test_map_shards_runs_outside_this_process() -> None:
 
 
 def test_an_error_of_ours_comes_through_as_itself() -> None:
-    with pytest.raises(InputError, match="three: not allowed"):
+    with pytest.raises(InputError) as caught:
         list(map_shards(fail_on_three, range(5)))
+    assert str(caught.value) == "three: not allowed; take another"
 
 
 def test_workers_fill_the_cpus() -> None:
@@ -60,6 +66,13 @@ def test_workers_fill_the_cpus() -> None:
     assert room_for_workers(two) == two.count
 
 
+@pytest.fixture
+def joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the Ray of these tests for a cluster that others started, to which nodes may come."""
+    monkeypatch.setattr(cluster, "is_embedded", lambda: False)
+
+
+@pytest.mark.usefixtures("joined")
 def test_a_number_or_a_range_of_workers_holds_whatever_the_cluster_has() -> None:
     assert size_workers("cpu", 300, 1) == Workers(300, 1, "cpu")
     assert size_workers("cuda", WorkerRange(minimum=2, maximum=9), 1) == Workers(9, 1, "cuda", minimum=2)
@@ -70,22 +83,80 @@ def test_threads_are_the_studys_or_as_the_cpus_allow() -> None:
     for cpus in (1, 2, 4, 8, 64):
         threads = threads_per_worker("auto", cpus)
         assert 1 <= threads <= cpus
-        assert size_workers("cpu", 1, threads).threads == threads
+    assert size_workers("cpu", 1, 1).threads == 1
 
 
-def test_a_gpu_that_is_not_there_is_refused() -> None:
-    import ray
+@pytest.mark.usefixtures("joined")
+def test_threads_of_an_earlier_run_take_the_place_of_auto_alone() -> None:
+    assert size_workers("cpu", 1, "auto", settled_threads=5).threads == 5
+    assert size_workers("cpu", 1, 3, settled_threads=5).threads == 3
 
+
+@pytest.mark.usefixtures("joined")
+def test_a_gpu_that_is_not_there_is_refused_unless_the_cluster_may_start_one() -> None:
     if ray.cluster_resources().get("GPU"):
         pytest.skip("this machine has a GPU")
     assert size_workers("auto", "auto", 1).device == "cpu"
     with pytest.raises(InputError, match=r"run\.device: cuda: the cluster has no GPU"):
         size_workers("cuda", "auto", 1)
+    assert size_workers("cuda", 2, 1) == Workers(2, 1, "cuda")
 
 
-def test_a_session_inside_a_session_leaves_it_open() -> None:
-    import ray
+# An embedded Ray, to which nothing comes
 
-    with ray_session():
-        assert ray.is_initialized()
-    assert ray.is_initialized()
+
+@pytest.mark.parametrize("count", ["auto", 2, WorkerRange(minimum=1, maximum=2)], ids=str)
+def test_an_embedded_ray_will_never_have_a_gpu(count: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 8.0})
+    monkeypatch.setattr("igbatch.pipeline.devices.why_no_gpu", lambda: "there is none")
+    with pytest.raises(
+        InputError, match=r"^run\.device: cuda: no GPU on .* \(there is none\): use run\.device"
+    ):
+        size_workers("cuda", count, 1)
+    monkeypatch.setattr("igbatch.pipeline.devices.why_no_gpu", lambda: None)
+    with pytest.raises(InputError, match="Ray counts no GPU"):
+        size_workers("cuda", count, 1)
+
+
+def test_an_embedded_ray_will_never_have_more_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 4.0, "GPU": 1.0})
+    with pytest.raises(InputError, match=r"^run\.threads: 5: this machine has 4 CPU"):
+        size_workers("cpu", 1, 5)
+    with pytest.raises(
+        InputError, match=r"^run\.threads: auto: .* had 5 threads before, this machine has 4 CPU"
+    ):
+        size_workers("cpu", 1, "auto", settled_threads=5)
+    for device, threads, room in (("cpu", 1, 4), ("cpu", 2, 2), ("cuda", 1, 1)):
+        fitting = WorkerRange(minimum=room, maximum=9)
+        assert size_workers(device, fitting, threads) == Workers(9, threads, device, room)
+        with pytest.raises(
+            InputError, match=rf"^run\.workers\.minimum: {room + 1}: .* room for {room} worker"
+        ):
+            size_workers(device, WorkerRange(minimum=room + 1, maximum=9), threads)
+
+
+# Waiting
+
+
+def test_what_is_lacking_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 4.0})
+    monkeypatch.setattr("ray.available_resources", lambda: {"CPU": 1.0})
+    assert lacking(1, 1) == "each takes 1 GPU(s), and the whole cluster has 0"
+    assert lacking(8, 0) == "each takes 8 CPU(s), and the whole cluster has 4"
+    assert lacking(2, 0) == "each takes 2 CPU(s), and of the cluster's 4 1 are free"
+    assert "being started" in lacking(1, 0)
+
+
+def test_a_task_that_no_node_could_run_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(cluster, "LOOK_SECONDS", 0.1)
+    with pytest.raises(UnfinishedError, match=r"each takes 1 GPU\(s\), and the whole cluster has 0"):
+        list(map_shards(square, [1], gpus=1))
+
+
+def test_a_task_of_another_igbatch_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = replace(imported_packages(), code="of another clone")
+    monkeypatch.setattr(cluster, "imported_packages", lambda: other)
+    with pytest.raises(InputError, match=r"a worker on .* imports igbatch") as caught:
+        list(map_shards(square, [1]))
+    assert "\n" not in str(caught.value)

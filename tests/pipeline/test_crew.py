@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from igbatch.errors import UnfinishedError
 from igbatch.pipeline import crew as crews
-from igbatch.pipeline.cluster import Workers
-from igbatch.pipeline.crew import ASK_SECONDS, LOOK_SECONDS, PATIENCE_SECONDS, Crew, Seat
+from igbatch.pipeline.cluster import LOOK_SECONDS, PATIENCE_SECONDS, Workers
+from igbatch.pipeline.crew import ASK_SECONDS, FIRST_WORD_SECONDS, WORD_SECONDS, Crew, Seat
 from igbatch.pipeline.plan import Plan, Shard
 
 THREE = Workers(3, 1, "cpu")
@@ -41,13 +41,14 @@ class World:
         self.room = 1
         self.looks = 0
         self.hired: list[Actor] = []
+        self.said: list[str] = []
 
     def hire(self) -> Actor:
         self.hired.append(Actor())
         return self.hired[-1]
 
     def crew(self, workers: Workers) -> Crew:
-        return Crew(self.hire, workers)
+        return Crew(self.hire, workers, self.said.append)
 
     def room_for_workers(self, workers: Workers) -> int:
         self.looks += 1
@@ -65,6 +66,7 @@ def without_ray() -> Iterator[World]:
         patch.setattr(crews, "time", SimpleNamespace(monotonic=lambda: world.now))
         patch.setattr(crews, "ray", SimpleNamespace(kill=world.kill))
         patch.setattr(crews, "room_for_workers", world.room_for_workers)
+        patch.setattr(crews, "lacking", lambda cpus, gpus: f"no {cpus} CPU(s) and {gpus} GPU(s)")
         yield world
 
 
@@ -239,8 +241,27 @@ def test_too_few_workers_for_too_long_end_the_run_unfinished(world: World) -> No
     with pytest.raises(UnfinishedError) as caught:
         pass_seconds(world, crew, 20)
     assert str(caught.value) == (
-        "1 worker(s) for 300 s where 2 are the least; the cluster lacks free CPUs or GPUs, run it again"
+        "1 worker(s) for 300 s where 2 are the least: no 1 CPU(s) and 0 GPU(s); when that is mended, "
+        "run it again"
     )
+
+
+def test_what_is_waited_for_is_said_soon_and_now_and_then(world: World) -> None:
+    crew = world.crew(Workers(2, 3, "cuda"))
+    crew.tend(9)
+    pass_seconds(world, crew, FIRST_WORD_SECONDS)
+    assert world.said == []
+    pass_seconds(world, crew, 2)
+    (line,) = world.said
+    assert line.startswith(
+        "waiting for workers since 22 s (0 are ready, 1 are the least): no 3 CPU(s) and 1 GPU"
+    )
+    assert "the run ends after 300 s" in line
+    pass_seconds(world, crew, 2 * WORD_SECONDS)
+    assert len(world.said) == 3
+    wake(crew.seats[:1])
+    pass_seconds(world, crew, 2 * WORD_SECONDS)
+    assert len(world.said) == 3
 
 
 def test_as_many_as_the_minimum_will_do_for_ever(world: World) -> None:

@@ -1,10 +1,11 @@
-"""Clusters of several nodes: one that is lost, one that joins, one that does not see the output."""
+"""Clusters of several nodes: one that is lost, one that joins, one that sees other things than the driver."""
 
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +78,14 @@ def test_a_node_that_does_not_see_the_output_ends_the_run_with_2(study: Path, s3
     assert seen["exit_code"] == 2
     assert "sees not the output" in seen["error"]
     assert "see all" in seen["error"]
+
+
+def test_a_node_that_imports_another_timm_ends_the_run_with_2(study: Path, tmp_path: Path) -> None:
+    clone = tmp_path / "clones" / "timm" / "__init__.py"
+    clone.parent.mkdir(parents=True)
+    clone.write_text("__version__ = '0.0.7'")
+    seen = on_a_cluster("other", study, str(tmp_path / "out"), OTHER_PYTHONPATH=str(tmp_path / "clones"))
+    assert seen["exit_code"] == 2
+    assert f"imports timm 0.0.7 from {clone}, the driver timm {version('timm')} from " in seen["error"]
+    assert "\n" not in seen["error"]
+    assert not open_study(str(tmp_path / "out")).image_stats.size

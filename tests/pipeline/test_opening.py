@@ -1,12 +1,14 @@
 """Opening an output: laid out anew, continued, or refused with the difference."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+import timm
 
 from igbatch.errors import InputError
 from igbatch.images.box_counts import BoxCounts
@@ -120,6 +122,8 @@ def test_the_record_tells_the_whole_study(output: Output) -> None:
     assert record["models"]["m"]["data_config"] == DATA_CONFIG
     assert record["models"]["m"]["layers"] == LAYERS
     assert set(record["versions"]) == {"python", "igbatch", "torch", "timm", "ray", "numpy", "pyarrow"}
+    assert set(record["package_files"]) == set(record["versions"]) - {"python"}
+    assert record["package_files"]["timm"] == os.path.realpath(timm.__file__)
     assert (record["settled"], record["hardware"]) == ({}, [])
 
 

@@ -3,8 +3,10 @@
 from dataclasses import asdict
 from pathlib import Path
 
+import pytest
 import torch
 
+from igbatch.errors import InputError
 from igbatch.pipeline.opening import existing_study, keep_settled, open_output
 from igbatch.pipeline.preview import Preview, preview
 from igbatch.pipeline.run import plan_study
@@ -85,3 +87,13 @@ def test_images_that_cannot_be_used_leave_it_open(
     assert found.settled is None
     assert not found.known
     assert found.trials == ()
+
+
+def test_a_gpu_that_this_machine_does_not_have_is_refused(
+    tiny_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("igbatch.pipeline.devices.why_no_gpu", lambda: "there is none")
+    with pytest.raises(
+        InputError, match=r"^run\.device: cuda: no GPU on .* \(there is none\): plan .* --no-trial"
+    ):
+        look(tiny_study, tmp_path / "out", "run.device=cuda")

@@ -13,6 +13,7 @@ import ray
 
 from igbatch.errors import InputError
 from igbatch.pipeline import visibility
+from igbatch.pipeline.packages import imported_packages
 from igbatch.pipeline.visibility import Probe, check_nodes, probe_file, refuse_blind
 from igbatch.store.output import Output
 
@@ -199,10 +200,41 @@ def test_every_node_that_can_run_something_is_asked(monkeypatch: pytest.MonkeyPa
     assert cluster.asked == ["a" * 8, "b" * 8]
 
 
-def test_one_node_alone_is_not_asked(monkeypatch: pytest.MonkeyPatch, probe: Probe) -> None:
+def test_a_node_alone_is_asked_unless_it_is_the_drivers_own_ray(
+    monkeypatch: pytest.MonkeyPatch, probe: Probe
+) -> None:
     cluster = Cluster(monkeypatch, {"a": ["not the output"]})
+    monkeypatch.setattr(visibility, "is_embedded", lambda: True)
     check_nodes(probe)
     assert cluster.asked == []
+    monkeypatch.setattr(visibility, "is_embedded", lambda: False)
+    with pytest.raises(InputError, match="node host-a"):
+        check_nodes(probe)
+
+
+def failed(cause: Exception) -> Exception:
+    return ray.exceptions.RayTaskError("_look", f"Traceback\n{cause}", cause)
+
+
+def test_a_node_that_refuses_is_heard(monkeypatch: pytest.MonkeyPatch, probe: Probe) -> None:
+    Cluster(monkeypatch, {"a": [], "b": failed(InputError("a worker on b imports timm 0.0.7"))})
+    with pytest.raises(InputError) as caught:
+        check_nodes(probe)
+    assert str(caught.value) == "a worker on b imports timm 0.0.7"
+
+
+def test_a_node_without_igbatch_is_named(monkeypatch: pytest.MonkeyPatch, probe: Probe) -> None:
+    Cluster(monkeypatch, {"a": [], "b": failed(ModuleNotFoundError("No module named 'igbatch'"))})
+    with pytest.raises(
+        InputError, match=r"^node host-b bbbbbbbb cannot run igbatch \(No module named 'igbatch'\)"
+    ):
+        check_nodes(probe)
+
+
+def test_the_drivers_packages_go_with_a_probe(probe: Probe) -> None:
+    assert visibility._look(replace(probe, packages=imported_packages()))
+    with pytest.raises(InputError, match="imports igbatch"):
+        visibility._look(replace(probe, packages=replace(imported_packages(), code="another")))
 
 
 def test_a_blind_node_is_named_by_its_host_and_id(monkeypatch: pytest.MonkeyPatch, probe: Probe) -> None:

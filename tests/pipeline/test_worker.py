@@ -3,13 +3,19 @@
 import errno
 import os
 import pickle
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from igbatch.errors import ImageError, InputError, WorkerError
+from igbatch.pipeline.packages import imported_packages
 from igbatch.pipeline.reports import Fault
-from igbatch.pipeline.worker import fault_of
+from igbatch.pipeline.visibility import Probe
+from igbatch.pipeline.worker import Worker, fault_of
+from igbatch.store.output import Output
 
 CUDA = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.1 GiB"
 CPU = (
@@ -111,3 +117,29 @@ def test_a_long_message_is_one_line_of_bounded_length_and_travels() -> None:
     assert "\n" not in fault.message
     assert len(fault.message) <= 300
     assert pickle.loads(pickle.dumps(fault)) == fault
+
+
+# What a worker refuses before it loads anything
+
+
+def make(device: str, probe: Probe | None = None) -> Worker:
+    def never(*arguments: Any) -> Any:
+        raise AssertionError("it loads the model")
+
+    nothing: Any = None
+    return Worker(nothing, nothing, device, 1, never, probe)
+
+
+def test_a_worker_without_its_gpu_says_so_when_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("igbatch.pipeline.devices.why_no_gpu", lambda: "there is none")
+    with pytest.raises(
+        InputError, match=r"^run\.device: cuda: no GPU on .* \(there is none\): use run\.device: cpu$"
+    ):
+        make("cuda").ready()
+
+
+def test_a_worker_with_other_packages_says_so_when_it_is_asked(tmp_path: Path) -> None:
+    others = replace(imported_packages(), code="another")
+    probe = Probe(Output(str(tmp_path)), "p", "c", None, others)
+    with pytest.raises(InputError, match="imports igbatch"):
+        make("cpu", probe).ready()

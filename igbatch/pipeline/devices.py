@@ -1,0 +1,41 @@
+"""Whether a process has the device that a study asks for, and if not, why."""
+
+from __future__ import annotations
+
+import os
+import platform
+import warnings
+
+from igbatch.errors import InputError, one_line
+
+
+def why_no_gpu() -> str | None:
+    """Return why torch can use no GPU in this process, None where it can use one."""
+    import torch
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        if torch.cuda.is_available():
+            return None
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if torch.version.cuda is None and torch.version.hip is None:
+        return f"torch {torch.__version__} is built without CUDA, install one that has it"
+    if visible is not None and visible.strip() in ("", "-1"):
+        return f"CUDA_VISIBLE_DEVICES={visible} hides all GPUs"
+    said = f" ({one_line(caught[0].message, limit=160)})" if caught else ""
+    return f"torch {torch.__version__} sees none{said}, see whether `nvidia-smi` does"
+
+
+def refuse_missing_gpu(device: str, instead: str) -> None:
+    """Refuse a device of torch's that this process does not have.
+
+    Args:
+        device: cpu or cuda.
+        instead: what the user can do.
+
+    Raises:
+        InputError: there is no GPU for `cuda`.
+    """
+    reason = why_no_gpu() if device == "cuda" else None
+    if reason is not None:
+        raise InputError(f"run.device: cuda: no GPU on {platform.node()} ({reason}): {instead}")
