@@ -128,6 +128,13 @@ class Images(_Section):
             raise ValueError("scenes carry their own boxes; leave `boxes` out")
         return self
 
+    def places(self) -> Iterator[tuple[str, str]]:
+        """Yield the keys that name a place, and the paths or URIs that they name."""
+        named = {"root": self.root, "manifest": self.manifest, "boxes": self.boxes and self.boxes.path}
+        for key, place in named.items():
+            if place:
+                yield f"images.{key}", place
+
 
 class Model(_Section):
     """A Swin Transformer by its timm name, where its weights come from, and the names of its classes."""

@@ -69,10 +69,8 @@ def _checked(loaded: LoadedStudy, output: Output) -> tuple[ResolvedStudy, StudyI
     earlier = existing_study(output)
     resolved = resolve_study(loaded, earlier["models"] if earlier else None)
     check_same_study(output, earlier, resolved)
-    for key in ("root", "manifest", "boxes"):
-        uri = getattr(loaded.study.images, key)
-        if uri is not None:
-            reach(loaded.locate(uri), f"images.{key}")
+    for key, place in loaded.study.images.places():
+        reach(loaded.locate(place), key)
     images = list_study_images(loaded)
     check_choices(loaded.study, images.table["image_id"])
     return resolved, images
