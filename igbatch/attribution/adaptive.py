@@ -149,8 +149,8 @@ class Known:
 
     Attributes:
         scores, slopes: float64 [A, M, K].
-        gram: float64 [A, K, M, M], inner products of the slots' maps.
-        abs_sum: float64 [A, K], the sum of |a| over the map that the weights `Intervals.total` make.
+        gram: float64 [A, K, M, M], inner products of the nodes' maps.
+        norm, abs_sum: float64 [A, K], of the map that the weights `Intervals.total` make.
         steps: int [A], nodes so far.
         folds: float64 [4, A, K], of intervals that are folded: error (as a norm), gap, and their part of the
             integrals of norm and |slope|.
@@ -159,6 +159,7 @@ class Known:
     scores: FloatArray
     slopes: FloatArray
     gram: FloatArray
+    norm: FloatArray
     abs_sum: FloatArray
     steps: NDArray[np.int64]
     folds: FloatArray
@@ -171,8 +172,7 @@ def judge(intervals: Intervals, known: Known, goal: Goal) -> Judgement:
     a map of such a sum has on this path. The rougher the path, the more its maps cancel: their norms then add
     up to more than the map's own.
     """
-    change, gap = _change(intervals, known.gram), _gap(intervals, known, goal)
-    norm = np.sqrt(np.einsum("am,akmn,an->ak", intervals.total, known.gram, intervals.total).clip(min=0))
+    change, gap, norm = _change(intervals, known.gram), _gap(intervals, known, goal), known.norm
     mass, rise = masses(intervals, known)
     mass, rise = mass.sum(1) + known.folds[2], rise.sum(1) + known.folds[3]
     measured = (mass > 0) & (rise > 0)  # else no node has seen any slope yet: the gap counts as it is
@@ -191,8 +191,12 @@ def judge(intervals: Intervals, known: Known, goal: Goal) -> Judgement:
     open_ = ~converged & np.isfinite(errors).all(1)  # nodes mend no NaN
     floor = np.where(allowed > LEAST_ALLOWED, allowed, LEAST_ALLOWED)
     relative = np.where(open_[:, None], errors / floor[:, None], 0.0).max(2)
+    narrow = intervals.widths < MIN_WIDTH
+    lost = np.sqrt(((errors * narrow[:, :, None]) ** 2).sum(1) + known.folds[0] ** 2) > floor
     halved = [
-        _halved(relative[path], intervals, path, goal.max_steps - known.steps[path])
+        _halved(
+            relative[path], intervals, path, goal.max_steps - known.steps[path], (open_ & ~lost)[path].any()
+        )
         if open_[path].any()
         else np.zeros(0)
         for path in range(len(relative))
@@ -231,12 +235,16 @@ def middles(intervals: Intervals, path: int, chosen: NDArray[np.int64]) -> Float
     return np.sort(places[(places > lows) & (places < lows + widths)])
 
 
-def _halved(relative: FloatArray, intervals: Intervals, path: int, left: int) -> FloatArray:
-    """Return the middles of the intervals with the largest errors, no more than it takes to meet the goal."""
+def _halved(relative: FloatArray, intervals: Intervals, path: int, left: int, hope: np.bool_) -> FloatArray:
+    """Return the middles of the intervals with the largest errors, no more than it takes to meet the goal.
+
+    Where all that can be halved is good enough it is one, or none where there is no hope: what is too narrow
+    to be halved leaves more than is allowed.
+    """
     relative = np.where(intervals.widths[path] >= MIN_WIDTH, relative, 0.0)
     order = np.argsort(-relative, kind="stable")
     rest = np.sqrt(np.cumsum((relative[order] ** 2)[::-1])[::-1])
-    worst = order[: max(1, min(MAX_HALVED, int((rest > ENOUGH).sum())))]
+    worst = order[: max(int(hope), min(MAX_HALVED, int((rest > ENOUGH).sum())))]
     return middles(intervals, path, worst[relative[worst] > 0])[: max(0, left)]
 
 
@@ -245,7 +253,7 @@ def _change(intervals: Intervals, gram: FloatArray) -> FloatArray:
     paths = np.arange(len(gram))[:, None, None, None]
     held = gram[paths, :, intervals.stencil[:, :, :, None], intervals.stencil[:, :, None, :]]
     squares = np.einsum("aip,aipqk,aiq->aik", intervals.differences, held, intervals.differences)
-    return np.sqrt(squares.clip(min=0))
+    return np.asarray(np.sqrt(squares.clip(min=0)))
 
 
 def _gap(intervals: Intervals, known: Known, goal: Goal) -> FloatArray:

@@ -152,8 +152,8 @@ def choose_micro_batch(model: Model, example: Example, settings: Settings) -> Mi
     """Return a micro-batch that is filled well, is fast, and fits: by memory and a rule, never by a race.
 
     A forward pass of a few rows tells what a row keeps for its backward passes. The largest power of two up
-    to `MAX_ROWS` whose rows fit into `MEMORY_SHARE` of the device's memory is taken. So the choice follows from
-    machine, model and study alone, and two runs take the same.
+    to `MAX_ROWS` whose rows fit into `MEMORY_SHARE` of the device's memory is taken. So the choice follows
+    from machine, model and study alone, and two runs take the same.
     """
     device = example.image.device
     precision = precision_named(settings.precision)

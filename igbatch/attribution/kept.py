@@ -1,12 +1,13 @@
 """Adaptive integrals: node maps are kept on the device, and the rule runs on their inner products.
 
 When all nodes that a path asked for have come, one product extends its Gram matrix and another one makes its
-map, whose absolute sum is needed; one copy a round brings the numbers of all such paths to the host. A path
-whose slots run out folds its leftmost intervals into one map.
+map, whose norms are needed; one copy a round brings the numbers of all such paths to the host. A path whose
+slots run out folds its leftmost intervals into one map.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -18,6 +19,7 @@ from torch import Tensor
 from .adaptive import (
     FIRST_NODES,
     MAX_HALVED,
+    MIN_WIDTH,
     Goal,
     Intervals,
     Judgement,
@@ -30,13 +32,17 @@ from .adaptive import (
 from .integral import Integral, Node
 from .passes import Values
 from .path_maps import MAX_KEPT, SLOTS, PathMaps
-from .rules import Quadrature
+from .precision import tensorfloat32
 
 __all__ = ["KeptMaps"]
 
 FloatArray = NDArray[np.float64]
 EXACT_BELOW = 1e-3
 """Tolerances below this need inner products in float64: changes are small differences of large maps."""
+MIN_UNIT = 1e-300
+"""What stands for a unit of 0, of which all factors are 0."""
+RESERVE = 4 - round(np.log2(MIN_WIDTH))
+"""Slots that are left for halving the first interval that is not folded until it is as narrow as can be."""
 
 
 class KeptMaps:
@@ -52,10 +58,12 @@ class KeptMaps:
         self._targets = targets
         self._paths: dict[int, PathMaps] = {}
         self._shape: tuple[int, ...] = ()
+        self._dtype = torch.float32
         self._fresh: list[Tensor] = []  # scores, scales and slopes: float64 [3, batch rows, K] each
         self._order: list[tuple[PathMaps, int]] = []  # path and slot of these batch rows
         self._ends: dict[int, tuple[FloatArray, FloatArray]] = {}
         self._logits: dict[int, Tensor] = {}
+        self._weights: dict[int, FloatArray] = {}  # of the slots in use, as they were judged last
         self._judged: dict[int, tuple[FloatArray, NDArray[np.bool_]]] = {}
 
     def open(self, row: int) -> tuple[Sequence[Node], Sequence[float]]:
@@ -65,20 +73,19 @@ class KeptMaps:
 
     def add(self, rows: Sequence[int], nodes: Sequence[Node], values: Values) -> None:
         """Keep the integrand at nodes; those of a path follow each other as they were asked for."""
-        self._shape = values.maps.shape[2:]
+        self._shape, self._dtype = values.maps.shape[2:], values.maps.dtype
         maps = values.maps.flatten(2)
-        scales = values.scales.T.to(maps)
         first = 0
         for row, group in groupby(rows):
             own = slice(first, first + len(list(group)))
             slots = slice(nodes[own.start].slot, nodes[own.stop - 1].slot + 1)
-            self._paths[row].put(slots, maps[own], scales[:, own])
+            self._paths[row].put(slots, maps[own])
             first = own.stop
         self._fresh.append(torch.stack([values.scores, values.scales, values.slopes]))
         for index, (row, node) in enumerate(zip(rows, nodes, strict=True)):
             self._order.append((self._paths[row], node.slot))
             if node.place == 1.0:
-                self._logits[row] = values.logits[index]
+                self._logits[row] = values.logits[index].clone()  # else it holds the whole batch's
 
     def add_scores(
         self, rows: Sequence[int], places: Sequence[float], scores: Tensor, logits: Tensor
@@ -93,7 +100,8 @@ class KeptMaps:
         intervals = Intervals.of(
             np.stack([path.nodes[:count] for path in paths]), np.array([path.folded for path in paths])
         )
-        abs_sum = self._fetch(paths, intervals.total)
+        with tensorfloat32(False):  # whatever the caller allows
+            abs_sum, norm = self._fetch(paths, intervals.total)
         for row, path in zip(rows, paths, strict=True):
             if path.steps == len(FIRST_NODES):
                 self._ends[row] = path.scores[1].copy(), path.scores[path.used].copy()
@@ -101,6 +109,7 @@ class KeptMaps:
             scores=np.stack([path.scores[:count] for path in paths]),
             slopes=np.stack([path.slopes[:count] for path in paths]),
             gram=np.stack([path.gram[:, :count, :count] for path in paths]),
+            norm=norm,
             abs_sum=abs_sum,
             steps=np.array([path.steps for path in paths]),
             folds=np.stack([path.folds[:4] for path in paths], 1),
@@ -109,7 +118,7 @@ class KeptMaps:
         asked = []
         for index, (row, path) in enumerate(zip(rows, paths, strict=True)):
             self._judged[row] = judgement.map_error[index], judgement.converged[index]
-            path.total[:count], path.total[count:] = intervals.total[index], 0.0
+            self._weights[row] = intervals.total[index, : path.used + 1]
             places = judgement.halved[index]
             if len(places) and path.used + len(places) > MAX_KEPT:
                 places = self._fold(path, index, intervals, known, judgement)
@@ -118,53 +127,79 @@ class KeptMaps:
 
     def result(self, row: int) -> Integral:
         """Return the integral along the path in a row."""
-        path = self._paths.pop(row)
-        used = path.used + 1
-        weights = path.total[:used]
+        path, weights = self._paths.pop(row), self._weights.pop(row)
         maps = path.combined(weights)
-        order = 1 + np.argsort(path.nodes[1:used], kind="stable")
         starts, ends = self._ends.pop(row)
         return Integral(
             maps.reshape(len(maps), *self._shape), ends, starts,
-            weights[1:] @ path.slopes[1:used] + path.folds[4], path.steps, *self._judged.pop(row),
-            Quadrature(path.nodes[order], weights[order]), self._logits.pop(row),
+            weights[1:] @ path.slopes[1 : len(weights)] + path.folds[4], path.steps, *self._judged.pop(row),
+            path.quadrature(weights), self._logits.pop(row),
         )  # fmt: skip
 
-    def _fetch(self, paths: Sequence[PathMaps], total: FloatArray) -> FloatArray:
-        """Bring what the device knows of paths to the host, and return their maps' absolute sums, [A, K]."""
-        first = self._fresh[0]
+    def _fetch(self, paths: Sequence[PathMaps], total: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Bring what the device knows of paths to the host; return their maps' absolute sums and norms.
+
+        Args:
+            paths: A of them; what is returned is [A, K].
+            total: float64 [A, slots], the weights of their slots.
+        """
         exact = self._goal.tolerance < EXACT_BELOW
-        weights = torch.from_numpy(total).to(first.device)
+        fresh = torch.cat(self._fresh, 1)
+        factors, units = self._factors(paths, total, fresh[1])
         products = [path.products(exact) for path in paths]
-        sums = [path.abs_sum(own) for path, own in zip(paths, weights.to(products[0]), strict=True)]
-        parts = [part.flatten() for part in (*self._fresh, *products, *sums)]
-        pieces = np.split(
-            torch.cat([part.to(first) for part in parts]).cpu().numpy(),
-            np.cumsum([len(part) for part in parts]),
+        maps = torch.stack(
+            [path.weighted(own[:, : path.used + 1]) for path, own in zip(paths, factors, strict=True)]
         )
-        fresh = [piece.reshape(each.shape) for piece, each in zip(pieces, self._fresh, strict=False)]
-        for (path, slot), numbers in zip(self._order, np.concatenate(fresh, 1).swapaxes(0, 1), strict=True):
-            score, scale, slope = numbers
-            path.scores[slot], path.scales[slot], path.slopes[slot] = score, scale, slope * scale
-        pieces = pieces[len(self._fresh) :]
+        norms = [torch.linalg.vector_norm(maps, ord=order, dim=2) for order in (1, 2)]
+        lowered = torch.cat([each.flatten() for each in (*products, *norms)])
+        numbers = torch.cat([fresh.flatten(), units.flatten(), lowered.to(fresh)]).cpu().numpy()
+        sizes = [each.numel() for each in (fresh, units, *products, *norms)]
+        known, unit, *inner, sums, squares = np.split(numbers, np.cumsum(sizes)[:-1])
+        for (path, slot), node in zip(self._order, known.reshape(fresh.shape).swapaxes(0, 1), strict=True):
+            path.scores[slot], path.scales[slot], path.slopes[slot] = node[0], node[1], node[2] * node[1]
         self._fresh, self._order = [], []
-        for path, piece, each in zip(paths, pieces, products, strict=False):
-            path.take(piece.reshape(each.shape))
-        return np.stack(pieces[len(paths) : 2 * len(paths)])
+        for path, found, each in zip(paths, inner, products, strict=True):
+            path.take(found.reshape(each.shape))
+        unit = unit.reshape(len(paths), -1)
+        return sums.reshape(unit.shape) * unit, squares.reshape(unit.shape) * unit
+
+    def _factors(self, paths: Sequence[PathMaps], total: FloatArray, fresh: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the slots' factors in the maps, [A, K, slots], of size 1 at most in units [A, K].
+
+        The host knows the scales of nodes from earlier rounds, the device those of fresh ones, float64
+        [batch rows, K].
+        """
+        numbers = {id(path): number for number, path in enumerate(paths)}
+        places = [
+            (numbers[id(path)], slot, position)
+            for position, (path, slot) in enumerate(self._order)
+            if id(path) in numbers
+        ]
+        host = np.stack([path.scales[: total.shape[1]] for path in paths]) * total[:, :, None]
+        weights = np.array([total[number, slot] for number, slot, _ in places])
+        factors, own = (torch.from_numpy(each).to(fresh.device) for each in (host, weights))
+        path, slot, position = torch.tensor(places).to(fresh.device).T
+        factors[path, slot] = fresh[position] * own[:, None]
+        units = torch.linalg.vector_norm(factors, ord=math.inf, dim=1)
+        factors = factors / units.clamp(min=MIN_UNIT)[:, None]
+        return factors.mT.to(self._dtype), units
 
     def _fold(
         self, path: PathMaps, index: int, intervals: Intervals, known: Known, judgement: Judgement
     ) -> FloatArray:
         """Fold the leftmost intervals that are good enough, and return the middles of those that follow.
 
-        Where not one is and no slot is left, the first is folded as it is: its error counts.
+        The less room there is, the fewer follow. The first one's halves, quarters and so on always have some,
+        so that it ends as good enough, or too narrow to be halved.
         """
         valid = np.flatnonzero(intervals.valid[index])
         count = fitting(intervals, judgement, index)
-        if count == 0 and path.used + MAX_HALVED >= SLOTS:
-            count = 1
         gone, rest = valid[:count], valid[count:]
-        if count:
+        # one node left of the boundary belongs to the next interval's cubic
+        left = intervals.lows[index, gone[-1]] if count else 0.0
+        room = SLOTS - 1 - int((path.nodes[1 : path.used + 1] >= left).sum())
+        places = middles(intervals, index, rest[: max(1, min(MAX_HALVED, room - RESERVE))])
+        if count and len(places):  # a path that asks for nothing more is done as it is
             weights = np.zeros(path.used + 1)
             np.add.at(weights, intervals.stencil[index, gone], intervals.weights[index, gone])
             mass, rise = (each[index, gone].sum(0) for each in masses(intervals, known))
@@ -174,8 +209,5 @@ class KeptMaps:
             folds = np.stack(
                 [np.hypot(before[0], error), before[1] + gap, before[2] + mass, before[3] + rise]
             )
-            left = intervals.lows[
-                index, gone[-1]
-            ]  # one node left of the boundary belongs to the next stencil
             path.fold(weights, left, folds, left + intervals.widths[index, gone[-1]])
-        return middles(intervals, index, rest[:MAX_HALVED])
+        return places

@@ -6,6 +6,7 @@ nothing that waits for the device in it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -18,6 +19,8 @@ from .precision import Precision
 
 __all__ = ["Batch", "Forward", "Passes", "Values"]
 
+MIN_PEAK = torch.finfo(torch.float32).smallest_normal
+"""What stands for a map's largest value where that is 0, or hardly more."""
 Forward = Callable[[Tensor, Tensor], Tensor]
 """From points [rows, ...] and the example that each belongs to, int64 [rows], to logits [rows, classes]."""
 
@@ -48,7 +51,8 @@ class Values:
     """The integrand at batch rows, for K targets, on the device.
 
     Attributes:
-        maps: [rows, K, ...], the integrand in units of `scales`, so that tiny derivatives keep their digits.
+        maps: [rows, K, ...], the integrand in units of `scales`: its largest value is 1, so that whatever is
+            tiny or huge keeps its digits.
         scores: float64 [rows, K], the output.
         scales: float64 [rows, K], in units of the output.
         slopes: float64 [rows, K], the output's derivative along the path, in units of `scales`.
@@ -122,7 +126,12 @@ class Passes:
             integrand = product if self.multiply else gradient
             maps.append(integrand.sum(1) if self.sum_channels else integrand)
             slopes.append((maps[-1] if self.multiply else product).flatten(1).sum(1, dtype=torch.float64))
-        return Values(torch.stack(maps, 1), scores, scales, torch.stack(slopes, 1), exact)
+        # Maps are scaled to 1 too: squares of what is far from it have no place in float32.
+        whole = torch.stack(maps, 1)
+        peaks = torch.linalg.vector_norm(whole.flatten(2), ord=math.inf, dim=2).double()
+        peaks = peaks.nan_to_num(1.0, 1.0).clamp(min=MIN_PEAK)
+        whole = whole / peaks.to(whole.dtype).reshape(*peaks.shape, *[1] * (whole.ndim - 2))
+        return Values(whole, scores, scales * peaks, torch.stack(slopes, 1) / peaks, exact)
 
     def _logits(self, points: Tensor, batch: Batch) -> Tensor:
         with self.precision.passes(points.device):

@@ -1,8 +1,8 @@
 """A wave: the paths that are open at a time, whose nodes go through the model in full micro-batches.
 
 Paths tell which nodes they ask for next. Whole micro-batches are taken from what all paths of the wave ask
-for; new paths are opened while that does not fill one. A path that is done leaves. So the number of open paths,
-and with it the memory, is bounded, and the device is always full but for the last images of a stream.
+for; new paths are opened while that does not fill one. A path that is done leaves. So the number of open
+paths, and with it the memory, is bounded, and the device is full but for the last images of a stream.
 """
 
 from __future__ import annotations
@@ -65,8 +65,9 @@ class RowLimit:
         if not out_of_memory(error):
             raise error
         if self.rows == 1:
+            first_line = str(error).partition("\n")[0]
             raise AttributionError(
-                f"one row does not fit in memory ({str(error).splitlines()[0]}):"
+                f"one row does not fit in memory ({first_line or type(error).__name__}):"
                 " give a device with more memory, or a smaller model"
             ) from error
         self.rows //= 2
@@ -126,7 +127,7 @@ class Wave:
         seen: list[int] = []
         for _ in range(max(1, len(self._nodes) // self._limit.rows)):
             seen += self._evaluate_nodes()
-        if self._ends and (len(self._ends) >= self._limit.rows or not self._nodes):
+        while self._ends and (len(self._ends) >= self._limit.rows or not self._nodes):
             seen += self._evaluate_ends()
         for row in seen:
             self._awaited[row] -= 1
