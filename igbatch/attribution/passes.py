@@ -21,6 +21,8 @@ __all__ = ["Batch", "Forward", "Passes", "Values"]
 
 MIN_PEAK = torch.finfo(torch.float32).smallest_normal
 """What stands for a map's largest value where that is 0, or hardly more."""
+EXPONENT_BITS = 0x7FF0_0000_0000_0000
+"""Those of a float64."""
 Forward = Callable[[Tensor, Tensor], Tensor]
 """From points [rows, ...] and the example that each belongs to, int64 [rows], to logits [rows, classes]."""
 
@@ -51,8 +53,8 @@ class Values:
     """The integrand at batch rows, for K targets, on the device.
 
     Attributes:
-        maps: [rows, K, ...], the integrand in units of `scales`: its largest value is 1, so that whatever is
-            tiny or huge keeps its digits.
+        maps: [rows, K, ...], the integrand in units of `scales`: its largest value is 1 to 2, so that whatever
+            is tiny or huge keeps its digits.
         scores: float64 [rows, K], the output.
         scales: float64 [rows, K], in units of the output.
         slopes: float64 [rows, K], the output's derivative along the path, in units of `scales`.
@@ -126,12 +128,11 @@ class Passes:
             integrand = product if self.multiply else gradient
             maps.append(integrand.sum(1) if self.sum_channels else integrand)
             slopes.append((maps[-1] if self.multiply else product).flatten(1).sum(1, dtype=torch.float64))
-        # Maps are scaled to 1 too: squares of what is far from it have no place in float32.
+        # Maps are scaled to about 1 too: squares of what is far from it have no place in float32.
         whole = torch.stack(maps, 1)
-        peaks = torch.linalg.vector_norm(whole.flatten(2), ord=math.inf, dim=2).double()
-        peaks = peaks.nan_to_num(1.0, 1.0).clamp(min=MIN_PEAK)
-        whole = whole / peaks.to(whole.dtype).reshape(*peaks.shape, *[1] * (whole.ndim - 2))
-        return Values(whole, scores, scales * peaks, torch.stack(slopes, 1) / peaks, exact)
+        units = _powers_of_two(torch.linalg.vector_norm(whole.flatten(2), ord=math.inf, dim=2))
+        whole = whole / units.to(whole.dtype).reshape(*units.shape, *[1] * (whole.ndim - 2))
+        return Values(whole, scores, scales * units, torch.stack(slopes, 1) / units, exact)
 
     def _logits(self, points: Tensor, batch: Batch) -> Tensor:
         with self.precision.passes(points.device):
@@ -172,3 +173,12 @@ def _points(batch: Batch) -> Tensor:
     """Return the places on the paths, exactly the baseline at 0 and the image at 1."""
     nodes = batch.nodes.to(batch.image.dtype).reshape(-1, *[1] * (batch.image.ndim - 1))
     return torch.lerp(batch.start, batch.image, nodes)
+
+
+def _powers_of_two(peaks: Tensor) -> Tensor:
+    """Return the largest powers of two up to positive numbers, float64: in units of them nothing is rounded.
+
+    It is 1 for what is not finite, and never less than the smallest normal float32.
+    """
+    finite = peaks.double().nan_to_num(1.0, 1.0).clamp(min=MIN_PEAK)
+    return (finite.view(torch.int64) & EXPONENT_BITS).view(torch.float64)
