@@ -38,6 +38,8 @@ MARGIN = 1.5
 """From the largest error among the probe's maps to the one that is stated: other images may be worse."""
 ROOM = 0.5
 """The part of the tolerance that the arithmetic may use up."""
+TRIAL_SHARE = 0.2
+"""Of the images that are ahead, what a trial may take the time of."""
 WORTHWHILE = 0.95
 """An arithmetic is taken only if it needs less than this part of the time."""
 MEMORY_SHARE = 0.3
@@ -79,18 +81,33 @@ class MicroBatchChoice:
     reason: str
 
 
-def choose_precision(model: Model, examples: Sequence[Example], settings: Settings) -> PrecisionChoice:
+def choose_precision(
+    model: Model, examples: Sequence[Example], settings: Settings, ahead: int | None = None
+) -> PrecisionChoice:
     """Return the cheapest arithmetic whose error on the first images leaves room within the tolerance.
 
     Maps are computed in float32 and again, from the same nodes, in each candidate that is not hopelessly slow
     on this machine. A candidate may use up half of ``settings.tolerance``.
+
+    Args:
+        model: as `integrated_gradients` takes it.
+        examples: the first images.
+        settings: what is asked for.
+        ahead: images that are to be computed in all, where that is known. The trial takes about as long as so
+            many of them; where that is more than `TRIAL_SHARE` of all, nothing is tried and float32 stays.
     """
+    device = examples[0].image.device
+    promising = {name: _is_promising(name, device) for name in CANDIDATES}
     probed = _probed(examples)
+    trial = 2 * len(probed) + sum(promising.values()) * (len(probed) + 1)
+    if ahead is not None and trial > TRIAL_SHARE * ahead:
+        reason = f"a trial takes as long as {trial} of the {ahead} image(s)"
+        return PrecisionChoice("float32", 0.0, reason)
     exact = _Probe(model, probed, settings)
     best, best_seconds = PrecisionChoice("float32", 0.0, ""), exact.seconds
     tried = []
     for name in CANDIDATES:
-        if not _is_promising(name, probed[0].image.device):
+        if not promising[name]:
             tried.append(f"{name} is slow here")
             continue
         error, seconds = exact.compare(name)

@@ -261,3 +261,18 @@ def test_a_swins_micro_batch_is_the_same_every_time(
     assert first.rows in (1, 2, 4, 8)
     assert first.row_bytes > 3 * 56 * 56 * 4  # the image alone
     assert not small_swin.training
+
+
+@pytest.mark.parametrize(("ahead", "tried"), [(None, True), (1000, True), (12, False), (2, False)])
+def test_a_trial_takes_no_more_than_its_share_of_what_is_ahead(
+    ahead: int | None, tried: bool, examples: list[Example], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibrate, "_is_promising", lambda name, device: name == "bfloat16")
+    clock = Clock()
+    model = Timed(clock, lambda rows: rows)
+    choice = choose_precision(model, examples, LOGITS, ahead=ahead)
+    assert ("from 2 image(s)" in choice.reason) is tried
+    if not tried:
+        assert choice.precision == "float32"
+        assert choice.reason == f"a trial takes as long as 7 of the {ahead} image(s)"
+        assert clock.now == 0  # the model was not asked at all
