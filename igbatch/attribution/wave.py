@@ -131,7 +131,7 @@ class Wave:
             seen += self._evaluate_ends()
         for row in seen:
             self._awaited[row] -= 1
-        complete = [row for row in dict.fromkeys(seen) if not self._awaited[row]]
+        complete = sorted({row for row in seen if not self._awaited[row]}, key=self._age)
         if not complete:
             return
         asked = self._integrals.advance(complete)
@@ -143,6 +143,11 @@ class Wave:
             if not nodes and path is not None:
                 self._paths[row] = None
                 yield path, self._integrals.result(row)
+
+    def _age(self, row: int) -> tuple[int, int]:
+        path = self._paths[row]
+        assert path is not None
+        return path.example, path.part
 
     def _evaluate_nodes(self) -> list[int]:
         batch, values = self._through(self._nodes, lambda node: node.place, self._passes.values)

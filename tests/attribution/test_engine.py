@@ -25,6 +25,7 @@ from igbatch.attribution import (
     attribute,
     integrated_gradients,
 )
+from igbatch.attribution import calibrate as probe
 from igbatch.attribution.engine import MAX_TARGETS, attribute_forward
 
 
