@@ -280,7 +280,7 @@ def compute(
     plan = plan_study(load_study(path, ()), output)
     open_output(output, plan.resolved, plan.images)
     computer = ShardComputer(plan.resolved, output, torch.device(device))
-    settled = Settled("float32", 0.0, micro_batch, mixed=device == "cpu")
+    settled = Settled("float32", 0.0, micro_batch)
     shards = list(plan.shards())
     for place in rng.permutation(len(shards)):
         computer.compute(shards[place], settled)

@@ -55,7 +55,7 @@ BUSY_PERCENT = 10.0
 START_BAR_SECONDS = 15.0
 MEMORY_BAR_MEBIBYTES = 50.0
 EARLY_SHARDS, LATE_SHARDS = 100, 2000
-SETTLED = Settled("float32", 0.0, micro_batch=16, mixed=True)
+SETTLED = Settled("float32", 0.0, micro_batch=16)
 STEPS, SHARD_IMAGES = 16, 4
 START_IMAGES = 16
 

@@ -39,8 +39,9 @@ from measure import (
 )
 from rich.table import Table
 
-from igbatch.attribution.adaptive import AdaptiveIntegral, Goal
-from igbatch.attribution.integrand import NodeValue
+from igbatch.attribution.adaptive import Goal
+from igbatch.attribution.kept import KeptMaps
+from igbatch.attribution.passes import Values
 
 TOLERANCES = (0.05, 0.02, 0.01, 0.005)
 MOST_NODES = 2000
@@ -281,19 +282,20 @@ def composite(edges: FloatArray, counts: np.ndarray, inner: str) -> tuple[FloatA
 
 
 def adaptive(path: SampledPath, tolerance: float) -> Iterator[State]:
-    """Run our own integral. The vectors' sums are not the maps', so that completeness is not asked for."""
-    integral = AdaptiveIntegral(Goal(tolerance, 0.0, MOST_NODES, complete=False))
-    while integral.wanted:
-        wave = integral.wanted
-        vectors = path.at(np.array(wave))
-        scores, slopes = path.numbers_at(np.array(wave))
-        for index, node in enumerate(wave):
-            value = vectors[:, index]
-            scale = np.maximum(np.abs(value).max(1), 1e-300)
-            map_ = torch.from_numpy(value / scale[:, None])
-            norm = np.linalg.norm(value, axis=1)
-            integral.add(node, NodeValue(scores[index], map_, scale, norm, slopes[index]))
-        yield State(integral.steps, integral.result().numpy().copy(), integral.map_error.copy())
+    """Run our own integral to its end. Vectors do not sum to what maps do: completeness is not asked for."""
+    targets = path.vectors.shape[0]
+    integrals = KeptMaps(Goal(tolerance, 0.0, MOST_NODES, complete=False), targets)
+    nodes, _ = integrals.open(0)
+    while nodes:
+        places = np.array([node.place for node in nodes])
+        maps = path.at(places).swapaxes(0, 1)  # [nodes, K, rank]
+        scores, slopes = path.numbers_at(places)
+        scales = np.maximum(np.abs(maps).max(2), 1e-300)
+        arrays = (maps / scales[:, :, None], scores, scales, slopes / scales, np.zeros((len(nodes), 1)))
+        integrals.add([0] * len(nodes), nodes, Values(*map(torch.from_numpy, arrays)))
+        (nodes,) = integrals.advance([0])
+    found = integrals.result(0)
+    yield State(found.steps, found.maps.numpy(), found.map_error)
 
 
 RULES: dict[str, Rule] = {

@@ -48,7 +48,7 @@ from igbatch.store.commit import ShardWriter
 from igbatch.store.output import Output
 from igbatch.study_file import load_study
 
-SETTLED = Settled("float32", 0.0, micro_batch=16, mixed=True)
+SETTLED = Settled("float32", 0.0, micro_batch=16)
 SHARD_IMAGES, SIDE = 8, 32
 PLAN_IMAGES, PLAN_VARIANTS = 1_000_000, 50
 PLAN_BAR_SECONDS, PLAN_BAR_BYTES = 60.0, 2**30

@@ -38,7 +38,7 @@ from igbatch.variants.models import state_sha256
 from igbatch.variants.randomized import ModelStates, random_model
 from igbatch.variants.weights import WeightsSource
 
-SETTLED = Settled("float32", 0.0, micro_batch=16, mixed=True)
+SETTLED = Settled("float32", 0.0, micro_batch=16)
 VARIANTS = [
     {"kind": "trained"},
     {"kind": "random", "seeds": [1, 2, 3]},

@@ -34,7 +34,7 @@ TINY = {
     "models": {"small": {"weights": "bundled"}},
     "targets": ["eagle", "magpie"],
     "variants": [{"kind": "trained"}, {"kind": "random", "seeds": [3]}],
-    "attribution": {"steps": 4, "micro_batch": 4},
+    "attribution": {"steps": 4, "micro_batch": 4, "reproducible": "image"},  # runs are compared bit by bit
     "run": {"shard_images": 1, "workers": 1},  # each imports torch: 4 s of a core; tests of several say so
     "report": {"figures": False},  # tests of the report draw them; here they would take most of a run
 }
@@ -86,7 +86,7 @@ def compute_study() -> Callable[..., Output]:
         from igbatch.reduce.study import reduce_study
 
         torch.set_num_threads(1)
-        settled = Settled("float32", 0.0, micro_batch=4, mixed=True)
+        settled = Settled("float32", 0.0, micro_batch=4)
         output = Output(str(out))
         plan = plan_study(load_study(study, overrides), output, **how)
         open_output(output, plan.resolved, plan.images)

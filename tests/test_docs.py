@@ -265,7 +265,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)
     computer = ShardComputer(plan.resolved, target, torch.device("cpu"))
     for shard in plan.shards():
-        computer.compute(shard, Settled("float32", 0.0, micro_batch=2, mixed=True))
+        computer.compute(shard, Settled("float32", 0.0, micro_batch=2))
     torch.set_num_threads(threads)
     reduce_study(target)
     return folder

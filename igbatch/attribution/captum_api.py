@@ -18,9 +18,10 @@ from typing import Any, Literal, ParamSpec, TypeVar, overload
 import torch
 from torch import Tensor, nn
 
+from .api import warn_of_constant
 from .baseline import Baseline
 from .captum_arguments import AdditionalArguments, Packed, Picked, described, is_index, widest_type
-from .engine import attribute_forward, default_micro_batch, warn_of_constant
+from .engine import attribute_forward, default_micro_batch
 from .errors import AttributionError
 from .rules import RULES
 from .settings import DEFAULT_MAX_STEPS, Settings

@@ -1,181 +1,42 @@
-"""Integrated Gradients of image classifiers: the call, its checks, and the stream of images behind it."""
+"""The engine: a stream of images goes through waves, and comes out as maps in the order of their ends."""
 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .baseline import Baseline, baseline_tensor
-from .errors import AttributionError
 from .frozen import Model, frozen, lifted
-from .integrand import Forward, Integrand
+from .integral import Integral
 from .outputs import output_named
-from .pool import Path, Pool
+from .passes import Forward, Passes
 from .precision import precision_named
-from .settings import DEFAULT_MAX_STEPS, Attributed, Example, Settings
+from .settings import Attributed, Example, Settings
+from .wave import Path, RowLimit, Wave
 
-__all__ = [
-    "Attributed",
-    "AttributionResult",
-    "Example",
-    "Settings",
-    "attribute",
-    "attribute_forward",
-    "default_micro_batch",
-    "integrated_gradients",
-]
+__all__ = ["MAX_TARGETS", "attribute", "attribute_forward", "default_micro_batch", "rows_of"]
 
-MOST_TARGETS = 8
+MAX_TARGETS = 8
 """Targets that share a forward pass; more go in groups, so that memory does not grow with them."""
 
 
-@dataclass(frozen=True, eq=False)
-class AttributionResult:
-    """Maps of N images and K targets, with what is known of their quality; tensors on the images' device.
-
-    All numbers but ``steps`` and ``converged`` are in units of the output (``map_error`` is relative).
-
-    Attributes:
-        attributions: float32 [N, K, H, W], channels summed; [N, K, C, H, W] where channels were kept.
-        scores: float64 [N, K], the output at the image.
-        baseline_scores: float64 [N, K], the output at the baseline.
-        convergence_delta: float64 [N, K], sum of the map - (score - baseline score); 0 if exact.
-        steps: int64 [N, K], the nodes that the map was computed from.
-        map_error: float64 [N, K], a bound of the map's relative L2 error, met by 99 % of maps; NaN where it
-            was not estimated.
-        converged: bool [N, K], whether the map's error, as far as known, is within the tolerance.
-        micro_batch: the most rows that went through the model together.
-    """
-
-    attributions: Tensor
-    scores: Tensor
-    baseline_scores: Tensor
-    convergence_delta: Tensor
-    steps: Tensor
-    map_error: Tensor
-    converged: Tensor
-    micro_batch: int
-
-
-def integrated_gradients(
-    model: Model,
-    images: Tensor,
-    targets: Sequence[int] | Tensor,
-    baseline: Baseline,
-    *,
-    rule: str = "gauss-legendre",
-    steps: int | Literal["auto"] = 50,
-    tolerance: float = 0.01,
-    output: str = "probability",
-    precision: str = "float32",
-    micro_batch: int | None = None,
-    keep_channels: bool = False,
-    atol: float = 1e-6,
-    max_steps: int = DEFAULT_MAX_STEPS,
-    arithmetic_error: float | None = None,
-) -> AttributionResult:
-    """Return the Integrated Gradients of images for several targets, from one forward pass a node.
-
-    A map is the sum over nodes a, with weights w, of ``w * (x - x') * dF/dx (x' + a (x - x'))``: x is the
-    image, x' the baseline, F the target's output. Outputs, paths and sums are computed in float64. With the
-    same kind of device, number of threads, ``steps`` and ``micro_batch``, an image's numbers are bitwise the
-    same in float32 whatever other images are in the call. Beyond images and result, memory grows with
-    ``micro_batch``, and with neither steps, images nor targets.
-
-    Args:
-        model: any callable from preprocessed images [rows, C, H, W] to logits [rows, classes]. A module runs
-            in evaluation mode with frozen parameters and is put back as it was; a callable runs as it is.
-        images: floating [N, C, H, W], preprocessed, on the model's device.
-        targets: K class indices for all images, or an integer tensor [N, K].
-        baseline: preprocessed like the images; a number, or a tensor or array that broadcasts to them.
-        rule: a key of ``RULES``, for a number of steps.
-        steps: the number of nodes; "auto": as many as each map needs for ``tolerance``, up to ``max_steps``.
-        tolerance: where steps are "auto", the relative L2 error of a map that is allowed, and its
-            completeness gap beside its absolute sum. With a number of steps a map has converged when
-            ``abs(convergence_delta) <= tolerance * abs(score - baseline score) + atol``: errors that cancel
-            are not seen.
-        output: a key of ``OUTPUTS``: what is explained.
-        precision: a key of ``PRECISIONS``: the arithmetic of the model's passes; "auto": the cheapest that
-            leaves room within ``tolerance``, as measured on the first images.
-        micro_batch: the most rows that go through the model together; None: ``default_micro_batch``. From 4
-            on it is rounded down to a multiple of 4, and halved where memory runs out.
-        keep_channels: return the channels' maps instead of their sum.
-        atol: in units of the output; a gap below it counts as none, since ratios explode for maps that are
-            nearly nothing.
-        max_steps: the most nodes of a map where steps are "auto"; it has not converged if more were needed.
-        arithmetic_error: the relative error of a map that the precision brings; None: measured on the first
-            images where the precision is below float32.
-
-    Raises:
-        AttributionError: an argument is of another shape, type or name than described; the model does not
-            return logits, they change with the images but carry no gradient to them, or there is one logit
-            alone and the output is no logit; a target is no class of the model.
-
-    Warns:
-        UserWarning: a target's output does not change between the baseline and another image, at no node of
-            the path: its map is 0.
-
-    Source: Sundararajan et al., *Axiomatic Attribution for Deep Networks*, ICML 2017, eq. 1 and 3.
-    """
-    _require_images(images)
-    settings = Settings(
-        rule=rule, steps=steps, tolerance=tolerance, atol=atol, max_steps=max_steps, output=output,
-        precision="float32" if precision == "auto" else precision, micro_batch=micro_batch,
-        keep_channels=keep_channels,
-    )  # fmt: skip
-    starts = _checked_baseline(baseline, images)
-    indices = _checked_targets(targets, images)
-    examples = [Example(*each) for each in zip(images.detach(), starts, indices, strict=True)]
-    if precision == "auto" or not precision_named(settings.precision).exact:
-        settings = _measured(model, examples, settings, precision, arithmetic_error)
-    shape = (*indices.shape, *images.shape[1 if keep_channels else 2 :])
-    maps = images.new_zeros(shape, dtype=torch.float32)
-    numbers = np.zeros((6, *indices.shape))
-    rows = _rows(settings, images.device)
-    for done in attribute(model, examples, settings):
-        maps[done.index] = done.attributions
-        numbers[:, done.index] = (
-            done.scores, done.baseline_scores, done.convergence_delta,
-            done.steps, done.map_error, done.converged,
-        )  # fmt: skip
-        rows = done.micro_batch
-    scores, baseline_scores, delta, steps_, error, converged = torch.from_numpy(numbers).to(images.device)
-    differs = (images != starts).flatten(1).any(1)[:, None]
-    warn_of_constant(differs & (scores == baseline_scores) & (maps == 0).flatten(2).all(2), stacklevel=2)
-    return AttributionResult(
-        maps, scores, baseline_scores, delta, steps_.long(), error, converged.bool(), rows
-    )
-
-
-def warn_of_constant(constant: Tensor, stacklevel: int) -> None:
-    """Warn of targets whose output does not change along the path: their maps of 0 are not measured evidence.
-
-    Args:
-        constant: bool [N, K], for which images and targets it is so.
-        stacklevel: of `warnings.warn`, counted from the caller.
-    """
-    if constant.any():
-        image, target = torch.nonzero(constant)[0].tolist()
-        warnings.warn(
-            f"the output does not change from the baseline to the image in {int(constant.sum())} of"
-            f" {constant.numel()} maps (first: image {image}, target {target} of the call): these maps are 0",
-            stacklevel=stacklevel + 1,
-        )
-
-
-def attribute(model: Model, examples: Iterable[Example], settings: Settings) -> Iterator[Attributed]:
-    """Attribute a stream of examples, all of one shape and number of targets, each yielded when it is done.
+def attribute(
+    model: Model, examples: Iterable[Example], settings: Settings, limit: RowLimit | None = None
+) -> Iterator[Attributed]:
+    """Attribute a stream of examples, each yielded when it is done; numbers of targets may differ.
 
     Examples are taken from the stream only as the device has room for their nodes.
+
+    Args:
+        model: as `integrated_gradients` takes it.
+        examples: their images are of one shape.
+        settings: how the integrals are taken.
+        limit: tells afterwards how full micro-batches were; None: nobody asks.
 
     Raises:
         AttributionError: as `integrated_gradients` does.
@@ -185,11 +46,11 @@ def attribute(model: Model, examples: Iterable[Example], settings: Settings) -> 
     if first is None:
         return
     with frozen(model, precision_named(settings.precision), first.image.device) as forward:
-        yield from attribute_forward(forward, chain([first], source), settings)
+        yield from attribute_forward(forward, chain([first], source), settings, limit)
 
 
 def attribute_forward(
-    forward: Forward, examples: Iterable[Example], settings: Settings
+    forward: Forward, examples: Iterable[Example], settings: Settings, limit: RowLimit | None = None
 ) -> Iterator[Attributed]:
     """Attribute a stream of examples as `attribute` does, with a function that is ready as it is.
 
@@ -197,38 +58,28 @@ def attribute_forward(
         forward: from points and the examples they belong to, to logits; in the precision of the settings.
         examples: their images may have any shape; the first dimension is summed unless channels are kept.
         settings: how the integrals are taken.
+        limit: as for `attribute`.
     """
-    integrand = Integrand(
+    source = iter(examples)
+    first = next(source, None)
+    if first is None:
+        return
+    device = first.image.device
+    passes = Passes(
         forward,
         output_named(settings.output),
         precision_named(settings.precision),
         sum_channels=not settings.keep_channels,
         multiply=settings.multiply,
     )
-    source = iter(examples)
-    first = next(source, None)
-    if first is None:
-        return
-    device = first.image.device
-    pool = Pool(integrand, _rows(settings, device), mixed=settings.mixed)
-    completed = _completed(pool, _paths(chain([first], source), settings), settings)
+    stream = _Stream(passes, settings, limit or RowLimit(rows_of(settings, device)))
+    completed = stream.run(chain([first], source))
     while True:
         with lifted(device):
             attributed = next(completed, None)
         if attributed is None:
             return
         yield attributed
-
-
-def _completed(pool: Pool, paths: Iterable[Path], settings: Settings) -> Iterator[Attributed]:
-    """Run the paths and yield each example once all its groups of targets are done."""
-    waiting: dict[int, list[Path]] = {}
-    for path in pool.run(paths):
-        parts = waiting.setdefault(path.example, [])
-        parts.append(path)
-        if len(parts) == path.parts:
-            del waiting[path.example]
-            yield _attributed(sorted(parts, key=lambda part: part.part), settings, pool.rows)
 
 
 def default_micro_batch(device: torch.device) -> int:
@@ -240,106 +91,88 @@ def default_micro_batch(device: torch.device) -> int:
     return 8 if device.type == "cpu" else 64
 
 
-def _rows(settings: Settings, device: torch.device) -> int:
+def rows_of(settings: Settings, device: torch.device) -> int:
+    """Return the most rows of a micro-batch that the settings ask for."""
     return default_micro_batch(device) if settings.micro_batch is None else settings.micro_batch
 
 
-def _measured(
-    model: Model, examples: Sequence[Example], settings: Settings, precision: str, error: float | None
-) -> Settings:
-    """Settle a precision that is to be chosen, or the error of one below float32, on the first images."""
-    from .probe import arithmetic_error, choose_precision
+class _Stream:
+    """Examples on their way through waves, one wave for each number of targets that a path has."""
 
-    if not examples:
-        return settings
-    if precision == "auto":
-        choice = choose_precision(model, examples, settings)
-        return replace(settings, precision=choice.precision, arithmetic_error=choice.error)
-    measured = arithmetic_error(model, examples, settings) if error is None else error
-    if error is None and not math.isfinite(measured):
-        raise AttributionError(
-            f"precision={settings.precision!r}: maps of the first images are not finite in it, or not in"
-            ' float32 either: use precision="float32" to see which'
+    def __init__(self, passes: Passes, settings: Settings, limit: RowLimit) -> None:
+        self._passes = passes
+        self._settings = settings
+        self._limit = limit
+        self._waves: dict[int, Wave] = {}
+        self._done: dict[int, list[tuple[Path, Integral]]] = {}
+
+    def run(self, examples: Iterable[Example]) -> Iterator[Attributed]:
+        """Yield each example once all groups of its targets are done."""
+        paths = (path for index, example in enumerate(examples) for path in self._paths(index, example))
+        exhausted = False
+        while True:
+            while not exhausted and self._has_room():
+                path = next(paths, None)
+                if path is None:
+                    exhausted = True
+                else:
+                    self._wave_for(len(path.targets)).open(path)
+            wave = next((wave for wave in self._waves.values() if wave.full), None)
+            wave = wave or next((wave for wave in self._waves.values() if wave.busy), None)
+            if wave is None:
+                return
+            for path, integral in wave.round():
+                yield from self._joined(path, integral)
+
+    def _has_room(self) -> bool:
+        if self._settings.together:
+            return not any(wave.full for wave in self._waves.values())
+        return not any(wave.busy for wave in self._waves.values())
+
+    def _wave_for(self, targets: int) -> Wave:
+        if targets not in self._waves or not self._settings.together:  # a new one knows nothing of others
+            self._waves[targets] = Wave(self._passes, self._settings.integrals(targets), self._limit)
+        return self._waves[targets]
+
+    def _paths(self, index: int, example: Example) -> Iterator[Path]:
+        """Yield the paths of an example, one for each group of targets."""
+        device, dtype = example.image.device, self._passes.precision.dtype
+        image, baseline = (each.detach().to(dtype) for each in (example.image, example.baseline))
+        parts = max(1, math.ceil(len(example.targets) / MAX_TARGETS))
+        for part, targets in enumerate(example.targets.chunk(parts)):
+            yield Path(index, part, parts, baseline, image, targets.to(device), max(targets.tolist()))
+
+    def _joined(self, path: Path, integral: Integral) -> Iterator[Attributed]:
+        """Yield an example whose last group of targets this is."""
+        parts = self._done.setdefault(path.example, [])
+        parts.append((path, integral))
+        if len(parts) == path.parts:
+            del self._done[path.example]
+            ordered = [integral for path, integral in sorted(parts, key=lambda part: part[0].part)]
+            yield self._attributed(path.example, ordered)
+
+    def _attributed(self, index: int, parts: Sequence[Integral]) -> Attributed:
+        def joined(name: str) -> NDArray[np.float64]:
+            return np.concatenate([getattr(part, name) for part in parts])
+
+        scores, starts = joined("scores"), joined("baseline_scores")
+        converged = joined("converged").astype(bool)
+        if self._settings.steps == "auto":
+            converged &= self._settings.arithmetic_error <= self._settings.tolerance
+        return Attributed(
+            index=index,
+            attributions=_cat([part.maps for part in parts]),
+            scores=scores,
+            baseline_scores=starts,
+            convergence_delta=joined("sums") - (scores - starts),
+            steps=np.repeat([part.steps for part in parts], [len(part.maps) for part in parts]),
+            map_error=joined("map_error") + self._settings.arithmetic_error,
+            converged=converged,
+            micro_batch=self._limit.rows,
+            quadrature=parts[0].quadrature,
+            logits=parts[0].logits,
         )
-    return replace(settings, arithmetic_error=measured)
 
 
-def _paths(examples: Iterable[Example], settings: Settings) -> Iterator[Path]:
-    """Yield the paths of examples, one for each group of targets; the last group repeats its last target."""
-    for index, example in enumerate(examples):
-        count = len(example.targets)
-        parts = max(1, math.ceil(count / MOST_TARGETS))
-        size = math.ceil(count / parts)
-        image, baseline = example.image.detach(), example.baseline.detach()
-        start = baseline.to(image.dtype)
-        direction = image.double() - baseline.double()
-        for part in range(parts):
-            targets = example.targets[part * size : (part + 1) * size]
-            padded = torch.cat([targets, targets[-1:].expand(size - len(targets))])
-            yield Path(index, start, direction, padded, settings.integral(), part, parts, len(targets))
-
-
-def _attributed(parts: Sequence[Path], settings: Settings, rows: int) -> Attributed:
-    """Put the groups of an example's targets together."""
-
-    def joined(name: str) -> NDArray[np.float64]:
-        return np.concatenate([getattr(part.integral, name)[: part.count] for part in parts])
-
-    maps = torch.cat([part.integral.result()[: part.count] for part in parts])
-    starts, scores = (
-        np.concatenate([part.integral.scores[end][: part.count] for part in parts]) for end in (0, 1)
-    )
-    sums = maps.flatten(1).sum(1).cpu().numpy()
-    error = joined("map_error") + settings.arithmetic_error
-    converged = joined("converged").astype(bool)
-    if settings.steps == "auto":
-        converged &= settings.arithmetic_error <= settings.tolerance
-    return Attributed(
-        index=parts[0].example,
-        attributions=maps,
-        scores=scores,
-        baseline_scores=starts,
-        convergence_delta=sums - (scores - starts),
-        steps=np.repeat([part.integral.steps for part in parts], [part.count for part in parts]),
-        map_error=error,
-        converged=converged,
-        micro_batch=rows,
-        quadrature=parts[0].integral.quadrature,
-    )
-
-
-def _require_images(images: Tensor) -> None:
-    if not isinstance(images, Tensor) or images.ndim != 4 or not images.is_floating_point():
-        found = (images.dtype, list(images.shape)) if isinstance(images, Tensor) else type(images).__name__
-        raise AttributionError(f"images are {found}: give a preprocessed floating tensor [N, C, H, W]")
-
-
-def _checked_baseline(baseline: Baseline, images: Tensor) -> Tensor:
-    """Return the baseline as [N, C, H, W], a view where it was smaller."""
-    start = baseline_tensor(baseline)
-    try:
-        return start.to(images.device).expand(images.shape)
-    except RuntimeError as error:
-        raise AttributionError(
-            f"the baseline {list(start.shape)} does not broadcast to the images {list(images.shape)}:"
-            " give a number, [C, 1, 1], [C, H, W] or [N, C, H, W]"
-        ) from error
-
-
-def _checked_targets(targets: Sequence[int] | Tensor, images: Tensor) -> Tensor:
-    """Return the targets as int64 [N, K] on the images' device."""
-    try:
-        indices = torch.as_tensor(targets)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise AttributionError(f"targets={targets!r}: give class indices, such as [22, 18]") from error
-    if indices.dtype == torch.bool or indices.is_floating_point() or indices.is_complex():
-        raise AttributionError(f"targets are {indices.dtype}: give class indices as integers")
-    if indices.ndim not in (1, 2) or (indices.numel() == 0 and len(images) > 0):
-        raise AttributionError(f"targets have shape {list(indices.shape)}: give K class indices or [N, K]")
-    if indices.ndim == 2 and len(indices) != len(images):
-        raise AttributionError(
-            f"targets [N, K] have {len(indices)} rows for {len(images)} images: give a row an image"
-        )
-    if indices.numel() and int(indices.min()) < 0:
-        raise AttributionError(f"targets hold {int(indices.min())}: class indices count from 0")
-    return indices.to(images.device, torch.int64).expand(len(images), -1)
+def _cat(parts: Sequence[Tensor]) -> Tensor:
+    return torch.cat(list(parts)) if len(parts) > 1 else parts[0]

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from .engine import default_micro_batch
 from .frozen import Model, frozen
-from .outputs import evaluate, output_named
+from .outputs import output_named
 from .precision import precision_named
 from .settings import Example, Settings
 
@@ -128,7 +128,8 @@ def _scores(model: Model, example: Example, settings: Settings, rows: int) -> Ca
         owners = torch.zeros(len(points), dtype=torch.int64, device=points.device)
         with frozen(model, precision, points.device) as forward, precision.passes(points.device):
             logits = forward(points.to(precision.dtype), owners)
-        found = evaluate(output, logits, example.targets.expand(len(points), -1)).T
+        targets = example.targets.to(points.device).expand(len(points), -1)
+        found = output.value(logits.double()).gather(1, targets).T
         return found.repeat(rows // len(found), 1).flatten()
 
     return scores

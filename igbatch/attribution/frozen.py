@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from .errors import AttributionError
-from .integrand import Forward
+from .passes import Forward
 from .precision import Precision
 
 __all__ = ["Model", "frozen", "lifted"]

@@ -7,6 +7,7 @@ Both are computed in float64 whatever the precision of the model. In float32 the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import torch
@@ -14,10 +15,32 @@ from torch import Tensor
 
 from .errors import AttributionError
 
-__all__ = ["OUTPUTS", "Output", "cotangents", "evaluate", "output_named"]
+__all__ = ["OUTPUTS", "Output", "output_named"]
 
-Output = Callable[[Tensor], Tensor]
-"""From float64 logits [rows, classes] to what each class is explained by, float64 [rows, classes]."""
+
+@dataclass(frozen=True)
+class Output:
+    """What is explained, as a function of the logits.
+
+    Attributes:
+        value: from float64 logits [rows, classes] to each class's output, float64 [rows, classes].
+        derivative: from logits, values [rows, K] of targets and their one-hot rows [rows, K, classes] to the
+            values' derivatives with respect to the logits, float64 [rows, K, classes].
+    """
+
+    value: Callable[[Tensor], Tensor]
+    derivative: Callable[[Tensor, Tensor, Tensor], Tensor]
+
+    def value_and_cotangents(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the targets' outputs, [rows, K], and their derivatives, [rows, K, classes], all float64.
+
+        Args:
+            logits: float64 [rows, classes].
+            targets: int64 [rows, K], class indices.
+        """
+        values = self.value(logits).gather(1, targets)
+        chosen = logits.new_zeros(*targets.shape, logits.shape[1]).scatter_(2, targets[:, :, None], 1.0)
+        return values, self.derivative(logits, values, chosen)
 
 
 def output_named(name: str) -> Output:
@@ -31,43 +54,22 @@ def output_named(name: str) -> Output:
     return OUTPUTS[name]
 
 
-def evaluate(output: Output, logits: Tensor, targets: Tensor) -> Tensor:
-    """Return the output of every target, float64 [rows, K], in units of the output.
-
-    Args:
-        output: what is explained.
-        logits: [rows, classes], of any floating type.
-        targets: int64 [rows, K], class indices.
-    """
-    return output(logits.double()).gather(1, targets)
+def _of_probability(logits: Tensor, values: Tensor, chosen: Tensor) -> Tensor:
+    return values[:, :, None] * (chosen - logits.softmax(1)[:, None])
 
 
-def cotangents(output: Output, logits: Tensor, targets: Tensor) -> Tensor:
-    """Return the derivative of every target's output with respect to the logits, float64 [K, rows, classes].
-
-    Args:
-        output: what is explained.
-        logits: [rows, classes], of any floating type.
-        targets: int64 [rows, K], class indices.
-    """
-    leaf = logits.detach().double().requires_grad_()
-    # A row's outputs depend on that row's logits alone, so the sum over rows has the rows' own derivatives.
-    sums = evaluate(output, leaf, targets).sum(0)
-    return torch.stack([torch.autograd.grad(total, leaf, retain_graph=True)[0] for total in sums])
+def _of_logit(logits: Tensor, values: Tensor, chosen: Tensor) -> Tensor:
+    return chosen
 
 
-def _probability(logits: Tensor) -> Tensor:
-    return logits.softmax(1)
-
-
-def _logit(logits: Tensor) -> Tensor:
-    return logits
-
-
-def _log_probability(logits: Tensor) -> Tensor:
-    return logits.log_softmax(1)
+def _of_log_probability(logits: Tensor, values: Tensor, chosen: Tensor) -> Tensor:
+    return chosen - logits.softmax(1)[:, None]
 
 
 OUTPUTS: Mapping[str, Output] = MappingProxyType(
-    {"probability": _probability, "logit": _logit, "log-probability": _log_probability}
+    {
+        "probability": Output(lambda logits: logits.softmax(1), _of_probability),
+        "logit": Output(lambda logits: logits, _of_logit),
+        "log-probability": Output(lambda logits: torch.log_softmax(logits, 1), _of_log_probability),
+    }
 )

@@ -1,4 +1,4 @@
-"""The arithmetic of the model's passes. Whatever it is, paths, outputs and sums are computed in float64."""
+"""The arithmetic of the model's passes. Whatever it is, outputs and sums over nodes are in float64."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .errors import AttributionError
 
-__all__ = ["PRECISIONS", "Precision", "precision_named"]
+__all__ = ["PRECISIONS", "Precision", "precision_named", "tensorfloat32"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Precision:
     def passes(self, device: torch.device) -> Iterator[None]:
         """Run the model in this arithmetic, whatever surrounds the call."""
         with (
-            _tensorfloat32(self.tensorfloat32),
+            tensorfloat32(self.tensorfloat32),
             torch.autocast(
                 device.type, dtype=self.products or torch.bfloat16, enabled=self.products is not None
             ),
@@ -68,7 +68,7 @@ class Precision:
         if not logits.requires_grad:
             return None
         scaled = (cotangent * self.gradient_scale).to(logits.dtype)
-        with _tensorfloat32(self.tensorfloat32):
+        with tensorfloat32(self.tensorfloat32):
             (gradient,) = torch.autograd.grad(
                 logits, points, scaled, retain_graph=retain_graph, allow_unused=True
             )
@@ -76,7 +76,7 @@ class Precision:
 
 
 @contextmanager
-def _tensorfloat32(wanted: bool) -> Iterator[None]:
+def tensorfloat32(wanted: bool) -> Iterator[None]:
     """Allow or forbid TF32 in products and convolutions, and put the caller's choice back."""
     choice = "tf32" if wanted else "ieee"
     backends: Any = torch.backends  # whose stubs lack the newer switches

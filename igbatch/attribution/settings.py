@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .adaptive import FIRST_NODES, WAVE, WIDE_WAVE, AdaptiveIntegral, Goal
+from .adaptive import FIRST_NODES, Goal
 from .errors import AttributionError
-from .fixed import FixedIntegral
+from .integral import Integrals
+from .kept import KeptMaps
 from .outputs import output_named
-from .pool import Integral
 from .precision import precision_named
 from .rules import Quadrature, rule_nodes
+from .summed import SummedMaps
 
 __all__ = ["DEFAULT_MAX_STEPS", "Attributed", "Example", "Settings"]
 
@@ -30,8 +31,8 @@ class Settings:
 
     Attributes:
         arithmetic_error: the part of a map's relative L2 error that is due to a precision below float32.
-        mixed: nodes of several images may share a micro-batch; where not, more of an image's are asked for at
-            once, so the nodes that adaptive steps choose depend on it.
+        together: nodes of several images may share a micro-batch; where not, an image's bits do not depend on
+            the others of a stream, whatever the machine.
         multiply: multiply by the path, as Integrated Gradients does.
         nodes: nodes and weights to be taken instead of those of a rule.
     """
@@ -46,7 +47,7 @@ class Settings:
     arithmetic_error: float = 0.0
     micro_batch: int | None = None
     keep_channels: bool = False
-    mixed: bool = True
+    together: bool = True
     multiply: bool = True
     nodes: Quadrature | None = None
 
@@ -63,16 +64,15 @@ class Settings:
         if self.steps != "auto":
             _rule(self.rule, self.steps)
 
-    def integral(self) -> Integral:
-        """Return a new integral for one path."""
+    def integrals(self, targets: int) -> Integrals:
+        """Return new integrals for the paths of a wave, all with so many targets."""
         if self.nodes is not None or self.steps != "auto":
             quadrature = self.nodes or _rule(self.rule, self.steps)
-            return FixedIntegral(quadrature, self.tolerance, self.atol)
+            return SummedMaps(quadrature, self.tolerance, self.atol)
         left = self.tolerance - self.arithmetic_error
         tolerance = left if left > 0 else self.tolerance / 2
         rounding = precision_named(self.precision).rounding
-        goal = Goal(tolerance, self.atol, self.max_steps, rounding, complete=self.multiply)
-        return AdaptiveIntegral(goal, WAVE if self.mixed else WIDE_WAVE)
+        return KeptMaps(Goal(tolerance, self.atol, self.max_steps, rounding, complete=self.multiply), targets)
 
 
 @lru_cache(maxsize=64)
@@ -82,7 +82,10 @@ def _rule(rule: str, steps: int | str) -> Quadrature:
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """An image to be explained: image and baseline [...] floating, targets int64 [K], on one device."""
+    """An image to be explained: image and baseline [...] floating on one device, targets int64 [K].
+
+    Targets may lie on the host: the engine asks a device for nothing then.
+    """
 
     image: Tensor
     baseline: Tensor
@@ -97,7 +100,9 @@ class Attributed:
         attributions: float64 [K, ...] on the example's device, not rounded to float32 yet.
         scores, baseline_scores, convergence_delta, steps, map_error, converged: [K] each.
         micro_batch: the most rows that went through the model together.
-        quadrature: the nodes and weights that the maps are the sums of; of the first eight targets.
+        quadrature: the nodes and weights that the maps are the sums of; of the first eight targets, and of
+            what is left of them where more than `kept.MAX_KEPT` were needed.
+        logits: float64 [classes] on the example's device, at the image.
     """
 
     index: int
@@ -110,3 +115,4 @@ class Attributed:
     converged: NDArray[np.bool_]
     micro_batch: int
     quadrature: Quadrature
+    logits: Tensor

@@ -84,7 +84,7 @@ class _Mean:
     copies: int
     total: Tensor | None = None
     _done: dict[int, Attributed] = field(default_factory=dict)  # without their maps
-    _norms: dict[int, NDArray[np.float64]] = field(default_factory=dict)
+    _norms: dict[int, Tensor] = field(default_factory=dict)  # on the device, which nobody waits for
     _sums: dict[tuple[int, int], Tensor] = field(default_factory=dict)
 
     def add(self, copy: int, done: Attributed) -> None:
@@ -109,8 +109,9 @@ class _Mean:
         """Return the mean."""
         assert self.total is not None
         done = [self._done[copy] for copy in range(self.copies)]
-        norms = np.stack([self._norms[copy] for copy in range(self.copies)])
         maps = self.total / self.copies
+        device_norms = [*(self._norms[copy] for copy in range(self.copies)), _norms(maps)]
+        *norms, norm = torch.stack(device_norms).cpu().numpy()
         return replace(
             done[0],
             index=index,
@@ -118,14 +119,15 @@ class _Mean:
             scores=np.mean([each.scores for each in done], axis=0),
             convergence_delta=np.mean([each.convergence_delta for each in done], axis=0),
             steps=np.sum([each.steps for each in done], axis=0),
-            map_error=_error(np.stack([each.map_error for each in done]), norms, _norms(maps)),
+            map_error=_error(np.stack([each.map_error for each in done]), np.stack(norms), norm),
             converged=np.all([each.converged for each in done], axis=0),
             micro_batch=max(each.micro_batch for each in done),
         )
 
 
-def _norms(maps: Tensor) -> NDArray[np.float64]:
-    return np.asarray(torch.linalg.vector_norm(maps.flatten(1), dim=1).cpu().numpy())
+def _norms(maps: Tensor) -> Tensor:
+    norms: Tensor = torch.linalg.vector_norm(maps.flatten(1), dim=1)
+    return norms
 
 
 def _error(

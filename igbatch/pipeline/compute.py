@@ -9,20 +9,21 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import groupby, islice
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
 
-from igbatch.attribution import Example, Settings, attribute
-from igbatch.attribution.probe import PROBED_IMAGES
+from igbatch.attribution import Attributed, Example, Settings, attribute, default_micro_batch
+from igbatch.attribution.calibrate import PROBED_IMAGES
 from igbatch.attribution.smoothing import averaged, copy_noise
 from igbatch.images.baselines import baseline_pixels
 from igbatch.images.preprocessing import Preprocessing
-from igbatch.pipeline.models import HeldVariant, Models, probabilities
+from igbatch.pipeline.models import HeldVariant, Models, batched_logits
 from igbatch.pipeline.plan import Shard
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage, prepare_ahead
+from igbatch.pipeline.rankings import Rankings, classes_asked_for
 from igbatch.pipeline.reports import ShardReport
 from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy
 from igbatch.pipeline.rows import ShardRows
@@ -41,7 +42,8 @@ DECODED_IMAGES = 16
 class _Task:
     """An image to be attributed, its targets by name with their logit indices, and both as tensors.
 
-    `example` has the image as it is; where maps are smoothed, `ShardComputer` makes noisy copies of it.
+    `example` has the image as it is, and every class once that a target names; where maps are smoothed,
+    `ShardComputer` makes noisy copies of it.
     """
 
     image: PreparedImage
@@ -108,6 +110,7 @@ class ShardComputer:
         self.preprocessing = {
             name: Preprocessing.from_data_config(model.data_config) for name, model in resolved.models.items()
         }
+        self.rankings = Rankings(self.models, default_micro_batch(device))
         smoothing = resolved.study.attribution.smoothing
         self.copies = min(smoothing.samples, most_copies or smoothing.samples) if smoothing else 1
 
@@ -149,8 +152,7 @@ class ShardComputer:
         work = _Work()
         with writer, ShardRows(writer, shard, study.attribution) as rows_of:
             tasks = clock.idle_between(self._usable(shard, rows_of))
-            for _, group in groupby(tasks, key=lambda task: tuple(task.targets)):
-                self._attribute(variant, group, settings, rows_of, work, clock)
+            self._attribute(variant, tasks, settings, rows_of, work, clock)
             with clock.idle():
                 rows_of.commit()
         return ShardReport(
@@ -172,24 +174,28 @@ class ShardComputer:
         """
         preprocessing = self.preprocessing[shard.spec.model]
         model = self.resolved.models[shard.spec.model]
-        for item in prepare_ahead(shard.images, preprocessing, DECODE_THREADS, DECODED_IMAGES):
-            if isinstance(item, RefusedImage):
-                if rows is not None:
+        prepared = prepare_ahead(shard.images, preprocessing, DECODE_THREADS, DECODED_IMAGES)
+        size = self.rankings.rows if classes_asked_for(shard.targets) else 1
+        while group := list(islice(prepared, size)):
+            usable = []
+            for item in group:
+                if not isinstance(item, RefusedImage):
+                    usable.append((item, self._input(shard.spec.model, item.pixels)))
+                elif rows is not None:
                     rows.refuse(item)
-                continue
-            pixels = self._input(shard.spec.model, item.pixels)
-            targets = self._target_indices(shard, model, item, pixels)
-            if rows is not None:
-                rows.miss(item, [target for target in shard.targets if target not in targets])
-            if targets:
-                yield _Task(item, targets, self._example(shard.spec.model, item, pixels, targets))
+            ranked = self.rankings.of(shard, [(item.entry, pixels) for item, pixels in usable])
+            for (item, pixels), ranking in zip(usable, ranked, strict=True):
+                targets = _target_indices(shard, model, item, ranking)
+                if rows is not None:
+                    rows.miss(item, [target for target in shard.targets if target not in targets])
+                if targets:
+                    yield _Task(item, targets, self._example(shard.spec.model, item, pixels, targets))
 
     def _example(
         self, model: str, image: PreparedImage, pixels: torch.Tensor, targets: Mapping[str, int]
     ) -> Example:
         start = baseline_pixels(self.resolved.baseline, image.pixels)
-        indices = torch.tensor(list(targets.values()), device=self.device)
-        return Example(pixels, self._input(model, start), indices)
+        return Example(pixels, self._input(model, start), torch.tensor(list(dict.fromkeys(targets.values()))))
 
     def _copies(self, model: str, task: _Task) -> Iterator[Example]:
         """Yield what is attributed of an image: itself, or noisy copies where maps are smoothed.
@@ -217,7 +223,7 @@ class ShardComputer:
         work: _Work,
         clock: _Clock,
     ) -> None:
-        """Attribute images that share their target names, as many at a time as the device has room for."""
+        """Attribute images, as many at a time as the device has room for."""
         waiting: dict[int, _Task] = {}
 
         def examples() -> Iterator[Example]:
@@ -229,9 +235,11 @@ class ShardComputer:
             task = waiting.pop(done.index)
             work.nodes += int(done.steps.max())
             work.micro_batch = max(work.micro_batch, done.micro_batch)
-            facts, chances = self._image_facts(variant, task, settings.precision)
+            facts, chances = self._image_facts(variant, task, done, settings.precision)
             maps = done.attributions.float().cpu().numpy()
-            for k, (target, index) in enumerate(task.targets.items()):
+            place_of = {index: place for place, index in enumerate(task.example.targets.tolist())}
+            for target, index in task.targets.items():
+                k = place_of[index]
                 row = {**facts, "target": target, "target_index": index, "steps": int(done.steps[k])}
                 row["target_probability"] = float(chances[index])
                 row["score"] = float(done.scores[k])
@@ -243,36 +251,18 @@ class ShardComputer:
         """Return pixels [H, W, 3] as the model takes them, [3, H, W] on the device."""
         return torch.from_numpy(self.preprocessing[model].normalize(pixels)).to(self.device)
 
-    def _target_indices(
-        self, shard: Shard, model: ResolvedModel, image: PreparedImage, pixels: torch.Tensor
-    ) -> dict[str, int]:
-        """Return the logit index of each target of an image, without `label` where it is no known class."""
-        ranked: list[int] | None = None
-        indices: dict[str, int] = {}
-        for target in shard.targets:
-            fixed = model.targets[target]
-            if fixed is not None:
-                indices[target] = fixed
-            elif target == "label":
-                label = image.label or ""
-                known = model.targets.get(label)
-                found = known if known is not None else model.class_names.get(label)
-                if found is not None:
-                    indices[target] = found
-            else:
-                if ranked is None:
-                    trained = self.models.trained(model.name)
-                    chances = probabilities(trained, pixels)
-                    ranked = torch.argsort(chances, descending=True, stable=True).tolist()
-                indices[target] = ranked[0 if target == "predicted" else int(target[4:]) - 1]
-        return indices
-
     def _image_facts(
-        self, variant: HeldVariant, task: _Task, precision: str
+        self, variant: HeldVariant, task: _Task, done: Attributed, precision: str
     ) -> tuple[dict[str, Any], torch.Tensor]:
-        """Return the columns that all targets of an image share, and the probabilities float64 [classes]."""
+        """Return the columns that all targets of an image share, and the probabilities float64 [classes].
+
+        These are read off the node at the image, but where maps are smoothed: the copies are other images.
+        """
         image, name = task.image, variant.spec.model
-        chances = probabilities(variant.model, task.example.image)
+        logits = done.logits
+        if self.copies > 1:
+            (logits,) = batched_logits(variant.model, [task.example.image])
+        chances = logits.softmax(0).cpu()
         best = int(chances.argmax())
         facts = {
             "image_id": image.entry.image_id,
@@ -291,6 +281,26 @@ class ShardComputer:
             "weights_sha256": variant.weights_sha256,
         }
         return facts, chances
+
+
+def _target_indices(
+    shard: Shard, model: ResolvedModel, image: PreparedImage, ranking: Sequence[int]
+) -> dict[str, int]:
+    """Return the logit index of each target of an image, without `label` where it is no known class."""
+    indices: dict[str, int] = {}
+    for target in shard.targets:
+        fixed = model.targets[target]
+        if fixed is not None:
+            indices[target] = fixed
+        elif target == "label":
+            label = image.label or ""
+            known = model.targets.get(label)
+            found = known if known is not None else model.class_names.get(label)
+            if found is not None:
+                indices[target] = found
+        else:
+            indices[target] = ranking[0 if target == "predicted" else int(target[4:]) - 1]
+    return indices
 
 
 def device_name(device: torch.device) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -103,6 +104,7 @@ class Models:
 
 
 @torch.no_grad()
-def probabilities(model: nn.Module, image: Tensor) -> Tensor:
-    """Return float64 [classes] for one preprocessed image [C, H, W], alone in its batch: bits never vary."""
-    return torch.softmax(model(image[None])[0].double(), dim=-1)
+def batched_logits(model: nn.Module, images: Sequence[Tensor]) -> Tensor:
+    """Return the logits, float64 [n, classes], of preprocessed images [C, H, W], in one forward pass."""
+    logits: Tensor = model(torch.stack(list(images)))
+    return logits.double()

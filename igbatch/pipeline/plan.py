@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from igbatch.images.boxes import Box, NormalizedBox
-from igbatch.images.choice import chosen, chosen_each
+from igbatch.images.choice import Choice, chosen, chosen_each
 from igbatch.pipeline.committed import Cells, CommitScan, Damaged, digest_of
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.study_images import StudyImages
@@ -136,7 +136,7 @@ class Plan:
 
     def shards_of_variant(self, spec: VariantSpec) -> int:
         """How many shards of a variant are left."""
-        return sum(math.ceil(len(rows) / self.shard_images) for _, rows in self._patterns(spec))
+        return sum(len(self._cuts(spec, rows)) for _, rows in self._patterns(spec))
 
     def ordered(self) -> list[VariantSpec]:
         """Return the variants, those with the most integration steps to expect first.
@@ -154,8 +154,16 @@ class Plan:
         """Yield the shards of a variant, each one cut when it is asked for."""
         fingerprint = self._prints[spec.variant_id]
         for pattern, rows in self._patterns(spec):
-            for start in range(0, len(rows), self.shard_images):
-                yield self._shard(spec, rows[start : start + self.shard_images], pattern, fingerprint)
+            for part in np.split(rows, self._cuts(spec, rows)[1:]):
+                yield self._shard(spec, part, pattern, fingerprint)
+
+    def _cuts(self, spec: VariantSpec, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return where shards begin among images that are left.
+
+        They are cut by the places of images among all that the variant is computed on: what is left of a run
+        that was interrupted is cut into the same shards as before.
+        """
+        return np.flatnonzero(np.diff(self._places[spec.images][rows] // self.shard_images, prepend=-1))
 
     def samples(self, images: int) -> list[Shard]:
         """Return a shard of a few images for the first variant of every model and kind that is not done.
@@ -229,6 +237,12 @@ class Plan:
     @cached_property
     def _prints(self) -> dict[str, str]:
         return {variant: digest(values) for variant, values in self.resolved.fingerprint().items()}
+
+    @cached_property
+    def _places(self) -> dict[Choice, NDArray[np.int64]]:
+        """Return for each choice of images the place of every image among those that it takes."""
+        choices = chosen_each((spec.images for spec in self.resolved.variants), self.images.table["image_id"])
+        return {choice: np.cumsum(taken) - 1 for choice, taken in choices.items()}
 
     @cached_property
     def _kept_maps(self) -> NDArray[np.bool_]:

@@ -14,18 +14,15 @@ from typing import Literal, NamedTuple
 from torch import nn
 
 from igbatch.attribution import Example, Settings
-from igbatch.attribution.pool import ROW_MULTIPLE, whole_rows
+from igbatch.attribution.calibrate import arithmetic_error, choose_micro_batch, choose_precision
 from igbatch.attribution.precision import precision_named
-from igbatch.attribution.probe import (
-    arithmetic_error,
-    choose_micro_batch,
-    choose_precision,
-    rows_are_alike,
-)
 from igbatch.attribution.smoothing import settings_of_copies
 from igbatch.errors import InputError
 from igbatch.pipeline.settled import Settled
 from igbatch.study import Attribution
+
+SAFE_ROWS = 4
+"""The micro-batch where nothing could be measured."""
 
 
 class Sample(NamedTuple):
@@ -39,7 +36,7 @@ class Sample(NamedTuple):
 def unmeasured(study: Attribution) -> Settled:
     """Return what shards without a single usable image run with; nothing of it is worth keeping."""
     precision = "float32" if study.precision == "auto" else study.precision
-    return Settled(precision, 0.0 if precision_named(precision).exact else 1.0, ROW_MULTIPLE, mixed=False)
+    return Settled(precision, 0.0 if precision_named(precision).exact else 1.0, SAFE_ROWS)
 
 
 def settings_of(study: Attribution, steps: int | Literal["auto"], settled: Settled | None = None) -> Settings:
@@ -56,6 +53,7 @@ def settings_of(study: Attribution, steps: int | Literal["auto"], settled: Settl
         output=study.output,
         precision="float32" if study.precision == "auto" else study.precision,
         micro_batch=None if study.micro_batch == "auto" else study.micro_batch,
+        together=study.reproducible == "shard",
     )
     if study.smoothing is not None:
         settings = settings_of_copies(settings, study.smoothing.samples)
@@ -66,7 +64,6 @@ def settings_of(study: Attribution, steps: int | Literal["auto"], settled: Settl
         precision=settled.precision,
         arithmetic_error=settled.arithmetic_error,
         micro_batch=settings.micro_batch or settled.micro_batch,
-        mixed=settled.mixed,
     )
 
 
@@ -82,16 +79,12 @@ def settle(study: Attribution, samples: Sequence[Sample]) -> Settled:
     settings = settings_of(study, steps)
     precision, error, reasons = _precision(study, samples, settings)
     settings = replace(settings, precision=precision, arithmetic_error=error)
-    rows, milliseconds = settings.micro_batch, None
+    rows = settings.micro_batch
     if rows is None:
         choice = choose_micro_batch(model, examples[0], settings)
         rows = choice.rows
-        milliseconds = round(choice.row_seconds * 1e3, 2)
         reasons.append(f"micro_batch {choice.reason}")
-    mixed = rows_are_alike(model, examples[0], replace(settings, micro_batch=rows))
-    if not mixed:
-        reasons.append("images do not share micro-batches: a row's bits depend on its place here")
-    return Settled(precision, error, whole_rows(rows), mixed, milliseconds, tuple(reasons))
+    return Settled(precision, error, rows, tuple(reasons))
 
 
 def _precision(

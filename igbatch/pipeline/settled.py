@@ -20,21 +20,20 @@ class Settled:
         precision: a key of `igbatch.attribution.PRECISIONS`.
         arithmetic_error: relative L2 error of a map to be reckoned with because of it.
         micro_batch: the most rows that go through the model together.
-        mixed: whether nodes of several images may share a micro-batch without a map's bits depending on it.
-        row_milliseconds: time of a row, as far as it was measured.
-        reasons: what was measured, one sentence for each choice.
+        reasons: what was measured or reckoned, one sentence for each choice.
     """
 
     precision: str
     arithmetic_error: float
     micro_batch: int
-    mixed: bool
-    row_milliseconds: float | None = None
     reasons: tuple[str, ...] = ()
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Settled | None:
-        """Return what `study.json` holds of an earlier run, None where that run settled nothing."""
+        """Return what `study.json` holds of an earlier run, None where that run settled nothing.
+
+        Keys that igbatch no longer knows are passed over.
+        """
         names = [name for name in cls.__dataclass_fields__ if name in record]
         if "precision" not in names:
             return None

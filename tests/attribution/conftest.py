@@ -1,4 +1,4 @@
-"""Models and settings that several files of this room's tests share."""
+"""Models and settings that several files of this package's tests share."""
 
 import os
 from collections.abc import Iterator
@@ -30,6 +30,24 @@ class ByPlace(RowByRow):
         return super().forward(images) * (1 + 1e-6 * torch.arange(len(images))[:, None])
 
 
+class Sharpened(nn.Module):
+    """A model with its logits scaled, and one of them raised."""
+
+    def __init__(self, model: nn.Module, scale: float, favourite: int = 0, raised: float = 0.0) -> None:
+        super().__init__()
+        self.model, self.scale, self.favourite, self.raised = model, scale, favourite, raised
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.model(images) * self.scale
+        return logits + self.raised * nn.functional.one_hot(torch.tensor(self.favourite), logits.shape[1])
+
+
+@pytest.fixture(scope="session")
+def sharpened() -> type[Sharpened]:
+    """What makes a model's paths bend more: how much its logits are scaled, and which of them is raised."""
+    return Sharpened
+
+
 @pytest.fixture(scope="session")
 def row_by_row(small_swin: SwinTransformer) -> RowByRow:
     """The small Swin where rows are alike."""
@@ -57,6 +75,12 @@ def small_swin() -> SwinTransformer:
 def generator() -> torch.Generator:
     """A source of random tensors, the same in every test."""
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def images(generator: torch.Generator) -> Tensor:
+    """Three images for the small Swin."""
+    return torch.randn(3, 3, 56, 56, generator=generator)
 
 
 @pytest.fixture(scope="session", autouse=True)

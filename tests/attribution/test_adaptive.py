@@ -1,438 +1,390 @@
-"""Adaptive quadrature against paths whose integrals are known.
-
-A path here is that of a sum of functions, one a pixel, so that each pixel's map is its function's rise:
-what a model that is separable in its pixels has on a straight line.
-"""
+"""The adaptive rule, all paths of a wave at once, against one path after the other, written out slowly."""
 
 from __future__ import annotations
 
+import itertools
 import math
-import weakref
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
 
-from igbatch.attribution.adaptive import FIRST_NODES, MOST_KEPT, WAVE, WIDE_WAVE, AdaptiveIntegral, Goal
-from igbatch.attribution.integrand import NodeValue
+from igbatch.attribution.adaptive import (
+    ENOUGH,
+    FIRST_NODES,
+    FOLDED_SHARE,
+    MAX_HALVED,
+    MAX_ROUGHNESS,
+    MIN_WIDTH,
+    Goal,
+    Intervals,
+    Judgement,
+    Known,
+    fitting,
+    judge,
+    masses,
+    middles,
+)
 
 FloatArray = NDArray[np.float64]
 GOAL = Goal(tolerance=0.01, atol=1e-9, max_steps=2000)
-ROUNDED = 1e-6  # maps of nodes are kept in float32
-
-
-class Watched(NodeValue):
-    """A value whose copies are counted while they live."""
-
-    alive: ClassVar[weakref.WeakSet[NodeValue]] = weakref.WeakSet()
-
-    def rounded(self) -> NodeValue:
-        value = super().rounded()
-        self.alive.add(value)
-        return value
+TARGETS, PIXELS = 2, 3
 
 
 @dataclass
-class Curve:
-    """A path: functions [K, pixels] of the node, and their derivatives; records what it was asked for."""
+class Path:
+    """Places in the order in which they came, and what was found there.
 
-    function: Callable[[float], FloatArray]
-    derivative: Callable[[float], FloatArray]
-    scale: float = 1.0
-    asked: list[float] = field(default_factory=list)
+    Attributes:
+        places: [n]; the maps are [n, K, pixels].
+        folded: all intervals left of this place are folded.
+        folds: [4, K].
+    """
 
-    def value(self, node: float) -> NodeValue:
-        self.asked.append(node)
-        derivative = self.derivative(node)
-        return Watched(
-            score=self.function(node).sum(1),
-            map=torch.from_numpy(derivative / self.scale),
-            scale=np.full(len(derivative), self.scale),
-            norm=np.linalg.norm(derivative, axis=1),
-            slope=derivative.sum(1),
-        )
+    places: list[float]
+    folded: float
+    maps: FloatArray
+    slopes: FloatArray
+    scores: FloatArray
+    folds: FloatArray
 
     @property
-    def map(self) -> FloatArray:
-        """The exact map, [K, pixels]."""
-        return self.function(1.0) - self.function(0.0)
+    def intervals(self) -> list[tuple[float, float]]:
+        """The intervals that are not folded, from the left."""
+        ordered = sorted(self.places)
+        return [pair for pair in itertools.pairwise(ordered) if pair[0] >= self.folded]
 
-    def sum(self, integral: AdaptiveIntegral) -> FloatArray:
-        """The weighted sum over an integral's nodes, computed anew."""
-        quadrature = integral.quadrature
-        return np.asarray(
-            sum(
-                weight * self.derivative(node)
-                for node, weight in zip(quadrature.nodes, quadrature.weights, strict=True)
+    def stencil(self, low: float) -> list[float]:
+        """The nodes of the cubic over the interval that begins there: one on each side, where there are."""
+        ordered = sorted(self.places)
+        first = min(max(ordered.index(low) - 1, 0), len(ordered) - 4)
+        return ordered[first : first + 4]
+
+    def weights(self, low: float, high: float) -> dict[float, float]:
+        """What each node counts in the cubic's integral, by integrating its basis polynomial."""
+        found = {}
+        stencil = self.stencil(low)
+        for place in stencil:
+            others = [other for other in stencil if other != place]
+            basis = Polynomial.fromroots(np.array(others) - low).integ()  # near the interval digits are kept
+            found[place] = (basis(high - low) - basis(0.0)) / math.prod(place - other for other in others)
+        return found
+
+    def at(self, values: FloatArray, place: float) -> FloatArray:
+        """What was found at a place."""
+        return np.asarray(values[self.places.index(place)])
+
+    def total(self, values: FloatArray) -> FloatArray:
+        """The sum over all intervals that are not folded."""
+        parts = [
+            weight * self.at(values, place)
+            for low, high in self.intervals
+            for place, weight in self.weights(low, high).items()
+        ]
+        return np.asarray(sum(parts))
+
+
+def slots(paths: Sequence[Path]) -> tuple[Intervals, Known]:
+    """The paths in slots, as the rule takes them."""
+    count = 1 + max(len(path.places) for path in paths)
+    shape = (len(paths), count)
+    nodes, scores, slopes = np.full(shape, np.inf), *np.zeros((2, *shape, TARGETS))
+    maps = np.zeros((*shape, TARGETS, PIXELS))
+    for index, path in enumerate(paths):
+        own = slice(1, 1 + len(path.places))
+        nodes[index, own], scores[index, own] = path.places, path.scores
+        slopes[index, own], maps[index, own] = path.slopes, path.maps
+    intervals = Intervals.of(nodes, np.array([path.folded for path in paths]))
+    whole = np.einsum("am,amkp->akp", intervals.total, maps)
+    known = Known(
+        scores, slopes, np.einsum("amkp,ankp->akmn", maps, maps), np.linalg.norm(whole, axis=2),
+        np.abs(whole).sum(2), np.array([len(path.places) for path in paths]),
+        np.stack([path.folds for path in paths], 1),
+    )  # fmt: skip
+    return intervals, known
+
+
+@st.composite
+def random_path(draw: st.DrawFn, folding: bool = True) -> Path:
+    """Any path whose nodes came from halving the first intervals, in any order of slots."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    places = list(FIRST_NODES)
+    for where in draw(st.lists(st.floats(0, 1, exclude_max=True), max_size=20)):
+        ordered = sorted(places)
+        index = int(where * (len(ordered) - 1))
+        places.append((ordered[index] + ordered[index + 1]) / 2)
+    rng.shuffle(places)
+    folded = draw(st.sampled_from(sorted(places)[:-3])) if folding else 0.0
+    maps = rng.normal(size=(len(places), TARGETS, PIXELS)) * 10.0 ** draw(st.integers(-8, 8))
+    folds = np.abs(rng.normal(size=(4, TARGETS))) * (folded > 0) * np.abs(maps).mean()
+    return Path(places, folded, maps, maps.sum(2), rng.normal(size=(len(places), TARGETS)), folds)
+
+
+paths = st.lists(random_path(), min_size=1, max_size=4)
+
+
+# --- intervals
+
+
+@settings(deadline=None, max_examples=60)
+@given(paths=paths)
+def test_intervals_are_those_between_neighbours_that_are_not_folded(paths: list[Path]) -> None:
+    intervals, _ = slots(paths)
+    for index, path in enumerate(paths):
+        rows = np.flatnonzero(intervals.valid[index])
+        lows, widths = intervals.lows[index, rows], intervals.widths[index, rows]
+        assert list(zip(lows, lows + widths, strict=True)) == path.intervals
+        ends = intervals.ends[index, rows]
+        assert [[path.places[slot - 1] for slot in pair] for pair in ends] == [
+            list(pair) for pair in path.intervals
+        ]
+        for low, high, row in zip(lows, lows + widths, rows, strict=True):
+            held = [path.places[slot - 1] for slot in intervals.stencil[index, row]]
+            assert held == path.stencil(low)
+            expected = np.array(list(path.weights(low, high).values()))
+            np.testing.assert_allclose(
+                intervals.weights[index, row], expected, rtol=1e-9, atol=1e-12 * (high - low)
             )
+            straight = np.isin(held, [low, high]) * (high - low) / 2
+            np.testing.assert_allclose(
+                intervals.differences[index, row], expected - straight, rtol=0, atol=1e-9 * (high - low)
+            )
+        none = ~intervals.valid[index]
+        assert not intervals.weights[index, none].any()
+        assert not intervals.widths[index, none].any()
+
+
+@settings(deadline=None, max_examples=60)
+@given(paths=paths, coefficients=st.lists(st.integers(-9, 9), min_size=4, max_size=4))
+def test_all_weights_together_integrate_cubics_over_what_is_not_folded(
+    paths: list[Path], coefficients: list[int]
+) -> None:
+    cubic = Polynomial(coefficients)
+    integral = cubic.integ()
+    intervals, _ = slots(paths)
+    for index, path in enumerate(paths):
+        total = intervals.total[index]
+        assert total[0] == (path.folded > 0)
+        values = cubic(np.array(path.places))
+        found = total[1 : 1 + len(values)] @ values
+        assert not total[1 + len(values) :].any()
+        assert found == pytest.approx(
+            integral(1.0) - integral(path.folded), abs=1e-11 * (1 + np.abs(values).max())
         )
+        assert total[1:].sum() == pytest.approx(1.0 - path.folded)
 
 
-def cliff(places: list[float], steepness: list[float], heights: list[list[float]]) -> Curve:
-    """Sigmoids, one a pixel, of some height for each target: [K, pixels]."""
-    middle, slope, height = np.array(places), np.array(steepness), np.array(heights)
-
-    def sigmoid(node: float) -> FloatArray:
-        return np.asarray(0.5 * (1 + np.tanh(slope * (node - middle) / 2)))
-
-    return Curve(
-        lambda node: height * sigmoid(node),
-        lambda node: height * slope * sigmoid(node) * (1 - sigmoid(node)),
-    )
+def test_first_nodes_are_closed_boole_like_weights() -> None:
+    """Cubics over four intervals of a quarter: in the middle by both neighbours, by symmetry."""
+    intervals = Intervals.of(np.array([[np.inf, *FIRST_NODES]]), np.zeros(1))
+    np.testing.assert_allclose(intervals.total[0, 1:], intervals.total[0, :0:-1], rtol=1e-14)
+    np.testing.assert_allclose(intervals.total[0, 1:] * 24, [2, 8, 4, 8, 2], rtol=1e-14)
 
 
-def integrate(curve: Curve, goal: Goal = GOAL, most: int = WAVE) -> AdaptiveIntegral:
-    integral = AdaptiveIntegral(goal, most)
-    while integral.wanted:
-        for node in integral.wanted:
-            integral.add(node, curve.value(node))
-    assert integral.done
-    return integral
+# --- errors
 
 
-def error(integral: AdaptiveIntegral, curve: Curve) -> FloatArray:
-    """The true relative L2 error, [K]."""
-    difference = integral.result().numpy() - curve.map
-    return np.asarray(np.linalg.norm(difference, axis=1) / np.linalg.norm(curve.map, axis=1))
+def reference(path: Path, goal: Goal) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Errors and gaps [intervals, K], the map's error and the allowed one [K], from the maps themselves."""
+    whole = path.total(path.maps)
+    norm = np.linalg.norm(whole, axis=1)
+    changes, gaps, mass, rise = [], [], path.folds[2].copy(), path.folds[3].copy()
+    for low, high in path.intervals:
+        cubic = sum(weight * path.at(path.maps, place) for place, weight in path.weights(low, high).items())
+        ends = [path.at(path.maps, place) for place in (low, high)]
+        changes.append(np.linalg.norm(cubic - (high - low) / 2 * (ends[0] + ends[1]), axis=1))
+        start, end = path.at(path.scores, low), path.at(path.scores, high)
+        gap = sum(w * path.at(path.slopes, place) for place, w in path.weights(low, high).items()) - (
+            end - start
+        )
+        noise = goal.rounding * np.maximum(np.abs(start), np.abs(end))
+        gaps.append(np.sign(gap) * np.maximum(np.abs(gap) - noise, 0.0))
+        mass += (high - low) / 2 * sum(np.linalg.norm(end, axis=1) for end in ends)
+        rise += (high - low) / 2 * sum(np.abs(path.at(path.slopes, place)) for place in (low, high))
+    rough = np.clip(mass / norm, 1.0, MAX_ROUGHNESS)
+    errors = rough * np.hypot(np.array(changes), mass / rise * np.abs(np.array(gaps)))
+    error = np.sqrt((errors**2).sum(0) + path.folds[0] ** 2)
+    allowed = goal.tolerance * norm + goal.atol * norm / np.abs(whole).sum(1)
+    return errors, np.array(gaps), error / norm, allowed
 
 
-def assert_is_the_sum(integral: AdaptiveIntegral, curve: Curve) -> None:
-    """The result is the sum over all nodes that were evaluated, each once, with weights that sum to 1."""
-    quadrature = integral.quadrature
-    assert quadrature.nodes.tolist() == sorted(curve.asked)
-    assert len(set(curve.asked)) == len(curve.asked) == integral.steps
-    assert math.isclose(quadrature.weights.sum(), 1, rel_tol=1e-12)
-    terms = np.array([np.abs(curve.derivative(node)).max() for node in quadrature.nodes])
-    size = float(np.abs(quadrature.weights) @ terms)
-    np.testing.assert_allclose(integral.result().numpy(), curve.sum(integral), rtol=0, atol=ROUNDED * size)
-
-
-places = st.floats(0.02, 0.98)
-steepnesses = st.floats(0.5, 6).map(lambda exponent: 10.0**exponent)
-
-
-# --- exactness
-
-
-@given(coefficients=st.lists(st.integers(-100, 100).map(lambda tenths: tenths / 10), min_size=8, max_size=8))
-def test_cubics_are_integrated_exactly_from_the_first_five_nodes(coefficients: list[float]) -> None:
-    cubics = [np.polynomial.Polynomial(coefficients[:4]), np.polynomial.Polynomial(coefficients[4:])]
-    quartics = [cubic.integ() for cubic in cubics]
-    curve = Curve(
-        lambda node: np.array([[quartic(node) for quartic in quartics]]),
-        lambda node: np.array([[cubic(node) for cubic in cubics]]),
-    )
-    integral = integrate(curve, replace(GOAL, max_steps=5))
-    assert curve.asked == list(FIRST_NODES)
-    size = max(map(abs, coefficients))
-    np.testing.assert_allclose(integral.result().numpy(), curve.map, rtol=0, atol=4 * ROUNDED * size)
-
-
-def test_a_straight_integrand_is_done_after_five_nodes() -> None:
-    curve = Curve(lambda node: np.array([[node**2, -node]]), lambda node: np.array([[2 * node, -1.0]]))
-    integral = integrate(curve)
-    assert integral.steps == 5
-    assert integral.converged.all()
-    assert integral.map_error.item() < ROUNDED
-    np.testing.assert_allclose(integral.result().numpy(), [[1, -1]], atol=ROUNDED)
-
-
-@settings(deadline=None, max_examples=40)
-@given(place=places, steepness=steepnesses, tolerance=st.sampled_from([0.1, 0.01, 1e-3]))
-def test_the_result_is_the_weighted_sum_over_all_nodes(
-    place: float, steepness: float, tolerance: float
+@settings(deadline=None, max_examples=60)
+@given(paths=paths, rounding=st.sampled_from([0.0, 1e-3, 0.5]), tolerance=st.sampled_from([0.01, 1.0, 30.0]))
+def test_errors_are_those_that_the_maps_themselves_have(
+    paths: list[Path], rounding: float, tolerance: float
 ) -> None:
-    curve = cliff([place, place / 2], [steepness, 7.0], [[1.0, -0.3], [0.2, 1.0]])
-    integral = integrate(curve, replace(GOAL, tolerance=tolerance))
-    assert_is_the_sum(integral, curve)
-    scores = integral.scores
-    np.testing.assert_array_equal(scores[0], curve.function(0.0).sum(1))
-    np.testing.assert_array_equal(scores[1], curve.function(1.0).sum(1))
+    goal = replace(GOAL, rounding=rounding, tolerance=tolerance)
+    intervals, known = slots(paths)
+    found = judge(intervals, known, goal)
+    for index, path in enumerate(paths):
+        errors, gaps, map_error, allowed = reference(path, goal)
+        own = intervals.valid[index]
+        np.testing.assert_allclose(found.errors[index, own], errors, rtol=1e-5, atol=1e-7 * errors.max())
+        np.testing.assert_allclose(
+            found.gaps[index, own], gaps, rtol=1e-6, atol=1e-9 * np.abs(path.scores).max()
+        )
+        assert not found.errors[index, ~own].any()
+        np.testing.assert_allclose(found.map_error[index], map_error, rtol=1e-5)
+        np.testing.assert_allclose(found.allowed[index], allowed, rtol=1e-6)
+        whole = path.total(path.maps)
+        complete = np.abs(gaps.sum(0) + path.folds[1]) <= tolerance * np.abs(whole).sum(1) + goal.atol
+        close = map_error * np.linalg.norm(whole, axis=1) <= allowed
+        np.testing.assert_array_equal(found.converged[index], complete & close)
+        alone = judge(*slots([path]), goal)
+        np.testing.assert_array_equal(alone.map_error[0], found.map_error[index])
+        np.testing.assert_array_equal(alone.halved[0], found.halved[index])
 
 
-@pytest.mark.parametrize("exponent", [-300, -40, 30])
-def test_units_do_not_matter(exponent: int) -> None:
-    curve, scaled = (cliff([0.3, 0.6], [80.0, 20.0], [[1.0, -0.5]]) for _ in range(2))
-    unit = 2.0**exponent
-    exact = (scaled.function, scaled.derivative)
-    scaled = Curve(lambda node: unit * exact[0](node), lambda node: unit * exact[1](node), scale=unit)
-    goal = replace(GOAL, atol=0.0)
-    one, other = integrate(curve, goal), integrate(scaled, goal)
-    assert other.quadrature.nodes.tolist() == one.quadrature.nodes.tolist()
-    np.testing.assert_allclose(other.result().numpy(), unit * one.result().numpy(), rtol=1e-6)
-    np.testing.assert_allclose(other.map_error, one.map_error, rtol=1e-3)
+@settings(deadline=None, max_examples=60)
+@given(path=random_path())
+def test_norms_and_slopes_are_integrated_by_the_trapezoid(path: Path) -> None:
+    intervals, known = slots([path])
+    mass, rise = masses(intervals, known)
+    for row, (low, high) in zip(np.flatnonzero(intervals.valid[0]), path.intervals, strict=True):
+        ends = [path.at(path.maps, place) for place in (low, high)]
+        expected = (high - low) / 2 * sum(np.linalg.norm(end, axis=1) for end in ends)
+        np.testing.assert_allclose(mass[0, row], expected, rtol=1e-6)
+        expected = (high - low) / 2 * sum(np.abs(end.sum(1)) for end in ends)
+        np.testing.assert_allclose(rise[0, row], expected, rtol=1e-9)
+    assert not mass[0, ~intervals.valid[0]].any()
+    assert not rise[0, ~intervals.valid[0]].any()
 
 
-# --- cliffs
+# --- where the next nodes are put
 
 
-@settings(deadline=None, derandomize=True)
-@given(place=places, steepness=steepnesses, second=st.floats(-3, 3), height=st.floats(-0.9, 2))
-def test_a_cliff_anywhere_is_resolved_and_its_error_is_within_the_stated_one(
-    place: float, steepness: float, second: float, height: float
-) -> None:
-    # The second pixel's cliff is a few widths from the first one's.
-    curve = cliff([place, place + second / steepness], [steepness, 1.7 * steepness], [[1.0, height]])
-    integral = integrate(curve)
-    assert integral.converged.all()
-    assert (integral.map_error <= GOAL.tolerance * 1.01).all()
-    assert (error(integral, curve) <= integral.map_error + ROUNDED).all()
-    gap = abs(integral.result().numpy().sum() - curve.map.sum())
-    assert gap <= GOAL.tolerance * np.abs(integral.result().numpy()).sum() + GOAL.atol
-    assert integral.steps < 150
+def halved_rows(path: Path, judgement: Judgement) -> list[int]:
+    """Which intervals of a path that is alone are halved."""
+    centers = [low + (high - low) / 2 for low, high in path.intervals]
+    places = judgement.halved[0].tolist()
+    assert places == sorted(places)
+    return [centers.index(place) for place in places]
 
 
-@settings(deadline=None, max_examples=25)
-@given(place=st.sampled_from(FIRST_NODES[:-1]), offset=st.floats(0.001, 0.249))
-def test_a_cliff_between_two_nodes_is_found_by_what_the_scores_say(place: float, offset: float) -> None:
-    curve = cliff([place + offset], [1e6], [[1.0]])
-    assert not any(curve.derivative(node).any() for node in FIRST_NODES)  # they see no slope at all
-    integral = integrate(curve)
-    assert integral.converged.all()
-    assert error(integral, curve).item() <= GOAL.tolerance
+@settings(deadline=None, max_examples=80)
+@given(path=random_path(), tolerance=st.sampled_from([0.01, 0.3, 3.0, 30.0]))
+def test_the_largest_errors_are_halved_and_no_more_than_it_takes(path: Path, tolerance: float) -> None:
+    intervals, known = slots([path])
+    judgement = judge(intervals, known, replace(GOAL, tolerance=tolerance))
+    chosen = halved_rows(path, judgement)
+    if judgement.converged.all():
+        assert chosen == []
+        return
+    open_ = ~judgement.converged[0]
+    relative = (judgement.errors[0, intervals.valid[0]] / judgement.allowed[0])[:, open_].max(1)
+    rest = np.delete(relative, chosen)
+    assert 1 <= len(chosen) <= MAX_HALVED
+    assert rest.max(initial=0.0) <= relative[chosen].min()
+    if len(chosen) < MAX_HALVED:
+        assert math.hypot(*rest) <= ENOUGH
+    if len(chosen) > 1:
+        assert math.hypot(*rest, relative[chosen].min()) > ENOUGH
 
 
-def test_a_bump_of_the_output_between_two_nodes_is_not_promised_to_be_seen() -> None:
-    # Its ends agree, and no node falls on it: its map is 0, and what else there is comes out right.
-    def bump(node: float) -> float:
-        return math.exp(-((400 * (node - 0.6)) ** 2))
+def test_no_more_nodes_are_asked_for_than_are_left() -> None:
+    path = wild(40)
+    intervals, known = slots([path])
+    for left in (0, 1, 5, 100):
+        judgement = judge(intervals, known, replace(GOAL, max_steps=len(path.places) + left))
+        assert len(judgement.halved[0]) == min(left, MAX_HALVED)
 
-    curve = Curve(
-        lambda node: np.array([[bump(node), node]]),
-        lambda node: np.array([[-2 * 400**2 * (node - 0.6) * bump(node), 1.0]]),
+
+def wild(count: int, folded: float = 0.0) -> Path:
+    """A path of random maps at places evenly spaced."""
+    rng = np.random.default_rng(0)
+    maps = rng.normal(size=(count, TARGETS, PIXELS))
+    places = np.linspace(0, 1, count).tolist()
+    return Path(places, folded, maps, maps.sum(2), rng.normal(size=(count, TARGETS)), np.zeros((4, TARGETS)))
+
+
+def smooth(places: Sequence[float], jump: float | None = None) -> Path:
+    """A path whose maps are a parabola's, and whose output jumps by 1 somewhere, which no slope tells."""
+    at = np.array(places)
+    maps = np.tile((1 + at**2)[:, None, None], (1, TARGETS, PIXELS))
+    scores = np.tile(
+        (PIXELS * (at + at**3 / 3) + (at > (2.0 if jump is None else jump)))[:, None], (1, TARGETS)
     )
-    integral = integrate(curve)
-    assert integral.steps == 5
-    np.testing.assert_allclose(integral.result().numpy(), [[0, 1]], atol=ROUNDED)
+    return Path(list(places), 0.0, maps, maps.sum(2), scores, np.zeros((4, TARGETS)))
 
 
-def test_pixels_that_cancel_in_the_sum_are_seen_by_the_change_of_the_map() -> None:
-    steep = cliff([0.4, 0.4], [60.0, 60.0], [[1.0, -1.0]])  # the output never moves
-    integral = integrate(steep)
-    assert integral.converged.all()
-    assert integral.steps > 5
-    assert error(integral, steep).item() <= GOAL.tolerance
+def test_what_is_too_narrow_is_not_halved_and_where_nothing_else_is_wrong_nothing_is() -> None:
+    narrow = [0.5, 0.5 + MIN_WIDTH / 2]
+    fine = np.linspace(0, 1, 65).tolist()
+    judgement = judge(*slots([smooth(fine + narrow[1:], jump=0.5 + MIN_WIDTH / 4)]), GOAL)
+    assert not judgement.converged.any()
+    assert judgement.halved[0].size == 0
+    wide = judge(*slots([smooth(fine, jump=0.51)]), GOAL)
+    assert 0.5 + 1 / 128 in wide.halved[0]
 
 
-def test_a_map_that_cancels_to_nothing_along_its_path_is_done_by_the_absolute_tolerance() -> None:
-    """Its path's norms are large beside its own, so that no relative error could ever be reached."""
-    hill = Curve(
-        lambda node: np.array([[node**4 - node, 1e-9 * node]]),
-        lambda node: np.array([[4 * node**3 - 1, 1e-9]]),
+def test_a_gap_of_the_sum_is_worth_a_node_at_a_time_while_the_errors_are_small() -> None:
+    path = smooth(np.linspace(0, 1, 65).tolist())
+    path.folds[1] = 1.0
+    judgement = judge(*slots([path]), GOAL)
+    assert not judgement.converged.any()
+    assert len(judgement.halved[0]) == 1
+    assert judge(*slots([path]), replace(GOAL, complete=False)).converged.all()
+
+
+def test_a_target_that_is_no_number_asks_for_no_nodes_and_takes_none_from_others() -> None:
+    path = wild(9)
+    spoiled = replace(path, maps=path.maps.copy(), slopes=path.slopes.copy(), scores=path.scores.copy())
+    for each in (spoiled.maps, spoiled.slopes, spoiled.scores):
+        each[:, 1] = np.nan
+    found = judge(*slots([spoiled]), GOAL)
+    assert math.isnan(found.map_error[0, 1])
+    assert not found.converged.any()
+    first = replace(
+        path, maps=path.maps[:, [0, 0]], slopes=path.slopes[:, [0, 0]], scores=path.scores[:, [0, 0]]
     )
-    integral = integrate(hill, Goal(1e-2, 1e-3, 500))
-    assert integral.converged.all()
-    assert integral.steps < 100
+    expected = judge(*slots([first]), GOAL)
+    np.testing.assert_array_equal(found.halved[0], expected.halved[0])
+    assert found.map_error[0, 0] == expected.map_error[0, 0]
+    for each in (spoiled.maps, spoiled.slopes, spoiled.scores):
+        each[:] = np.nan
+    assert judge(*slots([spoiled]), GOAL).halved[0].size == 0
 
 
-@pytest.mark.parametrize("steepness", [30.0, 1e3, 1e5])
-def test_a_tighter_tolerance_takes_more_steps_and_leaves_a_smaller_error(steepness: float) -> None:
-    curves = [cliff([0.37, 0.38], [steepness, 2 * steepness], [[1.0, -0.4]]) for _ in range(4)]
-    found = [
-        integrate(curve, replace(GOAL, tolerance=tolerance))
-        for curve, tolerance in zip(curves, (0.1, 0.01, 1e-3, 1e-4), strict=True)
-    ]
-    steps = [integral.steps for integral in found]
-    assert steps == sorted(set(steps))
-    errors = [error(integral, curve).item() for integral, curve in zip(found, curves, strict=True)]
-    assert errors[0] > 5 * errors[-1]
-    assert all(true <= integral.map_error.item() for true, integral in zip(errors, found, strict=True))
+def test_nothing_has_no_error_and_something_of_no_norm_an_infinite_one() -> None:
+    path = wild(5)
+    nothing = replace(path, maps=0 * path.maps, slopes=0 * path.slopes, scores=0 * path.scores)
+    found = judge(*slots([nothing]), replace(GOAL, atol=0.0))
+    assert found.map_error.tolist() == [[0.0, 0.0]]
+    assert found.converged.all()
+    rises = replace(nothing, scores=np.array(nothing.places)[:, None] * np.array([1.0, 0.0]))
+    found = judge(*slots([rises]), replace(GOAL, atol=0.0))
+    assert found.map_error.tolist() == [[math.inf, 0.0]]
+    assert found.converged.tolist() == [[False, True]]
+    assert len(found.halved[0]) == 4
 
 
-def test_a_path_that_takes_more_than_the_most_steps_is_given_up_and_says_so() -> None:
-    for max_steps in (5, 6, 13):
-        curve = cliff([0.37], [1e4], [[1.0]])
-        integral = integrate(curve, replace(GOAL, max_steps=max_steps))
-        assert integral.steps == max_steps
-        assert not integral.converged.any()
-        assert integral.map_error.item() > GOAL.tolerance
-        assert_is_the_sum(integral, curve)
+# --- folding
 
 
-def test_a_jump_has_no_derivative_and_ends_without_convergence() -> None:
-    curve = Curve(
-        lambda node: np.array([[node + (node > 0.377), -node / 3]]), lambda node: np.array([[1.0, -1 / 3]])
-    )
-    integral = integrate(curve)
-    assert integral.steps < 100  # floating point knows no place between the last two nodes
-    assert not integral.converged.any()
-    assert integral.map_error.item() > 0.1
-    assert_is_the_sum(integral, curve)
+@settings(deadline=None, max_examples=60)
+@given(path=random_path(), tolerance=st.sampled_from([0.3, 3.0, 30.0]))
+def test_what_may_be_folded_is_within_its_share(path: Path, tolerance: float) -> None:
+    intervals, known = slots([path])
+    judgement = judge(intervals, known, replace(GOAL, tolerance=tolerance))
+    count = fitting(intervals, judgement, 0)
+    rows = np.flatnonzero(intervals.valid[0])
+    relative = (judgement.errors[0, rows] / judgement.allowed[0]).max(1)
+    shares = FOLDED_SHARE * np.sqrt(intervals.widths[0, rows])
+    fits = (relative <= shares) | (intervals.widths[0, rows] < MIN_WIDTH)
+    assert fits[:count].all()
+    assert count == len(rows) or not fits[count]
+    wide = intervals.widths[0, rows[:count]] >= MIN_WIDTH
+    assert math.hypot(*relative[:count][wide]) <= FOLDED_SHARE * math.sqrt(1 - path.folded) + 1e-12
 
 
-# --- many nodes
-
-
-def rough(tilt: float = 1.0) -> Curve:
-    waves, heights = np.array([331.0, 613.0, 971.0]), np.array([0.03, 0.02, 0.01])
-    return Curve(
-        lambda node: (heights * np.sin(waves * node) + tilt * node)[None],
-        lambda node: (heights * waves * np.cos(waves * node) + tilt)[None],
-    )
-
-
-def test_maps_that_are_kept_stay_few_while_steps_grow() -> None:
-    curve = rough()
-    integral = AdaptiveIntegral(replace(GOAL, max_steps=800))
-    most = 0
-    while integral.wanted:
-        for node in integral.wanted:
-            integral.add(node, curve.value(node))
-        most = max(most, len(Watched.alive))
-    assert integral.steps == 800
-    assert most <= MOST_KEPT + 8 * WAVE  # and a few finer ones of those that are worked on
-    assert_is_the_sum(integral, curve)
-    assert len(Watched.alive) == 0  # a path that is done holds its sum alone
-
-
-def test_a_rough_path_converges_from_left_to_right() -> None:
-    curve = rough(tilt=5.0)
-    integral = integrate(curve, replace(GOAL, tolerance=0.03))
-    assert integral.steps > 2 * MOST_KEPT
-    assert integral.converged.all()
-    assert error(integral, curve).item() <= 0.03
-    assert_is_the_sum(integral, curve)
-
-
-# --- several targets
-
-
-@pytest.mark.parametrize("steepness", [20.0, 200.0, 2000.0])
-def test_wider_waves_are_fewer_and_take_few_nodes_more(steepness: float) -> None:
-    waves: dict[int, list[int]] = {}
-    for most in (WAVE, WIDE_WAVE):
-        curve = cliff([0.31, 0.44, 0.58], [steepness] * 3, [[1.0, 0.7, -0.4]])
-        integral = AdaptiveIntegral(GOAL, most)
-        waves[most] = []
-        while integral.wanted:
-            waves[most].append(len(integral.wanted))
-            for node in integral.wanted:
-                integral.add(node, curve.value(node))
-        assert integral.converged.all()
-        assert (error(integral, curve) <= GOAL.tolerance).all()
-        assert max(waves[most]) <= max(most, len(FIRST_NODES))
-    assert len(waves[WIDE_WAVE]) < len(waves[WAVE])
-    assert sum(waves[WIDE_WAVE]) <= 1.25 * sum(waves[WAVE])
-
-
-def test_targets_with_cliffs_apart_both_reach_the_tolerance() -> None:
-    curve = cliff([0.11, 0.83], [300.0, 5000.0], [[1.0, 0.0], [0.0, 1e-7]])
-    integral = integrate(curve, replace(GOAL, atol=0.0))
-    assert integral.converged.all()
-    assert (error(integral, curve) <= GOAL.tolerance).all()
-
-
-def test_a_negligible_target_takes_no_steps() -> None:
-    def both(atol: float) -> int:
-        curve = cliff([0.11, 0.83], [30.0, 5000.0], [[1.0, 0.0], [0.0, 1e-8]])
-        return integrate(curve, replace(GOAL, atol=atol)).steps
-
-    alone = integrate(cliff([0.11, 0.83], [30.0, 5000.0], [[1.0, 0.0]])).steps
-    assert both(1e-6) == alone
-    assert both(0.0) > alone + 10
-
-
-def test_a_target_that_is_done_asks_for_no_more_nodes() -> None:
-    easy = cliff([0.5], [1e-3], [[1.0]])
-    hard = cliff([0.3], [2000.0], [[1.0]])
-    both = Curve(
-        lambda node: np.concatenate([easy.function(node), hard.function(node)]),
-        lambda node: np.concatenate([easy.derivative(node), hard.derivative(node)]),
-    )
-    assert integrate(both).quadrature.nodes.tolist() == integrate(hard).quadrature.nodes.tolist()
-
-
-# --- what is nothing, or no number
-
-
-def test_a_path_that_goes_nowhere_has_an_empty_map_and_no_error() -> None:
-    curve = Curve(lambda node: np.full((2, 3), 0.2), lambda node: np.zeros((2, 3)))
-    integral = integrate(curve, replace(GOAL, atol=0.0))
-    assert integral.steps == 5
-    assert integral.converged.all()
-    assert integral.map_error.tolist() == [0, 0]
-    assert not integral.result().any()
-
-
-def test_a_path_of_nan_ends_at_once_and_its_error_is_no_number() -> None:
-    curve = Curve(lambda node: np.full((1, 3), np.nan), lambda node: np.full((1, 3), np.nan))
-    integral = integrate(curve)
-    assert integral.steps == 5
-    assert not integral.converged.any()
-    assert np.isnan(integral.map_error).all()
-
-
-def test_a_target_of_nan_spoils_no_other() -> None:
-    alone = cliff([0.3], [2000.0], [[1.0]])
-    both = Curve(
-        lambda node: np.concatenate([alone.function(node), [[np.nan]]]),
-        lambda node: np.concatenate([alone.derivative(node), [[np.nan]]]),
-    )
-    expected, found = integrate(alone), integrate(both)
-    assert found.quadrature.nodes.tolist() == expected.quadrature.nodes.tolist()
-    assert found.converged.tolist() == [True, False]
-    assert found.map_error[0] == expected.map_error[0]
-    assert torch.equal(found.result()[0], expected.result()[0])
-
-
-# --- completeness
-
-
-def noisy(curve: Curve, size: float) -> Curve:
-    """The curve with scores that are off a little, as low precision has them."""
-    draws = np.random.default_rng(0)
-    noise: dict[float, float] = {}
-
-    def function(node: float) -> FloatArray:
-        return curve.function(node) * (1 + noise.setdefault(node, size * draws.uniform(-1, 1)))
-
-    return Curve(function, curve.derivative)
-
-
-def test_gaps_within_the_arithmetics_rounding_are_not_chased() -> None:
-    def offset() -> Curve:
-        clean = cliff([0.4, 0.5], [20.0, 15.0], [[1.0, 0.5]])
-        return Curve(lambda node: clean.function(node) + 10.0, clean.derivative)
-
-    goal = replace(GOAL, tolerance=0.003)
-    clean = integrate(offset(), goal)
-    chased = integrate(noisy(offset(), 1e-3), replace(goal, max_steps=400))
-    left = integrate(noisy(offset(), 1e-3), replace(goal, rounding=2e-3))
-    assert left.converged.all()
-    assert left.steps <= clean.steps
-    assert chased.steps > clean.steps
-
-
-def test_small_gaps_that_add_up_keep_a_map_from_converging() -> None:
-    # The scores rise by 5 % more than the slopes say, everywhere: no interval's gap is large.
-    curve = Curve(lambda node: np.array([[1.05 * node]]), lambda node: np.array([[1.0]]))
-    integral = integrate(curve, replace(GOAL, max_steps=60))
-    assert integral.map_error.item() <= GOAL.tolerance
-    assert not integral.converged.any()
-
-
-def test_a_map_that_is_not_multiplied_need_not_sum_to_the_rise() -> None:
-    gradients = cliff([0.37], [200.0], [[1.0]])
-
-    class Gradients(Curve):
-        def value(self, node: float) -> NodeValue:
-            value = super().value(node)
-            return replace(value, map=value.map * 7.0, norm=value.norm * 7.0)  # x - x' is 1/7
-
-    curve = Gradients(gradients.function, gradients.derivative)
-    integral = integrate(curve, replace(GOAL, complete=False))
-    assert integral.converged.all()
-    np.testing.assert_allclose(integral.result().numpy(), 7 * gradients.map, rtol=GOAL.tolerance)
-
-
-def test_an_adaptive_integral_asks_for_no_scores_alone() -> None:
-    integral = AdaptiveIntegral(GOAL)
-    assert integral.scored == ()
-    with pytest.raises(AssertionError):
-        integral.add_score(np.zeros(1))
+def test_middles_are_between_the_ends_of_their_intervals() -> None:
+    tight = np.nextafter(0.25, 1.0)
+    path = smooth([0.0, 0.25, tight, 0.5, 1.0])
+    intervals, _ = slots([path])
+    assert middles(intervals, 0, np.array([3, 0, 1])).tolist() == [0.125, 0.75]  # there is none at 0.25
+    assert middles(intervals, 0, np.array([], dtype=np.int64)).size == 0

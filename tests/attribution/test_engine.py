@@ -24,9 +24,9 @@ from igbatch.attribution import (
     Settings,
     attribute,
     integrated_gradients,
-    probe,
 )
-from igbatch.attribution.engine import MOST_TARGETS, attribute_forward
+from igbatch.attribution import calibrate as probe
+from igbatch.attribution.engine import MAX_TARGETS, attribute_forward
 
 
 class Linear(nn.Module):
@@ -319,7 +319,7 @@ def test_many_targets_share_forward_passes_in_groups(
         return logits
 
     together = integrated_gradients(model, images[:2], targets, 0.0, steps=steps, micro_batch=4)
-    groups = math.ceil(len(targets) / MOST_TARGETS)
+    groups = math.ceil(len(targets) / MAX_TARGETS)
     if steps == 4:
         assert sum(forwarded) == 2 * groups * 4
     for k in (0, 7, 8, 19):
@@ -430,7 +430,7 @@ def test_where_rows_are_not_alike_images_that_are_kept_apart_keep_their_bits(
 ) -> None:
     model = Sharpened(by_place, 30.0).eval()
     how: dict[str, Any] = {"steps": steps, "micro_batch": 8, "tolerance": 0.1}
-    apart = Settings(**how, mixed=False)
+    apart = Settings(**how, together=False)
     expected = list(attribute(model, examples(images, [3, 7]), apart))
     for found in attribute(model, examples(images.flip(0), [3, 7]), apart):
         other = expected[2 - found.index]
@@ -445,7 +445,7 @@ def test_on_this_processor_an_images_bits_are_kept_in_the_way_that_is_measured(
 ) -> None:
     settings = Settings(steps=6, micro_batch=8, output="probability")
     first = next(examples(images, [3, 7]))
-    settings = replace(settings, mixed=probe.rows_are_alike(small_swin, first, settings))
+    settings = replace(settings, together=probe.rows_are_alike(small_swin, first, settings))
     expected = list(attribute(small_swin, examples(images, [3, 7]), settings))
     for found in attribute(small_swin, examples(images.flip(0), [3, 7]), settings):
         assert torch.equal(found.attributions, expected[2 - found.index].attributions)

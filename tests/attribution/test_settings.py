@@ -5,65 +5,53 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
-from igbatch.attribution.adaptive import FIRST_NODES, WAVE, AdaptiveIntegral
+from igbatch.attribution.adaptive import FIRST_NODES, Goal
 from igbatch.attribution.errors import AttributionError
-from igbatch.attribution.fixed import FixedIntegral
-from igbatch.attribution.integrand import NodeValue
+from igbatch.attribution.integral import Integrals
+from igbatch.attribution.kept import KeptMaps
 from igbatch.attribution.precision import PRECISIONS
 from igbatch.attribution.rules import Quadrature, rule_nodes
 from igbatch.attribution.settings import Settings
+from igbatch.attribution.summed import SummedMaps
 
 
-def goal_of(**settings: Any) -> Any:
-    integral = Settings(steps="auto", **settings).integral()
-    assert isinstance(integral, AdaptiveIntegral)
-    return integral.goal
+def goal_of(**settings: Any) -> Goal:
+    integrals = Settings(steps="auto", **settings).integrals(2)
+    assert isinstance(integrals, KeptMaps)
+    return integrals._goal
 
 
-def test_a_number_of_steps_makes_the_rules_integral() -> None:
-    integral = Settings(rule="midpoint", steps=7).integral()
-    assert isinstance(integral, FixedIntegral)
-    assert integral.wanted == tuple(rule_nodes("midpoint", 7).nodes)
+def asked(integrals: Integrals) -> list[float]:
+    nodes, _ = integrals.open(0)
+    return [node.place for node in nodes]
 
 
-def test_an_image_that_is_kept_apart_asks_for_more_at_once() -> None:
-    def asked(mixed: bool) -> int:
-        integral = Settings(steps="auto", tolerance=1e-6, mixed=mixed).integral()
-        most = 0
-        for _ in range(6):
-            wave = integral.wanted
-            most = max(most, len(wave))
-            for node in wave:
-                bump = np.exp(-(((node - 0.4) / 0.05) ** 2))
-                value = torch.full((1, 1), float(bump))
-                slope = np.array([bump])
-                integral.add(node, NodeValue(np.array([0.0]), value, np.ones(1), slope, slope))
-        return most
-
-    assert asked(mixed=True) == len(FIRST_NODES)
-    assert asked(mixed=False) > WAVE + len(FIRST_NODES) > asked(mixed=True)
+def test_a_number_of_steps_makes_the_rules_integrals() -> None:
+    integrals = Settings(rule="midpoint", steps=7).integrals(2)
+    assert isinstance(integrals, SummedMaps)
+    assert asked(integrals) == rule_nodes("midpoint", 7).nodes.tolist()
 
 
-def test_every_path_has_an_integral_of_its_own() -> None:
+def test_every_wave_has_integrals_of_its_own() -> None:
     for steps in (7, "auto"):
         settings = Settings(steps=steps)  # type: ignore[arg-type]
-        assert settings.integral() is not settings.integral()
+        assert settings.integrals(2) is not settings.integrals(2)
 
 
 @pytest.mark.parametrize("steps", [7, "auto"])
 def test_nodes_that_are_given_are_taken_instead_of_a_rules(steps: Any) -> None:
     nodes = Quadrature(np.array([0.25, 0.5]), np.array([0.75, 0.25]))
-    assert Settings(steps=steps, nodes=nodes).integral().wanted == (0.25, 0.5)
+    assert asked(Settings(steps=steps, nodes=nodes).integrals(1)) == [0.25, 0.5]
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_auto_makes_an_adaptive_integral_with_the_settings_as_its_goal(precision: str) -> None:
+def test_auto_makes_adaptive_integrals_with_the_settings_as_their_goal(precision: str) -> None:
     goal = goal_of(tolerance=0.03, atol=1e-5, max_steps=99, precision=precision)
     assert (goal.tolerance, goal.atol, goal.max_steps) == (0.03, 1e-5, 99)
     assert goal.rounding == PRECISIONS[precision].rounding
     assert goal.complete
+    assert asked(Settings(steps="auto").integrals(1)) == list(FIRST_NODES)
     assert not goal_of(multiply=False).complete
 
 

@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,7 +60,7 @@ def one_map(
     return Attributed(
         index, torch.from_numpy(scale * rng.normal(size=(2, 3, 4))), scores, starts, delta,
         np.full(2, steps), np.full(2, error), np.full(2, converged), 8,
-        Quadrature(np.array([0.5]), np.array([1.0])),
+        Quadrature(np.array([0.5]), np.array([1.0])), torch.from_numpy(rng.normal(size=5)),
     )  # fmt: skip
 
 
@@ -238,13 +239,20 @@ def test_the_mean_is_within_its_error_and_its_error_within_the_tolerance(
     assert (np.abs(mean.convergence_delta) <= 0.02 * mass + settings.atol).all()
 
 
-def test_an_images_bits_do_not_depend_on_the_copies_of_others(generator: torch.Generator) -> None:
+def test_the_copies_of_others_change_no_bits_of_an_image_that_is_kept_apart_and_little_of_another(
+    generator: torch.Generator,
+) -> None:
     model = Bent(generator, 4.0)
     images = torch.rand(3, *SHAPE, generator=generator)
     settings = Settings(steps="auto", tolerance=0.01, micro_batch=8)
     examples = [noisy(image, 4, 0.2, name) for image, name in zip(images, "abc", strict=True)]
-    alone = [next(averaged(attribute(model, each, settings), 4)) for each in examples]
-    together = averaged(attribute(model, itertools.chain(*examples), settings), 4)
-    for mean in together:
+    apart = replace(settings, together=False)
+    alone = [next(averaged(attribute(model, each, apart), 4)) for each in examples]
+    for mean in averaged(attribute(model, itertools.chain(*examples), apart), 4):
         assert torch.equal(mean.attributions, alone[mean.index].attributions)
         np.testing.assert_array_equal(mean.map_error, alone[mean.index].map_error)
+    for mean in averaged(attribute(model, itertools.chain(*examples), settings), 4):
+        expected = alone[mean.index]
+        off = torch.linalg.vector_norm((mean.attributions - expected.attributions).flatten(1), dim=1)
+        norm = torch.linalg.vector_norm(expected.attributions.flatten(1), dim=1)
+        assert ((off / norm).numpy() <= mean.map_error + expected.map_error).all()

@@ -68,7 +68,7 @@ def attribute(study: str, out: str, nodes: set[str], listener: Watching) -> dict
     output = Output(out)
     plan = plan_study(load_study(study), output)
     open_output(output, plan.resolved, plan.images)
-    settled = Settled("float32", 0.0, micro_batch=4, mixed=True)
+    settled = Settled("float32", 0.0, micro_batch=4)
     workers = size_workers("cpu", "auto", 1)
     stage = Attribution(plan, output, workers, settled, listener, make_computer=slow)
     stage.on_ready = lambda *_: nodes.update(seat.node for seat in stage.crew.awake)

@@ -33,7 +33,7 @@ from igbatch.variants.weights import locate_weights
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 COPIES, NOISE, SEED = 3, 0.1, 7
-SETTLED = Settled("float32", 0.0, micro_batch=4, mixed=True)
+SETTLED = Settled("float32", 0.0, micro_batch=4)
 CONTENT = {
     "name": "smooth",
     "images": {"scenes": [{"kind": "double", "seeds": [1, 2]}]},
@@ -101,12 +101,13 @@ def test_maps_are_the_means_of_the_engines_own_over_the_same_copies_for_every_va
             assert row["steps"] == COPIES * 2
 
 
-def test_maps_are_the_same_bits_for_every_cut_and_order(
-    results: StudyResults, study: Path, tmp_path: Path
+def test_reproducible_by_image_maps_are_the_same_bits_for_every_cut_and_order(
+    study: Path, tmp_path: Path
 ) -> None:
-    """Copies of two images share micro-batches where both are in a shard."""
+    by_image = "attribution.reproducible=image"
     scenes = "images.scenes=[{kind: double, seeds: [2, 1]}]"
-    other = run(study, tmp_path / "out", "run.shard_images=1", scenes)
+    results = run(study, tmp_path / "one", "run.shard_images=2", by_image)
+    other = run(study, tmp_path / "other", "run.shard_images=1", by_image, scenes)
     for variant, image, target in results.image_stats[["variant_id", "image_id", "target"]].to_numpy():
         one, two = (each.attribution(variant, image, target) for each in (results, other))
         assert one.tobytes() == two.tobytes()

@@ -42,7 +42,7 @@ from igbatch.study_file import load_study
 from igbatch.variants.models import load_trained
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-SETTLED = Settled("float32", 0.0, micro_batch=4, mixed=True)
+SETTLED = Settled("float32", 0.0, micro_batch=4)
 SECTION = {"images": {"sample": 1}, "perturbations": 2, "radius": 0.05}
 STUDY: dict[str, Any] = {
     "name": "faithful",

@@ -200,6 +200,26 @@ def test_shards_of_subsets_are_cut_by_what_there_is_to_compute() -> None:
     assert both.shard_images == 1200 // (4 * SHARDS_A_WORKER) + 1
 
 
+@settings(deadline=None)
+@given(st.sets(st.integers(0, 8)), st.integers(1, 6))
+def test_what_is_left_is_cut_into_the_shards_of_before(done: set[int], size: int) -> None:
+    """Whichever of its shards a run committed before it was interrupted, it makes the others again."""
+    resolved = resolve(
+        variants=[{"kind": "trained"}, {"kind": "random", "seeds": [1], "images": {"sample": 20}}],
+        run={"shard_images": size},
+    )
+    images = listed({f"{number:02d}": "e" for number in range(29)})
+    output = memory()
+    whole = list(make_plan(resolved, images, output).shards())
+    left = [shard for number, shard in enumerate(whole) if number not in done]
+    for shard in (shard for number, shard in enumerate(whole) if number in done):
+        rows = [(image.image_id, target, "e") for image in shard.images for target in shard.targets]
+        commit(output, resolved, shard.spec.variant_id, rows)
+    plan = make_plan(resolved, images, output)
+    assert [shard.name for shard in plan.shards()] == [shard.name for shard in left]
+    assert plan.shard_count() == len(left)
+
+
 def test_shards_hold_what_a_worker_needs() -> None:
     resolved = resolve(["a", "c"], [{"kind": "random", "seeds": [4]}])
     table = BoxTable(

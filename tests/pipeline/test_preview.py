@@ -14,7 +14,7 @@ from igbatch.pipeline.settled import Settled
 from igbatch.store.output import Output
 from igbatch.study_file import load_study
 
-SETTLED = Settled("bfloat16", 0.003, 24, True, 4.5, ("precision bfloat16: fast",))
+SETTLED = Settled("bfloat16", 0.003, 24, ("precision bfloat16: fast",))
 CPU = ["variants=[{kind: trained}]", "run.device=cpu", "attribution.steps=2"]
 
 
@@ -32,7 +32,6 @@ def test_what_no_run_has_settled_is_measured_and_not_written(tiny_study: Path, t
     assert found.settled is not None
     assert found.settled.precision == "float32"
     assert found.settled.micro_batch >= 4
-    assert found.settled.row_milliseconds is not None
     assert torch.get_num_threads() == threads
     assert not (tmp_path / "out").exists()
 

@@ -13,7 +13,7 @@ VALUES = [
     Hardware("node-1", "cuda:NVIDIA H100", "a processor x 16", 2),
     ShardReport("s", 4, 6, 2, 2.0, 0.5, 80, 16),
     Fault("store", "it is away"),
-    Settled("float32", 0.0, 4, mixed=True, reasons=("because",)),
+    Settled("float32", 0.0, 4, reasons=("because",)),
 ]
 WITHOUT = """
 import sys

@@ -27,7 +27,7 @@ from igbatch.study_file import load_study
 pytestmark = pytest.mark.usefixtures("local_ray")
 KEY = ["variant_id", "image_id", "target"]
 OWN = ["histogram", "attempt", "attributions_bytes", "box_stats_bytes", "quarantine_bytes"]
-SETTLED = Settled("float32", 0.0, micro_batch=4, mixed=True)
+SETTLED = Settled("float32", 0.0, micro_batch=4)
 TRAINED = "variants=[{kind: trained}]"
 ADAPTIVE = [TRAINED, "attribution.steps=auto", "attribution.tolerance=0.3", "run.threads=1"]
 

@@ -12,15 +12,15 @@ import torch
 from torch import nn
 
 from igbatch.attribution import PRECISIONS, Example, Settings
-from igbatch.attribution.probe import MicroBatchChoice, PrecisionChoice
+from igbatch.attribution.calibrate import MicroBatchChoice, PrecisionChoice
 from igbatch.errors import InputError
 from igbatch.pipeline import settle as settling
 from igbatch.pipeline.plan import Plan, Shard
-from igbatch.pipeline.settle import Sample, settle, unmeasured
+from igbatch.pipeline.settle import Sample, settings_of, settle, unmeasured
 from igbatch.pipeline.settled import SETTLED_IMAGES, Settled, settle_plan
 from igbatch.study import Attribution
 
-MEASURED = Settled("bfloat16", 0.003, 8, True, 4.5, ("precision bfloat16: fast", "micro_batch 8 rows"))
+MEASURED = Settled("bfloat16", 0.003, 8, ("precision bfloat16: fast", "micro_batch 8 rows"))
 FIXED = Attribution(micro_batch=8)
 
 
@@ -67,44 +67,33 @@ def test_an_earlier_run_that_settled_nothing_is_told(record: dict[str, Any]) -> 
 
 def test_a_record_may_say_less_than_there_is_to_say() -> None:
     record = {"precision": "float32", "arithmetic_error": 0.0, "micro_batch": 4, "mixed": False}
-    assert Settled.from_record(record) == Settled("float32", 0.0, 4, mixed=False)
+    assert Settled.from_record(record) == Settled("float32", 0.0, 4)
 
 
 # What is measured
 
 
-@pytest.mark.usefixtures("alike")
 def test_what_the_study_says_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("choose_precision", "choose_micro_batch"):
         monkeypatch.delattr(settling, name)
     settled = settle(FIXED, [sample()])
     assert (settled.precision, settled.arithmetic_error) == ("float32", 0.0)
-    assert (settled.micro_batch, settled.row_milliseconds, settled.reasons) == (8, None, ())
-    assert settled.mixed
+    assert (settled.micro_batch, settled.reasons) == (8, ())
 
 
-@pytest.mark.parametrize(("said", "rows"), [(1, 1), (3, 3), (4, 4), (7, 4), (30, 28)])
-def test_a_micro_batch_is_one_in_which_places_do_not_matter(said: int, rows: int) -> None:
-    assert settle(Attribution(micro_batch=said), [sample()]).micro_batch == rows
+@pytest.mark.parametrize("said", [1, 3, 30])
+def test_a_micro_batch_that_the_study_says_is_taken(said: int) -> None:
+    assert settle(Attribution(micro_batch=said), [sample()]).micro_batch == said
 
 
-@pytest.fixture
-def alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the processor, rows count as alike."""
-    monkeypatch.setattr(settling, "rows_are_alike", lambda model, example, settings: True)
-
-
-@pytest.mark.usefixtures("alike")
 def test_an_automatic_micro_batch_is_measured_and_explained() -> None:
     settled = settle(Attribution(), [sample()])
-    assert settled.micro_batch >= 4
-    assert settled.micro_batch % 4 == 0
-    assert settled.row_milliseconds is not None
+    assert settled.micro_batch == 8  # a small model's rows fit into any memory
+    assert settle(Attribution(), [sample()]) == settled
     (reason,) = settled.reasons
     assert reason.startswith(f"micro_batch {settled.micro_batch} rows:")
 
 
-@pytest.mark.usefixtures("alike")
 def test_the_micro_batch_is_measured_in_the_precision_that_was_chosen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -112,21 +101,21 @@ def test_the_micro_batch_is_measured_in_the_precision_that_was_chosen(
 
     def spy(model: nn.Module, example: Example, settings: Settings) -> MicroBatchChoice:
         seen.append(settings)
-        return MicroBatchChoice(16, 0.002, 1e6, "16 rows: measured")
+        return MicroBatchChoice(16, 1e6, "16 rows: measured")
 
     monkeypatch.setattr(settling, "choose_micro_batch", spy)
     choose(monkeypatch, "bfloat16", 0.001)
     settled = settle(Attribution(precision="auto"), [sample()])
     assert [settings.precision for settings in seen] == ["bfloat16"]
-    assert (settled.micro_batch, settled.row_milliseconds) == (16, 2.0)
+    assert settled.micro_batch == 16
     assert settled.reasons == ("precision bfloat16: measured", "micro_batch 16 rows: measured")
 
 
-def test_images_are_kept_apart_where_places_matter_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settling, "rows_are_alike", lambda model, example, settings: False)
-    settled = settle(FIXED, [sample()])
-    assert not settled.mixed
-    assert any("do not share micro-batches" in reason for reason in settled.reasons)
+@pytest.mark.parametrize(("reproducible", "together"), [("shard", True), ("image", False)])
+def test_images_share_micro_batches_unless_their_bits_must_not_depend_on_others(
+    reproducible: Any, together: bool
+) -> None:
+    assert settings_of(Attribution(reproducible=reproducible), "auto").together is together
 
 
 def test_an_automatic_precision_leaves_room_within_the_tolerance() -> None:
@@ -217,7 +206,7 @@ def test_where_no_image_can_be_used_nothing_is_settled() -> None:
 
 def test_what_was_not_measured_is_trusted_with_nothing() -> None:
     for precision in ("float32", "float64"):
-        assert unmeasured(Attribution(precision=precision)) == Settled(precision, 0.0, 4, mixed=False)
+        assert unmeasured(Attribution(precision=precision)) == Settled(precision, 0.0, 4)
     assert unmeasured(Attribution(precision="auto")).precision == "float32"
     low = unmeasured(Attribution(precision="bfloat16"))
-    assert low == replace(low, precision="bfloat16", arithmetic_error=1.0, mixed=False)
+    assert low == replace(low, precision="bfloat16", arithmetic_error=1.0)

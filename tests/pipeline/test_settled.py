@@ -14,8 +14,6 @@ settled = st.builds(
     precision=st.sampled_from(["float32", "bfloat16"]),
     arithmetic_error=st.floats(0, 1),
     micro_batch=st.integers(1, 4096),
-    mixed=st.booleans(),
-    row_milliseconds=st.none() | st.floats(0, 1e4),
     reasons=st.lists(st.text(), max_size=3).map(tuple),
 )
 

@@ -1,4 +1,4 @@
-"""Short measurements that settle what `auto` means: the arithmetic, the micro-batch, who may share it.
+"""What `auto` comes to: the arithmetic by a short measurement, the micro-batch by memory and a rule.
 
 Processors and GPUs differ too much for a name to tell: on one machine bfloat16 products are six times as fast
 as float32's, on the next they are hardly faster, and float16's take hundreds of times as long.
@@ -12,16 +12,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from .engine import Example, Settings, attribute, default_micro_batch
+from .engine import attribute
 from .frozen import Model, frozen, lifted
-from .integrand import Integrand, Row
 from .outputs import output_named
-from .pool import ROW_MULTIPLE, out_of_memory, whole_rows
+from .passes import Batch, Passes
 from .precision import PRECISIONS, precision_named
+from .settings import Example, Settings
 
 __all__ = [
     "MicroBatchChoice",
@@ -30,7 +29,6 @@ __all__ = [
     "bytes_kept",
     "choose_micro_batch",
     "choose_precision",
-    "rows_are_alike",
 ]
 
 CANDIDATES = ("tensorfloat32", "bfloat16", "float16")
@@ -40,11 +38,15 @@ MARGIN = 1.5
 """From the largest error among the probe's maps to the one that is stated: other images may be worse."""
 ROOM = 0.5
 """The part of the tolerance that the arithmetic may use up."""
+TRIAL_SHARE = 0.2
+"""Of the images that are ahead, what a trial may take the time of."""
 WORTHWHILE = 0.95
-"""An arithmetic, or a larger micro-batch, is taken only if it needs less than this part of the time."""
-MEMORY_SHARE = 0.6
-"""Of the free memory, what a micro-batch may take; maps, decoding and fragments need the rest."""
-MOST_ROWS = 512
+"""An arithmetic is taken only if it needs less than this part of the time."""
+MEMORY_SHARE = 0.3
+"""Of a device's memory, what a micro-batch may take; maps, other workers and fragments need the rest."""
+MAX_ROWS = {"cpu": 8, "cuda": 128}
+"""The largest micro-batch of a kind of device: more rows took no less time each."""
+PROBED_ROWS = 2
 PRODUCT_SIZE = 256
 """Rows and columns of the product that tells whether an arithmetic is hopeless: a blink even where it is."""
 
@@ -70,29 +72,42 @@ class MicroBatchChoice:
 
     Attributes:
         rows: the most rows that should go through the model together.
-        row_seconds: time of a row, its backward passes included.
-        row_bytes: memory that a row takes.
+        row_bytes: memory that a row keeps for its backward passes.
         reason: a sentence with what was measured.
     """
 
     rows: int
-    row_seconds: float
     row_bytes: float
     reason: str
 
 
-def choose_precision(model: Model, examples: Sequence[Example], settings: Settings) -> PrecisionChoice:
+def choose_precision(
+    model: Model, examples: Sequence[Example], settings: Settings, ahead: int | None = None
+) -> PrecisionChoice:
     """Return the cheapest arithmetic whose error on the first images leaves room within the tolerance.
 
     Maps are computed in float32 and again, from the same nodes, in each candidate that is not hopelessly slow
     on this machine. A candidate may use up half of ``settings.tolerance``.
+
+    Args:
+        model: as `integrated_gradients` takes it.
+        examples: the first images.
+        settings: what is asked for.
+        ahead: images that are to be computed in all, where that is known. The trial takes about as long as so
+            many of them; where that is more than `TRIAL_SHARE` of all, nothing is tried and float32 stays.
     """
+    device = examples[0].image.device
+    promising = {name: _is_promising(name, device) for name in CANDIDATES}
     probed = _probed(examples)
+    trial = 2 * len(probed) + sum(promising.values()) * (len(probed) + 1)
+    if ahead is not None and trial > TRIAL_SHARE * ahead:
+        reason = f"a trial takes as long as {trial} of the {ahead} image(s)"
+        return PrecisionChoice("float32", 0.0, reason)
     exact = _Probe(model, probed, settings)
     best, best_seconds = PrecisionChoice("float32", 0.0, ""), exact.seconds
     tried = []
     for name in CANDIDATES:
-        if not _is_promising(name, probed[0].image.device):
+        if not promising[name]:
             tried.append(f"{name} is slow here")
             continue
         error, seconds = exact.compare(name)
@@ -151,73 +166,36 @@ class _Probe:
 
 
 def choose_micro_batch(model: Model, example: Example, settings: Settings) -> MicroBatchChoice:
-    """Return the smallest micro-batch that is about as fast as any that fits in the free memory.
+    """Return a micro-batch that is filled well, is fast, and fits: by memory and a rule, never by a race.
 
-    Sizes are doubled from 4 on while they fit, as reckoned from what smaller ones took, and while a row
-    becomes cheaper by 5 % or more.
+    A forward pass of a few rows tells what a row keeps for its backward passes. The largest power of two up
+    to `MAX_ROWS` whose rows fit into `MEMORY_SHARE` of the device's memory is taken. So the choice follows
+    from machine, model and study alone, and two runs take the same.
     """
     device = example.image.device
     precision = precision_named(settings.precision)
-    free = MEMORY_SHARE * _free_bytes(device)
+    room = MEMORY_SHARE * _memory(device)
     with frozen(model, precision, device) as forward, lifted(device):
-        integrand = Integrand(forward, output_named(settings.output), precision)
-        rows, best, row_bytes = ROW_MULTIPLE, math.inf, 0.0
-        chosen = ROW_MULTIPLE
-        while rows <= MOST_ROWS and rows * row_bytes <= free:
-            try:
-                seconds, held = _time_and_memory(lambda: integrand.values(_spread(example, rows)), device)  # noqa: B023
-            except Exception as error:
-                if out_of_memory(error):
-                    break
-                raise
-            row_bytes = held / rows
-            if rows > ROW_MULTIPLE and seconds / rows > WORTHWHILE * best:
-                best = min(best, seconds / rows)
-                break
-            chosen, best = rows, seconds / rows
-            rows *= 2
-    return MicroBatchChoice(
-        chosen,
-        best,
-        row_bytes,
-        f"{chosen} rows: {best * 1e3:.1f} ms and {row_bytes / 1e6:.0f} MB a row, {free / 1e9:.1f} GB to use",
-    )
+        passes = Passes(forward, output_named(settings.output), precision)
+        row_bytes = (
+            bytes_kept(lambda: passes.values(_spread(example, PROBED_ROWS, precision.dtype))) / PROBED_ROWS
+        )
+    most = MAX_ROWS.get(device.type, MAX_ROWS["cuda"])
+    rows = 2 ** max(0, math.floor(math.log2(max(1.0, min(most, room / max(1.0, row_bytes))))))
+    why = "the most that helps" if rows == most else f"what {room / 1e9:.1f} GB hold"
+    return MicroBatchChoice(rows, row_bytes, f"{rows} rows: {row_bytes / 1e6:.0f} MB a row, {why}")
 
 
-def rows_are_alike(model: Model, example: Example, settings: Settings) -> bool:
-    """Tell whether a row's bits depend neither on its place in a micro-batch nor on the micro-batch's size.
-
-    One set of nodes is evaluated in order, turned by one place, turned by half, and four at a time.
-    """
-    precision = precision_named(settings.precision)
-    device = example.image.device
-    size = whole_rows(settings.micro_batch or default_micro_batch(device))
-    rows = _spread(example, size)
-    with frozen(model, precision, device) as forward, lifted(device):
-        integrand = Integrand(forward, output_named(settings.output), precision)
-        expected = integrand.values(rows)
-        for turn in {1 % size, size // 2}:
-            turned = integrand.values(rows[turn:] + rows[:turn])
-            if not _same(turned, expected[turn:] + expected[:turn]):
-                return False
-        if size > ROW_MULTIPLE:
-            return _same(integrand.values(rows[:ROW_MULTIPLE]), expected[:ROW_MULTIPLE])
-    return True
-
-
-def _same(first: Sequence, second: Sequence) -> bool:  # type: ignore[type-arg]
-    return all(
-        torch.equal(one.map, other.map) and np.array_equal(one.score, other.score)
-        for one, other in zip(first, second, strict=True)
-    )
-
-
-def _spread(example: Example, rows: int) -> list[Row]:
+def _spread(example: Example, rows: int, dtype: torch.dtype) -> Batch:
     """Return nodes spread over an example's path."""
-    direction = example.image.double() - example.baseline.double()
-    return [
-        Row(0, example.baseline, direction, example.targets, (index + 0.5) / rows) for index in range(rows)
-    ]
+    device = example.image.device
+    start, image = (
+        each.detach().to(dtype)[None].expand(rows, *each.shape) for each in (example.baseline, example.image)
+    )
+    nodes = (torch.arange(rows, dtype=torch.float64) + 0.5) / rows
+    targets = example.targets.to(device)[None].expand(rows, -1)
+    owners = torch.zeros(rows, dtype=torch.int64, device=device)
+    return Batch(start, image, nodes.to(device), targets, owners, int(example.targets.max()))
 
 
 def _largest_distance(maps: Sequence[Tensor], reference: Sequence[Tensor]) -> float:
@@ -254,21 +232,6 @@ def _timings(work: Callable[[], object], device: torch.device, repeats: int = 4)
         yield time.perf_counter() - start
 
 
-def _time_and_memory(work: Callable[[], object], device: torch.device) -> tuple[float, float]:
-    """Return the seconds that work takes, once warm, and the bytes that it holds at most.
-
-    On a CPU, where torch does not tell, it is what the forward pass keeps for the backward passes.
-    """
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device)
-        work()
-        held = float(torch.cuda.max_memory_allocated(device) - before)
-    else:
-        held = bytes_kept(work)
-    return min(_timings(work, device, repeats=2)), held
-
-
 def bytes_kept(work: Callable[[], object]) -> float:
     """Return the bytes that forward passes in a piece of work keep for backward passes."""
     kept: dict[int, int] = {}
@@ -283,9 +246,8 @@ def bytes_kept(work: Callable[[], object]) -> float:
     return float(sum(kept.values()))
 
 
-def _free_bytes(device: torch.device) -> float:
+def _memory(device: torch.device) -> float:
+    """Return all memory of a device, in bytes: what is free just now changes from run to run."""
     if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        reserved = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return float(free + reserved)
-    return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+        return float(torch.cuda.get_device_properties(device).total_memory)
+    return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))

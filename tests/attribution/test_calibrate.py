@@ -1,4 +1,4 @@
-"""What `auto` is settled by, on models made to be fast, slow, wrong, large or dependent on neighbours."""
+"""What `auto` comes to, on models made to be fast, slow, wrong or large."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from igbatch.attribution import AttributionError, probe
-from igbatch.attribution.engine import Example, Settings, integrated_gradients
-from igbatch.attribution.probe import (
+from igbatch.attribution import AttributionError, Example, Settings, calibrate, integrated_gradients
+from igbatch.attribution.calibrate import (
     CANDIDATES,
     MARGIN,
+    MAX_ROWS,
+    MEMORY_SHARE,
     arithmetic_error,
+    bytes_kept,
     choose_micro_batch,
     choose_precision,
-    rows_are_alike,
 )
 
 SETTINGS = Settings(steps="auto", tolerance=0.05)
@@ -58,16 +59,16 @@ class Timed:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock that the probe looks at."""
+    """The clock that arithmetics are timed by."""
     clock = Clock()
-    monkeypatch.setattr(probe, "time", SimpleNamespace(perf_counter=clock))
+    monkeypatch.setattr(calibrate, "time", SimpleNamespace(perf_counter=clock))
     return clock
 
 
 @pytest.fixture
 def bfloat16_is_promising(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine whose bfloat16 products are fast, and no others."""
-    monkeypatch.setattr(probe, "_is_promising", lambda name, device: name == "bfloat16")
+    monkeypatch.setattr(calibrate, "_is_promising", lambda name, device: name == "bfloat16")
 
 
 @pytest.fixture
@@ -125,8 +126,8 @@ def test_an_arithmetic_that_is_hopeless_on_this_machine_is_not_tried_on_the_mode
 ) -> None:
     # A product's time by the type of its factors, as on a processor with AMX and no float16.
     times = {torch.float32: 1.0, torch.bfloat16: 0.2, torch.float16: 300.0}
-    monkeypatch.setattr(probe, "PRODUCT_SIZE", 4)
-    monkeypatch.setattr(probe, "_seconds", lambda work, device: times[work().dtype])
+    monkeypatch.setattr(calibrate, "PRODUCT_SIZE", 4)
+    monkeypatch.setattr(calibrate, "_seconds", lambda work, device: times[work().dtype])
     model = Timed(clock, lambda rows: rows, low_cost=0.5)
     choice = choose_precision(model, examples, LOGITS)
     assert choice.precision == "bfloat16"
@@ -142,7 +143,7 @@ def test_the_cheapest_of_several_is_taken(
             self.low_cost = 0.2 if torch.get_autocast_dtype("cpu") == torch.float16 else 0.5
             return super().__call__(points)
 
-    monkeypatch.setattr(probe, "_is_promising", lambda name, device: name != "tensorfloat32")
+    monkeypatch.setattr(calibrate, "_is_promising", lambda name, device: name != "tensorfloat32")
     assert choose_precision(Faster(clock, lambda rows: rows), examples, LOGITS).precision == "float16"
 
 
@@ -192,41 +193,53 @@ def test_an_arithmetic_that_gives_no_numbers_is_infinitely_off(clock: Clock, exa
 # --- the micro-batch
 
 
-def limited(model: Timed, most: int) -> Callable[[Tensor], Tensor]:
-    """A model that does not fit with more rows."""
-
-    def fitting(points: Tensor) -> Tensor:
-        if len(points) > most:
-            raise torch.OutOfMemoryError("CUDA out of memory.")
-        return model(points)
-
-    return fitting
-
-
-@pytest.mark.parametrize(("most", "rows"), [(16, 16), (20, 16), (5, 4), (100, 64)])
-def test_the_micro_batch_is_the_largest_that_fits_while_larger_ones_pay(
-    most: int, rows: int, clock: Clock, examples: list[Example]
+@pytest.mark.parametrize(("fitting", "rows"), [(0.5, 1), (1, 1), (3.9, 2), (5, 4), (8, 8), (1e9, 8)])
+def test_the_micro_batch_is_the_largest_power_of_two_that_fits_up_to_what_helps(
+    fitting: float, rows: int, examples: list[Example], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    choice = choose_micro_batch(limited(Timed(clock, lambda rows: 1.0), most), examples[0], SETTINGS)
-    assert choice.rows == rows
-    assert choice.row_seconds == pytest.approx(1 / rows)
+    row_bytes = choose_micro_batch(bent, examples[0], SETTINGS).row_bytes
+    monkeypatch.setattr(calibrate, "_memory", lambda device: fitting * row_bytes / MEMORY_SHARE)
+    choice = choose_micro_batch(bent, examples[0], SETTINGS)
+    assert (choice.rows, choice.row_bytes) == (rows, row_bytes)
     assert choice.reason.startswith(f"{rows} rows: ")
+    assert ("the most that helps" in choice.reason) == (rows == MAX_ROWS["cpu"])
 
 
-def test_a_micro_batch_that_gains_nothing_is_not_made_larger(clock: Clock, examples: list[Example]) -> None:
-    for cost, rows in ((lambda rows: rows, 4), (lambda rows: rows + 16 if rows > 8 else 4 + rows / 2, 8)):
-        assert choose_micro_batch(Timed(clock, cost), examples[0], SETTINGS).rows == rows
+def bent(points: Tensor) -> Tensor:
+    """Two logits that keep four numbers a pixel for their backward pass."""
+    sums = points.exp().square().flatten(1).sum(1, keepdim=True)
+    return torch.cat([sums, -sums], 1).tanh()
 
 
-def test_the_micro_batch_leaves_room_in_the_free_memory(
-    clock: Clock, examples: list[Example], monkeypatch: pytest.MonkeyPatch
+def test_the_micro_batch_is_no_matter_of_time(clock: Clock, examples: list[Example]) -> None:
+    choices = [
+        choose_micro_batch(Timed(clock, cost), examples[0], SETTINGS)
+        for cost in (lambda rows: rows, lambda rows: 1.0, lambda rows: rows**2, lambda rows: 1 / rows)
+    ]
+    assert len({(choice.rows, choice.row_bytes, choice.reason) for choice in choices}) == 1
+
+
+def test_the_largest_micro_batch_is_that_of_the_kind_of_device(
+    examples: list[Example], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = Timed(clock, lambda rows: 1.0)
-    row_bytes = choose_micro_batch(model, examples[0], SETTINGS).row_bytes
-    assert row_bytes > 0
-    monkeypatch.setattr(probe, "_free_bytes", lambda device: 40 * row_bytes)
-    choice = choose_micro_batch(model, examples[0], SETTINGS)
-    assert choice.rows == 16  # 32 would take more than 0.6 of 40
+    monkeypatch.setitem(MAX_ROWS, "cpu", 64)
+    assert choose_micro_batch(bent, examples[0], SETTINGS).rows == 64
+
+
+def test_what_a_row_keeps_is_what_its_backward_pass_needs() -> None:
+    first, second = torch.ones(10, 100, requires_grad=True), torch.ones(10, 100)
+    assert bytes_kept(lambda: first * second) == 4000  # the other factor alone
+    assert bytes_kept(lambda: (first * second) + second) == 4000
+    assert bytes_kept(lambda: (first * second).exp()) == 8000
+    assert bytes_kept(lambda: first + second) == 0
+
+
+def test_a_rows_memory_does_not_depend_on_how_many_are_looked_at(
+    examples: list[Example], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = choose_micro_batch(bent, examples[0], SETTINGS).row_bytes
+    monkeypatch.setattr(calibrate, "PROBED_ROWS", 4)
+    assert choose_micro_batch(bent, examples[0], SETTINGS).row_bytes == pytest.approx(few, rel=0.2)
 
 
 def test_errors_other_than_of_memory_pass_through(examples: list[Example]) -> None:
@@ -237,53 +250,29 @@ def test_errors_other_than_of_memory_pass_through(examples: list[Example]) -> No
         choose_micro_batch(broken, examples[0], SETTINGS)
 
 
-def test_a_swins_micro_batch_is_measured_in_time_and_memory(
-    small_swin: nn.Module, generator: torch.Generator, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("precision", ["float32", "float64", "bfloat16"])
+def test_a_swins_micro_batch_is_the_same_every_time(
+    precision: str, small_swin: nn.Module, generator: torch.Generator
 ) -> None:
-    monkeypatch.setattr(probe, "MOST_ROWS", 16)
-    choice = choose_micro_batch(small_swin, swin_examples(generator)[0], SETTINGS)
-    assert choice.rows in (4, 8, 16)
-    assert choice.row_seconds > 0
-    assert choice.row_bytes > 3 * 56 * 56 * 4  # the image alone
+    settings = replace(SETTINGS, precision=precision)
+    example = swin_examples(generator)[0]
+    first, second = (choose_micro_batch(small_swin, example, settings) for _ in range(2))
+    assert first == second
+    assert first.rows in (1, 2, 4, 8)
+    assert first.row_bytes > 3 * 56 * 56 * 4  # the image alone
+    assert not small_swin.training
 
 
-# --- whether rows are alike
-
-
-@pytest.mark.parametrize("micro_batch", [4, 8])
-def test_whether_a_swins_rows_are_alike_is_found(
-    micro_batch: int, row_by_row: nn.Module, by_place: nn.Module, generator: torch.Generator
+@pytest.mark.parametrize(("ahead", "tried"), [(None, True), (1000, True), (12, False), (2, False)])
+def test_a_trial_takes_no_more_than_its_share_of_what_is_ahead(
+    ahead: int | None, tried: bool, examples: list[Example], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is measured is told rightly; whether a Swin's rows are alike as they are is the processor's."""
-    settings = replace(SETTINGS, micro_batch=micro_batch)
-    assert rows_are_alike(row_by_row, swin_examples(generator)[0], settings)
-    assert not rows_are_alike(by_place, swin_examples(generator)[0], settings)
-
-
-def linear(points: Tensor) -> Tensor:
-    sums = points.flatten(1).sum(1, keepdim=True)
-    return torch.cat([sums, -sums], 1)
-
-
-def by_place(points: Tensor) -> Tensor:
-    return linear(points) * (1 + 1e-6 * torch.arange(len(points))[:, None])
-
-
-def by_size(points: Tensor) -> Tensor:
-    return linear(points) * (1 + 1e-6 * len(points))
-
-
-def by_last_place(points: Tensor) -> Tensor:
-    return linear(points) * (1 + 1e-6 * (torch.arange(len(points)) == len(points) - 1)[:, None])
-
-
-@pytest.mark.parametrize("model", [by_place, by_size, by_last_place])
-def test_rows_that_depend_on_place_or_size_are_found(
-    model: Callable[[Tensor], Tensor], examples: list[Example]
-) -> None:
-    assert rows_are_alike(linear, examples[0], replace(LOGITS, micro_batch=8))
-    assert not rows_are_alike(model, examples[0], replace(LOGITS, micro_batch=8))
-
-
-def test_one_row_is_like_itself(examples: list[Example]) -> None:
-    assert rows_are_alike(by_place, examples[0], replace(LOGITS, micro_batch=1))
+    monkeypatch.setattr(calibrate, "_is_promising", lambda name, device: name == "bfloat16")
+    clock = Clock()
+    model = Timed(clock, lambda rows: rows)
+    choice = choose_precision(model, examples, LOGITS, ahead=ahead)
+    assert ("from 2 image(s)" in choice.reason) is tried
+    if not tried:
+        assert choice.precision == "float32"
+        assert choice.reason == f"a trial takes as long as 7 of the {ahead} image(s)"
+        assert clock.now == 0  # the model was not asked at all

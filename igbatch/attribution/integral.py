@@ -1,0 +1,73 @@
+"""What integrals along the paths of a wave have in common, whether their places are fixed or adaptive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .passes import Values
+from .rules import Quadrature
+
+__all__ = ["Integral", "Integrals", "Node"]
+
+FloatArray = NDArray[np.float64]
+
+
+class Node(NamedTuple):
+    """A place that a path asks for, from 0 at the baseline to 1 at the image, and the slot of its map."""
+
+    slot: int
+    place: float
+
+
+@dataclass(frozen=True, eq=False)
+class Integral:
+    """The integral along one path, for K targets; in units of the output where it has one.
+
+    Attributes:
+        maps: float64 [K, ...], on the device.
+        scores, baseline_scores: float64 [K], the outputs at the path's ends.
+        sums: float64 [K], of the maps.
+        steps: nodes that they were computed from.
+        map_error: float64 [K], a bound of the relative L2 error; NaN where it is not known.
+        converged: bool [K].
+        quadrature: the nodes and weights that the maps are the sums of; of the nodes that are left where
+            intervals were folded.
+        logits: float64 [classes] on the device, at the image.
+    """
+
+    maps: Tensor
+    scores: FloatArray
+    baseline_scores: FloatArray
+    sums: FloatArray
+    steps: int
+    map_error: FloatArray
+    converged: NDArray[np.bool_]
+    quadrature: Quadrature
+    logits: Tensor
+
+
+class Integrals(Protocol):
+    """Integrals along the paths of a wave, each path in a row of its own."""
+
+    def open(self, row: int) -> tuple[Sequence[Node], Sequence[float]]:
+        """Begin a path in a row; return the nodes that it asks for, and places of outputs alone."""
+
+    def add(self, rows: Sequence[int], nodes: Sequence[Node], values: Values) -> None:
+        """Take the integrand at nodes of paths, one batch row each."""
+
+    def add_scores(
+        self, rows: Sequence[int], places: Sequence[float], scores: Tensor, logits: Tensor
+    ) -> None:
+        """Take outputs alone, float64 [batch rows, K], and logits, float64 [batch rows, classes]."""
+
+    def advance(self, rows: Sequence[int]) -> list[Sequence[Node]]:
+        """Look at paths that have all that they asked for; return the next nodes of each, none if done."""
+
+    def result(self, row: int) -> Integral:
+        """Return the integral along the path in a row, which may be used for another one from then on."""

@@ -1,0 +1,213 @@
+"""Adaptive integrals: node maps are kept on the device, and the rule runs on their inner products.
+
+When all nodes that a path asked for have come, one product extends its Gram matrix and another one makes its
+map, whose norms are needed; one copy a round brings the numbers of all such paths to the host. A path whose
+slots run out folds its leftmost intervals into one map.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import groupby
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .adaptive import (
+    FIRST_NODES,
+    MAX_HALVED,
+    MIN_WIDTH,
+    Goal,
+    Intervals,
+    Judgement,
+    Known,
+    fitting,
+    judge,
+    masses,
+    middles,
+)
+from .integral import Integral, Node
+from .passes import Values
+from .path_maps import MAX_KEPT, SLOTS, PathMaps
+from .precision import tensorfloat32
+
+__all__ = ["KeptMaps"]
+
+FloatArray = NDArray[np.float64]
+EXACT_BELOW = 1e-3
+"""Tolerances below this need inner products in float64: changes are small differences of large maps."""
+MIN_UNIT = 1e-300
+"""What stands for a unit of 0, of which all factors are 0."""
+RESERVE = 4 - round(np.log2(MIN_WIDTH))
+"""Slots that are left for halving the first interval that is not folded until it is as narrow as can be."""
+
+
+class KeptMaps:
+    """Adaptive integrals along the paths of a wave.
+
+    Args:
+        goal: when a map is good enough.
+        targets: of every path, K.
+    """
+
+    def __init__(self, goal: Goal, targets: int) -> None:
+        self._goal = goal
+        self._targets = targets
+        self._paths: dict[int, PathMaps] = {}
+        self._shape: tuple[int, ...] = ()
+        self._dtype = torch.float32
+        self._fresh: list[Tensor] = []  # scores, scales and slopes: float64 [3, batch rows, K] each
+        self._order: list[tuple[PathMaps, int]] = []  # path and slot of these batch rows
+        self._ends: dict[int, tuple[FloatArray, FloatArray]] = {}
+        self._logits: dict[int, Tensor] = {}
+        self._weights: dict[int, FloatArray] = {}  # of the slots in use, as they were judged last
+        self._judged: dict[int, tuple[FloatArray, NDArray[np.bool_]]] = {}
+
+    def open(self, row: int) -> tuple[Sequence[Node], Sequence[float]]:
+        """Begin a path in a row; both ends are among its first nodes."""
+        self._paths[row] = PathMaps(self._targets)
+        return self._paths[row].ask(FIRST_NODES), ()
+
+    def add(self, rows: Sequence[int], nodes: Sequence[Node], values: Values) -> None:
+        """Keep the integrand at nodes; those of a path follow each other as they were asked for."""
+        self._shape, self._dtype = values.maps.shape[2:], values.maps.dtype
+        maps = values.maps.flatten(2)
+        first = 0
+        for row, group in groupby(rows):
+            own = slice(first, first + len(list(group)))
+            slots = slice(nodes[own.start].slot, nodes[own.stop - 1].slot + 1)
+            self._paths[row].put(slots, maps[own])
+            first = own.stop
+        self._fresh.append(torch.stack([values.scores, values.scales, values.slopes]))
+        for index, (row, node) in enumerate(zip(rows, nodes, strict=True)):
+            self._order.append((self._paths[row], node.slot))
+            if node.place == 1.0:
+                self._logits[row] = values.logits[index].clone()  # else it holds the whole batch's
+
+    def add_scores(
+        self, rows: Sequence[int], places: Sequence[float], scores: Tensor, logits: Tensor
+    ) -> None:
+        """Take no outputs alone: every node tells its own."""
+        raise AssertionError("an adaptive integral asks for no outputs alone")
+
+    def advance(self, rows: Sequence[int]) -> list[Sequence[Node]]:
+        """Judge paths that have all nodes that they asked for; return what each asks for next."""
+        paths = [self._paths[row] for row in rows]
+        count = max(path.used for path in paths) + 1
+        intervals = Intervals.of(
+            np.stack([path.nodes[:count] for path in paths]), np.array([path.folded for path in paths])
+        )
+        with tensorfloat32(False):  # whatever the caller allows
+            abs_sum, norm = self._fetch(paths, intervals.total)
+        for row, path in zip(rows, paths, strict=True):
+            if path.steps == len(FIRST_NODES):
+                self._ends[row] = path.scores[1].copy(), path.scores[path.used].copy()
+        known = Known(
+            scores=np.stack([path.scores[:count] for path in paths]),
+            slopes=np.stack([path.slopes[:count] for path in paths]),
+            gram=np.stack([path.gram[:, :count, :count] for path in paths]),
+            norm=norm,
+            abs_sum=abs_sum,
+            steps=np.array([path.steps for path in paths]),
+            folds=np.stack([path.folds[:4] for path in paths], 1),
+        )
+        judgement = judge(intervals, known, self._goal)
+        asked = []
+        for index, (row, path) in enumerate(zip(rows, paths, strict=True)):
+            self._judged[row] = judgement.map_error[index], judgement.converged[index]
+            self._weights[row] = intervals.total[index, : path.used + 1]
+            places = judgement.halved[index]
+            if len(places) and path.used + len(places) > MAX_KEPT:
+                places = self._fold(path, index, intervals, known, judgement)
+            asked.append(path.ask(places[: self._goal.max_steps - path.steps]))
+        return asked
+
+    def result(self, row: int) -> Integral:
+        """Return the integral along the path in a row."""
+        path, weights = self._paths.pop(row), self._weights.pop(row)
+        maps = path.combined(weights)
+        starts, ends = self._ends.pop(row)
+        return Integral(
+            maps.reshape(len(maps), *self._shape), ends, starts,
+            weights[1:] @ path.slopes[1 : len(weights)] + path.folds[4], path.steps, *self._judged.pop(row),
+            path.quadrature(weights), self._logits.pop(row),
+        )  # fmt: skip
+
+    def _fetch(self, paths: Sequence[PathMaps], total: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Bring what the device knows of paths to the host; return their maps' absolute sums and norms.
+
+        Args:
+            paths: A of them; what is returned is [A, K].
+            total: float64 [A, slots], the weights of their slots.
+        """
+        exact = self._goal.tolerance < EXACT_BELOW
+        fresh = torch.cat(self._fresh, 1)
+        factors, units = self._factors(paths, total, fresh[1])
+        products = [path.products(exact) for path in paths]
+        maps = torch.stack(
+            [path.weighted(own[:, : path.used + 1]) for path, own in zip(paths, factors, strict=True)]
+        )
+        norms = [torch.linalg.vector_norm(maps, ord=order, dim=2) for order in (1, 2)]
+        lowered = torch.cat([each.flatten() for each in (*products, *norms)])
+        numbers = torch.cat([fresh.flatten(), units.flatten(), lowered.to(fresh)]).cpu().numpy()
+        sizes = [each.numel() for each in (fresh, units, *products, *norms)]
+        known, unit, *inner, sums, squares = np.split(numbers, np.cumsum(sizes)[:-1])
+        for (path, slot), node in zip(self._order, known.reshape(fresh.shape).swapaxes(0, 1), strict=True):
+            path.scores[slot], path.scales[slot], path.slopes[slot] = node[0], node[1], node[2] * node[1]
+        self._fresh, self._order = [], []
+        for path, found, each in zip(paths, inner, products, strict=True):
+            path.take(found.reshape(each.shape))
+        unit = unit.reshape(len(paths), -1)
+        return sums.reshape(unit.shape) * unit, squares.reshape(unit.shape) * unit
+
+    def _factors(self, paths: Sequence[PathMaps], total: FloatArray, fresh: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the slots' factors in the maps, [A, K, slots], of size 1 at most in units [A, K].
+
+        The host knows the scales of nodes from earlier rounds, the device those of fresh ones, float64
+        [batch rows, K].
+        """
+        numbers = {id(path): number for number, path in enumerate(paths)}
+        places = [
+            (numbers[id(path)], slot, position)
+            for position, (path, slot) in enumerate(self._order)
+            if id(path) in numbers
+        ]
+        host = np.stack([path.scales[: total.shape[1]] for path in paths]) * total[:, :, None]
+        weights = np.array([total[number, slot] for number, slot, _ in places])
+        factors, own = (torch.from_numpy(each).to(fresh.device) for each in (host, weights))
+        path, slot, position = torch.tensor(places).to(fresh.device).T
+        factors[path, slot] = fresh[position] * own[:, None]
+        units = torch.linalg.vector_norm(factors, ord=math.inf, dim=1)
+        factors = factors / units.clamp(min=MIN_UNIT)[:, None]
+        return factors.mT.to(self._dtype), units
+
+    def _fold(
+        self, path: PathMaps, index: int, intervals: Intervals, known: Known, judgement: Judgement
+    ) -> FloatArray:
+        """Fold the leftmost intervals that are good enough, and return the middles of those that follow.
+
+        The less room there is, the fewer follow. The first one's halves, quarters and so on always have some,
+        so that it ends as good enough, or too narrow to be halved.
+        """
+        valid = np.flatnonzero(intervals.valid[index])
+        count = fitting(intervals, judgement, index)
+        gone, rest = valid[:count], valid[count:]
+        # one node left of the boundary belongs to the next interval's cubic
+        left = intervals.lows[index, gone[-1]] if count else 0.0
+        room = SLOTS - 1 - int((path.nodes[1 : path.used + 1] >= left).sum())
+        places = middles(intervals, index, rest[: max(1, min(MAX_HALVED, room - RESERVE))])
+        if count and len(places):  # a path that asks for nothing more is done as it is
+            weights = np.zeros(path.used + 1)
+            np.add.at(weights, intervals.stencil[index, gone], intervals.weights[index, gone])
+            mass, rise = (each[index, gone].sum(0) for each in masses(intervals, known))
+            error = np.sqrt((judgement.errors[index, gone] ** 2).sum(0))
+            gap = judgement.gaps[index, gone].sum(0)
+            before = path.folds
+            folds = np.stack(
+                [np.hypot(before[0], error), before[1] + gap, before[2] + mass, before[3] + rise]
+            )
+            path.fold(weights, left, folds, left + intervals.widths[index, gone[-1]])
+        return places

@@ -1,0 +1,147 @@
+"""What is kept of one adaptive path: its node maps on the device, and their numbers on the host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .adaptive import MAX_HALVED
+from .integral import Node
+from .rules import Quadrature
+
+__all__ = ["MAX_KEPT", "SLOTS", "PathMaps"]
+
+FloatArray = NDArray[np.float64]
+MAX_KEPT = 128
+"""Nodes of a path whose maps are kept before its leftmost intervals are folded."""
+SLOTS = MAX_KEPT + 2 * MAX_HALVED + 1
+"""Slots of a path, what bounds its memory: what is kept, what is asked for meanwhile, and the folded map."""
+FIRST_SLOTS = 32
+COLUMNS = 1 << 14
+"""Pixels of maps that are taken to float64 at a time."""
+
+
+class PathMaps:
+    """The maps of one path's nodes, for K targets; numbers are in units of the output.
+
+    Slot 0 holds the integral over what was folded, as one map; the others hold nodes as they came.
+
+    Attributes:
+        nodes: float64 [slots], infinite where a slot is empty.
+        used: the last slot that is not empty.
+        asked: the first slot whose inner products the host does not know yet.
+        steps: nodes that were asked for.
+        scores, slopes, scales: float64 [slots, K]; maps on the device are in units of the scales.
+        gram: float64 [K, slots, slots], inner products of nodes' maps; slot 0 has none.
+        folded: the place up to which intervals are folded.
+        folds: float64 [5, K], of these: error (as a norm), gap, the integrals of norm and of |slope|, sum.
+    """
+
+    def __init__(self, targets: int) -> None:
+        self.nodes = np.full(SLOTS, np.inf)
+        self.used, self.asked, self.steps = 0, 1, 0
+        self.scores, self.slopes, self.scales = np.zeros((3, SLOTS, targets))
+        self.gram = np.zeros((targets, SLOTS, SLOTS))
+        self.folded = 0.0
+        self.folds = np.zeros((5, targets))
+        self._past: dict[float, float] = {}  # weights of nodes in what is folded, by place
+        self._maps = torch.zeros(0)  # [K, slots, pixels]
+
+    def ask(self, places: Sequence[float] | FloatArray) -> Sequence[Node]:
+        """Give places their slots, and return them as what is asked for next."""
+        first = self.used + 1
+        self.nodes[first : first + len(places)] = places
+        self.asked, self.used, self.steps = first, self.used + len(places), self.steps + len(places)
+        return [Node(first + index, float(place)) for index, place in enumerate(places)]
+
+    def put(self, slots: slice, maps: Tensor) -> None:
+        """Keep maps, [n, K, pixels], in slots that follow each other."""
+        held = self._maps.shape[1] if self._maps.ndim == 3 else 0
+        if held < slots.stop:
+            size = min(SLOTS, max(slots.stop, FIRST_SLOTS, 2 * held))
+            larger = maps.new_zeros(maps.shape[1], size, maps.shape[2])
+            if held:
+                larger[:, :held] = self._maps
+            self._maps = larger
+        self._maps[:, slots] = maps.transpose(0, 1)
+
+    def products(self, exact: bool) -> Tensor:
+        """Return the inner products of the maps that were asked for with those of all nodes, on the device.
+
+        [K, new, nodes], in units of the scales.
+
+        Args:
+            exact: in float64, where the differences of maps that count are small.
+        """
+        maps = self._maps[:, 1 : self.used + 1]
+        new = self.asked - 1
+        if not exact:
+            return maps[:, new:] @ maps.mT
+        parts = [some.double() for some in torch.split(maps, COLUMNS, 2)]
+        return torch.stack([some[:, new:] @ some.mT for some in parts]).sum(0)
+
+    def weighted(self, factors: Tensor) -> Tensor:
+        """Return the sum of the first slots' maps with factors, [K, slots], as [K, pixels] of their type."""
+        return (factors[:, None] @ self._maps[:, : factors.shape[1]])[:, 0]
+
+    def take(self, products: FloatArray) -> None:
+        """Put the numbers of `products` into the Gram matrix; the scales are there."""
+        new, nodes = slice(self.asked, self.used + 1), slice(1, self.used + 1)
+        scales = self.scales.T
+        products = products * scales[:, new, None] * scales[:, None, nodes]
+        self.gram[:, new, nodes] = products
+        self.gram[:, nodes, new] = products.transpose(0, 2, 1)
+
+    def combined(self, weights: FloatArray) -> Tensor:
+        """Return the sum of the maps with weights for the first slots, float64 [K, pixels]."""
+        factors = torch.from_numpy(np.ascontiguousarray((weights[:, None] * self.scales[: len(weights)]).T))
+        factors = factors.to(self._maps.device)[:, None]
+        maps = self._maps[:, : len(weights)]
+        return torch.cat([factors @ some.double() for some in torch.split(maps, COLUMNS, 2)], 2)[:, 0]
+
+    def quadrature(self, weights: FloatArray) -> Quadrature:
+        """Return all nodes of the path, with weights for the slots in use and those of what is folded."""
+        counted = dict(self._past)
+        _count(counted, self.nodes[1 : self.used + 1], weights[1 : self.used + 1])
+        places = sorted(counted)
+        return Quadrature(np.array(places), np.array([counted[place] for place in places]))
+
+    def fold(self, weights: FloatArray, left: float, folds: FloatArray, until: float) -> None:
+        """Put a sum of maps into slot 0, and move the nodes that are still needed behind it.
+
+        Args:
+            weights: of the slots in use, in the integral over what is folded now; slot 0 is added.
+            left: nodes from here on are still needed.
+            folds: what `folds` is from now on, but for the sum.
+            until: the place up to which everything is folded then.
+        """
+        used = self.used + 1
+        weights = np.concatenate([[self.folded > 0], weights[1:used]])
+        _count(self._past, self.nodes[1:used], weights[1:])
+        self.folds[:4], self.folds[4] = folds, self.folds[4] + weights[1:] @ self.slopes[1:used]
+        order = 1 + np.argsort(self.nodes[1:used], kind="stable")
+        kept = order[self.nodes[order] >= left]
+        size = 1 + len(kept)
+        scale = np.abs(weights[:, None] * self.scales[:used]).max(0)
+        scale = np.where(scale > 0, scale, 1.0)
+        whole = self.combined(weights) / torch.from_numpy(scale).to(self._maps.device)[:, None]
+        self._maps[:, 1:size] = self._maps[:, torch.from_numpy(kept).to(self._maps.device)]
+        self._maps[:, 0] = whole
+        for each in (self.scores, self.slopes, self.scales):
+            each[1:size] = each[kept]
+            each[size:] = 0.0
+        self.scales[0] = scale
+        self.nodes[1:size], self.nodes[size:] = self.nodes[kept], np.inf
+        gram = self.gram[:, kept[:, None], kept]
+        self.gram[:] = 0.0
+        self.gram[:, 1:size, 1:size] = gram
+        self.used, self.folded = size - 1, until
+
+
+def _count(counted: dict[float, float], places: FloatArray, weights: FloatArray) -> None:
+    for place, weight in zip(places.tolist(), weights.tolist(), strict=True):
+        counted[place] = counted.get(place, 0.0) + weight

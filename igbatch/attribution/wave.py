@@ -1,0 +1,219 @@
+"""A wave: the paths that are open at a time, whose nodes go through the model in full micro-batches.
+
+Paths tell which nodes they ask for next. Whole micro-batches are taken from what all paths of the wave ask
+for; new paths are opened while that does not fill one. A path that is done leaves. So the number of open
+paths, and with it the memory, is bounded, and the device is full but for the last images of a stream.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .errors import AttributionError
+from .integral import Integral, Integrals, Node
+from .passes import Batch, Passes
+
+__all__ = ["Path", "RowLimit", "Wave", "out_of_memory"]
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """The straight line to one image, for some of its targets.
+
+    Attributes:
+        example: the index of the image in the stream.
+        part, parts: which group of the image's targets this is, and how many there are.
+        start, image: [...], its ends, on the device in the type of the passes.
+        targets: int64 [K], on the device.
+        highest: the largest of the targets.
+    """
+
+    example: int
+    part: int
+    parts: int
+    start: Tensor
+    image: Tensor
+    targets: Tensor
+    highest: int
+
+
+class RowLimit:
+    """The most batch rows that go through the model together; halved where memory runs out.
+
+    Attributes:
+        rows: at present.
+        batches: (batch rows, limit) of every pass forward and backward, to tell how full they were.
+    """
+
+    def __init__(self, rows: int) -> None:
+        if isinstance(rows, bool) or not isinstance(rows, (int, np.integer)) or rows < 1:
+            raise AttributionError(f"micro_batch={rows!r}: give a whole number of 1 or more")
+        self.rows = int(rows)
+        self.batches: list[tuple[int, int]] = []
+
+    def halve(self, error: Exception) -> None:
+        """Halve the limit after an error that says that memory ran out; raise any other one."""
+        if not out_of_memory(error):
+            raise error
+        if self.rows == 1:
+            first_line = str(error).partition("\n")[0]
+            raise AttributionError(
+                f"one row does not fit in memory ({first_line or type(error).__name__}):"
+                " give a device with more memory, or a smaller model"
+            ) from error
+        self.rows //= 2
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+class Wave:
+    """Paths with the same number of targets, and the nodes that they ask for.
+
+    Args:
+        passes: the integrand.
+        integrals: what becomes of the nodes' values.
+        limit: of batch rows, shared by all waves of a stream.
+    """
+
+    def __init__(self, passes: Passes, integrals: Integrals, limit: RowLimit) -> None:
+        self._passes = passes
+        self._integrals = integrals
+        self._limit = limit
+        self._paths: list[Path | None] = []  # by row; None where a row is free
+        self._start = self._image = self._targets = torch.zeros(0)
+        self._nodes: deque[tuple[int, Node]] = deque()
+        self._ends: deque[tuple[int, float]] = deque()
+        self._awaited: list[int] = []  # by row: what has been asked for and has not come
+
+    @property
+    def busy(self) -> bool:
+        """Whether some path is open."""
+        return bool(self._nodes or self._ends)
+
+    @property
+    def full(self) -> bool:
+        """Whether the nodes that are asked for fill a micro-batch."""
+        return len(self._nodes) >= self._limit.rows
+
+    def open(self, path: Path) -> None:
+        """Take a path in."""
+        row = next((row for row, held in enumerate(self._paths) if held is None), len(self._paths))
+        if row == len(self._paths):
+            self._paths.append(path)
+            self._awaited.append(0)
+        self._reserve(row, path)
+        self._paths[row] = path
+        self._start[row], self._image[row], self._targets[row] = path.start, path.image, path.targets
+        nodes, ends = self._integrals.open(row)
+        self._awaited[row] = len(nodes) + len(ends)
+        self._nodes.extend((row, node) for node in nodes)
+        self._ends.extend((row, place) for place in ends)
+
+    def round(self) -> Iterator[tuple[Path, Integral]]:
+        """Evaluate as many whole micro-batches as are asked for, one at least; yield paths that are done.
+
+        Raises:
+            AttributionError: the model's logits are not as they must be, or one row does not fit in memory.
+        """
+        seen: list[int] = []
+        for _ in range(max(1, len(self._nodes) // self._limit.rows)):
+            seen += self._evaluate_nodes()
+        while self._ends and (len(self._ends) >= self._limit.rows or not self._nodes):
+            seen += self._evaluate_ends()
+        for row in seen:
+            self._awaited[row] -= 1
+        complete = sorted({row for row in seen if not self._awaited[row]}, key=self._age)
+        if not complete:
+            return
+        asked = self._integrals.advance(complete)
+        for row, nodes in reversed(list(zip(complete, asked, strict=True))):
+            self._awaited[row] = len(nodes)
+            self._nodes.extendleft((row, node) for node in reversed(nodes))  # before what younger paths ask
+        for row, nodes in zip(complete, asked, strict=True):
+            path = self._paths[row]
+            if not nodes and path is not None:
+                self._paths[row] = None
+                yield path, self._integrals.result(row)
+
+    def _age(self, row: int) -> tuple[int, int]:
+        path = self._paths[row]
+        assert path is not None
+        return path.example, path.part
+
+    def _evaluate_nodes(self) -> list[int]:
+        batch, values = self._through(self._nodes, lambda node: node.place, self._passes.values)
+        if values is None:
+            return []
+        rows, nodes = [row for row, _ in batch], [node for _, node in batch]
+        self._limit.batches.append((len(batch), self._limit.rows))
+        self._integrals.add(rows, nodes, values)
+        return rows
+
+    def _evaluate_ends(self) -> list[int]:
+        batch, found = self._through(self._ends, float, self._passes.scores)
+        if found is None:
+            return []
+        rows, places = [row for row, _ in batch], [place for _, place in batch]
+        self._integrals.add_scores(rows, places, *found)
+        return rows
+
+    def _through(
+        self,
+        queue: deque[tuple[int, Any]],
+        place_of: Callable[[Any], float],
+        evaluate: Callable[[Batch], Value],
+    ) -> tuple[list[tuple[int, Any]], Value | None]:
+        """Take a micro-batch from a queue and evaluate it; give it back where memory ran out."""
+        batch = [queue.popleft() for _ in range(min(self._limit.rows, len(queue)))]
+        if not batch:
+            return [], None
+        try:
+            return batch, evaluate(
+                self._batch([row for row, _ in batch], [place_of(asked) for _, asked in batch])
+            )
+        except Exception as error:
+            self._limit.halve(error)
+            queue.extendleft(reversed(batch))
+            return [], None
+
+    def _batch(self, rows: Sequence[int], places: Sequence[float]) -> Batch:
+        device = self._image.device
+        paths = [path for path in map(self._paths.__getitem__, rows) if path is not None]
+        numbers = torch.tensor([rows, [path.example for path in paths]]).to(device)
+        nodes = torch.tensor(places, dtype=torch.float64).to(device)
+        index = numbers[0]
+        return Batch(
+            self._start[index], self._image[index], nodes, self._targets[index], numbers[1],
+            max(path.highest for path in paths),
+        )  # fmt: skip
+
+    def _reserve(self, row: int, path: Path) -> None:
+        """Make room for a row on the device; what is held stays."""
+        if row < len(self._start):
+            return
+        rows = max(4, 2 * len(self._start))
+        held = [self._start, self._image, self._targets]
+        fresh = [each.new_zeros(rows, *each.shape) for each in (path.start, path.image, path.targets)]
+        for new, old in zip(fresh, held, strict=True):
+            if len(old):
+                new[: len(old)] = old
+        self._start, self._image, self._targets = fresh
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error says that a device's or the machine's memory ran out."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and (
+        "not enough memory" in text or "can't allocate memory" in text
+    )
