@@ -127,6 +127,10 @@ class _StoreHandler(fs.FSSpecHandler):  # type: ignore[misc]
         found = super().__getattribute__(name)
         return _raising_os_errors(found) if inspect.ismethod(found) and not name.startswith("_") else found
 
+    def put(self, path: str, data: bytes) -> None:
+        """Write a whole object, which is there at once or not at all."""
+        self.fs.pipe_file(path, data)
+
 
 def _raising_os_errors(method: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(method)

@@ -7,12 +7,14 @@ from typing import Any
 from urllib.parse import quote
 
 import fsspec
+import fsspec.implementations.memory
 import pytest
 from pyarrow import fs
 
 from igbatch import filesystem
 from igbatch.errors import InputError
-from igbatch.filesystem import is_local, read_bytes, resolve
+from igbatch.filesystem import StoreError, is_local, read_bytes, resolve
+from igbatch.store.output import Output
 
 
 def refusal(uri: str) -> str:
@@ -152,3 +154,87 @@ def test_an_object_is_found_whatever_its_name(s3: Any) -> None:
 
 def test_an_option_that_s3_does_not_have_is_refused() -> None:
     assert "cannot be opened" in refusal("s3://bucket/out?colour=red")
+
+
+def settings(store: Any) -> dict[str, Any]:
+    """Return what a client of S3 was made with, as a copy of it would be."""
+    known: dict[str, Any] = store.__reduce__()[1][0]
+    return known
+
+
+def test_a_client_of_s3_keeps_what_its_uri_says_and_waits_for_so_long(s3: Any) -> None:
+    store, _ = resolve("s3://bucket/out?region=eu-west-1&scheme=http&endpoint_override=localhost:9000")
+    known = settings(store)
+    said = (known["region"], known["scheme"], known["endpoint_override"], known["allow_delayed_open"])
+    assert said == ("eu-west-1", "http", "localhost:9000", True)
+    assert {name: known[name] for name in filesystem.S3_LIMITS} == filesystem.S3_LIMITS
+    assert settings(resolve("s3://bucket/out")[0])["endpoint_override"] == s3.endpoint
+
+
+def test_what_a_copy_of_a_client_would_lose_is_not_lost() -> None:
+    known = settings(resolve("s3://bucket/out?region=x&tls_verify_certificates=false")[0])
+    assert known["connect_timeout"] < 0  # Arrow's own: that client is no copy
+
+
+def test_a_client_of_googles_store_gives_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def note(uri: str) -> tuple[Any, str]:
+        asked.append(uri)
+        return fs.LocalFileSystem(), "/"
+
+    monkeypatch.setattr(filesystem, "fs", SimpleNamespace(FileSystem=SimpleNamespace(from_uri=note), **KINDS))
+    for uri in (
+        "gs://anonymous@bucket/x",
+        "gcs://bucket/x?project_id=p",
+        "gs://bucket/x?retry_limit_seconds=5",
+    ):
+        resolve(uri)
+    limit = f"retry_limit_seconds={filesystem.GCS_RETRY_SECONDS}"
+    assert asked == [
+        f"gs://anonymous@bucket/x?{limit}",
+        f"gcs://bucket/x?project_id=p&{limit}",
+        "gs://bucket/x?retry_limit_seconds=5",
+    ]
+
+
+KINDS = {"LocalFileSystem": fs.LocalFileSystem, "PyFileSystem": fs.PyFileSystem}
+
+
+class ForeignError(Exception):
+    """Stands for the exceptions of a store's library, which are of no class that others know."""
+
+
+def test_what_the_library_of_a_store_raises_is_an_error_of_a_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, path = resolve("memory://filesystem-test/foreign")
+
+    def fail(self: Any, *arguments: Any, **how: Any) -> Any:
+        raise ForeignError("two\nlines")
+
+    monkeypatch.setattr(fsspec.implementations.memory.MemoryFileSystem, "info", fail)
+    with pytest.raises(StoreError, match=r"^ForeignError: two lines$"):
+        store.get_file_info(path)
+
+
+@pytest.mark.parametrize("error", [PermissionError("x"), ValueError("x")], ids=repr)
+def test_what_has_a_meaning_keeps_it(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, path = resolve("memory://filesystem-test/meaning")
+
+    def fail(self: Any, *arguments: Any, **how: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(fsspec.implementations.memory.MemoryFileSystem, "info", fail)
+    with pytest.raises(type(error)):
+        store.get_file_info(path)
+
+
+def test_an_object_that_is_put_fails_as_others_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: Any, *arguments: Any, **how: Any) -> Any:
+        raise ForeignError("away")
+
+    output = Output("memory://filesystem-test/put")
+    output.put(output.path("x"), b"whole")
+    assert output.read(output.path("x")) == b"whole"
+    monkeypatch.setattr(fsspec.implementations.memory.MemoryFileSystem, "pipe_file", fail)
+    with pytest.raises(StoreError, match="ForeignError: away"):
+        output.put(output.path("x"), b"lost")

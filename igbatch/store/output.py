@@ -161,7 +161,7 @@ class Output:
 
 def _put_object(filesystem: fs.FileSystem, path: str, data: bytes) -> None:
     if isinstance(filesystem, fs.PyFileSystem):
-        filesystem.handler.fs.pipe_file(path, data)
+        filesystem.handler.put(path, data)
         return
     with filesystem.open_output_stream(path) as stream:
         stream.write(data)
