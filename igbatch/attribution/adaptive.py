@@ -33,6 +33,9 @@ MAX_ROUGHNESS = 4.0
 """The most that a path's roughness counts: on Swins it was 1 to 2, where a map cancels it has no end."""
 MIN_WIDTH = 2.0**-20
 """Narrower intervals are not halved: float32 images hardly differ between their ends."""
+EXACT_BELOW = 1e-3
+"""Allowed errors below this part of the integral of norms need inner products in float64: changes are small
+differences of large maps, and float32 leaves 1e-4."""
 LEAST_ALLOWED = 1e-150
 """What stands for an allowed error of 0: a quotient by it can still be squared."""
 FOLDED_SHARE = 0.5
@@ -128,7 +131,8 @@ class Judgement:
 
     Attributes:
         map_error: float64 [A, K], a bound of the relative L2 error.
-        converged: bool [A, K], whether the goal is met.
+        converged: bool [A, K], whether the goal is met, and is known to be.
+        inexact: bool [A], whether inner products have to be in float64 to tell.
         halved: for each path the places of the next nodes; none where it is done.
         errors: float64 [A, I, K], a bound of each interval's error, in units of the output.
         gaps: float64 [A, I, K], the cubic's sum over each interval less the output's rise, likewise.
@@ -137,6 +141,7 @@ class Judgement:
 
     map_error: FloatArray
     converged: BoolArray
+    inexact: BoolArray
     halved: list[FloatArray]
     errors: FloatArray
     gaps: FloatArray
@@ -151,6 +156,7 @@ class Known:
         scores, slopes: float64 [A, M, K].
         gram: float64 [A, K, M, M], inner products of the nodes' maps.
         norm, abs_sum: float64 [A, K], of the map that the weights `Intervals.total` make.
+        exact: bool [A], whether inner products are in float64.
         steps: int [A], nodes so far.
         folds: float64 [4, A, K], of intervals that are folded: error (as a norm), gap, and their part of the
             integrals of norm and |slope|.
@@ -161,6 +167,7 @@ class Known:
     gram: FloatArray
     norm: FloatArray
     abs_sum: FloatArray
+    exact: BoolArray
     steps: NDArray[np.int64]
     folds: FloatArray
 
@@ -188,6 +195,8 @@ def judge(intervals: Intervals, known: Known, goal: Goal) -> Judgement:
     converged = error <= allowed
     if goal.complete:
         converged &= whole <= goal.tolerance * known.abs_sum + goal.atol
+    lost_in_rounding = ~known.exact[:, None] & (allowed < EXACT_BELOW * mass)
+    converged &= ~lost_in_rounding
     open_ = ~converged & np.isfinite(errors).all(1)  # nodes mend no NaN
     floor = np.where(allowed > LEAST_ALLOWED, allowed, LEAST_ALLOWED)
     relative = np.where(open_[:, None], errors / floor[:, None], 0.0).max(2)
@@ -201,7 +210,8 @@ def judge(intervals: Intervals, known: Known, goal: Goal) -> Judgement:
         else np.zeros(0)
         for path in range(len(relative))
     ]
-    return Judgement(map_error, converged, halved, errors, gap, floor)
+    inexact = (open_ & lost_in_rounding).any(1)
+    return Judgement(map_error, converged, inexact, halved, errors, gap, floor)
 
 
 def masses(intervals: Intervals, known: Known) -> tuple[FloatArray, FloatArray]:

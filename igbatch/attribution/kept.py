@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .adaptive import (
+    EXACT_BELOW,
     FIRST_NODES,
     MAX_HALVED,
     MIN_WIDTH,
@@ -37,8 +38,6 @@ from .precision import tensorfloat32
 __all__ = ["KeptMaps"]
 
 FloatArray = NDArray[np.float64]
-EXACT_BELOW = 1e-3
-"""Tolerances below this need inner products in float64: changes are small differences of large maps."""
 MIN_UNIT = 1e-300
 """What stands for a unit of 0, of which all factors are 0."""
 RESERVE = 4 - round(np.log2(MIN_WIDTH))
@@ -68,7 +67,7 @@ class KeptMaps:
 
     def open(self, row: int) -> tuple[Sequence[Node], Sequence[float]]:
         """Begin a path in a row; both ends are among its first nodes."""
-        self._paths[row] = PathMaps(self._targets)
+        self._paths[row] = PathMaps(self._targets, exact=self._goal.tolerance < EXACT_BELOW)
         return self._paths[row].ask(FIRST_NODES), ()
 
     def add(self, rows: Sequence[int], nodes: Sequence[Node], values: Values) -> None:
@@ -111,6 +110,7 @@ class KeptMaps:
             gram=np.stack([path.gram[:, :count, :count] for path in paths]),
             norm=norm,
             abs_sum=abs_sum,
+            exact=np.array([path.exact for path in paths]),
             steps=np.array([path.steps for path in paths]),
             folds=np.stack([path.folds[:4] for path in paths], 1),
         )
@@ -119,6 +119,8 @@ class KeptMaps:
         for index, (row, path) in enumerate(zip(rows, paths, strict=True)):
             self._judged[row] = judgement.map_error[index], judgement.converged[index]
             self._weights[row] = intervals.total[index, : path.used + 1]
+            if judgement.inexact[index]:
+                path.require_exact()
             places = judgement.halved[index]
             if len(places) and path.used + len(places) > MAX_KEPT:
                 places = self._fold(path, index, intervals, known, judgement)
@@ -143,10 +145,9 @@ class KeptMaps:
             paths: A of them; what is returned is [A, K].
             total: float64 [A, slots], the weights of their slots.
         """
-        exact = self._goal.tolerance < EXACT_BELOW
         fresh = torch.cat(self._fresh, 1)
         factors, units = self._factors(paths, total, fresh[1])
-        products = [path.products(exact) for path in paths]
+        products = [path.products() for path in paths]
         maps = torch.stack(
             [path.weighted(own[:, : path.used + 1]) for path, own in zip(paths, factors, strict=True)]
         )
