@@ -202,14 +202,7 @@ def judge(intervals: Intervals, known: Known, goal: Goal) -> Judgement:
     relative = np.where(open_[:, None], errors / floor[:, None], 0.0).max(2)
     narrow = intervals.widths < MIN_WIDTH
     lost = np.sqrt(((errors * narrow[:, :, None]) ** 2).sum(1) + known.folds[0] ** 2) > floor
-    halved = [
-        _halved(
-            relative[path], intervals, path, goal.max_steps - known.steps[path], (open_ & ~lost)[path].any()
-        )
-        if open_[path].any()
-        else np.zeros(0)
-        for path in range(len(relative))
-    ]
+    halved = _halved(relative, intervals, goal.max_steps - known.steps, (open_ & ~lost).any(1))
     inexact = (open_ & lost_in_rounding).any(1)
     return Judgement(map_error, converged, inexact, halved, errors, gap, floor)
 
@@ -245,17 +238,33 @@ def middles(intervals: Intervals, path: int, chosen: NDArray[np.int64]) -> Float
     return np.sort(places[(places > lows) & (places < lows + widths)])
 
 
-def _halved(relative: FloatArray, intervals: Intervals, path: int, left: int, hope: np.bool_) -> FloatArray:
+def _halved(
+    relative: FloatArray, intervals: Intervals, left: NDArray[np.int64], hope: BoolArray
+) -> list[FloatArray]:
     """Return the middles of the intervals with the largest errors, no more than it takes to meet the goal.
 
     Where all that can be halved is good enough it is one, or none where there is no hope: what is too narrow
     to be halved leaves more than is allowed.
+
+    Args:
+        relative: float64 [A, I], the errors in units of what is allowed; 0 where a path is done.
+        intervals: of the paths.
+        left: int [A], nodes that each path may ask for.
+        hope: bool [A].
     """
-    relative = np.where(intervals.widths[path] >= MIN_WIDTH, relative, 0.0)
-    order = np.argsort(-relative, kind="stable")
-    rest = np.sqrt(np.cumsum((relative[order] ** 2)[::-1])[::-1])
-    worst = order[: max(int(hope), min(MAX_HALVED, int((rest > ENOUGH).sum())))]
-    return middles(intervals, path, worst[relative[worst] > 0])[: max(0, left)]
+    places = intervals.lows + intervals.widths / 2
+    between = (places > intervals.lows) & (places < intervals.lows + intervals.widths)
+    relative = np.where(between & (intervals.widths >= MIN_WIDTH), relative, 0.0)
+    order = np.argsort(-relative, axis=1, kind="stable")
+    ordered = np.take_along_axis(relative, order, axis=1)
+    rest = np.sqrt(np.cumsum((ordered**2)[:, ::-1], axis=1)[:, ::-1])
+    counts = np.maximum(hope, (rest > ENOUGH).sum(1)).clip(max=MAX_HALVED)
+    counts = np.minimum(counts, (ordered > 0).sum(1)).tolist()
+    places = np.take_along_axis(places, order, axis=1)
+    return [
+        np.sort(own[:count])[: max(0, most)]
+        for own, count, most in zip(places, counts, left.tolist(), strict=True)
+    ]
 
 
 def _change(intervals: Intervals, gram: FloatArray) -> FloatArray:

@@ -58,7 +58,9 @@ class PathMaps:
         first = self.used + 1
         self.nodes[first : first + len(places)] = places
         self.used, self.steps = self.used + len(places), self.steps + len(places)
-        return [Node(first + index, float(place)) for index, place in enumerate(places)]
+        return [
+            Node(slot, place) for slot, place in enumerate(self.nodes[first : self.used + 1].tolist(), first)
+        ]
 
     def put(self, slots: slice, maps: Tensor) -> None:
         """Keep maps, [n, K, pixels], in slots that follow each other."""
