@@ -118,8 +118,9 @@ class Intervals:
         ends_at = (index - first)[:, :, None] - np.arange(size)
         trapezoid = ((ends_at == 0) | (ends_at == -1)) * widths[:, :, None] / 2
         stencil = order[paths[:, :, None], held]
-        total = np.zeros_like(nodes)
-        np.add.at(total, (paths[:, :, None], stencil), weights)
+        flat = (paths[:, :, None] * nodes.shape[1] + stencil).ravel()
+        total: FloatArray = np.bincount(flat, weights=weights.ravel(), minlength=nodes.size)
+        total = total.reshape(nodes.shape)
         total[:, 0] = folded > 0
         ends = np.stack([order[:, :-1], order[:, 1:]], 2)
         return cls(valid, ends, lows, widths, stencil, weights, weights - trapezoid, total)
@@ -296,9 +297,8 @@ def _interpolatory_weights(places: FloatArray, lows: FloatArray, highs: FloatArr
     """
     middle, half = (lows + highs) / 2, (highs - lows) / 2
     points = middle[:, :, None] + half[:, :, None] * np.array([-1.0, 1.0]) / np.sqrt(3.0)
-    weights = np.empty_like(places)
-    for index in range(places.shape[2]):
-        others = np.delete(places, index, axis=2)[:, :, None]
-        own = places[:, :, index, None, None]
-        weights[:, :, index] = half * np.prod((points[..., None] - others) / (own - others), axis=3).sum(2)
-    return weights
+    count = places.shape[2]
+    others = np.array([[other for other in range(count) if other != own] for own in range(count)])
+    numerators = (points[:, :, :, None] - places[:, :, None])[..., others].prod(4)
+    denominators = (places[:, :, :, None] - places[..., others]).prod(3)
+    return np.asarray(half[:, :, None] * (numerators / denominators[:, :, None]).sum(2))
