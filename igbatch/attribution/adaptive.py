@@ -33,6 +33,9 @@ MAX_ROUGHNESS = 4.0
 """The most that a path's roughness counts: on Swins it was 1 to 2, where a map cancels it has no end."""
 MIN_WIDTH = 2.0**-20
 """Narrower intervals are not halved: float32 images hardly differ between their ends."""
+EXACT_BELOW = 1e-3
+"""Allowed errors below this part of the integral of norms need inner products in float64: changes are small
+differences of large maps, and float32 leaves 1e-4."""
 LEAST_ALLOWED = 1e-150
 """What stands for an allowed error of 0: a quotient by it can still be squared."""
 FOLDED_SHARE = 0.5
@@ -115,8 +118,9 @@ class Intervals:
         ends_at = (index - first)[:, :, None] - np.arange(size)
         trapezoid = ((ends_at == 0) | (ends_at == -1)) * widths[:, :, None] / 2
         stencil = order[paths[:, :, None], held]
-        total = np.zeros_like(nodes)
-        np.add.at(total, (paths[:, :, None], stencil), weights)
+        flat = (paths[:, :, None] * nodes.shape[1] + stencil).ravel()
+        sums = np.bincount(flat, weights=weights.ravel(), minlength=nodes.size)
+        total = sums.astype(np.float64).reshape(nodes.shape)
         total[:, 0] = folded > 0
         ends = np.stack([order[:, :-1], order[:, 1:]], 2)
         return cls(valid, ends, lows, widths, stencil, weights, weights - trapezoid, total)
@@ -128,7 +132,8 @@ class Judgement:
 
     Attributes:
         map_error: float64 [A, K], a bound of the relative L2 error.
-        converged: bool [A, K], whether the goal is met.
+        converged: bool [A, K], whether the goal is met, and is known to be.
+        inexact: bool [A], whether inner products have to be in float64 to tell.
         halved: for each path the places of the next nodes; none where it is done.
         errors: float64 [A, I, K], a bound of each interval's error, in units of the output.
         gaps: float64 [A, I, K], the cubic's sum over each interval less the output's rise, likewise.
@@ -137,6 +142,7 @@ class Judgement:
 
     map_error: FloatArray
     converged: BoolArray
+    inexact: BoolArray
     halved: list[FloatArray]
     errors: FloatArray
     gaps: FloatArray
@@ -151,6 +157,7 @@ class Known:
         scores, slopes: float64 [A, M, K].
         gram: float64 [A, K, M, M], inner products of the nodes' maps.
         norm, abs_sum: float64 [A, K], of the map that the weights `Intervals.total` make.
+        exact: bool [A], whether inner products are in float64.
         steps: int [A], nodes so far.
         folds: float64 [4, A, K], of intervals that are folded: error (as a norm), gap, and their part of the
             integrals of norm and |slope|.
@@ -161,6 +168,7 @@ class Known:
     gram: FloatArray
     norm: FloatArray
     abs_sum: FloatArray
+    exact: BoolArray
     steps: NDArray[np.int64]
     folds: FloatArray
 
@@ -188,20 +196,16 @@ def judge(intervals: Intervals, known: Known, goal: Goal) -> Judgement:
     converged = error <= allowed
     if goal.complete:
         converged &= whole <= goal.tolerance * known.abs_sum + goal.atol
+    lost_in_rounding = ~known.exact[:, None] & (allowed < EXACT_BELOW * mass)
+    converged &= ~lost_in_rounding
     open_ = ~converged & np.isfinite(errors).all(1)  # nodes mend no NaN
     floor = np.where(allowed > LEAST_ALLOWED, allowed, LEAST_ALLOWED)
     relative = np.where(open_[:, None], errors / floor[:, None], 0.0).max(2)
     narrow = intervals.widths < MIN_WIDTH
     lost = np.sqrt(((errors * narrow[:, :, None]) ** 2).sum(1) + known.folds[0] ** 2) > floor
-    halved = [
-        _halved(
-            relative[path], intervals, path, goal.max_steps - known.steps[path], (open_ & ~lost)[path].any()
-        )
-        if open_[path].any()
-        else np.zeros(0)
-        for path in range(len(relative))
-    ]
-    return Judgement(map_error, converged, halved, errors, gap, floor)
+    halved = _halved(relative, intervals, goal.max_steps - known.steps, (open_ & ~lost).any(1))
+    inexact = (open_ & lost_in_rounding).any(1)
+    return Judgement(map_error, converged, inexact, halved, errors, gap, floor)
 
 
 def masses(intervals: Intervals, known: Known) -> tuple[FloatArray, FloatArray]:
@@ -235,17 +239,33 @@ def middles(intervals: Intervals, path: int, chosen: NDArray[np.int64]) -> Float
     return np.sort(places[(places > lows) & (places < lows + widths)])
 
 
-def _halved(relative: FloatArray, intervals: Intervals, path: int, left: int, hope: np.bool_) -> FloatArray:
+def _halved(
+    relative: FloatArray, intervals: Intervals, left: NDArray[np.int64], hope: BoolArray
+) -> list[FloatArray]:
     """Return the middles of the intervals with the largest errors, no more than it takes to meet the goal.
 
     Where all that can be halved is good enough it is one, or none where there is no hope: what is too narrow
     to be halved leaves more than is allowed.
+
+    Args:
+        relative: float64 [A, I], the errors in units of what is allowed; 0 where a path is done.
+        intervals: of the paths.
+        left: int [A], nodes that each path may ask for.
+        hope: bool [A].
     """
-    relative = np.where(intervals.widths[path] >= MIN_WIDTH, relative, 0.0)
-    order = np.argsort(-relative, kind="stable")
-    rest = np.sqrt(np.cumsum((relative[order] ** 2)[::-1])[::-1])
-    worst = order[: max(int(hope), min(MAX_HALVED, int((rest > ENOUGH).sum())))]
-    return middles(intervals, path, worst[relative[worst] > 0])[: max(0, left)]
+    places = intervals.lows + intervals.widths / 2
+    between = (places > intervals.lows) & (places < intervals.lows + intervals.widths)
+    relative = np.where(between & (intervals.widths >= MIN_WIDTH), relative, 0.0)
+    order = np.argsort(-relative, axis=1, kind="stable")
+    ordered = np.take_along_axis(relative, order, axis=1)
+    rest = np.sqrt(np.cumsum((ordered**2)[:, ::-1], axis=1)[:, ::-1])
+    counts = np.maximum(hope, (rest > ENOUGH).sum(1)).clip(max=MAX_HALVED)
+    counts = np.minimum(counts, (ordered > 0).sum(1)).tolist()
+    places = np.take_along_axis(places, order, axis=1)
+    return [
+        np.sort(own[:count])[: max(0, most)]
+        for own, count, most in zip(places, counts, left.tolist(), strict=True)
+    ]
 
 
 def _change(intervals: Intervals, gram: FloatArray) -> FloatArray:
@@ -277,9 +297,8 @@ def _interpolatory_weights(places: FloatArray, lows: FloatArray, highs: FloatArr
     """
     middle, half = (lows + highs) / 2, (highs - lows) / 2
     points = middle[:, :, None] + half[:, :, None] * np.array([-1.0, 1.0]) / np.sqrt(3.0)
-    weights = np.empty_like(places)
-    for index in range(places.shape[2]):
-        others = np.delete(places, index, axis=2)[:, :, None]
-        own = places[:, :, index, None, None]
-        weights[:, :, index] = half * np.prod((points[..., None] - others) / (own - others), axis=3).sum(2)
-    return weights
+    count = places.shape[2]
+    others = np.array([[other for other in range(count) if other != own] for own in range(count)])
+    numerators = (points[:, :, :, None] - places[:, :, None])[..., others].prod(4)
+    denominators = (places[:, :, :, None] - places[..., others]).prod(3)
+    return np.asarray(half[:, :, None] * (numerators / denominators[:, :, None]).sum(2))

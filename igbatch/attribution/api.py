@@ -72,10 +72,11 @@ def integrated_gradients(
     """Return the Integrated Gradients of images for several targets, from one forward pass a node.
 
     A map is the sum over nodes a, with weights w, of ``w * (x - x') * dF/dx (x' + a (x - x'))``: x is the
-    image, x' the baseline, F the target's output. Outputs, paths and sums are computed in float64. With the
-    same kind of device, number of threads, ``steps`` and ``micro_batch``, an image's numbers are bitwise the
-    same in float32 whatever other images are in the call. Beyond images and result, memory grows with
-    ``micro_batch``, and with neither steps, images nor targets.
+    image, x' the baseline, F the target's output. Outputs and sums over nodes are computed in float64, paths
+    and products in the type of the model's passes. The same call (the same images in the same order, kind of
+    device, number of threads and ``micro_batch``) gives the same bits; with other images beside it, a map
+    changes by no more than its error. Beyond images and result, memory grows with ``micro_batch``, and with
+    neither steps, images nor targets.
 
     Args:
         model: any callable from preprocessed images [rows, C, H, W] to logits [rows, classes]. A module runs
@@ -93,8 +94,8 @@ def integrated_gradients(
         precision: a key of ``PRECISIONS``: the arithmetic of the model's passes; "auto": the cheapest that
             leaves room within ``tolerance``, as measured on the first images; float32 for calls of so few
             images that measuring would take a fifth of their time.
-        micro_batch: the most rows that go through the model together; None: ``default_micro_batch``. From 4
-            on it is rounded down to a multiple of 4, and halved where memory runs out.
+        micro_batch: the most rows that go through the model together; None: ``default_micro_batch``. Halved
+            where memory runs out.
         keep_channels: return the channels' maps instead of their sum.
         atol: in units of the output; a gap below it counts as none, since ratios explode for maps that are
             nearly nothing.

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .adaptive import (
+    EXACT_BELOW,
     FIRST_NODES,
     MAX_HALVED,
     MIN_WIDTH,
@@ -37,8 +38,6 @@ from .precision import tensorfloat32
 __all__ = ["KeptMaps"]
 
 FloatArray = NDArray[np.float64]
-EXACT_BELOW = 1e-3
-"""Tolerances below this need inner products in float64: changes are small differences of large maps."""
 MIN_UNIT = 1e-300
 """What stands for a unit of 0, of which all factors are 0."""
 RESERVE = 4 - round(np.log2(MIN_WIDTH))
@@ -60,7 +59,7 @@ class KeptMaps:
         self._shape: tuple[int, ...] = ()
         self._dtype = torch.float32
         self._fresh: list[Tensor] = []  # scores, scales and slopes: float64 [3, batch rows, K] each
-        self._order: list[tuple[PathMaps, int]] = []  # path and slot of these batch rows
+        self._order: list[tuple[PathMaps, slice, int]] = []  # of these rows: path, slots, and the first row
         self._ends: dict[int, tuple[FloatArray, FloatArray]] = {}
         self._logits: dict[int, Tensor] = {}
         self._weights: dict[int, FloatArray] = {}  # of the slots in use, as they were judged last
@@ -68,22 +67,22 @@ class KeptMaps:
 
     def open(self, row: int) -> tuple[Sequence[Node], Sequence[float]]:
         """Begin a path in a row; both ends are among its first nodes."""
-        self._paths[row] = PathMaps(self._targets)
+        self._paths[row] = PathMaps(self._targets, exact=self._goal.tolerance < EXACT_BELOW)
         return self._paths[row].ask(FIRST_NODES), ()
 
     def add(self, rows: Sequence[int], nodes: Sequence[Node], values: Values) -> None:
         """Keep the integrand at nodes; those of a path follow each other as they were asked for."""
         self._shape, self._dtype = values.maps.shape[2:], values.maps.dtype
         maps = values.maps.flatten(2)
-        first = 0
+        first, held = 0, sum(each.shape[1] for each in self._fresh)
         for row, group in groupby(rows):
             own = slice(first, first + len(list(group)))
             slots = slice(nodes[own.start].slot, nodes[own.stop - 1].slot + 1)
             self._paths[row].put(slots, maps[own])
+            self._order.append((self._paths[row], slots, held + first))
             first = own.stop
         self._fresh.append(torch.stack([values.scores, values.scales, values.slopes]))
         for index, (row, node) in enumerate(zip(rows, nodes, strict=True)):
-            self._order.append((self._paths[row], node.slot))
             if node.place == 1.0:
                 self._logits[row] = values.logits[index].clone()  # else it holds the whole batch's
 
@@ -111,6 +110,7 @@ class KeptMaps:
             gram=np.stack([path.gram[:, :count, :count] for path in paths]),
             norm=norm,
             abs_sum=abs_sum,
+            exact=np.array([path.exact for path in paths]),
             steps=np.array([path.steps for path in paths]),
             folds=np.stack([path.folds[:4] for path in paths], 1),
         )
@@ -119,6 +119,8 @@ class KeptMaps:
         for index, (row, path) in enumerate(zip(rows, paths, strict=True)):
             self._judged[row] = judgement.map_error[index], judgement.converged[index]
             self._weights[row] = intervals.total[index, : path.used + 1]
+            if judgement.inexact[index]:
+                path.require_exact()
             places = judgement.halved[index]
             if len(places) and path.used + len(places) > MAX_KEPT:
                 places = self._fold(path, index, intervals, known, judgement)
@@ -143,10 +145,9 @@ class KeptMaps:
             paths: A of them; what is returned is [A, K].
             total: float64 [A, slots], the weights of their slots.
         """
-        exact = self._goal.tolerance < EXACT_BELOW
         fresh = torch.cat(self._fresh, 1)
         factors, units = self._factors(paths, total, fresh[1])
-        products = [path.products(exact) for path in paths]
+        products = [path.products() for path in paths]
         maps = torch.stack(
             [path.weighted(own[:, : path.used + 1]) for path, own in zip(paths, factors, strict=True)]
         )
@@ -155,8 +156,11 @@ class KeptMaps:
         numbers = torch.cat([fresh.flatten(), units.flatten(), lowered.to(fresh)]).cpu().numpy()
         sizes = [each.numel() for each in (fresh, units, *products, *norms)]
         known, unit, *inner, sums, squares = np.split(numbers, np.cumsum(sizes)[:-1])
-        for (path, slot), node in zip(self._order, known.reshape(fresh.shape).swapaxes(0, 1), strict=True):
-            path.scores[slot], path.scales[slot], path.slopes[slot] = node[0], node[1], node[2] * node[1]
+        scores, scales, slopes = known.reshape(fresh.shape)
+        for path, slots, first in self._order:
+            own = slice(first, first + slots.stop - slots.start)
+            path.scores[slots], path.scales[slots] = scores[own], scales[own]
+            path.slopes[slots] = slopes[own] * scales[own]
         self._fresh, self._order = [], []
         for path, found, each in zip(paths, inner, products, strict=True):
             path.take(found.reshape(each.shape))
@@ -170,15 +174,17 @@ class KeptMaps:
         [batch rows, K].
         """
         numbers = {id(path): number for number, path in enumerate(paths)}
-        places = [
-            (numbers[id(path)], slot, position)
-            for position, (path, slot) in enumerate(self._order)
+        parts = [
+            (numbers[id(path)], slot, first + slot - slots.start)
+            for path, slots, first in self._order
             if id(path) in numbers
+            for slot in range(slots.start, slots.stop)
         ]
+        places = np.array(parts).T
         host = np.stack([path.scales[: total.shape[1]] for path in paths]) * total[:, :, None]
-        weights = np.array([total[number, slot] for number, slot, _ in places])
+        weights = total[places[0], places[1]]
         factors, own = (torch.from_numpy(each).to(fresh.device) for each in (host, weights))
-        path, slot, position = torch.tensor(places).to(fresh.device).T
+        path, slot, position = torch.from_numpy(places).to(fresh.device)
         factors[path, slot] = fresh[position] * own[:, None]
         units = torch.linalg.vector_norm(factors, ord=math.inf, dim=1)
         factors = factors / units.clamp(min=MIN_UNIT)[:, None]

@@ -53,8 +53,8 @@ class Values:
     """The integrand at batch rows, for K targets, on the device.
 
     Attributes:
-        maps: [rows, K, ...], the integrand in units of `scales`: its largest value is 1 to 2, so that
-            whatever is tiny or huge keeps its digits.
+        maps: [rows, K, ...], the integrand in units of `scales`: its largest value is 1 to 2, so that what is
+            tiny or huge keeps its digits.
         scores: float64 [rows, K], the output.
         scales: float64 [rows, K], in units of the output.
         slopes: float64 [rows, K], the output's derivative along the path, in units of `scales`.

@@ -33,7 +33,8 @@ class PathMaps:
     Attributes:
         nodes: float64 [slots], infinite where a slot is empty.
         used: the last slot that is not empty.
-        asked: the first slot whose inner products the host does not know yet.
+        exact: whether inner products are in float64; those in float32 are forgotten when it becomes so.
+        known: the first slot whose inner products the host does not know yet.
         steps: nodes that were asked for.
         scores, slopes, scales: float64 [slots, K]; maps on the device are in units of the scales.
         gram: float64 [K, slots, slots], inner products of nodes' maps; slot 0 has none.
@@ -41,9 +42,10 @@ class PathMaps:
         folds: float64 [5, K], of these: error (as a norm), gap, the integrals of norm and of |slope|, sum.
     """
 
-    def __init__(self, targets: int) -> None:
+    def __init__(self, targets: int, exact: bool = False) -> None:
         self.nodes = np.full(SLOTS, np.inf)
-        self.used, self.asked, self.steps = 0, 1, 0
+        self.used, self.known, self.steps = 0, 1, 0
+        self.exact = exact
         self.scores, self.slopes, self.scales = np.zeros((3, SLOTS, targets))
         self.gram = np.zeros((targets, SLOTS, SLOTS))
         self.folded = 0.0
@@ -55,8 +57,10 @@ class PathMaps:
         """Give places their slots, and return them as what is asked for next."""
         first = self.used + 1
         self.nodes[first : first + len(places)] = places
-        self.asked, self.used, self.steps = first, self.used + len(places), self.steps + len(places)
-        return [Node(first + index, float(place)) for index, place in enumerate(places)]
+        self.used, self.steps = self.used + len(places), self.steps + len(places)
+        return [
+            Node(slot, place) for slot, place in enumerate(self.nodes[first : self.used + 1].tolist(), first)
+        ]
 
     def put(self, slots: slice, maps: Tensor) -> None:
         """Keep maps, [n, K, pixels], in slots that follow each other."""
@@ -69,17 +73,19 @@ class PathMaps:
             self._maps = larger
         self._maps[:, slots] = maps.transpose(0, 1)
 
-    def products(self, exact: bool) -> Tensor:
-        """Return the inner products of the maps that were asked for with those of all nodes, on the device.
+    def require_exact(self) -> None:
+        """Let all inner products be computed in float64, those that are known anew."""
+        if not self.exact:
+            self.exact, self.known = True, 1
 
-        [K, new, nodes], in units of the scales.
+    def products(self) -> Tensor:
+        """Return the inner products that the host does not know: of new nodes' maps with those of all nodes.
 
-        Args:
-            exact: in float64, where the differences of maps that count are small.
+        [K, new, nodes], on the device, in units of the scales.
         """
         maps = self._maps[:, 1 : self.used + 1]
-        new = self.asked - 1
-        if not exact:
+        new = self.known - 1
+        if not self.exact:
             return maps[:, new:] @ maps.mT
         parts = [some.double() for some in torch.split(maps, COLUMNS, 2)]
         return torch.stack([some[:, new:] @ some.mT for some in parts]).sum(0)
@@ -90,11 +96,12 @@ class PathMaps:
 
     def take(self, products: FloatArray) -> None:
         """Put the numbers of `products` into the Gram matrix; the scales are there."""
-        new, nodes = slice(self.asked, self.used + 1), slice(1, self.used + 1)
+        new, nodes = slice(self.known, self.used + 1), slice(1, self.used + 1)
         scales = self.scales.T
         products = products * scales[:, new, None] * scales[:, None, nodes]
         self.gram[:, new, nodes] = products
         self.gram[:, nodes, new] = products.transpose(0, 2, 1)
+        self.known = self.used + 1
 
     def combined(self, weights: FloatArray) -> Tensor:
         """Return the sum of the maps with weights for the first slots, float64 [K, pixels]."""
@@ -139,7 +146,7 @@ class PathMaps:
         gram = self.gram[:, kept[:, None], kept]
         self.gram[:] = 0.0
         self.gram[:, 1:size, 1:size] = gram
-        self.used, self.folded = size - 1, until
+        self.used, self.folded, self.known = size - 1, until, min(self.known, size)
 
 
 def _count(counted: dict[float, float], places: FloatArray, weights: FloatArray) -> None:

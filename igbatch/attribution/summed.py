@@ -67,7 +67,7 @@ class SummedMaps:
         for index, (row, place) in enumerate(zip(rows, places, strict=True)):
             self._scores[row][place] = scores[index]
             if place == 1.0:
-                self._logits[row] = logits[index]
+                self._logits[row] = logits[index].clone()  # else it holds the whole batch's
 
     def advance(self, rows: Sequence[int]) -> list[Sequence[Node]]:
         """Bring what is known of paths to the host; all are done."""

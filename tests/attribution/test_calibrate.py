@@ -147,6 +147,20 @@ def test_the_cheapest_of_several_is_taken(
     assert choose_precision(Faster(clock, lambda rows: rows), examples, LOGITS).precision == "float16"
 
 
+@pytest.mark.usefixtures("bfloat16_is_promising")
+def test_a_trial_that_takes_more_than_a_fifth_of_the_images_ahead_is_left_out(
+    clock: Clock, examples: list[Example]
+) -> None:
+    # Two images twice in float32, a warm-up and two images in bfloat16: as much as seven images.
+    for ahead, tried in ((5, False), (34, False), (35, True), (10_000, True), (None, True)):
+        model = Timed(clock, lambda rows: rows, low_cost=0.25, off=0.01)
+        choice = choose_precision(model, examples, LOGITS, ahead)
+        assert choice.precision == ("bfloat16" if tried else "float32")
+        assert bool(model.types) == tried
+        if not tried:
+            assert f"7 of the {ahead} image(s)" in choice.reason
+
+
 def test_a_tiny_tolerance_leaves_float32(small_swin: nn.Module, generator: torch.Generator) -> None:
     choice = choose_precision(small_swin, swin_examples(generator), replace(SETTINGS, tolerance=1e-5))
     assert (choice.precision, choice.error) == ("float32", 0.0)

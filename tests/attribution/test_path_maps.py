@@ -20,37 +20,37 @@ def filled(
     places: list[float], generator: torch.Generator, dtype: torch.dtype = torch.float64
 ) -> tuple[PathMaps, Tensor]:
     """A path with random maps at places, asked for three at a time; and these, [nodes, K, pixels]."""
-    path = PathMaps(TARGETS)
+    path = PathMaps(TARGETS, exact=True)
     maps = torch.randn(len(places), TARGETS, PIXELS, generator=generator, dtype=torch.float64)
     for start in range(0, len(places), 3):
         extend(path, places[start : start + 3], maps[start : start + 3].to(dtype))
     return path, maps
 
 
-def extend(path: PathMaps, places: list[float], maps: Tensor, exact: bool = True) -> None:
+def extend(path: PathMaps, places: list[float], maps: Tensor) -> None:
     """Ask for places, and put maps there."""
     nodes = path.ask(places)
     slots = slice(nodes[0].slot, nodes[-1].slot + 1)
     path.put(slots, maps)
     path.scales[slots] = UNITS
     path.slopes[slots] = maps.double().sum(2).numpy() * UNITS
-    path.take(path.products(exact).double().numpy())
+    path.take(path.products().double().numpy())
 
 
 def test_places_have_slots_in_the_order_in_which_they_are_asked_for() -> None:
     path = PathMaps(1)
     assert [tuple(node) for node in path.ask((0.5, 0.0))] == [(1, 0.5), (2, 0.0)]
     assert [tuple(node) for node in path.ask(np.array([0.25]))] == [(3, 0.25)]
-    assert (path.asked, path.used, path.steps) == (3, 3, 3)
+    assert (path.known, path.used, path.steps) == (1, 3, 3)
     assert path.nodes[:5].tolist() == [np.inf, 0.5, 0.0, 0.25, np.inf]
 
 
 @pytest.mark.parametrize("exact", [True, False])
 def test_the_gram_matrix_holds_the_inner_products_of_maps(exact: bool, generator: torch.Generator) -> None:
-    path = PathMaps(TARGETS)
+    path = PathMaps(TARGETS, exact)
     maps = torch.randn(7, TARGETS, PIXELS, generator=generator)
     for start, stop in ((0, 5), (5, 6), (6, 7)):
-        extend(path, np.linspace(0, 1, 7)[start:stop].tolist(), maps[start:stop], exact)
+        extend(path, np.linspace(0, 1, 7)[start:stop].tolist(), maps[start:stop])
     flat = maps.double().transpose(0, 1).numpy()
     units = np.array([4.0, 0.0])  # 1e-400 is nothing
     expected = flat @ flat.transpose(0, 2, 1) * units[:, None, None]
@@ -63,11 +63,31 @@ def test_inner_products_in_float64_are_exact(
     generator: torch.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(path_maps, "COLUMNS", 2)  # in pieces
-    path, maps = PathMaps(TARGETS), torch.randn(3, TARGETS, PIXELS, generator=generator)
+    path, maps = PathMaps(TARGETS, exact=True), torch.randn(3, TARGETS, PIXELS, generator=generator)
     nodes = path.ask([0.0, 0.5, 1.0])
     path.put(slice(nodes[0].slot, nodes[-1].slot + 1), maps)
     flat = maps.double().transpose(0, 1)
-    torch.testing.assert_close(path.products(exact=True), flat @ flat.mT, rtol=1e-15, atol=1e-15)
+    torch.testing.assert_close(path.products(), flat @ flat.mT, rtol=1e-15, atol=1e-15)
+
+
+def test_a_path_that_becomes_exact_has_the_inner_products_of_one_that_was_all_along(
+    generator: torch.Generator,
+) -> None:
+    maps = torch.randn(9, TARGETS, PIXELS, generator=generator)
+    places = np.linspace(0, 1, 9).tolist()
+    changing, exact = PathMaps(TARGETS), PathMaps(TARGETS, exact=True)
+    for path in (changing, exact):
+        extend(path, places[:5], maps[:5])
+    assert not np.array_equal(changing.gram, exact.gram)
+    changing.require_exact()
+    for path in (changing, exact):
+        path.fold(np.array([0, 1.0, 0, 0, 0, 0]), places[1], np.zeros((4, TARGETS)), places[2])
+        assert path.known == (1 if path is changing else 5)
+        extend(path, places[5:7], maps[5:7])
+        path.require_exact()  # changes nothing more
+        extend(path, places[7:], maps[7:])
+        assert path.known == path.used + 1
+    np.testing.assert_allclose(changing.gram, exact.gram, rtol=1e-14)
 
 
 def test_maps_are_kept_where_their_slots_are_however_many_come(generator: torch.Generator) -> None:
