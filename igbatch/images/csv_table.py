@@ -108,7 +108,7 @@ def read_csv(
         )
     for name in required:
         if name not in names:
-            near = [shown(each) for each in names if each.lower() == name.lower()]
+            near = [shown(each)[1:-1] for each in names if each.lower() == name.lower()]
             if near:
                 raise InputError(f"{uri}, line 1: column {near[0]} has to be written {name}; rename it")
             listed = ", ".join(shown(each)[1:-1] for each in names[:MAX_NAMED])
