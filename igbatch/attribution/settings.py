@@ -105,8 +105,7 @@ class Attributed:
         attributions: float64 [K, ...] on the example's device, not rounded to float32 yet.
         scores, baseline_scores, convergence_delta, steps, map_error, converged: [K] each.
         micro_batch: the most rows that went through the model together.
-        quadrature: the nodes and weights that the maps are the sums of; of the first eight targets, and of
-            what is left of them where more than `kept.MAX_KEPT` were needed.
+        quadrature: the nodes and weights that the maps are the sums of; of the first eight targets.
         logits: float64 [classes] on the example's device, at the image.
     """
 
