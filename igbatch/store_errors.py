@@ -78,7 +78,7 @@ def machine_error(error: OSError) -> IgbatchError | None:
     if error.errno in _DENIED:
         return InputError(f"{text}: this user may not do that; change the permissions or the place")
     if error.errno in _BROKEN or isinstance(error, TimeoutError):
-        return UnfinishedError(f"{text}; what is done is kept, run it again when that is mended")
+        return UnfinishedError(f"{text}; check the address and the network, then run it again")
     return None
 
 

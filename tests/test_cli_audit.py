@@ -13,7 +13,7 @@ from rich.console import Console
 
 from igbatch import job
 from igbatch.audit.files import read_audit
-from igbatch.cli import entry
+from igbatch.cli import exit_code, main
 from igbatch.pipeline.derived import Derived
 from igbatch.report import render
 from igbatch.store.output import Output
@@ -35,10 +35,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
     def run(*arguments: str) -> Done:
         monkeypatch.setattr(sys, "argv", ["igbatch", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            entry()
-        code = ended.value.code
-        return Done(code if isinstance(code, int) else 0, *capsys.readouterr())
+        return Done(exit_code(main), *capsys.readouterr())
 
     return run
 

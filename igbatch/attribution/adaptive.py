@@ -119,8 +119,8 @@ class Intervals:
         trapezoid = ((ends_at == 0) | (ends_at == -1)) * widths[:, :, None] / 2
         stencil = order[paths[:, :, None], held]
         flat = (paths[:, :, None] * nodes.shape[1] + stencil).ravel()
-        sums = np.bincount(flat, weights=weights.ravel(), minlength=nodes.size)
-        total = sums.astype(np.float64).reshape(nodes.shape)
+        summed = np.bincount(flat, weights=weights.ravel(), minlength=nodes.size)
+        total = summed.reshape(nodes.shape).astype(np.float64)
         total[:, 0] = folded > 0
         ends = np.stack([order[:, :-1], order[:, 1:]], 2)
         return cls(valid, ends, lows, widths, stencil, weights, weights - trapezoid, total)

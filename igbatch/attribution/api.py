@@ -202,6 +202,8 @@ def _checked_targets(targets: Sequence[int] | Tensor, images: Tensor) -> Tensor:
         indices = torch.as_tensor(targets)
     except (TypeError, ValueError, RuntimeError) as error:
         raise AttributionError(f"targets={targets!r}: give class indices, such as [22, 18]") from error
+    if indices.numel() == 0 and indices.ndim == 1 and len(images):
+        raise AttributionError("targets are empty: give class indices, such as [22, 18]")
     if indices.dtype == torch.bool or indices.is_floating_point() or indices.is_complex():
         raise AttributionError(f"targets are {indices.dtype}: give class indices as integers")
     if indices.ndim not in (1, 2) or (indices.numel() == 0 and len(images) > 0):

@@ -32,12 +32,11 @@ class Integral:
     Attributes:
         maps: float64 [K, ...], on the device.
         scores, baseline_scores: float64 [K], the outputs at the path's ends.
-        sums: float64 [K], of the maps.
+        sums: float64 [K], of the maps, multiplied by the path.
         steps: nodes that they were computed from.
         map_error: float64 [K], a bound of the relative L2 error; NaN where it is not known.
         converged: bool [K].
-        quadrature: the nodes and weights that the maps are the sums of; of the nodes that are left where
-            intervals were folded.
+        quadrature: the nodes and weights that the maps are the sums of.
         logits: float64 [classes] on the device, at the image.
     """
 

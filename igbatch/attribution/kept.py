@@ -68,7 +68,7 @@ class KeptMaps:
     def open(self, row: int) -> tuple[Sequence[Node], Sequence[float]]:
         """Begin a path in a row; both ends are among its first nodes."""
         self._paths[row] = PathMaps(self._targets, exact=self._goal.tolerance < EXACT_BELOW)
-        return self._paths[row].ask(FIRST_NODES), ()
+        return self._paths[row].request(FIRST_NODES), ()
 
     def add(self, rows: Sequence[int], nodes: Sequence[Node], values: Values) -> None:
         """Keep the integrand at nodes; those of a path follow each other as they were asked for."""
@@ -115,7 +115,7 @@ class KeptMaps:
             folds=np.stack([path.folds[:4] for path in paths], 1),
         )
         judgement = judge(intervals, known, self._goal)
-        asked = []
+        requested = []
         for index, (row, path) in enumerate(zip(rows, paths, strict=True)):
             self._judged[row] = judgement.map_error[index], judgement.converged[index]
             self._weights[row] = intervals.total[index, : path.used + 1]
@@ -124,8 +124,8 @@ class KeptMaps:
             places = judgement.halved[index]
             if len(places) and path.used + len(places) > MAX_KEPT:
                 places = self._fold(path, index, intervals, known, judgement)
-            asked.append(path.ask(places[: self._goal.max_steps - path.steps]))
-        return asked
+            requested.append(path.request(places[: self._goal.max_steps - path.steps]))
+        return requested
 
     def result(self, row: int) -> Integral:
         """Return the integral along the path in a row."""

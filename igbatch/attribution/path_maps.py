@@ -53,7 +53,7 @@ class PathMaps:
         self._past: dict[float, float] = {}  # weights of nodes in what is folded, by place
         self._maps = torch.zeros(0)  # [K, slots, pixels]
 
-    def ask(self, places: Sequence[float] | FloatArray) -> Sequence[Node]:
+    def request(self, places: Sequence[float] | FloatArray) -> Sequence[Node]:
         """Give places their slots, and return them as what is asked for next."""
         first = self.used + 1
         self.nodes[first : first + len(places)] = places

@@ -54,8 +54,13 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("tolerance", "atol", "arithmetic_error"):
             value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
+            number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+            if not (number and math.isfinite(value) and value >= 0):
                 raise AttributionError(f"{name}={value!r}: give a finite number of 0 or more")
+        if self.steps == "auto" and self.nodes is None and self.tolerance == 0:
+            raise AttributionError(
+                "tolerance=0 is reached by no number of nodes: give one above 0, or a number of steps"
+            )
         least = len(FIRST_NODES)
         if isinstance(self.max_steps, bool) or not isinstance(self.max_steps, int) or self.max_steps < least:
             raise AttributionError(f"max_steps={self.max_steps!r}: give a whole number of {least} or more")
@@ -100,8 +105,7 @@ class Attributed:
         attributions: float64 [K, ...] on the example's device, not rounded to float32 yet.
         scores, baseline_scores, convergence_delta, steps, map_error, converged: [K] each.
         micro_batch: the most rows that went through the model together.
-        quadrature: the nodes and weights that the maps are the sums of; of the first eight targets, and of
-            what is left of them where more than `kept.MAX_KEPT` were needed.
+        quadrature: the nodes and weights that the maps are the sums of; of the first eight targets.
         logits: float64 [classes] on the example's device, at the image.
     """
 

@@ -134,11 +134,11 @@ class Wave:
         complete = sorted({row for row in seen if not self._awaited[row]}, key=self._age)
         if not complete:
             return
-        asked = self._integrals.advance(complete)
-        for row, nodes in reversed(list(zip(complete, asked, strict=True))):
+        requested = self._integrals.advance(complete)
+        for row, nodes in reversed(list(zip(complete, requested, strict=True))):
             self._awaited[row] = len(nodes)
             self._nodes.extendleft((row, node) for node in reversed(nodes))  # before what younger paths ask
-        for row, nodes in zip(complete, asked, strict=True):
+        for row, nodes in zip(complete, requested, strict=True):
             path = self._paths[row]
             if not nodes and path is not None:
                 self._paths[row] = None
@@ -178,7 +178,7 @@ class Wave:
             return [], None
         try:
             return batch, evaluate(
-                self._batch([row for row, _ in batch], [place_of(asked) for _, asked in batch])
+                self._batch([row for row, _ in batch], [place_of(each) for _, each in batch])
             )
         except Exception as error:
             self._limit.halve(error)

@@ -101,8 +101,16 @@ def read_csv(
     """
     data = read_table_bytes(uri) if data is None else data
     names, separator = _header(uri, data, required)
+    if not any(names):
+        raise InputError(
+            f"{uri}, line 1: column {required[0]} is missing: the line is empty; it has to name "
+            f"{', '.join(required)}"
+        )
     for name in required:
         if name not in names:
+            near = [shown(each)[1:-1] for each in names if each.lower() == name.lower()]
+            if near:
+                raise InputError(f"{uri}, line 1: column {near[0]} has to be written {name}; rename it")
             listed = ", ".join(shown(each)[1:-1] for each in names[:MAX_NAMED])
             more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
             raise InputError(

@@ -23,7 +23,7 @@ from igbatch.images.preprocessing import Preprocessing
 from igbatch.pipeline.models import HeldVariant, Models, batched_logits
 from igbatch.pipeline.plan import Shard
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage, prepare_ahead
-from igbatch.pipeline.rankings import Rankings, classes_asked_for
+from igbatch.pipeline.rankings import Rankings, classes_requested
 from igbatch.pipeline.reports import ShardReport
 from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy
 from igbatch.pipeline.rows import ShardRows
@@ -175,7 +175,7 @@ class ShardComputer:
         preprocessing = self.preprocessing[shard.spec.model]
         model = self.resolved.models[shard.spec.model]
         prepared = prepare_ahead(shard.images, preprocessing, DECODE_THREADS, DECODED_IMAGES)
-        size = self.rankings.rows if classes_asked_for(shard.targets) else 1
+        size = self.rankings.rows if classes_requested(shard.targets) else 1
         while group := list(islice(prepared, size)):
             usable = []
             for item in group:

@@ -11,6 +11,8 @@ from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output
 
 FILE = "derived.json"
+TABLES = ("ranges", "aggregates", "similarity", "significance", "localization")
+"""What a reduction may write besides the lists of images and variants."""
 
 
 def state_of(plan: Plan) -> str:
@@ -71,6 +73,18 @@ class Derived:
     def faithfulness(self) -> str | None:
         """The state that `faithfulness.parquet` was made from."""
         return self._known.get("faithfulness")
+
+    @property
+    def whole(self) -> bool:
+        """Whether all tables are there that the last reduction wrote."""
+        tables = self._known.get("tables", TABLES[:2])
+        return all(self._output.exists(self._output.path(f"{name}.parquet")) for name in tables)
+
+    def keep_reduced(self, state: str) -> None:
+        """Take note of the state that the study was reduced in just now, and of the tables that are there."""
+        there = [name for name in TABLES if self._output.exists(self._output.path(f"{name}.parquet"))]
+        self._known["tables"] = there
+        self.keep(ranges=state)
 
     def keep(self, **states: str | None) -> None:
         """Take note of what was made now."""

@@ -34,7 +34,7 @@ class Rankings:
             shard: whose variant's trained model ranks.
             images: with their pixels as the model takes them, [3, H, W] on its device.
         """
-        count = classes_asked_for(shard.targets)
+        count = classes_requested(shard.targets)
         if not count:
             return [[] for _ in images]
         model = shard.spec.model
@@ -51,7 +51,7 @@ class Rankings:
         return found
 
 
-def classes_asked_for(targets: Sequence[str]) -> int:
+def classes_requested(targets: Sequence[str]) -> int:
     """Return how many of the likeliest classes the targets `predicted` and `top-<k>` among some ask for."""
     ranks = [1 if target == "predicted" else int(target[4:]) for target in targets if _is_ranked(target)]
     return max(ranks, default=0)

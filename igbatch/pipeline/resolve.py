@@ -218,9 +218,11 @@ def _resolve_targets(
                     f"{', '.join(map(repr, list(names)[:3]))}{', …' if classes > 3 else ''} in quotes, or a "
                     "mapping `name: index`"
                 )
+            near = difflib.get_close_matches(name.lower(), names, n=1)
+            meant = f"did you mean {near[0]!r}? Or " if near else ""
             raise InputError(
                 f"targets: {name!r} is not a class of model {model} ({source.architecture}: {some}); "
-                "use one of its classes, a mapping `name: index`, or predicted, label, top-<k>"
+                f"{meant}use one of its classes, a mapping `name: index`, or predicted, label, top-<k>"
             )
     return targets
 

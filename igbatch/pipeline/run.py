@@ -109,7 +109,8 @@ def run_stage(
             return _Stage(loaded, output, plan, listener, lock, say).attribute(address)
         say(f"nothing to compute: all {plan.expected_rows} rows are committed or in quarantine")
         state = state_of(plan)
-        if Derived(output).ranges != state:
+        derived = Derived(output)
+        if derived.ranges != state or not derived.whole:
             open_output(output, resolved, images)
             with _door(loaded.study, address) as map_shards:
                 _finish(output, plan, map_shards, lock, state, say)
@@ -214,7 +215,7 @@ def _finish(
     others = {file["path"] for commit in read_commits(output, dropped) for file in commit.files.values()}
     sweep(output, plan.data_files() | others)
     reduce_study(output, map_shards, say)
-    Derived(output).keep(ranges=state)
+    Derived(output).keep_reduced(state)
 
 
 def check_submitted(out: str, submitted: bool) -> None:

@@ -196,6 +196,8 @@ def _reason(printed: str, logged: str) -> str:
         return "one does, but this machine is none of its nodes: run on one of them, or submit a job"
     if "Method not found" in logged:
         return "something else than a Ray cluster answers there"
+    if "Failed to connect" in printed or "Traceback" in printed:
+        return "something accepts connections there and does not answer as a Ray cluster"
     return one_line(printed, limit=200) or one_line(logged, limit=200) or "Ray ended without a word"
 
 

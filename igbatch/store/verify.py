@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -219,7 +220,17 @@ class _Variant:
 
 
 def _check_ranges(output: Output, extremes: dict[str, _Extremes], found: Verification) -> None:
-    """Compare `ranges.parquet`, where it is there, with the extremes of the rows that count."""
+    """Compare `ranges.parquet`, where it is there, with the extremes of the rows that count.
+
+    That it and the tables beside it are there is asked where a run has noted that it made them.
+    """
+    with suppress(ValueError):
+        noted = output.read_json(output.path("derived.json"))
+        for table in noted.get("tables", ()) if isinstance(noted, dict) else ():
+            path = f"{table}.parquet"
+            if not output.exists(output.path(path)):
+                what = "missing, and the study was reduced; reduce the study again"
+                found.problems.append(Problem("ranges", path, what))
     name = "ranges.parquet"
     if not output.exists(output.path(name)):
         return

@@ -76,6 +76,9 @@ def load_trained(source: WeightsSource, key: str) -> nn.Module:
     file = source.file or fetch_weights(source.architecture, key)
     read_header(file, key)
     model = _create(source, key, pretrained=True, pretrained_cfg_overlay=_overlay(source, file))
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise InputError(f"{key}: {file}: tensor {name} holds NaN or infinity; save the weights again")
     return model.eval()
 
 

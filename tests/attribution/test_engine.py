@@ -347,7 +347,7 @@ def any_processor(request: pytest.FixtureRequest, sharpened: Any) -> nn.Module:
 @pytest.fixture
 def varied(images: Tensor, generator: torch.Generator) -> Tensor:
     """Images whose paths take more nodes and fewer, so that they leave at different times."""
-    return torch.cat([images[:2], 3 * torch.randn(1, 3, 56, 56, generator=generator), images[:1] / 10])
+    return torch.cat([images[:1], 3 * torch.randn(1, 3, 56, 56, generator=generator), images[1:2] / 10])
 
 
 HOW: dict[str, Any] = {"micro_batch": 8, "tolerance": 0.1}
@@ -359,7 +359,7 @@ def test_the_same_stream_has_the_same_bits(steps: Any, any_processor: nn.Module,
     settings = Settings(steps=steps, **HOW)
     first, second = (list(attribute(any_processor, examples(varied, [3, 7]), settings)) for _ in range(2))
     if steps == "auto":
-        assert len({int(done.steps[0]) for done in first}) > 2
+        assert len({int(done.steps[0]) for done in first}) == 3
     assert [done.index for done in first] == [done.index for done in second]
     for one, other in zip(first, second, strict=True):
         assert_same_bits(one, other)
@@ -383,12 +383,12 @@ def test_an_image_that_is_kept_apart_has_its_bits_whatever_else_is_in_the_stream
     steps: Any, precision: str, any_processor: nn.Module, varied: Tensor
 ) -> None:
     apart = Settings(steps=steps, precision=precision, together=False, **HOW)
-    order = [3, 0, 2, 1]
+    order = [2, 0, 1]
     expected = in_order(attribute(any_processor, examples(varied, [3, 7]), apart))
     for found in attribute(any_processor, examples(varied[order], [3, 7]), apart):
         assert_same_bits(found, expected[order[found.index]])
-    (alone,) = attribute(any_processor, examples(varied[2:3], [3, 7]), apart)
-    assert_same_bits(alone, expected[2])
+    (alone,) = attribute(any_processor, examples(varied[1:2], [3, 7]), apart)
+    assert_same_bits(alone, expected[1])
 
 
 @pytest.mark.parametrize("steps", [6, "auto"])
@@ -400,7 +400,7 @@ def test_in_any_other_composition_each_map_is_within_its_stated_error(
     expected = in_order(
         attribute(any_processor, examples(varied, [3, 7]), replace(settings, micro_batch=8, together=False))
     )
-    order = [3, 0, 2, 1]
+    order = [2, 0, 1]
     for found in attribute(any_processor, examples(varied[order], [3, 7]), settings):
         other = expected[order[found.index]]
         if steps == "auto":
@@ -504,14 +504,14 @@ def test_examples_are_taken_from_a_stream_as_there_is_room(steps: Any, micro_bat
 
     def source() -> Iterator[Example]:
         nonlocal taken, most
-        for _ in range(100):
+        for _ in range(60):
             taken += 1
             most = max(most, taken - given)
             yield from examples(images, [0])
 
     for _ in attribute(Bent(), source(), replace(BENT, steps=steps, micro_batch=micro_batch)):
         given += 1
-    assert given == 100
+    assert given == 60
     assert most <= 2 * micro_batch + 2
 
 

@@ -38,7 +38,7 @@ class Curve:
     function: Callable[[float], FloatArray]
     derivative: Callable[[float], FloatArray]
     dtype: torch.dtype = torch.float32
-    asked: list[float] = field(default_factory=list)
+    requested: list[float] = field(default_factory=list)
     rounds: list[int] = field(default_factory=list)
 
     def maps(self, derivatives: FloatArray) -> FloatArray:
@@ -94,7 +94,7 @@ def integrate_all(curves: Sequence[Curve], goal: Goal = GOAL, batch: int = 10_00
     while asked:
         pending = [(row, node) for row, nodes in asked.items() for node in nodes]
         for row, nodes in asked.items():
-            curves[row].asked += [node.place for node in nodes]
+            curves[row].requested += [node.place for node in nodes]
             curves[row].rounds.append(len(nodes))
         for start in range(0, len(pending), batch):
             add(kept, curves, pending[start : start + batch])
@@ -125,8 +125,8 @@ def error(integral: Integral, curve: Curve) -> FloatArray:
 def assert_is_the_sum(integral: Integral, curve: Curve) -> None:
     """The map is the sum over all nodes that were evaluated, each once, with weights that sum to 1."""
     quadrature = integral.quadrature
-    assert quadrature.nodes.tolist() == sorted(curve.asked)
-    assert len(set(curve.asked)) == len(curve.asked) == integral.steps
+    assert quadrature.nodes.tolist() == sorted(curve.requested)
+    assert len(set(curve.requested)) == len(curve.requested) == integral.steps
     assert math.isclose(quadrature.weights.sum(), 1, rel_tol=1e-12)
     terms = np.array([np.abs(curve.derivative(node)).max() for node in quadrature.nodes])
     size = float(np.abs(quadrature.weights) @ terms)
@@ -151,7 +151,7 @@ def test_cubics_are_integrated_exactly_from_the_first_five_nodes(coefficients: l
         lambda node: np.array([[cubic(node) for cubic in cubics]]),
     )
     integral = integrate(curve, replace(GOAL, max_steps=5))
-    assert curve.asked == list(FIRST_NODES)
+    assert curve.requested == list(FIRST_NODES)
     size = max(map(abs, coefficients))
     np.testing.assert_allclose(integral.maps.numpy(), curve.map, rtol=0, atol=4 * ROUNDED * size)
 
@@ -344,7 +344,7 @@ def test_a_path_that_is_folded_has_the_map_of_one_that_is_not(
     goal = replace(GOAL, tolerance=0.03)
     curves = [rough(tilt=5.0), cliff([0.41, 0.43], [3e4, 1e4], [[1.0, -0.6]])]
     kept_slots(monkeypatch, 2000)
-    whole = [integrate(replace(curve, asked=[]), goal) for curve in curves]
+    whole = [integrate(replace(curve, requested=[]), goal) for curve in curves]
     opened = kept_slots(monkeypatch, most)
     for curve, expected in zip(curves, whole, strict=True):
         found = integrate(curve, goal)

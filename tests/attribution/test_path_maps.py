@@ -29,7 +29,7 @@ def filled(
 
 def extend(path: PathMaps, places: list[float], maps: Tensor) -> None:
     """Ask for places, and put maps there."""
-    nodes = path.ask(places)
+    nodes = path.request(places)
     slots = slice(nodes[0].slot, nodes[-1].slot + 1)
     path.put(slots, maps)
     path.scales[slots] = UNITS
@@ -39,8 +39,8 @@ def extend(path: PathMaps, places: list[float], maps: Tensor) -> None:
 
 def test_places_have_slots_in_the_order_in_which_they_are_asked_for() -> None:
     path = PathMaps(1)
-    assert [tuple(node) for node in path.ask((0.5, 0.0))] == [(1, 0.5), (2, 0.0)]
-    assert [tuple(node) for node in path.ask(np.array([0.25]))] == [(3, 0.25)]
+    assert [tuple(node) for node in path.request((0.5, 0.0))] == [(1, 0.5), (2, 0.0)]
+    assert [tuple(node) for node in path.request(np.array([0.25]))] == [(3, 0.25)]
     assert (path.known, path.used, path.steps) == (1, 3, 3)
     assert path.nodes[:5].tolist() == [np.inf, 0.5, 0.0, 0.25, np.inf]
 
@@ -64,7 +64,7 @@ def test_inner_products_in_float64_are_exact(
 ) -> None:
     monkeypatch.setattr(path_maps, "COLUMNS", 2)  # in pieces
     path, maps = PathMaps(TARGETS, exact=True), torch.randn(3, TARGETS, PIXELS, generator=generator)
-    nodes = path.ask([0.0, 0.5, 1.0])
+    nodes = path.request([0.0, 0.5, 1.0])
     path.put(slice(nodes[0].slot, nodes[-1].slot + 1), maps)
     flat = maps.double().transpose(0, 1)
     torch.testing.assert_close(path.products(), flat @ flat.mT, rtol=1e-15, atol=1e-15)
@@ -95,7 +95,7 @@ def test_maps_are_kept_where_their_slots_are_however_many_come(generator: torch.
     maps = torch.randn(SLOTS - 1, 1, PIXELS, generator=generator)
     for start in range(0, len(maps), 7):
         part = maps[start : start + 7]
-        nodes = path.ask(np.linspace(0.1, 0.2, len(part)) + start)
+        nodes = path.request(np.linspace(0.1, 0.2, len(part)) + start)
         path.put(slice(nodes[0].slot, nodes[-1].slot + 1), part)
         assert path._maps.shape[1] <= max(FIRST_SLOTS, 2 * path.used)
     kept = path.weighted(torch.eye(SLOTS)[1:][None, 40])

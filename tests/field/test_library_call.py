@@ -201,3 +201,25 @@ def test_a_model_of_one_logit(output: str) -> None:
     with pytest.raises(AttributionError, match=r'one logit, whose softmax is 1 .*: explain output="logit"'):
         integrated_gradients(model, IMAGES, [0], 0.0, steps=4, output=output)
     assert integrated_gradients(model, IMAGES, [0], 0.0, steps=4, output="logit").attributions.any()
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        (
+            {"tolerance": 0.0, "steps": "auto"},
+            r"tolerance=0 is reached by no number of nodes: give one above 0",
+        ),
+        ({"tolerance": "loose"}, r"tolerance='loose': give a finite number of 0 or more"),
+        ({"atol": None}, r"atol=None: give a finite number of 0 or more"),
+    ],
+    ids=["zero", "text", "none"],
+)
+def test_a_tolerance_that_is_none(how: dict[str, Any], message: str) -> None:
+    with pytest.raises(AttributionError, match=message):
+        by_images(network(), **how)
+
+
+def test_no_target_at_all() -> None:
+    with pytest.raises(AttributionError, match=r"targets are empty: give class indices"):
+        integrated_gradients(network(), IMAGES, [], 0.0)

@@ -1,14 +1,22 @@
 """`igbatch verify` on what a run left: good, whole with maps that have not converged, cut short, damaged."""
 
+import io
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from igbatch.cli import main
+from igbatch.pipeline.derived import Derived, state_of
+from igbatch.pipeline.progress import TerminalProgress
+from igbatch.pipeline.run import plan_study, run_stage
 from igbatch.store.output import Output
+from igbatch.study_file import load_study
 
 
 def verify(out: Path, *options: str) -> tuple[int, str]:
@@ -71,3 +79,25 @@ def test_a_run_that_was_interrupted_is_incomplete(coarse: Path) -> None:
     assert "run the study again" in said.splitlines()[0]
     assert said.splitlines()[-1].startswith("incomplete, and ")
     assert "8 of 12 rows committed" in said.splitlines()[-1]
+
+
+@pytest.mark.parametrize("table", ["ranges", "aggregates"])
+def test_a_table_that_somebody_deleted_is_missed_and_made_again(
+    table: str, tiny_study: Path, tmp_path: Path, compute_study: Callable[..., Output]
+) -> None:
+    lean = ("images.scenes=[{kind: double, seeds: [1]}]", "attribution.steps=1", "variants=[{kind: trained}]")
+    output = compute_study(tiny_study, tmp_path / "out", *lean)
+    loaded = load_study(tiny_study, lean)
+    Derived(output).keep_reduced(state_of(plan_study(loaded, output)))
+    assert verify(tmp_path / "out")[0] == 0
+    file = tmp_path / "out" / f"{table}.parquet"
+    before = file.read_bytes()
+    file.unlink()
+    code, said = verify(tmp_path / "out")
+    assert code == 1
+    assert f"ranges: {table}.parquet: missing, and the study was reduced; reduce the study again" in said
+    lines: list[str] = []
+    outcome = run_stage(loaded, output, TerminalProgress(Console(quiet=True)), say=lines.append)
+    assert outcome.computed == 0
+    assert pq.read_table(file).equals(pq.read_table(io.BytesIO(before)))
+    assert verify(tmp_path / "out")[0] == 0

@@ -119,3 +119,18 @@ def test_pretrained_weights_without_a_network_are_one_line(
     ended = igbatch("run", study, "--out", tmp_path / "out", env=hub)
     ended.refused("models.tiny.weights: weights of swin_tiny", why, "or give a .safetensors file")
     assert not (tmp_path / "out").exists()
+
+
+def test_weights_that_are_no_numbers_are_named_before_anything_is_computed(
+    tmp_path: Path, fine_tuned: nn.Module, write_study: Write
+) -> None:
+    state = dict(fine_tuned.state_dict())
+    state["norm.weight"] = torch.full_like(state["norm.weight"], torch.nan)
+    save_file(state, tmp_path / "mine.safetensors")
+    model = resolved(write_study(models=MODEL, targets=["0"])).models["mine"]
+    with pytest.raises(InputError, match=r"mine\.safetensors: tensor norm\.weight holds NaN or infinity"):
+        load_trained(model.source, "models.mine.weights")
+
+
+def test_a_class_in_another_case_is_what_is_meant(write_study: Write) -> None:
+    assert "did you mean 'eagle'? Or use" in refused(write_study(targets=["Eagle"]))

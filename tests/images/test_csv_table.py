@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -95,3 +96,19 @@ def test_lines_are_those_of_an_editor(cells: list[str], data: st.DataObject) -> 
     table = CsvTable(pa.table({}), sink.getvalue().encode(), "t.csv")
     rows = data.draw(st.lists(st.integers(0, len(cells) - 1)))
     assert table.lines(rows) == [ends[row] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "line 1: column image is missing: the line is empty; it has to name image"),
+        ("\n\n", "line 1: column image is missing: the line is empty; it has to name image"),
+        ("Image,label\na,b\n", "line 1: column Image has to be written image; rename it"),
+    ],
+    ids=["empty", "blank-lines", "another-case"],
+)
+def test_a_header_that_says_nothing_or_says_it_otherwise(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "boxes.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=re.escape(message)):
+        read_csv(str(path), ("image",), ())

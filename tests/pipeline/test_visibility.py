@@ -173,6 +173,7 @@ class Cluster:
                 raise answer
             return answer
 
+        monkeypatch.setattr(visibility, "is_embedded", lambda: False)  # other tests of this process start one
         monkeypatch.setattr(ray, "nodes", lambda: nodes)
         monkeypatch.setattr(ray, "get", get)
         monkeypatch.setattr(ray, "remote", lambda **how: lambda function: self)

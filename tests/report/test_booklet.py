@@ -274,15 +274,10 @@ def test_figures_of_an_opened_study_take_the_same_choices(small_study: Any) -> N
 def command(small_study: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """Run `igbatch report` on the small study, in this process: its exit code."""
     monkeypatch.setattr("igbatch.results.StudyResults", lambda out: small_study)
-    monkeypatch.setattr(cli, "end_on_sigterm", lambda: None)
 
     def run(*options: str) -> int:
         monkeypatch.setattr(sys, "argv", ["igbatch", "report", str(tmp_path), *options])
-        try:
-            cli.entry()
-        except SystemExit as end:
-            return int(end.code or 0)
-        return 0
+        return cli.exit_code(cli.main)
 
     return run
 
