@@ -337,7 +337,7 @@ def test_a_path_alone_is_kept_as_a_path(tmp_path: Path) -> None:
     ("override", "part"),
     [
         ("images.boxes=3", "images.boxes: 3: give a path, or a mapping with `path`"),
-        ("images={root: r, boxes: ''}", "images.boxes.path: '': should have at least 1 character"),
+        ("images={root: r, boxes: ''}", "images.boxes: '': string should have at least 1 character"),
         ("images.boxes.match=file", "images.boxes.match: 'file': should be 'id', 'name' or 'stem'"),
         ("images.boxes.unit=pixels", "images.boxes.unit: unknown key; did you mean `units`?"),
         ("images.boxes.match=stem", "images.boxes.path: missing; add it"),
