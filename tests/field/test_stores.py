@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import pytest
 
 from igbatch import filesystem, store_errors
@@ -141,14 +142,23 @@ def test_a_web_server_that_says_nothing(write_study: Callable[..., Path], tmp_pa
     assert line.startswith(f"igbatch: images.boxes: {uri}: the store does not answer within 2 s; ")
 
 
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whatever is not on this machine refuses; the hub's client keeps its proxy until it is closed."""
+    huggingface_hub.close_session()
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    yield
+    huggingface_hub.close_session()
+
+
+@pytest.mark.usefixtures("no_network")
 @pytest.mark.parametrize("uri", ["gs://bucket/out", "hf://datasets/somebody/birds"])
 def test_a_store_behind_a_network_that_is_not_there(
     call: Callable[..., Any], write_study: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, uri: str
 ) -> None:
     """Google's library tries for 15 minutes by itself."""
     monkeypatch.setattr(store_errors, "ANSWER_SECONDS", 3.0)
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:1")
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nothing/here.json")
     for arguments, key in (
         (["verify", uri], "OUT"),
