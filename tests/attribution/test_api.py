@@ -330,33 +330,6 @@ def test_where_memory_runs_out_the_micro_batch_is_halved_and_the_maps_are_the_sa
     assert relative_error(found.attributions, expected.attributions) < 1e-5
 
 
-MEMORY = """
-import resource
-import torch
-from igbatch.attribution import Example, Settings, attribute
-
-torch.set_num_threads(1)
-convolution = torch.nn.Conv2d(3, 8, 32, stride=32)
-model = lambda points: convolution(points).square().mean((2, 3))
-
-def peak(images, targets, steps):
-    def source():
-        for _ in range(images):
-            yield Example(torch.rand(3, 224, 224), torch.zeros(3, 224, 224), torch.zeros(targets).long())
-
-    for done in attribute(model, source(), Settings(steps=steps, micro_batch=8, output="logit")):
-        pass
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-few = peak(3, 1, 4)
-print(peak(1, 1, 128) / few, peak(40, 1, 4) / few)
-few = peak(3, 1, "auto")
-print(peak(40, 1, "auto") / few)
-few = peak(1, 8, 4)
-print(peak(1, 40, 4) / few)
-"""
-
-
 def test_a_model_in_training_is_explained_in_evaluation_and_put_back(images: Tensor) -> None:
     model = nn.Sequential(
         nn.Conv2d(3, 4, 8, stride=8), nn.BatchNorm2d(4), nn.Dropout(), nn.Flatten(), nn.Linear(196, 5)
