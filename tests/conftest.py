@@ -101,12 +101,23 @@ def compute_study() -> Callable[..., Output]:
 
 
 @pytest.fixture(scope="session")
-def computed(tmp_path_factory: pytest.TempPathFactory, compute_study: Callable[..., Output]) -> Output:
-    """The tiny study, computed and reduced. Tests read it and leave it as it is."""
+def computed(
+    tmp_path_factory: pytest.TempPathFactory, compute_study: Callable[..., Output]
+) -> Iterator[Output]:
+    """The tiny study, computed and reduced. Tests read it and leave it as it is: see the end."""
     folder = tmp_path_factory.mktemp("computed")
     study = folder / "tiny.yaml"
     study.write_text(yaml.safe_dump(TINY))
-    return compute_study(study, folder / "out")
+    output = compute_study(study, folder / "out")
+
+    def files() -> set[tuple[str, int]]:
+        return {
+            (str(path), path.stat().st_mtime_ns) for path in Path(output.uri).rglob("*") if path.is_file()
+        }
+
+    before = files()
+    yield output
+    assert files() == before, "a test wrote into the study that all tests read: give it a copy"
 
 
 def make_audit(name: str = "eagle", failed: bool = True, **changes: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import secrets
@@ -9,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -130,14 +132,17 @@ def _connect(address: str, key: str) -> Iterator[None]:
 class DriverImports(JobConfig):
     """Lets workers look for packages where the driver does: in its script's folder, and nowhere else besides.
 
-    Ray puts the driver's current folder before the installed packages of all workers, whether or not the
-    driver itself looks there, unless the job has a working directory of its own. A `timm/` or a `torch.py`
-    in that folder would be imported by workers alone.
+    A folder in which the driver looks only behind the installed packages is left out: workers would look in
+    it first. Ray puts the driver's current folder before the installed packages of all workers, whether or
+    not the driver itself looks there, unless the job has a working directory of its own. A `timm/` or a
+    `torch.py` in that folder would be imported by workers alone.
     """
 
     def __init__(self) -> None:
         script, here = os.path.dirname(os.path.realpath(sys.argv[0])), os.getcwd()
-        known = {os.path.abspath(path) for path in sys.path}  # `` is the current folder
+        installed = [sysconfig.get_path(kind) for kind in ("stdlib", "purelib", "platlib")]
+        looked = [os.path.abspath(path) for path in sys.path]  # `` is the current folder
+        known = list(itertools.takewhile(lambda path: path not in installed, looked))
         super().__init__(
             _py_driver_sys_path=[path for path in dict.fromkeys((script, here)) if path in known]
         )

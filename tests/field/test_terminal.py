@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -25,6 +26,12 @@ def in_a_shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.fixture
+def finished(computed: Output, tmp_path: Path) -> Path:
+    """A copy of a finished study, for commands that write into it."""
+    return Path(shutil.copytree(computed.uri, tmp_path / "finished"))
+
+
 def test_a_run_into_head_computes_everything(write_study: Callable[..., Path], tmp_path: Path) -> None:
     write_study()
     done = in_a_shell("igbatch run study.yaml --out out 2>&1 | head -1", tmp_path)
@@ -35,14 +42,14 @@ def test_a_run_into_head_computes_everything(write_study: Callable[..., Path], t
 
 
 def test_a_run_that_nobody_can_hear_from_the_start(
-    computed: Output, write_study: Callable[..., Path], tmp_path: Path
+    finished: Path, write_study: Callable[..., Path], tmp_path: Path
 ) -> None:
     """Of a finished study, to be quick; `>&-` leaves no descriptor 1 at all."""
     write_study()
-    files = sorted(path.name for path in Path(computed.uri).iterdir())
-    done = in_a_shell(f"igbatch run study.yaml --out '{computed.uri}' >&- 2>&-", tmp_path)
+    files = sorted(path.name for path in finished.iterdir())
+    done = in_a_shell(f"igbatch run study.yaml --out '{finished}' >&- 2>&-", tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert set(files) <= {path.name for path in Path(computed.uri).iterdir()}
+    assert set(files) <= {path.name for path in finished.iterdir()}
 
 
 @pytest.mark.parametrize(
@@ -60,10 +67,10 @@ def test_a_command_that_prints_ends_quietly_with_its_code(
 
 @FULL
 def test_a_run_into_a_full_disk_is_not_lost(
-    computed: Output, write_study: Callable[..., Path], tmp_path: Path
+    finished: Path, write_study: Callable[..., Path], tmp_path: Path
 ) -> None:
     write_study()
-    done = in_a_shell(f"igbatch run study.yaml --out '{computed.uri}' > /dev/full", tmp_path)
+    done = in_a_shell(f"igbatch run study.yaml --out '{finished}' > /dev/full", tmp_path)
     assert done.returncode == 0
     (line,) = done.stderr.splitlines()
     assert line.startswith("igbatch: standard output could not be written (No space left on device)")

@@ -1,11 +1,13 @@
 """One embedded Ray for the tests that call it from this process, and one thread for those that compute."""
 
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 import pytest
 import torch
+from ray import cloudpickle
 
 from igbatch.pipeline.plan import Plan, make_plan
 from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy
@@ -15,6 +17,9 @@ from igbatch.store.output import Output
 from igbatch.study_file import parse_study
 from igbatch.variants.specs import variant_specs
 from igbatch.variants.weights import WeightsSource
+
+# Workers find the installed packages, not these tests: what a test sends them takes its code along
+cloudpickle.register_pickle_by_value(sys.modules[__name__.partition(".")[0]])
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,7 @@ from igbatch.pipeline.plan import Shard
 from igbatch.pipeline.reports import ShardReport
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.run import plan_study, run_stage
+from igbatch.pipeline.session import DriverImports
 from igbatch.pipeline.settled import Settled
 from igbatch.reduce.study import reduce_study
 from igbatch.store.output import Output
@@ -92,7 +93,7 @@ def main(what: str, study: str, out: str) -> dict[str, Any]:
         join(env_vars={"AWS_ENDPOINT_URL": os.environ["OTHER_ENDPOINT"]})
     if what == "other":
         join(env_vars={"PYTHONPATH": os.environ["OTHER_PYTHONPATH"]})
-    ray.init(address=cluster.address, namespace="igbatch", log_to_driver=False)
+    ray.init(address=cluster.address, namespace="igbatch", log_to_driver=False, job_config=DriverImports())
     listeners = {
         "lose": Watching(lambda: len(nodes) == 2, lambda: cluster.remove_node(second[0])),
         "grow": Watching(lambda: True, join),

@@ -27,7 +27,7 @@ def on_a_cluster(what: str, study: Path, out: str, **environment: str) -> dict[s
     """Run the script and return what it saw."""
     done = subprocess.run(
         [sys.executable, str(SCRIPT), what, str(study), out],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment},
+        env={**os.environ, **environment},
         capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]

@@ -3,6 +3,7 @@
 import os
 import socket
 import sys
+import sysconfig
 import tempfile
 import time
 from pathlib import Path
@@ -220,8 +221,9 @@ def test_a_home_that_holds_no_token_is_made_up_for_while_ray_runs(
         ("{here}/bin/igbatch", ["/site"], []),
         ("/site/igbatch/cli.py", ["{here}", "/site"], ["{here}"]),
         ("-c", ["", "/site"], ["{here}"]),
+        ("{here}/run.py", [sysconfig.get_path("purelib"), "{here}"], []),
     ],
-    ids=["script", "command", "module", "code"],
+    ids=["script", "command", "module", "code", "behind the installed packages"],
 )
 def test_workers_get_the_folders_that_the_driver_looks_in(
     script: str, path: list[str], folders: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
