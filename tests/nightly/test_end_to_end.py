@@ -28,7 +28,7 @@ SCRIPT = Path(__file__).parents[2] / "jobs" / "nightly_audit.py"
 
 def night(study: Path, root: Path, *options: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(SCRIPT), str(study), "--out", str(root), *options]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
 
 def test_two_nights_and_a_pruned_one(tmp_path: Path, tiny_content: dict[str, Any]) -> None:

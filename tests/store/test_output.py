@@ -230,17 +230,18 @@ def test_an_object_whose_writing_failed_midway_is_not_there(s3: Any, gateway: Ga
 
 def test_an_interrupt_leaves_a_whole_object(output: Output, monkeypatch: pytest.MonkeyPatch) -> None:
     real = output_module._put_object
-    begun = threading.Event()
+    begun, interrupted = threading.Event(), threading.Event()
 
     def put_slowly(*arguments: Any) -> None:
         begun.set()
-        time.sleep(0.3)
+        interrupted.wait()
         real(*arguments)
 
     def interrupt() -> None:
         begun.wait()
         time.sleep(0.1)  # until it is waited for
         os.kill(os.getpid(), signal.SIGINT)
+        interrupted.set()
 
     monkeypatch.setattr(output_module, "_put_object", put_slowly)
     if output.local:
