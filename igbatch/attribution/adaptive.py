@@ -1,15 +1,16 @@
 """The adaptive rule: where the nodes of paths are put, and how far their maps are off, from inner products.
 
 Between two neighbouring nodes the integrand is the cubic through the four nearest ones. An interval's error
-has two parts, both of them free: how far the cubic's integral is from the straight line's, as a norm over
-pixels, and how far the cubic's sum is from the output's exact rise over the interval, which every node's
-forward pass tells. The second one sees a peak between two nodes that the first cannot. The intervals with the
-largest errors are halved, and every node ever evaluated counts in the result.
+has three parts, all of them free: how far the integral is from that of the quartic through one node more, and
+from the straight line's, as norms over pixels; and how far the cubic's sum is from the output's exact rise
+over the interval, which every node's forward pass tells. The last one sees a peak between two nodes that the
+others cannot. The intervals with the largest errors are halved, and every node ever evaluated counts in the
+result.
 
 The rule never sees a map. With the Gram matrix ``G[m, n] = <map m, map n>`` of a path and target, the norm of
 any combination c of its nodes' maps is ``sqrt(c' G c)``. All paths of a wave are judged at once, in numpy.
 
-Measured against other rules at equal error in docs/performance.md.
+How often a map is further off than is stated, and how other rules compare: docs/performance.md.
 """
 
 from __future__ import annotations
@@ -27,8 +28,12 @@ BoolArray = NDArray[np.bool_]
 FIRST_NODES = (0.0, 0.25, 0.5, 0.75, 1.0)
 MAX_HALVED = 16
 """The most intervals of a path that are halved before its error is looked at again."""
-ENOUGH = 0.9
-"""Of the error that is allowed, what intervals that are not halved may leave: halving more would be waste."""
+QUARTIC_FACTOR, STRAIGHT_FACTOR, GAP_FACTOR = 1.1, 0.7, 0.25
+"""What an interval is reckoned to be off: so many times the distance between cubic and quartic, that between
+cubic and straight line, and the norm of a map with the gap's sum. Fitted to trained, partly random and random
+models so that 99 of 100 maps are no further off than is stated (docs/performance.md)."""
+COARSE_FACTOR = 4.0
+"""How much more errors count, times the relative error that they make: what is coarse is not seen well."""
 MAX_ROUGHNESS = 4.0
 """The most that a path's roughness counts: on Swins it was 1 to 2, where a map cancels it has no end."""
 MIN_WIDTH = 2.0**-20
@@ -74,7 +79,12 @@ class Intervals:
         lows, widths: float64 [A, I].
         stencil: int [A, I, 4], the slots of the cubic's nodes.
         weights: float64 [A, I, 4], the integral of each node's basis polynomial over the interval.
-        differences: float64 [A, I, 4], these less the trapezoid's.
+        bends: float64 [A, I, 4], these less the trapezoid's.
+        windows: int [A, W, 5], the slots of five nodes that follow each other.
+        differences: float64 [A, W, 5], the weights of these nodes in their fourth divided difference.
+        quartics: int [A, I, 2], the windows of an interval's stencil and one node more, left and right.
+        products: float64 [A, I], the integral over the interval of the product of distances to the stencil's
+            nodes: times a window's difference it is how far the quartic's integral is from the cubic's.
         total: float64 [A, M], the weights of all slots in the map.
     """
 
@@ -84,7 +94,11 @@ class Intervals:
     widths: FloatArray
     stencil: NDArray[np.int64]
     weights: FloatArray
+    bends: FloatArray
+    windows: NDArray[np.int64]
     differences: FloatArray
+    quartics: NDArray[np.int64]
+    products: FloatArray
     total: FloatArray
 
     @classmethod
@@ -103,27 +117,31 @@ class Intervals:
         ordered = places[paths, order]
         count = np.isfinite(ordered).sum(1)[:, None]
         index = np.arange(ordered.shape[1] - 1)[None]
-        first = np.clip(index - 1, 0, np.maximum(count - 4, 0))
-        size = min(4, ordered.shape[1])
-        held = first[:, :, None] + np.arange(size)
         lows, highs = ordered[:, :-1], ordered[:, 1:]
         valid = (index < count - 1) & (lows >= folded[:, None])
         lows, highs = np.where(valid, lows, 0.0), np.where(valid, highs, 0.0)
+        first = np.clip(index - 1, 0, count - 4)
+        held = first[:, :, None] + np.arange(4)
         # where there is no interval, some nodes that differ: its weights come out as 0
-        stencil_places = np.where(
-            valid[:, :, None], ordered[paths[:, :, None], held], np.arange(size, dtype=float)
-        )
-        weights = _interpolatory_weights(stencil_places, lows, highs)
+        stencil_places = np.where(valid[:, :, None], ordered[paths[:, :, None], held], np.arange(4.0))
+        weights, products = _cubic_integrals(stencil_places, lows, highs)
         widths = highs - lows
-        ends_at = (index - first)[:, :, None] - np.arange(size)
-        trapezoid = ((ends_at == 0) | (ends_at == -1)) * widths[:, :, None] / 2
+        at_end = held[..., None] == np.stack([index, index + 1], 2)[:, :, None]
+        bends = weights - at_end.any(3) * widths[:, :, None] / 2
+        five = np.arange(ordered.shape[1] - 4)[:, None] + np.arange(5)
+        full = np.isfinite(ordered[:, five[:, -1]])[:, :, None]
+        differences = np.where(full, _divided(np.where(full, ordered[:, five], np.arange(5.0))), 0.0)
+        quartics = np.clip(np.stack([first - 1, first], 2), 0, count[:, :, None] - 5)
         stencil = order[paths[:, :, None], held]
         flat = (paths[:, :, None] * nodes.shape[1] + stencil).ravel()
         summed = np.bincount(flat, weights=weights.ravel(), minlength=nodes.size)
         total = summed.reshape(nodes.shape).astype(np.float64)
         total[:, 0] = folded > 0
         ends = np.stack([order[:, :-1], order[:, 1:]], 2)
-        return cls(valid, ends, lows, widths, stencil, weights, weights - trapezoid, total)
+        return cls(
+            valid, ends, lows, widths, stencil, weights, bends,
+            order[:, five], differences, quartics, products, total,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -176,18 +194,22 @@ class Known:
 def judge(intervals: Intervals, known: Known, goal: Goal) -> Judgement:
     """Judge the maps of paths, and choose the intervals that are halved next.
 
-    A gap is a sum over pixels; the quotient of the integrals of norm and |slope| turns it into the norm that
-    a map of such a sum has on this path. The rougher the path, the more its maps cancel: their norms then add
-    up to more than the map's own.
+    Each path has five nodes or more besides what is folded. A gap is a sum over pixels; the quotient of the
+    integrals of norm and |slope| turns it into the norm that a map of such a sum has on this path. The
+    rougher the path, the more its maps cancel: their norms then add up to more than the map's own.
     """
-    change, gap, norm = _change(intervals, known.gram), _gap(intervals, known, goal), known.norm
+    quartic, straight = _distances(intervals, known.gram)
+    gap, norm = _gap(intervals, known, goal), known.norm
     mass, rise = masses(intervals, known)
     mass, rise = mass.sum(1) + known.folds[2], rise.sum(1) + known.folds[3]
     measured = (mass > 0) & (rise > 0)  # else no node has seen any slope yet: the gap counts as it is
     spread = np.divide(mass, rise, out=np.ones_like(mass), where=measured)
     rough = np.divide(mass, norm, out=np.ones_like(mass), where=norm > 0).clip(1.0, MAX_ROUGHNESS)
-    errors = rough[:, None] * np.hypot(change, spread[:, None] * np.abs(gap))
+    parts = QUARTIC_FACTOR * quartic, STRAIGHT_FACTOR * straight, GAP_FACTOR * spread[:, None] * gap
+    errors = rough[:, None] * np.sqrt(sum(part**2 for part in parts))
     error = np.sqrt((errors**2).sum(1) + known.folds[0] ** 2)
+    coarse = 1 + COARSE_FACTOR * np.divide(error, norm, out=np.zeros_like(norm), where=norm > 0).clip(max=1)
+    errors, error = coarse[:, None] * errors, coarse * error
     whole = np.abs(gap.sum(1) + known.folds[1])
     with np.errstate(divide="ignore", invalid="ignore"):
         map_error = np.where(error == 0, 0.0, error / norm)
@@ -259,7 +281,7 @@ def _halved(
     order = np.argsort(-relative, axis=1, kind="stable")
     ordered = np.take_along_axis(relative, order, axis=1)
     rest = np.sqrt(np.cumsum((ordered**2)[:, ::-1], axis=1)[:, ::-1])
-    counts = np.maximum(hope, (rest > ENOUGH).sum(1)).clip(max=MAX_HALVED)
+    counts = np.maximum(hope, (rest > 1.0).sum(1)).clip(max=MAX_HALVED)
     counts = np.minimum(counts, (ordered > 0).sum(1)).tolist()
     places = np.take_along_axis(places, order, axis=1)
     return [
@@ -268,11 +290,22 @@ def _halved(
     ]
 
 
-def _change(intervals: Intervals, gram: FloatArray) -> FloatArray:
-    """Return how far the cubics' integrals are from the straight lines', as norms, float64 [A, I, K]."""
+def _distances(intervals: Intervals, gram: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return how far the cubics' integrals are from the quartics' and the straight lines', [A, I, K] both.
+
+    They are norms; the first is the mean over the quartics with a node more on the left and on the right.
+    """
+    divided = _norms(intervals.differences, intervals.windows, gram)
+    paths = np.arange(len(gram))[:, None, None]
+    quartic = np.abs(intervals.products)[:, :, None] * divided[paths, intervals.quartics].mean(2)
+    return quartic, _norms(intervals.bends, intervals.stencil, gram)
+
+
+def _norms(weights: FloatArray, slots: NDArray[np.int64], gram: FloatArray) -> FloatArray:
+    """Return the norms of sums of maps with weights [A, I, n] for slots [A, I, n], as [A, I, K]."""
     paths = np.arange(len(gram))[:, None, None, None]
-    held = gram[paths, :, intervals.stencil[:, :, :, None], intervals.stencil[:, :, None, :]]
-    squares = np.einsum("aip,aipqk,aiq->aik", intervals.differences, held, intervals.differences)
+    held = gram[paths, :, slots[:, :, :, None], slots[:, :, None, :]]
+    squares = np.einsum("aip,aipqk,aiq->aik", weights, held, weights)
     return np.asarray(np.sqrt(squares.clip(min=0)))
 
 
@@ -286,19 +319,26 @@ def _gap(intervals: Intervals, known: Known, goal: Goal) -> FloatArray:
     return np.asarray(np.where(intervals.valid[:, :, None], gap, 0.0))
 
 
-def _interpolatory_weights(places: FloatArray, lows: FloatArray, highs: FloatArray) -> FloatArray:
-    """Return the weights of nodes in the integral of their interpolating polynomial over an interval.
-
-    Two Gauss points integrate a cubic exactly.
+def _cubic_integrals(
+    places: FloatArray, lows: FloatArray, highs: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the weights of nodes in the integral of their cubic, and the integral of their node polynomial.
 
     Args:
-        places: float64 [A, I, n], of the nodes.
+        places: float64 [A, I, 4], of the nodes.
         lows, highs: float64 [A, I], of the intervals.
     """
-    middle, half = (lows + highs) / 2, (highs - lows) / 2
-    points = middle[:, :, None] + half[:, :, None] * np.array([-1.0, 1.0]) / np.sqrt(3.0)
-    count = places.shape[2]
-    others = np.array([[other for other in range(count) if other != own] for own in range(count)])
-    numerators = (points[:, :, :, None] - places[:, :, None])[..., others].prod(4)
-    denominators = (places[:, :, :, None] - places[..., others]).prod(3)
-    return np.asarray(half[:, :, None] * (numerators / denominators[:, :, None]).sum(2))
+    at, share = np.polynomial.legendre.leggauss(3)  # exact up to the fifth degree
+    half = (highs - lows)[:, :, None] / 2
+    distances = ((lows + highs)[:, :, None] / 2 + half * at)[..., None] - places[:, :, None]  # [A, I, 3, 4]
+    basis = distances[..., _OTHERS[4]].prod(4) * _divided(places)[:, :, None]
+    weights = half * (share[:, None] * basis).sum(2)
+    return np.asarray(weights), np.asarray(half[..., 0] * (share * distances.prod(3)).sum(2))
+
+
+def _divided(places: FloatArray) -> FloatArray:
+    """Return the weights of nodes in their divided difference of the highest order, for places [..., n]."""
+    return np.asarray(1.0 / (places[..., None] - places[..., _OTHERS[places.shape[-1]]]).prod(-1))
+
+
+_OTHERS = {n: np.array([[other for other in range(n) if other != own] for own in range(n)]) for n in (4, 5)}

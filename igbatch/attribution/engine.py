@@ -23,6 +23,8 @@ __all__ = ["MAX_TARGETS", "attribute", "attribute_forward", "default_micro_batch
 
 MAX_TARGETS = 8
 """Targets that share a forward pass; more go in groups, so that memory does not grow with them."""
+ROUND_BATCHES = {"cpu": 1, "cuda": 4}
+"""Micro-batches of a wave's round: on a CPU passes take long beside the rule, and memory is what counts."""
 
 
 def attribute(
@@ -72,7 +74,8 @@ def attribute_forward(
         sum_channels=not settings.keep_channels,
         multiply=settings.multiply,
     )
-    stream = _Stream(passes, settings, limit or RowLimit(rows_of(settings, device)))
+    batches = ROUND_BATCHES.get(device.type, ROUND_BATCHES["cuda"])
+    stream = _Stream(passes, settings, limit or RowLimit(rows_of(settings, device)), batches)
     completed = stream.run(chain([first], source))
     while True:
         with lifted(device):
@@ -99,10 +102,11 @@ def rows_of(settings: Settings, device: torch.device) -> int:
 class _Stream:
     """Examples on their way through waves, one wave for each number of targets that a path has."""
 
-    def __init__(self, passes: Passes, settings: Settings, limit: RowLimit) -> None:
+    def __init__(self, passes: Passes, settings: Settings, limit: RowLimit, round_batches: int) -> None:
         self._passes = passes
         self._settings = settings
         self._limit = limit
+        self._round_batches = round_batches
         self._waves: dict[int, Wave] = {}
         self._done: dict[int, list[tuple[Path, Integral]]] = {}
 
@@ -131,7 +135,8 @@ class _Stream:
 
     def _wave_for(self, targets: int) -> Wave:
         if targets not in self._waves or not self._settings.together:  # a new one knows nothing of others
-            self._waves[targets] = Wave(self._passes, self._settings.integrals(targets), self._limit)
+            integrals = self._settings.integrals(targets)
+            self._waves[targets] = Wave(self._passes, integrals, self._limit, self._round_batches)
         return self._waves[targets]
 
     def _paths(self, index: int, example: Example) -> Iterator[Path]:

@@ -40,7 +40,7 @@ __all__ = ["KeptMaps"]
 FloatArray = NDArray[np.float64]
 MIN_UNIT = 1e-300
 """What stands for a unit of 0, of which all factors are 0."""
-RESERVE = 4 - round(np.log2(MIN_WIDTH))
+RESERVE = 5 - round(np.log2(MIN_WIDTH))
 """Slots that are left for halving the first interval that is not folded until it is as narrow as can be."""
 
 
@@ -201,8 +201,8 @@ class KeptMaps:
         valid = np.flatnonzero(intervals.valid[index])
         count = fitting(intervals, judgement, index)
         gone, rest = valid[:count], valid[count:]
-        # one node left of the boundary belongs to the next interval's cubic
-        left = intervals.lows[index, gone[-1]] if count else 0.0
+        # two nodes left of the boundary belong to the next interval's quartic
+        left = intervals.lows[index, gone[-2:][0]] if count else 0.0
         room = SLOTS - 1 - int((path.nodes[1 : path.used + 1] >= left).sum())
         places = middles(intervals, index, rest[: max(1, min(MAX_HALVED, room - RESERVE))])
         if count and len(places):  # a path that asks for nothing more is done as it is
@@ -215,5 +215,5 @@ class KeptMaps:
             folds = np.stack(
                 [np.hypot(before[0], error), before[1] + gap, before[2] + mass, before[3] + rise]
             )
-            path.fold(weights, left, folds, left + intervals.widths[index, gone[-1]])
+            path.fold(weights, left, folds, (intervals.lows + intervals.widths)[index, gone[-1]])
         return places

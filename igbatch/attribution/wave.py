@@ -1,8 +1,9 @@
 """A wave: the paths that are open at a time, whose nodes go through the model in full micro-batches.
 
 Paths tell which nodes they ask for next. Whole micro-batches are taken from what all paths of the wave ask
-for; new paths are opened while that does not fill one. A path that is done leaves. So the number of open
-paths, and with it the memory, is bounded, and the device is full but for the last images of a stream.
+for; new paths are opened while that does not fill a round of them. A path that is done leaves. So the
+number of open paths, and with it the memory, is bounded, and the device is full but for the last images of a
+stream.
 """
 
 from __future__ import annotations
@@ -82,12 +83,14 @@ class Wave:
         passes: the integrand.
         integrals: what becomes of the nodes' values.
         limit: of batch rows, shared by all waves of a stream.
+        round_batches: micro-batches of a round. The more paths are judged at once, the less each costs.
     """
 
-    def __init__(self, passes: Passes, integrals: Integrals, limit: RowLimit) -> None:
+    def __init__(self, passes: Passes, integrals: Integrals, limit: RowLimit, round_batches: int = 1) -> None:
         self._passes = passes
         self._integrals = integrals
         self._limit = limit
+        self._round_batches = round_batches
         self._paths: list[Path | None] = []  # by row; None where a row is free
         self._start = self._image = self._targets = torch.zeros(0)
         self._nodes: deque[tuple[int, Node]] = deque()
@@ -101,8 +104,8 @@ class Wave:
 
     @property
     def full(self) -> bool:
-        """Whether the nodes that are asked for fill a micro-batch."""
-        return len(self._nodes) >= self._limit.rows
+        """Whether the nodes that are asked for fill the micro-batches of a round."""
+        return len(self._nodes) >= self._round_batches * self._limit.rows
 
     def open(self, path: Path) -> None:
         """Take a path in."""

@@ -15,12 +15,15 @@ from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
 
 from igbatch.attribution.adaptive import (
-    ENOUGH,
+    COARSE_FACTOR,
     FIRST_NODES,
     FOLDED_SHARE,
+    GAP_FACTOR,
     MAX_HALVED,
     MAX_ROUGHNESS,
     MIN_WIDTH,
+    QUARTIC_FACTOR,
+    STRAIGHT_FACTOR,
     Goal,
     Intervals,
     Judgement,
@@ -65,10 +68,19 @@ class Path:
         first = min(max(ordered.index(low) - 1, 0), len(ordered) - 4)
         return ordered[first : first + 4]
 
-    def weights(self, low: float, high: float) -> dict[float, float]:
-        """What each node counts in the cubic's integral, by integrating its basis polynomial."""
+    def quartics(self, low: float) -> list[list[float]]:
+        """The nodes of the quartics with one node more, on the left and on the right."""
+        ordered = sorted(self.places)
+        first = ordered.index(self.stencil(low)[0])
+        return [ordered[start : start + 5] for start in (max(first - 1, 0), min(first, len(ordered) - 5))]
+
+    def weights(self, low: float, high: float, stencil: Sequence[float] = ()) -> dict[float, float]:
+        """What each node counts in the cubic's integral, by integrating its basis polynomial.
+
+        Or in that of the polynomial through other nodes.
+        """
         found = {}
-        stencil = self.stencil(low)
+        stencil = stencil or self.stencil(low)
         for place in stencil:
             others = [other for other in stencil if other != place]
             basis = Polynomial.fromroots(np.array(others) - low).integ()  # near the interval digits are kept
@@ -152,8 +164,17 @@ def test_intervals_are_those_between_neighbours_that_are_not_folded(paths: list[
             )
             straight = np.isin(held, [low, high]) * (high - low) / 2
             np.testing.assert_allclose(
-                intervals.differences[index, row], expected - straight, rtol=0, atol=1e-9 * (high - low)
+                intervals.bends[index, row], expected - straight, rtol=0, atol=1e-9 * (high - low)
             )
+            for window, stencil in zip(intervals.quartics[index, row], path.quartics(low), strict=True):
+                held = [path.places[slot - 1] for slot in intervals.windows[index, window]]
+                assert held == stencil
+                cubic, quartic = path.weights(low, high), path.weights(low, high, stencil)
+                change = np.array([quartic[place] - cubic.get(place, 0.0) for place in stencil])
+                np.testing.assert_allclose(
+                    intervals.products[index, row] * intervals.differences[index, window], change,
+                    rtol=1e-6, atol=1e-9 * np.abs(list(quartic.values())).max(),
+                )  # fmt: skip
         none = ~intervals.valid[index]
         assert not intervals.weights[index, none].any()
         assert not intervals.widths[index, none].any()
@@ -193,11 +214,18 @@ def reference(path: Path, goal: Goal) -> tuple[FloatArray, FloatArray, FloatArra
     """Errors and gaps [intervals, K], the map's error and the allowed one [K], from the maps themselves."""
     whole = path.total(path.maps)
     norm = np.linalg.norm(whole, axis=1)
-    changes, gaps, mass, rise = [], [], path.folds[2].copy(), path.folds[3].copy()
+    quartics, straights, gaps = [], [], []
+    mass, rise = path.folds[2].copy(), path.folds[3].copy()
     for low, high in path.intervals:
-        cubic = sum(weight * path.at(path.maps, place) for place, weight in path.weights(low, high).items())
+        cubic, *quartic = (
+            sum(
+                weight * path.at(path.maps, place) for place, weight in path.weights(low, high, nodes).items()
+            )
+            for nodes in ((), *path.quartics(low))
+        )
         ends = [path.at(path.maps, place) for place in (low, high)]
-        changes.append(np.linalg.norm(cubic - (high - low) / 2 * (ends[0] + ends[1]), axis=1))
+        quartics.append(np.mean([np.linalg.norm(each - cubic, axis=1) for each in quartic], axis=0))
+        straights.append(np.linalg.norm(cubic - (high - low) / 2 * (ends[0] + ends[1]), axis=1))
         start, end = path.at(path.scores, low), path.at(path.scores, high)
         gap = sum(w * path.at(path.slopes, place) for place, w in path.weights(low, high).items()) - (
             end - start
@@ -207,8 +235,14 @@ def reference(path: Path, goal: Goal) -> tuple[FloatArray, FloatArray, FloatArra
         mass += (high - low) / 2 * sum(np.linalg.norm(end, axis=1) for end in ends)
         rise += (high - low) / 2 * sum(np.abs(path.at(path.slopes, place)) for place in (low, high))
     rough = np.clip(mass / norm, 1.0, MAX_ROUGHNESS)
-    errors = rough * np.hypot(np.array(changes), mass / rise * np.abs(np.array(gaps)))
+    parts = (
+        QUARTIC_FACTOR * np.array(quartics), STRAIGHT_FACTOR * np.array(straights),
+        GAP_FACTOR * mass / rise * np.array(gaps),
+    )  # fmt: skip
+    errors = rough * np.linalg.norm(parts, axis=0)
     error = np.sqrt((errors**2).sum(0) + path.folds[0] ** 2)
+    coarse = 1 + COARSE_FACTOR * np.minimum(error / norm, 1.0)
+    errors, error = coarse * errors, coarse * error
     allowed = goal.tolerance * norm + goal.atol * norm / np.abs(whole).sum(1)
     return errors, np.array(gaps), error / norm, allowed
 
@@ -303,9 +337,9 @@ def test_the_largest_errors_are_halved_and_no_more_than_it_takes(path: Path, tol
     assert (0 if lost else 1) <= len(chosen) <= MAX_HALVED
     assert rest.max(initial=0.0) <= relative[chosen].min(initial=np.inf)
     if len(chosen) < MAX_HALVED:
-        assert math.hypot(*rest) <= ENOUGH
+        assert math.hypot(*rest) <= 1.0 + 1e-9
     if len(chosen) > 1:
-        assert math.hypot(*rest, relative[chosen].min()) > ENOUGH
+        assert math.hypot(*rest, relative[chosen].min()) > 1.0 - 1e-9
 
 
 def test_no_more_nodes_are_asked_for_than_are_left() -> None:

@@ -139,11 +139,11 @@ def run(wave: Wave, paths: Iterable[Path]) -> Iterator[int]:
 
 
 def explain(
-    passes: Recorder, rounds: Sequence[Sequence[int]], rows: int, ends: int = 0
+    passes: Recorder, rounds: Sequence[Sequence[int]], rows: int, ends: int = 0, batches: int = 1
 ) -> tuple[list[int], RowLimit, Scripted]:
     """The order in which paths with these rounds are done, the limit afterwards, and the integrals."""
     limit, integrals = RowLimit(rows), Scripted(rounds, ends)
-    wave = Wave(passes, integrals, limit)  # type: ignore[arg-type]  # it stands in for Passes
+    wave = Wave(passes, integrals, limit, batches)  # type: ignore[arg-type]  # it stands in for Passes
     return list(run(wave, map(path, range(len(rounds))))), limit, integrals
 
 
@@ -188,10 +188,11 @@ def test_a_micro_batch_has_as_many_rows_as_are_asked_for() -> None:
 
 @pytest.mark.parametrize("rounds", [[1], [2], [9], [5, 1, 1], [5, 4, 4, 2], [50]])
 @pytest.mark.parametrize("ends", [0, 2])
-def test_a_thousand_paths_are_opened_as_others_leave(rounds: list[int], ends: int) -> None:
-    order, _, integrals = explain(Recorder(), [rounds] * 1000, 8, ends)
-    assert integrals.most <= 2 * 8 + 2  # each open path waits for one row at least
-    assert max(abs(place - example) for place, example in enumerate(order)) <= 8
+@pytest.mark.parametrize("batches", [1, 4])
+def test_a_thousand_paths_are_opened_as_others_leave(rounds: list[int], ends: int, batches: int) -> None:
+    order, _, integrals = explain(Recorder(), [rounds] * 1000, 8, ends, batches)
+    assert integrals.most <= (1 + batches) * 8 + 2  # each open path waits for one row at least
+    assert max(abs(place - example) for place, example in enumerate(order)) <= 8 * batches
 
 
 def test_nothing_is_evaluated_before_a_micro_batch_is_full() -> None:
@@ -219,7 +220,7 @@ def test_what_older_paths_ask_for_goes_first(rounds: list[int]) -> None:
 
 def test_the_next_round_of_an_older_path_goes_before_what_younger_ones_ask_for() -> None:
     passes = Recorder()
-    wave = Wave(passes, Scripted([[5, 4, 4, 4, 4]] * 9), RowLimit(4))  # type: ignore[arg-type]
+    wave = Wave(passes, Scripted([[5, 4, 4, 4, 4]] * 9), RowLimit(4), 1)  # type: ignore[arg-type]
     assert next(run(wave, map(path, range(9)))) == 0
     assert len(passes.batches) == 2 + 4  # a micro-batch a round, once its first five nodes are in
 
