@@ -28,12 +28,10 @@ BoolArray = NDArray[np.bool_]
 FIRST_NODES = (0.0, 0.25, 0.5, 0.75, 1.0)
 MAX_HALVED = 16
 """The most intervals of a path that are halved before its error is looked at again."""
-QUARTIC_FACTOR, STRAIGHT_FACTOR, GAP_FACTOR = 1.1, 0.7, 0.25
+QUARTIC_FACTOR, STRAIGHT_FACTOR, GAP_FACTOR = 1.2, 0.75, 0.3
 """What an interval is reckoned to be off: so many times the distance between cubic and quartic, that between
 cubic and straight line, and the norm of a map with the gap's sum. Fitted to trained, partly random and random
 models so that 99 of 100 maps are no further off than is stated (docs/performance.md)."""
-COARSE_FACTOR = 4.0
-"""How much more errors count, times the relative error that they make: what is coarse is not seen well."""
 MAX_ROUGHNESS = 4.0
 """The most that a path's roughness counts: on Swins it was 1 to 2, where a map cancels it has no end."""
 MIN_WIDTH = 2.0**-20
@@ -208,8 +206,6 @@ def judge(intervals: Intervals, known: Known, goal: Goal) -> Judgement:
     parts = QUARTIC_FACTOR * quartic, STRAIGHT_FACTOR * straight, GAP_FACTOR * spread[:, None] * gap
     errors = rough[:, None] * np.sqrt(sum(part**2 for part in parts))
     error = np.sqrt((errors**2).sum(1) + known.folds[0] ** 2)
-    coarse = 1 + COARSE_FACTOR * np.divide(error, norm, out=np.zeros_like(norm), where=norm > 0).clip(max=1)
-    errors, error = coarse[:, None] * errors, coarse * error
     whole = np.abs(gap.sum(1) + known.folds[1])
     with np.errstate(divide="ignore", invalid="ignore"):
         map_error = np.where(error == 0, 0.0, error / norm)

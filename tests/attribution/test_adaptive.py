@@ -15,7 +15,6 @@ from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
 
 from igbatch.attribution.adaptive import (
-    COARSE_FACTOR,
     FIRST_NODES,
     FOLDED_SHARE,
     GAP_FACTOR,
@@ -241,8 +240,6 @@ def reference(path: Path, goal: Goal) -> tuple[FloatArray, FloatArray, FloatArra
     )  # fmt: skip
     errors = rough * np.linalg.norm(parts, axis=0)
     error = np.sqrt((errors**2).sum(0) + path.folds[0] ** 2)
-    coarse = 1 + COARSE_FACTOR * np.minimum(error / norm, 1.0)
-    errors, error = coarse * errors, coarse * error
     allowed = goal.tolerance * norm + goal.atol * norm / np.abs(whole).sum(1)
     return errors, np.array(gaps), error / norm, allowed
 
