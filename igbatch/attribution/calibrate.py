@@ -1,4 +1,4 @@
-"""What `auto` comes to: the arithmetic by a short measurement, the micro-batch by memory and a rule.
+"""What `auto` comes to: the arithmetic by a short measurement, micro-batch and form of the passes by rules.
 
 Processors and GPUs differ too much for a name to tell: on one machine bfloat16 products are six times as fast
 as float32's, on the next they are hardly faster, and float16's take hundreds of times as long.
@@ -9,15 +9,17 @@ from __future__ import annotations
 import math
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
-from .engine import attribute
+from .engine import attribute, passes_of, rows_of
 from .frozen import Model, frozen, lifted
-from .outputs import output_named
+from .graphs import Graphs
 from .passes import Batch, Passes
 from .precision import PRECISIONS, precision_named
 from .settings import Example, Settings
@@ -27,6 +29,7 @@ __all__ = [
     "PrecisionChoice",
     "arithmetic_error",
     "bytes_kept",
+    "choose_graphs",
     "choose_micro_batch",
     "choose_precision",
 ]
@@ -47,6 +50,13 @@ MEMORY_SHARE = 0.3
 MAX_ROWS = {"cpu": 8, "cuda": 128}
 """The largest micro-batch of a kind of device: more rows took no less time each."""
 PROBED_ROWS = 2
+FLOPS_PER_HOUR = 3600 * 50e9
+"""What a core is reckoned to do, to tell whether passes are long; which core it is must not matter."""
+COMPILED_HOURS = 1.0
+"""Hours of passes from which on compiling pays on a CPU: it takes minutes, and saves a tenth or two."""
+TYPICAL_NODES = 30
+ALIKE = 10.0
+"""Times the rounding, that maps at nodes may differ by from those of eager passes."""
 PRODUCT_SIZE = 256
 """Rows and columns of the product that tells whether an arithmetic is hopeless: a blink even where it is."""
 
@@ -176,7 +186,7 @@ def choose_micro_batch(model: Model, example: Example, settings: Settings) -> Mi
     precision = precision_named(settings.precision)
     room = MEMORY_SHARE * _memory(device)
     with frozen(model, precision, device) as forward, lifted(device):
-        passes = Passes(forward, output_named(settings.output), precision)
+        passes = passes_of(forward, settings)
         row_bytes = (
             bytes_kept(lambda: passes.values(_spread(example, PROBED_ROWS, precision.dtype))) / PROBED_ROWS
         )
@@ -184,6 +194,53 @@ def choose_micro_batch(model: Model, example: Example, settings: Settings) -> Mi
     rows = 2 ** max(0, math.floor(math.log2(max(1.0, min(most, room / max(1.0, row_bytes))))))
     why = "the most that helps" if rows == most else f"what {room / 1e9:.1f} GB hold"
     return MicroBatchChoice(rows, row_bytes, f"{rows} rows: {row_bytes / 1e6:.0f} MB a row, {why}")
+
+
+def choose_graphs(
+    model: Model, example: Example, settings: Settings, form: str, ahead: int
+) -> tuple[Graphs, str]:
+    """Return what passes run as, tried on an example, and a sentence that says why.
+
+    On a GPU ``auto`` is to capture. On a CPU it is to compile where the operations that are ahead are worth
+    it, and eager otherwise: numbers alone decide, so that two runs of a study take the same.
+
+    Args:
+        model: as `integrated_gradients` takes it.
+        example: an image.
+        settings: what is asked for; the micro-batch is known.
+        form: a key of ``FORMS``, or ``auto``.
+        ahead: images that are to be computed in all.
+    """
+    device, rows = example.image.device, rows_of(settings, example.image.device)
+    precision = precision_named(settings.precision)
+    with frozen(model, precision, device) as forward, lifted(device):
+        passes, why = passes_of(forward, settings), "asked for"
+        if form == "auto":
+            form, why = _form_that_pays(passes, example, settings, ahead)
+        graphs, batch = Graphs(form), _spread(example, rows, precision.dtype)
+        if form == "eager":
+            return graphs, f"eager: {why}"
+        with warnings.catch_warnings(action="ignore"):
+            found = graphs.values(passes, batch, rows)
+        if graphs.refused is not None:
+            return Graphs("eager"), graphs.refused
+        wanted = passes.values(batch)
+        distance = _largest_distance([found.maps.flatten()[None]], [wanted.maps.flatten()[None]])
+        if not distance <= ALIKE * precision.rounding:
+            return Graphs("eager"), f"eager: {form}, maps at nodes are {distance:.1e} off"
+        return graphs, f"{form}: {why}"
+
+
+def _form_that_pays(passes: Passes, example: Example, settings: Settings, ahead: int) -> tuple[str, str]:
+    if example.image.device.type == "cuda":
+        return "captured", "a GPU waits for whoever launches operations one by one"
+    with FlopCounterMode(display=False) as counter:
+        passes.values(_spread(example, 1, passes.precision.dtype))
+    nodes = TYPICAL_NODES if settings.steps == "auto" else settings.steps
+    hours = ahead * nodes * counter.get_total_flops() / FLOPS_PER_HOUR
+    if hours < COMPILED_HOURS:
+        return "eager", f"{hours:.1g} h of passes do not pay for compiling"
+    return "compiled", f"{hours:.1g} h of passes pay for compiling"
 
 
 def _spread(example: Example, rows: int, dtype: torch.dtype) -> Batch:

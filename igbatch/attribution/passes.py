@@ -68,7 +68,7 @@ class Values:
     logits: Tensor
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Passes:
     """The integrand along straight lines from baselines x' to images x.
 
@@ -89,7 +89,7 @@ class Passes:
     precision: Precision
     sum_channels: bool = True
     multiply: bool = True
-    _constant: dict[int, Tensor] = field(default_factory=dict)
+    _constant: dict[int, Tensor] = field(default_factory=dict, compare=False)
 
     def scores(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the targets' outputs, float64 [rows, K], and logits, float64 [rows, classes]: no gradient.
