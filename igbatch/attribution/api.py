@@ -104,9 +104,10 @@ def integrated_gradients(
         max_steps: the most nodes of a map where steps are "auto"; it has not converged if more were needed.
         arithmetic_error: the relative error of a map that the precision brings; None: measured on the first
             images where the precision is below float32.
-        passes: how the model's passes run: "eager", operation by operation; "compiled", by torch.compile, which
-            takes minutes the first time; "captured", as a CUDA graph; "auto": captured on a GPU, compiled on a
-            CPU where the call is long enough. What cannot be compiled or captured runs eager, with a warning.
+        passes: how the model's passes run: "eager", operation by operation; "compiled", by torch.compile,
+            which takes minutes the first time; "captured", as a CUDA graph; "auto": captured on a GPU,
+            compiled on a CPU where the call is long enough. What cannot be compiled or captured runs eager,
+            with a warning.
 
     Raises:
         AttributionError: an argument is of another shape, type or name than described; the model does not

@@ -32,6 +32,7 @@ __all__ = [
     "choose_graphs",
     "choose_micro_batch",
     "choose_precision",
+    "spread",
 ]
 
 CANDIDATES = ("tensorfloat32", "bfloat16", "float16")
@@ -92,7 +93,7 @@ class MicroBatchChoice:
 
 
 def choose_precision(
-    model: Model, examples: Sequence[Example], settings: Settings, ahead: int | None = None
+    model: Model, examples: Sequence[Example], settings: Settings, ahead: int | None = None, others: int = 0
 ) -> PrecisionChoice:
     """Return the cheapest arithmetic whose error on the first images leaves room within the tolerance.
 
@@ -105,11 +106,13 @@ def choose_precision(
         settings: what is asked for.
         ahead: images that are to be computed in all, where that is known. The trial takes about as long as so
             many of them; where that is more than `TRIAL_SHARE` of all, nothing is tried and float32 stays.
+        others: models whose maps are to be compared afterwards, as `arithmetic_error` does.
     """
     device = examples[0].image.device
     promising = {name: _is_promising(name, device) for name in CANDIDATES}
     probed = _probed(examples)
-    trial = 2 * len(probed) + sum(promising.values()) * (len(probed) + 1)
+    each = len(probed) + 1  # one more, which warms up
+    trial = 2 * len(probed) + sum(promising.values()) * each + others * (2 * len(probed) + each)
     if ahead is not None and trial > TRIAL_SHARE * ahead:
         reason = f"a trial takes as long as {trial} of the {ahead} image(s)"
         return PrecisionChoice("float32", 0.0, reason)
@@ -188,7 +191,7 @@ def choose_micro_batch(model: Model, example: Example, settings: Settings) -> Mi
     with frozen(model, precision, device) as forward, lifted(device):
         passes = passes_of(forward, settings)
         row_bytes = (
-            bytes_kept(lambda: passes.values(_spread(example, PROBED_ROWS, precision.dtype))) / PROBED_ROWS
+            bytes_kept(lambda: passes.values(spread(example, PROBED_ROWS, precision.dtype))) / PROBED_ROWS
         )
     most = MAX_ROWS.get(device.type, MAX_ROWS["cuda"])
     rows = 2 ** max(0, math.floor(math.log2(max(1.0, min(most, room / max(1.0, row_bytes))))))
@@ -199,7 +202,7 @@ def choose_micro_batch(model: Model, example: Example, settings: Settings) -> Mi
 def choose_graphs(
     model: Model, example: Example, settings: Settings, form: str, ahead: int
 ) -> tuple[Graphs, str]:
-    """Return what passes run as, tried on an example, and a sentence that says why.
+    """Return what passes run as, tried on an example, and why; nothing where they stay eager by choice.
 
     On a GPU ``auto`` is to capture. On a CPU it is to compile where the operations that are ahead are worth
     it, and eager otherwise: numbers alone decide, so that two runs of a study take the same.
@@ -214,12 +217,12 @@ def choose_graphs(
     device, rows = example.image.device, rows_of(settings, example.image.device)
     precision = precision_named(settings.precision)
     with frozen(model, precision, device) as forward, lifted(device):
-        passes, why = passes_of(forward, settings), "asked for"
+        passes, why = passes_of(forward, settings), "as asked for"
         if form == "auto":
             form, why = _form_that_pays(passes, example, settings, ahead)
-        graphs, batch = Graphs(form), _spread(example, rows, precision.dtype)
+        graphs, batch = Graphs(form), spread(example, rows, precision.dtype)
         if form == "eager":
-            return graphs, f"eager: {why}"
+            return graphs, ""
         with warnings.catch_warnings(action="ignore"):
             found = graphs.values(passes, batch, rows)
         if graphs.refused is not None:
@@ -227,23 +230,21 @@ def choose_graphs(
         wanted = passes.values(batch)
         distance = _largest_distance([found.maps.flatten()[None]], [wanted.maps.flatten()[None]])
         if not distance <= ALIKE * precision.rounding:
-            return Graphs("eager"), f"eager: {form}, maps at nodes are {distance:.1e} off"
-        return graphs, f"{form}: {why}"
+            return Graphs("eager"), f"passes eager: {form}, maps at nodes are {distance:.1e} off"
+        return graphs, f"passes {form}: {why}"
 
 
 def _form_that_pays(passes: Passes, example: Example, settings: Settings, ahead: int) -> tuple[str, str]:
     if example.image.device.type == "cuda":
         return "captured", "a GPU waits for whoever launches operations one by one"
     with FlopCounterMode(display=False) as counter:
-        passes.values(_spread(example, 1, passes.precision.dtype))
+        passes.values(spread(example, 1, passes.precision.dtype))
     nodes = TYPICAL_NODES if settings.steps == "auto" else settings.steps
     hours = ahead * nodes * counter.get_total_flops() / FLOPS_PER_HOUR
-    if hours < COMPILED_HOURS:
-        return "eager", f"{hours:.1g} h of passes do not pay for compiling"
-    return "compiled", f"{hours:.1g} h of passes pay for compiling"
+    return ("compiled" if hours >= COMPILED_HOURS else "eager"), f"{hours:.1g} h of passes pay for compiling"
 
 
-def _spread(example: Example, rows: int, dtype: torch.dtype) -> Batch:
+def spread(example: Example, rows: int, dtype: torch.dtype) -> Batch:
     """Return nodes spread over an example's path."""
     device = example.image.device
     start, image = (

@@ -114,9 +114,7 @@ def rows_of(settings: Settings, device: torch.device) -> int:
 class _Stream:
     """Examples on their way through waves, one wave for each number of targets that a path has."""
 
-    def __init__(
-        self, passes: Passes, settings: Settings, limit: RowLimit, graphs: Graphs | None
-    ) -> None:
+    def __init__(self, passes: Passes, settings: Settings, limit: RowLimit, graphs: Graphs | None) -> None:
         self._passes = passes
         self._graphs = graphs
         self._settings = settings

@@ -69,7 +69,7 @@ def lifted(device: torch.device) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _OfPoints:
-    """The model as a function of points, whichever example they belong to; equal where the model is the same."""
+    """The model as a function of points, whichever example they belong to; equal for the same model."""
 
     model: Model
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -71,7 +72,8 @@ class Graphs:
             return _Graph(passes, batch, rows, self.form)
         except Exception as error:  # whatever it is: eager passes work, or raise what is the matter
             first_line = (str(error).strip().splitlines() or [""])[0][:200]
-            self.refused = f"passes run eager: they could not be {self.form} ({type(error).__name__}: {first_line})"
+            what = f"{type(error).__name__}: {first_line}"
+            self.refused = f"passes run eager: they could not be {self.form} ({what})"
         warnings.warn(self.refused, stacklevel=2)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -90,7 +92,8 @@ class _Graph:
         highest = batch.highest
 
         def work(*inputs: Tensor) -> tuple[Tensor, ...]:
-            values = passes.values(Batch(*inputs, highest))
+            start, image, nodes, targets, owners = inputs
+            values = passes.values(Batch(start, image, nodes, targets, owners, highest))
             return values.maps, values.scores, values.scales, values.slopes, values.logits
 
         device = batch.nodes.device
@@ -129,9 +132,9 @@ def _compiled(work: Function, inputs: Sequence[Tensor], passes: Passes) -> Funct
 
 
 def _captured(work: Function, inputs: Sequence[Tensor], device: torch.device) -> Function:
-    """Return a replay of work, captured as a CUDA graph: it reads these inputs, and overwrites its outputs."""
+    """Return a replay of work as a CUDA graph, which reads these inputs and overwrites its outputs."""
     with torch.cuda.device(device):
-        stream = torch.cuda.Stream()
+        stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(WARM_UPS):
