@@ -115,7 +115,7 @@ class Passes:
         scores, cotangents = self.output.value_and_cotangents(exact, batch.targets)
         # The backward pass is linear: scaled to 1, a tiny derivative does not underflow in the model.
         scales = cotangents.abs().amax(2)  # [rows, K]
-        cotangents = cotangents / scales.where(scales > 0, 1.0)[:, :, None]
+        cotangents = cotangents / (scales + (scales == 0))[:, :, None]  # a scalar would come from the host
         direction = batch.image - batch.start
         maps, slopes = [], []
         for target, cotangent in enumerate(cotangents.unbind(1)):
