@@ -10,7 +10,7 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -23,6 +23,7 @@ from .graphs import Graphs
 from .passes import Batch, Passes
 from .precision import PRECISIONS, precision_named
 from .settings import Example, Settings
+from .wave import out_of_memory
 
 __all__ = [
     "MicroBatchChoice",
@@ -227,7 +228,12 @@ def choose_graphs(
             found = graphs.values(passes, batch, rows)
         if graphs.refused is not None:
             return Graphs("eager"), graphs.refused
-        wanted = passes.values(batch)
+        try:
+            wanted = passes.values(batch)
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            return Graphs("eager"), f"passes eager: {form}, they leave no room beside them for a micro-batch"
         distance = _largest_distance([found.maps.flatten()[None]], [wanted.maps.flatten()[None]])
         if not distance <= ALIKE * precision.rounding:
             return Graphs("eager"), f"passes eager: {form}, maps at nodes are {distance:.1e} off"
@@ -277,17 +283,15 @@ def _is_promising(name: str, device: torch.device) -> bool:
 
 
 def _seconds(work: Callable[[], object], device: torch.device) -> float:
-    """Return the shortest of a few timings of a short piece of work."""
-    return min(_timings(work, device))
-
-
-def _timings(work: Callable[[], object], device: torch.device, repeats: int = 4) -> Iterator[float]:
-    for _ in range(repeats):
+    """Return the shortest of four timings of a short piece of work."""
+    seconds = []
+    for _ in range(4):
         start = time.perf_counter()
         work()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        yield time.perf_counter() - start
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
 
 
 def bytes_kept(work: Callable[[], object]) -> float:

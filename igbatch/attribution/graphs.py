@@ -123,6 +123,8 @@ def _compiled(work: Function, inputs: Sequence[Tensor], passes: Passes) -> Funct
     from torch.fx.experimental.proxy_tensor import make_fx
 
     compiled = torch.compile(make_fx(work)(*inputs), fullgraph=True, dynamic=False)
+    with torch.no_grad():
+        compiled(*inputs)  # without TF32: torch's compiler looks at switches that contradict those set for it
 
     def run(*inputs: Tensor) -> tuple[Tensor, ...]:
         with torch.no_grad(), tensorfloat32(passes.precision.tensorfloat32):
