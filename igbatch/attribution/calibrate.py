@@ -111,6 +111,9 @@ def choose_precision(
     """
     device = examples[0].image.device
     promising = {name: _is_promising(name, device) for name in CANDIDATES}
+    tried = [f"{name} is slow here" for name in CANDIDATES if not promising[name]]
+    if not any(promising.values()):
+        return PrecisionChoice("float32", 0.0, "; ".join(tried))
     probed = _probed(examples)
     each = len(probed) + 1  # one more, which warms up
     trial = 2 * len(probed) + sum(promising.values()) * each + others * (2 * len(probed) + each)
@@ -119,11 +122,7 @@ def choose_precision(
         return PrecisionChoice("float32", 0.0, reason)
     exact = _Probe(model, probed, settings)
     best, best_seconds = PrecisionChoice("float32", 0.0, ""), exact.seconds
-    tried = []
-    for name in CANDIDATES:
-        if not promising[name]:
-            tried.append(f"{name} is slow here")
-            continue
+    for name in (name for name in CANDIDATES if promising[name]):
         error, seconds = exact.compare(name)
         tried.append(f"{name} {error:.1%} in {seconds / exact.seconds:.2f} of the time")
         if error <= ROOM * settings.tolerance and seconds < WORTHWHILE * best_seconds:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from igbatch.attribution import PRECISIONS, Example, Settings, graphs
+from igbatch.attribution import PRECISIONS, Example, Settings, calibrate, graphs
 from igbatch.attribution.calibrate import MicroBatchChoice, PrecisionChoice
 from igbatch.errors import InputError
 from igbatch.pipeline import settle as settling
@@ -129,13 +129,24 @@ def test_an_automatic_precision_leaves_room_within_the_tolerance() -> None:
     assert (settled.precision, settled.arithmetic_error) == ("float32", 0.0)
 
 
-def test_a_small_study_tries_no_arithmetic() -> None:
+def test_a_small_study_tries_no_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibrate, "_is_promising", lambda name, device: name == "bfloat16")
     study = Attribution(precision="auto", tolerance=0.5, micro_batch=4, steps=4)
     samples = [sample(0, steps=4), sample(1, steps=4)]
     settled = settle(study, samples, ahead=20)
     assert (settled.precision, settled.arithmetic_error) == ("float32", 0.0)
     assert re.match(r"precision float32: a trial takes as long as \d+ of the 20 image", settled.reasons[0])
     assert " of the time" in settle(study, samples, ahead=10_000).reasons[0]
+
+
+def test_where_no_arithmetic_is_faster_nothing_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibrate, "_is_promising", lambda name, device: False)
+    monkeypatch.delattr(calibrate, "_Probe")
+    settled = settle(Attribution(precision="auto", micro_batch=4), [sample()], ahead=10_000)
+    assert settled.precision == "float32"
+    assert settled.reasons[0].endswith(
+        ": tensorfloat32 is slow here; bfloat16 is slow here; float16 is slow here"
+    )
 
 
 def test_passes_that_the_study_says_are_tried_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
