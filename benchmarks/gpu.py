@@ -12,8 +12,9 @@ Beside every time stand the relative L2 errors of the maps against float32 refer
 that went through the model, and the share of the time that these rows take in bare passes. The most wanted is
 measured first. A result is in the file as soon as it is there; what fails is a line, and the rest goes on.
 
-It needs torch, timm, captum, numpy, rich and Pillow, no network, and igbatch beside it, installed or not.
-Captum is also found in `.venv/lib/python3*/site-packages` of the checkout.
+It needs torch, timm, numpy, rich, Pillow and safetensors, no network, and igbatch beside it, installed or not.
+Where captum is not installed it is taken from `.venv/lib/python3*/site-packages` of the checkout, which may hold
+captum alone; without it the rest is measured.
 
     PYTHONPATH=. python benchmarks/gpu.py --json gpu.json
 """
@@ -305,6 +306,8 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--json", type=Path, help="keep the figures in this file")
     arguments = parser.parse_args()
+    if arguments.device != "cpu" and not torch.cuda.is_available():
+        parser.error("there is no GPU that torch sees: give --device cpu, with --images 2 or so")
     arguments.micro_batch = arguments.micro_batch or (8 if arguments.device == "cpu" else 128)
     with warnings.catch_warnings(action="ignore"):  # why passes run eager is in the failure's line
         run(arguments, Budget(arguments.seconds))
