@@ -12,9 +12,9 @@ Beside every time stand the relative L2 errors of the maps against float32 refer
 that went through the model, and the share of the time that these rows take in bare passes. The most wanted is
 measured first. A result is in the file as soon as it is there; what fails is a line, and the rest goes on.
 
-It needs torch, timm, numpy, rich, Pillow and safetensors, no network, and igbatch beside it, installed or not.
-Where captum is not installed it is taken from `.venv/lib/python3*/site-packages` of the checkout, which may hold
-captum alone; without it the rest is measured.
+It needs torch, timm, numpy, rich, Pillow and safetensors, no network, and igbatch beside it, installed or
+not. Where captum is not installed it is taken from `.venv/lib/python3*/site-packages` of the checkout, which
+may hold captum alone; without it the rest is measured.
 
     PYTHONPATH=. python benchmarks/gpu.py --json gpu.json
 """
