@@ -55,7 +55,7 @@ PROBED_ROWS = 2
 FLOPS_PER_HOUR = 3600 * 50e9
 """What a core is reckoned to do, to tell whether passes are long; which core it is must not matter."""
 COMPILED_HOURS = 1.0
-"""Hours of passes from which on compiling pays on a CPU: it takes minutes, and saves a tenth or two."""
+"""Hours of passes for two targets from which on compiling pays on a CPU: minutes, to save a tenth or two."""
 TYPICAL_NODES = 30
 ALIKE = 10.0
 """Times the rounding, that maps at nodes may differ by from those of eager passes."""
@@ -246,7 +246,8 @@ def _form_that_pays(passes: Passes, example: Example, settings: Settings, ahead:
         passes.values(spread(example, 1, passes.precision.dtype))
     nodes = TYPICAL_NODES if settings.steps == "auto" else settings.steps
     hours = ahead * nodes * counter.get_total_flops() / FLOPS_PER_HOUR
-    return ("compiled" if hours >= COMPILED_HOURS else "eager"), f"{hours:.1g} h of passes pay for compiling"
+    enough = COMPILED_HOURS * (1 + len(example.targets)) / 3  # a graph has a backward pass for each target
+    return ("compiled" if hours >= enough else "eager"), f"{hours:.1g} h of passes pay for compiling"
 
 
 def spread(example: Example, rows: int, dtype: torch.dtype) -> Batch:
