@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from captum.attr import IntegratedGradients
 from measure import Case, FloatArray
 from torch import Tensor, nn
 
@@ -41,6 +40,8 @@ class Captum:
 
     def maps(self, case: Case) -> Tensor:
         """Return maps [N, K, H, W], channels summed."""
+        from captum.attr import IntegratedGradients  # where it is missing, the others can be measured
+
         explained = IntegratedGradients(nn.Sequential(case.model, nn.Softmax(dim=1)))
         together = max(1, (self.batch or 1) // self.steps) if self.tuned else 1
         switched = self.tuned or self.precision != "float32"

@@ -80,15 +80,17 @@ def bundled_case(
     return Case(f"bundled-{kind}", model, images, gray, SCENE_TARGETS, tuple(seeds))
 
 
-def tiny_case(seeds: Sequence[int], device: torch.device | str = "cpu", random_seed: int = 0) -> Case:
-    """Return scenes of the default kinds, explained by a Swin-T with random weights; baseline gray 128."""
+def tiny_case(
+    seeds: Sequence[int], device: torch.device | str = "cpu", random_seed: int = 0, name: str = SWIN_TINY
+) -> Case:
+    """Return scenes of the default kinds, explained by a Swin with random weights; baseline gray 128."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(random_seed)
-        model = timm.create_model(SWIN_TINY, pretrained=False).eval().to(device)
+        model = timm.create_model(name, pretrained=False).eval().to(device)
     mean, std = (torch.tensor(each).reshape(3, 1, 1) for each in (IMAGENET_MEAN, IMAGENET_STD))
     images = torch.stack([(pixels(seed) - mean) / std for seed in seeds]).to(device)
     gray = ((128 / 255 - mean) / std)[None].to(device)
-    return Case("swin_tiny", model, images, gray, TINY_TARGETS, tuple(seeds))
+    return Case("_".join(name.split("_")[:2]), model, images, gray, TINY_TARGETS, tuple(seeds))
 
 
 def bundled_model(kind: str, random_seed: int = 1) -> nn.Module:
@@ -317,7 +319,10 @@ def machine(device: torch.device) -> dict[str, Any]:
 def _commit() -> str:
     """Return the repository's commit, with a plus sign where files differ from it."""
     command = ["git", "-C", str(Path(__file__).parent.parent), "describe", "--always", "--dirty=+"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:  # no git here
+        return "unknown"
     return done.stdout.strip() or "unknown"
 
 

@@ -87,7 +87,7 @@ class Idle:
     def __init__(self, resolved: ResolvedStudy, output: Output, device: str) -> None:
         pass
 
-    def settle(self, shards: Sequence[Shard]) -> Settled | None:
+    def settle(self, shards: Sequence[Shard], ahead: int) -> Settled | None:
         """Measure nothing."""
         return None
 

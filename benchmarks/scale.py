@@ -86,7 +86,7 @@ class StandIn:
         self.map = np.random.default_rng(0).normal(size=(SIDE, SIDE)).astype(np.float32)
         self.numbers = map_statistics(self.map)
 
-    def settle(self, shards: Sequence[Shard]) -> Settled | None:
+    def settle(self, shards: Sequence[Shard], ahead: int) -> Settled | None:
         """Measure nothing."""
         return None
 

@@ -241,6 +241,7 @@ class Attribution(_Section):
     max_steps: Annotated[int, Field(ge=5, le=100_000)] = 2000
     precision: Literal["auto", "float32", "float64", "tensorfloat32", "bfloat16", "float16"] = "float32"
     micro_batch: Annotated[int, Field(ge=1, le=4096)] | Literal["auto"] = "auto"
+    passes: Literal["auto", "eager", "compiled", "captured"] = "auto"
     reproducible: Literal["shard", "image"] = "shard"
     smoothing: Smoothing | None = None
 

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from .baseline import Baseline, baseline_tensor
 from .calibrate import arithmetic_error as measured_error
-from .calibrate import choose_precision
+from .calibrate import choose_graphs, choose_precision
 from .engine import attribute, rows_of
 from .errors import AttributionError
 from .frozen import Model
+from .graphs import FORMS, Graphs
 from .precision import precision_named
 from .settings import DEFAULT_MAX_STEPS, Example, Settings
 
@@ -68,6 +69,7 @@ def integrated_gradients(
     atol: float = 1e-6,
     max_steps: int = DEFAULT_MAX_STEPS,
     arithmetic_error: float | None = None,
+    passes: str = "eager",
 ) -> AttributionResult:
     """Return the Integrated Gradients of images for several targets, from one forward pass a node.
 
@@ -102,6 +104,10 @@ def integrated_gradients(
         max_steps: the most nodes of a map where steps are "auto"; it has not converged if more were needed.
         arithmetic_error: the relative error of a map that the precision brings; None: measured on the first
             images where the precision is below float32.
+        passes: how the model's passes run: "eager", operation by operation; "compiled", by torch.compile,
+            which takes minutes the first time; "captured", as a CUDA graph; "auto": captured on a GPU,
+            compiled on a CPU where the call is long enough. What cannot be compiled or captured runs eager,
+            with a warning.
 
     Raises:
         AttributionError: an argument is of another shape, type or name than described; the model does not
@@ -129,7 +135,7 @@ def integrated_gradients(
     maps = images.new_zeros(shape, dtype=torch.float32)
     numbers = np.zeros((6, *indices.shape))
     rows = rows_of(settings, images.device)
-    for done in attribute(model, examples, settings):
+    for done in attribute(model, examples, settings, graphs=_graphs(model, examples, settings, passes)):
         maps[done.index] = done.attributions
         numbers[:, done.index] = (
             done.scores, done.baseline_scores, done.convergence_delta,
@@ -176,6 +182,17 @@ def _measured(
             ' float32 either: use precision="float32" to see which'
         )
     return replace(settings, arithmetic_error=measured)
+
+
+def _graphs(model: Model, examples: Sequence[Example], settings: Settings, passes: str) -> Graphs | None:
+    if passes not in ("auto", *FORMS):
+        raise AttributionError(f"passes={passes!r} is unknown: choose auto or one of {', '.join(FORMS)}")
+    if passes == "eager" or not examples:
+        return None
+    graphs, reason = choose_graphs(model, examples[0], settings, passes, ahead=len(examples))
+    if passes not in ("auto", graphs.form):
+        warnings.warn(reason, stacklevel=3)
+    return graphs
 
 
 def _require_images(images: Tensor) -> None:

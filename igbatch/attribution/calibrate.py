@@ -1,4 +1,4 @@
-"""What `auto` comes to: the arithmetic by a short measurement, the micro-batch by memory and a rule.
+"""What `auto` comes to: the arithmetic by a short measurement, micro-batch and form of the passes by rules.
 
 Processors and GPUs differ too much for a name to tell: on one machine bfloat16 products are six times as fast
 as float32's, on the next they are hardly faster, and float16's take hundreds of times as long.
@@ -9,26 +9,31 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
-from .engine import attribute
+from .engine import attribute, passes_of, rows_of
 from .frozen import Model, frozen, lifted
-from .outputs import output_named
+from .graphs import Graphs
 from .passes import Batch, Passes
 from .precision import PRECISIONS, precision_named
 from .settings import Example, Settings
+from .wave import out_of_memory
 
 __all__ = [
     "MicroBatchChoice",
     "PrecisionChoice",
     "arithmetic_error",
     "bytes_kept",
+    "choose_graphs",
     "choose_micro_batch",
     "choose_precision",
+    "spread",
 ]
 
 CANDIDATES = ("tensorfloat32", "bfloat16", "float16")
@@ -47,6 +52,13 @@ MEMORY_SHARE = 0.3
 MAX_ROWS = {"cpu": 8, "cuda": 128}
 """The largest micro-batch of a kind of device: more rows took no less time each."""
 PROBED_ROWS = 2
+FLOPS_PER_HOUR = 3600 * 50e9
+"""What a core is reckoned to do, to tell whether passes are long; which core it is must not matter."""
+COMPILED_HOURS = 1.0
+"""Hours of passes for two targets from which on compiling pays on a CPU: minutes, to save a tenth or two."""
+TYPICAL_NODES = 30
+ALIKE = 10.0
+"""Times the rounding, that maps at nodes may differ by from those of eager passes."""
 PRODUCT_SIZE = 256
 """Rows and columns of the product that tells whether an arithmetic is hopeless: a blink even where it is."""
 
@@ -82,7 +94,7 @@ class MicroBatchChoice:
 
 
 def choose_precision(
-    model: Model, examples: Sequence[Example], settings: Settings, ahead: int | None = None
+    model: Model, examples: Sequence[Example], settings: Settings, ahead: int | None = None, others: int = 0
 ) -> PrecisionChoice:
     """Return the cheapest arithmetic whose error on the first images leaves room within the tolerance.
 
@@ -95,21 +107,22 @@ def choose_precision(
         settings: what is asked for.
         ahead: images that are to be computed in all, where that is known. The trial takes about as long as so
             many of them; where that is more than `TRIAL_SHARE` of all, nothing is tried and float32 stays.
+        others: models whose maps are to be compared afterwards, as `arithmetic_error` does.
     """
     device = examples[0].image.device
     promising = {name: _is_promising(name, device) for name in CANDIDATES}
+    tried = [f"{name} is slow here" for name in CANDIDATES if not promising[name]]
+    if not any(promising.values()):
+        return PrecisionChoice("float32", 0.0, "; ".join(tried))
     probed = _probed(examples)
-    trial = 2 * len(probed) + sum(promising.values()) * (len(probed) + 1)
+    each = len(probed) + 1  # one more, which warms up
+    trial = 2 * len(probed) + sum(promising.values()) * each + others * (2 * len(probed) + each)
     if ahead is not None and trial > TRIAL_SHARE * ahead:
         reason = f"a trial takes as long as {trial} of the {ahead} image(s)"
         return PrecisionChoice("float32", 0.0, reason)
     exact = _Probe(model, probed, settings)
     best, best_seconds = PrecisionChoice("float32", 0.0, ""), exact.seconds
-    tried = []
-    for name in CANDIDATES:
-        if not promising[name]:
-            tried.append(f"{name} is slow here")
-            continue
+    for name in (name for name in CANDIDATES if promising[name]):
         error, seconds = exact.compare(name)
         tried.append(f"{name} {error:.1%} in {seconds / exact.seconds:.2f} of the time")
         if error <= ROOM * settings.tolerance and seconds < WORTHWHILE * best_seconds:
@@ -176,9 +189,9 @@ def choose_micro_batch(model: Model, example: Example, settings: Settings) -> Mi
     precision = precision_named(settings.precision)
     room = MEMORY_SHARE * _memory(device)
     with frozen(model, precision, device) as forward, lifted(device):
-        passes = Passes(forward, output_named(settings.output), precision)
+        passes = passes_of(forward, settings)
         row_bytes = (
-            bytes_kept(lambda: passes.values(_spread(example, PROBED_ROWS, precision.dtype))) / PROBED_ROWS
+            bytes_kept(lambda: passes.values(spread(example, PROBED_ROWS, precision.dtype))) / PROBED_ROWS
         )
     most = MAX_ROWS.get(device.type, MAX_ROWS["cuda"])
     rows = 2 ** max(0, math.floor(math.log2(max(1.0, min(most, room / max(1.0, row_bytes))))))
@@ -186,7 +199,58 @@ def choose_micro_batch(model: Model, example: Example, settings: Settings) -> Mi
     return MicroBatchChoice(rows, row_bytes, f"{rows} rows: {row_bytes / 1e6:.0f} MB a row, {why}")
 
 
-def _spread(example: Example, rows: int, dtype: torch.dtype) -> Batch:
+def choose_graphs(
+    model: Model, example: Example, settings: Settings, form: str, ahead: int
+) -> tuple[Graphs, str]:
+    """Return what passes run as, tried on an example, and why; nothing where they stay eager by choice.
+
+    On a GPU ``auto`` is to capture. On a CPU it is to compile where the operations that are ahead are worth
+    it, and eager otherwise: numbers alone decide, so that two runs of a study take the same.
+
+    Args:
+        model: as `integrated_gradients` takes it.
+        example: an image.
+        settings: what is asked for; the micro-batch is known.
+        form: a key of ``FORMS``, or ``auto``.
+        ahead: images that are to be computed in all.
+    """
+    device, rows = example.image.device, rows_of(settings, example.image.device)
+    precision = precision_named(settings.precision)
+    with frozen(model, precision, device) as forward, lifted(device):
+        passes, why = passes_of(forward, settings), "as asked for"
+        if form == "auto":
+            form, why = _form_that_pays(passes, example, settings, ahead)
+        graphs, batch = Graphs(form), spread(example, rows, precision.dtype)
+        if form == "eager":
+            return graphs, ""
+        with warnings.catch_warnings(action="ignore"):
+            found = graphs.values(passes, batch, rows)
+        if graphs.refused is not None:
+            return Graphs("eager"), graphs.refused
+        try:
+            wanted = passes.values(batch)
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            return Graphs("eager"), f"passes eager: {form}, they leave no room beside them for a micro-batch"
+        distance = _largest_distance([found.maps.flatten()[None]], [wanted.maps.flatten()[None]])
+        if not distance <= ALIKE * precision.rounding:
+            return Graphs("eager"), f"passes eager: {form}, maps at nodes are {distance:.1e} off"
+        return graphs, f"passes {form}: {why}"
+
+
+def _form_that_pays(passes: Passes, example: Example, settings: Settings, ahead: int) -> tuple[str, str]:
+    if example.image.device.type == "cuda":
+        return "captured", "a GPU waits for whoever launches operations one by one"
+    with FlopCounterMode(display=False) as counter:
+        passes.values(spread(example, 1, passes.precision.dtype))
+    nodes = TYPICAL_NODES if settings.steps == "auto" else settings.steps
+    hours = ahead * nodes * counter.get_total_flops() / FLOPS_PER_HOUR
+    enough = COMPILED_HOURS * (1 + len(example.targets)) / 3  # a graph has a backward pass for each target
+    return ("compiled" if hours >= enough else "eager"), f"{hours:.1g} h of passes pay for compiling"
+
+
+def spread(example: Example, rows: int, dtype: torch.dtype) -> Batch:
     """Return nodes spread over an example's path."""
     device = example.image.device
     start, image = (
@@ -219,17 +283,15 @@ def _is_promising(name: str, device: torch.device) -> bool:
 
 
 def _seconds(work: Callable[[], object], device: torch.device) -> float:
-    """Return the shortest of a few timings of a short piece of work."""
-    return min(_timings(work, device))
-
-
-def _timings(work: Callable[[], object], device: torch.device, repeats: int = 4) -> Iterator[float]:
-    for _ in range(repeats):
+    """Return the shortest of four timings of a short piece of work."""
+    seconds = []
+    for _ in range(4):
         start = time.perf_counter()
         work()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        yield time.perf_counter() - start
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
 
 
 def bytes_kept(work: Callable[[], object]) -> float:

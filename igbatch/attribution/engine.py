@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .frozen import Model, frozen, lifted
+from .graphs import Graphs
 from .integral import Integral
 from .outputs import output_named
 from .passes import Forward, Passes
@@ -19,7 +20,7 @@ from .precision import precision_named
 from .settings import Attributed, Example, Settings
 from .wave import Path, RowLimit, Wave
 
-__all__ = ["MAX_TARGETS", "attribute", "attribute_forward", "default_micro_batch", "rows_of"]
+__all__ = ["MAX_TARGETS", "attribute", "attribute_forward", "default_micro_batch", "passes_of", "rows_of"]
 
 MAX_TARGETS = 8
 """Targets that share a forward pass; more go in groups, so that memory does not grow with them."""
@@ -28,7 +29,11 @@ ROUND_BATCHES = {"cpu": 1, "cuda": 4}
 
 
 def attribute(
-    model: Model, examples: Iterable[Example], settings: Settings, limit: RowLimit | None = None
+    model: Model,
+    examples: Iterable[Example],
+    settings: Settings,
+    limit: RowLimit | None = None,
+    graphs: Graphs | None = None,
 ) -> Iterator[Attributed]:
     """Attribute a stream of examples, each yielded when it is done; numbers of targets may differ.
 
@@ -39,6 +44,7 @@ def attribute(
         examples: their images are of one shape.
         settings: how the integrals are taken.
         limit: tells afterwards how full micro-batches were; None: nobody asks.
+        graphs: what full micro-batches go through, kept by the caller from call to call; None: eager passes.
 
     Raises:
         AttributionError: as `integrated_gradients` does.
@@ -48,11 +54,15 @@ def attribute(
     if first is None:
         return
     with frozen(model, precision_named(settings.precision), first.image.device) as forward:
-        yield from attribute_forward(forward, chain([first], source), settings, limit)
+        yield from attribute_forward(forward, chain([first], source), settings, limit, graphs)
 
 
 def attribute_forward(
-    forward: Forward, examples: Iterable[Example], settings: Settings, limit: RowLimit | None = None
+    forward: Forward,
+    examples: Iterable[Example],
+    settings: Settings,
+    limit: RowLimit | None = None,
+    graphs: Graphs | None = None,
 ) -> Iterator[Attributed]:
     """Attribute a stream of examples as `attribute` does, with a function that is ready as it is.
 
@@ -60,22 +70,16 @@ def attribute_forward(
         forward: from points and the examples they belong to, to logits; in the precision of the settings.
         examples: their images may have any shape; the first dimension is summed unless channels are kept.
         settings: how the integrals are taken.
-        limit: as for `attribute`.
+        limit, graphs: as for `attribute`.
     """
     source = iter(examples)
     first = next(source, None)
     if first is None:
         return
     device = first.image.device
-    passes = Passes(
-        forward,
-        output_named(settings.output),
-        precision_named(settings.precision),
-        sum_channels=not settings.keep_channels,
-        multiply=settings.multiply,
-    )
+    limit = limit or RowLimit(rows_of(settings, device))
     batches = ROUND_BATCHES.get(device.type, ROUND_BATCHES["cuda"])
-    stream = _Stream(passes, settings, limit or RowLimit(rows_of(settings, device)), batches)
+    stream = _Stream(passes_of(forward, settings), settings, limit, graphs, batches)
     completed = stream.run(chain([first], source))
     while True:
         with lifted(device):
@@ -83,6 +87,17 @@ def attribute_forward(
         if attributed is None:
             return
         yield attributed
+
+
+def passes_of(forward: Forward, settings: Settings) -> Passes:
+    """Return the integrand that the settings ask for."""
+    return Passes(
+        forward,
+        output_named(settings.output),
+        precision_named(settings.precision),
+        sum_channels=not settings.keep_channels,
+        multiply=settings.multiply,
+    )
 
 
 def default_micro_batch(device: torch.device) -> int:
@@ -102,8 +117,16 @@ def rows_of(settings: Settings, device: torch.device) -> int:
 class _Stream:
     """Examples on their way through waves, one wave for each number of targets that a path has."""
 
-    def __init__(self, passes: Passes, settings: Settings, limit: RowLimit, round_batches: int) -> None:
+    def __init__(
+        self,
+        passes: Passes,
+        settings: Settings,
+        limit: RowLimit,
+        graphs: Graphs | None,
+        round_batches: int,
+    ) -> None:
         self._passes = passes
+        self._graphs = graphs
         self._settings = settings
         self._limit = limit
         self._round_batches = round_batches
@@ -136,7 +159,9 @@ class _Stream:
     def _wave_for(self, targets: int) -> Wave:
         if targets not in self._waves or not self._settings.together:  # a new one knows nothing of others
             integrals = self._settings.integrals(targets)
-            self._waves[targets] = Wave(self._passes, integrals, self._limit, self._round_batches)
+            self._waves[targets] = Wave(
+                self._passes, integrals, self._limit, self._graphs, self._round_batches
+            )
         return self._waves[targets]
 
     def _paths(self, index: int, example: Example) -> Iterator[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -37,7 +38,7 @@ def frozen(model: Model, precision: Precision, device: torch.device) -> Iterator
         AttributionError: the module is on another device than ``device``.
     """
     if not isinstance(model, nn.Module):
-        yield _of_points(model)
+        yield _OfPoints(model)
         return
     _require_device(model, device)
     ready = model if _is_ready(model, precision.dtype) else _copied(model, precision.dtype)
@@ -48,7 +49,7 @@ def frozen(model: Model, precision: Precision, device: torch.device) -> Iterator
         for parameter in trained:  # one by one: a ScriptModule has no requires_grad_ of its own
             parameter.requires_grad_(False)
         with _first_and_last_in_full(ready, precision, device):
-            yield _of_points(ready)
+            yield _OfPoints(ready)
     finally:
         for module, training in modes.items():
             module.training = training
@@ -66,9 +67,14 @@ def lifted(device: torch.device) -> Iterator[None]:
         yield
 
 
-def _of_points(model: Model) -> Forward:
-    """Return the model as a function of points, whichever example they belong to."""
-    return lambda points, owners: model(points)
+@dataclass(frozen=True)
+class _OfPoints:
+    """The model as a function of points, whichever example they belong to; equal for the same model."""
+
+    model: Model
+
+    def __call__(self, points: Tensor, owners: Tensor) -> Tensor:
+        return self.model(points)
 
 
 @contextmanager

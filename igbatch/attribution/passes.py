@@ -68,7 +68,7 @@ class Values:
     logits: Tensor
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Passes:
     """The integrand along straight lines from baselines x' to images x.
 
@@ -89,7 +89,7 @@ class Passes:
     precision: Precision
     sum_channels: bool = True
     multiply: bool = True
-    _constant: dict[int, Tensor] = field(default_factory=dict)
+    _constant: dict[int, Tensor] = field(default_factory=dict, compare=False)
 
     def scores(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the targets' outputs, float64 [rows, K], and logits, float64 [rows, classes]: no gradient.
@@ -115,7 +115,7 @@ class Passes:
         scores, cotangents = self.output.value_and_cotangents(exact, batch.targets)
         # The backward pass is linear: scaled to 1, a tiny derivative does not underflow in the model.
         scales = cotangents.abs().amax(2)  # [rows, K]
-        cotangents = cotangents / scales.where(scales > 0, 1.0)[:, :, None]
+        cotangents = cotangents / (scales + (scales == 0))[:, :, None]  # a scalar would come from the host
         direction = batch.image - batch.start
         maps, slopes = [], []
         for target, cotangent in enumerate(cotangents.unbind(1)):

@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 
 from .errors import AttributionError
+from .graphs import Graphs
 from .integral import Integral, Integrals, Node
-from .passes import Batch, Passes
+from .passes import Batch, Passes, Values
 
 __all__ = ["Path", "RowLimit", "Wave", "out_of_memory"]
 
@@ -83,11 +84,21 @@ class Wave:
         passes: the integrand.
         integrals: what becomes of the nodes' values.
         limit: of batch rows, shared by all waves of a stream.
+        graphs: what full micro-batches go through; None: eager passes.
         round_batches: micro-batches of a round. The more paths are judged at once, the less each costs.
     """
 
-    def __init__(self, passes: Passes, integrals: Integrals, limit: RowLimit, round_batches: int = 1) -> None:
+    def __init__(
+        self,
+        passes: Passes,
+        integrals: Integrals,
+        limit: RowLimit,
+        graphs: Graphs | None = None,
+        round_batches: int = 1,
+    ) -> None:
         self._passes = passes
+        self._graphs = graphs or Graphs("eager")
+        self._rows = limit.rows  # of a graph, also where memory runs out later
         self._integrals = integrals
         self._limit = limit
         self._round_batches = round_batches
@@ -153,7 +164,10 @@ class Wave:
         return path.example, path.part
 
     def _evaluate_nodes(self) -> list[int]:
-        batch, values = self._through(self._nodes, lambda node: node.place, self._passes.values)
+        def evaluate(batch: Batch) -> Values:
+            return self._graphs.values(self._passes, batch, self._rows)
+
+        batch, values = self._through(self._nodes, lambda node: node.place, evaluate)
         if values is None:
             return []
         rows, nodes = [row for row, _ in batch], [node for _, node in batch]

@@ -132,7 +132,7 @@ def _hardware(pairing: Pairing) -> Iterator[Change]:
         yield Change(what="hardware", before="; ".join(before) or ABSENT, now="; ".join(now) or ABSENT)
     settled = [study.study.get("settled") or {} for study in pairing.studies]
     for device in settled[0].keys() & settled[1].keys():
-        for key in ("precision", "threads", "micro_batch"):
+        for key in ("precision", "threads", "micro_batch", "passes"):
             new, old = (_text(side[device].get(key)) for side in settled)
             if new != old:
                 yield Change(what=f"{key} on {device}", before=old, now=new)

@@ -172,8 +172,8 @@ class Attribution:
         if self._measured or not seat.awake:
             return self._measured
 
-        def measure(shards: Any) -> Settled | None:
-            found: Settled | None = ray.get(seat.actor.settle.remote(shards), timeout=SETTLE_SECONDS)
+        def measure(shards: Any, ahead: int) -> Settled | None:
+            found: Settled | None = ray.get(seat.actor.settle.remote(shards, ahead), timeout=SETTLE_SECONDS)
             return found
 
         try:

@@ -17,6 +17,7 @@ import torch
 
 from igbatch.attribution import Attributed, Example, Settings, attribute, default_micro_batch
 from igbatch.attribution.calibrate import PROBED_IMAGES
+from igbatch.attribution.graphs import Graphs
 from igbatch.attribution.smoothing import averaged, copy_noise
 from igbatch.images.baselines import baseline_pixels
 from igbatch.images.preprocessing import Preprocessing
@@ -114,8 +115,12 @@ class ShardComputer:
         smoothing = resolved.study.attribution.smoothing
         self.copies = min(smoothing.samples, most_copies or smoothing.samples) if smoothing else 1
 
-    def settle(self, shards: Sequence[Shard]) -> Settled | None:
+    def settle(self, shards: Sequence[Shard], ahead: int) -> Settled | None:
         """Measure what the study leaves open, on the first usable images of shards of different variants.
+
+        Args:
+            shards: a few images of each variant.
+            ahead: images to be computed, added over variants.
 
         Returns:
             what all workers on this kind of device are to run with; None where no image can be used.
@@ -127,7 +132,9 @@ class ShardComputer:
             examples = [next(self._copies(shard.spec.model, task)) for task in usable]
             if examples:
                 samples.append(Sample(model, shard.spec.steps, examples))
-        return settle(self.resolved.study.attribution, samples) if samples else None
+        copies = self.resolved.study.attribution.smoothing
+        ahead *= copies.samples if copies else 1
+        return settle(self.resolved.study.attribution, samples, ahead) if samples else None
 
     def compute(self, shard: Shard, settled: Settled | None) -> ShardReport:
         """Compute and commit a shard, unless it is committed already.
@@ -146,13 +153,16 @@ class ShardComputer:
         study = self.resolved.study
         with clock.idle():
             variant = self.models.variant(shard.spec)
-        settings = settings_of(study.attribution, shard.spec.steps, settled or unmeasured(study.attribution))
+        settled = settled or unmeasured(study.attribution)
+        settings = settings_of(study.attribution, shard.spec.steps, settled)
+        asked = study.attribution.passes
+        graphs = self.models.graphs(settled.passes if asked == "auto" else asked)
         identity = (shard.spec.variant_id, shard.name, shard.fingerprint)
         writer = ShardWriter(self.output, *identity, encoding=study.store.encoding)
         work = _Work()
         with writer, ShardRows(writer, shard, study.attribution) as rows_of:
             tasks = clock.idle_between(self._usable(shard, rows_of))
-            self._attribute(variant, tasks, settings, rows_of, work, clock)
+            self._attribute(variant, tasks, settings, graphs, rows_of, work, clock)
             with clock.idle():
                 rows_of.commit()
         return ShardReport(
@@ -219,6 +229,7 @@ class ShardComputer:
         variant: HeldVariant,
         tasks: Iterable[_Task],
         settings: Settings,
+        graphs: Graphs,
         rows: ShardRows,
         work: _Work,
         clock: _Clock,
@@ -231,7 +242,8 @@ class ShardComputer:
                 waiting[index] = task
                 yield from self._copies(variant.spec.model, task)
 
-        for done in averaged(attribute(variant.model, examples(), settings), self.copies):
+        attributed = attribute(variant.model, examples(), settings, graphs=graphs)
+        for done in averaged(attributed, self.copies):
             task = waiting.pop(done.index)
             work.nodes += int(done.steps.max())
             work.micro_batch = max(work.micro_batch, done.micro_batch)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from igbatch.attribution.graphs import Graphs
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.study import VariantSpec
 from igbatch.variants.models import class_name, state_sha256
@@ -49,6 +50,7 @@ class Models:
         self._module: nn.Module | None = None
         self._variant: HeldVariant | None = None
         self._trained: nn.Module | None = None
+        self._graphs: Graphs | None = None
         self._digests = ThreadPoolExecutor(1, "weights")
 
     def variant(self, spec: VariantSpec) -> HeldVariant:
@@ -66,6 +68,12 @@ class Models:
             digest = self._digests.submit(state_sha256, state)
             self._variant = HeldVariant(spec, self._module, digest)
         return self._variant
+
+    def graphs(self, form: str) -> Graphs:
+        """Return what the passes of a model's variants go through, all of them: they lie in one place."""
+        if self._graphs is None or self._graphs.form != form:
+            self._graphs = Graphs(form)
+        return self._graphs
 
     def separate(self, spec: VariantSpec) -> nn.Module:
         """Return a variant on the device in a module of its own, which stays as it is."""
@@ -89,7 +97,7 @@ class Models:
     def _states_of(self, name: str) -> ModelStates:
         """Return what variants of a model are made of, and drop what is held of another model."""
         if self._name != name:
-            self._variant = self._module = self._trained = None
+            self._variant = self._module = self._trained = self._graphs = None
             key = f"models.{name}.weights"
             self._name, self._states = name, ModelStates(self.resolved.models[name].source, key)
         return self._states

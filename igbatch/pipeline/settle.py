@@ -1,4 +1,4 @@
-"""Measuring what `auto` means on one kind of device: arithmetic, micro-batch, who may share it.
+"""Measuring what `auto` means on one kind of device: arithmetic, micro-batch, how passes run.
 
 It is measured once a study and kind of device, on the study's own images and models, kept in `study.json`
 and used again on resume and growth, so that a study's numbers do not depend on when they were computed.
@@ -14,7 +14,12 @@ from typing import Literal, NamedTuple
 from torch import nn
 
 from igbatch.attribution import Example, Settings
-from igbatch.attribution.calibrate import arithmetic_error, choose_micro_batch, choose_precision
+from igbatch.attribution.calibrate import (
+    arithmetic_error,
+    choose_graphs,
+    choose_micro_batch,
+    choose_precision,
+)
 from igbatch.attribution.precision import precision_named
 from igbatch.attribution.smoothing import settings_of_copies
 from igbatch.errors import InputError
@@ -67,28 +72,32 @@ def settings_of(study: Attribution, steps: int | Literal["auto"], settled: Settl
     )
 
 
-def settle(study: Attribution, samples: Sequence[Sample]) -> Settled:
+def settle(study: Attribution, samples: Sequence[Sample], ahead: int | None = None) -> Settled:
     """Measure what the study leaves open.
 
     Args:
         study: the study's `attribution` section.
         samples: the first is the one that is asked the most of: the trained model where there is one.
             An arithmetic has to do for the others too.
+        ahead: images to be computed, added over variants, where that is known. What is tried takes a fifth of
+            their time at most; nothing is compiled for a few.
     """
     model, steps, examples = samples[0]
     settings = settings_of(study, steps)
-    precision, error, reasons = _precision(study, samples, settings)
+    precision, error, reasons = _precision(study, samples, settings, ahead)
     settings = replace(settings, precision=precision, arithmetic_error=error)
     rows = settings.micro_batch
     if rows is None:
         choice = choose_micro_batch(model, examples[0], settings)
         rows = choice.rows
         reasons.append(f"micro_batch {choice.reason}")
-    return Settled(precision, error, rows, tuple(reasons))
+    settings = replace(settings, micro_batch=rows)
+    graphs, reason = choose_graphs(model, examples[0], settings, study.passes, ahead or 0)
+    return Settled(precision, error, rows, tuple(filter(None, [*reasons, reason])), graphs.form)
 
 
 def _precision(
-    study: Attribution, samples: Sequence[Sample], settings: Settings
+    study: Attribution, samples: Sequence[Sample], settings: Settings, ahead: int | None
 ) -> tuple[str, float, list[str]]:
     """Return the precision, the error to be reckoned with, and why."""
     if study.precision != "auto":
@@ -100,7 +109,7 @@ def _precision(
             )
         return settings.precision, error, []
     model, _, examples = samples[0]
-    choice = choose_precision(model, examples, settings)
+    choice = choose_precision(model, examples, settings, ahead, others=len(samples) - 1)
     error = choice.error
     if choice.precision != "float32":
         chosen = replace(settings, precision=choice.precision)

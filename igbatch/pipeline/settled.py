@@ -21,12 +21,14 @@ class Settled:
         arithmetic_error: relative L2 error of a map to be reckoned with because of it.
         micro_batch: the most rows that go through the model together.
         reasons: what was measured or reckoned, one sentence for each choice.
+        passes: one of `igbatch.attribution.graphs.FORMS`.
     """
 
     precision: str
     arithmetic_error: float
     micro_batch: int
     reasons: tuple[str, ...] = ()
+    passes: str = "eager"
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Settled | None:
@@ -41,15 +43,16 @@ class Settled:
         return replace(known, reasons=tuple(known.reasons))
 
 
-def settle_plan(plan: Plan, measure: Callable[[Sequence[Shard]], Settled | None]) -> Settled | None:
+def settle_plan(plan: Plan, measure: Callable[[Sequence[Shard], int], Settled | None]) -> Settled | None:
     """Measure on the first usable images of a plan, however many before them are not.
 
     Args:
         plan: what is left to compute.
-        measure: settles on samples of the plan; None where none of their images can be used.
+        measure: settles on samples of the plan, told how many images are ahead, added over variants; None
+            where none of their images can be used.
     """
     for images in (SETTLED_IMAGES, len(plan.images.table)):
-        settled = measure(plan.samples(images))
+        settled = measure(plan.samples(images), plan.missing_images)
         if settled is not None:
             return settled
     return None

@@ -26,8 +26,8 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 class Computer(Protocol):
     """What computes shards on a device: `igbatch.pipeline.compute.ShardComputer`, or a stand-in for it."""
 
-    def settle(self, shards: Sequence[Shard]) -> Settled | None:
-        """Measure what the study leaves open."""
+    def settle(self, shards: Sequence[Shard], ahead: int) -> Settled | None:
+        """Measure what the study leaves open, with so many images ahead."""
 
     def compute(self, shard: Shard, settled: Settled | None) -> ShardReport:
         """Compute and commit a shard."""
@@ -88,9 +88,9 @@ class Worker:
         return hardware, node, self.probe.look() if self.probe else []
 
     @ray.method(max_task_retries=2)
-    def settle(self, shards: Sequence[Shard]) -> Settled | None:
+    def settle(self, shards: Sequence[Shard], ahead: int) -> Settled | None:
         """Measure what the study leaves open on this device; None where no image can be used."""
-        return self.computer.settle(shards)
+        return self.computer.settle(shards, ahead)
 
     def compute(self, shard: Shard, settled: Settled | None) -> ShardReport | Fault:
         """Compute and commit one shard; faults of the program are raised."""

@@ -143,7 +143,7 @@ def explain(
 ) -> tuple[list[int], RowLimit, Scripted]:
     """The order in which paths with these rounds are done, the limit afterwards, and the integrals."""
     limit, integrals = RowLimit(rows), Scripted(rounds, ends)
-    wave = Wave(passes, integrals, limit, batches)  # type: ignore[arg-type]  # it stands in for Passes
+    wave = Wave(passes, integrals, limit, round_batches=batches)  # type: ignore[arg-type]  # it stands in for Passes
     return list(run(wave, map(path, range(len(rounds))))), limit, integrals
 
 
@@ -220,7 +220,7 @@ def test_what_older_paths_ask_for_goes_first(rounds: list[int]) -> None:
 
 def test_the_next_round_of_an_older_path_goes_before_what_younger_ones_ask_for() -> None:
     passes = Recorder()
-    wave = Wave(passes, Scripted([[5, 4, 4, 4, 4]] * 9), RowLimit(4), 1)  # type: ignore[arg-type]
+    wave = Wave(passes, Scripted([[5, 4, 4, 4, 4]] * 9), RowLimit(4))  # type: ignore[arg-type]
     assert next(run(wave, map(path, range(9)))) == 0
     assert len(passes.batches) == 2 + 4  # a micro-batch a round, once its first five nodes are in
 

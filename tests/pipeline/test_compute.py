@@ -14,7 +14,7 @@ import pytest
 import torch
 import yaml
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
 from igbatch.attribution import (
     PRECISIONS,
@@ -22,6 +22,7 @@ from igbatch.attribution import (
     Example,
     Settings,
     attribute,
+    graphs,
     integrated_gradients,
 )
 from igbatch.images.loading import load_image
@@ -424,7 +425,9 @@ def test_targets_of_one_class_are_computed_once_and_stored_under_each_name(
 ) -> None:
     seen: list[list[int]] = []
 
-    def spy(model: nn.Module, examples: Iterator[Example], settings: Settings) -> Iterator[Attributed]:
+    def spy(
+        model: nn.Module, examples: Iterator[Example], settings: Settings, **others: Any
+    ) -> Iterator[Attributed]:
         for example in examples:
             seen.append(example.targets.tolist())
             yield from attribute(model, [example], settings)
@@ -491,7 +494,7 @@ def seen_settings(work: Work, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """The settings that the engine is given; nothing is computed."""
     seen = []
 
-    def spy(model: nn.Module, examples: Any, settings: Settings) -> Iterator[Attributed]:
+    def spy(model: nn.Module, examples: Any, settings: Settings, **others: Any) -> Iterator[Attributed]:
         seen.append(settings)
         yield from ()
 
@@ -523,6 +526,30 @@ def test_a_micro_batch_that_the_study_says_beats_the_settled_one(
     assert seen_settings(work, monkeypatch).micro_batch == 12
 
 
+def test_variants_go_through_the_graph_of_the_first_one(
+    tiny_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+
+    def captured(work: graphs.Function, inputs: Sequence[Tensor], device: torch.device) -> graphs.Function:
+        made.append(len(inputs[0]))
+        return work
+
+    monkeypatch.setattr(graphs, "_captured", captured)
+    eager = open_work(tiny_study, tmp_path / "eager", ONE_SCENE, "attribution.passes=eager")
+    work = open_work(tiny_study, tmp_path / "out", ONE_SCENE)
+    work.settled = replace(work.settled, passes="captured")
+    for each in (eager, work):
+        each.run()
+    assert len(set(work.results.image_stats["variant_id"])) > 1
+    assert made == [4]
+    for key in numbers(work.results)[KEY].to_numpy():
+        wanted = eager.results.attribution(*key)
+        np.testing.assert_allclose(
+            work.results.attribution(*key), wanted, rtol=0, atol=1e-5 * np.abs(wanted).max()
+        )
+
+
 def test_an_automatic_precision_is_the_one_that_rows_name(tiny_study: Path, tmp_path: Path) -> None:
     choice = ["attribution.precision=auto", "attribution.tolerance=0.2", "attribution.steps=2"]
     work = open_work(tiny_study, tmp_path / "out", *TRAINED, ONE_SCENE, *choice)
@@ -542,16 +569,16 @@ def test_settling_passes_over_images_that_cannot_be_used(
 ) -> None:
     looked_at: list[int] = []
     monkeypatch.setattr(
-        compute, "settle", lambda study, samples: looked_at.extend(len(s.examples) for s in samples)
+        compute, "settle", lambda study, samples, ahead: looked_at.extend(len(s.examples) for s in samples)
     )
     for name in "ab":
         (folder / f"pictures/{name}.png").write_bytes(b"no picture")
     work = open_work(folder / "study.yaml", folder / "out")
-    work.computer.settle(work.plan.samples(4))
+    work.computer.settle(work.plan.samples(4), 3)
     assert looked_at == [2]
     for name in "cd":
         (folder / f"pictures/{name}.png").write_bytes(b"no picture")
-    assert work.computer.settle(work.plan.samples(4)) is None
+    assert work.computer.settle(work.plan.samples(4), 3) is None
     assert looked_at == [2]
     assert not work.output.files("image_stats")
 
@@ -732,8 +759,8 @@ def test_maps_of_a_model_that_yields_nan_are_quarantined(
 def test_what_is_no_number_is_quarantined_for_its_target_alone(
     folder: Path, monkeypatch: pytest.MonkeyPatch, poison: Callable[[Attributed], Any], reason: str
 ) -> None:
-    def poisoned(*arguments: Any) -> Iterator[Attributed]:
-        for done in attribute(*arguments):
+    def poisoned(*arguments: Any, **named: Any) -> Iterator[Attributed]:
+        for done in attribute(*arguments, **named):
             if done.index == 1:
                 poison(done)
             yield done
@@ -750,8 +777,8 @@ def test_what_is_no_number_is_quarantined_for_its_target_alone(
 def test_probabilities_that_are_no_numbers_are_quarantined(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def without_logits(*arguments: Any) -> Iterator[Attributed]:
-        for done in attribute(*arguments):
+    def without_logits(*arguments: Any, **named: Any) -> Iterator[Attributed]:
+        for done in attribute(*arguments, **named):
             yield replace(done, logits=torch.full_like(done.logits, math.nan))
 
     monkeypatch.setattr(compute, "attribute", without_logits)

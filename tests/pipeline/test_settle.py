@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from igbatch.attribution import PRECISIONS, Example, Settings
+from igbatch.attribution import PRECISIONS, Example, Settings, calibrate, graphs
 from igbatch.attribution.calibrate import MicroBatchChoice, PrecisionChoice
 from igbatch.errors import InputError
 from igbatch.pipeline import settle as settling
@@ -49,7 +50,7 @@ def errors(monkeypatch: pytest.MonkeyPatch) -> dict[nn.Module, float]:
 
 def choose(monkeypatch: pytest.MonkeyPatch, precision: str, error: float) -> None:
     choice = PrecisionChoice(precision, error, "measured")
-    monkeypatch.setattr(settling, "choose_precision", lambda model, examples, settings: choice)
+    monkeypatch.setattr(settling, "choose_precision", lambda model, examples, settings, ahead, others: choice)
 
 
 # The record
@@ -128,6 +129,37 @@ def test_an_automatic_precision_leaves_room_within_the_tolerance() -> None:
     assert (settled.precision, settled.arithmetic_error) == ("float32", 0.0)
 
 
+def test_a_small_study_tries_no_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibrate, "_is_promising", lambda name, device: name == "bfloat16")
+    study = Attribution(precision="auto", tolerance=0.5, micro_batch=4, steps=4)
+    samples = [sample(0, steps=4), sample(1, steps=4)]
+    settled = settle(study, samples, ahead=20)
+    assert (settled.precision, settled.arithmetic_error) == ("float32", 0.0)
+    assert re.match(r"precision float32: a trial takes as long as \d+ of the 20 image", settled.reasons[0])
+    assert " of the time" in settle(study, samples, ahead=10_000).reasons[0]
+
+
+def test_where_no_arithmetic_is_faster_nothing_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibrate, "_is_promising", lambda name, device: False)
+    monkeypatch.delattr(calibrate, "_Probe")
+    settled = settle(Attribution(precision="auto", micro_batch=4), [sample()], ahead=10_000)
+    assert settled.precision == "float32"
+    assert settled.reasons[0].endswith(
+        ": tensorfloat32 is slow here; bfloat16 is slow here; float16 is slow here"
+    )
+
+
+def test_passes_that_the_study_says_are_tried_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = Attribution(passes="captured", micro_batch=4)
+    settled = settle(study, [sample()])
+    if not torch.cuda.is_available():
+        assert settled.passes == "eager"
+        assert settled.reasons[0].startswith("passes run eager: they could not be captured (")
+    monkeypatch.setattr(graphs, "_captured", lambda work, inputs, device: work)
+    settled = settle(study, [sample()])
+    assert (settled.passes, settled.reasons) == ("captured", ("passes captured: as asked for",))
+
+
 def test_an_arithmetic_has_to_do_for_every_variant(
     errors: dict[nn.Module, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,6 +215,7 @@ class Samples:
 
     def __init__(self) -> None:
         self.images = SimpleNamespace(table=range(20))
+        self.missing_images = 60
 
     def samples(self, images: int) -> list[Shard]:
         return [cast(Shard, images)]
@@ -192,7 +225,8 @@ class Samples:
 def test_more_images_are_looked_at_where_the_first_cannot_be_used(usable_from: int, asked: list[int]) -> None:
     seen: list[int] = []
 
-    def measure(shards: Sequence[Shard]) -> Settled | None:
+    def measure(shards: Sequence[Shard], ahead: int) -> Settled | None:
+        assert ahead == 60
         seen.extend(cast(Sequence[int], shards))
         return MEASURED if seen[-1] >= usable_from else None
 
@@ -201,7 +235,7 @@ def test_more_images_are_looked_at_where_the_first_cannot_be_used(usable_from: i
 
 
 def test_where_no_image_can_be_used_nothing_is_settled() -> None:
-    assert settle_plan(cast(Plan, Samples()), lambda shards: None) is None
+    assert settle_plan(cast(Plan, Samples()), lambda shards, ahead: None) is None
 
 
 def test_what_was_not_measured_is_trusted_with_nothing() -> None:

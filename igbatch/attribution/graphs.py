@@ -1,0 +1,153 @@
+"""Passes as graphs: all of a micro-batch's work compiled to one function, or captured as one CUDA graph.
+
+A graph is of one shape. Its inputs lie in buffers; a micro-batch that is not full takes the first rows of
+them. What no graph can be made of runs as it is, with a warning that says why.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .passes import Batch, Passes, Values
+from .precision import tensorfloat32
+
+__all__ = ["FORMS", "Graphs"]
+
+FORMS = ("eager", "compiled", "captured")
+"""How passes run: operation by operation; compiled, and captured too on a GPU; captured as they are."""
+FEWEST = {"cpu": 0.85, "cuda": 0.5}
+"""The part of a graph's rows that a micro-batch has to have more of; smaller ones are cheaper eager."""
+WARM_UPS = 3
+"""Runs before a capture, in which libraries choose and allocate what they need."""
+
+Function = Callable[..., tuple[Tensor, ...]]
+"""From the tensors of a batch to those of its values."""
+
+
+class Graphs:
+    """Graphs of one model's passes, one for each shape of micro-batch; kept as long as the passes stay.
+
+    The model's tensors are read where they lie, so that weights may be overwritten between calls.
+
+    Args:
+        form: a key of ``FORMS``.
+
+    Attributes:
+        refused: why passes run eager all the same, None where they do not.
+    """
+
+    def __init__(self, form: str) -> None:
+        self.form = form
+        self.refused: str | None = None
+        self._passes: Passes | None = None
+        self._graphs: dict[tuple[object, ...], _Graph | None] = {}
+
+    def values(self, passes: Passes, batch: Batch, rows: int) -> Values:
+        """Return what `Passes.values` does.
+
+        Args:
+            passes: where these are not those of the call before, all graphs are dropped.
+            batch: so many rows or fewer.
+            rows: of a full micro-batch.
+        """
+        if self.form == "eager" or len(batch.nodes) <= FEWEST.get(batch.nodes.device.type, 0.5) * rows:
+            return passes.values(batch)
+        if passes != self._passes:
+            self._passes, self._graphs = passes, {}
+        key = (rows, *((each.shape[1:], each.dtype) for each in _tensors(batch)))
+        if key not in self._graphs:
+            self._graphs[key] = self._made(passes, batch, rows)
+        graph = self._graphs[key]
+        if graph is None or batch.highest >= graph.classes:  # eager passes say what is wrong with it
+            return passes.values(batch)
+        return graph.values(batch)
+
+    def _made(self, passes: Passes, batch: Batch, rows: int) -> _Graph | None:
+        try:
+            return _Graph(passes, batch, rows, self.form)
+        except Exception as error:  # whatever it is: eager passes work, or raise what is the matter
+            first_line = (str(error).strip().splitlines() or [""])[0][:200]
+            what = f"{type(error).__name__}: {first_line}"
+            self.refused = f"passes run eager: they could not be {self.form} ({what})"
+        warnings.warn(self.refused, stacklevel=2)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return None
+
+
+class _Graph:
+    """Passes for micro-batches of one shape.
+
+    Attributes:
+        classes: of the model.
+    """
+
+    def __init__(self, passes: Passes, batch: Batch, rows: int, form: str) -> None:
+        self._inputs = [each[:1].expand(rows, *each.shape[1:]).clone() for each in _tensors(batch)]
+        highest = batch.highest
+
+        def work(*inputs: Tensor) -> tuple[Tensor, ...]:
+            start, image, nodes, targets, owners = inputs
+            values = passes.values(Batch(start, image, nodes, targets, owners, highest))
+            return values.maps, values.scores, values.scales, values.slopes, values.logits
+
+        device = batch.nodes.device
+        self._run = _compiled(work, self._inputs, passes) if form == "compiled" else work
+        if form == "captured" or device.type == "cuda":
+            self._run = _captured(self._run, self._inputs, device)
+        self.classes = self._run(*self._inputs)[-1].shape[1]
+
+    def values(self, batch: Batch) -> Values:
+        """Return the integrand at batch rows, in tensors that are the caller's own."""
+        count = len(batch.nodes)
+        for buffer, given in zip(self._inputs, _tensors(batch), strict=True):
+            buffer[:count].copy_(given)
+        return Values(*(each[:count].clone() for each in self._run(*self._inputs)))
+
+
+def _tensors(batch: Batch) -> tuple[Tensor, ...]:
+    return batch.start, batch.image, batch.nodes, batch.targets, batch.owners
+
+
+def _compiled(work: Function, inputs: Sequence[Tensor], passes: Passes) -> Function:
+    """Return work as one compiled function: forward pass and backward passes of all targets in it.
+
+    It is traced below autograd and autocast, so that nothing is kept for a backward pass, and casts are those
+    of eager passes. torch keeps what was compiled in a folder, `TORCHINDUCTOR_CACHE_DIR`.
+    """
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    compiled = torch.compile(make_fx(work)(*inputs), fullgraph=True, dynamic=False)
+    with torch.no_grad():
+        compiled(*inputs)  # without TF32: torch's compiler looks at switches that contradict those set for it
+
+    def run(*inputs: Tensor) -> tuple[Tensor, ...]:
+        with torch.no_grad(), tensorfloat32(passes.precision.tensorfloat32):
+            return tuple(compiled(*inputs))
+
+    return run
+
+
+def _captured(work: Function, inputs: Sequence[Tensor], device: torch.device) -> Function:
+    """Return a replay of work as a CUDA graph, which reads these inputs and overwrites its outputs."""
+    with torch.cuda.device(device):
+        stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(WARM_UPS):
+                work(*inputs)
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            outputs = work(*inputs)
+
+    def replay(*inputs: Tensor) -> tuple[Tensor, ...]:
+        graph.replay()
+        return outputs
+
+    return replay
