@@ -1,16 +1,18 @@
 """How often a map is further off than the error that was stated for it.
 
 Scenes are explained by the bundled model as trained, randomized from the top down by stage, and random
-throughout, with `steps="auto"`; true errors are relative L2 distances to references of many fixed
-Gauss-Legendre steps, which are kept in a file (the same as for `attribution.py`).
+throughout, and by `swin_tiny` with random weights, with `steps="auto"`; true errors are relative L2
+distances to references of many fixed Gauss-Legendre steps, which are kept in a file (the same as for
+`attribution.py`).
 
-    python benchmarks/estimate.py --scenes 32 --references references.npz --json estimate.json
+    python benchmarks/estimate.py --first-seed 100 --references references.npz --json estimate.json
 """
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from measure import (
     fixed,
     machine,
     quantiles,
+    tiny_case,
     wide_console,
     write_json,
 )
@@ -35,6 +38,9 @@ from rich.table import Table
 
 from igbatch.attribution import integrated_gradients
 
+SMOOTH = ("random", "swin_tiny")
+"""Models whose references need few steps."""
+ALL_KINDS = (*KINDS, "swin_tiny")
 TOLERANCES = (0.05, 0.02, 0.01)
 SETTLED = 1e-3
 """Largest change of a reference with its steps: a tenth of the tightest tolerance."""
@@ -77,10 +83,8 @@ def main() -> None:
     outcomes: list[Outcome] = []
     known: dict[str, Any] = {}
     for kind in arguments.kinds:
-        steps = arguments.reference // 10 if kind == "random" else arguments.reference
-        for case in cases(
-            kind, arguments.scenes, 1 if kind == "trained" else arguments.models, arguments.device
-        ):
+        steps = arguments.reference // 10 if kind in SMOOTH else arguments.reference
+        for case in cases(kind, arguments):
             reference = references_of(case, steps, SETTLED, file, console.log)
             known.setdefault(kind, []).append({"seeds": case.seeds, **reference.summary()})
             if kind in ("trained", "head") and arguments.verify:
@@ -110,9 +114,10 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--scenes", type=int, default=32, help="scenes a kind of model: seeds 0, 1, …")
+    parser.add_argument("--scenes", type=int, default=32, help="scenes a kind of model")
+    parser.add_argument("--first-seed", type=int, default=0, help="of the scenes")
     parser.add_argument("--models", type=int, default=2, help="random seeds that the scenes are dealt among")
-    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS)
+    parser.add_argument("--kinds", nargs="+", default=list(ALL_KINDS), choices=ALL_KINDS)
     parser.add_argument("--tolerances", type=float, nargs="+", default=list(TOLERANCES))
     parser.add_argument("--reference", type=int, default=1000, help="steps; a tenth of it for random models")
     parser.add_argument("--verify", type=int, default=2, help="scenes whose references get twice the steps")
@@ -124,10 +129,14 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def cases(kind: str, scenes: int, models: int, device: str) -> list[Case]:
+def cases(kind: str, arguments: argparse.Namespace) -> list[Case]:
     """Deal scenes among models of one kind that were randomized with different seeds."""
-    dealt = [list(range(first, scenes, models)) for first in range(models)]
-    return [bundled_case(kind, seeds, device, 1 + index) for index, seeds in enumerate(dealt) if seeds]
+    first, count = arguments.first_seed, 1 if kind == "trained" else arguments.models
+    dealt = [range(first + own, first + arguments.scenes, count) for own in range(count)]
+    make = tiny_case if kind == "swin_tiny" else partial(bundled_case, kind)
+    return [
+        make(seeds, arguments.device, random_seed=1 + index) for index, seeds in enumerate(dealt) if seeds
+    ]
 
 
 def measure(kind: str, case: Case, reference: References, tolerance: float, precision: str) -> Outcome:
@@ -182,7 +191,7 @@ def joined(kind: str, tolerance: float, outcomes: list[Outcome]) -> Outcome:
 
 def show(console: Console, rows: list[dict[str, Any]], known: dict[str, Any]) -> None:
     """Print the table and the references behind it."""
-    table = Table(title="bundled model, errors of maps against the references")
+    table = Table(title="errors of maps against the references")
     for name in ("model", "tolerance", "maps", "steps", "p50", "p95", "max", "above stated",
                  "above tolerance", "error / stated, max", "not converged"):  # fmt: skip
         table.add_column(name, justify="left" if name == "model" else "right")
