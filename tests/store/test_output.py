@@ -246,7 +246,11 @@ def test_an_interrupt_leaves_a_whole_object(output: Output, monkeypatch: pytest.
     monkeypatch.setattr(output_module, "_put_object", put_slowly)
     if output.local:
         pytest.skip("a local file is renamed into place")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     threading.Thread(target=interrupt).start()
-    with pytest.raises(KeyboardInterrupt):
-        output.put(output.path("file"), b"whole")
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            output.put(output.path("file"), b"whole")
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert output.read(output.path("file")) == b"whole"
