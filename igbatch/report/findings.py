@@ -1,6 +1,6 @@
 """What a study found, tested with its numbers: the claims of the seed experiment, each with a verdict.
 
-The claims are those of `SEED.md` section 7 and of its three renderings. Verdicts follow from stated criteria;
+The claims are those of the experiment that igbatch grew from. Verdicts follow from stated criteria;
 where a study cannot tell (no boxes, no trained variant, too few images), the finding says why.
 """
 

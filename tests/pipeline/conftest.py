@@ -3,10 +3,13 @@
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 import torch
+import yaml
 from ray import cloudpickle
 
 from igbatch.pipeline.plan import Plan, make_plan
@@ -14,7 +17,7 @@ from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy
 from igbatch.pipeline.study_images import StudyImages
 from igbatch.store import schemas
 from igbatch.store.output import Output
-from igbatch.study_file import parse_study
+from igbatch.study_file import LoadedStudy, load_study, parse_study
 from igbatch.variants.specs import variant_specs
 from igbatch.variants.weights import WeightsSource
 
@@ -28,6 +31,18 @@ def local_ray() -> Iterator[None]:
 
     with ray_session():
         yield
+
+
+@pytest.fixture
+def load(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., LoadedStudy]:
+    """Load the least study of the test's module, `LEAST`, with some sections changed."""
+
+    def load(**changes: Any) -> LoadedStudy:
+        path = tmp_path / "study.yaml"
+        path.write_text(yaml.safe_dump({**request.module.LEAST, **changes}))
+        return load_study(path)
+
+    return load
 
 
 @pytest.fixture

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from igbatch.errors import InputError
 from igbatch.pipeline import resolve as resolve_module
 from igbatch.pipeline.resolve import ResolvedStudy, resolve_study
 from igbatch.store.fingerprint import digest
-from igbatch.study_file import LoadedStudy, load_study
+from igbatch.study_file import LoadedStudy
 from igbatch.variants.weights import BUNDLED_ARCHITECTURE, BUNDLED_WEIGHTS
 
 LEAST: dict[str, Any] = {
@@ -24,18 +23,6 @@ LEAST: dict[str, Any] = {
     "attribution": {"steps": 50},
 }  # fmt: skip
 TINY = "swin_tiny_patch4_window7_224"
-
-
-@pytest.fixture
-def load(tmp_path: Path) -> Callable[..., LoadedStudy]:
-    """Load the least study with some sections changed."""
-
-    def load(**changes: Any) -> LoadedStudy:
-        path = tmp_path / "study.yaml"
-        path.write_text(yaml.safe_dump({**LEAST, **changes}))
-        return load_study(path)
-
-    return load
 
 
 @pytest.fixture

@@ -8,28 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from PIL import ExifTags, Image
 
 from igbatch.errors import InputError
 from igbatch.pipeline import study_images
 from igbatch.pipeline.study_images import StudyImages, list_study_images
 from igbatch.store import schemas
-from igbatch.study_file import LoadedStudy, load_study
+from igbatch.study_file import LoadedStudy
 
 LEAST: dict[str, Any] = {"name": "s", "images": {"root": "scenes"}, "models": {"m": {}}, "targets": ["eagle"]}
-
-
-@pytest.fixture
-def load(tmp_path: Path) -> Callable[..., LoadedStudy]:
-    """Load the least study with some sections changed."""
-
-    def load(**changes: Any) -> LoadedStudy:
-        path = tmp_path / "study.yaml"
-        path.write_text(yaml.safe_dump({**LEAST, **changes}))
-        return load_study(path)
-
-    return load
 
 
 def refusal(action: Callable[[], Any]) -> str:
