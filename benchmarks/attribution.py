@@ -33,7 +33,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from engines import Captum, Engine, Ours, parameters
+from engines import Captum, Engine, Ours, examples, parameters
 from measure import (
     Case,
     FloatArray,
@@ -56,8 +56,9 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from igbatch.attribution import Example, Settings
+from igbatch.attribution import Settings
 from igbatch.attribution.calibrate import PrecisionChoice, bytes_kept, choose_precision
+from igbatch.attribution.choose_graphs import choose_graphs
 
 TOLERANCES = (0.05, 0.01)
 LOOSER = (1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
@@ -168,6 +169,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--reference", type=int, default=1000, help="steps of the references, at least")
     parser.add_argument("--references", help="keep the references in this .npz file")
     parser.add_argument("--tolerances", type=float, nargs="+", default=list(TOLERANCES))
+    parser.add_argument("--compiled", action="store_true", help="measure compiled passes too")
     parser.add_argument("--called-batch", type=int, help="batch of captum as called; default: what fits")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int)
@@ -218,6 +220,8 @@ def compared(
             label = "igbatch" if precision == "float32" else f"igbatch {precision}"
             ours = Ours(label, tolerance, precision, error)
             engines += [ours, at_equal_error(case, reference, ours, console)]
+            if arguments.compiled:
+                engines.append(compiled(case, ours, console))
             found = captum_steps(case, reference, steps.get(tolerance), tolerance, precision, console)
             if found is None:
                 missed.append(f"captum {precision} does not come within {tolerance:.0%}")
@@ -244,10 +248,21 @@ def compared(
 
 def chosen_precision(case: Case, tolerance: float) -> PrecisionChoice:
     """Return what ``precision="auto"`` settles on for a case."""
-    targets = torch.tensor(case.targets, device=case.images.device)
-    pairs = zip(case.images, case.baseline.expand_as(case.images), strict=True)
-    examples = [Example(image, start, targets) for image, start in pairs]
-    return choose_precision(case.model, examples, Settings(steps="auto", tolerance=tolerance))
+    return choose_precision(case.model, examples(case), Settings(steps="auto", tolerance=tolerance))
+
+
+def compiled(case: Case, ours: Ours, console: Console) -> Ours:
+    """Return ours with compiled passes, or captured ones on a GPU; compiling is not part of its time."""
+    settings = Settings(
+        steps="auto", tolerance=ours.tolerance, precision=ours.precision,
+        arithmetic_error=ours.arithmetic_error,
+    )  # fmt: skip
+    seconds, (graphs, reason) = timed(
+        lambda: choose_graphs(case.model, examples(case)[0], settings, "compiled", len(case.images)),
+        case.images.device,
+    )
+    console.log(f"{case.name}: {reason}; {seconds:.0f} s")
+    return replace(ours, name=f"{ours.name} {graphs.form}", graphs=graphs)
 
 
 def smallest_steps(
@@ -359,6 +374,8 @@ def race(
         part = few if isinstance(engine, Captum) and not engine.tuned else case
         with counted(case.model) as passes:
             maps = engine.maps(part)
+        if isinstance(engine, Ours) and engine.graphs is not None:  # hooks see nothing of a graph
+            passes = Passes(int(engine.taken[:, 0].sum()), int(engine.taken.sum()))
         errors = reference.errors(maps)
         each = Measured(
             engine, tolerance, len(part.images), passes, errors.ravel(), reference.gaps(maps).ravel()

@@ -184,7 +184,8 @@ def host_milliseconds() -> dict[str, float]:
     launching = [
         (Passes, "values"), (PathMaps, "put"), (PathMaps, "products"), (PathMaps, "weighted"),
         (PathMaps, "combined"), (Wave, "_batch"), (torch, "cat"), (torch, "stack"), (Tensor, "cpu"),
-        (KeptMaps, "_factors"), (torch.linalg, "vector_norm"),
+        (KeptMaps, "_factors"), (torch.linalg, "vector_norm"), (Wave, "_reserve"),
+        *((Tensor, name) for name in ("__setitem__", "clone", "double", "flatten", "reshape", "to")),
     ]  # fmt: skip
     with ExitStack() as stack:
         for owner, name in launching:

@@ -12,7 +12,8 @@ import torch
 from measure import Case, FloatArray
 from torch import Tensor, nn
 
-from igbatch.attribution import integrated_gradients
+from igbatch.attribution import Example, Settings, attribute, integrated_gradients
+from igbatch.attribution.graphs import Graphs
 from igbatch.attribution.precision import precision_named
 
 
@@ -82,6 +83,7 @@ class Ours:
         stated: the errors that the last call stated, [N, K].
         taken: the steps that the last call took, [N, K].
         rows: the most rows that went through the model together.
+        graphs: what its passes go through, kept from call to call; None: eager passes.
     """
 
     name: str
@@ -94,9 +96,12 @@ class Ours:
     stated: FloatArray = field(default_factory=lambda: np.empty(0))
     taken: FloatArray = field(default_factory=lambda: np.empty(0))
     rows: int = 0
+    graphs: Graphs | None = None
 
     def maps(self, case: Case) -> Tensor:
         """Return maps [N, K, H, W], channels summed."""
+        if self.graphs is not None:
+            return self._through_graphs(case, self.graphs)
         result = integrated_gradients(
             case.model, case.images, case.targets, case.baseline, steps="auto", tolerance=self.tolerance,
             precision=self.precision, arithmetic_error=self.arithmetic_error, micro_batch=self.micro_batch,
@@ -105,6 +110,26 @@ class Ours:
         self.stated = result.map_error.cpu().numpy()
         self.taken = result.steps.cpu().numpy().astype(float)
         return result.attributions
+
+    def _through_graphs(self, case: Case, graphs: Graphs) -> Tensor:
+        settings = Settings(
+            steps="auto", tolerance=self.tolerance, precision=self.precision,
+            arithmetic_error=self.arithmetic_error, micro_batch=self.micro_batch,
+        )  # fmt: skip
+        done = sorted(
+            attribute(case.model, examples(case), settings, graphs=graphs), key=lambda each: each.index
+        )
+        self.rows = done[0].micro_batch
+        self.stated = np.stack([each.map_error for each in done])
+        self.taken = np.stack([each.steps for each in done]).astype(float)
+        return torch.stack([each.attributions for each in done]).float()
+
+
+def examples(case: Case) -> list[Example]:
+    """Return the images of a case as the engine takes them."""
+    targets = torch.tensor(case.targets)
+    pairs = zip(case.images, case.baseline.expand_as(case.images), strict=True)
+    return [Example(image, start, targets) for image, start in pairs]
 
 
 Engine = Captum | Ours

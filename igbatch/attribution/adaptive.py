@@ -75,6 +75,7 @@ class Intervals:
         valid: bool [A, I], whether there is such an interval that is not folded.
         ends: int [A, I, 2], the slots of its ends.
         lows, widths: float64 [A, I].
+        middles: float64 [A, I], NaN where no number lies between an interval's ends.
         stencil: int [A, I, 4], the slots of the cubic's nodes.
         weights: float64 [A, I, 4], the integral of each node's basis polynomial over the interval.
         bends: float64 [A, I, 4], these less the trapezoid's.
@@ -90,6 +91,7 @@ class Intervals:
     ends: NDArray[np.int64]
     lows: FloatArray
     widths: FloatArray
+    middles: FloatArray
     stencil: NDArray[np.int64]
     weights: FloatArray
     bends: FloatArray
@@ -124,6 +126,8 @@ class Intervals:
         stencil_places = np.where(valid[:, :, None], ordered[paths[:, :, None], held], np.arange(4.0))
         weights, products = _cubic_integrals(stencil_places, lows, highs)
         widths = highs - lows
+        middles = lows + widths / 2
+        middles = np.where((middles > lows) & (middles < highs), middles, np.nan)
         at_end = held[..., None] == np.stack([index, index + 1], 2)[:, :, None]
         bends = weights - at_end.any(3) * widths[:, :, None] / 2
         five = np.arange(ordered.shape[1] - 4)[:, None] + np.arange(5)
@@ -137,7 +141,7 @@ class Intervals:
         total[:, 0] = folded > 0
         ends = np.stack([order[:, :-1], order[:, 1:]], 2)
         return cls(
-            valid, ends, lows, widths, stencil, weights, bends,
+            valid, ends, lows, widths, middles, stencil, weights, bends,
             order[:, five], differences, quartics, products, total,
         )  # fmt: skip
 
@@ -250,13 +254,6 @@ def fitting(intervals: Intervals, judgement: Judgement, path: int) -> int:
     return int(np.argmin(fits)) if not fits.all() else len(rows)
 
 
-def middles(intervals: Intervals, path: int, chosen: NDArray[np.int64]) -> FloatArray:
-    """Return the places in the middle of intervals of a path, but where floating point knows none."""
-    lows, widths = intervals.lows[path, chosen], intervals.widths[path, chosen]
-    places = lows + widths / 2
-    return np.sort(places[(places > lows) & (places < lows + widths)])
-
-
 def _halved(
     relative: FloatArray, intervals: Intervals, left: NDArray[np.int64], hope: BoolArray
 ) -> list[FloatArray]:
@@ -271,15 +268,14 @@ def _halved(
         left: int [A], nodes that each path may ask for.
         hope: bool [A].
     """
-    places = intervals.lows + intervals.widths / 2
-    between = (places > intervals.lows) & (places < intervals.lows + intervals.widths)
-    relative = np.where(between & (intervals.widths >= MIN_WIDTH), relative, 0.0)
+    can_be = np.isfinite(intervals.middles) & (intervals.widths >= MIN_WIDTH)
+    relative = np.where(can_be, relative, 0.0)
     order = np.argsort(-relative, axis=1, kind="stable")
     ordered = np.take_along_axis(relative, order, axis=1)
     rest = np.sqrt(np.cumsum((ordered**2)[:, ::-1], axis=1)[:, ::-1])
     counts = np.maximum(hope, (rest > 1.0).sum(1)).clip(max=MAX_HALVED)
     counts = np.minimum(counts, (ordered > 0).sum(1)).tolist()
-    places = np.take_along_axis(places, order, axis=1)
+    places = np.take_along_axis(intervals.middles, order, axis=1)
     return [
         np.sort(own[:count])[: max(0, most)]
         for own, count, most in zip(places, counts, left.tolist(), strict=True)

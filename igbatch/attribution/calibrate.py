@@ -1,4 +1,4 @@
-"""What `auto` comes to: the arithmetic by a short measurement, micro-batch and form of the passes by rules.
+"""What `auto` comes to: the arithmetic by a short measurement, the micro-batch by a rule.
 
 Processors and GPUs differ too much for a name to tell: on one machine bfloat16 products are six times as fast
 as float32's, on the next they are hardly faster, and float16's take hundreds of times as long.
@@ -9,30 +9,26 @@ from __future__ import annotations
 import math
 import os
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
-from .engine import attribute, passes_of, rows_of
+from .engine import attribute, passes_of
 from .frozen import Model, frozen, lifted
-from .graphs import Graphs
-from .passes import Batch, Passes
+from .passes import Batch
 from .precision import PRECISIONS, precision_named
 from .settings import Example, Settings
-from .wave import out_of_memory
 
 __all__ = [
     "MicroBatchChoice",
     "PrecisionChoice",
     "arithmetic_error",
     "bytes_kept",
-    "choose_graphs",
     "choose_micro_batch",
     "choose_precision",
+    "largest_distance",
     "spread",
 ]
 
@@ -52,13 +48,6 @@ MEMORY_SHARE = 0.3
 MAX_ROWS = {"cpu": 8, "cuda": 128}
 """The largest micro-batch of a kind of device: more rows took no less time each."""
 PROBED_ROWS = 2
-FLOPS_PER_HOUR = 3600 * 50e9
-"""What a core is reckoned to do, to tell whether passes are long; which core it is must not matter."""
-COMPILED_HOURS = 1.0
-"""Hours of passes for two targets from which on compiling pays on a CPU: minutes, to save a tenth or two."""
-TYPICAL_NODES = 30
-ALIKE = 10.0
-"""Times the rounding, that maps at nodes may differ by from those of eager passes."""
 PRODUCT_SIZE = 256
 """Rows and columns of the product that tells whether an arithmetic is hopeless: a blink even where it is."""
 
@@ -166,7 +155,7 @@ class _Probe:
         """Return the relative L2 error to be reckoned with in a precision, and the seconds it took."""
         self._measure(precision, examples=1)  # warms up
         maps, seconds = self._measure(precision)
-        return MARGIN * _largest_distance(maps, self._maps), seconds
+        return MARGIN * largest_distance(maps, self._maps), seconds
 
     def _measure(self, precision: str, examples: int | None = None) -> tuple[list[Tensor], float]:
         start = time.perf_counter()
@@ -199,57 +188,6 @@ def choose_micro_batch(model: Model, example: Example, settings: Settings) -> Mi
     return MicroBatchChoice(rows, row_bytes, f"{rows} rows: {row_bytes / 1e6:.0f} MB a row, {why}")
 
 
-def choose_graphs(
-    model: Model, example: Example, settings: Settings, form: str, ahead: int
-) -> tuple[Graphs, str]:
-    """Return what passes run as, tried on an example, and why; nothing where they stay eager by choice.
-
-    On a GPU ``auto`` is to capture. On a CPU it is to compile where the operations that are ahead are worth
-    it, and eager otherwise: numbers alone decide, so that two runs of a study take the same.
-
-    Args:
-        model: as `integrated_gradients` takes it.
-        example: an image.
-        settings: what is asked for; the micro-batch is known.
-        form: a key of ``FORMS``, or ``auto``.
-        ahead: images that are to be computed in all.
-    """
-    device, rows = example.image.device, rows_of(settings, example.image.device)
-    precision = precision_named(settings.precision)
-    with frozen(model, precision, device) as forward, lifted(device):
-        passes, why = passes_of(forward, settings), "as asked for"
-        if form == "auto":
-            form, why = _form_that_pays(passes, example, settings, ahead)
-        graphs, batch = Graphs(form), spread(example, rows, precision.dtype)
-        if form == "eager":
-            return graphs, ""
-        with warnings.catch_warnings(action="ignore"):
-            found = graphs.values(passes, batch, rows)
-        if graphs.refused is not None:
-            return Graphs("eager"), graphs.refused
-        try:
-            wanted = passes.values(batch)
-        except Exception as error:
-            if not out_of_memory(error):
-                raise
-            return Graphs("eager"), f"passes eager: {form}, they leave no room beside them for a micro-batch"
-        distance = _largest_distance([found.maps.flatten()[None]], [wanted.maps.flatten()[None]])
-        if not distance <= ALIKE * precision.rounding:
-            return Graphs("eager"), f"passes eager: {form}, maps at nodes are {distance:.1e} off"
-        return graphs, f"passes {form}: {why}"
-
-
-def _form_that_pays(passes: Passes, example: Example, settings: Settings, ahead: int) -> tuple[str, str]:
-    if example.image.device.type == "cuda":
-        return "captured", "a GPU waits for whoever launches operations one by one"
-    with FlopCounterMode(display=False) as counter:
-        passes.values(spread(example, 1, passes.precision.dtype))
-    nodes = TYPICAL_NODES if settings.steps == "auto" else settings.steps
-    hours = ahead * nodes * counter.get_total_flops() / FLOPS_PER_HOUR
-    enough = COMPILED_HOURS * (1 + len(example.targets)) / 3  # a graph has a backward pass for each target
-    return ("compiled" if hours >= enough else "eager"), f"{hours:.1g} h of passes pay for compiling"
-
-
 def spread(example: Example, rows: int, dtype: torch.dtype) -> Batch:
     """Return nodes spread over an example's path."""
     device = example.image.device
@@ -262,7 +200,8 @@ def spread(example: Example, rows: int, dtype: torch.dtype) -> Batch:
     return Batch(start, image, nodes.to(device), targets, owners, int(example.targets.max()))
 
 
-def _largest_distance(maps: Sequence[Tensor], reference: Sequence[Tensor]) -> float:
+def largest_distance(maps: Sequence[Tensor], reference: Sequence[Tensor]) -> float:
+    """Return the largest relative L2 distance of maps, [K, ...] each, to others; infinite for NaN."""
     distances = []
     for found, wanted in zip(maps, reference, strict=True):
         norm = wanted.flatten(1).norm(dim=1)

@@ -6,8 +6,10 @@ them. What no graph can be made of runs as it is, with a warning that says why.
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -22,6 +24,8 @@ FORMS = ("eager", "compiled", "captured")
 """How passes run: operation by operation; compiled, and captured too on a GPU; captured as they are."""
 FEWEST = {"cpu": 0.85, "cuda": 0.5}
 """The part of a graph's rows that a micro-batch has to have more of; smaller ones are cheaper eager."""
+COMPILING_SECONDS = 900.0
+"""What compiling may take; where it takes longer, passes run eager."""
 WARM_UPS = 3
 """Runs before a capture, in which libraries choose and allocate what they need."""
 
@@ -123,14 +127,41 @@ def _compiled(work: Function, inputs: Sequence[Tensor], passes: Passes) -> Funct
     from torch.fx.experimental.proxy_tensor import make_fx
 
     compiled = torch.compile(make_fx(work)(*inputs), fullgraph=True, dynamic=False)
-    with torch.no_grad():
-        compiled(*inputs)  # without TF32: torch's compiler looks at switches that contradict those set for it
+    _compile(
+        compiled, inputs
+    )  # without TF32: torch's compiler looks at switches that contradict those set for it
 
     def run(*inputs: Tensor) -> tuple[Tensor, ...]:
         with torch.no_grad(), tensorfloat32(passes.precision.tensorfloat32):
             return tuple(compiled(*inputs))
 
     return run
+
+
+def _compile(compiled: Function, inputs: Sequence[Tensor]) -> None:
+    """Call a function that compiles at its first call, in a thread that is left alone if it takes too long.
+
+    Raises:
+        TimeoutError: it took longer than `COMPILING_SECONDS`.
+    """
+    threads, device = torch.get_num_threads(), inputs[0].device
+    errors: list[BaseException] = []
+
+    def call() -> None:  # such settings are the thread's own
+        torch.set_num_threads(threads)
+        try:
+            with torch.no_grad(), torch.cuda.device(device) if device.type == "cuda" else nullcontext():
+                compiled(*inputs)
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=call, name="compile", daemon=True)
+    thread.start()
+    thread.join(COMPILING_SECONDS)
+    if thread.is_alive():
+        raise TimeoutError(f"it takes more than {COMPILING_SECONDS:.0f} s")
+    if errors:
+        raise errors[0]
 
 
 def _captured(work: Function, inputs: Sequence[Tensor], device: torch.device) -> Function:

@@ -28,7 +28,6 @@ from .adaptive import (
     fitting,
     judge,
     masses,
-    middles,
 )
 from .integral import Integral, Node
 from .passes import Values
@@ -204,7 +203,8 @@ class KeptMaps:
         # two nodes left of the boundary belong to the next interval's quartic
         left = intervals.lows[index, gone[-2:][0]] if count else 0.0
         room = SLOTS - 1 - int((path.nodes[1 : path.used + 1] >= left).sum())
-        places = middles(intervals, index, rest[: max(1, min(MAX_HALVED, room - RESERVE))])
+        places: FloatArray = intervals.middles[index, rest[: max(1, min(MAX_HALVED, room - RESERVE))]]
+        places = places[np.isfinite(places)]
         if count and len(places):  # a path that asks for nothing more is done as it is
             weights = np.zeros(path.used + 1)
             np.add.at(weights, intervals.stencil[index, gone], intervals.weights[index, gone])

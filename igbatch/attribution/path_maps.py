@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,7 +21,8 @@ MAX_KEPT = 128
 """Nodes of a path whose maps are kept before its leftmost intervals are folded."""
 SLOTS = MAX_KEPT + 2 * MAX_HALVED + 1
 """Slots of a path, what bounds its memory: what is kept, what is asked for meanwhile, and the folded map."""
-FIRST_SLOTS = 32
+SLOTS_AT_A_TIME = 16
+"""By so many slots the room for maps grows: most of a path's memory are maps, so there is little to spare."""
 COLUMNS = 1 << 14
 """Pixels of maps that are taken to float64 at a time."""
 
@@ -66,7 +68,7 @@ class PathMaps:
         """Keep maps, [n, K, pixels], in slots that follow each other."""
         held = self._maps.shape[1] if self._maps.ndim == 3 else 0
         if held < slots.stop:
-            size = min(SLOTS, max(slots.stop, FIRST_SLOTS, 2 * held))
+            size = min(SLOTS, math.ceil(slots.stop / SLOTS_AT_A_TIME) * SLOTS_AT_A_TIME)
             larger = maps.new_zeros(maps.shape[1], size, maps.shape[2])
             if held:
                 larger[:, :held] = self._maps

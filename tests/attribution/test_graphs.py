@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, replace
@@ -13,7 +14,7 @@ from timm.models.swin_transformer import SwinTransformer
 from torch import Tensor, nn
 
 from igbatch.attribution import AttributionError, Example, Settings, graphs, integrated_gradients
-from igbatch.attribution.calibrate import COMPILED_HOURS, FLOPS_PER_HOUR, choose_graphs
+from igbatch.attribution.choose_graphs import COMPILED_HOURS, FLOPS_PER_HOUR, choose_graphs
 from igbatch.attribution.engine import attribute
 from igbatch.attribution.frozen import frozen, lifted
 from igbatch.attribution.graphs import Graphs
@@ -162,6 +163,27 @@ def test_what_cannot_be_traced_runs_eager_and_says_why() -> None:
         with warnings.catch_warnings(action="error"):  # once is enough
             same(kept.values(passes, given, ROWS), found, 0)
         same(found, passes.values(given), 0)
+
+
+def test_what_takes_too_long_to_compile_runs_eager_and_says_why(
+    net: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+
+    def slow(graph: Callable[..., object], **options: object) -> Callable[..., object]:
+        def first(*inputs: Tensor) -> object:
+            released.wait(30)
+            return graph(*inputs)
+
+        return first
+
+    monkeypatch.setattr(graphs.torch, "compile", slow)
+    monkeypatch.setattr(graphs, "COMPILING_SECONDS", 0.2)
+    example = Example(torch.ones(3, 8, 8), torch.zeros(3, 8, 8), torch.tensor([1]))
+    found, why = choose_graphs(net, example, Settings(micro_batch=ROWS), "compiled", 1)
+    released.set()
+    assert found.form == "eager"
+    assert "they could not be compiled (TimeoutError: it takes more than 0 s)" in why
 
 
 def test_capturing_without_a_gpu_runs_eager_and_says_why(net: nn.Module) -> None:

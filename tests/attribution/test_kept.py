@@ -318,7 +318,7 @@ def test_maps_that_are_kept_stay_few_while_steps_grow(monkeypatch: pytest.Monkey
     opened = kept_slots(monkeypatch, MAX_KEPT)
     integral = integrate(curve, replace(GOAL, max_steps=800))
     assert integral.steps == 800
-    assert opened[0]._maps.shape == (1, SLOTS, 3)
+    assert MAX_KEPT < opened[0]._maps.shape[1] <= SLOTS
     assert opened[0].used < SLOTS
     assert_is_the_sum(integral, curve)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from igbatch.attribution import path_maps
-from igbatch.attribution.path_maps import FIRST_SLOTS, SLOTS, PathMaps
+from igbatch.attribution.path_maps import SLOTS, SLOTS_AT_A_TIME, PathMaps
 
 FloatArray = NDArray[np.float64]
 TARGETS, PIXELS = 2, 5
@@ -97,7 +97,7 @@ def test_maps_are_kept_where_their_slots_are_however_many_come(generator: torch.
         part = maps[start : start + 7]
         nodes = path.request(np.linspace(0.1, 0.2, len(part)) + start)
         path.put(slice(nodes[0].slot, nodes[-1].slot + 1), part)
-        assert path._maps.shape[1] <= max(FIRST_SLOTS, 2 * path.used)
+        assert path._maps.shape[1] < path.used + 1 + SLOTS_AT_A_TIME
     kept = path.weighted(torch.eye(SLOTS)[1:][None, 40])
     torch.testing.assert_close(kept, maps[40])
     assert path._maps.shape == (1, SLOTS, PIXELS)
