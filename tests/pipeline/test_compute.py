@@ -21,10 +21,11 @@ from igbatch.attribution import (
     Attributed,
     Example,
     Settings,
-    attribute,
     graphs,
     integrated_gradients,
 )
+from igbatch.attribution.engine import attribute_forward
+from igbatch.attribution.passes import Forward
 from igbatch.images.loading import load_image
 from igbatch.images.scenes import CLASSES, render_scene
 from igbatch.pipeline import compute, rankings, rows, study_images
@@ -426,13 +427,13 @@ def test_targets_of_one_class_are_computed_once_and_stored_under_each_name(
     seen: list[list[int]] = []
 
     def spy(
-        model: nn.Module, examples: Iterator[Example], settings: Settings, **others: Any
+        model: Forward, examples: Iterator[Example], settings: Settings, **others: Any
     ) -> Iterator[Attributed]:
         for example in examples:
             seen.append(example.targets.tolist())
-            yield from attribute(model, [example], settings)
+            yield from attribute_forward(model, [example], settings)
 
-    monkeypatch.setattr(compute, "attribute", spy)
+    monkeypatch.setattr(compute, "attribute_forward", spy)
     targets = "targets=[eagle, predicted, top-2, label]"
     work = open_work(tiny_study, tmp_path / "out", *TRAINED, ONE_SCENE, targets, "attribution.steps=2")
     (report,) = work.run()
@@ -494,11 +495,11 @@ def seen_settings(work: Work, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """The settings that the engine is given; nothing is computed."""
     seen = []
 
-    def spy(model: nn.Module, examples: Any, settings: Settings, **others: Any) -> Iterator[Attributed]:
+    def spy(model: Forward, examples: Any, settings: Settings, **others: Any) -> Iterator[Attributed]:
         seen.append(settings)
         yield from ()
 
-    monkeypatch.setattr(compute, "attribute", spy)
+    monkeypatch.setattr(compute, "attribute_forward", spy)
     work.run()
     (settings,) = set(seen)
     return settings
@@ -760,12 +761,12 @@ def test_what_is_no_number_is_quarantined_for_its_target_alone(
     folder: Path, monkeypatch: pytest.MonkeyPatch, poison: Callable[[Attributed], Any], reason: str
 ) -> None:
     def poisoned(*arguments: Any, **named: Any) -> Iterator[Attributed]:
-        for done in attribute(*arguments, **named):
+        for done in attribute_forward(*arguments, **named):
             if done.index == 1:
                 poison(done)
             yield done
 
-    monkeypatch.setattr(compute, "attribute", poisoned)
+    monkeypatch.setattr(compute, "attribute_forward", poisoned)
     work = open_work(folder / "study.yaml", folder / "out")
     (report,) = work.run()
     assert quarantine(work) == [("b.png", "eagle", "attribution")]
@@ -778,10 +779,10 @@ def test_probabilities_that_are_no_numbers_are_quarantined(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def without_logits(*arguments: Any, **named: Any) -> Iterator[Attributed]:
-        for done in attribute(*arguments, **named):
+        for done in attribute_forward(*arguments, **named):
             yield replace(done, logits=torch.full_like(done.logits, math.nan))
 
-    monkeypatch.setattr(compute, "attribute", without_logits)
+    monkeypatch.setattr(compute, "attribute_forward", without_logits)
     work = open_work(folder / "study.yaml", folder / "out")
     (report,) = work.run()
     assert (report.rows, report.quarantined) == (0, 8)
