@@ -48,7 +48,9 @@ class Workers:
     @property
     def gpus(self) -> float:
         """The part of a GPU that each holds."""
-        return 1 / self.per_gpu if self.device == "cuda" else 0.0
+        if self.device != "cuda":
+            return 0
+        return 1 if self.per_gpu == 1 else 1 / self.per_gpu
 
 
 def size_workers(

@@ -100,7 +100,7 @@ def test_the_micro_batch_is_measured_in_the_precision_that_was_chosen(
 ) -> None:
     seen: list[Settings] = []
 
-    def spy(model: nn.Module, example: Example, settings: Settings) -> MicroBatchChoice:
+    def spy(model: nn.Module, example: Example, settings: Settings, sharing: int) -> MicroBatchChoice:
         seen.append(settings)
         return MicroBatchChoice(16, 1e6, "16 rows: measured")
 
