@@ -1,7 +1,7 @@
 """What the statistics of a map cost: 224 x 224 pixels, two boxes, milliseconds of CPU on one thread.
 
-`numpy` is what the rows' thread does for maps of a CPU, `torch` what a device does for its own, called with the
-two maps of an image. Both in turn, so that what else the machine does falls on both.
+`numpy` is what the rows' thread does for maps of a CPU, `torch` what a device does for its own, both maps of
+an image at once. They go in turn, so that what else the machine does falls on both.
 
     python benchmarks/map_statistics.py        # 5 seconds
     python benchmarks/map_statistics.py --device cuda
