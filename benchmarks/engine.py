@@ -127,9 +127,9 @@ def count_operations() -> dict[str, Any]:
     rounds, copies, alone = Counter[str](), Counter[str](), Counter[str]()
     advance, scores, to_host = KeptMaps.advance, Passes.scores, Tensor.cpu
 
-    def counting_advance(self: KeptMaps, rows: Any) -> Any:
+    def counting_advance(self: KeptMaps, rows: Any, numbers: Any) -> Any:
         rounds["rounds"] += 1
-        return advance(self, rows)
+        return advance(self, rows, numbers)
 
     def counting_scores(self: Passes, batch: Any) -> Any:
         alone["passes"] += 1

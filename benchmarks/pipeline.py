@@ -76,6 +76,9 @@ class Commits:
         self.times.append(time.monotonic())
         self.each(len(self.times))
 
+    def under_way(self, images: int) -> None:
+        """Only what is committed counts."""
+
     def retried(self) -> None:
         """Nothing may be lost here."""
         raise RuntimeError("a worker was lost: the figures would be wrong")
@@ -94,6 +97,10 @@ class Idle:
     def compute(self, shard: Shard, settled: Settled | None) -> ShardReport:
         """Report the shard as done."""
         return ShardReport(shard.name, len(shard.images), shard.rows, 0, 0.0)
+
+    def under_way(self) -> int:
+        """Shards are done at once."""
+        return 0
 
 
 def main() -> None:

@@ -293,7 +293,7 @@ def adaptive(path: SampledPath, tolerance: float) -> Iterator[State]:
         scales = np.maximum(np.abs(maps).max(2), 1e-300)
         arrays = (maps / scales[:, :, None], scores, scales, slopes / scales, np.zeros((len(nodes), 1)))
         integrals.add([0] * len(nodes), nodes, Values(*map(torch.from_numpy, arrays)))
-        (nodes,) = integrals.advance([0])
+        (nodes,) = integrals.advance([0], integrals.launch([0]).wait())
     found = integrals.result(0)
     yield State(found.steps, found.maps.numpy(), found.map_error)
 

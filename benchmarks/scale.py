@@ -73,6 +73,9 @@ class Listener:
         if self._enough is not None and len(self.times) >= self._enough:
             raise KeyboardInterrupt
 
+    def under_way(self, images: int) -> None:
+        """Only what is committed counts."""
+
     def retried(self) -> None:
         """Nothing may be lost here."""
         raise RuntimeError("a worker was lost: the figures would be wrong")
@@ -95,6 +98,10 @@ class StandIn:
         if self.writes:
             write(self.output, shard, self.numbers, self.map)
         return ShardReport(shard.name, len(shard.images), shard.rows, 0, 0.001)
+
+    def under_way(self) -> int:
+        """Shards are done at once."""
+        return 0
 
 
 def write(output: Output, shard: Shard, numbers: dict[str, Any], array: np.ndarray | None) -> None:

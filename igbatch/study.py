@@ -272,6 +272,7 @@ class Run(_Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     workers: Annotated[int, Field(ge=1)] | Literal["auto"] | WorkerRange = "auto"
     threads: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    workers_per_gpu: Annotated[int, Field(ge=1, le=16)] | Literal["auto"] = "auto"
     shard_images: Annotated[int, Field(ge=1, le=100_000)] | Literal["auto"] = "auto"
     shard_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Literal["auto"] = "auto"
     retries: Annotated[int, Field(ge=0)] = 5

@@ -167,16 +167,24 @@ class _Probe:
         return maps, time.perf_counter() - start
 
 
-def choose_micro_batch(model: Model, example: Example, settings: Settings) -> MicroBatchChoice:
+def choose_micro_batch(
+    model: Model, example: Example, settings: Settings, sharing: int = 1
+) -> MicroBatchChoice:
     """Return a micro-batch that is filled well, is fast, and fits: by memory and a rule, never by a race.
 
     A forward pass of a few rows tells what a row keeps for its backward passes. The largest power of two up
     to `MAX_ROWS` whose rows fit into `MEMORY_SHARE` of the device's memory is taken. So the choice follows
     from machine, model and study alone, and two runs take the same.
+
+    Args:
+        model: as `integrated_gradients` takes it.
+        example: an image.
+        settings: what is asked for.
+        sharing: workers that share the device's memory.
     """
     device = example.image.device
     precision = precision_named(settings.precision)
-    room = MEMORY_SHARE * _memory(device)
+    room = MEMORY_SHARE * _memory(device) / sharing
     with frozen(model, precision, device) as forward, lifted(device):
         passes = passes_of(forward, settings)
         row_bytes = (

@@ -18,6 +18,7 @@ from .outputs import output_named
 from .passes import Forward, Passes
 from .precision import precision_named
 from .settings import Attributed, Example, Settings
+from .turns import Turns
 from .wave import Path, RowLimit, Wave
 
 __all__ = ["MAX_TARGETS", "attribute", "attribute_forward", "default_micro_batch", "passes_of", "rows_of"]
@@ -63,6 +64,7 @@ def attribute_forward(
     settings: Settings,
     limit: RowLimit | None = None,
     graphs: Graphs | None = None,
+    turns: Turns | None = None,
 ) -> Iterator[Attributed]:
     """Attribute a stream of examples as `attribute` does, with a function that is ready as it is.
 
@@ -71,6 +73,7 @@ def attribute_forward(
         examples: their images may have any shape; the first dimension is summed unless channels are kept.
         settings: how the integrals are taken.
         limit, graphs: as for `attribute`.
+        turns: on the device, where other threads use it too; the examples are taken out of turn.
     """
     source = iter(examples)
     first = next(source, None)
@@ -79,7 +82,7 @@ def attribute_forward(
     device = first.image.device
     limit = limit or RowLimit(rows_of(settings, device))
     batches = ROUND_BATCHES.get(device.type, ROUND_BATCHES["cuda"])
-    stream = _Stream(passes_of(forward, settings), settings, limit, graphs, batches)
+    stream = _Stream(passes_of(forward, settings), settings, limit, graphs, batches, turns)
     completed = stream.run(chain([first], source))
     while True:
         with lifted(device):
@@ -124,12 +127,14 @@ class _Stream:
         limit: RowLimit,
         graphs: Graphs | None,
         round_batches: int,
+        turns: Turns | None,
     ) -> None:
         self._passes = passes
         self._graphs = graphs
         self._settings = settings
         self._limit = limit
         self._round_batches = round_batches
+        self._turns = turns
         self._waves: dict[int, Wave] = {}
         self._done: dict[int, list[tuple[Path, Integral]]] = {}
 
@@ -160,7 +165,7 @@ class _Stream:
         if targets not in self._waves or not self._settings.together:  # a new one knows nothing of others
             integrals = self._settings.integrals(targets)
             self._waves[targets] = Wave(
-                self._passes, integrals, self._limit, self._graphs, self._round_batches
+                self._passes, integrals, self._limit, self._graphs, self._round_batches, self._turns
             )
         return self._waves[targets]
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .passes import Values
 from .rules import Quadrature
+from .turns import HostCopy
 
 __all__ = ["Integral", "Integrals", "Node"]
 
@@ -65,8 +66,11 @@ class Integrals(Protocol):
     ) -> None:
         """Take outputs alone, float64 [batch rows, K], and logits, float64 [batch rows, classes]."""
 
-    def advance(self, rows: Sequence[int]) -> list[Sequence[Node]]:
-        """Look at paths that have all that they asked for; return the next nodes of each, none if done."""
+    def launch(self, rows: Sequence[int]) -> HostCopy:
+        """Start to bring to the host what is to be known of paths that have all that they asked for."""
+
+    def advance(self, rows: Sequence[int], numbers: FloatArray) -> list[Sequence[Node]]:
+        """Look at these paths, whose numbers have come; return the next nodes of each, none if done."""
 
     def result(self, row: int) -> Integral:
         """Return the integral along the path in a row, which may be used for another one from then on."""

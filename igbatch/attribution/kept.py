@@ -33,6 +33,7 @@ from .integral import Integral, Node
 from .passes import Values
 from .path_maps import MAX_KEPT, SLOTS, PathMaps
 from .precision import tensorfloat32
+from .turns import HostCopy
 
 __all__ = ["KeptMaps"]
 
@@ -59,6 +60,8 @@ class KeptMaps:
         self._dtype = torch.float32
         self._fresh: list[Tensor] = []  # scores, scales and slopes: float64 [3, batch rows, K] each
         self._order: list[tuple[PathMaps, slice, int]] = []  # of these rows: path, slots, and the first row
+        self._intervals: Intervals  # of the paths whose numbers are on their way
+        self._parts: list[torch.Size] = []  # what these numbers are
         self._ends: dict[int, tuple[FloatArray, FloatArray]] = {}
         self._logits: dict[int, Tensor] = {}
         self._weights: dict[int, FloatArray] = {}  # of the slots in use, as they were judged last
@@ -91,15 +94,21 @@ class KeptMaps:
         """Take no outputs alone: every node tells its own."""
         raise AssertionError("an adaptive integral asks for no outputs alone")
 
-    def advance(self, rows: Sequence[int]) -> list[Sequence[Node]]:
-        """Judge paths that have all nodes that they asked for; return what each asks for next."""
+    def launch(self, rows: Sequence[int]) -> HostCopy:
+        """Start to bring the numbers of paths to the host that have all nodes that they asked for."""
         paths = [self._paths[row] for row in rows]
         count = max(path.used for path in paths) + 1
-        intervals = Intervals.of(
+        self._intervals = Intervals.of(
             np.stack([path.nodes[:count] for path in paths]), np.array([path.folded for path in paths])
         )
         with tensorfloat32(False):  # whatever the caller allows
-            abs_sum, norm = self._fetch(paths, intervals.total)
+            return self._launch(paths, self._intervals.total)
+
+    def advance(self, rows: Sequence[int], numbers: FloatArray) -> list[Sequence[Node]]:
+        """Judge these paths by their numbers; return what each asks for next."""
+        paths, intervals = [self._paths[row] for row in rows], self._intervals
+        count = intervals.total.shape[1]
+        abs_sum, norm = self._take(paths, numbers)
         for row, path in zip(rows, paths, strict=True):
             if path.steps == len(FIRST_NODES):
                 self._ends[row] = path.scores[1].copy(), path.scores[path.used].copy()
@@ -137,11 +146,11 @@ class KeptMaps:
             path.quadrature(weights), self._logits.pop(row),
         )  # fmt: skip
 
-    def _fetch(self, paths: Sequence[PathMaps], total: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Bring what the device knows of paths to the host; return their maps' absolute sums and norms.
+    def _launch(self, paths: Sequence[PathMaps], total: FloatArray) -> HostCopy:
+        """Start to bring to the host what the device knows of fresh nodes and of paths.
 
         Args:
-            paths: A of them; what is returned is [A, K].
+            paths: A of them.
             total: float64 [A, slots], the weights of their slots.
         """
         fresh = torch.cat(self._fresh, 1)
@@ -152,19 +161,29 @@ class KeptMaps:
         )
         norms = [torch.linalg.vector_norm(maps, ord=order, dim=2) for order in (1, 2)]
         lowered = torch.cat([each.flatten() for each in (*products, *norms)])
-        numbers = torch.cat([fresh.flatten(), units.flatten(), lowered.to(fresh)]).cpu().numpy()
-        sizes = [each.numel() for each in (fresh, units, *products, *norms)]
-        known, unit, *inner, sums, squares = np.split(numbers, np.cumsum(sizes)[:-1])
-        scores, scales, slopes = known.reshape(fresh.shape)
+        self._fresh = []
+        self._parts = [each.shape for each in (fresh, units, *products, *norms)]
+        return HostCopy(torch.cat([fresh.flatten(), units.flatten(), lowered.to(fresh)]))
+
+    def _take(self, paths: Sequence[PathMaps], numbers: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Put the numbers that `_launch` asked for where they belong.
+
+        Returns:
+            the absolute sums and the norms of the paths' maps, float64 [A, K] both.
+        """
+        ends = np.cumsum([math.prod(part) for part in self._parts])[:-1]
+        whole = [
+            part.reshape(shape) for part, shape in zip(np.split(numbers, ends), self._parts, strict=True)
+        ]
+        (scores, scales, slopes), unit, *inner, sums, squares = whole
         for path, slots, first in self._order:
             own = slice(first, first + slots.stop - slots.start)
             path.scores[slots], path.scales[slots] = scores[own], scales[own]
             path.slopes[slots] = slopes[own] * scales[own]
-        self._fresh, self._order = [], []
-        for path, found, each in zip(paths, inner, products, strict=True):
-            path.take(found.reshape(each.shape))
-        unit = unit.reshape(len(paths), -1)
-        return sums.reshape(unit.shape) * unit, squares.reshape(unit.shape) * unit
+        self._order, self._parts = [], []
+        for path, found in zip(paths, inner, strict=True):
+            path.take(found)
+        return sums * unit, squares * unit
 
     def _factors(self, paths: Sequence[PathMaps], total: FloatArray, fresh: Tensor) -> tuple[Tensor, Tensor]:
         """Return the slots' factors in the maps, [A, K, slots], of size 1 at most in units [A, K].

@@ -13,6 +13,7 @@ from torch import Tensor
 from .integral import Integral, Node
 from .passes import Values
 from .rules import Quadrature
+from .turns import HostCopy
 
 __all__ = ["SummedMaps"]
 
@@ -69,13 +70,17 @@ class SummedMaps:
             if place == 1.0:
                 self._logits[row] = logits[index].clone()  # else it holds the whole batch's
 
-    def advance(self, rows: Sequence[int]) -> list[Sequence[Node]]:
-        """Bring what is known of paths to the host; all are done."""
+    def launch(self, rows: Sequence[int]) -> HostCopy:
+        """Start to bring what is known of paths to the host."""
         device_numbers = [
             torch.stack([self._slopes.pop(row), *(self._scores[row][end] for end in (0.0, 1.0))])
             for row in rows
         ]
-        self._numbers.update(zip(rows, torch.stack(device_numbers).cpu().numpy(), strict=True))
+        return HostCopy(torch.stack(device_numbers))
+
+    def advance(self, rows: Sequence[int], numbers: FloatArray) -> list[Sequence[Node]]:
+        """Take the numbers of paths; all are done."""
+        self._numbers.update(zip(rows, numbers, strict=True))
         return [() for _ in rows]
 
     def result(self, row: int) -> Integral:

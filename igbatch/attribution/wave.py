@@ -21,6 +21,7 @@ from .errors import AttributionError
 from .graphs import Graphs
 from .integral import Integral, Integrals, Node
 from .passes import Batch, Passes, Values
+from .turns import Turns
 
 __all__ = ["Path", "RowLimit", "Wave", "out_of_memory"]
 
@@ -86,6 +87,7 @@ class Wave:
         limit: of batch rows, shared by all waves of a stream.
         graphs: what full micro-batches go through; None: eager passes.
         round_batches: micro-batches of a round. The more paths are judged at once, the less each costs.
+        turns: on the device, where other threads use it too.
     """
 
     def __init__(
@@ -95,9 +97,11 @@ class Wave:
         limit: RowLimit,
         graphs: Graphs | None = None,
         round_batches: int = 1,
+        turns: Turns | None = None,
     ) -> None:
         self._passes = passes
         self._graphs = graphs or Graphs("eager")
+        self._turns = turns or Turns()
         self._rows = limit.rows  # of a graph, also where memory runs out later
         self._integrals = integrals
         self._limit = limit
@@ -138,17 +142,18 @@ class Wave:
         Raises:
             AttributionError: the model's logits are not as they must be, or one row does not fit in memory.
         """
-        seen: list[int] = []
-        for _ in range(max(1, len(self._nodes) // self._limit.rows)):
-            seen += self._evaluate_nodes()
-        while self._ends and (len(self._ends) >= self._limit.rows or not self._nodes):
-            seen += self._evaluate_ends()
-        for row in seen:
-            self._awaited[row] -= 1
-        complete = sorted({row for row in seen if not self._awaited[row]}, key=self._age)
-        if not complete:
-            return
-        requested = self._integrals.advance(complete)
+        with self._turns.round():
+            with self._turns.launch():
+                with self._turns.passes(self._image.device):
+                    seen = self._evaluate()
+                for row in seen:
+                    self._awaited[row] -= 1
+                complete = sorted({row for row in seen if not self._awaited[row]}, key=self._age)
+                if not complete:
+                    return
+                copy = self._integrals.launch(complete)
+            numbers = copy.wait()
+        requested = self._integrals.advance(complete, numbers)
         for row, nodes in reversed(list(zip(complete, requested, strict=True))):
             self._awaited[row] = len(nodes)
             self._nodes.extendleft((row, node) for node in reversed(nodes))  # before what younger paths ask
@@ -162,6 +167,15 @@ class Wave:
         path = self._paths[row]
         assert path is not None
         return path.example, path.part
+
+    def _evaluate(self) -> list[int]:
+        """Evaluate the micro-batches of a round; return the row of each batch row."""
+        seen: list[int] = []
+        for _ in range(max(1, len(self._nodes) // self._limit.rows)):
+            seen += self._evaluate_nodes()
+        while self._ends and (len(self._ends) >= self._limit.rows or not self._nodes):
+            seen += self._evaluate_ends()
+        return seen
 
     def _evaluate_nodes(self) -> list[int]:
         def evaluate(batch: Batch) -> Values:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import ray
@@ -22,23 +22,24 @@ from igbatch.errors import IgbatchError, UnfinishedError, WorkerError, one_line
 from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.crew import ASK_SECONDS, Crew, Seat
 from igbatch.pipeline.deadline import Deadline
+from igbatch.pipeline.devices import SHARDS_AT_ONCE
 from igbatch.pipeline.losses import Losses, Verdict
 from igbatch.pipeline.metrics import DriverMetrics
 from igbatch.pipeline.plan import Plan, Shard
 from igbatch.pipeline.progress import Listener
 from igbatch.pipeline.queue import ShardQueue
-from igbatch.pipeline.reports import Fault, Hardware, ShardReport
+from igbatch.pipeline.reports import Fault, Hardware, ShardReport, Times
 from igbatch.pipeline.rows import quarantine_row
 from igbatch.pipeline.settled import Settled, settle_plan
 from igbatch.pipeline.visibility import Probe, refuse_blind
-from igbatch.pipeline.worker import MakeComputer, actor_class, shard_computer
+from igbatch.pipeline.worker import MakeComputer, actor_class, shard_computer, window
 from igbatch.store.commit import ShardWriter
 from igbatch.store.output import Output
 
-WINDOW = 2
-"""Shards that an actor has at a time: the one it works on and the next."""
 TEND_SECONDS = 2.0
 """How often the driver looks after its workers while none of them has anything to say."""
+LOOK_SECONDS = 2.0
+"""How often workers are asked how far they are."""
 SETTLE_SECONDS = 3600.0
 _NAMING = ("class_name", "actor_id", "pid", "namespace", "ip", "name")
 
@@ -53,6 +54,7 @@ class Summary:
     quarantined: int = 0
     constant: int = 0
     retries: int = 0
+    times: Times = field(default_factory=Times)
 
 
 class Attribution:
@@ -98,9 +100,12 @@ class Attribution:
         self._measured = settled is not None
         self._queue = ShardQueue(plan)
         self._losses = Losses(run.retries)
+        self._looked = time.monotonic()
         self._deadline = Deadline(None if run.shard_seconds == "auto" else run.shard_seconds)
         self._metrics = DriverMetrics(plan.resolved.study.name)
-        kind = actor_class(workers.device, workers.threads)
+        self._window = window(workers.device)
+        self._one_at_a_time = SHARDS_AT_ONCE[workers.device] == 1
+        kind = actor_class(workers.device, workers.threads, workers.per_gpu)
         arguments = (plan.resolved, output, workers.device, workers.threads, make_computer, probe)
         self.crew = Crew(lambda: kind.remote(*arguments), workers, say)
         self.crew.tend(len(self._queue))
@@ -130,12 +135,14 @@ class Attribution:
         return self.summary
 
     def _fill(self) -> None:
-        for load in range(WINDOW):
+        for load in range(self._window):
             for seat in self.crew.awake:
                 if len(seat.work) > load or not self._is_settled(seat):
                     continue
+                if seat.work and self._queue.is_alone(seat.work[0][1]):
+                    continue
                 elsewhere = {other.held for other in self.crew.seats if other is not seat and other.held}
-                shard = self._queue.take(seat.held, elsewhere)
+                shard = self._queue.take(seat.held, elsewhere, idle=not seat.work)
                 if shard is not None:
                     seat.give(seat.actor.compute.remote(shard, self.settled), shard)
 
@@ -145,6 +152,7 @@ class Attribution:
         if not asleep and not working:
             time.sleep(ASK_SECONDS)
             return
+        self._look()
         patience = TEND_SECONDS if all(seat.awake or seat.waking for seat in self.crew.seats) else ASK_SECONDS
         done, _ = ray.wait([*working, *asleep], num_returns=1, timeout=patience)
         for reference in done:
@@ -153,6 +161,14 @@ class Attribution:
             elif any(known == reference for known, _ in working[reference].work):  # not lost meanwhile
                 self._receive(working[reference], reference)
         self._end_hung()
+
+    def _look(self) -> None:
+        """Ask workers now and then how far they are within their shards, and tell what they answered."""
+        now = time.monotonic()
+        if now - self._looked < LOOK_SECONDS:
+            return
+        self._looked = now
+        self.listener.under_way(sum(seat.watch() for seat in self.crew.awake))
 
     def _greet(self, seat: Seat) -> None:
         try:
@@ -204,6 +220,7 @@ class Attribution:
         self.summary.rows += report.rows
         self.summary.quarantined += report.quarantined
         self.summary.constant += report.constant
+        self.summary.times += report.times
         self.listener.advance(report.images, report.quarantined)
 
     def _fault(self, seat: Seat, shard: Shard, fault: Fault) -> None:
@@ -216,18 +233,29 @@ class Attribution:
             verdict = self._losses.blameless(shard, fault.message, pausing=True)
             self._judge(shard, verdict, fault.message)
             return
-        self._judge(shard, self._losses.blamed(shard), f"not enough memory: {fault.message}")
+        lacking = f"not enough memory: {fault.message}"
+        self._judge(shard, self._losses.blamed(shard), lacking, alone=True)
         ray.kill(seat.actor, no_restart=False)  # starts anew with memory in one piece
         for other in seat.restart():
             self._queue.put_back(other)
 
     def _lost(self, seat: Seat, error: RayError) -> None:
-        """Put back the shards of an actor that died; the first of them was at work."""
+        """Put back the shards of an actor that died; where it had several, each has to show what it does."""
         reason = seat.killed or _reason(error)
         blameless = self._node_lost(seat, error)
+        hung = seat.killed is not None
         first, *others = seat.restart()
+        if others and not blameless and not (hung and self._one_at_a_time):
+            self.summary.retries += 1
+            self._metrics.retried()
+            self.listener.retried()
+            for shard in (first, *others):
+                self._queue.put_back(shard, alone=True)
+            count = len(others) + 1
+            self._say(f"{first.spec.variant_id}: {reason}; its {count} shards are tried one at a time")
+            return
         verdict = self._losses.blameless(first, reason) if blameless else self._losses.blamed(first)
-        self._judge(first, verdict, reason)
+        self._judge(first, verdict, reason, alone=not blameless)
         for shard in others:
             self._queue.put_back(shard)
 
@@ -237,10 +265,10 @@ class Attribution:
         alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
         return "node has died" in str(error) or getattr(error, "preempted", False) or seat.node not in alive
 
-    def _judge(self, shard: Shard, verdict: Verdict, reason: str) -> None:
+    def _judge(self, shard: Shard, verdict: Verdict, reason: str, *, alone: bool = False) -> None:
         """Do what was decided about a shard that failed, and say so."""
         for part in verdict.again:
-            self._queue.put_back(part, verdict.pause)
+            self._queue.put_back(part, verdict.pause, alone=alone)
         if verdict.again:
             self.summary.retries += 1
             self._metrics.retried()

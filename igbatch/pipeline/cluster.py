@@ -35,6 +35,7 @@ class Workers:
         device: a type of torch's, cpu or cuda.
         minimum: fewer than these do not do for long.
         follow: there may be more than `count` as the cluster grows.
+        per_gpu: workers that share a GPU.
     """
 
     count: int
@@ -42,12 +43,23 @@ class Workers:
     device: str
     minimum: int = 1
     follow: bool = False
+    per_gpu: int = 1
+
+    @property
+    def gpus(self) -> float:
+        """The part of a GPU that each holds."""
+        return 1 / self.per_gpu if self.device == "cuda" else 0.0
 
 
 def size_workers(
-    device: str, count: int | str | WorkerRange, threads: int | str, *, settled_threads: int | None = None
+    device: str,
+    count: int | str | WorkerRange,
+    threads: int | str,
+    per_gpu: int | str = 1,
+    *,
+    settled_threads: int | None = None,
 ) -> Workers:
-    """Settle `auto`: a worker for each GPU where there are any, and otherwise one for every `threads` CPUs.
+    """Settle `auto`: `per_gpu` workers for each GPU where there are any, else one for every `threads` CPUs.
 
     Where threads are not said, they are 1 on machines of up to 4 CPUs and 2 on larger ones: a small Swin
     gains little from more, and workers side by side keep all CPUs busy. `settled_threads` are those that an
@@ -67,14 +79,17 @@ def size_workers(
     else:
         settled_threads = None
     per_worker = threads_per_worker(threads, cpus)
+    sharing = 1 if chosen == "cpu" or per_gpu == "auto" else int(per_gpu)
     if is_embedded():
-        _refuse_unfitting(per_worker, settled_threads, count, cpus, gpus if chosen == "cuda" else None)
+        _refuse_unfitting(
+            per_worker, settled_threads, count, cpus, gpus * sharing if chosen == "cuda" else None
+        )
     if isinstance(count, WorkerRange):
-        return Workers(count.maximum, per_worker, chosen, count.minimum)
+        return Workers(count.maximum, per_worker, chosen, count.minimum, per_gpu=sharing)
     if count == "auto":
-        fitting = Workers(1, per_worker, chosen, follow=True)
+        fitting = Workers(1, per_worker, chosen, follow=True, per_gpu=sharing)
         return replace(fitting, count=room_for_workers(fitting))
-    return Workers(int(count), per_worker, chosen)
+    return Workers(int(count), per_worker, chosen, per_gpu=sharing)
 
 
 def _refuse_cuda(count: int | str | WorkerRange) -> None:
@@ -115,19 +130,19 @@ def room_for_workers(workers: Workers) -> int:
     """Return how many workers of this kind the cluster could hold if nothing else ran on it, 1 at least."""
     resources = ray.cluster_resources()
     if workers.device == "cuda":
-        return max(1, int(resources.get("GPU", 0)))
+        return max(1, int(resources.get("GPU", 0)) * workers.per_gpu)
     return max(1, int(resources.get("CPU", 1)) // workers.threads)
 
 
-def lacking(cpus: int, gpus: int) -> str:
+def lacking(cpus: int, gpus: float) -> str:
     """Say what the cluster does not have for a worker or task of this size, or that it has room."""
     whole, free = ray.cluster_resources(), ray.available_resources()
     for name, count in (("GPU", gpus), ("CPU", cpus)):
         has, left = whole.get(name, 0.0), free.get(name, 0.0)
         if has < count:
-            return f"each takes {count} {name}(s), and the whole cluster has {has:.0f}"
+            return f"each takes {count:g} {name}(s), and the whole cluster has {has:.0f}"
         if left < count:
-            return f"each takes {count} {name}(s), and of the cluster's {has:.0f} {left:.0f} are free"
+            return f"each takes {count:g} {name}(s), and of the cluster's {has:.0f} {left:g} are free"
     return "the cluster has room, and they are being started"
 
 
@@ -147,7 +162,7 @@ def map_shards(
     in_flight: int | None = None,
     *,
     cpus: int = 1,
-    gpus: int = 0,
+    gpus: float = 0,
 ) -> Iterator[Result]:
     """Apply a pure function to each shard in Ray tasks, near free CPUs, and yield the results in order.
 
@@ -181,7 +196,7 @@ def map_shards(
         raise UnfinishedError(f"the cluster was lost ({type(error).__name__}); run it again") from error
 
 
-def _result(reference: Any, cpus: int, gpus: int) -> Any:
+def _result(reference: Any, cpus: int, gpus: float) -> Any:
     """Return the result of a task, and do not wait for ever on a cluster that could never run it."""
     short = time.monotonic()
     while not ray.wait([reference], timeout=LOOK_SECONDS)[0]:

@@ -6,23 +6,26 @@ Nothing here knows Ray: the actor calls it, and so may a bare loop.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from threading import Lock
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from igbatch.attribution import Attributed, Example, Settings, attribute, default_micro_batch
+from igbatch.attribution import Attributed, Example, default_micro_batch
 from igbatch.attribution.calibrate import PROBED_IMAGES
-from igbatch.attribution.graphs import Graphs
+from igbatch.attribution.engine import attribute_forward
 from igbatch.attribution.smoothing import averaged, copy_noise
+from igbatch.attribution.turns import HostCopy
 from igbatch.images.baselines import baseline_pixels
 from igbatch.images.preprocessing import Preprocessing
+from igbatch.pipeline.devices import SHARDS_AT_ONCE
 from igbatch.pipeline.models import HeldVariant, Models, batched_logits
+from igbatch.pipeline.occupancy import Occupancy
 from igbatch.pipeline.plan import Shard
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage, prepare_ahead
 from igbatch.pipeline.rankings import Rankings, classes_requested
@@ -31,7 +34,7 @@ from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy
 from igbatch.pipeline.rows import ShardRows
 from igbatch.pipeline.settle import Sample, settings_of, settle, unmeasured
 from igbatch.pipeline.settled import Settled
-from igbatch.statistics.device import measure_maps
+from igbatch.statistics.device import named, numbers_of
 from igbatch.statistics.measured import Measured
 from igbatch.store.commit import ShardWriter
 from igbatch.store.output import Output
@@ -57,43 +60,13 @@ class _Task:
     example: Example
 
 
-@dataclass
+@dataclass(eq=False)
 class _Work:
-    """What a shard took: nodes over all images, and the most rows that went through the model together."""
+    """What a shard took: images so far, nodes over them, and the most rows that went through together."""
 
+    images: int = 0
     nodes: int = 0
     micro_batch: int = 0
-
-
-class _Clock:
-    """Time since it was made, and how much of it the device had nothing to do."""
-
-    def __init__(self) -> None:
-        self._start = time.monotonic()
-        self.idle_seconds = 0.0
-
-    @property
-    def elapsed(self) -> float:
-        return time.monotonic() - self._start
-
-    @contextmanager
-    def idle(self) -> Iterator[None]:
-        """Count the block as time in which the device waits."""
-        start = time.monotonic()
-        try:
-            yield
-        finally:
-            self.idle_seconds += time.monotonic() - start
-
-    def idle_between(self, items: Iterable[_Task]) -> Iterator[_Task]:
-        """Yield the items; waiting for the next one is time in which the device waits."""
-        following = iter(items)
-        while True:
-            with self.idle():
-                item = next(following, None)
-            if item is None:
-                return
-            yield item
 
 
 class ShardComputer:
@@ -117,6 +90,9 @@ class ShardComputer:
             name: Preprocessing.from_data_config(model.data_config) for name, model in resolved.models.items()
         }
         self.rankings = Rankings(self.models, default_micro_batch(device))
+        self._occupancy = Occupancy(SHARDS_AT_ONCE[device.type])
+        self._models_change = Lock()
+        self._works: list[_Work] = []  # of shards that are not committed yet
         smoothing = resolved.study.attribution.smoothing
         self.copies = min(smoothing.samples, most_copies or smoothing.samples) if smoothing else 1
 
@@ -133,13 +109,15 @@ class ShardComputer:
         samples = []
         for shard in shards:
             model = self.models.separate(shard.spec)
-            usable = islice(self._usable(shard), PROBED_IMAGES)
+            usable = islice(self._usable(shard, self._prepared(shard)), PROBED_IMAGES)
             examples = [next(self._copies(shard.spec.model, task)) for task in usable]
             if examples:
                 samples.append(Sample(model, shard.spec.steps, examples))
         copies = self.resolved.study.attribution.smoothing
         ahead *= copies.samples if copies else 1
-        return settle(self.resolved.study.attribution, samples, ahead) if samples else None
+        per_gpu = self.resolved.study.run.workers_per_gpu
+        sharing = 1 if self.device.type == "cpu" or per_gpu == "auto" else per_gpu
+        return settle(self.resolved.study.attribution, samples, ahead, sharing) if samples else None
 
     def compute(self, shard: Shard, settled: Settled | None) -> ShardReport:
         """Compute and commit a shard, unless it is committed already.
@@ -149,47 +127,64 @@ class ShardComputer:
         Raises:
             InputError: the model cannot be built, or the shard's commit was cut short.
         """
-        clock = _Clock()
         path = self.output.commit_path(shard.spec.variant_id, shard.name)
         if self.output.exists(path):
             rows = read_commit(self.output.filesystem, shard.spec.variant_id, path).rows
             lost = shard.rows - rows
             return ShardReport(shard.name, len(shard.images), rows, lost, 0.0, already_committed=True)
-        study = self.resolved.study
-        with clock.idle():
-            variant = self.models.variant(shard.spec)
-        settled = settled or unmeasured(study.attribution)
-        settings = settings_of(study.attribution, shard.spec.steps, settled)
-        asked = study.attribution.passes
-        graphs = self.models.graphs(settled.passes if asked == "auto" else asked)
+        attribution = self.resolved.study.attribution
         identity = (shard.spec.variant_id, shard.name, shard.fingerprint)
-        writer = ShardWriter(self.output, *identity, encoding=study.store.encoding)
-        work = _Work()
-        with writer, ShardRows(writer, shard, study.attribution) as rows_of:
-            tasks = clock.idle_between(self._usable(shard, rows_of))
-            self._attribute(variant, tasks, settings, graphs, rows_of, work, clock)
-            with clock.idle():
+        writer = ShardWriter(self.output, *identity, encoding=self.resolved.study.store.encoding)
+        prepared, work = self._prepared(shard), _Work()
+        self._works.append(work)
+        try:
+            with self._occupancy.shard(), writer, ShardRows(writer, shard, attribution) as rows_of:
+                with self._occupancy.slot(shard.spec.variant_id):
+                    start = time.monotonic()
+                    self._attribute(shard, prepared, settled or unmeasured(attribution), rows_of, work)
                 rows_of.commit()
+        finally:
+            self._works.remove(work)
         return ShardReport(
             shard.name,
             len(shard.images),
             rows_of.written,
             rows_of.quarantined,
-            clock.elapsed,
-            clock.elapsed - clock.idle_seconds,
+            time.monotonic() - start,
+            self._occupancy.times(),
             work.nodes,
             work.micro_batch,
             constant=rows_of.constant,
         )
 
-    def _usable(self, shard: Shard, rows: ShardRows | None = None) -> Iterator[_Task]:
-        """Yield what is to be attributed of a shard, in its order, as it is decoded ahead.
+    def under_way(self) -> int:
+        """Return how many images are attributed of shards that are not committed yet."""
+        return sum(work.images for work in tuple(self._works))
+
+    def _prepared(self, shard: Shard) -> Iterator[PreparedImage | RefusedImage]:
+        """Return the shard's images in their order, which threads decode ahead from now on."""
+        prepared = prepare_ahead(
+            shard.images, self.preprocessing[shard.spec.model], DECODE_THREADS, DECODED_IMAGES
+        )
+
+        def waited_for() -> Iterator[PreparedImage | RefusedImage]:
+            while True:
+                with self._occupancy.waiting("images"):
+                    item = next(prepared, None)
+                if item is None:
+                    return
+                yield item
+
+        return waited_for()
+
+    def _usable(
+        self, shard: Shard, prepared: Iterator[PreparedImage | RefusedImage], rows: ShardRows | None = None
+    ) -> Iterator[_Task]:
+        """Yield what is to be attributed of a shard, in its order.
 
         What cannot be used is left to `rows` to be put in quarantine.
         """
-        preprocessing = self.preprocessing[shard.spec.model]
         model = self.resolved.models[shard.spec.model]
-        prepared = prepare_ahead(shard.images, preprocessing, DECODE_THREADS, DECODED_IMAGES)
         size = self.rankings.rows if classes_requested(shard.targets) else 1
         while group := list(islice(prepared, size)):
             usable = []
@@ -198,7 +193,8 @@ class ShardComputer:
                     usable.append((item, self._input(shard.spec.model, item.pixels)))
                 elif rows is not None:
                     rows.refuse(item)
-            ranked = self.rankings.of(shard, [(item.entry, pixels) for item, pixels in usable])
+            with self._occupancy.turns.launch():
+                ranked = self.rankings.of(shard, [(item.entry, pixels) for item, pixels in usable])
             for (item, pixels), ranking in zip(usable, ranked, strict=True):
                 targets = _target_indices(shard, model, item, ranking)
                 if rows is not None:
@@ -231,29 +227,36 @@ class ShardComputer:
 
     def _attribute(
         self,
-        variant: HeldVariant,
-        tasks: Iterable[_Task],
-        settings: Settings,
-        graphs: Graphs,
+        shard: Shard,
+        prepared: Iterator[PreparedImage | RefusedImage],
+        settled: Settled,
         rows: ShardRows,
         work: _Work,
-        clock: _Clock,
     ) -> None:
-        """Attribute images, as many at a time as the device has room for."""
+        """Attribute a shard's images, as many at a time as the device has room for."""
+        study = self.resolved.study.attribution
+        settings = settings_of(study, shard.spec.steps, settled)
+        with self._occupancy.waiting("models"), self._models_change:
+            variant = self.models.variant(shard.spec)
+            forward = self.models.forward(variant, settings.precision)
+            graphs = self.models.graphs(settled.passes if study.passes == "auto" else study.passes)
         waiting: dict[int, _Task] = {}
 
         def examples() -> Iterator[Example]:
-            for index, task in enumerate(tasks):
+            for index, task in enumerate(self._usable(shard, prepared, rows)):
                 waiting[index] = task
                 yield from self._copies(variant.spec.model, task)
 
-        attributed = attribute(variant.model, examples(), settings, graphs=graphs)
+        attributed = attribute_forward(
+            forward, examples(), settings, graphs=graphs, turns=self._occupancy.turns
+        )
         for done in averaged(attributed, self.copies):
             task = waiting.pop(done.index)
+            work.images += 1
             work.nodes += int(done.steps.max())
             work.micro_batch = max(work.micro_batch, done.micro_batch)
             facts, chances = self._image_facts(variant, task, done, settings.precision)
-            maps, measured = _on_host(done.attributions.float(), task.image)
+            maps, measured = self._measured(done.attributions, task.image)
             place_of = {index: place for place, index in enumerate(task.example.targets.tolist())}
             for target, index in task.targets.items():
                 k = place_of[index]
@@ -261,12 +264,28 @@ class ShardComputer:
                 row["target_probability"] = float(chances[index])
                 row["score"] = float(done.scores[k])
                 row["score_baseline"] = float(done.baseline_scores[k])
-                with clock.idle():
+                with self._occupancy.waiting("writing"):
                     rows.add(task.image, row, maps[k], float(done.map_error[k]), measured[k])
 
     def _input(self, model: str, pixels: np.ndarray) -> torch.Tensor:
         """Return pixels [H, W, 3] as the model takes them, [3, H, W] on the device."""
         return torch.from_numpy(self.preprocessing[model].normalize(pixels)).to(self.device)
+
+    def _measured(
+        self, attributions: torch.Tensor, image: PreparedImage
+    ) -> tuple[Sequence[NDArray[np.float32] | None], Sequence[Measured | None]]:
+        """Return an image's maps, float32 [targets, H, W], and what they say, as the rows take them.
+
+        A device measures them itself, and only maps that are kept leave it.
+        """
+        if attributions.device.type in MEASURED_BY_ROWS:
+            return list(attributions.float().numpy()), [None] * len(attributions)
+        with self._occupancy.turns.launch():
+            maps = attributions.float()
+            kept = maps.to("cpu", non_blocking=True) if image.entry.keep_map else None
+            numbers = HostCopy(numbers_of(maps, image.boxes))
+        measured = named(numbers.wait(), image.boxes, maps.shape[1:])  # before which the maps are there
+        return [None] * len(maps) if kept is None else list(kept.numpy()), measured
 
     def _image_facts(
         self, variant: HeldVariant, task: _Task, done: Attributed, precision: str
@@ -278,7 +297,8 @@ class ShardComputer:
         image, name = task.image, variant.spec.model
         logits = done.logits
         if self.copies > 1:
-            (logits,) = batched_logits(variant.model, [task.example.image])
+            with self._occupancy.turns.launch():
+                (logits,) = batched_logits(variant.model, [task.example.image])
         chances = logits.softmax(0).cpu()
         best = int(chances.argmax())
         facts = {
@@ -298,20 +318,6 @@ class ShardComputer:
             "weights_sha256": variant.weights_sha256,
         }
         return facts, chances
-
-
-def _on_host(
-    maps: torch.Tensor, image: PreparedImage
-) -> tuple[Sequence[NDArray[np.float32] | None], Sequence[Measured | None]]:
-    """Return what the rows take of an image's maps, float32 [targets, H, W], and of what they say.
-
-    A device measures them itself, and only maps that are kept leave it.
-    """
-    if maps.device.type in MEASURED_BY_ROWS:
-        return list(maps.numpy()), [None] * len(maps)
-    measured = measure_maps(maps, image.boxes)
-    kept = list(maps.cpu().numpy()) if image.entry.keep_map else [None] * len(maps)
-    return kept, measured
 
 
 def _target_indices(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +38,8 @@ class Seat:
         since: when it began that one (monotonic seconds).
         held: the variant of the last shard that it was given.
         killed: why the driver killed it, None where it did not.
+        watching: its answer to `under_way`, None where it owes none.
+        under_way: images that it had attributed of its shards when it answered last.
     """
 
     actor: Any
@@ -48,6 +51,21 @@ class Seat:
     since: float = 0.0
     held: str | None = None
     killed: str | None = None
+    watching: Any = None
+    under_way: int = 0
+
+    def watch(self) -> int:
+        """Return how many images of its shards the actor has attributed, as last heard, and ask it again."""
+        if not self.work:
+            self.watching, self.under_way = None, 0
+            return 0
+        if self.watching is not None:
+            if not ray.wait([self.watching], timeout=0)[0]:
+                return self.under_way
+            with suppress(ray.exceptions.RayError):  # what becomes of its shards, their reports tell
+                self.under_way = ray.get(self.watching)
+        self.watching = self.actor.under_way.remote()
+        return self.under_way
 
     def ask(self) -> None:
         """Ask the actor whether it is ready, if that is due."""
@@ -79,6 +97,7 @@ class Seat:
         shards = [shard for _, shard in self.work]
         self.work.clear()
         self.awake, self.held, self.killed = False, None, None
+        self.watching, self.under_way = None, 0
         self.ask_later()
         return shards
 
@@ -144,7 +163,7 @@ class Crew:
             )
 
     def _lack(self) -> str:
-        return lacking(self._workers.threads, 1 if self._workers.device == "cuda" else 0)
+        return lacking(self._workers.threads, self._workers.gpus)
 
     def close(self) -> None:
         """Send all home."""

@@ -8,6 +8,10 @@ import warnings
 
 from igbatch.errors import InputError, one_line
 
+SHARDS_AT_ONCE = {"cpu": 1, "cuda": 2}
+"""Shards of a variant that a worker attributes at a time: a GPU works by itself while the host judges maps of
+another one."""
+
 
 def why_no_gpu() -> str | None:
     """Return why torch can use no GPU in this process, None where it can use one."""

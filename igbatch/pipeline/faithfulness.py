@@ -147,16 +147,16 @@ def on_cluster(
 
     run, known = resolved.study.run, Reader(output).study["settled"]
     with ray_session(address):
-        workers = size_workers(run.device, run.workers, run.threads)
+        sizes = (run.device, run.workers, run.threads, run.workers_per_gpu)
+        workers = size_workers(*sizes)
         record = known.get(workers.device, {})
-        workers = size_workers(run.device, run.workers, run.threads, settled_threads=record.get("threads"))
+        workers = size_workers(*sizes, settled_threads=record.get("threads"))
         settled = Settled.from_record(record)
         tasks = [
             FaithfulnessTask(resolved, output, workers.device, workers.threads, settled, tuple(lot))
             for lot in lots(missing, workers.count)
         ]
-        gpus = 1 if workers.device == "cuda" else 0
-        found = map_shards(run_task, tasks, workers.count, cpus=workers.threads, gpus=gpus)
+        found = map_shards(run_task, tasks, workers.count, cpus=workers.threads, gpus=workers.gpus)
         return [each for skipped in found for each in skipped]
 
 

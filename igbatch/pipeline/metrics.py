@@ -21,10 +21,13 @@ class WorkerMetrics:
         self._rate = gauge("igbatch_images_per_second", "Images a second in the last shard.")
         self._steps = gauge("igbatch_steps_per_image", "Integration nodes an image in the last shard.")
         self._busy = gauge("igbatch_device_busy_fraction", "Share of the last shard in which devices worked.")
+        self._passes = gauge(
+            "igbatch_passes_fraction", "Share of the last shard that the model's passes took."
+        )
         self._micro_batch = gauge("igbatch_micro_batch", "Most rows that went through the model together.")
         self._all = (
             self._images, self._nodes, self._quarantined, self._rate, self._steps, self._busy,
-            self._micro_batch,
+            self._passes, self._micro_batch,
         )  # fmt: skip
         for metric in self._all:
             metric.set_default_tags(tags)
@@ -42,7 +45,9 @@ class WorkerMetrics:
             self._quarantined.inc(report.quarantined)
         self._rate.set(attributed / report.seconds)
         self._steps.set(report.nodes / max(1, attributed))
-        self._busy.set(report.busy_seconds / report.seconds)
+        if report.times.seconds:
+            self._busy.set(report.times.busy / report.times.seconds)
+            self._passes.set(report.times.passes / report.times.seconds)
         self._micro_batch.set(report.micro_batch)
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from igbatch.attribution.frozen import frozen
 from igbatch.attribution.graphs import Graphs
+from igbatch.attribution.passes import Forward
+from igbatch.attribution.precision import precision_named
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.study import VariantSpec
 from igbatch.variants.models import class_name, state_sha256
@@ -51,6 +55,8 @@ class Models:
         self._variant: HeldVariant | None = None
         self._trained: nn.Module | None = None
         self._graphs: Graphs | None = None
+        self._frozen = ExitStack()
+        self._forward: tuple[str, Forward] | None = None
         self._digests = ThreadPoolExecutor(1, "weights")
 
     def variant(self, spec: VariantSpec) -> HeldVariant:
@@ -60,7 +66,8 @@ class Models:
             InputError: the model cannot be built.
         """
         if self._variant is None or self._variant.spec != spec:
-            self._variant = None  # it is none while its tensors are written
+            self._variant = self._forward = None  # it is none while its tensors are written
+            self._frozen.close()
             state = self._states_of(spec.model).state(spec.seed, spec.layers)
             if self._module is None:
                 self._module = self._states.module().to(self.device)
@@ -68,6 +75,16 @@ class Models:
             digest = self._digests.submit(state_sha256, state)
             self._variant = HeldVariant(spec, self._module, digest)
         return self._variant
+
+    def forward(self, variant: HeldVariant, precision: str) -> Forward:
+        """Return what the engine asks of the variant on the device; shards of a variant share it."""
+        if self._forward is None or self._forward[0] != precision:
+            self._frozen.close()
+            forward = self._frozen.enter_context(
+                frozen(variant.model, precision_named(precision), self.device)
+            )
+            self._forward = precision, forward
+        return self._forward[1]
 
     def graphs(self, form: str) -> Graphs:
         """Return what the passes of a model's variants go through, all of them: they lie in one place."""
@@ -97,7 +114,8 @@ class Models:
     def _states_of(self, name: str) -> ModelStates:
         """Return what variants of a model are made of, and drop what is held of another model."""
         if self._name != name:
-            self._variant = self._module = self._trained = self._graphs = None
+            self._frozen.close()
+            self._variant = self._module = self._trained = self._graphs = self._forward = None
             key = f"models.{name}.weights"
             self._name, self._states = name, ModelStates(self.resolved.models[name].source, key)
         return self._states

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,12 +116,18 @@ def _load(entry: ShardImage) -> LoadedImage:
 def prepare_ahead(
     entries: Sequence[ShardImage], preprocessing: Preprocessing, threads: int, ahead: int
 ) -> Iterator[PreparedImage | RefusedImage]:
-    """Yield the prepared images in order, up to `ahead` of them being worked on by threads meanwhile."""
-    with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
-        waiting: list[Future[PreparedImage | RefusedImage]] = []
-        for entry in entries:
-            waiting.append(pool.submit(prepare, entry, preprocessing))
-            if len(waiting) > ahead:
-                yield waiting.pop(0).result()
-        for future in waiting:
-            yield future.result()
+    """Return the prepared images in order, up to `ahead` of them being worked on by threads, from now on."""
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+    following = iter(entries)
+    waiting = deque(pool.submit(prepare, entry, preprocessing) for entry in islice(following, ahead))
+
+    def prepared() -> Iterator[PreparedImage | RefusedImage]:
+        try:
+            while waiting:
+                first = waiting.popleft().result()
+                waiting.extend(pool.submit(prepare, entry, preprocessing) for entry in islice(following, 1))
+                yield first
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    return prepared()

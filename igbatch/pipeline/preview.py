@@ -110,7 +110,7 @@ def _try(computer: ShardComputer, output: Output, shard: Shard, settled: Settled
         shard.spec.model,
         shard.spec.kind,
         round(used),
-        report.busy_seconds / images,
+        report.times.attributing / images,
         report.nodes / images,
         sizes["attributions"] / maps if maps else 0.0,
         (sizes["image_stats"] + sizes["box_stats"]) / report.rows,

@@ -21,6 +21,9 @@ class Listener(Protocol):
     def advance(self, images: int, quarantined: int) -> None:
         """A shard of so many images is committed, and so many of its rows are in quarantine."""
 
+    def under_way(self, images: int) -> None:
+        """So many images are attributed of shards that are not committed yet."""
+
     def retried(self) -> None:
         """A shard was put back after its worker was lost."""
 
@@ -30,7 +33,7 @@ class TerminalProgress:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.done = self.total = self.quarantined = self.retries = 0
+        self.done = self.total = self.quarantined = self.retries = self._under_way = 0
         self.began = self.last_line = time.monotonic()
         self._bar = Progress(
             TextColumn("attribute"), BarColumn(bar_width=30), MofNCompleteColumn(),
@@ -60,25 +63,38 @@ class TerminalProgress:
         """Count a committed shard."""
         self.done += images
         self.quarantined += quarantined
-        self._bar.update(self._task, completed=self.done, rate=self._rate(), notes=self._notes())
-        late = time.monotonic() - self.last_line >= LINE_SECONDS or self.done == self.total
-        if not self.console.is_terminal and late:
-            self.last_line = time.monotonic()
-            text = f"attribute: {self.done} of {self.total} images, {self._rate()} {self._notes()}"
-            self.console.print(text.rstrip(), highlight=False)
+        self._show(last=self.done == self.total)
+
+    def under_way(self, images: int) -> None:
+        """Show images of shards that are not committed yet."""
+        self._under_way = min(images, self.total - self.done)
+        self._show()
 
     def retried(self) -> None:
         """Count a shard that was put back."""
         self.retries += 1
         self._bar.update(self._task, notes=self._notes())
 
+    def _show(self, last: bool = False) -> None:
+        if last:
+            self._under_way = 0
+        seen = self.done + self._under_way
+        self._bar.update(self._task, completed=seen, rate=self._rate(), notes=self._notes())
+        late = time.monotonic() - self.last_line >= LINE_SECONDS
+        if not self.console.is_terminal and (last or (late and seen)):
+            self.last_line = time.monotonic()
+            text = f"attribute: {seen} of {self.total} images, {self._rate()} {self._notes()}"
+            self.console.print(text.rstrip(), highlight=False)
+
     def _rate(self) -> str:
         elapsed = max(1e-9, time.monotonic() - self.began)
-        rate = self.done / elapsed
-        left = (self.total - self.done) / rate if rate else 0.0
+        seen = self.done + self._under_way
+        rate = seen / elapsed
+        left = (self.total - seen) / rate if rate else 0.0
         return f"{rate:.2f} images/s, {left:.0f} s left"
 
     def _notes(self) -> str:
-        notes = [f"{self.quarantined} rows quarantined"] if self.quarantined else []
+        notes = [f"{self._under_way} not committed yet"] if self._under_way else []
+        notes += [f"{self.quarantined} rows quarantined"] if self.quarantined else []
         notes += [f"{self.retries} shard{'s' if self.retries > 1 else ''} put back"] if self.retries else []
         return ", ".join(notes)

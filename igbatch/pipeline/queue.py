@@ -27,25 +27,40 @@ class ShardQueue:
         self._plan = plan
         self._specs = {spec.variant_id: spec for spec in plan.ordered()}
         self._back: deque[Shard] = deque()
+        self._alone: deque[Shard] = deque()
+        self._names_alone: set[str] = set()
         self._later: list[tuple[float, Shard]] = []
 
     def __len__(self) -> int:
-        return sum(self._left.values()) + len(self._back) + len(self._later)
+        return sum(self._left.values()) + len(self._back) + len(self._alone) + len(self._later)
 
-    def put_back(self, shard: Shard, pause: float = 0.0) -> None:
-        """Take back a shard that failed, or a part of it; it is not handed out for `pause` seconds."""
-        if pause:
+    def put_back(self, shard: Shard, pause: float = 0.0, *, alone: bool = False) -> None:
+        """Take back a shard that failed, or a part of it; it is not handed out for `pause` seconds.
+
+        One that is to be alone goes to a worker that has no other, so that it is known who is at fault.
+        """
+        if alone:
+            self._alone.append(shard)
+            self._names_alone.add(shard.name)
+        elif pause:
             self._later.append((time.monotonic() + pause, shard))
         else:
             self._back.append(shard)
 
-    def take(self, held: str | None, elsewhere: Collection[str] = ()) -> Shard | None:
+    def is_alone(self, shard: Shard) -> bool:
+        """Tell whether nothing else is to go to the worker of a shard that was handed out."""
+        return shard.name in self._names_alone
+
+    def take(self, held: str | None, elsewhere: Collection[str] = (), *, idle: bool = True) -> Shard | None:
         """Return the next shard for a worker, None where none is left or all that are left have to wait.
 
         Args:
             held: the variant that the worker holds or will hold after what it has to do.
             elsewhere: variants that other workers hold.
+            idle: whether the worker has no other shard.
         """
+        if idle and self._alone:
+            return self._alone.popleft()
         now = time.monotonic()
         self._back.extend(shard for due, shard in self._later if due <= now)
         self._later = [(due, shard) for due, shard in self._later if due > now]

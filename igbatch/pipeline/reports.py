@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 
@@ -17,6 +17,52 @@ class Hardware:
 
 
 @dataclass(frozen=True)
+class Times:
+    """Where the time of workers went, seconds; added up over workers.
+
+    Attributes:
+        seconds: in which a worker had a shard.
+        busy: of these, while its device had work.
+        passes: of these, what the model's passes took.
+        images, models, writing: while a shard whose turn it was waited for images to be decoded, for its
+            variant, or for maps before it to be measured and encoded.
+        store: while there was nothing but shards to be committed.
+    """
+
+    seconds: float = 0.0
+    busy: float = 0.0
+    passes: float = 0.0
+    images: float = 0.0
+    models: float = 0.0
+    writing: float = 0.0
+    store: float = 0.0
+
+    def __add__(self, other: Times) -> Times:
+        return Times(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
+
+    @property
+    def attributing(self) -> float:
+        """Seconds in which a worker waited for nothing beside its device."""
+        return max(0.0, self.seconds - self.images - self.models - self.writing - self.store)
+
+    def words(self) -> str:
+        """Say in one line how busy devices were, and what held them back."""
+        if not self.seconds:
+            return "nothing was computed"
+        lost = {
+            "decoding images": self.images, "building models": self.models,
+            "measuring and encoding maps": self.writing, "the store": self.store,
+            "choosing nodes on the host": self.attributing - self.busy, "the passes' own speed": self.passes,
+        }  # fmt: skip
+        most = max(lost, key=lost.__getitem__)
+        return (
+            f"device busy {self.busy / self.seconds:.0%} of the time, passes alone "
+            f"{self.passes / self.seconds:.0%}; what held it back most: {most} "
+            f"({max(0.0, lost[most]) / self.seconds:.0%})"
+        )
+
+
+@dataclass(frozen=True)
 class ShardReport:
     """A shard that is done.
 
@@ -26,8 +72,8 @@ class ShardReport:
         rows: of `image_stats` that were written.
         quarantined: rows that are missing for good.
         constant: rows whose map is 0 since the output does not change from the baseline to the image.
-        seconds: from taking the shard to its commit.
-        busy_seconds: of these, while the device had work: not waiting for images, models or storage.
+        seconds: from its turn on the device to its commit.
+        times: where the worker's time went since its last report.
         nodes: integration nodes, added over the images.
         micro_batch: rows that went through the model together at most.
         already_committed: another worker had done it.
@@ -38,7 +84,7 @@ class ShardReport:
     rows: int
     quarantined: int
     seconds: float
-    busy_seconds: float = 0.0
+    times: Times = field(default_factory=Times)
     nodes: int = 0
     micro_batch: int = 0
     already_committed: bool = False

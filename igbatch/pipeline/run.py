@@ -146,6 +146,8 @@ class _Stage:
                 raise UnfinishedError(
                     "interrupted; what is committed is kept, run it again to go on"
                 ) from None
+            if summary.images:
+                self.say(summary.times.words())
             if summary.constant:
                 self.say(
                     f"warning: {summary.constant} of {summary.rows} maps are 0: the output does not change "
@@ -167,10 +169,11 @@ class _Stage:
         from igbatch.pipeline.visibility import check_nodes, probe_file
 
         run = self.loaded.study.run
-        workers = size_workers(run.device, run.workers, run.threads)
+        sizes = (run.device, run.workers, run.threads, run.workers_per_gpu)
+        workers = size_workers(*sizes)
         settled = record["settled"].get(workers.device, {})
         if "threads" in settled:
-            workers = size_workers(run.device, run.workers, run.threads, settled_threads=settled["threads"])
+            workers = size_workers(*sizes, settled_threads=settled["threads"])
         plan = self.plan.for_workers(workers.count)
         self.say(
             f"{plan.missing_rows} of {plan.expected_rows} rows to compute, in {plan.shard_count()} shards, "

@@ -68,7 +68,9 @@ def settings_of(study: Attribution, steps: int | Literal["auto"], settled: Settl
     )
 
 
-def settle(study: Attribution, samples: Sequence[Sample], ahead: int | None = None) -> Settled:
+def settle(
+    study: Attribution, samples: Sequence[Sample], ahead: int | None = None, sharing: int = 1
+) -> Settled:
     """Measure what the study leaves open.
 
     Args:
@@ -77,6 +79,7 @@ def settle(study: Attribution, samples: Sequence[Sample], ahead: int | None = No
             An arithmetic has to do for the others too.
         ahead: images to be computed, added over variants, where that is known. What is tried takes a fifth of
             their time at most; nothing is compiled for a few.
+        sharing: workers that share a device.
     """
     model, steps, examples = samples[0]
     settings = settings_of(study, steps)
@@ -84,7 +87,7 @@ def settle(study: Attribution, samples: Sequence[Sample], ahead: int | None = No
     settings = replace(settings, precision=precision, arithmetic_error=error)
     rows = settings.micro_batch
     if rows is None:
-        choice = choose_micro_batch(model, examples[0], settings)
+        choice = choose_micro_batch(model, examples[0], settings, sharing)
         rows = choice.rows
         reasons.append(f"micro_batch {choice.reason}")
     settings = replace(settings, micro_batch=rows)

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import ray
 
 from igbatch.errors import ImageError, InputError, one_line
-from igbatch.pipeline.devices import refuse_missing_gpu
+from igbatch.pipeline.devices import SHARDS_AT_ONCE, refuse_missing_gpu
 from igbatch.pipeline.packages import refuse_other_packages
 from igbatch.pipeline.plan import Shard
 from igbatch.pipeline.reports import Fault, Hardware, ShardReport
@@ -30,7 +30,10 @@ class Computer(Protocol):
         """Measure what the study leaves open, with so many images ahead."""
 
     def compute(self, shard: Shard, settled: Settled | None) -> ShardReport:
-        """Compute and commit a shard."""
+        """Compute and commit a shard; several threads may call it."""
+
+    def under_way(self) -> int:
+        """Return how many images are attributed of shards that are not committed yet."""
 
 
 MakeComputer = Callable[[ResolvedStudy, Output, str], Computer]
@@ -46,7 +49,7 @@ def shard_computer(resolved: ResolvedStudy, output: Output, device: str) -> Comp
 
 
 class Worker:
-    """Computes shards, one after the other; `actor_class` makes it an actor with its resources."""
+    """Computes shards, a thread for each; `actor_class` makes it an actor with its resources."""
 
     def __init__(
         self,
@@ -108,6 +111,12 @@ class Worker:
         self._metrics.shard(report)
         return report
 
+    @ray.method(concurrency_group="watching")
+    def under_way(self) -> int:
+        """Return how many images are attributed of shards that are not committed yet."""
+        return self.computer.under_way()
+
+    @ray.method(concurrency_group="watching")
     def process_id(self) -> int:
         """Return the operating system's id of the worker's process."""
         return os.getpid()
@@ -127,11 +136,19 @@ def fault_of(error: BaseException) -> Fault | None:
     return None
 
 
-def actor_class(device: str, threads: int) -> Any:
+def window(device: str) -> int:
+    """Return how many shards a worker has at a time: those that it attributes and the next."""
+    return SHARDS_AT_ONCE[device] + 1
+
+
+def actor_class(device: str, threads: int, per_gpu: int = 1) -> Any:
     """Return the actor class; Ray starts a dead actor again, and the driver puts its shards back."""
-    return ray.remote(
-        num_cpus=threads, num_gpus=1 if device == "cuda" else 0, max_restarts=-1, max_task_retries=0
-    )(Worker)
+    options: dict[str, Any] = {
+        "num_cpus": threads, "num_gpus": 1 / per_gpu if device == "cuda" else 0,
+        "max_restarts": -1, "max_task_retries": 0,
+        "max_concurrency": window(device), "concurrency_groups": {"watching": 1},
+    }  # fmt: skip
+    return ray.remote(**options)(Worker)
 
 
 def _processor() -> str:

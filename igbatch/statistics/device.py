@@ -34,20 +34,21 @@ def measure_maps(maps: Tensor, boxes: Sequence[InputBox]) -> list[Measured]:
     Raises:
         InputError: a box reaches outside the maps.
     """
-    shape = maps.shape[1:]
-    refuse_outside(boxes, shape)
-    numbers = torch.cat([part.double() for part in _numbers(maps, boxes)], 1).cpu().numpy()
-    return [_measured(row, boxes, shape) for row in numbers]
+    return named(numbers_of(maps, boxes).cpu().numpy(), boxes, maps.shape[1:])
 
 
-def _numbers(maps: Tensor, boxes: Sequence[InputBox]) -> list[Tensor]:
-    """Return columns, [n, any] each; integers among them are exact in float64."""
+def numbers_of(maps: Tensor, boxes: Sequence[InputBox]) -> Tensor:
+    """Launch the measuring of maps as in `measure_maps`: float64 [n, numbers] on their device, for `named`.
+
+    Nothing waits for the device. Integers among the numbers are exact in float64.
+    """
+    refuse_outside(boxes, maps.shape[1:])
     flat = maps.flatten(1)
     ascending = flat.sort(1).values
     edges = _edges(maps.device).expand(len(maps), -1)
     signed = torch.stack([maps.clamp(min=0), maps.clamp(max=0)], 1).double()
     areas = [signed, *(signed[..., box.y_min : box.y_max, box.x_min : box.x_max] for box in boxes)]
-    return [
+    columns = [
         flat.isfinite().logical_not().sum(1, keepdim=True),
         flat.abs().argmax(1, keepdim=True),
         *(ascending[:, rank : rank + 1] for rank in ranks(flat.shape[1])),
@@ -55,6 +56,18 @@ def _numbers(maps: Tensor, boxes: Sequence[InputBox]) -> list[Tensor]:
         torch.searchsorted(ascending, edges.contiguous()),
         *(area.sum((2, 3)) for area in areas),
     ]
+    return torch.cat([column.double() for column in columns], 1)
+
+
+def named(numbers: NDArray[np.float64], boxes: Sequence[InputBox], shape: Sequence[int]) -> list[Measured]:
+    """Say what the numbers of maps mean that `numbers_of` found, once they are on the host.
+
+    Args:
+        numbers: [n, numbers].
+        boxes: that were measured.
+        shape: (H, W) of the maps.
+    """
+    return [_measured(row, boxes, shape) for row in numbers]
 
 
 @cache

@@ -98,7 +98,7 @@ def integrate_all(curves: Sequence[Curve], goal: Goal = GOAL, batch: int = 10_00
             curves[row].rounds.append(len(nodes))
         for start in range(0, len(pending), batch):
             add(kept, curves, pending[start : start + batch])
-        following = kept.advance(list(asked))
+        following = kept.advance(list(asked), kept.launch(list(asked)).wait())
         asked = {row: list(nodes) for row, nodes in zip(asked, following, strict=True) if nodes}
     return [kept.result(row) for row in range(len(curves))]
 
@@ -330,7 +330,7 @@ def test_rows_that_are_free_hold_nothing() -> None:
         nodes, _ = kept.open(0)
         while nodes:
             add(kept, [curve], [(0, node) for node in nodes])
-            (nodes,) = kept.advance([0])
+            (nodes,) = kept.advance([0], kept.launch([0]).wait())
         kept.result(0)
         assert not any(value for value in vars(kept).values() if isinstance(value, (dict, list)))
 

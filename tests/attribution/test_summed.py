@@ -32,7 +32,7 @@ def integrate(rule: str, steps: int, function: Callable[[float], float], toleran
     integrals.add([0] * len(nodes), nodes, values(maps, [1.0]))
     scores = torch.tensor(ends, dtype=torch.float64)[:, None]
     integrals.add_scores([0, 0], ends, scores, scores)
-    assert integrals.advance([0]) == [()]
+    assert integrals.advance([0], integrals.launch([0]).wait()) == [()]
     return integrals.result(0)
 
 
@@ -56,7 +56,7 @@ def test_the_map_is_the_weighted_sum_in_units_of_the_output(
         part = pending[start : start + batch]
         chosen = torch.stack([maps[row, node.slot] for row, node in part])
         integrals.add([row for row, _ in part], [node for _, node in part], values(chosen, [scale, 3.0]))
-    assert integrals.advance([1, 0]) == [(), ()]
+    assert integrals.advance([1, 0], integrals.launch([1, 0]).wait()) == [(), ()]
     weights = torch.from_numpy(quadrature.weights)
     units = torch.tensor([[scale], [3.0]], dtype=torch.float64)
     for row in range(2):
@@ -77,7 +77,7 @@ def test_float32_maps_are_added_up_in_float64() -> None:
     for node in nodes:
         integrals.add([0], [node], values(maps[:1], [1.0]))
     integrals.add_scores([0, 0], ends, torch.zeros(2, 1), torch.zeros(2, 1))
-    integrals.advance([0])
+    integrals.advance([0], integrals.launch([0]).wait())
     assert integrals.result(0).maps.item() == pytest.approx(float(maps[0]), rel=1e-13)
 
 
@@ -94,7 +94,7 @@ def test_ends_may_come_before_the_nodes_and_in_any_order() -> None:
         score = torch.tensor([[end]], dtype=torch.float64)
         integrals.add_scores([0], [end], score, score)
     integrals.add([0], [node], values(torch.ones(1, 1, 3), [1.0]))
-    integrals.advance([0])
+    integrals.advance([0], integrals.launch([0]).wait())
     integral = integrals.result(0)
     assert (integral.baseline_scores.item(), integral.scores.item(), integral.sums.item()) == (0.0, 1.0, 3.0)
 
@@ -127,6 +127,6 @@ def test_a_row_that_has_given_its_result_holds_nothing() -> None:
         nodes, ends = integrals.open(row)
         integrals.add([row, row], nodes, values(torch.ones(2, 1, 4), [1.0]))
         integrals.add_scores([row, row], ends, torch.zeros(2, 1), torch.zeros(2, 1))
-        integrals.advance([row])
+        integrals.advance([row], integrals.launch([row]).wait())
         assert integrals.result(row).sums.item() == 4.0
         assert not any(each for each in vars(integrals).values() if isinstance(each, dict))

@@ -12,12 +12,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from torch import Tensor
 
 from igbatch.attribution.errors import AttributionError
 from igbatch.attribution.integral import Integral, Node
 from igbatch.attribution.passes import Batch, Values
 from igbatch.attribution.rules import Quadrature
+from igbatch.attribution.turns import HostCopy
 from igbatch.attribution.wave import Path, RowLimit, Wave, out_of_memory
 
 ROUNDS = st.lists(st.integers(1, 11), min_size=1, max_size=4)
@@ -61,7 +63,11 @@ class Scripted:
             assert score.item() == self._example[row] + place / 2
             self._ends[row].append(place)
 
-    def advance(self, rows: Sequence[int]) -> list[Sequence[Node]]:
+    def launch(self, rows: Sequence[int]) -> HostCopy:
+        return HostCopy(torch.tensor(rows, dtype=torch.float64))
+
+    def advance(self, rows: Sequence[int], numbers: NDArray[np.float64]) -> list[Sequence[Node]]:
+        assert numbers.tolist() == rows
         asked: list[Sequence[Node]] = []
         for row in rows:
             assert self._arrived[row] == self._rounds[row].pop(0)

@@ -48,6 +48,9 @@ class Watching:
         if self._actions and self._condition():
             self._actions.pop()()
 
+    def under_way(self, images: int) -> None:
+        pass
+
     def retried(self) -> None:
         self.retries += 1
 

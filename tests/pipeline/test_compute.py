@@ -21,10 +21,11 @@ from igbatch.attribution import (
     Attributed,
     Example,
     Settings,
-    attribute,
     graphs,
     integrated_gradients,
 )
+from igbatch.attribution.engine import attribute_forward
+from igbatch.attribution.passes import Forward
 from igbatch.images.loading import load_image
 from igbatch.images.scenes import CLASSES, render_scene
 from igbatch.pipeline import compute, rankings, rows, study_images
@@ -39,9 +40,8 @@ from igbatch.reduce.study import reduce_study
 from igbatch.report.accuracy import mark
 from igbatch.results import StudyResults
 from igbatch.statistics.box_stats import box_statistics
-from igbatch.statistics.device import measure_maps
+from igbatch.statistics.device import numbers_of
 from igbatch.statistics.image_stats import map_statistics
-from igbatch.statistics.measured import Measured
 from igbatch.store.output import Output
 from igbatch.store.verify import verify
 from igbatch.study import VariantSpec
@@ -430,13 +430,13 @@ def test_targets_of_one_class_are_computed_once_and_stored_under_each_name(
     seen: list[list[int]] = []
 
     def spy(
-        model: nn.Module, examples: Iterator[Example], settings: Settings, **others: Any
+        model: Forward, examples: Iterator[Example], settings: Settings, **others: Any
     ) -> Iterator[Attributed]:
         for example in examples:
             seen.append(example.targets.tolist())
-            yield from attribute(model, [example], settings)
+            yield from attribute_forward(model, [example], settings)
 
-    monkeypatch.setattr(compute, "attribute", spy)
+    monkeypatch.setattr(compute, "attribute_forward", spy)
     targets = "targets=[eagle, predicted, top-2, label]"
     work = open_work(tiny_study, tmp_path / "out", *TRAINED, ONE_SCENE, targets, "attribution.steps=2")
     (report,) = work.run()
@@ -498,11 +498,11 @@ def seen_settings(work: Work, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """The settings that the engine is given; nothing is computed."""
     seen = []
 
-    def spy(model: nn.Module, examples: Any, settings: Settings, **others: Any) -> Iterator[Attributed]:
+    def spy(model: Forward, examples: Any, settings: Settings, **others: Any) -> Iterator[Attributed]:
         seen.append(settings)
         yield from ()
 
-    monkeypatch.setattr(compute, "attribute", spy)
+    monkeypatch.setattr(compute, "attribute_forward", spy)
     work.run()
     (settings,) = set(seen)
     return settings
@@ -697,12 +697,12 @@ def measure_where_they_lie(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Measure maps in torch, as on a GPU; what is returned grows by the maps of each call."""
     calls: list[int] = []
 
-    def counted(maps: Tensor, boxes: Sequence[Any]) -> list[Measured]:
+    def counted(maps: Tensor, boxes: Sequence[Any]) -> Tensor:
         calls.append(len(maps))
-        return measure_maps(maps, boxes)
+        return numbers_of(maps, boxes)
 
     monkeypatch.setattr(compute, "MEASURED_BY_ROWS", ())
-    monkeypatch.setattr(compute, "measure_maps", counted)
+    monkeypatch.setattr(compute, "numbers_of", counted)
     monkeypatch.setattr(rows, "measure", lambda attribution, boxes: 1 / 0)
     return calls
 
@@ -732,13 +732,19 @@ def test_a_device_measures_the_maps_of_an_image_together_and_says_what_the_host_
 def test_only_maps_that_are_kept_leave_the_device(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     measure_where_they_lie(monkeypatch)
     left: list[tuple[int, ...]] = []
-    real = Tensor.cpu
+    cpu, to = Tensor.cpu, Tensor.to
 
-    def cpu(tensor: Tensor) -> Tensor:
+    def spied_cpu(tensor: Tensor) -> Tensor:
         left.append(tuple(tensor.shape))
-        return real(tensor)
+        return cpu(tensor)
 
-    monkeypatch.setattr(Tensor, "cpu", cpu)
+    def spied_to(tensor: Tensor, *place: Any, **how: Any) -> Tensor:
+        if place == ("cpu",):
+            left.append(tuple(tensor.shape))
+        return to(tensor, *place, **how)
+
+    monkeypatch.setattr(Tensor, "cpu", spied_cpu)
+    monkeypatch.setattr(Tensor, "to", spied_to)
     work = open_work(folder / "study.yaml", folder / "out", "store.maps={sample: 1}")
     (report,) = work.run()
     assert report.rows == 8
@@ -749,13 +755,13 @@ def test_a_device_tells_maps_that_are_no_numbers_in_the_words_of_the_host(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def poisoned(*arguments: Any, **named: Any) -> Iterator[Attributed]:
-        for done in attribute(*arguments, **named):
+        for done in attribute_forward(*arguments, **named):
             if done.index == 2:
                 done.attributions[1, 5, 7:9].fill_(-math.inf)
             yield done
 
     measure_where_they_lie(monkeypatch)
-    monkeypatch.setattr(compute, "attribute", poisoned)
+    monkeypatch.setattr(compute, "attribute_forward", poisoned)
     work = open_work(folder / "study.yaml", folder / "out")
     (report,) = work.run()
     assert quarantine(work) == [("c.png", "magpie", "attribution")]
@@ -835,12 +841,12 @@ def test_what_is_no_number_is_quarantined_for_its_target_alone(
     folder: Path, monkeypatch: pytest.MonkeyPatch, poison: Callable[[Attributed], Any], reason: str
 ) -> None:
     def poisoned(*arguments: Any, **named: Any) -> Iterator[Attributed]:
-        for done in attribute(*arguments, **named):
+        for done in attribute_forward(*arguments, **named):
             if done.index == 1:
                 poison(done)
             yield done
 
-    monkeypatch.setattr(compute, "attribute", poisoned)
+    monkeypatch.setattr(compute, "attribute_forward", poisoned)
     work = open_work(folder / "study.yaml", folder / "out")
     (report,) = work.run()
     assert quarantine(work) == [("b.png", "eagle", "attribution")]
@@ -853,10 +859,10 @@ def test_probabilities_that_are_no_numbers_are_quarantined(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def without_logits(*arguments: Any, **named: Any) -> Iterator[Attributed]:
-        for done in attribute(*arguments, **named):
+        for done in attribute_forward(*arguments, **named):
             yield replace(done, logits=torch.full_like(done.logits, math.nan))
 
-    monkeypatch.setattr(compute, "attribute", without_logits)
+    monkeypatch.setattr(compute, "attribute_forward", without_logits)
     work = open_work(folder / "study.yaml", folder / "out")
     (report,) = work.run()
     assert (report.rows, report.quarantined) == (0, 8)

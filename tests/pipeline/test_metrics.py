@@ -13,12 +13,15 @@ from hypothesis import strategies as st
 
 from igbatch.pipeline import metrics
 from igbatch.pipeline.metrics import DriverMetrics, WorkerMetrics
-from igbatch.pipeline.reports import ShardReport
+from igbatch.pipeline.reports import ShardReport, Times
 
-REPORT = ShardReport("s", 4, 6, 2, seconds=2.0, busy_seconds=0.5, nodes=80, micro_batch=16)
+REPORT = ShardReport(
+    "s", 4, 6, 2, seconds=2.0, times=Times(2.0, busy=0.5, passes=0.4), nodes=80, micro_batch=16
+)
 TOLD = {
     "igbatch_images": 4.0, "igbatch_nodes": 80.0, "igbatch_rows_quarantined": 2.0,
     "igbatch_images_per_second": 2.0, "igbatch_steps_per_image": 20.0, "igbatch_device_busy_fraction": 0.25,
+    "igbatch_passes_fraction": 0.2,
     "igbatch_micro_batch": 16.0,
 }  # fmt: skip
 
@@ -79,13 +82,14 @@ def test_a_report_is_told_with_the_study_and_the_device(recorded: Recorded) -> N
 def test_amounts_add_up_and_rates_are_those_of_the_last_shard(recorded: Recorded) -> None:
     worker = WorkerMetrics("tiny", "cpu")
     worker.shard(REPORT)
-    worker.shard(replace(REPORT, images=1, quarantined=0, seconds=4.0, nodes=30, micro_batch=8))
+    times = Times(4.0, busy=0.5, passes=0.4)
+    worker.shard(replace(REPORT, images=1, quarantined=0, seconds=4.0, times=times, nodes=30, micro_batch=8))
     counters = {name: value for name, value in recorded.values.items() if recorded.kinds[name] == "counter"}
     assert counters == {"igbatch_images": 5.0, "igbatch_nodes": 110.0, "igbatch_rows_quarantined": 2.0}
     gauges = {name: value for name, value in recorded.values.items() if recorded.kinds[name] == "gauge"}
     assert gauges == {
         "igbatch_images_per_second": 0.25, "igbatch_steps_per_image": 30.0,
-        "igbatch_device_busy_fraction": 0.125, "igbatch_micro_batch": 8.0,
+        "igbatch_device_busy_fraction": 0.125, "igbatch_passes_fraction": 0.1, "igbatch_micro_batch": 8.0,
     }  # fmt: skip
 
 
@@ -97,7 +101,7 @@ def test_a_shard_that_was_committed_already_is_not_told(recorded: Recorded) -> N
 
 
 def test_a_shard_of_which_nothing_could_be_used_is_told_by_its_quarantine(recorded: Recorded) -> None:
-    WorkerMetrics("tiny", "cpu").shard(ShardReport("s", 3, 0, 6, seconds=1.5))
+    WorkerMetrics("tiny", "cpu").shard(ShardReport("s", 3, 0, 6, seconds=1.5, times=Times(1.5)))
     assert recorded.values["igbatch_rows_quarantined"] == 6.0
     assert recorded.values["igbatch_device_busy_fraction"] == 0.0
     assert "igbatch_nodes" not in recorded.values
@@ -106,7 +110,7 @@ def test_a_shard_of_which_nothing_could_be_used_is_told_by_its_quarantine(record
 reports = st.builds(
     ShardReport, shard=st.just("s"), images=st.integers(0, 9), rows=st.integers(0, 9),
     quarantined=st.integers(0, 9), seconds=st.just(0.0) | st.floats(1e-3, 1e3),
-    busy_seconds=st.just(0.0), nodes=st.integers(0, 99), already_committed=st.booleans(),
+    times=st.just(Times()), nodes=st.integers(0, 99), already_committed=st.booleans(),
 )  # fmt: skip
 
 
@@ -140,7 +144,7 @@ SCRAPE = """
 import json, re, socket, sys, time, urllib.request
 import ray
 from igbatch.pipeline.metrics import DriverMetrics, WorkerMetrics
-from igbatch.pipeline.reports import ShardReport
+from igbatch.pipeline.reports import ShardReport, Times
 
 class Told:
     def __init__(self):
@@ -156,13 +160,14 @@ ray.init(
     address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, _metrics_export_port=port,
     object_store_memory=80 * 1024 * 1024, _system_config={"metrics_report_interval_ms": 500},
 )
-report = ShardReport("s", 4, 6, 2, seconds=2.0, busy_seconds=0.5, nodes=80, micro_batch=16)
+times = Times(2.0, busy=0.5, passes=0.4)
+report = ShardReport("s", 4, 6, 2, seconds=2.0, times=times, nodes=80, micro_batch=16)
 ray.get(ray.remote(num_cpus=0)(Told).remote().shard.remote(report))
 driver = DriverMetrics("tiny")
 driver.retried()
 driver.workers(3)
 deadline, found = time.monotonic() + 60, {}
-while len(found) < 9 and time.monotonic() < deadline:
+while len(found) < 10 and time.monotonic() < deadline:
     time.sleep(0.2)
     try:
         text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5).read().decode()

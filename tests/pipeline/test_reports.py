@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 import igbatch
-from igbatch.pipeline.reports import Fault, Hardware, ShardReport
+from igbatch.pipeline.reports import Fault, Hardware, ShardReport, Times
 from igbatch.pipeline.settled import Settled
 
 VALUES = [
     Hardware("node-1", "cuda:NVIDIA H100", "a processor x 16", 2),
-    ShardReport("s", 4, 6, 2, 2.0, 0.5, 80, 16),
+    ShardReport("s", 4, 6, 2, 2.0, Times(2.0, 0.5), 80, 16),
     Fault("store", "it is away"),
     Settled("float32", 0.0, 4, reasons=("because",)),
 ]

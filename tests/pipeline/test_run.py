@@ -49,6 +49,9 @@ class Counts:
         self.images += images
         self.quarantined += quarantined
 
+    def under_way(self, images: int) -> None:
+        pass
+
     def retried(self) -> None:
         self.retries += 1
 

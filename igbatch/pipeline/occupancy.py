@@ -1,0 +1,118 @@
+"""How shards of a worker overlap on its device, and where the worker's time goes.
+
+The next shard is decoded while one is attributed, and a shard is encoded and committed while the next one is
+attributed. On a GPU two shards of a variant are attributed at a time: one launches while the other waits for
+its numbers and judges them. Shards share no micro-batch, so that the bits of one do not depend on another.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from igbatch.attribution.turns import Turns
+from igbatch.pipeline.reports import Times
+
+Part = Literal["images", "models", "writing"]
+
+
+class Occupancy:
+    """Slots for shards on one device, which are given in the order in which shards come.
+
+    Args:
+        slots: shards that may be attributed at a time; they are of one variant.
+
+    Attributes:
+        turns: of the shards' launches on the device.
+    """
+
+    def __init__(self, slots: int) -> None:
+        self.turns = Turns()
+        self._slots = slots
+        self._changed = threading.Condition()
+        self._queue: deque[object] = deque()
+        self._variants: list[str] = []  # of the shards that are attributed
+        self._shards = 0
+        self._counted = time.perf_counter()
+        self._seconds: defaultdict[str, float] = defaultdict(float)
+        self._busy = self._passes = 0.0  # of the device when it was told last
+
+    @contextmanager
+    def shard(self) -> Iterator[None]:
+        """Count the block as time in which the worker has something to do."""
+        with self._changed:
+            self._count()
+            self._shards += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._count()
+                self._shards -= 1
+
+    @contextmanager
+    def slot(self, variant: str) -> Iterator[None]:
+        """Wait until the shard's turn has come, and hold a slot for the block."""
+        ticket = object()
+        with self._changed:
+            self._queue.append(ticket)
+            try:
+                self._changed.wait_for(lambda: self._queue[0] is ticket and self._has_room(variant))
+            finally:
+                self._queue.remove(ticket)
+                self._changed.notify_all()
+            self._count()
+            self._variants.append(variant)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._count()
+                self._variants.remove(variant)
+                self._changed.notify_all()
+
+    @contextmanager
+    def waiting(self, part: Part) -> Iterator[None]:
+        """Count the block as time in which a shard that holds a slot waits for a part of the worker."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._seconds[part] += time.perf_counter() - start
+
+    def times(self) -> Times:
+        """Return where the worker's time went since it was asked last."""
+        with self._changed:
+            self._count()
+            busy, passes = self.turns.busy_seconds, self.turns.pass_seconds
+            seconds, self._seconds = self._seconds, defaultdict(float)
+            times = Times(
+                seconds=seconds["all"],
+                busy=busy - self._busy,
+                passes=passes - self._passes,
+                images=seconds["images"],
+                models=seconds["models"],
+                writing=seconds["writing"],
+                store=seconds["store"],
+            )
+            self._busy, self._passes = busy, passes
+            return times
+
+    def _has_room(self, variant: str) -> bool:
+        return not self._variants or (
+            len(self._variants) < self._slots and all(held == variant for held in self._variants)
+        )
+
+    def _count(self) -> None:
+        """Add the time since the last change to what went on in it."""
+        now = time.perf_counter()
+        if self._shards:
+            self._seconds["all"] += now - self._counted
+            if not self._variants:  # nothing is attributed: what is there is being committed
+                self._seconds["store"] += now - self._counted
+        self._counted = now
