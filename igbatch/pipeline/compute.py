@@ -14,11 +14,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from igbatch.attribution import Attributed, Example, default_micro_batch
 from igbatch.attribution.calibrate import PROBED_IMAGES
 from igbatch.attribution.engine import attribute_forward
 from igbatch.attribution.smoothing import averaged, copy_noise
+from igbatch.attribution.turns import HostCopy
 from igbatch.images.baselines import baseline_pixels
 from igbatch.images.preprocessing import Preprocessing
 from igbatch.pipeline.devices import SHARDS_AT_ONCE
@@ -32,10 +34,14 @@ from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy
 from igbatch.pipeline.rows import ShardRows
 from igbatch.pipeline.settle import Sample, settings_of, settle, unmeasured
 from igbatch.pipeline.settled import Settled
+from igbatch.statistics.device import named, numbers_of
+from igbatch.statistics.measured import Measured
 from igbatch.store.commit import ShardWriter
 from igbatch.store.output import Output
 from igbatch.store.reader import read_commit
 
+MEASURED_BY_ROWS = ("cpu",)
+"""Devices whose maps the rows' thread measures, with numpy: torch takes ten times as long there."""
 DECODE_THREADS = 2
 DECODED_IMAGES = 16
 """Images that are decoded ahead of the device."""
@@ -250,7 +256,7 @@ class ShardComputer:
             work.nodes += int(done.steps.max())
             work.micro_batch = max(work.micro_batch, done.micro_batch)
             facts, chances = self._image_facts(variant, task, done, settings.precision)
-            maps = done.attributions.float().cpu().numpy()
+            maps, measured = self._measured(done.attributions, task.image)
             place_of = {index: place for place, index in enumerate(task.example.targets.tolist())}
             for target, index in task.targets.items():
                 k = place_of[index]
@@ -259,11 +265,27 @@ class ShardComputer:
                 row["score"] = float(done.scores[k])
                 row["score_baseline"] = float(done.baseline_scores[k])
                 with self._occupancy.waiting("writing"):
-                    rows.add(task.image, row, maps[k], float(done.map_error[k]))
+                    rows.add(task.image, row, maps[k], float(done.map_error[k]), measured[k])
 
     def _input(self, model: str, pixels: np.ndarray) -> torch.Tensor:
         """Return pixels [H, W, 3] as the model takes them, [3, H, W] on the device."""
         return torch.from_numpy(self.preprocessing[model].normalize(pixels)).to(self.device)
+
+    def _measured(
+        self, attributions: torch.Tensor, image: PreparedImage
+    ) -> tuple[Sequence[NDArray[np.float32] | None], Sequence[Measured | None]]:
+        """Return an image's maps, float32 [targets, H, W], and what they say, as the rows take them.
+
+        A device measures them itself, and only maps that are kept leave it.
+        """
+        if attributions.device.type in MEASURED_BY_ROWS:
+            return list(attributions.float().numpy()), [None] * len(attributions)
+        with self._occupancy.turns.launch():
+            maps = attributions.float()
+            kept = maps.to("cpu", non_blocking=True) if image.entry.keep_map else None
+            numbers = HostCopy(numbers_of(maps, image.boxes))
+        measured = named(numbers.wait(), image.boxes, maps.shape[1:])  # before which the maps are there
+        return [None] * len(maps) if kept is None else list(kept.numpy()), measured
 
     def _image_facts(
         self, variant: HeldVariant, task: _Task, done: Attributed, precision: str

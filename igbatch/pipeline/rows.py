@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from igbatch.errors import one_line
 from igbatch.pipeline.plan import Shard
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage
-from igbatch.statistics.box_stats import box_statistics
-from igbatch.statistics.image_stats import convergence, finite, map_statistics
+from igbatch.statistics.image_stats import MapStatistics, convergence
+from igbatch.statistics.measured import Measured, measure
 from igbatch.store.commit import ShardWriter
 from igbatch.study import Attribution
 
@@ -55,11 +55,20 @@ class ShardRows:
         self,
         image: PreparedImage,
         row: Mapping[str, Any],
-        attribution: NDArray[np.float32],
+        attribution: NDArray[np.float32] | None,
         map_error: float,
+        measured: Measured | None = None,
     ) -> None:
-        """Take a map with what is known of it beside its own numbers; it may be lost as unusable."""
-        self._submit(self._measure, image, row, attribution, map_error)
+        """Take a map with what is known of it beside its own numbers; it may be lost as unusable.
+
+        Args:
+            image: that it is of.
+            row: what is known beside its own numbers.
+            attribution: the map, float32 [H, W]; None where it was measured and is not to be kept.
+            map_error: estimated relative L2 error; NaN where it was not estimated.
+            measured: its numbers, where the device has measured it; None: the thread of the rows does.
+        """
+        self._submit(self._measure, image, row, attribution, map_error, measured)
         while len(self._waiting) > MAPS_WAITING or (self._waiting and self._waiting[0].done()):
             self._waiting.popleft().result()
 
@@ -86,20 +95,26 @@ class ShardRows:
         self,
         image: PreparedImage,
         row: Mapping[str, Any],
-        attribution: NDArray[np.float32],
+        attribution: NDArray[np.float32] | None,
         map_error: float,
+        measured: Measured | None,
     ) -> None:
-        unusable = _unusable(attribution, row)
+        if measured is None:
+            assert attribution is not None
+            measured = measure(attribution, image.boxes)
+        unusable = _unusable(measured, row)
         if unusable is not None:
             self._quarantine(image, row["target"], "attribution", unusable)
             return
-        facts = _map_facts(attribution, row, map_error, self._settings)
+        assert measured.statistics is not None
+        facts = _map_facts(measured.statistics, row, map_error, self._settings)
         self.constant += facts["abs_sum"] == 0 and row["score"] == row["score_baseline"]
         self._writer.add_image_stats([{**row, **facts}])
         place = {"image_id": image.entry.image_id, "target": row["target"]}
-        self._writer.add_box_stats([place | box for box in box_statistics(attribution, image.boxes)])
+        self._writer.add_box_stats([place | box for box in measured.boxes])
         self.written += 1
         if image.entry.keep_map:
+            assert attribution is not None
             self._kept.append((image.entry.image_id, row["target"], attribution))
             if len(self._kept) >= MAP_GROUP_IMAGES * self._targets:
                 self._flush()
@@ -128,10 +143,9 @@ def quarantine_row(
 
 
 def _map_facts(
-    attribution: NDArray[np.float32], row: Mapping[str, Any], error: float, settings: Attribution
+    measured: MapStatistics, row: Mapping[str, Any], error: float, settings: Attribution
 ) -> dict[str, Any]:
     """Return the columns that follow from one map and from the scores in its `row`."""
-    measured = map_statistics(attribution)
     known_error = None if math.isnan(error) else error
     verdict = convergence(
         measured["sum"],
@@ -145,10 +159,10 @@ def _map_facts(
     return {**measured, **verdict._asdict(), "map_error": known_error}
 
 
-def _unusable(attribution: NDArray[np.float32], row: Mapping[str, Any]) -> str | None:
+def _unusable(measured: Measured, row: Mapping[str, Any]) -> str | None:
     """Say why a map cannot be used, None if it can: what is no number must not enter a range."""
-    if not finite(attribution):
-        return f"the map holds {np.count_nonzero(~np.isfinite(attribution))} values that are NaN or infinite"
+    if measured.not_finite:
+        return f"the map holds {measured.not_finite} values that are NaN or infinite"
     for name in ("score", "score_baseline", "target_probability", "prediction_probability"):
         if not math.isfinite(row[name]):
             return f"the model's {name} is {row[name]}"

@@ -58,30 +58,62 @@ class BoxStatistics(TypedDict):
     contains_peak: bool | None
 
 
-def box_statistics(attribution: NDArray[np.float32], boxes: Sequence[InputBox]) -> list[BoxStatistics]:
+def box_statistics(
+    attribution: NDArray[np.float32], boxes: Sequence[InputBox], whole: Sums | None = None
+) -> list[BoxStatistics]:
     """Return the statistics of a finite map, float32 [H, W], within each box, in the order of the boxes.
 
     Shares are taken of absolute sums: a signed total can vanish or change sign, and give any share at all.
 
+    Args:
+        attribution: the map.
+        boxes: in its pixels.
+        whole: its `add_up`, where that is known already.
+
     Raises:
         InputError: a box reaches outside the map.
     """
-    whole = add_up(attribution)
-    magnitude = np.abs(attribution)
-    peak_y, peak_x = np.unravel_index(int(magnitude.argmax()), magnitude.shape)
-    peak = (int(peak_x), int(peak_y)) if magnitude[peak_y, peak_x] > 0 else None
-    return [_statistics(attribution, box, whole, peak) for box in boxes]
+    refuse_outside(boxes, attribution.shape)
+    if not boxes:
+        return []
+    inside = [add_up(attribution[box.y_min : box.y_max, box.x_min : box.x_max]) for box in boxes]
+    whole = add_up(attribution) if whole is None else whole
+    peak = int(np.abs(attribution).argmax())
+    return statistics_of_boxes(boxes, inside, whole, peak, attribution.shape)
 
 
-def _statistics(
-    attribution: NDArray[np.float32], box: InputBox, whole: Sums, peak: tuple[int, int] | None
-) -> BoxStatistics:
-    height, width = attribution.shape
-    if not (0 <= box.x_min <= box.x_max <= width and 0 <= box.y_min <= box.y_max <= height):
-        raise InputError(
-            f"box {box.box_id} (x {box.x_min}..{box.x_max}, y {box.y_min}..{box.y_max}) reaches outside "
-            f"the map of {width} x {height}; map boxes to the model's input first"
-        )
+def refuse_outside(boxes: Sequence[InputBox], shape: Sequence[int]) -> None:
+    """Refuse boxes that reach outside a map of a shape, (H, W).
+
+    Raises:
+        InputError: one does.
+    """
+    height, width = shape
+    for box in boxes:
+        if not (0 <= box.x_min <= box.x_max <= width and 0 <= box.y_min <= box.y_max <= height):
+            raise InputError(
+                f"box {box.box_id} (x {box.x_min}..{box.x_max}, y {box.y_min}..{box.y_max}) reaches outside "
+                f"the map of {width} x {height}; map boxes to the model's input first"
+            )
+
+
+def statistics_of_boxes(
+    boxes: Sequence[InputBox], inside: Sequence[Sums], whole: Sums, peak: int, shape: Sequence[int]
+) -> list[BoxStatistics]:
+    """Return the statistics of a map within boxes from sums.
+
+    Args:
+        boxes: in pixels of the map.
+        inside: the sums of each box.
+        whole: the sums of the map.
+        peak: number, by rows, of the pixel of the largest absolute value.
+        shape: (H, W) of the map.
+    """
+    return [_statistics(box, sums, whole, peak, shape) for box, sums in zip(boxes, inside, strict=True)]
+
+
+def _statistics(box: InputBox, sums: Sums, whole: Sums, peak: int, shape: Sequence[int]) -> BoxStatistics:
+    height, width = shape
     pixels = (box.x_max - box.x_min) * (box.y_max - box.y_min)
     statistics = BoxStatistics(
         box_id=box.box_id,
@@ -102,16 +134,14 @@ def _statistics(
     )
     if pixels == 0:
         return statistics
-    sums = add_up(attribution[box.y_min : box.y_max, box.x_min : box.x_max])
     statistics["sum"] = sums.total
     statistics["positive_sum"] = sums.positive
     statistics["negative_sum"] = sums.negative
     statistics["abs_sum"] = sums.absolute
     if whole.absolute > 0:
         share = sums.absolute / whole.absolute
+        y, x = divmod(peak, width)
         statistics["share"] = share
-        statistics["density_ratio"] = share / (pixels / attribution.size)
-    if peak is not None:
-        x, y = peak
+        statistics["density_ratio"] = share / (pixels / (height * width))
         statistics["contains_peak"] = box.x_min <= x < box.x_max and box.y_min <= y < box.y_max
     return statistics

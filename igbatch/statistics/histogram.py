@@ -29,6 +29,20 @@ N_SIDE = len(EDGES) - 1
 N_BINS = 2 * N_SIDE + 1
 """Length of a histogram: 481."""
 
+_INNER = EDGES[:-1]  # the outermost bins have no outer edge
+
+
+def _not_below(edges: NDArray[np.float64]) -> NDArray[np.float32]:
+    rounded = edges.astype(np.float32)
+    return np.where(rounded < edges, np.nextafter(rounded, np.float32(np.inf)), rounded)
+
+
+FLOAT32_EDGES = _not_below(_INNER)
+"""The smallest float32 not below each of `EDGES` but the last, float32 [240], ascending.
+
+A float32 value lies on the same side of both, so that maps need not become float64 to be counted.
+"""
+
 RELATIVE_ERROR = 10 ** (1 / BINS_PER_DECADE) - 1
 """Bound of the relative error of a quantile whose magnitude lies between 1e-13 and 1e2: 15.5 %."""
 
@@ -50,11 +64,21 @@ def histogram_of_sorted(ascending: NDArray[Any]) -> NDArray[np.int32]:
     """
     if len(ascending) and not (np.isfinite(ascending[0]) and np.isfinite(ascending[-1])):
         raise InputError("histogram: a value is NaN or infinite; leave such maps out")
-    inner = EDGES[:-1]  # the outermost bins have no outer edge
-    up_to_negative = np.searchsorted(ascending, -inner[::-1], side="right")
-    below_positive = np.searchsorted(ascending, inner, side="left")
-    bounds = np.concatenate([[0], up_to_negative, below_positive, [len(ascending)]])
-    return np.diff(bounds).astype(np.int32)
+    edges = FLOAT32_EDGES if ascending.dtype == np.float32 else _INNER
+    up_to_negative = np.searchsorted(ascending, -edges[::-1], side="right")
+    below_positive = np.searchsorted(ascending, edges, side="left")
+    return counts_between(np.concatenate([up_to_negative, below_positive]), len(ascending))
+
+
+def counts_between(places: NDArray[Any], values: int) -> NDArray[np.int32]:
+    """Return the histogram int32 [N_BINS] of so many ascending values that the edges part at `places`.
+
+    Args:
+        places: [2 N_SIDE]: how many values are at most each negative edge, from the outermost to the
+            innermost, and how many are below each positive one, from the innermost to the outermost.
+        values: how many there are.
+    """
+    return np.diff(places, prepend=0, append=values).astype(np.int32)
 
 
 def merge(histograms: Iterable[NDArray[Any]]) -> NDArray[np.int64]:

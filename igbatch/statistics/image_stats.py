@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, TypedDict
 
 import numpy as np
@@ -41,6 +42,12 @@ class Sums(NamedTuple):
     negative: float
     absolute: float
 
+    @classmethod
+    def of(cls, positive: float, negative: float) -> Sums:
+        """Return the sums that follow from those of the positive and of the negative attributions."""
+        positive, negative = positive + 0.0, negative + 0.0  # -0.0 is 0.0
+        return cls(positive + negative, positive, negative, positive - negative)
+
 
 class Convergence(NamedTuple):
     """How far a map's sum is from what completeness demands, and the verdict.
@@ -67,7 +74,7 @@ def add_up(attribution: NDArray[np.float32]) -> Sums:
     """Add up attributions of any shape in float64, the positive and the negative ones apart."""
     positive = float(np.maximum(attribution, 0).sum(dtype=np.float64))
     negative = float(np.minimum(attribution, 0).sum(dtype=np.float64))
-    return Sums(positive + negative, positive, negative, positive - negative)
+    return Sums.of(positive, negative)
 
 
 def map_statistics(attribution: NDArray[np.float32]) -> MapStatistics:
@@ -78,11 +85,22 @@ def map_statistics(attribution: NDArray[np.float32]) -> MapStatistics:
     """
     ascending = np.sort(attribution, axis=None)
     counts = histogram_of_sorted(ascending)
-    sums = add_up(attribution)
-    q01, q50, q99 = (float(ascending[int(q * (len(ascending) - 1))]) for q in QUANTILES.values())
+    ordered = [float(ascending[rank]) for rank in ranks(len(ascending))]
+    return statistics_of(ordered, add_up(attribution), counts)
+
+
+def ranks(pixels: int) -> list[int]:
+    """Return the places, from 0, of minimum, maximum and `QUANTILES` among so many ascending values."""
+    last = pixels - 1
+    return [0, last, *(int(q * last) for q in QUANTILES.values())]
+
+
+def statistics_of(ordered: Sequence[float], sums: Sums, counts: NDArray[np.int32]) -> MapStatistics:
+    """Return the statistics of a map from its values at `ranks`, its sums and its histogram."""
+    minimum, maximum, q01, q50, q99 = (value + 0.0 for value in ordered)  # -0.0 is 0.0
     return MapStatistics(
-        minimum=float(ascending[0]),
-        maximum=float(ascending[-1]),
+        minimum=minimum,
+        maximum=maximum,
         sum=sums.total,
         abs_sum=sums.absolute,
         positive_sum=sums.positive,

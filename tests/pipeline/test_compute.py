@@ -36,11 +36,14 @@ from igbatch.pipeline.plan import Plan
 from igbatch.pipeline.reports import ShardReport
 from igbatch.pipeline.run import plan_study
 from igbatch.pipeline.settled import Settled, settle_plan
+from igbatch.reduce.study import reduce_study
 from igbatch.report.accuracy import mark
 from igbatch.results import StudyResults
 from igbatch.statistics.box_stats import box_statistics
+from igbatch.statistics.device import numbers_of
 from igbatch.statistics.image_stats import map_statistics
 from igbatch.store.output import Output
+from igbatch.store.verify import verify
 from igbatch.study import VariantSpec
 from igbatch.study_file import load_study
 from igbatch.variants.models import load_trained, weights_sha256
@@ -688,6 +691,83 @@ def test_boxes_are_measured_in_the_models_input(folder: Path) -> None:
     for name, value in expected.items():
         assert found[name] == value
     assert set(work.results.box_stats["image_id"]) == {"a.png", "b.png", "c.png"}
+
+
+def measure_where_they_lie(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Measure maps in torch, as on a GPU; what is returned grows by the maps of each call."""
+    calls: list[int] = []
+
+    def counted(maps: Tensor, boxes: Sequence[Any]) -> Tensor:
+        calls.append(len(maps))
+        return numbers_of(maps, boxes)
+
+    monkeypatch.setattr(compute, "MEASURED_BY_ROWS", ())
+    monkeypatch.setattr(compute, "numbers_of", counted)
+    monkeypatch.setattr(rows, "measure", lambda attribution, boxes: 1 / 0)
+    return calls
+
+
+def test_a_device_measures_the_maps_of_an_image_together_and_says_what_the_host_does(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = open_work(folder / "study.yaml", folder / "host")
+    host.run()
+    calls = measure_where_they_lie(monkeypatch)
+    work = open_work(folder / "study.yaml", folder / "device")
+    work.run()
+    assert calls == [2, 2, 2, 2]
+    pd.testing.assert_frame_equal(numbers(work.results), numbers(host.results), rtol=1e-11, atol=1e-13)
+    boxes = [each.results.box_stats.sort_values([*KEY, "box_id"], ignore_index=True) for each in (work, host)]
+    assert len(boxes[0]) == 6
+    pd.testing.assert_frame_equal(*boxes, rtol=1e-11, atol=1e-13)
+    for row in work.results.image_stats.to_dict("records"):
+        stored = work.results.attribution(*(row[name] for name in KEY))
+        for name in ("minimum", "maximum", "q01", "q50", "q99", "histogram"):
+            expected = map_statistics(stored)[name]  # type: ignore[literal-required]
+            np.testing.assert_array_equal(row[name], expected, err_msg=name)
+    reduce_study(work.output)
+    assert verify(work.output).problems == []
+
+
+def test_only_maps_that_are_kept_leave_the_device(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measure_where_they_lie(monkeypatch)
+    left: list[tuple[int, ...]] = []
+    cpu, to = Tensor.cpu, Tensor.to
+
+    def spied_cpu(tensor: Tensor) -> Tensor:
+        left.append(tuple(tensor.shape))
+        return cpu(tensor)
+
+    def spied_to(tensor: Tensor, *place: Any, **how: Any) -> Tensor:
+        if place == ("cpu",):
+            left.append(tuple(tensor.shape))
+        return to(tensor, *place, **how)
+
+    monkeypatch.setattr(Tensor, "cpu", spied_cpu)
+    monkeypatch.setattr(Tensor, "to", spied_to)
+    work = open_work(folder / "study.yaml", folder / "out", "store.maps={sample: 1}")
+    (report,) = work.run()
+    assert report.rows == 8
+    assert [shape for shape in left if shape[-2:] == (224, 224)] == [(2, 224, 224)]
+
+
+def test_a_device_tells_maps_that_are_no_numbers_in_the_words_of_the_host(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def poisoned(*arguments: Any, **named: Any) -> Iterator[Attributed]:
+        for done in attribute_forward(*arguments, **named):
+            if done.index == 2:
+                done.attributions[1, 5, 7:9].fill_(-math.inf)
+            yield done
+
+    measure_where_they_lie(monkeypatch)
+    monkeypatch.setattr(compute, "attribute_forward", poisoned)
+    work = open_work(folder / "study.yaml", folder / "out")
+    (report,) = work.run()
+    assert quarantine(work) == [("c.png", "magpie", "attribution")]
+    assert work.results.quarantine["error"][0] == "the map holds 2 values that are NaN or infinite"
+    assert (report.rows, report.quarantined) == (7, 1)
+    assert set(work.results.box_stats.query("image_id == 'c.png'")["target"]) == {"eagle"}
 
 
 def test_a_missing_label_is_quarantined_for_that_target_only(folder: Path) -> None:

@@ -19,6 +19,7 @@ from igbatch.pipeline.prepare import PreparedImage, RefusedImage
 from igbatch.pipeline.rows import MAP_GROUP_IMAGES, MAPS_WAITING, ShardRows, quarantine_row
 from igbatch.statistics.box_stats import box_statistics
 from igbatch.statistics.image_stats import convergence, map_statistics
+from igbatch.statistics.measured import Measured, measure
 from igbatch.store import schemas
 from igbatch.store.commit import ShardWriter
 from igbatch.store.output import Output
@@ -122,6 +123,23 @@ def test_a_row_is_what_was_given_and_what_its_map_says(shard: Shard) -> None:
     assert found == expected
     place = {"image_id": "x", "target": "a"}
     assert writer.boxes == [place | box for box in box_statistics(attribution, BOXES)]
+
+
+def test_a_map_that_was_measured_is_not_measured_again_nor_needed_unless_kept(shard: Shard) -> None:
+    writer, other = Recorder(), measure(some_map(1), BOXES)
+    with rows_to(writer, shard) as rows:
+        rows.add(image("x", keep_map=False), row("x"), None, 0.02, other)
+        rows.add(image("y"), row("y"), some_map(0), 0.02, other)
+        rows.add(image("z"), row("z"), None, 0.02, Measured(3, None, []))
+        rows.commit()
+    for found in writer.stats:
+        assert other.statistics is not None
+        assert found["sum"] == other.statistics["sum"]
+    assert [found["image_id"] for found in writer.boxes] == ["x", "x", "y", "y"]
+    ((ids, _, maps),) = writer.maps
+    assert ids == ("y",)
+    np.testing.assert_array_equal(maps, [some_map(0)])
+    assert [lost["error"] for lost in writer.lost] == ["the map holds 3 values that are NaN or infinite"]
 
 
 def test_a_row_has_all_columns_but_those_of_its_commit(shard: Shard) -> None:
@@ -308,7 +326,7 @@ def test_a_fault_of_the_writing_thread_comes_out_while_more_is_added(shard: Shar
 def test_nothing_of_a_shard_with_a_fault_is_committed(shard: Shard, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the real writer."""
     output = Output(f"memory://rows-{time.time_ns()}")
-    monkeypatch.setattr("igbatch.pipeline.rows.box_statistics", lambda attribution, boxes: 1 / 0)
+    monkeypatch.setattr("igbatch.pipeline.rows.measure", lambda attribution, boxes: 1 / 0)
 
     def write() -> None:
         with ShardWriter(output, "v", "s", "f") as writer, rows_to(writer, shard) as rows:

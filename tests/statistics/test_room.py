@@ -7,7 +7,8 @@ LIGHT = """
 import importlib, pkgutil, sys
 room = importlib.import_module("igbatch.{room}")
 for module in pkgutil.iter_modules(room.__path__):
-    importlib.import_module(f"igbatch.{room}.{{module.name}}")
+    if f"{room}.{{module.name}}" != "statistics.device":  # torch is what it is for
+        importlib.import_module(f"igbatch.{room}.{{module.name}}")
 print(*sorted({{"torch", "timm", "ray", "matplotlib"}} & set(sys.modules)))
 """
 
