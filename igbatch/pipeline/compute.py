@@ -24,7 +24,7 @@ from igbatch.images.preprocessing import Preprocessing
 from igbatch.pipeline.models import HeldVariant, Models, batched_logits
 from igbatch.pipeline.plan import Shard
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage, prepare_ahead
-from igbatch.pipeline.rankings import Rankings, classes_requested
+from igbatch.pipeline.rankings import Rankings
 from igbatch.pipeline.reports import ShardReport
 from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy
 from igbatch.pipeline.rows import ShardRows
@@ -111,7 +111,7 @@ class ShardComputer:
         self.preprocessing = {
             name: Preprocessing.from_data_config(model.data_config) for name, model in resolved.models.items()
         }
-        self.rankings = Rankings(self.models, default_micro_batch(device))
+        self.rankings = Rankings(self.models, output, default_micro_batch(device))
         smoothing = resolved.study.attribution.smoothing
         self.copies = min(smoothing.samples, most_copies or smoothing.samples) if smoothing else 1
 
@@ -185,15 +185,19 @@ class ShardComputer:
         preprocessing = self.preprocessing[shard.spec.model]
         model = self.resolved.models[shard.spec.model]
         prepared = prepare_ahead(shard.images, preprocessing, DECODE_THREADS, DECODED_IMAGES)
-        size = self.rankings.rows if classes_requested(shard.targets) else 1
-        while group := list(islice(prepared, size)):
+        rankings = self.rankings.of(shard)
+        ahead = len(shard.images)
+        while group := list(islice(prepared, rankings.rows)):
             usable = []
             for item in group:
                 if not isinstance(item, RefusedImage):
                     usable.append((item, self._input(shard.spec.model, item.pixels)))
                 elif rows is not None:
                     rows.refuse(item)
-            ranked = self.rankings.of(shard, [(item.entry, pixels) for item, pixels in usable])
+            ranked = rankings.of(usable)
+            ahead -= len(group)
+            if not ahead:
+                rankings.keep()  # before the last are yielded: who takes them may stop early
             for (item, pixels), ranking in zip(usable, ranked, strict=True):
                 targets = _target_indices(shard, model, item, ranking)
                 if rows is not None:
