@@ -163,7 +163,7 @@ def check_same_study(output: Output, earlier: Mapping[str, Any] | None, resolved
 
 
 def _check_same_ranking(output: Output, earlier: Mapping[str, Any], resolved: ResolvedStudy) -> None:
-    """Compare the models that rank images, which decide what random variants explain, if not their weights."""
+    """Compare the models that rank images: random variants have none of their weights, but their targets."""
     if not (ranked_classes(earlier["target_names"]) and ranked_classes(resolved.target_names)):
         return
     for name in resolved.models:

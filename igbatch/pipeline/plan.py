@@ -151,7 +151,7 @@ class Plan:
             yield from self.shards_of(spec)
 
     def shards_of(self, spec: VariantSpec, first: int = 0) -> Iterator[Shard]:
-        """Yield the shards of a variant, each one cut when it is asked for; those before `first` come last."""
+        """Yield the shards of a variant, each cut when it is asked for; those before `first` come last."""
         fingerprint = self._prints[spec.variant_id]
         parts = [
             (pattern, part)

@@ -17,9 +17,10 @@ from igbatch.store.rankings import ImageKey, Ranking, RankingStore, model_digest
 
 
 class Rankings:
-    """Ranks images by their trained model once a study, in batches, in float32 whatever the study's precision.
+    """Ranks images by their trained model, once a study and in batches.
 
-    What is ranked is stored with the images. A trained model is built only for images that nobody has ranked.
+    Passes are in float32 and eager, whatever the study's precision and passes are. What is ranked is stored
+    with the images. A trained model is built only for images that nobody has ranked.
 
     Args:
         models: of the worker.

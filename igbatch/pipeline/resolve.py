@@ -188,7 +188,9 @@ def _resolve_model(name: str, model: Model, loaded: LoadedStudy, known: Mapping[
 
 def _needs_trained(study: Study) -> bool:
     """Tell whether trained weights are read at all: by a variant, or for targets that follow a prediction."""
-    return ranked_classes(study.target_names()) > 0 or any(variant.kind != "random" for variant in study.variants)
+    return ranked_classes(study.target_names()) > 0 or any(
+        variant.kind != "random" for variant in study.variants
+    )
 
 
 def _local_path(place: str, key: str) -> str:

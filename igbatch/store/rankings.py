@@ -1,4 +1,4 @@
-"""The classes that a trained model ranks highest for images, stored so that each image is ranked once a study.
+"""The classes that a trained model ranks highest for images, stored so that each is ranked once a study.
 
 `rankings/<model>/<digest>.parquet` holds the images of one shard, whatever its variant; the digest is of the
 model and of their ids. A file is put whole and may be replaced; all that it says follows from the model and
