@@ -67,6 +67,7 @@ TABLES = {
     "box_stats": schemas.BOX_STATS,
     "attributions": schemas.attributions(224, 224),
     "quarantine": schemas.QUARANTINE,
+    "rankings": schemas.RANKINGS,
     "ranges.parquet": schemas.RANGES,
     "faithfulness.parquet": schemas.FAITHFULNESS,
 }

@@ -174,7 +174,7 @@ def _captured(work: Function, inputs: Sequence[Tensor], device: torch.device) ->
                 work(*inputs)
         torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # others may copy meanwhile
             outputs = work(*inputs)
 
     def replay(*inputs: Tensor) -> tuple[Tensor, ...]:

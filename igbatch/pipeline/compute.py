@@ -28,7 +28,7 @@ from igbatch.pipeline.models import HeldVariant, Models, batched_logits
 from igbatch.pipeline.occupancy import Occupancy
 from igbatch.pipeline.plan import Shard
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage, prepare_ahead
-from igbatch.pipeline.rankings import Rankings, classes_requested
+from igbatch.pipeline.rankings import Rankings
 from igbatch.pipeline.reports import ShardReport
 from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy
 from igbatch.pipeline.rows import ShardRows
@@ -89,7 +89,7 @@ class ShardComputer:
         self.preprocessing = {
             name: Preprocessing.from_data_config(model.data_config) for name, model in resolved.models.items()
         }
-        self.rankings = Rankings(self.models, default_micro_batch(device))
+        self.rankings = Rankings(self.models, output, default_micro_batch(device))
         self._occupancy = Occupancy(SHARDS_AT_ONCE[device.type])
         self._models_change = Lock()
         self._works: list[_Work] = []  # of shards that are not committed yet
@@ -185,8 +185,9 @@ class ShardComputer:
         What cannot be used is left to `rows` to be put in quarantine.
         """
         model = self.resolved.models[shard.spec.model]
-        size = self.rankings.rows if classes_requested(shard.targets) else 1
-        while group := list(islice(prepared, size)):
+        rankings = self.rankings.of(shard)
+        ahead = len(shard.images)
+        while group := list(islice(prepared, rankings.rows)):
             usable = []
             for item in group:
                 if not isinstance(item, RefusedImage):
@@ -194,7 +195,10 @@ class ShardComputer:
                 elif rows is not None:
                     rows.refuse(item)
             with self._occupancy.turns.launch():
-                ranked = self.rankings.of(shard, [(item.entry, pixels) for item, pixels in usable])
+                ranked = rankings.of(usable)
+            ahead -= len(group)
+            if not ahead:
+                rankings.keep()  # before the last are yielded: who takes them may stop early
             for (item, pixels), ranking in zip(usable, ranked, strict=True):
                 targets = _target_indices(shard, model, item, ranking)
                 if rows is not None:

@@ -10,11 +10,12 @@ import pyarrow as pa
 from igbatch.errors import InputError
 from igbatch.images.choice import chosen_each
 from igbatch.pipeline.packages import imported_packages
-from igbatch.pipeline.resolve import ResolvedStudy
+from igbatch.pipeline.resolve import ResolvedStudy, ranked_classes
 from igbatch.pipeline.study_images import StudyImages
 from igbatch.store import schemas
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import DATA_KINDS, Output
+from igbatch.store.rankings import model_digest, ranking_facts
 from igbatch.store.reader import read_study
 
 
@@ -54,7 +55,7 @@ def open_output(output: Output, resolved: ResolvedStudy, images: StudyImages) ->
         "target_names": resolved.target_names,
         "targets": {name: model.targets for name, model in resolved.models.items()},
         "boxes": _box_record(images),
-        "models": {name: _model_record(resolved, name) for name in resolved.models},
+        "models": {name: model_record(resolved, name) for name in resolved.models},
         "fingerprint": {**known, **prints},
         "fingerprint_digest": digest(prints),
         "settled": earlier["settled"] if earlier else {},
@@ -123,7 +124,8 @@ def keep_settled(
     return fresh
 
 
-def _model_record(resolved: ResolvedStudy, name: str) -> dict[str, Any]:
+def model_record(resolved: ResolvedStudy, name: str) -> dict[str, Any]:
+    """Return what `study.json` says of a model."""
     model = resolved.models[name]
     return {
         "architecture": model.source.architecture,
@@ -156,6 +158,22 @@ def check_same_study(output: Output, earlier: Mapping[str, Any] | None, resolved
             raise InputError(
                 f"{output.uri}: variant {variant_id} was computed with {key} {_short(was)}, "
                 f"the study now says {_short(wanted)}; choose another --out or change the study back"
+            )
+    _check_same_ranking(output, earlier, resolved)
+
+
+def _check_same_ranking(output: Output, earlier: Mapping[str, Any], resolved: ResolvedStudy) -> None:
+    """Compare the models that rank images: random variants have none of their weights, but their targets."""
+    if not (ranked_classes(earlier["target_names"]) and ranked_classes(resolved.target_names)):
+        return
+    for name in resolved.models:
+        was, wanted = earlier["models"].get(name), model_record(resolved, name)
+        if was is not None and model_digest(was) != model_digest(wanted):
+            key, before, now = next(_differences(ranking_facts(was), ranking_facts(wanted)))
+            raise InputError(
+                f"{output.uri}: the targets predicted and top-k followed the ranking of model {name} with "
+                f"{key} {_short(before)}, the study now says {_short(now)}; choose another --out or change "
+                "the study back"
             )
 
 

@@ -150,12 +150,16 @@ class Plan:
         for spec in self.ordered():
             yield from self.shards_of(spec)
 
-    def shards_of(self, spec: VariantSpec) -> Iterator[Shard]:
-        """Yield the shards of a variant, each one cut when it is asked for."""
+    def shards_of(self, spec: VariantSpec, first: int = 0) -> Iterator[Shard]:
+        """Yield the shards of a variant, each cut when it is asked for; those before `first` come last."""
         fingerprint = self._prints[spec.variant_id]
-        for pattern, rows in self._patterns(spec):
-            for part in np.split(rows, self._cuts(spec, rows)[1:]):
-                yield self._shard(spec, part, pattern, fingerprint)
+        parts = [
+            (pattern, part)
+            for pattern, rows in self._patterns(spec)
+            for part in np.split(rows, self._cuts(spec, rows)[1:])
+        ]
+        for pattern, part in parts[first:] + parts[:first]:
+            yield self._shard(spec, part, pattern, fingerprint)
 
     def _cuts(self, spec: VariantSpec, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return where shards begin among images that are left.

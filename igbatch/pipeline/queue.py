@@ -7,6 +7,10 @@ from collections import deque
 from collections.abc import Collection, Iterator
 
 from igbatch.pipeline.plan import Plan, Shard
+from igbatch.pipeline.resolve import ranked_classes
+
+GOLDEN = (5**0.5 - 1) / 2
+"""Multiples of it, modulo 1, are spread evenly over 0..1, however many of them there are."""
 
 
 class ShardQueue:
@@ -15,6 +19,9 @@ class ShardQueue:
     A worker stays with its variant for as long as that has shards left. Then it takes the variant that no
     other worker holds and that costs most, and when there is none, helps with the one that has most left. So
     a run makes about as many swaps as there are variants and workers together, not their product.
+
+    Where targets follow the trained model's ranking of an image, variants begin at different images: workers
+    that went through the same ones side by side would all rank them, and none find what another has stored.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -26,6 +33,8 @@ class ShardQueue:
                 self._left[spec.variant_id] = count
         self._plan = plan
         self._specs = {spec.variant_id: spec for spec in plan.ordered()}
+        self._ranked = ranked_classes(plan.resolved.target_names) > 0
+        self._begun = 0
         self._back: deque[Shard] = deque()
         self._alone: deque[Shard] = deque()
         self._names_alone: set[str] = set()
@@ -81,7 +90,10 @@ class ShardQueue:
 
     def _cut(self, variant: str) -> Shard:
         if variant not in self._fresh:
-            self._fresh[variant] = self._plan.shards_of(self._specs[variant])
+            turn = self._begun * GOLDEN % 1 if self._ranked else 0.0
+            first = int(turn * self._left[variant])
+            self._fresh[variant] = self._plan.shards_of(self._specs[variant], first)
+            self._begun += 1
         shard = next(self._fresh[variant])
         self._left[variant] -= 1
         if not self._left[variant]:

@@ -8,54 +8,104 @@ import torch
 from torch import Tensor
 
 from igbatch.pipeline.models import Models, batched_logits
-from igbatch.pipeline.plan import Shard, ShardImage
-
-KEPT_IMAGES = 100_000
-"""Images whose rankings a worker remembers, for the next variant of their model."""
+from igbatch.pipeline.opening import model_record
+from igbatch.pipeline.plan import Shard
+from igbatch.pipeline.prepare import PreparedImage
+from igbatch.pipeline.resolve import ranked_classes
+from igbatch.store.output import Output
+from igbatch.store.rankings import ImageKey, Ranking, RankingStore, model_digest
 
 
 class Rankings:
-    """Ranks images by their trained model, in batches, once each and not once a variant.
+    """Ranks images by their trained model, once a study and in batches.
+
+    Passes are in float32 and eager, whatever the study's precision and passes are. What is ranked is stored
+    with the images. A trained model is built only for images that nobody has ranked.
 
     Args:
         models: of the worker.
+        output: the study's.
         rows: images that go through the model together.
     """
 
-    def __init__(self, models: Models, rows: int) -> None:
+    def __init__(self, models: Models, output: Output, rows: int) -> None:
         self.rows = rows
-        self._models = models
-        self._known: dict[tuple[str, str, str], list[int]] = {}
+        self.models = models
+        self.classes = ranked_classes(models.resolved.target_names)
+        self._stores = {
+            name: RankingStore(output, name, model_digest(model_record(models.resolved, name)))
+            for name in models.resolved.models
+        }
 
-    def of(self, shard: Shard, images: Sequence[tuple[ShardImage, Tensor]]) -> list[list[int]]:
-        """Return the classes of each image, the likeliest first, as many as the shard's targets ask for.
+    def of(self, shard: Shard) -> ShardRankings:
+        """Return those of a shard's images, as far as they are stored.
+
+        Raises:
+            OSError: the store failed.
+        """
+        return ShardRankings(self, shard, self._stores[shard.spec.model])
+
+
+class ShardRankings:
+    """The rankings of one shard's images, of as many classes as the targets of the study ask for.
+
+    Attributes:
+        rows: images that are best given at a time: as many as go through the model, 1 where none has to.
+    """
+
+    def __init__(self, rankings: Rankings, shard: Shard, store: RankingStore) -> None:
+        self._rankings = rankings
+        self._model = shard.spec.model
+        self._store = store
+        self._ids = [image.image_id for image in shard.images]
+        self._needed = bool(ranked_classes(shard.targets))
+        self._stored = store.of_shard(self._ids, rankings.classes) if self._needed else {}
+        known = {image_id for image_id, _ in self._stored}
+        self.rows = rankings.rows if self._needed and not known.issuperset(self._ids) else 1
+        self._found: dict[ImageKey, Ranking] = {}
+        self._looked_elsewhere = False
+        self._news = False
+
+    def of(self, images: Sequence[tuple[PreparedImage, Tensor]]) -> list[Sequence[int]]:
+        """Return the classes of each image, the likeliest first; none where no target of the shard asks.
 
         Args:
-            shard: whose variant's trained model ranks.
-            images: with their pixels as the model takes them, [3, H, W] on its device.
+            images: of the shard, with their pixels as the model takes them, [3, H, W] on its device.
         """
-        count = classes_requested(shard.targets)
-        if not count:
+        if not self._needed:
             return [[] for _ in images]
-        model = shard.spec.model
-        keys = [(model, image.image_id, image.etag) for image, _ in images]
-        fresh = [place for place, key in enumerate(keys) if len(self._known.get(key, ())) < count]
-        for start in range(0, len(fresh), self.rows):
-            places = fresh[start : start + self.rows]
-            logits = batched_logits(self._models.trained(model), [images[place][1] for place in places])
-            ranked = torch.argsort(logits, dim=1, descending=True, stable=True)[:, :count].tolist()
-            self._known.update(zip((keys[place] for place in places), ranked, strict=True))
-        found = [self._known[key] for key in keys]
-        while len(self._known) > KEPT_IMAGES:
-            del self._known[next(iter(self._known))]
-        return found
+        keys = [(image.entry.image_id, image.sha256) for image, _ in images]
+        missing = [place for place, key in enumerate(keys) if not self._take(key)]
+        self._news = self._news or bool(missing)
+        if missing and not self._looked_elsewhere:
+            self._looked_elsewhere = True
+            self._stored |= self._store.of_others(self._ids, self._rankings.classes)
+            missing = [place for place in missing if not self._take(keys[place])]
+        rows = self._rankings.rows
+        for start in range(0, len(missing), rows):
+            places = missing[start : start + rows]
+            ranked = self._rank([images[place][1] for place in places])
+            self._found.update(zip((keys[place] for place in places), ranked, strict=True))
+        return [self._found[key].classes for key in keys]
 
+    def keep(self) -> None:
+        """Store the rankings of the shard where its file lacks any of them.
 
-def classes_requested(targets: Sequence[str]) -> int:
-    """Return how many of the likeliest classes the targets `predicted` and `top-<k>` among some ask for."""
-    ranks = [1 if target == "predicted" else int(target[4:]) for target in targets if _is_ranked(target)]
-    return max(ranks, default=0)
+        Raises:
+            OSError: the store failed.
+        """
+        if self._news:
+            self._store.keep(self._ids, self._found)
+            self._news = False
 
+    def _take(self, key: ImageKey) -> bool:
+        if key not in self._stored:
+            return False
+        self._found[key] = self._stored[key]
+        return True
 
-def _is_ranked(target: str) -> bool:
-    return target == "predicted" or target.startswith("top-")
+    def _rank(self, images: Sequence[Tensor]) -> list[Ranking]:
+        logits = batched_logits(self._rankings.models.trained(self._model), images)
+        ranked = torch.argsort(logits, dim=1, descending=True, stable=True)[:, : self._rankings.classes]
+        chances = logits.softmax(1).gather(1, ranked)
+        return [Ranking(*each) for each in zip(ranked.tolist(), chances.tolist(), strict=True)]

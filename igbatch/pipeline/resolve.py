@@ -81,6 +81,12 @@ class ResolvedStudy:
         }
 
 
+def ranked_classes(targets: Sequence[str]) -> int:
+    """Return how many of the likeliest classes the targets `predicted` and `top-<k>` among some ask for."""
+    ranked = [target for target in targets if DYNAMIC_TARGETS.fullmatch(target) and target != "label"]
+    return max((1 if target == "predicted" else int(target[4:]) for target in ranked), default=0)
+
+
 def _weights(model: ResolvedModel, spec: VariantSpec) -> str | dict[str, Any]:
     """Return what decides a variant's weights: of a random one the seed alone, and not the trained ones."""
     if spec.seed is None:
@@ -182,8 +188,9 @@ def _resolve_model(name: str, model: Model, loaded: LoadedStudy, known: Mapping[
 
 def _needs_trained(study: Study) -> bool:
     """Tell whether trained weights are read at all: by a variant, or for targets that follow a prediction."""
-    follow = any(DYNAMIC_TARGETS.fullmatch(target) and target != "label" for target in study.targets)
-    return follow or any(variant.kind != "random" for variant in study.variants)
+    return ranked_classes(study.target_names()) > 0 or any(
+        variant.kind != "random" for variant in study.variants
+    )
 
 
 def _local_path(place: str, key: str) -> str:

@@ -118,6 +118,15 @@ QUARANTINE = pa.schema(
     ]
 )
 
+RANKINGS = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("image_sha256", pa.string(), nullable=False),
+        pa.field("classes", pa.list_(pa.int32()), nullable=False),
+        pa.field("probabilities", pa.list_(pa.float64()), nullable=False),
+    ]
+)
+
 RANGES = pa.schema(
     [
         pa.field("scope", pa.string(), nullable=False),

@@ -24,6 +24,7 @@ from igbatch.store.output import DATA_KINDS, Output
 from igbatch.store.pruned import pruned_at
 from igbatch.store.reader import read_study
 from igbatch.store.verification import WORST, Unconverged, Verification
+from igbatch.store.verify_rankings import misranked, stored_rankings
 from igbatch.store.verify_shard import CheckedShard, Expected, Problem, check_shard
 
 THREADS = 8
@@ -61,10 +62,13 @@ def verify(output: Output, *, quick: bool = False) -> Verification:
         raise InputError(f"{output.uri}: the study's list cannot be read ({error}); run it again") from None
     found, named = Verification(allowance=study["study"].get("quarantine", {}).get("allowance")), set[str]()
     extremes: dict[str, _Extremes] = {}
-    for variant_id in variants["variant_id"].to_pylist():
+    rankings = {} if quick else _rankings(output, study, found)
+    for variant_id, model in zip(
+        *(variants[name].to_pylist() for name in ("variant_id", "model")), strict=True
+    ):
         asked = asked_images(variants, variant_id, images["image_id"].combine_chunks())
         part = _Variant(output, study, images, asked, variant_id, found)
-        named |= part.check(quick)
+        named |= part.check(quick, rankings.get(model))
         if part.extremes.maps:
             extremes[variant_id] = part.extremes
     _check_ranges(output, extremes, found)
@@ -72,6 +76,16 @@ def verify(output: Output, *, quick: bool = False) -> Verification:
     for kind in DATA_KINDS:
         found.leftovers += sum(info.path.removeprefix(prefix) not in named for info in output.files(kind))
     return found
+
+
+def _rankings(output: Output, study: dict[str, Any], found: Verification) -> dict[str, pa.Table]:
+    """Return the stored rankings by each model of the study; name the files that cannot be believed."""
+    tables = {}
+    for name, record in study.get("models", {}).items():
+        stored = stored_rankings(output, name, record)
+        found.problems += [Problem("ranking", path, what) for path, what in stored.problems]
+        tables[name] = stored.rows
+    return tables
 
 
 class _Variant:
@@ -104,8 +118,11 @@ class _Variant:
         )
         self.extremes = _Extremes(np.inf, -np.inf, 0, 0)
 
-    def check(self, quick: bool) -> set[str]:
-        """Check the shards, then whether every row is there once; return the data files that they name."""
+    def check(self, quick: bool, rankings: pa.Table | None) -> set[str]:
+        """Check the shards, then whether every row is there once; return the data files that they name.
+
+        `rankings` are those by the variant's model, as far as they are stored and looked at.
+        """
         if self.expected.fingerprint is None:
             self._say("fingerprint", "study.json", f"says nothing of variant {self.expected.variant_id}")
         infos = self.output.files("image_stats", self.expected.variant_id)
@@ -122,7 +139,16 @@ class _Variant:
             self.found.size += shard.size
             named |= shard.files
         self._check_rows([shard for shard in shards if shard.attempt])
+        if rankings is not None and shards:
+            self._check_targets(pa.concat_tables([shard.ranked for shard in shards]), rankings)
         return named
+
+    def _check_targets(self, rows: pa.Table, rankings: pa.Table) -> None:
+        for row, said in misranked(rows, rankings):
+            name = "/".join([self.expected.variant_id, row["image_id"], row["target"]])
+            self._say(
+                "ranking", name, f"explains class {row['target_index']}, its image's ranking says {said}"
+            )
 
     def _check_rows(self, shards: list[CheckedShard]) -> None:
         width = len(self.targets)

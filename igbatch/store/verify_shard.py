@@ -21,6 +21,7 @@ from igbatch.store.encoding import RELATIVE_ERROR, stored_maps
 from igbatch.store.output import DATA_KINDS, Output
 from igbatch.store.pruned import KIND
 from igbatch.store.verify_histogram import wrong_histogram
+from igbatch.store.verify_rankings import RANKED, ranked_rows
 
 CHUNK_BYTES = 1 << 20
 MAPS_AT_ONCE = 32
@@ -40,7 +41,7 @@ ROWS = pa.schema(
         pa.field("allowed", pa.float64()),
     ]
 )
-_COLUMNS = ("image_id", "target", "image_etag", "steps", *_NUMBERS, *_OWN)
+_COLUMNS = ("image_id", "target", "target_index", "image_etag", "image_sha256", "steps", *_NUMBERS, *_OWN)
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ class CheckedShard:
         attempt: that wrote it; "" where the commit cannot be read.
         rows: of its rows image_id, target, image_etag, minimum, maximum, steps, converged, and what their
             maps are off by (error) and may be (allowed), in units of the output.
+        ranked: those of its rows whose target follows from a ranking, as `verify_rankings.RANKED`.
         quarantine: image_id, target and image_etag of its rows in quarantine.
         files: paths of data files that it names.
         size: bytes of all its files.
@@ -96,6 +98,7 @@ class CheckedShard:
     path: str
     attempt: str = ""
     rows: pa.Table = field(default_factory=ROWS.empty_table)
+    ranked: pa.Table = field(default_factory=RANKED.empty_table)
     quarantine: pa.Table | None = None
     files: set[str] = field(default_factory=set)
     size: int = 0
@@ -145,6 +148,7 @@ class _Check:
             self._say("numbers", found.path, wrong)
         kept = [rows[name].combine_chunks() for name in _KEPT]
         found.rows = pa.table([*kept, pa.array(off), pa.array(allowed)], schema=ROWS)
+        found.ranked = ranked_rows(rows)
         keys = _positions(rows)
         if len(keys) < len(rows):
             self._say("twice", found.path, f"{len(rows) - len(keys)} of its rows are in it twice")

@@ -2,7 +2,7 @@
 
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,18 +58,21 @@ def one_thread() -> Iterator[None]:
 def many_variants() -> Callable[..., Plan]:
     """A plan of random variants `random-0`, … over images, with no model behind them."""
 
-    def make(variants: int, images: int, shard_images: int, trained: bool = False) -> Plan:
+    def make(
+        variants: int, images: int, shard_images: int, trained: bool = False, targets: Sequence[str] = "ab"
+    ) -> Plan:
         kinds = [{"kind": "random", "seeds": list(range(variants))}] + [{"kind": "trained"}] * trained
         study = parse_study(
             {
-                "name": "s", "images": {"root": "r"}, "models": {"m": {}}, "targets": ["a", "b"],
+                "name": "s", "images": {"root": "r"}, "models": {"m": {}}, "targets": list(targets),
                 "variants": kinds, "run": {"shard_images": shard_images},
             },
             "test",
         )  # fmt: skip
         classes = {"a": 0, "b": 1}
         config = {"input_size": [3, 224, 224]}
-        model = ResolvedModel("m", WeightsSource("swin", None), "w", 2, classes, classes, config, classes)
+        indices = {name: classes.get(name) for name in study.target_names()}
+        model = ResolvedModel("m", WeightsSource("swin", None), "w", 2, classes, classes, config, indices)
         resolved = ResolvedStudy(study, "gray", {"m": model}, variant_specs(study, {}), study.target_names())
         rows = [{"image_id": f"i{n}", "uri": f"/i{n}", "etag": "1"} for n in range(images)]
         listed = StudyImages(pa.Table.from_pylist(rows, schema=schemas.IMAGES), None, [])

@@ -192,6 +192,33 @@ def test_another_limit_of_adaptive_steps_is_refused(
     assert line in refusal(output, resolve(attribution={"steps": "auto", **change}))
 
 
+RANKED: dict[str, Any] = {"targets": ["predicted"], "variants": [{"kind": "random", "seeds": [1]}]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"weights": "sha256:two"}, "weights sha256:one, the study now says sha256:two"),
+        ({"targets": ["a", "top-2"], "weights": "sha256:two"}, "ranking of model m with weights sha256:one"),
+    ],
+)
+def test_another_model_that_ranks_images_for_random_variants_is_refused(
+    tmp_path: Path, changes: dict[str, Any], line: str
+) -> None:
+    output = Output(str(tmp_path / "out"))
+    open_output(output, resolve(**RANKED), images("x"))
+    open_output(output, resolve(**RANKED), images("x", "y"))
+    assert line in refusal(output, resolve(**{**RANKED, **changes}))
+
+
+def test_weights_that_nothing_follows_may_change(tmp_path: Path) -> None:
+    output = Output(str(tmp_path / "out"))
+    fixed = {**RANKED, "targets": ["a"]}
+    open_output(output, resolve(**fixed), images("x"))
+    open_output(output, resolve(**fixed, weights="sha256:two"), images("x"))
+    open_output(output, resolve(**RANKED, weights="sha256:three"), images("x"))  # nothing was ranked before
+
+
 def test_long_values_are_cut(output: Output) -> None:
     line = refusal(output, resolve(weights="sha256:" + "0" * 500))
     assert len(line) < 300

@@ -370,6 +370,14 @@ def test_names_are_stable_and_follow_from_what_a_shard_holds() -> None:
     assert names(resolve(run={"shard_images": 2, "retries": 9}, title="t")) == [first, second]
 
 
+def test_shards_of_a_variant_may_begin_anywhere_and_are_the_same() -> None:
+    plan = make_plan(resolve(run={"shard_images": 1}), listed({"x": "1", "y": "1", "z": "1"}), memory())
+    spec = plan.resolved.variants[0]
+    shards = list(plan.shards_of(spec))
+    assert list(plan.shards_of(spec, 2)) == [shards[2], *shards[:2]]
+    assert list(plan.shards_of(spec, 0)) == shards
+
+
 def test_costly_variants_come_first_and_each_stays_together() -> None:
     variants = [{"kind": "random", "seeds": [1, 2], "steps": 10}, {"kind": "trained", "steps": 80},
                 {"kind": "random", "seeds": [3], "steps": 20}]  # fmt: skip

@@ -59,6 +59,33 @@ def test_the_costliest_variant_comes_first(many_variants: Callable[..., Plan]) -
     assert first.spec.variant_id == "trained"
 
 
+def begun(queue: ShardQueue, variants: int) -> list[str]:
+    """The first image of each variant, each taken by a worker of its own."""
+    taken = [queue.take(None, {f"random-{held}" for held in range(number)}) for number in range(variants)]
+    return [shard.images[0].image_id for shard in taken if shard is not None]
+
+
+def test_variants_begin_at_different_images_where_these_are_ranked(
+    many_variants: Callable[..., Plan],
+) -> None:
+    ranked = begun(ShardQueue(many_variants(8, 64, 1, targets=["predicted", "a"])), 8)
+    places = sorted(int(image.removeprefix("i")) for image in ranked)
+    assert ranked[0] == "i0"
+    gaps = [after - before for before, after in zip(places, [*places[1:], 64], strict=True)]
+    assert all(4 <= gap <= 16 for gap in gaps)  # 8 would be even
+    assert begun(ShardQueue(many_variants(8, 64, 1)), 8) == ["i0"] * 8
+
+
+@pytest.mark.parametrize("targets", [["predicted"], ["top-2", "b"]])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_every_shard_is_taken_once_wherever_variants_begin(
+    many_variants: Callable[..., Plan], targets: list[str], workers: int
+) -> None:
+    plan = many_variants(5, 7, 2, targets=targets)
+    taken, _ = work_off(ShardQueue(plan), workers)
+    assert Counter(shard.name for shard in taken) == Counter(shard.name for shard in plan.shards())
+
+
 def test_a_worker_without_a_variant_of_its_own_helps_where_most_is_left(
     many_variants: Callable[..., Plan],
 ) -> None:
