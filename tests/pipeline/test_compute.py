@@ -573,7 +573,7 @@ def test_settling_passes_over_images_that_cannot_be_used(
 ) -> None:
     looked_at: list[int] = []
     monkeypatch.setattr(
-        compute, "settle", lambda study, samples, ahead: looked_at.extend(len(s.examples) for s in samples)
+        compute, "settle", lambda study, samples, *_: looked_at.extend(len(s.examples) for s in samples)
     )
     for name in "ab":
         (folder / f"pictures/{name}.png").write_bytes(b"no picture")

@@ -288,7 +288,7 @@ def test_a_worker_that_dies_leaves_nothing_that_lies(
         next(arguments[1])
         raise RuntimeError("the worker died")
 
-    monkeypatch.setattr(compute, "attribute", die)
+    monkeypatch.setattr(compute, "attribute_forward", die)
     with pytest.raises(RuntimeError, match="died"):
         work.computer().compute(shard, SETTLED)
     monkeypatch.undo()
