@@ -55,11 +55,11 @@ CLASSES, ROWS, TOLERANCE = 33, 64, 0.01
 ROW_MS = (0.5, 1.0, 2.0)
 """Milliseconds that the stand-in for a GPU sleeps for a batch row: its forward and both backward passes."""
 LABELS = {
-    "decode": "decode, resize", "passes": "passes (the device)", "rule": "choose nodes",
+    "decode": "decode, resize", "round": "device: inner products", "passes": "device: passes",
     "statistics": "statistics", "encode": "encode", "commit": "commit",
 }  # fmt: skip
 COLORS = {
-    "decode": "#9aa5b1", "passes": "#2c6e49", "rule": "#e09f3e", "statistics": "#3d5a80",
+    "decode": "#9aa5b1", "round": "#a7c957", "passes": "#2c6e49", "statistics": "#3d5a80",
     "encode": "#98c1d9", "commit": "#9e2a2b",
 }  # fmt: skip
 
@@ -111,14 +111,20 @@ def traced(trace: Trace) -> ExitStack:
         (ShardComputer, "_attribute", "engine"),
     ):  # fmt: skip
         stack.enter_context(mock.patch.object(owner, attribute, noted(name, getattr(owner, attribute))))
-    passes = Turns.passes
+    passes, turn = Turns.passes, Turns.round
 
     @contextmanager
     def noted_passes(self: Turns, device: torch.device) -> Iterator[None]:
         with trace.part("passes"), passes(self, device):
             yield
 
+    @contextmanager
+    def noted_round(self: Turns) -> Iterator[None]:
+        with trace.part("round"), turn(self):
+            yield
+
     stack.enter_context(mock.patch.object(Turns, "passes", noted_passes))
+    stack.enter_context(mock.patch.object(Turns, "round", noted_round))
     return stack
 
 
@@ -253,7 +259,7 @@ def draw(
     """Draw what threads did over time."""
     threads = sorted({thread for name, thread, _, _ in spans if name in COLORS})
     figure, axes = plt.subplots(figsize=(11, 0.36 * len(threads) + 1.6), layout="constrained")
-    for name, thread, begun, ended in spans:
+    for name, thread, begun, ended in sorted(spans, key=lambda span: span[2] - span[3]):  # long ones behind
         if name in COLORS:
             place = threads.index(thread)
             axes.barh(place, ended - begun, left=begun, height=0.8, color=COLORS[name], linewidth=0)
@@ -264,10 +270,10 @@ def draw(
         f"passes take {run['busy']:.0%} of the time",
         loc="left", fontsize=10,
     )  # fmt: skip
-    shown = [plt.Rectangle((0, 0), 1, 1, color=COLORS[name]) for name in COLORS if name != "rule"]
-    labels = [LABELS[name] for name in COLORS if name != "rule"]
+    shown = [plt.Rectangle((0, 0), 1, 1, color=COLORS[name]) for name in COLORS]
+    labels = [LABELS[name] for name in COLORS]
     axes.legend(
-        shown, labels, ncols=5, fontsize=8, loc="upper left", bbox_to_anchor=(0, -0.12), frameon=False
+        shown, labels, ncols=6, fontsize=8, loc="upper left", bbox_to_anchor=(0, -0.12), frameon=False
     )
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=110)

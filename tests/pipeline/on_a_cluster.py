@@ -22,8 +22,6 @@ from igbatch.pipeline.attribute import Attribution
 from igbatch.pipeline.cluster import size_workers
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.opening import open_output
-from igbatch.pipeline.plan import Shard
-from igbatch.pipeline.reports import ShardReport
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.run import plan_study, run_stage
 from igbatch.pipeline.session import DriverImports
@@ -58,9 +56,9 @@ class Watching:
 class Slow(ShardComputer):
     """The real computer, at a pace that leaves time for nodes to come and go."""
 
-    def compute(self, shard: Shard, settled: Settled | None) -> ShardReport:
+    def _attribute(self, *arguments: Any) -> None:
         time.sleep(1.0)
-        return super().compute(shard, settled)
+        super()._attribute(*arguments)
 
 
 def slow(resolved: ResolvedStudy, output: Output, device: str) -> ShardComputer:

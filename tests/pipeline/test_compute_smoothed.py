@@ -155,7 +155,7 @@ def test_settling_looks_at_copies(study: Path, tmp_path: Path, monkeypatch: pyte
     from igbatch.pipeline import compute
 
     seen = []
-    monkeypatch.setattr(compute, "settle", lambda attribution, samples, ahead: seen.append(samples))
+    monkeypatch.setattr(compute, "settle", lambda attribution, samples, *_: seen.append(samples))
     plan = planned(study, tmp_path / "out")
     ShardComputer(plan.resolved, Output(str(tmp_path)), torch.device("cpu")).settle(plan.samples(1), 2)
     pixels = render_scene(1, "double").image.astype(np.float32) / np.float32(255)
