@@ -160,3 +160,17 @@ def test_a_task_of_another_igbatch_is_refused_in_one_line(monkeypatch: pytest.Mo
     with pytest.raises(InputError, match=r"a worker on .* imports igbatch") as caught:
         list(map_shards(square, [1]))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("joined")
+def test_workers_that_share_a_gpu_hold_a_part_of_it() -> None:
+    for per_gpu, part in ((1, 1), (4, 0.25), ("auto", 1)):
+        workers = size_workers("cuda", 8, 1, per_gpu)
+        assert (workers.count, workers.gpus) == (8, part)
+    assert size_workers("cpu", 8, 1, 4).gpus == 0
+
+
+def test_as_many_workers_fit_as_gpus_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"GPU": 2.0, "CPU": 32.0})
+    assert size_workers("auto", "auto", 1, 4) == Workers(8, 1, "cuda", follow=True, per_gpu=4)
+    assert size_workers("auto", "auto", 1).count == 2

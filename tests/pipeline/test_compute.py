@@ -4,6 +4,7 @@ import csv
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,10 @@ from igbatch.images.scenes import CLASSES, render_scene
 from igbatch.pipeline import compute, rankings, rows, study_images
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.models import HeldVariant, Models, batched_logits
+from igbatch.pipeline.occupancy import Occupancy
 from igbatch.pipeline.opening import open_output
-from igbatch.pipeline.plan import Plan
-from igbatch.pipeline.reports import ShardReport
+from igbatch.pipeline.plan import Plan, Shard
+from igbatch.pipeline.reports import ShardReport, Times
 from igbatch.pipeline.run import plan_study
 from igbatch.pipeline.settled import Settled, settle_plan
 from igbatch.reduce.study import reduce_study
@@ -919,3 +921,51 @@ def test_classes_are_called_as_the_study_calls_them(tiny_study: Path, tmp_path: 
     assert held.class_name("small", 0) == "adler"
     assert held.class_name("small", 1) == "magpie"
     assert held.class_name("small", 9) is None
+
+
+# Shards that overlap
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_shards_that_overlap_have_the_bits_of_shards_alone(
+    tiny_study: Path, tmp_path: Path, slots: int, precision: str
+) -> None:
+    overrides = ("run.shard_images=1", "attribution.steps=3", f"attribution.precision={precision}")
+    alone, together = (open_work(tiny_study, tmp_path / name, *overrides) for name in ("alone", "together"))
+    settled = replace(alone.settled, precision=precision, arithmetic_error=0.1)
+    for shard in alone.plan.shards():
+        alone.computer.compute(shard, settled)
+    together.computer._occupancy = Occupancy(slots)
+    with ThreadPoolExecutor(slots + 1) as pool:
+        reports = list(
+            pool.map(lambda shard: together.computer.compute(shard, settled), together.plan.shards())
+        )
+    assert sum(report.rows for report in reports) == together.plan.expected_rows
+    times = sum((report.times for report in reports), start=Times())
+    assert 0 < times.passes <= times.busy <= times.seconds
+    assert together.computer.under_way() == 0
+    for variant in ("trained", "random-3"):
+        for image in SCENES:
+            for target in ("eagle", "magpie"):
+                maps = [work.results.attribution(variant, image, target) for work in (alone, together)]
+                assert np.array_equal(*maps)
+
+
+def test_a_fault_in_a_shard_lets_the_next_one_go_on(
+    tiny_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = open_work(tiny_study, tmp_path / "out", *TRAINED, "run.shard_images=1", "attribution.steps=2")
+    first, second, *_ = work.plan.shards()
+    whole = ShardComputer._attribute
+
+    def failing(self: ShardComputer, shard: Shard, *others: Any) -> None:
+        if shard == first:
+            raise OSError("the store is away")
+        whole(self, shard, *others)
+
+    monkeypatch.setattr(ShardComputer, "_attribute", failing)
+    with pytest.raises(OSError, match="away"):
+        work.computer.compute(first, work.settled)
+    assert work.computer.compute(second, work.settled).rows == len(second.targets)
+    assert work.computer.under_way() == 0

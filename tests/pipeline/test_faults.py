@@ -190,6 +190,19 @@ def test_an_image_that_kills_its_worker_ends_alone_in_quarantine(
     assert_as_if_nothing_had_been(Output(str(tmp_path / "out")), undisturbed)
 
 
+def test_shards_that_were_with_the_one_at_fault_cost_no_image(
+    study: Path, tmp_path: Path, undisturbed: pd.DataFrame
+) -> None:
+    """A worker has the next shard already when it dies, and nothing tells which of them it was."""
+    single = "run.shard_images=1"
+    summary, _ = run_with(study, tmp_path / "out", single, fault=die_of_poison)
+    assert summary.quarantined == 2
+    (lost,) = open_study(str(tmp_path / "out")).quarantine.to_dict("records")
+    assert (lost["image_id"], lost["stage"]) == (POISON, "worker")
+    others = undisturbed[undisturbed["image_id"] != POISON].reset_index(drop=True)
+    assert_as_if_nothing_had_been(Output(str(tmp_path / "out")), others)
+
+
 def test_a_shard_too_large_for_memory_is_halved(
     study: Path, tmp_path: Path, undisturbed: pd.DataFrame
 ) -> None:

@@ -4,6 +4,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -232,3 +233,20 @@ def test_no_more_images_are_held_than_asked_for(monkeypatch: pytest.MonkeyPatch)
         assert taken <= len(begun) <= taken + 4
     stream.close()  # type: ignore[attr-defined]
     assert len(begun) < 10
+
+
+def test_images_are_decoded_before_anybody_asks_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+
+    def prepared(entry: Any, preprocessing: Preprocessing) -> Any:
+        begun.append(entry)
+        return entry
+
+    monkeypatch.setattr(prepare_module, "prepare", prepared)
+    entries: Any = [str(index) for index in range(9)]
+    images = prepare_ahead(entries, HALF, threads=1, ahead=4)
+    deadline = time.monotonic() + 10
+    while len(begun) < 4 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert begun == ["0", "1", "2", "3"]
+    assert list(images) == entries

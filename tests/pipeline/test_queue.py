@@ -123,3 +123,21 @@ def test_what_has_to_wait_is_counted_and_not_handed_out_before(
     now[0] += 5.0
     assert queue.take(None) == shard
     assert len(queue) == 0
+
+
+def test_what_is_to_be_alone_goes_to_an_idle_worker_before_anything_else(
+    many_variants: Callable[..., Plan],
+) -> None:
+    queue = ShardQueue(many_variants(1, 4, 1))
+    left = len(queue)
+    suspect = queue.take(None)
+    assert suspect is not None
+    assert not queue.is_alone(suspect)
+    queue.put_back(suspect, alone=True)
+    assert len(queue) == left
+    other = queue.take("random-0", idle=False)
+    assert other is not None
+    assert other != suspect
+    assert queue.take("random-0") == suspect
+    assert queue.is_alone(suspect)
+    assert not queue.is_alone(other)

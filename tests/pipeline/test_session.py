@@ -58,6 +58,13 @@ def test_a_session_inside_a_session_leaves_it_open() -> None:
     assert is_embedded()
 
 
+@pytest.mark.usefixtures("local_ray")
+def test_workers_of_an_own_ray_give_way_no_more_than_the_run_itself() -> None:
+    """Unless the user says so: `nice igbatch run`."""
+    niceness = ray.get(ray.remote(num_cpus=0)(lambda: os.nice(0)).remote())
+    assert niceness == os.nice(0)
+
+
 # Addresses
 
 

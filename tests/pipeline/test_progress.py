@@ -1,0 +1,56 @@
+"""What a run shows of its progress, on a terminal and in a log."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from igbatch.pipeline import progress
+from igbatch.pipeline.progress import TerminalProgress
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> tuple[TerminalProgress, io.StringIO, list[float]]:
+    """Progress in a log, what it wrote, and a clock that is set by hand."""
+    clock = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    text = io.StringIO()
+    shown = TerminalProgress(Console(file=text, width=200))
+    shown.start(100)
+    return shown, text, clock
+
+
+def test_a_log_tells_of_images_within_a_long_shard(
+    log: tuple[TerminalProgress, io.StringIO, list[float]],
+) -> None:
+    shown, text, clock = log
+    for seconds, images in ((5.0, 5), (20.0, 20), (21.0, 21), (40.0, 40)):
+        clock[0] = seconds
+        shown.under_way(images)
+    shown.under_way(0)
+    clock[0] = 50.0
+    shown.advance(50, 2)
+    clock[0] = 100.0
+    shown.under_way(3)  # was answered before the last shard was committed
+    shown.advance(50, 0)
+    assert text.getvalue().splitlines() == [
+        "attribute: 20 of 100 images, 1.00 images/s, 80 s left 20 not committed yet",
+        "attribute: 40 of 100 images, 1.00 images/s, 60 s left 40 not committed yet",
+        "attribute: 53 of 100 images, 0.53 images/s, 89 s left 3 not committed yet, 2 rows quarantined",
+        "attribute: 100 of 100 images, 1.00 images/s, 0 s left 2 rows quarantined",
+    ]
+
+
+def test_images_of_a_worker_that_was_lost_are_no_longer_counted(
+    log: tuple[TerminalProgress, io.StringIO, list[float]],
+) -> None:
+    shown, text, clock = log
+    shown.under_way(40)
+    shown.under_way(0)
+    clock[0] = 20.0
+    shown.under_way(10)
+    assert text.getvalue().splitlines() == [
+        "attribute: 10 of 100 images, 0.50 images/s, 180 s left 10 not committed yet"
+    ]
