@@ -55,7 +55,7 @@ CLASSES, ROWS, TOLERANCE = 33, 64, 0.01
 ROW_MS = (0.5, 1.0, 2.0)
 """Milliseconds that the stand-in for a GPU sleeps for a batch row: its forward and both backward passes."""
 LABELS = {
-    "decode": "decode, resize", "round": "device: inner products", "passes": "device: passes",
+    "decode": "decode, resize", "round": "round under way", "passes": "device: passes",
     "statistics": "statistics", "encode": "encode", "commit": "commit",
 }  # fmt: skip
 COLORS = {
