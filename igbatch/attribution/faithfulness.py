@@ -29,6 +29,9 @@ __all__ = ["PATCH", "Draws", "Explain", "infidelity", "max_sensitivity"]
 PATCH = 0.5
 """Side of the square that is removed, over the shorter side of the image."""
 
+NOISY_IMAGES = 32
+"""Noisy images that are explained at a time: enough to fill the micro-batches of a wave."""
+
 Explain = Callable[[Tensor], Tensor]
 """From n images [n, C, H, W] to their maps, floating [n, K, ...]."""
 
@@ -97,7 +100,7 @@ def infidelity(
         example.image.expand(rows, *example.image.shape),
         maps,
         n_perturb_samples=draws.count,
-        max_examples_per_batch=_rows_at_once(settings, draws, rows, example.image.device),
+        max_examples_per_batch=rows * min(draws.count, _micro_batch(settings, example)),
         normalize=False,
     )
     numbers = np.asarray(found.double().cpu().numpy())
@@ -136,7 +139,7 @@ def _scores(model: Model, example: Example, settings: Settings, rows: int) -> Ca
 
 
 def max_sensitivity(
-    explain: Explain, example: Example, radius: Tensor | float, settings: Settings, draws: Draws
+    explain: Explain, example: Example, radius: Tensor | float, draws: Draws
 ) -> NDArray[np.float64]:
     """Return how far an image's maps move at most, relative to their L2 norm, when the image moves a little.
 
@@ -147,7 +150,6 @@ def max_sensitivity(
         explain: how maps are made.
         example: the image [C, H, W] and its K targets.
         radius: of the noise, in units of the image: a number, or one that broadcasts to it.
-        settings: whose micro-batch says how many noisy images are explained at once.
         draws: the perturbations.
 
     Returns:
@@ -172,15 +174,12 @@ def max_sensitivity(
     def of_targets(points: Tensor) -> Tensor:
         return explain(points[: len(points) // targets]).transpose(0, 1).flatten(0, 1).double()
 
-    rows = _rows_at_once(settings, draws, targets, example.image.device)
     found = sensitivity_max(
         explained, example.image.expand(targets, *example.image.shape), perturb,
-        n_perturb_samples=draws.count, max_examples_per_batch=rows,
+        n_perturb_samples=draws.count, max_examples_per_batch=targets * min(NOISY_IMAGES, draws.count),
     )  # fmt: skip
     return np.asarray(found.double().cpu().numpy())
 
 
-def _rows_at_once(settings: Settings, draws: Draws, examples: int, device: torch.device) -> int:
-    """Return captum's `max_examples_per_batch`, of so many examples: no more than the micro-batch."""
-    most = settings.micro_batch or default_micro_batch(device)
-    return min(max(most, examples), draws.count * examples)
+def _micro_batch(settings: Settings, example: Example) -> int:
+    return settings.micro_batch or default_micro_batch(example.image.device)

@@ -78,7 +78,7 @@ class Measurer:
         maps = copies.explainer(model, example, replace(settings, keep_channels=True))(example.image[None])[0]
         unfaithful, change = infidelity(model, example, maps, settings, draws)
         explain = copies.explainer(model, example, settings)
-        sensitivity = max_sensitivity(explain, example, self.settings.radius * scale, settings, draws)
+        sensitivity = max_sensitivity(explain, example, self.settings.radius * scale, draws)
         if not np.isfinite([unfaithful, change, sensitivity]).all():
             raise ImageError("infidelity or sensitivity is not finite")
         rows = [

@@ -84,7 +84,7 @@ def test_sensitivity_of_a_linear_model_is_the_largest_of_its_perturbations_times
     linear: nn.Module, example: Example
 ) -> None:
     """A map is w (x - x'), channels summed; noise e moves it by w e."""
-    found = max_sensitivity(explainer(linear, example), example, RADIUS, settings(), DRAWS)
+    found = max_sensitivity(explainer(linear, example), example, RADIUS, DRAWS)
     weights = linear[1].weight.detach()[example.targets].reshape(2, 3, SIZE, SIZE)
     at_image = (weights * (example.image - example.baseline)).sum(1).flatten(1).norm(dim=1)
     moved = torch.stack(
@@ -94,7 +94,7 @@ def test_sensitivity_of_a_linear_model_is_the_largest_of_its_perturbations_times
         ]
     )
     assert np.allclose(found, moved.amax(0) / at_image, rtol=1e-4)
-    twice = max_sensitivity(explainer(linear, example), example, 2 * RADIUS, settings(), DRAWS)
+    twice = max_sensitivity(explainer(linear, example), example, 2 * RADIUS, DRAWS)
     assert np.allclose(twice, 2 * found, rtol=1e-4)
 
 
@@ -109,7 +109,7 @@ def test_neither_depends_on_the_micro_batch_nor_on_when_it_is_measured(
         exact = maps(model, example, output="probability")
         numbers = (
             *infidelity(model, example, exact, how, DRAWS),
-            max_sensitivity(explain, example, RADIUS, how, DRAWS),
+            max_sensitivity(explain, example, RADIUS, DRAWS),
         )
         found.append(np.stack(numbers))
     assert np.array_equal(found[-1], found[-2])
@@ -123,7 +123,7 @@ def test_targets_do_not_change_each_others_numbers(linear: nn.Module, example: E
         np.stack(
             [
                 *infidelity(linear, each, 2 * maps(linear, each), settings(), DRAWS),
-                max_sensitivity(explainer(linear, each), each, RADIUS, settings(), DRAWS),
+                max_sensitivity(explainer(linear, each), each, RADIUS, DRAWS),
             ]
         )
         for each in (example, one)
@@ -155,6 +155,6 @@ def test_maps_of_zeros_keep_an_absolute_sensitivity(example: Example) -> None:
         moved = (images - example.image).sum(1)[:, None]
         return moved.expand(-1, 2, -1, -1)
 
-    found = max_sensitivity(explain, example, RADIUS, settings(), DRAWS)
+    found = max_sensitivity(explain, example, RADIUS, DRAWS)
     moved = [(RADIUS * torch.from_numpy(noise)).sum(0).norm() for noise in DRAWS.noise((3, SIZE, SIZE))]
     assert np.allclose(found, max(moved), rtol=1e-4)
