@@ -165,7 +165,13 @@ def _compile(compiled: Function, inputs: Sequence[Tensor]) -> None:
 
 
 def _captured(work: Function, inputs: Sequence[Tensor], device: torch.device) -> Function:
-    """Return a replay of work as a CUDA graph, which reads these inputs and overwrites its outputs."""
+    """Return a replay of work as a CUDA graph, which reads these inputs and overwrites its outputs.
+
+    Raises:
+        RuntimeError: the device is no GPU.
+    """
+    if device.type != "cuda":
+        raise RuntimeError("a CUDA graph needs a GPU")
     with torch.cuda.device(device):
         stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())

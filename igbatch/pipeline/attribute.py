@@ -100,6 +100,7 @@ class Attribution:
         self._measured = settled is not None
         self._queue = ShardQueue(plan)
         self._losses = Losses(run.retries)
+        self._refused: set[str] = set()
         self._looked = time.monotonic()
         self._deadline = Deadline(None if run.shard_seconds == "auto" else run.shard_seconds)
         self._metrics = DriverMetrics(plan.resolved.study.name)
@@ -221,6 +222,9 @@ class Attribution:
         self.summary.quarantined += report.quarantined
         self.summary.constant += report.constant
         self.summary.times += report.times
+        if report.refused is not None and report.refused not in self._refused:
+            self._refused.add(report.refused)
+            self._say(f"warning: {report.refused}")
         self.listener.advance(report.images, report.quarantined)
 
     def _fault(self, seat: Seat, shard: Shard, fault: Fault) -> None:
@@ -246,11 +250,9 @@ class Attribution:
         hung = seat.killed is not None
         first, *others = seat.restart()
         if others and not blameless and not (hung and self._one_at_a_time):
-            self.summary.retries += 1
-            self._metrics.retried()
-            self.listener.retried()
             for shard in (first, *others):
                 self._queue.put_back(shard, alone=True)
+                self._count_retry()
             count = len(others) + 1
             self._say(f"{first.spec.variant_id}: {reason}; its {count} shards are tried one at a time")
             return
@@ -270,9 +272,7 @@ class Attribution:
         for part in verdict.again:
             self._queue.put_back(part, verdict.pause, alone=alone)
         if verdict.again:
-            self.summary.retries += 1
-            self._metrics.retried()
-            self.listener.retried()
+            self._count_retry()
         if verdict.poison is not None:
             self._give_up(verdict.poison, reason)
         fate = "put in quarantine" if verdict.poison else "halved" if len(verdict.again) > 1 else "put back"
@@ -280,6 +280,11 @@ class Attribution:
         if len(shard.images) > 1:
             images = f"{len(shard.images)} images, {images} to {shard.images[-1].image_id},"
         self._say(f"{shard.spec.variant_id}: {images} failed: {reason}; {fate}")
+
+    def _count_retry(self) -> None:
+        self.summary.retries += 1
+        self._metrics.retried()
+        self.listener.retried()
 
     def _give_up(self, shard: Shard, reason: str) -> None:
         """Commit a shard of one image that nobody can compute, with nothing but its quarantine."""

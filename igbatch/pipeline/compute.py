@@ -62,11 +62,15 @@ class _Task:
 
 @dataclass(eq=False)
 class _Work:
-    """What a shard took: images so far, nodes over them, and the most rows that went through together."""
+    """What a shard took: images so far, nodes over them, and the most rows that went through together.
+
+    `refused` says why passes ran eager although they were to be compiled or captured.
+    """
 
     images: int = 0
     nodes: int = 0
     micro_batch: int = 0
+    refused: str | None = None
 
 
 class ShardComputer:
@@ -155,6 +159,7 @@ class ShardComputer:
             work.nodes,
             work.micro_batch,
             constant=rows_of.constant,
+            refused=work.refused,
         )
 
     def under_way(self) -> int:
@@ -243,7 +248,7 @@ class ShardComputer:
         with self._occupancy.waiting("models"), self._models_change:
             variant = self.models.variant(shard.spec)
             forward = self.models.forward(variant, settings.precision)
-            graphs = self.models.graphs(settled.passes if study.passes == "auto" else study.passes)
+            graphs = self.models.graphs(settled.passes_for(study.passes))
         waiting: dict[int, _Task] = {}
 
         def examples() -> Iterator[Example]:
@@ -270,6 +275,8 @@ class ShardComputer:
                 row["score_baseline"] = float(done.baseline_scores[k])
                 with self._occupancy.waiting("writing"):
                     rows.add(task.image, row, maps[k], float(done.map_error[k]), measured[k])
+
+        work.refused = graphs.refused
 
     def _input(self, model: str, pixels: np.ndarray) -> torch.Tensor:
         """Return pixels [H, W, 3] as the model takes them, [3, H, W] on the device."""

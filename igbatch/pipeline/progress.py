@@ -62,6 +62,7 @@ class TerminalProgress:
     def advance(self, images: int, quarantined: int) -> None:
         """Count a committed shard."""
         self.done += images
+        self._under_way = max(0, self._under_way - images)
         self.quarantined += quarantined
         self._show(last=self.done == self.total)
 
@@ -89,12 +90,13 @@ class TerminalProgress:
     def _rate(self) -> str:
         elapsed = max(1e-9, time.monotonic() - self.began)
         seen = self.done + self._under_way
+        if not seen:
+            return "starting"
         rate = seen / elapsed
-        left = (self.total - seen) / rate if rate else 0.0
-        return f"{rate:.2f} images/s, {left:.0f} s left"
+        return f"{rate:.2f} images/s, {(self.total - seen) / rate:.0f} s left"
 
     def _notes(self) -> str:
-        notes = [f"{self._under_way} not committed yet"] if self._under_way else []
+        notes = [f"{self._under_way} of them not committed yet"] if self._under_way else []
         notes += [f"{self.quarantined} rows quarantined"] if self.quarantined else []
         notes += [f"{self.retries} shard{'s' if self.retries > 1 else ''} put back"] if self.retries else []
         return ", ".join(notes)

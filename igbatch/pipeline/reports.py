@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
+WORTH_NAMING = 0.05
+"""Of the time, what has to be lost to a part of a worker for it to be named."""
+
 
 @dataclass(frozen=True)
 class Hardware:
@@ -49,16 +52,17 @@ class Times:
         """Say in one line how busy devices were, and what held them back."""
         if not self.seconds:
             return "nothing was computed"
-        lost = {
+        waits = {
             "decoding images": self.images, "building models": self.models,
             "measuring and encoding maps": self.writing, "the store": self.store,
-            "choosing nodes on the host": self.attributing - self.busy, "the passes' own speed": self.passes,
+            "choosing nodes on the host": self.attributing - self.busy,
         }  # fmt: skip
-        most = max(lost, key=lost.__getitem__)
+        most = max(waits, key=waits.__getitem__)
+        share = waits[most] / self.seconds
+        why = f"most by {most} ({share:.0%})" if share >= WORTH_NAMING else "by the passes themselves"
         return (
-            f"device busy {self.busy / self.seconds:.0%} of the time, passes alone "
-            f"{self.passes / self.seconds:.0%}; what held it back most: {most} "
-            f"({max(0.0, lost[most]) / self.seconds:.0%})"
+            f"while there were shards, the device was busy {self.busy / self.seconds:.0%} of the time, "
+            f"with passes {self.passes / self.seconds:.0%}; it was held back {why}"
         )
 
 
@@ -77,6 +81,7 @@ class ShardReport:
         nodes: integration nodes, added over the images.
         micro_batch: rows that went through the model together at most.
         already_committed: another worker had done it.
+        refused: why passes ran eager although they were to be compiled or captured, None where they did not.
     """
 
     shard: str
@@ -89,6 +94,7 @@ class ShardReport:
     micro_batch: int = 0
     already_committed: bool = False
     constant: int = 0
+    refused: str | None = None
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,8 @@ def settle(
         reasons.append(f"micro_batch {choice.reason}")
     settings = replace(settings, micro_batch=rows)
     graphs, reason = choose_graphs(model, examples[0], settings, study.passes, ahead or 0)
-    return Settled(precision, error, rows, tuple(filter(None, [*reasons, reason])), graphs.form)
+    said = tuple(filter(None, [*reasons, reason]))
+    return Settled(precision, error, rows, said, graphs.form, study.passes)
 
 
 def _precision(

@@ -22,6 +22,7 @@ class Settled:
         micro_batch: the most rows that go through the model together.
         reasons: what was measured or reckoned, one sentence for each choice.
         passes: one of `igbatch.attribution.graphs.FORMS`.
+        passes_requested: what the study said when this was chosen.
     """
 
     precision: str
@@ -29,6 +30,11 @@ class Settled:
     micro_batch: int
     reasons: tuple[str, ...] = ()
     passes: str = "eager"
+    passes_requested: str = "auto"
+
+    def passes_for(self, requested: str) -> str:
+        """Return how passes run under what the study says now: as was chosen for it, else as it says."""
+        return self.passes if requested in ("auto", self.passes_requested) else requested
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Settled | None:

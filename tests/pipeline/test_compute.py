@@ -969,3 +969,20 @@ def test_a_fault_in_a_shard_lets_the_next_one_go_on(
         work.computer.compute(first, work.settled)
     assert work.computer.compute(second, work.settled).rows == len(second.targets)
     assert work.computer.under_way() == 0
+
+
+def test_passes_that_could_not_be_compiled_are_told_with_the_shard(
+    tiny_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: Any) -> None:
+        raise OSError("no compiler")
+
+    monkeypatch.setattr(graphs, "_compiled", refuse)
+    overrides = (*TRAINED, "attribution.steps=9", "attribution.passes=compiled")
+    work = open_work(tiny_study, tmp_path / "out", *overrides)
+    (shard, *_) = work.plan.shards()
+    settled = replace(work.settled, passes="eager", passes_requested="auto", micro_batch=4)
+    with pytest.warns(UserWarning, match="no compiler"):
+        report = work.computer.compute(shard, settled)
+    assert report.refused == "passes run eager: they could not be compiled (OSError: no compiler)"
+    assert report.rows == len(shard.images) * len(shard.targets)

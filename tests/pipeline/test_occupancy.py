@@ -101,31 +101,30 @@ def test_what_a_shard_commits_while_another_is_attributed_is_not_lost_time() -> 
 
 
 @pytest.mark.parametrize(
-    ("times", "words"),
+    ("times", "busy", "passes", "held_back"),
     [
-        (Times(), "nothing was computed"),
-        (
-            Times(10.0, busy=9.0, passes=8.0, images=0.5),
-            "device busy 90% of the time, passes alone 80%; what held it back most: "
-            "the passes' own speed (80%)",
-        ),
+        (Times(10.0, busy=9.4, passes=8.0, images=0.4), "94%", "80%", "by the passes themselves"),
         (
             Times(10.0, busy=3.0, passes=2.0, images=5.0, store=1.0),
-            "device busy 30% of the time, passes alone 20%; what held it back most: decoding images (50%)",
+            "30%",
+            "20%",
+            "most by decoding images (50%)",
         ),
-        (
-            Times(10.0, busy=2.0, passes=1.0, writing=1.0, store=6.0),
-            "device busy 20% of the time, passes alone 10%; what held it back most: the store (60%)",
-        ),
+        (Times(10.0, busy=2.0, passes=1.0, writing=1.0, store=6.0), "20%", "10%", "most by the store (60%)"),
         (
             Times(10.0, busy=2.0, passes=1.0, images=1.0),
-            "device busy 20% of the time, passes alone 10%; what held it back most: "
-            "choosing nodes on the host (70%)",
+            "20%",
+            "10%",
+            "most by choosing nodes on the host (70%)",
         ),
     ],
 )
-def test_a_line_names_what_held_devices_back(times: Times, words: str) -> None:
-    assert times.words() == words
+def test_a_line_names_what_held_devices_back(times: Times, busy: str, passes: str, held_back: str) -> None:
+    assert times.words() == (
+        f"while there were shards, the device was busy {busy} of the time, with passes {passes}; "
+        f"it was held back {held_back}"
+    )
+    assert Times().words() == "nothing was computed"
 
 
 def test_times_add_up() -> None:

@@ -31,3 +31,13 @@ def test_any_record_comes_back_from_json_whatever_stands_beside_it(
 @given(st.dictionaries(st.sampled_from(["threads", "micro_batch", "mixed", "reasons"]), st.integers()))
 def test_a_record_without_a_precision_settles_nothing(record: dict[str, Any]) -> None:
     assert Settled.from_record(record) is None
+
+
+def test_passes_are_as_was_chosen_until_the_study_says_something_else() -> None:
+    refused = Settled("float32", 0.0, 8, passes="eager", passes_requested="compiled")
+    assert refused.passes_for("compiled") == "eager"
+    assert refused.passes_for("auto") == "eager"
+    assert refused.passes_for("captured") == "captured"
+    chosen = Settled("float32", 0.0, 8, passes="compiled")
+    assert [chosen.passes_for(name) for name in ("auto", "eager")] == ["compiled", "eager"]
+    assert Settled.from_record({**vars(refused)}) == refused
