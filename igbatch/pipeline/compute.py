@@ -275,7 +275,6 @@ class ShardComputer:
                 row["score_baseline"] = float(done.baseline_scores[k])
                 with self._occupancy.waiting("writing"):
                     rows.add(task.image, row, maps[k], float(done.map_error[k]), measured[k])
-
         work.refused = graphs.refused
 
     def _input(self, model: str, pixels: np.ndarray) -> torch.Tensor:
