@@ -67,9 +67,11 @@ def test_more_workers_are_asked_for_than_this_machine_will_ever_hold(
 
 
 def test_a_temporary_folder_of_slurm_and_a_home_without_a_place(
-    igbatch: Callable[..., Any], study: Path, tmp_path: Path
+    igbatch: Callable[..., Any], study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Sockets cannot lie in the one, nor Ray's token in the other."""
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):  # a Ray of this process sets one
+        monkeypatch.delenv(name, raising=False)
     long = tmp_path / ("slurm." * 12 + "jobs.1234567")
     long.mkdir()
     before = set(os.listdir("/tmp"))

@@ -168,7 +168,8 @@ def test_a_killed_worker_costs_nothing(study: Path, tmp_path: Path, undisturbed:
     killer.start()
     summary = stage.run()
     killer.join()
-    assert summary.retries == counts.retries == 1
+    assert summary.retries == counts.retries
+    assert 1 <= summary.retries <= 2  # with the next shard, if it had that one already
     assert_as_if_nothing_had_been(stage.output, undisturbed)
 
 
