@@ -29,12 +29,13 @@ from rich.table import Table
 from scipy.ndimage import gaussian_filter
 
 from igbatch.images.preprocessing import Preprocessing
-from igbatch.pipeline.cluster import map_shards, ray_session
+from igbatch.pipeline.cluster import map_shards
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import Plan, Shard
 from igbatch.pipeline.prepare import PreparedImage, prepare
 from igbatch.pipeline.rows import ShardRows
 from igbatch.pipeline.run import plan_study
+from igbatch.pipeline.session import ray_session
 from igbatch.reduce.randomization.study import reduce_randomization
 from igbatch.reduce.study import reduce_study
 from igbatch.store.commit import ShardWriter
