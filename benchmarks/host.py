@@ -32,6 +32,7 @@ import torch
 import yaml
 from measure import machine, write_json
 from PIL import Image
+from stand_in import StandIn
 from torch import Tensor
 
 from igbatch.attribution.turns import Turns
@@ -128,23 +129,10 @@ def traced(trace: Trace) -> ExitStack:
     return stack
 
 
-class Sleeping(torch.autograd.Function):
-    """Logits that bend along the path; the forward pass sleeps for all passes of its rows."""
+class Pace:
+    """How long the stand-in sleeps for a batch row: for its forward and both backward passes."""
 
     row_seconds = 0.0
-
-    @staticmethod
-    def forward(context: Any, points: Tensor, weights: Tensor, bends: Tensor) -> Tensor:
-        time.sleep(Sleeping.row_seconds * len(points))
-        sums = points.flatten(1) @ weights
-        context.save_for_backward(sums, weights, bends)
-        context.shape = points.shape
-        return torch.sin(sums * bends) / bends
-
-    @staticmethod
-    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        sums, weights, bends = context.saved_tensors
-        return ((gradients[0] * torch.cos(sums * bends)) @ weights.T).reshape(context.shape), None, None
 
 
 def stand_in() -> mock._patch[Any]:
@@ -153,7 +141,12 @@ def stand_in() -> mock._patch[Any]:
     bends = torch.linspace(0.8, 1.2, CLASSES)
 
     def forward(self: Models, variant: HeldVariant, precision: str) -> Any:
-        return lambda points, owners: Sleeping.apply(points, weights, bends)  # type: ignore[no-untyped-call]
+        def logits(points: Tensor, owners: Tensor) -> Tensor:
+            time.sleep(Pace.row_seconds * len(points))
+            found: Tensor = StandIn.apply(points, weights, bends)
+            return found
+
+        return logits
 
     return mock.patch.object(Models, "forward", forward)
 
@@ -217,7 +210,7 @@ def computed(folder: Path, kind: str, shards_at_once: int, share: tuple[int, int
 
 def parts(folder: Path) -> dict[str, Any]:
     """Measure the parts of an image, on one worker and on two."""
-    Sleeping.row_seconds = 0.0
+    Pace.row_seconds = 0.0
     found: dict[str, Any] = {}
     for kind in ("png", "jpg"):
         alone = computed(folder / f"{kind}-one", kind, 1)
@@ -241,7 +234,7 @@ def overlap(folder: Path, trace: Path | None) -> dict[str, Any]:
     """Measure how busy a stand-in for a GPU is kept, for several of its speeds; draw the last one."""
     found: dict[str, Any] = {}
     for row_ms in ROW_MS:
-        Sleeping.row_seconds = row_ms / 1e3
+        Pace.row_seconds = row_ms / 1e3
         for shards in (1, 2):
             run = computed(folder / f"{row_ms}-{shards}", "jpg", shards)
             spans = run.pop("spans")
@@ -249,7 +242,7 @@ def overlap(folder: Path, trace: Path | None) -> dict[str, Any]:
             found[f"{row_ms} ms a row, {shards} shard(s) at once"] = run
             if trace is not None and shards == 2 and row_ms == ROW_MS[-1]:
                 draw(spans, run, row_ms, trace)
-    Sleeping.row_seconds = 0.0
+    Pace.row_seconds = 0.0
     return found
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import ray
 
 from igbatch.errors import IgbatchError, InputError, UnfinishedError
-from igbatch.pipeline.devices import refuse_missing_gpu
+from igbatch.pipeline.devices import refuse_missing_gpu, workers_on_one
 from igbatch.pipeline.packages import imported_packages, refuse_other_packages
 from igbatch.pipeline.session import is_embedded
 from igbatch.study import WorkerRange
@@ -81,7 +81,7 @@ def size_workers(
     else:
         settled_threads = None
     per_worker = threads_per_worker(threads, cpus)
-    sharing = 1 if chosen == "cpu" or per_gpu == "auto" else int(per_gpu)
+    sharing = workers_on_one(chosen, per_gpu)
     if is_embedded():
         _refuse_unfitting(
             per_worker, settled_threads, count, cpus, gpus * sharing if chosen == "cuda" else None

@@ -23,7 +23,7 @@ from igbatch.attribution.smoothing import averaged, copy_noise
 from igbatch.attribution.turns import HostCopy
 from igbatch.images.baselines import baseline_pixels
 from igbatch.images.preprocessing import Preprocessing
-from igbatch.pipeline.devices import SHARDS_AT_ONCE
+from igbatch.pipeline.devices import SHARDS_AT_ONCE, workers_on_one
 from igbatch.pipeline.models import HeldVariant, Models, batched_logits
 from igbatch.pipeline.occupancy import Occupancy
 from igbatch.pipeline.plan import Shard
@@ -119,8 +119,7 @@ class ShardComputer:
                 samples.append(Sample(model, shard.spec.steps, examples))
         copies = self.resolved.study.attribution.smoothing
         ahead *= copies.samples if copies else 1
-        per_gpu = self.resolved.study.run.workers_per_gpu
-        sharing = 1 if self.device.type == "cpu" or per_gpu == "auto" else per_gpu
+        sharing = workers_on_one(self.device.type, self.resolved.study.run.workers_per_gpu)
         return settle(self.resolved.study.attribution, samples, ahead, sharing) if samples else None
 
     def compute(self, shard: Shard, settled: Settled | None) -> ShardReport:

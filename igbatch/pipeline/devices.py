@@ -13,6 +13,11 @@ SHARDS_AT_ONCE = {"cpu": 1, "cuda": 2}
 another one."""
 
 
+def workers_on_one(device: str, per_gpu: int | str) -> int:
+    """Return how many workers share a device of torch's, cpu or cuda, under `run.workers_per_gpu`."""
+    return 1 if device == "cpu" or per_gpu == "auto" else int(per_gpu)
+
+
 def why_no_gpu() -> str | None:
     """Return why torch can use no GPU in this process, None where it can use one."""
     import torch
