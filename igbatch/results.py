@@ -455,8 +455,8 @@ class StudyResults:
         Raises:
             InputError: a choice is wrong, or the study has no such image, variant or target.
         """
-        from igbatch.report.figures import study_figure
-        from igbatch.report.look import Look
+        from igbatch.report.color.style import Look
+        from igbatch.report.figures.draw import study_figure
 
         lines = {"contour": contour, "blur": blur}
         colors = {"part": part, "level": level, "palette": palette, "opacity": opacity}
