@@ -19,7 +19,7 @@ from igbatch.images.box_counts import BoxCounts
 from igbatch.images.loading import load_image
 from igbatch.images.preprocessing import Preprocessing
 from igbatch.reduce.images import image_ranges
-from igbatch.reduce.ranges import RangeSummary
+from igbatch.reduce.ranges import RangeSummary, Scope
 from igbatch.reduce.scopes import ScopeRange, scope_range
 from igbatch.reduce.survey import survey
 from igbatch.store import schemas
@@ -390,7 +390,7 @@ class StudyResults:
 
     def scope_range(
         self,
-        scope: str,
+        scope: Scope,
         *,
         variant_id: str | None = None,
         image_id: str | None = None,

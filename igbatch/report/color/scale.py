@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from igbatch.report.color.colormaps import LEVELS, color_indices
 from igbatch.report.color.limits import Limits, limits_of, part_range, take_part
-from igbatch.report.color.scope import SCOPE_WORDS, Normalization
+from igbatch.report.color.scope import Normalization
 from igbatch.report.color.style import DEFAULT, Look
+from igbatch.report.color.wording import SCOPE_WORDS
 from igbatch.report.text import count, number, percent
 from igbatch.statistics.histogram import RELATIVE_ERROR
 
@@ -134,7 +135,7 @@ class ColorScale:
         if self.look.rule == "symmetric" or self.raw:
             return self.normalization.label
         own = self.normalization.kind == "image" and self.look.rule == "percentile"
-        return f"{'own range' if own else self.normalization.label}, {self.look.rule_title}"
+        return f"{'per-map range' if own else self.normalization.label}, {self.look.rule_title}"
 
     @property
     def caution(self) -> str:

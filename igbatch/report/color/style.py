@@ -9,47 +9,9 @@ from typing import Any
 
 from igbatch.errors import InputError
 from igbatch.report.color.colormaps import PALETTES, Palette
+from igbatch.report.color.wording import PART_WORDS, RULE_WORDS, Part, Rule
 
-
-@dataclass(frozen=True)
-class RuleWords:
-    """A range rule in words: a title for a list of choices, and a sentence; `{p}` is the percentile."""
-
-    title: str
-    words: str
-
-
-RULE_WORDS: dict[str, RuleWords] = {
-    "symmetric": RuleWords(
-        "symmetric around zero",
-        "The colours end at plus and minus the largest magnitude of the range: the middle colour is zero, "
-        "and both signs have one gain.",
-    ),
-    "min-max": RuleWords(
-        "min-max",
-        "The colours run from the minimum to the maximum of the range, (a − min) / (max − min): the middle "
-        "colour is the middle of the range, not zero.",
-    ),
-    "percentile": RuleWords(
-        "percentile {p} %",
-        "The colours end at plus and minus the magnitude that {p} % of all pixels of the range's maps do not "
-        "exceed: stronger pixels take the end colour and are counted. The middle colour is zero.",
-    ),
-    "fixed": RuleWords(
-        "fixed range",
-        "The colours end where the reader said, for every map alike: values beyond take the end colour and "
-        "are counted.",
-    ),
-}
-"""What is said of each range rule, in figures and on the page; the default first."""
-
-PARTS = {
-    "signed": "",
-    "positive": "Positive values only: negative ones are drawn as zero.",
-    "negative": "Negative values only: positive ones are drawn as zero.",
-    "absolute": "Magnitudes only: the sign is dropped.",
-}
-"""The parts of a map that may be shown, each with a sentence; the default first."""
+PARTS = {part: words.words for part, words in PART_WORDS.items()}
 
 LOWEST_PERCENTILE = 90.0
 HIGHEST_LEVEL = 20.0
@@ -75,11 +37,11 @@ class Look:
         InputError: a value is none of these.
     """
 
-    rule: str = "symmetric"
+    rule: Rule = "symmetric"
     percentile: float = 99.0
     low: float | None = None
     high: float | None = None
-    part: str = "signed"
+    part: Part = "signed"
     level: float = 1.0
     palette: str = "red-white-blue"
     contour: float = 0.0
@@ -129,13 +91,13 @@ class Look:
         meant = {"fixed": ends is not None, "percentile": percentile is not None}
         if all(meant.values()):
             raise InputError("a range that is set takes no percentile; leave out one of them")
-        for name, what in (("fixed", "range"), ("percentile", "percentile")):
+        for name, what in {"fixed": "range", "percentile": "percentile"}.items():
             if meant[name] and rule not in (None, name):
                 raise InputError(f"rule {rule!r} takes no {what}; leave out one of them")
-        rule = rule or next((name for name, given in meant.items() if given), "symmetric")
+        rule = rule or next((name for name, given in meant.items() if given), None)
         low, high = ends or (None, None)
-        chosen = {"percentile": percentile, **others}
-        return cls(rule=rule, low=low, high=high, **{k: v for k, v in chosen.items() if v is not None})
+        chosen = {"rule": rule, "percentile": percentile, **others}
+        return cls(low=low, high=high, **{k: v for k, v in chosen.items() if v is not None})
 
     @property
     def colors(self) -> Palette:

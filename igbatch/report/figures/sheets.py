@@ -12,8 +12,9 @@ from itertools import combinations
 from igbatch.errors import InputError
 from igbatch.report.color.magnitudes import magnitude_of
 from igbatch.report.color.scale import ColorScale, scale_of
-from igbatch.report.color.scope import SCOPE_WORDS, Normalizations
+from igbatch.report.color.scope import Normalizations
 from igbatch.report.color.style import DEFAULT, Look
+from igbatch.report.color.wording import SCOPE_WORDS
 from igbatch.report.figures.image_data import ImageMaps, Panel, Picture
 from igbatch.report.text import Table, listing, number, percent, plain
 
@@ -160,7 +161,7 @@ def row_of(
 
     def scale(names: Sequence[str]) -> ColorScale | None:
         key = {"variant_id": variant_id, "image_id": maps.image_id}
-        found = normalizations.of(kind, targets=names, **key)
+        found = normalizations.of(kind, targets=names, **key)  # type: ignore[arg-type]
         return scale_of(found, look, magnitude_of(maps, found, look, variant_id, names))
 
     if kind == "image":

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from igbatch.report.color.colormaps import PALETTES
-from igbatch.report.color.scope import SCOPE_WORDS, Normalizations
-from igbatch.report.color.style import RULE_WORDS
+from igbatch.report.color.scope import Normalizations
+from igbatch.report.color.wording import RULE_WORDS, SCOPE_WORDS
 from igbatch.report.figures.dotplot import select_aggregates
 from igbatch.report.figures.image_data import ImageMaps, ShownRows
 from igbatch.report.page.audit import audit_series

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from igbatch.errors import InputError
+from igbatch.reduce.scopes import raw_scale, round_up
 from igbatch.report.color.colormaps import paint
-from igbatch.report.color.scope import KINDS, SCOPE_WORDS, Normalizations, raw_scale, round_up
+from igbatch.report.color.scope import KINDS, Normalizations
+from igbatch.report.color.wording import SCOPE_WORDS
 
 POSITIVE = np.linspace(0.2, 0.9, 256).reshape(16, 16)
 

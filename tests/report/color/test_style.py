@@ -4,7 +4,8 @@ import pytest
 
 from igbatch.errors import InputError
 from igbatch.report.color.colormaps import PALETTES
-from igbatch.report.color.style import DEFAULT, PARTS, RULE_WORDS, Look
+from igbatch.report.color.style import DEFAULT, PARTS, Look
+from igbatch.report.color.wording import RULE_WORDS
 from igbatch.report.figures.sheets import HOW_TO_READ
 
 

@@ -65,7 +65,7 @@ def test_the_seed_figure_tells_what_a_viewer_must_be_told(small_study: Any) -> N
     said = texts(seed_figure(small_study, "a.png", "trained"))
     for heading in (
         "Raw values",
-        "Each map by itself",
+        "Per-map range",
         "Joint range of the pair",
         "Joint range of the study",
     ):
@@ -73,7 +73,7 @@ def test_the_seed_figure_tells_what_a_viewer_must_be_told(small_study: Any) -> N
     row = small_study.image_stats.query("variant_id == 'trained' and image_id == 'a.png'").iloc[0]
     assert sum(text.startswith("min ") and "max " in text for text in said) == 8
     assert sum(text.startswith("sum ") for text in said if "box" not in text and "map" not in text) == 8
-    assert {"own minimum and maximum", "joint range of the pair", "joint range of the study"} <= set(said)
+    assert {"per-map range", "joint range of the pair", "joint range of the study"} <= set(said)
     assert any(text.startswith("not normalized") for text in said)
     assert any("predicts “eagle” (97.0" in text for text in said)
     assert {"sum in box: eagle", "sum in box: magpie", "probability"} <= set(said)

@@ -78,7 +78,7 @@ def test_pages_are_the_sequence_of_each_image_and_variant(small_study: Any, shee
     for sheet in sheets:
         assert [row.title for row in sheet.rows] == [
             "Raw values",
-            "Each map by itself",
+            "Per-map range",
             "Joint range of the pair",
             "Joint range of the study",
         ]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from igbatch.report.color.colormaps import PALETTES
 from igbatch.report.color.scope import KINDS, Normalizations
-from igbatch.report.color.style import RULE_WORDS
+from igbatch.report.color.wording import RULE_WORDS
 from igbatch.report.figures.image_data import ShownRows
 from igbatch.report.page.viewer_data import MOST_TARGETS, PageData, choices, json_in_html, page_data
 from igbatch.report.selection import select
