@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import combinations, islice
 
 from matplotlib.figure import Figure
@@ -14,18 +14,27 @@ from igbatch.report.figures.draw import draw_sheet
 from igbatch.report.figures.encoding import data_uri, figure_png
 from igbatch.report.figures.fonts import MissingLetters, on_stderr
 from igbatch.report.figures.image_data import ImageMaps, ShownRows
-from igbatch.report.figures.sheets import Sheet, joint_kind, overview_sheet, seed_sheet
-from igbatch.report.page.contents import MOST_QUARANTINED, page_content
-from igbatch.report.page.csv_tables import MOST_ROWS, tables
-from igbatch.report.page.html import Figures, render_page
+from igbatch.report.figures.sheets import HOW_TO_READ, joint_kind, overview_sheet, seed_sheet
+from igbatch.report.findings.caveats import cautions
+from igbatch.report.findings.census import take_census
+from igbatch.report.findings.find import find
+from igbatch.report.findings.summary import five_sentences
+from igbatch.report.page import tables
+from igbatch.report.page.about import describe
+from igbatch.report.page.audit import audit_view
+from igbatch.report.page.csv_tables import MAX_ROWS, csv_tables
+from igbatch.report.page.html import Figures, Page, render_page
 from igbatch.report.page.quarantine import take_quarantine
-from igbatch.report.page.viewer_data import page_data
-from igbatch.report.randomization.section import ModelView, randomization_views
-from igbatch.report.selection import MOST_PAIRS, Selection, select, variants_on
+from igbatch.report.page.study_data import MAX_TARGETS, page_data
+from igbatch.report.randomization.section import randomization_views
+from igbatch.report.selection import MOST_PAIRS, compared_images, left_out, select, variants_on
 from igbatch.report.text import file_stem, listing, plain
 from igbatch.results import StudyResults
 
 Write = Callable[[str, bytes], None]
+
+MAX_QUARANTINED = 200
+"""Rows of the quarantine on the page."""
 
 
 def render_report(results: StudyResults, write: Write, say: Callable[[str], None] = on_stderr) -> list[str]:
@@ -34,104 +43,101 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
     Rows of statistics are read of the images that are shown. What is told of the whole data set comes from
     the reducer's tables and from scans that hold a few columns of one variant. So memory is that of what is
     shown, of the list of images (some 100 bytes each), of one variant's boxes (some 50 bytes each), and of 4
-    bytes for each image, target and variant, up to 256 MiB. Tables of more than `tables.MOST_ROWS` rows hold
-    those of the images shown.
+    bytes for each image, target and variant, up to 256 MiB. Tables of more than `csv_tables.MAX_ROWS` rows
+    hold those of the images shown.
 
     The page holds the raw maps of the images that are shown, and the reader chooses how they look. Featured
-    images have the seed's sequence of figures for each variant as files; `StudyResults.figure` draws any.
+    images have a sequence of figures for each variant as files; `StudyResults.figure` draws any.
 
     Args:
         results: a reduced study, complete or not.
         write: stores bytes under a path with `/` between folders, such as `report/figures/aggregates.png`.
         say: is told in one line which letters of figures no font has, if any.
     """
-    report = _Report(results, write)
-    paths = report.render()
-    if line := report.missing.line():
+    files = _Files(write)
+    selection = select(results)
+    shown = ShownRows(results, selection.images)
+    normalizations = Normalizations(results)
+    quarantine = take_quarantine(results, MAX_QUARANTINED, MAX_ROWS)
+    csv: dict[str, bool] = {}
+    for table in csv_tables(results, selection.images, quarantine):
+        files.put(f"tables/{table.file}", table.content)
+        csv[table.file] = table.whole
+    cut = [name for name, whole in csv.items() if not whole]
+    plot = files.embedded("aggregates", aggregates_figure(results))[0] if len(results.aggregates) else ""
+    featured = [ImageMaps(results, image_id, shown) for image_id in selection.featured]
+    randomization = randomization_views(results, normalizations, featured, files.embedded)
+    drawn = featured if results.study["study"]["report"].get("figures", True) else []
+    figures = [Figures(plain(maps.image_id), tuple(_draw(maps, normalizations, files))) for maps in drawn]
+    totals = take_census(results)
+    findings = find(results, compared_images(results))
+    audit, problem = audit_view(results)
+    where = "the study's folder quarantine" if "quarantine.csv" in cut else "tables/quarantine.csv"
+    page = Page(
+        about=describe(results, totals),
+        summary=five_sentences(results, findings, totals, quarantine.total),
+        findings=findings,
+        cautions=cautions(results, normalizations, totals, quarantine.total),
+        data=page_data(results, normalizations, selection, shown),
+        figures=figures,
+        guide=HOW_TO_READ,
+        plot=plot,
+        tables={
+            "aggregates": tables.aggregates_table(results),
+            "sums": tables.sums_table(results, selection),
+            "significance": tables.significance_table(results),
+            "ranges": tables.ranges_table(results),
+            "quarantine": tables.quarantine_table(quarantine, MAX_QUARANTINED, where),
+        },
+        csv=csv,
+        audit=audit,
+        randomization=randomization,
+        left_out=left_out(results, selection, cut, max(len(results.target_names) - MAX_TARGETS, 0), problem),
+    )
+    files.put("index.html", render_page(page).encode("utf-8"))  # last: all that it links to is there
+    if line := files.missing.line():
         say(line)
-    return paths
+    return files.paths
 
 
-class _Report:
-    """One report while it is rendered; maps of one image are held at a time, and all of them packed."""
+class _Files:
+    """The files of a report, as they are written: their paths, and the letters that no font has."""
 
-    def __init__(self, results: StudyResults, write: Write) -> None:
-        self.results = results
+    def __init__(self, write: Write) -> None:
         self.write = write
-        self.selection: Selection = select(results)
-        self.shown = ShownRows(results, self.selection.images)
-        self.normalizations = Normalizations(results)
         self.paths: list[str] = []
         self.missing = MissingLetters()
 
-    def render(self) -> list[str]:
-        """Write everything, the page last: where it is, all that it links to is there."""
-        quarantine = take_quarantine(self.results, MOST_QUARANTINED, MOST_ROWS)
-        cut = []
-        for table in tables(self.results, self.selection.images, quarantine):
-            self._put(f"tables/{table.name}", table.content)
-            if not table.whole:
-                cut.append(table.name)
-        plot = ""
-        if len(self.results.aggregates):
-            plot = data_uri(self._figure("aggregates", aggregates_figure(self.results)), "image/png")
-        randomization = self._randomization()
-        drawn = self.selection.featured if self.results.study["study"]["report"].get("figures", True) else ()
-        figures = [self._figures(image_id) for image_id in drawn]
-        data = page_data(self.results, self.normalizations, self.selection, self.shown)
-        content = page_content(
-            self.results,
-            self.normalizations,
-            self.selection,
-            quarantine,
-            plot,
-            data,
-            figures,
-            randomization,
-            cut,
-        )
-        self._put("index.html", render_page(content).encode("utf-8"))
-        return self.paths
-
-    def _randomization(self) -> list[ModelView]:
-        def draw(stem: str, figure: Figure) -> tuple[str, int]:
-            width = round(figure.get_size_inches()[0] * DPI)
-            return data_uri(self._figure(stem, figure), "image/png"), width
-
-        maps = [ImageMaps(self.results, image_id, self.shown) for image_id in self.selection.featured]
-        return randomization_views(self.results, self.normalizations, maps, draw)
-
-    def _figures(self, image_id: str) -> Figures:
-        """Draw the figures of one featured image: the seed's sequence of each variant, and an overview."""
-        maps = ImageMaps(self.results, image_id, self.shown)
-        variants = variants_on(self.results, image_id)
-        files = [file for variant in variants for file in self._variant(maps, variant)]
-        sheet = overview_sheet(maps, self.normalizations, joint_kind(self.results.target_names), variants)
-        files.append(("all variants in one figure", self._sheet(sheet, file_stem(image_id, "overview"))))
-        return Figures(plain(image_id), tuple(files))
-
-    def _variant(self, maps: ImageMaps, variant_id: str) -> list[tuple[str, str]]:
-        """Draw the seed's sequence of one image and variant, of all targets and of pairs of them."""
-        targets = self.results.target_names
-        pairs = combinations(targets, 2) if len(targets) > 2 else ()
-        files = []
-        for chosen in (None, *islice(pairs, MOST_PAIRS)):
-            sheet = seed_sheet(maps, self.normalizations, variant_id, chosen)
-            name = ": ".join([plain(variant_id), *([listing(list(map(plain, chosen)))] if chosen else [])])
-            files.append((name, self._sheet(sheet, file_stem(maps.image_id, variant_id, *(chosen or ())))))
-        return files
-
-    def _sheet(self, sheet: Sheet, stem: str) -> str:
-        self._figure(stem, draw_sheet(sheet))
-        return f"figures/{stem}.png"
-
-    def _figure(self, stem: str, figure: Figure) -> bytes:
-        content = figure_png(figure)
-        self._put(f"figures/{stem}.png", content)
-        self.missing.add(f"{stem}.png", missing_letters(figure))
-        return content
-
-    def _put(self, name: str, content: bytes) -> None:
+    def put(self, name: str, content: bytes) -> None:
         path = f"report/{name}"
         self.write(path, content)
         self.paths.append(path)
+
+    def figure(self, stem: str, figure: Figure) -> tuple[str, bytes]:
+        """Write a figure; return its path, relative to the page, and its content."""
+        path, content = f"figures/{stem}.png", figure_png(figure)
+        self.put(path, content)
+        self.missing.add(f"{stem}.png", missing_letters(figure))
+        return path, content
+
+    def embedded(self, stem: str, figure: Figure) -> tuple[str, int]:
+        """Write a figure; return it as a data URI, and its width on the page."""
+        width = round(figure.get_size_inches()[0] * DPI)
+        return data_uri(self.figure(stem, figure)[1], "image/png"), width
+
+
+def _draw(maps: ImageMaps, normalizations: Normalizations, files: _Files) -> Iterator[tuple[str, str]]:
+    """Draw the figures of one featured image; yield their names and paths, an overview last.
+
+    Of each variant one shows its maps under one scope after the other, of all targets and of pairs of them.
+    """
+    targets = maps.results.target_names
+    variants = variants_on(maps.results, maps.image_id)
+    pairs = list(islice(combinations(targets, 2), MOST_PAIRS)) if len(targets) > 2 else []
+    for variant_id in variants:
+        for chosen in (None, *pairs):
+            name = ": ".join([plain(variant_id), *([listing(list(map(plain, chosen)))] if chosen else [])])
+            figure = draw_sheet(seed_sheet(maps, normalizations, variant_id, chosen))
+            yield name, files.figure(file_stem(maps.image_id, variant_id, *(chosen or ())), figure)[0]
+    figure = draw_sheet(overview_sheet(maps, normalizations, joint_kind(targets), variants))
+    yield "all variants in one figure", files.figure(file_stem(maps.image_id, "overview"), figure)[0]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from igbatch.images.choice import ranked
 from igbatch.report.findings.contrasts import SCORES, WORDS, Scores
-from igbatch.report.text import count, listing, plain
+from igbatch.report.sentences import sentences
 from igbatch.results import StudyResults
 from igbatch.study import Report
 
@@ -159,36 +159,35 @@ def variants_on(results: StudyResults, image_id: str) -> list[str]:
     return shown_variants(results, results.variants_of(image_id)) or every[:1]
 
 
-def left_out(results: StudyResults, selection: Selection, cut: Sequence[str]) -> list[str]:
-    """Say what the page does not show; `cut` are the CSV tables that hold the rows of its images only."""
-    notes = []
-    if selection.strange:
-        strange = listing([plain(name) for name in selection.strange])
-        notes.append(f"Featured in the study file but not among its images: {strange}.")
+def left_out(
+    results: StudyResults, selection: Selection, cut: Sequence[str], targets: int = 0, audit: str = ""
+) -> list[str]:
+    """Say what the page does not show.
+
+    Args:
+        results: a reduced study.
+        selection: what is shown.
+        cut: the CSV tables that hold the rows of its images only.
+        targets: how many have no maps on the page.
+        audit: why the audit cannot be told.
+    """
     asked = wanted(results)
-    if len(selection.images) < results.n_images:
-        hidden = count(results.n_images - len(selection.images), "image")
-        notes.append(
-            f"{hidden} of {results.n_images:,}: shown are the featured ones and {_rule(asked)}, up to "
-            f"{asked.max_images} (report.max_images, report.others). "
-            f"{'Means' if cut else 'Tables'} and ranges cover all."
-        )
-    if selection.scored is not None and selection.scored < results.n_images:
-        without = results.n_images - selection.scored
-        notes.append(
-            f"{count(without, 'image')} of {results.n_images:,} {'has' if without == 1 else 'have'} no score "
-            f"by the rule {asked.others}; they come last, as listed."
-        )
-    unseen = [
-        len(each) - len(shown_variants(results, each)) for each in map(results.variants_of, selection.images)
-    ]
-    if max(unseen, default=0):
-        which = "named in the study file (report.variants)" if asked.variants else "chosen of each kind"
-        notes.append(
-            f"{count(max(unseen), 'variant')}, in the pictures, where those are shown that are {which}; the "
-            "tables have them."
-        )
-    return notes
+    variants = map(results.variants_of, selection.images)
+    return sentences(
+        "left_out.j2",
+        strange=selection.strange,
+        hidden=results.n_images - len(selection.images),
+        n_images=results.n_images,
+        rule=_rule(asked),
+        max_images=asked.max_images,
+        others=asked.others,
+        cut=cut,
+        unscored=0 if selection.scored is None else results.n_images - selection.scored,
+        variants=max((len(each) - len(shown_variants(results, each)) for each in variants), default=0),
+        named=bool(asked.variants),
+        targets=targets,
+        audit=audit,
+    )
 
 
 def _rule(asked: Report) -> str:

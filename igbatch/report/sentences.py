@@ -10,7 +10,7 @@ a template itself.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from numbers import Integral
 from typing import Any
@@ -20,6 +20,19 @@ from jinja2.ext import Extension
 from jinja2.lexer import Token, TokenStream
 
 from igbatch.report.text import count, listing, number, percent, plain, whole_percent
+
+FILTERS: dict[str, Callable[..., str]] = {
+    "number": number,
+    "percent": percent,
+    "whole_percent": whole_percent,
+    "count": count,
+    "listing": listing,
+    "plain": plain,
+    "thousands": lambda n: f"{n:,}",
+    "are": lambda n: "is" if n == 1 else "are",
+    "capital": lambda text: text[:1].upper() + text[1:],
+}
+"""How templates write numbers and names, on the page too."""
 
 
 def render(template: str, **values: Any) -> str:
@@ -61,17 +74,7 @@ def _environment() -> jinja2.Environment:
         finalize=_printed,
         extensions=[_Prose],
     )
-    environment.filters |= {
-        "number": number,
-        "percent": percent,
-        "whole_percent": whole_percent,
-        "count": count,
-        "listing": listing,
-        "plain": plain,
-        "thousands": lambda n: f"{n:,}",
-        "are": lambda n: "is" if n == 1 else "are",
-        "capital": lambda text: text[:1].upper() + text[1:],
-    }
+    environment.filters |= FILTERS
     return environment
 
 

@@ -16,10 +16,14 @@ _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 @dataclass(frozen=True)
 class Table:
-    """A small table to read: names of the columns, and rows whose first cell names them."""
+    """A small table to read: names of the columns, and rows whose first cell names them.
+
+    `note` says what it leaves out; empty where that is nothing.
+    """
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    note: str = ""
 
 
 def number(value: float, digits: int = 3) -> str:

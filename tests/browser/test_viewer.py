@@ -173,7 +173,7 @@ def test_the_statement_says_range_and_what_may_not_be_compared(birds: Any, page:
     choose(page, first_rule="min-max")
     expect(said).to_contain_text("not zero")
     choose(page, part="absolute", first_rule="symmetric")
-    expect(said).to_contain_text("signs cannot be seen")
+    expect(said).to_contain_text("the sign is dropped")
 
 
 def test_the_numbers_below_a_map_are_those_of_the_study(birds: Any, page: Any, show: Show) -> None:

@@ -155,3 +155,15 @@ def test_what_is_compared_does_not_follow_the_rule(study: Any) -> None:
     for others in ("first", "random", "box-contrast"):
         results = study(others=others, seed=3, featured=["3.png"], max_images=3)
         assert compared_images(results) == ("3.png", "0.png", "1.png"), others
+
+
+def test_what_is_not_shown_is_said_a_note_each(study: Any) -> None:
+    results = study(max_images=3)
+    assert left_out(results, chosen_by(study(max_images=6)), []) == []
+    notes = left_out(results, chosen_by(results), ["box_sums.csv"], targets=2, audit="The audit: lost.")
+    assert notes == [
+        "3 images of 6: shown are the featured ones and the first others, up to 3 (report.max_images, "
+        "report.others). Means and ranges cover all.",
+        "Maps of 2 targets: figures, tables and ranges have them.",
+        "The audit: lost.",
+    ]

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from igbatch.images.box_counts import BoxCounts
 from igbatch.report.figures.accuracy import tolerance_words
 from igbatch.report.findings.census import Census
-from igbatch.report.text import count, listing, plain
+from igbatch.report.sentences import sentences
+from igbatch.report.text import count, plain
 from igbatch.results import StudyResults
 
 Pairs = tuple[tuple[str, str], ...]
@@ -21,7 +21,6 @@ Pairs = tuple[tuple[str, str], ...]
 class Description:
     """A study in words: `facts` for its beginning, the rest for its end."""
 
-    name: str
     title: str
     summary: str
     facts: Pairs
@@ -30,127 +29,81 @@ class Description:
     weights: Pairs
 
 
-def describe(results: StudyResults, census: Census) -> Description:
-    """Describe a study from its `study.json`, its tables and the census of its rows."""
+def describe(results: StudyResults, totals: Census) -> Description:
+    """Describe a study from its `study.json`, its tables and the totals of its rows."""
     record = results.study
-    study: Mapping[str, Any] = record["study"]
-    name = plain(str(study["name"]))
-    images, variants = results.n_images, len(results.variants)
-    summary = (
-        f"Integrated Gradients of {count(images, 'image')} for {count(len(results.target_names), 'target')} "
-        f"({listing([plain(target) for target in results.target_names])}) and {count(variants, 'variant')} "
-        f"of {count(len(study['models']), 'model')}: {census.rows:,} of "
-        f"{count(results.expected_rows, 'map')} {'is' if results.expected_rows == 1 else 'are'} there."
+    study, settings = record["study"], record["study"]["attribution"]
+    boxes = study["images"]["boxes"]
+    scenes = [
+        " ".join(filter(None, (each["kind"], each["label"]))) for each in study["images"]["scenes"] or ()
+    ]
+    summary, *facts = sentences(
+        "about.j2",
+        results=results,
+        study=study,
+        settings=settings,
+        totals=totals,
+        scenes=[f"{kind} scenes" for kind in dict.fromkeys(scenes)],
+        boxes=boxes if isinstance(boxes, str | None) else boxes["path"],
+        counts=results.box_counts,
+        models=[
+            {"name": name, "architecture": model["architecture"], "weights": study["models"][name]["weights"]}
+            for name, model in record["models"].items()
+        ],
+        variants=_variants(results),
+        targets=[{"name": name} for name in results.target_names],
+        classes=_classes(results),
+        rules=_rules(results),
+        steps=_steps(totals),
+        tolerance=tolerance_words(settings),
     )
     return Description(
-        name=name,
-        title=plain(str(study["title"])) or name,
+        title=plain(study["title"] or study["name"]),
         summary=summary,
-        facts=_facts(results, census),
+        facts=tuple((name, words) for name, _, words in (fact.partition(": ") for fact in facts)),
         versions=_pairs(record["versions"]),
-        hardware=tuple(_pairs(machine) for machine in record["hardware"]),
-        weights=tuple(
-            (plain(str(row["variant_id"])), plain(str(row["weights_sha256"] or "not recorded")))
+        hardware=tuple(map(_pairs, record["hardware"])),
+        weights=_pairs({
+            row["variant_id"]: row["weights_sha256"] or "not recorded"
             for row in results.variants.to_dict("records")
-        ),
-    )
+        }),
+    )  # fmt: skip
 
 
-def _facts(results: StudyResults, census: Census) -> Pairs:
-    study = results.study["study"]
-    settings = study["attribution"]
-    models = [
-        f"{plain(name)}: {plain(str(model['architecture']))}, weights "
-        f"{plain(str(study['models'][name]['weights']))}"
-        for name, model in results.study["models"].items()
+def _variants(results: StudyResults) -> list[str]:
+    """Return the variants with what sets them apart: their kind, and the number of images where not all."""
+    named = []
+    for variant_id, kind in zip(results.variants["variant_id"], results.variants["kind"], strict=True):
+        images = int(np.count_nonzero(results.expected(variant_id)))
+        said = {"trained": [], "random": ["random parameters"]}.get(kind, ["partly random parameters"])
+        said = said if images == results.n_images else [*said, f"on {count(images, 'image')} only"]
+        named.append(f"{variant_id} ({', '.join(said)})" if said else str(variant_id))
+    return named
+
+
+def _classes(results: StudyResults) -> list[str]:
+    """Return the targets, each with its class where all models have the same ones."""
+    first, *others = results.study["targets"].values() or [{}]
+    known = {} if any(each != first for each in others) else first
+    return [
+        name if known.get(name) is None else f"{name} (class {known[name]})" for name in results.target_names
     ]
-    kinds = zip(results.variants["variant_id"], results.variants["kind"], strict=True)
-    variants = [plain(str(variant)) + _aside(results, variant, kind) for variant, kind in kinds]
-    return (
-        ("Data", _data(study["images"], results.n_images, results.box_counts)),
-        ("Models", "; ".join(models)),
-        ("Variants", listing(variants, most=12)),
-        ("Targets", _targets(results)),
-        ("Explained", f"the {settings['output']} of each target; attributions are in units of it"),
-        ("Baseline", plain(str(settings["baseline"]))),
-        ("Integration", f"{_rule(results)}, {_steps(results, census)}"),
-        *_smoothing(settings),
-        ("Tolerance", tolerance_words(settings)),
-        ("Arithmetic", _seen(census, "precision") + " on " + _seen(census, "device")),
-    )
 
 
-def _smoothing(settings: Mapping[str, Any]) -> Pairs:
-    smoothing = settings.get("smoothing")
-    if not smoothing:
-        return ()
-    words = (
-        f"each map is the mean of those of {smoothing['samples']} copies of the image with normal noise of "
-        f"standard deviation {smoothing['noise']:g} (black is 0, white is 1; not clipped; seed "
-        f"{smoothing['seed']}), the same copies for every variant and target; scores are means over them"
-    )
-    return (("Smoothing", words),)
-
-
-def _aside(results: StudyResults, variant_id: str, kind: str) -> str:
-    """Return what sets a variant apart, in brackets: its kind, and the number of images where not all."""
-    images = int(np.count_nonzero(results.expected(variant_id)))
-    said = [] if kind == "trained" else [f"{'' if kind == 'random' else 'partly '}random parameters"]
-    said += [] if images == results.n_images else [f"on {count(images, 'image')} only"]
-    return f" ({', '.join(said)})" if said else ""
-
-
-def _data(images: Mapping[str, Any], n_images: int, counts: BoxCounts | None) -> str:
-    if images["scenes"]:
-        groups = [
-            " ".join(filter(None, (group["kind"], group["label"] or ""))) + " scenes"
-            for group in images["scenes"]
-        ]
-        return f"{count(n_images, 'drawn scene')} ({listing(list(dict.fromkeys(groups)))})"
-    source = plain(str(images["manifest"] or images["root"]))
-    return f"{count(n_images, 'image')} of {source}, {_boxes(images['boxes'], counts)}"
-
-
-def _boxes(boxes: str | Mapping[str, Any] | None, counts: BoxCounts | None) -> str:
-    """Say where boxes are from: a path alone, or a section of the study."""
-    if not boxes:
-        return "no boxes"
-    path = boxes if isinstance(boxes, str) else boxes["path"]
-    return f"boxes of {plain(str(path))}" + (f" ({counts.words()})" if counts else "")
-
-
-def _targets(results: StudyResults) -> str:
-    by_model = results.study["targets"]
-    first: Mapping[str, Any] = next(iter(by_model.values()), {})
-    if all(targets == first for targets in by_model.values()):
-        named = [
-            plain(name) + ("" if first.get(name) is None else f" (class {first[name]})")
-            for name in results.target_names
-        ]
-        return listing(named, most=12)
-    return listing([plain(name) for name in results.target_names], most=12)
-
-
-def _rule(results: StudyResults) -> str:
-    """Return the quadrature of the study's variants in words."""
+def _rules(results: StudyResults) -> list[str]:
+    """Return the quadratures of the study's variants in words."""
     prints = results.study["fingerprint"]
     rules = dict.fromkeys(str(prints[variant]["rule"]) for variant in results.variants["variant_id"])
-    return listing(["adaptive steps" if rule == "adaptive" else f"{rule} rule" for rule in rules])
+    return ["adaptive steps" if rule == "adaptive" else f"{rule} rule" for rule in rules]
 
 
-def _steps(results: StudyResults, census: Census) -> str:
-    if not census.steps:
-        steps = results.study["study"]["attribution"]["steps"]
-        return "as many as needed" if steps == "auto" else f"{steps} steps"
-    spans = census.steps.items()
-    texts = {v: f"{low}" if low == high else f"{low} to {high}" for v, (low, high) in spans}
+def _steps(totals: Census) -> list[str]:
+    """Return how many steps maps took, of each variant where they differ."""
+    spans = totals.steps.items()
+    texts = {each: f"{low} steps" if low == high else f"{low} to {high} steps" for each, (low, high) in spans}
     if len(set(texts.values())) == 1:
-        return f"{next(iter(texts.values()))} steps"
-    return listing([f"{text} steps for {plain(str(variant))}" for variant, text in texts.items()])
-
-
-def _seen(census: Census, column: str) -> str:
-    return listing([plain(value) for value in sorted(census.seen[column])]) or "nothing yet"
+        return list(texts.values())[:1]
+    return [f"{text} for {variant}" for variant, text in texts.items()]
 
 
 def _pairs(values: Mapping[str, Any]) -> Pairs:

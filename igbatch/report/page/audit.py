@@ -1,173 +1,133 @@
-"""The page's section on the audit: its verdict, its checks, the worst images, and figures over time."""
+"""The page's section on the audit: its verdict with its tables, and figures over time.
+
+The report reads the verdict that an audit left in the output (`igbatch.audit.files`) and judges nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
 from igbatch.audit.files import read_audit, read_past
-from igbatch.audit.verdict import Audit, Check, Comparison, Outcome
+from igbatch.audit.verdict import Audit, Check, Comparison
 from igbatch.audit.words import headline
 from igbatch.errors import InputError
+from igbatch.report.page.columns import NONE, Columns, Row, name, read, value, whole
 from igbatch.report.page.ranges import finite
-from igbatch.report.text import Table, number, number_or_dash, plain
+from igbatch.report.page.viewer_data import CheckPoint, CheckSeries
+from igbatch.report.text import Table, number, plain
 from igbatch.results import StudyResults
 
-MOST_POINTS = 400
+MAX_POINTS = 400
 """Audits that a chart of the page shows, the latest ones."""
 
-_ROLES = {"reference": "the reference", "last-good": "the last good night"}
+ROLES = {"reference": "the reference", "last-good": "the last good night"}
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A failed check: what was found, and the tables of its worst images and parts."""
-
-    title: str
-    words: str
-    compared: str
-    offenders: Table | None
-    parts: Table | None
+def _allowed(row: Row) -> str:
+    side = "at least" if row["at_least"] else "at most"
+    return NONE if row["threshold"] is None else f"{side} {number(row['threshold'])}"
 
 
-@dataclass(frozen=True)
-class ComparisonView:
-    """The checks against one reference; `changes` is None where nothing differs around the numbers."""
-
-    heading: str
-    checks: Table
-    failures: Sequence[Failure]
-    changes: Table | None
+_COLUMNS: dict[str, Columns] = {
+    "checks": {
+        "check": name("title"),
+        "outcome": name("outcome"),
+        "figure": value("figure"),
+        "allowed": _allowed,
+        "unit": value("unit", lambda unit: plain(unit) or NONE),
+        "what was found": name("words"),
+    },
+    "offenders": {
+        "image": name("image_id"),
+        "variant": name("variant_id"),
+        "target": name("target"),
+        "value": value("value"),
+        "in words": name("words"),
+    },
+    "parts": {
+        "part": name("name"),
+        "outcome": name("outcome"),
+        "figure": value("figure"),
+        "now": value("now"),
+        "before": value("before"),
+        "p": value("p"),
+        "effect": value("effect"),
+        "images": whole("n"),
+    },
+    "changes": {"what": name("what"), "before": name("before"), "now": name("now")},
+}
 
 
 @dataclass(frozen=True)
 class AuditView:
-    """What the page tells of an audit; `charted` says whether it has a history to draw."""
+    """An audit with what its section says in short; `charted` says whether it has a history to draw."""
 
-    passed: bool
-    words: str
-    comparisons: Sequence[ComparisonView]
+    audit: Audit
+    headline: str
     charted: bool
+
+    def table(self, of: Comparison | Check, what: str) -> Table | None:
+        """Return the checks or changes of a comparison, or the offenders or parts of a check."""
+        return read([each.model_dump() for each in getattr(of, what)], _COLUMNS[what])
+
+    def role(self, comparison: Comparison) -> str:
+        """Return what the reference of a comparison is, in words."""
+        return ROLES.get(comparison.role, comparison.role)
 
 
 def audit_view(results: StudyResults) -> tuple[AuditView | None, str]:
-    """Return what the page tells of a study's audit, None where it has none, and why one cannot be told."""
-    audit, problem = _read(results)
+    """Return what the page tells of a study's audit, None where it has none, and why one cannot be told.
+
+    An audit that is damaged, or of another igbatch, costs the page its section alone.
+    """
+    try:
+        audit = read_audit(results.output)
+    except InputError as error:
+        return None, f"The audit: {plain(str(error))}."
     if audit is None:
-        return None, problem
-    words = f"{headline(audit)} Made {audit.made_at} by igbatch {plain(audit.igbatch)}."
-    comparisons = [_comparison(each) for each in audit.comparisons]
-    return AuditView(audit.passed, words, comparisons, bool(len(read_past(results.output)))), ""
+        return None, ""
+    return AuditView(audit, headline(audit), len(read_past(results.output)) > 0), ""
 
 
-def audit_series(results: StudyResults) -> list[dict[str, Any]]:
-    """Return the figures of each check over time, for the page's script (`Series` of `viewer/src/study.ts`).
+def audit_series(results: StudyResults) -> list[CheckSeries]:
+    """Return the figures of each check over time, for the page's script.
 
     One series for each role and check that has a figure, in the order of the latest audit. Where an audit has
     two references of one role, the worse figure counts.
     """
-    audit, _ = _read(results)
-    past = read_past(results.output) if audit else pd.DataFrame()
-    if audit is None or not len(past):
+    view, _ = audit_view(results)
+    if view is None or not view.charted:
         return []
-    told = past[past["figure"].notna() & (past["study"] == audit.study)]
+    past = read_past(results.output)
+    told = past[past["figure"].notna() & (past["study"] == view.audit.study)]
     rows = dict(iter(told.groupby(["role", "check"], sort=False)))
-    series = []
-    for comparison in audit.comparisons:
-        for check in comparison.checks:
-            frame = rows.pop((comparison.role, check.name), None)
-            if frame is not None:
-                series.append(_series(comparison, check, frame))
-    return series
+    return [
+        _series(view.role(comparison), check, rows.pop((comparison.role, check.name)))
+        for comparison in view.audit.comparisons
+        for check in comparison.checks
+        if (comparison.role, check.name) in rows
+    ]
 
 
-def _read(results: StudyResults) -> tuple[Audit | None, str]:
-    """Read the audit; one that is damaged, or of another igbatch, costs the page its section alone."""
-    try:
-        return read_audit(results.output), ""
-    except InputError as error:
-        return None, f"The audit: {plain(str(error))}."
-
-
-def _series(comparison: Comparison, check: Check, rows: pd.DataFrame) -> dict[str, Any]:
+def _series(role: str, check: Check, rows: pd.DataFrame) -> CheckSeries:
     worst_last = rows.sort_values("figure", ascending=not check.at_least, kind="stable")
-    points = worst_last.drop_duplicates("made_at", keep="last").sort_values("made_at").tail(MOST_POINTS)
-    return {
-        "role": plain(_role(comparison)),
-        "check": plain(check.name),
-        "title": plain(check.title),
-        "unit": plain(check.unit),
-        "at_least": check.at_least,
-        "points": [
-            {
-                "at": row["made_at"].isoformat().replace("+00:00", "Z"),
-                "night": plain(row["night"]),
-                "figure": finite(row["figure"]),
-                "threshold": finite(row["threshold"]),
-                "outcome": str(row["outcome"]),
-            }
+    points = worst_last.drop_duplicates("made_at", keep="last").sort_values("made_at").tail(MAX_POINTS)
+    return CheckSeries(
+        role=plain(role),
+        check=plain(check.name),
+        title=plain(check.title),
+        unit=plain(check.unit),
+        at_least=check.at_least,
+        points=[
+            CheckPoint(
+                at=row["made_at"].isoformat().replace("+00:00", "Z"),
+                night=plain(row["night"]),
+                figure=row["figure"],
+                threshold=finite(row["threshold"]),
+                outcome=str(row["outcome"]),
+            )
             for row in points.to_dict("records")
         ],
-    }
-
-
-def _comparison(comparison: Comparison) -> ComparisonView:
-    rows = [
-        (
-            plain(check.title),
-            str(check.outcome),
-            *_figures(check),
-            plain(check.unit) or "–",
-            plain(check.words),
-        )
-        for check in comparison.checks
-    ]
-    changes = [(plain(each.what), plain(each.before), plain(each.now)) for each in comparison.changes]
-    failed = [check for check in comparison.checks if check.outcome is Outcome.FAILED]
-    return ComparisonView(
-        f"Against {plain(_role(comparison))}, {plain(comparison.uri)}",
-        Table(("check", "outcome", "figure", "allowed", "unit", "what was found"), tuple(rows)),
-        [_failure(check) for check in failed],
-        Table(("what", "before", "now"), tuple(changes)) if changes else None,
     )
-
-
-def _figures(check: Check) -> tuple[str, str]:
-    if check.threshold is None:
-        return number_or_dash(check.figure), "–"
-    side = "at least" if check.at_least else "at most"
-    return number_or_dash(check.figure), f"{side} {number(check.threshold)}"
-
-
-def _failure(check: Check) -> Failure:
-    offenders = [
-        (
-            plain(each.image_id), plain(each.variant_id or "all"), plain(each.target or "all"),
-            number(each.value), plain(each.words),
-        )
-        for each in check.offenders
-    ]  # fmt: skip
-    parts = [
-        (
-            plain(each.name), str(each.outcome), number_or_dash(each.figure), number_or_dash(each.now),
-            number_or_dash(each.before), number_or_dash(each.p), number_or_dash(each.effect),
-            "–" if each.n is None else f"{each.n:,}",
-        )
-        for each in check.parts
-    ]  # fmt: skip
-    return Failure(
-        plain(check.title),
-        plain(check.words),
-        plain(check.compared),
-        Table(("image", "variant", "target", "value", "in words"), tuple(offenders)) if offenders else None,
-        Table(("part", "outcome", "figure", "now", "before", "p", "effect", "images"), tuple(parts))
-        if parts
-        else None,
-    )
-
-
-def _role(comparison: Comparison) -> str:
-    return _ROLES.get(comparison.role, comparison.role)

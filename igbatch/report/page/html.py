@@ -14,12 +14,15 @@ from markupsafe import Markup
 from igbatch.report.findings.model import Finding
 from igbatch.report.page.about import Description
 from igbatch.report.page.audit import AuditView
+from igbatch.report.page.csv_tables import MAX_ROWS
 from igbatch.report.page.raw_maps import WORDS
-from igbatch.report.page.viewer_data import PageData
+from igbatch.report.page.study_data import PageData
+from igbatch.report.page.viewer_data import json_in_html
 from igbatch.report.randomization.section import ModelView
+from igbatch.report.sentences import FILTERS
 from igbatch.report.text import Table
 
-MOST_OPEN = 40
+MAX_OPEN = 40
 """Ranges and digests that stand open on the page; more are folded."""
 
 STYLES = ("page.css", "viewer.css", "tables.css")
@@ -36,44 +39,36 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class PageContent:
-    """All that the template shows, worked out beforehand; notes are empty where there is nothing to say.
+class Page:
+    """What the page's templates show, each part as it was made; None or empty where a study has none of it.
 
     Attributes:
-        description: the study in words.
+        about: the study in words.
         summary: what it found and what to be careful about, a sentence each.
         data: what the page's script shows: the maps and their numbers.
-        figures: for print, by image.
-        sums, sums_note: sums in the boxes of the images shown.
-        audit: the verdict against references; None where the study was not audited.
+        figures: for print, by image; `guide` says how to read them.
         plot: the aggregates figure as a data URI, for readers without script.
+        tables: to read, by name: aggregates, sums, significance, ranges, quarantine.
+        csv: whether each file of tables is whole, by name; others have rows of the images shown alone.
+        left_out: what the page does not show, in sentences.
     """
 
-    description: Description
+    about: Description
+    summary: Sequence[str]
     findings: Sequence[Finding]
-    randomization: Sequence[ModelView]
     cautions: Sequence[str]
     data: PageData
     figures: Sequence[Figures]
-    plot: str
-    aggregates: Table | None
-    aggregates_note: str
-    ranges: Table | None
-    quarantine: Table | None
-    quarantine_note: str
-    left_out: Sequence[str]
-    csv_files: Sequence[str]
-    csv_note: str
     guide: str
-    summary: Sequence[str] = ()
-    sums: Table | None = None
-    sums_note: str = ""
-    significance: Table | None = None
-    significance_note: str = ""
-    audit: AuditView | None = None
+    plot: str
+    tables: dict[str, Table | None]
+    csv: dict[str, bool]
+    audit: AuditView | None
+    randomization: Sequence[ModelView]
+    left_out: Sequence[str]
 
 
-def render_page(content: PageContent) -> str:
+def render_page(page: Page) -> str:
     """Return the page as HTML.
 
     Names from the data are escaped. The page's content security policy allows its own style sheet and its own
@@ -88,14 +83,15 @@ def render_page(content: PageContent) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["number_columns"] = number_columns
+    environment.filters |= FILTERS | {"number_columns": number_columns}
     environment.tests["negative"] = lambda cell: cell.startswith("−") and " " not in cell
     return environment.get_template("index.html.j2").render(
-        page=content,
-        most_open=MOST_OPEN,
+        page=page,
+        max_open=MAX_OPEN,
+        max_rows=MAX_ROWS,
         precision=WORDS,
-        megabytes=sum(len(text) for _, text in content.data.maps) / 1e6,
-        study_json=Markup(content.data.study),
+        megabytes=sum(len(text) for _, text in page.data.maps) / 1e6,
+        study_json=Markup(json_in_html(page.data.study)),
         style=Markup(style),
         style_digest=_digest(style),
         script=Markup(script),
@@ -116,8 +112,7 @@ def number_columns(table: Table) -> set[int]:
 
 
 def _template(name: str) -> str:
-    file = resources.files("igbatch.report").joinpath(f"templates/{name}")
-    return file.read_text("utf-8")
+    return resources.files("igbatch.report").joinpath(f"templates/{name}").read_text("utf-8")
 
 
 def _digest(text: str) -> str:

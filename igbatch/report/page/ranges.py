@@ -9,82 +9,61 @@ import numpy as np
 import pandas as pd
 
 from igbatch.reduce.ranges import COLUMNS, RangeSummary, merge
-from igbatch.report.color.scope import Normalizations
+from igbatch.report.color.scope import Normalization
+from igbatch.report.page.viewer_data import Range
 from igbatch.results import StudyResults
 
 PERCENTILES = tuple(round(90 + step / 10, 1) for step in range(101))
 """Of |a|: those that the percentile rule offers, 90.0 to 100.0."""
 
 
-def page_range(summary: RangeSummary, expected: int) -> dict[str, Any] | None:
-    """Return a `Range` of the page's script; None where no map is there.
+def page_range(summary: RangeSummary, expected: int) -> Range | None:
+    """Return the range of some maps, of which a complete study has `expected`; None where no map is there.
 
     Quantiles of |a| come from the histogram, within `histogram.RELATIVE_ERROR`; the last one is exact.
     """
     if not summary.n_maps:
         return None
-    return {
-        "minimum": summary.minimum,
-        "maximum": summary.maximum,
-        "n_maps": summary.n_maps,
-        "complete": summary.n_maps == expected,
-        "quantiles": [summary.magnitude(percentile / 100) for percentile in PERCENTILES],
-    }
+    return Range(
+        minimum=summary.minimum,
+        maximum=summary.maximum,
+        n_maps=summary.n_maps,
+        complete=summary.n_maps == expected,
+        quantiles=[summary.magnitude(percentile / 100) for percentile in PERCENTILES],
+    )
 
 
-class StudyRanges:
-    """The ranges that a study's maps share: of the whole study, and of one image at a time."""
-
-    def __init__(self, results: StudyResults) -> None:
-        self.results = results
-        self._every = len(results.target_names)
-
-    def raw(self, normalizations: Normalizations) -> dict[str, Any] | None:
-        """Return the ends of the raw scale as a range: every quantile is the end."""
-        scale = normalizations.of("raw")
-        if scale is None:
-            return None
-        return {
-            "minimum": scale.minimum,
-            "maximum": scale.maximum,
-            "n_maps": scale.n_maps,
-            "complete": scale.complete,
-            "quantiles": [scale.maximum] * len(PERCENTILES),
-        }
-
-    def variant(self, variant_id: str) -> dict[str, Any] | None:
-        """Return the range of all maps of a variant."""
-        return page_range(self.results.summary_of(variant_id), self._every * self._images(variant_id))
-
-    def dataset(self) -> dict[str, Any] | None:
-        """Return the range of all maps of the study."""
-        variants = [str(each) for each in self.results.variants["variant_id"]]
-        return page_range(merge(map(self.results.summary_of, variants)), self.results.expected_rows)
-
-    def image(self, image_id: str) -> ImageRanges:
-        """Read the statistics of one image, histograms among them: 4 kB a map."""
-        columns = ["variant_id", *COLUMNS]
-        return ImageRanges(
-            self.results.rows_of([image_id], columns), self._every, self.results.variants_of(image_id)
-        )
-
-    def _images(self, variant_id: str) -> int:
-        return int(np.count_nonzero(self.results.expected(variant_id)))
+def raw_range(scale: Normalization | None) -> Range | None:
+    """Return the ends of the raw scale as a range: every quantile is the end."""
+    if scale is None:
+        return None
+    return Range(
+        minimum=scale.minimum,
+        maximum=scale.maximum,
+        n_maps=scale.n_maps,
+        complete=scale.complete,
+        quantiles=[scale.maximum] * len(PERCENTILES),
+    )
 
 
-class ImageRanges:
-    """The ranges that the maps of one image share, within a variant and over all variants."""
+def variant_range(results: StudyResults, variant_id: str) -> Range | None:
+    """Return the range of all maps of a variant."""
+    images = int(np.count_nonzero(results.expected(variant_id)))
+    return page_range(results.summary_of(variant_id), images * len(results.target_names))
 
-    def __init__(self, rows: pd.DataFrame, every: int, variants: list[str]) -> None:
-        self.rows, self.every, self.variants = rows, every, variants
 
-    def targets(self, variant_id: str) -> dict[str, Any] | None:
-        """Return the range of all targets' maps of a variant."""
-        return page_range(RangeSummary.of_rows(self.rows[self.rows["variant_id"] == variant_id]), self.every)
+def dataset_range(results: StudyResults) -> Range | None:
+    """Return the range of all maps of the study."""
+    return page_range(merge(map(results.summary_of, results.variants["variant_id"])), results.expected_rows)
 
-    def models(self) -> dict[str, Any] | None:
-        """Return the range of all variants' and targets' maps."""
-        return page_range(RangeSummary.of_rows(self.rows), self.every * len(self.variants))
+
+def ranges_on(results: StudyResults, image_id: str) -> tuple[Range | None, dict[str, Range | None]]:
+    """Return the range of all maps of an image, and of those of each of its variants: 4 kB a map are read."""
+    rows = results.rows_of([image_id], ["variant_id", *COLUMNS])
+    variants, targets = results.variants_of(image_id), len(results.target_names)
+    every = page_range(RangeSummary.of_rows(rows), targets * len(variants))
+    of = {each: RangeSummary.of_rows(rows[rows["variant_id"] == each]) for each in variants}
+    return every, {each: page_range(summary, targets) for each, summary in of.items()}
 
 
 def finite(value: Any) -> float | None:

@@ -51,8 +51,8 @@ def test_a_table_of_too_many_rows_has_those_of_the_images_shown_and_the_page_say
     whole = rendered(study)
     assert "and no others" not in whole["report/index.html"].decode()
     assert "Tables and ranges cover all" in whole["report/index.html"].decode()
-    monkeypatch.setattr(tables, "MOST_ROWS", 1)
-    monkeypatch.setattr(render, "MOST_ROWS", 1)
+    monkeypatch.setattr(tables, "MAX_ROWS", 1)
+    monkeypatch.setattr(render, "MAX_ROWS", 1)
     cut = rendered(study)
     assert set(cut) == set(whole)
 

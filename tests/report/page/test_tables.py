@@ -19,7 +19,7 @@ def column(table: Table | None, name: str) -> list[str]:
 
 
 def test_box_sums_are_those_of_the_images_shown(small_study: Any) -> None:
-    table, note = sums_table(small_study, select(small_study))
+    table = sums_table(small_study, select(small_study))
     rows = small_study.box_stats.set_index(["image_id", "variant_id", "box_label", "target"])
     keys = list(zip(*(column(table, name) for name in ("image", "variant", "box", "target")), strict=True))
     assert sorted(keys) == sorted(rows.index)
@@ -27,29 +27,29 @@ def test_box_sums_are_those_of_the_images_shown(small_study: Any) -> None:
     assert column(table, "sum") == [number(value) for value in stored["sum"]]
     assert column(table, "pixels") == [str(value) for value in stored["pixels"]]
     assert column(table, "image")[0] == "a.png"
-    assert note == ""
+    assert table.note == ""
 
 
 def test_images_and_variants_that_are_not_shown_have_no_rows_but_a_note(small_study: Any) -> None:
     small_study.study["study"]["report"].update(variants=["trained"], max_images=1)
-    table, note = sums_table(small_study, select(small_study))
+    table = sums_table(small_study, select(small_study))
     assert set(column(table, "variant")) == {"trained"}
     assert set(column(table, "image")) == {"a.png"}
-    assert note == "4 rows more, of other variants or beyond, in tables/box_sums.csv."
+    assert table.note == "4 rows more, of other variants or beyond, in tables/box_sums.csv."
 
 
 def test_a_long_table_is_cut_and_says_so(small_study: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page_tables, "MOST_ROWS", 3)
-    table, note = sums_table(small_study, select(small_study))
+    monkeypatch.setattr(page_tables, "MAX_ROWS", 3)
+    table = sums_table(small_study, select(small_study))
     assert table is not None
     assert len(table.rows) == 3
-    assert note.startswith("13 rows more")
+    assert table.note.startswith("13 rows more")
 
 
 def test_a_study_without_boxes_has_no_box_sums(drawn: Any, noise: Any) -> None:
     results = drawn({("trained", "a.png", "eagle"): noise(1)}, targets=("eagle",), boxes=())
-    assert sums_table(results, select(results)) == (None, "")
-    assert significance_table(results) == (None, "")
+    assert sums_table(results, select(results)) is None
+    assert significance_table(results) is None
 
 
 def test_tests_of_trained_models_come_first(small_study: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,11 +62,11 @@ def test_tests_of_trained_models_come_first(small_study: Any, monkeypatch: pytes
     rows = pd.DataFrame([{**row, "variant_id": name} for name in ("random-1", "trained", "random-2")])
     monkeypatch.setattr(type(small_study), "randomized", True)
     small_study.significance = rows
-    table, note = significance_table(small_study)
+    table = significance_table(small_study)
     assert column(table, "variant") == ["trained", "random-1", "random-2"]
     assert column(table, "box") == ["whole map"] * 3
     assert column(table, "95 % interval") == ["–"] * 3
     assert column(table, "95 % of random") == ["−0.100 to 0.100"] * 3
     assert column(table, "p") == ["0.012"] * 3
     assert column(table, "test") == ["signed rank"] * 3
-    assert note == ""
+    assert table.note == ""

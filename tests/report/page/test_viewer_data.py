@@ -1,88 +1,63 @@
 import json
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from igbatch.report.color.colormaps import PALETTES
-from igbatch.report.color.scope import KINDS, Normalizations
-from igbatch.report.color.wording import RULE_WORDS
+from igbatch.report.color.scope import Normalizations
+from igbatch.report.color.wording import knobs
 from igbatch.report.figures.image_data import ShownRows
-from igbatch.report.page.viewer_data import MOST_TARGETS, PageData, choices, json_in_html, page_data
+from igbatch.report.page.study_data import MAX_TARGETS, PageData, page_data
+from igbatch.report.page.viewer_data import SCHEMA, PageStudy, PageTarget, StoredBox, json_in_html, schema
 from igbatch.report.selection import select
 
-TYPES = Path(__file__).parents[3] / "igbatch/report/viewer/src/study.ts"
+TYPES = SCHEMA.parent / "src/study_types.ts"
 NAMES = st.text(st.characters(codec=None), max_size=8) | st.just("</script><!--<script>&\u2028\u2029\ud800")
 
 
 def gathered(results: Any) -> tuple[Any, PageData]:
     selection = select(results)
     data = page_data(results, Normalizations(results), selection, ShownRows(results, selection.images))
-    return json.loads(data.study), data
+    return json.loads(json_in_html(data.study)), data
 
 
 @given(name=NAMES)
 def test_json_is_safe_in_a_script_element_and_reads_back(name: str) -> None:
-    text = json_in_html({name: [name]})
-    assert json.loads(text) == {name: [name]}
+    text = json_in_html(PageTarget(id=name, name=name))
+    assert json.loads(text) == {"id": name, "name": name}
     assert text.isascii()
     assert not re.search("[<>&]", text)
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
-def test_json_refuses_what_no_browser_reads(number: float) -> None:
-    with pytest.raises(ValueError, match="JSON"):
-        json_in_html([number])
+def test_the_page_refuses_what_no_browser_reads(number: float) -> None:
+    with pytest.raises(ValidationError, match="finite"):
+        StoredBox(box=0, pixels=1, sum=number, share=None)
 
 
-def interfaces() -> dict[str, dict[str, str]]:
-    """Return the fields of the interfaces that the page's script declares, with their types."""
-    source = re.sub(r"/\*.*?\*/", "", TYPES.read_text("utf-8"), flags=re.DOTALL)
-    found = re.findall(r"export interface (\w+) \{\n(.*?)\n\}", source, flags=re.DOTALL)
-    return {name: dict(re.findall(r"^  (\w+): (.*);$", body, flags=re.MULTILINE)) for name, body in found}
+def test_the_schema_that_the_types_of_the_script_are_generated_from_is_current() -> None:
+    assert SCHEMA.read_text("utf-8") == schema(), "run `python -m igbatch.report.page.viewer_data`"
 
 
-def breaches(value: Any, kind: str, known: dict[str, dict[str, str]], path: str) -> Iterator[str]:
-    """Yield where a value is not of a type of the script."""
-    plain = {"string": str, "boolean": bool}
-    if kind.endswith(" | null"):
-        if value is not None:
-            yield from breaches(value, kind.removesuffix(" | null"), known, path)
-    elif kind.endswith("[]"):
-        for place, each in enumerate(value):
-            yield from breaches(each, kind.removesuffix("[]"), known, f"{path}[{place}]")
-    elif kind in known:
-        if set(value) != set(known[kind]):
-            yield f"{path} has {sorted(value)}, {kind} has {sorted(known[kind])}"
-        for name in set(value) & set(known[kind]):
-            yield from breaches(value[name], known[kind][name], known, f"{path}.{name}")
-    elif kind.startswith("{"):
-        for name, inner in re.findall(r"(\w+): ([^;]+?)(?:;| \})", kind):
-            yield from breaches(value[name], inner, known, f"{path}.{name}")
-    elif kind == "number":
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            yield f"{path} is {value!r}, not a number"
-    elif kind in plain:
-        if not isinstance(value, plain[kind]):
-            yield f"{path} is {value!r}, not a {kind}"
-    elif str(value) != kind:
-        yield f"{path} is {value!r}, not {kind}"
+def test_every_type_of_the_script_is_that_of_a_model() -> None:
+    names = set(json.loads(schema())["$defs"]) | {"PageStudy"}
+    assert set(re.findall(r"export interface (\w+)", TYPES.read_text("utf-8"))) == names
 
 
-def test_the_study_is_what_the_script_reads(drawn: Any, noise: Any) -> None:
+def test_the_study_on_the_page_is_whole(drawn: Any, noise: Any) -> None:
     maps = {("trained", i, t): noise(n) for n, i in enumerate("ab") for t in ("eagle", "magpie")}
     maps |= {("random-1", "a", "eagle"): noise(9) * 0}
     lost = [{"variant_id": "random-1", "image_id": "b", "target": None, "stage": "image", "error": "no"}]
-    study, _ = gathered(drawn(maps, images=["a", "b", "c"], quarantine=lost))
-    assert list(breaches(study, "Study", interfaces(), "study")) == []
+    study, data = gathered(drawn(maps, images=["a", "b", "c"], quarantine=lost))
+    assert PageStudy.model_validate(study) == data.study
     del study["images"][0]["name"]
-    study["targets"][1]["id"] = 3
-    assert len(list(breaches(study, "Study", interfaces(), "study"))) == 2
+    with pytest.raises(ValidationError, match=r"images.0.name"):
+        PageStudy.model_validate(study)
 
 
 def test_numbers_are_those_of_the_statistics(small_study: Any) -> None:
@@ -169,12 +144,11 @@ def test_marks_say_what_did_not_converge_and_what_is_nothing(drawn: Any, noise: 
 
 
 def test_of_many_targets_the_first_are_held(drawn: Any, noise: Any) -> None:
-    names = [f"t{n}" for n in range(MOST_TARGETS + 2)]
+    names = [f"t{n}" for n in range(MAX_TARGETS + 2)]
     results = drawn({("trained", "a", t): noise(n) for n, t in enumerate(names)}, targets=names, boxes=())
     study, data = gathered(results)
-    assert [target["id"] for target in study["targets"]] == names[:MOST_TARGETS]
-    assert len(data.maps) == MOST_TARGETS
-    assert data.left_out == ["Maps of 2 targets: figures, tables and ranges have them."]
+    assert [target["id"] for target in study["targets"]] == names[:MAX_TARGETS]
+    assert len(data.maps) == MAX_TARGETS
     assert study["images"][0]["range"]["n_maps"] == len(names)  # a range takes in all
 
 
@@ -208,11 +182,9 @@ def test_few_variants_are_all_shown(small_study: Any) -> None:
     assert gathered(small_study)[0]["first"] == {"variants": [], "targets": []}
 
 
-def test_the_page_offers_every_choice_of_the_figures() -> None:
-    offered = choices()
-    assert [scope["kind"] for scope in offered["scopes"]] == list(KINDS)
-    assert [rule["rule"] for rule in offered["rules"]] == list(RULE_WORDS)
-    assert [palette["name"] for palette in offered["palettes"]] == list(PALETTES)
-    red = next(palette for palette in offered["palettes"] if palette["name"] == "red-white-blue")
+def test_the_page_offers_every_choice_of_the_figures(small_study: Any) -> None:
+    offered = gathered(small_study)[0]["knobs"]
+    assert offered == knobs()
+    red = next(palette for palette in offered["palettes"] if palette["palette"] == "red-white-blue")
     assert (red["colors"][0], red["colors"][63], red["colors"][-1]) == ("#870010", "#ffffff", "#003f7f")
     assert {len(palette["colors"]) for palette in offered["palettes"]} == {127}

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from igbatch.report.color.scope import Normalizations
-from igbatch.report.page import contents
+from igbatch.report.page import tables
 from igbatch.report.randomization.section import randomization_views
 from igbatch.report.text import Table
 
@@ -91,5 +91,5 @@ def test_hostile_names_are_text(randomized: Any, rendered: Any, tests_of: Any, t
 def test_long_tables_are_folded(small_study: Any, rendered: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert b" ranges</summary>" not in rendered(small_study)["report/index.html"]
     many = Table(("scope", "maps"), tuple((f"variant {n}", "1") for n in range(41)))
-    monkeypatch.setattr(contents, "ranges_table", lambda results: many)
+    monkeypatch.setattr(tables, "ranges_table", lambda results: many)
     assert b"<summary>41 ranges</summary>" in rendered(small_study)["report/index.html"]

@@ -26,7 +26,7 @@ test("opposite values have opposite colours", () => {
 });
 
 test("a map has the colours of its part", () => {
-  const colors = colorsOf(STUDY.palettes[0]!);
+  const colors = colorsOf(STUDY.knobs.palettes[0]!);
   const map = raw([-2, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
   const first = (part: "signed" | "positive" | "negative" | "absolute") => [...paint(map, even, part, 1, colors).slice(0, 12)];
   const [red, white, blue] = [[255, 0, 0, 255], [255, 255, 255, 255], [0, 0, 255, 255]];
@@ -37,7 +37,7 @@ test("a map has the colours of its part", () => {
 });
 
 test("a bar runs over the piece of the scale that it shows", () => {
-  const bar = paintBar(even, 1, colorsOf(STUDY.palettes[0]!), 3); // values -0.5, 0.5, 1.5
+  const bar = paintBar(even, 1, colorsOf(STUDY.knobs.palettes[0]!), 3); // values -0.5, 0.5, 1.5
   assert.deepEqual([...bar], [255, 255, 255, 255, 255, 255, 255, 255, 0, 0, 255, 255]);
 });
 

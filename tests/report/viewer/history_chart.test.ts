@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { byCheck, captionOf } from "../../../igbatch/report/viewer/src/history_chart.ts";
-import type { Series } from "../../../igbatch/report/viewer/src/study.ts";
+import type { CheckSeries } from "../../../igbatch/report/viewer/src/study_types.ts";
 
-function series(check: string, role: string, more: Partial<Series> = {}): Series {
+function series(check: string, role: string, more: Partial<CheckSeries> = {}): CheckSeries {
   const point = { at: "2026-11-26T02:00:00Z", night: "", figure: 0.5, threshold: 0.25, outcome: "failed" };
   return { role, check, title: check, unit: "%", at_least: false, points: [point], ...more };
 }

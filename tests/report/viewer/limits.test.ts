@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { limitsOf, partRange, quantile, tabled } from "../../../igbatch/report/viewer/src/limits.ts";
-import { type Normalization, PARTS, type Rule } from "../../../igbatch/report/viewer/src/look.ts";
+import type { Normalization, Rule, Scope } from "../../../igbatch/report/viewer/src/style.ts";
 import { range } from "./study.ts";
 
 const never = (): number => assert.fail("no quantile was needed");
-const chosen = (rule: Rule, scope = "pair"): Normalization => ({ scope, rule, percentile: 95, low: -3, high: 1 });
+const chosen = (rule: Rule, scope: Scope = "pair"): Normalization => ({ scope, rule, percentile: 95, low: -3, high: 1 });
 
 test("symmetric: zero is in the middle, and the bar is cut at the range", () => {
   assert.deepEqual(limitsOf({ minimum: -2, maximum: 6 }, chosen("symmetric"), "signed", never),
@@ -37,7 +37,7 @@ test("raw keeps its one scale whatever the rule, but for ends that the reader st
 });
 
 test("of a part, symmetric and min-max are one, and bars have one side", () => {
-  for (const part of PARTS.filter((each) => each !== "signed")) {
+  for (const part of ["positive", "negative", "absolute"] as const) {
     const symmetric = limitsOf({ minimum: -2, maximum: 6 }, chosen("symmetric"), part, never);
     assert.deepEqual(limitsOf({ minimum: -2, maximum: 6 }, chosen("min-max"), part, never), symmetric);
     assert.equal(symmetric.low, -symmetric.high);

@@ -42,7 +42,7 @@ test("the CSV file holds a row for each map and one for each box in it, with eve
   assert.equal(lines.length, 4 * (1 + 3));
   const whole = lines.find((line) => line["box"] === "own 2" && line["variant"] === "random-1")!;
   assert.equal(Number(whole["box_sum"]), 6 * 0.1); // -5 to 6 add up to 6
-  assert.equal(whole["normalization"], "pair");
+  assert.equal(whole["scope"], "pair");
   assert.equal(whole["color_high"], "1");
 });
 

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { cellLimits, rowsOf, scopeOf, sharedRange } from "../../../igbatch/report/viewer/src/shown.ts";
 import { firstView } from "../../../igbatch/report/viewer/src/view.ts";
 import { normalizationWords, styleWords } from "../../../igbatch/report/viewer/src/words.ts";
+import type { Normalization, Scope } from "../../../igbatch/report/viewer/src/style.ts";
 import { STUDY, store } from "./study.ts";
 
 const first = firstView(STUDY);
@@ -17,7 +18,7 @@ test("rows are the chosen variants, columns the chosen targets, in the order of 
 
 test("every scope takes in the maps it says", () => {
   const row = rowsOf(STUDY, first, maps)[0]!;
-  const of = (scope: string) => {
+  const of = (scope: Scope) => {
     const found = sharedRange(STUDY, row[1]!, row, scope)!;
     return [found.minimum, found.maximum, found.n_maps];
   };
@@ -41,17 +42,17 @@ test("a range is incomplete where one of a pair is not there", () => {
 
 test("quantiles are of pixels where all maps of the range are here, of histograms elsewhere", () => {
   const row = rowsOf(STUDY, first, maps)[0]!;
-  const gain = (scope: string) =>
+  const vmax = (scope: Scope) =>
     cellLimits(STUDY, row[0]!, row, { scope, rule: "percentile", percentile: 90, low: 0, high: 0 }, "signed",
       { ...maps, magnitude: (blocks: string[]) => blocks.length / 100 } as unknown as typeof maps)!.high;
-  assert.equal(gain("pair"), 0.02); // two maps
-  assert.equal(gain("targets"), 0.03); // three, one of which is not shown
-  assert.equal(gain("models"), 0.06);
-  assert.equal(gain("variant"), 9); // 90 % of the table
+  assert.equal(vmax("pair"), 0.02); // two maps
+  assert.equal(vmax("targets"), 0.03); // three, one of which is not shown
+  assert.equal(vmax("models"), 0.06);
+  assert.equal(vmax("variant"), 9); // 90 % of the table
 });
 
 test("a pair of other than two targets is another scope, and the words say so", () => {
-  const chosen = { ...first.normalization, scope: "pair" };
+  const chosen: Normalization = { ...first.normalization, scope: "pair" };
   assert.equal(scopeOf(chosen, 3), "targets");
   assert.equal(scopeOf(chosen, 1), "image");
   const three = rowsOf(STUDY, { ...first, targets: ["eagle", "magpie", "crow"] }, maps);
@@ -68,7 +69,7 @@ test("the statement names the choice, its ranges, and what it makes incomparable
   const joint = normalizationWords(STUDY, rows, { ...first.normalization, scope: "dataset" }, first.style, maps);
   assert.match(joint, /run from −20\.0 to 20\.0 of probability a pixel\. Compare all\.$/);
   const clipped = normalizationWords(STUDY, rows, { ...first.normalization, scope: "dataset", rule: "percentile", percentile: 95 }, first.style, maps);
-  assert.match(clipped, /Rule percentile 95\. The quantile is of stored histograms, within 15\.5 %/);
+  assert.match(clipped, /Rule percentile 95\. Histograms, within 15\.5 %/);
   const raw = normalizationWords(STUDY, rows, { ...first.normalization, scope: "raw", rule: "min-max" }, first.style, maps);
   assert.match(raw, /not normalized: one scale.*Rule symmetric/);
 });
@@ -76,13 +77,13 @@ test("the statement names the choice, its ranges, and what it makes incomparable
 test("an incomplete range is not called joint without a word", () => {
   const study = { ...STUDY, dataset: { ...STUDY.dataset!, complete: false } };
   const rows = rowsOf(study, first, maps);
-  assert.match(normalizationWords(study, rows, { ...first.normalization, scope: "dataset" }, first.style, maps), /Maps are missing/);
+  assert.match(normalizationWords(study, rows, { ...first.normalization, scope: "dataset" }, first.style, maps), /Only 600 maps/);
 });
 
 test("the style is stated where it changes what is seen", () => {
   assert.equal(styleWords(STUDY, first.style), "");
   const all = styleWords(STUDY, { part: "absolute", level: 4, palette: "gray", contour: 5, blur: 4, opacity: 0.5 });
-  for (const words of [/signs cannot be seen/, /1\/4/, /strongest 5 %/, /photograph shows through/, /Gray/]) assert.match(all, words);
+  for (const words of [/Part absolute/, /level of 4\.0/, /contour of 5/, /blur of 4/, /opacity of 0\.5/, /Gray/]) assert.match(all, words);
 });
 
 test("an image on which none of the chosen variants is computed says so", () => {

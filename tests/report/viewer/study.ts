@@ -2,7 +2,7 @@
 
 import type { MapStore } from "../../../igbatch/report/viewer/src/map_store.ts";
 import type { RawMap } from "../../../igbatch/report/viewer/src/raw_map.ts";
-import type { Range, StoredMap, Study } from "../../../igbatch/report/viewer/src/study.ts";
+import type { Knob, Range, StoredMap, PageStudy } from "../../../igbatch/report/viewer/src/study_types.ts";
 
 export const SIZE = { width: 4, height: 3 };
 
@@ -25,18 +25,30 @@ function stored(target: number, block: string, minimum: number, maximum: number)
   };
 }
 
-export const STUDY: Study = {
-  format: 1, name: "a study", unit: "of probability", quantile_error: 0.155,
+function knob(name: string, minimum: number, maximum: number, standard: number): Knob {
+  return { title: name, minimum, maximum, step: 1, default: standard, words: `A ${name} of {value}.` };
+}
+
+export const STUDY: PageStudy = {
+  format: 2, name: "a study", unit: "of probability", quantile_error: 0.155,
   raw: range(-5, 5, 6), dataset: range(-8, 20, 600),
-  scopes: ["raw", "image", "pair", "targets", "models", "variant", "dataset"].map((kind) => ({
-    kind, title: `Title of ${kind}`, over: "the {maps}", compare: kind === "image" ? "shapes only" : "all",
-    beware: kind === "dataset" || kind === "raw" ? "" : `Beware of ${kind}.`,
-  })),
-  rules: ["symmetric", "min-max", "percentile", "fixed"].map((rule) => ({ rule, title: `${rule} {p}`, words: `Rule ${rule} {p}.` })),
-  palettes: [
-    { name: "red-white-blue", title: "Red", colors: ["#ff0000", "#ffffff", "#0000ff"] },
-    { name: "gray", title: "Gray", colors: ["#000000", "#808080", "#ffffff"] },
-  ],
+  knobs: {
+    scopes: (["raw", "image", "pair", "targets", "models", "variant", "dataset"] as const).map((scope) => ({
+      scope, title: `Title of ${scope}`, over: "the {maps}", compare: scope === "image" ? "shapes only" : "all",
+      beware: scope === "dataset" || scope === "raw" ? "" : `Beware of ${scope}.`,
+    })),
+    rules: (["symmetric", "min-max", "percentile", "fixed"] as const).map((rule) => ({ rule, title: `${rule} {p}`, words: `Rule ${rule} {p}.` })),
+    parts: (["signed", "positive", "negative", "absolute"] as const).map((part) => ({ part, title: part, words: part === "signed" ? "" : `Part ${part}.` })),
+    palettes: [
+      { palette: "red-white-blue", title: "Red", colors: ["#ff0000", "#ffffff", "#0000ff"], line: "#000000" },
+      { palette: "gray", title: "Gray", colors: ["#000000", "#808080", "#ffffff"], line: "#000000" },
+    ],
+    limits: {
+      percentile: knob("percentile", 90, 100, 99), level: knob("level", 1, 20, 1), contour: knob("contour", 0, 60, 0),
+      blur: knob("blur", 0, 16, 4), opacity: knob("opacity", 0, 1, 1),
+    },
+    sentences: { missing: "Only {maps}.", histogram: "Histograms, within {error}." },
+  },
   variants: [
     { id: "trained", name: "trained", kind: "trained", model: "small", range: range(-4, 10, 300) },
     { id: "random-1", name: "random-1", kind: "random", model: "small", range: range(-1, 1, 300) },
@@ -53,7 +65,7 @@ export const STUDY: Study = {
   })),
   first: { variants: [], targets: [0, 1] },
   aggregates: [],
-    history: [],
+  history: [],
 };
 
 /** Return a store in which every map of STUDY holds -5 to 6, times its variant's scale. */

@@ -24,6 +24,21 @@ test("a link restores its view", () => {
   }
 });
 
+test("a link of before opens the same view", () => {
+  const link =
+    "#view?image=b.png&variant=random-1&target=magpie&target=crow&range=models+percentile+97.3&beside=raw+fixed+-2.5e-7+0.001" +
+    "&part=absolute&level=2.5&colors=gray&contour=7+3&opacity=0.35&boxes=hidden&zoom=3+-0.5+-1.25&size=2&box=0+1+4+3&box=1+0+2+1";
+  const { view, strange } = fromFragment(STUDY, link);
+  assert.deepEqual(strange, []);
+  assert.deepEqual({ ...view, beside: null }, { ...CHANGED, beside: null });
+  assert.deepEqual(view.beside, { ...CHANGED.beside, percentile: 97.3 });
+});
+
+test("numbers in a link are kept within the limits of their knobs", () => {
+  const { level, contour, blur, opacity } = fromFragment(STUDY, "#view?level=99&contour=99+99&opacity=-1").view.style;
+  assert.deepEqual([level, contour, blur, opacity], [20, 60, 16, 0]);
+});
+
 test("names of any kind survive a link", () => {
   for (const id of ["a&b=c d+%20#x", "ü/鷲", '"><script>', "\ud800broken"]) {
     const study = { ...STUDY, images: [STUDY.images[0]!, { ...STUDY.images[1]!, id }] };

@@ -5,7 +5,7 @@ import { scaleLinear } from "d3-scale";
 
 import { chart, follow } from "./chart_frame.ts";
 import { count, number } from "./format.ts";
-import type { Aggregate, Study } from "./study.ts";
+import type { BoxMean, PageStudy } from "./study_types.ts";
 
 const ROW = 20;
 /** Decades of a logarithmic axis on each side of zero, at most. */
@@ -17,7 +17,7 @@ const AXES = ["in proportion", "logarithmic"] as const;
 type Axis = (typeof AXES)[number];
 
 /** Draw the chart into every place for it, `[data-chart="aggregates"]`, with a choice of its axis above. */
-export function drawAggregates(root: ParentNode, study: Study): void {
+export function drawAggregates(root: ParentNode, study: PageStudy): void {
   for (const place of root.querySelectorAll<HTMLElement>('[data-chart="aggregates"]')) {
     if (!study.aggregates.length) continue;
     const label = document.createElement("label");
@@ -33,12 +33,12 @@ export function drawAggregates(root: ParentNode, study: Study): void {
   }
 }
 
-interface Row extends Aggregate {
+interface Row extends BoxMean {
   place: number;
 }
 
 /** Draw the means of box sums with their intervals, in proportion or on a logarithmic axis. */
-function aggregatesChart(study: Study, axis: Axis, width: number): Element {
+function aggregatesChart(study: PageStudy, axis: Axis, width: number): Element {
   const rows: Row[] = [];
   const heads: { place: number; text: string }[] = [];
   let place = 0;

@@ -1,15 +1,15 @@
 /** Values as colours. */
 
 import type { Limits } from "./limits.ts";
-import { type Part, partOf } from "./look.ts";
 import type { RawMap } from "./raw_map.ts";
-import type { Palette } from "./study.ts";
+import type { PaletteChoice } from "./study_types.ts";
+import { type Part, partOf } from "./style.ts";
 
 /** A colour map as bytes: red, green, blue of each colour. */
 export type Colors = Uint8Array;
 
 /** Return the bytes of a colour map. */
-export function colorsOf(palette: Palette): Colors {
+export function colorsOf(palette: PaletteChoice): Colors {
   const bytes = palette.colors.flatMap((color) =>
     [1, 3, 5].map((start) => parseInt(color.slice(start, start + 2), 16)),
   );

@@ -4,8 +4,8 @@ import { blur2 } from "d3-array";
 import { contours } from "d3-contour";
 
 import { quantile } from "./limits.ts";
-import { type Part, partOf } from "./look.ts";
 import type { RawMap } from "./raw_map.ts";
+import { type Part, partOf } from "./style.ts";
 
 /**
  * Return the outline of the strongest `percent` % of pixels, as the path of an SVG.

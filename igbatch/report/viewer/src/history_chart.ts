@@ -4,7 +4,7 @@ import * as Plot from "@observablehq/plot";
 
 import { chart, follow } from "./chart_frame.ts";
 import { number } from "./format.ts";
-import type { Point, Series, Study } from "./study.ts";
+import type { CheckPoint, CheckSeries, PageStudy } from "./study_types.ts";
 
 const HEIGHT = 150;
 const LEFT = 68;
@@ -13,7 +13,7 @@ const DASHES = ["", "2 3"];
 const LINES = ["solid line", "dotted line"];
 
 /** Draw one chart a check into every place for them, `[data-chart="history"]`. */
-export function drawHistory(root: ParentNode, study: Study): void {
+export function drawHistory(root: ParentNode, study: PageStudy): void {
   for (const place of root.querySelectorAll<HTMLElement>('[data-chart="history"]')) {
     place.classList.add("chart-grid");
     place.replaceChildren();
@@ -30,14 +30,14 @@ export function drawHistory(root: ParentNode, study: Study): void {
 }
 
 /** Put series of one check together, one for each reference, in the order of the checks. */
-export function byCheck(series: Series[]): Series[][] {
-  const groups = new Map<string, Series[]>();
+export function byCheck(series: CheckSeries[]): CheckSeries[][] {
+  const groups = new Map<string, CheckSeries[]>();
   for (const one of series) groups.set(one.check, [...(groups.get(one.check) ?? []), one]);
   return [...groups.values()];
 }
 
 /** Say how to read the chart of a check, with its latest threshold. */
-export function captionOf(group: Series[]): string {
+export function captionOf(group: CheckSeries[]): string {
   const first = group[0]!;
   const threshold = first.points.at(-1)?.threshold ?? null;
   const side = first.at_least ? "at least" : "at most";
@@ -46,12 +46,12 @@ export function captionOf(group: Series[]): string {
   return parts.filter(Boolean).join("; ");
 }
 
-interface Row extends Point {
+interface Row extends CheckPoint {
   role: string;
   time: Date;
 }
 
-function historyChart(group: Series[], width: number): Element {
+function historyChart(group: CheckSeries[], width: number): Element {
   const lines: Row[][] = group.map((one) =>
     one.points.map((point) => ({ ...point, role: one.role, time: new Date(point.at) })),
   );

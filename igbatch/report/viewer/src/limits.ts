@@ -1,7 +1,7 @@
 /** From the range that maps share to the ends of their colour scale. */
 
-import type { Normalization, Part } from "./look.ts";
-import type { Range } from "./study.ts";
+import type { Range } from "./study_types.ts";
+import type { Normalization, Part } from "./style.ts";
 
 /** The ends of a colour scale, and the piece of it that the colour bar shows. */
 export interface Limits {
@@ -46,13 +46,13 @@ export function limitsOf(
   if (chosen.scope !== "raw" && chosen.rule === "min-max" && part === "signed") {
     return { low: minimum, high: maximum, bar };
   }
-  let gain = Math.max(-minimum, maximum, 0);
+  let vmax = Math.max(-minimum, maximum, 0);
   if (chosen.scope !== "raw" && chosen.rule === "percentile") {
-    gain = Math.min(magnitude(chosen.percentile), gain);
-    bar.low = Math.max(bar.low, -gain);
-    bar.high = Math.min(bar.high, gain);
+    vmax = Math.min(magnitude(chosen.percentile), vmax);
+    bar.low = Math.max(bar.low, -vmax);
+    bar.high = Math.min(bar.high, vmax);
   }
-  return { low: -gain, high: gain, bar };
+  return { low: -vmax, high: vmax, bar };
 }
 
 /** Return the p % quantile of ascending values, p from 0 to 100, interpolated linearly as numpy.quantile does. */

@@ -6,12 +6,12 @@ import { drawAggregates } from "./aggregates_chart.ts";
 import { Viewer } from "./components/Viewer.tsx";
 import { drawHistory } from "./history_chart.ts";
 import { MapStore } from "./map_store.ts";
-import type { Study } from "./study.ts";
+import type { PageStudy } from "./study_types.ts";
 import { enhanceTables } from "./tables.ts";
 import { isView } from "./view.ts";
 
 function main(): void {
-  const study = JSON.parse(document.getElementById("study-data")!.textContent!) as Study;
+  const study = JSON.parse(document.getElementById("study-data")!.textContent!) as PageStudy;
   const store = new MapStore((block) => document.getElementById(block)?.textContent ?? "");
   const place = document.getElementById("viewer")!;
   let done = false;

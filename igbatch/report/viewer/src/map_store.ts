@@ -2,7 +2,7 @@
 
 import { quantile } from "./limits.ts";
 import { type RawMap, unpack } from "./raw_map.ts";
-import type { StudyImage } from "./study.ts";
+import type { StudyImage } from "./study_types.ts";
 
 export class MapStore {
   private readonly maps = new Map<string, RawMap>();

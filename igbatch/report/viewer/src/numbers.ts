@@ -6,7 +6,7 @@ import { rescaled } from "./boxes.ts";
 import type { MapStore } from "./map_store.ts";
 import { type RawMap, type Rectangle, sumsIn, wholeOf } from "./raw_map.ts";
 import { type Cell, cellLimits, scopeOf } from "./shown.ts";
-import type { Study } from "./study.ts";
+import type { PageStudy } from "./study_types.ts";
 import type { View } from "./view.ts";
 
 /** One box in one map: what the raw values here add up to, and what the study stored. */
@@ -49,7 +49,7 @@ export function ownName(index: number): string {
 }
 
 /** Write the numbers of a view as CSV: a row for each map, and one for each box in each map. */
-export function viewCsv(study: Study, rows: Cell[][], view: View, store: MapStore): string {
+export function viewCsv(study: PageStudy, rows: Cell[][], view: View, store: MapStore): string {
   const boxes = boxRows(rows, view);
   const lines = rows.flatMap((row) =>
     row.flatMap((cell) => {
@@ -68,7 +68,7 @@ export function viewCsv(study: Study, rows: Cell[][], view: View, store: MapStor
         convergence_delta: map.gap,
         steps: map.steps,
         converged: map.converged,
-        normalization: scopeOf(view.normalization, row.length),
+        scope: scopeOf(view.normalization, row.length),
         rule: view.normalization.rule,
         color_low: limits?.low,
         color_high: limits?.high,

@@ -5,12 +5,12 @@ import { type Colors, paint, paintBar } from "./colors.ts";
 import { outline } from "./contour.ts";
 import { number, orDash } from "./format.ts";
 import type { Limits } from "./limits.ts";
-import type { Normalization } from "./look.ts";
 import type { MapStore } from "./map_store.ts";
 import { ownName } from "./numbers.ts";
 import type { Rectangle } from "./raw_map.ts";
-import { type Cell, cellLimits, scopeOf } from "./shown.ts";
-import type { DataBox, Frame, Study } from "./study.ts";
+import { type Cell, cellLimits, scopeOf, titleOf } from "./shown.ts";
+import type { DataBox, ModelFrame, PageStudy } from "./study_types.ts";
+import type { Normalization } from "./style.ts";
 import type { View } from "./view.ts";
 
 const SCALE = 2;
@@ -24,7 +24,7 @@ const FAINT = "#5c5c5c";
 
 /** Draw a view; `words` are the sentences that state it. Light, whatever the page is: it is made to be pasted. */
 export async function drawView(
-  study: Study,
+  study: PageStudy,
   rows: Cell[][],
   view: View,
   colors: Colors,
@@ -80,7 +80,7 @@ export async function drawView(
 
 function drawPanel(
   pen: CanvasRenderingContext2D,
-  study: Study,
+  study: PageStudy,
   cell: Cell,
   row: Cell[],
   chosen: Normalization,
@@ -95,8 +95,7 @@ function drawPanel(
   const { part, level, contour, blur, opacity } = view.style;
   const height = heightOf(frame);
   const limits = cellLimits(study, cell, row, chosen, part, store);
-  const kind = scopeOf(chosen, row.length);
-  const title = study.scopes.find((scope) => scope.kind === kind)?.title ?? "";
+  const title = titleOf(study, scopeOf(chosen, row.length));
   write(pen, cell.target.name, x, y + 12, 12, INK, true, SIDE);
   if (view.beside) {
     y += LINE;
@@ -225,7 +224,7 @@ function surface(width: number, height: number, pixels: Uint8ClampedArray<ArrayB
   return canvas;
 }
 
-async function picture(frame: Frame): Promise<HTMLImageElement | null> {
+async function picture(frame: ModelFrame): Promise<HTMLImageElement | null> {
   if (!frame.picture) return null;
   const image = new Image();
   image.src = frame.picture;
@@ -233,7 +232,7 @@ async function picture(frame: Frame): Promise<HTMLImageElement | null> {
   return image;
 }
 
-function heightOf(frame: Frame | undefined): number {
+function heightOf(frame: ModelFrame | undefined): number {
   return frame ? (SIDE * frame.height) / frame.width : SIDE;
 }
 

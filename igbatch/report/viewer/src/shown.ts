@@ -1,20 +1,29 @@
 /** What a view shows: its maps in rows and columns, the range of each under a normalization, and its colours' ends. */
 
 import { type Limits, limitsOf, tabled } from "./limits.ts";
-import type { Normalization, Part } from "./look.ts";
 import type { MapStore } from "./map_store.ts";
 import type { RawMap } from "./raw_map.ts";
-import type { Frame, ImageVariant, Range, StoredMap, Study, StudyImage, Target, Variant } from "./study.ts";
+import type {
+  ImageVariant,
+  ModelFrame,
+  PageStudy,
+  PageTarget,
+  PageVariant,
+  Range,
+  StoredMap,
+  StudyImage,
+} from "./study_types.ts";
+import type { Normalization, Part, Scope } from "./style.ts";
 import { imageOf, type View } from "./view.ts";
 
 /** One map of the view, with all that belongs to it. `raw` is undefined where it has no values here. */
 export interface Cell {
   image: StudyImage;
   place: ImageVariant;
-  variant: Variant;
-  target: Target;
+  variant: PageVariant;
+  target: PageTarget;
   map: StoredMap;
-  frame: Frame;
+  frame: ModelFrame;
   raw: RawMap | undefined;
   /** Why there are no values; empty where there are, or while they are unpacked. */
   missing: string;
@@ -32,7 +41,7 @@ export interface Shared {
 }
 
 /** Return the maps of a view, a row for each variant, a column for each target. */
-export function rowsOf(study: Study, view: View, store: MapStore): Cell[][] {
+export function rowsOf(study: PageStudy, view: View, store: MapStore): Cell[][] {
   const image = imageOf(study, view);
   if (!image) return [];
   return image.variants
@@ -51,23 +60,29 @@ export function rowsOf(study: Study, view: View, store: MapStore): Cell[][] {
 }
 
 /** Return the scope that a normalization comes to: a pair is of two targets, no more and no fewer. */
-export function scopeOf(chosen: Normalization, targets: number): string {
+export function scopeOf(chosen: Normalization, targets: number): Scope {
   if (chosen.scope !== "pair" || targets === 2) return chosen.scope;
   return targets > 2 ? "targets" : "image";
 }
 
+/** Return what a scope is called. */
+export function titleOf(study: PageStudy, scope: Scope): string {
+  return study.knobs.scopes.find((each) => each.scope === scope)?.title ?? "";
+}
+
 /** Return the range that a cell's map shares with others; null where none of them is there. `row` are its neighbours. */
-export function sharedRange(study: Study, cell: Cell, row: Cell[], scope: string): Shared | null {
-  const stored = {
+export function sharedRange(study: PageStudy, cell: Cell, row: Cell[], scope: Scope): Shared | null {
+  const stored: Partial<Record<Scope, Range | null>> = {
     targets: cell.place.range,
     models: cell.image.range,
     variant: cell.variant.range,
     dataset: study.dataset,
     raw: study.raw,
-  }[scope];
-  if (stored !== undefined) {
+  };
+  const found = stored[scope];
+  if (found !== undefined) {
     const here = scope === "targets" ? [cell.place] : scope === "models" ? cell.image.variants : [];
-    return stored && { ...stored, blocks: wholly(stored, here), table: stored };
+    return found && { ...found, blocks: wholly(found, here), table: found };
   }
   const maps = scope === "pair" ? row.map((each) => each.map) : [cell.map];
   const known = maps.filter((map) => map.minimum !== null && map.maximum !== null);
@@ -84,7 +99,7 @@ export function sharedRange(study: Study, cell: Cell, row: Cell[], scope: string
 
 /** Return the ends of a cell's colours; null where no map of its range is there. */
 export function cellLimits(
-  study: Study,
+  study: PageStudy,
   cell: Cell,
   row: Cell[],
   chosen: Normalization,

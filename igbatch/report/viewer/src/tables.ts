@@ -6,7 +6,7 @@ import { compareValues, sortValue } from "./order.ts";
 /** Rows up to which a table has no pages. */
 const PAGE = 50;
 /** Most names of a column that are offered as a choice. */
-const MOST_CHOICES = 40;
+const MAX_CHOICES = 40;
 
 type Value = number | string | null;
 
@@ -78,7 +78,7 @@ function cellTexts(api: Api, column: number): string[] {
 /** The names in a column, in order, where it holds names alone, and few for its rows; else null. */
 function choiceNames(texts: string[]): string[] | null {
   const names = [...new Set(texts)].filter((text) => sortValue(text) !== null);
-  if (names.length < 2 || names.length > MOST_CHOICES || 2 * names.length > texts.length) return null;
+  if (names.length < 2 || names.length > MAX_CHOICES || 2 * names.length > texts.length) return null;
   if (names.some((name) => typeof sortValue(name) === "number")) return null;
   return names.sort((one, other) => compareValues(one, other));
 }

@@ -1,8 +1,8 @@
 /** What is shown, and the link that restores it. */
 
-import { type Normalization, PARTS, RULES, type Style } from "./look.ts";
 import type { Rectangle } from "./raw_map.ts";
-import type { Study, StudyImage } from "./study.ts";
+import type { Knob, PageStudy, StudyImage } from "./study_types.ts";
+import type { ColorStyle, Normalization } from "./style.ts";
 
 /** A point p of the image, in shares of its width and height, is shown at `k * p + (x, y)`. */
 export interface Zoom {
@@ -18,7 +18,7 @@ export interface View {
   normalization: Normalization;
   /** The second normalization, side by side with the first; null where there is one only. */
   beside: Normalization | null;
-  style: Style;
+  style: ColorStyle;
   /** Whether the data set's boxes are drawn. */
   outlines: boolean;
   zoom: Zoom;
@@ -28,31 +28,31 @@ export interface View {
 }
 
 export const WHOLE: Zoom = { k: 1, x: 0, y: 0 };
-export const MOST_ZOOM = 16;
-export const MOST_BLUR = 16;
+export const MAX_ZOOM = 16;
 export const SIZES = [1, 2, 3];
-const MOST_BOXES = 20;
+const MAX_BOXES = 20;
 const MARK = "#view?";
 
 /** Return what the page shows at first. */
-export function firstView(study: Study): View {
+export function firstView(study: PageStudy): View {
   const named = <T extends { id: string }>(all: T[], places: number[]): string[] =>
     (places.length ? places.flatMap((place) => all[place] ?? []) : all).map((each) => each.id);
   const targets = named(study.targets, study.first.targets);
+  const { rules, parts, palettes, limits } = study.knobs;
   const scope = targets.length === 2 ? "pair" : targets.length === 1 ? "image" : "targets";
   return {
     image: study.images[0]?.id ?? "",
     variants: named(study.variants, study.first.variants),
     targets,
-    normalization: { scope, rule: "symmetric", percentile: 99, low: -1, high: 1 },
+    normalization: { scope, rule: rules[0]!.rule, percentile: limits.percentile.default, low: -1, high: 1 },
     beside: null,
     style: {
-      part: "signed",
-      level: 1,
-      palette: study.palettes[0]?.name ?? "",
-      contour: 0,
-      blur: 4,
-      opacity: 1,
+      part: parts[0]!.part,
+      level: limits.level.default,
+      palette: palettes[0]!.palette,
+      contour: limits.contour.default,
+      blur: limits.blur.default,
+      opacity: limits.opacity.default,
     },
     outlines: true,
     zoom: WHOLE,
@@ -63,14 +63,14 @@ export function firstView(study: Study): View {
 
 /** Return the zoom kept within the image. */
 export function bounded(zoom: Zoom): Zoom {
-  const k = Math.min(Math.max(zoom.k, 1), MOST_ZOOM);
+  const k = Math.min(Math.max(zoom.k, 1), MAX_ZOOM);
   const shift = (value: number): number => Math.min(Math.max(value, 1 - k), 0);
   return { k, x: shift(zoom.x), y: shift(zoom.y) };
 }
 
 /** Return the zoom by another factor around the middle of what is shown. */
 export function zoomed(zoom: Zoom, factor: number): Zoom {
-  const k = Math.min(Math.max(zoom.k * factor, 1), MOST_ZOOM);
+  const k = Math.min(Math.max(zoom.k * factor, 1), MAX_ZOOM);
   const shift = (value: number): number => 0.5 - ((0.5 - value) * k) / zoom.k;
   return bounded({ k, x: shift(zoom.x), y: shift(zoom.y) });
 }
@@ -108,7 +108,7 @@ export function isView(fragment: string): boolean {
  * Read the fragment of a link. What it does not say stays as it is at first; what it names and the page does not
  * hold is told in `strange`.
  */
-export function fromFragment(study: Study, fragment: string): { view: View; strange: string[] } {
+export function fromFragment(study: PageStudy, fragment: string): { view: View; strange: string[] } {
   const view = firstView(study);
   const fields = new URLSearchParams(fragment.slice(MARK.length));
   const strange: string[] = [];
@@ -124,27 +124,27 @@ export function fromFragment(study: Study, fragment: string): { view: View; stra
   view.normalization = normalization(fields.get("range"), study, view.normalization);
   if (fields.has("beside")) view.beside = normalization(fields.get("beside"), study, view.normalization);
   const [contour, blur] = (fields.get("contour") ?? "").split(" ");
-  const palette = study.palettes.find((each) => each.name === fields.get("colors"));
+  const { parts, palettes, limits } = study.knobs;
   view.style = {
-    part: PARTS.find((part) => part === fields.get("part")) ?? view.style.part,
-    level: between(fields.get("level"), 1, 20, view.style.level),
-    palette: palette?.name ?? view.style.palette,
-    contour: between(contour, 0, 50, view.style.contour),
-    blur: Math.round(between(blur, 0, MOST_BLUR, view.style.blur)),
-    opacity: between(fields.get("opacity"), 0, 1, view.style.opacity),
+    part: parts.find((each) => each.part === fields.get("part"))?.part ?? view.style.part,
+    level: within(limits.level, fields.get("level")),
+    palette: palettes.find((each) => each.palette === fields.get("colors"))?.palette ?? view.style.palette,
+    contour: within(limits.contour, contour),
+    blur: Math.round(within(limits.blur, blur)),
+    opacity: within(limits.opacity, fields.get("opacity")),
   };
   view.outlines = fields.get("boxes") !== "hidden";
   view.zoom = zoom(fields.get("zoom"));
   view.size = SIZES.find((size) => size === Number(fields.get("size"))) ?? view.size;
   view.boxes = fields
     .getAll("box")
-    .slice(0, MOST_BOXES)
+    .slice(0, MAX_BOXES)
     .flatMap((text) => box(text, imageOf(study, view)));
   return { view, strange };
 }
 
 /** Return the image of a view. */
-export function imageOf(study: Study, view: View): StudyImage | undefined {
+export function imageOf(study: PageStudy, view: View): StudyImage | undefined {
   return study.images.find((image) => image.id === view.image);
 }
 
@@ -153,14 +153,14 @@ function words({ scope, rule, percentile, low, high }: Normalization): string {
   return `${scope} ${rule}${more}`;
 }
 
-function normalization(text: string | null, study: Study, first: Normalization): Normalization {
+function normalization(text: string | null, study: PageStudy, first: Normalization): Normalization {
   const [scope, rule, ...more] = (text ?? "").split(" ");
   const chosen: Normalization = {
     ...first,
-    scope: study.scopes.find((each) => each.kind === scope)?.kind ?? first.scope,
-    rule: RULES.find((each) => each === rule) ?? first.rule,
+    scope: study.knobs.scopes.find((each) => each.scope === scope)?.scope ?? first.scope,
+    rule: study.knobs.rules.find((each) => each.rule === rule)?.rule ?? first.rule,
   };
-  if (chosen.rule === "percentile") chosen.percentile = between(more[0] ?? null, 90, 100, first.percentile);
+  if (chosen.rule === "percentile") chosen.percentile = within(study.knobs.limits.percentile, more[0]);
   if (chosen.rule === "fixed") {
     const [low, high] = more.map(Number);
     if (Number.isFinite(low) && Number.isFinite(high) && low! < high!)
@@ -188,11 +188,10 @@ function box(text: string, image: StudyImage | undefined): Rectangle[] {
   return fits ? [{ x_min: x_min!, y_min: y_min!, x_max: x_max!, y_max: y_max! }] : [];
 }
 
-function between(text: string | null | undefined, low: number, high: number, otherwise: number): number {
+/** The number that a link says, within the limits of its knob; the knob's default where it says none. */
+function within({ minimum, maximum, default: otherwise }: Knob, text: string | null | undefined): number {
   const value = Number(text);
-  return text === null || text === undefined || text === "" || !Number.isFinite(value)
-    ? otherwise
-    : Math.min(Math.max(value, low), high);
+  return text && Number.isFinite(value) ? Math.min(Math.max(value, minimum), maximum) : otherwise;
 }
 
 function some(found: string[], otherwise: string[]): string[] {

@@ -2,93 +2,91 @@
 
 import { count, listing, number } from "./format.ts";
 import type { Limits } from "./limits.ts";
-import type { Normalization, Style } from "./look.ts";
 import type { MapStore } from "./map_store.ts";
 import { type Cell, cellLimits, isExact, scopeOf, sharedRange } from "./shown.ts";
-import type { Study } from "./study.ts";
+import type { KnobLimits, PageStudy } from "./study_types.ts";
+import type { ColorStyle, Normalization, Scope } from "./style.ts";
 
-const MOST_RANGES = 4;
+const MAX_RANGES = 4;
 
 /** State a normalization of the shown maps. */
 export function normalizationWords(
-  study: Study,
+  study: PageStudy,
   rows: Cell[][],
   chosen: Normalization,
-  style: Style,
+  style: ColorStyle,
   store: MapStore,
 ): string {
   if (!rows.length) return "None of the chosen variants is computed on this image: choose another one.";
   const targets = rows[0]!.length;
-  const kind = scopeOf(chosen, targets);
-  const scope = study.scopes.find((each) => each.kind === kind);
-  if (!scope) return "";
+  const scope = scopeOf(chosen, targets);
+  const { scopes, rules, sentences } = study.knobs;
+  const about = scopes.find((each) => each.scope === scope)!;
   const said = [];
-  if (kind !== chosen.scope)
+  if (scope !== chosen.scope)
     said.push(`A pair has two targets, ${targets} ${targets === 1 ? "is" : "are"} shown.`);
-  const ranges = rangesOf(study, rows, chosen, style, store, kind);
+  const ranges = rangesOf(study, rows, chosen, style, store, scope);
   const first = rows.flat()[0];
-  const shared = first && sharedRange(study, first, rows[0]!, kind);
+  const shared = first && sharedRange(study, first, rows[0]!, scope);
   const maps = count(shared?.n_maps ?? 0, "map");
-  const over = scope.over.replaceAll("{maps}", maps);
+  const over = about.over.replaceAll("{maps}", maps);
   said.push(
-    kind === "raw"
-      ? `${scope.title}, not normalized: one scale for ${over}.`
-      : `${scope.title} (minimum and maximum of ${over}).`,
+    scope === "raw"
+      ? `${about.title}, not normalized: one scale for ${over}.`
+      : `${about.title} (minimum and maximum of ${over}).`,
   );
-  if (shared && !shared.complete)
-    said.push("Maps are missing: this is the range of those there, not the joint one.");
-  const applied = kind === "raw" && chosen.rule !== "fixed" ? "symmetric" : chosen.rule;
-  const rule = study.rules.find((each) => each.rule === applied);
+  if (shared && !shared.complete) said.push(sentences.missing.replaceAll("{maps}", maps));
+  const applied = scope === "raw" && chosen.rule !== "fixed" ? "symmetric" : chosen.rule;
+  const rule = rules.find((each) => each.rule === applied);
   if (rule) said.push(rule.words.replaceAll("{p}", String(chosen.percentile)));
-  if (chosen.rule === "percentile" && kind !== "raw" && shared && !isExact(shared, store)) {
-    const error = (100 * study.quantile_error).toFixed(1);
-    said.push(`The quantile is of stored histograms, within ${error} %.`);
+  if (chosen.rule === "percentile" && scope !== "raw" && shared && !isExact(shared, store)) {
+    const error = `${(100 * study.quantile_error).toFixed(1)} %`;
+    said.push(sentences.histogram.replaceAll("{error}", error));
   }
   said.push(ranges);
   if (chosen.rule === "fixed") return said.filter(Boolean).join(" ");
-  if (scope.compare) said.push(`Compare ${scope.compare}.`);
-  if (scope.beware) said.push(scope.beware);
+  if (about.compare) said.push(`Compare ${about.compare}.`);
+  if (about.beware) said.push(about.beware);
   return said.filter(Boolean).join(" ");
 }
 
 /** State what is shown of the values, where it is not all of them in proportion. */
-export function styleWords(study: Study, style: Style): string {
-  const said = [];
-  if (style.part !== "signed") {
-    const parts = {
-      positive: "Only positive values are shown.",
-      negative: "Only negative values are shown.",
-      absolute: "Absolute values are shown: signs cannot be seen.",
-    };
-    said.push(parts[style.part]);
-  }
-  if (style.level > 1) said.push(`The last colour is reached at 1/${number(style.level, 2)} of the range.`);
+export function styleWords(study: PageStudy, style: ColorStyle): string {
+  const { parts, palettes, limits } = study.knobs;
+  const said = [parts.find((each) => each.part === style.part)?.words];
+  const tell = (
+    name: Exclude<keyof KnobLimits, "percentile">,
+    value: number | string = style[name],
+  ): void => {
+    said.push(limits[name].words.replaceAll("{value}", String(value)));
+  };
+  if (style.level !== 1) tell("level", number(style.level, 2));
   if (style.contour > 0) {
-    const means = style.blur ? `, by means of |a| within some ${style.blur} pixels` : "";
-    said.push(`The line is around the strongest ${style.contour} % of each map’s pixels${means}.`);
+    tell("contour");
+    if (style.blur > 0) tell("blur");
   }
-  if (style.opacity < 1) said.push("The photograph shows through: colours are not those of the bar.");
-  if (style.palette !== study.palettes[0]?.name) {
-    said.push(`Colours: ${study.palettes.find((each) => each.name === style.palette)?.title ?? ""}.`);
+  if (style.opacity < 1) tell("opacity");
+  if (style.palette !== palettes[0]?.palette) {
+    said.push(`Colours: ${palettes.find((each) => each.palette === style.palette)?.title ?? ""}.`);
   }
-  return said.join(" ");
+  return said.filter(Boolean).join(" ");
 }
 
 /** Say which ends the colours have, of each group of maps that shares them. */
 function rangesOf(
-  study: Study,
+  study: PageStudy,
   rows: Cell[][],
   chosen: Normalization,
-  style: Style,
+  style: ColorStyle,
   store: MapStore,
-  kind: string,
+  scope: Scope,
 ): string {
   const groups = new Map<string, string[]>();
   for (const row of rows) {
     for (const cell of row) {
       const limits = cellLimits(study, cell, row, chosen, style.part, store);
       if (!limits) continue;
-      const name = kind === "image" ? `${cell.variant.name}, ${cell.target.name}` : cell.variant.name;
+      const name = scope === "image" ? `${cell.variant.name}, ${cell.target.name}` : cell.variant.name;
       const text = ends(limits);
       groups.set(text, [...new Set([...(groups.get(text) ?? []), name])]);
     }
@@ -96,9 +94,8 @@ function rangesOf(
   if (!groups.size) return "";
   if (groups.size === 1) return `The colours run from ${[...groups.keys()][0]} ${study.unit} a pixel.`;
   const named = [...groups].map(([text, names]) => `${text} (${listing(names, 3)})`);
-  const more =
-    named.length > MOST_RANGES ? `; ${named.length - MOST_RANGES} more are on the colour bars` : "";
-  return `The colours run from ${named.slice(0, MOST_RANGES).join("; ")}${more}, in units ${study.unit} a pixel.`;
+  const more = named.length > MAX_RANGES ? `; ${named.length - MAX_RANGES} more are on the colour bars` : "";
+  return `The colours run from ${named.slice(0, MAX_RANGES).join("; ")}${more}, in units ${study.unit} a pixel.`;
 }
 
 function ends(limits: Limits): string {

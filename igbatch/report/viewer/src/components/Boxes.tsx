@@ -5,7 +5,7 @@ import { useRef } from "preact/hooks";
 import { CORNERS, type Grip, resized, type Size } from "../boxes.ts";
 import { ownName } from "../numbers.ts";
 import type { Rectangle } from "../raw_map.ts";
-import type { DataBox } from "../study.ts";
+import type { DataBox } from "../study_types.ts";
 import { useGrip } from "./gestures.ts";
 
 /** What the reader's own boxes can do. */

@@ -1,29 +1,23 @@
 /** The knobs: what is shown, which range, how it becomes colours. Native controls, so that every reader's tools know them. */
 
 import { number } from "../format.ts";
-import { type Normalization, PARTS, type Part, type Style } from "../look.ts";
-import type { Study, StudyImage } from "../study.ts";
-import { MOST_BLUR, SIZES, type View } from "../view.ts";
+import type { PageStudy, StudyImage } from "../study_types.ts";
+import type { ColorStyle, Normalization, Part } from "../style.ts";
+import { SIZES, type View } from "../view.ts";
 import { Check, Choice, Slider } from "./knobs.tsx";
 import { NormalizationChoice } from "./NormalizationChoice.tsx";
 
 export interface ControlsProps {
-  study: Study;
+  study: PageStudy;
   image: StudyImage;
   view: View;
   change: (part: Partial<View>) => void;
 }
 
-const PART_TITLES: Record<Part, string> = {
-  signed: "signed",
-  positive: "positive only",
-  negative: "negative only",
-  absolute: "absolute",
-};
-
 export function Controls({ study, image, view, change }: ControlsProps) {
   const variants = image.variants.map((place) => study.variants[place.variant]!);
-  const style = (part: Partial<Style>): void => change({ style: { ...view.style, ...part } });
+  const { parts, palettes, limits } = study.knobs;
+  const style = (part: Partial<ColorStyle>): void => change({ style: { ...view.style, ...part } });
   return (
     <form class="controls" aria-label="What the maps show" onSubmit={(event) => event.preventDefault()}>
       <fieldset>
@@ -77,41 +71,32 @@ export function Controls({ study, image, view, change }: ControlsProps) {
           label="Colour map"
           value={view.style.palette}
           change={(palette) => style({ palette })}
-          options={study.palettes.map((palette) => [palette.name, palette.title])}
+          options={palettes.map(({ palette, title }) => [palette, title])}
         />
         <Choice
           name="part"
           label="Values"
           value={view.style.part}
           change={(part) => style({ part: part as Part })}
-          options={PARTS.map((part) => [part, PART_TITLES[part]])}
+          options={parts.map(({ part, title }) => [part, title])}
         />
         <Slider
           name="level"
-          label="Level"
-          low={1}
-          high={20}
-          step={0.5}
+          knob={limits.level}
           value={view.style.level}
           text={`× ${number(view.style.level, 2)}`}
           change={(level) => style({ level })}
         />
         <Slider
           name="opacity"
-          label="Opacity over the photograph"
-          low={0}
-          high={1}
-          step={0.05}
+          knob={limits.opacity}
           value={view.style.opacity}
           text={`${Math.round(100 * view.style.opacity)} %`}
           change={(opacity) => style({ opacity })}
         />
         <Slider
           name="contour"
-          label="Contour of the strongest"
-          low={0}
-          high={50}
-          step={1}
+          knob={limits.contour}
           value={view.style.contour}
           text={view.style.contour ? `${view.style.contour} %` : "none"}
           change={(contour) => style({ contour })}
@@ -119,10 +104,7 @@ export function Controls({ study, image, view, change }: ControlsProps) {
         {view.style.contour > 0 && (
           <Slider
             name="blur"
-            label="Contour of means within"
-            low={0}
-            high={MOST_BLUR}
-            step={1}
+            knob={limits.blur}
             value={view.style.blur}
             text={view.style.blur ? `${view.style.blur} pixels` : "a pixel"}
             change={(blur) => style({ blur })}
@@ -214,7 +196,7 @@ function Names({
   );
 }
 
-/** Return a normalization to stand beside one: the map's own where that is another, and the study's elsewhere. */
+/** Return a normalization to stand beside one: the per-map range where that is another, and the study's elsewhere. */
 function otherThan(chosen: Normalization): Normalization {
   return { ...chosen, scope: chosen.scope === "image" ? "dataset" : "image" };
 }

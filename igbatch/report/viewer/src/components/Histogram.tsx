@@ -3,16 +3,16 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 
 import { histogramChart } from "../histogram.ts";
-import { partOf } from "../look.ts";
 import type { MapStore } from "../map_store.ts";
 import { type Cell, cellLimits } from "../shown.ts";
-import type { Study } from "../study.ts";
+import type { PageStudy } from "../study_types.ts";
+import { partOf } from "../style.ts";
 import type { View } from "../view.ts";
 
 export interface HistogramProps {
   rows: Cell[][];
   view: View;
-  study: Study;
+  study: PageStudy;
   store: MapStore;
 }
 

@@ -9,7 +9,7 @@ import { count, number, orDash, percent } from "../format.ts";
 import type { Limits } from "../limits.ts";
 import { precision, valueAt } from "../raw_map.ts";
 import type { Cell, Shared } from "../shown.ts";
-import type { StoredMap } from "../study.ts";
+import type { StoredMap } from "../study_types.ts";
 import type { View } from "../view.ts";
 import { ColorBar } from "./ColorBar.tsx";
 import { type Hand, Stage, shownWidth } from "./Stage.tsx";

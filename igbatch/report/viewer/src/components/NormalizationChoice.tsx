@@ -1,7 +1,7 @@
 /** Whose range the colours stand for, and how it becomes their ends. */
 
-import { type Normalization, RULES } from "../look.ts";
-import type { Study } from "../study.ts";
+import type { PageStudy } from "../study_types.ts";
+import type { Normalization, Rule, Scope } from "../style.ts";
 import type { View } from "../view.ts";
 import { Choice, End, Slider } from "./knobs.tsx";
 
@@ -15,14 +15,14 @@ export function NormalizationChoice({
 }: {
   legend: string;
   name: string;
-  study: Study;
+  study: PageStudy;
   view: View;
   chosen: Normalization;
   change: (chosen: Normalization) => void;
 }) {
   const set = (part: Partial<Normalization>): void => change({ ...chosen, ...part });
-  const scopes = study.scopes.filter((scope) => scope.kind !== "pair" || study.targets.length > 1);
-  const rules = RULES.flatMap((rule) => study.rules.filter((each) => each.rule === rule));
+  const { rules, limits } = study.knobs;
+  const scopes = study.knobs.scopes.filter(({ scope }) => scope !== "pair" || study.targets.length > 1);
   const raw = chosen.scope === "raw";
   return (
     <fieldset data-normalization={name}>
@@ -31,8 +31,8 @@ export function NormalizationChoice({
         name={`${name}-scope`}
         label="Range"
         value={chosen.scope}
-        change={(scope) => set({ scope })}
-        options={scopes.map((scope) => [scope.kind, scope.title])}
+        change={(scope) => set({ scope: scope as Scope })}
+        options={scopes.map(({ scope, title }) => [scope, title])}
       />
       {chosen.scope === "pair" && view.targets.length !== 2 && (
         <p class="hint">Choose two targets for a pair.</p>
@@ -41,7 +41,7 @@ export function NormalizationChoice({
         name={`${name}-rule`}
         label="Rule"
         value={chosen.rule}
-        change={(rule) => set({ rule: rule as Normalization["rule"] })}
+        change={(rule) => set({ rule: rule as Rule })}
         options={rules.map((each) => [each.rule, each.title.replaceAll("{p}", String(chosen.percentile))])}
       />
       {raw && chosen.rule !== "fixed" && chosen.rule !== "symmetric" && (
@@ -50,10 +50,7 @@ export function NormalizationChoice({
       {chosen.rule === "percentile" && (
         <Slider
           name={`${name}-percentile`}
-          label="Clip at"
-          low={90}
-          high={100}
-          step={0.1}
+          knob={limits.percentile}
           value={chosen.percentile}
           text={`${chosen.percentile} % of |a|`}
           change={(percentile) => set({ percentile })}

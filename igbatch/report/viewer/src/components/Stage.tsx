@@ -5,7 +5,7 @@ import { useRef, useState } from "preact/hooks";
 
 import type { Size } from "../boxes.ts";
 import type { Rectangle } from "../raw_map.ts";
-import type { DataBox } from "../study.ts";
+import type { DataBox } from "../study_types.ts";
 import { bounded, type View, type Zoom, zoomed } from "../view.ts";
 import { type BoxEdits, DataBoxes, Draft, OwnBoxes } from "./Boxes.tsx";
 import { useDrawing, useZoom } from "./gestures.ts";

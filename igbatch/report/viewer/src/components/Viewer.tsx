@@ -5,13 +5,13 @@ import { useMemo, useState } from "preact/hooks";
 import { middle, rescaled } from "../boxes.ts";
 import { colorsOf } from "../colors.ts";
 import { save, saveCanvas } from "../download.ts";
-import type { Normalization } from "../look.ts";
 import type { MapStore } from "../map_store.ts";
 import { boxRows, viewCsv } from "../numbers.ts";
 import { drawView } from "../picture.ts";
 import type { Rectangle } from "../raw_map.ts";
-import { type Cell, cellLimits, rowsOf, scopeOf, sharedRange } from "../shown.ts";
-import type { Study } from "../study.ts";
+import { type Cell, cellLimits, rowsOf, scopeOf, sharedRange, titleOf } from "../shown.ts";
+import type { PageStudy } from "../study_types.ts";
+import type { Normalization } from "../style.ts";
 import { firstView, imageOf, toFragment, type View, WHOLE, zoomed } from "../view.ts";
 import { normalizationWords, styleWords } from "../words.ts";
 import { BoxCorners, BoxTable } from "./BoxTable.tsx";
@@ -22,7 +22,7 @@ import { type Cursor, type Hand, Stage, shownWidth } from "./Stage.tsx";
 import { useUnpacked, useView } from "./state.ts";
 
 export interface ViewerProps {
-  study: Study;
+  study: PageStudy;
   store: MapStore;
   /** Called when the first map has its colours, or it is known that there is none. */
   ready: () => void;
@@ -36,7 +36,7 @@ export function Viewer({ study, store, ready }: ViewerProps) {
   useUnpacked(study, view, store, ready);
   const image = imageOf(study, view)!;
   const rows = rowsOf(study, view, store);
-  const palette = study.palettes.find((each) => each.name === view.style.palette)!;
+  const palette = study.knobs.palettes.find((each) => each.palette === view.style.palette)!;
   const colors = useMemo(() => colorsOf(palette), [palette]);
   const boxes = useMemo(
     () => boxRows(rows, view),
@@ -219,9 +219,8 @@ function KnobsPanel({ children }: { children: preact.ComponentChildren }) {
   );
 }
 
-function shortTitle(study: Study, chosen: Normalization, targets: number): string {
-  const kind = scopeOf(chosen, targets);
-  return `${study.scopes.find((scope) => scope.kind === kind)?.title.toLowerCase() ?? ""}, ${chosen.rule}`;
+function shortTitle(study: PageStudy, chosen: Normalization, targets: number): string {
+  return `${titleOf(study, scopeOf(chosen, targets)).toLowerCase()}, ${chosen.rule}`;
 }
 
 function cursorWords(cursor: Cursor | null, rows: Cell[][]): string {
@@ -244,7 +243,7 @@ async function copyLink(view: View, say: (text: string) => void): Promise<void> 
   }
 }
 
-function fileName(study: Study, view: View, ending: string): string {
+function fileName(study: PageStudy, view: View, ending: string): string {
   const safe = (text: string): string =>
     text
       .replace(/[^A-Za-z0-9]+/g, "-")

@@ -8,7 +8,7 @@ import { useEffect, useRef } from "preact/hooks";
 
 import { between, type Grip, resized, type Size } from "../boxes.ts";
 import type { Rectangle } from "../raw_map.ts";
-import { MOST_ZOOM, type Zoom } from "../view.ts";
+import { MAX_ZOOM, type Zoom } from "../view.ts";
 
 /** Keep a value at hand for handlers that are attached once. */
 function useLatest<T>(value: T): RefObject<T> {
@@ -27,7 +27,7 @@ export function useZoom(
   useEffect(() => {
     const element = stage.current!;
     const behavior: ZoomBehavior<HTMLElement, unknown> = zoom<HTMLElement, unknown>()
-      .scaleExtent([1, MOST_ZOOM])
+      .scaleExtent([1, MAX_ZOOM])
       .filter((event: Event) => allowed(event, element))
       .on("zoom", ({ transform, sourceEvent }) => {
         if (!sourceEvent) return; // set by the page itself

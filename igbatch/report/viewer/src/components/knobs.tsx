@@ -2,6 +2,8 @@
 
 import type { ComponentChildren } from "preact";
 
+import type { Knob } from "../study_types.ts";
+
 export function Choice({
   name,
   label,
@@ -31,19 +33,13 @@ export function Choice({
 
 export function Slider({
   name,
-  label,
-  low,
-  high,
-  step,
+  knob,
   value,
   text,
   change,
 }: {
   name: string;
-  label: string;
-  low: number;
-  high: number;
-  step: number;
+  knob: Knob;
   value: number;
   text: string;
   change: (value: number) => void;
@@ -51,14 +47,14 @@ export function Slider({
   return (
     <label class="row slider">
       <span>
-        {label} <output>{text}</output>
+        {knob.title} <output>{text}</output>
       </span>
       <input
         type="range"
         name={name}
-        min={low}
-        max={high}
-        step={step}
+        min={knob.minimum}
+        max={knob.maximum}
+        step={knob.step}
         value={value}
         aria-valuetext={text}
         onInput={(event) => change(Number(event.currentTarget.value))}

@@ -3,13 +3,13 @@
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 
 import type { MapStore } from "../map_store.ts";
-import type { Study } from "../study.ts";
+import type { PageStudy } from "../study_types.ts";
 import { firstView, fromFragment, imageOf, isView, toFragment, type View } from "../view.ts";
 
 const LINK_DELAY = 250; // ms; browsers refuse an address that changes with every step of a slider
 
 /** The view, kept in the address of the page once the reader has changed it. */
-export function useView(study: Study): {
+export function useView(study: PageStudy): {
   view: View;
   change: (part: Partial<View>) => void;
   strange: string[];
@@ -38,7 +38,7 @@ export function useView(study: Study): {
 }
 
 /** Unpack the maps of the image in view, and render again when they are there. */
-export function useUnpacked(study: Study, view: View, store: MapStore, ready: () => void): void {
+export function useUnpacked(study: PageStudy, view: View, store: MapStore, ready: () => void): void {
   const [, render] = useState(0);
   useEffect(() => {
     const image = imageOf(study, view);

@@ -1,25 +1,24 @@
 /** The knobs of a picture: which range, how it becomes the ends of the colours, and how values become colours. */
 
-export const RULES = ["symmetric", "min-max", "percentile", "fixed"] as const;
-export const PARTS = ["signed", "positive", "negative", "absolute"] as const;
+import type { PartChoice, RuleChoice, ScopeChoice } from "./study_types.ts";
 
-export type Rule = (typeof RULES)[number];
-export type Part = (typeof PARTS)[number];
+export type Scope = ScopeChoice["scope"];
+export type Rule = RuleChoice["rule"];
+export type Part = PartChoice["part"];
 
 /** Which range a map's colours stand for. */
 export interface Normalization {
-  /** `raw`, or a scope: image, pair, targets, models, variant, dataset. */
-  scope: string;
+  scope: Scope;
   rule: Rule;
-  /** Of |a|, for the rule percentile: 90 to 100. */
+  /** Of |a|, for the rule percentile. */
   percentile: number;
   /** The ends for the rule fixed, in units of the output. */
   low: number;
   high: number;
 }
 
-/** How values become colours once the range is known. */
-export interface Style {
+/** How values become colours once the range is known; the limits of its numbers are the study's `knobs.limits`. */
+export interface ColorStyle {
   part: Part;
   /** Multiplies the place on the colour scale: at 2 the last colour is reached at half of the range. */
   level: number;

@@ -1,0 +1,54 @@
+"""Tables to read, declared: for each column its head, and how a cell is written of a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from igbatch.report.text import Table, number, number_or_dash, percent, plain
+
+Row = Mapping[str, Any]
+Cell = Callable[[Row], str]
+Columns = Mapping[str, Cell]
+"""How cells are written, by the heads of their columns."""
+
+NONE = "–"
+
+
+def read(rows: pd.DataFrame | Iterable[Row], columns: Columns, note: str = "") -> Table | None:
+    """Return a table of some rows; None where there is none."""
+    records: Iterable[Any] = rows.to_dict("records") if isinstance(rows, pd.DataFrame) else rows
+    cells = tuple(tuple(write(row) for write in columns.values()) for row in records)
+    return Table(tuple(columns), cells, note) if cells else None
+
+
+def name(column: str, otherwise: str = "all") -> Cell:
+    """Write a name from the data; `otherwise` where there is none."""
+    return lambda row: otherwise if pd.isna(row[column]) else plain(str(row[column]))
+
+
+def value(column: str, write: Callable[[Any], str] = number_or_dash) -> Cell:
+    """Write a number, with three significant digits or as `write` does."""
+    return lambda row: write(row[column])
+
+
+def whole(column: str) -> Cell:
+    """Write a count: 1,024; a dash where there is none."""
+    return lambda row: NONE if pd.isna(row[column]) else f"{row[column]:,}"
+
+
+def share(column: str) -> Cell:
+    """Write a share in percent; a dash where there is none."""
+    return lambda row: NONE if pd.isna(row[column]) else percent(float(row[column]))
+
+
+def interval(low: str, high: str) -> Cell:
+    """Write an interval of two columns: "−0.100 to 0.100"; a dash where an end is missing."""
+
+    def write(row: Row) -> str:
+        ends = row[low], row[high]
+        return NONE if any(map(pd.isna, ends)) else f"{number(ends[0])} to {number(ends[1])}"
+
+    return write

@@ -1,0 +1,117 @@
+"""Gathering what the page's script gets of a study: its numbers, and the raw maps beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from igbatch.report.color.scope import Normalizations
+from igbatch.report.color.wording import knobs
+from igbatch.report.figures.dotplot import select_aggregates
+from igbatch.report.figures.image_data import ImageMaps, ShownRows
+from igbatch.report.page.audit import audit_series
+from igbatch.report.page.images import study_image
+from igbatch.report.page.ranges import dataset_range, finite, raw_range, variant_range
+from igbatch.report.page.viewer_data import BoxMean, First, Knobs, PageStudy, PageTarget, PageVariant
+from igbatch.report.selection import Selection, variants_on
+from igbatch.report.text import plain
+from igbatch.results import StudyResults
+from igbatch.statistics.histogram import RELATIVE_ERROR
+
+MAX_TARGETS = 8
+"""Targets whose maps the page holds; figures and tables have all."""
+
+FIRST_VARIANTS = 3
+"""Variants that the page shows before the reader chooses: trained ones first."""
+
+
+@dataclass(frozen=True)
+class PageData:
+    """What the script reads: the study, and packed maps by element id."""
+
+    study: PageStudy
+    maps: Sequence[tuple[str, str]]
+
+
+def page_data(
+    results: StudyResults, normalizations: Normalizations, selection: Selection, shown: ShownRows
+) -> PageData:
+    """Gather what the page's script shows of the selected images; the maps of one image are held at a time.
+
+    Args:
+        results: a reduced study.
+        normalizations: of its maps.
+        selection: what is shown.
+        shown: the rows of the selected images.
+    """
+    by_image = {image_id: variants_on(results, image_id) for image_id in selection.images}
+    met = {variant for variants in by_image.values() for variant in variants}
+    facts = results.variants[results.variants["variant_id"].isin(met)].set_index("variant_id")
+    place = {str(variant): at for at, variant in enumerate(facts.index)}
+    targets = results.target_names[:MAX_TARGETS]
+    labels = _labels(results, selection)
+    blocks: list[tuple[str, str]] = []
+    images = [
+        study_image(
+            ImageMaps(results, image_id, shown),
+            {variant: place[variant] for variant in variants},
+            targets,
+            blocks,
+            label=labels[image_id],
+            chosen=plain(selection.reasons[image_id]),
+        )
+        for image_id, variants in by_image.items()
+    ]
+    study = PageStudy(
+        name=plain(str(results.study["study"]["name"])),
+        unit=normalizations.unit,
+        quantile_error=RELATIVE_ERROR,
+        raw=raw_range(normalizations.of("raw")),
+        dataset=dataset_range(results),
+        knobs=Knobs.model_validate(knobs()),
+        variants=[
+            PageVariant(
+                id=variant,
+                name=plain(variant),
+                kind=str(facts["kind"][variant]),
+                model=plain(str(facts["model"][variant])),
+                range=variant_range(results, variant),
+            )
+            for variant in place
+        ],
+        targets=[PageTarget(id=target, name=plain(target)) for target in targets],
+        images=images,
+        first=First(variants=_first(list(facts["kind"])), targets=[]),
+        aggregates=_box_means(results),
+        history=audit_series(results),
+    )
+    return PageData(study, blocks)
+
+
+def _labels(results: StudyResults, selection: Selection) -> dict[str, str]:
+    """Return the labels of the selected images; empty where there is none."""
+    listed = results.listed(selection.images, ["image_id", "label"])
+    labels = listed["label"].fillna("").astype(str).map(plain)
+    return dict(zip(listed["image_id"], labels, strict=True))
+
+
+def _first(kinds: Sequence[str]) -> list[int]:
+    """Choose the places of variants that are shown at first, by their kinds; none where that is all."""
+    if len(kinds) <= FIRST_VARIANTS:
+        return []
+    return sorted(sorted(range(len(kinds)), key=lambda place: kinds[place] != "trained")[:FIRST_VARIANTS])
+
+
+def _box_means(results: StudyResults) -> list[BoxMean]:
+    return [
+        BoxMean(
+            variant=plain(str(row["variant_id"])),
+            label=plain(str(row["box_label"])),
+            target=plain(str(row["target"])),
+            mean=row["mean_sum"],
+            low=finite(row["mean_sum_low"]),
+            high=finite(row["mean_sum_high"]),
+            images=row["n_images"],
+        )
+        for row in select_aggregates(results).rows.to_dict("records")
+    ]
