@@ -23,7 +23,7 @@ from igbatch.report.page import tables
 from igbatch.report.page.about import describe
 from igbatch.report.page.audit import audit_view
 from igbatch.report.page.csv_tables import MAX_ROWS, csv_tables
-from igbatch.report.page.html import Figures, Page, render_page
+from igbatch.report.page.html import Page, render_page
 from igbatch.report.page.quarantine import take_quarantine
 from igbatch.report.page.study_data import MAX_TARGETS, page_data
 from igbatch.report.randomization.section import randomization_views
@@ -58,7 +58,7 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
     selection = select(results)
     shown = ShownRows(results, selection.images)
     normalizations = Normalizations(results)
-    quarantine = take_quarantine(results, MAX_QUARANTINED, MAX_ROWS)
+    quarantine = take_quarantine(results, MAX_ROWS)
     csv: dict[str, bool] = {}
     for table in csv_tables(results, selection.images, quarantine):
         files.put(f"tables/{table.file}", table.content)
@@ -68,7 +68,7 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
     featured = [ImageMaps(results, image_id, shown) for image_id in selection.featured]
     randomization = randomization_views(results, normalizations, featured, files.embedded)
     drawn = featured if results.study["study"]["report"].get("figures", True) else []
-    figures = [Figures(plain(maps.image_id), tuple(_draw(maps, normalizations, files))) for maps in drawn]
+    figures = {plain(maps.image_id): list(_draw(maps, normalizations, files)) for maps in drawn}
     totals = take_census(results)
     findings = find(results, compared_images(results))
     audit, problem = audit_view(results)

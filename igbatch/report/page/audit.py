@@ -14,8 +14,7 @@ from igbatch.audit.verdict import Audit, Check, Comparison
 from igbatch.audit.words import headline
 from igbatch.errors import InputError
 from igbatch.report.page.columns import NONE, Columns, Row, name, read, value, whole
-from igbatch.report.page.ranges import finite
-from igbatch.report.page.viewer_data import CheckPoint, CheckSeries
+from igbatch.report.page.viewer_data import CheckSeries
 from igbatch.report.text import Table, number, plain
 from igbatch.results import StudyResults
 
@@ -114,20 +113,5 @@ def audit_series(results: StudyResults) -> list[CheckSeries]:
 def _series(role: str, check: Check, rows: pd.DataFrame) -> CheckSeries:
     worst_last = rows.sort_values("figure", ascending=not check.at_least, kind="stable")
     points = worst_last.drop_duplicates("made_at", keep="last").sort_values("made_at").tail(MAX_POINTS)
-    return CheckSeries(
-        role=plain(role),
-        check=plain(check.name),
-        title=plain(check.title),
-        unit=plain(check.unit),
-        at_least=check.at_least,
-        points=[
-            CheckPoint(
-                at=row["made_at"].isoformat().replace("+00:00", "Z"),
-                night=plain(row["night"]),
-                figure=row["figure"],
-                threshold=finite(row["threshold"]),
-                outcome=str(row["outcome"]),
-            )
-            for row in points.to_dict("records")
-        ],
-    )
+    about = check.model_dump() | {"role": role, "points": points.to_dict("records")}
+    return CheckSeries.model_validate(about)

@@ -51,7 +51,7 @@ def csv_tables(results: StudyResults, image_ids: Sequence[str], quarantine: Quar
     Args:
         results: a reduced study.
         image_ids: images that are shown.
-        quarantine: of the study, its `whole` up to `MAX_ROWS`.
+        quarantine: of the study, its first `MAX_ROWS` rows.
     """
     boxes, whole = _up_to(results, results.scan_boxes, results.boxes_of, BOX_COLUMNS, image_ids)
     yield CsvTable("box_sums", box_sums(results, boxes), whole)
@@ -61,11 +61,11 @@ def csv_tables(results: StudyResults, image_ids: Sequence[str], quarantine: Quar
     yield CsvTable("image_stats", stats.sort_values(["variant_id", "image_id", "target"]), whole)
     del stats
     yield CsvTable("ranges", results.ranges)
-    lost = quarantine.whole
-    if lost is None:
+    lost = quarantine.rows
+    if not quarantine.whole:
         lost = pd.concat(map(results.quarantine_of, results.variants["variant_id"]))
         lost = lost[lost["image_id"].isin(list(image_ids))]
-    yield CsvTable("quarantine", lost, quarantine.whole is not None)
+    yield CsvTable("quarantine", lost, quarantine.whole)
     yield CsvTable("variants", _with_text(results.variants))
     if results.randomized:
         yield CsvTable("randomization", results.randomization)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
@@ -31,14 +31,6 @@ SCRIPT = "viewer.js"
 
 
 @dataclass(frozen=True)
-class Figures:
-    """Figure files of one image: (name, path) of each, the path relative to the page."""
-
-    image: str
-    files: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
 class Page:
     """What the page's templates show, each part as it was made; None or empty where a study has none of it.
 
@@ -46,7 +38,7 @@ class Page:
         about: the study in words.
         summary: what it found and what to be careful about, a sentence each.
         data: what the page's script shows: the maps and their numbers.
-        figures: for print, by image; `guide` says how to read them.
+        figures: for print, name and path of each, by image; `guide` says how to read them.
         plot: the aggregates figure as a data URI, for readers without script.
         tables: to read, by name: aggregates, sums, significance, ranges, quarantine.
         csv: whether each file of tables is whole, by name; others have rows of the images shown alone.
@@ -58,7 +50,7 @@ class Page:
     findings: Sequence[Finding]
     cautions: Sequence[str]
     data: PageData
-    figures: Sequence[Figures]
+    figures: Mapping[str, Sequence[tuple[str, str]]]
     guide: str
     plot: str
     tables: dict[str, Table | None]

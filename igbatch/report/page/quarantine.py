@@ -1,4 +1,4 @@
-"""What a report tells of the rows in quarantine: how many, the first ones, and all while there are few."""
+"""What a report tells of the rows in quarantine: how many, and the first ones."""
 
 from __future__ import annotations
 
@@ -11,38 +11,24 @@ from igbatch.results import StudyResults
 
 @dataclass(frozen=True)
 class Quarantine:
-    """Rows of `StudyResults.quarantine`.
-
-    Attributes:
-        total: how many there are.
-        first: the first of them, in its order.
-        whole: all of them, in its order; None where there are too many.
-    """
+    """Rows of `StudyResults.quarantine`: how many there are, and the first of them, in its order."""
 
     total: int
-    first: pd.DataFrame
-    whole: pd.DataFrame | None
+    rows: pd.DataFrame
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether all rows are held."""
+        return len(self.rows) == self.total
 
 
-def take_quarantine(results: StudyResults, first: int, most: int) -> Quarantine:
-    """Read the quarantine of one variant after the other, keeping the first rows, and all up to `most`."""
-    total, heads = 0, []
-    whole: list[pd.DataFrame] | None = []
+def take_quarantine(results: StudyResults, most: int) -> Quarantine:
+    """Read the quarantine of one variant after the other, keeping the first `most` rows of all."""
+    total, kept = 0, results.quarantine_of(results.variants["variant_id"].iloc[0]).iloc[:0]
     for variant_id in sorted(results.variants["variant_id"]):
         lost = results.quarantine_of(variant_id)
         total += len(lost)
-        unnamed = lost["target"].isna()
-        heads.append(pd.concat([lost[unnamed].head(first), lost[~unnamed].head(first)]))
-        if whole is not None:
-            whole.append(lost)
-        if total > most:
-            whole = None
-    every = None if whole is None else _ordered(whole)
-    return Quarantine(total, _ordered(heads).head(first), every)
-
-
-def _ordered(parts: list[pd.DataFrame]) -> pd.DataFrame:
-    """Join rows of variants in their order, those that stand for all targets of an image first."""
-    rows = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
-    unnamed = rows["target"].isna()
-    return pd.concat([rows[unnamed], rows[~unnamed]], ignore_index=True)
+        rows = pd.concat([part for part in (kept, lost) if len(part)] or [kept], ignore_index=True)
+        unnamed = rows["target"].isna()  # these stand for all targets of an image, and come first
+        kept = pd.concat([rows[unnamed], rows[~unnamed]], ignore_index=True).head(most)
+    return Quarantine(total, kept)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 import numpy as np
-import pandas as pd
 
 from igbatch.reduce.ranges import COLUMNS, RangeSummary, merge
 from igbatch.report.color.scope import Normalization
@@ -64,8 +60,3 @@ def ranges_on(results: StudyResults, image_id: str) -> tuple[Range | None, dict[
     every = page_range(RangeSummary.of_rows(rows), targets * len(variants))
     of = {each: RangeSummary.of_rows(rows[rows["variant_id"] == each]) for each in variants}
     return every, {each: page_range(summary, targets) for each, summary in of.items()}
-
-
-def finite(value: Any) -> float | None:
-    """Return a number that JSON can hold: None where there is none, or where it is not finite."""
-    return None if value is None or pd.isna(value) or not math.isfinite(value) else float(value)

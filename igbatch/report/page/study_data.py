@@ -11,10 +11,9 @@ from igbatch.report.figures.dotplot import select_aggregates
 from igbatch.report.figures.image_data import ImageMaps, ShownRows
 from igbatch.report.page.audit import audit_series
 from igbatch.report.page.images import study_image
-from igbatch.report.page.ranges import dataset_range, finite, raw_range, variant_range
-from igbatch.report.page.viewer_data import BoxMean, First, Knobs, PageStudy, PageTarget, PageVariant
+from igbatch.report.page.ranges import dataset_range, raw_range, variant_range
+from igbatch.report.page.viewer_data import BoxMean, Knobs, Named, PageStudy, PageVariant
 from igbatch.report.selection import Selection, variants_on
-from igbatch.report.text import plain
 from igbatch.results import StudyResults
 from igbatch.statistics.histogram import RELATIVE_ERROR
 
@@ -49,21 +48,16 @@ def page_data(
     facts = results.variants[results.variants["variant_id"].isin(met)].set_index("variant_id")
     place = {str(variant): at for at, variant in enumerate(facts.index)}
     targets = results.target_names[:MAX_TARGETS]
-    labels = _labels(results, selection)
+    listed = results.listed(selection.images, ["image_id", "label"]).set_index("image_id")
+    labels = listed["label"].fillna("").to_dict()
     blocks: list[tuple[str, str]] = []
-    images = [
-        study_image(
-            ImageMaps(results, image_id, shown),
-            {variant: place[variant] for variant in variants},
-            targets,
-            blocks,
-            label=labels[image_id],
-            chosen=plain(selection.reasons[image_id]),
-        )
-        for image_id, variants in by_image.items()
-    ]
+    images = []
+    for image_id, shown_of in by_image.items():
+        maps, places = ImageMaps(results, image_id, shown), {each: place[each] for each in shown_of}
+        about = {"label": str(labels[image_id]), "chosen": selection.reasons[image_id]}
+        images.append(study_image(maps, places, targets, blocks, **about))
     study = PageStudy(
-        name=plain(str(results.study["study"]["name"])),
+        name=results.study["study"]["name"],
         unit=normalizations.unit,
         quantile_error=RELATIVE_ERROR,
         raw=raw_range(normalizations.of("raw")),
@@ -71,28 +65,21 @@ def page_data(
         knobs=Knobs.model_validate(knobs()),
         variants=[
             PageVariant(
-                id=variant,
-                name=plain(variant),
-                kind=str(facts["kind"][variant]),
-                model=plain(str(facts["model"][variant])),
-                range=variant_range(results, variant),
+                id=each,
+                name=each,
+                kind=facts["kind"][each],
+                model=facts["model"][each],
+                range=variant_range(results, each),
             )
-            for variant in place
+            for each in place
         ],
-        targets=[PageTarget(id=target, name=plain(target)) for target in targets],
+        targets=[Named(id=target, name=target) for target in targets],
         images=images,
-        first=First(variants=_first(list(facts["kind"])), targets=[]),
-        aggregates=_box_means(results),
+        first=_first(list(facts["kind"])),
+        aggregates=list(map(BoxMean.model_validate, select_aggregates(results).rows.to_dict("records"))),
         history=audit_series(results),
     )
     return PageData(study, blocks)
-
-
-def _labels(results: StudyResults, selection: Selection) -> dict[str, str]:
-    """Return the labels of the selected images; empty where there is none."""
-    listed = results.listed(selection.images, ["image_id", "label"])
-    labels = listed["label"].fillna("").astype(str).map(plain)
-    return dict(zip(listed["image_id"], labels, strict=True))
 
 
 def _first(kinds: Sequence[str]) -> list[int]:
@@ -100,18 +87,3 @@ def _first(kinds: Sequence[str]) -> list[int]:
     if len(kinds) <= FIRST_VARIANTS:
         return []
     return sorted(sorted(range(len(kinds)), key=lambda place: kinds[place] != "trained")[:FIRST_VARIANTS])
-
-
-def _box_means(results: StudyResults) -> list[BoxMean]:
-    return [
-        BoxMean(
-            variant=plain(str(row["variant_id"])),
-            label=plain(str(row["box_label"])),
-            target=plain(str(row["target"])),
-            mean=row["mean_sum"],
-            low=finite(row["mean_sum_low"]),
-            high=finite(row["mean_sum_high"]),
-            images=row["n_images"],
-        )
-        for row in select_aggregates(results).rows.to_dict("records")
-    ]

@@ -104,7 +104,7 @@ def quarantine_table(quarantine: Quarantine, most: int, where: str) -> Table | N
     """Return the first rows in quarantine; the note says how many more there are, and `where`."""
     more = quarantine.total - most
     note = f"{count(more, 'row')} more in {where}." if more > 0 else ""
-    return read(quarantine.first.head(most), _QUARANTINE, note)
+    return read(quarantine.rows.head(most), _QUARANTINE, note)
 
 
 def aggregates_table(results: StudyResults) -> Table | None:

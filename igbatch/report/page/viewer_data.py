@@ -1,60 +1,63 @@
 """What the page's script gets of a study: the models that `viewer/src/study_types.ts` is generated from.
 
-`python -m igbatch.report.page.viewer_data` writes their JSON schema, `npm run build` the TypeScript.
+`python igbatch/report/viewer/schema.py` writes their JSON schema, `npm run build` the TypeScript. Models may
+be made of rows of tables: they take the columns that they name, names from the data become one visible line,
+and a number that is not there or not finite becomes null.
 """
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any, Literal
+import math
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.json_schema import GenerateJsonSchema
+import pandas as pd
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from igbatch.reduce.ranges import Scope
-from igbatch.report.color.wording import Knob, Part, Rule
+from igbatch.report.color.wording import ChoiceWords, Knob, Part, Rule, ScopeWords
+from igbatch.report.figures.image_data import Box
+from igbatch.report.text import plain
 
-SCHEMA = Path(__file__).parents[1] / "viewer/study.schema.json"
+
+def finite(value: Any) -> float | None:
+    """Return a number that JSON can hold: None where there is none, or where it is not finite."""
+    return None if value is None or pd.isna(value) or not math.isfinite(value) else float(value)
+
+
+Name = Annotated[str, BeforeValidator(lambda name: plain(str(name)))]
+Finite = Annotated[float | None, BeforeValidator(finite)]
+Time = Annotated[str, BeforeValidator(lambda at: at.isoformat().replace("+00:00", "Z"))]
 
 
 class PageModel(BaseModel):
-    """A part of the page's JSON: no key is missing or unknown, and every number is finite."""
+    """A part of the page's JSON: no key is missing, and every number is finite."""
 
     model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
+        frozen=True, allow_inf_nan=False, use_attribute_docstrings=True, populate_by_name=True
     )
 
 
-class ScopeChoice(PageModel):
+@dataclass(frozen=True)
+class ScopeChoice(ScopeWords):
     """A scope: which maps share a range, and what that makes comparable."""
 
     scope: Scope
-    title: str
-    over: str
-    """Whose minimum and maximum it is; `{maps}` stands for the number of maps."""
-    compare: str
-    beware: str
 
 
-class RuleChoice(PageModel):
-    """How a range becomes the ends of the colour scale."""
+@dataclass(frozen=True)
+class RuleChoice(ChoiceWords):
+    """How a range becomes the ends of the colour scale; `{p}` in its words is the percentile."""
 
     rule: Rule
-    title: str
-    words: str
-    """`{p}` stands for the percentile, in the title too."""
 
 
-class PartChoice(PageModel):
+@dataclass(frozen=True)
+class PartChoice(ChoiceWords):
     """Which values of a map are shown."""
 
     part: Part
-    title: str
-    words: str
 
 
 class PaletteChoice(PageModel):
@@ -109,46 +112,32 @@ class Range(PageModel):
     """Of |a| over all pixels of the scope's maps, at 90.0, 90.1, ... 100.0 %, from histograms."""
 
 
-class PageVariant(PageModel):
+class Named(PageModel):
+    """What goes by an id; its name is the same as a reader sees it."""
+
+    id: str
+    name: Name
+
+
+class PageVariant(Named):
     """A variant that the page shows of some image."""
 
-    id: str
-    name: str
     kind: str
-    model: str
+    model: Name
     range: Range | None
     """Of all its maps in the study; null where there is none."""
-
-
-class PageTarget(PageModel):
-    """A target whose maps the page holds."""
-
-    id: str
-    name: str
-
-
-class DataBox(PageModel):
-    """A box of the data set: half-open pixels of the model's input."""
-
-    id: str
-    name: str
-    color: str
-    x_min: int
-    y_min: int
-    x_max: int
-    y_max: int
 
 
 class ModelFrame(PageModel):
     """An image as one model saw it."""
 
-    model: str
+    model: Name
     width: int
     height: int
     picture: str
     """A data URI; empty where the image cannot be read, and `missing` says why."""
     missing: str
-    boxes: list[DataBox]
+    boxes: list[Box]
 
 
 class StoredBox(PageModel):
@@ -158,7 +147,7 @@ class StoredBox(PageModel):
     """Place in the frame's boxes."""
     pixels: int
     sum: float
-    share: float | None
+    share: Finite
 
 
 class StoredMap(PageModel):
@@ -171,16 +160,16 @@ class StoredMap(PageModel):
     scale: float
     """Values are integers times this, in units of the output."""
     missing: str
-    minimum: float | None
-    maximum: float | None
-    sum: float | None
-    abs_sum: float | None
-    probability: float | None
-    score: float | None
-    score_baseline: float | None
-    gap: float | None
-    steps: int | None
-    converged: bool | None
+    minimum: Finite = None
+    maximum: Finite = None
+    sum: Finite = None
+    abs_sum: Finite = None
+    probability: Finite = Field(None, validation_alias="target_probability")
+    score: Finite = None
+    score_baseline: Finite = None
+    gap: Finite = Field(None, validation_alias="convergence_delta")
+    steps: int | None = None
+    converged: bool | None = None
     marks: list[str]
     """What to be careful about, in words."""
     boxes: list[StoredBox]
@@ -198,13 +187,11 @@ class ImageVariant(PageModel):
     """One for each target of the study, in its order."""
 
 
-class StudyImage(PageModel):
+class StudyImage(Named):
     """One image that the page shows."""
 
-    id: str
-    name: str
-    label: str
-    chosen: str
+    label: Name
+    chosen: Name
     """Why it is shown."""
     range: Range | None
     """Of all variants' and targets' maps of this image."""
@@ -213,44 +200,37 @@ class StudyImage(PageModel):
     """Those that are shown of it, in the order of the study."""
 
 
-class First(PageModel):
-    """What is shown at first, as places; all where empty."""
-
-    variants: list[int]
-    targets: list[int]
-
-
 class BoxMean(PageModel):
     """The mean of sums in boxes of one label over the data set, with its 95 % interval."""
 
-    variant: str
-    label: str
-    target: str
-    mean: float
-    low: float | None
-    high: float | None
-    images: int
+    variant: Name = Field(validation_alias="variant_id")
+    label: Name = Field(validation_alias="box_label")
+    target: Name
+    mean: float = Field(validation_alias="mean_sum")
+    low: Finite = Field(validation_alias="mean_sum_low")
+    high: Finite = Field(validation_alias="mean_sum_high")
+    images: int = Field(validation_alias="n_images")
 
 
 class CheckPoint(PageModel):
     """One audit in a series."""
 
-    at: str
+    at: Time = Field(validation_alias="made_at")
     """ISO 8601, UTC."""
-    night: str
+    night: Name
     """Empty where it is none."""
     figure: float
-    threshold: float | None
+    threshold: Finite
     outcome: str
 
 
 class CheckSeries(PageModel):
     """The figure of one check over time, against references of one role."""
 
-    role: str
-    check: str
-    title: str
-    unit: str
+    role: Name
+    check: Name = Field(validation_alias="name")
+    title: Name
+    unit: Name
     at_least: bool
     """The figure must not fall below the threshold; otherwise it must not rise above it."""
     points: list[CheckPoint]
@@ -261,7 +241,7 @@ class PageStudy(PageModel):
     """What the page holds of a study."""
 
     format: Literal[2] = 2
-    name: str
+    name: Name
     unit: str
     """Of attributions, in words: "of probability"."""
     quantile_error: float
@@ -271,32 +251,17 @@ class PageStudy(PageModel):
     dataset: Range | None
     knobs: Knobs
     variants: list[PageVariant]
-    targets: list[PageTarget]
+    targets: list[Named]
     images: list[StudyImage]
-    first: First
+    first: list[int]
+    """Places of the variants that are shown at first; all where empty."""
     aggregates: list[BoxMean]
     """Of boxes over the data set, for the chart."""
     history: list[CheckSeries]
     """Figures of audits over time; empty where no history is kept."""
 
 
-class _Schema(GenerateJsonSchema):
-    """Every key is there; titles of fields would become names of types in TypeScript."""
-
-    def field_is_required(self, field: Any, total: bool) -> bool:
-        return True
-
-    def field_title_should_be_set(self, schema: Any) -> bool:
-        return False
-
-
-def schema() -> str:
-    """Return the JSON schema of what the script reads, as text."""
-    found = PageStudy.model_json_schema(mode="serialization", schema_generator=_Schema)
-    return json.dumps(found, indent=1) + "\n"
-
-
-def json_in_html(study: PageStudy) -> str:
+def json_in_html(study: PageModel) -> str:
     """Return JSON that a script element may hold: ASCII, without `<`, `>` and `&`, whatever the names are.
 
     Lone surrogates and the line separators U+2028 and U+2029 are escaped too, since all beyond ASCII is.
@@ -305,7 +270,3 @@ def json_in_html(study: PageStudy) -> str:
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text
-
-
-if __name__ == "__main__":
-    SCHEMA.write_text(schema(), "utf-8")

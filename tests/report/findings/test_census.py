@@ -7,7 +7,6 @@ import pytest
 from igbatch import results as results_module
 from igbatch.report.figures.accuracy import errors
 from igbatch.report.findings.census import take_census
-from igbatch.report.page.quarantine import take_quarantine
 
 TARGETS = ("eagle", "magpie")
 
@@ -45,21 +44,3 @@ def test_of_maps_that_are_equally_far_off_the_first_is_named(drawn: Any) -> None
 def test_of_no_row_there_is_nothing_to_count(drawn: Any) -> None:
     found = take_census(drawn({}, images=["a"], kinds={"trained": "trained"}))
     assert (found.rows, found.worst, found.steps, found.baselines) == (0, None, {}, {})
-
-
-@pytest.mark.parametrize(("first", "most"), [(0, 100), (2, 100), (100, 100), (3, 4), (3, 0)])
-def test_the_quarantine_is_told_in_its_order(drawn: Any, noise: Any, first: int, most: int) -> None:
-    kinds = {"trained": "trained", "random-1": "random"}
-    lost = [
-        {"variant_id": v, "image_id": f"{n}.png", "target": t, "stage": "image", "error": "gone"}
-        for v in kinds
-        for n, t in ((3, "magpie"), (1, None), (2, "eagle"), (0, None))
-    ]
-    study = drawn({}, images=[f"{n}.png" for n in range(4)], kinds=kinds, quarantine=lost)
-    whole = study.quarantine
-    found = take_quarantine(study, first, most)
-    assert found.total == len(whole) == 8
-    pd.testing.assert_frame_equal(found.first, whole.head(first), check_dtype=False)
-    assert (found.whole is None) == (most < 8)
-    if found.whole is not None:
-        pd.testing.assert_frame_equal(found.whole, whole)

@@ -67,7 +67,7 @@ def test_a_table_of_too_many_rows_has_those_of_the_images_shown_and_the_page_say
     page = cut["report/index.html"].decode()
     assert "box_sums.csv, image_stats.csv and quarantine.csv have those of the images shown here" in page
     assert "Means and ranges cover all" in page
-    assert page.count("gone") == whole["report/index.html"].decode().count("gone")
+    assert "gone" in page
 
 
 def test_a_report_reads_no_whole_table(

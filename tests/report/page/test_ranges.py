@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from igbatch.reduce.ranges import RangeSummary
-from igbatch.report.page.ranges import PERCENTILES, finite, page_range
+from igbatch.report.page.ranges import PERCENTILES, page_range
 from igbatch.statistics.histogram import RELATIVE_ERROR, histogram
 
 
@@ -35,13 +35,3 @@ def test_a_range_that_lacks_a_map_is_incomplete_and_one_of_none_is_none() -> Non
     one = summary_of(np.array([1.0]))
     assert page_range(one, 1).model_copy(update={"complete": False}) == page_range(one, 2)
     assert page_range(RangeSummary(), 2) is None
-
-
-def test_json_has_no_number_that_is_not_finite() -> None:
-    assert [finite(value) for value in (None, np.nan, np.inf, np.float32(0.5), 2)] == [
-        None,
-        None,
-        None,
-        0.5,
-        2,
-    ]

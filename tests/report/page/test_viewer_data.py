@@ -1,6 +1,8 @@
 import json
 import re
+import runpy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +15,11 @@ from igbatch.report.color.scope import Normalizations
 from igbatch.report.color.wording import knobs
 from igbatch.report.figures.image_data import ShownRows
 from igbatch.report.page.study_data import MAX_TARGETS, PageData, page_data
-from igbatch.report.page.viewer_data import SCHEMA, PageStudy, PageTarget, StoredBox, json_in_html, schema
+from igbatch.report.page.viewer_data import PageStudy, Sentences, StoredBox, finite, json_in_html
 from igbatch.report.selection import select
 
-TYPES = SCHEMA.parent / "src/study_types.ts"
+VIEWER = Path(__file__).parents[3] / "igbatch/report/viewer"
+SCHEMA = runpy.run_path(str(VIEWER / "schema.py"))
 NAMES = st.text(st.characters(codec=None), max_size=8) | st.just("</script><!--<script>&\u2028\u2029\ud800")
 
 
@@ -28,10 +31,20 @@ def gathered(results: Any) -> tuple[Any, PageData]:
 
 @given(name=NAMES)
 def test_json_is_safe_in_a_script_element_and_reads_back(name: str) -> None:
-    text = json_in_html(PageTarget(id=name, name=name))
-    assert json.loads(text) == {"id": name, "name": name}
+    text = json_in_html(Sentences(missing=name, histogram=""))
+    assert json.loads(text) == {"missing": name, "histogram": ""}
     assert text.isascii()
     assert not re.search("[<>&]", text)
+
+
+def test_json_has_no_number_that_is_not_finite() -> None:
+    assert [finite(value) for value in (None, np.nan, np.inf, np.float32(0.5), 2)] == [
+        None,
+        None,
+        None,
+        0.5,
+        2,
+    ]
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
@@ -41,12 +54,16 @@ def test_the_page_refuses_what_no_browser_reads(number: float) -> None:
 
 
 def test_the_schema_that_the_types_of_the_script_are_generated_from_is_current() -> None:
-    assert SCHEMA.read_text("utf-8") == schema(), "run `python -m igbatch.report.page.viewer_data`"
+    committed = SCHEMA["PATH"].read_text("utf-8")
+    assert committed == SCHEMA["schema"](), "run `python igbatch/report/viewer/schema.py`"
 
 
 def test_every_type_of_the_script_is_that_of_a_model() -> None:
-    names = set(json.loads(schema())["$defs"]) | {"PageStudy"}
-    assert set(re.findall(r"export interface (\w+)", TYPES.read_text("utf-8"))) == names
+    names = set(json.loads(SCHEMA["schema"]())["$defs"]) | {"PageStudy"}
+    assert (
+        set(re.findall(r"export interface (\w+)", (VIEWER / "src/study_types.ts").read_text("utf-8")))
+        == names
+    )
 
 
 def test_the_study_on_the_page_is_whole(drawn: Any, noise: Any) -> None:
@@ -80,7 +97,7 @@ def test_numbers_are_those_of_the_statistics(small_study: Any) -> None:
                 assert len(each["boxes"]) == 2
                 for stored in each["boxes"]:
                     box = frame["boxes"][stored["box"]]
-                    found = boxes.loc[(*key, box["id"])]
+                    found = boxes.loc[(*key, box["box_id"])]
                     assert (stored["sum"], stored["share"]) == (found["sum"], found["share"])
                     assert stored["pixels"] == found["pixels"]
                     assert stored["pixels"] == (box["x_max"] - box["x_min"]) * (box["y_max"] - box["y_min"])
@@ -175,11 +192,11 @@ def test_models_that_see_an_image_differently_have_frames_of_their_own(
 def test_trained_variants_are_shown_first(drawn: Any, noise: Any) -> None:
     ids = ["random-1", "random-2", "random-3", "trained", "random-4"]
     study, _ = gathered(drawn({(v, "a", "eagle"): noise(n) for n, v in enumerate(ids)}, targets=["eagle"]))
-    assert [study["variants"][place]["id"] for place in study["first"]["variants"]] == [*ids[:2], "trained"]
+    assert [study["variants"][place]["id"] for place in study["first"]] == [*ids[:2], "trained"]
 
 
 def test_few_variants_are_all_shown(small_study: Any) -> None:
-    assert gathered(small_study)[0]["first"] == {"variants": [], "targets": []}
+    assert gathered(small_study)[0]["first"] == []
 
 
 def test_the_page_offers_every_choice_of_the_figures(small_study: Any) -> None:

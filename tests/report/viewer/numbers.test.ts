@@ -4,8 +4,7 @@ import { test } from "node:test";
 import { outline, strengths } from "../../../igbatch/report/viewer/src/contour.ts";
 import { boxRows, viewCsv } from "../../../igbatch/report/viewer/src/numbers.ts";
 import { rowsOf } from "../../../igbatch/report/viewer/src/shown.ts";
-import { firstView } from "../../../igbatch/report/viewer/src/view.ts";
-import { raw, STUDY, store } from "./study.ts";
+import { PAIR, raw, STUDY, store } from "./study.ts";
 
 /** Read a CSV text whose cells hold no commas. */
 function parsed(text: string): Record<string, string>[] {
@@ -14,7 +13,7 @@ function parsed(text: string): Record<string, string>[] {
 }
 
 const own = { x_min: 0, y_min: 0, x_max: 2, y_max: 2 };
-const view = { ...firstView(STUDY), boxes: [own, { x_min: 0, y_min: 0, x_max: 4, y_max: 3 }] };
+const view = { ...PAIR, boxes: [own, { x_min: 0, y_min: 0, x_max: 4, y_max: 3 }] };
 
 test("an own box that equals a stored one has its stored sum beside it", () => {
   const rows = boxRows(rowsOf(STUDY, view, store()), view);

@@ -2,12 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { cellLimits, rowsOf, scopeOf, sharedRange } from "../../../igbatch/report/viewer/src/shown.ts";
-import { firstView } from "../../../igbatch/report/viewer/src/view.ts";
 import { normalizationWords, styleWords } from "../../../igbatch/report/viewer/src/words.ts";
 import type { Normalization, Scope } from "../../../igbatch/report/viewer/src/style.ts";
-import { STUDY, store } from "./study.ts";
+import { PAIR, STUDY, store } from "./study.ts";
 
-const first = firstView(STUDY);
+const first = PAIR;
 const maps = store();
 
 test("rows are the chosen variants, columns the chosen targets, in the order of the study", () => {

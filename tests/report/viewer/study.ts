@@ -4,6 +4,8 @@ import type { MapStore } from "../../../igbatch/report/viewer/src/map_store.ts";
 import type { RawMap } from "../../../igbatch/report/viewer/src/raw_map.ts";
 import type { Knob, Range, StoredMap, PageStudy } from "../../../igbatch/report/viewer/src/study_types.ts";
 
+import { firstView, type View } from "../../../igbatch/report/viewer/src/view.ts";
+
 export const SIZE = { width: 4, height: 3 };
 
 /** Return a map of integers times a scale. */
@@ -57,16 +59,19 @@ export const STUDY: PageStudy = {
   images: ["a.png", "b.png"].map((id) => ({
     id, name: id, label: "eagle", chosen: "featured", range: range(-4, 9, 6),
     frames: [{ model: "small", ...SIZE, picture: "", missing: "gone",
-               boxes: [{ id: "0", name: "eagle", color: "#e08a00", x_min: 0, y_min: 0, x_max: 2, y_max: 2 }] }],
+               boxes: [{ box_id: "0", name: "eagle", color: "#e08a00", x_min: 0, y_min: 0, x_max: 2, y_max: 2 }] }],
     variants: [0, 1].map((variant) => ({
       variant, prediction: "eagle", range: variant ? range(-1, 1, 3) : range(-4, 9, 3),
       maps: [0, 1, 2].map((target) => stored(target, `${id}-${variant}-${target}`, variant ? -1 : -2 - target, variant ? 0.5 : 7 + target)),
     })),
   })),
-  first: { variants: [], targets: [0, 1] },
+  first: [],
   aggregates: [],
   history: [],
 };
+
+/** The first two targets of STUDY in its first image, under the range of the pair. */
+export const PAIR: View = { ...firstView({ ...STUDY, targets: STUDY.targets.slice(0, 2) }) };
 
 /** Return a store in which every map of STUDY holds -5 to 6, times its variant's scale. */
 export function store(): MapStore {

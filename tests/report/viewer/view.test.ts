@@ -62,9 +62,11 @@ test("nonsense in a link is nothing", () => {
 });
 
 test("what is shown at first fits the targets", () => {
-  assert.equal(firstView(STUDY).normalization.scope, "pair");
-  assert.equal(firstView({ ...STUDY, first: { variants: [], targets: [2] } }).normalization.scope, "image");
-  assert.equal(firstView({ ...STUDY, first: { variants: [], targets: [] } }).normalization.scope, "targets");
+  const pair = firstView({ ...STUDY, targets: STUDY.targets.slice(0, 2), first: [1] });
+  assert.equal(pair.normalization.scope, "pair");
+  assert.deepEqual(pair.variants, ["random-1"]);
+  assert.equal(firstView({ ...STUDY, targets: STUDY.targets.slice(2) }).normalization.scope, "image");
+  assert.equal(firstView(STUDY).normalization.scope, "targets");
 });
 
 test("the zoom stays within the image, and keeps the middle where it can", () => {

@@ -31,7 +31,7 @@ export function boxRows(rows: Cell[][], view: View): BoxRow[] {
   const cells = rows.flat();
   const size = cells[0]?.image.frames[0];
   if (!size) return [];
-  const names = new Set(cells.flatMap((cell) => cell.frame.boxes.map((box) => box.id)));
+  const names = new Set(cells.flatMap((cell) => cell.frame.boxes.map((box) => box.box_id)));
   const stored = [...names].flatMap((id) => cells.flatMap((cell) => storedBox(cell, id)));
   const own = view.boxes.flatMap((box, index) =>
     cells.map((cell) => {
@@ -112,7 +112,7 @@ export function viewCsv(study: PageStudy, rows: Cell[][], view: View, store: Map
 }
 
 function storedBox(cell: Cell, id: string): BoxRow[] {
-  const place = cell.frame.boxes.findIndex((box) => box.id === id);
+  const place = cell.frame.boxes.findIndex((box) => box.box_id === id);
   const box = cell.frame.boxes[place];
   return box ? [row(cell, box.name, false, box, place)] : [];
 }

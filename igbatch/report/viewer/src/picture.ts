@@ -9,7 +9,7 @@ import type { MapStore } from "./map_store.ts";
 import { ownName } from "./numbers.ts";
 import type { Rectangle } from "./raw_map.ts";
 import { type Cell, cellLimits, scopeOf, titleOf } from "./shown.ts";
-import type { DataBox, ModelFrame, PageStudy } from "./study_types.ts";
+import type { Box, ModelFrame, PageStudy } from "./study_types.ts";
 import type { Normalization } from "./style.ts";
 import type { View } from "./view.ts";
 
@@ -169,7 +169,7 @@ function drawLayer(
 
 function drawBox(
   pen: CanvasRenderingContext2D,
-  box: Rectangle | DataBox,
+  box: Rectangle | Box,
   name: string,
   color: string,
   thin: number,

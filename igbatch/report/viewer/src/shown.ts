@@ -6,8 +6,8 @@ import type { RawMap } from "./raw_map.ts";
 import type {
   ImageVariant,
   ModelFrame,
+  Named,
   PageStudy,
-  PageTarget,
   PageVariant,
   Range,
   StoredMap,
@@ -21,7 +21,7 @@ export interface Cell {
   image: StudyImage;
   place: ImageVariant;
   variant: PageVariant;
-  target: PageTarget;
+  target: Named;
   map: StoredMap;
   frame: ModelFrame;
   raw: RawMap | undefined;

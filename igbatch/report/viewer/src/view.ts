@@ -35,14 +35,15 @@ const MARK = "#view?";
 
 /** Return what the page shows at first. */
 export function firstView(study: PageStudy): View {
-  const named = <T extends { id: string }>(all: T[], places: number[]): string[] =>
-    (places.length ? places.flatMap((place) => all[place] ?? []) : all).map((each) => each.id);
-  const targets = named(study.targets, study.first.targets);
+  const variants = study.first.length
+    ? study.first.flatMap((place) => study.variants[place] ?? [])
+    : study.variants;
+  const targets = study.targets.map((each) => each.id);
   const { rules, parts, palettes, limits } = study.knobs;
   const scope = targets.length === 2 ? "pair" : targets.length === 1 ? "image" : "targets";
   return {
     image: study.images[0]?.id ?? "",
-    variants: named(study.variants, study.first.variants),
+    variants: variants.map((each) => each.id),
     targets,
     normalization: { scope, rule: rules[0]!.rule, percentile: limits.percentile.default, low: -1, high: 1 },
     beside: null,

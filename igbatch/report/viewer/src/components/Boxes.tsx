@@ -5,7 +5,7 @@ import { useRef } from "preact/hooks";
 import { CORNERS, type Grip, resized, type Size } from "../boxes.ts";
 import { ownName } from "../numbers.ts";
 import type { Rectangle } from "../raw_map.ts";
-import type { DataBox } from "../study_types.ts";
+import type { Box } from "../study_types.ts";
 import { useGrip } from "./gestures.ts";
 
 /** What the reader's own boxes can do. */
@@ -15,12 +15,12 @@ export interface BoxEdits {
 }
 
 /** The data set's boxes; `k` is the zoom, by which lines and letters must not grow. */
-export function DataBoxes({ boxes, size, k }: { boxes: DataBox[]; size: Size; k: number }) {
+export function DataBoxes({ boxes, size, k }: { boxes: Box[]; size: Size; k: number }) {
   const letter = size.width / 19 / k;
   return (
     <g class="data-boxes">
       {boxes.map((box) => (
-        <g key={box.id}>
+        <g key={box.box_id}>
           <rect class="halo" {...place(box)} />
           <rect class="outline" {...place(box)} stroke={box.color} />
           <Label text={box.name} box={box} letter={letter} color={box.color} />

@@ -191,7 +191,7 @@ export function Viewer({ study, store, ready }: ViewerProps) {
           {frame === first &&
             frame.boxes.map((box) => (
               <button
-                key={box.id}
+                key={box.box_id}
                 type="button"
                 onClick={() =>
                   add({ x_min: box.x_min, y_min: box.y_min, x_max: box.x_max, y_max: box.y_max })
