@@ -172,7 +172,7 @@ class Normalizations:
 
     @cached_property
     def _raw(self) -> Normalization | None:
-        summaries = [self.results.summary_of(each) for each in self.results.variants["variant_id"]]
+        summaries = [self.results.scans.summary(each) for each in self.results.variants["variant_id"]]
         n_maps = sum(summary.n_maps for summary in summaries)
         if not n_maps:
             return None
@@ -189,7 +189,7 @@ class Normalizations:
 
 def unit(results: StudyResults) -> str:
     """Return the unit of the study's attributions, in words."""
-    output = str(results.study["study"]["attribution"]["output"])
+    output = results.study.attribution.output
     return {"logit": "logits", "log-probability": "of log-probability"}.get(output, f"of {output}")
 
 
