@@ -47,7 +47,7 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
     hold those of the images shown.
 
     The page holds the raw maps of the images that are shown, and the reader chooses how they look. Featured
-    images have a sequence of figures for each variant as files; `StudyResults.figure` draws any.
+    images have a sequence of figures for each variant as files; `igbatch.figure` draws any.
 
     Args:
         results: a reduced study, complete or not.
@@ -67,7 +67,7 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
     plot = files.embedded("aggregates", aggregates_figure(results))[0] if len(results.aggregates) else ""
     featured = [ImageMaps(results, image_id, shown) for image_id in selection.featured]
     randomization = randomization_views(results, normalizations, featured, files.embedded)
-    drawn = featured if results.study["study"]["report"].get("figures", True) else []
+    drawn = featured if results.study.report.figures else []
     figures = {plain(maps.image_id): list(_draw(maps, normalizations, files)) for maps in drawn}
     totals = take_census(results)
     findings = find(results, compared_images(results))

@@ -31,50 +31,37 @@ class Description:
 
 def describe(results: StudyResults, totals: Census) -> Description:
     """Describe a study from its `study.json`, its tables and the totals of its rows."""
-    record = results.study
-    study, settings = record["study"], record["study"]["attribution"]
-    boxes = study["images"]["boxes"]
-    scenes = [
-        " ".join(filter(None, (each["kind"], each["label"]))) for each in study["images"]["scenes"] or ()
-    ]
+    record, study = results.record, results.study
+    scenes = [" ".join(filter(None, (each.kind, each.label))) for each in study.images.scenes or ()]
     summary, *facts = sentences(
         "about.j2",
         results=results,
         study=study,
-        settings=settings,
+        settings=study.attribution,
         totals=totals,
         scenes=[f"{kind} scenes" for kind in dict.fromkeys(scenes)],
-        boxes=boxes if isinstance(boxes, str | None) else boxes["path"],
-        counts=results.box_counts,
-        models=[
-            {"name": name, "architecture": model["architecture"], "weights": study["models"][name]["weights"]}
-            for name, model in record["models"].items()
-        ],
         variants=_variants(results),
-        targets=[{"name": name} for name in results.target_names],
         classes=_classes(results),
         rules=_rules(results),
         steps=_steps(totals),
-        tolerance=tolerance_words(settings),
+        tolerance=tolerance_words(study.attribution),
     )
+    weights = zip(results.variants["variant_id"], results.variants["weights_sha256"], strict=True)
     return Description(
-        title=plain(study["title"] or study["name"]),
+        title=plain(study.title or study.name),
         summary=summary,
         facts=tuple((name, words) for name, _, words in (fact.partition(": ") for fact in facts)),
         versions=_pairs(record["versions"]),
         hardware=tuple(map(_pairs, record["hardware"])),
-        weights=_pairs({
-            row["variant_id"]: row["weights_sha256"] or "not recorded"
-            for row in results.variants.to_dict("records")
-        }),
-    )  # fmt: skip
+        weights=_pairs({variant: digest or "not recorded" for variant, digest in weights}),
+    )
 
 
 def _variants(results: StudyResults) -> list[str]:
     """Return the variants with what sets them apart: their kind, and the number of images where not all."""
     named = []
     for variant_id, kind in zip(results.variants["variant_id"], results.variants["kind"], strict=True):
-        images = int(np.count_nonzero(results.expected(variant_id)))
+        images = int(np.count_nonzero(results.reader.expected(variant_id)))
         said = {"trained": [], "random": ["random parameters"]}.get(kind, ["partly random parameters"])
         said = said if images == results.n_images else [*said, f"on {count(images, 'image')} only"]
         named.append(f"{variant_id} ({', '.join(said)})" if said else str(variant_id))
@@ -83,7 +70,7 @@ def _variants(results: StudyResults) -> list[str]:
 
 def _classes(results: StudyResults) -> list[str]:
     """Return the targets, each with its class where all models have the same ones."""
-    first, *others = results.study["targets"].values() or [{}]
+    first, *others = results.record["targets"].values() or [{}]
     known = {} if any(each != first for each in others) else first
     return [
         name if known.get(name) is None else f"{name} (class {known[name]})" for name in results.target_names
@@ -92,7 +79,7 @@ def _classes(results: StudyResults) -> list[str]:
 
 def _rules(results: StudyResults) -> list[str]:
     """Return the quadratures of the study's variants in words."""
-    prints = results.study["fingerprint"]
+    prints = results.record["fingerprint"]
     rules = dict.fromkeys(str(prints[variant]["rule"]) for variant in results.variants["variant_id"])
     return ["adaptive steps" if rule == "adaptive" else f"{rule} rule" for rule in rules]
 

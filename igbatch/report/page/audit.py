@@ -82,12 +82,12 @@ def audit_view(results: StudyResults) -> tuple[AuditView | None, str]:
     An audit that is damaged, or of another igbatch, costs the page its section alone.
     """
     try:
-        audit = read_audit(results.output)
+        audit = read_audit(results.reader.output)
     except InputError as error:
         return None, f"The audit: {plain(str(error))}."
     if audit is None:
         return None, ""
-    return AuditView(audit, headline(audit), len(read_past(results.output)) > 0), ""
+    return AuditView(audit, headline(audit), len(read_past(results.reader.output)) > 0), ""
 
 
 def audit_series(results: StudyResults) -> list[CheckSeries]:
@@ -99,7 +99,7 @@ def audit_series(results: StudyResults) -> list[CheckSeries]:
     view, _ = audit_view(results)
     if view is None or not view.charted:
         return []
-    past = read_past(results.output)
+    past = read_past(results.reader.output)
     told = past[past["figure"].notna() & (past["study"] == view.audit.study)]
     rows = dict(iter(told.groupby(["role", "check"], sort=False)))
     return [

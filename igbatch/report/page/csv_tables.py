@@ -53,11 +53,11 @@ def csv_tables(results: StudyResults, image_ids: Sequence[str], quarantine: Quar
         image_ids: images that are shown.
         quarantine: of the study, its first `MAX_ROWS` rows.
     """
-    boxes, whole = _up_to(results, results.scan_boxes, results.boxes_of, BOX_COLUMNS, image_ids)
+    boxes, whole = _up_to(results, results.scans.boxes, results.boxes_of, BOX_COLUMNS, image_ids)
     yield CsvTable("box_sums", box_sums(results, boxes), whole)
     del boxes
     yield CsvTable("aggregates", results.aggregates)
-    stats, whole = _up_to(results, results.scan_rows, results.rows_of, STATS_COLUMNS, image_ids)
+    stats, whole = _up_to(results, results.scans.rows, results.rows_of, STATS_COLUMNS, image_ids)
     yield CsvTable("image_stats", stats.sort_values(["variant_id", "image_id", "target"]), whole)
     del stats
     yield CsvTable("ranges", results.ranges)
@@ -83,7 +83,7 @@ def box_sums(results: StudyResults, table: pd.DataFrame) -> pd.DataFrame:
     """
     orders = {"variant_id": list(results.variants["variant_id"]), "target": results.target_names}
     ranks = {name: table[name].map({key: at for at, key in enumerate(keys)}) for name, keys in orders.items()}
-    places = {"image_id": results.places(table["image_id"].tolist()), "box_id": table["box_id"]}
+    places = {"image_id": results.listing.places_of(table["image_id"].tolist()), "box_id": table["box_id"]}
     order = pd.DataFrame(places | ranks, index=table.index)
     return table.loc[order.sort_values(list(order.columns), kind="stable").index]
 

@@ -56,7 +56,7 @@ def _frame(maps: ImageMaps, model: str, variant_id: str) -> ModelFrame:
     picture = maps.picture(variant_id)
     if picture.pixels is None:
         source = ""
-        high, wide = maps.results.study["models"][model]["data_config"]["input_size"][1:]
+        high, wide = maps.results.record["models"][model]["data_config"]["input_size"][1:]
     else:
         source = data_uri(photo_jpeg(picture.pixels), "image/jpeg")
         high, wide = picture.pixels.shape[:2]

@@ -44,19 +44,21 @@ def raw_range(scale: Normalization | None) -> Range | None:
 
 def variant_range(results: StudyResults, variant_id: str) -> Range | None:
     """Return the range of all maps of a variant."""
-    images = int(np.count_nonzero(results.expected(variant_id)))
-    return page_range(results.summary_of(variant_id), images * len(results.target_names))
+    images = int(np.count_nonzero(results.reader.expected(variant_id)))
+    return page_range(results.scans.summary(variant_id), images * len(results.target_names))
 
 
 def dataset_range(results: StudyResults) -> Range | None:
     """Return the range of all maps of the study."""
-    return page_range(merge(map(results.summary_of, results.variants["variant_id"])), results.expected_rows)
+    return page_range(
+        merge(map(results.scans.summary, results.variants["variant_id"])), results.expected_rows
+    )
 
 
 def ranges_on(results: StudyResults, image_id: str) -> tuple[Range | None, dict[str, Range | None]]:
     """Return the range of all maps of an image, and of those of each of its variants: 4 kB a map are read."""
     rows = results.rows_of([image_id], ["variant_id", *COLUMNS])
-    variants, targets = results.variants_of(image_id), len(results.target_names)
+    variants, targets = results.reader.variants_of(image_id), len(results.target_names)
     every = page_range(RangeSummary.of_rows(rows), targets * len(variants))
     of = {each: RangeSummary.of_rows(rows[rows["variant_id"] == each]) for each in variants}
     return every, {each: page_range(summary, targets) for each, summary in of.items()}

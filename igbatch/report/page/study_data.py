@@ -48,16 +48,16 @@ def page_data(
     facts = results.variants[results.variants["variant_id"].isin(met)].set_index("variant_id")
     place = {str(variant): at for at, variant in enumerate(facts.index)}
     targets = results.target_names[:MAX_TARGETS]
-    listed = results.listed(selection.images, ["image_id", "label"]).set_index("image_id")
-    labels = listed["label"].fillna("").to_dict()
+    listed = results.reader.listed(selection.images, ["image_id", "label"]).to_pydict()
+    labels = dict(zip(*listed.values(), strict=True))
     blocks: list[tuple[str, str]] = []
     images = []
     for image_id, shown_of in by_image.items():
         maps, places = ImageMaps(results, image_id, shown), {each: place[each] for each in shown_of}
-        about = {"label": str(labels[image_id]), "chosen": selection.reasons[image_id]}
+        about = {"label": labels[image_id] or "", "chosen": selection.reasons[image_id]}
         images.append(study_image(maps, places, targets, blocks, **about))
     study = PageStudy(
-        name=results.study["study"]["name"],
+        name=results.study.name,
         unit=normalizations.unit,
         quantile_error=RELATIVE_ERROR,
         raw=raw_range(normalizations.of("raw")),
