@@ -47,7 +47,7 @@ def test_variants_are_counted_and_their_means_told() -> None:
     found = judge("random_alike", Missing.RANDOM, measured)
     assert found.verdict is Verdict.MIXED
     assert "look alike in 1 of 2 variants" in found.answer
-    assert found.brief == "SSIM 0.55 and 0.33 jointly on pixels, 0.55 and 0.33 jointly on cells"
+    assert found.brief == "SSIM on pixels 0.55, jointly 0.33, on cells 0.55, jointly 0.33"
     assert found.evidence is not None
     assert found.evidence.rows[1] == ("random-2", "3", "0.20", "0.15", "0.10", "0.20", "0.15", "0.10")
     assert "no variant with random parameters" in judge("random_alike", Missing.RANDOM, {}).answer
