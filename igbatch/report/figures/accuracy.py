@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,9 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from igbatch.report.text import number
+from igbatch.study import Attribution
 
 
-def errors(stats: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
+def errors(stats: pd.DataFrame, settings: Attribution) -> pd.DataFrame:
     """Return how far each map is off and how far it may be, in units of the output, indexed like `stats`.
 
     Columns: error, allowed. As in `statistics.image_stats.convergence`: where the error of a map was
@@ -29,17 +29,17 @@ def errors(stats: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
     bound = stats["map_error"].astype("float64") * stats["abs_sum"]
     error = bound.clip(lower=gap).where(estimated, gap)
     norm = stats["abs_sum"].where(estimated, difference)
-    return pd.DataFrame({"error": error, "allowed": settings["tolerance"] * norm + settings["atol"]})
+    return pd.DataFrame({"error": error, "allowed": settings.tolerance * norm + settings.atol})
 
 
-def excess(stats: pd.DataFrame, settings: Mapping[str, Any]) -> NDArray[np.float64]:
+def excess(stats: pd.DataFrame, settings: Attribution) -> NDArray[np.float64]:
     """Return the error of each map over what is allowed (`errors`): float64 [rows]."""
     off = errors(stats, settings)
     ratios: NDArray[np.float64] = (off["error"] / off["allowed"].clip(lower=1e-300)).to_numpy(np.float64)
     return ratios
 
 
-def mark(row: Any, settings: Mapping[str, Any]) -> str:
+def mark(row: Any, settings: Attribution) -> str:
     """Return in a few words how far a map that did not converge is off; empty where it did."""
     if row["converged"]:
         return ""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from igbatch.report.color.scope import Normalizations
 from igbatch.report.findings.census import Census
 from igbatch.report.findings.model import study_variants
 from igbatch.report.sentences import render, sentences
 from igbatch.results import StudyResults
+from igbatch.study import Attribution
 
 WEIGHTY_BASELINE = 0.05
 """A probability at the baseline from which on the report says so."""
@@ -39,7 +39,7 @@ def cautions(
     return sentences(
         "caveats.j2",
         summary=summary,
-        settings=results.study["study"]["attribution"],
+        settings=results.study.attribution,
         raw_end=None if raw is None else raw.gain,
         baseline=weighty_baseline(results, summary),
         boxes=boxes.words() if boxes and (apart or boxes.exceptions()) else "",
@@ -49,7 +49,7 @@ def cautions(
     )
 
 
-def tolerance_words(settings: Mapping[str, Any]) -> str:
+def tolerance_words(settings: Attribution) -> str:
     """Return what error is allowed, in words, by a study's `attribution` section."""
     return render("tolerance.j2", settings=settings)
 
@@ -59,7 +59,7 @@ def weighty_baseline(results: StudyResults, summary: Census) -> Baseline | None:
 
     None where it is below `WEIGHTY_BASELINE`, or the output is no probability.
     """
-    if results.study["study"]["attribution"]["output"] != "probability":
+    if results.study.attribution.output != "probability":
         return None
     trained = study_variants(results).trained
     found = [Baseline(*key, mean) for key, mean in summary.baselines.items() if key[0] in trained]

@@ -24,7 +24,7 @@ def find(results: StudyResults, compared: Sequence[str]) -> list[Finding]:
         compared: the images whose maps are read to compare targets; the other claims use the boxes of all.
     """
     variants, targets = study_variants(results), results.target_names
-    probability = results.study["study"]["attribution"]["output"] == "probability"
+    probability = results.study.attribution.output == "probability"
     sums = box_sums(counted(results))
     return [
         negligible_when_random(sums, variants, probability),

@@ -36,7 +36,7 @@ def five_sentences(
     """
     return sentences(
         "summary.j2",
-        output=results.study["study"]["attribution"]["output"],
+        output=results.study.attribution.output,
         targets=results.target_names,
         images=results.n_images,
         kinds=Counter(results.variants["kind"]),
