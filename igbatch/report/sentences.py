@@ -19,10 +19,11 @@ import jinja2
 from jinja2.ext import Extension
 from jinja2.lexer import Token, TokenStream
 
-from igbatch.report.text import count, listing, number, percent, plain, whole_percent
+from igbatch.report.text import count, decimals, listing, number, percent, plain, whole_percent
 
 FILTERS: dict[str, Callable[..., str]] = {
     "number": number,
+    "decimals": decimals,
     "percent": percent,
     "whole_percent": whole_percent,
     "count": count,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from igbatch.report.figures.accuracy import tolerance_words
+from igbatch.report.findings.caveats import tolerance_words
 from igbatch.report.findings.census import Census
 from igbatch.report.sentences import sentences
 from igbatch.report.text import count, plain
