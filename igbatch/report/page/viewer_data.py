@@ -67,7 +67,6 @@ class PaletteChoice(PageModel):
     title: str
     colors: list[str]
     """An odd number of colours, each `#rrggbb`."""
-    line: str
 
 
 class KnobLimits(PageModel):

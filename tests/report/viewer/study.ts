@@ -42,8 +42,8 @@ export const STUDY: PageStudy = {
     rules: (["symmetric", "min-max", "percentile", "fixed"] as const).map((rule) => ({ rule, title: `${rule} {p}`, words: `Rule ${rule} {p}.` })),
     parts: (["signed", "positive", "negative", "absolute"] as const).map((part) => ({ part, title: part, words: part === "signed" ? "" : `Part ${part}.` })),
     palettes: [
-      { palette: "red-white-blue", title: "Red", colors: ["#ff0000", "#ffffff", "#0000ff"], line: "#000000" },
-      { palette: "gray", title: "Gray", colors: ["#000000", "#808080", "#ffffff"], line: "#000000" },
+      { palette: "red-white-blue", title: "Red", colors: ["#ff0000", "#ffffff", "#0000ff"] },
+      { palette: "gray", title: "Gray", colors: ["#000000", "#808080", "#ffffff"] },
     ],
     limits: {
       percentile: knob("percentile", 90, 100, 99), level: knob("level", 1, 20, 1), contour: knob("contour", 0, 60, 0),

@@ -99,7 +99,6 @@ export interface PaletteChoice {
    * An odd number of colours, each `#rrggbb`.
    */
   colors: string[];
-  line: string;
 }
 /**
  * The numbers of a colour style.
