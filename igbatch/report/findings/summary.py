@@ -13,8 +13,8 @@ from igbatch.report.findings.caveats import weighty_baseline
 from igbatch.report.findings.census import Census
 from igbatch.report.findings.model import Finding, Verdict, study_variants
 from igbatch.report.findings.similarity import whole
-from igbatch.report.randomization.statistics import SIGNIFICANT, STATISTICS, null_tests, scale_free
-from igbatch.report.randomization.verdicts import FEWEST_MODELS, LEVEL
+from igbatch.report.randomization.statistics import LEVEL, SIGNIFICANT, STATISTICS, null_tests, scale_free
+from igbatch.report.randomization.verdicts import MIN_MODELS
 from igbatch.report.text import count, listing, number, percent, plain
 from igbatch.results import StudyResults
 from igbatch.statistics.aggregates import FEWEST_IMAGES
@@ -135,7 +135,7 @@ def _tests(results: StudyResults) -> str:
     held = count(int(rows["n_null"].max()), "random model")
     if float(rows["p_smallest"].min()) > SIGNIFICANT:
         return (
-            f"The tests cannot reach {LEVEL} against {held}: it takes at least {FEWEST_MODELS}, so that they "
+            f"The tests cannot reach {LEVEL} against {held}: it takes at least {MIN_MODELS}, so that they "
             "show nothing either way."
         )
     free = rows[[scale_free(row) for row in rows.to_dict("records")]]
