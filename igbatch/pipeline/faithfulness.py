@@ -145,7 +145,7 @@ def on_cluster(
     from igbatch.pipeline.cluster import map_shards, size_workers
     from igbatch.pipeline.session import ray_session
 
-    run, known = resolved.study.run, Reader(output).study["settled"]
+    run, known = resolved.study.run, Reader(output).record["settled"]
     with ray_session(address):
         sizes = (run.device, run.workers, run.threads, run.workers_per_gpu)
         workers = size_workers(*sizes)

@@ -195,7 +195,7 @@ def test_numbers_are_of_the_studys_own_maps_smoothed_ones_too(
     results, image_id = open_study(output.uri), "double-00001"
     model = load_trained(planned(study, output, *overrides).resolved.models["small"].source, "x")
     pixels = results.pixels(image_id)
-    config = results.study["models"]["small"]["data_config"]
+    config = results.record["models"]["small"]["data_config"]
     mean, std = (torch.tensor(config[name])[:, None, None] for name in ("mean", "std"))
 
     def explained(around: np.ndarray) -> np.ndarray:

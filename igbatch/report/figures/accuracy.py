@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,12 +9,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from igbatch.report.text import count, number, percent, plain
+from igbatch.study import Attribution
 
 if TYPE_CHECKING:
     from igbatch.report.findings.census import Census
 
 
-def errors(stats: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
+def errors(stats: pd.DataFrame, settings: Attribution) -> pd.DataFrame:
     """Return how far each map is off and how far it may be, in units of the output, indexed like `stats`.
 
     Columns: error, allowed. As in `statistics.image_stats.convergence`: where the error of a map was
@@ -32,17 +32,17 @@ def errors(stats: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
     bound = stats["map_error"].astype("float64") * stats["abs_sum"]
     error = bound.clip(lower=gap).where(estimated, gap)
     norm = stats["abs_sum"].where(estimated, difference)
-    return pd.DataFrame({"error": error, "allowed": settings["tolerance"] * norm + settings["atol"]})
+    return pd.DataFrame({"error": error, "allowed": settings.tolerance * norm + settings.atol})
 
 
-def excess(stats: pd.DataFrame, settings: Mapping[str, Any]) -> NDArray[np.float64]:
+def excess(stats: pd.DataFrame, settings: Attribution) -> NDArray[np.float64]:
     """Return the error of each map over what is allowed (`errors`): float64 [rows]."""
     off = errors(stats, settings)
     ratios: NDArray[np.float64] = (off["error"] / off["allowed"].clip(lower=1e-300)).to_numpy(np.float64)
     return ratios
 
 
-def mark(row: Any, settings: Mapping[str, Any]) -> str:
+def mark(row: Any, settings: Attribution) -> str:
     """Return in a few words how far a map that did not converge is off; empty where it did."""
     if row["converged"]:
         return ""
@@ -53,7 +53,7 @@ def mark(row: Any, settings: Mapping[str, Any]) -> str:
     return f"not converged: {off} ({row['steps']} steps)"
 
 
-def convergence_words(census: Census, settings: Mapping[str, Any]) -> str:
+def convergence_words(census: Census, settings: Attribution) -> str:
     """Return how many maps converged, what was allowed, and how far off the worst one is.
 
     Args:
@@ -83,10 +83,10 @@ def convergence_words(census: Census, settings: Mapping[str, Any]) -> str:
     return said
 
 
-def tolerance_words(settings: Mapping[str, Any]) -> str:
+def tolerance_words(settings: Attribution) -> str:
     """Return what error is allowed, in words."""
-    share = f"{100 * settings['tolerance']:.3g} %"
+    share = f"{100 * settings.tolerance:.3g} %"
     return (
         f"allowed is an error of {share}, of the sum of |a| where it is estimated and of F(image) − "
-        f"F(baseline) where only the gap is known, plus {number(settings['atol'], 1)}"
+        f"F(baseline) where only the gap is known, plus {number(settings.atol, 1)}"
     )

@@ -22,7 +22,7 @@ MOST_ROWS = 24
 def negligible_when_random(results: StudyResults, by_variant: Mapping[str, Sequence[Group]]) -> Finding:
     """Test whether the sums in boxes (`group_sums` of each variant) are negligible in all random variants."""
     key, claim = "random_negligible", "In models with random parameters the sums in the boxes are negligible."
-    probability = results.study["study"]["attribution"]["output"] == "probability"
+    probability = results.study.attribution.output == "probability"
     absolute = f"below {SMALL_PROBABILITY}, 1 % of the probability scale, and " if probability else ""
     criterion = (
         f"Negligible: the mean over images of |sum in the box| is {absolute}below {100 * SMALL_SHARE:.0f} % "
@@ -69,7 +69,7 @@ def negligible_when_random(results: StudyResults, by_variant: Mapping[str, Seque
 def significant_when_trained(results: StudyResults, by_variant: Mapping[str, Sequence[Group]]) -> Finding:
     """Test whether the trained model's sums in boxes (`group_sums` of each variant) differ from zero."""
     key, claim = "trained_significant", "In the trained model the sums in the boxes are significant."
-    probability = results.study["study"]["attribution"]["output"] == "probability"
+    probability = results.study.attribution.output == "probability"
     size = f", and the mean of |sum| is at least {SMALL_PROBABILITY}" if probability else ""
     criterion = (
         f"Significant: the 95 % interval of the mean sum over images leaves out zero{size}. Asked of every "

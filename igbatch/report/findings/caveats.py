@@ -34,7 +34,7 @@ def cautions(
         return [*said, "No map has been computed."]
     said += [
         _scale(normalizations),
-        convergence_words(census, results.study["study"]["attribution"]),
+        convergence_words(census, results.study.attribution),
         _negligible(census.negligible),
         _constant(census),
         _baseline(results, census),
@@ -80,7 +80,7 @@ def weighty_baseline(results: StudyResults, census: Census) -> tuple[tuple[str, 
 
     None where it is below `WEIGHTY_BASELINE`, or the output is no probability.
     """
-    if results.study["study"]["attribution"]["output"] != "probability":
+    if results.study.attribution.output != "probability":
         return None
     trained = study_variants(results).trained
     means = {key: mean for key, mean in census.baselines.items() if key[0] in trained}

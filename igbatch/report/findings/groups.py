@@ -41,9 +41,9 @@ def image_sums(results: StudyResults, variant_id: str) -> pd.DataFrame:
     """
     targets = sorted(results.target_names)
     parts = []
-    for table in results.scan_boxes(variant_id, ["image_id", "target", "box_id", "box_label", "sum"]):
+    for table in results.scans.boxes(variant_id, ["image_id", "target", "box_id", "box_label", "sum"]):
         visible = table.filter(pc.is_valid(table["sum"]))
-        image = pa.array(results.ranks[results.places(visible["image_id"])])
+        image = pa.array(results.listing.ranks[results.listing.places_of(visible["image_id"])])
         target = pc.index_in(visible["target"], value_set=pa.array(targets, pa.string()))
         label = visible["box_label"].dictionary_encode()
         columns = {"image": image, "target": target, "box_id": visible["box_id"], "box_label": label}

@@ -51,7 +51,7 @@ def _what_it_is(results: StudyResults, census: Census, quarantined: int) -> str:
     told = [
         count(int(kinds[kind]), f"{kind} model") for kind in ("trained", "random") if kinds.get(kind, 0)
     ] + ([count(partly, "partly random model")] if partly else [])
-    output = results.study["study"]["attribution"]["output"]
+    output = results.study.attribution.output
     said = (
         f"This study explains the {output} of {targets} on {count(results.n_images, 'image')} in "
         f"{listing(told)}"

@@ -104,7 +104,7 @@ class _Section:
         if table := tables.located_table(means, self.results.target_names):
             yield _part("localization").beside(table, folded=True)
         groups = (*self.variants.cascades, *self.variants.independent)
-        smoothed = self.results.study["study"]["attribution"].get("smoothing") is not None
+        smoothed = self.results.study.attribution.smoothing is not None
         seeds = len({each.seed for each in groups})
         yield _part("limits", images=self.results.n_images, smoothed=smoothed, seeds=seeds)
 
@@ -136,7 +136,7 @@ class _Section:
 
     def _tests(self) -> Iterator[Part]:
         """Yield the tests of the trained model: against random ones, of signs, and of single images."""
-        trained, unit = self.variants.trained, self.results.study["study"]["attribution"]["output"]
+        trained, unit = self.variants.trained, self.results.study.attribution.output
         rows = null_tests(self.results, trained)
         part = _part("nulls", found=verdicts.null_verdict(rows), level=LEVEL, min_models=verdicts.MIN_MODELS)
         if trained is None:
@@ -151,7 +151,7 @@ class _Section:
         if signs := tables.sign_rows(self.results, self.variants):
             part = _part("signs", found=verdicts.sign_verdict(signs), level=LEVEL)
             yield part.beside(tables.sign_table(signs))
-        featured = set(self.results.study["study"]["report"]["featured"])
+        featured = set(self.results.study.report.featured)
         for image_id in sorted(images, key=lambda image_id: image_id not in featured)[:MAX_TESTED]:
             figure = nulls_figure(by_image[image_id], plain(image_id), unit)
             part = self._drawn(_part("image", name=image_id), figure, "nulls", image_id)

@@ -26,6 +26,6 @@ def test_boxes_that_were_left_out_or_not_found_are_a_caution(
     drawn: Any, noise: Any, counts: BoxCounts | None, caution: str | None
 ) -> None:
     study = drawn({("trained", image, "eagle"): noise(1) for image in "ab"}, targets=["eagle"])
-    study.study["boxes"] = counts and counts.record()
+    study.record["boxes"] = counts and counts.record()
     said = cautions(study, Normalizations(study), take_census(study), 0)
     assert [each for each in said if each.startswith("Boxes")] == ([caution] if caution else [])

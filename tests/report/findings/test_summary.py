@@ -36,7 +36,7 @@ def study(drawn: Any, birds: Any) -> Callable[..., Any]:
 
 
 def summed(results: StudyResults) -> tuple[str, ...]:
-    findings = find(results, results.image_ids(range(results.n_images)))
+    findings = find(results, results.listing.ids(range(results.n_images)))
     total = take_quarantine(results, 1, 1).total
     said = five_sentences(results, findings, take_census(results), total)
     assert len(said) == 5

@@ -96,13 +96,15 @@ def test_other_studies_have_no_trace_of_it(small_study: Any, rendered: Any) -> N
     assert not [path for path in files if "significance" in path or "randomization" in path]
 
 
-def test_a_smoothed_study_says_so(randomized: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_smoothed_study_says_so(
+    randomized: Any, change_study: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def limits() -> str:
         return " ".join(parts(randomized)["What this does not say"].paragraphs)
 
     assert "smooth variant" not in limits()
-    smoothing = {"samples": 4, "noise": 0.1, "seed": 0}
-    monkeypatch.setitem(randomized.study["study"]["attribution"], "smoothing", smoothing)
+    monkeypatch.setitem(randomized.__dict__, "study", randomized.study)
+    change_study(randomized, attribution={"smoothing": {"samples": 4}})
     assert "smooth variant of the test" in limits()
 
 
