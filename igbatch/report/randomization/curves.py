@@ -1,4 +1,4 @@
-"""Curves: how alike the maps of a cascade's variants and of the trained model are, step by step."""
+"""How alike the maps of partly random models and of the trained one are: by cascade, and by single layer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from igbatch.report.figures.canvas import FAINT
 from igbatch.report.randomization import plotting
@@ -13,8 +14,15 @@ from igbatch.report.randomization.means import INVARIANT, NAMES, RANGES, Means
 from igbatch.report.randomization.plotting import COLORS, MARKERS, TEXT
 from igbatch.report.randomization.steps import Randomized, short
 from igbatch.report.sentences import sentences
+from igbatch.report.text import number, plain, shorten
 
 _SLANTED = 9  # names of layers fit aslant up to so many, upright beyond
+_MAX_LETTERS = 28  # of a layer's name beside a plot
+_PANELS: dict[str, dict[str, str]] = {
+    "Rank correlation and HOG": {measure: NAMES[measure] for measure in INVARIANT},
+    "SSIM": {f"ssim_{scale}": words for scale, words in RANGES.items()},
+    "RMS difference / range": {f"difference_{scale}": words for scale, words in RANGES.items()},
+}
 
 
 def curves_figure(means: Means, cascade: Randomized) -> Figure:
@@ -70,3 +78,33 @@ def _draw_panel(
     aslant = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
     axes.set_xticks(range(len(layers)), layers, **(aslant if len(layers) <= _SLANTED else {"rotation": 90}))
     axes.set_xlim(-0.4, len(cascade.steps) + 0.4)
+
+
+def layers_figure(means: Means, group: Randomized) -> Figure:
+    """Return the similarity to the trained model where a single layer is random: a row a layer."""
+    values = {"seed": group.seed, "images": means.images(group)}
+    title, *caption = sentences("randomization/layers_figure.j2", **values)
+    layers = [shorten(plain(step.layer), _MAX_LETTERS) for step in group.steps]
+    figure = plotting.titled_figure(2.3 + 0.34 * len(layers), title, caption)
+    panels = figure.subplots(1, len(_PANELS), sharey=True)
+    for axes, (heading, measures) in zip(panels, _PANELS.items(), strict=True):
+        plotting.style(axes, "x")
+        for kind, (measure, name) in enumerate(measures.items()):
+            dots = means.along(group, measure)
+            offset = (kind - (len(measures) - 1) / 2) * 0.18
+            rows = [row + offset for row, _ in dots]
+            plotting.draw_means(axes, rows, [mean for _, mean in dots], kind, True, linestyle="", label=name)
+        if not heading.startswith("RMS"):
+            axes.set_xlim(min(-0.04, axes.get_xlim()[0]), 1.05)
+        elif axes.dataLim.x0 > 0:  # differences differ by decades
+            axes.set_xscale("log")
+            axes.xaxis.set_major_formatter(lambda value, _: number(value, 1))
+            axes.xaxis.set_minor_formatter(NullFormatter())
+        key = axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), frameon=False, title=heading,
+                          fontsize=plotting.TEXT, alignment="left")  # fmt: skip
+        key.get_title().set(size=plotting.TEXT, weight="bold")
+        axes.tick_params(axis="y", length=0)
+        for row in range(1, len(layers)):
+            axes.axhline(row - 0.5, color="#ececec", linewidth=0.6, zorder=0)
+    panels[0].set(yticks=range(len(layers)), yticklabels=layers, ylim=(len(layers) - 0.5, -0.5))
+    return plotting.lettered(figure)

@@ -90,21 +90,14 @@ class Means:
         """Return the mean of one variant."""
         return self._find("variant", variant_id, measure, **where)
 
-    def trained(self, measure: str, **where: str) -> Mean | None:
-        """Return the mean of the trained model."""
-        return self.of(self._trained, measure, **where)
-
     def random(self, measure: str, **where: str) -> Mean | None:
         """Return the mean of the random models that are computed on all images."""
         return self._find("random_mean", None, measure, **where)
 
-    def gap(self, measure: str, **where: str) -> Mean | None:
-        """Return the mean of the trained model less that of the random ones."""
-        return self._find("trained_minus_random", None, measure, **where)
-
     def compared(self, measure: str, **where: str) -> tuple[Mean | None, Mean | None, Mean | None]:
         """Return the trained model's mean, that of the random ones, and the difference."""
-        return self.trained(measure, **where), self.random(measure, **where), self.gap(measure, **where)
+        gap = self._find("trained_minus_random", None, measure, **where)
+        return self.of(self._trained, measure, **where), self.random(measure, **where), gap
 
     def along(self, group: Randomized, measure: str) -> list[tuple[int, Mean]]:
         """Return the likeness to the trained model of each step that has one, with the step's place."""

@@ -13,9 +13,8 @@ from igbatch.report.color.scope import Normalizations
 from igbatch.report.figures.image_data import ImageMaps
 from igbatch.report.randomization import table as tables
 from igbatch.report.randomization import verdicts
-from igbatch.report.randomization.curves import curves_figure
+from igbatch.report.randomization.curves import curves_figure, layers_figure
 from igbatch.report.randomization.grid import grid_figure
-from igbatch.report.randomization.layers import layers_figure
 from igbatch.report.randomization.means import Means
 from igbatch.report.randomization.nulls import nulls_figure
 from igbatch.report.randomization.statistics import LEVEL, images_with_tests, null_tests

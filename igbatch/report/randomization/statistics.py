@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -64,17 +63,14 @@ def null_tests(results: StudyResults, trained: str | None, image_id: str | None 
     table = results.significance
     rows = table[(table["test"] == "null") & (table["variant_id"] == trained)]
     rows = rows[rows["image_id"].isna() if image_id is None else rows["image_id"] == image_id]
-    labels = _ranks([*results.target_names, *sorted(set(rows["box_label"].dropna()))])
-    targets, names = _ranks(results.target_names), _ranks(list(STATISTICS))
-    order = pd.DataFrame(
-        {
-            "label": rows["box_label"].map(labels).fillna(len(labels)),
-            "target": rows["target"].map(targets),
-            "statistic": rows["statistic"].map(names).fillna(len(names)),
-        },
-        index=rows.index,
-    )
-    return rows.loc[order.sort_values(["label", "target", "statistic"], kind="stable").index]
+    labels = [*results.target_names, *sorted(set(rows["box_label"].dropna()))]
+    orders = {"box_label": labels, "target": results.target_names, "statistic": [*STATISTICS]}
+
+    def rank(column: pd.Series) -> pd.Series:
+        names = dict.fromkeys(orders[str(column.name)])
+        return column.map({name: place for place, name in enumerate(names)})  # others come last
+
+    return rows.sort_values([*orders], key=rank, kind="stable")
 
 
 def images_with_tests(results: StudyResults, trained: str) -> list[str]:
@@ -94,7 +90,3 @@ def shown_boxes(rows: pd.DataFrame) -> tuple[list[list[dict[Any, Any]]], int]:
     whole = [row for (label, _), found in groups.items() if label is None for row in found]
     shown = boxes[:MAX_BOXES]
     return [*shown, *([whole] if whole else [])], len(boxes) - len(shown)
-
-
-def _ranks(names: Sequence[str]) -> dict[str, int]:
-    return {name: rank for rank, name in enumerate(dict.fromkeys(names))}

@@ -117,28 +117,22 @@ def sign_rows(results: StudyResults, variants: ModelVariants) -> list[dict[Any, 
     the sign test, with its own side, gives p of no more than `SIGNIFICANT`. Keys are the columns of
     `significance.parquet`, and question, p_ranks, rejecting, models.
     """
-    table = results.significance
-    signs = table[table["family"] == "signs"].assign(other=lambda t: t["other_target"].fillna(""))
-    key = ["target", "box_label", "statistic", "other"]
-    own = signs[signs["variant_id"] == variants.trained]
-    ranks = own[own["test"] == "signed_rank"].set_index(key)["p"]
-    random = signs[signs["variant_id"].isin(variants.random) & (signs["test"] == "sign")]
-    p_values = {place: group["p"] for place, group in random.groupby(key, sort=False)}
-    rows: list[dict[Any, Any]] = []
-    for row in own[own["test"] == "sign"].to_dict("records"):
-        place = tuple(row[name] for name in key)
-        others = p_values.get(place, random["p"].iloc[:0])
-        counts = {"rejecting": int((others <= SIGNIFICANT).sum()), "models": len(others)}
-        rows.append({**row, **counts, "p_ranks": ranks.get(place), "question": _question(row)})
-    return rows
+    table, key = results.significance, ["target", "box_label", "statistic", "other_target"]
+    signs = table[table["family"] == "signs"].fillna({"other_target": ""}).set_index(key)
+    own, sign_tests = signs[signs["variant_id"] == variants.trained], signs[signs["test"] == "sign"]
+    ranks = own.loc[own["test"] == "signed_rank", "p"].rename("p_ranks")
+    random = sign_tests.loc[sign_tests["variant_id"].isin(variants.random), "p"].groupby(key)
+    counts = random.agg(rejecting=lambda p: (p <= SIGNIFICANT).sum(), models="size")
+    rows = own[own["test"] == "sign"].join([ranks, counts]).fillna({"rejecting": 0, "models": 0})
+    rows = rows.astype({"rejecting": int, "models": int}).reset_index()
+    return [{**row, "question": _question(row)} for row in rows.to_dict("records")]
 
 
 def _question(row: Mapping[Any, Any]) -> str:
     box, target = plain(str(row["box_label"])), plain(str(row["target"]))
     if row["statistic"] == "sum":
         return f"The {box} box counts against {target} (its sum is below 0)"
-    other = plain(str(row["other_target"]))
-    return f"The {box} box counts more for {target} than for {other}"
+    return f"The {box} box counts more for {target} than for {plain(str(row['other_target']))}"
 
 
 def targets_table(means: Means) -> Table | None:

@@ -6,8 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from igbatch.report.figures.encoding import figure_png
-from igbatch.report.randomization.curves import curves_figure
-from igbatch.report.randomization.layers import layers_figure
+from igbatch.report.randomization.curves import curves_figure, layers_figure
 from igbatch.report.randomization.means import INVARIANT, Means
 from igbatch.report.randomization.steps import ModelVariants
 from igbatch.report.sentences import render
