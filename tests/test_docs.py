@@ -137,7 +137,7 @@ def test_every_section_of_the_study_is_documented() -> None:
     sections = {
         thing
         for thing in vars(study_module).values()
-        if isinstance(thing, type) and issubclass(thing, study_module._Section) and thing.model_fields
+        if isinstance(thing, type) and issubclass(thing, study_module.Section) and thing.model_fields
     }
     assert sections == set(SECTIONS.values())
 
