@@ -6,38 +6,16 @@ import copy
 import difflib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from igbatch.errors import InputError, one_line
-from igbatch.study import (
-    MAIN_KEYS,
-    Attribution,
-    Audit,
-    Boxes,
-    Faithfulness,
-    Images,
-    Model,
-    Quarantine,
-    Randomization,
-    Report,
-    Retain,
-    Run,
-    Sample,
-    SceneGroup,
-    Smoothing,
-    Store,
-    Study,
-    Thresholds,
-    Variant,
-    Webhook,
-    WorkerRange,
-)
+from igbatch.study import MAIN_KEYS, Study
 
 MAX_STUDY_BYTES = 256 * 1024
 
@@ -243,17 +221,15 @@ def _shown(value: Any) -> str:
 
 def _known_keys(location: Sequence[str]) -> list[str]:
     """Return the keys that the section at a place in the file may have."""
-    sections: dict[str, type[BaseModel]] = {
-        "images": Images, "images.scenes": SceneGroup, "images.boxes": Boxes, "models": Model,
-        "variants": Variant, "variants.images": Sample,
-        "attribution": Attribution, "attribution.smoothing": Smoothing, "store": Store,
-        "store.maps": Sample, "run": Run, "run.workers": WorkerRange,
-        "quarantine": Quarantine, "randomization": Randomization, "randomization.images": Sample,
-        "report": Report, "audit": Audit, "audit.thresholds": Thresholds,
-        "audit.faithfulness": Faithfulness, "audit.webhook": Webhook, "audit.retain": Retain,
-    }  # fmt: skip
-    names = [part for part in location if not part.isdigit()]  # places in a list
     section: type[BaseModel] = Study
-    for depth in (1, 2):
-        section = sections.get(".".join(names[:depth]), section)
+    for name in location:
+        if name in section.model_fields:  # else a place in a list, or a name that the study gives
+            section = next(_sections(section.model_fields[name].annotation), section)
     return list(section.model_fields)
+
+
+def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _sections(part)

@@ -12,10 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from igbatch.images.scenes import CLASSES, Scene, SceneBox, render_scene
-from igbatch.variants import training
-from igbatch.variants.models import weights_sha256
-from igbatch.variants.training import (
+from igbatch.birds.scenes import CLASSES, Scene, SceneBox, render_scene
+from igbatch.birds.training import (
     NONE,
     TRAINING_SEED,
     FreshViews,
@@ -27,6 +25,8 @@ from igbatch.variants.training import (
     train,
     view,
 )
+from igbatch.variants import training
+from igbatch.variants.models import weights_sha256
 
 RECIPE = Recipe()
 EAGLE, MAGPIE = CLASSES.index("eagle"), CLASSES.index("magpie")
