@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from igbatch.report.figures import figure
+    from igbatch.report.figures.draw import figure
     from igbatch.results import StudyResults, open_study
 
 __all__ = ["StudyResults", "figure", "open_study"]
@@ -19,6 +19,6 @@ __all__ = ["StudyResults", "figure", "open_study"]
 def __getattr__(name: str) -> Any:
     """Import what is promised here when it is first used, so that the packages stay light."""
     if name in __all__:
-        place = "igbatch.report.figures" if name == "figure" else "igbatch.results"
+        place = "igbatch.report.figures.draw" if name == "figure" else "igbatch.results"
         return getattr(import_module(place), name)
     raise AttributeError(f"module 'igbatch' has no attribute {name!r}")

@@ -123,7 +123,7 @@ def report(out: str, file_format: str | None, **options: Any) -> None:
     """Render the report of the study at OUT again, or with --format draw its figures for print."""
     from igbatch.errors import InputError
     from igbatch.job import write_figures, write_report
-    from igbatch.report.booklet import order_of
+    from igbatch.report.figures.export import order_of
     from igbatch.results import StudyResults
     from igbatch.store.output import Output
 

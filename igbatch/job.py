@@ -23,7 +23,7 @@ from igbatch.study_file import LoadedStudy, load_study
 
 if TYPE_CHECKING:
     from igbatch.audit.verdict import Audit
-    from igbatch.report.booklet import Order
+    from igbatch.report.figures.export import Order
 
 DEMO_STUDY = "eagle_magpie.yaml"
 
@@ -114,12 +114,12 @@ def default_out(loaded: LoadedStudy) -> str:
 def write_report(results: StudyResults, output: Output) -> str:
     """Render the report of a study into `report/` of its output and return where the page lies.
 
-    What it holds in memory is said at `igbatch.report.render.render_report`.
+    What it holds in memory is said at `igbatch.report.build.render_report`.
 
     Raises:
         InputError: the study is not reduced yet.
     """
-    from igbatch.report.render import render_report
+    from igbatch.report.build import render_report
 
     if not output.exists(output.path("ranges.parquet")):
         raise InputError(
@@ -175,7 +175,7 @@ def write_figures(
     Raises:
         InputError: there is no such format, or the study has no such image, variant or target.
     """
-    from igbatch.report.booklet import FOLDER, print_figures
+    from igbatch.report.figures.export import FOLDER, print_figures
 
     paths = print_figures(results, order, file_format, lambda path, data: output.put(output.path(path), data))
     return output.uri_of(FOLDER), [path.removeprefix(f"{FOLDER}/") for path in paths]

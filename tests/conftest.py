@@ -222,7 +222,7 @@ def only_fonts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]
     """Let figures believe that this machine has no fonts but matplotlib's and the given files."""
     from matplotlib import font_manager
 
-    from igbatch.report import canvas
+    from igbatch.report.figures import canvas
 
     def forget() -> None:
         canvas.fallbacks.cache_clear()

@@ -15,7 +15,7 @@ from igbatch import job
 from igbatch.audit.files import read_audit
 from igbatch.cli import exit_code, main
 from igbatch.pipeline.derived import Derived
-from igbatch.report import render
+from igbatch.report import build as render
 from igbatch.store.output import Output
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,10 @@ from igbatch.statistics.histogram import N_BINS, fold, quantile, smallest_counte
 from igbatch.statistics.image_stats import QUANTILES
 from igbatch.store.histograms import merge_lists
 
-SCOPES = ("image", "pair", "targets", "models", "variant", "dataset")
+Scope = Literal["raw", "image", "pair", "targets", "models", "variant", "dataset"]
+"""Which maps share a range; under `raw`, which is no normalization, all of a study share one round scale."""
+
+SCOPES: tuple[Scope, ...] = get_args(Scope)
 COLUMNS = ("minimum", "maximum", "histogram")
 
 
@@ -114,6 +117,7 @@ def check_scope(
         ValueError: the scope is unknown, or a key that it needs is missing.
     """
     needs = {
+        "raw": (),
         "image": ("variant_id", "image_id", "targets"),
         "pair": ("variant_id", "image_id", "targets"),
         "targets": ("variant_id", "image_id"),
@@ -144,7 +148,7 @@ def select_scope(
 
     `image`: one map (variant, image, one target). `pair`: two targets of one image and variant. `targets`:
     all targets of one image and variant. `models`: all variants and targets of one image. `variant`: all maps
-    of a variant. `dataset`: every map.
+    of a variant. `dataset` and `raw`: every map.
 
     Raises:
         ValueError: the scope is unknown, or a key that it needs is missing.

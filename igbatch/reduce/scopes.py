@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 import pyarrow as pa
 
-from igbatch.reduce.ranges import COLUMNS, RangeSummary, check_scope, merge, select_scope, summarise
+from igbatch.reduce.ranges import COLUMNS, RangeSummary, Scope, check_scope, merge, select_scope, summarise
 from igbatch.store.reader import Reader
+
+RAW_QUANTILE = 0.999
+"""Of |a|: what the scale of raw values holds at least."""
 
 
 @dataclass(frozen=True)
@@ -17,10 +21,11 @@ class ScopeRange:
     """The range that maps of one scope share, in units of the output, and quantiles over all their pixels.
 
     Quantiles are within `igbatch.statistics.histogram.RELATIVE_ERROR` of the exact ones. `complete` is False
-    while a map of the scope is missing.
+    while a map of the scope is missing. Under `raw`, minimum and maximum are the ends of the one scale of the
+    study (`raw_scale`), and the rest is that of all maps.
     """
 
-    scope: str
+    scope: Scope
     minimum: float
     maximum: float
     q01: float
@@ -33,7 +38,7 @@ class ScopeRange:
 def scope_range(
     reader: Reader,
     summary_of: Callable[[str], RangeSummary],
-    scope: str,
+    scope: Scope,
     *,
     variant_id: str | None = None,
     image_id: str | None = None,
@@ -58,13 +63,38 @@ def scope_range(
     if not summary.n_maps:
         raise KeyError(f"no map for scope {scope!r} ({variant_id}, {image_id}, {chosen})")
     shared = summary.row(scope, None, _expected_maps(reader, scope, keys))
+    if scope == "raw":
+        scale = raw_scale(map(summary_of, reader.variant_ids))
+        shared |= {"minimum": -scale, "maximum": scale}
     return ScopeRange(**{field.name: shared[field.name] for field in fields(ScopeRange)})
 
 
-def _expected_maps(reader: Reader, scope: str, keys: dict[str, Any]) -> int:
+def raw_scale(summaries: Iterable[RangeSummary]) -> float:
+    """Return the magnitude at the ends of a study's raw scale, in units of the output.
+
+    It is the smallest 1, 2 or 5 times a power of ten that is no less than the `RAW_QUANTILE` quantile of |a|
+    over all pixels of that variant where the quantile is largest: any number of variants with maps of nearly
+    nothing leaves the scale as it is. 0 where all maps are zero.
+
+    Args:
+        summaries: of the maps of each variant; at least one has a map.
+    """
+    return round_up(max(summary.magnitude(RAW_QUANTILE) for summary in summaries if summary.n_maps))
+
+
+def round_up(value: float) -> float:
+    """Return the smallest 1, 2 or 5 times a power of ten that is no less than a value; 0 of 0."""
+    if value <= 0:
+        return 0.0
+    power = math.floor(math.log10(value))
+    candidates = [float(f"{digit}e{exponent}") for exponent in (power, power + 1) for digit in (1, 2, 5)]
+    return next(candidate for candidate in candidates if candidate >= value)
+
+
+def _expected_maps(reader: Reader, scope: Scope, keys: dict[str, Any]) -> int:
     """Count the maps of a scope that the finished study has."""
     every = len(reader.target_names)
-    if scope == "dataset":
+    if scope in ("raw", "dataset"):
         return every * sum(map(reader.expected_images, reader.variant_ids))
     if scope == "variant":
         return every * reader.expected_images(keys["variant_id"])
@@ -74,12 +104,12 @@ def _expected_maps(reader: Reader, scope: str, keys: dict[str, Any]) -> int:
 
 
 def _summary(
-    reader: Reader, summary_of: Callable[[str], RangeSummary], scope: str, keys: dict[str, Any]
+    reader: Reader, summary_of: Callable[[str], RangeSummary], scope: Scope, keys: dict[str, Any]
 ) -> RangeSummary:
     """Summarise the maps of a scope; those of one image are read from the few files that hold them."""
     variant_id, image_id = keys["variant_id"], keys["image_id"]
-    if scope in ("variant", "dataset"):
-        chosen = [each for each in reader.variant_ids if scope == "dataset" or each == variant_id]
+    if scope in ("raw", "variant", "dataset"):
+        chosen = [each for each in reader.variant_ids if scope != "variant" or each == variant_id]
         return merge(map(summary_of, chosen))
     columns = ["variant_id", "image_id", "target", *COLUMNS]
     table = reader.rows_of([str(image_id)], columns, None if scope == "models" else variant_id)

@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from igbatch.images.choice import ranked
-from igbatch.report.contrasts import SCORES, WORDS, Scores
+from igbatch.report.findings.contrasts import SCORES, WORDS, Scores
 from igbatch.report.text import count, listing, plain
 from igbatch.results import StudyResults
 from igbatch.study import Report

@@ -53,6 +53,11 @@ def percent(share: float) -> str:
     return f"{text}\u00a0%"
 
 
+def whole_percent(share: float) -> str:
+    """Write a share in whole percent: 97 %."""
+    return f"{100 * share:.0f}\u00a0%"
+
+
 def count(n: int, noun: str, plural: str = "") -> str:
     """Write a number with its noun: 1 map, 12 maps, 1,024 maps."""
     return f"{n:,} {noun if n == 1 else plural or noun + 's'}"

@@ -14,6 +14,7 @@ from igbatch.images.box_counts import BoxCounts
 from igbatch.images.loading import load_image
 from igbatch.images.preprocessing import Preprocessing
 from igbatch.reduce.images import image_ranges
+from igbatch.reduce.ranges import Scope
 from igbatch.reduce.scopes import ScopeRange, scope_range
 from igbatch.results.scans import Scans
 from igbatch.results.tables import Tables, frame_of
@@ -115,7 +116,7 @@ class StudyResults(Tables):
 
     def scope_range(
         self,
-        scope: str,
+        scope: Scope,
         *,
         variant_id: str | None = None,
         image_id: str | None = None,

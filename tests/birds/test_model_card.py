@@ -9,11 +9,11 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
+from igbatch.birds import model_card
 from igbatch.birds.bundled import BUNDLED_ARCHITECTURE
 from igbatch.birds.model_card import CARD_FILE, WEIGHTS_FILE, describe, save_weights
 from igbatch.birds.scenes import CLASSES
 from igbatch.birds.training import Recipe
-from igbatch.variants import model_card
 
 
 def test_weights_are_saved_as_float16_with_their_classes(tmp_path: Path, some_model: nn.Module) -> None:

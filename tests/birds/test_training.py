@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from igbatch.birds import training
 from igbatch.birds.scenes import CLASSES, Scene, SceneBox, render_scene
 from igbatch.birds.training import (
     NONE,
@@ -25,7 +26,6 @@ from igbatch.birds.training import (
     train,
     view,
 )
-from igbatch.variants import training
 from igbatch.variants.models import weights_sha256
 
 RECIPE = Recipe()

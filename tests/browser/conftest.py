@@ -22,7 +22,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from igbatch.report import render
+from igbatch.report import build as render
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 OPTIONS = (

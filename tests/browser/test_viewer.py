@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from igbatch.report.colors import PALETTES, color_indices
-from igbatch.report.contour import strongest
-from igbatch.report.limits import Limits, limits_of, take_part
-from igbatch.report.look import Look
-from igbatch.report.normalization import Normalizations
-from igbatch.report.raw_maps import packed, unpacked
+from igbatch.report.color.colormaps import PALETTES, color_indices
+from igbatch.report.color.contour import strongest
+from igbatch.report.color.limits import Limits, limits_of, take_part
+from igbatch.report.color.scope import Normalizations
+from igbatch.report.color.style import Look
+from igbatch.report.page.raw_maps import packed, unpacked
 
 Show = Callable[..., None]
 Check = Callable[[], None]

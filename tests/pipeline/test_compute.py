@@ -39,7 +39,7 @@ from igbatch.pipeline.reports import ShardReport, Times
 from igbatch.pipeline.run import plan_study
 from igbatch.pipeline.settled import Settled, settle_plan
 from igbatch.reduce.study import reduce_study
-from igbatch.report.accuracy import mark
+from igbatch.report.figures.accuracy import mark
 from igbatch.results import StudyResults
 from igbatch.statistics.box_stats import box_statistics
 from igbatch.statistics.device import numbers_of

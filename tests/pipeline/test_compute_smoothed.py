@@ -19,8 +19,8 @@ from igbatch.pipeline.run import plan_study
 from igbatch.pipeline.settle import settings_of
 from igbatch.pipeline.settled import Settled
 from igbatch.reduce.study import reduce_study
-from igbatch.report.census import take_census
-from igbatch.report.description import describe
+from igbatch.report.findings.census import take_census
+from igbatch.report.page.about import describe
 from igbatch.results import StudyResults
 from igbatch.store.output import Output
 from igbatch.store.verify import verify

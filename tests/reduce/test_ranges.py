@@ -138,6 +138,7 @@ ARGUMENTS = {"variant_id": "w", "image_id": "y", "targets": ("a", "c")}
         ("models", {"image_id": "y"}, lambda v, i, t: i == "y"),
         ("variant", {"variant_id": "w"}, lambda v, i, t: v == "w"),
         ("dataset", {}, lambda v, i, t: True),
+        ("raw", {}, lambda v, i, t: True),
     ],
 )
 def test_a_scope_is_the_maps_that_share_its_range(scope: str, arguments: dict, expected) -> None:
@@ -159,7 +160,7 @@ def test_keys_that_a_scope_does_not_need_do_not_matter(scope: str, irrelevant: s
 @pytest.mark.parametrize(
     ("scope", "arguments", "message"),
     [
-        ("joint", {}, "scope 'joint' is unknown; use one of image, pair, targets, models, variant, dataset"),
+        ("joint", {}, "scope 'joint' is unknown; use one of raw, image, pair"),
         ("image", {"variant_id": "v", "image_id": "x"}, "needs variant_id, image_id, targets with 1 target"),
         ("image", ARGUMENTS, "needs variant_id, image_id, targets with 1 target"),
         ("pair", {**ARGUMENTS, "targets": ("a",)}, "with 2 targets"),
@@ -174,7 +175,7 @@ def test_a_scope_without_its_keys_is_refused(scope: str, arguments: dict, messag
 
 
 def test_every_scope_is_tested() -> None:
-    assert SCOPES == ("image", "pair", "targets", "models", "variant", "dataset")
+    assert SCOPES == ("raw", "image", "pair", "targets", "models", "variant", "dataset")
 
 
 @given(several)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from igbatch.reduce.study import reduce_study
-from igbatch.report import render
+from igbatch.report import build as render
 from igbatch.results import StudyResults
 from igbatch.statistics.box_stats import box_statistics
 from igbatch.statistics.image_stats import convergence, map_statistics

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from igbatch.report.canvas import FAINT, Canvas
-from igbatch.report.fonts import FONT
+from igbatch.report.figures.canvas import FAINT, Canvas
+from igbatch.report.figures.fonts import FONT
 from igbatch.report.randomization.means import INVARIANT, NAMES, Mean, Means
 from igbatch.report.randomization.plotting import (
     COLORS,

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from igbatch.report.bar import lay_out
-from igbatch.report.canvas import INK, WARN, Canvas, fit, wrap
-from igbatch.report.drawing import BAR_HEIGHT, SMALL, draw_bar
-from igbatch.report.normalization import Normalizations
-from igbatch.report.panels import ImageMaps, Panel
+from igbatch.report.color.scale import ColorScale, scale_of
+from igbatch.report.color.scope import Normalizations
+from igbatch.report.figures.bar import lay_out
+from igbatch.report.figures.canvas import INK, WARN, Canvas, fit, wrap
+from igbatch.report.figures.drawing import BAR_HEIGHT, SMALL, draw_bar
+from igbatch.report.figures.image_data import ImageMaps, Panel
 from igbatch.report.randomization.plotting import MARGIN, paragraph
 from igbatch.report.randomization.steps import Randomized
-from igbatch.report.scale import ColorScale, scale_of
 from igbatch.report.text import number, plain
 
 COLUMNS = 8

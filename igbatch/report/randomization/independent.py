@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from igbatch.report.canvas import Canvas, fit
-from igbatch.report.fonts import FONT
+from igbatch.report.figures.canvas import Canvas, fit
+from igbatch.report.figures.fonts import FONT
 from igbatch.report.randomization.curves import RANGES, images_of
 from igbatch.report.randomization.means import INVARIANT, NAMES, Mean, Means
 from igbatch.report.randomization.plotting import (

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from igbatch.report.canvas import FAINT, Canvas, fit
+from igbatch.report.figures.canvas import FAINT, Canvas, fit
 from igbatch.report.randomization.plotting import COLORS, LINE, MARGIN, WIDTH, paragraph, style
 from igbatch.report.randomization.statistics import (
     SCALE_WORDS,

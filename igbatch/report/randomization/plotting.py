@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from igbatch.report.canvas import DPI, FAINT, INK, Canvas, wrap
-from igbatch.report.fonts import FONT
+from igbatch.report.figures.canvas import DPI, FAINT, INK, Canvas, wrap
+from igbatch.report.figures.fonts import FONT
 from igbatch.report.randomization.means import Mean
 
 WIDTH = 1100

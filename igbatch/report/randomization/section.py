@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from igbatch.report.normalization import Normalizations
-from igbatch.report.panels import ImageMaps
+from igbatch.report.color.scope import Normalizations
+from igbatch.report.figures.image_data import ImageMaps
 from igbatch.report.randomization.curves import WIDE_WORDS, curves_figure
 from igbatch.report.randomization.grid import grid_figure
 from igbatch.report.randomization.independent import independent_figure

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from matplotlib.figure import Figure
 
-from igbatch.report import render
+from igbatch.report import build as render
 from igbatch.report.randomization import section
 from igbatch.report.randomization.steps import ModelVariants, model_variants
 from igbatch.results import StudyResults

@@ -2,7 +2,7 @@ from typing import Any
 
 import numpy as np
 
-from igbatch.report.encoding import figure_png
+from igbatch.report.figures.encoding import figure_png
 from igbatch.report.randomization.curves import WIDE_WORDS, curves_figure
 from igbatch.report.randomization.independent import independent_figure
 from igbatch.report.randomization.means import INVARIANT, Means

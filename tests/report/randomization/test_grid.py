@@ -4,10 +4,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from igbatch.report.colors import PALETTE, paint
-from igbatch.report.encoding import figure_png
-from igbatch.report.normalization import Normalizations
-from igbatch.report.panels import ImageMaps
+from igbatch.report.color.colormaps import PALETTE, paint
+from igbatch.report.color.scope import Normalizations
+from igbatch.report.figures.encoding import figure_png
+from igbatch.report.figures.image_data import ImageMaps
 from igbatch.report.randomization.grid import COLUMNS, grid_figure, grid_rows
 from igbatch.report.randomization.steps import ModelVariants
 from igbatch.report.text import number

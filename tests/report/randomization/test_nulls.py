@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from igbatch.report.encoding import figure_png
+from igbatch.report.figures.encoding import figure_png
 from igbatch.report.randomization.nulls import FEW, nulls_figure
 
 

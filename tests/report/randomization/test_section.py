@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from igbatch.report import contents
-from igbatch.report.normalization import Normalizations
+from igbatch.report.color.scope import Normalizations
+from igbatch.report.page import contents
 from igbatch.report.randomization.section import randomization_views
 from igbatch.report.text import Table
 

@@ -154,7 +154,7 @@ function tipOf(row: Row): string {
   return `${row.variant}\n${row.label} box → ${row.target}\n${number(row.mean)}, ${interval}\n${count(row.images, "image")}`;
 }
 
-/** Where an axis stops being linear and where it ends: powers of ten, as `igbatch.report.dotplot.extent`. */
+/** Where an axis stops being linear and where it ends: powers of ten, as `igbatch.report.figures.dotplot.extent`. */
 export function extent(values: number[]): { linear: number; largest: number } {
   const sizes = values.map(Math.abs).filter((size) => size > 0 && Number.isFinite(size));
   if (!sizes.length) return { linear: 0.1, largest: 1 };

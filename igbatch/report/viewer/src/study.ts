@@ -1,4 +1,4 @@
-/** What the page holds of a study: the JSON that `igbatch.report.page_data` writes. */
+/** What the page holds of a study: the JSON that `igbatch.report.page.viewer_data` writes. */
 
 /** The smallest and largest value of all maps of a scope, in units of the output. */
 export interface Range {

@@ -1,0 +1,1 @@
+"""Colours of maps: styles, scopes and scales."""

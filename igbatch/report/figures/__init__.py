@@ -1,0 +1,1 @@
+"""Figures for print and for the page, drawn by matplotlib."""

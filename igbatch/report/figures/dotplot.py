@@ -1,0 +1,148 @@
+"""The means of box sums over a data set as a dot plot: one scale for all variants, so that sizes are told."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from igbatch.report.color.colormaps import PALETTE
+from igbatch.report.figures.canvas import DPI, FAINT, INK, Canvas, fit
+from igbatch.report.figures.fonts import FONT
+from igbatch.report.selection import shown_variants
+from igbatch.report.text import count, number, plain
+from igbatch.results import StudyResults
+
+WIDTH = 700
+ROW = 21
+MOST_LABELS = 6
+MOST_ROWS = 96
+_DECADES = 8  # at most, on each side of zero
+_NAMES = 250  # pixels for the names at the left
+_TOP = 74
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Rows of the aggregates that are shown, in order, and how many box labels and rows are not."""
+
+    rows: pd.DataFrame
+    labels_left_out: int
+    rows_left_out: int
+
+
+def select_aggregates(results: StudyResults) -> Selection:
+    """Choose the aggregates to show: labels that are targets first, then the most frequent.
+
+    Of a randomization study, they are those of the variants whose maps are shown.
+    """
+    table = results.aggregates
+    frequent = table.groupby("box_label")["n_images"].max().sort_values(ascending=False, kind="stable").index
+    named = [name for name in results.target_names if name in frequent]
+    labels = list(dict.fromkeys([*named, *frequent]))
+    order = {
+        "variant_id": {name: i for i, name in enumerate(results.variants["variant_id"])},
+        "target": {name: i for i, name in enumerate(results.target_names)},
+        "box_label": {name: i for i, name in enumerate(labels[:MOST_LABELS])},
+    }
+    kept = table[table["box_label"].isin(labels[:MOST_LABELS])]
+    every = len(kept)
+    if results.randomized:
+        kept = kept[kept["variant_id"].isin(shown_variants(results, list(order["variant_id"])))]
+    ranks = pd.DataFrame({name: kept[name].map(places) for name, places in order.items()}, index=kept.index)
+    rows = kept.loc[ranks.sort_values(["variant_id", "box_label", "target"]).index]
+    shown = rows.head(MOST_ROWS)
+    return Selection(shown, max(len(labels) - MOST_LABELS, 0), every - len(shown))
+
+
+def aggregates_figure(results: StudyResults) -> Figure:
+    """Return the dot plot of mean box sums with their 95 % intervals, by variant, box label and target.
+
+    The axis is linear within the innermost pair of grid lines and logarithmic beyond (stated on it), so that
+    sums of a trained model and of random ones, many decades apart, are seen on one scale with their signs.
+    """
+    rows = select_aggregates(results).rows.to_dict("records")
+    variants = list(dict.fromkeys(str(row["variant_id"]) for row in rows))
+    height = _TOP + ROW * (len(rows) + len(variants)) + 62
+    canvas = Canvas(WIDTH, height)
+    canvas.text(18, 16, "Mean sum of attributions in boxes, over the images", 14, bold=True)
+    canvas.text(
+        18,
+        38,
+        "Rows: box → target. Dot: mean; line: its 95 % interval (from 3 images). Blue is positive.",
+        11,
+    )
+    axes = canvas.axes(_NAMES, _TOP, WIDTH - _NAMES - 24, height - _TOP - 56)
+    linear, largest = extent([_finite(row[name]) for row in rows for name in _DRAWN])
+    _scale(axes, linear, largest)
+    y, position = _TOP, 0.0
+    for variant in variants:
+        canvas.text(18, y + 6, fit(plain(variant), _NAMES - 30, 12, bold=True), 12, bold=True)
+        y, position = y + ROW, position + 1
+        for row in (row for row in rows if row["variant_id"] == variant):
+            name = f"{plain(str(row['box_label']))} box → {plain(str(row['target']))}"
+            images = count(int(row["n_images"]), "image")
+            canvas.text(28, y + 6, fit(name, 140, 11), 11)
+            canvas.text(_NAMES - 12, y + 6, images, 10, color=FAINT, align="right")
+            _dot(axes, row, position + 0.5)
+            y, position = y + ROW, position + 1
+    axes.set_ylim(max(position, 1), 0)
+    said = f"linear between ±{number(linear, 1)}, logarithmic beyond; the same scale for all variants"
+    canvas.text(_NAMES + (WIDTH - _NAMES - 24) / 2, height - 26, said, 10.5, color=FAINT, align="center")
+    return canvas.figure
+
+
+_DRAWN = ("mean_sum", "mean_sum_low", "mean_sum_high")
+
+
+def extent(values: Sequence[float | None]) -> tuple[float, float]:
+    """Return where the axis stops being linear and where it ends, powers of ten that hold all values.
+
+    The linear part ends below the smallest magnitude, but no more than `_DECADES` decades below the largest.
+    """
+    sizes = [abs(value) for value in values if value]
+    if not sizes:
+        return 0.1, 1.0
+    top = math.ceil(math.log10(max(sizes)) + 1e-9)
+    bottom = max(math.floor(math.log10(min(sizes))), top - _DECADES)
+    return 10.0 ** min(bottom, top - 1), 10.0**top
+
+
+def _scale(axes: Axes, linear: float, largest: float) -> None:
+    decades = round(math.log10(largest / linear))
+    every = max(1, math.ceil(decades / 3))
+    powers = [largest / 10**step for step in range(0, decades, every)]  # the last would touch 0
+    axes.set_xscale("symlog", linthresh=linear, linscale=0.6)
+    axes.set_xlim(-largest * 1.3, largest * 1.3)
+    ticks = [*(-power for power in powers), 0.0, *powers[::-1]]
+    axes.set_xticks(ticks, [number(tick, 1) for tick in ticks], minor=False)
+    axes.set_xticks([], minor=True)
+    axes.set_yticks([])
+    axes.tick_params(axis="x", labelsize=10.5 * 72 / DPI, labelfontfamily=FONT, length=3, color=FAINT)
+    axes.grid(axis="x", color="#e4e4e4", linewidth=0.6)
+    axes.axvline(0, color=INK, linewidth=0.9)
+    axes.set_axisbelow(True)
+    for side in axes.spines.values():
+        side.set_visible(False)
+
+
+def _dot(axes: Axes, row: Any, y: float) -> None:
+    mean, low, high = (_finite(row[name]) for name in _DRAWN)
+    if mean is None:
+        return
+    color = PALETTE[-1 if mean > 0 else 0] / 255
+    if low is not None and high is not None:
+        axes.plot([low, high], [y, y], color=color, linewidth=1.6, solid_capstyle="butt")
+    axes.plot(
+        [mean], [y], marker="o", markersize=5.5, color=color, markeredgecolor="white", markeredgewidth=0.6
+    )
+
+
+def _finite(value: Any) -> float | None:
+    return None if pd.isna(value) or not np.isfinite(value) else float(value)

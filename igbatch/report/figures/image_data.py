@@ -1,0 +1,258 @@
+"""What stands around one map: its numbers, its normalization in words, and what to be careful about."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from igbatch.errors import IgbatchError
+from igbatch.report.color.colormaps import BOX_COLORS
+from igbatch.report.color.scale import ColorScale
+from igbatch.report.figures.accuracy import mark
+from igbatch.report.text import percent, plain
+from igbatch.results import StudyResults
+from igbatch.study import Attribution
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box on a picture or map: half-open pixels of the model's input, and the colour of its label.
+
+    `name` is the label, numbered where the image has several boxes of it.
+    """
+
+    box_id: str
+    name: str
+    x_min: int
+    y_min: int
+    x_max: int
+    y_max: int
+    color: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image as the model saw it, float32 [H, W, 3] in 0..1; None and a reason where it cannot be read."""
+
+    pixels: NDArray[np.float32] | None
+    boxes: tuple[Box, ...]
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One map with what a viewer must be told of it.
+
+    Attributes:
+        values: float32 [H, W]; None where the map is missing, and `missing` says why.
+        scale: what its colours stand for; None where no map of the scope is there, or none was asked for.
+        minimum, maximum, total: of the map, in units of the output; None where it was not computed.
+        marks: what to be careful about, each a short phrase.
+        photograph: what the map lies over, float32 [H, W, 3] in 0..1; None where it is shown alone.
+    """
+
+    variant_id: str
+    target: str
+    values: NDArray[np.float32] | None
+    scale: ColorScale | None
+    minimum: float | None
+    maximum: float | None
+    total: float | None
+    marks: tuple[str, ...]
+    missing: str = ""
+    photograph: NDArray[np.float32] | None = None
+
+
+class ShownRows:
+    """The rows of the images that are shown, read together; of all others nothing is held."""
+
+    def __init__(self, results: StudyResults, image_ids: Sequence[str]) -> None:
+        self.results = results
+        self.image_ids = list(image_ids)
+        self.stats = results.rows_of(image_ids)
+        self.boxes = results.boxes_of(image_ids)
+        self.colors = box_colors(results, self.boxes["box_label"])
+        self._lost: dict[str, pd.DataFrame] = {}
+
+    def lost(self, variant_id: str) -> pd.DataFrame:
+        """Return what is missing of a variant on these images: rows of its quarantine."""
+        if variant_id not in self._lost:
+            rows = self.results.quarantine_of(variant_id)
+            self._lost[variant_id] = rows[rows["image_id"].isin(self.image_ids)]
+        return self._lost[variant_id]
+
+
+class ImageMaps:
+    """All that a study holds of one image; maps and pixels are read once, when they are first asked for.
+
+    `shown` are rows that were read already, this image's among them.
+    """
+
+    def __init__(self, results: StudyResults, image_id: str, shown: ShownRows | None = None) -> None:
+        self.results = results
+        self.image_id = image_id
+        self.shown = ShownRows(results, [image_id]) if shown is None else shown
+        stats, boxes = self.shown.stats, self.shown.boxes
+        self.stats: pd.DataFrame = stats[stats["image_id"] == image_id].set_index(["variant_id", "target"])
+        self.box_sums: pd.DataFrame = boxes[(boxes["image_id"] == image_id) & boxes["sum"].notna()]
+        self.boxes = _boxes(self.box_sums, self.shown.colors)
+        self._models: pd.Series = results.variants.set_index("variant_id")["model"]
+        self._maps: dict[tuple[str, str], NDArray[np.float32] | None] = {}
+        self._pictures: dict[str, Picture] = {}
+
+    @cached_property
+    def variants(self) -> list[str]:
+        """The variants that the study asks for on this image."""
+        return self.results.reader.variants_of(self.image_id)
+
+    def row(self, variant_id: str, target: str) -> Any:
+        """Return the statistics of one map, columns as attributes; None where it was not computed."""
+        key = (variant_id, target)
+        return self.stats.loc[key] if key in self.stats.index else None
+
+    def values(self, variant_id: str, target: str) -> NDArray[np.float32] | None:
+        """Return one map, float32 [H, W]; None where it was not computed or not kept."""
+        key = (variant_id, target)
+        if key not in self._maps:
+            try:
+                self._maps[key] = self.results.attribution(variant_id, self.image_id, target)
+            except KeyError:
+                self._maps[key] = None
+        return self._maps[key]
+
+    def picture(self, variant_id: str) -> Picture:
+        """Return the image as a variant's model saw it, with its boxes."""
+        model = str(self._models[variant_id])
+        if model not in self._pictures:
+            try:
+                pixels = self.results.pixels(self.image_id, variant_id)
+                self._pictures[model] = Picture(pixels, self.boxes_seen_by(variant_id))
+            except (KeyError, OSError, IgbatchError) as error:
+                self._pictures[model] = Picture(None, (), f"the image cannot be read: {plain(str(error))}")
+        return self._pictures[model]
+
+    def _not_kept(self) -> str:
+        """Say why a map is not there though its numbers are."""
+        if self.results.reader.pruned_at:
+            return f"Maps were pruned on {self.results.reader.pruned_at[:10]}; its numbers were kept."
+        return "The map was not kept (store.maps); its numbers were."
+
+    def panel(self, variant_id: str, target: str, scale: ColorScale | None) -> Panel:
+        """Return one map under a colour scale, over the photograph where the scale's look says so."""
+        row, values = self.row(variant_id, target), self.values(variant_id, target)
+        if row is None:
+            return Panel(
+                variant_id, target, None, None, None, None, None, (), self._absence(variant_id, target)
+            )
+        alone = values is None or scale is None or scale.look.opacity == 1
+        missing = "" if values is not None else self._not_kept()
+        marks = _marks(row, values, scale, self.results.study.attribution)
+        photograph = None if alone else self.picture(variant_id).pixels
+        if photograph is None and not alone:
+            marks.append("no photograph beneath: the image cannot be read")
+        return Panel(
+            variant_id=variant_id,
+            target=target,
+            values=values,
+            scale=scale,
+            minimum=float(row["minimum"]),
+            maximum=float(row["maximum"]),
+            total=float(row["sum"]),
+            marks=tuple(marks),
+            missing=missing,
+            photograph=photograph,
+        )
+
+    def boxes_seen_by(self, variant_id: str) -> tuple[Box, ...]:
+        """Return the boxes in pixels of a variant's model: models may crop an image differently."""
+        same = self._models.index[self._models == self._models[variant_id]]
+        return _boxes(self.box_sums[self.box_sums["variant_id"].isin(same)], self.shown.colors)
+
+    def sums_in(self, box_id: str, variant_id: str) -> dict[str, float]:
+        """Return the sum in one box by target, in units of the output."""
+        rows = self.box_sums
+        rows = rows[(rows["box_id"] == box_id) & (rows["variant_id"] == variant_id)]
+        return {str(target): float(total) for target, total in zip(rows["target"], rows["sum"], strict=True)}
+
+    def prediction(self, variant_id: str) -> str:
+        """Return the class that a variant predicts, in quotes, with its probability."""
+        rows = self.stats[self.stats.index.get_level_values("variant_id") == variant_id]
+        if not len(rows):
+            return "nothing computed"
+        first = rows.iloc[0]
+        name = first["prediction"]
+        name = f"class {first['prediction_index']}" if pd.isna(name) else plain(str(name))
+        return f"“{name}” ({percent(first['prediction_probability'])})"
+
+    def probabilities(self, variant_id: str, targets: Sequence[str]) -> list[str]:
+        """Return the probability that a variant gives each target, in phrases."""
+        rows = {target: self.row(variant_id, target) for target in targets}
+        known = {target: row for target, row in rows.items() if row is not None}
+        return [f"p({plain(target)}) = {percent(row['target_probability'])}" for target, row in known.items()]
+
+    def _absence(self, variant_id: str, target: str) -> str:
+        lost = self.shown.lost(variant_id)
+        lost = lost[lost["image_id"] == self.image_id]
+        lost = lost[lost["target"].isna() | (lost["target"] == target)]
+        if len(lost):
+            row = lost.iloc[0]
+            return f"Quarantined ({plain(str(row['stage']))}): {plain(str(row['error']))}"
+        if variant_id not in self.variants:
+            return "Not asked for: the study computes this variant on other images only."
+        return "Not computed yet."
+
+
+def box_colors(results: StudyResults, more: Iterable[str] = ()) -> dict[str, str]:
+    """Return the colour of each box label, the same in every figure of a reduced study.
+
+    Labels are those of its aggregates, which have every label that is visible anywhere, and then `more`.
+    """
+    known = set(results.aggregates["box_label"]) if results.reduced else set()
+    named = [name for name in results.target_names if name in known]
+    labels = dict.fromkeys([*named, *sorted(map(str, known)), *sorted(map(str, set(more)))])
+    return {label: BOX_COLORS[index % len(BOX_COLORS)] for index, label in enumerate(labels)}
+
+
+def box_names(box_sums: pd.DataFrame) -> dict[str, str]:
+    """Name the boxes of one image, by id: their labels, numbered where it has several boxes of one."""
+    rows = box_sums.drop_duplicates("box_id")
+    several = set(rows.loc[rows["box_label"].duplicated(), "box_label"])
+    seen: Counter[str] = Counter()
+    names = {}
+    for box_id, label in zip(rows["box_id"].astype(str), rows["box_label"].astype(str), strict=True):
+        seen[label] += 1
+        names[box_id] = f"{label} {seen[label]}" if label in several else label
+    return names
+
+
+def _boxes(box_sums: pd.DataFrame, colors: dict[str, str]) -> tuple[Box, ...]:
+    rows, names = box_sums.drop_duplicates("box_id"), box_names(box_sums)
+    boxes = []
+    for row in rows.to_dict("records"):
+        label, name = str(row["box_label"]), names[str(row["box_id"])]
+        x_min, y_min, x_max, y_max = (int(row[side]) for side in ("x_min", "y_min", "x_max", "y_max"))
+        boxes.append(Box(str(row["box_id"]), plain(name), x_min, y_min, x_max, y_max, colors[label]))
+    return tuple(boxes)
+
+
+def _marks(
+    row: Any,
+    values: NDArray[np.float32] | None,
+    scale: ColorScale | None,
+    settings: Attribution,
+) -> list[str]:
+    marks = []
+    if not row["converged"]:
+        marks.append(mark(row, settings))
+    if row["negligible"]:
+        marks.append("negligible: too small for its ratios to mean anything")
+    if values is not None and scale is not None:
+        marks += scale.marks(values)
+    return marks

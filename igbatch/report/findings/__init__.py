@@ -1,0 +1,1 @@
+"""What a study found: typed verdicts, and their words from templates."""

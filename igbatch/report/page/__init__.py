@@ -1,0 +1,1 @@
+"""The HTML page: its tables, and the data of its viewer."""

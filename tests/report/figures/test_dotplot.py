@@ -1,0 +1,39 @@
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from igbatch.report.figures.dotplot import MOST_LABELS, aggregates_figure, extent, select_aggregates
+from igbatch.report.figures.encoding import figure_png
+
+
+def test_all_variants_stand_on_one_stated_scale(small_study: Any) -> None:
+    figure = aggregates_figure(small_study)
+    (axes,) = figure.axes
+    assert axes.get_xscale() == "symlog"
+    low, high = axes.get_xlim()
+    assert low == -high
+    said = [text.get_text() for text in figure.texts]
+    assert any("logarithmic beyond" in text for text in said)
+    assert {"random-1", "trained", "eagle box → magpie"} <= set(said)
+    figure_png(figure, 1)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([0.3, -2e-9], (1e-8, 1.0)), ([0.3, 0.02], (0.01, 1.0)), ([], (0.1, 1.0)), ([0.0, None], (0.1, 1.0))],
+)
+def test_the_axis_holds_all_values(values: list[float | None], expected: tuple[float, float]) -> None:
+    assert extent(values) == pytest.approx(expected)
+
+
+def test_labels_of_targets_come_first_and_rare_ones_are_counted(small_study: Any) -> None:
+    table = small_study.aggregates
+    many = [table.assign(box_label=f"bird-{n:02d}", n_images=50 - n) for n in range(9)]
+    small_study.__dict__["aggregates"] = pd.concat([table, *many], ignore_index=True)
+    selection = select_aggregates(small_study)
+    labels = list(dict.fromkeys(selection.rows["box_label"]))
+    assert labels[:3] == ["eagle", "magpie", "bird-00"]
+    assert len(labels) == MOST_LABELS
+    assert selection.labels_left_out == 11 - MOST_LABELS
+    figure_png(aggregates_figure(small_study), 1)

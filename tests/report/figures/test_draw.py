@@ -1,0 +1,229 @@
+import io
+from itertools import combinations
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from PIL import Image
+
+import igbatch
+from igbatch.errors import InputError
+from igbatch.report.color.colormaps import paint
+from igbatch.report.color.scope import Normalizations
+from igbatch.report.figures.canvas import fit, text_width, wrap
+from igbatch.report.figures.draw import seed_figure
+from igbatch.report.figures.encoding import figure_png
+from igbatch.report.figures.export import contact_sheets, order_of
+from igbatch.report.figures.image_data import Box, ImageMaps
+from igbatch.report.figures.labels import place_labels
+from igbatch.report.figures.sheets import overview_sheet
+
+
+def texts(figure: Any) -> list[str]:
+    return [text.get_text() for text in figure.texts]
+
+
+def pixels(figure: Any, scale: float = 1) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(figure_png(figure, scale))).convert("RGB"))
+
+
+def find_block(picture: np.ndarray, block: np.ndarray) -> bool:
+    """Tell whether a picture holds a block of pixels exactly."""
+    rows, columns = np.nonzero((picture == block[0, 0]).all(axis=2))
+    height, width = block.shape[:2]
+    for y, x in zip(rows, columns, strict=True):
+        part = picture[y : y + height, x : x + width]
+        if part.shape == block.shape and (part == block).all():
+            return True
+    return False
+
+
+@pytest.fixture
+def plain_study(drawn: Any, noise: Any) -> Any:
+    """A study without boxes, whose outlines would lie over pixels."""
+    maps = {("trained", "a", t): noise(i) for i, t in enumerate(("eagle", "magpie"))}
+    return drawn(maps, boxes=())
+
+
+def test_maps_are_drawn_pixel_by_pixel_in_their_colours(plain_study: Any) -> None:
+    figure = igbatch.figure(plain_study, "a")
+    norm = Normalizations(plain_study).of(
+        "pair", variant_id="trained", image_id="a", targets=["eagle", "magpie"]
+    )
+    assert norm is not None
+    for scale in (1, 2):
+        picture = pixels(figure, scale)
+        for target in ("eagle", "magpie"):
+            colors = paint(plain_study.maps["trained", "a", target], norm.gain)
+            size = 14 * scale  # 16 pixels become 224
+            block = colors.repeat(size, axis=0).repeat(size, axis=1)
+            assert find_block(picture, block[2:-2, 2:-2])  # without the frame
+
+
+def test_the_seed_figure_tells_what_a_viewer_must_be_told(small_study: Any) -> None:
+    said = texts(seed_figure(small_study, "a.png", "trained"))
+    for heading in (
+        "Raw values",
+        "Per-map range",
+        "Joint range of the pair",
+        "Joint range of the study",
+    ):
+        assert heading in said
+    row = small_study.image_stats.query("variant_id == 'trained' and image_id == 'a.png'").iloc[0]
+    assert sum(text.startswith("min ") and "max " in text for text in said) == 8
+    assert sum(text.startswith("sum ") for text in said if "box" not in text and "map" not in text) == 8
+    assert {"per-map range", "joint range of the pair", "joint range of the study"} <= set(said)
+    assert any(text.startswith("not normalized") for text in said)
+    assert any("predicts “eagle” (97.0" in text for text in said)
+    assert {"sum in box: eagle", "sum in box: magpie", "probability"} <= set(said)
+    assert row["minimum"] < 0 < row["maximum"]
+
+
+def test_white_maps_say_why(small_study: Any) -> None:
+    said = " ".join(texts(igbatch.figure(small_study, "a.png", scope="raw", variants=["random-1"])))
+    assert "white because small" in said
+
+
+def test_no_text_reaches_beyond_the_figure_or_over_another(small_study: Any) -> None:
+    order = order_of(images=["a.png"], variants=["trained"], grid="2x1", percentile=99.25, part="negative")
+    figures = [
+        seed_figure(small_study, "a.png", "trained"),
+        igbatch.figure(small_study, "b.png", scope="image", percentile=99.25),
+        *(page.figure for page in contact_sheets(small_study, order)),
+    ]
+    for figure in figures:
+        renderer = figure.canvas.get_renderer()
+        width, height = figure.get_size_inches() * figure.dpi
+        boxes = [t.get_window_extent(renderer) for t in figure.texts if t.get_text().strip()]
+        for box in boxes:
+            assert box.x0 >= 0
+            assert box.y0 >= 0
+            assert box.x1 <= width
+            assert box.y1 <= height
+        for one, other in combinations(boxes, 2):
+            across = min(one.x1, other.x1) - max(one.x0, other.x0)
+            down = min(one.y1, other.y1) - max(one.y0, other.y0)
+            assert across <= 1 or down <= 3  # lines of text may touch by their line spacing
+
+
+def test_one_target_has_no_pair(drawn: Any, noise: Any) -> None:
+    study = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"])
+    assert "Joint range of the pair" not in texts(seed_figure(study, "a", "trained"))
+    with pytest.raises(InputError, match="use image"):
+        igbatch.figure(study, "a")
+    igbatch.figure(study, "a", scope="image")
+
+
+def test_three_targets_have_a_joint_range_of_all_and_of_each_pair(drawn: Any, noise: Any) -> None:
+    names = ("eagle", "magpie", "crow")
+    study = drawn({("trained", "a", t): noise(i) for i, t in enumerate(names)}, targets=names)
+    assert "Joint range of all targets" in texts(seed_figure(study, "a", "trained"))
+    for pair in combinations(names, 2):
+        assert "Joint range of the pair" in texts(seed_figure(study, "a", "trained", pair))
+    said = " ".join(texts(igbatch.figure(study, "a")))
+    assert "trained: eagle and crow" in said
+    assert "trained: magpie and crow" in said
+
+
+def test_what_is_missing_says_why(drawn: Any, noise: Any) -> None:
+    lost = [{"variant_id": "trained", "image_id": "a", "target": "magpie", "stage": "map", "error": "NaN"}]
+    study = drawn({("trained", "a", "eagle"): noise(1)}, quarantine=lost)
+    said = " ".join(texts(igbatch.figure(study, "a")))
+    assert "Quarantined (map): NaN" in said
+    assert "incomplete: joint range of the pair" in said
+    everything = [{**lost[0], "target": None, "stage": "image", "error": "not an image"}]
+    gone = drawn({}, images=["a"], kinds={"trained": "trained"}, quarantine=everything)
+    assert "Quarantined (image): not an image" in " ".join(texts(seed_figure(gone, "a", "trained")))
+    unfinished = drawn({}, images=["a"], kinds={"trained": "trained"})
+    assert "Not computed yet." in texts(igbatch.figure(unfinished, "a"))
+
+
+def test_maps_that_were_not_kept_have_their_numbers(small_study: Any) -> None:
+    small_study.kept = False
+    said = texts(igbatch.figure(small_study, "a.png"))
+    assert any(text.startswith("The map was not kept") for text in said)
+    assert any(text.startswith("min ") for text in said)
+
+
+def test_maps_that_did_not_converge_are_marked(drawn: Any, noise: Any) -> None:
+    maps = {("trained", "a", t): noise(i) for i, t in enumerate(("eagle", "magpie"))}
+    said = " ".join(texts(igbatch.figure(drawn(maps, gap=0.3), "a")))
+    assert "! not converged: off by" in said
+    said = " ".join(texts(igbatch.figure(drawn(maps, map_error=0.3), "a")))
+    assert "! not converged: off by" in said
+    assert "! not converged" not in " ".join(texts(igbatch.figure(drawn(maps, map_error=0.01), "a")))
+    faint = {key: values * 1e-9 for key, values in maps.items()}
+    assert "! negligible" in " ".join(texts(igbatch.figure(drawn(faint), "a")))
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, -0.5])
+def test_maps_of_one_value_are_drawn(drawn: Any, value: float) -> None:
+    maps = {("trained", "a", t): np.full((16, 16), value, np.float32) for t in ("eagle", "magpie")}
+    figure_png(seed_figure(drawn(maps), "a", "trained"), 1)
+
+
+def test_hostile_and_long_names_are_drawn_as_text(drawn: Any, noise: Any, only_fonts: Any) -> None:
+    name = "folder/" + "very-long-" * 20 + "$\\frac{a}{b$ \u202e鷲.jpeg"
+    targets = ("$x^2$ " * 12, "eagle\n\x00")
+    study = drawn({("trained", name, t): noise(i) for i, t in enumerate(targets)}, targets=targets)
+    figure = seed_figure(study, name, "trained")
+    with mpl.rc_context():
+        figure_png(figure, 1)
+    title = next(text for text in texts(figure) if text.startswith("folder/"))
+    assert "…" in title
+    assert title.endswith("��.jpeg")
+
+
+def test_unknown_names_are_refused(small_study: Any) -> None:
+    unknown = {"image_id": "c.png", "variants": ["x"], "targets": ["x", "y"], "scope": "own"}
+    for name, value in unknown.items():
+        how: dict[str, Any] = {"image_id": "a.png", name: value}
+        with pytest.raises(InputError):
+            igbatch.figure(small_study, **how)
+    with pytest.raises(InputError, match="no variant is chosen"):
+        igbatch.figure(small_study, "a.png", variants=[])
+
+
+def test_no_global_settings_are_touched(small_study: Any) -> None:
+    before = dict(mpl.rcParams)
+    igbatch.figure(small_study, "a.png")
+    assert dict(mpl.rcParams) == before
+
+
+def test_texts_are_cut_and_wrapped_to_a_width() -> None:
+    long = "n01440764/" + "x" * 200 + "/eagle.jpeg"
+    cut = fit(long, 150, 11.5)
+    assert text_width(cut, 11.5) <= 150
+    assert cut.startswith("n01")
+    assert cut.endswith("jpeg")
+    lines = wrap(f"one two three {long} four", 120, 11.5)
+    assert all(text_width(line, 11.5) <= 120 for line in lines)
+    assert lines[-1].endswith("four")
+    assert len(wrap("a b c d e f " * 40, 60, 11.5, most=3)) == 3
+
+
+def test_labels_of_boxes_stay_inside_and_off_each_other() -> None:
+    boxes = [
+        Box(str(i), f"bird {i}", 2 + 3 * i, 2 + 2 * i, 12 + 3 * i, 10 + 2 * i, "#000000") for i in range(4)
+    ]
+    spots = place_labels(boxes, [60.0] * 4, 14.0, (224, 224), 14)
+    for spot in spots:
+        assert 0 <= spot.x <= 164
+        assert 0 <= spot.y <= 210
+    for one, other in combinations(spots, 2):
+        assert abs(one.x - other.x) >= 60 or abs(one.y - other.y) >= 14
+
+
+def test_a_map_that_the_study_does_not_ask_for_is_not_missing(drawn: Any, noise: Any) -> None:
+    maps = {("trained", image, "eagle"): noise(n) for n, image in enumerate("ab")}
+    maps |= {("random-1", "b", "eagle"): noise(3)}
+    study = drawn(maps, images=["a", "b"], targets=["eagle"], subsets={"random-1": ["b"]})
+    image = ImageMaps(study, "a")
+    normalizations = Normalizations(study)
+    assert [row.title for row in overview_sheet(image, normalizations, "image").rows] == ["trained"]
+    (row,) = overview_sheet(image, normalizations, "image", ["random-1"]).rows
+    assert row.panels[0].missing == "Not asked for: the study computes this variant on other images only."
+    both = overview_sheet(ImageMaps(study, "b"), normalizations, "models")
+    assert [row.title for row in both.rows] == ["trained", "random-1"]
+    assert not any(row.caution for row in both.rows)

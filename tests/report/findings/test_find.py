@@ -1,0 +1,193 @@
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from igbatch.report.findings.find import find
+from igbatch.report.findings.model import Finding, Verdict, combine
+from igbatch.report.findings.similarity import unlikeness
+
+Sums = tuple[tuple[float, float], tuple[float, float]]
+"""Sums in (eagle's box, magpie's box), for the targets eagle and magpie."""
+
+OPPOSED: Sums = ((0.8, -0.2), (-0.3, 0.7))
+AGREEING: Sums = ((0.8, 0.2), (0.3, 0.7))
+NEGLIGIBLE: Sums = ((1e-8, 2e-8), (3e-8, 1e-8))
+
+
+@pytest.fixture
+def study(drawn: Any, birds: Any) -> Callable[..., Any]:
+    """Make a study of variants with given box sums, on a number of images."""
+
+    def make(sums: dict[str, Sums], images: int = 6, **more: Any) -> Any:
+        maps = {
+            (variant, f"{index}.png", target): values
+            for number, (variant, (eagle, magpie)) in enumerate(sums.items())
+            for index in range(images)
+            for target, values in birds(eagle, magpie, seed=10 * number + index).items()
+        }
+        return drawn(maps, **more)
+
+    return make
+
+
+def finding(results: Any, key: str) -> Finding:
+    (found,) = [f for f in find(results, list(results.images["image_id"])) if f.key == key]
+    assert found.answer.endswith(".")
+    return found
+
+
+def test_the_claims_of_the_seed_hold_where_they_are_true(study: Any) -> None:
+    results = study({"random-1": NEGLIGIBLE, "random-2": NEGLIGIBLE, "trained": OPPOSED})
+    for key in ("random_negligible", "trained_significant", "trained_opposition", "random_no_opposition"):
+        assert finding(results, key).verdict is Verdict.HOLDS, key
+
+
+def test_the_numbers_are_told(study: Any) -> None:
+    results = study({"random-1": NEGLIGIBLE, "trained": OPPOSED})
+    answer = finding(results, "trained_opposition").answer
+    assert "eagle box counts against magpie in 6 of 6 images" in answer
+    assert "magpie box counts against eagle in 6 of 6 images" in answer
+    evidence = finding(results, "random_negligible").evidence
+    assert evidence is not None
+    assert len(evidence.rows) == 4
+    assert all(len(row) == len(evidence.head) for row in evidence.rows)
+
+
+def test_random_sums_of_size_are_not_negligible(study: Any) -> None:
+    large = study({"random-1": AGREEING, "trained": OPPOSED})
+    assert finding(large, "random_negligible").verdict is Verdict.FAILS
+    some = study({"random-1": ((0.1, 1e-8), (1e-8, 1e-8)), "trained": OPPOSED})
+    assert finding(some, "random_negligible").verdict is Verdict.MIXED
+
+
+def test_negligible_is_judged_beside_the_trained_model_too(study: Any) -> None:
+    faint = tuple(tuple(total / 1000 for total in row) for row in OPPOSED)
+    results = study({"random-1": ((1e-3, 1e-3), (1e-3, 1e-3)), "trained": faint})
+    assert finding(results, "random_negligible").verdict is Verdict.FAILS
+    alone = study({"random-1": ((1e-3, 1e-3), (1e-3, 1e-3))})
+    assert finding(alone, "random_negligible").verdict is Verdict.HOLDS
+
+
+def test_trained_sums_that_vanish_are_not_significant(study: Any) -> None:
+    results = study({"trained": NEGLIGIBLE})
+    assert finding(results, "trained_significant").verdict is Verdict.FAILS
+    some = study({"trained": ((0.8, 1e-8), (1e-8, 0.7))})
+    assert finding(some, "trained_significant").verdict is Verdict.MIXED
+
+
+def test_boxes_that_agree_are_not_opposed(study: Any) -> None:
+    assert finding(study({"trained": AGREEING}), "trained_opposition").verdict is Verdict.FAILS
+    half = study({"trained": ((0.8, -0.2), (0.3, 0.7))})
+    assert finding(half, "trained_opposition").verdict is Verdict.MIXED
+
+
+def test_random_models_that_show_the_pattern_are_named(study: Any) -> None:
+    both = study({"random-1": OPPOSED, "random-2": OPPOSED, "trained": OPPOSED})
+    assert finding(both, "random_no_opposition").verdict is Verdict.FAILS
+    one = finding(study({"random-1": OPPOSED, "random-2": AGREEING}), "random_no_opposition")
+    assert one.verdict is Verdict.MIXED
+    assert "1 of 2 random variants show the whole pattern (random-1)" in one.answer
+
+
+def test_signs_that_differ_between_images_are_mixed(drawn: Any, birds: Any) -> None:
+    maps = {}
+    for index in range(8):
+        turned = -1 if index % 2 else 1
+        for target, values in birds((0.8, 0.2 * turned), (0.3 * turned, 0.7), index).items():
+            maps["trained", f"{index}.png", target] = values
+    found = finding(drawn(maps), "trained_opposition")
+    assert found.verdict is Verdict.MIXED
+    assert "in 4 of 8 images" in found.answer
+
+
+@pytest.mark.parametrize("images", [1, 3])
+def test_too_few_images_cannot_tell(study: Any, images: int) -> None:
+    results = study({"random-1": NEGLIGIBLE, "trained": OPPOSED}, images=images)
+    for key in ("trained_opposition", "random_no_opposition"):
+        found = finding(results, key)
+        assert found.verdict is Verdict.UNKNOWN
+        assert "too few images" in found.answer
+
+
+def test_what_is_not_in_the_study_cannot_be_told(study: Any) -> None:
+    trained = study({"trained": OPPOSED})
+    for key in ("random_negligible", "random_no_opposition", "random_alike"):
+        found = finding(trained, key)
+        assert found.verdict is Verdict.UNKNOWN
+        assert "the study has no" in found.answer
+    random = study({"random-1": OPPOSED})
+    for key in ("trained_significant", "trained_opposition", "trained_alike"):
+        assert finding(random, key).verdict is Verdict.UNKNOWN
+
+
+def test_without_boxes_only_the_maps_are_compared(study: Any) -> None:
+    results = study({"random-1": NEGLIGIBLE, "trained": OPPOSED}, boxes=())
+    found = {f.key: f.verdict for f in find(results, list(results.images["image_id"]))}
+    assert [key for key, verdict in found.items() if verdict is not Verdict.UNKNOWN] == [
+        "random_alike",
+        "trained_alike",
+    ]
+
+
+def test_outputs_without_a_scale_are_judged_beside_the_trained_model(study: Any) -> None:
+    sums = {"random-1": ((0.02, 0.02), (0.02, 0.02)), "trained": ((8.0, -2.0), (-3.0, 7.0))}
+    assert finding(study(sums, output="logit"), "random_negligible").verdict is Verdict.HOLDS
+    alone = {"random-1": sums["random-1"]}
+    assert finding(study(alone, output="logit"), "random_negligible").verdict is Verdict.UNKNOWN
+
+
+def test_other_targets_than_boxes_have_no_opposition(drawn: Any, noise: Any) -> None:
+    maps = {("trained", f"{i}.png", t): noise(i) for i in range(5) for t in ("predicted", "top-2")}
+    found = finding(drawn(maps, targets=("predicted", "top-2")), "trained_opposition")
+    assert found.verdict is Verdict.UNKNOWN
+    assert "two classes" in found.answer
+
+
+def test_maps_that_differ_in_strength_only_look_alike_by_themselves(drawn: Any, noise: Any) -> None:
+    maps = {}
+    for index in range(3):
+        shape = noise(index)
+        maps["random-1", f"{index}.png", "eagle"] = shape
+        maps["random-1", f"{index}.png", "magpie"] = shape / 10
+    assert finding(drawn(maps), "random_alike").verdict is Verdict.HOLDS
+
+
+def test_maps_in_other_places_do_not_look_alike(study: Any) -> None:
+    results = study({"trained": ((0.8, 0.0), (0.0, 0.8))})
+    assert finding(results, "trained_alike").verdict is Verdict.FAILS
+
+
+def test_maps_that_were_not_kept_are_not_compared(small_study: Any) -> None:
+    small_study.kept = False
+    assert finding(small_study, "trained_alike").verdict is Verdict.UNKNOWN
+
+
+def test_unlikeness_of_known_maps(noise: Any) -> None:
+    a, b = noise(1), noise(2)
+    gain = float(np.abs(a).max())
+    same = unlikeness(a, a, gain, gain)
+    assert same is not None
+    assert (same.strength, same.signed) == (0, 0)
+    scaled = unlikeness(a, 5 * a, gain, 5 * gain)
+    assert scaled is not None
+    assert scaled.signed == pytest.approx(0, abs=1e-6)
+    turned = unlikeness(a, -a, gain, gain)
+    assert turned is not None
+    assert (turned.strength, turned.signed) == (0, 1)
+    nothing = unlikeness(a, np.zeros_like(a), gain, gain)
+    assert nothing is not None
+    assert nothing.strength == pytest.approx(1)
+    assert unlikeness(np.zeros_like(b), np.zeros_like(b), 0.0, 0.0) is None
+
+
+@pytest.mark.parametrize(
+    ("parts", "verdict"),
+    [
+        ([True, True], Verdict.HOLDS), ([False, None], Verdict.FAILS), ([True, False], Verdict.MIXED),
+        ([None], Verdict.UNKNOWN), ([], Verdict.UNKNOWN),
+    ],
+)  # fmt: skip
+def test_combining_parts(parts: list[bool | None], verdict: Verdict) -> None:
+    assert combine(parts) is verdict

@@ -1,0 +1,82 @@
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from igbatch.report import build as render
+from igbatch.report.page import csv_tables as tables
+from igbatch.results import StudyResults
+
+CLASSES = ("eagle", "magpie")
+Rendered = Callable[..., dict[str, bytes]]
+
+
+def test_tables_have_every_digit_and_row(small_study: Any, rendered: Rendered) -> None:
+    files = rendered(small_study)
+    sums = pd.read_csv(io.BytesIO(files["report/tables/box_sums.csv"]))
+    assert len(sums) == len(small_study.box_stats)
+    key = ["variant_id", "image_id", "target", "box_id"]
+    stored = small_study.box_stats.astype({"box_id": "int64"}).set_index(key)["sum"].sort_index()
+    assert sums.set_index(key)["sum"].sort_index().to_numpy().tolist() == stored.to_numpy().tolist()
+    assert sums["image_id"].tolist() == sorted(sums["image_id"])
+    stats = pd.read_csv(io.BytesIO(files["report/tables/image_stats.csv"]))
+    assert "histogram" not in stats
+    assert len(stats) == 8
+
+
+def test_the_images_of_a_variant_are_all_in_its_table_as_json(
+    drawn: Any, noise: Any, rendered: Rendered
+) -> None:
+    names = [f'{n}, "x".png' for n in range(1200)]  # a frame would print the first and the last of them
+    subsets = {"random-1": names[1:]}
+    maps = {(variant, names[5], "eagle"): noise(1) for variant in ("trained", "random-1")}
+    files = rendered(drawn(maps, images=names, targets=["eagle"], boxes=(), subsets=subsets))
+    table = pd.read_csv(io.BytesIO(files["report/tables/variants.csv"])).set_index("variant_id")
+    assert json.loads(table.loc["random-1", "images"]) == names[1:]
+    assert pd.isna(table.loc["trained", "images"])
+    assert table["layers"].isna().all()
+
+
+def test_a_table_of_too_many_rows_has_those_of_the_images_shown_and_the_page_says_so(
+    drawn: Any, noise: Any, rendered: Rendered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"{n}.png" for n in range(6)]
+    maps = {("trained", n, t): noise(i) for i, n in enumerate(names[:4]) for t in ("eagle", "magpie")}
+    place = {"variant_id": "trained", "target": None, "stage": "image", "error": "gone"}
+    lost = [{**place, "image_id": name} for name in names[4:]]
+    study = drawn(maps, images=names, featured=("2.png", "5.png"), max_images=2, quarantine=lost)
+    whole = rendered(study)
+    assert "and no others" not in whole["report/index.html"].decode()
+    assert "Tables and ranges cover all" in whole["report/index.html"].decode()
+    monkeypatch.setattr(tables, "MOST_ROWS", 1)
+    monkeypatch.setattr(render, "MOST_ROWS", 1)
+    cut = rendered(study)
+    assert set(cut) == set(whole)
+
+    def read(files: dict[str, bytes], name: str) -> pd.DataFrame:
+        return pd.read_csv(io.BytesIO(files[f"report/tables/{name}.csv"]))
+
+    for name in ("box_sums", "image_stats", "quarantine"):
+        every, some = read(whole, name), read(cut, name)
+        shown = every[every["image_id"].isin(["2.png", "5.png"])].reset_index(drop=True)
+        assert 0 < len(shown) < len(every)
+        pd.testing.assert_frame_equal(some, shown)
+    page = cut["report/index.html"].decode()
+    assert "box_sums.csv, image_stats.csv and quarantine.csv have those of the images shown here" in page
+    assert "Means and ranges cover all" in page
+    assert page.count("gone") == whole["report/index.html"].decode().count("gone")
+
+
+def test_a_report_reads_no_whole_table(
+    drawn: Any, noise: Any, rendered: Rendered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def whole(*_: Any) -> None:
+        raise AssertionError("all rows were asked for")
+
+    for name in ("image_stats", "box_stats", "quarantine"):
+        monkeypatch.setattr(StudyResults, name, property(whole))
+    maps = {(v, f"{i}", t): noise(i) for v in ("trained", "random-1") for i in range(3) for t in CLASSES}
+    assert "report/index.html" in rendered(drawn(maps, images=["0", "1", "2", "3"]))
