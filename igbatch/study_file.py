@@ -6,16 +6,17 @@ import copy
 import difflib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from igbatch.errors import InputError, one_line
 from igbatch.study import MAIN_KEYS, Study
+from igbatch.study.section import kinds_of
 
 MAX_STUDY_BYTES = 256 * 1024
 
@@ -224,12 +225,6 @@ def _known_keys(location: Sequence[str]) -> list[str]:
     section: type[BaseModel] = Study
     for name in location:
         if name in section.model_fields:  # else a place in a list, or a name that the study gives
-            section = next(_sections(section.model_fields[name].annotation), section)
+            kinds = kinds_of(section.model_fields[name].annotation)
+            section = next((kind for kind in kinds if isinstance(kind, type(BaseModel))), section)
     return list(section.model_fields)
-
-
-def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for part in get_args(annotation):
-        yield from _sections(part)

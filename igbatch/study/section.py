@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -16,6 +16,27 @@ class Section(BaseModel):
     """A section: no unknown keys, and nothing changes it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_value_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse what pydantic would take for 0 or 1."""
+        kinds = kinds_of(cls.model_fields[info.field_name or ""].annotation)
+        found = [value]
+        if isinstance(value, (list, tuple)):
+            found = list(value)
+        elif isinstance(value, dict) and not any(isinstance(kind, type(BaseModel)) for kind in kinds):
+            found = list(value.values())
+        numbers = (int in kinds or float in kinds) and bool not in kinds
+        if numbers and any(isinstance(each, bool) for each in found):
+            raise ValueError("true and false (yes and no, on and off) are no numbers; give a number")
+        return value
+
+
+def kinds_of(annotation: Any) -> list[Any]:
+    """Return what an annotation is made of."""
+    parts = get_args(annotation)
+    return [kind for part in parts for kind in kinds_of(part)] if parts else [annotation]
 
 
 def check_seeds(seeds: Sequence[int], first_seed: int | None, count: int | None) -> None:
