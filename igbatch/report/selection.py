@@ -175,24 +175,14 @@ def left_out(
     variants = map(results.reader.variants_of, selection.images)
     return sentences(
         "left_out.j2",
-        strange=selection.strange,
-        hidden=results.n_images - len(selection.images),
+        selection=selection,
+        report=asked,
+        rule=WORDS.get(asked.others, ""),
         n_images=results.n_images,
-        rule=_rule(asked),
-        max_images=asked.max_images,
-        others=asked.others,
-        cut=cut,
+        hidden=results.n_images - len(selection.images),
         unscored=0 if selection.scored is None else results.n_images - selection.scored,
         variants=max((len(each) - len(shown_variants(results, each)) for each in variants), default=0),
-        named=bool(asked.variants),
+        cut=cut,
         targets=targets,
         audit=audit,
     )
-
-
-def _rule(asked: Report) -> str:
-    if asked.others == "first":
-        return "the first others"
-    if asked.others == "random":
-        return f"others at random (seed {asked.seed})"
-    return f"those with {WORDS[asked.others]}"
