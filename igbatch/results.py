@@ -420,7 +420,7 @@ class StudyResults:
         image_id: str,
         variants: Sequence[str] | None = None,
         targets: Sequence[str] | None = None,
-        scope: str = "pair",
+        scope: Scope = "pair",
         *,
         rule: str | None = None,
         percentile: float | None = None,
@@ -455,13 +455,13 @@ class StudyResults:
         Raises:
             InputError: a choice is wrong, or the study has no such image, variant or target.
         """
-        from igbatch.report.color.style import Look
+        from igbatch.report.color.style import ColorStyle
         from igbatch.report.figures.draw import study_figure
 
         lines = {"contour": contour, "blur": blur}
         colors = {"part": part, "level": level, "palette": palette, "opacity": opacity}
-        look = Look.of(rule=rule, percentile=percentile, ends=ends, **lines, **colors)
-        return study_figure(self, image_id, variants, targets, scope, look)
+        style = ColorStyle.of(rule=rule, percentile=percentile, ends=ends, **lines, **colors)
+        return study_figure(self, image_id, variants, targets, scope, style)
 
     def _randomization_table(self, name: str) -> pd.DataFrame:
         return _frame(self._reader.output.read_table(self._randomization_path(name)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from igbatch.images.box_counts import BoxCounts
-from igbatch.report.color.scope import Normalizations
 from igbatch.report.figures.accuracy import convergence_words
 from igbatch.report.findings.census import Census
 from igbatch.report.findings.model import study_variants
@@ -14,14 +13,11 @@ WEIGHTY_BASELINE = 0.05
 """A probability at the baseline from which on the report says so."""
 
 
-def cautions(
-    results: StudyResults, normalizations: Normalizations, census: Census, quarantined: int
-) -> list[str]:
+def cautions(results: StudyResults, census: Census, quarantined: int) -> list[str]:
     """Return what a reader of the report must know, one or two sentences each.
 
     Args:
         results: a reduced study.
-        normalizations: of its maps.
         census: of its rows.
         quarantined: rows in quarantine.
     """
@@ -33,7 +29,7 @@ def cautions(
     if not census.rows:
         return [*said, "No map has been computed."]
     said += [
-        _scale(normalizations),
+        _scale(results),
         convergence_words(census, results.study["study"]["attribution"]),
         _negligible(census.negligible),
         _constant(census),
@@ -43,12 +39,10 @@ def cautions(
     return [sentence for sentence in [*said, _missing(results, census.rows, quarantined)] if sentence]
 
 
-def _scale(normalizations: Normalizations) -> str:
-    raw = normalizations.of("raw")
-    if raw is None:
-        return ""
+def _scale(results: StudyResults) -> str:
+    raw = results.scope_range("raw")
     return (
-        f"The raw scale ends at ±{number(raw.gain, 1)}, the round number that is just above 99.9 % of all "
+        f"The raw scale ends at ±{number(raw.maximum, 1)}, the round number that is just above 99.9 % of all "
         "|a| in the variant where these are largest; beyond it the colour is that of the end, and the number "
         "of such pixels is told below the map."
     )

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from igbatch.report.color.scale import ColorScale, scale_of
-from igbatch.report.color.scope import Normalizations
-from igbatch.report.figures.bar import lay_out
-from igbatch.report.figures.canvas import INK, WARN, Canvas, fit, wrap
-from igbatch.report.figures.drawing import BAR_HEIGHT, SMALL, draw_bar
+from igbatch.reduce.ranges import Scope
+from igbatch.report.color.scale import ColorScale
+from igbatch.report.figures.bar import BAR, SMALL, draw_bar
+from igbatch.report.figures.canvas import WARN, Canvas, fit, wrap
 from igbatch.report.figures.image_data import ImageMaps, Panel
+from igbatch.report.figures.scales import color_scale
 from igbatch.report.randomization.plotting import MARGIN, paragraph
 from igbatch.report.randomization.steps import Randomized
 from igbatch.report.text import number, plain
@@ -23,45 +23,37 @@ COLUMNS = 8
 _SIDE, _APART = 116, 12
 _SMALLEST = 112
 _NUMBERS = 3 * 13
-_BAR = BAR_HEIGHT + 22
+_BAR = BAR + 22
 
-KINDS = {"image": "own range", "models": "joint range"}
-"""The normalizations that maps are shown under, and what rows call them."""
+SCOPES: dict[Scope, str] = {"image": "per-map range", "models": "joint range"}
+"""The scopes that maps are shown under, and what rows call them."""
 
 
 @dataclass(frozen=True)
 class GridRow:
-    """Maps of one target under one normalization: a panel a variant, in the order of the cascade."""
+    """Maps of one target under one scope: a panel a variant, in the order of the cascade."""
 
     target: str
-    kind: str
+    scope: Scope
     panels: tuple[Panel, ...]
 
 
-def grid_rows(
-    maps: ImageMaps, normalizations: Normalizations, variants: Sequence[str], targets: Sequence[str]
-) -> list[GridRow]:
+def grid_rows(maps: ImageMaps, variants: Sequence[str], targets: Sequence[str]) -> list[GridRow]:
     """Gather the maps of some variants, each target under its own range, and under that of the image."""
-    shared = normalizations.of("models", image_id=maps.image_id)
+    shared = color_scale(maps, "models")
     rows = []
     for target in targets:
-        for kind in KINDS:
+        for scope in SCOPES:
             panels = []
             for variant in variants:
-                found = shared
-                if kind == "image":
-                    found = normalizations.of(
-                        "image", variant_id=variant, image_id=maps.image_id, targets=[target]
-                    )
-                panels.append(maps.panel(variant, target, scale_of(found)))
-            rows.append(GridRow(target, kind, tuple(panels)))
+                scale = color_scale(maps, scope, variant, [target]) if scope == "image" else shared
+                panels.append(maps.panel(variant, target, scale))
+            rows.append(GridRow(target, scope, tuple(panels)))
     return rows
 
 
-def grid_figure(
-    maps: ImageMaps, normalizations: Normalizations, trained: str | None, cascade: Randomized
-) -> Figure:
-    """Return the maps of one image, columns being the steps of a cascade, rows targets and normalizations.
+def grid_figure(maps: ImageMaps, trained: str | None, cascade: Randomized) -> Figure:
+    """Return the maps of one image, columns being the steps of a cascade, rows targets and scopes.
 
     Under every map stand its minimum, maximum and sum. A map by its own range has its own colour bar, with
     zero marked; maps under the joint range of all variants and targets share one, at the left of their row.
@@ -69,7 +61,7 @@ def grid_figure(
     steps = [("trained", trained)] if trained is not None else []
     steps += [(step.layer, step.variant_id) for step in cascade.steps]
     targets = maps.results.target_names
-    rows = grid_rows(maps, normalizations, [variant for _, variant in steps], targets)
+    rows = grid_rows(maps, [variant for _, variant in steps], targets)
     width, height = _map_size(rows)
     across = min(len(steps), COLUMNS)
     band = sum(_row_height(row, height) for row in rows) + 40
@@ -107,25 +99,25 @@ def _draw_band(
         canvas.text(left + column * (width + _APART), y, name, 11.5, bold=True)
     y += 20
     for row in rows:
-        if row.kind == "image":
+        if row.scope == "image":
             canvas.line(MARGIN, y - 3, canvas.width - MARGIN, y - 3, "#d0d0d0")
         _draw_side(canvas, row, y + 4, height)
         for column, place in enumerate(chosen):
-            _draw_map(canvas, row.panels[place], row.kind, left + column * (width + _APART), y + 4, size)
+            _draw_map(canvas, row.panels[place], row.scope, left + column * (width + _APART), y + 4, size)
         y += _row_height(row, height)
 
 
 def _draw_side(canvas: Canvas, row: GridRow, y: int, height: int) -> None:
     canvas.text(MARGIN, y, fit(plain(row.target), _SIDE - 16, 12, bold=True), 12, bold=True)
     shared = next((panel.scale for panel in row.panels if panel.scale), None)
-    said = KINDS[row.kind] if row.kind == "image" or shared is None else shared.label
+    said = SCOPES[row.scope] if row.scope == "image" or shared is None else shared.label
     for line, text in enumerate(wrap(said, _SIDE - 22, 11, most=3)):
         canvas.text(MARGIN, y + 17 + 14 * line, text, 11)
-    if row.kind == "models" and shared is not None:
-        draw_bar(canvas, shared, MARGIN, y + max(height - 46, 58), _SIDE - 22)
+    if row.scope == "models" and shared is not None:
+        draw_bar(canvas.figure, shared, MARGIN, y + max(height - 46, 58), _SIDE - 22)
 
 
-def _draw_map(canvas: Canvas, panel: Panel, kind: str, x: int, y: int, size: tuple[int, int]) -> None:
+def _draw_map(canvas: Canvas, panel: Panel, scope: Scope, x: int, y: int, size: tuple[int, int]) -> None:
     width, height = size
     if panel.values is None or panel.scale is None:
         canvas.frame(x, y, width, height, fill="#f3f3f3")
@@ -135,7 +127,7 @@ def _draw_map(canvas: Canvas, panel: Panel, kind: str, x: int, y: int, size: tup
         canvas.image(x, y, panel.scale.paint(panel.values), width, height)
         canvas.frame(x, y, width, height, edge="#c8c8c8")
     y += height + 5
-    if kind == "image":
+    if scope == "image":
         if panel.scale is not None:
             _bar(canvas, panel.scale, x, y, width)
         y += _BAR
@@ -147,16 +139,13 @@ def _draw_map(canvas: Canvas, panel: Panel, kind: str, x: int, y: int, size: tup
 
 def _bar(canvas: Canvas, scale: ColorScale, x: int, y: int, width: int) -> None:
     """Draw a colour bar with zero marked; its ends are the minimum and maximum that stand below."""
-    bar = lay_out(scale, width)
-    canvas.image(x, y, bar.colors, width, BAR_HEIGHT)
-    canvas.frame(x, y, width, BAR_HEIGHT)
-    zero = x + bar.zero * width
-    canvas.line(zero, y - 3, zero, y + BAR_HEIGHT + 3, INK, 1.2)
-    canvas.text(min(max(zero, x + 4), x + width - 4), y + BAR_HEIGHT + 5, "0", SMALL, align="center")
+    draw_bar(canvas.figure, scale, x, y - 14, width, labels=False)
+    zero = x + scale.along_bar(0.0) * width
+    canvas.text(min(max(zero, x + 4), x + width - 4), y + BAR + 5, "0", SMALL, align="center")
 
 
 def _row_height(row: GridRow, height: int) -> int:
-    return 4 + height + 5 + (_BAR if row.kind == "image" else 0) + _NUMBERS + 12
+    return 4 + height + 5 + (_BAR if row.scope == "image" else 0) + _NUMBERS + 12
 
 
 def _map_size(rows: Sequence[GridRow]) -> tuple[int, int]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from igbatch.report.color.scope import Normalizations
 from igbatch.report.figures.image_data import ImageMaps
 from igbatch.report.randomization.curves import WIDE_WORDS, curves_figure
 from igbatch.report.randomization.grid import grid_figure
@@ -75,34 +74,28 @@ class ModelView:
     tables: tuple[TableView, ...]
 
 
-def randomization_views(
-    results: StudyResults, normalizations: Normalizations, maps: Sequence[ImageMaps], draw: Draw
-) -> list[ModelView]:
+def randomization_views(results: StudyResults, maps: Sequence[ImageMaps], draw: Draw) -> list[ModelView]:
     """Prepare the section, one view a model; none where the study is not a randomization study.
 
     Args:
         results: a reduced study.
-        normalizations: of its maps.
         maps: of the featured images; the first `MOST_IMAGES` are drawn.
         draw: stores a figure.
     """
     if not results.randomized:
         return []
-    return [
-        _view(results, normalizations, maps, variants, draw) for variants in model_variants(results.variants)
-    ]
+    return [_view(results, maps, variants, draw) for variants in model_variants(results.variants)]
 
 
 def _view(
     results: StudyResults,
-    normalizations: Normalizations,
     maps: Sequence[ImageMaps],
     variants: ModelVariants,
     draw: Draw,
 ) -> ModelView:
     means = Means(results.randomization, variants.model)
     drawn = []
-    for heading, alt, stem, figure in _figures(results, normalizations, maps, variants, means):
+    for heading, alt, stem, figure in _figures(results, maps, variants, means):
         source, width = draw(stem, figure)
         drawn.append(FigureView(heading, source, width, alt, f"figures/{stem}.png"))
     return ModelView(
@@ -130,7 +123,6 @@ def _paragraphs(
 
 def _figures(
     results: StudyResults,
-    normalizations: Normalizations,
     maps: Sequence[ImageMaps],
     variants: ModelVariants,
     means: Means,
@@ -150,7 +142,7 @@ def _figures(
         for cascade in cascades:
             name, direction = plain(image.image_id), str(cascade.direction)
             stem = file_stem("maps", variants.model, image.image_id, direction)
-            figure = grid_figure(image, normalizations, variants.trained, cascade)
+            figure = grid_figure(image, variants.trained, cascade)
             alt = f"Maps of {name} along the cascade {direction}, with minimum, maximum and sum below each"
             yield f"Maps of {name} along the cascade {direction}", alt, stem, figure
     if variants.trained is not None:

@@ -6,7 +6,6 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from igbatch.report.color.scope import Normalizations
 from igbatch.report.page import contents
 from igbatch.report.randomization.section import randomization_views
 from igbatch.report.text import Table
@@ -70,7 +69,7 @@ def test_tables_have_every_digit_and_no_nulls(randomized: Any, rendered: Any) ->
 
 def test_a_smoothed_study_says_so(randomized: Any) -> None:
     def paragraphs() -> str:
-        views = randomization_views(randomized, Normalizations(randomized), [], lambda *_: ("data:", 1))
+        views = randomization_views(randomized, [], lambda *_: ("data:", 1))
         return " ".join(text for view in views for _, texts in view.paragraphs for text in texts)
 
     assert "smooth variant" not in paragraphs()
