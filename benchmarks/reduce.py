@@ -154,9 +154,9 @@ def list_study(folder: Path, variants: int, images: int, shard_images: int, whol
     output.put_table(output.path("images.parquet"), pa.Table.from_arrays(columns, schema=schemas.IMAGES))
     rows = [{"variant_id": f"variant-{each}", "model": "m", "kind": "trained"} for each in range(variants)]
     output.put_table(output.path("variants.parquet"), pa.Table.from_pylist(rows, schema=schemas.VARIANTS))
-    output.put_json(
-        output.path("study.json"), {"format": schemas.FORMAT, "target_names": list(TARGETS), "study": {}}
-    )
+    study = {"name": "s", "images": {"root": "/images"}, "models": {"m": {}}, "targets": list(TARGETS)}
+    record = {"format": schemas.FORMAT, "target_names": list(TARGETS), "study": study}
+    output.put_json(output.path("study.json"), record)
 
 
 def every_scope(folder: str) -> dict[str, Any]:

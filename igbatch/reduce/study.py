@@ -17,7 +17,6 @@ from igbatch.statistics.aggregates import aggregate_box_sums
 from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
-from igbatch.study import Randomization
 
 BOX_COLUMNS = (
     "variant_id", "image_id", "target", "box_label", "sum", "share", "density_ratio", "pixels",
@@ -74,11 +73,10 @@ def reduce_study(
     output.put_table(output.path("aggregates.parquet"), table.replace_schema_metadata(None))
     _complete_variants(output, reader, parts)
     _complete_images(output, reader)
-    settings = reader.study["study"].get("randomization")
+    settings = reader.study.randomization
     if settings is not None and whole.n_maps:
         dataset = whole.minimum, whole.maximum
-        options = Randomization.model_validate(settings)
-        measured = reduce_randomization(Reader(output), options, dataset, map_shards)
+        measured = reduce_randomization(Reader(output), settings, dataset, map_shards)
         say(
             f"{measured.comparisons} comparisons of maps made, in {measured.new_parts} parts; "
             f"{measured.parts - measured.new_parts} parts stood from before"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -65,6 +66,22 @@ class Listing:
             same = pc.equal(self._etags.take(found), rows["image_etag"].combine_chunks())
             found = pc.if_else(same.fill_null(False), found, None)
         return np.asarray(found.cast(pa.int64()).fill_null(-1).to_numpy(), dtype=np.int64)
+
+    def places_of(self, image_ids: Sequence[str] | pa.Array | pa.ChunkedArray) -> NDArray[np.int64]:
+        """Return the position of each image in the list, from 0; -1 where it is not listed."""
+        ids = image_ids if isinstance(image_ids, pa.ChunkedArray) else pa.array(image_ids, pa.string())
+        return self.places(pa.table({"image_id": ids}))
+
+    def ids(self, places: Sequence[int] | NDArray[np.integer]) -> list[str]:
+        """Return the ids of images by their positions in the list."""
+        return list(self.image_ids.take(pa.array(places, pa.int64())).to_pylist())
+
+    @cached_property
+    def ranks(self) -> NDArray[np.int32]:
+        """The place of each image among all, sorted by their ids: int32 [images], in the list's order."""
+        ranks = np.empty(len(self.image_ids), dtype=np.int32)
+        ranks[pc.sort_indices(self.image_ids).to_numpy()] = np.arange(len(ranks), dtype=np.int32)
+        return ranks
 
     def keys(self, rows: pa.Table) -> NDArray[np.int64]:
         """Return the key of each row, -1 where the study no longer lists it."""

@@ -89,10 +89,10 @@ class Completeness(Question):
 
 def _gaps(rows: Mapping[str, Floats], study: StudyResults) -> Floats:
     """Return the gap of each map over what is allowed, as convergence is judged (`image_stats`)."""
-    settings = study.study["study"]["attribution"]
+    settings = study.study.attribution
     difference = np.abs(rows["score"] - rows["score_baseline"])
     norm = np.where(np.isnan(rows["map_error"]), difference, rows["abs_sum"])
-    allowed = settings["tolerance"] * norm + settings["atol"]
+    allowed = settings.tolerance * norm + settings.atol
     gaps: Floats = np.abs(rows["convergence_delta"]) / np.maximum(allowed, 1e-300)
     return gaps
 

@@ -230,7 +230,7 @@ def contact_sheets(results: StudyResults, options: PrintOptions) -> Iterator[Pag
     """Yield contact sheets of the maps of all images, variants and targets, in this order."""
     assert options.grid is not None
     columns, rows = options.grid
-    study = str(results.study["study"]["name"])
+    study = results.study.name
     document = (study, f"{options.page_scope} {columns}x{rows}", *options.targets)
     waiting = _cells(results, options)
     drawn = 0
@@ -254,7 +254,7 @@ def _cells(results: StudyResults, options: PrintOptions) -> Iterator[Cell]:
 
 def _images(results: StudyResults, options: PrintOptions) -> Iterator[ImageMaps]:
     names = list(dict.fromkeys(options.images)) or list(select(results).images)
-    for name, place in zip(names, results.places(names), strict=True):
+    for name, place in zip(names, results.listing.places_of(names), strict=True):
         if place < 0:
             raise InputError(f"image {name!r} is not in the study; images.parquet lists its ids")
     shown = ShownRows(results, names)

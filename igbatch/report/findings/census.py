@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +11,7 @@ import pandas as pd
 
 from igbatch.report.figures.accuracy import errors, excess
 from igbatch.results import StudyResults
+from igbatch.study import Attribution
 
 COLUMNS = (
     "variant_id", "image_id", "target", "score", "score_baseline", "abs_sum", "convergence_delta",
@@ -69,11 +69,11 @@ class Census:
 def take_census(results: StudyResults) -> Census:
     """Count all rows of a study; some 100,000 of them, few columns each, are held at a time."""
     found = Census()
-    settings = results.study["study"]["attribution"]
+    settings = results.study.attribution
     for variant_id in sorted(results.variants["variant_id"]):
         sums: dict[str, list[float]] = {}
         counts: dict[str, int] = {}
-        for table in results.scan_rows(variant_id, COLUMNS):
+        for table in results.scans.rows(variant_id, COLUMNS):
             rows: pd.DataFrame = table.to_pandas()
             _count(found, rows, settings)
             unchanged = rows[(rows["abs_sum"] == 0) & (rows["score"] == rows["score_baseline"])]
@@ -89,7 +89,7 @@ def take_census(results: StudyResults) -> Census:
     return found
 
 
-def _count(found: Census, rows: pd.DataFrame, settings: Mapping[str, Any]) -> None:
+def _count(found: Census, rows: pd.DataFrame, settings: Attribution) -> None:
     known = rows["map_error"].notna()
     found.rows += len(rows)
     found.converged += int(rows["converged"].sum())

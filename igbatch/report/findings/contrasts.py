@@ -88,10 +88,10 @@ def box_contrast(results: StudyResults) -> Scores:
     for variant_id in trained:
         parts = [
             pa.table({
-                "place": results.places(rows["image_id"]),
+                "place": results.listing.places_of(rows["image_id"]),
                 "box_id": rows["box_id"], "label": rows["box_label"], "sum": rows["sum"],
             })
-            for rows in results.scan_boxes(variant_id, ["image_id", "box_id", "box_label", "sum"])
+            for rows in results.scans.boxes(variant_id, ["image_id", "box_id", "box_label", "sum"])
         ]  # fmt: skip
         if not parts:
             continue
@@ -109,13 +109,13 @@ def box_contrast(results: StudyResults) -> Scores:
 
 def worst_convergence(results: StudyResults) -> Scores:
     """Score images by the largest ratio of a map's error to what is allowed (`accuracy.errors`)."""
-    settings = results.study["study"]["attribution"]
+    settings = results.study.attribution
     largest = _Largest(results.n_images)
     for variant_id in results.variants["variant_id"]:
-        for table in results.scan_rows(variant_id, _ERROR_COLUMNS):
+        for table in results.scans.rows(variant_id, _ERROR_COLUMNS):
             rows: pd.DataFrame = table.to_pandas()
             ratios = excess(rows, settings)
-            places = results.places(table["image_id"])
+            places = results.listing.places_of(table["image_id"])
             for target in results.target_names:
                 own = (rows["target"] == target).to_numpy()
                 largest.offer(places[own], ratios[own], f"{plain(variant_id)}, {plain(target)}")
@@ -145,12 +145,12 @@ def disagreement(results: StudyResults) -> Scores:
 def _uncorrelated(results: StudyResults) -> Scores:
     random = pa.array(study_variants(results).random, pa.string())
     sums, counts = np.zeros(results.n_images), np.zeros(results.n_images)
-    for rows in results.scan_similarity(["comparison", "variant_id", "image_id", "spearman"]):
+    for rows in results.scan_table("similarity", ["comparison", "variant_id", "image_id", "spearman"]):
         wanted = pc.and_(
             pc.equal(rows["comparison"], "to_trained"), pc.is_in(rows["variant_id"], value_set=random)
         )
         own = rows.filter(pc.and_(wanted, pc.is_valid(rows["spearman"])))
-        places = results.places(own["image_id"])
+        places = results.listing.places_of(own["image_id"])
         np.add.at(sums, places, own["spearman"].to_numpy())
         np.add.at(counts, places, 1)
     with np.errstate(invalid="ignore"):
@@ -167,18 +167,18 @@ Part = tuple[NDArray[np.int64], pa.ChunkedArray, NDArray[np.float64]]
 
 def _shares(results: StudyResults, variant_id: str) -> Iterator[Part]:
     """Yield the shares of |a| in boxes."""
-    for rows in results.scan_boxes(variant_id, ["image_id", "target", "box_label", "share"]):
+    for rows in results.scans.boxes(variant_id, ["image_id", "target", "box_label", "share"]):
         known = rows.filter(pc.is_valid(rows["share"]))
         of = pc.binary_join_element_wise(known["box_label"], known["target"], "\0")
-        yield results.places(known["image_id"]), of, known["share"].to_numpy()
+        yield results.listing.places_of(known["image_id"]), of, known["share"].to_numpy()
 
 
 def _net(results: StudyResults, variant_id: str) -> Iterator[Part]:
     """Yield the sums of maps over their sums of |a|."""
-    for rows in results.scan_rows(variant_id, ["image_id", "target", "sum", "abs_sum"]):
+    for rows in results.scans.rows(variant_id, ["image_id", "target", "sum", "abs_sum"]):
         known = rows.filter(pc.greater(rows["abs_sum"], 0))
         values = pc.divide(known["sum"], known["abs_sum"]).to_numpy()
-        yield results.places(known["image_id"]), known["target"], values
+        yield results.listing.places_of(known["image_id"]), known["target"], values
 
 
 def _differences(results: StudyResults, values_of: Callable[[StudyResults, str], Iterator[Part]]) -> _Largest:

@@ -12,12 +12,13 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
+import igbatch
 from igbatch import cli
 from igbatch.errors import InputError
 from igbatch.reduce.ranges import SCOPES
 from igbatch.report.color.style import ColorStyle
 from igbatch.report.figures import export
-from igbatch.report.figures.draw import colors_of, study_figure
+from igbatch.report.figures.draw import colors_of
 from igbatch.report.figures.export import MAX_ROWS, PrintOptions, print_figures, print_options
 from igbatch.report.figures.image_data import ImageMaps
 from igbatch.report.figures.layout import Sheet
@@ -157,7 +158,7 @@ def test_a_png_holds_the_colours_of_the_map(drawn: Any, noise: Any) -> None:
     style = ColorStyle(rule="min-max", palette="brown-white-teal", level=2)
     (png,) = printed(study, "png", scope="image", rule="min-max", palette=style.palette, level=2).values()
     picture = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
-    figure = study_figure(study, "a", scope="image", style=style)
+    figure = igbatch.figure(study, "a", scope="image", rule="min-max", palette=style.palette, level=2)
     height, width = picture.shape[:2]
     assert (width, height) == tuple(round(3 * DPI * inches) for inches in figure.get_size_inches())
     _, axes = [each for each in figure.axes if each.images[0].get_array().shape == (16, 16, 3)]
@@ -261,14 +262,14 @@ def test_options_mean_what_they_say() -> None:
 
 
 def test_figures_of_an_opened_study_take_the_same_choices(small_study: Any) -> None:
-    figure = small_study.figure(
-        "a.png", scope="dataset", percentile=99, palette="gray", contour=5, opacity=0.5
+    figure = igbatch.figure(
+        small_study, "a.png", scope="dataset", percentile=99, palette="gray", contour=5, opacity=0.5
     )
     said = " ".join(text.get_text() for text in figure.findobj(Text))
     for words in ("percentile 99 %", "gray", "strongest 5 %", "opacity of 50 %"):
         assert words in said
     with pytest.raises(InputError, match="level"):
-        small_study.figure("a.png", level=0)
+        igbatch.figure(small_study, "a.png", level=0)
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from igbatch import results as results_module
 from igbatch.report.figures.accuracy import errors
 from igbatch.report.findings.census import take_census
 from igbatch.report.page.quarantine import take_quarantine
+from igbatch.results import scans
 
 TARGETS = ("eagle", "magpie")
 
@@ -16,7 +16,7 @@ TARGETS = ("eagle", "magpie")
 def test_the_census_counts_what_the_whole_table_says(
     drawn: Any, noise: Any, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(results_module, "SCANNED_ROWS", at_once)
+    monkeypatch.setattr(scans, "SCANNED_ROWS", at_once)
     keys = [(v, f"{i}.png", t) for v in ("trained", "random-1") for i in range(4) for t in TARGETS]
     study = drawn({key: noise(n, 10.0 ** -(n % 12)) for n, key in enumerate(keys)}, gap=0.02, map_error=0.04)
     stats: pd.DataFrame = study.image_stats
@@ -25,7 +25,7 @@ def test_the_census_counts_what_the_whole_table_says(
     assert found.converged == stats["converged"].sum()
     assert found.negligible == stats["negligible"].sum() > 0
     assert found.largest_error == stats["map_error"].max()
-    off = errors(stats, study.study["study"]["attribution"])
+    off = errors(stats, study.study.attribution)
     worst = stats.iloc[int((off["error"] / off["allowed"]).to_numpy().argmax())]
     assert found.worst is not None
     assert found.worst.key == (worst["variant_id"], worst["image_id"], worst["target"])

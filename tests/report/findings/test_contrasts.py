@@ -62,7 +62,7 @@ def test_the_worst_convergence_is_that_of_the_worst_map(drawn: Any) -> None:
     maps = maps_of({"random-1": 1.0, "trained": 1.0})
     results = drawn(maps, gap=0.04)
     scores = worst_convergence(results)
-    settings = results.study["study"]["attribution"]
+    settings = results.study.attribution
     for place, image in enumerate(IMAGES):
         ratios = {}
         for (variant, name, target), values in maps.items():
@@ -70,7 +70,7 @@ def test_the_worst_convergence_is_that_of_the_worst_map(drawn: Any) -> None:
                 total, size = values.sum(dtype=np.float64), np.abs(values).sum(dtype=np.float64)
                 score = total - 0.04 * size
                 ratios[f"{variant}, {target}"] = (
-                    0.04 * size / (settings["tolerance"] * abs(score) + settings["atol"])
+                    0.04 * size / (settings.tolerance * abs(score) + settings.atol)
                 )
         worst = max(ratios, key=lambda key: ratios[key])
         assert scores.values[place] == pytest.approx(ratios[worst], rel=1e-6)
@@ -136,7 +136,7 @@ def test_a_randomization_study_tells_it_by_rank_correlation(
     )  # fmt: skip
     parts = [pa.Table.from_pandas(rows[:3]), pa.Table.from_pandas(rows[3:])]
     monkeypatch.setattr(type(results), "randomized", True)
-    monkeypatch.setattr(results, "scan_similarity", lambda columns: iter(parts), raising=False)
+    monkeypatch.setattr(results, "scan_table", lambda name, columns: iter(parts))
     scores = disagreement(results)
     np.testing.assert_allclose(scores.values, [0.7, 1.1, np.nan])
 
