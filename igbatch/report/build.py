@@ -7,14 +7,14 @@ from itertools import combinations, islice
 
 from matplotlib.figure import Figure
 
-from igbatch.report.color.scope import Normalizations
-from igbatch.report.figures.canvas import DPI, missing_letters
+from igbatch.report.color.style import DEFAULT
 from igbatch.report.figures.dotplot import aggregates_figure
 from igbatch.report.figures.draw import draw_sheet
 from igbatch.report.figures.encoding import data_uri, figure_png
 from igbatch.report.figures.fonts import MissingLetters, on_stderr
 from igbatch.report.figures.image_data import ImageMaps, ShownRows
-from igbatch.report.figures.sheets import HOW_TO_READ, joint_kind, overview_sheet, seed_sheet
+from igbatch.report.figures.layout import joint_scope, scope_sheet, sequence_sheet
+from igbatch.report.figures.typeset import DPI, missing_letters
 from igbatch.report.findings.caveats import cautions
 from igbatch.report.findings.census import take_census
 from igbatch.report.findings.find import find
@@ -57,7 +57,6 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
     files = _Files(write)
     selection = select(results)
     shown = ShownRows(results, selection.images)
-    normalizations = Normalizations(results)
     quarantine = take_quarantine(results, MAX_ROWS)
     csv: dict[str, bool] = {}
     for table in csv_tables(results, selection.images, quarantine):
@@ -66,9 +65,9 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
     cut = [name for name, whole in csv.items() if not whole]
     plot = files.embedded("aggregates", aggregates_figure(results))[0] if len(results.aggregates) else ""
     featured = [ImageMaps(results, image_id, shown) for image_id in selection.featured]
-    randomization = randomization_views(results, normalizations, featured, files.embedded)
+    randomization = randomization_views(results, featured, files.embedded)
     drawn = featured if results.study.report.figures else []
-    figures = {plain(maps.image_id): list(_draw(maps, normalizations, files)) for maps in drawn}
+    figures = {plain(maps.image_id): list(_draw(maps, files)) for maps in drawn}
     totals = take_census(results)
     findings = find(results, compared_images(results))
     audit, problem = audit_view(results)
@@ -77,10 +76,10 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
         about=describe(results, totals),
         summary=five_sentences(results, findings, totals, quarantine.total),
         findings=findings,
-        cautions=cautions(results, normalizations, totals, quarantine.total),
-        data=page_data(results, normalizations, selection, shown),
+        cautions=cautions(results, totals, quarantine.total),
+        data=page_data(results, selection, shown),
         figures=figures,
-        guide=HOW_TO_READ,
+        guide=DEFAULT.guide,
         plot=plot,
         tables={
             "aggregates": tables.aggregates_table(results),
@@ -126,7 +125,7 @@ class _Files:
         return data_uri(self.figure(stem, figure)[1], "image/png"), width
 
 
-def _draw(maps: ImageMaps, normalizations: Normalizations, files: _Files) -> Iterator[tuple[str, str]]:
+def _draw(maps: ImageMaps, files: _Files) -> Iterator[tuple[str, str]]:
     """Draw the figures of one featured image; yield their names and paths, an overview last.
 
     Of each variant one shows its maps under one scope after the other, of all targets and of pairs of them.
@@ -137,7 +136,7 @@ def _draw(maps: ImageMaps, normalizations: Normalizations, files: _Files) -> Ite
     for variant_id in variants:
         for chosen in (None, *pairs):
             name = ": ".join([plain(variant_id), *([listing(list(map(plain, chosen)))] if chosen else [])])
-            figure = draw_sheet(seed_sheet(maps, normalizations, variant_id, chosen))
+            figure = draw_sheet(sequence_sheet(maps, variant_id, chosen))
             yield name, files.figure(file_stem(maps.image_id, variant_id, *(chosen or ())), figure)[0]
-    figure = draw_sheet(overview_sheet(maps, normalizations, joint_kind(targets), variants))
+    figure = draw_sheet(scope_sheet(maps, joint_scope(targets), variants))
     yield "all variants in one figure", files.figure(file_stem(maps.image_id, "overview"), figure)[0]

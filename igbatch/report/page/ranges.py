@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from igbatch.reduce.ranges import COLUMNS, RangeSummary, merge
-from igbatch.report.color.scope import Normalization
 from igbatch.report.page.viewer_data import Range
 from igbatch.results import StudyResults
 
@@ -29,17 +28,14 @@ def page_range(summary: RangeSummary, expected: int) -> Range | None:
     )
 
 
-def raw_range(scale: Normalization | None) -> Range | None:
+def raw_range(results: StudyResults) -> Range | None:
     """Return the ends of the raw scale as a range: every quantile is the end."""
-    if scale is None:
+    try:
+        scale = results.scope_range("raw")
+    except KeyError:
         return None
-    return Range(
-        minimum=scale.minimum,
-        maximum=scale.maximum,
-        n_maps=scale.n_maps,
-        complete=scale.complete,
-        quantiles=[scale.maximum] * len(PERCENTILES),
-    )
+    ends = {name: getattr(scale, name) for name in ("minimum", "maximum", "n_maps", "complete")}
+    return Range(**ends, quantiles=[scale.maximum] * len(PERCENTILES))
 
 
 def variant_range(results: StudyResults, variant_id: str) -> Range | None:

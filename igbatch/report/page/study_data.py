@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from igbatch.report.color.scope import Normalizations
 from igbatch.report.color.wording import knobs
 from igbatch.report.figures.dotplot import select_aggregates
 from igbatch.report.figures.image_data import ImageMaps, ShownRows
+from igbatch.report.figures.scales import unit
 from igbatch.report.page.audit import audit_series
 from igbatch.report.page.images import study_image
 from igbatch.report.page.ranges import dataset_range, raw_range, variant_range
@@ -32,14 +32,11 @@ class PageData:
     maps: Sequence[tuple[str, str]]
 
 
-def page_data(
-    results: StudyResults, normalizations: Normalizations, selection: Selection, shown: ShownRows
-) -> PageData:
+def page_data(results: StudyResults, selection: Selection, shown: ShownRows) -> PageData:
     """Gather what the page's script shows of the selected images; the maps of one image are held at a time.
 
     Args:
         results: a reduced study.
-        normalizations: of its maps.
         selection: what is shown.
         shown: the rows of the selected images.
     """
@@ -58,9 +55,9 @@ def page_data(
         images.append(study_image(maps, places, targets, blocks, **about))
     study = PageStudy(
         name=results.study.name,
-        unit=normalizations.unit,
+        unit=unit(results),
         quantile_error=RELATIVE_ERROR,
-        raw=raw_range(normalizations.of("raw")),
+        raw=raw_range(results),
         dataset=dataset_range(results),
         knobs=Knobs.model_validate(knobs()),
         variants=[

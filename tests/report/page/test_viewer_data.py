@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from igbatch.report.color.scope import Normalizations
 from igbatch.report.color.wording import knobs
 from igbatch.report.figures.image_data import ShownRows
 from igbatch.report.page.study_data import MAX_TARGETS, PageData, page_data
@@ -25,7 +24,7 @@ NAMES = st.text(st.characters(codec=None), max_size=8) | st.just("</script><!--<
 
 def gathered(results: Any) -> tuple[Any, PageData]:
     selection = select(results)
-    data = page_data(results, Normalizations(results), selection, ShownRows(results, selection.images))
+    data = page_data(results, selection, ShownRows(results, selection.images))
     return json.loads(json_in_html(data.study)), data
 
 
@@ -118,8 +117,7 @@ def test_ranges_are_those_of_the_scopes(small_study: Any) -> None:
         for each in image["variants"]:
             variant_id = study["variants"][each["variant"]]["id"]
             assert ends(each["range"]) == wanted("targets", image_id=image["id"], variant_id=variant_id)
-    raw = Normalizations(small_study).of("raw")
-    assert raw is not None
+    raw = small_study.scope_range("raw")
     assert ends(study["raw"]) == (raw.minimum, raw.maximum, 8, True)
 
 
