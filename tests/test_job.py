@@ -73,7 +73,7 @@ def test_of_many_variants_the_first_of_each_kind_are_printed(
 ) -> None:
     results = open_study(computed.uri)
     console = Console(file=io.StringIO(), width=100)
-    monkeypatch.setattr(selection, "MOST_VARIANTS", 1)
+    monkeypatch.setattr(selection, "MAX_VARIANTS", 1)
     print_box_sums(results, console)
     kept, *others = list(results.variants["variant_id"])
     assert f"│ {kept} " in printed(console)

@@ -27,7 +27,7 @@ from igbatch.report.page.html import Page, render_page
 from igbatch.report.page.quarantine import take_quarantine
 from igbatch.report.page.study_data import MAX_TARGETS, page_data
 from igbatch.report.randomization.section import randomization_views
-from igbatch.report.selection import MOST_PAIRS, compared_images, left_out, select, variants_on
+from igbatch.report.selection import MAX_PAIRS, compared_images, left_out, select, variants_on
 from igbatch.report.text import file_stem, listing, plain
 from igbatch.results import StudyResults
 
@@ -132,7 +132,7 @@ def _draw(maps: ImageMaps, files: _Files) -> Iterator[tuple[str, str]]:
     """
     targets = maps.results.target_names
     variants = variants_on(maps.results, maps.image_id)
-    pairs = list(islice(combinations(targets, 2), MOST_PAIRS)) if len(targets) > 2 else []
+    pairs = list(islice(combinations(targets, 2), MAX_PAIRS)) if len(targets) > 2 else []
     for variant_id in variants:
         for chosen in (None, *pairs):
             name = ": ".join([plain(variant_id), *([listing(list(map(plain, chosen)))] if chosen else [])])

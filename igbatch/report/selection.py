@@ -13,15 +13,14 @@ from igbatch.images.choice import ranked
 from igbatch.report.findings.contrasts import SCORES, WORDS, Scores
 from igbatch.report.sentences import sentences
 from igbatch.results import StudyResults
-from igbatch.study import Report
 
-MOST_VARIANTS = 12
+MAX_VARIANTS = 12
 """Variants that the page shows of each image, of those that are computed on it."""
 
-FEWER_VARIANTS = 6
+MAX_VARIANTS_RANDOMIZED = 6
 """The same in a randomization study of more variants than that, which has a section of its own for them."""
 
-MOST_PAIRS = 10
+MAX_PAIRS = 10
 """Figures of pairs of targets, for each featured image and variant."""
 
 
@@ -43,11 +42,6 @@ class Selection:
     scored: int | None = None
 
 
-def wanted(results: StudyResults) -> Report:
-    """Return what the study file says of its report."""
-    return results.study.report
-
-
 def select(results: StudyResults) -> Selection:
     """Choose the featured images of the study file, then others by its rule, up to its `max_images`.
 
@@ -55,17 +49,17 @@ def select(results: StudyResults) -> Selection:
     that the rule has no score of; equal ones are in the order of the list. A rule takes scans of few columns
     and some numbers an image.
     """
-    asked = wanted(results)
-    scores = SCORES[asked.others](results) if asked.others in SCORES else None
-    order = _computed_first(results, _order(results, asked, scores))
-    known = _known(results, asked)
-    featured, images = _listed(results, asked, order)
+    requested = results.study.report
+    scores = SCORES[requested.others](results) if requested.others in SCORES else None
+    order = _computed_first(results, _order(results, scores))
+    known = _known(results)
+    featured, images = _listed(results, order)
     return Selection(
         tuple(featured),
         images,
         tuple(str(name) for name in results.variants["variant_id"]),
-        tuple(name for name in dict.fromkeys(asked.featured) if name not in known),
-        _reasons(results, asked, images, known, order, scores),
+        tuple(name for name in dict.fromkeys(requested.featured) if name not in known),
+        _reasons(results, images, known, order, scores),
         None if scores is None else int(np.count_nonzero(~np.isnan(scores.values))),
     )
 
@@ -75,11 +69,11 @@ def compared_images(results: StudyResults) -> tuple[str, ...]:
 
     They do not follow `report.others`: images that were chosen by a score would bias what is found.
     """
-    return _listed(results, wanted(results), _computed_first(results, np.arange(results.n_images)))[1]
+    return _listed(results, _computed_first(results, np.arange(results.n_images)))[1]
 
 
-def _known(results: StudyResults, asked: Report) -> list[str]:
-    names = list(dict.fromkeys(asked.featured))
+def _known(results: StudyResults) -> list[str]:
+    names = list(dict.fromkeys(results.study.report.featured))
     return [name for name, place in zip(names, results.listing.places_of(names), strict=True) if place >= 0]
 
 
@@ -88,49 +82,47 @@ def _computed_first(results: StudyResults, order: NDArray[np.int64]) -> NDArray[
     return np.concatenate([order[computed], order[~computed]])
 
 
-def _listed(
-    results: StudyResults, asked: Report, order: NDArray[np.int64]
-) -> tuple[list[str], tuple[str, ...]]:
+def _listed(results: StudyResults, order: NDArray[np.int64]) -> tuple[list[str], tuple[str, ...]]:
     """Return the featured images, the first one in the order where none is, and all that are shown."""
-    known = _known(results, asked)
-    most = max(asked.max_images, len(known))
+    known = _known(results)
+    most = max(results.study.report.max_images, len(known))
     featured = known or results.listing.ids(order[:1])
     first = results.listing.ids(order[: most + len(featured)])
     others = [name for name in first if name not in set(featured)]
     return featured, (*featured, *others[: most - len(featured)])
 
 
-def _order(results: StudyResults, asked: Report, scores: Scores | None) -> NDArray[np.int64]:
+def _order(results: StudyResults, scores: Scores | None) -> NDArray[np.int64]:
     if scores is not None:
         return scores.order()
     places = np.arange(results.n_images)
-    if asked.others == "random":
-        return ranked(asked.seed, pa.array(results.listing.ids(places), pa.string()))
+    if results.study.report.others == "random":
+        return ranked(results.study.report.seed, pa.array(results.listing.ids(places), pa.string()))
     return places
 
 
 def _reasons(
     results: StudyResults,
-    asked: Report,
     images: Sequence[str],
     known: Sequence[str],
     order: NDArray[np.int64],
     scores: Scores | None,
 ) -> dict[str, str]:
     """Say why each image is shown: that it is featured, and what the rule says of it."""
+    requested = results.study.report
     places = results.listing.places_of(images).tolist()
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
     reasons = {}
     for name, place in zip(images, places, strict=True):
-        said = ["featured"] if name in known else []
+        reason = ["featured"] if name in known else []
         if scores is not None:
-            said.append(scores.reason(place, int(rank[place])))
-        elif asked.others == "random" and not said:
-            said.append(f"chosen at random (seed {asked.seed})")
-        elif not said:
-            said.append("among the first of the study")
-        reasons[name] = "; ".join(filter(None, said)) or f"no score by {asked.others}; next in the list"
+            reason.append(scores.reason(place, int(rank[place])))
+        elif requested.others == "random" and not reason:
+            reason.append(f"chosen at random (seed {requested.seed})")
+        elif not reason:
+            reason.append("among the first of the study")
+        reasons[name] = "; ".join(filter(None, reason)) or f"no score by {requested.others}; next in the list"
     return reasons
 
 
@@ -140,12 +132,12 @@ def shown_variants(results: StudyResults, variants: Sequence[str]) -> list[str]:
     Where it names none: trained ones, then of every kind in turn. A cascade down, one up, random models and
     single layers are kinds of their own, for each model.
     """
-    named = set(wanted(results).variants)
+    named = set(results.study.report.variants)
     if named:
         return [each for each in variants if each in named]
-    if len(variants) <= MOST_VARIANTS:
+    if len(variants) <= MAX_VARIANTS:
         return list(variants)
-    most = FEWER_VARIANTS if results.randomized else MOST_VARIANTS
+    most = MAX_VARIANTS_RANDOMIZED if results.randomized else MAX_VARIANTS
     facts = results.variants.set_index("variant_id").loc[list(variants)]
     kinds = facts["kind"] + facts["direction"].fillna("") + facts["model"]
     turn = facts.groupby(kinds, sort=False).cumcount().where(facts["kind"] != "trained", -1)
@@ -171,13 +163,12 @@ def left_out(
         targets: how many have no maps on the page.
         audit: why the audit cannot be told.
     """
-    asked = wanted(results)
     variants = map(results.reader.variants_of, selection.images)
     return sentences(
         "left_out.j2",
         selection=selection,
-        report=asked,
-        rule=WORDS.get(asked.others, ""),
+        report=results.study.report,
+        rule=WORDS.get(results.study.report.others, ""),
         n_images=results.n_images,
         hidden=results.n_images - len(selection.images),
         unscored=0 if selection.scored is None else results.n_images - selection.scored,

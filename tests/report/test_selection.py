@@ -8,8 +8,8 @@ import pytest
 
 from igbatch.images.choice import chosen
 from igbatch.report.selection import (
-    FEWER_VARIANTS,
-    MOST_VARIANTS,
+    MAX_VARIANTS,
+    MAX_VARIANTS_RANDOMIZED,
     Selection,
     compared_images,
     left_out,
@@ -45,7 +45,7 @@ KINDS: list[tuple[str, str | None]] = [
 
 
 def test_few_variants_are_all_shown() -> None:
-    study: Any = Fake(KINDS[:MOST_VARIANTS], True)
+    study: Any = Fake(KINDS[:MAX_VARIANTS], True)
     every = list(study.variants["variant_id"])
     assert shown_variants(study, every) == every
 
@@ -57,14 +57,14 @@ def test_of_many_the_trained_ones_and_the_first_of_every_kind_are_shown_in_order
         "random-None-0", "random-None-1", "trained-None-20", "cascade-down-21", "cascade-down-22",
         "cascade-up-26",
     ]  # fmt: skip
-    assert len(shown) == FEWER_VARIANTS
+    assert len(shown) == MAX_VARIANTS_RANDOMIZED
 
 
 def test_other_studies_show_more() -> None:
     study: Any = Fake(KINDS, False)
     every = list(study.variants["variant_id"])
     shown = shown_variants(study, every)
-    assert len(shown) == MOST_VARIANTS
+    assert len(shown) == MAX_VARIANTS
     assert shown == [each for each in every if each in shown]
 
 

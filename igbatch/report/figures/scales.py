@@ -11,10 +11,10 @@ from igbatch.reduce.ranges import COLUMNS, SCOPES, RangeSummary, Scope, merge
 from igbatch.report.color.scale import ColorScale
 from igbatch.report.color.style import DEFAULT, ColorStyle
 from igbatch.report.figures.image_data import ImageMaps
-from igbatch.report.selection import MOST_VARIANTS
+from igbatch.report.selection import MAX_VARIANTS
 from igbatch.results import StudyResults
 
-MAX_MAPS = 8 * MOST_VARIANTS
+MAX_MAPS = 8 * MAX_VARIANTS
 """Maps of one image that a quantile is taken from exactly: 19 MB of maps of 224 x 224 pixels."""
 
 

@@ -9,7 +9,7 @@ import pytest
 from igbatch.report.figures.dotplot import select_aggregates
 from igbatch.report.findings.model import Missing, Verdict
 from igbatch.report.findings.similarity import Pair, judge, target_likeness
-from igbatch.report.selection import FEWER_VARIANTS, MOST_VARIANTS
+from igbatch.report.selection import MAX_VARIANTS, MAX_VARIANTS_RANDOMIZED
 from igbatch.statistics.likeness import Likeness
 
 ALIKE, SAME, APART = Likeness(0.9, 0.5, 0.8), Likeness(0.9, 0.85, 0.8), Likeness(0.2, 0.15, 0.1)
@@ -67,11 +67,11 @@ def test_maps_that_were_not_kept_are_not_compared(small_study: Any) -> None:
 
 
 def test_aggregates_of_a_randomization_study_are_those_of_the_variants_shown(drawn: Any, noise: Any) -> None:
-    names = ["trained", *(f"random-{n}" for n in range(MOST_VARIANTS))]
+    names = ["trained", *(f"random-{n}" for n in range(MAX_VARIANTS))]
     maps = {(name, "a", t): noise(n) for n, name in enumerate(names) for t in ("eagle", "magpie")}
     results = drawn(maps)
     assert not select_aggregates(results).rows_left_out
     results.__class__ = type("Randomized", (type(results),), {"randomized": True})
     shown = select_aggregates(results)
-    assert set(shown.rows["variant_id"]) == set(names[:FEWER_VARIANTS])
-    assert shown.rows_left_out == 4 * (len(names) - FEWER_VARIANTS)
+    assert set(shown.rows["variant_id"]) == set(names[:MAX_VARIANTS_RANDOMIZED])
+    assert shown.rows_left_out == 4 * (len(names) - MAX_VARIANTS_RANDOMIZED)
