@@ -21,7 +21,8 @@ from igbatch.images.preprocessing import Preprocessing
 from igbatch.reduce.images import image_ranges
 from igbatch.reduce.ranges import RangeSummary, Scope
 from igbatch.reduce.scopes import ScopeRange, scope_range
-from igbatch.reduce.survey import survey
+from igbatch.reduce.summary import Summary
+from igbatch.reduce.variant_scan import scan_variant
 from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
@@ -89,7 +90,7 @@ class StudyResults:
 
     @cached_property
     def ranges(self) -> pd.DataFrame:
-        """The reducer's ranges: one row per variant, and one for the whole data set.
+        """The reducer's ranges, with histograms: one row per variant, and one for the whole data set.
 
         Raises:
             InputError: the study was not reduced yet.
@@ -104,6 +105,43 @@ class StudyResults:
             InputError: the study was not reduced yet.
         """
         return self._table("aggregates.parquet")
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """Counts, errors and steps of the maps, one row per variant and target, as the reducer found them.
+
+        Raises:
+            InputError: the study was not reduced yet.
+        """
+        return self._table("summary.parquet")
+
+    @cached_property
+    def totals(self) -> Summary:
+        """What `summary` says of all maps together."""
+        return Summary.of(self.summary)
+
+    @cached_property
+    def image_summary(self) -> pd.DataFrame:
+        """What the reducer found of each image, one row an image in the order of the study.
+
+        Raises:
+            InputError: the study was not reduced yet.
+        """
+        return _frame(self.image_scores())
+
+    def image_scores(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Read columns of `image_summary`, all by default; images that were listed since have nulls.
+
+        Raises:
+            InputError: the study was not reduced yet.
+        """
+        names = list(columns or schemas.IMAGE_SUMMARY.names)
+        path = self._path("image_summary.parquet")
+        found = self.output.read_table(path, [*dict.fromkeys(["image_id", *names])])
+        if not found["image_id"].combine_chunks().equals(self.listed_ids):
+            places = pc.index_in(self.listed_ids, value_set=found["image_id"].combine_chunks())
+            found = found.take(places).set_column(0, "image_id", self.listed_ids)
+        return found.select(names)
 
     @property
     def randomized(self) -> bool:
@@ -205,26 +243,17 @@ class StudyResults:
         """Counts of the boxes that the study's box file has on its images; None where it names none.
 
         What the file alone tells is as the last run found it. Boxes that are clipped or outside are those of
-        the images that were read, from a scan of the first variant, and of others until every image is met.
+        the images that the last reduction found rows of.
         """
         record = self.study.get("boxes")
         if not record:
             return None
-        read = np.zeros(self.n_images, dtype=bool)
-        found = {"boxes_clipped": 0, "boxes_skipped": 0}  # null in rows of before, which had neither
-        for variant_id in self._reader.variant_ids:
-            for rows in self.scan_rows(variant_id, ["image_id", *found]):
-                places, firsts = np.unique(self.places(rows["image_id"]), return_index=True)
-                new = pa.array(firsts[~read[places]])
-                read[places] = True
-                for name in found:
-                    found[name] += pc.sum(rows[name].take(new)).as_py() or 0
-            if read.all():
-                break
         planned = BoxCounts(**record)
-        if not read.any():
+        if not self.output.exists(self.output.path("image_summary.parquet")):
             return planned
-        return replace(planned, clipped=found["boxes_clipped"], outside=found["boxes_skipped"], unchecked=0)
+        found = self.image_scores(["boxes_clipped", "boxes_skipped"])
+        clipped, outside = (pc.sum(column).as_py() for column in found.columns)
+        return planned if clipped is None else replace(planned, clipped=clipped, outside=outside, unchecked=0)
 
     @property
     def n_images(self) -> int:
@@ -241,22 +270,13 @@ class StudyResults:
 
     @cached_property
     def n_rows(self) -> int:
-        """Rows of `image_stats` that are there, from a scan of each variant."""
-        return sum(self.count_of(each) for each in self._reader.variant_ids)
+        """Rows of `image_stats` that are there: a scan of each variant that changed since it was reduced."""
+        return sum(self.summary_of(each).n_maps for each in self._reader.variant_ids)
 
     @property
     def complete(self) -> bool:
         """Tell whether every expected row is there, none missing or in quarantine."""
         return self.n_rows == self.expected_rows
-
-    @cached_property
-    def computed(self) -> NDArray[np.bool_]:
-        """Which images have any map: bool [images], in the order of the study's list."""
-        found = np.zeros(self.n_images, dtype=bool)
-        for each in self._reader.variant_ids:
-            self.summary_of(each)  # the same scan tells both
-            found |= self._reader.winners(each).images
-        return found
 
     def image_ids(self, places: Sequence[int] | NDArray[np.integer]) -> list[str]:
         """Return the ids of images by their places in the study's list, from 0."""
@@ -272,14 +292,6 @@ class StudyResults:
         ids = image_ids if isinstance(image_ids, pa.ChunkedArray) else pa.array(image_ids, pa.string())
         return self._reader.listing.places(pa.table({"image_id": ids}))
 
-    @cached_property
-    def ranks(self) -> NDArray[np.int32]:
-        """The place of each image among all, sorted by their ids: int32 [images], in the study's order."""
-        order = pc.sort_indices(self._reader.listing.image_ids).to_numpy()
-        ranks = np.empty(self.n_images, dtype=np.int32)
-        ranks[order] = np.arange(self.n_images, dtype=np.int32)
-        return ranks
-
     def listed(self, image_ids: Sequence[str], columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Return the rows of `images` of some images, in the order given; unknown ids are left out."""
         return _frame(self._reader.listed(list(image_ids), columns))
@@ -293,8 +305,8 @@ class StudyResults:
         """Return the rows of `image_stats` of some images, of all variants or of one, and no others.
 
         Columns are `ROW_COLUMNS` where none are named: the histogram is read only if it is.
-        Rows are in the order of `image_stats`. The first call scans each variant once for where rows lie;
-        then only the files that hold the images are read.
+        Rows are in the order of `image_stats`. Of few images of a reduced study only the files are read that
+        may hold them; elsewhere the first call scans each variant once for where rows lie.
         """
         return _frame(self._reader.rows_of(image_ids, columns or ROW_COLUMNS, variant_id))
 
@@ -351,16 +363,18 @@ class StudyResults:
         return _quarantine_frame(self._reader.quarantine_of(variant_id))
 
     def summary_of(self, variant_id: str) -> RangeSummary:
-        """Return extremes, histogram and number of all maps of a variant, from one scan."""
-        if variant_id not in self._summaries:
-            self._summaries[variant_id] = survey(self._reader, variant_id).summary
-        return self._summaries[variant_id]
+        """Return extremes, histogram and number of all maps of a variant.
 
-    def count_of(self, variant_id: str) -> int:
-        """Return how many rows of `image_stats` a variant has."""
-        if variant_id in self._summaries:
-            return self._summaries[variant_id].n_maps
-        return int(np.count_nonzero(self._reader.winners(variant_id).owner >= 0))
+        They come from `ranges`; from a scan where shards were committed since the last reduction.
+        """
+        known = self._reader.reduced and self.reduced and "histogram" in self.ranges
+        if known and not self._summaries:
+            rows = self.ranges[self.ranges["scope"] == "variant"].to_dict("records")
+            self._summaries = dict.fromkeys(self._reader.variant_ids, RangeSummary())
+            self._summaries |= {row["variant_id"]: RangeSummary.of_range(row) for row in rows}
+        if variant_id not in self._summaries:
+            self._summaries[variant_id] = scan_variant(self._reader, variant_id).ranges
+        return self._summaries[variant_id]
 
     def attribution(self, variant_id: str, image_id: str, target: str) -> np.ndarray:
         """Return one raw map: float32 [H, W], in units of the output.

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from igbatch.report.findings.census import take_census
 
 from igbatch.attribution import integrated_gradients
 from igbatch.attribution.smoothing import copy_noise
@@ -19,7 +20,6 @@ from igbatch.pipeline.run import plan_study
 from igbatch.pipeline.settle import settings_of
 from igbatch.pipeline.settled import Settled
 from igbatch.reduce.study import reduce_study
-from igbatch.report.findings.census import take_census
 from igbatch.report.page.about import describe
 from igbatch.results import StudyResults
 from igbatch.store.output import Output

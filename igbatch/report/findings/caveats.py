@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from igbatch.images.box_counts import BoxCounts
+from igbatch.reduce.summary import Summary
 from igbatch.report.color.scope import Normalizations
 from igbatch.report.figures.accuracy import convergence_words
-from igbatch.report.findings.census import Census
 from igbatch.report.findings.model import study_variants
 from igbatch.report.text import count, number, percent, plain
 from igbatch.results import StudyResults
@@ -15,7 +15,7 @@ WEIGHTY_BASELINE = 0.05
 
 
 def cautions(
-    results: StudyResults, normalizations: Normalizations, census: Census, quarantined: int
+    results: StudyResults, normalizations: Normalizations, census: Summary, quarantined: int
 ) -> list[str]:
     """Return what a reader of the report must know, one or two sentences each.
 
@@ -61,7 +61,7 @@ def _negligible(small: int) -> str:
     return f"{count(small, 'map')} {are} negligible: too small for ratios to mean anything."
 
 
-def _constant(census: Census) -> str:
+def _constant(census: Summary) -> str:
     """Say for which targets the output does not change, and so cannot be explained."""
     if not census.constant:
         return ""
@@ -75,7 +75,7 @@ def _constant(census: Census) -> str:
     )
 
 
-def weighty_baseline(results: StudyResults, census: Census) -> tuple[tuple[str, str], float] | None:
+def weighty_baseline(results: StudyResults, census: Summary) -> tuple[tuple[str, str], float] | None:
     """Return the trained variant and target of the largest mean probability at the baseline, and that mean.
 
     None where it is below `WEIGHTY_BASELINE`, or the output is no probability.
@@ -90,7 +90,7 @@ def weighty_baseline(results: StudyResults, census: Census) -> tuple[tuple[str, 
     return key, means[key]
 
 
-def _baseline(results: StudyResults, census: Census) -> str:
+def _baseline(results: StudyResults, census: Summary) -> str:
     found = weighty_baseline(results, census)
     if found is None:
         return ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from igbatch.report.findings.boxes import negligible_when_random, significant_when_trained
-from igbatch.report.findings.groups import group_sums, image_sums
+from igbatch.report.findings.groups import group_sums
 from igbatch.report.findings.model import Finding, study_variants
 from igbatch.report.findings.opposition import measure, opposition
 from igbatch.report.findings.similarity import likeness
@@ -17,7 +17,7 @@ from igbatch.results import StudyResults
 
 
 def find(results: StudyResults, compared: Sequence[str]) -> list[Finding]:
-    """Test every claim; the boxes of one variant are held at a time.
+    """Test every claim.
 
     Args:
         results: a reduced study.
@@ -28,9 +28,8 @@ def find(results: StudyResults, compared: Sequence[str]) -> list[Finding]:
     labels = [name for name in results.target_names if name in labelled]
     groups, pairs = {}, {}
     for variant_id in dict.fromkeys([*variants.trained, *variants.random]):
-        sums = image_sums(results, variant_id)
-        groups[variant_id] = group_sums(sums, variant_id)
-        pairs[variant_id] = measure(sums, variant_id, labels)
+        groups[variant_id] = group_sums(results.aggregates, variant_id)
+        pairs[variant_id] = measure(results.aggregates, variant_id, labels)
     return [
         negligible_when_random(results, groups),
         significant_when_trained(results, groups),

@@ -7,11 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from igbatch.results import StudyResults
-from igbatch.statistics.aggregates import FEWEST_IMAGES, mean_interval
 
 
 @dataclass(frozen=True)
@@ -33,46 +28,12 @@ class Group:
     high: float
 
 
-def image_sums(results: StudyResults, variant_id: str) -> pd.DataFrame:
-    """Return the sum in the boxes of a label for each image and target of a variant, in units of the output.
-
-    Columns: image (a number for each image, in the order of their ids), target, box_label, sum. Several boxes
-    of one label in an image are added. It holds these columns of one variant's boxes.
-    """
-    targets = sorted(results.target_names)
-    parts = []
-    for table in results.scan_boxes(variant_id, ["image_id", "target", "box_id", "box_label", "sum"]):
-        visible = table.filter(pc.is_valid(table["sum"]))
-        image = pa.array(results.ranks[results.places(visible["image_id"])])
-        target = pc.index_in(visible["target"], value_set=pa.array(targets, pa.string()))
-        label = visible["box_label"].dictionary_encode()
-        columns = {"image": image, "target": target, "box_id": visible["box_id"], "box_label": label}
-        parts.append(pa.table({**columns, "sum": visible["sum"]}))
-    if not parts:
-        return pd.DataFrame({name: [] for name in ("image", "target", "box_label", "sum")})
-    boxes = pa.concat_tables(parts).unify_dictionaries()
-    order = [(name, "ascending") for name in ("image", "target", "box_id")]
-    rows = boxes.sort_by(order).drop_columns(["box_id"]).to_pandas()
-    labels = rows["box_label"].astype("category").cat
-    rows["box_label"] = labels.reorder_categories(sorted(labels.categories))
-    keys = ["image", "target", "box_label"]
-    added: pd.DataFrame = rows.groupby(keys, sort=True, observed=True)[["sum"]].sum().reset_index()
-    codes = added["target"].to_numpy(dtype=np.int64)
-    return added.assign(target=pd.Categorical.from_codes(codes, categories=pd.Index(targets)))
-
-
-def group_sums(sums: pd.DataFrame, variant_id: str) -> list[Group]:
-    """Group the sums of images (`image_sums`) of a variant, leaving out groups of too few images."""
-    groups = []
-    for key, rows in sums.groupby(["box_label", "target"], sort=True, observed=True):
-        label, target = (str(part) for part in key)
-        values = rows["sum"].to_numpy(dtype=np.float64)
-        low, high = mean_interval(values)
-        if len(values) < FEWEST_IMAGES or low is None or high is None:
-            continue
-        size, mean = float(np.abs(values).mean()), float(values.mean())
-        groups.append(Group(variant_id, label, target, len(values), size, mean, low, high))
-    return groups
+def group_sums(aggregates: pd.DataFrame, variant_id: str) -> list[Group]:
+    """Return the groups of a variant, from the study's `aggregates`, leaving out those of too few images."""
+    rows = aggregates[(aggregates["variant_id"] == variant_id) & aggregates["mean_sum_low"].notna()]
+    names = ["box_label", "target", "n_images", "mean_abs_sum", "mean_sum", "mean_sum_low", "mean_sum_high"]
+    found = rows.sort_values(["box_label", "target"])[names].itertuples(index=False, name=None)
+    return [Group(variant_id, *row) for row in found]
 
 
 def of_variants(groups: Mapping[str, Sequence[Group]], variants: Sequence[str]) -> list[Group]:

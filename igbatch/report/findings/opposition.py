@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
-import numpy as np
 import pandas as pd
 
 from igbatch.report.findings.model import Finding, Verdict, combine, study_variants, unknown
 from igbatch.report.text import Table, count, listing, number, plain
 from igbatch.results import StudyResults
-from igbatch.statistics.aggregates import mean_interval, share_interval
+from igbatch.statistics.aggregates import share_interval
 
 FEWEST_TO_TELL = 4
 """Images below which signs tell nothing: of 4 that agree, the 95 % interval just leaves one half."""
@@ -42,8 +42,8 @@ class Opposition:
     images: int
     negative: int
     mean: float
-    low: float | None
-    high: float | None
+    low: float
+    high: float
     both: int
     negative_in_both: int
 
@@ -53,7 +53,7 @@ class Opposition:
         share_low, share_high = share_interval(self.negative, self.images)
         if self.images < FEWEST_TO_TELL:
             return Verdict.UNKNOWN
-        if share_low is None or share_high is None or self.low is None or self.high is None:
+        if share_low is None or share_high is None or math.isnan(self.low):
             return Verdict.UNKNOWN
         if share_low > 0.5 and self.high < 0:
             return Verdict.HOLDS
@@ -77,24 +77,14 @@ def opposition(
     ]
 
 
-def measure(mine: pd.DataFrame, variant_id: str, labels: Sequence[str]) -> list[Opposition]:
-    """Measure every ordered pair of classes that the sums of images (`image_sums`) of a variant have."""
-    pairs = []
-    for label, target in permutations(labels, 2):
-        rows = mine[(mine["box_label"] == label) & (mine["target"] == target)]
-        if not len(rows):
-            continue
-        values = rows["sum"].to_numpy(dtype=np.float64)
-        others = mine.loc[mine["box_label"] == target, "image"].unique()
-        both = values[rows["image"].isin(others).to_numpy()]
-        low, high = mean_interval(values)
-        negative, negative_in_both = int((values < 0).sum()), int((both < 0).sum())
-        mean = float(values.mean())
-        pair = Opposition(
-            variant_id, label, target, len(values), negative, mean, low, high, len(both), negative_in_both
-        )
-        pairs.append(pair)
-    return pairs
+def measure(aggregates: pd.DataFrame, variant_id: str, labels: Sequence[str]) -> list[Opposition]:
+    """Return every ordered pair of classes that a variant has boxes of, from the study's `aggregates`."""
+    rows = aggregates[aggregates["variant_id"] == variant_id]
+    found = {(row["box_label"], row["target"]): row for row in rows.to_dict("records")}
+    mean = ("mean_sum", "mean_sum_low", "mean_sum_high")
+    names = ("n_images", "n_negative", *mean, "n_both", "n_negative_both")
+    pairs = [pair for pair in permutations(labels, 2) if pair in found]
+    return [Opposition(variant_id, *pair, *(found[pair][name] for name in names)) for pair in pairs]
 
 
 def _trained(
@@ -162,7 +152,7 @@ def _why_not(pairs: Sequence[Opposition], labels: Sequence[str], nobody: str) ->
 
 
 def _say(pair: Opposition) -> str:
-    interval = "" if pair.low is None or pair.high is None else f", 95 % interval {_interval(pair)}"
+    interval = "" if math.isnan(pair.low) else f", 95 % interval {_interval(pair)}"
     return (
         f"the {plain(pair.label)} box counts against {plain(pair.target)} in {pair.negative} of "
         f"{count(pair.images, 'image')} (mean {number(pair.mean)}{interval})"
@@ -170,7 +160,7 @@ def _say(pair: Opposition) -> str:
 
 
 def _interval(pair: Opposition) -> str:
-    return "–" if pair.low is None or pair.high is None else f"{number(pair.low)} to {number(pair.high)}"
+    return "–" if math.isnan(pair.low) else f"{number(pair.low)} to {number(pair.high)}"
 
 
 def _table(pairs: Sequence[Opposition]) -> Table | None:

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from igbatch.reduce.summary import Summary
 from igbatch.report.findings.caveats import weighty_baseline
-from igbatch.report.findings.census import Census
 from igbatch.report.findings.model import Finding, Verdict, study_variants
 from igbatch.report.findings.similarity import whole
 from igbatch.report.randomization.statistics import SIGNIFICANT, STATISTICS, null_tests, scale_free
@@ -24,7 +24,7 @@ FEW_IMAGES = 10
 
 
 def five_sentences(
-    results: StudyResults, findings: Sequence[Finding], census: Census, quarantined: int
+    results: StudyResults, findings: Sequence[Finding], census: Summary, quarantined: int
 ) -> tuple[str, str, str, str, str]:
     """Sum a study up: what it is, what it found of normalization, in boxes and by tests, what to beware of.
 
@@ -44,7 +44,7 @@ def five_sentences(
     )
 
 
-def _what_it_is(results: StudyResults, census: Census, quarantined: int) -> str:
+def _what_it_is(results: StudyResults, census: Summary, quarantined: int) -> str:
     targets = listing([plain(name) for name in results.target_names], most=4)
     kinds = results.variants["kind"].value_counts()
     partly = int(kinds.get("cascade", 0) + kinds.get("independent", 0))
@@ -159,7 +159,7 @@ def _shown(passed: pd.DataFrame, tests: int) -> str:
     return "its maps have not been shown to lie in boxes, or to sign them, otherwise than by chance"
 
 
-def _beware(results: StudyResults, census: Census, quarantined: int) -> str:
+def _beware(results: StudyResults, census: Summary, quarantined: int) -> str:
     """Name what weighs most against the numbers; where nothing does, what colours cannot tell."""
     if not census.rows:
         return "Be careful: nothing here is a result, as no map has been computed."
@@ -179,7 +179,7 @@ def _beware(results: StudyResults, census: Census, quarantined: int) -> str:
     )
 
 
-def _unconverged(census: Census) -> list[str]:
+def _unconverged(census: Summary) -> list[str]:
     gone = census.rows - census.converged
     if not gone or census.worst is None:
         return []
@@ -190,7 +190,7 @@ def _unconverged(census: Census) -> list[str]:
     ]
 
 
-def _unfinished(results: StudyResults, census: Census, quarantined: int) -> list[str]:
+def _unfinished(results: StudyResults, census: Summary, quarantined: int) -> list[str]:
     gone = results.expected_rows - census.rows
     if gone <= 0:
         return []

@@ -7,7 +7,6 @@ import pytest
 from igbatch.images.box_counts import BoxCounts
 from igbatch.report.color.scope import Normalizations
 from igbatch.report.findings.caveats import cautions
-from igbatch.report.findings.census import take_census
 
 
 @pytest.mark.parametrize(
@@ -27,5 +26,5 @@ def test_boxes_that_were_left_out_or_not_found_are_a_caution(
 ) -> None:
     study = drawn({("trained", image, "eagle"): noise(1) for image in "ab"}, targets=["eagle"])
     study.study["boxes"] = counts and counts.record()
-    said = cautions(study, Normalizations(study), take_census(study), 0)
+    said = cautions(study, Normalizations(study), study.totals, 0)
     assert [each for each in said if each.startswith("Boxes")] == ([caution] if caution else [])
