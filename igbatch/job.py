@@ -197,9 +197,7 @@ def print_box_sums(results: StudyResults, console: Console) -> None:
     """
     from igbatch.report.selection import shown_variants
 
-    featured = results.study["study"]["report"]["featured"] or results.image_ids(
-        range(min(results.n_images, 1))
-    )
+    featured = results.study.report.featured or results.listing.ids(range(min(results.n_images, 1)))
     boxes = results.boxes_of(featured)
     if not len(boxes):
         console.print("no boxes on the featured images: no box sums to show", highlight=False)

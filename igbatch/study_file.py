@@ -81,6 +81,18 @@ def override_study(content: Mapping[str, Any], overrides: Sequence[str], origin:
     return parse_study(changed, origin)
 
 
+def kept_study(content: Mapping[str, Any], origin: str) -> Study:
+    """Validate a study as the output of any igbatch keeps it: keys that are not known are left out.
+
+    Raises:
+        InputError: a value is none that this igbatch knows.
+    """
+    try:
+        return Study.model_validate(content, extra="ignore")
+    except ValidationError as error:
+        raise InputError(one_line(f"{origin}: {_explain(error, content)}")) from None
+
+
 def parse_study(content: Mapping[str, Any], origin: str) -> Study:
     """Validate the content of a study; `origin` names it in messages.
 

@@ -221,6 +221,20 @@ def audit_of() -> Callable[..., Any]:
 
 
 @pytest.fixture
+def change_study() -> Callable[..., None]:
+    """Change keys of an opened study's sections: `change_study(results, report={"figures": False})`."""
+    from igbatch.study import Study
+
+    def change(results: Any, **sections: dict[str, Any]) -> None:
+        content = results.study.model_dump()
+        for name, keys in sections.items():
+            content[name] = {**(content[name] or {}), **keys}
+        results.study = Study.model_validate(content)
+
+    return change
+
+
+@pytest.fixture
 def write_font(tmp_path: Path) -> Callable[..., Path]:
     """Write a font whose letters are black squares: `write_font(letters, family="Squares", cff=False)`."""
     from fontTools.fontBuilder import FontBuilder

@@ -1,6 +1,7 @@
 """The end of the main job in this process: the report where it is said to lie, and the table of box sums."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def test_what_a_uri_asks_of_its_store_stays_at_its_end() -> None:
 
 
 def test_box_sums_are_printed_of_the_featured_images_without_reading_others(
-    computed: Output, monkeypatch: pytest.MonkeyPatch
+    computed: Output, monkeypatch: pytest.MonkeyPatch, change_study: Callable[..., None]
 ) -> None:
     whole = open_study(computed.uri).box_stats
     results = open_study(computed.uri)
@@ -49,7 +50,7 @@ def test_box_sums_are_printed_of_the_featured_images_without_reading_others(
     for name in ("image_stats", "box_stats", "images"):
         monkeypatch.setattr(StudyResults, name, property(refuse))
     for featured in ([], ["double-00002"], ["nothing"]):
-        results.study["study"]["report"]["featured"] = featured
+        change_study(results, report={"featured": featured})
         console = Console(file=io.StringIO(), width=200)
         print_box_sums(results, console)
         assert isinstance(console.file, io.StringIO)

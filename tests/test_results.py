@@ -21,6 +21,7 @@ from igbatch.results import ROW_COLUMNS, StudyResults
 from igbatch.statistics.histogram import RELATIVE_ERROR
 from igbatch.store import schemas
 from igbatch.store.output import Output
+from igbatch.study import Report
 
 KEY = ["variant_id", "image_id", "target"]
 
@@ -49,17 +50,18 @@ def test_importing_igbatch_is_light() -> None:
 def test_grids_are_the_columns_by_places_of_images_and_targets(results: StudyResults) -> None:
     columns = ["score", "target_index", "converged", "map_error"]
     for variant_id in results.variants["variant_id"]:
-        grids = results.grids(variant_id, columns)
+        grids = results.scans.grids(variant_id, columns)
         rows = results.image_stats.query("variant_id == @variant_id").set_index(["image_id", "target"])
-        order = pd.MultiIndex.from_product([results.listed_ids.to_pylist(), results.target_names])
+        order = pd.MultiIndex.from_product([results.listing.image_ids.to_pylist(), results.target_names])
         for name in columns:
             expected = rows[name].reindex(order).to_numpy(np.float64).reshape(results.n_images, -1)
             np.testing.assert_array_equal(grids[name], expected)
 
 
 def test_boxes_come_with_the_places_of_their_images_and_targets(results: StudyResults) -> None:
-    for images, targets, rows in results.scan_keyed_boxes("trained", ["image_id", "target"]):
-        assert results.image_ids(images) == rows["image_id"].to_pylist()
+    for keys, rows in results.reader.keyed_boxes(["image_id", "target"], "trained"):
+        images, targets = np.divmod(keys, len(results.target_names))
+        assert results.listing.ids(images) == rows["image_id"].to_pylist()
         assert [results.target_names[target] for target in targets] == rows["target"].to_pylist()
 
 
@@ -68,31 +70,31 @@ TABLES = ("similarity", "map_measures", "localization", "randomization", "signif
 
 @pytest.mark.parametrize("name", TABLES)
 def test_tables_of_a_randomization_study_are_refused_where_there_is_none(
-    results: StudyResults, copy: Output, name: str
+    results: StudyResults, copy: Output, name: str, change_study: Callable[..., None]
 ) -> None:
     assert not results.randomized
     with pytest.raises(InputError, match=f"no `randomization` section, so there is no {name}.parquet"):
         getattr(results, name)
     asked = open_study(copy.uri)
-    asked.study["study"]["randomization"] = {"images": "all", "random_pairs": 2}
+    change_study(asked, randomization={})
     assert not asked.randomized
     with pytest.raises(InputError, match=f"not reduced yet \\({name}.parquet is missing"):
         getattr(asked, name)
 
 
-def test_similarity_is_scanned_by_columns(copy: Output) -> None:
+def test_similarity_is_scanned_by_columns(copy: Output, change_study: Callable[..., None]) -> None:
     asked = open_study(copy.uri)
-    asked.study["study"]["randomization"] = {"images": "all", "random_pairs": 2}
+    change_study(asked, randomization={})
     texts = ("comparison", "variant_id", "other_variant_id", "image_id", "target", "other_target")
     rows = [{**dict.fromkeys(texts, "x"), "image_id": str(n), "spearman": n / 8} for n in range(5)]
     copy.put_table(copy.path("similarity.parquet"), pa.Table.from_pylist(rows, schema=schemas.SIMILARITY))
-    scanned = pa.concat_tables(asked.scan_similarity(["image_id", "spearman"])).to_pandas()
+    scanned = pa.concat_tables(asked.scan_table("similarity", ["image_id", "spearman"])).to_pandas()
     pd.testing.assert_frame_equal(scanned, asked.similarity[["image_id", "spearman"]])
 
 
-def test_tables_of_a_randomization_study_are_read(copy: Output) -> None:
+def test_tables_of_a_randomization_study_are_read(copy: Output, change_study: Callable[..., None]) -> None:
     asked = open_study(copy.uri)
-    asked.study["study"]["randomization"] = {"images": "all", "random_pairs": 2}
+    change_study(asked, randomization={})
     for name in TABLES:
         schema: pa.Schema = getattr(schemas, name.upper())
         copy.put_table(copy.path(f"{name}.parquet"), schema.empty_table())
@@ -137,21 +139,20 @@ def test_some_images_and_scans_give_the_rows_of_the_whole_frames(results: StudyR
     pd.testing.assert_frame_equal(results.boxes_of(images), boxes)
     for variant in results.variants["variant_id"]:
         for scan, whole in (
-            (results.scan_rows, results.image_stats),
-            (results.scan_boxes, results.box_stats),
+            (results.scans.rows, results.image_stats),
+            (results.scans.boxes, results.box_stats),
         ):
             columns = ["image_id", "target", "sum"]
             found = pa.concat_tables(list(scan(variant, columns))).to_pandas()
             mine = whole.loc[whole["variant_id"] == variant, columns]
             assert sorted(map(tuple, found.to_numpy())) == sorted(map(tuple, mine.to_numpy()))
-        assert results.summary_of(variant).n_maps == 6
+        assert results.scans.summary(variant).n_maps == results.range_of(variant).n_maps == 6
     assert results.n_rows == 12
     assert results.image_summary["n_maps"].tolist() == [4] * 3
-    assert results.places([*images, "nothing"]).tolist() == [
+    assert results.listing.places_of([*images, "nothing"]).tolist() == [
         *(results.images["image_id"].tolist().index(name) for name in images),
         -1,
     ]
-    assert results.listed(images)["image_id"].tolist() == images
 
 
 def test_every_box_belongs_to_a_map(results: StudyResults) -> None:
@@ -238,8 +239,11 @@ def test_a_variant_of_some_images_is_complete_with_these(copy: Output) -> None:
     copy.put_table(path, pa.Table.from_pylist(rows, schema=schemas.VARIANTS))
     reduce_study(copy)
     results = open_study(copy.uri)
-    assert results.expected("random-3").tolist() == [True, False, False]
-    assert [results.variants_of(image) for image in images[:2]] == [["trained", "random-3"], ["trained"]]
+    assert results.reader.expected("random-3").tolist() == [True, False, False]
+    assert [results.reader.variants_of(image) for image in images[:2]] == [
+        ["trained", "random-3"],
+        ["trained"],
+    ]
     assert len(results.image_stats) == results.expected_rows == results.n_rows == 3 * 2 + 2
     assert results.complete
     assert results.ranges["n_maps"].tolist() == [6, 2, 8]
@@ -292,6 +296,25 @@ def test_an_unreduced_study_says_so(copy: Output) -> None:
         ):
             getattr(results, name)
     assert results.complete
+
+
+def test_studies_of_other_versions_are_opened(copy: Output) -> None:
+    """One of before lacks the keys that came since; one may have keys that have gone, at any depth."""
+    record = copy.read_json(copy.path("study.json"))
+    study = {key: record["study"][key] for key in ("name", "images", "models", "targets")}
+    study |= {"attribution": {"steps": 4, "gone": True}, "gone": {"a": 1}, "report": {"gone": None}}
+    copy.put_json(copy.path("study.json"), {**record, "study": study})
+    results = open_study(copy.uri)
+    assert results.record["study"] == study
+    assert results.study.name == "tiny"
+    assert (results.study.attribution.steps, results.study.attribution.tolerance) == (4, 0.01)
+    assert results.study.report == Report()
+    assert results.complete
+    copy.put_json(copy.path("study.json"), {**record, "study": {**study, "store": {"maps": "some"}}})
+    results = open_study(copy.uri)
+    assert results.complete
+    with pytest.raises(InputError, match=r"study.json: store.maps: 'some'"):
+        _ = results.study
 
 
 def test_where_no_study_is_there_is_nothing_to_open(tmp_path: Path) -> None:

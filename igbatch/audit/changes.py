@@ -16,7 +16,6 @@ import pyarrow.compute as pc
 from igbatch.audit.pairs import Pairing
 from igbatch.audit.verdict import Change
 from igbatch.results import StudyResults
-from igbatch.store.output import Output
 
 MOST_NAMED = 3
 ABSENT = "–"
@@ -39,7 +38,7 @@ def changes(pairing: Pairing) -> tuple[Change, ...]:
 
 def _settings(pairing: Pairing) -> Iterator[Change]:
     """Compare the fingerprints of common variants, one change for all variants that share it."""
-    sides = [study.study.get("fingerprint", {}) for study in pairing.studies]
+    sides = [study.record.get("fingerprint", {}) for study in pairing.studies]
     shared: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for name in pairing.kinds:
         now, before = (_flat(side.get(name, {})) for side in sides)
@@ -54,7 +53,7 @@ def _settings(pairing: Pairing) -> Iterator[Change]:
 
 def _targets(pairing: Pairing) -> Iterator[Change]:
     """Compare the class indices that targets stand for, model by model, and which targets there are."""
-    sides = [study.study.get("targets", {}) for study in pairing.studies]
+    sides = [study.record.get("targets", {}) for study in pairing.studies]
     for model in sides[0].keys() & sides[1].keys():
         now, before = (_flat(side[model]) for side in sides)
         for target in sorted(now.keys() & before.keys()):
@@ -99,7 +98,7 @@ def _images(pairing: Pairing) -> Iterator[Change]:
     differ = pc.fill_null(pc.not_equal(*digests), False)
     changed = np.flatnonzero(differ.to_numpy(zero_copy_only=False))
     if len(changed):
-        ids = pairing.now.image_ids(pairing.places[0][changed[:MOST_NAMED]])
+        ids = pairing.now.listing.ids(pairing.places[0][changed[:MOST_NAMED]])
         what = f"content of {_count(len(changed), 'image')}: {_listing(ids, total=len(changed))}"
         old, new = (_digest(side[int(changed[0])].as_py()) for side in reversed(digests))
         yield Change(what=what, before=f"{old} (the first)", now=f"{new} (the first)")
@@ -109,16 +108,16 @@ def _some_of(pairing: Pairing, side: int) -> str:
     """Name some images that only one side has, and how many there are."""
     study = pairing.studies[side]
     only = np.setdiff1d(np.arange(study.n_images), pairing.places[side], assume_unique=True)
-    return _listing(study.image_ids(only[:MOST_NAMED]), total=len(only))
+    return _listing(study.listing.ids(only[:MOST_NAMED]), total=len(only))
 
 
 def _digests(study: StudyResults) -> pa.Array:
-    output = Output(study.uri)
+    output = study.reader.output
     return output.read_table(output.path("images.parquet"), ["sha256"])["sha256"].combine_chunks()
 
 
 def _versions(pairing: Pairing) -> Iterator[Change]:
-    now, before = (_flat(study.study.get("versions", {})) for study in pairing.studies)
+    now, before = (_flat(study.record.get("versions", {})) for study in pairing.studies)
     for name in sorted(now.keys() | before.keys()):
         if now.get(name) != before.get(name):
             pair = {"before": before.get(name, ABSENT), "now": now.get(name, ABSENT)}
@@ -130,7 +129,7 @@ def _hardware(pairing: Pairing) -> Iterator[Change]:
     now, before = (_machines(study) for study in pairing.studies)
     if now != before:
         yield Change(what="hardware", before="; ".join(before) or ABSENT, now="; ".join(now) or ABSENT)
-    settled = [study.study.get("settled") or {} for study in pairing.studies]
+    settled = [study.record.get("settled") or {} for study in pairing.studies]
     for device in settled[0].keys() & settled[1].keys():
         for key in ("precision", "threads", "micro_batch", "passes"):
             new, old = (_text(side[device].get(key)) for side in settled)
@@ -141,7 +140,7 @@ def _hardware(pairing: Pairing) -> Iterator[Change]:
 def _machines(study: StudyResults) -> list[str]:
     kinds = {
         ", ".join(f"{key} {_text(value)}" for key, value in machine.items() if key != "node")
-        for machine in study.study.get("hardware", [])
+        for machine in study.record.get("hardware", [])
     }
     return sorted(kinds)
 

@@ -31,7 +31,7 @@ def compare(now: StudyResults, before: StudyResults, settings: Audit, role: str 
         for question in asked.values():
             question.add(pair)
     checks = tuple(asked[kind].check() if kind in asked else _off(kind) for kind in QUESTIONS)
-    name = str(before.study["study"]["name"])
+    name = before.study.name
     return Comparison(role=role, uri=before.uri, study=name, checks=checks, changes=changes(pairing))
 
 

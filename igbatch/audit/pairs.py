@@ -97,7 +97,7 @@ class Pairing:
 
     def __init__(self, now: StudyResults, before: StudyResults) -> None:
         self.now, self.before = now, before
-        there = before.places(pa.chunked_array([now.listed_ids]))
+        there = before.listing.places_of(now.listing.image_ids)
         here = np.flatnonzero(there >= 0)
         self.places: tuple[Places, Places] = (here, there[here])
         self._shared: dict[Callable[[Pairing], Any], Any] = {}
@@ -122,7 +122,7 @@ class Pairing:
 
     def image_id(self, place: int) -> str:
         """Return the id of a common image by its place among them."""
-        return self.now.image_ids([int(self.places[0][place])])[0]
+        return self.now.listing.ids([int(self.places[0][place])])[0]
 
     @cached_property
     def kinds(self) -> dict[str, tuple[str, str]]:
@@ -152,7 +152,7 @@ class Pairing:
     ) -> tuple[dict[str, Floats], tuple[float, float]]:
         """Return columns of one side in the common order, and the joint range of all its maps."""
         study = self.studies[side]
-        found = study.grids(variant_id, columns)
+        found = study.scans.grids(variant_id, columns)
         low, high = np.fmin.reduce(found["minimum"], None), np.fmax.reduce(found["maximum"], None)
         places = self.places[side]
         targets = [study.target_names.index(name) for name in self.targets]
@@ -171,7 +171,8 @@ class Pairing:
         image_of[self.places[side]] = np.arange(self.n_images)
         target_of = np.array([_index(self.targets, name) for name in study.target_names])
         boxes = _Boxes(len(self.targets), self.n_images)
-        for images, targets, rows in study.scan_keyed_boxes(variant_id, ["box_label", "sum", "share"]):
+        for keys, rows in study.reader.keyed_boxes(["box_label", "sum", "share"], variant_id):
+            images, targets = np.divmod(keys, len(study.target_names))
             boxes.add(image_of[images], target_of[targets], rows)
         return boxes
 

@@ -32,7 +32,7 @@ def audit_settings(out: str, overrides: Sequence[str] = ()) -> Settings:
             raise InputError(
                 f"--set {override}: only keys of `audit` change an audit, audit.thresholds.* for one"
             )
-    study = StudyResults(out).study["study"]
+    study = StudyResults(out).record["study"]
     return override_study(study, overrides, f"{out}: study.json").audit
 
 
@@ -74,7 +74,7 @@ def run_audit(
             igbatch=_version(),
             made_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
             uri=output.uri,
-            study=str(now.study["name"]),
+            study=str(now.record["name"]),
             comparisons=tuple(comparisons),
         )
         past = None
@@ -121,11 +121,10 @@ def check_comparable(now: StudyResults, before: StudyResults) -> None:
     Raises:
         InputError: the studies share no variant, no target or no image.
     """
-    ids = before.output.read_table(before.output.path("images.parquet"), ["image_id"])["image_id"]
     shared = {
         "variant": set(now.variants["variant_id"]) & set(before.variants["variant_id"]),
         "target": set(now.target_names) & set(before.target_names),
-        "image": (now.places(ids) >= 0).any(),
+        "image": (now.listing.places_of(before.listing.image_ids) >= 0).any(),
     }
     for what, found in shared.items():
         if not found:

@@ -265,7 +265,7 @@ def _uncorrelated(reader: Reader) -> Floats | None:
     None where the study compared no maps.
     """
     path = reader.output.path("similarity.parquet")
-    if reader.study["study"].get("randomization") is None or not reader.output.exists(path):
+    if reader.study.randomization is None or not reader.output.exists(path):
         return None
     random = reader.variants.filter(pc.field("kind") == "random")["variant_id"]
     sums, counts = np.zeros(len(reader.listing.image_ids)), np.zeros(len(reader.listing.image_ids))

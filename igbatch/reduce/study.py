@@ -23,7 +23,6 @@ from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
 from igbatch.store.shards import with_listing
-from igbatch.study import Attribution, Randomization
 
 COLUMNS = (*summary.COLUMNS, "sum", "boxes_clipped", "boxes_skipped")
 TABLES = ("ranges", "aggregates", "summary", "image_summary", "shards")
@@ -55,13 +54,10 @@ def reduce_variant(task: tuple[Output, str]) -> VariantPart:
     """Reduce one variant of an output: a pure function of (output, variant_id), which can run anywhere."""
     output, variant_id = task
     reader = Reader(output)
-    settings = reader.study["study"].get("attribution", {})
-    allowed = Attribution.model_validate({
-        name: settings[name] for name in ("tolerance", "atol") if name in settings
-    })  # fmt: skip
+    settings = reader.study.attribution
     scan = scan_variant(reader, variant_id, COLUMNS)
     boxes = VariantBoxes.read(reader, variant_id)
-    off = allowed_error(scan.columns, allowed.tolerance, allowed.atol)
+    off = allowed_error(scan.columns, settings.tolerance, settings.atol)
     keys = [(variant_id, target) for target in reader.target_names]
     expected = reader.expected_images(variant_id)
     kinds = dict(zip(*reader.variants.select(["variant_id", "kind"]).to_pydict().values(), strict=True))
@@ -183,11 +179,10 @@ def reduce_study(
         write(name)
     _complete_variants(output, reader, found.weights_sha256)
     _complete_images(output, reader)
-    settings = reader.study["study"].get("randomization")
+    settings = reader.study.randomization
     if settings is not None and found.whole.n_maps:
         dataset = found.whole.minimum, found.whole.maximum
-        options = Randomization.model_validate(settings)
-        measured = reduce_randomization(Reader(output), options, dataset, map_shards)
+        measured = reduce_randomization(Reader(output), settings, dataset, map_shards)
         say(
             f"{measured.comparisons} comparisons of maps made, in {measured.new_parts} parts; "
             f"{measured.parts - measured.new_parts} parts stood from before"

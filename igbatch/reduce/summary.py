@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -58,17 +58,17 @@ class Summary:
             baseline to the image; only where there are some, sorted.
     """
 
-    rows: int
-    boxes: int
-    converged: int
-    negligible: int
-    estimated: int
-    largest_error: float
-    worst: WorstMap | None
-    steps: dict[str, tuple[int, int]]
-    seen: dict[str, set[str]]
-    baselines: dict[tuple[str, str], float]
-    constant: dict[tuple[str, str], int]
+    rows: int = 0
+    boxes: int = 0
+    converged: int = 0
+    negligible: int = 0
+    estimated: int = 0
+    largest_error: float = math.nan
+    worst: WorstMap | None = None
+    steps: dict[str, tuple[int, int]] = field(default_factory=dict)
+    seen: dict[str, set[str]] = field(default_factory=dict)
+    baselines: dict[tuple[str, str], float] = field(default_factory=dict)
+    constant: dict[tuple[str, str], int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> Summary:

@@ -38,7 +38,7 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
     those of the images shown.
 
     The page holds the raw maps of the images that are shown, and the reader chooses how they look. Featured
-    images have the seed's sequence of figures for each variant as files; `StudyResults.figure` draws any.
+    images have the seed's sequence of figures for each variant as files; `igbatch.figure` draws any.
 
     Args:
         results: a reduced study, complete or not.
@@ -76,7 +76,7 @@ class _Report:
         if len(self.results.aggregates):
             plot = data_uri(self._figure("aggregates", aggregates_figure(self.results)), "image/png")
         randomization = self._randomization()
-        drawn = self.selection.featured if self.results.study["study"]["report"].get("figures", True) else ()
+        drawn = self.selection.featured if self.results.study.report.figures else ()
         figures = [self._figures(image_id) for image_id in drawn]
         data = page_data(self.results, self.normalizations, self.selection, self.shown)
         content = page_content(

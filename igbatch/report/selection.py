@@ -45,7 +45,7 @@ class Selection:
 
 def wanted(results: StudyResults) -> Report:
     """Return what the study file says of its report."""
-    return Report.model_validate(results.study["study"]["report"])
+    return results.study.report
 
 
 def select(results: StudyResults) -> Selection:
@@ -79,11 +79,11 @@ def compared_images(results: StudyResults) -> tuple[str, ...]:
 
 def _known(results: StudyResults, asked: Report) -> list[str]:
     names = list(dict.fromkeys(asked.featured))
-    return [name for name, place in zip(names, results.places(names), strict=True) if place >= 0]
+    return [name for name, place in zip(names, results.listing.places_of(names), strict=True) if place >= 0]
 
 
 def _computed_first(results: StudyResults, order: NDArray[np.int64]) -> NDArray[np.int64]:
-    computed = results.image_scores(["n_maps"])["n_maps"].fill_null(0).to_numpy()[order] > 0
+    computed = results.image_scores(["n_maps"])["n_maps"].to_numpy()[order] > 0
     return np.concatenate([order[computed], order[~computed]])
 
 
@@ -93,8 +93,8 @@ def _listed(
     """Return the featured images, the first one in the order where none is, and all that are shown."""
     known = _known(results, asked)
     most = max(asked.max_images, len(known))
-    featured = known or results.image_ids(order[:1])
-    first = results.image_ids(order[: most + len(featured)])
+    featured = known or results.listing.ids(order[:1])
+    first = results.listing.ids(order[: most + len(featured)])
     others = [name for name in first if name not in set(featured)]
     return featured, (*featured, *others[: most - len(featured)])
 
@@ -104,7 +104,7 @@ def _order(results: StudyResults, asked: Report, scores: Scores | None) -> NDArr
         return scores.order()
     places = np.arange(results.n_images)
     if asked.others == "random":
-        return ranked(asked.seed, pa.array(results.image_ids(places), pa.string()))
+        return ranked(asked.seed, pa.array(results.listing.ids(places), pa.string()))
     return places
 
 
@@ -117,7 +117,7 @@ def _reasons(
     scores: Scores | None,
 ) -> dict[str, str]:
     """Say why each image is shown: that it is featured, and what the rule says of it."""
-    places = results.places(images).tolist()
+    places = results.listing.places_of(images).tolist()
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
     reasons = {}
@@ -155,7 +155,7 @@ def shown_variants(results: StudyResults, variants: Sequence[str]) -> list[str]:
 def variants_on(results: StudyResults, image_id: str) -> list[str]:
     """Return the variants that are shown of an image; the study's first one where none is asked for."""
     every = [str(name) for name in results.variants["variant_id"]]
-    return shown_variants(results, results.variants_of(image_id)) or every[:1]
+    return shown_variants(results, results.reader.variants_of(image_id)) or every[:1]
 
 
 def left_out(results: StudyResults, selection: Selection, cut: Sequence[str]) -> list[str]:
@@ -179,7 +179,8 @@ def left_out(results: StudyResults, selection: Selection, cut: Sequence[str]) ->
             f"by the rule {asked.others}; they come last, as listed."
         )
     unseen = [
-        len(each) - len(shown_variants(results, each)) for each in map(results.variants_of, selection.images)
+        len(each) - len(shown_variants(results, each))
+        for each in map(results.reader.variants_of, selection.images)
     ]
     if max(unseen, default=0):
         which = "named in the study file (report.variants)" if asked.variants else "chosen of each kind"

@@ -23,6 +23,8 @@ from igbatch.store.pruned import KIND, pruned_at
 from igbatch.store.scan import gathered, scan
 from igbatch.store.shards import ShardSpans, read_shards
 from igbatch.store.winners import FEW, ROWS_AT_ONCE, Chunk, CommittedFile, Listing, Winners
+from igbatch.study import Study
+from igbatch.study_file import kept_study
 
 __all__ = ["KEY", "Commit", "Reader", "latest", "read_commit", "read_commits", "read_study"]
 
@@ -42,12 +44,21 @@ class Reader:
 
     def __init__(self, output: Output) -> None:
         self.output = output
-        study = read_study(output)
-        if study is None:
+        record = read_study(output)
+        if record is None:
             raise InputError(f"{output.uri}: no study here (study.json is missing); check the path")
-        self.study: dict[str, Any] = study
+        self.record: dict[str, Any] = record
         self._winners: dict[str, Winners] = {}
         self._few: dict[str, tuple[NDArray[np.int64], Winners]] = {}  # places, and what is known of these
+
+    @cached_property
+    def study(self) -> Study:
+        """The study as its file has it, with defaults for keys that were not there when it was run.
+
+        Raises:
+            InputError: it has a value that this igbatch does not know.
+        """
+        return kept_study(self.record["study"], f"{self.output.uri}: study.json")
 
     @cached_property
     def images(self) -> pa.Table:
@@ -67,7 +78,7 @@ class Reader:
     @property
     def target_names(self) -> list[str]:
         """The values of the `target` column that the study lists, in its order."""
-        return list(self.study["target_names"])
+        return list(self.record["target_names"])
 
     @cached_property
     def commits(self) -> list[Commit]:
@@ -96,7 +107,7 @@ class Reader:
 
     def variants_of(self, image_id: str) -> list[str]:
         """Return the variants that are computed on an image, in the order of the study."""
-        if self.listing.places(pa.table({"image_id": [image_id]}))[0] < 0:
+        if self.listing.places_of([image_id])[0] < 0:
             return []
         one = pa.array([image_id], pa.string())
         found = ((each, asked_images(self.variants, each, one)) for each in self.variant_ids)
@@ -130,7 +141,7 @@ class Reader:
         Raises:
             InputError: a file is no whole commit of igbatch.
         """
-        places = np.unique(self.listing.places(pa.table({"image_id": pa.array(image_ids, pa.string())})))
+        places = np.unique(self.listing.places_of(image_ids))
         places = places[places >= 0]
         many = len(places) * FEW > len(self.listing.image_ids)
         if variant_id in self._winners or many or self._spans is None:
@@ -352,7 +363,7 @@ class Reader:
         for each in self._chosen(variant_id):
             winners = self.winners_of(each, image_ids)
             listing, width = winners.listing, len(self.target_names)
-            places = listing.places(pa.table({"image_id": pa.array(image_ids, pa.string())}))
+            places = listing.places_of(image_ids)
             keys = (np.unique(places[places >= 0])[:, None] * width + np.arange(width)).ravel()
             among = listing.image_ids.take(pa.array(np.unique(keys // width)))
             held: dict[str, NDArray[np.int64]] = {}

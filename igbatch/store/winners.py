@@ -85,6 +85,15 @@ class Listing:
             }
         return pa.array([self._places[name] for name in names], pa.int32())
 
+    def places_of(self, image_ids: Sequence[str] | pa.Array | pa.ChunkedArray) -> NDArray[np.int64]:
+        """Return the position of each image in the list, from 0; -1 where it is not listed."""
+        ids = image_ids if isinstance(image_ids, pa.ChunkedArray) else pa.array(image_ids, pa.string())
+        return self.places(pa.table({"image_id": ids}))
+
+    def ids(self, places: Sequence[int] | NDArray[np.integer]) -> list[str]:
+        """Return the ids of images by their positions in the list."""
+        return list(self.image_ids.take(pa.array(places, pa.int64())).to_pylist())
+
     def keys(self, rows: pa.Table) -> NDArray[np.int64]:
         """Return the key of each row, -1 where the study no longer lists it."""
         places = self.places(rows)

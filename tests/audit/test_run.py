@@ -90,7 +90,7 @@ def one_check(monkeypatch: pytest.MonkeyPatch) -> None:
             name="images", title="Images", compared="Images.", figure=figure, threshold=0,
             outcome=Outcome.FAILED if figure else Outcome.PASSED, words=f"{figure} images differ.",
         )  # fmt: skip
-        return Comparison(role=role, uri=before.uri, study=str(before.study["name"]), checks=(check,))
+        return Comparison(role=role, uri=before.uri, study=before.study.name, checks=(check,))
 
     monkeypatch.setattr(compare, "compare", images)
 

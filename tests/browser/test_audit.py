@@ -20,7 +20,7 @@ def audited(
 ) -> Any:
     """A page with a history of five audits, of which the last two failed."""
     audits = [audit_of(failed=day > 3, made_at=f"2026-11-0{day}T02:00:00Z") for day in range(1, 6)]
-    output = birds.results.output
+    output = birds.results.reader.output
     write_audit(output, audits[-1], [0.0, 0.0], history.joined(map(history.rows_of, audits)))
     yield render_again(tmp_path, birds.results)
     remove_audit(output)

@@ -236,7 +236,7 @@ def test_long_values_are_cut(output: Output) -> None:
 def test_a_study_that_grew_is_welcome(output: Output, changes: dict[str, Any]) -> None:
     record = open_output(output, resolve(**changes), images("w", "x"))
     reader = Reader(output)
-    assert reader.study == record
+    assert reader.record == record
     assert reader.images["image_id"].to_pylist() == ["w", "x"]
     assert reader.variant_ids == [spec.variant_id for spec in resolve(**changes).variants]
 

@@ -158,7 +158,7 @@ def test_what_the_report_shows_is_noted_and_nothing_is_reduced_again(
     assert other.state != first.state
     assert counts.images == 0
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")} == before
-    assert open_study(str(out)).study["study"]["report"]["others"] == "random"
+    assert open_study(str(out)).study.report.others == "random"
     again, _ = run(study, out)
     assert again.state == first.state
 
@@ -277,7 +277,7 @@ def test_adaptive_steps_end_within_the_tolerance(adaptive: Path) -> None:
     assert stats["converged"].all()
     assert (stats["map_error"] <= 0.3 + 1e-6 / stats["abs_sum"]).all()
     assert stats["steps"].nunique() > 1
-    assert results.study["fingerprint"]["trained"]["steps"] == "auto"
+    assert results.record["fingerprint"]["trained"]["steps"] == "auto"
 
 
 def test_adaptive_maps_are_the_same_bits_from_one_worker_and_one_shard(

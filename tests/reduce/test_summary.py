@@ -16,6 +16,7 @@ from igbatch.store.commit import ShardWriter
 from igbatch.store.output import Output
 
 VARIANTS, TARGETS, IMAGES = ("ww", "v"), ("b", "a"), [f"image-{n}" for n in (2, 0, 1, 3)]
+STUDY = {"name": "s", "images": {"root": "/images"}, "models": {"m": {}}, "targets": ["a"]}
 ATTRIBUTION = {"tolerance": 0.02, "atol": 1e-6}
 
 
@@ -45,7 +46,9 @@ def study(local_output: Output, lay_out: Callable[..., None], stats_row: Callabl
                 writer.commit()
     lay_out(local_output, dict.fromkeys(IMAGES, "1"), VARIANTS, TARGETS)
     record = local_output.read_json(local_output.path("study.json"))
-    local_output.put_json(local_output.path("study.json"), {**record, "study": {"attribution": ATTRIBUTION}})
+    local_output.put_json(
+        local_output.path("study.json"), {**record, "study": {**STUDY, "attribution": ATTRIBUTION}}
+    )
     reduce_study(local_output)
     return local_output
 
@@ -101,7 +104,7 @@ def test_of_maps_that_are_equally_far_off_the_first_is_named(
 ) -> None:
     lay_out(local_output, {"z": "1", "b": "1"}, ("trained", "a"), TARGETS)
     record = local_output.read_json(local_output.path("study.json"))
-    local_output.put_json(local_output.path("study.json"), {**record, "study": {}})
+    local_output.put_json(local_output.path("study.json"), {**record, "study": STUDY})
     reduce_study(local_output)
     empty = StudyResults(local_output.uri).totals
     assert (empty.rows, empty.worst, empty.steps, empty.baselines) == (0, None, {}, {})
@@ -134,21 +137,21 @@ def test_ranges_come_from_the_table_until_a_shard_is_committed(
     study: Output, stats_row: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = StudyResults(study.uri)
-    summaries = {each: whole.summary_of(each) for each in VARIANTS}
+    summaries = {each: whole.range_of(each) for each in VARIANTS}
     scans: list[str] = []
 
     def scan(reader: Any, name: str) -> Any:
         scans.append(name)
         return scan_variant(reader, name)
 
-    monkeypatch.setattr("igbatch.results.scan_variant", scan)
+    monkeypatch.setattr("igbatch.results.scans.scan_variant", scan)
     for name, summary in summaries.items():
-        found = StudyResults(study.uri).summary_of(name)
+        found = StudyResults(study.uri).range_of(name)
         assert (found.minimum, found.maximum, found.n_maps) == (summary.minimum, summary.maximum, 8)
         np.testing.assert_array_equal(found.counts, summary.counts)
     assert not scans
     with ShardWriter(study, "v", "new", "f") as writer:
         writer.add_image_stats([stats_row(IMAGES[0], "a", np.ones((4, 4), np.float32))])
         writer.commit()
-    StudyResults(study.uri).summary_of("v")
+    StudyResults(study.uri).range_of("v")
     assert scans == ["v"]

@@ -33,8 +33,10 @@ def test_one_study_gives_the_same_bytes_twice(small_study: Any, rendered: Render
     assert rendered(small_study) == rendered(small_study)
 
 
-def test_maps_are_drawn_as_files_only_where_the_study_says_so(small_study: Any, rendered: Rendered) -> None:
-    small_study.study["study"]["report"]["figures"] = False
+def test_maps_are_drawn_as_files_only_where_the_study_says_so(
+    small_study: Any, rendered: Rendered, change_study: Any
+) -> None:
+    change_study(small_study, report={"figures": False})
     files = rendered(small_study)
     assert [path for path in files if path.endswith(".png")] == ["report/figures/aggregates.png"]
     assert b"Figures for print (PNG)" not in files["report/index.html"]

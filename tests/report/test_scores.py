@@ -80,7 +80,7 @@ def test_the_worst_convergence_is_that_of_the_worst_map(drawn: Any) -> None:
     maps = maps_of({"random-1": 1.0, "trained": 1.0})
     results = drawn(maps, gap=0.04)
     values, table, reasons = scores_of(results, "worst-convergence")
-    settings = results.study["study"]["attribution"]
+    settings = results.study.attribution
     for place, image in enumerate(IMAGES):
         ratios = {}
         for (variant, name, target), pixels in maps.items():
@@ -88,7 +88,7 @@ def test_the_worst_convergence_is_that_of_the_worst_map(drawn: Any) -> None:
                 total, size = pixels.sum(dtype=np.float64), np.abs(pixels).sum(dtype=np.float64)
                 score = total - 0.04 * size
                 ratios[f"{variant}, {target}"] = (
-                    0.04 * size / (settings["tolerance"] * abs(score) + settings["atol"])
+                    0.04 * size / (settings.tolerance * abs(score) + settings.atol)
                 )
         worst = max(ratios, key=lambda key: ratios[key])
         assert values[place] == pytest.approx(ratios[worst], rel=1e-6)
@@ -148,7 +148,10 @@ def test_without_boxes_it_is_of_net_shares_of_whole_maps(drawn: Any) -> None:
 
 def test_a_randomization_study_tells_it_by_rank_correlation(drawn: Any) -> None:
     results = drawn(maps_of({"random-1": 1.0, "cascade-1": 1.0, "trained": 1e-3}))
-    output, rest = results.output, {"other_variant_id": "trained", "target": "eagle", "other_target": "eagle"}
+    output, rest = (
+        results.reader.output,
+        {"other_variant_id": "trained", "target": "eagle", "other_target": "eagle"},
+    )
     rows = [
         ("to_trained", "random-1", "a.png", 0.2), ("to_trained", "random-1", "a.png", 0.4),
         ("to_trained", "random-1", "b.png", -0.1), ("to_trained", "random-1", "b.png", None),
@@ -159,7 +162,7 @@ def test_a_randomization_study_tells_it_by_rank_correlation(drawn: Any) -> None:
         [{**rest, **dict(zip(names, row, strict=True))} for row in rows], schema=schemas.SIMILARITY
     )
     output.put_table(output.path("similarity.parquet"), table)
-    record = results.study | {"study": results.study["study"] | {"randomization": {}}}
+    record = results.record | {"study": results.record["study"] | {"randomization": {}}}
     images = ImageScores(Reader(output))
     assert "spearman" not in images.table()["disagreement_measure"].to_pylist()  # a study of another kind
     output.put_json(output.path("study.json"), record)

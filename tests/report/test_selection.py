@@ -16,7 +16,11 @@ from igbatch.report.selection import (
     select,
     shown_variants,
 )
-from igbatch.study import Sample
+from igbatch.study import Sample, Study
+
+STUDY = Study.model_validate(
+    {"name": "s", "images": {"root": "."}, "models": {"m": {}}, "targets": ["eagle"]}
+)
 
 
 class Fake:
@@ -24,7 +28,7 @@ class Fake:
 
     def __init__(self, kinds: list[tuple[str, str | None]], randomized: bool) -> None:
         self.randomized = randomized
-        self.study: dict[str, Any] = {"study": {"report": {}}}
+        self.study = STUDY
         self.variants = pd.DataFrame(
             {
                 "variant_id": [f"{kind}-{direction}-{n}" for n, (kind, direction) in enumerate(kinds)],
@@ -64,9 +68,9 @@ def test_other_studies_show_more() -> None:
     assert shown == [each for each in every if each in shown]
 
 
-def test_named_variants_are_shown_in_the_order_of_the_study() -> None:
+def test_named_variants_are_shown_in_the_order_of_the_study(change_study: Any) -> None:
     study: Any = Fake(KINDS, True)
-    study.study["study"]["report"]["variants"] = ["cascade-up-28", "random-None-3"]
+    change_study(study, report={"variants": ["cascade-up-28", "random-None-3"]})
     assert shown_variants(study, list(study.variants["variant_id"])) == ["random-None-3", "cascade-up-28"]
 
 
@@ -74,7 +78,7 @@ IMAGES = [f"{index}.png" for index in range(6)]
 
 
 @pytest.fixture
-def study(drawn: Any, noise: Any) -> Callable[..., Any]:
+def study(drawn: Any, noise: Any, change_study: Any) -> Callable[..., Any]:
     """Make a study of six images whose report section is given; the last image has no map."""
 
     def make(**report: Any) -> Any:
@@ -84,7 +88,7 @@ def study(drawn: Any, noise: Any) -> Callable[..., Any]:
             for place, target in enumerate(("eagle", "magpie"))
         }
         results = drawn(maps, images=IMAGES)
-        results.study["study"]["report"].update(report)
+        change_study(results, report=report)
         return results
 
     return make

@@ -90,8 +90,8 @@ class Completeness(Question):
 
 def _gaps(rows: Mapping[str, Floats], study: StudyResults) -> Floats:
     """Return the gap of each map over what is allowed, as convergence is judged (`image_stats`)."""
-    settings = study.study["study"]["attribution"]
-    allowed = allowed_error(rows, settings["tolerance"], settings["atol"]).allowed
+    settings = study.study.attribution
+    allowed = allowed_error(rows, settings.tolerance, settings.atol).allowed
     gaps: Floats = np.abs(rows["convergence_delta"]) / np.maximum(allowed, 1e-300)
     return gaps
 

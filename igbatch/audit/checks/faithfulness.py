@@ -37,7 +37,7 @@ class Infidelity(Accumulated):
         if tables[0] is None or tables[1] is None:
             return
         joined = tables[0].merge(tables[1], on=KEY, suffixes=("_now", "_before"))
-        listed = [study.places(joined["image_id"].tolist()) >= 0 for study in self.pairing.studies]
+        listed = [study.listing.places_of(joined["image_id"].tolist()) >= 0 for study in self.pairing.studies]
         joined = joined[listed[0] & listed[1]].dropna(subset=[f"{self.column}_now", f"{self.column}_before"])
         for variant_id, rows in joined.groupby("variant_id", sort=True):
             if self.pairing.kinds.get(str(variant_id), ("", ""))[1] == "trained":
@@ -62,7 +62,9 @@ class Infidelity(Accumulated):
         means = float(now.mean()), float(before.mean())
         ratio = 1.0 if means[0] <= means[1] == 0 else means[0] / max(means[1], 1e-300)
         self.part(variant_id, ratio, now=means[0], before=means[1], n=rows["image_id"].nunique())
-        places = np.searchsorted(self.pairing.places[0], self.pairing.now.places(rows["image_id"].tolist()))
+        places = np.searchsorted(
+            self.pairing.places[0], self.pairing.now.listing.places_of(rows["image_id"].tolist())
+        )
         targets = rows["target"].tolist()
 
         def words(at: int) -> str:

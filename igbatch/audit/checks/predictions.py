@@ -100,4 +100,4 @@ class LargestProbability(Probabilities):
 
 
 def _class_names(study: StudyResults, model: str) -> dict[int, str]:
-    return {index: name for name, index in study.study["models"][model]["class_names"].items()}
+    return {index: name for name, index in study.record["models"][model]["class_names"].items()}

@@ -13,7 +13,6 @@ from igbatch.audit.verdict import Part
 from igbatch.images.choice import chosen
 from igbatch.results import StudyResults
 from igbatch.statistics.ranks import correlation, standard_ranks
-from igbatch.study import Store
 
 SAMPLE = 50
 """Images whose maps are compared, of those whose maps were kept; spread evenly over the common ones."""
@@ -156,5 +155,4 @@ def sampled(pairing: Pairing) -> NDArray[np.int64]:
 
 def _kept(study: StudyResults, places: Places) -> NDArray[np.bool_]:
     """Tell of some images whether a study keeps their maps; a sample is drawn from all of its images."""
-    choice = Store.model_validate(study.study["study"]["store"]).maps
-    return chosen(choice, study.listed_ids)[places]
+    return chosen(study.study.store.maps, study.listing.image_ids)[places]

@@ -76,7 +76,7 @@ class MeasurePlan:
         models = {row["variant_id"]: row["model"] for row in self.reader.variants.to_pylist()}
         slices = list(self._slices())
         for group in self.groups():
-            config = self.reader.study["models"][models[group[0].variant_id]]["data_config"]
+            config = self.reader.record["models"][models[group[0].variant_id]]["data_config"]
             for places, images in slices:
                 files = {
                     variant_id: self._files(variant_id, places)

@@ -19,7 +19,7 @@ from igbatch.reduce.randomization.tasks import FOLDER, TABLES, measure_slice, pa
 from igbatch.reduce.randomization.values import values_tasks
 from igbatch.store import schemas
 from igbatch.store.reader import Reader
-from igbatch.study import Randomization, Store
+from igbatch.study import Randomization
 
 MapShards = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 
@@ -59,7 +59,7 @@ def reduce_randomization(
     _put(reader, "randomization.parquet", summary_rows(summaries, variants), schemas.RANDOMIZATION)
     asked = values_tasks(reader)
     values = list(map_shards(values_of, asked))
-    output = reader.study["study"]["attribution"]["output"]
+    output = reader.study.attribution.output
     rows = data_set_rows(values, variants, reader.target_names, output)
     rows += image_rows(reader, variants, output)
     _put(reader, "significance.parquet", rows, schemas.SIGNIFICANCE)
@@ -72,8 +72,7 @@ def reduce_randomization(
 def compared_images(reader: Reader, settings: Randomization) -> NDArray[np.int64]:
     """Return the places of the images whose maps are kept and compared, in the study's list."""
     ids = reader.listing.image_ids
-    kept = Store.model_validate(reader.study["study"]["store"]).maps
-    places = np.flatnonzero(chosen(kept, ids))
+    places = np.flatnonzero(chosen(reader.study.store.maps, ids))
     return places[chosen(settings.images, ids.take(places))]
 
 

@@ -33,9 +33,9 @@ def magnitude_of(
     kind = normalization.kind
     results = maps.results
     if kind == "variant":
-        return _estimate(results.summary_of(variant_id), look)
+        return _estimate(results.range_of(variant_id), look)
     if kind == "dataset":
-        return _estimate(merge(map(results.summary_of, results.variants["variant_id"])), look)
+        return _estimate(merge(map(results.range_of, results.variants["variant_id"])), look)
     variants = maps.variants if kind == "models" else [variant_id]
     names = targets if kind in ("image", "pair") else results.target_names
     keys = [(variant, name) for variant in variants for name in names if maps.row(variant, name) is not None]

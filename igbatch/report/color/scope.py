@@ -129,7 +129,7 @@ class Normalizations:
 
 def unit(results: StudyResults) -> str:
     """Return the unit of the study's attributions, in words."""
-    output = str(results.study["study"]["attribution"]["output"])
+    output = results.study.attribution.output
     return {"logit": "logits", "log-probability": "of log-probability"}.get(output, f"of {output}")
 
 

@@ -22,29 +22,52 @@ SMALLEST_MAP = 224
 SMALLEST_HEADER = 330
 
 
-def study_figure(
-    results: StudyResults,
+def figure(
+    study: StudyResults,
     image_id: str,
     variants: Sequence[str] | None = None,
     targets: Sequence[str] | None = None,
     scope: str = "pair",
-    look: Look = DEFAULT,
+    *,
+    rule: str | None = None,
+    percentile: float | None = None,
+    ends: tuple[float, float] | None = None,
+    part: str = "signed",
+    level: float = 1.0,
+    palette: str = "red-white-blue",
+    contour: float = 0.0,
+    blur: int = 4,
+    opacity: float = 1.0,
 ) -> Figure:
-    """Return one image under one normalization: variants are rows, targets are columns.
+    """Return the report's figure of one image: variants are rows, targets are columns.
+
+    Every map carries its minimum, maximum, sum and normalization. The choices are those of
+    `igbatch report --format` (docs/figures.md).
 
     Args:
-        results: an opened study.
+        study: an opened study.
         image_id: of the study.
         variants: by default all that the study asks for on this image.
         targets: all by default; under `pair`, more than two make a row for each pair.
-        scope: `raw` (no normalization), or a scope of `igbatch.reduce.ranges.SCOPES`.
-        look: range rule, palette and all else about colours.
+        scope: raw, image, pair, targets, models, variant or dataset: whose range the colours stand for.
+        rule: symmetric (default), min-max, percentile or fixed: how the range becomes the ends.
+        percentile: of |a|, 90 to 100, where the colours end; 99 by default, under the rule `percentile`.
+        ends: where the colours end, in units of the output; this is the rule `fixed`.
+        part: signed, positive, negative or absolute.
+        level: 1 to 20; at 2 the end colour is reached at half of the range.
+        palette: red-white-blue, orange-white-purple, brown-white-teal or gray.
+        contour: a line around the strongest so many percent of a map's pixels.
+        blur: pixels around each that its strength for the contour is averaged over, 0 to 16.
+        opacity: of the map over the photograph, 0 to 1.
 
     Raises:
-        InputError: the study has no such image, variant, target or scope.
+        InputError: a choice is wrong, or the study has no such image, variant or target.
     """
-    maps = ImageMaps(results, image_id)
-    return draw_sheet(overview_sheet(maps, Normalizations(results), scope, variants, targets, look))
+    lines = {"contour": contour, "blur": blur}
+    colors = {"part": part, "level": level, "palette": palette, "opacity": opacity}
+    look = Look.of(rule=rule, percentile=percentile, ends=ends, **lines, **colors)
+    maps = ImageMaps(study, image_id)
+    return draw_sheet(overview_sheet(maps, Normalizations(study), scope, variants, targets, look))
 
 
 def seed_figure(

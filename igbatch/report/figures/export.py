@@ -275,7 +275,7 @@ def _contact_sheet(
     results: StudyResults, order: Order, cells: Sequence[Cell], said: Sequence[str], number: int
 ) -> Page:
     assert order.grid is not None
-    study = str(results.study["study"]["name"])
+    study = results.study.name
     columns, rows = order.grid
     document = (study, f"{order.kind} {columns}x{rows}", *order.targets)
     title = f"{plain(study)}: {count(len(cells), 'map')}, sheet {number}"
@@ -285,7 +285,7 @@ def _contact_sheet(
 
 def _images(results: StudyResults, order: Order) -> Iterator[ImageMaps]:
     names = list(dict.fromkeys(order.images)) or list(select(results).images)
-    for name, place in zip(names, results.places(names), strict=True):
+    for name, place in zip(names, results.listing.places_of(names), strict=True):
         if place < 0:
             raise InputError(f"image {name!r} is not in the study; images.parquet lists its ids")
     shown = ShownRows(results, names)

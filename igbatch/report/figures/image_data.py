@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,6 +18,7 @@ from igbatch.report.color.scale import ColorScale
 from igbatch.report.figures.accuracy import mark
 from igbatch.report.text import percent, plain
 from igbatch.results import StudyResults
+from igbatch.study import Attribution
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class ImageMaps:
     @cached_property
     def variants(self) -> list[str]:
         """The variants that the study asks for on this image."""
-        return self.results.variants_of(self.image_id)
+        return self.results.reader.variants_of(self.image_id)
 
     def row(self, variant_id: str, target: str) -> Any:
         """Return the statistics of one map, columns as attributes; None where it was not computed."""
@@ -139,8 +140,8 @@ class ImageMaps:
 
     def _not_kept(self) -> str:
         """Say why a map is not there though its numbers are."""
-        if self.results.pruned_at:
-            return f"Maps were pruned on {self.results.pruned_at[:10]}; its numbers were kept."
+        if self.results.reader.pruned_at:
+            return f"Maps were pruned on {self.results.reader.pruned_at[:10]}; its numbers were kept."
         return "The map was not kept (store.maps); its numbers were."
 
     def panel(self, variant_id: str, target: str, scale: ColorScale | None) -> Panel:
@@ -152,7 +153,7 @@ class ImageMaps:
             )
         alone = values is None or scale is None or scale.look.opacity == 1
         missing = "" if values is not None else self._not_kept()
-        marks = _marks(row, values, scale, self.results.study["study"]["attribution"])
+        marks = _marks(row, values, scale, self.results.study.attribution)
         photograph = None if alone else self.picture(variant_id).pixels
         if photograph is None and not alone:
             marks.append("no photograph beneath: the image cannot be read")
@@ -245,7 +246,7 @@ def _marks(
     row: Any,
     values: NDArray[np.float32] | None,
     scale: ColorScale | None,
-    settings: Mapping[str, Any],
+    settings: Attribution,
 ) -> list[str]:
     marks = []
     if not row["converged"]:

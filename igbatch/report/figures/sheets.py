@@ -94,7 +94,7 @@ def overview_sheet(
     Raises:
         InputError: a variant, target or the image is not of the study, or there is no such normalization.
     """
-    if maps.results.places([maps.image_id])[0] < 0:
+    if maps.results.listing.places_of([maps.image_id])[0] < 0:
         raise InputError(f"image {maps.image_id!r} is not in the study; `images` lists its ids")
     known = list(maps.results.variants["variant_id"])
     names = chosen(targets, maps.results.target_names, "target")

@@ -10,9 +10,10 @@ import numpy as np
 
 from igbatch.images.box_counts import BoxCounts
 from igbatch.reduce.summary import Summary
-from igbatch.report.figures.accuracy import tolerance_words
+from igbatch.report.findings.caveats import tolerance_words
 from igbatch.report.text import count, listing, plain
 from igbatch.results import StudyResults
+from igbatch.study import Images, Smoothing
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -32,19 +33,18 @@ class Description:
 
 def describe(results: StudyResults, census: Summary) -> Description:
     """Describe a study from its `study.json`, its tables and the census of its rows."""
-    record = results.study
-    study: Mapping[str, Any] = record["study"]
-    name = plain(str(study["name"]))
+    record, study = results.record, results.study
+    name = plain(study.name)
     images, variants = results.n_images, len(results.variants)
     summary = (
         f"Integrated Gradients of {count(images, 'image')} for {count(len(results.target_names), 'target')} "
         f"({listing([plain(target) for target in results.target_names])}) and {count(variants, 'variant')} "
-        f"of {count(len(study['models']), 'model')}: {census.rows:,} of "
+        f"of {count(len(study.models), 'model')}: {census.rows:,} of "
         f"{count(results.expected_rows, 'map')} {'is' if results.expected_rows == 1 else 'are'} there."
     )
     return Description(
         name=name,
-        title=plain(str(study["title"])) or name,
+        title=plain(study.title) or name,
         summary=summary,
         facts=_facts(results, census),
         versions=_pairs(record["versions"]),
@@ -57,70 +57,58 @@ def describe(results: StudyResults, census: Summary) -> Description:
 
 
 def _facts(results: StudyResults, census: Summary) -> Pairs:
-    study = results.study["study"]
-    settings = study["attribution"]
+    study, settings = results.study, results.study.attribution
     models = [
-        f"{plain(name)}: {plain(str(model['architecture']))}, weights "
-        f"{plain(str(study['models'][name]['weights']))}"
-        for name, model in results.study["models"].items()
+        f"{plain(name)}: {plain(str(model['architecture']))}, weights {plain(study.models[name].weights)}"
+        for name, model in results.record["models"].items()
     ]
     kinds = zip(results.variants["variant_id"], results.variants["kind"], strict=True)
     variants = [plain(str(variant)) + _aside(results, variant, kind) for variant, kind in kinds]
     return (
-        ("Data", _data(study["images"], results.n_images, results.box_counts)),
+        ("Data", _data(study.images, results.n_images, results.box_counts)),
         ("Models", "; ".join(models)),
         ("Variants", listing(variants, most=12)),
         ("Targets", _targets(results)),
-        ("Explained", f"the {settings['output']} of each target; attributions are in units of it"),
-        ("Baseline", plain(str(settings["baseline"]))),
+        ("Explained", f"the {settings.output} of each target; attributions are in units of it"),
+        ("Baseline", plain(str(settings.baseline))),
         ("Integration", f"{_rule(results)}, {_steps(results, census)}"),
-        *_smoothing(settings),
+        *_smoothing(settings.smoothing),
         ("Tolerance", tolerance_words(settings)),
         ("Arithmetic", _seen(census, "precision") + " on " + _seen(census, "device")),
     )
 
 
-def _smoothing(settings: Mapping[str, Any]) -> Pairs:
-    smoothing = settings.get("smoothing")
+def _smoothing(smoothing: Smoothing | None) -> Pairs:
     if not smoothing:
         return ()
     words = (
-        f"each map is the mean of those of {smoothing['samples']} copies of the image with normal noise of "
-        f"standard deviation {smoothing['noise']:g} (black is 0, white is 1; not clipped; seed "
-        f"{smoothing['seed']}), the same copies for every variant and target; scores are means over them"
+        f"each map is the mean of those of {smoothing.samples} copies of the image with normal noise of "
+        f"standard deviation {smoothing.noise:g} (black is 0, white is 1; not clipped; seed "
+        f"{smoothing.seed}), the same copies for every variant and target; scores are means over them"
     )
     return (("Smoothing", words),)
 
 
 def _aside(results: StudyResults, variant_id: str, kind: str) -> str:
     """Return what sets a variant apart, in brackets: its kind, and the number of images where not all."""
-    images = int(np.count_nonzero(results.expected(variant_id)))
+    images = int(np.count_nonzero(results.reader.expected(variant_id)))
     said = [] if kind == "trained" else [f"{'' if kind == 'random' else 'partly '}random parameters"]
     said += [] if images == results.n_images else [f"on {count(images, 'image')} only"]
     return f" ({', '.join(said)})" if said else ""
 
 
-def _data(images: Mapping[str, Any], n_images: int, counts: BoxCounts | None) -> str:
-    if images["scenes"]:
-        groups = [
-            " ".join(filter(None, (group["kind"], group["label"] or ""))) + " scenes"
-            for group in images["scenes"]
-        ]
+def _data(images: Images, n_images: int, counts: BoxCounts | None) -> str:
+    if images.scenes:
+        groups = [" ".join(filter(None, (group.kind, group.label))) + " scenes" for group in images.scenes]
         return f"{count(n_images, 'drawn scene')} ({listing(list(dict.fromkeys(groups)))})"
-    source = plain(str(images["manifest"] or images["root"]))
-    return f"{count(n_images, 'image')} of {source}, {_boxes(images['boxes'], counts)}"
-
-
-def _boxes(boxes: str | Mapping[str, Any] | None, counts: BoxCounts | None) -> str:
-    """Say where boxes are from: a path alone, or a section of the study."""
-    if not boxes:
-        return "no boxes"
-    path = boxes if isinstance(boxes, str) else boxes["path"]
-    return f"boxes of {plain(str(path))}" + (f" ({counts.words()})" if counts else "")
+    boxes = "no boxes"
+    if images.boxes:
+        boxes = f"boxes of {plain(images.boxes.path)}" + (f" ({counts.words()})" if counts else "")
+    return f"{count(n_images, 'image')} of {plain(str(images.manifest or images.root))}, {boxes}"
 
 
 def _targets(results: StudyResults) -> str:
-    by_model = results.study["targets"]
+    by_model = results.record["targets"]
     first: Mapping[str, Any] = next(iter(by_model.values()), {})
     if all(targets == first for targets in by_model.values()):
         named = [
@@ -133,14 +121,14 @@ def _targets(results: StudyResults) -> str:
 
 def _rule(results: StudyResults) -> str:
     """Return the quadrature of the study's variants in words."""
-    prints = results.study["fingerprint"]
+    prints = results.record["fingerprint"]
     rules = dict.fromkeys(str(prints[variant]["rule"]) for variant in results.variants["variant_id"])
     return listing(["adaptive steps" if rule == "adaptive" else f"{rule} rule" for rule in rules])
 
 
 def _steps(results: StudyResults, census: Summary) -> str:
     if not census.steps:
-        steps = results.study["study"]["attribution"]["steps"]
+        steps = results.study.attribution.steps
         return "as many as needed" if steps == "auto" else f"{steps} steps"
     spans = census.steps.items()
     texts = {v: f"{low}" if low == high else f"{low} to {high}" for v, (low, high) in spans}

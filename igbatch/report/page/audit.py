@@ -60,7 +60,7 @@ def audit_view(results: StudyResults) -> tuple[AuditView | None, str]:
         return None, problem
     words = f"{headline(audit)} Made {audit.made_at} by igbatch {plain(audit.igbatch)}."
     comparisons = [_comparison(each) for each in audit.comparisons]
-    return AuditView(audit.passed, words, comparisons, bool(len(read_past(results.output)))), ""
+    return AuditView(audit.passed, words, comparisons, bool(len(read_past(results.reader.output)))), ""
 
 
 def audit_series(results: StudyResults) -> list[dict[str, Any]]:
@@ -70,7 +70,7 @@ def audit_series(results: StudyResults) -> list[dict[str, Any]]:
     two references of one role, the worse figure counts.
     """
     audit, _ = _read(results)
-    past = read_past(results.output) if audit else pd.DataFrame()
+    past = read_past(results.reader.output) if audit else pd.DataFrame()
     if audit is None or not len(past):
         return []
     told = past[past["figure"].notna() & (past["study"] == audit.study)]
@@ -87,7 +87,7 @@ def audit_series(results: StudyResults) -> list[dict[str, Any]]:
 def _read(results: StudyResults) -> tuple[Audit | None, str]:
     """Read the audit; one that is damaged, or of another igbatch, costs the page its section alone."""
     try:
-        return read_audit(results.output), ""
+        return read_audit(results.reader.output), ""
     except InputError as error:
         return None, f"The audit: {plain(str(error))}."
 

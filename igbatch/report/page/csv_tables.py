@@ -51,7 +51,7 @@ def tables(results: StudyResults, image_ids: Sequence[str], quarantine: Quaranti
         image_ids: images that are shown.
         quarantine: of the study, its `whole` up to `MOST_ROWS`.
     """
-    boxes = _up_to(results.scan_boxes, results, BOX_COLUMNS) if results.totals.boxes <= MOST_ROWS else None
+    boxes = _up_to(results.scans.boxes, results, BOX_COLUMNS) if results.totals.boxes <= MOST_ROWS else None
     if boxes is None or not len(boxes):
         sums = results.boxes_of(image_ids if boxes is None else [], BOX_COLUMNS)
     else:
@@ -59,7 +59,7 @@ def tables(results: StudyResults, image_ids: Sequence[str], quarantine: Quaranti
     yield _csv("box_sums.csv", box_sums(results, sums), boxes is not None)
     del boxes, sums
     yield _csv("aggregates.csv", results.aggregates.drop(columns=COUNTS))
-    rows = _up_to(results.scan_rows, results, STATS_COLUMNS) if results.totals.rows <= MOST_ROWS else None
+    rows = _up_to(results.scans.rows, results, STATS_COLUMNS) if results.totals.rows <= MOST_ROWS else None
     if rows is None or not len(rows):
         stats = results.rows_of(image_ids if rows is None else [], STATS_COLUMNS)
     else:
@@ -97,7 +97,7 @@ def box_sums(results: StudyResults, table: pd.DataFrame) -> pd.DataFrame:
     orders = {"variant_id": list(results.variants["variant_id"]), "target": results.target_names}
     ranks = pd.DataFrame(
         {
-            "image_id": results.places(table["image_id"].tolist()),
+            "image_id": results.listing.places_of(table["image_id"].tolist()),
             "box_id": table["box_id"],
             **{
                 name: table[name].map({key: rank for rank, key in enumerate(keys)})

@@ -47,7 +47,7 @@ class ImageWriter:
         picture = maps.picture(variant_id)
         source = ""
         if picture.pixels is None:
-            high, wide = self.results.study["models"][model]["data_config"]["input_size"][1:]
+            high, wide = self.results.record["models"][model]["data_config"]["input_size"][1:]
         else:
             high, wide = picture.pixels.shape[:2]
             source = data_uri(photo_jpeg(picture.pixels), "image/jpeg")

@@ -54,22 +54,22 @@ class StudyRanges:
 
     def variant(self, variant_id: str) -> dict[str, Any] | None:
         """Return the range of all maps of a variant."""
-        return page_range(self.results.summary_of(variant_id), self._every * self._images(variant_id))
+        return page_range(self.results.range_of(variant_id), self._every * self._images(variant_id))
 
     def dataset(self) -> dict[str, Any] | None:
         """Return the range of all maps of the study."""
         variants = [str(each) for each in self.results.variants["variant_id"]]
-        return page_range(merge(map(self.results.summary_of, variants)), self.results.expected_rows)
+        return page_range(merge(map(self.results.range_of, variants)), self.results.expected_rows)
 
     def image(self, image_id: str) -> ImageRanges:
         """Read the statistics of one image, histograms among them: 4 kB a map."""
         columns = ["variant_id", *COLUMNS]
         return ImageRanges(
-            self.results.rows_of([image_id], columns), self._every, self.results.variants_of(image_id)
+            self.results.rows_of([image_id], columns), self._every, self.results.reader.variants_of(image_id)
         )
 
     def _images(self, variant_id: str) -> int:
-        return int(np.count_nonzero(self.results.expected(variant_id)))
+        return int(np.count_nonzero(self.results.reader.expected(variant_id)))
 
 
 class ImageRanges:

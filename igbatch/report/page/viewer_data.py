@@ -70,7 +70,7 @@ def page_data(
         images.append(said | writer.write(ImageMaps(results, image_id, shown), by_image[image_id]))
     study = {
         "format": FORMAT,
-        "name": plain(str(results.study["study"]["name"])),
+        "name": plain(results.study.name),
         "unit": normalizations.unit,
         "quantile_error": RELATIVE_ERROR,
         "raw": ranges.raw(normalizations),
@@ -125,11 +125,9 @@ def choices() -> dict[str, Any]:
 
 def _labels(results: StudyResults, selection: Selection) -> dict[str, str]:
     """Return the labels of the selected images; empty where there is none."""
-    listed = results.listed(selection.images, ["image_id", "label"])
-    pairs = zip(listed["image_id"], listed["label"], strict=True)
-    return {
-        image_id: "" if label is None or label != label else plain(str(label)) for image_id, label in pairs
-    }
+    listed = results.reader.listed(selection.images, ["image_id", "label"])
+    pairs = zip(*listed.to_pydict().values(), strict=True)
+    return {image_id: "" if label is None else plain(label) for image_id, label in pairs}
 
 
 def _first(kinds: Sequence[str]) -> list[int]:

@@ -122,7 +122,7 @@ def _paragraphs(
         nulls = null_tests(results, variants.trained)
         images = images_with_tests(results, variants.trained)
         by_image = pd.concat([by_image, *(null_tests(results, variants.trained, each) for each in images)])
-    smoothed = results.study["study"]["attribution"].get("smoothing") is not None
+    smoothed = results.study.attribution.smoothing is not None
     setting = Setting(results.n_images, smoothed)
     said = what_tests_say(nulls, by_image, sign_rows(results, variants), variants, setting)
     yield "What the tests say, and what they do not", said
@@ -165,7 +165,7 @@ def _null_figures(results: StudyResults, model: str, trained: str) -> Iterator[t
             continue
         whole = image_id is None
         what = "means over the data set" if whole else f"values of {plain(str(image_id))} by itself"
-        unit = str(results.study["study"]["attribution"]["output"])
+        unit = results.study.attribution.output
         title = f"The trained model among random ones: {what} (sums in units of {unit})"
         stem = file_stem("nulls", model, *([] if whole else [str(image_id)]))
         alt = f"{count(len(rows), 'null distribution')} with the trained model's value, as tabled below"
@@ -226,7 +226,7 @@ def _tables(results: StudyResults, means: Means, variants: ModelVariants) -> Ite
 def _shown_images(results: StudyResults, trained: str | None) -> list[str]:
     """Return the images whose own tests are shown."""
     tested = [] if trained is None else images_with_tests(results, trained)
-    featured = set(results.study["study"]["report"]["featured"])
+    featured = set(results.study.report.featured)
     return sorted(tested, key=lambda image_id: image_id not in featured)[:MOST_TESTED]
 
 

@@ -63,7 +63,7 @@ def test_more_variants_of_nearly_nothing_leave_the_raw_scale_as_it_is(drawn: Any
     trained = {("trained", "a", t): noise(i) for i, t in enumerate(("eagle", "magpie"))}
     many = {(f"random-{n}", "a", t): noise(n, 1e-8) for n in range(12) for t in ("eagle", "magpie")}
     alone, among = drawn(trained), drawn(trained | many)
-    scales = [raw_scale(map(study.summary_of, study.variants["variant_id"])) for study in (alone, among)]
+    scales = [raw_scale(map(study.range_of, study.variants["variant_id"])) for study in (alone, among)]
     assert scales[0] == scales[1]
 
 

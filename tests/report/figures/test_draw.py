@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import igbatch
 from igbatch.errors import InputError
 from igbatch.report.color.colormaps import paint
 from igbatch.report.color.scope import Normalizations
-from igbatch.report.color.style import Look
 from igbatch.report.figures.canvas import fit, text_width, wrap
-from igbatch.report.figures.draw import seed_figure, study_figure
+from igbatch.report.figures.draw import seed_figure
 from igbatch.report.figures.encoding import figure_png
 from igbatch.report.figures.export import contact_sheets, order_of
 from igbatch.report.figures.image_data import Box, ImageMaps
@@ -47,7 +47,7 @@ def plain_study(drawn: Any, noise: Any) -> Any:
 
 
 def test_maps_are_drawn_pixel_by_pixel_in_their_colours(plain_study: Any) -> None:
-    figure = study_figure(plain_study, "a")
+    figure = igbatch.figure(plain_study, "a")
     norm = Normalizations(plain_study).of(
         "pair", variant_id="trained", image_id="a", targets=["eagle", "magpie"]
     )
@@ -81,7 +81,7 @@ def test_the_seed_figure_tells_what_a_viewer_must_be_told(small_study: Any) -> N
 
 
 def test_white_maps_say_why(small_study: Any) -> None:
-    said = " ".join(texts(study_figure(small_study, "a.png", scope="raw", variants=["random-1"])))
+    said = " ".join(texts(igbatch.figure(small_study, "a.png", scope="raw", variants=["random-1"])))
     assert "white because small" in said
 
 
@@ -89,7 +89,7 @@ def test_no_text_reaches_beyond_the_figure_or_over_another(small_study: Any) -> 
     order = order_of(images=["a.png"], variants=["trained"], grid="2x1", percentile=99.25, part="negative")
     figures = [
         seed_figure(small_study, "a.png", "trained"),
-        study_figure(small_study, "b.png", scope="image", look=Look(rule="percentile", percentile=99.25)),
+        igbatch.figure(small_study, "b.png", scope="image", percentile=99.25),
         *(page.figure for page in contact_sheets(small_study, order)),
     ]
     for figure in figures:
@@ -111,8 +111,8 @@ def test_one_target_has_no_pair(drawn: Any, noise: Any) -> None:
     study = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"])
     assert "Joint range of the pair" not in texts(seed_figure(study, "a", "trained"))
     with pytest.raises(InputError, match="use image"):
-        study_figure(study, "a")
-    study_figure(study, "a", scope="image")
+        igbatch.figure(study, "a")
+    igbatch.figure(study, "a", scope="image")
 
 
 def test_three_targets_have_a_joint_range_of_all_and_of_each_pair(drawn: Any, noise: Any) -> None:
@@ -121,7 +121,7 @@ def test_three_targets_have_a_joint_range_of_all_and_of_each_pair(drawn: Any, no
     assert "Joint range of all targets" in texts(seed_figure(study, "a", "trained"))
     for pair in combinations(names, 2):
         assert "Joint range of the pair" in texts(seed_figure(study, "a", "trained", pair))
-    said = " ".join(texts(study_figure(study, "a")))
+    said = " ".join(texts(igbatch.figure(study, "a")))
     assert "trained: eagle and crow" in said
     assert "trained: magpie and crow" in said
 
@@ -129,32 +129,32 @@ def test_three_targets_have_a_joint_range_of_all_and_of_each_pair(drawn: Any, no
 def test_what_is_missing_says_why(drawn: Any, noise: Any) -> None:
     lost = [{"variant_id": "trained", "image_id": "a", "target": "magpie", "stage": "map", "error": "NaN"}]
     study = drawn({("trained", "a", "eagle"): noise(1)}, quarantine=lost)
-    said = " ".join(texts(study_figure(study, "a")))
+    said = " ".join(texts(igbatch.figure(study, "a")))
     assert "Quarantined (map): NaN" in said
     assert "incomplete: joint range of the pair" in said
     everything = [{**lost[0], "target": None, "stage": "image", "error": "not an image"}]
     gone = drawn({}, images=["a"], kinds={"trained": "trained"}, quarantine=everything)
     assert "Quarantined (image): not an image" in " ".join(texts(seed_figure(gone, "a", "trained")))
     unfinished = drawn({}, images=["a"], kinds={"trained": "trained"})
-    assert "Not computed yet." in texts(study_figure(unfinished, "a"))
+    assert "Not computed yet." in texts(igbatch.figure(unfinished, "a"))
 
 
 def test_maps_that_were_not_kept_have_their_numbers(small_study: Any) -> None:
     small_study.kept = False
-    said = texts(study_figure(small_study, "a.png"))
+    said = texts(igbatch.figure(small_study, "a.png"))
     assert any(text.startswith("The map was not kept") for text in said)
     assert any(text.startswith("min ") for text in said)
 
 
 def test_maps_that_did_not_converge_are_marked(drawn: Any, noise: Any) -> None:
     maps = {("trained", "a", t): noise(i) for i, t in enumerate(("eagle", "magpie"))}
-    said = " ".join(texts(study_figure(drawn(maps, gap=0.3), "a")))
+    said = " ".join(texts(igbatch.figure(drawn(maps, gap=0.3), "a")))
     assert "! not converged: off by" in said
-    said = " ".join(texts(study_figure(drawn(maps, map_error=0.3), "a")))
+    said = " ".join(texts(igbatch.figure(drawn(maps, map_error=0.3), "a")))
     assert "! not converged: off by" in said
-    assert "! not converged" not in " ".join(texts(study_figure(drawn(maps, map_error=0.01), "a")))
+    assert "! not converged" not in " ".join(texts(igbatch.figure(drawn(maps, map_error=0.01), "a")))
     faint = {key: values * 1e-9 for key, values in maps.items()}
-    assert "! negligible" in " ".join(texts(study_figure(drawn(faint), "a")))
+    assert "! negligible" in " ".join(texts(igbatch.figure(drawn(faint), "a")))
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5, -0.5])
@@ -180,14 +180,14 @@ def test_unknown_names_are_refused(small_study: Any) -> None:
     for name, value in unknown.items():
         how: dict[str, Any] = {"image_id": "a.png", name: value}
         with pytest.raises(InputError):
-            study_figure(small_study, **how)
+            igbatch.figure(small_study, **how)
     with pytest.raises(InputError, match="no variant is chosen"):
-        study_figure(small_study, "a.png", variants=[])
+        igbatch.figure(small_study, "a.png", variants=[])
 
 
 def test_no_global_settings_are_touched(small_study: Any) -> None:
     before = dict(mpl.rcParams)
-    study_figure(small_study, "a.png")
+    igbatch.figure(small_study, "a.png")
     assert dict(mpl.rcParams) == before
 
 

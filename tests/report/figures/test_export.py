@@ -11,6 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+import igbatch
 from igbatch import cli
 from igbatch.errors import InputError
 from igbatch.report.color.scale import scale_of
@@ -18,7 +19,6 @@ from igbatch.report.color.scope import KINDS, Normalizations
 from igbatch.report.color.style import Look
 from igbatch.report.figures import export as booklet
 from igbatch.report.figures.canvas import DPI
-from igbatch.report.figures.draw import study_figure
 from igbatch.report.figures.drawing import colors_of
 from igbatch.report.figures.export import MOST_ROWS, Order, grid_of, order_of, print_figures
 from igbatch.report.figures.image_data import ImageMaps
@@ -159,7 +159,7 @@ def test_a_png_holds_the_colours_of_the_map(drawn: Any, noise: Any) -> None:
         study, "png", normalization="image", rule="min-max", palette=look.palette, level=2
     ).values()
     picture = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
-    figure = study_figure(study, "a", scope="image", look=look)
+    figure = igbatch.figure(study, "a", scope="image", rule="min-max", palette=look.palette, level=2)
     height, width = picture.shape[:2]
     assert (width, height) == tuple(round(3 * DPI * inches) for inches in figure.get_size_inches())
     _, axes = [each for each in figure.axes if each.images[0].get_array().shape == (16, 16, 3)]
@@ -260,14 +260,14 @@ def test_orders_say_what_they_mean() -> None:
 
 
 def test_figures_of_an_opened_study_take_the_same_choices(small_study: Any) -> None:
-    figure = small_study.figure(
-        "a.png", scope="dataset", percentile=99, palette="gray", contour=5, opacity=0.5
+    figure = igbatch.figure(
+        small_study, "a.png", scope="dataset", percentile=99, palette="gray", contour=5, opacity=0.5
     )
     said = " ".join(text.get_text() for text in figure.texts)
     for words in ("percentile 99 %", "gray", "strongest 5 %", "opacity of 50 %"):
         assert words in said
     with pytest.raises(InputError, match="level"):
-        small_study.figure("a.png", level=0)
+        igbatch.figure(small_study, "a.png", level=0)
 
 
 @pytest.fixture

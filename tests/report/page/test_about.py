@@ -47,16 +47,18 @@ def test_maps_that_are_not_smoothed_say_nothing_of_it(drawn: Any, noise: Any) ->
         ({"path": "b.csv", "match": "stem"}, "boxes of b.csv (812 boxes on 1 of 1 image)"),
     ],
 )
-def test_boxes_are_told_with_their_number(drawn: Any, noise: Any, boxes: Any, words: str) -> None:
+def test_boxes_are_told_with_their_number(
+    drawn: Any, noise: Any, boxes: Any, words: str, change_study: Any
+) -> None:
     study = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"])
-    study.study["study"]["images"]["boxes"] = boxes
+    change_study(study, images={"boxes": boxes})
     if boxes:
-        study.study["boxes"] = BoxCounts(812, 1, 1, unchecked=812).record()
+        study.record["boxes"] = BoxCounts(812, 1, 1, unchecked=812).record()
     assert fact(study, "Data") == f"1 image of photos, {words}"
 
 
-def test_an_output_of_before_counted_no_boxes(drawn: Any, noise: Any) -> None:
+def test_an_output_of_before_counted_no_boxes(drawn: Any, noise: Any, change_study: Any) -> None:
     study = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"])
-    study.study["study"]["images"]["boxes"] = "b.csv"
+    change_study(study, images={"boxes": "b.csv"})
     assert study.box_counts is None
     assert fact(study, "Data") == "1 image of photos, boxes of b.csv"

@@ -18,7 +18,7 @@ def at(day: int) -> str:
 def audited(results: Any, *audits: Any) -> None:
     """Write the last audit into a study, with all of them as its history; where there is one, without."""
     past = history.joined(map(history.rows_of, audits)) if len(audits) > 1 else None
-    write_audit(results.output, audits[-1], [0.0] * len(audits[-1].comparisons), past)
+    write_audit(results.reader.output, audits[-1], [0.0] * len(audits[-1].comparisons), past)
 
 
 def test_a_study_that_was_not_audited_has_no_section(small_study: Any, rendered: Callable[..., Any]) -> None:
@@ -108,7 +108,7 @@ def test_names_are_text_on_the_page(
 def test_a_damaged_verdict_costs_the_page_its_section_alone(
     small_study: Any, rendered: Callable[..., Any]
 ) -> None:
-    small_study.output.put(small_study.output.path(VERDICT), b"{")
+    small_study.reader.output.put(small_study.reader.output.path(VERDICT), b"{")
     page = rendered(small_study)["report/index.html"].decode()
     assert 'id="audit"' not in page
     left_out = page.partition("Left out of this page")[2].partition("</ul>")[0]

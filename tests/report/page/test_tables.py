@@ -30,8 +30,10 @@ def test_box_sums_are_those_of_the_images_shown(small_study: Any) -> None:
     assert note == ""
 
 
-def test_images_and_variants_that_are_not_shown_have_no_rows_but_a_note(small_study: Any) -> None:
-    small_study.study["study"]["report"].update(variants=["trained"], max_images=1)
+def test_images_and_variants_that_are_not_shown_have_no_rows_but_a_note(
+    small_study: Any, change_study: Any
+) -> None:
+    change_study(small_study, report={"variants": ["trained"], "max_images": 1})
     table, note = sums_table(small_study, select(small_study))
     assert set(column(table, "variant")) == {"trained"}
     assert set(column(table, "image")) == {"a.png"}

@@ -160,7 +160,7 @@ def signed() -> Callable[..., list[dict[str, Any]]]:
 
 
 @pytest.fixture
-def randomized(drawn: Any, noise: Any) -> StudyResults:
+def randomized(drawn: Any, noise: Any, change_study: Any) -> StudyResults:
     """A study of maps of noise whose five tables hold the numbers above; c.png is tested by itself."""
     frame = variant_frame()
     maps = {
@@ -175,7 +175,7 @@ def randomized(drawn: Any, noise: Any) -> StudyResults:
     kinds = dict(zip(frame["variant_id"], frame["kind"], strict=True))
     results: StudyResults = drawn(maps, kinds=kinds, featured=("a.png",), subsets={"random-3": ["a.png"]})
     results.__dict__["variants"] = frame
-    results.study["study"]["randomization"] = {"images": "all", "random_pairs": 2}
+    change_study(results, randomization={})
     tests = [
         null_row(),
         null_row(statistic="sum", family="of scale"),

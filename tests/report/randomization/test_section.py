@@ -68,13 +68,13 @@ def test_tables_have_every_digit_and_no_nulls(randomized: Any, rendered: Any) ->
     assert "report/tables/localization.csv" in files
 
 
-def test_a_smoothed_study_says_so(randomized: Any) -> None:
+def test_a_smoothed_study_says_so(randomized: Any, change_study: Any) -> None:
     def paragraphs() -> str:
         views = randomization_views(randomized, Normalizations(randomized), [], lambda *_: ("data:", 1))
         return " ".join(text for view in views for _, texts in view.paragraphs for text in texts)
 
     assert "smooth variant" not in paragraphs()
-    randomized.study["study"]["attribution"]["smoothing"] = {"samples": 4, "noise": 0.1, "seed": 0}
+    change_study(randomized, attribution={"smoothing": {"samples": 4}})
     assert "smooth variant of the test" in paragraphs()
 
 

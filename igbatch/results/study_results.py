@@ -1,0 +1,175 @@
+"""An opened study: its tables, its scans, its maps, and the ranges that maps share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from igbatch.images.box_counts import BoxCounts
+from igbatch.images.loading import load_image
+from igbatch.images.preprocessing import Preprocessing
+from igbatch.reduce.images import image_ranges
+from igbatch.reduce.ranges import RangeSummary, Scope
+from igbatch.reduce.scopes import ScopeRange, scope_range
+from igbatch.results.scans import Scans
+from igbatch.results.tables import Tables, frame_of
+from igbatch.store.output import Output
+from igbatch.store.reader import Reader
+from igbatch.store.winners import Listing
+
+
+class StudyResults(Tables):
+    """A study's committed results.
+
+    Attributes:
+        uri: where the study lies, as it was opened.
+        reader: the same as Arrow tables, and which rows count.
+        record: the content of `study.json`: what the study resolved to, and what it ran on.
+        target_names: values of the `target` column, in the study's order.
+        scans: rows and boxes of one variant bit by bit, of a study that is too large for its tables.
+
+    Raises:
+        InputError: there is no study at this place.
+    """
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(Reader(Output(uri)))
+        self.uri = uri
+        self.record: dict[str, Any] = self.reader.record
+        self.target_names = self.reader.target_names
+        self.scans = Scans(self.reader)
+
+    @property
+    def listing(self) -> Listing:
+        """The ids of the images, in the study's order, and places in their list."""
+        return self.reader.listing
+
+    @property
+    def n_images(self) -> int:
+        """Number of images of the study."""
+        return len(self.listing.image_ids)
+
+    @cached_property
+    def expected_rows(self) -> int:
+        """Rows of `image_stats` that the finished study has."""
+        images = sum(self.reader.expected_images(each) for each in self.reader.variant_ids)
+        return images * len(self.target_names)
+
+    @cached_property
+    def n_rows(self) -> int:
+        """Rows of `image_stats` that are there."""
+        return sum(self.range_of(each).n_maps for each in self.reader.variant_ids)
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether every expected row is there, none missing or in quarantine."""
+        return self.n_rows == self.expected_rows
+
+    @property
+    def reduced(self) -> bool:
+        """Tell whether the reducer's tables are there."""
+        return self.has("aggregates")
+
+    @property
+    def randomized(self) -> bool:
+        """Tell whether this is a randomization study: one with a `randomization` section, and reduced."""
+        return self.study.randomization is not None and self.has("significance")
+
+    @cached_property
+    def box_counts(self) -> BoxCounts | None:
+        """Counts of the boxes that the study's box file has on its images; None where it names none.
+
+        What the file alone tells is as the last run found it; boxes that are clipped or outside are those of
+        the images that the last reduction found maps of.
+        """
+        record = self.record.get("boxes")
+        planned = BoxCounts(**record) if record else None
+        if planned is None or not self.has("image_summary"):
+            return planned
+        found = self.image_scores(["boxes_clipped", "boxes_skipped"])
+        clipped, outside = (pc.sum(column).as_py() for column in found.columns)
+        return planned if clipped is None else replace(planned, clipped=clipped, outside=outside, unchecked=0)
+
+    @cached_property
+    def _ranges(self) -> dict[str, RangeSummary]:
+        """The ranges of all variants, where those of the last reduction still hold."""
+        if not (self.reader.reduced and self.has("ranges") and "histogram" in self.ranges):
+            return {}
+        rows = self.ranges[self.ranges["scope"] == "variant"].to_dict("records")
+        found = {row["variant_id"]: RangeSummary.of_range(row) for row in rows}
+        return dict.fromkeys(self.reader.variant_ids, RangeSummary()) | found
+
+    def range_of(self, variant_id: str) -> RangeSummary:
+        """Return extremes, histogram and number of all maps of a variant.
+
+        They come from `ranges`; from a scan where shards were committed since the last reduction.
+        """
+        return self._ranges.get(variant_id) or self.scans.summary(variant_id)
+
+    def attribution(self, variant_id: str, image_id: str, target: str) -> np.ndarray:
+        """Return one raw map: float32 [H, W], in units of the output.
+
+        Raises:
+            KeyError: there is no such map, or it was not kept (`store.maps`).
+        """
+        return self.reader.attribution(variant_id, image_id, target)
+
+    def pixels(self, image_id: str, variant_id: str | None = None) -> np.ndarray:
+        """Return an image as the model saw it, before normalization: float32 [H, W, 3] in 0..1.
+
+        `variant_id` says which model's preprocessing, the first one's by default. The image is read again.
+
+        Raises:
+            KeyError: there is no such image.
+            ImageError: the image cannot be read any more.
+        """
+        uris = self.reader.listed([image_id], ["uri"])["uri"].to_pylist()
+        if not uris:
+            raise KeyError(f"no image {image_id!r} in the study")
+        models = self.variants.set_index("variant_id")["model"]
+        model = models[variant_id] if variant_id is not None else models.iloc[0]
+        preprocessing = Preprocessing.from_data_config(self.record["models"][model]["data_config"])
+        return preprocessing.pixels(load_image(uris[0]).image)
+
+    def scope_range(
+        self,
+        scope: Scope,
+        *,
+        variant_id: str | None = None,
+        image_id: str | None = None,
+        targets: Sequence[str] | None = None,
+    ) -> ScopeRange:
+        """Return the range that the maps of a scope share, from their statistics (`igbatch.reduce.scopes`).
+
+        Raises:
+            ValueError: the scope is unknown, or a key that it needs is missing.
+            KeyError: none of its maps is there.
+        """
+        keys: dict[str, Any] = {"variant_id": variant_id, "image_id": image_id, "targets": targets}
+        return scope_range(self.reader, self.range_of, scope, **keys)
+
+    def image_ranges(self, scope: str, variant_id: str | None = None) -> pd.DataFrame:
+        """Return the ranges of all images at once, under a scope of theirs: image, pair, targets or models.
+
+        One row a range: variant_id (None for models), image_id, targets, minimum, maximum, complete.
+
+        Raises:
+            ValueError: the scope is another one.
+        """
+        return frame_of(pa.concat_tables(image_ranges(self.reader, scope, variant_id)))
+
+
+def open_study(uri: str) -> StudyResults:
+    """Open a study's output for reading, at a local path or any URI that pyarrow or fsspec opens.
+
+    Raises:
+        InputError: there is no study at this place.
+    """
+    return StudyResults(str(uri))

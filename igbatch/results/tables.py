@@ -1,0 +1,197 @@
+"""The tables of a study as pandas frames: whole ones, which are read once, and the rows of some images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from igbatch.errors import InputError
+from igbatch.reduce.summary import Summary
+from igbatch.store import schemas
+from igbatch.store.reader import Reader
+from igbatch.study import Study
+
+SCANNED_ROWS = 1 << 17
+"""Rows that a scan yields at once, about."""
+
+ROW_COLUMNS = tuple(name for name in schemas.IMAGE_STATS.names if name != "histogram")
+"""Columns of `image_stats` without the histogram, which is larger than all others together."""
+
+RANDOMIZATION_TABLES = ("similarity", "map_measures", "localization", "randomization", "significance")
+
+
+def _reduced(name: str, words: str) -> cached_property[pd.DataFrame]:
+    """Return the attribute that reads a table of the reducer when it is first asked for."""
+    table = cached_property(lambda tables: frame_of(tables.reader.output.read_table(tables.path_of(name))))
+    table.__doc__ = f"{words} Raises InputError where it is not there."
+    return table
+
+
+class Tables:
+    """All tables of a study, read once, when they are first asked for; committed rows only.
+
+    `image_stats`, `box_stats` and `quarantine` hold all rows of the study. `rows_of`, `boxes_of` and
+    `quarantine_of` hold some of them.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+
+    @cached_property
+    def study(self) -> Study:
+        """What the study file asks for: every key with its value or default.
+
+        Raises:
+            InputError: a value is none that this igbatch knows.
+        """
+        return self.reader.study
+
+    @cached_property
+    def image_stats(self) -> pd.DataFrame:
+        """One row per variant, image and target; `docs/results.md` lists the columns.
+
+        Holds every histogram: 4 kB a row. `scope_range`, `image_ranges` and `complete` do without it.
+        """
+        return frame_of(self.reader.image_stats())
+
+    @cached_property
+    def box_stats(self) -> pd.DataFrame:
+        """One row per variant, image, target and box."""
+        return frame_of(self.reader.box_stats())
+
+    @cached_property
+    def quarantine(self) -> pd.DataFrame:
+        """What is missing, and why; `target` is None where all of an image's targets are."""
+        return _quarantine_frame(self.reader.quarantine())
+
+    @cached_property
+    def images(self) -> pd.DataFrame:
+        """The images of the study."""
+        return frame_of(self.reader.images)
+
+    @cached_property
+    def variants(self) -> pd.DataFrame:
+        """The variants of the study, in its order."""
+        return frame_of(self.reader.variants)
+
+    ranges = _reduced("ranges", "Ranges: one row per variant, and one for the whole data set.")
+    aggregates = _reduced("aggregates", "Box sums over the data set, per variant, target and box label.")
+    summary = _reduced("summary", "Counts, errors and steps of the maps, one row per variant and target.")
+    image_summary = _reduced("image_summary", "What was found of each image, one row an image.")
+    similarity = _reduced(
+        "similarity", "How alike two maps are, a row a comparison of a randomization study."
+    )
+    map_measures = _reduced(
+        "map_measures",
+        "Complexity of maps and their likeness to edges, one row per variant, image and target.",
+    )
+    localization = _reduced(
+        "localization", "How maps lie in known boxes, one row per variant, image, target and box label."
+    )
+    randomization = _reduced(
+        "randomization", "Means over images of all measures of a randomization study, with 95 % intervals."
+    )
+    significance = _reduced(
+        "significance", "Tests of trained models against the null of random ones, and tests of signs."
+    )
+    faithfulness = _reduced(
+        "faithfulness",
+        "Infidelity and sensitivity of a sample's maps, one row per variant, image and target.",
+    )
+
+    def rows_of(
+        self,
+        image_ids: Sequence[str],
+        columns: Sequence[str] | None = None,
+        variant_id: str | None = None,
+    ) -> pd.DataFrame:
+        """Return the rows of `image_stats` of some images, of all variants or of one, and no others.
+
+        Columns are `ROW_COLUMNS` where none are named: the histogram is read only if it is.
+        Rows are in the order of `image_stats`. Of few images of a reduced study only the files are read that
+        may hold them; elsewhere the first call scans each variant once for where rows lie.
+        """
+        return frame_of(self.reader.rows_of(image_ids, columns or ROW_COLUMNS, variant_id))
+
+    def boxes_of(
+        self,
+        image_ids: Sequence[str],
+        columns: Sequence[str] | None = None,
+        variant_id: str | None = None,
+    ) -> pd.DataFrame:
+        """Return the rows of `box_stats` of some images, as `rows_of` does."""
+        return frame_of(self.reader.boxes_of(image_ids, columns, variant_id))
+
+    def quarantine_of(self, variant_id: str) -> pd.DataFrame:
+        """Return what is missing of one variant, as `quarantine` has it, in the order of image and target."""
+        return _quarantine_frame(self.reader.quarantine_of(variant_id))
+
+    @cached_property
+    def totals(self) -> Summary:
+        """What `summary` says of all maps together. Raises InputError where it is not there."""
+        return Summary.of(self.summary)
+
+    def image_scores(self, columns: Sequence[str]) -> pa.Table:
+        """Return columns of `image_summary` in the order of the study; of images listed since, NaN or 0.
+
+        Raises:
+            InputError: the study was not reduced yet.
+        """
+        names = [*dict.fromkeys(["image_id", *columns])]
+        found = self.reader.output.read_table(self.path_of("image_summary"), names)
+        listed = self.reader.listing.image_ids
+        if not found["image_id"].combine_chunks().equals(listed):
+            found = found.take(pc.index_in(listed, value_set=found["image_id"].combine_chunks()))
+        return found.select(list(columns))
+
+    def scan_table(self, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield columns of a table of the reducer, such as `similarity`, some rows at a time.
+
+        Raises:
+            InputError: it is not there.
+        """
+        with self.reader.output.filesystem.open_input_file(self.path_of(name)) as file:
+            for batch in pq.ParquetFile(file).iter_batches(SCANNED_ROWS, columns=list(columns)):
+                yield pa.Table.from_batches([batch])
+
+    def has(self, name: str) -> bool:
+        """Tell whether a table of the reducer is there."""
+        output = self.reader.output
+        return output.exists(output.path(f"{name}.parquet"))
+
+    def path_of(self, name: str) -> str:
+        """Return where a table of the reducer lies.
+
+        Raises:
+            InputError: it is not there; the line says why, and what to do.
+        """
+        file, place = f"{name}.parquet", self.reader.output.uri
+        if name in RANDOMIZATION_TABLES and self.study.randomization is None:
+            raise InputError(
+                f"{place}: the study has no `randomization` section, so there is no {file}; add "
+                "`randomization: {}` to its study file and run it again: what is computed stays"
+            )
+        if not self.has(name):
+            if name == "faithfulness":
+                raise InputError(
+                    f"{place}: there is no {file}; add `audit: {{faithfulness: {{}}}}` to the study file and "
+                    "run it again: what is computed stays"
+                )
+            raise InputError(f"{place}: not reduced yet ({file} is missing); run `igbatch reduce` first")
+        return self.reader.output.path(file)
+
+
+def frame_of(table: pa.Table) -> pd.DataFrame:
+    """Return an Arrow table as a frame."""
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
+
+
+def _quarantine_frame(table: pa.Table) -> pd.DataFrame:
+    frame = frame_of(table)
+    return frame.astype({"target": object}).where(frame.notna(), None)
