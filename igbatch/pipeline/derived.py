@@ -7,11 +7,12 @@ from typing import Any
 
 from igbatch.pipeline.packages import package_versions
 from igbatch.pipeline.plan import Plan
+from igbatch.reduce.study import TABLES as ALWAYS
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output
 
 FILE = "derived.json"
-TABLES = ("ranges", "aggregates", "similarity", "significance", "localization")
+TABLES = (*ALWAYS, "similarity", "significance", "localization")
 """What a reduction may write besides the lists of images and variants."""
 
 
@@ -76,8 +77,8 @@ class Derived:
 
     @property
     def whole(self) -> bool:
-        """Whether all tables are there that the last reduction wrote."""
-        tables = self._known.get("tables", TABLES[:2])
+        """Whether all tables are there: those of every study, and those that the last reduction wrote."""
+        tables = {*ALWAYS, *self._known.get("tables", ())}
         return all(self._output.exists(self._output.path(f"{name}.parquet")) for name in tables)
 
     def keep_reduced(self, state: str) -> None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from igbatch.images.choice import ranked
-from igbatch.report.findings.contrasts import SCORES, WORDS, Scores
+from igbatch.report.scores import WORDS, Scores
 from igbatch.report.text import count, listing, plain
 from igbatch.results import StudyResults
 from igbatch.study import Report
@@ -52,11 +52,10 @@ def select(results: StudyResults) -> Selection:
     """Choose the featured images of the study file, then others by its rule, up to its `max_images`.
 
     Where none is featured, the first by the rule is. Images without any map come last, and before them those
-    that the rule has no score of; equal ones are in the order of the list. A rule takes scans of few columns
-    and some numbers an image.
+    that the rule has no score of; equal ones are in the order of the list.
     """
     asked = wanted(results)
-    scores = SCORES[asked.others](results) if asked.others in SCORES else None
+    scores = Scores(results, asked.others) if asked.others in WORDS else None
     order = _computed_first(results, _order(results, asked, scores))
     known = _known(results, asked)
     featured, images = _listed(results, asked, order)
@@ -84,7 +83,7 @@ def _known(results: StudyResults, asked: Report) -> list[str]:
 
 
 def _computed_first(results: StudyResults, order: NDArray[np.int64]) -> NDArray[np.int64]:
-    computed = results.scans.computed[order]
+    computed = results.image_scores(["n_maps"])["n_maps"].to_numpy()[order] > 0
     return np.concatenate([order[computed], order[~computed]])
 
 

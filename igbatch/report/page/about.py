@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from igbatch.images.box_counts import BoxCounts
+from igbatch.reduce.summary import Summary
 from igbatch.report.findings.caveats import tolerance_words
-from igbatch.report.findings.census import Census
 from igbatch.report.text import count, listing, plain
 from igbatch.results import StudyResults
 from igbatch.study import Images, Smoothing
@@ -31,7 +31,7 @@ class Description:
     weights: Pairs
 
 
-def describe(results: StudyResults, census: Census) -> Description:
+def describe(results: StudyResults, census: Summary) -> Description:
     """Describe a study from its `study.json`, its tables and the census of its rows."""
     record, study = results.record, results.study
     name = plain(study.name)
@@ -56,7 +56,7 @@ def describe(results: StudyResults, census: Census) -> Description:
     )
 
 
-def _facts(results: StudyResults, census: Census) -> Pairs:
+def _facts(results: StudyResults, census: Summary) -> Pairs:
     study, settings = results.study, results.study.attribution
     models = [
         f"{plain(name)}: {plain(str(model['architecture']))}, weights {plain(study.models[name].weights)}"
@@ -126,7 +126,7 @@ def _rule(results: StudyResults) -> str:
     return listing(["adaptive steps" if rule == "adaptive" else f"{rule} rule" for rule in rules])
 
 
-def _steps(results: StudyResults, census: Census) -> str:
+def _steps(results: StudyResults, census: Summary) -> str:
     if not census.steps:
         steps = results.study.attribution.steps
         return "as many as needed" if steps == "auto" else f"{steps} steps"
@@ -137,7 +137,7 @@ def _steps(results: StudyResults, census: Census) -> str:
     return listing([f"{text} steps for {plain(str(variant))}" for variant, text in texts.items()])
 
 
-def _seen(census: Census, column: str) -> str:
+def _seen(census: Summary, column: str) -> str:
     return listing([plain(value) for value in sorted(census.seen[column])]) or "nothing yet"
 
 

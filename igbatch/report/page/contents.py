@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from igbatch.report.color.style import DEFAULT
 from igbatch.report.findings.caveats import cautions
-from igbatch.report.findings.census import take_census
 from igbatch.report.findings.find import find
 from igbatch.report.findings.summary import five_sentences
 from igbatch.report.page.about import describe
@@ -53,7 +52,7 @@ def page_content(
         randomization: what a randomization study shows; empty where it is none.
         cut: names of CSV tables that hold rows of these images only.
     """
-    census = take_census(results)
+    census = results.totals
     where = "the study's folder quarantine" if "quarantine.csv" in cut else "tables/quarantine.csv"
     findings = find(results, compared_images(results))
     sums, sums_note = sums_table(results, selection)
