@@ -175,10 +175,6 @@ class Winners:
         rows = self.owner[:-1].reshape(-1, len(self.listing.targets)) >= 0
         return np.asarray(rows.any(axis=1), dtype=np.bool_)
 
-    def position(self, path: str) -> int:
-        """Return the position of a file in `files`."""
-        return self._positions[path]
-
     def file_of(self, image_id: str, target: str) -> CommittedFile | None:
         """Return the file that holds the row of an image and target."""
         owner = int(self.owner[self.listing.key(image_id, target)])
