@@ -167,7 +167,7 @@ def audit_of() -> Callable[..., Any]:
     return make_audit
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def change_study() -> Callable[..., None]:
     """Change keys of an opened study's sections: `change_study(results, report={"figures": False})`."""
     from igbatch.study import Study

@@ -171,13 +171,13 @@ def two_birds(
     return maps
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def drawn() -> Callable[..., DrawnResults]:
     """Make a study of maps by (variant, image, target)."""
     return DrawnResults
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def noise() -> Callable[..., np.ndarray]:
     """Make a map of noise: `noise(seed, magnitude)`."""
     return speckles
