@@ -82,6 +82,14 @@ def plain(name: str) -> str:
     return "".join("�" if unicodedata.category(c)[0] == "C" or c in "\u2028\u2029" else c for c in name)
 
 
+def shorten(text: str, most: int) -> str:
+    """Cut a long text in its middle, where names differ least, to at most `most` characters."""
+    if len(text) <= most:
+        return text
+    head = most // 2
+    return text[:head] + "…" + text[len(text) - (most - head - 1) :]
+
+
 def file_stem(*names: str) -> str:
     """Return a file name, without its ending, for names from the data: readable, and never a path.
 

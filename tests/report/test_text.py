@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from igbatch.report.text import count, file_stem, listing, number, percent, plain
+from igbatch.report.text import count, file_stem, listing, number, percent, plain, shorten
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,11 @@ def test_words() -> None:
     assert listing(["a", "b", "c"]) == "a, b and c"
     assert listing(list("abcdefgh"), most=2) == "a, b and 6 more"
     assert listing([]) == ""
+
+
+def test_long_names_lose_their_middle() -> None:
+    assert shorten("eagle", 10) == "eagle"
+    assert shorten("n01440764_10026_eagle.jpeg", 11) == "n0144….jpeg"
 
 
 def test_control_and_direction_characters_become_visible() -> None:
