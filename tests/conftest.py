@@ -21,7 +21,7 @@ os.environ.pop("RAY_ADDRESS", None)
 import pytest
 import yaml
 
-from igbatch.images.scenes import write_scenes
+from igbatch.birds.scenes import write_scenes
 from igbatch.store.output import Output
 from igbatch.study_file import load_study
 
@@ -167,7 +167,7 @@ def audit_of() -> Callable[..., Any]:
     return make_audit
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def change_study() -> Callable[..., None]:
     """Change keys of an opened study's sections: `change_study(results, report={"figures": False})`."""
     from igbatch.study import Study

@@ -175,7 +175,7 @@ def two_birds(
     return maps
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def drawn() -> Callable[..., DrawnResults]:
     """Make a study of maps by (variant, image, target)."""
     return DrawnResults
@@ -202,7 +202,7 @@ def scale_of() -> Callable[..., ColorScale]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def noise() -> Callable[..., np.ndarray]:
     """Make a map of noise: `noise(seed, magnitude)`."""
     return speckles

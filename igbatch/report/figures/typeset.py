@@ -94,11 +94,11 @@ def finish(figure: Figure) -> Figure:
     if figure not in _missing:
         _missing[figure] = set()
         for text in _texts(figure):
-            name = text.get_text()
-            _missing[figure] |= fallbacks().missing(name)
-            text.set_fontfamily(fallbacks().families(name))
-            text.set_text(fallbacks().drawable(name))
-            text.set_parse_math(False)
+            lines = text.get_text().split("\n")
+            whole = "".join(lines)
+            _missing[figure] |= fallbacks().missing(whole)
+            text.set_text("\n".join(map(fallbacks().drawable, lines)))
+            text.set(fontfamily=fallbacks().families(whole), parse_math=False)
     return figure
 
 

@@ -1,4 +1,4 @@
-"""Curves: how alike the maps of a cascade's variants and of the trained model are, step by step."""
+"""How alike the maps of partly random models and of the trained one are: by cascade, and by single layer."""
 
 from __future__ import annotations
 
@@ -6,48 +6,23 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
-from igbatch.report.figures.canvas import FAINT, Canvas
-from igbatch.report.figures.fonts import FONT
-from igbatch.report.randomization.means import INVARIANT, NAMES, Mean, Means
-from igbatch.report.randomization.plotting import (
-    COLORS,
-    MARGIN,
-    MARKERS,
-    TICK,
-    WIDTH,
-    difference_limits,
-    legend,
-    likeness_limits,
-    paragraph,
-    plot_level,
-    plot_line,
-    style,
-)
+from igbatch.report.figures.typeset import FAINT, finish
+from igbatch.report.randomization import plotting
+from igbatch.report.randomization.means import INVARIANT, NAMES, RANGES, Means
+from igbatch.report.randomization.plotting import COLORS, MARKERS, TEXT
 from igbatch.report.randomization.steps import Randomized, short
-from igbatch.report.text import count, plain
-from igbatch.store.schemas import SCALES
+from igbatch.report.sentences import sentences
+from igbatch.report.text import number, plain, shorten
 
-RANGES = {
-    "own": "each map by its own range",
-    "pair": "range of the two maps",
-    "models": "range of all maps of the image",
-    "dataset": "range of all maps of the study",
-}
-"""What a normalization of similarity measures divides maps by, in words."""
-
-INVARIANT_WORDS = (
-    "No normalization changes these three measures: they are computed once, on raw attributions."
-)
-WIDE_WORDS = (
-    "SSIM is near 1, and the difference near 0, wherever both maps are nearly white, whatever they show. A "
-    "range far wider than both maps makes them so; the range of a strong map leaves a weak one white, and a "
-    "few strong pixels leave the rest white. So values near 1 under shared ranges say that most values are "
-    "small beside the range. They do not say that the maps are alike: read rank correlation for that."
-)
-_HEIGHT, _TICKS = 190, 84  # of the panels, and of the names of layers below them
-_LEFT, _APART = 52, 26
 _SLANTED = 9  # names of layers fit aslant up to so many, upright beyond
+_MAX_LETTERS = 28  # of a layer's name beside a plot
+_PANELS: dict[str, dict[str, str]] = {
+    "Rank correlation and HOG": {measure: NAMES[measure] for measure in INVARIANT},
+    "SSIM": {f"ssim_{scale}": words for scale, words in RANGES.items()},
+    "RMS difference / range": {f"difference_{scale}": words for scale, words in RANGES.items()},
+}
 
 
 def curves_figure(means: Means, cascade: Randomized) -> Figure:
@@ -57,93 +32,79 @@ def curves_figure(means: Means, cascade: Randomized) -> Figure:
     under each normalization. Dots carry 95 % intervals over images; the dashed level is that between random
     models.
     """
-    whence = {"down": "from the head down", "up": "from the patch embedding up"}[str(cascade.direction)]
-    top, second = 90, 90 + _HEIGHT + _TICKS + 30
-    third = second + _HEIGHT + 44
-    canvas = Canvas(WIDTH, third + _HEIGHT + _TICKS + 12)
-    canvas.text(
-        MARGIN,
-        16,
-        f"Similarity to the trained model, randomized {whence} (seed {cascade.seed})",
-        14,
-        bold=True,
-    )
-    said = (
-        "Across: layers in the order of the cascade, each random together with all to its left; first the "
-        f"trained model itself. Marks: mean over {count(images_of(means, cascade), 'image')} and all "
-        "targets; lines: 95 % interval over images. Dashed: the same between random models, with its "
-        "interval."
-    )
-    paragraph(canvas, said, MARGIN, 38, WIDTH - 2 * MARGIN)
-    _invariant_row(canvas, means, cascade, top)
-    pitch = (WIDTH - 2 * MARGIN) / len(SCALES)
-    for column, scale in enumerate(SCALES):
-        x = MARGIN + column * pitch
-        for y, measure, color in ((second, f"ssim_{scale}", 0), (third, f"difference_{scale}", 1)):
-            canvas.text(x, y, _heading(measure), 11.5, bold=True)
-            canvas.text(x, y + 15, RANGES[scale], 10.5, color=FAINT)
-            axes = canvas.axes(x + _LEFT - 10, y + 34, pitch - _LEFT - _APART + 20, _HEIGHT - 34)
-            _panel(axes, means, cascade, [measure], COLORS[color : color + 1], MARKERS[color : color + 1])
-            _name_layers(axes, cascade, named=measure.startswith("difference"))
-    return canvas.figure
+    values = {"whence": cascade.whence, "seed": cascade.seed, "images": means.images(cascade)}
+    title, caption, *notes = sentences("randomization/curves_figure.j2", **values)
+    figure = plotting.titled_figure(8.8, title, [caption])
+    grid = figure.add_gridspec(3, len(RANGES), height_ratios=[1.2, 1, 1])
+    invariant, side = figure.add_subplot(grid[0, :2]), figure.add_subplot(grid[0, 2:])
+    _draw_panel(invariant, means, cascade, INVARIANT)
+    invariant.set_title("Rank correlation and HOG", loc="left", size=TEXT, weight="bold")
+    side.set_axis_off()
+    side.legend(*invariant.get_legend_handles_labels(), loc="upper left", frameon=False, fontsize=TEXT)
+    words = side.text(0.03, 0.6, plotting.wrapped(notes, 80), va="top", size=TEXT, color=FAINT)
+    words.set_in_layout(False)
+    for column, (scale, name) in enumerate(RANGES.items()):
+        similarity, difference = (figure.add_subplot(grid[row, column]) for row in (1, 2))
+        _draw_panel(similarity, means, cascade, [f"ssim_{scale}"])
+        _draw_panel(difference, means, cascade, [f"difference_{scale}"], 1)
+        similarity.set_title(name, loc="left", size=TEXT, color=FAINT)
+        similarity.tick_params(labelbottom=False)
+        if column == 0:
+            similarity.set_ylabel("SSIM", size=TEXT, weight="bold")
+            difference.set_ylabel("RMS difference / range", size=TEXT, weight="bold")
+    return finish(figure)
 
 
-def _invariant_row(canvas: Canvas, means: Means, cascade: Randomized, y: float) -> None:
-    """Draw the measures that no normalization changes, with their key and what to know at their right."""
-    width = 560
-    canvas.text(MARGIN, y, "Rank correlation and HOG", 11.5, bold=True)
-    axes = canvas.axes(MARGIN + _LEFT - 10, y + 20, width - _LEFT, _HEIGHT - 10)
-    _panel(axes, means, cascade, INVARIANT, COLORS, MARKERS)
-    _name_layers(axes, cascade, named=True)
-    x = MARGIN + width + 40
-    for row, (measure, color, marker) in enumerate(zip(INVARIANT, COLORS, MARKERS, strict=False)):
-        legend(canvas, x, y + 22 + 20 * row, NAMES[measure], color, marker)
-    paragraph(canvas, INVARIANT_WORDS, x, y + 96, WIDTH - MARGIN - x, FAINT)
-    paragraph(canvas, WIDE_WORDS, x, y + 140, WIDTH - MARGIN - x, FAINT)
-
-
-def _panel(
-    axes: Axes,
-    means: Means,
-    cascade: Randomized,
-    measures: Sequence[str],
-    colors: Sequence[str],
-    markers: Sequence[str],
+def _draw_panel(
+    axes: Axes, means: Means, cascade: Randomized, measures: Sequence[str], first: int = 0
 ) -> None:
-    style(axes)
-    shown: list[Mean | None] = []
-    differs = measures[0].startswith("difference")
-    for measure, color, marker in zip(measures, colors, markers, strict=False):
-        level = means.random_likeness("between_random", measure)
-        line = [means.likeness(step.variant_id, "to_trained", measure) for step in cascade.steps]
-        plot_level(axes, level, color)
-        plot_line(axes, line, 0.0 if differs else 1.0, color, marker)
-        shown += [level, *line]
-    axes.set_ylim((difference_limits if differs else likeness_limits)(shown))
+    """Draw measures along a cascade, from the value that a map has against itself."""
+    plotting.style(axes, "y")
+    start = 0.0 if first else 1.0
+    for kind, measure in enumerate(measures, first):
+        if level := means.random(measure, comparison="between_random"):
+            axes.axhline(level.value, color=COLORS[kind], linewidth=1.1, linestyle=(0, (4, 3)))
+            axes.axhspan(*(level.ends or (level.value,) * 2), color=COLORS[kind], alpha=0.13, linewidth=0)
+        if line := means.along(cascade, measure):
+            places = [place + 1 for place, _ in line]
+            axes.plot([0, places[0]], [start, line[0][1].value], color=COLORS[kind], linewidth=1.4)
+            axes.plot(0, start, MARKERS[kind], color="white", markeredgecolor=COLORS[kind], zorder=3)
+            plotting.draw_means(
+                axes, places, [mean for _, mean in line], kind, linewidth=1.4, label=NAMES[measure]
+            )
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, -0.03 * high), None if first else 1.05)
+    layers = ["trained", *(short(step.layer) for step in cascade.steps)]
+    aslant = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xticks(range(len(layers)), layers, **(aslant if len(layers) <= _SLANTED else {"rotation": 90}))
     axes.set_xlim(-0.4, len(cascade.steps) + 0.4)
 
 
-def _name_layers(axes: Axes, cascade: Randomized, named: bool) -> None:
-    layers = ["trained", *(short(step.layer) for step in cascade.steps)]
-    axes.set_xticks(range(len(layers)), [plain(layer) for layer in layers] if named else [])
-    for label in axes.get_xticklabels():
-        label.set(fontsize=TICK, fontfamily=FONT)
-        if len(layers) > _SLANTED:
-            label.set(rotation=90)
-        else:
-            label.set(rotation=55, ha="right", rotation_mode="anchor")
-        label.set_parse_math(False)
-
-
-def _heading(measure: str) -> str:
-    return "SSIM" if measure.startswith("ssim") else "RMS difference / range"
-
-
-def images_of(means: Means, cascade: Randomized) -> int:
-    """Return over how many images the likenesses of some variants are averaged."""
-    found = [
-        means.likeness(step.variant_id, "to_trained", measure)
-        for step in cascade.steps
-        for measure in INVARIANT
-    ]
-    return max((mean.images for mean in found if mean), default=0)
+def layers_figure(means: Means, group: Randomized) -> Figure:
+    """Return the similarity to the trained model where a single layer is random: a row a layer."""
+    values = {"seed": group.seed, "images": means.images(group)}
+    title, *caption = sentences("randomization/layers_figure.j2", **values)
+    layers = [shorten(plain(step.layer), _MAX_LETTERS) for step in group.steps]
+    figure = plotting.titled_figure(2.3 + 0.34 * len(layers), title, caption)
+    panels = figure.subplots(1, len(_PANELS), sharey=True)
+    for axes, (heading, measures) in zip(panels, _PANELS.items(), strict=True):
+        plotting.style(axes, "x")
+        for kind, (measure, name) in enumerate(measures.items()):
+            dots = means.along(group, measure)
+            offset = (kind - (len(measures) - 1) / 2) * 0.18
+            rows = [row + offset for row, _ in dots]
+            plotting.draw_means(axes, rows, [mean for _, mean in dots], kind, True, linestyle="", label=name)
+        if not heading.startswith("RMS"):
+            axes.set_xlim(min(-0.04, axes.get_xlim()[0]), 1.05)
+        elif axes.dataLim.x0 > 0:  # differences differ by decades
+            axes.set_xscale("log")
+            axes.xaxis.set_major_formatter(lambda value, _: number(value, 1))
+            axes.xaxis.set_minor_formatter(NullFormatter())
+        key = axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), frameon=False, title=heading,
+                          fontsize=plotting.TEXT, alignment="left")  # fmt: skip
+        key.get_title().set(size=plotting.TEXT, weight="bold")
+        axes.tick_params(axis="y", length=0)
+        for row in range(1, len(layers)):
+            axes.axhline(row - 0.5, color="#ececec", linewidth=0.6, zorder=0)
+    panels[0].set(yticks=range(len(layers)), yticklabels=layers, ylim=(len(layers) - 0.5, -0.5))
+    return finish(figure)

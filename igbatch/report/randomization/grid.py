@@ -4,29 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from igbatch.reduce.ranges import Scope
 from igbatch.report.color.scale import ColorScale
-from igbatch.report.figures.bar import BAR, SMALL, draw_bar
-from igbatch.report.figures.canvas import WARN, Canvas, fit, wrap
+from igbatch.report.figures.bar import bar_labels
 from igbatch.report.figures.image_data import ImageMaps, Panel
 from igbatch.report.figures.scales import color_scale
-from igbatch.report.randomization.plotting import MARGIN, paragraph
+from igbatch.report.figures.typeset import DPI, FAINT, INK, WARN, finish
+from igbatch.report.randomization.plotting import SMALL, TEXT, TITLE, wrapped
 from igbatch.report.randomization.steps import Randomized
-from igbatch.report.text import number, plain
+from igbatch.report.sentences import sentences
+from igbatch.report.text import number, plain, shorten
 
 COLUMNS = 8
 """Maps side by side; longer cascades go on below."""
 
-_SIDE, _APART = 116, 12
-_SMALLEST = 112
-_NUMBERS = 3 * 13
-_BAR = BAR + 22
+SCOPES: tuple[Scope, ...] = ("image", "models")
+"""Every map is shown by its per-map range, and under the joint range of all variants and targets."""
 
-SCOPES: dict[Scope, str] = {"image": "per-map range", "models": "joint range"}
-"""The scopes that maps are shown under, and what rows call them."""
+_SMALLEST = 224
+"""Pixels of a print that a map is wide, or more."""
+
+PRINT_DPI = 2 * DPI
+_MARGIN, _APART, _ABOVE, _UNDER = 0.18, 0.12, 1.0, 0.75  # inches around maps
 
 
 @dataclass(frozen=True)
@@ -39,15 +44,14 @@ class GridRow:
 
 
 def grid_rows(maps: ImageMaps, variants: Sequence[str], targets: Sequence[str]) -> list[GridRow]:
-    """Gather the maps of some variants, each target under its own range, and under that of the image."""
+    """Gather the maps of some variants, each target under its per-map range, and under that of the image."""
     shared = color_scale(maps, "models")
     rows = []
     for target in targets:
-        for scope in SCOPES:
-            panels = []
-            for variant in variants:
-                scale = color_scale(maps, scope, variant, [target]) if scope == "image" else shared
-                panels.append(maps.panel(variant, target, scale))
+        per_map = [color_scale(maps, "image", variant, [target]) for variant in variants]
+        for scope, scales in zip(SCOPES, (per_map, [shared] * len(per_map)), strict=True):
+            pairs = zip(variants, scales, strict=True)
+            panels = [maps.panel(variant, target, scale) for variant, scale in pairs]
             rows.append(GridRow(target, scope, tuple(panels)))
     return rows
 
@@ -55,102 +59,84 @@ def grid_rows(maps: ImageMaps, variants: Sequence[str], targets: Sequence[str]) 
 def grid_figure(maps: ImageMaps, trained: str | None, cascade: Randomized) -> Figure:
     """Return the maps of one image, columns being the steps of a cascade, rows targets and scopes.
 
-    Under every map stand its minimum, maximum and sum. A map by its own range has its own colour bar, with
-    zero marked; maps under the joint range of all variants and targets share one, at the left of their row.
+    Under every map stand its colour bar with zero marked, and its minimum, maximum and sum.
     """
     steps = [("trained", trained)] if trained is not None else []
     steps += [(step.layer, step.variant_id) for step in cascade.steps]
-    targets = maps.results.target_names
-    rows = grid_rows(maps, [variant for _, variant in steps], targets)
-    width, height = _map_size(rows)
-    across = min(len(steps), COLUMNS)
-    band = sum(_row_height(row, height) for row in rows) + 40
-    starts = range(0, len(steps), COLUMNS)
-    sheet = max(MARGIN * 2 + _SIDE + across * (width + _APART), 760)
-    canvas = Canvas(sheet, 92 + band * len(starts))
-    whence = {"down": "from the head down", "up": "from the patch embedding up"}[str(cascade.direction)]
-    title = f"{plain(maps.image_id)}: maps, randomized {whence} (seed {cascade.seed})"
-    canvas.text(MARGIN, 16, fit(title, sheet - 2 * MARGIN, 14, bold=True), 14, bold=True)
-    said = (
-        "Each column randomizes one layer more. Every map is shown by its own minimum and maximum, which "
-        "fills its scale however small it is, and under the joint range of all variants and targets of the "
-        "image. Red is negative, white zero, blue positive; the line on a colour bar marks zero."
-    )
-    paragraph(canvas, said, MARGIN, 38, sheet - 2 * MARGIN)
-    for place, start in enumerate(starts):
-        _draw_band(canvas, rows, steps, start, 92 + band * place, (width, height))
-    return canvas.figure
+    rows = grid_rows(maps, [variant for _, variant in steps], maps.results.target_names)
+    across, bands = min(len(steps), COLUMNS), range(0, len(steps), COLUMNS)
+    high, wide = _map_size(rows)
+    lines = len(rows) * len(bands)
+    cells = (across * (wide + _APART) + wide, lines * (high + _UNDER) - _UNDER)
+    width, height = max(cells[0] + 2 * _MARGIN, 7.6), _ABOVE + cells[1] + _UNDER + 0.1
+    words = {"name": maps.image_id, "whence": cascade.whence, "seed": cascade.seed}
+    title, caption = sentences("randomization/grid_figure.j2", **words)
+    figure, left, top = Figure((width, height), dpi=DPI), _MARGIN / width, 1 - _ABOVE / height
+    figure.text(left, 1 - 0.25 / height, shorten(title, int(width * 11)), size=TITLE, weight="bold")
+    figure.text(left, 1 - 0.35 / height, wrapped([caption], int(width * 16)), size=TEXT, va="top")
+    ends = {"left": left, "right": left + cells[0] / width, "top": top, "bottom": top - cells[1] / height}
+    grid = figure.add_gridspec(lines, across + 1, wspace=_APART / wide, hspace=_UNDER / high, **ends)
+    for band, start in enumerate(bands):
+        for line, row in enumerate(rows, band * len(rows)):
+            _draw_side(figure.add_subplot(grid[line, 0]), row)
+            shown = zip(steps, row.panels, strict=True)
+            for column, (step, panel) in enumerate(islice(shown, start, start + COLUMNS), 1):
+                axes = figure.add_subplot(grid[line, column])
+                _draw_map(axes, panel)
+                if row is rows[0]:
+                    name = shorten(plain(step[0]), int(wide * 12))
+                    axes.set_title(name, loc="left", size=TEXT, weight="bold")
+    return finish(figure)
 
 
-def _draw_band(
-    canvas: Canvas,
-    rows: Sequence[GridRow],
-    steps: Sequence[tuple[str, str]],
-    start: int,
-    y: int,
-    size: tuple[int, int],
-) -> None:
-    """Draw up to `COLUMNS` steps of all rows."""
-    width, height = size
-    chosen = range(start, min(start + COLUMNS, len(steps)))
-    left = MARGIN + _SIDE
-    for column, place in enumerate(chosen):
-        name = fit(plain(steps[place][0]), width, 11.5, bold=True)
-        canvas.text(left + column * (width + _APART), y, name, 11.5, bold=True)
-    y += 20
-    for row in rows:
-        if row.scope == "image":
-            canvas.line(MARGIN, y - 3, canvas.width - MARGIN, y - 3, "#d0d0d0")
-        _draw_side(canvas, row, y + 4, height)
-        for column, place in enumerate(chosen):
-            _draw_map(canvas, row.panels[place], row.scope, left + column * (width + _APART), y + 4, size)
-        y += _row_height(row, height)
+def _draw_side(axes: Axes, row: GridRow) -> None:
+    axes.set_axis_off()
+    axes.text(0, 1, shorten(plain(row.target), 18), va="top", size=TEXT, weight="bold")
+    scale = next((panel.scale for panel in row.panels if panel.scale), None)
+    if scale is not None:
+        axes.text(0, 0.88, wrapped([scale.label], 20), va="top", size=SMALL, color=FAINT)
+        if row.scope != "image":
+            _draw_bar(axes.inset_axes((0, 0.2, 0.9, 0.09)), scale, ends=True)
 
 
-def _draw_side(canvas: Canvas, row: GridRow, y: int, height: int) -> None:
-    canvas.text(MARGIN, y, fit(plain(row.target), _SIDE - 16, 12, bold=True), 12, bold=True)
-    shared = next((panel.scale for panel in row.panels if panel.scale), None)
-    said = SCOPES[row.scope] if row.scope == "image" or shared is None else shared.label
-    for line, text in enumerate(wrap(said, _SIDE - 22, 11, most=3)):
-        canvas.text(MARGIN, y + 17 + 14 * line, text, 11)
-    if row.scope == "models" and shared is not None:
-        draw_bar(canvas.figure, shared, MARGIN, y + max(height - 46, 58), _SIDE - 22)
-
-
-def _draw_map(canvas: Canvas, panel: Panel, scope: Scope, x: int, y: int, size: tuple[int, int]) -> None:
-    width, height = size
+def _draw_map(axes: Axes, panel: Panel) -> None:
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set(color="#c8c8c8", linewidth=0.6)
     if panel.values is None or panel.scale is None:
-        canvas.frame(x, y, width, height, fill="#f3f3f3")
-        for line, text in enumerate(wrap(panel.missing or "No map.", width - 12, SMALL, most=5)):
-            canvas.text(x + 6, y + 8 + 13 * line, text, SMALL, color=WARN)
+        axes.set_facecolor("#f3f3f3")
+        axes.text(0.05, 0.94, wrapped([panel.missing or "No map."], 20), va="top", size=SMALL, color=WARN)
     else:
-        canvas.image(x, y, panel.scale.paint(panel.values), width, height)
-        canvas.frame(x, y, width, height, edge="#c8c8c8")
-    y += height + 5
-    if scope == "image":
-        if panel.scale is not None:
-            _bar(canvas, panel.scale, x, y, width)
-        y += _BAR
-    for name, value in (("min", panel.minimum), ("max", panel.maximum), ("sum", panel.total)):
-        if value is not None:
-            canvas.text(x, y, f"{name} {number(value)}", SMALL)
-        y += 13
+        axes.imshow(panel.scale.paint(panel.values), interpolation="none", aspect="auto")
+        _draw_bar(axes.inset_axes((0, -0.14, 1, 0.09)), panel.scale)
+    numbers = {"min": panel.minimum, "max": panel.maximum, "sum": panel.total}
+    lines = [f"{name} {number(value)}" for name, value in numbers.items() if value is not None]
+    axes.text(0, -0.27, "\n".join(lines), va="top", size=SMALL, transform=axes.transAxes)
 
 
-def _bar(canvas: Canvas, scale: ColorScale, x: int, y: int, width: int) -> None:
-    """Draw a colour bar with zero marked; its ends are the minimum and maximum that stand below."""
-    draw_bar(canvas.figure, scale, x, y - 14, width, labels=False)
-    zero = x + scale.along_bar(0.0) * width
-    canvas.text(min(max(zero, x + 4), x + width - 4), y + BAR + 5, "0", SMALL, align="center")
+def _draw_bar(axes: Axes, scale: ColorScale, ends: bool = False) -> None:
+    """Draw a colour bar with zero marked, and where it is asked for normalized and raw ends."""
+    zero = scale.along_bar(0.0)
+    axes.imshow(scale.paint(np.linspace(*scale.bar, 200)[None]), extent=(0, 1, 0, 1), aspect="auto")
+    axes.axvline(zero, -0.3, 1.3, color=INK, linewidth=0.9, clip_on=False)
+    axes.spines[:].set(color="#9a9a9a", linewidth=0.6)
+    axes.set_xticks([zero], ["0"])
+    axes.set_yticks([])
+    axes.tick_params(length=0, pad=4, labelsize=SMALL)
+    if ends:
+        above, below = bar_labels(scale)
+        for at, text in above.items():
+            axes.text(at, 1.5, text, ha=_aligned(at), size=SMALL, color=FAINT)
+        for at, text in below.items():
+            axes.text(at, -2.2, text, ha=_aligned(at), va="top", size=SMALL)
 
 
-def _row_height(row: GridRow, height: int) -> int:
-    return 4 + height + 5 + (_BAR if row.scope == "image" else 0) + _NUMBERS + 12
+def _aligned(at: float) -> str:
+    return "left" if at < 0.1 else "right" if at > 0.9 else "center"
 
 
-def _map_size(rows: Sequence[GridRow]) -> tuple[int, int]:
-    """Return width and height of the maps as shown: at twice this size a pixel is a pixel, or more."""
+def _map_size(rows: Sequence[GridRow]) -> tuple[float, float]:
+    """Return height and width of the maps in inches: whole pixels of a print for each of their pixels."""
     shapes = (panel.values.shape for row in rows for panel in row.panels if panel.values is not None)
     high, wide = next(shapes, (_SMALLEST, _SMALLEST))
-    scale = max(0.5, _SMALLEST / max(wide, 1))
-    return round(wide * scale), round(high * scale)
+    times = -(-_SMALLEST // wide)
+    return high * times / PRINT_DPI, wide * times / PRINT_DPI

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from igbatch.report.randomization.steps import ModelVariants, Randomized
 from igbatch.report.text import number
 from igbatch.store.schemas import SCALES
 
@@ -23,6 +24,14 @@ NAMES = {
     "ssim_own_minus_pair": "SSIM, own − pair",
 }
 """Names of the measures of likeness, as figures and tables have them."""
+
+RANGES = {
+    "own": "each map by its per-map range",
+    "pair": "range of the two maps",
+    "models": "range of all maps of the image",
+    "dataset": "range of all maps of the study",
+}
+"""What each of `SCALES` divides maps by, in words."""
 
 
 @dataclass(frozen=True)
@@ -50,63 +59,68 @@ class Mean:
     @property
     def text(self) -> str:
         """The mean with its interval in brackets."""
-        return told(self.value) + (f" ({' to '.join(map(told, self.ends))})" if self.ends else "")
-
-    @property
-    def prose(self) -> str:
-        """The same with two decimals, as sentences have it."""
-        return two_places(self.value) + (f" ({' to '.join(map(two_places, self.ends))})" if self.ends else "")
+        return written(self.value) + (f" ({' to '.join(map(written, self.ends))})" if self.ends else "")
 
 
-def two_places(value: float) -> str:
-    """Write a similarity with two decimals, as sentences have it."""
-    return f"{value + 0.0:.2f}".replace("-0.00", "0.00").replace("-", "−")
-
-
-def told(value: float) -> str:
+def written(value: float) -> str:
     """Write a mean; what is just below 1 has digits enough to tell it from 1."""
     return number(value, 5 if 0.99 < value < 1 else 3)
 
 
 class Means:
-    """The rows of `schemas.RANDOMIZATION` of one model, found by what they are of."""
+    """The rows of `schemas.RANDOMIZATION` of one model, found by what they are of.
 
-    def __init__(self, table: pd.DataFrame, model: str) -> None:
-        own = table[table["model"] == model]
-        keys = ["of", "variant_id", "table", "comparison", "target", "box_label", "measure"]
+    Where a mean is of is given by keywords: `comparison` for likenesses of maps, `target` for measures of
+    single maps, `target` and `box_label` for localization. None is returned for what was not measured.
+    """
+
+    def __init__(self, table: pd.DataFrame, variants: ModelVariants) -> None:
+        self._trained = variants.trained
+        own = table[table["model"] == variants.model]
+        keys = ["of", "variant_id", "measure", "comparison", "target", "box_label"]
         cells = [own[key].astype(object).where(own[key].notna(), None) for key in keys]
         self._rows: dict[tuple[Any, ...], Mean] = {}
         numbers = own[["mean", "low", "high", "n_variants", "n_images"]].to_numpy()
-        for *key, row in zip(*cells, numbers, strict=True):
-            mean, low, high, variants, images = row
-            told_ends = not (pd.isna(low) or pd.isna(high))
-            ends = (float(low), float(high)) if told_ends else (None, None)
-            self._rows[tuple(key)] = Mean(float(mean), ends[0], ends[1], int(variants), int(images))
+        for *key, (mean, low, high, n_variants, n_images) in zip(*cells, numbers, strict=True):
+            known = not (pd.isna(low) or pd.isna(high))
+            ends = (float(low), float(high)) if known else (None, None)
+            self._rows[tuple(key)] = Mean(float(mean), ends[0], ends[1], int(n_variants), int(n_images))
 
-    def likeness(self, variant_id: str, comparison: str, measure: str) -> Mean | None:
-        """Return how alike maps are in a comparison of one variant."""
-        return self._rows.get(("variant", variant_id, "similarity", comparison, None, None, measure))
+    def of(self, variant_id: str | None, measure: str, **where: str) -> Mean | None:
+        """Return the mean of one variant."""
+        return self._find("variant", variant_id, measure, **where)
 
-    def random_likeness(self, comparison: str, measure: str) -> Mean | None:
-        """Return the same of the mean random model."""
-        return self._rows.get(("random_mean", None, "similarity", comparison, None, None, measure))
+    def random(self, measure: str, **where: str) -> Mean | None:
+        """Return the mean of the random models that are computed on all images."""
+        return self._find("random_mean", None, measure, **where)
 
-    def likeness_gap(self, comparison: str, measure: str) -> Mean | None:
-        """Return the likeness of the trained model's maps less that of the mean random model's."""
-        return self._rows.get(("trained_minus_random", None, "similarity", comparison, None, None, measure))
+    def compared(self, measure: str, **where: str) -> tuple[Mean | None, Mean | None, Mean | None]:
+        """Return the trained model's mean, that of the random ones, and the difference."""
+        gap = self._find("trained_minus_random", None, measure, **where)
+        return self.of(self._trained, measure, **where), self.random(measure, **where), gap
 
-    def of_maps(self, of: str, target: str, measure: str, variant_id: str | None = None) -> Mean | None:
-        """Return a measure of single maps, `of` a variant, random_mean or trained_minus_random."""
-        return self._rows.get((of, variant_id, "map_measures", None, target, None, measure))
+    def along(self, group: Randomized, measure: str) -> list[tuple[int, Mean]]:
+        """Return the likeness to the trained model of each step that has one, with the step's place."""
+        found = [self.of(step.variant_id, measure, comparison="to_trained") for step in group.steps]
+        return [(place, mean) for place, mean in enumerate(found) if mean is not None]
 
-    def located(
-        self, of: str, target: str, box_label: str, measure: str, variant_id: str | None = None
-    ) -> Mean | None:
-        """Return a measure of localization, `of` a variant, random_mean or trained_minus_random."""
-        return self._rows.get((of, variant_id, "localization", None, target, box_label, measure))
+    def images(self, group: Randomized) -> int:
+        """Return over how many images the likenesses of some steps are averaged."""
+        found = (mean.images for measure in INVARIANT for _, mean in self.along(group, measure))
+        return max(found, default=0)
 
     @property
     def boxes(self) -> list[tuple[str, str]]:
-        """Pairs of box label and target that localization is told of, sorted."""
-        found = {(key[5], key[4]) for key in self._rows if key[2] == "localization"}
-        return sorted(found)
+        """Pairs of box label and target that localization is measured for, sorted."""
+        return sorted({(label, target) for *_, target, label in self._rows if label is not None})
+
+    def _find(
+        self,
+        of: str,
+        variant_id: str | None,
+        measure: str,
+        comparison: str | None = None,
+        target: str | None = None,
+        box_label: str | None = None,
+    ) -> Mean | None:
+        return self._rows.get((of, variant_id, measure, comparison, target, box_label))

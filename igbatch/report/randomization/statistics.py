@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
-from igbatch.report.text import number_or_dash, plain
+from igbatch.report.text import number_or_dash, plain, whole_percent
 from igbatch.results import StudyResults
 
 STATISTICS = {
@@ -21,22 +20,21 @@ STATISTICS = {
 }
 """Statistics by their names in `significance.parquet`, in the order in which they are shown."""
 
+WHOLE_SUM = "sum of the map"
 SIDES = {"greater": "above", "less": "below", "two-sided": "either side"}
-SIGNIFICANT = 0.05
-MOST_BOXES = 8
-"""Pairs of box label and target that figures and tables show: those of labels that are targets come first."""
+SCALE_FREE = "scale-free"
+"""In the name of a family of tests whose statistic stays as it is when a map is multiplied by a number."""
 
-SCALE_WORDS = (
-    "Free of scale: multiplying a map by a number leaves the statistic as it is, so p is about where a map "
-    "lies and which signs it has. Bound to scale: a confident model's sums exceed those of random heads by "
-    "their size alone, so a small p proves little about where its maps lie."
-)
+SIGNIFICANT = 0.05
+LEVEL = whole_percent(SIGNIFICANT)
+MAX_BOXES = 8
+"""Pairs of box label and target that figures and tables show: those of labels that are targets come first."""
 
 
 def statistic_name(row: Any) -> str:
     """Return what a test is about; sums of whole maps are not in a box."""
     if pd.isna(row["box_label"]) and row["statistic"] == "sum":
-        return "sum of the map"
+        return WHOLE_SUM
     return STATISTICS.get(str(row["statistic"]), str(row["statistic"]))
 
 
@@ -49,7 +47,7 @@ def box_name(row: Any) -> str:
 
 def scale_free(row: Any) -> bool:
     """Tell whether a test's statistic is free of scale, as its family says."""
-    return "scale-free" in str(row["family"])
+    return SCALE_FREE in str(row["family"])
 
 
 def p_text(value: Any) -> str:
@@ -57,7 +55,7 @@ def p_text(value: Any) -> str:
     return number_or_dash(value, 2)
 
 
-def null_tests(results: StudyResults, trained: str, image_id: str | None = None) -> pd.DataFrame:
+def null_tests(results: StudyResults, trained: str | None, image_id: str | None = None) -> pd.DataFrame:
     """Return the tests of a trained model against its null, over the data set or of one image, in order.
 
     Boxes whose label is a target come first, then others, then whole maps.
@@ -65,17 +63,14 @@ def null_tests(results: StudyResults, trained: str, image_id: str | None = None)
     table = results.significance
     rows = table[(table["test"] == "null") & (table["variant_id"] == trained)]
     rows = rows[rows["image_id"].isna() if image_id is None else rows["image_id"] == image_id]
-    labels = _ranks([*results.target_names, *sorted(set(rows["box_label"].dropna()))])
-    targets, names = _ranks(results.target_names), _ranks(list(STATISTICS))
-    order = pd.DataFrame(
-        {
-            "label": rows["box_label"].map(labels).fillna(len(labels)),
-            "target": rows["target"].map(targets),
-            "statistic": rows["statistic"].map(names).fillna(len(names)),
-        },
-        index=rows.index,
-    )
-    return rows.loc[order.sort_values(["label", "target", "statistic"], kind="stable").index]
+    labels = [*results.target_names, *sorted(set(rows["box_label"].dropna()))]
+    orders = {"box_label": labels, "target": results.target_names, "statistic": [*STATISTICS]}
+
+    def rank(column: pd.Series) -> pd.Series:
+        names = dict.fromkeys(orders[str(column.name)])
+        return column.map({name: place for place, name in enumerate(names)})  # others come last
+
+    return rows.sort_values([*orders], key=rank, kind="stable")
 
 
 def images_with_tests(results: StudyResults, trained: str) -> list[str]:
@@ -86,16 +81,12 @@ def images_with_tests(results: StudyResults, trained: str) -> list[str]:
 
 
 def shown_boxes(rows: pd.DataFrame) -> tuple[list[list[dict[Any, Any]]], int]:
-    """Group tests by box and target, whole maps last: the first `MOST_BOXES`, and how many more there are."""
+    """Group tests by box and target, whole maps last: the first `MAX_BOXES`, and how many more there are."""
     groups: dict[tuple[str | None, str], list[dict[Any, Any]]] = {}
     for row in rows.to_dict("records"):
         label = None if pd.isna(row["box_label"]) else str(row["box_label"])
         groups.setdefault((label, str(row["target"])), []).append(row)
     boxes = [found for (label, _), found in groups.items() if label is not None]
     whole = [row for (label, _), found in groups.items() if label is None for row in found]
-    shown = boxes[:MOST_BOXES]
+    shown = boxes[:MAX_BOXES]
     return [*shown, *([whole] if whole else [])], len(boxes) - len(shown)
-
-
-def _ranks(names: Sequence[str]) -> dict[str, int]:
-    return {name: rank for rank, name in enumerate(dict.fromkeys(names))}

@@ -30,6 +30,11 @@ class Randomized:
     seed: int | None
     steps: tuple[Step, ...]
 
+    @property
+    def whence(self) -> str:
+        """Where a cascade begins and where it goes, in words."""
+        return {"down": "from the head down", "up": "from the patch embedding up"}[str(self.direction)]
+
 
 @dataclass(frozen=True)
 class ModelVariants:
@@ -70,14 +75,15 @@ def _groups(rows: pd.DataFrame, by_depth: bool) -> tuple[Randomized, ...]:
     groups = []
     for _, own in rows.groupby(["kind", "direction", "seed"], sort=False, dropna=False):
         listed: list[dict[Any, Any]] = own.to_dict("records")
-        kind, direction, seed = (listed[0][key] for key in ("kind", "direction", "seed"))
-        told = None if pd.isna(direction) else str(direction)
-        number = None if pd.isna(seed) else int(seed)
-        name = "-".join(str(part) for part in (kind, told, number) if part is not None)
         if by_depth:
             listed.sort(key=lambda row: len(row["layers"]))
-        steps = tuple(Step(str(row["variant_id"]), _layer(str(row["variant_id"]), name)) for row in listed)
-        groups.append(Randomized(told, number, steps))
+        direction, seed = (
+            None if pd.isna(listed[0][key]) else listed[0][key] for key in ("direction", "seed")
+        )
+        seed = None if seed is None else int(seed)
+        name = "-".join(str(part) for part in (listed[0]["kind"], direction, seed) if part is not None)
+        ids = [str(row["variant_id"]) for row in listed]
+        groups.append(Randomized(direction, seed, tuple(Step(each, _layer(each, name)) for each in ids)))
     return tuple(groups)
 
 

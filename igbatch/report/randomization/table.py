@@ -1,4 +1,4 @@
-"""The seed's table over many models: box sums against random models, their signs, and what maps resemble."""
+"""Tables over many models: box sums against random models, their signs, and what maps resemble."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ import pandas as pd
 from igbatch.reduce.randomization.values import SIGNED
 from igbatch.report.randomization.means import INVARIANT, NAMES, Mean, Means
 from igbatch.report.randomization.statistics import (
+    SCALE_FREE,
     SIDES,
     SIGNIFICANT,
+    STATISTICS,
+    WHOLE_SUM,
     box_name,
     p_text,
     shown_boxes,
@@ -22,8 +25,9 @@ from igbatch.report.text import Table, number_or_dash, percent, plain
 from igbatch.results import StudyResults
 from igbatch.store.schemas import PARTS, SCALES
 
-MOST_ROWS = 60
+MAX_ROWS = 60
 
+_COMPARED = ("trained (95 % interval)", "mean random model", "trained − random")
 _TARGET_MEASURES = (
     "ssim_own", "ssim_pair", "ssim_own_minus_pair", *(f"difference_{scale}" for scale in SCALES), *INVARIANT,
 )  # fmt: skip
@@ -32,8 +36,31 @@ _EDGES = {
     "sobel_ssim": "Sobel, SSIM",
     "canny_spearman": "Canny, rank correlation",
     "canny_ssim": "Canny, SSIM",
+    "complexity": "complexity of the map, nats",
+    "complexity_rise": "rise of complexity",
 }
 _LOCATED = {"pointing": "pointing game", "mass": "mass", "rank": "rank", "topk": "top 2 %"}
+
+
+def passed_table(tests: pd.DataFrame) -> Table | None:
+    """Return how many tests against random models reached an adjusted p of `SIGNIFICANT`, by statistic.
+
+    Args:
+        tests: of `statistics.null_tests`, over the data set and of single images.
+    """
+    names = pd.Series([statistic_name(row) for row in tests.to_dict("records")], tests.index, dtype=object)
+    cells = []
+    for name in [*STATISTICS.values(), WHOLE_SUM]:
+        own = tests[(names == name).to_numpy()]
+        by_image = own["image_id"].notna()
+        if len(own):
+            scale = "free" if own["family"].str.contains(SCALE_FREE).all() else "bound"
+            cells.append((name, scale, _passed(own[~by_image]), _passed(own[by_image])))
+    return _table(("statistic", "scale", "over the data set", "image by image"), cells)
+
+
+def _passed(rows: pd.DataFrame) -> str:
+    return f"{(rows['p_adjusted'] <= SIGNIFICANT).sum()} of {len(rows)}" if len(rows) else "–"
 
 
 def null_table(rows: pd.DataFrame, agreement: Mapping[tuple[str, str], float]) -> Table | None:
@@ -43,7 +70,6 @@ def null_table(rows: pd.DataFrame, agreement: Mapping[tuple[str, str], float]) -
         rows: of `statistics.null_tests`.
         agreement: by target and box label, the share of images whose sum has the expected sign.
     """
-    groups, _ = shown_boxes(rows)
     head = (
         "box → target", "statistic", "trained (95 % interval)", "random (95 % of them)", "effect",
         "p, side (resampled)", "adjusted", "sign",
@@ -54,9 +80,9 @@ def null_table(rows: pd.DataFrame, agreement: Mapping[tuple[str, str], float]) -
             _with_ends(row, "null_mean", "null_low", "null_high"), number_or_dash(row["effect"]), _p(row),
             p_text(row["p_adjusted"]), _agreement(row, agreement),
         )
-        for group in groups for row in group
+        for group in shown_boxes(rows)[0] for row in group
     ]  # fmt: skip
-    return Table(head, tuple(cells[:MOST_ROWS])) if cells else None
+    return _table(head, cells)
 
 
 def sign_agreement(results: StudyResults, variant_id: str) -> dict[tuple[str, str], float]:
@@ -67,15 +93,8 @@ def sign_agreement(results: StudyResults, variant_id: str) -> dict[tuple[str, st
     return {(str(t), str(b)): float(share) for (t, b), share in zip(keys, rows["sign_share"], strict=True)}
 
 
-def sign_table(results: StudyResults, variants: ModelVariants) -> Table | None:
-    """Return the paired tests of signs of the trained model, with how many random models they reject.
-
-    By the exact sign test and Wilcoxon's signed-rank test over the images. Random models are counted where
-    the sign test, with its own side, gives p of no more than 5 %.
-    """
-    rows = sign_rows(results, variants)
-    if not rows:
-        return None
+def sign_table(rows: Sequence[Mapping[Any, Any]]) -> Table | None:
+    """Return the paired tests of signs (`sign_rows`), with how many random models they reject."""
     head = (
         "question", "images", "mean", "share of images", "p, sign test", "p, signed ranks", "adjusted",
         "random models with p ≤ 5 %",
@@ -88,123 +107,93 @@ def sign_table(results: StudyResults, variants: ModelVariants) -> Table | None:
         )
         for row in rows
     ]  # fmt: skip
-    return Table(head, tuple(cells[:MOST_ROWS]))
+    return _table(head, cells)
 
 
 def sign_rows(results: StudyResults, variants: ModelVariants) -> list[dict[Any, Any]]:
     """Return the sign tests of a trained model with their signed-rank p, and the count of random models.
 
-    Keys are the columns of `significance.parquet`, and question, p_ranks, rejecting, models.
+    By the exact sign test and Wilcoxon's signed-rank test over the images. Random models are counted where
+    the sign test, with its own side, gives p of no more than `SIGNIFICANT`. Keys are the columns of
+    `significance.parquet`, and question, p_ranks, rejecting, models.
     """
-    table = results.significance
-    signs = table[table["family"] == "signs"]
-    key = ["target", "box_label", "statistic"]
-    own = signs[(signs["variant_id"] == variants.trained)].assign(
-        other=lambda t: t["other_target"].fillna("")
-    )
-    ranks = own[own["test"] == "signed_rank"].set_index([*key, "other"])["p"]
-    random = signs[signs["variant_id"].isin(variants.random) & (signs["test"] == "sign")]
-    random = random.assign(other=random["other_target"].fillna(""))
-    by_key = dict(iter(random.groupby([*key, "other"], sort=False)))
-    rows: list[dict[Any, Any]] = []
-    for row in own[own["test"] == "sign"].to_dict("records"):
-        place = tuple(row[name] for name in [*key, "other"])
-        others = by_key.get(place, random.iloc[:0])
-        rejecting = int((others["p"] <= SIGNIFICANT).sum())
-        more = {"p_ranks": ranks.get(place), "rejecting": rejecting, "models": len(others)}
-        rows.append({**row, **more, "question": _question(row)})
-    return rows
+    table, key = results.significance, ["target", "box_label", "statistic", "other_target"]
+    signs = table[table["family"] == "signs"].fillna({"other_target": ""}).set_index(key)
+    own, sign_tests = signs[signs["variant_id"] == variants.trained], signs[signs["test"] == "sign"]
+    ranks = own.loc[own["test"] == "signed_rank", "p"].rename("p_ranks")
+    random = sign_tests.loc[sign_tests["variant_id"].isin(variants.random), "p"].groupby(key)
+    counts = random.agg(rejecting=lambda p: (p <= SIGNIFICANT).sum(), models="size")
+    rows = own[own["test"] == "sign"].join([ranks, counts]).fillna({"rejecting": 0, "models": 0})
+    rows = rows.astype({"rejecting": int, "models": int}).reset_index()
+    return [{**row, "question": _question(row)} for row in rows.to_dict("records")]
 
 
 def _question(row: Mapping[Any, Any]) -> str:
     box, target = plain(str(row["box_label"])), plain(str(row["target"]))
     if row["statistic"] == "sum":
         return f"The {box} box counts against {target} (its sum is below 0)"
-    other = plain(str(row["other_target"]))
-    return f"The {box} box counts more for {target} than for {other}"
+    return f"The {box} box counts more for {target} than for {plain(str(row['other_target']))}"
 
 
-def targets_table(means: Means, variants: ModelVariants) -> Table | None:
+def targets_table(means: Means) -> Table | None:
     """Return how alike the two targets' maps of one model are: trained, and the mean random model."""
-    rows = []
-    for measure in _TARGET_MEASURES:
-        trained = variants.trained and means.likeness(variants.trained, "between_targets", measure)
-        cells = (
-            trained or None,
-            means.random_likeness("between_targets", measure),
-            means.likeness_gap("between_targets", measure),
-        )
-        if any(cells):
-            rows.append((NAMES[measure], *map(_mean, cells)))
-    return _table(("measure", "trained (95 % interval)", "mean random model", "trained − random"), rows)
+    found = (
+        ((NAMES[each],), means.compared(each, comparison="between_targets")) for each in _TARGET_MEASURES
+    )
+    return _means_table(("measure", *_COMPARED), found)
 
 
 def likeness_table(means: Means) -> Table | None:
     """Return how alike random models' maps are to each other's and to the trained model's."""
-    rows = []
-    for measure, name in NAMES.items():
-        cells = [means.random_likeness(which, measure) for which in ("between_random", "to_trained")]
-        if any(cells):
-            rows.append((name, *map(_mean, cells)))
-    return _table(("measure", "random models to each other", "random models to the trained one"), rows)
+    head = ("measure", "random models to each other", "random models to the trained one")
+    sides = ("between_random", "to_trained")
+    found = (
+        ((name,), [means.random(each, comparison=side) for side in sides]) for each, name in NAMES.items()
+    )
+    return _means_table(head, found)
 
 
-def edges_table(means: Means, variants: ModelVariants, targets: Sequence[str]) -> Table | None:
+def edges_table(means: Means, targets: Sequence[str]) -> Table | None:
     """Return how alike absolute maps and edges are, and how much more complex random maps are."""
-    rows = []
-    names = {**_EDGES, "complexity": "complexity of the map, nats", "complexity_rise": "rise of complexity"}
-    for measure, name in names.items():
-        for target in targets:
-            cells = (
-                means.of_maps("variant", target, measure, variants.trained),
-                means.of_maps("random_mean", target, measure),
-                means.of_maps("trained_minus_random", target, measure),
-            )
-            if any(cells):
-                rows.append((name, plain(target), *map(_mean, cells)))
-    return _table(
-        ("measure", "target", "trained (95 % interval)", "mean random model", "trained − random"), rows
+    found = (
+        ((name, plain(target)), means.compared(measure, target=target))
+        for measure, name in _EDGES.items()
+        for target in targets
     )
+    return _means_table(("measure", "target", *_COMPARED), found)
 
 
-def located_table(means: Means, variants: ModelVariants, targets: Sequence[str]) -> Table | None:
+def located_table(means: Means, targets: Sequence[str]) -> Table | None:
     """Return how maps lie in known boxes, by part of their mass."""
-    rows = []
-    boxes = [(box, target) for box, target in means.boxes if box in targets] or means.boxes
-    for box, target in boxes:
-        for part in PARTS:
-            for measure, name in _LOCATED.items():
-                column = f"{part}_{measure}"
-                cells = (
-                    means.located("variant", target, box, column, variants.trained),
-                    means.located("random_mean", target, box, column),
-                    means.located("trained_minus_random", target, box, column),
-                )
-                if any(cells):
-                    rows.append((f"{plain(box)} box → {plain(target)}", part, name, *map(_mean, cells)))
-    head = (
-        "box → target",
-        "part",
-        "measure",
-        "trained (95 % interval)",
-        "mean random model",
-        "trained − random",
+    found = (
+        (
+            (f"{plain(box)} box → {plain(target)}", part, name),
+            means.compared(f"{part}_{measure}", target=target, box_label=box),
+        )
+        for box, target in [place for place in means.boxes if place[0] in targets] or means.boxes
+        for part in PARTS
+        for measure, name in _LOCATED.items()
     )
-    return _table(head, rows)
+    return _means_table(("box → target", "part", "measure", *_COMPARED), found)
 
 
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Table | None:
-    found = tuple(rows)[:MOST_ROWS]
-    return Table(head, found) if found else None
+def _means_table(
+    head: tuple[str, ...], rows: Iterable[tuple[tuple[str, ...], Sequence[Mean | None]]]
+) -> Table | None:
+    """Return a table of names and means, without rows that have no mean."""
+    return _table(
+        head,
+        [(*names, *("–" if m is None else m.text for m in means)) for names, means in rows if any(means)],
+    )
 
 
-def _mean(mean: Mean | None) -> str:
-    return "–" if mean is None else mean.text
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table | None:
+    return Table(head, tuple(rows[:MAX_ROWS])) if rows else None
 
 
 def _with_ends(row: Mapping[Any, Any], value: str, low: str, high: str, digits: int = 3) -> str:
-    told = [number_or_dash(row[name], digits) for name in (value, low, high)]
-    return told[0] if "–" in told[1:] else f"{told[0]} ({told[1]} to {told[2]})"
+    texts = [number_or_dash(row[name], digits) for name in (value, low, high)]
+    return texts[0] if "–" in texts[1:] else f"{texts[0]} ({texts[1]} to {texts[2]})"
 
 
 def _place(row: Mapping[Any, Any]) -> str:
@@ -213,10 +202,10 @@ def _place(row: Mapping[Any, Any]) -> str:
 
 
 def _p(row: Mapping[Any, Any]) -> str:
-    """Write p with the side that was asked for, and its interval under resampled images where it varies."""
-    said = f"{p_text(row['p'])} {SIDES[str(row['alternative'])]}"
+    """Write p with its side, and its interval under resampled images where it varies."""
+    p = f"{p_text(row['p'])} {SIDES[str(row['alternative'])]}"
     ends = [p_text(row[name]) for name in ("p_low", "p_high")]
-    return said if "–" in ends or ends[0] == ends[1] else f"{said} ({' to '.join(ends)})"
+    return p if "–" in ends or ends[0] == ends[1] else f"{p} ({' to '.join(ends)})"
 
 
 def _agreement(row: Mapping[Any, Any], agreement: Mapping[tuple[str, str], float]) -> str:

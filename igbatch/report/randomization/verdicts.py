@@ -1,26 +1,33 @@
-"""What the tests against random models say, and the limits of a study, in plain words."""
+"""What a randomization study supports: typed verdicts, each chosen by its numbers; templates hold the words.
+
+What was not measured has no verdict (None).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
-import numpy as np
 import pandas as pd
 
-from igbatch.report.randomization.statistics import (
-    SIGNIFICANT,
-    STATISTICS,
-    p_text,
-    scale_free,
-)
-from igbatch.report.randomization.steps import ModelVariants
-from igbatch.report.text import count, listing, percent
+from igbatch.report.randomization.means import Mean, Means
+from igbatch.report.randomization.statistics import SCALE_FREE, SIGNIFICANT, STATISTICS
+from igbatch.report.randomization.steps import Randomized
 
-LEVEL = f"{100 * SIGNIFICANT:.0f}\u00a0%"
+ALIKE = 0.5
+"""From this similarity on maps are said to look alike."""
 
-FEWEST_MODELS = 19
+RELATED = 0.3
+"""From this rank correlation on, in size, maps are said to have places or signs in common."""
+
+UNRELATED = 0.1
+"""Below this rank correlation, in size, maps are said to have next to nothing in common."""
+
+UNTOUCHED = 0.9
+"""From this rank correlation on a randomized layer is said to leave the maps as they were."""
+
+MIN_MODELS = 19
 """Random models from which on a one-sided p of 1 / (models + 1) reaches `SIGNIFICANT`."""
 
 OFTEN = 0.2
@@ -28,149 +35,191 @@ OFTEN = 0.2
 
 
 @dataclass(frozen=True)
-class Setting:
-    """What the limits of a study follow from: its images, and whether maps are means over noisy copies."""
+class StrongPixels:
+    """Where the strong pixels of two targets' maps lie, and with which signs.
 
-    images: int
-    smoothed: bool
-
-
-def what_tests_say(
-    nulls: pd.DataFrame,
-    by_image: pd.DataFrame,
-    signs: Sequence[Mapping[Any, Any]],
-    variants: ModelVariants,
-    setting: Setting,
-) -> list[str]:
-    """Say what the tests of a trained model show and do not show.
-
-    Args:
-        nulls: tests against the null over the data set (`statistics.null_tests`).
-        by_image: the same of single images, may be empty.
-        signs: tests of signs (`table.sign_rows`).
-        variants: of the model.
-        setting: of the study.
-
-    Returns:
-        texts of some sentences each.
+    `white`: SSIM is high although signs differ, as most pixels are nearly white.
     """
-    texts = [[*_nulls(nulls), *_images(by_image)], _signs(signs), _limits(variants, setting)]
-    return [" ".join(text) for text in texts if text]
+
+    places: Literal["apart", "same signs", "opposite signs", "unrelated signs"]
+    white: bool
 
 
-def _nulls(rows: pd.DataFrame) -> list[str]:
-    if not len(rows):
-        return ["There is no test over the data set: it takes a trained model, random ones, and boxes."]
-    models, smallest = int(rows["n_null"].max()), float(rows["p_smallest"].min())
-    sentences = [
-        f"The trained model is held against {count(models, 'random model')}, so that no one-sided p is below "
-        f"{p_text(smallest)}."
-    ]
-    if smallest > SIGNIFICANT:
-        return [
-            *sentences,
-            f"No test can reach {LEVEL} with so few: it takes at least {FEWEST_MODELS}.",
-        ]
-    free = rows[[scale_free(row) for row in rows.to_dict("records")]]
-    bound = rows.drop(free.index)
-    if len(free):
-        passed = _passed(free)
-        sentences.append(
-            f"Of {count(len(free), 'test')} of statistics free of scale, {passed.sum()} reached an adjusted "
-            f"p of at most {LEVEL}: {_by_statistic(free, passed)}. {_free_verdict(passed)}"
-        )
-    if len(bound):
-        passed = _passed(bound)
-        sentences.append(
-            f"Of {count(len(bound), 'test')} bound to scale, {passed.sum()} did: "
-            + (
-                "the trained model's values are of another size than random models', which its confidence "
-                "alone can bring about."
-                if passed.any()
-                else "not even in size are the trained model's values told from random models'."
-            )
-        )
-    return sentences
+def strong_pixels(means: Means) -> dict[str, StrongPixels | None]:
+    """Judge two targets' maps of the `trained` model, and of the mean `random` one."""
+    measures = ("spearman", "spearman_abs", "ssim_own")
+    found = [means.compared(measure, comparison="between_targets") for measure in measures]
+    (trained, random, _) = zip(*found, strict=True)
+    return {"trained": _strong_pixels(*trained), "random": _strong_pixels(*random)}
 
 
-def _passed(rows: pd.DataFrame) -> Any:
-    return (rows["p_adjusted"] <= SIGNIFICANT).to_numpy(dtype=bool)
+def _strong_pixels(signed: Mean | None, size: Mean | None, ssim: Mean | None) -> StrongPixels | None:
+    if signed is None or size is None:
+        return None
+    white = ssim is not None and ssim.value >= ALIKE and signed.value < RELATED
+    if size.value < RELATED:
+        return StrongPixels("apart", white)
+    if abs(signed.value) < RELATED:
+        return StrongPixels("unrelated signs", white)
+    return StrongPixels("same signs" if signed.value > 0 else "opposite signs", white)
 
 
-def _free_verdict(passed: Any) -> str:
-    if passed.all():
-        return "So its maps lie in the boxes, and sign them, as those of random models do not."
-    if passed.any():
-        return (
-            "So its maps differ from random models' in these respects, and have not been shown to in others."
-        )
-    return "So its maps have not been shown to lie in boxes, or to sign them, otherwise than random models'."
+Nearer = Literal["unrelated", "unknown", "to the trained model", "to each other", "neither"]
 
 
-def _by_statistic(rows: pd.DataFrame, passed: Any) -> str:
-    counts = []
-    for name, words in STATISTICS.items():
-        own = (rows["statistic"] == name).to_numpy(dtype=bool)
-        if own.any():
-            counts.append(f"{words} ({int(np.count_nonzero(passed & own))} of {int(np.count_nonzero(own))})")
-    return listing(counts, most=9)
+def nearer(means: Means) -> dict[str, Nearer | None]:
+    """Judge what random models' maps are nearer to, by `signed` values and by their `size`."""
+    found = {}
+    for name, measure in (("signed", "spearman"), ("size", "spearman_abs")):
+        sides = (means.random(measure, comparison=side) for side in ("between_random", "to_trained"))
+        found[name] = _nearer(*sides)
+    return found
 
 
-def _images(rows: pd.DataFrame) -> list[str]:
-    if not len(rows):
-        return []
-    free = rows[[scale_free(row) for row in rows.to_dict("records")]]
-    if not len(free):
-        return []
-    passed = _passed(free)
-    return [
-        f"Image by image ({count(free['image_id'].nunique(), 'image')} with {int(free['n_null'].min())} or "
-        f"more random models), {passed.sum()} of {count(len(free), 'test')} free of scale reached it: "
-        f"{_by_statistic(free, passed)}."
-    ]
+def _nearer(mutual: Mean | None, trained: Mean | None) -> Nearer | None:
+    if mutual is None or trained is None:
+        return None
+    if max(abs(mutual.value), abs(trained.value)) < UNRELATED:
+        return "unrelated"
+    if mutual.ends is None or trained.ends is None:
+        return "unknown"
+    if trained.ends[0] > mutual.ends[1]:
+        return "to the trained model"
+    return "to each other" if trained.ends[1] < mutual.ends[0] else "neither"
 
 
-def _signs(rows: Sequence[Mapping[Any, Any]]) -> list[str]:
-    sentences = []
-    for row in rows:
-        if pd.isna(row["p"]):
-            continue
-        shown = row["p_adjusted"] <= SIGNIFICANT
-        words = (
-            f"{row['question']} in {percent(row['sign_share'])} of {count(int(row['n_images']), 'image')}: "
-            f"{'shown' if shown else 'not shown'} (sign test, p = {p_text(row['p'])}, adjusted "
-            f"{p_text(row['p_adjusted'])})"
-        )
-        if row["models"]:
-            words += (
-                f"; the same test rejects in {row['rejecting']} of {count(row['models'], 'random model')}"
-            )
-            if shown and row["rejecting"] > OFTEN * row["models"]:
-                words += ", so that this sign alone does not set the trained model apart"
-        sentences.append(f"{words}.")
-    return sentences
+@dataclass(frozen=True)
+class Fall:
+    """How the maps of a cascade lose their rank correlation with the trained model's.
+
+    Attributes:
+        steps: measured ones.
+        level: whether that between random models was measured; without it, it is taken to be 0.
+        step, half: the first step less than half way from the level to 1, and its layer; None for no step.
+        met: the layer, `half` or a later one, that brings it down to the level as far as intervals tell.
+    """
+
+    steps: int
+    level: bool
+    step: int | None = None
+    half: str | None = None
+    met: str | None = None
 
 
-def _limits(variants: ModelVariants, setting: Setting) -> list[str]:
-    """Say what holds of any such study, as far as it applies to this one."""
-    sentences = []
-    if setting.smoothed:
-        sentences.append(
-            "Maps are means over noisy copies of the images, so this is the smooth variant of the test "
-            "(Hedström et al. 2024)."
-        )
-    if variants.cascades or variants.independent:
-        seeds = {each.seed for each in (*variants.cascades, *variants.independent)}
-        sentences.append(f"Layers were randomized with {count(len(seeds), 'seed')}.")
-    if any(each.direction == "down" for each in variants.cascades):
-        sentences.append(
-            "Randomizing from the head down leaves the early layers as they were trained, so that maps keep "
-            "structure of the image however faithful they are: it ranks no methods by faithfulness (Binder "
-            "et al. 2023)."
-        )
-    sentences.append(
-        f"All this is about one data set of {count(setting.images, 'image')}: intervals tell how it would "
-        "vary with other images of the same kind, not of another. Similarity measures judge likeness, and "
-        "tests against random models judge difference from these; neither judges whether a map is true."
+def fall(means: Means, cascade: Randomized) -> Fall | None:
+    """Judge where along a cascade rank correlation falls, and where it is that of random models."""
+    level = means.random("spearman", comparison="between_random")
+    found = means.along(cascade, "spearman")
+    if not found:
+        return None
+    low = [(mean.low if mean.low is not None else mean.value) for _, mean in found]
+    value, high = (
+        (level.value, level.high if level.high is not None else level.value) if level else (0.0, None)
     )
-    return sentences
+    half = next((n for n, (_, mean) in enumerate(found) if mean.value < (1 + value) / 2), None)
+    if half is None:
+        return Fall(len(found), level is not None)
+    met = next((max(n, half) for n in range(len(found)) if high is not None and low[n] <= high), None)
+    layers = [cascade.steps[place].layer for place, _ in found]
+    return Fall(len(found), level is not None, half + 1, layers[half], None if met is None else layers[met])
+
+
+@dataclass(frozen=True)
+class SingleLayers:
+    """Layers randomized one at a time: those that bring rank correlation below `RELATED`, or leave it."""
+
+    layers: int
+    gone: tuple[str, ...]
+    same: tuple[str, ...]
+
+
+def single_layers(means: Means, group: Randomized) -> SingleLayers | None:
+    """Judge which single layers the maps depend on."""
+    found = [(group.steps[place].layer, mean.value) for place, mean in means.along(group, "spearman")]
+    gone = tuple(layer for layer, value in found if value < RELATED)
+    same = tuple(layer for layer, value in found if value >= UNTOUCHED)
+    return SingleLayers(len(found), gone, same) if found else None
+
+
+class EdgeLikeness(NamedTuple):
+    """Whether the trained model's maps are more like edges (`above`), less, or it cannot be told (None).
+
+    `strong`: whether the maps of the trained model or of random ones resemble edges at all.
+    """
+
+    above: bool | None
+    strong: bool
+
+
+def edge_likeness(means: Means, targets: Iterable[str]) -> dict[EdgeLikeness, list[str]]:
+    """Judge whether |a| resembles the image's edges: the targets of each verdict."""
+    found: dict[EdgeLikeness, list[str]] = {}
+    for target in targets:
+        trained, random, gap = means.compared("sobel_spearman", target=target)
+        if trained is not None and random is not None and gap is not None:
+            strong = max(trained.value, random.value) >= ALIKE
+            found.setdefault(EdgeLikeness(gap.above, strong), []).append(target)
+    return found
+
+
+def complexity_rise(means: Means, targets: Iterable[str]) -> Literal["more", "less", "unknown"] | None:
+    """Judge whether full randomization makes maps more complex for all targets (Hedström et al. 2024)."""
+    found = [means.random("complexity_rise", target=target) for target in targets]
+    signs = {mean.above for mean in found if mean is not None}
+    if not signs:
+        return None
+    return "more" if signs == {True} else "less" if signs == {False} else "unknown"
+
+
+@dataclass(frozen=True)
+class NullTests:
+    """What the tests of a trained model against random ones over the data set come to.
+
+    Attributes:
+        models: random ones of the null, the most of any test.
+        enough: whether with so many a test can reach `SIGNIFICANT`.
+        apart, not_apart: statistics free of scale, by whether any test of them reached it.
+        all_free: whether all tests of statistics free of scale did.
+        bound: whether any test of a statistic bound to scale did; None without such a test.
+    """
+
+    models: int
+    enough: bool
+    apart: tuple[str, ...]
+    not_apart: tuple[str, ...]
+    all_free: bool
+    bound: bool | None
+
+
+def null_verdict(rows: pd.DataFrame) -> NullTests | None:
+    """Judge the tests against the null over the data set (`statistics.null_tests`)."""
+    if not len(rows):
+        return None
+    passed, is_free = rows["p_adjusted"] <= SIGNIFICANT, rows["family"].str.contains(SCALE_FREE)
+    of_statistic = {name: passed[is_free & (rows["statistic"] == name)] for name in STATISTICS}
+    return NullTests(
+        int(rows["n_null"].max()),
+        bool(rows["p_smallest"].min() <= SIGNIFICANT),
+        tuple(STATISTICS[name] for name, own in of_statistic.items() if own.any()),
+        tuple(STATISTICS[name] for name, own in of_statistic.items() if len(own) and not own.any()),
+        bool(passed[is_free].all()),
+        None if is_free.all() else bool(passed[~is_free].any()),
+    )
+
+
+@dataclass(frozen=True)
+class Signs:
+    """Questions of the tests of signs: shown ones that set the model apart, other shown ones, not shown."""
+
+    apart: tuple[str, ...]
+    common: tuple[str, ...]
+    not_shown: tuple[str, ...]
+
+
+def sign_verdict(rows: Sequence[Mapping[Any, Any]]) -> Signs:
+    """Judge the tests of signs (`table.sign_rows`); random models that reject as well set nothing apart."""
+    shown = [row for row in rows if row["p_adjusted"] <= SIGNIFICANT]
+    common = [row for row in shown if row["models"] and row["rejecting"] > OFTEN * row["models"]]
+    not_shown = [row for row in rows if not pd.isna(row["p"]) and row not in shown]
+    found = ([row for row in shown if row not in common], common, not_shown)
+    return Signs(*(tuple(row["question"] for row in each) for each in found))

@@ -123,7 +123,7 @@ def variant_frame() -> pd.DataFrame:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave every figure blank: what is drawn has tests of its own."""
-    for name in ("curves_figure", "independent_figure", "grid_figure", "nulls_figure"):
+    for name in ("curves_figure", "layers_figure", "grid_figure", "nulls_figure"):
         monkeypatch.setattr(section, name, lambda *_: Figure())
     for name in ("draw_sheet", "aggregates_figure"):
         monkeypatch.setattr(render, name, lambda *_: Figure())
@@ -159,9 +159,12 @@ def signed() -> Callable[..., list[dict[str, Any]]]:
     return sign_rows_of
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def randomized(drawn: Any, noise: Any, change_study: Any) -> StudyResults:
-    """A study of maps of noise whose five tables hold the numbers above; c.png is tested by itself."""
+    """A study of maps of noise whose five tables hold the numbers above; c.png is tested by itself.
+
+    It is one for all tests, which leave it as it is.
+    """
     frame = variant_frame()
     maps = {
         (variant, image, target): noise(seed, 1e-3)

@@ -3,9 +3,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from igbatch.report.color.colormaps import PALETTE, paint
-from igbatch.report.figures.encoding import figure_png
 from igbatch.report.figures.image_data import ImageMaps
 from igbatch.report.randomization.grid import COLUMNS, grid_figure, grid_rows
 from igbatch.report.randomization.steps import ModelVariants
@@ -17,47 +19,65 @@ def maps(randomized: Any) -> ImageMaps:
     return ImageMaps(randomized, "a.png")
 
 
+def texts(figure: Figure) -> str:
+    return "\n".join(text.get_text() for text in figure.findobj(Text))
+
+
 def test_maps_are_shown_by_their_own_and_by_the_joint_range(randomized: Any, maps: ImageMaps) -> None:
-    rows = grid_rows(maps, ["trained", "cascade-down-1-head"], ["eagle"])
-    assert [row.scope for row in rows] == ["image", "models"]
-    own, joint = rows
-    drawn = [randomized.maps[panel.variant_id, "a.png", "eagle"] for panel in own.panels]
-    for panel, values in zip(own.panels, drawn, strict=True):
+    own, joint = grid_rows(maps, ["trained", "cascade-down-1-head"], ["eagle"])
+    assert (own.scope, joint.scope) == ("image", "models")
+    for panel in own.panels:
+        values = randomized.maps[panel.variant_id, "a.png", "eagle"]
         assert panel.scale is not None
-        assert (panel.scale.shared.minimum, panel.scale.shared.maximum) == (
-            values.min(),
-            values.max(),
-        )
+        found = panel.scale.shared
+        assert (found.minimum, found.maximum) == (values.min(), values.max())
     (shared,) = {panel.scale.shared for panel in joint.panels}
-    assert shared is not None
     every = [values for (_, image, _), values in randomized.maps.items() if image == "a.png"]
-    assert shared.minimum == min(values.min() for values in every)
+    assert (shared.minimum, shared.maximum) == (np.min(every), np.max(every))
 
 
 def test_every_map_has_its_numbers(randomized: Any, maps: ImageMaps, variants: ModelVariants) -> None:
     figure = grid_figure(maps, "trained", variants.cascades[0])
-    texts = [text.get_text() for text in figure.texts]
+    written = texts(figure)
     for variant in ("trained", *(step.variant_id for step in variants.cascades[0].steps)):
         for target in ("eagle", "magpie"):
             values = randomized.maps[variant, "a.png", target]
-            assert texts.count(f"min {number(float(values.min()))}") == 2  # under both ranges
-            assert texts.count(f"sum {number(float(values.sum(dtype=np.float64)))}") == 2
-    pictures = [image.get_array() for axes in figure.axes for image in axes.images]
+            assert written.count(f"min {number(float(values.min()))}") == 2  # under both ranges
+            assert written.count(f"sum {number(float(values.sum(dtype=np.float64)))}") == 2
     values = randomized.maps["trained", "a.png", "eagle"]
     vmax = float(np.abs(values).max())
-    wanted = paint(values, -vmax, vmax)
-    assert any(np.array_equal(picture, wanted) for picture in pictures)
-    assert {"trained", "head", "body", "stem"} <= set(texts)
+    colors = paint(values, -vmax, vmax)
+    pictures = [image.get_array() for axes in figure.axes for image in axes.images]
+    assert any(np.array_equal(picture, colors) for picture in pictures)
+    assert {"trained", "head", "body", "stem"} <= set(written.split("\n"))
     assert (PALETTE[63] == 255).all()  # zero is white
-    figure_png(figure, 1)
+
+
+def test_a_pixel_of_a_map_is_a_square_of_equal_pixels(
+    randomized: Any, maps: ImageMaps, variants: ModelVariants
+) -> None:
+    figure = grid_figure(maps, "trained", variants.cascades[0])
+    figure.set_dpi(200)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    drawn = np.asarray(canvas.buffer_rgba())[..., :3]
+    axes = next(axes for axes in figure.axes if axes.images)
+    box = axes.get_window_extent()
+    left, top = round(box.x0), drawn.shape[0] - round(box.y1)
+    side = round(box.width / 16)
+    assert box.width == pytest.approx(16 * side)
+    colors = np.asarray(axes.images[0].get_array())
+    inner = drawn[top : top + 16 * side, left : left + 16 * side].reshape(16, side, 16, side, 3)
+    margin = inner[1:-1, :, 1:-1]  # the frame lies over the outermost pixels
+    assert (margin == colors[1:-1, None, 1:-1, None]).all()
 
 
 def test_a_long_cascade_goes_on_below(randomized: Any, maps: ImageMaps, variants: ModelVariants) -> None:
     cascade = variants.cascades[0]
     long = replace(cascade, steps=cascade.steps * 3)
     assert len(long.steps) + 1 > COLUMNS
-    short = grid_figure(maps, "trained", cascade)
-    assert grid_figure(maps, "trained", long).get_figheight() > short.get_figheight()
+    heights = [grid_figure(maps, "trained", each).get_figheight() for each in (cascade, long)]
+    assert heights[1] > heights[0]
 
 
 def test_maps_that_were_not_kept_are_told(drawn: Any, noise: Any, variants: ModelVariants) -> None:
@@ -69,4 +89,4 @@ def test_maps_that_were_not_kept_are_told(drawn: Any, noise: Any, variants: Mode
     )
     cascade = replace(variants.cascades[0], steps=step)
     figure = grid_figure(ImageMaps(results, "a"), None, cascade)
-    assert "not kept" in " ".join(text.get_text() for text in figure.texts)
+    assert "not kept" in texts(figure)

@@ -2,22 +2,28 @@ from typing import Any
 
 import pytest
 
-from igbatch.report.randomization.means import Mean, Means, told, two_places
+from igbatch.report.randomization.means import Mean, Means, written
+from igbatch.report.randomization.steps import ModelVariants
 
 
-def test_means_are_found_by_what_they_are_of(means_of: Any) -> None:
-    means = Means(means_of(), "small")
-    found = means.likeness("cascade-down-1-body", "to_trained", "spearman")
+def test_means_are_found_by_what_they_are_of(means_of: Any, variants: ModelVariants) -> None:
+    means = Means(means_of(), variants)
+    found = means.of("cascade-down-1-body", "spearman", comparison="to_trained")
     assert found is not None
     assert (found.value, found.ends, found.images) == (0.3, (0.2, 0.4), 24)
-    level = means.random_likeness("between_random", "spearman_abs")
+    level = means.random("spearman_abs", comparison="between_random")
     assert level is not None
     assert (level.value, level.variants) == (0.2, 30)
-    gap = means.of_maps("trained_minus_random", "eagle", "sobel_spearman")
-    assert gap is not None
-    assert gap.above
-    assert means.likeness("cascade-down-1-body", "to_trained", "hog") is None
-    assert Means(means_of(), "other").random_likeness("between_random", "spearman") is None
+    trained, random, gap = means.compared("sobel_spearman", target="eagle")
+    assert (trained.value, random.value, gap.above) == (0.2, 0.05, True)  # type: ignore[union-attr]
+    assert means.of("cascade-down-1-body", "hog", comparison="to_trained") is None
+    (down, _) = variants.cascades
+    assert [(place, mean.value) for place, mean in means.along(down, "spearman")] == [
+        (0, 0.8),
+        (1, 0.3),
+        (2, 0.0),
+    ]
+    assert (means.images(down), means.boxes) == (24, [])
 
 
 @pytest.mark.parametrize(
@@ -35,7 +41,6 @@ def test_an_interval_lies_above_zero_or_below_or_holds_it(ends: Any, above: bool
 
 
 def test_numbers_as_people_read_them() -> None:
-    assert [two_places(value) for value in (-0.004, -0.54, 0.999)] == ["0.00", "−0.54", "1.00"]
-    assert told(0.99988) == "0.99988"
-    assert Mean(0.5, 0.4, 0.6, 1, 3).prose == "0.50 (0.40 to 0.60)"
+    assert written(0.99988) == "0.99988"
+    assert Mean(0.5, 0.4, 0.6, 1, 3).text == "0.500 (0.400 to 0.600)"
     assert Mean(0.5, None, None, 1, 2).text == "0.500"

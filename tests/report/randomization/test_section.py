@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 from igbatch.report.page import contents
-from igbatch.report.randomization.section import randomization_views
+from igbatch.report.randomization.section import Part, randomization_views
 from igbatch.report.text import Table
 
 pytestmark = pytest.mark.usefixtures("undrawn")
+HOSTILE = '"><script>alert(1)</script>'
 
 
 class Text(HTMLParser):
@@ -29,12 +30,19 @@ class Text(HTMLParser):
         self.text += data
 
 
-def test_the_page_has_the_section_its_figures_and_its_tables(randomized: Any, rendered: Any) -> None:
+def parts(results: Any) -> dict[str, Part]:
+    (view,) = randomization_views(results, [], lambda *_: ("data:", 1))
+    return {part.heading: part for part in view.parts}
+
+
+def test_the_page_has_the_section_its_figures_and_its_tables(
+    randomized: Any, rendered: Any, tests_of: Any, tested: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hostile = [tested(box_label=HOSTILE), tested(box_label=HOSTILE, image_id="c.png", n_images=1)]
+    rows = pd.concat([randomized.significance, tests_of(hostile)])
+    monkeypatch.setitem(randomized.__dict__, "significance", rows)
     files = rendered(randomized)
     page = Text(files["report/index.html"])
-    assert "What the maps depend on" in page.text
-    assert "which supports the claim" in page.text
-    assert "What the tests say, and what they do not" in page.text
     figures = {path for path in files if "/similarity-" in path or "/nulls-" in path or "/maps-" in path}
     kinds = [path.split("/")[-1].split("-")[0] for path in figures]
     assert (kinds.count("similarity"), kinds.count("nulls"), kinds.count("maps")) == (3, 2, 2)
@@ -46,6 +54,36 @@ def test_the_page_has_the_section_its_figures_and_its_tables(randomized: Any, re
     order = re.findall(r'<section id="(\w+)"', files["report/index.html"].decode())
     assert order[2:5] == ["findings", "randomization", "cautions"]  # it stands after the findings
     assert "#randomization" in [attributes.get("href") for tag, attributes in page.tags if tag == "a"]
+    scripts = [attributes for tag, attributes in page.tags if tag == "script"]
+    assert [attributes for attributes in scripts if "id" not in attributes] == [{}]  # the page's own
+    assert f"{HOSTILE} → eagle" in page.text
+    assert all(part.heading in page.text for part in parts(randomized).values())
+
+    table = pd.read_csv(io.BytesIO(files["report/tables/significance.csv"]))
+    assert "null" not in table
+    assert table["p"][0] == rows["p"].iloc[0]
+    means = pd.read_csv(io.BytesIO(files["report/tables/randomization.csv"]))
+    assert list(means["mean"]) == list(randomized.randomization["mean"])
+    assert "report/tables/localization.csv" in files
+
+
+def test_statements_stand_beside_what_holds_their_numbers(randomized: Any) -> None:
+    found = parts(randomized)
+    for part in found.values():
+        if part.heading != "What this does not say":
+            assert part.figure or part.table
+        assert all(len(re.findall(r"[.?] |[.?]$", text)) <= 3 for text in part.paragraphs)
+        assert not any("the seed" in text.lower() for text in part.paragraphs)
+    assert found["Random models with each other, and with the trained one"].folded
+    assert not found["The trained model among random ones"].folded
+
+
+def test_without_a_trained_model_there_is_no_test(randomized: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    variants = randomized.variants
+    monkeypatch.setitem(randomized.__dict__, "variants", variants[variants["kind"] != "trained"])
+    part = parts(randomized)["The trained model among random ones"]
+    assert part.paragraphs[0].startswith("There is no test over the data set")
+    assert (part.figure, part.table) == (None, None)
 
 
 def test_other_studies_have_no_trace_of_it(small_study: Any, rendered: Any) -> None:
@@ -57,34 +95,16 @@ def test_other_studies_have_no_trace_of_it(small_study: Any, rendered: Any) -> N
     assert not [path for path in files if "significance" in path or "randomization" in path]
 
 
-def test_tables_have_every_digit_and_no_nulls(randomized: Any, rendered: Any) -> None:
-    files = rendered(randomized)
-    table = pd.read_csv(io.BytesIO(files["report/tables/significance.csv"]))
-    assert "null" not in table
-    assert table["p"][0] == randomized.significance["p"][0]
-    means = pd.read_csv(io.BytesIO(files["report/tables/randomization.csv"]))
-    assert list(means["mean"]) == list(randomized.randomization["mean"])
-    assert "report/tables/localization.csv" in files
+def test_a_smoothed_study_says_so(
+    randomized: Any, change_study: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def limits() -> str:
+        return " ".join(parts(randomized)["What this does not say"].paragraphs)
 
-
-def test_a_smoothed_study_says_so(randomized: Any, change_study: Any) -> None:
-    def paragraphs() -> str:
-        views = randomization_views(randomized, [], lambda *_: ("data:", 1))
-        return " ".join(text for view in views for _, texts in view.paragraphs for text in texts)
-
-    assert "smooth variant" not in paragraphs()
+    assert "smooth variant" not in limits()
+    monkeypatch.setitem(randomized.__dict__, "study", randomized.study)
     change_study(randomized, attribution={"smoothing": {"samples": 4}})
-    assert "smooth variant of the test" in paragraphs()
-
-
-def test_hostile_names_are_text(randomized: Any, rendered: Any, tests_of: Any, tested: Any) -> None:
-    hostile = '"><script>alert(1)</script>'
-    rows = [tested(box_label=hostile), tested(box_label=hostile, image_id="c.png", n_images=1)]
-    randomized.__dict__["significance"] = tests_of(rows)
-    page = Text(rendered(randomized)["report/index.html"])
-    scripts = [attributes for tag, attributes in page.tags if tag == "script"]
-    assert [attributes for attributes in scripts if "id" not in attributes] == [{}]  # the page's own
-    assert f"{hostile} → eagle" in page.text
+    assert "smooth variant of the test" in limits()
 
 
 def test_long_tables_are_folded(small_study: Any, rendered: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,14 @@
 from typing import Any
 
+import pytest
+
 from igbatch.report.randomization.means import Means
 from igbatch.report.randomization.steps import ModelVariants
 from igbatch.report.randomization.table import (
     edges_table,
     likeness_table,
     null_table,
+    passed_table,
     sign_agreement,
     sign_rows,
     sign_table,
@@ -28,6 +31,22 @@ def test_the_table_of_tests_has_value_null_effect_and_p(tested: Any, tests_of: A
     assert null_table(tests_of([]), {}) is None
 
 
+def test_passed_tests_are_counted_by_statistic(tested: Any, tests_of: Any) -> None:
+    rows = [
+        tested(), tested(target="magpie", p_adjusted=0.4), tested(image_id="c.png"),
+        tested(statistic="sum", family="of scale"),
+        tested(statistic="sum", family="of scale", box_label=None, p_adjusted=0.4),
+    ]  # fmt: skip
+    table = passed_table(tests_of(rows))
+    assert table is not None
+    assert table.rows == (
+        ("sum in the box", "bound", "1 of 1", "–"),
+        ("share of |a|", "free", "1 of 2", "1 of 1"),
+        ("sum of the map", "bound", "0 of 1", "–"),
+    )
+    assert passed_table(tests_of([])) is None
+
+
 def test_agreement_of_signs_is_that_of_the_aggregates(randomized: Any) -> None:
     rows = randomized.aggregates.set_index(["variant_id", "target", "box_label"])
     found = sign_agreement(randomized, "trained")
@@ -38,28 +57,29 @@ def test_agreement_of_signs_is_that_of_the_aggregates(randomized: Any) -> None:
 def test_random_models_are_counted_by_the_same_sign_test(randomized: Any, variants: ModelVariants) -> None:
     (row,) = sign_rows(randomized, variants)
     assert (row["rejecting"], row["models"], row["p"]) == (1, 2, 0.001)  # p of 0.5 and 0.01
-    first = cells(sign_table(randomized, variants), 0)
+    first = cells(sign_table([row]), 0)
     assert first["question"] == "The eagle box counts against magpie (its sum is below 0)"
     assert first["random models with p ≤ 5 %"] == "1 of 2"
 
 
 def test_a_paired_difference_is_a_question_of_two_targets(
-    randomized: Any, variants: ModelVariants, tests_of: Any, signed: Any
+    randomized: Any, variants: ModelVariants, tests_of: Any, signed: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     more = {"target": "eagle", "other_target": "magpie", "statistic": "sum_minus_other"}
-    randomized.__dict__["significance"] = tests_of([{**row, **more} for row in signed("trained", 0.01)])
+    rows = [{**row, **more} for row in signed("trained", 0.01)]
+    monkeypatch.setitem(randomized.__dict__, "significance", tests_of(rows))
     (row,) = sign_rows(randomized, variants)
     assert row["question"] == "The eagle box counts more for eagle than for magpie"
     assert row["models"] == 0
 
 
 def test_tables_of_likeness_hold_what_was_measured(means_of: Any, variants: ModelVariants) -> None:
-    means = Means(means_of(), "small")
-    rows = {row[0]: row[1:] for row in targets_table(means, variants).rows}  # type: ignore[union-attr]
+    means = Means(means_of(), variants)
+    rows = {row[0]: row[1:] for row in targets_table(means).rows}  # type: ignore[union-attr]
     assert rows["SSIM, own − pair"] == ("0.500 (0.400 to 0.600)", "0.400 (0.300 to 0.500)", "–")
     assert "HOG" not in rows
     mutual = {row[0]: row[1:] for row in likeness_table(means).rows}  # type: ignore[union-attr]
     assert set(mutual) == {"Spearman", "Spearman of |a|"}
-    edges = edges_table(means, variants, ["eagle", "magpie"])
+    edges = edges_table(means, ["eagle", "magpie"])
     assert cells(edges, 0)["trained − random"] == "0.150 (0.100 to 0.200)"
     assert [row[1] for row in edges.rows] == ["eagle", "eagle"]  # type: ignore[union-attr]

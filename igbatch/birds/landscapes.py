@@ -1,0 +1,230 @@
+"""Backgrounds: sky, field, snow, water, foliage and wall, each with its light and its palette.
+
+Images are float32 [SIZE, SIZE, 3], 0 to 255. Nothing here knows which bird will come.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from igbatch.birds.backdrops import foliage, wall
+from igbatch.birds.drawing import SIZE, Colour, Floats, Light, mix, scaled, tinted
+from igbatch.birds.noise import TILE, line, noise, tile
+
+PLACES = ("sky", "field", "snow", "water", "foliage", "wall")
+
+# Sky at the zenith and at the horizon, tint of the light, strength of its shadows.
+_HOURS: dict[str, tuple[Colour, Colour, tuple[float, float, float], float]] = {
+    "noon": ((74, 130, 200), (190, 214, 232), (1.04, 1.02, 0.98), 0.9),
+    "clear": ((104, 160, 214), (222, 234, 240), (1.03, 1.02, 1.0), 0.8),
+    "morning": ((128, 160, 196), (248, 222, 190), (1.08, 1.0, 0.9), 0.85),
+    "overcast": ((150, 160, 172), (206, 210, 214), (0.97, 0.98, 1.0), 0.35),
+    "dusk": ((84, 84, 134), (238, 162, 116), (1.06, 0.9, 0.8), 0.8),
+    "storm": ((92, 104, 120), (168, 178, 188), (0.92, 0.95, 1.0), 0.4),
+}
+_GRASS: tuple[tuple[Colour, Colour], ...] = (
+    ((74, 108, 44), (128, 158, 74)),
+    ((92, 116, 56), (166, 174, 92)),
+    ((140, 124, 68), (200, 180, 110)),
+    ((104, 84, 60), (150, 126, 92)),
+    ((58, 92, 52), (104, 136, 84)),
+)
+
+
+@dataclass(frozen=True)
+class Landscape:
+    """A background with what the scene needs to know: its light and the row where walkable ground begins."""
+
+    place: str
+    image: Floats
+    light: Light
+    ground: int | None  # feet may stand below this row; None without ground
+    soil: Colour  # colour of the ground, for grass tufts and for light from below
+    foliage: Colour  # colour of leaves here
+
+
+def landscape(rng: np.random.Generator) -> Landscape:
+    """Draw a background with its light from a generator."""
+    place = PLACES[int(rng.choice(len(PLACES), p=(0.18, 0.24, 0.1, 0.18, 0.18, 0.12)))]
+    hour = list(_HOURS)[int(rng.choice(len(_HOURS), p=(0.22, 0.22, 0.16, 0.16, 0.14, 0.1)))]
+    top, low, tint, strength = _HOURS[hour]
+    top, low = scaled(top, rng.uniform(0.88, 1.1)), scaled(low, rng.uniform(0.92, 1.05))
+    angle = np.radians(rng.uniform(25, 155))
+    light = Light((float(np.cos(angle)), -float(np.sin(angle))), strength * rng.uniform(0.8, 1.15), tint, low)
+    leaf = ((70, 104, 40), (96, 124, 52), (150, 104, 40), (54, 84, 48), (164, 132, 60))[int(rng.integers(5))]
+    if place == "sky":
+        return Landscape(place, _sky(rng, top, low, SIZE * 1.1), light, None, mix(low, top, 0.3), leaf)
+    if place == "foliage":
+        return Landscape(place, foliage(rng, leaf, low, light), light, None, scaled(leaf, 0.7), leaf)
+    if place == "wall":
+        image, colour = wall(rng, light)
+        return Landscape(place, image, light, None, colour, leaf)
+    horizon = float(rng.uniform(60, 150))
+    image = _sky(rng, top, low, horizon)
+    if place == "water":
+        beach = _water(rng, image, horizon, top, low, light)
+        return Landscape(place, image, light, beach, (176, 156, 124), leaf)
+    soil = _field(rng, image, horizon, low, light, place == "snow")
+    return Landscape(place, image, light, int(horizon) + 22, soil, leaf)
+
+
+def _sky(rng: np.random.Generator, top: Colour, low: Colour, horizon: float) -> Floats:
+    height = np.clip(np.arange(SIZE, dtype=np.float32) / np.float32(max(horizon, 1)), 0, 1) ** 1.2
+    column = np.asarray(top, dtype=np.float32) + height[:, None] * (
+        np.asarray(low, dtype=np.float32) - np.asarray(top, dtype=np.float32)
+    )
+    cover = rng.uniform(-0.75, 0.6)
+    puff = noise(rng, "cloud", (rng.uniform(1.0, 1.8), rng.uniform(0.6, 1.1)))
+    cloud = np.clip((puff + np.float32(cover)) * np.float32(rng.uniform(0.9, 2.2)), 0, 1)
+    cloud *= np.float32(rng.uniform(0.5, 0.95))
+    lit = np.asarray(mix(low, (255, 255, 255), 0.65), dtype=np.float32)
+    image = np.empty((SIZE, SIZE, 3), dtype=np.float32)
+    shadow = 1 - 0.16 * np.clip(cloud * 1.6 - 0.5, 0, 1)
+    for channel in range(3):
+        band = column[:, channel : channel + 1]
+        image[:, :, channel] = (band + cloud * (lit[channel] - band)) * shadow
+    return image
+
+
+def _cover(image: Floats, edge: Floats, colour: Floats) -> None:
+    """Paint what lies below a curve of rows [SIZE]; `colour` broadcasts to [rows, SIZE, 3]."""
+    first = max(0, int(edge.min()) - 1)
+    if first >= SIZE:
+        return
+    rows = np.arange(first, SIZE, dtype=np.float32)
+    mask = np.clip(rows[:, None] - edge[None, :] + np.float32(0.5), 0, 1)[:, :, None]
+    view = image[first:]
+    view += mask * (colour - view)
+
+
+def _hills(
+    rng: np.random.Generator, image: Floats, horizon: float, base: Colour, low: Colour, light: Light
+) -> None:
+    for index in range(int(rng.integers(1, 4))):
+        distance = 0.75 - 0.22 * index
+        colour = tinted(mix(base, low, distance), light, 0.9)
+        if index == 2 or rng.uniform() < 0.3:  # a treeline
+            rise = np.float32(rng.uniform(3, 14)) + 7 * np.abs(line(rng, 26, 3, 0.7))
+            colour = tinted(mix(scaled(base, 0.62), low, distance * 0.7), light)
+        else:
+            rise = np.float32(rng.uniform(2, 22)) * (1 + 0.9 * line(rng, 3, 4, 0.4))
+        _cover(image, (horizon - np.maximum(rise, 0)).astype(np.float32), colour)
+
+
+def _perspective(rng: np.random.Generator, horizon: float, kind: str, stretch: float) -> Floats:
+    """A tile seen at a slant below the horizon: [SIZE - horizon, SIZE], fading out towards it."""
+    first = int(horizon)
+    below = np.arange(1, SIZE - first + 1, dtype=np.float32)
+    distance = 1 / (below + 5)
+    v = (distance * np.float32(9000) + np.float32(rng.uniform(0, TILE))).astype(np.int32) % TILE
+    x = np.arange(SIZE, dtype=np.float32) - np.float32(rng.uniform(40, 184))
+    u = (
+        x[None, :] * (distance[:, None] * np.float32(110 / stretch)) + np.float32(rng.uniform(200, 300))
+    ).astype(np.int32)
+    fade: Floats = np.minimum(1, below / 24)[:, None]
+    seen: Floats = tile(kind)[v[:, None], u & (TILE - 1)] * fade
+    return seen
+
+
+def _field(
+    rng: np.random.Generator, image: Floats, horizon: float, low: Colour, light: Light, snow: bool
+) -> Colour:
+    pair = ((196, 206, 222), (248, 250, 253)) if snow else _GRASS[int(rng.integers(len(_GRASS)))]
+    trees = (70, 84, 78) if snow else mix(pair[0], (60, 84, 50), 0.5)
+    _hills(rng, image, horizon, trees, low, light)
+    first = int(horizon)
+    texture = _perspective(rng, horizon, "rough", 1.0)
+    share = 0.5 + 0.30 * texture + 0.28 * noise(rng, "cloud", (1.6, 0.5), (SIZE - first, SIZE))
+    if not snow:
+        blades = noise(rng, "fine", (1.0, 4.5), (SIZE - first, SIZE))
+        share += blades * np.linspace(0.05, 0.28, SIZE - first, dtype=np.float32)[:, None]
+    share = np.clip(share, 0, 1)[:, :, None].astype(np.float32)
+    dark, pale = tinted(pair[0], light, 0.9), tinted(pair[1], light)
+    ground = dark + share * (pale - dark)
+    fade = np.clip(1 - np.arange(SIZE - first, dtype=np.float32) / 40, 0, 1)[:, None, None] * np.float32(0.45)
+    ground += fade * (np.asarray(low, dtype=np.float32) - ground)
+    edge = (horizon + 1.5 * line(rng, 4, 3)).astype(np.float32)
+    first = max(first - 0, 0)
+    rows = np.arange(first, SIZE, dtype=np.float32)
+    mask = np.clip(rows[:, None] - edge[None, :] + np.float32(0.5), 0, 1)[:, :, None]
+    image[first:] += mask * (ground - image[first:])
+    if rng.uniform() < (0.3 if snow else 0.6):
+        _blades(
+            rng,
+            image,
+            horizon,
+            pair if not snow else ((150, 130, 90), (120, 100, 70)),
+            light,
+            30 if snow else 110,
+        )
+    return mix(pair[0], pair[1], 0.5)
+
+
+def _blades(
+    rng: np.random.Generator,
+    image: Floats,
+    horizon: float,
+    pair: tuple[Colour, Colour],
+    light: Light,
+    count: int,
+) -> None:
+    """Blades of grass, longer towards the viewer, drawn at twice the size over the lower part."""
+    first = int(horizon) + 30
+    if first > SIZE - 10:
+        return
+    layer = Image.new("RGBX", (SIZE * 2, (SIZE - first) * 2))
+    draw = ImageDraw.Draw(layer)
+    x, t = rng.uniform(0, SIZE * 2, count), np.sort(rng.uniform(0.1, 1, count))
+    lean, tall, pick = rng.normal(0, 5, count), rng.uniform(0.5, 1, count), rng.uniform(0, 1, count)
+    for cx, depth, dx, length, share in zip(
+        x.tolist(), t.tolist(), lean.tolist(), tall.tolist(), pick.tolist(), strict=True
+    ):
+        y = depth * (SIZE - first) * 2
+        colour = tuple(int(c) for c in tinted(mix(*pair, share), light, 0.9))
+        draw.line(
+            (cx, y, cx + dx * 0.4, y - 12 * depth * length, cx + dx, y - 22 * depth * length),
+            fill=(*colour, 255),
+            width=2,
+        )
+    pixels = np.asarray(layer.reduce(2), dtype=np.float32)
+    view = image[first:]
+    view *= 1 - pixels[:, :, 3:] / 255
+    view += pixels[:, :, :3]
+
+
+def _water(
+    rng: np.random.Generator, image: Floats, horizon: float, top: Colour, low: Colour, light: Light
+) -> int | None:
+    shore = mix((64, 84, 60), low, rng.uniform(0.2, 0.6))
+    _hills(rng, image, horizon, shore, low, light)
+    first = int(horizon)
+    rows = SIZE - first
+    mirror = image[max(0, first - rows) : first][::-1]
+    if len(mirror) < rows:
+        mirror = np.concatenate([mirror, np.repeat(mirror[-1:], rows - len(mirror), axis=0)])
+    hue = np.asarray(
+        ((40, 74, 96), (52, 92, 104), (66, 84, 84), (84, 100, 112))[int(rng.integers(4))], dtype=np.float32
+    )
+    depth = np.linspace(0.30, 0.72, rows, dtype=np.float32)[:, None, None]
+    water = mirror * (1 - depth) + hue * depth * np.asarray(light.tint, dtype=np.float32)
+    waves = _perspective(rng, horizon, "rough", rng.uniform(2.5, 5.0)) * np.float32(rng.uniform(0.5, 1.2))
+    water *= (1 + 0.16 * waves)[:, :, None]
+    glint = np.clip(waves * 1.4 - 0.75, 0, 1)[:, :, None]
+    water += glint * (tinted(mix(low, (255, 255, 255), 0.5), light) - water) * np.float32(0.7)
+    image[first:] = water
+    if rng.uniform() < 0.55:
+        beach = int(max(horizon + 40, rng.uniform(120, 178)))
+        if beach < 190:
+            sand = tinted(((186, 164, 128), (150, 138, 118), (118, 112, 104))[int(rng.integers(3))], light)
+            grain = 1 + 0.10 * noise(rng, "rough", (1.4, 0.7)) + 0.05 * noise(rng, "fine")
+            edge = (beach + 5 * line(rng, 3, 4) + np.linspace(-8, 8, SIZE) * rng.uniform(-1, 1)).astype(
+                np.float32
+            )
+            _cover(image, edge - 3, np.asarray((232, 236, 236), dtype=np.float32))
+            first = max(0, int(edge.min()) - 1)
+            _cover(image, edge, (sand * grain[first:, :, None]).astype(np.float32))
+            return beach + 18
+    return None
