@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from igbatch.reduce.ranges import Scope
 from igbatch.report.color.scale import ColorScale
-from igbatch.report.figures.bar import bar_labels
+from igbatch.report.figures.bar import bar_colors, bar_labels
 from igbatch.report.figures.image_data import ImageMaps, Panel
 from igbatch.report.figures.scales import color_scale
 from igbatch.report.figures.typeset import DPI, FAINT, INK, WARN, finish
@@ -48,8 +47,8 @@ def grid_rows(maps: ImageMaps, variants: Sequence[str], targets: Sequence[str]) 
     shared = color_scale(maps, "models")
     rows = []
     for target in targets:
-        per_map = [color_scale(maps, "image", variant, [target]) for variant in variants]
-        for scope, scales in zip(SCOPES, (per_map, [shared] * len(per_map)), strict=True):
+        own = [color_scale(maps, "image", variant, [target]) for variant in variants]
+        for scope, scales in zip(SCOPES, (own, [shared] * len(own)), strict=True):
             pairs = zip(variants, scales, strict=True)
             panels = [maps.panel(variant, target, scale) for variant, scale in pairs]
             rows.append(GridRow(target, scope, tuple(panels)))
@@ -116,18 +115,17 @@ def _draw_map(axes: Axes, panel: Panel) -> None:
 def _draw_bar(axes: Axes, scale: ColorScale, ends: bool = False) -> None:
     """Draw a colour bar with zero marked, and where it is asked for normalized and raw ends."""
     zero = scale.along_bar(0.0)
-    axes.imshow(scale.paint(np.linspace(*scale.bar, 200)[None]), extent=(0, 1, 0, 1), aspect="auto")
+    axes.imshow(bar_colors(scale, 200), extent=(0, 1, 0, 1), aspect="auto")
     axes.axvline(zero, -0.3, 1.3, color=INK, linewidth=0.9, clip_on=False)
     axes.spines[:].set(color="#9a9a9a", linewidth=0.6)
     axes.set_xticks([zero], ["0"])
     axes.set_yticks([])
     axes.tick_params(length=0, pad=4, labelsize=SMALL)
-    if ends:
-        above, below = bar_labels(scale)
-        for at, text in above.items():
-            axes.text(at, 1.5, text, ha=_aligned(at), size=SMALL, color=FAINT)
-        for at, text in below.items():
-            axes.text(at, -2.2, text, ha=_aligned(at), va="top", size=SMALL)
+    above, below = bar_labels(scale) if ends else ({}, {})
+    for at, text in above.items():
+        axes.text(at, 1.5, text, ha=_aligned(at), size=SMALL, color=FAINT)
+    for at, text in below.items():
+        axes.text(at, -2.2, text, ha=_aligned(at), va="top", size=SMALL)
 
 
 def _aligned(at: float) -> str:
