@@ -21,7 +21,7 @@ _APART = 0.5  # of the bar's length, between two labels of raw values
 _CLEAR = 0.12  # of the bar's length, between the label of zero and those of the ends
 
 
-def draw_bar(figure: Part, scale: ColorScale, x: float, y: float, width: int, *, labels: bool = True) -> None:
+def draw_bar(figure: Part, scale: ColorScale, x: float, y: float, width: int) -> None:
     """Draw the colour bar of a scale below height `y`, with a line where zero is, and with its labels.
 
     The bar is a strip of pixels: matplotlib's own takes up to ten times as long, and in files of vectors it
@@ -33,7 +33,7 @@ def draw_bar(figure: Part, scale: ColorScale, x: float, y: float, width: int, *,
     axes.spines[:].set(color="#9a9a9a", linewidth=0.6)
     zero = scale.along_bar(0.0)
     axes.plot([zero, zero], [-0.4, 1.3], color=INK, linewidth=0.85, clip_on=False, scalex=False, scaley=False)
-    above, below = bar_labels(scale) if labels else ({}, {})
+    above, below = bar_labels(scale)
     for row, color, texts in ((1, FAINT, above), (14 + BAR + 6, INK, {zero: "0"}), (42, INK, below)):
         for at, text in texts.items():
             half = text_width(text, SMALL) / 2
