@@ -10,7 +10,8 @@ from matplotlib.text import Text
 from igbatch.report.color.colormaps import PALETTE, paint
 from igbatch.report.color.scope import Normalizations
 from igbatch.report.figures.image_data import ImageMaps
-from igbatch.report.randomization.grid import COLUMNS, grid_figure, grid_rows
+from igbatch.report.randomization import grid
+from igbatch.report.randomization.grid import grid_figure, grid_rows
 from igbatch.report.randomization.steps import ModelVariants
 from igbatch.report.text import number
 
@@ -72,15 +73,19 @@ def test_a_pixel_of_a_map_is_a_square_of_equal_pixels(
     assert (margin == colors[1:-1, None, 1:-1, None]).all()
 
 
-def test_a_long_cascade_goes_on_below(randomized: Any, maps: ImageMaps, variants: ModelVariants) -> None:
-    cascade = variants.cascades[0]
-    long = replace(cascade, steps=cascade.steps * 3)
-    assert len(long.steps) + 1 > COLUMNS
-    heights = [
-        grid_figure(maps, Normalizations(randomized), "trained", each).get_figheight()
-        for each in (cascade, long)
-    ]
-    assert heights[1] > heights[0]
+def test_a_long_cascade_goes_on_below(
+    randomized: Any, maps: ImageMaps, variants: ModelVariants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grid, "COLUMNS", 2)  # of four
+    figure = grid_figure(maps, Normalizations(randomized), "trained", variants.cascades[0])
+    left, top = zip(
+        *(
+            (round(box.x0, 6), -round(box.y0, 6))
+            for box in (axes.get_position() for axes in figure.axes if axes.images)
+        ),
+        strict=True,
+    )
+    assert (len(set(left)), len(set(top))) == (2, 8)  # two targets under two scopes, twice
 
 
 def test_maps_that_were_not_kept_are_told(drawn: Any, noise: Any, variants: ModelVariants) -> None:
