@@ -1,7 +1,9 @@
 """Captum and igbatch on a GPU, in one command of at most six minutes: times, errors, and what was left out.
 
-Models: the bundled trained one, and `swin_tiny` and `swin_base_patch4_window7_224` with random weights; two
-targets, tolerance 1 %. Engines, each in float32, TF32 and bfloat16 products:
+First whole runs, as `whole_runs.py` describes them: of random variants of the bundled model with four workers
+on the GPU and with one, and of `swin_base_patch4_window7_224`. Then engines in one process, on the bundled
+trained model, and on `swin_tiny` and `swin_base_patch4_window7_224` with random weights; two targets,
+tolerance 1 %. Engines, each in float32, TF32 and bfloat16 products:
 
 - captum tuned: the fewest Gauss-Legendre steps whose 95th percentile of map errors is within the tolerance,
   parameters frozen, several images a call, the fastest of a few internal batches;
@@ -13,8 +15,9 @@ that went through the model, and the share of the time that these rows take in b
 measured first. A result is in the file as soon as it is there; what fails is a line, and the rest goes on.
 
 It needs torch, timm, numpy, rich, Pillow and safetensors, no network, and igbatch beside it, installed or
-not. Where captum is not installed it is taken from `.venv/lib/python3*/site-packages` of the checkout, which
-may hold captum alone; without it the rest is measured.
+not. Whole runs need what igbatch needs, and are left out where that is not there. Where captum is not
+installed it is taken from `.venv/lib/python3*/site-packages` of the checkout, which may hold captum alone;
+without it the rest is measured.
 
     PYTHONPATH=. python benchmarks/gpu.py --json gpu.json
 """
@@ -24,6 +27,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import tempfile
 import time
 import traceback
 import warnings
@@ -43,6 +47,7 @@ sys.path.insert(0, str(ROOT))
 if find_spec("captum") is None:
     sys.path += [str(folder.parent) for folder in ROOT.glob(".venv/lib/python3*/site-packages/captum")]
 
+import whole_runs  # noqa: E402
 from engines import Captum  # noqa: E402
 from measure import (  # noqa: E402
     Case,
@@ -66,6 +71,11 @@ from igbatch.attribution.graphs import FORMS, Graphs  # noqa: E402
 from igbatch.attribution.precision import precision_named  # noqa: E402
 from igbatch.attribution.wave import RowLimit  # noqa: E402
 
+PARTS = ("runs", "engines")
+RUN_SECONDS = 90.0
+"""What a whole run on a GPU may take,"""
+FEWEST_SECONDS = 20.0
+"""and what has to be left for one."""
 MODELS = {"bundled": 64, "swin_tiny": 48, "swin_base": 32}
 """Images by model."""
 SWIN_BASE = "swin_base_patch4_window7_224"
@@ -297,6 +307,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=330, help="when to end, whatever is left")
+    parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
     parser.add_argument("--forms", nargs="+", default=list(FORMS), choices=list(FORMS))
     parser.add_argument("--precisions", nargs="+", default=list(PRECISIONS), choices=list(PRECISIONS))
@@ -318,7 +329,7 @@ def run(arguments: argparse.Namespace, budget: Budget) -> dict[str, Any]:
     report: dict[str, Any] = {
         "machine": machine(torch.device(arguments.device)),
         "arguments": {name: str(value) for name, value in vars(arguments).items()},
-        "lines": [], "results": [], "left_out": budget.left_out,
+        "lines": [], "runs": [], "results": [], "left_out": budget.left_out,
     }  # fmt: skip
 
     def say(line: str) -> None:
@@ -345,6 +356,20 @@ def run(arguments: argparse.Namespace, budget: Budget) -> dict[str, Any]:
         return None
 
     say(str(report["machine"]))
+    if "runs" in arguments.parts:
+        lacking = whole_runs.missing_packages()
+        if lacking:
+            budget.left_out.append(f"whole runs (no {', '.join(lacking)} here)")
+        for whole in whole_runs.whole_runs(arguments.images) if not lacking else ():
+            if budget.left < FEWEST_SECONDS + whole_runs.END_SECONDS:
+                budget.left_out.append(f"whole run, {whole.name}")
+                continue
+            result = attempt(f"whole run, {whole.name}", lambda: whole_run(whole, arguments.device, budget))  # noqa: B023
+            if result is not None:
+                report["runs"].append(result)
+                say(whole_runs.line_of(result))
+    if "engines" not in arguments.parts:
+        arguments.models = []
     models = [attempt(name, lambda: Benchmark(name, arguments, say)) for name in arguments.models]  # noqa: B023
     tasks = [
         (rank, place, what, benchmark, make)
@@ -363,9 +388,17 @@ def run(arguments: argparse.Namespace, budget: Budget) -> dict[str, Any]:
     for line in compared(report["results"]):
         say(line)
     if budget.left_out:
-        say(f"left out for want of time: {'; '.join(budget.left_out)}")
+        say(f"left out: {'; '.join(budget.left_out)}")
     write_json(arguments.json, report)
     return report
+
+
+def whole_run(run: whole_runs.WholeRun, device: str, budget: Budget) -> dict[str, Any]:
+    """Measure a whole run within the time that is left for it."""
+    with tempfile.TemporaryDirectory(prefix="igbatch-") as folder:
+        left = budget.left - whole_runs.END_SECONDS
+        seconds = left if device == "cpu" else min(RUN_SECONDS, left)
+        return whole_runs.measured(Path(folder), run, device, seconds)
 
 
 def line_of(result: dict[str, Any]) -> str:

@@ -92,7 +92,7 @@ def _faithfulness(plan: Plan, found: Preview | None) -> Iterator[Row]:
     images = [min(settings.images.sample, plan.asked[spec.variant_id]) for spec in specs]
     copies = copies_of(plan.resolved)
     nodes = sum(
-        count * (settings.perturbations + 2) * _nodes(_trial_of(found, spec.model, spec.kind), spec, copies)
+        count * (settings.perturbations + 1) * _nodes(_trial_of(found, spec.model, spec.kind), spec, copies)
         for count, spec in zip(images, specs, strict=True)
     )
     yield (

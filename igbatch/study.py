@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
+    ValidationInfo,
     field_validator,
     model_serializer,
     model_validator,
@@ -33,6 +34,27 @@ Steps = Annotated[int, Field(ge=1, le=100_000)] | Literal["auto"]
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_value_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse what pydantic would take for 0 or 1."""
+        kinds = _kinds(cls.model_fields[info.field_name or ""].annotation)
+        found = [value]
+        if isinstance(value, (list, tuple)):
+            found = list(value)
+        elif isinstance(value, dict) and not any(isinstance(kind, type(BaseModel)) for kind in kinds):
+            found = list(value.values())
+        numbers = (int in kinds or float in kinds) and bool not in kinds
+        if numbers and any(isinstance(each, bool) for each in found):
+            raise ValueError("true and false (yes and no, on and off) are no numbers; give a number")
+        return value
+
+
+def _kinds(annotation: Any) -> list[Any]:
+    """Return what an annotation is made of."""
+    parts = get_args(annotation)
+    return [kind for part in parts for kind in _kinds(part)] if parts else [annotation]
 
 
 def _check_seeds(seeds: Sequence[int], first_seed: int | None, count: int | None) -> None:

@@ -119,6 +119,28 @@ def test_an_unknown_key_comes_with_a_suggestion(changes: dict[str, Any], line: s
     assert refusal(**changes) == line
 
 
+@pytest.mark.parametrize("key", ["workers", "threads", "workers_per_gpu", "shard_images", "retries"])
+@pytest.mark.parametrize("value", [True, False])
+def test_a_truth_value_is_no_number(key: str, value: bool) -> None:
+    said = "true and false (yes and no, on and off) are no numbers; give a number"
+    assert refusal(run={key: value}) == f"study.yaml: run.{key}: {value}: {said}"
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"run": {"workers": {"minimum": True, "maximum": 3}}}, "run.workers.minimum: True"),
+        ({"attribution": {"tolerance": True}}, "attribution.tolerance: True"),
+        ({"attribution": {"baseline": [True, 0, 0]}}, "attribution.baseline: [True, 0, 0]"),
+        ({"variants": [{"kind": "random", "seeds": [True]}]}, "variants.0.seeds: [True]"),
+        ({"targets": {"eagle": True}}, "targets: {'eagle': True}"),
+        ({"store": {"maps": {"sample": True}}}, "store.maps.sample: True"),
+    ],
+)
+def test_a_truth_value_is_no_number_wherever_one_is_meant(changes: dict[str, Any], where: str) -> None:
+    assert refusal(**changes).startswith(f"study.yaml: {where}: true and false (")
+
+
 @pytest.mark.parametrize("key", ["name", "images", "models", "targets"])
 def test_a_missing_key_is_named(key: str) -> None:
     with pytest.raises(InputError, match=f"^study.yaml: {key}: missing; add it"):

@@ -1,7 +1,8 @@
-"""Infidelity and maximum sensitivity of maps, by captum's own functions, for all targets of an image at once.
+"""Infidelity and maximum sensitivity of maps, for all targets of several images at once; captum's numbers.
 
 Perturbations follow from a seed, the image's id and their number alone: a repeated call draws the same ones,
-and so does one with another micro-batch. Targets share them, and so share forward passes.
+and so does one with another micro-batch, or with other images. Targets share them, and so share passes;
+images of a group share micro-batches.
 
 Source: Yeh et al., *On the (In)fidelity and Sensitivity of Explanations*, NeurIPS 2019.
 """
@@ -9,31 +10,34 @@ Source: Yeh et al., *On the (In)fidelity and Sensitivity of Explanations*, NeurI
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .engine import default_micro_batch
+from .engine import rows_of
 from .frozen import Model, frozen
 from .outputs import output_named
-from .precision import precision_named
+from .passes import Forward
+from .precision import Precision, precision_named
 from .settings import Example, Settings
+from .wave import RowLimit
 
-__all__ = ["PATCH", "Draws", "Explain", "infidelity", "max_sensitivity"]
+__all__ = ["PATCH", "Draws", "Explain", "Images", "infidelity", "max_sensitivity"]
 
 PATCH = 0.5
 """Side of the square that is removed, over the shorter side of the image."""
 
-NOISY_IMAGES = 32
-"""Noisy images that are explained at a time: enough to fill the micro-batches of a wave."""
-
-Explain = Callable[[Tensor], Tensor]
-"""From n images [n, C, H, W] to their maps, floating [n, K, ...]."""
+FloatArray = NDArray[np.float64]
+Images = Iterable[tuple[int, Tensor]]
+"""Images [C, H, W], each with the index of the example that it is a perturbation of."""
+Explain = Callable[[Images], Iterator[tuple[int, Tensor]]]
+"""From images to their maps, floating [K, H, W], each with its image's place in the stream; in any order."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +72,14 @@ class Draws:
 
 
 def infidelity(
-    model: Model, example: Example, attributions: Tensor, settings: Settings, draws: Draws
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the infidelity of an image's maps under removal of squares, and that of maps of zeros.
+    model: Model,
+    examples: Sequence[Example],
+    maps: Sequence[Tensor],
+    settings: Settings,
+    draws: Sequence[Draws],
+    limit: RowLimit | None = None,
+) -> list[tuple[FloatArray, FloatArray]]:
+    """Return the infidelity of each image's maps under removal of squares, and that of maps of zeros.
 
     A perturbation puts the baseline into a square: its sum of attributions should be what the output loses.
     The mean of ``(sum in the square - (F(image) - F(image without the square)))**2`` is the infidelity, not
@@ -79,107 +88,135 @@ def infidelity(
 
     Args:
         model: as `integrated_gradients` takes it; its passes are in full float32, or float64 where the
-            settings say so, and of at most their micro-batch of rows.
-        example: the image [C, H, W], its baseline and K targets.
-        attributions: [K, C, H, W], channels kept.
-        settings: whose output and micro-batch count.
-        draws: the perturbations.
+            settings say so.
+        examples: images [C, H, W] of one shape, each with its baseline and K targets; K may differ.
+        maps: of each example, floating [K, H, W].
+        settings: whose output and micro-batch count, and whether images share micro-batches.
+        draws: the perturbations of each example.
+        limit: of batch rows; tells afterwards how full micro-batches were. None: the settings' micro-batch.
 
     Returns:
-        two float64 [K], in squares of the output's unit.
+        of each example two float64 [K], in squares of the output's unit.
 
     Source: Yeh et al. 2019, definition 2.1, with the perturbations of *square removal*, section 3.2.
     """
-    from captum.metrics import infidelity as captum_infidelity
-
-    maps = torch.cat([attributions, torch.zeros_like(attributions)]).double()
-    rows = len(maps)  # captum's examples: every target with its map, and again with a map of zeros
-    found = captum_infidelity(
-        _scores(model, example, settings, rows),
-        _removal(example, draws, rows),
-        example.image.expand(rows, *example.image.shape),
-        maps,
-        n_perturb_samples=draws.count,
-        max_examples_per_batch=rows * min(draws.count, _micro_batch(settings, example)),
-        normalize=False,
-    )
-    numbers = np.asarray(found.double().cpu().numpy())
-    return numbers[: rows // 2], numbers[rows // 2 :]
-
-
-def _removal(example: Example, draws: Draws, rows: int) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
-    """Return captum's perturbation: where the square is, and images without it; alike for its examples."""
-    patches = draws.patches(*example.image.shape[-2:])
-
-    def perturb(inputs: Tensor) -> tuple[Tensor, Tensor]:
-        some = np.stack(list(islice(patches, len(inputs) // rows)))
-        inside = torch.from_numpy(some).to(inputs.device)[:, None]
-        inside = inside.expand(-1, *inputs.shape[1:]).repeat(rows, 1, 1, 1)
-        return inside.double(), torch.where(inside, example.baseline.to(inputs.dtype), inputs)
-
-    return perturb
+    device = examples[0].image.device
+    limit = limit or RowLimit(rows_of(settings, device))
+    indices = range(len(examples))
+    streams = [indices] if settings.together else [range(index, index + 1) for index in indices]
+    found = []
+    with frozen(model, _exact(settings), device) as forward:
+        scores = chain.from_iterable(
+            _scores(forward, examples, _without_squares(examples, draws, stream), settings, limit)
+            for stream in streams
+        )
+        for example_maps, drawn in zip(maps, draws, strict=True):
+            whole, *without = islice(scores, drawn.count + 1)
+            losses = whole - torch.stack(without)
+            missed = _sums_in_squares(example_maps, drawn) - losses
+            found.append([each.square().mean(0) for each in (missed, losses)])
+    return [(missed.cpu().numpy(), changed.cpu().numpy()) for missed, changed in found]
 
 
-def _scores(model: Model, example: Example, settings: Settings, rows: int) -> Callable[[Tensor], Tensor]:
-    """Return captum's forward function: images of its first example go through the model, for all targets."""
+def _without_squares(examples: Sequence[Example], draws: Sequence[Draws], which: Iterable[int]) -> Images:
+    """Yield each of some examples' images, followed by what is left of it without each of its squares."""
+    for index in which:
+        image, baseline = examples[index].image, examples[index].baseline
+        yield index, image
+        for patch in draws[index].patches(*image.shape[-2:]):
+            inside = torch.from_numpy(patch).to(image.device)
+            yield index, torch.where(inside, baseline.to(image.dtype), image)
+
+
+def _sums_in_squares(maps: Tensor, draws: Draws) -> Tensor:
+    """Return what maps [K, H, W] hold in each square, float64 [count, K]."""
+    exact = maps.double().flatten(1)
+    squares = map(torch.from_numpy, draws.patches(*maps.shape[-2:]))
+    return torch.stack([exact @ inside.to(exact.device, exact.dtype).flatten() for inside in squares])
+
+
+def _exact(settings: Settings) -> Precision:
+    """Return the precision of the settings, or float32 where that is a lower one."""
     precision = precision_named(settings.precision)
-    precision = precision if precision.exact else precision_named("float32")
-    output = output_named(settings.output)
+    return precision if precision.exact else precision_named("float32")
 
-    def scores(inputs: Tensor) -> Tensor:
-        points = inputs[: len(inputs) // rows]
-        owners = torch.zeros(len(points), dtype=torch.int64, device=points.device)
-        with frozen(model, precision, points.device) as forward, precision.passes(points.device):
-            logits = forward(points.to(precision.dtype), owners)
-        targets = example.targets.to(points.device).expand(len(points), -1)
-        found = output.value(logits.double()).gather(1, targets).T
-        return found.repeat(rows // len(found), 1).flatten()
 
-    return scores
+def _scores(
+    forward: Forward, examples: Sequence[Example], images: Images, settings: Settings, limit: RowLimit
+) -> Iterator[Tensor]:
+    """Yield the outputs of each image for the targets of its example, float64 [K], in full micro-batches."""
+    device = examples[0].image.device
+    targets = [example.targets.to(device) for example in examples]
+    precision, output = _exact(settings), output_named(settings.output)
+    source, waiting = iter(images), deque[tuple[int, Tensor]]()
+    while True:
+        waiting.extend(islice(source, max(0, limit.rows - len(waiting))))
+        batch = list(islice(waiting, limit.rows))
+        if not batch:
+            return
+        points = torch.stack([image for _, image in batch]).to(precision.dtype)
+        owners = torch.tensor([which for which, _ in batch]).to(device)
+        try:
+            with torch.no_grad(), precision.passes(device):
+                values = output.value(forward(points, owners).double())
+        except Exception as error:
+            limit.halve(error)
+            continue
+        limit.batches.append((len(batch), limit.rows))
+        for row in values:
+            which, _ = waiting.popleft()
+            yield row[targets[which]]
 
 
 def max_sensitivity(
-    explain: Explain, example: Example, radius: Tensor | float, draws: Draws
-) -> NDArray[np.float64]:
-    """Return how far an image's maps move at most, relative to their L2 norm, when the image moves a little.
+    explain: Explain, images: Sequence[Tensor], radius: Tensor | float, draws: Sequence[Draws]
+) -> list[tuple[Tensor, FloatArray]]:
+    """Return images' maps, and how far these move at most, relative to their norm, when images move a little.
 
-    The image gets uniform noise between -radius and radius, and is not clipped. Where a map is 0 throughout
-    the number is not relative.
+    An image gets uniform noise between -radius and radius, and is not clipped. Where a map is 0 throughout
+    the number is not relative. All images, moved or not, are one stream to what explains them; held are one
+    map of each image and target, and what has overtaken the image that it is compared with.
 
     Args:
         explain: how maps are made.
-        example: the image [C, H, W] and its K targets.
-        radius: of the noise, in units of the image: a number, or one that broadcasts to it.
-        draws: the perturbations.
+        images: [C, H, W] each.
+        radius: of the noise, in units of the images: a number, or one that broadcasts to an image.
+        draws: the perturbations of each image.
 
     Returns:
-        float64 [K], without unit.
+        of each image its maps as `explain` makes them, [K, H, W], and float64 [K], without unit.
 
     Source: Yeh et al. 2019, definition 3.1, by sampling; captum divides by the norm of the map.
     """
-    from captum.metrics import sensitivity_max
-
-    targets = len(example.targets)
-    noise = draws.noise(tuple(example.image.shape))
-
-    def perturb(inputs: Tensor) -> Tensor:
-        some = np.stack(list(islice(noise, len(inputs) // targets)))
-        return inputs + (torch.from_numpy(some).to(inputs.device) * radius).repeat(targets, 1, 1, 1)
-
-    def explained(inputs: Tensor | tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...]:
-        if isinstance(inputs, tuple):  # captum's first call, which wants a tuple back
-            return tuple(of_targets(points) for points in inputs)
-        return of_targets(inputs)
-
-    def of_targets(points: Tensor) -> Tensor:
-        return explain(points[: len(points) // targets]).transpose(0, 1).flatten(0, 1).double()
-
-    found = sensitivity_max(
-        explained, example.image.expand(targets, *example.image.shape), perturb,
-        n_perturb_samples=draws.count, max_examples_per_batch=targets * min(NOISY_IMAGES, draws.count),
-    )  # fmt: skip
-    return np.asarray(found.double().cpu().numpy())
+    places = [(which, number) for which, drawn in enumerate(draws) for number in range(drawn.count + 1)]
+    own: dict[int, Tensor] = {}
+    early: defaultdict[int, list[Tensor]] = defaultdict(list)
+    moved: defaultdict[int, list[Tensor]] = defaultdict(list)
+    for place, maps in explain(_moved_images(images, radius, draws)):
+        which, number = places[place]
+        if number == 0:
+            own[which] = maps
+        else:
+            early[which].append(maps)
+        if which in own:
+            moved[which] += [_norms(each - own[which]) for each in early.pop(which, [])]
+    found = []
+    for which in range(len(images)):
+        norms = _norms(own[which])
+        farthest = torch.stack(moved[which]).amax(0) / torch.where(norms == 0, 1.0, norms)
+        found.append((own[which], farthest))
+    return [(maps, farthest.cpu().numpy()) for maps, farthest in found]
 
 
-def _micro_batch(settings: Settings, example: Example) -> int:
-    return settings.micro_batch or default_micro_batch(example.image.device)
+def _moved_images(images: Sequence[Tensor], radius: Tensor | float, draws: Sequence[Draws]) -> Images:
+    """Yield each image, followed by the image with each of its noises."""
+    for which, (image, drawn) in enumerate(zip(images, draws, strict=True)):
+        yield which, image
+        for noise in drawn.noise(tuple(image.shape)):
+            yield which, image + torch.from_numpy(noise).to(image.device) * radius
+
+
+def _norms(maps: Tensor) -> Tensor:
+    """Return the L2 norms of maps [K, ...], float64 [K]."""
+    norms: Tensor = torch.linalg.vector_norm(maps.double().flatten(1), dim=1)
+    return norms

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
 import ray
 
-from igbatch.errors import IgbatchError, InputError, UnfinishedError
+from igbatch.errors import IgbatchError, InputError, UnfinishedError, one_line
 from igbatch.pipeline.devices import refuse_missing_gpu, workers_on_one
 from igbatch.pipeline.packages import imported_packages, refuse_other_packages
 from igbatch.pipeline.session import is_embedded
@@ -146,6 +149,38 @@ def lacking(cpus: int, gpus: float) -> str:
         if left < count:
             return f"each takes {count:g} {name}(s), and of the cluster's {has:.0f} {left:g} are free"
     return "the cluster has room, and they are being started"
+
+
+def why_restarted(actor: Any) -> str | None:
+    """Return the last line of a process that Ray started an actor again after, None where it did not.
+
+    Only Ray's own modules tell without a dashboard, and of the files of this machine: elsewhere no reason is
+    known.
+    """
+    with suppress(Exception):
+        if int(ray._private.state.actors(actor._actor_id.hex())["NumRestarts"]) > 0:
+            return _last_words() or "it left no message here"
+    return None
+
+
+def _last_words() -> str | None:
+    """Return what a process of this job that is gone wrote last to its standard error."""
+    node: Any = ray._private.worker._global_node
+    job = f":job_id:{ray.get_runtime_context().get_job_id()}"
+    files = Path(node.get_logs_dir_path()).glob("worker-*.err")
+    for file in sorted(files, key=lambda file: file.stat().st_mtime, reverse=True):
+        lines = file.read_text("utf-8", errors="replace").splitlines()
+        told = [line for line in lines if line.strip() and not line.startswith(":")]  # Ray's own marks
+        if told and job in lines and not _is_alive(int(file.stem.rpartition("-")[2])):
+            return one_line(told[-1], limit=300)
+    return None
+
+
+def _is_alive(process_id: int) -> bool:
+    try:
+        return bool(psutil.Process(process_id).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def threads_per_worker(threads: int | str, cpus: int) -> int:

@@ -12,7 +12,14 @@ from typing import Any
 import ray
 
 from igbatch.errors import UnfinishedError
-from igbatch.pipeline.cluster import LOOK_SECONDS, PATIENCE_SECONDS, Workers, lacking, room_for_workers
+from igbatch.pipeline.cluster import (
+    LOOK_SECONDS,
+    PATIENCE_SECONDS,
+    Workers,
+    lacking,
+    room_for_workers,
+    why_restarted,
+)
 from igbatch.pipeline.plan import Shard
 
 ASK_SECONDS = 0.5
@@ -120,6 +127,7 @@ class Crew:
         self._looked = self._tended = time.monotonic()
         self._short = 0.0
         self._next_word = FIRST_WORD_SECONDS
+        self._told_of_death = False
 
     @property
     def awake(self) -> list[Seat]:
@@ -144,6 +152,7 @@ class Crew:
         if not shards_waiting:
             for seat in [seat for seat in self.seats if not seat.work]:
                 self._dismiss(seat)
+        self._tell_of_death()
         waited = min(now - self._tended, LOOK_SECONDS)  # in a longer gap the driver greeted nobody
         enough = len(self.awake) >= min(self._workers.minimum, len(self.seats))
         self._short, self._tended = 0.0 if enough else self._short + waited, now
@@ -161,6 +170,18 @@ class Crew:
                 f"{self._workers.minimum} are the least): {self._lack()}; "
                 f"the run ends after {PATIENCE_SECONDS:.0f} s"
             )
+
+    def _tell_of_death(self) -> None:
+        """Say once that a worker died before it was ever ready, which no answer of its tells."""
+        for seat in self.seats if not self._told_of_death else ():
+            reason = None if seat.awake or seat.node else why_restarted(seat.actor)
+            if reason is not None:
+                self._told_of_death = True
+                self._say(
+                    f"a worker died while it was being started: {reason}; Ray starts it again, and the run "
+                    f"ends where fewer than {self._workers.minimum} are ready for {PATIENCE_SECONDS:.0f} s"
+                )
+                return
 
     def _lack(self) -> str:
         return lacking(self._workers.threads, self._workers.gpus)

@@ -7,7 +7,6 @@ follow from. What is there is not measured again, and an interrupted run goes on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from igbatch.images.choice import chosen
 from igbatch.pipeline.derived import Derived
+from igbatch.pipeline.faithfulness_parts import FOLDER, FaithfulnessTask, Part, Skipped
 from igbatch.pipeline.plan import ShardImage
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.settled import Settled
@@ -27,7 +27,6 @@ from igbatch.study import Faithfulness, VariantSpec
 VERSION = 1
 """Of the measures: another one measures all parts anew."""
 
-FOLDER = "faithfulness"
 FILE = "faithfulness.parquet"
 _COLUMNS = [
     "image_id",
@@ -38,57 +37,6 @@ _COLUMNS = [
     "weights_sha256",
     "fingerprint",
 ]
-
-
-@dataclass(frozen=True)
-class Part:
-    """One image under one variant.
-
-    Attributes:
-        name: a digest of all that its numbers follow from.
-        spec: the variant.
-        image: as the plan has it.
-        sha256: of the image whose maps are committed.
-        targets: those whose maps are committed, with their logit indices.
-    """
-
-    name: str
-    spec: VariantSpec
-    image: ShardImage
-    sha256: str
-    targets: tuple[tuple[str, int], ...]
-
-    def path(self, output: Output) -> str:
-        """Return the path of its file."""
-        return output.path(FOLDER, self.spec.variant_id, f"{self.name}.parquet")
-
-
-@dataclass(frozen=True)
-class FaithfulnessTask:
-    """Parts of one variant, measured by one worker.
-
-    Attributes:
-        resolved, output: the study and where it lies.
-        device: a type of torch's.
-        threads: of torch.
-        settled: what workers on this kind of device run with.
-        parts: to be measured.
-    """
-
-    resolved: ResolvedStudy
-    output: Output
-    device: str
-    threads: int
-    settled: Settled | None
-    parts: tuple[Part, ...]
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A part that could not be measured, and why."""
-
-    part: Part
-    error: str
 
 
 def run_task(task: FaithfulnessTask) -> list[Skipped]:

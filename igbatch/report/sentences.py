@@ -19,7 +19,7 @@ import jinja2
 from jinja2.ext import Extension
 from jinja2.lexer import Token, TokenStream
 
-from igbatch.report.text import count, listing, number, percent, plain, whole_percent
+from igbatch.report.text import count, decimals, listing, number, percent, plain, whole_percent
 
 
 def render(template: str, **values: Any) -> str:
@@ -63,6 +63,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {
         "number": number,
+        "decimals": decimals,
         "percent": percent,
         "whole_percent": whole_percent,
         "count": count,

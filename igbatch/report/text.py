@@ -34,6 +34,12 @@ def number(value: float, digits: int = 3) -> str:
     return f"{sign}{mantissa}×10{str(power).translate(_SUPERSCRIPT)}"
 
 
+def decimals(value: float, places: int = 2) -> str:
+    """Write a number with a fixed number of decimals, as measures from -1 to 1 are written: −0.31."""
+    text = f"{value:.{places}f}"
+    return text.replace("-", "−" if float(text) else "")
+
+
 def number_or_dash(value: Any, digits: int = 3) -> str:
     """Write a number as `number` does, and a dash where there is none."""
     return "–" if pd.isna(value) else number(float(value), digits)

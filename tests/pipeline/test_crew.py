@@ -26,6 +26,7 @@ class Actor:
     def __init__(self) -> None:
         self.asked = 0
         self.killed = False
+        self.died: str | None = None
         self.ready = SimpleNamespace(remote=self._answer)
 
     def _answer(self) -> str:
@@ -66,6 +67,7 @@ def without_ray() -> Iterator[World]:
         patch.setattr(crews, "time", SimpleNamespace(monotonic=lambda: world.now))
         patch.setattr(crews, "ray", SimpleNamespace(kill=world.kill))
         patch.setattr(crews, "room_for_workers", world.room_for_workers)
+        patch.setattr(crews, "why_restarted", lambda actor: actor.died)
         patch.setattr(crews, "lacking", lambda cpus, gpus: f"no {cpus} CPU(s) and {gpus} GPU(s)")
         yield world
 
@@ -379,3 +381,18 @@ def test_seats_are_told_apart_however_alike(world: World) -> None:
     first, second = Seat(actor), Seat(actor)
     assert first != second
     assert [first, second].index(second) == 1
+
+
+def test_the_first_death_of_a_worker_that_was_never_ready_is_told(world: World) -> None:
+    crew = world.crew(THREE)
+    crew.tend(3)
+    crew.seats[0].node = "n"  # it was ready before: what it had is judged elsewhere
+    world.hired[0].died = "out of luck"
+    crew.tend(3)
+    assert world.said == []
+    world.hired[1].died = "no such library"
+    world.hired[2].died = "another"
+    for _ in range(3):
+        crew.tend(3)
+    (line,) = world.said
+    assert line.startswith("a worker died while it was being started: no such library; Ray starts it again")

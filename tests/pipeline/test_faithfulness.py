@@ -12,22 +12,16 @@ import torch
 import yaml
 
 from igbatch import open_study
-from igbatch.attribution import integrated_gradients
+from igbatch.attribution import AttributionError, integrated_gradients
 from igbatch.attribution.faithfulness import Draws
 from igbatch.attribution.smoothing import copy_noise
 from igbatch.errors import InputError
 from igbatch.images.choice import chosen
+from igbatch.pipeline import measure as measuring
 from igbatch.pipeline.derived import state_of
-from igbatch.pipeline.faithfulness import (
-    FILE,
-    FaithfulnessTask,
-    Part,
-    Skipped,
-    find_parts,
-    lots,
-    measure_faithfulness,
-    run_task,
-)
+from igbatch.pipeline.faithfulness import FILE, find_parts, lots, measure_faithfulness, run_task
+from igbatch.pipeline.faithfulness_parts import FaithfulnessTask, Part, Skipped
+from igbatch.pipeline.measure import group_size
 from igbatch.pipeline.opening import keep_study
 from igbatch.pipeline.plan import Plan
 from igbatch.pipeline.resolve import ResolvedStudy
@@ -178,6 +172,70 @@ def test_an_image_that_fails_is_skipped_with_a_reason_and_tried_again(
     (scene_folder / lost).write_bytes(data)
     assert run() == ["faithfulness of 2 (image, variant) pairs: 1 measured, 1 stood from before"]
     assert run() == []
+
+
+def of_both_images(output: Output, study: Path, *overrides: str) -> pd.DataFrame:
+    """Measure both images of the study anew; return the table."""
+    for info in (*output.files("faithfulness"), *(each for each in output.files() if each.base_name == FILE)):
+        output.delete(info.path)
+    asked, _ = measure(study, output, "audit.faithfulness.images.sample=2", *overrides)
+    assert len(asked) == 2
+    return open_study(output.uri).faithfulness
+
+
+@pytest.mark.parametrize("reproducible", ["shard", "image"])
+def test_images_measured_together_have_the_numbers_of_each_alone(
+    study: Path,
+    tmp_path: Path,
+    compute_study: Compute,
+    monkeypatch: pytest.MonkeyPatch,
+    reproducible: str,
+) -> None:
+    overrides = (f"attribution.reproducible={reproducible}", "variants=[{kind: trained}]")
+    output = compute_study(study, tmp_path / "out", *overrides)
+    assert group_size(rows=4, perturbations=2, targets=2) > 2
+    together = of_both_images(output, study, *overrides)
+    monkeypatch.setattr(measuring, "GROUP_IMAGES", 1)
+    alone = of_both_images(output, study, *overrides)
+    exact = {"check_exact": True} if reproducible == "image" else {"rtol": 1e-4}
+    pd.testing.assert_frame_equal(together, alone, **exact)
+
+
+def test_groups_are_of_as_many_images_as_fill_micro_batches_within_limits() -> None:
+    assert group_size(rows=128, perturbations=10, targets=2) == 46  # 506 images for four times 128 rows
+    assert group_size(rows=8, perturbations=10, targets=2) == 2
+    assert group_size(rows=8, perturbations=1000, targets=2) == 1
+    assert group_size(rows=4096, perturbations=1, targets=1) == measuring.GROUP_IMAGES
+    assert group_size(rows=128, perturbations=10, targets=10) * 10 <= measuring.GROUP_MAPS
+    assert group_size(rows=128, perturbations=10, targets=1000) == 1
+
+
+@pytest.mark.parametrize("failure", ["raised", "not finite"])
+def test_an_image_that_fails_takes_no_other_of_its_group_along(
+    study: Path, output: Output, monkeypatch: pytest.MonkeyPatch, failure: str
+) -> None:
+    whole = measuring.infidelity
+    groups: list[list[str]] = []
+
+    def failing(model: Any, examples: Any, maps: Any, settings: Any, draws: Any, limit: Any) -> Any:
+        ids = [each.image_id for each in draws]
+        groups.append(ids)
+        if failure == "raised" and "double-00001" in ids:
+            raise AttributionError("logits of another model")
+        found = whole(model, examples, maps, settings, draws, limit)
+        return [
+            (missed * (np.nan if image_id == "double-00001" else 1), change)
+            for image_id, (missed, change) in zip(ids, found, strict=True)
+        ]
+
+    monkeypatch.setattr(measuring, "infidelity", failing)
+    _, said = measure(study, output, "audit.faithfulness.images.sample=2")
+    reason = {"raised": "logits of another model", "not finite": "infidelity or sensitivity is not finite"}
+    assert said[0].startswith(f"faithfulness: trained/double-00001: {reason[failure]}")
+    assert said[1].endswith("of 1 (image, variant) pairs: 1 measured, 0 stood from before")
+    assert set(open_study(output.uri).faithfulness["image_id"]) == {"double-00002"}
+    both = ["double-00001", "double-00002"]
+    assert groups == ([both, *([each] for each in both)] if failure == "raised" else [both])
 
 
 def test_numbers_are_of_the_studys_own_maps_smoothed_ones_too(

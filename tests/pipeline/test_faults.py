@@ -173,6 +173,42 @@ def test_a_killed_worker_costs_nothing(study: Path, tmp_path: Path, undisturbed:
     assert_as_if_nothing_had_been(stage.output, undisturbed)
 
 
+def dying(resolved: ResolvedStudy, output: Output, device: str) -> ShardComputer:
+    os.write(2, b"libtorch.so: cannot open shared object file\n")
+    os._exit(3)
+
+
+def test_a_worker_that_dies_while_it_is_started_is_told_once(study: Path, tmp_path: Path) -> None:
+    output = Output(str(tmp_path / "out"))
+    plan = plan_study(load_study(study), output)
+    open_output(output, plan.resolved, plan.images)
+    said: list[str] = []
+    until = time.monotonic() + 120
+
+    def told() -> list[str]:
+        return [line for line in said if not line.startswith("waiting for workers")]
+
+    def check() -> None:
+        if told() or time.monotonic() > until:
+            raise UnfinishedError("enough")
+
+    stage = Attribution(
+        plan,
+        output,
+        Workers(1, 1, "cpu"),
+        SETTLED,
+        Counts(),
+        make_computer=dying,
+        check=check,
+        say=said.append,
+    )
+    with pytest.raises(UnfinishedError, match="enough"):
+        stage.run()
+    (line,) = told()
+    assert line.startswith("a worker died while it was being started: libtorch.so: cannot open shared object")
+    assert line.endswith("the run ends where fewer than 1 are ready for 300 s")
+
+
 def test_an_image_that_kills_its_worker_ends_alone_in_quarantine(
     study: Path, tmp_path: Path, undisturbed: pd.DataFrame
 ) -> None:

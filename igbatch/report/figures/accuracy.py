@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from igbatch.report.text import count, number, percent, plain
+from igbatch.report.text import number
 from igbatch.study import Attribution
-
-if TYPE_CHECKING:
-    from igbatch.report.findings.census import Census
 
 
 def errors(stats: pd.DataFrame, settings: Attribution) -> pd.DataFrame:
@@ -51,42 +48,3 @@ def mark(row: Any, settings: Attribution) -> str:
     off = f"off by {much} or more" if pd.isna(row["map_error"]) else f"off by up to {much}"
     off += f", allowed {number(found['allowed'], 2)}"
     return f"not converged: {off} ({row['steps']} steps)"
-
-
-def convergence_words(census: Census, settings: Attribution) -> str:
-    """Return how many maps converged, what was allowed, and how far off the worst one is.
-
-    Args:
-        census: of a study that has rows.
-        settings: the study's `attribution` section.
-    """
-    worst = census.worst
-    assert worst is not None
-    where = ", ".join(map(plain, worst.key))
-    about = "up to " if worst.estimated else ""
-    said = (
-        f"{census.converged:,} of {count(census.rows, 'map')} converged ({tolerance_words(settings)}). The "
-        f"worst one ({where}, {worst.steps} steps) is off by {about}{number(worst.error, 2)}, allowed are "
-        f"{number(worst.allowed, 2)}."
-    )
-    if census.estimated:
-        largest = percent(census.largest_error)
-        said += (
-            f" The largest stated error is {largest} of its map (relative L2; fewer than one map in a "
-            "hundred is further off than stated)."
-        )
-    if census.estimated < census.rows:
-        said += (
-            " With a fixed number of steps the gap between a map's sum and F(image) − F(baseline) is the "
-            "least that it can be off: errors of opposite sign cancel in it."
-        )
-    return said
-
-
-def tolerance_words(settings: Attribution) -> str:
-    """Return what error is allowed, in words."""
-    share = f"{100 * settings.tolerance:.3g} %"
-    return (
-        f"allowed is an error of {share}, of the sum of |a| where it is estimated and of F(image) − "
-        f"F(baseline) where only the gap is known, plus {number(settings.atol, 1)}"
-    )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
-from igbatch.report.findings.groups import Group, mean_size, of_variants
-from igbatch.report.findings.model import Finding, combine, study_variants, unknown
-from igbatch.report.text import Table, count, number, percent, plain
-from igbatch.results import StudyResults
+import numpy as np
+import pandas as pd
+
+from igbatch.report.findings.model import Finding, Missing, Variants, combine, present
+from igbatch.report.text import number, number_or_dash, percent, plain
 from igbatch.statistics.aggregates import FEWEST_IMAGES
 
 SMALL_PROBABILITY = 0.01
@@ -16,107 +19,129 @@ SMALL_PROBABILITY = 0.01
 SMALL_SHARE = 0.05
 """A mean |sum| below this share of the trained model's is negligible beside it."""
 
-MOST_ROWS = 24
+_HEAD = ("variant", "box", "target", "images")
 
 
-def negligible_when_random(results: StudyResults, by_variant: Mapping[str, Sequence[Group]]) -> Finding:
-    """Test whether the sums in boxes (`group_sums` of each variant) are negligible in all random variants."""
-    key, claim = "random_negligible", "In models with random parameters the sums in the boxes are negligible."
-    probability = results.study.attribution.output == "probability"
-    absolute = f"below {SMALL_PROBABILITY}, 1 % of the probability scale, and " if probability else ""
-    criterion = (
-        f"Negligible: the mean over images of |sum in the box| is {absolute}below {100 * SMALL_SHARE:.0f} % "
-        "of the same mean over all boxes and targets of the trained model, where there is one. Asked of "
-        "every random variant, box label and target."
+@dataclass(frozen=True)
+class BoxSum:
+    """A row of a study's `aggregates`, with its names and units; intervals are NaN below `FEWEST_IMAGES`."""
+
+    variant_id: str
+    box_label: str
+    target: str
+    n_images: int
+    n_negative: int
+    n_both: int
+    n_negative_both: int
+    mean_abs_sum: float
+    mean_sum: float
+    mean_sum_low: float
+    mean_sum_high: float
+
+    @property
+    def names(self) -> tuple[str, str, str, str]:
+        """What a table's row begins with: variant, box, target, images."""
+        return plain(self.variant_id), plain(self.box_label), plain(self.target), f"{self.n_images:,}"
+
+    @property
+    def interval(self) -> str:
+        """The 95 % interval of the mean as text."""
+        low, high = number_or_dash(self.mean_sum_low), number_or_dash(self.mean_sum_high)
+        return low if low == "–" else f"{low} to {high}"
+
+
+def box_sums(aggregates: pd.DataFrame) -> list[BoxSum]:
+    """Return the rows of `StudyResults.aggregates`, sorted by their names."""
+    columns = [each.name for each in fields(BoxSum)]
+    rows = aggregates.sort_values(columns[:3])[columns]
+    return [BoxSum(*row) for row in rows.itertuples(index=False, name=None)]
+
+
+def negligible_when_random(sums: Sequence[BoxSum], variants: Variants, probability: bool) -> Finding:
+    """Test whether the sums in boxes are negligible in all random variants.
+
+    Args:
+        sums: of the study.
+        variants: of the study.
+        probability: whether the output is one, which has a scale of its own.
+    """
+    sizes = {name: _mean_size(_of(sums, [name])) for name in variants.trained}
+    reference = {name: sizes.get(variants.trained_of.get(name, "")) for name in variants.random}
+    judged: list[tuple[BoxSum, float | None, bool]] = []
+    for row in _of(sums, variants.random):
+        share = row.mean_abs_sum / size if (size := reference[row.variant_id]) else None
+        large = probability and row.mean_abs_sum >= SMALL_PROBABILITY
+        judged.append((row, share, not large and (share is None or share < SMALL_SHARE)))
+    missing = _missing(variants.random, Missing.RANDOM, judged)
+    if not missing and not probability and not any(reference.values()):
+        missing = Missing.SCALE
+    largest, share, _ = max(judged, key=lambda each: each[0].mean_abs_sum, default=(None, None, None))
+    rows = (
+        (*row.names, number(row.mean_abs_sum), "–" if share is None else percent(share), _yes(ok))
+        for row, share, ok in judged
     )
-    variants = study_variants(results)
-    groups = of_variants(by_variant, variants.random)
-    references = {
-        variant: mean_size(of_variants(by_variant, [variants.trained_of[variant]]))
-        for variant in variants.random
-        if variant in variants.trained_of
+    return present(
+        "random_negligible",
+        missing or combine(ok for *_, ok in judged),
+        (*_HEAD, "mean |sum|", "of trained", "negligible"),
+        () if missing else rows,
+        passed=sum(ok for *_, ok in judged),
+        judged=len(judged),
+        largest=largest,
+        share=share,
+        reference=reference.get(largest.variant_id) if largest else None,
+        **_limits(probability),
+    )
+
+
+def significant_when_trained(
+    sums: Sequence[BoxSum], variants: Variants, probability: bool, targets: Sequence[str]
+) -> Finding:
+    """Test whether the trained model's sums in boxes differ from zero; of boxes that are targets, if any."""
+    own = _of(sums, variants.trained)
+    own = [row for row in own if row.box_label in targets] or own
+    judged = [
+        (row.mean_sum_low > 0 or row.mean_sum_high < 0)
+        and not (probability and row.mean_abs_sum < SMALL_PROBABILITY)
+        for row in own
+    ]
+    rows = zip(own, judged, strict=True)
+    return present(
+        "trained_significant",
+        _missing(variants.trained, Missing.TRAINED, own) or combine(judged),
+        (*_HEAD, "mean sum", "95 % interval", "significant"),
+        ((*row.names, number(row.mean_sum), row.interval, _yes(ok)) for row, ok in rows),
+        passed=sum(judged),
+        judged=len(judged),
+        size=_mean_size(own) or 0.0,
+        random_size=_mean_size(_of(sums, variants.random)),
+        **_limits(probability),
+    )
+
+
+def _limits(probability: bool) -> dict[str, Any]:
+    """Return what the words of both claims say of their criteria."""
+    return {
+        "probability": probability,
+        "small_probability": SMALL_PROBABILITY,
+        "small_share": SMALL_SHARE,
+        "fewest_images": FEWEST_IMAGES,
     }
-    reason = _why_not(groups, "" if variants.random else "no variant with random parameters")
-    if not reason and not probability and not any(references.values()):
-        reason = "there is no trained variant to measure against, and the output has no scale of its own"
-    if reason:
-        return unknown(key, claim, reason, criterion)
-    small = [
-        not (probability and group.size >= SMALL_PROBABILITY)
-        and not _weighty(group, references.get(group.variant_id))
-        for group in groups
-    ]
-    largest = max(groups, key=lambda group: group.size)
-    sizes = [f"{percent(largest.size)} of the probability scale"] if probability else []
-    if reference := references.get(largest.variant_id):
-        sizes.append(f"{percent(largest.size / reference)} of the trained model's {number(reference)}")
-    answer = (
-        f"In {sum(small)} of {count(len(small), 'group')} (random variant, box label, target) the sums are "
-        f"negligible. The largest mean |sum| is {number(largest.size)} ({plain(largest.variant_id)}, "
-        f"{plain(largest.label)} box, target {plain(largest.target)}, {count(largest.images, 'image')}): "
-        f"{' and '.join(sizes)}."
-    )
-    head = ("variant", "box", "target", "images", "mean |sum|", "of trained", "negligible")
-    rows = []
-    for group, ok in zip(groups, small, strict=True):
-        reference = references.get(group.variant_id)
-        share = percent(group.size / reference) if reference else "–"
-        rows.append((*_names(group), number(group.size), share, "yes" if ok else "no"))
-    brief = f"mean |sum| up to {number(largest.size, 2)}"
-    return Finding(key, claim, combine(small), answer, criterion, Table(head, tuple(rows[:MOST_ROWS])), brief)
 
 
-def significant_when_trained(results: StudyResults, by_variant: Mapping[str, Sequence[Group]]) -> Finding:
-    """Test whether the trained model's sums in boxes (`group_sums` of each variant) differ from zero."""
-    key, claim = "trained_significant", "In the trained model the sums in the boxes are significant."
-    probability = results.study.attribution.output == "probability"
-    size = f", and the mean of |sum| is at least {SMALL_PROBABILITY}" if probability else ""
-    criterion = (
-        f"Significant: the 95 % interval of the mean sum over images leaves out zero{size}. Asked of every "
-        "box label that is a target (of every label, where none is) and every target."
-    )
-    variants = study_variants(results)
-    groups = of_variants(by_variant, variants.trained)
-    groups = [group for group in groups if group.label in results.target_names] or groups
-    reason = _why_not(groups, "" if variants.trained else "no trained variant")
-    if reason:
-        return unknown(key, claim, reason, criterion)
-    parts = [
-        (group.low > 0 or group.high < 0) and not (probability and group.size < SMALL_PROBABILITY)
-        for group in groups
-    ]
-    answer = (
-        f"In {sum(parts)} of {count(len(parts), 'group')} (box label, target) the sums are significant; the "
-        f"mean |sum| is {number(mean_size(groups) or 0.0)}"
-    )
-    random = mean_size(of_variants(by_variant, variants.random))
-    own = mean_size(groups)
-    if random and own:
-        answer += f", {number(own / random, 2)} times the {number(random)} of the random variants"
-    head = ("variant", "box", "target", "images", "mean sum", "95 % interval", "significant")
-    rows = [
-        (
-            *_names(group),
-            number(group.mean),
-            f"{number(group.low)} to {number(group.high)}",
-            "yes" if ok else "no",
-        )
-        for group, ok in zip(groups, parts, strict=True)
-    ]
-    brief = f"{sum(parts)} of {len(parts)}, mean |sum| {number(own or 0.0, 2)}"
-    evidence = Table(head, tuple(rows[:MOST_ROWS]))
-    return Finding(key, claim, combine(parts), f"{answer}.", criterion, evidence, brief)
+def _of(sums: Sequence[BoxSum], variants: Sequence[str]) -> list[BoxSum]:
+    """Return the sums of some variants over images enough for an interval."""
+    return [row for row in sums if row.variant_id in variants and row.n_images >= FEWEST_IMAGES]
 
 
-def _weighty(group: Group, reference: float | None) -> bool:
-    return reference is not None and group.size >= SMALL_SHARE * reference
+def _mean_size(sums: Sequence[BoxSum]) -> float | None:
+    """Return the mean of |sum| over groups; None of no group, or where it is 0."""
+    return float(np.mean([row.mean_abs_sum for row in sums])) or None if sums else None
 
 
-def _names(group: Group) -> tuple[str, str, str, str]:
-    return plain(group.variant_id), plain(group.label), plain(group.target), f"{group.images:,}"
+def _missing(variants: Sequence[str], kind: Missing, rows: Sequence[object]) -> Missing | None:
+    return kind if not variants else Missing.BOXES if not rows else None
 
 
-def _why_not(groups: Sequence[Group], nobody: str) -> str:
-    if nobody:
-        return f"the study has {nobody}"
-    return "" if groups else f"no box label is on at least {FEWEST_IMAGES} computed images"
+def _yes(passed: bool) -> str:
+    return "yes" if passed else "no"

@@ -1,39 +1,34 @@
-"""What a study found, tested with its numbers: the claims of the seed experiment, each with a verdict.
+"""What a study found: the claims of the original experiment (docs/experiment.md), each with a verdict.
 
-The claims are those of the experiment that igbatch grew from. Verdicts follow from stated criteria;
-where a study cannot tell (no boxes, no trained variant, too few images), the finding says why.
+Verdicts follow from stated criteria. Where a study cannot tell (no boxes, no trained variant, too few images)
+the finding says why.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from igbatch.report.findings.boxes import negligible_when_random, significant_when_trained
-from igbatch.report.findings.groups import group_sums, image_sums
+from igbatch.report.findings.boxes import box_sums, negligible_when_random, significant_when_trained
+from igbatch.report.findings.groups import counted
 from igbatch.report.findings.model import Finding, study_variants
-from igbatch.report.findings.opposition import measure, opposition
-from igbatch.report.findings.similarity import likeness
+from igbatch.report.findings.opposition import opposition
+from igbatch.report.findings.similarity import target_likeness
 from igbatch.results import StudyResults
 
 
 def find(results: StudyResults, compared: Sequence[str]) -> list[Finding]:
-    """Test every claim; the boxes of one variant are held at a time.
+    """Test every claim.
 
     Args:
         results: a reduced study.
         compared: the images whose maps are read to compare targets; the other claims use the boxes of all.
     """
-    variants = study_variants(results)
-    labelled = set(results.aggregates["box_label"])
-    labels = [name for name in results.target_names if name in labelled]
-    groups, pairs = {}, {}
-    for variant_id in dict.fromkeys([*variants.trained, *variants.random]):
-        sums = image_sums(results, variant_id)
-        groups[variant_id] = group_sums(sums, variant_id)
-        pairs[variant_id] = measure(sums, variant_id, labels)
+    variants, targets = study_variants(results), results.target_names
+    probability = results.study.attribution.output == "probability"
+    sums = box_sums(counted(results))
     return [
-        negligible_when_random(results, groups),
-        significant_when_trained(results, groups),
-        *opposition(results, labels, pairs),
-        *likeness(results, compared),
+        negligible_when_random(sums, variants, probability),
+        significant_when_trained(sums, variants, probability, targets),
+        *opposition(sums, variants, targets),
+        *target_likeness(results, compared),
     ]

@@ -84,3 +84,24 @@ def mean_size(groups: Sequence[Group]) -> float | None:
     """Return the mean of |sum| over groups; None of no group, or where it is 0."""
     size = float(np.mean([group.size for group in groups])) if groups else 0.0
     return size if size > 0 else None
+
+
+def counted(results: StudyResults) -> pd.DataFrame:
+    """Return `aggregates` with the columns that the reducer will write, from a scan until it does."""
+    table = results.aggregates
+    if "mean_abs_sum" in table:
+        return table
+    rows = []
+    for variant_id in dict.fromkeys(table["variant_id"]):
+        sums = image_sums(results, variant_id)
+        for (label, target), own in sums.groupby(["box_label", "target"], sort=True, observed=True):
+            values = own["sum"].to_numpy(dtype=np.float64)
+            others = sums.loc[sums["box_label"] == target, "image"].unique()
+            both = values[own["image"].isin(others).to_numpy()]
+            rows.append({
+                "variant_id": variant_id, "box_label": label, "target": target,
+                "mean_abs_sum": float(np.abs(values).mean()), "n_negative": int((values < 0).sum()),
+                "n_both": len(both), "n_negative_both": int((both < 0).sum()),
+            })  # fmt: skip
+    columns = ["variant_id", "box_label", "target", "mean_abs_sum", "n_negative", "n_both", "n_negative_both"]
+    return table.merge(pd.DataFrame(rows, columns=columns), on=columns[:3], validate="one_to_one")

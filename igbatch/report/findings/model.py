@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
+from igbatch.report.sentences import parts
 from igbatch.report.text import Table
 from igbatch.results import StudyResults
+
+MAX_ROWS = 24
+"""Rows of a finding's table."""
 
 
 class Verdict(StrEnum):
@@ -19,6 +24,18 @@ class Verdict(StrEnum):
     UNKNOWN = "cannot be told"
 
 
+class Missing(StrEnum):
+    """What a claim takes that a study does not have; `templates/findings/missing.j2` has the words."""
+
+    TRAINED = "trained"
+    RANDOM = "random"
+    BOXES = "boxes"
+    SCALE = "scale"
+    CLASSES = "classes"
+    IMAGES = "images"
+    MAPS = "maps"
+
+
 @dataclass(frozen=True)
 class Finding:
     """A claim, its verdict, and the numbers behind it.
@@ -27,7 +44,7 @@ class Finding:
         key: names the claim for programs.
         claim: what is tested, as a sentence.
         verdict: whether it holds in this study.
-        answer: what the numbers say, in sentences.
+        answer: what the numbers say, in three sentences at most.
         criterion: when the claim counts as holding.
         evidence: the numbers, where there are some.
         brief: the numbers in a few words; where it cannot be told, why.
@@ -51,6 +68,41 @@ class Variants:
     trained_of: dict[str, str]
 
 
+def present(
+    key: str, verdict: Verdict | Missing, head: Iterable[str], rows: Iterable[Iterable[str]], **numbers: Any
+) -> Finding:
+    """Put a verdict in words: `templates/findings/<claim>.j2` sets the texts of a finding.
+
+    Args:
+        key: of the claim, after whose models it is of: `trained_opposition`.
+        verdict: on it, or why there is none.
+        head, rows: the table of the numbers, of which `MAX_ROWS` are shown.
+        numbers: what the template reads; `answer` and `brief` only where there is a verdict.
+    """
+    missing = isinstance(verdict, Missing)
+    words = parts(f"findings/{key.partition('_')[2]}.j2", key=key, missing=missing, **numbers)
+    if missing:
+        words |= parts("findings/missing.j2", missing=verdict, **numbers)
+    cells = tuple(tuple(row) for row in rows)[:MAX_ROWS]
+    return Finding(
+        key=key,
+        claim=words["claim"],
+        verdict=Verdict.UNKNOWN if isinstance(verdict, Missing) else verdict,
+        answer=words["answer"],
+        criterion=words["criterion"],
+        evidence=Table(tuple(head), cells) if cells else None,
+        brief=words["brief"],
+    )
+
+
+def combine(passed: Iterable[bool | None]) -> Verdict:
+    """Judge a claim by its parts: True where a part holds, False where not, None where it cannot be told."""
+    known = {each for each in passed if each is not None}
+    if not known:
+        return Verdict.UNKNOWN
+    return Verdict.MIXED if len(known) == 2 else Verdict.HOLDS if True in known else Verdict.FAILS
+
+
 def study_variants(results: StudyResults) -> Variants:
     """Sort a study's variants by kind; other kinds than trained and random are left out."""
     table = results.variants
@@ -62,17 +114,3 @@ def study_variants(results: StudyResults) -> Variants:
         tuple(table.loc[table["kind"] == "random", "variant_id"]),
         {variant_id: by_model[model] for variant_id, model in pairs if model in by_model},
     )
-
-
-def unknown(key: str, claim: str, reason: str, criterion: str, evidence: Table | None = None) -> Finding:
-    """Return the finding that a claim cannot be told, and why."""
-    answer = f"It cannot be told: {reason}."
-    return Finding(key, claim, Verdict.UNKNOWN, answer, criterion, evidence, brief=reason)
-
-
-def combine(parts: Iterable[bool | None]) -> Verdict:
-    """Judge a claim by its parts: True where a part holds, False where not, None where it cannot be told."""
-    told = [part for part in parts if part is not None]
-    if not told:
-        return Verdict.UNKNOWN
-    return Verdict.HOLDS if all(told) else Verdict.MIXED if any(told) else Verdict.FAILS

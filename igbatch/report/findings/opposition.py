@@ -2,193 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from itertools import permutations
 
-import numpy as np
-import pandas as pd
-
-from igbatch.report.findings.model import Finding, Verdict, combine, study_variants, unknown
-from igbatch.report.text import Table, count, listing, number, plain
-from igbatch.results import StudyResults
-from igbatch.statistics.aggregates import mean_interval, share_interval
+from igbatch.report.findings.boxes import BoxSum
+from igbatch.report.findings.model import Finding, Missing, Variants, Verdict, combine, present
+from igbatch.report.text import number, plain
+from igbatch.statistics.aggregates import share_interval
 
 FEWEST_TO_TELL = 4
 """Images below which signs tell nothing: of 4 that agree, the 95 % interval just leaves one half."""
 
-MOST_ROWS, MOST_SAID = 24, 6
+MAX_NAMED = 6
+"""Pairs of classes that the answer names one by one."""
 
-_CRITERION = (
-    "A box counts against a target where its sum is negative in most images and on average: the 95 % "
-    "intervals of the share of images (Wilson) and of the mean (bootstrap) both say so. It does not where "
-    f"one of them says the opposite; it is mixed otherwise. Fewer than {FEWEST_TO_TELL} images cannot tell."
-)
+_HEAD = ("variant", "box", "against", "negative in", "where both are", "mean sum", "95 % interval", "verdict")
 
 
-@dataclass(frozen=True)
-class Opposition:
-    """How the boxes of a label count for another target, in one variant.
-
-    Attributes:
-        images, negative: images with such a box, and those of them where its sum is negative.
-        mean, low, high: the mean sum, in units of the output, and its 95 % interval.
-        both, negative_in_both: the same counts of the images that have a box of the target, too.
-    """
-
-    variant_id: str
-    label: str
-    target: str
-    images: int
-    negative: int
-    mean: float
-    low: float | None
-    high: float | None
-    both: int
-    negative_in_both: int
-
-    @property
-    def verdict(self) -> Verdict:
-        """Judge whether the box counts against the target."""
-        share_low, share_high = share_interval(self.negative, self.images)
-        if self.images < FEWEST_TO_TELL:
-            return Verdict.UNKNOWN
-        if share_low is None or share_high is None or self.low is None or self.high is None:
-            return Verdict.UNKNOWN
-        if share_low > 0.5 and self.high < 0:
-            return Verdict.HOLDS
-        return Verdict.FAILS if share_high < 0.5 or self.low > 0 else Verdict.MIXED
-
-
-def opposition(
-    results: StudyResults, labels: Sequence[str], by_variant: Mapping[str, Sequence[Opposition]]
-) -> list[Finding]:
+def opposition(sums: Sequence[BoxSum], variants: Variants, targets: Sequence[str]) -> list[Finding]:
     """Test whether the box of each class counts against the others, by sign and by mean.
 
     Args:
-        results: a reduced study.
-        labels: classes: the targets that are labels of boxes, too.
-        by_variant: what `measure` told of each variant.
+        sums: of the study.
+        variants: of the study: the claim is one on trained models, and its contrary on random ones.
+        targets: of the study; those that are labels of boxes, too, are the classes.
     """
-    variants = study_variants(results)
-    return [
-        _trained(variants.trained, labels, by_variant),
-        _random(variants.random, labels, by_variant),
-    ]
+    labels = [name for name in targets if any(row.box_label == name for row in sums)]
+    rows = {(row.variant_id, row.box_label, row.target): row for row in sums}
+    findings = []
+    for key, kind, names in (
+        ("trained_opposition", Missing.TRAINED, variants.trained),
+        ("random_no_opposition", Missing.RANDOM, variants.random),
+    ):
+        keys = [(name, *pair) for name in names for pair in permutations(labels, 2)]
+        pairs = [(rows[each], against(rows[each])) for each in keys if each in rows]
+        patterns = {
+            name: whole_pattern(found for row, found in pairs if row.variant_id == name) for name in names
+        }
+        if key == "trained_opposition":
+            known = {found for _, found in pairs} - {Verdict.UNKNOWN}
+            verdict = known.pop() if len(known) == 1 else Verdict.MIXED
+        else:
+            verdict = combine(None if shown is None else not shown for shown in patterns.values())
+        findings.append(present(
+            key,
+            _missing(names, kind, pairs, labels) or verdict,
+            _HEAD,
+            (_cells(*pair) for pair in pairs),
+            labels=[plain(label) for label in labels],
+            sums=[row for row, _ in pairs],
+            against=sum(found is Verdict.HOLDS for _, found in pairs),
+            patterns=patterns,
+            most=max((row.n_images for row, _ in pairs), default=0),
+            largest=max((abs(row.mean_sum) for row, _ in pairs), default=0.0),
+            fewest=FEWEST_TO_TELL,
+            max_named=MAX_NAMED,
+        ))  # fmt: skip
+    return findings
 
 
-def measure(mine: pd.DataFrame, variant_id: str, labels: Sequence[str]) -> list[Opposition]:
-    """Measure every ordered pair of classes that the sums of images (`image_sums`) of a variant have."""
-    pairs = []
-    for label, target in permutations(labels, 2):
-        rows = mine[(mine["box_label"] == label) & (mine["target"] == target)]
-        if not len(rows):
-            continue
-        values = rows["sum"].to_numpy(dtype=np.float64)
-        others = mine.loc[mine["box_label"] == target, "image"].unique()
-        both = values[rows["image"].isin(others).to_numpy()]
-        low, high = mean_interval(values)
-        negative, negative_in_both = int((values < 0).sum()), int((both < 0).sum())
-        mean = float(values.mean())
-        pair = Opposition(
-            variant_id, label, target, len(values), negative, mean, low, high, len(both), negative_in_both
-        )
-        pairs.append(pair)
-    return pairs
+def against(row: BoxSum) -> Verdict:
+    """Judge whether the boxes of a label count against a target."""
+    low, high = share_interval(row.n_negative, row.n_images)
+    if row.n_images < FEWEST_TO_TELL or low is None or high is None:
+        return Verdict.UNKNOWN
+    if low > 0.5 and row.mean_sum_high < 0:
+        return Verdict.HOLDS
+    return Verdict.FAILS if high < 0.5 or row.mean_sum_low > 0 else Verdict.MIXED
 
 
-def _trained(
-    ids: Sequence[str], labels: Sequence[str], by_variant: Mapping[str, Sequence[Opposition]]
-) -> Finding:
-    names = listing([plain(label) for label in labels]) or "of those in boxes"
-    key, claim = (
-        "trained_opposition",
-        f"In the trained model the box of each class counts against the others ({names}).",
-    )
-    pairs = [pair for variant_id in ids for pair in by_variant[variant_id]]
-    reason = _why_not(pairs, labels, "" if ids else "no trained variant")
-    if reason:
-        return unknown(key, claim, reason, _CRITERION, _table(pairs))
-    told = {pair.verdict for pair in pairs} - {Verdict.UNKNOWN}
-    verdict = told.pop() if len(told) == 1 else Verdict.MIXED
-    answer = "; ".join(_say(pair) for pair in pairs[:MOST_SAID])
-    negative, images = sum(pair.negative for pair in pairs), sum(pair.images for pair in pairs)
-    brief = f"negative in {negative:,} of {count(images, 'case')}"
-    answer = f"{answer[:1].upper()}{answer[1:]}."
-    return Finding(key, claim, verdict, answer, _CRITERION, _table(pairs), brief)
-
-
-def _random(
-    ids: Sequence[str], labels: Sequence[str], by_variant: Mapping[str, Sequence[Opposition]]
-) -> Finding:
-    key = "random_no_opposition"
-    claim = "In the random models the boxes do not count against the other classes in this way."
-    pairs = [pair for variant_id in ids for pair in by_variant[variant_id]]
-    reason = _why_not(pairs, labels, "" if ids else "no variant with random parameters")
-    if reason:
-        return unknown(key, claim, reason, _CRITERION, _table(pairs))
-    patterns = {variant_id: _whole_pattern(by_variant[variant_id]) for variant_id in ids}
-    verdict = combine(None if shown is None else not shown for shown in patterns.values())
-    shown = [plain(variant_id) for variant_id, is_shown in patterns.items() if is_shown]
-    told = [variant_id for variant_id, is_shown in patterns.items() if is_shown is not None]
-    against = sum(pair.verdict is Verdict.HOLDS for pair in pairs)
-    answer = (
-        f"{len(shown)} of {count(len(told), 'random variant')} show the whole pattern"
-        f"{f' ({listing(shown)})' if shown else ''}; single boxes count against the other class in {against} "
-        f"of {count(len(pairs), 'case')}. The largest mean sum of these is "
-        f"{number(max(abs(pair.mean) for pair in pairs))} in size."
-    )
-    brief = f"{len(shown)} of {len(told)} show the whole pattern"
-    return Finding(key, claim, verdict, answer, _CRITERION, _table(pairs), brief)
-
-
-def _whole_pattern(pairs: Sequence[Opposition]) -> bool | None:
+def whole_pattern(verdicts: Iterable[Verdict]) -> bool | None:
     """Tell whether a variant shows the whole pattern: each box counts against each other class."""
-    verdicts = [pair.verdict for pair in pairs]
-    if any(verdict in (Verdict.FAILS, Verdict.MIXED) for verdict in verdicts):
+    found = set(verdicts)
+    if found & {Verdict.FAILS, Verdict.MIXED}:
         return False
-    return None if Verdict.UNKNOWN in verdicts or not verdicts else True
+    return None if Verdict.UNKNOWN in found or not found else True
 
 
-def _why_not(pairs: Sequence[Opposition], labels: Sequence[str], nobody: str) -> str:
-    if nobody:
-        return f"the study has {nobody}"
+def _missing(
+    variants: Sequence[str], kind: Missing, pairs: Sequence[tuple[BoxSum, Verdict]], labels: Sequence[str]
+) -> Missing | None:
+    if not variants:
+        return kind
     if len(labels) < 2:
-        return "it takes boxes of two classes that are targets, too"
-    if all(pair.verdict is Verdict.UNKNOWN for pair in pairs):
-        most = max((pair.images for pair in pairs), default=0)
-        return f"there are too few images with such boxes ({most} at most; {FEWEST_TO_TELL} are needed)"
-    return ""
+        return Missing.CLASSES
+    return Missing.IMAGES if all(found is Verdict.UNKNOWN for _, found in pairs) else None
 
 
-def _say(pair: Opposition) -> str:
-    interval = "" if pair.low is None or pair.high is None else f", 95 % interval {_interval(pair)}"
-    return (
-        f"the {plain(pair.label)} box counts against {plain(pair.target)} in {pair.negative} of "
-        f"{count(pair.images, 'image')} (mean {number(pair.mean)}{interval})"
-    )
-
-
-def _interval(pair: Opposition) -> str:
-    return "–" if pair.low is None or pair.high is None else f"{number(pair.low)} to {number(pair.high)}"
-
-
-def _table(pairs: Sequence[Opposition]) -> Table | None:
-    if not pairs:
-        return None
-    head = (
-        "variant",
-        "box",
-        "against",
-        "negative in",
-        "where both are",
-        "mean sum",
-        "95 % interval",
-        "verdict",
-    )
-    rows = []
-    for pair in pairs[:MOST_ROWS]:
-        names = plain(pair.variant_id), plain(pair.label), plain(pair.target)
-        counts = f"{pair.negative} of {pair.images}", f"{pair.negative_in_both} of {pair.both}"
-        rows.append((*names, *counts, number(pair.mean), _interval(pair), pair.verdict.value))
-    return Table(head, tuple(rows))
+def _cells(row: BoxSum, found: Verdict) -> tuple[str, ...]:
+    counts = f"{row.n_negative} of {row.n_images}", f"{row.n_negative_both} of {row.n_both}"
+    return *row.names[:3], *counts, number(row.mean_sum), row.interval, found.value

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from igbatch.images.box_counts import BoxCounts
-from igbatch.report.figures.accuracy import tolerance_words
+from igbatch.report.findings.caveats import tolerance_words
 from igbatch.report.findings.census import Census
 from igbatch.report.text import count, listing, plain
 from igbatch.results import StudyResults

@@ -4,12 +4,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from igbatch.report.figures.accuracy import convergence_words, errors, mark
+from igbatch.report.figures.accuracy import errors, mark
 from igbatch.report.findings.census import take_census
+from igbatch.report.sentences import render
 
 
 def words_of(study: Any) -> str:
-    return convergence_words(take_census(study), study.study.attribution)
+    settings = study.study.attribution
+    return render("convergence.j2", summary=take_census(study), settings=settings)
 
 
 def test_errors_are_those_that_convergence_was_judged_by(drawn: Any, noise: Any) -> None:

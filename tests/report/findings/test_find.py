@@ -1,12 +1,12 @@
+import re
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 
 from igbatch.report.findings.find import find
-from igbatch.report.findings.model import Finding, Verdict, combine
-from igbatch.report.findings.similarity import unlikeness
+from igbatch.report.findings.model import Finding, Missing, Verdict, combine
+from igbatch.report.sentences import parts
 
 Sums = tuple[tuple[float, float], tuple[float, float]]
 """Sums in (eagle's box, magpie's box), for the targets eagle and magpie."""
@@ -35,10 +35,12 @@ def study(drawn: Any, birds: Any) -> Callable[..., Any]:
 def finding(results: Any, key: str) -> Finding:
     (found,) = [f for f in find(results, list(results.images["image_id"])) if f.key == key]
     assert found.answer.endswith(".")
+    for text in (found.claim, found.criterion, found.answer, found.brief):
+        assert not re.search(r" [.,;:)]|\( |  ", text), text
     return found
 
 
-def test_the_claims_of_the_seed_hold_where_they_are_true(study: Any) -> None:
+def test_the_claims_of_the_experiment_hold_where_they_are_true(study: Any) -> None:
     results = study({"random-1": NEGLIGIBLE, "random-2": NEGLIGIBLE, "trained": OPPOSED})
     for key in ("random_negligible", "trained_significant", "trained_opposition", "random_no_opposition"):
         assert finding(results, key).verdict is Verdict.HOLDS, key
@@ -145,49 +147,21 @@ def test_other_targets_than_boxes_have_no_opposition(drawn: Any, noise: Any) -> 
     assert "two classes" in found.answer
 
 
-def test_maps_that_differ_in_strength_only_look_alike_by_themselves(drawn: Any, noise: Any) -> None:
-    maps = {}
-    for index in range(3):
-        shape = noise(index)
-        maps["random-1", f"{index}.png", "eagle"] = shape
-        maps["random-1", f"{index}.png", "magpie"] = shape / 10
-    assert finding(drawn(maps), "random_alike").verdict is Verdict.HOLDS
-
-
-def test_maps_in_other_places_do_not_look_alike(study: Any) -> None:
-    results = study({"trained": ((0.8, 0.0), (0.0, 0.8))})
-    assert finding(results, "trained_alike").verdict is Verdict.FAILS
-
-
-def test_maps_that_were_not_kept_are_not_compared(small_study: Any) -> None:
-    small_study.kept = False
-    assert finding(small_study, "trained_alike").verdict is Verdict.UNKNOWN
-
-
-def test_unlikeness_of_known_maps(noise: Any) -> None:
-    a, b = noise(1), noise(2)
-    gain = float(np.abs(a).max())
-    same = unlikeness(a, a, gain, gain)
-    assert same is not None
-    assert (same.strength, same.signed) == (0, 0)
-    scaled = unlikeness(a, 5 * a, gain, 5 * gain)
-    assert scaled is not None
-    assert scaled.signed == pytest.approx(0, abs=1e-6)
-    turned = unlikeness(a, -a, gain, gain)
-    assert turned is not None
-    assert (turned.strength, turned.signed) == (0, 1)
-    nothing = unlikeness(a, np.zeros_like(a), gain, gain)
-    assert nothing is not None
-    assert nothing.strength == pytest.approx(1)
-    assert unlikeness(np.zeros_like(b), np.zeros_like(b), 0.0, 0.0) is None
+def test_every_reason_that_a_claim_cannot_be_told_has_words() -> None:
+    numbers = {"fewest_images": 3, "most": 2, "fewest": 4}
+    words = {each: parts("findings/missing.j2", missing=each, **numbers) for each in Missing}
+    assert len({said["brief"] for said in words.values()}) == len(Missing)
+    for said in words.values():
+        assert said["brief"]
+        assert said["answer"] == f"It cannot be told: {said['brief']}."
 
 
 @pytest.mark.parametrize(
-    ("parts", "verdict"),
+    ("passed", "verdict"),
     [
         ([True, True], Verdict.HOLDS), ([False, None], Verdict.FAILS), ([True, False], Verdict.MIXED),
         ([None], Verdict.UNKNOWN), ([], Verdict.UNKNOWN),
     ],
 )  # fmt: skip
-def test_combining_parts(parts: list[bool | None], verdict: Verdict) -> None:
-    assert combine(parts) is verdict
+def test_combining_parts(passed: list[bool | None], verdict: Verdict) -> None:
+    assert combine(passed) is verdict
