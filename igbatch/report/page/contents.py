@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from igbatch.report.color.scope import Normalizations
-from igbatch.report.figures.sheets import HOW_TO_READ
+from igbatch.report.color.style import DEFAULT
 from igbatch.report.findings.caveats import cautions
 from igbatch.report.findings.census import take_census
 from igbatch.report.findings.find import find
@@ -34,7 +33,6 @@ CSV_FILES = ("box_sums", "aggregates", "image_stats", "ranges", "quarantine", "v
 
 def page_content(
     results: StudyResults,
-    normalizations: Normalizations,
     selection: Selection,
     quarantine: Quarantine,
     plot: str,
@@ -47,7 +45,6 @@ def page_content(
 
     Args:
         results: a reduced study.
-        normalizations: of its maps.
         selection: what is shown.
         quarantine: of the study, its first `MOST_QUARANTINED` rows at least.
         plot: the aggregates figure as a data URI, or empty.
@@ -68,7 +65,7 @@ def page_content(
         findings=findings,
         summary=five_sentences(results, findings, census, quarantine.total),
         randomization=randomization,
-        cautions=cautions(results, normalizations, census, quarantine.total),
+        cautions=cautions(results, census, quarantine.total),
         plot=plot,
         aggregates=aggregates_table(results),
         aggregates_note=aggregates_note(results),
@@ -85,5 +82,5 @@ def page_content(
         left_out=[*left_out(results, selection, cut), *data.left_out, *filter(None, [audit_problem])],
         csv_files=(*CSV_FILES, *(randomization_files(results) if randomization else ())),
         csv_note=cut_note(cut),
-        guide=HOW_TO_READ,
+        guide=DEFAULT.guide,
     )
