@@ -36,7 +36,7 @@ from stand_in import StandIn
 from torch import Tensor
 
 from igbatch.attribution.turns import Turns
-from igbatch.images.scenes import render_scene
+from igbatch.birds.scenes import render_scene
 from igbatch.pipeline import prepare, rows
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.models import HeldVariant, Models

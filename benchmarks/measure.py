@@ -27,8 +27,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from igbatch.attribution import integrated_gradients
 from igbatch.attribution.precision import precision_named
-from igbatch.images.scenes import CLASSES, render_scene
-from igbatch.variants.bundled import MODEL_NAME
+from igbatch.birds.bundled import BUNDLED_ARCHITECTURE
+from igbatch.birds.scenes import CLASSES, render_scene
 
 FloatArray = NDArray[np.float64]
 
@@ -95,11 +95,11 @@ def tiny_case(
 
 def bundled_model(kind: str, random_seed: int = 1) -> nn.Module:
     """Return the bundled model of a kind of ``KINDS``, in evaluation mode."""
-    model: nn.Module = timm.create_model(MODEL_NAME, pretrained=True)
+    model: nn.Module = timm.create_model(BUNDLED_ARCHITECTURE, pretrained=True)
     if kind != "trained":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(random_seed)
-            fresh: nn.Module = timm.create_model(MODEL_NAME, pretrained=False)
+            fresh: nn.Module = timm.create_model(BUNDLED_ARCHITECTURE, pretrained=False)
         if kind == "random":
             model = fresh
         else:

@@ -19,8 +19,8 @@ import torch
 from captum.attr import IntegratedGradients
 
 from igbatch.attribution import integrated_gradients
-from igbatch.images.scenes import CLASSES, render_scene
-from igbatch.variants.bundled import MODEL_NAME
+from igbatch.birds.bundled import BUNDLED_ARCHITECTURE
+from igbatch.birds.scenes import CLASSES, render_scene
 
 STEPS = (10, 25, 50, 100, 200, 400)
 TARGETS = [CLASSES.index("eagle"), CLASSES.index("magpie")]
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--reference", type=int, default=1000)
     parser.add_argument("--json", help="keep the figures in this file")
     arguments = parser.parse_args()
-    model = timm.create_model(MODEL_NAME, pretrained=True).eval()
+    model = timm.create_model(BUNDLED_ARCHITECTURE, pretrained=True).eval()
     rows = [measure(model, seed, arguments.reference) for seed in range(arguments.scenes)]
     errors = np.array([row["errors"] for row in rows])  # [scenes, steps, targets]
     print(f"{platform.machine()}, torch {torch.__version__}, {len(rows)} double scenes, both targets:")

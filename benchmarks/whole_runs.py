@@ -76,7 +76,7 @@ def missing_packages() -> list[str]:
 
 def write_images(folder: Path, count: int) -> None:
     """Draw scenes into files, JPEG and PNG in turns, where they are not there yet."""
-    from igbatch.images.scenes import render_scene
+    from igbatch.birds.scenes import render_scene
 
     folder.mkdir(parents=True, exist_ok=True)
     for seed in range(count):

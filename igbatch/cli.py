@@ -198,7 +198,7 @@ def audit(
 @click.option("--kind", type=click.Choice(["single", "double", "empty"]), help="Only scenes of this kind.")
 def scenes(directory: Path, count: int, seed: int, kind: str | None) -> None:
     """Draw bird scenes into DIRECTORY, with their boxes and a manifest."""
-    from igbatch.images.scenes import write_scenes
+    from igbatch.birds.scenes import write_scenes
 
     write_scenes(directory, count, seed, kind)
     click.echo(f"{count} scenes, boxes.csv and manifest.csv: {directory}")
@@ -214,7 +214,7 @@ def scenes(directory: Path, count: int, seed: int, kind: str | None) -> None:
 )
 def train(directory: Path, seed: int, samples: float, threads: int) -> None:
     """Train the bundled Swin on drawn scenes; weights, evaluation and model card go to DIRECTORY."""
-    from igbatch.variants.model_card import train_and_describe
+    from igbatch.birds.model_card import train_and_describe
 
     train_and_describe(directory, seed=seed, share=samples, threads=threads, say=click.echo)
 

@@ -15,29 +15,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from igbatch.errors import InputError, one_line
-from igbatch.study import (
-    MAIN_KEYS,
-    Attribution,
-    Audit,
-    Boxes,
-    Faithfulness,
-    Images,
-    Model,
-    Quarantine,
-    Randomization,
-    Report,
-    Retain,
-    Run,
-    Sample,
-    SceneGroup,
-    Smoothing,
-    Store,
-    Study,
-    Thresholds,
-    Variant,
-    Webhook,
-    WorkerRange,
-)
+from igbatch.study import MAIN_KEYS, Study
+from igbatch.study.section import kinds_of
 
 MAX_STUDY_BYTES = 256 * 1024
 
@@ -243,17 +222,9 @@ def _shown(value: Any) -> str:
 
 def _known_keys(location: Sequence[str]) -> list[str]:
     """Return the keys that the section at a place in the file may have."""
-    sections: dict[str, type[BaseModel]] = {
-        "images": Images, "images.scenes": SceneGroup, "images.boxes": Boxes, "models": Model,
-        "variants": Variant, "variants.images": Sample,
-        "attribution": Attribution, "attribution.smoothing": Smoothing, "store": Store,
-        "store.maps": Sample, "run": Run, "run.workers": WorkerRange,
-        "quarantine": Quarantine, "randomization": Randomization, "randomization.images": Sample,
-        "report": Report, "audit": Audit, "audit.thresholds": Thresholds,
-        "audit.faithfulness": Faithfulness, "audit.webhook": Webhook, "audit.retain": Retain,
-    }  # fmt: skip
-    names = [part for part in location if not part.isdigit()]  # places in a list
     section: type[BaseModel] = Study
-    for depth in (1, 2):
-        section = sections.get(".".join(names[:depth]), section)
+    for name in location:
+        if name in section.model_fields:  # else a place in a list, or a name that the study gives
+            kinds = kinds_of(section.model_fields[name].annotation)
+            section = next((kind for kind in kinds if isinstance(kind, type(BaseModel))), section)
     return list(section.model_fields)

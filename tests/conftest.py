@@ -21,7 +21,7 @@ os.environ.pop("RAY_ADDRESS", None)
 import pytest
 import yaml
 
-from igbatch.images.scenes import write_scenes
+from igbatch.birds.scenes import write_scenes
 from igbatch.store.output import Output
 from igbatch.study_file import load_study
 

@@ -156,7 +156,7 @@ def test_a_box_outside_its_image_is_refused(
 
 
 def test_weights_of_another_architecture_are_refused(tiny_content: dict[str, Any], tmp_path: Path) -> None:
-    from igbatch.variants.weights import BUNDLED_WEIGHTS
+    from igbatch.birds.facts import BUNDLED_WEIGHTS
 
     models = {"m": {"architecture": "swin_tiny_patch4_window7_224", "weights": str(BUNDLED_WEIGHTS)}}
     write(tmp_path / "s.yaml", tiny_content, models=models)

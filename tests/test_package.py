@@ -14,8 +14,8 @@ import pytest
         "report/templates/index.html.j2",
         "report/templates/page.css",
         "report/templates/viewer.js",
-        "variants/weights/swin_igbatch.safetensors",
-        "variants/weights/MODEL_CARD.md",
+        "birds/weights/swin_igbatch.safetensors",
+        "birds/weights/MODEL_CARD.md",
     ],
 )
 def test_the_package_carries_its_files(path: str) -> None:

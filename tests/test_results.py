@@ -14,8 +14,8 @@ import pytest
 
 import igbatch
 from igbatch import open_study
+from igbatch.birds.scenes import render_scene
 from igbatch.errors import InputError
-from igbatch.images.scenes import render_scene
 from igbatch.reduce.study import reduce_study
 from igbatch.results import ROW_COLUMNS, StudyResults
 from igbatch.statistics.histogram import RELATIVE_ERROR

@@ -71,7 +71,7 @@ def _read(uri: str) -> bytes:
 
 
 def _draw(uri: str) -> LoadedImage:
-    from igbatch.images.scenes import render_scene
+    from igbatch.birds.scenes import render_scene
 
     seed, _, query = uri.removeprefix("scene:").partition("?")
     options = dict(parse_qsl(query))

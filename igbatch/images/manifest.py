@@ -86,7 +86,7 @@ def scene_uri(seed: int, kind: str | None, label: str | None) -> str:
 
 
 def _list_scenes(source: SceneSource) -> pa.Table:
-    from igbatch.images.scenes import GENERATOR_VERSION
+    from igbatch.birds.scenes import GENERATOR_VERSION
 
     if not source.entries:
         raise InputError("images.scenes: no scene; give at least one seed")

@@ -12,7 +12,8 @@ from igbatch.filesystem import is_local, refuse_credentials, resolve
 from igbatch.images.baselines import parse_baseline
 from igbatch.study import DYNAMIC_TARGETS, Attribution, Model, Study, VariantSpec
 from igbatch.study_file import LoadedStudy
-from igbatch.variants.facts import find_facts, numbered
+from igbatch.variants.facts import numbered
+from igbatch.variants.lookup import find_facts
 from igbatch.variants.specs import needs_layers, variant_specs
 from igbatch.variants.weights import WeightsSource, locate_weights
 

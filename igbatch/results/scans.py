@@ -17,6 +17,7 @@ from igbatch.reduce.survey import survey
 from igbatch.results.tables import SCANNED_ROWS
 from igbatch.store import schemas
 from igbatch.store.reader import Reader
+from igbatch.store.scan import gathered
 
 
 class Scans:
@@ -29,14 +30,9 @@ class Scans:
     def rows(self, variant_id: str, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yield columns of the rows of `image_stats` of a variant, `SCANNED_ROWS` at a time, in any order."""
         schema = pa.schema([schemas.IMAGE_STATS.field(name) for name in columns])
-        waiting: list[pa.RecordBatch] = []
-        for batch in self.reader.batches(columns, variant_id):
-            waiting.append(batch)
-            if sum(map(len, waiting)) >= SCANNED_ROWS:
-                yield pa.Table.from_batches(waiting, schema)
-                waiting = []
-        if waiting:
-            yield pa.Table.from_batches(waiting, schema)
+        batches = (("", batch) for batch in self.reader.batches(columns, variant_id))
+        for found in gathered(batches, SCANNED_ROWS):
+            yield pa.Table.from_batches([batch for _, batch in found], schema)
 
     def boxes(self, variant_id: str, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yield columns of the rows of `box_stats` of one variant, some at a time, in any order."""

@@ -17,9 +17,9 @@ from timm.models.swin_transformer_v2 import SwinTransformerV2
 from timm.models.swin_transformer_v2_cr import SwinTransformerV2Cr
 from torch import Tensor, nn
 
+from igbatch.birds import bundled as _bundled  # noqa: F401  (registers the bundled model with timm)
 from igbatch.errors import InputError, one_line
 from igbatch.images.preprocessing import Preprocessing
-from igbatch.variants import bundled as _bundled  # noqa: F401  (registers the bundled model with timm)
 from igbatch.variants.checkpoint import check_fit, read_header
 from igbatch.variants.facts import ModelFacts, numbered
 from igbatch.variants.hub import fetch_weights, find_weights

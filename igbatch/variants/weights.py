@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from igbatch.birds.facts import BUNDLED_ARCHITECTURE, BUNDLED_WEIGHTS
 from igbatch.errors import InputError
 
-BUNDLED_ARCHITECTURE = "swin_igbatch_patch4_window7_224"
-BUNDLED_WEIGHTS = Path(__file__).parent / "weights" / "swin_igbatch.safetensors"
 CONFIG_KEYS = (
     "mean", "std", "input_size", "interpolation", "crop_pct", "crop_mode", "num_classes", "label_names",
 )  # fmt: skip

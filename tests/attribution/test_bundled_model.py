@@ -12,8 +12,8 @@ from captum.attr import IntegratedGradients
 from torch import Tensor, nn
 
 from igbatch.attribution import integrated_gradients
-from igbatch.images.scenes import CLASSES, render_scene
-from igbatch.variants.bundled import MODEL_NAME
+from igbatch.birds.bundled import BUNDLED_ARCHITECTURE
+from igbatch.birds.scenes import CLASSES, render_scene
 
 TARGETS = [CLASSES.index("eagle"), CLASSES.index("magpie")]
 STEPS = 8
@@ -40,7 +40,7 @@ def distance(found: Tensor, wanted: Tensor) -> list[float]:
 
 @pytest.fixture(scope="module")
 def model() -> nn.Module:
-    trained: nn.Module = timm.create_model(MODEL_NAME, pretrained=True)
+    trained: nn.Module = timm.create_model(BUNDLED_ARCHITECTURE, pretrained=True)
     return trained.eval()
 
 

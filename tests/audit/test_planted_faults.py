@@ -12,12 +12,13 @@ from safetensors.torch import load_file, save_file
 
 from igbatch.audit.compare import compare
 from igbatch.audit.verdict import Comparison, Outcome
-from igbatch.images.scenes import CLASSES, write_scenes
+from igbatch.birds.facts import BUNDLED_ARCHITECTURE, BUNDLED_WEIGHTS
+from igbatch.birds.scenes import CLASSES, write_scenes
 from igbatch.results import open_study
 from igbatch.store.output import Output
 from igbatch.study import Audit
 from igbatch.variants.randomized import random_model, randomize
-from igbatch.variants.weights import BUNDLED_ARCHITECTURE, BUNDLED_WEIGHTS, locate_weights
+from igbatch.variants.weights import locate_weights
 
 IMAGES = 3
 STUDY = {

@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 from PIL import ExifTags, Image
 
+from igbatch.birds.scenes import write_scenes
 from igbatch.cli import main
 from igbatch.errors import InputError
-from igbatch.images.scenes import write_scenes
 from igbatch.results import StudyResults
 from igbatch.store.output import Output
 

@@ -11,8 +11,8 @@ import yaml
 from click.testing import CliRunner, Result
 from PIL import Image
 
+from igbatch.birds.scenes import render_scene
 from igbatch.cli import main
-from igbatch.images.scenes import render_scene
 from igbatch.job import write_report
 from igbatch.results import StudyResults
 from igbatch.store.output import Output

@@ -11,12 +11,12 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from igbatch.birds.facts import BUNDLED_ARCHITECTURE
 from igbatch.errors import InputError
 from igbatch.pipeline.resolve import ResolvedStudy, resolve_study
 from igbatch.store.output import Output
 from igbatch.study_file import load_study
 from igbatch.variants.models import load_trained, weights_sha256
-from igbatch.variants.weights import BUNDLED_ARCHITECTURE
 
 Write = Callable[..., Path]
 MODEL = {"mine": {"architecture": BUNDLED_ARCHITECTURE, "weights": "mine.safetensors"}}

@@ -27,8 +27,8 @@ from igbatch.attribution import (
 )
 from igbatch.attribution.engine import attribute_forward
 from igbatch.attribution.passes import Forward
+from igbatch.birds.scenes import CLASSES, render_scene
 from igbatch.images.loading import load_image
-from igbatch.images.scenes import CLASSES, render_scene
 from igbatch.pipeline import compute, rankings, rows, study_images
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.models import HeldVariant, Models, batched_logits

@@ -10,7 +10,7 @@ import yaml
 
 from igbatch.attribution import integrated_gradients
 from igbatch.attribution.smoothing import copy_noise
-from igbatch.images.scenes import render_scene
+from igbatch.birds.scenes import render_scene
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import SHARD_MAP_BYTES, Plan, copies_of

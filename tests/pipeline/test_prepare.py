@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
+from igbatch.birds.scenes import render_scene
 from igbatch.errors import ImageError, InputError
 from igbatch.images.boxes import Box, NormalizedBox
 from igbatch.images.loading import LoadedImage, load_image
 from igbatch.images.preprocessing import Preprocessing
-from igbatch.images.scenes import render_scene
 from igbatch.pipeline import prepare as prepare_module
 from igbatch.pipeline.plan import ShardImage
 from igbatch.pipeline.prepare import READ_ATTEMPTS, PreparedImage, RefusedImage, prepare, prepare_ahead

@@ -12,7 +12,7 @@ import torch
 import yaml
 from PIL import Image
 
-from igbatch.images.scenes import CLASSES, render_scene, write_scenes
+from igbatch.birds.scenes import CLASSES, render_scene, write_scenes
 from igbatch.pipeline import compute, rankings
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.models import batched_logits

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from igbatch.birds.facts import BUNDLED_ARCHITECTURE, BUNDLED_WEIGHTS
 from igbatch.errors import InputError
 from igbatch.pipeline import resolve as resolve_module
 from igbatch.pipeline.resolve import ResolvedStudy, resolve_study
 from igbatch.store.fingerprint import digest
 from igbatch.study_file import LoadedStudy
-from igbatch.variants.weights import BUNDLED_ARCHITECTURE, BUNDLED_WEIGHTS
 
 LEAST: dict[str, Any] = {
     "name": "s", "images": {"root": "scenes"}, "models": {"m": {}}, "targets": ["eagle"],

@@ -13,8 +13,8 @@ import yaml
 
 from igbatch import open_study
 from igbatch.attribution import PRECISIONS
+from igbatch.birds.scenes import write_scenes
 from igbatch.errors import InputError, UnfinishedError, WorkerError
-from igbatch.images.scenes import write_scenes
 from igbatch.pipeline.attribute import Attribution
 from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.opening import open_output

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from igbatch.birds.facts import BUNDLED_ARCHITECTURE
 from igbatch.variants.models import load_trained
 from igbatch.variants.randomized import random_model
-from igbatch.variants.weights import BUNDLED_ARCHITECTURE, WeightsSource, locate_weights
+from igbatch.variants.weights import WeightsSource, locate_weights
 
 KEY = "models.m.weights"
 

@@ -17,8 +17,8 @@ from safetensors.torch import save_file
 
 from igbatch.errors import IgbatchError, InputError, UnfinishedError
 from igbatch.variants import hub
-from igbatch.variants.facts import find_facts
 from igbatch.variants.hub import fetch_weights, find_weights
+from igbatch.variants.lookup import find_facts
 from igbatch.variants.models import load_trained
 from igbatch.variants.weights import WeightsSource, locate_weights
 

@@ -16,9 +16,10 @@ from timm.models import build_model_with_cfg, register_model, save_for_hf, swin_
 from timm.models.swin_transformer_v2 import SwinTransformerV2
 from torch import nn
 
+from igbatch.birds.facts import BUNDLED_ARCHITECTURE
 from igbatch.errors import InputError
 from igbatch.variants.models import class_name, create_untrained, describe_model, load_trained, weights_sha256
-from igbatch.variants.weights import BUNDLED_ARCHITECTURE, WeightsSource, locate_weights
+from igbatch.variants.weights import WeightsSource, locate_weights
 
 KEY = "models.m.weights"
 TINY = "swin_tiny_patch4_window7_224"

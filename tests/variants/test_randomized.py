@@ -12,12 +12,13 @@ import pytest
 import torch
 from torch import nn
 
+from igbatch.birds.facts import BUNDLED_ARCHITECTURE
 from igbatch.errors import InputError
 from igbatch.variants import randomized
-from igbatch.variants.facts import BUNDLED
+from igbatch.variants.lookup import BUNDLED
 from igbatch.variants.models import state_sha256, weights_sha256
 from igbatch.variants.randomized import ModelStates, random_model, randomize
-from igbatch.variants.weights import BUNDLED_ARCHITECTURE, WeightsSource, locate_weights
+from igbatch.variants.weights import WeightsSource, locate_weights
 
 KEY = "models.m.weights"
 SMALL = WeightsSource(BUNDLED_ARCHITECTURE, None)
@@ -46,7 +47,8 @@ def test_the_same_seed_gives_the_same_bits_in_another_process() -> None:
         "import torch; torch.rand(5); torch.set_num_threads(2);"
         "from igbatch.variants.randomized import random_model;"
         "from igbatch.variants.models import weights_sha256;"
-        "from igbatch.variants.weights import BUNDLED_ARCHITECTURE, WeightsSource;"
+        "from igbatch.birds.facts import BUNDLED_ARCHITECTURE;"
+        "from igbatch.variants.weights import WeightsSource;"
         "print(weights_sha256(random_model(WeightsSource(BUNDLED_ARCHITECTURE, None), 7, 'k')))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -10,14 +10,9 @@ from typing import Any
 
 import pytest
 
+from igbatch.birds.facts import BUNDLED_ARCHITECTURE, BUNDLED_WEIGHTS
 from igbatch.errors import InputError
-from igbatch.variants.weights import (
-    BUNDLED_ARCHITECTURE,
-    BUNDLED_WEIGHTS,
-    WeightsSource,
-    file_sha256,
-    locate_weights,
-)
+from igbatch.variants.weights import WeightsSource, file_sha256, locate_weights
 
 KEY = "models.m.weights"
 

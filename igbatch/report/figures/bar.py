@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from igbatch.report.color.scale import ColorScale, part_range
 from igbatch.report.color.style import as_given
@@ -26,10 +27,8 @@ def draw_bar(figure: Part, scale: ColorScale, x: float, y: float, width: int, *,
     The bar is a strip of pixels: matplotlib's own takes up to ten times as long, and in files of vectors it
     is a patchwork with seams.
     """
-    low, high = scale.bar
-    values = low + (np.arange(width) + 0.5) / width * (high - low)
     axes = axes_at(figure, x, y + 14, width, BAR)
-    axes.imshow(scale.paint(values[None]), aspect="auto", interpolation="none", extent=(0, 1, 0, 1))
+    axes.imshow(bar_colors(scale, width), aspect="auto", interpolation="none", extent=(0, 1, 0, 1))
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set(color="#9a9a9a", linewidth=0.6)
     zero = scale.along_bar(0.0)
@@ -40,6 +39,12 @@ def draw_bar(figure: Part, scale: ColorScale, x: float, y: float, width: int, *,
             half = text_width(text, SMALL) / 2
             centre = min(max(at * width, half), width - half)  # inside of the bar's ends
             write(figure, x + centre, y + row, text, SMALL, color=color, align="center")
+
+
+def bar_colors(scale: ColorScale, length: int) -> NDArray[np.uint8]:
+    """Return the colours of a bar from its left end to its right: uint8 [1, length, 3]."""
+    low, high = scale.bar
+    return scale.paint((low + (np.arange(length) + 0.5) / length * (high - low))[None])
 
 
 def bar_labels(scale: ColorScale) -> tuple[dict[float, str], dict[float, str]]:

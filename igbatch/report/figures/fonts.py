@@ -66,7 +66,7 @@ class Fallbacks:
 
     def _lacking(self, text: str) -> set[int]:
         """Return what `FONT` lacks of a text, once fonts for it have been looked for."""
-        lacking = {ord(letter) for letter in text if ord(letter) not in self._own and letter != "\n"}
+        lacking = {ord(letter) for letter in text if ord(letter) not in self._own}
         sought = lacking - self._nowhere
         for face in self._faces:
             sought -= face.letters

@@ -94,10 +94,11 @@ def finish(figure: Figure) -> Figure:
     if figure not in _missing:
         _missing[figure] = set()
         for text in _texts(figure):
-            name = text.get_text()
-            _missing[figure] |= fallbacks().missing(name)
-            text.set_fontfamily(fallbacks().families(name))
-            text.set_text(fallbacks().drawable(name))
+            lines = text.get_text().split("\n")
+            letters = "".join(lines)
+            _missing[figure] |= fallbacks().missing(letters)
+            text.set_fontfamily(fallbacks().families(letters))
+            text.set_text("\n".join(map(fallbacks().drawable, lines)))
             text.set_parse_math(False)
     return figure
 
@@ -108,6 +109,8 @@ def _texts(figure: Part) -> Iterator[Text]:
         yield from _texts(part)
     for axes in figure.axes if isinstance(figure, Figure) else ():
         yield from axes.findobj(Text) if axes.axison else axes.texts  # asking for ticks makes them
+        for inset in axes.child_axes:
+            yield from inset.findobj(Text)
     for legend in figure.legends:
         yield from legend.findobj(Text)
 

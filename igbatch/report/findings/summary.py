@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 
 from igbatch.report.findings.caveats import weighty_baseline
 from igbatch.report.findings.census import Census
 from igbatch.report.findings.model import Finding, study_variants
-from igbatch.report.randomization.statistics import SIGNIFICANT, STATISTICS, null_tests, scale_free
+from igbatch.report.randomization.statistics import SIGNIFICANT, null_tests
+from igbatch.report.randomization.verdicts import MIN_MODELS, null_verdict
 from igbatch.report.sentences import sentences
 from igbatch.results import StudyResults
 from igbatch.statistics.aggregates import FEWEST_IMAGES
@@ -34,6 +34,8 @@ def five_sentences(
         summary: of its rows.
         quarantined: rows in quarantine.
     """
+    trained = study_variants(results).trained if results.randomized else ()
+    nulls = [null_tests(results, each) for each in trained]
     return sentences(
         "summary.j2",
         output=results.study.attribution.output,
@@ -47,28 +49,10 @@ def five_sentences(
         findings={finding.key: finding for finding in findings},
         boxes=len(results.aggregates) > 0,
         randomized=results.randomized,
-        tests=_tests(results, study_variants(results).trained),
+        tests=null_verdict(pd.concat(nulls)) if nulls else None,
         level=SIGNIFICANT,
-        fewest_models=round(1 / SIGNIFICANT) - 1,  # from which on 1 / (models + 1) reaches it
+        min_models=MIN_MODELS,
         baseline=weighty_baseline(results, summary),
         few_images=FEW_IMAGES,
         fewest_images=FEWEST_IMAGES,
     )
-
-
-def _tests(results: StudyResults, trained: Sequence[str]) -> dict[str, Any] | None:
-    """Count tests over the data set, and those of statistics free of scale; None where there is none."""
-    if not results.randomized or not trained:
-        return None
-    rows = pd.concat([null_tests(results, each) for each in trained])
-    if not len(rows):
-        return None
-    free = rows[[scale_free(row) for row in rows.to_dict("records")]]
-    passed = free[free["p_adjusted"] <= SIGNIFICANT]
-    return {
-        "models": int(rows["n_null"].max()),
-        "possible": float(rows["p_smallest"].min()) <= SIGNIFICANT,
-        "free": len(free),
-        "passed": len(passed),
-        "statistics": [words for name, words in STATISTICS.items() if (passed["statistic"] == name).any()],
-    }

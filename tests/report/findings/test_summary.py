@@ -114,10 +114,10 @@ def significance(adjusted: list[float], models: int) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("adjusted", "models", "said"),
     [
-        ([0.01, 0.02], 40, "2 of 2 tests free of scale reached an adjusted p of at most 5\u00a0%: where the"),
-        ([0.01, 0.30], 40, "1 of 2 tests free of scale reached an adjusted p of at most 5\u00a0%: its maps "
+        ([0.01, 0.02], 40, "all tests free of scale reached an adjusted p of at most 5\u00a0%: where the"),
+        ([0.01, 0.30], 40, "some tests free of scale reached an adjusted p of at most 5\u00a0%: its maps "
                            "differ from random ones in share of |a|, and"),
-        ([0.40, 0.30], 40, "0 of 2 tests free of scale reached an adjusted p of at most 5\u00a0%: its maps "
+        ([0.40, 0.30], 40, "no tests free of scale reached an adjusted p of at most 5\u00a0%: its maps "
                            "have not been shown"),
         ([0.20, 0.20], 9, "cannot reach 5\u00a0% against 9 random models: it takes at least 19"),
         ([], 40, "There is no test over the data set"),

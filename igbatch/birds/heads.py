@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from igbatch.images.drawing import Drawing, Points, scaled, spline
-from igbatch.images.species import Look
+from igbatch.birds.drawing import Drawing, Points, scaled, spline
+from igbatch.birds.species import Look
 
 
 def add_head(drawing: Drawing, look: Look, head: Points, pitch: float) -> None:

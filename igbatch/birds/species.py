@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from igbatch.images.drawing import Colour, scaled
+from igbatch.birds.drawing import Colour, scaled
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from igbatch.images.scenes import CLASSES, GENERATOR_VERSION
-from igbatch.variants.bundled import MODEL_NAME
-from igbatch.variants.evaluation import Evaluation, evaluate
-from igbatch.variants.training import Recipe, train
+from igbatch.birds.bundled import BUNDLED_ARCHITECTURE
+from igbatch.birds.evaluation import Evaluation, evaluate
+from igbatch.birds.scenes import CLASSES, GENERATOR_VERSION
+from igbatch.birds.training import Recipe, train
 
 WEIGHTS_FILE = "swin_igbatch.safetensors"
 CARD_FILE = "MODEL_CARD.md"
@@ -45,7 +45,11 @@ def save_weights(model: nn.Module, path: Path) -> None:
     """Save weights as float16 safetensors, with the class names and the generator's version beside them."""
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.detach().half().contiguous() for name, tensor in model.state_dict().items()}
-    metadata = {"architecture": MODEL_NAME, "classes": ",".join(CLASSES), "scenes": str(GENERATOR_VERSION)}
+    metadata = {
+        "architecture": BUNDLED_ARCHITECTURE,
+        "classes": ",".join(CLASSES),
+        "scenes": str(GENERATOR_VERSION),
+    }
     save_file(tensors, path, metadata=metadata)
 
 
@@ -57,7 +61,7 @@ def describe(
     `remark` goes into the card where these weights came about otherwise than by one run of the recipe.
     """
     model = timm.create_model(
-        MODEL_NAME, pretrained=True, pretrained_cfg_overlay={"file": str(directory / WEIGHTS_FILE)}
+        BUNDLED_ARCHITECTURE, pretrained=True, pretrained_cfg_overlay={"file": str(directory / WEIGHTS_FILE)}
     )
     evaluation = evaluate(model.eval(), scenes=scenes)
     size = (directory / WEIGHTS_FILE).stat().st_size
@@ -97,7 +101,7 @@ def _card(
     )
     settings = ", ".join(f"{key} {value}" for key, value in asdict(recipe).items() if key != "phases")
     last = evaluation.first_seed + evaluation.scenes - 1
-    return f"""# {MODEL_NAME}
+    return f"""# {BUNDLED_ARCHITECTURE}
 
 A small Swin Transformer that names the largest bird of a drawn scene. It ships with igbatch so that the job
 has a trained model on any machine, and so that there are images on which the place of the evidence is known.

@@ -5,10 +5,11 @@ import sys
 
 import pytest
 
+from igbatch.birds.facts import BUNDLED_WEIGHTS
 from igbatch.errors import InputError
-from igbatch.variants.facts import BUNDLED, find_facts
+from igbatch.variants.lookup import BUNDLED, find_facts
 from igbatch.variants.models import describe_model
-from igbatch.variants.weights import BUNDLED_WEIGHTS, WeightsSource, locate_weights
+from igbatch.variants.weights import WeightsSource, locate_weights
 
 
 def test_the_bundled_models_facts_are_those_of_the_model_that_timm_builds() -> None:
@@ -17,7 +18,7 @@ def test_the_bundled_models_facts_are_those_of_the_model_that_timm_builds() -> N
 
 def test_the_bundled_model_is_known_without_torch() -> None:
     code = (
-        "import sys; from igbatch.variants.facts import find_facts, BUNDLED;"
+        "import sys; from igbatch.variants.lookup import find_facts, BUNDLED;"
         "from igbatch.variants.weights import locate_weights;"
         "assert find_facts(locate_weights('bundled', None, 'k'), 'k') is BUNDLED;"
         "assert 'torch' not in sys.modules and 'timm' not in sys.modules"

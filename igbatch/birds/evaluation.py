@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from igbatch.images.scenes import CLASSES, render_scene
+from igbatch.birds.scenes import CLASSES, render_scene
 
 CONTRASTS = (1.0, 0.5, 0.25, 0.12, 0.06, 0.03, 0.0)
 BATCH = 32

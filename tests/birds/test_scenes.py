@@ -12,9 +12,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from igbatch.images import scenes
-from igbatch.images.drawing import blend
-from igbatch.images.scenes import CLASSES, KINDS, SIZE, Scene, SceneBox, render_scene, write_scenes
+from igbatch.birds import scenes
+from igbatch.birds.drawing import blend
+from igbatch.birds.scenes import CLASSES, KINDS, SIZE, Scene, SceneBox, render_scene, write_scenes
 
 SEEDS = range(40)
 

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from igbatch.images.birds import standing
-from igbatch.images.drawing import SIZE, Drawing, Floats, Sprite, blend, rasterise
-from igbatch.images.flight import flying
-from igbatch.images.noise import noise
-from igbatch.images.species import look
-from igbatch.images.staging import Slot, Stage, stage
+from igbatch.birds.drawing import SIZE, Drawing, Floats, Sprite, blend, rasterise
+from igbatch.birds.flight import flying
+from igbatch.birds.noise import noise
+from igbatch.birds.species import look
+from igbatch.birds.staging import Slot, Stage, stage
+from igbatch.birds.standing import standing
 
 __all__ = [
     "CLASSES",

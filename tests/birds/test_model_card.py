@@ -9,18 +9,18 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
-from igbatch.images.scenes import CLASSES
-from igbatch.variants import model_card
-from igbatch.variants.bundled import MODEL_NAME
-from igbatch.variants.model_card import CARD_FILE, WEIGHTS_FILE, describe, save_weights
-from igbatch.variants.training import Recipe
+from igbatch.birds import model_card
+from igbatch.birds.bundled import BUNDLED_ARCHITECTURE
+from igbatch.birds.model_card import CARD_FILE, WEIGHTS_FILE, describe, save_weights
+from igbatch.birds.scenes import CLASSES
+from igbatch.birds.training import Recipe
 
 
 def test_weights_are_saved_as_float16_with_their_classes(tmp_path: Path, some_model: nn.Module) -> None:
     path = tmp_path / "new" / WEIGHTS_FILE
     save_weights(some_model, path)
     with safe_open(path, framework="pt") as stored:
-        assert stored.metadata()["architecture"] == MODEL_NAME
+        assert stored.metadata()["architecture"] == BUNDLED_ARCHITECTURE
         assert stored.metadata()["classes"] == ",".join(CLASSES)
         for name, tensor in some_model.state_dict().items():
             assert torch.equal(stored.get_tensor(name), tensor.half()), name
@@ -59,7 +59,7 @@ def test_the_card_says_what_was_measured(tmp_path: Path, some_model: nn.Module) 
     evaluation = describe(tmp_path, recipe, minutes=41.6, threads=1, scenes=12)
     card = (tmp_path / CARD_FILE).read_text("utf-8")
     for part in (
-        f"# {MODEL_NAME}",
+        f"# {BUNDLED_ARCHITECTURE}",
         "It knows drawn scenes, not photographs.",
         f"**{100 * evaluation.accuracy:.2f} %**",
         "12 scenes of seeds 0 to 11",

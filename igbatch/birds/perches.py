@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from igbatch.images.drawing import Colour, Drawing, Points, mix, scaled, shades, shifted, spline
-from igbatch.images.noise import line
+from igbatch.birds.drawing import Colour, Drawing, Points, mix, scaled, shades, shifted, spline
+from igbatch.birds.noise import line
 
 PERCHES = ("branch", "post", "rock")
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from igbatch.images.backdrops import foliage, wall
-from igbatch.images.drawing import SIZE, Colour, Floats, Light, mix, scaled, tinted
-from igbatch.images.noise import TILE, line, noise, tile
+from igbatch.birds.backdrops import foliage, wall
+from igbatch.birds.drawing import SIZE, Colour, Floats, Light, mix, scaled, tinted
+from igbatch.birds.noise import TILE, line, noise, tile
 
 PLACES = ("sky", "field", "snow", "water", "foliage", "wall")
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from igbatch.images.birds import Posture
-from igbatch.images.drawing import SIZE, Floats, blend, rasterise
-from igbatch.images.flight import Wings
-from igbatch.images.landscapes import Landscape, landscape
-from igbatch.images.noise import noise
-from igbatch.images.perches import PERCHES, clutter, perch
+from igbatch.birds.drawing import SIZE, Floats, blend, rasterise
+from igbatch.birds.flight import Wings
+from igbatch.birds.landscapes import Landscape, landscape
+from igbatch.birds.noise import noise
+from igbatch.birds.perches import PERCHES, clutter, perch
+from igbatch.birds.standing import Posture
 
 _FAMILIES = {  # perched, ground, flying
     "sky": (0.42, 0.0, 0.58),

@@ -12,10 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from igbatch.images.scenes import CLASSES, Scene, SceneBox, render_scene
-from igbatch.variants import training
-from igbatch.variants.models import weights_sha256
-from igbatch.variants.training import (
+from igbatch.birds import training
+from igbatch.birds.scenes import CLASSES, Scene, SceneBox, render_scene
+from igbatch.birds.training import (
     NONE,
     TRAINING_SEED,
     FreshViews,
@@ -27,6 +26,7 @@ from igbatch.variants.training import (
     train,
     view,
 )
+from igbatch.variants.models import weights_sha256
 
 RECIPE = Recipe()
 EAGLE, MAGPIE = CLASSES.index("eagle"), CLASSES.index("magpie")

@@ -12,24 +12,23 @@ from typing import Any
 from timm.models import build_model_with_cfg, register_model
 from timm.models.swin_transformer import SwinTransformer, checkpoint_filter_fn
 
-from igbatch.images.scenes import CLASSES
-from igbatch.variants.facts import BUNDLED
-from igbatch.variants.weights import BUNDLED_ARCHITECTURE, BUNDLED_WEIGHTS
+from igbatch.birds.facts import BUNDLED_ARCHITECTURE, BUNDLED_WEIGHTS, DATA_CONFIG
+from igbatch.birds.scenes import CLASSES
 
-MODEL_NAME = BUNDLED_ARCHITECTURE
+__all__ = ["BUNDLED_ARCHITECTURE", "swin_igbatch_patch4_window7_224"]
 
 default_cfgs = {
-    MODEL_NAME: {
+    BUNDLED_ARCHITECTURE: {
         "url": "",
         "file": str(BUNDLED_WEIGHTS),
-        "num_classes": BUNDLED.classes,
-        "input_size": tuple(BUNDLED.data_config["input_size"]),
+        "num_classes": len(CLASSES),
+        "input_size": tuple(DATA_CONFIG["input_size"]),
         "pool_size": (7, 7),
-        "crop_pct": BUNDLED.data_config["crop_pct"],
-        "interpolation": BUNDLED.data_config["interpolation"],
+        "crop_pct": DATA_CONFIG["crop_pct"],
+        "interpolation": DATA_CONFIG["interpolation"],
         "fixed_input_size": True,
-        "mean": tuple(BUNDLED.data_config["mean"]),
-        "std": tuple(BUNDLED.data_config["std"]),
+        "mean": tuple(DATA_CONFIG["mean"]),
+        "std": tuple(DATA_CONFIG["std"]),
         "first_conv": "patch_embed.proj",
         "classifier": "head.fc",
         "label_names": CLASSES,
@@ -43,7 +42,7 @@ def swin_igbatch_patch4_window7_224(pretrained: bool = False, **kwargs: Any) -> 
     """Build the bundled Swin: embedding 32, depths 1-1-4-2, heads 1-2-4-8, 2.6 million parameters.
 
     Images [N, 3, 224, 224] normalized by mean and standard deviation 0.5 (mid-gray is exactly 0) become
-    logits [N, 5] over `igbatch.images.scenes.CLASSES`.
+    logits [N, 5] over `igbatch.birds.scenes.CLASSES`.
 
     Source: Liu et al., *Swin Transformer*, ICCV 2021, with patch 4 and window 7.
     """
@@ -57,7 +56,7 @@ def swin_igbatch_patch4_window7_224(pretrained: bool = False, **kwargs: Any) -> 
     }
     model: SwinTransformer = build_model_with_cfg(
         SwinTransformer,
-        MODEL_NAME,
+        BUNDLED_ARCHITECTURE,
         pretrained,
         pretrained_filter_fn=checkpoint_filter_fn,
         **{**architecture, **kwargs},

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from igbatch.images.scenes import CLASSES, KINDS, render_scene
-from igbatch.variants.evaluation import CONTRASTS, Evaluation, evaluate
+from igbatch.birds.evaluation import CONTRASTS, Evaluation, evaluate
+from igbatch.birds.scenes import CLASSES, KINDS, render_scene
 
 NONE = CLASSES.index("none")
 

@@ -1,7 +1,7 @@
 """Training of the bundled Swin on freshly drawn scenes: the recipe behind `igbatch train`.
 
 There are no epochs: workers draw scenes all the time, from seeds that users' data sets never touch
-(`igbatch.images.scenes`). In the phases with a `token_weight` a second head, thrown away afterwards, is also
+(`igbatch.birds.scenes`). In the phases with a `token_weight` a second head, thrown away afterwards, is also
 asked what each patch shows; a run without it was still at chance after 26,000 views.
 """
 
@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from igbatch.images.scenes import CLASSES, Scene, render_scene
-from igbatch.variants.bundled import MODEL_NAME
+from igbatch.birds.bundled import BUNDLED_ARCHITECTURE
+from igbatch.birds.scenes import CLASSES, Scene, render_scene
 
 TRAINING_SEED = 2**32
 """Scenes of this seed and above are the training set; those below are for held-out and users' data sets."""
@@ -199,7 +199,7 @@ def _at_side(model: nn.Module, side: int) -> SwinTransformer:
 
 
 def _build(side: int) -> SwinTransformer:
-    model = timm.create_model(MODEL_NAME, img_size=side, always_partition=side != 224)
+    model = timm.create_model(BUNDLED_ARCHITECTURE, img_size=side, always_partition=side != 224)
     assert isinstance(model, SwinTransformer)
     return model
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from igbatch.images.birds import Frame, Posture, torso
-from igbatch.images.drawing import Colour, Drawing, Points, factored, mix, scaled, shades, shifted, spline
-from igbatch.images.species import Look
+from igbatch.birds.drawing import Colour, Drawing, Points, factored, mix, scaled, shades, shifted, spline
+from igbatch.birds.species import Look
+from igbatch.birds.standing import Frame, Posture, torso
 
 
 @dataclass(frozen=True)

@@ -8,24 +8,25 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
+from igbatch.birds.bundled import BUNDLED_ARCHITECTURE
+from igbatch.birds.evaluation import Evaluation, evaluate
+from igbatch.birds.facts import BUNDLED_WEIGHTS
+from igbatch.birds.model_card import CARD_FILE
+from igbatch.birds.scenes import CLASSES
 from igbatch.images.baselines import baseline_pixels
 from igbatch.images.preprocessing import Preprocessing
-from igbatch.images.scenes import CLASSES
-from igbatch.variants.bundled import MODEL_NAME
-from igbatch.variants.evaluation import Evaluation, evaluate
-from igbatch.variants.model_card import CARD_FILE
 from igbatch.variants.models import describe_model
-from igbatch.variants.weights import BUNDLED_WEIGHTS, locate_weights
+from igbatch.variants.weights import locate_weights
 
 
 def test_timm_knows_it_by_name() -> None:
-    assert timm.is_model(MODEL_NAME)
-    assert timm.is_model_pretrained(MODEL_NAME)
-    assert MODEL_NAME in timm.list_models("swin_igbatch*", pretrained=True)
+    assert timm.is_model(BUNDLED_ARCHITECTURE)
+    assert timm.is_model_pretrained(BUNDLED_ARCHITECTURE)
+    assert BUNDLED_ARCHITECTURE in timm.list_models("swin_igbatch*", pretrained=True)
 
 
 def test_timm_loads_its_weights_from_package_data() -> None:
-    model = timm.create_model(MODEL_NAME, pretrained=True)
+    model = timm.create_model(BUNDLED_ARCHITECTURE, pretrained=True)
     state = model.state_dict()
     with safe_open(BUNDLED_WEIGHTS, framework="pt") as stored:
         assert set(stored.keys()) == set(state)
@@ -35,7 +36,7 @@ def test_timm_loads_its_weights_from_package_data() -> None:
 
 
 def test_it_is_small() -> None:
-    parameters = sum(tensor.numel() for tensor in timm.create_model(MODEL_NAME).parameters())
+    parameters = sum(tensor.numel() for tensor in timm.create_model(BUNDLED_ARCHITECTURE).parameters())
     assert 1e6 <= parameters <= 6e6
     assert BUNDLED_WEIGHTS.stat().st_size < 13e6
 
@@ -46,7 +47,7 @@ def test_its_classes_are_those_of_the_scenes() -> None:
 
 
 def test_mid_gray_is_exactly_zero_to_it() -> None:
-    config = timm.data.resolve_data_config(model=timm.create_model(MODEL_NAME))
+    config = timm.data.resolve_data_config(model=timm.create_model(BUNDLED_ARCHITECTURE))
     preprocessing = Preprocessing.from_data_config(config)
     gray = baseline_pixels("gray", np.zeros((224, 224, 3), np.float32))
     assert not preprocessing.normalize(gray).any()
@@ -54,7 +55,7 @@ def test_mid_gray_is_exactly_zero_to_it() -> None:
 
 def test_an_image_of_224_pixels_is_taken_as_it_is() -> None:
     geometry = Preprocessing.from_data_config(
-        timm.data.resolve_data_config(model=timm.create_model(MODEL_NAME))
+        timm.data.resolve_data_config(model=timm.create_model(BUNDLED_ARCHITECTURE))
     ).geometry(224, 224)
     assert (geometry.resized_width, geometry.resized_height) == (224, 224)
     assert (geometry.crop_x, geometry.crop_y) == (0, 0)
@@ -88,5 +89,5 @@ def test_birds_fade_in_from_the_gray_image(evaluation: Evaluation) -> None:
 
 def test_its_card_lies_beside_its_weights() -> None:
     card = (BUNDLED_WEIGHTS.parent / CARD_FILE).read_text("utf-8")
-    assert card.startswith(f"# {MODEL_NAME}\n")
+    assert card.startswith(f"# {BUNDLED_ARCHITECTURE}\n")
     assert "It knows drawn scenes, not photographs." in card

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from igbatch.images.drawing import Colour, Drawing, Points, factored, mix, scaled, shades, shifted, spline
-from igbatch.images.heads import add_head
-from igbatch.images.species import Look
+from igbatch.birds.drawing import Colour, Drawing, Points, factored, mix, scaled, shades, shifted, spline
+from igbatch.birds.heads import add_head
+from igbatch.birds.species import Look
 
 PER = 5  # spline samples a segment
 

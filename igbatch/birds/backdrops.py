@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from igbatch.images.drawing import SIZE, Colour, Floats, Light, mix, scaled, tinted
-from igbatch.images.noise import noise
+from igbatch.birds.drawing import SIZE, Colour, Floats, Light, mix, scaled, tinted
+from igbatch.birds.noise import noise
 
 
 def foliage(rng: np.random.Generator, leaf: Colour, low: Colour, light: Light) -> Floats:

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from igbatch.images.drawing import SIZE, Floats
+from igbatch.birds.drawing import SIZE, Floats
 
 TILE = 512
 
