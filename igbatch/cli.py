@@ -96,8 +96,9 @@ def _figure_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--image", "images", multiple=True, help="Image to draw (default: as report)."),
         click.option("--variant", "variants", multiple=True, help="Variant to draw (default: as report)."),
         click.option("--target", "targets", multiple=True, help="Target to draw (default: all)."),
-        click.option("--normalization", metavar="NAME", help="raw, image, pair, targets, models, variant or "
-                     "dataset (default: raw, image, joint and dataset in turn)."),
+        click.option("--scope", "--normalization", "scope", metavar="NAME", help="Whose range colours stand "
+                     "for: raw, image, pair, targets, models, variant or dataset (default: raw, image, joint "
+                     "and dataset in turn). --normalization is its old name."),
         click.option("--rule", metavar="NAME", help="symmetric (default), min-max or percentile."),
         click.option("--percentile", type=float, metavar="P", help="Colours end at the P % quantile of |a|."),
         click.option("--range", "ends", type=(float, float), metavar="LOW HIGH", help="Colours end here."),
@@ -123,7 +124,7 @@ def report(out: str, file_format: str | None, **options: Any) -> None:
     """Render the report of the study at OUT again, or with --format draw its figures for print."""
     from igbatch.errors import InputError
     from igbatch.job import write_figures, write_report
-    from igbatch.report.figures.export import order_of
+    from igbatch.report.figures.export import print_options
     from igbatch.results import StudyResults
     from igbatch.store.output import Output
 
@@ -132,7 +133,7 @@ def report(out: str, file_format: str | None, **options: Any) -> None:
             raise InputError("these choices are for figures: add --format png, pdf or svg")
         click.echo(f"report: {write_report(StudyResults(out), Output(out))}")
         return
-    place, names = write_figures(StudyResults(out), Output(out), order_of(**options), file_format)
+    place, names = write_figures(StudyResults(out), Output(out), print_options(**options), file_format)
     for name in names:
         click.echo(name)
     click.echo(f"{len(names)} {'file' if len(names) == 1 else 'files'}: {place}")

@@ -24,7 +24,7 @@ from igbatch.study_file import LoadedStudy, load_study
 
 if TYPE_CHECKING:
     from igbatch.audit.verdict import Audit
-    from igbatch.report.figures.export import Order
+    from igbatch.report.figures.export import PrintOptions
 
 DEMO_STUDY = "eagle_magpie.yaml"
 
@@ -169,7 +169,7 @@ def audit_output(
 
 
 def write_figures(
-    results: StudyResults, output: Output, order: Order, file_format: str
+    results: StudyResults, output: Output, options: PrintOptions, file_format: str
 ) -> tuple[str, list[str]]:
     """Draw figures for print into `report/print/` of a study's output.
 
@@ -180,7 +180,9 @@ def write_figures(
     """
     from igbatch.report.figures.export import FOLDER, print_figures
 
-    paths = print_figures(results, order, file_format, lambda path, data: output.put(output.path(path), data))
+    paths = print_figures(
+        results, options, file_format, lambda path, data: output.put(output.path(path), data)
+    )
     return output.uri_of(FOLDER), [path.removeprefix(f"{FOLDER}/") for path in paths]
 
 

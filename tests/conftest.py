@@ -275,11 +275,11 @@ def only_fonts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]
     """Let figures believe that this machine has no fonts but matplotlib's and the given files."""
     from matplotlib import font_manager
 
-    from igbatch.report.figures import canvas
+    from igbatch.report.figures import typeset
 
     def forget() -> None:
-        canvas.fallbacks.cache_clear()
-        canvas._width.cache_clear()
+        typeset.fallbacks.cache_clear()
+        typeset._width.cache_clear()
 
     def install(*paths: Path) -> None:
         own = [entry for entry in font_manager.fontManager.ttflist if "mpl-data" in entry.fname]

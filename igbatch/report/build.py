@@ -7,14 +7,13 @@ from itertools import combinations, islice
 
 from matplotlib.figure import Figure
 
-from igbatch.report.color.scope import Normalizations
-from igbatch.report.figures.canvas import DPI, missing_letters
 from igbatch.report.figures.dotplot import aggregates_figure
 from igbatch.report.figures.draw import draw_sheet
 from igbatch.report.figures.encoding import data_uri, figure_png
 from igbatch.report.figures.fonts import MissingLetters, on_stderr
 from igbatch.report.figures.image_data import ImageMaps, ShownRows
-from igbatch.report.figures.sheets import Sheet, joint_kind, overview_sheet, seed_sheet
+from igbatch.report.figures.layout import Sheet, joint_scope, scope_sheet, sequence_sheet
+from igbatch.report.figures.typeset import DPI, missing_letters
 from igbatch.report.page.contents import MOST_QUARANTINED, page_content
 from igbatch.report.page.csv_tables import MOST_ROWS, tables
 from igbatch.report.page.html import Figures, render_page
@@ -60,7 +59,6 @@ class _Report:
         self.write = write
         self.selection: Selection = select(results)
         self.shown = ShownRows(results, self.selection.images)
-        self.normalizations = Normalizations(results)
         self.paths: list[str] = []
         self.missing = MissingLetters()
 
@@ -78,10 +76,9 @@ class _Report:
         randomization = self._randomization()
         drawn = self.selection.featured if self.results.study.report.figures else ()
         figures = [self._figures(image_id) for image_id in drawn]
-        data = page_data(self.results, self.normalizations, self.selection, self.shown)
+        data = page_data(self.results, self.selection, self.shown)
         content = page_content(
             self.results,
-            self.normalizations,
             self.selection,
             quarantine,
             plot,
@@ -99,24 +96,24 @@ class _Report:
             return data_uri(self._figure(stem, figure), "image/png"), width
 
         maps = [ImageMaps(self.results, image_id, self.shown) for image_id in self.selection.featured]
-        return randomization_views(self.results, self.normalizations, maps, draw)
+        return randomization_views(self.results, maps, draw)
 
     def _figures(self, image_id: str) -> Figures:
-        """Draw the figures of one featured image: the seed's sequence of each variant, and an overview."""
+        """Draw the figures of one featured image: the sequence of scopes of each variant, and an overview."""
         maps = ImageMaps(self.results, image_id, self.shown)
         variants = variants_on(self.results, image_id)
         files = [file for variant in variants for file in self._variant(maps, variant)]
-        sheet = overview_sheet(maps, self.normalizations, joint_kind(self.results.target_names), variants)
+        sheet = scope_sheet(maps, joint_scope(self.results.target_names), variants)
         files.append(("all variants in one figure", self._sheet(sheet, file_stem(image_id, "overview"))))
         return Figures(plain(image_id), tuple(files))
 
     def _variant(self, maps: ImageMaps, variant_id: str) -> list[tuple[str, str]]:
-        """Draw the seed's sequence of one image and variant, of all targets and of pairs of them."""
+        """Draw the sequence of scopes of one image and variant, of all targets and of pairs of them."""
         targets = self.results.target_names
         pairs = combinations(targets, 2) if len(targets) > 2 else ()
         files = []
         for chosen in (None, *islice(pairs, MOST_PAIRS)):
-            sheet = seed_sheet(maps, self.normalizations, variant_id, chosen)
+            sheet = sequence_sheet(maps, variant_id, chosen)
             name = ": ".join([plain(variant_id), *([listing(list(map(plain, chosen)))] if chosen else [])])
             files.append((name, self._sheet(sheet, file_stem(maps.image_id, variant_id, *(chosen or ())))))
         return files

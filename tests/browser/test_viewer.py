@@ -12,11 +12,12 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from igbatch.report.color.colormaps import PALETTES, color_indices
+from igbatch.reduce.ranges import Scope
+from igbatch.reduce.scopes import ScopeRange
+from igbatch.report.color.colormaps import PALETTES
 from igbatch.report.color.contour import strongest
-from igbatch.report.color.limits import Limits, limits_of, take_part
-from igbatch.report.color.scope import Normalizations
-from igbatch.report.color.style import Look
+from igbatch.report.color.scale import ColorScale
+from igbatch.report.color.style import DEFAULT, ColorStyle
 from igbatch.report.page.raw_maps import packed, unpacked
 
 Show = Callable[..., None]
@@ -49,24 +50,29 @@ def embedded(study: Any, variant: str, target: str, image: str = "a.png") -> np.
     return unpacked(*packed(values), values.shape)
 
 
-def shared(study: Any, kind: str, variant: str, target: str, image: str = "a.png") -> tuple[float, float]:
+def shared(study: Any, scope: str, variant: str, target: str, image: str = "a.png") -> tuple[float, float]:
     """The range of a map under a normalization, from the raw maps; of `raw`, from the report's one scale."""
-    if kind == "raw":
-        scale = Normalizations(study.results).of("raw")
-        assert scale is not None
+    if scope == "raw":
+        scale = study.results.scope_range("raw")
         return scale.minimum, scale.maximum
-    variants = VARIANTS if kind in ("models", "dataset") else (variant,)
-    images = ("a.png", "b.png") if kind in ("variant", "dataset") else (image,)
-    targets = (target,) if kind == "image" else TARGETS
+    variants = VARIANTS if scope in ("models", "dataset") else (variant,)
+    images = ("a.png", "b.png") if scope in ("variant", "dataset") else (image,)
+    targets = (target,) if scope == "image" else TARGETS
     maps = [study.results.maps[key] for key in product(variants, images, targets)]
     return float(min(values.min() for values in maps)), float(max(values.max() for values in maps))
 
 
-def painted(values: np.ndarray, limits: Limits, look: Look) -> np.ndarray:
-    """The colours that a map must have: uint8 [H, W, 3]."""
-    shown = take_part(values, look.part)
-    rows = color_indices(shown, limits.half, middle=limits.middle, level=look.level)
-    return PALETTES[look.palette].colors[rows]
+def scale_of(
+    study: Any,
+    scope: Scope,
+    variant: str,
+    target: str,
+    style: ColorStyle = DEFAULT,
+    quantile: float | None = None,
+) -> ColorScale:
+    """The colour scale that a map must have."""
+    low, high = shared(study, scope, variant, target)
+    return ColorScale(ScopeRange(scope, low, high, low, low, high, 1, True), style, quantile)
 
 
 def coloured(page: Any, variant: str, target: str, wanted: np.ndarray, nth: int = 0) -> Check:
@@ -89,42 +95,40 @@ def choose(page: Any, **knobs: Any) -> None:
             knob.blur()
 
 
-@pytest.mark.parametrize("kind", ["raw", "image", "pair", "targets", "models", "variant", "dataset"])
+@pytest.mark.parametrize("scope", ["raw", "image", "pair", "targets", "models", "variant", "dataset"])
 def test_every_normalization_colours_by_its_range(
-    birds: Any, page: Any, show: Show, eventually: Eventually, kind: str
+    birds: Any, page: Any, show: Show, eventually: Eventually, scope: Scope
 ) -> None:
     show(page, birds)
-    choose(page, first_scope=kind)
+    choose(page, first_scope=scope)
     for variant, target in product(VARIANTS, TARGETS):
-        limits = limits_of(*shared(birds, kind, variant, target), Look(), raw=kind == "raw")
-        wanted = painted(embedded(birds, variant, target), limits, Look())
+        wanted = scale_of(birds, scope, variant, target).paint(embedded(birds, variant, target))
         eventually(coloured(page, variant, target, wanted))
 
 
-LOOKS: Mapping[str, tuple[Look, dict[str, Any]]] = {
-    "min-max": (Look(rule="min-max"), {"first_rule": "min-max"}),
+STYLES: Mapping[str, tuple[ColorStyle, dict[str, Any]]] = {
+    "min-max": (ColorStyle(rule="min-max"), {"first_rule": "min-max"}),
     "fixed": (
-        Look(rule="fixed", low=-2e-3, high=1e-3),
+        ColorStyle(rule="fixed", vmin=-2e-3, vmax=1e-3),
         {"first_rule": "fixed", "first_high": 1e-3, "first_low": -2e-3},
     ),
-    "positive": (Look(part="positive"), {"part": "positive"}),
-    "negative": (Look(part="negative"), {"part": "negative"}),
-    "absolute": (Look(part="absolute"), {"part": "absolute"}),
-    "level": (Look(level=7.5), {"level": 7.5}),
-    **{name: (Look(palette=name), {"palette": name}) for name in PALETTES},
+    "positive": (ColorStyle(part="positive"), {"part": "positive"}),
+    "negative": (ColorStyle(part="negative"), {"part": "negative"}),
+    "absolute": (ColorStyle(part="absolute"), {"part": "absolute"}),
+    "level": (ColorStyle(level=7.5), {"level": 7.5}),
+    **{name: (ColorStyle(palette=name), {"palette": name}) for name in PALETTES},
 }
 
 
-@pytest.mark.parametrize("name", LOOKS)
-def test_every_knob_changes_the_look_as_the_figures_do(
+@pytest.mark.parametrize("name", STYLES)
+def test_every_knob_changes_the_colours_as_the_figures_do(
     birds: Any, page: Any, show: Show, eventually: Eventually, name: str
 ) -> None:
-    look, knobs = LOOKS[name]
+    style, knobs = STYLES[name]
     show(page, birds)
     choose(page, **knobs)
     for variant, target in (("trained", "magpie"), ("random-1", "eagle")):
-        limits = limits_of(*shared(birds, "pair", variant, target), look)
-        wanted = painted(embedded(birds, variant, target), limits, look)
+        wanted = scale_of(birds, "pair", variant, target, style).paint(embedded(birds, variant, target))
         eventually(coloured(page, variant, target, wanted))
 
 
@@ -134,14 +138,13 @@ def test_percentiles_are_of_the_pixels_of_all_maps_in_the_range(
 ) -> None:
     show(page, birds)
     choose(page, first_rule="percentile", first_percentile=percentile)
-    look = Look(rule="percentile", percentile=percentile)
+    style = ColorStyle(rule="percentile", percentile=percentile)
     both = np.abs([embedded(birds, "trained", target) for target in TARGETS])
-    limits = limits_of(
-        *shared(birds, "pair", "trained", "eagle"), look, float(np.quantile(both, percentile / 100))
-    )
+    quantile = float(np.quantile(both, percentile / 100))
+    scale = scale_of(birds, "pair", "trained", "eagle", style, quantile)
     values = embedded(birds, "trained", "eagle")
-    eventually(coloured(page, "trained", "eagle", painted(values, limits, look)))
-    beyond = np.count_nonzero(np.abs(values) > limits.high)
+    eventually(coloured(page, "trained", "eagle", scale.paint(values)))
+    beyond = np.count_nonzero(np.abs(values) > scale.ends[1])
     mark = panel(page, "trained", "eagle").locator(".mark").filter(has_text=f"{beyond} pixel")
     expect(mark).to_have_count(1 if beyond else 0)
 
@@ -153,9 +156,10 @@ def test_side_by_side_shows_one_map_under_two_normalizations(
     page.get_by_label("each map under two normalizations").check()
     choose(page, second_scope="dataset")
     values = embedded(birds, "random-1", "eagle")
-    for nth, kind in enumerate(("pair", "dataset")):
-        limits = limits_of(*shared(birds, kind, "random-1", "eagle"), Look())
-        eventually(coloured(page, "random-1", "eagle", painted(values, limits, Look()), nth))
+    scopes: tuple[Scope, ...] = ("pair", "dataset")
+    for nth, scope in enumerate(scopes):
+        wanted = scale_of(birds, scope, "random-1", "eagle").paint(values)
+        eventually(coloured(page, "random-1", "eagle", wanted, nth))
     words = page.locator("#statement p")
     expect(words.nth(0)).to_have_text(re.compile("^Left: Joint range of the pair"))
     expect(words.nth(1)).to_have_text(re.compile("^Right: Joint range of the study"))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from igbatch.errors import InputError
 from igbatch.reduce.ranges import SCOPES, RangeSummary, merge, select_scope, summarise
+from igbatch.reduce.scopes import round_up
 from igbatch.statistics.histogram import EDGES, N_BINS, RELATIVE_ERROR
 from igbatch.statistics.image_stats import map_statistics
 from igbatch.store import schemas
@@ -172,6 +173,14 @@ def test_keys_that_a_scope_does_not_need_do_not_matter(scope: str, irrelevant: s
 def test_a_scope_without_its_keys_is_refused(scope: str, arguments: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         select_scope(TABLE, scope, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("value", "rounded"),
+    [(0.0, 0.0), (1.0, 1.0), (1.01, 2.0), (0.0021, 0.005), (0.0051, 0.01), (3e-9, 5e-9), (9.0, 10.0)],
+)
+def test_the_ends_of_the_raw_scale_are_round_numbers(value: float, rounded: float) -> None:
+    assert round_up(value) == rounded
 
 
 def test_every_scope_is_tested() -> None:

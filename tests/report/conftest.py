@@ -12,8 +12,12 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from igbatch.reduce.ranges import Scope
+from igbatch.reduce.scopes import ScopeRange
 from igbatch.reduce.study import reduce_study
 from igbatch.report import build as render
+from igbatch.report.color.scale import ColorScale
+from igbatch.report.color.style import ColorStyle
 from igbatch.results import StudyResults
 from igbatch.statistics.box_stats import box_statistics
 from igbatch.statistics.image_stats import convergence, map_statistics
@@ -175,6 +179,27 @@ def two_birds(
 def drawn() -> Callable[..., DrawnResults]:
     """Make a study of maps by (variant, image, target)."""
     return DrawnResults
+
+
+@pytest.fixture
+def scale_of() -> Callable[..., ColorScale]:
+    """Make the colour scale of a range: `scale_of(low, high, scope)`, and choices of a style by name."""
+
+    def make(
+        low: float,
+        high: float,
+        scope: Scope = "pair",
+        *,
+        n_maps: int = 2,
+        complete: bool = True,
+        quantile: float | None = None,
+        exact: bool = True,
+        **choices: Any,
+    ) -> ColorScale:
+        shared = ScopeRange(scope, low, high, low, low, high, n_maps, complete)
+        return ColorScale(shared, ColorStyle.of(**choices), quantile, exact, "of probability")
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -77,30 +77,33 @@ PALETTES: dict[str, Palette] = {
 
 
 def color_indices(
-    values: NDArray[np.floating], gain: float, *, middle: float = 0.0, level: float = 1.0
+    values: NDArray[np.floating], vmin: float, vmax: float, level: float = 1.0
 ) -> NDArray[np.uint8]:
-    """Return rows of a palette for values of any shape: uint8, `LEVELS` at the middle.
+    """Return rows of a palette for values of any shape: uint8, `LEVELS` at the middle of vmin and vmax.
 
-    The index is LEVELS + rint(LEVELS * clip(level * (value - middle) / gain, -1, 1)), a half being rounded
-    to the even number. Values beyond the gain take the outermost colour; a gain of 0 belongs to maps that are
-    zero throughout, and gives the middle.
+    The index is LEVELS + rint(LEVELS * clip(level * (value - middle) / half, -1, 1)), a half being rounded
+    to the even number. Values beyond the ends take the outermost colour; ends that are one belong to maps
+    that are zero throughout, and give the middle.
 
     Args:
         values: in units of the output.
-        gain: distance from the middle to both ends of the colour scale.
-        middle: the value of the middle colour: zero, except where a scale runs from minimum to maximum.
-        level: at 2 the outermost colour is reached at half of the gain (zennit's `level`).
+        vmin, vmax: ends of the colour scale; -vmax and vmax where zero has the middle colour.
+        level: at 2 the outermost colour is reached at half of the way (zennit's `level`).
     """
-    if gain <= 0:
+    half = (vmax - vmin) / 2
+    if half <= 0:
         return np.full(np.shape(values), LEVELS, dtype=np.uint8)
-    place = level * (np.asarray(values, dtype=np.float64) - middle) / gain
+    place = level * (np.asarray(values, dtype=np.float64) - (vmin + vmax) / 2) / half
     return (LEVELS + np.rint(LEVELS * np.clip(place, -1, 1))).astype(np.uint8)
 
 
-def paint(values: NDArray[np.floating], gain: float) -> NDArray[np.uint8]:
-    """Return the colours of values in the default palette, zero in the middle: uint8 [..., 3].
-
-    `scale.ColorScale.paint` is the same for any look.
-    """
-    colors: NDArray[np.uint8] = PALETTE[color_indices(values, gain)]
+def paint(
+    values: NDArray[np.floating],
+    vmin: float,
+    vmax: float,
+    palette: str = "red-white-blue",
+    level: float = 1.0,
+) -> NDArray[np.uint8]:
+    """Return the colours of values of any shape, uint8 [..., 3], as `color_indices` chooses them."""
+    colors: NDArray[np.uint8] = PALETTES[palette].colors[color_indices(values, vmin, vmax, level)]
     return colors

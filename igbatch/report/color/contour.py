@@ -7,11 +7,12 @@ from matplotlib.path import Path
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d
 
-from igbatch.report.color.limits import take_part
+from igbatch.report.color.scale import take_part
+from igbatch.report.color.wording import Part
 
 
 def strongest(
-    values: NDArray[np.floating], share: float, part: str = "signed", blur: int = 0
+    values: NDArray[np.floating], share: float, part: Part = "signed", blur: int = 0
 ) -> NDArray[np.bool_]:
     """Tell which pixels of a map are among its strongest: bool, of its shape.
 
@@ -23,7 +24,7 @@ def strongest(
     Args:
         values: of one map, [H, W].
         share: in percent, 0 to 100.
-        part: what is shown of the map (`look.PARTS`).
+        part: what is shown of the map (`wording.PART_WORDS`).
         blur: in pixels of the map; 0 takes each pixel for itself.
     """
     strength = np.abs(take_part(np.asarray(values, dtype=np.float64), part))

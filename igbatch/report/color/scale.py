@@ -1,4 +1,7 @@
-"""The colour scale of some maps: a range that they share, seen under a look."""
+"""The colour scale of the maps of a scope: their shared range under a style, in numbers and in words.
+
+`viewer/src/limits.ts` finds the same ends; both give the same colours, pixel by pixel.
+"""
 
 from __future__ import annotations
 
@@ -8,92 +11,101 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from igbatch.reduce.scopes import ScopeRange
 from igbatch.report.color.colormaps import LEVELS, color_indices
-from igbatch.report.color.limits import Limits, limits_of, part_range, take_part
-from igbatch.report.color.scope import Normalization
-from igbatch.report.color.style import DEFAULT, Look
-from igbatch.report.color.wording import SCOPE_WORDS
+from igbatch.report.color.style import DEFAULT, ColorStyle
+from igbatch.report.color.wording import HISTOGRAM_WORDS, MISSING_WORDS, SCOPE_WORDS, Part
 from igbatch.report.text import count, number, percent
 from igbatch.statistics.histogram import RELATIVE_ERROR
 
 
-@dataclass(frozen=True)
-class Magnitude:
-    """A quantile of |a| over all pixels of the maps of a scope; not `exact` where a histogram gave it."""
+def take_part(values: NDArray[np.floating], part: Part) -> NDArray[np.floating]:
+    """Return what is shown of values, of their shape: all, the positive or negative ones, or magnitudes."""
+    shown: NDArray[np.floating] = values
+    if part == "positive":
+        shown = np.maximum(values, 0)
+    elif part == "negative":
+        shown = np.minimum(values, 0)
+    elif part == "absolute":
+        shown = np.abs(values)
+    return shown
 
-    value: float
-    exact: bool
 
-
-@dataclass(frozen=True)
-class End:
-    """A labelled end of what a scale's maps may take; `beyond` is ≤ or ≥ where values go on beyond it."""
-
-    value: float
-    beyond: str = ""
+def part_range(minimum: float, maximum: float, part: Part) -> tuple[float, float]:
+    """Return the range of what is shown of maps with these extremes; zero is an end of all but `signed`."""
+    if part == "positive":
+        return 0.0, max(maximum, 0.0)
+    if part == "negative":
+        return min(minimum, 0.0), 0.0
+    return (0.0, max(-minimum, maximum, 0.0)) if part == "absolute" else (minimum, maximum)
 
 
 @dataclass(frozen=True)
 class ColorScale:
-    """How values of some maps become colours, in numbers and in words.
+    """How values of some maps become colours.
 
     Attributes:
-        normalization: the range that the maps share.
-        look: what is made of it.
-        magnitude: the look's percentile of |a| over the maps; None where the rule needs none.
+        shared: the range that the maps share, in units of the output.
+        style: what is made of it.
+        quantile: the style's percentile of |a| over the maps; None where its rule needs none.
+        exact: False where the quantile is from histograms.
+        unit: of the study's attributions, as in "the colours end at 0.01 of probability".
     """
 
-    normalization: Normalization
-    look: Look = DEFAULT
-    magnitude: Magnitude | None = None
+    shared: ScopeRange
+    style: ColorStyle = DEFAULT
+    quantile: float | None = None
+    exact: bool = True
+    unit: str = ""
 
     @property
     def raw(self) -> bool:
         """Whether the scale is the study's one fixed one, which the range rules leave as it is."""
-        return self.normalization.kind == "raw" and not self.fixed
+        return self.shared.scope == "raw" and not self.fixed
 
     @property
     def fixed(self) -> bool:
-        """Whether the reader stated the ends."""
-        return self.look.rule == "fixed"
-
-    @cached_property
-    def limits(self) -> Limits:
-        """The ends of the scale and of its bar."""
-        found = None if self.magnitude is None else self.magnitude.value
-        norm = self.normalization
-        return limits_of(norm.minimum, norm.maximum, self.look, found, raw=norm.kind == "raw")
+        """Whether the reader gave the ends."""
+        return self.style.rule == "fixed"
 
     @property
     def range(self) -> tuple[float, float]:
         """Minimum and maximum of what is shown of the maps."""
-        return part_range(self.normalization.minimum, self.normalization.maximum, self.look.part)
+        return part_range(self.shared.minimum, self.shared.maximum, self.style.part)
+
+    @cached_property
+    def ends(self) -> tuple[float, float]:
+        """The values of the outermost colours, vmin and vmax: equal where all has the middle colour."""
+        low, high = self.range
+        if self.style.vmin is not None and self.style.vmax is not None:
+            return self.style.vmin, self.style.vmax
+        if self.style.rule == "min-max" and self.style.part == "signed" and not self.raw:
+            return low, high
+        vmax = max(-low, high, 0.0)
+        if self.style.rule == "percentile" and not self.raw:
+            assert self.quantile is not None, "the rule percentile needs a quantile of |a|"
+            vmax = min(self.quantile, vmax)
+        return -vmax, vmax
+
+    @cached_property
+    def bar(self) -> tuple[float, float]:
+        """The piece of the scale that its colour bar shows; zero is always on it, to be marked."""
+        low, high = self.range
+        if self.fixed:
+            low, high = part_range(*self.ends, self.style.part)
+        low, high = min(low, 0.0), max(high, 0.0)
+        if self.style.rule == "percentile" and not self.raw:
+            low, high = max(low, self.ends[0]), min(high, self.ends[1])
+        return low, high
 
     def indices(self, values: NDArray[np.floating]) -> NDArray[np.uint8]:
         """Return rows of the palette for values of any shape."""
-        shown, limits = take_part(values, self.look.part), self.limits
-        return color_indices(shown, limits.half, middle=limits.middle, level=self.look.level)
+        return color_indices(take_part(values, self.style.part), *self.ends, self.style.level)
 
     def paint(self, values: NDArray[np.floating]) -> NDArray[np.uint8]:
         """Return the colours of values: uint8 [..., 3]."""
-        colors: NDArray[np.uint8] = self.look.colors.colors[self.indices(values)]
+        colors: NDArray[np.uint8] = self.style.colors.colors[self.indices(values)]
         return colors
-
-    def ends(self) -> tuple[End, ...]:
-        """Return what stands at the ends of the bar: those of the range, or of the scale where that is less.
-
-        Zero is left out, since the bar has a mark for it.
-        """
-        low, high = self.range
-        if self.raw:
-            return tuple(End(value) for value in (low, high) if value)
-        first, last = part_range(self.limits.low, self.limits.high, self.look.part)
-        if not self.fixed:
-            first, last = max(first, low), min(last, high)
-        ends = [End(first, "≤ " if low < first else "")]
-        if last != first:
-            ends.append(End(last, "≥ " if high > last else ""))
-        return tuple(end for end in ends if end.value)
 
     def normalized(self, value: float) -> float | None:
         """Return (value - minimum) / (maximum - minimum) of what is shown.
@@ -105,65 +117,79 @@ class ColorScale:
 
     def along_bar(self, value: float) -> float:
         """Return where a value lies on the colour bar, 0 (left end) to 1; 0.5 on a bar that is all zero."""
-        span = self.limits.bar_high - self.limits.bar_low
-        return 0.5 if span <= 0 else (value - self.limits.bar_low) / span
+        low, high = self.bar
+        return 0.5 if high <= low else (value - low) / (high - low)
 
     def marks(self, values: NDArray[np.floating]) -> list[str]:
         """Say what the colours of a map do not show: pixels beyond the scale, or all of it."""
-        shown = take_part(values, self.look.part)
-        beyond = int(np.count_nonzero((shown < self.limits.low) | (shown > self.limits.high)))
+        shown, (vmin, vmax) = take_part(values, self.style.part), self.ends
+        beyond = int(np.count_nonzero((shown < vmin) | (shown > vmax)))
         if beyond:
             return [f"{beyond:,} pixels ({percent(beyond / values.size)}) beyond the scale"]
         if not values.any() or (self.indices(values) != LEVELS).any():
             return []
+        middle = self.style.colors.middle
         if not shown.any():
-            return [f"{self.look.colors.middle} throughout: no {self.look.part} values"]
-        if self.limits.middle:
-            return [f"{self.look.colors.middle} throughout: one value"]
-        return [f"{self.look.colors.middle} because small: |a| ≤ {number(float(np.abs(shown).max()), 2)}"]
+            return [f"{middle} throughout: no {self.style.part} values"]
+        if vmin != -vmax:
+            return [f"{middle} throughout: one value"]
+        return [f"{middle} because small: |a| ≤ {number(float(np.abs(shown).max()), 2)}"]
 
     @property
     def heading(self) -> str:
         """A title for the maps that share the scale, which says so where their range is incomplete."""
-        return "Fixed range" if self.fixed else self.normalization.heading
+        if self.fixed:
+            return "Fixed range"
+        title = SCOPE_WORDS[self.shared.scope].title
+        return title if self.shared.complete or self.raw else f"Incomplete: {_small(title)}"
 
     @property
     def label(self) -> str:
-        """Normalization and rule in a few words for the line under a map."""
+        """Scope and rule in a few words for the line under a map."""
         if self.fixed:
-            return self.look.rule_title
-        if self.look.rule == "symmetric" or self.raw:
-            return self.normalization.label
-        own = self.normalization.kind == "image" and self.look.rule == "percentile"
-        return f"{'per-map range' if own else self.normalization.label}, {self.look.rule_title}"
+            return self.style.rule_title
+        if self.raw:
+            return f"not normalized, scale ±{number(self.shared.maximum, 1)}"
+        label = _small(self.heading)
+        return label if self.style.rule == "symmetric" else f"{label}, {self.style.rule_title}"
 
     @property
     def caution(self) -> str:
-        """A sentence that says so where maps of the scope are missing; empty where the ends are stated."""
-        return "" if self.fixed else self.normalization.caution
+        """A sentence that says so where maps of the scope are missing; empty where the ends were given."""
+        if self.fixed or self.shared.complete:
+            return ""
+        there = count(self.shared.n_maps, "map")
+        if self.raw:
+            return f"Maps are missing; the scale was taken from the {there} there."
+        return MISSING_WORDS.format(maps=there)
 
     @property
     def words(self) -> str:
         """Sentences that say whose range it is, where the colours end, and what may be compared."""
+        words = SCOPE_WORDS[self.shared.scope]
+        over = words.over.format(maps=count(self.shared.n_maps, "map"))
         if self.fixed:
             return "The colours end where they were set, for every map. Compare every map with every other."
-        if self.raw and self.look.rule != "symmetric":
-            middle = self.look.colors.middle
-            return f"{self.normalization.words} The range rule leaves this scale as it is: {middle} is zero."
-        if self.magnitude is None:
-            return self.normalization.words
-        said = SCOPE_WORDS[self.normalization.kind]
-        over = said.over.format(maps=count(self.normalization.n_maps, "map"))
-        source = "exact" if self.magnitude.exact else f"from histograms, within {percent(RELATIVE_ERROR)}"
-        beware = f" {said.beware}" if self.normalization.kind == "image" else ""
-        return (
-            f"The colours end at plus and minus the {self.look.percentile:g} % quantile of |a| over {over} "
-            f"({source}). Compare {said.compare}.{beware}"
-        )
+        sentences = [f"Normalized by the smallest and the largest value of {over}."]
+        if self.raw:
+            end = number(self.shared.maximum, 1)
+            sentences = [
+                f"Not normalized. One scale for {over}: the colours end at −{end} and +{end} {self.unit} a "
+                "pixel."
+            ]
+            if self.style.rule != "symmetric":
+                middle = self.style.colors.middle
+                sentences.append(f"The range rule leaves this scale as it is: {middle} is zero.")
+        elif self.quantile is not None:
+            quantile = f"{self.style.percentile:g} % quantile of |a| over {over}"
+            sentences = [f"The colours end at plus and minus the {quantile}."]
+            if not self.exact:
+                sentences.append(HISTOGRAM_WORDS.format(error=percent(RELATIVE_ERROR)))
+        sentences.append(f"Compare {words.compare}.")
+        if self.shared.scope == "image":
+            sentences.append(words.beware)
+        return " ".join(sentences)
 
 
-def scale_of(
-    normalization: Normalization | None, look: Look = DEFAULT, magnitude: Magnitude | None = None
-) -> ColorScale | None:
-    """Return the colour scale of a range; None where there is no range, since no map is there."""
-    return None if normalization is None else ColorScale(normalization, look, magnitude)
+def _small(title: str) -> str:
+    return f"{title[:1].lower()}{title[1:]}"

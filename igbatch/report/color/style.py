@@ -1,4 +1,4 @@
-"""How maps look: the choices that a reader makes about colours, checked, and in words."""
+"""The choices that a reader makes about colours, checked, and in words."""
 
 from __future__ import annotations
 
@@ -9,24 +9,18 @@ from typing import Any
 
 from igbatch.errors import InputError
 from igbatch.report.color.colormaps import PALETTES, Palette
-from igbatch.report.color.wording import PART_WORDS, RULE_WORDS, Part, Rule
-
-PARTS = {part: words.words for part, words in PART_WORDS.items()}
-
-LOWEST_PERCENTILE = 90.0
-HIGHEST_LEVEL = 20.0
-MOST_BLUR = 16
+from igbatch.report.color.wording import KNOBS, PART_WORDS, RULE_WORDS, Part, Rule
 
 
 @dataclass(frozen=True)
-class Look:
-    """How maps are coloured, whatever the normalization: the same choices as on the page.
+class ColorStyle:
+    """How maps are coloured, whatever their scope: the same choices as on the page (zennit's `imgify`).
 
     Attributes:
-        rule: one of `RULE_WORDS`: how a range becomes the ends of the colour scale.
+        rule: how the range that maps share becomes the ends of the colour scale.
         percentile: of the magnitudes, 90 to 100; only the rule `percentile` uses it.
-        low, high: ends of the rule `fixed`, in units of the output; None otherwise.
-        part: one of `PARTS`.
+        vmin, vmax: ends of the rule `fixed`, in units of the output; None otherwise.
+        part: what of a map is shown.
         level: factor of the place on the colour scale, 1 to 20: at 2 the end colour is reached half-way.
         palette: one of `PALETTES`.
         contour: a line around the strongest so many percent of a map's pixels, 0 (none) to 100.
@@ -38,38 +32,40 @@ class Look:
     """
 
     rule: Rule = "symmetric"
-    percentile: float = 99.0
-    low: float | None = None
-    high: float | None = None
+    percentile: float = KNOBS["percentile"].default
+    vmin: float | None = None
+    vmax: float | None = None
     part: Part = "signed"
-    level: float = 1.0
+    level: float = KNOBS["level"].default
     palette: str = "red-white-blue"
-    contour: float = 0.0
-    blur: int = 4
-    opacity: float = 1.0
+    contour: float = KNOBS["contour"].default
+    blur: int = int(KNOBS["blur"].default)
+    opacity: float = KNOBS["opacity"].default
 
     def __post_init__(self) -> None:
         _known("rule", self.rule, RULE_WORDS)
-        _known("part", self.part, PARTS)
+        _known("part", self.part, PART_WORDS)
         _known("palette", self.palette, PALETTES)
-        _within("percentile", self.percentile, LOWEST_PERCENTILE, 100)
-        _within("level", self.level, 1, HIGHEST_LEVEL)
-        _within("contour", self.contour, 0, 100)
-        _within("blur", self.blur, 0, MOST_BLUR)
-        _within("overlay opacity", self.opacity, 0, 1)
+        for name, knob in KNOBS.items():
+            value = getattr(self, name)
+            if not knob.minimum <= value <= knob.maximum:  # NaN is not
+                what = "overlay opacity" if name == "opacity" else name
+                raise InputError(
+                    f"{what} is {value:g}; give a number from {knob.minimum:g} to {knob.maximum:g}"
+                )
         if self.rule == "fixed":
             self._check_ends()
-        elif self.low is not None or self.high is not None:
+        elif self.vmin is not None or self.vmax is not None:
             raise InputError(
-                f"range: rule {self.rule!r} finds its own ends; leave low and high out, or use fixed"
+                f"range: rule {self.rule!r} finds its own ends; leave vmin and vmax out, or use fixed"
             )
 
     def _check_ends(self) -> None:
-        if self.low is None or self.high is None:
-            raise InputError("range: rule 'fixed' needs both ends; give low and high")
-        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+        if self.vmin is None or self.vmax is None:
+            raise InputError("range: rule 'fixed' needs both ends; give vmin and vmax")
+        if not (math.isfinite(self.vmin) and math.isfinite(self.vmax) and self.vmin < self.vmax):
             raise InputError(
-                f"range: {self.low:g} to {self.high:g} is no range; give two finite numbers, the lower first"
+                f"range: {self.vmin:g} to {self.vmax:g} is no range; give two finite numbers, the lower first"
             )
 
     @classmethod
@@ -80,24 +76,24 @@ class Look:
         percentile: float | None = None,
         ends: tuple[float, float] | None = None,
         **others: Any,
-    ) -> Look:
-        """Return a look from what was said of its rule: ends mean `fixed`, a percentile means `percentile`.
+    ) -> ColorStyle:
+        """Return the style of some choices: ends mean the rule `fixed`, a percentile `percentile`.
 
         `others` are further fields; None stands for the default.
 
         Raises:
             InputError: a value is wrong, or two of them exclude each other.
         """
-        meant = {"fixed": ends is not None, "percentile": percentile is not None}
-        if all(meant.values()):
+        given = {"fixed": ends is not None, "percentile": percentile is not None}
+        if all(given.values()):
             raise InputError("a range that is set takes no percentile; leave out one of them")
         for name, what in {"fixed": "range", "percentile": "percentile"}.items():
-            if meant[name] and rule not in (None, name):
+            if given[name] and rule not in (None, name):
                 raise InputError(f"rule {rule!r} takes no {what}; leave out one of them")
-        rule = rule or next((name for name, given in meant.items() if given), None)
-        low, high = ends or (None, None)
-        chosen = {"rule": rule, "percentile": percentile, **others}
-        return cls(low=low, high=high, **{k: v for k, v in chosen.items() if v is not None})
+        rule = rule or next((name for name in given if given[name]), None)
+        vmin, vmax = ends or (None, None)
+        chosen = {"rule": rule, "percentile": percentile, "vmin": vmin, "vmax": vmax, **others}
+        return cls(**{name: value for name, value in chosen.items() if value is not None})
 
     @property
     def colors(self) -> Palette:
@@ -107,8 +103,8 @@ class Look:
     @property
     def rule_title(self) -> str:
         """The rule in a few words, with its percentile or its ends."""
-        if self.low is not None and self.high is not None:
-            return f"fixed range {stated(self.low)} to {stated(self.high)}"
+        if self.vmin is not None and self.vmax is not None:
+            return f"fixed range {as_given(self.vmin)} to {as_given(self.vmax)}"
         return RULE_WORDS[self.rule].title.format(p=f"{self.percentile:g}")
 
     @property
@@ -141,43 +137,44 @@ class Look:
     @property
     def guide(self) -> str:
         """How to read the colours of a figure, in sentences."""
-        said = [self._colors_in_words()]
+        sentences = [self._colors_in_words()]
         if self.rule == "percentile":
-            said.append("Beyond the ends of the scale pixels take the end colour and are counted.")
-        if self.level != 1:
-            said.append(f"The end colours are reached at {100 / self.level:.3g} % of the way (level).")
-        if self.contour:
-            means = f", by means of |a| within some {self.blur} pixels" if self.blur else ""
-            said.append(
-                f"The line on a map goes around the strongest {self.contour:g} % of its pixels{means}."
-            )
-        said.append("The line on a colour bar marks zero. Below the bar: raw values.")
+            sentences.append("Beyond the ends of the scale pixels take the end colour and are counted.")
+        shown = {
+            "level": self.level != 1,
+            "contour": self.contour > 0,
+            "blur": self.contour > 0 and self.blur > 0,
+            "opacity": self.opacity < 1,
+        }
+        for name in (name for name, changes in shown.items() if changes):
+            sentences.append(KNOBS[name].words.format(value=f"{getattr(self, name):g}"))
+        sentences.append("The line on a colour bar marks zero. Below the bar: raw values.")
         if self.rule != "fixed":
-            said.append("Above it: the same, normalized to (a − min) / (max − min).")
-        return " ".join(said)
+            sentences.append("Above it: the same, normalized to (a − min) / (max − min).")
+        return " ".join(sentences)
 
     def _colors_in_words(self) -> str:
-        colors = self.colors
-        negative, middle, positive = colors.negative, colors.middle, colors.positive
+        negative, middle, positive = self.colors.negative, self.colors.middle, self.colors.positive
+        part = PART_WORDS[self.part].words
         if self.part == "signed" and self.rule == "min-max":
             return (
                 f"The colours run from {negative} at the minimum of the range over {middle} at its middle to "
                 f"{positive} at its maximum: {middle} is not zero."
             )
-        if self.low is not None and self.high is not None and self.low != -self.high:
-            ends = f"{negative} at {stated(self.low)} to {positive} at {stated(self.high)}"
-            said = f"The colours run from {ends}, {middle} at {stated((self.low + self.high) / 2)}."
-            return f"{said} {PARTS[self.part]}".strip()
+        if self.vmin is not None and self.vmax is not None and self.vmin != -self.vmax:
+            ends = f"{negative} at {as_given(self.vmin)} to {positive} at {as_given(self.vmax)}"
+            middle = f"{middle} at {as_given((self.vmin + self.vmax) / 2)}"
+            return f"The colours run from {ends}, {middle}. {part}".strip()
         if self.part == "signed":
             sides = f"{negative} is negative, {middle} is zero, {positive} is positive"
-            return f"{sides[:1].upper()}{sides[1:]}, with one gain for both signs."
+            return f"{sides[:1].upper()}{sides[1:]}, with one scale for both signs."
         side = {"negative": f"{negative} is negative", "absolute": f"{positive} is strong"}
         sides = f"{middle} is zero, {side.get(self.part, f'{positive} is positive')}"
-        return f"{sides[:1].upper()}{sides[1:]}. {PARTS[self.part]}"
+        return f"{sides[:1].upper()}{sides[1:]}. {part}"
 
 
-def stated(value: float) -> str:
-    """Write an end as a reader stated it: −0.002, 4e−05."""
+def as_given(value: float) -> str:
+    """Write an end as a reader gave it: −0.002, 4e−05."""
     return f"{value:g}".replace("-", "−")
 
 
@@ -187,10 +184,5 @@ def _known(what: str, value: str, known: Iterable[str]) -> None:
         raise InputError(f"{what} {value!r} is unknown; use one of {', '.join(names)}")
 
 
-def _within(what: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:  # NaN is not
-        raise InputError(f"{what} is {value:g}; give a number from {low:g} to {high:g}")
-
-
-DEFAULT = Look()
+DEFAULT = ColorStyle()
 """What figures show where nobody chose."""

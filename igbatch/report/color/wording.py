@@ -145,7 +145,7 @@ KNOBS: dict[str, Knob] = {
         16,
         1,
         4,
-        "How strong a pixel is, the mean of |a| within some {value} pixels tells.",
+        "The strength of a pixel is the mean of |a| within some {value} pixels.",
     ),
     "opacity": Knob(
         "Opacity over the photograph",

@@ -1,90 +1,92 @@
-"""What stands on a colour bar and where: raw values below it, normalized ones above, and zero on both."""
+"""Colour bars: raw values below, normalized ones above, and zero marked on both."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from igbatch.report.color.scale import ColorScale
-from igbatch.report.color.style import stated
+from igbatch.report.color.scale import ColorScale, part_range
+from igbatch.report.color.style import as_given
+from igbatch.report.figures.typeset import FAINT, INK, Part, axes_at, text_width, write
 from igbatch.report.text import number
+
+SMALL = 10.5
+BAR = 10
+"""Pixels that a bar is high."""
+
+BAR_SPACE = 14 + BAR + 6 + 12 + 16
+"""Pixels that a bar takes with its labels."""
 
 _APART = 0.5  # of the bar's length, between two labels of raw values
 _CLEAR = 0.12  # of the bar's length, between the label of zero and those of the ends
 
 
-@dataclass(frozen=True)
-class Tick:
-    """A label of the bar; `at` runs from 0 at its left end to 1."""
+def draw_bar(figure: Part, scale: ColorScale, x: float, y: float, width: int, *, labels: bool = True) -> None:
+    """Draw the colour bar of a scale below height `y`, with a line where zero is, and with its labels.
 
-    at: float
-    text: str
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A colour bar laid out: its colours, where zero is, and the labels above, at zero, and below.
-
-    Attributes:
-        colors: uint8 [1, length, 3], from the lowest to the highest value.
-        zero: where zero is, from 0 at the left end to 1.
-        above: normalized values, without one for `raw`, which has none.
-        below: the raw ends of the range.
+    The bar is a strip of pixels: matplotlib's own takes up to ten times as long, and in files of vectors it
+    is a patchwork with seams.
     """
+    axes = axes_at(figure, x, y + 14, width, BAR)
+    axes.imshow(bar_colors(scale, width), aspect="auto", interpolation="none", extent=(0, 1, 0, 1))
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set(color="#9a9a9a", linewidth=0.6)
+    zero = scale.along_bar(0.0)
+    axes.plot([zero, zero], [-0.4, 1.3], color=INK, linewidth=0.85, clip_on=False, scalex=False, scaley=False)
+    above, below = bar_labels(scale) if labels else ({}, {})
+    for row, color, texts in ((1, FAINT, above), (14 + BAR + 6, INK, {zero: "0"}), (42, INK, below)):
+        for at, text in texts.items():
+            half = text_width(text, SMALL) / 2
+            centre = min(max(at * width, half), width - half)  # inside of the bar's ends
+            write(figure, x + centre, y + row, text, SMALL, color=color, align="center")
 
-    colors: NDArray[np.uint8]
-    zero: float
-    above: tuple[Tick, ...]
-    below: tuple[Tick, ...]
+
+def bar_colors(scale: ColorScale, length: int) -> NDArray[np.uint8]:
+    """Return the colours of a bar from its left end to its right: uint8 [1, length, 3]."""
+    low, high = scale.bar
+    return scale.paint((low + (np.arange(length) + 0.5) / length * (high - low))[None])
 
 
-def lay_out(scale: ColorScale, length: int) -> Bar:
-    """Lay out the colour bar of a scale, `length` colours long.
+def bar_labels(scale: ColorScale) -> tuple[dict[float, str], dict[float, str]]:
+    """Return the labels above a bar (normalized values) and below it (raw ends), by place from 0 to 1.
 
     The bar runs from the minimum to the maximum, or to the ends of the scale where these are nearer, and
     further where zero lies outside. A label of zero that would touch one of an end is moved inwards; its line
     stays where zero is.
     """
-    low, high = scale.limits.bar_low, scale.limits.bar_high
-    values = low + (np.arange(length) + 0.5) / length * (high - low)
-    ends = [Tick(scale.along_bar(end.value), f"{end.beyond}{_end(scale, end.value)}") for end in scale.ends()]
-    return Bar(
-        colors=scale.paint(values[None]),
-        zero=scale.along_bar(0.0),
-        above=tuple(_normalized(scale)),
-        below=_raw(ends),
-    )
+    low, high = scale.range
+    if scale.raw:
+        return {}, {scale.along_bar(value): number(value, 1) for value in (low, high) if value}
+    first, last = part_range(*scale.ends, scale.style.part)
+    if not scale.fixed:
+        first, last = max(first, low), min(last, high)
+    texts = {first: "≤ " if low < first else ""}
+    texts.setdefault(last, "≥ " if high > last else "")
+    below = {
+        scale.along_bar(value): beyond + (as_given(value) if scale.fixed else number(value))
+        for value, beyond in texts.items()
+        if value  # zero has a label of its own
+    }
+    if len(below) == 2 and np.ptp(list(below)) < _APART:  # in a map far from zero throughout
+        below = {float(round(min(below))): " to ".join(below.values())}
+    return _normalized(scale), below
 
 
-def _end(scale: ColorScale, value: float) -> str:
-    return stated(value) if scale.fixed else number(value, 1 if scale.raw else 3)
-
-
-def _raw(ends: list[Tick]) -> tuple[Tick, ...]:
-    """Join the labels of two ends that lie close together, as in a map far from zero throughout."""
-    if len(ends) == 2 and ends[1].at - ends[0].at < _APART:
-        return (Tick(round(ends[0].at), f"{ends[0].text} to {ends[1].text}"),)
-    return tuple(ends)
-
-
-def _normalized(scale: ColorScale) -> list[Tick]:
+def _normalized(scale: ColorScale) -> dict[float, str]:
+    """Return the normalized values of the ends and of zero."""
     at_zero = scale.normalized(0.0)
     if at_zero is None:
-        return []
-    low, high = scale.range
-    at_ends = [max(low, scale.limits.bar_low), min(high, scale.limits.bar_high)]
-    ticks = [Tick(scale.along_bar(value), _text(scale.normalized(value))) for value in at_ends]
-    text = _text(at_zero)
+        return {}
+    low, high = max(scale.range[0], scale.bar[0]), min(scale.range[1], scale.bar[1])
+    labels = {scale.along_bar(value): _text(scale.normalized(value)) for value in (low, high)}
+    text, place = _text(at_zero), scale.along_bar(0.0)
     if text in ("0", "1"):
-        return ticks
-    place = scale.along_bar(0.0)
+        return labels
     if 0 < at_zero < 1:
         place = min(max(place, _CLEAR), 1 - _CLEAR)
     else:  # zero lies outside of the range, at an end of the bar: the end of the range gives way
-        ticks = [tick for tick in ticks if abs(tick.at - place) >= 1.5 * _CLEAR][-1:]
-    return [*ticks, Tick(place, text)]
+        labels = dict([each for each in labels.items() if abs(each[0] - place) >= 1.5 * _CLEAR][-1:])
+    return {**labels, place: text}
 
 
 def _text(normalized: float | None) -> str:

@@ -13,19 +13,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from igbatch.report.color.colormaps import PALETTE
-from igbatch.report.figures.canvas import DPI, FAINT, INK, Canvas, fit
-from igbatch.report.figures.fonts import FONT
+from igbatch.report.figures.typeset import DPI, FAINT, INK, finish, fit, new_figure
 from igbatch.report.selection import shown_variants
 from igbatch.report.text import count, number, plain
 from igbatch.results import StudyResults
 
 WIDTH = 700
 ROW = 21
-MOST_LABELS = 6
-MOST_ROWS = 96
+MAX_LABELS = 6
+MAX_ROWS = 96
+_NAMES = 232  # pixels for the names at the left
 _DECADES = 8  # at most, on each side of zero
-_NAMES = 250  # pixels for the names at the left
-_TOP = 74
+_DRAWN = ("mean_sum", "mean_sum_low", "mean_sum_high")
 
 
 @dataclass(frozen=True)
@@ -49,16 +48,16 @@ def select_aggregates(results: StudyResults) -> Selection:
     order = {
         "variant_id": {name: i for i, name in enumerate(results.variants["variant_id"])},
         "target": {name: i for i, name in enumerate(results.target_names)},
-        "box_label": {name: i for i, name in enumerate(labels[:MOST_LABELS])},
+        "box_label": {name: i for i, name in enumerate(labels[:MAX_LABELS])},
     }
-    kept = table[table["box_label"].isin(labels[:MOST_LABELS])]
+    kept = table[table["box_label"].isin(labels[:MAX_LABELS])]
     every = len(kept)
     if results.randomized:
         kept = kept[kept["variant_id"].isin(shown_variants(results, list(order["variant_id"])))]
     ranks = pd.DataFrame({name: kept[name].map(places) for name, places in order.items()}, index=kept.index)
     rows = kept.loc[ranks.sort_values(["variant_id", "box_label", "target"]).index]
-    shown = rows.head(MOST_ROWS)
-    return Selection(shown, max(len(labels) - MOST_LABELS, 0), every - len(shown))
+    shown = rows.head(MAX_ROWS)
+    return Selection(shown, max(len(labels) - MAX_LABELS, 0), every - len(shown))
 
 
 def aggregates_figure(results: StudyResults) -> Figure:
@@ -68,37 +67,34 @@ def aggregates_figure(results: StudyResults) -> Figure:
     sums of a trained model and of random ones, many decades apart, are seen on one scale with their signs.
     """
     rows = select_aggregates(results).rows.to_dict("records")
-    variants = list(dict.fromkeys(str(row["variant_id"]) for row in rows))
-    height = _TOP + ROW * (len(rows) + len(variants)) + 62
-    canvas = Canvas(WIDTH, height)
-    canvas.text(18, 16, "Mean sum of attributions in boxes, over the images", 14, bold=True)
-    canvas.text(
-        18,
-        38,
-        "Rows: box → target. Dot: mean; line: its 95 % interval (from 3 images). Blue is positive.",
-        11,
-    )
-    axes = canvas.axes(_NAMES, _TOP, WIDTH - _NAMES - 24, height - _TOP - 56)
+    variants = dict.fromkeys(str(row["variant_id"]) for row in rows)
+    figure = new_figure(WIDTH, 136 + ROW * (len(rows) + len(variants)))
+    figure.set_layout_engine("constrained", w_pad=0.16, h_pad=0.14)
+    axes = figure.add_subplot()
     linear, largest = extent([_finite(row[name]) for row in rows for name in _DRAWN])
     _scale(axes, linear, largest)
-    y, position = _TOP, 0.0
+    title = "Mean sum of attributions in boxes, over the images"
+    axes.annotate(title, (0, 1), **_beside(0, 30), fontsize=10, fontweight="bold")
+    guide = "Rows: box → target. Dot: mean; line: its 95 % interval (from 3 images). Blue is positive."
+    axes.annotate(guide, (0, 1), **_beside(0, 14), fontsize=8)
+    y = 0
     for variant in variants:
-        canvas.text(18, y + 6, fit(plain(variant), _NAMES - 30, 12, bold=True), 12, bold=True)
-        y, position = y + ROW, position + 1
+        name = fit(plain(variant), _NAMES - 20, 12, bold=True)
+        axes.annotate(name, (0, y), **_beside(0, 0, "data"), fontsize=8.6, fontweight="bold")
+        y += 1
         for row in (row for row in rows if row["variant_id"] == variant):
-            name = f"{plain(str(row['box_label']))} box → {plain(str(row['target']))}"
+            name = fit(f"{plain(str(row['box_label']))} box → {plain(str(row['target']))}", 140, 11)
             images = count(int(row["n_images"]), "image")
-            canvas.text(28, y + 6, fit(name, 140, 11), 11)
-            canvas.text(_NAMES - 12, y + 6, images, 10, color=FAINT, align="right")
-            _dot(axes, row, position + 0.5)
-            y, position = y + ROW, position + 1
-    axes.set_ylim(max(position, 1), 0)
-    said = f"linear between ±{number(linear, 1)}, logarithmic beyond; the same scale for all variants"
-    canvas.text(_NAMES + (WIDTH - _NAMES - 24) / 2, height - 26, said, 10.5, color=FAINT, align="center")
-    return canvas.figure
-
-
-_DRAWN = ("mean_sum", "mean_sum_low", "mean_sum_high")
+            axes.annotate(name, (0, y), **_beside(10, 0, "data"), fontsize=8)
+            axes.annotate(
+                images, (0, y), **_beside(_NAMES - 12, 0, "data"), fontsize=7.2, ha="right", color=FAINT
+            )
+            _dot(axes, row, y)
+            y += 1
+    axes.set_ylim(max(y, 1) - 0.5, -0.5)
+    label = f"linear between ±{number(linear, 1)}, logarithmic beyond; the same scale for all variants"
+    axes.set_xlabel(label, color=FAINT, fontsize=7.6)
+    return finish(figure)
 
 
 def extent(values: Sequence[float | None]) -> tuple[float, float]:
@@ -114,6 +110,17 @@ def extent(values: Sequence[float | None]) -> tuple[float, float]:
     return 10.0 ** min(bottom, top - 1), 10.0**top
 
 
+def _beside(x: float, y: float, height: str = "axes fraction") -> dict[str, Any]:
+    """Return where a text stands left of the axes, in pixels from where the names begin."""
+    return {
+        "xycoords": ("axes fraction", height),
+        "xytext": ((x - _NAMES) * 72 / DPI, y),
+        "textcoords": "offset points",
+        "va": "center" if height == "data" else "bottom",
+        "annotation_clip": False,
+    }
+
+
 def _scale(axes: Axes, linear: float, largest: float) -> None:
     decades = round(math.log10(largest / linear))
     every = max(1, math.ceil(decades / 3))
@@ -124,12 +131,11 @@ def _scale(axes: Axes, linear: float, largest: float) -> None:
     axes.set_xticks(ticks, [number(tick, 1) for tick in ticks], minor=False)
     axes.set_xticks([], minor=True)
     axes.set_yticks([])
-    axes.tick_params(axis="x", labelsize=10.5 * 72 / DPI, labelfontfamily=FONT, length=3, color=FAINT)
+    axes.tick_params(axis="x", labelsize=7.6, length=3, color=FAINT)
     axes.grid(axis="x", color="#e4e4e4", linewidth=0.6)
     axes.axvline(0, color=INK, linewidth=0.9)
     axes.set_axisbelow(True)
-    for side in axes.spines.values():
-        side.set_visible(False)
+    axes.spines[:].set_visible(False)
 
 
 def _dot(axes: Axes, row: Any, y: float) -> None:
@@ -139,9 +145,7 @@ def _dot(axes: Axes, row: Any, y: float) -> None:
     color = PALETTE[-1 if mean > 0 else 0] / 255
     if low is not None and high is not None:
         axes.plot([low, high], [y, y], color=color, linewidth=1.6, solid_capstyle="butt")
-    axes.plot(
-        [mean], [y], marker="o", markersize=5.5, color=color, markeredgecolor="white", markeredgewidth=0.6
-    )
+    axes.plot(mean, y, "o", markersize=5.5, color=color, markeredgecolor="white", markeredgewidth=0.6)
 
 
 def _finite(value: Any) -> float | None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from igbatch.report.color.colormaps import LEVELS, PALETTE
-from igbatch.report.figures.canvas import DPI
+from igbatch.report.figures.typeset import DPI, finish
 
 
 def data_uri(content: bytes, kind: str) -> str:
@@ -25,7 +25,7 @@ def figure_png(figure: Figure, scale: float = 2) -> bytes:
     The colours of maps are kept exactly; what else there is shares the rest of the palette.
     """
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="rgba", dpi=DPI * scale)
+    finish(figure).savefig(buffer, format="rgba", dpi=DPI * scale)
     width, height = (round(inches * DPI * scale) for inches in figure.get_size_inches())
     pixels = np.frombuffer(buffer.getvalue(), dtype=np.uint8).reshape(height, width, 4)
     return _packed(_few_colors(pixels[..., :3]))

@@ -1,4 +1,4 @@
-"""Figures for print: pages of maps under chosen normalizations and looks, as PNG, PDF or SVG."""
+"""Figures for print: pages of maps under chosen scopes and styles, as PNG, PDF or SVG."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, combinations, groupby
+from itertools import chain, combinations, groupby, islice
 from typing import Any
 
 import matplotlib as mpl
@@ -14,14 +14,15 @@ from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 
 from igbatch.errors import InputError
-from igbatch.report.color.scope import KINDS, Normalizations
-from igbatch.report.color.style import DEFAULT, Look
-from igbatch.report.figures.canvas import DPI, fallbacks, missing_letters
+from igbatch.reduce.ranges import Scope
+from igbatch.report.color.style import DEFAULT, ColorStyle
 from igbatch.report.figures.contact_sheet import Cell, contact_figure
 from igbatch.report.figures.draw import draw_sheet
 from igbatch.report.figures.fonts import MissingLetters, on_stderr
 from igbatch.report.figures.image_data import ImageMaps, ShownRows
-from igbatch.report.figures.sheets import chosen, overview_sheet, row_of, said_of, seed_sheet
+from igbatch.report.figures.layout import chosen, row_of, scope_sheet, sequence_sheet, statement
+from igbatch.report.figures.scales import check_scope
+from igbatch.report.figures.typeset import DPI, fallbacks, missing_letters
 from igbatch.report.selection import select, shown_variants
 from igbatch.report.text import count, file_stem, plain
 from igbatch.results import StudyResults
@@ -31,10 +32,10 @@ FOLDER = "report/print"
 PNG_SCALE = 3
 """Dots of a PNG file for each pixel of the page: 300 dots an inch."""
 
-MOST_ROWS = 6
-"""Variants on a page of one normalization; more go on the next."""
+MAX_ROWS = 6
+"""Variants on a page of one scope; more go on the next."""
 
-MOST_SIDE = 20
+MAX_SIDE = 20
 """Columns or rows of a contact sheet."""
 
 _SETTINGS: Any = {"svg.fonttype": "none", "svg.hashsalt": "igbatch"}
@@ -42,45 +43,43 @@ _SETTINGS: Any = {"svg.fonttype": "none", "svg.hashsalt": "igbatch"}
 
 
 @dataclass(frozen=True)
-class Order:
+class PrintOptions:
     """What is to be printed.
 
     Attributes:
-        look: range rule, palette and all else about colours.
-        normalization: one of `KINDS`; None is the seed's sequence of raw, own, joint and study.
+        style: range rule, palette and all else about colours.
+        scope: whose range the colours stand for; None is the sequence of raw, image, joint and dataset.
         images: those that the report shows where none is named.
         variants, targets: those of the image that the report shows, and all targets, where none is named.
         grid: columns and rows of a contact sheet; None lays out a page for each image and variant.
 
     Raises:
-        InputError: there is no such normalization, or the grid is out of bounds.
+        InputError: there is no such scope, or the grid is out of bounds.
     """
 
-    look: Look = DEFAULT
-    normalization: str | None = None
+    style: ColorStyle = DEFAULT
+    scope: Scope | None = None
     images: tuple[str, ...] = ()
     variants: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     grid: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        if self.normalization not in (None, *KINDS):
-            raise InputError(
-                f"normalization {self.normalization!r} is unknown; use one of {', '.join(KINDS)}"
-            )
-        if self.grid is not None and not all(1 <= side <= MOST_SIDE for side in self.grid):
-            raise InputError(f"grid {self.grid[0]}x{self.grid[1]}: give 1 to {MOST_SIDE} columns and rows")
+        if self.scope is not None:
+            check_scope(self.scope)
+        if self.grid is not None and not all(1 <= side <= MAX_SIDE for side in self.grid):
+            raise InputError(f"grid {self.grid[0]}x{self.grid[1]}: give 1 to {MAX_SIDE} columns and rows")
 
     @property
-    def kind(self) -> str | None:
-        """The normalization that pages are of; None where it is the sequence.
+    def page_scope(self) -> Scope | None:
+        """The scope that pages are of; None where it is the sequence.
 
         Where the ends are set, one page shows it all; a contact sheet is for comparing maps, so that they
-        share the range of the study where nobody said otherwise.
+        share the range of the study where no scope is named.
         """
-        if self.normalization is None and self.look.rule == "fixed":
+        if self.scope is None and self.style.rule == "fixed":
             return "raw"
-        return "dataset" if self.normalization is None and self.grid else self.normalization
+        return "dataset" if self.scope is None and self.grid else self.scope
 
 
 @dataclass(frozen=True)
@@ -92,32 +91,21 @@ class Page:
     figure: Figure
 
 
-def grid_of(text: str) -> tuple[int, int]:
-    """Return the columns and rows of a grid such as `4x3`.
-
-    Raises:
-        InputError: the text is none.
-    """
-    found = re.fullmatch(r"(\d{1,3})[x×](\d{1,3})", text.strip().lower())
-    if found is None:
-        raise InputError(f"grid {text!r}: give columns x rows, such as 4x3")
-    return int(found[1]), int(found[2])
-
-
-def order_of(
+def print_options(
     *,
     symmetric: bool = False,
     rule: str | None = None,
     grid: str | None = None,
-    normalization: str | None = None,
+    scope: Scope | None = None,
     images: Sequence[str] = (),
     variants: Sequence[str] = (),
     targets: Sequence[str] = (),
     **choices: Any,
-) -> Order:
-    """Return the order that the options of `igbatch report --format` make.
+) -> PrintOptions:
+    """Return what the options of `igbatch report --format` mean.
 
-    `symmetric` is another name for a rule, as zennit's `imgify` has it; `choices` are those of `Look.of`.
+    `symmetric` is another name for a rule, as zennit's `imgify` has it; `choices` are those of
+    `ColorStyle.of`; a grid is columns x rows, such as `4x3`.
 
     Raises:
         InputError: a choice is wrong, or two of them exclude each other.
@@ -125,26 +113,29 @@ def order_of(
     others = (rule not in (None, "symmetric"), choices.get("ends"), choices.get("percentile") is not None)
     if symmetric and any(others):
         raise InputError("--symmetric is a range rule: leave it out, or --rule, --range and --percentile")
-    look = Look.of(rule="symmetric" if symmetric else rule, **choices)
-    cells = None if grid is None else grid_of(grid)
-    return Order(look, normalization, tuple(images), tuple(variants), tuple(targets), cells)
+    style = ColorStyle.of(rule="symmetric" if symmetric else rule, **choices)
+    sides = None if grid is None else re.fullmatch(r"(\d{1,3})[x×](\d{1,3})", grid.strip().lower())
+    if grid is not None and sides is None:
+        raise InputError(f"grid {grid!r}: give columns x rows, such as 4x3")
+    cells = None if sides is None else (int(sides[1]), int(sides[2]))
+    return PrintOptions(style, scope, tuple(images), tuple(variants), tuple(targets), cells)
 
 
 def print_figures(
     results: StudyResults,
-    order: Order,
+    options: PrintOptions,
     file_format: str,
     write: Callable[[str, bytes], None],
     say: Callable[[str], None] = on_stderr,
 ) -> list[str]:
-    """Draw the pages of an order and return the paths of their files, relative to the study's output.
+    """Draw pages and return the paths of their files, relative to the study's output.
 
     PNG and SVG have a file a page; PDF has a document an image, or one of all contact sheets. One page is
     held at a time, with the maps of its images.
 
     Args:
         results: an opened study.
-        order: what is to be printed.
+        options: what is to be printed.
         file_format: one of `FORMATS`.
         write: stores bytes under a path with `/` between folders.
         say: is told in one line which letters no font has, if any.
@@ -157,14 +148,14 @@ def print_figures(
     paths, missing = [], MissingLetters()
 
     def put(names: Sequence[str], content: bytes, lost: set[str]) -> None:
-        paths.append(f"{FOLDER}/{file_stem(*names, *order.look.changed)}.{file_format}")
+        paths.append(f"{FOLDER}/{file_stem(*names, *options.style.changed)}.{file_format}")
         write(paths[-1], content)
         missing.add(paths[-1].removeprefix(f"{FOLDER}/"), lost)
 
-    pages = contact_sheets(results, order) if order.grid else image_pages(results, order)
+    pages = contact_sheets(results, options) if options.grid else image_pages(results, options)
     if file_format == "pdf":
         for names, document in groupby(pages, key=lambda page: page.document):
-            put(names, *_document(names, document))
+            put(names, *_pdf(names, document))
     else:
         for page in pages:
             content = _png(page.figure) if file_format == "png" else _svg(page)
@@ -188,7 +179,7 @@ def _svg(page: Page) -> bytes:
     return buffer.getvalue()
 
 
-def _document(names: Sequence[str], pages: Iterator[Page]) -> tuple[bytes, set[str]]:
+def _pdf(names: Sequence[str], pages: Iterator[Page]) -> tuple[bytes, set[str]]:
     """Return pages as one PDF without dates or versions, and the letters that are missing in it."""
     buffer, lost = io.BytesIO(), set[str]()
     metadata = {"Title": _title(names), "Creator": "igbatch", "Producer": "matplotlib", "CreationDate": None}
@@ -206,85 +197,63 @@ def _title(names: Sequence[str]) -> str:
     return ", ".join(map(plain, names))
 
 
-def image_pages(results: StudyResults, order: Order) -> Iterator[Page]:
-    """Yield the pages of each image: the sequence by variant and pair, or one normalization."""
-    normalizations = Normalizations(results)
-    for maps in _images(results, order):
-        variants = _variants(maps, order)
-        document = tuple(filter(None, (maps.image_id, order.kind, *order.targets)))
-        if order.kind is None:
-            yield from _sequence(maps, normalizations, variants, order, document)
+def image_pages(results: StudyResults, options: PrintOptions) -> Iterator[Page]:
+    """Yield the pages of each image: the sequence by variant and pair, or one scope."""
+    scope, style = options.page_scope, options.style
+    for maps in _images(results, options):
+        variants = _variants(maps, options)
+        document = tuple(filter(None, (maps.image_id, scope, *options.targets)))
+        if scope is None:
+            yield from _sequences(maps, variants, options, document)
             continue
-        for start in range(0, len(variants), MOST_ROWS):
-            some = variants[start : start + MOST_ROWS]
-            sheet = overview_sheet(maps, normalizations, order.kind, some, order.targets or None, order.look)
-            part = (f"part {start // MOST_ROWS + 1}",) if len(variants) > MOST_ROWS else ()
+        for start in range(0, len(variants), MAX_ROWS):
+            some = variants[start : start + MAX_ROWS]
+            sheet = scope_sheet(maps, scope, some, options.targets or None, style)
+            part = (f"part {start // MAX_ROWS + 1}",) if len(variants) > MAX_ROWS else ()
             yield Page((*document, *part), document, draw_sheet(sheet))
 
 
-def _sequence(
-    maps: ImageMaps,
-    normalizations: Normalizations,
-    variants: Sequence[str],
-    order: Order,
-    document: tuple[str, ...],
+def _sequences(
+    maps: ImageMaps, variants: Sequence[str], options: PrintOptions, document: tuple[str, ...]
 ) -> Iterator[Page]:
-    """Yield the seed's sequence of each variant, and of each pair where there are more than two targets."""
-    targets = chosen(order.targets or None, maps.results.target_names, "target")
+    """Yield the sequence of each variant, and of each pair where there are more than two targets."""
+    targets = chosen(options.targets or None, maps.results.target_names, "target")
     for variant in variants:
         groups = [targets, *(combinations(targets, 2) if len(targets) > 2 else ())]
         for place, group in enumerate(groups):
-            sheet = seed_sheet(maps, normalizations, variant, group, order.look)
-            names = (maps.image_id, variant, *(group if place or order.targets else ()))
+            sheet = sequence_sheet(maps, variant, group, options.style)
+            names = (maps.image_id, variant, *(group if place or options.targets else ()))
             yield Page(names, document, draw_sheet(sheet))
 
 
-def contact_sheets(results: StudyResults, order: Order) -> Iterator[Page]:
+def contact_sheets(results: StudyResults, options: PrintOptions) -> Iterator[Page]:
     """Yield contact sheets of the maps of all images, variants and targets, in this order."""
-    assert order.grid is not None
-    columns, rows = order.grid
-    size = columns * rows
-    waiting: list[Cell] = []
-    said: tuple[str, ...] = ()
-    drawn = 0
-    for cell, words in _cells(results, order):
-        said = said or words
-        waiting.append(cell)
-        if len(waiting) == size:
-            drawn += 1
-            yield _contact_sheet(results, order, waiting, said, drawn)
-            waiting = []
-    if waiting:
-        yield _contact_sheet(results, order, waiting, said, drawn + 1)
-
-
-def _cells(results: StudyResults, order: Order) -> Iterator[tuple[Cell, tuple[str, ...]]]:
-    """Yield maps with what is said of their normalization."""
-    assert order.kind is not None
-    normalizations = Normalizations(results)
-    targets = chosen(order.targets or None, results.target_names, "target")
-    for maps in _images(results, order):
-        for variant in _variants(maps, order):
-            row = row_of(maps, normalizations, order.kind, variant, targets, order.look)
-            for panel in row.panels:
-                boxes = maps.boxes_seen_by(variant)
-                yield Cell(maps.image_id, panel, boxes), () if panel.scale is None else said_of(panel.scale)
-
-
-def _contact_sheet(
-    results: StudyResults, order: Order, cells: Sequence[Cell], said: Sequence[str], number: int
-) -> Page:
-    assert order.grid is not None
+    assert options.grid is not None
+    columns, rows = options.grid
     study = results.study.name
-    columns, rows = order.grid
-    document = (study, f"{order.kind} {columns}x{rows}", *order.targets)
-    title = f"{plain(study)}: {count(len(cells), 'map')}, sheet {number}"
-    figure = contact_figure(title, said, cells, columns, order.look)
-    return Page((*document, f"sheet {number:03d}"), document, figure)
+    document = (study, f"{options.page_scope} {columns}x{rows}", *options.targets)
+    waiting = _cells(results, options)
+    drawn = 0
+    while cells := list(islice(waiting, columns * rows)):
+        drawn += 1
+        scale = next((cell.panel.scale for cell in cells if cell.panel.scale is not None), None)
+        facts = () if scale is None else statement(scale)
+        title = f"{plain(study)}: {count(len(cells), 'map')}, sheet {drawn}"
+        figure = contact_figure(title, facts, cells, columns, options.style)
+        yield Page((*document, f"sheet {drawn:03d}"), document, figure)
 
 
-def _images(results: StudyResults, order: Order) -> Iterator[ImageMaps]:
-    names = list(dict.fromkeys(order.images)) or list(select(results).images)
+def _cells(results: StudyResults, options: PrintOptions) -> Iterator[Cell]:
+    assert options.page_scope is not None
+    targets = chosen(options.targets or None, results.target_names, "target")
+    for maps in _images(results, options):
+        for variant in _variants(maps, options):
+            for panel in row_of(maps, options.page_scope, variant, targets, options.style).panels:
+                yield Cell(maps.image_id, panel, maps.boxes_seen_by(variant))
+
+
+def _images(results: StudyResults, options: PrintOptions) -> Iterator[ImageMaps]:
+    names = list(dict.fromkeys(options.images)) or list(select(results).images)
     for name, place in zip(names, results.listing.places_of(names), strict=True):
         if place < 0:
             raise InputError(f"image {name!r} is not in the study; images.parquet lists its ids")
@@ -293,8 +262,8 @@ def _images(results: StudyResults, order: Order) -> Iterator[ImageMaps]:
         yield ImageMaps(results, name, shown)
 
 
-def _variants(maps: ImageMaps, order: Order) -> list[str]:
+def _variants(maps: ImageMaps, options: PrintOptions) -> list[str]:
     known = [str(each) for each in maps.results.variants["variant_id"]]
-    if order.variants:
-        return chosen(tuple(dict.fromkeys(order.variants)), known, "variant")
+    if options.variants:
+        return chosen(tuple(dict.fromkeys(options.variants)), known, "variant")
     return shown_variants(maps.results, maps.variants) or known[:1]

@@ -1,7 +1,7 @@
 """Fonts of figures: DejaVu Sans, and for letters that it lacks whichever fonts of this machine have them.
 
-A figure names several families, and matplotlib takes each letter from the first that has it. Letters that no
-font has are drawn as � and told (`MissingLetters`).
+A figure names several families, and matplotlib takes each letter from the first that has it. It neither looks
+for families that have a letter, nor tells once which letters none has: that is done here.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from fontTools.ttLib import TTFont
 from matplotlib import font_manager
 from matplotlib.font_manager import FontEntry, FontProperties, fontManager
 
@@ -80,9 +81,10 @@ class Fallbacks:
             entry, found = max(having, key=lambda each: len(sought & each[1]), default=(None, sought))
             if entry is None or not sought & found:
                 break
-            _say_weights(entry)
+            _serve_weights(entry)
             letters = frozenset(_charmap(entry.fname))
-            self._faces.append(_Face(entry.name, letters, _is_cff(entry.fname)))
+            with TTFont(entry.fname, fontNumber=0, lazy=True) as font:
+                self._faces.append(_Face(entry.name, letters, "CFF " in font))
             sought = sought - letters
         self._nowhere |= sought
 
@@ -117,25 +119,12 @@ def _charmap(path: Any) -> Mapping[int, int]:
         return {}
 
 
-def _say_weights(entry: FontEntry) -> None:
-    """Tell matplotlib that a font serves as regular and bold, where its family lacks these.
-
-    It would take the font all the same, and log a warning each time.
-    """
+def _serve_weights(entry: FontEntry) -> None:
+    """Let a font serve as regular and bold where its family lacks these: matplotlib would warn each time."""
     of_family = [each for each in fontManager.ttflist if each.name == entry.name and each.style == "normal"]
     for weight in (400, 700):
         if not any(each.weight == weight for each in of_family):
             fontManager.ttflist.append(replace(entry, weight=weight, style="normal"))
-
-
-def _is_cff(path: str) -> bool:
-    """Tell whether a font, or the first of a collection, has outlines of CFF (OpenType, "Font file")."""
-    with open(path, "rb") as file:
-        start = file.read(16)
-        if start[:4] == b"ttcf":
-            file.seek(int.from_bytes(start[12:16], "big"))
-            start = file.read(4)
-    return start[:4] == b"OTTO"
 
 
 class MissingLetters:

@@ -52,7 +52,7 @@ class Panel:
 
     Attributes:
         values: float32 [H, W]; None where the map is missing, and `missing` says why.
-        scale: what its colours stand for; None where no map of the scope is there, or none was asked for.
+        scale: what its colours stand for; None where no map of the scope is there, or none was requested.
         minimum, maximum, total: of the map, in units of the output; None where it was not computed.
         marks: what to be careful about, each a short phrase.
         photograph: what the map lies over, float32 [H, W, 3] in 0..1; None where it is shown alone.
@@ -145,13 +145,13 @@ class ImageMaps:
         return "The map was not kept (store.maps); its numbers were."
 
     def panel(self, variant_id: str, target: str, scale: ColorScale | None) -> Panel:
-        """Return one map under a colour scale, over the photograph where the scale's look says so."""
+        """Return one map under a colour scale, over the photograph where the scale's style says so."""
         row, values = self.row(variant_id, target), self.values(variant_id, target)
         if row is None:
             return Panel(
                 variant_id, target, None, None, None, None, None, (), self._absence(variant_id, target)
             )
-        alone = values is None or scale is None or scale.look.opacity == 1
+        alone = values is None or scale is None or scale.style.opacity == 1
         missing = "" if values is not None else self._not_kept()
         marks = _marks(row, values, scale, self.results.study.attribution)
         photograph = None if alone else self.picture(variant_id).pixels

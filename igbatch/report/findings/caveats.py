@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from igbatch.reduce.summary import Summary
-from igbatch.report.color.scope import Normalizations
 from igbatch.report.findings.model import study_variants
 from igbatch.report.sentences import render, sentences
 from igbatch.results import StudyResults
@@ -23,24 +22,21 @@ class Baseline(NamedTuple):
     mean: float
 
 
-def cautions(
-    results: StudyResults, normalizations: Normalizations, summary: Summary, quarantined: int
-) -> list[str]:
+def cautions(results: StudyResults, summary: Summary, quarantined: int) -> list[str]:
     """Return what a reader of the report must know, one to three sentences each (`templates/caveats.j2`).
 
     Args:
         results: a reduced study.
-        normalizations: of its maps.
         summary: of its rows.
         quarantined: rows in quarantine.
     """
-    raw, boxes = normalizations.of("raw"), results.box_counts
+    boxes = results.box_counts
     apart = boxes is not None and boxes.unknown_images > 0 and boxes.images < boxes.study_images
     return sentences(
         "caveats.j2",
         summary=summary,
         settings=results.study.attribution,
-        raw_end=None if raw is None else raw.gain,
+        raw_end=results.scope_range("raw").maximum if summary.rows else None,
         baseline=weighty_baseline(results, summary),
         boxes=boxes.words() if boxes and (apart or boxes.exceptions()) else "",
         expected=results.expected_rows,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from igbatch.report.color.scope import Normalizations
-from igbatch.report.figures.sheets import HOW_TO_READ
+from igbatch.report.color.style import DEFAULT
 from igbatch.report.findings.caveats import cautions
 from igbatch.report.findings.find import find
 from igbatch.report.findings.summary import five_sentences
@@ -33,7 +32,6 @@ CSV_FILES = ("box_sums", "aggregates", "image_stats", "ranges", "quarantine", "v
 
 def page_content(
     results: StudyResults,
-    normalizations: Normalizations,
     selection: Selection,
     quarantine: Quarantine,
     plot: str,
@@ -46,7 +44,6 @@ def page_content(
 
     Args:
         results: a reduced study.
-        normalizations: of its maps.
         selection: what is shown.
         quarantine: of the study, its first `MOST_QUARANTINED` rows at least.
         plot: the aggregates figure as a data URI, or empty.
@@ -55,7 +52,7 @@ def page_content(
         randomization: what a randomization study shows; empty where it is none.
         cut: names of CSV tables that hold rows of these images only.
     """
-    census = results.totals
+    totals = results.totals
     where = "the study's folder quarantine" if "quarantine.csv" in cut else "tables/quarantine.csv"
     findings = find(results, compared_images(results))
     sums, sums_note = sums_table(results, selection)
@@ -63,11 +60,11 @@ def page_content(
     lost, lost_note = quarantine_table(quarantine, MOST_QUARANTINED, where)
     audit, audit_problem = audit_view(results)
     return PageContent(
-        description=describe(results, census),
+        description=describe(results, totals),
         findings=findings,
-        summary=five_sentences(results, findings, census, quarantine.total),
+        summary=five_sentences(results, findings, totals, quarantine.total),
         randomization=randomization,
-        cautions=cautions(results, normalizations, census, quarantine.total),
+        cautions=cautions(results, totals, quarantine.total),
         plot=plot,
         aggregates=aggregates_table(results),
         aggregates_note=aggregates_note(results),
@@ -84,5 +81,5 @@ def page_content(
         left_out=[*left_out(results, selection, cut), *data.left_out, *filter(None, [audit_problem])],
         csv_files=(*CSV_FILES, *(randomization_files(results) if randomization else ())),
         csv_note=cut_note(cut),
-        guide=HOW_TO_READ,
+        guide=DEFAULT.guide,
     )

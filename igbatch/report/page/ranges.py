@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from igbatch.reduce.ranges import COLUMNS, RangeSummary, merge
-from igbatch.report.color.scope import Normalizations
 from igbatch.results import StudyResults
 
 PERCENTILES = tuple(round(90 + step / 10, 1) for step in range(101))
@@ -39,10 +38,11 @@ class StudyRanges:
         self.results = results
         self._every = len(results.target_names)
 
-    def raw(self, normalizations: Normalizations) -> dict[str, Any] | None:
+    def raw(self) -> dict[str, Any] | None:
         """Return the ends of the raw scale as a range: every quantile is the end."""
-        scale = normalizations.of("raw")
-        if scale is None:
+        try:
+            scale = self.results.scope_range("raw")
+        except KeyError:
             return None
         return {
             "minimum": scale.minimum,

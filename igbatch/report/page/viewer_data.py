@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from igbatch.report.color.colormaps import PALETTES
-from igbatch.report.color.scope import Normalizations
 from igbatch.report.color.wording import RULE_WORDS, SCOPE_WORDS
 from igbatch.report.figures.dotplot import select_aggregates
 from igbatch.report.figures.image_data import ImageMaps, ShownRows
+from igbatch.report.figures.scales import unit
 from igbatch.report.page.audit import audit_series
 from igbatch.report.page.images import ImageWriter
 from igbatch.report.page.ranges import StudyRanges, finite
@@ -40,14 +40,11 @@ class PageData:
     left_out: Sequence[str]
 
 
-def page_data(
-    results: StudyResults, normalizations: Normalizations, selection: Selection, shown: ShownRows
-) -> PageData:
+def page_data(results: StudyResults, selection: Selection, shown: ShownRows) -> PageData:
     """Gather what the page's script shows of the selected images; the maps of one image are held at a time.
 
     Args:
         results: a reduced study.
-        normalizations: of its maps.
         selection: what is shown.
         shown: the rows of the selected images.
     """
@@ -71,9 +68,9 @@ def page_data(
     study = {
         "format": FORMAT,
         "name": plain(results.study.name),
-        "unit": normalizations.unit,
+        "unit": unit(results),
         "quantile_error": RELATIVE_ERROR,
-        "raw": ranges.raw(normalizations),
+        "raw": ranges.raw(),
         "dataset": ranges.dataset(),
         **choices(),
         "variants": [

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from igbatch.report.figures.canvas import FAINT
+from igbatch.report.figures.typeset import FAINT, finish
 from igbatch.report.randomization import plotting
 from igbatch.report.randomization.means import INVARIANT, NAMES, RANGES, Means
 from igbatch.report.randomization.plotting import COLORS, MARKERS, TEXT
@@ -52,7 +52,7 @@ def curves_figure(means: Means, cascade: Randomized) -> Figure:
         if column == 0:
             similarity.set_ylabel("SSIM", size=TEXT, weight="bold")
             difference.set_ylabel("RMS difference / range", size=TEXT, weight="bold")
-    return plotting.lettered(figure)
+    return finish(figure)
 
 
 def _draw_panel(
@@ -107,4 +107,4 @@ def layers_figure(means: Means, group: Randomized) -> Figure:
         for row in range(1, len(layers)):
             axes.axhline(row - 0.5, color="#ececec", linewidth=0.6, zorder=0)
     panels[0].set(yticks=range(len(layers)), yticklabels=layers, ylim=(len(layers) - 0.5, -0.5))
-    return plotting.lettered(figure)
+    return finish(figure)

@@ -9,12 +9,13 @@ from itertools import islice
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from igbatch.report.color.scale import ColorScale, scale_of
-from igbatch.report.color.scope import Normalizations
-from igbatch.report.figures.bar import lay_out
-from igbatch.report.figures.canvas import DPI, FAINT, INK, WARN
+from igbatch.reduce.ranges import Scope
+from igbatch.report.color.scale import ColorScale
+from igbatch.report.figures.bar import bar_colors, bar_labels
 from igbatch.report.figures.image_data import ImageMaps, Panel
-from igbatch.report.randomization.plotting import SMALL, TEXT, TITLE, lettered, wrapped
+from igbatch.report.figures.scales import color_scale
+from igbatch.report.figures.typeset import DPI, FAINT, INK, WARN, finish
+from igbatch.report.randomization.plotting import SMALL, TEXT, TITLE, wrapped
 from igbatch.report.randomization.steps import Randomized
 from igbatch.report.sentences import sentences
 from igbatch.report.text import number, plain, shorten
@@ -22,7 +23,7 @@ from igbatch.report.text import number, plain, shorten
 COLUMNS = 8
 """Maps side by side; longer cascades go on below."""
 
-SCOPES = ("image", "models")
+SCOPES: tuple[Scope, ...] = ("image", "models")
 """Every map is shown by its per-map range, and under the joint range of all variants and targets."""
 
 _SMALLEST = 224
@@ -37,38 +38,31 @@ class GridRow:
     """Maps of one target under one scope: a panel a variant, in the order of the cascade."""
 
     target: str
-    scope: str
+    scope: Scope
     panels: tuple[Panel, ...]
 
 
-def grid_rows(
-    maps: ImageMaps, normalizations: Normalizations, variants: Sequence[str], targets: Sequence[str]
-) -> list[GridRow]:
+def grid_rows(maps: ImageMaps, variants: Sequence[str], targets: Sequence[str]) -> list[GridRow]:
     """Gather the maps of some variants, each target under its per-map range, and under that of the image."""
-    shared = normalizations.of("models", image_id=maps.image_id)
+    shared = color_scale(maps, "models")
     rows = []
     for target in targets:
-        own = [
-            normalizations.of("image", variant_id=variant, image_id=maps.image_id, targets=[target])
-            for variant in variants
-        ]
-        for scope, ranges in zip(SCOPES, (own, [shared] * len(own)), strict=True):
-            pairs = zip(variants, ranges, strict=True)
-            panels = [maps.panel(variant, target, scale_of(found)) for variant, found in pairs]
+        own = [color_scale(maps, "image", variant, [target]) for variant in variants]
+        for scope, scales in zip(SCOPES, (own, [shared] * len(own)), strict=True):
+            pairs = zip(variants, scales, strict=True)
+            panels = [maps.panel(variant, target, scale) for variant, scale in pairs]
             rows.append(GridRow(target, scope, tuple(panels)))
     return rows
 
 
-def grid_figure(
-    maps: ImageMaps, normalizations: Normalizations, trained: str | None, cascade: Randomized
-) -> Figure:
+def grid_figure(maps: ImageMaps, trained: str | None, cascade: Randomized) -> Figure:
     """Return the maps of one image, columns being the steps of a cascade, rows targets and scopes.
 
     Under every map stand its colour bar with zero marked, and its minimum, maximum and sum.
     """
     steps = [("trained", trained)] if trained is not None else []
     steps += [(step.layer, step.variant_id) for step in cascade.steps]
-    rows = grid_rows(maps, normalizations, [variant for _, variant in steps], maps.results.target_names)
+    rows = grid_rows(maps, [variant for _, variant in steps], maps.results.target_names)
     across, bands = min(len(steps), COLUMNS), range(0, len(steps), COLUMNS)
     high, wide = _map_size(rows)
     lines = len(rows) * len(bands)
@@ -91,7 +85,7 @@ def grid_figure(
                 if row is rows[0]:
                     name = shorten(plain(step[0]), int(wide * 12))
                     axes.set_title(name, loc="left", size=TEXT, weight="bold")
-    return lettered(figure)
+    return finish(figure)
 
 
 def _draw_side(axes: Axes, row: GridRow) -> None:
@@ -120,18 +114,18 @@ def _draw_map(axes: Axes, panel: Panel) -> None:
 
 def _draw_bar(axes: Axes, scale: ColorScale, ends: bool = False) -> None:
     """Draw a colour bar with zero marked, and where it is asked for normalized and raw ends."""
-    bar = lay_out(scale, 200)
-    axes.imshow(bar.colors, extent=(0, 1, 0, 1), aspect="auto")
-    axes.axvline(bar.zero, -0.3, 1.3, color=INK, linewidth=0.9, clip_on=False)
+    zero = scale.along_bar(0.0)
+    axes.imshow(bar_colors(scale, 200), extent=(0, 1, 0, 1), aspect="auto")
+    axes.axvline(zero, -0.3, 1.3, color=INK, linewidth=0.9, clip_on=False)
     axes.spines[:].set(color="#9a9a9a", linewidth=0.6)
-    axes.set_xticks([bar.zero], ["0"])
+    axes.set_xticks([zero], ["0"])
     axes.set_yticks([])
     axes.tick_params(length=0, pad=4, labelsize=SMALL)
-    if ends:
-        for tick in bar.above:
-            axes.text(tick.at, 1.5, tick.text, ha=_aligned(tick.at), size=SMALL, color=FAINT)
-        for tick in bar.below:
-            axes.text(tick.at, -2.2, tick.text, ha=_aligned(tick.at), va="top", size=SMALL)
+    above, below = bar_labels(scale) if ends else ({}, {})
+    for at, text in above.items():
+        axes.text(at, 1.5, text, ha=_aligned(at), size=SMALL, color=FAINT)
+    for at, text in below.items():
+        axes.text(at, -2.2, text, ha=_aligned(at), va="top", size=SMALL)
 
 
 def _aligned(at: float) -> str:

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from igbatch.report.figures.typeset import finish
 from igbatch.report.randomization import plotting, statistics
 from igbatch.report.randomization.plotting import COLORS, SMALL, TEXT
 from igbatch.report.sentences import sentences
@@ -48,7 +49,7 @@ def nulls_figure(rows: pd.DataFrame, name: str, unit: str) -> Figure:
                 axes.set_axis_off()
             else:
                 _draw_test(axes, row, whole)
-    return plotting.lettered(figure)
+    return finish(figure)
 
 
 def _draw_test(axes: Axes, row: Mapping[Any, Any], whole: bool) -> None:

@@ -8,9 +8,8 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 
-from igbatch.report.figures.canvas import DPI, FAINT, INK, _missing, fallbacks
+from igbatch.report.figures.typeset import DPI, FAINT, INK
 from igbatch.report.randomization.means import Mean
 
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#8a4f7d")
@@ -35,18 +34,6 @@ def titled_figure(height: float, title: str, caption: Sequence[str]) -> Figure:
 def wrapped(paragraphs: Sequence[str], letters: int) -> str:
     """Return paragraphs in lines of so many letters."""
     return "\n\n".join(fill(paragraph, letters) for paragraph in paragraphs)
-
-
-def lettered(figure: Figure) -> Figure:
-    """Return a figure whose texts have fonts with all their letters; names are not read as formulas."""
-    for text in figure.findobj(Text):
-        lines = text.get_text().split("\n")
-        whole = "".join(lines)
-        if lost := fallbacks().missing(whole):
-            _missing.setdefault(figure, set()).update(lost)
-        text.set_text("\n".join(map(fallbacks().drawable, lines)))
-        text.set(fontfamily=fallbacks().families(whole), parse_math=False)
-    return figure
 
 
 def style(axes: Axes, grid: str) -> None:

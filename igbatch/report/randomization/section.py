@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from igbatch.report.color.scope import Normalizations
 from igbatch.report.figures.image_data import ImageMaps
 from igbatch.report.randomization import table as tables
 from igbatch.report.randomization import verdicts
@@ -66,20 +65,17 @@ class ModelView:
     parts: tuple[Part, ...]
 
 
-def randomization_views(
-    results: StudyResults, normalizations: Normalizations, maps: Sequence[ImageMaps], draw: Draw
-) -> list[ModelView]:
+def randomization_views(results: StudyResults, maps: Sequence[ImageMaps], draw: Draw) -> list[ModelView]:
     """Prepare the section, one view a model; none where the study is not a randomization study.
 
     Args:
         results: a reduced study.
-        normalizations: of its maps.
         maps: of the featured images; the first `MAX_IMAGES` are drawn.
         draw: stores a figure.
     """
     views = []
     for variants in model_variants(results.variants) if results.randomized else ():
-        section = _Section(results, normalizations, maps[:MAX_IMAGES], variants, draw)
+        section = _Section(results, maps[:MAX_IMAGES], variants, draw)
         views.append(ModelView(plain(variants.model), tuple(section.parts())))
     return views
 
@@ -89,7 +85,6 @@ class _Section:
     """The parts of one model's section; one figure is held at a time."""
 
     results: StudyResults
-    normalizations: Normalizations
     maps: Sequence[ImageMaps]
     variants: ModelVariants
     draw: Draw
@@ -115,7 +110,7 @@ class _Section:
             yield self._drawn(part, curves_figure(means, cascade), "similarity", direction)
             for image in self.maps:
                 part = _part("maps", name=image.image_id, direction=direction)
-                figure = grid_figure(image, self.normalizations, self.variants.trained, cascade)
+                figure = grid_figure(image, self.variants.trained, cascade)
                 yield self._drawn(part, figure, "maps", image.image_id, direction)
         for group in self.variants.independent[:1]:
             limits = {"related": verdicts.RELATED, "untouched": verdicts.UNTOUCHED}

@@ -14,7 +14,7 @@ def test_zero_is_white_and_nothing_else_in_the_palette_is() -> None:
 
 
 def test_negative_is_red_and_positive_blue() -> None:
-    negative, positive = paint(np.array([-1.0, 1.0]), 1.0).astype(int)
+    negative, positive = paint(np.array([-1.0, 1.0]), -1.0, 1.0).astype(int)
     assert negative[0] > negative[1:].max()
     assert positive[2] > positive[:2].max()
     for row in PALETTE[:LEVELS].astype(int):
@@ -31,20 +31,20 @@ def test_both_signs_are_equally_light_at_equal_distance_and_ever_darker() -> Non
 
 
 @given(st.floats(-1, 1), st.floats(1e-12, 1e3))
-def test_one_gain_serves_both_signs(share: float, gain: float) -> None:
-    index = int(color_indices(np.array(share * gain), gain))
-    mirrored = int(color_indices(np.array(-share * gain), gain))
+def test_one_scale_serves_both_signs(share: float, vmax: float) -> None:
+    index = int(color_indices(np.array(share * vmax), -vmax, vmax))
+    mirrored = int(color_indices(np.array(-share * vmax), -vmax, vmax))
     assert index - LEVELS == LEVELS - mirrored
     assert abs((index - LEVELS) / LEVELS - share) <= 0.5 / LEVELS + 1e-6
 
 
-def test_what_lies_beyond_the_gain_takes_the_last_colour() -> None:
-    assert color_indices(np.array([-5.0, 5.0]), 1.0).tolist() == [0, len(PALETTE) - 1]
+def test_what_lies_beyond_the_ends_takes_the_last_colour() -> None:
+    assert color_indices(np.array([-5.0, 5.0]), -1.0, 1.0).tolist() == [0, len(PALETTE) - 1]
 
 
 @pytest.mark.parametrize("values", [np.zeros((2, 3)), np.ones((2, 3))])
-def test_a_gain_of_zero_gives_white(values: np.ndarray) -> None:
-    assert (paint(values, 0.0) == 255).all()
+def test_ends_that_are_one_give_white(values: np.ndarray) -> None:
+    assert (paint(values, 0.0, 0.0) == 255).all()
 
 
 def _lightness(color: np.ndarray) -> float:
@@ -72,6 +72,6 @@ def test_palettes_have_a_colour_a_level_and_a_light_or_gray_middle() -> None:
 
 def test_the_middle_of_a_scale_may_be_elsewhere_than_zero() -> None:
     values = np.array([1.0, 2.0, 3.0])
-    assert color_indices(values, 1.0, middle=2.0).tolist() == [0, LEVELS, 2 * LEVELS]
-    assert color_indices(values, 2.0, middle=2.0, level=2.0).tolist() == [0, LEVELS, 2 * LEVELS]
-    assert color_indices(np.array([0.5 / LEVELS, 1.5 / LEVELS]), 1.0).tolist() == [LEVELS, LEVELS + 2]
+    assert color_indices(values, 1.0, 3.0).tolist() == [0, LEVELS, 2 * LEVELS]
+    assert color_indices(values, 0.0, 4.0, level=2.0).tolist() == [0, LEVELS, 2 * LEVELS]
+    assert color_indices(np.array([0.5 / LEVELS, 1.5 / LEVELS]), -1.0, 1.0).tolist() == [LEVELS, LEVELS + 2]

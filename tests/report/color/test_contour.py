@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from igbatch.report.color.contour import outline, strongest
-from igbatch.report.color.style import PARTS
+from igbatch.report.color.wording import PART_WORDS
 
 VALUES = np.random.default_rng(3).normal(size=(20, 20))
 
@@ -15,7 +15,7 @@ def test_the_strongest_pixels_are_that_share_and_no_weaker_than_the_rest(share: 
         assert np.abs(VALUES[mask]).min() > np.abs(VALUES[~mask]).max()
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", PART_WORDS)
 def test_only_what_is_shown_is_among_them(part: str) -> None:
     mask = strongest(VALUES, 5, part)
     assert mask.any()

@@ -1,105 +1,167 @@
-from typing import Any
+from collections.abc import Callable
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
 from igbatch.report.color.colormaps import LEVELS, PALETTES, paint
-from igbatch.report.color.limits import take_part
-from igbatch.report.color.scale import ColorScale, Magnitude, scale_of
-from igbatch.report.color.scope import Normalization
-from igbatch.report.color.style import PARTS, Look
+from igbatch.report.color.scale import ColorScale, part_range, take_part
+from igbatch.report.color.wording import PART_WORDS, SCOPE_WORDS, Part
 
 VALUES = np.random.default_rng(1).uniform(-1.9, 1.9, size=(16, 16)).astype(np.float32)
 VALUES[0, :2] = [-2.0, 5.0]
+RANGE = (-2.0, 5.0)
+RANGES = [(-1.0, 3.0), (-4.0, 1.0), (-2.0, 2.0), (0.2, 0.9), (-0.9, -0.2), (0.0, 0.0)]
+PARTS = get_args(Part)
+
+ScaleOf = Callable[..., ColorScale]
 
 
-def scale(
-    values: np.ndarray = VALUES, magnitude: float | None = None, kind: str = "pair", **choices: Any
-) -> ColorScale:
-    low, high = float(values.min()), float(values.max())
-    norm = Normalization(kind, low, high, 2, True, "Joint range", "joint range", "Normalized.")
-    found = None if magnitude is None else Magnitude(magnitude, True)
-    return ColorScale(norm, Look.of(**choices), found)
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("values", [np.linspace(-1, 3, 9), np.linspace(-3, -1, 9), np.linspace(1, 3, 9)])
+def test_the_range_of_a_part_holds_the_part_of_the_values(values: np.ndarray, part: Part) -> None:
+    shown = take_part(values, part)
+    low, high = part_range(float(values.min()), float(values.max()), part)
+    assert low <= shown.min()
+    assert shown.max() <= high
+    strongest = np.abs(shown).max()
+    assert strongest in (-low, high) or strongest == 0
+    if part != "signed":
+        assert 0 in (low, high)
 
 
-def test_the_default_look_has_the_colours_of_one_gain_for_both_signs() -> None:
-    assert np.array_equal(scale().paint(VALUES), paint(VALUES, 5.0))
+def test_parts_are_what_they_are_called() -> None:
+    values = np.array([-2.0, 0.0, 3.0])
+    shown = {"signed": [-2, 0, 3], "positive": [0, 0, 3], "negative": [-2, 0, 0], "absolute": [2, 0, 3]}
+    assert {part: take_part(values, part).tolist() for part in PART_WORDS} == shown
 
 
-def test_min_max_is_the_literal_normalization() -> None:
-    indices = scale(rule="min-max").indices(VALUES)
+@pytest.mark.parametrize(("low", "high"), RANGES)
+def test_ends_are_those_of_the_rule(scale_of: ScaleOf, low: float, high: float) -> None:
+    largest = max(-low, high)
+    symmetric, minmax = scale_of(low, high), scale_of(low, high, rule="min-max")
+    assert symmetric.ends == (-largest, largest)
+    assert minmax.ends == (low, high)
+    for part in PARTS:
+        shown = scale_of(low, high, part=part)
+        everything = scale_of(low, high, percentile=100, quantile=largest, part=part)
+        assert (everything.ends, everything.bar) == (shown.ends, shown.bar)
+        if part != "signed":
+            assert scale_of(low, high, rule="min-max", part=part).ends == shown.ends
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize(("low", "high"), RANGES)
+@pytest.mark.parametrize(
+    "choices", [{}, {"rule": "min-max"}, {"percentile": 99}, {"ends": (0.3, 0.4)}, {"ends": (-3, -1)}]
+)
+def test_bars_hold_zero_and_of_a_part_run_from_it_or_to_it(
+    scale_of: ScaleOf, low: float, high: float, choices: dict[str, Any], part: Part
+) -> None:
+    first, last = scale_of(low, high, quantile=0.1, part=part, **choices).bar
+    assert first <= 0 <= last
+    if part != "signed":
+        assert 0 in (first, last)
+
+
+def test_the_bar_of_a_percentile_ends_with_its_colours(scale_of: ScaleOf) -> None:
+    scale = scale_of(-1.0, 3.0, percentile=99, quantile=0.5)
+    assert scale.ends == scale.bar == (-0.5, 0.5)
+    assert scale_of(-0.1, 3.0, percentile=99, quantile=0.5).bar == (-0.1, 0.5)
+
+
+def test_only_ends_that_were_given_move_the_raw_scale(scale_of: ScaleOf) -> None:
+    for choices in ({}, {"rule": "min-max"}, {"percentile": 99}):
+        scale = scale_of(-0.5, 0.5, "raw", **choices)
+        assert scale.ends == scale.bar == (-0.5, 0.5)
+    assert scale_of(-0.5, 0.5, "raw", ends=(0.1, 0.3)).ends == (0.1, 0.3)
+
+
+def test_the_default_style_has_the_colours_of_one_scale_for_both_signs(scale_of: ScaleOf) -> None:
+    assert np.array_equal(scale_of(*RANGE).paint(VALUES), paint(VALUES, -5.0, 5.0))
+
+
+def test_min_max_is_the_literal_normalization(scale_of: ScaleOf) -> None:
+    indices = scale_of(*RANGE, rule="min-max").indices(VALUES)
     normalized = (VALUES.astype(np.float64) + 2.0) / 7.0
     assert np.abs(indices - 2 * LEVELS * normalized).max() <= 0.5 + 1e-9
     assert (indices[0, 0], indices[0, 1]) == (0, 2 * LEVELS)
 
 
-def test_of_a_symmetric_range_min_max_is_symmetric() -> None:
-    both = np.concatenate([VALUES, -VALUES])
-    assert np.array_equal(scale(both, rule="min-max").indices(both), scale(both).indices(both))
+def test_of_a_symmetric_range_min_max_is_symmetric(scale_of: ScaleOf) -> None:
+    assert np.array_equal(scale_of(-5, 5, rule="min-max").indices(VALUES), scale_of(-5, 5).indices(VALUES))
 
 
-def test_a_level_scales_the_place_before_it_is_clipped() -> None:
-    assert np.array_equal(scale(level=1).indices(VALUES), scale().indices(VALUES))
-    assert np.array_equal(scale(level=2).indices(VALUES), scale().indices(np.clip(2 * VALUES, -5, 5)))
+def test_a_level_scales_the_place_before_it_is_clipped(scale_of: ScaleOf) -> None:
+    scale = scale_of(*RANGE)
+    assert np.array_equal(
+        scale_of(*RANGE, level=2).indices(VALUES), scale.indices(np.clip(2 * VALUES, -5, 5))
+    )
 
 
 @pytest.mark.parametrize("palette", PALETTES)
 @pytest.mark.parametrize("part", PARTS)
-def test_a_part_is_shown_by_the_palettes_colours(part: str, palette: str) -> None:
-    found = scale(part=part, palette=palette)
-    shown = np.rint(LEVELS * take_part(VALUES, part).astype(np.float64) / found.limits.half)
-    assert np.array_equal(found.paint(VALUES), PALETTES[palette].colors[LEVELS + shown.astype(int)])
+def test_a_part_is_shown_by_the_palettes_colours(scale_of: ScaleOf, part: Part, palette: str) -> None:
+    scale = scale_of(*RANGE, part=part, palette=palette)
+    shown = np.rint(LEVELS * take_part(VALUES, part).astype(np.float64) / scale.ends[1])
+    assert np.array_equal(scale.paint(VALUES), PALETTES[palette].colors[LEVELS + shown.astype(int)])
 
 
-def test_values_beyond_the_ends_are_counted() -> None:
-    found = scale(magnitude=1.5, percentile=90)
+def test_values_beyond_the_ends_are_counted(scale_of: ScaleOf) -> None:
     beyond = int((np.abs(VALUES) > 1.5).sum())
-    assert found.marks(VALUES) == [f"{beyond:,} pixels ({100 * beyond / 256:.1f}\u00a0%) beyond the scale"]
-    assert [end.beyond for end in found.ends()] == ["≤ ", "≥ "]
-    assert scale().marks(VALUES) == scale(rule="min-max").marks(VALUES) == []
-    assert not any(end.beyond for end in scale().ends())
+    marks = scale_of(*RANGE, quantile=1.5, percentile=90).marks(VALUES)
+    assert marks == [f"{beyond:,} pixels ({100 * beyond / 256:.1f}\u00a0%) beyond the scale"]
+    assert scale_of(*RANGE).marks(VALUES) == scale_of(*RANGE, rule="min-max").marks(VALUES) == []
 
 
-def test_a_map_in_one_colour_says_why() -> None:
-    wide = Normalization("dataset", -5.0, 5.0, 2, True, "", "", "")
+def test_a_map_in_one_colour_says_why(scale_of: ScaleOf) -> None:
     small, negative = np.full((2, 2), 1e-3), np.full((2, 2), -1.0)
-    assert ColorScale(wide).marks(small)[0].startswith("white because small: |a| ≤ 0.0010")
-    assert ColorScale(wide, Look(part="positive")).marks(negative) == ["white throughout: no positive values"]
-    assert scale(negative, rule="min-max").marks(negative) == ["white throughout: one value"]
-    assert ColorScale(wide).marks(np.zeros((2, 2))) == []
-    assert "gray because small" in ColorScale(wide, Look(palette="gray")).marks(small)[0]
+    assert scale_of(-5, 5).marks(small)[0].startswith("white because small: |a| ≤ 0.0010")
+    assert scale_of(-5, 5, part="positive").marks(negative) == ["white throughout: no positive values"]
+    assert scale_of(-1, -1, rule="min-max").marks(negative) == ["white throughout: one value"]
+    assert scale_of(-5, 5).marks(np.zeros((2, 2))) == []
+    assert "gray because small" in scale_of(-5, 5, palette="gray").marks(small)[0]
 
 
-def test_the_rule_is_said_under_the_map_and_beside_the_row() -> None:
-    assert scale().label == "joint range"
-    assert scale(rule="min-max").label == "joint range, min-max"
-    told = scale(magnitude=1.0, percentile=99.5)
-    assert told.label == "joint range, percentile 99.5 %"
-    assert "99.5 % quantile of |a| over both maps (exact). Compare the two with each other." in told.words
-    fixed = scale(ends=(-0.002, 0.5))
+def test_scope_and_rule_are_said_under_the_map_and_beside_the_row(scale_of: ScaleOf) -> None:
+    assert scale_of(*RANGE).label == "joint range of the pair"
+    assert scale_of(*RANGE, "image").label == "per-map range"
+    assert scale_of(*RANGE, rule="min-max").label == "joint range of the pair, min-max"
+    percentile = scale_of(*RANGE, quantile=1.0, percentile=99.5)
+    assert percentile.label == "joint range of the pair, percentile 99.5 %"
+    assert "99.5 % quantile of |a| over both maps. Compare the two with each other." in percentile.words
+    fixed = scale_of(*RANGE, complete=False, ends=(-0.002, 0.5))
     assert fixed.label == "fixed range −0.002 to 0.5"
     assert (fixed.heading, fixed.caution) == ("Fixed range", "")
-    raw = scale(kind="raw", rule="min-max")
-    assert raw.label == "joint range"
+    raw = scale_of(-0.01, 0.01, "raw", rule="min-max")
+    assert raw.label == "not normalized, scale ±0.01"
+    assert "end at −0.01 and +0.01 of probability a pixel." in raw.words
     assert "leaves this scale as it is: white is zero" in raw.words
 
 
-def test_a_quantile_from_histograms_says_so() -> None:
-    norm = Normalization("dataset", -1.0, 1.0, 48, True, "Joint range of the study", "", "")
-    words = ColorScale(norm, Look(rule="percentile"), Magnitude(0.5, False)).words
-    assert "over all 48 maps of the study (from histograms, within 15.5\u00a0%)" in words
+def test_a_quantile_from_histograms_says_so(scale_of: ScaleOf) -> None:
+    scale = scale_of(-1, 1, "dataset", n_maps=48, percentile=99, quantile=0.5, exact=False)
+    assert (
+        "over all 48 maps of the study. The quantile is from histograms, within 15.5\u00a0%." in scale.words
+    )
+
+
+def test_an_incomplete_range_is_never_called_joint(scale_of: ScaleOf) -> None:
+    for scope in SCOPE_WORDS:
+        scale = scale_of(-1, 1, scope, n_maps=1, complete=False)
+        assert scale.caution.startswith("Maps are missing")
+        if scope != "raw":
+            assert scale.heading.startswith("Incomplete: ")
+            assert scale.label.startswith("incomplete: ")
+            assert "range of the 1 map there, not the joint one" in scale.caution
+        assert scale_of(-1, 1, scope).caution == ""
 
 
 @pytest.mark.parametrize("rule", ["symmetric", "min-max"])
-def test_normalized_values_run_from_0_to_1(rule: str) -> None:
-    found = scale(rule=rule)
-    assert (found.normalized(-2.0), found.normalized(5.0)) == (0, 1)
-    assert found.along_bar(0.0) == pytest.approx(2 / 7)
-    assert found.normalized(0.0) == pytest.approx(2 / 7)
-    assert scale(kind="raw").normalized(0.0) is None
-    assert scale(ends=(0, 1)).normalized(0.0) is None
-    assert scale(part="positive").normalized(5.0) == 1
-
-
-def test_where_there_is_no_range_there_is_no_scale() -> None:
-    assert scale_of(None) is None
+def test_normalized_values_run_from_0_to_1(scale_of: ScaleOf, rule: str) -> None:
+    scale = scale_of(*RANGE, rule=rule)
+    assert (scale.normalized(-2.0), scale.normalized(5.0)) == (0, 1)
+    assert scale.along_bar(0.0) == scale.normalized(0.0) == pytest.approx(2 / 7)
+    assert scale_of(*RANGE, "raw").normalized(0.0) is None
+    assert scale_of(*RANGE, ends=(0, 1)).normalized(0.0) is None
+    assert scale_of(*RANGE, part="positive").normalized(5.0) == 1

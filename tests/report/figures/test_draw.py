@@ -5,23 +5,26 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from PIL import Image
 
 import igbatch
 from igbatch.errors import InputError
 from igbatch.report.color.colormaps import paint
-from igbatch.report.color.scope import Normalizations
-from igbatch.report.figures.canvas import fit, text_width, wrap
-from igbatch.report.figures.draw import seed_figure
+from igbatch.report.figures.draw import place_labels, sequence_figure
 from igbatch.report.figures.encoding import figure_png
-from igbatch.report.figures.export import contact_sheets, order_of
+from igbatch.report.figures.export import contact_sheets, print_options
 from igbatch.report.figures.image_data import Box, ImageMaps
-from igbatch.report.figures.labels import place_labels
-from igbatch.report.figures.sheets import overview_sheet
+from igbatch.report.figures.layout import scope_sheet
+from igbatch.report.figures.typeset import fit, text_width, wrap
+
+
+def written(figure: Any) -> list[Text]:
+    return [text for text in figure.findobj(Text) if text.get_text().strip()]
 
 
 def texts(figure: Any) -> list[str]:
-    return [text.get_text() for text in figure.texts]
+    return [text.get_text() for text in written(figure)]
 
 
 def pixels(figure: Any, scale: float = 1) -> np.ndarray:
@@ -48,21 +51,19 @@ def plain_study(drawn: Any, noise: Any) -> Any:
 
 def test_maps_are_drawn_pixel_by_pixel_in_their_colours(plain_study: Any) -> None:
     figure = igbatch.figure(plain_study, "a")
-    norm = Normalizations(plain_study).of(
-        "pair", variant_id="trained", image_id="a", targets=["eagle", "magpie"]
-    )
-    assert norm is not None
+    shared = plain_study.scope_range("pair", variant_id="trained", image_id="a", targets=["eagle", "magpie"])
+    vmax = max(-shared.minimum, shared.maximum)
     for scale in (1, 2):
         picture = pixels(figure, scale)
         for target in ("eagle", "magpie"):
-            colors = paint(plain_study.maps["trained", "a", target], norm.gain)
+            colors = paint(plain_study.maps["trained", "a", target], -vmax, vmax)
             size = 14 * scale  # 16 pixels become 224
             block = colors.repeat(size, axis=0).repeat(size, axis=1)
             assert find_block(picture, block[2:-2, 2:-2])  # without the frame
 
 
-def test_the_seed_figure_tells_what_a_viewer_must_be_told(small_study: Any) -> None:
-    said = texts(seed_figure(small_study, "a.png", "trained"))
+def test_the_figure_of_a_sequence_tells_what_a_viewer_must_be_told(small_study: Any) -> None:
+    said = texts(sequence_figure(small_study, "a.png", "trained"))
     for heading in (
         "Raw values",
         "Per-map range",
@@ -86,16 +87,18 @@ def test_white_maps_say_why(small_study: Any) -> None:
 
 
 def test_no_text_reaches_beyond_the_figure_or_over_another(small_study: Any) -> None:
-    order = order_of(images=["a.png"], variants=["trained"], grid="2x1", percentile=99.25, part="negative")
+    options = print_options(
+        images=["a.png"], variants=["trained"], grid="2x1", percentile=99.25, part="negative"
+    )
     figures = [
-        seed_figure(small_study, "a.png", "trained"),
+        sequence_figure(small_study, "a.png", "trained"),
         igbatch.figure(small_study, "b.png", scope="image", percentile=99.25),
-        *(page.figure for page in contact_sheets(small_study, order)),
+        *(page.figure for page in contact_sheets(small_study, options)),
     ]
     for figure in figures:
         renderer = figure.canvas.get_renderer()
         width, height = figure.get_size_inches() * figure.dpi
-        boxes = [t.get_window_extent(renderer) for t in figure.texts if t.get_text().strip()]
+        boxes = [text.get_window_extent(renderer) for text in written(figure)]
         for box in boxes:
             assert box.x0 >= 0
             assert box.y0 >= 0
@@ -109,7 +112,7 @@ def test_no_text_reaches_beyond_the_figure_or_over_another(small_study: Any) -> 
 
 def test_one_target_has_no_pair(drawn: Any, noise: Any) -> None:
     study = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"])
-    assert "Joint range of the pair" not in texts(seed_figure(study, "a", "trained"))
+    assert "Joint range of the pair" not in texts(sequence_figure(study, "a", "trained"))
     with pytest.raises(InputError, match="use image"):
         igbatch.figure(study, "a")
     igbatch.figure(study, "a", scope="image")
@@ -118,9 +121,9 @@ def test_one_target_has_no_pair(drawn: Any, noise: Any) -> None:
 def test_three_targets_have_a_joint_range_of_all_and_of_each_pair(drawn: Any, noise: Any) -> None:
     names = ("eagle", "magpie", "crow")
     study = drawn({("trained", "a", t): noise(i) for i, t in enumerate(names)}, targets=names)
-    assert "Joint range of all targets" in texts(seed_figure(study, "a", "trained"))
+    assert "Joint range of all targets" in texts(sequence_figure(study, "a", "trained"))
     for pair in combinations(names, 2):
-        assert "Joint range of the pair" in texts(seed_figure(study, "a", "trained", pair))
+        assert "Joint range of the pair" in texts(sequence_figure(study, "a", "trained", pair))
     said = " ".join(texts(igbatch.figure(study, "a")))
     assert "trained: eagle and crow" in said
     assert "trained: magpie and crow" in said
@@ -134,7 +137,7 @@ def test_what_is_missing_says_why(drawn: Any, noise: Any) -> None:
     assert "incomplete: joint range of the pair" in said
     everything = [{**lost[0], "target": None, "stage": "image", "error": "not an image"}]
     gone = drawn({}, images=["a"], kinds={"trained": "trained"}, quarantine=everything)
-    assert "Quarantined (image): not an image" in " ".join(texts(seed_figure(gone, "a", "trained")))
+    assert "Quarantined (image): not an image" in " ".join(texts(sequence_figure(gone, "a", "trained")))
     unfinished = drawn({}, images=["a"], kinds={"trained": "trained"})
     assert "Not computed yet." in texts(igbatch.figure(unfinished, "a"))
 
@@ -160,14 +163,14 @@ def test_maps_that_did_not_converge_are_marked(drawn: Any, noise: Any) -> None:
 @pytest.mark.parametrize("value", [0.0, 0.5, -0.5])
 def test_maps_of_one_value_are_drawn(drawn: Any, value: float) -> None:
     maps = {("trained", "a", t): np.full((16, 16), value, np.float32) for t in ("eagle", "magpie")}
-    figure_png(seed_figure(drawn(maps), "a", "trained"), 1)
+    figure_png(sequence_figure(drawn(maps), "a", "trained"), 1)
 
 
 def test_hostile_and_long_names_are_drawn_as_text(drawn: Any, noise: Any, only_fonts: Any) -> None:
     name = "folder/" + "very-long-" * 20 + "$\\frac{a}{b$ \u202e鷲.jpeg"
     targets = ("$x^2$ " * 12, "eagle\n\x00")
     study = drawn({("trained", name, t): noise(i) for i, t in enumerate(targets)}, targets=targets)
-    figure = seed_figure(study, name, "trained")
+    figure = sequence_figure(study, name, "trained")
     with mpl.rc_context():
         figure_png(figure, 1)
     title = next(text for text in texts(figure) if text.startswith("folder/"))
@@ -207,12 +210,12 @@ def test_labels_of_boxes_stay_inside_and_off_each_other() -> None:
     boxes = [
         Box(str(i), f"bird {i}", 2 + 3 * i, 2 + 2 * i, 12 + 3 * i, 10 + 2 * i, "#000000") for i in range(4)
     ]
-    spots = place_labels(boxes, [60.0] * 4, 14.0, (224, 224), 14)
-    for spot in spots:
-        assert 0 <= spot.x <= 164
-        assert 0 <= spot.y <= 210
+    spots = place_labels(boxes, [60.0] * 4, (224, 224), 14)
+    for x, y in spots:
+        assert 0 <= x <= 164
+        assert 0 <= y <= 210
     for one, other in combinations(spots, 2):
-        assert abs(one.x - other.x) >= 60 or abs(one.y - other.y) >= 14
+        assert abs(one[0] - other[0]) >= 60 or abs(one[1] - other[1]) >= 14
 
 
 def test_a_map_that_the_study_does_not_ask_for_is_not_missing(drawn: Any, noise: Any) -> None:
@@ -220,10 +223,9 @@ def test_a_map_that_the_study_does_not_ask_for_is_not_missing(drawn: Any, noise:
     maps |= {("random-1", "b", "eagle"): noise(3)}
     study = drawn(maps, images=["a", "b"], targets=["eagle"], subsets={"random-1": ["b"]})
     image = ImageMaps(study, "a")
-    normalizations = Normalizations(study)
-    assert [row.title for row in overview_sheet(image, normalizations, "image").rows] == ["trained"]
-    (row,) = overview_sheet(image, normalizations, "image", ["random-1"]).rows
+    assert [row.title for row in scope_sheet(image, "image").rows] == ["trained"]
+    (row,) = scope_sheet(image, "image", ["random-1"]).rows
     assert row.panels[0].missing == "Not asked for: the study computes this variant on other images only."
-    both = overview_sheet(ImageMaps(study, "b"), normalizations, "models")
+    both = scope_sheet(ImageMaps(study, "b"), "models")
     assert [row.title for row in both.rows] == ["trained", "random-1"]
     assert not any(row.caution for row in both.rows)

@@ -9,20 +9,21 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 
 import igbatch
 from igbatch import cli
 from igbatch.errors import InputError
-from igbatch.report.color.scale import scale_of
-from igbatch.report.color.scope import KINDS, Normalizations
-from igbatch.report.color.style import Look
-from igbatch.report.figures import export as booklet
-from igbatch.report.figures.canvas import DPI
-from igbatch.report.figures.drawing import colors_of
-from igbatch.report.figures.export import MOST_ROWS, Order, grid_of, order_of, print_figures
+from igbatch.reduce.ranges import SCOPES
+from igbatch.report.color.style import ColorStyle
+from igbatch.report.figures import export
+from igbatch.report.figures.draw import colors_of
+from igbatch.report.figures.export import MAX_ROWS, PrintOptions, print_figures, print_options
 from igbatch.report.figures.image_data import ImageMaps
-from igbatch.report.figures.sheets import Sheet
+from igbatch.report.figures.layout import Sheet
+from igbatch.report.figures.scales import color_scale
+from igbatch.report.figures.typeset import DPI
 from igbatch.report.text import number
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -30,7 +31,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def printed(study: Any, file_format: str = "svg", **options: Any) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
-    paths = print_figures(study, order_of(**options), file_format, files.__setitem__)
+    paths = print_figures(study, print_options(**options), file_format, files.__setitem__)
     assert paths == list(files)
     assert all(path.startswith("report/print/") for path in paths)
     return files
@@ -53,7 +54,7 @@ def sheets(monkeypatch: pytest.MonkeyPatch) -> list[Sheet]:
         kept.append(sheet)
         return Figure(figsize=(1, 1))
 
-    monkeypatch.setattr(booklet, "draw_sheet", blank)
+    monkeypatch.setattr(export, "draw_sheet", blank)
     return kept
 
 
@@ -117,22 +118,22 @@ def test_every_map_carries_its_numbers_as_text(small_study: Any) -> None:
     assert said.count("joint range of the pair, min-max") == 2
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_one_normalization_has_one_page_an_image(small_study: Any, sheets: list[Sheet], kind: str) -> None:
-    assert len(printed(small_study, normalization=kind, images=["b.png"], part="absolute")) == 1
+@pytest.mark.parametrize("scope", SCOPES)
+def test_one_scope_has_one_page_an_image(small_study: Any, sheets: list[Sheet], scope: str) -> None:
+    assert len(printed(small_study, scope=scope, images=["b.png"], part="absolute")) == 1
     assert [row.title for row in sheets[0].rows] == ["random-1", "trained"]
 
 
 def test_many_variants_go_on_on_the_next_page(drawn: Any, noise: Any, sheets: list[Sheet]) -> None:
-    names = [f"random-{n}" for n in range(MOST_ROWS + 1)]
+    names = [f"random-{n}" for n in range(MAX_ROWS + 1)]
     study = drawn({(name, "a", "eagle"): noise(1) for name in names}, targets=["eagle"])
-    assert len(printed(study, normalization="raw")) == 2
+    assert len(printed(study, scope="raw")) == 2
     assert [row.title for sheet in sheets for row in sheet.rows] == names
-    (document,) = printed(study, "pdf", normalization="raw").values()
+    (document,) = printed(study, "pdf", scope="raw").values()
     assert n_pages(document) == 2
 
 
-def test_stated_ends_are_one_normalization(small_study: Any, sheets: list[Sheet]) -> None:
+def test_ends_that_are_set_are_one_scope(small_study: Any, sheets: list[Sheet]) -> None:
     assert len(printed(small_study, images=["a.png"], ends=(-0.001, 0.002))) == 1
     labels = [panel.scale.label for row in sheets[0].rows for panel in row.panels if panel.scale]
     assert labels == ["fixed range −0.001 to 0.002"] * 4
@@ -154,37 +155,38 @@ def test_contact_sheets_are_one_document(small_study: Any) -> None:
 
 def test_a_png_holds_the_colours_of_the_map(drawn: Any, noise: Any) -> None:
     study = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"], boxes=())
-    look = Look(rule="min-max", palette="brown-white-teal", level=2)
-    (png,) = printed(
-        study, "png", normalization="image", rule="min-max", palette=look.palette, level=2
-    ).values()
+    style = ColorStyle(rule="min-max", palette="brown-white-teal", level=2)
+    (png,) = printed(study, "png", scope="image", rule="min-max", palette=style.palette, level=2).values()
     picture = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
-    figure = igbatch.figure(study, "a", scope="image", rule="min-max", palette=look.palette, level=2)
+    figure = igbatch.figure(study, "a", scope="image", rule="min-max", palette=style.palette, level=2)
     height, width = picture.shape[:2]
     assert (width, height) == tuple(round(3 * DPI * inches) for inches in figure.get_size_inches())
     _, axes = [each for each in figure.axes if each.images[0].get_array().shape == (16, 16, 3)]
-    colors, place = np.asarray(axes.images[0].get_array()), axes.get_position()  # the first is the photograph
-    across = np.round((place.x0 + (np.arange(16) + 0.5) / 16 * place.width) * width).astype(int)
-    down = np.round((1 - place.y1 + (np.arange(16) + 0.5) / 16 * place.height) * height).astype(int)
+    colors, place = np.asarray(axes.images[0].get_array()), axes.bbox  # the first is the photograph
+    centres = (np.arange(16) + 0.5) / 16
+    across = np.round(3 * (place.x0 + centres * place.width)).astype(int)
+    down = np.round(height - 3 * (place.y1 - centres * place.height)).astype(int)
     assert np.array_equal(picture[np.ix_(down, across)], colors)
     values = study.maps["trained", "a", "eagle"].astype(np.float64)
     normalized = (values - values.min()) / (values.max() - values.min())
     wanted = np.rint(63 * np.clip(2 * (2 * normalized - 1), -1, 1)).astype(int)
-    table = {tuple(color): row - 63 for row, color in enumerate(look.colors.colors.tolist())}
+    table = {tuple(color): row - 63 for row, color in enumerate(style.colors.colors.tolist())}
     found = np.array([[table[tuple(color)] for color in row] for row in colors.tolist()])
     assert np.abs(found - wanted).max() <= 1  # equal but for rounding, and for colours that occur twice
 
 
 def test_an_overlay_goes_from_the_photograph_to_the_map(small_study: Any) -> None:
     maps = ImageMaps(small_study, "a.png")
-    norm = Normalizations(small_study).of("variant", variant_id="trained")
     photograph = np.rint(small_study.pixels("a.png") * 255).astype(np.uint8)
 
     def drawn_at(opacity: float) -> np.ndarray:
-        return colors_of(maps.panel("trained", "eagle", scale_of(norm, Look(opacity=opacity))))
+        scale = color_scale(maps, "variant", "trained", style=ColorStyle(opacity=opacity))
+        return colors_of(maps.panel("trained", "eagle", scale))
 
     assert np.array_equal(drawn_at(0), photograph)
-    assert np.array_equal(drawn_at(1), scale_of(norm).paint(small_study.maps["trained", "a.png", "eagle"]))  # type: ignore[union-attr]
+    alone = color_scale(maps, "variant", "trained")
+    assert alone is not None
+    assert np.array_equal(drawn_at(1), alone.paint(small_study.maps["trained", "a.png", "eagle"]))
     middle = (drawn_at(0).astype(float) + drawn_at(1)) / 2
     assert np.abs(drawn_at(0.5) - middle).max() <= 0.5
 
@@ -194,76 +196,76 @@ def test_an_overlay_without_a_photograph_says_so(one: Any, monkeypatch: pytest.M
         raise KeyError("gone")
 
     monkeypatch.setattr(one, "pixels", gone)
-    (svg,) = printed(one, normalization="raw", opacity=0.5).values()
+    (svg,) = printed(one, scope="raw", opacity=0.5).values()
     assert any(text.startswith("! no photograph beneath") for text in texts(svg))
 
 
 @pytest.mark.parametrize("file_format", ["png", "pdf", "svg"])
 def test_the_same_study_gives_the_same_bytes(one: Any, file_format: str) -> None:
-    options = {"normalization": "raw", "contour": 5.0}
+    options = {"scope": "raw", "contour": 5.0}
     assert printed(one, file_format, **options) == printed(one, file_format, **options)
 
 
 def test_other_choices_have_other_files(small_study: Any, sheets: list[Sheet]) -> None:
     some = {"images": ["a.png"], "variants": ["trained"]}
-    looks: list[dict[str, Any]] = [
+    styles: list[dict[str, Any]] = [
         {},
         {"level": 2},
         {"rule": "min-max"},
         {"percentile": 99},
         {"percentile": 98},
     ]
-    paths = [path for look in looks for path in printed(small_study, **some, **look)]
-    assert len(set(paths)) == len(looks)
+    paths = [path for style in styles for path in printed(small_study, **some, **style)]
+    assert len(set(paths)) == len(styles)
 
 
 def test_names_from_the_data_stay_text(drawn: Any, noise: Any) -> None:
     name, target = "<script>alert(1)</script>&.png", '"><b>\u202e]]>'
     study = drawn({("trained", name, target): noise(1)}, targets=[target])
-    ((path, svg),) = printed(study, normalization="raw").items()
+    ((path, svg),) = printed(study, scope="raw").items()
     assert ".." not in path
     assert "<" not in path
     assert b"<script" not in svg
     assert b"<b>" not in svg
     assert name in texts(svg)
-    (document,) = printed(study, "pdf", normalization="raw").values()
+    (document,) = printed(study, "pdf", scope="raw").values()
     assert n_pages(document) == 1
 
 
-WRONG_ORDERS: list[tuple[dict[str, Any], str]] = [
+WRONG_OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"images": ["c.png"]}, "image 'c.png' is not in the study"),
     ({"variants": ["x"]}, "variant 'x' is not in the study"),
     ({"targets": ["x"]}, "target 'x' is not in the study"),
-    ({"normalization": "own"}, "normalization 'own' is unknown"),
+    ({"scope": "own"}, "scope 'own' is unknown"),
     ({"grid": "3"}, "columns x rows"),
     ({"grid": "0x3"}, "1 to 20 columns"),
-    ({"grid": "2x2", "normalization": "pair", "targets": ["eagle"]}, "two targets"),
+    ({"grid": "2x2", "scope": "pair", "targets": ["eagle"]}, "two targets"),
     ({"symmetric": True, "rule": "min-max"}, "--symmetric"),
     ({"symmetric": True, "ends": (0, 1)}, "--symmetric"),
 ]
 
 
-def test_wrong_orders_are_refused(small_study: Any) -> None:
-    for options, said in WRONG_ORDERS:
+def test_wrong_options_are_refused(small_study: Any) -> None:
+    for options, said in WRONG_OPTIONS:
         with pytest.raises(InputError, match=re.escape(said)):
             printed(small_study, **options)
 
 
-def test_orders_say_what_they_mean() -> None:
-    assert grid_of("4x3") == grid_of("4X3") == (4, 3)
-    assert order_of(symmetric=True) == Order()
-    assert order_of(grid="4x3").kind == "dataset"
-    assert order_of(grid="4x3", ends=(0, 1)).kind == "raw"
-    assert order_of(normalization="image", grid="4x3").kind == "image"
+def test_options_mean_what_they_say() -> None:
+    assert print_options(grid="4x3").grid == print_options(grid="4X3").grid == (4, 3)
+    assert print_options(symmetric=True) == PrintOptions()
+    assert print_options(grid="4x3").page_scope == "dataset"
+    assert print_options(grid="4x3", ends=(0, 1)).page_scope == "raw"
+    assert print_options(scope="image", grid="4x3").page_scope == "image"
     with pytest.raises(InputError, match="png, pdf, svg"):
-        print_figures(None, Order(), "gif", lambda path, data: None)  # type: ignore[arg-type]
+        print_figures(None, PrintOptions(), "gif", lambda path, data: None)  # type: ignore[arg-type]
 
 
 def test_figures_of_an_opened_study_take_the_same_choices(small_study: Any) -> None:
     figure = igbatch.figure(
         small_study, "a.png", scope="dataset", percentile=99, palette="gray", contour=5, opacity=0.5
     )
-    said = " ".join(text.get_text() for text in figure.texts)
+    said = " ".join(text.get_text() for text in figure.findobj(Text))
     for words in ("percentile 99 %", "gray", "strongest 5 %", "opacity of 50 %"):
         assert words in said
     with pytest.raises(InputError, match="level"):

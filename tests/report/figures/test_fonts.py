@@ -14,8 +14,8 @@ import pytest
 from matplotlib import font_manager
 from PIL import Image
 
-from igbatch.report.figures.canvas import Canvas, fallbacks, missing_letters, text_width
 from igbatch.report.figures.fonts import FONT, Fallbacks, MissingLetters, installed, on_stderr
+from igbatch.report.figures.typeset import fallbacks, finish, missing_letters, new_figure, text_width, write
 
 Write = Callable[..., Path]
 Install = Callable[..., None]
@@ -29,12 +29,12 @@ def _fonts(only_fonts: Install) -> Install:
 
 def drawn(text: str, kind: str = "png", *, bold: bool = False) -> bytes:
     """Draw a text alone and return the file; matplotlib may neither warn nor log."""
-    canvas = Canvas(400, 40)
-    canvas.text(5, 10, text, 14, bold=bold)
+    figure = new_figure(400, 40)
+    write(figure, 5, 10, text, 14, bold=bold)
     buffer = io.BytesIO()
     with warnings.catch_warnings(), mpl.rc_context({"svg.fonttype": "none", "pdf.compression": 0}):
         warnings.simplefilter("error")
-        canvas.figure.savefig(buffer, format=kind)
+        finish(figure).savefig(buffer, format=kind)
     return buffer.getvalue()
 
 
@@ -49,11 +49,11 @@ def test_where_no_font_has_a_letter_it_is_replaced_and_told() -> None:
     assert fallbacks().families(BIRDS) == [FONT]
     assert fallbacks().drawable(f"a {BIRDS} b") == "a ���� b"
     assert fallbacks().missing(f"a {BIRDS}\n\x00 b") == set(BIRDS)
-    canvas = Canvas(200, 40)
-    canvas.text(5, 10, f"a {BIRDS}")
-    canvas.text(5, 10, "🦅")
-    assert missing_letters(canvas.figure) == {*BIRDS, "🦅"}
-    assert missing_letters(Canvas(10, 10).figure) == set()
+    figure = new_figure(200, 40)
+    write(figure, 5, 10, f"a {BIRDS}")
+    figure.add_subplot().set_title("🦅")
+    assert missing_letters(figure) == missing_letters(finish(figure)) == {*BIRDS, "🦅"}
+    assert missing_letters(new_figure(10, 10)) == set()
 
 
 @pytest.mark.parametrize("bold", [False, True])

@@ -7,7 +7,6 @@ import pytest
 
 from igbatch.images.box_counts import BoxCounts
 from igbatch.reduce.summary import Summary, WorstMap
-from igbatch.report.color.scope import Normalizations
 from igbatch.report.findings.caveats import Baseline, cautions
 from igbatch.report.sentences import sentences
 
@@ -29,7 +28,7 @@ def test_boxes_that_were_left_out_or_not_found_are_a_caution(
 ) -> None:
     study = drawn({("trained", image, "eagle"): noise(1) for image in "ab"}, targets=["eagle"])
     study.record["boxes"] = counts and counts.record()
-    said = cautions(study, Normalizations(study), study.totals, 0)
+    said = cautions(study, study.totals, 0)
     assert [each for each in said if each.startswith("Boxes")] == ([caution] if caution else [])
 
 
@@ -78,5 +77,5 @@ def test_each_caution_stands_where_it_applies(
 
 def test_of_no_map_there_is_little_to_say(drawn: Any) -> None:
     study = drawn({}, images=["a"], kinds={"trained": "trained"})
-    said = cautions(study, Normalizations(study), study.totals, 0)
+    said = cautions(study, study.totals, 0)
     assert said[1:] == ["No map has been computed."]

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from igbatch.reduce.ranges import SCOPES
 from igbatch.report.color.colormaps import PALETTES
-from igbatch.report.color.scope import KINDS, Normalizations
 from igbatch.report.color.wording import RULE_WORDS
 from igbatch.report.figures.image_data import ShownRows
 from igbatch.report.page.viewer_data import MOST_TARGETS, PageData, choices, json_in_html, page_data
@@ -22,7 +22,7 @@ NAMES = st.text(st.characters(codec=None), max_size=8) | st.just("</script><!--<
 
 def gathered(results: Any) -> tuple[Any, PageData]:
     selection = select(results)
-    data = page_data(results, Normalizations(results), selection, ShownRows(results, selection.images))
+    data = page_data(results, selection, ShownRows(results, selection.images))
     return json.loads(data.study), data
 
 
@@ -126,8 +126,7 @@ def test_ranges_are_those_of_the_scopes(small_study: Any) -> None:
         for each in image["variants"]:
             variant_id = study["variants"][each["variant"]]["id"]
             assert ends(each["range"]) == wanted("targets", image_id=image["id"], variant_id=variant_id)
-    raw = Normalizations(small_study).of("raw")
-    assert raw is not None
+    raw = small_study.scope_range("raw")
     assert ends(study["raw"]) == (raw.minimum, raw.maximum, 8, True)
 
 
@@ -210,7 +209,7 @@ def test_few_variants_are_all_shown(small_study: Any) -> None:
 
 def test_the_page_offers_every_choice_of_the_figures() -> None:
     offered = choices()
-    assert [scope["kind"] for scope in offered["scopes"]] == list(KINDS)
+    assert [scope["kind"] for scope in offered["scopes"]] == list(SCOPES)
     assert [rule["rule"] for rule in offered["rules"]] == list(RULE_WORDS)
     assert [palette["name"] for palette in offered["palettes"]] == list(PALETTES)
     red = next(palette for palette in offered["palettes"] if palette["name"] == "red-white-blue")

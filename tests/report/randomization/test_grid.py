@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from igbatch.report.color.colormaps import PALETTE, paint
-from igbatch.report.color.scope import Normalizations
 from igbatch.report.figures.image_data import ImageMaps
 from igbatch.report.randomization.grid import COLUMNS, grid_figure, grid_rows
 from igbatch.report.randomization.steps import ModelVariants
@@ -25,20 +24,20 @@ def texts(figure: Figure) -> str:
 
 
 def test_maps_are_shown_by_their_own_and_by_the_joint_range(randomized: Any, maps: ImageMaps) -> None:
-    own, joint = grid_rows(maps, Normalizations(randomized), ["trained", "cascade-down-1-head"], ["eagle"])
+    own, joint = grid_rows(maps, ["trained", "cascade-down-1-head"], ["eagle"])
     assert (own.scope, joint.scope) == ("image", "models")
     for panel in own.panels:
         values = randomized.maps[panel.variant_id, "a.png", "eagle"]
         assert panel.scale is not None
-        found = panel.scale.normalization
+        found = panel.scale.shared
         assert (found.minimum, found.maximum) == (values.min(), values.max())
-    (shared,) = {panel.scale.normalization for panel in joint.panels}
+    (shared,) = {panel.scale.shared for panel in joint.panels}
     every = [values for (_, image, _), values in randomized.maps.items() if image == "a.png"]
     assert (shared.minimum, shared.maximum) == (np.min(every), np.max(every))
 
 
 def test_every_map_has_its_numbers(randomized: Any, maps: ImageMaps, variants: ModelVariants) -> None:
-    figure = grid_figure(maps, Normalizations(randomized), "trained", variants.cascades[0])
+    figure = grid_figure(maps, "trained", variants.cascades[0])
     written = texts(figure)
     for variant in ("trained", *(step.variant_id for step in variants.cascades[0].steps)):
         for target in ("eagle", "magpie"):
@@ -46,7 +45,8 @@ def test_every_map_has_its_numbers(randomized: Any, maps: ImageMaps, variants: M
             assert written.count(f"min {number(float(values.min()))}") == 2  # under both ranges
             assert written.count(f"sum {number(float(values.sum(dtype=np.float64)))}") == 2
     values = randomized.maps["trained", "a.png", "eagle"]
-    colors = paint(values, float(np.abs(values).max()))
+    vmax = float(np.abs(values).max())
+    colors = paint(values, -vmax, vmax)
     pictures = [image.get_array() for axes in figure.axes for image in axes.images]
     assert any(np.array_equal(picture, colors) for picture in pictures)
     assert {"trained", "head", "body", "stem"} <= set(written.split("\n"))
@@ -56,7 +56,7 @@ def test_every_map_has_its_numbers(randomized: Any, maps: ImageMaps, variants: M
 def test_a_pixel_of_a_map_is_a_square_of_equal_pixels(
     randomized: Any, maps: ImageMaps, variants: ModelVariants
 ) -> None:
-    figure = grid_figure(maps, Normalizations(randomized), "trained", variants.cascades[0])
+    figure = grid_figure(maps, "trained", variants.cascades[0])
     figure.set_dpi(200)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
@@ -76,10 +76,7 @@ def test_a_long_cascade_goes_on_below(randomized: Any, maps: ImageMaps, variants
     cascade = variants.cascades[0]
     long = replace(cascade, steps=cascade.steps * 3)
     assert len(long.steps) + 1 > COLUMNS
-    heights = [
-        grid_figure(maps, Normalizations(randomized), "trained", each).get_figheight()
-        for each in (cascade, long)
-    ]
+    heights = [grid_figure(maps, "trained", each).get_figheight() for each in (cascade, long)]
     assert heights[1] > heights[0]
 
 
@@ -91,5 +88,5 @@ def test_maps_that_were_not_kept_are_told(drawn: Any, noise: Any, variants: Mode
         kept=False,
     )
     cascade = replace(variants.cascades[0], steps=step)
-    figure = grid_figure(ImageMaps(results, "a"), Normalizations(results), None, cascade)
+    figure = grid_figure(ImageMaps(results, "a"), None, cascade)
     assert "not kept" in texts(figure)

@@ -6,7 +6,6 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from igbatch.report.color.scope import Normalizations
 from igbatch.report.page import contents
 from igbatch.report.randomization.section import Part, randomization_views
 from igbatch.report.text import Table
@@ -32,7 +31,7 @@ class Text(HTMLParser):
 
 
 def parts(results: Any) -> dict[str, Part]:
-    (view,) = randomization_views(results, Normalizations(results), [], lambda *_: ("data:", 1))
+    (view,) = randomization_views(results, [], lambda *_: ("data:", 1))
     return {part.heading: part for part in view.parts}
 
 

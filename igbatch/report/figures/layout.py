@@ -1,0 +1,161 @@
+"""What a figure holds, before anyone draws it: rows of maps, their headings, and the facts beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from igbatch.errors import InputError
+from igbatch.reduce.ranges import Scope
+from igbatch.report.color.scale import ColorScale
+from igbatch.report.color.style import DEFAULT, ColorStyle
+from igbatch.report.color.wording import SCOPE_WORDS
+from igbatch.report.figures.image_data import ImageMaps, Panel, Picture
+from igbatch.report.figures.scales import check_scope, color_scale
+from igbatch.report.text import Table, listing, number, percent, plain
+
+_NO_MAP = "No map of this scope is there."
+
+
+@dataclass(frozen=True)
+class Row:
+    """Maps that are looked at together: a heading, what is said beside them, and what is incomplete."""
+
+    title: str
+    facts: tuple[str, ...]
+    caution: str
+    panels: tuple[Panel, ...]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A figure of one image: its picture, what is said of it, a table of numbers, and rows of maps.
+
+    `style` is what the colours of all its maps have in common.
+    """
+
+    title: str
+    subtitle: str
+    picture: Picture
+    facts: tuple[str, ...]
+    table: Table | None
+    rows: tuple[Row, ...]
+    style: ColorStyle = DEFAULT
+
+
+def sequence_sheet(
+    maps: ImageMaps, variant_id: str, targets: Sequence[str] | None = None, style: ColorStyle = DEFAULT
+) -> Sheet:
+    """Lay out one image and variant under a sequence of scopes: raw, image, pair or targets, dataset.
+
+    Raises:
+        InputError: a variant or target is not of the study.
+    """
+    names = chosen(targets, maps.results.target_names, "target")
+    (variant_id,) = chosen([variant_id], list(maps.results.variants["variant_id"]), "variant")
+    scopes: list[Scope] = ["raw", "image", *([joint_scope(names)] if len(names) > 1 else []), "dataset"]
+    return Sheet(
+        title=plain(maps.image_id),
+        subtitle=plain(variant_id),
+        picture=maps.picture(variant_id),
+        facts=(f"predicts {maps.prediction(variant_id)}",),
+        table=number_table(maps, variant_id, names),
+        rows=tuple(row_of(maps, scope, variant_id, names, style) for scope in scopes),
+        style=style,
+    )
+
+
+def scope_sheet(
+    maps: ImageMaps,
+    scope: Scope,
+    variants: Sequence[str] | None = None,
+    targets: Sequence[str] | None = None,
+    style: ColorStyle = DEFAULT,
+) -> Sheet:
+    """Lay out one image under one scope: variants are rows, targets are columns.
+
+    Where no variants are named, they are those that the study asks for on this image. Under `pair`, more
+    than two targets make a row for each pair of them.
+
+    Raises:
+        InputError: a variant, target or the image is not of the study, or there is no such scope.
+    """
+    check_scope(scope)
+    if maps.results.listing.places_of([maps.image_id])[0] < 0:
+        raise InputError(f"image {maps.image_id!r} is not in the study; `images` lists its ids")
+    known = list(maps.results.variants["variant_id"])
+    names = chosen(targets, maps.results.target_names, "target")
+    if scope == "pair" and len(names) < 2:
+        raise InputError("scope 'pair' needs two targets, there is one; use image")
+    groups = list(combinations(names, 2)) if scope == "pair" else [tuple(names)]
+    rows = []
+    for variant_id in chosen((maps.variants or known) if variants is None else variants, known, "variant"):
+        for group in groups:
+            row = row_of(maps, scope, variant_id, group, style)
+            heading = plain(variant_id) if len(groups) == 1 else f"{plain(variant_id)}: {listing(group)}"
+            facts = (f"predicts {maps.prediction(variant_id)}", *maps.probabilities(variant_id, group))
+            rows.append(Row(heading, facts, row.caution, row.panels))
+    panels = [panel for row in rows for panel in row.panels]
+    scale = next((panel.scale for panel in panels if panel.scale is not None), None)
+    facts = (_NO_MAP,) if scale is None else statement(scale)
+    return Sheet(
+        plain(maps.image_id), "", maps.picture(panels[0].variant_id), facts, None, tuple(rows), style
+    )
+
+
+def joint_scope(targets: Sequence[str]) -> Scope:
+    """Return the scope that joins an image's maps of these targets: image, pair or targets."""
+    return "image" if len(targets) == 1 else "pair" if len(targets) == 2 else "targets"
+
+
+def chosen(requested: Sequence[str] | None, known: Sequence[str], noun: str) -> list[str]:
+    """Return the requested names, or all that are known.
+
+    Raises:
+        InputError: a name is unknown, or none is requested.
+    """
+    names = list(known if requested is None else requested)
+    for name in names:
+        if name not in known:
+            raise InputError(f"{noun} {name!r} is not in the study; it has {listing(list(known))}")
+    if not names:
+        raise InputError(f"no {noun} is chosen; the study has {listing(list(known))}")
+    return names
+
+
+def statement(scale: ColorScale) -> tuple[str, ...]:
+    """Return what is said once for all rows, of the scale of the first."""
+    ruled = not (scale.fixed or scale.style.rule == "symmetric")
+    title = f"{SCOPE_WORDS[scale.shared.scope].title}, {scale.style.rule_title}" if ruled else scale.heading
+    beware = "" if scale.fixed else SCOPE_WORDS[scale.shared.scope].beware
+    return tuple(filter(None, (f"{title}. {scale.words}", "" if beware in scale.words else beware)))
+
+
+def row_of(maps: ImageMaps, scope: Scope, variant_id: str, targets: Sequence[str], style: ColorStyle) -> Row:
+    """Return the maps of some targets, of one image and variant, under one scope and style."""
+    if scope == "image":
+        scales = [color_scale(maps, scope, variant_id, [target], style) for target in targets]
+    else:
+        scales = [color_scale(maps, scope, variant_id, targets, style)] * len(targets)
+    panels = [maps.panel(variant_id, name, scale) for name, scale in zip(targets, scales, strict=True)]
+    first = next((scale for scale in scales if scale is not None), None)
+    if first is None:
+        return Row(_NO_MAP, (), "", tuple(panels))
+    return Row(first.heading, (first.words,), first.caution, tuple(panels))
+
+
+def number_table(maps: ImageMaps, variant_id: str, targets: Sequence[str]) -> Table | None:
+    """Return the numbers of one image and variant: probabilities and sums in boxes, by target."""
+    rows = {target: maps.row(variant_id, target) for target in targets}
+    known = [target for target in targets if rows[target] is not None]
+    if not known:
+        return None
+    lines = [
+        ("probability", *(percent(rows[target]["target_probability"]) for target in known)),
+        ("sum of the map", *(number(rows[target]["sum"]) for target in known)),
+    ]
+    for box in maps.boxes:
+        sums = maps.sums_in(box.box_id, variant_id)
+        lines.append((f"sum in box: {box.name}", *(number(sums[t]) if t in sums else "–" for t in known)))
+    return Table(("target", *map(plain, known)), tuple(lines))
