@@ -16,7 +16,6 @@ from igbatch.report.figures.image_data import ImageMaps, ShownRows
 from igbatch.report.figures.layout import joint_scope, scope_sheet, sequence_sheet
 from igbatch.report.figures.typeset import DPI, missing_letters
 from igbatch.report.findings.caveats import cautions
-from igbatch.report.findings.census import take_census
 from igbatch.report.findings.find import find
 from igbatch.report.findings.summary import five_sentences
 from igbatch.report.page import tables
@@ -68,7 +67,7 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
     randomization = randomization_views(results, featured, files.embedded)
     drawn = featured if results.study.report.figures else []
     figures = {plain(maps.image_id): list(_draw(maps, files)) for maps in drawn}
-    totals = take_census(results)
+    totals = results.totals
     findings = find(results, compared_images(results))
     audit, problem = audit_view(results)
     where = "the study's folder quarantine" if "quarantine.csv" in cut else "tables/quarantine.csv"

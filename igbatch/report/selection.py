@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from igbatch.images.choice import ranked
-from igbatch.report.findings.contrasts import SCORES, WORDS, Scores
+from igbatch.report.scores import WORDS, Scores
 from igbatch.report.sentences import sentences
 from igbatch.results import StudyResults
 
@@ -46,11 +46,10 @@ def select(results: StudyResults) -> Selection:
     """Choose the featured images of the study file, then others by its rule, up to its `max_images`.
 
     Where none is featured, the first by the rule is. Images without any map come last, and before them those
-    that the rule has no score of; equal ones are in the order of the list. A rule takes scans of few columns
-    and some numbers an image.
+    that the rule has no score of; equal ones are in the order of the list.
     """
     requested = results.study.report
-    scores = SCORES[requested.others](results) if requested.others in SCORES else None
+    scores = Scores(results, requested.others) if requested.others in WORDS else None
     order = _computed_first(results, _order(results, scores))
     known = _known(results)
     featured, images = _listed(results, order)
@@ -78,7 +77,7 @@ def _known(results: StudyResults) -> list[str]:
 
 
 def _computed_first(results: StudyResults, order: NDArray[np.int64]) -> NDArray[np.int64]:
-    computed = results.scans.computed[order]
+    computed = results.image_scores(["n_maps"])["n_maps"].to_numpy()[order] > 0
     return np.concatenate([order[computed], order[~computed]])
 
 

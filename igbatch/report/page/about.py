@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from igbatch.reduce.summary import Summary
 from igbatch.report.findings.caveats import tolerance_words
-from igbatch.report.findings.census import Census
 from igbatch.report.sentences import sentences
 from igbatch.report.text import count, plain
 from igbatch.results import StudyResults
@@ -29,7 +29,7 @@ class Description:
     weights: Pairs
 
 
-def describe(results: StudyResults, totals: Census) -> Description:
+def describe(results: StudyResults, totals: Summary) -> Description:
     """Describe a study from its `study.json`, its tables and the totals of its rows."""
     record, study = results.record, results.study
     scenes = [" ".join(filter(None, (each.kind, each.label))) for each in study.images.scenes or ()]
@@ -84,7 +84,7 @@ def _rules(results: StudyResults) -> list[str]:
     return ["adaptive steps" if rule == "adaptive" else f"{rule} rule" for rule in rules]
 
 
-def _steps(totals: Census) -> list[str]:
+def _steps(totals: Summary) -> list[str]:
     """Return how many steps maps took, of each variant where they differ."""
     spans = totals.steps.items()
     texts = {each: f"{low} steps" if low == high else f"{low} to {high} steps" for each, (low, high) in spans}

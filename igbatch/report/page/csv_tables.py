@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from igbatch.report.page.quarantine import Quarantine
 from igbatch.results import ROW_COLUMNS, StudyResults
+from igbatch.statistics.aggregates import COUNTS
 
 BOX_COLUMNS = [
     "image_id", "box_label", "box_id", "variant_id", "target",
@@ -53,14 +54,22 @@ def csv_tables(results: StudyResults, image_ids: Sequence[str], quarantine: Quar
         image_ids: images that are shown.
         quarantine: of the study, its first `MAX_ROWS` rows.
     """
-    boxes, whole = _up_to(results, results.scans.boxes, results.boxes_of, BOX_COLUMNS, image_ids)
-    yield CsvTable("box_sums", box_sums(results, boxes), whole)
+    totals = results.totals
+    if 0 < totals.boxes <= MAX_ROWS:
+        boxes = _every(results, results.scans.boxes, BOX_COLUMNS)
+    else:
+        boxes = results.boxes_of(image_ids, BOX_COLUMNS)
+    yield CsvTable("box_sums", box_sums(results, boxes), totals.boxes <= MAX_ROWS)
     del boxes
-    yield CsvTable("aggregates", results.aggregates)
-    stats, whole = _up_to(results, results.scans.rows, results.rows_of, STATS_COLUMNS, image_ids)
-    yield CsvTable("image_stats", stats.sort_values(["variant_id", "image_id", "target"]), whole)
+    yield CsvTable("aggregates", results.aggregates.drop(columns=COUNTS))
+    if 0 < totals.rows <= MAX_ROWS:
+        stats = _every(results, results.scans.rows, STATS_COLUMNS)
+    else:
+        stats = results.rows_of(image_ids, STATS_COLUMNS)
+    stats = stats.sort_values(["variant_id", "image_id", "target"])
+    yield CsvTable("image_stats", stats, totals.rows <= MAX_ROWS)
     del stats
-    yield CsvTable("ranges", results.ranges)
+    yield CsvTable("ranges", results.ranges.drop(columns="histogram"))
     lost = quarantine.rows
     if not quarantine.whole:
         lost = pd.concat(map(results.quarantine_of, results.variants["variant_id"]))
@@ -88,21 +97,14 @@ def box_sums(results: StudyResults, table: pd.DataFrame) -> pd.DataFrame:
     return table.loc[order.sort_values(list(order.columns), kind="stable").index]
 
 
-def _up_to(
-    results: StudyResults,
-    scan: Callable[[str, Sequence[str]], Iterator[pa.Table]],
-    read: Callable[[Sequence[str], Sequence[str]], pd.DataFrame],
-    columns: Sequence[str],
-    image_ids: Sequence[str],
-) -> tuple[pd.DataFrame, bool]:
-    """Scan rows of all variants, and tell that these are all; beyond `MAX_ROWS` read those of some images."""
-    found: list[pa.Table] = []
-    for variant_id in sorted(results.variants["variant_id"]):
-        for rows in scan(variant_id, columns):
-            found.append(rows)
-            if sum(map(len, found)) > MAX_ROWS:
-                return read(image_ids, columns), False
-    return (pa.concat_tables(found).to_pandas() if found else read([], columns)), True
+def _every(
+    results: StudyResults, scan: Callable[[str, Sequence[str]], Iterator[pa.Table]], columns: Sequence[str]
+) -> pd.DataFrame:
+    """Scan the rows of all variants."""
+    variants = sorted(results.variants["variant_id"])
+    every = pa.concat_tables([rows for each in variants for rows in scan(each, columns)])
+    frame: pd.DataFrame = every.to_pandas()
+    return frame
 
 
 def _with_text(variants: pd.DataFrame) -> pd.DataFrame:

@@ -41,14 +41,12 @@ def raw_range(results: StudyResults) -> Range | None:
 def variant_range(results: StudyResults, variant_id: str) -> Range | None:
     """Return the range of all maps of a variant."""
     images = int(np.count_nonzero(results.reader.expected(variant_id)))
-    return page_range(results.scans.summary(variant_id), images * len(results.target_names))
+    return page_range(results.range_of(variant_id), images * len(results.target_names))
 
 
 def dataset_range(results: StudyResults) -> Range | None:
     """Return the range of all maps of the study."""
-    return page_range(
-        merge(map(results.scans.summary, results.variants["variant_id"])), results.expected_rows
-    )
+    return page_range(merge(map(results.range_of, results.variants["variant_id"])), results.expected_rows)
 
 
 def ranges_on(results: StudyResults, image_id: str) -> tuple[Range | None, dict[str, Range | None]]:

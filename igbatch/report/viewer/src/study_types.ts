@@ -111,9 +111,7 @@ export interface KnobLimits {
   opacity: Knob;
 }
 /**
- * A number to choose: its limits, the steps of a slider, and a sentence for where it changes something.
- *
- * In `words`, `{value}` stands for the number.
+ * A number to choose: its limits, the steps of a slider, and a sentence where it changes something.
  */
 export interface Knob {
   title: string;
