@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from igbatch.reduce.ranges import Scope
 from igbatch.report.color.contour import outline, strongest
-from igbatch.report.color.style import DEFAULT, ColorStyle
+from igbatch.report.color.style import ColorStyle
 from igbatch.report.figures.bar import BAR_SPACE, SMALL, draw_bar
 from igbatch.report.figures.image_data import Box, ImageMaps, Panel, Picture
-from igbatch.report.figures.layout import Row, Sheet, scope_sheet, sequence_sheet
+from igbatch.report.figures.layout import Row, Sheet, scope_sheet
 from igbatch.report.figures.typeset import (
     DPI,
     FAINT,
@@ -100,23 +100,6 @@ def figure(
     colors = {"part": part, "level": level, "palette": palette, "opacity": opacity}
     style = ColorStyle.of(rule=rule, percentile=percentile, ends=ends, **lines, **colors)
     return draw_sheet(scope_sheet(ImageMaps(study, image_id), scope, variants, targets, style))
-
-
-def sequence_figure(
-    results: StudyResults,
-    image_id: str,
-    variant_id: str,
-    targets: Sequence[str] | None = None,
-    style: ColorStyle = DEFAULT,
-) -> Figure:
-    """Return one image and variant raw, each map by its own range, jointly, and jointly over the study.
-
-    Targets are columns. The joint range is that of the pair, or of all targets where there are more than two.
-
-    Raises:
-        InputError: the study has no such variant or target.
-    """
-    return draw_sheet(sequence_sheet(ImageMaps(results, image_id), variant_id, targets, style))
 
 
 def draw_sheet(sheet: Sheet) -> Figure:
