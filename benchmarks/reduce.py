@@ -6,9 +6,11 @@ random weights), each count drawn anew around the real one, which compresses a l
 is written once; the smaller ones list fewer of its variants. Every figure comes from a fresh process.
 
     python benchmarks/reduce.py --json reduce.json        # 1, 2, 5 and 10 million rows; about 4 minutes
+    python benchmarks/reduce.py --boxes --images 1000000 --variants 3 --only reduce_study report
 
 *Summed*: all rows of a shard count, so that the sum of its histograms is taken. *Rows*: one image of every
-shard was removed from the study, so that every histogram is read.
+shard was removed from the study, so that every histogram is read. With `--boxes` every image has a box of one
+of the targets. *Report*: the page and tables of a reduced study of statistics alone, without figures.
 """
 
 from __future__ import annotations
@@ -29,21 +31,23 @@ import numpy as np
 import pyarrow as pa
 from rich.table import Table
 
-from igbatch.reduce.images import IMAGE_SCOPES, joined
+from igbatch.reduce.images import IMAGE_SCOPES, Extremes, joined
 from igbatch.reduce.ranges import RangeSummary
 from igbatch.reduce.study import reduce_study
-from igbatch.reduce.survey import Extremes, survey
+from igbatch.reduce.variant_scan import scan_variant
 from igbatch.statistics.histogram import N_BINS, histogram
 from igbatch.store import schemas
 from igbatch.store.commit import stats_bytes
-from igbatch.store.output import Output
+from igbatch.store.output import Output, table_bytes
 from igbatch.store.reader import Reader
+from igbatch.study import Study
 
 TARGETS = ("eagle", "magpie")
 POOL = 4096
 """Different histograms of the made-up study."""
 
 BAR_SECONDS, BAR_GIB = 30.0, 1.5
+BAR_REPORT_SECONDS = 10.0
 
 
 def real_histograms(scenes: int = 4, steps: int = 8) -> np.ndarray:
@@ -62,21 +66,21 @@ def real_histograms(scenes: int = 4, steps: int = 8) -> np.ndarray:
     return np.stack(found)
 
 
-def write_study(folder: Path, variants: int, images: int, shard_images: int) -> None:
+def write_study(folder: Path, variants: int, images: int, shard_images: int, boxes: bool) -> None:
     """Write the statistics of a study of `variants`, in two processes."""
     rng = np.random.default_rng(0)
     real = real_histograms()
     pool = rng.poisson(real[rng.integers(0, len(real), POOL)]).astype(np.int32)
     np.save(folder / "pool.npy", pool)
-    tasks = [(folder, variant, images, shard_images) for variant in range(variants)]
+    tasks = [(folder, variant, images, shard_images, boxes) for variant in range(variants)]
     with ProcessPoolExecutor(2) as processes:
         for _ in processes.map(write_variant, tasks):
             pass
 
 
-def write_variant(task: tuple[Path, int, int, int]) -> None:
+def write_variant(task: tuple[Path, int, int, int, bool]) -> None:
     """Write the shards of one variant."""
-    folder, variant, images, shard_images = task
+    folder, variant, images, shard_images, boxes = task
     output = Output(str(folder))
     pool = np.load(folder / "pool.npy")
     rng = np.random.default_rng(variant)
@@ -84,6 +88,13 @@ def write_variant(task: tuple[Path, int, int, int]) -> None:
         count = min(shard_images, images - start)
         attempt = f"{start:016x}-{variant:08x}"
         rows = shard_rows(variant, start, count, attempt, pool, rng)
+        if boxes:
+            path = Path(output.data_path("box_stats", f"variant-{variant}", f"{start:016x}", attempt))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(table_bytes(box_rows(variant, start, count, rng)))
+            place = rows.column_names.index("box_stats_bytes")
+            sizes = pa.array([path.stat().st_size] * len(rows), pa.int64())
+            rows = rows.set_column(place, rows.schema.field(place), sizes)
         record = {"version": 1, "attempt": attempt, "fingerprint": "f", "rows": len(rows), "files": {}}
         data = stats_bytes(rows, record)
         path = Path(output.commit_path(f"variant-{variant}", f"{start:016x}"))
@@ -122,13 +133,35 @@ def shard_rows(
             columns.append(pa.array(sign * rng.lognormal(-8, 1, rows)))
         elif pa.types.is_string(field.type):
             columns.append(pa.array(["some-text"] * rows))
-        elif field.name in ("box_stats_bytes", "quarantine_bytes"):
+        elif field.name.endswith("_bytes"):
             columns.append(pa.nulls(rows, field.type))
         elif pa.types.is_boolean(field.type):
             columns.append(pa.array(np.ones(rows, bool)))
         else:
             columns.append(pa.array(np.full(rows, 224), field.type))
     return pa.Table.from_arrays(columns, schema=schemas.IMAGE_STATS)
+
+
+def box_rows(variant: int, start: int, images: int, rng: np.random.Generator) -> pa.Table:
+    """Return the rows of `schemas.BOX_STATS` of one shard: a box an image, of the targets in turn."""
+    numbers, rows = np.repeat(np.arange(start, start + images), len(TARGETS)), images * len(TARGETS)
+    sums = rng.normal(0, 0.1 if variant == 0 else 1e-4, rows)
+    values = {
+        "variant_id": [f"variant-{variant}"] * rows,
+        "image_id": [image_id(number) for number in numbers],
+        "target": [*TARGETS] * images,
+        "box_id": ["0"] * rows,
+        "box_label": [TARGETS[number % len(TARGETS)] for number in numbers],
+        "sum": sums,
+        "share": rng.random(rows),
+        "density_ratio": rng.random(rows),
+    }
+    whole = {"pixels": 900, "x_max": 30, "y_max": 30, "visible_fraction": 1.0, "contains_peak": False}
+    columns = [
+        pa.array(values.get(field.name, [whole.get(field.name, 0)] * rows), field.type)
+        for field in schemas.BOX_STATS
+    ]
+    return pa.Table.from_arrays(columns, schema=schemas.BOX_STATS)
 
 
 def image_id(number: int) -> str:
@@ -152,10 +185,26 @@ def list_study(folder: Path, variants: int, images: int, shard_images: int, whol
     }
     columns = [pa.array(texts.get(field.name, [None] * len(numbers)), field.type) for field in schemas.IMAGES]
     output.put_table(output.path("images.parquet"), pa.Table.from_arrays(columns, schema=schemas.IMAGES))
-    rows = [{"variant_id": f"variant-{each}", "model": "m", "kind": "trained"} for each in range(variants)]
+    rows = [
+        {"variant_id": f"variant-{each}", "model": "m", "kind": "random" if each else "trained"}
+        for each in range(variants)
+    ]
     output.put_table(output.path("variants.parquet"), pa.Table.from_pylist(rows, schema=schemas.VARIANTS))
-    study = {"name": "s", "images": {"root": "/images"}, "models": {"m": {}}, "targets": list(TARGETS)}
-    record = {"format": schemas.FORMAT, "target_names": list(TARGETS), "study": study}
+    study = Study.model_validate({
+        "name": "made-up", "images": {"root": "/images"}, "models": {"m": {}}, "targets": list(TARGETS),
+        "report": {"figures": False, "max_images": 8},
+    })  # fmt: skip
+    config = {"input_size": [3, 224, 224]}
+    record = {
+        "format": schemas.FORMAT,
+        "target_names": list(TARGETS),
+        "study": study.model_dump(mode="json"),
+        "targets": {"m": dict(zip(TARGETS, range(2), strict=True))},
+        "models": {"m": {"architecture": "swin", "weights": "sha256:0", "data_config": config}},
+        "fingerprint": {row["variant_id"]: {"rule": "adaptive"} for row in rows},
+        "versions": {},
+        "hardware": [],
+    }
     output.put_json(output.path("study.json"), record)
 
 
@@ -166,13 +215,13 @@ def every_scope(folder: str) -> dict[str, Any]:
     joint: Extremes | None = None
     expected = reader.listing.size
     for variant_id in reader.variant_ids:
-        found = survey(reader, variant_id, extremes=True)
-        assert found.extremes is not None
+        found = scan_variant(reader, variant_id, ("minimum", "maximum"))
+        extremes = Extremes.of(found)
         for scope in IMAGE_SCOPES[:-1]:
-            ranges += len(joined(reader, scope, found.extremes, variant_id))
-        joint = found.extremes if joint is None else joint | found.extremes
-        rows.append(found.summary.row("variant", variant_id, expected))
-        whole += found.summary
+            ranges += len(joined(reader, scope, extremes, variant_id))
+        joint = extremes if joint is None else joint | extremes
+        rows.append(found.ranges.row("variant", variant_id, expected))
+        whole += found.ranges
     assert joint is not None
     ranges += len(joined(reader, "models", joint, None))
     rows.append(whole.row("dataset", None, expected * len(reader.variant_ids)))
@@ -189,6 +238,16 @@ def reduce_whole(folder: str) -> dict[str, Any]:
     return {}
 
 
+def report(folder: str) -> dict[str, Any]:
+    """Run `igbatch report`'s function, keeping nothing of what it writes."""
+    from igbatch.report.build import render_report
+    from igbatch.results import open_study
+
+    written: list[int] = []
+    render_report(open_study(folder), lambda path, content: written.append(len(content)))
+    return {"written_mb": sum(written) / 1e6}
+
+
 def find_maps(folder: str) -> dict[str, Any]:
     """Find the files of a thousand maps of one variant, the first of which takes a scan."""
     reader = Reader(Output(folder))
@@ -203,14 +262,19 @@ def find_maps(folder: str) -> dict[str, Any]:
     return {"first_lookup_seconds": scanned - start, "next_lookup_ms": 1e3 * each}
 
 
-MEASURED = {"every scope": every_scope, "reduce_study": reduce_whole, "find maps": find_maps}
+MEASURED = {
+    "every scope": every_scope,
+    "reduce_study": reduce_whole,
+    "find maps": find_maps,
+    "report": report,
+}
 
 
 def measure(folder: Path, what: str) -> dict[str, Any]:
     """Run one of `MEASURED` in a fresh process: seconds, CPU seconds, peak resident memory in GiB."""
     done = subprocess.run(
         [sys.executable, __file__, "--folder", str(folder), "--measure", what],
-        capture_output=True, text=True, check=True,
+        stdout=subprocess.PIPE, text=True, check=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     return dict(json.loads(done.stdout.splitlines()[-1]))
@@ -234,6 +298,8 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=500_000)
     parser.add_argument("--shard-images", type=int, default=250)
     parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--boxes", action="store_true", help="write a box for every image")
+    parser.add_argument("--only", nargs="+", choices=MEASURED, default=list(MEASURED))
     parser.add_argument("--folder", type=Path, help="where to write; kept, and used again if it is there")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--measure", choices=MEASURED, help=argparse.SUPPRESS)
@@ -261,22 +327,23 @@ def compare(arguments: argparse.Namespace, folder: Path) -> list[dict[str, Any]]
     if not (folder / "image_stats").is_dir():
         folder.mkdir(parents=True, exist_ok=True)
         start = time.perf_counter()
-        write_study(folder, max(arguments.variants), *sizes)
+        write_study(folder, max(arguments.variants), *sizes, arguments.boxes)
         print(f"written in {time.perf_counter() - start:.0f} s", flush=True)
     size = sum(path.stat().st_size for path in (folder / "image_stats").rglob("*.parquet"))
     print(f"{size / 2**30:.2f} GiB of statistics", flush=True)
     rows = []
     for variants in arguments.variants:
         list_study(folder, variants, *sizes, whole=True)
-        for what in MEASURED:
+        for what in arguments.only:
             if what == "find maps" and variants > 1:
                 continue  # of one variant
             rows += [{"shards": "summed", "what": what, "variants": variants, **measure(folder, what)}
                      for _ in range(arguments.repeats)]  # fmt: skip
             print(rows[-1], flush=True)
-    list_study(folder, max(arguments.variants), *sizes, whole=False)
-    rows.append({"shards": "rows", "what": "every scope", "variants": max(arguments.variants),
-                 **measure(folder, "every scope")})  # fmt: skip
+    if "every scope" in arguments.only:
+        list_study(folder, max(arguments.variants), *sizes, whole=False)
+        rows.append({"shards": "rows", "what": "every scope", "variants": max(arguments.variants),
+                     **measure(folder, "every scope")})  # fmt: skip
     maps = 2 * arguments.images
     return [{"million_rows": maps * row["variants"] / 1e6, **row} for row in rows]
 
@@ -296,7 +363,10 @@ def show(rows: list[dict[str, Any]]) -> None:
         )  # fmt: skip
     console = wide_console()
     console.print(table)
-    console.print(f"Bar: every scope over 10 million rows in {BAR_SECONDS:g} s and {BAR_GIB:g} GiB.")
+    console.print(
+        f"Bars: every scope over 10 million rows in {BAR_SECONDS:g} s and {BAR_GIB:g} GiB; the report of 6 "
+        f"million in {BAR_REPORT_SECONDS:g} s."
+    )
 
 
 if __name__ == "__main__":

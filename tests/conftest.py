@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,59 @@ def computed(
     before = files()
     yield output
     assert files() == before, "a test wrote into the study that all tests read: give it a copy"
+
+
+@pytest.fixture
+def local_output(tmp_path: Path) -> Output:
+    """A new output on a local disk."""
+    return Output(str(tmp_path / "out"))
+
+
+@pytest.fixture(scope="session")
+def lay_out() -> Callable[..., None]:
+    """Write study.json, images.parquet and variants.parquet.
+
+    `images` maps ids to etags, `subsets` variants to the images that they are computed on, where not all.
+    """
+    import pyarrow as pa
+
+    from igbatch.store import schemas
+
+    def write(
+        output: Output,
+        images: dict[str, str],
+        variants: Iterable[str] = ("v",),
+        targets: Iterable[str] = ("a", "b"),
+        subsets: dict[str, list[str]] | None = None,
+    ) -> None:
+        output.put_json(output.path("study.json"), {"format": schemas.FORMAT, "target_names": list(targets)})
+        rows = [{"image_id": name, "uri": f"/{name}", "etag": etag} for name, etag in images.items()]
+        output.put_table(output.path("images.parquet"), pa.Table.from_pylist(rows, schema=schemas.IMAGES))
+        rows = [
+            {"variant_id": name, "model": "m", "kind": "trained", "images": (subsets or {}).get(name)}
+            for name in variants
+        ]
+        output.put_table(output.path("variants.parquet"), pa.Table.from_pylist(rows, schema=schemas.VARIANTS))
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def stats_row() -> Callable[..., dict[str, Any]]:
+    """A whole row of image_stats of a map of any size, without its variant."""
+    from igbatch.statistics.image_stats import map_statistics
+
+    def make(image: str, target: str, attribution: Any, etag: str = "1", **changes: Any) -> dict[str, Any]:
+        return {
+            "image_id": image, "label": None, "target": target, "target_index": 0, "prediction": None,
+            "prediction_index": 1, "prediction_probability": 0.5, "target_probability": 0.5, "score": 0.5,
+            "score_baseline": 0.25, **map_statistics(attribution), "convergence_delta": 0.0,
+            "relative_delta": 0.0, "map_error": None, "steps": 4, "converged": True, "negligible": False,
+            "precision": "float32", "device": "cpu", "image_etag": etag, "image_sha256": f"sha-{image}",
+            "image_width": 6, "image_height": 6, "weights_sha256": "w", **changes,
+        }  # fmt: skip
+
+    return make
 
 
 def make_audit(name: str = "eagle", failed: bool = True, **changes: Any) -> Any:

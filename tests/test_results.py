@@ -146,9 +146,9 @@ def test_some_images_and_scans_give_the_rows_of_the_whole_frames(results: StudyR
             found = pa.concat_tables(list(scan(variant, columns))).to_pandas()
             mine = whole.loc[whole["variant_id"] == variant, columns]
             assert sorted(map(tuple, found.to_numpy())) == sorted(map(tuple, mine.to_numpy()))
-        assert results.scans.summary(variant).n_maps == results.scans.n_rows(variant) == 6
+        assert results.scans.summary(variant).n_maps == results.range_of(variant).n_maps == 6
     assert results.n_rows == 12
-    assert results.scans.computed.tolist() == [True] * 3
+    assert results.image_summary["n_maps"].tolist() == [4] * 3
     assert results.listing.places_of([*images, "nothing"]).tolist() == [
         *(results.images["image_id"].tolist().index(name) for name in images),
         -1,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from igbatch.pipeline.packages import package_versions
 from igbatch.pipeline.plan import Plan
-from igbatch.store.fingerprint import digest
+from igbatch.reduce.study import TABLES as ALWAYS
+from igbatch.store.fingerprint import digest, texts_digest
 from igbatch.store.output import Output
 
 FILE = "derived.json"
-TABLES = ("ranges", "aggregates", "similarity", "significance", "localization")
+TABLES = (*ALWAYS, "similarity", "significance", "localization")
 """What a reduction may write besides the lists of images and variants."""
 
 
@@ -22,14 +22,12 @@ def state_of(plan: Plan) -> str:
     its report shows and how it is audited, and the version of igbatch.
     """
     table = plan.images.table
-    listed = hashlib.sha256()
-    for name in ("image_id", "etag", "label"):
-        listed.update("\0".join(str(value) for value in table[name].to_pylist()).encode())
+    columns = [table[name].combine_chunks().fill_null("None") for name in ("image_id", "etag", "label")]
     study = plan.resolved.study.model_dump(mode="json", exclude={"run", "report", "audit"})
     return digest(
         {
             "committed": plan.state,
-            "images": listed.hexdigest(),
+            "images": [texts_digest(column) for column in columns],
             "study": study,
             "igbatch": package_versions()["igbatch"],
         }
@@ -76,8 +74,8 @@ class Derived:
 
     @property
     def whole(self) -> bool:
-        """Whether all tables are there that the last reduction wrote."""
-        tables = self._known.get("tables", TABLES[:2])
+        """Whether all tables are there: those of every study, and those that the last reduction wrote."""
+        tables = {*ALWAYS, *self._known.get("tables", ())}
         return all(self._output.exists(self._output.path(f"{name}.parquet")) for name in tables)
 
     def keep_reduced(self, state: str) -> None:

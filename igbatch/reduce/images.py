@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from igbatch.reduce.survey import Extremes, survey
+from igbatch.reduce.variant_scan import VariantScan, scan_variant
 from igbatch.store.reader import Reader
 
 IMAGE_SCOPES = ("image", "pair", "targets", "models")
@@ -22,6 +24,27 @@ SCHEMA = pa.schema(
         pa.field("complete", pa.bool_(), nullable=False),
     ]
 )
+
+
+@dataclass(frozen=True)
+class Extremes:
+    """The smallest and the largest value of every map of a variant, NaN where there is none.
+
+    Attributes:
+        minimum, maximum: float64 [images, targets], in the order of the study's lists.
+    """
+
+    minimum: NDArray[np.float64]
+    maximum: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, scan: VariantScan) -> Extremes:
+        """Take the columns `minimum` and `maximum` of a scan."""
+        return cls(scan.columns["minimum"], scan.columns["maximum"])
+
+    def __or__(self, other: Extremes) -> Extremes:
+        """Join each map with the same image's and target's of another variant."""
+        return Extremes(np.fmin(self.minimum, other.minimum), np.fmax(self.maximum, other.maximum))
 
 
 def image_ranges(reader: Reader, scope: str, variant_id: str | None = None) -> Iterator[pa.Table]:
@@ -56,9 +79,7 @@ def image_ranges(reader: Reader, scope: str, variant_id: str | None = None) -> I
 
 
 def _extremes(reader: Reader, variant_id: str) -> Extremes:
-    found = survey(reader, variant_id, extremes=True).extremes
-    assert found is not None
-    return found
+    return Extremes.of(scan_variant(reader, variant_id, ("minimum", "maximum")))
 
 
 def joined(

@@ -7,7 +7,7 @@ summarised anywhere and in any order, and no map is ever read.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -87,7 +87,14 @@ class RangeSummary:
             **quantiles,
             "n_maps": self.n_maps,
             "complete": self.n_maps == expected,
+            "histogram": self.counts,
         }
+
+    @classmethod
+    def of_range(cls, row: Mapping[Any, Any]) -> RangeSummary:
+        """Return the summary that a row of `schemas.RANGES` was made from."""
+        counts = np.asarray(row["histogram"], dtype=np.int64)
+        return cls(float(row["minimum"]), float(row["maximum"]), counts, int(row["n_maps"]))
 
 
 def summarise(table: pa.Table) -> RangeSummary:

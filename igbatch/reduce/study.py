@@ -1,51 +1,161 @@
-"""Reducing a study: one pass over each variant's statistics, merged into ranges and aggregates."""
+"""Reducing a study: one scan of each variant's statistics and boxes, merged into the study's tables."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
+from igbatch.reduce import summary
+from igbatch.reduce.boxes import VariantBoxes
+from igbatch.reduce.image_scores import Best, ImagePart, ImageScores, ImageValues
 from igbatch.reduce.randomization.study import MapShards, reduce_randomization
 from igbatch.reduce.ranges import RangeSummary, merge
-from igbatch.reduce.survey import survey
-from igbatch.statistics.aggregates import aggregate_box_sums
+from igbatch.reduce.variant_scan import VariantScan, scan_variant
+from igbatch.statistics.image_stats import allowed_error
 from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
+from igbatch.store.shards import with_listing
 
-BOX_COLUMNS = (
-    "variant_id", "image_id", "target", "box_label", "sum", "share", "density_ratio", "pixels",
-)  # fmt: skip
+COLUMNS = (*summary.COLUMNS, "sum", "boxes_clipped", "boxes_skipped")
+TABLES = ("ranges", "aggregates", "summary", "image_summary", "shards")
+"""What every reduction writes besides the lists of images and variants."""
 
 
 @dataclass(frozen=True)
 class VariantPart:
-    """What one variant contributes: its summary, its box-sum aggregates, and the digests of its weights."""
+    """What one variant contributes to the tables of its study.
+
+    Attributes:
+        ranges: of all its maps.
+        weights_sha256: the digests of its weights.
+        aggregates: of its box sums.
+        summary, shards: its rows of these tables.
+        images: its scores of images.
+    """
 
     variant_id: str
-    summary: RangeSummary
-    aggregates: pd.DataFrame
+    ranges: RangeSummary
     weights_sha256: list[str]
+    aggregates: pd.DataFrame
+    summary: pa.Table
+    shards: pa.Table
+    images: ImagePart
 
 
 def reduce_variant(task: tuple[Output, str]) -> VariantPart:
-    """Summarise one variant of an output: a pure function of (output, variant_id), which can run anywhere."""
+    """Reduce one variant of an output: a pure function of (output, variant_id), which can run anywhere."""
     output, variant_id = task
     reader = Reader(output)
-    found = survey(reader, variant_id)
-    boxes = reader.box_stats(variant_id, BOX_COLUMNS).to_pandas()
-    return VariantPart(variant_id, found.summary, aggregate_box_sums(boxes), found.weights_sha256)
+    settings = reader.study.attribution
+    scan = scan_variant(reader, variant_id, COLUMNS)
+    off = allowed_error(scan.columns, settings.tolerance, settings.atol)
+    keys = [(variant_id, target) for target in reader.target_names]
+    rows = summary.summary_rows(scan, off, reader.listing.image_ids, keys, reader.expected_images(variant_id))
+    images = _image_part(variant_id, scan, off.ratio)
+    found = scan.ranges, scan.weights_sha256, scan.shards
+    del scan, off  # before boxes are read
+    boxes = VariantBoxes.read(reader, variant_id)
+    kinds = dict(zip(*reader.variants.select(["variant_id", "kind"]).to_pydict().values(), strict=True))
+    if kinds[variant_id] == "trained":
+        images = replace(images, labels=boxes.labels, contrast=boxes.contrast())
+    if kinds[variant_id] in ("trained", "random"):
+        images.values["share"] = boxes.shares()
+    else:
+        images.values.clear()
+    ranges, weights, shards = found
+    aggregates = boxes.aggregates(reader, variant_id)
+    summed = summary.with_boxes(rows, boxes.every)
+    return VariantPart(variant_id, ranges, weights, aggregates, summed, shards, images)
+
+
+def _image_part(variant_id: str, scan: VariantScan, ratios: np.ndarray) -> ImagePart:
+    """Return what a variant's maps contribute to the scores of images; `ratios` are those of their errors."""
+    size = scan.columns["abs_sum"].T
+    target, place = np.nonzero(size > 0)
+    net = scan.columns["sum"].T[target, place] / size[target, place]
+    keys = target * len(scan.present) + place
+    return ImagePart(
+        variant_id,
+        scan.present.sum(axis=1, dtype=np.int32),
+        scan.columns["boxes_clipped"].max(axis=1),
+        scan.columns["boxes_skipped"].max(axis=1),
+        Best.of_grid(ratios),
+        values={"net_share": ImageValues([""], keys, net)},
+    )
+
+
+@dataclass
+class StudyTables:
+    """The tables of a study as they are found so far; only `images` grows with the study."""
+
+    reader: Reader
+    images: ImageScores
+    ranges: dict[str, RangeSummary] = field(default_factory=dict)
+    weights_sha256: dict[str, list[str]] = field(default_factory=dict)
+    aggregates: list[pd.DataFrame] = field(default_factory=list)
+    summary: list[pa.Table] = field(default_factory=list)
+    shards: list[pa.Table] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, reader: Reader, map_shards: MapShards = map) -> StudyTables:
+        """Reduce all variants of a study, without its randomization."""
+        found = cls(reader, ImageScores(reader))
+        parts: Iterable[VariantPart] = map_shards(
+            reduce_variant, [(reader.output, variant_id) for variant_id in reader.variant_ids]
+        )
+        for part in parts:
+            found.ranges[part.variant_id] = part.ranges
+            found.weights_sha256[part.variant_id] = part.weights_sha256
+            found.aggregates.append(part.aggregates)
+            found.summary.append(part.summary)
+            found.shards.append(part.shards)
+            found.images.add(part.images)
+            del part  # before the next one is there
+        return found
+
+    @property
+    def whole(self) -> RangeSummary:
+        """The range of all maps."""
+        return merge(self.ranges.values())
+
+    def table(self, name: str) -> pa.Table:
+        """Return one of `TABLES`; the scores of images take those of a randomization study into account."""
+        if name == "ranges":
+            return self._ranges()
+        if name == "aggregates":
+            frames = [frame for frame in self.aggregates if len(frame)] or self.aggregates[:1]
+            table = pa.Table.from_pandas(pd.concat(frames, ignore_index=True), preserve_index=False)
+            return table.replace_schema_metadata(None)
+        if name == "image_summary":
+            return self.images.table()
+        if name == "shards":
+            return with_listing(pa.concat_tables(self.shards), self.reader.listing_digest)
+        return pa.concat_tables(self.summary)
+
+    def _ranges(self) -> pa.Table:
+        targets = len(self.reader.target_names)
+        expected = {each: self.reader.expected_images(each) * targets for each in self.ranges}
+        rows = [
+            ranges.row("variant", variant_id, expected[variant_id])
+            for variant_id, ranges in self.ranges.items()
+            if ranges.n_maps
+        ]
+        if self.whole.n_maps:
+            rows.append(self.whole.row("dataset", None, sum(expected.values())))
+        return pa.Table.from_pylist(rows, schema=schemas.RANGES)
 
 
 def reduce_study(
     output: Output, map_shards: MapShards = map, say: Callable[[str], None] = lambda line: None
 ) -> None:
-    """Write `ranges.parquet` and `aggregates.parquet`; complete `images.parquet` and `variants.parquet`.
+    """Write the tables of a study (`TABLES`); complete `images.parquet` and `variants.parquet`.
 
     A study with a `randomization` section gets the tables of `igbatch.reduce.randomization` as well.
 
@@ -56,37 +166,46 @@ def reduce_study(
         InputError: there is no study at this place.
     """
     reader = Reader(output)
-    parts = list(map_shards(reduce_variant, [(output, variant_id) for variant_id in reader.variant_ids]))
-    targets = len(reader.target_names)
-    expected = {part.variant_id: reader.expected_images(part.variant_id) * targets for part in parts}
-    rows = [
-        part.summary.row("variant", part.variant_id, expected[part.variant_id])
-        for part in parts
-        if part.summary.n_maps
-    ]
-    whole = merge(part.summary for part in parts)
-    if whole.n_maps:
-        rows.append(whole.row("dataset", None, sum(expected.values())))
-    output.put_table(output.path("ranges.parquet"), pa.Table.from_pylist(rows, schema=schemas.RANGES))
-    aggregates = [part.aggregates for part in parts if len(part.aggregates)] or [parts[0].aggregates]
-    table = pa.Table.from_pandas(pd.concat(aggregates, ignore_index=True), preserve_index=False)
-    output.put_table(output.path("aggregates.parquet"), table.replace_schema_metadata(None))
-    _complete_variants(output, reader, parts)
+    found = StudyTables.of(reader, map_shards)
+
+    def write(name: str) -> None:
+        output.put_table(output.path(f"{name}.parquet"), found.table(name))
+
+    for name in ("ranges", "aggregates", "summary"):
+        write(name)
+    _complete_variants(output, reader, found.weights_sha256)
     _complete_images(output, reader)
     settings = reader.study.randomization
-    if settings is not None and whole.n_maps:
-        dataset = whole.minimum, whole.maximum
+    if settings is not None and found.whole.n_maps:
+        dataset = found.whole.minimum, found.whole.maximum
         measured = reduce_randomization(Reader(output), settings, dataset, map_shards)
         say(
             f"{measured.comparisons} comparisons of maps made, in {measured.new_parts} parts; "
             f"{measured.parts - measured.new_parts} parts stood from before"
         )
+    write("image_summary")
+    write("shards")
 
 
-def _complete_variants(output: Output, reader: Reader, parts: list[VariantPart]) -> None:
+def update_tables(output: Output) -> bool:
+    """Write the tables of a reduced study (`TABLES`) where it was reduced by a version that had others.
+
+    Returns whether that was so. A randomization study's own tables stay as they are.
+    """
+    paths = [output.path(f"{name}.parquet") for name in TABLES]
+    known = pq.read_schema(paths[0], filesystem=output.filesystem).names
+    if known == schemas.RANGES.names and all(map(output.exists, paths)):
+        return False
+    found = StudyTables.of(Reader(output))
+    for name, path in zip(TABLES, paths, strict=True):
+        output.put_table(path, found.table(name))
+    return True
+
+
+def _complete_variants(output: Output, reader: Reader, digests: dict[str, list[str]]) -> None:
     """Record the digest of each variant's weights; if there are several (the hub's changed), all of them."""
-    digests = {part.variant_id: " ".join(part.weights_sha256) or None for part in parts}
-    rows = [{**row, "weights_sha256": digests[row["variant_id"]]} for row in reader.variants.to_pylist()]
+    known = {variant_id: " ".join(each) or None for variant_id, each in digests.items()}
+    rows = [{**row, "weights_sha256": known[row["variant_id"]]} for row in reader.variants.to_pylist()]
     output.put_table(output.path("variants.parquet"), pa.Table.from_pylist(rows, schema=schemas.VARIANTS))
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from igbatch.images.box_counts import BoxCounts
 from igbatch.images.loading import load_image
 from igbatch.images.preprocessing import Preprocessing
 from igbatch.reduce.images import image_ranges
-from igbatch.reduce.ranges import Scope
+from igbatch.reduce.ranges import RangeSummary, Scope
 from igbatch.reduce.scopes import ScopeRange, scope_range
 from igbatch.results.scans import Scans
 from igbatch.results.tables import Tables, frame_of
@@ -62,8 +64,8 @@ class StudyResults(Tables):
 
     @cached_property
     def n_rows(self) -> int:
-        """Rows of `image_stats` that are there, from a scan of each variant."""
-        return sum(self.scans.n_rows(each) for each in self.reader.variant_ids)
+        """Rows of `image_stats` that are there."""
+        return sum(self.range_of(each).n_maps for each in self.reader.variant_ids)
 
     @property
     def complete(self) -> bool:
@@ -84,10 +86,32 @@ class StudyResults(Tables):
     def box_counts(self) -> BoxCounts | None:
         """Counts of the boxes that the study's box file has on its images; None where it names none.
 
-        What the file alone tells is as the last run found it; what became of boxes in images, a scan tells.
+        What the file alone tells is as the last run found it; boxes that are clipped or outside are those of
+        the images that the last reduction found maps of.
         """
         record = self.record.get("boxes")
-        return self.scans.count_boxes(BoxCounts(**record)) if record else None
+        planned = BoxCounts(**record) if record else None
+        if planned is None or not self.has("image_summary"):
+            return planned
+        found = self.image_scores(["boxes_clipped", "boxes_skipped"])
+        clipped, outside = (pc.sum(column).as_py() for column in found.columns)
+        return planned if clipped is None else replace(planned, clipped=clipped, outside=outside, unchecked=0)
+
+    @cached_property
+    def _ranges(self) -> dict[str, RangeSummary]:
+        """The ranges of all variants, where those of the last reduction still hold."""
+        if not (self.reader.reduced and self.has("ranges") and "histogram" in self.ranges):
+            return {}
+        rows = self.ranges[self.ranges["scope"] == "variant"].to_dict("records")
+        found = {row["variant_id"]: RangeSummary.of_range(row) for row in rows}
+        return dict.fromkeys(self.reader.variant_ids, RangeSummary()) | found
+
+    def range_of(self, variant_id: str) -> RangeSummary:
+        """Return extremes, histogram and number of all maps of a variant.
+
+        They come from `ranges`; from a scan where shards were committed since the last reduction.
+        """
+        return self._ranges.get(variant_id) or self.scans.summary(variant_id)
 
     def attribution(self, variant_id: str, image_id: str, target: str) -> np.ndarray:
         """Return one raw map: float32 [H, W], in units of the output.
@@ -129,7 +153,7 @@ class StudyResults(Tables):
             KeyError: none of its maps is there.
         """
         keys: dict[str, Any] = {"variant_id": variant_id, "image_id": image_id, "targets": targets}
-        return scope_range(self.reader, self.scans.summary, scope, **keys)
+        return scope_range(self.reader, self.range_of, scope, **keys)
 
     def image_ranges(self, scope: str, variant_id: str | None = None) -> pd.DataFrame:
         """Return the ranges of all images at once, under a scope of theirs: image, pair, targets or models.

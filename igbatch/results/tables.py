@@ -7,9 +7,11 @@ from functools import cached_property
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from igbatch.errors import InputError
+from igbatch.reduce.summary import Summary
 from igbatch.store import schemas
 from igbatch.store.reader import Reader
 from igbatch.study import Study
@@ -79,6 +81,8 @@ class Tables:
 
     ranges = _reduced("ranges", "Ranges: one row per variant, and one for the whole data set.")
     aggregates = _reduced("aggregates", "Box sums over the data set, per variant, target and box label.")
+    summary = _reduced("summary", "Counts, errors and steps of the maps, one row per variant and target.")
+    image_summary = _reduced("image_summary", "What was found of each image, one row an image.")
     similarity = _reduced(
         "similarity", "How alike two maps are, a row a comparison of a randomization study."
     )
@@ -109,8 +113,8 @@ class Tables:
         """Return the rows of `image_stats` of some images, of all variants or of one, and no others.
 
         Columns are `ROW_COLUMNS` where none are named: the histogram is read only if it is.
-        Rows are in the order of `image_stats`. The first call scans each variant once for where rows lie;
-        then only the files that hold the images are read.
+        Rows are in the order of `image_stats`. Of few images of a reduced study only the files are read that
+        may hold them; elsewhere the first call scans each variant once for where rows lie.
         """
         return frame_of(self.reader.rows_of(image_ids, columns or ROW_COLUMNS, variant_id))
 
@@ -126,6 +130,24 @@ class Tables:
     def quarantine_of(self, variant_id: str) -> pd.DataFrame:
         """Return what is missing of one variant, as `quarantine` has it, in the order of image and target."""
         return _quarantine_frame(self.reader.quarantine_of(variant_id))
+
+    @cached_property
+    def totals(self) -> Summary:
+        """What `summary` says of all maps together. Raises InputError where it is not there."""
+        return Summary.of(self.summary)
+
+    def image_scores(self, columns: Sequence[str]) -> pa.Table:
+        """Return columns of `image_summary` in the order of the study; of images listed since, NaN or 0.
+
+        Raises:
+            InputError: the study was not reduced yet.
+        """
+        names = [*dict.fromkeys(["image_id", *columns])]
+        found = self.reader.output.read_table(self.path_of("image_summary"), names)
+        listed = self.reader.listing.image_ids
+        if not found["image_id"].combine_chunks().equals(listed):
+            found = found.take(pc.index_in(listed, value_set=found["image_id"].combine_chunks()))
+        return found.select(list(columns))
 
     def scan_table(self, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yield columns of a table of the reducer, such as `similarity`, some rows at a time.

@@ -20,6 +20,9 @@ FEWEST_IMAGES = 3
 MOST_RESAMPLED = 1_000
 """Images above which the interval is the normal one, which the bootstrap approaches at a higher cost."""
 
+COUNTS = ["mean_abs_sum", "n_negative", "n_both", "n_negative_both"]
+"""Columns that findings follow from; tables to read go without them."""
+
 _SYMBOLIC = re.compile(r"predicted|label|top-\d+")
 _COLUMNS = ["sum", "share", "density_ratio", "pixels"]
 
@@ -42,28 +45,35 @@ def aggregate_box_sums(box_stats: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
         normal above `MOST_RESAMPLED` images, null below `FEWEST_IMAGES`); expected_sign (1 where the label is
         the target's, -1 where it is another target's, null elsewhere); sign_share, the share of images whose
         sum has that sign, with sign_share_low and sign_share_high (95 % Wilson interval); mean_share;
-        mean_density_ratio.
+        mean_density_ratio; mean_abs_sum, the mean of |sum|; n_negative, the images whose sum is negative;
+        n_both, those of the images that have a box of the target, too, and n_negative_both of these.
     """
     images = _one_row_an_image(box_stats.loc[box_stats["sum"].notna(), [*KEYS, "image_id", *_COLUMNS]])
     classes = named_classes(box_stats["target"].unique())
+    having = {
+        (str(variant_id), str(label)): rows["image_id"].unique()
+        for (variant_id, label), rows in images.groupby(["variant_id", "box_label"], observed=True)
+    }
+    none = images["image_id"].iloc[:0]
     rows = [
-        dict(zip(KEYS, key, strict=True)) | _aggregate(group, expected_sign(key[1], key[2], classes), seed)
+        dict(zip(KEYS, key, strict=True))
+        | _aggregate(group, expected_sign(key[1], key[2], classes), having.get(key[:2], none), seed)
         for key, group in _groups(images)
     ]
-    columns = [*KEYS, *_aggregate(images.iloc[:0], None, seed)]
+    columns = [*KEYS, *_aggregate(images.iloc[:0], None, none, seed)]
     table = pd.DataFrame(rows, columns=columns)
-    kinds = {name: "Int8" if name == "expected_sign" else "float64" for name in columns[5:]}
-    return table.astype({"n_images": "int64", "n_boxes": "int64", **kinds})
+    kinds = {name: "int64" if name.startswith("n_") else "float64" for name in columns[len(KEYS) :]}
+    return table.astype({**kinds, "expected_sign": "Int8"})
 
 
 def _groups(images: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
-    for (variant_id, target, label), group in images.groupby(KEYS, sort=True):
+    for (variant_id, target, label), group in images.groupby(KEYS, sort=True, observed=True):
         yield (str(variant_id), str(target), str(label)), group
 
 
 def _one_row_an_image(boxes: pd.DataFrame) -> pd.DataFrame:
     weighted = boxes.assign(weighted=boxes["density_ratio"] * boxes["pixels"], n_boxes=1)
-    by_image = weighted.groupby([*KEYS, "image_id"], sort=True)
+    by_image = weighted.groupby([*KEYS, "image_id"], sort=True, observed=True)
     images = by_image[["sum", "share", "weighted", "pixels", "n_boxes"]].sum(min_count=1).reset_index()
     return images.assign(density_ratio=images["weighted"] / images["pixels"])
 
@@ -80,8 +90,10 @@ def expected_sign(target: str, label: str, classes: set[str]) -> int | None:
     return 1 if label == target else -1
 
 
-def _aggregate(group: pd.DataFrame, sign: int | None, seed: int) -> dict[str, Any]:
+def _aggregate(group: pd.DataFrame, sign: int | None, having: Any, seed: int) -> dict[str, Any]:
+    """Aggregate the images of a group; `having` are those that have a box of the target."""
     sums = group["sum"].to_numpy(dtype=np.float64)
+    negative, both = sums < 0, group["image_id"].isin(having).to_numpy()
     low, high = mean_interval(sums, seed)
     agreeing = None if sign is None else int(np.count_nonzero(np.sign(sums) == sign))
     share_low, share_high = (None, None) if agreeing is None else share_interval(agreeing, len(sums))
@@ -97,6 +109,10 @@ def _aggregate(group: pd.DataFrame, sign: int | None, seed: int) -> dict[str, An
         "sign_share_high": share_high,
         "mean_share": group["share"].mean(),
         "mean_density_ratio": group["density_ratio"].mean(),
+        "mean_abs_sum": np.abs(sums).mean() if len(sums) else None,
+        "n_negative": np.count_nonzero(negative),
+        "n_both": np.count_nonzero(both),
+        "n_negative_both": np.count_nonzero(negative & both),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypedDict
+from typing import Any, NamedTuple, Protocol, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +55,7 @@ class Convergence(NamedTuple):
     Attributes:
         convergence_delta: sum - (score - score_baseline), in units of the output.
         relative_delta: |convergence_delta| / abs_sum; None where abs_sum is 0.
-        converged: the error is at most tolerance * norm + atol (see `convergence`).
+        converged: the error is at most what is allowed (`allowed_error`).
         negligible: abs_sum is below atol, so that ratios say nothing.
     """
 
@@ -112,6 +112,48 @@ def statistics_of(ordered: Sequence[float], sums: Sums, counts: NDArray[np.int32
     )
 
 
+class Columns(Protocol):
+    """Columns by their names: a data frame, one row of it, an Arrow table, or a dictionary of arrays."""
+
+    def __getitem__(self, name: str, /) -> Any: ...
+
+
+class AllowedError(NamedTuple):
+    """How far maps are off, and how far they may be, in units of the output: float64, of the rows' shape."""
+
+    error: NDArray[np.float64]
+    allowed: NDArray[np.float64]
+
+    @property
+    def ratio(self) -> NDArray[np.float64]:
+        """The error over what is allowed: above 1 where a map did not converge."""
+        ratio: NDArray[np.float64] = self.error / np.maximum(self.allowed, 1e-300)
+        return ratio
+
+
+def allowed_error(rows: Columns, tolerance: float, atol: float = DEFAULT_ATOL) -> AllowedError:
+    """Hold the errors of maps against what is allowed: the measure that convergence is judged by.
+
+    Where the error of a map was estimated, it counts against the map's absolute sum, and so does the gap of
+    completeness beside it: both have to be small. Elsewhere the gap (Sundararajan et al. 2017, proposition 1)
+    counts against what the map has to sum to, |score - score_baseline|: positive and negative attributions
+    often add up to many times that, and a gap held against their absolute sum would pass maps that are half
+    wrong. Even so the gap is only a lower bound of the error, since errors of opposite sign cancel in it.
+    `atol` keeps maps that are nearly nothing from failing by a ratio.
+
+    Args:
+        rows: columns of `image_stats`: convergence_delta, abs_sum, score, score_baseline, and map_error, the
+            estimated relative L2 error of a map, which is null or NaN where it was not estimated.
+        tolerance: relative error that is allowed.
+        atol: absolute error that is allowed, in units of the output.
+    """
+    names = ("convergence_delta", "abs_sum", "score", "score_baseline", "map_error")
+    delta, abs_sum, score, baseline, map_error = (np.asarray(rows[name], np.float64) for name in names)
+    error = np.fmax(map_error * abs_sum, np.abs(delta))  # NaN where it was not estimated
+    norm = np.where(np.isnan(map_error), np.abs(score - baseline), abs_sum)
+    return AllowedError(error, tolerance * norm + atol)
+
+
 def convergence(
     total: float,
     abs_sum: float,
@@ -121,14 +163,7 @@ def convergence(
     tolerance: float,
     atol: float = DEFAULT_ATOL,
 ) -> Convergence:
-    """Judge the integral behind a map.
-
-    Where the error of the map was estimated, it counts against the map's absolute sum, and so does the gap of
-    completeness beside it: both have to be small. Elsewhere the gap (Sundararajan et al. 2017, proposition 1)
-    counts against what the map has to sum to, |score - score_baseline|: positive and negative attributions
-    often add up to many times that, and a gap held against their absolute sum would pass maps that are half
-    wrong. Even so the gap is only a lower bound of the error, since errors of opposite sign cancel in it.
-    `atol` keeps maps that are nearly nothing from failing by a ratio.
+    """Judge the integral behind a map by `allowed_error`.
 
     Args:
         total: sum of the map, in units of the output.
@@ -136,17 +171,14 @@ def convergence(
         score: F(image).
         score_baseline: F(baseline).
         map_error: estimated relative L2 error of the map; None where it was not estimated.
-        tolerance: relative error that is allowed.
-        atol: absolute error that is allowed, in units of the output.
+        tolerance, atol: the error that is allowed.
     """
     delta = total - (score - score_baseline)
-    if map_error is None:
-        error, norm = abs(delta), abs(score - score_baseline)
-    else:
-        error, norm = max(map_error * abs_sum, abs(delta)), abs_sum
+    row = {"convergence_delta": delta, "abs_sum": abs_sum, "score": score, "score_baseline": score_baseline}
+    error, allowed = allowed_error({**row, "map_error": map_error}, tolerance, atol)
     return Convergence(
         convergence_delta=delta,
         relative_delta=abs(delta) / abs_sum if abs_sum > 0 else None,
-        converged=error <= tolerance * norm + atol,
+        converged=bool(error <= allowed),
         negligible=abs_sum < atol,
     )

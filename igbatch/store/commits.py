@@ -42,9 +42,13 @@ def commit_paths(output: Output, variant_id: str) -> list[str]:
 
 def read_commits(output: Output, variant_ids: Sequence[str]) -> list[Commit]:
     """Read the commit records of the given variants' shards from their Parquet footers."""
-    found = [(variant_id, path) for variant_id in variant_ids for path in commit_paths(output, variant_id)]
+    return [each for name in variant_ids for each in commits_at(output, name, commit_paths(output, name))]
+
+
+def commits_at(output: Output, variant_id: str, paths: Sequence[str]) -> list[Commit]:
+    """Read the commit records of some files of a variant."""
     with ThreadPoolExecutor(READ_THREADS) as pool:
-        return list(pool.map(lambda pair: read_commit(output.filesystem, *pair), found))
+        return list(pool.map(lambda path: read_commit(output.filesystem, variant_id, path), paths))
 
 
 def read_commit(filesystem: fs.FileSystem, variant_id: str, path: str) -> Commit:

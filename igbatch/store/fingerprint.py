@@ -1,13 +1,36 @@
-"""The digest that stands for what decides the numbers of a variant's maps."""
+"""The digest that stands for what something follows from: a variant's maps, a part, a table, a list."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 
-def digest(fingerprint: Mapping[str, Any]) -> str:
-    """Return a fingerprint as 16 hexadecimal digits of the SHA-256 of its canonical JSON."""
-    return hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()[:16]
+DIGITS = 16
+"""Hexadecimal digits that are kept of the SHA-256 of what is told from others by a digest."""
+
+
+def bytes_digest(data: bytes | memoryview | pa.Buffer) -> str:
+    """Return `DIGITS` hexadecimal digits of the SHA-256 of some bytes."""
+    return hashlib.sha256(data).hexdigest()[:DIGITS]
+
+
+def digest(content: Any) -> str:
+    """Return the digest of the canonical JSON of some content.
+
+    Content is what JSON holds: texts, numbers, null, lists and mappings of them. Tuples are lists.
+
+    Raises:
+        TypeError: it holds anything else.
+    """
+    return bytes_digest(json.dumps(content, sort_keys=True).encode())
+
+
+def texts_digest(column: pa.Array) -> str:
+    """Return the digest of a column of texts and their order, for lists that are too long for JSON."""
+    ends = pa.array([0, len(column)], pa.int64())
+    every = pa.LargeListArray.from_arrays(ends, column.cast(pa.large_string()))
+    return bytes_digest(pc.binary_join(every, pa.scalar("\0", pa.large_string()))[0].as_buffer())

@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from igbatch.errors import InputError, one_line
 from igbatch.store import schemas
 from igbatch.store.asked import asked_images
-from igbatch.store.commits import Commit, commit_paths, read_commit, read_commits
+from igbatch.store.commits import commit_paths, commits_at, read_commits
 from igbatch.store.encoding import stored_maps
-from igbatch.store.output import DATA_KINDS, Output
+from igbatch.store.fingerprint import digest
+from igbatch.store.output import Output
 from igbatch.store.pruned import KIND, pruned_at
 from igbatch.store.scan import gathered, scan
-from igbatch.store.winners import ROWS_AT_ONCE, Chunk, CommittedFile, Listing, Winners
+from igbatch.store.shards import ShardSpans, read_shards
+from igbatch.store.winners import FEW, ROWS_AT_ONCE, Chunk, CommittedFile, Listing, Winners
 from igbatch.study import Study
 from igbatch.study_file import kept_study
-
-__all__ = ["KEY", "Commit", "Reader", "latest", "read_commit", "read_commits", "read_study"]
 
 KEY = ("variant_id", "image_id", "target")
 ATTEMPT = pa.field("attempt", pa.string())
@@ -47,6 +47,7 @@ class Reader:
             raise InputError(f"{output.uri}: no study here (study.json is missing); check the path")
         self.record: dict[str, Any] = record
         self._winners: dict[str, Winners] = {}
+        self._few: dict[str, tuple[NDArray[np.int64], Winners]] = {}  # places, and what is known of these
 
     @cached_property
     def study(self) -> Study:
@@ -78,11 +79,6 @@ class Reader:
         return list(self.record["target_names"])
 
     @cached_property
-    def commits(self) -> list[Commit]:
-        """The committed shards of the variants that the study lists."""
-        return read_commits(self.output, self.variant_ids)
-
-    @cached_property
     def pruned_at(self) -> str | None:
         """When maps were deleted on purpose (UTC), None where they were not."""
         return pruned_at(self.output)
@@ -110,9 +106,9 @@ class Reader:
         found = ((each, asked_images(self.variants, each, one)) for each in self.variant_ids)
         return [each for each, asked in found if asked is None or asked[0]]
 
-    def _asked(self, variant_id: str) -> NDArray[np.bool_] | None:
-        """Return `expected`, None where that is every image."""
-        return asked_images(self.variants, variant_id, self.listing.image_ids)
+    def _asked(self, variant_id: str, listing: Listing | None = None) -> NDArray[np.bool_] | None:
+        """Return `expected` of all images or of those of a listing, None where that is every image."""
+        return asked_images(self.variants, variant_id, (listing or self.listing).image_ids)
 
     def winners(self, variant_id: str) -> Winners:
         """Return which rows of a variant count: a scan at first (1 us a row), 4 bytes a row from then on.
@@ -128,6 +124,61 @@ class Reader:
             del self._winners[next(iter(self._winners))]
         return found
 
+    def winners_of(self, variant_id: str, image_ids: Sequence[str]) -> Winners:
+        """Return which rows of some images of a variant count; its `listing` may be of these images alone.
+
+        Of few images among many only the files are read that may hold them, by the last reduction
+        (`ShardSpans`): those that it did not see are read as well, so that the same rows count as by
+        `winners`.
+
+        Raises:
+            InputError: a file is no whole commit of igbatch.
+        """
+        places = np.unique(self.listing.places_of(image_ids))
+        places = places[places >= 0]
+        many = len(places) * FEW > len(self.listing.image_ids)
+        if variant_id in self._winners or many or self._spans is None:
+            return self.winners(variant_id)
+        known, winners = self._few.get(variant_id, (places[:0], None))
+        if winners is None or not np.isin(places, known).all():
+            listing = self.listing.only(places)
+            winners = Winners(listing, self._asked(variant_id, listing))
+            paths = self._spans.holding(variant_id, places, commit_paths(self.output, variant_id))
+            where = pc.field("image_id").isin(listing.image_ids)
+            for _ in self._scanned(winners, variant_id, paths, where=where):
+                pass
+            self._few[variant_id] = places, winners
+        return winners
+
+    @cached_property
+    def _spans(self) -> ShardSpans | None:
+        table = read_shards(self.output)
+        return None if table is None else ShardSpans.of(table, self.listing_digest)
+
+    @cached_property
+    def listing_digest(self) -> str:
+        """A digest of what the study lists: images, targets, and the images of each variant."""
+        variants = zip(self.variant_ids, map(self._asked, self.variant_ids), strict=True)
+        of_some = {each: np.packbits(asked).tobytes().hex() for each, asked in variants if asked is not None}
+        return digest([self.listing.digest(), self.variant_ids, of_some])
+
+    @cached_property
+    def reduced(self) -> bool:
+        """Tell whether the last reduction saw the shards that are committed now, and no others."""
+        spans = self._spans
+        return spans is not None and all(
+            spans.are_of(each, commit_paths(self.output, each)) for each in self.variant_ids
+        )
+
+    def _scanned(
+        self, winners: Winners, variant_id: str, paths: Sequence[str], *args: Any, **how: Any
+    ) -> Iterator[Chunk]:
+        try:
+            yield from winners.scan(self.output, paths, *args, **how)
+        except (OSError, pa.ArrowException):
+            read_commits(self.output, [variant_id])  # names the damaged file
+            raise
+
     def claims(self, variant_id: str, columns: Sequence[str] = ()) -> Iterator[Chunk]:
         """Scan all committed rows of a variant once, some at a time; `winners` knows them from then on.
 
@@ -135,11 +186,7 @@ class Reader:
             InputError: a file is no whole commit of igbatch.
         """
         winners = Winners(self.listing, self._asked(variant_id))
-        try:
-            yield from winners.scan(self.output, commit_paths(self.output, variant_id), columns)
-        except (OSError, pa.ArrowException):
-            read_commits(self.output, [variant_id])  # names the damaged file
-            raise
+        yield from self._scanned(winners, variant_id, commit_paths(self.output, variant_id), columns)
         self._winners[variant_id] = winners
 
     def batches(self, columns: Sequence[str], variant_id: str) -> Iterator[pa.RecordBatch]:
@@ -184,21 +231,17 @@ class Reader:
     ) -> pa.Table:
         """Read the rows of some images, of all variants or of one, from the few files that hold them.
 
-        Rows are in the order of `KEY`. It holds them and a few row groups at a time.
+        Which rows count is what `winners_of` finds. They are in the order of `KEY`. It holds them and a few
+        row groups at a time.
         """
-        wanted = list(columns or schemas.IMAGE_STATS.names)
-        names = list(dict.fromkeys([*KEY, *wanted]))
-        found = self._rows_of("image_stats", schemas.IMAGE_STATS, image_ids, names, variant_id)
-        return _sorted(found, KEY).select(wanted)
+        return self._rows_of("image_stats", schemas.IMAGE_STATS, KEY, image_ids, columns, variant_id)
 
     def boxes_of(
         self, image_ids: Sequence[str], columns: Sequence[str] | None = None, variant_id: str | None = None
     ) -> pa.Table:
         """Read the rows of `box_stats` of some images as `rows_of` does, in the order of `box_stats`."""
-        wanted = list(columns or schemas.BOX_STATS.names)
-        names = list(dict.fromkeys([*KEY, "box_id", *wanted]))
-        found = self._rows_of("box_stats", schemas.BOX_STATS, image_ids, names, variant_id)
-        return _sorted(found, (*KEY, "box_id")).select(wanted)
+        key = (*KEY, "box_id")
+        return self._rows_of("box_stats", schemas.BOX_STATS, key, image_ids, columns, variant_id)
 
     def listed(self, image_ids: Sequence[str], columns: Sequence[str] | None = None) -> pa.Table:
         """Read the rows of `schemas.IMAGES` of some images, in the order given; unknown ones are left out."""
@@ -212,15 +255,13 @@ class Reader:
         places = pc.index_in(ids, value_set=found["image_id"])
         return found.take(places.drop_null()).select(wanted)
 
-    def box_batches(self, columns: Sequence[str], variant_id: str) -> Iterator[pa.Table]:
-        """Yield columns of the rows of `box_stats` of a variant that count, some at a time, in any order."""
-        for _, rows in self.keyed_boxes(columns, variant_id):
-            yield rows
-
     def keyed_boxes(
         self, columns: Sequence[str], variant_id: str
     ) -> Iterator[tuple[NDArray[np.int64], pa.Table]]:
-        """Yield what `box_batches` does, and the key of each row's image and target (see `Winners`)."""
+        """Yield columns of the rows of `box_stats` of a variant that count, after the key of each row.
+
+        They come some at a time, in any order; a key stands for an image and a target (see `Winners`).
+        """
         winners = self.winners(variant_id)
         paths = {
             self._data_path("box_stats", variant_id, file): position
@@ -240,12 +281,12 @@ class Reader:
         """Read one row per variant, image, target and box: `schemas.BOX_STATS`, of all variants or of one.
 
         The boxes of a map come from the attempt that its row of `image_stats` comes from. Rows are in the
-        order of `KEY` and the box's id. It holds all of them at once; `box_batches` does not.
+        order of `KEY` and the box's id. It holds all of them at once; `keyed_boxes` does not.
         """
         wanted = list(columns or schemas.BOX_STATS.names)
         names = list(dict.fromkeys([*KEY, "box_id", *wanted]))
         tables = [pa.schema([schemas.BOX_STATS.field(name) for name in names]).empty_table()]
-        tables += [rows for each in self._chosen(variant_id) for rows in self.box_batches(names, each)]
+        tables += [rows for each in self._chosen(variant_id) for _, rows in self.keyed_boxes(names, each)]
         return _sorted(pa.concat_tables(tables), (*KEY, "box_id")).select(wanted)
 
     def quarantine(self) -> pa.Table:
@@ -260,19 +301,19 @@ class Reader:
 
     def quarantine_of(self, variant_id: str) -> pa.Table:
         """Read what is missing of one variant, as `quarantine` does, in the order of image and target."""
-        rows = self._quarantined(variant_id, self.winners(variant_id))
+        rows = self._quarantined(variant_id)
         return latest(rows, KEY).select(schemas.QUARANTINE.names)
 
     def attribution(self, variant_id: str, image_id: str, target: str) -> np.ndarray:
         """Read one stored map: float32 [height, width], in units of the output, whatever its encoding.
 
-        The first call scans the variant's statistics (see `winners`); a call then reads one row group.
+        The first call looks for the image's rows (see `winners_of`); a call then reads one row group.
 
         Raises:
             KeyError: there is no such map; the message says what is missing.
         """
         known = variant_id in self.variant_ids
-        file = self.winners(variant_id).file_of(image_id, target) if known else None
+        file = self.winners_of(variant_id, [image_id]).file_of(image_id, target) if known else None
         if file is not None and file.sizes["attributions"] is not None:
             if self.pruned_at and not self.output.exists(self._data_path(KIND, variant_id, file)):
                 raise KeyError(
@@ -297,20 +338,22 @@ class Reader:
         self,
         kind: str,
         schema: pa.Schema,
+        key: Sequence[str],
         image_ids: Sequence[str],
-        names: Sequence[str],
+        columns: Sequence[str] | None,
         variant_id: str | None,
     ) -> pa.Table:
         """Read the rows of some images that count, their ids being looked for in the files that hold any."""
-        seen = [*names, "image_etag"] if kind == "image_stats" else names
-        schema = pa.schema([schema.field(name) for name in dict.fromkeys(seen)])
+        wanted = list(columns or schema.names)
+        names = dict.fromkeys([*key, *wanted, *(["image_etag"] if kind == "image_stats" else [])])
+        schema = pa.schema([schema.field(name) for name in names])
         tables = [schema.empty_table()]
-        places = self.listing.places_of(image_ids)
-        width = len(self.target_names)
-        keys = (np.unique(places[places >= 0])[:, None] * width + np.arange(width)).ravel()
-        among = self.listing.image_ids.take(pa.array(np.unique(keys // width)))
         for each in self._chosen(variant_id):
-            winners = self.winners(each)
+            winners = self.winners_of(each, image_ids)
+            listing, width = winners.listing, len(self.target_names)
+            places = listing.places_of(image_ids)
+            keys = (np.unique(places[places >= 0])[:, None] * width + np.arange(width)).ravel()
+            among = listing.image_ids.take(pa.array(np.unique(keys // width)))
             held: dict[str, NDArray[np.int64]] = {}
             for owner in np.unique(winners.owner[keys][winners.owner[keys] >= 0]).tolist():
                 file = winners.files[owner]
@@ -319,10 +362,10 @@ class Reader:
                 elif file.sizes[kind] is not None:
                     held[self._data_path(kind, each, file)] = keys[winners.owner[keys] == owner]
             for path, batch in scan(self.output, list(held), schema, pc.field("image_id").isin(among)):
-                listing, counted = winners.listing.part(held[path])
-                counts = counted[listing.keys(pa.Table.from_batches([batch]))]
+                part, counted = listing.part(held[path])
+                counts = counted[part.keys(pa.Table.from_batches([batch]))]
                 tables.append(pa.Table.from_batches([batch.filter(pa.array(counts))]))
-        return pa.concat_tables(tables)
+        return _sorted(pa.concat_tables(tables), key).select(wanted)
 
     def _chosen(self, variant_id: str | None) -> list[str]:
         return [each for each in self.variant_ids if variant_id in (None, each)]
@@ -330,33 +373,35 @@ class Reader:
     def _data_path(self, kind: str, variant_id: str, file: CommittedFile) -> str:
         return self.output.data_path(kind, variant_id, file.shard, file.attempt)
 
-    def _files_of(self, variant_id: str) -> list[CommittedFile]:
-        """List the committed files of a variant, those without a row among them."""
-        files = list(self.winners(variant_id).files)
-        without = set(commit_paths(self.output, variant_id)) - {file.path for file in files}
-        for path in sorted(without):
-            commit = read_commit(self.output.filesystem, variant_id, path)
-            sizes = {kind: commit.files.get(kind, {}).get("bytes") for kind in DATA_KINDS}
-            files.append(CommittedFile(path, commit.attempt, sizes))
-        return files
-
-    def _quarantined(self, variant_id: str, winners: Winners) -> pa.Table:
-        """Read the listed rows of a variant's quarantine that were not computed since, and their attempts."""
-        attempts = {
-            self._data_path("quarantine", variant_id, file): file.attempt
-            for file in self._files_of(variant_id)
-            if file.sizes["quarantine"] is not None
+    def _quarantine_files(self, variant_id: str) -> dict[str, str]:
+        """Return the paths of a variant's quarantine that commits name, and their attempts."""
+        names = {
+            info.path: tuple(info.base_name.removesuffix(".parquet").rsplit(".", 1))
+            for info in self.output.files("quarantine", variant_id)
         }
+        wanted = {f"{shard}.parquet" for shard, *_ in names.values()}
+        paths = [path for path in commit_paths(self.output, variant_id) if path.rsplit("/", 1)[-1] in wanted]
+        commits = {(commit.shard, commit.attempt) for commit in commits_at(self.output, variant_id, paths)}
+        return {path: name[-1] for path, name in names.items() if name in commits}
+
+    def _quarantined(self, variant_id: str) -> pa.Table:
+        """Read the listed rows of a variant's quarantine that were not computed since, and their attempts."""
+        attempts = self._quarantine_files(variant_id)
         found = list(scan(self.output, list(attempts), schemas.QUARANTINE))
         rows = pa.Table.from_batches([batch for _, batch in found], schemas.QUARANTINE)
         named_by = [attempts[path] for path, batch in found for _ in range(len(batch))]
-        places, keys = self.listing.places(rows), self.listing.keys(rows)
+        rows = rows.append_column(ATTEMPT, pa.array(named_by, pa.string()))
+        if not len(rows):
+            return rows
+        winners = self.winners_of(variant_id, rows["image_id"].unique().to_pylist())
+        listing, asked = winners.listing, self._asked(variant_id, winners.listing)
+        places, keys = listing.places(rows), listing.keys(rows)
         of_all = pc.is_null(rows["target"]).to_numpy()
         untouched = np.append(~winners.images, True)  # the last stands for images not listed
         missing = np.where(of_all, untouched[places], winners.owner[keys] < 0)
-        asked = np.append(self.expected(variant_id), False)  # the last stands for images not listed
-        listed = (np.where(of_all, places, keys) >= 0) & asked[places]
-        rows = rows.append_column(ATTEMPT, pa.array(named_by, pa.string()))
+        listed = np.where(of_all, places, keys) >= 0
+        if asked is not None:
+            listed &= np.append(asked, False)[places]  # likewise
         return rows.filter(pa.array(listed & missing))
 
 

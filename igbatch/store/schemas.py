@@ -138,8 +138,68 @@ RANGES = pa.schema(
         pa.field("q99", pa.float64(), nullable=False),
         pa.field("n_maps", pa.int64(), nullable=False),
         pa.field("complete", pa.bool_(), nullable=False),
+        pa.field("histogram", pa.list_(pa.int64()), nullable=False),
     ]
 )
+
+SUMMARY = pa.schema(
+    [
+        pa.field("variant_id", pa.string(), nullable=False),
+        pa.field("target", pa.string(), nullable=False),
+        pa.field("n_expected", pa.int64(), nullable=False),
+        pa.field("n_maps", pa.int64(), nullable=False),
+        pa.field("n_converged", pa.int64(), nullable=False),
+        pa.field("n_negligible", pa.int64(), nullable=False),
+        pa.field("n_constant", pa.int64(), nullable=False),
+        pa.field("n_estimated", pa.int64(), nullable=False),
+        pa.field("n_boxes", pa.int64(), nullable=False),
+        pa.field("largest_map_error", pa.float64()),
+        pa.field("steps_min", pa.int32()),
+        pa.field("steps_max", pa.int32()),
+        pa.field("score_baseline_mean", pa.float64()),
+        pa.field("worst_image_id", pa.string()),
+        pa.field("worst_ratio", pa.float64()),
+        pa.field("worst_error", pa.float64()),
+        pa.field("worst_allowed", pa.float64()),
+        pa.field("worst_steps", pa.int32()),
+        pa.field("worst_estimated", pa.bool_()),
+        pa.field("precisions", pa.list_(pa.string()), nullable=False),
+        pa.field("devices", pa.list_(pa.string()), nullable=False),
+    ]
+)
+
+IMAGE_SUMMARY = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("n_maps", pa.int32(), nullable=False),
+        pa.field("boxes_clipped", pa.int32()),
+        pa.field("boxes_skipped", pa.int32()),
+        pa.field("convergence_ratio", pa.float64()),
+        pa.field("convergence_variant_id", pa.string()),
+        pa.field("convergence_target", pa.string()),
+        pa.field("box_contrast", pa.float64()),
+        pa.field("box_contrast_variant_id", pa.string()),
+        pa.field("box_contrast_label", pa.string()),
+        pa.field("disagreement", pa.float64()),
+        pa.field("disagreement_measure", pa.string()),
+        pa.field("disagreement_variant_id", pa.string()),
+        pa.field("disagreement_target", pa.string()),
+        pa.field("disagreement_label", pa.string()),
+    ]
+)
+
+SHARDS = pa.schema(
+    [
+        pa.field("variant_id", pa.string(), nullable=False),
+        pa.field("shard", pa.string(), nullable=False),
+        pa.field("n_rows", pa.int64(), nullable=False),
+        pa.field("first_image", pa.int64(), nullable=False),
+        pa.field("last_image", pa.int64(), nullable=False),
+    ]
+)
+"""Where rows lie: the committed files of `image_stats`, and the places of the first and the last image in
+the study's list that each of them holds rows of, -1 where it holds none. The metadata of the table holds the
+digest of that list (`Reader.listing_digest`)."""
 
 
 def attributions(height: int, width: int, encoding: str = "float32") -> pa.Schema:

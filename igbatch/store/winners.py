@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -20,11 +19,15 @@ from numpy.typing import NDArray
 from igbatch.errors import InputError
 from igbatch.store import schemas
 from igbatch.store.asked import asked_keys
+from igbatch.store.fingerprint import digest, texts_digest
 from igbatch.store.output import DATA_KINDS, Output
 from igbatch.store.scan import Found, ahead, gathered, scan
 
 ROWS_AT_ONCE = 500_000
 """Rows that are compared with the list of images at once; a table of its ids is built each time."""
+
+FEW = 50
+"""Ids are few where the list has so many times as many: then each listed one is looked for among them."""
 
 _SIZES = {kind: f"{kind}_bytes" for kind in DATA_KINDS}
 COLUMNS = ("image_id", "target", "image_etag", "attempt", *_SIZES.values())
@@ -43,6 +46,7 @@ class Listing:
         self.image_ids = images["image_id"].combine_chunks()
         self.targets = list(targets)
         self._etags = images["etag"].combine_chunks()
+        self._places: dict[str, int | None] = {}  # of few
 
     @property
     def size(self) -> int:
@@ -61,11 +65,25 @@ class Listing:
 
         Where rows have the column `image_etag`, an image that changed since is not listed either.
         """
-        found = pc.index_in(rows["image_id"], value_set=self.image_ids).combine_chunks()
+        found = self._found(rows["image_id"])
         if "image_etag" in rows.column_names:
             same = pc.equal(self._etags.take(found), rows["image_etag"].combine_chunks())
             found = pc.if_else(same.fill_null(False), found, None)
         return np.asarray(found.cast(pa.int64()).fill_null(-1).to_numpy(), dtype=np.int64)
+
+    def _found(self, image_ids: pa.ChunkedArray) -> pa.Array:
+        """Return the position of each id in the list, null where it has none; few are remembered."""
+        if len(image_ids) * FEW > len(self.image_ids):
+            return pc.index_in(image_ids, value_set=self.image_ids).combine_chunks()
+        names = image_ids.to_pylist()
+        if new := list(set(names) - self._places.keys()):
+            among = pc.index_in(self.image_ids, value_set=pa.array(new, pa.string()))
+            self._places |= dict.fromkeys(new)
+            places = pc.indices_nonzero(pc.is_valid(among)).to_pylist()
+            self._places |= {
+                new[at]: place for at, place in zip(among.drop_null().to_pylist(), places, strict=True)
+            }
+        return pa.array([self._places[name] for name in names], pa.int32())
 
     def places_of(self, image_ids: Sequence[str] | pa.Array | pa.ChunkedArray) -> NDArray[np.int64]:
         """Return the position of each image in the list, from 0; -1 where it is not listed."""
@@ -75,13 +93,6 @@ class Listing:
     def ids(self, places: Sequence[int] | NDArray[np.integer]) -> list[str]:
         """Return the ids of images by their positions in the list."""
         return list(self.image_ids.take(pa.array(places, pa.int64())).to_pylist())
-
-    @cached_property
-    def ranks(self) -> NDArray[np.int32]:
-        """The place of each image among all, sorted by their ids: int32 [images], in the list's order."""
-        ranks = np.empty(len(self.image_ids), dtype=np.int32)
-        ranks[pc.sort_indices(self.image_ids).to_numpy()] = np.arange(len(ranks), dtype=np.int32)
-        return ranks
 
     def keys(self, rows: pa.Table) -> NDArray[np.int64]:
         """Return the key of each row, -1 where the study no longer lists it."""
@@ -98,14 +109,19 @@ class Listing:
         """
         wide = len(self.targets)
         places, position = np.unique(keys // wide, return_inverse=True)
-        images = {
-            "image_id": self.image_ids.take(pa.array(places)),
-            "etag": self._etags.take(pa.array(places)),
-        }
-        small = Listing(pa.table(images), self.targets)
+        small = self.only(places)
         among = np.zeros(small.size + 1, dtype=bool)
         among[position * wide + keys % wide] = True
         return small, among
+
+    def only(self, places: NDArray[np.int64]) -> Listing:
+        """Return the listing of the images at some places alone."""
+        ids, etags = (each.take(pa.array(places)) for each in (self.image_ids, self._etags))
+        return Listing(pa.table({"image_id": ids, "etag": etags}), self.targets)
+
+    def digest(self) -> str:
+        """Return a digest of what the keys stand for: images with their etags in their order, and targets."""
+        return digest([texts_digest(self.image_ids), texts_digest(self._etags), self.targets])
 
 
 @dataclass
@@ -147,6 +163,7 @@ class Winners:
         owner: int32 [keys + 1], a position in `files`; -1 where there is no row, as in the last place, which
             the key -1 stands for.
         files: the files that hold rows.
+        paths: all that were scanned.
     """
 
     def __init__(self, listing: Listing, asked: NDArray[np.bool_] | None = None) -> None:
@@ -154,19 +171,28 @@ class Winners:
         self._asked = asked
         self.owner = np.full(listing.size + 1, -1, dtype=np.int32)
         self.files: list[CommittedFile] = []
+        self.paths: list[str] = []
         self._positions: dict[str, int] = {}
+        self._spans: list[tuple[int, int]] = []
 
-    def scan(self, output: Output, paths: Sequence[str], columns: Sequence[str] = ()) -> Iterator[Chunk]:
-        """Scan files of `image_stats`, yielding their rows: `COLUMNS` and those asked for.
+    def scan(
+        self,
+        output: Output,
+        paths: Sequence[str],
+        columns: Sequence[str] = (),
+        where: pc.Expression | None = None,
+    ) -> Iterator[Chunk]:
+        """Scan files of `image_stats`, yielding rows (those `where`): `COLUMNS` and those asked for.
 
         What a chunk says of a row holds until a later attempt at it is scanned.
 
         Raises:
             InputError: a file is no commit of igbatch.
         """
+        self.paths = list(paths)
         names = dict.fromkeys([*COLUMNS, *columns])
         schema = pa.schema([schemas.IMAGE_STATS_FILE.field(name) for name in names])
-        for parts in ahead(self._parts(scan(output, paths, schema))):
+        for parts in ahead(self._parts(scan(output, paths, schema, where))):
             yield self._claim(parts)
 
     @property
@@ -174,10 +200,6 @@ class Winners:
         """Which images have any row: bool [images], in the order of the listing."""
         rows = self.owner[:-1].reshape(-1, len(self.listing.targets)) >= 0
         return np.asarray(rows.any(axis=1), dtype=np.bool_)
-
-    def position(self, path: str) -> int:
-        """Return the position of a file in `files`."""
-        return self._positions[path]
 
     def file_of(self, image_id: str, target: str) -> CommittedFile | None:
         """Return the file that holds the row of an image and target."""
@@ -195,6 +217,10 @@ class Winners:
     def counting(self) -> NDArray[np.int64]:
         """Return how many rows of each file count: int64 [files]."""
         return np.bincount(self.owner[self.owner >= 0], minlength=len(self.files))
+
+    def spans(self) -> NDArray[np.int64]:
+        """Return the places of the first and last listed image of each file: int64 [files, 2], -1: none."""
+        return np.array(self._spans, dtype=np.int64).reshape(-1, 2)
 
     def whole(self) -> NDArray[np.bool_]:
         """Tell of each file whether all its rows count: bool [files]."""
@@ -217,20 +243,30 @@ class Winners:
             self._positions[path] = len(self.files)
             sizes = {kind: first[name] for kind, name in _SIZES.items()}
             self.files.append(CommittedFile(path, first["attempt"], sizes))
+            self._spans.append((-1, -1))
         position = self._positions[path]
         self.files[position].rows += len(batch)
         return position
 
     def _claim(self, waiting: Sequence[_Part]) -> Chunk:
         rows = pa.Table.from_batches([batch for _, batch in waiting])
-        keys = asked_keys(self.listing.keys(rows), self._asked, len(self.listing.targets))
+        listed = self.listing.keys(rows)
+        keys = asked_keys(listed, self._asked, len(self.listing.targets))
         lengths = [len(batch) for _, batch in waiting]
         start = 0
         for (position, _), length in zip(waiting, lengths, strict=True):
+            self._span(position, listed[start : start + length])
             self._claim_for(position, keys[start : start + length])
             start += length
         files = np.repeat(np.array([position for position, _ in waiting]), lengths)
         return Chunk(rows, keys, files, self.owner[keys] == files)
+
+    def _span(self, position: int, keys: NDArray[np.int64]) -> None:
+        places = keys[keys >= 0] // len(self.listing.targets)
+        if len(places):
+            first, last = self._spans[position]
+            low, high = int(places.min()), int(places.max())
+            self._spans[position] = (low if first < 0 else min(first, low), max(last, high))
 
     def _claim_for(self, position: int, keys: NDArray[np.int64]) -> None:
         keys = keys[keys >= 0]

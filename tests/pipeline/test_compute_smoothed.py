@@ -19,7 +19,6 @@ from igbatch.pipeline.run import plan_study
 from igbatch.pipeline.settle import settings_of
 from igbatch.pipeline.settled import Settled
 from igbatch.reduce.study import reduce_study
-from igbatch.report.findings.census import take_census
 from igbatch.report.page.about import describe
 from igbatch.results import StudyResults
 from igbatch.store.output import Output
@@ -116,7 +115,7 @@ def test_reproducible_by_image_maps_are_the_same_bits_for_every_cut_and_order(
 
 
 def test_the_report_says_what_was_averaged(results: StudyResults) -> None:
-    facts = dict(describe(results, take_census(results)).facts)
+    facts = dict(describe(results, results.totals).facts)
     assert "mean of those of 3 copies" in facts["Smoothing"]
     assert "standard deviation 0.1" in facts["Smoothing"]
 

@@ -149,7 +149,7 @@ def test_parts_come_through_any_door(copy: Output) -> None:
 def test_a_part_knows_its_variant(computed: Output) -> None:
     part = reduce_variant((computed, "random-3"))
     assert part.variant_id == "random-3"
-    assert part.summary.n_maps == 6
+    assert part.ranges.n_maps == 6
     assert set(part.aggregates["variant_id"]) == {"random-3"}
     assert len(part.weights_sha256) == 1
 

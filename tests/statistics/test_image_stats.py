@@ -1,4 +1,6 @@
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from numpy.typing import NDArray
 
 from igbatch.errors import InputError
 from igbatch.statistics.histogram import histogram
-from igbatch.statistics.image_stats import DEFAULT_ATOL, convergence, finite, map_statistics
+from igbatch.statistics.image_stats import DEFAULT_ATOL, allowed_error, convergence, finite, map_statistics
 
 Map = NDArray[np.float32]
 maps = npst.arrays(
@@ -118,3 +120,31 @@ def test_an_empty_map_has_no_relative_gap() -> None:
     assert verdict.relative_delta is None
     assert verdict.converged
     assert verdict.negligible
+
+
+def test_the_errors_of_many_maps_are_those_that_each_was_judged_by() -> None:
+    rng = np.random.default_rng(0)
+    names = ["sum", "abs_sum", "score", "score_baseline", "map_error"]
+    rows = pd.DataFrame(rng.uniform(0, 1, (400, 5)) * [0.1, 1, 0.1, 0.1, 0.05], columns=names)
+    rows["sum"] *= np.where(rng.random(400) < 0.5, 0.1, 1)
+    rows.loc[::3, "map_error"] = np.nan
+    rows["convergence_delta"] = rows["sum"] - (rows["score"] - rows["score_baseline"])
+    found = allowed_error(rows, 0.02, 1e-6)
+    judged = []
+    for row in rows.to_dict("records"):
+        estimate = None if np.isnan(row["map_error"]) else row["map_error"]
+        ends = (row["score"], row["score_baseline"])
+        judged.append(convergence(row["sum"], row["abs_sum"], *ends, estimate, 0.02, 1e-6).converged)
+    assert (found.error <= found.allowed).tolist() == judged
+    assert (found.ratio <= 1).tolist() == judged
+    assert 0 < sum(judged) < len(judged)
+    for kind in (pa.Table.from_pandas(rows), {name: rows[name].to_numpy() for name in rows}):
+        np.testing.assert_array_equal(allowed_error(kind, 0.02, 1e-6).error, found.error)
+
+
+@pytest.mark.parametrize(("gap", "map_error"), [(0.3, 0.1), (0.1, 0.3), (0.3, None)])
+def test_the_larger_of_estimated_error_and_gap_counts(gap: float, map_error: float | None) -> None:
+    row = {"convergence_delta": -gap, "abs_sum": 1.0, "score": 2.0, "score_baseline": 0.5}
+    found = allowed_error({**row, "map_error": map_error}, 0.05, 1e-6)
+    assert found.error == pytest.approx(0.3)
+    assert found.allowed == pytest.approx(0.05 * (1.5 if map_error is None else 1.0) + 1e-6)

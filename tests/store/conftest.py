@@ -5,11 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
-from igbatch.statistics.image_stats import map_statistics
-from igbatch.store import schemas
 from igbatch.store.commit import ShardWriter
 from igbatch.store.output import Output
 
@@ -24,12 +21,6 @@ def output(request: pytest.FixtureRequest, tmp_path: Path) -> Output:
     return Output(str(tmp_path / "out") if request.param == "local" else f"memory://{tmp_path.name}/out")
 
 
-@pytest.fixture
-def local_output(tmp_path: Path) -> Output:
-    """A new output on a local disk."""
-    return Output(str(tmp_path / "out"))
-
-
 @pytest.fixture(scope="session")
 def made_up_map() -> Callable[..., np.ndarray]:
     """From any names and numbers to a map of random values that they decide."""
@@ -37,51 +28,6 @@ def made_up_map() -> Callable[..., np.ndarray]:
     def make(*decisive: Any) -> np.ndarray:
         seed = [ord(letter) for letter in repr(decisive)]
         return np.random.default_rng(seed).normal(size=(SIDE, SIDE)).astype(np.float32)
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def lay_out() -> Callable[..., None]:
-    """Write study.json, images.parquet and variants.parquet.
-
-    `images` maps ids to etags, `subsets` variants to the images that they are computed on, where not all.
-    """
-
-    def write(
-        output: Output,
-        images: dict[str, str],
-        variants: Sequence[str] = ("v",),
-        targets: Sequence[str] = ("a", "b"),
-        subsets: dict[str, list[str]] | None = None,
-    ) -> None:
-        output.put_json(output.path("study.json"), {"format": schemas.FORMAT, "target_names": list(targets)})
-        rows = [{"image_id": name, "uri": f"/{name}", "etag": etag} for name, etag in images.items()]
-        output.put_table(output.path("images.parquet"), pa.Table.from_pylist(rows, schema=schemas.IMAGES))
-        rows = [
-            {"variant_id": name, "model": "m", "kind": "trained", "images": (subsets or {}).get(name)}
-            for name in variants
-        ]
-        output.put_table(output.path("variants.parquet"), pa.Table.from_pylist(rows, schema=schemas.VARIANTS))
-
-    return write
-
-
-@pytest.fixture(scope="session")
-def stats_row() -> Callable[..., dict[str, Any]]:
-    """A whole row of image_stats, without its variant."""
-
-    def make(
-        image: str, target: str, attribution: np.ndarray, etag: str = "1", **changes: Any
-    ) -> dict[str, Any]:
-        return {
-            "image_id": image, "label": None, "target": target, "target_index": 0, "prediction": None,
-            "prediction_index": 1, "prediction_probability": 0.5, "target_probability": 0.5, "score": 0.5,
-            "score_baseline": 0.25, **map_statistics(attribution), "convergence_delta": 0.0,
-            "relative_delta": 0.0, "map_error": None, "steps": 4, "converged": True, "negligible": False,
-            "precision": "float32", "device": "cpu", "image_etag": etag, "image_sha256": f"sha-{image}",
-            "image_width": SIDE, "image_height": SIDE, "weights_sha256": "w", **changes,
-        }  # fmt: skip
 
     return make
 

@@ -10,6 +10,7 @@ from igbatch.audit.checks.base import Question, short
 from igbatch.audit.pairs import Floats, VariantPair
 from igbatch.audit.verdict import Part
 from igbatch.results import StudyResults
+from igbatch.statistics.image_stats import allowed_error
 
 GAP_QUANTILE = 0.95
 
@@ -90,9 +91,7 @@ class Completeness(Question):
 def _gaps(rows: Mapping[str, Floats], study: StudyResults) -> Floats:
     """Return the gap of each map over what is allowed, as convergence is judged (`image_stats`)."""
     settings = study.study.attribution
-    difference = np.abs(rows["score"] - rows["score_baseline"])
-    norm = np.where(np.isnan(rows["map_error"]), difference, rows["abs_sum"])
-    allowed = settings.tolerance * norm + settings.atol
+    allowed = allowed_error(rows, settings.tolerance, settings.atol).allowed
     gaps: Floats = np.abs(rows["convergence_delta"]) / np.maximum(allowed, 1e-300)
     return gaps
 

@@ -21,9 +21,10 @@ _APART = 0.5  # of the bar's length, between two labels of raw values
 _CLEAR = 0.12  # of the bar's length, between the label of zero and those of the ends
 
 
-def draw_bar(figure: Part, scale: ColorScale, x: float, y: float, width: int) -> None:
-    """Draw the colour bar of a scale below height `y`, with a line where zero is, and with its labels.
+def draw_bar(figure: Part, scale: ColorScale, x: float, y: float, width: int, *, labels: bool = True) -> None:
+    """Draw the colour bar of a scale below height `y`, with a line and a 0 where zero is.
 
+    With `labels`, the ends of the range stand above and below it.
     The bar is a strip of pixels: matplotlib's own takes up to ten times as long, and in files of vectors it
     is a patchwork with seams.
     """
@@ -33,7 +34,7 @@ def draw_bar(figure: Part, scale: ColorScale, x: float, y: float, width: int) ->
     axes.spines[:].set(color="#9a9a9a", linewidth=0.6)
     zero = scale.along_bar(0.0)
     axes.plot([zero, zero], [-0.4, 1.3], color=INK, linewidth=0.85, clip_on=False, scalex=False, scaley=False)
-    above, below = bar_labels(scale)
+    above, below = bar_labels(scale) if labels else ({}, {})
     for row, color, texts in ((1, FAINT, above), (14 + BAR + 6, INK, {zero: "0"}), (42, INK, below)):
         for at, text in texts.items():
             half = text_width(text, SMALL) / 2

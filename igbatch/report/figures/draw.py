@@ -124,7 +124,7 @@ def draw_panel(figure: Part | None, panel: Panel, x: float, y: float, size: tupl
     width, height = size
     y = write(figure, x, y, fit(plain(panel.target), width, 11.5, bold=True), bold=True, step=LINE + 4)
     if figure is not None and (panel.values is None or panel.scale is None):
-        _draw_absence(figure, panel.missing, x, y, size)
+        draw_absence(figure, panel.missing, x, y, size)
     elif figure is not None:
         axes = draw_image(figure, colors_of(panel), x, y, size)
         _draw_contour(axes, panel, width)
@@ -159,7 +159,9 @@ def colors_of(panel: Panel) -> NDArray[np.uint8]:
     return laid
 
 
-def draw_image(figure: Part, colors: NDArray[np.uint8], x: float, y: float, size: tuple[int, int]) -> Axes:
+def draw_image(
+    figure: Part, colors: NDArray[np.uint8], x: float, y: float, size: tuple[float, float]
+) -> Axes:
     """Show colours [H, W, 3], unsmoothed; coordinates of the axes are pixel edges.
 
     Formats of vectors hold the colours as they are, a pixel a value.
@@ -211,7 +213,7 @@ def _within(value: float, most: float) -> float:
 def _draw_picture(figure: Part, picture: Picture, size: tuple[int, int]) -> None:
     """Draw an image with its boxes and their labels."""
     if picture.pixels is None:
-        _draw_absence(figure, picture.missing, MARGIN, MARGIN, size)
+        draw_absence(figure, picture.missing, MARGIN, MARGIN, size)
         return
     axes = draw_image(figure, _bytes(picture.pixels), MARGIN, MARGIN, size)
     axes.spines[:].set_visible(False)
@@ -285,12 +287,12 @@ def _draw_line(figure: Part, x0: float, y: float, x1: float, color: str) -> None
     figure.add_artist(line)
 
 
-def _draw_absence(figure: Part, reason: str, x: float, y: float, size: tuple[int, int]) -> None:
+def draw_absence(figure: Part, reason: str, x: float, y: float, size: tuple[float, float]) -> None:
     """Fill the place of a map or picture with the reason why there is none."""
     axes = axes_at(figure, x, y, *size)
     axes.set(xticks=[], yticks=[], facecolor="#f3f3f3")
     axes.spines[:].set(color="#9a9a9a", linewidth=0.6)
-    lines = wrap(reason or "No map.", size[0] - 20, SMALL, most=max(1, size[1] // LINE - 1))
+    lines = wrap(reason or "No map.", size[0] - 20, SMALL, most=max(1, int(size[1]) // LINE - 1))
     write(figure, x + 10, y + 10, lines, SMALL, step=LINE, color=WARN)
 
 

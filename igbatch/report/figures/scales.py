@@ -79,7 +79,7 @@ def _quantile(
     results = maps.results
     if scope in ("variant", "dataset"):
         every = list(results.variants["variant_id"]) if scope == "dataset" else [str(variant_id)]
-        return merge(map(results.scans.summary, every)).magnitude(q), q == 1
+        return merge(map(results.range_of, every)).magnitude(q), q == 1
     variants = maps.variants if scope == "models" else [str(variant_id)]
     names = targets if scope in ("image", "pair") else results.target_names
     keys = [(variant, name) for variant in variants for name in names if maps.row(variant, name) is not None]

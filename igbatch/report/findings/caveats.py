@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from igbatch.report.findings.census import Census
+from igbatch.reduce.summary import Summary
 from igbatch.report.findings.model import study_variants
 from igbatch.report.sentences import render, sentences
 from igbatch.results import StudyResults
@@ -22,7 +22,7 @@ class Baseline(NamedTuple):
     mean: float
 
 
-def cautions(results: StudyResults, summary: Census, quarantined: int) -> list[str]:
+def cautions(results: StudyResults, summary: Summary, quarantined: int) -> list[str]:
     """Return what a reader of the report must know, one to three sentences each (`templates/caveats.j2`).
 
     Args:
@@ -50,7 +50,7 @@ def tolerance_words(settings: Attribution) -> str:
     return render("tolerance.j2", settings=settings)
 
 
-def weighty_baseline(results: StudyResults, summary: Census) -> Baseline | None:
+def weighty_baseline(results: StudyResults, summary: Summary) -> Baseline | None:
     """Return the largest mean probability at the baseline of a trained variant and a target.
 
     None where it is below `WEIGHTY_BASELINE`, or the output is no probability.

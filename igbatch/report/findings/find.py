@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from igbatch.report.findings.boxes import box_sums, negligible_when_random, significant_when_trained
-from igbatch.report.findings.groups import counted
 from igbatch.report.findings.model import Finding, study_variants
 from igbatch.report.findings.opposition import opposition
 from igbatch.report.findings.similarity import target_likeness
@@ -25,7 +24,7 @@ def find(results: StudyResults, compared: Sequence[str]) -> list[Finding]:
     """
     variants, targets = study_variants(results), results.target_names
     probability = results.study.attribution.output == "probability"
-    sums = box_sums(counted(results))
+    sums = box_sums(results.aggregates)
     return [
         negligible_when_random(sums, variants, probability),
         significant_when_trained(sums, variants, probability, targets),

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from igbatch.reduce.summary import Summary
 from igbatch.report.findings.caveats import weighty_baseline
-from igbatch.report.findings.census import Census
 from igbatch.report.findings.model import Finding, study_variants
 from igbatch.report.randomization.statistics import SIGNIFICANT, null_tests
 from igbatch.report.randomization.verdicts import MIN_MODELS, null_verdict
@@ -24,7 +24,7 @@ FEW_IMAGES = 10
 
 
 def five_sentences(
-    results: StudyResults, findings: Sequence[Finding], summary: Census, quarantined: int
+    results: StudyResults, findings: Sequence[Finding], summary: Summary, quarantined: int
 ) -> list[str]:
     """Sum a study up: what it is, what it found of ranges, in boxes and by tests, what to beware of.
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from igbatch.report.color.style import DEFAULT
 from igbatch.report.findings.caveats import cautions
-from igbatch.report.findings.census import take_census
 from igbatch.report.findings.find import find
 from igbatch.report.findings.summary import five_sentences
 from igbatch.report.page.about import describe
@@ -53,7 +52,7 @@ def page_content(
         randomization: what a randomization study shows; empty where it is none.
         cut: names of CSV tables that hold rows of these images only.
     """
-    census = take_census(results)
+    totals = results.totals
     where = "the study's folder quarantine" if "quarantine.csv" in cut else "tables/quarantine.csv"
     findings = find(results, compared_images(results))
     sums, sums_note = sums_table(results, selection)
@@ -61,11 +60,11 @@ def page_content(
     lost, lost_note = quarantine_table(quarantine, MOST_QUARANTINED, where)
     audit, audit_problem = audit_view(results)
     return PageContent(
-        description=describe(results, census),
+        description=describe(results, totals),
         findings=findings,
-        summary=five_sentences(results, findings, census, quarantine.total),
+        summary=five_sentences(results, findings, totals, quarantine.total),
         randomization=randomization,
-        cautions=cautions(results, census, quarantine.total),
+        cautions=cautions(results, totals, quarantine.total),
         plot=plot,
         aggregates=aggregates_table(results),
         aggregates_note=aggregates_note(results),

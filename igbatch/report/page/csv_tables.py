@@ -12,6 +12,7 @@ import pyarrow as pa
 from igbatch.report.page.quarantine import Quarantine
 from igbatch.report.text import listing
 from igbatch.results import ROW_COLUMNS, StudyResults
+from igbatch.statistics.aggregates import COUNTS
 
 BOX_COLUMNS = [
     "image_id", "box_label", "box_id", "variant_id", "target",
@@ -50,15 +51,15 @@ def tables(results: StudyResults, image_ids: Sequence[str], quarantine: Quaranti
         image_ids: images that are shown.
         quarantine: of the study, its `whole` up to `MOST_ROWS`.
     """
-    boxes = _up_to(results.scans.boxes, results, BOX_COLUMNS)
+    boxes = _up_to(results.scans.boxes, results, BOX_COLUMNS) if results.totals.boxes <= MOST_ROWS else None
     if boxes is None or not len(boxes):
         sums = results.boxes_of(image_ids if boxes is None else [], BOX_COLUMNS)
     else:
         sums = pa.concat_tables(boxes).to_pandas()
     yield _csv("box_sums.csv", box_sums(results, sums), boxes is not None)
     del boxes, sums
-    yield _csv("aggregates.csv", results.aggregates)
-    rows = _up_to(results.scans.rows, results, STATS_COLUMNS) if results.n_rows <= MOST_ROWS else None
+    yield _csv("aggregates.csv", results.aggregates.drop(columns=COUNTS))
+    rows = _up_to(results.scans.rows, results, STATS_COLUMNS) if results.totals.rows <= MOST_ROWS else None
     if rows is None or not len(rows):
         stats = results.rows_of(image_ids if rows is None else [], STATS_COLUMNS)
     else:
@@ -66,7 +67,7 @@ def tables(results: StudyResults, image_ids: Sequence[str], quarantine: Quaranti
         stats = pa.concat_tables(rows).sort_by(order).to_pandas()
     yield _csv("image_stats.csv", stats, rows is not None)
     del rows, stats
-    yield _csv("ranges.csv", results.ranges)
+    yield _csv("ranges.csv", results.ranges.drop(columns="histogram"))
     lost = quarantine.whole
     if lost is None:
         lost = pd.concat([rows_lost(results, each, image_ids) for each in results.variants["variant_id"]])

@@ -54,12 +54,12 @@ class StudyRanges:
 
     def variant(self, variant_id: str) -> dict[str, Any] | None:
         """Return the range of all maps of a variant."""
-        return page_range(self.results.scans.summary(variant_id), self._every * self._images(variant_id))
+        return page_range(self.results.range_of(variant_id), self._every * self._images(variant_id))
 
     def dataset(self) -> dict[str, Any] | None:
         """Return the range of all maps of the study."""
         variants = [str(each) for each in self.results.variants["variant_id"]]
-        return page_range(merge(map(self.results.scans.summary, variants)), self.results.expected_rows)
+        return page_range(merge(map(self.results.range_of, variants)), self.results.expected_rows)
 
     def image(self, image_id: str) -> ImageRanges:
         """Read the statistics of one image, histograms among them: 4 kB a map."""

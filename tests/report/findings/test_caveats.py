@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from igbatch.images.box_counts import BoxCounts
+from igbatch.reduce.summary import Summary, WorstMap
 from igbatch.report.findings.caveats import Baseline, cautions
-from igbatch.report.findings.census import Census, Worst, take_census
 from igbatch.report.sentences import sentences
 
 
@@ -28,11 +28,11 @@ def test_boxes_that_were_left_out_or_not_found_are_a_caution(
 ) -> None:
     study = drawn({("trained", image, "eagle"): noise(1) for image in "ab"}, targets=["eagle"])
     study.record["boxes"] = counts and counts.record()
-    said = cautions(study, take_census(study), 0)
+    said = cautions(study, study.totals, 0)
     assert [each for each in said if each.startswith("Boxes")] == ([caution] if caution else [])
 
 
-WORST = Worst(0.5, ("trained", "a.png", "eagle"), 50, 0.001, 0.002, True)
+WORST = WorstMap(0.5, ("trained", "a.png", "eagle"), 50, 0.001, 0.002, True)
 PLAIN: dict[str, Any] = {
     "rows": 12, "converged": 12, "estimated": 12, "largest_error": 0.009, "worst": WORST,
 }  # fmt: skip
@@ -62,7 +62,7 @@ def test_each_caution_stands_where_it_applies(
 ) -> None:
     nothing = {"raw_end": None, "baseline": None, "boxes": "", "expected": 13, "gone": 0, "quarantined": 0}
     settings = {"tolerance": 0.01, "atol": 1e-6}
-    said = sentences("caveats.j2", summary=Census(**PLAIN | summary), settings=settings, **nothing | more)
+    said = sentences("caveats.j2", summary=Summary(**PLAIN | summary), settings=settings, **nothing | more)
     expected = [
         "The same numbers look different under different ranges. ",
         "12 of 12 maps converged (allowed is an error of 1 %, of the sum of |a| where it is estimated",
@@ -77,5 +77,5 @@ def test_each_caution_stands_where_it_applies(
 
 def test_of_no_map_there_is_little_to_say(drawn: Any) -> None:
     study = drawn({}, images=["a"], kinds={"trained": "trained"})
-    said = cautions(study, take_census(study), 0)
+    said = cautions(study, study.totals, 0)
     assert said[1:] == ["No map has been computed."]

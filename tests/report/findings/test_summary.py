@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from igbatch.report.findings.census import take_census
 from igbatch.report.findings.find import find
 from igbatch.report.findings.summary import five_sentences
 from igbatch.report.page.quarantine import take_quarantine
@@ -39,7 +38,7 @@ def study(drawn: Any, birds: Any) -> Callable[..., Any]:
 def summed(results: StudyResults) -> tuple[str, ...]:
     findings = find(results, results.listing.ids(range(results.n_images)))
     total = take_quarantine(results, 1, 1).total
-    said = five_sentences(results, findings, take_census(results), total)
+    said = five_sentences(results, findings, results.totals, total)
     assert len(said) == 5
     for sentence in said:
         assert sentence.endswith(".")
@@ -152,9 +151,9 @@ def test_what_to_be_careful_about_is_what_weighs_most(
     lost = summed(drawn(maps, images=["0.png", "1.png"], quarantine=[LOST]))[4]
     assert "50.0\u00a0% of the maps are in quarantine" in lost
     results = study({"trained": OPPOSED})
-    census = take_census(results)
-    census.baselines["trained", "magpie"] = 0.3
-    said = five_sentences(results, find(results, []), census, 0)[4]
+    totals = results.totals
+    totals.baselines["trained", "magpie"] = 0.3
+    said = five_sentences(results, find(results, []), totals, 0)[4]
     assert said == "Be careful most of all: trained gives magpie 30.0\u00a0% at the baseline already."
 
 

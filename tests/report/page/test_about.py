@@ -3,12 +3,11 @@ from typing import Any
 import pytest
 
 from igbatch.images.box_counts import BoxCounts
-from igbatch.report.findings.census import take_census
 from igbatch.report.page.about import describe
 
 
 def fact(study: Any, name: str) -> str:
-    return dict(describe(study, take_census(study)).facts)[name]
+    return dict(describe(study, study.totals).facts)[name]
 
 
 @pytest.mark.parametrize(("map_error", "rule"), [(None, "gauss-legendre rule"), (0.01, "adaptive steps")])
@@ -32,12 +31,12 @@ def test_variants_of_some_images_are_told_and_complete_with_these(drawn: Any, no
     maps |= {("random-1", "b", "eagle"): noise(2)}
     study = drawn(maps, images=["a", "b", "c"], targets=["eagle"], subsets={"random-1": ["b"]})
     assert fact(study, "Variants") == "trained and random-1 (random parameters, on 1 image only)"
-    assert "4 of 4 maps are there" in describe(study, take_census(study)).summary
+    assert "4 of 4 maps are there" in describe(study, study.totals).summary
 
 
 def test_maps_that_are_not_smoothed_say_nothing_of_it(drawn: Any, noise: Any) -> None:
     study = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"])
-    assert "Smoothing" not in dict(describe(study, take_census(study)).facts)
+    assert "Smoothing" not in dict(describe(study, study.totals).facts)
 
 
 @pytest.mark.parametrize(

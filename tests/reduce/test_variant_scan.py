@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from igbatch.reduce.images import IMAGE_SCOPES, SCHEMA, image_ranges
+from igbatch.reduce.images import IMAGE_SCOPES, SCHEMA, Extremes, image_ranges
 from igbatch.reduce.ranges import COLUMNS, RangeSummary, summarise
-from igbatch.reduce.survey import survey
+from igbatch.reduce.variant_scan import scan_variant
 from igbatch.results import open_study
 from igbatch.statistics.histogram import N_BINS
 from igbatch.store import schemas
@@ -84,21 +84,21 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_survey_is_the_summary_of_the_rows_that_count(lay_out: Callable[..., Output], case: str) -> None:
+def test_a_scan_is_the_summary_of_the_rows_that_count(lay_out: Callable[..., Output], case: str) -> None:
     images, targets, shards = CASES[case]
     output = lay_out(images, targets)
     for name, attempt, listed in shards:
         shard(output, name, attempt, listed)
     reader = Reader(output)
     stats = reader.image_stats(["image_id", "target", *COLUMNS, "weights_sha256"])
-    found = survey(Reader(output), "v", extremes=True)
-    assert_same(found.summary, summarise(stats))
+    found = scan_variant(Reader(output), "v", ("minimum", "maximum"))
+    assert_same(found.ranges, summarise(stats))
     assert found.weights_sha256 == sorted(set(stats["weights_sha256"].to_pylist()))
     expected = np.full((len(images), len(targets)), np.nan)
     for row in stats.to_pylist():
         expected[images.index(row["image_id"]), targets.index(row["target"])] = row["minimum"]
-    assert found.extremes is not None
-    np.testing.assert_array_equal(found.extremes.minimum, expected)
+    np.testing.assert_array_equal(found.columns["minimum"], expected)
+    np.testing.assert_array_equal(found.present, ~np.isnan(expected))
 
 
 def test_where_all_of_a_shard_counts_no_histogram_is_read(
@@ -115,7 +115,7 @@ def test_where_all_of_a_shard_counts_no_histogram_is_read(
         return real(self, columns, winners, files)
 
     monkeypatch.setattr(Reader, "counting_rows", counting_rows)
-    assert_same(survey(Reader(output), "v").summary, expected)
+    assert_same(scan_variant(Reader(output), "v").ranges, expected)
     assert read == []
 
 
@@ -123,10 +123,10 @@ def test_files_without_a_sum_are_read_row_by_row(lay_out: Callable[..., Output])
     output = lay_out(IMAGES)
     shard(output, "s", 1, IMAGES[:3])
     shard(output, "t", 2, IMAGES[3:])
-    expected = survey(Reader(output), "v").summary
+    expected = scan_variant(Reader(output), "v").ranges
     path = output.commit_path("v", "s")
     output.put_table(path, output.read_table(path).drop_columns("shard_histogram"))
-    assert_same(survey(Reader(output), "v").summary, expected)
+    assert_same(scan_variant(Reader(output), "v").ranges, expected)
 
 
 def test_histograms_are_read_some_at_a_time(lay_out: Callable[..., Output]) -> None:
@@ -185,13 +185,12 @@ def test_a_range_of_all_models_lacks_no_map_of_variants_that_are_not_computed_on
     shard(output, "s", 2, IMAGES[:2], "ww")
     (models,) = image_ranges(Reader(output), "models")
     assert models["complete"].to_pylist() == [True, True, False]
-    alone = survey(Reader(output), "v", extremes=True).extremes
-    assert alone is not None
+    alone = Extremes.of(scan_variant(Reader(output), "v", ("minimum", "maximum")))
     assert models["minimum"][0].as_py() == alone.minimum[0].min()  # the row of `ww` does not count
 
 
-def test_a_writer_leaves_sums_that_a_survey_takes(computed: Output) -> None:
+def test_a_writer_leaves_sums_that_a_scan_takes(computed: Output) -> None:
     reader = Reader(computed)
     for variant_id in reader.variant_ids:
         expected = summarise(reader.image_stats(COLUMNS, variant_id))
-        assert_same(survey(reader, variant_id).summary, expected)
+        assert_same(scan_variant(reader, variant_id).ranges, expected)

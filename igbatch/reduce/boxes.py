@@ -1,0 +1,124 @@
+"""The boxes of one variant in numbers: places in the study's lists instead of names, 60 bytes a box.
+
+From them follow the aggregates over the data set and, image by image, what a report ranks images by.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from igbatch.reduce.image_scores import Best, ImageValues
+from igbatch.statistics.aggregates import aggregate_box_sums
+from igbatch.store.reader import Reader
+
+_NUMBERS = ("sum", "share", "density_ratio", "pixels")
+
+
+@dataclass(frozen=True)
+class VariantBoxes:
+    """The visible boxes of a variant's maps; all arrays are [boxes].
+
+    Attributes:
+        images, targets: how many there are.
+        labels: names of the labels, sorted.
+        every: boxes of each target, those without a visible pixel among them: int64 [targets].
+        place, target, label: of each box, in the study's lists and in `labels`.
+        rank: of its id among all ids, sorted.
+        sum, share, density_ratio, pixels: as in `box_stats`; NaN where they are null.
+    """
+
+    images: int
+    targets: int
+    labels: list[str]
+    every: NDArray[np.int64]
+    place: NDArray[np.int64]
+    target: NDArray[np.int64]
+    label: NDArray[np.int64]
+    rank: NDArray[np.int64]
+    sum: NDArray[np.float64]
+    share: NDArray[np.float64]
+    density_ratio: NDArray[np.float64]
+    pixels: NDArray[np.float64]
+
+    @classmethod
+    def read(cls, reader: Reader, variant_id: str) -> VariantBoxes:
+        """Read the boxes that count, some at a time."""
+        targets = len(reader.target_names)
+        every = np.zeros(targets, dtype=np.int64)
+        columns = ["box_id", "box_label", *_NUMBERS]
+        none = pa.table({name: pa.array([], _TYPES[name]) for name in columns})
+        parts = [_coded(np.zeros(0, dtype=np.int64), none)]
+        for keys, rows in reader.keyed_boxes(columns, variant_id):
+            every += np.bincount(keys % targets, minlength=targets)
+            seen = pc.is_valid(rows["sum"])
+            parts.append(_coded(keys[seen.to_numpy()], rows.filter(seen)))
+        table = pa.concat_tables(parts).unify_dictionaries().combine_chunks()
+        labels, label = _sorted_codes(table["box_label"])
+        _, rank = _sorted_codes(table["box_id"])
+        keys = table["key"].to_numpy()
+        numbers = (table[name].cast(pa.float64()).to_numpy() for name in _NUMBERS)
+        places = (keys // targets, keys % targets)
+        return cls(len(reader.listing.image_ids), targets, labels, every, *places, label, rank, *numbers)
+
+    def aggregates(self, reader: Reader, variant_id: str) -> pd.DataFrame:
+        """Aggregate the sums over images (`aggregate_box_sums`)."""
+        ids = pc.rank(reader.listing.image_ids, tiebreaker="first").to_numpy()
+        image = ids[self.place]
+        order = np.lexsort((self.rank, self.label, self.target, image))
+        names = pd.Index(reader.target_names)
+        frame = pd.DataFrame({
+            "variant_id": pd.Categorical([variant_id]).repeat(len(order)),
+            "image_id": image[order],
+            "target": pd.Categorical.from_codes(self.target[order], names).reorder_categories(sorted(names)),
+            "box_label": pd.Categorical.from_codes(self.label[order], pd.Index(self.labels, dtype=object)),
+            **{name: getattr(self, name)[order] for name in _NUMBERS},
+        })  # fmt: skip
+        return aggregate_box_sums(frame)
+
+    def contrast(self) -> Best:
+        """Score images by the largest difference between targets of the sums in one box; of its label.
+
+        In units of the output: the largest less the smallest sum over the targets. It takes two targets.
+        """
+        order = np.lexsort((self.rank, self.label, self.place))
+        keys = np.stack([self.place[order], self.label[order], self.rank[order]])
+        starts = np.flatnonzero(np.append(True, (np.diff(keys) != 0).any(axis=0))[: len(order)])
+        several = np.diff(starts, append=len(order)) > 1
+        sums = self.sum[order]
+        apart = np.maximum.reduceat(sums, starts) - np.minimum.reduceat(sums, starts) if len(starts) else sums
+        first = order[starts[several]]
+        return Best.of(self.images, self.place[first], apart[several], self.label[first])
+
+    def shares(self) -> ImageValues:
+        """Return the share of |a| in the boxes of each label, by image and target; several boxes add up."""
+        known = ~np.isnan(self.share)
+        code = (self.label * self.targets + self.target)[known]
+        keys, at = np.unique(code * self.images + self.place[known], return_inverse=True)
+        values = np.bincount(at, weights=self.share[known], minlength=len(keys)).astype(np.float64)
+        return ImageValues(self.labels, keys, values)
+
+
+_TYPES = {
+    "box_id": pa.string(), "box_label": pa.string(), "pixels": pa.int64(),
+    **{name: pa.float64() for name in ("sum", "share", "density_ratio")},
+}  # fmt: skip
+
+
+def _coded(keys: NDArray[np.int64], rows: pa.Table) -> pa.Table:
+    texts = {name: rows[name].dictionary_encode() for name in ("box_id", "box_label")}
+    return pa.table({"key": keys, **texts, **{name: rows[name] for name in _NUMBERS}})
+
+
+def _sorted_codes(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the different texts of a dictionary-encoded column, sorted, and each row's place among them."""
+    encoded = column.combine_chunks()
+    names = sorted(set(encoded.dictionary.to_pylist()))
+    place_of = {name: place for place, name in enumerate(names)}
+    places = np.array([place_of[name] for name in encoded.dictionary.to_pylist()], dtype=np.int64)
+    return names, places[encoded.indices.to_numpy()]

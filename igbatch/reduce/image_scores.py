@@ -1,0 +1,291 @@
+"""What a report ranks images by, merged from parts of variants: one number an image, and what it is of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from igbatch.store import schemas
+from igbatch.store.reader import Reader
+
+Floats = NDArray[np.float64]
+Places = NDArray[np.int64]
+_BATCH_ROWS = 1 << 17
+
+
+class Best(NamedTuple):
+    """The largest score of each image, and what it is of.
+
+    Attributes:
+        values: float64 [images], in the order of the study, NaN where an image has none.
+        which: int64 [images], the place of what the score is of in a list of its own.
+    """
+
+    values: Floats
+    which: Places
+
+    @classmethod
+    def none(cls, images: int) -> Best:
+        """Return what no image has a score of."""
+        return cls(np.full(images, np.nan), np.zeros(images, dtype=np.int64))
+
+    @classmethod
+    def of(cls, images: int, places: Places, values: Floats, which: Places) -> Best:
+        """Take the largest of many scores of images; of equal ones the first in the order of `which`."""
+        best = cls.none(images)
+        order = np.lexsort((-which, values, places))
+        last = order[np.append(np.diff(places[order]) > 0, True)[: len(order)]]
+        best.values[places[last]], best.which[places[last]] = values[last], which[last]
+        return best
+
+    @classmethod
+    def of_grid(cls, values: Floats) -> Best:
+        """Take the largest of each row of [images, n], NaN where there is no score; of its column."""
+        which = np.argmax(np.where(np.isnan(values), -np.inf, values), axis=1)
+        return cls(values[np.arange(len(values)), which], which)
+
+    def offer(self, other: Best, which: Places | int) -> None:
+        """Take over what is larger of another one; `which` says what that is of."""
+        better = ~np.isnan(other.values) & ~(other.values <= self.values)
+        self.values[better] = other.values[better]
+        self.which[better] = np.broadcast_to(which, better.shape)[better]
+
+
+class ImageValues(NamedTuple):
+    """Values by image, target and box label.
+
+    Attributes:
+        labels: sorted; one empty text where values are of whole maps.
+        keys: (place of the label * targets + place of the target) * images + place of the image, ascending.
+        values: float64, one a key.
+    """
+
+    labels: Sequence[str]
+    keys: Places
+    values: Floats
+
+
+@dataclass(frozen=True)
+class ImagePart:
+    """What one variant contributes to the scores of images.
+
+    Attributes:
+        maps: of each image.
+        boxes_clipped, boxes_skipped: likewise.
+        convergence: the largest error of a map for what is allowed; of a target's map.
+        labels, contrast: of a trained variant, the largest difference between targets of the sums in one box;
+            of a box of a label.
+        values: of a trained or random variant, what is compared between both, by measure (`MEASURES`).
+    """
+
+    variant_id: str
+    maps: NDArray[np.int32]
+    boxes_clipped: NDArray[np.int32]
+    boxes_skipped: NDArray[np.int32]
+    convergence: Best
+    labels: Sequence[str] = ()
+    contrast: Best | None = None
+    values: dict[str, ImageValues] = field(default_factory=dict)
+
+
+MEASURES = ("share", "net_share")
+"""Of how far maps of trained and random models are apart: the share of |a| in boxes, and of whole maps the
+sum over the sum of |a|. A later one counts where no image has an earlier one."""
+
+
+class ImageScores:
+    """The scores of all images so far: 60 bytes an image, and 48 for each of its maps.
+
+    Args:
+        reader: of the study.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self.variant_ids, self.targets = reader.variant_ids, reader.target_names
+        self.images = len(reader.listing.image_ids)
+        rows = reader.variants.select(["variant_id", "model", "kind"]).to_pylist()
+        self.models = {row["variant_id"]: row["model"] for row in rows}
+        self.kinds = {row["variant_id"]: row["kind"] for row in rows}
+        self.maps = np.zeros(self.images, dtype=np.int32)
+        self.clipped, self.skipped = (np.zeros(self.images, dtype=np.int32) for _ in range(2))
+        self.convergence = Best.none(self.images)  # of variant * targets + target
+        self.contrast = Best.none(self.images)  # of variant * labels + label
+        self.labels: dict[str, int] = {}
+        self.apart = {measure: _Apart(self.images, len(self.targets)) for measure in MEASURES}
+
+    def add(self, part: ImagePart) -> None:
+        """Take a part; parts come in the order of the study."""
+        place = self.variant_ids.index(part.variant_id)
+        first = (self.maps == 0) & (part.maps > 0)
+        self.clipped[first], self.skipped[first] = part.boxes_clipped[first], part.boxes_skipped[first]
+        self.maps += part.maps
+        self.convergence.offer(part.convergence, place * len(self.targets) + part.convergence.which)
+        if part.contrast is not None and part.labels:
+            codes = np.array([self.labels.setdefault(name, len(self.labels)) for name in part.labels])
+            self.contrast.offer(part.contrast, codes[part.contrast.which] * len(self.variant_ids) + place)
+        for measure, values in part.values.items():
+            trained = part.variant_id if self.kinds[part.variant_id] == "trained" else None
+            self.apart[measure].add(self.models[part.variant_id], trained, values)
+
+    def table(self) -> pa.Table:
+        """Return the rows of `schemas.IMAGE_SUMMARY`, in the order of the study."""
+        read = self.maps > 0
+        wide = len(self.targets)
+        columns: dict[str, pa.Array] = {
+            "image_id": self.reader.listing.image_ids,
+            "n_maps": pa.array(self.maps),
+            "boxes_clipped": pa.array(self.clipped, mask=~read),
+            "boxes_skipped": pa.array(self.skipped, mask=~read),
+            "convergence_ratio": _numbers(self.convergence),
+            "convergence_variant_id": _texts(self.convergence, self.variant_ids, wide),
+            "convergence_target": _texts(self.convergence, self.targets, modulo=wide),
+            "box_contrast": _numbers(self.contrast),
+            "box_contrast_variant_id": _texts(self.contrast, self.variant_ids, modulo=len(self.variant_ids)),
+            "box_contrast_label": _texts(self.contrast, list(self.labels), len(self.variant_ids)),
+        }
+        columns |= self._disagreement()
+        nulls = {each.name: pa.nulls(self.images, each.type) for each in schemas.IMAGE_SUMMARY}
+        return pa.table({**nulls, **columns}, schema=schemas.IMAGE_SUMMARY)
+
+    def _disagreement(self) -> dict[str, pa.Array]:
+        """Return the columns of how far trained and random models are apart, by the first measure there is.
+
+        A randomization study tells it by 1 less the mean rank correlation of an image's maps.
+        """
+        ranked = _uncorrelated(self.reader)
+        if ranked is not None and not np.isnan(ranked).all():
+            best = Best(ranked, np.zeros(self.images, dtype=np.int64))
+            return {"disagreement": _numbers(best), "disagreement_measure": _texts(best, ["spearman"])}
+        for measure, apart in self.apart.items():
+            best, trained = apart.best()
+            if np.isnan(best.values).all():
+                continue
+            found = {
+                "disagreement": _numbers(best),
+                "disagreement_measure": _texts(best, [measure], modulo=1),
+                "disagreement_variant_id": _texts(best, trained, modulo=len(trained)),
+                "disagreement_target": _texts(best, self.targets, len(trained), len(self.targets)),
+            }
+            if measure == "share":
+                labels, each = sorted(apart.labels), len(trained) * len(self.targets)
+                found["disagreement_label"] = _texts(best, labels, each)
+            return found
+        return {}
+
+
+class _Apart:
+    """How far a trained model's values are from the means of its random ones, by one measure."""
+
+    def __init__(self, images: int, targets: int) -> None:
+        self.images, self.targets = images, targets
+        self.labels: dict[str, int] = {}
+        self.trained: dict[str, tuple[str, Places, Floats]] = {}  # by model: variant, keys, values
+        self.random: dict[str, _Sums] = {}  # by model
+
+    def add(self, model: str, trained: str | None, part: ImageValues) -> None:
+        """Take the values of a variant: the trained one of that id, or a random one of the model."""
+        codes = [self.labels.setdefault(label, len(self.labels)) for label in part.labels]
+        keys, values = self._sorted(part.keys, part.values, codes)
+        if trained is not None:
+            self.trained[model] = trained, keys, values
+        else:
+            self.random.setdefault(model, _Sums()).add(keys, values)
+
+    def best(self) -> tuple[Best, list[str]]:
+        """Return the largest difference of each image, and the trained variants.
+
+        It is of (label * targets + target) * variants + variant, labels being sorted.
+        """
+        best = Best.none(self.images)
+        variants = [variant_id for variant_id, _, _ in self.trained.values()]
+        ranks = {label: rank for rank, label in enumerate(sorted(self.labels))}
+        codes = [ranks[label] for label in self.labels]
+        for place, (model, (_, own, values)) in enumerate(self.trained.items()):
+            if model not in self.random:
+                continue
+            keys, apart = self._sorted(own, np.abs(values - self.random[model].means(own)), codes)
+            code, image = np.divmod(keys[~np.isnan(apart)], self.images)
+            found = Best.of(self.images, image, apart[~np.isnan(apart)], code)
+            best.offer(found, found.which * len(variants) + place)
+        return best, variants
+
+    def _sorted(self, keys: Places, values: Floats, codes: Sequence[int]) -> tuple[Places, Floats]:
+        """Return keys whose labels have new codes, in their order, and values likewise."""
+        if list(codes) == list(range(len(codes))):
+            return keys, values
+        wide = self.targets * self.images
+        new = np.array(codes, dtype=np.int64)[keys // wide] * wide + keys % wide
+        order = np.argsort(new, kind="stable")
+        return new[order], values[order]
+
+
+class _Sums:
+    """Sums and counts of values by key."""
+
+    def __init__(self) -> None:
+        self.keys = np.zeros(0, dtype=np.int64)
+        self.sums, self.counts = np.zeros(0), np.zeros(0)
+
+    def add(self, keys: Places, values: Floats) -> None:
+        if not np.array_equal(keys, self.keys):
+            every = np.union1d(self.keys, keys)
+            at = np.searchsorted(every, self.keys)
+            sums, counts = np.zeros(len(every)), np.zeros(len(every))
+            sums[at], counts[at] = self.sums, self.counts
+            self.keys, self.sums, self.counts = every, sums, counts
+        at = np.searchsorted(self.keys, keys)
+        self.sums[at] += values
+        self.counts[at] += 1
+
+    def means(self, keys: Places) -> Floats:
+        """Return the means at some keys, NaN where there is none."""
+        at = np.minimum(np.searchsorted(self.keys, keys), max(len(self.keys) - 1, 0))
+        means = np.full(len(keys), np.nan)
+        same = self.keys[at] == keys if len(self.keys) else np.zeros(len(keys), dtype=bool)
+        means[same] = self.sums[at[same]] / self.counts[at[same]]
+        return means
+
+
+def _numbers(best: Best) -> pa.Array:
+    return pa.array(best.values, mask=np.isnan(best.values))
+
+
+def _texts(best: Best, names: Sequence[str], divisor: int = 1, modulo: int | None = None) -> pa.Array:
+    """Return the names that scores are of: those at `which` // `divisor` % `modulo`."""
+    places = best.which // max(divisor, 1)
+    places = places if modulo is None else places % max(modulo, 1)
+    return pa.array(list(names), pa.string()).take(pa.array(places, mask=np.isnan(best.values)))
+
+
+def _uncorrelated(reader: Reader) -> Floats | None:
+    """Return 1 less the mean rank correlation of each image's random maps with the trained ones.
+
+    None where the study compared no maps.
+    """
+    path = reader.output.path("similarity.parquet")
+    if reader.study.randomization is None or not reader.output.exists(path):
+        return None
+    random = reader.variants.filter(pc.field("kind") == "random")["variant_id"]
+    sums, counts = np.zeros(len(reader.listing.image_ids)), np.zeros(len(reader.listing.image_ids))
+    for rows in _batches(reader, path, ["comparison", "variant_id", "image_id", "spearman"]):
+        which = (pc.field("comparison") == "to_trained") & pc.field("variant_id").isin(random)
+        own = rows.filter(which & pc.field("spearman").is_valid())
+        places = reader.listing.places(own.select(["image_id"]))
+        np.add.at(sums, places[places >= 0], own["spearman"].to_numpy()[places >= 0])
+        np.add.at(counts, places[places >= 0], 1)
+    with np.errstate(invalid="ignore"):
+        return 1 - sums / counts
+
+
+def _batches(reader: Reader, path: str, columns: list[str]) -> Iterator[pa.Table]:
+    with reader.output.filesystem.open_input_file(path) as file:
+        for batch in pq.ParquetFile(file).iter_batches(_BATCH_ROWS, columns=columns):
+            yield pa.Table.from_batches([batch])
