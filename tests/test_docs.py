@@ -68,6 +68,9 @@ TABLES = {
     "quarantine": schemas.QUARANTINE,
     "rankings": schemas.RANKINGS,
     "ranges.parquet": schemas.RANGES,
+    "summary.parquet": schemas.SUMMARY,
+    "image_summary.parquet": schemas.IMAGE_SUMMARY,
+    "shards.parquet": schemas.SHARDS,
     "faithfulness.parquet": schemas.FAITHFULNESS,
 }
 

@@ -19,7 +19,6 @@ from igbatch.results import StudyResults
 
 MOST_NAMED = 3
 ABSENT = "–"
-Flat = Mapping[str, str]
 
 
 def changes(pairing: Pairing) -> tuple[Change, ...]:

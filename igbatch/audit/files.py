@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 
@@ -15,6 +14,7 @@ from igbatch.audit.junit import junit
 from igbatch.audit.markdown import markdown
 from igbatch.audit.verdict import Audit
 from igbatch.errors import InputError, one_line
+from igbatch.store.fingerprint import bytes_digest
 from igbatch.store.output import Output
 
 VERDICT = "audit.json"
@@ -83,7 +83,7 @@ def read_audit(output: Output) -> Audit | None:
 def verdict_digest(output: Output) -> str | None:
     """Return a digest of the verdict that lies in an output, None where there is none."""
     path = output.path(VERDICT)
-    return hashlib.sha256(output.read(path)).hexdigest()[:16] if output.exists(path) else None
+    return bytes_digest(output.read(path)) if output.exists(path) else None
 
 
 def read_past(output: Output) -> pd.DataFrame:

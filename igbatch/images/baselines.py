@@ -64,8 +64,3 @@ def baseline_pixels(baseline: str | Sequence[int], pixels: NDArray[np.float32]) 
     sigmas = (sigma, sigma, 0.0)
     blurred: NDArray[np.float32] = ndimage.gaussian_filter(pixels, sigmas, mode="nearest", truncate=4.0)
     return blurred
-
-
-def depends_on_image(baseline: str | Sequence[int]) -> bool:
-    """Tell whether a baseline differs from image to image; where not, its score is computed once for all."""
-    return parse_baseline(baseline).startswith("blurred")

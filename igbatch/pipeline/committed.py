@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from igbatch.errors import InputError
 from igbatch.store import schemas
 from igbatch.store.commits import commit_paths, read_commit
+from igbatch.store.fingerprint import bytes_digest
 from igbatch.store.output import DATA_KINDS, Output
 from igbatch.store.pruned import KIND, pruned_at
 from igbatch.store.scan import Found, gathered, scan
@@ -80,7 +80,7 @@ class Committed:
 
 def digest_of(attempts: Iterable[str]) -> str:
     """Return a digest of a set of commits."""
-    return hashlib.sha256("\n".join(sorted(attempts)).encode()).hexdigest()[:16]
+    return bytes_digest("\n".join(sorted(attempts)).encode())
 
 
 class CommitScan:

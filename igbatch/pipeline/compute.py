@@ -37,8 +37,8 @@ from igbatch.pipeline.settled import Settled
 from igbatch.statistics.device import named, numbers_of
 from igbatch.statistics.measured import Measured
 from igbatch.store.commit import ShardWriter
+from igbatch.store.commits import read_commit
 from igbatch.store.output import Output
-from igbatch.store.reader import read_commit
 
 MEASURED_BY_ROWS = ("cpu",)
 """Devices whose maps the rows' thread measures, with numpy: torch takes ten times as long there."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from igbatch.pipeline.packages import package_versions
 from igbatch.pipeline.plan import Plan
 from igbatch.reduce.study import TABLES as ALWAYS
-from igbatch.store.fingerprint import digest
+from igbatch.store.fingerprint import digest, texts_digest
 from igbatch.store.output import Output
 
 FILE = "derived.json"
@@ -23,14 +22,12 @@ def state_of(plan: Plan) -> str:
     its report shows and how it is audited, and the version of igbatch.
     """
     table = plan.images.table
-    listed = hashlib.sha256()
-    for name in ("image_id", "etag", "label"):
-        listed.update("\0".join(str(value) for value in table[name].to_pylist()).encode())
+    columns = [table[name].combine_chunks().fill_null("None") for name in ("image_id", "etag", "label")]
     study = plan.resolved.study.model_dump(mode="json", exclude={"run", "report", "audit"})
     return digest(
         {
             "committed": plan.state,
-            "images": listed.hexdigest(),
+            "images": [texts_digest(column) for column in columns],
             "study": study,
             "igbatch": package_versions()["igbatch"],
         }

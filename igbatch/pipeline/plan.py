@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ from igbatch.images.choice import Choice, chosen, chosen_each
 from igbatch.pipeline.committed import Cells, CommitScan, Damaged, digest_of
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.study_images import StudyImages
-from igbatch.store.fingerprint import digest
+from igbatch.store.fingerprint import bytes_digest, digest
 from igbatch.store.output import DATA_KINDS, Output
 from igbatch.study import VariantSpec
 
@@ -324,4 +323,4 @@ def shard_name(whole: Shard, images: Sequence[ShardImage]) -> str:
 
 def _name(work: Sequence[str], images: Sequence[ShardImage]) -> str:
     held = [*work, *(f"{image.image_id}\n{image.etag}" for image in images)]
-    return hashlib.sha256("\0".join(held).encode()).hexdigest()[:16]
+    return bytes_digest("\0".join(held).encode())

@@ -27,9 +27,9 @@ from igbatch.pipeline.resolve import ResolvedStudy, resolve_study
 from igbatch.pipeline.study_images import StudyImages, list_study_images
 from igbatch.reduce.study import reduce_study
 from igbatch.store.commit import sweep
+from igbatch.store.commits import read_commits
 from igbatch.store.lock import Lock, output_lock
 from igbatch.store.output import Output
-from igbatch.store.reader import read_commits
 from igbatch.store_errors import reach
 from igbatch.study import Study
 from igbatch.study_file import LoadedStudy

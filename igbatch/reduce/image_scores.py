@@ -45,6 +45,12 @@ class Best(NamedTuple):
         best.values[places[last]], best.which[places[last]] = values[last], which[last]
         return best
 
+    @classmethod
+    def of_grid(cls, values: Floats) -> Best:
+        """Take the largest of each row of [images, n], NaN where there is no score; of its column."""
+        which = np.argmax(np.where(np.isnan(values), -np.inf, values), axis=1)
+        return cls(values[np.arange(len(values)), which], which)
+
     def offer(self, other: Best, which: Places | int) -> None:
         """Take over what is larger of another one; `which` says what that is of."""
         better = ~np.isnan(other.values) & ~(other.values <= self.values)

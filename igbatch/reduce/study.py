@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -56,44 +55,40 @@ def reduce_variant(task: tuple[Output, str]) -> VariantPart:
     reader = Reader(output)
     settings = reader.study.attribution
     scan = scan_variant(reader, variant_id, COLUMNS)
-    boxes = VariantBoxes.read(reader, variant_id)
     off = allowed_error(scan.columns, settings.tolerance, settings.atol)
     keys = [(variant_id, target) for target in reader.target_names]
-    expected = reader.expected_images(variant_id)
+    rows = summary.summary_rows(scan, off, reader.listing.image_ids, keys, reader.expected_images(variant_id))
+    images = _image_part(variant_id, scan, off.ratio)
+    found = scan.ranges, scan.weights_sha256, scan.shards
+    del scan, off  # before boxes are read
+    boxes = VariantBoxes.read(reader, variant_id)
     kinds = dict(zip(*reader.variants.select(["variant_id", "kind"]).to_pydict().values(), strict=True))
-    return VariantPart(
-        variant_id,
-        scan.ranges,
-        scan.weights_sha256,
-        boxes.aggregates(reader, variant_id),
-        summary.summary_rows(scan, off, reader.listing.image_ids, keys, expected, boxes.every),
-        scan.shards,
-        _image_part(variant_id, kinds[variant_id], scan, off.ratio, boxes),
-    )
+    if kinds[variant_id] == "trained":
+        images = replace(images, labels=boxes.labels, contrast=boxes.contrast())
+    if kinds[variant_id] in ("trained", "random"):
+        images.values["share"] = boxes.shares()
+    else:
+        images.values.clear()
+    ranges, weights, shards = found
+    aggregates = boxes.aggregates(reader, variant_id)
+    summed = summary.with_boxes(rows, boxes.every)
+    return VariantPart(variant_id, ranges, weights, aggregates, summed, shards, images)
 
 
-def _image_part(
-    variant_id: str, kind: str, scan: VariantScan, ratios: np.ndarray, boxes: VariantBoxes
-) -> ImagePart:
-    """Return what a variant contributes to the scores of images; `ratios` are those of its errors."""
-    images = len(scan.present)
-    place, target = np.nonzero(scan.present)
-    part = partial(
-        ImagePart,
+def _image_part(variant_id: str, scan: VariantScan, ratios: np.ndarray) -> ImagePart:
+    """Return what a variant's maps contribute to the scores of images; `ratios` are those of their errors."""
+    size = scan.columns["abs_sum"].T
+    target, place = np.nonzero(size > 0)
+    net = scan.columns["sum"].T[target, place] / size[target, place]
+    keys = target * len(scan.present) + place
+    return ImagePart(
         variant_id,
         scan.present.sum(axis=1, dtype=np.int32),
         scan.columns["boxes_clipped"].max(axis=1),
         scan.columns["boxes_skipped"].max(axis=1),
-        Best.of(images, place, ratios[place, target], target),
+        Best.of_grid(ratios),
+        values={"net_share": ImageValues([""], keys, net)},
     )
-    if kind not in ("trained", "random"):
-        return part()
-    size = scan.columns["abs_sum"]
-    target, place = np.nonzero((size > 0).T)
-    net = scan.columns["sum"][place, target] / size[place, target]
-    values = {"share": boxes.shares(), "net_share": ImageValues([""], target * images + place, net)}
-    contrast = boxes.contrast() if kind == "trained" else None
-    return part(boxes.labels, contrast, values)
 
 
 @dataclass
@@ -122,6 +117,7 @@ class StudyTables:
             found.summary.append(part.summary)
             found.shards.append(part.shards)
             found.images.add(part.images)
+            del part  # before the next one is there
         return found
 
     @property

@@ -117,9 +117,8 @@ def summary_rows(
     image_ids: pa.Array,
     keys: list[tuple[str, str]],
     expected: int,
-    boxes: NDArray[np.int64],
 ) -> pa.Table:
-    """Return the rows of `schemas.SUMMARY` of a variant, one a target.
+    """Return the rows of `schemas.SUMMARY` of a variant, one a target; boxes are not counted yet.
 
     Args:
         scan: of the variant, its columns `COLUMNS`.
@@ -127,7 +126,6 @@ def summary_rows(
         image_ids: of the study.
         keys: variant and target of each row.
         expected: images that the variant is computed on.
-        boxes: rows of `box_stats` of each target.
     """
     rows, ratio = [], off.ratio
     for place, key in enumerate(keys):
@@ -143,7 +141,7 @@ def summary_rows(
             "n_negligible": int(of["negligible"].sum()),
             "n_constant": int(constant.sum()),
             "n_estimated": int((~np.isnan(of["map_error"])).sum()),
-            "n_boxes": int(boxes[place]),
+            "n_boxes": 0,
             "precisions": _seen(scan, of, "precision"),
             "devices": _seen(scan, of, "device"),
         }
@@ -167,6 +165,12 @@ def summary_rows(
             }
         rows.append(row)
     return pa.Table.from_pylist(rows, schema=schemas.SUMMARY)
+
+
+def with_boxes(rows: pa.Table, boxes: NDArray[np.int64]) -> pa.Table:
+    """Return rows of `schemas.SUMMARY` with the number of rows of `box_stats` of each target."""
+    place = rows.column_names.index("n_boxes")
+    return rows.set_column(place, rows.schema.field(place), pa.array(boxes))
 
 
 def _seen(scan: VariantScan, of: dict[str, NDArray[Any]], name: str) -> list[str]:

@@ -43,18 +43,13 @@ class Selection:
     scored: int | None = None
 
 
-def wanted(results: StudyResults) -> Report:
-    """Return what the study file says of its report."""
-    return results.study.report
-
-
 def select(results: StudyResults) -> Selection:
     """Choose the featured images of the study file, then others by its rule, up to its `max_images`.
 
     Where none is featured, the first by the rule is. Images without any map come last, and before them those
     that the rule has no score of; equal ones are in the order of the list.
     """
-    asked = wanted(results)
+    asked = results.study.report
     scores = Scores(results, asked.others) if asked.others in WORDS else None
     order = _computed_first(results, _order(results, asked, scores))
     known = _known(results, asked)
@@ -74,7 +69,7 @@ def compared_images(results: StudyResults) -> tuple[str, ...]:
 
     They do not follow `report.others`: images that were chosen by a score would bias what is found.
     """
-    return _listed(results, wanted(results), _computed_first(results, np.arange(results.n_images)))[1]
+    return _listed(results, results.study.report, _computed_first(results, np.arange(results.n_images)))[1]
 
 
 def _known(results: StudyResults, asked: Report) -> list[str]:
@@ -139,7 +134,7 @@ def shown_variants(results: StudyResults, variants: Sequence[str]) -> list[str]:
     Where it names none: trained ones, then of every kind in turn. A cascade down, one up, random models and
     single layers are kinds of their own, for each model.
     """
-    named = set(wanted(results).variants)
+    named = set(results.study.report.variants)
     if named:
         return [each for each in variants if each in named]
     if len(variants) <= MOST_VARIANTS:
@@ -164,7 +159,7 @@ def left_out(results: StudyResults, selection: Selection, cut: Sequence[str]) ->
     if selection.strange:
         strange = listing([plain(name) for name in selection.strange])
         notes.append(f"Featured in the study file but not among its images: {strange}.")
-    asked = wanted(results)
+    asked = results.study.report
     if len(selection.images) < results.n_images:
         hidden = count(results.n_images - len(selection.images), "image")
         notes.append(

@@ -32,7 +32,7 @@ class Scans:
 
     def boxes(self, variant_id: str, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yield columns of the rows of `box_stats` of one variant, some at a time, in any order."""
-        return self.reader.box_batches(columns, variant_id)
+        return (rows for _, rows in self.reader.keyed_boxes(columns, variant_id))
 
     def grids(self, variant_id: str, columns: Sequence[str]) -> dict[str, NDArray[np.float64]]:
         """Return numeric columns of `image_stats` of a variant: float64 [images, targets] each.

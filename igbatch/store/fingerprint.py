@@ -13,20 +13,24 @@ DIGITS = 16
 """Hexadecimal digits that are kept of the SHA-256 of what is told from others by a digest."""
 
 
+def bytes_digest(data: bytes | memoryview | pa.Buffer) -> str:
+    """Return `DIGITS` hexadecimal digits of the SHA-256 of some bytes."""
+    return hashlib.sha256(data).hexdigest()[:DIGITS]
+
+
 def digest(content: Any) -> str:
-    """Return `DIGITS` hexadecimal digits of the SHA-256 of the canonical JSON of some content.
+    """Return the digest of the canonical JSON of some content.
 
     Content is what JSON holds: texts, numbers, null, lists and mappings of them. Tuples are lists.
 
     Raises:
         TypeError: it holds anything else.
     """
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:DIGITS]
+    return bytes_digest(json.dumps(content, sort_keys=True).encode())
 
 
 def texts_digest(column: pa.Array) -> str:
     """Return the digest of a column of texts and their order, for lists that are too long for JSON."""
     ends = pa.array([0, len(column)], pa.int64())
     every = pa.LargeListArray.from_arrays(ends, column.cast(pa.large_string()))
-    joined = pc.binary_join(every, pa.scalar("\0", pa.large_string()))[0].as_buffer()
-    return hashlib.sha256(joined).hexdigest()[:DIGITS]
+    return bytes_digest(pc.binary_join(every, pa.scalar("\0", pa.large_string()))[0].as_buffer())

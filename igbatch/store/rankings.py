@@ -9,7 +9,6 @@ Each file carries a digest of its rows and of the model: one that is damaged, or
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from igbatch.store import schemas
-from igbatch.store.fingerprint import digest
+from igbatch.store.fingerprint import bytes_digest, digest
 from igbatch.store.output import Output, table_bytes
 
 FOLDER = "rankings"
@@ -70,7 +69,7 @@ class RankingStore:
 
     def path(self, image_ids: Sequence[str]) -> str:
         """Return the path of the file of a shard of these images."""
-        name = hashlib.sha256("\0".join([self._model, *image_ids]).encode()).hexdigest()[:16]
+        name = bytes_digest("\0".join([self._model, *image_ids]).encode())
         return self._output.path(FOLDER, self._name, f"{name}.parquet")
 
     def of_shard(self, image_ids: Sequence[str], classes: int) -> dict[ImageKey, Ranking]:

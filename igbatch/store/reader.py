@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from igbatch.errors import InputError, one_line
 from igbatch.store import schemas
 from igbatch.store.asked import asked_images
-from igbatch.store.commits import Commit, commit_paths, commits_at, read_commit, read_commits
+from igbatch.store.commits import commit_paths, commits_at, read_commits
 from igbatch.store.encoding import stored_maps
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output
@@ -25,8 +25,6 @@ from igbatch.store.shards import ShardSpans, read_shards
 from igbatch.store.winners import FEW, ROWS_AT_ONCE, Chunk, CommittedFile, Listing, Winners
 from igbatch.study import Study
 from igbatch.study_file import kept_study
-
-__all__ = ["KEY", "Commit", "Reader", "latest", "read_commit", "read_commits", "read_study"]
 
 KEY = ("variant_id", "image_id", "target")
 ATTEMPT = pa.field("attempt", pa.string())
@@ -79,11 +77,6 @@ class Reader:
     def target_names(self) -> list[str]:
         """The values of the `target` column that the study lists, in its order."""
         return list(self.record["target_names"])
-
-    @cached_property
-    def commits(self) -> list[Commit]:
-        """The committed shards of the variants that the study lists."""
-        return read_commits(self.output, self.variant_ids)
 
     @cached_property
     def pruned_at(self) -> str | None:
@@ -241,19 +234,14 @@ class Reader:
         Which rows count is what `winners_of` finds. They are in the order of `KEY`. It holds them and a few
         row groups at a time.
         """
-        wanted = list(columns or schemas.IMAGE_STATS.names)
-        names = list(dict.fromkeys([*KEY, *wanted]))
-        found = self._rows_of("image_stats", schemas.IMAGE_STATS, image_ids, names, variant_id)
-        return _sorted(found, KEY).select(wanted)
+        return self._rows_of("image_stats", schemas.IMAGE_STATS, KEY, image_ids, columns, variant_id)
 
     def boxes_of(
         self, image_ids: Sequence[str], columns: Sequence[str] | None = None, variant_id: str | None = None
     ) -> pa.Table:
         """Read the rows of `box_stats` of some images as `rows_of` does, in the order of `box_stats`."""
-        wanted = list(columns or schemas.BOX_STATS.names)
-        names = list(dict.fromkeys([*KEY, "box_id", *wanted]))
-        found = self._rows_of("box_stats", schemas.BOX_STATS, image_ids, names, variant_id)
-        return _sorted(found, (*KEY, "box_id")).select(wanted)
+        key = (*KEY, "box_id")
+        return self._rows_of("box_stats", schemas.BOX_STATS, key, image_ids, columns, variant_id)
 
     def listed(self, image_ids: Sequence[str], columns: Sequence[str] | None = None) -> pa.Table:
         """Read the rows of `schemas.IMAGES` of some images, in the order given; unknown ones are left out."""
@@ -267,15 +255,13 @@ class Reader:
         places = pc.index_in(ids, value_set=found["image_id"])
         return found.take(places.drop_null()).select(wanted)
 
-    def box_batches(self, columns: Sequence[str], variant_id: str) -> Iterator[pa.Table]:
-        """Yield columns of the rows of `box_stats` of a variant that count, some at a time, in any order."""
-        for _, rows in self.keyed_boxes(columns, variant_id):
-            yield rows
-
     def keyed_boxes(
         self, columns: Sequence[str], variant_id: str
     ) -> Iterator[tuple[NDArray[np.int64], pa.Table]]:
-        """Yield what `box_batches` does, and the key of each row's image and target (see `Winners`)."""
+        """Yield columns of the rows of `box_stats` of a variant that count, after the key of each row.
+
+        They come some at a time, in any order; a key stands for an image and a target (see `Winners`).
+        """
         winners = self.winners(variant_id)
         paths = {
             self._data_path("box_stats", variant_id, file): position
@@ -295,12 +281,12 @@ class Reader:
         """Read one row per variant, image, target and box: `schemas.BOX_STATS`, of all variants or of one.
 
         The boxes of a map come from the attempt that its row of `image_stats` comes from. Rows are in the
-        order of `KEY` and the box's id. It holds all of them at once; `box_batches` does not.
+        order of `KEY` and the box's id. It holds all of them at once; `keyed_boxes` does not.
         """
         wanted = list(columns or schemas.BOX_STATS.names)
         names = list(dict.fromkeys([*KEY, "box_id", *wanted]))
         tables = [pa.schema([schemas.BOX_STATS.field(name) for name in names]).empty_table()]
-        tables += [rows for each in self._chosen(variant_id) for rows in self.box_batches(names, each)]
+        tables += [rows for each in self._chosen(variant_id) for _, rows in self.keyed_boxes(names, each)]
         return _sorted(pa.concat_tables(tables), (*KEY, "box_id")).select(wanted)
 
     def quarantine(self) -> pa.Table:
@@ -352,13 +338,15 @@ class Reader:
         self,
         kind: str,
         schema: pa.Schema,
+        key: Sequence[str],
         image_ids: Sequence[str],
-        names: Sequence[str],
+        columns: Sequence[str] | None,
         variant_id: str | None,
     ) -> pa.Table:
         """Read the rows of some images that count, their ids being looked for in the files that hold any."""
-        seen = [*names, "image_etag"] if kind == "image_stats" else names
-        schema = pa.schema([schema.field(name) for name in dict.fromkeys(seen)])
+        wanted = list(columns or schema.names)
+        names = dict.fromkeys([*key, *wanted, *(["image_etag"] if kind == "image_stats" else [])])
+        schema = pa.schema([schema.field(name) for name in names])
         tables = [schema.empty_table()]
         for each in self._chosen(variant_id):
             winners = self.winners_of(each, image_ids)
@@ -377,7 +365,7 @@ class Reader:
                 part, counted = listing.part(held[path])
                 counts = counted[part.keys(pa.Table.from_batches([batch]))]
                 tables.append(pa.Table.from_batches([batch.filter(pa.array(counts))]))
-        return pa.concat_tables(tables)
+        return _sorted(pa.concat_tables(tables), key).select(wanted)
 
     def _chosen(self, variant_id: str | None) -> list[str]:
         return [each for each in self.variant_ids if variant_id in (None, each)]

@@ -19,12 +19,7 @@ BUNDLED = ModelFacts(
 def find_facts(source: WeightsSource, key: str, *, trained: bool = False) -> ModelFacts:
     """Return what is known of a model, building it only where it is not the bundled one.
 
-    `trained` says that a variant needs its trained weights.
-
-    Raises:
-        InputError: timm does not know the architecture, it is no Swin, its preprocessing or its layers are
-            not supported, or the weights belong to another one or cannot be had.
-        UnfinishedError: the hub is there and cannot answer now.
+    `trained` says that a variant needs its trained weights. Errors are those of `describe_model`.
     """
     if source == WeightsSource(BUNDLED_ARCHITECTURE, str(BUNDLED_WEIGHTS)):
         return BUNDLED

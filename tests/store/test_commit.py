@@ -22,8 +22,9 @@ from fsspec.implementations.memory import MemoryFileSystem
 from igbatch.store import commit as commit_module
 from igbatch.store import schemas
 from igbatch.store.commit import COMMIT_KEY, ShardWriter, sweep
+from igbatch.store.commits import read_commit, read_commits
 from igbatch.store.output import Output
-from igbatch.store.reader import Reader, read_commit, read_commits
+from igbatch.store.reader import Reader
 
 WriteShard = Callable[..., ShardWriter]
 LayOut = Callable[..., None]
@@ -130,7 +131,7 @@ def test_an_attempt_without_commit_is_invisible(
         writer.add_box_stats([])
     assert len(output.files("attributions")) == 1
     reader = Reader(output)
-    assert reader.commits == []
+    assert read_commits(reader.output, reader.variant_ids) == []
     for table in (reader.image_stats(), reader.box_stats(), reader.quarantine()):
         assert len(table) == 0
     with pytest.raises(KeyError, match="no map of variant 'v', image 'x', target 'a'"):

@@ -12,9 +12,9 @@ import pytest
 from igbatch.errors import InputError
 from igbatch.store import schemas, verify_histogram
 from igbatch.store.commit import ShardWriter
+from igbatch.store.commits import read_commits
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output
-from igbatch.store.reader import read_commits
 from igbatch.store.verification import WORST, Verification, as_json, as_text
 from igbatch.store.verify import verify
 

@@ -11,7 +11,6 @@ from igbatch.audit.checks.base import Question, no_trained, short
 from igbatch.audit.pairs import Floats, Pairing, Places, VariantPair
 from igbatch.audit.verdict import Part
 from igbatch.images.choice import chosen
-from igbatch.results import StudyResults
 from igbatch.statistics.ranks import correlation, standard_ranks
 
 SAMPLE = 50
@@ -143,16 +142,14 @@ def _distance(now: Map, before: Map) -> float | None:
 
 
 def sampled(pairing: Pairing) -> NDArray[np.int64]:
-    """Return places among the common images of a sample whose maps both studies keep."""
+    """Return places among the common images of a sample whose maps both studies keep.
+
+    What a study keeps is drawn from all of its images.
+    """
     if not pairing.n_images:
         return np.zeros(0, dtype=np.int64)
     kept = np.ones(pairing.n_images, dtype=bool)
     for study, places in zip(pairing.studies, pairing.places, strict=True):
-        kept &= _kept(study, places)
+        kept &= chosen(study.study.store.maps, study.listing.image_ids)[places]
     found = np.flatnonzero(kept)
     return found[np.unique(np.linspace(0, len(found) - 1, min(SAMPLE, len(found))).round().astype(np.int64))]
-
-
-def _kept(study: StudyResults, places: Places) -> NDArray[np.bool_]:
-    """Tell of some images whether a study keeps their maps; a sample is drawn from all of its images."""
-    return chosen(study.study.store.maps, study.listing.image_ids)[places]

@@ -16,6 +16,7 @@ from igbatch.reduce.randomization.tasks import (
     MapFile,
     MeasureTask,
     SlicedImage,
+    name_before,
     part_name,
     part_path,
 )
@@ -86,9 +87,14 @@ class MeasurePlan:
                 for wanted in group:
                     if not files[wanted.variant_id]:
                         continue
-                    part = part_name(wanted, images, files, self.dataset)
+                    names = [name(wanted, images, files, self.dataset) for name in (part_name, name_before)]
+                    paths = {
+                        name: part_path(self.reader.output, wanted.variant_id, name, "similarity")
+                        for name in names
+                    }
+                    part = next((name for name, path in paths.items() if path in there), names[0])
                     self.parts.setdefault(wanted.variant_id, []).append(part)
-                    if part_path(self.reader.output, wanted.variant_id, part, "similarity") not in there:
+                    if paths[part] not in there:
                         missing.append((wanted, part))
                 if missing:
                     taken = {variant_id for wanted, _ in missing for variant_id in wanted.variants}

@@ -6,7 +6,6 @@ between variants and means over many of them have intervals too, and the driver 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from igbatch.reduce.randomization.nulls import null_variants
 from igbatch.reduce.randomization.resampled import SEED, image_means, interval
 from igbatch.reduce.randomization.tasks import TABLES, VERSION, part_path
+from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output
 
 _GAPS = {"ssim_own_minus_pair": ("ssim_own", "ssim_pair")}
@@ -47,8 +47,7 @@ class SummaryTask:
     @property
     def name(self) -> str:
         """A digest of what the summary follows from."""
-        seen = repr((VERSION, SEED, self.parts, self.image_ids))
-        return hashlib.sha256(seen.encode()).hexdigest()[:16]
+        return digest([VERSION, SEED, self.parts, self.image_ids])
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,8 @@ from, the attempts whose maps were read among them: what is there need not be co
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from igbatch.images.preprocessing import Preprocessing
 from igbatch.reduce.randomization.comparisons import ImageMaps, Map, Range, Regions, Rows, Wanted
 from igbatch.store import schemas
 from igbatch.store.encoding import stored_maps
+from igbatch.store.fingerprint import bytes_digest, digest
 from igbatch.store.output import Output
 
 VERSION = 1
@@ -87,10 +87,21 @@ def part_name(
 ) -> str:
     """Return the name of the part of one variant: a digest of all that its measures follow from."""
     seen = [(image.image_id, image.etag, image.models) for image in images]
-    digest = hashlib.sha256(repr((VERSION, wanted, seen, dataset)).encode())
-    for variant_id in wanted.variants:
-        digest.update(repr((variant_id, tuple(files.get(variant_id, ())))).encode())
-    return digest.hexdigest()[:16]
+    read = {each: [asdict(file) for file in files.get(each, ())] for each in wanted.variants}
+    return digest([VERSION, asdict(wanted), seen, dataset, read])
+
+
+def name_before(
+    wanted: Wanted, images: Sequence[SlicedImage], files: Mapping[str, Sequence[MapFile]], dataset: Range
+) -> str:
+    """Return the name that `part_name` had until version 0.1.0: such parts are found, and never written.
+
+    Maps may have been pruned since they were measured.
+    """
+    seen = [(image.image_id, image.etag, image.models) for image in images]
+    text = repr((VERSION, wanted, seen, dataset))
+    text += "".join(repr((each, tuple(files.get(each, ())))) for each in wanted.variants)
+    return bytes_digest(text.encode())
 
 
 def part_path(output: Output, variant_id: str, part: str, table: str) -> str:

@@ -6,7 +6,6 @@ is free of scale.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -19,6 +18,7 @@ from igbatch.reduce.randomization.resampled import SEED, image_means
 from igbatch.reduce.randomization.tasks import VERSION
 from igbatch.statistics.aggregates import expected_sign, named_classes
 from igbatch.statistics.significance import Alternative, sign_test, signed_rank_test
+from igbatch.store.fingerprint import bytes_digest, digest, texts_digest
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
 
@@ -115,17 +115,17 @@ class ValuesTask:
 
 def values_tasks(reader: Reader) -> list[ValuesTask]:
     """Return a task a variant: its values follow from which commit each of its rows comes from."""
-    listed = hashlib.sha256("\n".join(reader.listing.image_ids.to_pylist()).encode()).digest()
+    listed = texts_digest(reader.listing.image_ids)
     return [_values_task(reader, variant_id, listed) for variant_id in reader.variant_ids]
 
 
-def _values_task(reader: Reader, variant_id: str, listed: bytes) -> ValuesTask:
+def _values_task(reader: Reader, variant_id: str, listed: str) -> ValuesTask:
     winners = reader.winners(variant_id)
     commits = [f"{file.shard}.{file.attempt}" for file in winners.files]
     ranks = np.append(np.argsort(np.argsort(commits)), -1)  # files are known in no certain order
-    digest = hashlib.sha256(repr((VERSION, SEED, reader.target_names, sorted(commits))).encode() + listed)
-    digest.update(ranks[winners.owner].astype(np.int64).tobytes())
-    return ValuesTask(reader.output, variant_id, digest.hexdigest()[:16])
+    owners = bytes_digest(ranks[winners.owner].astype(np.int64).tobytes())
+    name = digest([VERSION, SEED, reader.target_names, sorted(commits), listed, owners])
+    return ValuesTask(reader.output, variant_id, name)
 
 
 def variant_values(task: ValuesTask) -> VariantValues:

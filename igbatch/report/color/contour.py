@@ -40,21 +40,12 @@ def outline(mask: NDArray[np.bool_]) -> Path:
 
     Each straight run of edges is one stroke; nothing is drawn between strokes.
     """
-    down = [(x, first, x, last) for x, first, last in _runs(np.diff(_padded(mask), axis=1).T)]
-    across = [(first, y, last, y) for y, first, last in _runs(np.diff(_padded(mask.T), axis=1).T)]
-    strokes = np.array(down + across, dtype=np.float64).reshape(-1, 2)
-    codes = np.tile(np.array([Path.MOVETO, Path.LINETO], dtype=np.uint8), len(strokes) // 2)
-    return Path(strokes, codes)
-
-
-def _padded(mask: NDArray[np.bool_]) -> NDArray[np.int8]:
-    """Return a mask with nothing before the first and after the last column."""
-    return np.pad(mask, ((0, 0), (1, 1))).astype(np.int8)
-
-
-def _runs(edges: NDArray[np.int8]) -> list[tuple[int, int, int]]:
-    """Return (line, first, end) of each run of edges along the lines [lines, length]."""
-    marks = np.diff(np.pad(edges != 0, ((0, 0), (1, 1))).astype(np.int8), axis=1)
-    lines, firsts = np.nonzero(marks == 1)
-    ends = np.nonzero(marks == -1)[1]
-    return [(int(a), int(b), int(c)) for a, b, c in zip(lines, firsts, ends, strict=True)]
+    strokes = []
+    for area, order in ((mask, [0, 1]), (mask.T, [1, 0])):
+        edges = np.diff(np.pad(area, ((0, 0), (1, 1))).astype(np.int8), axis=1).T != 0
+        runs = np.diff(np.pad(edges, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+        lines, firsts = np.nonzero(runs == 1)
+        ends = np.nonzero(runs == -1)[1]
+        strokes.append(np.stack([lines, firsts, lines, ends], axis=1).reshape(-1, 2)[:, order])
+    points = np.concatenate(strokes).astype(np.float64)
+    return Path(points, np.tile(np.array([Path.MOVETO, Path.LINETO], dtype=np.uint8), len(points) // 2))

@@ -15,6 +15,7 @@ from igbatch.reduce.scopes import ScopeRange
 from igbatch.report.color.colormaps import LEVELS, color_indices
 from igbatch.report.color.style import DEFAULT, ColorStyle
 from igbatch.report.color.wording import HISTOGRAM_WORDS, MISSING_WORDS, SCOPE_WORDS, Part
+from igbatch.report.sentences import render
 from igbatch.report.text import count, number, percent
 from igbatch.statistics.histogram import RELATIVE_ERROR
 
@@ -167,28 +168,14 @@ class ColorScale:
     def words(self) -> str:
         """Sentences that say whose range it is, where the colours end, and what may be compared."""
         words = SCOPE_WORDS[self.shared.scope]
-        over = words.over.format(maps=count(self.shared.n_maps, "map"))
-        if self.fixed:
-            return "The colours end where they were set, for every map. Compare every map with every other."
-        sentences = [f"Normalized by the smallest and the largest value of {over}."]
-        if self.raw:
-            end = number(self.shared.maximum, 1)
-            sentences = [
-                f"Not normalized. One scale for {over}: the colours end at −{end} and +{end} {self.unit} a "
-                "pixel."
-            ]
-            if self.style.rule != "symmetric":
-                middle = self.style.colors.middle
-                sentences.append(f"The range rule leaves this scale as it is: {middle} is zero.")
-        elif self.quantile is not None:
-            quantile = f"{self.style.percentile:g} % quantile of |a| over {over}"
-            sentences = [f"The colours end at plus and minus the {quantile}."]
-            if not self.exact:
-                sentences.append(HISTOGRAM_WORDS.format(error=percent(RELATIVE_ERROR)))
-        sentences.append(f"Compare {words.compare}.")
-        if self.shared.scope == "image":
-            sentences.append(words.beware)
-        return " ".join(sentences)
+        return render(
+            "color/scale.j2",
+            scale=self,
+            words=words,
+            over=words.over.format(maps=count(self.shared.n_maps, "map")),
+            percentile=f"{self.style.percentile:g}",
+            source="" if self.exact else HISTOGRAM_WORDS.format(error=percent(RELATIVE_ERROR)),
+        )
 
 
 def _small(title: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from igbatch.errors import InputError
 from igbatch.report.color.colormaps import PALETTES, Palette
 from igbatch.report.color.wording import KNOBS, PART_WORDS, RULE_WORDS, Part, Rule
+from igbatch.report.sentences import render
 
 
 @dataclass(frozen=True)
@@ -137,40 +138,26 @@ class ColorStyle:
     @property
     def guide(self) -> str:
         """How to read the colours of a figure, in sentences."""
-        sentences = [self._colors_in_words()]
-        if self.rule == "percentile":
-            sentences.append("Beyond the ends of the scale pixels take the end colour and are counted.")
-        shown = {
+        changes = {
             "level": self.level != 1,
             "contour": self.contour > 0,
             "blur": self.contour > 0 and self.blur > 0,
             "opacity": self.opacity < 1,
         }
-        for name in (name for name, changes in shown.items() if changes):
-            sentences.append(KNOBS[name].words.format(value=f"{getattr(self, name):g}"))
-        sentences.append("The line on a colour bar marks zero. Below the bar: raw values.")
-        if self.rule != "fixed":
-            sentences.append("Above it: the same, normalized to (a − min) / (max − min).")
-        return " ".join(sentences)
-
-    def _colors_in_words(self) -> str:
-        negative, middle, positive = self.colors.negative, self.colors.middle, self.colors.positive
-        part = PART_WORDS[self.part].words
-        if self.part == "signed" and self.rule == "min-max":
-            return (
-                f"The colours run from {negative} at the minimum of the range over {middle} at its middle to "
-                f"{positive} at its maximum: {middle} is not zero."
-            )
-        if self.vmin is not None and self.vmax is not None and self.vmin != -self.vmax:
-            ends = f"{negative} at {as_given(self.vmin)} to {positive} at {as_given(self.vmax)}"
-            middle = f"{middle} at {as_given((self.vmin + self.vmax) / 2)}"
-            return f"The colours run from {ends}, {middle}. {part}".strip()
-        if self.part == "signed":
-            sides = f"{negative} is negative, {middle} is zero, {positive} is positive"
-            return f"{sides[:1].upper()}{sides[1:]}, with one scale for both signs."
-        side = {"negative": f"{negative} is negative", "absolute": f"{positive} is strong"}
-        sides = f"{middle} is zero, {side.get(self.part, f'{positive} is positive')}"
-        return f"{sides[:1].upper()}{sides[1:]}. {part}"
+        vmin, vmax = self.vmin or 0.0, self.vmax or 0.0
+        return render(
+            "color/guide.j2",
+            style=self,
+            part=PART_WORDS[self.part].words,
+            knobs=[
+                knob.words.format(value=f"{getattr(self, name):g}")
+                for name, knob in KNOBS.items()
+                if changes.get(name)
+            ],
+            vmin=as_given(vmin),
+            vmax=as_given(vmax),
+            centre=as_given((vmin + vmax) / 2),
+        )
 
 
 def as_given(value: float) -> str:

@@ -22,8 +22,9 @@ _CLEAR = 0.12  # of the bar's length, between the label of zero and those of the
 
 
 def draw_bar(figure: Part, scale: ColorScale, x: float, y: float, width: int, *, labels: bool = True) -> None:
-    """Draw the colour bar of a scale below height `y`, with a line where zero is, and with its labels.
+    """Draw the colour bar of a scale below height `y`, with a line and a 0 where zero is.
 
+    With `labels`, the ends of the range stand above and below it.
     The bar is a strip of pixels: matplotlib's own takes up to ten times as long, and in files of vectors it
     is a patchwork with seams.
     """

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from igbatch.reduce.ranges import Scope
 from igbatch.report.color.contour import outline, strongest
-from igbatch.report.color.style import DEFAULT, ColorStyle
+from igbatch.report.color.style import ColorStyle
 from igbatch.report.figures.bar import BAR_SPACE, SMALL, draw_bar
 from igbatch.report.figures.image_data import Box, ImageMaps, Panel, Picture
-from igbatch.report.figures.layout import Row, Sheet, scope_sheet, sequence_sheet
+from igbatch.report.figures.layout import Row, Sheet, scope_sheet
 from igbatch.report.figures.typeset import (
     DPI,
     FAINT,
@@ -102,23 +102,6 @@ def figure(
     return draw_sheet(scope_sheet(ImageMaps(study, image_id), scope, variants, targets, style))
 
 
-def sequence_figure(
-    results: StudyResults,
-    image_id: str,
-    variant_id: str,
-    targets: Sequence[str] | None = None,
-    style: ColorStyle = DEFAULT,
-) -> Figure:
-    """Return one image and variant raw, each map by its own range, jointly, and jointly over the study.
-
-    Targets are columns. The joint range is that of the pair, or of all targets where there are more than two.
-
-    Raises:
-        InputError: the study has no such variant or target.
-    """
-    return draw_sheet(sequence_sheet(ImageMaps(results, image_id), variant_id, targets, style))
-
-
 def draw_sheet(sheet: Sheet) -> Figure:
     """Draw a sheet."""
     panels = [panel for row in sheet.rows for panel in row.panels]
@@ -165,7 +148,7 @@ def draw_panel(
     width, height = size
     y = write(figure, x, y, fit(plain(panel.target), width, 11.5, bold=True), bold=True, step=LINE + 4)
     if figure is not None and (panel.values is None or panel.scale is None):
-        _draw_absence(figure, panel.missing, x, y, size)
+        draw_absence(figure, panel.missing, x, y, size)
     elif figure is not None:
         axes = draw_image(figure, colors_of(panel), x, y, size)
         _draw_contour(axes, panel, width)
@@ -200,7 +183,9 @@ def colors_of(panel: Panel) -> NDArray[np.uint8]:
     return laid
 
 
-def draw_image(figure: Part, colors: NDArray[np.uint8], x: float, y: float, size: tuple[int, int]) -> Axes:
+def draw_image(
+    figure: Part, colors: NDArray[np.uint8], x: float, y: float, size: tuple[float, float]
+) -> Axes:
     """Show colours [H, W, 3], unsmoothed; coordinates of the axes are pixel edges.
 
     Formats of vectors hold the colours as they are, a pixel a value.
@@ -252,7 +237,7 @@ def _within(value: float, most: float) -> float:
 def _draw_picture(figure: Part, picture: Picture, size: tuple[int, int]) -> None:
     """Draw an image with its boxes and their labels."""
     if picture.pixels is None:
-        _draw_absence(figure, picture.missing, MARGIN, MARGIN, size)
+        draw_absence(figure, picture.missing, MARGIN, MARGIN, size)
         return
     axes = draw_image(figure, _bytes(picture.pixels), MARGIN, MARGIN, size)
     axes.spines[:].set_visible(False)
@@ -326,12 +311,12 @@ def _draw_line(figure: Part, x0: float, y: float, x1: float, color: str) -> None
     figure.add_artist(line)
 
 
-def _draw_absence(figure: Part, reason: str, x: float, y: float, size: tuple[int, int]) -> None:
+def draw_absence(figure: Part, reason: str, x: float, y: float, size: tuple[float, float]) -> None:
     """Fill the place of a map or picture with the reason why there is none."""
     axes = axes_at(figure, x, y, *size)
     axes.set(xticks=[], yticks=[], facecolor="#f3f3f3")
     axes.spines[:].set(color="#9a9a9a", linewidth=0.6)
-    lines = wrap(reason or "No map.", size[0] - 20, SMALL, most=max(1, size[1] // LINE - 1))
+    lines = wrap(reason or "No map.", size[0] - 20, SMALL, most=max(1, int(size[1]) // LINE - 1))
     write(figure, x + 10, y + 10, lines, SMALL, step=LINE, color=WARN)
 
 

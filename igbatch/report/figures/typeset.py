@@ -95,11 +95,10 @@ def finish(figure: Figure) -> Figure:
         _missing[figure] = set()
         for text in _texts(figure):
             lines = text.get_text().split("\n")
-            letters = "".join(lines)
-            _missing[figure] |= fallbacks().missing(letters)
-            text.set_fontfamily(fallbacks().families(letters))
+            whole = "".join(lines)
+            _missing[figure] |= fallbacks().missing(whole)
             text.set_text("\n".join(map(fallbacks().drawable, lines)))
-            text.set_parse_math(False)
+            text.set(fontfamily=fallbacks().families(whole), parse_math=False)
     return figure
 
 
@@ -109,8 +108,6 @@ def _texts(figure: Part) -> Iterator[Text]:
         yield from _texts(part)
     for axes in figure.axes if isinstance(figure, Figure) else ():
         yield from axes.findobj(Text) if axes.axison else axes.texts  # asking for ticks makes them
-        for inset in axes.child_axes:
-            yield from inset.findobj(Text)
     for legend in figure.legends:
         yield from legend.findobj(Text)
 

@@ -31,22 +31,22 @@ class Description:
     weights: Pairs
 
 
-def describe(results: StudyResults, census: Summary) -> Description:
-    """Describe a study from its `study.json`, its tables and the census of its rows."""
+def describe(results: StudyResults, totals: Summary) -> Description:
+    """Describe a study from its `study.json`, its tables and the summary of its maps."""
     record, study = results.record, results.study
     name = plain(study.name)
     images, variants = results.n_images, len(results.variants)
     summary = (
         f"Integrated Gradients of {count(images, 'image')} for {count(len(results.target_names), 'target')} "
         f"({listing([plain(target) for target in results.target_names])}) and {count(variants, 'variant')} "
-        f"of {count(len(study.models), 'model')}: {census.rows:,} of "
+        f"of {count(len(study.models), 'model')}: {totals.rows:,} of "
         f"{count(results.expected_rows, 'map')} {'is' if results.expected_rows == 1 else 'are'} there."
     )
     return Description(
         name=name,
         title=plain(study.title) or name,
         summary=summary,
-        facts=_facts(results, census),
+        facts=_facts(results, totals),
         versions=_pairs(record["versions"]),
         hardware=tuple(_pairs(machine) for machine in record["hardware"]),
         weights=tuple(
@@ -56,7 +56,7 @@ def describe(results: StudyResults, census: Summary) -> Description:
     )
 
 
-def _facts(results: StudyResults, census: Summary) -> Pairs:
+def _facts(results: StudyResults, totals: Summary) -> Pairs:
     study, settings = results.study, results.study.attribution
     models = [
         f"{plain(name)}: {plain(str(model['architecture']))}, weights {plain(study.models[name].weights)}"
@@ -71,10 +71,10 @@ def _facts(results: StudyResults, census: Summary) -> Pairs:
         ("Targets", _targets(results)),
         ("Explained", f"the {settings.output} of each target; attributions are in units of it"),
         ("Baseline", plain(str(settings.baseline))),
-        ("Integration", f"{_rule(results)}, {_steps(results, census)}"),
+        ("Integration", f"{_rule(results)}, {_steps(results, totals)}"),
         *_smoothing(settings.smoothing),
         ("Tolerance", tolerance_words(settings)),
-        ("Arithmetic", _seen(census, "precision") + " on " + _seen(census, "device")),
+        ("Arithmetic", _seen(totals, "precision") + " on " + _seen(totals, "device")),
     )
 
 
@@ -126,19 +126,19 @@ def _rule(results: StudyResults) -> str:
     return listing(["adaptive steps" if rule == "adaptive" else f"{rule} rule" for rule in rules])
 
 
-def _steps(results: StudyResults, census: Summary) -> str:
-    if not census.steps:
+def _steps(results: StudyResults, totals: Summary) -> str:
+    if not totals.steps:
         steps = results.study.attribution.steps
         return "as many as needed" if steps == "auto" else f"{steps} steps"
-    spans = census.steps.items()
+    spans = totals.steps.items()
     texts = {v: f"{low}" if low == high else f"{low} to {high}" for v, (low, high) in spans}
     if len(set(texts.values())) == 1:
         return f"{next(iter(texts.values()))} steps"
     return listing([f"{text} steps for {plain(str(variant))}" for variant, text in texts.items()])
 
 
-def _seen(census: Summary, column: str) -> str:
-    return listing([plain(value) for value in sorted(census.seen[column])]) or "nothing yet"
+def _seen(totals: Summary, column: str) -> str:
+    return listing([plain(value) for value in sorted(totals.seen[column])]) or "nothing yet"
 
 
 def _pairs(values: Mapping[str, Any]) -> Pairs:

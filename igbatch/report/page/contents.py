@@ -52,7 +52,7 @@ def page_content(
         randomization: what a randomization study shows; empty where it is none.
         cut: names of CSV tables that hold rows of these images only.
     """
-    census = results.totals
+    totals = results.totals
     where = "the study's folder quarantine" if "quarantine.csv" in cut else "tables/quarantine.csv"
     findings = find(results, compared_images(results))
     sums, sums_note = sums_table(results, selection)
@@ -60,11 +60,11 @@ def page_content(
     lost, lost_note = quarantine_table(quarantine, MOST_QUARANTINED, where)
     audit, audit_problem = audit_view(results)
     return PageContent(
-        description=describe(results, census),
+        description=describe(results, totals),
         findings=findings,
-        summary=five_sentences(results, findings, census, quarantine.total),
+        summary=five_sentences(results, findings, totals, quarantine.total),
         randomization=randomization,
-        cautions=cautions(results, census, quarantine.total),
+        cautions=cautions(results, totals, quarantine.total),
         plot=plot,
         aggregates=aggregates_table(results),
         aggregates_note=aggregates_note(results),

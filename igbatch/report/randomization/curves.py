@@ -64,7 +64,7 @@ def _draw_panel(
     for kind, measure in enumerate(measures, first):
         if level := means.random(measure, comparison="between_random"):
             axes.axhline(level.value, color=COLORS[kind], linewidth=1.1, linestyle=(0, (4, 3)))
-            axes.axhspan(*(level.ends or (level.value,) * 2), color=COLORS[kind], alpha=0.13, linewidth=0)
+            axes.axhspan(*level.span, color=COLORS[kind], alpha=0.13, linewidth=0)
         if line := means.along(cascade, measure):
             places = [place + 1 for place, _ in line]
             axes.plot([0, places[0]], [start, line[0][1].value], color=COLORS[kind], linewidth=1.4)

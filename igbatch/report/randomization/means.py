@@ -36,18 +36,16 @@ RANGES = {
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean over images with its 95 % interval, None where there are too few; over `variants` too."""
+    """A mean over images, and the ends of its 95 % interval, None where there are too few."""
 
     value: float
-    low: float | None
-    high: float | None
-    variants: int
+    ends: tuple[float, float] | None
     images: int
 
     @property
-    def ends(self) -> tuple[float, float] | None:
-        """The ends of the interval."""
-        return None if self.low is None or self.high is None else (self.low, self.high)
+    def span(self) -> tuple[float, float]:
+        """The ends of the interval, or the mean twice."""
+        return self.ends or (self.value, self.value)
 
     @property
     def above(self) -> bool | None:
@@ -80,11 +78,10 @@ class Means:
         keys = ["of", "variant_id", "measure", "comparison", "target", "box_label"]
         cells = [own[key].astype(object).where(own[key].notna(), None) for key in keys]
         self._rows: dict[tuple[Any, ...], Mean] = {}
-        numbers = own[["mean", "low", "high", "n_variants", "n_images"]].to_numpy()
-        for *key, (mean, low, high, n_variants, n_images) in zip(*cells, numbers, strict=True):
-            known = not (pd.isna(low) or pd.isna(high))
-            ends = (float(low), float(high)) if known else (None, None)
-            self._rows[tuple(key)] = Mean(float(mean), ends[0], ends[1], int(n_variants), int(n_images))
+        numbers = own[["mean", "low", "high", "n_images"]].to_numpy()
+        for *key, (mean, low, high, images) in zip(*cells, numbers, strict=True):
+            ends = None if pd.isna(low) or pd.isna(high) else (float(low), float(high))
+            self._rows[tuple(key)] = Mean(float(mean), ends, int(images))
 
     def of(self, variant_id: str | None, measure: str, **where: str) -> Mean | None:
         """Return the mean of one variant."""

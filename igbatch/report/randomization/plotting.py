@@ -55,9 +55,7 @@ def draw_means(
 ) -> None:
     """Draw means with their intervals at places along x, or along y where `across`; `kind` has its marker."""
     values = [mean.value for mean in means]
-    ends = [mean.ends or (mean.value, mean.value) for mean in means]
-    reach = [[value - low for value, (low, _) in zip(values, ends, strict=True)],
-             [high - value for value, (_, high) in zip(values, ends, strict=True)]]  # fmt: skip
+    reach = [[mean.value - mean.span[0] for mean in means], [mean.span[1] - mean.value for mean in means]]
     place: dict[str, Any] = (
         {"x": values, "y": places, "xerr": reach} if across else {"x": places, "y": values, "yerr": reach}
     )

@@ -43,7 +43,7 @@ class FigureView:
 
 
 @dataclass(frozen=True)
-class Part:
+class Statement:
     """One statement under a heading, beside what holds its numbers; a `folded` table is opened."""
 
     heading: str
@@ -52,7 +52,7 @@ class Part:
     table: Table | None = None
     folded: bool = False
 
-    def beside(self, table: Table | None, folded: bool = False) -> Part:
+    def beside(self, table: Table | None, folded: bool = False) -> Statement:
         """Return the part with a table."""
         return replace(self, table=table, folded=folded)
 
@@ -62,7 +62,7 @@ class ModelView:
     """What is shown of one model."""
 
     model: str
-    parts: tuple[Part, ...]
+    parts: tuple[Statement, ...]
 
 
 def randomization_views(results: StudyResults, maps: Sequence[ImageMaps], draw: Draw) -> list[ModelView]:
@@ -89,7 +89,7 @@ class _Section:
     variants: ModelVariants
     draw: Draw
 
-    def parts(self) -> Iterator[Part]:
+    def parts(self) -> Iterator[Statement]:
         """Yield what was measured, in order."""
         means = Means(self.results.randomization, self.variants)
         yield from self._layers(means)
@@ -102,7 +102,7 @@ class _Section:
         seeds = len({each.seed for each in groups})
         yield _part("limits", images=self.results.n_images, smoothed=smoothed, seeds=seeds)
 
-    def _layers(self, means: Means) -> Iterator[Part]:
+    def _layers(self, means: Means) -> Iterator[Statement]:
         """Yield how likeness falls as layers are randomized, and maps of the first images."""
         for cascade in first_of_each_direction(self.variants.cascades):
             direction, fall = str(cascade.direction), verdicts.fall(means, cascade)
@@ -117,7 +117,7 @@ class _Section:
             part = _part("layers", found=verdicts.single_layers(means, group), **limits)
             yield self._drawn(part, layers_figure(means, group), "similarity", "independent")
 
-    def _likeness(self, means: Means) -> Iterator[Part]:
+    def _likeness(self, means: Means) -> Iterator[Statement]:
         """Yield how alike maps of two targets are, maps of random models, and maps and edges."""
         targets = self.results.target_names
         if table := tables.targets_table(means):
@@ -128,7 +128,7 @@ class _Section:
             likeness, rise = verdicts.edge_likeness(means, targets), verdicts.complexity_rise(means, targets)
             yield _part("edges", likeness=likeness, rise=rise).beside(table, folded=True)
 
-    def _tests(self) -> Iterator[Part]:
+    def _tests(self) -> Iterator[Statement]:
         """Yield the tests of the trained model: against random ones, of signs, and of single images."""
         trained, unit = self.variants.trained, self.results.study.attribution.output
         rows = null_tests(self.results, trained)
@@ -151,7 +151,7 @@ class _Section:
             part = self._drawn(_part("image", name=image_id), figure, "nulls", image_id)
             yield part.beside(tables.null_table(by_image[image_id], {}), folded=True)
 
-    def _drawn(self, part: Part, figure: Figure, kind: str, *names: str) -> Part:
+    def _drawn(self, part: Statement, figure: Figure, kind: str, *names: str) -> Statement:
         """Store a figure and return the part that it belongs to."""
         stem = file_stem(kind, self.variants.model, *names)
         source, width = self.draw(stem, figure)
@@ -159,6 +159,6 @@ class _Section:
         return replace(part, figure=FigureView(source, width, alt, f"figures/{stem}.png"))
 
 
-def _part(template: str, **values: Any) -> Part:
+def _part(template: str, **values: Any) -> Statement:
     heading, *paragraphs = sentences(f"randomization/{template}.j2", **values)
-    return Part(heading, tuple(paragraphs))
+    return Statement(heading, tuple(paragraphs))

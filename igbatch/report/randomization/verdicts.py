@@ -112,16 +112,13 @@ def fall(means: Means, cascade: Randomized) -> Fall | None:
     found = means.along(cascade, "spearman")
     if not found:
         return None
-    low = [(mean.low if mean.low is not None else mean.value) for _, mean in found]
-    value, high = (
-        (level.value, level.high if level.high is not None else level.value) if level else (0.0, None)
-    )
-    half = next((n for n, (_, mean) in enumerate(found) if mean.value < (1 + value) / 2), None)
+    middle, floor = ((1 + level.value) / 2, level.span[1]) if level else (0.5, -2.0)  # none is as low
+    half = next((n for n, (_, mean) in enumerate(found) if mean.value < middle), None)
     if half is None:
         return Fall(len(found), level is not None)
-    met = next((max(n, half) for n in range(len(found)) if high is not None and low[n] <= high), None)
     layers = [cascade.steps[place].layer for place, _ in found]
-    return Fall(len(found), level is not None, half + 1, layers[half], None if met is None else layers[met])
+    met = [layers[max(n, half)] for n, (_, mean) in enumerate(found) if mean.span[0] <= floor]
+    return Fall(len(found), level is not None, half + 1, layers[half], met[0] if met else None)
 
 
 @dataclass(frozen=True)

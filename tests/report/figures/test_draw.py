@@ -11,12 +11,16 @@ from PIL import Image
 import igbatch
 from igbatch.errors import InputError
 from igbatch.report.color.colormaps import paint
-from igbatch.report.figures.draw import place_labels, sequence_figure
+from igbatch.report.figures.draw import draw_sheet, place_labels
 from igbatch.report.figures.encoding import figure_png
 from igbatch.report.figures.export import contact_sheets, print_options
 from igbatch.report.figures.image_data import Box, ImageMaps
-from igbatch.report.figures.layout import scope_sheet
+from igbatch.report.figures.layout import scope_sheet, sequence_sheet
 from igbatch.report.figures.typeset import fit, text_width, wrap
+
+
+def sequence_figure(study: Any, image_id: str, targets: Any = None) -> Any:
+    return draw_sheet(sequence_sheet(ImageMaps(study, image_id), "trained", targets))
 
 
 def written(figure: Any) -> list[Text]:
@@ -63,7 +67,7 @@ def test_maps_are_drawn_pixel_by_pixel_in_their_colours(plain_study: Any) -> Non
 
 
 def test_the_figure_of_a_sequence_tells_what_a_viewer_must_be_told(small_study: Any) -> None:
-    said = texts(sequence_figure(small_study, "a.png", "trained"))
+    said = texts(sequence_figure(small_study, "a.png"))
     for heading in (
         "Raw values",
         "Per-map range",
@@ -91,7 +95,7 @@ def test_no_text_reaches_beyond_the_figure_or_over_another(small_study: Any) -> 
         images=["a.png"], variants=["trained"], grid="2x1", percentile=99.25, part="negative"
     )
     figures = [
-        sequence_figure(small_study, "a.png", "trained"),
+        sequence_figure(small_study, "a.png"),
         igbatch.figure(small_study, "b.png", scope="image", percentile=99.25),
         *(page.figure for page in contact_sheets(small_study, options)),
     ]
@@ -112,7 +116,7 @@ def test_no_text_reaches_beyond_the_figure_or_over_another(small_study: Any) -> 
 
 def test_one_target_has_no_pair(drawn: Any, noise: Any) -> None:
     study = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"])
-    assert "Joint range of the pair" not in texts(sequence_figure(study, "a", "trained"))
+    assert "Joint range of the pair" not in texts(sequence_figure(study, "a"))
     with pytest.raises(InputError, match="use image"):
         igbatch.figure(study, "a")
     igbatch.figure(study, "a", scope="image")
@@ -121,9 +125,9 @@ def test_one_target_has_no_pair(drawn: Any, noise: Any) -> None:
 def test_three_targets_have_a_joint_range_of_all_and_of_each_pair(drawn: Any, noise: Any) -> None:
     names = ("eagle", "magpie", "crow")
     study = drawn({("trained", "a", t): noise(i) for i, t in enumerate(names)}, targets=names)
-    assert "Joint range of all targets" in texts(sequence_figure(study, "a", "trained"))
+    assert "Joint range of all targets" in texts(sequence_figure(study, "a"))
     for pair in combinations(names, 2):
-        assert "Joint range of the pair" in texts(sequence_figure(study, "a", "trained", pair))
+        assert "Joint range of the pair" in texts(sequence_figure(study, "a", pair))
     said = " ".join(texts(igbatch.figure(study, "a")))
     assert "trained: eagle and crow" in said
     assert "trained: magpie and crow" in said
@@ -137,7 +141,7 @@ def test_what_is_missing_says_why(drawn: Any, noise: Any) -> None:
     assert "incomplete: joint range of the pair" in said
     everything = [{**lost[0], "target": None, "stage": "image", "error": "not an image"}]
     gone = drawn({}, images=["a"], kinds={"trained": "trained"}, quarantine=everything)
-    assert "Quarantined (image): not an image" in " ".join(texts(sequence_figure(gone, "a", "trained")))
+    assert "Quarantined (image): not an image" in " ".join(texts(sequence_figure(gone, "a")))
     unfinished = drawn({}, images=["a"], kinds={"trained": "trained"})
     assert "Not computed yet." in texts(igbatch.figure(unfinished, "a"))
 
@@ -163,14 +167,14 @@ def test_maps_that_did_not_converge_are_marked(drawn: Any, noise: Any) -> None:
 @pytest.mark.parametrize("value", [0.0, 0.5, -0.5])
 def test_maps_of_one_value_are_drawn(drawn: Any, value: float) -> None:
     maps = {("trained", "a", t): np.full((16, 16), value, np.float32) for t in ("eagle", "magpie")}
-    figure_png(sequence_figure(drawn(maps), "a", "trained"), 1)
+    figure_png(sequence_figure(drawn(maps), "a"), 1)
 
 
 def test_hostile_and_long_names_are_drawn_as_text(drawn: Any, noise: Any, only_fonts: Any) -> None:
     name = "folder/" + "very-long-" * 20 + "$\\frac{a}{b$ \u202e鷲.jpeg"
     targets = ("$x^2$ " * 12, "eagle\n\x00")
     study = drawn({("trained", name, t): noise(i) for i, t in enumerate(targets)}, targets=targets)
-    figure = sequence_figure(study, name, "trained")
+    figure = sequence_figure(study, name)
     with mpl.rc_context():
         figure_png(figure, 1)
     title = next(text for text in texts(figure) if text.startswith("folder/"))

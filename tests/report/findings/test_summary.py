@@ -151,9 +151,9 @@ def test_what_to_be_careful_about_is_what_weighs_most(
     lost = summed(drawn(maps, images=["0.png", "1.png"], quarantine=[LOST]))[4]
     assert "50.0\u00a0% of the maps are in quarantine" in lost
     results = study({"trained": OPPOSED})
-    census = results.totals
-    census.baselines["trained", "magpie"] = 0.3
-    said = five_sentences(results, find(results, []), census, 0)[4]
+    totals = results.totals
+    totals.baselines["trained", "magpie"] = 0.3
+    said = five_sentences(results, find(results, []), totals, 0)[4]
     assert said == "Be careful most of all: trained gives magpie 30.0\u00a0% at the baseline already."
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from igbatch.report.page import contents
-from igbatch.report.randomization.section import Part, randomization_views
+from igbatch.report.randomization.section import Statement, randomization_views
 from igbatch.report.text import Table
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -30,7 +30,7 @@ class Text(HTMLParser):
         self.text += data
 
 
-def parts(results: Any) -> dict[str, Part]:
+def parts(results: Any) -> dict[str, Statement]:
     (view,) = randomization_views(results, [], lambda *_: ("data:", 1))
     return {part.heading: part for part in view.parts}
 
