@@ -8,6 +8,7 @@ out without a figure.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -61,21 +62,12 @@ def figure(
     variants: Sequence[str] | None = None,
     targets: Sequence[str] | None = None,
     scope: Scope = "pair",
-    *,
-    rule: str | None = None,
-    percentile: float | None = None,
-    ends: tuple[float, float] | None = None,
-    part: str = "signed",
-    level: float = 1.0,
-    palette: str = "red-white-blue",
-    contour: float = 0.0,
-    blur: int = 4,
-    opacity: float = 1.0,
+    **choices: Any,
 ) -> Figure:
     """Return the report's figure of one image: variants are rows, targets are columns.
 
-    Every map carries its minimum, maximum, sum and scope. The choices are those of
-    `igbatch report --format` (docs/figures.md).
+    Every map carries its minimum, maximum, sum and scope. The choices are those of `igbatch report --format`
+    (docs/figures.md).
 
     Args:
         study: an opened study.
@@ -83,22 +75,13 @@ def figure(
         variants: by default all that the study asks for on this image.
         targets: all by default; under `pair`, more than two make a row for each pair.
         scope: raw, image, pair, targets, models, variant or dataset: whose range the colours stand for.
-        rule: symmetric (default), min-max, percentile or fixed: how the range becomes the ends.
-        percentile: of |a|, 90 to 100, where the colours end; 99 by default, under the rule `percentile`.
-        ends: where the colours end, in units of the output; this is the rule `fixed`.
-        part: signed, positive, negative or absolute.
-        level: 1 to 20; at 2 the end colour is reached at half of the range.
-        palette: red-white-blue, orange-white-purple, brown-white-teal or gray.
-        contour: a line around the strongest so many percent of a map's pixels.
-        blur: pixels around each that its strength for the contour is averaged over, 0 to 16.
-        opacity: of the map over the photograph, 0 to 1.
+        choices: about colours: rule, percentile, part, level, palette, contour, blur and opacity, as of
+            `ColorStyle`; `ends=(vmin, vmax)` sets where colours end.
 
     Raises:
-        InputError: a choice is wrong, or the study has no such image, variant or target.
+        InputError: a choice is wrong, or the study has no such image, variant, target or scope.
     """
-    lines = {"contour": contour, "blur": blur}
-    colors = {"part": part, "level": level, "palette": palette, "opacity": opacity}
-    style = ColorStyle.of(rule=rule, percentile=percentile, ends=ends, **lines, **colors)
+    style = ColorStyle.of(**choices)
     return draw_sheet(scope_sheet(ImageMaps(study, image_id), scope, variants, targets, style))
 
 
@@ -122,7 +105,7 @@ def draw_sheet(sheet: Sheet) -> Figure:
         _draw_line(band, MARGIN, 0, width - MARGIN, "#d0d0d0")
         _draw_side(band, row, GAP / 2)
         for place, panel in enumerate(row.panels):
-            draw_panel(band, panel, left + place * across, GAP / 2, size, sheet.picture.boxes)
+            draw_panel(band, panel, left + place * across, GAP / 2, size)
     return finish(figure)
 
 
@@ -133,14 +116,7 @@ def shown_size(*arrays: NDArray[np.generic] | None, about: int = MAP) -> tuple[i
     return width * scale, height * scale
 
 
-def draw_panel(
-    figure: Part | None,
-    panel: Panel,
-    x: float,
-    y: float,
-    size: tuple[int, int],
-    boxes: Sequence[Box] = (),
-) -> float:
+def draw_panel(figure: Part | None, panel: Panel, x: float, y: float, size: tuple[int, int]) -> float:
     """Draw one map with its target above it; its colour bar, numbers, scope and marks below.
 
     Returns the height at which it ends; without a figure, that is all.
@@ -152,7 +128,7 @@ def draw_panel(
     elif figure is not None:
         axes = draw_image(figure, colors_of(panel), x, y, size)
         _draw_contour(axes, panel, width)
-        _outline(axes, boxes, 0.9)
+        _outline(axes, panel.boxes, 0.9)
     y += height + 3
     if figure is not None and panel.scale is not None:
         draw_bar(figure, panel.scale, x, y, width)

@@ -16,10 +16,10 @@ from matplotlib.figure import Figure
 from igbatch.errors import InputError
 from igbatch.reduce.ranges import Scope
 from igbatch.report.color.style import DEFAULT, ColorStyle
-from igbatch.report.figures.contact_sheet import Cell, contact_figure
+from igbatch.report.figures.contact_sheet import contact_figure
 from igbatch.report.figures.draw import draw_sheet
 from igbatch.report.figures.fonts import MissingLetters, on_stderr
-from igbatch.report.figures.image_data import ImageMaps, ShownRows
+from igbatch.report.figures.image_data import ImageMaps, Panel, ShownRows
 from igbatch.report.figures.layout import chosen, row_of, scope_sheet, sequence_sheet, statement
 from igbatch.report.figures.scales import check_scope
 from igbatch.report.figures.typeset import DPI, fallbacks, missing_letters
@@ -232,24 +232,23 @@ def contact_sheets(results: StudyResults, options: PrintOptions) -> Iterator[Pag
     columns, rows = options.grid
     study = results.study.name
     document = (study, f"{options.page_scope} {columns}x{rows}", *options.targets)
-    waiting = _cells(results, options)
+    waiting = _panels(results, options)
     drawn = 0
-    while cells := list(islice(waiting, columns * rows)):
+    while panels := list(islice(waiting, columns * rows)):
         drawn += 1
-        scale = next((cell.panel.scale for cell in cells if cell.panel.scale is not None), None)
+        scale = next((panel.scale for panel in panels if panel.scale is not None), None)
         facts = () if scale is None else statement(scale)
-        title = f"{plain(study)}: {count(len(cells), 'map')}, sheet {drawn}"
-        figure = contact_figure(title, facts, cells, columns, options.style)
+        title = f"{plain(study)}: {count(len(panels), 'map')}, sheet {drawn}"
+        figure = contact_figure(title, facts, panels, columns, options.style)
         yield Page((*document, f"sheet {drawn:03d}"), document, figure)
 
 
-def _cells(results: StudyResults, options: PrintOptions) -> Iterator[Cell]:
+def _panels(results: StudyResults, options: PrintOptions) -> Iterator[Panel]:
     assert options.page_scope is not None
     targets = chosen(options.targets or None, results.target_names, "target")
     for maps in _images(results, options):
         for variant in _variants(maps, options):
-            for panel in row_of(maps, options.page_scope, variant, targets, options.style).panels:
-                yield Cell(maps.image_id, panel, maps.boxes_seen_by(variant))
+            yield from row_of(maps, options.page_scope, variant, targets, options.style).panels
 
 
 def _images(results: StudyResults, options: PrintOptions) -> Iterator[ImageMaps]:

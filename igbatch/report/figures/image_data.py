@@ -51,6 +51,7 @@ class Panel:
     """One map with what a viewer must be told of it.
 
     Attributes:
+        boxes: in pixels of the map.
         values: float32 [H, W]; None where the map is missing, and `missing` says why.
         scale: what its colours stand for; None where no map of the scope is there, or none was requested.
         minimum, maximum, total: of the map, in units of the output; None where it was not computed.
@@ -58,14 +59,16 @@ class Panel:
         photograph: what the map lies over, float32 [H, W, 3] in 0..1; None where it is shown alone.
     """
 
+    image_id: str
     variant_id: str
     target: str
-    values: NDArray[np.float32] | None
-    scale: ColorScale | None
-    minimum: float | None
-    maximum: float | None
-    total: float | None
-    marks: tuple[str, ...]
+    boxes: tuple[Box, ...]
+    values: NDArray[np.float32] | None = None
+    scale: ColorScale | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    total: float | None = None
+    marks: tuple[str, ...] = ()
     missing: str = ""
     photograph: NDArray[np.float32] | None = None
 
@@ -106,6 +109,7 @@ class ImageMaps:
         self._models: pd.Series = results.variants.set_index("variant_id")["model"]
         self._maps: dict[tuple[str, str], NDArray[np.float32] | None] = {}
         self._pictures: dict[str, Picture] = {}
+        self._boxes: dict[str, tuple[Box, ...]] = {}
 
     @cached_property
     def variants(self) -> list[str]:
@@ -147,10 +151,9 @@ class ImageMaps:
     def panel(self, variant_id: str, target: str, scale: ColorScale | None) -> Panel:
         """Return one map under a colour scale, over the photograph where the scale's style says so."""
         row, values = self.row(variant_id, target), self.values(variant_id, target)
+        key = (self.image_id, variant_id, target, self.boxes_seen_by(variant_id))
         if row is None:
-            return Panel(
-                variant_id, target, None, None, None, None, None, (), self._absence(variant_id, target)
-            )
+            return Panel(*key, missing=self._absence(variant_id, target))
         alone = values is None or scale is None or scale.style.opacity == 1
         missing = "" if values is not None else self._not_kept()
         marks = _marks(row, values, scale, self.results.study.attribution)
@@ -158,8 +161,7 @@ class ImageMaps:
         if photograph is None and not alone:
             marks.append("no photograph beneath: the image cannot be read")
         return Panel(
-            variant_id=variant_id,
-            target=target,
+            *key,
             values=values,
             scale=scale,
             minimum=float(row["minimum"]),
@@ -172,8 +174,13 @@ class ImageMaps:
 
     def boxes_seen_by(self, variant_id: str) -> tuple[Box, ...]:
         """Return the boxes in pixels of a variant's model: models may crop an image differently."""
-        same = self._models.index[self._models == self._models[variant_id]]
-        return _boxes(self.box_sums[self.box_sums["variant_id"].isin(same)], self.shown.colors)
+        model = str(self._models[variant_id])
+        if model not in self._boxes:
+            same = self._models.index[self._models == model]
+            self._boxes[model] = _boxes(
+                self.box_sums[self.box_sums["variant_id"].isin(same)], self.shown.colors
+            )
+        return self._boxes[model]
 
     def sums_in(self, box_id: str, variant_id: str) -> dict[str, float]:
         """Return the sum in one box by target, in units of the output."""

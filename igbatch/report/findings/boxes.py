@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +18,9 @@ SMALL_PROBABILITY = 0.01
 SMALL_SHARE = 0.05
 """A mean |sum| below this share of the trained model's is negligible beside it."""
 
+_LIMITS = {"small_probability": SMALL_PROBABILITY, "small_share": SMALL_SHARE, "fewest_images": FEWEST_IMAGES}
 _HEAD = ("variant", "box", "target", "images")
+_YES = {True: "yes", False: "no"}
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def negligible_when_random(sums: Sequence[BoxSum], variants: Variants, probabili
         missing = Missing.SCALE
     largest, share, _ = max(judged, key=lambda each: each[0].mean_abs_sum, default=(None, None, None))
     rows = (
-        (*row.names, number(row.mean_abs_sum), "–" if share is None else percent(share), _yes(ok))
+        (*row.names, number(row.mean_abs_sum), "–" if share is None else percent(share), _YES[ok])
         for row, share, ok in judged
     )
     return present(
@@ -90,7 +91,8 @@ def negligible_when_random(sums: Sequence[BoxSum], variants: Variants, probabili
         largest=largest,
         share=share,
         reference=reference.get(largest.variant_id) if largest else None,
-        **_limits(probability),
+        probability=probability,
+        **_LIMITS,
     )
 
 
@@ -110,23 +112,14 @@ def significant_when_trained(
         "trained_significant",
         _missing(variants.trained, Missing.TRAINED, own) or combine(judged),
         (*_HEAD, "mean sum", "95 % interval", "significant"),
-        ((*row.names, number(row.mean_sum), row.interval, _yes(ok)) for row, ok in rows),
+        ((*row.names, number(row.mean_sum), row.interval, _YES[ok]) for row, ok in rows),
         passed=sum(judged),
         judged=len(judged),
         size=_mean_size(own) or 0.0,
         random_size=_mean_size(_of(sums, variants.random)),
-        **_limits(probability),
+        probability=probability,
+        **_LIMITS,
     )
-
-
-def _limits(probability: bool) -> dict[str, Any]:
-    """Return what the words of both claims say of their criteria."""
-    return {
-        "probability": probability,
-        "small_probability": SMALL_PROBABILITY,
-        "small_share": SMALL_SHARE,
-        "fewest_images": FEWEST_IMAGES,
-    }
 
 
 def _of(sums: Sequence[BoxSum], variants: Sequence[str]) -> list[BoxSum]:
@@ -141,7 +134,3 @@ def _mean_size(sums: Sequence[BoxSum]) -> float | None:
 
 def _missing(variants: Sequence[str], kind: Missing, rows: Sequence[object]) -> Missing | None:
     return kind if not variants else Missing.BOXES if not rows else None
-
-
-def _yes(passed: bool) -> str:
-    return "yes" if passed else "no"

@@ -36,22 +36,28 @@ def opposition(sums: Sequence[BoxSum], variants: Variants, targets: Sequence[str
     ):
         keys = [(name, *pair) for name in names for pair in permutations(labels, 2)]
         pairs = [(rows[each], against(rows[each])) for each in keys if each in rows]
+        found = [verdict for _, verdict in pairs]
         patterns = {
-            name: whole_pattern(found for row, found in pairs if row.variant_id == name) for name in names
+            name: whole_pattern(verdict for row, verdict in pairs if row.variant_id == name) for name in names
         }
+        verdict: Verdict | Missing = combine(None if each is None else not each for each in patterns.values())
         if key == "trained_opposition":
-            known = {found for _, found in pairs} - {Verdict.UNKNOWN}
+            known = set(found) - {Verdict.UNKNOWN}
             verdict = known.pop() if len(known) == 1 else Verdict.MIXED
-        else:
-            verdict = combine(None if shown is None else not shown for shown in patterns.values())
+        if not names:
+            verdict = kind
+        elif len(labels) < 2:
+            verdict = Missing.CLASSES
+        elif all(each is Verdict.UNKNOWN for each in found):
+            verdict = Missing.IMAGES
         findings.append(present(
             key,
-            _missing(names, kind, pairs, labels) or verdict,
+            verdict,
             _HEAD,
             (_cells(*pair) for pair in pairs),
             labels=[plain(label) for label in labels],
             sums=[row for row, _ in pairs],
-            against=sum(found is Verdict.HOLDS for _, found in pairs),
+            against=found.count(Verdict.HOLDS),
             patterns=patterns,
             most=max((row.n_images for row, _ in pairs), default=0),
             largest=max((abs(row.mean_sum) for row, _ in pairs), default=0.0),
@@ -77,16 +83,6 @@ def whole_pattern(verdicts: Iterable[Verdict]) -> bool | None:
     if found & {Verdict.FAILS, Verdict.MIXED}:
         return False
     return None if Verdict.UNKNOWN in found or not found else True
-
-
-def _missing(
-    variants: Sequence[str], kind: Missing, pairs: Sequence[tuple[BoxSum, Verdict]], labels: Sequence[str]
-) -> Missing | None:
-    if not variants:
-        return kind
-    if len(labels) < 2:
-        return Missing.CLASSES
-    return Missing.IMAGES if all(found is Verdict.UNKNOWN for _, found in pairs) else None
 
 
 def _cells(row: BoxSum, found: Verdict) -> tuple[str, ...]:

@@ -93,7 +93,9 @@ def layers_figure(means: Means, group: Randomized) -> Figure:
             dots = means.along(group, measure)
             offset = (kind - (len(measures) - 1) / 2) * 0.18
             rows = [row + offset for row, _ in dots]
-            plotting.draw_means(axes, rows, [mean for _, mean in dots], kind, True, linestyle="", label=name)
+            plotting.draw_means(
+                axes, rows, [mean for _, mean in dots], kind, across=True, linestyle="", label=name
+            )
         if not heading.startswith("RMS"):
             axes.set_xlim(min(-0.04, axes.get_xlim()[0]), 1.05)
         elif axes.dataLim.x0 > 0:  # differences differ by decades

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from matplotlib.figure import Figure
 
@@ -42,10 +41,10 @@ class GridRow:
 
 def grid_rows(maps: ImageMaps, variants: Sequence[str], targets: Sequence[str]) -> list[GridRow]:
     """Gather the maps of some variants, each target under its per-map range, and under that of the image."""
-    rows = []
+    rows, joint = [], [color_scale(maps, "models")] * len(variants)
     for target in targets:
-        for scope in SCOPES:
-            scales = [color_scale(maps, scope, variant, [target]) for variant in variants]
+        per_map = [color_scale(maps, "image", variant, [target]) for variant in variants]
+        for scope, scales in zip(SCOPES, (per_map, joint), strict=True):
             pairs = zip(variants, scales, strict=True)
             panels = tuple(maps.panel(variant, target, scale) for variant, scale in pairs)
             rows.append(GridRow(target, scope, panels))
@@ -70,9 +69,9 @@ def grid_figure(maps: ImageMaps, trained: str | None, cascade: Randomized) -> Fi
     write(figure, MARGIN, 38, wrap(caption, 0.97 * width - 2 * MARGIN, 11), 11, step=LINE, color=FAINT)
     y = float(_TOP)
     for start in starts:
-        columns = list(enumerate(islice(steps, start, start + COLUMNS)))
-        lefts = [MARGIN + _SIDE + column * (size[0] + _GAP) for column, _ in columns]
-        for left, (_, (layer, _)) in zip(lefts, columns, strict=True):
+        layers = [layer for layer, _ in steps[start : start + COLUMNS]]
+        lefts = [MARGIN + _SIDE + column * (size[0] + _GAP) for column in range(len(layers))]
+        for left, layer in zip(lefts, layers, strict=True):
             write(figure, left, y, fit(plain(layer), size[0], 11.5, bold=True), bold=True)
         y += LINE + 6
         for row in rows:

@@ -45,20 +45,13 @@ def style(axes: Axes, grid: str) -> None:
     axes.spines[["left", "bottom"]].set(color="#9a9a9a", linewidth=0.6)
 
 
-def draw_means(
-    axes: Axes,
-    places: Sequence[float],
-    means: Sequence[Mean],
-    kind: int,
-    across: bool = False,
-    **options: Any,
-) -> None:
-    """Draw means with their intervals at places along x, or along y where `across`; `kind` has its marker."""
+def draw_means(axes: Axes, places: Sequence[float], means: Sequence[Mean], kind: int, **options: Any) -> None:
+    """Draw means with their intervals at places along an axis: at x, or at y with `across=True`.
+
+    `kind` says which colour and marker; other options are those of `Axes.errorbar`.
+    """
     values = [mean.value for mean in means]
     reach = [[mean.value - mean.span[0] for mean in means], [mean.span[1] - mean.value for mean in means]]
-    place: dict[str, Any] = (
-        {"x": values, "y": places, "xerr": reach} if across else {"x": places, "y": values, "yerr": reach}
-    )
-    axes.errorbar(
-        **place, color=COLORS[kind], marker=MARKERS[kind], markersize=4.6, elinewidth=1.7, **options
-    )
+    names = ("y", "x", "xerr") if options.pop("across", False) else ("x", "y", "yerr")
+    options |= dict(zip(names, (places, values, reach), strict=True))
+    axes.errorbar(color=COLORS[kind], marker=MARKERS[kind], markersize=4.6, elinewidth=1.7, **options)
