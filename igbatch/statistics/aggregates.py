@@ -73,8 +73,12 @@ def _groups(images: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str], pd.Dat
 
 def _one_row_an_image(boxes: pd.DataFrame) -> pd.DataFrame:
     weighted = boxes.assign(weighted=boxes["density_ratio"] * boxes["pixels"], n_boxes=1)
-    by_image = weighted.groupby([*KEYS, "image_id"], sort=True, observed=True)
-    images = by_image[["sum", "share", "weighted", "pixels", "n_boxes"]].sum(min_count=1).reset_index()
+    keys, numbers = [*KEYS, "image_id"], ["sum", "share", "weighted", "pixels", "n_boxes"]
+    if weighted.duplicated(keys).any():
+        by_image = weighted.groupby(keys, sort=True, observed=True)
+        images = by_image[numbers].sum(min_count=1).reset_index()
+    else:  # the same, without grouping
+        images = weighted[[*keys, *numbers]].sort_values(keys, ignore_index=True)
     return images.assign(density_ratio=images["weighted"] / images["pixels"])
 
 
