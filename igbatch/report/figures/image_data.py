@@ -1,4 +1,4 @@
-"""What stands around one map: its numbers, its normalization in words, and what to be careful about."""
+"""What stands around one map: its numbers, its scope in words, and what to be careful about."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class ShownRows:
 
 
 class ImageMaps:
-    """All that a study holds of one image; maps and pixels are read once, when they are first asked for.
+    """All that a study holds of one image; maps and pixels are read once, when they are first needed.
 
     `shown` are rows that were read already, this image's among them.
     """
@@ -212,7 +212,7 @@ class ImageMaps:
             row = lost.iloc[0]
             return f"Quarantined ({plain(str(row['stage']))}): {plain(str(row['error']))}"
         if variant_id not in self.variants:
-            return "Not asked for: the study computes this variant on other images only."
+            return "Not requested: the study computes this variant on other images only."
         return "Not computed yet."
 
 

@@ -229,7 +229,7 @@ def test_a_map_that_the_study_does_not_ask_for_is_not_missing(drawn: Any, noise:
     image = ImageMaps(study, "a")
     assert [row.title for row in scope_sheet(image, "image").rows] == ["trained"]
     (row,) = scope_sheet(image, "image", ["random-1"]).rows
-    assert row.panels[0].missing == "Not asked for: the study computes this variant on other images only."
+    assert row.panels[0].missing == "Not requested: the study computes this variant on other images only."
     both = scope_sheet(ImageMaps(study, "b"), "models")
     assert [row.title for row in both.rows] == ["trained", "random-1"]
     assert not any(row.caution for row in both.rows)
