@@ -97,7 +97,7 @@ def _figure_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--variant", "variants", multiple=True, help="Variant to draw (default: as report)."),
         click.option("--target", "targets", multiple=True, help="Target to draw (default: all)."),
         click.option("--scope", "--normalization", "scope", metavar="NAME", help="Whose range colours stand "
-                     "for: raw, image, pair, targets, models, variant or dataset (default: raw, image, joint "
+                     "for: raw, image, pair, targets, models, variant or dataset (default: raw, image, pair "
                      "and dataset in turn). --normalization is its old name."),
         click.option("--rule", metavar="NAME", help="symmetric (default), min-max or percentile."),
         click.option("--percentile", type=float, metavar="P", help="Colours end at the P % quantile of |a|."),

@@ -19,6 +19,7 @@ from igbatch.pipeline.progress import TerminalProgress
 from igbatch.pipeline.run import check_submitted, run_stage
 from igbatch.reduce.study import update_tables
 from igbatch.results import StudyResults
+from igbatch.store.made_from import TABLES
 from igbatch.store.output import Output
 from igbatch.study_file import LoadedStudy, load_study
 
@@ -115,18 +116,16 @@ def default_out(loaded: LoadedStudy) -> str:
 def write_report(results: StudyResults, output: Output) -> str:
     """Render the report of a study into `report/` of its output and return where the page lies.
 
-    What it holds in memory is said at `igbatch.report.build.render_report`. Tables of the reducer that an
-    earlier version did not write are made first.
+    What it holds in memory is said at `igbatch.report.build.render_report`. Tables of the reducer that were
+    not made from what is committed now are made first.
 
     Raises:
         InputError: the study is not reduced yet.
     """
     from igbatch.report.build import render_report
 
-    if not output.exists(output.path("ranges.parquet")):
-        raise InputError(
-            f"{output.uri}: not reduced yet (ranges.parquet is missing); run `igbatch reduce` first"
-        )
+    if not any(map(results.has, TABLES)):
+        raise InputError(f"{output.uri}: not reduced yet; run `igbatch reduce` first")
     update_tables(output)
     render_report(results, lambda path, data: output.put(output.path(path), data))
     return report_place(output)

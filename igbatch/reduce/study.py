@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from igbatch.reduce import summary
 from igbatch.reduce.boxes import VariantBoxes
@@ -19,13 +18,12 @@ from igbatch.reduce.ranges import RangeSummary, merge
 from igbatch.reduce.variant_scan import VariantScan, scan_variant
 from igbatch.statistics.image_stats import allowed_error
 from igbatch.store import schemas
+from igbatch.store.made_from import TABLES, marked
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
 from igbatch.store.shards import with_listing
 
 COLUMNS = (*summary.COLUMNS, "sum", "boxes_clipped", "boxes_skipped")
-TABLES = ("ranges", "aggregates", "summary", "image_summary", "shards")
-"""What every reduction writes besides the lists of images and variants."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +94,7 @@ class StudyTables:
     """The tables of a study as they are found so far; only `images` grows with the study."""
 
     reader: Reader
+    state: str
     images: ImageScores
     ranges: dict[str, RangeSummary] = field(default_factory=dict)
     weights_sha256: dict[str, list[str]] = field(default_factory=dict)
@@ -106,7 +105,7 @@ class StudyTables:
     @classmethod
     def of(cls, reader: Reader, map_shards: MapShards = map) -> StudyTables:
         """Reduce all variants of a study, without its randomization."""
-        found = cls(reader, ImageScores(reader))
+        found = cls(reader, reader.state, ImageScores(reader))
         parts: Iterable[VariantPart] = map_shards(
             reduce_variant, [(reader.output, variant_id) for variant_id in reader.variant_ids]
         )
@@ -125,7 +124,12 @@ class StudyTables:
         """The range of all maps."""
         return merge(self.ranges.values())
 
-    def table(self, name: str) -> pa.Table:
+    def write(self, name: str) -> None:
+        """Write one of `TABLES`, with the state that it was made from."""
+        output = self.reader.output
+        output.put_table(output.path(f"{name}.parquet"), marked(self._table(name), self.state))
+
+    def _table(self, name: str) -> pa.Table:
         """Return one of `TABLES`; the scores of images take those of a randomization study into account."""
         if name == "ranges":
             return self._ranges()
@@ -167,12 +171,8 @@ def reduce_study(
     """
     reader = Reader(output)
     found = StudyTables.of(reader, map_shards)
-
-    def write(name: str) -> None:
-        output.put_table(output.path(f"{name}.parquet"), found.table(name))
-
     for name in ("ranges", "aggregates", "summary"):
-        write(name)
+        found.write(name)
     _complete_variants(output, reader, found.weights_sha256)
     _complete_images(output, reader)
     settings = reader.study.randomization
@@ -183,22 +183,23 @@ def reduce_study(
             f"{measured.comparisons} comparisons of maps made, in {measured.new_parts} parts; "
             f"{measured.parts - measured.new_parts} parts stood from before"
         )
-    write("image_summary")
-    write("shards")
+    found.write("image_summary")
+    found.write("shards")
 
 
 def update_tables(output: Output) -> bool:
-    """Write the tables of a reduced study (`TABLES`) where it was reduced by a version that had others.
+    """Write the tables of a reduced study (`TABLES`) anew unless all were made from what is committed now.
 
-    Returns whether that was so. A randomization study's own tables stay as they are.
+    Returns whether they were written. That is so where shards were committed or deleted since, where one is
+    missing, damaged or of another study, and where an earlier version wrote them. A randomization study's own
+    tables stay as they are.
     """
-    paths = [output.path(f"{name}.parquet") for name in TABLES]
-    known = pq.read_schema(paths[0], filesystem=output.filesystem).names
-    if known == schemas.RANGES.names and all(map(output.exists, paths)):
+    reader = Reader(output)
+    if all(map(reader.reduced, TABLES)):
         return False
-    found = StudyTables.of(Reader(output))
-    for name, path in zip(TABLES, paths, strict=True):
-        output.put_table(path, found.table(name))
+    found = StudyTables.of(reader)
+    for name in TABLES:
+        found.write(name)
     return True
 
 

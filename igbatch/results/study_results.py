@@ -100,7 +100,7 @@ class StudyResults(Tables):
     @cached_property
     def _ranges(self) -> dict[str, RangeSummary]:
         """The ranges of all variants, where those of the last reduction still hold."""
-        if not (self.reader.reduced and self.has("ranges") and "histogram" in self.ranges):
+        if not self.reader.reduced("ranges"):
             return {}
         rows = self.ranges[self.ranges["scope"] == "variant"].to_dict("records")
         found = {row["variant_id"]: RangeSummary.of_range(row) for row in rows}

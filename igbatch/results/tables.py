@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from igbatch.errors import InputError
+from igbatch.errors import InputError, one_line
 from igbatch.reduce.summary import Summary
 from igbatch.store import schemas
 from igbatch.store.reader import Reader
@@ -27,8 +27,8 @@ RANDOMIZATION_TABLES = ("similarity", "map_measures", "localization", "randomiza
 
 def _reduced(name: str, words: str) -> cached_property[pd.DataFrame]:
     """Return the attribute that reads a table of the reducer when it is first asked for."""
-    table = cached_property(lambda tables: frame_of(tables.reader.output.read_table(tables.path_of(name))))
-    table.__doc__ = f"{words} Raises InputError where it is not there."
+    table = cached_property(lambda tables: frame_of(tables.read(name)))
+    table.__doc__ = f"{words} Raises InputError where it is not there, or damaged."
     return table
 
 
@@ -143,7 +143,7 @@ class Tables:
             InputError: the study was not reduced yet.
         """
         names = [*dict.fromkeys(["image_id", *columns])]
-        found = self.reader.output.read_table(self.path_of("image_summary"), names)
+        found = self.read("image_summary", names)
         listed = self.reader.listing.image_ids
         if not found["image_id"].combine_chunks().equals(listed):
             found = found.take(pc.index_in(listed, value_set=found["image_id"].combine_chunks()))
@@ -158,6 +158,18 @@ class Tables:
         with self.reader.output.filesystem.open_input_file(self.path_of(name)) as file:
             for batch in pq.ParquetFile(file).iter_batches(SCANNED_ROWS, columns=list(columns)):
                 yield pa.Table.from_batches([batch])
+
+    def read(self, name: str, columns: list[str] | None = None) -> pa.Table:
+        """Read a table of the reducer.
+
+        Raises:
+            InputError: it is not there, or damaged.
+        """
+        try:
+            return self.reader.output.read_table(self.path_of(name), columns)
+        except pa.ArrowException as error:
+            place = f"{self.reader.output.uri}: {name}.parquet cannot be read ({one_line(error, limit=100)})"
+            raise InputError(f"{place}; run `igbatch reduce` to make it again") from error
 
     def has(self, name: str) -> bool:
         """Tell whether a table of the reducer is there."""

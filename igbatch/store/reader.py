@@ -18,10 +18,11 @@ from igbatch.store.asked import asked_images
 from igbatch.store.commits import commit_paths, commits_at, read_commits
 from igbatch.store.encoding import stored_maps
 from igbatch.store.fingerprint import digest
+from igbatch.store.made_from import made_from
 from igbatch.store.output import Output
 from igbatch.store.pruned import KIND, pruned_at
 from igbatch.store.scan import gathered, scan
-from igbatch.store.shards import ShardSpans, read_shards
+from igbatch.store.shards import ShardSpans, read_shards, shard_of
 from igbatch.store.winners import FEW, ROWS_AT_ONCE, Chunk, CommittedFile, Listing, Winners
 from igbatch.study import Study
 from igbatch.study_file import kept_study
@@ -163,12 +164,14 @@ class Reader:
         return digest([self.listing.digest(), self.variant_ids, of_some])
 
     @cached_property
-    def reduced(self) -> bool:
-        """Tell whether the last reduction saw the shards that are committed now, and no others."""
-        spans = self._spans
-        return spans is not None and all(
-            spans.are_of(each, commit_paths(self.output, each)) for each in self.variant_ids
-        )
+    def state(self) -> str:
+        """A digest of what a reduction follows from: what the study lists, and the committed shards."""
+        shards = {each: sorted(map(shard_of, commit_paths(self.output, each))) for each in self.variant_ids}
+        return digest([self.listing_digest, shards])
+
+    def reduced(self, table: str) -> bool:
+        """Tell whether a table of the reduction is there, and was made from what is committed now."""
+        return made_from(self.output, table) == self.state
 
     def _scanned(
         self, winners: Winners, variant_id: str, paths: Sequence[str], *args: Any, **how: Any
@@ -311,6 +314,7 @@ class Reader:
 
         Raises:
             KeyError: there is no such map; the message says what is missing.
+            InputError: the file that holds it is gone or damaged.
         """
         known = variant_id in self.variant_ids
         file = self.winners_of(variant_id, [image_id]).file_of(image_id, target) if known else None
@@ -320,12 +324,19 @@ class Reader:
                     f"no map of variant {variant_id!r}, image {image_id!r}, target {target!r} in "
                     f"{self.output.uri}: maps were pruned on {self.pruned_at}; their statistics are there"
                 )
-            found = pq.read_table(
-                self._data_path(KIND, variant_id, file),
-                filters=(pc.field("image_id") == image_id) & (pc.field("target") == target),
-                filesystem=self.output.filesystem,
-                partitioning=None,
-            )
+            path = self._data_path(KIND, variant_id, file)
+            try:
+                found = pq.read_table(
+                    path,
+                    filters=(pc.field("image_id") == image_id) & (pc.field("target") == target),
+                    filesystem=self.output.filesystem,
+                    partitioning=None,
+                )
+            except (FileNotFoundError, pa.ArrowException) as error:
+                what = "is gone" if isinstance(error, FileNotFoundError) else "cannot be read"
+                raise InputError(
+                    f"{path}: a file of maps {what}; `igbatch verify` says what is lost"
+                ) from error
             if len(found):
                 array: np.ndarray = stored_maps(found)[0]
                 return array

@@ -13,10 +13,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from igbatch.store import schemas
+from igbatch.store.made_from import DAMAGED, made_from
 from igbatch.store.output import Output
 from igbatch.store.winners import Winners
 
-FILE = "shards.parquet"
 LISTING_KEY = b"listing"
 """In the metadata of the table: the digest of the list of images whose places it holds."""
 
@@ -47,15 +47,12 @@ class ShardSpans:
         among = np.searchsorted(ordered, spans[:, 0]) < np.searchsorted(ordered, spans[:, 1], side="right")
         return [path for path, holds in zip(paths, among, strict=True) if holds]
 
-    def are_of(self, variant_id: str, paths: Sequence[str]) -> bool:
-        """Tell whether these files of a variant are all that the last reduction saw, and no others."""
-        return self.spans.get(variant_id, {}).keys() == set(map(shard_of, paths))
-
 
 def read_shards(output: Output) -> pa.Table | None:
-    """Read the table of shards, with its metadata; None where no reduction wrote one."""
-    path = output.path(FILE)
-    return output.read_table(path) if output.exists(path) else None
+    """Read the table of shards, with its metadata; None where no reduction wrote one, or it is damaged."""
+    if made_from(output, "shards") in (None, DAMAGED):
+        return None
+    return output.read_table(output.path("shards.parquet"))
 
 
 def shard_of(path: str) -> str:

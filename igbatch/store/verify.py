@@ -18,11 +18,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from igbatch.errors import InputError
+from igbatch.store import made_from
 from igbatch.store.asked import asked_images, asked_keys
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import DATA_KINDS, Output
 from igbatch.store.pruned import pruned_at
-from igbatch.store.reader import read_study
+from igbatch.store.reader import Reader, read_study
 from igbatch.store.verification import WORST, Unconverged, Verification
 from igbatch.store.verify_rankings import misranked, stored_rankings
 from igbatch.store.verify_shard import CheckedShard, Expected, Problem, check_shard
@@ -257,6 +258,9 @@ def _check_ranges(output: Output, extremes: dict[str, _Extremes], found: Verific
             if not output.exists(output.path(path)):
                 what = "missing, and the study was reduced; reduce the study again"
                 found.problems.append(Problem("ranges", path, what))
+    for path, what in made_from.faults(output, Reader(output).state):
+        if path not in {problem.where for problem in found.problems}:
+            found.problems.append(Problem("ranges", path, f"{what}; reduce the study again"))
     name = "ranges.parquet"
     if not output.exists(output.path(name)):
         return
@@ -264,7 +268,10 @@ def _check_ranges(output: Output, extremes: dict[str, _Extremes], found: Verific
         columns = ["scope", "variant_id", "minimum", "maximum", "n_maps", "complete"]
         said = output.read_table(output.path(name), columns).to_pylist()
     except (OSError, pa.ArrowException) as error:
-        found.problems.append(Problem("ranges", name, f"cannot be read ({error}); reduce the study again"))
+        if name not in {problem.where for problem in found.problems}:
+            found.problems.append(
+                Problem("ranges", name, f"cannot be read ({error}); reduce the study again")
+            )
         return
     for what in _differences(said, extremes, found.expected):
         found.problems.append(Problem("ranges", name, f"{what}; reduce the study again"))

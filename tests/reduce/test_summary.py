@@ -7,13 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from igbatch.reduce.study import TABLES, reduce_study, update_tables
+from igbatch.errors import InputError
+from igbatch.reduce.study import reduce_study, update_tables
 from igbatch.reduce.variant_scan import scan_variant
 from igbatch.results import StudyResults
 from igbatch.statistics.image_stats import allowed_error, convergence
-from igbatch.store import schemas
+from igbatch.store import made_from, schemas
 from igbatch.store.commit import ShardWriter
+from igbatch.store.made_from import TABLES
 from igbatch.store.output import Output
+from igbatch.store.reader import Reader
 
 VARIANTS, TARGETS, IMAGES = ("ww", "v"), ("b", "a"), [f"image-{n}" for n in (2, 0, 1, 3)]
 STUDY = {"name": "s", "images": {"root": "/images"}, "models": {"m": {}}, "targets": ["a"]}
@@ -124,13 +127,48 @@ def test_tables_of_a_version_before_are_made_as_they_would_be_now(study: Output)
     expected = {name: study.read_table(study.path(f"{name}.parquet")) for name in TABLES}
     assert not update_tables(study)
     study.delete(study.path("summary.parquet"))
-    before = expected["ranges"].drop_columns("histogram")
+    before = expected["ranges"].drop_columns("histogram").replace_schema_metadata(None)
     study.put_table(study.path("ranges.parquet"), before)
     assert StudyResults(study.uri).scope_range("dataset").n_maps == 16  # from a scan
     assert update_tables(study)
     for name, table in expected.items():
         assert study.read_table(study.path(f"{name}.parquet")).equals(table)
     assert not update_tables(study)
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("fault", ["gone", "truncated", "of another study"])
+def test_a_table_that_is_not_of_these_rows_is_told_and_made_again(
+    study: Output, name: str, fault: str
+) -> None:
+    path = study.path(f"{name}.parquet")
+    expected = study.read_table(path)
+    now = Reader(study).state
+    assert not list(made_from.faults(study, now))
+    if fault == "gone":
+        study.delete(path)
+    elif fault == "truncated":
+        study.put(path, study.read(path)[:-20])
+        if name in ("summary", "aggregates"):
+            with pytest.raises(InputError, match="run `igbatch reduce`"):
+                getattr(StudyResults(study.uri), name)
+    else:
+        study.put_table(path, made_from.marked(expected, "another"))
+    found = [file for file, _ in made_from.faults(study, now)]
+    late = name == "shards" and fault != "truncated"  # as if the reduction had been interrupted
+    assert found == ([] if late else [f"{name}.parquet"])
+    assert StudyResults(study.uri).range_of("v").n_maps == 8
+    assert update_tables(study)
+    assert study.read_table(path).equals(expected, check_metadata=True)
+    assert not list(made_from.faults(study, now))
+
+
+def test_tables_follow_a_commit_that_is_lost(study: Output) -> None:
+    before = StudyResults(study.uri).totals.rows
+    study.delete(study.files("image_stats/v")[0].path)
+    assert not list(made_from.faults(study, Reader(study).state))  # `verify` names the rows
+    assert update_tables(study)
+    assert StudyResults(study.uri).totals.rows < before
 
 
 def test_ranges_come_from_the_table_until_a_shard_is_committed(

@@ -14,7 +14,6 @@ from igbatch.store.commit import ShardWriter
 from igbatch.store.fingerprint import texts_digest
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
-from igbatch.store.shards import FILE
 
 IMAGES = [f"image-{(7 * number) % 24:02d}" for number in range(24)]  # in no order of names
 FEW = [IMAGES[5], IMAGES[17]]
@@ -46,7 +45,7 @@ def study(local_output: Output, lay_out: Callable[..., None], write_shard: Write
 
 
 def note_shards(output: Output) -> None:
-    output.put_table(output.path(FILE), StudyTables.of(Reader(output)).table("shards"))
+    StudyTables.of(Reader(output)).write("shards")
 
 
 def held(reader: Reader, images: list[str]) -> list[Any]:
@@ -90,7 +89,7 @@ def test_only_the_files_that_hold_few_images_are_looked_through(
     expected = by_a_scan(study, FEW)
     reader = Reader(study)
     paths = scanned(reader, monkeypatch)
-    assert reader.reduced
+    assert reader.reduced("shards")
     assert held(reader, FEW) == expected
     assert set(paths) == {"s1"}  # the other image has no row
     assert len(expected[2]) == 1
@@ -106,15 +105,15 @@ def test_what_was_committed_since_counts(study: Output, write_shard: WriteShard)
     before = by_a_scan(study, FEW)
     write_shard(study, [FEW[1], IMAGES[3]], shard="later", version=99)
     reader = Reader(study)
-    assert not reader.reduced
+    assert not reader.reduced("shards")
     found = held(reader, FEW)
     assert found == by_a_scan(study, FEW) != before
     assert found[2] == []  # it is no longer lost
     note_shards(study)
-    assert Reader(study).reduced
+    assert Reader(study).reduced("shards")
     assert held(Reader(study), FEW) == found
     study.delete(study.commit_path("v", "later"))
-    assert not Reader(study).reduced
+    assert not Reader(study).reduced("shards")
     assert held(Reader(study), FEW) == before
 
 
@@ -138,7 +137,7 @@ def test_a_table_of_another_list_is_not_believed(
     study.put_json(study.path("study.json"), {**record, "study": STUDY})
     reader = Reader(study)
     paths = scanned(reader, monkeypatch)
-    assert not reader.reduced
+    assert not reader.reduced("shards")
     found = held(reader, FEW)
     assert len(set(paths)) == 8
     note_shards(study)

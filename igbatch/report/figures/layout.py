@@ -113,12 +113,14 @@ def chosen(requested: Sequence[str] | None, known: Sequence[str], noun: str) -> 
     """Return the requested names, or all that are known.
 
     Raises:
-        InputError: a name is unknown, or none is requested.
+        InputError: a name is unknown or there twice, or none is requested.
     """
     names = list(known if requested is None else requested)
     for name in names:
         if name not in known:
             raise InputError(f"{noun} {name!r} is not in the study; it has {listing(list(known))}")
+        if names.count(name) > 1:
+            raise InputError(f"{noun} {name!r} is there twice; name it once")
     if not names:
         raise InputError(f"no {noun} is chosen; the study has {listing(list(known))}")
     return names

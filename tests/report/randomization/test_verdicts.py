@@ -131,7 +131,7 @@ def test_tests_against_random_models(tests_of: Any, tested: Any, changes: Any, w
     [
         (0.001, 0, "Shown at 5\u00a0% adjusted, and in few random models: Q."),
         (0.001, 20, "Shown, but so often in random models that it does not set the trained model apart: Q."),
-        (0.3, 20, "Not shown: Q."),
+        (0.3, 20, "Not shown by the sign test: that q."),
         (None, 0, "The last column"),
     ],
 )
