@@ -44,11 +44,11 @@ def faults(output: Output, now: str) -> Iterator[tuple[str, str]]:
     """Yield tables that are damaged, gone, or of another study: their files, and what is wrong.
 
     `now` is the state of what is committed (`Reader.state`). `shards` is written last: without it a reduction
-    was interrupted, and of an interrupted one tables have its state or `now`. Tables of a version that noted
-    no states are no fault.
+    was interrupted, and of an interrupted one tables have its state or `now`. A version that noted no states
+    noted none in `shards` either.
     """
     states = {name: made_from(output, name) for name in TABLES}
-    known = (now, states["shards"], "")
+    known = (now, states["shards"] or "")
     for name, state in states.items():
         if state == DAMAGED:
             yield f"{name}.parquet", "cannot be read"

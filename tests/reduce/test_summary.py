@@ -153,7 +153,12 @@ def test_a_table_that_is_not_of_these_rows_is_told_and_made_again(
             with pytest.raises(InputError, match="run `igbatch reduce`"):
                 getattr(StudyResults(study.uri), name)
     else:
-        study.put_table(path, made_from.marked(expected, "another"))
+        study.put_table(
+            path,
+            expected.replace_schema_metadata(None)
+            if name == "ranges"
+            else made_from.marked(expected, "another"),
+        )
     found = [file for file, _ in made_from.faults(study, now)]
     late = name == "shards" and fault != "truncated"  # as if the reduction had been interrupted
     assert found == ([] if late else [f"{name}.parquet"])
