@@ -28,9 +28,9 @@ from igbatch.pipeline.models import HeldVariant, Models, batched_logits
 from igbatch.pipeline.occupancy import Occupancy
 from igbatch.pipeline.plan import Shard
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage, prepare_ahead
-from igbatch.pipeline.rankings import Rankings
+from igbatch.pipeline.rankings import Rankings, target_indices
 from igbatch.pipeline.reports import ShardReport
-from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy
+from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.rows import ShardRows
 from igbatch.pipeline.settle import Sample, settings_of, settle, unmeasured
 from igbatch.pipeline.settled import Settled
@@ -204,7 +204,7 @@ class ShardComputer:
             if not ahead:
                 rankings.keep()  # before the last are yielded: who takes them may stop early
             for (item, pixels), ranking in zip(usable, ranked, strict=True):
-                targets = _target_indices(shard, model, item, ranking)
+                targets = target_indices(shard, model, item, ranking)
                 if rows is not None:
                     rows.miss(item, [target for target in shard.targets if target not in targets])
                 if targets:
@@ -327,26 +327,6 @@ class ShardComputer:
             "weights_sha256": variant.weights_sha256,
         }
         return facts, chances
-
-
-def _target_indices(
-    shard: Shard, model: ResolvedModel, image: PreparedImage, ranking: Sequence[int]
-) -> dict[str, int]:
-    """Return the logit index of each target of an image, without `label` where it is no known class."""
-    indices: dict[str, int] = {}
-    for target in shard.targets:
-        fixed = model.targets[target]
-        if fixed is not None:
-            indices[target] = fixed
-        elif target == "label":
-            label = image.label or ""
-            known = model.targets.get(label)
-            found = known if known is not None else model.class_names.get(label)
-            if found is not None:
-                indices[target] = found
-        else:
-            indices[target] = ranking[0 if target == "predicted" else int(target[4:]) - 1]
-    return indices
 
 
 def device_name(device: torch.device) -> str:

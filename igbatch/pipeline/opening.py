@@ -16,7 +16,7 @@ from igbatch.store import schemas
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import DATA_KINDS, Output
 from igbatch.store.rankings import model_digest, ranking_facts
-from igbatch.store.reader import read_study
+from igbatch.store.study_lists import read_study
 
 
 def existing_study(output: Output) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from igbatch.pipeline.models import Models, batched_logits
 from igbatch.pipeline.opening import model_record
 from igbatch.pipeline.plan import Shard
 from igbatch.pipeline.prepare import PreparedImage
-from igbatch.pipeline.resolve import ranked_classes
+from igbatch.pipeline.resolve import ResolvedModel, ranked_classes
 from igbatch.store.output import Output
 from igbatch.store.rankings import ImageKey, Ranking, RankingStore, model_digest
 
@@ -109,3 +109,23 @@ class ShardRankings:
         ranked = torch.argsort(logits, dim=1, descending=True, stable=True)[:, : self._rankings.classes]
         chances = logits.softmax(1).gather(1, ranked)
         return [Ranking(*each) for each in zip(ranked.tolist(), chances.tolist(), strict=True)]
+
+
+def target_indices(
+    shard: Shard, model: ResolvedModel, image: PreparedImage, ranking: Sequence[int]
+) -> dict[str, int]:
+    """Return the logit index of each target of an image, without `label` where it is no known class."""
+    indices: dict[str, int] = {}
+    for target in shard.targets:
+        fixed = model.targets[target]
+        if fixed is not None:
+            indices[target] = fixed
+        elif target == "label":
+            label = image.label or ""
+            known = model.targets.get(label)
+            found = known if known is not None else model.class_names.get(label)
+            if found is not None:
+                indices[target] = found
+        else:
+            indices[target] = ranking[0 if target == "predicted" else int(target[4:]) - 1]
+    return indices

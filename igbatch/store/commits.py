@@ -8,6 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
 
@@ -69,3 +72,18 @@ def read_commit(filesystem: fs.FileSystem, variant_id: str, path: str) -> Commit
             f"{path}: not a whole commit of igbatch ({one_line(error, limit=200)}); "
             "delete the file and run again"
         ) from None
+
+
+def latest(table: pa.Table, key: Sequence[str]) -> pa.Table:
+    """Keep, of rows with one key, that of the latest attempt, in the order of the key."""
+    order = [(name, "ascending") for name in key] + [("attempt", "descending")]
+    table = table.sort_by(order)
+    if len(table) < 2:
+        return table
+    same = np.ones(len(table) - 1, dtype=bool)
+    for name in key:
+        column = table[name].combine_chunks()
+        equal = pc.equal(column[1:], column[:-1]).fill_null(False)
+        both_null = pc.and_(pc.is_null(column[1:]), pc.is_null(column[:-1]))
+        same &= pc.or_(equal, both_null).to_numpy(zero_copy_only=False)
+    return table.filter(pa.array(np.concatenate([[True], ~same])))

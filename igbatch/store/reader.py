@@ -12,10 +12,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from igbatch.errors import InputError, one_line
+from igbatch.errors import InputError
 from igbatch.store import schemas
-from igbatch.store.asked import asked_images
-from igbatch.store.commits import commit_paths, commits_at, read_commits
+from igbatch.store.commits import commit_paths, commits_at, latest, read_commits
 from igbatch.store.encoding import stored_maps
 from igbatch.store.fingerprint import digest
 from igbatch.store.made_from import made_from
@@ -23,9 +22,8 @@ from igbatch.store.output import Output
 from igbatch.store.pruned import KIND, pruned_at
 from igbatch.store.scan import gathered, scan
 from igbatch.store.shards import ShardSpans, read_shards, shard_of
-from igbatch.store.winners import FEW, ROWS_AT_ONCE, Chunk, CommittedFile, Listing, Winners
-from igbatch.study import Study
-from igbatch.study_file import kept_study
+from igbatch.store.study_lists import StudyLists
+from igbatch.store.winners import FEW, ROWS_AT_ONCE, Chunk, CommittedFile, Winners
 
 KEY = ("variant_id", "image_id", "target")
 ATTEMPT = pa.field("attempt", pa.string())
@@ -34,7 +32,7 @@ KEPT_KEYS = 1 << 26
 they are found again by another scan."""
 
 
-class Reader:
+class Reader(StudyLists):
     """The committed rows of an output, read when they are asked for.
 
     Raises:
@@ -42,74 +40,14 @@ class Reader:
     """
 
     def __init__(self, output: Output) -> None:
-        self.output = output
-        record = read_study(output)
-        if record is None:
-            raise InputError(f"{output.uri}: no study here (study.json is missing); check the path")
-        self.record: dict[str, Any] = record
+        super().__init__(output)
         self._winners: dict[str, Winners] = {}
         self._few: dict[str, tuple[NDArray[np.int64], Winners]] = {}  # places, and what is known of these
-
-    @cached_property
-    def study(self) -> Study:
-        """The study as its file has it, with defaults for keys that were not there when it was run.
-
-        Raises:
-            InputError: it has a value that this igbatch does not know.
-        """
-        return kept_study(self.record["study"], f"{self.output.uri}: study.json")
-
-    @cached_property
-    def images(self) -> pa.Table:
-        """The images of the study: `schemas.IMAGES`."""
-        return self.output.read_table(self.output.path("images.parquet"))
-
-    @cached_property
-    def variants(self) -> pa.Table:
-        """The variants of the study, in its order: `schemas.VARIANTS`."""
-        return self.output.read_table(self.output.path("variants.parquet"))
-
-    @property
-    def variant_ids(self) -> list[str]:
-        """The ids of the variants, in the order of the study."""
-        return list(self.variants["variant_id"].to_pylist())
-
-    @property
-    def target_names(self) -> list[str]:
-        """The values of the `target` column that the study lists, in its order."""
-        return list(self.record["target_names"])
 
     @cached_property
     def pruned_at(self) -> str | None:
         """When maps were deleted on purpose (UTC), None where they were not."""
         return pruned_at(self.output)
-
-    @cached_property
-    def listing(self) -> Listing:
-        """The images and targets that the study lists: about 100 bytes an image."""
-        images = self.output.read_table(self.output.path("images.parquet"), ["image_id", "etag"])
-        return Listing(images, self.target_names)
-
-    def expected(self, variant_id: str) -> NDArray[np.bool_]:
-        """Tell for each image whether a variant is computed on it: bool [images], in the study's order."""
-        asked = self._asked(variant_id)
-        return np.broadcast_to(np.True_, len(self.listing.image_ids)) if asked is None else asked
-
-    def expected_images(self, variant_id: str) -> int:
-        """Return on how many images a variant is computed."""
-        return int(np.count_nonzero(self.expected(variant_id)))
-
-    def variants_of(self, image_id: str) -> list[str]:
-        """Return the variants that are computed on an image, in the order of the study."""
-        if self.listing.places_of([image_id])[0] < 0:
-            return []
-        one = pa.array([image_id], pa.string())
-        found = ((each, asked_images(self.variants, each, one)) for each in self.variant_ids)
-        return [each for each, asked in found if asked is None or asked[0]]
-
-    def _asked(self, variant_id: str, listing: Listing | None = None) -> NDArray[np.bool_] | None:
-        """Return `expected` of all images or of those of a listing, None where that is every image."""
-        return asked_images(self.variants, variant_id, (listing or self.listing).image_ids)
 
     def winners(self, variant_id: str) -> Winners:
         """Return which rows of a variant count: a scan at first (1 us a row), 4 bytes a row from then on.
@@ -155,13 +93,6 @@ class Reader:
     def _spans(self) -> ShardSpans | None:
         table = read_shards(self.output)
         return None if table is None else ShardSpans.of(table, self.listing_digest)
-
-    @cached_property
-    def listing_digest(self) -> str:
-        """A digest of what the study lists: images, targets, and the images of each variant."""
-        variants = zip(self.variant_ids, map(self._asked, self.variant_ids), strict=True)
-        of_some = {each: np.packbits(asked).tobytes().hex() for each, asked in variants if asked is not None}
-        return digest([self.listing.digest(), self.variant_ids, of_some])
 
     @cached_property
     def state(self) -> str:
@@ -245,18 +176,6 @@ class Reader:
         """Read the rows of `box_stats` of some images as `rows_of` does, in the order of `box_stats`."""
         key = (*KEY, "box_id")
         return self._rows_of("box_stats", schemas.BOX_STATS, key, image_ids, columns, variant_id)
-
-    def listed(self, image_ids: Sequence[str], columns: Sequence[str] | None = None) -> pa.Table:
-        """Read the rows of `schemas.IMAGES` of some images, in the order given; unknown ones are left out."""
-        wanted = list(columns or schemas.IMAGES.names)
-        names = dict.fromkeys(["image_id", *wanted])
-        schema = pa.schema([schemas.IMAGES.field(name) for name in names])
-        ids = pa.array(image_ids, pa.string())
-        chosen = pc.field("image_id").isin(ids)
-        batches = scan(self.output, [self.output.path("images.parquet")], schema, chosen)
-        found = pa.Table.from_batches([batch for _, batch in batches], schema)
-        places = pc.index_in(ids, value_set=found["image_id"])
-        return found.take(places.drop_null()).select(wanted)
 
     def keyed_boxes(
         self, columns: Sequence[str], variant_id: str
@@ -414,42 +333,6 @@ class Reader:
         if asked is not None:
             listed &= np.append(asked, False)[places]  # likewise
         return rows.filter(pa.array(listed & missing))
-
-
-def read_study(output: Output) -> dict[str, Any] | None:
-    """Read the `study.json` of an output, None where there is none.
-
-    Raises:
-        InputError: it is not one of igbatch's, or of another version of the layout.
-    """
-    try:
-        study = output.read_json(output.path("study.json"))
-    except ValueError as error:
-        raise InputError(f"{output.uri}: study.json is damaged ({one_line(error)}); restore it") from None
-    if study is None:
-        return None
-    found = study.get("format") if isinstance(study, dict) else None
-    if found != schemas.FORMAT:
-        raise InputError(
-            f"{output.uri}: study.json has format {found}, this igbatch reads {schemas.FORMAT}; "
-            "use the igbatch that wrote it, or another folder"
-        )
-    return dict(study)
-
-
-def latest(table: pa.Table, key: Sequence[str]) -> pa.Table:
-    """Keep, of rows with one key, that of the latest attempt, in the order of the key."""
-    order = [(name, "ascending") for name in key] + [("attempt", "descending")]
-    table = table.sort_by(order)
-    if len(table) < 2:
-        return table
-    same = np.ones(len(table) - 1, dtype=bool)
-    for name in key:
-        column = table[name].combine_chunks()
-        equal = pc.equal(column[1:], column[:-1]).fill_null(False)
-        both_null = pc.and_(pc.is_null(column[1:]), pc.is_null(column[:-1]))
-        same &= pc.or_(equal, both_null).to_numpy(zero_copy_only=False)
-    return table.filter(pa.array(np.concatenate([[True], ~same])))
 
 
 def _sorted(table: pa.Table, key: Sequence[str]) -> pa.Table:

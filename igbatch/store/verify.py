@@ -23,7 +23,8 @@ from igbatch.store.asked import asked_images, asked_keys
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import DATA_KINDS, Output
 from igbatch.store.pruned import pruned_at
-from igbatch.store.reader import Reader, read_study
+from igbatch.store.reader import Reader
+from igbatch.store.study_lists import read_study
 from igbatch.store.verification import WORST, Unconverged, Verification
 from igbatch.store.verify_rankings import misranked, stored_rankings
 from igbatch.store.verify_shard import CheckedShard, Expected, Problem, check_shard

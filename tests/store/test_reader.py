@@ -16,9 +16,10 @@ from igbatch.errors import InputError
 from igbatch.store import reader as reader_module
 from igbatch.store import schemas
 from igbatch.store.commit import ShardWriter
-from igbatch.store.commits import read_commits
+from igbatch.store.commits import latest, read_commits
 from igbatch.store.output import Output
-from igbatch.store.reader import KEY, Reader, latest, read_study
+from igbatch.store.reader import KEY, Reader
+from igbatch.store.study_lists import read_study
 
 WriteShard = Callable[..., ShardWriter]
 LayOut = Callable[..., None]

@@ -1,0 +1,137 @@
+"""What a study lists: settings, images, variants and targets, and which images a variant is computed on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from igbatch.errors import InputError, one_line
+from igbatch.store import schemas
+from igbatch.store.asked import asked_images
+from igbatch.store.fingerprint import digest
+from igbatch.store.output import Output
+from igbatch.store.scan import scan
+from igbatch.store.winners import Listing
+from igbatch.study import Study
+from igbatch.study_file import kept_study
+
+
+class StudyLists:
+    """The lists of an output's study, read when they are first asked for.
+
+    Attributes:
+        output: where the study lies.
+        record: the content of `study.json`.
+
+    Raises:
+        InputError: there is no study at this place.
+    """
+
+    def __init__(self, output: Output) -> None:
+        self.output = output
+        record = read_study(output)
+        if record is None:
+            raise InputError(f"{output.uri}: no study here (study.json is missing); check the path")
+        self.record: dict[str, Any] = record
+
+    @cached_property
+    def study(self) -> Study:
+        """The study as its file has it, with defaults for keys that were not there when it was run.
+
+        Raises:
+            InputError: it has a value that this igbatch does not know.
+        """
+        return kept_study(self.record["study"], f"{self.output.uri}: study.json")
+
+    @cached_property
+    def images(self) -> pa.Table:
+        """The images of the study: `schemas.IMAGES`."""
+        return self.output.read_table(self.output.path("images.parquet"))
+
+    @cached_property
+    def variants(self) -> pa.Table:
+        """The variants of the study, in its order: `schemas.VARIANTS`."""
+        return self.output.read_table(self.output.path("variants.parquet"))
+
+    @property
+    def variant_ids(self) -> list[str]:
+        """The ids of the variants, in the order of the study."""
+        return list(self.variants["variant_id"].to_pylist())
+
+    @property
+    def target_names(self) -> list[str]:
+        """The values of the `target` column that the study lists, in its order."""
+        return list(self.record["target_names"])
+
+    @cached_property
+    def listing(self) -> Listing:
+        """The images and targets that the study lists: about 100 bytes an image."""
+        images = self.output.read_table(self.output.path("images.parquet"), ["image_id", "etag"])
+        return Listing(images, self.target_names)
+
+    def expected(self, variant_id: str) -> NDArray[np.bool_]:
+        """Tell for each image whether a variant is computed on it: bool [images], in the study's order."""
+        asked = self._asked(variant_id)
+        return np.broadcast_to(np.True_, len(self.listing.image_ids)) if asked is None else asked
+
+    def expected_images(self, variant_id: str) -> int:
+        """Return on how many images a variant is computed."""
+        return int(np.count_nonzero(self.expected(variant_id)))
+
+    def variants_of(self, image_id: str) -> list[str]:
+        """Return the variants that are computed on an image, in the order of the study."""
+        if self.listing.places_of([image_id])[0] < 0:
+            return []
+        one = pa.array([image_id], pa.string())
+        found = ((each, asked_images(self.variants, each, one)) for each in self.variant_ids)
+        return [each for each, asked in found if asked is None or asked[0]]
+
+    def _asked(self, variant_id: str, listing: Listing | None = None) -> NDArray[np.bool_] | None:
+        """Return `expected` of all images or of those of a listing, None where that is every image."""
+        return asked_images(self.variants, variant_id, (listing or self.listing).image_ids)
+
+    @cached_property
+    def listing_digest(self) -> str:
+        """A digest of what the study lists: images, targets, and the images of each variant."""
+        variants = zip(self.variant_ids, map(self._asked, self.variant_ids), strict=True)
+        of_some = {each: np.packbits(asked).tobytes().hex() for each, asked in variants if asked is not None}
+        return digest([self.listing.digest(), self.variant_ids, of_some])
+
+    def listed(self, image_ids: Sequence[str], columns: Sequence[str] | None = None) -> pa.Table:
+        """Read the rows of `schemas.IMAGES` of some images, in the order given; unknown ones are left out."""
+        wanted = list(columns or schemas.IMAGES.names)
+        names = dict.fromkeys(["image_id", *wanted])
+        schema = pa.schema([schemas.IMAGES.field(name) for name in names])
+        ids = pa.array(image_ids, pa.string())
+        chosen = pc.field("image_id").isin(ids)
+        batches = scan(self.output, [self.output.path("images.parquet")], schema, chosen)
+        found = pa.Table.from_batches([batch for _, batch in batches], schema)
+        places = pc.index_in(ids, value_set=found["image_id"])
+        return found.take(places.drop_null()).select(wanted)
+
+
+def read_study(output: Output) -> dict[str, Any] | None:
+    """Read the `study.json` of an output, None where there is none.
+
+    Raises:
+        InputError: it is not one of igbatch's, or of another version of the layout.
+    """
+    try:
+        study = output.read_json(output.path("study.json"))
+    except ValueError as error:
+        raise InputError(f"{output.uri}: study.json is damaged ({one_line(error)}); restore it") from None
+    if study is None:
+        return None
+    found = study.get("format") if isinstance(study, dict) else None
+    if found != schemas.FORMAT:
+        raise InputError(
+            f"{output.uri}: study.json has format {found}, this igbatch reads {schemas.FORMAT}; "
+            "use the igbatch that wrote it, or another folder"
+        )
+    return dict(study)
