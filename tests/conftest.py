@@ -73,6 +73,17 @@ def scene_folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def on_one_thread() -> Iterator[None]:
+    """Keep torch to one thread from the first test that asks for it to the end."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
 def compute_study() -> Callable[..., Output]:
     """Compute and reduce a study in this process, without Ray: (study file, output folder, overrides)."""
 

@@ -84,12 +84,8 @@ def images(generator: torch.Generator) -> Tensor:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
+def small_models(on_one_thread: None) -> None:
     """Run on one thread where a test does not say otherwise: the models are too small to share."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(params=[1, 2], ids=["1-thread", "2-threads"])

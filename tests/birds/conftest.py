@@ -1,7 +1,5 @@
 """The bundled model, and one of its architecture that is nobody's."""
 
-from collections.abc import Iterator
-
 import pytest
 import timm
 import torch
@@ -10,12 +8,8 @@ from igbatch.birds.bundled import BUNDLED_ARCHITECTURE
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
+def small_models(on_one_thread: None) -> None:
     """Run on one thread: the models are too small to share."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -17,12 +17,8 @@ KEY = "models.m.weights"
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
+def small_models(on_one_thread: None) -> None:
     """Run on one thread: the models are too small to share."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
