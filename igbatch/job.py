@@ -19,8 +19,8 @@ from igbatch.pipeline.progress import TerminalProgress
 from igbatch.pipeline.run import check_submitted, run_stage
 from igbatch.reduce.study import update_tables
 from igbatch.results import StudyResults
-from igbatch.store.made_from import TABLES
 from igbatch.store.output import Output
+from igbatch.store.provenance import TABLES
 from igbatch.study_file import LoadedStudy, load_study
 
 if TYPE_CHECKING:

@@ -28,15 +28,15 @@ from .precision import Precision, precision_named
 from .settings import Example, Settings
 from .wave import RowLimit
 
-__all__ = ["PATCH", "Draws", "Explain", "Images", "infidelity", "max_sensitivity"]
+__all__ = ["PATCH", "Draws", "Explain", "ImageStream", "infidelity", "max_sensitivity"]
 
 PATCH = 0.5
 """Side of the square that is removed, over the shorter side of the image."""
 
 FloatArray = NDArray[np.float64]
-Images = Iterable[tuple[int, Tensor]]
+ImageStream = Iterable[tuple[int, Tensor]]
 """Images [C, H, W], each with the index of the example that it is a perturbation of."""
-Explain = Callable[[Images], Iterator[tuple[int, Tensor]]]
+Explain = Callable[[ImageStream], Iterator[tuple[int, Tensor]]]
 """From images to their maps, floating [K, H, W], each with its image's place in the stream; in any order."""
 
 
@@ -118,7 +118,9 @@ def infidelity(
     return [(missed.cpu().numpy(), changed.cpu().numpy()) for missed, changed in found]
 
 
-def _without_squares(examples: Sequence[Example], draws: Sequence[Draws], which: Iterable[int]) -> Images:
+def _without_squares(
+    examples: Sequence[Example], draws: Sequence[Draws], which: Iterable[int]
+) -> ImageStream:
     """Yield each of some examples' images, followed by what is left of it without each of its squares."""
     for index in which:
         image, baseline = examples[index].image, examples[index].baseline
@@ -142,7 +144,7 @@ def _exact(settings: Settings) -> Precision:
 
 
 def _scores(
-    forward: Forward, examples: Sequence[Example], images: Images, settings: Settings, limit: RowLimit
+    forward: Forward, examples: Sequence[Example], images: ImageStream, settings: Settings, limit: RowLimit
 ) -> Iterator[Tensor]:
     """Yield the outputs of each image for the targets of its example, float64 [K], in full micro-batches."""
     device = examples[0].image.device
@@ -208,7 +210,7 @@ def max_sensitivity(
     return [(maps, farthest.cpu().numpy()) for maps, farthest in found]
 
 
-def _moved_images(images: Sequence[Tensor], radius: Tensor | float, draws: Sequence[Draws]) -> Images:
+def _moved_images(images: Sequence[Tensor], radius: Tensor | float, draws: Sequence[Draws]) -> ImageStream:
     """Yield each image, followed by the image with each of its noises."""
     for which, (image, drawn) in enumerate(zip(images, draws, strict=True)):
         yield which, image

@@ -127,7 +127,7 @@ class Crew:
         self._looked = self._tended = time.monotonic()
         self._short = 0.0
         self._next_word = FIRST_WORD_SECONDS
-        self._told_of_death = False
+        self._death_reported = False
 
     @property
     def awake(self) -> list[Seat]:
@@ -152,7 +152,7 @@ class Crew:
         if not shards_waiting:
             for seat in [seat for seat in self.seats if not seat.work]:
                 self._dismiss(seat)
-        self._tell_of_death()
+        self._report_death()
         waited = min(now - self._tended, LOOK_SECONDS)  # in a longer gap the driver greeted nobody
         enough = len(self.awake) >= min(self._workers.minimum, len(self.seats))
         self._short, self._tended = 0.0 if enough else self._short + waited, now
@@ -171,12 +171,12 @@ class Crew:
                 f"the run ends after {PATIENCE_SECONDS:.0f} s"
             )
 
-    def _tell_of_death(self) -> None:
+    def _report_death(self) -> None:
         """Say once that a worker died before it was ever ready, which no answer of its tells."""
-        for seat in self.seats if not self._told_of_death else ():
+        for seat in self.seats if not self._death_reported else ():
             reason = None if seat.awake or seat.node else why_restarted(seat.actor)
             if reason is not None:
-                self._told_of_death = True
+                self._death_reported = True
                 self._say(
                     f"a worker died while it was being started: {reason}; Ray starts it again, and the run "
                     f"ends where fewer than {self._workers.minimum} are ready for {PATIENCE_SECONDS:.0f} s"

@@ -7,8 +7,8 @@ from typing import Any
 from igbatch.pipeline.packages import package_versions
 from igbatch.pipeline.plan import Plan
 from igbatch.store.fingerprint import digest, texts_digest
-from igbatch.store.made_from import TABLES as ALWAYS
 from igbatch.store.output import Output
+from igbatch.store.provenance import TABLES as ALWAYS
 
 FILE = "derived.json"
 TABLES = (*ALWAYS, "similarity", "significance", "localization")

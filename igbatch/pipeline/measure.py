@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from igbatch.attribution import AttributionError, Example, Settings, attribute
 from igbatch.attribution.engine import rows_of
-from igbatch.attribution.faithfulness import Draws, Explain, Images, infidelity, max_sensitivity
+from igbatch.attribution.faithfulness import Draws, Explain, ImageStream, infidelity, max_sensitivity
 from igbatch.attribution.smoothing import averaged, copy_noise
 from igbatch.attribution.wave import RowLimit
 from igbatch.errors import ImageError, one_line
@@ -35,7 +35,7 @@ from igbatch.store import schemas
 GROUP_BATCHES = 4
 """Micro-batches that the perturbed images of a group fill, so that few passes are of one that is not full."""
 GROUP_IMAGES = 64
-"""Images of a group at most, however large micro-batches are,"""
+"""ImageStream of a group at most, however large micro-batches are,"""
 GROUP_MAPS = 256
 """and maps, one for each image and target, but for an image that has more."""
 
@@ -215,7 +215,7 @@ class _Copies:
     ) -> Explain:
         """Return what makes maps of images, each with the baseline and the targets of its example."""
 
-        def explain(images: Images) -> Iterator[tuple[int, Tensor]]:
+        def explain(images: ImageStream) -> Iterator[tuple[int, Tensor]]:
             copies = (
                 replace(examples[which], image=copy)
                 for which, image in images

@@ -18,8 +18,8 @@ from igbatch.reduce.ranges import RangeSummary, merge
 from igbatch.reduce.variant_scan import VariantScan, scan_variant
 from igbatch.statistics.image_stats import allowed_error
 from igbatch.store import schemas
-from igbatch.store.made_from import TABLES, marked
 from igbatch.store.output import Output
+from igbatch.store.provenance import TABLES, marked
 from igbatch.store.reader import Reader
 from igbatch.store.shards import with_listing
 

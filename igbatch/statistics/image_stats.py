@@ -17,7 +17,7 @@ QUANTILES = {"q01": 0.01, "q50": 0.50, "q99": 0.99}
 
 
 class MapStatistics(TypedDict):
-    """Columns of `image_stats` that follow from a map alone, in units of the output.
+    """NamedColumns of `image_stats` that follow from a map alone, in units of the output.
 
     `q01`, `q50` and `q99` are exact: the order statistics that `histogram.quantile` estimates.
     """
@@ -112,8 +112,8 @@ def statistics_of(ordered: Sequence[float], sums: Sums, counts: NDArray[np.int32
     )
 
 
-class Columns(Protocol):
-    """Columns by their names: a data frame, one row of it, an Arrow table, or a dictionary of arrays."""
+class NamedColumns(Protocol):
+    """NamedColumns by their names: a data frame, one row of it, an Arrow table, or a dictionary of arrays."""
 
     def __getitem__(self, name: str, /) -> Any: ...
 
@@ -131,7 +131,7 @@ class AllowedError(NamedTuple):
         return ratio
 
 
-def allowed_error(rows: Columns, tolerance: float, atol: float = DEFAULT_ATOL) -> AllowedError:
+def allowed_error(rows: NamedColumns, tolerance: float, atol: float = DEFAULT_ATOL) -> AllowedError:
     """Hold the errors of maps against what is allowed: the measure that convergence is judged by.
 
     Where the error of a map was estimated, it counts against the map's absolute sum, and so does the gap of

@@ -20,7 +20,7 @@ CELL = 8
 
 
 @dataclass(frozen=True)
-class Likeness:
+class MapLikeness:
     """How alike two maps are, or means over pairs of maps.
 
     Attributes:
@@ -34,7 +34,7 @@ class Likeness:
     ranks: float
 
 
-def likeness(one: NDArray[np.float32], other: NDArray[np.float32]) -> Likeness | None:
+def likeness(one: NDArray[np.float32], other: NDArray[np.float32]) -> MapLikeness | None:
     """Compare two arrays [H, W]; None where one of them is constant, or below 7 a side."""
     moments, others = local_moments(one), local_moments(other)
     ranks = correlation(standard_ranks(np.abs(one)), standard_ranks(np.abs(other)))
@@ -43,7 +43,7 @@ def likeness(one: NDArray[np.float32], other: NDArray[np.float32]) -> Likeness |
         return None
     joint = float(max(one.max(), other.max()) - min(one.min(), other.min()))
     pair = pair_moments(moments, others, one, other)
-    return Likeness(mean_ssim(pair, width, other_width), mean_ssim(pair, joint, joint), ranks)
+    return MapLikeness(mean_ssim(pair, width, other_width), mean_ssim(pair, joint, joint), ranks)
 
 
 def cell_sums(values: NDArray[np.float32], cell: int = CELL) -> NDArray[np.float32]:
@@ -57,7 +57,7 @@ def cell_sums(values: NDArray[np.float32], cell: int = CELL) -> NDArray[np.float
     return sums.astype(np.float32)
 
 
-def mean_likeness(found: Iterable[Likeness | None]) -> Likeness | None:
+def mean_likeness(found: Iterable[MapLikeness | None]) -> MapLikeness | None:
     """Return the means of those likenesses that are there; None of none."""
     known = [astuple(each) for each in found if each is not None]
-    return Likeness(*np.mean(known, axis=0).tolist()) if known else None
+    return MapLikeness(*np.mean(known, axis=0).tolist()) if known else None

@@ -17,8 +17,8 @@ from igbatch.store import schemas
 from igbatch.store.commits import commit_paths, commits_at, latest, read_commits
 from igbatch.store.encoding import stored_maps
 from igbatch.store.fingerprint import digest
-from igbatch.store.made_from import made_from
 from igbatch.store.output import Output
+from igbatch.store.provenance import made_from
 from igbatch.store.pruned import KIND, pruned_at
 from igbatch.store.scan import gathered, scan
 from igbatch.store.shards import ShardSpans, read_shards, shard_of

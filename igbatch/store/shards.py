@@ -13,8 +13,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from igbatch.store import schemas
-from igbatch.store.made_from import DAMAGED, made_from
 from igbatch.store.output import Output
+from igbatch.store.provenance import DAMAGED, made_from
 from igbatch.store.winners import Winners
 
 LISTING_KEY = b"listing"

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from igbatch.errors import InputError
-from igbatch.store import made_from
+from igbatch.store import provenance
 from igbatch.store.asked import asked_images, asked_keys
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import DATA_KINDS, Output
@@ -250,32 +250,25 @@ class _Variant:
 def _check_ranges(output: Output, extremes: dict[str, _Extremes], found: Verification) -> None:
     """Compare `ranges.parquet`, where it is there, with the extremes of the rows that count.
 
-    That it and the tables beside it are there is asked where a run has noted that it made them.
+    Tables beside it are asked where they come from (`provenance`), and whether all that a run has noted as
+    made are there.
     """
+    name, differences = "ranges.parquet", list[str]()
+    faults = dict(provenance.faults(output, Reader(output).state))
     with suppress(ValueError):
         noted = output.read_json(output.path("derived.json"))
         for table in noted.get("tables", ()) if isinstance(noted, dict) else ():
-            path = f"{table}.parquet"
-            if not output.exists(output.path(path)):
-                what = "missing, and the study was reduced; reduce the study again"
-                found.problems.append(Problem("ranges", path, what))
-    for path, what in made_from.faults(output, Reader(output).state):
-        if path not in {problem.where for problem in found.problems}:
-            found.problems.append(Problem("ranges", path, f"{what}; reduce the study again"))
-    name = "ranges.parquet"
-    if not output.exists(output.path(name)):
-        return
-    try:
-        columns = ["scope", "variant_id", "minimum", "maximum", "n_maps", "complete"]
-        said = output.read_table(output.path(name), columns).to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        if name not in {problem.where for problem in found.problems}:
-            found.problems.append(
-                Problem("ranges", name, f"cannot be read ({error}); reduce the study again")
-            )
-        return
-    for what in _differences(said, extremes, found.expected):
-        found.problems.append(Problem("ranges", name, f"{what}; reduce the study again"))
+            if not output.exists(output.path(f"{table}.parquet")):
+                faults.setdefault(f"{table}.parquet", "missing, and the study was reduced")
+    if output.exists(output.path(name)):
+        try:
+            columns = ["scope", "variant_id", "minimum", "maximum", "n_maps", "complete"]
+            rows = output.read_table(output.path(name), columns).to_pylist()
+            differences = list(_differences(rows, extremes, found.expected))
+        except (OSError, pa.ArrowException) as error:
+            faults.setdefault(name, f"cannot be read ({error})")
+    for path, what in [*faults.items(), *((name, each) for each in differences)]:
+        found.problems.append(Problem("ranges", path, f"{what}; reduce the study again"))
 
 
 def _differences(said: list[dict[str, Any]], extremes: dict[str, _Extremes], expected: int) -> Iterator[str]:

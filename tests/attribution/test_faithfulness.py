@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from igbatch.attribution import Example, Settings, attribute
-from igbatch.attribution.faithfulness import PATCH, Draws, Explain, Images, infidelity, max_sensitivity
+from igbatch.attribution.faithfulness import PATCH, Draws, Explain, ImageStream, infidelity, max_sensitivity
 from igbatch.attribution.wave import RowLimit
 
 SIZE = 8
@@ -40,7 +40,7 @@ def settings(**changes: Any) -> Settings:
 
 
 def explainer(model: nn.Module, examples: Sequence[Example], **changes: Any) -> Explain:
-    def explain(images: Images) -> Iterator[tuple[int, Tensor]]:
+    def explain(images: ImageStream) -> Iterator[tuple[int, Tensor]]:
         moved = (replace(examples[which], image=image) for which, image in images)
         for done in attribute(model, moved, settings(**changes)):
             yield done.index, done.attributions
@@ -166,7 +166,7 @@ def test_perturbations_follow_from_seed_image_and_number() -> None:
 def test_maps_of_zeros_keep_an_absolute_sensitivity(example: Example) -> None:
     """Captum divides by 1 where the norm is 0."""
 
-    def explain(images: Images) -> Iterator[tuple[int, Tensor]]:
+    def explain(images: ImageStream) -> Iterator[tuple[int, Tensor]]:
         for place, (_, image) in enumerate(images):
             yield place, (image - example.image).sum(0).expand(2, -1, -1)
 
@@ -178,7 +178,7 @@ def test_maps_of_zeros_keep_an_absolute_sensitivity(example: Example) -> None:
 def test_maps_that_overtake_their_images_are_waited_with(example: Example) -> None:
     """Streams give maps in any order."""
 
-    def explain(images: Images) -> Iterator[tuple[int, Tensor]]:
+    def explain(images: ImageStream) -> Iterator[tuple[int, Tensor]]:
         found = [(place, (which + 1) * image[:2]) for place, (which, image) in enumerate(images)]
         yield from reversed(found)
 

@@ -15,7 +15,7 @@ from igbatch.cli import main
 from igbatch.pipeline.derived import Derived, state_of
 from igbatch.pipeline.progress import TerminalProgress
 from igbatch.pipeline.run import plan_study, run_stage
-from igbatch.store import made_from
+from igbatch.store import provenance
 from igbatch.store.output import Output
 from igbatch.study_file import load_study
 
@@ -73,7 +73,7 @@ def test_damage_is_told_apart_from_maps_that_have_not_converged(coarse: Path) ->
 def test_a_run_that_was_interrupted_is_incomplete(coarse: Path) -> None:
     for commit in sorted(coarse.glob("image_stats/*/*"))[:2]:
         commit.unlink()
-    for name in made_from.TABLES:  # they come after the last shard
+    for name in provenance.TABLES:  # they come after the last shard
         (coarse / f"{name}.parquet").unlink()
     code, said = verify(coarse)
     assert code == 1

@@ -12,10 +12,10 @@ from igbatch.reduce.study import reduce_study, update_tables
 from igbatch.reduce.variant_scan import scan_variant
 from igbatch.results import StudyResults
 from igbatch.statistics.image_stats import allowed_error, convergence
-from igbatch.store import made_from, schemas
+from igbatch.store import provenance, schemas
 from igbatch.store.commit import ShardWriter
-from igbatch.store.made_from import TABLES
 from igbatch.store.output import Output
+from igbatch.store.provenance import TABLES
 from igbatch.store.reader import Reader
 
 VARIANTS, TARGETS, IMAGES = ("ww", "v"), ("b", "a"), [f"image-{n}" for n in (2, 0, 1, 3)]
@@ -144,7 +144,7 @@ def test_a_table_that_is_not_of_these_rows_is_told_and_made_again(
     path = study.path(f"{name}.parquet")
     expected = study.read_table(path)
     now = Reader(study).state
-    assert not list(made_from.faults(study, now))
+    assert not list(provenance.faults(study, now))
     if fault == "gone":
         study.delete(path)
     elif fault == "truncated":
@@ -157,21 +157,21 @@ def test_a_table_that_is_not_of_these_rows_is_told_and_made_again(
             path,
             expected.replace_schema_metadata(None)
             if name == "ranges"
-            else made_from.marked(expected, "another"),
+            else provenance.marked(expected, "another"),
         )
-    found = [file for file, _ in made_from.faults(study, now)]
+    found = [file for file, _ in provenance.faults(study, now)]
     late = name == "shards" and fault != "truncated"  # as if the reduction had been interrupted
     assert found == ([] if late else [f"{name}.parquet"])
     assert StudyResults(study.uri).range_of("v").n_maps == 8
     assert update_tables(study)
     assert study.read_table(path).equals(expected, check_metadata=True)
-    assert not list(made_from.faults(study, now))
+    assert not list(provenance.faults(study, now))
 
 
 def test_tables_follow_a_commit_that_is_lost(study: Output) -> None:
     before = StudyResults(study.uri).totals.rows
     study.delete(study.files("image_stats/v")[0].path)
-    assert not list(made_from.faults(study, Reader(study).state))  # `verify` names the rows
+    assert not list(provenance.faults(study, Reader(study).state))  # `verify` names the rows
     assert update_tables(study)
     assert StudyResults(study.uri).totals.rows < before
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
 
-from igbatch.statistics.likeness import Likeness, cell_sums, likeness, mean_likeness
+from igbatch.statistics.likeness import MapLikeness, cell_sums, likeness, mean_likeness
 from igbatch.statistics.similarity import map_features, similarity
 
 
@@ -53,4 +53,4 @@ def test_cells_add_absolute_values_and_lose_none() -> None:
 
 def test_means_are_by_measure() -> None:
     assert mean_likeness([]) is None
-    assert mean_likeness([Likeness(1, 0.5, 0), Likeness(0, 0.5, 1)]) == Likeness(0.5, 0.5, 0.5)
+    assert mean_likeness([MapLikeness(1, 0.5, 0), MapLikeness(0, 0.5, 1)]) == MapLikeness(0.5, 0.5, 0.5)

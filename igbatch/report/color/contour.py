@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import correlate1d
 
 from igbatch.report.color.scale import take_part
-from igbatch.report.color.wording import Part
+from igbatch.report.color.wording import ValuePart
 
 
 def strongest(
-    values: NDArray[np.floating], share: float, part: Part = "signed", blur: int = 0
+    values: NDArray[np.floating], share: float, part: ValuePart = "signed", blur: int = 0
 ) -> NDArray[np.bool_]:
     """Tell which pixels of a map are among its strongest: bool, of its shape.
 

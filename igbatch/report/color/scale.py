@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from igbatch.reduce.scopes import ScopeRange
 from igbatch.report.color.colormaps import LEVELS, color_indices
 from igbatch.report.color.style import DEFAULT, ColorStyle
-from igbatch.report.color.wording import HISTOGRAM_WORDS, MISSING_WORDS, SCOPE_WORDS, Part
+from igbatch.report.color.wording import HISTOGRAM_WORDS, MISSING_WORDS, SCOPE_WORDS, ValuePart
 from igbatch.report.sentences import render
 from igbatch.report.text import count, number, percent
 from igbatch.statistics.histogram import RELATIVE_ERROR
 
 
-def take_part(values: NDArray[np.floating], part: Part) -> NDArray[np.floating]:
+def take_part(values: NDArray[np.floating], part: ValuePart) -> NDArray[np.floating]:
     """Return what is shown of values, of their shape: all, the positive or negative ones, or magnitudes."""
     shown: NDArray[np.floating] = values
     if part == "positive":
@@ -32,7 +32,7 @@ def take_part(values: NDArray[np.floating], part: Part) -> NDArray[np.floating]:
     return shown
 
 
-def part_range(minimum: float, maximum: float, part: Part) -> tuple[float, float]:
+def part_range(minimum: float, maximum: float, part: ValuePart) -> tuple[float, float]:
     """Return the range of what is shown of maps with these extremes; zero is an end of all but `signed`."""
     if part == "positive":
         return 0.0, max(maximum, 0.0)

@@ -9,7 +9,7 @@ from typing import Any
 
 from igbatch.errors import InputError
 from igbatch.report.color.colormaps import PALETTES, Palette
-from igbatch.report.color.wording import KNOBS, PART_WORDS, RULE_WORDS, Part, Rule
+from igbatch.report.color.wording import KNOBS, PART_WORDS, RULE_WORDS, RangeRule, ValuePart
 from igbatch.report.sentences import render
 
 
@@ -32,11 +32,11 @@ class ColorStyle:
         InputError: a value is none of these.
     """
 
-    rule: Rule = "symmetric"
+    rule: RangeRule = "symmetric"
     percentile: float = KNOBS["percentile"].default
     vmin: float | None = None
     vmax: float | None = None
-    part: Part = "signed"
+    part: ValuePart = "signed"
     level: float = KNOBS["level"].default
     palette: str = "red-white-blue"
     contour: float = KNOBS["contour"].default

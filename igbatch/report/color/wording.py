@@ -10,8 +10,8 @@ from typing import Any, Literal
 from igbatch.reduce.ranges import Scope
 from igbatch.report.color.colormaps import PALETTES
 
-Rule = Literal["symmetric", "min-max", "percentile", "fixed"]
-Part = Literal["signed", "positive", "negative", "absolute"]
+RangeRule = Literal["symmetric", "min-max", "percentile", "fixed"]
+ValuePart = Literal["signed", "positive", "negative", "absolute"]
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,14 @@ _WORDS = tomllib.loads(files("igbatch.report.color").joinpath("wording.toml").re
 
 SCOPE_WORDS: dict[Scope, ScopeWords] = {name: ScopeWords(**each) for name, each in _WORDS["scopes"].items()}
 
-RULE_WORDS: dict[Rule, ChoiceWords] = {name: ChoiceWords(**each) for name, each in _WORDS["rules"].items()}
+RULE_WORDS: dict[RangeRule, ChoiceWords] = {
+    name: ChoiceWords(**each) for name, each in _WORDS["rules"].items()
+}
 """How a range becomes the ends of the colour scale; the default first."""
 
-PART_WORDS: dict[Part, ChoiceWords] = {name: ChoiceWords(**each) for name, each in _WORDS["parts"].items()}
+PART_WORDS: dict[ValuePart, ChoiceWords] = {
+    name: ChoiceWords(**each) for name, each in _WORDS["parts"].items()
+}
 """What of a map is shown; the default first."""
 
 KNOBS = {name: Knob(**each) for name, each in _WORDS["knobs"].items()}

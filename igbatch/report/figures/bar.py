@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from igbatch.report.color.scale import ColorScale, part_range
 from igbatch.report.color.style import as_given
-from igbatch.report.figures.typeset import FAINT, INK, Part, axes_at, text_width, write
+from igbatch.report.figures.typeset import FAINT, INK, AnyFigure, axes_at, text_width, write
 from igbatch.report.text import number
 
 SMALL = 10.5
@@ -21,7 +20,9 @@ _APART = 0.5  # of the bar's length, between two labels of raw values
 _CLEAR = 0.12  # of the bar's length, between the label of zero and those of the ends
 
 
-def draw_bar(figure: Part, scale: ColorScale, x: float, y: float, width: int, *, labels: bool = True) -> None:
+def draw_bar(
+    figure: AnyFigure, scale: ColorScale, x: float, y: float, width: int, *, labels: bool = True
+) -> None:
     """Draw the colour bar of a scale below height `y`, with a line and a 0 where zero is.
 
     With `labels`, the ends of the range stand above and below it.
@@ -29,7 +30,9 @@ def draw_bar(figure: Part, scale: ColorScale, x: float, y: float, width: int, *,
     is a patchwork with seams.
     """
     axes = axes_at(figure, x, y + 14, width, BAR)
-    axes.imshow(bar_colors(scale, width), aspect="auto", interpolation="none", extent=(0, 1, 0, 1))
+    low, high = scale.bar
+    values = low + (np.arange(width) + 0.5) / width * (high - low)
+    axes.imshow(scale.paint(values[None]), aspect="auto", interpolation="none", extent=(0, 1, 0, 1))
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set(color="#9a9a9a", linewidth=0.6)
     zero = scale.along_bar(0.0)
@@ -40,12 +43,6 @@ def draw_bar(figure: Part, scale: ColorScale, x: float, y: float, width: int, *,
             half = text_width(text, SMALL) / 2
             centre = min(max(at * width, half), width - half)  # inside of the bar's ends
             write(figure, x + centre, y + row, text, SMALL, color=color, align="center")
-
-
-def bar_colors(scale: ColorScale, length: int) -> NDArray[np.uint8]:
-    """Return the colours of a bar from its left end to its right: uint8 [1, length, 3]."""
-    low, high = scale.bar
-    return scale.paint((low + (np.arange(length) + 0.5) / length * (high - low))[None])
 
 
 def bar_labels(scale: ColorScale) -> tuple[dict[float, str], dict[float, str]]:

@@ -28,7 +28,7 @@ from igbatch.report.figures.typeset import (
     FAINT,
     INK,
     WARN,
-    Part,
+    AnyFigure,
     axes_at,
     bands,
     finish,
@@ -116,7 +116,7 @@ def shown_size(*arrays: NDArray[np.generic] | None, about: int = MAP) -> tuple[i
     return width * scale, height * scale
 
 
-def draw_panel(figure: Part | None, panel: Panel, x: float, y: float, size: tuple[int, int]) -> float:
+def draw_panel(figure: AnyFigure | None, panel: Panel, x: float, y: float, size: tuple[int, int]) -> float:
     """Draw one map with its target above it; its colour bar, numbers, scope and marks below.
 
     Returns the height at which it ends; without a figure, that is all.
@@ -160,7 +160,7 @@ def colors_of(panel: Panel) -> NDArray[np.uint8]:
 
 
 def draw_image(
-    figure: Part, colors: NDArray[np.uint8], x: float, y: float, size: tuple[float, float]
+    figure: AnyFigure, colors: NDArray[np.uint8], x: float, y: float, size: tuple[float, float]
 ) -> Axes:
     """Show colours [H, W, 3], unsmoothed; coordinates of the axes are pixel edges.
 
@@ -210,7 +210,7 @@ def _within(value: float, most: float) -> float:
     return min(max(value, 0), max(most, 0))
 
 
-def _draw_picture(figure: Part, picture: Picture, size: tuple[int, int]) -> None:
+def _draw_picture(figure: AnyFigure, picture: Picture, size: tuple[int, int]) -> None:
     """Draw an image with its boxes and their labels."""
     if picture.pixels is None:
         draw_absence(figure, picture.missing, MARGIN, MARGIN, size)
@@ -229,7 +229,7 @@ def _draw_picture(figure: Part, picture: Picture, size: tuple[int, int]) -> None
         write(figure, MARGIN + x + 3, MARGIN + y + 3, text, SMALL, color="white")
 
 
-def _draw_header(figure: Part | None, sheet: Sheet, x: float, y: float, width: float) -> float:
+def _draw_header(figure: AnyFigure | None, sheet: Sheet, x: float, y: float, width: float) -> float:
     """Write what a figure shows, its numbers, and how to read colours; return the height where it ends."""
     y = write(figure, x, y, fit(sheet.title, width, 15, bold=True), 15, bold=True, step=22)
     if sheet.subtitle:
@@ -246,7 +246,7 @@ def _draw_header(figure: Part | None, sheet: Sheet, x: float, y: float, width: f
 
 
 def _draw_table(
-    figure: Part | None, lines: Sequence[Sequence[str]], x: float, y: float, width: float
+    figure: AnyFigure | None, lines: Sequence[Sequence[str]], x: float, y: float, width: float
 ) -> float:
     """Write a table, its head first; columns of numbers are aligned at the right."""
     left_out = len(lines) - 1 - MAX_NUMBERS
@@ -271,7 +271,7 @@ def _draw_table(
     )
 
 
-def _draw_side(figure: Part | None, row: Row, y: float) -> float:
+def _draw_side(figure: AnyFigure | None, row: Row, y: float) -> float:
     """Write what a row is at the left of it; return the height where it ends."""
     title = wrap(row.title, SIDE, 12.5, most=3, bold=True)
     y = write(figure, MARGIN, y, title, 12.5, bold=True, step=16) + 4
@@ -280,14 +280,14 @@ def _draw_side(figure: Part | None, row: Row, y: float) -> float:
     return y
 
 
-def _draw_line(figure: Part, x0: float, y: float, x1: float, color: str) -> None:
+def _draw_line(figure: AnyFigure, x0: float, y: float, x1: float, color: str) -> None:
     wide, level = figure.bbox.width, 1 - y / figure.bbox.height
     line = Line2D([x0 / wide, x1 / wide], [level, level], color=color, linewidth=72 / DPI)
     line.set_transform(figure.transSubfigure)
     figure.add_artist(line)
 
 
-def draw_absence(figure: Part, reason: str, x: float, y: float, size: tuple[float, float]) -> None:
+def draw_absence(figure: AnyFigure, reason: str, x: float, y: float, size: tuple[float, float]) -> None:
     """Fill the place of a map or picture with the reason why there is none."""
     axes = axes_at(figure, x, y, *size)
     axes.set(xticks=[], yticks=[], facecolor="#f3f3f3")

@@ -83,7 +83,7 @@ class PrintOptions:
 
 
 @dataclass(frozen=True)
-class Page:
+class PrintedPage:
     """A page: the names of its file, and of the document that it is of where a format holds many pages."""
 
     names: tuple[str, ...]
@@ -171,7 +171,7 @@ def _png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def _svg(page: Page) -> bytes:
+def _svg(page: PrintedPage) -> bytes:
     buffer = io.BytesIO()
     with mpl.rc_context(_SETTINGS):
         metadata = {"Title": _title(page.names), "Date": None, "Creator": None}
@@ -179,7 +179,7 @@ def _svg(page: Page) -> bytes:
     return buffer.getvalue()
 
 
-def _pdf(names: Sequence[str], pages: Iterator[Page]) -> tuple[bytes, set[str]]:
+def _pdf(names: Sequence[str], pages: Iterator[PrintedPage]) -> tuple[bytes, set[str]]:
     """Return pages as one PDF without dates or versions, and the letters that are missing in it."""
     buffer, lost = io.BytesIO(), set[str]()
     metadata = {"Title": _title(names), "Creator": "igbatch", "Producer": "matplotlib", "CreationDate": None}
@@ -197,7 +197,7 @@ def _title(names: Sequence[str]) -> str:
     return ", ".join(map(plain, names))
 
 
-def image_pages(results: StudyResults, options: PrintOptions) -> Iterator[Page]:
+def image_pages(results: StudyResults, options: PrintOptions) -> Iterator[PrintedPage]:
     """Yield the pages of each image: the sequence by variant and pair, or one scope."""
     scope, style = options.page_scope, options.style
     for maps in _images(results, options):
@@ -210,12 +210,12 @@ def image_pages(results: StudyResults, options: PrintOptions) -> Iterator[Page]:
             some = variants[start : start + MAX_ROWS]
             sheet = scope_sheet(maps, scope, some, options.targets or None, style)
             part = (f"part {start // MAX_ROWS + 1}",) if len(variants) > MAX_ROWS else ()
-            yield Page((*document, *part), document, draw_sheet(sheet))
+            yield PrintedPage((*document, *part), document, draw_sheet(sheet))
 
 
 def _sequences(
     maps: ImageMaps, variants: Sequence[str], options: PrintOptions, document: tuple[str, ...]
-) -> Iterator[Page]:
+) -> Iterator[PrintedPage]:
     """Yield the sequence of each variant, and of each pair where there are more than two targets."""
     targets = chosen(options.targets or None, maps.results.target_names, "target")
     for variant in variants:
@@ -223,10 +223,10 @@ def _sequences(
         for place, group in enumerate(groups):
             sheet = sequence_sheet(maps, variant, group, options.style)
             names = (maps.image_id, variant, *(group if place or options.targets else ()))
-            yield Page(names, document, draw_sheet(sheet))
+            yield PrintedPage(names, document, draw_sheet(sheet))
 
 
-def contact_sheets(results: StudyResults, options: PrintOptions) -> Iterator[Page]:
+def contact_sheets(results: StudyResults, options: PrintOptions) -> Iterator[PrintedPage]:
     """Yield contact sheets of the maps of all images, variants and targets, in this order."""
     assert options.grid is not None
     columns, rows = options.grid
@@ -240,7 +240,7 @@ def contact_sheets(results: StudyResults, options: PrintOptions) -> Iterator[Pag
         facts = () if scale is None else statement(scale)
         title = f"{plain(study)}: {count(len(panels), 'map')}, sheet {drawn}"
         figure = contact_figure(title, facts, panels, columns, options.style)
-        yield Page((*document, f"sheet {drawn:03d}"), document, figure)
+        yield PrintedPage((*document, f"sheet {drawn:03d}"), document, figure)
 
 
 def _panels(results: StudyResults, options: PrintOptions) -> Iterator[Panel]:

@@ -22,7 +22,7 @@ from igbatch.report.figures.fonts import Fallbacks, installed
 from igbatch.report.text import shorten
 
 DPI = 100
-Part = Figure | SubFigure
+AnyFigure = Figure | SubFigure
 INK, FAINT, WARN = "#1a1a1a", "#5c5c5c", "#a33c00"
 _MEASURE = TextToPath()
 _missing: WeakKeyDictionary[Figure, set[str]] = WeakKeyDictionary()
@@ -40,14 +40,14 @@ def bands(figure: Figure, heights: Sequence[float]) -> list[SubFigure]:
     return list(figure.subfigures(len(heights), squeeze=False, hspace=0, height_ratios=heights)[:, 0])
 
 
-def axes_at(figure: Part, x: float, y: float, width: float, height: float) -> Axes:
+def axes_at(figure: AnyFigure, x: float, y: float, width: float, height: float) -> Axes:
     """Add axes that fill a rectangle in pixels of a figure or subfigure, from its upper left corner."""
     wide, high = figure.bbox.width, figure.bbox.height
     return figure.add_axes((x / wide, 1 - (y + height) / high, width / wide, height / high))
 
 
 def write(
-    figure: Part | None,
+    figure: AnyFigure | None,
     x: float,
     y: float,
     lines: str | Sequence[str],
@@ -102,7 +102,7 @@ def finish(figure: Figure) -> Figure:
     return figure
 
 
-def _texts(figure: Part) -> Iterator[Text]:
+def _texts(figure: AnyFigure) -> Iterator[Text]:
     yield from figure.texts
     for part in figure.subfigs:
         yield from _texts(part)

@@ -14,7 +14,7 @@ WEIGHTY_BASELINE = 0.05
 """A probability at the baseline from which on the report says so."""
 
 
-class Baseline(NamedTuple):
+class BaselineMean(NamedTuple):
     """The mean probability that a variant gives a target at the baseline."""
 
     variant_id: str
@@ -50,7 +50,7 @@ def tolerance_words(settings: Attribution) -> str:
     return render("tolerance.j2", settings=settings)
 
 
-def weighty_baseline(results: StudyResults, summary: Summary) -> Baseline | None:
+def weighty_baseline(results: StudyResults, summary: Summary) -> BaselineMean | None:
     """Return the largest mean probability at the baseline of a trained variant and a target.
 
     None where it is below `WEIGHTY_BASELINE`, or the output is no probability.
@@ -58,6 +58,6 @@ def weighty_baseline(results: StudyResults, summary: Summary) -> Baseline | None
     if results.study.attribution.output != "probability":
         return None
     trained = study_variants(results).trained
-    found = [Baseline(*key, mean) for key, mean in summary.baselines.items() if key[0] in trained]
+    found = [BaselineMean(*key, mean) for key, mean in summary.baselines.items() if key[0] in trained]
     largest = max(found, key=lambda each: each.mean, default=None)
     return largest if largest and largest.mean >= WEIGHTY_BASELINE else None

@@ -58,7 +58,7 @@ def opposition(sums: Sequence[BoxSum], variants: Variants, targets: Sequence[str
             labels=[plain(label) for label in labels],
             sums=[row for row, _ in pairs],
             against=found.count(Verdict.HOLDS),
-            judged=len(found) - found.count(Verdict.UNKNOWN),
+            cases=len(found) - found.count(Verdict.UNKNOWN),
             patterns=patterns,
             most=max((row.n_images for row, _ in pairs), default=0),
             largest=max((abs(row.mean_sum) for row, each in pairs if each != Verdict.UNKNOWN), default=0),

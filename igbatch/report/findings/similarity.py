@@ -10,7 +10,7 @@ from itertools import combinations, islice
 from igbatch.report.findings.model import Finding, Missing, combine, present, study_variants
 from igbatch.report.text import decimals, plain
 from igbatch.results import StudyResults
-from igbatch.statistics.likeness import CELL, Likeness, cell_sums, likeness, mean_likeness
+from igbatch.statistics.likeness import CELL, MapLikeness, cell_sums, likeness, mean_likeness
 
 ALIKE = 0.5
 """Maps look alike from this structural similarity and this rank correlation of |a| on: half way to equal."""
@@ -21,7 +21,7 @@ REAPPEARS = 0.1
 MAX_IMAGES = 12
 MAX_PAIRS = 6
 
-Pair = tuple[Likeness | None, Likeness | None]
+Pair = tuple[MapLikeness | None, MapLikeness | None]
 """How alike two maps are on pixels and on cells; None on maps too small, as of less than 7 cells a side."""
 
 _HEAD = (
@@ -35,7 +35,7 @@ _HEAD = (
 class Grain:
     """What pixels, or cells, say of some variants: the mean likeness, and in how many maps pass."""
 
-    mean: Likeness
+    mean: MapLikeness
     variants: int
     alike: int
     reappear: int
@@ -94,12 +94,12 @@ def judge(key: str, kind: Missing, measured: Mapping[str, Sequence[Pair]]) -> Fi
     )
 
 
-def passed(mean: Likeness) -> tuple[bool, bool]:
+def passed(mean: MapLikeness) -> tuple[bool, bool]:
     """Tell whether maps look alike under per-map ranges, and whether differences reappear jointly."""
     return min(mean.per_map, mean.ranks) >= ALIKE, mean.per_map - mean.joint >= REAPPEARS
 
 
-def _grain(means: Sequence[Likeness]) -> Grain | None:
+def _grain(means: Sequence[MapLikeness]) -> Grain | None:
     mean = mean_likeness(means)
     if mean is None:
         return None
@@ -107,5 +107,5 @@ def _grain(means: Sequence[Likeness]) -> Grain | None:
     return Grain(mean, len(means), sum(alike), sum(reappear))
 
 
-def _texts(*means: Likeness | None) -> list[str]:
+def _texts(*means: MapLikeness | None) -> list[str]:
     return [text for mean in means for text in (map(decimals, astuple(mean)) if mean else "–––")]

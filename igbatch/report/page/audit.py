@@ -13,7 +13,7 @@ from igbatch.audit.files import read_audit, read_past
 from igbatch.audit.verdict import Audit, Check, Comparison
 from igbatch.audit.words import headline
 from igbatch.errors import InputError
-from igbatch.report.page.columns import NONE, Columns, Row, name, read, value, whole
+from igbatch.report.page.columns import NONE, Row, TableColumns, name, read, value, whole
 from igbatch.report.page.viewer_data import CheckSeries
 from igbatch.report.text import Table, number, plain
 from igbatch.results import StudyResults
@@ -29,7 +29,7 @@ def _allowed(row: Row) -> str:
     return NONE if row["threshold"] is None else f"{side} {number(row['threshold'])}"
 
 
-_COLUMNS: dict[str, Columns] = {
+_COLUMNS: dict[str, TableColumns] = {
     "checks": {
         "check": name("title"),
         "outcome": name("outcome"),

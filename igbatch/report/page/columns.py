@@ -11,13 +11,13 @@ from igbatch.report.text import Table, number, number_or_dash, percent, plain
 
 Row = Mapping[str, Any]
 Cell = Callable[[Row], str]
-Columns = Mapping[str, Cell]
+TableColumns = Mapping[str, Cell]
 """How cells are written, by the heads of their columns."""
 
 NONE = "–"
 
 
-def read(rows: pd.DataFrame | Iterable[Row], columns: Columns, note: str = "") -> Table | None:
+def read(rows: pd.DataFrame | Iterable[Row], columns: TableColumns, note: str = "") -> Table | None:
     """Return a table of some rows; None where there is none."""
     records: Iterable[Any] = rows.to_dict("records") if isinstance(rows, pd.DataFrame) else rows
     cells = tuple(tuple(write(row) for write in columns.values()) for row in records)

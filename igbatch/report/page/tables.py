@@ -5,7 +5,7 @@ from __future__ import annotations
 from igbatch.report.figures.dotplot import select_aggregates
 from igbatch.report.figures.image_data import box_names
 from igbatch.report.findings.model import study_variants
-from igbatch.report.page.columns import NONE, Columns, interval, name, read, share, value, whole
+from igbatch.report.page.columns import NONE, TableColumns, interval, name, read, share, value, whole
 from igbatch.report.page.csv_tables import BOX_COLUMNS, box_sums
 from igbatch.report.page.quarantine import Quarantine
 from igbatch.report.randomization.statistics import SIDES, p_text, statistic_name
@@ -16,7 +16,7 @@ from igbatch.results import StudyResults
 MAX_ROWS = 2_000
 """Rows of a table on the page; the CSV files have more."""
 
-_SUMS: Columns = {
+_SUMS: TableColumns = {
     "image": name("image_id"),
     "variant": name("variant_id"),
     "box": name("box"),
@@ -27,7 +27,7 @@ _SUMS: Columns = {
     "density": value("density_ratio"),
 }
 
-_AGGREGATES: Columns = {
+_AGGREGATES: TableColumns = {
     "variant": name("variant_id"),
     "box": name("box_label"),
     "target": name("target"),
@@ -40,7 +40,7 @@ _AGGREGATES: Columns = {
     "density": value("mean_density_ratio"),
 }
 
-_TESTS: Columns = {
+_TESTS: TableColumns = {
     "variant": name("variant_id"),
     "image": name("image_id"),
     "box": name("box_label", "whole map"),
@@ -58,7 +58,7 @@ _TESTS: Columns = {
     "adjusted": value("p_adjusted", p_text),
 }
 
-_RANGES: Columns = {
+_RANGES: TableColumns = {
     "scope": name("scope"),
     "variant": name("variant_id"),
     "minimum": value("minimum"),
@@ -69,7 +69,7 @@ _RANGES: Columns = {
     "complete": value("complete", lambda there: "yes" if there else "no: range so far, not joint"),
 }
 
-_QUARANTINE: Columns = {
+_QUARANTINE: TableColumns = {
     "image": name("image_id"),
     "variant": name("variant_id"),
     "target": name("target"),

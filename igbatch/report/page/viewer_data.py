@@ -16,7 +16,7 @@ import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from igbatch.reduce.ranges import Scope
-from igbatch.report.color.wording import ChoiceWords, Knob, Part, Rule, ScopeWords
+from igbatch.report.color.wording import ChoiceWords, Knob, RangeRule, ScopeWords, ValuePart
 from igbatch.report.figures.image_data import Box
 from igbatch.report.text import plain
 
@@ -50,14 +50,14 @@ class ScopeChoice(ScopeWords):
 class RuleChoice(ChoiceWords):
     """How a range becomes the ends of the colour scale; `{p}` in its words is the percentile."""
 
-    rule: Rule
+    rule: RangeRule
 
 
 @dataclass(frozen=True)
 class PartChoice(ChoiceWords):
     """Which values of a map are shown."""
 
-    part: Part
+    part: ValuePart
 
 
 class PaletteChoice(PageModel):

@@ -6,20 +6,20 @@ import pytest
 
 from igbatch.report.color.colormaps import LEVELS, PALETTES, paint
 from igbatch.report.color.scale import ColorScale, part_range, take_part
-from igbatch.report.color.wording import PART_WORDS, SCOPE_WORDS, Part
+from igbatch.report.color.wording import PART_WORDS, SCOPE_WORDS, ValuePart
 
 VALUES = np.random.default_rng(1).uniform(-1.9, 1.9, size=(16, 16)).astype(np.float32)
 VALUES[0, :2] = [-2.0, 5.0]
 RANGE = (-2.0, 5.0)
 RANGES = [(-1.0, 3.0), (-4.0, 1.0), (-2.0, 2.0), (0.2, 0.9), (-0.9, -0.2), (0.0, 0.0)]
-PARTS = get_args(Part)
+PARTS = get_args(ValuePart)
 
 ScaleOf = Callable[..., ColorScale]
 
 
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("values", [np.linspace(-1, 3, 9), np.linspace(-3, -1, 9), np.linspace(1, 3, 9)])
-def test_the_range_of_a_part_holds_the_part_of_the_values(values: np.ndarray, part: Part) -> None:
+def test_the_range_of_a_part_holds_the_part_of_the_values(values: np.ndarray, part: ValuePart) -> None:
     shown = take_part(values, part)
     low, high = part_range(float(values.min()), float(values.max()), part)
     assert low <= shown.min()
@@ -56,7 +56,7 @@ def test_ends_are_those_of_the_rule(scale_of: ScaleOf, low: float, high: float) 
     "choices", [{}, {"rule": "min-max"}, {"percentile": 99}, {"ends": (0.3, 0.4)}, {"ends": (-3, -1)}]
 )
 def test_bars_hold_zero_and_of_a_part_run_from_it_or_to_it(
-    scale_of: ScaleOf, low: float, high: float, choices: dict[str, Any], part: Part
+    scale_of: ScaleOf, low: float, high: float, choices: dict[str, Any], part: ValuePart
 ) -> None:
     first, last = scale_of(low, high, quantile=0.1, part=part, **choices).bar
     assert first <= 0 <= last
@@ -101,7 +101,7 @@ def test_a_level_scales_the_place_before_it_is_clipped(scale_of: ScaleOf) -> Non
 
 @pytest.mark.parametrize("palette", PALETTES)
 @pytest.mark.parametrize("part", PARTS)
-def test_a_part_is_shown_by_the_palettes_colours(scale_of: ScaleOf, part: Part, palette: str) -> None:
+def test_a_part_is_shown_by_the_palettes_colours(scale_of: ScaleOf, part: ValuePart, palette: str) -> None:
     scale = scale_of(*RANGE, part=part, palette=palette)
     shown = np.rint(LEVELS * take_part(VALUES, part).astype(np.float64) / scale.ends[1])
     assert np.array_equal(scale.paint(VALUES), PALETTES[palette].colors[LEVELS + shown.astype(int)])

@@ -5,13 +5,21 @@ import pytest
 
 from igbatch.reduce.ranges import SCOPES
 from igbatch.report.color.colormaps import PALETTES
-from igbatch.report.color.wording import KNOBS, PART_WORDS, RULE_WORDS, SCOPE_WORDS, Part, Rule, knobs
+from igbatch.report.color.wording import (
+    KNOBS,
+    PART_WORDS,
+    RULE_WORDS,
+    SCOPE_WORDS,
+    RangeRule,
+    ValuePart,
+    knobs,
+)
 
 
 def test_every_choice_has_words() -> None:
     assert tuple(SCOPE_WORDS) == SCOPES
-    assert tuple(RULE_WORDS) == get_args(Rule)
-    assert tuple(PART_WORDS) == get_args(Part)
+    assert tuple(RULE_WORDS) == get_args(RangeRule)
+    assert tuple(PART_WORDS) == get_args(ValuePart)
     for scope, words in SCOPE_WORDS.items():
         assert words.title
         assert words.compare

@@ -7,7 +7,7 @@ import pytest
 
 from igbatch.images.box_counts import BoxCounts
 from igbatch.reduce.summary import Summary, WorstMap
-from igbatch.report.findings.caveats import Baseline, cautions
+from igbatch.report.findings.caveats import BaselineMean, cautions
 from igbatch.report.sentences import sentences
 
 
@@ -50,7 +50,7 @@ PLAIN: dict[str, Any] = {
         ({"constant": {("trained", "eagle"): 2}}, {}, ("2 maps are 0 (trained for eagle): the output",)),
         ({"constant": {("a", "eagle"): 1, ("b", "eagle"): 2}}, {},
          ("3 maps are 0, most of them of b for eagle (2): the output does not change",)),
-        ({}, {"baseline": Baseline("trained", "eagle", 0.25)},
+        ({}, {"baseline": BaselineMean("trained", "eagle", 0.25)},
          ("The baseline is not nothing to the model: trained gives eagle 25.0\u00a0% there.",)),
         ({}, {"boxes": "3 boxes on 1 of 2 images"}, ("Boxes: 3 boxes on 1 of 2 images.",)),
         ({}, {"gone": 1, "quarantined": 1}, ("1 map of 13 is missing (some are in quarantine, see",)),

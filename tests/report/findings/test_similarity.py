@@ -10,10 +10,10 @@ from igbatch.report.figures.dotplot import select_aggregates
 from igbatch.report.findings.model import Missing, Verdict
 from igbatch.report.findings.similarity import Pair, judge, target_likeness
 from igbatch.report.selection import MAX_VARIANTS, MAX_VARIANTS_RANDOMIZED
-from igbatch.statistics.likeness import Likeness
+from igbatch.statistics.likeness import MapLikeness
 
-ALIKE, SAME, APART = Likeness(0.9, 0.5, 0.8), Likeness(0.9, 0.85, 0.8), Likeness(0.2, 0.15, 0.1)
-WHITE = Likeness(0.9, 0.95, 0.2)  # SSIM is high where most is nearly white, though places differ
+ALIKE, SAME, APART = MapLikeness(0.9, 0.5, 0.8), MapLikeness(0.9, 0.85, 0.8), MapLikeness(0.2, 0.15, 0.1)
+WHITE = MapLikeness(0.9, 0.95, 0.2)  # SSIM is high where most is nearly white, though places differ
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ WHITE = Likeness(0.9, 0.95, 0.2)  # SSIM is high where most is nearly white, tho
     ],
 )  # fmt: skip
 def test_each_verdict_has_words(
-    pixels: Likeness | None, cells: Likeness | None, verdict: Verdict, said: str
+    pixels: MapLikeness | None, cells: MapLikeness | None, verdict: Verdict, said: str
 ) -> None:
     found = judge("trained_alike", Missing.TRAINED, {"trained": [(pixels, cells)]})
     assert found.verdict is verdict
