@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from igbatch.report.page.html import number_columns
-from igbatch.report.page.raw_maps import unpacked
+from igbatch.report.page.study_data import unpacked
 from igbatch.report.text import Table
 
 Rendered = Callable[..., dict[str, bytes]]
