@@ -39,11 +39,10 @@ from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import Plan, Shard
-from igbatch.pipeline.reports import ShardReport
+from igbatch.pipeline.reports import Settled, ShardReport
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.run import plan_study
 from igbatch.pipeline.session import ray_session
-from igbatch.pipeline.settled import Settled
 from igbatch.store.output import Output
 from igbatch.study_file import load_study
 

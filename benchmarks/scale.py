@@ -39,11 +39,10 @@ from igbatch.pipeline.attribute import Attribution
 from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import Plan, Shard
-from igbatch.pipeline.reports import ShardReport
+from igbatch.pipeline.reports import Settled, ShardReport
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.run import plan_study
 from igbatch.pipeline.session import ray_session
-from igbatch.pipeline.settled import Settled
 from igbatch.statistics.image_stats import map_statistics
 from igbatch.store.commit import ShardWriter
 from igbatch.store.output import Output

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import ray
@@ -28,9 +27,8 @@ from igbatch.pipeline.metrics import DriverMetrics
 from igbatch.pipeline.plan import Plan, Shard
 from igbatch.pipeline.progress import Listener
 from igbatch.pipeline.queue import ShardQueue
-from igbatch.pipeline.reports import Fault, Hardware, ShardReport, Times
+from igbatch.pipeline.reports import Fault, Hardware, Settled, ShardReport, Summary, settle_plan
 from igbatch.pipeline.rows import quarantine_row
-from igbatch.pipeline.settled import Settled, settle_plan
 from igbatch.pipeline.visibility import Probe, refuse_blind
 from igbatch.pipeline.worker import MakeComputer, actor_class, shard_computer, window
 from igbatch.store.commit import ShardWriter
@@ -42,19 +40,6 @@ LOOK_SECONDS = 2.0
 """How often workers are asked how far they are."""
 SETTLE_SECONDS = 3600.0
 _NAMING = ("class_name", "actor_id", "pid", "namespace", "ip", "name")
-
-
-@dataclass
-class Summary:
-    """What a run of the stage did."""
-
-    shards: int = 0
-    images: int = 0
-    rows: int = 0
-    quarantined: int = 0
-    constant: int = 0
-    retries: int = 0
-    times: Times = field(default_factory=Times)
 
 
 class Attribution:
@@ -72,6 +57,7 @@ class Attribution:
         make_computer: makes what computes shards, in each worker.
         probe: what each worker has to see.
         check: is called now and then; raises what is to end the run.
+        on_ready: is told of the hardware of each worker, and what all run with.
         say: takes a line about what was lost and what becomes of it.
     """
 
@@ -86,6 +72,7 @@ class Attribution:
         make_computer: MakeComputer = shard_computer,
         probe: Probe | None = None,
         check: Callable[[], None] = lambda: None,
+        on_ready: Callable[[Hardware, Settled | None], None] = lambda hardware, settled: None,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.plan = plan
@@ -93,9 +80,8 @@ class Attribution:
         self.listener = listener
         self.summary = Summary()
         self.settled = settled
-        self.on_ready: Callable[[Hardware, Settled | None], None] = lambda hardware, settled: None
         run = plan.resolved.study.run
-        self._check = check
+        self._check, self._on_ready = check, on_ready
         self._say = say
         self._measured = settled is not None
         self._queue = ShardQueue(plan)
@@ -106,7 +92,7 @@ class Attribution:
         self._metrics = DriverMetrics(plan.resolved.study.name)
         self._window = window(workers.device)
         self._one_at_a_time = SHARDS_AT_ONCE[workers.device] == 1
-        kind = actor_class(workers.device, workers.threads, workers.per_gpu)
+        kind = actor_class(workers)
         arguments = (plan.resolved, output, workers.device, workers.threads, make_computer, probe)
         self.crew = Crew(lambda: kind.remote(*arguments), workers, say)
         self.crew.tend(len(self._queue))
@@ -182,7 +168,7 @@ class Attribution:
         refuse_blind({f"{hardware.node} {seat.node[:8]}": unseen})
         seat.awake, seat.waking = True, None
         if self._is_settled(seat):
-            self.on_ready(hardware, self.settled)
+            self._on_ready(hardware, self.settled)
 
     def _is_settled(self, seat: Seat) -> bool:
         """Let the first worker measure what all workers run with; tell whether that is done."""

@@ -29,11 +29,10 @@ from igbatch.pipeline.occupancy import Occupancy
 from igbatch.pipeline.plan import Shard
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage, prepare_ahead
 from igbatch.pipeline.rankings import Rankings, target_indices
-from igbatch.pipeline.reports import ShardReport
+from igbatch.pipeline.reports import Settled, ShardReport
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.rows import ShardRows
 from igbatch.pipeline.settle import Sample, settings_of, settle, unmeasured
-from igbatch.pipeline.settled import Settled
 from igbatch.statistics.device import named, numbers_of
 from igbatch.statistics.measured import Measured
 from igbatch.store.commit import ShardWriter

@@ -19,7 +19,7 @@ from igbatch.attribution.choose_graphs import choose_graphs
 from igbatch.attribution.precision import precision_named
 from igbatch.attribution.smoothing import settings_of_copies
 from igbatch.errors import InputError
-from igbatch.pipeline.settled import Settled
+from igbatch.pipeline.reports import Settled
 from igbatch.study import Attribution
 
 SAFE_ROWS = 4

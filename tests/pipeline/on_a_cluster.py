@@ -22,12 +22,13 @@ from igbatch.pipeline.attribute import Attribution
 from igbatch.pipeline.cluster import size_workers
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.opening import open_output
+from igbatch.pipeline.reports import Settled
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.run import plan_study, run_stage
 from igbatch.pipeline.session import DriverImports
-from igbatch.pipeline.settled import Settled
 from igbatch.reduce.study import reduce_study
 from igbatch.store.output import Output
+from igbatch.study import Run
 from igbatch.study_file import load_study
 
 
@@ -71,9 +72,12 @@ def attribute(study: str, out: str, nodes: set[str], listener: Watching) -> dict
     plan = plan_study(load_study(study), output)
     open_output(output, plan.resolved, plan.images)
     settled = Settled("float32", 0.0, micro_batch=4)
-    workers = size_workers("cpu", "auto", 1)
-    stage = Attribution(plan, output, workers, settled, listener, make_computer=slow)
-    stage.on_ready = lambda *_: nodes.update(seat.node for seat in stage.crew.awake)
+    workers = size_workers(Run(device="cpu", threads=1))
+
+    def note_nodes(*_: object) -> None:
+        nodes.update(seat.node for seat in stage.crew.awake)
+
+    stage = Attribution(plan, output, workers, settled, listener, make_computer=slow, on_ready=note_nodes)
     summary = stage.run()
     reduce_study(output)
     return {"computed": summary.rows, "retries": listener.retries, "nodes": len(nodes)}

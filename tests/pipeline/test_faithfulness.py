@@ -19,14 +19,13 @@ from igbatch.errors import InputError
 from igbatch.images.choice import chosen
 from igbatch.pipeline import measure as measuring
 from igbatch.pipeline.derived import state_of
-from igbatch.pipeline.faithfulness import FILE, find_parts, lots, measure_faithfulness, run_task
-from igbatch.pipeline.faithfulness_parts import FaithfulnessTask, Part, Skipped
+from igbatch.pipeline.faithfulness import FILE, find_parts, lots, measure_faithfulness, measure_parts
 from igbatch.pipeline.measure import group_size
 from igbatch.pipeline.opening import keep_study
 from igbatch.pipeline.plan import Plan
+from igbatch.pipeline.reports import Part, Settled, Skipped
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.run import plan_study, run_stage
-from igbatch.pipeline.settled import Settled
 from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
@@ -58,7 +57,7 @@ class Measuring:
 
     def __call__(self, output: Output, resolved: ResolvedStudy, parts: Sequence[Part]) -> list[Skipped]:
         self.asked += [(part.spec.variant_id, part.image.image_id) for part in parts]
-        return run_task(FaithfulnessTask(resolved, output, "cpu", 1, self.settled, tuple(parts)))
+        return measure_parts(resolved, output, "cpu", 1, self.settled, parts)
 
 
 def planned(study: Path, output: Output, *overrides: str) -> Plan:

@@ -25,10 +25,9 @@ from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import Shard
-from igbatch.pipeline.reports import ShardReport
+from igbatch.pipeline.reports import Settled, ShardReport
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.run import plan_study, run_stage
-from igbatch.pipeline.settled import Settled
 from igbatch.store.output import Output
 from igbatch.study_file import load_study
 

@@ -18,8 +18,8 @@ from igbatch.errors import InputError, UnfinishedError, WorkerError
 from igbatch.pipeline.attribute import Attribution
 from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.opening import open_output
+from igbatch.pipeline.reports import SETTLED_IMAGES, Settled
 from igbatch.pipeline.run import RunOutcome, plan_study, run_stage
-from igbatch.pipeline.settled import SETTLED_IMAGES, Settled
 from igbatch.results import StudyResults
 from igbatch.store.output import Output
 from igbatch.study_file import load_study
