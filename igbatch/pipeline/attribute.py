@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ray
@@ -20,9 +20,8 @@ from ray.exceptions import (
 from igbatch.errors import IgbatchError, UnfinishedError, WorkerError, one_line
 from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.crew import ASK_SECONDS, Crew, Seat
-from igbatch.pipeline.deadline import Deadline
 from igbatch.pipeline.devices import SHARDS_AT_ONCE
-from igbatch.pipeline.losses import Losses, Verdict
+from igbatch.pipeline.losses import Deadline, Losses
 from igbatch.pipeline.metrics import DriverMetrics
 from igbatch.pipeline.plan import Plan, Shard
 from igbatch.pipeline.progress import Listener
@@ -114,7 +113,8 @@ class Attribution:
                 self._fill()
                 self._wait()
         except RayTaskError as error:
-            raise self._explained(error) from None
+            ours = isinstance(error.cause, IgbatchError)
+            raise error.cause if ours else self._recorded(error) from None
         except RayError as error:
             raise UnfinishedError(f"the cluster was lost ({type(error).__name__}); run it again") from error
         finally:
@@ -126,7 +126,7 @@ class Attribution:
             for seat in self.crew.awake:
                 if len(seat.work) > load or not self._is_settled(seat):
                     continue
-                if seat.work and self._queue.is_alone(seat.work[0][1]):
+                if seat.work and self._queue.is_alone(seat.at_work_on):
                     continue
                 elsewhere = {other.held for other in self.crew.seats if other is not seat and other.held}
                 shard = self._queue.take(seat.held, elsewhere, idle=not seat.work)
@@ -135,7 +135,7 @@ class Attribution:
 
     def _wait(self) -> None:
         asleep = {seat.waking: seat for seat in self.crew.seats if seat.waking is not None}
-        working = {reference: seat for seat in self.crew.seats for reference, _ in seat.work}
+        working = {reference: seat for seat in self.crew.seats for reference in seat.work}
         if not asleep and not working:
             time.sleep(ASK_SECONDS)
             return
@@ -145,7 +145,7 @@ class Attribution:
         for reference in done:
             if reference in asleep:
                 self._greet(asleep[reference])
-            elif any(known == reference for known, _ in working[reference].work):  # not lost meanwhile
+            elif reference in working[reference].work:  # not lost meanwhile
                 self._receive(working[reference], reference)
         self._end_hung()
 
@@ -220,11 +220,11 @@ class Attribution:
                 "free some space and run it again"
             )
         if fault.kind == "store":
-            verdict = self._losses.blameless(shard, fault.message, pausing=True)
-            self._judge(shard, verdict, fault.message)
+            pause = self._losses.blameless(shard, fault.message)
+            self._put_back(shard, [shard], fault.message, pause)
             return
         lacking = f"not enough memory: {fault.message}"
-        self._judge(shard, self._losses.blamed(shard), lacking, alone=True)
+        self._put_back(shard, self._losses.blamed(shard), lacking, alone=True)
         ray.kill(seat.actor, no_restart=False)  # starts anew with memory in one piece
         for other in seat.restart():
             self._queue.put_back(other)
@@ -242,8 +242,10 @@ class Attribution:
             count = len(others) + 1
             self._say(f"{first.spec.variant_id}: {reason}; its {count} shards are tried one at a time")
             return
-        verdict = self._losses.blameless(first, reason) if blameless else self._losses.blamed(first)
-        self._judge(first, verdict, reason, alone=not blameless)
+        if blameless:
+            self._losses.blameless(first, reason)
+        again = [first] if blameless else self._losses.blamed(first)
+        self._put_back(first, again, reason, alone=not blameless)
         for shard in others:
             self._queue.put_back(shard)
 
@@ -253,15 +255,17 @@ class Attribution:
         alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
         return "node has died" in str(error) or getattr(error, "preempted", False) or seat.node not in alive
 
-    def _judge(self, shard: Shard, verdict: Verdict, reason: str, *, alone: bool = False) -> None:
-        """Do what was decided about a shard that failed, and say so."""
-        for part in verdict.again:
-            self._queue.put_back(part, verdict.pause, alone=alone)
-        if verdict.again:
+    def _put_back(
+        self, shard: Shard, again: Sequence[Shard], reason: str, pause: float = 0.0, *, alone: bool = False
+    ) -> None:
+        """Put back what is tried again of a shard that failed, or give its one image up, and say so."""
+        for part in again:
+            self._queue.put_back(part, pause, alone=alone)
+        if again:
             self._count_retry()
-        if verdict.poison is not None:
-            self._give_up(verdict.poison, reason)
-        fate = "put in quarantine" if verdict.poison else "halved" if len(verdict.again) > 1 else "put back"
+        else:
+            self._give_up(shard, reason)
+        fate = "halved" if len(again) > 1 else "put back" if again else "put in quarantine"
         images = shard.images[0].image_id
         if len(shard.images) > 1:
             images = f"{len(shard.images)} images, {images} to {shard.images[-1].image_id},"
@@ -290,14 +294,10 @@ class Attribution:
         now = time.monotonic()
         for seat in self.crew.awake:
             if seat.work and seat.killed is None:
-                limit = self._deadline.limit(seat.work[0][1])
+                limit = self._deadline.limit(seat.at_work_on)
                 if now - seat.since > limit:
                     seat.killed = f"it took more than {limit:.0f} s (run.shard_seconds)"
                     ray.kill(seat.actor, no_restart=False)
-
-    def _explained(self, error: RayTaskError) -> IgbatchError:
-        """Turn what a worker raised into errors of ours: the study's as they are, others with a file."""
-        return error.cause if isinstance(error.cause, IgbatchError) else self._recorded(error)
 
     def _recorded(self, error: RayError) -> WorkerError:
         """Keep the traceback of a worker's fault in a file of the output."""

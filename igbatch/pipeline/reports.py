@@ -75,9 +75,9 @@ class Times:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class ShardReport:
-    """A shard that is done.
+    """What a worker did for a shard.
 
     Attributes:
         shard: its name.
@@ -89,21 +89,23 @@ class ShardReport:
         times: where the worker's time went since its last report.
         nodes: integration nodes, added over the images.
         micro_batch: rows that went through the model together at most.
+        attributed: images of which maps were made.
         already_committed: another worker had done it.
         refused: why passes ran eager although they were to be compiled or captured, None where they did not.
     """
 
     shard: str
     images: int
-    rows: int
-    quarantined: int
-    seconds: float
+    rows: int = 0
+    quarantined: int = 0
+    seconds: float = 0.0
     times: Times = field(default_factory=Times)
     nodes: int = 0
     micro_batch: int = 0
     already_committed: bool = False
     constant: int = 0
     refused: str | None = None
+    attributed: int = 0
 
 
 @dataclass(frozen=True)
