@@ -24,9 +24,8 @@ from igbatch.pipeline.devices import SHARDS_AT_ONCE
 from igbatch.pipeline.losses import Deadline, Losses
 from igbatch.pipeline.metrics import DriverMetrics
 from igbatch.pipeline.plan import Plan, Shard
-from igbatch.pipeline.progress import Listener
 from igbatch.pipeline.queue import ShardQueue
-from igbatch.pipeline.reports import Fault, Hardware, Settled, ShardReport, Summary, settle_plan
+from igbatch.pipeline.reports import Fault, Hardware, Listener, Settled, ShardReport, Summary, settle_plan
 from igbatch.pipeline.rows import quarantine_row
 from igbatch.pipeline.visibility import Probe, refuse_blind
 from igbatch.pipeline.worker import MakeComputer, actor_class, shard_computer, window
@@ -66,7 +65,7 @@ class Attribution:
         output: Output,
         workers: Workers,
         settled: Settled | None,
-        listener: Listener,
+        listener: Listener = lambda summary: None,
         *,
         make_computer: MakeComputer = shard_computer,
         probe: Probe | None = None,
@@ -77,7 +76,7 @@ class Attribution:
         self.plan = plan
         self.output = output
         self.listener = listener
-        self.summary = Summary()
+        self.summary = Summary(total=plan.missing_images)
         self.settled = settled
         run = plan.resolved.study.run
         self._check, self._on_ready = check, on_ready
@@ -104,7 +103,7 @@ class Attribution:
             WorkerError: a worker met a fault of the program; its traceback is in `error.txt` of the output.
             UnfinishedError: the cluster or the store was lost, or too few workers came.
         """
-        self.listener.start(self.plan.missing_images)
+        self.listener(self.summary)
         try:
             while len(self._queue) or any(seat.work for seat in self.crew.seats):
                 self._check()
@@ -155,7 +154,8 @@ class Attribution:
         if now - self._looked < LOOK_SECONDS:
             return
         self._looked = now
-        self.listener.under_way(sum(seat.watch() for seat in self.crew.awake))
+        self.summary.under_way = sum(seat.watch() for seat in self.crew.awake)
+        self.listener(self.summary)
 
     def _greet(self, seat: Seat) -> None:
         try:
@@ -202,16 +202,11 @@ class Attribution:
             self._fault(seat, shard, report)
             return
         self._deadline.learn(report.seconds, report.images)
-        self.summary.shards += 1
-        self.summary.images += report.images
-        self.summary.rows += report.rows
-        self.summary.quarantined += report.quarantined
-        self.summary.constant += report.constant
-        self.summary.times += report.times
+        self.summary.add(report)
         if report.refused is not None and report.refused not in self._refused:
             self._refused.add(report.refused)
             self._say(f"warning: {report.refused}")
-        self.listener.advance(report.images, report.quarantined)
+        self.listener(self.summary)
 
     def _fault(self, seat: Seat, shard: Shard, fault: Fault) -> None:
         if fault.kind == "full":
@@ -274,7 +269,7 @@ class Attribution:
     def _count_retry(self) -> None:
         self.summary.retries += 1
         self._metrics.retried()
-        self.listener.retried()
+        self.listener(self.summary)
 
     def _give_up(self, shard: Shard, reason: str) -> None:
         """Commit a shard of one image that nobody can compute, with nothing but its quarantine."""
@@ -287,7 +282,7 @@ class Attribution:
             writer.commit()
         self.summary.images += 1
         self.summary.quarantined += len(shard.targets)
-        self.listener.advance(1, len(shard.targets))
+        self.listener(self.summary)
 
     def _end_hung(self) -> None:
         """Kill the workers that take longer over a shard than they may; Ray starts them again."""

@@ -174,15 +174,41 @@ def settle_plan(plan: Plan, measure: Callable[[Sequence[Shard], int], Settled | 
 
 @dataclass
 class Summary:
-    """What a run of the stage did."""
+    """What a run of the stage has done so far.
 
-    shards: int = 0
+    Attributes:
+        total: images that are to go through variants, counted once for each.
+        images: of these, those whose shards are committed.
+        under_way: of these, those that are attributed in shards which are not committed yet, as last heard.
+        shards: that are committed.
+        rows, quarantined, constant: of these shards, as in their reports.
+        retries: shards that were put back after their worker or store failed.
+        times: of the workers.
+    """
+
+    total: int = 0
     images: int = 0
+    under_way: int = 0
+    shards: int = 0
     rows: int = 0
     quarantined: int = 0
     constant: int = 0
     retries: int = 0
     times: Times = field(default_factory=Times)
+
+    def add(self, report: ShardReport) -> None:
+        """Take a shard that was committed."""
+        self.shards += 1
+        self.images += report.images
+        self.under_way = max(0, self.under_way - report.images)
+        self.rows += report.rows
+        self.quarantined += report.quarantined
+        self.constant += report.constant
+        self.times += report.times
+
+
+Listener = Callable[[Summary], None]
+"""Is told whenever a run has begun, got on, or lost something."""
 
 
 class Part(NamedTuple):

@@ -22,8 +22,7 @@ from igbatch.pipeline.opening import (
 )
 from igbatch.pipeline.packages import package_warnings
 from igbatch.pipeline.plan import Plan, make_plan
-from igbatch.pipeline.progress import Listener
-from igbatch.pipeline.reports import Hardware, Settled, Summary
+from igbatch.pipeline.reports import Hardware, Listener, Settled, Summary
 from igbatch.pipeline.resolve import ResolvedStudy, resolve_study
 from igbatch.pipeline.study_images import StudyImages, list_study_images
 from igbatch.reduce.study import reduce_study
@@ -79,7 +78,7 @@ def _checked(loaded: LoadedStudy, output: Output) -> tuple[ResolvedStudy, StudyI
 def run_stage(
     loaded: LoadedStudy,
     output: Output,
-    listener: Listener,
+    listener: Listener = lambda summary: None,
     *,
     address: str | None = None,
     retry_quarantined: bool = False,

@@ -305,15 +305,6 @@ def test_an_unknown_variant_is_refused(study: Path, tmp_path: Path) -> None:
         planned(study, Output(str(tmp_path / "new")), "audit.faithfulness.variants=[trianed]")
 
 
-class Quiet:
-    """A listener that says nothing."""
-
-    def start(self, images: int) -> None: ...
-    def advance(self, images: int, quarantined: int) -> None: ...
-    def under_way(self, images: int) -> None: ...
-    def retried(self) -> None: ...
-
-
 @pytest.mark.usefixtures("local_ray")
 def test_a_finished_study_is_measured_on_the_cluster_and_once(study: Path, output: Output) -> None:
     alone = Measuring()
@@ -324,11 +315,11 @@ def test_a_finished_study_is_measured_on_the_cluster_and_once(study: Path, outpu
         output.delete(info.path)
 
     said: list[str] = []
-    outcome = run_stage(load_study(study), output, Quiet(), say=said.append)
+    outcome = run_stage(load_study(study), output, say=said.append)
     assert outcome.computed == 0
     assert said[-1].endswith("1 measured, 0 stood from before")
     there = open_study(output.uri).faithfulness
     pd.testing.assert_frame_equal(here, there, rtol=1e-4)
     said.clear()
-    run_stage(load_study(study), output, Quiet(), say=said.append)
+    run_stage(load_study(study), output, say=said.append)
     assert len(said) == 1

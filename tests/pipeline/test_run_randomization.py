@@ -8,7 +8,6 @@ import pytest
 import yaml
 
 from igbatch import open_study
-from igbatch.pipeline.progress import Listener
 from igbatch.pipeline.run import RunOutcome, run_stage
 from igbatch.store.output import Output
 from igbatch.store.verify import verify
@@ -31,19 +30,9 @@ STUDY: dict[str, Any] = {
 }
 
 
-class Quiet:
-    """A listener that says nothing."""
-
-    def start(self, images: int) -> None: ...
-    def advance(self, images: int, quarantined: int) -> None: ...
-    def under_way(self, images: int) -> None: ...
-    def retried(self) -> None: ...
-
-
 def run(study: Path, out: Path, *overrides: str) -> tuple[RunOutcome, list[str]]:
     said: list[str] = []
-    listener: Listener = Quiet()
-    return run_stage(load_study(study, overrides), Output(str(out)), listener, say=said.append), said
+    return run_stage(load_study(study, overrides), Output(str(out)), say=said.append), said
 
 
 def test_a_randomization_study_runs_grows_and_stays_whole(tmp_path: Path) -> None:
