@@ -95,10 +95,9 @@ class CommitScan:
         self, output: Output, images: pa.Table, targets: Iterable[str], *, retry_quarantined: bool = False
     ) -> None:
         self.output = output
-        self.targets = list(targets)
         self.retry_quarantined = retry_quarantined
         self.pruned = pruned_at(output) is not None
-        self.listing = Listing(images, self.targets)
+        self.listing = Listing(images, list(targets))
 
     def variant(self, variant_id: str, fingerprint: str, indices: Mapping[str, int | None]) -> Committed:
         """Read what is committed of a variant.
@@ -121,12 +120,10 @@ class CommitScan:
 
     def mark(self, rows: pa.Table, done: NDArray[np.bool_]) -> None:
         """Set the pairs of rows (a null target: all of an image), if the image is listed and unchanged."""
-        places = self.listing.places(rows)
-        targets, positions = rows["target"].filter(pa.array(places >= 0)), places[places >= 0]
-        done[positions[pc.is_null(targets).to_numpy()]] = True
-        for column, name in enumerate(self.targets):
-            hit = pc.equal(targets, name).fill_null(False).to_numpy()
-            done[positions[hit], column] = True
+        keys = self.listing.keys(rows)
+        done.reshape(-1)[keys[keys >= 0]] = True
+        places = self.listing.places(rows.filter(pc.is_null(rows["target"])))
+        done[places[places >= 0]] = True
 
 
 @dataclass(frozen=True)
@@ -147,7 +144,7 @@ class _VariantScan:
     def read(self, paths: list[str], damaged: Sequence[Damaged] = ()) -> Committed:
         """Mark the rows of commits, a bounded number of them at a time; `damaged` are left out already."""
         study, believed = self.study, dict[str, bool]()
-        shape = (len(study.listing.image_ids), len(study.targets))
+        shape = (len(study.listing.image_ids), len(study.listing.targets))
         found = Committed(np.zeros(shape, dtype=bool), list(damaged))
 
         def trusted() -> Iterator[Found]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from igbatch.pipeline.packages import package_versions
+from igbatch.pipeline.packages import imported_packages
 from igbatch.pipeline.plan import Plan
 from igbatch.store.fingerprint import digest, texts_digest
 from igbatch.store.output import Output
@@ -30,7 +30,7 @@ def state_of(plan: Plan) -> str:
             "committed": plan.state,
             "images": [texts_digest(column) for column in columns],
             "study": study,
-            "igbatch": package_versions()["igbatch"],
+            "igbatch": imported_packages().versions["igbatch"],
         }
     )
 

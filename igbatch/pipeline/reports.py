@@ -184,6 +184,7 @@ class Summary:
         rows, quarantined, constant: of these shards, as in their reports.
         retries: shards that were put back after their worker or store failed.
         times: of the workers.
+        state: of the results in the end; a report that was rendered from it is up to date.
     """
 
     total: int = 0
@@ -195,6 +196,7 @@ class Summary:
     constant: int = 0
     retries: int = 0
     times: Times = field(default_factory=Times)
+    state: str = ""
 
     def add(self, report: ShardReport) -> None:
         """Take a shard that was committed."""

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from igbatch.errors import InputError, UnfinishedError
-from igbatch.filesystem import is_local
+from igbatch.errors import UnfinishedError
 from igbatch.images.choice import check_choices
 from igbatch.pipeline.derived import Derived, report_state, state_of
 from igbatch.pipeline.faithfulness import measure_faithfulness, on_cluster
@@ -32,25 +30,6 @@ from igbatch.store.lock import Lock, output_lock
 from igbatch.store.output import Output
 from igbatch.store_errors import reach
 from igbatch.study_file import LoadedStudy
-
-
-@dataclass(frozen=True)
-class RunOutcome:
-    """How a run ended.
-
-    Attributes:
-        expected: rows of the finished study.
-        computed: rows computed now.
-        images: that these are of, counted once for each variant.
-        retries: shards that were put back.
-        state: of the results; a report that was rendered from it is up to date.
-    """
-
-    expected: int
-    computed: int
-    images: int
-    retries: int
-    state: str
 
 
 def plan_study(loaded: LoadedStudy, output: Output, *, retry_quarantined: bool = False) -> Plan:
@@ -83,7 +62,7 @@ def run_stage(
     address: str | None = None,
     retry_quarantined: bool = False,
     say: Callable[[str], None] = lambda line: None,
-) -> RunOutcome:
+) -> Summary:
     """Compute what is missing and reduce the whole; a study that is finished starts no Ray.
 
     Raises:
@@ -125,8 +104,8 @@ def run_stage(
             state = state_of(plan)
             on_it = partial(on_cluster, address=address)
             measure_faithfulness(output, resolved, state, measure=on_it, check=lock.check, say=say)
-        counts = (plan.expected_rows, summary.rows, summary.images, summary.retries)
-        return RunOutcome(*counts, report_state(plan, state))
+        summary.state = report_state(plan, state)
+        return summary
 
 
 @contextmanager
@@ -191,13 +170,3 @@ def _sweep(output: Output, plan: Plan) -> None:
     dropped = [variant for variant in output.folders("image_stats") if variant not in plan.committed]
     others = {file["path"] for commit in read_commits(output, dropped) for file in commit.files.values()}
     sweep(output, plan.data_files() | others)
-
-
-def check_submitted(out: str, submitted: bool) -> None:
-    """Refuse a relative local output inside a submitted job, whose working directory vanishes with it.
-
-    Raises:
-        InputError: the output is a relative local path and the job was submitted.
-    """
-    if submitted and is_local(out) and not out.removeprefix("file://").startswith("/"):
-        raise InputError(f"--out {out}: a submitted job's folder vanishes; give an absolute path or a URI")

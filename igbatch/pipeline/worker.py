@@ -143,11 +143,11 @@ def window(device: str) -> int:
 
 def actor_class(workers: Workers) -> Any:
     """Return the actor class; Ray starts a dead actor again, and the driver puts its shards back."""
-    return ray.remote(
-        num_cpus=workers.threads, num_gpus=workers.gpus,
-        max_restarts=-1, max_task_retries=0,
-        max_concurrency=window(workers.device), concurrency_groups={"watching": 1},
-    )(Worker)  # fmt: skip
+    options: dict[str, Any] = {
+        "num_cpus": workers.threads, "num_gpus": workers.gpus, "max_restarts": -1, "max_task_retries": 0,
+        "max_concurrency": window(workers.device), "concurrency_groups": {"watching": 1},
+    }  # fmt: skip
+    return ray.remote(**options)(Worker)
 
 
 def _processor() -> str:

@@ -12,6 +12,7 @@ import pytest
 from igbatch.images.box_counts import BoxCounts
 from igbatch.pipeline import derived as deriving
 from igbatch.pipeline.derived import FILE, Derived, report_state, state_of
+from igbatch.pipeline.packages import imported_packages
 from igbatch.pipeline.plan import Plan, make_plan
 from igbatch.pipeline.study_images import StudyImages
 from igbatch.store.commit import ShardWriter
@@ -126,7 +127,8 @@ def test_how_a_study_is_audited_decides_neither_results_nor_report(plan: Plan) -
 
 def test_another_igbatch_is_another_state(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     before = state_of(plan)
-    monkeypatch.setattr(deriving, "package_versions", lambda: {"igbatch": "another"})
+    other = replace(imported_packages(), versions={"igbatch": "another"})
+    monkeypatch.setattr(deriving, "imported_packages", lambda: other)
     assert state_of(plan) != before
 
 

@@ -316,7 +316,7 @@ def test_a_finished_study_is_measured_on_the_cluster_and_once(study: Path, outpu
 
     said: list[str] = []
     outcome = run_stage(load_study(study), output, say=said.append)
-    assert outcome.computed == 0
+    assert outcome.rows == 0
     assert said[-1].endswith("1 measured, 0 stood from before")
     there = open_study(output.uri).faithfulness
     pd.testing.assert_frame_equal(here, there, rtol=1e-4)

@@ -267,7 +267,7 @@ def test_a_full_disk_ends_the_run_unfinished_and_loses_nothing(
     before = {path: path.stat().st_mtime_ns for path in small_disk.glob("out/image_stats/*/*.parquet")}
     subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
     outcome = run_stage(load_study(study, ["run.shard_images=1"]), out)
-    assert outcome.computed <= 6 - 2 * len(before)  # a shard that was on its way may have come in since
+    assert outcome.rows <= 6 - 2 * len(before)  # a shard that was on its way may have come in since
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert_as_if_nothing_had_been(out, undisturbed)
 
@@ -317,7 +317,7 @@ def test_death_between_any_two_writes_of_a_commit_loses_and_doubles_nothing(
         assert plan_study(load_study(study), output).missing_rows == 6
     assert deaths >= 8  # opening and closing the maps, two more files, and the commit's own two steps
     (tmp_path / "out" / "image_stats" / "trained" / f"{shard.name}.parquet").unlink()
-    assert run_stage(load_study(study), output).computed == 6
+    assert run_stage(load_study(study), output).rows == 6
     assert_as_if_nothing_had_been(output, undisturbed)
     for kind in ("image_stats", "attributions", "box_stats"):
         theirs = pd.read_parquet(Path(computed.root) / kind / "trained", columns=KEY)
@@ -335,7 +335,7 @@ def test_a_file_that_was_cut_short_is_found_on_resume(
     path.write_bytes(whole[: len(whole) // 2])
     said: list[str] = []
     outcome = run_stage(load_study(study), Output(str(out)), say=said.append)
-    assert outcome.computed == 2
+    assert outcome.rows == 2
     (line,) = [line for line in said if "computed again" in line]
     assert path.name in line
     assert_as_if_nothing_had_been(Output(str(out)), undisturbed)

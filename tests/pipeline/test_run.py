@@ -19,7 +19,7 @@ from igbatch.pipeline.attribute import Attribution
 from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.reports import SETTLED_IMAGES, Settled, Summary
-from igbatch.pipeline.run import RunOutcome, plan_study, run_stage
+from igbatch.pipeline.run import plan_study, run_stage
 from igbatch.results import StudyResults
 from igbatch.store.output import Output
 from igbatch.study_file import load_study
@@ -60,7 +60,7 @@ def settled_on(out: Path) -> dict[str, Any]:
     return found
 
 
-def run(study: Path, out: Path, *overrides: str, **how: Any) -> tuple[RunOutcome, Told]:
+def run(study: Path, out: Path, *overrides: str, **how: Any) -> tuple[Summary, Told]:
     told = Told()
     outcome = run_stage(load_study(study, overrides), Output(str(out)), told, say=told.said.append, **how)
     return outcome, told
@@ -122,7 +122,7 @@ def test_a_finished_study_computes_nothing(finished: tuple[Path, Path, Told]) ->
     study, out, _ = finished
     before = {path: path.stat().st_mtime_ns for path in out.rglob("image_stats/**/*.parquet")}
     outcome, told = run(study, out)
-    assert outcome.computed == 0
+    assert outcome.rows == 0
     assert told.run.images == 0
     assert any("nothing to compute" in line for line in told.said)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("image_stats/**/*.parquet")} == before
@@ -160,7 +160,7 @@ def test_growing_computes_only_what_is_new(tiny_study: Path, tmp_path: Path) -> 
     outcome, _ = run(tiny_study, out, more)
     results = open_study(str(out))
     assert results.complete
-    assert outcome.computed == len(results.image_stats) - len(first)
+    assert outcome.rows == len(results.image_stats) - len(first)
     assert set(files) <= set(out.rglob("attributions/**/*.parquet"))
     same = first.merge(numbers(results), on=KEY, suffixes=("", "_now"))
     assert len(same) == len(first)
@@ -174,7 +174,7 @@ def test_removed_images_vanish_from_every_table(tiny_study: Path, tmp_path: Path
         tiny_study, out, "variants=[{kind: trained}]", "images.scenes=[{kind: double, seeds: [2]}]"
     )
     results = open_study(str(out))
-    assert outcome.computed == 0
+    assert outcome.rows == 0
     for table in (results.image_stats, results.box_stats, results.images):
         assert set(table["image_id"]) == {"double-00002"}
     assert results.ranges["n_maps"].tolist() == [2, 2]
@@ -230,7 +230,7 @@ def test_broken_images_are_quarantined_and_retried_on_request(scene_folder: Path
     assert run(study, tmp_path / "out", retry_quarantined=True)[1].quarantined == 2
     victim.write_bytes(whole)
     outcome, told = run(study, tmp_path / "out")
-    assert (outcome.computed, told.run.quarantined) == (2, 0)
+    assert (outcome.rows, told.run.quarantined) == (2, 0)
     assert open_study(str(tmp_path / "out")).complete
     assert len(open_study(str(tmp_path / "out")).quarantine) == 0
 
@@ -270,7 +270,7 @@ def test_adaptive_maps_are_the_same_bits_after_an_interruption(
     interrupt(finished[0], tmp_path / "out", *ADAPTIVE, "run.workers=1")
     settled = settled_on(tmp_path / "out")
     outcome, _ = run(finished[0], tmp_path / "out", *ADAPTIVE, "run.workers=1", "run.shard_images=2")
-    assert 0 < outcome.computed < outcome.expected
+    assert 0 < outcome.rows < open_study(str(tmp_path / "out")).expected_rows
     assert settled_on(tmp_path / "out") == settled
     assert_same_bits(open_study(str(adaptive)), open_study(str(tmp_path / "out")))
 
@@ -328,7 +328,7 @@ def test_a_study_without_a_usable_image_ends_in_quarantine_and_settles_later(
         path.write_bytes(b"no picture")
     study, out = folder_study(scene_folder.parent, scene_folder.name), tmp_path / "out"
     outcome, told = run(study, out, "attribution.precision=bfloat16")
-    assert (outcome.computed, told.run.quarantined) == (0, outcome.expected)
+    assert (outcome.rows, told.run.quarantined) == (0, open_study(str(out)).expected_rows)
     assert set(open_study(str(out)).quarantine["image_id"]) == {path.name for path in whole}
     assert settled_on(out) == {}
     for path, content in whole.items():
