@@ -128,19 +128,19 @@ class Reader(StudyLists):
     def batches(self, columns: Sequence[str], variant_id: str) -> Iterator[pa.RecordBatch]:
         """Yield columns of the rows of a variant that count, some thousand rows at a time, in any order."""
         winners = self.winners(variant_id)
-        whole, counting = winners.whole(), winners.counting()
+        whole = winners.whole()
         schema = pa.schema([schemas.IMAGE_STATS.field(name) for name in columns])
         every = [file.path for file, all_count in zip(winners.files, whole, strict=True) if all_count]
         for _, batch in scan(self.output, every, schema):
             yield batch
-        some = np.flatnonzero(~whole & (counting > 0))
-        yield from self.counting_rows(columns, winners, some)
+        yield from self.counting_rows(columns, winners, np.flatnonzero(~whole))
 
     def counting_rows(
         self, columns: Sequence[str], winners: Winners, files: Iterable[int]
     ) -> Iterator[pa.RecordBatch]:
         """Yield columns of the rows that count of some files (positions in `winners.files`)."""
-        held = {winners.files[file].path: keys for file, keys in winners.held_by(files).items() if len(keys)}
+        keys = np.flatnonzero(np.isin(winners.owner[:-1], list(files)))
+        held = {winners.files[file].path: held for file, held in winners.held_by(keys).items()}
         return self._counted("image_stats", columns, winners.listing, held)
 
     def _counted(
@@ -151,7 +151,7 @@ class Reader(StudyLists):
         held: Mapping[str, NDArray[np.int64]],
         where: pc.Expression | None = None,
     ) -> Iterator[pa.RecordBatch]:
-        """Yield columns of rows of some files, of each those of the keys that it holds (and `where`)."""
+        """Yield columns of rows of some files (`where`), of each those of the keys that it holds."""
         place = ["image_id", "target", *(["image_etag"] if kind == "image_stats" else [])]
         schema = pa.schema([_TABLES[kind][0].field(name) for name in dict.fromkeys([*columns, *place])])
         parts = {}
@@ -308,11 +308,11 @@ class Reader(StudyLists):
         places = np.unique(winners.listing.places_of(image_ids))
         places = places[places >= 0]
         keys = (places[:, None] * width + np.arange(width)).ravel()
-        owners = winners.owner[keys]
+        files = ((winners.files[file], held) for file, held in winners.held_by(keys).items())
         held = {
-            self._path(kind, variant_id, winners.files[owner]): keys[owners == owner]
-            for owner in np.unique(owners[owners >= 0]).tolist()
-            if winners.files[owner].sizes.get(kind, 0) is not None
+            self._path(kind, variant_id, file): held
+            for file, held in files
+            if kind == "image_stats" or file.sizes[kind] is not None
         }
         among = pc.field("image_id").isin(winners.listing.image_ids.take(pa.array(places)))
         return self._counted(kind, columns, winners.listing, held, among)

@@ -119,9 +119,7 @@ class StudyLists:
         return found.take(places.drop_null()).select(wanted)
 
 
-def asked_images(
-    variants: pa.Table, variant_id: str, image_ids: pa.Array | pa.ChunkedArray
-) -> NDArray[np.bool_] | None:
+def asked_images(variants: pa.Table, variant_id: str, image_ids: pa.Array) -> NDArray[np.bool_] | None:
     """Tell which images a variant is computed on: bool [images]; None: on every one.
 
     Args:

@@ -21,7 +21,6 @@ from igbatch.store.fingerprint import digest
 from igbatch.store.output import DATA_KINDS, Output
 from igbatch.store.pruned import pruned_at
 from igbatch.store.reader import Reader
-from igbatch.store.study_lists import asked_images
 from igbatch.store.verification import WORST, Problem, Unconverged, Verification
 from igbatch.store.verify_rankings import misranked, stored_rankings
 from igbatch.store.verify_shard import ROWS, Expected, ShardCheck
@@ -48,21 +47,18 @@ def verify(output: Output, *, quick: bool = False) -> Verification:
     study = reader.record
     try:
         images = output.read_table(output.path("images.parquet"), ["image_id", "etag"])
-        variants = output.read_table(output.path("variants.parquet"))
+        variants = reader.variants.select(["variant_id", "model"]).to_pylist()
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{output.uri}: the study's list cannot be read ({error}); run it again") from None
     found = Verification(allowance=study["study"].get("quarantine", {}).get("allowance"))
     models = {} if quick else study.get("models", {})
     rankings = {name: stored_rankings(output, name, models[name], found.problems) for name in models}
     named, ranges = set[str](), dict[tuple[str, str | None], _Range]()
-    for variant_id, model in zip(
-        *(variants[name].to_pylist() for name in ("variant_id", "model")), strict=True
-    ):
-        asked = asked_images(variants, variant_id, images["image_id"])
-        part = _Variant(output, study, images, asked, variant_id, found)
-        named |= part.check(quick, rankings.get(model))
+    for row in variants:
+        part = _Variant(reader, images, row["variant_id"], found)
+        named |= part.check(quick, rankings.get(row["model"]))
         if part.range:
-            ranges["variant", variant_id] = part.range
+            ranges["variant", row["variant_id"]] = part.range
     _check_ranges(reader, ranges, found)
     for kind in DATA_KINDS:
         found.leftovers += sum(output.relative(info.path) not in named for info in output.files(kind))
@@ -72,20 +68,13 @@ def verify(output: Output, *, quick: bool = False) -> Verification:
 class _Variant:
     """The check of one variant, which adds to a `Verification` what it finds."""
 
-    def __init__(
-        self,
-        output: Output,
-        study: dict[str, Any],
-        images: pa.Table,
-        asked: NDArray[np.bool_] | None,
-        variant_id: str,
-        found: Verification,
-    ) -> None:
-        self.output = output
+    def __init__(self, reader: Reader, images: pa.Table, variant_id: str, found: Verification) -> None:
+        self.output, self.targets = reader.output, reader.target_names
         self.images = images
-        self.asked = np.ones(len(images), dtype=bool) if asked is None else asked
-        self.targets: list[str] = study["target_names"]
+        self.asked = reader.expected(variant_id)
         self.found = found
+        self.range: _Range = {}
+        study = reader.record
         settings = study["fingerprint"].get(variant_id)
         decisive = settings or study["study"]["attribution"]
         maps = study["study"]["store"]["maps"]
@@ -95,9 +84,8 @@ class _Variant:
             decisive["tolerance"],
             decisive["atol"],
             maps if isinstance(maps, str) else "sample",
-            pruned_at(output) is not None,
+            pruned_at(self.output) is not None,
         )
-        self.range: _Range = {}
 
     def check(self, quick: bool, rankings: pa.Table | None) -> set[str]:
         """Check the shards, then whether every row is there once; return the data files that they name.

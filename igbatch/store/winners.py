@@ -7,7 +7,7 @@ row comes from: 4 bytes a key. It is the index of the maps as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -215,13 +215,12 @@ class Winners:
         owner = int(self.owner[self.listing.key(image_id, target)])
         return self.files[owner] if owner >= 0 else None
 
-    def held_by(self, files: Iterable[int]) -> dict[int, NDArray[np.int64]]:
-        """Return the keys whose rows some files hold, by file."""
-        wanted = np.array(sorted(files), dtype=np.int64)
-        keys = np.flatnonzero(np.isin(self.owner[:-1], wanted))
+    def held_by(self, keys: NDArray[np.int64]) -> dict[int, NDArray[np.int64]]:
+        """Return those of some keys that have a row, by the file that holds it."""
         keys = keys[np.argsort(self.owner[keys], kind="stable")]
-        starts = np.searchsorted(self.owner[keys], wanted)
-        return dict(zip(wanted.tolist(), np.split(keys, starts[1:]), strict=True)) if len(wanted) else {}
+        files, starts = np.unique(self.owner[keys], return_index=True)
+        parts = zip(files.tolist(), np.split(keys, starts[1:]), strict=False)
+        return {file: part for file, part in parts if file >= 0}
 
     def counting(self) -> NDArray[np.int64]:
         """Return how many rows of each file count: int64 [files]."""
