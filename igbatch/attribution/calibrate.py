@@ -18,7 +18,7 @@ from torch import Tensor
 from .engine import attribute, passes_of
 from .frozen import Model, frozen, lifted
 from .passes import Batch
-from .precision import PRECISIONS, precision_named
+from .precision import PRECISIONS
 from .settings import Example, Settings
 
 __all__ = [
@@ -128,7 +128,7 @@ def arithmetic_error(model: Model, examples: Sequence[Example], settings: Settin
 
     It is half as much again as the largest distance between maps in that precision and in float32.
     """
-    if precision_named(settings.precision).exact:
+    if PRECISIONS[settings.precision].exact:
         return 0.0
     return _Probe(model, _probed(examples), settings).compare(settings.precision)[0]
 
@@ -183,7 +183,7 @@ def choose_micro_batch(
         sharing: workers that share the device's memory.
     """
     device = example.image.device
-    precision = precision_named(settings.precision)
+    precision = PRECISIONS[settings.precision]
     room = MEMORY_SHARE * _memory(device) / sharing
     with frozen(model, precision, device) as forward, lifted(device):
         passes = passes_of(forward, settings)

@@ -11,7 +11,7 @@ from .engine import passes_of, rows_of
 from .frozen import Model, frozen, lifted
 from .graphs import Graphs
 from .passes import Passes
-from .precision import precision_named
+from .precision import PRECISIONS
 from .settings import Example, Settings
 from .wave import out_of_memory
 
@@ -42,7 +42,7 @@ def choose_graphs(
         ahead: images that are to be computed in all.
     """
     device, rows = example.image.device, rows_of(settings, example.image.device)
-    precision = precision_named(settings.precision)
+    precision = PRECISIONS[settings.precision]
     with frozen(model, precision, device) as forward, lifted(device):
         passes, why = passes_of(forward, settings), "as asked for"
         if form == "auto":
