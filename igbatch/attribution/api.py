@@ -14,8 +14,7 @@ from torch import Tensor
 
 from .baseline import Baseline, baseline_tensor
 from .calibrate import arithmetic_error as measured_error
-from .calibrate import choose_precision
-from .choose_graphs import choose_graphs
+from .calibrate import choose_graphs, choose_precision
 from .engine import attribute, rows_of
 from .errors import AttributionError
 from .frozen import Model

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from igbatch.errors import one_line
 from igbatch.pipeline.plan import Shard
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage
-from igbatch.statistics.image_stats import MapStatistics, convergence
+from igbatch.statistics.image_stats import convergence
 from igbatch.statistics.measured import Measured, measure
 from igbatch.store.commit import ShardWriter
 from igbatch.study import Attribution
@@ -143,20 +143,11 @@ def quarantine_row(
 
 
 def _map_facts(
-    measured: MapStatistics, row: Mapping[str, Any], error: float, settings: Attribution
+    measured: Mapping[str, Any], row: Mapping[str, Any], error: float, settings: Attribution
 ) -> dict[str, Any]:
     """Return the columns that follow from one map and from the scores in its `row`."""
-    known_error = None if math.isnan(error) else error
-    verdict = convergence(
-        measured["sum"],
-        measured["abs_sum"],
-        row["score"],
-        row["score_baseline"],
-        known_error,
-        settings.tolerance,
-        settings.atol,
-    )
-    return {**measured, **verdict._asdict(), "map_error": known_error}
+    facts = {**measured, "map_error": None if math.isnan(error) else error}
+    return facts | convergence({**row, **facts}, settings.tolerance, settings.atol)
 
 
 def _unusable(measured: Measured, row: Mapping[str, Any]) -> str | None:

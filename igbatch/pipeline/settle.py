@@ -14,8 +14,12 @@ from typing import Literal, NamedTuple
 from torch import nn
 
 from igbatch.attribution import Example, Settings
-from igbatch.attribution.calibrate import arithmetic_error, choose_micro_batch, choose_precision
-from igbatch.attribution.choose_graphs import choose_graphs
+from igbatch.attribution.calibrate import (
+    arithmetic_error,
+    choose_graphs,
+    choose_micro_batch,
+    choose_precision,
+)
 from igbatch.attribution.precision import PRECISIONS
 from igbatch.attribution.smoothing import settings_of_copies
 from igbatch.errors import InputError
