@@ -13,12 +13,7 @@ from numpy.typing import NDArray
 
 from igbatch.audit.pairs import Pairing, VariantPair
 from igbatch.audit.verdict import MOST_OFFENDERS, MOST_PARTS, Check, Offender, Outcome, Part
-
-
-def short(value: float | None) -> str:
-    """Write a number with three significant digits."""
-    return "–" if value is None or not np.isfinite(value) else f"{value:.3g}"
-
+from igbatch.audit.words import short
 
 WORDING = tomllib.loads(files(__package__).joinpath("wording.toml").read_text("utf-8"))
 """What each check says, by its name."""
