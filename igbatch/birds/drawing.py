@@ -144,7 +144,8 @@ def spline(points: Points, per: int = 5, closed: bool = True) -> Points:
 
 def shifted(point: Points, *moves: tuple[float, float]) -> Points:
     """A point [2] moved by each of some (dx, dy), [n, 2]."""
-    return point + np.array(moves)
+    moved: Points = point + np.array(moves)
+    return moved
 
 
 def unit(angle: Points | float) -> Points:

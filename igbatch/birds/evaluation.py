@@ -74,8 +74,8 @@ def evaluate(
 def _faint(model: nn.Module, birds: Tensor, truth: Tensor) -> dict[float, tuple[float, float]]:
     found = {}
     for contrast in CONTRASTS:
-        faded = (0.5 + contrast * (images - 0.5) for images in birds.split(BATCH))
-        chances = torch.cat([_probabilities(model, images) for images in faded])
+        parts = (birds[start : start + BATCH] for start in range(0, len(birds), BATCH))
+        chances = torch.cat([_probabilities(model, 0.5 + contrast * (part - 0.5)) for part in parts])
         right = chances.gather(1, truth[:, None])
         found[contrast] = (float(right.mean()), float(chances[:, CLASSES.index("none")].mean()))
     return found
