@@ -18,7 +18,7 @@ def read_boxes(uri: str) -> BoxFile:
     """Read the boxes of a data set from CSV, or from COCO's JSON where that is what the file holds.
 
     A CSV has columns image, label, x_min, y_min, x_max, y_max and may have box_id; others are ignored. In
-    COCO images are named by `file_name`. What the boxes mean is judged by `igbatch.images.box_rules`.
+    COCO images are named by `file_name`. What the boxes mean is judged by `igbatch.images.box_checks`.
 
     Raises:
         InputError: no such file, too large, neither format, an empty name, or (COCO) an id that stands twice
