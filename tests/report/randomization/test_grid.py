@@ -64,12 +64,12 @@ def test_a_pixel_of_a_map_is_a_square_of_equal_pixels(
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     drawn = np.asarray(canvas.buffer_rgba())[..., :3]
-    axes = next(axes for axes in figure.axes if axes.images)
-    box = axes.get_window_extent()
+    image = figure.axes[0].images[0]
+    box = image.get_window_extent()
     left, top = round(box.x0), drawn.shape[0] - round(box.y1)
     side = round(box.width / 16)
     assert box.width == pytest.approx(SIZE * side)
-    colors = np.asarray(axes.images[0].get_array())
+    colors = np.asarray(image.get_array())
     inner = drawn[top : top + SIZE * side, left : left + SIZE * side].reshape(SIZE, side, SIZE, side, 3)
     margin = inner[1:-1, :, 1:-1]  # the frame lies over the outermost pixels
     assert (margin == colors[1:-1, None, 1:-1, None]).all()
@@ -80,9 +80,10 @@ def test_a_long_cascade_goes_on_below(
 ) -> None:
     monkeypatch.setattr(grid, "COLUMNS", 2)  # of four
     figure = grid_figure(maps, "trained", variants.cascades[0])
-    maps_drawn = [axes for axes in figure.axes if axes.images[0].get_array().shape[0] == SIZE]
-    corners = [(round(box.x0, 6), round(box.y0, 6)) for box in (axes.get_position() for axes in maps_drawn)]
-    left, bottom = (set(each) for each in zip(*corners, strict=True))
+    maps_drawn = [image for image in figure.axes[0].images if image.get_array().shape[0] == SIZE]
+    left, _, bottom, _ = (
+        set(each) for each in zip(*(image.get_extent() for image in maps_drawn), strict=True)
+    )
     assert (len(left), len(bottom)) == (2, 8)  # two targets under two scopes, twice
 
 
