@@ -299,9 +299,9 @@ class Attribution:
         path = self.output.path("error.txt")
         self.output.put(path, "".join(traceback.format_exception(error)).encode())
         cause = getattr(error, "cause", error)
-        return WorkerError(
-            f"a worker failed: {type(cause).__name__}: {_last_line(cause)}; its traceback is in {path}"
-        )
+        said = [line.strip() for line in str(cause).splitlines() if line.strip()]
+        last = said[-1][:200] if said else type(cause).__name__
+        return WorkerError(f"a worker failed: {type(cause).__name__}: {last}; its traceback is in {path}")
 
 
 def _reason(error: object) -> str:
@@ -314,8 +314,3 @@ def _reason(error: object) -> str:
     lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
     told = [line for line in lines if line.split(":")[0] not in _NAMING]
     return " ".join(told[:2])[:300] if told else type(error).__name__
-
-
-def _last_line(error: object) -> str:
-    lines = [line for line in str(error).strip().splitlines() if line.strip()]
-    return lines[-1].strip()[:200] if lines else type(error).__name__

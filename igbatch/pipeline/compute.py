@@ -26,9 +26,10 @@ from igbatch.images.preprocessing import Preprocessing
 from igbatch.pipeline.devices import SHARDS_AT_ONCE, workers_on_one
 from igbatch.pipeline.models import HeldVariant, Models, batched_logits
 from igbatch.pipeline.occupancy import Occupancy
+from igbatch.pipeline.opening import model_record
 from igbatch.pipeline.plan import Shard, copies_of
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage, prepare_ahead
-from igbatch.pipeline.rankings import Rankings, target_indices
+from igbatch.pipeline.rankings import ShardRankings, target_indices
 from igbatch.pipeline.reports import Settled, ShardReport
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.rows import ShardRows
@@ -38,6 +39,7 @@ from igbatch.statistics.measured import Measured
 from igbatch.store.commit import ShardWriter
 from igbatch.store.commits import read_commit
 from igbatch.store.output import Output
+from igbatch.store.rankings import RankingStore, model_digest
 
 MEASURED_BY_ROWS = ("cpu",)
 """Devices whose maps the rows' thread measures, with numpy: torch takes ten times as long there."""
@@ -60,13 +62,9 @@ class _Task:
 
 
 class ShardComputer:
-    """Computes shards of one study on one device.
+    """Computes shards of one study on one device, and commits them.
 
-    Args:
-        resolved: the study.
-        output: where shards are committed.
-        device: that computes.
-        most_copies: where maps are smoothed, no more copies of an image than these, to try what they take.
+    Where maps are smoothed it computes no more copies of an image than `most_copies`, to try what they take.
     """
 
     def __init__(
@@ -79,7 +77,10 @@ class ShardComputer:
         self.preprocessing = {
             name: Preprocessing.from_data_config(model.data_config) for name, model in resolved.models.items()
         }
-        self.rankings = Rankings(self.models, output, default_micro_batch(device))
+        self._rankings = {
+            name: RankingStore(output, name, model_digest(model_record(resolved, name)))
+            for name in resolved.models
+        }
         self._occupancy = Occupancy(SHARDS_AT_ONCE[device.type])
         self._models_change = Lock()
         self._reports: list[ShardReport] = []  # of shards that are not committed yet
@@ -167,7 +168,8 @@ class ShardComputer:
         What cannot be used is left to `rows` to be put in quarantine.
         """
         model = self.resolved.models[shard.spec.model]
-        rankings = self.rankings.of(shard)
+        stored = self._rankings[shard.spec.model]
+        rankings = ShardRankings(self.models, stored, shard, default_micro_batch(self.device))
         ahead = len(shard.images)
         while group := list(islice(prepared, rankings.rows)):
             usable = []
@@ -303,7 +305,7 @@ class ShardComputer:
             "image_height": image.height,
             "boxes_clipped": image.boxes_clipped,
             "boxes_skipped": image.boxes_skipped,
-            "weights_sha256": variant.weights_sha256,
+            "weights_sha256": variant.digest.result(),
         }
         return facts, chances
 

@@ -151,7 +151,7 @@ class Plan:
 
     def shards_of(self, spec: VariantSpec, first: int = 0) -> Iterator[Shard]:
         """Yield the shards of a variant, each cut when it is asked for; those before `first` come last."""
-        fingerprint = self._prints[spec.variant_id]
+        fingerprint = digest(self.resolved.fingerprint_of(spec))
         parts = [
             (pattern, part)
             for pattern, rows in self._patterns(spec)
@@ -191,11 +191,7 @@ class Plan:
         return uri
 
     def _shard(
-        self,
-        spec: VariantSpec,
-        rows: NDArray[np.int64],
-        pattern: Sequence[bool],
-        fingerprint: str,
+        self, spec: VariantSpec, rows: NDArray[np.int64], pattern: Sequence[bool], fingerprint: str
     ) -> Shard:
         table, names = self.images.table, self.resolved.target_names
         chosen = table.take(pa.array(rows)).select(["image_id", "uri", "etag", "label"]).to_pylist()
@@ -236,10 +232,6 @@ class Plan:
         skip = images.boxes is not None and images.boxes.invalid == "skip"
         size = boxes.size_of(image_id)
         return {"boxes": boxes.of(image_id), "declared_size": size, "skip_outside": skip}
-
-    @cached_property
-    def _prints(self) -> dict[str, str]:
-        return {variant: digest(values) for variant, values in self.resolved.fingerprint().items()}
 
     @cached_property
     def _places(self) -> dict[Choice, NDArray[np.int64]]:
@@ -289,18 +281,9 @@ def make_plan(
         damaged += found.damaged
         committed[spec.variant_id] = found.attempts
     salt = f"retry {time.time_ns()}" if retry_quarantined else ""
-    counts = {choice: int(np.count_nonzero(taken)) for choice, taken in asked.items()}
-    images_of = {spec.variant_id: counts[spec.images] for spec in resolved.variants}
-    return Plan(
-        resolved,
-        images,
-        missing,
-        images_of,
-        _shard_images(resolved, images_of, workers=1),
-        damaged=tuple(damaged),
-        committed=committed,
-        salt=salt,
-    )
+    images_of = {spec.variant_id: int(np.count_nonzero(asked[spec.images])) for spec in resolved.variants}
+    size = _shard_images(resolved, images_of, workers=1)
+    return Plan(resolved, images, missing, images_of, size, tuple(damaged), committed, salt)
 
 
 def _shard_images(resolved: ResolvedStudy, asked: Mapping[str, int], workers: int) -> int:

@@ -160,10 +160,8 @@ class Settled:
 def settle_plan(plan: Plan, measure: Callable[[Sequence[Shard], int], Settled | None]) -> Settled | None:
     """Measure on the first usable images of a plan, however many before them are not.
 
-    Args:
-        plan: what is left to compute.
-        measure: settles on samples of the plan, told how many images are ahead, added over variants; None
-            where none of their images can be used.
+    `measure` is given samples of the plan and how many images are ahead, added over variants; it returns None
+    where none of the samples' images can be used.
     """
     for images in (SETTLED_IMAGES, len(plan.images.table)):
         settled = measure(plan.samples(images), plan.missing_images)

@@ -56,14 +56,10 @@ class ShardRows:
         map_error: float,
         measured: Measured | None = None,
     ) -> None:
-        """Take a map with what is known of it beside its own numbers; it may be lost as unusable.
+        """Take a map, float32 [H, W], and what is known beside its own numbers; it may be lost as unusable.
 
-        Args:
-            image: that it is of.
-            row: what is known beside its own numbers.
-            attribution: the map, float32 [H, W]; None where it was measured and is not to be kept.
-            map_error: estimated relative L2 error; NaN where it was not estimated.
-            measured: its numbers, where the device has measured it; None: the thread of the rows does.
+        It is None where the device measured it (`measured`) and it is not to be kept; else the thread of the
+        rows measures it. `map_error` is its estimated relative L2 error, NaN where it was not estimated.
         """
         self._submit(self._measure, image, row, attribution, map_error, measured)
         while len(self._waiting) > MAPS_WAITING or (self._waiting and self._waiting[0].done()):
@@ -82,8 +78,13 @@ class ShardRows:
 
     def miss(self, image: PreparedImage, targets: Sequence[str]) -> None:
         """Put targets that an image does not have in quarantine."""
+        reason = (
+            "the image has no label; give one in the manifest or a box"
+            if image.label is None
+            else f"{image.label!r} is no class of the model; name its index in the model's `classes`"
+        )
         for target in targets:
-            self._submit(self._quarantine, image, target, "target", _no_label(image))
+            self._submit(self._quarantine, image, target, "target", f"target `label`: {reason}")
 
     def _submit(self, function: Callable[..., None], *arguments: Any) -> None:
         self._waiting.append(self._thread.submit(function, *arguments))
@@ -152,11 +153,3 @@ def _unusable(measured: Measured, row: Mapping[str, Any]) -> str | None:
         if not math.isfinite(row[name]):
             return f"the model's {name} is {row[name]}"
     return None
-
-
-def _no_label(image: PreparedImage) -> str:
-    if image.label is None:
-        return "target `label`: the image has no label; give one in the manifest or a box"
-    return (
-        f"target `label`: {image.label!r} is no class of the model; name its index in the model's `classes`"
-    )

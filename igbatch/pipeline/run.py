@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from typing import Any
 
 from igbatch.errors import UnfinishedError
 from igbatch.images.choice import check_choices
 from igbatch.pipeline.derived import Derived, report_state, state_of
-from igbatch.pipeline.faithfulness import measure_faithfulness, on_cluster
+from igbatch.pipeline.faithfulness import measure_faithfulness
 from igbatch.pipeline.opening import (
     check_same_study,
     existing_study,
@@ -102,8 +101,7 @@ def run_stage(
                 reduce_study(output, map_shards, say)
                 derived.keep_reduced(state_of(plan))
             state = state_of(plan)
-            on_it = partial(on_cluster, address=address)
-            measure_faithfulness(output, resolved, state, measure=on_it, check=lock.check, say=say)
+            measure_faithfulness(output, resolved, state, address=address, check=lock.check, say=say)
         summary.state = report_state(plan, state)
         return summary
 

@@ -13,6 +13,7 @@ import ray
 from igbatch.errors import ImageError, InputError, one_line
 from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.devices import SHARDS_AT_ONCE, refuse_missing_gpu
+from igbatch.pipeline.metrics import WorkerMetrics
 from igbatch.pipeline.packages import refuse_other_packages
 from igbatch.pipeline.plan import Shard
 from igbatch.pipeline.reports import Fault, Hardware, Settled, ShardReport
@@ -60,9 +61,8 @@ class Worker:
         make_computer: MakeComputer = shard_computer,
         probe: Probe | None = None,
     ) -> None:
-        self.resolved, self.device, self.threads, self.probe = resolved, device, threads, probe
+        self.threads, self.probe = threads, probe
         self._refusal: InputError | None = None
-        self._metrics: Any = None
         try:  # what a constructor raises, Ray hands on as text only
             if probe is not None:
                 refuse_other_packages(probe.packages)  # before any of them is imported
@@ -76,6 +76,7 @@ class Worker:
 
         torch.set_num_threads(threads)
         self._device_name = device_name(torch.device(device))
+        self._metrics = WorkerMetrics(resolved.study.name, self._device_name)
         self.computer = make_computer(resolved, output, device)
 
     def ready(self) -> tuple[Hardware, str, list[str]]:
@@ -104,10 +105,6 @@ class Worker:
             if fault is None:
                 raise
             return fault
-        if self._metrics is None:
-            from igbatch.pipeline.metrics import WorkerMetrics
-
-            self._metrics = WorkerMetrics(self.resolved.study.name, self._device_name)
         self._metrics.shard(report)
         return report
 
