@@ -127,16 +127,13 @@ class ShardComputer:
         prepared, report = self._prepared(shard), ShardReport(shard.name, len(shard.images))
         self._reports.append(report)
         try:
-            with self._occupancy.shard(), writer, ShardRows(writer, shard, attribution) as rows_of:
+            with self._occupancy.shard(), writer, ShardRows(writer, shard, attribution, report) as rows_of:
                 with self._occupancy.slot(shard.spec.variant_id):
                     start = time.monotonic()
                     self._attribute(shard, prepared, settled or unmeasured(attribution), rows_of, report)
                 rows_of.commit()
         finally:
             self._reports.remove(report)
-        report.rows, report.quarantined, report.constant = (
-            rows_of.written, rows_of.quarantined, rows_of.constant,
-        )  # fmt: skip
         report.seconds, report.times = time.monotonic() - start, self._occupancy.times()
         return report
 

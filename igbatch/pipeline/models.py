@@ -117,10 +117,8 @@ class Models:
     def class_name(self, model: str, index: int) -> str | None:
         """Return the name of a class: the study's own where it names the index, the model's otherwise."""
         resolved = self.resolved.models[model]
-        for target, target_index in resolved.targets.items():
-            if target_index == index:
-                return target
-        return class_name(resolved.class_names, index)
+        named = (target for target, place in resolved.targets.items() if place == index)
+        return next(named, None) or class_name(resolved.class_names, index)
 
 
 @torch.no_grad()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from igbatch.errors import one_line
 from igbatch.pipeline.plan import Shard
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage
+from igbatch.pipeline.reports import ShardReport
 from igbatch.statistics.image_stats import convergence
 from igbatch.statistics.measured import Measured, measure
 from igbatch.store.commit import ShardWriter
@@ -28,13 +29,11 @@ MAPS_WAITING = 32
 class ShardRows:
     """The rows of a shard on their way to its writer. Use it in a `with` block, which ends the thread.
 
-    Rows reach the writer in the order in which they are given.
+    Rows reach the writer in the order in which they are given. How many is told in the shard's report.
     """
 
-    def __init__(self, writer: ShardWriter, shard: Shard, settings: Attribution) -> None:
-        self.written = 0
-        self.quarantined = 0
-        self.constant = 0
+    def __init__(self, writer: ShardWriter, shard: Shard, settings: Attribution, report: ShardReport) -> None:
+        self.report = report
         self._writer = writer
         self._settings = settings
         self._targets = len(shard.targets)
@@ -111,11 +110,11 @@ class ShardRows:
             known_error, self._settings.tolerance, self._settings.atol,
         )  # fmt: skip
         facts = {**statistics, **verdict._asdict(), "map_error": known_error}
-        self.constant += facts["abs_sum"] == 0 and row["score"] == row["score_baseline"]
+        self.report.constant += facts["abs_sum"] == 0 and row["score"] == row["score_baseline"]
         self._writer.add_image_stats([{**row, **facts}])
         place = {"image_id": image.entry.image_id, "target": row["target"]}
         self._writer.add_box_stats([place | box for box in measured.boxes])
-        self.written += 1
+        self.report.rows += 1
         if image.entry.keep_map:
             assert attribution is not None
             self._kept.append((image.entry.image_id, row["target"], attribution))
@@ -133,7 +132,7 @@ class ShardRows:
     ) -> None:
         entry = image.entry
         self._writer.add_quarantine([quarantine_row(entry.image_id, entry.etag, target, stage, error)])
-        self.quarantined += rows
+        self.report.quarantined += rows
 
 
 def quarantine_row(
