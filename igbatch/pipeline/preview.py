@@ -27,7 +27,6 @@ class Trial:
 
     Attributes:
         model, kind: what other variants the figures stand for.
-        images: that could be used.
         seconds: of device time an image, all its copies together.
         nodes: integration nodes an image, likewise.
         map_bytes: of a map as it is kept, 0 where none is.
@@ -36,7 +35,6 @@ class Trial:
 
     model: str
     kind: str
-    images: int
     seconds: float
     nodes: float
     map_bytes: float
@@ -109,7 +107,6 @@ def _try(computer: ShardComputer, output: Output, shard: Shard, settled: Settled
     yield Trial(
         shard.spec.model,
         shard.spec.kind,
-        round(used),
         report.times.attributing / images,
         report.nodes / images,
         sizes["attributions"] / maps if maps else 0.0,

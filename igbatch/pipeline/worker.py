@@ -6,7 +6,7 @@ import errno
 import os
 import platform
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import ray
 
@@ -21,26 +21,17 @@ from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.visibility import Probe
 from igbatch.store.output import Output
 
+if TYPE_CHECKING:
+    from igbatch.pipeline.compute import ShardComputer
+
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-class Computer(Protocol):
-    """What computes shards on a device: `igbatch.pipeline.compute.ShardComputer`, or a stand-in for it."""
-
-    def settle(self, shards: Sequence[Shard], ahead: int) -> Settled | None:
-        """Measure what the study leaves open, with so many images ahead."""
-
-    def compute(self, shard: Shard, settled: Settled | None) -> ShardReport:
-        """Compute and commit a shard; several threads may call it."""
-
-    def under_way(self) -> int:
-        """Return how many images are attributed of shards that are not committed yet."""
+MakeComputer = Callable[[ResolvedStudy, Output, str], "ShardComputer"]
+"""Makes what computes shards on a device, or a stand-in: called are `settle`, `compute` and `under_way`."""
 
 
-MakeComputer = Callable[[ResolvedStudy, Output, str], Computer]
-
-
-def shard_computer(resolved: ResolvedStudy, output: Output, device: str) -> Computer:
+def shard_computer(resolved: ResolvedStudy, output: Output, device: str) -> ShardComputer:
     """Return the computer of every run; torch is imported here, in the worker and not in the driver."""
     import torch
 
