@@ -17,7 +17,7 @@ from igbatch.errors import InputError
 from igbatch.store import schemas
 from igbatch.store.commits import commit_paths, read_commit
 from igbatch.store.fingerprint import bytes_digest
-from igbatch.store.output import DATA_KINDS, Output
+from igbatch.store.output import DATA_KINDS, Output, shard_of
 from igbatch.store.pruned import KIND, pruned_at
 from igbatch.store.scan import Found, gathered, scan
 from igbatch.store.winners import Listing
@@ -178,7 +178,7 @@ class _VariantScan:
     def _trusts(self, path: str, facts: Mapping[str, Any], found: Committed) -> bool:
         """Check what a commit says of itself; take what it has in quarantine."""
         output = self.study.output
-        shard, attempt = path.rsplit("/", 1)[-1].removesuffix(".parquet"), facts["attempt"]
+        shard, attempt = shard_of(path), facts["attempt"]
         if facts["fingerprint"] != self.fingerprint:
             raise InputError(
                 f"{path}: was computed under another study (fingerprint {facts['fingerprint']}, this one is "

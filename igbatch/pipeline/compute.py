@@ -175,7 +175,7 @@ class ShardComputer:
                     usable.append((item, self._input(shard.spec.model, item.pixels)))
                 elif rows is not None:
                     rows.refuse(item)
-            with self._occupancy.turns.launch():
+            with self._occupancy.turns.launch:
                 ranked = rankings.of(usable)
             ahead -= len(group)
             if not ahead:
@@ -267,7 +267,7 @@ class ShardComputer:
         """
         if attributions.device.type in MEASURED_BY_ROWS:
             return list(attributions.float().numpy()), [None] * len(attributions)
-        with self._occupancy.turns.launch():
+        with self._occupancy.turns.launch:
             maps = attributions.float()
             kept = maps.to("cpu", non_blocking=True) if image.entry.keep_map else None
             numbers = HostCopy(numbers_of(maps, image.boxes))
@@ -284,7 +284,7 @@ class ShardComputer:
         image, name = task.image, variant.spec.model
         logits = done.logits
         if self.copies > 1:
-            with self._occupancy.turns.launch():
+            with self._occupancy.turns.launch:
                 (logits,) = batched_logits(variant.model, [task.example.image])
         chances = logits.softmax(0).cpu()
         best = int(chances.argmax())

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from igbatch.attribution.frozen import frozen
 from igbatch.attribution.graphs import Graphs
 from igbatch.attribution.passes import Forward
-from igbatch.attribution.precision import precision_named
+from igbatch.attribution.precision import PRECISIONS
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.study import VariantSpec
 from igbatch.variants.models import class_name, state_sha256
@@ -72,9 +72,7 @@ class Models:
         """Return what the engine asks of the variant on the device; shards of a variant share it."""
         if self._forward is None or self._forward[0] != precision:
             self._frozen.close()
-            forward = self._frozen.enter_context(
-                frozen(variant.model, precision_named(precision), self.device)
-            )
+            forward = self._frozen.enter_context(frozen(variant.model, PRECISIONS[precision], self.device))
             self._forward = precision, forward
         return self._forward[1]
 

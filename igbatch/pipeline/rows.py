@@ -104,12 +104,8 @@ class ShardRows:
             self._quarantine(image, row["target"], "attribution", unusable)
             return
         assert measured.statistics is not None
-        statistics, known_error = measured.statistics, None if math.isnan(map_error) else map_error
-        verdict = convergence(
-            statistics["sum"], statistics["abs_sum"], row["score"], row["score_baseline"],
-            known_error, self._settings.tolerance, self._settings.atol,
-        )  # fmt: skip
-        facts = {**statistics, **verdict._asdict(), "map_error": known_error}
+        facts = {**measured.statistics, "map_error": None if math.isnan(map_error) else map_error}
+        facts |= convergence({**row, **facts}, self._settings.tolerance, self._settings.atol)
         self.report.constant += facts["abs_sum"] == 0 and row["score"] == row["score_baseline"]
         self._writer.add_image_stats([{**row, **facts}])
         place = {"image_id": image.entry.image_id, "target": row["target"]}

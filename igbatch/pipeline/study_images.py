@@ -18,7 +18,8 @@ from igbatch.images.box_files import read_boxes
 from igbatch.images.boxes import SIZE_SCHEMA, BoxTable
 from igbatch.images.declared_sizes import check_declared
 from igbatch.images.decoding import Header, probe_header
-from igbatch.images.manifest import FolderSource, ManifestSource, SceneSource, Source, list_images
+from igbatch.images.folder import list_folder
+from igbatch.images.manifest import list_manifest, list_scenes
 from igbatch.images.study_boxes import StudyBoxes, assign_boxes, check_reach
 from igbatch.store import schemas
 from igbatch.store_errors import machine_error
@@ -57,7 +58,7 @@ def list_study_images(loaded: LoadedStudy) -> StudyImages:
     images = loaded.study.images
     source = "root" if images.root and not images.manifest else "manifest" if images.manifest else "scenes"
     with _keyed(f"images.{source}"):
-        table = list_images(_source(loaded))
+        table = _listed(loaded)
     with _keyed("images.boxes"):
         found = _boxes(loaded, images.boxes, table) if images.boxes else None
     boxes = found.table if found else None
@@ -91,7 +92,7 @@ def _keyed(key: str) -> Iterator[None]:
         raise error if known is None else type(known)(f"{key}: {known}") from None
 
 
-def _source(loaded: LoadedStudy) -> Source:
+def _listed(loaded: LoadedStudy) -> pa.Table:
     images = loaded.study.images
     if images.scenes:
         entries = [
@@ -99,12 +100,12 @@ def _source(loaded: LoadedStudy) -> Source:
             for group in images.scenes
             for image_id, seed in group.entries()
         ]
-        return SceneSource(tuple(entries))
+        return list_scenes(entries)
     root = loaded.locate(images.root) if images.root else None
     if images.manifest:
-        return ManifestSource(loaded.locate(images.manifest), root)
+        return list_manifest(loaded.locate(images.manifest), root)
     assert root is not None
-    return FolderSource(root)
+    return list_folder(root)
 
 
 def _boxes(loaded: LoadedStudy, settings: Boxes, table: pa.Table) -> StudyBoxes:
