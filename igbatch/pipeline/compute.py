@@ -6,7 +6,7 @@ Nothing here knows Ray: the actor calls it, and so may a bare loop.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from threading import Lock
@@ -185,13 +185,11 @@ class ShardComputer:
                 if rows is not None:
                     rows.miss(item, [target for target in shard.targets if target not in targets])
                 if targets:
-                    yield _Task(item, targets, self._example(shard.spec.model, item, pixels, targets))
-
-    def _example(
-        self, model: str, image: PreparedImage, pixels: torch.Tensor, targets: Mapping[str, int]
-    ) -> Example:
-        start = baseline_pixels(self.resolved.baseline, image.pixels)
-        return Example(pixels, self._input(model, start), torch.tensor(list(dict.fromkeys(targets.values()))))
+                    start = self._input(
+                        shard.spec.model, baseline_pixels(self.resolved.baseline, item.pixels)
+                    )
+                    classes = torch.tensor(list(dict.fromkeys(targets.values())))
+                    yield _Task(item, targets, Example(pixels, start, classes))
 
     def _copies(self, model: str, task: _Task) -> Iterator[Example]:
         """Yield what is attributed of an image: itself, or noisy copies where maps are smoothed.
