@@ -185,11 +185,10 @@ class ShardComputer:
                 if rows is not None:
                     rows.miss(item, [target for target in shard.targets if target not in targets])
                 if targets:
-                    start = self._input(
-                        shard.spec.model, baseline_pixels(self.resolved.baseline, item.pixels)
-                    )
+                    start = baseline_pixels(self.resolved.baseline, item.pixels)
                     classes = torch.tensor(list(dict.fromkeys(targets.values())))
-                    yield _Task(item, targets, Example(pixels, start, classes))
+                    example = Example(pixels, self._input(shard.spec.model, start), classes)
+                    yield _Task(item, targets, example)
 
     def _copies(self, model: str, task: _Task) -> Iterator[Example]:
         """Yield what is attributed of an image: itself, or noisy copies where maps are smoothed.

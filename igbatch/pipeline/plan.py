@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from igbatch.images.boxes import Box, NormalizedBox
 from igbatch.images.choice import Choice, chosen, chosen_each
-from igbatch.pipeline.committed import Cells, CommitScan, Damaged, digest_of
+from igbatch.pipeline.committed import Cells, CommitScan, Damaged
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.study_images import StudyImages
 from igbatch.store.fingerprint import bytes_digest, digest
-from igbatch.store.output import DATA_KINDS, Output
+from igbatch.store.output import Output
 from igbatch.study import VariantSpec
 
 SHARDS_A_WORKER = 8
@@ -110,20 +110,6 @@ class Plan:
     def missing_images(self) -> int:
         """Images that are left to go through each variant, added over variants."""
         return sum(cells.images for cells in self.missing.values())
-
-    @property
-    def state(self) -> str:
-        """A digest of what is committed."""
-        return digest({variant: digest_of(attempts) for variant, attempts in self.committed.items()})
-
-    def data_files(self) -> set[str]:
-        """Return the paths, below the output, that files of the commits that count may have."""
-        return {
-            f"{kind}/{variant}/{attempt}.parquet"
-            for variant, attempts in self.committed.items()
-            for attempt in attempts
-            for kind in DATA_KINDS
-        }
 
     def maps_to_store(self) -> int:
         """Maps that a run will store, as `store.maps` says."""
