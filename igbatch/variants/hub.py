@@ -27,7 +27,7 @@ def find_weights(architecture: str, key: str) -> None:
         InputError: timm knows no weights of the architecture, or they can be had from neither.
         UnfinishedError: the hub is there and cannot answer now.
     """
-    _find(_repository(architecture, key), architecture, key)
+    _find(architecture, key)
 
 
 def fetch_weights(architecture: str, key: str) -> str:
@@ -38,8 +38,7 @@ def fetch_weights(architecture: str, key: str) -> str:
     Raises:
         As `find_weights`; and InputError where the download fails.
     """
-    repository = _repository(architecture, key)
-    cached = _find(repository, architecture, key)
+    repository, cached = _find(architecture, key)
     if cached is not None:
         return cached
     try:
@@ -49,21 +48,18 @@ def fetch_weights(architecture: str, key: str) -> str:
         raise _refusal(error, repository, architecture, key) from None
 
 
-def _repository(architecture: str, key: str) -> str:
+def _find(architecture: str, key: str) -> tuple[str, str | None]:
+    """Return the repository and the path of its file in the cache, None where the hub has it; or refuse."""
     config = timm.get_pretrained_cfg(architecture)
     if not config or not config.hf_hub_id:
         raise InputError(
             f"{key}: pretrained: timm knows no weights of {architecture} at its hub; "
             "give a .safetensors file or `local-dir:PATH`"
         )
-    return str(config.hf_hub_id)
-
-
-def _find(repository: str, architecture: str, key: str) -> str | None:
-    """Return the path in the cache, None where the hub has the file, or refuse."""
+    repository = str(config.hf_hub_id)
     cached = huggingface_hub.try_to_load_from_cache(repository, FILE)
     if isinstance(cached, str):
-        return cached
+        return repository, cached
     if constants.HF_HUB_OFFLINE:
         raise _unavailable("HF_HUB_OFFLINE is set", repository, architecture, key, mend="unset it")
     url = huggingface_hub.hf_hub_url(repository, FILE)
@@ -74,7 +70,7 @@ def _find(repository: str, architecture: str, key: str) -> str | None:
             )
     except Exception as error:
         raise _refusal(error, repository, architecture, key) from None
-    return None
+    return repository, None
 
 
 def _within(seconds: float, action: Callable[[], Any]) -> None:
