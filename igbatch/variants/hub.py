@@ -13,7 +13,7 @@ import timm
 from huggingface_hub import constants
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, RepositoryNotFoundError
 
-from igbatch.errors import IgbatchError, InputError, UnfinishedError, one_line
+from igbatch.errors import InputError, UnfinishedError, one_line
 
 FILE = "model.safetensors"
 ANSWER_SECONDS = 10
@@ -41,11 +41,8 @@ def fetch_weights(architecture: str, key: str) -> str:
     repository, cached = _find(architecture, key)
     if cached is not None:
         return cached
-    try:
-        with _quiet():
-            return str(huggingface_hub.hf_hub_download(repository, FILE))
-    except Exception as error:
-        raise _refusal(error, repository, architecture, key) from None
+    with _refusing(repository, architecture, key):
+        return str(huggingface_hub.hf_hub_download(repository, FILE))
 
 
 def _find(architecture: str, key: str) -> tuple[str, str | None]:
@@ -63,13 +60,8 @@ def _find(architecture: str, key: str) -> tuple[str, str | None]:
     if constants.HF_HUB_OFFLINE:
         raise _unavailable("HF_HUB_OFFLINE is set", repository, architecture, key, mend="unset it")
     url = huggingface_hub.hf_hub_url(repository, FILE)
-    try:
-        with _quiet():
-            _within(
-                ANSWER_SECONDS, lambda: huggingface_hub.get_hf_file_metadata(url, timeout=ANSWER_SECONDS / 2)
-            )
-    except Exception as error:
-        raise _refusal(error, repository, architecture, key) from None
+    with _refusing(repository, architecture, key):
+        _within(ANSWER_SECONDS, lambda: huggingface_hub.get_hf_file_metadata(url, timeout=ANSWER_SECONDS / 2))
     return repository, None
 
 
@@ -92,20 +84,32 @@ def _within(seconds: float, action: Callable[[], Any]) -> None:
         raise failures[0]
 
 
-def _refusal(error: Exception, repository: str, architecture: str, key: str) -> IgbatchError:
-    """Say why weights cannot be had; what the client raises depends on its version and network library."""
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    if isinstance(error, (EntryNotFoundError, RepositoryNotFoundError)):
-        return _unavailable(f"the hub has no {FILE} there", repository, architecture, key)
-    if isinstance(error, HfHubHTTPError) and status is not None:
-        if status == 429 or status >= 500:
-            return UnfinishedError(
-                f"{key}: {constants.ENDPOINT} answers {status} for the weights of {architecture} "
-                f"({repository}); run it again later"
-            )
-        return _unavailable(f"the hub answers {status}", repository, architecture, key)
-    reason = one_line(error, limit=100) or type(error).__name__
-    return _unavailable(f"{constants.ENDPOINT}: {reason}", repository, architecture, key)
+@contextmanager
+def _refusing(repository: str, architecture: str, key: str) -> Iterator[None]:
+    """Keep the client's log off the terminal, and say in one line why weights cannot be had.
+
+    What the client raises depends on its version and network library.
+    """
+    logger = logging.getLogger("huggingface_hub")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    except Exception as error:
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        reason = f"{constants.ENDPOINT}: {one_line(error, limit=100) or type(error).__name__}"
+        if isinstance(error, (EntryNotFoundError, RepositoryNotFoundError)):
+            reason = f"the hub has no {FILE} there"
+        elif isinstance(error, HfHubHTTPError) and status is not None:
+            if status == 429 or status >= 500:
+                raise UnfinishedError(
+                    f"{key}: {constants.ENDPOINT} answers {status} for the weights of {architecture} "
+                    f"({repository}); run it again later"
+                ) from None
+            reason = f"the hub answers {status}"
+        raise _unavailable(reason, repository, architecture, key) from None
+    finally:
+        logger.setLevel(before)
 
 
 def _unavailable(
@@ -116,15 +120,3 @@ def _unavailable(
         f"in its cache {constants.HF_HUB_CACHE}; {mend}, fill the cache where there is a network "
         f"(hf download {repository} {FILE}), or give a .safetensors file"
     )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the client's log from the terminal: what it says of a failure, one line of ours says."""
-    logger = logging.getLogger("huggingface_hub")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
