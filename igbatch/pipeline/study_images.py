@@ -71,19 +71,9 @@ def list_study_images(loaded: LoadedStudy) -> StudyImages:
     etags = pc.fill_null(table["etag"], "")
     if not images.scenes:
         etags = pc.binary_join_element_wise(etags, _digests(table["image_id"], labels, boxes), "")
-    count = len(table)
-    full = pa.table(
-        {
-            "image_id": table["image_id"],
-            "uri": table["uri"],
-            "size": table["size"],
-            "etag": etags,
-            "label": labels,
-            "sha256": pa.nulls(count, pa.string()),
-            "width": pa.nulls(count, pa.int32()),
-            "height": pa.nulls(count, pa.int32()),
-        }
-    )
+    known = {name: table[name] for name in ("image_id", "uri", "size")}
+    known = pa.table({**known, "etag": etags, "label": labels})
+    full = pa.concat_tables([schemas.IMAGES.empty_table(), known], promote_options="permissive")
     warnings, counts = (list(found.warnings), found.counts) if found else ([], None)
     return StudyImages(full.cast(schemas.IMAGES), boxes, warnings, counts)
 
