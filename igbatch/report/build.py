@@ -78,7 +78,7 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
         cautions=cautions(results, totals, quarantine.total),
         data=page_data(results, selection, shown),
         figures=figures,
-        guide=DEFAULT.guide,
+        guide=DEFAULT.words["guide"],
         plot=plot,
         tables={
             "aggregates": tables.aggregates_table(results),

@@ -39,7 +39,7 @@ from igbatch.pipeline.reports import ShardReport, Times
 from igbatch.pipeline.run import plan_study
 from igbatch.pipeline.settled import Settled, settle_plan
 from igbatch.reduce.study import reduce_study
-from igbatch.report.figures.accuracy import mark
+from igbatch.report.figures.image_data import error_mark
 from igbatch.results import StudyResults
 from igbatch.statistics.box_stats import box_statistics
 from igbatch.statistics.device import numbers_of
@@ -479,8 +479,8 @@ def test_maps_that_reach_the_limit_of_steps_have_not_converged(study_file: Path,
     assert (stats["map_error"] > 0.001).all()
     settings = work.plan.resolved.study.attribution
     for row in stats.to_dict("records"):
-        assert mark(row, settings).startswith("not converged: off by")
-        assert mark(row, settings).endswith("(7 steps)")
+        assert error_mark(row, settings).startswith("not converged: off by")
+        assert error_mark(row, settings).endswith("(7 steps)")
 
 
 def test_variants_may_be_adaptive_or_not(study_file: Path, tmp_path: Path) -> None:
