@@ -28,13 +28,13 @@ def texts(figure: Figure) -> str:
 
 def test_maps_are_shown_by_their_own_and_by_the_joint_range(randomized: Any, maps: ImageMaps) -> None:
     own, joint = grid_rows(maps, ["trained", "cascade-down-1-head"], ["eagle"])
-    assert (own.scope, joint.scope) == ("image", "models")
-    for panel in own.panels:
+    assert (own[0], joint[0]) == ("image", "models")
+    for panel in own[1]:
         values = randomized.maps[panel.variant_id, "a.png", "eagle"]
         assert panel.scale is not None
         found = panel.scale.shared
         assert (found.minimum, found.maximum) == (values.min(), values.max())
-    (shared,) = {panel.scale.shared for panel in joint.panels}
+    (shared,) = {panel.scale.shared for panel in joint[1]}
     every = [values for (_, image, _), values in randomized.maps.items() if image == "a.png"]
     assert (shared.minimum, shared.maximum) == (np.min(every), np.max(every))
 
@@ -42,7 +42,7 @@ def test_maps_are_shown_by_their_own_and_by_the_joint_range(randomized: Any, map
 def test_every_map_has_its_numbers(randomized: Any, maps: ImageMaps, variants: ModelVariants) -> None:
     figure = grid_figure(maps, "trained", variants.cascades[0])
     written = texts(figure)
-    for variant in ("trained", *(step.variant_id for step in variants.cascades[0].steps)):
+    for variant in ("trained", *variants.cascades[0].steps.values()):
         for target in ("eagle", "magpie"):
             values = randomized.maps[variant, "a.png", target]
             assert written.count(f"min {number(float(values.min()))}") == 2  # under both ranges
@@ -88,12 +88,12 @@ def test_a_long_cascade_goes_on_below(
 
 
 def test_maps_that_were_not_kept_are_told(drawn: Any, noise: Any, variants: ModelVariants) -> None:
-    step = variants.cascades[0].steps[:1]
+    layer, variant_id = next(iter(variants.cascades[0].steps.items()))
     results = drawn(
-        {(step[0].variant_id, "a", t): noise(n) for n, t in enumerate(("eagle", "magpie"))},
-        kinds={step[0].variant_id: "cascade"},
+        {(variant_id, "a", t): noise(n) for n, t in enumerate(("eagle", "magpie"))},
+        kinds={variant_id: "cascade"},
         kept=False,
     )
-    cascade = replace(variants.cascades[0], steps=step)
+    cascade = replace(variants.cascades[0], steps={layer: variant_id})
     figure = grid_figure(ImageMaps(results, "a"), None, cascade)
     assert "not kept" in " ".join(texts(figure).split())
