@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from igbatch.cli import main
+from igbatch.job import TerminalProgress
 from igbatch.pipeline.derived import Derived, state_of
-from igbatch.pipeline.progress import TerminalProgress
 from igbatch.pipeline.run import plan_study, run_stage
 from igbatch.store import provenance
 from igbatch.store.output import Output
