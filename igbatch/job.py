@@ -16,7 +16,7 @@ from rich.table import Table
 from igbatch.audit.files import verdict_digest
 from igbatch.errors import InputError, printable
 from igbatch.filesystem import is_local
-from igbatch.pipeline.derived import Derived
+from igbatch.pipeline.derived import keep_derived, read_derived
 from igbatch.pipeline.reports import Summary
 from igbatch.pipeline.run import run_stage
 from igbatch.reduce.study import update_tables
@@ -79,14 +79,14 @@ def run_job(
             loaded, output, progress, address=address, retry_quarantined=retry_quarantined, say=say
         )
     results = StudyResults(output.uri)
-    derived = Derived(output)
+    derived = read_derived(output)
     audited = verdict_digest(output)
     shown = output.exists(output.path("report", "index.html"))
-    if shown and derived.known("report") == run.state and derived.known("audit") == audited:
+    if shown and derived.get("report") == run.state and derived.get("audit") == audited:
         say("the report is up to date")
     else:
         write_report(results, output)
-        derived.keep(report=run.state, audit=audited)
+        keep_derived(output, report=run.state, audit=audited)
     counts = results.box_counts if run.rows else None  # a scan: a finished study is told at once
     if counts and (exceptions := counts.exceptions()):
         say(f"of the boxes, {'; '.join(exceptions)}")
@@ -203,7 +203,7 @@ def audit_output(
     output = Output(out)
     audited = verdict_digest(output)
     write_report(StudyResults(out), output)
-    Derived(output).keep(audit=audited)
+    keep_derived(output, audit=audited)
     tell(audit, settings.webhook, os.environ, say=say)
     return audit
 

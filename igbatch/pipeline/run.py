@@ -8,7 +8,7 @@ from typing import Any
 
 from igbatch.errors import UnfinishedError
 from igbatch.images.choice import check_choices
-from igbatch.pipeline.derived import Derived, report_state, state_of
+from igbatch.pipeline.derived import is_reduced, keep_reduced, report_state, state_of
 from igbatch.pipeline.faithfulness import measure_faithfulness
 from igbatch.pipeline.opening import (
     check_same_study,
@@ -84,9 +84,9 @@ def run_stage(
             output.delete(damaged.path)
         if not plan.missing_rows:
             say(f"nothing to compute: all {plan.expected_rows} rows are committed or in quarantine")
-        derived, summary = Derived(output), Summary()
+        summary = Summary()
         with ExitStack() as cluster:
-            if not plan.missing_rows and derived.whole and derived.known("ranges") == state_of(plan):
+            if not plan.missing_rows and is_reduced(output, state_of(plan)):
                 keep_study(output, resolved, images)  # report and audit read there what they show
             else:
                 record = open_output(output, resolved, images)
@@ -99,7 +99,7 @@ def run_stage(
                 lock.check()
                 _sweep(output, plan)
                 reduce_study(output, map_shards, say)
-                derived.keep_reduced(state_of(plan))
+                keep_reduced(output, state_of(plan))
             state = state_of(plan)
             measure_faithfulness(output, resolved, state, address=address, check=lock.check, say=say)
         summary.state = report_state(plan, state)
