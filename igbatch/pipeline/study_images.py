@@ -16,11 +16,10 @@ from igbatch.filesystem import is_local, resolve
 from igbatch.images.box_counts import BoxCounts
 from igbatch.images.box_files import read_boxes
 from igbatch.images.boxes import SIZE_SCHEMA, BoxTable
-from igbatch.images.declared_sizes import check_declared
 from igbatch.images.decoding import Header, probe_header
 from igbatch.images.folder import list_folder
 from igbatch.images.manifest import list_manifest, list_scenes
-from igbatch.images.study_boxes import StudyBoxes, assign_boxes, check_reach
+from igbatch.images.study_boxes import StudyBoxes, assign_boxes, check_declared, check_reach
 from igbatch.store import schemas
 from igbatch.store_errors import machine_error
 from igbatch.study import Boxes
