@@ -150,11 +150,8 @@ def _hours(seconds: float) -> str:
 def preview(plan: Plan, record: dict[str, Any] | None) -> Preview:
     """Tell what a run settled before, or measure it on the first images, and try a small shard of each kind.
 
-    Nothing is written but to a temporary folder, which is removed.
-
-    Args:
-        plan: what is left to compute.
-        record: the output's `study.json`, None where there is none.
+    Nothing is written but to a temporary folder, which is removed. `record` is the output's `study.json`, if
+    there is one.
 
     Raises:
         InputError: the study asks for a GPU, and this machine has none.

@@ -17,7 +17,7 @@ from igbatch.audit.files import verdict_digest
 from igbatch.errors import InputError, printable
 from igbatch.filesystem import is_local
 from igbatch.pipeline.derived import keep_derived, read_derived
-from igbatch.pipeline.reports import Summary
+from igbatch.pipeline.reports import RunSummary
 from igbatch.pipeline.run import run_stage
 from igbatch.reduce.study import update_tables
 from igbatch.results import StudyResults
@@ -125,7 +125,7 @@ class TerminalProgress:
         if self.console.is_terminal:
             self._bar.stop()
 
-    def __call__(self, run: Summary) -> None:
+    def __call__(self, run: RunSummary) -> None:
         """Show how far a run is."""
         now = time.monotonic()
         if self._began is None:

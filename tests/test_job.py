@@ -12,7 +12,7 @@ from rich.console import Console
 
 from igbatch import job
 from igbatch.job import TerminalProgress, print_box_sums, print_randomization, report_place, write_report
-from igbatch.pipeline.reports import Summary
+from igbatch.pipeline.reports import RunSummary
 from igbatch.report import selection
 from igbatch.results import StudyResults, open_study
 from igbatch.store import schemas
@@ -107,7 +107,7 @@ def test_the_trained_model_among_random_ones_fits_100_columns(computed: Output) 
 
 # Progress
 
-RUN = Summary(total=100)
+RUN = RunSummary(total=100)
 
 
 @pytest.fixture

@@ -134,15 +134,9 @@ def measure_faithfulness(
 ) -> None:
     """Write `faithfulness.parquet` of a study whose maps are computed; measure what was not before.
 
-    Without the section nothing is written, nothing removed, and no cluster started.
-
-    Args:
-        output: of the study `resolved`.
-        resolved: the study.
-        state: of its results, as `igbatch.pipeline.derived.state_of` has it.
-        address: of a cluster, None for one of this run's own.
-        check: is called before the table is written; raises where the output is another run's by now.
-        say: takes a line.
+    Without the section nothing is written, nothing removed, and no cluster started. `state` is that of the
+    study's results (`igbatch.pipeline.derived.state_of`). `check` is called before the table is written; it
+    raises where the output is another run's by now.
     """
     settings = resolved.study.audit.faithfulness
     if settings is None:

@@ -19,7 +19,7 @@ from igbatch.pipeline.opening import (
 )
 from igbatch.pipeline.packages import package_warnings
 from igbatch.pipeline.plan import Plan, make_plan
-from igbatch.pipeline.reports import Hardware, Listener, Settled, Summary
+from igbatch.pipeline.reports import Hardware, Listener, RunSummary, Settled
 from igbatch.pipeline.resolve import ResolvedStudy, resolve_study
 from igbatch.pipeline.study_images import StudyImages, list_study_images
 from igbatch.reduce.study import reduce_study
@@ -61,7 +61,7 @@ def run_stage(
     address: str | None = None,
     retry_quarantined: bool = False,
     say: Callable[[str], None] = lambda line: None,
-) -> Summary:
+) -> RunSummary:
     """Compute what is missing and reduce the whole; a study that is finished starts no Ray.
 
     Raises:
@@ -84,7 +84,7 @@ def run_stage(
             output.delete(damaged.path)
         if not plan.missing_rows:
             say(f"nothing to compute: all {plan.expected_rows} rows are committed or in quarantine")
-        summary = Summary()
+        summary = RunSummary()
         with ExitStack() as cluster:
             if not plan.missing_rows and is_reduced(output, state_of(plan)):
                 keep_study(output, resolved, images)  # report and audit read there what they show
@@ -123,7 +123,7 @@ def _attribute(
     listener: Listener,
     lock: Lock,
     say: Callable[[str], None],
-) -> Summary:
+) -> RunSummary:
     """Compute what is missing on the cluster; `record` is the `study.json` of the output."""
     from igbatch.pipeline.attribute import Attribution
     from igbatch.pipeline.cluster import size_workers
