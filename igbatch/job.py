@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from igbatch.report.figures.export import PrintOptions
 
 LINE_SECONDS = 15.0
-"""Between two lines of progress in a log."""
 DEMO_STUDY = "eagle_magpie.yaml"
 SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Ray sets this variable in the driver of a submitted job."""

@@ -232,8 +232,9 @@ class Attribution:
             return
         if blameless:
             self._losses.blameless(first, reason)
-        again = [first] if blameless else self._losses.blamed(first)
-        self._put_back(first, again, reason, alone=not blameless)
+            self._put_back(first, [first], reason)
+        else:
+            self._put_back(first, self._losses.blamed(first), reason, alone=True)
         for shard in others:
             self._queue.put_back(shard)
 

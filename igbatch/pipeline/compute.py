@@ -74,9 +74,7 @@ class ShardComputer:
         device: torch.device | str,
         most_copies: int | None = None,
     ) -> None:
-        self.resolved = resolved
-        self.output = output
-        self.device = torch.device(device)
+        self.resolved, self.output, self.device = resolved, output, torch.device(device)
         self.models = Models(resolved, self.device)
         self.preprocessing = {
             name: Preprocessing.from_data_config(model.data_config) for name, model in resolved.models.items()
@@ -94,8 +92,8 @@ class ShardComputer:
     def settle(self, shards: Sequence[Shard], ahead: int) -> Settled | None:
         """Measure what the study leaves open, on the first usable images of shards of different variants.
 
-        `ahead` images are to be computed, added over variants. Returns what all workers on such devices are to
-        run with, None where no image can be used.
+        `ahead` images are to be computed, added over variants. Returned is what all workers on such devices
+        are to run with, None where no image can be used.
         """
         samples = []
         for shard in shards:
