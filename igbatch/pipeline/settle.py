@@ -23,7 +23,7 @@ from igbatch.attribution.calibrate import (
 from igbatch.attribution.precision import PRECISIONS
 from igbatch.attribution.smoothing import settings_of_copies
 from igbatch.errors import InputError
-from igbatch.pipeline.settled import Settled
+from igbatch.pipeline.reports import Settled
 from igbatch.study import Attribution
 
 SAFE_ROWS = 4
