@@ -98,17 +98,17 @@ def choose_precision(
         reason = f"a trial takes as long as {trial} of the {ahead} image(s)"
         return PrecisionChoice("float32", 0.0, reason)
     exact = _Probe(model, probed, settings)
-    best, least, best_seconds = "float32", 0.0, exact.seconds
+    best, best_seconds = PrecisionChoice("float32", 0.0, ""), exact.seconds
     for name in promising:
         error, seconds = exact.compare(name)
         tried.append(f"{name} {error:.1%} in {seconds / exact.seconds:.2f} of the time")
         if error <= ROOM * settings.tolerance and seconds < WORTHWHILE * best_seconds:
-            best, least, best_seconds = name, error, seconds
+            best, best_seconds = PrecisionChoice(name, error, ""), seconds
     reason = (
         f"errors of maps to be reckoned with, from {len(probed)} image(s): {'; '.join(tried)}; "
         f"{ROOM * settings.tolerance:.1%} allowed"
     )
-    return PrecisionChoice(best, least, reason)
+    return best._replace(reason=reason)
 
 
 def arithmetic_error(model: Model, examples: Sequence[Example], settings: Settings) -> float:

@@ -138,7 +138,7 @@ def _untested(
     told = values[~np.isnan(values)]
     signed = told[told != 0]
     n = len(signed)
-    positive = np.count_nonzero(signed > 0) / n if n else None
+    positive = float(np.mean(signed > 0)) if n else None
     sides = 2 if alternative == "two-sided" else 1  # all signs alike: one pattern of 2^n, or either of two
     return SignedTest(n, len(told) - n, positive, None, None, min(1.0, sides * 0.5**n)), signed
 
