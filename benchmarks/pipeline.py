@@ -77,7 +77,7 @@ class Commits:
             self.each(len(self.times))
 
 
-class Idle:
+class Idle(ShardComputer):
     """Stands in for what computes: every shard is done at once, and nothing is written."""
 
     def __init__(self, resolved: ResolvedStudy, output: Output, device: str) -> None:

@@ -37,6 +37,7 @@ from rich.table import Table
 
 from igbatch.pipeline.attribute import Attribution
 from igbatch.pipeline.cluster import Workers
+from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import Plan, Shard
 from igbatch.pipeline.reports import Settled, ShardReport, Summary
@@ -74,7 +75,7 @@ class Listener:
             raise KeyboardInterrupt
 
 
-class StandIn:
+class StandIn(ShardComputer):
     """An engine that returns at once: nothing is written, or made-up maps and statistics are."""
 
     def __init__(self, resolved: ResolvedStudy, output: Output, device: str, writes: bool) -> None:

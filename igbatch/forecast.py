@@ -65,7 +65,7 @@ def _facts(plan: Plan, found: Preview | None) -> dict[str, Any]:
     pairs, rows = 0, Counter[tuple[str, str]]()
     for spec in resolved.variants:
         missing, trial = plan.missing[spec.variant_id], trials.get((spec.model, spec.kind))
-        nodes = copies_of(resolved) * expected_steps(spec)  # of an image, all its copies together
+        nodes: float = copies_of(resolved) * expected_steps(spec)  # of an image, all its copies together
         if trial and spec.steps == "auto":
             nodes = trial.nodes
         forward += missing.images * nodes

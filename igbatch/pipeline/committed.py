@@ -27,6 +27,7 @@ _SCANNED = pa.schema(
     [schemas.IMAGE_STATS.field(name) for name in (*_KEY, "target_index", "attempt", "fingerprint")]
     + [schemas.IMAGE_STATS.field(f"{kind}_bytes") for kind in DATA_KINDS]
 )
+_CUT_SHORT = "it is cut short, or no commit of igbatch"
 ROWS_AT_A_TIME = 500_000
 """Rows of statistics that are compared with the study at once."""
 
@@ -115,7 +116,7 @@ class CommitScan:
         try:
             return part.read(paths)
         except (OSError, pa.ArrowException):  # one of them is cut short: find out which, and leave it out
-            damaged = list(part.unreadable(paths))
+            damaged = [Damaged(path, _CUT_SHORT) for path in paths if not part.is_whole(path)]
             return part.read(sorted(set(paths) - {commit.path for commit in damaged}), damaged)
 
     def mark(self, rows: pa.Table, done: NDArray[np.bool_]) -> None:
@@ -165,15 +166,14 @@ class _VariantScan:
             self._trusts(path, facts, found)
         return found
 
-    def unreadable(self, paths: Iterable[str]) -> Iterator[Damaged]:
-        """Yield the files that are no whole commits."""
-        output = self.study.output
-        for path in paths:
-            try:
-                read_commit(output.filesystem, self.variant_id, path)
-                output.read_table(path, _SCANNED.names)
-            except (InputError, OSError, pa.ArrowException):
-                yield Damaged(path, "it is cut short, or no commit of igbatch")
+    def is_whole(self, path: str) -> bool:
+        """Tell whether a file is a whole commit."""
+        try:
+            read_commit(self.study.output.filesystem, self.variant_id, path)
+            self.study.output.read_table(path, _SCANNED.names)
+        except (InputError, OSError, pa.ArrowException):
+            return False
+        return True
 
     def _trusts(self, path: str, facts: Mapping[str, Any], found: Committed) -> bool:
         """Check what a commit says of itself; take what it has in quarantine."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from igbatch.pipeline.committed import digest_of
 from igbatch.pipeline.packages import imported_packages
 from igbatch.pipeline.plan import Plan
 from igbatch.store.fingerprint import digest, texts_digest
@@ -27,7 +28,7 @@ def state_of(plan: Plan) -> str:
     study = plan.resolved.study.model_dump(mode="json", exclude={"run", "report", "audit"})
     return digest(
         {
-            "committed": plan.state,
+            "committed": digest({name: digest_of(commits) for name, commits in plan.committed.items()}),
             "images": [texts_digest(column) for column in columns],
             "study": study,
             "igbatch": imported_packages().versions["igbatch"],

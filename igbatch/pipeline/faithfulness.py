@@ -44,13 +44,7 @@ def measure_parts(
 ) -> list[Skipped]:
     """Measure and write parts of one variant in this process; return those that could not be measured.
 
-    Args:
-        resolved: the study.
-        output: where it lies.
-        device: a type of torch's.
-        threads: of torch.
-        settled: what workers on this kind of device run with.
-        parts: to be measured, one at least.
+    There is one at least. `device` is a type of torch's, `settled` what workers on such devices run with.
     """
     import torch  # in the worker and not in the driver
 
@@ -97,7 +91,7 @@ def find_parts(reader: Reader, resolved: ResolvedStudy, settings: Faithfulness) 
 
 
 def on_cluster(
-    output: Output, resolved: ResolvedStudy, missing: Sequence[Part], address: str | None = None
+    output: Output, resolved: ResolvedStudy, missing: Sequence[Part], address: str | None
 ) -> list[Skipped]:
     """Measure parts on a cluster, each task on the device of a worker; return those that could not be.
 
@@ -134,7 +128,7 @@ def measure_faithfulness(
     resolved: ResolvedStudy,
     state: str,
     *,
-    measure: Callable[[Output, ResolvedStudy, Sequence[Part]], list[Skipped]] = on_cluster,
+    address: str | None = None,
     check: Callable[[], None] = lambda: None,
     say: Callable[[str], None] = lambda line: None,
 ) -> None:
@@ -143,10 +137,10 @@ def measure_faithfulness(
     Without the section nothing is written, nothing removed, and no cluster started.
 
     Args:
-        output: the study's.
+        output: of the study `resolved`.
         resolved: the study.
         state: of its results, as `igbatch.pipeline.derived.state_of` has it.
-        measure: measures and writes parts.
+        address: of a cluster, None for one of this run's own.
         check: is called before the table is written; raises where the output is another run's by now.
         say: takes a line.
     """
@@ -160,7 +154,7 @@ def measure_faithfulness(
     parts = list(find_parts(Reader(output), resolved, settings))
     there = {info.path for info in output.files(FAITHFULNESS)}
     missing = [part for part in parts if part.path(output) not in there]
-    skipped = measure(output, resolved, missing) if missing else []
+    skipped = on_cluster(output, resolved, missing, address) if missing else []
     check()
     for each in skipped:
         where = f"{each.part.spec.variant_id}/{each.part.image.image_id}"

@@ -96,9 +96,8 @@ class Occupancy:
             return times
 
     def _has_room(self, variant: str) -> bool:
-        return not self._variants or (
-            len(self._variants) < self._slots and all(held == variant for held in self._variants)
-        )
+        held = self._variants  # all the same
+        return not held or (len(held) < self._slots and held[0] == variant)
 
     def _count(self) -> None:
         """Add the time since the last change to what went on in it."""

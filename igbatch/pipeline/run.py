@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from typing import Any
 
 from igbatch.errors import UnfinishedError
 from igbatch.images.choice import check_choices
 from igbatch.pipeline.derived import Derived, report_state, state_of
-from igbatch.pipeline.faithfulness import measure_faithfulness, on_cluster
+from igbatch.pipeline.faithfulness import measure_faithfulness
 from igbatch.pipeline.opening import (
     check_same_study,
     existing_study,
@@ -27,7 +26,7 @@ from igbatch.reduce.study import reduce_study
 from igbatch.store.commit import sweep
 from igbatch.store.commits import read_commits
 from igbatch.store.lock import Lock, output_lock
-from igbatch.store.output import Output
+from igbatch.store.output import DATA_KINDS, Output
 from igbatch.store_errors import reach
 from igbatch.study_file import LoadedStudy
 
@@ -102,8 +101,7 @@ def run_stage(
                 reduce_study(output, map_shards, say)
                 derived.keep_reduced(state_of(plan))
             state = state_of(plan)
-            on_it = partial(on_cluster, address=address)
-            measure_faithfulness(output, resolved, state, measure=on_it, check=lock.check, say=say)
+            measure_faithfulness(output, resolved, state, address=address, check=lock.check, say=say)
         summary.state = report_state(plan, state)
         return summary
 
@@ -161,12 +159,17 @@ def _attribute(
             f"warning: {summary.constant} of {summary.rows} maps are 0: the output does not change "
             "between the baseline and the image; the report says for which targets"
         )
-    lock.check()
     return summary
 
 
 def _sweep(output: Output, plan: Plan) -> None:
     """Delete data files that no commit names, of variants that the study dropped either."""
+    named = {
+        f"{kind}/{variant}/{attempt}.parquet"
+        for variant, attempts in plan.committed.items()
+        for attempt in attempts
+        for kind in DATA_KINDS
+    }
     dropped = [variant for variant in output.folders("image_stats") if variant not in plan.committed]
     others = {file["path"] for commit in read_commits(output, dropped) for file in commit.files.values()}
-    sweep(output, plan.data_files() | others)
+    sweep(output, named | others)

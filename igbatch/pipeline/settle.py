@@ -50,12 +50,8 @@ def settings_of(study: Attribution, steps: int | Literal["auto"], settled: Settl
     Where maps are smoothed these are the integrals of the noisy copies.
     """
     settings = Settings(
-        rule=study.rule,
+        **study.model_dump(include={"rule", "tolerance", "atol", "max_steps", "output"}),
         steps=steps,
-        tolerance=study.tolerance,
-        atol=study.atol,
-        max_steps=study.max_steps,
-        output=study.output,
         precision="float32" if study.precision == "auto" else study.precision,
         micro_batch=None if study.micro_batch == "auto" else study.micro_batch,
         together=study.reproducible == "shard",
