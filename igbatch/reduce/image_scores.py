@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from igbatch.store import schemas
@@ -17,7 +16,6 @@ from igbatch.store.reader import Reader
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
-_BATCH_ROWS = 1 << 17
 
 
 class Best(NamedTuple):
@@ -275,7 +273,8 @@ def _uncorrelated(reader: Reader) -> Floats | None:
         return None
     random = reader.variants.filter(pc.field("kind") == "random")["variant_id"]
     sums, counts = np.zeros(len(reader.listing.image_ids)), np.zeros(len(reader.listing.image_ids))
-    for rows in _batches(reader, path, ["comparison", "variant_id", "image_id", "spearman"]):
+    columns = ["comparison", "variant_id", "image_id", "spearman"]
+    for rows in reader.output.scan_table(path, columns):
         which = (pc.field("comparison") == "to_trained") & pc.field("variant_id").isin(random)
         own = rows.filter(which & pc.field("spearman").is_valid())
         places = reader.listing.places(own.select(["image_id"]))
@@ -283,9 +282,3 @@ def _uncorrelated(reader: Reader) -> Floats | None:
         np.add.at(counts, places[places >= 0], 1)
     with np.errstate(invalid="ignore"):
         return 1 - sums / counts
-
-
-def _batches(reader: Reader, path: str, columns: list[str]) -> Iterator[pa.Table]:
-    with reader.output.filesystem.open_input_file(path) as file:
-        for batch in pq.ParquetFile(file).iter_batches(_BATCH_ROWS, columns=columns):
-            yield pa.Table.from_batches([batch])
