@@ -58,17 +58,10 @@ class _DigestingFile(io.RawIOBase):
         self.written += view.nbytes
         return view.nbytes
 
-    def tell(self) -> int:
-        return self.written
-
-    def flush(self) -> None:
-        if not self.raw.closed:
-            self.raw.flush()
-
     def close(self) -> None:
         if not self.closed:
-            self.flush()
             if isinstance(self.raw, io.BufferedWriter):
+                self.raw.flush()
                 os.fsync(self.raw.fileno())
             self.raw.close()
         super().close()
@@ -196,9 +189,7 @@ def stats_bytes(rows: pa.Table, record: Mapping[str, Any]) -> bytes:
     table = pa.Table.from_arrays(
         [*rows.columns, pa.array(first, pa.list_(pa.int64()))], schema=schemas.IMAGE_STATS_FILE
     ).replace_schema_metadata({COMMIT_KEY: json.dumps(record).encode()})
-    sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd", use_dictionary=_REPEATED, row_group_size=STATS_GROUP_ROWS)
-    return sink.getvalue()
+    return table_bytes(table, use_dictionary=_REPEATED, row_group_size=STATS_GROUP_ROWS)
 
 
 def sweep(output: Output, named: set[str]) -> list[str]:

@@ -21,8 +21,8 @@ from igbatch.store.encoding import RELATIVE_ERROR, stored_maps
 from igbatch.store.histograms import merge_lists
 from igbatch.store.output import DATA_KINDS, Output
 from igbatch.store.pruned import KIND
+from igbatch.store.rankings import RANKED, ranked_rows
 from igbatch.store.verification import Problem
-from igbatch.store.verify_rankings import RANKED, ranked_rows
 
 MAPS_AT_ONCE = 32
 HISTOGRAMS_AT_ONCE = 512
@@ -80,7 +80,7 @@ class ShardCheck:
         attempt: that wrote it; "" where the commit cannot be read.
         rows: of its rows image_id, target, image_etag, minimum, maximum, sum, abs_sum, steps, converged, and
             what their maps are off by (error) and may be (allowed), in units of the output.
-        ranked: those of its rows whose target follows from a ranking, as `verify_rankings.RANKED`.
+        ranked: those of its rows whose target follows from a ranking, as `rankings.RANKED`.
         quarantine: image_id, target and image_etag of its rows in quarantine.
         files: paths of data files that it names.
         size: bytes of all its files.
