@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -223,13 +223,10 @@ for _command in COMMANDS:
     main.add_command(_command)
 
 
-def _run(
-    study: Path, *, out: str | None, overrides: Sequence[str], address: str | None, retry_quarantined: bool
-) -> int:
-    from igbatch.job import JobOptions, is_submitted, run_job
+def _run(study: Path, **options: Any) -> int:
+    from igbatch.job import run_job
 
-    options = JobOptions(out, address, retry_quarantined, submitted=is_submitted())
-    return run_job(study, tuple(overrides), options, Console())
+    return run_job(study, console=Console(), **options)
 
 
 def run_nightly_script(script: str) -> None:

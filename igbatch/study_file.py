@@ -9,13 +9,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from igbatch.errors import InputError, one_line
-from igbatch.study import MAIN_KEYS, Study
+from igbatch.study import Study
 from igbatch.study.section import kinds_of
 
 MAX_STUDY_BYTES = 256 * 1024
@@ -43,13 +43,11 @@ def load_study(path: str | Path, overrides: Sequence[str] = ()) -> LoadedStudy:
     content = _parse_yaml(_read_text(path), str(path))
     if not isinstance(content, dict):
         raise InputError(f"{path}: a study is a mapping of keys to values; see docs/study.md")
-    for override in overrides:
-        _override(content, override)
-    return LoadedStudy(parse_study(content, str(path)), path.resolve().parent)
+    return LoadedStudy(override_study(content, overrides, str(path)), path.resolve().parent)
 
 
 def override_study(content: Mapping[str, Any], overrides: Sequence[str], origin: str) -> Study:
-    """Validate a study that an output keeps, after `key=value` overrides; `origin` names it in messages.
+    """Validate a study after `key=value` overrides; `origin` names it in messages.
 
     Raises:
         InputError: an override is wrong, or the study is none of this igbatch.
@@ -66,10 +64,7 @@ def kept_study(content: Mapping[str, Any], origin: str) -> Study:
     Raises:
         InputError: a value is none that this igbatch knows.
     """
-    try:
-        return Study.model_validate(content, extra="ignore")
-    except ValidationError as error:
-        raise InputError(one_line(f"{origin}: {_explain(error, content)}")) from None
+    return _validate(content, origin, extra="ignore")
 
 
 def parse_study(content: Mapping[str, Any], origin: str) -> Study:
@@ -78,16 +73,20 @@ def parse_study(content: Mapping[str, Any], origin: str) -> Study:
     Raises:
         InputError: one line that names the key, the value and the fix.
     """
-    try:
-        study = Study.model_validate(content)
-    except ValidationError as error:
-        raise InputError(one_line(f"{origin}: {_explain(error, content)}")) from None
+    study = _validate(content, origin, extra="forbid")
     steps = {variant.steps or study.attribution.steps for variant in study.variants}
     if study.attribution.rule == "trapezoid" and 1 in steps:
         raise InputError(
             f"{origin}: attribution.rule: trapezoid with 1 step: it takes both ends; give 2 steps or more"
         )
     return study
+
+
+def _validate(content: Mapping[str, Any], origin: str, extra: Literal["forbid", "ignore"]) -> Study:
+    try:
+        return Study.model_validate(content, extra=extra)
+    except ValidationError as error:
+        raise InputError(one_line(f"{origin}: {_explain(error, content)}")) from None
 
 
 def _read_text(path: Path) -> str:
@@ -147,9 +146,8 @@ def _override(content: dict[str, Any], override: str) -> None:
     for depth, part in enumerate(parents, 1):
         if isinstance(node, dict) and node.get(part) is None:
             node[part] = {}  # a section that is null, as an output keeps what a study leaves out, begins here
-        main = MAIN_KEYS.get(".".join(parents[:depth]))
-        if main and isinstance(node, dict) and isinstance(node[part], str):
-            node[part] = {main: node[part]}
+        if parents[:depth] == ["images", "boxes"] and isinstance(node, dict) and isinstance(node[part], str):
+            node[part] = {"path": node[part]}  # a path alone is a section by itself
         node = node[part] if isinstance(node, dict) else None
         if not isinstance(node, dict):
             raise InputError(f"--set {override}: {part} is not a mapping in the study; set it as a whole")

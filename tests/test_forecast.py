@@ -25,8 +25,8 @@ from igbatch.pipeline import preview as previewing
 from igbatch.pipeline.committed import Cells, Damaged
 from igbatch.pipeline.plan import Plan, expected_steps, make_plan
 from igbatch.pipeline.preview import Preview, Trial
+from igbatch.pipeline.reports import Settled
 from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy
-from igbatch.pipeline.settled import Settled
 from igbatch.pipeline.study_images import StudyImages
 from igbatch.store import schemas
 from igbatch.store.output import Output
@@ -36,8 +36,8 @@ from igbatch.variants.weights import WeightsSource
 
 FLOAT_MAP = 224 * 224 * 4
 SETTLED = Settled("bfloat16", 0.003, 24, ("precision bfloat16: fast", "micro_batch 24 rows: fast"))
-TRAINED = Trial("m", "trained", 4, seconds=2.0, nodes=40.0, map_bytes=3000.0, row_bytes=500.0)
-RANDOM = Trial("m", "random", 4, seconds=0.5, nodes=9.5, map_bytes=1000.0, row_bytes=300.0)
+TRAINED = Trial("m", "trained", seconds=2.0, nodes=40.0, map_bytes=3000.0, row_bytes=500.0)
+RANDOM = Trial("m", "random", seconds=0.5, nodes=9.5, map_bytes=1000.0, row_bytes=300.0)
 MIXED = [{"kind": "trained"}, {"kind": "random", "seeds": [1, 2]}]
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from igbatch.audit.changes import changes
-from igbatch.audit.checks import QUESTIONS
-from igbatch.audit.checks.base import Question
+from igbatch.audit.checks import CHECKS
 from igbatch.audit.pairs import Pairing
-from igbatch.audit.verdict import Check, Comparison, Outcome
+from igbatch.audit.verdict import Comparison
 from igbatch.results import StudyResults
-from igbatch.study import Audit, Thresholds
+from igbatch.study import Audit
 
 
 def compare(now: StudyResults, before: StudyResults, settings: Audit, role: str = "reference") -> Comparison:
@@ -26,30 +25,10 @@ def compare(now: StudyResults, before: StudyResults, settings: Audit, role: str 
         InputError: a file of either output is no whole commit of igbatch.
     """
     pairing = Pairing(now, before)
-    asked = _asked(pairing, settings.thresholds)
+    checks = [kind(pairing, getattr(settings.thresholds, kind.name)) for kind in CHECKS]
     for pair in pairing.variants():
-        for question in asked.values():
-            question.add(pair)
-    checks = tuple(asked[kind].check() if kind in asked else _off(kind) for kind in QUESTIONS)
+        for check in checks:
+            check.take(pair)
+    found = tuple(check.result() for check in checks)
     name = before.study.name
-    return Comparison(role=role, uri=before.uri, study=name, checks=checks, changes=changes(pairing))
-
-
-def _asked(pairing: Pairing, thresholds: Thresholds) -> dict[type[Question], Question]:
-    """Return the checks that have a threshold."""
-    limits = {kind: getattr(thresholds, kind.name) for kind in QUESTIONS}
-    return {kind: kind(pairing, limit) for kind, limit in limits.items() if limit is not None}
-
-
-def _off(kind: type[Question]) -> Check:
-    return Check(
-        name=kind.name,
-        title=kind.title,
-        compared=kind.compared,
-        figure=None,
-        threshold=None,
-        at_least=kind.at_least,
-        unit=kind.unit,
-        outcome=Outcome.SKIPPED,
-        words=f"Turned off: audit.thresholds.{kind.name} is null.",
-    )
+    return Comparison(role=role, uri=before.uri, study=name, checks=found, changes=changes(pairing))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from igbatch.audit.verdict import Audit
+from igbatch.store.fingerprint import bytes_digest
 from igbatch.store.output import Output
 
 SCHEMA = pa.schema([
@@ -36,9 +36,8 @@ def append(uri: str, audit: Audit, night: str = "") -> None:
         InputError: the place cannot be opened, or its URI carries credentials.
     """
     history = Output(uri)
-    digest = hashlib.sha256(audit.model_dump_json().encode()).hexdigest()[:12]
-    moment = _moment(audit).strftime("%Y%m%dT%H%M%SZ")
-    history.put_table(history.path(f"{moment}-{digest}.parquet"), rows_of(audit, night))
+    name = f"{_moment(audit):%Y%m%dT%H%M%SZ}-{bytes_digest(audit.model_dump_json().encode())[:12]}.parquet"
+    history.put_table(history.path(name), rows_of(audit, night))
 
 
 def rows_of(audit: Audit, night: str = "") -> pa.Table:
@@ -56,23 +55,18 @@ def rows_of(audit: Audit, night: str = "") -> pa.Table:
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
-def read(uri: str) -> pd.DataFrame:
-    """Return all rows of a history in order of time, none where there is no history yet.
+def read(uri: str, *own: pa.Table) -> pd.DataFrame:
+    """Return all rows of a history, with `own` ones, in order of time; none where there is no history yet.
 
     A file that is being written, or is no file of a history, is left out.
 
     Raises:
         InputError: the place cannot be opened, or its URI carries credentials.
     """
-    return joined(tables(uri))
-
-
-def tables(uri: str) -> list[pa.Table]:
-    """Return what `read` does as one table a file."""
     history = Output(uri)
     with ThreadPoolExecutor(READERS) as pool:
         found = pool.map(lambda info: _read(history, info.path), history.files())
-        return [table for table in found if table is not None]
+        return joined([*(table for table in found if table is not None), *own])
 
 
 def joined(tables: Iterable[pa.Table]) -> pd.DataFrame:

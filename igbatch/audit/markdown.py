@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-import unicodedata
+from functools import cache
+from typing import Any
 
-from igbatch.audit.verdict import Audit, Check, Comparison, Outcome
-from igbatch.audit.words import figure, headline, limit
+import jinja2
+from markupsafe import Markup
 
-MOST_SHOWN = 5
+from igbatch.audit import words
+from igbatch.audit.verdict import Audit
+
+MAX_SHOWN = 5
 """Offenders of a failed check, and changes; `audit.json` has more."""
 
-_MARKS = {Outcome.PASSED: "passed", Outcome.FAILED: "**failed**", Outcome.SKIPPED: "skipped"}
 _SPECIAL = re.compile(r"[\\`*_\[\]<>&|~#:@$^]|(?<=www)\.", re.IGNORECASE)
 """What begins emphasis, links, code or mathematics inside a line, in CommonMark or GitHub's Markdown."""
 _LEADING = re.compile(r"^([-+=]|\d+(?=[.)]))")
@@ -21,14 +24,7 @@ _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 
 def markdown(audit: Audit) -> str:
     """Return an audit as Markdown with tables (GitHub's): verdict, checks, worst images, what changed."""
-    lines = [
-        f"# {'Passed' if audit.passed else 'Failed'}: audit of {escape(audit.study)}",
-        "",
-        f"{headline(audit)} Made {audit.made_at} by igbatch {escape(audit.igbatch)}.",
-    ]
-    for comparison in audit.comparisons:
-        lines += ["", *_comparison(comparison)]
-    return "\n".join(lines) + "\n"
+    return _template().render(audit=audit, words=words, most=MAX_SHOWN)
 
 
 def escape(text: str) -> str:
@@ -37,36 +33,20 @@ def escape(text: str) -> str:
     `<`, `>` and `&` become entities, since readers of Markdown differ in how they take HTML; other signs
     that would mean something gets a backslash, so that texts stay readable where Markdown is shown as it is.
     """
-    line = " ".join(text.split())
-    visible = "".join("�" if unicodedata.category(each)[0] == "C" else each for each in line)
-    escaped = _SPECIAL.sub(lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), visible)
+    line = words.visible(" ".join(text.split()))
+    escaped = _SPECIAL.sub(lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), line)
     return _LEADING.sub(lambda found: f"{found[0]}\\" if found[0].isdigit() else f"\\{found[0]}", escaped)
 
 
-def _comparison(comparison: Comparison) -> list[str]:
-    lines = [f"## Against the {escape(comparison.role)}: {escape(comparison.uri)}", ""]
-    lines += ["| check | outcome | figure | allowed |", "| --- | --- | ---: | --- |"]
-    for check in comparison.checks:
-        cells = (escape(check.title), _MARKS[check.outcome], escape(figure(check)), escape(limit(check)))
-        lines.append(f"| {' | '.join(cells)} |")
-    for check in comparison.checks:
-        if check.outcome is Outcome.FAILED:
-            lines += ["", *_failure(check)]
-    if comparison.changes:
-        lines += ["", "### What changed around the numbers", ""]
-        for change in comparison.changes[:MOST_SHOWN]:
-            lines.append(f"- {escape(change.what)}: {escape(change.before)} → {escape(change.now)}")
-        lines += _more(len(comparison.changes), "change")
-    return lines
+@cache
+def _template() -> jinja2.Template:
+    """Return the template, which escapes all that it prints but what is marked as safe."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("igbatch.audit", "templates"), undefined=jinja2.StrictUndefined,
+        finalize=_printed, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    return environment.get_template("audit.md.j2")
 
 
-def _failure(check: Check) -> list[str]:
-    lines = [f"### {escape(check.title)}", "", escape(check.words), ""]
-    for offender in check.offenders[:MOST_SHOWN]:
-        lines.append(f"- {escape(offender.image_id)}: {escape(offender.words)}")
-    return (lines + _more(len(check.offenders), "image")) if check.offenders else lines[:-1]
-
-
-def _more(number: int, noun: str) -> list[str]:
-    left = number - MOST_SHOWN
-    return [f"- and {left} more {noun}{'' if left == 1 else 's'} in audit.json"] if left > 0 else []
+def _printed(value: Any) -> str:
+    return value if isinstance(value, Markup) else escape(str(value))

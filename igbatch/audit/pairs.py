@@ -6,22 +6,23 @@ at a time are the numbers of one variant: 8 bytes a column for every image and t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from itertools import repeat
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from igbatch.audit.likeness import MapPairs
 from igbatch.results import StudyResults
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
-Shared = TypeVar("Shared")
+Range = tuple[float, float]
 
 EVERY = ("converged", "minimum", "maximum")
 """Columns that are compared of every variant."""
@@ -74,7 +75,7 @@ class VariantPair:
     kind: str
     now: Mapping[str, Floats]
     before: Mapping[str, Floats]
-    ranges: tuple[tuple[float, float], tuple[float, float]]
+    ranges: tuple[Range, Range]
     boxes: tuple[BoxGroup, ...] = ()
 
     @property
@@ -91,29 +92,19 @@ class Pairing:
         before: the reference.
 
     Attributes:
+        studies: both of them.
         places: int64 [common images], in the audited study and in the reference.
         targets: names that both list.
+        maps: what both kept, for the checks that compare maps.
     """
 
     def __init__(self, now: StudyResults, before: StudyResults) -> None:
-        self.now, self.before = now, before
+        self.now, self.before = self.studies = now, before
         there = before.listing.places_of(now.listing.image_ids)
         here = np.flatnonzero(there >= 0)
         self.places: tuple[Places, Places] = (here, there[here])
-        self._shared: dict[Callable[[Pairing], Any], Any] = {}
         self.targets = [name for name in now.target_names if name in before.target_names]
-
-    @property
-    def studies(self) -> tuple[StudyResults, StudyResults]:
-        """The audited study and the reference."""
-        return self.now, self.before
-
-    def shared(self, kind: Callable[[Pairing], Shared]) -> Shared:
-        """Return what several checks share, made once for this pairing."""
-        if kind not in self._shared:
-            self._shared[kind] = kind(self)
-        found: Shared = self._shared[kind]
-        return found
+        self.maps = MapPairs(self.studies, self.places)
 
     @property
     def n_images(self) -> int:
@@ -127,10 +118,9 @@ class Pairing:
     @cached_property
     def kinds(self) -> dict[str, tuple[str, str]]:
         """Model and kind of the variants that both studies have, of one kind in both, by id."""
-        columns = ["variant_id", "model", "kind"]
-        rows = [study.variants[columns].itertuples(index=False) for study in self.studies]
-        found = [{str(row[0]): (str(row[1]), str(row[2])) for row in each} for each in rows]
-        return {name: kind for name, kind in found[0].items() if found[1].get(name, ("", ""))[1] == kind[1]}
+        now, before = (study.variants.set_index("variant_id")[["model", "kind"]] for study in self.studies)
+        same = now["kind"].eq(before["kind"].reindex(now.index))
+        return {str(row.Index): (str(row.model), str(row.kind)) for row in now[same].itertuples()}
 
     def variants(self) -> Iterator[VariantPair]:
         """Read the variants that both studies have, one at a time, both sides at once."""
@@ -138,28 +128,19 @@ class Pairing:
             return
         with ThreadPoolExecutor(2) as threads:
             for name, (model, kind) in self.kinds.items():
-                columns = EVERY + TRAINED if kind == "trained" else EVERY
-                sides = list(threads.map(lambda side, c=columns, n=name: self._rows(side, n, c), (0, 1)))
+                now, before = threads.map(self._rows, (0, 1), repeat(name), repeat(kind))
                 boxes: tuple[BoxGroup, ...] = ()
                 if kind in ("trained", "random"):
-                    read = list(threads.map(lambda side, n=name: self._boxes(side, n), (0, 1)))
-                    boxes = tuple(self._groups(*read))
-                (now, range_now), (before, range_before) = sides
-                yield VariantPair(name, model, kind, now, before, (range_now, range_before), boxes)
+                    boxes = tuple(self._groups(*threads.map(self._boxes, (0, 1), repeat(name))))
+                yield VariantPair(name, model, kind, now[0], before[0], (now[1], before[1]), boxes)
 
-    def _rows(
-        self, side: int, variant_id: str, columns: Sequence[str]
-    ) -> tuple[dict[str, Floats], tuple[float, float]]:
+    def _rows(self, side: int, variant_id: str, kind: str) -> tuple[dict[str, Floats], Range]:
         """Return columns of one side in the common order, and the joint range of all its maps."""
-        study = self.studies[side]
-        found = study.scans.grids(variant_id, columns)
+        study, places = self.studies[side], self.places[side]
+        found = study.scans.grids(variant_id, EVERY + TRAINED if kind == "trained" else EVERY)
         low, high = np.fmin.reduce(found["minimum"], None), np.fmax.reduce(found["maximum"], None)
-        places = self.places[side]
-        targets = [study.target_names.index(name) for name in self.targets]
-        same = targets == list(range(len(study.target_names))) and np.array_equal(
-            places, np.arange(study.n_images)
-        )
-        if not same:
+        if self.targets != study.target_names or not np.array_equal(places, np.arange(study.n_images)):
+            targets = [study.target_names.index(name) for name in self.targets]
             for name, grid in found.items():
                 found[name] = grid[places][:, targets]
         return found, (float(low), float(high))
@@ -169,61 +150,52 @@ class Pairing:
         study = self.studies[side]
         image_of = np.full(study.n_images, -1, dtype=np.int64)
         image_of[self.places[side]] = np.arange(self.n_images)
-        target_of = np.array([_index(self.targets, name) for name in study.target_names])
-        boxes = _Boxes(len(self.targets), self.n_images)
+        common = {name: place for place, name in enumerate(self.targets)}
+        target_of = np.array([common.get(name, -1) for name in study.target_names])
+        boxes: _Boxes = defaultdict(list)
         for keys, rows in study.reader.keyed_boxes(["box_label", "sum", "share"], variant_id):
             images, targets = np.divmod(keys, len(study.target_names))
-            boxes.add(image_of[images], target_of[targets], rows)
+            images, targets = image_of[images], target_of[targets]
+            kept = (images >= 0) & (targets >= 0) & pc.is_valid(rows["sum"]).to_numpy()
+            labels = rows["box_label"].combine_chunks().dictionary_encode()
+            codes = np.where(kept, labels.indices.to_numpy(), -1)
+            keys, sums, shares = (
+                targets * self.n_images + images,
+                rows["sum"].to_numpy(),
+                rows["share"].to_numpy(),
+            )
+            for code, label in enumerate(labels.dictionary.to_pylist()):
+                of = np.flatnonzero(codes == code)
+                if len(of):
+                    boxes[label].append((keys[of], sums[of], shares[of]))
         return boxes
 
     def _groups(self, now: _Boxes, before: _Boxes) -> Iterator[BoxGroup]:
-        for label in sorted(now.parts.keys() & before.parts.keys()):
-            (keys, *values), (other_keys, *other_values) = now.added(label), before.added(label)
+        for label in sorted(now.keys() & before.keys()):
+            (keys, *values), (other_keys, *other_values) = _added(now.pop(label)), _added(before.pop(label))
             if not np.array_equal(keys, other_keys):
                 keys, here, there = np.intersect1d(keys, other_keys, assume_unique=True, return_indices=True)
                 values = [each[here] for each in values]
                 other_values = [each[there] for each in other_values]
-            targets, images = np.divmod(keys, self.n_images)
-            starts = np.searchsorted(targets, np.arange(len(self.targets) + 1))
+            starts = np.searchsorted(keys, self.n_images * np.arange(len(self.targets) + 1))
             for target, name in enumerate(self.targets):
                 part = slice(starts[target], starts[target + 1])
                 if part.stop > part.start:
-                    sums, shares = (
-                        (one[part], other[part]) for one, other in zip(values, other_values, strict=True)
-                    )
-                    yield BoxGroup(label, name, images[part], sums, shares)
+                    sides = zip(values, other_values, strict=True)
+                    sums, shares = ((one[part], other[part]) for one, other in sides)
+                    yield BoxGroup(label, name, keys[part] - target * self.n_images, sums, shares)
 
 
-class _Boxes:
-    """Boxes of one side by label: key (target, image), sum and share."""
-
-    def __init__(self, targets: int, images: int) -> None:
-        self.size = targets * images
-        self.images = images
-        self.parts: dict[str, list[tuple[Places, Floats, Floats]]] = {}
-
-    def add(self, images: Places, targets: Places, rows: pa.Table) -> None:
-        """Take rows with the places of their images and targets among the common ones, -1 elsewhere."""
-        kept = (images >= 0) & (targets >= 0) & pc.is_valid(rows["sum"]).to_numpy()
-        labels = rows["box_label"].combine_chunks().dictionary_encode()
-        codes = labels.indices.to_numpy()
-        keys = targets * self.images + images
-        sums, shares = rows["sum"].to_numpy(), rows["share"].to_numpy()
-        for code, label in enumerate(labels.dictionary.to_pylist()):
-            of = np.flatnonzero(kept & (codes == code))
-            if len(of):
-                self.parts.setdefault(label, []).append((keys[of], sums[of], shares[of]))
-
-    def added(self, label: str) -> tuple[Places, Floats, Floats]:
-        """Return keys in ascending order, each once, with sums and shares added over boxes."""
-        keys, sums, shares = (np.concatenate(column) for column in zip(*self.parts.pop(label), strict=True))
-        order = np.argsort(keys, kind="stable")
-        keys, sums, shares = keys[order], sums[order], shares[order]
-        first = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
-        if len(first) == len(keys):
-            return keys, sums, shares
-        return keys[first], np.add.reduceat(sums, first), np.add.reduceat(shares, first)
+_Boxes = dict[str, list[tuple[Places, Floats, Floats]]]
+"""Boxes of one side by label: key (target, image), sum and share, part by part."""
 
 
-def _index(names: Sequence[str], name: str) -> int:
-    return names.index(name) if name in names else -1
+def _added(parts: list[tuple[Places, Floats, Floats]]) -> tuple[Places, Floats, Floats]:
+    """Return keys in ascending order, each once, with sums and shares added over boxes."""
+    keys, sums, shares = (np.concatenate(column) for column in zip(*parts, strict=True))
+    order = np.argsort(keys, kind="stable")
+    keys, sums, shares = keys[order], sums[order], shares[order]
+    first = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
+    if len(first) == len(keys):
+        return keys, sums, shares
+    return keys[first], np.add.reduceat(sums, first), np.add.reduceat(shares, first)

@@ -79,8 +79,7 @@ def run_audit(
         )
         past = None
         if history_uri is not None:
-            rows = history.rows_of(audit, night)
-            past = history.joined([*history.tables(history_uri), rows])
+            past = history.read(history_uri, history.rows_of(audit, night))
         lock.check()
         write_audit(output, audit, seconds, past)
         if history_uri is not None:
@@ -136,11 +135,8 @@ def check_comparable(now: StudyResults, before: StudyResults) -> None:
 
 def quarantined_rows(results: StudyResults) -> int:
     """Count rows in quarantine; an image of which no target could be computed counts once for each target."""
-    total = 0
-    for variant_id in results.variants["variant_id"]:
-        whole = results.quarantine_of(str(variant_id))["target"].isna()
-        total += int((~whole).sum()) + int(whole.sum()) * len(results.target_names)
-    return total
+    lost = [results.quarantine_of(str(each))["target"].isna() for each in results.variants["variant_id"]]
+    return sum(len(whole) + int(whole.sum()) * (len(results.target_names) - 1) for whole in lost)
 
 
 def _version() -> str:

@@ -126,7 +126,12 @@ class Comparison(_Record):
     @property
     def passed(self) -> bool:
         """Tell whether no check failed."""
-        return all(check.outcome is not Outcome.FAILED for check in self.checks)
+        return not self.failed
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """The checks that failed."""
+        return tuple(check for check in self.checks if check.outcome is Outcome.FAILED)
 
 
 class Audit(_Record):

@@ -17,27 +17,27 @@ from urllib.parse import urlsplit
 import tenacity
 
 from igbatch.audit.verdict import Audit
-from igbatch.audit.words import failed_checks, headline, shown
+from igbatch.audit.words import headline, listing
 from igbatch.study import Webhook
 
 TIMEOUT_SECONDS = 10.0
 ATTEMPTS = 5
 LONGEST_WAIT_SECONDS = 30.0
 """Between two attempts, whatever the server's Retry-After says."""
-MOST_TOLD = 3
+MAX_TOLD = 3
 """Failed checks that the short text names."""
 
 
-class _RefusedError(Exception):
-    """The webhook was not told, and why in words; without the URL."""
+class _NotToldError(Exception):
+    """The webhook was not told, and why in words, without the URL; `later`: it may be told later.
 
+    That is so without a connection, after too many calls, and at a fault of the server, which may say in how
+    many seconds (`wait`).
+    """
 
-class _LaterError(_RefusedError):
-    """It may be told later: no connection, too many calls, or a fault of the server."""
-
-    def __init__(self, reason: str, wait: float | None = None) -> None:
-        super().__init__(reason)
-        self.wait = wait
+    def __init__(self, reason: str, *, later: bool = False, wait: float | None = None) -> None:
+        super().__init__(f"{reason}, after {ATTEMPTS} attempts" if later else reason)
+        self.later, self.wait = later, wait
 
 
 def tell(
@@ -65,17 +65,17 @@ def tell(
     url = environment.get(settings.variable, "").strip()
     try:
         if not url:
-            raise _RefusedError("the variable is not set; set it to the webhook's URL")
+            raise _NotToldError("the variable is not set; set it to the webhook's URL")
         _post_patiently(url, json.dumps(message(audit)).encode(), backoff)
-    except _RefusedError as error:
+    except _NotToldError as error:
         say(f"warning: the webhook of audit.webhook.variable {settings.variable} was not told: {error}")
 
 
 def message(audit: Audit) -> dict[str, Any]:
     """Return the JSON body: the verdict for programs, and `text`, which chats show."""
-    failed = failed_checks(audit)
-    names = [check.title for _, check in failed]
-    text = f"{audit.study}: {'passed' if audit.passed else 'FAILED'}, {headline(audit)}"
+    failed = [(each.role, check) for each in audit.comparisons for check in each.failed]
+    titles = listing([check.title for _, check in failed], MAX_TOLD)
+    text = f"{audit.study}: {'passed' if audit.passed else 'FAILED'}, {headline(audit)} {titles}".rstrip()
     return {
         "study": audit.study,
         "passed": audit.passed,
@@ -85,7 +85,7 @@ def message(audit: Audit) -> dict[str, Any]:
         ],
         "uri": audit.uri,
         "made_at": audit.made_at,
-        "text": f"{text} {shown(names, MOST_TOLD)}".rstrip(),
+        "text": text,
     }
 
 
@@ -93,18 +93,15 @@ def _post_patiently(url: str, body: bytes, backoff: float) -> None:
     growing = tenacity.wait_exponential(multiplier=backoff) + tenacity.wait_random(0, backoff)
 
     def wait(state: tenacity.RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
-        asked = error.wait if isinstance(error, _LaterError) else None
-        return min(asked if asked is not None else growing(state), LONGEST_WAIT_SECONDS)
+        required = getattr(state.outcome and state.outcome.exception(), "wait", None)
+        return min(growing(state) if required is None else required, LONGEST_WAIT_SECONDS)
 
-    for attempt in tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(_LaterError),
+    tenacity.Retrying(
+        retry=tenacity.retry_if_exception(lambda error: isinstance(error, _NotToldError) and error.later),
         stop=tenacity.stop_after_attempt(ATTEMPTS),
         wait=wait,
         reraise=True,
-    ):
-        with attempt:
-            _post(url, body)
+    )(_post, url, body)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -116,27 +113,25 @@ def _post(url: str, body: bytes) -> None:
     """Post once. Errors of the library may repeat the URL, so that none of them is passed on or chained."""
     try:
         if urlsplit(url).scheme not in ("http", "https"):
-            raise _RefusedError("its URL is none of http or https; correct it")
+            raise _NotToldError("its URL is none of http or https; correct it")
         headers = {"Content-Type": "application/json", "User-Agent": "igbatch"}
         request = urllib.request.Request(url, body, headers, method="POST")
         with urllib.request.build_opener(_NoRedirect).open(request, timeout=TIMEOUT_SECONDS) as answer:
             answer.read(1)
     except urllib.error.HTTPError as error:
         error.close()
-        raise _of_status(error.code, error.headers.get("Retry-After")) from None
+        status, answered = error.code, f"it answered {error.code}"
+        if status == 429 or status >= 500:
+            raise _NotToldError(answered, later=True, wait=_seconds(error.headers["Retry-After"])) from None
+        if 300 <= status < 400:
+            answered += ", a redirect, which is not followed; give the final URL"
+            raise _NotToldError(answered) from None
+        raise _NotToldError(f"{answered}; check its URL") from None
     except (ValueError, http.client.InvalidURL):
-        raise _RefusedError("its URL is not one; correct it") from None
+        raise _NotToldError("its URL is not one; correct it") from None
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
-        raise _LaterError(f"no answer ({type(reason).__name__}), after {ATTEMPTS} attempts") from None
-
-
-def _of_status(status: int, retry_after: str | None) -> _RefusedError:
-    if status == 429 or status >= 500:
-        return _LaterError(f"it answered {status}, after {ATTEMPTS} attempts", _seconds(retry_after))
-    if 300 <= status < 400:
-        return _RefusedError(f"it answered {status}, a redirect, which is not followed; give the final URL")
-    return _RefusedError(f"it answered {status}; check its URL")
+        raise _NotToldError(f"no answer ({type(reason).__name__})", later=True) from None
 
 
 def _seconds(retry_after: str | None) -> float | None:

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import unicodedata
 from collections.abc import Sequence
 
 from igbatch.audit.verdict import Audit, Check, Outcome
-
-
-def failed_checks(audit: Audit) -> list[tuple[str, Check]]:
-    """Return the failed checks of all comparisons, each with the role of its reference."""
-    return [
-        (comparison.role, check)
-        for comparison in audit.comparisons
-        for check in comparison.checks
-        if check.outcome is Outcome.FAILED
-    ]
 
 
 def headline(audit: Audit) -> str:
@@ -23,37 +15,42 @@ def headline(audit: Audit) -> str:
     failed, skipped = outcomes.count(Outcome.FAILED), outcomes.count(Outcome.SKIPPED)
     told = len(outcomes) - skipped
     if failed:
-        sentence = f"{failed} of {_count(told, 'check')} failed"
+        sentence = f"{failed} of {count(told, 'check')} failed"
     else:
-        sentence = f"{told} of {_count(told, 'check')} passed" if told else "Nothing could be checked"
-    more = [f"against {_count(len(audit.comparisons), 'reference')}"]
-    more += [f"{skipped} skipped"] if skipped else []
-    return f"{sentence} ({', '.join(more)})."
+        sentence = f"{told} of {count(told, 'check')} passed" if told else "Nothing could be checked"
+    aside = f", {skipped} skipped" if skipped else ""
+    return f"{sentence} (against {count(len(audit.comparisons), 'reference')}{aside})."
 
 
 def limit(check: Check) -> str:
     """Write what the figure of a check may be: "at most 0.05"; a hyphen where there is no threshold."""
     if check.threshold is None:
         return "-"
-    return f"{'at least' if check.at_least else 'at most'} {number(check.threshold)}"
+    return f"{'at least' if check.at_least else 'at most'} {short(check.threshold)}"
 
 
 def figure(check: Check) -> str:
     """Write the figure of a check with its unit; a hyphen where there is none."""
-    return "-" if check.figure is None else " ".join(filter(None, (number(check.figure), check.unit)))
+    return "-" if check.figure is None else f"{short(check.figure)} {check.unit}".rstrip()
 
 
-def number(value: float) -> str:
-    """Write a number with three significant digits."""
-    return f"{value:.3g}"
+def short(value: float | None) -> str:
+    """Write a number with three significant digits; a dash where there is none."""
+    return "–" if value is None or not math.isfinite(value) else f"{value:.3g}"
 
 
-def shown(names: Sequence[str], most: int) -> str:
-    """Join the first names of many: "a, b and 3 more"."""
-    if len(names) <= most:
-        return ", ".join(names)
-    return f"{', '.join(names[:most])} and {len(names) - most} more"
+def count(number: int, noun: str) -> str:
+    """Write a number with its noun: "1 check", "1,024 checks"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def listing(names: Sequence[str], most: int, total: int = 0) -> str:
+    """Join the first names of many, of which there are `total` or as many as given: "a, b and 3 more"."""
+    shown = ", ".join(names[:most])
+    more = max(len(names), total) - len(names[:most])
+    return f"{shown} and {more:,} more" if more else shown
+
+
+def visible(text: str) -> str:
+    """Return a text that a terminal takes for nothing but text: control characters become �."""
+    return "".join("�" if unicodedata.category(each)[0] == "C" else each for each in text)

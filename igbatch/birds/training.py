@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -132,9 +133,8 @@ def view(scene: Scene, recipe: Recipe, phase: Phase, rng: np.random.Generator) -
     if rng.random() < 0.02:
         pixels, contrast = torch.full_like(pixels, 0.5 + shift), 0.0
     label = torch.tensor(CLASSES.index(scene.label))
-    return View(
-        pixels.contiguous(), soft_target(label, contrast, recipe), soft_target(tokens, contrast, recipe)
-    )
+    targets = (soft_target(classes, contrast, recipe) for classes in (label, tokens))
+    return View(pixels.contiguous(), *targets)
 
 
 def token_classes(scene: Scene, grid: int) -> Tensor:
@@ -166,27 +166,22 @@ def soft_target(classes: Tensor, contrast: float, recipe: Recipe) -> Tensor:
     return target * (1 - recipe.smoothing) + recipe.smoothing / len(CLASSES)
 
 
-def train(
-    recipe: Recipe, report: Callable[[str], None] = print, save: Callable[[nn.Module], None] | None = None
-) -> nn.Module:
+def train(recipe: Recipe, report: Callable[[str], None] = print) -> nn.Module:
     """Train the bundled architecture by `recipe` on the CPU; return it with averaged weights, in eval mode.
 
-    `report` gets a line every hundred steps; `save` gets the averaged model after each quarter of a phase.
-    Torch's global generator is seeded and used.
+    `report` gets a line every hundred steps. Torch's global generator is seeded and used.
     """
     torch.manual_seed(recipe.seed)
-    model = _build(224)
     start = time.monotonic()
+
+    def say(line: str) -> None:
+        report(f"{line}, {(time.monotonic() - start) / 60:.1f} min")
+
+    model = _build(224)
     for index, phase in enumerate(recipe.phases):
         model = _at_side(model, phase.side)
         averaged = copy.deepcopy(model)
-        loader = DataLoader(
-            FreshViews(recipe, index),
-            batch_size=phase.batch,
-            num_workers=recipe.loaders,
-            prefetch_factor=4 if recipe.loaders else None,
-        )
-        _train_phase(model, averaged, loader, recipe, phase, start, report, save)
+        _train_phase(model, averaged, recipe, index, say)
         model = averaged
     return _at_side(model, 224).eval()
 
@@ -205,16 +200,16 @@ def _build(side: int) -> SwinTransformer:
 
 
 def _train_phase(
-    model: SwinTransformer,
-    averaged: SwinTransformer,
-    loader: DataLoader[View],
-    recipe: Recipe,
-    phase: Phase,
-    start: float,
-    report: Callable[[str], None],
-    save: Callable[[nn.Module], None] | None,
+    model: SwinTransformer, averaged: nn.Module, recipe: Recipe, index: int, say: Callable[[str], None]
 ) -> None:
+    phase = recipe.phases[index]
     steps = phase.samples // phase.batch
+    loader = DataLoader(
+        FreshViews(recipe, index),
+        batch_size=phase.batch,
+        num_workers=recipe.loaders,
+        prefetch_factor=4 if recipe.loaders else None,
+    )
     token_head = nn.Linear(model.feature_info[2]["num_chs"], len(CLASSES))
     parameters = [*model.parameters(), *token_head.parameters()]
     groups = [
@@ -228,9 +223,7 @@ def _train_phase(
     model.train()
     losses: list[float] = []
     hits: list[float] = []
-    batches = iter(loader)
-    for step in range(steps):
-        batch = next(batches)
+    for step, batch in enumerate(islice(loader, steps)):
         with torch.autocast("cpu", torch.bfloat16):
             logits, tokens = _forward(model, token_head, (batch.pixels - 0.5) / 0.5)
         loss = F.cross_entropy(logits.float(), batch.target)
@@ -245,14 +238,11 @@ def _train_phase(
         _average(averaged, model, min(recipe.average_decay, (1 + step) / (10 + step)))
         hits.append(float((logits.argmax(1) == batch.target.argmax(1)).float().mean()))
         if (step + 1) % 100 == 0 or step + 1 == steps:
-            minutes = (time.monotonic() - start) / 60
-            report(
+            say(
                 f"{phase.side} px, step {step + 1} of {steps}: loss {np.mean(losses):.3f}, "
-                f"accuracy on varied contrast {100 * np.mean(hits):.1f} %, {minutes:.1f} min"
+                f"accuracy on varied contrast {100 * np.mean(hits):.1f} %"
             )
             losses, hits = [], []
-        if save and (step + 1) % max(1, steps // 4) == 0:
-            save(_at_side(averaged, 224).eval())
 
 
 def _forward(model: SwinTransformer, token_head: nn.Linear, images: Tensor) -> tuple[Tensor, Tensor]:

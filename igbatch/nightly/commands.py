@@ -107,10 +107,9 @@ def start_night(
     at_most_every: float,
 ) -> int:
     """Run a night as `igbatch night` does; return its exit code."""
-    from igbatch.job import is_submitted
     from igbatch.nightly.run import NightOptions, run_night
 
-    options = NightOptions(out, address, retry_quarantined, is_submitted(), promote_first, at_most_every)
+    options = NightOptions(out, address, retry_quarantined, promote_first, at_most_every)
     return run_night(study, tuple(overrides), options, Console())
 
 

@@ -13,12 +13,11 @@ from igbatch.audit.run import LAST_GOOD, REFERENCE
 from igbatch.audit.terminal import print_audit
 from igbatch.audit.verdict import Audit, Outcome
 from igbatch.errors import IgbatchError, InputError, one_line
-from igbatch.job import JobOptions, audit_output, run_job
+from igbatch.job import audit_output, check_submitted, run_job
 from igbatch.nightly.promotion import record_promotion
 from igbatch.nightly.prune import drop_folder, prune
 from igbatch.nightly.records import NIGHT_FILE, Night, Verdict
 from igbatch.nightly.root import NightlyRoot, stamp, time_of
-from igbatch.pipeline.run import check_submitted
 from igbatch.store.fingerprint import digest
 from igbatch.store.lock import Lock, output_lock
 from igbatch.study_file import LoadedStudy, load_study
@@ -41,7 +40,6 @@ class NightOptions:
     root: str | None = None
     address: str | None = None
     retry_quarantined: bool = False
-    submitted: bool = False
     promote_first: bool = False
     at_most_every: float = 0.0
 
@@ -63,7 +61,7 @@ def run_night(
     """
     loaded = load_study(study_path, overrides)
     place = options.root or default_root(loaded)
-    check_submitted(place, options.submitted)
+    check_submitted(place)
     root = NightlyRoot(place)
 
     def say(line: str) -> None:
@@ -177,9 +175,11 @@ class _Night:
     def _compute(self, record: Night) -> Night:
         """Run the study; a run that is finished computes nothing."""
         study_path, overrides, options, console = self.call
-        out = self.root.uri_of(record.night)
-        job = JobOptions(out, options.address, options.retry_quarantined, options.submitted)
-        code = run_job(study_path, overrides, job, console)
+        code = run_job(
+            study_path, overrides, console,
+            out=self.root.uri_of(record.night), address=options.address,
+            retry_quarantined=options.retry_quarantined,
+        )  # fmt: skip
         self.lock.check()
         record = record.model_copy(update={"run_exit_code": 1 if code else 0})
         self.root.keep(record)

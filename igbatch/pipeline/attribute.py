@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import ray
@@ -21,16 +21,13 @@ from ray.exceptions import (
 from igbatch.errors import IgbatchError, UnfinishedError, WorkerError, one_line
 from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.crew import ASK_SECONDS, Crew, Seat
-from igbatch.pipeline.deadline import Deadline
 from igbatch.pipeline.devices import SHARDS_AT_ONCE
-from igbatch.pipeline.losses import Losses, Verdict
+from igbatch.pipeline.losses import Deadline, Losses
 from igbatch.pipeline.metrics import DriverMetrics
 from igbatch.pipeline.plan import Plan, Shard
-from igbatch.pipeline.progress import Listener
 from igbatch.pipeline.queue import ShardQueue
-from igbatch.pipeline.reports import Fault, Hardware, ShardReport, Times
+from igbatch.pipeline.reports import Fault, Hardware, Listener, Settled, ShardReport, Summary, settle_plan
 from igbatch.pipeline.rows import quarantine_row
-from igbatch.pipeline.settled import Settled, settle_plan
 from igbatch.pipeline.visibility import Probe, refuse_blind
 from igbatch.pipeline.worker import MakeComputer, actor_class, shard_computer, window
 from igbatch.store.commit import ShardWriter
@@ -44,26 +41,14 @@ SETTLE_SECONDS = 3600.0
 _NAMING = ("class_name", "actor_id", "pid", "namespace", "ip", "name")
 
 
-@dataclass
-class Summary:
-    """What a run of the stage did."""
-
-    shards: int = 0
-    images: int = 0
-    rows: int = 0
-    quarantined: int = 0
-    constant: int = 0
-    retries: int = 0
-    times: Times = field(default_factory=Times)
-
-
+@dataclass(eq=False)
 class Attribution:
     """Runs the shards of a plan over a crew of actors.
 
     An actor that dies is started again by Ray, on any node that has room; what becomes of its shards is
     judged by `Losses`. A fault of the program itself, or of the study, stops the run.
 
-    Args:
+    Attributes:
         plan: what is left to compute.
         output: the study's.
         workers: how many, and what each of them holds.
@@ -72,43 +57,35 @@ class Attribution:
         make_computer: makes what computes shards, in each worker.
         probe: what each worker has to see.
         check: is called now and then; raises what is to end the run.
+        on_ready: is told of the hardware of each worker, and what all run with.
         say: takes a line about what was lost and what becomes of it.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        output: Output,
-        workers: Workers,
-        settled: Settled | None,
-        listener: Listener,
-        *,
-        make_computer: MakeComputer = shard_computer,
-        probe: Probe | None = None,
-        check: Callable[[], None] = lambda: None,
-        say: Callable[[str], None] = lambda line: None,
-    ) -> None:
-        self.plan = plan
-        self.output = output
-        self.listener = listener
-        self.summary = Summary()
-        self.settled = settled
-        self.on_ready: Callable[[Hardware, Settled | None], None] = lambda hardware, settled: None
-        run = plan.resolved.study.run
-        self._check = check
-        self._say = say
-        self._measured = settled is not None
-        self._queue = ShardQueue(plan)
+    plan: Plan
+    output: Output
+    workers: Workers
+    settled: Settled | None
+    listener: Listener = lambda summary: None
+    _: KW_ONLY
+    make_computer: MakeComputer = shard_computer
+    probe: Probe | None = None
+    check: Callable[[], None] = lambda: None
+    on_ready: Callable[[Hardware, Settled | None], None] = lambda hardware, settled: None
+    say: Callable[[str], None] = lambda line: None
+
+    def __post_init__(self) -> None:
+        run, workers = self.plan.resolved.study.run, self.workers
+        self.summary = Summary(total=self.plan.missing_images)
+        self._measured = self.settled is not None
+        self._queue = ShardQueue(self.plan)
         self._losses = Losses(run.retries)
         self._refused: set[str] = set()
         self._looked = time.monotonic()
         self._deadline = Deadline(None if run.shard_seconds == "auto" else run.shard_seconds)
-        self._metrics = DriverMetrics(plan.resolved.study.name)
-        self._window = window(workers.device)
-        self._one_at_a_time = SHARDS_AT_ONCE[workers.device] == 1
-        kind = actor_class(workers.device, workers.threads, workers.per_gpu)
-        arguments = (plan.resolved, output, workers.device, workers.threads, make_computer, probe)
-        self.crew = Crew(lambda: kind.remote(*arguments), workers, say)
+        self._metrics = DriverMetrics(self.plan.resolved.study.name)
+        kind = actor_class(workers)
+        held = (self.plan.resolved, self.output, workers.device, workers.threads)
+        self.crew = Crew(lambda: kind.remote(*held, self.make_computer, self.probe), workers, self.say)
         self.crew.tend(len(self._queue))
 
     def run(self) -> Summary:
@@ -119,16 +96,17 @@ class Attribution:
             WorkerError: a worker met a fault of the program; its traceback is in `error.txt` of the output.
             UnfinishedError: the cluster or the store was lost, or too few workers came.
         """
-        self.listener.start(self.plan.missing_images)
+        self.listener(self.summary)
         try:
             while len(self._queue) or any(seat.work for seat in self.crew.seats):
-                self._check()
+                self.check()
                 self.crew.tend(len(self._queue))
                 self._metrics.workers(len(self.crew.awake))
                 self._fill()
                 self._wait()
         except RayTaskError as error:
-            raise self._explained(error) from None
+            ours = isinstance(error.cause, IgbatchError)
+            raise error.cause if ours else self._recorded(error) from None
         except RayError as error:
             raise UnfinishedError(f"the cluster was lost ({type(error).__name__}); run it again") from error
         finally:
@@ -136,11 +114,11 @@ class Attribution:
         return self.summary
 
     def _fill(self) -> None:
-        for load in range(self._window):
+        for load in range(window(self.workers.device)):
             for seat in self.crew.awake:
                 if len(seat.work) > load or not self._is_settled(seat):
                     continue
-                if seat.work and self._queue.is_alone(seat.work[0][1]):
+                if seat.work and self._queue.is_alone(seat.at_work_on):
                     continue
                 elsewhere = {other.held for other in self.crew.seats if other is not seat and other.held}
                 shard = self._queue.take(seat.held, elsewhere, idle=not seat.work)
@@ -149,7 +127,7 @@ class Attribution:
 
     def _wait(self) -> None:
         asleep = {seat.waking: seat for seat in self.crew.seats if seat.waking is not None}
-        working = {reference: seat for seat in self.crew.seats for reference, _ in seat.work}
+        working = {reference: seat for seat in self.crew.seats for reference in seat.work}
         if not asleep and not working:
             time.sleep(ASK_SECONDS)
             return
@@ -159,7 +137,7 @@ class Attribution:
         for reference in done:
             if reference in asleep:
                 self._greet(asleep[reference])
-            elif any(known == reference for known, _ in working[reference].work):  # not lost meanwhile
+            elif reference in working[reference].work:  # not lost meanwhile
                 self._receive(working[reference], reference)
         self._end_hung()
 
@@ -169,7 +147,8 @@ class Attribution:
         if now - self._looked < LOOK_SECONDS:
             return
         self._looked = now
-        self.listener.under_way(sum(seat.watch() for seat in self.crew.awake))
+        self.summary.under_way = sum(seat.watch() for seat in self.crew.awake)
+        self.listener(self.summary)
 
     def _greet(self, seat: Seat) -> None:
         try:
@@ -216,16 +195,11 @@ class Attribution:
             self._fault(seat, shard, report)
             return
         self._deadline.learn(report.seconds, report.images)
-        self.summary.shards += 1
-        self.summary.images += report.images
-        self.summary.rows += report.rows
-        self.summary.quarantined += report.quarantined
-        self.summary.constant += report.constant
-        self.summary.times += report.times
+        self.summary.add(report)
         if report.refused is not None and report.refused not in self._refused:
             self._refused.add(report.refused)
-            self._say(f"warning: {report.refused}")
-        self.listener.advance(report.images, report.quarantined)
+            self.say(f"warning: {report.refused}")
+        self.listener(self.summary)
 
     def _fault(self, seat: Seat, shard: Shard, fault: Fault) -> None:
         if fault.kind == "full":
@@ -234,11 +208,11 @@ class Attribution:
                 "free some space and run it again"
             )
         if fault.kind == "store":
-            verdict = self._losses.blameless(shard, fault.message, pausing=True)
-            self._judge(shard, verdict, fault.message)
+            pause = self._losses.blameless(shard, fault.message)
+            self._put_back(shard, [shard], fault.message, pause)
             return
         lacking = f"not enough memory: {fault.message}"
-        self._judge(shard, self._losses.blamed(shard), lacking, alone=True)
+        self._put_back(shard, self._losses.blamed(shard), lacking, alone=True)
         ray.kill(seat.actor, no_restart=False)  # starts anew with memory in one piece
         for other in seat.restart():
             self._queue.put_back(other)
@@ -249,15 +223,17 @@ class Attribution:
         blameless = self._node_lost(seat, error)
         hung = seat.killed is not None
         first, *others = seat.restart()
-        if others and not blameless and not (hung and self._one_at_a_time):
+        if others and not blameless and not (hung and SHARDS_AT_ONCE[self.workers.device] == 1):
             for shard in (first, *others):
                 self._queue.put_back(shard, alone=True)
                 self._count_retry()
             count = len(others) + 1
-            self._say(f"{first.spec.variant_id}: {reason}; its {count} shards are tried one at a time")
+            self.say(f"{first.spec.variant_id}: {reason}; its {count} shards are tried one at a time")
             return
-        verdict = self._losses.blameless(first, reason) if blameless else self._losses.blamed(first)
-        self._judge(first, verdict, reason, alone=not blameless)
+        if blameless:
+            self._losses.blameless(first, reason)
+        again = [first] if blameless else self._losses.blamed(first)
+        self._put_back(first, again, reason, alone=not blameless)
         for shard in others:
             self._queue.put_back(shard)
 
@@ -267,24 +243,26 @@ class Attribution:
         alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
         return "node has died" in str(error) or getattr(error, "preempted", False) or seat.node not in alive
 
-    def _judge(self, shard: Shard, verdict: Verdict, reason: str, *, alone: bool = False) -> None:
-        """Do what was decided about a shard that failed, and say so."""
-        for part in verdict.again:
-            self._queue.put_back(part, verdict.pause, alone=alone)
-        if verdict.again:
+    def _put_back(
+        self, shard: Shard, again: Sequence[Shard], reason: str, pause: float = 0.0, *, alone: bool = False
+    ) -> None:
+        """Put back what is tried again of a shard that failed, or give its one image up, and say so."""
+        for part in again:
+            self._queue.put_back(part, pause, alone=alone)
+        if again:
             self._count_retry()
-        if verdict.poison is not None:
-            self._give_up(verdict.poison, reason)
-        fate = "put in quarantine" if verdict.poison else "halved" if len(verdict.again) > 1 else "put back"
+        else:
+            self._give_up(shard, reason)
+        fate = "halved" if len(again) > 1 else "put back" if again else "put in quarantine"
         images = shard.images[0].image_id
         if len(shard.images) > 1:
             images = f"{len(shard.images)} images, {images} to {shard.images[-1].image_id},"
-        self._say(f"{shard.spec.variant_id}: {images} failed: {reason}; {fate}")
+        self.say(f"{shard.spec.variant_id}: {images} failed: {reason}; {fate}")
 
     def _count_retry(self) -> None:
         self.summary.retries += 1
         self._metrics.retried()
-        self.listener.retried()
+        self.listener(self.summary)
 
     def _give_up(self, shard: Shard, reason: str) -> None:
         """Commit a shard of one image that nobody can compute, with nothing but its quarantine."""
@@ -297,30 +275,26 @@ class Attribution:
             writer.commit()
         self.summary.images += 1
         self.summary.quarantined += len(shard.targets)
-        self.listener.advance(1, len(shard.targets))
+        self.listener(self.summary)
 
     def _end_hung(self) -> None:
         """Kill the workers that take longer over a shard than they may; Ray starts them again."""
         now = time.monotonic()
         for seat in self.crew.awake:
             if seat.work and seat.killed is None:
-                limit = self._deadline.limit(seat.work[0][1])
+                limit = self._deadline.limit(seat.at_work_on)
                 if now - seat.since > limit:
                     seat.killed = f"it took more than {limit:.0f} s (run.shard_seconds)"
                     ray.kill(seat.actor, no_restart=False)
-
-    def _explained(self, error: RayTaskError) -> IgbatchError:
-        """Turn what a worker raised into errors of ours: the study's as they are, others with a file."""
-        return error.cause if isinstance(error.cause, IgbatchError) else self._recorded(error)
 
     def _recorded(self, error: RayError) -> WorkerError:
         """Keep the traceback of a worker's fault in a file of the output."""
         path = self.output.path("error.txt")
         self.output.put(path, "".join(traceback.format_exception(error)).encode())
         cause = getattr(error, "cause", error)
-        return WorkerError(
-            f"a worker failed: {type(cause).__name__}: {_last_line(cause)}; its traceback is in {path}"
-        )
+        said = [line.strip() for line in str(cause).splitlines() if line.strip()]
+        last = said[-1][:200] if said else type(cause).__name__
+        return WorkerError(f"a worker failed: {type(cause).__name__}: {last}; its traceback is in {path}")
 
 
 def _reason(error: object) -> str:
@@ -333,8 +307,3 @@ def _reason(error: object) -> str:
     lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
     told = [line for line in lines if line.split(":")[0] not in _NAMING]
     return " ".join(told[:2])[:300] if told else type(error).__name__
-
-
-def _last_line(error: object) -> str:
-    lines = [line for line in str(error).strip().splitlines() if line.strip()]
-    return lines[-1].strip()[:200] if lines else type(error).__name__

@@ -6,18 +6,19 @@ follow from. What is there is not measured again, and an interrupted run goes on
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import chain, groupby
 from math import ceil
-from typing import Any
 
 import numpy as np
 
 from igbatch.images.choice import chosen
 from igbatch.pipeline.derived import Derived
-from igbatch.pipeline.faithfulness_parts import FOLDER, FaithfulnessTask, Part, Skipped
 from igbatch.pipeline.plan import ShardImage
+from igbatch.pipeline.reports import FAITHFULNESS, Part, Settled, Skipped
 from igbatch.pipeline.resolve import ResolvedStudy
-from igbatch.pipeline.settled import Settled
 from igbatch.store import schemas
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output
@@ -29,21 +30,28 @@ VERSION = 1
 
 FILE = "faithfulness.parquet"
 _COLUMNS = [
-    "image_id",
-    "target",
-    "target_index",
-    "image_etag",
-    "image_sha256",
-    "weights_sha256",
-    "fingerprint",
-]
+    "image_id", "target", "target_index", "image_etag", "image_sha256", "weights_sha256", "fingerprint",
+]  # fmt: skip
 
 
-def run_task(task: FaithfulnessTask) -> list[Skipped]:
-    """Measure and write the parts of a task; torch is imported here, in the worker and not in the driver."""
+def measure_parts(
+    resolved: ResolvedStudy,
+    output: Output,
+    device: str,
+    threads: int,
+    settled: Settled | None,
+    parts: Sequence[Part],
+) -> list[Skipped]:
+    """Measure and write parts of one variant in this process; return those that could not be measured.
+
+    There is one at least. `device` is a type of torch's, `settled` what workers on such devices run with.
+    """
+    import torch  # in the worker and not in the driver
+
     from igbatch.pipeline.measure import Measurer
 
-    return Measurer(task).run()
+    torch.set_num_threads(threads)
+    return Measurer(resolved, output, torch.device(device), settled, parts).run()
 
 
 def measured_variants(resolved: ResolvedStudy, settings: Faithfulness) -> list[VariantSpec]:
@@ -70,9 +78,9 @@ def find_parts(reader: Reader, resolved: ResolvedStudy, settings: Faithfulness) 
     order = {name: place for place, name in enumerate(reader.target_names)}
     asked = {"seed": settings.images.seed, **settings.model_dump(include={"perturbations", "radius"})}
     for spec in measured_variants(resolved, settings):
-        rows: dict[str, list[dict[str, Any]]] = {}
+        rows = defaultdict(list)
         for row in reader.rows_of(sample, _COLUMNS, spec.variant_id).to_pylist():
-            rows.setdefault(row["image_id"], []).append(row)
+            rows[row["image_id"]].append(row)
         for image_id in (name for name in sample if name in rows):
             found = sorted(rows[image_id], key=lambda row: order[row["target"]])
             name = digest({"version": VERSION, **asked, "variant": spec.variant_id, "rows": found})[:16]
@@ -83,7 +91,7 @@ def find_parts(reader: Reader, resolved: ResolvedStudy, settings: Faithfulness) 
 
 
 def on_cluster(
-    output: Output, resolved: ResolvedStudy, missing: Sequence[Part], address: str | None = None
+    output: Output, resolved: ResolvedStudy, missing: Sequence[Part], address: str | None
 ) -> list[Skipped]:
     """Measure parts on a cluster, each task on the device of a worker; return those that could not be.
 
@@ -93,27 +101,23 @@ def on_cluster(
     from igbatch.pipeline.cluster import map_shards, size_workers
     from igbatch.pipeline.session import ray_session
 
-    run, known = resolved.study.run, Reader(output).record["settled"]
+    known = Reader(output).record["settled"]
     with ray_session(address):
-        sizes = (run.device, run.workers, run.threads, run.workers_per_gpu)
-        workers = size_workers(*sizes)
-        record = known.get(workers.device, {})
-        workers = size_workers(*sizes, settled_threads=record.get("threads"))
-        settled = Settled.from_record(record)
-        tasks = [
-            FaithfulnessTask(resolved, output, workers.device, workers.threads, settled, tuple(lot))
-            for lot in lots(missing, workers.count)
-        ]
-        found = map_shards(run_task, tasks, workers.count, cpus=workers.threads, gpus=workers.gpus)
-        return [each for skipped in found for each in skipped]
+        workers = size_workers(resolved.study.run, known)
+        settled = Settled.from_record(known.get(workers.device, {}))
+        measure = partial(measure_parts, resolved, output, workers.device, workers.threads, settled)
+        shared = lots(missing, workers.count)
+        found = map_shards(measure, shared, workers.count, cpus=workers.threads, gpus=workers.gpus)
+        return list(chain.from_iterable(found))
 
 
 def lots(parts: Sequence[Part], workers: int) -> Iterator[Sequence[Part]]:
-    """Yield parts of one variant together, in as many lots as there are workers: each builds the model."""
-    by_variant: dict[str, list[Part]] = {}
-    for part in parts:
-        by_variant.setdefault(part.spec.variant_id, []).append(part)
-    for lot in by_variant.values():
+    """Yield parts of one variant, which stand together, in as many lots as there are workers.
+
+    Each lot builds the model once.
+    """
+    for _, same in groupby(parts, lambda part: part.spec.variant_id):
+        lot = list(same)
         size = ceil(len(lot) / workers)
         for start in range(0, len(lot), size):
             yield lot[start : start + size]
@@ -124,7 +128,7 @@ def measure_faithfulness(
     resolved: ResolvedStudy,
     state: str,
     *,
-    measure: Callable[[Output, ResolvedStudy, Sequence[Part]], list[Skipped]] = on_cluster,
+    address: str | None = None,
     check: Callable[[], None] = lambda: None,
     say: Callable[[str], None] = lambda line: None,
 ) -> None:
@@ -133,10 +137,10 @@ def measure_faithfulness(
     Without the section nothing is written, nothing removed, and no cluster started.
 
     Args:
-        output: the study's.
+        output: of the study `resolved`.
         resolved: the study.
         state: of its results, as `igbatch.pipeline.derived.state_of` has it.
-        measure: measures and writes parts.
+        address: of a cluster, None for one of this run's own.
         check: is called before the table is written; raises where the output is another run's by now.
         say: takes a line.
     """
@@ -145,12 +149,12 @@ def measure_faithfulness(
         return
     state = digest({"state": state, "faithfulness": settings.model_dump(mode="json")})
     derived = Derived(output)
-    if derived.faithfulness == state and output.exists(output.path(FILE)):
+    if derived.known("faithfulness") == state and output.exists(output.path(FILE)):
         return
     parts = list(find_parts(Reader(output), resolved, settings))
-    there = {info.path for info in output.files(FOLDER)}
+    there = {info.path for info in output.files(FAITHFULNESS)}
     missing = [part for part in parts if part.path(output) not in there]
-    skipped = measure(output, resolved, missing) if missing else []
+    skipped = on_cluster(output, resolved, missing, address) if missing else []
     check()
     for each in skipped:
         where = f"{each.part.spec.variant_id}/{each.part.image.image_id}"

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from igbatch.attribution.frozen import frozen
 from igbatch.attribution.graphs import Graphs
 from igbatch.attribution.passes import Forward
-from igbatch.attribution.precision import precision_named
+from igbatch.attribution.precision import PRECISIONS
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.study import VariantSpec
 from igbatch.variants.models import class_name, state_sha256
@@ -28,22 +28,14 @@ class HeldVariant:
     model: nn.Module
     digest: Future[str]
 
-    @property
-    def weights_sha256(self) -> str:
-        """The digest, as soon as it is there."""
-        return self.digest.result()
-
 
 class Models:
     """Puts variants on the device as shards ask for them, and keeps the last one, which its shards share.
 
-    A variant is written over the one before, from what is kept on the CPU: the trained tensors and the random
-    ones of one seed, which the cascades of a seed share. So a worker holds one model on the device, a second
-    one where targets depend on the trained model, and at most two on the CPU, all of the same model of the
-    study; the tensors of a further one while it is built.
-
-    The digest of the weights takes most of a swap between variants of one seed. It is first needed when an
-    image is done, so a thread of its own computes it while the device works.
+    A variant is written over the one before. So a worker holds one model on the device, a second one where
+    targets depend on the trained model, and at most two on the CPU, all of the same model of the study: the
+    trained tensors, and the random ones of one seed, which the cascades of a seed share. The digest of the
+    weights, which takes most of a swap, is computed by a thread while the device works.
     """
 
     def __init__(self, resolved: ResolvedStudy, device: torch.device) -> None:
@@ -80,9 +72,7 @@ class Models:
         """Return what the engine asks of the variant on the device; shards of a variant share it."""
         if self._forward is None or self._forward[0] != precision:
             self._frozen.close()
-            forward = self._frozen.enter_context(
-                frozen(variant.model, precision_named(precision), self.device)
-            )
+            forward = self._frozen.enter_context(frozen(variant.model, PRECISIONS[precision], self.device))
             self._forward = precision, forward
         return self._forward[1]
 
@@ -94,22 +84,24 @@ class Models:
 
     def separate(self, spec: VariantSpec) -> nn.Module:
         """Return a variant on the device in a module of its own, which stays as it is."""
-        state = self._states_of(spec.model).state(spec.seed, spec.layers)
-        module = self._states.module()
-        module.load_state_dict(state)
-        return module.to(self.device)
+        return self._fresh(self._states_of(spec.model), spec.seed, spec.layers)
 
     def trained(self, name: str) -> nn.Module:
         """Return the trained model, which `predicted` and `top-<k>` ask whatever the variant."""
         held = self._variant
         if held is not None and held.spec.model == name and held.spec.kind == "trained":
             return held.model
-        self._states_of(name)
+        states = self._states_of(name)
         if self._trained is None:
-            module = self._states.module()
-            module.load_state_dict(self._states.state(seed=None))
-            self._trained = module.to(self.device)
+            self._trained = self._fresh(states)
         return self._trained
+
+    def _fresh(
+        self, states: ModelStates, seed: int | None = None, layers: Sequence[str] | None = None
+    ) -> nn.Module:
+        module = states.module()
+        module.load_state_dict(states.state(seed, layers))
+        return module.to(self.device)
 
     def _states_of(self, name: str) -> ModelStates:
         """Return what variants of a model are made of, and drop what is held of another model."""
@@ -123,10 +115,8 @@ class Models:
     def class_name(self, model: str, index: int) -> str | None:
         """Return the name of a class: the study's own where it names the index, the model's otherwise."""
         resolved = self.resolved.models[model]
-        for target, target_index in resolved.targets.items():
-            if target_index == index:
-                return target
-        return class_name(resolved.class_names, index)
+        named = (target for target, place in resolved.targets.items() if place == index)
+        return next(named, None) or class_name(resolved.class_names, index)
 
 
 @torch.no_grad()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
@@ -10,6 +11,7 @@ import pyarrow as pa
 from igbatch.errors import InputError
 from igbatch.images.choice import chosen_each
 from igbatch.pipeline.packages import imported_packages
+from igbatch.pipeline.reports import Hardware, Settled
 from igbatch.pipeline.resolve import ResolvedStudy, ranked_classes
 from igbatch.pipeline.study_images import StudyImages
 from igbatch.store import schemas
@@ -65,18 +67,12 @@ def open_output(output: Output, resolved: ResolvedStudy, images: StudyImages) ->
     }
     output.put_table(output.path("images.parquet"), images.table)
     names = images.table["image_id"]
+    listed = chosen_each((spec.images for spec in resolved.variants), names)
     asked = {
         choice: None if choice == "all" else names.filter(pa.array(taken)).to_pylist()
-        for choice, taken in chosen_each((spec.images for spec in resolved.variants), names).items()
+        for choice, taken in listed.items()
     }
-    rows = [
-        {
-            "variant_id": spec.variant_id, "model": spec.model, "kind": spec.kind,
-            "direction": spec.direction, "seed": spec.seed, "layers": spec.layers, "weights_sha256": None,
-            "images": asked[spec.images],
-        }
-        for spec in resolved.variants
-    ]  # fmt: skip
+    rows = [{**asdict(spec), "images": asked[spec.images]} for spec in resolved.variants]
     output.put_table(output.path("variants.parquet"), pa.Table.from_pylist(rows, schema=schemas.VARIANTS))
     output.put_json(output.path("study.json"), record)
     return record
@@ -95,29 +91,18 @@ def _box_record(images: StudyImages) -> dict[str, int] | None:
 
 
 def keep_settled(
-    output: Output,
-    record: dict[str, Any],
-    kind: str,
-    hardware: dict[str, Any],
-    settled: Mapping[str, Any] | None,
+    output: Output, record: dict[str, Any], kind: str, hardware: Hardware, settled: Settled | None
 ) -> bool:
     """Keep in `study.json` what workers on one kind of device run with, so that later runs do likewise.
 
-    Args:
-        output: the study's.
-        record: its `study.json`, which is brought up to date.
-        kind: of device.
-        hardware: of a worker.
-        settled: None where no image could be used to measure it.
-
-    Returns:
-        whether this is the first time that it is said for the kind of device.
+    Its content, `record`, is brought up to date. `settled` is None where no image could be used to tell it.
+    Returned is whether this is the first time that it is said for the kind of device.
     """
     fresh = settled is not None and "precision" not in record["settled"].get(kind, {})
     if settled is not None and fresh:
-        record["settled"][kind] = {"threads": hardware["threads"], **settled}
-    if hardware not in record["hardware"]:
-        record["hardware"].append(hardware)
+        record["settled"][kind] = {"threads": hardware.threads, **asdict(settled)}
+    if asdict(hardware) not in record["hardware"]:
+        record["hardware"].append(asdict(hardware))
     elif not fresh:
         return False
     output.put_json(output.path("study.json"), record)

@@ -79,7 +79,8 @@ def imported_packages() -> Packages:
         files[name] = file
         installed = list(importlib.metadata.distributions(name=name))
         known = installed[0].version if installed else None
-        if known is not None and len(installed) == 1 and _installed_at(file, name, installed[0]):
+        where = [os.path.realpath(str(each.locate_file(f"{name}/__init__.py"))) for each in installed]
+        if known is not None and where == [file]:
             versions[name] = known
             continue
         versions[name] = _own_version(name, file) or known or MISSING
@@ -89,11 +90,6 @@ def imported_packages() -> Packages:
             metadata[name] = known or MISSING
     code = _code_digest(Path(files["igbatch"]).parent) if "igbatch" in files else ""
     return Packages(versions, files, metadata, code, _machine())
-
-
-def package_versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that decide numbers; `not installed` where so."""
-    return imported_packages().versions
 
 
 def package_warnings() -> list[str]:
@@ -138,7 +134,7 @@ def _other_clone(folder: Path) -> str | None:
     with suppress(OSError):  # what cannot be read is another one
         if version is None or _code_digest(clone) == _code_digest(own):
             return None
-    runs = package_versions()["igbatch"]
+    runs = imported_packages().versions["igbatch"]
     return (
         f"{folder} holds igbatch {version}, which is not used: igbatch {runs} of {own} runs; "
         f"`pip install -e {folder}` makes it run the clone"
@@ -147,19 +143,13 @@ def _other_clone(folder: Path) -> str | None:
 
 def _file_of(name: str) -> str | None:
     """Return the file that a package is imported from, a folder for one without `__init__.py`."""
-    module = sys.modules.get(name)
     with suppress(ImportError, ValueError):  # ValueError: a module that was put in place without a spec
-        spec = module.__spec__ if module is not None else importlib.util.find_spec(name)
+        spec = importlib.util.find_spec(name)
         if spec is not None:
             place = spec.origin or next(iter(spec.submodule_search_locations or ()), None)
             return os.path.realpath(place) if place else None
-    file = getattr(module, "__file__", None)
+    file = getattr(sys.modules.get(name), "__file__", None)
     return os.path.realpath(file) if file else None
-
-
-def _installed_at(file: str, name: str, installed: importlib.metadata.Distribution) -> bool:
-    """Tell whether a package's file is the one that a distribution installed."""
-    return os.path.realpath(str(installed.locate_file(f"{name}/__init__.py"))) == file
 
 
 def _edited_at(file: str, installed: importlib.metadata.Distribution) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,7 @@ from igbatch.pipeline.cluster import threads_per_worker
 from igbatch.pipeline.compute import ShardComputer, device_name
 from igbatch.pipeline.devices import refuse_missing_gpu
 from igbatch.pipeline.plan import Plan, Shard, copies_of
-from igbatch.pipeline.settled import Settled, settle_plan
+from igbatch.pipeline.reports import Settled, settle_plan
 from igbatch.store.output import DATA_KINDS, Output
 
 TRIAL_IMAGES = 4
@@ -27,7 +26,6 @@ class Trial:
 
     Attributes:
         model, kind: what other variants the figures stand for.
-        images: that could be used.
         seconds: of device time an image, all its copies together.
         nodes: integration nodes an image, likewise.
         map_bytes: of a map as it is kept, 0 where none is.
@@ -36,7 +34,6 @@ class Trial:
 
     model: str
     kind: str
-    images: int
     seconds: float
     nodes: float
     map_bytes: float
@@ -83,19 +80,22 @@ def preview(plan: Plan, record: dict[str, Any] | None) -> Preview:
     known = Settled.from_record(earlier) if earlier else None
     threads = earlier["threads"] if known else threads_per_worker(run.threads, torch.get_num_threads())
     device = torch.device(chosen)
-    with _threads(threads), tempfile.TemporaryDirectory(prefix="igbatch-plan-") as folder:
-        output = Output(folder)
-        copies = copies_of(plan.resolved)
-        computer = ShardComputer(plan.resolved, output, device, most_copies=TRIAL_IMAGES)
-        settled = known or settle_plan(plan, computer.settle)
-        trials: list[Trial] = []
-        if settled is not None:
-            for shard in plan.samples(max(1, TRIAL_IMAGES // copies)):
-                trials += _try(computer, output, shard, settled)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        with tempfile.TemporaryDirectory(prefix="igbatch-plan-") as folder:
+            output = Output(folder)
+            computer = ShardComputer(plan.resolved, output, device, most_copies=TRIAL_IMAGES)
+            settled = known or settle_plan(plan, computer.settle)
+            images = max(1, TRIAL_IMAGES // copies_of(plan.resolved))
+            shards = plan.samples(images) if settled else []
+            trials = [trial for shard in shards for trial in _try(computer, output, shard, settled)]
+    finally:
+        torch.set_num_threads(before)
     return Preview(device_name(device), threads, settled, known is not None, tuple(trials))
 
 
-def _try(computer: ShardComputer, output: Output, shard: Shard, settled: Settled) -> Iterator[Trial]:
+def _try(computer: ShardComputer, output: Output, shard: Shard, settled: Settled | None) -> Iterator[Trial]:
     report = computer.compute(shard, settled)
     used = report.rows / len(shard.targets)
     if not used:
@@ -109,19 +109,8 @@ def _try(computer: ShardComputer, output: Output, shard: Shard, settled: Settled
     yield Trial(
         shard.spec.model,
         shard.spec.kind,
-        round(used),
         report.times.attributing / images,
         report.nodes / images,
         sizes["attributions"] / maps if maps else 0.0,
         (sizes["image_stats"] + sizes["box_stats"]) / report.rows,
     )
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -38,25 +38,26 @@ class Probe:
     packages: Packages = field(default_factory=imported_packages)
 
     def look(self) -> list[str]:
-        """Return what this process does not see, in words; nothing where all is well."""
+        """Return what this process does not see, in words; nothing where all is well.
+
+        Raises:
+            InputError: it imports other packages than the driver.
+        """
+        refuse_other_packages(self.packages)
         unseen = []
         try:
             if self.output.read(self.path).decode() != self.content:
                 unseen.append(f"another file at {self.path}")
         except (OSError, IgbatchError) as error:
             unseen.append(f"not the output {self.output.uri} ({one_line(error, limit=160)})")
-        if self.image is not None:
-            try:
-                _touch(self.image)
-            except (OSError, IgbatchError) as error:
-                unseen.append(f"not the image {self.image} ({one_line(error, limit=160)})")
-        return unseen
+        reason = _unreadable(self.image) if self.image is not None else None
+        return [*unseen, f"not the image {self.image} ({reason})"] if reason else unseen
 
 
 @contextmanager
 def probe_file(output: Output, image: str | None) -> Iterator[Probe]:
     """Write a probe into the output and remove it afterwards."""
-    if image is not None and not _opens(image):
+    if image is not None and _unreadable(image):
         image = None  # nor does the driver see it: it will be quarantined by the worker that needs it
     content = secrets.token_hex(8)
     path = output.path(f".probe-{content}.tmp")  # what is left over is swept with other temporary files
@@ -78,7 +79,7 @@ def check_nodes(probe: Probe) -> None:
     if is_embedded():
         return
     nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) > 0]
-    task = ray.remote(num_cpus=0, max_retries=1)(_look)
+    task = ray.remote(num_cpus=0, max_retries=1)(Probe.look)
     asked = {
         node["NodeManagerHostname"] + " " + node["NodeID"][:8]: task.options(
             scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
@@ -110,29 +111,19 @@ def refuse_blind(answers: Mapping[str, Sequence[str]]) -> None:
     blind = {name: unseen for name, unseen in answers.items() if unseen}
     if blind:
         said = "; ".join(f"node {name} sees {', '.join(unseen)}" for name, unseen in blind.items())
-        seeing = [name for name in answers if name not in blind]
-        driver = f"the driver on {platform.node()}"
-        others = f"; {' and '.join([*seeing, driver])} see all"
+        seeing = [*(name for name in answers if name not in blind), f"the driver on {platform.node()}"]
         raise InputError(
-            f"{said}{others}: use an object store or a shared folder for output and images, and give every "
-            "node the same access"
+            f"{said}; {' and '.join(seeing)} see all: use an object store or a shared folder for output and "
+            "images, and give every node the same access"
         )
 
 
-def _touch(uri: str) -> None:
-    filesystem, path = resolve(uri)
-    with filesystem.open_input_file(path) as file:
-        file.read(1)
-
-
-def _opens(uri: str) -> bool:
+def _unreadable(uri: str) -> str | None:
+    """Return why a file cannot be read, None where it can."""
     try:
-        _touch(uri)
-    except (OSError, IgbatchError):
-        return False
-    return True
-
-
-def _look(probe: Probe) -> list[str]:
-    refuse_other_packages(probe.packages)
-    return probe.look()
+        filesystem, path = resolve(uri)
+        with filesystem.open_input_file(path) as file:
+            file.read(1)
+    except (OSError, IgbatchError) as error:
+        return one_line(error, limit=160)
+    return None

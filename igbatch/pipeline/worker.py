@@ -6,40 +6,32 @@ import errno
 import os
 import platform
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import ray
 
 from igbatch.errors import ImageError, InputError, one_line
+from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.devices import SHARDS_AT_ONCE, refuse_missing_gpu
+from igbatch.pipeline.metrics import WorkerMetrics
 from igbatch.pipeline.packages import refuse_other_packages
 from igbatch.pipeline.plan import Shard
-from igbatch.pipeline.reports import Fault, Hardware, ShardReport
+from igbatch.pipeline.reports import Fault, Hardware, Settled, ShardReport
 from igbatch.pipeline.resolve import ResolvedStudy
-from igbatch.pipeline.settled import Settled
 from igbatch.pipeline.visibility import Probe
 from igbatch.store.output import Output
+
+if TYPE_CHECKING:
+    from igbatch.pipeline.compute import ShardComputer
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-class Computer(Protocol):
-    """What computes shards on a device: `igbatch.pipeline.compute.ShardComputer`, or a stand-in for it."""
-
-    def settle(self, shards: Sequence[Shard], ahead: int) -> Settled | None:
-        """Measure what the study leaves open, with so many images ahead."""
-
-    def compute(self, shard: Shard, settled: Settled | None) -> ShardReport:
-        """Compute and commit a shard; several threads may call it."""
-
-    def under_way(self) -> int:
-        """Return how many images are attributed of shards that are not committed yet."""
+MakeComputer = Callable[[ResolvedStudy, Output, str], "ShardComputer"]
+"""Makes what computes shards on a device, or a stand-in: called are `settle`, `compute` and `under_way`."""
 
 
-MakeComputer = Callable[[ResolvedStudy, Output, str], Computer]
-
-
-def shard_computer(resolved: ResolvedStudy, output: Output, device: str) -> Computer:
+def shard_computer(resolved: ResolvedStudy, output: Output, device: str) -> ShardComputer:
     """Return the computer of every run; torch is imported here, in the worker and not in the driver."""
     import torch
 
@@ -60,9 +52,8 @@ class Worker:
         make_computer: MakeComputer = shard_computer,
         probe: Probe | None = None,
     ) -> None:
-        self.resolved, self.device, self.threads, self.probe = resolved, device, threads, probe
+        self.threads, self.probe = threads, probe
         self._refusal: InputError | None = None
-        self._metrics: Any = None
         try:  # what a constructor raises, Ray hands on as text only
             if probe is not None:
                 refuse_other_packages(probe.packages)  # before any of them is imported
@@ -76,6 +67,7 @@ class Worker:
 
         torch.set_num_threads(threads)
         self._device_name = device_name(torch.device(device))
+        self._metrics = WorkerMetrics(resolved.study.name, self._device_name)
         self.computer = make_computer(resolved, output, device)
 
     def ready(self) -> tuple[Hardware, str, list[str]]:
@@ -104,10 +96,6 @@ class Worker:
             if fault is None:
                 raise
             return fault
-        if self._metrics is None:
-            from igbatch.pipeline.metrics import WorkerMetrics
-
-            self._metrics = WorkerMetrics(self.resolved.study.name, self._device_name)
         self._metrics.shard(report)
         return report
 
@@ -141,12 +129,11 @@ def window(device: str) -> int:
     return SHARDS_AT_ONCE[device] + 1
 
 
-def actor_class(device: str, threads: int, per_gpu: int = 1) -> Any:
+def actor_class(workers: Workers) -> Any:
     """Return the actor class; Ray starts a dead actor again, and the driver puts its shards back."""
     options: dict[str, Any] = {
-        "num_cpus": threads, "num_gpus": 1 / per_gpu if device == "cuda" else 0,
-        "max_restarts": -1, "max_task_retries": 0,
-        "max_concurrency": window(device), "concurrency_groups": {"watching": 1},
+        "num_cpus": workers.threads, "num_gpus": workers.gpus, "max_restarts": -1, "max_task_retries": 0,
+        "max_concurrency": window(workers.device), "concurrency_groups": {"watching": 1},
     }  # fmt: skip
     return ray.remote(**options)(Worker)
 

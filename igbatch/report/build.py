@@ -11,7 +11,7 @@ from igbatch.report.color.style import DEFAULT
 from igbatch.report.figures.dotplot import aggregates_figure
 from igbatch.report.figures.draw import draw_sheet
 from igbatch.report.figures.encoding import data_uri, figure_png
-from igbatch.report.figures.fonts import MissingLetters, on_stderr
+from igbatch.report.figures.fonts import missing_line, on_stderr
 from igbatch.report.figures.image_data import ImageMaps, ShownRows
 from igbatch.report.figures.layout import joint_scope, scope_sheet, sequence_sheet
 from igbatch.report.figures.typeset import DPI, missing_letters
@@ -93,7 +93,7 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
         left_out=left_out(results, selection, cut, max(len(results.target_names) - MAX_TARGETS, 0), problem),
     )
     files.put("index.html", render_page(page).encode("utf-8"))  # last: all that it links to is there
-    if line := files.missing.line():
+    if line := missing_line(files.missing):
         say(line)
     return files.paths
 
@@ -104,7 +104,7 @@ class _Files:
     def __init__(self, write: Write) -> None:
         self.write = write
         self.paths: list[str] = []
-        self.missing = MissingLetters()
+        self.missing: dict[str, set[str]] = {}
 
     def put(self, name: str, content: bytes) -> None:
         path = f"report/{name}"
@@ -115,7 +115,7 @@ class _Files:
         """Write a figure; return its path, relative to the page, and its content."""
         path, content = f"figures/{stem}.png", figure_png(figure)
         self.put(path, content)
-        self.missing.add(f"{stem}.png", missing_letters(figure))
+        self.missing[f"{stem}.png"] = missing_letters(figure)
         return path, content
 
     def embedded(self, stem: str, figure: Figure) -> tuple[str, int]:

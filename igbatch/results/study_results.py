@@ -19,10 +19,10 @@ from igbatch.images.preprocessing import Preprocessing
 from igbatch.reduce.images import image_ranges
 from igbatch.reduce.ranges import RangeSummary, Scope
 from igbatch.reduce.scopes import ScopeRange, scope_range
-from igbatch.reduce.variant_scan import scan_variant
-from igbatch.results.tables import Tables, frame_of
+from igbatch.reduce.variant_scan import grids, scan_variant
+from igbatch.results.tables import SCANNED_ROWS, Tables, frame_of
 from igbatch.store import schemas
-from igbatch.store.output import SCANNED_ROWS, Output
+from igbatch.store.output import Output
 from igbatch.store.reader import Reader
 from igbatch.store.scan import gathered
 from igbatch.store.winners import Listing
@@ -51,14 +51,7 @@ class Scans:
 
         Images and targets are in the study's order; NaN stands where there is no row or no value. One scan.
         """
-        found = {name: np.full(self.reader.listing.size, np.nan) for name in columns}
-        for chunk in self.reader.claims(variant_id, columns):
-            keys = chunk.keys[chunk.won]
-            for name, grid in found.items():
-                values = chunk.rows[name].cast(pa.float64()).to_numpy()
-                grid[keys] = values[chunk.won]
-        wide = len(self.reader.target_names)
-        return {name: grid.reshape(-1, wide) for name, grid in found.items()}
+        return grids(self.reader, variant_id, columns)
 
     def summary(self, variant_id: str) -> RangeSummary:
         """Return extremes, histogram and number of all maps of a variant."""

@@ -8,6 +8,7 @@ from functools import cached_property
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from igbatch.errors import InputError, one_line
 from igbatch.reduce.summary import Summary
@@ -15,6 +16,8 @@ from igbatch.store import schemas
 from igbatch.store.reader import Reader
 from igbatch.study import Study
 
+SCANNED_ROWS = 1 << 17
+"""Rows that a scan yields at once, about."""
 ROW_COLUMNS = tuple(name for name in schemas.IMAGE_STATS.names if name != "histogram")
 """Columns of `image_stats` without the histogram, which is larger than all others together."""
 
@@ -138,7 +141,9 @@ class Tables:
         Raises:
             InputError: it is not there.
         """
-        return self.reader.output.scan_table(self.path_of(name), columns)
+        with self.reader.output.filesystem.open_input_file(self.path_of(name)) as file:
+            for batch in pq.ParquetFile(file).iter_batches(SCANNED_ROWS, columns=list(columns)):
+                yield pa.Table.from_batches([batch])
 
     def read(self, name: str, columns: list[str] | None = None) -> pa.Table:
         """Read a table of the reducer.

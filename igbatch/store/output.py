@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,6 @@ from igbatch.filesystem import resolve
 DATA_KINDS = ("attributions", "box_stats", "quarantine")
 GROUP_ROWS = 100_000
 """Rows that are gathered before they are written as one row group of a joined file."""
-SCANNED_ROWS = 1 << 17
-"""Rows that a scan yields at once, about."""
 
 
 class Output:
@@ -149,12 +147,6 @@ class Output:
     def read_table(self, path: str, columns: list[str] | None = None) -> pa.Table:
         """Read one Parquet file."""
         return pq.read_table(path, columns=columns, filesystem=self.filesystem, partitioning=None)
-
-    def scan_table(self, path: str, columns: Sequence[str]) -> Iterator[pa.Table]:
-        """Yield columns of one Parquet file, `SCANNED_ROWS` at a time."""
-        with self.filesystem.open_input_file(path) as file:
-            for batch in pq.ParquetFile(file).iter_batches(SCANNED_ROWS, columns=list(columns)):
-                yield pa.Table.from_batches([batch])
 
     def put_json(self, path: str, content: Any) -> None:
         """Write JSON, indented, keys in the order given."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from igbatch.audit.checks import QUESTIONS
+from igbatch.audit.checks import CHECKS
 from igbatch.audit.compare import compare
 from igbatch.audit.verdict import Outcome
 from igbatch.results import StudyResults
@@ -15,7 +15,7 @@ Make = Callable[..., StudyResults]
 
 
 def test_every_threshold_of_a_study_is_one_checks_and_every_check_has_one() -> None:
-    assert [kind.name for kind in QUESTIONS] == list(Thresholds.model_fields)
+    assert [kind.name for kind in CHECKS] == list(Thresholds.model_fields)
 
 
 def test_a_study_against_itself_passes(tmp_path: Path, make_night: Make) -> None:
@@ -23,12 +23,12 @@ def test_a_study_against_itself_passes(tmp_path: Path, make_night: Make) -> None
     found = compare(night, night, Audit(), role="last-good")
     assert found.passed
     assert (found.role, found.uri, found.study, found.changes) == ("last-good", night.uri, "night", ())
-    assert [check.name for check in found.checks] == [kind.name for kind in QUESTIONS]
+    assert [check.name for check in found.checks] == [kind.name for kind in CHECKS]
     assert all(check.figure is not None for check in found.checks if check.outcome is Outcome.PASSED)
     assert all(check.offenders == () for check in found.checks)
 
 
-@pytest.mark.parametrize("name", [kind.name for kind in QUESTIONS])
+@pytest.mark.parametrize("name", [kind.name for kind in CHECKS])
 def test_null_turns_a_check_off_and_it_says_so(tmp_path: Path, make_night: Make, name: str) -> None:
     night = make_night(tmp_path, images=["a"])
     found = compare(night, night, Audit.model_validate({"thresholds": {name: None}}))

@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from igbatch.audit.markdown import MOST_SHOWN, escape, markdown
+from igbatch.audit.markdown import MAX_SHOWN, escape, markdown
 from igbatch.audit.verdict import Audit, Offender
 
 READER = MarkdownIt("commonmark").enable("table")
@@ -38,14 +38,12 @@ def test_the_verdict_stands_first_then_every_check(audit_of: Callable[..., Audit
 def test_few_offenders_are_shown_and_the_rest_counted(audit_of: Callable[..., Audit]) -> None:
     audit = audit_of()
     check = audit.comparisons[0].checks[0]
-    many = tuple(Offender(image_id=f"{n}.png", value=n, words="worse") for n in range(MOST_SHOWN + 2))
+    many = tuple(Offender(image_id=f"{n}.png", value=n, words="worse") for n in range(MAX_SHOWN + 2))
     comparison = audit.comparisons[0].model_copy(
         update={"checks": (check.model_copy(update={"offenders": many}),)}
     )
     lines = texts(markdown(audit.model_copy(update={"comparisons": (comparison,)})), "paragraph")
-    assert [line for line in lines if line.endswith("worse")] == [
-        f"{n}.png: worse" for n in range(MOST_SHOWN)
-    ]
+    assert [line for line in lines if line.endswith("worse")] == [f"{n}.png: worse" for n in range(MAX_SHOWN)]
     assert "and 2 more images in audit.json" in lines
 
 

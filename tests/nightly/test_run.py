@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from igbatch.errors import InputError, UnfinishedError
+from igbatch.job import SUBMITTED
 from igbatch.nightly.promotion import promote
 from igbatch.nightly.run import NightOptions, run_night
 from igbatch.store.lock import output_lock
@@ -254,10 +255,10 @@ def test_the_output_of_a_study_is_no_root(nightly: Any) -> None:
         run_night(nightly.study, (), NightOptions(night), nightly.console)
 
 
-def test_a_submitted_night_needs_a_lasting_root(nightly: Any) -> None:
-    options = NightOptions("relative/root", submitted=True)
+def test_a_submitted_night_needs_a_lasting_root(nightly: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SUBMITTED, "{}")
     with pytest.raises(InputError, match="vanishes"):
-        run_night(nightly.study, (), options, nightly.console)
+        run_night(nightly.study, (), NightOptions("relative/root"), nightly.console)
 
 
 def test_the_study_says_of_how_many_nights_maps_are_kept(nightly: Any) -> None:

@@ -35,9 +35,8 @@ from igbatch.pipeline.models import HeldVariant, Models, batched_logits
 from igbatch.pipeline.occupancy import Occupancy
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import Plan, Shard
-from igbatch.pipeline.reports import ShardReport, Times
+from igbatch.pipeline.reports import Settled, ShardReport, Times, settle_plan
 from igbatch.pipeline.run import plan_study
-from igbatch.pipeline.settled import Settled, settle_plan
 from igbatch.reduce.study import reduce_study
 from igbatch.report.figures.accuracy import mark
 from igbatch.results import StudyResults
@@ -910,9 +909,9 @@ def test_a_variant_is_built_once_for_all_its_shards(tiny_study: Path, tmp_path: 
     assert held.variant(trained) is first
     assert held.trained("small") is first.model
     other = held.variant(random)
-    assert other.weights_sha256 != first.weights_sha256
+    assert other.digest.result() != first.digest.result()
     kept = held.trained("small")
-    assert weights_sha256(kept) == first.weights_sha256
+    assert weights_sha256(kept) == first.digest.result()
     assert held.trained("small") is kept
 
 

@@ -1,8 +1,8 @@
-"""The checks of an audit, one idea a module; `QUESTIONS` has them in the order in which they are told."""
+"""The checks of an audit, one idea a module; `CHECKS` has them in the order in which they are told."""
 
 from __future__ import annotations
 
-from igbatch.audit.checks.base import Question
+from igbatch.audit.checks.base import AuditCheck
 from igbatch.audit.checks.boxes import BoxSigns, BoxSums, Localization
 from igbatch.audit.checks.convergence import Completeness, Convergence
 from igbatch.audit.checks.faithfulness import Infidelity, Sensitivity
@@ -12,21 +12,8 @@ from igbatch.audit.checks.ranges import Ranges
 from igbatch.audit.checks.sanity import Sanity
 from igbatch.audit.checks.similarity import Distance, Similarity
 
-QUESTIONS: tuple[type[Question], ...] = (
-    Convergence,
-    Completeness,
-    Predictions,
-    Probabilities,
-    LargestProbability,
-    BoxSums,
-    BoxSigns,
-    Ranges,
-    Similarity,
-    Distance,
-    Localization,
-    Sanity,
-    Infidelity,
-    Sensitivity,
-    Quarantine,
-)
+CHECKS: tuple[type[AuditCheck], ...] = (
+    Convergence, Completeness, Predictions, Probabilities, LargestProbability, BoxSums, BoxSigns, Ranges,
+    Similarity, Distance, Localization, Sanity, Infidelity, Sensitivity, Quarantine,
+)  # fmt: skip
 """Each is named as its threshold in `study.Thresholds`."""

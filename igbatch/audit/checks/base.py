@@ -3,55 +3,83 @@
 from __future__ import annotations
 
 import heapq
-from abc import ABC, abstractmethod
-from collections.abc import Callable
+import tomllib
+from importlib.resources import files
 from typing import Any, ClassVar
 
+import jinja2
 import numpy as np
 from numpy.typing import NDArray
 
 from igbatch.audit.pairs import Pairing, VariantPair
 from igbatch.audit.verdict import MOST_OFFENDERS, MOST_PARTS, Check, Offender, Outcome, Part
+from igbatch.audit.words import short
+
+WORDING = tomllib.loads(files(__package__).joinpath("wording.toml").read_text("utf-8"))
+"""What each check says, by its name."""
+
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.DictLoader(
+        {f"{name}.{key}": text for name in WORDING for key, text in WORDING[name].items()}
+    ),
+    undefined=jinja2.StrictUndefined,
+)
+_TEMPLATES.filters["short"] = short
 
 
-class Question(ABC):
+class AuditCheck:
     """One check while it is being answered.
 
-    `add` is called with each variant that both studies have, then `check` once.
+    `take` is called with each variant that both studies have, then `result` once.
 
     Args:
         pairing: of the two studies.
-        threshold: what the figure may be.
+        threshold: what the figure may be; None where the check is turned off.
+
+    Attributes:
+        name: of its threshold in `study.Thresholds`, and of its words in `wording.toml`.
+        at_least: the figure must not fall below the threshold; otherwise it must not rise above it.
+        trained_only: only trained variants are asked.
     """
 
     name: ClassVar[str]
-    title: ClassVar[str]
-    compared: ClassVar[str]
-    unit: ClassVar[str] = ""
     at_least: ClassVar[bool] = False
+    trained_only: ClassVar[bool] = True
 
-    def __init__(self, pairing: Pairing, threshold: float) -> None:
+    def __init__(self, pairing: Pairing, threshold: float | None) -> None:
         self.pairing = pairing
-        self.threshold = threshold
+        self.off = threshold is None
+        self.threshold = threshold or 0.0
+        self.wording: dict[str, str] = WORDING[self.name]
         self.parts: list[Part] = []
         self.offenders: list[Offender] = []
 
-    @abstractmethod
+    def take(self, pair: VariantPair) -> None:
+        """Take one variant, if the check asks of it."""
+        if not self.off and (pair.trained or not self.trained_only):
+            self.add(pair)
+
     def add(self, pair: VariantPair) -> None:
-        """Take one variant."""
+        """Make the parts that one variant gives."""
 
-    def missing(self) -> str:
-        """Say why there is nothing to compare: here, of trained variants."""
-        return no_trained(self.pairing)
-
-    @abstractmethod
-    def words(self, worst: Part) -> str:
-        """Say in a sentence what was found; `worst` is the part that is furthest on the bad side."""
-
-    def judge(self) -> None:  # noqa: B027, as most checks have nothing to do here
+    def finish(self) -> None:
         """Make the parts that need all variants to have been seen."""
 
-    def part(
+    def facts(self) -> dict[str, Any]:
+        """Return what the sentence names besides the worst part."""
+        return {}
+
+    def missing(self) -> str:
+        """Say why there is nothing to compare."""
+        if not self.pairing.n_images:
+            return "the studies have no image in common"
+        if not self.pairing.targets:
+            return "the studies have no target in common"
+        if not any(kind == "trained" for _, kind in self.pairing.kinds.values()):
+            return "the studies have no trained variant in common"
+        return self.wording["nothing"]
+
+    def add_part(
         self,
         name: str,
         figure: float | None,
@@ -61,91 +89,67 @@ class Question(ABC):
         n: int | None = None,
     ) -> None:
         """Note a comparison; it fails where its figure is on the wrong side of the threshold."""
-        outcome = self.outcome(figure)
+        if figure is None:
+            outcome = Outcome.SKIPPED
+        else:
+            good = figure >= self.threshold if self.at_least else figure <= self.threshold
+            outcome = Outcome.PASSED if good else Outcome.FAILED
         self.parts.append(Part(name=name, figure=figure, now=now, before=before, n=n, outcome=outcome))
 
-    def outcome(self, figure: float | None) -> Outcome:
-        """Hold a figure against the threshold."""
-        if figure is None:
-            return Outcome.SKIPPED
-        good = figure >= self.threshold if self.at_least else figure <= self.threshold
-        return Outcome.PASSED if good else Outcome.FAILED
-
-    def blame(
+    def add_offenders(
         self,
         values: NDArray[np.float64],
-        images: NDArray[np.int64] | None,
-        words: Callable[[int], str],
+        images: NDArray[np.int64] | None = None,
         *,
         variant_id: str | None = None,
         target: str | None = None,
         least: float = 0.0,
+        **told: Any,
     ) -> None:
         """Note the images with the largest values [n] above `least`; NaN stands for none.
 
-        `images` are places among the common images, by default the values' own; `words` says of a place in
-        `values` what is wrong there.
+        `images` are places among the common images, by default the values' own. `told` is what their words
+        name: of an array [n] the image's own value.
         """
-        told = np.flatnonzero(values > least)
-        worst = told[np.argsort(-values[told], kind="stable")[:MOST_OFFENDERS]]
-        for place in worst.tolist():
-            image = int(place if images is None else images[place])
-            found = Offender(
-                image_id=self.pairing.image_id(image),
-                variant_id=variant_id,
-                target=target,
-                value=float(values[place]),
-                words=words(place),
+        above = np.flatnonzero(values > least)
+        for place in above[np.argsort(-values[above], kind="stable")[:MOST_OFFENDERS]].tolist():
+            own = {name: each[place] if isinstance(each, np.ndarray) else each for name, each in told.items()}
+            self.offenders.append(
+                Offender(
+                    image_id=self.pairing.image_id(place if images is None else int(images[place])),
+                    variant_id=variant_id,
+                    target=target,
+                    value=float(values[place]),
+                    words=self.say("offender", own),
+                )
             )
-            self.offenders.append(found)
         self.offenders = heapq.nlargest(MOST_OFFENDERS, self.offenders, key=lambda each: each.value)
 
-    def check(self) -> Check:
+    def say(self, key: str, values: dict[str, Any]) -> str:
+        """Return a sentence of the check: its template `key` of `wording.toml`."""
+        return _TEMPLATES.get_template(f"{self.name}.{key}").render(values)
+
+    def result(self) -> Check:
         """Return what was found."""
-        self.judge()
-        told = [part for part in self.parts if part.figure is not None]
-        common: dict[str, Any] = {
-            "name": self.name, "title": self.title, "compared": self.compared, "unit": self.unit,
-            "threshold": self.threshold, "at_least": self.at_least,
+        about: dict[str, Any] = {
+            "name": self.name, "title": self.wording["title"], "compared": self.wording["compared"],
+            "unit": self.wording.get("unit", ""), "at_least": self.at_least,
+            "figure": None, "threshold": None if self.off else self.threshold,
         }  # fmt: skip
+        if self.off:
+            words = f"Turned off: audit.thresholds.{self.name} is null."
+            return Check(**about, outcome=Outcome.SKIPPED, words=words)
+        self.finish()
+        told = sorted((part for part in self.parts if part.figure is not None), key=self._badness)
         if not told:
             words = f"Nothing to compare: {self.missing()}."
-            return Check(**common, figure=None, outcome=Outcome.SKIPPED, words=words)
-        told.sort(key=self._badness, reverse=True)
-        failed = [part for part in told if part.outcome is Outcome.FAILED]
-        worst = (failed or told)[0]
-        return Check(
-            **common,
-            figure=worst.figure,
-            outcome=Outcome.FAILED if failed else Outcome.PASSED,
-            words=self.words(worst),
-            parts=tuple([*failed, *(part for part in told if part not in failed)][:MOST_PARTS]),
-            offenders=tuple(self.offenders),
-        )
+            return Check(**about, outcome=Outcome.SKIPPED, words=words)
+        worst = told[0]
+        about |= {"figure": worst.figure, "outcome": worst.outcome, "parts": told[:MOST_PARTS]}
+        words = self.say("found", worst.model_dump() | self.facts())
+        return Check(**about, words=words, offenders=tuple(self.offenders))
 
-    def _badness(self, part: Part) -> float:
-        assert part.figure is not None
-        return -part.figure if self.at_least else part.figure
-
-
-class Accumulated(Question):
-    """A check that is answered by something other than variants, in `judge`."""
-
-    def add(self, pair: VariantPair) -> None:
-        """Take nothing."""
-
-
-def short(value: float | None) -> str:
-    """Write a number with three significant digits."""
-    return "–" if value is None or not np.isfinite(value) else f"{value:.3g}"
-
-
-def no_trained(pairing: Pairing) -> str:
-    """Say why no trained variant could be compared."""
-    if not pairing.n_images:
-        return "the studies have no image in common"
-    if not pairing.targets:
-        return "the studies have no target in common"
-    if not any(kind == "trained" for _, kind in pairing.kinds.values()):
-        return "the studies have no trained variant in common"
-    return "no map was computed in both studies"
+    def _badness(self, part: Part) -> tuple[bool, float]:
+        """Return a key that sorts parts that failed first, and of these and of others the worst."""
+        figure = part.figure or 0.0
+        return part.outcome is not Outcome.FAILED, figure if self.at_least else -figure

@@ -2,101 +2,57 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import numpy as np
 
-from igbatch.audit.checks.base import Question, short
-from igbatch.audit.pairs import Floats, VariantPair
-from igbatch.audit.verdict import Part
+from igbatch.audit.checks.base import AuditCheck
+from igbatch.audit.pairs import VariantPair
 from igbatch.results import StudyResults
 
 
-class Predictions(Question):
+class Predictions(AuditCheck):
     """Images of trained variants whose predicted class is another one."""
 
     name = "predictions"
-    title = "Predicted classes changed"
-    compared = "The predicted class of each image, of each trained variant: the share that changed."
-    unit = "of the images"
 
     def add(self, pair: VariantPair) -> None:
-        if not pair.trained:
-            return
         now, before = (np.fmax.reduce(rows["prediction_index"], axis=1) for rows in (pair.now, pair.before))
         both = ~np.isnan(now) & ~np.isnan(before)
         n = int(both.sum())
-        if not n:
-            return
-        changed = both & (now != before)
-        self.part(pair.variant_id, float(changed.sum() / n), n=n)
-        certainty = np.fmax.reduce(pair.now["prediction_probability"], axis=1)
-        names = [_class_names(study, pair.model) for study in self.pairing.studies]
-
-        def words(at: int) -> str:
-            one, other = int(now[at]), int(before[at])
-            return f"now {names[0].get(one, one)}, was {names[1].get(other, other)}"
-
-        self.blame(np.where(changed, certainty, np.nan), None, words, variant_id=pair.variant_id)
-
-    def words(self, worst: Part) -> str:
-        """Say what was found."""
-        n = worst.n or 0
-        changed = round((worst.figure or 0.0) * n)
-        return f"{worst.name}: {changed:,} of {n:,} images are predicted as another class."
+        if n:
+            changed = both & (now != before)
+            self.add_part(pair.variant_id, float(changed.sum() / n), n=n)
+            certainty = np.fmax.reduce(pair.now["prediction_probability"], axis=1)
+            names, old_names = (_class_names(study, pair.model) for study in self.pairing.studies)
+            told = {"now": now, "before": before, "names": names, "old_names": old_names}
+            self.add_offenders(np.where(changed, certainty, np.nan), variant_id=pair.variant_id, **told)
 
 
-class Probabilities(Question):
+class Probabilities(AuditCheck):
     """The typical change of a target's probability."""
 
     name = "probabilities"
-    title = "Probabilities changed"
-    compared = (
-        "The probability of each target, of each trained variant, image by image: the mean absolute change."
-    )
-    unit = "of probability"
-    measure = "on average"
+    statistic: ClassVar[str] = "mean"
 
     def add(self, pair: VariantPair) -> None:
-        if not pair.trained:
-            return
-        now, before = pair.now["target_probability"], pair.before["target_probability"]
-        for target, name in enumerate(self.pairing.targets):
-            self._compare(pair.variant_id, name, now[:, target], before[:, target])
-
-    def _compare(self, variant_id: str, target: str, now: Floats, before: Floats) -> None:
-        def words(at: int) -> str:
-            return f"{short(now[at])}, was {short(before[at])}"
-
-        change = np.abs(now - before)
-        told = ~np.isnan(change)
-        if told.any():
-            means = {"now": float(now[told].mean()), "before": float(before[told].mean())}
-            name = f"{variant_id}, {target}"
-            self.part(name, self.figure_of(change[told]), **means, n=int(told.sum()))
-            self.blame(change, None, words, variant_id=variant_id, target=target, least=self.threshold)
-
-    def figure_of(self, change: Floats) -> float:
-        """Return the figure of absolute changes [n]."""
-        return float(change.mean())
-
-    def words(self, worst: Part) -> str:
-        """Say what was found."""
-        return (
-            f"{worst.name}: the probability moved by {short(worst.figure)} {self.measure}; its mean is "
-            f"{short(worst.now)}, {short(worst.before)} before."
-        )
+        for column, target in enumerate(self.pairing.targets):
+            now, before = (rows["target_probability"][:, column] for rows in (pair.now, pair.before))
+            change = np.abs(now - before)
+            both = ~np.isnan(change)
+            if both.any():
+                means = {"now": float(now[both].mean()), "before": float(before[both].mean())}
+                figure = float(getattr(change[both], self.statistic)())
+                self.add_part(f"{pair.variant_id}, {target}", figure, **means, n=int(both.sum()))
+                told: dict[str, Any] = {"target": target, "now": now, "before": before}
+                self.add_offenders(change, variant_id=pair.variant_id, least=self.threshold, **told)
 
 
 class LargestProbability(Probabilities):
     """The largest change of a target's probability."""
 
     name = "largest_probability"
-    title = "A probability changed much"
-    compared = "The probability of each target, of each trained variant, image by image: the largest change."
-    measure = "at most"
-
-    def figure_of(self, change: Floats) -> float:
-        """Return the figure of absolute changes [n]."""
-        return float(change.max())
+    statistic = "max"
 
 
 def _class_names(study: StudyResults, model: str) -> dict[int, str]:

@@ -2,59 +2,30 @@
 
 from __future__ import annotations
 
-from igbatch.audit.checks.base import Question
-from igbatch.audit.pairs import VariantPair
-from igbatch.audit.verdict import MOST_OFFENDERS, Offender, Part
-from igbatch.results import StudyResults
+from typing import Any
+
+from igbatch.audit.checks.base import AuditCheck
+from igbatch.audit.verdict import MOST_OFFENDERS, Offender
 
 
-class Quarantine(Question):
-    """The share of expected rows that are not there."""
+class Quarantine(AuditCheck):
+    """The share of expected rows that are not there, of all variants of each study, common or not."""
 
     name = "quarantine"
-    title = "More is missing"
-    compared = (
-        "The rows (variant, image, target) of the whole study that are missing, in quarantine or never "
-        "computed: how far their share rose."
-    )
-    unit = "of the rows"
 
-    def add(self, pair: VariantPair) -> None:
-        """Take nothing: this is of all variants of each study, common or not."""
-
-    def judge(self) -> None:
-        """Count what each study lacks."""
-        now, before = (_missing(study) for study in self.pairing.studies)
-        rise = max(0.0, now - before)
-        self.part("all rows", rise, now=now, before=before)
-        if rise > 0:
-            self._name()
-
-    def missing(self) -> str:
-        """Say why there is nothing to compare."""
-        return "the study expects no rows"
-
-    def words(self, worst: Part) -> str:
-        """Say what was found."""
-        study = self.pairing.now
-        lost = study.expected_rows - study.n_rows
-        return (
-            f"{lost:,} of {study.expected_rows:,} rows are missing ({100 * (worst.now or 0.0):.3g} %), "
-            f"{100 * (worst.before or 0.0):.3g} % before."
+    def finish(self) -> None:
+        now, before = (
+            1 - study.n_rows / study.expected_rows if study.expected_rows else 0.0
+            for study in self.pairing.studies
         )
-
-    def _name(self) -> None:
-        """Name the first images in quarantine."""
-        for variant_id in self.pairing.now.variants["variant_id"]:
+        self.add_part("all rows", max(0.0, now - before), now=now, before=before)
+        for variant_id in self.pairing.now.variants["variant_id"] if now > before else ():
             rows = self.pairing.now.quarantine_of(str(variant_id))
             for row in rows.head(MOST_OFFENDERS - len(self.offenders)).to_dict("records"):
-                self.offenders.append(
-                    Offender(
-                        image_id=row["image_id"], variant_id=row["variant_id"], target=row["target"],
-                        value=1.0, words=f"{row['stage']}: {row['error']}",
-                    )
-                )  # fmt: skip
+                place: dict[str, Any] = {name: row[name] for name in ("image_id", "variant_id", "target")}
+                words = self.say("offender", {"stage": row["stage"], "error": row["error"]})
+                self.offenders.append(Offender(**place, value=1.0, words=words))
 
-
-def _missing(study: StudyResults) -> float:
-    return 1 - study.n_rows / study.expected_rows if study.expected_rows else 0.0
+    def facts(self) -> dict[str, Any]:
+        study = self.pairing.now
+        return {"lost": study.expected_rows - study.n_rows, "expected": study.expected_rows}

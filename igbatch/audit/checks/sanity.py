@@ -6,62 +6,40 @@ from collections import defaultdict
 
 import numpy as np
 
-from igbatch.audit.checks.base import Question, short
-from igbatch.audit.pairs import Pairing, VariantPair
-from igbatch.audit.verdict import Part
+from igbatch.audit.checks.base import AuditCheck
+from igbatch.audit.pairs import Floats, Pairing, VariantPair
 
 
-class Sanity(Question):
+class Sanity(AuditCheck):
     """The mean |sum| in a target's own boxes, trained over random."""
 
     name = "sanity"
-    title = "Trained models stand out less from random ones"
-    compared = (
-        "The sanity ratio: the mean |sum| in the boxes of the target itself under a trained variant, divided "
-        "by the same mean under its model's random variants. What is left of it."
-    )
-    unit = "of what it was"
     at_least = True
+    trained_only = False
 
-    def __init__(self, pairing: Pairing, threshold: float) -> None:
+    def __init__(self, pairing: Pairing, threshold: float | None) -> None:
         super().__init__(pairing, threshold)
-        self.trained: dict[str, dict[str, tuple[float, float]]] = defaultdict(dict)
-        self.random: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        self.means: dict[tuple[str, str], dict[str, Floats]] = defaultdict(dict)
 
     def add(self, pair: VariantPair) -> None:
-        own = [group for group in pair.boxes if group.own]
-        if not own:
-            return
-        now, before = (
-            float(np.abs(np.concatenate([group.sums[side] for group in own])).mean()) for side in (0, 1)
-        )
-        if pair.trained:
-            self.trained[pair.model][pair.variant_id] = now, before
-        elif pair.kind == "random":
-            self.random[pair.model].append((now, before))
+        own = [group.sums for group in pair.boxes if group.own]
+        if own:
+            sides = [np.abs(np.concatenate(sums)).mean() for sums in zip(*own, strict=True)]
+            self.means[pair.model, pair.kind][pair.variant_id] = np.array(sides)
 
-    def judge(self) -> None:
+    def finish(self) -> None:
         """Divide once all variants are known."""
-        for model, trained in self.trained.items():
-            if not self.random[model]:
+        for (model, kind), trained in self.means.items():
+            random = self.means.get((model, "random"))
+            if kind != "trained" or not random:
                 continue
-            nulls = np.mean(self.random[model], axis=0)
+            nulls = np.mean(list(random.values()), axis=0)
             for name, means in trained.items():
-                now, before = (
-                    float(mean / null) if null > 0 else None for mean, null in zip(means, nulls, strict=True)
-                )
-                if now is not None and before:
-                    self.part(name, now / before, now=now, before=before)
+                if nulls.min() > 0 and means[1] > 0:
+                    now, before = (means / nulls).tolist()
+                    self.add_part(name, now / before, now=now, before=before)
 
     def missing(self) -> str:
-        """Say why there is nothing to compare."""
         if not any(kind == "random" for _, kind in self.pairing.kinds.values()):
             return "the studies have no random variant in common"
-        return "no model has sums in boxes of its targets under trained and random variants, in both studies"
-
-    def words(self, worst: Part) -> str:
-        """Say what was found."""
-        return (
-            f"{worst.name}: its sums in the targets' own boxes are {short(worst.now)} times those of random "
-            f"models, {short(worst.before)} times before."
-        )
+        return self.wording["nothing"]

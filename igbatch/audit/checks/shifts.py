@@ -10,12 +10,10 @@ left.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy.stats import rankdata
 
-from igbatch.audit.checks.base import Question
+from igbatch.audit.checks.base import AuditCheck
 from igbatch.audit.pairs import Floats, Pairing
 from igbatch.audit.verdict import Outcome, Part
 from igbatch.statistics.significance import adjusted, signed_rank_test
@@ -25,74 +23,53 @@ FAR = 2.0
 
 SIGNIFICANT = 0.05
 
-MOST_TESTED = 20_000
+MAX_TESTED = 20_000
 """Pairs of a test; of more, evenly spaced ones. A shift that so many do not tell from chance is no fault."""
 
 
-@dataclass(frozen=True)
-class Shift:
-    """One part before it is judged: its size, and the differences [n] of the pairs."""
+class Shifted(AuditCheck):
+    """A check whose parts are shifts, judged together."""
 
-    name: str
-    size: float
-    now: float
-    before: float
-    n: int
-    p: float | None
-    smallest: float
-    effect: float | None
+    def __init__(self, pairing: Pairing, threshold: float | None) -> None:
+        super().__init__(pairing, threshold)
+        self.smallest: list[float] = []
+
+    def add_shift(self, name: str, size: float, now: Floats, before: Floats) -> None:
+        """Test paired values [n]; the part is judged once all are known."""
+        part, smallest = shift(name, size, now, before)
+        self.parts.append(part)
+        self.smallest.append(smallest)
+
+    def finish(self) -> None:
+        """Adjust the p-values over all parts, and decide each."""
+        raw = np.array([np.nan if part.p is None else part.p for part in self.parts])
+        tests = np.count_nonzero(~np.isnan(raw))
+        judged = []
+        for part, p, smallest in zip(self.parts, adjusted(raw).tolist(), self.smallest, strict=True):
+            size = part.figure or 0.0
+            could_tell = part.p is not None and smallest * tests < SIGNIFICANT
+            chance = could_tell and p >= SIGNIFICANT and size <= FAR * self.threshold
+            outcome = Outcome.FAILED if size > self.threshold and not chance else Outcome.PASSED
+            judged.append(part.model_copy(update={"p": None if part.p is None else p, "outcome": outcome}))
+        self.parts = judged
 
 
-def shift(name: str, size: float, now: Floats, before: Floats) -> Shift:
-    """Test paired values [n]; the effect size is the matched-pairs rank-biserial correlation (Kerby 2014).
+def shift(name: str, size: float, now: Floats, before: Floats) -> tuple[Part, float]:
+    """Test paired values [n]; return a part that is not judged yet, and the least p that so many can give.
 
-    That is (W+ - W-) / (W+ + W-) over the signed ranks of the differences: 1 where all rose, -1 where all
-    fell, None where none changed.
+    The effect size is the matched-pairs rank-biserial correlation (Kerby 2014), (W+ - W-) / (W+ + W-) over
+    the signed ranks of the differences: 1 where all rose, -1 where all fell, None where none changed.
     """
-    step = max(1, -(-len(now) // MOST_TESTED))
+    step = max(1, -(-len(now) // MAX_TESTED))
     differences = now[::step] - before[::step]
     test = signed_rank_test(differences, "two-sided")
-    means = float(now.mean()), float(before.mean())
-    return Shift(name, size, *means, len(now), test.p, test.smallest, _effect(differences))
-
-
-class Shifted(Question):
-    """A check whose parts are `shifts`, judged together."""
-
-    def __init__(self, pairing: Pairing, threshold: float) -> None:
-        super().__init__(pairing, threshold)
-        self.shifts: list[Shift] = []
-
-    def judge(self) -> None:
-        """Adjust the p-values over all parts, and decide each."""
-        raw = np.array([np.nan if each.p is None else each.p for each in self.shifts])
-        tests = int(np.count_nonzero(~np.isnan(raw)))
-        for each, p in zip(self.shifts, adjusted(raw).tolist(), strict=True):
-            told = None if np.isnan(p) else p
-            able = told is not None and each.smallest * tests < SIGNIFICANT
-            chance = able and p >= SIGNIFICANT and each.size <= FAR * self.threshold
-            bad = each.size > self.threshold and not chance
-            self.parts.append(
-                Part(
-                    name=each.name, figure=each.size, now=each.now, before=each.before, p=told,
-                    effect=each.effect, n=each.n, outcome=Outcome.FAILED if bad else Outcome.PASSED,
-                )
-            )  # fmt: skip
-
-    @staticmethod
-    def tested(part: Part) -> str:
-        """Say what the test told, as the end of a sentence."""
-        if part.p is None:
-            return (
-                f"{part.n} images are too few for a test" if (part.effect is not None) else "no image differs"
-            )
-        effect = f"{part.effect:.2f}" if part.effect is not None else "–"
-        return f"adjusted p {part.p:.2g}, rank-biserial effect {effect}, {part.n:,} images"
-
-
-def _effect(differences: Floats) -> float | None:
-    told = differences[differences != 0]
-    if not len(told):
-        return None
-    ranks = rankdata(np.abs(told))
-    return float((np.sign(told) * ranks).sum() / ranks.sum())
+    changed = differences[differences != 0]
+    effect = None
+    if len(changed):
+        ranks = rankdata(np.abs(changed))
+        effect = float((np.sign(changed) * ranks).sum() / ranks.sum())
+    part = Part(
+        name=name, figure=size, now=float(now.mean()), before=float(before.mean()), p=test.p, effect=effect,
+        n=len(now), outcome=Outcome.PASSED,
+    )  # fmt: skip
+    return part, test.smallest

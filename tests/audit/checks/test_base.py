@@ -5,6 +5,10 @@ from typing import Any
 
 import pytest
 
+from igbatch.audit.checks.base import WORDING
+from igbatch.audit.checks.boxes import NEGLIGIBLE
+from igbatch.audit.checks.convergence import GAP_QUANTILE
+from igbatch.audit.likeness import SAMPLE
 from igbatch.audit.verdict import MOST_OFFENDERS, MOST_PARTS, Check, Outcome
 
 Checked = Callable[..., Check]
@@ -43,3 +47,16 @@ def test_a_figure_at_its_threshold_passes(checked: Checked, threshold: float, ou
         "probabilities", {"row": lambda *place: {"target_probability": 0.75}}, probabilities=threshold
     )
     assert (found.figure, found.outcome) == (0.25, outcome)
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("completeness", f"The {GAP_QUANTILE:.0%} quantile".replace("%", " %")),
+        ("box_signs", f"above {NEGLIGIBLE:.0%} of".replace("%", " %")),
+        ("similarity", f"at most {SAMPLE} images"),
+        ("distance", f"at most {SAMPLE} images"),
+    ],
+)
+def test_words_hold_the_numbers_of_the_code(name: str, number: str) -> None:
+    assert number in WORDING[name]["compared"]

@@ -2,7 +2,9 @@
 
 import io
 import logging
+import os
 import re
+import subprocess
 import sys
 import warnings
 from collections.abc import Callable
@@ -12,10 +14,19 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib import font_manager
+from matplotlib.figure import Figure
 from PIL import Image
 
-from igbatch.report.figures.fonts import FONT, Fallbacks, MissingLetters, installed, on_stderr
-from igbatch.report.figures.typeset import fallbacks, finish, missing_letters, new_figure, text_width, write
+from igbatch.report.figures.fonts import FONT, Fallbacks, installed, missing_line
+from igbatch.report.figures.typeset import (
+    fallbacks,
+    finish,
+    finish_page,
+    missing_letters,
+    new_page,
+    text_width,
+    write,
+)
 
 Write = Callable[..., Path]
 Install = Callable[..., None]
@@ -29,12 +40,12 @@ def _fonts(only_fonts: Install) -> Install:
 
 def drawn(text: str, kind: str = "png", *, bold: bool = False) -> bytes:
     """Draw a text alone and return the file; matplotlib may neither warn nor log."""
-    figure = new_figure(400, 40)
-    write(figure, 5, 10, text, 14, bold=bold)
+    page = new_page(400)
+    write(page, 5, 10, text, 14, bold=bold)
     buffer = io.BytesIO()
     with warnings.catch_warnings(), mpl.rc_context({"svg.fonttype": "none", "pdf.compression": 0}):
         warnings.simplefilter("error")
-        finish(figure).savefig(buffer, format=kind)
+        finish_page(page, 40).savefig(buffer, format=kind)
     return buffer.getvalue()
 
 
@@ -49,11 +60,11 @@ def test_where_no_font_has_a_letter_it_is_replaced_and_told() -> None:
     assert fallbacks().families(BIRDS) == [FONT]
     assert fallbacks().drawable(f"a {BIRDS} b") == "a ���� b"
     assert fallbacks().missing(f"a {BIRDS}\n\x00 b") == set(BIRDS)
-    figure = new_figure(200, 40)
-    write(figure, 5, 10, f"a {BIRDS}")
+    figure = Figure()
+    figure.text(0, 0, f"a {BIRDS}")
     figure.add_subplot().set_title("🦅")
     assert missing_letters(figure) == missing_letters(finish(figure)) == {*BIRDS, "🦅"}
-    assert missing_letters(new_figure(10, 10)) == set()
+    assert missing_letters(Figure()) == set()
 
 
 @pytest.mark.parametrize("bold", [False, True])
@@ -131,27 +142,24 @@ def test_any_text_is_drawn_literally(kind: str, text: str) -> None:
 
 
 def test_what_is_missing_is_one_line() -> None:
-    missing = MissingLetters()
-    missing.add("a.png", set())
-    assert missing.line() == ""
-    missing.add("a.png", {"鷹", "と"})
-    missing.add("b.png", {"🦅", "鷹"})
-    line = missing.line()
+    assert missing_line({}) == missing_line({"a.png": set()}) == ""
+    missing = {"whole.png": set(), "a.png": {"鷹", "と"}, "b.png": {"🦅", "鷹"}}
+    line = missing_line(missing)
     assert line.startswith(
         "fonts: none on this machine has と, 鷹, 🦅, drawn as � in a.png, b.png; install one"
     )
     assert "apt-get install fonts-noto-cjk fonts-symbola) and draw the figures again" in line
-    missing.add("c.png", {chr(0x4E00 + place) for place in range(50)})
-    for place in range(20):
-        missing.add(f"{place}.png", {"한"})
-    assert " more, drawn as � in a.png, " in missing.line()
-    assert len(missing.line()) < 500
-    assert "\n" not in missing.line()
+    missing["c.png"] = {chr(0x4E00 + place) for place in range(50)}
+    missing |= {f"{place}.png": {"한"} for place in range(20)}
+    line = missing_line(missing)
+    assert " more, drawn as � in a.png, " in line
+    assert len(line) < 500
+    assert "\n" not in line
 
 
-def test_a_terminal_of_few_letters_gets_the_line_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
-    monkeypatch.setattr(sys, "stderr", terminal)
-    on_stderr("none has 鷹")
-    terminal.flush()
-    assert terminal.buffer.getvalue() == b"none has \\u9df9\n"  # type: ignore[attr-defined]
+def test_a_terminal_of_few_letters_gets_the_line_too() -> None:
+    say = "from igbatch.report.figures.fonts import on_stderr; on_stderr('none has \u9df9')"
+    done = subprocess.run(
+        [sys.executable, "-c", say], env=os.environ | {"PYTHONIOENCODING": "ascii"}, capture_output=True
+    )
+    assert (done.returncode, done.stderr) == (0, b"none has \\u9df9\n")
