@@ -57,8 +57,7 @@ from rich.table import Table
 from torch import Tensor
 
 from igbatch.attribution import Settings
-from igbatch.attribution.calibrate import PrecisionChoice, bytes_kept, choose_precision
-from igbatch.attribution.choose_graphs import choose_graphs
+from igbatch.attribution.calibrate import PrecisionChoice, bytes_kept, choose_graphs, choose_precision
 
 TOLERANCES = (0.05, 0.01)
 LOOSER = (1.5, 2.0, 2.5, 3.0, 4.0, 5.0)

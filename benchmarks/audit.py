@@ -254,10 +254,10 @@ def compute(
 
     from igbatch.pipeline.compute import ShardComputer
     from igbatch.pipeline.derived import state_of
-    from igbatch.pipeline.faithfulness import FaithfulnessTask, measure_faithfulness, run_task
+    from igbatch.pipeline.faithfulness import measure_faithfulness, measure_parts
     from igbatch.pipeline.opening import open_output
+    from igbatch.pipeline.reports import Settled
     from igbatch.pipeline.run import plan_study
-    from igbatch.pipeline.settled import Settled
     from igbatch.reduce.study import reduce_study
     from igbatch.study_file import load_study
 
@@ -289,8 +289,8 @@ def compute(
         output,
         plan.resolved,
         state_of(plan),
-        measure=lambda output, resolved, parts: run_task(
-            FaithfulnessTask(resolved, output, device, threads, settled, tuple(parts))
+        measure=lambda output, resolved, parts: measure_parts(
+            resolved, output, device, threads, settled, parts
         ),
     )
     return output.uri

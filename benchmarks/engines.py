@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from igbatch.attribution import Example, Settings, attribute, integrated_gradients
 from igbatch.attribution.graphs import Graphs
-from igbatch.attribution.precision import precision_named
+from igbatch.attribution.precision import PRECISIONS
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Captum:
         explained = IntegratedGradients(nn.Sequential(case.model, nn.Softmax(dim=1)))
         together = max(1, (self.batch or 1) // self.steps) if self.tuned else 1
         switched = self.tuned or self.precision != "float32"
-        switches = precision_named(self.precision).passes(case.images.device) if switched else nullcontext()
+        switches = PRECISIONS[self.precision].passes(case.images.device) if switched else nullcontext()
         baseline = case.baseline.expand(1, *case.images.shape[1:])
         parts = []
         with parameters(case.model, frozen=self.tuned), switches, warnings.catch_warnings():

@@ -24,11 +24,10 @@ from measure import machine, write_json
 from igbatch.pipeline import measure as measuring
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.faithfulness import find_parts
-from igbatch.pipeline.faithfulness_parts import FaithfulnessTask
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import Plan
+from igbatch.pipeline.reports import Settled
 from igbatch.pipeline.run import plan_study
-from igbatch.pipeline.settled import Settled
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
 from igbatch.study_file import load_study
@@ -72,10 +71,10 @@ def side(name: str, plan: Plan, output: Output, arguments: argparse.Namespace) -
     """Measure all images once; return CPU seconds, calls, how full they were, and the numbers."""
     settings = plan.resolved.study.audit.faithfulness
     assert settings is not None
-    parts = tuple(find_parts(Reader(output), plan.resolved, settings))
+    parts = list(find_parts(Reader(output), plan.resolved, settings))
     settled = Settled("float32", 0.0, arguments.micro_batch)
     measuring.GROUP_IMAGES = SIDES[name]
-    measurer = measuring.Measurer(FaithfulnessTask(plan.resolved, output, "cpu", 1, settled, parts))
+    measurer = measuring.Measurer(plan.resolved, output, torch.device("cpu"), settled, parts)
     calls = Calls(measurer)
     start = time.process_time()
     skipped = measurer.run()

@@ -64,11 +64,11 @@ from measure import (  # noqa: E402
 )
 
 from igbatch.attribution import Example, Settings, attribute  # noqa: E402
+from igbatch.attribution import precision as precisions  # noqa: E402
 from igbatch.attribution.calibrate import spread  # noqa: E402
 from igbatch.attribution.engine import passes_of  # noqa: E402
 from igbatch.attribution.frozen import frozen, lifted  # noqa: E402
 from igbatch.attribution.graphs import FORMS, Graphs  # noqa: E402
-from igbatch.attribution.precision import precision_named  # noqa: E402
 from igbatch.attribution.wave import RowLimit  # noqa: E402
 
 PARTS = ("runs", "engines")
@@ -177,7 +177,7 @@ class Ours:
         example = Example(
             case.images[0], case.baseline.expand_as(case.images[:1])[0], torch.tensor(case.targets)
         )
-        precision = precision_named(self.settings.precision)
+        precision = precisions.PRECISIONS[self.settings.precision]
         device = case.images.device
         with frozen(case.model, precision, device) as forward, lifted(device):
             passes, batch = passes_of(forward, self.settings), spread(example, rows, precision.dtype)

@@ -43,9 +43,8 @@ from igbatch.pipeline.models import HeldVariant, Models
 from igbatch.pipeline.occupancy import Occupancy
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import Plan
-from igbatch.pipeline.reports import Times
+from igbatch.pipeline.reports import Settled, Times
 from igbatch.pipeline.run import plan_study
-from igbatch.pipeline.settled import Settled
 from igbatch.store.commit import ShardWriter
 from igbatch.store.output import Output
 from igbatch.study_file import load_study

@@ -18,7 +18,7 @@ import torch
 from measure import machine
 
 from igbatch.images.geometry import MappedBox
-from igbatch.statistics.device import measure_maps
+from igbatch.statistics.device import named, numbers_of
 from igbatch.statistics.measured import measure
 
 SIDE, TARGETS, IMAGES = 224, 2, 20
@@ -32,7 +32,7 @@ def statistics_ms(device: torch.device, repeats: int) -> dict[str, list[float]]:
     there = torch.from_numpy(images).to(device)
     ways: dict[str, Callable[[int], object]] = {
         "numpy": lambda image: [measure(attribution, BOXES) for attribution in images[image]],
-        "torch": lambda image: measure_maps(there[image], BOXES),
+        "torch": lambda image: named(numbers_of(there[image], BOXES).cpu().numpy(), BOXES, there.shape[-2:]),
     }
     clock = time.process_time if device.type == "cpu" else time.perf_counter
     found: dict[str, list[float]] = {name: [] for name in ways}

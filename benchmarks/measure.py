@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from igbatch.attribution import integrated_gradients
-from igbatch.attribution.precision import precision_named
+from igbatch.attribution.precision import PRECISIONS
 from igbatch.birds.bundled import BUNDLED_ARCHITECTURE
 from igbatch.birds.scenes import CLASSES, render_scene
 
@@ -276,7 +276,7 @@ def flops_of_passes(case: Case) -> tuple[int, int]:
 
 def product_peak(precision: str, device: torch.device) -> float:
     """Return the operations a second of large matrix products in an arithmetic, the best of a few."""
-    chosen = precision_named(precision)
+    chosen = PRECISIONS[precision]
     size = CUDA_PRODUCT if device.type == "cuda" else CPU_PRODUCT
     factors = torch.randn(size, size, device=device).to(chosen.products or chosen.dtype)
     best = float("inf")

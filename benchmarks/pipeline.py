@@ -39,11 +39,10 @@ from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import Plan, Shard
-from igbatch.pipeline.reports import ShardReport
+from igbatch.pipeline.reports import Settled, ShardReport, Summary
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.run import plan_study
 from igbatch.pipeline.session import ray_session
-from igbatch.pipeline.settled import Settled
 from igbatch.store.output import Output
 from igbatch.study_file import load_study
 
@@ -68,21 +67,14 @@ class Commits:
     times: list[float] = field(default_factory=list)
     each: Callable[[int], None] = lambda number: None
 
-    def start(self, images: int) -> None:
-        """Nothing is shown."""
-
-    def advance(self, images: int, quarantined: int) -> None:
-        """Note a shard."""
-        assert not quarantined
-        self.times.append(time.monotonic())
-        self.each(len(self.times))
-
-    def under_way(self, images: int) -> None:
-        """Only what is committed counts."""
-
-    def retried(self) -> None:
-        """Nothing may be lost here."""
-        raise RuntimeError("a worker was lost: the figures would be wrong")
+    def __call__(self, run: Summary) -> None:
+        """Note a shard that is committed; nothing may be lost here."""
+        assert not run.quarantined
+        if run.retries:
+            raise RuntimeError("a worker was lost: the figures would be wrong")
+        if run.shards > len(self.times):
+            self.times.append(time.monotonic())
+            self.each(len(self.times))
 
 
 class Idle:

@@ -31,7 +31,7 @@ import numpy as np
 import pyarrow as pa
 from rich.table import Table
 
-from igbatch.reduce.images import IMAGE_SCOPES, Extremes, joined
+from igbatch.reduce.images import IMAGE_SCOPES, joined
 from igbatch.reduce.ranges import RangeSummary
 from igbatch.reduce.study import reduce_study
 from igbatch.reduce.variant_scan import scan_variant
@@ -46,6 +46,7 @@ TARGETS = ("eagle", "magpie")
 POOL = 4096
 """Different histograms of the made-up study."""
 
+EXTREMES = {"minimum": np.fmin, "maximum": np.fmax}
 BAR_SECONDS, BAR_GIB = 30.0, 1.5
 BAR_REPORT_SECONDS = 10.0
 
@@ -212,18 +213,19 @@ def every_scope(folder: str) -> dict[str, Any]:
     """Compute the ranges of every scope in one scan a variant, keeping none of those of single images."""
     reader = Reader(Output(folder))
     whole, rows, ranges = RangeSummary(), [], 0
-    joint: Extremes | None = None
+    joint: dict[str, np.ndarray] = {}
     expected = reader.listing.size
     for variant_id in reader.variant_ids:
-        found = scan_variant(reader, variant_id, ("minimum", "maximum"))
-        extremes = Extremes.of(found)
+        found = scan_variant(reader, variant_id)
+        extremes = {name: found.columns[name] for name in EXTREMES}
         for scope in IMAGE_SCOPES[:-1]:
-            ranges += len(joined(reader, scope, extremes, variant_id))
-        joint = extremes if joint is None else joint | extremes
+            ranges += len(joined(reader, scope, extremes, found.present, variant_id))
+        joint = {
+            name: merged(joint.get(name, extremes[name]), extremes[name]) for name, merged in EXTREMES.items()
+        }
         rows.append(found.ranges.row("variant", variant_id, expected))
         whole += found.ranges
-    assert joint is not None
-    ranges += len(joined(reader, "models", joint, None))
+    ranges += len(joined(reader, "models", joint, found.present))
     rows.append(whole.row("dataset", None, expected * len(reader.variant_ids)))
     return {
         "rows": whole.n_maps,

@@ -295,7 +295,7 @@ def adaptive(path: SampledPath, tolerance: float) -> Iterator[State]:
         integrals.add([0] * len(nodes), nodes, Values(*map(torch.from_numpy, arrays)))
         (nodes,) = integrals.advance([0], integrals.launch([0]).wait())
     found = integrals.result(0)
-    yield State(found.steps, found.maps.numpy(), found.map_error)
+    yield State(int(found.steps[0]), found.attributions.numpy(), found.map_error)
 
 
 RULES: dict[str, Rule] = {

@@ -39,11 +39,10 @@ from igbatch.pipeline.attribute import Attribution
 from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import Plan, Shard
-from igbatch.pipeline.reports import ShardReport
+from igbatch.pipeline.reports import Settled, ShardReport, Summary
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.run import plan_study
 from igbatch.pipeline.session import ray_session
-from igbatch.pipeline.settled import Settled
 from igbatch.statistics.image_stats import map_statistics
 from igbatch.store.commit import ShardWriter
 from igbatch.store.output import Output
@@ -65,21 +64,14 @@ class Listener:
         self.times: list[float] = []
         self._enough = enough
 
-    def start(self, images: int) -> None:
-        """Nothing is shown."""
-
-    def advance(self, images: int, quarantined: int) -> None:
-        """Note a shard."""
-        self.times.append(time.monotonic())
+    def __call__(self, run: Summary) -> None:
+        """Note a shard that is committed; nothing may be lost here."""
+        if run.retries:
+            raise RuntimeError("a worker was lost: the figures would be wrong")
+        if run.shards > len(self.times):
+            self.times.append(time.monotonic())
         if self._enough is not None and len(self.times) >= self._enough:
             raise KeyboardInterrupt
-
-    def under_way(self, images: int) -> None:
-        """Only what is committed counts."""
-
-    def retried(self) -> None:
-        """Nothing may be lost here."""
-        raise RuntimeError("a worker was lost: the figures would be wrong")
 
 
 class StandIn:

@@ -29,8 +29,8 @@ from safetensors.torch import save_file
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import Plan, Shard
+from igbatch.pipeline.reports import Settled
 from igbatch.pipeline.run import plan_study
-from igbatch.pipeline.settled import Settled
 from igbatch.store.output import Output
 from igbatch.study import VariantSpec
 from igbatch.study_file import load_study

@@ -206,9 +206,9 @@ for _command in COMMANDS:
 
 
 def _run(study: Path, overrides: tuple[str, ...], **options: Any) -> int:
-    from igbatch.job import JobOptions, is_submitted, run_job
+    from igbatch.job import run_job
 
-    return run_job(study, overrides, JobOptions(**options, submitted=is_submitted()), Console())
+    return run_job(study, overrides, Console(), **options)
 
 
 def run_script(script: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 
 _NAME = "igbatch-within"
 
@@ -14,22 +15,16 @@ def within(seconds: float, action: Callable[[], object]) -> None:
     Raises:
         TimeoutError: it does; and whatever the action raises.
     """
-    failed: list[Exception] = []
-    ended = threading.Event()
+    done: Future[object] = Future()
 
     def work() -> None:
         try:
-            action()
+            done.set_result(action())
         except Exception as error:  # handed on to the caller's thread
-            failed.append(error)
-        finally:
-            ended.set()
+            done.set_exception(error)
 
     threading.Thread(target=work, name=_NAME, daemon=True).start()
-    if not ended.wait(seconds):
-        raise TimeoutError
-    if failed:
-        raise failed[0]
+    done.result(seconds)
 
 
 def left_behind() -> bool:

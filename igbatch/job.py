@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.resources
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +13,10 @@ from rich.table import Table
 
 from igbatch.audit.files import verdict_digest
 from igbatch.errors import InputError, printable
+from igbatch.filesystem import is_local
 from igbatch.pipeline.derived import Derived
 from igbatch.pipeline.progress import TerminalProgress
-from igbatch.pipeline.run import check_submitted, run_stage
+from igbatch.pipeline.run import run_stage
 from igbatch.reduce.study import update_tables
 from igbatch.results import StudyResults
 from igbatch.store.output import Output
@@ -28,28 +28,30 @@ if TYPE_CHECKING:
     from igbatch.report.figures.export import PrintOptions
 
 DEMO_STUDY = "eagle_magpie.yaml"
-
-
 SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Ray sets this variable in the driver of a submitted job."""
 
 
-@dataclass(frozen=True)
-class JobOptions:
-    """What a caller may say besides the study itself."""
+def check_submitted(out: str) -> None:
+    """Refuse a relative local output inside a submitted job, whose working directory vanishes with it.
 
-    out: str | None = None
-    address: str | None = None
-    retry_quarantined: bool = False
-    submitted: bool = False
-
-
-def is_submitted() -> bool:
-    """Tell whether this process is the driver of a submitted job."""
-    return SUBMITTED in os.environ
+    Raises:
+        InputError: the output is a relative local path, and this process is the driver of a submitted job.
+    """
+    local = is_local(out) and not out.removeprefix("file://").startswith("/")
+    if local and SUBMITTED in os.environ:
+        raise InputError(f"--out {out}: a submitted job's folder vanishes; give an absolute path or a URI")
 
 
-def run_job(study_path: str | Path, overrides: tuple[str, ...], options: JobOptions, console: Console) -> int:
+def run_job(
+    study_path: str | Path,
+    overrides: Sequence[str],
+    console: Console,
+    *,
+    out: str | None = None,
+    address: str | None = None,
+    retry_quarantined: bool = False,
+) -> int:
     """Plan, attribute, reduce and report a study; return the exit code.
 
     0: done and good. 1: done, but more rows are in quarantine than the study allows.
@@ -60,38 +62,34 @@ def run_job(study_path: str | Path, overrides: tuple[str, ...], options: JobOpti
         WorkerError: the program failed on a worker (exit code 1).
     """
     loaded = load_study(study_path, overrides)
-    out = options.out or default_out(loaded)
-    check_submitted(out, options.submitted)
-    output = Output(out)
+    place = out or default_out(loaded)
+    check_submitted(place)
+    output = Output(place)
 
     def say(line: str) -> None:
         console.print(printable(line), highlight=False, soft_wrap=True, markup=False)
 
     say(f"study {loaded.study.name} -> {output.uri}")
     with TerminalProgress(console) as progress:
-        outcome = run_stage(
-            loaded,
-            output,
-            progress,
-            address=options.address,
-            retry_quarantined=options.retry_quarantined,
-            say=say,
+        run = run_stage(
+            loaded, output, progress, address=address, retry_quarantined=retry_quarantined, say=say
         )
     results = StudyResults(output.uri)
     derived = Derived(output)
     audited = verdict_digest(output)
     shown = output.exists(output.path("report", "index.html"))
-    if shown and derived.report == outcome.state and derived.audit == audited:
+    if shown and derived.known("report") == run.state and derived.known("audit") == audited:
         say("the report is up to date")
     else:
         write_report(results, output)
-        derived.keep(report=outcome.state, audit=audited)
-    counts = results.box_counts if outcome.computed else None  # a scan: a finished study is told at once
+        derived.keep(report=run.state, audit=audited)
+    counts = results.box_counts if run.rows else None  # a scan: a finished study is told at once
     if counts and (exceptions := counts.exceptions()):
         say(f"of the boxes, {'; '.join(exceptions)}")
     print_box_sums(results, console)
     print_randomization(results, console)
-    lost = results.expected_rows - rows_present(results)
+    dataset = results.ranges[results.ranges["scope"] == "dataset"]
+    lost = results.expected_rows - int(dataset["n_maps"].sum())
     allowed = loaded.study.quarantine.allowance
     if lost:
         say(
@@ -100,12 +98,6 @@ def run_job(study_path: str | Path, overrides: tuple[str, ...], options: JobOpti
         )
     say(f"report: {report_place(output)}")
     return 1 if lost > allowed else 0
-
-
-def rows_present(results: StudyResults) -> int:
-    """Return how many rows of `image_stats` count, as the reducer found."""
-    whole = results.ranges[results.ranges["scope"] == "dataset"]
-    return int(whole["n_maps"].sum())
 
 
 def default_out(loaded: LoadedStudy) -> str:

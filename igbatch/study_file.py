@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -66,10 +66,7 @@ def kept_study(content: Mapping[str, Any], origin: str) -> Study:
     Raises:
         InputError: a value is none that this igbatch knows.
     """
-    try:
-        return Study.model_validate(content, extra="ignore")
-    except ValidationError as error:
-        raise InputError(one_line(f"{origin}: {_explain(error, content)}")) from None
+    return _validate(content, origin, extra="ignore")
 
 
 def parse_study(content: Mapping[str, Any], origin: str) -> Study:
@@ -78,16 +75,20 @@ def parse_study(content: Mapping[str, Any], origin: str) -> Study:
     Raises:
         InputError: one line that names the key, the value and the fix.
     """
-    try:
-        study = Study.model_validate(content)
-    except ValidationError as error:
-        raise InputError(one_line(f"{origin}: {_explain(error, content)}")) from None
+    study = _validate(content, origin, extra="forbid")
     steps = {variant.steps or study.attribution.steps for variant in study.variants}
     if study.attribution.rule == "trapezoid" and 1 in steps:
         raise InputError(
             f"{origin}: attribution.rule: trapezoid with 1 step: it takes both ends; give 2 steps or more"
         )
     return study
+
+
+def _validate(content: Mapping[str, Any], origin: str, extra: Literal["forbid", "ignore"]) -> Study:
+    try:
+        return Study.model_validate(content, extra=extra)
+    except ValidationError as error:
+        raise InputError(one_line(f"{origin}: {_explain(error, content)}")) from None
 
 
 def _read_text(path: Path) -> str:

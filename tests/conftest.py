@@ -92,8 +92,8 @@ def compute_study() -> Callable[..., Output]:
 
         from igbatch.pipeline.compute import ShardComputer
         from igbatch.pipeline.opening import open_output
+        from igbatch.pipeline.reports import Settled
         from igbatch.pipeline.run import plan_study
-        from igbatch.pipeline.settled import Settled
         from igbatch.reduce.study import reduce_study
 
         torch.set_num_threads(1)

@@ -153,7 +153,7 @@ def test_a_later_run_keeps_the_verdict_on_the_page(
     now, old = pair
 
     def run() -> str:
-        job.run_job(tiny_study, (), job.JobOptions(now), Console(width=200))
+        job.run_job(tiny_study, (), Console(width=200), out=now)
         return capsys.readouterr().out
 
     run()

@@ -27,8 +27,8 @@ from igbatch.cli import main
 from igbatch.errors import IgbatchError
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.opening import open_output
+from igbatch.pipeline.reports import Settled
 from igbatch.pipeline.run import plan_study
-from igbatch.pipeline.settled import Settled
 from igbatch.reduce.randomization.values import BOX_STATISTICS, MAP_STATISTICS
 from igbatch.reduce.study import reduce_study
 from igbatch.store import schemas

@@ -25,8 +25,8 @@ from igbatch.pipeline import preview as previewing
 from igbatch.pipeline.committed import Cells, Damaged
 from igbatch.pipeline.plan import Plan, expected_steps, make_plan
 from igbatch.pipeline.preview import Preview, Trial
+from igbatch.pipeline.reports import Settled
 from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy
-from igbatch.pipeline.settled import Settled
 from igbatch.pipeline.study_images import StudyImages
 from igbatch.store import schemas
 from igbatch.store.output import Output

@@ -16,6 +16,7 @@ import pytest
         "report/templates/viewer.js",
         "birds/weights/swin_igbatch.safetensors",
         "birds/weights/MODEL_CARD.md",
+        "birds/MODEL_CARD.md.j2",
     ],
 )
 def test_the_package_carries_its_files(path: str) -> None:

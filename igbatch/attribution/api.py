@@ -14,13 +14,12 @@ from torch import Tensor
 
 from .baseline import Baseline, baseline_tensor
 from .calibrate import arithmetic_error as measured_error
-from .calibrate import choose_precision
-from .choose_graphs import choose_graphs
+from .calibrate import choose_graphs, choose_precision
 from .engine import attribute, rows_of
 from .errors import AttributionError
 from .frozen import Model
 from .graphs import FORMS, Graphs
-from .precision import precision_named
+from .precision import PRECISIONS
 from .settings import DEFAULT_MAX_STEPS, Example, Settings
 
 __all__ = ["AttributionResult", "integrated_gradients", "warn_of_constant"]
@@ -130,7 +129,7 @@ def integrated_gradients(
     starts = _checked_baseline(baseline, images)
     indices = _checked_targets(targets, images)
     examples = [Example(*each) for each in zip(images.detach(), starts, indices, strict=True)]
-    if precision == "auto" or not precision_named(settings.precision).exact:
+    if precision == "auto" or not PRECISIONS[settings.precision].exact:
         settings = _measured(model, examples, settings, precision, arithmetic_error)
     shape = (*indices.shape, *images.shape[1 if keep_channels else 2 :])
     maps = images.new_zeros(shape, dtype=torch.float32)

@@ -1,4 +1,4 @@
-"""What `auto` comes to: the arithmetic by a short measurement, the micro-batch by a rule.
+"""What `auto` comes to: the arithmetic by a short measurement, micro-batch and how passes run by rules.
 
 Processors and GPUs differ too much for a name to tell: on one machine bfloat16 products are six times as fast
 as float32's, on the next they are hardly faster, and float16's take hundreds of times as long.
@@ -9,26 +9,30 @@ from __future__ import annotations
 import math
 import os
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
-from .engine import attribute, passes_of
+from .engine import attribute, passes_of, rows_of
 from .frozen import Model, frozen, lifted
-from .passes import Batch
-from .precision import PRECISIONS, precision_named
+from .graphs import Graphs
+from .passes import Batch, Passes
+from .precision import PRECISIONS
 from .settings import Example, Settings
+from .wave import out_of_memory
 
 __all__ = [
     "MicroBatchChoice",
     "PrecisionChoice",
     "arithmetic_error",
     "bytes_kept",
+    "choose_graphs",
     "choose_micro_batch",
     "choose_precision",
-    "largest_distance",
     "spread",
 ]
 
@@ -50,6 +54,13 @@ MAX_ROWS = {"cpu": 8, "cuda": 128}
 PROBED_ROWS = 2
 PRODUCT_SIZE = 256
 """Rows and columns of the product that tells whether an arithmetic is hopeless: a blink even where it is."""
+FLOPS_PER_HOUR = 3600 * 50e9
+"""What a core is reckoned to do, to tell whether passes are long; which core it is must not matter."""
+COMPILED_HOURS = 1.0
+"""Hours of passes for two targets from which on compiling pays on a CPU: minutes, to save a tenth or two."""
+TYPICAL_NODES = 30
+ALIKE = 10.0
+"""Times the rounding, that maps at nodes may differ by from those of eager passes."""
 
 
 @dataclass(frozen=True)
@@ -99,28 +110,28 @@ def choose_precision(
         others: models whose maps are to be compared afterwards, as `arithmetic_error` does.
     """
     device = examples[0].image.device
-    promising = {name: _is_promising(name, device) for name in CANDIDATES}
-    tried = [f"{name} is slow here" for name in CANDIDATES if not promising[name]]
-    if not any(promising.values()):
+    promising = [name for name in CANDIDATES if _is_promising(name, device)]
+    tried = [f"{name} is slow here" for name in CANDIDATES if name not in promising]
+    if not promising:
         return PrecisionChoice("float32", 0.0, "; ".join(tried))
     probed = _probed(examples)
     each = len(probed) + 1  # one more, which warms up
-    trial = 2 * len(probed) + sum(promising.values()) * each + others * (2 * len(probed) + each)
+    trial = 2 * len(probed) + len(promising) * each + others * (2 * len(probed) + each)
     if ahead is not None and trial > TRIAL_SHARE * ahead:
         reason = f"a trial takes as long as {trial} of the {ahead} image(s)"
         return PrecisionChoice("float32", 0.0, reason)
     exact = _Probe(model, probed, settings)
-    best, best_seconds = PrecisionChoice("float32", 0.0, ""), exact.seconds
-    for name in (name for name in CANDIDATES if promising[name]):
+    best, least, best_seconds = "float32", 0.0, exact.seconds
+    for name in promising:
         error, seconds = exact.compare(name)
         tried.append(f"{name} {error:.1%} in {seconds / exact.seconds:.2f} of the time")
         if error <= ROOM * settings.tolerance and seconds < WORTHWHILE * best_seconds:
-            best, best_seconds = PrecisionChoice(name, error, ""), seconds
+            best, least, best_seconds = name, error, seconds
     reason = (
         f"errors of maps to be reckoned with, from {len(probed)} image(s): {'; '.join(tried)}; "
         f"{ROOM * settings.tolerance:.1%} allowed"
     )
-    return replace(best, reason=reason)
+    return PrecisionChoice(best, least, reason)
 
 
 def arithmetic_error(model: Model, examples: Sequence[Example], settings: Settings) -> float:
@@ -128,7 +139,7 @@ def arithmetic_error(model: Model, examples: Sequence[Example], settings: Settin
 
     It is half as much again as the largest distance between maps in that precision and in float32.
     """
-    if precision_named(settings.precision).exact:
+    if PRECISIONS[settings.precision].exact:
         return 0.0
     return _Probe(model, _probed(examples), settings).compare(settings.precision)[0]
 
@@ -155,7 +166,7 @@ class _Probe:
         """Return the relative L2 error to be reckoned with in a precision, and the seconds it took."""
         self._measure(precision, examples=1)  # warms up
         maps, seconds = self._measure(precision)
-        return MARGIN * largest_distance(maps, self._maps), seconds
+        return MARGIN * _largest_distance(maps, self._maps), seconds
 
     def _measure(self, precision: str, examples: int | None = None) -> tuple[list[Tensor], float]:
         start = time.perf_counter()
@@ -183,17 +194,67 @@ def choose_micro_batch(
         sharing: workers that share the device's memory.
     """
     device = example.image.device
-    precision = precision_named(settings.precision)
+    precision = PRECISIONS[settings.precision]
     room = MEMORY_SHARE * _memory(device) / sharing
     with frozen(model, precision, device) as forward, lifted(device):
         passes = passes_of(forward, settings)
-        row_bytes = (
-            bytes_kept(lambda: passes.values(spread(example, PROBED_ROWS, precision.dtype))) / PROBED_ROWS
-        )
+        kept = bytes_kept(lambda: passes.values(spread(example, PROBED_ROWS, precision.dtype)))
+    row_bytes = kept / PROBED_ROWS
     most = MAX_ROWS.get(device.type, MAX_ROWS["cuda"])
     rows = 2 ** max(0, math.floor(math.log2(max(1.0, min(most, room / max(1.0, row_bytes))))))
     why = "the most that helps" if rows == most else f"what {room / 1e9:.1f} GB hold"
     return MicroBatchChoice(rows, row_bytes, f"{rows} rows: {row_bytes / 1e6:.0f} MB a row, {why}")
+
+
+def choose_graphs(
+    model: Model, example: Example, settings: Settings, form: str, ahead: int
+) -> tuple[Graphs, str]:
+    """Return what passes run as, tried on an example, and why; nothing where they stay eager by choice.
+
+    On a GPU ``auto`` is to capture. On a CPU it is to compile where the operations that are ahead are worth
+    it, and eager otherwise: numbers alone decide, so that two runs of a study take the same.
+
+    Args:
+        model: as `integrated_gradients` takes it.
+        example: an image.
+        settings: what is asked for; the micro-batch is known.
+        form: a key of ``FORMS``, or ``auto``.
+        ahead: images that are to be computed in all.
+    """
+    device, rows = example.image.device, rows_of(settings, example.image.device)
+    precision = PRECISIONS[settings.precision]
+    with frozen(model, precision, device) as forward, lifted(device):
+        passes, why = passes_of(forward, settings), "as asked for"
+        if form == "auto":
+            form, why = _form_that_pays(passes, example, settings, ahead)
+        graphs, batch = Graphs(form), spread(example, rows, precision.dtype)
+        if form == "eager":
+            return graphs, ""
+        with warnings.catch_warnings(action="ignore"):
+            found = graphs.values(passes, batch, rows)
+        if graphs.refused is not None:
+            return Graphs("eager"), graphs.refused
+        try:
+            wanted = passes.values(batch)
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            return Graphs("eager"), f"passes eager: {form}, they leave no room beside them for a micro-batch"
+        distance = _largest_distance([found.maps.flatten()[None]], [wanted.maps.flatten()[None]])
+        if not distance <= ALIKE * precision.rounding:
+            return Graphs("eager"), f"passes eager: {form}, maps at nodes are {distance:.1e} off"
+        return graphs, f"passes {form}: {why}"
+
+
+def _form_that_pays(passes: Passes, example: Example, settings: Settings, ahead: int) -> tuple[str, str]:
+    if example.image.device.type == "cuda":
+        return "captured", "a GPU waits for whoever launches operations one by one"
+    with FlopCounterMode(display=False) as counter:
+        passes.values(spread(example, 1, passes.precision.dtype))
+    nodes = TYPICAL_NODES if settings.steps == "auto" else settings.steps
+    hours = ahead * nodes * counter.get_total_flops() / FLOPS_PER_HOUR
+    enough = COMPILED_HOURS * (1 + len(example.targets)) / 3  # a graph has a backward pass for each target
+    return ("compiled" if hours >= enough else "eager"), f"{hours:.1g} h of passes pay for compiling"
 
 
 def spread(example: Example, rows: int, dtype: torch.dtype) -> Batch:
@@ -208,14 +269,11 @@ def spread(example: Example, rows: int, dtype: torch.dtype) -> Batch:
     return Batch(start, image, nodes.to(device), targets, owners, int(example.targets.max()))
 
 
-def largest_distance(maps: Sequence[Tensor], reference: Sequence[Tensor]) -> float:
+def _largest_distance(maps: Sequence[Tensor], reference: Sequence[Tensor]) -> float:
     """Return the largest relative L2 distance of maps, [K, ...] each, to others; infinite for NaN."""
-    distances = []
-    for found, wanted in zip(maps, reference, strict=True):
-        norm = wanted.flatten(1).norm(dim=1)
-        difference = (found - wanted).flatten(1).norm(dim=1)
-        distances.append(torch.where(norm == 0, 0.0, difference / norm).max())
-    largest = float(torch.stack(distances).max())
+    found, wanted = (torch.cat([each.flatten(1) for each in parts]) for parts in (maps, reference))
+    norm = wanted.norm(dim=1)
+    largest = float(torch.where(norm == 0, 0.0, (found - wanted).norm(dim=1) / norm).max())
     return largest if math.isfinite(largest) else math.inf
 
 

@@ -1,8 +1,6 @@
 """Captum's ``IntegratedGradients`` on our engine: the same call, for inputs and outputs of any shape.
 
-The inputs of an example are laid end to end as one vector, which is what the engine integrates along; the
-function that it is given takes the vectors apart again, calls the caller's function, and picks the number
-that is explained. Captum itself is not imported.
+Captum itself is not imported.
 """
 
 from __future__ import annotations
@@ -10,19 +8,20 @@ from __future__ import annotations
 import functools
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from types import MappingProxyType
-from typing import Any, Literal, ParamSpec, TypeVar, overload
+from typing import Any, Literal, TypeVar, overload
 
 import torch
 from torch import Tensor, nn
 
 from .api import warn_of_constant
 from .baseline import Baseline
-from .captum_arguments import AdditionalArguments, Packed, Picked, described, is_index, widest_type
+from .captum_arguments import Call, described, is_index
 from .engine import attribute_forward, default_micro_batch
-from .errors import AttributionError
+from .errors import AttributionError, require_known
+from .frozen import parameters_frozen
 from .rules import RULES
 from .settings import DEFAULT_MAX_STEPS, Settings
 
@@ -31,8 +30,7 @@ __all__ = ["IntegratedGradients"]
 Inputs = TypeVar("Inputs", Tensor, tuple[Tensor, ...])
 Baselines = Baseline | tuple[Baseline, ...] | None
 Target = int | tuple[int, ...] | Tensor | list[int] | list[tuple[int, ...]] | None
-P = ParamSpec("P")
-R = TypeVar("R")
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 _RULES: Mapping[str, str] = MappingProxyType(
     {
@@ -49,18 +47,13 @@ _IMAGE = 3 * 224 * 224
 """Numbers in the examples that the engine's default micro-batch is meant for."""
 
 
-def _wrapped(method: Callable[P, R]) -> Callable[P, R]:
+def _wrapped(method: Method) -> Method:
     """Wrap a method in a function that does nothing else, and that has it as ``__wrapped__``.
 
     Captum's ``NoiseTunnel`` calls ``method.attribute.__wrapped__``, to get past the log that captum puts
     around its own methods. It finds one here as well.
     """
-
-    @functools.wraps(method)
-    def attribute(*args: P.args, **kwargs: P.kwargs) -> R:
-        return method(*args, **kwargs)
-
-    return attribute
+    return functools.wraps(method)(lambda *given, **named: method(*given, **named))  # type: ignore[return-value]
 
 
 class IntegratedGradients:
@@ -153,35 +146,38 @@ class IntegratedGradients:
 
         Source: Sundararajan et al., *Axiomatic Attribution for Deep Networks*, ICML 2017, eq. 1.
         """
-        packed = Packed.of(inputs, baselines)
-        picked = Picked.of(target, packed.count, packed.device)
-        arguments = AdditionalArguments.of(additional_forward_args, packed.count)
-        autocast = _autocast_of_the_caller(packed.device)
+        call = Call(self.forward_func, inputs, baselines, target, additional_forward_args)
+        autocast = _autocast_of_the_caller(call.device)
 
         def forward(points: Tensor, owners: Tensor) -> Tensor:
             with autocast():
-                output = self.forward_func(*packed.rows(points), *arguments.rows(owners))
-            return picked.numbers(output, owners)
+                return call.number(points, owners)
 
         settings = Settings(
             rule=_rule(method, n_steps), steps=n_steps, tolerance=tolerance, atol=0.0, max_steps=max_steps,
-            output="logit", precision=packed.precision, keep_channels=True,
-            micro_batch=_rows(internal_batch_size, packed), multiply=self.multiplies_by_inputs,
+            output="logit", precision=call.precision, keep_channels=True,
+            micro_batch=_rows(internal_batch_size, call), multiply=self.multiplies_by_inputs,
         )  # fmt: skip
-        attributions = packed.results()
-        constant = torch.zeros(packed.count, 1, dtype=torch.bool)
+        attributions = tuple(  # of the types that captum returns
+            torch.zeros_like(each, dtype=torch.promote_types(each.dtype, torch.float32))
+            for each in call.inputs
+        )
+        constant = torch.zeros(call.count, 1, dtype=torch.bool)
         missed = []
-        with _parameters_frozen(self.forward_func):
-            for done in attribute_forward(forward, packed.examples(), settings):
-                for whole, part in zip(attributions, packed.apart(done.attributions), strict=True):
-                    whole[done.index] = part[0]
+        module = getattr(self.forward_func, "__self__", self.forward_func)  # also of a module's method
+        with parameters_frozen(module) if isinstance(module, nn.Module) else nullcontext():
+            for done in attribute_forward(forward, call.examples(), settings):
+                index = done.index
+                for whole, part in zip(attributions, call.apart(done.attributions), strict=True):
+                    whole[index] = part[0]
                 if done.scores[0] == done.baseline_scores[0] and not done.attributions.any():
-                    constant[done.index] = packed.differ(done.index)
+                    ends = zip(call.inputs, call.baselines, strict=True)
+                    constant[index] = any(bool((end[index] != start[index]).any()) for end, start in ends)
                 if not done.converged[0]:
                     missed.append(float(done.map_error[0]))
         if missed and n_steps == "auto":
             warnings.warn(
-                f"{len(missed)} of {packed.count} examples did not reach tolerance={tolerance} within"
+                f"{len(missed)} of {call.count} examples did not reach tolerance={tolerance} within"
                 f" max_steps={max_steps} (largest relative error: about {max(missed):.2g}): raise either",
                 stacklevel=3,
             )
@@ -222,38 +218,31 @@ class IntegratedGradients:
         Raises:
             AttributionError: as `attribute` does.
         """
-        packed = Packed.of(end_point, start_point)
-        picked = Picked.of(target, packed.count, packed.device)
-        arguments = AdditionalArguments.of(additional_forward_args, packed.count)
+        call = Call(self.forward_func, end_point, start_point, target, additional_forward_args)
         parts = attributions if isinstance(attributions, tuple) else (attributions,)
         for part in parts:
-            if not isinstance(part, Tensor) or part.ndim == 0 or len(part) != packed.count:
+            if not isinstance(part, Tensor) or part.ndim == 0 or len(part) != call.count:
                 raise AttributionError(
-                    f"attributions are {described(part)} for {packed.count} examples:"
+                    f"attributions are {described(part)} for {call.count} examples:"
                     " give what attribute returned"
                 )
         total = sum(
-            part.detach().double().reshape(packed.count, math.prod(part.shape[1:])).sum(1) for part in parts
+            part.detach().double().reshape(call.count, math.prod(part.shape[1:])).sum(1) for part in parts
         )
-        rises = [torch.zeros(0, dtype=torch.float64, device=packed.device)]
-        every, rows = torch.arange(packed.count, device=packed.device), _rows(None, packed)
+        rises = [torch.zeros(0, dtype=torch.float64, device=call.device)]
+        every, rows = torch.arange(call.count, device=call.device), _rows(None, call)
         with torch.no_grad():
-            for owners in (every[first : first + rows] for first in range(0, packed.count, rows)):
-                start, end = (
-                    picked.sums(
-                        self.forward_func(*(point[owners] for point in points), *arguments.rows(owners)),
-                        owners,
-                    )
-                    for points in (packed.baselines, packed.inputs)
-                )
+            for owners in (every[first : first + rows] for first in range(0, call.count, rows)):
+                start, end = (call.sums(points, owners) for points in (call.baselines, call.inputs))
                 rises.append(end - start)
-        return (total - torch.cat(rises)).to(widest_type(part.dtype for part in parts))
+        return (total - torch.cat(rises)).to(
+            functools.reduce(torch.promote_types, (part.dtype for part in parts))
+        )
 
 
 def _rule(method: Any, n_steps: Any) -> str:
     """Return the engine's name of a captum method, after checking both."""
-    if method not in _RULES:
-        raise AttributionError(f"method={method!r} is unknown: choose one of {', '.join(_RULES)}")
+    require_known("method", method, _RULES)
     fewest = RULES[_RULES[method]].fewest_steps
     if n_steps != "auto" and not (is_index(n_steps) and n_steps >= fewest):
         raise AttributionError(
@@ -262,11 +251,11 @@ def _rule(method: Any, n_steps: Any) -> str:
     return _RULES[method]
 
 
-def _rows(internal_batch_size: Any, packed: Packed) -> int:
+def _rows(internal_batch_size: Any, call: Call) -> int:
     """Return the most rows of a micro-batch: the caller's, or as many as hold the numbers of a few images."""
     if internal_batch_size is None:
-        few = default_micro_batch(packed.device)
-        return min(max(few, few * _IMAGE // max(1, sum(packed.sizes))), max(few, _MOST_ROWS))
+        few = default_micro_batch(call.device)
+        return min(max(few, few * _IMAGE // max(1, sum(call.sizes))), max(few, _MOST_ROWS))
     if not (is_index(internal_batch_size) and internal_batch_size >= 1):
         raise AttributionError(
             f"internal_batch_size={internal_batch_size!r}: give a whole number of 1 or more, or None"
@@ -278,21 +267,3 @@ def _autocast_of_the_caller(device: torch.device) -> Callable[[], torch.autocast
     """Return the autocast that surrounds this call, to be entered again: the engine lifts it."""
     enabled, dtype = torch.is_autocast_enabled(device.type), torch.get_autocast_dtype(device.type)
     return lambda: torch.autocast(device.type, dtype=dtype, enabled=enabled)
-
-
-@contextmanager
-def _parameters_frozen(forward_func: Callable[..., Any]) -> Iterator[None]:
-    """Let a module's parameters, or those of the module whose method this is, require no gradients meanwhile.
-
-    Otherwise torch would keep what their gradients need, which nobody asks for.
-    """
-    module = getattr(forward_func, "__self__", forward_func)
-    parameters = module.parameters() if isinstance(module, nn.Module) else ()
-    trained = [each for each in parameters if each.requires_grad and not each.is_inference()]
-    try:
-        for parameter in trained:
-            parameter.requires_grad_(False)
-        yield
-    finally:
-        for parameter in trained:
-            parameter.requires_grad_(True)

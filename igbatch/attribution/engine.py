@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from .frozen import Model, frozen, lifted
 from .graphs import Graphs
 from .integral import Integral
-from .outputs import output_named
+from .outputs import OUTPUTS
 from .passes import Forward, Passes
-from .precision import precision_named
+from .precision import PRECISIONS
 from .settings import Attributed, Example, Settings
 from .turns import Turns
 from .wave import Path, RowLimit, Wave
@@ -27,6 +27,8 @@ MAX_TARGETS = 8
 """Targets that share a forward pass; more go in groups, so that memory does not grow with them."""
 ROUND_BATCHES = {"cpu": 1, "cuda": 4}
 """Micro-batches of a wave's round: on a CPU passes take long beside the rule, and memory is what counts."""
+NUMBERS = ("scores", "baseline_scores", "convergence_delta", "steps", "map_error", "converged")
+"""What integrals have for each target."""
 
 
 def attribute(
@@ -52,10 +54,9 @@ def attribute(
     """
     source = iter(examples)
     first = next(source, None)
-    if first is None:
-        return
-    with frozen(model, precision_named(settings.precision), first.image.device) as forward:
-        yield from attribute_forward(forward, chain([first], source), settings, limit, graphs)
+    if first is not None:
+        with frozen(model, PRECISIONS[settings.precision], first.image.device) as forward:
+            yield from attribute_forward(forward, chain([first], source), settings, limit, graphs)
 
 
 def attribute_forward(
@@ -80,15 +81,21 @@ def attribute_forward(
     if first is None:
         return
     device = first.image.device
-    limit = limit or RowLimit(rows_of(settings, device))
+    most = limit or RowLimit(rows_of(settings, device))
+    passes = passes_of(forward, settings)
     batches = ROUND_BATCHES.get(device.type, ROUND_BATCHES["cuda"])
-    stream = _Stream(passes_of(forward, settings), settings, limit, graphs, batches, turns)
-    completed = stream.run(chain([first], source))
+
+    def new_wave(targets: int) -> Wave:
+        return Wave(passes, settings.integrals(targets), most, graphs, batches, turns)
+
+    paths = _paths(chain([first], source), passes.precision.dtype)
+    completed = _completed(paths, new_wave, together=settings.together)
     while True:
         with lifted(device):
-            attributed = next(completed, None)
-        if attributed is None:
-            return
+            done = next(completed, None)
+            if done is None:
+                return
+            attributed = _attributed(*done, settings, most.rows)
         yield attributed
 
 
@@ -96,8 +103,8 @@ def passes_of(forward: Forward, settings: Settings) -> Passes:
     """Return the integrand that the settings ask for."""
     return Passes(
         forward,
-        output_named(settings.output),
-        precision_named(settings.precision),
+        OUTPUTS[settings.output],
+        PRECISIONS[settings.precision],
         sum_channels=not settings.keep_channels,
         multiply=settings.multiply,
     )
@@ -117,97 +124,60 @@ def rows_of(settings: Settings, device: torch.device) -> int:
     return default_micro_batch(device) if settings.micro_batch is None else settings.micro_batch
 
 
-class _Stream:
-    """Examples on their way through waves, one wave for each number of targets that a path has."""
-
-    def __init__(
-        self,
-        passes: Passes,
-        settings: Settings,
-        limit: RowLimit,
-        graphs: Graphs | None,
-        round_batches: int,
-        turns: Turns | None,
-    ) -> None:
-        self._passes = passes
-        self._graphs = graphs
-        self._settings = settings
-        self._limit = limit
-        self._round_batches = round_batches
-        self._turns = turns
-        self._waves: dict[int, Wave] = {}
-        self._done: dict[int, list[tuple[Path, Integral]]] = {}
-
-    def run(self, examples: Iterable[Example]) -> Iterator[Attributed]:
-        """Yield each example once all groups of its targets are done."""
-        paths = (path for index, example in enumerate(examples) for path in self._paths(index, example))
-        exhausted = False
-        while True:
-            while not exhausted and self._has_room():
-                path = next(paths, None)
-                if path is None:
-                    exhausted = True
-                else:
-                    self._wave_for(len(path.targets)).open(path)
-            wave = next((wave for wave in self._waves.values() if wave.full), None)
-            wave = wave or next((wave for wave in self._waves.values() if wave.busy), None)
-            if wave is None:
-                return
-            for path, integral in wave.round():
-                yield from self._joined(path, integral)
-
-    def _has_room(self) -> bool:
-        if self._settings.together:
-            return not any(wave.full for wave in self._waves.values())
-        return not any(wave.busy for wave in self._waves.values())
-
-    def _wave_for(self, targets: int) -> Wave:
-        if targets not in self._waves or not self._settings.together:  # a new one knows nothing of others
-            integrals = self._settings.integrals(targets)
-            self._waves[targets] = Wave(
-                self._passes, integrals, self._limit, self._graphs, self._round_batches, self._turns
-            )
-        return self._waves[targets]
-
-    def _paths(self, index: int, example: Example) -> Iterator[Path]:
-        """Yield the paths of an example, one for each group of targets."""
-        device, dtype = example.image.device, self._passes.precision.dtype
+def _paths(examples: Iterable[Example], dtype: torch.dtype) -> Iterator[Path]:
+    """Yield the paths of examples, one for each group of an example's targets."""
+    for index, example in enumerate(examples):
         image, baseline = (each.detach().to(dtype) for each in (example.image, example.baseline))
-        parts = max(1, math.ceil(len(example.targets) / MAX_TARGETS))
-        for part, targets in enumerate(example.targets.chunk(parts)):
-            yield Path(index, part, parts, baseline, image, targets.to(device), max(targets.tolist()))
-
-    def _joined(self, path: Path, integral: Integral) -> Iterator[Attributed]:
-        """Yield an example whose last group of targets this is."""
-        parts = self._done.setdefault(path.example, [])
-        parts.append((path, integral))
-        if len(parts) == path.parts:
-            del self._done[path.example]
-            ordered = [integral for path, integral in sorted(parts, key=lambda part: part[0].part)]
-            yield self._attributed(path.example, ordered)
-
-    def _attributed(self, index: int, parts: Sequence[Integral]) -> Attributed:
-        def joined(name: str) -> NDArray[np.float64]:
-            return np.concatenate([getattr(part, name) for part in parts])
-
-        scores, starts = joined("scores"), joined("baseline_scores")
-        converged = joined("converged").astype(bool)
-        if self._settings.steps == "auto":
-            converged &= self._settings.arithmetic_error <= self._settings.tolerance
-        return Attributed(
-            index=index,
-            attributions=_cat([part.maps for part in parts]),
-            scores=scores,
-            baseline_scores=starts,
-            convergence_delta=joined("sums") - (scores - starts),
-            steps=np.repeat([part.steps for part in parts], [len(part.maps) for part in parts]),
-            map_error=joined("map_error") + self._settings.arithmetic_error,
-            converged=converged,
-            micro_batch=self._limit.rows,
-            quadrature=parts[0].quadrature,
-            logits=parts[0].logits,
-        )
+        groups = example.targets.chunk(max(1, math.ceil(len(example.targets) / MAX_TARGETS)))
+        for part, targets in enumerate(groups):
+            highest = max(targets.tolist())
+            yield Path(index, part, len(groups), baseline, image, targets.to(image.device), highest)
 
 
-def _cat(parts: Sequence[Tensor]) -> Tensor:
-    return torch.cat(list(parts)) if len(parts) > 1 else parts[0]
+def _completed(
+    paths: Iterator[Path], new_wave: Callable[[int], Wave], *, together: bool
+) -> Iterator[tuple[int, list[Integral]]]:
+    """Yield each example's index and the integrals along its paths, in their order, once all are done.
+
+    There is a wave for each number of targets that a path has. Where images are not kept `together`, one path
+    is open at a time, in a wave that knows nothing of others.
+    """
+    waves: dict[int, Wave] = {}
+    done: defaultdict[int, dict[int, Integral]] = defaultdict(dict)
+    while True:
+        while not any(wave.full if together else wave.busy for wave in waves.values()):
+            path = next(paths, None)
+            if path is None:
+                break
+            targets = len(path.targets)
+            if targets not in waves or not together:
+                waves[targets] = new_wave(targets)
+            waves[targets].open(path)
+        at_work = sorted((wave for wave in waves.values() if wave.busy), key=lambda wave: not wave.full)
+        if not at_work:
+            return
+        for path, integral in at_work[0].round():
+            parts = done[path.example]
+            parts[path.part] = integral
+            if len(parts) == path.parts:
+                del done[path.example]
+                yield path.example, [parts[part] for part in range(path.parts)]
+
+
+def _attributed(index: int, parts: Sequence[Integral], settings: Settings, micro_batch: int) -> Attributed:
+    """Join the integrals of an example's groups of targets."""
+    joined: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in parts]) for name in NUMBERS
+    }
+    joined["map_error"] += settings.arithmetic_error
+    if settings.steps == "auto":
+        joined["converged"] &= settings.arithmetic_error <= settings.tolerance
+    maps = [part.attributions for part in parts]
+    return Attributed(
+        **joined,
+        attributions=torch.cat(maps) if len(maps) > 1 else maps[0],
+        quadrature=parts[0].quadrature,
+        logits=parts[0].logits,
+        index=index,
+        micro_batch=micro_batch,
+    )

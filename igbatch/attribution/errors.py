@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import MappingProxyType
 
-__all__ = ["AttributionError", "explained"]
+__all__ = ["AttributionError", "explained", "require_known"]
 
 
 class AttributionError(ValueError):
@@ -22,6 +23,12 @@ _ADVICE = MappingProxyType(
     }
 )
 """By a part of torch's messages: what the caller can do."""
+
+
+def require_known(argument: str, name: object, names: Iterable[str]) -> None:
+    """Raise an `AttributionError` where an argument is none of some names."""
+    if name not in (known := list(names)):
+        raise AttributionError(f"{argument}={name!r} is unknown: choose one of {', '.join(known)}")
 
 
 def explained(error: RuntimeError) -> RuntimeError | AttributionError:

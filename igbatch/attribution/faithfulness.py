@@ -22,9 +22,9 @@ from torch import Tensor
 
 from .engine import rows_of
 from .frozen import Model, frozen
-from .outputs import output_named
+from .outputs import OUTPUTS
 from .passes import Forward
-from .precision import Precision, precision_named
+from .precision import PRECISIONS, Precision
 from .settings import Example, Settings
 from .wave import RowLimit
 
@@ -139,8 +139,8 @@ def _sums_in_squares(maps: Tensor, draws: Draws) -> Tensor:
 
 def _exact(settings: Settings) -> Precision:
     """Return the precision of the settings, or float32 where that is a lower one."""
-    precision = precision_named(settings.precision)
-    return precision if precision.exact else precision_named("float32")
+    precision = PRECISIONS[settings.precision]
+    return precision if precision.exact else PRECISIONS["float32"]
 
 
 def _scores(
@@ -149,7 +149,7 @@ def _scores(
     """Yield the outputs of each image for the targets of its example, float64 [K], in full micro-batches."""
     device = examples[0].image.device
     targets = [example.targets.to(device) for example in examples]
-    precision, output = _exact(settings), output_named(settings.output)
+    precision, output = _exact(settings), OUTPUTS[settings.output]
     source, waiting = iter(images), deque[tuple[int, Tensor]]()
     while True:
         waiting.extend(islice(source, max(0, limit.rows - len(waiting))))

@@ -6,7 +6,6 @@ import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import torch
@@ -16,7 +15,7 @@ from .errors import AttributionError
 from .passes import Forward
 from .precision import Precision
 
-__all__ = ["Model", "frozen", "lifted"]
+__all__ = ["Model", "frozen", "lifted", "parameters_frozen"]
 
 Model = Callable[[Tensor], Tensor]
 """From preprocessed images [rows, C, H, W] to logits [rows, classes]."""
@@ -40,19 +39,34 @@ def frozen(model: Model, precision: Precision, device: torch.device) -> Iterator
     if not isinstance(model, nn.Module):
         yield _OfPoints(model)
         return
-    _require_device(model, device)
-    ready = model if _is_ready(model, precision.dtype) else _copied(model, precision.dtype)
+    tensors = [*model.parameters(), *model.buffers()]
+    if {tensor.device for tensor in tensors} - {device}:
+        places = ", ".join(sorted({str(tensor.device) for tensor in tensors}))
+        raise AttributionError(f"the model is on {places} and the images on {device}: move one to the other")
+    ready = model
+    other = {each.dtype for each in tensors if each.is_floating_point()} - {precision.dtype}
+    if other or any(each.is_inference() for each in tensors):
+        with torch.inference_mode(False), torch.no_grad():  # TorchScript would record the copying itself
+            ready = copy.deepcopy(model).to(precision.dtype)
     modes = {module: module.training for module in ready.modules()}
-    trained = [parameter for parameter in ready.parameters() if parameter.requires_grad]
     try:
         ready.eval()
-        for parameter in trained:  # one by one: a ScriptModule has no requires_grad_ of its own
-            parameter.requires_grad_(False)
-        with _first_and_last_in_full(ready, precision, device):
+        with parameters_frozen(ready), _first_and_last_in_full(ready, precision, device):
             yield _OfPoints(ready)
     finally:
         for module, training in modes.items():
             module.training = training
+
+
+@contextmanager
+def parameters_frozen(module: nn.Module) -> Iterator[None]:
+    """Let a module's parameters require no gradients meanwhile; torch would keep what these need."""
+    trained = [each for each in module.parameters() if each.requires_grad and not each.is_inference()]
+    try:
+        for parameter in trained:  # one by one: a ScriptModule has no requires_grad_ of its own
+            parameter.requires_grad_(False)
+        yield
+    finally:
         for parameter in trained:
             parameter.requires_grad_(True)
 
@@ -97,24 +111,3 @@ def _first_and_last_in_full(model: nn.Module, precision: Precision, device: torc
     finally:
         for layer in chosen:
             del layer.forward
-
-
-def _is_ready(model: nn.Module, dtype: torch.dtype) -> bool:
-    """Tell whether a model can be worked on as it is, in this floating type."""
-    return all(
-        not tensor.is_inference() and (tensor.dtype == dtype or not tensor.is_floating_point())
-        for tensor in chain(model.parameters(), model.buffers())
-    )
-
-
-def _copied(model: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """Return a copy of a model in another floating type; TorchScript would record the copying itself."""
-    with torch.inference_mode(False), torch.no_grad():
-        return copy.deepcopy(model).to(dtype)
-
-
-def _require_device(model: nn.Module, device: torch.device) -> None:
-    found = {tensor.device for tensor in chain(model.parameters(), model.buffers())}
-    if found - {device}:
-        places = ", ".join(sorted(str(place) for place in found))
-        raise AttributionError(f"the model is on {places} and the images on {device}: move one to the other")

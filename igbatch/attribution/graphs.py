@@ -49,7 +49,7 @@ class Graphs:
         self.form = form
         self.refused: str | None = None
         self._passes: Passes | None = None
-        self._graphs: dict[tuple[object, ...], _Graph | None] = {}
+        self._graphs: dict[tuple[object, ...], Callable[[Batch], Values]] = {}
 
     def values(self, passes: Passes, batch: Batch, rows: int) -> Values:
         """Return what `Passes.values` does.
@@ -63,17 +63,15 @@ class Graphs:
             return passes.values(batch)
         if passes != self._passes:
             self._passes, self._graphs = passes, {}
-        key = (rows, *((each.shape[1:], each.dtype) for each in _tensors(batch)))
+        key = (rows, *((each.shape[1:], each.dtype) for each in batch[:-1]))
         if key not in self._graphs:
-            self._graphs[key] = self._made(passes, batch, rows)
-        graph = self._graphs[key]
-        if graph is None or batch.highest >= graph.classes:  # eager passes say what is wrong with it
-            return passes.values(batch)
-        return graph.values(batch)
+            self._graphs[key] = self._graph(passes, batch, rows)
+        return self._graphs[key](batch)
 
-    def _made(self, passes: Passes, batch: Batch, rows: int) -> _Graph | None:
+    def _graph(self, passes: Passes, batch: Batch, rows: int) -> Callable[[Batch], Values]:
+        """Return a graph for micro-batches of this shape, or eager passes where there can be none."""
         try:
-            return _Graph(passes, batch, rows, self.form)
+            return _graph(passes, batch, rows, self.form)
         except Exception as error:  # whatever it is: eager passes work, or raise what is the matter
             first_line = (str(error).strip().splitlines() or [""])[0][:200]
             what = f"{type(error).__name__}: {first_line}"
@@ -81,41 +79,31 @@ class Graphs:
         warnings.warn(self.refused, stacklevel=2)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        return None
+        return passes.values
 
 
-class _Graph:
-    """Passes for micro-batches of one shape.
+def _graph(passes: Passes, example: Batch, rows: int, form: str) -> Callable[[Batch], Values]:
+    """Return passes for micro-batches of one shape, whose values are the caller's own tensors."""
+    inputs = [each[:1].expand(rows, *each.shape[1:]).clone() for each in example[:-1]]
+    device = example.nodes.device
 
-    Attributes:
-        classes: of the model.
-    """
+    def work(*inputs: Tensor) -> tuple[Tensor, ...]:
+        return tuple(passes.values(Batch(*inputs, highest=example.highest)))
 
-    def __init__(self, passes: Passes, batch: Batch, rows: int, form: str) -> None:
-        self._inputs = [each[:1].expand(rows, *each.shape[1:]).clone() for each in _tensors(batch)]
-        highest = batch.highest
+    run = _compiled(work, inputs, passes) if form == "compiled" else work
+    if form == "captured" or device.type == "cuda":
+        run = _captured(run, inputs, device)
+    classes = run(*inputs)[-1].shape[1]
 
-        def work(*inputs: Tensor) -> tuple[Tensor, ...]:
-            start, image, nodes, targets, owners = inputs
-            values = passes.values(Batch(start, image, nodes, targets, owners, highest))
-            return values.maps, values.scores, values.scales, values.slopes, values.logits
-
-        device = batch.nodes.device
-        self._run = _compiled(work, self._inputs, passes) if form == "compiled" else work
-        if form == "captured" or device.type == "cuda":
-            self._run = _captured(self._run, self._inputs, device)
-        self.classes = self._run(*self._inputs)[-1].shape[1]
-
-    def values(self, batch: Batch) -> Values:
-        """Return the integrand at batch rows, in tensors that are the caller's own."""
+    def values(batch: Batch) -> Values:
+        if batch.highest >= classes:
+            return passes.values(batch)  # which says what is wrong with it
         count = len(batch.nodes)
-        for buffer, given in zip(self._inputs, _tensors(batch), strict=True):
+        for buffer, given in zip(inputs, batch, strict=False):
             buffer[:count].copy_(given)
-        return Values(*(each[:count].clone() for each in self._run(*self._inputs)))
+        return Values(*(each[:count].clone() for each in run(*inputs)))
 
-
-def _tensors(batch: Batch) -> tuple[Tensor, ...]:
-    return batch.start, batch.image, batch.nodes, batch.targets, batch.owners
+    return values
 
 
 def _compiled(work: Function, inputs: Sequence[Tensor], passes: Passes) -> Function:
@@ -127,9 +115,8 @@ def _compiled(work: Function, inputs: Sequence[Tensor], passes: Passes) -> Funct
     from torch.fx.experimental.proxy_tensor import make_fx
 
     compiled = torch.compile(make_fx(work)(*inputs), fullgraph=True, dynamic=False)
-    _compile(
-        compiled, inputs
-    )  # without TF32: torch's compiler looks at switches that contradict those set for it
+    # without TF32: torch's compiler looks at switches that contradict those set for it
+    _compile(compiled, inputs)
 
     def run(*inputs: Tensor) -> tuple[Tensor, ...]:
         with torch.no_grad(), tensorfloat32(passes.precision.tensorfloat32):

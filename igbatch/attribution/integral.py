@@ -31,21 +31,21 @@ class Integral:
     """The integral along one path, for K targets; in units of the output where it has one.
 
     Attributes:
-        maps: float64 [K, ...], on the device.
+        attributions: float64 [K, ...], on the device; not rounded to float32 yet.
         scores, baseline_scores: float64 [K], the outputs at the path's ends.
-        sums: float64 [K], of the maps, multiplied by the path.
-        steps: nodes that they were computed from.
+        convergence_delta: float64 [K], sum of the map, multiplied by the path, - (score - baseline score).
+        steps: int64 [K], nodes that the maps were computed from.
         map_error: float64 [K], a bound of the relative L2 error; NaN where it is not known.
         converged: bool [K].
         quadrature: the nodes and weights that the maps are the sums of.
         logits: float64 [classes] on the device, at the image.
     """
 
-    maps: Tensor
+    attributions: Tensor
     scores: FloatArray
     baseline_scores: FloatArray
-    sums: FloatArray
-    steps: int
+    convergence_delta: FloatArray
+    steps: NDArray[np.int64]
     map_error: FloatArray
     converged: NDArray[np.bool_]
     quadrature: Quadrature
@@ -55,15 +55,13 @@ class Integral:
 class Integrals(Protocol):
     """Integrals along the paths of a wave, each path in a row of its own."""
 
-    def open(self, row: int) -> tuple[Sequence[Node], Sequence[float]]:
-        """Begin a path in a row; return the nodes that it asks for, and places of outputs alone."""
+    def open(self, row: int) -> tuple[Sequence[Node], Sequence[Node]]:
+        """Begin a path in a row; return the nodes that it asks for, and ends whose outputs alone it needs."""
 
     def add(self, rows: Sequence[int], nodes: Sequence[Node], values: Values) -> None:
         """Take the integrand at nodes of paths, one batch row each."""
 
-    def add_scores(
-        self, rows: Sequence[int], places: Sequence[float], scores: Tensor, logits: Tensor
-    ) -> None:
+    def add_scores(self, rows: Sequence[int], ends: Sequence[Node], found: tuple[Tensor, Tensor]) -> None:
         """Take outputs alone, float64 [batch rows, K], and logits, float64 [batch rows, classes]."""
 
     def launch(self, rows: Sequence[int]) -> HostCopy:

@@ -62,12 +62,8 @@ class KeptMaps:
         self._order: list[tuple[PathMaps, slice, int]] = []  # of these rows: path, slots, and the first row
         self._intervals: Intervals  # of the paths whose numbers are on their way
         self._parts: list[torch.Size] = []  # what these numbers are
-        self._ends: dict[int, tuple[FloatArray, FloatArray]] = {}
-        self._logits: dict[int, Tensor] = {}
-        self._weights: dict[int, FloatArray] = {}  # of the slots in use, as they were judged last
-        self._judged: dict[int, tuple[FloatArray, NDArray[np.bool_]]] = {}
 
-    def open(self, row: int) -> tuple[Sequence[Node], Sequence[float]]:
+    def open(self, row: int) -> tuple[Sequence[Node], Sequence[Node]]:
         """Begin a path in a row; both ends are among its first nodes."""
         self._paths[row] = PathMaps(self._targets, exact=self._goal.tolerance < EXACT_BELOW)
         return self._paths[row].request(FIRST_NODES), ()
@@ -86,11 +82,9 @@ class KeptMaps:
         self._fresh.append(torch.stack([values.scores, values.scales, values.slopes]))
         for index, (row, node) in enumerate(zip(rows, nodes, strict=True)):
             if node.place == 1.0:
-                self._logits[row] = values.logits[index].clone()  # else it holds the whole batch's
+                self._paths[row].logits = values.logits[index].clone()  # else it holds the whole batch's
 
-    def add_scores(
-        self, rows: Sequence[int], places: Sequence[float], scores: Tensor, logits: Tensor
-    ) -> None:
+    def add_scores(self, rows: Sequence[int], ends: Sequence[Node], found: tuple[Tensor, Tensor]) -> None:
         """Take no outputs alone: every node tells its own."""
         raise AssertionError("an adaptive integral asks for no outputs alone")
 
@@ -109,9 +103,9 @@ class KeptMaps:
         paths, intervals = [self._paths[row] for row in rows], self._intervals
         count = intervals.total.shape[1]
         abs_sum, norm = self._take(paths, numbers)
-        for row, path in zip(rows, paths, strict=True):
+        for path in paths:
             if path.steps == len(FIRST_NODES):
-                self._ends[row] = path.scores[1].copy(), path.scores[path.used].copy()
+                path.ends = path.scores[[1, path.used]]
         known = Known(
             scores=np.stack([path.scores[:count] for path in paths]),
             slopes=np.stack([path.slopes[:count] for path in paths]),
@@ -124,9 +118,9 @@ class KeptMaps:
         )
         judgement = judge(intervals, known, self._goal)
         requested = []
-        for index, (row, path) in enumerate(zip(rows, paths, strict=True)):
-            self._judged[row] = judgement.map_error[index], judgement.converged[index]
-            self._weights[row] = intervals.total[index, : path.used + 1]
+        for index, path in enumerate(paths):
+            path.map_error, path.converged = judgement.map_error[index], judgement.converged[index]
+            path.weights = intervals.total[index, : path.used + 1]
             if judgement.inexact[index]:
                 path.require_exact()
             places = judgement.halved[index]
@@ -137,14 +131,20 @@ class KeptMaps:
 
     def result(self, row: int) -> Integral:
         """Return the integral along the path in a row."""
-        path, weights = self._paths.pop(row), self._weights.pop(row)
-        maps = path.combined(weights)
-        starts, ends = self._ends.pop(row)
+        path = self._paths.pop(row)
+        maps, (starts, ends) = path.combined(path.weights), path.ends
+        sums = path.weights[1:] @ path.slopes[1 : len(path.weights)] + path.folds[4]
         return Integral(
-            maps.reshape(len(maps), *self._shape), ends, starts,
-            weights[1:] @ path.slopes[1 : len(weights)] + path.folds[4], path.steps, *self._judged.pop(row),
-            path.quadrature(weights), self._logits.pop(row),
-        )  # fmt: skip
+            attributions=maps.reshape(len(maps), *self._shape),
+            scores=ends,
+            baseline_scores=starts,
+            convergence_delta=sums - (ends - starts),
+            steps=np.full(len(sums), path.steps),
+            map_error=path.map_error,
+            converged=path.converged,
+            quadrature=path.quadrature(),
+            logits=path.logits,
+        )
 
     def _launch(self, paths: Sequence[PathMaps], total: FloatArray) -> HostCopy:
         """Start to bring to the host what the device knows of fresh nodes and of paths.

@@ -13,9 +13,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from .errors import AttributionError
-
-__all__ = ["OUTPUTS", "Output", "output_named"]
+__all__ = ["OUTPUTS", "Output"]
 
 
 @dataclass(frozen=True)
@@ -43,33 +41,16 @@ class Output:
         return values, self.derivative(logits, values, chosen)
 
 
-def output_named(name: str) -> Output:
-    """Return the output of that name.
-
-    Raises:
-        AttributionError: the name is not a key of ``OUTPUTS``.
-    """
-    if name not in OUTPUTS:
-        raise AttributionError(f"output={name!r} is unknown: choose one of {', '.join(OUTPUTS)}")
-    return OUTPUTS[name]
-
-
-def _of_probability(logits: Tensor, values: Tensor, chosen: Tensor) -> Tensor:
-    return values[:, :, None] * (chosen - logits.softmax(1)[:, None])
-
-
-def _of_logit(logits: Tensor, values: Tensor, chosen: Tensor) -> Tensor:
-    return chosen
-
-
-def _of_log_probability(logits: Tensor, values: Tensor, chosen: Tensor) -> Tensor:
-    return chosen - logits.softmax(1)[:, None]
-
-
 OUTPUTS: Mapping[str, Output] = MappingProxyType(
     {
-        "probability": Output(lambda logits: logits.softmax(1), _of_probability),
-        "logit": Output(lambda logits: logits, _of_logit),
-        "log-probability": Output(lambda logits: torch.log_softmax(logits, 1), _of_log_probability),
+        "probability": Output(
+            lambda logits: logits.softmax(1),
+            lambda logits, values, chosen: values[:, :, None] * (chosen - logits.softmax(1)[:, None]),
+        ),
+        "logit": Output(lambda logits: logits, lambda logits, values, chosen: chosen),
+        "log-probability": Output(
+            lambda logits: torch.log_softmax(logits, 1),
+            lambda logits, values, chosen: chosen - logits.softmax(1)[:, None],
+        ),
     }
 )

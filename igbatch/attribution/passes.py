@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,8 +28,7 @@ Forward = Callable[[Tensor, Tensor], Tensor]
 """From points [rows, ...] and the example that each belongs to, int64 [rows], to logits [rows, classes]."""
 
 
-@dataclass(frozen=True, eq=False)
-class Batch:
+class Batch(NamedTuple):
     """Batch rows: places on paths, all on one device and with the same number of targets.
 
     Attributes:
@@ -48,8 +48,7 @@ class Batch:
     highest: int
 
 
-@dataclass(frozen=True, eq=False)
-class Values:
+class Values(NamedTuple):
     """The integrand at batch rows, for K targets, on the device.
 
     Attributes:

@@ -42,6 +42,10 @@ class PathMaps:
         gram: float64 [K, slots, slots], inner products of nodes' maps; slot 0 has none.
         folded: the place up to which intervals are folded.
         folds: float64 [5, K], of these: error (as a norm), gap, the integrals of norm and of |slope|, sum.
+        ends: float64 [2, K], the scores at both ends of the path.
+        logits: float64 [classes], at the image, on the device.
+        weights: float64 [used + 1], of the slots in the map, as it was judged last.
+        map_error, converged: [K] each, what that came to.
     """
 
     def __init__(self, targets: int, exact: bool = False) -> None:
@@ -52,6 +56,11 @@ class PathMaps:
         self.gram = np.zeros((targets, SLOTS, SLOTS))
         self.folded = 0.0
         self.folds = np.zeros((5, targets))
+        self.ends: FloatArray
+        self.logits: Tensor
+        self.weights: FloatArray
+        self.map_error: FloatArray
+        self.converged: NDArray[np.bool_]
         self._past: dict[float, float] = {}  # weights of nodes in what is folded, by place
         self._maps = torch.zeros(0)  # [K, slots, pixels]
 
@@ -112,12 +121,10 @@ class PathMaps:
         maps = self._maps[:, : len(weights)]
         return torch.cat([factors @ some.double() for some in torch.split(maps, COLUMNS, 2)], 2)[:, 0]
 
-    def quadrature(self, weights: FloatArray) -> Quadrature:
+    def quadrature(self) -> Quadrature:
         """Return all nodes of the path, with weights for the slots in use and those of what is folded."""
-        counted = dict(self._past)
-        _count(counted, self.nodes[1 : self.used + 1], weights[1 : self.used + 1])
-        places = sorted(counted)
-        return Quadrature(np.array(places), np.array([counted[place] for place in places]))
+        counted = sorted(self._counted(self.weights).items())
+        return Quadrature(*np.array(counted).T)
 
     def fold(self, weights: FloatArray, left: float, folds: FloatArray, until: float) -> None:
         """Put a sum of maps into slot 0, and move the nodes that are still needed behind it.
@@ -130,7 +137,7 @@ class PathMaps:
         """
         used = self.used + 1
         weights = np.concatenate([[self.folded > 0], weights[1:used]])
-        _count(self._past, self.nodes[1:used], weights[1:])
+        self._past = self._counted(weights)
         self.folds[:4], self.folds[4] = folds, self.folds[4] + weights[1:] @ self.slopes[1:used]
         order = 1 + np.argsort(self.nodes[1:used], kind="stable")
         kept = order[self.nodes[order] >= left]
@@ -150,7 +157,9 @@ class PathMaps:
         self.gram[:, 1:size, 1:size] = gram
         self.used, self.folded, self.known = size - 1, until, min(self.known, size)
 
-
-def _count(counted: dict[float, float], places: FloatArray, weights: FloatArray) -> None:
-    for place, weight in zip(places.tolist(), weights.tolist(), strict=True):
-        counted[place] = counted.get(place, 0.0) + weight
+    def _counted(self, weights: FloatArray) -> dict[float, float]:
+        """Return the weight of each node, by place: that of its slot and that in what is folded."""
+        counted = dict(self._past)
+        for place, weight in zip(self.nodes[1 : len(weights)].tolist(), weights[1:].tolist(), strict=True):
+            counted[place] = counted.get(place, 0.0) + weight
+        return counted

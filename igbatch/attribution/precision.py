@@ -11,9 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .errors import AttributionError
-
-__all__ = ["PRECISIONS", "Precision", "precision_named", "tensorfloat32"]
+__all__ = ["PRECISIONS", "Precision", "tensorfloat32"]
 
 
 @dataclass(frozen=True)
@@ -89,17 +87,6 @@ def tensorfloat32(wanted: bool) -> Iterator[None]:
     finally:
         for switch, value in zip(switches, before, strict=True):
             switch.fp32_precision = value
-
-
-def precision_named(name: str) -> Precision:
-    """Return the precision of that name.
-
-    Raises:
-        AttributionError: the name is not a key of ``PRECISIONS``.
-    """
-    if name not in PRECISIONS:
-        raise AttributionError(f"precision={name!r} is unknown: choose one of {', '.join(PRECISIONS)}")
-    return PRECISIONS[name]
 
 
 PRECISIONS: Mapping[str, Precision] = MappingProxyType(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import AttributionError
+from .errors import AttributionError, require_known
 
 __all__ = ["RULES", "Quadrature", "Rule", "rule_nodes"]
 
@@ -60,8 +61,7 @@ def rule_nodes(rule: str, steps: int) -> Quadrature:
     25.4.2 (trapezoid); "right" is eq. 3 of Sundararajan et al., *Axiomatic Attribution for Deep Networks*,
     ICML 2017.
     """
-    if rule not in RULES:
-        raise AttributionError(f"rule={rule!r} is unknown: choose one of {', '.join(RULES)}")
+    require_known("rule", rule, RULES)
     fewest = RULES[rule].fewest_steps
     if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < fewest:
         raise AttributionError(f"steps={steps!r} with rule={rule!r}: give a whole number of {fewest} or more")
@@ -74,30 +74,23 @@ def _gauss_legendre(steps: int) -> tuple[FloatArray, FloatArray]:
     return (1.0 + nodes) / 2.0, weights / 2.0
 
 
-def _midpoint(steps: int) -> tuple[FloatArray, FloatArray]:
-    return (np.arange(steps) + 0.5) / steps, np.full(steps, 1.0 / steps)
-
-
 def _trapezoid(steps: int) -> tuple[FloatArray, FloatArray]:
     weights = np.full(steps, 1.0 / (steps - 1))
     weights[[0, -1]] /= 2.0
     return np.linspace(0.0, 1.0, steps), weights
 
 
-def _left(steps: int) -> tuple[FloatArray, FloatArray]:
-    return np.arange(steps) / steps, np.full(steps, 1.0 / steps)
-
-
-def _right(steps: int) -> tuple[FloatArray, FloatArray]:
-    return np.arange(1, steps + 1) / steps, np.full(steps, 1.0 / steps)
+def _riemann(place: float, steps: int) -> tuple[FloatArray, FloatArray]:
+    """Take a node at a place, 0 to 1, in each of so many intervals of one width."""
+    return (np.arange(steps) + place) / steps, np.full(steps, 1.0 / steps)
 
 
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
         "gauss-legendre": Rule(_gauss_legendre),
-        "midpoint": Rule(_midpoint),
+        "midpoint": Rule(partial(_riemann, 0.5)),
         "trapezoid": Rule(_trapezoid, fewest_steps=2),
-        "left": Rule(_left),
-        "right": Rule(_right),
+        "left": Rule(partial(_riemann, 0.0)),
+        "right": Rule(partial(_riemann, 1.0)),
     }
 )

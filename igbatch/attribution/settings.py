@@ -8,21 +8,21 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from .adaptive import FIRST_NODES, Goal
-from .errors import AttributionError
-from .integral import Integrals
+from .errors import AttributionError, require_known
+from .integral import Integral, Integrals
 from .kept import KeptMaps
-from .outputs import output_named
-from .precision import precision_named
+from .outputs import OUTPUTS
+from .precision import PRECISIONS
 from .rules import Quadrature, rule_nodes
 from .summed import SummedMaps
 
 __all__ = ["DEFAULT_MAX_STEPS", "Attributed", "Example", "Settings"]
 
 DEFAULT_MAX_STEPS = 2000
+_rule = lru_cache(maxsize=64)(rule_nodes)
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class Settings:
         least = len(FIRST_NODES)
         if isinstance(self.max_steps, bool) or not isinstance(self.max_steps, int) or self.max_steps < least:
             raise AttributionError(f"max_steps={self.max_steps!r}: give a whole number of {least} or more")
-        precision_named(self.precision)
-        output_named(self.output)
+        require_known("precision", self.precision, PRECISIONS)
+        require_known("output", self.output, OUTPUTS)
         if self.steps != "auto":
             _rule(self.rule, self.steps)
 
@@ -76,13 +76,8 @@ class Settings:
             return SummedMaps(quadrature, self.tolerance, self.atol)
         left = self.tolerance - self.arithmetic_error
         tolerance = left if left > 0 else self.tolerance / 2
-        rounding = precision_named(self.precision).rounding
+        rounding = PRECISIONS[self.precision].rounding
         return KeptMaps(Goal(tolerance, self.atol, self.max_steps, rounding, complete=self.multiply), targets)
-
-
-@lru_cache(maxsize=64)
-def _rule(rule: str, steps: int | str) -> Quadrature:
-    return rule_nodes(rule, steps)  # type: ignore[arg-type]  # which refuses what is no number
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,25 +93,14 @@ class Example:
 
 
 @dataclass(frozen=True, eq=False)
-class Attributed:
-    """The maps of one example; as in `AttributionResult`, for the example `index` of the stream.
+class Attributed(Integral):
+    """The maps of one example, for all of its targets; numbers are as in `AttributionResult`.
 
     Attributes:
-        attributions: float64 [K, ...] on the example's device, not rounded to float32 yet.
-        scores, baseline_scores, convergence_delta, steps, map_error, converged: [K] each.
+        index: of the example in the stream.
         micro_batch: the most rows that went through the model together.
-        quadrature: the nodes and weights that the maps are the sums of; of the first eight targets.
-        logits: float64 [classes] on the example's device, at the image.
+        quadrature: of the first eight targets.
     """
 
     index: int
-    attributions: Tensor
-    scores: NDArray[np.float64]
-    baseline_scores: NDArray[np.float64]
-    convergence_delta: NDArray[np.float64]
-    steps: NDArray[np.int64]
-    map_error: NDArray[np.float64]
-    converged: NDArray[np.bool_]
     micro_batch: int
-    quadrature: Quadrature
-    logits: Tensor

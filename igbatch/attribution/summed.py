@@ -18,6 +18,7 @@ from .turns import HostCopy
 __all__ = ["SummedMaps"]
 
 FloatArray = NDArray[np.float64]
+ENDS = (Node(0, 0.0), Node(1, 1.0))
 
 
 class SummedMaps:
@@ -35,16 +36,13 @@ class SummedMaps:
     def __init__(self, quadrature: Quadrature, tolerance: float, atol: float) -> None:
         self._quadrature = quadrature
         self._tolerance, self._atol = tolerance, atol
-        self._sums: dict[int, Tensor] = {}  # by row, float64 [K, ...]
-        self._slopes: dict[int, Tensor] = {}  # float64 [K]
-        self._scores: dict[int, dict[float, Tensor]] = {}
-        self._logits: dict[int, Tensor] = {}
+        self._sums: dict[int, tuple[Tensor, Tensor]] = {}  # by row: maps and slopes, float64 [K, ...] and [K]
+        self._ends: dict[tuple[int, Node], tuple[Tensor, Tensor]] = {}  # scores and logits
         self._numbers: dict[int, FloatArray] = {}
 
-    def open(self, row: int) -> tuple[Sequence[Node], Sequence[float]]:
+    def open(self, row: int) -> tuple[Sequence[Node], Sequence[Node]]:
         """Begin a path in a row; its outputs at both ends are needed besides the nodes."""
-        self._scores[row] = {}
-        return [Node(slot, float(place)) for slot, place in enumerate(self._quadrature.nodes)], (0.0, 1.0)
+        return [Node(slot, float(place)) for slot, place in enumerate(self._quadrature.nodes)], ENDS
 
     def add(self, rows: Sequence[int], nodes: Sequence[Node], values: Values) -> None:
         """Add up the integrand at nodes; those of a path follow each other."""
@@ -57,26 +55,20 @@ class SummedMaps:
             own = slice(first, first + len(list(group)))
             part = (factors[own].T[:, None] @ maps[:, own].double())[:, 0].reshape(-1, *values.maps.shape[2:])
             slope = slopes[own].sum(0)
-            self._sums[row] = self._sums[row] + part if row in self._sums else part
-            self._slopes[row] = self._slopes[row] + slope if row in self._slopes else slope
+            if row in self._sums:
+                part, slope = (held + new for held, new in zip(self._sums[row], (part, slope), strict=True))
+            self._sums[row] = part, slope
             first = own.stop
 
-    def add_scores(
-        self, rows: Sequence[int], places: Sequence[float], scores: Tensor, logits: Tensor
-    ) -> None:
+    def add_scores(self, rows: Sequence[int], ends: Sequence[Node], found: tuple[Tensor, Tensor]) -> None:
         """Take the outputs at ends of paths."""
-        for index, (row, place) in enumerate(zip(rows, places, strict=True)):
-            self._scores[row][place] = scores[index]
-            if place == 1.0:
-                self._logits[row] = logits[index].clone()  # else it holds the whole batch's
+        for row, end, scores, logits in zip(rows, ends, *found, strict=True):
+            self._ends[row, end] = scores, logits.clone()  # else it holds the whole batch's
 
     def launch(self, rows: Sequence[int]) -> HostCopy:
         """Start to bring what is known of paths to the host."""
-        device_numbers = [
-            torch.stack([self._slopes.pop(row), *(self._scores[row][end] for end in (0.0, 1.0))])
-            for row in rows
-        ]
-        return HostCopy(torch.stack(device_numbers))
+        numbers = ([self._sums[row][1], *(self._ends[row, end][0] for end in ENDS)] for row in rows)
+        return HostCopy(torch.stack([torch.stack(each) for each in numbers]))
 
     def advance(self, rows: Sequence[int], numbers: FloatArray) -> list[Sequence[Node]]:
         """Take the numbers of paths; all are done."""
@@ -86,9 +78,17 @@ class SummedMaps:
     def result(self, row: int) -> Integral:
         """Return the integral along the path in a row."""
         sums, starts, ends = self._numbers.pop(row)
-        del self._scores[row]
-        converged = np.abs(sums - (ends - starts)) <= self._tolerance * np.abs(ends - starts) + self._atol
+        maps, _ = self._sums.pop(row)
+        _, (_, logits) = (self._ends.pop((row, end)) for end in ENDS)
+        delta = sums - (ends - starts)
         return Integral(
-            self._sums.pop(row), ends, starts, sums, len(self._quadrature.weights),
-            np.full(len(sums), np.nan), converged, self._quadrature, self._logits.pop(row),
-        )  # fmt: skip
+            attributions=maps,
+            scores=ends,
+            baseline_scores=starts,
+            convergence_delta=delta,
+            steps=np.full(len(sums), len(self._quadrature.weights)),
+            map_error=np.full(len(sums), np.nan),
+            converged=np.abs(delta) <= self._tolerance * np.abs(ends - starts) + self._atol,
+            quadrature=self._quadrature,
+            logits=logits,
+        )

@@ -43,14 +43,15 @@ class Turns:
     so one launches at a time. While it waits for its numbers and thinks about them, others launch.
 
     Attributes:
+        launch: held by the one that launches.
         busy_seconds: in which some round was under way on the device, so far.
     """
 
     def __init__(self) -> None:
+        self.launch = threading.Lock()
         self.busy_seconds = 0.0
         self._pass_seconds = 0.0
         self._timed: deque[tuple[torch.cuda.Event, torch.cuda.Event]] = deque()
-        self._launches = threading.Lock()
         self._counts = threading.Lock()
         self._rounds = 0
         self._since = 0.0
@@ -69,12 +70,6 @@ class Turns:
                 self._rounds -= 1
                 if not self._rounds:
                     self.busy_seconds += time.perf_counter() - self._since
-
-    @contextmanager
-    def launch(self) -> Iterator[None]:
-        """Launch alone."""
-        with self._launches:
-            yield
 
     @contextmanager
     def passes(self, device: torch.device) -> Iterator[None]:

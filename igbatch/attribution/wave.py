@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from itertools import count
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -26,6 +27,8 @@ from .turns import Turns
 __all__ = ["Path", "RowLimit", "Wave", "out_of_memory"]
 
 Value = TypeVar("Value")
+Queue = deque[tuple[int, Node]]
+"""What is asked for, each with the row of its path."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,11 +109,11 @@ class Wave:
         self._integrals = integrals
         self._limit = limit
         self._round_batches = round_batches
-        self._paths: list[Path | None] = []  # by row; None where a row is free
-        self._start = self._image = self._targets = torch.zeros(0)
-        self._nodes: deque[tuple[int, Node]] = deque()
-        self._ends: deque[tuple[int, float]] = deque()
-        self._awaited: list[int] = []  # by row: what has been asked for and has not come
+        self._paths: dict[int, Path] = {}  # by row, the oldest first
+        self._awaited: dict[int, int] = {}  # of each row, what has been asked for and has not come
+        self._start = self._image = self._targets = torch.zeros(0)  # by row
+        self._nodes: Queue = deque()
+        self._ends: Queue = deque()
 
     @property
     def busy(self) -> bool:
@@ -124,17 +127,14 @@ class Wave:
 
     def open(self, path: Path) -> None:
         """Take a path in."""
-        row = next((row for row, held in enumerate(self._paths) if held is None), len(self._paths))
-        if row == len(self._paths):
-            self._paths.append(path)
-            self._awaited.append(0)
+        row = next(row for row in count() if row not in self._paths)
         self._reserve(row, path)
         self._paths[row] = path
         self._start[row], self._image[row], self._targets[row] = path.start, path.image, path.targets
         nodes, ends = self._integrals.open(row)
         self._awaited[row] = len(nodes) + len(ends)
         self._nodes.extend((row, node) for node in nodes)
-        self._ends.extend((row, place) for place in ends)
+        self._ends.extend((row, end) for end in ends)
 
     def round(self) -> Iterator[tuple[Path, Integral]]:
         """Evaluate as many whole micro-batches as are asked for, one at least; yield paths that are done.
@@ -143,12 +143,10 @@ class Wave:
             AttributionError: the model's logits are not as they must be, or one row does not fit in memory.
         """
         with self._turns.round():
-            with self._turns.launch():
+            with self._turns.launch:
                 with self._turns.passes(self._image.device):
-                    seen = self._evaluate()
-                for row in seen:
-                    self._awaited[row] -= 1
-                complete = sorted({row for row in seen if not self._awaited[row]}, key=self._age)
+                    self._evaluate()
+                complete = [row for row in self._paths if not self._awaited[row]]
                 if not complete:
                     return
                 copy = self._integrals.launch(complete)
@@ -158,72 +156,51 @@ class Wave:
             self._awaited[row] = len(nodes)
             self._nodes.extendleft((row, node) for node in reversed(nodes))  # before what younger paths ask
         for row, nodes in zip(complete, requested, strict=True):
-            path = self._paths[row]
-            if not nodes and path is not None:
-                self._paths[row] = None
-                yield path, self._integrals.result(row)
+            if not nodes:
+                yield self._paths.pop(row), self._integrals.result(row)
 
-    def _age(self, row: int) -> tuple[int, int]:
-        path = self._paths[row]
-        assert path is not None
-        return path.example, path.part
+    def _evaluate(self) -> None:
+        """Evaluate the micro-batches of a round."""
 
-    def _evaluate(self) -> list[int]:
-        """Evaluate the micro-batches of a round; return the row of each batch row."""
-        seen: list[int] = []
+        def values(batch: Batch) -> Values:
+            found = self._graphs.values(self._passes, batch, self._rows)
+            self._limit.batches.append((len(batch.nodes), self._limit.rows))
+            return found
+
         for _ in range(max(1, len(self._nodes) // self._limit.rows)):
-            seen += self._evaluate_nodes()
+            self._through(self._nodes, values, self._integrals.add)
         while self._ends and (len(self._ends) >= self._limit.rows or not self._nodes):
-            seen += self._evaluate_ends()
-        return seen
-
-    def _evaluate_nodes(self) -> list[int]:
-        def evaluate(batch: Batch) -> Values:
-            return self._graphs.values(self._passes, batch, self._rows)
-
-        batch, values = self._through(self._nodes, lambda node: node.place, evaluate)
-        if values is None:
-            return []
-        rows, nodes = [row for row, _ in batch], [node for _, node in batch]
-        self._limit.batches.append((len(batch), self._limit.rows))
-        self._integrals.add(rows, nodes, values)
-        return rows
-
-    def _evaluate_ends(self) -> list[int]:
-        batch, found = self._through(self._ends, float, self._passes.scores)
-        if found is None:
-            return []
-        rows, places = [row for row, _ in batch], [place for _, place in batch]
-        self._integrals.add_scores(rows, places, *found)
-        return rows
+            self._through(self._ends, self._passes.scores, self._integrals.add_scores)
 
     def _through(
         self,
-        queue: deque[tuple[int, Any]],
-        place_of: Callable[[Any], float],
+        queue: Queue,
         evaluate: Callable[[Batch], Value],
-    ) -> tuple[list[tuple[int, Any]], Value | None]:
-        """Take a micro-batch from a queue and evaluate it; give it back where memory ran out."""
-        batch = [queue.popleft() for _ in range(min(self._limit.rows, len(queue)))]
-        if not batch:
-            return [], None
+        take: Callable[[Sequence[int], Sequence[Node], Value], None],
+    ) -> None:
+        """Evaluate a micro-batch from a queue; give it back where memory ran out."""
+        asked = [queue.popleft() for _ in range(min(self._limit.rows, len(queue)))]
+        if not asked:
+            return
+        rows, nodes = [row for row, _ in asked], [node for _, node in asked]
         try:
-            return batch, evaluate(
-                self._batch([row for row, _ in batch], [place_of(each) for _, each in batch])
-            )
+            values = evaluate(self._batch(rows, nodes))
         except Exception as error:
             self._limit.halve(error)
-            queue.extendleft(reversed(batch))
-            return [], None
+            queue.extendleft(reversed(asked))
+            return
+        take(rows, nodes, values)
+        for row in rows:
+            self._awaited[row] -= 1
 
-    def _batch(self, rows: Sequence[int], places: Sequence[float]) -> Batch:
+    def _batch(self, rows: Sequence[int], nodes: Sequence[Node]) -> Batch:
         device = self._image.device
-        paths = [path for path in map(self._paths.__getitem__, rows) if path is not None]
+        paths = [self._paths[row] for row in rows]
         numbers = torch.tensor([rows, [path.example for path in paths]]).to(device)
-        nodes = torch.tensor(places, dtype=torch.float64).to(device)
+        places = torch.tensor([node.place for node in nodes], dtype=torch.float64).to(device)
         index = numbers[0]
         return Batch(
-            self._start[index], self._image[index], nodes, self._targets[index], numbers[1],
+            self._start[index], self._image[index], places, self._targets[index], numbers[1],
             max(path.highest for path in paths),
         )  # fmt: skip
 

@@ -22,23 +22,17 @@ def foliage(rng: np.random.Generator, leaf: Colour, low: Colour, light: Light) -
         x, y, angle = rng.uniform((0, 0, 0), (half, half, np.pi)).tolist()
         dx, dy = 160 * np.cos(angle), 160 * np.sin(angle)
         colour = mix(scaled((84, 70, 58), rng.uniform(0.5, 1.1)), leaf, 0.3)
-        draw.line(
-            (x - dx, y - dy, x + dx, y + dy), fill=(*scaled(colour, 0.86), 220), width=int(rng.integers(1, 7))
-        )
+        width = int(rng.integers(1, 7))
+        draw.line((x - dx, y - dy, x + dx, y + dy), fill=(*scaled(colour, 0.86), 220), width=width)
     count = int(rng.integers(14, 44))
-    place, radius, glow = (
-        rng.uniform(0, half, (count, 2)),
-        rng.uniform(1.5, 7, count),
-        rng.uniform(0.1, 1.0, count),
-    )
-    for (x, y), r, g in zip(place.tolist(), radius.tolist(), glow.tolist(), strict=True):
+    place, radius = rng.uniform(0, half, (count, 2)), rng.uniform(1.5, 7, count)
+    glow = rng.uniform(0.1, 1.0, count)
+    for x, y, r, g in np.column_stack([place, radius, glow]).tolist():
         colour = mix(scaled(leaf, 0.5 + g), low, 0.6 * g)
         share = 0.25 + 0.5 * g  # colours premultiplied by the coverage, as everywhere
         draw.ellipse((x - r, y - r, x + r, y + r), fill=(*scaled(colour, share), int(255 * share)))
-    soft = layer.filter(ImageFilter.GaussianBlur(float(rng.uniform(1.0, 2.6)))).resize(
-        (SIZE, SIZE), Image.Resampling.BILINEAR
-    )
-    pixels = np.asarray(soft, dtype=np.float32)
+    soft = layer.filter(ImageFilter.GaussianBlur(float(rng.uniform(1.0, 2.6))))
+    pixels = np.asarray(soft.resize((SIZE, SIZE), Image.Resampling.BILINEAR), dtype=np.float32)
     image *= 1 - pixels[:, :, 3:] / 255
     image += pixels[:, :, :3] * np.asarray(light.tint, dtype=np.float32)
     return image
@@ -53,9 +47,8 @@ def wall(rng: np.random.Generator, light: Light) -> tuple[Floats, Colour]:
         ((130, 106, 82), (108, 94, 80), (150, 140, 128), (92, 76, 62)),
         ((190, 184, 170), (170, 174, 172), (196, 176, 146), (150, 150, 146)),
     )[kind][int(rng.integers(4))]
-    relief = noise(rng, "cloud", (1.2, 0.8)) * np.float32(1.5) + noise(rng, "rough", (1.2, 1.0)) * np.float32(
-        0.55
-    )
+    relief = noise(rng, "cloud", (1.2, 0.8)) * np.float32(1.5)
+    relief += noise(rng, "rough", (1.2, 1.0)) * np.float32(0.55)
     if kind == 0:
         strata = noise(rng, "cloud", (2.6, 0.5))  # cracks and steps along its contours
         relief += np.tanh(strata * 5) * np.float32(1.6) - np.exp(-((strata * 14) ** 2)) * np.float32(1.4)
@@ -77,10 +70,8 @@ def wall(rng: np.random.Generator, light: Light) -> tuple[Floats, Colour]:
         x = (columns + rng.uniform(0, 40)) % width
         joint = np.clip(np.minimum(x, width - x) - 0.5, 0, 1.5) / 1.5
         plank = np.sin(np.floor((columns + 7) / width) * 37.7) * 0.5 + 0.5
-        relief = (
-            noise(rng, "rough", (0.8, 7.0)) * np.float32(0.8) + (joint * 1.2).astype(np.float32) + 0 * rows
-        )
-        tone = (0.6 + 0.4 * joint) * (0.88 + 0.2 * plank) + 0 * rows
+        relief = noise(rng, "rough", (0.8, 7.0)) * np.float32(0.8) + (joint * 1.2).astype(np.float32)
+        tone = (0.6 + 0.4 * joint) * (0.88 + 0.2 * plank)
     slope = np.zeros((SIZE, SIZE), dtype=np.float32)
     slope[:, 1:] += (relief[:, 1:] - relief[:, :-1]) * np.float32(-light.direction[0])
     slope[1:] += (relief[1:] - relief[:-1]) * np.float32(-light.direction[1])

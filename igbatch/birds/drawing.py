@@ -16,24 +16,14 @@ from PIL import Image, ImageDraw, ImageFilter
 
 Floats = NDArray[np.float32]
 Points = NDArray[np.float64]
-Colour = tuple[int, int, int]
+Colour = tuple[int, ...]
+"""Red, green and blue, 0 to 255."""
 
 SIZE = 224
 
-# A feather along its shaft (0 root, 1 tip) and across it, in units of its width.
-_FEATHER = np.array(
-    [
-        (0, 0.22),
-        (0.25, 0.46),
-        (0.7, 0.5),
-        (0.92, 0.34),
-        (1, 0),
-        (0.92, -0.34),
-        (0.7, -0.5),
-        (0.25, -0.46),
-        (0, -0.22),
-    ]
-)
+# Half a feather along its shaft (0 root, 1 tip) and across it, in units of its width; then the whole outline.
+_VANE = [(0, 0.22), (0.25, 0.46), (0.7, 0.5), (0.92, 0.34)]
+_FEATHER = np.array([*_VANE, (1, 0), *((along, -across) for along, across in reversed(_VANE))])
 
 
 @dataclass(frozen=True)
@@ -94,7 +84,7 @@ class Drawing:
 
     def disc(self, centre: Points, radius: float, colour: Colour, relief: int = 0) -> None:
         """Add a filled circle."""
-        self.fill(centre + radius * _circle(), colour, relief)
+        self.fill(centre + radius * unit(np.linspace(0, 2 * np.pi, 14, endpoint=False)), colour, relief)
 
     def feathers(
         self, roots: Points, tips: Points, widths: Points, colours: list[Colour], relief: int = 0
@@ -103,12 +93,9 @@ class Drawing:
         shaft = tips - roots
         length = np.hypot(shaft[:, 0], shaft[:, 1])[:, None]
         across = np.stack([-shaft[:, 1], shaft[:, 0]], axis=1) / np.maximum(length, 1e-9) * widths[:, None]
-        shapes = (
-            roots[:, None, :]
-            + _FEATHER[None, :, :1] * shaft[:, None, :]
-            + _FEATHER[None, :, 1:] * across[:, None, :]
+        self.paths.extend(
+            roots[:, None] + _FEATHER[:, :1] * shaft[:, None] + _FEATHER[:, 1:] * across[:, None]
         )
-        self.paths.extend(shapes)
         self.styles.extend((colour, 0.0, relief) for colour in colours)
 
     def bounds(self, turn: float = 0.0) -> tuple[float, float, float, float]:
@@ -119,10 +106,19 @@ class Drawing:
         return float(x.min()), float(y.min()), float(x.max()), float(y.max())
 
 
-@lru_cache(maxsize=1)
-def _circle() -> Points:
-    angle = np.linspace(0, 2 * np.pi, 14, endpoint=False)
-    return np.stack([np.cos(angle), np.sin(angle)], axis=1)
+@dataclass(frozen=True)
+class Frame:
+    """Coordinates of a part of a drawing: turned by `angle` radians, `length` is that of their unit."""
+
+    centre: Points
+    angle: float
+    length: float = 1.0
+
+    def at(self, points: Points | list[tuple[float, float]]) -> Points:
+        """Points [n, 2] of this frame in the drawing's."""
+        c, s = np.cos(self.angle) * self.length, np.sin(self.angle) * self.length
+        placed: Points = self.centre + np.asarray(points) @ np.array([[c, s], [-s, c]])
+        return placed
 
 
 @lru_cache(maxsize=8)
@@ -146,28 +142,31 @@ def spline(points: Points, per: int = 5, closed: bool = True) -> Points:
     return curve if closed else np.concatenate([curve, points[-1:]])
 
 
-def shifted(point: Points, dx: float, dy: float) -> Points:
-    """A point [2] moved by (dx, dy)."""
-    moved: Points = point + np.array([dx, dy])
+def shifted(point: Points, *moves: tuple[float, float]) -> Points:
+    """A point [2] moved by each of some (dx, dy), [n, 2]."""
+    moved: Points = point + np.array(moves)
     return moved
+
+
+def unit(angle: Points | float) -> Points:
+    """Unit vectors [..., 2] in the directions of angles [...] in radians."""
+    vectors: Points = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    return vectors
 
 
 def mix(first: Colour, second: Colour, share: float) -> Colour:
     """`first` with a `share` (0 to 1) of `second`."""
-    return (
-        int(first[0] + (second[0] - first[0]) * share),
-        int(first[1] + (second[1] - first[1]) * share),
-        int(first[2] + (second[2] - first[2]) * share),
-    )
+    return tuple(int(a + (b - a) * share) for a, b in zip(first, second, strict=True))
+
+
+def mixed(colours: list[Colour], second: Colour, shares: Points) -> list[Colour]:
+    """Colours [n], each with a share [n] of `second`."""
+    return [mix(colour, second, share) for colour, share in zip(colours, shares.tolist(), strict=True)]
 
 
 def scaled(colour: Colour, factor: float) -> Colour:
     """A colour made darker or lighter by a factor, kept in 0 to 255."""
-    return (
-        max(0, min(255, int(colour[0] * factor))),
-        max(0, min(255, int(colour[1] * factor))),
-        max(0, min(255, int(colour[2] * factor))),
-    )
+    return tuple(max(0, min(255, int(level * factor))) for level in colour)
 
 
 def tinted(colour: Colour, light: Light, factor: float = 1.0) -> Floats:
@@ -185,7 +184,7 @@ def shades(rng: np.random.Generator, colour: Colour, count: int, spread: float) 
 def factored(colours: list[Colour], factors: Points | float) -> list[Colour]:
     """Colours [n] times factors [n] (or one factor for all), kept in 0 to 255."""
     table = np.array(colours) * np.reshape(factors, (-1, 1))
-    return [(r, g, b) for r, g, b in np.clip(table, 0, 255).astype(int).tolist()]
+    return list(map(tuple, np.clip(table, 0, 255).astype(int).tolist()))
 
 
 def rasterise(
@@ -227,12 +226,8 @@ def rasterise(
         small = small.filter(ImageFilter.GaussianBlur(soften))
     pixels = np.asarray(small, dtype=np.float32)
     shade = _shading(relief, light, scale * depth / coarse)
-    if coarse > 1:
-        grown = Image.fromarray(shade).resize((width, height), Image.Resampling.BILINEAR)
-        shade = np.asarray(grown, dtype=np.float32) * grain[:height, :width]
-    else:
-        shade *= grain[:height, :width]
-    rgb = pixels[:, :, :3] * shade[:, :, None]
+    grown = np.asarray(Image.fromarray(shade).resize((width, height), Image.Resampling.BILINEAR))
+    rgb = pixels[:, :, :3] * (grown * grain[:height, :width])[:, :, None]
     rgb *= np.asarray(light.tint, dtype=np.float32)
     alpha = pixels[:, :, 3] / np.float32(255)
     return Sprite(np.minimum(rgb, 255 * alpha[:, :, None]), alpha, int(low[0]), int(low[1]))

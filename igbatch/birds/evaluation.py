@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing import get_context
 
 import numpy as np
@@ -49,37 +50,34 @@ def evaluate(
     """Evaluate the bundled model on held-out seeds; `faint_scenes` of them are faded towards mid-gray too."""
     confusion = np.zeros((len(CLASSES), len(CLASSES)), dtype=int)
     kinds: dict[str, list[int]] = {}
-    birds: list[tuple[Tensor, int]] = []
+    birds: list[Tensor] = []
+    truth: list[int] = []
     for pixels, labels, names in _drawn(range(first_seed, first_seed + scenes)):
         predicted = _probabilities(model, pixels).argmax(1)
         for image, label, name, prediction in zip(pixels, labels, names, predicted.tolist(), strict=True):
             confusion[label, prediction] += 1
             kinds.setdefault(name, []).append(int(label == prediction))
             if CLASSES[label] != "none" and len(birds) < faint_scenes:
-                birds.append((image, label))
+                birds.append(image)
+                truth.append(label)
     gray = _probabilities(model, torch.full((1, 3, 224, 224), 0.5))[0]
     return Evaluation(
         first_seed=first_seed,
         scenes=scenes,
         confusion=confusion,
         kinds={name: (len(hits), sum(hits)) for name, hits in sorted(kinds.items())},
-        faint=_faint(model, birds),
+        faint=_faint(model, torch.stack(birds), torch.tensor(truth)),
         gray=dict(zip(CLASSES, gray.tolist(), strict=True)),
     )
 
 
-def _faint(model: nn.Module, birds: list[tuple[Tensor, int]]) -> dict[float, tuple[float, float]]:
+def _faint(model: nn.Module, birds: Tensor, truth: Tensor) -> dict[float, tuple[float, float]]:
     found = {}
-    none = CLASSES.index("none")
     for contrast in CONTRASTS:
-        right, bare = [], []
-        for start in range(0, len(birds), BATCH):
-            images = torch.stack([image for image, _ in birds[start : start + BATCH]])
-            chances = _probabilities(model, 0.5 + contrast * (images - 0.5))
-            labels = torch.tensor([label for _, label in birds[start : start + BATCH]])
-            right += chances.gather(1, labels[:, None])[:, 0].tolist()
-            bare += chances[:, none].tolist()
-        found[contrast] = (float(np.mean(right)), float(np.mean(bare)))
+        parts = (birds[start : start + BATCH] for start in range(0, len(birds), BATCH))
+        chances = torch.cat([_probabilities(model, 0.5 + contrast * (part - 0.5)) for part in parts])
+        right = chances.gather(1, truth[:, None])
+        found[contrast] = (float(right.mean()), float(chances[:, CLASSES.index("none")].mean()))
     return found
 
 
@@ -93,13 +91,8 @@ def _drawn(seeds: range) -> Iterator[tuple[Tensor, list[int], list[str]]]:
     """Draw scenes in a process beside this one and yield them in batches: pixels, labels, kinds."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         drawn = pool.map(render_scene, seeds, chunksize=BATCH)
-        batch = []
-        for scene in drawn:
-            batch.append(scene)
-            if len(batch) == BATCH or scene.seed == seeds[-1]:
-                pixels = (
-                    torch.from_numpy(np.stack([each.image for each in batch])).permute(0, 3, 1, 2).float()
-                    / 255
-                )
-                yield pixels, [CLASSES.index(each.label) for each in batch], [each.kind for each in batch]
-                batch = []
+        for _ in seeds[::BATCH]:
+            batch = list(islice(drawn, BATCH))
+            images = torch.from_numpy(np.stack([each.image for each in batch])).permute(0, 3, 1, 2)
+            labels = [CLASSES.index(each.label) for each in batch]
+            yield images.float() / 255, labels, [each.kind for each in batch]

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from igbatch.birds.drawing import Drawing, Points, scaled, spline
+from igbatch.birds.drawing import Drawing, Frame, scaled, spline
 from igbatch.birds.species import Look
 
 
-def add_head(drawing: Drawing, look: Look, head: Points, pitch: float) -> None:
-    """Add beak and eye to a head centred at `head` [2], raised by `pitch` radians."""
-    r = look.head
-    c, s = np.cos(pitch) * r, np.sin(pitch) * r
-    turn = np.array([[c, s], [-s, c]])
-
-    def at(points: list[tuple[float, float]]) -> Points:
-        placed: Points = head + np.array(points) @ turn
-        return placed
-
+def add_head(drawing: Drawing, look: Look, head: Frame) -> None:
+    """Add beak and eye to a head, whose frame has its radius for a unit."""
+    r, at = look.head, head.at
     length, depth, hook = look.beak
     low, tip = -0.12 - 0.5 * depth, 0.85 + length
     lower = [(0.70, -0.12), (0.8, low * 0.9), (0.8 + 0.55 * length, low * 0.72), (tip - 0.26 * length, -0.16)]

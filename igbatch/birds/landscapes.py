@@ -73,9 +73,8 @@ def landscape(rng: np.random.Generator) -> Landscape:
 
 def _sky(rng: np.random.Generator, top: Colour, low: Colour, horizon: float) -> Floats:
     height = np.clip(np.arange(SIZE, dtype=np.float32) / np.float32(max(horizon, 1)), 0, 1) ** 1.2
-    column = np.asarray(top, dtype=np.float32) + height[:, None] * (
-        np.asarray(low, dtype=np.float32) - np.asarray(top, dtype=np.float32)
-    )
+    zenith, low_sky = np.asarray(top, dtype=np.float32), np.asarray(low, dtype=np.float32)
+    column = zenith + height[:, None] * (low_sky - zenith)
     cover = rng.uniform(-0.75, 0.6)
     puff = noise(rng, "cloud", (rng.uniform(1.0, 1.8), rng.uniform(0.6, 1.1)))
     cloud = np.clip((puff + np.float32(cover)) * np.float32(rng.uniform(0.9, 2.2)), 0, 1)
@@ -89,11 +88,9 @@ def _sky(rng: np.random.Generator, top: Colour, low: Colour, horizon: float) -> 
     return image
 
 
-def _cover(image: Floats, edge: Floats, colour: Floats) -> None:
-    """Paint what lies below a curve of rows [SIZE]; `colour` broadcasts to [rows, SIZE, 3]."""
-    first = max(0, int(edge.min()) - 1)
-    if first >= SIZE:
-        return
+def _cover(image: Floats, edge: Floats, colour: Floats, first: int | None = None) -> None:
+    """Paint what lies below a curve of rows [SIZE], from row `first` on; `colour` broadcasts to them."""
+    first = max(0, int(edge.min()) - 1) if first is None else first
     rows = np.arange(first, SIZE, dtype=np.float32)
     mask = np.clip(rows[:, None] - edge[None, :] + np.float32(0.5), 0, 1)[:, :, None]
     view = image[first:]
@@ -121,11 +118,9 @@ def _perspective(rng: np.random.Generator, horizon: float, kind: str, stretch: f
     distance = 1 / (below + 5)
     v = (distance * np.float32(9000) + np.float32(rng.uniform(0, TILE))).astype(np.int32) % TILE
     x = np.arange(SIZE, dtype=np.float32) - np.float32(rng.uniform(40, 184))
-    u = (
-        x[None, :] * (distance[:, None] * np.float32(110 / stretch)) + np.float32(rng.uniform(200, 300))
-    ).astype(np.int32)
-    fade: Floats = np.minimum(1, below / 24)[:, None]
-    seen: Floats = tile(kind)[v[:, None], u & (TILE - 1)] * fade
+    u = x * (distance[:, None] * np.float32(110 / stretch)) + np.float32(rng.uniform(200, 300))
+    fade = np.minimum(1, below / 24)[:, None]
+    seen: Floats = tile(kind)[v[:, None], u.astype(np.int32) & (TILE - 1)] * fade
     return seen
 
 
@@ -146,53 +141,32 @@ def _field(
     ground = dark + share * (pale - dark)
     fade = np.clip(1 - np.arange(SIZE - first, dtype=np.float32) / 40, 0, 1)[:, None, None] * np.float32(0.45)
     ground += fade * (np.asarray(low, dtype=np.float32) - ground)
-    edge = (horizon + 1.5 * line(rng, 4, 3)).astype(np.float32)
-    first = max(first - 0, 0)
-    rows = np.arange(first, SIZE, dtype=np.float32)
-    mask = np.clip(rows[:, None] - edge[None, :] + np.float32(0.5), 0, 1)[:, :, None]
-    image[first:] += mask * (ground - image[first:])
+    _cover(image, (horizon + 1.5 * line(rng, 4, 3)).astype(np.float32), ground, first)
     if rng.uniform() < (0.3 if snow else 0.6):
-        _blades(
-            rng,
-            image,
-            horizon,
-            pair if not snow else ((150, 130, 90), (120, 100, 70)),
-            light,
-            30 if snow else 110,
-        )
+        straw = ((150, 130, 90), (120, 100, 70))
+        _blades(rng, image[first + 30 :], straw if snow else pair, light, 30 if snow else 110)
     return mix(pair[0], pair[1], 0.5)
 
 
 def _blades(
-    rng: np.random.Generator,
-    image: Floats,
-    horizon: float,
-    pair: tuple[Colour, Colour],
-    light: Light,
-    count: int,
+    rng: np.random.Generator, image: Floats, pair: tuple[Colour, Colour], light: Light, count: int
 ) -> None:
-    """Blades of grass, longer towards the viewer, drawn at twice the size over the lower part."""
-    first = int(horizon) + 30
-    if first > SIZE - 10:
+    """Blades of grass, longer towards the viewer, drawn at twice the size over part of a picture."""
+    rows = len(image)
+    if rows < 10:
         return
-    layer = Image.new("RGBX", (SIZE * 2, (SIZE - first) * 2))
+    layer = Image.new("RGBX", (SIZE * 2, rows * 2))
     draw = ImageDraw.Draw(layer)
     x, t = rng.uniform(0, SIZE * 2, count), np.sort(rng.uniform(0.1, 1, count))
     lean, tall, pick = rng.normal(0, 5, count), rng.uniform(0.5, 1, count), rng.uniform(0, 1, count)
-    for cx, depth, dx, length, share in zip(
-        x.tolist(), t.tolist(), lean.tolist(), tall.tolist(), pick.tolist(), strict=True
-    ):
-        y = depth * (SIZE - first) * 2
-        colour = tuple(int(c) for c in tinted(mix(*pair, share), light, 0.9))
-        draw.line(
-            (cx, y, cx + dx * 0.4, y - 12 * depth * length, cx + dx, y - 22 * depth * length),
-            fill=(*colour, 255),
-            width=2,
-        )
+    for cx, depth, dx, length, share in np.stack([x, t, lean, tall, pick], axis=1).tolist():
+        y = depth * rows * 2
+        colour = tinted(mix(*pair, share), light, 0.9).astype(int).tolist()
+        bent = (cx, y, cx + dx * 0.4, y - 12 * depth * length, cx + dx, y - 22 * depth * length)
+        draw.line(bent, fill=(*colour, 255), width=2)
     pixels = np.asarray(layer.reduce(2), dtype=np.float32)
-    view = image[first:]
-    view *= 1 - pixels[:, :, 3:] / 255
-    view += pixels[:, :, :3]
+    image *= 1 - pixels[:, :, 3:] / 255
+    image += pixels[:, :, :3]
 
 
 def _water(
@@ -202,12 +176,9 @@ def _water(
     _hills(rng, image, horizon, shore, low, light)
     first = int(horizon)
     rows = SIZE - first
-    mirror = image[max(0, first - rows) : first][::-1]
-    if len(mirror) < rows:
-        mirror = np.concatenate([mirror, np.repeat(mirror[-1:], rows - len(mirror), axis=0)])
-    hue = np.asarray(
-        ((40, 74, 96), (52, 92, 104), (66, 84, 84), (84, 100, 112))[int(rng.integers(4))], dtype=np.float32
-    )
+    mirror = image[np.maximum(first - 1 - np.arange(rows), 0)]
+    hues = ((40, 74, 96), (52, 92, 104), (66, 84, 84), (84, 100, 112))
+    hue = np.asarray(hues[int(rng.integers(4))], dtype=np.float32)
     depth = np.linspace(0.30, 0.72, rows, dtype=np.float32)[:, None, None]
     water = mirror * (1 - depth) + hue * depth * np.asarray(light.tint, dtype=np.float32)
     waves = _perspective(rng, horizon, "rough", rng.uniform(2.5, 5.0)) * np.float32(rng.uniform(0.5, 1.2))
@@ -220,9 +191,8 @@ def _water(
         if beach < 190:
             sand = tinted(((186, 164, 128), (150, 138, 118), (118, 112, 104))[int(rng.integers(3))], light)
             grain = 1 + 0.10 * noise(rng, "rough", (1.4, 0.7)) + 0.05 * noise(rng, "fine")
-            edge = (beach + 5 * line(rng, 3, 4) + np.linspace(-8, 8, SIZE) * rng.uniform(-1, 1)).astype(
-                np.float32
-            )
+            wavy = beach + 5 * line(rng, 3, 4)
+            edge = (wavy + np.linspace(-8, 8, SIZE) * rng.uniform(-1, 1)).astype(np.float32)
             _cover(image, edge - 3, np.asarray((232, 236, 236), dtype=np.float32))
             first = max(0, int(edge.min()) - 1)
             _cover(image, edge, (sand * grain[first:, :, None]).astype(np.float32))

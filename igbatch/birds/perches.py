@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from igbatch.birds.drawing import Colour, Drawing, Points, mix, scaled, shades, shifted, spline
+from igbatch.birds.drawing import Colour, Drawing, Points, mix, scaled, shades, shifted, spline, unit
 from igbatch.birds.noise import line
 
 PERCHES = ("branch", "post", "rock")
@@ -40,10 +40,8 @@ def _branch(rng: np.random.Generator, size: float, leaf: Colour) -> Drawing:
     y = y - half[6]  # the feet grip the upper side
     for _ in range(int(rng.integers(1, 5))):
         _twig(drawing, rng, np.array([x, y]).T[int(rng.integers(1, 12))], thick, bark, leaf)
-    top, bottom = np.stack([x, y + half], axis=1), np.stack([x, y - half], axis=1)
-    drawing.fill(
-        np.concatenate([spline(top, 4, closed=False), spline(bottom, 4, closed=False)[::-1]]), bark, 190
-    )
+    top, bottom = (spline(np.stack([x, edge], axis=1), 4, closed=False) for edge in (y + half, y - half))
+    drawing.fill(np.concatenate([top, bottom[::-1]]), bark, 190)
     count = 46
     pick, across = rng.uniform(-200, 200, count), rng.uniform(-0.8, 0.8, count)
     centre = np.stack([pick, np.interp(pick, x, y) + across * np.interp(pick, x, half)], axis=1)
@@ -55,11 +53,10 @@ def _branch(rng: np.random.Generator, size: float, leaf: Colour) -> Drawing:
 def _twig(
     drawing: Drawing, rng: np.random.Generator, root: Points, thick: float, bark: Colour, leaf: Colour
 ) -> None:
-    angle = rng.uniform(0.25, 1.2) * (1 if rng.uniform() < 0.5 else -1) + (
-        np.pi if rng.uniform() < 0.5 else 0
-    )
+    angle = rng.uniform(0.25, 1.2) * (1 if rng.uniform() < 0.5 else -1)
+    angle += np.pi if rng.uniform() < 0.5 else 0
     length = rng.uniform(30, 80)
-    axis = np.array([np.cos(angle), np.sin(angle)])
+    axis = unit(angle)
     bow = np.array([-axis[1], axis[0]]) * rng.uniform(-8, 8)
     path = spline(np.stack([root, root + 0.5 * length * axis + bow, root + length * axis]), 4, closed=False)
     drawing.stroke(path, scaled(bark, 0.85), max(1.2, thick * 0.3))
@@ -70,7 +67,7 @@ def _twig(
 def _leaves(drawing: Drawing, rng: np.random.Generator, roots: Points, leaf: Colour) -> None:
     count = len(roots)
     angle, length = rng.uniform(0, 2 * np.pi, count), rng.uniform(7, 16, count)
-    tips = roots + length[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    tips = roots + length[:, None] * unit(angle)
     drawing.feathers(roots, tips, length * rng.uniform(0.35, 0.6, count), shades(rng, leaf, count, 0.3), 150)
 
 
@@ -83,16 +80,11 @@ def _post(rng: np.random.Generator, size: float) -> Drawing:
         drop, tilt = rng.uniform(20, 60), rng.uniform(-6, 6)
         for level in range(int(rng.integers(1, 3))):
             y = -drop - 30 * level
-            drawing.stroke(
-                np.array([(-240, y - tilt), (240, y + tilt)]),
-                scaled(wood, 0.8),
-                float(rng.choice([1.0, 1.2, 6.0])),
-            )
+            width = float(rng.choice([1.0, 1.2, 6.0]))
+            drawing.stroke(np.array([(-240, y - tilt), (240, y + tilt)]), scaled(wood, 0.8), width)
     drawing.fill(np.array([(-half, 0), (half, 0), (half + lean, -240), (-half + lean, -240)]), wood, 180)
     cap = half * rng.uniform(0.12, 0.3)
-    ring = np.stack(
-        [half * np.cos(np.linspace(0, 2 * np.pi, 14)), cap * np.sin(np.linspace(0, 2 * np.pi, 14))], axis=1
-    )
+    ring = unit(np.linspace(0, 2 * np.pi, 14)) * [half, cap]
     drawing.fill(ring - [0, cap * 0.2], scaled(wood, 1.18), 0)
     count = 26
     across, down = rng.uniform(-0.9, 0.9, count) * half, rng.uniform(-160, -cap, count)
@@ -118,10 +110,8 @@ def _rock(rng: np.random.Generator, half: float, stone: Colour, depth: float) ->
         deep = -half * rng.uniform(0.3, 1.3)
         upper = np.interp([a, (a + b) / 2, b], x, rise)
         facet = [(a * half, upper[0] - 1), ((a + b) / 2 * half, upper[1] - 1), (b * half, upper[2] - 1)]
-        facet += [
-            (b * half * 1.05, max(deep * rng.uniform(0.6, 1.0), -depth)),
-            (a * half * 1.05, max(deep, -depth)),
-        ]
+        facet.append((b * half * 1.05, max(deep * rng.uniform(0.6, 1.0), -depth)))
+        facet.append((a * half * 1.05, max(deep, -depth)))
         drawing.fill(np.array(facet), scaled(stone, rng.uniform(0.88, 1.12)), int(rng.integers(130, 200)))
     count = 26
     place = np.stack([rng.uniform(-0.8, 0.8, count) * half, -rng.uniform(0.1, 1.4, count) * half], axis=1)
@@ -129,11 +119,7 @@ def _rock(rng: np.random.Generator, half: float, stone: Colour, depth: float) ->
     span = rng.uniform(0.05, 0.25, (count, 2)) * half
     for point, (dx, dy), colour in zip(place, span, shades(rng, stone, count, 0.22), strict=True):
         if point[1] - dy > -depth:
-            drawing.stroke(
-                np.array([point, shifted(point, dx * 0.5, -dy * 0.2), shifted(point, dx, -dy * 0.8)]),
-                colour,
-                1.3,
-            )
+            drawing.stroke(shifted(point, (0, 0), (dx * 0.5, -dy * 0.2), (dx, -dy * 0.8)), colour, 1.3)
     return drawing
 
 
@@ -142,8 +128,7 @@ def clutter(rng: np.random.Generator, kind: str, size: float, leaf: Colour) -> D
     if kind == "stone":
         return _rock(rng, size * 0.5, _STONE[int(rng.integers(len(_STONE)))], size * rng.uniform(0.4, 0.6))
     if kind == "stump":
-        drawing = _rock(rng, size * 0.25, mix(_BARK[int(rng.integers(len(_BARK)))], leaf, 0.15), size * 0.7)
-        return drawing
+        return _rock(rng, size * 0.25, mix(_BARK[int(rng.integers(len(_BARK)))], leaf, 0.15), size * 0.7)
     drawing = Drawing()
     drift = rng.uniform(-60, 60)  # a spray hanging in from above the picture
     twig = spline(np.array([(drift, 260.0), (0.3 * drift, 90.0), (0.0, -0.4 * size)]), 8, closed=False)

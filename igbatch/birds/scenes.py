@@ -22,17 +22,6 @@ from igbatch.birds.species import look
 from igbatch.birds.staging import Slot, Stage, stage
 from igbatch.birds.standing import standing
 
-__all__ = [
-    "CLASSES",
-    "GENERATOR_VERSION",
-    "KINDS",
-    "SIZE",
-    "Scene",
-    "SceneBox",
-    "render_scene",
-    "write_scenes",
-]
-
 CLASSES = ("eagle", "magpie", "crow", "gull", "none")
 KINDS = ("single", "double", "empty")
 GENERATOR_VERSION = 1
@@ -168,10 +157,11 @@ def _cast(rng: np.random.Generator, seed: int, setting: Stage, label: str | None
     main = drawn if label is None else label
     extra = ("crow", "gull")[int(rng.integers(2))]
     second = "magpie" if main == "eagle" else "eagle"
+    cast = {"main": main, "second": second, "distractor": extra}
     actors = []
     for slot in setting.slots:
-        species = {"main": main, "second": second, "distractor": extra}[slot.role]
-        own = _stream(seed, _BIRD + 16 * (1 + ("main", "second", "distractor").index(slot.role)))
+        species = cast[slot.role]
+        own = _stream(seed, _BIRD + 16 * (1 + list(cast).index(slot.role)))
         bird = look(species, own)
         if slot.family == "flying":
             drawing = flying(own, bird, slot.posture, slot.wings)
@@ -200,8 +190,8 @@ def _draw(actor: _Actor, setting: Stage) -> None:
 
 def _keep_ratio(actors: list[_Actor], setting: Stage) -> None:
     """Shrink the smaller bird of a double, then grow the larger, until their areas differ enough."""
-    main = next(actor for actor in actors if actor.slot.role == "main")
-    second = next(actor for actor in actors if actor.slot.role == "second")
+    by_role = {actor.slot.role: actor for actor in actors}
+    main, second = by_role["main"], by_role["second"]
     for _ in range(6):
         if main.area >= _RATIO * second.area:
             return
@@ -234,17 +224,11 @@ def _compose(setting: Stage, actors: list[_Actor]) -> tuple[Floats, tuple[SceneB
 
 def _box(actor: _Actor, seen: Floats) -> SceneBox | None:
     assert actor.sprite is not None
-    rows, columns = np.flatnonzero((seen > 0.25).any(axis=1)), np.flatnonzero((seen > 0.25).any(axis=0))
-    if not len(rows):
+    seen_rows, seen_columns = (np.flatnonzero((seen > 0.25).any(axis=axis)) for axis in (1, 0))
+    if not len(seen_rows):
         return None
-    left, top = actor.sprite.left, actor.sprite.top
-    return SceneBox(
-        actor.species,
-        left + int(columns[0]),
-        top + int(rows[0]),
-        left + int(columns[-1]) + 1,
-        top + int(rows[-1]) + 1,
-    )
+    rows, columns = (actor.sprite.top + seen_rows).tolist(), (actor.sprite.left + seen_columns).tolist()
+    return SceneBox(actor.species, columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
 
 
 def _shadow(image: Floats, sprite: Sprite, slot: Slot, setting: Stage) -> None:
@@ -252,9 +236,8 @@ def _shadow(image: Floats, sprite: Sprite, slot: Slot, setting: Stage) -> None:
     height, width = sprite.alpha.shape
     flat = max(3, int(0.2 * height))
     mask = Image.fromarray((sprite.alpha * 255).astype(np.uint8)).transpose(Image.Transpose.FLIP_TOP_BOTTOM)
-    squashed = np.asarray(
-        mask.resize((width, flat), Image.Resampling.BOX).reduce(2).resize((width, flat)), dtype=np.float32
-    )
+    soft = mask.resize((width, flat), Image.Resampling.BOX).reduce(2).resize((width, flat))
+    squashed = np.asarray(soft, dtype=np.float32)
     light = setting.landscape.light
     top = min(max(0, int(slot.y) - flat // 3), SIZE - 1)
     left = sprite.left - int(light.direction[0] * 0.12 * width)

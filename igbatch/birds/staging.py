@@ -73,15 +73,14 @@ def stage(rng: np.random.Generator, kind: str) -> Stage:
     if rng.uniform() < 0.3:  # a little lies about, whether birds come or not
         _scatter(rng, land, image, grain, int(rng.integers(1, 4)))
     slots = _slots(rng, land, kind)
-    bare = (
-        [_slot(rng, land, "bare", float(np.exp(rng.uniform(np.log(45), np.log(190)))))]
-        if kind == "empty"
-        else []
-    )
-    if bare and (bare[0].family != "perched" or rng.uniform() < 0.35):
-        bare = []
-        _scatter(rng, land, image, grain, int(rng.integers(0, 3)))
-    for slot in (*slots, *bare):
+    stands = [*slots]
+    if kind == "empty":
+        bare = _slot(rng, land, "bare", float(np.exp(rng.uniform(np.log(45), np.log(190)))))
+        if bare.family != "perched" or rng.uniform() < 0.35:
+            _scatter(rng, land, image, grain, int(rng.integers(0, 3)))
+        else:
+            stands.append(bare)
+    for slot in stands:
         if slot.family == "perched":
             kinds = PERCHES if land.place != "foliage" else ("branch", "branch", "post", "rock")
             drawing = perch(rng, kinds[int(rng.integers(len(kinds)))], slot.size, land.foliage)
@@ -98,18 +97,14 @@ def _scatter(rng: np.random.Generator, land: Landscape, image: Floats, grain: Fl
             at = (float(rng.uniform(0, SIZE)), float(rng.uniform(land.ground, SIZE - 8)) - 0.3 * size)
         else:
             kind, at = "leaves", (float(rng.uniform(0, SIZE)), float(rng.uniform(0, 70)))
-        drawing = clutter(rng, kind, size, land.foliage)
-        blend(
-            image,
-            rasterise(drawing, at, 1.0, land.light, grain, depth=20.0, soften=float(rng.uniform(0.0, 1.2))),
-        )
+        drawing, soften = clutter(rng, kind, size, land.foliage), float(rng.uniform(0.0, 1.2))
+        blend(image, rasterise(drawing, at, 1.0, land.light, grain, depth=20.0, soften=soften))
 
 
 def _slots(rng: np.random.Generator, land: Landscape, kind: str) -> tuple[Slot, ...]:
     """Slots for a kind, the smaller birds first, none of them hiding another."""
     if kind == "empty":
         return ()
-    plan: list[tuple[str, float]]
     if kind == "single":
         plan = [("main", float(np.exp(rng.uniform(np.log(52), np.log(190)))))]
     else:
@@ -160,31 +155,19 @@ def _slot(rng: np.random.Generator, land: Landscape, role: str, size: float) -> 
             y = max(min(top, 216.0), _within(max(top, land.ground), 216, u[3]))
         else:
             y = _within(top, SIZE - 6 - 0.32 * size, u[3])
-    posture = Posture(u[4], u[5], u[6], u[7])
-    turn = np.radians(_within(-28, 30, u[8]) if family == "flying" else _within(-5, 5, u[8]))
-    return Slot(
-        role,
-        family,
-        x,
-        y,
-        size,
-        mirror,
-        float(turn),
-        0.13 * u[9] * (1 - size / 260),
-        posture,
-        _wings(rng, u[10]),
-    )
+    turn = float(np.radians(_within(-28, 30, u[8]) if family == "flying" else _within(-5, 5, u[8])))
+    haze = 0.13 * u[9] * (1 - size / 260)
+    return Slot(role, family, x, y, size, mirror, turn, haze, Posture(*u[4:8]), _wings(rng, u[10]))
 
 
 def _wings(rng: np.random.Generator, style: float) -> Wings:
     v = rng.uniform(size=5).tolist()
+    lengths = (0.8 + 0.2 * v[2], 0.75 + 0.2 * v[3])
     if style < 0.4:  # soaring, one wing to either side
         near, far = -(52 + 42 * v[0]), 50 + 45 * v[1]
         lengths = (0.75 + 0.25 * v[2], 0.65 + 0.3 * v[3])
     elif style < 0.75:  # upstroke
         near, far = 78 + 44 * v[0], 52 + 34 * v[1]
-        lengths = (0.8 + 0.2 * v[2], 0.75 + 0.2 * v[3])
     else:  # downstroke
         near, far = -(70 + 45 * v[0]), -(45 + 35 * v[1])
-        lengths = (0.8 + 0.2 * v[2], 0.75 + 0.2 * v[3])
-    return Wings(near, far, lengths[0], lengths[1], 8 + 34 * v[4], v[0])
+    return Wings(near, far, *lengths, 8 + 34 * v[4], v[0])

@@ -6,15 +6,28 @@ feet at the origin. `flying` (module `flight`) uses the same torso and head.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from igbatch.birds.drawing import Colour, Drawing, Points, factored, mix, scaled, shades, shifted, spline
+from igbatch.birds.drawing import (
+    Drawing,
+    Frame,
+    Points,
+    factored,
+    mix,
+    mixed,
+    scaled,
+    shades,
+    shifted,
+    spline,
+    unit,
+)
 from igbatch.birds.heads import add_head
 from igbatch.birds.species import Look
 
 PER = 5  # spline samples a segment
+_PALE = (224, 214, 196)  # feathers of juveniles
 
 
 @dataclass(frozen=True)
@@ -28,17 +41,26 @@ class Posture:
 
 
 @dataclass(frozen=True)
-class Frame:
-    """The torso's frame: u runs along the body axis (-0.5 rump, 0.5 shoulder), v towards the back."""
+class Bird:
+    """A bird as it is being drawn, and the chance that its feathers take their shades from.
 
-    centre: Points
-    lean: float
+    The frame of its torso runs along the body (-0.5 rump, 0.5 shoulder) and towards the back.
+    """
 
-    def at(self, uv: Points | list[tuple[float, float]]) -> Points:
-        """Torso coordinates [n, 2] to the bird's frame."""
-        c, s = np.cos(self.lean), np.sin(self.lean)
-        placed: Points = self.centre + np.asarray(uv) @ np.array([[c, s], [-s, c]])
-        return placed
+    look: Look
+    frame: Frame
+    rng: np.random.Generator
+    drawing: Drawing = field(default_factory=Drawing)
+
+    @property
+    def is_gull(self) -> bool:
+        """Tell whether it is a gull, whose plumage is plain."""
+        return self.look.species == "gull"
+
+    @property
+    def is_magpie(self) -> bool:
+        """Tell whether it is a magpie, black and white."""
+        return self.look.species == "magpie"
 
 
 def standing(rng: np.random.Generator, look: Look, posture: Posture, on_ground: bool) -> Drawing:
@@ -46,89 +68,66 @@ def standing(rng: np.random.Generator, look: Look, posture: Posture, on_ground: 
     upright = posture.lean * (0.55 if on_ground else 1.0)
     lean = np.radians(look.lean[0] + (look.lean[1] - look.lean[0]) * upright)
     hip = np.array([0.0, look.leg + 0.06])
-    frame = Frame(np.zeros(2), lean)
-    frame = Frame(hip - frame.at([(-0.10, -0.34 * look.depth)])[0], lean)
+    frame = Frame(hip - Frame(np.zeros(2), lean).at([(-0.10, -0.34 * look.depth)])[0], lean)
     lift = look.tail_lift[0] + (look.tail_lift[1] - look.tail_lift[0]) * posture.tail
     tail_angle = lean + np.pi - np.radians(lift)
     if on_ground:  # keep the tip off the ground
         rump = frame.at([(-0.45, 0.0)])[0]
         reach = np.arcsin(min(1.0, max(0.0, (rump[1] - 0.06) / look.tail[0])))
         tail_angle = min(tail_angle, np.pi + reach)
-    drawing = Drawing()
-    _leg(drawing, rng, look, frame, -0.10 + 0.10 * posture.stride, far=True)
-    if look.species == "gull":
-        _tail(drawing, rng, look, frame, tail_angle)
-        torso(drawing, rng, look, frame, posture)
-        _folded_wing(drawing, rng, look, frame)
-    else:
-        torso(drawing, rng, look, frame, posture)
-        _tail(drawing, rng, look, frame, tail_angle)
-        _folded_wing(drawing, rng, look, frame)
-    _leg(drawing, rng, look, frame, 0.04, far=False)
-    return drawing
+    bird = Bird(look, frame, rng)
+    _leg(bird, -0.10 + 0.10 * posture.stride, far=True)
+    if bird.is_gull:
+        _tail(bird, tail_angle)
+    torso(bird, posture)
+    if not bird.is_gull:
+        _tail(bird, tail_angle)
+    _folded_wing(bird)
+    _leg(bird, 0.04, far=False)
+    return bird.drawing
 
 
-def _outline(look: Look, frame: Frame, head: Points, pitch: float) -> Points:
-    d, r = look.depth, look.head
-    c, s = np.cos(pitch) * r, np.sin(pitch) * r
-    turn = np.array([[c, s], [-s, c]])
-    flat = 0.9 if look.species == "eagle" else 1.0
-    skull = (
-        head
-        + np.array(
-            [
-                (0.45, -0.95),
-                (0.85, -0.45),
-                (0.98, 0.1),
-                (0.72, 0.70 * flat),
-                (0.0, 1.0 * flat),
-                (-0.75, 0.66),
-                (-1.02, -0.2),
-            ]
-        )
-        @ turn
-    )
-    body = frame.at(
-        [(-0.54, -0.03), (-0.30, -0.36 * d), (0.0, -0.52 * d), (0.27, -0.54 * d), (0.45, -0.40 * d)]
-    )
-    back = frame.at([(0.42, 0.36 * d), (0.12, 0.48 * d), (-0.25, 0.33 * d)])
+def torso(bird: Bird, posture: Posture) -> None:
+    """Add torso, neck and head; used at rest and in flight."""
+    look, frame = bird.look, bird.frame
+    angle = 0.55 * frame.angle + np.radians(22 + 10 * posture.head)
+    centre = frame.at([(0.47, 0.02)])[0] + (look.neck + look.head * 0.5) * unit(angle)
+    head = Frame(centre, np.radians(-14 + 26 * posture.head), look.head)
+    outline = _outline(bird, head)
+    bird.drawing.fill(outline, look.body, 150)
+    _body_feathers(bird)
+    if bird.is_magpie:
+        _white_belly(bird, outline)
+    if look.face != look.body:
+        _hood(bird, outline)
+    add_head(bird.drawing, look, head)
+
+
+def _outline(bird: Bird, head: Frame) -> Points:
+    d, at = bird.look.depth, bird.frame.at
+    crown = 0.9 if bird.look.species == "eagle" else 1.0
+    skull = head.at([
+        (0.45, -0.95), (0.85, -0.45), (0.98, 0.1), (0.72, 0.70 * crown), (0.0, 1.0 * crown), (-0.75, 0.66),
+        (-1.02, -0.2),
+    ])  # fmt: skip
+    body = at([(-0.54, -0.03), (-0.30, -0.36 * d), (0.0, -0.52 * d), (0.27, -0.54 * d), (0.45, -0.40 * d)])
+    back = at([(0.42, 0.36 * d), (0.12, 0.48 * d), (-0.25, 0.33 * d)])
     throat = 0.55 * skull[:1] + 0.45 * body[-1:]
     nape = 0.55 * skull[-1:] + 0.45 * back[:1]
     return spline(np.concatenate([body, throat, skull, nape, back]), PER)
 
 
-def torso(drawing: Drawing, rng: np.random.Generator, look: Look, frame: Frame, posture: Posture) -> None:
-    """Add torso, neck and head; used at rest and in flight."""
-    angle = 0.55 * frame.lean + np.radians(22 + 10 * posture.head)
-    head = frame.at([(0.47, 0.02)])[0] + (look.neck + look.head * 0.5) * np.array(
-        [np.cos(angle), np.sin(angle)]
-    )
-    pitch = np.radians(-14 + 26 * posture.head)
-    outline = _outline(look, frame, head, pitch)
-    drawing.fill(outline, look.body, 150)
-    _body_feathers(drawing, rng, look, frame)
-    if look.species == "magpie":
-        _white_belly(drawing, rng, look, frame, outline)
-    if look.face != look.body:
-        _hood(drawing, rng, look, outline)
-    add_head(drawing, look, head, pitch)
-
-
-def _body_feathers(drawing: Drawing, rng: np.random.Generator, look: Look, frame: Frame) -> None:
+def _body_feathers(bird: Bird) -> None:
     """Small overlapping feathers from the tail forwards, pale ones among them on juveniles."""
-    count = 46
+    look, rng, count = bird.look, bird.rng, 46
     u = np.sort(rng.uniform(-0.34, 0.42, count))
     v = rng.uniform(-0.40, 0.36, count) * look.depth * np.sqrt(np.clip(1.1 - (1.55 * u) ** 2, 0.1, 1))
-    roots = frame.at(np.stack([u, v], axis=1))
-    tips = frame.at(np.stack([u - rng.uniform(0.07, 0.12, count), v - 0.03 * look.depth], axis=1))
-    spread = 0.05 if look.species == "gull" else 0.2
-    colours = shades(rng, look.body, count, spread)
+    roots = bird.frame.at(np.stack([u, v], axis=1))
+    tips = bird.frame.at(np.stack([u - rng.uniform(0.07, 0.12, count), v - 0.03 * look.depth], axis=1))
+    colours = shades(rng, look.body, count, 0.05 if bird.is_gull else 0.2)
     if look.mottle:
-        pale = rng.uniform(size=count) < look.mottle
-        colours = [
-            mix(c, (224, 214, 196), 0.6) if p else c for c, p in zip(colours, pale.tolist(), strict=True)
-        ]
-    drawing.feathers(roots, tips, np.full(count, 0.07), colours)
+        colours = mixed(colours, _PALE, np.where(rng.uniform(size=count) < look.mottle, 0.6, 0.0))
+    bird.drawing.feathers(roots, tips, np.full(count, 0.07), colours)
 
 
 def _ragged(rng: np.random.Generator, start: Points, stop: Points, count: int, reach: Points) -> Points:
@@ -138,145 +137,119 @@ def _ragged(rng: np.random.Generator, start: Points, stop: Points, count: int, r
     return start + share * (stop - start) + teeth[:, None] * reach
 
 
-def _hood(drawing: Drawing, rng: np.random.Generator, look: Look, outline: Points) -> None:
+def _hood(bird: Bird, outline: Points) -> None:
     """Head and neck in a colour of their own, with a ragged border down to the breast."""
+    look, rng, count = bird.look, bird.rng, 16
     front, back = int(4.55 * PER), 13 * PER - 1
     part = outline[front : back + 1]
     down = (outline[front] + outline[back] - 2 * part[len(part) // 2]) * 0.12
     border = _ragged(rng, part[-1], part[0], 6, down)
-    drawing.fill(np.concatenate([part, border]), look.face, 0)
+    bird.drawing.fill(np.concatenate([part, border]), look.face, 0)
     if look.nape != look.face:
         nape = outline[int(9.4 * PER) : back + 1]
         inner = nape[::-1] + (part.mean(axis=0) - nape[::-1]) * 0.55
-        drawing.fill(np.concatenate([nape, inner]), look.nape, 0)
-    count = 16
+        bird.drawing.fill(np.concatenate([nape, inner]), look.nape, 0)
     pick = rng.uniform(0, 1, (count, 2))
     base = part[(pick[:, 0] * (len(part) - 1)).astype(int)]
     roots = base + (part.mean(axis=0) - base) * (0.25 + 0.6 * pick[:, 1:])
     flow = down / max(float(np.hypot(*down)), 1e-6)
     colours = shades(rng, scaled(look.nape, 0.93), count, 0.12)
-    drawing.strokes(roots, roots + flow * look.head * 0.45, colours, look.head * 0.1)
+    bird.drawing.strokes(roots, roots + flow * look.head * 0.45, colours, look.head * 0.1)
 
 
-def _white_belly(
-    drawing: Drawing, rng: np.random.Generator, look: Look, frame: Frame, outline: Points
-) -> None:
-    start, stop = int(0.5 * PER), int(3.35 * PER)
-    part = outline[start : stop + 1]
-    d = look.depth
+def _white_belly(bird: Bird, outline: Points) -> None:
+    frame, rng, count = bird.frame, bird.rng, 14
+    part = outline[int(0.5 * PER) : int(3.35 * PER) + 1]
+    d = bird.look.depth
     chest = frame.at([(0.30, -0.22 * d)])[0]
     border = _ragged(rng, part[-1], chest, 5, frame.at([(0.06, 0.0)])[0] - frame.centre)
     flank = frame.at([(0.1, -0.06 * d), (-0.15, -0.02 * d), (-0.38, -0.1 * d)])
-    drawing.fill(np.concatenate([part, border, flank]), look.belly, 0)
-    count = 14
+    bird.drawing.fill(np.concatenate([part, border, flank]), bird.look.belly, 0)
     uv = np.stack([rng.uniform(-0.3, 0.25, count), rng.uniform(-0.45, -0.2, count) * d], axis=1)
-    drawing.strokes(
-        frame.at(uv), frame.at(uv - [0.08, 0.0]), shades(rng, scaled(look.belly, 0.92), count, 0.05), 0.02
-    )
+    colours = shades(rng, scaled(bird.look.belly, 0.92), count, 0.05)
+    bird.drawing.strokes(frame.at(uv), frame.at(uv - [0.08, 0.0]), colours, 0.02)
 
 
-def _tail(drawing: Drawing, rng: np.random.Generator, look: Look, frame: Frame, angle: float) -> None:
-    length, width, wedge = look.tail
-    count = 7
+def across_tail(count: int) -> Points:
+    """Places of tail feathers from side (-1) to side (1), the outer ones first."""
     rank = np.linspace(-1, 1, count)
-    order = np.argsort(-np.abs(rank), kind="stable")
-    rank = rank[order]
-    direction = np.array([np.cos(angle), np.sin(angle)])
+    return rank[np.argsort(-np.abs(rank), kind="stable")]
+
+
+def _tail(bird: Bird, angle: float) -> None:
+    look, count = bird.look, 7
+    length, width, wedge = look.tail
+    rank = across_tail(count)
+    direction = unit(angle)
     across = np.array([-direction[1], direction[0]])
-    roots = frame.at([(-0.38, 0.0)])[0] + rank[:, None] * across * width * 0.22
+    roots = bird.frame.at([(-0.38, 0.0)])[0] + rank[:, None] * across * width * 0.22
     lengths = (length + 0.1) * (1 - 0.42 * wedge * np.abs(rank) - 0.04 * (1 - wedge) * rank**2)
     spread = across * width * (0.34 if wedge > 0.5 else 0.5)
     tips = roots + lengths[:, None] * direction + rank[:, None] * spread
-    colours = shades(rng, look.tail_colour, count, 0.16 if look.species != "gull" else 0.04)
-    if look.species == "magpie":
-        colours = [
-            mix(c, look.body, 0.25 + 0.45 * abs(k)) for c, k in zip(colours, rank.tolist(), strict=True)
-        ]
-    drawing.feathers(roots, tips, np.full(count, width * 0.36), colours, 110)
+    colours = shades(bird.rng, look.tail_colour, count, 0.04 if bird.is_gull else 0.16)
+    if bird.is_magpie:
+        colours = mixed(colours, look.body, 0.25 + 0.45 * np.abs(rank))
+    bird.drawing.feathers(roots, tips, np.full(count, width * 0.36), colours, 110)
     shaft = factored(colours, 0.78 if sum(look.tail_colour) > 200 else 1.35)
-    drawing.strokes(roots + 0.25 * (tips - roots), tips, shaft, 0.010)
+    bird.drawing.strokes(roots + 0.25 * (tips - roots), tips, shaft, 0.010)
 
 
-def _folded_wing(drawing: Drawing, rng: np.random.Generator, look: Look, frame: Frame) -> None:
+def _folded_wing(bird: Bird) -> None:
+    look, at, rng, drawing = bird.look, bird.frame.at, bird.rng, bird.drawing
     d, tip = look.depth, 0.5 + look.wing_tip
-    gull, magpie = look.species == "gull", look.species == "magpie"
-    low = -0.16 if magpie else -0.26
+    low = -0.16 if bird.is_magpie else -0.26
     shape = [
         (0.43, 0.06 * d), (0.36, low * 0.7 * d), (0.12, low * d), (-0.2, low * 0.9 * d), (-0.45, -0.1 * d),
         (-tip, -0.02 * d), (-0.42, 0.17 * d), (-0.08, 0.42 * d), (0.26, 0.43 * d),
     ]  # fmt: skip
-    drawing.fill(spline(frame.at(shape), PER), look.wing if gull else mix(look.wing, look.quill, 0.4), 205)
-    spread = 0.05 if gull else 0.17
+    drawing.fill(spline(at(shape), PER), look.wing if bird.is_gull else mix(look.wing, look.quill, 0.4), 205)
+    spread = 0.05 if bird.is_gull else 0.17
     # primaries, from the tip forwards, then secondaries, then two rows of coverts like shingles
-    count = 6
-    k = np.linspace(0, 1, count)
-    roots = frame.at(np.stack([-0.12 - 0.1 * k, (-0.05 + 0.05 * k) * d], axis=1))
-    tips = frame.at(np.stack([-tip + 0.20 * k * (0.6 + look.wing_tip), (-0.03 - 0.16 * k) * d], axis=1))
-    drawing.feathers(roots, tips, np.full(count, 0.085), shades(rng, look.quill, count, spread + 0.06), 180)
-    if gull:
+    k = np.linspace(0, 1, 6)
+    roots = at(np.stack([-0.12 - 0.1 * k, (-0.05 + 0.05 * k) * d], axis=1))
+    tips = at(np.stack([-tip + 0.20 * k * (0.6 + look.wing_tip), (-0.03 - 0.16 * k) * d], axis=1))
+    drawing.feathers(roots, tips, np.full(6, 0.085), shades(rng, look.quill, 6, spread + 0.06), 180)
+    if bird.is_gull:
         for place in (0.08, 0.2):
             drawing.disc(tips[0] + place * (roots[0] - tips[0]), 0.022, (240, 240, 240))
-    edge = scaled(look.wing, 1.3)
     for row, (u, reach, rows) in enumerate(((0.02, 0.44, 7), (0.2, 0.3, 7), (0.34, 0.22, 6))):
         k = np.linspace(0, 1, rows)
         bottom, top = (low * 0.92, 0.34) if row < 2 else (low * 0.5, 0.3)
         v = (bottom + (top - bottom) * k) * d
         fore = u - 0.05 * np.abs(2 * k - 1)
-        roots = frame.at(np.stack([fore, v], axis=1))
+        roots = at(np.stack([fore, v], axis=1))
         end = 0.08 * d + (v - 0.08 * d) * (0.72 if row == 0 else 0.95)
-        tips = frame.at(np.stack([fore - reach * (1 - 0.1 * k), end - 0.02], axis=1))
-        colour = mix(look.wing, look.quill, 0.35) if row == 0 and not gull else look.wing
+        tips = at(np.stack([fore - reach * (1 - 0.1 * k), end - 0.02], axis=1))
+        colour = mix(look.wing, look.quill, 0.35) if row == 0 and not bird.is_gull else look.wing
         colours = shades(rng, colour, rows, spread)
         if look.mottle:
-            colours = [
-                mix(c, (220, 208, 190), float(x))
-                for c, x in zip(colours, rng.uniform(0, 0.6, rows), strict=True)
-            ]
+            colours = mixed(colours, (220, 208, 190), rng.uniform(0, 0.6, rows))
         drawing.feathers(roots, tips, np.full(rows, 0.105), colours)
-        drawing.strokes(roots + 0.4 * (tips - roots), tips, [edge] * rows, 0.009)
-    if magpie:
-        white = [
-            (0.40, 0.20 * d),
-            (0.22, 0.12 * d),
-            (-0.02, 0.16 * d),
-            (-0.20, 0.28 * d),
-            (0.05, 0.38 * d),
-            (0.30, 0.38 * d),
-        ]
-        drawing.fill(spline(frame.at(white), PER), look.belly, 215)
+        drawing.strokes(roots + 0.4 * (tips - roots), tips, [scaled(look.wing, 1.3)] * rows, 0.009)
+    if bird.is_magpie:
+        white = [(0.40, 0.20), (0.22, 0.12), (-0.02, 0.16), (-0.20, 0.28), (0.05, 0.38), (0.30, 0.38)]
+        drawing.fill(spline(at([(u, v * d) for u, v in white]), PER), look.belly, 215)
 
 
-def _leg(drawing: Drawing, rng: np.random.Generator, look: Look, frame: Frame, x: float, far: bool) -> None:
-    hip = frame.at([(-0.10, -0.26 * look.depth)])[0] + np.array([x, 0.0])
-    colour: Colour = scaled(look.legs, 0.72 if far else 1.0)
+def _leg(bird: Bird, x: float, far: bool) -> None:
+    look, drawing, w = bird.look, bird.drawing, bird.look.leg_width
     foot = np.array([x, 0.0])
-    ankle = np.array([x - 0.3 * look.leg * (0.0 if look.trousers else 1.0), look.leg * 0.95 + 0.02])
-    w = look.leg_width
+    hip = foot + bird.frame.at([(-0.10, -0.26 * look.depth)])[0]
+    colour = scaled(look.legs, 0.72 if far else 1.0)
     if look.trousers:
-        thigh = [
-            shifted(hip, 0.2, 0.02),
-            shifted(hip, 0.16, -0.16),
-            shifted(foot, 0.06, 0.06),
-            shifted(foot, -0.05, 0.06),
-            shifted(hip, -0.16, -0.1),
-        ]
-        drawing.fill(spline(np.array(thigh), 4), scaled(look.body, 0.7 if far else 0.9), 0 if far else 190)
-        drawing.stroke(np.stack([shifted(foot, 0, 0.12), shifted(foot, 0.01, 0.0)]), colour, w * 1.5)
+        knee, ankle = shifted(hip, (0.2, 0.02), (0.16, -0.16)), shifted(foot, (0.06, 0.06), (-0.05, 0.06))
+        thigh = np.concatenate([knee, ankle, shifted(hip, (-0.16, -0.1))])
+        drawing.fill(spline(thigh, 4), scaled(look.body, 0.7 if far else 0.9), 0 if far else 190)
+        drawing.stroke(shifted(foot, (0, 0.12), (0.01, 0.0)), colour, w * 1.5)
     else:
-        thigh = [
-            shifted(hip, 0.09, 0.05),
-            shifted(hip, 0.05, -0.05),
-            shifted(ankle, 0.025, 0),
-            shifted(ankle, -0.025, 0),
-            shifted(hip, -0.1, 0.0),
-        ]
-        drawing.fill(np.array(thigh), look.belly if look.species == "gull" else scaled(look.body, 0.85), 0)
-        drawing.stroke(np.stack([shifted(hip, 0, -0.04), ankle, foot]), colour, w)
+        heel = np.array([x - 0.3 * look.leg, look.leg * 0.95 + 0.02])
+        knee, ankle = shifted(hip, (0.09, 0.05), (0.05, -0.05)), shifted(heel, (0.025, 0), (-0.025, 0))
+        thigh = np.concatenate([knee, ankle, shifted(hip, (-0.1, 0.0))])
+        drawing.fill(thigh, look.belly if bird.is_gull else scaled(look.body, 0.85), 0)
+        drawing.stroke(np.array([*shifted(hip, (0, -0.04)), heel, foot]), colour, w)
     for dx, dy in ((0.15, 0.005), (0.11, -0.02), (0.04, -0.028), (-0.10, -0.008)):
         reach = dx * (1.15 if look.trousers else 1.0)
-        toe = np.array([foot, shifted(foot, reach * 0.6, 0.018), shifted(foot, reach, dy)])
+        toe = shifted(foot, (0, 0), (reach * 0.6, 0.018), (reach, dy))
         drawing.stroke(toe, colour, w * (0.9 if look.trousers else 0.8))
         if look.trousers:
-            drawing.stroke(
-                np.array([toe[-1], shifted(toe[-1], 0.022 * np.sign(dx), -0.035)]), (30, 26, 26), w * 0.45
-            )
+            drawing.stroke(shifted(toe[-1], (0, 0), (0.022 * np.sign(dx), -0.035)), (30, 26, 26), w * 0.45)

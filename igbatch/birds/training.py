@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -166,13 +167,10 @@ def soft_target(classes: Tensor, contrast: float, recipe: Recipe) -> Tensor:
     return target * (1 - recipe.smoothing) + recipe.smoothing / len(CLASSES)
 
 
-def train(
-    recipe: Recipe, report: Callable[[str], None] = print, save: Callable[[nn.Module], None] | None = None
-) -> nn.Module:
+def train(recipe: Recipe, report: Callable[[str], None] = print) -> nn.Module:
     """Train the bundled architecture by `recipe` on the CPU; return it with averaged weights, in eval mode.
 
-    `report` gets a line every hundred steps; `save` gets the averaged model after each quarter of a phase.
-    Torch's global generator is seeded and used.
+    `report` gets a line every hundred steps. Torch's global generator is seeded and used.
     """
     torch.manual_seed(recipe.seed)
     model = _build(224)
@@ -186,7 +184,7 @@ def train(
             num_workers=recipe.loaders,
             prefetch_factor=4 if recipe.loaders else None,
         )
-        _train_phase(model, averaged, loader, recipe, phase, start, report, save)
+        _train_phase(model, averaged, loader, recipe, phase, start, report)
         model = averaged
     return _at_side(model, 224).eval()
 
@@ -212,7 +210,6 @@ def _train_phase(
     phase: Phase,
     start: float,
     report: Callable[[str], None],
-    save: Callable[[nn.Module], None] | None,
 ) -> None:
     steps = phase.samples // phase.batch
     token_head = nn.Linear(model.feature_info[2]["num_chs"], len(CLASSES))
@@ -228,9 +225,7 @@ def _train_phase(
     model.train()
     losses: list[float] = []
     hits: list[float] = []
-    batches = iter(loader)
-    for step in range(steps):
-        batch = next(batches)
+    for step, batch in enumerate(islice(loader, steps)):
         with torch.autocast("cpu", torch.bfloat16):
             logits, tokens = _forward(model, token_head, (batch.pixels - 0.5) / 0.5)
         loss = F.cross_entropy(logits.float(), batch.target)
@@ -251,8 +246,6 @@ def _train_phase(
                 f"accuracy on varied contrast {100 * np.mean(hits):.1f} %, {minutes:.1f} min"
             )
             losses, hits = [], []
-        if save and (step + 1) % max(1, steps // 4) == 0:
-            save(_at_side(averaged, 224).eval())
 
 
 def _forward(model: SwinTransformer, token_head: nn.Linear, images: Tensor) -> tuple[Tensor, Tensor]:

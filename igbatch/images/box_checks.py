@@ -9,8 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from igbatch.errors import InputError
-from igbatch.images.box_rows import BoxFile
-from igbatch.images.boxes import EDGES
+from igbatch.images.boxes import EDGES, BoxFile
 from igbatch.images.faults import MAX_NAMED, named
 from igbatch.study import Boxes
 
@@ -25,7 +24,8 @@ FEW = 10
 
 SKIP = "images.boxes.invalid=skip"
 
-Edges = dict[str, NDArray[np.float64]]
+Edges = NDArray[np.float64]
+"""Edges of boxes, [4, boxes] in the order of `EDGES`."""
 Rows = NDArray[np.int64]
 
 
@@ -73,20 +73,20 @@ def check_extents(
     Raises:
         InputError: some do not, and are refused.
     """
-    missing = np.stack([np.isnan(edges[name]) for name in EDGES])
-    narrow, flat = edges["x_max"] <= edges["x_min"], edges["y_max"] <= edges["y_min"]
-    wrong = np.flatnonzero(missing.any(axis=0) | narrow | flat)
-    names, reasons = [], []
-    for row in wrong[:MAX_NAMED].tolist():
-        lacks = missing[:, row].any()
-        names.append(EDGES[int(np.argmax(missing[:, row]))] if lacks else "x_max" if narrow[row] else "y_max")
-        reasons.append(file.faults["number" if lacks else "width" if narrow[row] else "height"])
-    cited = zip(file.cite(rows[wrong[:MAX_NAMED]].tolist(), names), reasons, strict=True)
-    texts = [f"{place}: {cell}: {reason}" for (place, cell), reason in cited]
-    warnings = judge(file, texts, len(wrong), len(rows), settings, "correct the file")
-    usable = np.ones(len(rows), dtype=np.bool_)
-    usable[wrong] = False
-    return usable, warnings
+    missing, (x_min, y_min, x_max, y_max) = np.isnan(edges), edges
+    narrow = x_max <= x_min
+    wrong = missing.any(axis=0) | narrow | (y_max <= y_min)
+    first = np.flatnonzero(wrong)[:MAX_NAMED]
+    faults = []
+    for box in first:
+        if missing[:, box].any():
+            faults.append((EDGES[int(missing[:, box].argmax())], "number"))
+        else:
+            faults.append(("x_max", "width") if narrow[box] else ("y_max", "height"))
+    cited = file.cite(rows[first].tolist(), [edge for edge, _ in faults])
+    texts = (f"{': '.join(cell)}: {file.faults[kind]}" for cell, (_, kind) in zip(cited, faults, strict=True))
+    mend = "correct the file"
+    return ~wrong, judge(file, texts, int(np.count_nonzero(wrong)), len(rows), settings, mend)
 
 
 def check_units(file: BoxFile, rows: Rows, edges: Edges, settings: Boxes) -> None:
@@ -100,16 +100,16 @@ def check_units(file: BoxFile, rows: Rows, edges: Edges, settings: Boxes) -> Non
     """
     if not len(rows):
         return
-    within = np.logical_and.reduce([(each >= -ROUNDING) & (each <= 1 + ROUNDING) for each in edges.values()])
+    within = ((edges >= -ROUNDING) & (edges <= 1 + ROUNDING)).all(axis=0)
     if settings.units == "normalized":
         wrong = np.flatnonzero(~within)
         first = wrong[:MAX_NAMED]
-        farthest = np.abs(np.stack([edges[name][first] for name in EDGES]) - 0.5).argmax(axis=0)
+        farthest = np.abs(edges[:, first] - 0.5).argmax(axis=0)
         cited = file.cite(rows[first].tolist(), [EDGES[place] for place in farthest])
         mend = "parts of an image lie within 0..1; leave images.boxes.units=normalized out for pixels"
         judge(file, map(": ".join, cited), len(wrong), len(rows), settings, mend)
         return
-    small = (edges["x_max"] - edges["x_min"] < 1) & (edges["y_max"] - edges["y_min"] < 1)
+    small = (edges[2:] - edges[:2] < 1).all(axis=0)
     for misread, what, mend in (
         (within, "lie within 0..1", "edges that are parts of the image need images.boxes.units=normalized"),
         (small, "are smaller than a pixel", "give edges in pixels of the upright original image"),
@@ -133,22 +133,17 @@ def check_box_ids(file: BoxFile, rows: Rows, table: pa.Table) -> None:
     Raises:
         InputError: an id stands twice in an image.
     """
-    keyed = table.select(["image", "box_id"]).append_column("row", pa.array(np.arange(len(table))))
-    firsts = keyed.group_by(["image", "box_id"]).aggregate([("row", "min")])["row_min"].to_numpy()
-    repeated = np.ones(len(table), dtype=np.bool_)
-    repeated[firsts] = False
-    later = np.flatnonzero(repeated)
+    later = np.flatnonzero(table.select(["image", "box_id"]).to_pandas().duplicated())
     if not len(later):
         return
     first = later[:MAX_NAMED]
-    named_rows = table.take(pa.array(first)).to_pylist()
     texts = (
         f"{place}: box_id {row['box_id']} stands twice in {row['image']}"
-        for (place, _), row in zip(cite_places(file, rows[first]), named_rows, strict=True)
+        for place, row in zip(places(file, rows[first]), table.take(pa.array(first)).to_pylist(), strict=True)
     )
     raise refusal(file, texts, len(later), len(table), "rename one")
 
 
-def cite_places(file: BoxFile, rows: Rows) -> list[tuple[str, str]]:
-    """Tell where some rows stand, whichever of their edges it is about."""
-    return file.cite(rows.tolist(), [EDGES[0]] * len(rows))
+def places(file: BoxFile, rows: Rows) -> list[str]:
+    """Tell where some rows stand."""
+    return [place for place, _ in file.cite(rows.tolist(), [EDGES[0]] * len(rows))]

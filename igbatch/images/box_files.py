@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from igbatch.images.box_rows import FARTHEST, ROW_SCHEMA, BoxFile
-from igbatch.images.boxes import EDGES, SIZE_SCHEMA
+from igbatch.images.boxes import EDGES, FARTHEST, ROW_SCHEMA, SIZE_SCHEMA, BoxFile
 from igbatch.images.coco import read_coco
 from igbatch.images.csv_table import CsvTable, read_csv
 from igbatch.images.text_file import read_table_bytes
@@ -21,7 +18,7 @@ def read_boxes(uri: str) -> BoxFile:
     """Read the boxes of a data set from CSV, or from COCO's JSON where that is what the file holds.
 
     A CSV has columns image, label, x_min, y_min, x_max, y_max and may have box_id; others are ignored. In
-    COCO images are named by `file_name`. What the boxes mean is judged by `igbatch.images.box_rules`.
+    COCO images are named by `file_name`. What the boxes mean is judged by `igbatch.images.box_checks`.
 
     Raises:
         InputError: no such file, too large, neither format, an empty name, or (COCO) an id that stands twice
@@ -37,18 +34,12 @@ def _read_csv(uri: str, data: bytes) -> BoxFile:
     table = read_csv(uri, ("image", "label", *EDGES), ("box_id",), data)
     for column in ("image", "label"):
         table.refuse_where(pc.equal(table.rows[column], ""), column, "give a name")
-    image, count = table.rows["image"].combine_chunks(), len(table.rows)
-    box_id = pa.nulls(count, pa.string())
-    if table.has("box_id"):
-        box_id = pc.if_else(pc.equal(table.rows["box_id"], ""), None, table.rows["box_id"]).combine_chunks()
-    columns = [image, box_id, table.rows["label"].combine_chunks()]
-    columns += [pa.array(_numbers(table, column)) for column in EDGES]
-    columns.append(pa.repeat(pa.scalar(False), count))
-    names = image.unique()
-    unknown = pa.nulls(len(names), pa.int64())
+    names = table.rows["image"].unique()
+    columns = [*table.rows.select(["image", "box_id", "label"]), *(_numbers(table, edge) for edge in EDGES)]
+    crowd, unknown = pa.repeat(pa.scalar(False), len(table.rows)), pa.nulls(len(names), pa.int64())
     return BoxFile(
-        pa.Table.from_arrays(columns, schema=ROW_SCHEMA),
-        pa.Table.from_arrays([names, unknown, unknown], schema=SIZE_SCHEMA),
+        pa.table([*columns, crowd], schema=ROW_SCHEMA),
+        pa.table([names, unknown, unknown], schema=SIZE_SCHEMA),
         uri,
         lambda rows, edges: [
             (f"line {line}", f"{edge} is {table.cell(row, edge)}")
@@ -62,11 +53,8 @@ def _read_csv(uri: str, data: bytes) -> BoxFile:
     )
 
 
-def _numbers(table: CsvTable, column: str) -> NDArray[np.float64]:
+def _numbers(table: CsvTable, column: str) -> pa.ChunkedArray:
     text = table.rows[column]
     number = pc.match_substring_regex(text, _NUMBER)
-    values: NDArray[np.float64] = (
-        pc.cast(pc.if_else(number, pc.utf8_ltrim(text, "+"), "nan"), pa.float64()).to_numpy().copy()
-    )
-    values[np.abs(values) > FARTHEST] = np.nan
-    return values
+    values = pc.cast(pc.if_else(number, pc.utf8_ltrim(text, "+"), "nan"), pa.float64())
+    return pc.if_else(pc.greater(pc.abs(values), FARTHEST), float("nan"), values)

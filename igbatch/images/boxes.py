@@ -1,9 +1,9 @@
-"""Boxes on images: in pixels or in parts of the image, found by image, and fitted into it."""
+"""Boxes on images: as a file has them, in pixels or in parts of the image, found by image, fitted into it."""
 
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,31 @@ _NAMES = [("image", pa.string()), ("box_id", pa.string()), ("label", pa.string()
 BOX_SCHEMA = pa.schema(_NAMES + [(name, pa.int64()) for name in EDGES])
 NORMALIZED_SCHEMA = pa.schema(_NAMES + [(name, pa.float64()) for name in EDGES])
 SIZE_SCHEMA = pa.schema([("image", pa.string()), ("width", pa.int64()), ("height", pa.int64())])
+ROW_SCHEMA = NORMALIZED_SCHEMA.append(pa.field("crowd", pa.bool_()))
+"""One row a box as its file has it: `box_id` is null without one, edges are NaN where they are no numbers."""
+
+FARTHEST = 10**9
+"""Pixels beyond which no edge of a box is believed."""
+
+
+@dataclass(frozen=True)
+class BoxFile:
+    """The boxes of a file before it is known which images they are on, and whether they can be used.
+
+    Attributes:
+        rows: of `ROW_SCHEMA`, in the order of the file, under the names that it has for images.
+        sizes: rows of `SIZE_SCHEMA`, one for each image that the file names, with or without boxes; null
+            where it tells no size.
+        source: the URI that was read, for messages.
+        cite: tells for some rows and, for each, an edge, where the row stands and what is there.
+        faults: what messages say of a box that is no `number`, has no `width`, or no `height`.
+    """
+
+    rows: pa.Table
+    sizes: pa.Table
+    source: str
+    cite: Callable[[Sequence[int], Sequence[str]], list[tuple[str, str]]]
+    faults: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +147,12 @@ def fit_boxes(boxes: Iterable[Box | NormalizedBox], width: int, height: int) -> 
     clipped = 0
     for given in boxes:
         box = given.in_pixels(width, height)
-        edges = (box.x_min, box.y_min, box.x_max, box.y_max)
-        beyond, over = reach(*edges, width, height)
-        if beyond:
-            outside.append(box)
-            continue
+        beyond, over = reach(box.x_min, box.y_min, box.x_max, box.y_max, width, height)
         if over:
             x_min, y_min = max(box.x_min, 0), max(box.y_min, 0)
             box = Box(box.box_id, box.label, x_min, y_min, min(box.x_max, width), min(box.y_max, height))
             clipped += 1
-        fitted.append(box)
+        (outside if beyond else fitted).append(box)
     return FittedBoxes(tuple(fitted), clipped, tuple(outside))
 
 
@@ -171,15 +192,10 @@ def number_boxes(labels: Iterable[str]) -> list[str]:
     return ids
 
 
-def default_box_ids(image: pa.ChunkedArray, label: pa.ChunkedArray) -> pa.ChunkedArray:
+def default_box_ids(image: pa.Array, label: pa.Array) -> pa.Array:
     """Return what `number_boxes` gives for each image of a table, [rows] in its order, in one pass."""
-    images, labels = (column.combine_chunks().dictionary_encode() for column in (image, label))
-    key = images.indices.to_numpy().astype(np.int64) * len(labels.dictionary) + labels.indices.to_numpy()
-    order = np.argsort(key, kind="stable")
-    first = np.flatnonzero(np.diff(key[order], prepend=-1))
-    run_lengths = np.diff(first, append=len(key))
-    count = np.empty(len(key), dtype=np.int64)
-    count[order] = np.arange(len(key)) - np.repeat(first, run_lengths) + 1
+    keys = pa.table({"image": image, "label": label}).to_pandas()
+    count = keys.groupby(["image", "label"], sort=False).cumcount().to_numpy() + 1
     return pc.binary_join_element_wise(label, pa.array(count).cast(pa.string()), "-")
 
 

@@ -5,17 +5,34 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from igbatch.errors import InputError, one_line
-from igbatch.images.box_rows import FARTHEST, ROW_SCHEMA, BoxFile
-from igbatch.images.boxes import SIZE_SCHEMA
+from igbatch.images.boxes import FARTHEST, ROW_SCHEMA, SIZE_SCHEMA, BoxFile
 from igbatch.images.faults import named, shown
 
 _LISTS = ("images", "categories", "annotations")
 _NOTHING = (math.nan,) * 4
+_ABSENT = object()
+"""The value of a key that an entry has not."""
+_ID = "a number or text"
+_PIXELS = "a whole number of pixels above 0"
+_RULES: dict[str, tuple[tuple[str, Callable[[Any], bool], str], ...]] = {
+    "image": (
+        ("file_name", lambda name: isinstance(name, str) and name != "", "text"),
+        ("width", lambda side: _is_side(side), _PIXELS),
+        ("height", lambda side: _is_side(side), _PIXELS),
+    ),
+    "category": (("name", lambda name: isinstance(name, str | int) and str(name).strip() != "", "text"),),
+    "annotation": (
+        ("id", lambda value: value is _ABSENT or _is_id(value), _ID),
+        ("iscrowd", lambda value: value in (0, 1, None, _ABSENT), "0 or 1"),  # 0 and 1 equal False and True
+    ),
+}
+"""What has to hold of the values of an entry, each by itself, and how messages say it."""
 
 
 def read_coco(uri: str, data: bytes) -> BoxFile:
@@ -30,20 +47,20 @@ def read_coco(uri: str, data: bytes) -> BoxFile:
     """
     document = _parse(uri, data)
     faults: list[str] = []
-    images = _by_id(document["images"], "image", faults, _image_faults)
-    categories = _by_id(document["categories"], "category", faults, _category_faults)
+    images = _by_id(document["images"], "image", faults)
+    categories = _by_id(document["categories"], "category", faults)
     faults += _twice("file_name", (image.get("file_name") for image in images.values()))
-    if faults:
-        _refuse(uri, faults)  # what annotations lack would follow from these
+    _refuse(uri, faults)  # what annotations lack would follow from these
     annotations: list[dict[str, Any]] = document["annotations"]
     if not annotations:
         raise InputError(f"{uri}: annotations is empty; add one")
     for place, annotation in enumerate(annotations):
-        for fault in _annotation_faults(annotation, images, categories):
-            faults.append(f"{_name(place, annotation)}: {fault}")
+        where = _name("annotation", place, annotation)
+        for key, kind, known in (("image_id", "image", images), ("category_id", "category", categories)):
+            faults += _reference_faults(where, annotation, key, kind, known)
+        faults += _faults(where, annotation, "annotation")
     faults += _twice("annotation id", (annotation.get("id") for annotation in annotations))
-    if faults:
-        _refuse(uri, faults)
+    _refuse(uri, faults)
     return _as_box_file(uri, images, categories, annotations)
 
 
@@ -57,13 +74,14 @@ def _as_box_file(
         [str(categories[annotation["category_id"]]["name"]) for annotation in annotations],
         x,
         y,
-        [start + length for start, length in zip(x, width, strict=True)],
-        [start + length for start, length in zip(y, height, strict=True)],
+        np.add(x, width),
+        np.add(y, height),
         [bool(annotation.get("iscrowd")) for annotation in annotations],
     ]
     declared = [(each["file_name"], int(each["width"]), int(each["height"])) for each in images.values()]
     try:
-        rows, known = _table(columns, ROW_SCHEMA), _table(list(zip(*declared, strict=True)), SIZE_SCHEMA)
+        rows = pa.table(columns, schema=ROW_SCHEMA)
+        known = pa.table(list(zip(*declared, strict=True)), schema=SIZE_SCHEMA)
     except UnicodeEncodeError as error:
         raise InputError(
             f"{uri}: not COCO JSON: name {shown(error.object)} is no text; correct it"
@@ -73,7 +91,7 @@ def _as_box_file(
         known,
         uri,
         lambda places, _: [
-            (_name(int(place), annotations[place]), _bbox(annotations[place])) for place in places
+            (_name("annotation", place, annotations[place]), _bbox(annotations[place])) for place in places
         ],
         {
             "number": "give four numbers, [x, y, width, height]",
@@ -81,11 +99,6 @@ def _as_box_file(
             "height": "the box has no height",
         },
     )
-
-
-def _table(columns: list[Any], schema: pa.Schema) -> pa.Table:
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def _parse(uri: str, data: bytes) -> dict[str, Any]:
@@ -105,63 +118,47 @@ def _parse(uri: str, data: bytes) -> dict[str, Any]:
     return document
 
 
-def _refuse(uri: str, faults: list[str]) -> NoReturn:
+def _refuse(uri: str, faults: list[str]) -> None:
+    if not faults:
+        return
     count = f"{len(faults):,} faults: " if len(faults) > 1 else ""
     raise InputError(f"{uri}: {count}{named(faults, len(faults))}; correct the file")
 
 
-def _by_id(
-    entries: list[dict[str, Any]],
-    kind: str,
-    faults: list[str],
-    check: Callable[[str, dict[str, Any]], Iterator[str]],
-) -> dict[Any, dict[str, Any]]:
+def _by_id(entries: list[dict[str, Any]], kind: str, faults: list[str]) -> dict[Any, dict[str, Any]]:
     """Return entries by their ids; whatever is wrong with one is added to `faults`."""
     found: dict[Any, dict[str, Any]] = {}
     for place, entry in enumerate(entries):
-        where = f"{kind} {shown(entry['id'])}" if "id" in entry else f"{kind} number {place + 1}"
+        where = _name(kind, place, entry)
         if not _is_id(entry.get("id")):
-            faults.append(f"{where}: id {_found(entry, 'id')}, and has to be a number or text")
+            faults.append(f"{where}: id {_found(entry, 'id')}, and has to be {_ID}")
         elif entry["id"] in found:
             faults.append(f"{where}: id stands twice")
         else:
             found[entry["id"]] = entry
-        faults += check(where, entry)
+        faults += _faults(where, entry, kind)
     return found
 
 
-def _image_faults(where: str, image: dict[str, Any]) -> Iterator[str]:
-    name = image.get("file_name")
-    if not isinstance(name, str) or not name:
-        yield f"{where}: file_name {_found(image, 'file_name')}, and has to be text"
-    where += f" ({shown(name)[1:-1]})" if isinstance(name, str) else ""
-    for key in ("width", "height"):
-        value: Any = image.get(key)
-        if not _is_number(value) or value % 1 or not 0 < value <= FARTHEST:
-            yield f"{where}: {key} {_found(image, key)}, and has to be a whole number of pixels above 0"
+def _faults(where: str, entry: dict[str, Any], kind: str) -> Iterator[str]:
+    """Yield what is wrong with an entry by itself."""
+    for key, is_right, right in _RULES[kind]:
+        if not is_right(entry.get(key, _ABSENT)):
+            yield f"{where}: {key} {_found(entry, key)}, and has to be {right}"
+        elif key == "file_name":
+            where += f" ({shown(entry[key])[1:-1]})"
 
 
-def _category_faults(where: str, category: dict[str, Any]) -> Iterator[str]:
-    name = category.get("name")
-    if not isinstance(name, str | int) or not str(name).strip():
-        yield f"{where}: name {_found(category, 'name')}, and has to be text"
-
-
-def _annotation_faults(
-    annotation: dict[str, Any], images: Mapping[Any, Any], categories: Mapping[Any, Any]
+def _reference_faults(
+    where: str, annotation: dict[str, Any], key: str, kind: str, known: Mapping[Any, Any]
 ) -> Iterator[str]:
-    for key, kind, known in (("image_id", "image", images), ("category_id", "category", categories)):
-        value = annotation.get(key)
-        if not _is_id(value):
-            yield f"{key} {_found(annotation, key)}, and has to be a number or text"
-        elif value not in known:
-            other = _other_kind(value)
-            hint = f" ({shown(other)} is one: text and numbers differ)" if other in known else ""
-            yield f"{key} {shown(value)} is no {kind}{hint}"
-    if "id" in annotation and not _is_id(annotation["id"]):
-        yield f"id {_found(annotation, 'id')}, and has to be a number or text"
-    if annotation.get("iscrowd") not in (0, 1, None):  # True and False are equal to these
-        yield f"iscrowd {_found(annotation, 'iscrowd')}, and has to be 0 or 1"
+    value = annotation.get(key)
+    if not _is_id(value):
+        yield f"{where}: {key} {_found(annotation, key)}, and has to be {_ID}"
+    elif value not in known:
+        other = _other_kind(value)
+        hint = f" ({shown(other)} is one: text and numbers differ)" if other in known else ""
+        yield f"{where}: {key} {shown(value)} is no {kind}{hint}"
 
 
 def _twice(kind: str, values: Iterator[Any]) -> list[str]:
@@ -190,6 +187,10 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _is_side(value: Any) -> bool:
+    return _is_number(value) and value % 1 == 0 and 0 < value <= FARTHEST
+
+
 def _is_id(value: Any) -> bool:
     return isinstance(value, str) or (_is_number(value) and value % 1 == 0)
 
@@ -205,8 +206,8 @@ def _found(entry: Mapping[str, Any], key: str) -> str:
     return f"is {shown(entry[key])}" if key in entry else "is missing"
 
 
-def _name(place: int, annotation: Mapping[str, Any]) -> str:
-    return f"annotation {shown(annotation['id'])}" if "id" in annotation else f"annotation number {place + 1}"
+def _name(kind: str, place: int, entry: Mapping[str, Any]) -> str:
+    return f"{kind} {shown(entry['id'])}" if "id" in entry else f"{kind} number {place + 1}"
 
 
 def _bbox(annotation: Mapping[str, Any]) -> str:

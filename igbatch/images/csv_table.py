@@ -31,7 +31,8 @@ class CsvTable:
     """A CSV file with a header line, every cell as trimmed text.
 
     Attributes:
-        rows: the columns that were asked for and are there, strings without nulls.
+        rows: the columns that were asked for, strings; cells of optional ones are null where they are empty,
+            or the file lacks the column.
         data: the bytes of the file, from which line numbers are found when they are needed.
         source: its URI, for messages.
         separator: of its cells.
@@ -42,16 +43,13 @@ class CsvTable:
     source: str
     separator: str = ","
 
-    def has(self, column: str) -> bool:
-        """Tell whether the file has an optional column."""
-        return column in self.rows.column_names
-
     def lines(self, rows: Sequence[int] | NDArray[np.int64]) -> list[int]:
         """Return the lines, counted from 1, on which some rows (counted from 0) end; one pass for all."""
         required = {int(row) for row in rows}
         if not required:
             return []
-        reader = csv.reader(io.StringIO(_text(self.data), newline=""), delimiter=self.separator)
+        text = io.StringIO(self.data.decode("utf-8", errors="replace"), newline="")
+        reader = csv.reader(text, delimiter=self.separator)
         found: dict[int, int] = {}
         with suppress(csv.Error):  # of cells of more than 128 kB; below, as if no row before were long
             for row, _ in enumerate((record for record in reader if record), -1):  # -1 is the header
@@ -65,13 +63,15 @@ class CsvTable:
         """Raise the `InputError` of the rows where `wrong` is true, if any, with their cells."""
         rows = np.flatnonzero(wrong.to_numpy())
         if len(rows):
-            self.refuse_rows(rows, [f"{column} is {self.cell(row, column)}" for row in first(rows)], problem)
+            self.refuse_rows(
+                rows, [f"{column} is {self.cell(row, column)}" for row in rows[:MAX_NAMED]], problem
+            )
 
     def refuse_rows(
         self, rows: Sequence[int] | NDArray[np.int64], texts: Sequence[str], problem: str
     ) -> NoReturn:
         """Raise the `InputError` of some rows, whose first ones `texts` describe."""
-        lines = self.lines(first(rows))
+        lines = self.lines(rows[:MAX_NAMED])
         if len(rows) == 1:
             raise InputError(f"{self.source}, line {lines[0]}: {texts[0]}: {problem}")
         places = (f"line {line}: {text}" for line, text in zip(lines, texts, strict=True))
@@ -80,11 +80,6 @@ class CsvTable:
     def cell(self, row: int, column: str) -> str:
         """Return a cell as messages show it."""
         return shown(self.rows[column][int(row)].as_py())
-
-
-def first(rows: Sequence[int] | NDArray[np.int64]) -> Sequence[int] | NDArray[np.int64]:
-    """Return those of some faulty rows that a message names."""
-    return rows[:MAX_NAMED]
 
 
 def read_csv(
@@ -124,12 +119,11 @@ def read_csv(
     rows = _parse(uri, data, names, wanted, separator)
     if len(rows) == 0:
         raise InputError(f"{uri}: no line besides the header; add one")
-    trimmed = {name: pc.utf8_trim_whitespace(rows[name]) for name in wanted}
-    return CsvTable(pa.table(trimmed), data, uri, separator)
-
-
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", errors="replace")
+    cells = {name: pc.utf8_trim_whitespace(rows[name]) for name in wanted}
+    for name in optional:
+        given = cells.get(name, pa.nulls(len(rows), pa.string()))
+        cells[name] = pc.if_else(pc.equal(given, ""), None, given)
+    return CsvTable(pa.table(cells), data, uri, separator)
 
 
 def _header(uri: str, data: bytes, required: tuple[str, ...]) -> tuple[list[str], str]:
@@ -137,10 +131,11 @@ def _header(uri: str, data: bytes, required: tuple[str, ...]) -> tuple[list[str]
     head = data[:MAX_HEADER_BYTES].split(b"\n", 1)[0].strip(b"\r")
     if (error := not_utf8(uri, head)) and len(head) < MAX_HEADER_BYTES:
         raise error
+    lines = data[:MAX_HEADER_BYTES].decode("utf-8", errors="replace").splitlines()
     found = []
     for separator in SEPARATORS:
         try:
-            header = next(csv.reader(_text(data[:MAX_HEADER_BYTES]).splitlines(), delimiter=separator), [])
+            header = next(csv.reader(lines, delimiter=separator), [])
         except csv.Error as error:
             raise InputError(f"{uri}, line 1: not the header of a CSV file ({error}); correct it") from error
         names = [name.strip() for name in header]

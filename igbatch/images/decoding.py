@@ -37,7 +37,7 @@ _TURNED = 5
 """The least EXIF orientation under which width and height change places."""
 
 
-def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def decode_upright(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, bool]:
     """Decode the bytes of an image file to an upright picture of mode RGB.
 
     The EXIF orientation is applied. Gray, palette, 1-bit and CMYK pictures are converted; 16-bit gray is
@@ -48,22 +48,20 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
         data: a whole file in one of `FORMATS`.
         max_pixels: width times height that is accepted.
 
+    Returns:
+        The picture, and whether EXIF turned it so that width and height changed places.
+
     Raises:
         ImageError: another format, truncated or corrupt, too many pixels, or samples without a stated range
             (floating point, integers beyond 16 bits).
     """
-    return decode_upright(data, max_pixels=max_pixels)[0]
-
-
-def decode_upright(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, bool]:
-    """Return what `decode_image` does, and whether EXIF turned it so that width and height changed places."""
     with off_the_terminal():
         image = _open(io.BytesIO(data), max_pixels)
         orientation = _orientation(image)
-        transposition = _TRANSPOSITIONS.get(orientation)
         _guard(image.load, "it cannot be decoded")
         rgb = _to_rgb(image)
-        return (rgb if transposition is None else rgb.transpose(transposition)), orientation >= _TURNED
+        upright = rgb.transpose(_TRANSPOSITIONS[orientation]) if orientation > 1 else rgb
+        return upright, orientation >= _TURNED
 
 
 class Header(NamedTuple):
@@ -105,9 +103,7 @@ def _guard(action: Callable[[], Result], what: str) -> Result:
         return action()
     except MemoryError:
         raise  # the machine's fault, not the image's
-    except (
-        Image.DecompressionBombError
-    ) as error:  # from twice Pillow's limit on it raises before ours is asked
+    except Image.DecompressionBombError as error:  # from twice Pillow's limit on, before ours is asked
         raise ImageError(f"too many pixels: more than {MAX_PIXELS}; make it smaller") from error
     except UnidentifiedImageError as error:
         formats = ", ".join(FORMATS)

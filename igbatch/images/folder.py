@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import quote, unquote
@@ -18,25 +17,37 @@ from igbatch.filesystem import is_local, resolve
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 """Endings, in either case, of the files that count as images in a folder."""
 
-FOLDER_SCHEMA = pa.schema([("image_id", pa.string()), ("size", pa.int64()), ("etag", pa.string())])
+IMAGE_SCHEMA = pa.schema(
+    [
+        ("image_id", pa.string()),
+        ("uri", pa.string()),
+        ("size", pa.int64()),
+        ("etag", pa.string()),
+        ("label", pa.string()),
+    ]
+)
+"""One row an image: `size` in bytes and `etag` are null where only asking for each image would tell."""
 
 _PERCENT_DECODED = ("s3", "gs", "gcs", "hdfs", "abfs", "abfss")
 """Schemes that Arrow opens itself, taking ``%20`` in a URI for a space; fsspec takes paths as they are."""
 
 
 def list_folder(root: str) -> pa.Table:
-    """List the image files under `root`, in all folders, as rows of `FOLDER_SCHEMA` sorted by image_id.
+    """List the image files under `root`, in all folders, as rows of `IMAGE_SCHEMA` sorted by image_id.
 
-    Names that begin with a dot are left out, and so are links to folders within the root (what they hold is
-    listed where it lies). `etag` is size and modification time in ns as the store tells them.
+    The image_id is the path below `root`. Names that begin with a dot are left out, and so are links to
+    folders within the root (what they hold is listed where it lies). `etag` is size and modification time in
+    ns as the store tells them.
 
     Raises:
         InputError: no such folder, no image in it, a link that leads out of it, or a name that is not UTF-8.
     """
-    rows = _list_local(local_root(root)) if is_local(root) else _list_store(root)
-    if len(rows) == 0:
+    found = _list_local(local_root(root)) if is_local(root) else _list_store(root)
+    if len(found) == 0:
         raise InputError(f"{root}: no image in this folder; give one with files in {', '.join(SUFFIXES)}")
-    return rows.sort_by("image_id")
+    found = found.sort_by("image_id")
+    uris, label = uris_under(root, found["image_id"]), pa.nulls(len(found), pa.string())
+    return pa.table([found["image_id"], uris, found["size"], found["etag"], label], schema=IMAGE_SCHEMA)
 
 
 def local_root(root: str) -> Path:
@@ -86,26 +97,18 @@ def refuse_escape(path: str | Path, root: Path) -> NoReturn:
     raise InputError(f"{path}: leads out of {root}; copy the file there, or choose a root that holds both")
 
 
+def _rows(image_ids: pa.Array, sizes: list[int | None], modified: list[int | None]) -> pa.Table:
+    size, time = pa.array(sizes, pa.int64()), pa.array(modified, pa.int64())
+    return pa.table({"image_id": image_ids, "size": size, "etag": make_etag(size, time)})
+
+
 def _list_local(root: Path) -> pa.Table:
-    tables = [FOLDER_SCHEMA.empty_table()]
-    for prefix, names, sizes, modified in _walk(root):
-        try:
-            image_ids = pc.binary_join_element_wise(prefix, pa.array(names, pa.string()), "")
-        except UnicodeEncodeError as error:
-            raise InputError(f"{root}/{prefix}: name {error.object!r} is not UTF-8; rename it") from error
-        size, time = pa.array(sizes, pa.int64()), pa.array(modified, pa.int64())
-        tables.append(pa.Table.from_arrays([image_ids, size, make_etag(size, time)], schema=FOLDER_SCHEMA))
-    return pa.concat_tables(tables)
-
-
-def _walk(root: Path) -> Iterator[tuple[str, list[str], list[int], list[int]]]:
-    """Yield the images of each folder: its path with a final slash, names, sizes in bytes, times in ns."""
-    pending = [""]
+    tables, pending = [], [""]
     while pending:
         prefix = pending.pop()
         names: list[str] = []
-        sizes: list[int] = []
-        modified: list[int] = []
+        sizes: list[int | None] = []
+        modified: list[int | None] = []
         try:
             with os.scandir(root / prefix) as entries:
                 for entry in entries:
@@ -120,10 +123,13 @@ def _walk(root: Path) -> Iterator[tuple[str, list[str], list[int], list[int]]]:
                         names.append(entry.name)
                         sizes.append(stat.st_size)
                         modified.append(stat.st_mtime_ns)
+            image_ids = pc.binary_join_element_wise(prefix, pa.array(names, pa.string()), "")
         except PermissionError as error:
             raise InputError(f"{error.filename}: it may not be read; grant access or move it away") from error
-        if names:
-            yield prefix, names, sizes, modified
+        except UnicodeEncodeError as error:
+            raise InputError(f"{root}/{prefix}: name {error.object!r} is not UTF-8; rename it") from error
+        tables.append(_rows(image_ids, sizes, modified))
+    return pa.concat_tables(tables)
 
 
 def _check_link(link: Path, root: Path) -> None:
@@ -147,7 +153,5 @@ def _list_store(root: str) -> pa.Table:
         info for info in infos if info.type == fs.FileType.File and info.path.lower().endswith(SUFFIXES)
     ]
     image_ids = pa.array([info.path[start:] for info in images], pa.string())
-    size = pa.array([info.size for info in images], pa.int64())
-    time = pa.array([info.mtime_ns for info in images], pa.int64())
-    rows = pa.Table.from_arrays([image_ids, size, make_etag(size, time)], schema=FOLDER_SCHEMA)
+    rows = _rows(image_ids, [info.size for info in images], [info.mtime_ns for info in images])
     return rows.filter(pc.invert(pc.match_substring_regex(image_ids, r"(^|/)\.")))

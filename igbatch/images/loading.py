@@ -24,8 +24,6 @@ class LoadedImage:
     Attributes:
         image: the picture.
         sha256: hex digest of the file's bytes; of the pixels [H, W, 3] for a drawn scene.
-        width: in pixels.
-        height: in pixels.
         boxes: of a drawn scene, known by construction; none for files.
         label: class of a drawn scene; None for files.
         turned: whether EXIF turned the picture so that width and height changed places.
@@ -33,8 +31,6 @@ class LoadedImage:
 
     image: Image.Image
     sha256: str
-    width: int
-    height: int
     boxes: tuple[Box, ...] = ()
     label: str | None = None
     turned: bool = False
@@ -52,8 +48,7 @@ def load_image(uri: str) -> LoadedImage:
         return _draw(uri)
     data = _read(uri)
     image, turned = decode_upright(data)
-    digest = hashlib.sha256(data).hexdigest()
-    return LoadedImage(image, digest, image.width, image.height, turned=turned)
+    return LoadedImage(image, hashlib.sha256(data).hexdigest(), turned=turned)
 
 
 def _read(uri: str) -> bytes:
@@ -81,6 +76,5 @@ def _draw(uri: str) -> LoadedImage:
         Box(box_id, box.label, box.x_min, box.y_min, box.x_max, box.y_max)
         for box_id, box in zip(ids, scene.boxes, strict=True)
     )
-    height, width, _ = scene.image.shape
     digest = hashlib.sha256(scene.image.tobytes()).hexdigest()
-    return LoadedImage(Image.fromarray(scene.image), digest, width, height, boxes, scene.label)
+    return LoadedImage(Image.fromarray(scene.image), digest, boxes, scene.label)

@@ -1,82 +1,22 @@
-"""The list of a study's images, from a folder, a manifest or the scene generator, without opening any."""
+"""Lists of a study's images that a CSV file names or the scene generator draws, without opening any."""
 
 from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlencode
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from igbatch.errors import InputError
 from igbatch.filesystem import is_local, resolve
 from igbatch.images.csv_table import CsvTable, read_csv
 from igbatch.images.faults import MAX_NAMED, shown
-from igbatch.images.folder import list_folder, local_root, make_etag, refuse_escape, uris_under
-
-IMAGE_SCHEMA = pa.schema(
-    [
-        ("image_id", pa.string()),
-        ("uri", pa.string()),
-        ("size", pa.int64()),
-        ("etag", pa.string()),
-        ("label", pa.string()),
-    ]
-)
-"""One row an image: `size` in bytes and `etag` are null where only asking for each image would tell."""
-
-
-@dataclass(frozen=True)
-class FolderSource:
-    """Every image file under `root`, a path or a URI."""
-
-    root: str
-
-
-@dataclass(frozen=True)
-class ManifestSource:
-    """The images that a CSV file names, under `root`; the manifest's own folder where `root` is None."""
-
-    manifest: str
-    root: str | None = None
-
-
-@dataclass(frozen=True)
-class SceneSource:
-    """Drawn scenes: entries of (image_id, seed, kind, label); None leaves the choice to the generator."""
-
-    entries: tuple[tuple[str, int, str | None, str | None], ...]
-
-
-Source = FolderSource | ManifestSource | SceneSource
-
-
-def list_images(source: Source) -> pa.Table:
-    """List the images of a source as rows of `IMAGE_SCHEMA`.
-
-    From a folder: files with an image's ending, image_id the path relative to the root, sorted by it. From a
-    manifest, in its order: column uri (a path relative to the root, or an absolute path or URI under it) and,
-    optionally, image_id (by default the relative path) and label; size and etag for local files only. From
-    scenes, in the given order: uri ``scene:<seed>?kind=<kind>&label=<label>``, etag the generator's version.
-    Labels are null where none is given.
-
-    Raises:
-        InputError: nothing to list, no such folder or file, a path or link that leads out of the root, or an
-            image_id twice.
-    """
-    if isinstance(source, FolderSource):
-        rows = list_folder(source.root)
-        uri = uris_under(source.root, rows["image_id"])
-        columns = [rows["image_id"], uri, rows["size"], rows["etag"], pa.nulls(len(rows), pa.string())]
-        return pa.table(columns, schema=IMAGE_SCHEMA)
-    if isinstance(source, ManifestSource):
-        return _list_manifest(source)
-    return _list_scenes(source)
+from igbatch.images.folder import IMAGE_SCHEMA, local_root, make_etag, refuse_escape, uris_under
 
 
 def scene_uri(seed: int, kind: str | None, label: str | None) -> str:
@@ -85,14 +25,23 @@ def scene_uri(seed: int, kind: str | None, label: str | None) -> str:
     return f"scene:{seed}?{query}" if query else f"scene:{seed}"
 
 
-def _list_scenes(source: SceneSource) -> pa.Table:
+def list_scenes(entries: Sequence[tuple[str, int, str | None, str | None]]) -> pa.Table:
+    """List drawn scenes as rows of `IMAGE_SCHEMA`, in the given order.
+
+    Args:
+        entries: (image_id, seed, kind, label); None leaves the choice to the generator. The URI holds all but
+            the id, ``scene:<seed>?kind=<kind>&label=<label>``; the etag is the generator's version.
+
+    Raises:
+        InputError: there is none, or an image_id stands twice.
+    """
     from igbatch.birds.scenes import GENERATOR_VERSION
 
-    if not source.entries:
+    if not entries:
         raise InputError("images.scenes: no scene; give at least one seed")
-    image_ids, seeds, kinds, labels = zip(*source.entries, strict=True)
-    ids = pa.chunked_array([image_ids], pa.string())
-    repeated = _repeated(ids)
+    image_ids, seeds, kinds, labels = zip(*entries, strict=True)
+    ids = pa.array(image_ids, pa.string())
+    repeated = np.flatnonzero(ids.to_pandas().duplicated())
     if len(repeated):
         twice = image_ids[repeated[0]]
         raise InputError(f"images.scenes: {twice} stands twice; give each scene another seed")
@@ -101,25 +50,33 @@ def _list_scenes(source: SceneSource) -> pa.Table:
     return pa.table([ids, uris, sizes, etags, pa.array(labels, pa.string())], schema=IMAGE_SCHEMA)
 
 
-def _list_manifest(source: ManifestSource) -> pa.Table:
-    table = read_csv(source.manifest, ("uri",), ("image_id", "label"))
-    root = source.root if source.root is not None else _parent(source.manifest)
+def list_manifest(manifest: str, root: str | None = None) -> pa.Table:
+    """List the images that a CSV file names, in its order, as rows of `IMAGE_SCHEMA`.
+
+    Columns are uri (a path relative to the root, or an absolute path or URI under it) and, optionally,
+    image_id (by default the relative path) and label. Size and etag are known of local files only.
+
+    Args:
+        manifest: path or URI of the CSV file.
+        root: folder of all images; by default the manifest's own.
+
+    Raises:
+        InputError: nothing to list, no such folder or file, a path or link that leads out of the root, or an
+            image_id twice.
+    """
+    table = read_csv(manifest, ("uri",), ("image_id", "label"))
+    root = _parent(manifest) if root is None else root
     paths = _relative_paths(table, root)
-    image_ids = paths
-    if table.has("image_id"):
-        image_ids = pc.if_else(pc.equal(table.rows["image_id"], ""), paths, table.rows["image_id"])
-    repeated = _repeated(image_ids)
+    image_ids = pc.coalesce(table.rows["image_id"], paths)
+    repeated = np.flatnonzero(image_ids.to_pandas().duplicated())
     if len(repeated):
         texts = [f"image_id {image_ids[row].as_py()} stands twice" for row in repeated[:MAX_NAMED].tolist()]
         table.refuse_rows(repeated, texts, "remove the row or rename one")
-    size, etag, label = (
-        pa.nulls(len(paths), IMAGE_SCHEMA.field(name).type) for name in ("size", "etag", "label")
-    )
+    size, etag = pa.nulls(len(paths), pa.int64()), pa.nulls(len(paths), pa.string())
     if is_local(root):
         size, etag = _local_states(table, paths, root)
-    if table.has("label"):
-        label = pc.if_else(pc.equal(table.rows["label"], ""), None, table.rows["label"])
-    return pa.table([image_ids, uris_under(root, paths), size, etag, label], schema=IMAGE_SCHEMA)
+    columns = [image_ids, uris_under(root, paths), size, etag, table.rows["label"]]
+    return pa.table(columns, schema=IMAGE_SCHEMA)
 
 
 def _parent(uri: str) -> str:
@@ -171,12 +128,3 @@ def _local_states(table: CsvTable, paths: pa.ChunkedArray, root: str) -> tuple[p
         table.refuse_rows(rows, texts, f"restore it in {base}, or correct or remove the row{slashes}")
     size = pa.array(sizes, pa.int64())
     return size, make_etag(size, pa.array(times, pa.int64()))
-
-
-def _repeated(image_ids: pa.ChunkedArray) -> NDArray[np.int64]:
-    """Return the rows of image ids that stood before."""
-    numbered = pa.table({"id": image_ids, "row": pa.array(np.arange(len(image_ids)))})
-    firsts = numbered.group_by("id").aggregate([("row", "min")])["row_min"].to_numpy()
-    repeated = np.ones(len(image_ids), dtype=np.bool_)
-    repeated[firsts] = False
-    return np.flatnonzero(repeated)

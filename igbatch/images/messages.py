@@ -12,18 +12,17 @@ import logging
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from PIL import _imaging
 
 _lock = threading.Lock()
 _decoding = 0
-_before: tuple[int, Any] = (logging.NOTSET, None)
+_undo = ExitStack()
 # Until 3.14 Python's warnings have one list of filters for all threads, which `warnings.catch_warnings` in
 # several threads leaves as whoever ends last found it. So the first to decode adds a filter, and the last
 # removes it.
-_filter: Any = None
 
 
 @contextmanager
@@ -40,25 +39,23 @@ def off_the_terminal() -> Iterator[None]:
         with _lock:
             _decoding -= 1
             if not _decoding:
-                _restore()
+                _undo.close()
 
 
 def _silence() -> None:
-    global _before, _filter
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    _filter = warnings.filters[0]
+    _undo.callback(_forget, warnings.filters[0])
     logger = logging.getLogger("PIL")
-    _before = logger.level, _set_libtiff_handler(None)
+    _undo.callback(logger.setLevel, logger.level)
     logger.setLevel(logging.CRITICAL + 1)
+    if _set_libtiff_handler is not None:
+        _undo.callback(_set_libtiff_handler, _set_libtiff_handler(None))
 
 
-def _restore() -> None:
+def _forget(added: Any) -> None:
     filters: Any = warnings.filters
-    if _filter in filters:
-        filters.remove(_filter)
-    level, handler = _before
-    logging.getLogger("PIL").setLevel(level)
-    _set_libtiff_handler(handler)
+    if added in filters:
+        filters.remove(added)
 
 
 def _libtiff_setter() -> Any:
@@ -71,9 +68,5 @@ def _libtiff_setter() -> Any:
     return setter
 
 
-_setter = _libtiff_setter()
-
-
-def _set_libtiff_handler(handler: Any) -> Any:
-    """Give libtiff another handler of errors, None for none, and return the one before."""
-    return None if _setter is None else _setter(handler)
+_set_libtiff_handler = _libtiff_setter()
+"""Gives libtiff another handler of errors, None for none, and returns the one before."""

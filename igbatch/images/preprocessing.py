@@ -15,15 +15,6 @@ from igbatch.errors import ImageError, InputError
 from igbatch.images.decoding import MAX_PIXELS
 from igbatch.images.geometry import Geometry
 
-_FILTERS = {
-    "nearest": Image.Resampling.NEAREST,
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "box": Image.Resampling.BOX,
-    "hamming": Image.Resampling.HAMMING,
-    "lanczos": Image.Resampling.LANCZOS,
-}
-
 
 class Preprocessing(BaseModel):
     """What a model expects of its images; the same numbers as in timm's data config, and frozen.
@@ -95,7 +86,8 @@ class Preprocessing(BaseModel):
         """
         geometry = self.geometry(*image.size)
         size = (geometry.resized_width, geometry.resized_height)
-        resized = image if image.size == size else image.resize(size, _FILTERS[self.interpolation])
+        resampling = Image.Resampling[self.interpolation.upper()]
+        resized = image if image.size == size else image.resize(size, resampling)
         fill = tuple(round(255 * value) for value in self.mean) if self.crop_mode == "border" else (0, 0, 0)
         canvas = Image.new("RGB", (geometry.input_width, geometry.input_height), fill)
         canvas.paste(resized, (-geometry.crop_x, -geometry.crop_y))

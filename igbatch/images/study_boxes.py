@@ -10,24 +10,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from igbatch.images.box_checks import (
-    Edges,
-    Rows,
-    check_box_ids,
-    check_extents,
-    check_units,
-    cite_places,
-    judge,
-)
+from igbatch.images.box_checks import Edges, Rows, check_box_ids, check_extents, check_units, judge, places
 from igbatch.images.box_counts import BoxCounts
 from igbatch.images.box_matching import better_match, match_images
-from igbatch.images.box_rows import BoxFile
 from igbatch.images.boxes import (
     BOX_SCHEMA,
     EDGES,
     NORMALIZED_SCHEMA,
     SIZE_SCHEMA,
     Box,
+    BoxFile,
     BoxTable,
     default_box_ids,
     reach,
@@ -78,19 +70,19 @@ def assign_boxes(file: BoxFile, images: pa.Table, settings: Boxes) -> StudyBoxes
             in an image; the first ten are named.
     """
     names, ids = file.sizes["image"].combine_chunks(), images["image_id"].combine_chunks()
-    places = match_images(file.source, names, images, settings.match)
-    matched = int(np.count_nonzero(places >= 0))
+    at = match_images(file.source, names, images, settings.match)
+    matched = int(np.count_nonzero(at >= 0))
     warnings = []
     if matched < min(len(names), len(images)) and (hint := better_match(names, images, settings.match)):
         warnings.append(f"images.boxes: {matched:,} of the study's {len(images):,} images match: {hint}")
-    image = places[pc.index_in(file.rows["image"].combine_chunks(), value_set=names).to_numpy()]
+    image = at[pc.index_in(file.rows["image"].combine_chunks(), value_set=names).to_numpy()]
     crowd = file.rows["crowd"].to_numpy() & (image >= 0) & (settings.crowd == "skip")
     rows = np.flatnonzero((image >= 0) & ~crowd)
-    edges = {name: file.rows[name].to_numpy()[rows] for name in EDGES}
+    edges = np.stack([file.rows[name].to_numpy()[rows] for name in EDGES])
     usable, skipped = check_extents(file, rows, edges, settings)
     table = _table(file, rows, edges, ids.take(pa.array(image[rows])), settings).filter(pa.array(usable))
     rows = rows[usable]
-    check_units(file, rows, {name: values[usable] for name, values in edges.items()}, settings)
+    check_units(file, rows, edges[:, usable], settings)
     if file.rows["box_id"].null_count < len(file.rows):
         check_box_ids(file, rows, table)
     order = pc.sort_indices(table, sort_keys=[("image", "ascending")])
@@ -101,10 +93,10 @@ def assign_boxes(file: BoxFile, images: pa.Table, settings: Boxes) -> StudyBoxes
         unknown_images=len(names) - matched,
         crowd=int(np.count_nonzero(crowd)),
         unusable=int(np.count_nonzero(~usable)),
-        duplicates=_repeated(image[rows], table),
+        duplicates=int(table.drop_columns("box_id").to_pandas().duplicated().sum()),
         unchecked=len(table),
     )
-    found = BoxTable(table.take(order), _declared_sizes(file, places, ids), file.source)
+    found = BoxTable(table.take(order), _declared_sizes(file, at, ids), file.source)
     return StudyBoxes(found, rows[order.to_numpy()], file, settings, counts, (*warnings, *skipped))
 
 
@@ -124,24 +116,20 @@ def check_reach(boxes: StudyBoxes, sizes: pa.Table) -> StudyBoxes:
     table = boxes.table.boxes
     at = pc.fill_null(pc.index_in(table["image"], value_set=sizes["image"].combine_chunks()), -1).to_numpy()
     known = at >= 0
-    corners, limits = [], []
-    for side, low, high in (("width", "x_min", "x_max"), ("height", "y_min", "y_max")):
-        size = sizes[side].to_numpy()
-        limits.append(np.append(size, _NO_LIMIT)[at])
-        unit = np.append(size, 1)[at] if boxes.table.normalized else 1
-        corners.append(round_outwards(table[low].to_numpy() * unit, table[high].to_numpy() * unit))
-    (x_min, x_max), (y_min, y_max) = corners
-    width, height = limits
-    outside, clipped = reach(x_min, y_min, x_max, y_max, width, height)
+    size = np.stack([np.append(sizes[side].to_numpy(), _NO_LIMIT)[at] for side in ("width", "height")])
+    unit = np.where(known, size, 1) if boxes.table.normalized else 1
+    edges = np.stack([table[name].to_numpy() for name in EDGES])
+    corners = np.concatenate(round_outwards(edges[:2] * unit, edges[2:] * unit))
+    outside, clipped = reach(*corners, *size)
     wrong = np.flatnonzero(outside)
 
     def texts() -> Iterator[str]:
         first = wrong[:MAX_NAMED]
-        for (place, _), row in zip(cite_places(boxes.file, boxes.rows[first]), first.tolist(), strict=True):
+        for place, row in zip(places(boxes.file, boxes.rows[first]), first.tolist(), strict=True):
             image, box_id, label = (table[name][row].as_py() for name in ("image", "box_id", "label"))
-            box = Box(box_id, label, *(int(each[row]) for each in (x_min, y_min, x_max, y_max)))
-            size = f" of {width[row]} x {height[row]}" if known[row] else ""
-            yield f"{place}: {image}: {words_of(box)} reaches outside the image{size}"
+            box = words_of(Box(box_id, label, *corners[:, row].tolist()))
+            of = f" of {size[0, row]} x {size[1, row]}" if known[row] else ""
+            yield f"{place}: {image}: {box} reaches outside the image{of}"
 
     kind = "as parts" if boxes.table.normalized else "in pixels"
     mend = f"give boxes {kind} of the upright original image"
@@ -161,25 +149,16 @@ def _table(file: BoxFile, rows: Rows, edges: Edges, image: pa.Array, settings: B
     Those that have no id are numbered; what is skipped later keeps its number.
     """
     label, given = (file.rows[name].combine_chunks().take(pa.array(rows)) for name in ("label", "box_id"))
-    numbered = default_box_ids(pa.chunked_array([image]), pa.chunked_array([label])).combine_chunks()
-    schema, corners = NORMALIZED_SCHEMA, [pa.array(edges[name]) for name in EDGES]
+    box_id = pc.coalesce(given, default_box_ids(image, label))
+    schema = NORMALIZED_SCHEMA
     if settings.units == "pixels":
-        x_min, y_min, x_max, y_max = (np.nan_to_num(edges[name]) for name in EDGES)
-        (left, right), (top, bottom) = round_outwards(x_min, x_max), round_outwards(y_min, y_max)
-        schema, corners = BOX_SCHEMA, [pa.array(edge) for edge in (left, top, right, bottom)]
-    return pa.Table.from_arrays([image, pc.coalesce(given, numbered), label, *corners], schema=schema)
+        schema, edges = BOX_SCHEMA, np.concatenate(round_outwards(*np.split(np.nan_to_num(edges), 2)))
+    return pa.Table.from_arrays([image, box_id, label, *map(pa.array, edges)], schema=schema)
 
 
-def _repeated(image: NDArray[np.int64], table: pa.Table) -> int:
-    """Count the boxes that repeat one before: same image (a place in the study), label and edges."""
-    label = table["label"].combine_chunks().dictionary_encode().indices
-    keyed = pa.table({"image": image, "label": label, **{name: table[name] for name in EDGES}})
-    return len(table) - int(keyed.group_by(keyed.column_names).aggregate([]).num_rows)
-
-
-def _declared_sizes(file: BoxFile, places: NDArray[np.int64], ids: pa.Array) -> pa.Table:
+def _declared_sizes(file: BoxFile, at: NDArray[np.int64], ids: pa.Array) -> pa.Table:
     """Return the sizes that a file tells of the study's images, sorted by image id."""
-    declared = (places >= 0) & pc.is_valid(file.sizes["width"]).to_numpy()
-    image = ids.take(pa.array(places[declared]))
+    declared = (at >= 0) & pc.is_valid(file.sizes["width"]).to_numpy()
+    image = ids.take(pa.array(at[declared]))
     sizes = file.sizes.filter(pa.array(declared)).set_column(0, "image", image)
     return sizes.cast(SIZE_SCHEMA).sort_by("image")

@@ -91,10 +91,9 @@ def prune(root: str, keep: int | None, unfinished: bool, apply: bool) -> None:
 
 def start_night(study: str | Path, overrides: tuple[str, ...], **options: Any) -> int:
     """Run a night with options of `night_options`; return its exit code."""
-    from igbatch.job import is_submitted
-    from igbatch.nightly.run import NightOptions, run_night
+    from igbatch.nightly.run import run_night
 
-    return run_night(study, overrides, NightOptions(**options, submitted=is_submitted()), Console())
+    return run_night(study, overrides, Console(), **options)
 
 
 COMMANDS = (night, nights, promote, prune)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -15,12 +15,11 @@ from igbatch.audit.terminal import print_audit
 from igbatch.audit.verdict import Audit
 from igbatch.audit.words import count
 from igbatch.errors import IgbatchError, InputError, one_line
-from igbatch.job import JobOptions, audit_output, run_job
+from igbatch.job import audit_output, check_submitted, run_job
 from igbatch.nightly.promotion import record_promotion
 from igbatch.nightly.prune import delete_empty, delete_files, prune
 from igbatch.nightly.records import NIGHT_FILE, Night, Verdict
 from igbatch.nightly.root import NightlyRoot, stamp, time_of
-from igbatch.pipeline.run import check_submitted
 from igbatch.store.fingerprint import digest
 from igbatch.store.lock import Lock, output_lock
 from igbatch.study import Study
@@ -30,38 +29,40 @@ RESUME_HOURS = 20
 """An interrupted night that began longer ago is left, and a new one begins: it would tell of yesterday."""
 
 
-@dataclass(frozen=True)
-class NightOptions(JobOptions):
-    """What a caller may say besides the study: what a run takes, `out` being the root of nights, and more.
-
-    Attributes:
-        promote_first: make the night the reference if it is good and none is yet.
-        at_most_every: hours; a night of the same study that began later than so long ago and ended is not
-            followed by another: schedulers that try again get its exit code again.
-    """
-
-    promote_first: bool = False
-    at_most_every: float = 0.0
-
-
 def run_night(
     study_path: str | Path,
-    overrides: tuple[str, ...],
-    options: NightOptions,
+    overrides: Sequence[str],
     console: Console,
+    *,
+    out: str | None = None,
+    address: str | None = None,
+    retry_quarantined: bool = False,
+    promote_first: bool = False,
+    at_most_every: float = 0.0,
     now: datetime | None = None,
 ) -> int:
     """Run one night of a study under the lock of its root; return the exit code.
 
     0: it ran whole and passed its audit, or there was nothing to audit it against. 1: it did not.
 
+    Args:
+        study_path: the study's file.
+        overrides: `key=value` of its keys.
+        console: what is said, and printed of the run and the audit.
+        out: root of the nights.
+        address, retry_quarantined: of the run (`igbatch.job.run_job`).
+        promote_first: make the night the reference if it is good and none is yet.
+        at_most_every: hours; a night of the same study that began later than so long ago and ended is not
+            followed by another: schedulers that try again get its exit code again.
+        now: when the night begins; by default, now.
+
     Raises:
         InputError: the study or the call is wrong, or a reference cannot be compared with it (exit code 2).
         UnfinishedError: not finished, or another night is at work (exit code 3).
     """
     study = load_study(study_path, overrides).study
-    place = options.out or f"./igbatch-nightly/{study.name}"
-    check_submitted(place, options.submitted)
+    place = out or f"./igbatch-nightly/{study.name}"
+    check_submitted(place)
     root = NightlyRoot(place)
     with output_lock(root.output) as lock:
         reference = root.reference
@@ -69,9 +70,11 @@ def run_night(
             raise InputError(
                 f"{root.uri}: the reference, night {reference}, is not there; promote another night"
             )
-        compute = partial(run_job, study_path, overrides)
-        night = _Night(root, lock, study, study_digest(study), reference, options, console, compute)
-        return night.run(now or datetime.now(UTC))
+        compute = partial(
+            run_job, study_path, overrides, console, address=address, retry_quarantined=retry_quarantined
+        )
+        night = _Night(root, lock, study, study_digest(study), reference, promote_first, console, compute)
+        return night.run(now or datetime.now(UTC), timedelta(hours=at_most_every))
 
 
 def study_digest(study: Study) -> str:
@@ -84,32 +87,32 @@ def study_digest(study: Study) -> str:
 
 @dataclass(frozen=True)
 class _Night:
-    """One night, under the lock of its root. `compute` runs its study."""
+    """One night, under the lock of its root. `compute(out=…)` runs its study."""
 
     root: NightlyRoot
     lock: Lock
     study: Study
     digest: str
     reference: str | None
-    options: NightOptions
+    promote_first: bool
     console: Console
-    compute: Callable[[JobOptions, Console], int]
+    compute: Callable[..., int]
 
     def say(self, line: str) -> None:
         self.console.print(line, highlight=False, soft_wrap=True, markup=False)
 
-    def run(self, now: datetime) -> int:
-        """Resume the latest night or begin one; return its exit code."""
-        names, hours = self.root.names(), self.options.at_most_every
+    def run(self, now: datetime, spacing: timedelta) -> int:
+        """Resume the latest night or begin one, if it is time for one; return its exit code."""
+        names = self.root.names()
         latest = self.root.record(names[-1]) if names else None
         if latest is None or latest.verdict is None:
             record = self._resume(names[-1], latest, now) if names else None
             return self._finish(record or self._begin(now))
-        lately = now - time_of(latest.night) < timedelta(hours=hours)
-        if hours and lately and latest.study_digest == self.digest:
+        lately = spacing and now - time_of(latest.night) < spacing
+        if lately and latest.study_digest == self.digest:
+            hours = f"{spacing / timedelta(hours=1):g} hours"
             self.say(
-                f"night {latest.night} began less than {hours:g} hours ago; no other is run: "
-                f"{latest.verdict.words}"
+                f"night {latest.night} began less than {hours} ago; no other is run: {latest.verdict.words}"
             )
             return latest.verdict.exit_code
         return self._finish(self._begin(now))
@@ -153,7 +156,7 @@ class _Night:
 
     def _compute(self, record: Night) -> Night:
         """Run the study; a run that is finished computes nothing."""
-        code = self.compute(replace(self.options, out=self.root.uri_of(record.night)), self.console)
+        code = self.compute(out=self.root.uri_of(record.night))
         self.lock.check()
         record = record.model_copy(update={"run_exit_code": 1 if code else 0})
         self.root.keep(record)
@@ -173,7 +176,7 @@ class _Night:
         self.lock.check()
         verdict = self._verdict(record, against, audit)
         root.keep(record.model_copy(update={"verdict": verdict}))
-        if self.reference is None and self.options.promote_first and verdict.exit_code == 0:
+        if self.reference is None and self.promote_first and verdict.exit_code == 0:
             record_promotion(root, night, "the first good night", "good")
             self.say(f"night {night} is the reference from now on")
         elif self.reference is None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ray
@@ -21,16 +20,13 @@ from ray.exceptions import (
 from igbatch.errors import IgbatchError, UnfinishedError, WorkerError, one_line
 from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.crew import ASK_SECONDS, Crew, Seat
-from igbatch.pipeline.deadline import Deadline
 from igbatch.pipeline.devices import SHARDS_AT_ONCE
-from igbatch.pipeline.losses import Losses, Verdict
+from igbatch.pipeline.losses import Deadline, Losses
 from igbatch.pipeline.metrics import DriverMetrics
 from igbatch.pipeline.plan import Plan, Shard
-from igbatch.pipeline.progress import Listener
 from igbatch.pipeline.queue import ShardQueue
-from igbatch.pipeline.reports import Fault, Hardware, ShardReport, Times
+from igbatch.pipeline.reports import Fault, Hardware, Listener, Settled, ShardReport, Summary, settle_plan
 from igbatch.pipeline.rows import quarantine_row
-from igbatch.pipeline.settled import Settled, settle_plan
 from igbatch.pipeline.visibility import Probe, refuse_blind
 from igbatch.pipeline.worker import MakeComputer, actor_class, shard_computer, window
 from igbatch.store.commit import ShardWriter
@@ -42,19 +38,6 @@ LOOK_SECONDS = 2.0
 """How often workers are asked how far they are."""
 SETTLE_SECONDS = 3600.0
 _NAMING = ("class_name", "actor_id", "pid", "namespace", "ip", "name")
-
-
-@dataclass
-class Summary:
-    """What a run of the stage did."""
-
-    shards: int = 0
-    images: int = 0
-    rows: int = 0
-    quarantined: int = 0
-    constant: int = 0
-    retries: int = 0
-    times: Times = field(default_factory=Times)
 
 
 class Attribution:
@@ -72,6 +55,7 @@ class Attribution:
         make_computer: makes what computes shards, in each worker.
         probe: what each worker has to see.
         check: is called now and then; raises what is to end the run.
+        on_ready: is told of the hardware of each worker, and what all run with.
         say: takes a line about what was lost and what becomes of it.
     """
 
@@ -81,21 +65,21 @@ class Attribution:
         output: Output,
         workers: Workers,
         settled: Settled | None,
-        listener: Listener,
+        listener: Listener = lambda summary: None,
         *,
         make_computer: MakeComputer = shard_computer,
         probe: Probe | None = None,
         check: Callable[[], None] = lambda: None,
+        on_ready: Callable[[Hardware, Settled | None], None] = lambda hardware, settled: None,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.plan = plan
         self.output = output
         self.listener = listener
-        self.summary = Summary()
+        self.summary = Summary(total=plan.missing_images)
         self.settled = settled
-        self.on_ready: Callable[[Hardware, Settled | None], None] = lambda hardware, settled: None
         run = plan.resolved.study.run
-        self._check = check
+        self._check, self._on_ready = check, on_ready
         self._say = say
         self._measured = settled is not None
         self._queue = ShardQueue(plan)
@@ -106,7 +90,7 @@ class Attribution:
         self._metrics = DriverMetrics(plan.resolved.study.name)
         self._window = window(workers.device)
         self._one_at_a_time = SHARDS_AT_ONCE[workers.device] == 1
-        kind = actor_class(workers.device, workers.threads, workers.per_gpu)
+        kind = actor_class(workers)
         arguments = (plan.resolved, output, workers.device, workers.threads, make_computer, probe)
         self.crew = Crew(lambda: kind.remote(*arguments), workers, say)
         self.crew.tend(len(self._queue))
@@ -119,7 +103,7 @@ class Attribution:
             WorkerError: a worker met a fault of the program; its traceback is in `error.txt` of the output.
             UnfinishedError: the cluster or the store was lost, or too few workers came.
         """
-        self.listener.start(self.plan.missing_images)
+        self.listener(self.summary)
         try:
             while len(self._queue) or any(seat.work for seat in self.crew.seats):
                 self._check()
@@ -128,7 +112,8 @@ class Attribution:
                 self._fill()
                 self._wait()
         except RayTaskError as error:
-            raise self._explained(error) from None
+            ours = isinstance(error.cause, IgbatchError)
+            raise error.cause if ours else self._recorded(error) from None
         except RayError as error:
             raise UnfinishedError(f"the cluster was lost ({type(error).__name__}); run it again") from error
         finally:
@@ -140,7 +125,7 @@ class Attribution:
             for seat in self.crew.awake:
                 if len(seat.work) > load or not self._is_settled(seat):
                     continue
-                if seat.work and self._queue.is_alone(seat.work[0][1]):
+                if seat.work and self._queue.is_alone(seat.at_work_on):
                     continue
                 elsewhere = {other.held for other in self.crew.seats if other is not seat and other.held}
                 shard = self._queue.take(seat.held, elsewhere, idle=not seat.work)
@@ -149,7 +134,7 @@ class Attribution:
 
     def _wait(self) -> None:
         asleep = {seat.waking: seat for seat in self.crew.seats if seat.waking is not None}
-        working = {reference: seat for seat in self.crew.seats for reference, _ in seat.work}
+        working = {reference: seat for seat in self.crew.seats for reference in seat.work}
         if not asleep and not working:
             time.sleep(ASK_SECONDS)
             return
@@ -159,7 +144,7 @@ class Attribution:
         for reference in done:
             if reference in asleep:
                 self._greet(asleep[reference])
-            elif any(known == reference for known, _ in working[reference].work):  # not lost meanwhile
+            elif reference in working[reference].work:  # not lost meanwhile
                 self._receive(working[reference], reference)
         self._end_hung()
 
@@ -169,7 +154,8 @@ class Attribution:
         if now - self._looked < LOOK_SECONDS:
             return
         self._looked = now
-        self.listener.under_way(sum(seat.watch() for seat in self.crew.awake))
+        self.summary.under_way = sum(seat.watch() for seat in self.crew.awake)
+        self.listener(self.summary)
 
     def _greet(self, seat: Seat) -> None:
         try:
@@ -182,7 +168,7 @@ class Attribution:
         refuse_blind({f"{hardware.node} {seat.node[:8]}": unseen})
         seat.awake, seat.waking = True, None
         if self._is_settled(seat):
-            self.on_ready(hardware, self.settled)
+            self._on_ready(hardware, self.settled)
 
     def _is_settled(self, seat: Seat) -> bool:
         """Let the first worker measure what all workers run with; tell whether that is done."""
@@ -216,16 +202,11 @@ class Attribution:
             self._fault(seat, shard, report)
             return
         self._deadline.learn(report.seconds, report.images)
-        self.summary.shards += 1
-        self.summary.images += report.images
-        self.summary.rows += report.rows
-        self.summary.quarantined += report.quarantined
-        self.summary.constant += report.constant
-        self.summary.times += report.times
+        self.summary.add(report)
         if report.refused is not None and report.refused not in self._refused:
             self._refused.add(report.refused)
             self._say(f"warning: {report.refused}")
-        self.listener.advance(report.images, report.quarantined)
+        self.listener(self.summary)
 
     def _fault(self, seat: Seat, shard: Shard, fault: Fault) -> None:
         if fault.kind == "full":
@@ -234,11 +215,11 @@ class Attribution:
                 "free some space and run it again"
             )
         if fault.kind == "store":
-            verdict = self._losses.blameless(shard, fault.message, pausing=True)
-            self._judge(shard, verdict, fault.message)
+            pause = self._losses.blameless(shard, fault.message)
+            self._put_back(shard, [shard], fault.message, pause)
             return
         lacking = f"not enough memory: {fault.message}"
-        self._judge(shard, self._losses.blamed(shard), lacking, alone=True)
+        self._put_back(shard, self._losses.blamed(shard), lacking, alone=True)
         ray.kill(seat.actor, no_restart=False)  # starts anew with memory in one piece
         for other in seat.restart():
             self._queue.put_back(other)
@@ -256,8 +237,10 @@ class Attribution:
             count = len(others) + 1
             self._say(f"{first.spec.variant_id}: {reason}; its {count} shards are tried one at a time")
             return
-        verdict = self._losses.blameless(first, reason) if blameless else self._losses.blamed(first)
-        self._judge(first, verdict, reason, alone=not blameless)
+        if blameless:
+            self._losses.blameless(first, reason)
+        again = [first] if blameless else self._losses.blamed(first)
+        self._put_back(first, again, reason, alone=not blameless)
         for shard in others:
             self._queue.put_back(shard)
 
@@ -267,15 +250,17 @@ class Attribution:
         alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
         return "node has died" in str(error) or getattr(error, "preempted", False) or seat.node not in alive
 
-    def _judge(self, shard: Shard, verdict: Verdict, reason: str, *, alone: bool = False) -> None:
-        """Do what was decided about a shard that failed, and say so."""
-        for part in verdict.again:
-            self._queue.put_back(part, verdict.pause, alone=alone)
-        if verdict.again:
+    def _put_back(
+        self, shard: Shard, again: Sequence[Shard], reason: str, pause: float = 0.0, *, alone: bool = False
+    ) -> None:
+        """Put back what is tried again of a shard that failed, or give its one image up, and say so."""
+        for part in again:
+            self._queue.put_back(part, pause, alone=alone)
+        if again:
             self._count_retry()
-        if verdict.poison is not None:
-            self._give_up(verdict.poison, reason)
-        fate = "put in quarantine" if verdict.poison else "halved" if len(verdict.again) > 1 else "put back"
+        else:
+            self._give_up(shard, reason)
+        fate = "halved" if len(again) > 1 else "put back" if again else "put in quarantine"
         images = shard.images[0].image_id
         if len(shard.images) > 1:
             images = f"{len(shard.images)} images, {images} to {shard.images[-1].image_id},"
@@ -284,7 +269,7 @@ class Attribution:
     def _count_retry(self) -> None:
         self.summary.retries += 1
         self._metrics.retried()
-        self.listener.retried()
+        self.listener(self.summary)
 
     def _give_up(self, shard: Shard, reason: str) -> None:
         """Commit a shard of one image that nobody can compute, with nothing but its quarantine."""
@@ -297,21 +282,17 @@ class Attribution:
             writer.commit()
         self.summary.images += 1
         self.summary.quarantined += len(shard.targets)
-        self.listener.advance(1, len(shard.targets))
+        self.listener(self.summary)
 
     def _end_hung(self) -> None:
         """Kill the workers that take longer over a shard than they may; Ray starts them again."""
         now = time.monotonic()
         for seat in self.crew.awake:
             if seat.work and seat.killed is None:
-                limit = self._deadline.limit(seat.work[0][1])
+                limit = self._deadline.limit(seat.at_work_on)
                 if now - seat.since > limit:
                     seat.killed = f"it took more than {limit:.0f} s (run.shard_seconds)"
                     ray.kill(seat.actor, no_restart=False)
-
-    def _explained(self, error: RayTaskError) -> IgbatchError:
-        """Turn what a worker raised into errors of ours: the study's as they are, others with a file."""
-        return error.cause if isinstance(error.cause, IgbatchError) else self._recorded(error)
 
     def _recorded(self, error: RayError) -> WorkerError:
         """Keep the traceback of a worker's fault in a file of the output."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from igbatch.errors import IgbatchError, InputError, UnfinishedError, one_line
 from igbatch.pipeline.devices import refuse_missing_gpu, workers_on_one
 from igbatch.pipeline.packages import imported_packages, refuse_other_packages
 from igbatch.pipeline.session import is_embedded
-from igbatch.study import WorkerRange
+from igbatch.study import Run, WorkerRange
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -51,24 +51,15 @@ class Workers:
     @property
     def gpus(self) -> float:
         """The part of a GPU that each holds."""
-        if self.device != "cuda":
-            return 0
-        return 1 if self.per_gpu == 1 else 1 / self.per_gpu
+        return 1 / self.per_gpu if self.device == "cuda" else 0
 
 
-def size_workers(
-    device: str,
-    count: int | str | WorkerRange,
-    threads: int | str,
-    per_gpu: int | str = 1,
-    *,
-    settled_threads: int | None = None,
-) -> Workers:
+def size_workers(run: Run, settled: Mapping[str, Mapping[str, Any]] | None = None) -> Workers:
     """Settle `auto`: `per_gpu` workers for each GPU where there are any, else one for every `threads` CPUs.
 
-    Where threads are not said, they are 1 on machines of up to 4 CPUs and 2 on larger ones: a small Swin
-    gains little from more, and workers side by side keep all CPUs busy. `settled_threads` are those that an
-    earlier run of the study had; they take the place of `auto`.
+    Where threads are not said, they are those that an earlier run of the study had (`settled` of its
+    `study.json`), else 1 on machines of up to 4 CPUs and 2 on larger ones: a small Swin gains little from
+    more, and workers side by side keep all CPUs busy.
 
     Raises:
         InputError: no worker could ever start: an embedded Ray has fewer GPUs or CPUs than are asked for, or
@@ -76,25 +67,19 @@ def size_workers(
     """
     resources = ray.cluster_resources()
     cpus, gpus = int(resources.get("CPU", 1)), int(resources.get("GPU", 0))
-    if device == "cuda" and not gpus:
-        _refuse_cuda(count)
-    chosen = "cuda" if device == "cuda" or (device == "auto" and gpus) else "cpu"
-    if settled_threads is not None and threads == "auto":
-        threads = settled_threads
-    else:
-        settled_threads = None
-    per_worker = threads_per_worker(threads, cpus)
-    sharing = workers_on_one(chosen, per_gpu)
+    if run.device == "cuda" and not gpus:
+        _refuse_cuda(run.workers)
+    device = "cuda" if run.device == "cuda" or (run.device == "auto" and gpus) else "cpu"
+    known = (settled or {}).get(device, {}).get("threads") if run.threads == "auto" else None
+    threads = known or threads_per_worker(run.threads, cpus)
+    workers = Workers(1, threads, device, per_gpu=workers_on_one(device, run.workers_per_gpu))
     if is_embedded():
-        _refuse_unfitting(
-            per_worker, settled_threads, count, cpus, gpus * sharing if chosen == "cuda" else None
-        )
-    if isinstance(count, WorkerRange):
-        return Workers(count.maximum, per_worker, chosen, count.minimum, per_gpu=sharing)
-    if count == "auto":
-        fitting = Workers(1, per_worker, chosen, follow=True, per_gpu=sharing)
-        return replace(fitting, count=room_for_workers(fitting))
-    return Workers(int(count), per_worker, chosen, per_gpu=sharing)
+        _refuse_unfitting(workers, run.workers, cpus, gpus, settled=known is not None)
+    if isinstance(run.workers, WorkerRange):
+        return replace(workers, count=run.workers.maximum, minimum=run.workers.minimum)
+    if run.workers == "auto":
+        return replace(workers, count=room_for_workers(workers), follow=True)
+    return replace(workers, count=run.workers)
 
 
 def _refuse_cuda(count: int | str | WorkerRange) -> None:
@@ -113,17 +98,20 @@ def _refuse_cuda(count: int | str | WorkerRange) -> None:
 
 
 def _refuse_unfitting(
-    threads: int, settled: int | None, count: int | str | WorkerRange, cpus: int, gpus: int | None
+    workers: Workers, count: int | str | WorkerRange, cpus: int, gpus: int, settled: bool
 ) -> None:
-    """Refuse workers that this machine will never have room for; `gpus` is None where none are asked for."""
-    if threads > cpus and settled is None:
+    """Refuse workers that this machine will never have room for."""
+    threads = workers.threads
+    if threads > cpus and not settled:
         raise InputError(f"run.threads: {threads}: this machine has {cpus} CPU(s); say {cpus} at most")
     if threads > cpus:
         raise InputError(
             f"run.threads: auto: workers of this output had {threads} threads before, this machine has "
             f"{cpus} CPU(s); take a larger one, or say run.threads={cpus} (last digits of maps then differ)"
         )
-    fitting = cpus // threads if gpus is None else min(cpus // threads, gpus)
+    fitting = cpus // threads
+    if workers.device == "cuda":
+        fitting = min(fitting, gpus * workers.per_gpu)
     if isinstance(count, WorkerRange) and count.minimum > fitting:
         raise InputError(
             f"run.workers.minimum: {count.minimum}: this machine has room for {fitting} worker(s) of "

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from igbatch.errors import InputError
 from igbatch.store import schemas
 from igbatch.store.commits import commit_paths, read_commit
 from igbatch.store.fingerprint import bytes_digest
-from igbatch.store.output import DATA_KINDS, Output
+from igbatch.store.output import DATA_KINDS, Output, shard_of
 from igbatch.store.pruned import KIND, pruned_at
 from igbatch.store.scan import Found, gathered, scan
 from igbatch.store.winners import Listing
@@ -73,13 +75,9 @@ class Committed:
     damaged: list[Damaged] = field(default_factory=list)
     attempts: list[str] = field(default_factory=list)
 
-    def digest(self) -> str:
-        """Return what changes whenever a commit is added, replaced or removed."""
-        return digest_of(self.attempts)
-
 
 def digest_of(attempts: Iterable[str]) -> str:
-    """Return a digest of a set of commits."""
+    """Return a digest of a set of commits, which changes whenever one is added, replaced or removed."""
     return bytes_digest("\n".join(sorted(attempts)).encode())
 
 
@@ -97,10 +95,9 @@ class CommitScan:
         self, output: Output, images: pa.Table, targets: Iterable[str], *, retry_quarantined: bool = False
     ) -> None:
         self.output = output
-        self.targets = list(targets)
         self.retry_quarantined = retry_quarantined
         self.pruned = pruned_at(output) is not None
-        self._listing = Listing(images, self.targets)
+        self.listing = Listing(images, list(targets))
 
     def variant(self, variant_id: str, fingerprint: str, indices: Mapping[str, int | None]) -> Committed:
         """Read what is committed of a variant.
@@ -114,57 +111,59 @@ class CommitScan:
             InputError: a commit was computed under another study, or for another class of a target's name.
         """
         paths = commit_paths(self.output, variant_id)
-        shape = (len(self._listing.image_ids), len(self.targets))
-        if not paths:
-            return Committed(np.zeros(shape, dtype=bool))
-        sizes = {info.path: info.size for kind in DATA_KINDS for info in self.output.files(kind, variant_id)}
-        part = _VariantScan(self, variant_id, fingerprint, indices, sizes)
+        part = _VariantScan(self, variant_id, fingerprint, indices)
         try:
-            return part.read(paths, Committed(np.zeros(shape, dtype=bool)))
+            return part.read(paths)
         except (OSError, pa.ArrowException):  # one of them is cut short: find out which, and leave it out
             damaged = list(part.unreadable(paths))
-            whole = sorted(set(paths) - {commit.path for commit in damaged})
-            return part.read(whole, Committed(np.zeros(shape, dtype=bool), damaged))
+            return part.read(sorted(set(paths) - {commit.path for commit in damaged}), damaged)
 
     def mark(self, rows: pa.Table, done: NDArray[np.bool_]) -> None:
         """Set the pairs of rows (a null target: all of an image), if the image is listed and unchanged."""
-        places = self._listing.places(rows)
-        targets, positions = rows["target"].filter(pa.array(places >= 0)), places[places >= 0]
-        done[positions[pc.is_null(targets).to_numpy()]] = True
-        for column, name in enumerate(self.targets):
-            hit = pc.equal(targets, name).fill_null(False).to_numpy()
-            done[positions[hit], column] = True
+        keys = self.listing.keys(rows)
+        done.reshape(-1)[keys[keys >= 0]] = True
+        places = self.listing.places(rows.filter(pc.is_null(rows["target"])))
+        done[places[places >= 0]] = True
 
 
 @dataclass(frozen=True)
 class _VariantScan:
-    """One variant's part of a scan; `sizes` are those of its data files, by path."""
+    """One variant's part of a scan."""
 
     study: CommitScan
     variant_id: str
     fingerprint: str
     indices: Mapping[str, int | None]
-    sizes: Mapping[str, int]
 
-    def read(self, paths: list[str], found: Committed) -> Committed:
-        """Mark the rows of commits, a bounded number of them at a time."""
-        trusted: dict[str, bool] = {}
-        for parts in gathered(self._trusted(paths, found, trusted), ROWS_AT_A_TIME):
-            self._mark(pa.Table.from_batches([batch for _, batch in parts]), found)
-        for path in set(paths) - set(trusted):  # every image of such a shard is in quarantine
-            commit = read_commit(self.study.output.filesystem, self.variant_id, path)
+    @cached_property
+    def sizes(self) -> dict[str, int]:
+        """Sizes of the variant's data files, by path."""
+        files = (self.study.output.files(kind, self.variant_id) for kind in DATA_KINDS)
+        return {info.path: info.size for info in chain.from_iterable(files)}
+
+    def read(self, paths: list[str], damaged: Sequence[Damaged] = ()) -> Committed:
+        """Mark the rows of commits, a bounded number of them at a time; `damaged` are left out already."""
+        study, believed = self.study, dict[str, bool]()
+        shape = (len(study.listing.image_ids), len(study.listing.targets))
+        found = Committed(np.zeros(shape, dtype=bool), list(damaged))
+
+        def trusted() -> Iterator[Found]:
+            for path, batch in scan(study.output, paths, _SCANNED):
+                if path not in believed:
+                    believed[path] = self._trusts(path, batch.slice(0, 1).to_pylist()[0], found)
+                if believed[path]:
+                    yield path, batch.select([*_KEY, "target_index"])
+
+        for parts in gathered(trusted(), ROWS_AT_A_TIME):
+            rows = pa.Table.from_batches([batch for _, batch in parts])
+            self._check_classes(rows)
+            study.mark(rows, found.done)
+        for path in set(paths) - set(believed):  # every image of such a shard is in quarantine
+            commit = read_commit(study.output.filesystem, self.variant_id, path)
             sizes = {f"{kind}_bytes": commit.files.get(kind, {}).get("bytes") for kind in DATA_KINDS}
             facts = {"attempt": commit.attempt, "fingerprint": commit.fingerprint, **sizes}
             self._trusts(path, facts, found)
         return found
-
-    def _trusted(self, paths: list[str], found: Committed, trusted: dict[str, bool]) -> Iterator[Found]:
-        """Yield the rows of commits that can be believed; `trusted` tells of every one that has rows."""
-        for path, batch in scan(self.study.output, paths, _SCANNED):
-            if path not in trusted:
-                trusted[path] = self._trusts(path, batch.slice(0, 1).to_pylist()[0], found)
-            if trusted[path]:
-                yield path, batch.select([*_KEY, "target_index"])
 
     def unreadable(self, paths: Iterable[str]) -> Iterator[Damaged]:
         """Yield the files that are no whole commits."""
@@ -179,7 +178,7 @@ class _VariantScan:
     def _trusts(self, path: str, facts: Mapping[str, Any], found: Committed) -> bool:
         """Check what a commit says of itself; take what it has in quarantine."""
         output = self.study.output
-        shard, attempt = path.rsplit("/", 1)[-1].removesuffix(".parquet"), facts["attempt"]
+        shard, attempt = shard_of(path), facts["attempt"]
         if facts["fingerprint"] != self.fingerprint:
             raise InputError(
                 f"{path}: was computed under another study (fingerprint {facts['fingerprint']}, this one is "
@@ -200,7 +199,7 @@ class _VariantScan:
             self.study.mark(output.read_table(lost, list(_KEY)), found.done)
         return True
 
-    def _mark(self, rows: pa.Table, found: Committed) -> None:
+    def _check_classes(self, rows: pa.Table) -> None:
         for target, index in self.indices.items():
             if index is None:
                 continue
@@ -211,4 +210,3 @@ class _VariantScan:
                     f"class {others['target_index'][0]}, the study now says {index}; choose another --out, "
                     "or another name for the target"
                 )
-        self.study.mark(rows, found.done)

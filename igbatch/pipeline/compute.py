@@ -26,14 +26,13 @@ from igbatch.images.preprocessing import Preprocessing
 from igbatch.pipeline.devices import SHARDS_AT_ONCE, workers_on_one
 from igbatch.pipeline.models import HeldVariant, Models, batched_logits
 from igbatch.pipeline.occupancy import Occupancy
-from igbatch.pipeline.plan import Shard
+from igbatch.pipeline.plan import Shard, copies_of
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage, prepare_ahead
 from igbatch.pipeline.rankings import Rankings, target_indices
-from igbatch.pipeline.reports import ShardReport
+from igbatch.pipeline.reports import Settled, ShardReport
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.rows import ShardRows
 from igbatch.pipeline.settle import Sample, settings_of, settle, unmeasured
-from igbatch.pipeline.settled import Settled
 from igbatch.statistics.device import named, numbers_of
 from igbatch.statistics.measured import Measured
 from igbatch.store.commit import ShardWriter
@@ -60,19 +59,6 @@ class _Task:
     example: Example
 
 
-@dataclass(eq=False)
-class _Work:
-    """What a shard took: images so far, nodes over them, and the most rows that went through together.
-
-    `refused` says why passes ran eager although they were to be compiled or captured.
-    """
-
-    images: int = 0
-    nodes: int = 0
-    micro_batch: int = 0
-    refused: str | None = None
-
-
 class ShardComputer:
     """Computes shards of one study on one device.
 
@@ -96,7 +82,7 @@ class ShardComputer:
         self.rankings = Rankings(self.models, output, default_micro_batch(device))
         self._occupancy = Occupancy(SHARDS_AT_ONCE[device.type])
         self._models_change = Lock()
-        self._works: list[_Work] = []  # of shards that are not committed yet
+        self._reports: list[ShardReport] = []  # of shards that are not committed yet
         smoothing = resolved.study.attribution.smoothing
         self.copies = min(smoothing.samples, most_copies or smoothing.samples) if smoothing else 1
 
@@ -117,8 +103,7 @@ class ShardComputer:
             examples = [next(self._copies(shard.spec.model, task)) for task in usable]
             if examples:
                 samples.append(Sample(model, shard.spec.steps, examples))
-        copies = self.resolved.study.attribution.smoothing
-        ahead *= copies.samples if copies else 1
+        ahead *= copies_of(self.resolved)
         sharing = workers_on_one(self.device.type, self.resolved.study.run.workers_per_gpu)
         return settle(self.resolved.study.attribution, samples, ahead, sharing) if samples else None
 
@@ -134,36 +119,29 @@ class ShardComputer:
         if self.output.exists(path):
             rows = read_commit(self.output.filesystem, shard.spec.variant_id, path).rows
             lost = shard.rows - rows
-            return ShardReport(shard.name, len(shard.images), rows, lost, 0.0, already_committed=True)
+            return ShardReport(shard.name, len(shard.images), rows, lost, already_committed=True)
         attribution = self.resolved.study.attribution
         identity = (shard.spec.variant_id, shard.name, shard.fingerprint)
         writer = ShardWriter(self.output, *identity, encoding=self.resolved.study.store.encoding)
-        prepared, work = self._prepared(shard), _Work()
-        self._works.append(work)
+        prepared, report = self._prepared(shard), ShardReport(shard.name, len(shard.images))
+        self._reports.append(report)
         try:
             with self._occupancy.shard(), writer, ShardRows(writer, shard, attribution) as rows_of:
                 with self._occupancy.slot(shard.spec.variant_id):
                     start = time.monotonic()
-                    self._attribute(shard, prepared, settled or unmeasured(attribution), rows_of, work)
+                    self._attribute(shard, prepared, settled or unmeasured(attribution), rows_of, report)
                 rows_of.commit()
         finally:
-            self._works.remove(work)
-        return ShardReport(
-            shard.name,
-            len(shard.images),
-            rows_of.written,
-            rows_of.quarantined,
-            time.monotonic() - start,
-            self._occupancy.times(),
-            work.nodes,
-            work.micro_batch,
-            constant=rows_of.constant,
-            refused=work.refused,
-        )
+            self._reports.remove(report)
+        report.rows, report.quarantined, report.constant = (
+            rows_of.written, rows_of.quarantined, rows_of.constant,
+        )  # fmt: skip
+        report.seconds, report.times = time.monotonic() - start, self._occupancy.times()
+        return report
 
     def under_way(self) -> int:
         """Return how many images are attributed of shards that are not committed yet."""
-        return sum(work.images for work in tuple(self._works))
+        return sum(report.attributed for report in tuple(self._reports))
 
     def _prepared(self, shard: Shard) -> Iterator[PreparedImage | RefusedImage]:
         """Return the shard's images in their order, which threads decode ahead from now on."""
@@ -198,7 +176,7 @@ class ShardComputer:
                     usable.append((item, self._input(shard.spec.model, item.pixels)))
                 elif rows is not None:
                     rows.refuse(item)
-            with self._occupancy.turns.launch():
+            with self._occupancy.turns.launch:
                 ranked = rankings.of(usable)
             ahead -= len(group)
             if not ahead:
@@ -239,9 +217,9 @@ class ShardComputer:
         prepared: Iterator[PreparedImage | RefusedImage],
         settled: Settled,
         rows: ShardRows,
-        work: _Work,
+        report: ShardReport,
     ) -> None:
-        """Attribute a shard's images, as many at a time as the device has room for."""
+        """Attribute a shard's images, as many at a time as the device has room for; tell so in its report."""
         study = self.resolved.study.attribution
         settings = settings_of(study, shard.spec.steps, settled)
         with self._occupancy.waiting("models"), self._models_change:
@@ -260,21 +238,22 @@ class ShardComputer:
         )
         for done in averaged(attributed, self.copies):
             task = waiting.pop(done.index)
-            work.images += 1
-            work.nodes += int(done.steps.max())
-            work.micro_batch = max(work.micro_batch, done.micro_batch)
+            report.attributed += 1
+            report.nodes += int(done.steps.max())
+            report.micro_batch = max(report.micro_batch, done.micro_batch)
             facts, chances = self._image_facts(variant, task, done, settings.precision)
             maps, measured = self._measured(done.attributions, task.image)
-            place_of = {index: place for place, index in enumerate(task.example.targets.tolist())}
+            places = task.example.targets.tolist()
             for target, index in task.targets.items():
-                k = place_of[index]
-                row = {**facts, "target": target, "target_index": index, "steps": int(done.steps[k])}
-                row["target_probability"] = float(chances[index])
-                row["score"] = float(done.scores[k])
-                row["score_baseline"] = float(done.baseline_scores[k])
+                k = places.index(index)
+                row = {
+                    **facts, "target": target, "target_index": index, "steps": int(done.steps[k]),
+                    "target_probability": float(chances[index]),
+                    "score": float(done.scores[k]), "score_baseline": float(done.baseline_scores[k]),
+                }  # fmt: skip
                 with self._occupancy.waiting("writing"):
                     rows.add(task.image, row, maps[k], float(done.map_error[k]), measured[k])
-        work.refused = graphs.refused
+        report.refused = graphs.refused
 
     def _input(self, model: str, pixels: np.ndarray) -> torch.Tensor:
         """Return pixels [H, W, 3] as the model takes them, [3, H, W] on the device."""
@@ -289,7 +268,7 @@ class ShardComputer:
         """
         if attributions.device.type in MEASURED_BY_ROWS:
             return list(attributions.float().numpy()), [None] * len(attributions)
-        with self._occupancy.turns.launch():
+        with self._occupancy.turns.launch:
             maps = attributions.float()
             kept = maps.to("cpu", non_blocking=True) if image.entry.keep_map else None
             numbers = HostCopy(numbers_of(maps, image.boxes))
@@ -306,7 +285,7 @@ class ShardComputer:
         image, name = task.image, variant.spec.model
         logits = done.logits
         if self.copies > 1:
-            with self._occupancy.turns.launch():
+            with self._occupancy.turns.launch:
                 (logits,) = batched_logits(variant.model, [task.example.image])
         chances = logits.softmax(0).cpu()
         best = int(chances.argmax())

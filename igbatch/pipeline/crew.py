@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,7 +40,7 @@ class Seat:
         ask_at: when it is to be asked next (monotonic seconds).
         awake: it has answered.
         node: id of the node that it answered from.
-        work: its shards in their order, by the reference of their report; it works on the first.
+        work: the references of reports, with their shards in their order; it works on the first.
         since: when it began that one (monotonic seconds).
         held: the variant of the last shard that it was given.
         killed: why the driver killed it, None where it did not.
@@ -54,7 +53,7 @@ class Seat:
     ask_at: float = 0.0
     awake: bool = False
     node: str = ""
-    work: deque[tuple[Any, Shard]] = field(default_factory=deque)
+    work: dict[Any, Shard] = field(default_factory=dict)
     since: float = 0.0
     held: str | None = None
     killed: str | None = None
@@ -87,21 +86,23 @@ class Seat:
         """Take note of a shard that the actor was sent."""
         if not self.work:
             self.since = time.monotonic()
-        self.work.append((reference, shard))
+        self.work[reference] = shard
         self.held = shard.spec.variant_id
+
+    @property
+    def at_work_on(self) -> Shard:
+        """The first of its shards, of which it has one at least."""
+        return next(iter(self.work.values()))
 
     def finish(self, reference: Any) -> Shard:
         """Take a shard from the list whose report is here."""
-        index = next(i for i, (known, _) in enumerate(self.work) if known == reference)
-        shard = self.work[index][1]
-        del self.work[index]
-        if index == 0:
+        if reference == next(iter(self.work)):
             self.since = time.monotonic()
-        return shard
+        return self.work.pop(reference)
 
     def restart(self) -> list[Shard]:
         """Wait for the actor to be started again; return the shards that it had, the one at work first."""
-        shards = [shard for _, shard in self.work]
+        shards = list(self.work.values())
         self.work.clear()
         self.awake, self.held, self.killed = False, None, None
         self.watching, self.under_way = None, 0
@@ -150,8 +151,7 @@ class Crew:
         for seat in self.seats:
             seat.ask()
         if not shards_waiting:
-            for seat in [seat for seat in self.seats if not seat.work]:
-                self._dismiss(seat)
+            self._dismiss([seat for seat in self.seats if not seat.work])
         self._report_death()
         waited = min(now - self._tended, LOOK_SECONDS)  # in a longer gap the driver greeted nobody
         enough = len(self.awake) >= min(self._workers.minimum, len(self.seats))
@@ -188,9 +188,9 @@ class Crew:
 
     def close(self) -> None:
         """Send all home."""
-        for seat in list(self.seats):
-            self._dismiss(seat)
+        self._dismiss(list(self.seats))
 
-    def _dismiss(self, seat: Seat) -> None:
-        ray.kill(seat.actor)
-        self.seats.remove(seat)
+    def _dismiss(self, seats: Sequence[Seat]) -> None:
+        for seat in seats:
+            ray.kill(seat.actor)
+            self.seats.remove(seat)

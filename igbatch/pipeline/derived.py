@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from igbatch.pipeline.packages import package_versions
+from igbatch.pipeline.packages import imported_packages
 from igbatch.pipeline.plan import Plan
 from igbatch.store.fingerprint import digest, texts_digest
 from igbatch.store.output import Output
@@ -13,6 +13,7 @@ from igbatch.store.provenance import TABLES as ALWAYS
 FILE = "derived.json"
 TABLES = (*ALWAYS, "similarity", "significance", "localization")
 """What a reduction may write besides the lists of images and variants."""
+Made = Literal["ranges", "faithfulness", "report", "audit"]
 
 
 def state_of(plan: Plan) -> str:
@@ -29,7 +30,7 @@ def state_of(plan: Plan) -> str:
             "committed": plan.state,
             "images": [texts_digest(column) for column in columns],
             "study": study,
-            "igbatch": package_versions()["igbatch"],
+            "igbatch": imported_packages().versions["igbatch"],
         }
     )
 
@@ -52,25 +53,13 @@ class Derived:
             known = None
         self._known: dict[str, Any] = known if isinstance(known, dict) else {}
 
-    @property
-    def ranges(self) -> str | None:
-        """The state that `ranges.parquet` and the tables beside it were made from."""
-        return self._known.get("ranges")
+    def known(self, what: Made) -> str | None:
+        """Return the state that `ranges.parquet` and the tables beside it, or others, were made from.
 
-    @property
-    def report(self) -> str | None:
-        """The state that `report/` was made from."""
-        return self._known.get("report")
-
-    @property
-    def audit(self) -> str | None:
-        """The digest of the verdict that `report/` shows; None where it shows none."""
-        return self._known.get("audit")
-
-    @property
-    def faithfulness(self) -> str | None:
-        """The state that `faithfulness.parquet` was made from."""
-        return self._known.get("faithfulness")
+        Of `audit`, the digest of the verdict that `report/` shows; None where it shows none.
+        """
+        state: str | None = self._known.get(what)
+        return state
 
     @property
     def whole(self) -> bool:

@@ -6,18 +6,19 @@ follow from. What is there is not measured again, and an interrupted run goes on
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import chain, groupby
 from math import ceil
-from typing import Any
 
 import numpy as np
 
 from igbatch.images.choice import chosen
 from igbatch.pipeline.derived import Derived
-from igbatch.pipeline.faithfulness_parts import FOLDER, FaithfulnessTask, Part, Skipped
 from igbatch.pipeline.plan import ShardImage
+from igbatch.pipeline.reports import FAITHFULNESS, Part, Settled, Skipped
 from igbatch.pipeline.resolve import ResolvedStudy
-from igbatch.pipeline.settled import Settled
 from igbatch.store import schemas
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output
@@ -29,21 +30,34 @@ VERSION = 1
 
 FILE = "faithfulness.parquet"
 _COLUMNS = [
-    "image_id",
-    "target",
-    "target_index",
-    "image_etag",
-    "image_sha256",
-    "weights_sha256",
-    "fingerprint",
-]
+    "image_id", "target", "target_index", "image_etag", "image_sha256", "weights_sha256", "fingerprint",
+]  # fmt: skip
 
 
-def run_task(task: FaithfulnessTask) -> list[Skipped]:
-    """Measure and write the parts of a task; torch is imported here, in the worker and not in the driver."""
+def measure_parts(
+    resolved: ResolvedStudy,
+    output: Output,
+    device: str,
+    threads: int,
+    settled: Settled | None,
+    parts: Sequence[Part],
+) -> list[Skipped]:
+    """Measure and write parts of one variant in this process; return those that could not be measured.
+
+    Args:
+        resolved: the study.
+        output: where it lies.
+        device: a type of torch's.
+        threads: of torch.
+        settled: what workers on this kind of device run with.
+        parts: to be measured, one at least.
+    """
+    import torch  # in the worker and not in the driver
+
     from igbatch.pipeline.measure import Measurer
 
-    return Measurer(task).run()
+    torch.set_num_threads(threads)
+    return Measurer(resolved, output, torch.device(device), settled, parts).run()
 
 
 def measured_variants(resolved: ResolvedStudy, settings: Faithfulness) -> list[VariantSpec]:
@@ -70,9 +84,9 @@ def find_parts(reader: Reader, resolved: ResolvedStudy, settings: Faithfulness) 
     order = {name: place for place, name in enumerate(reader.target_names)}
     asked = {"seed": settings.images.seed, **settings.model_dump(include={"perturbations", "radius"})}
     for spec in measured_variants(resolved, settings):
-        rows: dict[str, list[dict[str, Any]]] = {}
+        rows = defaultdict(list)
         for row in reader.rows_of(sample, _COLUMNS, spec.variant_id).to_pylist():
-            rows.setdefault(row["image_id"], []).append(row)
+            rows[row["image_id"]].append(row)
         for image_id in (name for name in sample if name in rows):
             found = sorted(rows[image_id], key=lambda row: order[row["target"]])
             name = digest({"version": VERSION, **asked, "variant": spec.variant_id, "rows": found})[:16]
@@ -93,27 +107,23 @@ def on_cluster(
     from igbatch.pipeline.cluster import map_shards, size_workers
     from igbatch.pipeline.session import ray_session
 
-    run, known = resolved.study.run, Reader(output).record["settled"]
+    known = Reader(output).record["settled"]
     with ray_session(address):
-        sizes = (run.device, run.workers, run.threads, run.workers_per_gpu)
-        workers = size_workers(*sizes)
-        record = known.get(workers.device, {})
-        workers = size_workers(*sizes, settled_threads=record.get("threads"))
-        settled = Settled.from_record(record)
-        tasks = [
-            FaithfulnessTask(resolved, output, workers.device, workers.threads, settled, tuple(lot))
-            for lot in lots(missing, workers.count)
-        ]
-        found = map_shards(run_task, tasks, workers.count, cpus=workers.threads, gpus=workers.gpus)
-        return [each for skipped in found for each in skipped]
+        workers = size_workers(resolved.study.run, known)
+        settled = Settled.from_record(known.get(workers.device, {}))
+        measure = partial(measure_parts, resolved, output, workers.device, workers.threads, settled)
+        shared = lots(missing, workers.count)
+        found = map_shards(measure, shared, workers.count, cpus=workers.threads, gpus=workers.gpus)
+        return list(chain.from_iterable(found))
 
 
 def lots(parts: Sequence[Part], workers: int) -> Iterator[Sequence[Part]]:
-    """Yield parts of one variant together, in as many lots as there are workers: each builds the model."""
-    by_variant: dict[str, list[Part]] = {}
-    for part in parts:
-        by_variant.setdefault(part.spec.variant_id, []).append(part)
-    for lot in by_variant.values():
+    """Yield parts of one variant, which stand together, in as many lots as there are workers.
+
+    Each lot builds the model once.
+    """
+    for _, same in groupby(parts, lambda part: part.spec.variant_id):
+        lot = list(same)
         size = ceil(len(lot) / workers)
         for start in range(0, len(lot), size):
             yield lot[start : start + size]
@@ -145,10 +155,10 @@ def measure_faithfulness(
         return
     state = digest({"state": state, "faithfulness": settings.model_dump(mode="json")})
     derived = Derived(output)
-    if derived.faithfulness == state and output.exists(output.path(FILE)):
+    if derived.known("faithfulness") == state and output.exists(output.path(FILE)):
         return
     parts = list(find_parts(Reader(output), resolved, settings))
-    there = {info.path for info in output.files(FOLDER)}
+    there = {info.path for info in output.files(FAITHFULNESS)}
     missing = [part for part in parts if part.path(output) not in there]
     skipped = measure(output, resolved, missing) if missing else []
     check()

@@ -8,29 +8,31 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from igbatch.attribution import AttributionError, Example, Settings, attribute
+from igbatch.attribution import AttributionError, Example, attribute
 from igbatch.attribution.engine import rows_of
-from igbatch.attribution.faithfulness import Draws, Explain, ImageStream, infidelity, max_sensitivity
+from igbatch.attribution.faithfulness import Draws, ImageStream, infidelity, max_sensitivity
 from igbatch.attribution.smoothing import averaged, copy_noise
 from igbatch.attribution.wave import RowLimit
 from igbatch.errors import ImageError, one_line
 from igbatch.images.baselines import baseline_pixels
 from igbatch.images.preprocessing import Preprocessing
-from igbatch.pipeline.faithfulness_parts import FaithfulnessTask, Part, Skipped
 from igbatch.pipeline.models import Models
 from igbatch.pipeline.plan import copies_of
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage, prepare
+from igbatch.pipeline.reports import Part, Settled, Skipped
+from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.settle import settings_of, unmeasured
 from igbatch.store import schemas
+from igbatch.store.output import Output
+from igbatch.store.scan import ahead
 
 GROUP_BATCHES = 4
 """Micro-batches that the perturbed images of a group fill, so that few passes are of one that is not full."""
@@ -43,92 +45,77 @@ _REFUSED = (ImageError, AttributionError, MemoryError, RuntimeError)
 """What ends the measuring of one image, and not the run: torch raises RuntimeError for lack of memory."""
 
 _MEASURES = ("infidelity", "squared_change", "sensitivity")
-
-
-class _Prepared(NamedTuple):
-    part: Part
-    image: PreparedImage
+Group = Sequence[tuple[Part, PreparedImage]]
 
 
 class Measurer:
-    """Measures the parts of a task with the settings that their maps were computed with.
+    """Measures parts of one variant with the settings that their maps were computed with.
 
     Raises:
         InputError: the model cannot be built.
     """
 
-    def __init__(self, task: FaithfulnessTask) -> None:
-        faithfulness = task.resolved.study.audit.faithfulness
+    def __init__(
+        self,
+        resolved: ResolvedStudy,
+        output: Output,
+        device: torch.device,
+        settled: Settled | None,
+        parts: Sequence[Part],
+    ) -> None:
+        faithfulness = resolved.study.audit.faithfulness
         assert faithfulness is not None
-        torch.set_num_threads(task.threads)
-        self.task, self.faithfulness = task, faithfulness
-        self.study = task.resolved.study
-        self.device = torch.device(task.device)
-        self.models = Models(task.resolved, self.device)
-        self.spec = task.parts[0].spec
-        data_config = task.resolved.models[self.spec.model].data_config
-        self.preprocessing = Preprocessing.from_data_config(data_config)
-        settled = task.settled or unmeasured(self.study.attribution)
-        self.settings = settings_of(self.study.attribution, self.spec.steps, settled)
+        self.resolved, self.output, self.device, self.parts = resolved, output, device, parts
+        self.faithfulness, self.study = faithfulness, resolved.study.attribution
+        self.models = Models(resolved, device)
+        self.spec = parts[0].spec
+        self.preprocessing = Preprocessing.from_data_config(resolved.models[self.spec.model].data_config)
+        self.settings = settings_of(self.study, self.spec.steps, settled or unmeasured(self.study))
+        self._skipped: list[Skipped] = []
 
     def run(self) -> list[Skipped]:
         """Measure and write each part; return those that could not be measured."""
-        skipped: list[Skipped] = []
-        with ThreadPoolExecutor(1, "decode") as pool:
-            groups = (
-                [(part, pool.submit(self._prepare, part)) for part in group] for group in self._groups()
-            )
-            group = next(groups, None)
-            while group is not None:
-                following = next(groups, None)  # decoded meanwhile
-                skipped += self._measure_group(group)
-                group = following
-        return skipped
+        for group in ahead(self._groups()):
+            self._measure_group(group)
+        return self._skipped
 
-    def _groups(self) -> Iterator[Sequence[Part]]:
-        parts = self.task.parts
-        targets = max(len(part.targets) for part in parts)
+    def _groups(self) -> Iterator[Group]:
+        """Yield what can be read of the parts, as many at a time as are measured together."""
+        targets = max(len(part.targets) for part in self.parts)
         size = group_size(rows_of(self.settings, self.device), self.faithfulness.perturbations, targets)
-        return (parts[start : start + size] for start in range(0, len(parts), size))
+        for start in range(0, len(self.parts), size):
+            group = []
+            for part in self.parts[start : start + size]:
+                try:
+                    group.append((part, self._prepare(part)))
+                except _REFUSED as error:
+                    self._skip(part, error)
+            yield group
 
-    def _measure_group(self, group: Sequence[tuple[Part, Future[PreparedImage]]]) -> list[Skipped]:
-        """Measure and write what can be read of a group, one by one where that fails."""
-        usable, skipped = [], []
-        for part, image in group:
-            try:
-                usable.append(_Prepared(part, image.result()))
-            except _REFUSED as error:
-                skipped.append(_skipped(part, error))
+    def _measure_group(self, group: Group) -> None:
+        """Measure images together and write the rows of each; one by one where that fails."""
         try:
-            return skipped + self._write(usable)
+            found = self.measure(group) if group else []
         except _REFUSED as error:
-            if len(usable) == 1:
-                return [*skipped, _skipped(usable[0].part, error)]
-        for each in usable:
-            try:
-                skipped += self._write([each])
-            except _REFUSED as error:
-                skipped.append(_skipped(each.part, error))
-        return skipped
-
-    def _write(self, group: Sequence[_Prepared]) -> list[Skipped]:
-        """Measure images together, write the rows of each; return those that have none."""
-        skipped = []
-        for (part, _), rows in zip(group, self.measure(group), strict=True):
-            numbers = [
-                [row[name] for name in ("infidelity", "squared_change", "sensitivity")] for row in rows
-            ]
-            if np.isfinite(numbers).all():
-                table = pa.Table.from_pylist(rows, schema=schemas.FAITHFULNESS)
-                self.task.output.put_table(part.path(self.task.output), table)
+            if len(group) == 1:
+                self._skip(group[0][0], error)
             else:
-                skipped.append(_skipped(part, ImageError("infidelity or sensitivity is not finite")))
-        return skipped
+                for each in group:
+                    self._measure_group([each])
+            return
+        for (part, _), rows in zip(group, found, strict=True):
+            if np.isfinite([[row[name] for name in _MEASURES] for row in rows]).all():
+                table = pa.Table.from_pylist(rows, schema=schemas.FAITHFULNESS)
+                self.output.put_table(part.path(self.output), table)
+            else:
+                self._skip(part, ImageError("infidelity or sensitivity is not finite"))
 
-    def measure(self, group: Sequence[_Prepared]) -> list[list[dict[str, Any]]]:
-        """Return the rows of each image of a group: `schemas.FAITHFULNESS`, one a target."""
-        if not group:
-            return []
+    def _skip(self, part: Part, error: BaseException) -> None:
+        logging.getLogger(__name__).error("%s is skipped", part.image.image_id, exc_info=error)
+        self._skipped.append(Skipped(part, one_line(error, limit=300) or type(error).__name__))
+
+    def measure(self, group: Group) -> list[list[dict[str, Any]]]:
+        """Return the rows of each image of a group, one at least: `schemas.FAITHFULNESS`, one a target."""
         draws = [
             Draws(part.image.image_id, self.faithfulness.images.seed, self.faithfulness.perturbations)
             for part, _ in group
@@ -137,8 +124,16 @@ class Measurer:
         model = self.models.variant(self.spec).model
         scale = torch.tensor(self.preprocessing.std, device=self.device)[:, None, None] ** -1
         limit = RowLimit(rows_of(self.settings, self.device))
-        copies = _Copies([part.image.image_id for part, _ in group], scale, self.task)
-        explain = copies.explainer(model, examples, self.settings, limit)
+
+        def explain(images: ImageStream) -> Iterator[tuple[int, Tensor]]:
+            copies = (
+                replace(examples[which], image=copy)
+                for which, image in images
+                for copy in self._copies(group[which][0].image.image_id, image, scale)
+            )
+            for done in averaged(attribute(model, copies, self.settings, limit), copies_of(self.resolved)):
+                yield done.index, done.attributions
+
         sensitivities = max_sensitivity(
             explain, [example.image for example in examples], self.faithfulness.radius * scale, draws
         )
@@ -174,12 +169,26 @@ class Measurer:
         return found
 
     def _example(self, part: Part, image: PreparedImage) -> Example:
-        start = baseline_pixels(self.task.resolved.baseline, image.pixels)
+        start = baseline_pixels(self.resolved.baseline, image.pixels)
         pixels, baseline = (
             torch.from_numpy(self.preprocessing.normalize(each)).to(self.device)
             for each in (image.pixels, start)
         )
         return Example(pixels, baseline, torch.tensor([index for _, index in part.targets]))
+
+    def _copies(self, image_id: str, image: Tensor, scale: Tensor) -> Iterator[Tensor]:
+        """Yield an image, or noisy copies of it where maps are smoothed.
+
+        The noise of copies is the one that the study's own maps have, also around a perturbed image.
+        """
+        smoothing = self.study.smoothing
+        if smoothing is None:
+            yield image
+            return
+        channels, height, width = image.shape
+        for copy in range(smoothing.samples):
+            noise = copy_noise((height, width, channels), smoothing.noise, smoothing.seed, image_id, copy)
+            yield image + torch.from_numpy(noise).to(image.device).permute(2, 0, 1) * scale
 
 
 def group_size(rows: int, perturbations: int, targets: int) -> int:
@@ -192,47 +201,3 @@ def group_size(rows: int, perturbations: int, targets: int) -> int:
     """
     filling = GROUP_BATCHES * rows // (perturbations + 1)
     return max(1, min(filling, GROUP_IMAGES, GROUP_MAPS // targets))
-
-
-def _skipped(part: Part, error: BaseException) -> Skipped:
-    logging.getLogger(__name__).error("%s is skipped", part.image.image_id, exc_info=error)
-    return Skipped(part, one_line(error, limit=300) or type(error).__name__)
-
-
-class _Copies:
-    """How maps of images are made: of themselves, or as means over noisy copies where they are smoothed.
-
-    The noise of copies is the one that the study's own maps have, also around a perturbed image.
-    """
-
-    def __init__(self, image_ids: Sequence[str], scale: Tensor, task: FaithfulnessTask) -> None:
-        self.image_ids, self.scale = image_ids, scale
-        self.smoothing = task.resolved.study.attribution.smoothing
-        self.count = copies_of(task.resolved)
-
-    def explainer(
-        self, model: nn.Module, examples: Sequence[Example], settings: Settings, limit: RowLimit
-    ) -> Explain:
-        """Return what makes maps of images, each with the baseline and the targets of its example."""
-
-        def explain(images: ImageStream) -> Iterator[tuple[int, Tensor]]:
-            copies = (
-                replace(examples[which], image=copy)
-                for which, image in images
-                for copy in self._of(self.image_ids[which], image)
-            )
-            for done in averaged(attribute(model, copies, settings, limit), self.count):
-                yield done.index, done.attributions
-
-        return explain
-
-    def _of(self, image_id: str, image: Tensor) -> Iterator[Tensor]:
-        if self.smoothing is None:
-            yield image
-            return
-        channels, height, width = image.shape
-        for copy in range(self.count):
-            noise = copy_noise(
-                (height, width, channels), self.smoothing.noise, self.smoothing.seed, image_id, copy
-            )
-            yield image + torch.from_numpy(noise).to(image.device).permute(2, 0, 1) * self.scale

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from ray.util.metrics import Counter, Gauge
 
 from igbatch.pipeline.reports import ShardReport
+
+
+def _tagged(kind: type, tags: dict[str, str], name: str, description: str) -> Any:
+    metric = kind(name, description, tuple(tags))
+    metric.set_default_tags(tags)
+    return metric
 
 
 class WorkerMetrics:
@@ -14,7 +21,7 @@ class WorkerMetrics:
 
     def __init__(self, study: str, device: str) -> None:
         tags = {"study": study, "device": device}
-        counter, gauge = partial(Counter, tag_keys=tuple(tags)), partial(Gauge, tag_keys=tuple(tags))
+        counter, gauge = partial(_tagged, Counter, tags), partial(_tagged, Gauge, tags)
         self._images = counter("igbatch_images", "Images attributed, one for each variant.")
         self._nodes = counter("igbatch_nodes", "Integration nodes computed.")
         self._quarantined = counter("igbatch_rows_quarantined", "Rows put in quarantine.")
@@ -25,26 +32,19 @@ class WorkerMetrics:
             "igbatch_passes_fraction", "Share of the last shard that the model's passes took."
         )
         self._micro_batch = gauge("igbatch_micro_batch", "Most rows that went through the model together.")
-        self._all = (
-            self._images, self._nodes, self._quarantined, self._rate, self._steps, self._busy,
-            self._passes, self._micro_batch,
-        )  # fmt: skip
-        for metric in self._all:
-            metric.set_default_tags(tags)
 
     def shard(self, report: ShardReport) -> None:
         """Take note of a shard that was computed."""
         if report.already_committed or report.seconds <= 0:
             return
-        attributed = report.images
-        if attributed:
-            self._images.inc(attributed)
+        if report.images:
+            self._images.inc(report.images)
         if report.nodes:
             self._nodes.inc(report.nodes)
         if report.quarantined:
             self._quarantined.inc(report.quarantined)
-        self._rate.set(attributed / report.seconds)
-        self._steps.set(report.nodes / max(1, attributed))
+        self._rate.set(report.images / report.seconds)
+        self._steps.set(report.nodes / max(1, report.images))
         if report.times.seconds:
             self._busy.set(report.times.busy / report.times.seconds)
             self._passes.set(report.times.passes / report.times.seconds)
@@ -55,13 +55,12 @@ class DriverMetrics:
     """Metrics of the driver, tagged with the study."""
 
     def __init__(self, study: str) -> None:
-        self._retries = Counter(
-            "igbatch_shards_put_back", "Shards put back after their worker or store failed.", ("study",)
+        counter, gauge = (partial(_tagged, kind, {"study": study}) for kind in (Counter, Gauge))
+        self._retries = counter(
+            "igbatch_shards_put_back", "Shards put back after their worker or store failed."
         )
+        self._workers = gauge("igbatch_workers", "Workers that are ready.")
         self._ready = 0
-        self._workers = Gauge("igbatch_workers", "Workers that are ready.", ("study",))
-        for metric in (self._retries, self._workers):
-            metric.set_default_tags({"study": study})
 
     def retried(self) -> None:
         """Count a shard that was put back."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from igbatch.attribution.frozen import frozen
 from igbatch.attribution.graphs import Graphs
 from igbatch.attribution.passes import Forward
-from igbatch.attribution.precision import precision_named
+from igbatch.attribution.precision import PRECISIONS
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.study import VariantSpec
 from igbatch.variants.models import class_name, state_sha256
@@ -80,9 +80,7 @@ class Models:
         """Return what the engine asks of the variant on the device; shards of a variant share it."""
         if self._forward is None or self._forward[0] != precision:
             self._frozen.close()
-            forward = self._frozen.enter_context(
-                frozen(variant.model, precision_named(precision), self.device)
-            )
+            forward = self._frozen.enter_context(frozen(variant.model, PRECISIONS[precision], self.device))
             self._forward = precision, forward
         return self._forward[1]
 
@@ -94,22 +92,24 @@ class Models:
 
     def separate(self, spec: VariantSpec) -> nn.Module:
         """Return a variant on the device in a module of its own, which stays as it is."""
-        state = self._states_of(spec.model).state(spec.seed, spec.layers)
-        module = self._states.module()
-        module.load_state_dict(state)
-        return module.to(self.device)
+        return self._fresh(self._states_of(spec.model), spec.seed, spec.layers)
 
     def trained(self, name: str) -> nn.Module:
         """Return the trained model, which `predicted` and `top-<k>` ask whatever the variant."""
         held = self._variant
         if held is not None and held.spec.model == name and held.spec.kind == "trained":
             return held.model
-        self._states_of(name)
+        states = self._states_of(name)
         if self._trained is None:
-            module = self._states.module()
-            module.load_state_dict(self._states.state(seed=None))
-            self._trained = module.to(self.device)
+            self._trained = self._fresh(states)
         return self._trained
+
+    def _fresh(
+        self, states: ModelStates, seed: int | None = None, layers: Sequence[str] | None = None
+    ) -> nn.Module:
+        module = states.module()
+        module.load_state_dict(states.state(seed, layers))
+        return module.to(self.device)
 
     def _states_of(self, name: str) -> ModelStates:
         """Return what variants of a model are made of, and drop what is held of another model."""

@@ -91,15 +91,7 @@ class Occupancy:
             self._count()
             busy, passes = self.turns.busy_seconds, self.turns.pass_seconds
             seconds, self._seconds = self._seconds, defaultdict(float)
-            times = Times(
-                seconds=seconds["all"],
-                busy=busy - self._busy,
-                passes=passes - self._passes,
-                images=seconds["images"],
-                models=seconds["models"],
-                writing=seconds["writing"],
-                store=seconds["store"],
-            )
+            times = Times(**seconds, busy=busy - self._busy, passes=passes - self._passes)
             self._busy, self._passes = busy, passes
             return times
 
@@ -112,7 +104,7 @@ class Occupancy:
         """Add the time since the last change to what went on in it."""
         now = time.perf_counter()
         if self._shards:
-            self._seconds["all"] += now - self._counted
+            self._seconds["seconds"] += now - self._counted
             if not self._variants:  # nothing is attributed: what is there is being committed
                 self._seconds["store"] += now - self._counted
         self._counted = now

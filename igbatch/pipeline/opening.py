@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
@@ -10,6 +11,7 @@ import pyarrow as pa
 from igbatch.errors import InputError
 from igbatch.images.choice import chosen_each
 from igbatch.pipeline.packages import imported_packages
+from igbatch.pipeline.reports import Hardware, Settled
 from igbatch.pipeline.resolve import ResolvedStudy, ranked_classes
 from igbatch.pipeline.study_images import StudyImages
 from igbatch.store import schemas
@@ -95,11 +97,7 @@ def _box_record(images: StudyImages) -> dict[str, int] | None:
 
 
 def keep_settled(
-    output: Output,
-    record: dict[str, Any],
-    kind: str,
-    hardware: dict[str, Any],
-    settled: Mapping[str, Any] | None,
+    output: Output, record: dict[str, Any], kind: str, hardware: Hardware, settled: Settled | None
 ) -> bool:
     """Keep in `study.json` what workers on one kind of device run with, so that later runs do likewise.
 
@@ -115,9 +113,9 @@ def keep_settled(
     """
     fresh = settled is not None and "precision" not in record["settled"].get(kind, {})
     if settled is not None and fresh:
-        record["settled"][kind] = {"threads": hardware["threads"], **settled}
-    if hardware not in record["hardware"]:
-        record["hardware"].append(hardware)
+        record["settled"][kind] = {"threads": hardware.threads, **asdict(settled)}
+    if asdict(hardware) not in record["hardware"]:
+        record["hardware"].append(asdict(hardware))
     elif not fresh:
         return False
     output.put_json(output.path("study.json"), record)

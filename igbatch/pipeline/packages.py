@@ -91,11 +91,6 @@ def imported_packages() -> Packages:
     return Packages(versions, files, metadata, code, _machine())
 
 
-def package_versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that decide numbers; `not installed` where so."""
-    return imported_packages().versions
-
-
 def package_warnings() -> list[str]:
     """Return a line for each package that is not the one that its user may believe to run."""
     clone = _other_clone(Path.cwd())
@@ -138,7 +133,7 @@ def _other_clone(folder: Path) -> str | None:
     with suppress(OSError):  # what cannot be read is another one
         if version is None or _code_digest(clone) == _code_digest(own):
             return None
-    runs = package_versions()["igbatch"]
+    runs = imported_packages().versions["igbatch"]
     return (
         f"{folder} holds igbatch {version}, which is not used: igbatch {runs} of {own} runs; "
         f"`pip install -e {folder}` makes it run the clone"
@@ -147,13 +142,12 @@ def _other_clone(folder: Path) -> str | None:
 
 def _file_of(name: str) -> str | None:
     """Return the file that a package is imported from, a folder for one without `__init__.py`."""
-    module = sys.modules.get(name)
     with suppress(ImportError, ValueError):  # ValueError: a module that was put in place without a spec
-        spec = module.__spec__ if module is not None else importlib.util.find_spec(name)
+        spec = importlib.util.find_spec(name)
         if spec is not None:
             place = spec.origin or next(iter(spec.submodule_search_locations or ()), None)
             return os.path.realpath(place) if place else None
-    file = getattr(module, "__file__", None)
+    file = getattr(sys.modules.get(name), "__file__", None)
     return os.path.realpath(file) if file else None
 
 

@@ -63,15 +63,16 @@ def prepare(entry: ShardImage, preprocessing: Preprocessing) -> PreparedImage | 
     try:
         loaded = _load(entry)
         fitted = _fit(entry, loaded)
-        geometry = preprocessing.geometry(loaded.width, loaded.height)
+        width, height = loaded.image.size
+        geometry = preprocessing.geometry(width, height)
         return PreparedImage(
             entry=entry,
             pixels=preprocessing.pixels(loaded.image),
             boxes=tuple(geometry.map_box(box) for box in fitted.boxes),
             label=entry.label if entry.label is not None else loaded.label,
             sha256=loaded.sha256,
-            width=loaded.width,
-            height=loaded.height,
+            width=width,
+            height=height,
             boxes_clipped=fitted.clipped,
             boxes_skipped=len(fitted.outside),
         )
@@ -87,16 +88,17 @@ def _fit(entry: ShardImage, loaded: LoadedImage) -> FittedBoxes:
     """
     boxes = loaded.boxes if entry.boxes is None else entry.boxes
     normalized = any(isinstance(box, NormalizedBox) for box in boxes)
-    header = Header(loaded.width, loaded.height, loaded.turned)
+    width, height = loaded.image.size
+    header = Header(width, height, loaded.turned)
     problem = wrong_size(entry.declared_size, header, normalized) if boxes else None
     if problem:
         raise ImageError(f"{entry.image_id}: {problem}; {MEND}, and run with --retry-quarantined")
-    fitted = fit_boxes(boxes, loaded.width, loaded.height)
+    fitted = fit_boxes(boxes, width, height)
     if fitted.outside and not entry.skip_outside:
         outside = named(map(words_of, fitted.outside), len(fitted.outside))
         reach = f"reach{'es' if len(fitted.outside) == 1 else ''} outside the image"
         raise ImageError(
-            f"{entry.image_id}: {outside} {reach} of {loaded.width} x {loaded.height}; give boxes of "
+            f"{entry.image_id}: {outside} {reach} of {width} x {height}; give boxes of "
             "the upright original image, or leave such boxes out with images.boxes.invalid=skip and "
             "--retry-quarantined"
         )

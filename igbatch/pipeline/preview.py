@@ -14,7 +14,7 @@ from igbatch.pipeline.cluster import threads_per_worker
 from igbatch.pipeline.compute import ShardComputer, device_name
 from igbatch.pipeline.devices import refuse_missing_gpu
 from igbatch.pipeline.plan import Plan, Shard, copies_of
-from igbatch.pipeline.settled import Settled, settle_plan
+from igbatch.pipeline.reports import Settled, settle_plan
 from igbatch.store.output import DATA_KINDS, Output
 
 TRIAL_IMAGES = 4

@@ -25,23 +25,19 @@ class ShardQueue:
     """
 
     def __init__(self, plan: Plan) -> None:
-        self._fresh: dict[str, Iterator[Shard]] = {}
-        self._left: dict[str, int] = {}
-        for spec in plan.ordered():
-            count = plan.shards_of_variant(spec)
-            if count:
-                self._left[spec.variant_id] = count
         self._plan = plan
         self._specs = {spec.variant_id: spec for spec in plan.ordered()}
+        counts = {variant: plan.shards_of_variant(spec) for variant, spec in self._specs.items()}
+        self._left = {variant: count for variant, count in counts.items() if count}
+        self._fresh: dict[str, Iterator[Shard]] = {}
         self._ranked = ranked_classes(plan.resolved.target_names) > 0
         self._begun = 0
-        self._back: deque[Shard] = deque()
+        self._back: list[tuple[float, Shard]] = []  # with the time from which it may be taken
         self._alone: deque[Shard] = deque()
         self._names_alone: set[str] = set()
-        self._later: list[tuple[float, Shard]] = []
 
     def __len__(self) -> int:
-        return sum(self._left.values()) + len(self._back) + len(self._alone) + len(self._later)
+        return sum(self._left.values()) + len(self._back) + len(self._alone)
 
     def put_back(self, shard: Shard, pause: float = 0.0, *, alone: bool = False) -> None:
         """Take back a shard that failed, or a part of it; it is not handed out for `pause` seconds.
@@ -51,10 +47,8 @@ class ShardQueue:
         if alone:
             self._alone.append(shard)
             self._names_alone.add(shard.name)
-        elif pause:
-            self._later.append((time.monotonic() + pause, shard))
         else:
-            self._back.append(shard)
+            self._back.append((time.monotonic() + pause, shard))
 
     def is_alone(self, shard: Shard) -> bool:
         """Tell whether nothing else is to go to the worker of a shard that was handed out."""
@@ -71,22 +65,18 @@ class ShardQueue:
         if idle and self._alone:
             return self._alone.popleft()
         now = time.monotonic()
-        self._back.extend(shard for due, shard in self._later if due <= now)
-        self._later = [(due, shard) for due, shard in self._later if due > now]
-        for shard in self._back:
-            if shard.spec.variant_id == held:
-                self._back.remove(shard)
-                return shard
-        if held in self._left:
+        due = [shard for since, shard in self._back if since <= now]
+        same = next((shard for shard in due if shard.spec.variant_id == held), None)
+        if same is None and held in self._left:
             return self._cut(held)
-        if self._back:
-            return self._back.popleft()
-        free = next((variant for variant in self._left if variant not in elsewhere), None)
-        if free is not None:
-            return self._cut(free)
-        if self._left:
-            return self._cut(max(self._left, key=self._left.__getitem__))
-        return None
+        if due:
+            taken = same or due[0]
+            self._back = [each for each in self._back if each[1] is not taken]
+            return taken
+        if not self._left:
+            return None
+        free = (variant for variant in self._left if variant not in elsewhere)
+        return self._cut(next(free, max(self._left, key=self._left.__getitem__)))
 
     def _cut(self, variant: str) -> Shard:
         if variant not in self._fresh:

@@ -59,10 +59,10 @@ class ShardRankings:
         self._store = store
         self._ids = [image.image_id for image in shard.images]
         self._needed = bool(ranked_classes(shard.targets))
-        self._stored = store.of_shard(self._ids, rankings.classes) if self._needed else {}
-        known = {image_id for image_id, _ in self._stored}
-        self.rows = rankings.rows if self._needed and not known.issuperset(self._ids) else 1
-        self._found: dict[ImageKey, Ranking] = {}
+        self._known = store.of_shard(self._ids, rankings.classes) if self._needed else {}
+        whole = {image_id for image_id, _ in self._known}.issuperset(self._ids)
+        self.rows = rankings.rows if self._needed and not whole else 1
+        self._taken: dict[ImageKey, Ranking] = {}
         self._looked_elsewhere = False
         self._news = False
 
@@ -75,18 +75,19 @@ class ShardRankings:
         if not self._needed:
             return [[] for _ in images]
         keys = [(image.entry.image_id, image.sha256) for image, _ in images]
-        missing = [place for place, key in enumerate(keys) if not self._take(key)]
+        missing = [place for place, key in enumerate(keys) if key not in self._known]
         self._news = self._news or bool(missing)
         if missing and not self._looked_elsewhere:
             self._looked_elsewhere = True
-            self._stored |= self._store.of_others(self._ids, self._rankings.classes)
-            missing = [place for place in missing if not self._take(keys[place])]
+            self._known |= self._store.of_others(self._ids, self._rankings.classes)
+            missing = [place for place in missing if keys[place] not in self._known]
         rows = self._rankings.rows
         for start in range(0, len(missing), rows):
             places = missing[start : start + rows]
             ranked = self._rank([images[place][1] for place in places])
-            self._found.update(zip((keys[place] for place in places), ranked, strict=True))
-        return [self._found[key].classes for key in keys]
+            self._known.update(zip((keys[place] for place in places), ranked, strict=True))
+        self._taken |= {key: self._known[key] for key in keys}
+        return [self._known[key].classes for key in keys]
 
     def keep(self) -> None:
         """Store the rankings of the shard where its file lacks any of them.
@@ -95,14 +96,8 @@ class ShardRankings:
             OSError: the store failed.
         """
         if self._news:
-            self._store.keep(self._ids, self._found)
+            self._store.keep(self._ids, self._taken)
             self._news = False
-
-    def _take(self, key: ImageKey) -> bool:
-        if key not in self._stored:
-            return False
-        self._found[key] = self._stored[key]
-        return True
 
     def _rank(self, images: Sequence[Tensor]) -> list[Ranking]:
         logits = batched_logits(self._rankings.models.trained(self._model), images)

@@ -1,12 +1,21 @@
-"""What a worker tells the driver; the rows themselves are in the output. No torch here."""
+"""What driver and workers tell each other; the rows themselves are in the output. No torch here."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, NamedTuple
 
+from igbatch.pipeline.plan import Plan, Shard, ShardImage
+from igbatch.store.output import Output
+from igbatch.study import VariantSpec
+
+SETTLED_IMAGES = 8
+"""Images of a variant that are looked at first for the two usable ones that tell what `auto` comes to."""
 WORTH_NAMING = 0.05
 """Of the time, what has to be lost to a part of a worker for it to be named."""
+FAITHFULNESS = "faithfulness"
+"""The folder of what is measured of single images."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +75,9 @@ class Times:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class ShardReport:
-    """A shard that is done.
+    """What a worker did for a shard.
 
     Attributes:
         shard: its name.
@@ -80,21 +89,23 @@ class ShardReport:
         times: where the worker's time went since its last report.
         nodes: integration nodes, added over the images.
         micro_batch: rows that went through the model together at most.
+        attributed: images of which maps were made.
         already_committed: another worker had done it.
         refused: why passes ran eager although they were to be compiled or captured, None where they did not.
     """
 
     shard: str
     images: int
-    rows: int
-    quarantined: int
-    seconds: float
+    rows: int = 0
+    quarantined: int = 0
+    seconds: float = 0.0
     times: Times = field(default_factory=Times)
     nodes: int = 0
     micro_batch: int = 0
     already_committed: bool = False
     constant: int = 0
     refused: str | None = None
+    attributed: int = 0
 
 
 @dataclass(frozen=True)
@@ -107,3 +118,125 @@ class Fault:
 
     kind: Literal["memory", "store", "full"]
     message: str
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What all workers on one kind of device run with.
+
+    Attributes:
+        precision: a key of `igbatch.attribution.PRECISIONS`.
+        arithmetic_error: relative L2 error of a map to be reckoned with because of it.
+        micro_batch: the most rows that go through the model together.
+        reasons: what was measured or reckoned, one sentence for each choice.
+        passes: one of `igbatch.attribution.graphs.FORMS`.
+        passes_requested: what the study said when this was chosen.
+    """
+
+    precision: str
+    arithmetic_error: float
+    micro_batch: int
+    reasons: tuple[str, ...] = ()
+    passes: str = "eager"
+    passes_requested: str = "auto"
+
+    def passes_for(self, requested: str) -> str:
+        """Return how passes run under what the study says now: as was chosen for it, else as it says."""
+        return self.passes if requested in ("auto", self.passes_requested) else requested
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Settled | None:
+        """Return what `study.json` holds of an earlier run, None where that run settled nothing.
+
+        Keys that igbatch no longer knows are passed over.
+        """
+        names = [name for name in cls.__dataclass_fields__ if name in record]
+        if "precision" not in names:
+            return None
+        known = cls(**{name: record[name] for name in names})
+        return replace(known, reasons=tuple(known.reasons))
+
+
+def settle_plan(plan: Plan, measure: Callable[[Sequence[Shard], int], Settled | None]) -> Settled | None:
+    """Measure on the first usable images of a plan, however many before them are not.
+
+    Args:
+        plan: what is left to compute.
+        measure: settles on samples of the plan, told how many images are ahead, added over variants; None
+            where none of their images can be used.
+    """
+    for images in (SETTLED_IMAGES, len(plan.images.table)):
+        settled = measure(plan.samples(images), plan.missing_images)
+        if settled is not None:
+            return settled
+    return None
+
+
+@dataclass
+class Summary:
+    """What a run of the stage has done so far.
+
+    Attributes:
+        total: images that are to go through variants, counted once for each.
+        images: of these, those whose shards are committed.
+        under_way: of these, those that are attributed in shards which are not committed yet, as last heard.
+        shards: that are committed.
+        rows, quarantined, constant: of these shards, as in their reports.
+        retries: shards that were put back after their worker or store failed.
+        times: of the workers.
+        state: of the results in the end; a report that was rendered from it is up to date.
+    """
+
+    total: int = 0
+    images: int = 0
+    under_way: int = 0
+    shards: int = 0
+    rows: int = 0
+    quarantined: int = 0
+    constant: int = 0
+    retries: int = 0
+    times: Times = field(default_factory=Times)
+    state: str = ""
+
+    def add(self, report: ShardReport) -> None:
+        """Take a shard that was committed."""
+        self.shards += 1
+        self.images += report.images
+        self.under_way = max(0, self.under_way - report.images)
+        self.rows += report.rows
+        self.quarantined += report.quarantined
+        self.constant += report.constant
+        self.times += report.times
+
+
+Listener = Callable[[Summary], None]
+"""Is told whenever a run has begun, got on, or lost something."""
+
+
+class Part(NamedTuple):
+    """One image under one variant whose maps' faithfulness is measured.
+
+    Attributes:
+        name: a digest of all that its numbers follow from.
+        spec: the variant.
+        image: as the plan has it.
+        sha256: of the image whose maps are committed.
+        targets: those whose maps are committed, with their logit indices.
+    """
+
+    name: str
+    spec: VariantSpec
+    image: ShardImage
+    sha256: str
+    targets: tuple[tuple[str, int], ...]
+
+    def path(self, output: Output) -> str:
+        """Return the path of its file."""
+        return output.path(FAITHFULNESS, self.spec.variant_id, f"{self.name}.parquet")
+
+
+class Skipped(NamedTuple):
+    """A part that could not be measured, and why."""
+
+    part: Part
+    error: str

@@ -6,7 +6,6 @@ import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from igbatch.errors import one_line
 from igbatch.pipeline.plan import Shard
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage
-from igbatch.statistics.image_stats import MapStatistics, convergence
+from igbatch.statistics.image_stats import convergence
 from igbatch.statistics.measured import Measured, measure
 from igbatch.store.commit import ShardWriter
 from igbatch.study import Attribution
@@ -46,9 +45,7 @@ class ShardRows:
     def __enter__(self) -> ShardRows:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     def add(
@@ -107,7 +104,8 @@ class ShardRows:
             self._quarantine(image, row["target"], "attribution", unusable)
             return
         assert measured.statistics is not None
-        facts = _map_facts(measured.statistics, row, map_error, self._settings)
+        facts = {**measured.statistics, "map_error": None if math.isnan(map_error) else map_error}
+        facts |= convergence({**row, **facts}, self._settings.tolerance, self._settings.atol)
         self.constant += facts["abs_sum"] == 0 and row["score"] == row["score_baseline"]
         self._writer.add_image_stats([{**row, **facts}])
         place = {"image_id": image.entry.image_id, "target": row["target"]}
@@ -140,23 +138,6 @@ def quarantine_row(
     return {
         "image_id": image_id, "target": target, "stage": stage, "error": one_line(error), "image_etag": etag,
     }  # fmt: skip
-
-
-def _map_facts(
-    measured: MapStatistics, row: Mapping[str, Any], error: float, settings: Attribution
-) -> dict[str, Any]:
-    """Return the columns that follow from one map and from the scores in its `row`."""
-    known_error = None if math.isnan(error) else error
-    verdict = convergence(
-        measured["sum"],
-        measured["abs_sum"],
-        row["score"],
-        row["score_baseline"],
-        known_error,
-        settings.tolerance,
-        settings.atol,
-    )
-    return {**measured, **verdict._asdict(), "map_error": known_error}
 
 
 def _unusable(measured: Measured, row: Mapping[str, Any]) -> str | None:

@@ -14,12 +14,16 @@ from typing import Literal, NamedTuple
 from torch import nn
 
 from igbatch.attribution import Example, Settings
-from igbatch.attribution.calibrate import arithmetic_error, choose_micro_batch, choose_precision
-from igbatch.attribution.choose_graphs import choose_graphs
-from igbatch.attribution.precision import precision_named
+from igbatch.attribution.calibrate import (
+    arithmetic_error,
+    choose_graphs,
+    choose_micro_batch,
+    choose_precision,
+)
+from igbatch.attribution.precision import PRECISIONS
 from igbatch.attribution.smoothing import settings_of_copies
 from igbatch.errors import InputError
-from igbatch.pipeline.settled import Settled
+from igbatch.pipeline.reports import Settled
 from igbatch.study import Attribution
 
 SAFE_ROWS = 4
@@ -37,7 +41,7 @@ class Sample(NamedTuple):
 def unmeasured(study: Attribution) -> Settled:
     """Return what shards without a single usable image run with; nothing of it is worth keeping."""
     precision = "float32" if study.precision == "auto" else study.precision
-    return Settled(precision, 0.0 if precision_named(precision).exact else 1.0, SAFE_ROWS)
+    return Settled(precision, 0.0 if PRECISIONS[precision].exact else 1.0, SAFE_ROWS)
 
 
 def settings_of(study: Attribution, steps: int | Literal["auto"], settled: Settled | None = None) -> Settings:

@@ -19,7 +19,8 @@ from igbatch.images.box_files import read_boxes
 from igbatch.images.boxes import SIZE_SCHEMA, BoxTable
 from igbatch.images.declared_sizes import check_declared
 from igbatch.images.decoding import Header, probe_header
-from igbatch.images.manifest import FolderSource, ManifestSource, SceneSource, Source, list_images
+from igbatch.images.folder import list_folder
+from igbatch.images.manifest import list_manifest, list_scenes
 from igbatch.images.study_boxes import StudyBoxes, assign_boxes, check_reach
 from igbatch.store import schemas
 from igbatch.store_errors import machine_error
@@ -58,7 +59,7 @@ def list_study_images(loaded: LoadedStudy) -> StudyImages:
     """
     images = loaded.study.images
     source = "root" if images.root and not images.manifest else "manifest" if images.manifest else "scenes"
-    table = _keyed(f"images.{source}", lambda: list_images(_source(loaded)))
+    table = _keyed(f"images.{source}", partial(_listed, loaded))
     found = None
     if images.boxes:
         found = _keyed("images.boxes", partial(_boxes, loaded, images.boxes, table))
@@ -71,19 +72,9 @@ def list_study_images(loaded: LoadedStudy) -> StudyImages:
     etags = pc.fill_null(table["etag"], "")
     if not images.scenes:
         etags = pc.binary_join_element_wise(etags, _digests(table["image_id"], labels, boxes), "")
-    count = len(table)
-    full = pa.table(
-        {
-            "image_id": table["image_id"],
-            "uri": table["uri"],
-            "size": table["size"],
-            "etag": etags,
-            "label": labels,
-            "sha256": pa.nulls(count, pa.string()),
-            "width": pa.nulls(count, pa.int32()),
-            "height": pa.nulls(count, pa.int32()),
-        }
-    )
+    known = {name: table[name] for name in ("image_id", "uri", "size")}
+    known = pa.table({**known, "etag": etags, "label": labels})
+    full = pa.concat_tables([schemas.IMAGES.empty_table(), known], promote_options="permissive")
     warnings, counts = (list(found.warnings), found.counts) if found else ([], None)
     return StudyImages(full.cast(schemas.IMAGES), boxes, warnings, counts)
 
@@ -102,7 +93,7 @@ def _keyed(key: str, action: Callable[[], Listed]) -> Listed:
         raise error if known is None else type(known)(f"{key}: {known}") from None
 
 
-def _source(loaded: LoadedStudy) -> Source:
+def _listed(loaded: LoadedStudy) -> pa.Table:
     images = loaded.study.images
     if images.scenes:
         entries = [
@@ -110,12 +101,12 @@ def _source(loaded: LoadedStudy) -> Source:
             for group in images.scenes
             for image_id, seed in group.entries()
         ]
-        return SceneSource(tuple(entries))
+        return list_scenes(entries)
     root = loaded.locate(images.root) if images.root else None
     if images.manifest:
-        return ManifestSource(loaded.locate(images.manifest), root)
+        return list_manifest(loaded.locate(images.manifest), root)
     assert root is not None
-    return FolderSource(root)
+    return list_folder(root)
 
 
 def _boxes(loaded: LoadedStudy, settings: Boxes, table: pa.Table) -> StudyBoxes:

@@ -45,18 +45,14 @@ class Probe:
                 unseen.append(f"another file at {self.path}")
         except (OSError, IgbatchError) as error:
             unseen.append(f"not the output {self.output.uri} ({one_line(error, limit=160)})")
-        if self.image is not None:
-            try:
-                _touch(self.image)
-            except (OSError, IgbatchError) as error:
-                unseen.append(f"not the image {self.image} ({one_line(error, limit=160)})")
-        return unseen
+        reason = _unreadable(self.image) if self.image is not None else None
+        return [*unseen, f"not the image {self.image} ({reason})"] if reason else unseen
 
 
 @contextmanager
 def probe_file(output: Output, image: str | None) -> Iterator[Probe]:
     """Write a probe into the output and remove it afterwards."""
-    if image is not None and not _opens(image):
+    if image is not None and _unreadable(image):
         image = None  # nor does the driver see it: it will be quarantined by the worker that needs it
     content = secrets.token_hex(8)
     path = output.path(f".probe-{content}.tmp")  # what is left over is swept with other temporary files
@@ -110,27 +106,22 @@ def refuse_blind(answers: Mapping[str, Sequence[str]]) -> None:
     blind = {name: unseen for name, unseen in answers.items() if unseen}
     if blind:
         said = "; ".join(f"node {name} sees {', '.join(unseen)}" for name, unseen in blind.items())
-        seeing = [name for name in answers if name not in blind]
-        driver = f"the driver on {platform.node()}"
-        others = f"; {' and '.join([*seeing, driver])} see all"
+        seeing = [*(name for name in answers if name not in blind), f"the driver on {platform.node()}"]
         raise InputError(
-            f"{said}{others}: use an object store or a shared folder for output and images, and give every "
-            "node the same access"
+            f"{said}; {' and '.join(seeing)} see all: use an object store or a shared folder for output and "
+            "images, and give every node the same access"
         )
 
 
-def _touch(uri: str) -> None:
-    filesystem, path = resolve(uri)
-    with filesystem.open_input_file(path) as file:
-        file.read(1)
-
-
-def _opens(uri: str) -> bool:
+def _unreadable(uri: str) -> str | None:
+    """Return why a file cannot be read, None where it can."""
     try:
-        _touch(uri)
-    except (OSError, IgbatchError):
-        return False
-    return True
+        filesystem, path = resolve(uri)
+        with filesystem.open_input_file(path) as file:
+            file.read(1)
+    except (OSError, IgbatchError) as error:
+        return one_line(error, limit=160)
+    return None
 
 
 def _look(probe: Probe) -> list[str]:

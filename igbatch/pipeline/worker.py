@@ -11,12 +11,12 @@ from typing import Any, Protocol
 import ray
 
 from igbatch.errors import ImageError, InputError, one_line
+from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.devices import SHARDS_AT_ONCE, refuse_missing_gpu
 from igbatch.pipeline.packages import refuse_other_packages
 from igbatch.pipeline.plan import Shard
-from igbatch.pipeline.reports import Fault, Hardware, ShardReport
+from igbatch.pipeline.reports import Fault, Hardware, Settled, ShardReport
 from igbatch.pipeline.resolve import ResolvedStudy
-from igbatch.pipeline.settled import Settled
 from igbatch.pipeline.visibility import Probe
 from igbatch.store.output import Output
 
@@ -141,12 +141,11 @@ def window(device: str) -> int:
     return SHARDS_AT_ONCE[device] + 1
 
 
-def actor_class(device: str, threads: int, per_gpu: int = 1) -> Any:
+def actor_class(workers: Workers) -> Any:
     """Return the actor class; Ray starts a dead actor again, and the driver puts its shards back."""
     options: dict[str, Any] = {
-        "num_cpus": threads, "num_gpus": 1 / per_gpu if device == "cuda" else 0,
-        "max_restarts": -1, "max_task_retries": 0,
-        "max_concurrency": window(device), "concurrency_groups": {"watching": 1},
+        "num_cpus": workers.threads, "num_gpus": workers.gpus, "max_restarts": -1, "max_task_retries": 0,
+        "max_concurrency": window(workers.device), "concurrency_groups": {"watching": 1},
     }  # fmt: skip
     return ray.remote(**options)(Worker)
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from igbatch.reduce.variant_scan import VariantScan, scan_variant
+from igbatch.reduce.variant_scan import grids
 from igbatch.store.reader import Reader
 
 IMAGE_SCOPES = ("image", "pair", "targets", "models")
@@ -26,25 +25,8 @@ SCHEMA = pa.schema(
 )
 
 
-@dataclass(frozen=True)
-class Extremes:
-    """The smallest and the largest value of every map of a variant, NaN where there is none.
-
-    Attributes:
-        minimum, maximum: float64 [images, targets], in the order of the study's lists.
-    """
-
-    minimum: NDArray[np.float64]
-    maximum: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, scan: VariantScan) -> Extremes:
-        """Take the columns `minimum` and `maximum` of a scan."""
-        return cls(scan.columns["minimum"], scan.columns["maximum"])
-
-    def __or__(self, other: Extremes) -> Extremes:
-        """Join each map with the same image's and target's of another variant."""
-        return Extremes(np.fmin(self.minimum, other.minimum), np.fmax(self.maximum, other.maximum))
+Extremes = dict[str, NDArray[np.float64]]
+"""The `minimum` and `maximum` of every map, [images, targets] as the study lists them; NaN: none."""
 
 
 def image_ranges(reader: Reader, scope: str, variant_id: str | None = None) -> Iterator[pa.Table]:
@@ -64,47 +46,46 @@ def image_ranges(reader: Reader, scope: str, variant_id: str | None = None) -> I
     """
     if scope not in IMAGE_SCOPES or (scope == "models" and variant_id is not None):
         raise ValueError(f"scope {scope!r}: use one of {', '.join(IMAGE_SCOPES)}; models takes no variant")
-    chosen = [each for each in reader.variant_ids if variant_id in (None, each)]
-    if scope != "models":
-        for each in chosen:
-            yield joined(reader, scope, _extremes(reader, each), each)
+    if scope == "models":
+        yield joined(reader, scope, *models_extremes(reader))
         return
-    none = np.full((len(reader.listing.image_ids), len(reader.target_names)), np.nan)
-    joint, complete = Extremes(none, none), np.ones(none.shape, dtype=bool)
-    for each in chosen:
-        found = _extremes(reader, each)
-        joint |= found
-        complete &= ~(np.isnan(found.minimum) & reader.expected(each)[:, None])
-    yield joined(reader, scope, joint, None, complete)
+    for each in reader.variant_ids:
+        if variant_id in (None, each):
+            extremes = grids(reader, each, ("minimum", "maximum"))
+            yield joined(reader, scope, extremes, ~np.isnan(extremes["minimum"]), each)
 
 
-def _extremes(reader: Reader, variant_id: str) -> Extremes:
-    return Extremes.of(scan_variant(reader, variant_id, ("minimum", "maximum")))
+def models_extremes(reader: Reader) -> tuple[Extremes, NDArray[np.bool_]]:
+    """Return the extremes of all variants by image and target, and whether no map of theirs is missing."""
+    shape = (len(reader.listing.image_ids), len(reader.target_names))
+    low, high = np.full(shape, np.nan), np.full(shape, np.nan)
+    complete = np.ones(shape, dtype=bool)
+    for each in reader.variant_ids:
+        found = grids(reader, each, ("minimum", "maximum"))
+        np.fmin(low, found["minimum"], out=low)
+        np.fmax(high, found["maximum"], out=high)
+        complete &= ~(np.isnan(found["minimum"]) & reader.expected(each)[:, None])
+    return {"minimum": low, "maximum": high}, complete
 
 
 def joined(
-    reader: Reader,
-    scope: str,
-    extremes: Extremes,
-    variant_id: str | None,
-    complete: np.ndarray | None = None,
+    reader: Reader, scope: str, extremes: Extremes, complete: NDArray[np.bool_], variant_id: str | None = None
 ) -> pa.Table:
     """Return the ranges of a scope as a table of `SCHEMA`, from the extremes of maps.
 
-    `complete` [images, targets] says which extremes lack no map; by default those that are there.
+    `complete` [images, targets] says which extremes lack no map.
     """
+    low, high = extremes["minimum"], extremes["maximum"]
     targets = range(len(reader.target_names))
-    present = ~np.isnan(extremes.minimum)
-    complete = present if complete is None else complete
     tables = [SCHEMA.empty_table()]
     for group in combinations(targets, {"image": 1, "pair": 2}.get(scope, len(targets))):
-        rows = np.flatnonzero(present[:, group].any(axis=1))
+        rows = np.flatnonzero(~np.isnan(low[:, group]).all(axis=1))
         columns = [
             pa.repeat(pa.scalar(variant_id, pa.string()), len(rows)),
             reader.listing.image_ids.take(pa.array(rows)),
             pa.repeat(pa.scalar([reader.target_names[target] for target in group]), len(rows)),
-            pa.array(np.fmin.reduce(extremes.minimum[rows][:, group], axis=1)),
-            pa.array(np.fmax.reduce(extremes.maximum[rows][:, group], axis=1)),
+            pa.array(np.fmin.reduce(low[rows][:, group], axis=1)),
+            pa.array(np.fmax.reduce(high[rows][:, group], axis=1)),
             pa.array(complete[rows][:, group].all(axis=1)),
         ]
         tables.append(pa.Table.from_arrays(columns, schema=SCHEMA))

@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from igbatch.reduce.ranges import RangeSummary
-from igbatch.reduce.variant_scan import scan_variant
+from igbatch.reduce.variant_scan import grids, scan_variant
 from igbatch.results.tables import SCANNED_ROWS
 from igbatch.store import schemas
 from igbatch.store.reader import Reader
@@ -39,14 +39,7 @@ class Scans:
 
         Images and targets are in the study's order; NaN stands where there is no row or no value. One scan.
         """
-        found = {name: np.full(self.reader.listing.size, np.nan) for name in columns}
-        for chunk in self.reader.claims(variant_id, columns):
-            keys = chunk.keys[chunk.won]
-            for name, grid in found.items():
-                values = chunk.rows[name].cast(pa.float64()).to_numpy()
-                grid[keys] = values[chunk.won]
-        wide = len(self.reader.target_names)
-        return {name: grid.reshape(-1, wide) for name, grid in found.items()}
+        return grids(self.reader, variant_id, columns)
 
     def summary(self, variant_id: str) -> RangeSummary:
         """Return extremes, histogram and number of all maps of a variant."""

@@ -3,72 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, TypedDict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from igbatch.errors import InputError
+from igbatch.images.geometry import MappedBox
 from igbatch.statistics.image_stats import Sums, add_up
 
 
-class InputBox(Protocol):
-    """A box in pixels of the model's input, half-open; `igbatch.images.geometry.MappedBox` is one."""
-
-    @property
-    def box_id(self) -> str: ...
-    @property
-    def label(self) -> str: ...
-    @property
-    def x_min(self) -> int: ...
-    @property
-    def y_min(self) -> int: ...
-    @property
-    def x_max(self) -> int: ...
-    @property
-    def y_max(self) -> int: ...
-    @property
-    def visible_fraction(self) -> float: ...
-
-
-class BoxStatistics(TypedDict):
-    """Columns of `box_stats` that follow from a map and a box; sums in units of the output.
-
-    `share` is abs_sum over the map's, None where that is 0; `density_ratio` is share / (pixels / all pixels),
-    1 where attributions lie as thick in the box as on average; `contains_peak` tells whether the map's
-    largest absolute value (the first one, by rows, if there are several) lies in the box, None where the map
-    is 0 throughout. A box that the crop removed (visible_fraction 0) has no pixels, and None for all that
-    needs some.
-    """
-
-    box_id: str
-    box_label: str
-    x_min: int
-    y_min: int
-    x_max: int
-    y_max: int
-    visible_fraction: float
-    pixels: int
-    sum: float | None
-    positive_sum: float | None
-    negative_sum: float | None
-    abs_sum: float | None
-    share: float | None
-    density_ratio: float | None
-    contains_peak: bool | None
-
-
 def box_statistics(
-    attribution: NDArray[np.float32], boxes: Sequence[InputBox], whole: Sums | None = None
-) -> list[BoxStatistics]:
+    attribution: NDArray[np.float32], boxes: Sequence[MappedBox], whole: Sums | None = None
+) -> list[dict[str, Any]]:
     """Return the statistics of a finite map, float32 [H, W], within each box, in the order of the boxes.
-
-    Shares are taken of absolute sums: a signed total can vanish or change sign, and give any share at all.
 
     Args:
         attribution: the map.
         boxes: in its pixels.
         whole: its `add_up`, where that is known already.
+
+    Returns:
+        as `statistics_of_boxes` does.
 
     Raises:
         InputError: a box reaches outside the map.
@@ -82,7 +38,7 @@ def box_statistics(
     return statistics_of_boxes(boxes, inside, whole, peak, attribution.shape)
 
 
-def refuse_outside(boxes: Sequence[InputBox], shape: Sequence[int]) -> None:
+def refuse_outside(boxes: Sequence[MappedBox], shape: Sequence[int]) -> None:
     """Refuse boxes that reach outside a map of a shape, (H, W).
 
     Raises:
@@ -98,50 +54,43 @@ def refuse_outside(boxes: Sequence[InputBox], shape: Sequence[int]) -> None:
 
 
 def statistics_of_boxes(
-    boxes: Sequence[InputBox], inside: Sequence[Sums], whole: Sums, peak: int, shape: Sequence[int]
-) -> list[BoxStatistics]:
-    """Return the statistics of a map within boxes from sums.
+    boxes: Sequence[MappedBox], inside: Sequence[Sums], whole: Sums, peak: int, shape: Sequence[int]
+) -> list[dict[str, Any]]:
+    """Return the columns of `box_stats` that follow from a map and its boxes; sums in units of the output.
+
+    Shares are taken of absolute sums: a signed total can vanish or change sign, and give any share at all.
 
     Args:
         boxes: in pixels of the map.
         inside: the sums of each box.
         whole: the sums of the map.
-        peak: number, by rows, of the pixel of the largest absolute value.
+        peak: number, by rows, of the pixel of the largest absolute value, the first one of several.
         shape: (H, W) of the map.
+
+    Returns:
+        of each box its label, edges and visible_fraction, `pixels` and `Sums`; `share`, abs_sum over the
+        map's; `density_ratio`, share / (pixels / all pixels), 1 where attributions lie as thick in the box as
+        on average; `contains_peak`, whether the peak lies in it. These three are None where the map is 0
+        throughout, and so are the sums where the crop removed the box (visible_fraction 0): it has no pixels.
     """
-    return [_statistics(box, sums, whole, peak, shape) for box, sums in zip(boxes, inside, strict=True)]
-
-
-def _statistics(box: InputBox, sums: Sums, whole: Sums, peak: int, shape: Sequence[int]) -> BoxStatistics:
     height, width = shape
-    pixels = (box.x_max - box.x_min) * (box.y_max - box.y_min)
-    statistics = BoxStatistics(
-        box_id=box.box_id,
-        box_label=box.label,
-        x_min=box.x_min,
-        y_min=box.y_min,
-        x_max=box.x_max,
-        y_max=box.y_max,
-        visible_fraction=box.visible_fraction,
-        pixels=pixels,
-        sum=None,
-        positive_sum=None,
-        negative_sum=None,
-        abs_sum=None,
-        share=None,
-        density_ratio=None,
-        contains_peak=None,
-    )
-    if pixels == 0:
-        return statistics
-    statistics["sum"] = sums.total
-    statistics["positive_sum"] = sums.positive
-    statistics["negative_sum"] = sums.negative
-    statistics["abs_sum"] = sums.absolute
-    if whole.absolute > 0:
-        share = sums.absolute / whole.absolute
-        y, x = divmod(peak, width)
-        statistics["share"] = share
-        statistics["density_ratio"] = share / (pixels / (height * width))
-        statistics["contains_peak"] = box.x_min <= x < box.x_max and box.y_min <= y < box.y_max
-    return statistics
+    y, x = divmod(peak, width)
+    rows = []
+    for box, sums in zip(boxes, inside, strict=True):
+        pixels = (box.x_max - box.x_min) * (box.y_max - box.y_min)
+        seen, some = pixels > 0, pixels > 0 and whole.abs_sum > 0
+        share = sums.abs_sum / whole.abs_sum if some else None
+        rows.append(
+            {
+                "box_id": box.box_id,
+                "box_label": box.label,
+                **{name: getattr(box, name) for name in ("x_min", "y_min", "x_max", "y_max")},
+                "visible_fraction": box.visible_fraction,
+                "pixels": pixels,
+                **(sums._asdict() if seen else dict.fromkeys(Sums._fields)),
+                "share": share,
+                "density_ratio": None if share is None else share / (pixels / (height * width)),
+                "contains_peak": box.x_min <= x < box.x_max and box.y_min <= y < box.y_max if some else None,
+            }
+        )
+    return rows

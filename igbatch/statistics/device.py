@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from igbatch.statistics.box_stats import InputBox, refuse_outside, statistics_of_boxes
+from igbatch.images.geometry import MappedBox
+from igbatch.statistics.box_stats import refuse_outside, statistics_of_boxes
 from igbatch.statistics.histogram import FLOAT32_EDGES, N_SIDE, counts_between
 from igbatch.statistics.image_stats import QUANTILES, Sums, ranks, statistics_of
 from igbatch.statistics.measured import Measured
@@ -21,11 +22,12 @@ from igbatch.statistics.measured import Measured
 RANKS = 2 + len(QUANTILES)
 
 
-def measure_maps(maps: Tensor, boxes: Sequence[InputBox]) -> list[Measured]:
-    """Measure each map of an image as `igbatch.statistics.measured.measure` does, on their device.
+def numbers_of(maps: Tensor, boxes: Sequence[MappedBox]) -> Tensor:
+    """Launch the measuring of an image's maps: float64 [n, numbers] on their device, for `named`.
 
-    Counts, extremes, quantiles and places of peaks are the same. Sums are taken in float64 in another order:
-    they differ by at most (pixels * 2**-52) times the absolute sum. All numbers come to the host in one copy.
+    Nothing waits for the device. Counts, extremes, quantiles and places of peaks are those of
+    `igbatch.statistics.measured.measure`; integers are exact in float64. Sums are taken in float64 in another
+    order: they differ by at most (pixels * 2**-52) times the absolute sum.
 
     Args:
         maps: float32 [n, H, W].
@@ -33,14 +35,6 @@ def measure_maps(maps: Tensor, boxes: Sequence[InputBox]) -> list[Measured]:
 
     Raises:
         InputError: a box reaches outside the maps.
-    """
-    return named(numbers_of(maps, boxes).cpu().numpy(), boxes, maps.shape[1:])
-
-
-def numbers_of(maps: Tensor, boxes: Sequence[InputBox]) -> Tensor:
-    """Launch the measuring of maps as in `measure_maps`: float64 [n, numbers] on their device, for `named`.
-
-    Nothing waits for the device. Integers among the numbers are exact in float64.
     """
     refuse_outside(boxes, maps.shape[1:])
     flat = maps.flatten(1)
@@ -59,7 +53,12 @@ def numbers_of(maps: Tensor, boxes: Sequence[InputBox]) -> Tensor:
     return torch.cat([column.double() for column in columns], 1)
 
 
-def named(numbers: NDArray[np.float64], boxes: Sequence[InputBox], shape: Sequence[int]) -> list[Measured]:
+@cache
+def _edges(device: torch.device) -> Tensor:
+    return torch.tensor(FLOAT32_EDGES, device=device)
+
+
+def named(numbers: NDArray[np.float64], boxes: Sequence[MappedBox], shape: Sequence[int]) -> list[Measured]:
     """Say what the numbers of maps mean that `numbers_of` found, once they are on the host.
 
     Args:
@@ -67,21 +66,14 @@ def named(numbers: NDArray[np.float64], boxes: Sequence[InputBox], shape: Sequen
         boxes: that were measured.
         shape: (H, W) of the maps.
     """
-    return [_measured(row, boxes, shape) for row in numbers]
-
-
-@cache
-def _edges(device: torch.device) -> Tensor:
-    return torch.tensor(FLOAT32_EDGES, device=device)
-
-
-def _measured(row: NDArray[np.float64], boxes: Sequence[InputBox], shape: Sequence[int]) -> Measured:
-    """Name the columns of one map."""
-    not_finite, peak = int(row[0]), int(row[1])
-    if not_finite:
-        return Measured(not_finite, None, [])
-    ordered, places, sums = np.split(row[2:], [RANKS, RANKS + 2 * N_SIDE])
-    whole, *inside = (Sums.of(positive, negative) for positive, negative in sums.reshape(-1, 2).tolist())
-    counts = counts_between(places, shape[0] * shape[1])
-    statistics = statistics_of(ordered.tolist(), whole, counts)
-    return Measured(0, statistics, statistics_of_boxes(boxes, inside, whole, peak, shape))
+    found = []
+    for row in numbers:
+        not_finite, peak = int(row[0]), int(row[1])
+        if not_finite:
+            found.append(Measured(not_finite, None, []))
+            continue
+        ordered, places, sums = np.split(row[2:], [RANKS, RANKS + 2 * N_SIDE])
+        whole, *inside = (Sums.of(positive, negative) for positive, negative in sums.reshape(-1, 2).tolist())
+        statistics = statistics_of(ordered.tolist(), whole, counts_between(places, shape[0] * shape[1]))
+        found.append(Measured(0, statistics, statistics_of_boxes(boxes, inside, whole, peak, shape)))
+    return found

@@ -9,7 +9,6 @@ addition.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -79,14 +78,6 @@ def counts_between(places: NDArray[Any], values: int) -> NDArray[np.int32]:
         values: how many there are.
     """
     return np.diff(places, prepend=0, append=values).astype(np.int32)
-
-
-def merge(histograms: Iterable[NDArray[Any]]) -> NDArray[np.int64]:
-    """Add up histograms, each [N_BINS], in 64 bits: int64 [N_BINS]."""
-    total = np.zeros(N_BINS, dtype=np.int64)
-    for counts in histograms:
-        total += counts
-    return total
 
 
 def fold(counts: NDArray[Any]) -> NDArray[Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol, TypedDict
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,58 +16,19 @@ DEFAULT_ATOL = 1e-6
 QUANTILES = {"q01": 0.01, "q50": 0.50, "q99": 0.99}
 
 
-class MapStatistics(TypedDict):
-    """NamedColumns of `image_stats` that follow from a map alone, in units of the output.
+class Sums(NamedTuple):
+    """Sums of attributions: the sum is positive + negative, the absolute one positive - negative, exactly."""
 
-    `q01`, `q50` and `q99` are exact: the order statistics that `histogram.quantile` estimates.
-    """
-
-    minimum: float
-    maximum: float
     sum: float
-    abs_sum: float
     positive_sum: float
     negative_sum: float
-    q01: float
-    q50: float
-    q99: float
-    histogram: NDArray[np.int32]
-
-
-class Sums(NamedTuple):
-    """Sums of attributions: total = positive + negative and absolute = positive - negative, exactly."""
-
-    total: float
-    positive: float
-    negative: float
-    absolute: float
+    abs_sum: float
 
     @classmethod
     def of(cls, positive: float, negative: float) -> Sums:
         """Return the sums that follow from those of the positive and of the negative attributions."""
         positive, negative = positive + 0.0, negative + 0.0  # -0.0 is 0.0
         return cls(positive + negative, positive, negative, positive - negative)
-
-
-class Convergence(NamedTuple):
-    """How far a map's sum is from what completeness demands, and the verdict.
-
-    Attributes:
-        convergence_delta: sum - (score - score_baseline), in units of the output.
-        relative_delta: |convergence_delta| / abs_sum; None where abs_sum is 0.
-        converged: the error is at most what is allowed (`allowed_error`).
-        negligible: abs_sum is below atol, so that ratios say nothing.
-    """
-
-    convergence_delta: float
-    relative_delta: float | None
-    converged: bool
-    negligible: bool
-
-
-def finite(attribution: NDArray[np.float32]) -> bool:
-    """Tell whether a map [H, W] holds neither NaN nor infinity."""
-    return bool(np.isfinite(attribution).all())
 
 
 def add_up(attribution: NDArray[np.float32]) -> Sums:
@@ -77,11 +38,11 @@ def add_up(attribution: NDArray[np.float32]) -> Sums:
     return Sums.of(positive, negative)
 
 
-def map_statistics(attribution: NDArray[np.float32]) -> MapStatistics:
-    """Return the statistics of a finite map, float32 [H, W], sums in float64.
+def map_statistics(attribution: NDArray[np.float32]) -> dict[str, Any]:
+    """Return the statistics of a finite map, float32 [H, W], as `statistics_of` does; sums in float64.
 
     Raises:
-        InputError: a value is NaN or infinite; ask `finite` first.
+        InputError: a value is NaN or infinite.
     """
     ascending = np.sort(attribution, axis=None)
     counts = histogram_of_sorted(ascending)
@@ -95,25 +56,22 @@ def ranks(pixels: int) -> list[int]:
     return [0, last, *(int(q * last) for q in QUANTILES.values())]
 
 
-def statistics_of(ordered: Sequence[float], sums: Sums, counts: NDArray[np.int32]) -> MapStatistics:
-    """Return the statistics of a map from its values at `ranks`, its sums and its histogram."""
-    minimum, maximum, q01, q50, q99 = (value + 0.0 for value in ordered)  # -0.0 is 0.0
-    return MapStatistics(
-        minimum=minimum,
-        maximum=maximum,
-        sum=sums.total,
-        abs_sum=sums.absolute,
-        positive_sum=sums.positive,
-        negative_sum=sums.negative,
-        q01=q01,
-        q50=q50,
-        q99=q99,
-        histogram=counts,
-    )
+def statistics_of(ordered: Sequence[float], sums: Sums, counts: NDArray[np.int32]) -> dict[str, Any]:
+    """Return the columns of `image_stats` that follow from a map alone, in units of the output.
+
+    Args:
+        ordered: its values at `ranks`: `minimum`, `maximum` and the exact `QUANTILES`, the order statistics
+            that `histogram.quantile` estimates.
+        sums: of it.
+        counts: its `histogram`.
+    """
+    values = (value + 0.0 for value in ordered)  # -0.0 is 0.0
+    named = dict(zip(("minimum", "maximum", *QUANTILES), values, strict=True))
+    return {**named, **sums._asdict(), "histogram": counts}
 
 
 class NamedColumns(Protocol):
-    """NamedColumns by their names: a data frame, one row of it, an Arrow table, or a dictionary of arrays."""
+    """Columns by their names: a data frame, one row of it, an Arrow table, or a dictionary of arrays."""
 
     def __getitem__(self, name: str, /) -> Any: ...
 
@@ -154,31 +112,24 @@ def allowed_error(rows: NamedColumns, tolerance: float, atol: float = DEFAULT_AT
     return AllowedError(error, tolerance * norm + atol)
 
 
-def convergence(
-    total: float,
-    abs_sum: float,
-    score: float,
-    score_baseline: float,
-    map_error: float | None,
-    tolerance: float,
-    atol: float = DEFAULT_ATOL,
-) -> Convergence:
+def convergence(row: Mapping[str, Any], tolerance: float, atol: float = DEFAULT_ATOL) -> dict[str, Any]:
     """Judge the integral behind a map by `allowed_error`.
 
     Args:
-        total: sum of the map, in units of the output.
-        abs_sum: sum of its absolute values.
-        score: F(image).
-        score_baseline: F(baseline).
-        map_error: estimated relative L2 error of the map; None where it was not estimated.
+        row: sum, abs_sum, score, score_baseline, and map_error, None where it was not estimated.
         tolerance, atol: the error that is allowed.
+
+    Returns:
+        `convergence_delta`: sum - (score - score_baseline), in units of the output.
+        `relative_delta`: |convergence_delta| / abs_sum; None where abs_sum is 0.
+        `converged`: the error is at most what is allowed.
+        `negligible`: abs_sum is below atol, so that ratios say nothing.
     """
-    delta = total - (score - score_baseline)
-    row = {"convergence_delta": delta, "abs_sum": abs_sum, "score": score, "score_baseline": score_baseline}
-    error, allowed = allowed_error({**row, "map_error": map_error}, tolerance, atol)
-    return Convergence(
-        convergence_delta=delta,
-        relative_delta=abs(delta) / abs_sum if abs_sum > 0 else None,
-        converged=bool(error <= allowed),
-        negligible=abs_sum < atol,
-    )
+    delta = row["sum"] - (row["score"] - row["score_baseline"])
+    error, allowed = allowed_error({**row, "convergence_delta": delta}, tolerance, atol)
+    return {
+        "convergence_delta": delta,
+        "relative_delta": abs(delta) / row["abs_sum"] if row["abs_sum"] > 0 else None,
+        "converged": bool(error <= allowed),
+        "negligible": row["abs_sum"] < atol,
+    }

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from igbatch.statistics.box_stats import BoxStatistics, InputBox, box_statistics
-from igbatch.statistics.image_stats import MapStatistics, Sums, finite, map_statistics
+from igbatch.images.geometry import MappedBox
+from igbatch.statistics.box_stats import box_statistics
+from igbatch.statistics.image_stats import Sums, map_statistics
 
 
 @dataclass(frozen=True)
@@ -23,18 +25,19 @@ class Measured:
     """
 
     not_finite: int
-    statistics: MapStatistics | None
-    boxes: list[BoxStatistics]
+    statistics: dict[str, Any] | None
+    boxes: list[dict[str, Any]]
 
 
-def measure(attribution: NDArray[np.float32], boxes: Sequence[InputBox]) -> Measured:
+def measure(attribution: NDArray[np.float32], boxes: Sequence[MappedBox]) -> Measured:
     """Measure a map, float32 [H, W], and what of it lies within boxes.
 
     Raises:
         InputError: a box reaches outside the map.
     """
-    if not finite(attribution):
-        return Measured(int(np.count_nonzero(~np.isfinite(attribution))), None, [])
+    not_finite = attribution.size - int(np.count_nonzero(np.isfinite(attribution)))
+    if not_finite:
+        return Measured(not_finite, None, [])
     statistics = map_statistics(attribution)
     whole = Sums.of(statistics["positive_sum"], statistics["negative_sum"])
     return Measured(0, statistics, box_statistics(attribution, boxes, whole))

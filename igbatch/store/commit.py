@@ -194,7 +194,7 @@ class ShardWriter:
         return stream
 
     def _name(self, kind: str, rows: int, sha256: str, size: int) -> None:
-        path = self._data_path(kind).removeprefix(self.output.root.rstrip("/") + "/")
+        path = self.output.relative(self._data_path(kind))
         self._named[kind] = {"path": path, "rows": rows, "bytes": size, "sha256": sha256}
 
 
@@ -223,10 +223,9 @@ def sweep(output: Output, named: set[str]) -> list[str]:
         output: where the study lies.
         named: what `Commit.files` of all commits list, those of variants that the study dropped included.
     """
-    root = output.root.rstrip("/") + "/"
     removed = []
     for info in _swept_files(output):
-        relative = info.path.removeprefix(root)
+        relative = output.relative(info.path)
         temporary = info.base_name.startswith(".") and info.base_name.endswith(".tmp")
         if temporary or (relative.split("/")[0] in DATA_KINDS and relative not in named):
             with suppress(FileNotFoundError):  # the lock's thread has just renamed its temporary file

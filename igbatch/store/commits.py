@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
 
 from igbatch.errors import InputError, one_line
 from igbatch.store.commit import COMMIT_KEY
-from igbatch.store.output import Output
+from igbatch.store.output import Output, shard_of
 
 READ_THREADS = 8
 
@@ -60,13 +59,11 @@ def read_commit(filesystem: fs.FileSystem, variant_id: str, path: str) -> Commit
     Raises:
         InputError: the file was cut short or was not written by igbatch.
     """
-    shard = path.rsplit("/", 1)[-1].removesuffix(".parquet")
     try:
         metadata = pq.read_schema(path, filesystem=filesystem).metadata or {}
         record = json.loads(metadata[COMMIT_KEY])
-        return Commit(
-            path, variant_id, shard, record["attempt"], record["fingerprint"], record["rows"], record["files"]
-        )
+        facts = (record[name] for name in ("attempt", "fingerprint", "rows", "files"))
+        return Commit(path, variant_id, shard_of(path), *facts)
     except (ValueError, LookupError, TypeError, OSError) as error:
         raise InputError(
             f"{path}: not a whole commit of igbatch ({one_line(error, limit=200)}); "
@@ -76,14 +73,7 @@ def read_commit(filesystem: fs.FileSystem, variant_id: str, path: str) -> Commit
 
 def latest(table: pa.Table, key: Sequence[str]) -> pa.Table:
     """Keep, of rows with one key, that of the latest attempt, in the order of the key."""
-    order = [(name, "ascending") for name in key] + [("attempt", "descending")]
-    table = table.sort_by(order)
-    if len(table) < 2:
-        return table
-    same = np.ones(len(table) - 1, dtype=bool)
-    for name in key:
-        column = table[name].combine_chunks()
-        equal = pc.equal(column[1:], column[:-1]).fill_null(False)
-        both_null = pc.and_(pc.is_null(column[1:]), pc.is_null(column[:-1]))
-        same &= pc.or_(equal, both_null).to_numpy(zero_copy_only=False)
-    return table.filter(pa.array(np.concatenate([[True], ~same])))
+    table = table.sort_by([*((name, "ascending") for name in key), ("attempt", "descending")])
+    places = table.append_column("place", pa.array(np.arange(len(table))))
+    first = places.group_by(list(key)).aggregate([("place", "min")])["place_min"]
+    return table.take(pa.array(np.sort(first.to_numpy())))

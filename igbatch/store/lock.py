@@ -23,7 +23,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from enum import Enum
 
 from igbatch.errors import InputError, UnfinishedError, one_line
 from igbatch.store.lock_entry import Entries, Entry, uptime
@@ -37,25 +36,26 @@ STORE_TICK_SECONDS = 1.0
 """Object stores tell times in whole seconds."""
 
 
-class _State(Enum):
-    DEAD = "its process is gone, or it was silent for too long"
-    ALIVE = "it gave a sign"
-    SILENT = "nothing is known yet"
-
-
 class Lock:
-    """The lock of an output, held until its `with` block ends or another run has taken it over."""
+    """The lock of an output, held until its `with` block ends or another run has taken it over.
 
-    def __init__(self, output: Output, entries: Entries, heartbeat: float, expiry: float) -> None:
+    Args:
+        output: what no other run may write to.
+        name: of this run's entry; "" where it only watches others.
+        heartbeat, expiry: see `output_lock`.
+    """
+
+    def __init__(self, output: Output, name: str, heartbeat: float, expiry: float) -> None:
         self._output = output
-        self._entries = entries
+        self._entries = Entries(output, name)
         self._heartbeat = heartbeat
         self._expiry = expiry
+        self._seen: dict[str, tuple[bytes, float]] = {}  # of others: bytes, and since when they are so
+        self._contest_end: float | None = None
         self._last_beat = uptime()
         self._lost = False
         self._lost_to: str | None = None
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="igbatch-lock", daemon=True)
 
     @property
     def lost(self) -> bool:
@@ -73,6 +73,75 @@ class Lock:
             how = f" to {self._lost_to}" if self._lost_to else silent
             raise UnfinishedError(f"{self._output.uri}: this run lost its lock{how}; run it again")
 
+    def _take(self) -> None:
+        """Wait until no other run has the lock or asks for it before this one, and take it."""
+        while True:
+            self._last_beat = uptime()
+            self._entries.put(holding=False)
+            own, others = self._entries.look()
+            if own is None:
+                continue  # this process was stopped for so long that another removed its entry
+            alive = {entry.name: self._alive(entry, own.modified) for entry in others}
+            dead = [name for name in alive if alive[name] is False]
+            for name in dead:
+                self._entries.remove(name)
+            if dead:
+                continue  # an entry that comes back belongs to a run that is alive
+            if others:
+                self._yield_to(others, alive)
+            elif self._hold():
+                return
+
+    def _hold(self) -> bool:
+        """Say in the entry that the lock is held, and look for a run that was taken for dead but lives."""
+        self._entries.put(holding=True)
+        own, others = self._entries.look()
+        return own is not None and not any(entry.holding for entry in others)
+
+    def _yield_to(self, others: list[Entry], alive: dict[str, bool | None]) -> None:
+        """Wait a while for others to go, to fall silent or to give a sign; of those who ask, one stays."""
+        for entry in others:
+            if entry.holding and alive[entry.name]:
+                raise UnfinishedError(
+                    f"{self._output.uri}: another run is at work on it ({entry}); "
+                    "wait for its end, then run again"
+                )
+        before = [entry for entry in others if not entry.holding and entry.name < self._entries.name]
+        if not before:
+            self._contest_end = None
+            time.sleep(min(1.0, self._heartbeat / 5) * random.uniform(0.5, 1.0))
+            return
+        self._entries.remove(self._entries.name)
+        self._contest_end = self._contest_end or uptime() + CONTEST_SECONDS
+        if uptime() > self._contest_end and alive[before[0].name]:
+            raise UnfinishedError(
+                f"{self._output.uri}: another run is about to begin on it ({before[0]}); "
+                "wait for its end, then run again"
+            )
+        time.sleep(random.uniform(0.1, 0.5))
+
+    def _alive(self, entry: Entry, clock: float | None) -> bool | None:
+        """Tell whether the owner of an entry is alive; None where nothing is known yet.
+
+        It is dead where its process is gone, or where it was silent for too long: by the store's `clock`, if
+        that is told.
+        """
+        present = entry.owner.present(self._entries.owner) if entry.owner else None
+        if present is False:
+            return False
+        now = uptime()
+        data, since = self._seen.setdefault(entry.name, (entry.data, now))
+        if data != entry.data:
+            self._seen[entry.name] = (entry.data, now)
+            return True
+        if clock is None or entry.modified is None:
+            silent = now - since
+        else:
+            silent = clock - entry.modified
+            if present and silent < 2 * self._heartbeat:
+                return True
+        return False if silent > self._expiry + STORE_TICK_SECONDS else None
+
     def _keep(self) -> None:
         while not self._ended.wait(self._heartbeat) and not self._lost:
             with suppress(Exception):  # the store is away; the next beat may get through
@@ -82,28 +151,14 @@ class Lock:
         """Put the entry again, unless it was taken away."""
         start = uptime()
         own, others = self._entries.look()
-        if own is None or self.lost:
-            self._lose()
-            return
-        self._entries.put(holding=True)
-        _, others = self._entries.look()
-        if any(entry.holding for entry in others):
-            self._lose()
-        else:
+        if own is not None and not self.lost and self._hold():
             self._last_beat = start
-
-    def _lose(self) -> None:
+            return
         self._lost = True
         own, others = self._entries.look()
         others = [entry for entry in others if entry.holding] or others
         self._lost_to = str(others[0]) if others else "another run" if own is None else None
         self._entries.remove(self._entries.name)
-
-    def _end(self) -> None:
-        self._ended.set()
-        self._thread.join(timeout=self._expiry)
-        with suppress(Exception):  # what is left is taken for dead by the next run
-            self._entries.remove(self._entries.name)
 
 
 @contextmanager
@@ -121,25 +176,24 @@ def output_lock(
         UnfinishedError: another run holds it; the message says which process on which machine, since when.
         InputError: the output cannot be written to.
     """
-    entries = Entries(output, secrets.token_hex(8))
+    lock = Lock(output, secrets.token_hex(8), heartbeat, expiry)
+    thread = threading.Thread(target=lock._keep, name="igbatch-lock", daemon=True)
     try:
-        start = _Claim(output, entries, heartbeat, expiry).win()
-    except BaseException as error:
-        with suppress(Exception):
-            entries.remove(entries.name)
-        if isinstance(error, OSError):
+        try:
+            lock._take()
+        except OSError as error:
             raise InputError(
                 f"{output.uri}: cannot be written to ({one_line(error, 300)}); "
                 "check the address and the permissions"
             ) from error
-        raise
-    lock = Lock(output, entries, heartbeat, expiry)
-    lock._last_beat = start
-    lock._thread.start()
-    try:
+        thread.start()
         yield lock
     finally:
-        lock._end()
+        lock._ended.set()
+        if thread.is_alive():
+            thread.join(timeout=expiry)
+        with suppress(Exception):  # what is left is taken for dead by the next run
+            lock._entries.remove(lock._entries.name)
 
 
 def holder(
@@ -149,97 +203,15 @@ def holder(
 
     An entry of another machine is watched until it gives a sign or was silent for longer than `expiry`.
     """
-    entries = Entries(output, "")
-    claim = _Claim(output, entries, heartbeat, expiry)
-    timeless = Entry(
-        "", b"", None, None, False
-    )  # without an entry of its own it cannot ask the store's clock
+    watch = Lock(output, "", heartbeat, expiry)
     while True:
         waiting = False
-        for entry in entries.look()[1]:
-            state = claim._judge(entry, timeless) if entry.holding else _State.DEAD
-            seen = state is _State.SILENT and entry.owner and entry.owner.present(entries.owner)
-            if state is _State.ALIVE or seen:
+        for entry in watch._entries.look()[1]:
+            alive = entry.holding and watch._alive(entry, None)  # without an own entry no clock is known
+            seen = alive is None and entry.owner and entry.owner.present(watch._entries.owner)
+            if alive or seen:
                 return str(entry)
-            waiting = waiting or state is _State.SILENT
+            waiting = waiting or alive is None
         if not waiting:
             return None
         time.sleep(min(1.0, heartbeat / 5))
-
-
-class _Claim:
-    """One run's way to the lock: what it has seen of the others so far."""
-
-    def __init__(self, output: Output, entries: Entries, heartbeat: float, expiry: float) -> None:
-        self._output = output
-        self._entries = entries
-        self._heartbeat = heartbeat
-        self._expiry = expiry
-        self._seen: dict[str, tuple[bytes, float]] = {}
-        self._contest_end: float | None = None
-
-    def win(self) -> float:
-        """Get the lock; return when its entry was last put, on the clock of `uptime`."""
-        while True:
-            start = uptime()
-            self._entries.put(holding=False)
-            own, others = self._entries.look()
-            if own is None:
-                continue  # this process was stopped for so long that another removed its entry
-            states = {entry.name: self._judge(entry, own) for entry in others}
-            dead = [name for name, state in states.items() if state is _State.DEAD]
-            for name in dead:
-                self._entries.remove(name)
-            if dead:
-                continue  # an entry that comes back belongs to a run that is alive
-            if not others:
-                if self._confirm():
-                    return start
-                continue
-            self._yield_to(others, states)
-
-    def _confirm(self) -> bool:
-        """Say in the entry that the lock is held, and look for a run that was taken for dead but lives."""
-        self._entries.put(holding=True)
-        own, others = self._entries.look()
-        return own is not None and not any(entry.holding for entry in others)
-
-    def _yield_to(self, others: list[Entry], states: dict[str, _State]) -> None:
-        """Wait a while for others to go, to fall silent or to give a sign; of those who ask, one stays."""
-        alive = [entry for entry in others if states[entry.name] is _State.ALIVE]
-        for entry in alive:
-            if entry.holding:
-                raise UnfinishedError(
-                    f"{self._output.uri}: another run is at work on it ({entry}); "
-                    "wait for its end, then run again"
-                )
-        before = [entry for entry in others if not entry.holding and entry.name < self._entries.name]
-        if not before:
-            self._contest_end = None
-            time.sleep(min(1.0, self._heartbeat / 5) * random.uniform(0.5, 1.0))
-            return
-        self._entries.remove(self._entries.name)
-        self._contest_end = self._contest_end or uptime() + CONTEST_SECONDS
-        if uptime() > self._contest_end and before[0] in alive:
-            raise UnfinishedError(
-                f"{self._output.uri}: another run is about to begin on it ({before[0]}); "
-                "wait for its end, then run again"
-            )
-        time.sleep(random.uniform(0.1, 0.5))
-
-    def _judge(self, entry: Entry, own: Entry) -> _State:
-        present = entry.owner.present(self._entries.owner) if entry.owner else None
-        if present is False:
-            return _State.DEAD
-        now = uptime()
-        data, since = self._seen.setdefault(entry.name, (entry.data, now))
-        if data != entry.data:
-            self._seen[entry.name] = (entry.data, now)
-            return _State.ALIVE
-        if own.modified is None or entry.modified is None:
-            silent = now - since
-        else:
-            silent = own.modified - entry.modified
-            if present and silent < 2 * self._heartbeat:
-                return _State.ALIVE
-        return _State.DEAD if silent > self._expiry + STORE_TICK_SECONDS else _State.SILENT

@@ -11,7 +11,7 @@ import os
 import platform
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -169,7 +169,6 @@ def _seconds(modified: Any) -> float | None:
 def _parse(data: bytes) -> tuple[Owner | None, bool]:
     try:
         content = json.loads(data)
-        names = ("host", "boot", "namespace", "process", "started", "since")
-        return Owner(*(content[name] for name in names)), bool(content["holding"])
+        return Owner(**{each.name: content[each.name] for each in fields(Owner)}), bool(content["holding"])
     except (ValueError, LookupError, TypeError):
         return None, True

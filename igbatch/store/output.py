@@ -48,6 +48,10 @@ class Output:
         """Return the path of a file of this output, as its file system takes it."""
         return "/".join([self.root.rstrip("/"), *parts])
 
+    def relative(self, path: str) -> str:
+        """Return where a file of this output lies below it."""
+        return path.removeprefix(self.path() + "/")
+
     def uri_of(self, *parts: str) -> str:
         """Return where something of this output lies, for people and for other processes: a path or a URI."""
         if self.local:
@@ -165,6 +169,11 @@ def _put_object(filesystem: fs.FileSystem, path: str, data: bytes) -> None:
         return
     with filesystem.open_output_stream(path) as stream:
         stream.write(data)
+
+
+def shard_of(path: str) -> str:
+    """Return the shard that a file of `image_stats` commits."""
+    return path.rsplit("/", 1)[-1].removesuffix(".parquet")
 
 
 def table_bytes(table: pa.Table) -> bytes:

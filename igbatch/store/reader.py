@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -17,16 +17,20 @@ from igbatch.store import schemas
 from igbatch.store.commits import commit_paths, commits_at, latest, read_commits
 from igbatch.store.encoding import stored_maps
 from igbatch.store.fingerprint import digest
-from igbatch.store.output import Output
+from igbatch.store.output import Output, shard_of
 from igbatch.store.provenance import made_from
 from igbatch.store.pruned import KIND, pruned_at
 from igbatch.store.scan import gathered, scan
-from igbatch.store.shards import ShardSpans, read_shards, shard_of
+from igbatch.store.shards import ShardSpans
 from igbatch.store.study_lists import StudyLists
-from igbatch.store.winners import FEW, ROWS_AT_ONCE, Chunk, CommittedFile, Winners
+from igbatch.store.winners import FEW, ROWS_AT_ONCE, Chunk, CommittedFile, Listing, Winners
 
 KEY = ("variant_id", "image_id", "target")
-ATTEMPT = pa.field("attempt", pa.string())
+_TABLES = {
+    "image_stats": (schemas.IMAGE_STATS, KEY),
+    "box_stats": (schemas.BOX_STATS, (*KEY, "box_id")),
+}
+"""Their columns, and the key of their rows."""
 KEPT_KEYS = 1 << 26
 """Keys whose files are kept, of all variants together: 256 MiB. Of variants that were not asked for lately
 they are found again by another scan."""
@@ -80,10 +84,9 @@ class Reader(StudyLists):
             return self.winners(variant_id)
         known, winners = self._few.get(variant_id, (places[:0], None))
         if winners is None or not np.isin(places, known).all():
-            listing = self.listing.only(places)
-            winners = Winners(listing, self._asked(variant_id, listing))
+            winners = Winners(self.listing_of(variant_id, self.listing.only(places)))
             paths = self._spans.holding(variant_id, places, commit_paths(self.output, variant_id))
-            where = pc.field("image_id").isin(listing.image_ids)
+            where = pc.field("image_id").isin(winners.listing.image_ids)
             for _ in self._scanned(winners, variant_id, paths, where=where):
                 pass
             self._few[variant_id] = places, winners
@@ -91,8 +94,7 @@ class Reader(StudyLists):
 
     @cached_property
     def _spans(self) -> ShardSpans | None:
-        table = read_shards(self.output)
-        return None if table is None else ShardSpans.of(table, self.listing_digest)
+        return ShardSpans.read(self.output, self.listing_digest)
 
     @cached_property
     def state(self) -> str:
@@ -119,34 +121,45 @@ class Reader(StudyLists):
         Raises:
             InputError: a file is no whole commit of igbatch.
         """
-        winners = Winners(self.listing, self._asked(variant_id))
+        winners = Winners(self.listing_of(variant_id))
         yield from self._scanned(winners, variant_id, commit_paths(self.output, variant_id), columns)
         self._winners[variant_id] = winners
 
     def batches(self, columns: Sequence[str], variant_id: str) -> Iterator[pa.RecordBatch]:
         """Yield columns of the rows of a variant that count, some thousand rows at a time, in any order."""
         winners = self.winners(variant_id)
-        whole, counting = winners.whole(), winners.counting()
+        whole = winners.whole()
         schema = pa.schema([schemas.IMAGE_STATS.field(name) for name in columns])
         every = [file.path for file, all_count in zip(winners.files, whole, strict=True) if all_count]
         for _, batch in scan(self.output, every, schema):
             yield batch
-        some = np.flatnonzero(~whole & (counting > 0))
-        yield from self.counting_rows(columns, winners, some)
+        yield from self.counting_rows(columns, winners, np.flatnonzero(~whole))
 
     def counting_rows(
         self, columns: Sequence[str], winners: Winners, files: Iterable[int]
     ) -> Iterator[pa.RecordBatch]:
         """Yield columns of the rows that count of some files (positions in `winners.files`)."""
-        names = dict.fromkeys([*columns, "image_id", "target", "image_etag"])
-        schema = pa.schema([schemas.IMAGE_STATS.field(name) for name in names])
-        held = {winners.files[file].path: keys for file, keys in winners.held_by(files).items()}
+        keys = np.flatnonzero(np.isin(winners.owner[:-1], list(files)))
+        held = {winners.files[file].path: held for file, held in winners.held_by(keys).items()}
+        return self._counted("image_stats", columns, winners.listing, held)
+
+    def _counted(
+        self,
+        kind: str,
+        columns: Sequence[str],
+        listing: Listing,
+        held: Mapping[str, NDArray[np.int64]],
+        where: pc.Expression | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield columns of rows of some files (`where`), of each those of the keys that it holds."""
+        place = ["image_id", "target", *(["image_etag"] if kind == "image_stats" else [])]
+        schema = pa.schema([_TABLES[kind][0].field(name) for name in dict.fromkeys([*columns, *place])])
         parts = {}
-        for path, batch in scan(self.output, [path for path, keys in held.items() if len(keys)], schema):
+        for path, batch in scan(self.output, list(held), schema, where):
             if path not in parts:
-                parts = {path: winners.listing.part(held[path])}  # batches come file by file
-            listing, among = parts[path]
-            counts = among[listing.keys(pa.Table.from_batches([batch]))]
+                parts = {path: listing.part(held[path])}  # batches come file by file
+            part, among = parts[path]
+            counts = among[part.keys(pa.Table.from_batches([batch]))]
             yield batch.filter(pa.array(counts)).select(list(columns))
 
     def image_stats(self, columns: Sequence[str] | None = None, variant_id: str | None = None) -> pa.Table:
@@ -154,11 +167,7 @@ class Reader(StudyLists):
 
         Rows are in the order of `KEY`. It holds all of them at once; `batches` does not.
         """
-        wanted = list(columns or schemas.IMAGE_STATS.names)
-        names = list(dict.fromkeys([*KEY, *wanted]))
-        schema = pa.schema([schemas.IMAGE_STATS.field(name) for name in names])
-        found = (batch for each in self._chosen(variant_id) for batch in self.batches(names, each))
-        return _sorted(pa.Table.from_batches(found, schema), KEY).select(wanted)
+        return self._rows("image_stats", columns, variant_id)
 
     def rows_of(
         self, image_ids: Sequence[str], columns: Sequence[str] | None = None, variant_id: str | None = None
@@ -168,14 +177,13 @@ class Reader(StudyLists):
         Which rows count is what `winners_of` finds. They are in the order of `KEY`. It holds them and a few
         row groups at a time.
         """
-        return self._rows_of("image_stats", schemas.IMAGE_STATS, KEY, image_ids, columns, variant_id)
+        return self._rows("image_stats", columns, variant_id, image_ids)
 
     def boxes_of(
         self, image_ids: Sequence[str], columns: Sequence[str] | None = None, variant_id: str | None = None
     ) -> pa.Table:
         """Read the rows of `box_stats` of some images as `rows_of` does, in the order of `box_stats`."""
-        key = (*KEY, "box_id")
-        return self._rows_of("box_stats", schemas.BOX_STATS, key, image_ids, columns, variant_id)
+        return self._rows("box_stats", columns, variant_id, image_ids)
 
     def keyed_boxes(
         self, columns: Sequence[str], variant_id: str
@@ -186,7 +194,7 @@ class Reader(StudyLists):
         """
         winners = self.winners(variant_id)
         paths = {
-            self._data_path("box_stats", variant_id, file): position
+            self._path("box_stats", variant_id, file): position
             for position, file in enumerate(winners.files)
             if file.sizes["box_stats"] is not None
         }
@@ -205,11 +213,7 @@ class Reader(StudyLists):
         The boxes of a map come from the attempt that its row of `image_stats` comes from. Rows are in the
         order of `KEY` and the box's id. It holds all of them at once; `keyed_boxes` does not.
         """
-        wanted = list(columns or schemas.BOX_STATS.names)
-        names = list(dict.fromkeys([*KEY, "box_id", *wanted]))
-        tables = [pa.schema([schemas.BOX_STATS.field(name) for name in names]).empty_table()]
-        tables += [rows for each in self._chosen(variant_id) for _, rows in self.keyed_boxes(names, each)]
-        return _sorted(pa.concat_tables(tables), (*KEY, "box_id")).select(wanted)
+        return self._rows("box_stats", columns, variant_id)
 
     def quarantine(self) -> pa.Table:
         """Read what is missing and why: `schemas.QUARANTINE`; a null target stands for all of them.
@@ -223,7 +227,19 @@ class Reader(StudyLists):
 
     def quarantine_of(self, variant_id: str) -> pa.Table:
         """Read what is missing of one variant, as `quarantine` does, in the order of image and target."""
-        rows = self._quarantined(variant_id)
+        attempts = self._quarantine_files(variant_id)
+        found = list(scan(self.output, list(attempts), schemas.QUARANTINE))
+        rows = pa.Table.from_batches([batch for _, batch in found], schemas.QUARANTINE)
+        if not len(rows):
+            return rows
+        winners = self.winners_of(variant_id, rows["image_id"].unique().to_pylist())
+        places, keys = winners.listing.places(rows), winners.listing.keys(rows)
+        of_all = pc.is_null(rows["target"]).to_numpy()
+        untouched = np.append(~winners.images, True)  # the last stands for images not listed
+        missing = np.where(of_all, untouched[places], winners.owner[keys] < 0)
+        listed = np.where(of_all, places, keys) >= 0
+        named_by = [attempts[path] for path, batch in found for _ in range(len(batch))]
+        rows = rows.append_column("attempt", pa.array(named_by)).filter(pa.array(listed & missing))
         return latest(rows, KEY).select(schemas.QUARANTINE.names)
 
     def attribution(self, variant_id: str, image_id: str, target: str) -> np.ndarray:
@@ -237,103 +253,80 @@ class Reader(StudyLists):
         """
         known = variant_id in self.variant_ids
         file = self.winners_of(variant_id, [image_id]).file_of(image_id, target) if known else None
-        if file is not None and file.sizes["attributions"] is not None:
-            if self.pruned_at and not self.output.exists(self._data_path(KIND, variant_id, file)):
-                raise KeyError(
-                    f"no map of variant {variant_id!r}, image {image_id!r}, target {target!r} in "
-                    f"{self.output.uri}: maps were pruned on {self.pruned_at}; their statistics are there"
-                )
-            path = self._data_path(KIND, variant_id, file)
-            try:
-                found = pq.read_table(
-                    path,
-                    filters=(pc.field("image_id") == image_id) & (pc.field("target") == target),
-                    filesystem=self.output.filesystem,
-                    partitioning=None,
-                )
-            except (FileNotFoundError, pa.ArrowException) as error:
-                what = "is gone" if isinstance(error, FileNotFoundError) else "cannot be read"
-                raise InputError(
-                    f"{path}: a file of maps {what}; `igbatch verify` says what is lost"
-                ) from error
-            if len(found):
+        why = "it is not in the study, not computed yet, quarantined, or not kept (`store.maps`)"
+        if file is not None and file.sizes[KIND] is not None:
+            path = self._path(KIND, variant_id, file)
+            if self.pruned_at and not self.output.exists(path):
+                why = f"maps were pruned on {self.pruned_at}; their statistics are there"
+            elif len(found := self._maps(path, image_id, target)):
                 array: np.ndarray = stored_maps(found)[0]
                 return array
-        raise KeyError(
-            f"no map of variant {variant_id!r}, image {image_id!r}, target {target!r} in {self.output.uri}: "
-            "it is not in the study, not computed yet, quarantined, or not kept (`store.maps`)"
-        )
+        place = f"variant {variant_id!r}, image {image_id!r}, target {target!r} in {self.output.uri}"
+        raise KeyError(f"no map of {place}: {why}")
 
-    def _rows_of(
+    def _maps(self, path: str, image_id: str, target: str) -> pa.Table:
+        try:
+            return pq.read_table(
+                path,
+                filters=(pc.field("image_id") == image_id) & (pc.field("target") == target),
+                filesystem=self.output.filesystem,
+                partitioning=None,
+            )
+        except (FileNotFoundError, pa.ArrowException) as error:
+            what = "is gone" if isinstance(error, FileNotFoundError) else "cannot be read"
+            raise InputError(f"{path}: a file of maps {what}; `igbatch verify` says what is lost") from error
+
+    def _rows(
         self,
         kind: str,
-        schema: pa.Schema,
-        key: Sequence[str],
-        image_ids: Sequence[str],
         columns: Sequence[str] | None,
         variant_id: str | None,
+        image_ids: Sequence[str] | None = None,
     ) -> pa.Table:
-        """Read the rows of some images that count, their ids being looked for in the files that hold any."""
+        """Read rows that count, of all variants or one, of all images or some, in the order of their key."""
+        schema, key = _TABLES[kind]
         wanted = list(columns or schema.names)
-        names = dict.fromkeys([*key, *wanted, *(["image_etag"] if kind == "image_stats" else [])])
-        schema = pa.schema([schema.field(name) for name in names])
-        tables = [schema.empty_table()]
-        for each in self._chosen(variant_id):
-            winners = self.winners_of(each, image_ids)
-            listing, width = winners.listing, len(self.target_names)
-            places = listing.places_of(image_ids)
-            keys = (np.unique(places[places >= 0])[:, None] * width + np.arange(width)).ravel()
-            among = listing.image_ids.take(pa.array(np.unique(keys // width)))
-            held: dict[str, NDArray[np.int64]] = {}
-            for owner in np.unique(winners.owner[keys][winners.owner[keys] >= 0]).tolist():
-                file = winners.files[owner]
-                if kind == "image_stats":
-                    held[file.path] = keys[winners.owner[keys] == owner]
-                elif file.sizes[kind] is not None:
-                    held[self._data_path(kind, each, file)] = keys[winners.owner[keys] == owner]
-            for path, batch in scan(self.output, list(held), schema, pc.field("image_id").isin(among)):
-                part, counted = listing.part(held[path])
-                counts = counted[part.keys(pa.Table.from_batches([batch]))]
-                tables.append(pa.Table.from_batches([batch.filter(pa.array(counts))]))
-        return _sorted(pa.concat_tables(tables), key).select(wanted)
+        names = list(dict.fromkeys([*key, *wanted]))
+        batches: list[pa.RecordBatch] = []
+        for each in self.variant_ids:
+            if variant_id not in (None, each):
+                continue
+            if image_ids is not None:
+                batches += self._rows_of(kind, names, each, image_ids)
+            elif kind == "image_stats":
+                batches += self.batches(names, each)
+            else:
+                batches += (batch for _, rows in self.keyed_boxes(names, each) for batch in rows.to_batches())
+        table = pa.Table.from_batches(batches, pa.schema([schema.field(name) for name in names]))
+        return table.sort_by([(name, "ascending") for name in key]).select(wanted)
 
-    def _chosen(self, variant_id: str | None) -> list[str]:
-        return [each for each in self.variant_ids if variant_id in (None, each)]
+    def _rows_of(
+        self, kind: str, columns: Sequence[str], variant_id: str, image_ids: Sequence[str]
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield rows of some images that count, their ids being looked for in the files that hold any."""
+        winners, width = self.winners_of(variant_id, image_ids), len(self.target_names)
+        places = np.unique(winners.listing.places_of(image_ids))
+        places = places[places >= 0]
+        keys = (places[:, None] * width + np.arange(width)).ravel()
+        files = ((winners.files[file], held) for file, held in winners.held_by(keys).items())
+        held = {
+            self._path(kind, variant_id, file): held
+            for file, held in files
+            if kind == "image_stats" or file.sizes[kind] is not None
+        }
+        among = pc.field("image_id").isin(winners.listing.image_ids.take(pa.array(places)))
+        return self._counted(kind, columns, winners.listing, held, among)
 
-    def _data_path(self, kind: str, variant_id: str, file: CommittedFile) -> str:
+    def _path(self, kind: str, variant_id: str, file: CommittedFile) -> str:
+        if kind == "image_stats":
+            return file.path
         return self.output.data_path(kind, variant_id, file.shard, file.attempt)
 
     def _quarantine_files(self, variant_id: str) -> dict[str, str]:
         """Return the paths of a variant's quarantine that commits name, and their attempts."""
-        names = {
-            info.path: tuple(info.base_name.removesuffix(".parquet").rsplit(".", 1))
-            for info in self.output.files("quarantine", variant_id)
-        }
-        wanted = {f"{shard}.parquet" for shard, *_ in names.values()}
-        paths = [path for path in commit_paths(self.output, variant_id) if path.rsplit("/", 1)[-1] in wanted]
-        commits = {(commit.shard, commit.attempt) for commit in commits_at(self.output, variant_id, paths)}
-        return {path: name[-1] for path, name in names.items() if name in commits}
-
-    def _quarantined(self, variant_id: str) -> pa.Table:
-        """Read the listed rows of a variant's quarantine that were not computed since, and their attempts."""
-        attempts = self._quarantine_files(variant_id)
-        found = list(scan(self.output, list(attempts), schemas.QUARANTINE))
-        rows = pa.Table.from_batches([batch for _, batch in found], schemas.QUARANTINE)
-        named_by = [attempts[path] for path, batch in found for _ in range(len(batch))]
-        rows = rows.append_column(ATTEMPT, pa.array(named_by, pa.string()))
-        if not len(rows):
-            return rows
-        winners = self.winners_of(variant_id, rows["image_id"].unique().to_pylist())
-        listing, asked = winners.listing, self._asked(variant_id, winners.listing)
-        places, keys = listing.places(rows), listing.keys(rows)
-        of_all = pc.is_null(rows["target"]).to_numpy()
-        untouched = np.append(~winners.images, True)  # the last stands for images not listed
-        missing = np.where(of_all, untouched[places], winners.owner[keys] < 0)
-        listed = np.where(of_all, places, keys) >= 0
-        if asked is not None:
-            listed &= np.append(asked, False)[places]  # likewise
-        return rows.filter(pa.array(listed & missing))
-
-
-def _sorted(table: pa.Table, key: Sequence[str]) -> pa.Table:
-    return table.sort_by([(name, "ascending") for name in key])
+        files = self.output.files("quarantine", variant_id)
+        names = {info.path: info.base_name.removesuffix(".parquet").rpartition(".") for info in files}
+        shards = {shard for shard, _, _ in names.values()}
+        paths = [path for path in commit_paths(self.output, variant_id) if shard_of(path) in shards]
+        commits = {each.shard: each.attempt for each in commits_at(self.output, variant_id, paths)}
+        return {path: name[-1] for path, name in names.items() if commits.get(name[0]) == name[-1]}

@@ -7,196 +7,106 @@ import pyarrow as pa
 FORMAT = 2
 """Version of the layout of an output, kept in its `study.json`."""
 
-IMAGES = pa.schema(
-    [
-        pa.field("image_id", pa.string(), nullable=False),
-        pa.field("uri", pa.string(), nullable=False),
-        pa.field("size", pa.int64()),
-        pa.field("etag", pa.string(), nullable=False),
-        pa.field("label", pa.string()),
-        pa.field("sha256", pa.string()),
-        pa.field("width", pa.int32()),
-        pa.field("height", pa.int32()),
-    ]
+TEXT, TRUTH = pa.string(), pa.bool_()
+INT32, INT64, FLOAT64 = pa.int32(), pa.int64(), pa.float64()
+
+
+def _schema(*columns: tuple[pa.DataType, str]) -> pa.Schema:
+    """Return the schema of columns: each time a type and names of that type, with `?` where nulls may be."""
+    return pa.schema(
+        [
+            pa.field(name.removesuffix("?"), kind, nullable=name.endswith("?"))
+            for kind, names in columns
+            for name in names.split()
+        ]
+    )
+
+
+IMAGES = _schema(
+    (TEXT, "image_id uri"),
+    (INT64, "size?"),
+    (TEXT, "etag label? sha256?"),
+    (INT32, "width? height?"),
 )
 
-VARIANTS = pa.schema(
-    [
-        pa.field("variant_id", pa.string(), nullable=False),
-        pa.field("model", pa.string(), nullable=False),
-        pa.field("kind", pa.string(), nullable=False),
-        pa.field("direction", pa.string()),
-        pa.field("seed", pa.int64()),
-        pa.field("layers", pa.list_(pa.string())),
-        pa.field("weights_sha256", pa.string()),
-        pa.field("images", pa.list_(pa.string())),
-    ]
+VARIANTS = _schema(
+    (TEXT, "variant_id model kind direction?"),
+    (INT64, "seed?"),
+    (pa.list_(TEXT), "layers?"),
+    (TEXT, "weights_sha256?"),
+    (pa.list_(TEXT), "images?"),
 )
 
-IMAGE_STATS = pa.schema(
-    [
-        pa.field("variant_id", pa.string(), nullable=False),
-        pa.field("image_id", pa.string(), nullable=False),
-        pa.field("label", pa.string()),
-        pa.field("target", pa.string(), nullable=False),
-        pa.field("target_index", pa.int32(), nullable=False),
-        pa.field("prediction", pa.string()),
-        pa.field("prediction_index", pa.int32(), nullable=False),
-        pa.field("prediction_probability", pa.float64(), nullable=False),
-        pa.field("target_probability", pa.float64(), nullable=False),
-        pa.field("score", pa.float64(), nullable=False),
-        pa.field("score_baseline", pa.float64(), nullable=False),
-        pa.field("minimum", pa.float64(), nullable=False),
-        pa.field("maximum", pa.float64(), nullable=False),
-        pa.field("sum", pa.float64(), nullable=False),
-        pa.field("abs_sum", pa.float64(), nullable=False),
-        pa.field("positive_sum", pa.float64(), nullable=False),
-        pa.field("negative_sum", pa.float64(), nullable=False),
-        pa.field("q01", pa.float64(), nullable=False),
-        pa.field("q50", pa.float64(), nullable=False),
-        pa.field("q99", pa.float64(), nullable=False),
-        pa.field("histogram", pa.list_(pa.int32()), nullable=False),
-        pa.field("convergence_delta", pa.float64(), nullable=False),
-        pa.field("relative_delta", pa.float64()),
-        pa.field("map_error", pa.float64()),
-        pa.field("steps", pa.int32(), nullable=False),
-        pa.field("converged", pa.bool_(), nullable=False),
-        pa.field("negligible", pa.bool_(), nullable=False),
-        pa.field("precision", pa.string(), nullable=False),
-        pa.field("device", pa.string(), nullable=False),
-        pa.field("image_etag", pa.string(), nullable=False),
-        pa.field("image_sha256", pa.string(), nullable=False),
-        pa.field("image_width", pa.int32(), nullable=False),
-        pa.field("image_height", pa.int32(), nullable=False),
-        pa.field("boxes_clipped", pa.int32()),
-        pa.field("boxes_skipped", pa.int32()),
-        pa.field("weights_sha256", pa.string(), nullable=False),
-        pa.field("attempt", pa.string(), nullable=False),
-        pa.field("fingerprint", pa.string(), nullable=False),
-        pa.field("attributions_bytes", pa.int64()),
-        pa.field("box_stats_bytes", pa.int64()),
-        pa.field("quarantine_bytes", pa.int64()),
-    ]
+IMAGE_STATS = _schema(
+    (TEXT, "variant_id image_id label? target"),
+    (INT32, "target_index"),
+    (TEXT, "prediction?"),
+    (INT32, "prediction_index"),
+    (FLOAT64, "prediction_probability target_probability score score_baseline"),
+    (FLOAT64, "minimum maximum sum abs_sum positive_sum negative_sum q01 q50 q99"),
+    (pa.list_(INT32), "histogram"),
+    (FLOAT64, "convergence_delta relative_delta? map_error?"),
+    (INT32, "steps"),
+    (TRUTH, "converged negligible"),
+    (TEXT, "precision device image_etag image_sha256"),
+    (INT32, "image_width image_height boxes_clipped? boxes_skipped?"),
+    (TEXT, "weights_sha256 attempt fingerprint"),
+    (INT64, "attributions_bytes? box_stats_bytes? quarantine_bytes?"),
 )
 """The last five columns are those of the commit, the same in all its rows: one scan tells what is done."""
 
-IMAGE_STATS_FILE = IMAGE_STATS.append(pa.field("shard_histogram", pa.list_(pa.int64())))
+IMAGE_STATS_FILE = IMAGE_STATS.append(pa.field("shard_histogram", pa.list_(INT64)))
 """Columns of the files of `image_stats`. `shard_histogram`, null but in the first row of a file, is the sum
 of `histogram` over all its rows."""
 
-BOX_STATS = pa.schema(
-    [
-        pa.field("variant_id", pa.string(), nullable=False),
-        pa.field("image_id", pa.string(), nullable=False),
-        pa.field("target", pa.string(), nullable=False),
-        pa.field("box_id", pa.string(), nullable=False),
-        pa.field("box_label", pa.string(), nullable=False),
-        pa.field("x_min", pa.int32(), nullable=False),
-        pa.field("y_min", pa.int32(), nullable=False),
-        pa.field("x_max", pa.int32(), nullable=False),
-        pa.field("y_max", pa.int32(), nullable=False),
-        pa.field("visible_fraction", pa.float64(), nullable=False),
-        pa.field("pixels", pa.int64(), nullable=False),
-        pa.field("sum", pa.float64()),
-        pa.field("positive_sum", pa.float64()),
-        pa.field("negative_sum", pa.float64()),
-        pa.field("abs_sum", pa.float64()),
-        pa.field("share", pa.float64()),
-        pa.field("density_ratio", pa.float64()),
-        pa.field("contains_peak", pa.bool_()),
-    ]
+BOX_STATS = _schema(
+    (TEXT, "variant_id image_id target box_id box_label"),
+    (INT32, "x_min y_min x_max y_max"),
+    (FLOAT64, "visible_fraction"),
+    (INT64, "pixels"),
+    (FLOAT64, "sum? positive_sum? negative_sum? abs_sum? share? density_ratio?"),
+    (TRUTH, "contains_peak?"),
 )
 
-QUARANTINE = pa.schema(
-    [
-        pa.field("variant_id", pa.string(), nullable=False),
-        pa.field("image_id", pa.string(), nullable=False),
-        pa.field("target", pa.string()),
-        pa.field("stage", pa.string(), nullable=False),
-        pa.field("error", pa.string(), nullable=False),
-        pa.field("image_etag", pa.string(), nullable=False),
-    ]
+QUARANTINE = _schema((TEXT, "variant_id image_id target? stage error image_etag"))
+
+RANKINGS = _schema(
+    (TEXT, "image_id image_sha256"), (pa.list_(INT32), "classes"), (pa.list_(FLOAT64), "probabilities")
 )
 
-RANKINGS = pa.schema(
-    [
-        pa.field("image_id", pa.string(), nullable=False),
-        pa.field("image_sha256", pa.string(), nullable=False),
-        pa.field("classes", pa.list_(pa.int32()), nullable=False),
-        pa.field("probabilities", pa.list_(pa.float64()), nullable=False),
-    ]
+RANGES = _schema(
+    (TEXT, "scope variant_id?"),
+    (FLOAT64, "minimum maximum q01 q50 q99"),
+    (INT64, "n_maps"),
+    (TRUTH, "complete"),
+    (pa.list_(INT64), "histogram"),
 )
 
-RANGES = pa.schema(
-    [
-        pa.field("scope", pa.string(), nullable=False),
-        pa.field("variant_id", pa.string()),
-        pa.field("minimum", pa.float64(), nullable=False),
-        pa.field("maximum", pa.float64(), nullable=False),
-        pa.field("q01", pa.float64(), nullable=False),
-        pa.field("q50", pa.float64(), nullable=False),
-        pa.field("q99", pa.float64(), nullable=False),
-        pa.field("n_maps", pa.int64(), nullable=False),
-        pa.field("complete", pa.bool_(), nullable=False),
-        pa.field("histogram", pa.list_(pa.int64()), nullable=False),
-    ]
+SUMMARY = _schema(
+    (TEXT, "variant_id target"),
+    (INT64, "n_expected n_maps n_converged n_negligible n_constant n_estimated n_boxes"),
+    (FLOAT64, "largest_map_error?"),
+    (INT32, "steps_min? steps_max?"),
+    (FLOAT64, "score_baseline_mean?"),
+    (TEXT, "worst_image_id?"),
+    (FLOAT64, "worst_ratio? worst_error? worst_allowed?"),
+    (INT32, "worst_steps?"),
+    (TRUTH, "worst_estimated?"),
+    (pa.list_(TEXT), "precisions devices"),
 )
 
-SUMMARY = pa.schema(
-    [
-        pa.field("variant_id", pa.string(), nullable=False),
-        pa.field("target", pa.string(), nullable=False),
-        pa.field("n_expected", pa.int64(), nullable=False),
-        pa.field("n_maps", pa.int64(), nullable=False),
-        pa.field("n_converged", pa.int64(), nullable=False),
-        pa.field("n_negligible", pa.int64(), nullable=False),
-        pa.field("n_constant", pa.int64(), nullable=False),
-        pa.field("n_estimated", pa.int64(), nullable=False),
-        pa.field("n_boxes", pa.int64(), nullable=False),
-        pa.field("largest_map_error", pa.float64()),
-        pa.field("steps_min", pa.int32()),
-        pa.field("steps_max", pa.int32()),
-        pa.field("score_baseline_mean", pa.float64()),
-        pa.field("worst_image_id", pa.string()),
-        pa.field("worst_ratio", pa.float64()),
-        pa.field("worst_error", pa.float64()),
-        pa.field("worst_allowed", pa.float64()),
-        pa.field("worst_steps", pa.int32()),
-        pa.field("worst_estimated", pa.bool_()),
-        pa.field("precisions", pa.list_(pa.string()), nullable=False),
-        pa.field("devices", pa.list_(pa.string()), nullable=False),
-    ]
+IMAGE_SUMMARY = _schema(
+    (TEXT, "image_id"),
+    (INT32, "n_maps boxes_clipped? boxes_skipped?"),
+    (FLOAT64, "convergence_ratio?"),
+    (TEXT, "convergence_variant_id? convergence_target?"),
+    (FLOAT64, "box_contrast?"),
+    (TEXT, "box_contrast_variant_id? box_contrast_label?"),
+    (FLOAT64, "disagreement?"),
+    (TEXT, "disagreement_measure? disagreement_variant_id? disagreement_target? disagreement_label?"),
 )
 
-IMAGE_SUMMARY = pa.schema(
-    [
-        pa.field("image_id", pa.string(), nullable=False),
-        pa.field("n_maps", pa.int32(), nullable=False),
-        pa.field("boxes_clipped", pa.int32()),
-        pa.field("boxes_skipped", pa.int32()),
-        pa.field("convergence_ratio", pa.float64()),
-        pa.field("convergence_variant_id", pa.string()),
-        pa.field("convergence_target", pa.string()),
-        pa.field("box_contrast", pa.float64()),
-        pa.field("box_contrast_variant_id", pa.string()),
-        pa.field("box_contrast_label", pa.string()),
-        pa.field("disagreement", pa.float64()),
-        pa.field("disagreement_measure", pa.string()),
-        pa.field("disagreement_variant_id", pa.string()),
-        pa.field("disagreement_target", pa.string()),
-        pa.field("disagreement_label", pa.string()),
-    ]
-)
-
-SHARDS = pa.schema(
-    [
-        pa.field("variant_id", pa.string(), nullable=False),
-        pa.field("shard", pa.string(), nullable=False),
-        pa.field("n_rows", pa.int64(), nullable=False),
-        pa.field("first_image", pa.int64(), nullable=False),
-        pa.field("last_image", pa.int64(), nullable=False),
-    ]
-)
+SHARDS = _schema((TEXT, "variant_id shard"), (INT64, "n_rows first_image last_image"))
 """Where rows lie: the committed files of `image_stats`, and the places of the first and the last image in
 the study's list that each of them holds rows of, -1 where it holds none. The metadata of the table holds the
 digest of that list (`Reader.listing_digest`)."""
@@ -208,16 +118,9 @@ def attributions(height: int, width: int, encoding: str = "float32") -> pa.Schem
     Its values are float32, or int16 under that encoding: then a value times the row's `scale` is the
     attribution.
     """
-    number = pa.int16() if encoding == "int16" else pa.float32()
-    fields = [
-        pa.field("variant_id", pa.string(), nullable=False),
-        pa.field("image_id", pa.string(), nullable=False),
-        pa.field("target", pa.string(), nullable=False),
-        pa.field("attribution", pa.fixed_shape_tensor(number, [height, width]), nullable=False),
-    ]
-    if encoding == "int16":
-        fields.append(pa.field("scale", pa.float32(), nullable=False))
-    return pa.schema(fields)
+    number, scale = (pa.int16(), [(pa.float32(), "scale")]) if encoding == "int16" else (pa.float32(), [])
+    values = pa.fixed_shape_tensor(number, [height, width])
+    return _schema((TEXT, "variant_id image_id target"), (values, "attribution"), *scale)
 
 
 SCALES = ("own", "pair", "models", "dataset")
@@ -229,118 +132,52 @@ MEASURES = (
 )  # fmt: skip
 """Columns of `similarity.parquet` that measure how alike two maps are (docs/measures.md)."""
 
-SIMILARITY = pa.schema(
-    [
-        pa.field("comparison", pa.string(), nullable=False),
-        pa.field("variant_id", pa.string(), nullable=False),
-        pa.field("other_variant_id", pa.string(), nullable=False),
-        pa.field("image_id", pa.string(), nullable=False),
-        pa.field("target", pa.string(), nullable=False),
-        pa.field("other_target", pa.string(), nullable=False),
-        *(pa.field(name, pa.float64()) for name in MEASURES),
-    ]
+SIMILARITY = _schema(
+    (TEXT, "comparison variant_id other_variant_id image_id target other_target"),
+    *((FLOAT64, f"{name}?") for name in MEASURES),
 )
 
-MAP_MEASURES = pa.schema(
-    [
-        pa.field("variant_id", pa.string(), nullable=False),
-        pa.field("image_id", pa.string(), nullable=False),
-        pa.field("target", pa.string(), nullable=False),
-        pa.field("complexity", pa.float64()),
-        pa.field("complexity_rise", pa.float64()),
-        pa.field("sobel_spearman", pa.float64()),
-        pa.field("sobel_ssim", pa.float64()),
-        pa.field("canny_spearman", pa.float64()),
-        pa.field("canny_ssim", pa.float64()),
-    ]
+MAP_MEASURES = _schema(
+    (TEXT, "variant_id image_id target"),
+    (FLOAT64, "complexity? complexity_rise? sobel_spearman? sobel_ssim? canny_spearman? canny_ssim?"),
 )
 
 PARTS = ("positive", "negative", "absolute")
 """Of a map's mass: what a measure of localization is taken of."""
 
-LOCALIZATION = pa.schema(
-    [
-        pa.field("variant_id", pa.string(), nullable=False),
-        pa.field("image_id", pa.string(), nullable=False),
-        pa.field("target", pa.string(), nullable=False),
-        pa.field("box_label", pa.string(), nullable=False),
-        pa.field("pixels", pa.int64(), nullable=False),
-        *(
-            field
-            for part in PARTS
-            for field in (
-                pa.field(f"{part}_pointing", pa.bool_()),
-                pa.field(f"{part}_mass", pa.float64()),
-                pa.field(f"{part}_rank", pa.float64()),
-                pa.field(f"{part}_topk", pa.float64()),
-            )
-        ),
-    ]
+LOCALIZATION = _schema(
+    (TEXT, "variant_id image_id target box_label"),
+    (INT64, "pixels"),
+    *(
+        column
+        for part in PARTS
+        for column in (
+            (TRUTH, f"{part}_pointing?"),
+            (FLOAT64, f"{part}_mass? {part}_rank? {part}_topk?"),
+        )
+    ),
 )
 
-FAITHFULNESS = pa.schema(
-    [
-        pa.field("variant_id", pa.string(), nullable=False),
-        pa.field("image_id", pa.string(), nullable=False),
-        pa.field("target", pa.string(), nullable=False),
-        pa.field("target_index", pa.int32(), nullable=False),
-        pa.field("infidelity", pa.float64(), nullable=False),
-        pa.field("squared_change", pa.float64(), nullable=False),
-        pa.field("sensitivity", pa.float64(), nullable=False),
-        pa.field("perturbations", pa.int32(), nullable=False),
-        pa.field("radius", pa.float64(), nullable=False),
-        pa.field("seed", pa.int64(), nullable=False),
-    ]
+FAITHFULNESS = _schema(
+    (TEXT, "variant_id image_id target"),
+    (INT32, "target_index"),
+    (FLOAT64, "infidelity squared_change sensitivity"),
+    (INT32, "perturbations"),
+    (FLOAT64, "radius"),
+    (INT64, "seed"),
 )
 
-RANDOMIZATION = pa.schema(
-    [
-        pa.field("of", pa.string(), nullable=False),
-        pa.field("model", pa.string(), nullable=False),
-        pa.field("table", pa.string(), nullable=False),
-        pa.field("variant_id", pa.string()),
-        pa.field("comparison", pa.string()),
-        pa.field("target", pa.string()),
-        pa.field("box_label", pa.string()),
-        pa.field("measure", pa.string(), nullable=False),
-        pa.field("n_variants", pa.int64(), nullable=False),
-        pa.field("n_images", pa.int64(), nullable=False),
-        pa.field("mean", pa.float64(), nullable=False),
-        pa.field("low", pa.float64()),
-        pa.field("high", pa.float64()),
-    ]
+RANDOMIZATION = _schema(
+    (TEXT, "of model table variant_id? comparison? target? box_label? measure"),
+    (INT64, "n_variants n_images"),
+    (FLOAT64, "mean low? high?"),
 )
 
-SIGNIFICANCE = pa.schema(
-    [
-        pa.field("test", pa.string(), nullable=False),
-        pa.field("family", pa.string(), nullable=False),
-        pa.field("model", pa.string(), nullable=False),
-        pa.field("variant_id", pa.string(), nullable=False),
-        pa.field("image_id", pa.string()),
-        pa.field("target", pa.string(), nullable=False),
-        pa.field("other_target", pa.string()),
-        pa.field("box_label", pa.string()),
-        pa.field("statistic", pa.string(), nullable=False),
-        pa.field("output", pa.string(), nullable=False),
-        pa.field("alternative", pa.string(), nullable=False),
-        pa.field("n_images", pa.int64(), nullable=False),
-        pa.field("n_null", pa.int64()),
-        pa.field("value", pa.float64()),
-        pa.field("value_low", pa.float64()),
-        pa.field("value_high", pa.float64()),
-        pa.field("sign_share", pa.float64()),
-        pa.field("null_mean", pa.float64()),
-        pa.field("null_low", pa.float64()),
-        pa.field("null_high", pa.float64()),
-        pa.field("effect", pa.float64()),
-        pa.field("effect_low", pa.float64()),
-        pa.field("effect_high", pa.float64()),
-        pa.field("p", pa.float64()),
-        pa.field("p_low", pa.float64()),
-        pa.field("p_high", pa.float64()),
-        pa.field("p_smallest", pa.float64()),
-        pa.field("p_adjusted", pa.float64()),
-        pa.field("null", pa.list_(pa.float64())),
-    ]
+SIGNIFICANCE = _schema(
+    (TEXT, "test family model variant_id image_id? target other_target? box_label?"),
+    (TEXT, "statistic output alternative"),
+    (INT64, "n_images n_null?"),
+    (FLOAT64, "value? value_low? value_high? sign_share? null_mean? null_low? null_high?"),
+    (FLOAT64, "effect? effect_low? effect_high? p? p_low? p_high? p_smallest? p_adjusted?"),
+    (pa.list_(FLOAT64), "null?"),
 )

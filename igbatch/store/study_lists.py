@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from igbatch.errors import InputError, one_line
 from igbatch.store import schemas
-from igbatch.store.asked import asked_images
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output
 from igbatch.store.scan import scan
@@ -75,6 +74,11 @@ class StudyLists:
         images = self.output.read_table(self.output.path("images.parquet"), ["image_id", "etag"])
         return Listing(images, self.target_names)
 
+    def listing_of(self, variant_id: str, listing: Listing | None = None) -> Listing:
+        """Return the listing of all images or of some, less those that a variant is not computed on."""
+        listing = listing or self.listing
+        return listing.of_variant(asked_images(self.variants, variant_id, listing.image_ids))
+
     def expected(self, variant_id: str) -> NDArray[np.bool_]:
         """Tell for each image whether a variant is computed on it: bool [images], in the study's order."""
         asked = self._asked(variant_id)
@@ -92,14 +96,13 @@ class StudyLists:
         found = ((each, asked_images(self.variants, each, one)) for each in self.variant_ids)
         return [each for each, asked in found if asked is None or asked[0]]
 
-    def _asked(self, variant_id: str, listing: Listing | None = None) -> NDArray[np.bool_] | None:
-        """Return `expected` of all images or of those of a listing, None where that is every image."""
-        return asked_images(self.variants, variant_id, (listing or self.listing).image_ids)
+    def _asked(self, variant_id: str) -> NDArray[np.bool_] | None:
+        return asked_images(self.variants, variant_id, self.listing.image_ids)
 
     @cached_property
     def listing_digest(self) -> str:
         """A digest of what the study lists: images, targets, and the images of each variant."""
-        variants = zip(self.variant_ids, map(self._asked, self.variant_ids), strict=True)
+        variants = ((each, self._asked(each)) for each in self.variant_ids)
         of_some = {each: np.packbits(asked).tobytes().hex() for each, asked in variants if asked is not None}
         return digest([self.listing.digest(), self.variant_ids, of_some])
 
@@ -114,6 +117,21 @@ class StudyLists:
         found = pa.Table.from_batches([batch for _, batch in batches], schema)
         places = pc.index_in(ids, value_set=found["image_id"])
         return found.take(places.drop_null()).select(wanted)
+
+
+def asked_images(variants: pa.Table, variant_id: str, image_ids: pa.Array) -> NDArray[np.bool_] | None:
+    """Tell which images a variant is computed on: bool [images]; None: on every one.
+
+    Args:
+        variants: rows of `schemas.VARIANTS`; outputs of earlier versions have no column `images`.
+        variant_id: one of them.
+        image_ids: of the study.
+    """
+    row = pc.index(variants["variant_id"], variant_id).as_py()
+    if row < 0 or "images" not in variants.column_names:
+        return None
+    listed = variants["images"][row].values
+    return None if listed is None else np.asarray(pc.is_in(image_ids, value_set=listed), dtype=np.bool_)
 
 
 def read_study(output: Output) -> dict[str, Any] | None:

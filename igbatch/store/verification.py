@@ -7,11 +7,22 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 
 from igbatch.errors import one_line
-from igbatch.store.verify_shard import Problem
 
 PRINTED = 50
 WORST = 10
 """So many of the maps that have not converged are named: those that are furthest off."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is wrong: what sort of thing, the file or row it was found in, and what was found."""
+
+    kind: str
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.where}: {self.what}"
 
 
 @dataclass(frozen=True)

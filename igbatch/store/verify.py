@@ -5,11 +5,9 @@ Apart from damage it counts the maps that have not converged: they are what the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,29 +17,20 @@ from numpy.typing import NDArray
 
 from igbatch.errors import InputError
 from igbatch.store import provenance
-from igbatch.store.asked import asked_images, asked_keys
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import DATA_KINDS, Output
 from igbatch.store.pruned import pruned_at
 from igbatch.store.reader import Reader
-from igbatch.store.study_lists import read_study
-from igbatch.store.verification import WORST, Unconverged, Verification
+from igbatch.store.verification import WORST, Problem, Unconverged, Verification
 from igbatch.store.verify_rankings import misranked, stored_rankings
-from igbatch.store.verify_shard import CheckedShard, Expected, Problem, check_shard
+from igbatch.store.verify_shard import ROWS, Expected, ShardCheck
 
 THREADS = 8
 LOST_NAMED = 1000
 """So many images of a variant without a row are named one by one."""
 
-
-@dataclass(frozen=True)
-class _Extremes:
-    """Of the maps of a variant: the smallest and the largest value, how many there are and should be."""
-
-    minimum: float
-    maximum: float
-    maps: int
-    expected: int
+_Range = dict[str, Any]
+"""Of some maps, as `ranges.parquet` should say it: minimum, maximum, n_maps, complete."""
 
 
 def verify(output: Output, *, quick: bool = False) -> Verification:
@@ -54,59 +43,38 @@ def verify(output: Output, *, quick: bool = False) -> Verification:
     Raises:
         InputError: there is no study at this place, or its own tables cannot be read.
     """
-    study = read_study(output)
-    if study is None:
-        raise InputError(f"{output.uri}: no study here (study.json is missing); check the path")
+    reader = Reader(output)
+    study = reader.record
     try:
         images = output.read_table(output.path("images.parquet"), ["image_id", "etag"])
-        variants = output.read_table(output.path("variants.parquet"))
+        variants = reader.variants.select(["variant_id", "model"]).to_pylist()
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{output.uri}: the study's list cannot be read ({error}); run it again") from None
-    found, named = Verification(allowance=study["study"].get("quarantine", {}).get("allowance")), set[str]()
-    extremes: dict[str, _Extremes] = {}
-    rankings = {} if quick else _rankings(output, study, found)
-    for variant_id, model in zip(
-        *(variants[name].to_pylist() for name in ("variant_id", "model")), strict=True
-    ):
-        asked = asked_images(variants, variant_id, images["image_id"].combine_chunks())
-        part = _Variant(output, study, images, asked, variant_id, found)
-        named |= part.check(quick, rankings.get(model))
-        if part.extremes.maps:
-            extremes[variant_id] = part.extremes
-    _check_ranges(output, extremes, found)
-    prefix = output.path() + "/"
+    found = Verification(allowance=study["study"].get("quarantine", {}).get("allowance"))
+    models = {} if quick else study.get("models", {})
+    rankings = {name: stored_rankings(output, name, models[name], found.problems) for name in models}
+    named, ranges = set[str](), dict[tuple[str, str | None], _Range]()
+    for row in variants:
+        part = _Variant(reader, images, row["variant_id"], found)
+        named |= part.check(quick, rankings.get(row["model"]))
+        if part.range:
+            ranges["variant", row["variant_id"]] = part.range
+    _check_ranges(reader, ranges, found)
     for kind in DATA_KINDS:
-        found.leftovers += sum(info.path.removeprefix(prefix) not in named for info in output.files(kind))
+        found.leftovers += sum(output.relative(info.path) not in named for info in output.files(kind))
     return found
-
-
-def _rankings(output: Output, study: dict[str, Any], found: Verification) -> dict[str, pa.Table]:
-    """Return the stored rankings by each model of the study; name the files that cannot be believed."""
-    tables = {}
-    for name, record in study.get("models", {}).items():
-        stored = stored_rankings(output, name, record)
-        found.problems += [Problem("ranking", path, what) for path, what in stored.problems]
-        tables[name] = stored.rows
-    return tables
 
 
 class _Variant:
     """The check of one variant, which adds to a `Verification` what it finds."""
 
-    def __init__(
-        self,
-        output: Output,
-        study: dict[str, Any],
-        images: pa.Table,
-        asked: NDArray[np.bool_] | None,
-        variant_id: str,
-        found: Verification,
-    ) -> None:
-        self.output = output
+    def __init__(self, reader: Reader, images: pa.Table, variant_id: str, found: Verification) -> None:
+        self.output, self.targets = reader.output, reader.target_names
         self.images = images
-        self.asked = np.ones(len(images), dtype=bool) if asked is None else asked
-        self.targets: list[str] = study["target_names"]
+        self.asked = reader.expected(variant_id)
         self.found = found
+        self.range: _Range = {}
+        study = reader.record
         settings = study["fingerprint"].get(variant_id)
         decisive = settings or study["study"]["attribution"]
         maps = study["study"]["store"]["maps"]
@@ -116,9 +84,8 @@ class _Variant:
             decisive["tolerance"],
             decisive["atol"],
             maps if isinstance(maps, str) else "sample",
-            pruned_at(output) is not None,
+            pruned_at(self.output) is not None,
         )
-        self.extremes = _Extremes(np.inf, -np.inf, 0, 0)
 
     def check(self, quick: bool, rankings: pa.Table | None) -> set[str]:
         """Check the shards, then whether every row is there once; return the data files that they name.
@@ -127,23 +94,23 @@ class _Variant:
         """
         if self.expected.fingerprint is None:
             self._say("fingerprint", "study.json", f"says nothing of variant {self.expected.variant_id}")
-        infos = self.output.files("image_stats", self.expected.variant_id)
-        paths = [info.path for info in infos if not info.base_name.startswith(".")]
-        one = partial(check_shard, self.output, expected=self.expected, quick=quick)
+        checks = [
+            ShardCheck(self.output, self.output.relative(info.path), self.expected, quick)
+            for info in self.output.files("image_stats", self.expected.variant_id)
+            if not info.base_name.startswith(".")
+        ]
         with ThreadPoolExecutor(THREADS) as pool:
-            shards = list(pool.map(one, paths))
-        named: set[str] = set()
+            shards = list(pool.map(ShardCheck.run, checks))
+        self.found.shards += len(shards)
         for shard in shards:
             self.found.problems += shard.problems
-            self.found.shards += 1
             self.found.maps += shard.maps
             self.found.pruned += shard.pruned
             self.found.size += shard.size
-            named |= shard.files
         self._check_rows([shard for shard in shards if shard.attempt])
         if rankings is not None and shards:
             self._check_targets(pa.concat_tables([shard.ranked for shard in shards]), rankings)
-        return named
+        return set().union(*(shard.files for shard in shards))
 
     def _check_targets(self, rows: pa.Table, rankings: pa.Table) -> None:
         for row, said in misranked(rows, rankings):
@@ -152,45 +119,42 @@ class _Variant:
                 "ranking", name, f"explains class {row['target_index']}, its image's ranking says {said}"
             )
 
-    def _check_rows(self, shards: list[CheckedShard]) -> None:
+    def _check_rows(self, shards: Sequence[ShardCheck]) -> None:
         width = len(self.targets)
-        attempts = sorted({shard.attempt for shard in shards})
-        rank = {attempt: index for index, attempt in enumerate(attempts)}
-        rows = pa.concat_tables([shard.rows for shard in shards]) if shards else None
-        count = len(self.images) * width
         expected = int(np.count_nonzero(self.asked)) * width
+        rows = pa.concat_tables([ROWS.empty_table(), *(shard.rows for shard in shards)])
+        attempts = np.unique([shard.attempt for shard in shards], return_inverse=True)[1]
+        of = np.repeat(attempts, np.array([len(shard.rows) for shard in shards], dtype=np.int64))
+        keys = self._keys(rows)
+        order = np.lexsort((of, keys))
+        order = order[keys[order] >= 0]
+        last = np.append(np.diff(keys[order]) > 0, True)[: len(order)]
+        for row in order[:-1][~last[:-1] & (np.diff(of[order]) == 0)]:
+            self._say("twice", self._name(keys[row]), "two rows of the same attempt")
+        current = order[last]
         self.found.expected += expected
-        present, locked = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
-        latest = np.full(count, -1)
-        if rows is not None:
-            keys = self._keys(rows)
-            of = np.repeat([rank[shard.attempt] for shard in shards], [len(shard.rows) for shard in shards])
-            order = np.lexsort((of, keys))
-            order = order[keys[order] >= 0]
-            self.found.unlisted += len(keys) - len(order)
-            last = np.append(keys[order][1:] != keys[order][:-1], True)[: len(order)]
-            again = ~last[:-1] & (of[order][1:] == of[order][:-1])
-            for row in order[:-1][again]:
-                self._say("twice", self._name(keys[row]), "two rows of the same attempt")
-            winners = order[last]
-            self.found.superseded += len(order) - len(winners)
-            self.found.committed += len(winners)
-            present[keys[winners]] = True
-            latest[keys[winners]] = of[winners]
-            if len(winners):
-                lowest = float(rows["minimum"].to_numpy()[winners].min())
-                highest = float(rows["maximum"].to_numpy()[winners].max())
-                self.extremes = _Extremes(lowest, highest, len(winners), expected)
-                self._add_unconverged(rows, winners)
-        for shard in shards:
+        self.found.unlisted += len(keys) - len(order)
+        self.found.superseded += len(order) - len(current)
+        self.found.committed += len(current)
+        if len(current):
+            self.range = {
+                "minimum": rows["minimum"].to_numpy()[current].min(),
+                "maximum": rows["maximum"].to_numpy()[current].max(),
+                "n_maps": len(current),
+                "complete": len(current) == expected,
+            }
+            self._add_unconverged(rows, current)
+        latest, locked = np.full(self.asked.size * width, -1), np.zeros(self.asked.size * width, dtype=bool)
+        latest[keys[current]] = of[current]
+        for shard, attempt in zip(shards, attempts, strict=True):
             if shard.quarantine is None:
                 continue
             held = self._quarantined(shard.quarantine)
             locked[held] = True
-            for key in held[latest[held] == rank[shard.attempt]]:
+            for key in held[latest[held] == attempt]:
                 self._say("twice", self._name(key), "it is in quarantine and a row of the same attempt")
-        self.found.quarantined += int((locked & ~present).sum())
-        self._say_lost((~present & ~locked).reshape(-1, width) & self.asked[:, None])
+        self.found.quarantined += int((locked & (latest < 0)).sum())
+        self._say_lost(((latest < 0) & ~locked).reshape(-1, width) & self.asked[:, None])
 
     def _add_unconverged(self, rows: pa.Table, counted: NDArray[np.int64]) -> None:
         """Count the maps that have not converged among rows that count, and name the worst of them."""
@@ -206,24 +170,23 @@ class _Variant:
     def _keys(self, table: pa.Table) -> NDArray[np.int64]:
         """Return image position times targets plus target position of each row, -1 where it is not listed."""
         places = self._places(table)
-        targets = pc.fill_null(pc.index_in(table["target"], pa.array(self.targets, pa.string())), -1)
-        columns = targets.to_numpy()
-        keys = np.where((places >= 0) & (columns >= 0), places * len(self.targets) + columns, -1)
-        return asked_keys(keys, self.asked, len(self.targets))
+        targets = pc.index_in(table["target"], pa.array(self.targets, pa.string()))
+        columns = pc.fill_null(targets, -1).to_numpy()
+        return np.where((places >= 0) & (columns >= 0), places * len(self.targets) + columns, -1)
 
     def _places(self, table: pa.Table) -> NDArray[np.int64]:
+        """Return the position of each row's image, -1 where it is not listed so, or not for this variant."""
         found = pc.index_in(table["image_id"], self.images["image_id"])
         etags = self.images["etag"].take(found.combine_chunks())
         same = pc.fill_null(pc.equal(etags, table["image_etag"]), False).to_numpy()
         places: NDArray[np.int64] = pc.fill_null(found, -1).to_numpy().astype(np.int64)
-        return np.where(same, places, -1)
+        return np.where(same & np.append(self.asked, False)[places], places, -1)
 
     def _quarantined(self, table: pa.Table) -> NDArray[np.int64]:
         """Return the keys of rows of a quarantine; a null target stands for all of them."""
-        places, width = self._places(table), len(self.targets)
-        whole = pc.is_null(table["target"]).to_numpy() & np.append(self.asked, False)[places]
-        every = (places[whole][:, None] * width + np.arange(width)).ravel()
-        keys = self._keys(table)
+        places, width, keys = self._places(table), len(self.targets), self._keys(table)
+        whole = places[pc.is_null(table["target"]).to_numpy() & (places >= 0)]
+        every = (whole[:, None] * width + np.arange(width)).ravel()
         return np.unique(np.concatenate([every, keys[keys >= 0]]))
 
     def _say_lost(self, lost: NDArray[np.bool_]) -> None:
@@ -247,14 +210,14 @@ class _Variant:
         self.found.problems.append(Problem(kind, where, what))
 
 
-def _check_ranges(output: Output, extremes: dict[str, _Extremes], found: Verification) -> None:
-    """Compare `ranges.parquet`, where it is there, with the extremes of the rows that count.
+def _check_ranges(reader: Reader, ranges: dict[tuple[str, str | None], _Range], found: Verification) -> None:
+    """Compare `ranges.parquet`, where it is there, with the `ranges` of the rows that count.
 
     Tables beside it are asked where they come from (`provenance`), and whether all that a run has noted as
     made are there.
     """
-    name, differences = "ranges.parquet", list[str]()
-    faults = dict(provenance.faults(output, Reader(output).state))
+    output, name, differences = reader.output, "ranges.parquet", list[str]()
+    faults = dict(provenance.faults(output, reader.state))
     with suppress(ValueError):
         noted = output.read_json(output.path("derived.json"))
         for table in noted.get("tables", ()) if isinstance(noted, dict) else ():
@@ -264,35 +227,31 @@ def _check_ranges(output: Output, extremes: dict[str, _Extremes], found: Verific
         try:
             columns = ["scope", "variant_id", "minimum", "maximum", "n_maps", "complete"]
             rows = output.read_table(output.path(name), columns).to_pylist()
-            differences = list(_differences(rows, extremes, found.expected))
+            differences = list(_differences(rows, ranges, found.expected))
         except (OSError, pa.ArrowException) as error:
             faults.setdefault(name, f"cannot be read ({error})")
     for path, what in [*faults.items(), *((name, each) for each in differences)]:
         found.problems.append(Problem("ranges", path, f"{what}; reduce the study again"))
 
 
-def _differences(said: list[dict[str, Any]], extremes: dict[str, _Extremes], expected: int) -> Iterator[str]:
-    seen: dict[tuple[str, str | None], _Extremes] = {
-        ("variant", variant_id): each for variant_id, each in extremes.items()
-    }
-    if extremes:
-        every = extremes.values()
-        whole = _Extremes(
-            min(each.minimum for each in every),
-            max(each.maximum for each in every),
-            sum(each.maps for each in every),
-            expected,
-        )
-        seen["dataset", None] = whole
+def _differences(
+    said: list[dict[str, Any]], ranges: dict[tuple[str, str | None], _Range], expected: int
+) -> Iterator[str]:
+    true = dict(ranges)
+    if ranges:
+        maps = sum(each["n_maps"] for each in ranges.values())
+        true["dataset", None] = {
+            "minimum": min(each["minimum"] for each in ranges.values()),
+            "maximum": max(each["maximum"] for each in ranges.values()),
+            "n_maps": maps,
+            "complete": maps == expected,
+        }
     by_scope = {(row["scope"], row["variant_id"]): row for row in said}
-    for key in sorted({*seen, *by_scope}, key=str):
+    for key in sorted({*true, *by_scope}, key=str):
         scope = " ".join(filter(None, key))
-        if key not in seen or key not in by_scope:
-            yield f"{scope}: {'no row has it' if key not in seen else 'it has no range'}"
+        if key not in true or key not in by_scope:
+            yield f"{scope}: {'no row has it' if key not in true else 'it has no range'}"
             continue
-        each = seen[key]
-        true = {"minimum": each.minimum, "maximum": each.maximum, "n_maps": each.maps}
-        true["complete"] = each.maps == each.expected
-        for name, value in true.items():
+        for name, value in true[key].items():
             if by_scope[key][name] != value:
                 yield f"{scope}: {name} is {by_scope[key][name]}, the rows say {value}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import pyarrow.compute as pc
 from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.store.rankings import FOLDER, THREADS, model_digest, parse_rankings
+from igbatch.store.verification import Problem
 
 RANKED = pa.schema(
     [schemas.IMAGE_STATS.field(name) for name in ("image_id", "image_sha256", "target", "target_index")]
@@ -21,33 +21,24 @@ RANKED = pa.schema(
 """Rows whose target follows from the ranking of their image."""
 
 
-@dataclass
-class StoredRankings:
-    """What an output holds of rankings by one model.
+def stored_rankings(
+    output: Output, name: str, record: Mapping[str, Any], problems: list[Problem]
+) -> pa.Table:
+    """Read the rankings by a model, `schemas.RANKINGS`, those of most classes first.
 
-    Attributes:
-        rows: of `schemas.RANKINGS`, those of most classes first.
-        problems: (path, what is wrong) of files that cannot be believed.
-    """
-
-    rows: pa.Table = field(default_factory=schemas.RANKINGS.empty_table)
-    problems: list[tuple[str, str]] = field(default_factory=list)
-
-
-def stored_rankings(output: Output, name: str, record: Mapping[str, Any]) -> StoredRankings:
-    """Read the rankings by a model; memory grows with the images of the study.
+    Memory grows with the images of the study.
 
     Args:
         output: of the study.
         name: the study's name of the model.
         record: what `study.json` says of it.
+        problems: gets the files that cannot be believed.
 
     Raises:
         OSError: the store failed.
     """
-    found = StoredRankings()
     paths = [info.path for info in output.files(FOLDER, name) if info.extension == "parquet"]
-    tables = [found.rows]
+    tables = [schemas.RANKINGS.empty_table()]
     with ThreadPoolExecutor(THREADS) as pool:
         for path, data in zip(paths, pool.map(output.read, paths), strict=True):
             try:
@@ -57,11 +48,10 @@ def stored_rankings(output: Output, name: str, record: Mapping[str, Any]) -> Sto
                 tables.append(rows)
             except ValueError as error:
                 what = f"{error}; delete it: a run ranks its images again where it needs them"
-                found.problems.append((path.removeprefix(output.path() + "/"), what))
+                problems.append(Problem("ranking", output.relative(path), what))
     rows = pa.concat_tables(tables).combine_chunks()
     length = pc.list_value_length(rows["classes"]).to_numpy()
-    found.rows = rows.take(pa.array(np.argsort(-length, kind="stable")))
-    return found
+    return rows.take(pa.array(np.argsort(-length, kind="stable")))
 
 
 def ranked_rows(rows: pa.Table) -> pa.Table:

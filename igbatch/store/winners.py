@@ -7,7 +7,8 @@ row comes from: 4 bytes a key. It is the index of the maps as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,9 +19,8 @@ from numpy.typing import NDArray
 
 from igbatch.errors import InputError
 from igbatch.store import schemas
-from igbatch.store.asked import asked_keys
 from igbatch.store.fingerprint import digest, texts_digest
-from igbatch.store.output import DATA_KINDS, Output
+from igbatch.store.output import DATA_KINDS, Output, shard_of
 from igbatch.store.scan import Found, ahead, gathered, scan
 
 ROWS_AT_ONCE = 500_000
@@ -47,6 +47,7 @@ class Listing:
         self.targets = list(targets)
         self._etags = images["etag"].combine_chunks()
         self._places: dict[str, int | None] = {}  # of few
+        self._asked: NDArray[np.bool_] | None = None
 
     @property
     def size(self) -> int:
@@ -60,6 +61,15 @@ class Listing:
             return -1
         return int(place) * len(self.targets) + self.targets.index(target)
 
+    def of_variant(self, asked: NDArray[np.bool_] | None) -> Listing:
+        """Return the listing in which images that a variant is not computed on are as if not listed.
+
+        `asked` tells which images it is computed on: bool [images]; None: every one.
+        """
+        found = copy(self)
+        found._asked = asked
+        return found
+
     def places(self, rows: pa.Table) -> NDArray[np.int64]:
         """Return the position of each row's image in the list, -1 where it is not listed.
 
@@ -69,7 +79,8 @@ class Listing:
         if "image_etag" in rows.column_names:
             same = pc.equal(self._etags.take(found), rows["image_etag"].combine_chunks())
             found = pc.if_else(same.fill_null(False), found, None)
-        return np.asarray(found.cast(pa.int64()).fill_null(-1).to_numpy(), dtype=np.int64)
+        places = np.asarray(found.cast(pa.int64()).fill_null(-1).to_numpy(), dtype=np.int64)
+        return places if self._asked is None else np.where(np.append(self._asked, False)[places], places, -1)
 
     def _found(self, image_ids: pa.ChunkedArray) -> pa.Array:
         """Return the position of each id in the list, null where it has none; few are remembered."""
@@ -117,7 +128,8 @@ class Listing:
     def only(self, places: NDArray[np.int64]) -> Listing:
         """Return the listing of the images at some places alone."""
         ids, etags = (each.take(pa.array(places)) for each in (self.image_ids, self._etags))
-        return Listing(pa.table({"image_id": ids, "etag": etags}), self.targets)
+        found = Listing(pa.table({"image_id": ids, "etag": etags}), self.targets)
+        return found if self._asked is None else found.of_variant(self._asked[places])
 
     def digest(self) -> str:
         """Return a digest of what the keys stand for: images with their etags in their order, and targets."""
@@ -126,17 +138,21 @@ class Listing:
 
 @dataclass
 class CommittedFile:
-    """A file of `image_stats`: its attempt, its rows, and the sizes of its attempt's data files by kind."""
+    """A file of `image_stats`: its attempt, the sizes of its attempt's data files by kind, and its rows.
+
+    `span` has the places of the first and the last listed image of the rows, -1 where there is none.
+    """
 
     path: str
     attempt: str
     sizes: dict[str, int | None]
     rows: int = 0
+    span: tuple[int, int] = (-1, -1)
 
     @property
     def shard(self) -> str:
         """The shard that the file commits."""
-        return self.path.rsplit("/", 1)[-1].removesuffix(".parquet")
+        return shard_of(self.path)
 
 
 class Chunk(NamedTuple):
@@ -148,32 +164,25 @@ class Chunk(NamedTuple):
     won: NDArray[np.bool_]
 
 
-_Part = tuple[int, pa.RecordBatch]
-
-
 class Winners:
     """For every key of a variant the file that its row comes from, once `scan` has run through.
 
     Args:
-        listing: what the study lists now.
-        asked: bool [images], the images that the variant is computed on; None: all. Rows of others do not
-            count.
+        listing: what the study lists now of the variant.
 
     Attributes:
         owner: int32 [keys + 1], a position in `files`; -1 where there is no row, as in the last place, which
             the key -1 stands for.
         files: the files that hold rows.
-        paths: all that were scanned.
+        paths: all files that were scanned, those without rows too.
     """
 
-    def __init__(self, listing: Listing, asked: NDArray[np.bool_] | None = None) -> None:
+    def __init__(self, listing: Listing) -> None:
         self.listing = listing
-        self._asked = asked
         self.owner = np.full(listing.size + 1, -1, dtype=np.int32)
         self.files: list[CommittedFile] = []
         self.paths: list[str] = []
         self._positions: dict[str, int] = {}
-        self._spans: list[tuple[int, int]] = []
 
     def scan(
         self,
@@ -192,8 +201,8 @@ class Winners:
         self.paths = list(paths)
         names = dict.fromkeys([*COLUMNS, *columns])
         schema = pa.schema([schemas.IMAGE_STATS_FILE.field(name) for name in names])
-        for parts in ahead(self._parts(scan(output, paths, schema, where))):
-            yield self._claim(parts)
+        for found in ahead(gathered(scan(output, paths, schema, where), ROWS_AT_ONCE)):
+            yield self._claim(found)
 
     @property
     def images(self) -> NDArray[np.bool_]:
@@ -206,31 +215,32 @@ class Winners:
         owner = int(self.owner[self.listing.key(image_id, target)])
         return self.files[owner] if owner >= 0 else None
 
-    def held_by(self, files: Iterable[int]) -> dict[int, NDArray[np.int64]]:
-        """Return the keys whose rows some files hold, by file."""
-        wanted = np.array(sorted(files), dtype=np.int64)
-        keys = np.flatnonzero(np.isin(self.owner[:-1], wanted))
+    def held_by(self, keys: NDArray[np.int64]) -> dict[int, NDArray[np.int64]]:
+        """Return those of some keys that have a row, by the file that holds it."""
         keys = keys[np.argsort(self.owner[keys], kind="stable")]
-        starts = np.searchsorted(self.owner[keys], wanted)
-        return dict(zip(wanted.tolist(), np.split(keys, starts[1:]), strict=True)) if len(wanted) else {}
+        files, starts = np.unique(self.owner[keys], return_index=True)
+        parts = zip(files.tolist(), np.split(keys, starts[1:]), strict=False)
+        return {file: part for file, part in parts if file >= 0}
 
     def counting(self) -> NDArray[np.int64]:
         """Return how many rows of each file count: int64 [files]."""
         return np.bincount(self.owner[self.owner >= 0], minlength=len(self.files))
-
-    def spans(self) -> NDArray[np.int64]:
-        """Return the places of the first and last listed image of each file: int64 [files, 2], -1: none."""
-        return np.array(self._spans, dtype=np.int64).reshape(-1, 2)
 
     def whole(self) -> NDArray[np.bool_]:
         """Tell of each file whether all its rows count: bool [files]."""
         rows = np.array([file.rows for file in self.files], dtype=np.int64)
         return np.equal(self.counting(), rows)
 
-    def _parts(self, batches: Iterator[Found]) -> Iterator[list[_Part]]:
-        """Gather batches until they have `ROWS_AT_ONCE`, with the positions of their files."""
-        for found in gathered(batches, ROWS_AT_ONCE):
-            yield [(self._position(path, batch), batch) for path, batch in found]
+    def _claim(self, found: Sequence[Found]) -> Chunk:
+        rows = pa.Table.from_batches([batch for _, batch in found])
+        keys = self.listing.keys(rows)
+        lengths = [len(batch) for _, batch in found]
+        positions = [self._position(path, batch) for path, batch in found]
+        for position, own in zip(positions, np.split(keys, np.cumsum(lengths)[:-1]), strict=True):
+            self._claim_for(position, own[own >= 0])
+            self.files[position].rows += len(own)
+        files = np.repeat(np.array(positions), lengths)
+        return Chunk(rows, keys, files, self.owner[keys] == files)
 
     def _position(self, path: str, batch: pa.RecordBatch) -> int:
         if path not in self._positions:
@@ -243,35 +253,17 @@ class Winners:
             self._positions[path] = len(self.files)
             sizes = {kind: first[name] for kind, name in _SIZES.items()}
             self.files.append(CommittedFile(path, first["attempt"], sizes))
-            self._spans.append((-1, -1))
-        position = self._positions[path]
-        self.files[position].rows += len(batch)
-        return position
-
-    def _claim(self, waiting: Sequence[_Part]) -> Chunk:
-        rows = pa.Table.from_batches([batch for _, batch in waiting])
-        listed = self.listing.keys(rows)
-        keys = asked_keys(listed, self._asked, len(self.listing.targets))
-        lengths = [len(batch) for _, batch in waiting]
-        start = 0
-        for (position, _), length in zip(waiting, lengths, strict=True):
-            self._span(position, listed[start : start + length])
-            self._claim_for(position, keys[start : start + length])
-            start += length
-        files = np.repeat(np.array([position for position, _ in waiting]), lengths)
-        return Chunk(rows, keys, files, self.owner[keys] == files)
-
-    def _span(self, position: int, keys: NDArray[np.int64]) -> None:
-        places = keys[keys >= 0] // len(self.listing.targets)
-        if len(places):
-            first, last = self._spans[position]
-            low, high = int(places.min()), int(places.max())
-            self._spans[position] = (low if first < 0 else min(first, low), max(last, high))
+        return self._positions[path]
 
     def _claim_for(self, position: int, keys: NDArray[np.int64]) -> None:
-        keys = keys[keys >= 0]
+        if not len(keys):
+            return
+        file = self.files[position]
+        places = [int(key) // len(self.listing.targets) for key in (keys.min(), keys.max())]
+        known = [place for place in (*file.span, *places) if place >= 0]
+        file.span = min(known), max(known)
         holders = self.owner[keys]
         self.owner[keys[holders < 0]] = position
         for holder in np.unique(holders[holders >= 0]):
-            if self.files[holder].attempt < self.files[position].attempt:
+            if self.files[holder].attempt < file.attempt:
                 self.owner[keys[holders == holder]] = position

@@ -51,12 +51,10 @@ class Header:
     Attributes:
         file: its path.
         shapes: of its tensors.
-        types: of its tensors, as safetensors names them.
     """
 
     file: str
     shapes: dict[str, list[int]]
-    types: dict[str, str]
 
     @property
     def classes(self) -> int | None:
@@ -80,18 +78,14 @@ def read_header(file: str, key: str) -> Header:
     except (SafetensorError, OSError) as error:
         raise InputError(f"{key}: {file}: {_not_safetensors(Path(file), error)}") from None
     _check_names(file, shapes, key)
-    strange = next((name for name, kind in types.items() if kind not in FLOATS and _is_kept(name)), None)
+    names = _timm_names(shapes)
+    strange = next((name for name, kind in types.items() if kind not in FLOATS and name in names), None)
     if strange is not None:
         raise InputError(
             f"{key}: {file} has {strange} as {types[strange]}; igbatch reads {', '.join(FLOATS)}: "
             "save the model before it is quantized"
         )
-    names = _timm_names(shapes)
-    return Header(
-        file,
-        {names[name]: shape for name, shape in shapes.items() if name in names},
-        {names[name]: kind for name, kind in types.items() if name in names},
-    )
+    return Header(file, {names[name]: shape for name, shape in shapes.items() if name in names})
 
 
 def check_fit(header: Header, needed: Mapping[str, list[int]], architecture: str, key: str) -> None:
@@ -170,16 +164,12 @@ def _check_names(file: str, shapes: Mapping[str, list[int]], key: str) -> None:
             )
 
 
-def _is_kept(name: str) -> bool:
-    return not name.endswith(_BUFFERS)
-
-
 def _timm_names(shapes: Mapping[str, list[int]]) -> dict[str, str]:
     """Name tensors as timm's loaders do (`checkpoint_filter_fn` of `timm.models.swin_transformer` and `_v2`).
 
     It drops buffers, and renames what the checkpoints of the paper's authors name otherwise.
     """
-    kept = {name: name for name in shapes if _is_kept(name)}
+    kept = {name: name for name in shapes if not name.endswith(_BUFFERS)}
     if "layers.0.downsample.reduction.weight" not in kept:
         return kept
     renamed = {}

@@ -29,7 +29,7 @@ def list_layers(model: nn.Module, input_size: Sequence[int]) -> dict[str, list[s
         InputError: a tensor of the model belongs to no block or to two, or a block is not called.
     """
     stages = {
-        name: list(_parts(stage, f"{name}.")) if contained else [name]
+        name: [block for block, _, _ in _named_parts(stage, f"{name}.")] if contained else [name]
         for name, stage, contained in _named_parts(model)
     }
     calls = _first_calls(model, [block for blocks in stages.values() for block in blocks], input_size)
@@ -38,10 +38,6 @@ def list_layers(model: nn.Module, input_size: Sequence[int]) -> dict[str, list[s
     ordered = dict(sorted(stages.items(), key=lambda stage: calls[stage[1][0]]))
     _check_every_tensor_once(model, [block for blocks in ordered.values() for block in blocks])
     return ordered
-
-
-def _parts(module: nn.Module, prefix: str) -> Iterator[str]:
-    return (name for name, _, _ in _named_parts(module, prefix))
 
 
 def _named_parts(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module, bool]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -66,7 +67,6 @@ class ModelStates:
     def __init__(self, source: WeightsSource, key: str) -> None:
         self._source = source
         self._key = key
-        self._trained: nn.Module | None = None
         self._random: tuple[int, nn.Module] | None = None
 
     def state(self, seed: int | None, layers: Sequence[str] | None = None) -> State:
@@ -76,24 +76,22 @@ class ModelStates:
             InputError: the model cannot be built, or it has no such layer.
         """
         if seed is None:
-            return self._trained_model().state_dict()
+            return self._trained.state_dict()
         random = self._random_model(seed).state_dict()
         if layers is None:
             return random
         try:
-            return randomize(self._trained_model().state_dict(), random, layers)
+            return randomize(self._trained.state_dict(), random, layers)
         except ValueError as error:
             raise InputError(f"{self._key}: {self._source.architecture}: {error}") from None
 
     def module(self) -> nn.Module:
         """Return a module of the architecture with tensors of its own, on the CPU, to be given a state."""
-        held = self._trained if self._random is None else self._random[1]
-        return copy.deepcopy(held if held is not None else self._trained_model())
+        return copy.deepcopy(self._trained if self._random is None else self._random[1])
 
-    def _trained_model(self) -> nn.Module:
-        if self._trained is None:
-            self._trained = load_trained(self._source, self._key)
-        return self._trained
+    @cached_property
+    def _trained(self) -> nn.Module:
+        return load_trained(self._source, self._key)
 
     def _random_model(self, seed: int) -> nn.Module:
         if self._random is None or self._random[0] != seed:

@@ -6,7 +6,6 @@ import shutil
 import threading
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, replace
 
 import pytest
 import torch
@@ -14,7 +13,7 @@ from timm.models.swin_transformer import SwinTransformer
 from torch import Tensor, nn
 
 from igbatch.attribution import AttributionError, Example, Settings, graphs, integrated_gradients
-from igbatch.attribution.choose_graphs import COMPILED_HOURS, FLOPS_PER_HOUR, choose_graphs
+from igbatch.attribution.calibrate import COMPILED_HOURS, FLOPS_PER_HOUR, choose_graphs
 from igbatch.attribution.engine import attribute
 from igbatch.attribution.frozen import frozen, lifted
 from igbatch.attribution.graphs import Graphs
@@ -82,7 +81,7 @@ def passes_of(forward: Callable[[Tensor, Tensor], Tensor], precision: str = "flo
 
 
 def same(found: Values, wanted: Values, relative: float) -> None:
-    for each, other in zip(astuple(found), astuple(wanted), strict=True):
+    for each, other in zip(found, wanted, strict=True):
         assert each.dtype == other.dtype
         torch.testing.assert_close(each, other, rtol=0, atol=relative * float(other.abs().max()))
 
@@ -149,7 +148,7 @@ def test_a_class_that_the_model_has_not_is_refused(net: nn.Module, captures: lis
     with frozen(net, PRECISIONS["float32"], CPU) as forward, lifted(CPU):
         passes, given = passes_of(forward), batch(ROWS, 8)
         kept.values(passes, given, ROWS)
-        wrong = replace(given, targets=given.targets + 4, highest=5)
+        wrong = given._replace(targets=given.targets + 4, highest=5)
         with pytest.raises(AttributionError, match="class 5, but the model has 5 classes"):
             kept.values(passes, wrong, ROWS)
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from igbatch.attribution.errors import AttributionError
-from igbatch.attribution.outputs import OUTPUTS, output_named
+from igbatch.attribution.outputs import OUTPUTS
+from igbatch.attribution.settings import Settings
 
 TARGETS = torch.tensor([[0, 2], [1, 1], [3, 0]])
 
@@ -57,4 +58,4 @@ def test_the_derivative_of_a_near_certain_probability_keeps_its_digits() -> None
 
 def test_an_unknown_output_is_refused_with_the_fix() -> None:
     with pytest.raises(AttributionError, match="output='odds' is unknown: choose one of probability, logit"):
-        output_named("odds")
+        Settings(output="odds")

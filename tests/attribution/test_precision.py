@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from igbatch.attribution.errors import AttributionError
-from igbatch.attribution.precision import PRECISIONS, precision_named
+from igbatch.attribution.precision import PRECISIONS
+from igbatch.attribution.settings import Settings
 
 CPU = torch.device("cpu")
 
@@ -23,27 +24,27 @@ def switches() -> list[str]:
 
 @pytest.mark.parametrize("name", ["float32", "float64"])
 def test_an_exact_precision_is_named_after_its_type(name: str) -> None:
-    assert precision_named(name).dtype == getattr(torch, name)
-    assert precision_named(name).exact
+    assert PRECISIONS[name].dtype == getattr(torch, name)
+    assert PRECISIONS[name].exact
 
 
 @pytest.mark.parametrize("name", ["bfloat16", "float16"])
 def test_a_low_precision_is_named_after_its_products_and_leaves_the_rest_in_float32(name: str) -> None:
-    precision = precision_named(name)
+    precision = PRECISIONS[name]
     assert precision.dtype == torch.float32
     assert precision.products == getattr(torch, name)
     assert not precision.exact
 
 
 def test_tensorfloat32_rounds_too() -> None:
-    assert not precision_named("tensorfloat32").exact
+    assert not PRECISIONS["tensorfloat32"].exact
 
 
 def test_an_unknown_precision_is_refused_with_the_fix() -> None:
     with pytest.raises(
         AttributionError, match="precision='float8' is unknown: choose one of float32, float64"
     ):
-        precision_named("float8")
+        Settings(precision="float8")
 
 
 @pytest.mark.parametrize("name", PRECISIONS)

@@ -58,9 +58,10 @@ def one_map(
     rng = np.random.default_rng(seed)
     scores, starts, delta = rng.normal(size=(3, 2))
     return Attributed(
-        index, torch.from_numpy(scale * rng.normal(size=(2, 3, 4))), scores, starts, delta,
-        np.full(2, steps), np.full(2, error), np.full(2, converged), 8,
+        torch.from_numpy(scale * rng.normal(size=(2, 3, 4))), scores, starts, delta,
+        np.full(2, steps), np.full(2, error), np.full(2, converged),
         Quadrature(np.array([0.5]), np.array([1.0])), torch.from_numpy(rng.normal(size=5)),
+        index=index, micro_batch=8,
     )  # fmt: skip
 
 

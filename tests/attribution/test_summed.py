@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from torch import Tensor
 
 from igbatch.attribution.integral import Integral
@@ -24,14 +25,19 @@ def values(maps: Tensor, scales: Sequence[float]) -> Values:
     return Values(maps, zeros, units, maps.double().sum(2), zeros)
 
 
+def sums(integral: Integral) -> NDArray[np.float64]:
+    """What the maps of an integral sum to, [K]."""
+    return integral.convergence_delta + integral.scores - integral.baseline_scores
+
+
 def integrate(rule: str, steps: int, function: Callable[[float], float], tolerance: float) -> Integral:
     """Integrate a function of the node, the one pixel of one target, whose output rises by 1."""
     integrals = SummedMaps(rule_nodes(rule, steps), tolerance, 0.0)
     nodes, ends = integrals.open(0)
     maps = torch.tensor([[[function(node.place)]] for node in nodes], dtype=torch.float64)
     integrals.add([0] * len(nodes), nodes, values(maps, [1.0]))
-    scores = torch.tensor(ends, dtype=torch.float64)[:, None]
-    integrals.add_scores([0, 0], ends, scores, scores)
+    scores = torch.tensor([end.place for end in ends], dtype=torch.float64)[:, None]
+    integrals.add_scores([0, 0], ends, (scores, scores))
     assert integrals.advance([0], integrals.launch([0]).wait()) == [()]
     return integrals.result(0)
 
@@ -51,7 +57,7 @@ def test_the_map_is_the_weighted_sum_in_units_of_the_output(
         assert [node.place for node in nodes] == quadrature.nodes.tolist()
         pending += [(row, node) for node in nodes]
         scores = torch.zeros(2, 2, dtype=torch.float64)
-        integrals.add_scores([row, row], ends, scores, scores)
+        integrals.add_scores([row, row], ends, (scores, scores))
     for start in range(0, 2 * steps, batch):
         part = pending[start : start + batch]
         chosen = torch.stack([maps[row, node.slot] for row, node in part])
@@ -62,10 +68,10 @@ def test_the_map_is_the_weighted_sum_in_units_of_the_output(
     for row in range(2):
         found = integrals.result(row)
         expected = torch.einsum("n,nkp->kp", weights, maps[row]) * units
-        torch.testing.assert_close(found.maps, expected, rtol=1e-12, atol=1e-14 * scale)
-        np.testing.assert_allclose(found.sums, expected.sum(1).numpy(), rtol=1e-9, atol=1e-13 * scale)
-        assert found.maps.dtype == torch.float64
-        assert found.steps == steps
+        torch.testing.assert_close(found.attributions, expected, rtol=1e-12, atol=1e-14 * scale)
+        np.testing.assert_allclose(sums(found), expected.sum(1).numpy(), rtol=1e-9, atol=1e-13 * scale)
+        assert found.attributions.dtype == torch.float64
+        assert found.steps.tolist() == [steps, steps]
         assert found.quadrature is quadrature
 
 
@@ -76,9 +82,9 @@ def test_float32_maps_are_added_up_in_float64() -> None:
     maps = torch.full((1000, 1, 1), 0.1)
     for node in nodes:
         integrals.add([0], [node], values(maps[:1], [1.0]))
-    integrals.add_scores([0, 0], ends, torch.zeros(2, 1), torch.zeros(2, 1))
+    integrals.add_scores([0, 0], ends, (torch.zeros(2, 1), torch.zeros(2, 1)))
     integrals.advance([0], integrals.launch([0]).wait())
-    assert integrals.result(0).maps.item() == pytest.approx(float(maps[0]), rel=1e-13)
+    assert integrals.result(0).attributions.item() == pytest.approx(float(maps[0]), rel=1e-13)
 
 
 def test_both_ends_are_asked_for_and_are_the_scores() -> None:
@@ -89,14 +95,14 @@ def test_both_ends_are_asked_for_and_are_the_scores() -> None:
 
 def test_ends_may_come_before_the_nodes_and_in_any_order() -> None:
     integrals = SummedMaps(rule_nodes("midpoint", 1), 0.01, 0.0)
-    (node,), _ = integrals.open(0)
-    for end in (1.0, 0.0):
-        score = torch.tensor([[end]], dtype=torch.float64)
-        integrals.add_scores([0], [end], score, score)
+    (node,), ends = integrals.open(0)
+    for end in reversed(ends):
+        score = torch.tensor([[end.place]], dtype=torch.float64)
+        integrals.add_scores([0], [end], (score, score))
     integrals.add([0], [node], values(torch.ones(1, 1, 3), [1.0]))
     integrals.advance([0], integrals.launch([0]).wait())
     integral = integrals.result(0)
-    assert (integral.baseline_scores.item(), integral.scores.item(), integral.sums.item()) == (0.0, 1.0, 3.0)
+    assert (integral.baseline_scores.item(), integral.scores.item(), sums(integral).item()) == (0.0, 1.0, 3.0)
 
 
 def test_the_error_of_the_map_is_not_estimated() -> None:
@@ -126,7 +132,7 @@ def test_a_row_that_has_given_its_result_holds_nothing() -> None:
     for row in (0, 1, 0):
         nodes, ends = integrals.open(row)
         integrals.add([row, row], nodes, values(torch.ones(2, 1, 4), [1.0]))
-        integrals.add_scores([row, row], ends, torch.zeros(2, 1), torch.zeros(2, 1))
+        integrals.add_scores([row, row], ends, (torch.zeros(2, 1), torch.zeros(2, 1)))
         integrals.advance([row], integrals.launch([row]).wait())
-        assert integrals.result(row).sums.item() == 4.0
+        assert sums(integrals.result(row)).item() == 4.0
         assert not any(each for each in vars(integrals).values() if isinstance(each, dict))

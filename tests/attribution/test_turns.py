@@ -62,7 +62,7 @@ def test_one_launches_at_a_time_and_rounds_that_overlap_count_once() -> None:
         barrier.wait()
         for _ in range(5):
             with turns.round():
-                with turns.launch():
+                with turns.launch:
                     launching[0] += 1
                     most[0] = max(most[0], launching[0])
                     with turns.passes(CPU):
@@ -85,9 +85,9 @@ def test_one_launches_at_a_time_and_rounds_that_overlap_count_once() -> None:
 def test_a_round_that_fails_gives_the_turn_back() -> None:
     turns = Turns()
     for _ in range(2):
-        with pytest.raises(RuntimeError), turns.round(), turns.launch(), turns.passes(CPU):
+        with pytest.raises(RuntimeError), turns.round(), turns.launch, turns.passes(CPU):
             raise RuntimeError
-    with turns.launch():
+    with turns.launch:
         pass
 
 

@@ -33,14 +33,14 @@ class Scripted:
     def __init__(self, rounds: Sequence[Sequence[int]], ends: int = 0) -> None:
         self._scripts = iter(rounds)
         self._examples = iter(range(len(rounds)))
-        self._places = tuple(np.linspace(0, 1, ends).tolist())
+        self._nodes_of_ends = [Node(*each) for each in enumerate(np.linspace(0, 1, ends).tolist())]
         self._rounds: dict[int, list[list[Node]]] = {}
         self._arrived: dict[int, list[Node]] = {}
-        self._ends: dict[int, list[float]] = {}
+        self._ends: dict[int, list[Node]] = {}
         self._example: dict[int, int] = {}
         self.most = 0
 
-    def open(self, row: int) -> tuple[Sequence[Node], Sequence[float]]:
+    def open(self, row: int) -> tuple[Sequence[Node], Sequence[Node]]:
         assert row not in self._rounds
         self._rounds[row], slot = [], 0
         for number, size in enumerate(next(self._scripts)):
@@ -49,19 +49,17 @@ class Scripted:
             slot += size
         self._arrived[row], self._ends[row], self._example[row] = [], [], next(self._examples)
         self.most = max(self.most, len(self._rounds))
-        return self._rounds[row][0], self._places
+        return self._rounds[row][0], self._nodes_of_ends
 
     def add(self, rows: Sequence[int], nodes: Sequence[Node], values: Values) -> None:
         for row, node, score, slope in zip(rows, nodes, values.scores, values.slopes, strict=True):
             assert (score.item(), slope.item()) == (self._example[row], pytest.approx(node.place))
             self._arrived[row].append(node)
 
-    def add_scores(
-        self, rows: Sequence[int], places: Sequence[float], scores: Tensor, logits: Tensor
-    ) -> None:
-        for row, place, score in zip(rows, places, scores, strict=True):
-            assert score.item() == self._example[row] + place / 2
-            self._ends[row].append(place)
+    def add_scores(self, rows: Sequence[int], ends: Sequence[Node], found: tuple[Tensor, Tensor]) -> None:
+        for row, end, score in zip(rows, ends, found[0], strict=True):
+            assert score.item() == self._example[row] + end.place / 2
+            self._ends[row].append(end)
 
     def launch(self, rows: Sequence[int]) -> HostCopy:
         return HostCopy(torch.tensor(rows, dtype=torch.float64))
@@ -71,7 +69,7 @@ class Scripted:
         asked: list[Sequence[Node]] = []
         for row in rows:
             assert self._arrived[row] == self._rounds[row].pop(0)
-            assert tuple(self._ends[row]) == self._places
+            assert self._ends[row] == self._nodes_of_ends
             self._arrived[row] = []
             asked.append(self._rounds[row][0] if self._rounds[row] else ())
         return asked
@@ -80,7 +78,7 @@ class Scripted:
         assert self._rounds.pop(row) == []
         one = np.ones(1)
         return Integral(
-            torch.full((1,), self._example[row]), one, one, one, 1, one, one > 0,
+            torch.full((1,), self._example[row]), one, one, one, one.astype(int), one, one > 0,
             Quadrature(one, one), torch.zeros(1),
         )  # fmt: skip
 
@@ -140,7 +138,7 @@ def run(wave: Wave, paths: Iterable[Path]) -> Iterator[int]:
             else:
                 wave.open(each)
         for done, integral in wave.round():
-            assert integral.maps.item() == done.example
+            assert integral.attributions.item() == done.example
             yield done.example
 
 

@@ -100,6 +100,6 @@ def test_a_table_that_somebody_deleted_is_missed_and_made_again(
     assert f"ranges: {table}.parquet: missing, and the study was reduced; reduce the study again" in said
     lines: list[str] = []
     outcome = run_stage(loaded, output, TerminalProgress(Console(quiet=True)), say=lines.append)
-    assert outcome.computed == 0
+    assert outcome.rows == 0
     assert pq.read_table(file).equals(pq.read_table(io.BytesIO(before)))
     assert verify(tmp_path / "out")[0] == 0

@@ -8,8 +8,7 @@ import pytest
 
 from igbatch.errors import InputError
 from igbatch.images.box_checks import check_box_ids, check_extents, check_units, judge
-from igbatch.images.box_rows import ROW_SCHEMA, BoxFile
-from igbatch.images.boxes import EDGES, SIZE_SCHEMA
+from igbatch.images.boxes import EDGES, ROW_SCHEMA, SIZE_SCHEMA, BoxFile
 from igbatch.study import Boxes
 
 REFUSE, SKIP = Boxes(path="b.csv"), Boxes(path="b.csv", invalid="skip")
@@ -33,8 +32,8 @@ def file_of(corners: Corners) -> BoxFile:
     )
 
 
-def edges_of(file: BoxFile) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    return np.arange(len(file.rows)), {name: file.rows[name].to_numpy() for name in EDGES}
+def edges_of(file: BoxFile) -> tuple[np.ndarray, np.ndarray]:
+    return np.arange(len(file.rows)), np.stack([file.rows[name].to_numpy() for name in EDGES])
 
 
 def many(wrong: int, right: int) -> Corners:
@@ -99,7 +98,7 @@ def test_parts_that_are_called_pixels_are_refused() -> None:
             "image need images.boxes.units=normalized"
         )
     rows, edges = edges_of(file)
-    check_units(file, rows[:9], {name: values[:9] for name, values in edges.items()}, PARTS)
+    check_units(file, rows[:9], edges[:, :9], PARTS)
 
 
 def test_boxes_smaller_than_a_pixel_are_no_pixels() -> None:

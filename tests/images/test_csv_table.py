@@ -36,7 +36,7 @@ def test_the_header_tells_the_separator(tmp_path: Path, separator: str, encoding
     table = read_csv(write(tmp_path, sink.getvalue(), encoding), ("image", "x"), ("note",))
     assert table.separator == separator
     assert table.rows.to_pylist() == [
-        {"image": "Häher.png", "x": "1", "note": "a, b; c"}, {"image": "b.png", "x": "2", "note": ""},
+        {"image": "Häher.png", "x": "1", "note": "a, b; c"}, {"image": "b.png", "x": "2", "note": None},
     ]  # fmt: skip
 
 

@@ -9,9 +9,14 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from igbatch.errors import ImageError
-from igbatch.images.decoding import TRANSPARENT, decode_image, decode_upright, probe_header
+from igbatch.images.decoding import MAX_PIXELS, TRANSPARENT, decode_upright, probe_header
 
 PHOTOS = Path(__file__).parents[2].parent / "shared/photos"
+
+
+def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """The picture alone."""
+    return decode_upright(data, max_pixels=max_pixels)[0]
 
 
 def encode(image: Image.Image, file_format: str = "PNG", **options: Any) -> bytes:

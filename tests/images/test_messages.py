@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from igbatch.errors import ImageError
-from igbatch.images.decoding import decode_image, probe_header
+from igbatch.images.decoding import decode_upright, probe_header
 from igbatch.images.messages import off_the_terminal
 
 
@@ -66,7 +66,7 @@ def test_of_several_threads_the_last_lets_pillow_speak_again() -> None:
 def test_it_ends_with_an_error_too() -> None:
     before = list(warnings.filters)
     with pytest.raises(ImageError):
-        decode_image(b"no image")
+        decode_upright(b"no image")
     assert list(warnings.filters) == before
 
 
@@ -88,7 +88,7 @@ def test_libtiffs_own_lines_are_kept_off_too(capfd: pytest.CaptureFixture[str]) 
         warnings.simplefilter("error")
         for seed in range(40):
             try:
-                decode_image(damaged_tiff(seed))
+                decode_upright(damaged_tiff(seed))
             except ImageError:
                 refused += 1
     assert refused > 20

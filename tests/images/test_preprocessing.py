@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from igbatch.errors import ImageError, InputError
-from igbatch.images.decoding import decode_image
+from igbatch.images.decoding import decode_upright
 from igbatch.images.preprocessing import Preprocessing
 
 TIMM_DATA: Any = timm.data
@@ -72,7 +72,7 @@ def test_equals_timm_whatever_the_numbers(data: st.DataObject) -> None:
 @pytest.mark.skipif(not PHOTOS.is_dir(), reason="the photographs of ../shared/photos are not there")
 @pytest.mark.parametrize("name", ["eagle.jpg", "magpie.jpg", "eagle_flying.png", "eagle_perched.png"])
 def test_photographs_as_a_swin_of_timm_sees_them(name: str) -> None:
-    image = decode_image((PHOTOS / name).read_bytes())
+    image, _ = decode_upright((PHOTOS / name).read_bytes())
     known: Any = timm.get_pretrained_cfg("swin_tiny_patch4_window7_224")
     config = TIMM_DATA.resolve_data_config(pretrained_cfg=known.to_dict())
     assert_equal_to_timm(image, config)

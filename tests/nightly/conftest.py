@@ -12,10 +12,9 @@ import yaml
 from rich.console import Console
 
 from igbatch.audit.verdict import Audit, Check, Comparison, Outcome
-from igbatch.job import JobOptions
 from igbatch.nightly import run as nightly_run
 from igbatch.nightly.root import NightlyRoot
-from igbatch.nightly.run import NightOptions, run_night
+from igbatch.nightly.run import run_night
 from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.study_file import load_study
@@ -57,7 +56,7 @@ class Nightly:
         """Run a night that computes a number; the next one is a day later."""
         self.value = value
         try:
-            return run_night(self.study, overrides, NightOptions(self.uri, **options), self.console, self.now)
+            return run_night(self.study, overrides, self.console, out=self.uri, now=self.now, **options)
         finally:
             self.now += timedelta(days=1)
 
@@ -65,9 +64,10 @@ class Nightly:
     def said(self) -> str:
         return self.console.export_text(clear=False)
 
-    def run_job(self, study: Path, overrides: tuple[str, ...], options: JobOptions, console: Console) -> int:
-        assert options.out is not None
-        output = Output(options.out)
+    def run_job(
+        self, study: Path, overrides: tuple[str, ...], console: Console, *, out: str, **how: Any
+    ) -> int:
+        output = Output(out)
         self.before_run(output)
         self.runs.append(output.uri)
         content = load_study(study, overrides).study.model_dump(mode="json")

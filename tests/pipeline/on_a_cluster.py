@@ -22,12 +22,13 @@ from igbatch.pipeline.attribute import Attribution
 from igbatch.pipeline.cluster import size_workers
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.opening import open_output
+from igbatch.pipeline.reports import Settled, Summary
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.run import plan_study, run_stage
 from igbatch.pipeline.session import DriverImports
-from igbatch.pipeline.settled import Settled
 from igbatch.reduce.study import reduce_study
 from igbatch.store.output import Output
+from igbatch.study import Run
 from igbatch.study_file import load_study
 
 
@@ -35,22 +36,12 @@ class Watching:
     """A listener that does something after a shard, once, as soon as a condition holds."""
 
     def __init__(self, condition: Callable[[], bool], action: Callable[[], Any]) -> None:
-        self.retries = 0
         self._condition = condition
         self._actions = [action]
 
-    def start(self, images: int) -> None:
-        pass
-
-    def advance(self, images: int, quarantined: int) -> None:
-        if self._actions and self._condition():
+    def __call__(self, run: Summary) -> None:
+        if run.shards and self._actions and self._condition():
             self._actions.pop()()
-
-    def under_way(self, images: int) -> None:
-        pass
-
-    def retried(self) -> None:
-        self.retries += 1
 
 
 class Slow(ShardComputer):
@@ -71,12 +62,15 @@ def attribute(study: str, out: str, nodes: set[str], listener: Watching) -> dict
     plan = plan_study(load_study(study), output)
     open_output(output, plan.resolved, plan.images)
     settled = Settled("float32", 0.0, micro_batch=4)
-    workers = size_workers("cpu", "auto", 1)
-    stage = Attribution(plan, output, workers, settled, listener, make_computer=slow)
-    stage.on_ready = lambda *_: nodes.update(seat.node for seat in stage.crew.awake)
+    workers = size_workers(Run(device="cpu", threads=1))
+
+    def note_nodes(*_: object) -> None:
+        nodes.update(seat.node for seat in stage.crew.awake)
+
+    stage = Attribution(plan, output, workers, settled, listener, make_computer=slow, on_ready=note_nodes)
     summary = stage.run()
     reduce_study(output)
-    return {"computed": summary.rows, "retries": listener.retries, "nodes": len(nodes)}
+    return {"computed": summary.rows, "retries": summary.retries, "nodes": len(nodes)}
 
 
 def main(what: str, study: str, out: str) -> dict[str, Any]:

@@ -19,9 +19,16 @@ from igbatch.pipeline.cluster import (
     threads_per_worker,
 )
 from igbatch.pipeline.packages import imported_packages
-from igbatch.study import WorkerRange
+from igbatch.study import Run, WorkerRange
 
 pytestmark = pytest.mark.usefixtures("local_ray")
+
+
+def sized(
+    device: Any, workers: Any, threads: Any, per_gpu: Any = "auto", settled_threads: int | None = None
+) -> Workers:
+    run = Run(device=device, workers=workers, threads=threads, workers_per_gpu=per_gpu)
+    return size_workers(run, {"cpu": {"threads": settled_threads}} if settled_threads else {})
 
 
 def square(value: int) -> int:
@@ -59,8 +66,8 @@ def test_an_error_of_ours_comes_through_as_itself() -> None:
 
 
 def test_workers_fill_the_cpus() -> None:
-    one = size_workers("cpu", "auto", 1)
-    two = size_workers("cpu", "auto", 2)
+    one = sized("cpu", "auto", 1)
+    two = sized("cpu", "auto", 2)
     assert one == Workers(one.count, 1, "cpu", follow=True)
     assert two.count == max(1, one.count // 2)
     assert room_for_workers(two) == two.count
@@ -74,8 +81,8 @@ def joined(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("joined")
 def test_a_number_or_a_range_of_workers_holds_whatever_the_cluster_has() -> None:
-    assert size_workers("cpu", 300, 1) == Workers(300, 1, "cpu")
-    assert size_workers("cuda", WorkerRange(minimum=2, maximum=9), 1) == Workers(9, 1, "cuda", minimum=2)
+    assert sized("cpu", 300, 1) == Workers(300, 1, "cpu")
+    assert sized("cuda", WorkerRange(minimum=2, maximum=9), 1) == Workers(9, 1, "cuda", minimum=2)
 
 
 def test_threads_are_the_studys_or_as_the_cpus_allow() -> None:
@@ -83,23 +90,23 @@ def test_threads_are_the_studys_or_as_the_cpus_allow() -> None:
     for cpus in (1, 2, 4, 8, 64):
         threads = threads_per_worker("auto", cpus)
         assert 1 <= threads <= cpus
-    assert size_workers("cpu", 1, 1).threads == 1
+    assert sized("cpu", 1, 1).threads == 1
 
 
 @pytest.mark.usefixtures("joined")
 def test_threads_of_an_earlier_run_take_the_place_of_auto_alone() -> None:
-    assert size_workers("cpu", 1, "auto", settled_threads=5).threads == 5
-    assert size_workers("cpu", 1, 3, settled_threads=5).threads == 3
+    assert sized("cpu", 1, "auto", settled_threads=5).threads == 5
+    assert sized("cpu", 1, 3, settled_threads=5).threads == 3
 
 
 @pytest.mark.usefixtures("joined")
 def test_a_gpu_that_is_not_there_is_refused_unless_the_cluster_may_start_one() -> None:
     if ray.cluster_resources().get("GPU"):
         pytest.skip("this machine has a GPU")
-    assert size_workers("auto", "auto", 1).device == "cpu"
+    assert sized("auto", "auto", 1).device == "cpu"
     with pytest.raises(InputError, match=r"run\.device: cuda: the cluster has no GPU"):
-        size_workers("cuda", "auto", 1)
-    assert size_workers("cuda", 2, 1) == Workers(2, 1, "cuda")
+        sized("cuda", "auto", 1)
+    assert sized("cuda", 2, 1) == Workers(2, 1, "cuda")
 
 
 # An embedded Ray, to which nothing comes
@@ -112,27 +119,27 @@ def test_an_embedded_ray_will_never_have_a_gpu(count: Any, monkeypatch: pytest.M
     with pytest.raises(
         InputError, match=r"^run\.device: cuda: no GPU on .* \(there is none\): use run\.device"
     ):
-        size_workers("cuda", count, 1)
+        sized("cuda", count, 1)
     monkeypatch.setattr("igbatch.pipeline.devices.why_no_gpu", lambda: None)
     with pytest.raises(InputError, match="Ray counts no GPU"):
-        size_workers("cuda", count, 1)
+        sized("cuda", count, 1)
 
 
 def test_an_embedded_ray_will_never_have_more_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 4.0, "GPU": 1.0})
     with pytest.raises(InputError, match=r"^run\.threads: 5: this machine has 4 CPU"):
-        size_workers("cpu", 1, 5)
+        sized("cpu", 1, 5)
     with pytest.raises(
         InputError, match=r"^run\.threads: auto: .* had 5 threads before, this machine has 4 CPU"
     ):
-        size_workers("cpu", 1, "auto", settled_threads=5)
+        sized("cpu", 1, "auto", settled_threads=5)
     for device, threads, room in (("cpu", 1, 4), ("cpu", 2, 2), ("cuda", 1, 1)):
         fitting = WorkerRange(minimum=room, maximum=9)
-        assert size_workers(device, fitting, threads) == Workers(9, threads, device, room)
+        assert sized(device, fitting, threads) == Workers(9, threads, device, room)
         with pytest.raises(
             InputError, match=rf"^run\.workers\.minimum: {room + 1}: .* room for {room} worker"
         ):
-            size_workers(device, WorkerRange(minimum=room + 1, maximum=9), threads)
+            sized(device, WorkerRange(minimum=room + 1, maximum=9), threads)
 
 
 # Waiting
@@ -165,12 +172,12 @@ def test_a_task_of_another_igbatch_is_refused_in_one_line(monkeypatch: pytest.Mo
 @pytest.mark.usefixtures("joined")
 def test_workers_that_share_a_gpu_hold_a_part_of_it() -> None:
     for per_gpu, part in ((1, 1), (4, 0.25), ("auto", 1)):
-        workers = size_workers("cuda", 8, 1, per_gpu)
+        workers = sized("cuda", 8, 1, per_gpu)
         assert (workers.count, workers.gpus) == (8, part)
-    assert size_workers("cpu", 8, 1, 4).gpus == 0
+    assert sized("cpu", 8, 1, 4).gpus == 0
 
 
 def test_as_many_workers_fit_as_gpus_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray, "cluster_resources", lambda: {"GPU": 2.0, "CPU": 32.0})
-    assert size_workers("auto", "auto", 1, 4) == Workers(8, 1, "cuda", follow=True, per_gpu=4)
-    assert size_workers("auto", "auto", 1).count == 2
+    assert sized("auto", "auto", 1, 4) == Workers(8, 1, "cuda", follow=True, per_gpu=4)
+    assert sized("auto", "auto", 1).count == 2

@@ -35,9 +35,8 @@ from igbatch.pipeline.models import HeldVariant, Models, batched_logits
 from igbatch.pipeline.occupancy import Occupancy
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import Plan, Shard
-from igbatch.pipeline.reports import ShardReport, Times
+from igbatch.pipeline.reports import Settled, ShardReport, Times, settle_plan
 from igbatch.pipeline.run import plan_study
-from igbatch.pipeline.settled import Settled, settle_plan
 from igbatch.reduce.study import reduce_study
 from igbatch.report.figures.accuracy import mark
 from igbatch.results import StudyResults

@@ -15,9 +15,9 @@ from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import SHARD_MAP_BYTES, Plan, copies_of
 from igbatch.pipeline.preview import preview
+from igbatch.pipeline.reports import Settled
 from igbatch.pipeline.run import plan_study
 from igbatch.pipeline.settle import settings_of
-from igbatch.pipeline.settled import Settled
 from igbatch.reduce.study import reduce_study
 from igbatch.report.page.about import describe
 from igbatch.results import StudyResults

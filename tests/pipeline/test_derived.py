@@ -12,6 +12,7 @@ import pytest
 from igbatch.images.box_counts import BoxCounts
 from igbatch.pipeline import derived as deriving
 from igbatch.pipeline.derived import FILE, Derived, report_state, state_of
+from igbatch.pipeline.packages import imported_packages
 from igbatch.pipeline.plan import Plan, make_plan
 from igbatch.pipeline.study_images import StudyImages
 from igbatch.store.commit import ShardWriter
@@ -126,7 +127,8 @@ def test_how_a_study_is_audited_decides_neither_results_nor_report(plan: Plan) -
 
 def test_another_igbatch_is_another_state(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     before = state_of(plan)
-    monkeypatch.setattr(deriving, "package_versions", lambda: {"igbatch": "another"})
+    other = replace(imported_packages(), versions={"igbatch": "another"})
+    monkeypatch.setattr(deriving, "imported_packages", lambda: other)
     assert state_of(plan) != before
 
 
@@ -135,19 +137,19 @@ def test_another_igbatch_is_another_state(plan: Plan, monkeypatch: pytest.Monkey
 
 def test_nothing_is_known_of_a_new_output_and_looking_writes_nothing(output: Output) -> None:
     found = Derived(output)
-    assert (found.ranges, found.report) == (None, None)
+    assert (found.known("ranges"), found.known("report")) == (None, None)
     assert output.files() == []
 
 
 def test_what_is_noted_is_known_and_the_rest_stays(output: Output) -> None:
     found = Derived(output)
     found.keep(ranges="r1")
-    assert (found.ranges, found.report) == ("r1", None)
+    assert (found.known("ranges"), found.known("report")) == ("r1", None)
     Derived(output).keep(report="p1")
     Derived(output).keep(ranges="r2")
     Derived(output).keep(faithfulness="f1")
     known = Derived(output)
-    assert (known.ranges, known.report, known.faithfulness) == ("r2", "p1", "f1")
+    assert tuple(map(known.known, ("ranges", "report", "faithfulness"))) == ("r2", "p1", "f1")
 
 
 @pytest.mark.parametrize("content", [b"", b'{"ranges": "r1', b"[]", b'"r1"', b"null", b"\xff\xfe"], ids=repr)
@@ -156,6 +158,7 @@ def test_a_damaged_note_is_taken_as_unknown_and_written_anew(tmp_path: Path, con
     Derived(output).keep(ranges="r1", report="p1")
     (tmp_path / "out" / FILE).write_bytes(content)
     found = Derived(output)
-    assert (found.ranges, found.report) == (None, None)
+    assert (found.known("ranges"), found.known("report")) == (None, None)
     found.keep(ranges="r2")
-    assert (Derived(output).ranges, Derived(output).report) == ("r2", None)
+    found = Derived(output)
+    assert (found.known("ranges"), found.known("report")) == ("r2", None)

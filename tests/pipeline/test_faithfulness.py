@@ -19,14 +19,13 @@ from igbatch.errors import InputError
 from igbatch.images.choice import chosen
 from igbatch.pipeline import measure as measuring
 from igbatch.pipeline.derived import state_of
-from igbatch.pipeline.faithfulness import FILE, find_parts, lots, measure_faithfulness, run_task
-from igbatch.pipeline.faithfulness_parts import FaithfulnessTask, Part, Skipped
+from igbatch.pipeline.faithfulness import FILE, find_parts, lots, measure_faithfulness, measure_parts
 from igbatch.pipeline.measure import group_size
 from igbatch.pipeline.opening import keep_study
 from igbatch.pipeline.plan import Plan
+from igbatch.pipeline.reports import Part, Settled, Skipped
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.run import plan_study, run_stage
-from igbatch.pipeline.settled import Settled
 from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
@@ -58,7 +57,7 @@ class Measuring:
 
     def __call__(self, output: Output, resolved: ResolvedStudy, parts: Sequence[Part]) -> list[Skipped]:
         self.asked += [(part.spec.variant_id, part.image.image_id) for part in parts]
-        return run_task(FaithfulnessTask(resolved, output, "cpu", 1, self.settled, tuple(parts)))
+        return measure_parts(resolved, output, "cpu", 1, self.settled, parts)
 
 
 def planned(study: Path, output: Output, *overrides: str) -> Plan:
@@ -306,15 +305,6 @@ def test_an_unknown_variant_is_refused(study: Path, tmp_path: Path) -> None:
         planned(study, Output(str(tmp_path / "new")), "audit.faithfulness.variants=[trianed]")
 
 
-class Quiet:
-    """A listener that says nothing."""
-
-    def start(self, images: int) -> None: ...
-    def advance(self, images: int, quarantined: int) -> None: ...
-    def under_way(self, images: int) -> None: ...
-    def retried(self) -> None: ...
-
-
 @pytest.mark.usefixtures("local_ray")
 def test_a_finished_study_is_measured_on_the_cluster_and_once(study: Path, output: Output) -> None:
     alone = Measuring()
@@ -325,11 +315,11 @@ def test_a_finished_study_is_measured_on_the_cluster_and_once(study: Path, outpu
         output.delete(info.path)
 
     said: list[str] = []
-    outcome = run_stage(load_study(study), output, Quiet(), say=said.append)
-    assert outcome.computed == 0
+    outcome = run_stage(load_study(study), output, say=said.append)
+    assert outcome.rows == 0
     assert said[-1].endswith("1 measured, 0 stood from before")
     there = open_study(output.uri).faithfulness
     pd.testing.assert_frame_equal(here, there, rtol=1e-4)
     said.clear()
-    run_stage(load_study(study), output, Quiet(), say=said.append)
+    run_stage(load_study(study), output, say=said.append)
     assert len(said) == 1

@@ -25,10 +25,9 @@ from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import Shard
-from igbatch.pipeline.reports import ShardReport
+from igbatch.pipeline.reports import Settled, ShardReport
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.run import plan_study, run_stage
-from igbatch.pipeline.settled import Settled
 from igbatch.store.output import Output
 from igbatch.study_file import load_study
 
@@ -37,26 +36,6 @@ KEY = ["variant_id", "image_id", "target"]
 OWN = ["histogram", "attempt", "attributions_bytes", "box_stats_bytes", "quarantine_bytes"]
 SETTLED = Settled("float32", 0.0, micro_batch=4)
 POISON = "double-00002"
-
-
-class Counts:
-    """A listener that counts."""
-
-    def __init__(self) -> None:
-        self.images = self.quarantined = self.retries = 0
-
-    def start(self, images: int) -> None:
-        pass
-
-    def advance(self, images: int, quarantined: int) -> None:
-        self.images += images
-        self.quarantined += quarantined
-
-    def under_way(self, images: int) -> None:
-        pass
-
-    def retried(self) -> None:
-        self.retries += 1
 
 
 # Computers with faults: what they do, they do once in each file of `marks`, or always where there is none.
@@ -138,25 +117,23 @@ def assert_as_if_nothing_had_been(output: Output, undisturbed: pd.DataFrame) -> 
 
 def stage_of(
     study: Path, out: Path, *overrides: str, fault: Callable[[Shard], None] | None = None, **how: Any
-) -> tuple[Attribution, Counts]:
+) -> Attribution:
     """A stage of one worker over a study, with a fault if there is to be one."""
     output = Output(str(out))
     plan = plan_study(load_study(study, overrides), output, **how)
     open_output(output, plan.resolved, plan.images)
-    counts = Counts()
     made = {"make_computer": partial(faulty, fault=fault)} if fault is not None else {}
-    return Attribution(plan, output, Workers(1, 1, "cpu"), SETTLED, counts, **made), counts
+    return Attribution(plan, output, Workers(1, 1, "cpu"), SETTLED, **made)
 
 
-def run_with(study: Path, out: Path, *overrides: str, **how: Any) -> tuple[Summary, Counts]:
-    stage, counts = stage_of(study, out, *overrides, **how)
-    return stage.run(), counts
+def run_with(study: Path, out: Path, *overrides: str, **how: Any) -> Summary:
+    return stage_of(study, out, *overrides, **how).run()
 
 
 def test_a_killed_worker_costs_nothing(study: Path, tmp_path: Path, undisturbed: pd.DataFrame) -> None:
     import ray
 
-    stage, counts = stage_of(study, tmp_path / "out", "run.shard_images=1")
+    stage = stage_of(study, tmp_path / "out", "run.shard_images=1")
     process = ray.get(stage.crew.seats[0].actor.process_id.remote())
 
     def kill_in_the_middle() -> None:
@@ -168,7 +145,6 @@ def test_a_killed_worker_costs_nothing(study: Path, tmp_path: Path, undisturbed:
     killer.start()
     summary = stage.run()
     killer.join()
-    assert summary.retries == counts.retries
     assert 1 <= summary.retries <= 2  # with the next shard, if it had that one already
     assert_as_if_nothing_had_been(stage.output, undisturbed)
 
@@ -197,7 +173,6 @@ def test_a_worker_that_dies_while_it_is_started_is_told_once(study: Path, tmp_pa
         output,
         Workers(1, 1, "cpu"),
         SETTLED,
-        Counts(),
         make_computer=dying,
         check=check,
         say=said.append,
@@ -214,9 +189,9 @@ def test_an_image_that_kills_its_worker_ends_alone_in_quarantine(
 ) -> None:
     two = f"images.scenes=[{{kind: double, seeds: [1, {int(POISON[-5:])}]}}]"
     undisturbed = undisturbed[undisturbed["image_id"].str.startswith("double")].reset_index(drop=True)
-    summary, counts = run_with(study, tmp_path / "out", two, fault=die_of_poison)
+    summary = run_with(study, tmp_path / "out", two, fault=die_of_poison)
     assert (summary.rows, summary.quarantined) == (2, 2)
-    assert counts.images == 2
+    assert summary.images == 2
     (lost,) = open_study(str(tmp_path / "out")).quarantine.to_dict("records")
     assert (lost["image_id"], lost["target"], lost["stage"]) == (POISON, None, "worker")
     assert lost["error"].startswith("its workers were lost: ")
@@ -232,7 +207,7 @@ def test_shards_that_were_with_the_one_at_fault_cost_no_image(
 ) -> None:
     """A worker has the next shard already when it dies, and nothing tells which of them it was."""
     single = "run.shard_images=1"
-    summary, _ = run_with(study, tmp_path / "out", single, fault=die_of_poison)
+    summary = run_with(study, tmp_path / "out", single, fault=die_of_poison)
     assert summary.quarantined == 2
     (lost,) = open_study(str(tmp_path / "out")).quarantine.to_dict("records")
     assert (lost["image_id"], lost["stage"]) == (POISON, "worker")
@@ -243,7 +218,7 @@ def test_shards_that_were_with_the_one_at_fault_cost_no_image(
 def test_a_shard_too_large_for_memory_is_halved(
     study: Path, tmp_path: Path, undisturbed: pd.DataFrame
 ) -> None:
-    summary, _ = run_with(study, tmp_path / "out", fault=need_memory)
+    summary = run_with(study, tmp_path / "out", fault=need_memory)
     assert summary.quarantined == 0
     assert summary.shards == 3
     assert_as_if_nothing_had_been(Output(str(tmp_path / "out")), undisturbed)
@@ -251,7 +226,7 @@ def test_a_shard_too_large_for_memory_is_halved(
 
 def test_a_hung_worker_is_killed_in_time(study: Path, tmp_path: Path, undisturbed: pd.DataFrame) -> None:
     fault = partial(hang_once, mark=str(tmp_path / "mark"))
-    summary, _ = run_with(study, tmp_path / "out", "run.shard_seconds=10", fault=fault)
+    summary = run_with(study, tmp_path / "out", "run.shard_seconds=10", fault=fault)
     assert summary.retries == 1
     assert_as_if_nothing_had_been(Output(str(tmp_path / "out")), undisturbed)
 
@@ -260,7 +235,7 @@ def test_a_store_that_is_away_for_a_while_is_waited_for(
     study: Path, tmp_path: Path, undisturbed: pd.DataFrame
 ) -> None:
     fault = partial(lose_the_store, mark=str(tmp_path / "mark"), times=3)
-    summary, _ = run_with(study, tmp_path / "out", fault=fault)
+    summary = run_with(study, tmp_path / "out", fault=fault)
     assert summary.retries == 3
     assert_as_if_nothing_had_been(Output(str(tmp_path / "out")), undisturbed)
 
@@ -288,11 +263,11 @@ def test_a_full_disk_ends_the_run_unfinished_and_loses_nothing(
 ) -> None:
     out = Output(str(small_disk / "out"))
     with pytest.raises(UnfinishedError, match=r"no room is left \(.*No space left.*free some space"):
-        run_stage(load_study(study, ["run.shard_images=1"]), out, Counts())
+        run_stage(load_study(study, ["run.shard_images=1"]), out)
     before = {path: path.stat().st_mtime_ns for path in small_disk.glob("out/image_stats/*/*.parquet")}
     subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
-    outcome = run_stage(load_study(study, ["run.shard_images=1"]), out, Counts())
-    assert outcome.computed <= 6 - 2 * len(before)  # a shard that was on its way may have come in since
+    outcome = run_stage(load_study(study, ["run.shard_images=1"]), out)
+    assert outcome.rows <= 6 - 2 * len(before)  # a shard that was on its way may have come in since
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert_as_if_nothing_had_been(out, undisturbed)
 
@@ -342,7 +317,7 @@ def test_death_between_any_two_writes_of_a_commit_loses_and_doubles_nothing(
         assert plan_study(load_study(study), output).missing_rows == 6
     assert deaths >= 8  # opening and closing the maps, two more files, and the commit's own two steps
     (tmp_path / "out" / "image_stats" / "trained" / f"{shard.name}.parquet").unlink()
-    assert run_stage(load_study(study), output, Counts()).computed == 6
+    assert run_stage(load_study(study), output).rows == 6
     assert_as_if_nothing_had_been(output, undisturbed)
     for kind in ("image_stats", "attributions", "box_stats"):
         theirs = pd.read_parquet(Path(computed.root) / kind / "trained", columns=KEY)
@@ -359,8 +334,8 @@ def test_a_file_that_was_cut_short_is_found_on_resume(
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     said: list[str] = []
-    outcome = run_stage(load_study(study), Output(str(out)), Counts(), say=said.append)
-    assert outcome.computed == 2
+    outcome = run_stage(load_study(study), Output(str(out)), say=said.append)
+    assert outcome.rows == 2
     (line,) = [line for line in said if "computed again" in line]
     assert path.name in line
     assert_as_if_nothing_had_been(Output(str(out)), undisturbed)

@@ -7,7 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from igbatch.errors import UnfinishedError
-from igbatch.pipeline.losses import ALONE_TRIES, LONGEST_PAUSE, WHOLE_TRIES, Losses, Verdict
+from igbatch.pipeline.losses import (
+    ALONE_TRIES,
+    LEAST_SECONDS,
+    LONGEST_PAUSE,
+    TIMES_SLOWEST,
+    UNKNOWN_SECONDS,
+    WHOLE_TRIES,
+    Deadline,
+    Losses,
+)
 from igbatch.pipeline.plan import Plan, Shard
 
 Plans = Callable[..., Plan]
@@ -35,11 +44,11 @@ def test_halving_leaves_just_the_poison_in_quarantine(
             done += inside
             continue
         killed += 1
-        verdict = losses.blamed(current)
-        waiting += verdict.again
-        names |= {(part.name, len(part.images)) for part in verdict.again}
-        if verdict.poison is not None:
-            given_up += [image.image_id for image in verdict.poison.images]
+        again = losses.blamed(current)
+        waiting += again
+        names |= {(part.name, len(part.images)) for part in again}
+        if not again:
+            given_up += inside
     assert sorted(done) == sorted(set(ids) - poison)
     assert sorted(given_up) == sorted(poison)
     assert len({name for name, _ in names}) == len(names)  # parts are shards of their own
@@ -48,25 +57,46 @@ def test_halving_leaves_just_the_poison_in_quarantine(
 
 def test_one_accident_does_not_halve_a_shard(many_variants: Plans) -> None:
     shard = shard_of(many_variants, 4)
-    assert Losses(0).blamed(shard).again == (shard,)
+    assert Losses(0).blamed(shard) == [shard]
 
 
 def test_an_image_alone_is_tried_before_it_is_given_up(many_variants: Plans) -> None:
     shard, losses = shard_of(many_variants, 1), Losses(0)
     for _ in range(ALONE_TRIES - 1):
-        assert losses.blamed(shard).again == (shard,)
-    assert losses.blamed(shard).poison == shard
+        assert losses.blamed(shard) == [shard]
+    assert losses.blamed(shard) == []
 
 
 def test_a_shard_that_is_not_to_blame_is_never_halved_and_has_a_limit(many_variants: Plans) -> None:
     shard, losses = shard_of(many_variants, 4), Losses(3)
     for _ in range(3):
-        assert losses.blameless(shard, "the store is away") == Verdict(again=(shard,))
+        losses.blameless(shard, "the store is away")
     with pytest.raises(UnfinishedError, match=r"failed 4 times .*the store is away.*run it again"):
         losses.blameless(shard, "the store is away")
 
 
 def test_a_store_that_is_away_is_asked_at_longer_and_longer_intervals(many_variants: Plans) -> None:
     shard, losses = shard_of(many_variants, 1), Losses(20)
-    pauses = [losses.blameless(shard, "away", pausing=True).pause for _ in range(10)]
+    pauses = [losses.blameless(shard, "away") for _ in range(10)]
     assert pauses == [1, 2, 4, 8, 16, 32, *[LONGEST_PAUSE] * 4]
+
+
+# How long a worker may take
+
+
+def test_the_studys_own_limit_holds_whatever_was_seen(many_variants: Callable[..., Plan]) -> None:
+    (shard,) = many_variants(1, 4, 4).shards()
+    deadline = Deadline(12.5)
+    deadline.learn(1000.0, 1)
+    assert deadline.limit(shard) == 12.5
+
+
+def test_otherwise_it_follows_from_the_slowest_shard_so_far(many_variants: Callable[..., Plan]) -> None:
+    (shard,) = many_variants(1, 4, 4).shards()
+    deadline = Deadline(None)
+    assert deadline.limit(shard) == UNKNOWN_SECONDS
+    deadline.learn(1.0, 10)
+    assert deadline.limit(shard) == LEAST_SECONDS
+    deadline.learn(300.0, 2)
+    deadline.learn(1.0, 2)
+    assert deadline.limit(shard) == TIMES_SLOWEST * 150 * 4

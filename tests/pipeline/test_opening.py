@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from igbatch.pipeline.opening import (
     keep_study,
     open_output,
 )
+from igbatch.pipeline.reports import Hardware, Settled
 from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy
 from igbatch.pipeline.study_images import StudyImages
 from igbatch.store import schemas
@@ -31,8 +32,8 @@ from igbatch.variants.weights import WeightsSource
 
 DATA_CONFIG = {"input_size": [3, 224, 224], "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "crop_pct": 0.9}
 LAYERS = {"layers.0": ["layers.0.blocks.0", "layers.0.blocks.1"], "head": ["head"]}
-HARDWARE = {"node": "n", "device": "cpu", "processor": "p", "threads": 2}
-SETTLED = {"precision": "float32", "micro_batch": 8}
+HARDWARE = Hardware("n", "cpu", "p", 2)
+SETTLED = Settled("float32", 0.0, 8, reasons=("measured",))
 
 
 def resolve(
@@ -247,16 +248,18 @@ def test_a_variant_that_was_dropped_is_remembered(output: Output) -> None:
     assert "variant random-1 was computed with steps 50" in refusal(output, again)
 
 
+def kept_as(settled: Settled) -> Any:
+    """Return what JSON holds of it, as settled by a worker of `HARDWARE`."""
+    return json.loads(json.dumps({"threads": 2, **asdict(settled)}))
+
+
 def test_what_was_settled_is_kept(output: Output) -> None:
     record = open_output(output, resolve(), images("x"))
     assert keep_settled(output, record, "cpu", HARDWARE, SETTLED)
-    assert keep_settled(
-        output, record, "cuda", {**HARDWARE, "device": "cuda:T"}, {**SETTLED, "micro_batch": 64}
-    )
+    other = replace(SETTLED, micro_batch=64)
+    assert keep_settled(output, record, "cuda", replace(HARDWARE, device="cuda:T"), other)
     again = open_output(output, resolve(title="t"), images("x"))
-    assert again["settled"] == {
-        "cpu": {"threads": 2, **SETTLED}, "cuda": {"threads": 2, **SETTLED, "micro_batch": 64},
-    }  # fmt: skip
+    assert again["settled"] == {"cpu": kept_as(SETTLED), "cuda": kept_as(other)}
     assert [seen["device"] for seen in again["hardware"]] == ["cpu", "cuda:T"]
 
 
@@ -264,11 +267,11 @@ def test_what_was_settled_first_holds(output: Output) -> None:
     record = open_output(output, resolve(), images("x"))
     assert keep_settled(output, record, "cpu", HARDWARE, SETTLED)
     assert not keep_settled(output, record, "cpu", HARDWARE, SETTLED)
-    other = {**HARDWARE, "node": "other", "threads": 8}
-    assert not keep_settled(output, record, "cpu", other, {**SETTLED, "micro_batch": 99})
+    other = replace(HARDWARE, node="other", threads=8)
+    assert not keep_settled(output, record, "cpu", other, replace(SETTLED, micro_batch=99))
     kept = existing_study(output)
     assert kept is not None
-    assert kept["settled"] == {"cpu": {"threads": 2, **SETTLED}}
+    assert kept["settled"] == {"cpu": kept_as(SETTLED)}
     assert [seen["node"] for seen in kept["hardware"]] == ["n", "other"]
 
 
@@ -280,16 +283,16 @@ def test_what_could_not_be_measured_is_left_to_a_later_run(output: Output) -> No
     assert kept["settled"] == {}
     assert [seen["node"] for seen in kept["hardware"]] == ["n"]
     assert keep_settled(output, record, "cpu", HARDWARE, SETTLED)
-    assert open_output(output, resolve(), images("x"))["settled"] == {"cpu": {"threads": 2, **SETTLED}}
+    assert open_output(output, resolve(), images("x"))["settled"] == {"cpu": kept_as(SETTLED)}
 
 
 def test_what_an_earlier_igbatch_left_open_is_settled(output: Output) -> None:
     record = open_output(output, resolve(), images("x"))
     record["settled"] = {"cpu": {"threads": 2, "micro_batch": 8}}
-    assert keep_settled(output, record, "cpu", HARDWARE, {**SETTLED, "micro_batch": 4})
+    assert keep_settled(output, record, "cpu", HARDWARE, replace(SETTLED, micro_batch=4))
     kept = existing_study(output)
     assert kept is not None
-    assert kept["settled"] == {"cpu": {"threads": 2, **SETTLED, "micro_batch": 4}}
+    assert kept["settled"] == {"cpu": kept_as(replace(SETTLED, micro_batch=4))}
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:

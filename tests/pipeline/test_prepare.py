@@ -159,7 +159,7 @@ class Store:
         self.asked += 1
         if self.asked <= self.failures:
             raise OSError("the store is busy")
-        return LoadedImage(Image.new("RGB", (40, 40)), "sha", 40, 40)
+        return LoadedImage(Image.new("RGB", (40, 40)), "sha")
 
 
 @pytest.mark.parametrize("failures", range(READ_ATTEMPTS + 1))
@@ -206,7 +206,7 @@ def test_images_come_in_order_whoever_is_ready_first(monkeypatch: pytest.MonkeyP
         time.sleep(0.02 if int(uri) % 3 == 0 else 0)
         if uri == "5":
             raise ImageError("broken")
-        return LoadedImage(Image.new("RGB", (40, 40)), uri, 40, 40)
+        return LoadedImage(Image.new("RGB", (40, 40)), uri)
 
     monkeypatch.setattr(prepare_module, "load_image", load)
     entries = [entry(str(n)) for n in range(12)]
@@ -223,7 +223,7 @@ def test_no_more_images_are_held_than_asked_for(monkeypatch: pytest.MonkeyPatch)
     def load(uri: str) -> LoadedImage:
         with lock:
             begun.append(uri)
-        return LoadedImage(Image.new("RGB", (40, 40)), uri, 40, 40)
+        return LoadedImage(Image.new("RGB", (40, 40)), uri)
 
     monkeypatch.setattr(prepare_module, "load_image", load)
     stream = prepare_ahead([entry(str(n)) for n in range(50)], HALF, threads=2, ahead=4)

@@ -1,6 +1,5 @@
 """What `igbatch plan` says that a run would settle: known or measured, and nothing written."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -9,8 +8,8 @@ import torch
 from igbatch.errors import InputError
 from igbatch.pipeline.opening import existing_study, keep_settled, open_output
 from igbatch.pipeline.preview import Preview, preview
+from igbatch.pipeline.reports import Hardware, Settled
 from igbatch.pipeline.run import plan_study
-from igbatch.pipeline.settled import Settled
 from igbatch.store.output import Output
 from igbatch.study_file import load_study
 
@@ -40,8 +39,7 @@ def test_what_an_earlier_run_settled_is_told_and_not_measured(tiny_study: Path, 
     output = Output(str(tmp_path / "out"))
     plan = plan_study(load_study(tiny_study, CPU), output)
     record = open_output(output, plan.resolved, plan.images)
-    hardware = {"node": "n", "device": "cpu", "processor": "p", "threads": 3}
-    keep_settled(output, record, "cpu", hardware, asdict(SETTLED))
+    keep_settled(output, record, "cpu", Hardware("n", "cpu", "p", 3), SETTLED)
     before = {info.path: output.read(info.path) for info in output.files()}
     found = look(tiny_study, tmp_path / "out")
     assert (found.device, found.threads, found.settled, found.known) == ("cpu", 3, SETTLED, True)
@@ -70,7 +68,7 @@ def test_another_kind_of_device_settles_for_itself(tiny_study: Path, tmp_path: P
     output = Output(str(tmp_path / "out"))
     plan = plan_study(load_study(tiny_study, CPU), output)
     record = open_output(output, plan.resolved, plan.images)
-    keep_settled(output, record, "cuda", {"threads": 3}, asdict(SETTLED))
+    keep_settled(output, record, "cuda", Hardware("n", "cuda", "p", 3), SETTLED)
     found = look(tiny_study, tmp_path / "out", "run.threads=1")
     assert not found.known
     assert found.settled is not None

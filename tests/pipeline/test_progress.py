@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from igbatch.pipeline import progress
 from igbatch.pipeline.progress import TerminalProgress
+from igbatch.pipeline.reports import Summary
+
+RUN = Summary(total=100)
 
 
 @pytest.fixture
@@ -18,7 +22,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> tuple[TerminalProgress, io.StringIO,
     monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
     text = io.StringIO()
     shown = TerminalProgress(Console(file=text, width=200))
-    shown.start(100)
+    shown(RUN)
     return shown, text, clock
 
 
@@ -28,13 +32,14 @@ def test_a_log_tells_of_images_within_a_long_shard(
     shown, text, clock = log
     for seconds, images in ((5.0, 5), (20.0, 20), (21.0, 21), (40.0, 40)):
         clock[0] = seconds
-        shown.under_way(images)
-    shown.under_way(0)
+        shown(replace(RUN, under_way=images))
+    shown(RUN)
     clock[0] = 50.0
-    shown.advance(50, 2)
+    half = replace(RUN, images=50, quarantined=2)
+    shown(half)
     clock[0] = 100.0
-    shown.under_way(3)  # was answered before the last shard was committed
-    shown.advance(50, 0)
+    shown(replace(half, under_way=3))  # was answered before the last shard was committed
+    shown(replace(half, images=100, under_way=3))
     assert text.getvalue().splitlines() == [
         "attribute: 20 of 100 images, 1.00 images/s, 80 s left 20 of them not committed yet",
         "attribute: 40 of 100 images, 1.00 images/s, 60 s left 40 of them not committed yet",
@@ -48,10 +53,10 @@ def test_images_of_a_worker_that_was_lost_are_no_longer_counted(
     log: tuple[TerminalProgress, io.StringIO, list[float]],
 ) -> None:
     shown, text, clock = log
-    shown.under_way(40)
-    shown.under_way(0)
+    shown(replace(RUN, under_way=40))
+    shown(RUN)
     clock[0] = 20.0
-    shown.under_way(10)
+    shown(replace(RUN, under_way=10))
     assert text.getvalue().splitlines() == [
         "attribute: 10 of 100 images, 0.50 images/s, 180 s left 10 of them not committed yet"
     ]

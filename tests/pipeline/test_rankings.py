@@ -19,9 +19,9 @@ from igbatch.pipeline.models import batched_logits
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import Plan
 from igbatch.pipeline.queue import ShardQueue
+from igbatch.pipeline.reports import Settled, settle_plan
 from igbatch.pipeline.resolve import ranked_classes
 from igbatch.pipeline.run import plan_study
-from igbatch.pipeline.settled import Settled, settle_plan
 from igbatch.results import StudyResults
 from igbatch.store.output import Output
 from igbatch.store.rankings import FOLDER, parse_rankings

@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ from igbatch.errors import InputError, UnfinishedError, WorkerError
 from igbatch.pipeline.attribute import Attribution
 from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.opening import open_output
-from igbatch.pipeline.run import RunOutcome, plan_study, run_stage
-from igbatch.pipeline.settled import SETTLED_IMAGES, Settled
+from igbatch.pipeline.reports import SETTLED_IMAGES, Settled, Summary
+from igbatch.pipeline.run import plan_study, run_stage
 from igbatch.results import StudyResults
 from igbatch.store.output import Output
 from igbatch.study_file import load_study
@@ -32,41 +32,21 @@ TRAINED = "variants=[{kind: trained}]"
 ADAPTIVE = [TRAINED, "attribution.steps=auto", "attribution.tolerance=0.3", "run.threads=1"]
 
 
-@dataclass
-class Counts:
-    """A listener that counts."""
+class Told:
+    """A listener that keeps what it was told last, and the lines that were said."""
 
-    total: int = 0
-    images: int = 0
-    quarantined: int = 0
-    retries: int = 0
-    said: list[str] = field(default_factory=list)
+    def __init__(self, interrupts: bool = False) -> None:
+        self.run, self.said, self.interrupts = Summary(), list[str](), interrupts
 
-    def start(self, images: int) -> None:
-        self.total = images
-
-    def advance(self, images: int, quarantined: int) -> None:
-        self.images += images
-        self.quarantined += quarantined
-
-    def under_way(self, images: int) -> None:
-        pass
-
-    def retried(self) -> None:
-        self.retries += 1
-
-
-class Interrupting(Counts):
-    """A listener on whose first image somebody presses Ctrl-C."""
-
-    def advance(self, images: int, quarantined: int) -> None:
-        super().advance(images, quarantined)
-        raise KeyboardInterrupt
+    def __call__(self, run: Summary) -> None:
+        self.run = run
+        if self.interrupts and run.shards:  # somebody presses Ctrl-C
+            raise KeyboardInterrupt
 
 
 def interrupt(study: Path, out: Path, *overrides: str) -> list[str]:
     """Run a study until its first shard is committed; return what was said."""
-    listener = Interrupting()
+    listener = Told(interrupts=True)
     with pytest.raises(UnfinishedError, match="interrupted; what is committed is kept"):
         run_stage(load_study(study, overrides), Output(str(out)), listener, say=listener.said.append)
     assert len(open_study(str(out)).image_stats) > 0
@@ -80,10 +60,10 @@ def settled_on(out: Path) -> dict[str, Any]:
     return found
 
 
-def run(study: Path, out: Path, *overrides: str, **how: Any) -> tuple[RunOutcome, Counts]:
-    counts = Counts()
-    outcome = run_stage(load_study(study, overrides), Output(str(out)), counts, say=counts.said.append, **how)
-    return outcome, counts
+def run(study: Path, out: Path, *overrides: str, **how: Any) -> tuple[Summary, Told]:
+    told = Told()
+    outcome = run_stage(load_study(study, overrides), Output(str(out)), told, say=told.said.append, **how)
+    return outcome, told
 
 
 def numbers(results: StudyResults) -> pd.DataFrame:
@@ -99,25 +79,25 @@ def assert_same_bits(ours: StudyResults, theirs: StudyResults) -> None:
 @pytest.fixture(scope="module")
 def finished(
     tmp_path_factory: pytest.TempPathFactory, tiny_content: dict[str, Any]
-) -> tuple[Path, Path, Counts]:
+) -> tuple[Path, Path, Told]:
     """The tiny study, run once without disturbance: study file, output, and what the run told."""
     folder = tmp_path_factory.mktemp("finished")
     study = folder / "tiny.yaml"
     study.write_text(yaml.safe_dump(tiny_content))
-    _, counts = run(study, folder / "out")
-    return study, folder / "out", counts
+    _, told = run(study, folder / "out")
+    return study, folder / "out", told
 
 
-def test_every_row_is_there_once(finished: tuple[Path, Path, Counts]) -> None:
-    _, out, counts = finished
+def test_every_row_is_there_once(finished: tuple[Path, Path, Told]) -> None:
+    _, out, told = finished
     results = open_study(str(out))
     assert results.complete
     assert len(results.image_stats) == 2 * 3 * 2 == len(results.image_stats.drop_duplicates(KEY))
-    assert counts.images == counts.total == 6
+    assert told.run.images == told.run.total == 6
     assert len(results.quarantine) == 0
 
 
-def test_statistics_are_those_of_the_stored_maps(finished: tuple[Path, Path, Counts]) -> None:
+def test_statistics_are_those_of_the_stored_maps(finished: tuple[Path, Path, Told]) -> None:
     results = open_study(str(finished[1]))
     for row in results.image_stats.itertuples():
         stored = results.attribution(row.variant_id, row.image_id, row.target)
@@ -129,7 +109,7 @@ def test_statistics_are_those_of_the_stored_maps(finished: tuple[Path, Path, Cou
         assert row.convergence_delta == pytest.approx(delta, abs=1e-15)
 
 
-def test_joint_ranges_hold_every_map(finished: tuple[Path, Path, Counts]) -> None:
+def test_joint_ranges_hold_every_map(finished: tuple[Path, Path, Told]) -> None:
     results = open_study(str(finished[1]))
     whole = results.ranges[results.ranges["scope"] == "dataset"].iloc[0]
     assert whole["minimum"] == results.image_stats["minimum"].min()
@@ -138,34 +118,32 @@ def test_joint_ranges_hold_every_map(finished: tuple[Path, Path, Counts]) -> Non
     assert whole["n_maps"] == len(results.image_stats)
 
 
-def test_a_finished_study_computes_nothing(finished: tuple[Path, Path, Counts]) -> None:
+def test_a_finished_study_computes_nothing(finished: tuple[Path, Path, Told]) -> None:
     study, out, _ = finished
     before = {path: path.stat().st_mtime_ns for path in out.rglob("image_stats/**/*.parquet")}
-    outcome, counts = run(study, out)
-    assert outcome.computed == 0
-    assert counts.images == 0
-    assert any("nothing to compute" in line for line in counts.said)
+    outcome, told = run(study, out)
+    assert outcome.rows == 0
+    assert told.run.images == 0
+    assert any("nothing to compute" in line for line in told.said)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("image_stats/**/*.parquet")} == before
 
 
 def test_what_the_report_shows_is_noted_and_nothing_is_reduced_again(
-    finished: tuple[Path, Path, Counts],
+    finished: tuple[Path, Path, Told],
 ) -> None:
     study, out, _ = finished
     first, _ = run(study, out)
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")}
-    other, counts = run(study, out, "report.others=random")
+    other, told = run(study, out, "report.others=random")
     assert other.state != first.state
-    assert counts.images == 0
+    assert told.run.images == 0
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")} == before
     assert open_study(str(out)).study.report.others == "random"
     again, _ = run(study, out)
     assert again.state == first.state
 
 
-def test_shards_of_another_size_give_the_same_bits(
-    finished: tuple[Path, Path, Counts], tmp_path: Path
-) -> None:
+def test_shards_of_another_size_give_the_same_bits(finished: tuple[Path, Path, Told], tmp_path: Path) -> None:
     study, out, _ = finished
     run(study, tmp_path / "out", "run.shard_images=3", "run.workers=1", "run.threads=1")
     ours, theirs = open_study(str(out)), open_study(str(tmp_path / "out"))
@@ -182,7 +160,7 @@ def test_growing_computes_only_what_is_new(tiny_study: Path, tmp_path: Path) -> 
     outcome, _ = run(tiny_study, out, more)
     results = open_study(str(out))
     assert results.complete
-    assert outcome.computed == len(results.image_stats) - len(first)
+    assert outcome.rows == len(results.image_stats) - len(first)
     assert set(files) <= set(out.rglob("attributions/**/*.parquet"))
     same = first.merge(numbers(results), on=KEY, suffixes=("", "_now"))
     assert len(same) == len(first)
@@ -196,13 +174,13 @@ def test_removed_images_vanish_from_every_table(tiny_study: Path, tmp_path: Path
         tiny_study, out, "variants=[{kind: trained}]", "images.scenes=[{kind: double, seeds: [2]}]"
     )
     results = open_study(str(out))
-    assert outcome.computed == 0
+    assert outcome.rows == 0
     for table in (results.image_stats, results.box_stats, results.images):
         assert set(table["image_id"]) == {"double-00002"}
     assert results.ranges["n_maps"].tolist() == [2, 2]
 
 
-def test_another_rule_is_refused_with_the_difference(finished: tuple[Path, Path, Counts]) -> None:
+def test_another_rule_is_refused_with_the_difference(finished: tuple[Path, Path, Told]) -> None:
     study, out, _ = finished
     with pytest.raises(InputError, match=r"computed with rule gauss-legendre, the study now says midpoint"):
         run(study, out, "attribution.rule=midpoint")
@@ -216,9 +194,7 @@ def test_a_fault_of_the_program_stops_the_run_and_leaves_its_traceback(
     plan = plan_study(load_study(tiny_study), output)
     open_output(output, plan.resolved, plan.images)
     with pytest.raises(WorkerError, match=r"a worker failed: .*error\.txt"):
-        Attribution(
-            plan, output, Workers(1, 1, "cpu"), replace(SETTLED, arithmetic_error=-1.0), Counts()
-        ).run()
+        Attribution(plan, output, Workers(1, 1, "cpu"), replace(SETTLED, arithmetic_error=-1.0), Told()).run()
     assert "Traceback" in (tmp_path / "out" / "error.txt").read_text()
 
 
@@ -228,7 +204,7 @@ def test_what_a_worker_finds_wrong_with_the_study_ends_as_that(tiny_study: Path,
     open_output(output, plan.resolved, plan.images)
     object.__setattr__(plan.resolved, "baseline", "mauve")
     with pytest.raises(InputError, match="mauve"):
-        Attribution(plan, output, Workers(1, 1, "cpu"), SETTLED, Counts()).run()
+        Attribution(plan, output, Workers(1, 1, "cpu"), SETTLED, Told()).run()
 
 
 def test_broken_images_are_quarantined_and_retried_on_request(scene_folder: Path, tmp_path: Path) -> None:
@@ -241,9 +217,9 @@ def test_broken_images_are_quarantined_and_retried_on_request(scene_folder: Path
     victim = scene_folder / "scene-41.png"
     whole = victim.read_bytes()
     victim.write_bytes(whole[: len(whole) // 2])
-    _, counts = run(study, tmp_path / "out")
+    _, told = run(study, tmp_path / "out")
     results = open_study(str(tmp_path / "out"))
-    assert counts.quarantined == 2
+    assert told.run.quarantined == 2
     assert results.quarantine["image_id"].tolist() == ["scene-41.png"]
     assert not results.complete
     assert not results.ranges["complete"].any()
@@ -253,8 +229,8 @@ def test_broken_images_are_quarantined_and_retried_on_request(scene_folder: Path
     os.utime(victim, ns=(stamp, stamp))
     assert run(study, tmp_path / "out", retry_quarantined=True)[1].quarantined == 2
     victim.write_bytes(whole)
-    outcome, counts = run(study, tmp_path / "out")
-    assert (outcome.computed, counts.quarantined) == (2, 0)
+    outcome, told = run(study, tmp_path / "out")
+    assert (outcome.rows, told.run.quarantined) == (2, 0)
     assert open_study(str(tmp_path / "out")).complete
     assert len(open_study(str(tmp_path / "out")).quarantine) == 0
 
@@ -263,7 +239,7 @@ def test_broken_images_are_quarantined_and_retried_on_request(scene_folder: Path
 
 
 @pytest.fixture(scope="module")
-def adaptive(finished: tuple[Path, Path, Counts], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def adaptive(finished: tuple[Path, Path, Told], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The output of the tiny study's trained variant at adaptive steps: two workers, a shard for an image."""
     out = tmp_path_factory.mktemp("adaptive") / "out"
     run(finished[0], out, *ADAPTIVE, "run.workers=2")
@@ -281,7 +257,7 @@ def test_adaptive_steps_end_within_the_tolerance(adaptive: Path) -> None:
 
 
 def test_adaptive_maps_are_the_same_bits_from_one_worker_and_one_shard(
-    finished: tuple[Path, Path, Counts], adaptive: Path, tmp_path: Path
+    finished: tuple[Path, Path, Told], adaptive: Path, tmp_path: Path
 ) -> None:
     run(finished[0], tmp_path / "out", *ADAPTIVE, "run.workers=1", "run.shard_images=3")
     assert len(list((tmp_path / "out").glob("image_stats/*/*.parquet"))) == 1
@@ -289,12 +265,12 @@ def test_adaptive_maps_are_the_same_bits_from_one_worker_and_one_shard(
 
 
 def test_adaptive_maps_are_the_same_bits_after_an_interruption(
-    finished: tuple[Path, Path, Counts], adaptive: Path, tmp_path: Path
+    finished: tuple[Path, Path, Told], adaptive: Path, tmp_path: Path
 ) -> None:
     interrupt(finished[0], tmp_path / "out", *ADAPTIVE, "run.workers=1")
     settled = settled_on(tmp_path / "out")
     outcome, _ = run(finished[0], tmp_path / "out", *ADAPTIVE, "run.workers=1", "run.shard_images=2")
-    assert 0 < outcome.computed < outcome.expected
+    assert 0 < outcome.rows < open_study(str(tmp_path / "out")).expected_rows
     assert settled_on(tmp_path / "out") == settled
     assert_same_bits(open_study(str(adaptive)), open_study(str(tmp_path / "out")))
 
@@ -318,14 +294,14 @@ def test_what_auto_came_to_is_kept_and_used_again_whatever_would_be_measured_now
     record = json.loads((out / "study.json").read_text())
     record["settled"]["cpu"]["precision"] = "float64"
     (out / "study.json").write_text(json.dumps(record))
-    _, counts = run(tiny_study, out, *choice, *limits)
+    _, told = run(tiny_study, out, *choice, *limits)
     results = open_study(str(out))
     assert results.complete
     old = results.image_stats["image_id"].isin(set(before["image_id"]))
     assert set(results.image_stats.loc[old, "precision"]) == {settled["precision"]}
     assert set(results.image_stats.loc[~old, "precision"]) == {"float64"}
     assert settled_on(out) == {**settled, "precision": "float64"}
-    assert not set(settled["reasons"]) & set(counts.said)
+    assert not set(settled["reasons"]) & set(told.said)
 
 
 def test_unusable_first_images_do_not_stop_settling(tmp_path: Path) -> None:
@@ -351,8 +327,8 @@ def test_a_study_without_a_usable_image_ends_in_quarantine_and_settles_later(
     for path in whole:
         path.write_bytes(b"no picture")
     study, out = folder_study(scene_folder.parent, scene_folder.name), tmp_path / "out"
-    outcome, counts = run(study, out, "attribution.precision=bfloat16")
-    assert (outcome.computed, counts.quarantined) == (0, outcome.expected)
+    outcome, told = run(study, out, "attribution.precision=bfloat16")
+    assert (outcome.rows, told.run.quarantined) == (0, open_study(str(out)).expected_rows)
     assert set(open_study(str(out)).quarantine["image_id"]) == {path.name for path in whole}
     assert settled_on(out) == {}
     for path, content in whole.items():

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from igbatch import open_study
-from igbatch.pipeline.progress import Listener
-from igbatch.pipeline.run import RunOutcome, run_stage
+from igbatch.pipeline.reports import Summary
+from igbatch.pipeline.run import run_stage
 from igbatch.store.output import Output
 from igbatch.store.verify import verify
 from igbatch.study_file import load_study
@@ -31,19 +31,9 @@ STUDY: dict[str, Any] = {
 }
 
 
-class Quiet:
-    """A listener that says nothing."""
-
-    def start(self, images: int) -> None: ...
-    def advance(self, images: int, quarantined: int) -> None: ...
-    def under_way(self, images: int) -> None: ...
-    def retried(self) -> None: ...
-
-
-def run(study: Path, out: Path, *overrides: str) -> tuple[RunOutcome, list[str]]:
+def run(study: Path, out: Path, *overrides: str) -> tuple[Summary, list[str]]:
     said: list[str] = []
-    listener: Listener = Quiet()
-    return run_stage(load_study(study, overrides), Output(str(out)), listener, say=said.append), said
+    return run_stage(load_study(study, overrides), Output(str(out)), say=said.append), said
 
 
 def test_a_randomization_study_runs_grows_and_stays_whole(tmp_path: Path) -> None:
@@ -53,7 +43,7 @@ def test_a_randomization_study_runs_grows_and_stays_whole(tmp_path: Path) -> Non
     assert not (out / "similarity.parquet").exists()
     variants = open_study(str(out)).variants.set_index("variant_id")
     cascade = [name for name in variants.index if name.startswith("cascade-down-1-")]
-    assert outcome.computed == 2 * (2 + len(cascade))
+    assert outcome.rows == 2 * (2 + len(cascade))
     assert variants.loc[cascade, "direction"].eq("down").all()
     depths = [len(layers) for layers in variants.loc[cascade, "layers"]]
     assert depths == sorted(set(depths))
@@ -85,7 +75,7 @@ def test_a_randomization_study_runs_grows_and_stays_whole(tmp_path: Path) -> Non
     grown = [*STUDY["variants"], {"kind": "random", "seeds": [2]}]
     study.write_text(yaml.safe_dump(STUDY | {"variants": grown}))
     outcome, said = run(study, out)
-    assert outcome.computed == 2
+    assert outcome.rows == 2
     assert said[-1] == measured(1 + 2 + 2, 1, parts)
     similarity = Output(str(out)).read_table(str(out / "similarity.parquet")).to_pandas()
     assert similarity["comparison"].value_counts()["between_random"] == 2

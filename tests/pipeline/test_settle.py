@@ -17,8 +17,8 @@ from igbatch.attribution.calibrate import MicroBatchChoice, PrecisionChoice
 from igbatch.errors import InputError
 from igbatch.pipeline import settle as settling
 from igbatch.pipeline.plan import Plan, Shard
+from igbatch.pipeline.reports import SETTLED_IMAGES, Settled, settle_plan
 from igbatch.pipeline.settle import Sample, settings_of, settle, unmeasured
-from igbatch.pipeline.settled import SETTLED_IMAGES, Settled, settle_plan
 from igbatch.study import Attribution
 
 MEASURED = Settled("bfloat16", 0.003, 8, ("precision bfloat16: fast", "micro_batch 8 rows"))

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from igbatch.reduce.images import IMAGE_SCOPES, SCHEMA, Extremes, image_ranges
+from igbatch.reduce.images import IMAGE_SCOPES, SCHEMA, image_ranges
 from igbatch.reduce.ranges import COLUMNS, RangeSummary, summarise
-from igbatch.reduce.variant_scan import scan_variant
+from igbatch.reduce.variant_scan import grids, scan_variant
 from igbatch.results import open_study
 from igbatch.statistics.histogram import N_BINS
 from igbatch.store import schemas
@@ -91,7 +91,7 @@ def test_a_scan_is_the_summary_of_the_rows_that_count(lay_out: Callable[..., Out
         shard(output, name, attempt, listed)
     reader = Reader(output)
     stats = reader.image_stats(["image_id", "target", *COLUMNS, "weights_sha256"])
-    found = scan_variant(Reader(output), "v", ("minimum", "maximum"))
+    found = scan_variant(Reader(output), "v")
     assert_same(found.ranges, summarise(stats))
     assert found.weights_sha256 == sorted(set(stats["weights_sha256"].to_pylist()))
     expected = np.full((len(images), len(targets)), np.nan)
@@ -185,8 +185,8 @@ def test_a_range_of_all_models_lacks_no_map_of_variants_that_are_not_computed_on
     shard(output, "s", 2, IMAGES[:2], "ww")
     (models,) = image_ranges(Reader(output), "models")
     assert models["complete"].to_pylist() == [True, True, False]
-    alone = Extremes.of(scan_variant(Reader(output), "v", ("minimum", "maximum")))
-    assert models["minimum"][0].as_py() == alone.minimum[0].min()  # the row of `ww` does not count
+    alone = grids(Reader(output), "v", ["minimum"])["minimum"]
+    assert models["minimum"][0].as_py() == alone[0].min()  # the row of `ww` does not count
 
 
 def test_a_writer_leaves_sums_that_a_scan_takes(computed: Output) -> None:

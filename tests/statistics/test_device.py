@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from igbatch.errors import InputError
 from igbatch.images.geometry import MappedBox
-from igbatch.statistics.device import measure_maps
+from igbatch.statistics.device import named, numbers_of
 from igbatch.statistics.histogram import EDGES, N_SIDE
 from igbatch.statistics.measured import Measured, measure
 
@@ -59,11 +59,12 @@ def boxes_in(draw: st.DrawFn, height: int, width: int) -> list[MappedBox]:
 
 
 def on(device: str, maps: Maps, boxes: Sequence[MappedBox]) -> list[Measured]:
-    return measure_maps(torch.from_numpy(maps).to(device), boxes)
+    found = numbers_of(torch.from_numpy(maps).to(device), boxes)
+    return named(found.cpu().numpy(), boxes, maps.shape[1:])
 
 
 def assert_alike(found: Measured, expected: Measured, pixels: int) -> None:
-    """Hold a map's numbers against numpy's; see `measure_maps` for the bound."""
+    """Hold a map's numbers against numpy's; see `numbers_of` for the bound."""
     assert found.not_finite == expected.not_finite
     assert (found.statistics is None) == (expected.statistics is None)
     if found.statistics is None or expected.statistics is None:
@@ -72,7 +73,7 @@ def assert_alike(found: Measured, expected: Measured, pixels: int) -> None:
     off = pixels * 2.0**-52
     slack = off * expected.statistics["abs_sum"]
     for name, value in expected.statistics.items():
-        mine = found.statistics[name]  # type: ignore[literal-required]
+        mine = found.statistics[name]
         if name == "histogram":
             np.testing.assert_array_equal(mine, value)
             assert mine.dtype == np.int32
@@ -83,7 +84,7 @@ def assert_alike(found: Measured, expected: Measured, pixels: int) -> None:
     assert_identities(found.statistics)
     for box, other in zip(found.boxes, expected.boxes, strict=True):
         for name, value in other.items():
-            mine = box[name]  # type: ignore[literal-required]
+            mine = box[name]
             if name in SUMS and value is not None:
                 assert abs(mine - value) <= off * (other["abs_sum"] or 0.0), name
             elif name in ("share", "density_ratio") and value is not None:

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -8,8 +10,9 @@ from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 
 from igbatch.errors import InputError
+from igbatch.statistics import image_stats
 from igbatch.statistics.histogram import histogram
-from igbatch.statistics.image_stats import DEFAULT_ATOL, allowed_error, convergence, finite, map_statistics
+from igbatch.statistics.image_stats import DEFAULT_ATOL, allowed_error, map_statistics
 
 Map = NDArray[np.float32]
 maps = npst.arrays(
@@ -17,6 +20,16 @@ maps = npst.arrays(
     npst.array_shapes(min_dims=2, max_dims=2, max_side=12),
     elements=st.floats(-1e3, 1e3, width=32),
 )
+
+
+def convergence(
+    total: float, abs_sum: float, score: float, score_baseline: float, map_error: float | None,
+    tolerance: float, atol: float = DEFAULT_ATOL,
+) -> SimpleNamespace:  # fmt: skip
+    """What is said of a map with these numbers."""
+    ends = {"score": score, "score_baseline": score_baseline}
+    row = {"sum": total, "abs_sum": abs_sum, **ends, "map_error": map_error}
+    return SimpleNamespace(**image_stats.convergence(row, tolerance, atol))
 
 
 @given(maps)
@@ -39,7 +52,7 @@ def test_extremes_quantiles_and_counts_are_those_of_the_pixels(attribution: Map)
     assert found["minimum"] == attribution.min()
     assert found["maximum"] == attribution.max()
     for name, q in (("q01", 0.01), ("q50", 0.5), ("q99", 0.99)):
-        assert found[name] == np.quantile(attribution, q, method="lower")  # type: ignore[literal-required]
+        assert found[name] == np.quantile(attribution, q, method="lower")
     np.testing.assert_array_equal(found["histogram"], histogram(attribution))
 
 
@@ -60,11 +73,9 @@ def test_sums_are_taken_in_float64() -> None:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_map_that_is_not_finite_is_told_and_refused(bad: float) -> None:
+def test_a_map_that_is_not_finite_is_refused(bad: float) -> None:
     attribution = np.zeros((3, 3), dtype=np.float32)
-    assert finite(attribution)
     attribution[1, 2] = bad
-    assert not finite(attribution)
     with pytest.raises(InputError):
         map_statistics(attribution)
 

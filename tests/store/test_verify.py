@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from igbatch.errors import InputError
-from igbatch.store import schemas, verify_histogram
+from igbatch.store import schemas, verify_shard
 from igbatch.store.commit import ShardWriter
 from igbatch.store.commits import read_commits
 from igbatch.store.fingerprint import digest
@@ -304,7 +304,7 @@ def set_shard_histogram(output: Output, path: str, values: list[list[int] | None
 def test_a_sum_of_histograms_that_is_not_that_of_the_rows_is_named(
     good: Output, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verify_histogram, "HISTOGRAMS_AT_ONCE", at_once)
+    monkeypatch.setattr(verify_shard, "HISTOGRAMS_AT_ONCE", at_once)
     path = "image_stats/v/shard-y.parquet"
     table = good.read_table(good.path(path))
     true = table["shard_histogram"][0].as_py()

@@ -115,11 +115,11 @@ def test_a_file_that_cannot_be_believed_is_named_with_what_to_do(
 
 
 def test_there_may_be_no_rows_and_no_rankings(local_output: Output, store: RankingStore) -> None:
-    nothing = stored_rankings(local_output, "m", RECORD).rows
+    nothing = stored_rankings(local_output, "m", RECORD, [])
     rows = pa.table({"image_id": ["x"], "image_sha256": ["sha-x"], "target": ["top-2"], "target_index": [4]})
     assert list(misranked(rows.cast(RANKED), nothing)) == []
     store.keep(["x"], RANKING)
-    some = stored_rankings(local_output, "m", RECORD).rows
+    some = stored_rankings(local_output, "m", RECORD, [])
     assert list(misranked(RANKED.empty_table(), some)) == list(misranked(RANKED.empty_table(), nothing)) == []
     assert list(misranked(rows.cast(RANKED), some)) == []
 

@@ -47,6 +47,15 @@ def test_a_key_is_a_place_in_the_studys_lists() -> None:
     assert found.keys(rows.slice(0, 0)).tolist() == []
 
 
+def test_images_of_which_a_variant_has_none_are_as_if_not_listed() -> None:
+    found = listing({"x": "1", "y": "1", "z": "1"}, ["a", "b"])
+    rows = rows_of(*((image, target, "1") for image in "?xyz" for target in "ab"))
+    assert found.of_variant(None).keys(rows).tolist() == [-1, -1, 0, 1, 2, 3, 4, 5]
+    some = found.of_variant(np.array([True, False, True]))
+    assert some.keys(rows).tolist() == [-1, -1, 0, 1, -1, -1, 4, 5]
+    assert some.only(np.array([1, 2])).keys(rows).tolist() == [-1, -1, -1, -1, -1, -1, 2, 3]
+
+
 def commit(output: Output, shard: str, attempt: str, rows: list[Row], stats_row: Any) -> None:
     """Write a commit of made-up rows; its score tells the attempt."""
     filled = [

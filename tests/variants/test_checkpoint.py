@@ -42,14 +42,13 @@ def shapes(tensors: dict[str, Tensor]) -> dict[str, list[int]]:
 
 
 @pytest.mark.parametrize("kind", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
-def test_a_header_has_names_shapes_and_types(
+def test_a_header_has_names_and_shapes_whatever_the_type(
     tmp_path: Path, state: dict[str, Tensor], kind: torch.dtype
 ) -> None:
     save_file({name: tensor.to(kind) for name, tensor in state.items()}, tmp_path / "w.safetensors")
     header = read_header(str(tmp_path / "w.safetensors"), KEY)
     assert header.shapes == shapes(state)
     assert header.classes == 5
-    assert len(set(header.types.values())) == 1
     check_fit(header, shapes(state), "swin", KEY)
 
 

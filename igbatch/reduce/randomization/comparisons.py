@@ -5,9 +5,8 @@ Nothing here reads a file. Every number comes from raw attributions; docs/measur
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import combinations
 from typing import Any
 
@@ -15,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from igbatch.statistics.complexity import complexity, efficient_score
-from igbatch.statistics.edges import EdgeFeatures, edge_features, edge_similarity
+from igbatch.statistics.edges import edge_features, edge_similarity
 from igbatch.statistics.localization import localization
-from igbatch.statistics.similarity import MapFeatures, map_features, similarity
+from igbatch.statistics.similarity import map_features, similarity
 
 Map = NDArray[np.float32]
 Range = tuple[float, float]
@@ -55,14 +54,17 @@ class Regions:
     boxes: Mapping[str, Sequence[tuple[int, int, int, int]]] = field(default_factory=dict)
     pixels: NDArray[np.float32] | None = None
 
+    def masks(self, shape: tuple[int, ...]) -> dict[str, NDArray[np.bool_]]:
+        """Return the union of the boxes of each label; labels without a visible pixel are left out."""
+        found = {label: np.zeros(shape, dtype=bool) for label in self.boxes}
+        for label, boxes in self.boxes.items():
+            for x_min, y_min, x_max, y_max in boxes:
+                found[label][y_min:y_max, x_min:x_max] = True
+        return {label: mask for label, mask in found.items() if mask.any()}
 
-@dataclass
-class Rows:
-    """Rows of the three tables of measures: `schemas.SIMILARITY`, `MAP_MEASURES`, `LOCALIZATION`."""
 
-    similarity: list[dict[str, Any]] = field(default_factory=list)
-    map_measures: list[dict[str, Any]] = field(default_factory=list)
-    localization: list[dict[str, Any]] = field(default_factory=list)
+Rows = dict[str, list[dict[str, Any]]]
+"""Rows of the three tables of measures: `similarity`, `map_measures` and `localization`."""
 
 
 class ImageMaps:
@@ -70,7 +72,7 @@ class ImageMaps:
 
     Args:
         image_id: which image.
-        maps: by variant and target, float32 [H, W]; what is missing is left out of the measures.
+        maps: by variant and target, float32 [H, W], at least one; what is missing is left out.
         models: the range of all maps of the image.
         dataset: the range of all maps of the study.
         regions: boxes and pixels of the image.
@@ -84,33 +86,39 @@ class ImageMaps:
         dataset: Range,
         regions: Regions,
     ) -> None:
-        self.image_id = image_id
-        self.maps = maps
-        self.models, self.dataset = models, dataset
-        self.regions = regions
-        self._features: dict[tuple[str, str], MapFeatures] = {}
+        self.image_id, self.maps = image_id, maps
+        self.ranges = {"models": models, "dataset": dataset}
+        self.features = {
+            (variant_id, target): map_features(attribution)
+            for variant_id, of_variant in maps.items()
+            for target, attribution in of_variant.items()
+        }
+        self.edges = {} if regions.pixels is None else edge_features(regions.pixels)
+        self.masks = regions.masks(next(iter(self.features.values())).attribution.shape)
         self._complexities: dict[tuple[str, str], float | None] = {}
 
-    def measure(self, wanted: Wanted, rows: Rows) -> None:
-        """Add the rows of one variant."""
+    def measure(self, wanted: Wanted) -> Rows:
+        """Return the rows of one variant."""
         own = self.maps.get(wanted.variant_id, {})
-        for one, other in combinations(own, 2):
-            pair = (wanted.variant_id, one), (wanted.variant_id, other)
-            rows.similarity.append(self._compare("between_targets", *pair))
+        return {
+            "similarity": list(self._similarity(wanted, own)),
+            "map_measures": [self._measure(wanted, target) for target in own],
+            "localization": [row for target in own for row in self._localize(wanted.variant_id, target)],
+        }
+
+    def _similarity(self, wanted: Wanted, targets: Iterable[str]) -> Iterator[dict[str, Any]]:
+        variant_id = wanted.variant_id
+        for pair in combinations(targets, 2):
+            yield self._compare("between_targets", *((variant_id, target) for target in pair))
         others = [("to_trained", wanted.trained), *(("between_random", each) for each in wanted.partners)]
-        for comparison, variant_id in others:
-            for target in own:
-                if variant_id is not None and target in self.maps.get(variant_id, {}):
-                    pair = (wanted.variant_id, target), (variant_id, target)
-                    rows.similarity.append(self._compare(comparison, *pair))
-        for target, attribution in own.items():
-            rows.map_measures.append(self._measure(wanted, target))
-            rows.localization += self._localize(wanted.variant_id, target, attribution)
+        for comparison, other in others:
+            for target in targets:
+                if other is not None and (other, target) in self.features:
+                    yield self._compare(comparison, (variant_id, target), (other, target))
 
     def _compare(self, comparison: str, one: tuple[str, str], other: tuple[str, str]) -> dict[str, Any]:
-        first, second = self._features_of(*one), self._features_of(*other)
+        first, second = self.features[one], self.features[other]
         pair = min(first.minimum, second.minimum), max(first.maximum, second.maximum)
-        ranges = {"pair": pair, "models": self.models, "dataset": self.dataset}
         return {
             "comparison": comparison,
             "variant_id": one[0],
@@ -118,58 +126,31 @@ class ImageMaps:
             "image_id": self.image_id,
             "target": one[1],
             "other_target": other[1],
-            **similarity(first, second, ranges),
+            **similarity(first, second, {"pair": pair, **self.ranges}),
         }
 
     def _measure(self, wanted: Wanted, target: str) -> dict[str, Any]:
-        own = self._complexity_of(wanted.variant_id, target)
-        reference = self._complexity_of(wanted.trained, target) if wanted.trained else None
+        own = self._complexity(wanted.variant_id, target)
+        reference = self._complexity(wanted.trained, target) if wanted.trained else None
         return {
             "variant_id": wanted.variant_id,
             "image_id": self.image_id,
             "target": target,
             "complexity": own,
             "complexity_rise": efficient_score(own, reference),
-            **edge_similarity(self._features_of(wanted.variant_id, target), self._edges),
+            **edge_similarity(self.features[wanted.variant_id, target], self.edges),
         }
 
-    def _localize(self, variant_id: str, target: str, attribution: Map) -> Iterator[dict[str, Any]]:
-        for label, mask in self._masks.items():
-            yield {
-                "variant_id": variant_id,
-                "image_id": self.image_id,
-                "target": target,
-                "box_label": label,
-                "pixels": int(mask.sum()),
-                **localization(attribution, mask),
-            }
+    def _localize(self, variant_id: str, target: str) -> Iterator[dict[str, Any]]:
+        key = {"variant_id": variant_id, "image_id": self.image_id, "target": target}
+        for label, mask in self.masks.items():
+            found = localization(self.maps[variant_id][target], mask)
+            yield {**key, "box_label": label, "pixels": int(mask.sum()), **found}
 
-    def _features_of(self, variant_id: str, target: str) -> MapFeatures:
-        key = variant_id, target
-        if key not in self._features:
-            self._features[key] = map_features(self.maps[variant_id][target])
-        return self._features[key]
-
-    def _complexity_of(self, variant_id: str, target: str) -> float | None:
+    def _complexity(self, variant_id: str, target: str) -> float | None:
         key = variant_id, target
         if key not in self._complexities:
-            attribution = self.maps.get(variant_id, {}).get(target)
-            self._complexities[key] = None if attribution is None else complexity(attribution)
+            self._complexities[key] = (
+                complexity(self.maps[variant_id][target]) if key in self.features else None
+            )
         return self._complexities[key]
-
-    @cached_property
-    def _edges(self) -> dict[str, EdgeFeatures]:
-        return {} if self.regions.pixels is None else edge_features(self.regions.pixels)
-
-    @cached_property
-    def _masks(self) -> dict[str, NDArray[np.bool_]]:
-        """The union of the boxes of each label; labels without a visible pixel are left out."""
-        masks = {}
-        shape = next(each.shape for maps in self.maps.values() for each in maps.values())
-        for label, boxes in self.regions.boxes.items():
-            mask = np.zeros(shape, dtype=bool)
-            for x_min, y_min, x_max, y_max in boxes:
-                mask[y_min:y_max, x_min:x_max] = True
-            if mask.any():
-                masks[label] = mask
-        return masks

@@ -6,20 +6,19 @@ Sources: Phipson and Smyth, *Permutation P-values Should Never Be Zero*, 2010, f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from igbatch.reduce.randomization.resampled import FEWEST_IMAGES, interval
+from igbatch.reduce.randomization.resampled import FEWEST_IMAGES, Resampled, interval
 from igbatch.reduce.randomization.values import (
     BOX_COLUMNS,
-    BOX_STATISTICS,
+    KEY,
     MAP_COLUMNS,
-    MAP_STATISTICS,
+    STATISTICS,
     Statistic,
     VariantValues,
     image_values,
@@ -44,7 +43,7 @@ def null_variants(variants: pd.DataFrame) -> list[str]:
 
 
 def data_set_rows(
-    values: Sequence[VariantValues], variants: pd.DataFrame, targets: Sequence[str], output: str
+    values: Mapping[str, VariantValues], variants: pd.DataFrame, targets: Sequence[str], output: str
 ) -> list[dict[str, Any]]:
     """Test each trained model over the data set, and the signs of every variant: rows of `SIGNIFICANCE`.
 
@@ -52,44 +51,37 @@ def data_set_rows(
     from resampling the images, jointly for all variants.
 
     Args:
-        values: of the study's variants, under the same resamples.
+        values: of the study's variants by id, under the same resamples.
         variants: rows of `schemas.VARIANTS`.
         targets: of the study.
         output: what maps are in units of, such as `probability`.
     """
     classes = named_classes(targets)
-    by_id = {each.variant_id: each for each in values}
     rows: list[dict[str, Any]] = []
-    for model, own in variants.groupby("model", sort=False):
-        nulls = [by_id[each] for each in null_variants(own) if each in by_id]
-        for trained in own[own["kind"] == "trained"]["variant_id"]:
-            if nulls and trained in by_id:
-                common = {"model": str(model), "variant_id": str(trained), "output": output}
-                rows += [common | row for row in _null_rows(by_id[trained], nulls, classes)]
+    for model, own in variants[variants["variant_id"].isin(list(values))].groupby("model", sort=False):
+        nulls = [values[each].means for each in null_variants(own)]
+        for variant_id in own.loc[own["kind"] == "trained", "variant_id"]:
+            common = {"model": model, "variant_id": variant_id, "output": output}
+            rows += [common | row for row in _null_rows(values[variant_id].means, nulls, classes)]
         for variant_id in own["variant_id"]:
-            if variant_id in by_id:
-                common = {"model": str(model), "variant_id": str(variant_id), "output": output}
-                rows += [{"family": "signs", **common, **asdict(row)} for row in by_id[variant_id].signs]
+            common = {"family": "signs", "model": model, "variant_id": variant_id, "output": output}
+            rows += [common | row for row in values[variant_id].signs]
     return _adjust(rows)
 
 
 def _null_rows(
-    trained: VariantValues, nulls: Sequence[VariantValues], classes: set[str]
+    trained: Mapping[Statistic, Resampled], nulls: Sequence[Mapping[Statistic, Resampled]], classes: set[str]
 ) -> Iterator[dict[str, Any]]:
-    for column, statistic in enumerate(trained.statistics):
-        positions = [
-            (null, null.statistics.index(statistic)) for null in nulls if statistic in null.statistics
-        ]
-        if not positions or trained.images[column] < FEWEST_IMAGES:
-            continue
-        null = np.stack([each.means[:, position] for each, position in positions], axis=1)
-        yield {
-            "test": "null",
-            "family": "scale-free" if statistic.scale_free else "of scale",
-            **statistic._asdict(),
-            "n_images": int(trained.images[column]),
-            **against(trained.means[:, column], null, statistic.alternative(classes)),
-        }
+    for statistic, mean in trained.items():
+        null = [each[statistic].means for each in nulls if statistic in each]
+        if null and mean.images >= FEWEST_IMAGES:
+            yield {
+                "test": "null",
+                "family": "scale-free" if statistic.scale_free else "of scale",
+                **statistic._asdict(),
+                "n_images": mean.images,
+                **against(mean.means, np.stack(null, axis=1), statistic.alternative(classes)),
+            }
 
 
 def against(
@@ -111,14 +103,11 @@ def against(
     for one, row in zip(value[1:], null[1:], strict=True):
         others = row[np.isfinite(row)]
         if np.isfinite(one) and len(others):
-            effect = effect_size(float(one), others)
-            again.append(
-                (empirical_p(float(one), others, alternative).p, np.nan if effect is None else effect)
-            )
-    resampled = np.array(again, dtype=np.float64).reshape(-1, 2)
-    p_low, p_high = interval(resampled[:, 0], len(again))
-    effect_low, effect_high = interval(resampled[:, 1], len(again))
+            again.append((empirical_p(one, others, alternative).p, effect_size(one, others)))
+    p_values, effects = np.array(again, dtype=np.float64).reshape(-1, 2).T
     low, high = interval(value[1:], len(again))
+    p_low, p_high = interval(p_values, len(again))
+    effect_low, effect_high = interval(effects, len(again))
     null_low, null_high = np.quantile(told, _NULL_QUANTILES)
     return {
         "alternative": alternative,
@@ -147,44 +136,37 @@ def image_rows(reader: Reader, variants: pd.DataFrame, output: str) -> list[dict
     """
     rows: list[dict[str, Any]] = []
     for model, own in variants.groupby("model", sort=False):
-        random = own[own["kind"] == "random"]["variant_id"].tolist()
-        trained = own[own["kind"] == "trained"]["variant_id"].tolist()
+        trained, random = (list(own.loc[own["kind"] == each, "variant_id"]) for each in ("trained", "random"))
         if len(random) < FEWEST_NULLS_PER_IMAGE or not trained:
             continue
         counts = np.sum([reader.winners(each).images for each in random], axis=0)
         chosen = np.flatnonzero((counts >= FEWEST_NULLS_PER_IMAGE) & reader.winners(trained[0]).images)
-        image_ids = reader.listing.image_ids.take(chosen[:MOST_IMAGES]).to_pylist()
-        common = {"model": str(model), "variant_id": str(trained[0]), "output": output}
-        found = _tests_of_images(reader, image_ids, trained[0], random)
-        rows += [common | row for row in found]
+        image_ids = reader.listing.ids(chosen[:MOST_IMAGES])
+        common = {"model": model, "variant_id": trained[0], "output": output}
+        one, *others = (_values_of(reader, image_ids, each) for each in (trained[0], *random))
+        tests = _tests_of_images(one, pd.concat(others), named_classes(reader.target_names))
+        rows += [common | row for row in tests]
     return _adjust(rows)
 
 
 def _tests_of_images(
-    reader: Reader, image_ids: Sequence[str], trained: str, random: Iterable[str]
+    trained: pd.DataFrame, random: pd.DataFrame, classes: set[str]
 ) -> Iterator[dict[str, Any]]:
-    classes = named_classes(reader.target_names)
-    key = ["image_id", "target", "box_label"]
-    own = _values_of(reader, image_ids, trained).fillna({"box_label": _WHOLE})
-    nulls = pd.concat([_values_of(reader, image_ids, each) for each in random])
-    by_key = dict(iter(nulls.fillna({"box_label": _WHOLE}).groupby(key, sort=False)))
-    for row in own.to_dict("records"):
-        image_id, target, label = (str(row[name]) for name in key)
-        null = by_key.get((image_id, target, label))
-        if null is None or len(null) < FEWEST_NULLS_PER_IMAGE:
-            continue
-        for name in dict.fromkeys([*BOX_STATISTICS, *MAP_STATISTICS]):
-            statistic = Statistic(target, None if label == _WHOLE else label, name)
-            values = null[name].dropna().to_numpy(dtype=np.float64)
-            if pd.isna(row[name]) or len(values) < FEWEST_NULLS_PER_IMAGE or name in _RATES:
+    nulls = dict(iter(random.groupby(KEY, sort=False)))
+    for row in trained.to_dict("records"):
+        image_id, target, label = key = tuple(row[name] for name in KEY)
+        for name in STATISTICS if key in nulls else ():
+            null = nulls[key][name].dropna().to_numpy(dtype=np.float64)
+            if pd.isna(row[name]) or len(null) < FEWEST_NULLS_PER_IMAGE or name in _RATES:
                 continue
+            statistic = Statistic(target, None if label == _WHOLE else label, name)
             yield {
                 "test": "null",
                 "family": f"image, {'scale-free' if statistic.scale_free else 'of scale'}",
                 "image_id": image_id,
                 **statistic._asdict(),
                 "n_images": 1,
-                **against(np.array([row[name]]), values[None], statistic.alternative(classes)),
+                **against(np.array([row[name]]), null[None], statistic.alternative(classes)),
             }
 
 
@@ -198,7 +180,7 @@ _RATES = ("positive", "contains_peak")
 def _values_of(reader: Reader, image_ids: Sequence[str], variant_id: str) -> pd.DataFrame:
     boxes = reader.boxes_of(image_ids, BOX_COLUMNS, variant_id).to_pandas()
     maps = reader.rows_of(image_ids, MAP_COLUMNS, variant_id).to_pandas()
-    return image_values(boxes, maps)
+    return image_values(boxes, maps).fillna({"box_label": _WHOLE})
 
 
 def _adjust(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from igbatch.reduce.images import image_ranges
+from igbatch.reduce.images import models_extremes
 from igbatch.reduce.randomization.comparisons import Range, Wanted
 from igbatch.reduce.randomization.tasks import (
     FOLDER,
     MapFile,
     MeasureTask,
     SlicedImage,
-    name_before,
-    part_name,
+    part_names,
     part_path,
 )
 from igbatch.store.reader import Reader
@@ -59,86 +58,69 @@ class MeasurePlan:
         alike: dict[tuple[Any, ...], list[Wanted]] = {}
         random: dict[tuple[Any, ...], list[str]] = {}
         for row in rows:
-            key = row["model"], tuple(row.get("images") or ())
-            before = random.setdefault(key, [])
+            key, variant_id = (row["model"], *(row.get("images") or ())), row["variant_id"]
             partners: tuple[str, ...] = ()
             if row["kind"] == "random":
-                partners = tuple(before[len(before) - min(self.random_pairs, len(before)) :])
-                before.append(row["variant_id"])
+                before = random.setdefault(key, [])
+                partners = tuple(before[max(len(before) - self.random_pairs, 0) :])
+                before.append(variant_id)
             reference = trained.get(row["model"]) if row["kind"] != "trained" else None
-            alike.setdefault(key, []).append(Wanted(row["variant_id"], reference, partners))
+            alike.setdefault(key, []).append(Wanted(variant_id, reference, partners))
         for wanted in alike.values():
             for start in range(0, len(wanted), GROUP):
                 yield wanted[start : start + GROUP]
 
     def tasks(self) -> Iterator[MeasureTask]:
         """Yield what is to be measured, a group of variants and a slice of images at a time."""
-        there = {info.path for info in self.reader.output.files(FOLDER)}
+        output = self.reader.output
+        there = {info.path for info in output.files(FOLDER)}
         models = {row["variant_id"]: row["model"] for row in self.reader.variants.to_pylist()}
         slices = list(self._slices())
         for group in self.groups():
             config = self.reader.record["models"][models[group[0].variant_id]]["data_config"]
             for places, images in slices:
-                files = {
-                    variant_id: self._files(variant_id, places)
-                    for variant_id in dict.fromkeys(each for wanted in group for each in wanted.variants)
-                }
+                taken = dict.fromkeys(each for wanted in group for each in wanted.variants)
+                files = {variant_id: self._files(variant_id, places) for variant_id in taken}
                 missing = []
                 for wanted in group:
                     if not files[wanted.variant_id]:
                         continue
-                    names = [name(wanted, images, files, self.dataset) for name in (part_name, name_before)]
-                    paths = {
-                        name: part_path(self.reader.output, wanted.variant_id, name, "similarity")
+                    names = part_names(wanted, images, files, self.dataset)
+                    found = [
+                        name
                         for name in names
-                    }
-                    part = next((name for name, path in paths.items() if path in there), names[0])
-                    self.parts.setdefault(wanted.variant_id, []).append(part)
-                    if paths[part] not in there:
-                        missing.append((wanted, part))
+                        if part_path(output, wanted.variant_id, name, "similarity") in there
+                    ]
+                    self.parts.setdefault(wanted.variant_id, []).append((found or names)[0])
+                    if not found:
+                        missing.append((wanted, names[0]))
                 if missing:
-                    taken = {variant_id for wanted, _ in missing for variant_id in wanted.variants}
-                    used = {variant_id: files[variant_id] for variant_id in taken}
-                    yield MeasureTask(self.reader.output, images, tuple(missing), used, config, self.dataset)
+                    used = {each: files[each] for wanted, _ in missing for each in wanted.variants}
+                    yield MeasureTask(output, images, tuple(missing), used, config, self.dataset)
 
     def _slices(self) -> Iterator[tuple[NDArray[np.int64], tuple[SlicedImage, ...]]]:
-        chosen = self.reader.images.select(["image_id", "etag", "uri"]).take(self.images).to_pylist()
-        low, high = self._models_ranges()
+        """Yield some images at a time: their places, and what a task has to know of them."""
+        extremes, _ = models_extremes(self.reader)
+        low, high = np.fmin.reduce(extremes["minimum"], axis=1), np.fmax.reduce(extremes["maximum"], axis=1)
         for start in range(0, len(self.images), SLICE):
             places = self.images[start : start + SLICE]
-            yield (
-                places,
-                tuple(
-                    SlicedImage(**row, models=(float(low[place]), float(high[place])))
-                    for row, place in zip(chosen[start : start + SLICE], places, strict=True)
-                ),
-            )
-
-    def _models_ranges(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the range of all maps of each image: two float64 [images], NaN where it has none."""
-        low, high = (np.full(len(self.reader.images), np.nan) for _ in range(2))
-        for table in image_ranges(self.reader, "models"):
-            places = self.reader.listing.places(table)
-            low[places], high[places] = table["minimum"].to_numpy(), table["maximum"].to_numpy()
-        return low, high
+            rows = self.reader.images.select(["image_id", "etag", "uri"]).take(places).to_pylist()
+            for row, place in zip(rows, places, strict=True):
+                row["models"] = float(low[place]), float(high[place])
+            yield places, tuple(SlicedImage(**row) for row in rows)
 
     def _files(self, variant_id: str, places: NDArray[np.int64]) -> tuple[MapFile, ...]:
         """List the files that hold the maps of a variant on some images."""
-        reader = self.reader
-        winners, targets = reader.winners(variant_id), reader.target_names
+        winners, listing = self.reader.winners(variant_id), self.reader.listing
+        targets = listing.targets
         keys = (places[:, None] * len(targets) + np.arange(len(targets))).ravel()
         owners = winners.owner[keys]
         files = []
         for owner in np.unique(owners[owners >= 0]).tolist():
-            file = winners.files[owner]
-            if file.sizes["attributions"] is None:
-                continue
-            boxes = file.sizes["box_stats"] is not None
-            files.append(MapFile(file.shard, file.attempt, boxes, self._rows(keys[owners == owner])))
+            file, own = winners.files[owner], keys[owners == owner]
+            if file.sizes["attributions"] is not None:
+                names = [targets[key % len(targets)] for key in own.tolist()]
+                rows = tuple(zip(listing.ids(own // len(targets)), names, strict=True))
+                boxes = file.sizes["box_stats"] is not None
+                files.append(MapFile(file.shard, file.attempt, boxes, rows))
         return tuple(files)
-
-    def _rows(self, keys: NDArray[np.int64]) -> tuple[tuple[str, str], ...]:
-        targets = self.reader.target_names
-        ids = self.reader.listing.image_ids.take(keys // len(targets)).to_pylist()
-        names: Sequence[str] = [targets[key % len(targets)] for key in keys.tolist()]
-        return tuple(zip(ids, names, strict=True))

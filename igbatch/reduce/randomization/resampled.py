@@ -1,4 +1,4 @@
-"""Means over images under resamples that all variants share, and the intervals that follow from them.
+"""Means over images under resamples that all variants share, their intervals, and how they are kept.
 
 The draws follow from the number of images and a seed alone. So variants may be averaged in tasks of their
 own, and differences between them still know that the images are the same.
@@ -6,13 +6,16 @@ own, and differences between them still know that the images are the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from igbatch.statistics.significance import resampled_means
+from igbatch.store.output import Output
 
 RESAMPLES = 1_000
 MANY_IMAGES, FEWER_RESAMPLES = 10_000, 200
@@ -23,26 +26,35 @@ CONFIDENCE = 0.95
 FEWEST_IMAGES = 3
 """Images below which no interval is given."""
 
+Key = TypeVar("Key", bound=tuple[Any, ...])
 
-def image_means(
-    columns: Sequence[pd.Series], image_ids: Sequence[str]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Average columns of values over images.
+
+class Resampled(NamedTuple):
+    """A mean over so many images: float64 [1 + resamples], the plain one first."""
+
+    images: int
+    means: NDArray[np.float64]
+
+    @property
+    def interval(self) -> tuple[float | None, float | None]:
+        """The 95 % interval of the mean."""
+        return interval(self.means[1:], self.images)
+
+
+def image_means(columns: Mapping[Key, pd.Series], image_ids: Sequence[str]) -> dict[Key, Resampled]:
+    """Average columns of values over images; a column without any has no mean.
 
     Args:
         columns: values by image id, each of some of the images.
         image_ids: the images that are resampled, in their order.
-
-    Returns:
-        how many images have a value, int64 [columns]; means, float64 [1 + resamples, columns], the plain ones
-        first.
     """
     places = pd.Index(image_ids)
     matrix = np.full((len(places), len(columns)), np.nan)
-    for number, values in enumerate(columns):
+    for number, values in enumerate(columns.values()):
         matrix[places.get_indexer(values.index), number] = values.to_numpy(dtype=np.float64)
     resamples = RESAMPLES if len(places) <= MANY_IMAGES else FEWER_RESAMPLES
-    return np.isfinite(matrix).sum(axis=0), resampled_means(matrix, resamples, SEED)
+    told, means = np.isfinite(matrix).sum(axis=0), resampled_means(matrix, resamples, SEED).T
+    return {key: Resampled(int(n), mean) for key, n, mean in zip(columns, told, means, strict=True) if n}
 
 
 def interval(resampled: NDArray[np.float64], images: int) -> tuple[float | None, float | None]:
@@ -52,3 +64,18 @@ def interval(resampled: NDArray[np.float64], images: int) -> tuple[float | None,
         return None, None
     low, high = np.quantile(told, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)
+
+
+def keep_means(output: Output, path: str, means: Mapping[Any, Resampled], names: Sequence[str]) -> None:
+    """Write a row a mean: the texts of its key, of these names, then images and means."""
+    schema = pa.schema([*((name, pa.string()) for name in names), ("images", pa.int64()),
+                        ("means", pa.list_(pa.float64()))])  # fmt: skip
+    rows = [dict(zip(schema.names, (*key, *mean), strict=True)) for key, mean in means.items()]
+    output.put_table(path, pa.Table.from_pylist(rows, schema=schema))
+
+
+def kept_means(output: Output, path: str) -> dict[tuple[Any, ...], Resampled]:
+    """Read what `keep_means` wrote: the same bits."""
+    *names, images, means = output.read_table(path).columns
+    keys = zip(*(name.to_pylist() for name in names), strict=True)
+    return dict(zip(keys, map(Resampled, images.to_pylist(), means.to_numpy()), strict=True))

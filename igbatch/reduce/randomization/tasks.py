@@ -79,29 +79,19 @@ class MeasureTask:
     dataset: Range
 
 
-def part_name(
-    wanted: Wanted,
-    images: Sequence[SlicedImage],
-    files: Mapping[str, Sequence[MapFile]],
-    dataset: Range,
-) -> str:
-    """Return the name of the part of one variant: a digest of all that its measures follow from."""
-    seen = [(image.image_id, image.etag, image.models) for image in images]
-    read = {each: [asdict(file) for file in files.get(each, ())] for each in wanted.variants}
-    return digest([VERSION, asdict(wanted), seen, dataset, read])
-
-
-def name_before(
+def part_names(
     wanted: Wanted, images: Sequence[SlicedImage], files: Mapping[str, Sequence[MapFile]], dataset: Range
-) -> str:
-    """Return the name that `part_name` had until version 0.1.0: such parts are found, and never written.
+) -> tuple[str, str]:
+    """Return the name of the part of one variant, and the one that it had until version 0.1.0.
 
-    Maps may have been pruned since they were measured.
+    It is a digest of all that its measures follow from. Parts of the old name are found, and never written:
+    maps may have been pruned since they were measured.
     """
     seen = [(image.image_id, image.etag, image.models) for image in images]
-    text = repr((VERSION, wanted, seen, dataset))
-    text += "".join(repr((each, tuple(files.get(each, ())))) for each in wanted.variants)
-    return bytes_digest(text.encode())
+    read = {each: tuple(files.get(each, ())) for each in wanted.variants}
+    lists = {each: list(map(asdict, of)) for each, of in read.items()}
+    before = repr((VERSION, wanted, seen, dataset)) + "".join(map(repr, read.items()))
+    return digest([VERSION, asdict(wanted), seen, dataset, lists]), bytes_digest(before.encode())
 
 
 def part_path(output: Output, variant_id: str, part: str, table: str) -> str:
@@ -116,34 +106,34 @@ def measure_slice(task: MeasureTask) -> tuple[int, int]:
     """
     maps = {variant_id: _read_maps(task, variant_id) for variant_id in task.files}
     boxes = _read_boxes(task)
-    found = {wanted.variant_id: Rows() for wanted, _ in task.parts}
+    rows: dict[str, Rows] = {part: {table: [] for table in TABLES} for _, part in task.parts}
     for image in task.images:
         of_image = {variant_id: read.get(image.image_id, {}) for variant_id, read in maps.items()}
         if not any(of_image.values()):
             continue
         regions = Regions(boxes.get(image.image_id, {}), _pixels(image.uri, task.data_config))
         measured = ImageMaps(image.image_id, of_image, image.models, task.dataset, regions)
-        for wanted, _ in task.parts:
-            measured.measure(wanted, found[wanted.variant_id])
+        for wanted, part in task.parts:
+            for table, more in measured.measure(wanted).items():
+                rows[part][table] += more
     for wanted, part in task.parts:
         for table, schema in TABLES.items():
-            rows = pa.Table.from_pylist(getattr(found[wanted.variant_id], table), schema=schema)
-            task.output.put_table(part_path(task.output, wanted.variant_id, part, table), rows)
-    return len(task.parts), sum(len(rows.similarity) for rows in found.values())
+            path = part_path(task.output, wanted.variant_id, part, table)
+            task.output.put_table(path, pa.Table.from_pylist(rows[part][table], schema=schema))
+    return len(task.parts), sum(len(each["similarity"]) for each in rows.values())
 
 
 def _read_maps(task: MeasureTask, variant_id: str) -> dict[str, dict[str, Map]]:
     """Read the maps of a variant that count, by image and target."""
     maps: dict[str, dict[str, Map]] = {}
     for file in task.files[variant_id]:
-        counting = set(file.rows)
         path = task.output.data_path("attributions", variant_id, file.shard, file.attempt)
-        found = _rows_of(task.output, path, {image_id for image_id, _ in counting})
-        if not len(found):
-            continue
+        found = _rows_of(task.output, path, {image_id for image_id, _ in file.rows})
         keys = zip(found["image_id"].to_pylist(), found["target"].to_pylist(), strict=True)
-        for (image_id, target), attribution in zip(keys, stored_maps(found), strict=True):
-            if (image_id, target) in counting:
+        for (image_id, target), attribution in zip(
+            keys, stored_maps(found) if len(found) else (), strict=True
+        ):
+            if (image_id, target) in file.rows:
                 maps.setdefault(image_id, {})[target] = np.ascontiguousarray(attribution)
     return {image_id: dict(sorted(targets.items())) for image_id, targets in maps.items()}
 
@@ -151,20 +141,18 @@ def _read_maps(task: MeasureTask, variant_id: str) -> dict[str, dict[str, Map]]:
 def _read_boxes(task: MeasureTask) -> dict[str, dict[str, list[tuple[int, int, int, int]]]]:
     """Read the boxes of the slice's images by label, from the first variant that has any of an image."""
     boxes: dict[str, dict[str, list[tuple[int, int, int, int]]]] = {}
-    for wanted, _ in task.parts:
-        for file in task.files.get(wanted.variant_id, ()):
-            images = {image_id for image_id, _ in file.rows} - boxes.keys()
-            if not file.boxes or not images:
-                continue
-            path = task.output.data_path("box_stats", wanted.variant_id, file.shard, file.attempt)
-            columns = ["image_id", "target", "box_id", "box_label", *_BOX]
-            found: dict[str, dict[str, dict[str, tuple[int, int, int, int]]]] = {}
-            for row in _rows_of(task.output, path, images, columns).to_pylist():
-                corners = tuple(row[name] for name in _BOX)  # the same in the rows of every target
-                of_label = found.setdefault(row["image_id"], {}).setdefault(row["box_label"], {})
-                of_label[row["box_id"]] = corners
-            for image_id, labels in found.items():
-                boxes[image_id] = {label: list(each.values()) for label, each in labels.items()}
+    for variant_id, file in (
+        (wanted.variant_id, file)
+        for wanted, _ in task.parts
+        for file in task.files.get(wanted.variant_id, ())
+    ):
+        images = {image_id for image_id, _ in file.rows} - boxes.keys()
+        if file.boxes and images:
+            path = task.output.data_path("box_stats", variant_id, file.shard, file.attempt)
+            rows = _rows_of(task.output, path, images, ["image_id", "box_id", "box_label", *_BOX]).to_pandas()
+            rows = rows.drop_duplicates(["image_id", "box_id"])  # the same in the rows of every target
+            for image_id, label, *corners in rows.drop(columns="box_id").itertuples(index=False, name=None):
+                boxes.setdefault(image_id, {}).setdefault(label, []).append(tuple(corners))
     return boxes
 
 

@@ -6,18 +6,20 @@ is free of scale.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from igbatch.reduce.randomization.resampled import SEED, image_means
-from igbatch.reduce.randomization.tasks import VERSION
+from igbatch.reduce.randomization.resampled import SEED, Resampled, image_means, keep_means, kept_means
+from igbatch.reduce.randomization.tasks import VERSION, part_path
 from igbatch.statistics.aggregates import expected_sign, named_classes
 from igbatch.statistics.significance import Alternative, sign_test, signed_rank_test
+from igbatch.store import schemas
 from igbatch.store.fingerprint import bytes_digest, digest, texts_digest
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
@@ -38,9 +40,11 @@ its mean is a rate."""
 MAP_STATISTICS = {"sum": False, "abs_sum": False}
 """Statistics of whole maps: what is attributed in all, with and without signs."""
 
+STATISTICS = tuple(dict.fromkeys([*BOX_STATISTICS, *MAP_STATISTICS]))
 SIGNED = ("sum", "sum_over_change", "positive")
 
-BOX_COLUMNS = ["image_id", "target", "box_label", "sum", "share", "density_ratio", "pixels", "contains_peak"]
+KEY = ["image_id", "target", "box_label"]
+BOX_COLUMNS = [*KEY, "sum", "share", "density_ratio", "pixels", "contains_peak"]
 MAP_COLUMNS = ["image_id", "target", "sum", "abs_sum", "score", "score_baseline"]
 
 
@@ -68,21 +72,13 @@ class Statistic(NamedTuple):
         return "two-sided" if sign is None else "greater" if sign > 0 else "less"
 
 
-@dataclass(frozen=True)
-class SignRow:
-    """A test of signs over the images of one variant: of a box's sums, or of differences of two of them."""
-
-    test: str
-    target: str
-    other_target: str | None
-    box_label: str
-    statistic: str
-    alternative: Alternative
-    n_images: int
-    value: float
-    sign_share: float
-    p: float | None
-    p_smallest: float
+_SIGNS = pa.schema(
+    schemas.SIGNIFICANCE.field(name)
+    for name in (
+        "test", "target", "other_target", "box_label", "statistic", "alternative", "n_images", "value",
+        "sign_share", "p", "p_smallest",
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -90,18 +86,12 @@ class VariantValues:
     """What one variant contributes to the tests over the data set.
 
     Attributes:
-        variant_id: which.
-        statistics: what the columns are.
-        images: that have a value: int64 [columns].
-        means: float64 [1 + resamples, columns], the plain means over images first.
-        signs: tests of signs over its images.
+        means: of each statistic over the images.
+        signs: tests of signs over its images: columns of `schemas.SIGNIFICANCE`.
     """
 
-    variant_id: str
-    statistics: tuple[Statistic, ...]
-    images: NDArray[np.int64]
-    means: NDArray[np.float64]
-    signs: tuple[SignRow, ...]
+    means: Mapping[Statistic, Resampled]
+    signs: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -112,49 +102,52 @@ class ValuesTask:
     variant_id: str
     name: str
 
+    def path(self, kind: str) -> str:
+        """Return where the `values` or `signs` are kept."""
+        return part_path(self.output, self.variant_id, self.name, kind)
 
-def values_tasks(reader: Reader) -> list[ValuesTask]:
-    """Return a task a variant: its values follow from which commit each of its rows comes from."""
+
+def values_tasks(reader: Reader) -> Iterator[ValuesTask]:
+    """Yield a task a variant: its values follow from which commit each of its rows comes from."""
     listed = texts_digest(reader.listing.image_ids)
-    return [_values_task(reader, variant_id, listed) for variant_id in reader.variant_ids]
+    for variant_id in reader.variant_ids:
+        winners = reader.winners(variant_id)
+        commits = [f"{file.shard}.{file.attempt}" for file in winners.files]
+        ranks = np.append(np.argsort(np.argsort(commits)), -1)  # files are known in no certain order
+        owners = bytes_digest(ranks[winners.owner].astype(np.int64).tobytes())
+        name = digest([VERSION, SEED, reader.target_names, sorted(commits), listed, owners])
+        yield ValuesTask(reader.output, variant_id, name)
 
 
-def _values_task(reader: Reader, variant_id: str, listed: str) -> ValuesTask:
-    winners = reader.winners(variant_id)
-    commits = [f"{file.shard}.{file.attempt}" for file in winners.files]
-    ranks = np.append(np.argsort(np.argsort(commits)), -1)  # files are known in no certain order
-    owners = bytes_digest(ranks[winners.owner].astype(np.int64).tobytes())
-    name = digest([VERSION, SEED, reader.target_names, sorted(commits), listed, owners])
-    return ValuesTask(reader.output, variant_id, name)
+def values_of(task: ValuesTask) -> VariantValues:
+    """Return the values of a variant, which are worked out where they are not kept: a pure function."""
+    output, path, signs_path = task.output, task.path("values"), task.path("signs")
+    if output.exists(path):  # it is written last
+        means = {Statistic(*key): mean for key, mean in kept_means(output, path).items()}
+        return VariantValues(means, output.read_table(signs_path).to_pylist())
+    found = variant_values(task)
+    output.put_table(signs_path, pa.Table.from_pylist(found.signs, schema=_SIGNS))
+    keep_means(output, path, found.means, Statistic._fields)
+    return found
 
 
 def variant_values(task: ValuesTask) -> VariantValues:
     """Gather the values of one variant."""
-    variant_id = task.variant_id
     reader = Reader(task.output)
-    boxes = reader.box_stats(variant_id, BOX_COLUMNS).to_pandas()
-    maps = reader.image_stats(MAP_COLUMNS, variant_id).to_pandas()
+    boxes = reader.box_stats(task.variant_id, BOX_COLUMNS).to_pandas()
+    maps = reader.image_stats(MAP_COLUMNS, task.variant_id).to_pandas()
     table = image_values(boxes, maps)
-    columns = dict(_columns(table))
-    statistics = list(columns)
-    told, means = image_means(list(columns.values()), reader.listing.image_ids.to_pylist())
-    _take_ratios(statistics, means)
-    kept = [column for column, statistic in enumerate(statistics) if statistic.statistic != "change"]
-    signs = tuple(sign_rows(table, named_classes(reader.target_names)))
-    return VariantValues(
-        variant_id, tuple(statistics[column] for column in kept), told[kept], means[:, kept], signs
-    )
-
-
-def _take_ratios(statistics: list[Statistic], means: NDArray[np.float64]) -> None:
-    """Put the mean sum over the mean change in the place of the mean ratio, in every resample."""
-    for column, statistic in enumerate(statistics):
-        if statistic.statistic == "sum_over_change":
+    means = image_means(dict(_columns(table)), reader.listing.image_ids.to_pylist())
+    changes = {statistic: means.pop(statistic) for statistic in [*means] if statistic.statistic == "change"}
+    for statistic, mean in means.items():
+        if statistic.statistic == "sum_over_change":  # of the means, in every resample
             total, change = (
-                means[:, statistics.index(statistic._replace(statistic=name))] for name in ("sum", "change")
+                means[statistic._replace(statistic="sum")],
+                changes[statistic._replace(statistic="change")],
             )
             with np.errstate(divide="ignore", invalid="ignore"):
-                means[:, column] = total / change
+                means[statistic] = mean._replace(means=total.means / change.means)
+    return VariantValues(means, list(sign_rows(table, named_classes(reader.target_names))))
 
 
 def image_values(boxes: pd.DataFrame, maps: pd.DataFrame) -> pd.DataFrame:
@@ -176,7 +169,7 @@ def image_values(boxes: pd.DataFrame, maps: pd.DataFrame) -> pd.DataFrame:
         weighted=seen["density_ratio"] * seen["pixels"],
         contains_peak=seen["contains_peak"].astype("float64"),
     )
-    by = seen.groupby(["image_id", "target", "box_label"], sort=True)
+    by = seen.groupby(KEY, sort=True)
     found = by[["sum", "share", "weighted", "pixels"]].sum(min_count=1)
     found["contains_peak"] = by["contains_peak"].max()
     found = found.reset_index()
@@ -188,13 +181,7 @@ def image_values(boxes: pd.DataFrame, maps: pd.DataFrame) -> pd.DataFrame:
     found["sum_over_change"] = ratio.where(np.isfinite(ratio))
     found["positive"] = (found["sum"] > 0).astype("float64")
     whole = maps[["image_id", "target", "sum", "abs_sum"]].assign(box_label=None)
-    columns = [
-        "image_id",
-        "target",
-        "box_label",
-        "change",
-        *dict.fromkeys([*BOX_STATISTICS, *MAP_STATISTICS]),
-    ]
+    columns = [*KEY, "change", *STATISTICS]
     parts = [each.reindex(columns=columns) for each in (found, whole) if len(each)]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
@@ -210,7 +197,7 @@ def _columns(table: pd.DataFrame) -> Iterator[tuple[Statistic, pd.Series]]:
                     yield Statistic(str(target), None if pd.isna(label) else str(label), name), values
 
 
-def sign_rows(table: pd.DataFrame, classes: set[str]) -> Iterator[SignRow]:
+def sign_rows(table: pd.DataFrame, classes: set[str]) -> Iterator[dict[str, Any]]:
     """Test, over the images, that a class's box counts against other targets, and more for its own target.
 
     `sum`: the box's sum for another target is below zero. `sum_minus_other`: the box's sum for its own class
@@ -221,27 +208,20 @@ def sign_rows(table: pd.DataFrame, classes: set[str]) -> Iterator[SignRow]:
         index=["box_label", "image_id"], columns="target", values="sum", sort=True
     )
     for label in sums.index.unique("box_label"):
-        if label not in classes or label not in sums:
-            continue
         own = sums.loc[label]
-        for other in sorted(classes - {label}):
-            if other not in own:
-                continue
-            against = own[other].dropna().to_numpy()
-            gap = (own[label] - own[other]).dropna().to_numpy()
-            yield from _sign_tests(against, "less", (other, None, str(label), "sum"))
-            yield from _sign_tests(gap, "greater", (str(label), other, str(label), "sum_minus_other"))
+        others = [other for other in sorted(classes - {label}) if other in own]
+        for other in others if label in classes and label in own else ():
+            key = {"target": other, "other_target": None, "box_label": label, "statistic": "sum"}
+            yield from _sign_tests(own[other], "less", key)
+            key = {"target": label, "other_target": other, "box_label": label, "statistic": "sum_minus_other"}
+            yield from _sign_tests(own[label] - own[other], "greater", key)
 
 
-def _sign_tests(
-    values: NDArray[np.float64], alternative: Alternative, key: tuple[str, str | None, str, str]
-) -> Iterator[SignRow]:
-    if not len(values):
-        return
+def _sign_tests(column: pd.Series, alternative: Alternative, key: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    values: NDArray[np.float64] = column.dropna().to_numpy()
     sign = -1 if alternative == "less" else 1
-    share = float(np.mean(np.sign(values) == sign))
-    for name, test in (("sign", sign_test), ("signed_rank", signed_rank_test)):
+    for name, test in (("sign", sign_test), ("signed_rank", signed_rank_test)) if len(values) else ():
         found = test(values, alternative)
-        yield SignRow(
-            name, *key, alternative, len(values), float(values.mean()), share, found.p, found.smallest
-        )
+        numbers = {"value": float(values.mean()), "sign_share": float(np.mean(np.sign(values) == sign))}
+        told = {"n_images": len(values), **numbers, "p": found.p, "p_smallest": found.smallest}
+        yield {"test": name, **key, "alternative": alternative, **told}

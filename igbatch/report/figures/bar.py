@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from igbatch.report.color.scale import ColorScale, part_range
 from igbatch.report.color.style import as_given
-from igbatch.report.figures.typeset import FAINT, INK, AnyFigure, axes_at, text_width, write
+from igbatch.report.figures.typeset import FAINT, INK, draw_image, text_width, write
 from igbatch.report.text import number
 
 SMALL = 10.5
@@ -20,29 +21,24 @@ _APART = 0.5  # of the bar's length, between two labels of raw values
 _CLEAR = 0.12  # of the bar's length, between the label of zero and those of the ends
 
 
-def draw_bar(
-    figure: AnyFigure, scale: ColorScale, x: float, y: float, width: int, *, labels: bool = True
-) -> None:
+def draw_bar(page: Axes, scale: ColorScale, x: float, y: float, width: int, *, labels: bool = True) -> None:
     """Draw the colour bar of a scale below height `y`, with a line and a 0 where zero is.
 
     With `labels`, the ends of the range stand above and below it.
     The bar is a strip of pixels: matplotlib's own takes up to ten times as long, and in files of vectors it
     is a patchwork with seams.
     """
-    axes = axes_at(figure, x, y + 14, width, BAR)
     low, high = scale.bar
     values = low + (np.arange(width) + 0.5) / width * (high - low)
-    axes.imshow(scale.paint(values[None]), aspect="auto", interpolation="none", extent=(0, 1, 0, 1))
-    axes.set(xticks=[], yticks=[])
-    axes.spines[:].set(color="#9a9a9a", linewidth=0.6)
+    draw_image(page, scale.paint(values[None]), x, y + 14, (width, BAR), "#9a9a9a")
     zero = scale.along_bar(0.0)
-    axes.plot([zero, zero], [-0.4, 1.3], color=INK, linewidth=0.85, clip_on=False, scalex=False, scaley=False)
+    page.plot([x + zero * width] * 2, [y + 11, y + 14 + BAR + 4], color=INK, linewidth=0.85)
     above, below = bar_labels(scale) if labels else ({}, {})
     for row, color, texts in ((1, FAINT, above), (14 + BAR + 6, INK, {zero: "0"}), (42, INK, below)):
         for at, text in texts.items():
             half = text_width(text, SMALL) / 2
             centre = min(max(at * width, half), width - half)  # inside of the bar's ends
-            write(figure, x + centre, y + row, text, SMALL, color=color, align="center")
+            write(page, x + centre, y + row, text, SMALL, color=color, align="center")
 
 
 def bar_labels(scale: ColorScale) -> tuple[dict[float, str], dict[float, str]]:

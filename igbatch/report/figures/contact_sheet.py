@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 
 from igbatch.report.color.style import ColorStyle
 from igbatch.report.figures.bar import SMALL
-from igbatch.report.figures.draw import GAP, LINE, MARGIN, draw_panel, shown_size
+from igbatch.report.figures.draw import GAP, MARGIN, draw_panel, shown_size
 from igbatch.report.figures.image_data import Panel
-from igbatch.report.figures.typeset import FAINT, bands, finish, fit, new_figure, wrap, write
+from igbatch.report.figures.typeset import FAINT, LINE, finish_page, new_page, write
 from igbatch.report.text import plain
 
 _MIN_WIDTH = 480
@@ -32,18 +32,16 @@ def contact_figure(
     wide = max(width for width, _ in sizes)
     across = min(columns, len(panels))
     width = max(2 * MARGIN + across * (wide + GAP) - GAP, _MIN_WIDTH)
-    room = width - 2 * MARGIN
-    lines = [line for text in (*facts, style.guide, style.choices) for line in wrap(text, room, SMALL)]
-    ends = [draw_panel(None, panel, 0, 2 * LINE, size) for panel, size in zip(panels, sizes, strict=True)]
-    heights = [max(ends[start : start + across]) + GAP for start in range(0, len(panels), across)]
-    head = MARGIN + 24 + LINE * len(lines) + GAP
-    figure = new_figure(width, head + sum(heights))
-    top, *rows = bands(figure, [head, *heights])
-    write(top, MARGIN, MARGIN, fit(title, room, 15, bold=True), 15, bold=True)
-    write(top, MARGIN, MARGIN + 24, lines, SMALL, color=FAINT, step=LINE)
-    for place, (panel, size) in enumerate(zip(panels, sizes, strict=True)):
-        x, part = MARGIN + place % across * (wide + GAP), rows[place // across]
-        write(part, x, 0, fit(plain(panel.image_id), size[0], SMALL, bold=True), SMALL, bold=True)
-        write(part, x, LINE, fit(plain(panel.variant_id), size[0], SMALL), SMALL, color=FAINT)
-        draw_panel(part, panel, x, 2 * LINE, size)
-    return finish(figure)
+    page, room = new_page(width), width - 2 * MARGIN
+    write(page, MARGIN, MARGIN, title, 15, width=room, bold=True)
+    said = (*facts, style.guide, style.choices)
+    y = write(page, MARGIN, MARGIN + 24, said, SMALL, width=room, most=20, color=FAINT) + GAP
+    for start in range(0, len(panels), across):
+        ends = []
+        for place, (panel, size) in enumerate(zip(panels[start:][:across], sizes[start:], strict=False)):
+            x = MARGIN + place * (wide + GAP)
+            write(page, x, y, plain(panel.image_id), SMALL, width=size[0], bold=True)
+            write(page, x, y + LINE, plain(panel.variant_id), SMALL, width=size[0], color=FAINT)
+            ends.append(draw_panel(page, panel, x, y + 2 * LINE, size))
+        y = max(ends) + GAP
+    return finish_page(page, y)

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from igbatch.report.color.colormaps import PALETTE
-from igbatch.report.figures.typeset import DPI, FAINT, INK, finish, fit, new_figure
+from igbatch.report.figures.typeset import DPI, FAINT, INK, finish, fit
 from igbatch.report.selection import shown_variants
 from igbatch.report.text import count, number, plain
 from igbatch.results import StudyResults
@@ -68,7 +68,8 @@ def aggregates_figure(results: StudyResults) -> Figure:
     """
     rows = select_aggregates(results).rows.to_dict("records")
     variants = dict.fromkeys(str(row["variant_id"]) for row in rows)
-    figure = new_figure(WIDTH, 136 + ROW * (len(rows) + len(variants)))
+    height = 136 + ROW * (len(rows) + len(variants))
+    figure = Figure((WIDTH / DPI, height / DPI), dpi=DPI)
     figure.set_layout_engine("constrained", w_pad=0.16, h_pad=0.14)
     axes = figure.add_subplot()
     linear, largest = extent([_finite(row[name]) for row in rows for name in _DRAWN])

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from igbatch.report.color.colormaps import LEVELS, PALETTE
+from igbatch.report.color.colormaps import PALETTE
 from igbatch.report.figures.typeset import DPI, finish
 
 
@@ -28,27 +28,24 @@ def figure_png(figure: Figure, scale: float = 2) -> bytes:
     finish(figure).savefig(buffer, format="rgba", dpi=DPI * scale)
     width, height = (round(inches * DPI * scale) for inches in figure.get_size_inches())
     pixels = np.frombuffer(buffer.getvalue(), dtype=np.uint8).reshape(height, width, 4)
-    return _packed(_few_colors(pixels[..., :3]))
+    packed = io.BytesIO()
+    _few_colors(pixels[..., :3]).save(packed, format="PNG", optimize=True)
+    return packed.getvalue()
 
 
 def _few_colors(colors: NDArray[np.uint8]) -> Image.Image:
     """Reduce [H, W, 3] to 256 colours: `PALETTE`, kept exactly, and the best for all others."""
-    indices = np.full(colors.shape[:2], LEVELS, dtype=np.uint8)
-    inked = (colors != 255).any(axis=2)  # most of a figure is white
-    codes, known = _codes(colors[inked]), _codes(PALETTE)
-    order = np.argsort(known)
-    place = order[np.minimum(np.searchsorted(known, codes, sorter=order), len(known) - 1)]
-    other = known[place] != codes
-    inks = place.astype(np.uint8)
+    n, codes = len(PALETTE), _codes(colors)
+    places = np.full(1 << 24, n, dtype=np.uint8)  # of every colour in the palette
+    places[_codes(PALETTE)] = np.arange(n)
+    indices = places[codes]
+    other = indices == n
     table = PALETTE.ravel().tolist()
     if other.any():
-        rest = Image.fromarray(colors[inked][other][None])
-        few = rest.quantize(
-            256 - len(PALETTE), method=Image.Quantize.MEDIANCUT, kmeans=1, dither=Image.Dither.NONE
-        )
-        inks[other] = len(PALETTE) + np.asarray(few)[0]
+        rest = Image.fromarray(colors[other][None])
+        few = rest.quantize(256 - n, method=Image.Quantize.MEDIANCUT, kmeans=1, dither=Image.Dither.NONE)
+        indices[other] += np.asarray(few)[0]
         table += few.getpalette() or []
-    indices[inked] = inks
     picture = Image.fromarray(indices)
     picture.putpalette(table)
     return picture
@@ -59,15 +56,14 @@ def _codes(colors: NDArray[np.uint8]) -> NDArray[np.int64]:
     return codes
 
 
+def as_bytes(pixels: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Return a picture in 0..1 as bytes."""
+    colors: NDArray[np.uint8] = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
+    return colors
+
+
 def photo_jpeg(pixels: NDArray[np.floating]) -> bytes:
     """Return an image [H, W, 3] in 0..1 as JPEG."""
-    colors = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
     buffer = io.BytesIO()
-    Image.fromarray(colors).save(buffer, format="JPEG", quality=88, optimize=True)
-    return buffer.getvalue()
-
-
-def _packed(picture: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG", optimize=True)
+    Image.fromarray(as_bytes(pixels)).save(buffer, format="JPEG", quality=88, optimize=True)
     return buffer.getvalue()

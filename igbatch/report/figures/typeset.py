@@ -1,83 +1,124 @@
-"""Parts of a figure placed in pixels, text cut and broken to widths, and fonts for every letter.
+"""A page to draw on in pixels, text cut and broken to widths, and fonts for every letter.
 
 matplotlib's objects alone: no pyplot, no global settings.
 """
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Literal
 from weakref import WeakKeyDictionary
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from matplotlib.textpath import TextToPath
+from matplotlib.transforms import Affine2D, Transform
+from numpy.typing import NDArray
 
 from igbatch.report.figures.fonts import Fallbacks, installed
 from igbatch.report.text import shorten
 
 DPI = 100
-AnyFigure = Figure | SubFigure
+LINE = 14
 INK, FAINT, WARN = "#1a1a1a", "#5c5c5c", "#a33c00"
 _MEASURE = TextToPath()
 _missing: WeakKeyDictionary[Figure, set[str]] = WeakKeyDictionary()
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """Return an empty figure, measured in pixels at `DPI`."""
-    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
+def new_page(width: float) -> Axes:
+    """Return axes that fill a new figure: their unit is a pixel at `DPI`, x to the right and y down.
+
+    What is drawn tells how high it has to be; `finish_page` makes it so.
+    """
+    figure = Figure((width / DPI, 1), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
-    return figure
+    figure.suppressComposite = True  # formats of vectors hold every map as it is
+    page = figure.add_axes((0, 0, 1, 1), autoscale_on=False, frame_on=False)
+    page.set(xlim=(0, width), xticks=(), yticks=())
+    return page
 
 
-def bands(figure: Figure, heights: Sequence[float]) -> list[SubFigure]:
-    """Divide a figure into subfigures below each other; their heights in pixels add up to the figure's."""
-    return list(figure.subfigures(len(heights), squeeze=False, hspace=0, height_ratios=heights)[:, 0])
-
-
-def axes_at(figure: AnyFigure, x: float, y: float, width: float, height: float) -> Axes:
-    """Add axes that fill a rectangle in pixels of a figure or subfigure, from its upper left corner."""
-    wide, high = figure.bbox.width, figure.bbox.height
-    return figure.add_axes((x / wide, 1 - (y + height) / high, width / wide, height / high))
+def finish_page(page: Axes, height: float) -> Figure:
+    """Return the figure of a page that ends at a height, with fonts for all its letters."""
+    figure = page.figure
+    assert isinstance(figure, Figure)
+    figure.set_figheight(height / DPI)
+    page.set_ylim(height, 0)
+    return finish(figure)
 
 
 def write(
-    figure: AnyFigure | None,
+    page: Axes,
     x: float,
     y: float,
-    lines: str | Sequence[str],
+    text: str | Sequence[str],
     size: float = 11.5,
     *,
-    step: float = 0.0,
+    width: float = math.inf,
+    most: int = 1,
+    step: float = LINE,
     color: str = INK,
     bold: bool = False,
     align: Literal["left", "center", "right"] = "left",
 ) -> float:
-    """Write lines, `step` pixels apart, below height `y` (the top of the first capital); `size` in pixels.
+    """Write a text, or several below each other, from height `y` on (the top of the first capital).
 
-    Returns the height at which a further line would begin; without a figure, that is all.
+    Each takes up to `most` lines of `width` pixels, `step` pixels apart, and is cut to that. `size` is in
+    pixels.
+
+    Returns: the height at which a further line would begin.
     """
-    lines = [lines] if isinstance(lines, str) else lines
-    if figure is None:
-        return y + step * len(lines)
-    for place, line in enumerate(lines):
-        baseline = y + place * step + 0.73 * size  # capitals of this font are 0.73 of its size
-        figure.text(
-            x / figure.bbox.width,
-            1 - baseline / figure.bbox.height,
-            line,
-            fontsize=size * 72 / DPI,
-            fontweight="bold" if bold else "normal",
-            color=color,
-            horizontalalignment=align,
-            verticalalignment="baseline",
-        )
-    return y + step * len(lines)
+    for each in [text] if isinstance(text, str) else text:
+        for line in wrap(each, width, size, most=most, bold=bold):
+            page.text(
+                x,
+                y + 0.73 * size,  # where letters stand: capitals of this font are 0.73 of its size
+                line,
+                fontsize=size * 72 / DPI,
+                fontweight="bold" if bold else "normal",
+                color=color,
+                horizontalalignment=align,
+            )
+            y += step
+    return y
+
+
+def draw_line(page: Axes, x0: float, x1: float, y: float, color: str) -> None:
+    """Draw a horizontal line, one pixel thick."""
+    page.plot([x0, x1], [y, y], color=color, linewidth=72 / DPI)
+
+
+def draw_frame(
+    page: Axes, x: float, y: float, size: tuple[float, float], edge: str, face: str = "none"
+) -> None:
+    """Draw a rectangle of a size in hairlines, from its upper left corner."""
+    page.add_artist(Rectangle((x, y), *size, edgecolor=edge, facecolor=face, linewidth=0.6))
+
+
+def draw_image(
+    page: Axes,
+    colors: NDArray[np.uint8],
+    x: float,
+    y: float,
+    size: tuple[float, float],
+    edge: str = "#c8c8c8",
+) -> Transform:
+    """Show colours [H, W, 3], unsmoothed, in a frame; return where the edges of their pixels lie.
+
+    Formats of vectors hold the colours as they are, a pixel a value.
+    """
+    (rows, columns), (width, height) = colors.shape[:2], size
+    page.imshow(colors, interpolation="none", aspect="auto", extent=(x, x + width, y + height, y))
+    draw_frame(page, x, y, size, edge)
+    return Affine2D().scale(width / columns, height / rows).translate(x, y) + page.transData
 
 
 @cache
@@ -89,27 +130,17 @@ def fallbacks() -> Fallbacks:
 def finish(figure: Figure) -> Figure:
     """Give every text of a drawn figure fonts that have its letters; no name is read as mathematics.
 
-    Letters that no font has become � (`missing_letters`). Tick labels are among them where they are shown.
+    Letters that no font has become � (`missing_letters`). Tick labels are among them.
     """
     if figure not in _missing:
         _missing[figure] = set()
-        for text in _texts(figure):
-            lines = text.get_text().split("\n")
-            whole = "".join(lines)
-            _missing[figure] |= fallbacks().missing(whole)
-            text.set_text("\n".join(map(fallbacks().drawable, lines)))
-            text.set(fontfamily=fallbacks().families(whole), parse_math=False)
+        for text in figure.findobj(Text):
+            assert isinstance(text, Text)
+            letters = text.get_text()
+            _missing[figure] |= fallbacks().missing(letters)
+            text.set_text(fallbacks().drawable(letters))
+            text.set(fontfamily=fallbacks().families(letters), parse_math=False)
     return figure
-
-
-def _texts(figure: AnyFigure) -> Iterator[Text]:
-    yield from figure.texts
-    for part in figure.subfigs:
-        yield from _texts(part)
-    for axes in figure.axes if isinstance(figure, Figure) else ():
-        yield from axes.findobj(Text) if axes.axison else axes.texts  # asking for ticks makes them
-    for legend in figure.legends:
-        yield from legend.findobj(Text)
 
 
 def missing_letters(figure: Figure) -> set[str]:
@@ -133,7 +164,7 @@ def _width(text: str, bold: bool) -> float:
 
 def fit(text: str, width: float, size: float, bold: bool = False) -> str:
     """Cut a text in its middle until it is no more than `width` pixels wide."""
-    if text_width(text, size, bold) <= width:
+    if width == math.inf or text_width(text, size, bold) <= width:
         return text
 
     def cut_width(kept: int) -> float:
@@ -146,11 +177,14 @@ def wrap(text: str, width: float, size: float, *, most: int = 20, bold: bool = F
     """Break a text into lines of at most `width` pixels; wider words are cut, and so is line `most`."""
     lines: list[str] = []
     words = text.split(" ")
-    while words and len(lines) < most:
-        taken = 1
-        while taken < len(words) and text_width(" ".join(words[: taken + 1]), size, bold) <= width:
-            taken += 1
-        last = len(lines) == most - 1
-        lines.append(fit(" ".join(words if last else words[:taken]), width, size, bold))
+
+    def width_of(taken: int) -> float:
+        return text_width(" ".join(words[:taken]), size, bold)
+
+    while words:
+        taken = len(words)
+        if len(lines) < most - 1:
+            taken = max(1, bisect_right(range(1, taken + 1), width, key=width_of))
+        lines.append(fit(" ".join(words[:taken]), width, size, bold))
         words = words[taken:]
     return lines

@@ -18,7 +18,7 @@ from igbatch.report.page.csv_tables import MAX_ROWS
 from igbatch.report.page.raw_maps import WORDS
 from igbatch.report.page.study_data import PageData
 from igbatch.report.page.viewer_data import json_in_html
-from igbatch.report.randomization.section import ModelView
+from igbatch.report.randomization.section import Statement
 from igbatch.report.sentences import FILTERS
 from igbatch.report.text import Table
 
@@ -56,7 +56,7 @@ class Page:
     tables: dict[str, Table | None]
     csv: dict[str, bool]
     audit: AuditView | None
-    randomization: Sequence[ModelView]
+    randomization: Mapping[str, Sequence[Statement]]
     left_out: Sequence[str]
 
 

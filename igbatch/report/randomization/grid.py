@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from igbatch.reduce.ranges import Scope
 from igbatch.report.figures.bar import BAR, BAR_SPACE, SMALL, draw_bar
-from igbatch.report.figures.draw import LINE, MARGIN, colors_of, draw_absence, draw_image
+from igbatch.report.figures.draw import MARGIN, colors_of, draw_absence
 from igbatch.report.figures.image_data import ImageMaps, Panel
 from igbatch.report.figures.scales import color_scale
-from igbatch.report.figures.typeset import FAINT, finish, fit, new_figure, wrap, write
+from igbatch.report.figures.typeset import FAINT, LINE, draw_image, finish_page, new_page, write
 from igbatch.report.randomization.steps import Randomized
 from igbatch.report.sentences import sentences
 from igbatch.report.text import number, plain
 
 COLUMNS = 8
 """Maps side by side; longer cascades go on below."""
-
-SCOPES: tuple[Scope, ...] = ("image", "models")
-"""Every map is shown by its per-map range, and under the joint range of all variants and targets."""
 
 MIN_PIXELS = 224
 """Pixels of a print that a map is wide, or more: twice as many as on the page."""
@@ -30,25 +27,18 @@ _SIDE, _GAP, _TOP = 116, 12, 92
 _UNDER = 3 + BAR + 16 + 3 * LINE + 14  # a map: its bar, three numbers, and air
 
 
-@dataclass(frozen=True)
-class GridRow:
-    """Maps of one target under one scope: a panel a variant, in the order of the cascade."""
-
-    target: str
-    scope: Scope
-    panels: tuple[Panel, ...]
-
-
-def grid_rows(maps: ImageMaps, variants: Sequence[str], targets: Sequence[str]) -> list[GridRow]:
-    """Gather the maps of some variants, each target under its per-map range, and under that of the image."""
-    rows, joint = [], [color_scale(maps, "models")] * len(variants)
+def grid_rows(
+    maps: ImageMaps, variants: Sequence[str], targets: Sequence[str]
+) -> Iterator[tuple[Scope, list[Panel]]]:
+    """Yield rows of maps, one a variant: each target under its per-map range, and under that of the image."""
+    joint = color_scale(maps, "models")
     for target in targets:
         per_map = [color_scale(maps, "image", variant, [target]) for variant in variants]
-        for scope, scales in zip(SCOPES, (per_map, joint), strict=True):
-            pairs = zip(variants, scales, strict=True)
-            panels = tuple(maps.panel(variant, target, scale) for variant, scale in pairs)
-            rows.append(GridRow(target, scope, panels))
-    return rows
+        for scope, scales in (("image", per_map), ("models", [joint] * len(variants))):
+            yield (
+                scope,
+                [maps.panel(each, target, scale) for each, scale in zip(variants, scales, strict=True)],
+            )
 
 
 def grid_figure(maps: ImageMaps, trained: str | None, cascade: Randomized) -> Figure:
@@ -56,55 +46,52 @@ def grid_figure(maps: ImageMaps, trained: str | None, cascade: Randomized) -> Fi
 
     Under every map stand its colour bar with zero marked, and its minimum, maximum and sum.
     """
-    steps = [("trained", trained)] if trained is not None else []
-    steps += [(step.layer, step.variant_id) for step in cascade.steps]
-    rows = grid_rows(maps, [variant for _, variant in steps], maps.results.target_names)
-    size, across = _map_size(rows), min(len(steps), COLUMNS)
-    pitch, starts = size[1] + _UNDER, range(0, len(steps), COLUMNS)
+    steps = ({} if trained is None else {"trained": trained}) | dict(cascade.steps)
+    rows = list(grid_rows(maps, list(steps.values()), maps.results.target_names))
+    size, across = _map_size(panel for _, panels in rows for panel in panels), min(len(steps), COLUMNS)
     width = max(2 * MARGIN + _SIDE + across * (size[0] + _GAP), 760)
-    figure = new_figure(width, _TOP + len(starts) * (LINE + 6 + len(rows) * pitch))
+    page = new_page(width)
     words = {"name": maps.image_id, "whence": cascade.whence, "seed": cascade.seed}
     title, caption = sentences("randomization/grid_figure.j2", **words)
-    write(figure, MARGIN, 16, fit(title, width - 2 * MARGIN, 14, bold=True), 14, bold=True)
-    write(figure, MARGIN, 38, wrap(caption, 0.97 * width - 2 * MARGIN, 11), 11, step=LINE, color=FAINT)
+    write(page, MARGIN, 16, title, 14, width=width - 2 * MARGIN, bold=True)
+    write(page, MARGIN, 38, caption, 11, width=0.97 * width - 2 * MARGIN, most=20, color=FAINT)
+    lefts = [MARGIN + _SIDE + column * (size[0] + _GAP) for column in range(COLUMNS)]
     y = float(_TOP)
-    for start in starts:
-        layers = [layer for layer, _ in steps[start : start + COLUMNS]]
-        lefts = [MARGIN + _SIDE + column * (size[0] + _GAP) for column in range(len(layers))]
-        for left, layer in zip(lefts, layers, strict=True):
-            write(figure, left, y, fit(plain(layer), size[0], 11.5, bold=True), bold=True)
+    for start in range(0, len(steps), COLUMNS):
+        for left, layer in zip(lefts, [*steps][start:], strict=False):
+            write(page, left, y, plain(layer), width=size[0], bold=True)
         y += LINE + 6
-        for row in rows:
-            _draw_side(figure, row, y, size[1])
-            for left, panel in zip(lefts, row.panels[start:], strict=False):
-                _draw_map(figure, panel, left, y, size)
-            y += pitch
-    return finish(figure)
+        for scope, panels in rows:
+            _draw_side(page, scope, panels, y, size[1])
+            for left, panel in zip(lefts, panels[start:], strict=False):
+                _draw_map(page, panel, left, y, size)
+            y += size[1] + _UNDER
+    return finish_page(page, y)
 
 
-def _draw_side(figure: Figure, row: GridRow, y: float, height: float) -> None:
-    write(figure, MARGIN, y, fit(plain(row.target), _SIDE - 16, 12, bold=True), 12, bold=True)
-    scale = next((panel.scale for panel in row.panels if panel.scale), None)
+def _draw_side(page: Axes, scope: Scope, panels: Sequence[Panel], y: float, height: float) -> None:
+    write(page, MARGIN, y, plain(panels[0].target), 12, width=_SIDE - 16, bold=True)
+    scale = next((panel.scale for panel in panels if panel.scale), None)
     if scale is not None:
-        write(figure, MARGIN, y + 17, wrap(scale.label, _SIDE - 22, 11, most=3), 11, step=LINE, color=FAINT)
-        if row.scope != "image":
-            draw_bar(figure, scale, MARGIN, y + max(height - BAR_SPACE, 58), _SIDE - 22)
+        write(page, MARGIN, y + 17, scale.label, 11, width=_SIDE - 22, most=3, color=FAINT)
+        if scope != "image":
+            draw_bar(page, scale, MARGIN, y + max(height - BAR_SPACE, 58), _SIDE - 22)
 
 
-def _draw_map(figure: Figure, panel: Panel, x: float, y: float, size: tuple[float, float]) -> None:
+def _draw_map(page: Axes, panel: Panel, x: float, y: float, size: tuple[float, float]) -> None:
     if panel.values is None or panel.scale is None:
-        draw_absence(figure, panel.missing, x, y, size)
+        draw_absence(page, panel.missing, x, y, size)
     else:
-        draw_image(figure, colors_of(panel), x, y, size)
-        draw_bar(figure, panel.scale, x, y + size[1] - 9, round(size[0]), labels=False)
+        draw_image(page, colors_of(panel), x, y, size)
+        draw_bar(page, panel.scale, x, y + size[1] - 9, round(size[0]), labels=False)
     numbers = {"min": panel.minimum, "max": panel.maximum, "sum": panel.total}
     lines = [f"{name} {number(value)}" for name, value in numbers.items() if value is not None]
-    write(figure, x, y + size[1] + BAR + 24, lines, SMALL, step=LINE - 1)
+    write(page, x, y + size[1] + BAR + 24, lines, SMALL, step=LINE - 1)
 
 
-def _map_size(rows: Sequence[GridRow]) -> tuple[float, float]:
+def _map_size(panels: Iterable[Panel]) -> tuple[float, float]:
     """Return width and height of the maps on the page: whole pixels of a print for each of their pixels."""
-    shapes = (panel.values.shape for row in rows for panel in row.panels if panel.values is not None)
+    shapes = (panel.values.shape for panel in panels if panel.values is not None)
     high, wide = next(shapes, (MIN_PIXELS, MIN_PIXELS))
     times = -(-MIN_PIXELS // wide)
     return wide * times / 2, high * times / 2

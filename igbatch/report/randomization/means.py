@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -34,8 +33,7 @@ RANGES = {
 """What each of `SCALES` divides maps by, in words."""
 
 
-@dataclass(frozen=True)
-class Mean:
+class Mean(NamedTuple):
     """A mean over images, and the ends of its 95 % interval, None where there are too few."""
 
     value: float
@@ -68,56 +66,50 @@ def written(value: float) -> str:
 class Means:
     """The rows of `schemas.RANDOMIZATION` of one model, found by what they are of.
 
-    Where a mean is of is given by keywords: `comparison` for likenesses of maps, `target` for measures of
+    What a mean is of is given by keywords: `comparison` for likenesses of maps, `target` for measures of
     single maps, `target` and `box_label` for localization. None is returned for what was not measured.
     """
 
     def __init__(self, table: pd.DataFrame, variants: ModelVariants) -> None:
         self._trained = variants.trained
         own = table[table["model"] == variants.model]
-        keys = ["of", "variant_id", "measure", "comparison", "target", "box_label"]
-        cells = [own[key].astype(object).where(own[key].notna(), None) for key in keys]
-        self._rows: dict[tuple[Any, ...], Mean] = {}
-        numbers = own[["mean", "low", "high", "n_images"]].to_numpy()
-        for *key, (mean, low, high, images) in zip(*cells, numbers, strict=True):
-            ends = None if pd.isna(low) or pd.isna(high) else (float(low), float(high))
-            self._rows[tuple(key)] = Mean(float(mean), ends, int(images))
+        keys = own[_KEYS].astype(object).where(own[_KEYS].notna(), None)
+        numbers = own[["mean", "low", "high", "n_images"]].itertuples(index=False, name=None)
+        self._means = {
+            key: Mean(mean, None if pd.isna(low) or pd.isna(high) else (low, high), images)
+            for key, (mean, low, high, images) in zip(
+                keys.itertuples(index=False, name=None), numbers, strict=True
+            )
+        }
 
-    def of(self, variant_id: str | None, measure: str, **where: str) -> Mean | None:
-        """Return the mean of one variant."""
-        return self._find("variant", variant_id, measure, **where)
-
-    def random(self, measure: str, **where: str) -> Mean | None:
+    def random(self, measure: str, **of: str) -> Mean | None:
         """Return the mean of the random models that are computed on all images."""
-        return self._find("random_mean", None, measure, **where)
+        return self._find("random_mean", None, measure, **of)
 
-    def compared(self, measure: str, **where: str) -> tuple[Mean | None, Mean | None, Mean | None]:
+    def compared(self, measure: str, **of: str) -> tuple[Mean | None, Mean | None, Mean | None]:
         """Return the trained model's mean, that of the random ones, and the difference."""
-        gap = self._find("trained_minus_random", None, measure, **where)
-        return self.of(self._trained, measure, **where), self.random(measure, **where), gap
+        trained = self._find("variant", self._trained, measure, **of)
+        return trained, self.random(measure, **of), self._find("trained_minus_random", None, measure, **of)
 
-    def along(self, group: Randomized, measure: str) -> list[tuple[int, Mean]]:
-        """Return the likeness to the trained model of each step that has one, with the step's place."""
-        found = [self.of(step.variant_id, measure, comparison="to_trained") for step in group.steps]
-        return [(place, mean) for place, mean in enumerate(found) if mean is not None]
+    def along(self, group: Randomized, measure: str) -> dict[int, Mean]:
+        """Return the likeness to the trained model of each step that has one, by the step's place."""
+        found = (
+            self._find("variant", each, measure, comparison="to_trained") for each in group.steps.values()
+        )
+        return {place: mean for place, mean in enumerate(found) if mean is not None}
 
     def images(self, group: Randomized) -> int:
         """Return over how many images the likenesses of some steps are averaged."""
-        found = (mean.images for measure in INVARIANT for _, mean in self.along(group, measure))
+        found = (mean.images for measure in INVARIANT for mean in self.along(group, measure).values())
         return max(found, default=0)
 
     @property
     def boxes(self) -> list[tuple[str, str]]:
         """Pairs of box label and target that localization is measured for, sorted."""
-        return sorted({(label, target) for *_, target, label in self._rows if label is not None})
+        return sorted({(label, target) for *_, target, label in self._means if label is not None})
 
-    def _find(
-        self,
-        of: str,
-        variant_id: str | None,
-        measure: str,
-        comparison: str | None = None,
-        target: str | None = None,
-        box_label: str | None = None,
-    ) -> Mean | None:
-        return self._rows.get((of, variant_id, measure, comparison, target, box_label))
+    def _find(self, whose: str, variant_id: str | None, measure: str, **of: str) -> Mean | None:
+        return self._means.get((whose, variant_id, measure, *map(of.get, _KEYS[3:])))
+
+
+_KEYS = ["of", "variant_id", "measure", "comparison", "target", "box_label"]

@@ -45,9 +45,9 @@ def box_name(row: Any) -> str:
     return f"whole map → {target}" if whole else f"{plain(str(row['box_label']))} box → {target}"
 
 
-def scale_free(row: Any) -> bool:
-    """Tell whether a test's statistic is free of scale, as its family says."""
-    return SCALE_FREE in str(row["family"])
+def scale(row: Any) -> str:
+    """Tell whether a test's statistic is free of scale, or bound to it, as its family says."""
+    return "free of" if SCALE_FREE in str(row["family"]) else "bound to"
 
 
 def p_text(value: Any) -> str:
@@ -73,20 +73,16 @@ def null_tests(results: StudyResults, trained: str | None, image_id: str | None 
     return rows.sort_values([*orders], key=rank, kind="stable")
 
 
-def images_with_tests(results: StudyResults, trained: str) -> list[str]:
+def images_with_tests(results: StudyResults, trained: str | None) -> list[str]:
     """Return the images that have tests of their own, in the order of the table."""
     table = results.significance
-    rows = table[(table["test"] == "null") & (table["variant_id"] == trained) & table["image_id"].notna()]
-    return list(dict.fromkeys(str(name) for name in rows["image_id"]))
+    rows = table[(table["test"] == "null") & (table["variant_id"] == trained)]
+    return list(rows["image_id"].dropna().unique())
 
 
 def shown_boxes(rows: pd.DataFrame) -> tuple[list[list[dict[Any, Any]]], int]:
     """Group tests by box and target, whole maps last: the first `MAX_BOXES`, and how many more there are."""
-    groups: dict[tuple[str | None, str], list[dict[Any, Any]]] = {}
-    for row in rows.to_dict("records"):
-        label = None if pd.isna(row["box_label"]) else str(row["box_label"])
-        groups.setdefault((label, str(row["target"])), []).append(row)
-    boxes = [found for (label, _), found in groups.items() if label is not None]
-    whole = [row for (label, _), found in groups.items() if label is None for row in found]
-    shown = boxes[:MAX_BOXES]
-    return [*shown, *([whole] if whole else [])], len(boxes) - len(shown)
+    whole = rows["box_label"].isna()
+    boxes = [own.to_dict("records") for _, own in rows[~whole].groupby(["box_label", "target"], sort=False)]
+    groups = [*boxes[:MAX_BOXES], rows[whole].to_dict("records")]
+    return list(filter(None, groups)), max(len(boxes) - MAX_BOXES, 0)

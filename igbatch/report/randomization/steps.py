@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
@@ -12,23 +11,17 @@ from igbatch.report.text import plain
 
 
 @dataclass(frozen=True)
-class Step:
-    """One variant, and the layer that it randomizes beyond those before it."""
-
-    variant_id: str
-    layer: str
-
-
-@dataclass(frozen=True)
 class Randomized:
     """Variants that belong together: a cascade in its order, or layers randomized one at a time.
 
-    `direction` is `down` (from the head), `up` (from the patch embedding), or None for independent ones.
+    Attributes:
+        direction: `down` (from the head), `up` (from the patch embedding), or None for independent ones.
+        steps: the id of each variant, by the layer that it randomizes beyond those before it.
     """
 
     direction: str | None
-    seed: int | None
-    steps: tuple[Step, ...]
+    seed: int
+    steps: Mapping[str, str]
 
     @property
     def whence(self) -> str:
@@ -58,39 +51,24 @@ def model_variants(variants: pd.DataFrame) -> list[ModelVariants]:
     """
     found = []
     for model, own in variants[variants["images"].isna()].groupby("model", sort=False):
-        trained = own.loc[own["kind"] == "trained", "variant_id"]
-        found.append(
-            ModelVariants(
-                str(model),
-                str(trained.iloc[0]) if len(trained) else None,
-                tuple(own.loc[own["kind"] == "random", "variant_id"]),
-                _groups(own[own["kind"] == "cascade"], by_depth=True),
-                _groups(own[own["kind"] == "independent"], by_depth=False),
-            )
-        )
+        of = {kind: own[own["kind"] == kind] for kind in ("trained", "random", "cascade", "independent")}
+        trained, random = (tuple(of[kind]["variant_id"]) for kind in ("trained", "random"))
+        groups = (_groups(of["cascade"]), _groups(of["independent"]))
+        found.append(ModelVariants(str(model), trained[0] if trained else None, random, *groups))
     return found
 
 
-def _groups(rows: pd.DataFrame, by_depth: bool) -> tuple[Randomized, ...]:
+def _groups(rows: pd.DataFrame) -> tuple[Randomized, ...]:
+    """Group variants by kind, direction and seed: `<kind>-<direction>-<seed>-<layer>` after the model."""
     groups = []
-    for _, own in rows.groupby(["kind", "direction", "seed"], sort=False, dropna=False):
-        listed: list[dict[Any, Any]] = own.to_dict("records")
-        if by_depth:
-            listed.sort(key=lambda row: len(row["layers"]))
-        direction, seed = (
-            None if pd.isna(listed[0][key]) else listed[0][key] for key in ("direction", "seed")
-        )
-        seed = None if seed is None else int(seed)
-        name = "-".join(str(part) for part in (listed[0]["kind"], direction, seed) if part is not None)
-        ids = [str(row["variant_id"]) for row in listed]
-        groups.append(Randomized(direction, seed, tuple(Step(each, _layer(each, name)) for each in ids)))
+    for (kind, *rest), own in rows.groupby(["kind", "direction", "seed"], sort=False, dropna=False):
+        direction = rest[0] if kind == "cascade" else None
+        if direction:
+            own = own.sort_values("layers", key=lambda layers: layers.map(len), kind="stable")
+        name = "-".join(filter(None, (kind, direction, f"{rest[1]:.0f}-")))
+        layers = (each.split(name, 1)[-1] or each for each in own["variant_id"])
+        groups.append(Randomized(direction, int(rest[1]), dict(zip(layers, own["variant_id"], strict=True))))
     return tuple(groups)
-
-
-def _layer(variant_id: str, name: str) -> str:
-    """Return the layer in a variant's id, which is `<kind>-<direction>-<seed>-<layer>` after its model."""
-    _, found, layer = variant_id.partition(f"{name}-")
-    return layer if found and layer else variant_id
 
 
 def short(layer: str) -> str:

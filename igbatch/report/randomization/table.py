@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from igbatch.reduce.randomization.values import SIGNED
-from igbatch.report.randomization.means import INVARIANT, NAMES, Mean, Means
+from igbatch.report.page.columns import NONE, Cell, TableColumns, read, share, value, whole
+from igbatch.report.randomization.means import INVARIANT, NAMES, Means
 from igbatch.report.randomization.statistics import (
     SCALE_FREE,
     SIDES,
@@ -21,7 +22,7 @@ from igbatch.report.randomization.statistics import (
     statistic_name,
 )
 from igbatch.report.randomization.steps import ModelVariants
-from igbatch.report.text import Table, number_or_dash, percent, plain
+from igbatch.report.text import Table, number_or_dash, plain
 from igbatch.results import StudyResults
 from igbatch.store.schemas import PARTS, SCALES
 
@@ -42,6 +43,46 @@ _EDGES = {
 _LOCATED = {"pointing": "pointing game", "mass": "mass", "rank": "rank", "topk": "top 2 %"}
 
 
+def _with_ends(center: str, low: str, high: str, digits: int = 3) -> Cell:
+    """Write a number with the ends of an interval, where both are there."""
+
+    def write(row: Mapping[str, Any]) -> str:
+        texts = [number_or_dash(row[name], digits) for name in (center, low, high)]
+        return texts[0] if NONE in texts[1:] else f"{texts[0]} ({texts[1]} to {texts[2]})"
+
+    return write
+
+
+def _p(row: Mapping[str, Any]) -> str:
+    """Write p with its side, and its interval under resampled images where it varies."""
+    p = f"{p_text(row['p'])} {SIDES[row['alternative']]}"
+    ends = [p_text(row[name]) for name in ("p_low", "p_high")]
+    return p if NONE in ends or ends[0] == ends[1] else f"{p} ({' to '.join(ends)})"
+
+
+_NULLS: TableColumns = {
+    "box → target": lambda row: box_name(row).replace(" box → ", " → ").replace("whole map", "map"),
+    "statistic": statistic_name,
+    "trained (95 % interval)": _with_ends("value", "value_low", "value_high", 2),
+    "random (95 % of them)": _with_ends("null_mean", "null_low", "null_high"),
+    "effect": value("effect"),
+    "p, side (resampled)": _p,
+    "adjusted": value("p_adjusted", p_text),
+    "sign": share("agreement"),
+}
+
+_SIGNS: TableColumns = {
+    "question": lambda row: str(row["question"]),
+    "images": whole("n_images"),
+    "mean": value("value"),
+    "share of images": share("sign_share"),
+    "p, sign test": value("p", p_text),
+    "p, signed ranks": value("p_ranks", p_text),
+    "adjusted": value("p_adjusted", p_text),
+    "random models with p ≤ 5 %": lambda row: f"{row['rejecting']} of {row['models']}",
+}
+
+
 def passed_table(tests: pd.DataFrame) -> Table | None:
     """Return how many tests against random models reached an adjusted p of `SIGNIFICANT`, by statistic.
 
@@ -60,7 +101,7 @@ def passed_table(tests: pd.DataFrame) -> Table | None:
 
 
 def _passed(rows: pd.DataFrame) -> str:
-    return f"{(rows['p_adjusted'] <= SIGNIFICANT).sum()} of {len(rows)}" if len(rows) else "–"
+    return f"{(rows['p_adjusted'] <= SIGNIFICANT).sum()} of {len(rows)}" if len(rows) else NONE
 
 
 def null_table(rows: pd.DataFrame, agreement: Mapping[tuple[str, str], float]) -> Table | None:
@@ -70,51 +111,30 @@ def null_table(rows: pd.DataFrame, agreement: Mapping[tuple[str, str], float]) -
         rows: of `statistics.null_tests`.
         agreement: by target and box label, the share of images whose sum has the expected sign.
     """
-    head = (
-        "box → target", "statistic", "trained (95 % interval)", "random (95 % of them)", "effect",
-        "p, side (resampled)", "adjusted", "sign",
-    )  # fmt: skip
-    cells = [
-        (
-            _place(row), statistic_name(row), _with_ends(row, "value", "value_low", "value_high", 2),
-            _with_ends(row, "null_mean", "null_low", "null_high"), number_or_dash(row["effect"]), _p(row),
-            p_text(row["p_adjusted"]), _agreement(row, agreement),
-        )
-        for group in shown_boxes(rows)[0] for row in group
-    ]  # fmt: skip
-    return _table(head, cells)
+    shown = [row for group in shown_boxes(rows)[0] for row in group][:MAX_ROWS]
+    for row in shown:
+        signed = row["statistic"] in SIGNED
+        row["agreement"] = agreement.get((row["target"], row["box_label"])) if signed else None
+    return read(shown, _NULLS)
 
 
-def sign_agreement(results: StudyResults, variant_id: str) -> dict[tuple[str, str], float]:
+def sign_agreement(results: StudyResults, variant_id: str | None) -> dict[tuple[str, str], float]:
     """Return the share of images whose sum in a box has the expected sign, by target and box label."""
     rows = results.aggregates
     rows = rows[(rows["variant_id"] == variant_id) & rows["sign_share"].notna()]
-    keys = zip(rows["target"], rows["box_label"], strict=True)
-    return {(str(t), str(b)): float(share) for (t, b), share in zip(keys, rows["sign_share"], strict=True)}
+    return rows.set_index(["target", "box_label"])["sign_share"].to_dict()
 
 
-def sign_table(rows: Sequence[Mapping[Any, Any]]) -> Table | None:
+def sign_table(rows: pd.DataFrame) -> Table | None:
     """Return the paired tests of signs (`sign_rows`), with how many random models they reject."""
-    head = (
-        "question", "images", "mean", "share of images", "p, sign test", "p, signed ranks", "adjusted",
-        "random models with p ≤ 5 %",
-    )  # fmt: skip
-    cells = [
-        (
-            row["question"], f"{row['n_images']:,}", number_or_dash(row["value"]), percent(row["sign_share"]),
-            p_text(row["p"]), p_text(row["p_ranks"]), p_text(row["p_adjusted"]),
-            f"{row['rejecting']} of {row['models']}",
-        )
-        for row in rows
-    ]  # fmt: skip
-    return _table(head, cells)
+    return read(rows[:MAX_ROWS], _SIGNS)
 
 
-def sign_rows(results: StudyResults, variants: ModelVariants) -> list[dict[Any, Any]]:
+def sign_rows(results: StudyResults, variants: ModelVariants) -> pd.DataFrame:
     """Return the sign tests of a trained model with their signed-rank p, and the count of random models.
 
     By the exact sign test and Wilcoxon's signed-rank test over the images. Random models are counted where
-    the sign test, with its own side, gives p of no more than `SIGNIFICANT`. Keys are the columns of
+    the sign test, with its own side, gives p of no more than `SIGNIFICANT`. Columns are those of
     `significance.parquet`, and question, p_ranks, rejecting, models.
     """
     table, key = results.significance, ["target", "box_label", "statistic", "other_target"]
@@ -125,7 +145,7 @@ def sign_rows(results: StudyResults, variants: ModelVariants) -> list[dict[Any, 
     counts = random.agg(rejecting=lambda p: (p <= SIGNIFICANT).sum(), models="size")
     rows = own[own["test"] == "sign"].join([ranks, counts]).fillna({"rejecting": 0, "models": 0})
     rows = rows.astype({"rejecting": int, "models": int}).reset_index()
-    return [{**row, "question": _question(row)} for row in rows.to_dict("records")]
+    return rows.assign(question=[_question(row) for row in rows.to_dict("records")])
 
 
 def _question(row: Mapping[Any, Any]) -> str:
@@ -137,9 +157,7 @@ def _question(row: Mapping[Any, Any]) -> str:
 
 def targets_table(means: Means) -> Table | None:
     """Return how alike the two targets' maps of one model are: trained, and the mean random model."""
-    found = (
-        ((NAMES[each],), means.compared(each, comparison="between_targets")) for each in _TARGET_MEASURES
-    )
+    found = ((NAMES[each], means.compared(each, comparison="between_targets")) for each in _TARGET_MEASURES)
     return _means_table(("measure", *_COMPARED), found)
 
 
@@ -147,16 +165,14 @@ def likeness_table(means: Means) -> Table | None:
     """Return how alike random models' maps are to each other's and to the trained model's."""
     head = ("measure", "random models to each other", "random models to the trained one")
     sides = ("between_random", "to_trained")
-    found = (
-        ((name,), [means.random(each, comparison=side) for side in sides]) for each, name in NAMES.items()
-    )
+    found = ((name, [means.random(each, comparison=side) for side in sides]) for each, name in NAMES.items())
     return _means_table(head, found)
 
 
 def edges_table(means: Means, targets: Sequence[str]) -> Table | None:
     """Return how alike absolute maps and edges are, and how much more complex random maps are."""
     found = (
-        ((name, plain(target)), means.compared(measure, target=target))
+        (name, plain(target), means.compared(measure, target=target))
         for measure, name in _EDGES.items()
         for target in targets
     )
@@ -167,7 +183,9 @@ def located_table(means: Means, targets: Sequence[str]) -> Table | None:
     """Return how maps lie in known boxes, by part of their mass."""
     found = (
         (
-            (f"{plain(box)} box → {plain(target)}", part, name),
+            f"{plain(box)} box → {plain(target)}",
+            part,
+            name,
             means.compared(f"{part}_{measure}", target=target, box_label=box),
         )
         for box, target in [place for place in means.boxes if place[0] in targets] or means.boxes
@@ -177,37 +195,15 @@ def located_table(means: Means, targets: Sequence[str]) -> Table | None:
     return _means_table(("box → target", "part", "measure", *_COMPARED), found)
 
 
-def _means_table(
-    head: tuple[str, ...], rows: Iterable[tuple[tuple[str, ...], Sequence[Mean | None]]]
-) -> Table | None:
+def _means_table(head: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> Table | None:
     """Return a table of names and means, without rows that have no mean."""
-    return _table(
-        head,
-        [(*names, *("–" if m is None else m.text for m in means)) for names, means in rows if any(means)],
-    )
+    cells = [
+        (*names, *(NONE if mean is None else mean.text for mean in means))
+        for *names, means in rows
+        if any(means)
+    ]
+    return _table(head, cells)
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table | None:
     return Table(head, tuple(rows[:MAX_ROWS])) if rows else None
-
-
-def _with_ends(row: Mapping[Any, Any], value: str, low: str, high: str, digits: int = 3) -> str:
-    texts = [number_or_dash(row[name], digits) for name in (value, low, high)]
-    return texts[0] if "–" in texts[1:] else f"{texts[0]} ({texts[1]} to {texts[2]})"
-
-
-def _place(row: Mapping[Any, Any]) -> str:
-    """Return box and target of a test, where the head of the column says what they are."""
-    return box_name(row).replace(" box → ", " → ").replace("whole map", "map")
-
-
-def _p(row: Mapping[Any, Any]) -> str:
-    """Write p with its side, and its interval under resampled images where it varies."""
-    p = f"{p_text(row['p'])} {SIDES[str(row['alternative'])]}"
-    ends = [p_text(row[name]) for name in ("p_low", "p_high")]
-    return p if "–" in ends or ends[0] == ends[1] else f"{p} ({' to '.join(ends)})"
-
-
-def _agreement(row: Mapping[Any, Any], agreement: Mapping[tuple[str, str], float]) -> str:
-    share = agreement.get((str(row["target"]), str(row["box_label"])))
-    return "–" if share is None or row["statistic"] not in SIGNED else percent(share)

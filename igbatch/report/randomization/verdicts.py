@@ -5,9 +5,9 @@ What was not measured has no verdict (None).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import pandas as pd
 
@@ -49,7 +49,7 @@ def strong_pixels(means: Means) -> dict[str, StrongPixels | None]:
     """Judge two targets' maps of the `trained` model, and of the mean `random` one."""
     measures = ("spearman", "spearman_abs", "ssim_own")
     found = [means.compared(measure, comparison="between_targets") for measure in measures]
-    (trained, random, _) = zip(*found, strict=True)
+    trained, random, _ = zip(*found, strict=True)
     return {"trained": _strong_pixels(*trained), "random": _strong_pixels(*random)}
 
 
@@ -69,14 +69,11 @@ Nearer = Literal["unrelated", "unknown", "to the trained model", "to each other"
 
 def nearer(means: Means) -> dict[str, Nearer | None]:
     """Judge what random models' maps are nearer to, by `signed` values and by their `size`."""
-    found = {}
-    for name, measure in (("signed", "spearman"), ("size", "spearman_abs")):
-        sides = (means.random(measure, comparison=side) for side in ("between_random", "to_trained"))
-        found[name] = _nearer(*sides)
-    return found
+    return {"signed": _nearer(means, "spearman"), "size": _nearer(means, "spearman_abs")}
 
 
-def _nearer(mutual: Mean | None, trained: Mean | None) -> Nearer | None:
+def _nearer(means: Means, measure: str) -> Nearer | None:
+    mutual, trained = (means.random(measure, comparison=each) for each in ("between_random", "to_trained"))
     if mutual is None or trained is None:
         return None
     if max(abs(mutual.value), abs(trained.value)) < UNRELATED:
@@ -109,16 +106,16 @@ class Fall:
 def fall(means: Means, cascade: Randomized) -> Fall | None:
     """Judge where along a cascade rank correlation falls, and where it is that of random models."""
     level = means.random("spearman", comparison="between_random")
-    found = means.along(cascade, "spearman")
+    layers, found = list(cascade.steps), means.along(cascade, "spearman")
     if not found:
         return None
     middle, floor = ((1 + level.value) / 2, level.span[1]) if level else (0.5, -2.0)  # none is as low
-    half = next((n for n, (_, mean) in enumerate(found) if mean.value < middle), None)
-    if half is None:
+    below = [n for n, mean in enumerate(found.values()) if mean.value < middle]
+    if not below:
         return Fall(len(found), level is not None)
-    layers = [cascade.steps[place].layer for place, _ in found]
-    met = [layers[max(n, half)] for n, (_, mean) in enumerate(found) if mean.span[0] <= floor]
-    return Fall(len(found), level is not None, half + 1, layers[half], met[0] if met else None)
+    half, places = below[0], list(found)
+    met = [layers[places[max(n, half)]] for n, mean in enumerate(found.values()) if mean.span[0] <= floor]
+    return Fall(len(found), level is not None, half + 1, layers[places[half]], next(iter(met), None))
 
 
 @dataclass(frozen=True)
@@ -132,9 +129,9 @@ class SingleLayers:
 
 def single_layers(means: Means, group: Randomized) -> SingleLayers | None:
     """Judge which single layers the maps depend on."""
-    found = [(group.steps[place].layer, mean.value) for place, mean in means.along(group, "spearman")]
-    gone = tuple(layer for layer, value in found if value < RELATED)
-    same = tuple(layer for layer, value in found if value >= UNTOUCHED)
+    layers, found = list(group.steps), means.along(group, "spearman")
+    gone = tuple(layers[place] for place, mean in found.items() if mean.value < RELATED)
+    same = tuple(layers[place] for place, mean in found.items() if mean.value >= UNTOUCHED)
     return SingleLayers(len(found), gone, same) if found else None
 
 
@@ -213,10 +210,9 @@ class Signs:
     not_shown: tuple[str, ...]
 
 
-def sign_verdict(rows: Sequence[Mapping[Any, Any]]) -> Signs:
+def sign_verdict(rows: pd.DataFrame) -> Signs:
     """Judge the tests of signs (`table.sign_rows`); random models that reject as well set nothing apart."""
-    shown = [row for row in rows if row["p_adjusted"] <= SIGNIFICANT]
-    common = [row for row in shown if row["models"] and row["rejecting"] > OFTEN * row["models"]]
-    not_shown = [row for row in rows if not pd.isna(row["p"]) and row not in shown]
-    found = ([row for row in shown if row not in common], common, not_shown)
-    return Signs(*(tuple(row["question"] for row in each) for each in found))
+    shown = rows["p_adjusted"] <= SIGNIFICANT
+    common = shown & (rows["rejecting"] > OFTEN * rows["models"])
+    outcomes = (shown & ~common, common, ~shown & rows["p"].notna())
+    return Signs(*(tuple(rows.loc[rows_of, "question"]) for rows_of in outcomes))

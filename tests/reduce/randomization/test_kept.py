@@ -1,27 +1,24 @@
 """What a variant contributed, kept: the same bits when it is read back, and never after its rows changed."""
 
-from dataclasses import fields
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytest
 
-from igbatch.reduce.randomization import kept
-from igbatch.reduce.randomization.kept import kept_path, summary_of, values_of
-from igbatch.reduce.randomization.summary import Summary, SummaryTask, summarise_variant
-from igbatch.reduce.randomization.values import ValuesTask, VariantValues, values_tasks, variant_values
+from igbatch.reduce.randomization import summary, values
+from igbatch.reduce.randomization.resampled import Resampled
+from igbatch.reduce.randomization.summary import SummaryTask, summarise_variant, summary_of
+from igbatch.reduce.randomization.values import ValuesTask, values_of, values_tasks, variant_values
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
 
 
-def assert_same(one: Summary | VariantValues, other: Summary | VariantValues) -> None:
-    for each in fields(one):
-        first, second = getattr(one, each.name), getattr(other, each.name)
-        same = (
-            np.array_equal(first, second, equal_nan=True)
-            if isinstance(first, np.ndarray)
-            else first == second
-        )
-        assert same, each.name
+def assert_same(one: Mapping[Any, Resampled], other: Mapping[Any, Resampled]) -> None:
+    assert list(one) == list(other)
+    for key, (images, means) in one.items():
+        assert images == other[key].images
+        np.testing.assert_array_equal(means, other[key].means)
 
 
 def summary_task(output: Output) -> SummaryTask:
@@ -39,11 +36,11 @@ def values_task(reader: Reader, variant_id: str) -> ValuesTask:
 def test_a_summary_is_read_back_to_the_last_bit(copy: Output, monkeypatch: pytest.MonkeyPatch) -> None:
     task = summary_task(copy)
     expected = summarise_variant(task)
-    assert len(expected.measures) > 30
+    assert len(expected) > 30
     assert_same(summary_of(task), expected)  # as the reduction kept it
-    copy.delete(kept_path(copy, "random-2", task.name, "summary"))
+    copy.delete(task.path)
     assert_same(summary_of(task), expected)  # worked out
-    monkeypatch.setattr(kept, "summarise_variant", None)
+    monkeypatch.setattr(summary, "summarise_variant", None)
     assert_same(summary_of(task), expected)  # and kept again
 
 
@@ -51,12 +48,13 @@ def test_values_are_read_back_to_the_last_bit(copy: Output, monkeypatch: pytest.
     task = values_task(Reader(copy), "trained")
     expected = variant_values(task)
     assert expected.signs
-    assert_same(values_of(task), expected)
+    assert_same(values_of(task).means, expected.means)
     for kind in ("values", "signs"):
-        copy.delete(kept_path(copy, "trained", task.name, kind))
-    assert_same(values_of(task), expected)
-    monkeypatch.setattr(kept, "variant_values", None)
-    assert_same(values_of(task), expected)
+        copy.delete(task.path(kind))
+    assert_same(values_of(task).means, expected.means)
+    monkeypatch.setattr(values, "variant_values", None)
+    assert_same(values_of(task).means, expected.means)
+    assert values_of(task).signs == expected.signs
 
 
 def test_names_follow_what_the_numbers_follow_from(copy: Output) -> None:
@@ -70,5 +68,5 @@ def test_names_follow_what_the_numbers_follow_from(copy: Output) -> None:
     copy.delete(copy.files("image_stats", "trained")[0].path)
     assert values_task(Reader(copy), "trained").name != before
     task = summary_task(copy)
-    assert SummaryTask(copy, "random-2", task.parts, task.image_ids[1:]).name != task.name
-    assert SummaryTask(copy, "random-2", task.parts[1:], task.image_ids).name != task.name
+    assert SummaryTask(copy, "random-2", task.parts, task.image_ids[1:]).path != task.path
+    assert SummaryTask(copy, "random-2", task.parts[1:], task.image_ids).path != task.path

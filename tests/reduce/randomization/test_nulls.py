@@ -1,6 +1,6 @@
 """Trained models against the null: p-values, effects, sides and families, on values made up for it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -9,8 +9,8 @@ from scipy import stats
 
 from igbatch.reduce.randomization import nulls
 from igbatch.reduce.randomization.nulls import against, data_set_rows, image_rows
+from igbatch.reduce.randomization.resampled import image_means
 from igbatch.reduce.randomization.values import Statistic, VariantValues
-from igbatch.statistics.significance import resampled_means
 from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
@@ -18,11 +18,9 @@ from igbatch.store.reader import Reader
 TARGETS = ("eagle", "magpie")
 
 
-def values(name: str, columns: dict[Statistic, Sequence[float]]) -> VariantValues:
-    matrix = np.array(list(columns.values()), dtype=np.float64).T
-    return VariantValues(
-        name, tuple(columns), np.isfinite(matrix).sum(axis=0), resampled_means(matrix, 200, 0), ()
-    )
+def values(columns: Mapping[Statistic, Sequence[float]]) -> VariantValues:
+    ids = [str(number) for number in range(20)]
+    return VariantValues(image_means({key: pd.Series(found, ids) for key, found in columns.items()}, ids), [])
 
 
 def variants(random: int, **more: object) -> pd.DataFrame:
@@ -42,7 +40,7 @@ def made(rng: np.random.Generator, shift: float) -> dict[Statistic, Sequence[flo
 
 def test_a_trained_model_far_from_its_null_gets_the_smallest_p_of_the_expected_side() -> None:
     rng = np.random.default_rng(0)
-    found = [values("trained", made(rng, 9.0)), *(values(f"random-{n}", made(rng, 0.0)) for n in range(19))]
+    found = {"trained": values(made(rng, 9.0))} | {f"random-{n}": values(made(rng, 0.0)) for n in range(19)}
     rows = {
         (row["target"], row["statistic"]): row
         for row in data_set_rows(found, variants(19), TARGETS, "logit")
@@ -58,7 +56,7 @@ def test_a_trained_model_far_from_its_null_gets_the_smallest_p_of_the_expected_s
     assert own["p_adjusted"] == pytest.approx(1 / 20)  # two tests of one family, both at the smallest p
     assert share["p"] > 1 / 20
     assert {row["output"] for row in rows.values()} == {"logit"}
-    null = [each.means[0, 0] for each in found[1:]]
+    null = [found[f"random-{n}"].means[OWN].means[0] for n in range(19)]
     assert own["null"] == null
     assert own["null_mean"] == pytest.approx(np.mean(null))
 
@@ -73,8 +71,8 @@ def test_a_trained_model_drawn_like_its_null_is_significant_as_often_as_the_leve
 def test_the_adjustment_is_that_of_the_whole_family() -> None:
     rng = np.random.default_rng(2)
     labels = [Statistic(target, f"label-{n}", "share") for n in range(6) for target in TARGETS]
-    found = [values("trained", {each: rng.uniform(0, 1, 20) + 0.1 for each in labels})]
-    found += [values(f"random-{n}", {each: rng.uniform(0, 1, 20) for each in labels}) for n in range(30)]
+    found = {"trained": values({each: rng.uniform(0, 1, 20) + 0.1 for each in labels})}
+    found |= {f"random-{n}": values({each: rng.uniform(0, 1, 20) for each in labels}) for n in range(30)}
     rows = data_set_rows(found, variants(30), TARGETS, "probability")
     p_values = np.array([row["p"] for row in rows])
     expected = stats.false_discovery_control(p_values)
@@ -84,7 +82,7 @@ def test_the_adjustment_is_that_of_the_whole_family() -> None:
 
 def test_random_variants_of_a_subset_are_no_part_of_the_null_over_the_data_set() -> None:
     rng = np.random.default_rng(3)
-    found = [values(name, made(rng, 0.0)) for name in ("trained", "random-0", "random-1", "random-2")]
+    found = {name: values(made(rng, 0.0)) for name in ("trained", "random-0", "random-1", "random-2")}
     table = variants(3)
     table.at[3, "images"] = ["a", "b"]
     rows = data_set_rows(found, table, TARGETS, "probability")
@@ -93,7 +91,7 @@ def test_random_variants_of_a_subset_are_no_part_of_the_null_over_the_data_set()
 
 def test_what_too_few_images_have_is_not_tested() -> None:
     few = {OWN: [1.0, 2.0, *[np.nan] * 18], SHARE: [0.5] * 20}
-    found = [values("trained", few), values("random-0", few)]
+    found = {"trained": values(few), "random-0": values(few)}
     rows = data_set_rows(found, variants(1), TARGETS, "probability")
     assert [row["statistic"] for row in rows] == ["share"]
 
@@ -102,9 +100,9 @@ def test_a_study_without_random_or_trained_variants_has_no_test_against_a_null(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rng = np.random.default_rng(4)
-    alone = [values("trained", made(rng, 1.0))]
+    alone = {"trained": values(made(rng, 1.0))}
     assert data_set_rows(alone, variants(0), TARGETS, "probability") == []
-    random = [values("random-0", made(rng, 1.0))]
+    random = {"random-0": values(made(rng, 1.0))}
     assert data_set_rows(random, variants(1).iloc[1:], TARGETS, "probability") == []
 
 

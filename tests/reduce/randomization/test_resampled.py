@@ -10,13 +10,13 @@ from igbatch.reduce.randomization.resampled import FEWEST_IMAGES, RESAMPLES, ima
 def test_values_are_put_to_their_images_and_what_is_missing_is_left_out() -> None:
     ids = ["a", "b", "c", "d"]
     columns = [pd.Series([3.0, 1.0], index=["c", "a"]), pd.Series([1.0, 2.0, 3.0, 6.0], index=ids)]
-    images, means = image_means(columns, ids)
-    assert images.tolist() == [2, 4]
-    assert means.shape == (1 + RESAMPLES, 2)
-    assert means[0].tolist() == [2.0, 3.0]
-    again = image_means([columns[1]], ids)[1]
-    np.testing.assert_allclose(again[:, 0], means[:, 1], rtol=1e-12)  # whatever else is averaged
-    assert image_means([], ids)[1].shape == (1 + RESAMPLES, 0)
+    found = image_means({("some",): columns[0], ("all",): columns[1], ("none",): columns[0][:0]}, ids)
+    means = {key: (mean.images, mean.means[0]) for key, mean in found.items()}
+    assert means == {("some",): (2, 2.0), ("all",): (4, 3.0)}
+    assert all(mean.means.shape == (1 + RESAMPLES,) for mean in found.values())
+    (again,) = image_means({("all",): columns[1]}, ids).values()
+    np.testing.assert_allclose(again.means, found[("all",)].means, rtol=1e-12)  # whatever else is averaged
+    assert image_means({}, ids) == {}
 
 
 def test_intervals_need_a_few_images_and_leave_out_what_is_not_there() -> None:

@@ -4,12 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from igbatch.reduce.randomization.summary import (
-    Measure,
-    Summary,
-    summary_rows,
-)
-from igbatch.statistics.significance import resampled_means
+from igbatch.reduce.randomization.resampled import image_means
+from igbatch.reduce.randomization.summary import Measure, Summary, summary_rows
 
 SSIM = Measure("similarity", "between_targets", None, None, "ssim_own")
 EDGE = Measure("map_measures", None, "eagle", None, "sobel_spearman")
@@ -23,10 +19,10 @@ VARIANTS = pd.DataFrame(
 )
 
 
-def summary(name: str, ssim: np.ndarray, edge: np.ndarray | None = None) -> Summary:
-    columns = {SSIM: ssim, **({} if edge is None else {EDGE: edge})}
-    matrix = np.stack(list(columns.values()), axis=1)
-    return Summary(name, tuple(columns), np.isfinite(matrix).sum(axis=0), resampled_means(matrix, 500, 0))
+def summary(ssim: np.ndarray, edge: np.ndarray | None = None) -> Summary:
+    ids = [str(number) for number in range(len(ssim))]
+    columns = {SSIM: pd.Series(ssim, ids), **({} if edge is None else {EDGE: pd.Series(edge, ids)})}
+    return image_means(columns, ids)
 
 
 @pytest.fixture
@@ -36,7 +32,7 @@ def images() -> dict[str, np.ndarray]:
 
 
 def test_random_means_and_differences_are_those_of_the_images(images: dict[str, np.ndarray]) -> None:
-    rows = summary_rows([summary(name, found) for name, found in images.items()], VARIANTS)
+    rows = summary_rows({name: summary(found) for name, found in images.items()}, VARIANTS)
     of = {kind: [row for row in rows if row["of"] == kind] for kind in {row["of"] for row in rows}}
     assert [row["mean"] for row in of["variant"]] == pytest.approx([each.mean() for each in images.values()])
     (random,) = of["random_mean"]
@@ -51,7 +47,7 @@ def test_intervals_of_differences_know_that_the_images_are_the_same(images: dict
     common = 100 * np.random.default_rng(1).normal(size=30)
     shifted = {name: found + common for name, found in images.items()}
     for each in (images, shifted):
-        rows = summary_rows([summary(name, found) for name, found in each.items()], VARIANTS)
+        rows = summary_rows({name: summary(found) for name, found in each.items()}, VARIANTS)
         gap = next(row for row in rows if row["of"] == "trained_minus_random")
         assert gap["high"] - gap["low"] < 2
     trained = next(row for row in rows if row["variant_id"] == "trained")
@@ -59,7 +55,7 @@ def test_intervals_of_differences_know_that_the_images_are_the_same(images: dict
 
 
 def test_a_measure_that_one_variant_lacks_is_averaged_over_the_others(images: dict[str, np.ndarray]) -> None:
-    found = [summary("trained", images["trained"]), summary("random-1", images["random-1"], images["few-1"]),
-             summary("random-2", images["random-2"])]  # fmt: skip
+    found = {name: summary(images[name]) for name in ("trained", "random-1", "random-2")}
+    found["random-1"] = summary(images["random-1"], images["few-1"])
     rows = [row for row in summary_rows(found, VARIANTS) if row["measure"] == "sobel_spearman"]
     assert [(row["of"], row["n_variants"]) for row in rows] == [("variant", 1), ("random_mean", 1)]

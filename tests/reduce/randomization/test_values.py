@@ -110,39 +110,40 @@ def test_signs_are_tested_over_images() -> None:
         rows.append(box(f"{number}", "eagle", "crow", -1.0))
     names = [f"{number}" for number in range(20)]
     found = {
-        (row.test, row.statistic): row
+        (row["test"], row["statistic"]): row
         for row in sign_rows(image_values(pd.DataFrame(rows), maps(*names)), {"eagle", "magpie"})
     }
     assert set(found) == {
         (test, statistic) for test in ("sign", "signed_rank") for statistic in ("sum", "sum_minus_other")
     }
     sign, rank = found["sign", "sum"], found["signed_rank", "sum"]
-    assert (sign.target, sign.box_label, sign.other_target) == ("magpie", "eagle", None)
-    assert sign.p == pytest.approx(
+    assert (sign["target"], sign["box_label"], sign["other_target"]) == ("magpie", "eagle", None)
+    assert sign["p"] == pytest.approx(
         stats.binomtest(int((against < 0).sum()), 20, alternative="greater").pvalue
     )
-    assert rank.p == pytest.approx(stats.wilcoxon(against, alternative="less").pvalue)
-    assert sign.sign_share == np.mean(against < 0)
+    assert rank["p"] == pytest.approx(stats.wilcoxon(against, alternative="less").pvalue)
+    assert sign["sign_share"] == np.mean(against < 0)
     gap = found["signed_rank", "sum_minus_other"]
-    assert (gap.target, gap.other_target, gap.alternative) == ("eagle", "magpie", "greater")
-    assert gap.value == pytest.approx((own - against).mean())
-    assert gap.p == pytest.approx(stats.wilcoxon(own - against, alternative="greater").pvalue)
+    assert (gap["target"], gap["other_target"], gap["alternative"]) == ("eagle", "magpie", "greater")
+    assert gap["value"] == pytest.approx((own - against).mean())
+    assert gap["p"] == pytest.approx(stats.wilcoxon(own - against, alternative="greater").pvalue)
 
 
 def test_values_of_a_variant_are_means_of_its_rows(randomized: Output) -> None:
-    found = variant_values(values_tasks(Reader(randomized))[0])
-    assert found.variant_id == "trained"
+    task = next(values_tasks(Reader(randomized)))
+    assert task.variant_id == "trained"
+    found = variant_values(task)
     boxes = Reader(randomized).box_stats("trained").to_pandas()
     rows = boxes[(boxes["box_label"] == "magpie") & (boxes["target"] == "eagle")]
-    column = found.statistics.index(Statistic("eagle", "magpie", "sum"))
-    assert found.images[column] == rows["image_id"].nunique() == 3
-    assert found.means[0, column] == pytest.approx(rows.groupby("image_id")["sum"].sum().mean())
-    assert found.means.shape == (1001, len(found.statistics))
-    ratio = found.means[:, found.statistics.index(Statistic("eagle", "magpie", "sum_over_change"))]
+    images, means = found.means[Statistic("eagle", "magpie", "sum")]
+    assert images == rows["image_id"].nunique() == 3
+    assert means[0] == pytest.approx(rows.groupby("image_id")["sum"].sum().mean())
+    assert means.shape == (1001,)
+    ratio = found.means[Statistic("eagle", "magpie", "sum_over_change")].means
     stats_of = Reader(randomized).image_stats(["image_id", "target", "score", "score_baseline"], "trained")
     scores = stats_of.to_pandas().query("target == 'eagle'")
     change = (scores["score"] - scores["score_baseline"]).abs()
-    assert ratio[0] == pytest.approx(found.means[0, column] / change.mean())
+    assert ratio[0] == pytest.approx(means[0] / change.mean())
     assert np.isfinite(ratio).all()
-    assert {statistic.statistic for statistic in found.statistics} == {*BOX_STATISTICS, *MAP_STATISTICS}
+    assert {statistic.statistic for statistic in found.means} == {*BOX_STATISTICS, *MAP_STATISTICS}
     assert len(found.signs) == 8

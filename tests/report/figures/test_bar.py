@@ -5,7 +5,7 @@ import pytest
 
 from igbatch.report.color.scale import ColorScale
 from igbatch.report.figures.bar import bar_labels, draw_bar
-from igbatch.report.figures.typeset import new_figure
+from igbatch.report.figures.typeset import finish_page, new_page
 
 ScaleOf = Callable[..., ColorScale]
 
@@ -20,17 +20,19 @@ def texts(scale: ColorScale) -> tuple[list[str], list[str]]:
 def test_the_bar_is_white_where_zero_is_and_ends_earlier_on_the_weaker_side(
     scale_of: ScaleOf, low: float, high: float
 ) -> None:
-    figure = new_figure(420, 80)
-    draw_bar(figure, scale_of(low, high), 10, 10, 400)
-    (axes,) = figure.axes
-    colors = np.asarray(axes.images[0].get_array())[0]
-    (zero,) = axes.lines
-    assert zero.get_xdata()[0] == pytest.approx(-low / (high - low))
+    page = new_page(420)
+    draw_bar(page, scale_of(low, high), 10, 10, 400)
+    figure = finish_page(page, 80)
+    (image,), (line,) = page.images, page.lines
+    assert image.get_extent() == [10, 410, 34, 24]
+    colors = np.asarray(image.get_array())[0]
+    zero = (line.get_xdata()[0] - 10) / 400
+    assert zero == pytest.approx(-low / (high - low))
     lightest = np.flatnonzero((colors == 255).all(axis=1))
-    assert abs(lightest.mean() / 400 - zero.get_xdata()[0]) < 0.02
+    assert abs(lightest.mean() / 400 - zero) < 0.02
     strong, weak = (colors[-1], colors[0])[:: 1 if high > -low else -1]
     assert strong.astype(int).sum() <= weak.astype(int).sum()
-    for text in figure.texts:
+    for text in page.texts:
         extent = text.get_window_extent(figure.canvas.get_renderer())  # type: ignore[attr-defined]
         assert extent.x0 >= 9
         assert extent.x1 <= 411

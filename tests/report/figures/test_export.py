@@ -1,3 +1,4 @@
+import base64
 import io
 import re
 import sys
@@ -107,6 +108,13 @@ def test_a_page_says_its_choices(one: Any) -> None:
     assert "Chosen: red-white-blue, symmetric around zero, signed values, level 1, no contour" in said
 
 
+def test_files_of_vectors_hold_each_map_a_pixel_a_value(one: Any) -> None:
+    (svg,) = printed(one, scope="raw").values()
+    pictures = re.findall(rb'xlink:href="data:image/png;base64,([^"]*)"', svg)
+    sizes = [Image.open(io.BytesIO(base64.b64decode(picture))).size for picture in pictures]
+    assert sorted(sizes) == [(16, 16), (16, 16), (224, 1)]  # the photograph, the map and its colour bar
+
+
 def test_every_map_carries_its_numbers_as_text(small_study: Any) -> None:
     (svg,) = printed(small_study, images=["a.png"], variants=["trained"], rule="min-max").values()
     said = texts(svg)
@@ -161,11 +169,11 @@ def test_a_png_holds_the_colours_of_the_map(drawn: Any, noise: Any) -> None:
     figure = igbatch.figure(study, "a", scope="image", rule="min-max", palette=style.palette, level=2)
     height, width = picture.shape[:2]
     assert (width, height) == tuple(round(3 * DPI * inches) for inches in figure.get_size_inches())
-    _, axes = [each for each in figure.axes if each.images[0].get_array().shape == (16, 16, 3)]
-    colors, place = np.asarray(axes.images[0].get_array()), axes.bbox  # the first is the photograph
-    centres = (np.arange(16) + 0.5) / 16
-    across = np.round(3 * (place.x0 + centres * place.width)).astype(int)
-    down = np.round(height - 3 * (place.y1 - centres * place.height)).astype(int)
+    _, image = [each for each in figure.axes[0].images if each.get_array().shape == (16, 16, 3)]
+    colors, (left, right, bottom, top) = np.asarray(image.get_array()), image.get_extent()
+    centres = (np.arange(16) + 0.5) / 16  # the first is the photograph
+    across = np.round(3 * (left + centres * (right - left))).astype(int)
+    down = np.round(3 * (top + centres * (bottom - top))).astype(int)
     assert np.array_equal(picture[np.ix_(down, across)], colors)
     values = study.maps["trained", "a", "eagle"].astype(np.float64)
     normalized = (values - values.min()) / (values.max() - values.min())

@@ -12,10 +12,19 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib import font_manager
+from matplotlib.figure import Figure
 from PIL import Image
 
 from igbatch.report.figures.fonts import FONT, Fallbacks, MissingLetters, installed, on_stderr
-from igbatch.report.figures.typeset import fallbacks, finish, missing_letters, new_figure, text_width, write
+from igbatch.report.figures.typeset import (
+    fallbacks,
+    finish,
+    finish_page,
+    missing_letters,
+    new_page,
+    text_width,
+    write,
+)
 
 Write = Callable[..., Path]
 Install = Callable[..., None]
@@ -29,12 +38,12 @@ def _fonts(only_fonts: Install) -> Install:
 
 def drawn(text: str, kind: str = "png", *, bold: bool = False) -> bytes:
     """Draw a text alone and return the file; matplotlib may neither warn nor log."""
-    figure = new_figure(400, 40)
-    write(figure, 5, 10, text, 14, bold=bold)
+    page = new_page(400)
+    write(page, 5, 10, text, 14, bold=bold)
     buffer = io.BytesIO()
     with warnings.catch_warnings(), mpl.rc_context({"svg.fonttype": "none", "pdf.compression": 0}):
         warnings.simplefilter("error")
-        finish(figure).savefig(buffer, format=kind)
+        finish_page(page, 40).savefig(buffer, format=kind)
     return buffer.getvalue()
 
 
@@ -49,11 +58,11 @@ def test_where_no_font_has_a_letter_it_is_replaced_and_told() -> None:
     assert fallbacks().families(BIRDS) == [FONT]
     assert fallbacks().drawable(f"a {BIRDS} b") == "a ���� b"
     assert fallbacks().missing(f"a {BIRDS}\n\x00 b") == set(BIRDS)
-    figure = new_figure(200, 40)
-    write(figure, 5, 10, f"a {BIRDS}")
+    figure = Figure()
+    figure.text(0, 0, f"a {BIRDS}")
     figure.add_subplot().set_title("🦅")
     assert missing_letters(figure) == missing_letters(finish(figure)) == {*BIRDS, "🦅"}
-    assert missing_letters(new_figure(10, 10)) == set()
+    assert missing_letters(Figure()) == set()
 
 
 @pytest.mark.parametrize("bold", [False, True])

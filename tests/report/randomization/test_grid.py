@@ -28,13 +28,13 @@ def texts(figure: Figure) -> str:
 
 def test_maps_are_shown_by_their_own_and_by_the_joint_range(randomized: Any, maps: ImageMaps) -> None:
     own, joint = grid_rows(maps, ["trained", "cascade-down-1-head"], ["eagle"])
-    assert (own.scope, joint.scope) == ("image", "models")
-    for panel in own.panels:
+    assert (own[0], joint[0]) == ("image", "models")
+    for panel in own[1]:
         values = randomized.maps[panel.variant_id, "a.png", "eagle"]
         assert panel.scale is not None
         found = panel.scale.shared
         assert (found.minimum, found.maximum) == (values.min(), values.max())
-    (shared,) = {panel.scale.shared for panel in joint.panels}
+    (shared,) = {panel.scale.shared for panel in joint[1]}
     every = [values for (_, image, _), values in randomized.maps.items() if image == "a.png"]
     assert (shared.minimum, shared.maximum) == (np.min(every), np.max(every))
 
@@ -42,7 +42,7 @@ def test_maps_are_shown_by_their_own_and_by_the_joint_range(randomized: Any, map
 def test_every_map_has_its_numbers(randomized: Any, maps: ImageMaps, variants: ModelVariants) -> None:
     figure = grid_figure(maps, "trained", variants.cascades[0])
     written = texts(figure)
-    for variant in ("trained", *(step.variant_id for step in variants.cascades[0].steps)):
+    for variant in ("trained", *variants.cascades[0].steps.values()):
         for target in ("eagle", "magpie"):
             values = randomized.maps[variant, "a.png", target]
             assert written.count(f"min {number(float(values.min()))}") == 2  # under both ranges
@@ -64,12 +64,12 @@ def test_a_pixel_of_a_map_is_a_square_of_equal_pixels(
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     drawn = np.asarray(canvas.buffer_rgba())[..., :3]
-    axes = next(axes for axes in figure.axes if axes.images)
-    box = axes.get_window_extent()
+    image = figure.axes[0].images[0]
+    box = image.get_window_extent()
     left, top = round(box.x0), drawn.shape[0] - round(box.y1)
     side = round(box.width / 16)
     assert box.width == pytest.approx(SIZE * side)
-    colors = np.asarray(axes.images[0].get_array())
+    colors = np.asarray(image.get_array())
     inner = drawn[top : top + SIZE * side, left : left + SIZE * side].reshape(SIZE, side, SIZE, side, 3)
     margin = inner[1:-1, :, 1:-1]  # the frame lies over the outermost pixels
     assert (margin == colors[1:-1, None, 1:-1, None]).all()
@@ -80,19 +80,20 @@ def test_a_long_cascade_goes_on_below(
 ) -> None:
     monkeypatch.setattr(grid, "COLUMNS", 2)  # of four
     figure = grid_figure(maps, "trained", variants.cascades[0])
-    maps_drawn = [axes for axes in figure.axes if axes.images[0].get_array().shape[0] == SIZE]
-    corners = [(round(box.x0, 6), round(box.y0, 6)) for box in (axes.get_position() for axes in maps_drawn)]
-    left, bottom = (set(each) for each in zip(*corners, strict=True))
+    maps_drawn = [image for image in figure.axes[0].images if image.get_array().shape[0] == SIZE]
+    left, _, bottom, _ = (
+        set(each) for each in zip(*(image.get_extent() for image in maps_drawn), strict=True)
+    )
     assert (len(left), len(bottom)) == (2, 8)  # two targets under two scopes, twice
 
 
 def test_maps_that_were_not_kept_are_told(drawn: Any, noise: Any, variants: ModelVariants) -> None:
-    step = variants.cascades[0].steps[:1]
+    layer, variant_id = next(iter(variants.cascades[0].steps.items()))
     results = drawn(
-        {(step[0].variant_id, "a", t): noise(n) for n, t in enumerate(("eagle", "magpie"))},
-        kinds={step[0].variant_id: "cascade"},
+        {(variant_id, "a", t): noise(n) for n, t in enumerate(("eagle", "magpie"))},
+        kinds={variant_id: "cascade"},
         kept=False,
     )
-    cascade = replace(variants.cascades[0], steps=step)
+    cascade = replace(variants.cascades[0], steps={layer: variant_id})
     figure = grid_figure(ImageMaps(results, "a"), None, cascade)
     assert "not kept" in " ".join(texts(figure).split())

@@ -8,21 +8,16 @@ from igbatch.report.randomization.steps import ModelVariants
 
 def test_means_are_found_by_what_they_are_of(means_of: Any, variants: ModelVariants) -> None:
     means = Means(means_of(), variants)
-    found = means.of("cascade-down-1-body", "spearman", comparison="to_trained")
-    assert found is not None
-    assert (found.value, found.ends, found.images) == (0.3, (0.2, 0.4), 24)
     level = means.random("spearman_abs", comparison="between_random")
     assert level is not None
     assert (level.value, level.span) == (0.2, (0.15, 0.25))
     trained, random, gap = means.compared("sobel_spearman", target="eagle")
     assert (trained.value, random.value, gap.above) == (0.2, 0.05, True)  # type: ignore[union-attr]
-    assert means.of("cascade-down-1-body", "hog", comparison="to_trained") is None
     (down, _) = variants.cascades
-    assert [(place, mean.value) for place, mean in means.along(down, "spearman")] == [
-        (0, 0.8),
-        (1, 0.3),
-        (2, 0.0),
-    ]
+    found = means.along(down, "spearman")
+    assert {place: mean.value for place, mean in found.items()} == {0: 0.8, 1: 0.3, 2: 0.0}
+    assert (found[1].ends, found[1].images) == ((0.2, 0.4), 24)
+    assert means.along(down, "hog") == {}
     assert (means.images(down), means.boxes) == (24, [])
 
 

@@ -31,8 +31,8 @@ class Text(HTMLParser):
 
 
 def parts(results: Any) -> dict[str, Statement]:
-    (view,) = randomization_views(results, [], lambda *_: ("data:", 1))
-    return {part.heading: part for part in view.parts}
+    (statements,) = randomization_views(results, [], lambda *_: ("data:", 1)).values()
+    return {each.heading: each for each in statements}
 
 
 def test_the_page_has_the_section_its_figures_and_its_tables(

@@ -7,7 +7,7 @@ from igbatch.report.randomization.statistics import (
     box_name,
     images_with_tests,
     null_tests,
-    scale_free,
+    scale,
     shown_boxes,
     statistic_name,
 )
@@ -39,7 +39,6 @@ def test_boxes_of_targets_come_first_and_many_are_cut(
 
 
 def test_statistics_are_named_with_their_scale(tested: Any) -> None:
-    assert scale_free(tested())
-    assert not scale_free(tested(family="image, of scale"))
+    assert (scale(tested()), scale(tested(family="image, of scale"))) == ("free of", "bound to")
     assert statistic_name(tested(statistic="sum")) == "sum in the box"
     assert statistic_name(tested(statistic="sum", box_label=None)) == "sum of the map"

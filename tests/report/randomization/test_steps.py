@@ -10,8 +10,8 @@ from igbatch.report.randomization.steps import (
 
 def test_cascades_are_in_the_order_of_their_depth(variants: ModelVariants) -> None:
     down, up = first_of_each_direction(variants.cascades)
-    assert [step.layer for step in down.steps] == ["head", "body", "stem"]
-    assert [step.layer for step in up.steps] == ["stem", "body", "head"]
+    assert list(down.steps) == ["head", "body", "stem"]
+    assert list(up.steps) == ["stem", "body", "head"]
     assert (down.direction, down.seed, up.direction) == ("down", 1, "up")
 
 
@@ -34,7 +34,7 @@ def test_a_cascade_listed_by_stage_and_by_block_is_one() -> None:
         ]
     )  # fmt: skip
     (found,) = model_variants(frame)[0].cascades
-    assert [step.layer for step in found.steps] == ["head", "layers.1.blocks.1", "layers.1"]
+    assert list(found.steps) == ["head", "layers.1.blocks.1", "layers.1"]
     assert model_variants(frame)[0].trained is None
 
 

@@ -1,10 +1,9 @@
 """Which images a variant is computed on: those that its row lists, in whatever order, or all."""
 
-import numpy as np
 import pyarrow as pa
 
 from igbatch.store import schemas
-from igbatch.store.asked import asked_images, asked_keys
+from igbatch.store.study_lists import asked_images
 
 IDS = pa.array(["x", "y", "z"])
 
@@ -22,9 +21,3 @@ def test_a_variant_is_computed_on_the_images_that_it_lists() -> None:
         assert asked.tolist() == expected
     assert asked_images(table, "unknown", IDS) is None
     assert asked_images(table.drop_columns(["images"]), "two", IDS) is None
-
-
-def test_keys_of_other_images_become_those_of_no_row() -> None:
-    keys = np.array([-1, 0, 1, 2, 3, 4, 5])
-    assert asked_keys(keys, None, 2) is keys
-    assert asked_keys(keys, np.array([True, False, True]), 2).tolist() == [-1, 0, 1, -1, -1, 4, 5]
