@@ -75,7 +75,7 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
         findings=findings,
         cautions=cautions(results, n_lost),
         figures=figures,
-        guide=DEFAULT.guide,
+        guide=DEFAULT.words["guide"],
         plot=plot,
         tables=page_tables(results, selection, lost, n_lost),
         csv=csv,

@@ -11,10 +11,10 @@ import yaml
 from igbatch.attribution import integrated_gradients
 from igbatch.attribution.smoothing import copy_noise
 from igbatch.birds.scenes import render_scene
+from igbatch.forecast import preview
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import SHARD_MAP_BYTES, Plan, copies_of
-from igbatch.pipeline.preview import preview
 from igbatch.pipeline.reports import Settled
 from igbatch.pipeline.run import plan_study
 from igbatch.pipeline.settle import settings_of
