@@ -11,16 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from igbatch.report.columns import TableColumns, in_order, interval, name, read, share, value, whole, yes
-from igbatch.report.findings.model import (
-    MAX_ROWS,
-    Finding,
-    Missing,
-    Verdict,
-    combine,
-    present,
-    variants_of_kind,
-)
+from igbatch.report.columns import TableColumns, in_order, interval, name, share, value, whole, yes
+from igbatch.report.findings.model import Finding, Missing, Verdict, combine, present, variants_of_kind
 from igbatch.report.text import plain
 from igbatch.results import StudyResults
 from igbatch.statistics.aggregates import FEWEST_IMAGES, share_interval
@@ -85,7 +77,8 @@ def negligible_when_random(results: StudyResults, sums: pd.DataFrame) -> Finding
     return present(
         "random_negligible",
         missing or combine(own["passed"]),
-        None if missing else read(own.head(MAX_ROWS), _NEGLIGIBLE),
+        own[:0] if missing else own,
+        _NEGLIGIBLE,
         passed=own["passed"].sum(),
         judged=len(own),
         largest=max(own.to_dict("records"), key=itemgetter("mean_abs_sum"), default=None),
@@ -107,7 +100,8 @@ def significant_when_trained(results: StudyResults, sums: pd.DataFrame) -> Findi
     return present(
         "trained_significant",
         _missing(results, "trained", own) or combine(passed),
-        read(own.assign(passed=passed).head(MAX_ROWS), _SIGNIFICANT),
+        own.assign(passed=passed),
+        _SIGNIFICANT,
         passed=passed.sum(),
         judged=len(own),
         size=own["mean_abs_sum"].mean(),
@@ -152,7 +146,8 @@ def opposition(results: StudyResults, sums: pd.DataFrame) -> list[Finding]:
         findings.append(present(
             key,
             verdict,
-            read(own.head(MAX_ROWS), _OPPOSITION),
+            own,
+            _OPPOSITION,
             labels=[plain(label) for label in labels],
             sums=own.to_dict("records"),
             against=(own["found"] == Verdict.HOLDS).sum(),

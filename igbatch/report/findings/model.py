@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from igbatch.report.columns import Rows, TableColumns, read
 from igbatch.report.sentences import parts
 from igbatch.report.text import Table
 from igbatch.results import StudyResults
@@ -59,13 +60,15 @@ class Finding:
     brief: str
 
 
-def present(key: str, verdict: Verdict | Missing, evidence: Table | None, **numbers: Any) -> Finding:
+def present(
+    key: str, verdict: Verdict | Missing, rows: Rows, columns: TableColumns, **numbers: Any
+) -> Finding:
     """Put a verdict in words: `templates/findings/<claim>.j2` sets the texts of a finding.
 
     Args:
         key: of the claim, after whose models it is of: `trained_opposition`.
         verdict: on it, or why there is none.
-        evidence: the table of the numbers.
+        rows, columns: the table of the numbers, of which `MAX_ROWS` are shown.
         numbers: what the template reads; `answer` and `brief` only where there is a verdict.
     """
     missing = isinstance(verdict, Missing)
@@ -73,7 +76,7 @@ def present(key: str, verdict: Verdict | Missing, evidence: Table | None, **numb
     if isinstance(verdict, Missing):
         words |= parts("findings/missing.j2", missing=verdict, **numbers)
         verdict = Verdict.UNKNOWN
-    return Finding(key, verdict, evidence, **words)
+    return Finding(key, verdict, read(rows[:MAX_ROWS], columns), **words)
 
 
 def combine(passed: Iterable[bool | None]) -> Verdict:
