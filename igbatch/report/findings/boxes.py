@@ -1,7 +1,4 @@
-"""The claims on sums in boxes: negligible in random models, significant in the trained one, and their signs.
-
-`sums` are rows of `StudyResults.aggregates` with the model and the kind of their variants.
-"""
+"""The claims on sums in boxes: negligible in random models, significant in the trained one; their signs."""
 
 from __future__ import annotations
 
@@ -57,6 +54,17 @@ _OPPOSITION: TableColumns = {
     **_MEAN,
     "verdict": name("found"),
 }
+
+
+def box_findings(results: StudyResults) -> list[Finding]:
+    """Test every claim on boxes, by the sums of the study's `aggregates`."""
+    kinds = results.variants[["variant_id", "model", "kind"]]
+    sums = results.aggregates.merge(kinds, on="variant_id").sort_values(["variant_id", "box_label", "target"])
+    return [
+        negligible_when_random(results, sums),
+        significant_when_trained(results, sums),
+        *opposition(results, sums),
+    ]
 
 
 def negligible_when_random(results: StudyResults, sums: pd.DataFrame) -> Finding:

@@ -1,4 +1,8 @@
-"""Verdicts on the claims that a study tests, and what they are made of."""
+"""Verdicts on the claims of the original experiment (docs/experiment.md), and what they are made of.
+
+They follow from stated criteria. Where a study cannot tell (no boxes, no trained variant, too few images) a
+finding says why.
+"""
 
 from __future__ import annotations
 

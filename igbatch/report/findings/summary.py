@@ -45,7 +45,7 @@ def five_sentences(results: StudyResults, findings: Sequence[Finding], quarantin
 
     Args:
         results: a reduced study.
-        findings: of it (`findings.find`).
+        findings: of it.
         quarantined: rows in quarantine.
     """
     trained = variants_of_kind(results, "trained") if results.randomized else ()
