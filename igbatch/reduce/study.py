@@ -165,12 +165,12 @@ def reduce_study(
     Raises:
         InputError: there is no study at this place.
     """
+    _complete_images(output, Reader(output))  # whose lists are held no longer
     reader = Reader(output)
     found = StudyTables.of(reader, map_shards)
     for name in ("ranges", "aggregates", "summary"):
         found.write(name)
     _complete_variants(output, reader, found.parts)
-    _complete_images(output, reader)
     settings = reader.study.randomization
     if settings is not None and found.whole.n_maps:
         dataset = found.whole.minimum, found.whole.maximum
