@@ -34,8 +34,8 @@ from igbatch.pipeline.reports import Settled, ShardReport
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.rows import ShardRows
 from igbatch.pipeline.settle import Sample, settings_of, settle, unmeasured
+from igbatch.statistics.box_stats import Measured
 from igbatch.statistics.device import named, numbers_of
-from igbatch.statistics.measured import Measured
 from igbatch.store.commit import ShardWriter
 from igbatch.store.commits import read_commit
 from igbatch.store.output import Output
