@@ -187,7 +187,7 @@ def test_ranges_come_from_the_table_until_a_shard_is_committed(
         scans.append(name)
         return scan_variant(reader, name)
 
-    monkeypatch.setattr("igbatch.results.scans.scan_variant", scan)
+    monkeypatch.setattr("igbatch.results.study_results.scan_variant", scan)
     for name, summary in summaries.items():
         found = StudyResults(study.uri).range_of(name)
         assert (found.minimum, found.maximum, found.n_maps) == (summary.minimum, summary.maximum, 8)
