@@ -34,9 +34,9 @@ def study(local_output: Output, lay_out: Callable[..., None], stats_row: Callabl
         error = float(rng.uniform(0, 0.03)) if rng.random() < 0.7 else None
         found = stats_row(image, target, values)
         more = {"score": score, "score_baseline": 0.0, "map_error": error, "steps": int(rng.integers(5, 90))}
-        judged = convergence(found["sum"], found["abs_sum"], score, 0.0, error, **ATTRIBUTION)
+        judged = convergence({**found, **more}, **ATTRIBUTION)
         kind = {"precision": str(rng.choice(["float32", "bfloat16"])), "device": f"cuda:{rng.integers(2)}"}
-        return {**found, **more, **judged._asdict(), **kind, **changes}
+        return {**found, **more, **judged, **kind, **changes}
 
     lay_out(local_output, {"gone": "1", **dict.fromkeys(IMAGES, "1")}, VARIANTS, (*TARGETS, "c"))
     for variant in VARIANTS:
