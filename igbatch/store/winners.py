@@ -225,8 +225,7 @@ class Winners:
 
     def whole(self) -> NDArray[np.bool_]:
         """Tell of each file whether all its rows count: bool [files]."""
-        rows = np.array([file.rows for file in self.files], dtype=np.int64)
-        return np.equal(self.counting(), rows)
+        return np.equal(self.counting(), np.array([file.rows for file in self.files], dtype=np.int64))
 
     def _claim(self, found: Sequence[Found]) -> Chunk:
         rows = pa.Table.from_batches([batch for _, batch in found])
