@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -83,10 +84,10 @@ def aggregates_figure(results: StudyResults) -> Figure:
     axes.set_yticks(range(len(names)), names, size=8, ha="left")
     for name in set(range(len(names))) - set(y):
         axes.get_yticklabels()[name].set(size=8.6, weight="bold")
+    beside = {"transform": axes.get_yaxis_transform(), "ha": "right", "va": "center"}
     for at, n in zip(y, rows["n_images"], strict=True):
-        place = {"x": -0.03, "y": at, "transform": axes.get_yaxis_transform()}
-        axes.text(**place, s=count(int(n), "image"), ha="right", va="center", size=7.2, color=FAINT)
-    colors = PALETTE[np.where(rows["mean_sum"] > 0, -1, 0)] / 255
+        axes.text(-0.03, at, count(int(n), "image"), beside, size=7.2, color=FAINT)
+    colors: Any = PALETTE[np.where(rows["mean_sum"] > 0, -1, 0)] / 255
     axes.hlines(y, rows["mean_sum_low"], rows["mean_sum_high"], colors=colors, linewidth=1.6)
     axes.scatter(rows["mean_sum"], y, s=36, c=colors, edgecolors="white", linewidths=0.6, zorder=3)
     return finish(figure)

@@ -21,7 +21,7 @@ from igbatch.report.figures.contact_sheet import contact_figure
 from igbatch.report.figures.draw import draw_sheet
 from igbatch.report.figures.fonts import missing_line, on_stderr
 from igbatch.report.figures.image_data import ImageMaps, ShownRows
-from igbatch.report.figures.layout import chosen, row_of, scope_sheet, sequence_sheet, statement
+from igbatch.report.figures.layout import chosen, row_of, scope_sheet, sequence_sheet
 from igbatch.report.figures.scales import check_scope
 from igbatch.report.figures.typeset import DPI, fallbacks, missing_letters
 from igbatch.report.selection import select, shown_variants
@@ -228,10 +228,8 @@ def contact_sheets(results: StudyResults, options: PrintOptions) -> Iterator[Pri
     )
     sheets = iter(lambda: list(islice(waiting, columns * rows)), [])
     for place, panels in enumerate(sheets, start=1):
-        scale = next((panel.scale for panel in panels if panel.scale is not None), None)
-        facts = () if scale is None else statement(scale)
         title = f"{plain(study)}: {count(len(panels), 'map')}, sheet {place}"
-        figure = contact_figure(title, facts, panels, columns, options.style)
+        figure = contact_figure(title, panels, columns, options.style)
         yield PrintedPage((*document, f"sheet {place:03d}"), document, figure)
 
 
