@@ -56,7 +56,9 @@ class Listing:
 
     def key(self, image_id: str, target: str) -> int:
         """Return the key of one image and target, -1 where the study does not list it."""
-        return int(self.keys(pa.table({"image_id": [image_id], "target": [target]}))[0])
+        place = int(pc.index(self.image_ids, image_id).as_py())
+        known = place >= 0 and target in self.targets and (self._asked is None or self._asked[place])
+        return place * len(self.targets) + self.targets.index(target) if known else -1
 
     def of_variant(self, asked: NDArray[np.bool_] | None) -> Listing:
         """Return the listing in which images that a variant is not computed on are as if not listed.
