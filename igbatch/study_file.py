@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from igbatch.errors import InputError, one_line
-from igbatch.study import MAIN_KEYS, Study
+from igbatch.study import Study
 from igbatch.study.section import kinds_of
 
 MAX_STUDY_BYTES = 256 * 1024
@@ -43,13 +43,11 @@ def load_study(path: str | Path, overrides: Sequence[str] = ()) -> LoadedStudy:
     content = _parse_yaml(_read_text(path), str(path))
     if not isinstance(content, dict):
         raise InputError(f"{path}: a study is a mapping of keys to values; see docs/study.md")
-    for override in overrides:
-        _override(content, override)
-    return LoadedStudy(parse_study(content, str(path)), path.resolve().parent)
+    return LoadedStudy(override_study(content, overrides, str(path)), path.resolve().parent)
 
 
 def override_study(content: Mapping[str, Any], overrides: Sequence[str], origin: str) -> Study:
-    """Validate a study that an output keeps, after `key=value` overrides; `origin` names it in messages.
+    """Validate a study after `key=value` overrides; `origin` names it in messages.
 
     Raises:
         InputError: an override is wrong, or the study is none of this igbatch.
@@ -148,9 +146,8 @@ def _override(content: dict[str, Any], override: str) -> None:
     for depth, part in enumerate(parents, 1):
         if isinstance(node, dict) and node.get(part) is None:
             node[part] = {}  # a section that is null, as an output keeps what a study leaves out, begins here
-        main = MAIN_KEYS.get(".".join(parents[:depth]))
-        if main and isinstance(node, dict) and isinstance(node[part], str):
-            node[part] = {main: node[part]}
+        if parents[:depth] == ["images", "boxes"] and isinstance(node, dict) and isinstance(node[part], str):
+            node[part] = {"path": node[part]}  # a path alone is a section by itself
         node = node[part] if isinstance(node, dict) else None
         if not isinstance(node, dict):
             raise InputError(f"--set {override}: {part} is not a mapping in the study; set it as a whole")

@@ -214,14 +214,7 @@ def rasterise(
     width, height = (high - low).tolist()
     if width < 2 or height < 2:
         return None
-    factor = 3 if width * height < 9000 else 2
-    # RGBX: four plain bands for Pillow. The fourth carries the coverage, and as the canvas starts out black,
-    # averaging the colours leaves them premultiplied by it.
-    canvas = Image.new("RGBX", (width * factor, height * factor), (0, 0, 0, 0))
-    coarse = 1 if factor == 3 else 2  # of the relief: soft anyway
-    relief = Image.new("L", (-(-width // coarse), -(-height // coarse)), 0)
-    _draw(drawing, placed - low, scale, (factor, coarse), ImageDraw.Draw(canvas), ImageDraw.Draw(relief))
-    small = canvas.reduce(factor)
+    small, relief, coarse = _paint(drawing, placed - low, (width, height), scale)
     if soften > 0:
         small = small.filter(ImageFilter.GaussianBlur(soften))
     pixels = np.asarray(small, dtype=np.float32)
@@ -233,26 +226,31 @@ def rasterise(
     return Sprite(np.minimum(rgb, 255 * alpha[:, :, None]), alpha, int(low[0]), int(low[1]))
 
 
-def _draw(
-    drawing: Drawing,
-    points: Points,
-    scale: float,
-    factors: tuple[int, int],
-    canvas: ImageDraw.ImageDraw,
-    relief: ImageDraw.ImageDraw,
-) -> None:
-    factor, coarse = factors
+def _paint(
+    drawing: Drawing, points: Points, size: tuple[int, int], scale: float
+) -> tuple[Image.Image, Image.Image, int]:
+    """Draw into a picture of `size`, and the relief, which is soft anyway, in blocks of some pixels.
+
+    The picture is of mode RGBX, four plain bands for Pillow. The fourth carries the coverage, and as the
+    canvas starts out black, averaging the colours leaves them premultiplied by it.
+    """
+    width, height = size
+    factor, coarse = (3, 1) if width * height < 9000 else (2, 2)
+    image = Image.new("RGBX", (width * factor, height * factor), (0, 0, 0, 0))
+    relief = Image.new("L", (-(-width // coarse), -(-height // coarse)), 0)
+    canvas, mould = ImageDraw.Draw(image), ImageDraw.Draw(relief)
     flat, fine = (points / coarse).ravel().tolist(), (points * factor).ravel().tolist()
     start = 0
-    for path, (colour, width, height) in zip(drawing.paths, drawing.styles, strict=True):
+    for path, (colour, thick, raised) in zip(drawing.paths, drawing.styles, strict=True):
         stop = start + 2 * len(path)
-        if width > 0:
-            canvas.line(fine[start:stop], fill=(*colour, 255), width=max(1, round(width * scale * factor)))
+        if thick > 0:
+            canvas.line(fine[start:stop], fill=(*colour, 255), width=max(1, round(thick * scale * factor)))
         else:
             canvas.polygon(fine[start:stop], fill=(*colour, 255))
-            if height:
-                relief.polygon(flat[start:stop], fill=height)
+            if raised:
+                mould.polygon(flat[start:stop], fill=raised)
         start = stop
+    return image.reduce(factor), relief, coarse
 
 
 def _shading(relief: Image.Image, light: Light, scale: float) -> Floats:

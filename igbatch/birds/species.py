@@ -68,7 +68,6 @@ _TRAITS: dict[
     "iris": ((240, 222, 130), (20, 14, 12), (30, 22, 18), (236, 222, 140)),
 }
 _PLUMAGE = ("body", "belly", "face", "nape", "wing", "quill", "tail_colour")
-Plumage = tuple[Colour, ...]
 
 
 def look(species: str, rng: np.random.Generator) -> Look:
@@ -77,48 +76,37 @@ def look(species: str, rng: np.random.Generator) -> Look:
     traits = {name: values[_SPECIES.index(species)] for name, values in _TRAITS.items()}
     traits["depth"] *= build
     if species == "eagle":
-        plumage, others = _eagle(rng, tone, pale)
+        brown, face, nape, tail, others = _eagle(rng, tone, pale)
+        plumage = (brown, scaled(brown, 0.92), face, nape, scaled(brown, 1.12), scaled(brown, 0.62), tail)
         traits |= others
     elif species == "magpie":
-        plumage = _magpie(rng, tone, pale)
+        black, white = scaled((24, 25, 30), tone), scaled((244, 244, 240), pale)
+        gloss = ((26, 58, 104), (22, 76, 92), (36, 52, 104))[int(rng.integers(3))]
+        tail = ((18, 62, 56), (24, 46, 76), (46, 36, 74))[int(rng.integers(3))]
+        plumage = (black, white, black, black, scaled(gloss, tone), black, scaled(tail, tone))
         length, width, wedge = traits["tail"]
         traits["tail"] = (length * build, width, wedge)
+    elif species == "crow":
+        black, wing = scaled((33, 33, 38), tone), scaled((42, 43, 54), tone)
+        plumage = (black, scaled(black, 0.9), black, black, wing, scaled(black, 0.8), scaled(black, 0.9))
     else:
-        plumage = _crow(tone) if species == "crow" else _gull(rng, tone, pale)
+        white = scaled((246, 247, 246), pale)
+        grey = ((172, 180, 190), (150, 158, 170), (120, 128, 142))[int(rng.integers(3))]
+        plumage = (white, white, white, white, scaled(grey, 0.5 + tone / 2), (28, 28, 32), white)
     traits |= dict(zip(_PLUMAGE, plumage, strict=True))
     return Look(species, **traits)
 
 
-def _eagle(rng: np.random.Generator, tone: float, pale: float) -> tuple[Plumage, dict[str, Any]]:
-    """Return an eagle's plumage, and the traits in which it differs from a bald one."""
+def _eagle(rng: np.random.Generator, tone: float, pale: float) -> tuple[Any, ...]:
+    """Return an eagle's colours of body, face, nape and tail, and its traits that are no bald one's."""
     kind = rng.choice(["bald", "golden", "juvenile"], p=[0.68, 0.2, 0.12])
-    others: dict[str, Any] = {}
     if kind == "bald":
-        brown, face = scaled((82, 58, 40), tone), scaled((246, 243, 234), pale)
-        nape = tail = face
-    else:
+        white = scaled((246, 243, 234), pale)
+        return scaled((82, 58, 40), tone), white, white, white, {}
+    if kind == "golden":
         colours = ((104, 70, 40), (122, 82, 44), (198, 144, 72), (84, 60, 42))
-        others = {"bill": (62, 60, 64), "cere": (238, 192, 60), "iris": (226, 160, 60)}
-        if kind == "juvenile":
-            colours = ((96, 72, 54), (92, 70, 54), (134, 108, 84), (128, 106, 86))
-            others = {"bill": (78, 74, 72), "cere": (206, 186, 110), "iris": (150, 112, 70), "mottle": 0.3}
-        brown, face, nape, tail = (scaled(colour, tone) for colour in colours)
-    return (brown, scaled(brown, 0.92), face, nape, scaled(brown, 1.12), scaled(brown, 0.62), tail), others
-
-
-def _magpie(rng: np.random.Generator, tone: float, pale: float) -> Plumage:
-    black, belly = scaled((24, 25, 30), tone), scaled((244, 244, 240), pale)
-    gloss = ((26, 58, 104), (22, 76, 92), (36, 52, 104))[int(rng.integers(3))]
-    tail = ((18, 62, 56), (24, 46, 76), (46, 36, 74))[int(rng.integers(3))]
-    return black, belly, black, black, scaled(gloss, tone), black, scaled(tail, tone)
-
-
-def _crow(tone: float) -> Plumage:
-    black, wing = scaled((33, 33, 38), tone), scaled((42, 43, 54), tone)
-    return black, scaled(black, 0.9), black, black, wing, scaled(black, 0.8), scaled(black, 0.9)
-
-
-def _gull(rng: np.random.Generator, tone: float, pale: float) -> Plumage:
-    white = scaled((246, 247, 246), pale)
-    grey = ((172, 180, 190), (150, 158, 170), (120, 128, 142))[int(rng.integers(3))]
-    return white, white, white, white, scaled(grey, 0.5 + tone / 2), (28, 28, 32), white
+        others: dict[str, Any] = {"bill": (62, 60, 64), "cere": (238, 192, 60), "iris": (226, 160, 60)}
+    else:
+        colours = ((96, 72, 54), (92, 70, 54), (134, 108, 84), (128, 106, 86))
+        others = {"bill": (78, 74, 72), "cere": (206, 186, 110), "iris": (150, 112, 70), "mottle": 0.3}
+    return *(scaled(colour, tone) for colour in colours), others

@@ -133,9 +133,8 @@ def view(scene: Scene, recipe: Recipe, phase: Phase, rng: np.random.Generator) -
     if rng.random() < 0.02:
         pixels, contrast = torch.full_like(pixels, 0.5 + shift), 0.0
     label = torch.tensor(CLASSES.index(scene.label))
-    return View(
-        pixels.contiguous(), soft_target(label, contrast, recipe), soft_target(tokens, contrast, recipe)
-    )
+    targets = (soft_target(classes, contrast, recipe) for classes in (label, tokens))
+    return View(pixels.contiguous(), *targets)
 
 
 def token_classes(scene: Scene, grid: int) -> Tensor:
@@ -173,18 +172,16 @@ def train(recipe: Recipe, report: Callable[[str], None] = print) -> nn.Module:
     `report` gets a line every hundred steps. Torch's global generator is seeded and used.
     """
     torch.manual_seed(recipe.seed)
-    model = _build(224)
     start = time.monotonic()
+
+    def say(line: str) -> None:
+        report(f"{line}, {(time.monotonic() - start) / 60:.1f} min")
+
+    model = _build(224)
     for index, phase in enumerate(recipe.phases):
         model = _at_side(model, phase.side)
         averaged = copy.deepcopy(model)
-        loader = DataLoader(
-            FreshViews(recipe, index),
-            batch_size=phase.batch,
-            num_workers=recipe.loaders,
-            prefetch_factor=4 if recipe.loaders else None,
-        )
-        _train_phase(model, averaged, loader, recipe, phase, start, report)
+        _train_phase(model, averaged, recipe, index, say)
         model = averaged
     return _at_side(model, 224).eval()
 
@@ -203,15 +200,16 @@ def _build(side: int) -> SwinTransformer:
 
 
 def _train_phase(
-    model: SwinTransformer,
-    averaged: SwinTransformer,
-    loader: DataLoader[View],
-    recipe: Recipe,
-    phase: Phase,
-    start: float,
-    report: Callable[[str], None],
+    model: SwinTransformer, averaged: nn.Module, recipe: Recipe, index: int, say: Callable[[str], None]
 ) -> None:
+    phase = recipe.phases[index]
     steps = phase.samples // phase.batch
+    loader = DataLoader(
+        FreshViews(recipe, index),
+        batch_size=phase.batch,
+        num_workers=recipe.loaders,
+        prefetch_factor=4 if recipe.loaders else None,
+    )
     token_head = nn.Linear(model.feature_info[2]["num_chs"], len(CLASSES))
     parameters = [*model.parameters(), *token_head.parameters()]
     groups = [
@@ -240,10 +238,9 @@ def _train_phase(
         _average(averaged, model, min(recipe.average_decay, (1 + step) / (10 + step)))
         hits.append(float((logits.argmax(1) == batch.target.argmax(1)).float().mean()))
         if (step + 1) % 100 == 0 or step + 1 == steps:
-            minutes = (time.monotonic() - start) / 60
-            report(
+            say(
                 f"{phase.side} px, step {step + 1} of {steps}: loss {np.mean(losses):.3f}, "
-                f"accuracy on varied contrast {100 * np.mean(hits):.1f} %, {minutes:.1f} min"
+                f"accuracy on varied contrast {100 * np.mean(hits):.1f} %"
             )
             losses, hits = [], []
 

@@ -51,14 +51,11 @@ def check_choices(study: Study, image_ids: pa.ChunkedArray) -> None:
     Raises:
         InputError: naming the key and the id.
     """
-    _check_listed("report.featured", study.report.featured, image_ids)
-    for number, variant in enumerate(study.variants):
-        if isinstance(variant.images, tuple):
-            _check_listed(f"variants.{number}.images", variant.images, image_ids)
-
-
-def _check_listed(key: str, names: tuple[str, ...], image_ids: pa.ChunkedArray) -> None:
-    known = pc.is_in(pa.array(names, pa.string()), value_set=image_ids.combine_chunks())
-    for name, found in zip(names, known.to_pylist(), strict=True):
-        if not found:
-            raise InputError(f"{key}: {name!r} is not among the study's images; use an image_id of it")
+    listed = {f"variants.{number}.images": variant.images for number, variant in enumerate(study.variants)}
+    for key, names in {"report.featured": study.report.featured, **listed}.items():
+        if isinstance(names, tuple):
+            ids = pa.array(names, pa.string())
+            lacking = ids.filter(pc.invert(pc.is_in(ids, value_set=image_ids.combine_chunks())))
+            if len(lacking):
+                name = lacking[0].as_py()
+                raise InputError(f"{key}: {name!r} is not among the study's images; use an image_id of it")

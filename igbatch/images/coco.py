@@ -16,6 +16,20 @@ from igbatch.images.faults import named, shown
 
 _LISTS = ("images", "categories", "annotations")
 _NOTHING = (math.nan,) * 4
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_side(value: Any) -> bool:
+    return _is_number(value) and value % 1 == 0 and 0 < value <= FARTHEST
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) or (_is_number(value) and value % 1 == 0)
+
+
 _ABSENT = object()
 """The value of a key that an entry has not."""
 _ID = "a number or text"
@@ -23,8 +37,8 @@ _PIXELS = "a whole number of pixels above 0"
 _RULES: dict[str, tuple[tuple[str, Callable[[Any], bool], str], ...]] = {
     "image": (
         ("file_name", lambda name: isinstance(name, str) and name != "", "text"),
-        ("width", lambda side: _is_side(side), _PIXELS),
-        ("height", lambda side: _is_side(side), _PIXELS),
+        ("width", _is_side, _PIXELS),
+        ("height", _is_side, _PIXELS),
     ),
     "category": (("name", lambda name: isinstance(name, str | int) and str(name).strip() != "", "text"),),
     "annotation": (
@@ -176,23 +190,9 @@ def _twice(kind: str, values: Iterator[Any]) -> list[str]:
 def _numbers(annotation: Mapping[str, Any]) -> tuple[float, ...]:
     """Return x, y, width and height of an annotation, NaN where its bbox is not four numbers."""
     bbox = annotation.get("bbox")
-    if not isinstance(bbox, list) or len(bbox) != 4:
-        return _NOTHING
-    if not all(_is_number(value) and abs(value) <= FARTHEST for value in bbox):
-        return _NOTHING
-    return tuple(map(float, bbox))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_side(value: Any) -> bool:
-    return _is_number(value) and value % 1 == 0 and 0 < value <= FARTHEST
-
-
-def _is_id(value: Any) -> bool:
-    return isinstance(value, str) or (_is_number(value) and value % 1 == 0)
+    if isinstance(bbox, list) and all(_is_number(value) and abs(value) <= FARTHEST for value in bbox):
+        return tuple(map(float, bbox)) if len(bbox) == 4 else _NOTHING
+    return _NOTHING
 
 
 def _other_kind(value: Any) -> Any:

@@ -112,17 +112,15 @@ def read_csv(
                 f"{uri}, line 1: column {name} is missing among {listed}{more} (separated by "
                 f"{SEPARATORS[separator]}); it has to name {', '.join(required)}"
             )
-    wanted = [name for name in (*required, *optional) if name in names]
-    for name in wanted:
+    for name in (*required, *optional):
         if names.count(name) > 1:
             raise InputError(f"{uri}, line 1: column {name} stands twice; remove one")
-    rows = _parse(uri, data, names, wanted, separator)
+    rows = _parse(uri, data, names, (*required, *optional), separator)
     if len(rows) == 0:
         raise InputError(f"{uri}: no line besides the header; add one")
-    cells = {name: pc.utf8_trim_whitespace(rows[name]) for name in wanted}
+    cells = {name: pc.utf8_trim_whitespace(rows[name]) for name in rows.column_names}
     for name in optional:
-        given = cells.get(name, pa.nulls(len(rows), pa.string()))
-        cells[name] = pc.if_else(pc.equal(given, ""), None, given)
+        cells[name] = pc.if_else(pc.equal(cells[name], ""), None, cells[name])
     return CsvTable(pa.table(cells), data, uri, separator)
 
 
@@ -144,7 +142,7 @@ def _header(uri: str, data: bytes, required: tuple[str, ...]) -> tuple[list[str]
     return names, separator
 
 
-def _parse(uri: str, data: bytes, names: list[str], wanted: list[str], separator: str) -> pa.Table:
+def _parse(uri: str, data: bytes, names: list[str], wanted: tuple[str, ...], separator: str) -> pa.Table:
     malformed: list[arrow_csv.InvalidRow] = []
 
     def refuse(row: arrow_csv.InvalidRow) -> str:
@@ -164,6 +162,7 @@ def _parse(uri: str, data: bytes, names: list[str], wanted: list[str], separator
             ),
             convert_options=arrow_csv.ConvertOptions(
                 include_columns=wanted,
+                include_missing_columns=True,
                 column_types=dict.fromkeys(wanted, pa.string()),
                 strings_can_be_null=False,
             ),

@@ -72,9 +72,6 @@ def _draw(uri: str) -> LoadedImage:
     options = dict(parse_qsl(query))
     scene = render_scene(int(seed), options.get("kind"), label=options.get("label"))
     ids = number_boxes(box.label for box in scene.boxes)
-    boxes = tuple(
-        Box(box_id, box.label, box.x_min, box.y_min, box.x_max, box.y_max)
-        for box_id, box in zip(ids, scene.boxes, strict=True)
-    )
+    boxes = tuple(Box(box_id, **vars(box)) for box_id, box in zip(ids, scene.boxes, strict=True))
     digest = hashlib.sha256(scene.image.tobytes()).hexdigest()
     return LoadedImage(Image.fromarray(scene.image), digest, boxes, scene.label)

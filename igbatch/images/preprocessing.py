@@ -67,15 +67,9 @@ class Preprocessing(BaseModel):
             raise ImageError(
                 f"{width} x {height} pixels would be resized to {resized_width} x {resized_height}; crop it"
             )
+        crop_x, crop_y = _crop_offset(resized_width, input_width), _crop_offset(resized_height, input_height)
         return Geometry(
-            width=width,
-            height=height,
-            resized_width=resized_width,
-            resized_height=resized_height,
-            crop_x=_crop_offset(resized_width, input_width),
-            crop_y=_crop_offset(resized_height, input_height),
-            input_width=input_width,
-            input_height=input_height,
+            width, height, resized_width, resized_height, crop_x, crop_y, input_width, input_height
         )
 
     def pixels(self, image: Image.Image) -> NDArray[np.float32]:

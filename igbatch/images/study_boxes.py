@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from igbatch.errors import InputError
 from igbatch.images.box_checks import Edges, Rows, check_box_ids, check_extents, check_units, judge, places
 from igbatch.images.box_counts import BoxCounts
 from igbatch.images.box_matching import better_match, match_images
@@ -26,9 +27,11 @@ from igbatch.images.boxes import (
     round_outwards,
     words_of,
 )
-from igbatch.images.faults import MAX_NAMED
+from igbatch.images.decoding import Header
+from igbatch.images.faults import MAX_NAMED, named
 from igbatch.study import Boxes
 
+MEND = "give boxes, and the size that they belong to, of the upright original image"
 _NO_LIMIT = 2**62
 
 
@@ -98,6 +101,48 @@ def assign_boxes(file: BoxFile, images: pa.Table, settings: Boxes) -> StudyBoxes
     )
     found = BoxTable(table.take(order), _declared_sizes(file, at, ids), file.source)
     return StudyBoxes(found, rows[order.to_numpy()], file, settings, counts, (*warnings, *skipped))
+
+
+def wrong_size(declared: tuple[int, int] | None, real: Header, normalized: bool = False) -> str | None:
+    """Say how the size that a box file tells of an image differs from the real one; None where it does not.
+
+    Boxes that are parts of the image hold for any size of the same proportions, to a pixel.
+
+    Args:
+        declared: (width, height) in pixels as the file has it, None where it tells none.
+        real: of the upright image.
+        normalized: whether boxes are parts of the image.
+    """
+    size = real.width, real.height
+    if declared is None or declared == size:
+        return None
+    if normalized and abs(declared[0] * size[1] - declared[1] * size[0]) <= max(*declared, *size):
+        return None
+    words = f"the box file says {declared[0]} x {declared[1]}, the image has {size[0]} x {size[1]}"
+    if declared == size[::-1]:
+        words += (
+            " once its EXIF orientation turns it upright" if real.turned else ": width and height swapped"
+        )
+    return words
+
+
+def check_declared(boxes: BoxTable, real: Mapping[str, Header]) -> None:
+    """Hold the sizes that a box file tells against real ones, of images that have boxes.
+
+    Args:
+        boxes: with the sizes that their file tells.
+        real: by image id.
+
+    Raises:
+        InputError: sizes differ; the first ten are named.
+    """
+    problems = (
+        (image, wrong_size(boxes.size_of(image), size, boxes.normalized)) for image, size in real.items()
+    )
+    faults = [f"{image}: {words}" for image, words in problems if words]
+    if faults:
+        count = f"{len(faults):,} of {len(real):,} images that were looked at: " if len(faults) > 1 else ""
+        raise InputError(f"{boxes.source}: {count}{named(faults, len(faults))}; {MEND}")
 
 
 def check_reach(boxes: StudyBoxes, sizes: pa.Table) -> StudyBoxes:

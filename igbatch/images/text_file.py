@@ -19,14 +19,16 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "UTF-16"),
     (codecs.BOM_UTF16_BE, "UTF-16"),
 )
-_FORMATS = (
-    (b"PK\x03\x04", "an Excel workbook or another zip archive; save its table as CSV, or unpack it"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel workbook; save its table as CSV"),
-    (b"\x1f\x8b", "compressed with gzip; unpack it"),
-    (b"PAR1", "a Parquet file; save its table as CSV"),
-)
 _ONE_EACH = "a file for each image; convert them to one file for all images, {}"
-_YOLO = re.compile(rb"\s*\d+(\s+-?[\d.]+(e-?\d+)?){4,}\s*$", re.IGNORECASE)
+_FORMATS = (
+    (rb"PK\x03\x04", "an Excel workbook or another zip archive; save its table as CSV, or unpack it"),
+    (rb"\xd0\xcf\x11\xe0", "an old Excel workbook; save its table as CSV"),
+    (rb"\x1f\x8b", "compressed with gzip; unpack it"),
+    (rb"PAR1", "a Parquet file; save its table as CSV"),
+    (rb"<", f"XML or HTML; Pascal VOC keeps {_ONE_EACH}"),
+    (rb"\d+(\s+-?[\d.]+([eE]-?\d+)?){4,}\s*$", f"lines of numbers without names; YOLO keeps {_ONE_EACH}"),
+)
+"""What is no table of text, told by how its first line begins; the words take what would be right."""
 
 
 def read_table_bytes(uri: str, formats: str = "CSV") -> bytes:
@@ -44,7 +46,10 @@ def read_table_bytes(uri: str, formats: str = "CSV") -> bytes:
         if filesystem.get_file_info(path).type == fs.FileType.Directory:
             raise InputError(f"{uri}: a folder; give one file for all images, {formats}") from error
         raise InputError(f"{uri}: no such file; check the path") from error
-    _refuse_formats(uri, data, formats)
+    first = data[:4096].removeprefix(codecs.BOM_UTF8).lstrip().split(b"\n")[0]
+    for pattern, words in _FORMATS:
+        if re.match(pattern, first):
+            raise InputError(f"{uri}: {words.format(formats)}")
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             try:
@@ -60,18 +65,6 @@ def read_table_bytes(uri: str, formats: str = "CSV") -> bytes:
             "save it as UTF-8"
         )
     return data.removeprefix(codecs.BOM_UTF8)
-
-
-def _refuse_formats(uri: str, data: bytes, formats: str) -> None:
-    """Refuse what is no table of text, told by its first bytes."""
-    for mark, words in _FORMATS:
-        if data.startswith(mark):
-            raise InputError(f"{uri}: {words}")
-    head = data[:4096].removeprefix(codecs.BOM_UTF8).lstrip()
-    if head.startswith(b"<"):
-        raise InputError(f"{uri}: XML or HTML; Pascal VOC keeps {_ONE_EACH.format(formats)}")
-    if _YOLO.match(head.split(b"\n")[0]):
-        raise InputError(f"{uri}: lines of numbers without names; YOLO keeps {_ONE_EACH.format(formats)}")
 
 
 def not_utf8(uri: str, data: bytes) -> InputError | None:

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from igbatch.errors import ImageError
 from igbatch.images.boxes import FittedBoxes, NormalizedBox, fit_boxes, words_of
-from igbatch.images.declared_sizes import MEND, wrong_size
 from igbatch.images.decoding import Header
 from igbatch.images.faults import named
 from igbatch.images.geometry import MappedBox
 from igbatch.images.loading import LoadedImage, load_image
 from igbatch.images.preprocessing import Preprocessing
+from igbatch.images.study_boxes import MEND, wrong_size
 from igbatch.pipeline.plan import ShardImage
 
 READ_ATTEMPTS = 3
@@ -106,13 +106,12 @@ def _fit(entry: ShardImage, loaded: LoadedImage) -> FittedBoxes:
 
 
 def _load(entry: ShardImage) -> LoadedImage:
-    for attempt in range(READ_ATTEMPTS):
+    for _ in range(READ_ATTEMPTS):
         try:
             return load_image(entry.uri)
         except OSError as error:
-            if attempt + 1 == READ_ATTEMPTS:
-                raise ImageError(f"the store failed {READ_ATTEMPTS} times ({error})") from error
-    raise AssertionError
+            failed = error
+    raise ImageError(f"the store failed {READ_ATTEMPTS} times ({failed})") from failed
 
 
 def prepare_ahead(

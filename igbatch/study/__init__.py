@@ -14,14 +14,14 @@ from pydantic import Field, field_validator
 
 from igbatch.study.attribution import Attribution, Smoothing
 from igbatch.study.audit import Audit, Faithfulness, Retain, Thresholds, Webhook
-from igbatch.study.images import MAIN_KEYS, Boxes, Images, SceneGroup
+from igbatch.study.images import Boxes, Images, SceneGroup
 from igbatch.study.report import Randomization, Report
 from igbatch.study.run import Quarantine, Run, Store, WorkerRange
 from igbatch.study.section import Name, Sample, Section
 from igbatch.study.variants import Model, Variant, VariantSpec
 
 __all__ = [
-    "DYNAMIC_TARGETS", "MAIN_KEYS", "Attribution", "Audit", "Boxes", "Faithfulness", "Images", "Model",
+    "DYNAMIC_TARGETS", "Attribution", "Audit", "Boxes", "Faithfulness", "Images", "Model",
     "Quarantine", "Randomization", "Report", "Retain", "Run", "Sample", "SceneGroup", "Section", "Smoothing",
     "Store", "Study", "Thresholds", "Variant", "VariantSpec", "Webhook", "WorkerRange",
 ]  # fmt: skip

@@ -16,8 +16,6 @@ from pydantic import (
 from igbatch.study.section import Section, Seed, check_seeds, seeds_of
 
 MAX_SCENES = 1_000_000
-MAIN_KEYS = {"images.boxes": "path"}
-"""Sections that may be given as the value of one of their keys, and that key."""
 
 
 class SceneGroup(Section):
@@ -81,7 +79,7 @@ class Images(Section):
     @classmethod
     def _path_alone(cls, value: Any) -> Any:
         if isinstance(value, str):
-            return {MAIN_KEYS["images.boxes"]: value}
+            return {"path": value}
         if value is None or isinstance(value, Mapping | Boxes):
             return value
         raise ValueError("give a path, or a mapping with `path` and how the file is read")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -23,19 +24,13 @@ class Model(Section):
     @field_validator("weights")
     @classmethod
     def _known_source(cls, value: str) -> str:
-        if (
-            value in ("bundled", "pretrained")
-            or value.startswith("local-dir:")
-            or value.endswith(".safetensors")
-        ):
-            return value
-        raise ValueError("must be `bundled`, `pretrained`, `local-dir:PATH` or a `.safetensors` file")
+        if not re.fullmatch(r"(?s)bundled|pretrained|local-dir:.*|.*\.safetensors", value):
+            raise ValueError("must be `bundled`, `pretrained`, `local-dir:PATH` or a `.safetensors` file")
+        return value
 
     @model_validator(mode="after")
     def _named(self) -> Model:
-        if self.architecture is None and not (
-            self.weights == "bundled" or self.weights.startswith("local-dir:")
-        ):
+        if self.architecture is None and not re.match(r"bundled$|local-dir:", self.weights):
             raise ValueError("these weights need `architecture`, the timm name of the model they belong to")
         if self.weights == "bundled" and self.architecture is not None:
             raise ValueError("the bundled weights have their own architecture; leave `architecture` out")

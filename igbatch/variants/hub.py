@@ -13,21 +13,11 @@ import timm
 from huggingface_hub import constants
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, RepositoryNotFoundError
 
-from igbatch.errors import IgbatchError, InputError, UnfinishedError, one_line
+from igbatch.errors import InputError, UnfinishedError, one_line
 
 FILE = "model.safetensors"
 ANSWER_SECONDS = 10
 """So long the hub may take to say whether it has a file; it is asked once."""
-
-
-def find_weights(architecture: str, key: str) -> None:
-    """Make sure that the weights are in the cache, or that the hub has them; nothing is downloaded.
-
-    Raises:
-        InputError: timm knows no weights of the architecture, or they can be had from neither.
-        UnfinishedError: the hub is there and cannot answer now.
-    """
-    _find(_repository(architecture, key), architecture, key)
 
 
 def fetch_weights(architecture: str, key: str) -> str:
@@ -38,43 +28,36 @@ def fetch_weights(architecture: str, key: str) -> str:
     Raises:
         As `find_weights`; and InputError where the download fails.
     """
-    repository = _repository(architecture, key)
-    cached = _find(repository, architecture, key)
+    repository, cached = find_weights(architecture, key)
     if cached is not None:
         return cached
-    try:
-        with _quiet():
-            return str(huggingface_hub.hf_hub_download(repository, FILE))
-    except Exception as error:
-        raise _refusal(error, repository, architecture, key) from None
+    with _refusing(repository, architecture, key):
+        return str(huggingface_hub.hf_hub_download(repository, FILE))
 
 
-def _repository(architecture: str, key: str) -> str:
+def find_weights(architecture: str, key: str) -> tuple[str, str | None]:
+    """Return where the hub has the weights, and their path in the cache if they are there; download nothing.
+
+    Raises:
+        InputError: timm knows no weights of the architecture, or they can be had from neither.
+        UnfinishedError: the hub is there and cannot answer now.
+    """
     config = timm.get_pretrained_cfg(architecture)
     if not config or not config.hf_hub_id:
         raise InputError(
             f"{key}: pretrained: timm knows no weights of {architecture} at its hub; "
             "give a .safetensors file or `local-dir:PATH`"
         )
-    return str(config.hf_hub_id)
-
-
-def _find(repository: str, architecture: str, key: str) -> str | None:
-    """Return the path in the cache, None where the hub has the file, or refuse."""
+    repository = str(config.hf_hub_id)
     cached = huggingface_hub.try_to_load_from_cache(repository, FILE)
     if isinstance(cached, str):
-        return cached
+        return repository, cached
     if constants.HF_HUB_OFFLINE:
         raise _unavailable("HF_HUB_OFFLINE is set", repository, architecture, key, mend="unset it")
     url = huggingface_hub.hf_hub_url(repository, FILE)
-    try:
-        with _quiet():
-            _within(
-                ANSWER_SECONDS, lambda: huggingface_hub.get_hf_file_metadata(url, timeout=ANSWER_SECONDS / 2)
-            )
-    except Exception as error:
-        raise _refusal(error, repository, architecture, key) from None
-    return None
+    with _refusing(repository, architecture, key):
+        _within(ANSWER_SECONDS, lambda: huggingface_hub.get_hf_file_metadata(url, timeout=ANSWER_SECONDS / 2))
+    return repository, None
 
 
 def _within(seconds: float, action: Callable[[], Any]) -> None:
@@ -96,20 +79,32 @@ def _within(seconds: float, action: Callable[[], Any]) -> None:
         raise failures[0]
 
 
-def _refusal(error: Exception, repository: str, architecture: str, key: str) -> IgbatchError:
-    """Say why weights cannot be had; what the client raises depends on its version and network library."""
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    if isinstance(error, (EntryNotFoundError, RepositoryNotFoundError)):
-        return _unavailable(f"the hub has no {FILE} there", repository, architecture, key)
-    if isinstance(error, HfHubHTTPError) and status is not None:
-        if status == 429 or status >= 500:
-            return UnfinishedError(
-                f"{key}: {constants.ENDPOINT} answers {status} for the weights of {architecture} "
-                f"({repository}); run it again later"
-            )
-        return _unavailable(f"the hub answers {status}", repository, architecture, key)
-    reason = one_line(error, limit=100) or type(error).__name__
-    return _unavailable(f"{constants.ENDPOINT}: {reason}", repository, architecture, key)
+@contextmanager
+def _refusing(repository: str, architecture: str, key: str) -> Iterator[None]:
+    """Keep the client's log off the terminal, and say in one line why weights cannot be had.
+
+    What the client raises depends on its version and network library.
+    """
+    logger = logging.getLogger("huggingface_hub")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    except Exception as error:
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        reason = f"{constants.ENDPOINT}: {one_line(error, limit=100) or type(error).__name__}"
+        if isinstance(error, (EntryNotFoundError, RepositoryNotFoundError)):
+            reason = f"the hub has no {FILE} there"
+        elif isinstance(error, HfHubHTTPError) and status is not None:
+            if status == 429 or status >= 500:
+                raise UnfinishedError(
+                    f"{key}: {constants.ENDPOINT} answers {status} for the weights of {architecture} "
+                    f"({repository}); run it again later"
+                ) from None
+            reason = f"the hub answers {status}"
+        raise _unavailable(reason, repository, architecture, key) from None
+    finally:
+        logger.setLevel(before)
 
 
 def _unavailable(
@@ -120,15 +115,3 @@ def _unavailable(
         f"in its cache {constants.HF_HUB_CACHE}; {mend}, fill the cache where there is a network "
         f"(hf download {repository} {FILE}), or give a .safetensors file"
     )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the client's log from the terminal: what it says of a failure, one line of ours says."""
-    logger = logging.getLogger("huggingface_hub")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)

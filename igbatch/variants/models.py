@@ -103,7 +103,9 @@ def create_untrained(source: WeightsSource, key: str) -> nn.Module:
 
 def _create(source: WeightsSource, key: str, **how: Any) -> Swin:
     if not timm.is_model(source.architecture):
-        raise InputError(_unknown_model(source.architecture, key))
+        known = ", ".join(timm.list_models("swin_*", module="swin_transformer")[:4])
+        swins = f"Swin Transformers are {known}, … (timm.list_models)"
+        raise InputError(f"{key}: timm has no model {source.architecture!r}; {swins}")
     overlay = how.setdefault("pretrained_cfg_overlay", _overlay(source, None))
     if "num_classes" in overlay:
         how["num_classes"] = overlay["num_classes"]
@@ -139,11 +141,6 @@ def _with_classes(source: WeightsSource, classes: int, key: str) -> WeightsSourc
             f"num_classes {stated}; change it to {classes}"
         )
     return replace(source, classes=classes)
-
-
-def _unknown_model(name: str, key: str) -> str:
-    known = ", ".join(timm.list_models("swin_*", module="swin_transformer")[:4])
-    return f"{key}: timm has no model {name!r}; Swin Transformers are {known}, … (timm.list_models)"
 
 
 def _class_names(model: Swin) -> dict[str, int]:
