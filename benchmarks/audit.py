@@ -254,11 +254,12 @@ def compute(
 
     from igbatch.pipeline.compute import ShardComputer
     from igbatch.pipeline.derived import state_of
-    from igbatch.pipeline.faithfulness import measure_faithfulness, measure_parts
+    from igbatch.pipeline.faithfulness import find_parts, lots, measure_faithfulness, measure_parts
     from igbatch.pipeline.opening import open_output
     from igbatch.pipeline.reports import Settled
     from igbatch.pipeline.run import plan_study
     from igbatch.reduce.study import reduce_study
+    from igbatch.store.reader import Reader
     from igbatch.study_file import load_study
 
     rng = np.random.default_rng(number)
@@ -285,14 +286,12 @@ def compute(
     for place in rng.permutation(len(shards)):
         computer.compute(shards[place], settled)
     reduce_study(output)
-    measure_faithfulness(
-        output,
-        plan.resolved,
-        state_of(plan),
-        measure=lambda output, resolved, parts: measure_parts(
-            resolved, output, device, threads, settled, parts
-        ),
-    )
+    settings = plan.resolved.study.audit.faithfulness
+    assert settings is not None
+    parts = list(find_parts(Reader(output), plan.resolved, settings))
+    for lot in lots(parts, 1):
+        assert not measure_parts(plan.resolved, output, device, threads, settled, lot)
+    measure_faithfulness(output, plan.resolved, state_of(plan))  # what is measured is joined
     return output.uri
 
 

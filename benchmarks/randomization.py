@@ -33,6 +33,7 @@ from igbatch.pipeline.cluster import map_shards
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import Plan, Shard
 from igbatch.pipeline.prepare import PreparedImage, prepare
+from igbatch.pipeline.reports import ShardReport
 from igbatch.pipeline.rows import ShardRows
 from igbatch.pipeline.run import plan_study
 from igbatch.pipeline.session import ray_session
@@ -124,7 +125,8 @@ def write_shard(plan: Plan, output: Output, shard: Shard, prepared: dict[str, Pr
     """Commit a shard of drawn maps."""
     preprocessing = Preprocessing.from_data_config(plan.resolved.models["small"].data_config)
     writer = ShardWriter(output, shard.spec.variant_id, shard.name, shard.fingerprint)
-    with writer, ShardRows(writer, shard, plan.resolved.study.attribution) as rows:
+    report = ShardReport(shard.name, len(shard.images))
+    with writer, ShardRows(writer, shard, plan.resolved.study.attribution, report) as rows:
         for entry in shard.images:
             if entry.image_id not in prepared:
                 found = prepare(entry, preprocessing)

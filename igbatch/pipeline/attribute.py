@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import ray
@@ -25,10 +26,10 @@ from igbatch.pipeline.losses import Deadline, Losses
 from igbatch.pipeline.metrics import DriverMetrics
 from igbatch.pipeline.plan import Plan, Shard
 from igbatch.pipeline.queue import ShardQueue
-from igbatch.pipeline.reports import Fault, Hardware, Listener, Settled, ShardReport, Summary, settle_plan
+from igbatch.pipeline.reports import Fault, Hardware, Listener, RunSummary, Settled, ShardReport, settle_plan
 from igbatch.pipeline.rows import quarantine_row
 from igbatch.pipeline.visibility import Probe, refuse_blind
-from igbatch.pipeline.worker import MakeComputer, actor_class, shard_computer, window
+from igbatch.pipeline.worker import MakeComputer, actor_class, window
 from igbatch.store.commit import ShardWriter
 from igbatch.store.output import Output
 
@@ -40,62 +41,54 @@ SETTLE_SECONDS = 3600.0
 _NAMING = ("class_name", "actor_id", "pid", "namespace", "ip", "name")
 
 
+@dataclass(eq=False)
 class Attribution:
     """Runs the shards of a plan over a crew of actors.
 
     An actor that dies is started again by Ray, on any node that has room; what becomes of its shards is
     judged by `Losses`. A fault of the program itself, or of the study, stops the run.
 
-    Args:
+    Attributes:
         plan: what is left to compute.
         output: the study's.
         workers: how many, and what each of them holds.
         settled: what an earlier run settled; the first worker measures it where it is None.
         listener: is told of progress.
-        make_computer: makes what computes shards, in each worker.
+        make_computer: makes what computes shards, in each worker; None: `ShardComputer`.
         probe: what each worker has to see.
         check: is called now and then; raises what is to end the run.
         on_ready: is told of the hardware of each worker, and what all run with.
         say: takes a line about what was lost and what becomes of it.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        output: Output,
-        workers: Workers,
-        settled: Settled | None,
-        listener: Listener = lambda summary: None,
-        *,
-        make_computer: MakeComputer = shard_computer,
-        probe: Probe | None = None,
-        check: Callable[[], None] = lambda: None,
-        on_ready: Callable[[Hardware, Settled | None], None] = lambda hardware, settled: None,
-        say: Callable[[str], None] = lambda line: None,
-    ) -> None:
-        self.plan = plan
-        self.output = output
-        self.listener = listener
-        self.summary = Summary(total=plan.missing_images)
-        self.settled = settled
-        run = plan.resolved.study.run
-        self._check, self._on_ready = check, on_ready
-        self._say = say
-        self._measured = settled is not None
-        self._queue = ShardQueue(plan)
+    plan: Plan
+    output: Output
+    workers: Workers
+    settled: Settled | None
+    listener: Listener = lambda summary: None
+    _: KW_ONLY
+    make_computer: MakeComputer | None = None
+    probe: Probe | None = None
+    check: Callable[[], None] = lambda: None
+    on_ready: Callable[[Hardware, Settled | None], None] = lambda hardware, settled: None
+    say: Callable[[str], None] = lambda line: None
+
+    def __post_init__(self) -> None:
+        run, workers = self.plan.resolved.study.run, self.workers
+        self.summary = RunSummary(total=self.plan.missing_images)
+        self._measured = self.settled is not None
+        self._queue = ShardQueue(self.plan)
         self._losses = Losses(run.retries)
         self._refused: set[str] = set()
         self._looked = time.monotonic()
         self._deadline = Deadline(None if run.shard_seconds == "auto" else run.shard_seconds)
-        self._metrics = DriverMetrics(plan.resolved.study.name)
-        self._window = window(workers.device)
-        self._one_at_a_time = SHARDS_AT_ONCE[workers.device] == 1
+        self._metrics = DriverMetrics(self.plan.resolved.study.name)
         kind = actor_class(workers)
-        arguments = (plan.resolved, output, workers.device, workers.threads, make_computer, probe)
-        self.crew = Crew(lambda: kind.remote(*arguments), workers, say)
+        held = (self.plan.resolved, self.output, workers.device, workers.threads)
+        self.crew = Crew(lambda: kind.remote(*held, self.make_computer, self.probe), workers, self.say)
         self.crew.tend(len(self._queue))
 
-    def run(self) -> Summary:
+    def run(self) -> RunSummary:
         """Compute every shard of the plan.
 
         Raises:
@@ -106,7 +99,7 @@ class Attribution:
         self.listener(self.summary)
         try:
             while len(self._queue) or any(seat.work for seat in self.crew.seats):
-                self._check()
+                self.check()
                 self.crew.tend(len(self._queue))
                 self._metrics.workers(len(self.crew.awake))
                 self._fill()
@@ -121,7 +114,7 @@ class Attribution:
         return self.summary
 
     def _fill(self) -> None:
-        for load in range(self._window):
+        for load in range(window(self.workers.device)):
             for seat in self.crew.awake:
                 if len(seat.work) > load or not self._is_settled(seat):
                     continue
@@ -168,7 +161,7 @@ class Attribution:
         refuse_blind({f"{hardware.node} {seat.node[:8]}": unseen})
         seat.awake, seat.waking = True, None
         if self._is_settled(seat):
-            self._on_ready(hardware, self.settled)
+            self.on_ready(hardware, self.settled)
 
     def _is_settled(self, seat: Seat) -> bool:
         """Let the first worker measure what all workers run with; tell whether that is done."""
@@ -205,7 +198,7 @@ class Attribution:
         self.summary.add(report)
         if report.refused is not None and report.refused not in self._refused:
             self._refused.add(report.refused)
-            self._say(f"warning: {report.refused}")
+            self.say(f"warning: {report.refused}")
         self.listener(self.summary)
 
     def _fault(self, seat: Seat, shard: Shard, fault: Fault) -> None:
@@ -230,17 +223,18 @@ class Attribution:
         blameless = self._node_lost(seat, error)
         hung = seat.killed is not None
         first, *others = seat.restart()
-        if others and not blameless and not (hung and self._one_at_a_time):
+        if others and not blameless and not (hung and SHARDS_AT_ONCE[self.workers.device] == 1):
             for shard in (first, *others):
                 self._queue.put_back(shard, alone=True)
                 self._count_retry()
             count = len(others) + 1
-            self._say(f"{first.spec.variant_id}: {reason}; its {count} shards are tried one at a time")
+            self.say(f"{first.spec.variant_id}: {reason}; its {count} shards are tried one at a time")
             return
         if blameless:
             self._losses.blameless(first, reason)
-        again = [first] if blameless else self._losses.blamed(first)
-        self._put_back(first, again, reason, alone=not blameless)
+            self._put_back(first, [first], reason)
+        else:
+            self._put_back(first, self._losses.blamed(first), reason, alone=True)
         for shard in others:
             self._queue.put_back(shard)
 
@@ -264,7 +258,7 @@ class Attribution:
         images = shard.images[0].image_id
         if len(shard.images) > 1:
             images = f"{len(shard.images)} images, {images} to {shard.images[-1].image_id},"
-        self._say(f"{shard.spec.variant_id}: {images} failed: {reason}; {fate}")
+        self.say(f"{shard.spec.variant_id}: {images} failed: {reason}; {fate}")
 
     def _count_retry(self) -> None:
         self.summary.retries += 1
@@ -299,9 +293,9 @@ class Attribution:
         path = self.output.path("error.txt")
         self.output.put(path, "".join(traceback.format_exception(error)).encode())
         cause = getattr(error, "cause", error)
-        return WorkerError(
-            f"a worker failed: {type(cause).__name__}: {_last_line(cause)}; its traceback is in {path}"
-        )
+        said = [line.strip() for line in str(cause).splitlines() if line.strip()]
+        last = said[-1][:200] if said else type(cause).__name__
+        return WorkerError(f"a worker failed: {type(cause).__name__}: {last}; its traceback is in {path}")
 
 
 def _reason(error: object) -> str:
@@ -314,8 +308,3 @@ def _reason(error: object) -> str:
     lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
     told = [line for line in lines if line.split(":")[0] not in _NAMING]
     return " ".join(told[:2])[:300] if told else type(error).__name__
-
-
-def _last_line(error: object) -> str:
-    lines = [line for line in str(error).strip().splitlines() if line.strip()]
-    return lines[-1].strip()[:200] if lines else type(error).__name__

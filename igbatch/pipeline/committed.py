@@ -27,6 +27,7 @@ _SCANNED = pa.schema(
     [schemas.IMAGE_STATS.field(name) for name in (*_KEY, "target_index", "attempt", "fingerprint")]
     + [schemas.IMAGE_STATS.field(f"{kind}_bytes") for kind in DATA_KINDS]
 )
+_CUT_SHORT = "it is cut short, or no commit of igbatch"
 ROWS_AT_A_TIME = 500_000
 """Rows of statistics that are compared with the study at once."""
 
@@ -84,11 +85,7 @@ def digest_of(attempts: Iterable[str]) -> str:
 class CommitScan:
     """Compares the commits of a study's variants with the images and targets that it lists now.
 
-    Args:
-        output: the study's.
-        images: rows of `schemas.IMAGES`.
-        targets: the names of the study's targets.
-        retry_quarantined: whether pairs in quarantine count as missing.
+    `images` are rows of `schemas.IMAGES`. With `retry_quarantined` pairs in quarantine count as missing.
     """
 
     def __init__(
@@ -100,12 +97,9 @@ class CommitScan:
         self.listing = Listing(images, list(targets))
 
     def variant(self, variant_id: str, fingerprint: str, indices: Mapping[str, int | None]) -> Committed:
-        """Read what is committed of a variant.
+        """Read what is committed of a variant, whose commits must carry the fingerprint.
 
-        Args:
-            variant_id: which.
-            fingerprint: that its commits must carry.
-            indices: logit indices of named targets, None for those that are found for each image.
+        `indices` are the logit indices of named targets, None for those that are found for each image.
 
         Raises:
             InputError: a commit was computed under another study, or for another class of a target's name.
@@ -115,7 +109,7 @@ class CommitScan:
         try:
             return part.read(paths)
         except (OSError, pa.ArrowException):  # one of them is cut short: find out which, and leave it out
-            damaged = list(part.unreadable(paths))
+            damaged = [Damaged(path, _CUT_SHORT) for path in paths if not part.is_whole(path)]
             return part.read(sorted(set(paths) - {commit.path for commit in damaged}), damaged)
 
     def mark(self, rows: pa.Table, done: NDArray[np.bool_]) -> None:
@@ -165,15 +159,14 @@ class _VariantScan:
             self._trusts(path, facts, found)
         return found
 
-    def unreadable(self, paths: Iterable[str]) -> Iterator[Damaged]:
-        """Yield the files that are no whole commits."""
-        output = self.study.output
-        for path in paths:
-            try:
-                read_commit(output.filesystem, self.variant_id, path)
-                output.read_table(path, _SCANNED.names)
-            except (InputError, OSError, pa.ArrowException):
-                yield Damaged(path, "it is cut short, or no commit of igbatch")
+    def is_whole(self, path: str) -> bool:
+        """Tell whether a file is a whole commit."""
+        try:
+            read_commit(self.study.output.filesystem, self.variant_id, path)
+            self.study.output.read_table(path, _SCANNED.names)
+        except (InputError, OSError, pa.ArrowException):
+            return False
+        return True
 
     def _trusts(self, path: str, facts: Mapping[str, Any], found: Committed) -> bool:
         """Check what a commit says of itself; take what it has in quarantine."""

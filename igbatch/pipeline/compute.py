@@ -6,7 +6,7 @@ Nothing here knows Ray: the actor calls it, and so may a bare loop.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from threading import Lock
@@ -26,18 +26,20 @@ from igbatch.images.preprocessing import Preprocessing
 from igbatch.pipeline.devices import SHARDS_AT_ONCE, workers_on_one
 from igbatch.pipeline.models import HeldVariant, Models, batched_logits
 from igbatch.pipeline.occupancy import Occupancy
+from igbatch.pipeline.opening import model_record
 from igbatch.pipeline.plan import Shard, copies_of
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage, prepare_ahead
-from igbatch.pipeline.rankings import Rankings, target_indices
+from igbatch.pipeline.rankings import ShardRankings, target_indices
 from igbatch.pipeline.reports import Settled, ShardReport
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.rows import ShardRows
 from igbatch.pipeline.settle import Sample, settings_of, settle, unmeasured
+from igbatch.statistics.box_stats import Measured
 from igbatch.statistics.device import named, numbers_of
-from igbatch.statistics.measured import Measured
 from igbatch.store.commit import ShardWriter
 from igbatch.store.commits import read_commit
 from igbatch.store.output import Output
+from igbatch.store.rankings import RankingStore, model_digest
 
 MEASURED_BY_ROWS = ("cpu",)
 """Devices whose maps the rows' thread measures, with numpy: torch takes ten times as long there."""
@@ -60,27 +62,28 @@ class _Task:
 
 
 class ShardComputer:
-    """Computes shards of one study on one device.
+    """Computes shards of one study on one device, and commits them.
 
-    Args:
-        resolved: the study.
-        output: where shards are committed.
-        device: that computes.
-        most_copies: where maps are smoothed, no more copies of an image than these, to try what they take.
+    Where maps are smoothed it computes no more copies of an image than `most_copies`, to try what they take.
     """
 
     def __init__(
-        self, resolved: ResolvedStudy, output: Output, device: torch.device, most_copies: int | None = None
+        self,
+        resolved: ResolvedStudy,
+        output: Output,
+        device: torch.device | str,
+        most_copies: int | None = None,
     ) -> None:
-        self.resolved = resolved
-        self.output = output
-        self.device = device
-        self.models = Models(resolved, device)
+        self.resolved, self.output, self.device = resolved, output, torch.device(device)
+        self.models = Models(resolved, self.device)
         self.preprocessing = {
             name: Preprocessing.from_data_config(model.data_config) for name, model in resolved.models.items()
         }
-        self.rankings = Rankings(self.models, output, default_micro_batch(device))
-        self._occupancy = Occupancy(SHARDS_AT_ONCE[device.type])
+        self._rankings = {
+            name: RankingStore(output, name, model_digest(model_record(resolved, name)))
+            for name in resolved.models
+        }
+        self._occupancy = Occupancy(SHARDS_AT_ONCE[self.device.type])
         self._models_change = Lock()
         self._reports: list[ShardReport] = []  # of shards that are not committed yet
         smoothing = resolved.study.attribution.smoothing
@@ -89,12 +92,8 @@ class ShardComputer:
     def settle(self, shards: Sequence[Shard], ahead: int) -> Settled | None:
         """Measure what the study leaves open, on the first usable images of shards of different variants.
 
-        Args:
-            shards: a few images of each variant.
-            ahead: images to be computed, added over variants.
-
-        Returns:
-            what all workers on this kind of device are to run with; None where no image can be used.
+        `ahead` images are to be computed, added over variants. Returned is what all workers on such devices
+        are to run with, None where no image can be used.
         """
         samples = []
         for shard in shards:
@@ -126,16 +125,13 @@ class ShardComputer:
         prepared, report = self._prepared(shard), ShardReport(shard.name, len(shard.images))
         self._reports.append(report)
         try:
-            with self._occupancy.shard(), writer, ShardRows(writer, shard, attribution) as rows_of:
+            with self._occupancy.shard(), writer, ShardRows(writer, shard, attribution, report) as rows_of:
                 with self._occupancy.slot(shard.spec.variant_id):
                     start = time.monotonic()
                     self._attribute(shard, prepared, settled or unmeasured(attribution), rows_of, report)
                 rows_of.commit()
         finally:
             self._reports.remove(report)
-        report.rows, report.quarantined, report.constant = (
-            rows_of.written, rows_of.quarantined, rows_of.constant,
-        )  # fmt: skip
         report.seconds, report.times = time.monotonic() - start, self._occupancy.times()
         return report
 
@@ -167,7 +163,8 @@ class ShardComputer:
         What cannot be used is left to `rows` to be put in quarantine.
         """
         model = self.resolved.models[shard.spec.model]
-        rankings = self.rankings.of(shard)
+        stored = self._rankings[shard.spec.model]
+        rankings = ShardRankings(self.models, stored, shard, default_micro_batch(self.device))
         ahead = len(shard.images)
         while group := list(islice(prepared, rankings.rows)):
             usable = []
@@ -186,13 +183,10 @@ class ShardComputer:
                 if rows is not None:
                     rows.miss(item, [target for target in shard.targets if target not in targets])
                 if targets:
-                    yield _Task(item, targets, self._example(shard.spec.model, item, pixels, targets))
-
-    def _example(
-        self, model: str, image: PreparedImage, pixels: torch.Tensor, targets: Mapping[str, int]
-    ) -> Example:
-        start = baseline_pixels(self.resolved.baseline, image.pixels)
-        return Example(pixels, self._input(model, start), torch.tensor(list(dict.fromkeys(targets.values()))))
+                    start = baseline_pixels(self.resolved.baseline, item.pixels)
+                    classes = torch.tensor(list(dict.fromkeys(targets.values())))
+                    example = Example(pixels, self._input(shard.spec.model, start), classes)
+                    yield _Task(item, targets, example)
 
     def _copies(self, model: str, task: _Task) -> Iterator[Example]:
         """Yield what is attributed of an image: itself, or noisy copies where maps are smoothed.
@@ -303,7 +297,7 @@ class ShardComputer:
             "image_height": image.height,
             "boxes_clipped": image.boxes_clipped,
             "boxes_skipped": image.boxes_skipped,
-            "weights_sha256": variant.weights_sha256,
+            "weights_sha256": variant.digest.result(),
         }
         return facts, chances
 

@@ -15,7 +15,7 @@ from math import ceil
 import numpy as np
 
 from igbatch.images.choice import chosen
-from igbatch.pipeline.derived import Derived
+from igbatch.pipeline.derived import keep_derived, read_derived
 from igbatch.pipeline.plan import ShardImage
 from igbatch.pipeline.reports import FAITHFULNESS, Part, Settled, Skipped
 from igbatch.pipeline.resolve import ResolvedStudy
@@ -44,13 +44,7 @@ def measure_parts(
 ) -> list[Skipped]:
     """Measure and write parts of one variant in this process; return those that could not be measured.
 
-    Args:
-        resolved: the study.
-        output: where it lies.
-        device: a type of torch's.
-        threads: of torch.
-        settled: what workers on this kind of device run with.
-        parts: to be measured, one at least.
+    There is one at least. `device` is a type of torch's, `settled` what workers on such devices run with.
     """
     import torch  # in the worker and not in the driver
 
@@ -97,7 +91,7 @@ def find_parts(reader: Reader, resolved: ResolvedStudy, settings: Faithfulness) 
 
 
 def on_cluster(
-    output: Output, resolved: ResolvedStudy, missing: Sequence[Part], address: str | None = None
+    output: Output, resolved: ResolvedStudy, missing: Sequence[Part], address: str | None
 ) -> list[Skipped]:
     """Measure parts on a cluster, each task on the device of a worker; return those that could not be.
 
@@ -134,33 +128,26 @@ def measure_faithfulness(
     resolved: ResolvedStudy,
     state: str,
     *,
-    measure: Callable[[Output, ResolvedStudy, Sequence[Part]], list[Skipped]] = on_cluster,
+    address: str | None = None,
     check: Callable[[], None] = lambda: None,
     say: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Write `faithfulness.parquet` of a study whose maps are computed; measure what was not before.
 
-    Without the section nothing is written, nothing removed, and no cluster started.
-
-    Args:
-        output: the study's.
-        resolved: the study.
-        state: of its results, as `igbatch.pipeline.derived.state_of` has it.
-        measure: measures and writes parts.
-        check: is called before the table is written; raises where the output is another run's by now.
-        say: takes a line.
+    Without the section nothing is written, nothing removed, and no cluster started. `state` is that of the
+    study's results (`igbatch.pipeline.derived.state_of`). `check` is called before the table is written; it
+    raises where the output is another run's by now.
     """
     settings = resolved.study.audit.faithfulness
     if settings is None:
         return
     state = digest({"state": state, "faithfulness": settings.model_dump(mode="json")})
-    derived = Derived(output)
-    if derived.known("faithfulness") == state and output.exists(output.path(FILE)):
+    if read_derived(output).get("faithfulness") == state and output.exists(output.path(FILE)):
         return
     parts = list(find_parts(Reader(output), resolved, settings))
     there = {info.path for info in output.files(FAITHFULNESS)}
     missing = [part for part in parts if part.path(output) not in there]
-    skipped = measure(output, resolved, missing) if missing else []
+    skipped = on_cluster(output, resolved, missing, address) if missing else []
     check()
     for each in skipped:
         where = f"{each.part.spec.variant_id}/{each.part.image.image_id}"
@@ -171,7 +158,7 @@ def measure_faithfulness(
     for path in there - set(paths):
         output.delete(path)
     if not skipped:
-        derived.keep(faithfulness=state)
+        keep_derived(output, faithfulness=state)
     say(
         f"faithfulness of {len(paths)} (image, variant) pairs: {len(missing) - len(skipped)} measured, "
         f"{len(parts) - len(missing)} stood from before"

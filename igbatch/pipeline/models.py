@@ -28,22 +28,14 @@ class HeldVariant:
     model: nn.Module
     digest: Future[str]
 
-    @property
-    def weights_sha256(self) -> str:
-        """The digest, as soon as it is there."""
-        return self.digest.result()
-
 
 class Models:
     """Puts variants on the device as shards ask for them, and keeps the last one, which its shards share.
 
-    A variant is written over the one before, from what is kept on the CPU: the trained tensors and the random
-    ones of one seed, which the cascades of a seed share. So a worker holds one model on the device, a second
-    one where targets depend on the trained model, and at most two on the CPU, all of the same model of the
-    study; the tensors of a further one while it is built.
-
-    The digest of the weights takes most of a swap between variants of one seed. It is first needed when an
-    image is done, so a thread of its own computes it while the device works.
+    A variant is written over the one before. So a worker holds one model on the device, a second one where
+    targets depend on the trained model, and at most two on the CPU, all of the same model of the study: the
+    trained tensors, and the random ones of one seed, which the cascades of a seed share. The digest of the
+    weights, which takes most of a swap, is computed by a thread while the device works.
     """
 
     def __init__(self, resolved: ResolvedStudy, device: torch.device) -> None:
@@ -123,10 +115,8 @@ class Models:
     def class_name(self, model: str, index: int) -> str | None:
         """Return the name of a class: the study's own where it names the index, the model's otherwise."""
         resolved = self.resolved.models[model]
-        for target, target_index in resolved.targets.items():
-            if target_index == index:
-                return target
-        return class_name(resolved.class_names, index)
+        named = (target for target, place in resolved.targets.items() if place == index)
+        return next(named, None) or class_name(resolved.class_names, index)
 
 
 @torch.no_grad()

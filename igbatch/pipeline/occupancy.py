@@ -23,11 +23,7 @@ Part = Literal["images", "models", "writing"]
 class Occupancy:
     """Slots for shards on one device, which are given in the order in which shards come.
 
-    Args:
-        slots: shards that may be attributed at a time; they are of one variant.
-
-    Attributes:
-        turns: of the shards' launches on the device.
+    So many shards are attributed at a time, all of one variant. `turns` are of their launches on the device.
     """
 
     def __init__(self, slots: int) -> None:
@@ -96,9 +92,8 @@ class Occupancy:
             return times
 
     def _has_room(self, variant: str) -> bool:
-        return not self._variants or (
-            len(self._variants) < self._slots and all(held == variant for held in self._variants)
-        )
+        held = self._variants  # all the same
+        return not held or (len(held) < self._slots and held[0] == variant)
 
     def _count(self) -> None:
         """Add the time since the last change to what went on in it."""

@@ -67,18 +67,12 @@ def open_output(output: Output, resolved: ResolvedStudy, images: StudyImages) ->
     }
     output.put_table(output.path("images.parquet"), images.table)
     names = images.table["image_id"]
+    listed = chosen_each((spec.images for spec in resolved.variants), names)
     asked = {
         choice: None if choice == "all" else names.filter(pa.array(taken)).to_pylist()
-        for choice, taken in chosen_each((spec.images for spec in resolved.variants), names).items()
+        for choice, taken in listed.items()
     }
-    rows = [
-        {
-            "variant_id": spec.variant_id, "model": spec.model, "kind": spec.kind,
-            "direction": spec.direction, "seed": spec.seed, "layers": spec.layers, "weights_sha256": None,
-            "images": asked[spec.images],
-        }
-        for spec in resolved.variants
-    ]  # fmt: skip
+    rows = [{**asdict(spec), "images": asked[spec.images]} for spec in resolved.variants]
     output.put_table(output.path("variants.parquet"), pa.Table.from_pylist(rows, schema=schemas.VARIANTS))
     output.put_json(output.path("study.json"), record)
     return record
@@ -101,15 +95,8 @@ def keep_settled(
 ) -> bool:
     """Keep in `study.json` what workers on one kind of device run with, so that later runs do likewise.
 
-    Args:
-        output: the study's.
-        record: its `study.json`, which is brought up to date.
-        kind: of device.
-        hardware: of a worker.
-        settled: None where no image could be used to measure it.
-
-    Returns:
-        whether this is the first time that it is said for the kind of device.
+    Its content, `record`, is brought up to date. `settled` is None where no image could be used to tell it.
+    Returned is whether this is the first time that it is said for the kind of device.
     """
     fresh = settled is not None and "precision" not in record["settled"].get(kind, {})
     if settled is not None and fresh:

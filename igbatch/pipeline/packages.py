@@ -79,7 +79,8 @@ def imported_packages() -> Packages:
         files[name] = file
         installed = list(importlib.metadata.distributions(name=name))
         known = installed[0].version if installed else None
-        if known is not None and len(installed) == 1 and _installed_at(file, name, installed[0]):
+        where = [os.path.realpath(str(each.locate_file(f"{name}/__init__.py"))) for each in installed]
+        if known is not None and where == [file]:
             versions[name] = known
             continue
         versions[name] = _own_version(name, file) or known or MISSING
@@ -149,11 +150,6 @@ def _file_of(name: str) -> str | None:
             return os.path.realpath(place) if place else None
     file = getattr(sys.modules.get(name), "__file__", None)
     return os.path.realpath(file) if file else None
-
-
-def _installed_at(file: str, name: str, installed: importlib.metadata.Distribution) -> bool:
-    """Tell whether a package's file is the one that a distribution installed."""
-    return os.path.realpath(str(installed.locate_file(f"{name}/__init__.py"))) == file
 
 
 def _edited_at(file: str, installed: importlib.metadata.Distribution) -> bool:

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from igbatch.images.boxes import Box, NormalizedBox
 from igbatch.images.choice import Choice, chosen, chosen_each
-from igbatch.pipeline.committed import Cells, CommitScan, Damaged, digest_of
+from igbatch.pipeline.committed import Cells, CommitScan, Damaged
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.study_images import StudyImages
 from igbatch.store.fingerprint import bytes_digest, digest
-from igbatch.store.output import DATA_KINDS, Output
+from igbatch.store.output import Output
 from igbatch.study import VariantSpec
 
 SHARDS_A_WORKER = 8
@@ -111,20 +111,6 @@ class Plan:
         """Images that are left to go through each variant, added over variants."""
         return sum(cells.images for cells in self.missing.values())
 
-    @property
-    def state(self) -> str:
-        """A digest of what is committed."""
-        return digest({variant: digest_of(attempts) for variant, attempts in self.committed.items()})
-
-    def data_files(self) -> set[str]:
-        """Return the paths, below the output, that files of the commits that count may have."""
-        return {
-            f"{kind}/{variant}/{attempt}.parquet"
-            for variant, attempts in self.committed.items()
-            for attempt in attempts
-            for kind in DATA_KINDS
-        }
-
     def maps_to_store(self) -> int:
         """Maps that a run will store, as `store.maps` says."""
         return int(sum(cells.matrix()[self._kept_maps].sum() for cells in self.missing.values()))
@@ -138,10 +124,7 @@ class Plan:
         return sum(len(self._cuts(spec, rows)) for _, rows in self._patterns(spec))
 
     def ordered(self) -> list[VariantSpec]:
-        """Return the variants, those with the most integration steps to expect first.
-
-        Costly ones come first so that workers finish together.
-        """
+        """Return the variants, the costliest first, so that workers finish together."""
         return sorted(self.resolved.variants, key=lambda spec: -expected_steps(spec))
 
     def shards(self) -> Iterator[Shard]:
@@ -151,7 +134,7 @@ class Plan:
 
     def shards_of(self, spec: VariantSpec, first: int = 0) -> Iterator[Shard]:
         """Yield the shards of a variant, each cut when it is asked for; those before `first` come last."""
-        fingerprint = self._prints[spec.variant_id]
+        fingerprint = digest(self.resolved.fingerprint_of(spec))
         parts = [
             (pattern, part)
             for pattern, rows in self._patterns(spec)
@@ -191,11 +174,7 @@ class Plan:
         return uri
 
     def _shard(
-        self,
-        spec: VariantSpec,
-        rows: NDArray[np.int64],
-        pattern: Sequence[bool],
-        fingerprint: str,
+        self, spec: VariantSpec, rows: NDArray[np.int64], pattern: Sequence[bool], fingerprint: str
     ) -> Shard:
         table, names = self.images.table, self.resolved.target_names
         chosen = table.take(pa.array(rows)).select(["image_id", "uri", "etag", "label"]).to_pylist()
@@ -238,10 +217,6 @@ class Plan:
         return {"boxes": boxes.of(image_id), "declared_size": size, "skip_outside": skip}
 
     @cached_property
-    def _prints(self) -> dict[str, str]:
-        return {variant: digest(values) for variant, values in self.resolved.fingerprint().items()}
-
-    @cached_property
     def _places(self) -> dict[Choice, NDArray[np.int64]]:
         """Return for each choice of images the place of every image among those that it takes."""
         choices = chosen_each((spec.images for spec in self.resolved.variants), self.images.table["image_id"])
@@ -264,9 +239,7 @@ def expected_steps(spec: VariantSpec) -> int:
 
     Where maps are smoothed, every copy of an image takes as many.
     """
-    if spec.steps != "auto":
-        return spec.steps
-    return ADAPTIVE_STEPS[spec.kind]
+    return ADAPTIVE_STEPS[spec.kind] if spec.steps == "auto" else spec.steps
 
 
 def make_plan(
@@ -289,18 +262,9 @@ def make_plan(
         damaged += found.damaged
         committed[spec.variant_id] = found.attempts
     salt = f"retry {time.time_ns()}" if retry_quarantined else ""
-    counts = {choice: int(np.count_nonzero(taken)) for choice, taken in asked.items()}
-    images_of = {spec.variant_id: counts[spec.images] for spec in resolved.variants}
-    return Plan(
-        resolved,
-        images,
-        missing,
-        images_of,
-        _shard_images(resolved, images_of, workers=1),
-        damaged=tuple(damaged),
-        committed=committed,
-        salt=salt,
-    )
+    images_of = {spec.variant_id: int(np.count_nonzero(asked[spec.images])) for spec in resolved.variants}
+    size = _shard_images(resolved, images_of, workers=1)
+    return Plan(resolved, images, missing, images_of, size, tuple(damaged), committed, salt)
 
 
 def _shard_images(resolved: ResolvedStudy, asked: Mapping[str, int], workers: int) -> int:

@@ -18,10 +18,10 @@ class ShardQueue:
 
     A worker stays with its variant for as long as that has shards left. Then it takes the variant that no
     other worker holds and that costs most, and when there is none, helps with the one that has most left. So
-    a run makes about as many swaps as there are variants and workers together, not their product.
+    swaps are about as many as variants and workers together, not their product.
 
-    Where targets follow the trained model's ranking of an image, variants begin at different images: workers
-    that went through the same ones side by side would all rank them, and none find what another has stored.
+    Where targets follow the trained model's ranking of an image, variants begin at different images, so that
+    workers side by side do not rank the same ones.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -57,10 +57,8 @@ class ShardQueue:
     def take(self, held: str | None, elsewhere: Collection[str] = (), *, idle: bool = True) -> Shard | None:
         """Return the next shard for a worker, None where none is left or all that are left have to wait.
 
-        Args:
-            held: the variant that the worker holds or will hold after what it has to do.
-            elsewhere: variants that other workers hold.
-            idle: whether the worker has no other shard.
+        `held` is the variant that the worker holds or will hold after what it has to do, `elsewhere` are what
+        other workers hold. An idle worker has no other shard.
         """
         if idle and self._alone:
             return self._alone.popleft()

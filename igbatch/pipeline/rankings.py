@@ -8,60 +8,36 @@ import torch
 from torch import Tensor
 
 from igbatch.pipeline.models import Models, batched_logits
-from igbatch.pipeline.opening import model_record
 from igbatch.pipeline.plan import Shard
 from igbatch.pipeline.prepare import PreparedImage
 from igbatch.pipeline.resolve import ResolvedModel, ranked_classes
-from igbatch.store.output import Output
-from igbatch.store.rankings import ImageKey, Ranking, RankingStore, model_digest
+from igbatch.store.rankings import ImageKey, Ranking, RankingStore
 
 
-class Rankings:
-    """Ranks images by their trained model, once a study and in batches.
+class ShardRankings:
+    """Ranks the images of a shard by their trained model, once a study and in batches.
 
     Passes are in float32 and eager, whatever the study's precision and passes are. What is ranked is stored
     with the images. A trained model is built only for images that nobody has ranked.
 
-    Args:
-        models: of the worker.
-        output: the study's.
-        rows: images that go through the model together.
-    """
-
-    def __init__(self, models: Models, output: Output, rows: int) -> None:
-        self.rows = rows
-        self.models = models
-        self.classes = ranked_classes(models.resolved.target_names)
-        self._stores = {
-            name: RankingStore(output, name, model_digest(model_record(models.resolved, name)))
-            for name in models.resolved.models
-        }
-
-    def of(self, shard: Shard) -> ShardRankings:
-        """Return those of a shard's images, as far as they are stored.
-
-        Raises:
-            OSError: the store failed.
-        """
-        return ShardRankings(self, shard, self._stores[shard.spec.model])
-
-
-class ShardRankings:
-    """The rankings of one shard's images, of as many classes as the targets of the study ask for.
+    `store` holds rankings by the shard's model. Nothing is ranked where no target of the shard asks for it.
 
     Attributes:
-        rows: images that are best given at a time: as many as go through the model, 1 where none has to.
+        rows: images that are best given at a time: as many as go through the model together, 1 where none has
+            to.
+
+    Raises:
+        OSError: the store failed.
     """
 
-    def __init__(self, rankings: Rankings, shard: Shard, store: RankingStore) -> None:
-        self._rankings = rankings
-        self._model = shard.spec.model
-        self._store = store
+    def __init__(self, models: Models, store: RankingStore, shard: Shard, rows: int) -> None:
+        self._models, self._store, self._model, self._batch = models, store, shard.spec.model, rows
+        self._classes = ranked_classes(models.resolved.target_names)
         self._ids = [image.image_id for image in shard.images]
         self._needed = bool(ranked_classes(shard.targets))
-        self._known = store.of_shard(self._ids, rankings.classes) if self._needed else {}
+        self._known = store.of_shard(self._ids, self._classes) if self._needed else {}
         whole = {image_id for image_id, _ in self._known}.issuperset(self._ids)
-        self.rows = rankings.rows if self._needed and not whole else 1
+        self.rows = rows if self._needed and not whole else 1
         self._taken: dict[ImageKey, Ranking] = {}
         self._looked_elsewhere = False
         self._news = False
@@ -79,11 +55,10 @@ class ShardRankings:
         self._news = self._news or bool(missing)
         if missing and not self._looked_elsewhere:
             self._looked_elsewhere = True
-            self._known |= self._store.of_others(self._ids, self._rankings.classes)
+            self._known |= self._store.of_others(self._ids, self._classes)
             missing = [place for place in missing if keys[place] not in self._known]
-        rows = self._rankings.rows
-        for start in range(0, len(missing), rows):
-            places = missing[start : start + rows]
+        for start in range(0, len(missing), self._batch):
+            places = missing[start : start + self._batch]
             ranked = self._rank([images[place][1] for place in places])
             self._known.update(zip((keys[place] for place in places), ranked, strict=True))
         self._taken |= {key: self._known[key] for key in keys}
@@ -100,8 +75,8 @@ class ShardRankings:
             self._news = False
 
     def _rank(self, images: Sequence[Tensor]) -> list[Ranking]:
-        logits = batched_logits(self._rankings.models.trained(self._model), images)
-        ranked = torch.argsort(logits, dim=1, descending=True, stable=True)[:, : self._rankings.classes]
+        logits = batched_logits(self._models.trained(self._model), images)
+        ranked = torch.argsort(logits, dim=1, descending=True, stable=True)[:, : self._classes]
         chances = logits.softmax(1).gather(1, ranked)
         return [Ranking(*each) for each in zip(ranked.tolist(), chances.tolist(), strict=True)]
 
@@ -112,15 +87,13 @@ def target_indices(
     """Return the logit index of each target of an image, without `label` where it is no known class."""
     indices: dict[str, int] = {}
     for target in shard.targets:
-        fixed = model.targets[target]
-        if fixed is not None:
-            indices[target] = fixed
-        elif target == "label":
+        found = model.targets[target]
+        if found is None and target == "label":
             label = image.label or ""
             known = model.targets.get(label)
             found = known if known is not None else model.class_names.get(label)
-            if found is not None:
-                indices[target] = found
-        else:
-            indices[target] = ranking[0 if target == "predicted" else int(target[4:]) - 1]
+        elif found is None:
+            found = ranking[0 if target == "predicted" else int(target[4:]) - 1]
+        if found is not None:
+            indices[target] = found
     return indices

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, NamedTuple
 
 from igbatch.pipeline.plan import Plan, Shard, ShardImage
@@ -150,20 +150,17 @@ class Settled:
 
         Keys that igbatch no longer knows are passed over.
         """
-        names = [name for name in cls.__dataclass_fields__ if name in record]
-        if "precision" not in names:
+        known = {name: record[name] for name in cls.__dataclass_fields__ if name in record}
+        if "precision" not in known:
             return None
-        known = cls(**{name: record[name] for name in names})
-        return replace(known, reasons=tuple(known.reasons))
+        return cls(**{**known, "reasons": tuple(known.get("reasons", ()))})
 
 
 def settle_plan(plan: Plan, measure: Callable[[Sequence[Shard], int], Settled | None]) -> Settled | None:
     """Measure on the first usable images of a plan, however many before them are not.
 
-    Args:
-        plan: what is left to compute.
-        measure: settles on samples of the plan, told how many images are ahead, added over variants; None
-            where none of their images can be used.
+    `measure` is given samples of the plan and how many images are ahead, added over variants; it returns None
+    where none of the samples' images can be used.
     """
     for images in (SETTLED_IMAGES, len(plan.images.table)):
         settled = measure(plan.samples(images), plan.missing_images)
@@ -173,7 +170,7 @@ def settle_plan(plan: Plan, measure: Callable[[Sequence[Shard], int], Settled | 
 
 
 @dataclass
-class Summary:
+class RunSummary:
     """What a run of the stage has done so far.
 
     Attributes:
@@ -209,7 +206,7 @@ class Summary:
         self.times += report.times
 
 
-Listener = Callable[[Summary], None]
+Listener = Callable[[RunSummary], None]
 """Is told whenever a run has begun, got on, or lost something."""
 
 

@@ -121,16 +121,14 @@ def resolve_study(loaded: LoadedStudy, known_facts: Mapping[str, Any] | None = N
     }
     variants = variant_specs(study, {name: model.layers for name, model in models.items()})
     _check_variants("report.variants", study.report.variants, variants)
+    try:
+        baseline = parse_baseline(study.attribution.baseline)
+    except InputError as error:
+        raise InputError(f"attribution.{error}") from None
     faithfulness = study.audit.faithfulness
     if faithfulness is not None and not isinstance(faithfulness.variants, str):
         _check_variants("audit.faithfulness.variants", faithfulness.variants, variants)
-    return ResolvedStudy(
-        study=study,
-        baseline=_parse_baseline(study.attribution.baseline),
-        models=models,
-        variants=variants,
-        target_names=study.target_names(),
-    )
+    return ResolvedStudy(study, baseline, models, variants, study.target_names())
 
 
 def _check_variants(key: str, named: Sequence[str], variants: Sequence[VariantSpec]) -> None:
@@ -140,13 +138,6 @@ def _check_variants(key: str, named: Sequence[str], variants: Sequence[VariantSp
             near = difflib.get_close_matches(name, known, n=1)
             meant = f"; did you mean `{near[0]}`?" if near else f"; it has {known[0]} and others"
             raise InputError(f"{key}: {name!r} is not a variant of the study{meant}")
-
-
-def _parse_baseline(value: str | tuple[int, int, int]) -> str:
-    try:
-        return parse_baseline(value)
-    except InputError as error:
-        raise InputError(f"attribution.{error}") from None
 
 
 def _resolve_model(name: str, model: Model, loaded: LoadedStudy, known: Mapping[str, Any]) -> ResolvedModel:

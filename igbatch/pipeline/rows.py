@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from igbatch.errors import one_line
 from igbatch.pipeline.plan import Shard
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage
+from igbatch.pipeline.reports import ShardReport
+from igbatch.statistics.box_stats import Measured, measure
 from igbatch.statistics.image_stats import convergence
-from igbatch.statistics.measured import Measured, measure
 from igbatch.store.commit import ShardWriter
 from igbatch.study import Attribution
 
@@ -28,13 +29,11 @@ MAPS_WAITING = 32
 class ShardRows:
     """The rows of a shard on their way to its writer. Use it in a `with` block, which ends the thread.
 
-    Rows reach the writer in the order in which they are given.
+    Rows reach the writer in the order in which they are given. How many is told in the shard's report.
     """
 
-    def __init__(self, writer: ShardWriter, shard: Shard, settings: Attribution) -> None:
-        self.written = 0
-        self.quarantined = 0
-        self.constant = 0
+    def __init__(self, writer: ShardWriter, shard: Shard, settings: Attribution, report: ShardReport) -> None:
+        self.report = report
         self._writer = writer
         self._settings = settings
         self._targets = len(shard.targets)
@@ -56,14 +55,10 @@ class ShardRows:
         map_error: float,
         measured: Measured | None = None,
     ) -> None:
-        """Take a map with what is known of it beside its own numbers; it may be lost as unusable.
+        """Take a map, float32 [H, W], and what is known beside its own numbers; it may be lost as unusable.
 
-        Args:
-            image: that it is of.
-            row: what is known beside its own numbers.
-            attribution: the map, float32 [H, W]; None where it was measured and is not to be kept.
-            map_error: estimated relative L2 error; NaN where it was not estimated.
-            measured: its numbers, where the device has measured it; None: the thread of the rows does.
+        It is None where the device measured it (`measured`) and it is not to be kept; else the thread of the
+        rows measures it. `map_error` is its estimated relative L2 error, NaN where it was not estimated.
         """
         self._submit(self._measure, image, row, attribution, map_error, measured)
         while len(self._waiting) > MAPS_WAITING or (self._waiting and self._waiting[0].done()):
@@ -82,8 +77,13 @@ class ShardRows:
 
     def miss(self, image: PreparedImage, targets: Sequence[str]) -> None:
         """Put targets that an image does not have in quarantine."""
+        reason = (
+            "the image has no label; give one in the manifest or a box"
+            if image.label is None
+            else f"{image.label!r} is no class of the model; name its index in the model's `classes`"
+        )
         for target in targets:
-            self._submit(self._quarantine, image, target, "target", _no_label(image))
+            self._submit(self._quarantine, image, target, "target", f"target `label`: {reason}")
 
     def _submit(self, function: Callable[..., None], *arguments: Any) -> None:
         self._waiting.append(self._thread.submit(function, *arguments))
@@ -106,11 +106,11 @@ class ShardRows:
         assert measured.statistics is not None
         facts = {**measured.statistics, "map_error": None if math.isnan(map_error) else map_error}
         facts |= convergence({**row, **facts}, self._settings.tolerance, self._settings.atol)
-        self.constant += facts["abs_sum"] == 0 and row["score"] == row["score_baseline"]
+        self.report.constant += facts["abs_sum"] == 0 and row["score"] == row["score_baseline"]
         self._writer.add_image_stats([{**row, **facts}])
         place = {"image_id": image.entry.image_id, "target": row["target"]}
         self._writer.add_box_stats([place | box for box in measured.boxes])
-        self.written += 1
+        self.report.rows += 1
         if image.entry.keep_map:
             assert attribution is not None
             self._kept.append((image.entry.image_id, row["target"], attribution))
@@ -128,7 +128,7 @@ class ShardRows:
     ) -> None:
         entry = image.entry
         self._writer.add_quarantine([quarantine_row(entry.image_id, entry.etag, target, stage, error)])
-        self.quarantined += rows
+        self.report.quarantined += rows
 
 
 def quarantine_row(
@@ -148,11 +148,3 @@ def _unusable(measured: Measured, row: Mapping[str, Any]) -> str | None:
         if not math.isfinite(row[name]):
             return f"the model's {name} is {row[name]}"
     return None
-
-
-def _no_label(image: PreparedImage) -> str:
-    if image.label is None:
-        return "target `label`: the image has no label; give one in the manifest or a box"
-    return (
-        f"target `label`: {image.label!r} is no class of the model; name its index in the model's `classes`"
-    )

@@ -133,10 +133,9 @@ def _connect(address: str, key: str) -> Iterator[None]:
 class DriverImports(JobConfig):
     """Lets workers look for packages where the driver does: in its script's folder, and nowhere else besides.
 
-    A folder in which the driver looks only behind the installed packages is left out: workers would look in
-    it first. Ray puts the driver's current folder before the installed packages of all workers, whether or
-    not the driver itself looks there, unless the job has a working directory of its own. A `timm/` or a
-    `torch.py` in that folder would be imported by workers alone.
+    Ray puts the driver's current folder before the installed packages of all workers, whether or not the
+    driver looks there, unless the job has a working directory of its own. A folder in which the driver
+    looks only behind the installed packages is left out, since workers would look in it first.
     """
 
     def __init__(self) -> None:

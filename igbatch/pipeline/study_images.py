@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +25,6 @@ from igbatch.store_errors import machine_error
 from igbatch.study import Boxes
 from igbatch.study_file import LoadedStudy
 
-Listed = TypeVar("Listed")
 PROBED_IMAGES = 256
 """Of so many local images with boxes the headers are read while planning, spread over all that have any."""
 
@@ -58,10 +56,10 @@ def list_study_images(loaded: LoadedStudy) -> StudyImages:
     """
     images = loaded.study.images
     source = "root" if images.root and not images.manifest else "manifest" if images.manifest else "scenes"
-    table = _keyed(f"images.{source}", partial(_listed, loaded))
-    found = None
-    if images.boxes:
-        found = _keyed("images.boxes", partial(_boxes, loaded, images.boxes, table))
+    with _keyed(f"images.{source}"):
+        table = _listed(loaded)
+    with _keyed("images.boxes"):
+        found = _boxes(loaded, images.boxes, table) if images.boxes else None
     boxes = found.table if found else None
     labels = table["label"]
     if boxes is not None:
@@ -71,17 +69,18 @@ def list_study_images(loaded: LoadedStudy) -> StudyImages:
     etags = pc.fill_null(table["etag"], "")
     if not images.scenes:
         etags = pc.binary_join_element_wise(etags, _digests(table["image_id"], labels, boxes), "")
-    known = {name: table[name] for name in ("image_id", "uri", "size")}
-    known = pa.table({**known, "etag": etags, "label": labels})
+    listed = {name: table[name] for name in ("image_id", "uri", "size")}
+    known = pa.table(listed | {"etag": etags, "label": labels})
     full = pa.concat_tables([schemas.IMAGES.empty_table(), known], promote_options="permissive")
     warnings, counts = (list(found.warnings), found.counts) if found else ([], None)
     return StudyImages(full.cast(schemas.IMAGES), boxes, warnings, counts)
 
 
-def _keyed(key: str, action: Callable[[], Listed]) -> Listed:
-    """Do something for a key of the study, and name the key in what it refuses."""
+@contextmanager
+def _keyed(key: str) -> Iterator[None]:
+    """Name a key of the study in what is refused in the block."""
     try:
-        return action()
+        yield
     except FileNotFoundError as error:
         raise InputError(f"{key}: {one_line(error)}: there is no such file; check the path") from None
     except InputError as error:

@@ -38,7 +38,12 @@ class Probe:
     packages: Packages = field(default_factory=imported_packages)
 
     def look(self) -> list[str]:
-        """Return what this process does not see, in words; nothing where all is well."""
+        """Return what this process does not see, in words; nothing where all is well.
+
+        Raises:
+            InputError: it imports other packages than the driver.
+        """
+        refuse_other_packages(self.packages)
         unseen = []
         try:
             if self.output.read(self.path).decode() != self.content:
@@ -74,7 +79,7 @@ def check_nodes(probe: Probe) -> None:
     if is_embedded():
         return
     nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) > 0]
-    task = ray.remote(num_cpus=0, max_retries=1)(_look)
+    task = ray.remote(num_cpus=0, max_retries=1)(Probe.look)
     asked = {
         node["NodeManagerHostname"] + " " + node["NodeID"][:8]: task.options(
             scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
@@ -122,8 +127,3 @@ def _unreadable(uri: str) -> str | None:
     except (OSError, IgbatchError) as error:
         return one_line(error, limit=160)
     return None
-
-
-def _look(probe: Probe) -> list[str]:
-    refuse_other_packages(probe.packages)
-    return probe.look()

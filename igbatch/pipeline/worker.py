@@ -6,13 +6,14 @@ import errno
 import os
 import platform
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import ray
 
 from igbatch.errors import ImageError, InputError, one_line
 from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.devices import SHARDS_AT_ONCE, refuse_missing_gpu
+from igbatch.pipeline.metrics import WorkerMetrics
 from igbatch.pipeline.packages import refuse_other_packages
 from igbatch.pipeline.plan import Shard
 from igbatch.pipeline.reports import Fault, Hardware, Settled, ShardReport
@@ -20,32 +21,14 @@ from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.visibility import Probe
 from igbatch.store.output import Output
 
+if TYPE_CHECKING:
+    from igbatch.pipeline.compute import ShardComputer
+
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-class Computer(Protocol):
-    """What computes shards on a device: `igbatch.pipeline.compute.ShardComputer`, or a stand-in for it."""
-
-    def settle(self, shards: Sequence[Shard], ahead: int) -> Settled | None:
-        """Measure what the study leaves open, with so many images ahead."""
-
-    def compute(self, shard: Shard, settled: Settled | None) -> ShardReport:
-        """Compute and commit a shard; several threads may call it."""
-
-    def under_way(self) -> int:
-        """Return how many images are attributed of shards that are not committed yet."""
-
-
-MakeComputer = Callable[[ResolvedStudy, Output, str], Computer]
-
-
-def shard_computer(resolved: ResolvedStudy, output: Output, device: str) -> Computer:
-    """Return the computer of every run; torch is imported here, in the worker and not in the driver."""
-    import torch
-
-    from igbatch.pipeline.compute import ShardComputer
-
-    return ShardComputer(resolved, output, torch.device(device))
+MakeComputer = Callable[[ResolvedStudy, Output, str], "ShardComputer"]
+"""Makes what computes shards on a device: a stand-in for `ShardComputer`, or one that does more."""
 
 
 class Worker:
@@ -57,12 +40,11 @@ class Worker:
         output: Output,
         device: str,
         threads: int,
-        make_computer: MakeComputer = shard_computer,
+        make_computer: MakeComputer | None = None,
         probe: Probe | None = None,
     ) -> None:
-        self.resolved, self.device, self.threads, self.probe = resolved, device, threads, probe
+        self.threads, self.probe = threads, probe
         self._refusal: InputError | None = None
-        self._metrics: Any = None
         try:  # what a constructor raises, Ray hands on as text only
             if probe is not None:
                 refuse_other_packages(probe.packages)  # before any of them is imported
@@ -72,11 +54,12 @@ class Worker:
             return
         import torch
 
-        from igbatch.pipeline.compute import device_name
+        from igbatch.pipeline.compute import ShardComputer, device_name
 
         torch.set_num_threads(threads)
         self._device_name = device_name(torch.device(device))
-        self.computer = make_computer(resolved, output, device)
+        self._metrics = WorkerMetrics(resolved.study.name, self._device_name)
+        self.computer = (make_computer or ShardComputer)(resolved, output, device)
 
     def ready(self) -> tuple[Hardware, str, list[str]]:
         """Answer once the worker can take shards: its hardware, its node's id, and what it does not see.
@@ -104,10 +87,6 @@ class Worker:
             if fault is None:
                 raise
             return fault
-        if self._metrics is None:
-            from igbatch.pipeline.metrics import WorkerMetrics
-
-            self._metrics = WorkerMetrics(self.resolved.study.name, self._device_name)
         self._metrics.shard(report)
         return report
 

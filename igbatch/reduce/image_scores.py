@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -17,7 +18,6 @@ from igbatch.store.reader import Reader
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
-_BATCH_ROWS = 1 << 17
 
 
 class Best(NamedTuple):
@@ -187,17 +187,21 @@ class _Apart:
     def __init__(self, images: int, targets: int) -> None:
         self.images, self.targets = images, targets
         self.labels: dict[str, int] = {}
-        self.trained: dict[str, tuple[str, Places, Floats]] = {}  # by model: variant, keys, values
-        self.random: dict[str, _Sums] = {}  # by model
+        self.trained: dict[str, tuple[str, pd.Series]] = {}  # by model: variant, values by key
+        self.random: dict[str, tuple[pd.Series, pd.Series]] = {}  # by model: sums and counts by key
 
     def add(self, model: str, trained: str | None, part: ImageValues) -> None:
         """Take the values of a variant: the trained one of that id, or a random one of the model."""
         codes = [self.labels.setdefault(label, len(self.labels)) for label in part.labels]
-        keys, values = self._sorted(part.keys, part.values, codes)
+        values = pd.Series(part.values, self._recoded(part.keys, codes))
+        ones = pd.Series(1.0, values.index)
         if trained is not None:
-            self.trained[model] = trained, keys, values
+            self.trained[model] = trained, values
+        elif model not in self.random:
+            self.random[model] = values, ones
         else:
-            self.random.setdefault(model, _Sums()).add(keys, values)
+            sums, counts = self.random[model]
+            self.random[model] = sums.add(values, fill_value=0), counts.add(ones, fill_value=0)
 
     def best(self) -> tuple[Best, list[str]]:
         """Return the largest difference of each image, and the trained variants.
@@ -205,53 +209,21 @@ class _Apart:
         It is of (label * targets + target) * variants + variant, labels being sorted.
         """
         best = Best.none(self.images)
-        variants = [variant_id for variant_id, _, _ in self.trained.values()]
-        ranks = {label: rank for rank, label in enumerate(sorted(self.labels))}
-        codes = [ranks[label] for label in self.labels]
-        for place, (model, (_, own, values)) in enumerate(self.trained.items()):
-            if model not in self.random:
-                continue
-            keys, apart = self._sorted(own, np.abs(values - self.random[model].means(own)), codes)
-            code, image = np.divmod(keys[~np.isnan(apart)], self.images)
-            found = Best.of(self.images, image, apart[~np.isnan(apart)], code)
-            best.offer(found, found.which * len(variants) + place)
-        return best, variants
+        ranks = np.argsort(np.argsort(list(self.labels)))
+        for place, (model, (_, values)) in enumerate(self.trained.items()):
+            if model in self.random:
+                sums, counts = self.random[model]
+                apart = (values - sums / counts).abs().dropna()
+                code, image = np.divmod(self._recoded(apart.index.to_numpy(), ranks), self.images)
+                found = Best.of(self.images, image, apart.to_numpy(), code)
+                best.offer(found, found.which * len(self.trained) + place)
+        return best, [variant_id for variant_id, _ in self.trained.values()]
 
-    def _sorted(self, keys: Places, values: Floats, codes: Sequence[int]) -> tuple[Places, Floats]:
-        """Return keys whose labels have new codes, in their order, and values likewise."""
-        if list(codes) == list(range(len(codes))):
-            return keys, values
+    def _recoded(self, keys: Places, codes: Sequence[int] | Places) -> Places:
+        """Return keys whose labels have new codes."""
         wide = self.targets * self.images
-        new = np.array(codes, dtype=np.int64)[keys // wide] * wide + keys % wide
-        order = np.argsort(new, kind="stable")
-        return new[order], values[order]
-
-
-class _Sums:
-    """Sums and counts of values by key."""
-
-    def __init__(self) -> None:
-        self.keys = np.zeros(0, dtype=np.int64)
-        self.sums, self.counts = np.zeros(0), np.zeros(0)
-
-    def add(self, keys: Places, values: Floats) -> None:
-        if not np.array_equal(keys, self.keys):
-            every = np.union1d(self.keys, keys)
-            at = np.searchsorted(every, self.keys)
-            sums, counts = np.zeros(len(every)), np.zeros(len(every))
-            sums[at], counts[at] = self.sums, self.counts
-            self.keys, self.sums, self.counts = every, sums, counts
-        at = np.searchsorted(self.keys, keys)
-        self.sums[at] += values
-        self.counts[at] += 1
-
-    def means(self, keys: Places) -> Floats:
-        """Return the means at some keys, NaN where there is none."""
-        at = np.minimum(np.searchsorted(self.keys, keys), max(len(self.keys) - 1, 0))
-        means = np.full(len(keys), np.nan)
-        same = self.keys[at] == keys if len(self.keys) else np.zeros(len(keys), dtype=bool)
-        means[same] = self.sums[at[same]] / self.counts[at[same]]
-        return means
+        recoded: Places = np.array(codes, dtype=np.int64)[keys // wide] * wide + keys % wide
+        return recoded
 
 
 def _numbers(best: Best) -> pa.Array:
@@ -274,18 +246,15 @@ def _uncorrelated(reader: Reader) -> Floats | None:
     if reader.study.randomization is None or not reader.output.exists(path):
         return None
     random = reader.variants.filter(pc.field("kind") == "random")["variant_id"]
-    sums, counts = np.zeros(len(reader.listing.image_ids)), np.zeros(len(reader.listing.image_ids))
-    for rows in _batches(reader, path, ["comparison", "variant_id", "image_id", "spearman"]):
-        which = (pc.field("comparison") == "to_trained") & pc.field("variant_id").isin(random)
-        own = rows.filter(which & pc.field("spearman").is_valid())
-        places = reader.listing.places(own.select(["image_id"]))
-        np.add.at(sums, places[places >= 0], own["spearman"].to_numpy()[places >= 0])
-        np.add.at(counts, places[places >= 0], 1)
+    which = (pc.field("comparison") == "to_trained") & pc.field("variant_id").isin(random)
+    rows = pq.read_table(
+        path,
+        columns=["image_id", "spearman"],
+        filters=which & pc.field("spearman").is_valid(),
+        filesystem=reader.output.filesystem,
+        partitioning=None,
+    )
+    places, values = reader.listing.places(rows), rows["spearman"].to_numpy()
+    places, values, images = places[places >= 0], values[places >= 0], len(reader.listing.image_ids)
     with np.errstate(invalid="ignore"):
-        return 1 - sums / counts
-
-
-def _batches(reader: Reader, path: str, columns: list[str]) -> Iterator[pa.Table]:
-    with reader.output.filesystem.open_input_file(path) as file:
-        for batch in pq.ParquetFile(file).iter_batches(_BATCH_ROWS, columns=columns):
-            yield pa.Table.from_batches([batch])
+        return 1 - np.bincount(places, values, images) / np.bincount(places, minlength=images)

@@ -46,10 +46,7 @@ class RangeSummary:
     @classmethod
     def of_rows(cls, rows: pd.DataFrame) -> RangeSummary:
         """Summarise rows of `image_stats` that are held already (columns `COLUMNS`): one map each."""
-        if not len(rows):
-            return cls()
-        counts = np.stack(list(rows["histogram"])).sum(axis=0, dtype=np.int64)
-        return cls(float(rows["minimum"].min()), float(rows["maximum"].max()), counts, len(rows))
+        return summarise(pa.Table.from_pandas(rows[[*COLUMNS]], preserve_index=False))
 
     @property
     def largest(self) -> float:
@@ -109,63 +106,3 @@ def summarise(table: pa.Table) -> RangeSummary:
 def merge(summaries: Iterable[RangeSummary]) -> RangeSummary:
     """Merge any number of summaries."""
     return sum(summaries, RangeSummary())
-
-
-def check_scope(
-    scope: str,
-    *,
-    variant_id: str | None = None,
-    image_id: str | None = None,
-    targets: tuple[str, ...] | None = None,
-) -> tuple[str, ...]:
-    """Return the keys that tell the maps of a scope from others, if all of them are given.
-
-    Raises:
-        ValueError: the scope is unknown, or a key that it needs is missing.
-    """
-    needs = {
-        "raw": (),
-        "image": ("variant_id", "image_id", "targets"),
-        "pair": ("variant_id", "image_id", "targets"),
-        "targets": ("variant_id", "image_id"),
-        "models": ("image_id",),
-        "variant": ("variant_id",),
-        "dataset": (),
-    }
-    if scope not in needs:
-        raise ValueError(f"scope {scope!r} is unknown; use one of {', '.join(SCOPES)}")
-    given = {"variant_id": variant_id, "image_id": image_id, "targets": targets}
-    missing = [name for name in needs[scope] if not given[name]]
-    size = {"image": 1, "pair": 2}.get(scope)
-    if missing or (size is not None and len(targets or ()) != size):
-        wanted = f" with {size} target{'s' if size == 2 else ''}" if size else ""
-        raise ValueError(f"scope {scope!r} needs {', '.join(needs[scope])}{wanted}")
-    return needs[scope]
-
-
-def select_scope(
-    stats: pd.DataFrame,
-    scope: str,
-    *,
-    variant_id: str | None = None,
-    image_id: str | None = None,
-    targets: tuple[str, ...] | None = None,
-) -> pd.DataFrame:
-    """Return the rows of `image_stats` whose maps share a range under `scope`.
-
-    `image`: one map (variant, image, one target). `pair`: two targets of one image and variant. `targets`:
-    all targets of one image and variant. `models`: all variants and targets of one image. `variant`: all maps
-    of a variant. `dataset` and `raw`: every map.
-
-    Raises:
-        ValueError: the scope is unknown, or a key that it needs is missing.
-    """
-    keys = check_scope(scope, variant_id=variant_id, image_id=image_id, targets=targets)
-    mask = pd.Series(True, index=stats.index)
-    if "variant_id" in keys:
-        mask &= stats["variant_id"] == variant_id
-    if "image_id" in keys:
-        mask &= stats["image_id"] == image_id
-    if "targets" in keys:
-        mask &= stats["target"].isin(list(targets or ()))
-    return stats[mask]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from igbatch.reduce.ranges import COLUMNS, RangeSummary, Scope, check_scope, merge, select_scope, summarise
+from igbatch.reduce.ranges import COLUMNS, SCOPES, RangeSummary, Scope, merge, summarise
 from igbatch.store.reader import Reader
 
 RAW_QUANTILE = 0.999
@@ -35,6 +35,45 @@ class ScopeRange:
     complete: bool
 
 
+def scope_keys(
+    scope: str,
+    *,
+    variant_id: str | None = None,
+    image_id: str | None = None,
+    targets: Sequence[str] | None = None,
+) -> dict[str, list[str]]:
+    """Return what tells the maps that share a range under `scope` from others: values by column of rows.
+
+    `image`: one map (variant, image, one target). `pair`: two targets of one image and variant. `targets`:
+    all targets of one image and variant. `models`: all variants and targets of one image. `variant`: all maps
+    of a variant. `dataset` and `raw`: every map.
+
+    Raises:
+        ValueError: the scope is unknown, or a key that it needs is missing.
+    """
+    if scope not in _NEEDS:
+        raise ValueError(f"scope {scope!r} is unknown; use one of {', '.join(SCOPES)}")
+    needs, size = _NEEDS[scope]
+    ids = {"variant_id": variant_id, "image_id": image_id}
+    given = {name: [each] if each else [] for name, each in ids.items()} | {"targets": list(targets or ())}
+    if not all(given[name] for name in needs) or (size and len(given["targets"]) != size):
+        wanted = f" with {size} target{'s' if size == 2 else ''}" if size else ""
+        raise ValueError(f"scope {scope!r} needs {', '.join(needs)}{wanted}")
+    return {"target" if name == "targets" else name: given[name] for name in needs}
+
+
+_NEEDS: dict[str, tuple[tuple[str, ...], int]] = {
+    "raw": ((), 0),
+    "image": (("variant_id", "image_id", "targets"), 1),
+    "pair": (("variant_id", "image_id", "targets"), 2),
+    "targets": (("variant_id", "image_id"), 0),
+    "models": (("image_id",), 0),
+    "variant": (("variant_id",), 0),
+    "dataset": ((), 0),
+}
+"""The keys of each scope, and how many targets those are; 0 where it does not depend on targets."""
+
+
 def scope_range(
     reader: Reader,
     summary_of: Callable[[str], RangeSummary],
@@ -44,7 +83,7 @@ def scope_range(
     image_id: str | None = None,
     targets: Sequence[str] | None = None,
 ) -> ScopeRange:
-    """Return the range that the maps of a scope share.
+    """Return the range that the maps of a scope share; of one image, the few files are read that hold them.
 
     Args:
         reader: of the study.
@@ -56,13 +95,21 @@ def scope_range(
         ValueError: the scope is unknown, or a key that it needs is missing.
         KeyError: none of its maps is there.
     """
-    chosen = None if targets is None else tuple(targets)
-    keys: dict[str, Any] = {"variant_id": variant_id, "image_id": image_id, "targets": chosen}
-    check_scope(scope, **keys)
-    summary = _summary(reader, summary_of, scope, keys)
+    keys = scope_keys(scope, variant_id=variant_id, image_id=image_id, targets=targets)
+    names = keys.get("target", reader.target_names)
+    if "image_id" in keys:
+        only = variant_id if "variant_id" in keys else None
+        rows = reader.rows_of(keys["image_id"], ["target", *COLUMNS], only)
+        summary = summarise(rows.filter(pc.is_in(rows["target"], pa.array(names, pa.string()))))
+        expected = len(names) * (1 if only else len(reader.variants_of(str(image_id))))
+    else:
+        chosen = [each for each in reader.variant_ids if each in keys.get("variant_id", [each])]
+        summary = merge(map(summary_of, chosen))
+        expected = len(names) * sum(map(reader.expected_images, chosen))
     if not summary.n_maps:
-        raise KeyError(f"no map for scope {scope!r} ({variant_id}, {image_id}, {chosen})")
-    shared = summary.row(scope, None, _expected_maps(reader, scope, keys))
+        told = None if targets is None else tuple(targets)
+        raise KeyError(f"no map for scope {scope!r} ({variant_id}, {image_id}, {told})")
+    shared = summary.row(scope, None, expected)
     if scope == "raw":
         scale = raw_scale(map(summary_of, reader.variant_ids))
         shared |= {"minimum": -scale, "maximum": scale}
@@ -89,29 +136,3 @@ def round_up(value: float) -> float:
     power = math.floor(math.log10(value))
     candidates = [float(f"{digit}e{exponent}") for exponent in (power, power + 1) for digit in (1, 2, 5)]
     return next(candidate for candidate in candidates if candidate >= value)
-
-
-def _expected_maps(reader: Reader, scope: Scope, keys: dict[str, Any]) -> int:
-    """Count the maps of a scope that the finished study has."""
-    every = len(reader.target_names)
-    if scope in ("raw", "dataset"):
-        return every * sum(map(reader.expected_images, reader.variant_ids))
-    if scope == "variant":
-        return every * reader.expected_images(keys["variant_id"])
-    if scope == "models":
-        return every * len(reader.variants_of(keys["image_id"]))
-    return {"image": 1, "pair": 2}.get(scope, every)
-
-
-def _summary(
-    reader: Reader, summary_of: Callable[[str], RangeSummary], scope: Scope, keys: dict[str, Any]
-) -> RangeSummary:
-    """Summarise the maps of a scope; those of one image are read from the few files that hold them."""
-    variant_id, image_id = keys["variant_id"], keys["image_id"]
-    if scope in ("raw", "variant", "dataset"):
-        chosen = [each for each in reader.variant_ids if scope != "variant" or each == variant_id]
-        return merge(map(summary_of, chosen))
-    columns = ["variant_id", "image_id", "target", *COLUMNS]
-    table = reader.rows_of([str(image_id)], columns, None if scope == "models" else variant_id)
-    rows = select_scope(table.select(columns[:3]).to_pandas(), scope, **keys)
-    return summarise(table.take(pa.array(rows.index.to_numpy())))

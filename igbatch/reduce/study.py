@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -28,14 +28,13 @@ COLUMNS = (*summary.COLUMNS, "sum", "boxes_clipped", "boxes_skipped")
 
 @dataclass(frozen=True)
 class VariantPart:
-    """What one variant contributes to the tables of its study.
+    """What one variant contributes to the tables of its study, whatever the number of images.
 
     Attributes:
         ranges: of all its maps.
         weights_sha256: the digests of its weights.
         aggregates: of its box sums.
         summary, shards: its rows of these tables.
-        images: its scores of images.
     """
 
     variant_id: str
@@ -44,33 +43,35 @@ class VariantPart:
     aggregates: pd.DataFrame
     summary: pa.Table
     shards: pa.Table
-    images: ImagePart
 
 
-def reduce_variant(task: tuple[Output, str]) -> VariantPart:
-    """Reduce one variant of an output: a pure function of (output, variant_id), which can run anywhere."""
+def reduce_variant(task: tuple[Output, str]) -> tuple[VariantPart, ImagePart]:
+    """Reduce one variant of an output: a pure function of (output, variant_id), which can run anywhere.
+
+    Returns what it contributes to the tables of the study, and to the scores of images.
+    """
     output, variant_id = task
     reader = Reader(output)
     settings = reader.study.attribution
     scan = scan_variant(reader, variant_id, COLUMNS)
     off = allowed_error(scan.columns, settings.tolerance, settings.atol)
-    keys = [(variant_id, target) for target in reader.target_names]
-    rows = summary.summary_rows(scan, off, reader.listing.image_ids, keys, reader.expected_images(variant_id))
+    rows = list(summary.summary_rows(scan, off, reader, variant_id))
     images = _image_part(variant_id, scan, off.ratio)
-    found = scan.ranges, scan.weights_sha256, scan.shards
+    ranges, weights, shards = scan.ranges, scan.weights_sha256, scan.shards
     del scan, off  # before boxes are read
     boxes = VariantBoxes.read(reader, variant_id)
-    kinds = dict(zip(*reader.variants.select(["variant_id", "kind"]).to_pydict().values(), strict=True))
-    if kinds[variant_id] == "trained":
+    kind = reader.variants["kind"][reader.variant_ids.index(variant_id)].as_py()
+    if kind == "trained":
         images = replace(images, labels=boxes.labels, contrast=boxes.contrast())
-    if kinds[variant_id] in ("trained", "random"):
+    if kind in ("trained", "random"):
         images.values["share"] = boxes.shares()
     else:
         images.values.clear()
-    ranges, weights, shards = found
+    for row, count in zip(rows, boxes.every.tolist(), strict=True):
+        row["n_boxes"] = count
+    summed = pa.Table.from_pylist(rows, schema=schemas.SUMMARY)
     aggregates = boxes.aggregates(reader, variant_id)
-    summed = summary.with_boxes(rows, boxes.every)
-    return VariantPart(variant_id, ranges, weights, aggregates, summed, shards, images)
+    return VariantPart(variant_id, ranges, weights, aggregates, summed, shards), images
 
 
 def _image_part(variant_id: str, scan: VariantScan, ratios: np.ndarray) -> ImagePart:
@@ -89,40 +90,30 @@ def _image_part(variant_id: str, scan: VariantScan, ratios: np.ndarray) -> Image
     )
 
 
-@dataclass
+@dataclass(frozen=True)
 class StudyTables:
-    """The tables of a study as they are found so far; only `images` grows with the study."""
+    """The tables of a study as they are found; only `images` grows with the study."""
 
     reader: Reader
     state: str
+    parts: list[VariantPart]
     images: ImageScores
-    ranges: dict[str, RangeSummary] = field(default_factory=dict)
-    weights_sha256: dict[str, list[str]] = field(default_factory=dict)
-    aggregates: list[pd.DataFrame] = field(default_factory=list)
-    summary: list[pa.Table] = field(default_factory=list)
-    shards: list[pa.Table] = field(default_factory=list)
 
     @classmethod
     def of(cls, reader: Reader, map_shards: MapShards = map) -> StudyTables:
         """Reduce all variants of a study, without its randomization."""
-        found = cls(reader, reader.state, ImageScores(reader))
-        parts: Iterable[VariantPart] = map_shards(
-            reduce_variant, [(reader.output, variant_id) for variant_id in reader.variant_ids]
-        )
-        for part in parts:
-            found.ranges[part.variant_id] = part.ranges
-            found.weights_sha256[part.variant_id] = part.weights_sha256
-            found.aggregates.append(part.aggregates)
-            found.summary.append(part.summary)
-            found.shards.append(part.shards)
-            found.images.add(part.images)
-            del part  # before the next one is there
+        found = cls(reader, reader.state, [], ImageScores(reader))
+        tasks = [(reader.output, variant_id) for variant_id in reader.variant_ids]
+        for part, images in map_shards(reduce_variant, tasks):
+            found.parts.append(part)
+            found.images.add(images)
+            del images  # before the next ones are there
         return found
 
     @property
     def whole(self) -> RangeSummary:
         """The range of all maps."""
-        return merge(self.ranges.values())
+        return merge(part.ranges for part in self.parts)
 
     def write(self, name: str) -> None:
         """Write one of `TABLES`, with the state that it was made from."""
@@ -134,24 +125,29 @@ class StudyTables:
         if name == "ranges":
             return self._ranges()
         if name == "aggregates":
-            frames = [frame for frame in self.aggregates if len(frame)] or self.aggregates[:1]
+            frames = [part.aggregates for part in self.parts]
+            frames = [frame for frame in frames if len(frame)] or frames[:1]
             table = pa.Table.from_pandas(pd.concat(frames, ignore_index=True), preserve_index=False)
             return table.replace_schema_metadata(None)
         if name == "image_summary":
             return self.images.table()
         if name == "shards":
-            return with_listing(pa.concat_tables(self.shards), self.reader.listing_digest)
-        return pa.concat_tables(self.summary)
+            return with_listing(
+                pa.concat_tables(part.shards for part in self.parts), self.reader.listing_digest
+            )
+        return pa.concat_tables(part.summary for part in self.parts)
 
     def _ranges(self) -> pa.Table:
-        targets = len(self.reader.target_names)
-        expected = {each: self.reader.expected_images(each) * targets for each in self.ranges}
+        expected = {
+            part.variant_id: self.reader.expected_images(part.variant_id) * len(self.reader.target_names)
+            for part in self.parts
+        }
         rows = [
-            ranges.row("variant", variant_id, expected[variant_id])
-            for variant_id, ranges in self.ranges.items()
-            if ranges.n_maps
+            part.ranges.row("variant", part.variant_id, expected[part.variant_id])
+            for part in self.parts
+            if part.ranges.n_maps
         ]
-        if self.whole.n_maps:
+        if rows:
             rows.append(self.whole.row("dataset", None, sum(expected.values())))
         return pa.Table.from_pylist(rows, schema=schemas.RANGES)
 
@@ -173,7 +169,7 @@ def reduce_study(
     found = StudyTables.of(reader, map_shards)
     for name in ("ranges", "aggregates", "summary"):
         found.write(name)
-    _complete_variants(output, reader, found.weights_sha256)
+    _complete_variants(output, reader, found.parts)
     _complete_images(output, reader)
     settings = reader.study.randomization
     if settings is not None and found.whole.n_maps:
@@ -203,9 +199,9 @@ def update_tables(output: Output) -> bool:
     return True
 
 
-def _complete_variants(output: Output, reader: Reader, digests: dict[str, list[str]]) -> None:
+def _complete_variants(output: Output, reader: Reader, parts: Sequence[VariantPart]) -> None:
     """Record the digest of each variant's weights; if there are several (the hub's changed), all of them."""
-    known = {variant_id: " ".join(each) or None for variant_id, each in digests.items()}
+    known = {part.variant_id: " ".join(part.weights_sha256) or None for part in parts}
     rows = [{**row, "weights_sha256": known[row["variant_id"]]} for row in reader.variants.to_pylist()]
     output.put_table(output.path("variants.parquet"), pa.Table.from_pylist(rows, schema=schemas.VARIANTS))
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from igbatch.reduce.variant_scan import VariantScan
 from igbatch.statistics.image_stats import AllowedError
-from igbatch.store import schemas
+from igbatch.store.reader import Reader
 
 COLUMNS = (
     "score", "score_baseline", "abs_sum", "convergence_delta", "map_error", "steps", "converged",
@@ -39,6 +39,19 @@ class WorstMap:
     error: float
     allowed: float
     estimated: bool
+
+    @classmethod
+    def of(cls, row: Mapping[Any, Any]) -> WorstMap:
+        """Take it from a row of `summary.parquet`."""
+        key = (str(row["variant_id"]), str(row["worst_image_id"]), str(row["target"]))
+        return cls(
+            float(row["worst_ratio"]),
+            key,
+            int(row["worst_steps"]),
+            float(row["worst_error"]),
+            float(row["worst_allowed"]),
+            bool(row["worst_estimated"]),
+        )
 
 
 @dataclass(frozen=True)
@@ -74,22 +87,19 @@ class Summary:
     def of(cls, table: pd.DataFrame) -> Summary:
         """Add up the rows of `summary.parquet`."""
         rows = table[table["n_maps"] > 0].sort_values(["variant_id", "target"])
+        furthest = rows.sort_values(
+            ["worst_ratio", "variant_id", "worst_image_id", "target"], ascending=[False, True, True, True]
+        ).head(1)
         keys = list(zip(rows["variant_id"], rows["target"], strict=True))
-        by_variant = rows.groupby("variant_id", sort=True)
         constant = zip(keys, map(int, rows["n_constant"]), strict=True)
+        counts = rows[["n_maps", "n_boxes", "n_converged", "n_negligible", "n_estimated"]].sum()
         return cls(
-            rows=int(rows["n_maps"].sum()),
-            boxes=int(rows["n_boxes"].sum()),
-            converged=int(rows["n_converged"].sum()),
-            negligible=int(rows["n_negligible"].sum()),
-            estimated=int(rows["n_estimated"].sum()),
+            *map(int, counts),
             largest_error=float(rows["largest_map_error"].max()),
-            worst=min(
-                map(_worst, rows.to_dict("records")), key=lambda one: (-one.ratio, one.key), default=None
-            ),
+            worst=next(map(WorstMap.of, furthest.to_dict("records")), None),
             steps={
                 str(name): (int(own["steps_min"].min()), int(own["steps_max"].max()))
-                for name, own in by_variant
+                for name, own in rows.groupby("variant_id", sort=True)
             },
             seen={
                 name: {str(value) for values in rows[f"{name}s"] for value in values}
@@ -100,77 +110,48 @@ class Summary:
         )
 
 
-def _worst(row: dict[Any, Any]) -> WorstMap:
-    return WorstMap(
-        float(row["worst_ratio"]),
-        (str(row["variant_id"]), str(row["worst_image_id"]), str(row["target"])),
-        int(row["worst_steps"]),
-        float(row["worst_error"]),
-        float(row["worst_allowed"]),
-        bool(row["worst_estimated"]),
-    )
-
-
 def summary_rows(
-    scan: VariantScan,
-    off: AllowedError,
-    image_ids: pa.Array,
-    keys: list[tuple[str, str]],
-    expected: int,
-) -> pa.Table:
-    """Return the rows of `schemas.SUMMARY` of a variant, one a target; boxes are not counted yet.
+    scan: VariantScan, off: AllowedError, reader: Reader, variant_id: str
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of `schemas.SUMMARY` of a variant, one a target; boxes are not counted yet.
 
     Args:
         scan: of the variant, its columns `COLUMNS`.
         off: the error of each map, [images, targets].
-        image_ids: of the study.
-        keys: variant and target of each row.
-        expected: images that the variant is computed on.
     """
-    rows, ratio = [], off.ratio
-    for place, key in enumerate(keys):
-        there = scan.present[:, place]
+    for place, target in enumerate(reader.target_names):
+        there = np.flatnonzero(scan.present[:, place])
         of = {name: column[there, place] for name, column in scan.columns.items()}
-        constant = (of["abs_sum"] == 0) & (of["score"] == of["score_baseline"])
+        known = of["map_error"][~np.isnan(of["map_error"])]
         row: dict[str, Any] = {
-            "variant_id": key[0],
-            "target": key[1],
-            "n_expected": expected,
-            "n_maps": int(there.sum()),
+            "variant_id": variant_id,
+            "target": target,
+            "n_expected": reader.expected_images(variant_id),
+            "n_maps": len(there),
             "n_converged": int(of["converged"].sum()),
             "n_negligible": int(of["negligible"].sum()),
-            "n_constant": int(constant.sum()),
-            "n_estimated": int((~np.isnan(of["map_error"])).sum()),
-            "n_boxes": 0,
+            "n_constant": int(np.sum((of["abs_sum"] == 0) & (of["score"] == of["score_baseline"]))),
+            "n_estimated": len(known),
             "precisions": _seen(scan, of, "precision"),
             "devices": _seen(scan, of, "device"),
         }
-        if there.any():
-            known = of["map_error"][~np.isnan(of["map_error"])]
-            ratios, places = ratio[there, place], np.flatnonzero(there)
-            tied = places[ratios == ratios.max()]
-            names = image_ids.take(pa.array(tied)).to_pylist()
-            worst = tied[names.index(min(names))]
+        if len(there):
+            ratios = off.ratio[there, place]
+            tied = np.flatnonzero(ratios == ratios.max())
+            image_id, worst = min(zip(reader.listing.ids(there[tied]), tied.tolist(), strict=True))
             row |= {
                 "largest_map_error": float(known.max()) if len(known) else None,
                 "steps_min": int(of["steps"].min()),
                 "steps_max": int(of["steps"].max()),
-                "score_baseline_mean": math.fsum(of["score_baseline"]) / len(places),
-                "worst_image_id": min(names),
-                "worst_ratio": float(ratio[worst, place]),
-                "worst_error": float(off.error[worst, place]),
-                "worst_allowed": float(off.allowed[worst, place]),
-                "worst_steps": int(scan.columns["steps"][worst, place]),
-                "worst_estimated": not np.isnan(scan.columns["map_error"][worst, place]),
+                "score_baseline_mean": math.fsum(of["score_baseline"]) / len(there),
+                "worst_image_id": image_id,
+                "worst_ratio": float(ratios[worst]),
+                "worst_error": float(off.error[there[worst], place]),
+                "worst_allowed": float(off.allowed[there[worst], place]),
+                "worst_steps": int(of["steps"][worst]),
+                "worst_estimated": not np.isnan(of["map_error"][worst]),
             }
-        rows.append(row)
-    return pa.Table.from_pylist(rows, schema=schemas.SUMMARY)
-
-
-def with_boxes(rows: pa.Table, boxes: NDArray[np.int64]) -> pa.Table:
-    """Return rows of `schemas.SUMMARY` with the number of rows of `box_stats` of each target."""
-    place = rows.column_names.index("n_boxes")
-    return rows.set_column(place, rows.schema.field(place), pa.array(boxes))
+        yield row
 
 
 def _seen(scan: VariantScan, of: dict[str, NDArray[Any]], name: str) -> list[str]:

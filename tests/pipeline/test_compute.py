@@ -38,7 +38,7 @@ from igbatch.pipeline.plan import Plan, Shard
 from igbatch.pipeline.reports import Settled, ShardReport, Times, settle_plan
 from igbatch.pipeline.run import plan_study
 from igbatch.reduce.study import reduce_study
-from igbatch.report.figures.accuracy import mark
+from igbatch.report.figures.image_data import error_mark
 from igbatch.results import StudyResults
 from igbatch.statistics.box_stats import box_statistics
 from igbatch.statistics.device import numbers_of
@@ -478,8 +478,8 @@ def test_maps_that_reach_the_limit_of_steps_have_not_converged(study_file: Path,
     assert (stats["map_error"] > 0.001).all()
     settings = work.plan.resolved.study.attribution
     for row in stats.to_dict("records"):
-        assert mark(row, settings).startswith("not converged: off by")
-        assert mark(row, settings).endswith("(7 steps)")
+        assert error_mark(row, settings).startswith("not converged: off by")
+        assert error_mark(row, settings).endswith("(7 steps)")
 
 
 def test_variants_may_be_adaptive_or_not(study_file: Path, tmp_path: Path) -> None:
@@ -909,9 +909,9 @@ def test_a_variant_is_built_once_for_all_its_shards(tiny_study: Path, tmp_path: 
     assert held.variant(trained) is first
     assert held.trained("small") is first.model
     other = held.variant(random)
-    assert other.weights_sha256 != first.weights_sha256
+    assert other.digest.result() != first.digest.result()
     kept = held.trained("small")
-    assert weights_sha256(kept) == first.weights_sha256
+    assert weights_sha256(kept) == first.digest.result()
     assert held.trained("small") is kept
 
 

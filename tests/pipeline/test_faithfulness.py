@@ -17,6 +17,7 @@ from igbatch.attribution.faithfulness import Draws
 from igbatch.attribution.smoothing import copy_noise
 from igbatch.errors import InputError
 from igbatch.images.choice import chosen
+from igbatch.pipeline import faithfulness
 from igbatch.pipeline import measure as measuring
 from igbatch.pipeline.derived import state_of
 from igbatch.pipeline.faithfulness import FILE, find_parts, lots, measure_faithfulness, measure_parts
@@ -55,7 +56,9 @@ class Measuring:
     def __init__(self, settled: Settled = SETTLED) -> None:
         self.settled, self.asked = settled, list[tuple[str, str]]()
 
-    def __call__(self, output: Output, resolved: ResolvedStudy, parts: Sequence[Part]) -> list[Skipped]:
+    def __call__(
+        self, output: Output, resolved: ResolvedStudy, parts: Sequence[Part], address: str | None
+    ) -> list[Skipped]:
         self.asked += [(part.spec.variant_id, part.image.image_id) for part in parts]
         return measure_parts(resolved, output, "cpu", 1, self.settled, parts)
 
@@ -64,12 +67,20 @@ def planned(study: Path, output: Output, *overrides: str) -> Plan:
     return plan_study(load_study(study, overrides), output)
 
 
+def measure_here(output: Output, resolved: ResolvedStudy, state: str, **how: Any) -> list[tuple[str, str]]:
+    """Measure what is missing in this process; return the pairs that were."""
+    here = Measuring()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(faithfulness, "on_cluster", here)
+        measure_faithfulness(output, resolved, state, **how)
+    return here.asked
+
+
 def measure(study: Path, output: Output, *overrides: str) -> tuple[list[tuple[str, str]], list[str]]:
     """Measure what is missing; return the pairs that were, and what was said."""
-    plan, measuring, said = planned(study, output, *overrides), Measuring(), list[str]()
+    plan, said = planned(study, output, *overrides), list[str]()
     keep_study(output, plan.resolved, plan.images)
-    measure_faithfulness(output, plan.resolved, state_of(plan), measure=measuring, say=said.append)
-    return measuring.asked, said
+    return measure_here(output, plan.resolved, state_of(plan), say=said.append), said
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +170,7 @@ def test_an_image_that_fails_is_skipped_with_a_reason_and_tried_again(
 
     def run() -> list[str]:
         said: list[str] = []
-        measure_faithfulness(output, plan.resolved, "state", measure=Measuring(), say=said.append)
+        measure_here(output, plan.resolved, "state", say=said.append)
         return said
 
     reason, count = run()
@@ -307,9 +318,8 @@ def test_an_unknown_variant_is_refused(study: Path, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("local_ray")
 def test_a_finished_study_is_measured_on_the_cluster_and_once(study: Path, output: Output) -> None:
-    alone = Measuring()
     plan = planned(study, output)
-    measure_faithfulness(output, plan.resolved, state_of(plan), measure=alone)
+    measure_here(output, plan.resolved, state_of(plan))
     here = open_study(output.uri).faithfulness
     for info in (*output.files("faithfulness"), *(each for each in output.files() if each.base_name == FILE)):
         output.delete(info.path)

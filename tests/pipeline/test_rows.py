@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from igbatch.images.geometry import MappedBox
 from igbatch.pipeline.plan import Plan, Shard, ShardImage
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage
+from igbatch.pipeline.reports import ShardReport
 from igbatch.pipeline.rows import MAP_GROUP_IMAGES, MAPS_WAITING, ShardRows, quarantine_row
-from igbatch.statistics.box_stats import box_statistics
+from igbatch.statistics.box_stats import Measured, box_statistics, measure
 from igbatch.statistics.image_stats import convergence, map_statistics
-from igbatch.statistics.measured import Measured, measure
 from igbatch.store import schemas
 from igbatch.store.commit import ShardWriter
 from igbatch.store.output import Output
@@ -78,7 +78,7 @@ def shard(many_variants: Callable[..., Plan]) -> Shard:
 
 
 def rows_to(writer: Any, shard: Shard) -> ShardRows:
-    return ShardRows(writer, shard, SETTINGS)
+    return ShardRows(writer, shard, SETTINGS, ShardReport(shard.name, len(shard.images)))
 
 
 def image(name: str, *, keep_map: bool = True, label: str | None = None) -> PreparedImage:
@@ -197,9 +197,9 @@ def test_everything_arrives_once_and_in_order_and_is_counted(shard: Shard, given
     assert list(itertools.chain(*(ids for ids, _, _ in writer.maps))) == [name for _, name in kept]
     for (number, _), array in zip(kept, itertools.chain(*(maps for _, _, maps in writer.maps)), strict=True):
         np.testing.assert_array_equal(array, some_map(number))
-    assert rows.written == len(computed)
+    assert rows.report.rows == len(computed)
     refused = given_kinds.count("refused")
-    assert rows.quarantined == len(writer.lost) + refused  # a refused image lacks both its targets
+    assert rows.report.quarantined == len(writer.lost) + refused  # a refused image lacks both its targets
     assert writer.committed
 
 
@@ -240,7 +240,7 @@ def test_a_map_that_is_no_number_is_in_quarantine_and_nowhere_else(shard: Shard,
         }
     ]  # fmt: skip
     assert (writer.stats, writer.boxes, writer.maps) == ([], [], [])
-    assert (rows.written, rows.quarantined) == (0, 1)
+    assert (rows.report.rows, rows.report.quarantined) == (0, 1)
 
 
 @pytest.mark.parametrize("name", ["score", "score_baseline", "target_probability", "prediction_probability"])
@@ -260,7 +260,7 @@ def test_a_refused_image_is_one_row_that_stands_for_all_targets(shard: Shard) ->
         rows.refuse(RefusedImage(image("x").entry, "broken\n  in  two"))
         rows.commit()
     assert writer.lost == [quarantine_row("x", "etag of x", None, "image", "broken in two")]
-    assert rows.quarantined == len(shard.targets) == 2
+    assert rows.report.quarantined == len(shard.targets) == 2
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_a_missing_label_is_said_to_be_missing_or_unknown(shard: Shard, label: s
     (lost,) = writer.lost
     assert (lost["image_id"], lost["target"], lost["stage"]) == ("x", "label", "target")
     assert said in lost["error"]
-    assert rows.quarantined == 1
+    assert rows.report.quarantined == 1
 
 
 def test_the_columns_of_a_quarantine_row_are_those_of_its_file() -> None:

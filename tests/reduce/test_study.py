@@ -147,11 +147,12 @@ def test_parts_come_through_any_door(copy: Output) -> None:
 
 
 def test_a_part_knows_its_variant(computed: Output) -> None:
-    part = reduce_variant((computed, "random-3"))
+    part, images = reduce_variant((computed, "random-3"))
     assert part.variant_id == "random-3"
     assert part.ranges.n_maps == 6
     assert set(part.aggregates["variant_id"]) == {"random-3"}
     assert len(part.weights_sha256) == 1
+    assert images.maps.tolist() == [2, 2, 2]
 
 
 def test_where_no_study_is_there_is_nothing_to_reduce(tmp_path: Path) -> None:

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,30 +17,32 @@ from igbatch.reduce.scopes import ScopeRange
 from igbatch.report.color.colormaps import LEVELS, color_indices
 from igbatch.report.color.style import DEFAULT, ColorStyle
 from igbatch.report.color.wording import HISTOGRAM_WORDS, MISSING_WORDS, SCOPE_WORDS, ValuePart
-from igbatch.report.sentences import render
+from igbatch.report.sentences import parts
 from igbatch.report.text import count, number, percent
 from igbatch.statistics.histogram import RELATIVE_ERROR
 
 
 def take_part(values: NDArray[np.floating], part: ValuePart) -> NDArray[np.floating]:
     """Return what is shown of values, of their shape: all, the positive or negative ones, or magnitudes."""
-    shown: NDArray[np.floating] = values
-    if part == "positive":
-        shown = np.maximum(values, 0)
-    elif part == "negative":
-        shown = np.minimum(values, 0)
-    elif part == "absolute":
-        shown = np.abs(values)
+    if part == "signed":
+        return values
+    shown: NDArray[np.floating] = _PARTS[part](values)
     return shown
+
+
+_PARTS: dict[ValuePart, Callable[[NDArray[np.floating]], Any]] = {
+    "positive": lambda values: np.maximum(values, 0),
+    "negative": lambda values: np.minimum(values, 0),
+    "absolute": np.abs,
+}
 
 
 def part_range(minimum: float, maximum: float, part: ValuePart) -> tuple[float, float]:
     """Return the range of what is shown of maps with these extremes; zero is an end of all but `signed`."""
-    if part == "positive":
-        return 0.0, max(maximum, 0.0)
-    if part == "negative":
-        return min(minimum, 0.0), 0.0
-    return (0.0, max(-minimum, maximum, 0.0)) if part == "absolute" else (minimum, maximum)
+    if part == "signed":
+        return minimum, maximum
+    shown = take_part(np.array([minimum, 0.0, maximum]), part)
+    return float(shown.min()), float(shown.max())
 
 
 @dataclass(frozen=True)
@@ -136,47 +140,24 @@ class ColorScale:
             return [f"{middle} throughout: one value"]
         return [f"{middle} because small: |a| ≤ {number(float(np.abs(shown).max()), 2)}"]
 
-    @property
-    def heading(self) -> str:
-        """A title for the maps that share the scale, which says so where their range is incomplete."""
-        if self.fixed:
-            return "Fixed range"
-        title = SCOPE_WORDS[self.shared.scope].title
-        return title if self.shared.complete or self.raw else f"Incomplete: {_small(title)}"
+    @cached_property
+    def words(self) -> dict[str, str]:
+        """What is said of the scale.
 
-    @property
-    def label(self) -> str:
-        """Scope and rule in a few words for the line under a map."""
-        if self.fixed:
-            return self.style.rule_title
-        if self.raw:
-            return f"not normalized, scale ±{number(self.shared.maximum, 1)}"
-        label = _small(self.heading)
-        return label if self.style.rule == "symmetric" else f"{label}, {self.style.rule_title}"
-
-    @property
-    def caution(self) -> str:
-        """A sentence that says so where maps of the scope are missing; empty where the ends were given."""
-        if self.fixed or self.shared.complete:
-            return ""
-        there = count(self.shared.n_maps, "map")
-        if self.raw:
-            return f"Maps are missing; the scale was taken from the {there} there."
-        return MISSING_WORDS.format(maps=there)
-
-    @property
-    def words(self) -> str:
-        """Sentences that say whose range it is, where the colours end, and what may be compared."""
-        words = SCOPE_WORDS[self.shared.scope]
-        return render(
+        heading: a title for the maps that share it, which says so where their range is incomplete.
+        label: scope and rule in a few words for the line under a map.
+        caution: that maps of the scope are missing; empty where none is, or where the ends were given.
+        sentences: whose range it is, where the colours end, and what may be compared.
+        statement: all of it, said once for many rows; beware: what may not be compared, where it does not.
+        """
+        maps = count(self.shared.n_maps, "map")
+        scope = SCOPE_WORDS[self.shared.scope]
+        return parts(
             "color/scale.j2",
             scale=self,
-            words=words,
-            over=words.over.format(maps=count(self.shared.n_maps, "map")),
-            percentile=f"{self.style.percentile:g}",
+            scope=scope,
+            maps=maps,
+            over=scope.over.format(maps=maps),
+            missing=MISSING_WORDS.format(maps=maps),
             source="" if self.exact else HISTOGRAM_WORDS.format(error=percent(RELATIVE_ERROR)),
         )
-
-
-def _small(title: str) -> str:
-    return f"{title[:1].lower()}{title[1:]}"

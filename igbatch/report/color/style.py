@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from igbatch.errors import InputError
 from igbatch.report.color.colormaps import PALETTES, Palette
 from igbatch.report.color.wording import KNOBS, PART_WORDS, RULE_WORDS, RangeRule, ValuePart
-from igbatch.report.sentences import render
+from igbatch.report.sentences import parts
 
 
 @dataclass(frozen=True)
@@ -109,18 +110,6 @@ class ColorStyle:
         return RULE_WORDS[self.rule].title.format(p=f"{self.percentile:g}")
 
     @property
-    def choices(self) -> str:
-        """All choices in one sentence, the defaults too."""
-        contour = f"contour of the strongest {self.contour:g} %" if self.contour else "no contour"
-        if self.contour and self.blur:
-            contour += f" by means within {self.blur} pixels"
-        beneath = "no photograph beneath"
-        if self.opacity < 1:
-            beneath = f"over the photograph with an opacity of {100 * self.opacity:g} %"
-        part, level = f"{self.part} values", f"level {self.level:g}"
-        return f"Chosen: {', '.join((self.palette, self.rule_title, part, level, contour, beneath))}."
-
-    @property
     def changed(self) -> tuple[str, ...]:
         """The choices that differ from the default, each in a word or two, as for the name of a file."""
         words = {
@@ -135,28 +124,16 @@ class ColorStyle:
         changed = (name for name in words if getattr(self, name) != getattr(DEFAULT, name))
         return tuple(words[name] for name in changed if words[name])
 
-    @property
-    def guide(self) -> str:
-        """How to read the colours of a figure, in sentences."""
-        changes = {
-            "level": self.level != 1,
-            "contour": self.contour > 0,
-            "blur": self.contour > 0 and self.blur > 0,
-            "opacity": self.opacity < 1,
-        }
-        vmin, vmax = self.vmin or 0.0, self.vmax or 0.0
-        return render(
-            "color/guide.j2",
-            style=self,
-            part=PART_WORDS[self.part].words,
-            knobs=[
-                knob.words.format(value=f"{getattr(self, name):g}")
-                for name, knob in KNOBS.items()
-                if changes.get(name)
-            ],
-            vmin=as_given(vmin),
-            vmax=as_given(vmax),
-            centre=as_given((vmin + vmax) / 2),
+    @cached_property
+    def words(self) -> dict[str, str]:
+        """All `choices` in one sentence, the defaults too; and a `guide` to the colours, in sentences."""
+        contour, blur = self.contour > 0, self.contour > 0 and self.blur > 0
+        changes = {"level": self.level != 1, "contour": contour, "blur": blur, "opacity": self.opacity < 1}
+        knobs = [
+            KNOBS[name].words.format(value=f"{getattr(self, name):g}") for name in changes if changes[name]
+        ]
+        return parts(
+            "color/style.j2", style=self, part=PART_WORDS[self.part].words, knobs=knobs, as_given=as_given
         )
 
 

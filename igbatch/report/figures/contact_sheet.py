@@ -10,20 +10,18 @@ from igbatch.report.color.style import ColorStyle
 from igbatch.report.figures.bar import SMALL
 from igbatch.report.figures.draw import GAP, MARGIN, draw_panel, shown_size
 from igbatch.report.figures.image_data import Panel
+from igbatch.report.figures.layout import statement
 from igbatch.report.figures.typeset import FAINT, LINE, finish_page, new_page, write
 from igbatch.report.text import plain
 
 _MIN_WIDTH = 480
 
 
-def contact_figure(
-    title: str, facts: Sequence[str], panels: Sequence[Panel], columns: int, style: ColorStyle
-) -> Figure:
+def contact_figure(title: str, panels: Sequence[Panel], columns: int, style: ColorStyle) -> Figure:
     """Draw maps in rows of `columns`; above them stand a title, sentences, and how to read the colours.
 
     Args:
         title: of the page.
-        facts: of the scope that the maps are under.
         panels: at least one.
         columns: how many maps stand side by side; fewer maps make a narrower page.
         style: what the colours of all maps have in common.
@@ -34,7 +32,7 @@ def contact_figure(
     width = max(2 * MARGIN + across * (wide + GAP) - GAP, _MIN_WIDTH)
     page, room = new_page(width), width - 2 * MARGIN
     write(page, MARGIN, MARGIN, title, 15, width=room, bold=True)
-    said = (*facts, style.guide, style.choices)
+    said = (*statement(panels), style.words["guide"], style.words["choices"])
     y = write(page, MARGIN, MARGIN + 24, said, SMALL, width=room, most=20, color=FAINT) + GAP
     for start in range(0, len(panels), across):
         ends = []

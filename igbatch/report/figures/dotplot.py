@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from igbatch.report.color.colormaps import PALETTE
 from igbatch.report.figures.typeset import DPI, FAINT, INK, finish, fit
@@ -46,16 +46,15 @@ def select_aggregates(results: StudyResults) -> Selection:
     named = [name for name in results.target_names if name in frequent]
     labels = list(dict.fromkeys([*named, *frequent]))
     order = {
-        "variant_id": {name: i for i, name in enumerate(results.variants["variant_id"])},
-        "target": {name: i for i, name in enumerate(results.target_names)},
-        "box_label": {name: i for i, name in enumerate(labels[:MAX_LABELS])},
+        "variant_id": list(results.variants["variant_id"]),
+        "box_label": labels[:MAX_LABELS],
+        "target": results.target_names,
     }
-    kept = table[table["box_label"].isin(labels[:MAX_LABELS])]
+    kept = table[table["box_label"].isin(order["box_label"])]
     every = len(kept)
     if results.randomized:
-        kept = kept[kept["variant_id"].isin(shown_variants(results, list(order["variant_id"])))]
-    ranks = pd.DataFrame({name: kept[name].map(places) for name, places in order.items()}, index=kept.index)
-    rows = kept.loc[ranks.sort_values(["variant_id", "box_label", "target"]).index]
+        kept = kept[kept["variant_id"].isin(shown_variants(results, order["variant_id"]))]
+    rows = kept.sort_values(list(order), key=lambda column: column.map(order[str(column.name)].index))
     shown = rows.head(MAX_ROWS)
     return Selection(shown, max(len(labels) - MAX_LABELS, 0), every - len(shown))
 
@@ -66,88 +65,60 @@ def aggregates_figure(results: StudyResults) -> Figure:
     The axis is linear within the innermost pair of grid lines and logarithmic beyond (stated on it), so that
     sums of a trained model and of random ones, many decades apart, are seen on one scale with their signs.
     """
-    rows = select_aggregates(results).rows.to_dict("records")
-    variants = dict.fromkeys(str(row["variant_id"]) for row in rows)
-    height = 136 + ROW * (len(rows) + len(variants))
-    figure = Figure((WIDTH / DPI, height / DPI), dpi=DPI)
+    rows = select_aggregates(results).rows.replace([-np.inf, np.inf], np.nan)
+    names: list[str] = []  # of lines: each variant, and below it its rows
+    y = []
+    for variant, group in rows.groupby("variant_id", sort=False, observed=True):
+        names.append(fit(plain(str(variant)), _NAMES - 20, 12, bold=True))
+        for label, target in zip(group["box_label"], group["target"], strict=True):
+            y.append(len(names))
+            names.append("   " + fit(f"{plain(str(label))} box → {plain(str(target))}", 140, 11))
+    figure = Figure((WIDTH / DPI, (136 + ROW * len(names)) / DPI), dpi=DPI)
     figure.set_layout_engine("constrained", w_pad=0.16, h_pad=0.14)
-    axes = figure.add_subplot()
-    linear, largest = extent([_finite(row[name]) for row in rows for name in _DRAWN])
-    _scale(axes, linear, largest)
     title = "Mean sum of attributions in boxes, over the images"
-    axes.annotate(title, (0, 1), **_beside(0, 30), fontsize=10, fontweight="bold")
+    figure.suptitle(title, x=0.022, ha="left", size=10, weight="bold")
     guide = "Rows: box → target. Dot: mean; line: its 95 % interval (from 3 images). Blue is positive."
-    axes.annotate(guide, (0, 1), **_beside(0, 14), fontsize=8)
-    y = 0
-    for variant in variants:
-        name = fit(plain(variant), _NAMES - 20, 12, bold=True)
-        axes.annotate(name, (0, y), **_beside(0, 0, "data"), fontsize=8.6, fontweight="bold")
-        y += 1
-        for row in (row for row in rows if row["variant_id"] == variant):
-            name = fit(f"{plain(str(row['box_label']))} box → {plain(str(row['target']))}", 140, 11)
-            images = count(int(row["n_images"]), "image")
-            axes.annotate(name, (0, y), **_beside(10, 0, "data"), fontsize=8)
-            axes.annotate(
-                images, (0, y), **_beside(_NAMES - 12, 0, "data"), fontsize=7.2, ha="right", color=FAINT
-            )
-            _dot(axes, row, y)
-            y += 1
-    axes.set_ylim(max(y, 1) - 0.5, -0.5)
-    label = f"linear between ±{number(linear, 1)}, logarithmic beyond; the same scale for all variants"
-    axes.set_xlabel(label, color=FAINT, fontsize=7.6)
+    figure.supxlabel(guide, x=0.022, ha="left", size=8)
+    axes = figure.add_subplot(ylim=(max(len(names), 1) - 0.5, -0.5))
+    _scale(axes, *extent(rows[list(_DRAWN)].to_numpy().ravel()))
+    axes.set_yticks(range(len(names)), names, size=8, ha="left")
+    for name in set(range(len(names))) - set(y):
+        axes.get_yticklabels()[name].set(size=8.6, weight="bold")
+    beside = {"transform": axes.get_yaxis_transform(), "ha": "right", "va": "center"}
+    for at, n in zip(y, rows["n_images"], strict=True):
+        axes.text(-0.03, at, count(int(n), "image"), beside, size=7.2, color=FAINT)
+    colors: Any = PALETTE[np.where(rows["mean_sum"] > 0, -1, 0)] / 255
+    axes.hlines(y, rows["mean_sum_low"], rows["mean_sum_high"], colors=colors, linewidth=1.6)
+    axes.scatter(rows["mean_sum"], y, s=36, c=colors, edgecolors="white", linewidths=0.6, zorder=3)
     return finish(figure)
 
 
-def extent(values: Sequence[float | None]) -> tuple[float, float]:
+def extent(values: NDArray[np.floating]) -> tuple[float, float]:
     """Return where the axis stops being linear and where it ends, powers of ten that hold all values.
 
     The linear part ends below the smallest magnitude, but no more than `_DECADES` decades below the largest.
     """
-    sizes = [abs(value) for value in values if value]
-    if not sizes:
+    sizes = np.abs(values[np.isfinite(values) & (values != 0)])
+    if not len(sizes):
         return 0.1, 1.0
-    top = math.ceil(math.log10(max(sizes)) + 1e-9)
-    bottom = max(math.floor(math.log10(min(sizes))), top - _DECADES)
+    top = math.ceil(math.log10(sizes.max()) + 1e-9)
+    bottom = max(math.floor(math.log10(sizes.min())), top - _DECADES)
     return 10.0 ** min(bottom, top - 1), 10.0**top
-
-
-def _beside(x: float, y: float, height: str = "axes fraction") -> dict[str, Any]:
-    """Return where a text stands left of the axes, in pixels from where the names begin."""
-    return {
-        "xycoords": ("axes fraction", height),
-        "xytext": ((x - _NAMES) * 72 / DPI, y),
-        "textcoords": "offset points",
-        "va": "center" if height == "data" else "bottom",
-        "annotation_clip": False,
-    }
 
 
 def _scale(axes: Axes, linear: float, largest: float) -> None:
     decades = round(math.log10(largest / linear))
-    every = max(1, math.ceil(decades / 3))
-    powers = [largest / 10**step for step in range(0, decades, every)]  # the last would touch 0
+    powers = largest / 10.0 ** np.arange(0, decades, max(1, math.ceil(decades / 3)))  # the last would touch 0
+    ticks = [*-powers, 0.0, *powers[::-1]]
     axes.set_xscale("symlog", linthresh=linear, linscale=0.6)
     axes.set_xlim(-largest * 1.3, largest * 1.3)
-    ticks = [*(-power for power in powers), 0.0, *powers[::-1]]
-    axes.set_xticks(ticks, [number(tick, 1) for tick in ticks], minor=False)
+    axes.set_xticks(ticks, [number(tick, 1) for tick in ticks], size=7.6)
     axes.set_xticks([], minor=True)
-    axes.set_yticks([])
-    axes.tick_params(axis="x", labelsize=7.6, length=3, color=FAINT)
+    axes.tick_params("x", length=3, color=FAINT)
+    axes.tick_params("y", length=0, pad=_NAMES * 72 / DPI)
     axes.grid(axis="x", color="#e4e4e4", linewidth=0.6)
     axes.axvline(0, color=INK, linewidth=0.9)
     axes.set_axisbelow(True)
     axes.spines[:].set_visible(False)
-
-
-def _dot(axes: Axes, row: Any, y: float) -> None:
-    mean, low, high = (_finite(row[name]) for name in _DRAWN)
-    if mean is None:
-        return
-    color = PALETTE[-1 if mean > 0 else 0] / 255
-    if low is not None and high is not None:
-        axes.plot([low, high], [y, y], color=color, linewidth=1.6, solid_capstyle="butt")
-    axes.plot(mean, y, "o", markersize=5.5, color=color, markeredgecolor="white", markeredgewidth=0.6)
-
-
-def _finite(value: Any) -> float | None:
-    return None if pd.isna(value) or not np.isfinite(value) else float(value)
+    label = f"linear between ±{number(linear, 1)}, logarithmic beyond; the same scale for all variants"
+    axes.set_xlabel(label, color=FAINT, size=7.6)

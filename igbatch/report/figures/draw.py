@@ -135,7 +135,7 @@ def draw_panel(page: Axes, panel: Panel, x: float, y: float, size: tuple[int, in
         ends = f"min {number(panel.minimum)}   max {number(panel.maximum)}"
         y = write(page, x, y, (ends, f"sum {number(panel.total)}"), SMALL, width=width)
         if panel.scale is not None:
-            y = write(page, x, y, panel.scale.label, SMALL, width=width, most=2, color=FAINT)
+            y = write(page, x, y, panel.scale.words["label"], SMALL, width=width, most=2, color=FAINT)
     marks = [line for mark in panel.marks for line in wrap(f"! {mark}", width, SMALL, most=2)]
     return write(page, x, y, marks[:MAX_MARK_LINES], SMALL, color=WARN)
 
@@ -210,8 +210,8 @@ def _draw_header(page: Axes, sheet: Sheet, x: float, y: float, width: float) -> 
     y = write(page, x, y, sheet.facts, width=width, most=_MANY, step=15)
     if sheet.table is not None:
         y = _draw_table(page, sheet.table, x, y + 5, width) + 10
-    guides = (sheet.style.guide, sheet.style.choices)
-    return write(page, x, y + 6, guides, SMALL, width=width, most=_MANY, color=FAINT, step=15)
+    said = [sheet.style.words[name] for name in ("guide", "choices")]
+    return write(page, x, y + 6, said, SMALL, width=width, most=_MANY, color=FAINT, step=15)
 
 
 def _draw_table(page: Axes, table: Table, x: float, y: float, width: float) -> float:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from itertools import chain, combinations, groupby, islice
+from itertools import combinations, groupby, islice
 from typing import Any
 
 import matplotlib as mpl
@@ -18,9 +19,9 @@ from igbatch.reduce.ranges import Scope
 from igbatch.report.color.style import DEFAULT, ColorStyle
 from igbatch.report.figures.contact_sheet import contact_figure
 from igbatch.report.figures.draw import draw_sheet
-from igbatch.report.figures.fonts import MissingLetters, on_stderr
-from igbatch.report.figures.image_data import ImageMaps, Panel, ShownRows
-from igbatch.report.figures.layout import chosen, row_of, scope_sheet, sequence_sheet, statement
+from igbatch.report.figures.fonts import missing_line, on_stderr
+from igbatch.report.figures.image_data import ImageMaps, ShownRows
+from igbatch.report.figures.layout import chosen, row_of, scope_sheet, sequence_sheet
 from igbatch.report.figures.scales import check_scope
 from igbatch.report.figures.typeset import DPI, fallbacks, missing_letters
 from igbatch.report.selection import select, shown_variants
@@ -145,56 +146,42 @@ def print_figures(
     """
     if file_format not in FORMATS:
         raise InputError(f"format {file_format!r} is unknown; use one of {', '.join(FORMATS)}")
-    paths, missing = [], MissingLetters()
-
-    def put(names: Sequence[str], content: bytes, lost: set[str]) -> None:
-        paths.append(f"{FOLDER}/{file_stem(*names, *options.style.changed)}.{file_format}")
-        write(paths[-1], content)
-        missing.add(paths[-1].removeprefix(f"{FOLDER}/"), lost)
-
+    pdf = file_format == "pdf"
     pages = contact_sheets(results, options) if options.grid else image_pages(results, options)
-    if file_format == "pdf":
-        for names, document in groupby(pages, key=lambda page: page.document):
-            put(names, *_pdf(names, document))
-    else:
-        for page in pages:
-            content = _png(page.figure) if file_format == "png" else _svg(page)
-            put(page.names, content, missing_letters(page.figure))
-    if line := missing.line():
+    missing: dict[str, set[str]] = {}
+    for names, group in groupby(pages, key=lambda page: page.document if pdf else page.names):
+        name = f"{file_stem(*names, *options.style.changed)}.{file_format}"
+        content, missing[name] = _file(file_format, names, group)
+        write(f"{FOLDER}/{name}", content)
+    if line := missing_line(missing):
         say(line)
-    return paths
+    return [f"{FOLDER}/{name}" for name in missing]
 
 
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI * PNG_SCALE, metadata={"Software": None})
-    return buffer.getvalue()
+def _file(file_format: str, names: Sequence[str], pages: Iterator[PrintedPage]) -> tuple[bytes, set[str]]:
+    """Return a file of pages without dates or versions, and the letters that are missing in it.
 
-
-def _svg(page: PrintedPage) -> bytes:
-    buffer = io.BytesIO()
-    with mpl.rc_context(_SETTINGS):
-        metadata = {"Title": _title(page.names), "Date": None, "Creator": None}
-        page.figure.savefig(buffer, format="svg", metadata=metadata)
-    return buffer.getvalue()
-
-
-def _pdf(names: Sequence[str], pages: Iterator[PrintedPage]) -> tuple[bytes, set[str]]:
-    """Return pages as one PDF without dates or versions, and the letters that are missing in it."""
-    buffer, lost = io.BytesIO(), set[str]()
-    metadata = {"Title": _title(names), "Creator": "igbatch", "Producer": "matplotlib", "CreationDate": None}
-    first = next(pages)  # which names the fonts that the others need too
+    Its first page is drawn, so that the fonts are known that the others need too.
+    """
+    buffer, lost, title = io.BytesIO(), set[str](), ", ".join(map(plain, names))
+    metadata: Any = {
+        "png": {"Software": None},
+        "svg": {"Title": title, "Date": None, "Creator": None},
+        "pdf": {"Title": title, "Creator": "igbatch", "Producer": "matplotlib", "CreationDate": None},
+    }[file_format]
     # Fonts of type 42 hold TrueType alone: others embedded so cannot be shown by every reader.
-    settings = {**_SETTINGS, "pdf.fonttype": 42 if fallbacks().truetype else 3}
-    with mpl.rc_context(settings), PdfPages(buffer, metadata=metadata) as document:
-        for page in chain([first], pages):
-            document.savefig(page.figure)
+    settings: Any = {**_SETTINGS, "pdf.fonttype": 42 if fallbacks().truetype else 3}
+    with (
+        mpl.rc_context(settings),
+        PdfPages(buffer, metadata=metadata) if file_format == "pdf" else nullcontext() as document,
+    ):
+        for page in pages:
+            if document is None:
+                page.figure.savefig(buffer, format=file_format, dpi=DPI * PNG_SCALE, metadata=metadata)
+            else:
+                document.savefig(page.figure)
             lost |= missing_letters(page.figure)
     return buffer.getvalue(), lost
-
-
-def _title(names: Sequence[str]) -> str:
-    return ", ".join(map(plain, names))
 
 
 def image_pages(results: StudyResults, options: PrintOptions) -> Iterator[PrintedPage]:
@@ -229,26 +216,21 @@ def _sequences(
 def contact_sheets(results: StudyResults, options: PrintOptions) -> Iterator[PrintedPage]:
     """Yield contact sheets of the maps of all images, variants and targets, in this order."""
     assert options.grid is not None
-    columns, rows = options.grid
-    study = results.study.name
-    document = (study, f"{options.page_scope} {columns}x{rows}", *options.targets)
-    waiting = _panels(results, options)
-    drawn = 0
-    while panels := list(islice(waiting, columns * rows)):
-        drawn += 1
-        scale = next((panel.scale for panel in panels if panel.scale is not None), None)
-        facts = () if scale is None else statement(scale)
-        title = f"{plain(study)}: {count(len(panels), 'map')}, sheet {drawn}"
-        figure = contact_figure(title, facts, panels, columns, options.style)
-        yield PrintedPage((*document, f"sheet {drawn:03d}"), document, figure)
-
-
-def _panels(results: StudyResults, options: PrintOptions) -> Iterator[Panel]:
     assert options.page_scope is not None
+    (columns, rows), scope, study = options.grid, options.page_scope, results.study.name
+    document = (study, f"{scope} {columns}x{rows}", *options.targets)
     targets = chosen(options.targets or None, results.target_names, "target")
-    for maps in _images(results, options):
-        for variant in _variants(maps, options):
-            yield from row_of(maps, options.page_scope, variant, targets, options.style).panels
+    waiting = (
+        panel
+        for maps in _images(results, options)
+        for variant in _variants(maps, options)
+        for panel in row_of(maps, scope, variant, targets, options.style).panels
+    )
+    sheets = iter(lambda: list(islice(waiting, columns * rows)), [])
+    for place, panels in enumerate(sheets, start=1):
+        title = f"{plain(study)}: {count(len(panels), 'map')}, sheet {place}"
+        figure = contact_figure(title, panels, columns, options.style)
+        yield PrintedPage((*document, f"sheet {place:03d}"), document, figure)
 
 
 def _images(results: StudyResults, options: PrintOptions) -> Iterator[ImageMaps]:

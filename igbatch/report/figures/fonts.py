@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ UNKNOWN = "�"
 _BOXES = ("Last Resort", "LastResort", "Blank")
 """Fonts that have a picture of a box, or nothing, for every letter."""
 
+_EAST_ASIAN = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "FULLWIDTH", "IDEOGRAPHIC")
 _PLAIN = ("Sans", "Gothic", "Hei")
 _NAMED = 12
 """So many letters, and so many files, are named in a line."""
@@ -51,8 +52,7 @@ class Fallbacks:
 
     def drawable(self, text: str) -> str:
         """Return a text with � for what no font has; the page shows names whole."""
-        lost = self._lacking(text) & self._nowhere
-        return "".join(UNKNOWN if ord(letter) in lost else letter for letter in text) if lost else text
+        return text.translate(dict.fromkeys(self._lacking(text) & self._nowhere, UNKNOWN))
 
     def missing(self, text: str) -> set[str]:
         """Return the letters of a text that no font has, control characters left out."""
@@ -66,11 +66,8 @@ class Fallbacks:
 
     def _lacking(self, text: str) -> set[int]:
         """Return what `FONT` lacks of a text, once fonts for it have been looked for."""
-        lacking = {ord(letter) for letter in text if ord(letter) not in self._own}
-        sought = lacking - self._nowhere
-        for face in self._faces:
-            sought -= face.letters
-        if sought:
+        lacking = set(map(ord, text)) - self._own
+        if sought := lacking.difference(self._nowhere, *(face.letters for face in self._faces)):
             self._find(sought)
         return lacking
 
@@ -78,14 +75,13 @@ class Fallbacks:
         """Take fonts until each letter is in one or in none: always the font with most of what is lacking."""
         having = [(entry, sought & _charmap(entry.fname).keys()) for entry in self._entries()]
         while sought:
-            entry, found = max(having, key=lambda each: len(sought & each[1]), default=(None, sought))
+            entry, found = max(having, key=lambda each: len(sought & each[1]), default=(None, set()))
             if entry is None or not sought & found:
                 break
             _serve_weights(entry)
-            letters = frozenset(_charmap(entry.fname))
             with TTFont(entry.fname, fontNumber=0, lazy=True) as font:
-                self._faces.append(_Face(entry.name, letters, "CFF " in font))
-            sought = sought - letters
+                self._faces.append(_Face(entry.name, frozenset(_charmap(entry.fname)), "CFF " in font))
+            sought = sought - found
         self._nowhere |= sought
 
 
@@ -127,34 +123,22 @@ def _serve_weights(entry: FontEntry) -> None:
             fontManager.ttflist.append(replace(entry, weight=weight, style="normal"))
 
 
-class MissingLetters:
-    """Letters that no font has, and the files that they are missing in; told in one line at the end."""
-
-    def __init__(self) -> None:
-        self._files: dict[str, set[str]] = {}
-
-    def add(self, file: str, letters: set[str]) -> None:
-        """Note what a file lacks, if anything."""
-        if letters:
-            self._files.setdefault(file, set()).update(letters)
-
-    def line(self) -> str:
-        """Return the line; empty where no letter is missing."""
-        if not self._files:
-            return ""
-        letters = sorted(set().union(*self._files.values()))
-        packages = " ".join(dict.fromkeys(_packages(letters)))
-        return (
-            f"fonts: none on this machine has {_some(letters)}, drawn as {UNKNOWN} in "
-            f"{_some(list(self._files))}; install one that has (Debian: apt-get install {packages}) and draw "
-            "the figures again"
-        )
+def missing_line(files: Mapping[str, set[str]]) -> str:
+    """Say in one line which letters no font has, by file; empty where none is missing."""
+    letters = sorted(set().union(*files.values()))
+    if not letters:
+        return ""
+    lacking = [file for file, lost in files.items() if lost]
+    packages = " ".join(dict.fromkeys(map(_package, letters)))
+    return (
+        f"fonts: none on this machine has {_some(letters)}, drawn as {UNKNOWN} in {_some(lacking)}; install "
+        f"one that has (Debian: apt-get install {packages}) and draw the figures again"
+    )
 
 
 def on_stderr(line: str) -> None:
-    """Print a line on standard error, where its letters can be written or not."""
-    encoding = sys.stderr.encoding or "ascii"
-    print(line.encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
+    """Print a line on standard error."""
+    print(line, file=sys.stderr)
 
 
 def _some(names: list[str]) -> str:
@@ -162,13 +146,8 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _packages(letters: Iterable[str]) -> Iterator[str]:
-    """Yield Debian's packages of fonts that have letters like these."""
-    for letter in letters:
-        name = unicodedata.name(letter, "")
-        if name.startswith(("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "FULLWIDTH", "IDEOGRAPHIC")):
-            yield "fonts-noto-cjk"
-        elif unicodedata.category(letter).startswith("S"):
-            yield "fonts-symbola"
-        else:
-            yield "fonts-noto-core"
+def _package(letter: str) -> str:
+    """Return Debian's package of fonts that have letters like this one."""
+    if unicodedata.name(letter, "").startswith(_EAST_ASIAN):
+        return "fonts-noto-cjk"
+    return "fonts-symbola" if unicodedata.category(letter).startswith("S") else "fonts-noto-core"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,9 +14,9 @@ from numpy.typing import NDArray
 from igbatch.errors import IgbatchError
 from igbatch.report.color.colormaps import BOX_COLORS
 from igbatch.report.color.scale import ColorScale
-from igbatch.report.figures.accuracy import mark
-from igbatch.report.text import percent, plain
+from igbatch.report.text import number, percent, plain
 from igbatch.results import StudyResults
+from igbatch.statistics.image_stats import allowed_error
 from igbatch.study import Attribution
 
 
@@ -142,35 +141,29 @@ class ImageMaps:
                 self._pictures[model] = Picture(None, (), f"the image cannot be read: {plain(str(error))}")
         return self._pictures[model]
 
-    def _not_kept(self) -> str:
-        """Say why a map is not there though its numbers are."""
-        if self.results.reader.pruned_at:
-            return f"Maps were pruned on {self.results.reader.pruned_at[:10]}; its numbers were kept."
-        return "The map was not kept (store.maps); its numbers were."
-
     def panel(self, variant_id: str, target: str, scale: ColorScale | None) -> Panel:
         """Return one map under a colour scale, over the photograph where the scale's style says so."""
         row, values = self.row(variant_id, target), self.values(variant_id, target)
         key = (self.image_id, variant_id, target, self.boxes_seen_by(variant_id))
         if row is None:
             return Panel(*key, missing=self._absence(variant_id, target))
-        alone = values is None or scale is None or scale.style.opacity == 1
-        missing = "" if values is not None else self._not_kept()
-        marks = _marks(row, values, scale, self.results.study.attribution)
-        photograph = None if alone else self.picture(variant_id).pixels
-        if photograph is None and not alone:
-            marks.append("no photograph beneath: the image cannot be read")
-        return Panel(
-            *key,
-            values=values,
-            scale=scale,
-            minimum=float(row["minimum"]),
-            maximum=float(row["maximum"]),
-            total=float(row["sum"]),
-            marks=tuple(marks),
-            missing=missing,
-            photograph=photograph,
-        )
+        marks, missing, photograph, pruned_at = [], "", None, self.results.reader.pruned_at
+        if not row["converged"]:
+            marks.append(error_mark(row, self.results.study.attribution))
+        if row["negligible"]:
+            marks.append("negligible: too small for its ratios to mean anything")
+        if values is None:
+            missing = "The map was not kept (store.maps); its numbers were."
+            if pruned_at:
+                missing = f"Maps were pruned on {pruned_at[:10]}; its numbers were kept."
+        elif scale is not None:
+            marks += scale.marks(values)
+            if scale.style.opacity < 1:
+                photograph = self.picture(variant_id).pixels
+                if photograph is None:
+                    marks.append("no photograph beneath: the image cannot be read")
+        low, high, total = (float(row[name]) for name in ("minimum", "maximum", "sum"))
+        return Panel(*key, values, scale, low, high, total, tuple(marks), missing, photograph)
 
     def boxes_seen_by(self, variant_id: str) -> tuple[Box, ...]:
         """Return the boxes in pixels of a variant's model: models may crop an image differently."""
@@ -181,12 +174,6 @@ class ImageMaps:
                 self.box_sums[self.box_sums["variant_id"].isin(same)], self.shown.colors
             )
         return self._boxes[model]
-
-    def sums_in(self, box_id: str, variant_id: str) -> dict[str, float]:
-        """Return the sum in one box by target, in units of the output."""
-        rows = self.box_sums
-        rows = rows[(rows["box_id"] == box_id) & (rows["variant_id"] == variant_id)]
-        return {str(target): float(total) for target, total in zip(rows["target"], rows["sum"], strict=True)}
 
     def prediction(self, variant_id: str) -> str:
         """Return the class that a variant predicts, in quotes, with its probability."""
@@ -229,37 +216,28 @@ def box_colors(results: StudyResults, more: Iterable[str] = ()) -> dict[str, str
 
 def box_names(box_sums: pd.DataFrame) -> dict[str, str]:
     """Name the boxes of one image, by id: their labels, numbered where it has several boxes of one."""
-    rows = box_sums.drop_duplicates("box_id")
-    several = set(rows.loc[rows["box_label"].duplicated(), "box_label"])
-    seen: Counter[str] = Counter()
-    names = {}
-    for box_id, label in zip(rows["box_id"].astype(str), rows["box_label"].astype(str), strict=True):
-        seen[label] += 1
-        names[box_id] = f"{label} {seen[label]}" if label in several else label
-    return names
+    rows = box_sums.drop_duplicates("box_id").astype({"box_id": str, "box_label": str})
+    labels = rows["box_label"]
+    place = rows.groupby("box_label").cumcount() + 1
+    names = labels.where(~labels.duplicated(keep=False), labels + " " + place.astype(str))
+    return dict(zip(rows["box_id"], names, strict=True))
 
 
 def _boxes(box_sums: pd.DataFrame, colors: dict[str, str]) -> tuple[Box, ...]:
     rows, names = box_sums.drop_duplicates("box_id"), box_names(box_sums)
     boxes = []
     for row in rows.to_dict("records"):
-        label, name = str(row["box_label"]), names[str(row["box_id"])]
-        x_min, y_min, x_max, y_max = (int(row[side]) for side in ("x_min", "y_min", "x_max", "y_max"))
-        boxes.append(Box(str(row["box_id"]), plain(name), x_min, y_min, x_max, y_max, colors[label]))
+        box_id, label = str(row["box_id"]), str(row["box_label"])
+        x_min, y_min, x_max, y_max = (int(row[edge]) for edge in ("x_min", "y_min", "x_max", "y_max"))
+        boxes.append(Box(box_id, plain(names[box_id]), x_min, y_min, x_max, y_max, colors[label]))
     return tuple(boxes)
 
 
-def _marks(
-    row: Any,
-    values: NDArray[np.float32] | None,
-    scale: ColorScale | None,
-    settings: Attribution,
-) -> list[str]:
-    marks = []
-    if not row["converged"]:
-        marks.append(mark(row, settings))
-    if row["negligible"]:
-        marks.append("negligible: too small for its ratios to mean anything")
-    if values is not None and scale is not None:
-        marks += scale.marks(values)
-    return marks
+def error_mark(row: Any, settings: Attribution) -> str:
+    """Return in a few words how far a map that did not converge is off; empty where it did."""
+    if row["converged"]:
+        return ""
+    error, allowed = map(float, allowed_error(row, settings.tolerance, settings.atol))
+    more = "{} or more" if pd.isna(row["map_error"]) else "up to {}"
+    off = f"off by {more.format(number(error, 2))}, allowed {number(allowed, 2)}"
+    return f"not converged: {off} ({row['steps']} steps)"

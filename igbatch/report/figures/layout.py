@@ -8,12 +8,10 @@ from itertools import combinations
 
 from igbatch.errors import InputError
 from igbatch.reduce.ranges import Scope
-from igbatch.report.color.scale import ColorScale
 from igbatch.report.color.style import DEFAULT, ColorStyle
-from igbatch.report.color.wording import SCOPE_WORDS
 from igbatch.report.figures.image_data import ImageMaps, Panel, Picture
 from igbatch.report.figures.scales import check_scope, color_scale
-from igbatch.report.text import Table, listing, number, percent, plain
+from igbatch.report.text import Table, listing, number, number_or_dash, percent, plain
 
 _NO_MAP = "No map of this scope is there."
 
@@ -97,11 +95,8 @@ def scope_sheet(
             facts = (f"predicts {maps.prediction(variant_id)}", *maps.probabilities(variant_id, group))
             rows.append(Row(heading, facts, row.caution, row.panels))
     panels = [panel for row in rows for panel in row.panels]
-    scale = next((panel.scale for panel in panels if panel.scale is not None), None)
-    facts = (_NO_MAP,) if scale is None else statement(scale)
-    return Sheet(
-        plain(maps.image_id), "", maps.picture(panels[0].variant_id), facts, None, tuple(rows), style
-    )
+    picture = maps.picture(panels[0].variant_id)
+    return Sheet(plain(maps.image_id), "", picture, statement(panels), None, tuple(rows), style)
 
 
 def joint_scope(targets: Sequence[str]) -> Scope:
@@ -126,12 +121,12 @@ def chosen(requested: Sequence[str] | None, known: Sequence[str], noun: str) -> 
     return names
 
 
-def statement(scale: ColorScale) -> tuple[str, ...]:
-    """Return what is said once for all rows, of the scale of the first."""
-    ruled = not (scale.fixed or scale.style.rule == "symmetric")
-    title = f"{SCOPE_WORDS[scale.shared.scope].title}, {scale.style.rule_title}" if ruled else scale.heading
-    beware = "" if scale.fixed else SCOPE_WORDS[scale.shared.scope].beware
-    return tuple(filter(None, (f"{title}. {scale.words}", "" if beware in scale.words else beware)))
+def statement(panels: Sequence[Panel]) -> tuple[str, ...]:
+    """Return what is said once for many maps under one scope: of the scale of the first."""
+    scale = next((panel.scale for panel in panels if panel.scale is not None), None)
+    if scale is None:
+        return (_NO_MAP,)
+    return tuple(filter(None, (scale.words["statement"], scale.words["beware"])))
 
 
 def row_of(maps: ImageMaps, scope: Scope, variant_id: str, targets: Sequence[str], style: ColorStyle) -> Row:
@@ -140,24 +135,25 @@ def row_of(maps: ImageMaps, scope: Scope, variant_id: str, targets: Sequence[str
         scales = [color_scale(maps, scope, variant_id, [target], style) for target in targets]
     else:
         scales = [color_scale(maps, scope, variant_id, targets, style)] * len(targets)
-    panels = [maps.panel(variant_id, name, scale) for name, scale in zip(targets, scales, strict=True)]
-    first = next((scale for scale in scales if scale is not None), None)
-    if first is None:
-        return Row(_NO_MAP, (), "", tuple(panels))
-    return Row(first.heading, (first.words,), first.caution, tuple(panels))
+    panels = tuple(map(maps.panel, [variant_id] * len(targets), targets, scales))
+    words = next((scale.words for scale in scales if scale is not None), None)
+    if words is None:
+        return Row(_NO_MAP, (), "", panels)
+    return Row(words["heading"], (words["sentences"],), words["caution"], panels)
 
 
 def number_table(maps: ImageMaps, variant_id: str, targets: Sequence[str]) -> Table | None:
     """Return the numbers of one image and variant: probabilities and sums in boxes, by target."""
-    rows = {target: maps.row(variant_id, target) for target in targets}
-    known = [target for target in targets if rows[target] is not None]
+    known = {target: row for target in targets if (row := maps.row(variant_id, target)) is not None}
     if not known:
         return None
+    in_boxes = maps.box_sums[maps.box_sums["variant_id"] == variant_id]
+    sums = in_boxes.set_index(["box_id", "target"])["sum"]
     lines = [
-        ("probability", *(percent(rows[target]["target_probability"]) for target in known)),
-        ("sum of the map", *(number(rows[target]["sum"]) for target in known)),
+        ("probability", *(percent(row["target_probability"]) for row in known.values())),
+        ("sum of the map", *(number(row["sum"]) for row in known.values())),
     ]
     for box in maps.boxes:
-        sums = maps.sums_in(box.box_id, variant_id)
-        lines.append((f"sum in box: {box.name}", *(number(sums[t]) if t in sums else "–" for t in known)))
+        cells = (number_or_dash(sums.get((box.box_id, target))) for target in known)
+        lines.append((f"sum in box: {box.name}", *cells))
     return Table(("target", *map(plain, known)), tuple(lines))

@@ -46,11 +46,10 @@ def color_scale(
         )
     except KeyError:
         return None
-    scale = ColorScale(shared, style, unit=unit(maps.results))
-    if style.rule != "percentile" or scale.raw:
-        return scale
-    quantile, exact = _quantile(maps, scope, variant_id, targets, style.percentile / 100)
-    return ColorScale(shared, style, quantile, exact, scale.unit)
+    quantile, exact = None, True
+    if style.rule == "percentile" and scope != "raw":
+        quantile, exact = _quantile(maps, scope, variant_id, targets, style.percentile / 100)
+    return ColorScale(shared, style, quantile, exact, unit(maps.results))
 
 
 def check_scope(scope: str) -> None:
@@ -78,16 +77,21 @@ def _quantile(
     """
     results = maps.results
     if scope in ("variant", "dataset"):
-        every = list(results.variants["variant_id"]) if scope == "dataset" else [str(variant_id)]
-        return merge(map(results.range_of, every)).magnitude(q), q == 1
-    variants = maps.variants if scope == "models" else [str(variant_id)]
-    names = targets if scope in ("image", "pair") else results.target_names
-    keys = [(variant, name) for variant in variants for name in names if maps.row(variant, name) is not None]
-    if len(keys) <= MAX_MAPS:
-        found = [values for key in keys if (values := maps.values(*key)) is not None]
-        if len(found) == len(keys):
-            pixels = np.concatenate([np.abs(values, dtype=np.float64).ravel() for values in found])
-            return float(np.quantile(pixels, q)), True
-    rows = results.rows_of([maps.image_id], ["variant_id", "target", *COLUMNS])
-    kept = rows.set_index(["variant_id", "target"]).index.isin(keys)
-    return RangeSummary.of_rows(rows[kept]).magnitude(q), q == 1
+        variants = list(results.variants["variant_id"]) if scope == "dataset" else [str(variant_id)]
+        return merge(map(results.range_of, variants)).magnitude(q), q == 1
+    rows = maps.stats.index.to_frame()
+    if scope != "models":
+        rows = rows[rows["variant_id"] == variant_id]
+    if scope in ("image", "pair"):
+        rows = rows[rows["target"].isin(targets)]
+    if len(rows) <= MAX_MAPS:
+        found = [
+            np.abs(values, dtype=np.float64)
+            for key in rows.index
+            if (values := maps.values(*key)) is not None
+        ]
+        if len(found) == len(rows):
+            return float(np.quantile(np.concatenate(found, axis=None), q)), True
+    every = results.rows_of([maps.image_id], ["variant_id", "target", *COLUMNS])
+    kept = every.set_index(["variant_id", "target"]).index.isin(rows.index)
+    return RangeSummary.of_rows(every[kept]).magnitude(q), q == 1

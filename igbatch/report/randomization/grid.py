@@ -73,7 +73,7 @@ def _draw_side(page: Axes, scope: Scope, panels: Sequence[Panel], y: float, heig
     write(page, MARGIN, y, plain(panels[0].target), 12, width=_SIDE - 16, bold=True)
     scale = next((panel.scale for panel in panels if panel.scale), None)
     if scale is not None:
-        write(page, MARGIN, y + 17, scale.label, 11, width=_SIDE - 22, most=3, color=FAINT)
+        write(page, MARGIN, y + 17, scale.words["label"], 11, width=_SIDE - 22, most=3, color=FAINT)
         if scope != "image":
             draw_bar(page, scale, MARGIN, y + max(height - BAR_SPACE, 58), _SIDE - 22)
 

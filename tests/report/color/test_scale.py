@@ -124,37 +124,41 @@ def test_a_map_in_one_colour_says_why(scale_of: ScaleOf) -> None:
 
 
 def test_scope_and_rule_are_said_under_the_map_and_beside_the_row(scale_of: ScaleOf) -> None:
-    assert scale_of(*RANGE).label == "joint range of the pair"
-    assert scale_of(*RANGE, "image").label == "per-map range"
-    assert scale_of(*RANGE, rule="min-max").label == "joint range of the pair, min-max"
+    assert scale_of(*RANGE).words["label"] == "joint range of the pair"
+    assert scale_of(*RANGE, "image").words["label"] == "per-map range"
+    assert scale_of(*RANGE, rule="min-max").words["label"] == "joint range of the pair, min-max"
     percentile = scale_of(*RANGE, quantile=1.0, percentile=99.5)
-    assert percentile.label == "joint range of the pair, percentile 99.5 %"
-    assert "99.5 % quantile of |a| over both maps. Compare the two with each other." in percentile.words
+    assert percentile.words["label"] == "joint range of the pair, percentile 99.5 %"
+    assert (
+        "99.5 % quantile of |a| over both maps. Compare the two with each other."
+        in percentile.words["sentences"]
+    )
     fixed = scale_of(*RANGE, complete=False, ends=(-0.002, 0.5))
-    assert fixed.label == "fixed range −0.002 to 0.5"
-    assert (fixed.heading, fixed.caution) == ("Fixed range", "")
+    assert fixed.words["label"] == "fixed range −0.002 to 0.5"
+    assert (fixed.words["heading"], fixed.words["caution"]) == ("Fixed range", "")
     raw = scale_of(-0.01, 0.01, "raw", rule="min-max")
-    assert raw.label == "not normalized, scale ±0.01"
-    assert "end at −0.01 and +0.01 of probability a pixel." in raw.words
-    assert "leaves this scale as it is: white is zero" in raw.words
+    assert raw.words["label"] == "not normalized, scale ±0.01"
+    assert "end at −0.01 and +0.01 of probability a pixel." in raw.words["sentences"]
+    assert "leaves this scale as it is: white is zero" in raw.words["sentences"]
 
 
 def test_a_quantile_from_histograms_says_so(scale_of: ScaleOf) -> None:
     scale = scale_of(-1, 1, "dataset", n_maps=48, percentile=99, quantile=0.5, exact=False)
     assert (
-        "over all 48 maps of the study. The quantile is from histograms, within 15.5\u00a0%." in scale.words
+        "over all 48 maps of the study. The quantile is from histograms, within 15.5\u00a0%."
+        in scale.words["sentences"]
     )
 
 
 def test_an_incomplete_range_is_never_called_joint(scale_of: ScaleOf) -> None:
     for scope in SCOPE_WORDS:
         scale = scale_of(-1, 1, scope, n_maps=1, complete=False)
-        assert scale.caution.startswith("Maps are missing")
+        assert scale.words["caution"].startswith("Maps are missing")
         if scope != "raw":
-            assert scale.heading.startswith("Incomplete: ")
-            assert scale.label.startswith("incomplete: ")
-            assert "range of the 1 map there, not the joint one" in scale.caution
-        assert scale_of(-1, 1, scope).caution == ""
+            assert scale.words["heading"].startswith("Incomplete: ")
+            assert scale.words["label"].startswith("incomplete: ")
+            assert "range of the 1 map there, not the joint one" in scale.words["caution"]
+        assert scale_of(-1, 1, scope).words["caution"] == ""
 
 
 @pytest.mark.parametrize("rule", ["symmetric", "min-max"])

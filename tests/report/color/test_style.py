@@ -55,19 +55,27 @@ def test_ends_belong_to_the_fixed_rule() -> None:
 
 
 def test_words_follow_the_choices() -> None:
-    assert DEFAULT.guide.startswith("Red is negative, white is zero, blue is positive, with one scale")
-    assert "white is not zero" in ColorStyle(rule="min-max").guide
-    assert "white is not zero" not in ColorStyle(rule="min-max", part="positive").guide
-    assert "white is zero" in ColorStyle.of(ends=(-1, 1)).guide.lower()
-    assert "white at 0.5" in ColorStyle.of(ends=(-1, 2)).guide
-    assert ColorStyle(palette="gray", part="absolute").guide.startswith("Gray is zero, white is strong.")
+    assert DEFAULT.words["guide"].startswith(
+        "Red is negative, white is zero, blue is positive, with one scale"
+    )
+    assert "white is not zero" in ColorStyle(rule="min-max").words["guide"]
+    assert "white is not zero" not in ColorStyle(rule="min-max", part="positive").words["guide"]
+    assert "white is zero" in ColorStyle.of(ends=(-1, 1)).words["guide"].lower()
+    assert "white at 0.5" in ColorStyle.of(ends=(-1, 2)).words["guide"]
+    assert (
+        ColorStyle(palette="gray", part="absolute")
+        .words["guide"]
+        .startswith("Gray is zero, white is strong.")
+    )
     assert (
         "strongest 5 % of its pixels. The strength of a pixel is the mean of |a| within some 4"
-        in ColorStyle(contour=5).guide
+        in ColorStyle(contour=5).words["guide"]
     )
-    assert "strongest 5 % of its pixels. The line on" in ColorStyle(contour=5, blur=0).guide
-    assert "at 1/4 of the way" in ColorStyle(level=4).guide
-    told = ColorStyle(rule="percentile", percentile=99.5, part="negative", level=2, opacity=0.25).choices
+    assert "strongest 5 % of its pixels. The line on" in ColorStyle(contour=5, blur=0).words["guide"]
+    assert "at 1/4 of the way" in ColorStyle(level=4).words["guide"]
+    told = ColorStyle(rule="percentile", percentile=99.5, part="negative", level=2, opacity=0.25).words[
+        "choices"
+    ]
     for part in ("red-white-blue", "percentile 99.5 %", "negative values", "level 2", "opacity of 25 %"):
         assert part in told
 

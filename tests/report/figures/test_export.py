@@ -143,7 +143,7 @@ def test_many_variants_go_on_on_the_next_page(drawn: Any, noise: Any, sheets: li
 
 def test_ends_that_are_set_are_one_scope(small_study: Any, sheets: list[Sheet]) -> None:
     assert len(printed(small_study, images=["a.png"], ends=(-0.001, 0.002))) == 1
-    labels = [panel.scale.label for row in sheets[0].rows for panel in row.panels if panel.scale]
+    labels = [panel.scale.words["label"] for row in sheets[0].rows for panel in row.panels if panel.scale]
     assert labels == ["fixed range −0.001 to 0.002"] * 4
 
 

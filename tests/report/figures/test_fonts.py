@@ -2,7 +2,9 @@
 
 import io
 import logging
+import os
 import re
+import subprocess
 import sys
 import warnings
 from collections.abc import Callable
@@ -15,7 +17,7 @@ from matplotlib import font_manager
 from matplotlib.figure import Figure
 from PIL import Image
 
-from igbatch.report.figures.fonts import FONT, Fallbacks, MissingLetters, installed, on_stderr
+from igbatch.report.figures.fonts import FONT, Fallbacks, installed, missing_line
 from igbatch.report.figures.typeset import (
     fallbacks,
     finish,
@@ -140,27 +142,24 @@ def test_any_text_is_drawn_literally(kind: str, text: str) -> None:
 
 
 def test_what_is_missing_is_one_line() -> None:
-    missing = MissingLetters()
-    missing.add("a.png", set())
-    assert missing.line() == ""
-    missing.add("a.png", {"鷹", "と"})
-    missing.add("b.png", {"🦅", "鷹"})
-    line = missing.line()
+    assert missing_line({}) == missing_line({"a.png": set()}) == ""
+    missing = {"whole.png": set(), "a.png": {"鷹", "と"}, "b.png": {"🦅", "鷹"}}
+    line = missing_line(missing)
     assert line.startswith(
         "fonts: none on this machine has と, 鷹, 🦅, drawn as � in a.png, b.png; install one"
     )
     assert "apt-get install fonts-noto-cjk fonts-symbola) and draw the figures again" in line
-    missing.add("c.png", {chr(0x4E00 + place) for place in range(50)})
-    for place in range(20):
-        missing.add(f"{place}.png", {"한"})
-    assert " more, drawn as � in a.png, " in missing.line()
-    assert len(missing.line()) < 500
-    assert "\n" not in missing.line()
+    missing["c.png"] = {chr(0x4E00 + place) for place in range(50)}
+    missing |= {f"{place}.png": {"한"} for place in range(20)}
+    line = missing_line(missing)
+    assert " more, drawn as � in a.png, " in line
+    assert len(line) < 500
+    assert "\n" not in line
 
 
-def test_a_terminal_of_few_letters_gets_the_line_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
-    monkeypatch.setattr(sys, "stderr", terminal)
-    on_stderr("none has 鷹")
-    terminal.flush()
-    assert terminal.buffer.getvalue() == b"none has \\u9df9\n"  # type: ignore[attr-defined]
+def test_a_terminal_of_few_letters_gets_the_line_too() -> None:
+    say = "from igbatch.report.figures.fonts import on_stderr; on_stderr('none has \u9df9')"
+    done = subprocess.run(
+        [sys.executable, "-c", say], env=os.environ | {"PYTHONIOENCODING": "ascii"}, capture_output=True
+    )
+    assert (done.returncode, done.stderr) == (0, b"none has \\u9df9\n")
