@@ -131,12 +131,12 @@ def _stats_row(
 ) -> dict[str, Any]:
     numbers = map_statistics(values)
     score = numbers["sum"] - gap * numbers["abs_sum"]
-    verdict = convergence(numbers["sum"], numbers["abs_sum"], score, 0.0, map_error, 0.05)
+    row = {**numbers, "score": score, "score_baseline": 0.0, "map_error": map_error}
     return {
         "image_id": image, "label": "eagle", "target": target, "target_index": 0,
         "prediction": "eagle", "prediction_index": 0, "prediction_probability": 0.97,
-        "target_probability": 0.97, "score": score, "score_baseline": 0.0, **numbers, **verdict._asdict(),
-        "map_error": map_error, "steps": 50, "precision": "float32", "device": "cpu", "image_etag": "",
+        "target_probability": 0.97, **row, **convergence(row, 0.05),
+        "steps": 50, "precision": "float32", "device": "cpu", "image_etag": "",
         "image_sha256": "0" * 64, "image_width": SIZE, "image_height": SIZE, "weights_sha256": "0" * 64,
     }  # fmt: skip
 
