@@ -18,8 +18,8 @@ import torch
 from measure import machine
 
 from igbatch.images.geometry import MappedBox
+from igbatch.statistics.box_stats import measure
 from igbatch.statistics.device import named, numbers_of
-from igbatch.statistics.measured import measure
 
 SIDE, TARGETS, IMAGES = 224, 2, 20
 BOXES = (MappedBox("a", "bird", 30, 40, 120, 160, 1.0), MappedBox("b", "bird", 100, 50, 210, 200, 1.0))

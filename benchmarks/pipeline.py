@@ -39,7 +39,7 @@ from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import Plan, Shard
-from igbatch.pipeline.reports import Settled, ShardReport, Summary
+from igbatch.pipeline.reports import RunSummary, Settled, ShardReport
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.run import plan_study
 from igbatch.pipeline.session import ray_session
@@ -67,7 +67,7 @@ class Commits:
     times: list[float] = field(default_factory=list)
     each: Callable[[int], None] = lambda number: None
 
-    def __call__(self, run: Summary) -> None:
+    def __call__(self, run: RunSummary) -> None:
         """Note a shard that is committed; nothing may be lost here."""
         assert not run.quarantined
         if run.retries:

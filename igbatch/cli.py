@@ -1,4 +1,4 @@
-"""The `igbatch` command. It parses and reports; the work is in the rooms."""
+"""The `igbatch` command. It parses and reports; the work is in the packages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.console import Console
 from igbatch.deadlines import left_behind
 from igbatch.errors import IgbatchError
 from igbatch.nightly.commands import COMMANDS, night_options, start_night
-from igbatch.options import place
+from igbatch.options import OUT, OVERRIDES, RUN_OPTIONS, Decorator, add_options, place
 from igbatch.signals import end_on_sigterm
 from igbatch.streams import endure_lost_output, lost_output
 
@@ -29,33 +29,19 @@ def main() -> None:
     """
 
 
-def _job_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    for option in (
-        click.option("--retry-quarantined", is_flag=True, help="Compute quarantined rows again."),
-        click.option(
-            "--address", help="Ray cluster to use (default: RAY_ADDRESS, or one started for this run)."
-        ),
-        click.option(
-            "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of the study."
-        ),
-        click.option(
-            "--out", callback=place, help="Output folder or URI (default: ./igbatch-out/<study name>)."
-        ),
-    ):
-        function = option(function)
-    return function
+job_options = add_options(OUT, *RUN_OPTIONS)
 
 
 @main.command()
 @click.argument("study")
-@_job_options
+@job_options
 def run(study: str, **options: Any) -> None:
     """Plan, attribute, reduce and report STUDY, resuming what is unfinished."""
     sys.exit(_run(Path(study), **options))
 
 
 @main.command()
-@_job_options
+@job_options
 def demo(**options: Any) -> None:
     """Run the bundled study of eagles and magpies."""
     from igbatch.job import demo_study
@@ -65,8 +51,7 @@ def demo(**options: Any) -> None:
 
 @main.command()
 @click.argument("study")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of the study.")
-@click.option("--out", callback=place, help="Output folder or URI (default: ./igbatch-out/<study name>).")
+@add_options(OVERRIDES, OUT)
 @click.option("--no-trial", is_flag=True, help="Compute no image: no times, no sizes after compression.")
 def plan(study: str, overrides: tuple[str, ...], out: str | None, no_trial: bool) -> None:
     """Say what a run of STUDY would compute, store and take; nothing is written."""
@@ -89,37 +74,34 @@ def reduce(out: str) -> None:
     click.echo(f"reduced: {out}")
 
 
-def _figure_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the choices of figures for print; `igbatch.report` checks their values."""
-    for option in reversed((
-        click.option("--format", "file_format", metavar="png|pdf|svg", help="Draw figures for print."),
-        click.option("--image", "images", multiple=True, help="Image to draw (default: as report)."),
-        click.option("--variant", "variants", multiple=True, help="Variant to draw (default: as report)."),
-        click.option("--target", "targets", multiple=True, help="Target to draw (default: all)."),
-        click.option("--scope", "--normalization", "scope", metavar="NAME", help="Whose range colours stand "
-                     "for: raw, image, pair, targets, models, variant or dataset (default: raw, image, pair "
-                     "and dataset in turn). --normalization is its old name."),
-        click.option("--rule", metavar="NAME", help="symmetric (default), min-max or percentile."),
-        click.option("--percentile", type=float, metavar="P", help="Colours end at the P % quantile of |a|."),
-        click.option("--range", "ends", type=(float, float), metavar="LOW HIGH", help="Colours end here."),
-        click.option("--symmetric", is_flag=True, help="The same as --rule symmetric."),
-        click.option("--level", type=float, help="1 to 20: at 2 colours end at half of the range."),
-        click.option("--part", metavar="NAME", help="signed (default), positive, negative or absolute."),
-        click.option("--colors", "palette", metavar="NAME", help="red-white-blue (default), "
-                     "orange-white-purple, brown-white-teal or gray."),
-        click.option("--contour", type=float, metavar="P", help="Line around the strongest P % of pixels."),
-        click.option("--blur", type=int, metavar="PIXELS", help="Means for the contour (default 4)."),
-        click.option("--overlay", "opacity", type=float, metavar="OPACITY",
-                     help="Lay maps over the photograph, 0 to 1."),
-        click.option("--grid", metavar="COLSxROWS", help="Contact sheets of so many maps a page."),
-    )):  # fmt: skip
-        function = option(function)
-    return function
+figure_options = add_options(
+    click.option("--format", "file_format", metavar="png|pdf|svg", help="Draw figures for print."),
+    click.option("--image", "images", multiple=True, help="Image to draw (default: as report)."),
+    click.option("--variant", "variants", multiple=True, help="Variant to draw (default: as report)."),
+    click.option("--target", "targets", multiple=True, help="Target to draw (default: all)."),
+    click.option("--scope", "--normalization", "scope", metavar="NAME", help="Whose range colours stand "
+                 "for: raw, image, pair, targets, models, variant or dataset (default: raw, image, pair "
+                 "and dataset in turn). --normalization is its old name."),
+    click.option("--rule", metavar="NAME", help="symmetric (default), min-max or percentile."),
+    click.option("--percentile", type=float, metavar="P", help="Colours end at the P % quantile of |a|."),
+    click.option("--range", "ends", type=(float, float), metavar="LOW HIGH", help="Colours end here."),
+    click.option("--symmetric", is_flag=True, help="The same as --rule symmetric."),
+    click.option("--level", type=float, help="1 to 20: at 2 colours end at half of the range."),
+    click.option("--part", metavar="NAME", help="signed (default), positive, negative or absolute."),
+    click.option("--colors", "palette", metavar="NAME", help="red-white-blue (default), "
+                 "orange-white-purple, brown-white-teal or gray."),
+    click.option("--contour", type=float, metavar="P", help="Line around the strongest P % of pixels."),
+    click.option("--blur", type=int, metavar="PIXELS", help="Means for the contour (default 4)."),
+    click.option("--overlay", "opacity", type=float, metavar="OPACITY",
+                 help="Lay maps over the photograph, 0 to 1."),
+    click.option("--grid", metavar="COLSxROWS", help="Contact sheets of so many maps a page."),
+)  # fmt: skip
+"""The choices of figures for print; `igbatch.report` checks their values."""
 
 
 @main.command()
 @click.argument("out", callback=place)
-@_figure_options
+@figure_options
 def report(out: str, file_format: str | None, **options: Any) -> None:
     """Render the report of the study at OUT again, or with --format draw its figures for print."""
     from igbatch.errors import InputError
@@ -223,36 +205,31 @@ for _command in COMMANDS:
     main.add_command(_command)
 
 
-def _run(study: Path, **options: Any) -> int:
+def _run(study: Path, overrides: tuple[str, ...], **options: Any) -> int:
     from igbatch.job import run_job
 
-    return run_job(study, console=Console(), **options)
-
-
-def run_nightly_script(script: str) -> None:
-    """Serve a nightly script of `jobs/`: `python jobs/NAME.py [STUDY] [--out ROOT] [--set key=value]`."""
-    from igbatch.job import study_of_script
-
-    @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-    @click.argument("study", required=False)
-    @night_options
-    def command(study: str | None, **options: Any) -> None:
-        """Run a night of a study and audit it; without STUDY the YAML file beside the script."""
-        sys.exit(start_night(study_of_script(script, study), **options))
-
-    entry(command)
+    return run_job(study, overrides, Console(), **options)
 
 
 def run_script(script: str) -> None:
     """Serve a script of `jobs/`: `python jobs/NAME.py [STUDY] [--out URI] [--set key=value]`."""
+    _serve(script, job_options, _run, "Run a study; without STUDY the YAML file beside the script.")
+
+
+def run_nightly_script(script: str) -> None:
+    """Serve a nightly script of `jobs/`: `python jobs/NAME.py [STUDY] [--out ROOT] [--set key=value]`."""
+    what = "Run a night of a study and audit it; without STUDY the YAML file beside the script."
+    _serve(script, night_options, start_night, what)
+
+
+def _serve(script: str, options: Decorator, start: Callable[..., int], what: str) -> None:
     from igbatch.job import study_of_script
 
-    @click.command(context_settings={"help_option_names": ["-h", "--help"]})
+    @click.command(context_settings={"help_option_names": ["-h", "--help"]}, help=what)
     @click.argument("study", required=False)
-    @_job_options
+    @options
     def command(study: str | None, **options: Any) -> None:
-        """Run a study; without STUDY the YAML file beside the script."""
-        sys.exit(_run(study_of_script(script, study), **options))
+        sys.exit(start(study_of_script(script, study), **options))
 
     entry(command)
 
@@ -285,9 +262,6 @@ def exit_code(command: click.Command) -> int:
         command(standalone_mode=False)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        return 2
     except click.ClickException as error:
         error.show()
         return 2

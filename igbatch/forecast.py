@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -11,19 +13,62 @@ from rich.table import Table
 from rich.text import Text
 
 from igbatch.errors import printable
+from igbatch.pipeline.devices import refuse_missing_gpu
 from igbatch.pipeline.faithfulness import measured_variants
 from igbatch.pipeline.opening import existing_study
 from igbatch.pipeline.packages import package_warnings
-from igbatch.pipeline.plan import BYTES_A_PIXEL, Plan, copies_of, expected_steps
+from igbatch.pipeline.plan import BYTES_A_PIXEL, Plan, Shard, copies_of, expected_steps
+from igbatch.pipeline.reports import Settled, settle_plan
 from igbatch.pipeline.run import plan_study
 from igbatch.report.sentences import sentences
-from igbatch.store.output import Output
+from igbatch.store.output import DATA_KINDS, Output
 from igbatch.study_file import LoadedStudy
 
 if TYPE_CHECKING:
-    from igbatch.pipeline.preview import Preview
+    from igbatch.pipeline.compute import ShardComputer
 
 MOST_NAMES = 8
+TRIAL_IMAGES = 4
+"""Images of a variant of each kind that are really computed; with smoothing, copies of the first ones."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A few images of one variant, computed and stored as a run would, and thrown away.
+
+    Attributes:
+        model, kind: what other variants the figures stand for.
+        seconds: of device time an image, all its copies together.
+        nodes: integration nodes an image, likewise.
+        map_bytes: of a map as it is kept, 0 where none is.
+        row_bytes: of statistics for each image and target.
+    """
+
+    model: str
+    kind: str
+    seconds: float
+    nodes: float
+    map_bytes: float
+    row_bytes: float
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What workers on a device of this machine's kind run with.
+
+    Attributes:
+        device: the kind of device.
+        threads: of a worker.
+        settled: None where no image could be used.
+        known: it is what an earlier run of the study has settled, and was not measured now.
+        trials: one for each model and kind of variant that is not done.
+    """
+
+    device: str
+    threads: int
+    settled: Settled | None
+    known: bool
+    trials: tuple[Trial, ...] = ()
 
 
 def describe_plan(loaded: LoadedStudy, out: str, console: Console, *, trial: bool = True) -> None:
@@ -37,11 +82,7 @@ def describe_plan(loaded: LoadedStudy, out: str, console: Console, *, trial: boo
     """
     output = Output(out)
     plan = plan_study(loaded, output)
-    found = None
-    if trial and plan.missing_rows:
-        from igbatch.pipeline.preview import preview
-
-        found = preview(plan, existing_study(output))
+    found = preview(plan, existing_study(output)) if trial and plan.missing_rows else None
     title = Text(printable(f"plan of {loaded.study.name} -> {out}"))
     table = Table(show_header=False, title=title, title_justify="left")
     for row in sentences("plan.j2", **_facts(plan, found)):
@@ -104,3 +145,62 @@ def _size(count: float) -> str:
 
 def _hours(seconds: float) -> str:
     return f"{seconds / 60:.1f} minutes" if seconds < 2 * 3600 else f"{seconds / 3600:,.1f} hours"
+
+
+def preview(plan: Plan, record: dict[str, Any] | None) -> Preview:
+    """Tell what a run settled before, or measure it on the first images, and try a small shard of each kind.
+
+    Nothing is written but to a temporary folder, which is removed. `record` is the output's `study.json`, if
+    there is one.
+
+    Raises:
+        InputError: the study asks for a GPU, and this machine has none.
+    """
+    import torch
+
+    from igbatch.pipeline.cluster import threads_per_worker
+    from igbatch.pipeline.compute import ShardComputer, device_name
+
+    run = plan.resolved.study.run
+    chosen = run.device if run.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    refuse_missing_gpu(
+        chosen, "plan for one that is elsewhere with --no-trial, or use run.device: auto or cpu"
+    )
+    earlier = (record or {}).get("settled", {}).get(chosen)
+    known = Settled.from_record(earlier) if earlier else None
+    threads = earlier["threads"] if known else threads_per_worker(run.threads, torch.get_num_threads())
+    device = torch.device(chosen)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        with tempfile.TemporaryDirectory(prefix="igbatch-plan-") as folder:
+            output = Output(folder)
+            computer = ShardComputer(plan.resolved, output, device, most_copies=TRIAL_IMAGES)
+            settled = known or settle_plan(plan, computer.settle)
+            images = max(1, TRIAL_IMAGES // copies_of(plan.resolved))
+            shards = plan.samples(images) if settled else []
+            trials = [trial for shard in shards for trial in _try(computer, output, shard, settled)]
+    finally:
+        torch.set_num_threads(before)
+    return Preview(device_name(device), threads, settled, known is not None, tuple(trials))
+
+
+def _try(computer: ShardComputer, output: Output, shard: Shard, settled: Settled | None) -> Iterator[Trial]:
+    report = computer.compute(shard, settled)
+    used = report.rows / len(shard.targets)
+    if not used:
+        return
+    images = used * computer.copies / copies_of(computer.resolved)  # that the same work would have done whole
+    sizes = {
+        kind: sum(info.size for info in output.files(kind, shard.spec.variant_id))
+        for kind in ("image_stats", *DATA_KINDS)
+    }
+    maps = sum(image.keep_map for image in shard.images) * len(shard.targets)
+    yield Trial(
+        shard.spec.model,
+        shard.spec.kind,
+        report.times.attributing / images,
+        report.nodes / images,
+        sizes["attributions"] / maps if maps else 0.0,
+        (sizes["image_stats"] + sizes["box_stats"]) / report.rows,
+    )

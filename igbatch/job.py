@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import importlib.resources
 import os
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from igbatch.audit.files import verdict_digest
 from igbatch.errors import InputError, printable
 from igbatch.filesystem import is_local
-from igbatch.pipeline.derived import Derived
-from igbatch.pipeline.progress import TerminalProgress
+from igbatch.pipeline.derived import keep_derived, read_derived
+from igbatch.pipeline.reports import RunSummary
 from igbatch.pipeline.run import run_stage
 from igbatch.reduce.study import update_tables
 from igbatch.results import StudyResults
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from igbatch.audit.verdict import Audit
     from igbatch.report.figures.export import PrintOptions
 
+LINE_SECONDS = 15.0
 DEMO_STUDY = "eagle_magpie.yaml"
 SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Ray sets this variable in the driver of a submitted job."""
@@ -75,14 +78,14 @@ def run_job(
             loaded, output, progress, address=address, retry_quarantined=retry_quarantined, say=say
         )
     results = StudyResults(output.uri)
-    derived = Derived(output)
+    derived = read_derived(output)
     audited = verdict_digest(output)
     shown = output.exists(output.path("report", "index.html"))
-    if shown and derived.known("report") == run.state and derived.known("audit") == audited:
+    if shown and derived.get("report") == run.state and derived.get("audit") == audited:
         say("the report is up to date")
     else:
         write_report(results, output)
-        derived.keep(report=run.state, audit=audited)
+        keep_derived(output, report=run.state, audit=audited)
     counts = results.box_counts if run.rows else None  # a scan: a finished study is told at once
     if counts and (exceptions := counts.exceptions()):
         say(f"of the boxes, {'; '.join(exceptions)}")
@@ -98,6 +101,51 @@ def run_job(
         )
     say(f"report: {report_place(output)}")
     return 1 if lost > allowed else 0
+
+
+class TerminalProgress:
+    """Shows images done, images/s, time left, and what was quarantined or put back; a context manager."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._began: float | None = None
+        self._last_line = 0.0
+        self._bar = Progress(
+            TextColumn("attribute"), BarColumn(bar_width=30), MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(), TextColumn("{task.fields[notes]}"), console=console, transient=False,
+        )  # fmt: skip
+        self._task = self._bar.add_task("attribute", total=None, start=False, rate="", notes="")
+
+    def __enter__(self) -> TerminalProgress:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.console.is_terminal:
+            self._bar.stop()
+
+    def __call__(self, run: RunSummary) -> None:
+        """Show how far a run is."""
+        now = time.monotonic()
+        if self._began is None:
+            self._began = self._last_line = now
+            self._bar.start_task(self._task)
+            if self.console.is_terminal:
+                self._bar.start()
+        under_way = min(run.under_way, run.total - run.images)
+        seen = run.images + under_way
+        speed = seen / max(1e-9, now - self._began)
+        rate = f"{speed:.2f} images/s, {(run.total - seen) / speed:.0f} s left" if seen else "starting"
+        notes = [f"{under_way} of them not committed yet"] if under_way else []
+        notes += [f"{run.quarantined} rows quarantined"] if run.quarantined else []
+        notes += [f"{run.retries} shard{'s' if run.retries > 1 else ''} put back"] if run.retries else []
+        told = ", ".join(notes)
+        self._bar.update(self._task, total=run.total, completed=seen, rate=rate, notes=told)
+        late = now - self._last_line >= LINE_SECONDS and seen
+        if not self.console.is_terminal and (late or run.images == run.total):
+            self._last_line = now
+            line = f"attribute: {seen} of {run.total} images, {rate} {told}"
+            self.console.print(line.rstrip(), highlight=False)
 
 
 def default_out(loaded: LoadedStudy) -> str:
@@ -154,7 +202,7 @@ def audit_output(
     output = Output(out)
     audited = verdict_digest(output)
     write_report(StudyResults(out), output)
-    Derived(output).keep(audit=audited)
+    keep_derived(output, audit=audited)
     tell(audit, settings.webhook, os.environ, say=say)
     return audit
 

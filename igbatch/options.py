@@ -1,11 +1,15 @@
-"""Places on the command line: each is asked whether it answers before a command begins."""
+"""Options that commands share. Places are asked whether they answer before a command begins."""
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Callable
+from functools import reduce
+from typing import Any, TypeVar
 
 import click
 
+Function = Callable[..., Any]
+Decorator = Callable[[Function], Function]
 Value = TypeVar("Value", str, None, tuple[str, ...])
 
 
@@ -23,3 +27,21 @@ def place(context: click.Context, parameter: click.Parameter, value: Value) -> V
     for uri in uris:
         reach(uri, name)
     return value
+
+
+def add_options(*options: Decorator) -> Decorator:
+    """Return a decorator that adds options to a command, in the order in which its help lists them."""
+    return lambda function: reduce(lambda made, option: option(made), reversed(options), function)
+
+
+OUT = click.option("--out", callback=place,
+                   help="Output folder or URI (default: ./igbatch-out/<study name>).")  # fmt: skip
+OVERRIDES = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of the study."
+)
+RUN_OPTIONS = (
+    OVERRIDES,
+    click.option("--address", help="Ray cluster to use (default: RAY_ADDRESS, or one started for this run)."),
+    click.option("--retry-quarantined", is_flag=True, help="Compute quarantined rows again."),
+)
+"""What a run and a night take besides where they lie."""

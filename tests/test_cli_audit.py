@@ -14,7 +14,7 @@ from rich.console import Console
 from igbatch import job
 from igbatch.audit.files import read_audit
 from igbatch.cli import exit_code, main
-from igbatch.pipeline.derived import Derived
+from igbatch.pipeline.derived import keep_derived
 from igbatch.report import build as render
 from igbatch.store.output import Output
 
@@ -162,7 +162,7 @@ def test_a_later_run_keeps_the_verdict_on_the_page(
     assert pages == [now, now]
     assert "the report is up to date" in run()
     assert pages == [now, now]
-    Derived(Output(now)).keep(audit="of another verdict")
+    keep_derived(Output(now), audit="of another verdict")
     assert "the report is up to date" not in run()
     assert pages == [now, now, now]
     assert "the report is up to date" in run()

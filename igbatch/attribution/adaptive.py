@@ -20,8 +20,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FIRST_NODES", "Goal", "Intervals", "Judgement", "judge"]
-
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
@@ -200,7 +198,10 @@ def judge(intervals: Intervals, known: Known, goal: Goal) -> Judgement:
     integrals of norm and |slope| turns it into the norm that a map of such a sum has on this path. The
     rougher the path, the more its maps cancel: their norms then add up to more than the map's own.
     """
-    quartic, straight = _distances(intervals, known.gram)
+    paths = np.arange(len(known.gram))[:, None, None]
+    divided = _norms(intervals.differences, intervals.windows, known.gram)[paths, intervals.quartics]
+    quartic = np.abs(intervals.products)[:, :, None] * divided.mean(2)
+    straight = _norms(intervals.bends, intervals.stencil, known.gram)
     gap, norm = _gap(intervals, known, goal), known.norm
     mass, rise = masses(intervals, known)
     mass, rise = mass.sum(1) + known.folds[2], rise.sum(1) + known.folds[3]
@@ -280,17 +281,6 @@ def _halved(
         np.sort(own[:count])[: max(0, most)]
         for own, count, most in zip(places, counts, left.tolist(), strict=True)
     ]
-
-
-def _distances(intervals: Intervals, gram: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return how far the cubics' integrals are from the quartics' and the straight lines', [A, I, K] both.
-
-    They are norms; the first is the mean over the quartics with a node more on the left and on the right.
-    """
-    divided = _norms(intervals.differences, intervals.windows, gram)
-    paths = np.arange(len(gram))[:, None, None]
-    quartic = np.abs(intervals.products)[:, :, None] * divided[paths, intervals.quartics].mean(2)
-    return quartic, _norms(intervals.bends, intervals.stencil, gram)
 
 
 def _norms(weights: FloatArray, slots: NDArray[np.int64], gram: FloatArray) -> FloatArray:

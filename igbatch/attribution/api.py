@@ -12,17 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .baseline import Baseline, baseline_tensor
 from .calibrate import arithmetic_error as measured_error
 from .calibrate import choose_graphs, choose_precision
-from .engine import attribute, rows_of
+from .engine import NUMBERS, attribute, rows_of
 from .errors import AttributionError
 from .frozen import Model
 from .graphs import FORMS, Graphs
 from .precision import PRECISIONS
 from .settings import DEFAULT_MAX_STEPS, Example, Settings
 
-__all__ = ["AttributionResult", "integrated_gradients", "warn_of_constant"]
+Baseline = Tensor | np.ndarray | float
+"""A number (Python's or NumPy's), an array or a tensor; of any real type but bool."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,14 +133,11 @@ def integrated_gradients(
         settings = _measured(model, examples, settings, precision, arithmetic_error)
     shape = (*indices.shape, *images.shape[1 if keep_channels else 2 :])
     maps = images.new_zeros(shape, dtype=torch.float32)
-    numbers = np.zeros((6, *indices.shape))
+    numbers = np.zeros((len(NUMBERS), *indices.shape))
     rows = rows_of(settings, images.device)
     for done in attribute(model, examples, settings, graphs=_graphs(model, examples, settings, passes)):
         maps[done.index] = done.attributions
-        numbers[:, done.index] = (
-            done.scores, done.baseline_scores, done.convergence_delta,
-            done.steps, done.map_error, done.converged,
-        )  # fmt: skip
+        numbers[:, done.index] = [getattr(done, name) for name in NUMBERS]
         rows = done.micro_batch
     scores, baseline_scores, delta, steps_, error, converged = torch.from_numpy(numbers).to(images.device)
     differs = (images != starts).flatten(1).any(1)[:, None]
@@ -175,13 +172,14 @@ def _measured(
     if precision == "auto":
         choice = choose_precision(model, examples, settings, ahead=len(examples))
         return replace(settings, precision=choice.precision, arithmetic_error=choice.error)
-    measured = measured_error(model, examples, settings) if error is None else error
-    if error is None and not math.isfinite(measured):
-        raise AttributionError(
-            f"precision={settings.precision!r}: maps of the first images are not finite in it, or not in"
-            ' float32 either: use precision="float32" to see which'
-        )
-    return replace(settings, arithmetic_error=measured)
+    if error is None:
+        error = measured_error(model, examples, settings)
+        if not math.isfinite(error):
+            raise AttributionError(
+                f"precision={settings.precision!r}: maps of the first images are not finite in it, or not in"
+                ' float32 either: use precision="float32" to see which'
+            )
+    return replace(settings, arithmetic_error=error)
 
 
 def _graphs(model: Model, examples: Sequence[Example], settings: Settings, passes: str) -> Graphs | None:
@@ -199,6 +197,28 @@ def _require_images(images: Tensor) -> None:
     if not isinstance(images, Tensor) or images.ndim != 4 or not images.is_floating_point():
         found = (images.dtype, list(images.shape)) if isinstance(images, Tensor) else type(images).__name__
         raise AttributionError(f"images are {found}: give a preprocessed floating tensor [N, C, H, W]")
+
+
+def baseline_tensor(value: Baseline) -> Tensor:
+    """Return a baseline as a detached tensor, float64 where it was a number of Python's.
+
+    Raises:
+        AttributionError: it is of another type, or holds a value that is not finite.
+    """
+    known = isinstance(value, (Tensor, np.ndarray, np.number, float, int)) and not isinstance(value, bool)
+    if not known:
+        raise AttributionError(
+            f"a baseline is {type(value).__name__}: give a number, or an array or a tensor of numbers"
+        )
+    try:
+        start = torch.as_tensor(value, dtype=torch.float64 if isinstance(value, (float, int)) else None)
+    except (TypeError, RuntimeError) as error:
+        raise AttributionError(f"a baseline is no array of numbers ({error}): give one of floats") from error
+    if start.dtype == torch.bool or start.is_complex():
+        raise AttributionError(f"a baseline holds {start.dtype}: give real numbers")
+    if not bool(torch.isfinite(start).all()):
+        raise AttributionError("a baseline holds NaN or infinity: give finite numbers")
+    return start.detach()
 
 
 def _checked_baseline(baseline: Baseline, images: Tensor) -> Tensor:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 import os
 import time
+import timeit
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,17 +26,6 @@ from .passes import Batch, Passes
 from .precision import PRECISIONS
 from .settings import Example, Settings
 from .wave import out_of_memory
-
-__all__ = [
-    "MicroBatchChoice",
-    "PrecisionChoice",
-    "arithmetic_error",
-    "bytes_kept",
-    "choose_graphs",
-    "choose_micro_batch",
-    "choose_precision",
-    "spread",
-]
 
 CANDIDATES = ("tensorfloat32", "bfloat16", "float16")
 PROBED_IMAGES = 2
@@ -63,30 +54,16 @@ ALIKE = 10.0
 """Times the rounding, that maps at nodes may differ by from those of eager passes."""
 
 
-@dataclass(frozen=True)
-class PrecisionChoice:
-    """The arithmetic that was chosen.
-
-    Attributes:
-        precision: a key of ``PRECISIONS``.
-        error: the relative L2 error of a map to be reckoned with because of it; 0 for float32.
-        reason: a sentence with what was measured.
-    """
+class PrecisionChoice(NamedTuple):
+    """A key of ``PRECISIONS``, the relative L2 error of a map to be reckoned with because of it, and why."""
 
     precision: str
     error: float
     reason: str
 
 
-@dataclass(frozen=True)
-class MicroBatchChoice:
-    """The micro-batch that was chosen.
-
-    Attributes:
-        rows: the most rows that should go through the model together.
-        row_bytes: memory that a row keeps for its backward passes.
-        reason: a sentence with what was measured.
-    """
+class MicroBatchChoice(NamedTuple):
+    """The most rows that should go through the model together, the bytes that each keeps, and why."""
 
     rows: int
     row_bytes: float
@@ -121,17 +98,17 @@ def choose_precision(
         reason = f"a trial takes as long as {trial} of the {ahead} image(s)"
         return PrecisionChoice("float32", 0.0, reason)
     exact = _Probe(model, probed, settings)
-    best, least, best_seconds = "float32", 0.0, exact.seconds
+    best, best_seconds = PrecisionChoice("float32", 0.0, ""), exact.seconds
     for name in promising:
         error, seconds = exact.compare(name)
         tried.append(f"{name} {error:.1%} in {seconds / exact.seconds:.2f} of the time")
         if error <= ROOM * settings.tolerance and seconds < WORTHWHILE * best_seconds:
-            best, least, best_seconds = name, error, seconds
+            best, best_seconds = PrecisionChoice(name, error, ""), seconds
     reason = (
         f"errors of maps to be reckoned with, from {len(probed)} image(s): {'; '.join(tried)}; "
         f"{ROOM * settings.tolerance:.1%} allowed"
     )
-    return PrecisionChoice(best, least, reason)
+    return best._replace(reason=reason)
 
 
 def arithmetic_error(model: Model, examples: Sequence[Example], settings: Settings) -> float:
@@ -289,14 +266,13 @@ def _is_promising(name: str, device: torch.device) -> bool:
 
 def _seconds(work: Callable[[], object], device: torch.device) -> float:
     """Return the shortest of four timings of a short piece of work."""
-    seconds = []
-    for _ in range(4):
-        start = time.perf_counter()
+
+    def done() -> None:
         work()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
+
+    return min(timeit.repeat(done, number=1, repeat=4))
 
 
 def bytes_kept(work: Callable[[], object]) -> float:

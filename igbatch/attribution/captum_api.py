@@ -16,16 +16,13 @@ from typing import Any, Literal, TypeVar, overload
 import torch
 from torch import Tensor, nn
 
-from .api import warn_of_constant
-from .baseline import Baseline
-from .captum_arguments import Call, described, is_index
+from .api import Baseline, warn_of_constant
+from .captum_arguments import Call, described
 from .engine import attribute_forward, default_micro_batch
-from .errors import AttributionError, require_known
+from .errors import AttributionError, is_whole, require_known
 from .frozen import parameters_frozen
-from .rules import RULES
+from .rules import FEWEST_STEPS
 from .settings import DEFAULT_MAX_STEPS, Settings
-
-__all__ = ["IntegratedGradients"]
 
 Inputs = TypeVar("Inputs", Tensor, tuple[Tensor, ...])
 Baselines = Baseline | tuple[Baseline, ...] | None
@@ -69,12 +66,7 @@ class IntegratedGradients:
 
     def __init__(self, forward_func: Callable[..., Tensor], multiply_by_inputs: bool = True) -> None:
         self.forward_func = forward_func
-        self._multiply_by_inputs = multiply_by_inputs
-
-    @property
-    def multiplies_by_inputs(self) -> bool:
-        """Whether attributions are multiplied by input - baseline."""
-        return self._multiply_by_inputs
+        self.multiplies_by_inputs = multiply_by_inputs
 
     def has_convergence_delta(self) -> bool:
         """Return True: Integrated Gradients has one."""
@@ -147,10 +139,11 @@ class IntegratedGradients:
         Source: Sundararajan et al., *Axiomatic Attribution for Deep Networks*, ICML 2017, eq. 1.
         """
         call = Call(self.forward_func, inputs, baselines, target, additional_forward_args)
-        autocast = _autocast_of_the_caller(call.device)
+        kind = call.device.type
+        enabled, dtype = torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)
 
         def forward(points: Tensor, owners: Tensor) -> Tensor:
-            with autocast():
+            with torch.autocast(kind, dtype=dtype, enabled=enabled):  # the caller's, which the engine lifts
                 return call.number(points, owners)
 
         settings = Settings(
@@ -243,8 +236,8 @@ class IntegratedGradients:
 def _rule(method: Any, n_steps: Any) -> str:
     """Return the engine's name of a captum method, after checking both."""
     require_known("method", method, _RULES)
-    fewest = RULES[_RULES[method]].fewest_steps
-    if n_steps != "auto" and not (is_index(n_steps) and n_steps >= fewest):
+    fewest = FEWEST_STEPS.get(_RULES[method], 1)
+    if n_steps != "auto" and not (is_whole(n_steps) and n_steps >= fewest):
         raise AttributionError(
             f'n_steps={n_steps!r} with method={method!r}: give a whole number of {fewest} or more, or "auto"'
         )
@@ -256,14 +249,8 @@ def _rows(internal_batch_size: Any, call: Call) -> int:
     if internal_batch_size is None:
         few = default_micro_batch(call.device)
         return min(max(few, few * _IMAGE // max(1, sum(call.sizes))), max(few, _MOST_ROWS))
-    if not (is_index(internal_batch_size) and internal_batch_size >= 1):
+    if not (is_whole(internal_batch_size) and internal_batch_size >= 1):
         raise AttributionError(
             f"internal_batch_size={internal_batch_size!r}: give a whole number of 1 or more, or None"
         )
     return int(internal_batch_size)
-
-
-def _autocast_of_the_caller(device: torch.device) -> Callable[[], torch.autocast]:
-    """Return the autocast that surrounds this call, to be entered again: the engine lifts it."""
-    enabled, dtype = torch.is_autocast_enabled(device.type), torch.get_autocast_dtype(device.type)
-    return lambda: torch.autocast(device.type, dtype=dtype, enabled=enabled)

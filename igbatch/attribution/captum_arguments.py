@@ -14,11 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .baseline import baseline_tensor
-from .errors import AttributionError
+from .api import baseline_tensor
+from .errors import AttributionError, is_whole
 from .settings import Example
-
-__all__ = ["Call", "described", "is_index"]
 
 
 class Call:
@@ -176,14 +174,14 @@ def _target_rows(target: Any, count: int) -> list[tuple[int, ...]]:
             return [(int(target),)] * count
         if target.shape == (count,):
             target = target.tolist()
-    if is_index(target):
+    if is_whole(target):
         return [(int(target),)] * count
-    if isinstance(target, tuple) and all(map(is_index, target)):
+    if isinstance(target, tuple) and all(map(is_whole, target)):
         return [target] * count
     if isinstance(target, list) and len(target) == count:
-        if all(map(is_index, target)) and min(target, default=0) >= 0:
+        if all(map(is_whole, target)) and min(target, default=0) >= 0:
             return [(int(index),) for index in target]
-        tuples = all(isinstance(each, tuple) and all(map(is_index, each)) for each in target)
+        tuples = all(isinstance(each, tuple) and all(map(is_whole, each)) for each in target)
         if tuples and len({len(each) for each in target}) == 1:
             return target
     raise AttributionError(
@@ -197,11 +195,6 @@ def _shortened(target: Any) -> str:
     if isinstance(target, list) and len(target) > 8:
         return f"a list of {len(target)}"
     return described(target) if isinstance(target, (Tensor, np.ndarray)) else repr(target)
-
-
-def is_index(value: Any) -> bool:
-    """Tell whether a value is a whole number, of Python or numpy."""
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def described(value: object) -> str:

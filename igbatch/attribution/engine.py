@@ -21,8 +21,6 @@ from .settings import Attributed, Example, Settings
 from .turns import Turns
 from .wave import Path, RowLimit, Wave
 
-__all__ = ["MAX_TARGETS", "attribute", "attribute_forward", "default_micro_batch", "passes_of", "rows_of"]
-
 MAX_TARGETS = 8
 """Targets that share a forward pass; more go in groups, so that memory does not grow with them."""
 ROUND_BATCHES = {"cpu": 1, "cuda": 4}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from types import MappingProxyType
 
-__all__ = ["AttributionError", "explained", "require_known"]
+import numpy as np
 
 
 class AttributionError(ValueError):
@@ -29,6 +29,11 @@ def require_known(argument: str, name: object, names: Iterable[str]) -> None:
     """Raise an `AttributionError` where an argument is none of some names."""
     if name not in (known := list(names)):
         raise AttributionError(f"{argument}={name!r} is unknown: choose one of {', '.join(known)}")
+
+
+def is_whole(value: object) -> bool:
+    """Tell whether a value is a whole number, of Python or numpy."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def explained(error: RuntimeError) -> RuntimeError | AttributionError:

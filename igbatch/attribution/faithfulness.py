@@ -9,7 +9,6 @@ Source: Yeh et al., *On the (In)fidelity and Sensitivity of Explanations*, NeurI
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,13 +21,12 @@ from torch import Tensor
 
 from .engine import rows_of
 from .frozen import Model, frozen
-from .outputs import OUTPUTS
+from .outputs import OUTPUTS, Output
 from .passes import Forward
 from .precision import PRECISIONS, Precision
 from .settings import Example, Settings
+from .smoothing import map_norms, seeded
 from .wave import RowLimit
-
-__all__ = ["PATCH", "Draws", "Explain", "ImageStream", "infidelity", "max_sensitivity"]
 
 PATCH = 0.5
 """Side of the square that is removed, over the shorter side of the image."""
@@ -54,7 +52,8 @@ class Draws:
     def patches(self, height: int, width: int) -> Iterator[NDArray[np.bool_]]:
         """Yield squares within the image, every place equally likely: bool [H, W], True inside."""
         side = max(1, round(PATCH * min(height, width)))
-        for generator in self._generators("patch"):
+        for number in range(self.count):
+            generator = seeded(f"patch:{self.seed}:{number}:{self.image_id}")
             top, left = (int(generator.integers(0, length - side + 1)) for length in (height, width))
             patch = np.zeros((height, width), dtype=np.bool_)
             patch[top : top + side, left : left + side] = True
@@ -62,13 +61,9 @@ class Draws:
 
     def noise(self, shape: tuple[int, ...]) -> Iterator[NDArray[np.float32]]:
         """Yield uniform noise from -1 to 1: float32 of that shape."""
-        for generator in self._generators("noise"):
-            yield np.float32(2) * generator.random(shape, dtype=np.float32) - np.float32(1)
-
-    def _generators(self, kind: str) -> Iterator[np.random.Generator]:
         for number in range(self.count):
-            entropy = hashlib.sha256(f"{kind}:{self.seed}:{number}:{self.image_id}".encode()).digest()
-            yield np.random.default_rng(int.from_bytes(entropy))
+            generator = seeded(f"noise:{self.seed}:{number}:{self.image_id}")
+            yield np.float32(2) * generator.random(shape, dtype=np.float32) - np.float32(1)
 
 
 def infidelity(
@@ -104,16 +99,22 @@ def infidelity(
     limit = limit or RowLimit(rows_of(settings, device))
     indices = range(len(examples))
     streams = [indices] if settings.together else [range(index, index + 1) for index in indices]
+    precision, output = PRECISIONS[settings.precision], OUTPUTS[settings.output]
+    if not precision.exact:
+        precision = PRECISIONS["float32"]
     found = []
-    with frozen(model, _exact(settings), device) as forward:
+    with frozen(model, precision, device) as forward:
         scores = chain.from_iterable(
-            _scores(forward, examples, _without_squares(examples, draws, stream), settings, limit)
+            _scores(forward, examples, _without_squares(examples, draws, stream), output, precision, limit)
             for stream in streams
         )
         for example_maps, drawn in zip(maps, draws, strict=True):
             whole, *without = islice(scores, drawn.count + 1)
             losses = whole - torch.stack(without)
-            missed = _sums_in_squares(example_maps, drawn) - losses
+            exact = example_maps.double().flatten(1)
+            squares = map(torch.from_numpy, drawn.patches(*example_maps.shape[-2:]))
+            sums = [exact @ inside.to(exact.device, exact.dtype).flatten() for inside in squares]
+            missed = torch.stack(sums) - losses
             found.append([each.square().mean(0) for each in (missed, losses)])
     return [(missed.cpu().numpy(), changed.cpu().numpy()) for missed, changed in found]
 
@@ -130,26 +131,17 @@ def _without_squares(
             yield index, torch.where(inside, baseline.to(image.dtype), image)
 
 
-def _sums_in_squares(maps: Tensor, draws: Draws) -> Tensor:
-    """Return what maps [K, H, W] hold in each square, float64 [count, K]."""
-    exact = maps.double().flatten(1)
-    squares = map(torch.from_numpy, draws.patches(*maps.shape[-2:]))
-    return torch.stack([exact @ inside.to(exact.device, exact.dtype).flatten() for inside in squares])
-
-
-def _exact(settings: Settings) -> Precision:
-    """Return the precision of the settings, or float32 where that is a lower one."""
-    precision = PRECISIONS[settings.precision]
-    return precision if precision.exact else PRECISIONS["float32"]
-
-
 def _scores(
-    forward: Forward, examples: Sequence[Example], images: ImageStream, settings: Settings, limit: RowLimit
+    forward: Forward,
+    examples: Sequence[Example],
+    images: ImageStream,
+    output: Output,
+    precision: Precision,
+    limit: RowLimit,
 ) -> Iterator[Tensor]:
     """Yield the outputs of each image for the targets of its example, float64 [K], in full micro-batches."""
     device = examples[0].image.device
     targets = [example.targets.to(device) for example in examples]
-    precision, output = _exact(settings), OUTPUTS[settings.output]
     source, waiting = iter(images), deque[tuple[int, Tensor]]()
     while True:
         waiting.extend(islice(source, max(0, limit.rows - len(waiting))))
@@ -194,31 +186,22 @@ def max_sensitivity(
     own: dict[int, Tensor] = {}
     early: defaultdict[int, list[Tensor]] = defaultdict(list)
     moved: defaultdict[int, list[Tensor]] = defaultdict(list)
-    for place, maps in explain(_moved_images(images, radius, draws)):
+    moving = (
+        (which, image if noise is None else image + torch.from_numpy(noise).to(image.device) * radius)
+        for which, (image, drawn) in enumerate(zip(images, draws, strict=True))
+        for noise in chain([None], drawn.noise(tuple(image.shape)))
+    )
+    for place, maps in explain(moving):
         which, number = places[place]
         if number == 0:
             own[which] = maps
         else:
             early[which].append(maps)
         if which in own:
-            moved[which] += [_norms(each - own[which]) for each in early.pop(which, [])]
+            moved[which] += [map_norms(each - own[which]) for each in early.pop(which, [])]
     found = []
     for which in range(len(images)):
-        norms = _norms(own[which])
+        norms = map_norms(own[which])
         farthest = torch.stack(moved[which]).amax(0) / torch.where(norms == 0, 1.0, norms)
         found.append((own[which], farthest))
     return [(maps, farthest.cpu().numpy()) for maps, farthest in found]
-
-
-def _moved_images(images: Sequence[Tensor], radius: Tensor | float, draws: Sequence[Draws]) -> ImageStream:
-    """Yield each image, followed by the image with each of its noises."""
-    for which, (image, drawn) in enumerate(zip(images, draws, strict=True)):
-        yield which, image
-        for noise in drawn.noise(tuple(image.shape)):
-            yield which, image + torch.from_numpy(noise).to(image.device) * radius
-
-
-def _norms(maps: Tensor) -> Tensor:
-    """Return the L2 norms of maps [K, ...], float64 [K]."""
-    norms: Tensor = torch.linalg.vector_norm(maps.double().flatten(1), dim=1)
-    return norms

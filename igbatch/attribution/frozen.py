@@ -15,8 +15,6 @@ from .errors import AttributionError
 from .passes import Forward
 from .precision import Precision
 
-__all__ = ["Model", "frozen", "lifted", "parameters_frozen"]
-
 Model = Callable[[Tensor], Tensor]
 """From preprocessed images [rows, C, H, W] to logits [rows, classes]."""
 

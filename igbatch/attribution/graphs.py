@@ -18,8 +18,6 @@ from torch import Tensor
 from .passes import Batch, Passes, Values
 from .precision import tensorfloat32
 
-__all__ = ["FORMS", "Graphs"]
-
 FORMS = ("eager", "compiled", "captured")
 """How passes run: operation by operation; compiled, and captured too on a GPU; captured as they are."""
 FEWEST = {"cpu": 0.85, "cuda": 0.5}
@@ -88,7 +86,8 @@ def _graph(passes: Passes, example: Batch, rows: int, form: str) -> Callable[[Ba
     device = example.nodes.device
 
     def work(*inputs: Tensor) -> tuple[Tensor, ...]:
-        return tuple(passes.values(Batch(*inputs, highest=example.highest)))
+        start, image, nodes, targets, owners = inputs
+        return tuple(passes.values(Batch(start, image, nodes, targets, owners, example.highest)))
 
     run = _compiled(work, inputs, passes) if form == "compiled" else work
     if form == "captured" or device.type == "cuda":
@@ -99,7 +98,7 @@ def _graph(passes: Passes, example: Batch, rows: int, form: str) -> Callable[[Ba
         if batch.highest >= classes:
             return passes.values(batch)  # which says what is wrong with it
         count = len(batch.nodes)
-        for buffer, given in zip(inputs, batch, strict=False):
+        for buffer, given in zip(inputs, batch[:-1], strict=True):
             buffer[:count].copy_(given)
         return Values(*(each[:count].clone() for each in run(*inputs)))
 

@@ -1,22 +1,15 @@
-"""What integrals along the paths of a wave have in common, whether their places are fixed or adaptive."""
+"""What integrals along paths ask for and come to, whether their places are fixed or adaptive."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .passes import Values
-from .rules import Quadrature
-from .turns import HostCopy
-
-__all__ = ["Integral", "Integrals", "Node"]
-
-FloatArray = NDArray[np.float64]
+from .rules import FloatArray, Quadrature
 
 
 class Node(NamedTuple):
@@ -50,25 +43,3 @@ class Integral:
     converged: NDArray[np.bool_]
     quadrature: Quadrature
     logits: Tensor
-
-
-class Integrals(Protocol):
-    """Integrals along the paths of a wave, each path in a row of its own."""
-
-    def open(self, row: int) -> tuple[Sequence[Node], Sequence[Node]]:
-        """Begin a path in a row; return the nodes that it asks for, and ends whose outputs alone it needs."""
-
-    def add(self, rows: Sequence[int], nodes: Sequence[Node], values: Values) -> None:
-        """Take the integrand at nodes of paths, one batch row each."""
-
-    def add_scores(self, rows: Sequence[int], ends: Sequence[Node], found: tuple[Tensor, Tensor]) -> None:
-        """Take outputs alone, float64 [batch rows, K], and logits, float64 [batch rows, classes]."""
-
-    def launch(self, rows: Sequence[int]) -> HostCopy:
-        """Start to bring to the host what is to be known of paths that have all that they asked for."""
-
-    def advance(self, rows: Sequence[int], numbers: FloatArray) -> list[Sequence[Node]]:
-        """Look at these paths, whose numbers have come; return the next nodes of each, none if done."""
-
-    def result(self, row: int) -> Integral:
-        """Return the integral along the path in a row, which may be used for another one from then on."""

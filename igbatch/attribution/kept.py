@@ -13,7 +13,6 @@ from itertools import groupby
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from .adaptive import (
@@ -33,11 +32,9 @@ from .integral import Integral, Node
 from .passes import Values
 from .path_maps import MAX_KEPT, SLOTS, PathMaps
 from .precision import tensorfloat32
+from .rules import FloatArray
 from .turns import HostCopy
 
-__all__ = ["KeptMaps"]
-
-FloatArray = NDArray[np.float64]
 MIN_UNIT = 1e-300
 """What stands for a unit of 0, of which all factors are 0."""
 RESERVE = 5 - round(np.log2(MIN_WIDTH))
@@ -95,8 +92,18 @@ class KeptMaps:
         self._intervals = Intervals.of(
             np.stack([path.nodes[:count] for path in paths]), np.array([path.folded for path in paths])
         )
+        fresh = torch.cat(self._fresh, 1)
+        factors, units = self._factors(paths, self._intervals.total, fresh[1])
         with tensorfloat32(False):  # whatever the caller allows
-            return self._launch(paths, self._intervals.total)
+            products = [path.products() for path in paths]
+            maps = torch.stack(
+                [path.weighted(own[:, : path.used + 1]) for path, own in zip(paths, factors, strict=True)]
+            )
+        norms = [torch.linalg.vector_norm(maps, ord=order, dim=2) for order in (1, 2)]
+        lowered = torch.cat([each.flatten() for each in (*products, *norms)])
+        self._fresh = []
+        self._parts = [each.shape for each in (fresh, units, *products, *norms)]
+        return HostCopy(torch.cat([fresh.flatten(), units.flatten(), lowered.to(fresh)]))
 
     def advance(self, rows: Sequence[int], numbers: FloatArray) -> list[Sequence[Node]]:
         """Judge these paths by their numbers; return what each asks for next."""
@@ -121,8 +128,8 @@ class KeptMaps:
         for index, path in enumerate(paths):
             path.map_error, path.converged = judgement.map_error[index], judgement.converged[index]
             path.weights = intervals.total[index, : path.used + 1]
-            if judgement.inexact[index]:
-                path.require_exact()
+            if judgement.inexact[index]:  # which is so as long as the path is not exact
+                path.exact, path.known = True, 1
             places = judgement.halved[index]
             if len(places) and path.used + len(places) > MAX_KEPT:
                 places = self._fold(path, index, intervals, known, judgement)
@@ -146,27 +153,8 @@ class KeptMaps:
             logits=path.logits,
         )
 
-    def _launch(self, paths: Sequence[PathMaps], total: FloatArray) -> HostCopy:
-        """Start to bring to the host what the device knows of fresh nodes and of paths.
-
-        Args:
-            paths: A of them.
-            total: float64 [A, slots], the weights of their slots.
-        """
-        fresh = torch.cat(self._fresh, 1)
-        factors, units = self._factors(paths, total, fresh[1])
-        products = [path.products() for path in paths]
-        maps = torch.stack(
-            [path.weighted(own[:, : path.used + 1]) for path, own in zip(paths, factors, strict=True)]
-        )
-        norms = [torch.linalg.vector_norm(maps, ord=order, dim=2) for order in (1, 2)]
-        lowered = torch.cat([each.flatten() for each in (*products, *norms)])
-        self._fresh = []
-        self._parts = [each.shape for each in (fresh, units, *products, *norms)]
-        return HostCopy(torch.cat([fresh.flatten(), units.flatten(), lowered.to(fresh)]))
-
     def _take(self, paths: Sequence[PathMaps], numbers: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Put the numbers that `_launch` asked for where they belong.
+        """Put the numbers that `launch` asked for where they belong.
 
         Returns:
             the absolute sums and the norms of the paths' maps, float64 [A, K] both.

@@ -13,8 +13,6 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-__all__ = ["OUTPUTS", "Output"]
-
 
 @dataclass(frozen=True)
 class Output:

@@ -18,8 +18,6 @@ from .errors import AttributionError, explained
 from .outputs import OUTPUTS, Output
 from .precision import Precision
 
-__all__ = ["Batch", "Forward", "Passes", "Values"]
-
 MIN_PEAK = torch.finfo(torch.float32).smallest_normal
 """What stands for a map's largest value where that is 0, or hardly more."""
 EXPONENT_BITS = 0x7FF0_0000_0000_0000

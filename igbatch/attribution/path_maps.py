@@ -12,11 +12,8 @@ from torch import Tensor
 
 from .adaptive import MAX_HALVED
 from .integral import Node
-from .rules import Quadrature
+from .rules import FloatArray, Quadrature
 
-__all__ = ["MAX_KEPT", "SLOTS", "PathMaps"]
-
-FloatArray = NDArray[np.float64]
 MAX_KEPT = 128
 """Nodes of a path whose maps are kept before its leftmost intervals are folded."""
 SLOTS = MAX_KEPT + 2 * MAX_HALVED + 1
@@ -35,7 +32,7 @@ class PathMaps:
     Attributes:
         nodes: float64 [slots], infinite where a slot is empty.
         used: the last slot that is not empty.
-        exact: whether inner products are in float64; those in float32 are forgotten when it becomes so.
+        exact: whether inner products are in float64.
         known: the first slot whose inner products the host does not know yet.
         steps: nodes that were asked for.
         scores, slopes, scales: float64 [slots, K]; maps on the device are in units of the scales.
@@ -83,11 +80,6 @@ class PathMaps:
                 larger[:, :held] = self._maps
             self._maps = larger
         self._maps[:, slots] = maps.transpose(0, 1)
-
-    def require_exact(self) -> None:
-        """Let all inner products be computed in float64, those that are known anew."""
-        if not self.exact:
-            self.exact, self.known = True, 1
 
     def products(self) -> Tensor:
         """Return the inner products that the host does not know: of new nodes' maps with those of all nodes.

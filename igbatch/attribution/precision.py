@@ -11,8 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["PRECISIONS", "Precision", "tensorfloat32"]
-
 
 @dataclass(frozen=True)
 class Precision:

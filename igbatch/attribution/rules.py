@@ -10,11 +10,11 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import AttributionError, require_known
-
-__all__ = ["RULES", "Quadrature", "Rule", "rule_nodes"]
+from .errors import AttributionError, is_whole, require_known
 
 FloatArray = NDArray[np.float64]
+FEWEST_STEPS = {"trapezoid": 2}
+"""The smallest number of steps for which a rule is defined, where that is not 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,19 +28,6 @@ class Quadrature:
 
     nodes: FloatArray
     weights: FloatArray
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A family of quadratures.
-
-    Attributes:
-        build: from a number of steps to nodes and weights, each float64 [steps].
-        fewest_steps: the smallest number of steps for which the rule is defined.
-    """
-
-    build: Callable[[int], tuple[FloatArray, FloatArray]]
-    fewest_steps: int = 1
 
 
 def rule_nodes(rule: str, steps: int) -> Quadrature:
@@ -62,10 +49,10 @@ def rule_nodes(rule: str, steps: int) -> Quadrature:
     ICML 2017.
     """
     require_known("rule", rule, RULES)
-    fewest = RULES[rule].fewest_steps
-    if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < fewest:
+    fewest = FEWEST_STEPS.get(rule, 1)
+    if not is_whole(steps) or steps < fewest:
         raise AttributionError(f"steps={steps!r} with rule={rule!r}: give a whole number of {fewest} or more")
-    nodes, weights = RULES[rule].build(int(steps))
+    nodes, weights = RULES[rule](int(steps))
     return Quadrature(nodes, weights)
 
 
@@ -85,12 +72,13 @@ def _riemann(place: float, steps: int) -> tuple[FloatArray, FloatArray]:
     return (np.arange(steps) + place) / steps, np.full(steps, 1.0 / steps)
 
 
-RULES: Mapping[str, Rule] = MappingProxyType(
+RULES: Mapping[str, Callable[[int], tuple[FloatArray, FloatArray]]] = MappingProxyType(
     {
-        "gauss-legendre": Rule(_gauss_legendre),
-        "midpoint": Rule(partial(_riemann, 0.5)),
-        "trapezoid": Rule(_trapezoid, fewest_steps=2),
-        "left": Rule(partial(_riemann, 0.0)),
-        "right": Rule(partial(_riemann, 1.0)),
+        "gauss-legendre": _gauss_legendre,
+        "midpoint": partial(_riemann, 0.5),
+        "trapezoid": _trapezoid,
+        "left": partial(_riemann, 0.0),
+        "right": partial(_riemann, 1.0),
     }
 )
+"""From a number of steps to nodes and weights, each float64 [steps]."""

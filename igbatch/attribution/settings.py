@@ -11,15 +11,13 @@ import numpy as np
 from torch import Tensor
 
 from .adaptive import FIRST_NODES, Goal
-from .errors import AttributionError, require_known
-from .integral import Integral, Integrals
+from .errors import AttributionError, is_whole, require_known
+from .integral import Integral
 from .kept import KeptMaps
 from .outputs import OUTPUTS
 from .precision import PRECISIONS
 from .rules import Quadrature, rule_nodes
 from .summed import SummedMaps
-
-__all__ = ["DEFAULT_MAX_STEPS", "Attributed", "Example", "Settings"]
 
 DEFAULT_MAX_STEPS = 2000
 _rule = lru_cache(maxsize=64)(rule_nodes)
@@ -62,14 +60,14 @@ class Settings:
                 "tolerance=0 is reached by no number of nodes: give one above 0, or a number of steps"
             )
         least = len(FIRST_NODES)
-        if isinstance(self.max_steps, bool) or not isinstance(self.max_steps, int) or self.max_steps < least:
+        if not is_whole(self.max_steps) or self.max_steps < least:
             raise AttributionError(f"max_steps={self.max_steps!r}: give a whole number of {least} or more")
         require_known("precision", self.precision, PRECISIONS)
         require_known("output", self.output, OUTPUTS)
         if self.steps != "auto":
             _rule(self.rule, self.steps)
 
-    def integrals(self, targets: int) -> Integrals:
+    def integrals(self, targets: int) -> KeptMaps | SummedMaps:
         """Return new integrals for the paths of a wave, all with so many targets."""
         if self.nodes is not None or self.steps != "auto":
             quadrature = self.nodes or _rule(self.rule, self.steps)

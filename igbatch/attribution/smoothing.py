@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
@@ -20,8 +21,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .settings import Attributed, Settings
-
-__all__ = ["averaged", "copy_noise", "settings_of_copies"]
 
 
 def copy_noise(
@@ -36,9 +35,13 @@ def copy_noise(
         image_id: of the image.
         copy: number of the copy, from 0.
     """
-    entropy = hashlib.sha256(f"{seed}:{copy}:{image_id}".encode()).digest()
-    generator = np.random.default_rng(int.from_bytes(entropy))
+    generator = seeded(f"{seed}:{copy}:{image_id}")
     return np.float32(deviation) * generator.standard_normal(shape, dtype=np.float32)
+
+
+def seeded(name: str) -> np.random.Generator:
+    """Return a generator that follows from a name alone."""
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(name.encode()).digest()))
 
 
 def settings_of_copies(settings: Settings, copies: int) -> Settings:
@@ -67,14 +70,12 @@ def averaged(attributed: Iterable[Attributed], copies: int) -> Iterator[Attribut
     if copies == 1:
         yield from attributed
         return
-    waiting: dict[int, _Mean] = {}
+    waiting: defaultdict[int, _Mean] = defaultdict(lambda: _Mean(copies))
     for done in attributed:
         image, copy = divmod(done.index, copies)
-        mean = waiting.setdefault(image, _Mean(copies))
-        mean.add(copy, done)
-        if mean.total is not None:
-            yield mean.result(image)
-            del waiting[image]
+        waiting[image].add(copy, done)
+        if waiting[image].total is not None:
+            yield waiting.pop(image).result(image)
 
 
 @dataclass
@@ -83,8 +84,7 @@ class _Mean:
 
     copies: int
     total: Tensor | None = None
-    _done: dict[int, Attributed] = field(default_factory=dict)  # without their maps
-    _norms: dict[int, Tensor] = field(default_factory=dict)  # on the device, which nobody waits for
+    _done: dict[int, Attributed] = field(default_factory=dict)  # with norms [K] in place of maps
     _sums: dict[tuple[int, int], Tensor] = field(default_factory=dict)
 
     def add(self, copy: int, done: Attributed) -> None:
@@ -92,8 +92,7 @@ class _Mean:
 
         A place `(level, number)` stands for the copies `number * 2**level` and on, `2**level` of them.
         """
-        self._norms[copy] = _norms(done.attributions)
-        self._done[copy] = replace(done, attributions=done.attributions.new_empty(0))
+        self._done[copy] = replace(done, attributions=map_norms(done.attributions))
         level, number, total = 0, copy, done.attributions
         while 2**level < self.copies:
             if (number ^ 1) << level < self.copies:  # the neighbour stands for some copy
@@ -110,8 +109,11 @@ class _Mean:
         assert self.total is not None
         done = [self._done[copy] for copy in range(self.copies)]
         maps = self.total / self.copies
-        device_norms = [*(self._norms[copy] for copy in range(self.copies)), _norms(maps)]
-        *norms, norm = torch.stack(device_norms).cpu().numpy()
+        *norms, norm = torch.stack([*(each.attributions for each in done), map_norms(maps)]).cpu().numpy()
+        errors = np.stack([each.map_error for each in done])
+        with np.errstate(invalid="ignore", divide="ignore"):
+            absolute = np.where(errors == np.inf, np.inf, errors * np.stack(norms)).mean(axis=0)
+            map_error = np.where(absolute == 0, 0.0, absolute / norm)
         return replace(
             done[0],
             index=index,
@@ -119,21 +121,13 @@ class _Mean:
             scores=np.mean([each.scores for each in done], axis=0),
             convergence_delta=np.mean([each.convergence_delta for each in done], axis=0),
             steps=np.sum([each.steps for each in done], axis=0),
-            map_error=_error(np.stack([each.map_error for each in done]), np.stack(norms), norm),
+            map_error=map_error,
             converged=np.all([each.converged for each in done], axis=0),
             micro_batch=max(each.micro_batch for each in done),
         )
 
 
-def _norms(maps: Tensor) -> Tensor:
-    norms: Tensor = torch.linalg.vector_norm(maps.flatten(1), dim=1)
+def map_norms(maps: Tensor) -> Tensor:
+    """Return the L2 norms of maps [K, ...], float64 [K], on their device."""
+    norms: Tensor = torch.linalg.vector_norm(maps.double().flatten(1), dim=1)
     return norms
-
-
-def _error(
-    errors: NDArray[np.float64], norms: NDArray[np.float64], norm: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the relative error of means, [K], from the relative errors and norms of copies, [copies, K]."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        absolute = np.where(errors == np.inf, np.inf, errors * norms).mean(axis=0)
-        return np.where(absolute == 0, 0.0, absolute / norm)

@@ -7,17 +7,13 @@ from itertools import groupby
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from .integral import Integral, Node
 from .passes import Values
-from .rules import Quadrature
+from .rules import FloatArray, Quadrature
 from .turns import HostCopy
 
-__all__ = ["SummedMaps"]
-
-FloatArray = NDArray[np.float64]
 ENDS = (Node(0, 0.0), Node(1, 1.0))
 
 

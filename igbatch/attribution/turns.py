@@ -14,8 +14,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["HostCopy", "Turns"]
-
 
 class HostCopy:
     """Numbers on their way from a device to the host; nothing waits for them before `wait`."""

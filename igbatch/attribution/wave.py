@@ -14,18 +14,19 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from .errors import AttributionError
+from .errors import AttributionError, is_whole
 from .graphs import Graphs
-from .integral import Integral, Integrals, Node
+from .integral import Integral, Node
+from .kept import KeptMaps
 from .passes import Batch, Passes, Values
+from .summed import SummedMaps
 from .turns import Turns
 
-__all__ = ["Path", "RowLimit", "Wave", "out_of_memory"]
-
+Integrals = KeptMaps | SummedMaps
+"""What becomes of the values at nodes. A path has a row to itself until its result is taken."""
 Value = TypeVar("Value")
 Queue = deque[tuple[int, Node]]
 """What is asked for, each with the row of its path."""
@@ -61,7 +62,7 @@ class RowLimit:
     """
 
     def __init__(self, rows: int) -> None:
-        if isinstance(rows, bool) or not isinstance(rows, (int, np.integer)) or rows < 1:
+        if not is_whole(rows) or rows < 1:
             raise AttributionError(f"micro_batch={rows!r}: give a whole number of 1 or more")
         self.rows = int(rows)
         self.batches: list[tuple[int, int]] = []
@@ -219,9 +220,7 @@ class Wave:
 
 def out_of_memory(error: BaseException) -> bool:
     """Tell whether an error says that a device's or the machine's memory ran out."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    text = str(error)
-    return isinstance(error, RuntimeError) and (
-        "not enough memory" in text or "can't allocate memory" in text
+    text = "not enough memory" in str(error) or "can't allocate memory" in str(error)
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
+        isinstance(error, RuntimeError) and text
     )

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from igbatch.errors import InputError
-from igbatch.images.faults import MAX_NAMED, named, shown
+from igbatch.images.faults import named, shown
 from igbatch.images.folder import SUFFIXES, file_names
 
 Match = Literal["id", "name", "stem"]
@@ -110,24 +110,17 @@ def _folded(keys: pa.Array) -> pa.Array:
 
 def _count(keys: pa.Array, ids: pa.Array) -> int:
     """Return how many images a way of matching finds, those left out that it could not tell apart."""
-    return int(pc.sum(pc.is_in(_single(ids), value_set=_single(keys))).as_py() or 0)
-
-
-def _single(keys: pa.Array) -> pa.Array:
-    counts = keys.value_counts()
-    return pc.filter(counts.field("values"), pc.equal(counts.field("counts"), 1))
+    in_file, in_study = (each.to_pandas().drop_duplicates(keep=False) for each in (keys, ids))
+    return int(in_study.isin(in_file).sum())
 
 
 def _refuse_ambiguous(source: str, shared: pa.Array, keys: pa.Array, names: pa.Array, what: str) -> None:
     """Refuse keys that several of some names have, of those that both sides share."""
-    counts = pc.filter(keys, pc.is_in(keys, value_set=shared)).value_counts()
-    several = pc.filter(counts.field("values"), pc.greater(counts.field("counts"), 1))
+    named_so = pa.table({"key": keys, "name": names}).filter(pc.is_in(keys, value_set=shared)).to_pandas()
+    several = named_so[named_so["key"].duplicated(keep=False)].groupby("key", sort=False)["name"].agg(list)
     if not len(several):
         return
-    found = {
-        key: pc.filter(names, pc.equal(keys, key)).to_pylist() for key in several[:MAX_NAMED].to_pylist()
-    }
-    texts = (f"{shown(key)} for {' and '.join(map(shown, each[:2]))}" for key, each in found.items())
+    texts = (f"{shown(key)} for {' and '.join(map(shown, each[:2]))}" for key, each in several.items())
     raise InputError(
         f"{source}: {len(several):,} name{'s stand' if len(several) > 1 else ' stands'} for several {what} "
         f"({named(texts, len(several))}); use {KEY}=id, or make the names differ"

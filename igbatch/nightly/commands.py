@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,26 +11,20 @@ from typing import Any
 import click
 from rich.console import Console
 
-from igbatch.options import place
+from igbatch.options import RUN_OPTIONS, add_options, place
 
 TIMES = ("%Y%m%dT%H%M%SZ", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S%z")
 
 
-def night_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of a night to a command."""
-    for option in (
-        click.option("--promote-first", is_flag=True,
-                     help="Make this night the reference if it is good and none is yet."),
-        click.option("--at-most-every", type=click.FloatRange(0), default=0.0, metavar="HOURS",
-                     help="Run no other night so soon; give the exit code of the last one again."),
-        click.option("--retry-quarantined", is_flag=True, help="Compute quarantined rows again."),
-        click.option("--address", help="Ray cluster to use (default: RAY_ADDRESS, or one of its own)."),
-        click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key."),
-        click.option("--out", metavar="ROOT", callback=place,
-                     help="Root of nights (default: ./igbatch-nightly/<study>)."),
-    ):  # fmt: skip
-        function = option(function)
-    return function
+night_options = add_options(
+    click.option("--out", metavar="ROOT", callback=place,
+                 help="Root of nights (default: ./igbatch-nightly/<study>)."),
+    *RUN_OPTIONS,
+    click.option("--at-most-every", type=click.FloatRange(0), default=0.0, metavar="HOURS",
+                 help="Run no other night so soon; give the exit code of the last one again."),
+    click.option("--promote-first", is_flag=True,
+                 help="Make this night the reference if it is good and none is yet."),
+)  # fmt: skip
 
 
 @click.command()
@@ -85,32 +78,22 @@ def prune(root: str, keep: int | None, unfinished: bool, apply: bool) -> None:
 
     Without --apply it says what would go.
     """
-    from igbatch.nightly.prune import find_doomed, prune_root, retained, total
+    from igbatch.nightly.prune import find_candidates, prune_root, retained, total
     from igbatch.nightly.root import NightlyRoot
 
     place = NightlyRoot(root)
     keep = keep or retained(place)
-    doomed = (prune_root if apply else find_doomed)(place, keep, unfinished=unfinished)
-    for each in doomed:
+    candidates = (prune_root if apply else find_candidates)(place, keep, unfinished=unfinished)
+    for each in candidates:
         click.echo(str(each))
-    click.echo(f"{total(doomed)}: {'deleted' if apply else 'would go; --apply deletes them'}")
+    click.echo(f"{total(candidates)}: {'deleted' if apply else 'would go; --apply deletes them'}")
 
 
-def start_night(
-    study: str | Path,
-    *,
-    out: str | None,
-    overrides: Sequence[str],
-    address: str | None,
-    retry_quarantined: bool,
-    promote_first: bool,
-    at_most_every: float,
-) -> int:
-    """Run a night as `igbatch night` does; return its exit code."""
-    from igbatch.nightly.run import NightOptions, run_night
+def start_night(study: str | Path, overrides: tuple[str, ...], **options: Any) -> int:
+    """Run a night with options of `night_options`; return its exit code."""
+    from igbatch.nightly.run import run_night
 
-    options = NightOptions(out, address, retry_quarantined, promote_first, at_most_every)
-    return run_night(study, tuple(overrides), options, Console())
+    return run_night(study, overrides, Console(), **options)
 
 
 COMMANDS = (night, nights, promote, prune)

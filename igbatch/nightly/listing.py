@@ -48,10 +48,12 @@ class Listed:
 def list_nights(root: NightlyRoot, since: datetime | None = None) -> list[Listed]:
     """List the nights of a root in order of time; with `since` only those that ended then or later."""
     reference = root.reference
+    since = since.replace(tzinfo=since.tzinfo or UTC) if since else None
     return [
         Listed(name, root.uri_of(name), record, name == reference, pruned_at(root.night_output(name)))
         for name, record in root.records().items()
-        if since is None or _ended_since(record, since)
+        if since is None
+        or (record and record.verdict and datetime.fromisoformat(record.verdict.ended_at) >= since)
     ]
 
 
@@ -74,10 +76,3 @@ def print_nights(nights: list[Listed], console: Console) -> None:
         study = each.record.study if each.record else "?"
         table.add_row(*map(Text, (each.night, study, state, maps, failed)))
     console.print(table)
-
-
-def _ended_since(record: Night | None, since: datetime) -> bool:
-    if record is None or record.verdict is None:
-        return False
-    since = since if since.tzinfo else since.replace(tzinfo=UTC)
-    return datetime.fromisoformat(record.verdict.ended_at) >= since

@@ -8,7 +8,7 @@ import platform
 from datetime import UTC, datetime
 
 from igbatch.errors import InputError
-from igbatch.nightly.records import REFERENCE_FILE, Promotion, References, put_record
+from igbatch.nightly.records import Promotion, References
 from igbatch.nightly.root import NightlyRoot, check_name, stamp
 from igbatch.store.lock import output_lock
 from igbatch.store.pruned import pruned_at
@@ -32,7 +32,7 @@ def promote(root: NightlyRoot, night: str, *, note: str = "", force: bool = Fals
         raise InputError(f"{root.uri}: no night {night}; `igbatch nights` lists them")
     with output_lock(root.output):
         record = root.record(night)
-        if record is None or record.run_exit_code is None:
+        if record is None or not record.ran:
             raise InputError(f"{root.uri}: the run of night {night} did not end; promote another night")
         reasons = [] if record.good else [f"is {record.state}"]
         if pruned_at(root.night_output(night)):
@@ -49,7 +49,7 @@ def record_promotion(root: NightlyRoot, night: str, note: str, state: str) -> Pr
     now = Promotion(night=night, promoted_at=stamp(datetime.now(UTC)), by=_who(), note=note, state=state)
     before = root.references()
     earlier = (before.reference, *before.earlier) if before else ()
-    put_record(root.output, REFERENCE_FILE, References(reference=now, earlier=earlier))
+    root.keep(References(reference=now, earlier=earlier))
     return now
 
 

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 from pyarrow import fs
 
+from igbatch.audit.words import count
 from igbatch.errors import InputError
-from igbatch.nightly.records import Night
 from igbatch.nightly.root import NIGHTS, NightlyRoot, stamp, time_of
 from igbatch.store.lock import output_lock
 from igbatch.store.lock_entry import FOLDER as LOCKS
@@ -22,7 +22,7 @@ UNFINISHED_DAYS = 7
 
 
 @dataclass(frozen=True)
-class Doomed:
+class PruneCandidate:
     """What goes of a night.
 
     Attributes:
@@ -37,31 +37,21 @@ class Doomed:
     files: tuple[fs.FileInfo, ...]
     outside: int = 0
 
-    @property
-    def size(self) -> int:
-        """Bytes that are freed."""
-        return sum(info.size or 0 for info in self.files)
-
     def __str__(self) -> str:
         what = "all of a night that never finished" if self.whole else "maps"
-        aside = f"; {_files(self.outside)} behind links stay" if self.outside else ""
-        return f"{self.night}: {what}, {_files(len(self.files))}, {self.size / 1e6:,.1f} MB{aside}"
+        aside = f"; {count(self.outside, 'file')} behind links stay" if self.outside else ""
+        return f"{self.night}: {what}, {total([self])}{aside}"
 
 
-def total(doomed: Iterable[Doomed]) -> str:
+def total(candidates: Iterable[PruneCandidate]) -> str:
     """Say how much goes in all."""
-    each = list(doomed)
-    count, size = sum(len(one.files) for one in each), sum(one.size for one in each)
-    return f"{_files(count)}, {size / 1e6:,.1f} MB"
+    files = [info for each in candidates for info in each.files]
+    return f"{count(len(files), 'file')}, {sum(info.size or 0 for info in files) / 1e6:,.1f} MB"
 
 
-def _files(count: int) -> str:
-    return f"{count:,} {'file' if count == 1 else 'files'}"
-
-
-def find_doomed(
+def find_candidates(
     root: NightlyRoot, keep: int, *, unfinished: bool = False, now: datetime | None = None
-) -> list[Doomed]:
+) -> list[PruneCandidate]:
     """List what pruning deletes, in order of time; nothing is deleted.
 
     Maps stay of the last `keep` nights whose run ended, of the reference, and of the last good night.
@@ -72,45 +62,45 @@ def find_doomed(
         unfinished: nights whose run never ended go as a whole once they are older than a week.
         now: by default, now.
     """
-    records = root.records()
+    ran = {name: record is not None and record.ran for name, record in root.records().items()}
     references = root.references()
-    promoted = {each.night for each in (references.reference, *references.earlier)} if references else set()
     reference = references.reference.night if references else None
-    ran = [name for name, record in records.items() if _ran(record)]
-    kept = {*ran[-keep:], reference, root.last_good(reference)}
+    promoted = {each.night for each in (references.reference, *references.earlier)} if references else set()
+    kept = {*[name for name in ran if ran[name]][-keep:], reference, root.last_good(reference)}
     limit = (now or datetime.now(UTC)) - timedelta(days=UNFINISHED_DAYS)
-    doomed = []
-    for name, record in records.items():
-        if _ran(record) and name not in kept:
-            doomed.append(_of(root, name, KIND))
-        elif unfinished and not _ran(record) and name not in promoted and time_of(name) < limit:
-            doomed.append(_of(root, name))
-    return [each for each in doomed if each.files or each.whole]
+    candidates = []
+    for name in ran:
+        if ran[name] and name not in kept:
+            candidates.append(_candidate(root, name, KIND))
+        elif unfinished and not ran[name] and name not in promoted and time_of(name) < limit:
+            candidates.append(_candidate(root, name))
+    return [each for each in candidates if each.files or each.whole]
 
 
 def prune(
     root: NightlyRoot, keep: int, *, unfinished: bool = False, now: datetime | None = None
-) -> list[Doomed]:
-    """Delete what `find_doomed` finds, and return it. The lock of the root is the caller's.
+) -> list[PruneCandidate]:
+    """Delete what `find_candidates` finds, and return it. The lock of the root is the caller's.
 
     Raises:
         UnfinishedError: a run is at work on one of these nights.
     """
     now = now or datetime.now(UTC)
-    doomed = find_doomed(root, keep, unfinished=unfinished, now=now)
-    for each in doomed:
+    candidates = find_candidates(root, keep, unfinished=unfinished, now=now)
+    for each in candidates:
         output = root.night_output(each.night)
+        own = f"/{each.night}/{LOCKS}/"  # the entry that holds the lock is among the files
         with output_lock(output):
             if each.whole:
-                _delete(output, each)
+                delete_files(output, [info for info in each.files if own not in info.path])
             else:
                 prune_maps(output, list(each.files), stamp(now))
         if each.whole and not each.outside:
-            drop_folder(output)
-    return doomed
+            delete_empty(output)
+    return candidates
 
 
-def prune_root(root: NightlyRoot, keep: int, *, unfinished: bool = False) -> list[Doomed]:
+def prune_root(root: NightlyRoot, keep: int, *, unfinished: bool = False) -> list[PruneCandidate]:
     """Do what `prune` does, under the lock of the root.
 
     Raises:
@@ -128,7 +118,7 @@ def retained(root: NightlyRoot) -> int:
     """
     for name in reversed(root.names()):
         record = root.record(name)
-        if _ran(record):
+        if record is not None and record.ran:
             output = root.night_output(name)
             study = (output.read_json(output.path("study.json")) or {}).get("study", {})
             retain = (study.get("audit") or {}).get("retain")
@@ -138,24 +128,20 @@ def retained(root: NightlyRoot) -> int:
     raise InputError(f"{root.uri}: no `audit.retain` in the study of the latest night; say --keep N")
 
 
-def _ran(record: Night | None) -> bool:
-    return record is not None and record.run_exit_code is not None
-
-
-def _of(root: NightlyRoot, night: str, *parts: str) -> Doomed:
-    files = root.output.files(NIGHTS, night, *parts)
-    ours = tuple(info for info in files if inside(root.output, info))
-    return Doomed(night, not parts, ours, len(files) - len(ours))
-
-
-def drop_folder(output: Output) -> None:
+def delete_empty(output: Output) -> None:
     """Remove the folder of a night whose files are gone: Arrow leaves folders in an S3 store, too."""
     with suppress(FileNotFoundError):
         output.filesystem.delete_dir(output.path())
 
 
-def _delete(output: Output, doomed: Doomed) -> None:
-    for info in doomed.files:
-        if f"/{doomed.night}/{LOCKS}/" not in info.path:  # the own entry among them
-            with suppress(FileNotFoundError):
-                output.delete(info.path)
+def delete_files(output: Output, files: Iterable[fs.FileInfo]) -> None:
+    """Delete files that may be gone already."""
+    for info in files:
+        with suppress(FileNotFoundError):
+            output.delete(info.path)
+
+
+def _candidate(root: NightlyRoot, night: str, *parts: str) -> PruneCandidate:
+    files = root.output.files(NIGHTS, night, *parts)
+    ours = tuple(info for info in files if inside(root.output, info))
+    return PruneCandidate(night, not parts, ours, len(files) - len(ours))

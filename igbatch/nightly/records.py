@@ -5,12 +5,9 @@ These models are the schemas of both files, which `docs/nightly.md` describes.
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from igbatch.errors import InputError, one_line
-from igbatch.store.output import Output
+from pydantic import BaseModel, ConfigDict
 
 NIGHT_FILE = "night.json"
 REFERENCE_FILE = "reference.json"
@@ -64,6 +61,11 @@ class Night(_Record):
     verdict: Verdict | None = None
 
     @property
+    def ran(self) -> bool:
+        """Tell whether its run came to its end."""
+        return self.run_exit_code is not None
+
+    @property
     def good(self) -> bool:
         """Tell whether it ran whole and passed its audit, if there was one."""
         return self.verdict is not None and self.verdict.exit_code == 0
@@ -72,7 +74,7 @@ class Night(_Record):
     def state(self) -> str:
         """Say how far it came: unfinished, not audited, good or bad."""
         if self.verdict is None:
-            return "unfinished" if self.run_exit_code is None else "not audited"
+            return "not audited" if self.ran else "unfinished"
         return "good" if self.good else "bad"
 
 
@@ -106,27 +108,3 @@ class References(_Record):
     format: Literal[1] = FORMAT
     reference: Promotion
     earlier: tuple[Promotion, ...] = ()
-
-
-Model = TypeVar("Model", Night, References)
-
-
-def read_record(output: Output, name: str, model: type[Model]) -> Model | None:
-    """Read one of these files, None where it is not there.
-
-    Raises:
-        InputError: it is not one of igbatch's, or of another version.
-    """
-    path = output.path(name)
-    if not output.exists(path):
-        return None
-    try:
-        return model.model_validate_json(output.read(path))
-    except ValidationError as error:
-        first = one_line(error.errors()[0]["msg"], 200)
-        raise InputError(f"{output.uri_of(name)}: not as igbatch writes it ({first}); restore it") from None
-
-
-def put_record(output: Output, name: str, record: BaseModel) -> None:
-    """Write one of these files."""
-    output.put_json(output.path(name), record.model_dump(mode="json"))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
-from igbatch.errors import InputError
-from igbatch.nightly.records import NIGHT_FILE, REFERENCE_FILE, Night, References, put_record, read_record
+from pydantic import ValidationError
+
+from igbatch.errors import InputError, one_line
+from igbatch.nightly.records import NIGHT_FILE, REFERENCE_FILE, Night, References
 from igbatch.store.output import Output
 
 NIGHTS = "nights"
@@ -16,6 +18,8 @@ HISTORY = "history"
 NAME = re.compile(r"\d{8}T\d{6}Z")
 NAME_FORMAT = "%Y%m%dT%H%M%SZ"
 READERS = 8
+
+Model = TypeVar("Model", Night, References)
 
 
 class NightlyRoot:
@@ -56,11 +60,7 @@ class NightlyRoot:
         Raises:
             InputError: `night.json` is damaged.
         """
-        return read_record(self.night_output(night), NIGHT_FILE, Night)
-
-    def keep(self, record: Night) -> None:
-        """Write down how far a night came."""
-        put_record(self.night_output(record.night), NIGHT_FILE, record)
+        return _read(self.night_output(night), NIGHT_FILE, Night)
 
     def records(self) -> dict[str, Night | None]:
         """Read the records of all nights, in order of time."""
@@ -74,7 +74,7 @@ class NightlyRoot:
         Raises:
             InputError: `reference.json` is damaged.
         """
-        return read_record(self.output, REFERENCE_FILE, References)
+        return _read(self.output, REFERENCE_FILE, References)
 
     @property
     def reference(self) -> str | None:
@@ -92,13 +92,20 @@ class NightlyRoot:
             reference: the promoted night, None where none is.
             before: only nights before this one.
         """
-        return next((each.night for each in self._latest(before) if _good_against(each, reference)), None)
-
-    def _latest(self, before: str | None) -> Iterator[Night]:
         for name in reversed(self.names()):
             record = self.record(name) if before is None or name < before else None
-            if record is not None:
-                yield record
+            verdict = record.verdict if record is not None else None
+            if verdict is not None and verdict.exit_code == 0 and verdict.reference == reference:
+                return name
+        return None
+
+    def keep(self, record: Night | References) -> None:
+        """Write down how far a night came, or which night is the reference."""
+        if isinstance(record, Night):
+            output, name = self.night_output(record.night), NIGHT_FILE
+        else:
+            output, name = self.output, REFERENCE_FILE
+        output.put_json(output.path(name), record.model_dump(mode="json"))
 
     def new_name(self, now: datetime) -> str:
         """Return the name of a night that begins now."""
@@ -106,10 +113,6 @@ class NightlyRoot:
         while (name := now.strftime(NAME_FORMAT)) in taken:
             now += timedelta(seconds=1)
         return name
-
-
-def _good_against(record: Night, reference: str | None) -> bool:
-    return record.good and record.verdict is not None and record.verdict.reference == reference
 
 
 def time_of(night: str) -> datetime:
@@ -131,3 +134,19 @@ def check_name(night: str) -> str:
 def stamp(now: datetime) -> str:
     """Return a time as records have it: UTC, ISO 8601 with seconds."""
     return now.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def _read(output: Output, name: str, model: type[Model]) -> Model | None:
+    """Read a record, None where it is not there.
+
+    Raises:
+        InputError: it is not one of igbatch's, or of another version.
+    """
+    path = output.path(name)
+    if not output.exists(path):
+        return None
+    try:
+        return model.model_validate_json(output.read(path))
+    except ValidationError as error:
+        first = one_line(error.errors()[0]["msg"], 200)
+        raise InputError(f"{output.uri_of(name)}: not as igbatch writes it ({first}); restore it") from None

@@ -26,10 +26,10 @@ from igbatch.pipeline.losses import Deadline, Losses
 from igbatch.pipeline.metrics import DriverMetrics
 from igbatch.pipeline.plan import Plan, Shard
 from igbatch.pipeline.queue import ShardQueue
-from igbatch.pipeline.reports import Fault, Hardware, Listener, Settled, ShardReport, Summary, settle_plan
+from igbatch.pipeline.reports import Fault, Hardware, Listener, RunSummary, Settled, ShardReport, settle_plan
 from igbatch.pipeline.rows import quarantine_row
 from igbatch.pipeline.visibility import Probe, refuse_blind
-from igbatch.pipeline.worker import MakeComputer, actor_class, shard_computer, window
+from igbatch.pipeline.worker import MakeComputer, actor_class, window
 from igbatch.store.commit import ShardWriter
 from igbatch.store.output import Output
 
@@ -54,7 +54,7 @@ class Attribution:
         workers: how many, and what each of them holds.
         settled: what an earlier run settled; the first worker measures it where it is None.
         listener: is told of progress.
-        make_computer: makes what computes shards, in each worker.
+        make_computer: makes what computes shards, in each worker; None: `ShardComputer`.
         probe: what each worker has to see.
         check: is called now and then; raises what is to end the run.
         on_ready: is told of the hardware of each worker, and what all run with.
@@ -67,7 +67,7 @@ class Attribution:
     settled: Settled | None
     listener: Listener = lambda summary: None
     _: KW_ONLY
-    make_computer: MakeComputer = shard_computer
+    make_computer: MakeComputer | None = None
     probe: Probe | None = None
     check: Callable[[], None] = lambda: None
     on_ready: Callable[[Hardware, Settled | None], None] = lambda hardware, settled: None
@@ -75,7 +75,7 @@ class Attribution:
 
     def __post_init__(self) -> None:
         run, workers = self.plan.resolved.study.run, self.workers
-        self.summary = Summary(total=self.plan.missing_images)
+        self.summary = RunSummary(total=self.plan.missing_images)
         self._measured = self.settled is not None
         self._queue = ShardQueue(self.plan)
         self._losses = Losses(run.retries)
@@ -88,7 +88,7 @@ class Attribution:
         self.crew = Crew(lambda: kind.remote(*held, self.make_computer, self.probe), workers, self.say)
         self.crew.tend(len(self._queue))
 
-    def run(self) -> Summary:
+    def run(self) -> RunSummary:
         """Compute every shard of the plan.
 
         Raises:
@@ -232,8 +232,9 @@ class Attribution:
             return
         if blameless:
             self._losses.blameless(first, reason)
-        again = [first] if blameless else self._losses.blamed(first)
-        self._put_back(first, again, reason, alone=not blameless)
+            self._put_back(first, [first], reason)
+        else:
+            self._put_back(first, self._losses.blamed(first), reason, alone=True)
         for shard in others:
             self._queue.put_back(shard)
 

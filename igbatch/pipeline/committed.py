@@ -85,11 +85,7 @@ def digest_of(attempts: Iterable[str]) -> str:
 class CommitScan:
     """Compares the commits of a study's variants with the images and targets that it lists now.
 
-    Args:
-        output: the study's.
-        images: rows of `schemas.IMAGES`.
-        targets: the names of the study's targets.
-        retry_quarantined: whether pairs in quarantine count as missing.
+    `images` are rows of `schemas.IMAGES`. With `retry_quarantined` pairs in quarantine count as missing.
     """
 
     def __init__(
@@ -101,12 +97,9 @@ class CommitScan:
         self.listing = Listing(images, list(targets))
 
     def variant(self, variant_id: str, fingerprint: str, indices: Mapping[str, int | None]) -> Committed:
-        """Read what is committed of a variant.
+        """Read what is committed of a variant, whose commits must carry the fingerprint.
 
-        Args:
-            variant_id: which.
-            fingerprint: that its commits must carry.
-            indices: logit indices of named targets, None for those that are found for each image.
+        `indices` are the logit indices of named targets, None for those that are found for each image.
 
         Raises:
             InputError: a commit was computed under another study, or for another class of a target's name.

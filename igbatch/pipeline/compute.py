@@ -34,8 +34,8 @@ from igbatch.pipeline.reports import Settled, ShardReport
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.rows import ShardRows
 from igbatch.pipeline.settle import Sample, settings_of, settle, unmeasured
+from igbatch.statistics.box_stats import Measured
 from igbatch.statistics.device import named, numbers_of
-from igbatch.statistics.measured import Measured
 from igbatch.store.commit import ShardWriter
 from igbatch.store.commits import read_commit
 from igbatch.store.output import Output
@@ -68,12 +68,14 @@ class ShardComputer:
     """
 
     def __init__(
-        self, resolved: ResolvedStudy, output: Output, device: torch.device, most_copies: int | None = None
+        self,
+        resolved: ResolvedStudy,
+        output: Output,
+        device: torch.device | str,
+        most_copies: int | None = None,
     ) -> None:
-        self.resolved = resolved
-        self.output = output
-        self.device = device
-        self.models = Models(resolved, device)
+        self.resolved, self.output, self.device = resolved, output, torch.device(device)
+        self.models = Models(resolved, self.device)
         self.preprocessing = {
             name: Preprocessing.from_data_config(model.data_config) for name, model in resolved.models.items()
         }
@@ -81,7 +83,7 @@ class ShardComputer:
             name: RankingStore(output, name, model_digest(model_record(resolved, name)))
             for name in resolved.models
         }
-        self._occupancy = Occupancy(SHARDS_AT_ONCE[device.type])
+        self._occupancy = Occupancy(SHARDS_AT_ONCE[self.device.type])
         self._models_change = Lock()
         self._reports: list[ShardReport] = []  # of shards that are not committed yet
         smoothing = resolved.study.attribution.smoothing
@@ -90,12 +92,8 @@ class ShardComputer:
     def settle(self, shards: Sequence[Shard], ahead: int) -> Settled | None:
         """Measure what the study leaves open, on the first usable images of shards of different variants.
 
-        Args:
-            shards: a few images of each variant.
-            ahead: images to be computed, added over variants.
-
-        Returns:
-            what all workers on this kind of device are to run with; None where no image can be used.
+        `ahead` images are to be computed, added over variants. Returned is what all workers on such devices
+        are to run with, None where no image can be used.
         """
         samples = []
         for shard in shards:

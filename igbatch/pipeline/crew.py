@@ -121,9 +121,7 @@ class Crew:
         self, hire: Callable[[], Any], workers: Workers, say: Callable[[str], None] = lambda line: None
     ) -> None:
         self.seats: list[Seat] = []
-        self._hire = hire
-        self._say = say
-        self._workers = workers
+        self._hire, self._say, self._workers = hire, say, workers
         self._most = workers.count
         self._looked = self._tended = time.monotonic()
         self._short = 0.0

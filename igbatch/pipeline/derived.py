@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Any
 
 from igbatch.pipeline.committed import digest_of
 from igbatch.pipeline.packages import imported_packages
@@ -14,7 +15,6 @@ from igbatch.store.provenance import TABLES as ALWAYS
 FILE = "derived.json"
 TABLES = (*ALWAYS, "similarity", "significance", "localization")
 """What a reduction may write besides the lists of images and variants."""
-Made = Literal["ranges", "faithfulness", "report", "audit"]
 
 
 def state_of(plan: Plan) -> str:
@@ -43,38 +43,35 @@ def report_state(plan: Plan, state: str) -> str:
     return digest({**shown, "boxes": counts.record()} if counts else shown)
 
 
-class Derived:
-    """The states that what is derived was made from; None where that is not known."""
+def read_derived(output: Output) -> dict[str, Any]:
+    """Return the states that `ranges` and the tables beside it, `faithfulness` and `report` were made from.
 
-    def __init__(self, output: Output) -> None:
-        self._output = output
-        try:
-            known = output.read_json(output.path(FILE))
-        except ValueError:
-            known = None
-        self._known: dict[str, Any] = known if isinstance(known, dict) else {}
+    What is not known is not there. `audit` is the digest of the verdict that the report shows, `tables` are
+    those that the last reduction wrote.
+    """
+    try:
+        known = output.read_json(output.path(FILE))
+    except ValueError:
+        known = None
+    return known if isinstance(known, dict) else {}
 
-    def known(self, what: Made) -> str | None:
-        """Return the state that `ranges.parquet` and the tables beside it, or others, were made from.
 
-        Of `audit`, the digest of the verdict that `report/` shows; None where it shows none.
-        """
-        state: str | None = self._known.get(what)
-        return state
+def keep_derived(output: Output, **made: Any) -> None:
+    """Take note of what was made now."""
+    output.put_json(output.path(FILE), read_derived(output) | made)
 
-    @property
-    def whole(self) -> bool:
-        """Whether all tables are there: those of every study, and those that the last reduction wrote."""
-        tables = {*ALWAYS, *self._known.get("tables", ())}
-        return all(self._output.exists(self._output.path(f"{name}.parquet")) for name in tables)
 
-    def keep_reduced(self, state: str) -> None:
-        """Take note of the state that the study was reduced in just now, and of the tables that are there."""
-        there = [name for name in TABLES if self._output.exists(self._output.path(f"{name}.parquet"))]
-        self._known["tables"] = there
-        self.keep(ranges=state)
+def is_reduced(output: Output, state: str) -> bool:
+    """Tell whether a study was reduced in a state, and all tables that this wrote are there."""
+    known = read_derived(output)
+    tables = {*ALWAYS, *known.get("tables", ())}
+    return known.get("ranges") == state and tables == set(_there(output, tables))
 
-    def keep(self, **states: str | None) -> None:
-        """Take note of what was made now."""
-        self._known |= states
-        self._output.put_json(self._output.path(FILE), self._known)
+
+def keep_reduced(output: Output, state: str) -> None:
+    """Take note of the state that the study was reduced in just now, and of the tables that are there."""
+    keep_derived(output, ranges=state, tables=_there(output, TABLES))
+
+
+def _there(output: Output, tables: Iterable[str]) -> list[str]:
+    return [name for name in tables if output.exists(output.path(f"{name}.parquet"))]

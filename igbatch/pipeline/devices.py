@@ -36,11 +36,7 @@ def why_no_gpu() -> str | None:
 
 
 def refuse_missing_gpu(device: str, instead: str) -> None:
-    """Refuse a device of torch's that this process does not have.
-
-    Args:
-        device: cpu or cuda.
-        instead: what the user can do.
+    """Refuse a device of torch's that this process does not have; say what the user can do `instead`.
 
     Raises:
         InputError: there is no GPU for `cuda`.

@@ -15,7 +15,7 @@ from math import ceil
 import numpy as np
 
 from igbatch.images.choice import chosen
-from igbatch.pipeline.derived import Derived
+from igbatch.pipeline.derived import keep_derived, read_derived
 from igbatch.pipeline.plan import ShardImage
 from igbatch.pipeline.reports import FAITHFULNESS, Part, Settled, Skipped
 from igbatch.pipeline.resolve import ResolvedStudy
@@ -134,22 +134,15 @@ def measure_faithfulness(
 ) -> None:
     """Write `faithfulness.parquet` of a study whose maps are computed; measure what was not before.
 
-    Without the section nothing is written, nothing removed, and no cluster started.
-
-    Args:
-        output: of the study `resolved`.
-        resolved: the study.
-        state: of its results, as `igbatch.pipeline.derived.state_of` has it.
-        address: of a cluster, None for one of this run's own.
-        check: is called before the table is written; raises where the output is another run's by now.
-        say: takes a line.
+    Without the section nothing is written, nothing removed, and no cluster started. `state` is that of the
+    study's results (`igbatch.pipeline.derived.state_of`). `check` is called before the table is written; it
+    raises where the output is another run's by now.
     """
     settings = resolved.study.audit.faithfulness
     if settings is None:
         return
     state = digest({"state": state, "faithfulness": settings.model_dump(mode="json")})
-    derived = Derived(output)
-    if derived.known("faithfulness") == state and output.exists(output.path(FILE)):
+    if read_derived(output).get("faithfulness") == state and output.exists(output.path(FILE)):
         return
     parts = list(find_parts(Reader(output), resolved, settings))
     there = {info.path for info in output.files(FAITHFULNESS)}
@@ -165,7 +158,7 @@ def measure_faithfulness(
     for path in there - set(paths):
         output.delete(path)
     if not skipped:
-        derived.keep(faithfulness=state)
+        keep_derived(output, faithfulness=state)
     say(
         f"faithfulness of {len(paths)} (image, variant) pairs: {len(missing) - len(skipped)} measured, "
         f"{len(parts) - len(missing)} stood from before"

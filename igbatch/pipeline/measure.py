@@ -192,12 +192,9 @@ class Measurer:
 
 
 def group_size(rows: int, perturbations: int, targets: int) -> int:
-    """Return how many images are measured together.
+    """Return how many images are measured together, of micro-batches of so many rows.
 
-    Args:
-        rows: of a micro-batch.
-        perturbations: of an image, for either measure.
-        targets: of an image at most.
+    Each image has so many perturbations, for either measure, and so many targets at most.
     """
     filling = GROUP_BATCHES * rows // (perturbations + 1)
     return max(1, min(filling, GROUP_IMAGES, GROUP_MAPS // targets))

@@ -23,11 +23,7 @@ Part = Literal["images", "models", "writing"]
 class Occupancy:
     """Slots for shards on one device, which are given in the order in which shards come.
 
-    Args:
-        slots: shards that may be attributed at a time; they are of one variant.
-
-    Attributes:
-        turns: of the shards' launches on the device.
+    So many shards are attributed at a time, all of one variant. `turns` are of their launches on the device.
     """
 
     def __init__(self, slots: int) -> None:

@@ -124,10 +124,7 @@ class Plan:
         return sum(len(self._cuts(spec, rows)) for _, rows in self._patterns(spec))
 
     def ordered(self) -> list[VariantSpec]:
-        """Return the variants, those with the most integration steps to expect first.
-
-        Costly ones come first so that workers finish together.
-        """
+        """Return the variants, the costliest first, so that workers finish together."""
         return sorted(self.resolved.variants, key=lambda spec: -expected_steps(spec))
 
     def shards(self) -> Iterator[Shard]:
@@ -242,9 +239,7 @@ def expected_steps(spec: VariantSpec) -> int:
 
     Where maps are smoothed, every copy of an image takes as many.
     """
-    if spec.steps != "auto":
-        return spec.steps
-    return ADAPTIVE_STEPS[spec.kind]
+    return ADAPTIVE_STEPS[spec.kind] if spec.steps == "auto" else spec.steps
 
 
 def make_plan(

@@ -106,13 +106,12 @@ def _fit(entry: ShardImage, loaded: LoadedImage) -> FittedBoxes:
 
 
 def _load(entry: ShardImage) -> LoadedImage:
-    for attempt in range(READ_ATTEMPTS):
+    for _ in range(READ_ATTEMPTS):
         try:
             return load_image(entry.uri)
         except OSError as error:
-            if attempt + 1 == READ_ATTEMPTS:
-                raise ImageError(f"the store failed {READ_ATTEMPTS} times ({error})") from error
-    raise AssertionError
+            failed = error
+    raise ImageError(f"the store failed {READ_ATTEMPTS} times ({failed})") from failed
 
 
 def prepare_ahead(

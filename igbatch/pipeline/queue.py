@@ -57,10 +57,8 @@ class ShardQueue:
     def take(self, held: str | None, elsewhere: Collection[str] = (), *, idle: bool = True) -> Shard | None:
         """Return the next shard for a worker, None where none is left or all that are left have to wait.
 
-        Args:
-            held: the variant that the worker holds or will hold after what it has to do.
-            elsewhere: variants that other workers hold.
-            idle: whether the worker has no other shard.
+        `held` is the variant that the worker holds or will hold after what it has to do, `elsewhere` are what
+        other workers hold. An idle worker has no other shard.
         """
         if idle and self._alone:
             return self._alone.popleft()

@@ -20,14 +20,11 @@ class ShardRankings:
     Passes are in float32 and eager, whatever the study's precision and passes are. What is ranked is stored
     with the images. A trained model is built only for images that nobody has ranked.
 
-    Args:
-        models: of the worker.
-        store: of rankings by the shard's model.
-        shard: whose images are ranked; not at all where no target of its asks for it.
-        rows: images that go through the model together.
+    `store` holds rankings by the shard's model. Nothing is ranked where no target of the shard asks for it.
 
     Attributes:
-        rows: images that are best given at a time: as many as go through the model, 1 where none has to.
+        rows: images that are best given at a time: as many as go through the model together, 1 where none has
+            to.
 
     Raises:
         OSError: the store failed.

@@ -170,7 +170,7 @@ def settle_plan(plan: Plan, measure: Callable[[Sequence[Shard], int], Settled | 
 
 
 @dataclass
-class Summary:
+class RunSummary:
     """What a run of the stage has done so far.
 
     Attributes:
@@ -206,7 +206,7 @@ class Summary:
         self.times += report.times
 
 
-Listener = Callable[[Summary], None]
+Listener = Callable[[RunSummary], None]
 """Is told whenever a run has begun, got on, or lost something."""
 
 

@@ -15,8 +15,8 @@ from igbatch.errors import one_line
 from igbatch.pipeline.plan import Shard
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage
 from igbatch.pipeline.reports import ShardReport
+from igbatch.statistics.box_stats import Measured, measure
 from igbatch.statistics.image_stats import convergence
-from igbatch.statistics.measured import Measured, measure
 from igbatch.store.commit import ShardWriter
 from igbatch.study import Attribution
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from igbatch.errors import UnfinishedError
 from igbatch.images.choice import check_choices
-from igbatch.pipeline.derived import Derived, report_state, state_of
+from igbatch.pipeline.derived import is_reduced, keep_reduced, report_state, state_of
 from igbatch.pipeline.faithfulness import measure_faithfulness
 from igbatch.pipeline.opening import (
     check_same_study,
@@ -19,7 +19,7 @@ from igbatch.pipeline.opening import (
 )
 from igbatch.pipeline.packages import package_warnings
 from igbatch.pipeline.plan import Plan, make_plan
-from igbatch.pipeline.reports import Hardware, Listener, Settled, Summary
+from igbatch.pipeline.reports import Hardware, Listener, RunSummary, Settled
 from igbatch.pipeline.resolve import ResolvedStudy, resolve_study
 from igbatch.pipeline.study_images import StudyImages, list_study_images
 from igbatch.reduce.study import reduce_study
@@ -61,7 +61,7 @@ def run_stage(
     address: str | None = None,
     retry_quarantined: bool = False,
     say: Callable[[str], None] = lambda line: None,
-) -> Summary:
+) -> RunSummary:
     """Compute what is missing and reduce the whole; a study that is finished starts no Ray.
 
     Raises:
@@ -84,9 +84,9 @@ def run_stage(
             output.delete(damaged.path)
         if not plan.missing_rows:
             say(f"nothing to compute: all {plan.expected_rows} rows are committed or in quarantine")
-        derived, summary = Derived(output), Summary()
+        summary = RunSummary()
         with ExitStack() as cluster:
-            if not plan.missing_rows and derived.whole and derived.known("ranges") == state_of(plan):
+            if not plan.missing_rows and is_reduced(output, state_of(plan)):
                 keep_study(output, resolved, images)  # report and audit read there what they show
             else:
                 record = open_output(output, resolved, images)
@@ -99,7 +99,7 @@ def run_stage(
                 lock.check()
                 _sweep(output, plan)
                 reduce_study(output, map_shards, say)
-                derived.keep_reduced(state_of(plan))
+                keep_reduced(output, state_of(plan))
             state = state_of(plan)
             measure_faithfulness(output, resolved, state, address=address, check=lock.check, say=say)
         summary.state = report_state(plan, state)
@@ -123,7 +123,7 @@ def _attribute(
     listener: Listener,
     lock: Lock,
     say: Callable[[str], None],
-) -> Summary:
+) -> RunSummary:
     """Compute what is missing on the cluster; `record` is the `study.json` of the output."""
     from igbatch.pipeline.attribute import Attribution
     from igbatch.pipeline.cluster import size_workers

@@ -71,15 +71,11 @@ def settings_of(study: Attribution, steps: int | Literal["auto"], settled: Settl
 def settle(
     study: Attribution, samples: Sequence[Sample], ahead: int | None = None, sharing: int = 1
 ) -> Settled:
-    """Measure what the study leaves open.
+    """Measure what the study leaves open, where so many workers share a device.
 
-    Args:
-        study: the study's `attribution` section.
-        samples: the first is the one that is asked the most of: the trained model where there is one.
-            An arithmetic has to do for the others too.
-        ahead: images to be computed, added over variants, where that is known. What is tried takes a fifth of
-            their time at most; nothing is compiled for a few.
-        sharing: workers that share a device.
+    The first sample is the one that is asked the most of: the trained model where there is one. An arithmetic
+    has to do for the others too. `ahead` images are to be computed, added over variants, where that is known:
+    what is tried takes a fifth of their time at most, and nothing is compiled for a few.
     """
     model, steps, examples = samples[0]
     settings = settings_of(study, steps)

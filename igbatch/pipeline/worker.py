@@ -28,16 +28,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 MakeComputer = Callable[[ResolvedStudy, Output, str], "ShardComputer"]
-"""Makes what computes shards on a device, or a stand-in: called are `settle`, `compute` and `under_way`."""
-
-
-def shard_computer(resolved: ResolvedStudy, output: Output, device: str) -> ShardComputer:
-    """Return the computer of every run; torch is imported here, in the worker and not in the driver."""
-    import torch
-
-    from igbatch.pipeline.compute import ShardComputer
-
-    return ShardComputer(resolved, output, torch.device(device))
+"""Makes what computes shards on a device: a stand-in for `ShardComputer`, or one that does more."""
 
 
 class Worker:
@@ -49,7 +40,7 @@ class Worker:
         output: Output,
         device: str,
         threads: int,
-        make_computer: MakeComputer = shard_computer,
+        make_computer: MakeComputer | None = None,
         probe: Probe | None = None,
     ) -> None:
         self.threads, self.probe = threads, probe
@@ -63,12 +54,12 @@ class Worker:
             return
         import torch
 
-        from igbatch.pipeline.compute import device_name
+        from igbatch.pipeline.compute import ShardComputer, device_name
 
         torch.set_num_threads(threads)
         self._device_name = device_name(torch.device(device))
         self._metrics = WorkerMetrics(resolved.study.name, self._device_name)
-        self.computer = make_computer(resolved, output, device)
+        self.computer = (make_computer or ShardComputer)(resolved, output, device)
 
     def ready(self) -> tuple[Hardware, str, list[str]]:
         """Answer once the worker can take shards: its hardware, its node's id, and what it does not see.

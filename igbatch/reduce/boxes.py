@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from igbatch.reduce.image_scores import Best, ImageValues
 from igbatch.statistics.aggregates import aggregate_box_sums
+from igbatch.store import schemas
 from igbatch.store.reader import Reader
 
 _NUMBERS = ("sum", "share", "density_ratio", "pixels")
@@ -52,7 +53,7 @@ class VariantBoxes:
         targets = len(reader.target_names)
         every = np.zeros(targets, dtype=np.int64)
         columns = ["box_id", "box_label", *_NUMBERS]
-        none = pa.table({name: pa.array([], _TYPES[name]) for name in columns})
+        none = pa.schema([schemas.BOX_STATS.field(name) for name in columns]).empty_table()
         parts = [_coded(np.zeros(0, dtype=np.int64), none)]
         for keys, rows in reader.keyed_boxes(columns, variant_id):
             every += np.bincount(keys % targets, minlength=targets)
@@ -102,12 +103,6 @@ class VariantBoxes:
         keys, at = np.unique(code * self.images + self.place[known], return_inverse=True)
         values = np.bincount(at, weights=self.share[known], minlength=len(keys)).astype(np.float64)
         return ImageValues(self.labels, keys, values)
-
-
-_TYPES = {
-    "box_id": pa.string(), "box_label": pa.string(), "pixels": pa.int64(),
-    **{name: pa.float64() for name in ("sum", "share", "density_ratio")},
-}  # fmt: skip
 
 
 def _coded(keys: NDArray[np.int64], rows: pa.Table) -> pa.Table:

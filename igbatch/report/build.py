@@ -15,25 +15,19 @@ from igbatch.report.figures.fonts import missing_line, on_stderr
 from igbatch.report.figures.image_data import ImageMaps, ShownRows
 from igbatch.report.figures.layout import joint_scope, scope_sheet, sequence_sheet
 from igbatch.report.figures.typeset import DPI, missing_letters
-from igbatch.report.findings.caveats import cautions
 from igbatch.report.findings.find import find
-from igbatch.report.findings.summary import five_sentences
-from igbatch.report.page import tables
-from igbatch.report.page.about import describe
+from igbatch.report.findings.summary import cautions, describe, five_sentences
 from igbatch.report.page.audit import audit_view
-from igbatch.report.page.csv_tables import MAX_ROWS, csv_tables
-from igbatch.report.page.html import Page, render_page
-from igbatch.report.page.quarantine import take_quarantine
-from igbatch.report.page.study_data import MAX_TARGETS, page_data
+from igbatch.report.page.csv_tables import MAX_ROWS, csv_tables, take_quarantine
+from igbatch.report.page.html import render_page
+from igbatch.report.page.study_data import page_data
+from igbatch.report.page.tables import page_tables
 from igbatch.report.randomization.section import randomization_views
 from igbatch.report.selection import MAX_PAIRS, compared_images, left_out, select, variants_on
 from igbatch.report.text import file_stem, listing, plain
 from igbatch.results import StudyResults
 
 Write = Callable[[str, bytes], None]
-
-MAX_QUARANTINED = 200
-"""Rows of the quarantine on the page."""
 
 
 def render_report(results: StudyResults, write: Write, say: Callable[[str], None] = on_stderr) -> list[str]:
@@ -56,43 +50,40 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
     files = _Files(write)
     selection = select(results)
     shown = ShownRows(results, selection.images)
-    quarantine = take_quarantine(results, MAX_ROWS)
+    lost, n_lost = take_quarantine(results, MAX_ROWS)
     csv: dict[str, bool] = {}
-    for table in csv_tables(results, selection.images, quarantine):
-        files.put(f"tables/{table.file}", table.content)
-        csv[table.file] = table.whole
-    cut = [name for name, whole in csv.items() if not whole]
+    for name, rows, whole in csv_tables(results, selection.images, lost, n_lost):
+        text = rows.to_csv(index=False, lineterminator="\n")
+        files.put(f"tables/{name}.csv", text.encode("utf-8", "surrogatepass"))
+        csv[f"{name}.csv"] = whole
     plot = files.embedded("aggregates", aggregates_figure(results))[0] if len(results.aggregates) else ""
     featured = [ImageMaps(results, image_id, shown) for image_id in selection.featured]
     randomization = randomization_views(results, featured, files.embedded)
     drawn = featured if results.study.report.figures else []
     figures = {plain(maps.image_id): list(_draw(maps, files)) for maps in drawn}
-    totals = results.totals
     findings = find(results, compared_images(results))
+    lead, facts = describe(results)
     audit, problem = audit_view(results)
-    where = "the study's folder quarantine" if "quarantine.csv" in cut else "tables/quarantine.csv"
-    page = Page(
-        about=describe(results, totals),
-        summary=five_sentences(results, findings, totals, quarantine.total),
+    study, packed = page_data(results, selection, shown, audit.history if audit else ())
+    page = render_page(
+        study,
+        packed,
+        results=results,
+        lead=lead,
+        facts=facts,
+        summary=five_sentences(results, findings, n_lost),
         findings=findings,
-        cautions=cautions(results, totals, quarantine.total),
-        data=page_data(results, selection, shown),
+        cautions=cautions(results, n_lost),
         figures=figures,
         guide=DEFAULT.words["guide"],
         plot=plot,
-        tables={
-            "aggregates": tables.aggregates_table(results),
-            "sums": tables.sums_table(results, selection),
-            "significance": tables.significance_table(results),
-            "ranges": tables.ranges_table(results),
-            "quarantine": tables.quarantine_table(quarantine, MAX_QUARANTINED, where),
-        },
+        tables=page_tables(results, selection, lost, n_lost),
         csv=csv,
-        audit=audit,
+        audit_view=audit,
         randomization=randomization,
-        left_out=left_out(results, selection, cut, max(len(results.target_names) - MAX_TARGETS, 0), problem),
+        left_out=left_out(results, selection, [name for name, whole in csv.items() if not whole], problem),
     )
-    files.put("index.html", render_page(page).encode("utf-8"))  # last: all that it links to is there
+    files.put("index.html", page.encode("utf-8"))  # last: all that it links to is there
     if line := missing_line(files.missing):
         say(line)
     return files.paths

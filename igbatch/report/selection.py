@@ -1,4 +1,4 @@
-"""Which images and variants a report shows, and why."""
+"""Which images, variants and targets a report shows, and why."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from igbatch.images.choice import ranked
-from igbatch.report.scores import WORDS, Scores
-from igbatch.report.sentences import sentences
+from igbatch.report.sentences import render, sentences
 from igbatch.results import StudyResults
 
 MAX_VARIANTS = 12
@@ -20,13 +18,25 @@ MAX_VARIANTS = 12
 MAX_VARIANTS_RANDOMIZED = 6
 """The same in a randomization study of more variants than that, which has a section of its own for them."""
 
+MAX_TARGETS = 8
+"""Targets whose maps the page holds; figures and tables have all."""
+
 MAX_PAIRS = 10
 """Figures of pairs of targets, for each featured image and variant."""
+
+SCORES = {
+    "box-contrast": ["box_contrast", "box_contrast_variant_id", "box_contrast_label"],
+    "worst-convergence": ["convergence_ratio", "convergence_variant_id", "convergence_target"],
+    "disagreement": [
+        "disagreement", "disagreement_measure", "disagreement_target", "disagreement_label",
+    ],
+}  # fmt: skip
+"""Columns of `image_summary` by the rules of `report.others` that score images: the score, then what of."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What is shown: images in order, and those featured among them; `variants` are all of the study.
+    """What is shown: images in order, and those featured among them.
 
     Attributes:
         strange: names that the study file features and the study does not have.
@@ -36,7 +46,6 @@ class Selection:
 
     featured: tuple[str, ...]
     images: tuple[str, ...]
-    variants: tuple[str, ...]
     strange: tuple[str, ...]
     reasons: Mapping[str, str] = field(default_factory=dict)
     scored: int | None = None
@@ -49,18 +58,31 @@ def select(results: StudyResults) -> Selection:
     that the rule has no score of; equal ones are in the order of the list.
     """
     requested = results.study.report
-    scores = Scores(results, requested.others) if requested.others in WORDS else None
-    order = _computed_first(results, _order(results, scores))
+    columns = SCORES.get(requested.others, [])
+    table = results.image_scores(columns)
+    scores = table.column(0).to_numpy() if columns else np.full(results.n_images, np.nan)
+    order = np.argsort(-scores, kind="stable")  # NaN comes last
+    if requested.others == "random":
+        order = ranked(requested.seed, results.listing.image_ids)
     known = _known(results)
     featured, images = _listed(results, order)
-    return Selection(
-        tuple(featured),
-        images,
-        tuple(str(name) for name in results.variants["variant_id"]),
-        tuple(name for name in dict.fromkeys(requested.featured) if name not in known),
-        _reasons(results, images, known, order, scores),
-        None if scores is None else int(np.count_nonzero(~np.isnan(scores.values))),
-    )
+    ranks = np.argsort(order)
+    several = int((results.variants["kind"] == "trained").sum()) > 1
+    reasons = {
+        name: render(
+            "chosen.j2",
+            report=requested,
+            featured=name in known,
+            score=float(scores[place]),
+            rank=int(ranks[place]),
+            of=table.slice(place, 1).to_pylist()[0] if columns else {},
+            several=several,
+        )
+        for name, place in zip(images, results.listing.places_of(images).tolist(), strict=True)
+    }
+    strange = tuple(name for name in dict.fromkeys(requested.featured) if name not in known)
+    scored = int(np.count_nonzero(~np.isnan(scores))) if columns else None
+    return Selection(featured, images, strange, reasons, scored)
 
 
 def compared_images(results: StudyResults) -> tuple[str, ...]:
@@ -68,7 +90,7 @@ def compared_images(results: StudyResults) -> tuple[str, ...]:
 
     They do not follow `report.others`: images that were chosen by a score would bias what is found.
     """
-    return _listed(results, _computed_first(results, np.arange(results.n_images)))[1]
+    return _listed(results, np.arange(results.n_images))[1]
 
 
 def _known(results: StudyResults) -> list[str]:
@@ -76,53 +98,14 @@ def _known(results: StudyResults) -> list[str]:
     return [name for name, place in zip(names, results.listing.places_of(names), strict=True) if place >= 0]
 
 
-def _computed_first(results: StudyResults, order: NDArray[np.int64]) -> NDArray[np.int64]:
-    computed = results.image_scores(["n_maps"])["n_maps"].to_numpy()[order] > 0
-    return np.concatenate([order[computed], order[~computed]])
-
-
-def _listed(results: StudyResults, order: NDArray[np.int64]) -> tuple[list[str], tuple[str, ...]]:
+def _listed(results: StudyResults, order: NDArray[np.int64]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the featured images, the first one in the order where none is, and all that are shown."""
-    known = _known(results)
-    most = max(results.study.report.max_images, len(known))
-    featured = known or results.listing.ids(order[:1])
+    computed = results.image_scores(["n_maps"])["n_maps"].to_numpy()[order] > 0
+    order = np.concatenate([order[computed], order[~computed]])
+    featured = _known(results) or results.listing.ids(order[:1])
+    most = max(results.study.report.max_images, len(featured))
     first = results.listing.ids(order[: most + len(featured)])
-    others = [name for name in first if name not in set(featured)]
-    return featured, (*featured, *others[: most - len(featured)])
-
-
-def _order(results: StudyResults, scores: Scores | None) -> NDArray[np.int64]:
-    if scores is not None:
-        return scores.order()
-    places = np.arange(results.n_images)
-    if results.study.report.others == "random":
-        return ranked(results.study.report.seed, pa.array(results.listing.ids(places), pa.string()))
-    return places
-
-
-def _reasons(
-    results: StudyResults,
-    images: Sequence[str],
-    known: Sequence[str],
-    order: NDArray[np.int64],
-    scores: Scores | None,
-) -> dict[str, str]:
-    """Say why each image is shown: that it is featured, and what the rule says of it."""
-    requested = results.study.report
-    places = results.listing.places_of(images).tolist()
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order))
-    reasons = {}
-    for name, place in zip(images, places, strict=True):
-        reason = ["featured"] if name in known else []
-        if scores is not None:
-            reason.append(scores.reason(place, int(rank[place])))
-        elif requested.others == "random" and not reason:
-            reason.append(f"chosen at random (seed {requested.seed})")
-        elif not reason:
-            reason.append("among the first of the study")
-        reasons[name] = "; ".join(filter(None, reason)) or f"no score by {requested.others}; next in the list"
-    return reasons
+    return tuple(featured), tuple(dict.fromkeys([*featured, *first]))[:most]
 
 
 def shown_variants(results: StudyResults, variants: Sequence[str]) -> list[str]:
@@ -150,16 +133,13 @@ def variants_on(results: StudyResults, image_id: str) -> list[str]:
     return shown_variants(results, results.reader.variants_of(image_id)) or every[:1]
 
 
-def left_out(
-    results: StudyResults, selection: Selection, cut: Sequence[str], targets: int = 0, audit: str = ""
-) -> list[str]:
+def left_out(results: StudyResults, selection: Selection, cut: Sequence[str], audit: str = "") -> list[str]:
     """Say what the page does not show.
 
     Args:
         results: a reduced study.
         selection: what is shown.
         cut: the CSV tables that hold the rows of its images only.
-        targets: how many have no maps on the page.
         audit: why the audit cannot be told.
     """
     variants = map(results.reader.variants_of, selection.images)
@@ -167,12 +147,11 @@ def left_out(
         "left_out.j2",
         selection=selection,
         report=results.study.report,
-        rule=WORDS.get(results.study.report.others, ""),
         n_images=results.n_images,
         hidden=results.n_images - len(selection.images),
         unscored=0 if selection.scored is None else results.n_images - selection.scored,
         variants=max((len(each) - len(shown_variants(results, each)) for each in variants), default=0),
         cut=cut,
-        targets=targets,
+        targets=max(len(results.target_names) - MAX_TARGETS, 0),
         audit=audit,
     )

@@ -19,7 +19,7 @@ import jinja2
 from jinja2.ext import Extension
 from jinja2.lexer import Token, TokenStream
 
-from igbatch.report.text import count, decimals, listing, number, percent, plain, whole_percent
+from igbatch.report.text import count, decimals, listing, number, ordinal, percent, plain, whole_percent
 
 FILTERS: dict[str, Callable[..., str]] = {
     "number": number,
@@ -27,6 +27,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "percent": percent,
     "whole_percent": whole_percent,
     "count": count,
+    "ordinal": ordinal,
     "listing": listing,
     "plain": plain,
     "thousands": lambda n: f"{n:,}",

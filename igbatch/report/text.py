@@ -73,6 +73,12 @@ def count(n: int, noun: str, plural: str = "") -> str:
     return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
 
 
+def ordinal(n: int) -> str:
+    """Write a place: 1st, 2nd, 12th."""
+    ending = "th" if n % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
+    return f"{n}{ending}"
+
+
 def listing(names: Sequence[str], most: int = 6) -> str:
     """Join names as a sentence does: a, b and c; of more than `most`, the first ones and how many others."""
     shown = list(names)

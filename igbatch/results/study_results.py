@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from igbatch.images.box_counts import BoxCounts
 from igbatch.images.loading import load_image
@@ -18,11 +19,45 @@ from igbatch.images.preprocessing import Preprocessing
 from igbatch.reduce.images import image_ranges
 from igbatch.reduce.ranges import RangeSummary, Scope
 from igbatch.reduce.scopes import ScopeRange, scope_range
-from igbatch.results.scans import Scans
-from igbatch.results.tables import Tables, frame_of
+from igbatch.reduce.variant_scan import grids, scan_variant
+from igbatch.results.tables import SCANNED_ROWS, Tables, frame_of
+from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
+from igbatch.store.scan import gathered
 from igbatch.store.winners import Listing
+
+
+class Scans:
+    """A study read bit by bit: each scan reads a variant's rows once, some rows and few columns at a time."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self._summaries: dict[str, RangeSummary] = {}
+
+    def rows(self, variant_id: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield columns of the rows of `image_stats` of a variant, `SCANNED_ROWS` at a time, in any order."""
+        schema = pa.schema([schemas.IMAGE_STATS.field(name) for name in columns])
+        batches = (("", batch) for batch in self.reader.batches(columns, variant_id))
+        for found in gathered(batches, SCANNED_ROWS):
+            yield pa.Table.from_batches([batch for _, batch in found], schema)
+
+    def boxes(self, variant_id: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield columns of the rows of `box_stats` of one variant, some at a time, in any order."""
+        return (rows for _, rows in self.reader.keyed_boxes(columns, variant_id))
+
+    def grids(self, variant_id: str, columns: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+        """Return numeric columns of `image_stats` of a variant: float64 [images, targets] each.
+
+        Images and targets are in the study's order; NaN stands where there is no row or no value. One scan.
+        """
+        return grids(self.reader, variant_id, columns)
+
+    def summary(self, variant_id: str) -> RangeSummary:
+        """Return extremes, histogram and number of all maps of a variant."""
+        if variant_id not in self._summaries:
+            self._summaries[variant_id] = scan_variant(self.reader, variant_id).ranges
+        return self._summaries[variant_id]
 
 
 class StudyResults(Tables):

@@ -18,18 +18,18 @@ from igbatch.study import Study
 
 SCANNED_ROWS = 1 << 17
 """Rows that a scan yields at once, about."""
-
 ROW_COLUMNS = tuple(name for name in schemas.IMAGE_STATS.names if name != "histogram")
 """Columns of `image_stats` without the histogram, which is larger than all others together."""
 
 RANDOMIZATION_TABLES = ("similarity", "map_measures", "localization", "randomization", "significance")
 
 
-def _reduced(name: str, words: str) -> cached_property[pd.DataFrame]:
-    """Return the attribute that reads a table of the reducer when it is first asked for."""
-    table = cached_property(lambda tables: frame_of(tables.read(name)))
-    table.__doc__ = f"{words} Raises InputError where it is not there, or damaged."
-    return table
+class _Reduced(cached_property[pd.DataFrame]):
+    """The table of the reducer that has the attribute's name, read when it is first asked for."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(lambda tables: frame_of(tables.read(self.attrname)))
+        self.__doc__ = f"{words} Raises InputError where it is not there, or damaged."
 
 
 class Tables:
@@ -79,30 +79,16 @@ class Tables:
         """The variants of the study, in its order."""
         return frame_of(self.reader.variants)
 
-    ranges = _reduced("ranges", "Ranges: one row per variant, and one for the whole data set.")
-    aggregates = _reduced("aggregates", "Box sums over the data set, per variant, target and box label.")
-    summary = _reduced("summary", "Counts, errors and steps of the maps, one row per variant and target.")
-    image_summary = _reduced("image_summary", "What was found of each image, one row an image.")
-    similarity = _reduced(
-        "similarity", "How alike two maps are, a row a comparison of a randomization study."
-    )
-    map_measures = _reduced(
-        "map_measures",
-        "Complexity of maps and their likeness to edges, one row per variant, image and target.",
-    )
-    localization = _reduced(
-        "localization", "How maps lie in known boxes, one row per variant, image, target and box label."
-    )
-    randomization = _reduced(
-        "randomization", "Means over images of all measures of a randomization study, with 95 % intervals."
-    )
-    significance = _reduced(
-        "significance", "Tests of trained models against the null of random ones, and tests of signs."
-    )
-    faithfulness = _reduced(
-        "faithfulness",
-        "Infidelity and sensitivity of a sample's maps, one row per variant, image and target.",
-    )
+    ranges = _Reduced("Ranges: one row per variant, and one for the whole data set.")
+    aggregates = _Reduced("Box sums over the data set, per variant, target and box label.")
+    summary = _Reduced("Counts, errors and steps of the maps, one row per variant and target.")
+    image_summary = _Reduced("What was found of each image, one row an image.")
+    similarity = _Reduced("How alike two maps are, a row a comparison of a randomization study.")
+    map_measures = _Reduced("Complexity of maps, likeness to edges, one row per variant, image and target.")
+    localization = _Reduced("How maps lie in known boxes, one row per variant, image, target and box label.")
+    randomization = _Reduced("Means over images of a randomization study's measures, with 95 % intervals.")
+    significance = _Reduced("Tests of trained models against the null of random ones, and tests of signs.")
+    faithfulness = _Reduced("Infidelity and sensitivity of a sample, one row per variant, image and target.")
 
     def rows_of(
         self,
@@ -182,20 +168,17 @@ class Tables:
         Raises:
             InputError: it is not there; the line says why, and what to do.
         """
-        file, place = f"{name}.parquet", self.reader.output.uri
+        file, again = f"{name}.parquet", "and run it again: what is computed stays"
         if name in RANDOMIZATION_TABLES and self.study.randomization is None:
-            raise InputError(
-                f"{place}: the study has no `randomization` section, so there is no {file}; add "
-                "`randomization: {}` to its study file and run it again: what is computed stays"
-            )
-        if not self.has(name):
-            if name == "faithfulness":
-                raise InputError(
-                    f"{place}: there is no {file}; add `audit: {{faithfulness: {{}}}}` to the study file and "
-                    "run it again: what is computed stays"
-                )
-            raise InputError(f"{place}: not reduced yet ({file} is missing); run `igbatch reduce` first")
-        return self.reader.output.path(file)
+            why = f"the study has no `randomization` section, so there is no {file}; "
+            why += f"add `randomization: {{}}` to its study file {again}"
+        elif self.has(name):
+            return self.reader.output.path(file)
+        elif name == "faithfulness":
+            why = f"there is no {file}; add `audit: {{faithfulness: {{}}}}` to the study file {again}"
+        else:
+            why = f"not reduced yet ({file} is missing); run `igbatch reduce` first"
+        raise InputError(f"{self.reader.output.uri}: {why}")
 
 
 def frame_of(table: pa.Table) -> pd.DataFrame:

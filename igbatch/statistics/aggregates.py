@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -55,20 +55,16 @@ def aggregate_box_sums(box_stats: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
         for (variant_id, label), rows in images.groupby(["variant_id", "box_label"], observed=True)
     }
     none = images["image_id"].iloc[:0]
-    rows = [
-        dict(zip(KEYS, key, strict=True))
-        | _aggregate(group, expected_sign(key[1], key[2], classes), having.get(key[:2], none), seed)
-        for key, group in _groups(images)
-    ]
+    rows = []
+    for each, group in images.groupby(KEYS, sort=True, observed=True):
+        variant_id, target, label = key = tuple(map(str, each))
+        sign = expected_sign(target, label, classes)
+        found = _aggregate(group, sign, having.get((variant_id, target), none), seed)
+        rows.append(dict(zip(KEYS, key, strict=True)) | found)
     columns = [*KEYS, *_aggregate(images.iloc[:0], None, none, seed)]
     table = pd.DataFrame(rows, columns=columns)
     kinds = {name: "int64" if name.startswith("n_") else "float64" for name in columns[len(KEYS) :]}
     return table.astype({**kinds, "expected_sign": "Int8"})
-
-
-def _groups(images: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
-    for (variant_id, target, label), group in images.groupby(KEYS, sort=True, observed=True):
-        yield (str(variant_id), str(target), str(label)), group
 
 
 def _one_row_an_image(boxes: pd.DataFrame) -> pd.DataFrame:

@@ -1,8 +1,9 @@
-"""Statistics of an attribution map within boxes."""
+"""What is measured of an attribution map: within boxes, and all of it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from igbatch.errors import InputError
 from igbatch.images.geometry import MappedBox
-from igbatch.statistics.image_stats import Sums, add_up
+from igbatch.statistics.image_stats import Sums, add_up, map_statistics
 
 
 def box_statistics(
@@ -94,3 +95,32 @@ def statistics_of_boxes(
             }
         )
     return rows
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one map says.
+
+    Attributes:
+        not_finite: how many of its values are NaN or infinite.
+        statistics: of the map; None where it is not finite.
+        boxes: its statistics within boxes, in their order; none where it is not finite.
+    """
+
+    not_finite: int
+    statistics: dict[str, Any] | None
+    boxes: list[dict[str, Any]]
+
+
+def measure(attribution: NDArray[np.float32], boxes: Sequence[MappedBox]) -> Measured:
+    """Measure a map, float32 [H, W], and what of it lies within boxes.
+
+    Raises:
+        InputError: a box reaches outside the map.
+    """
+    not_finite = attribution.size - int(np.count_nonzero(np.isfinite(attribution)))
+    if not_finite:
+        return Measured(not_finite, None, [])
+    statistics = map_statistics(attribution)
+    whole = Sums.of(statistics["positive_sum"], statistics["negative_sum"])
+    return Measured(0, statistics, box_statistics(attribution, boxes, whole))

@@ -1,7 +1,4 @@
-"""Statistics of maps where they lie: torch, for maps on a GPU. The one module of statistics that needs torch.
-
-`igbatch.statistics.measured` says the same of one map on the host, and names what is found here.
-"""
+"""Statistics of maps where they lie, on a GPU. The one module of statistics that needs torch."""
 
 from __future__ import annotations
 
@@ -14,10 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from igbatch.images.geometry import MappedBox
-from igbatch.statistics.box_stats import refuse_outside, statistics_of_boxes
+from igbatch.statistics.box_stats import Measured, refuse_outside, statistics_of_boxes
 from igbatch.statistics.histogram import FLOAT32_EDGES, N_SIDE, counts_between
 from igbatch.statistics.image_stats import QUANTILES, Sums, ranks, statistics_of
-from igbatch.statistics.measured import Measured
 
 RANKS = 2 + len(QUANTILES)
 
@@ -25,9 +21,9 @@ RANKS = 2 + len(QUANTILES)
 def numbers_of(maps: Tensor, boxes: Sequence[MappedBox]) -> Tensor:
     """Launch the measuring of an image's maps: float64 [n, numbers] on their device, for `named`.
 
-    Nothing waits for the device. Counts, extremes, quantiles and places of peaks are those of
-    `igbatch.statistics.measured.measure`; integers are exact in float64. Sums are taken in float64 in another
-    order: they differ by at most (pixels * 2**-52) times the absolute sum.
+    Nothing waits for the device. Counts, extremes, quantiles and places of peaks are those that `measure`
+    finds on the host; integers are exact in float64. Sums are taken in float64 in another order: they differ
+    by at most (pixels * 2**-52) times the absolute sum.
 
     Args:
         maps: float32 [n, H, W].

@@ -51,7 +51,9 @@ def edge_maps(pixels: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
     luminance = rgb2gray(pixels)
     blurred = gaussian(luminance, SIGMA)  # type: ignore[no-untyped-call]
     at_edges = canny(luminance, SIGMA)  # type: ignore[no-untyped-call]
-    return {"sobel": _sobel(luminance), "canny": np.where(at_edges, _sobel(blurred), np.float32(0))}
+    magnitudes, smooth = (sobel(each) for each in (luminance, blurred))  # type: ignore[no-untyped-call]
+    found = {"sobel": magnitudes, "canny": np.where(at_edges, smooth, 0.0)}
+    return {name: np.asarray(edges, dtype=np.float32) for name, edges in found.items()}
 
 
 def edge_features(pixels: NDArray[np.float32]) -> dict[str, EdgeFeatures]:
@@ -60,7 +62,11 @@ def edge_features(pixels: NDArray[np.float32]) -> dict[str, EdgeFeatures]:
     Raises:
         InputError: the image is not [H, W, 3].
     """
-    return {name: _features(edges) for name, edges in edge_maps(pixels).items()}
+    found = {}
+    for name, edges in edge_maps(pixels).items():
+        scaled = edges / edges.max() if edges.any() else edges
+        found[name] = EdgeFeatures(standard_ranks(edges), scaled, local_moments(scaled))
+    return found
 
 
 def edge_similarity(features: MapFeatures, edges: Mapping[str, EdgeFeatures]) -> dict[str, float | None]:
@@ -91,13 +97,3 @@ def edge_similarity(features: MapFeatures, edges: Mapping[str, EdgeFeatures]) ->
             else mean_ssim(pair_moments(moments, edge.moments, magnitudes, edge.scaled), largest, 1.0)
         )
     return found
-
-
-def _sobel(luminance: NDArray[np.floating]) -> NDArray[np.float32]:
-    return np.asarray(sobel(luminance), dtype=np.float32)  # type: ignore[no-untyped-call]
-
-
-def _features(edges: NDArray[np.float32]) -> EdgeFeatures:
-    largest = edges.max()
-    scaled = edges / largest if largest > 0 else edges
-    return EdgeFeatures(standard_ranks(edges), scaled, local_moments(scaled))

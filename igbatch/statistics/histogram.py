@@ -31,12 +31,8 @@ N_BINS = 2 * N_SIDE + 1
 _INNER = EDGES[:-1]  # the outermost bins have no outer edge
 
 
-def _not_below(edges: NDArray[np.float64]) -> NDArray[np.float32]:
-    rounded = edges.astype(np.float32)
-    return np.where(rounded < edges, np.nextafter(rounded, np.float32(np.inf)), rounded)
-
-
-FLOAT32_EDGES = _not_below(_INNER)
+_rounded = _INNER.astype(np.float32)
+FLOAT32_EDGES = np.where(_rounded < _INNER, np.nextafter(_rounded, np.float32(np.inf)), _rounded)
 """The smallest float32 not below each of `EDGES` but the last, float32 [240], ascending.
 
 A float32 value lies on the same side of both, so that maps need not become float64 to be counted.

@@ -109,10 +109,12 @@ def adjusted(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def sign_test(values: NDArray[np.float64], alternative: Alternative) -> SignedTest:
     """Test by signs alone whether values [n] lie above or below zero: exact, binomial, without zeros."""
-    told, zeros = _signed(values)
-    n, above = len(told), int(np.count_nonzero(told > 0))
-    p = float(stats.binomtest(above, n, 0.5, alternative).pvalue) if n else None
-    return SignedTest(n, zeros, above / n if n else None, above if n else None, p, _smallest(n, alternative))
+    test, told = _untested(values, alternative)
+    if not test.n:
+        return test
+    above = int(np.count_nonzero(told > 0))
+    p = float(stats.binomtest(above, test.n, 0.5, alternative).pvalue)
+    return test._replace(statistic=above, p=p)
 
 
 def signed_rank_test(values: NDArray[np.float64], alternative: Alternative) -> SignedTest:
@@ -122,15 +124,23 @@ def signed_rank_test(values: NDArray[np.float64], alternative: Alternative) -> S
     tie, otherwise from the normal approximation or, of very few values, from all patterns of signs (scipy's
     `wilcoxon`). Below `FEWEST_SIGNED_RANKS` values there is no p.
     """
-    told, zeros = _signed(values)
-    n = len(told)
-    positive = float(np.mean(told > 0)) if n else None
-    smallest = _smallest(n, alternative)
-    if n < FEWEST_SIGNED_RANKS:
-        return SignedTest(n, zeros, positive, None, None, smallest)
-    found = stats.wilcoxon(told, alternative=alternative)
+    test, told = _untested(values, alternative)
+    if test.n < FEWEST_SIGNED_RANKS:
+        return test
     ranks = float(stats.rankdata(np.abs(told))[told > 0].sum())
-    return SignedTest(n, zeros, positive, ranks, float(found.pvalue), smallest)
+    return test._replace(statistic=ranks, p=float(stats.wilcoxon(told, alternative=alternative).pvalue))
+
+
+def _untested(
+    values: NDArray[np.float64], alternative: Alternative
+) -> tuple[SignedTest, NDArray[np.float64]]:
+    """Return what is known of values [n] before they are tested, and those that count."""
+    told = values[~np.isnan(values)]
+    signed = told[told != 0]
+    n = len(signed)
+    positive = float(np.mean(signed > 0)) if n else None
+    sides = 2 if alternative == "two-sided" else 1  # all signs alike: one pattern of 2^n, or either of two
+    return SignedTest(n, len(told) - n, positive, None, None, min(1.0, sides * 0.5**n)), signed
 
 
 def bootstrap_weights(images: int, resamples: int, seed: int) -> Iterator[tuple[slice, NDArray[np.float64]]]:
@@ -179,14 +189,3 @@ def resampled_means(values: NDArray[np.float64], resamples: int, seed: int) -> N
         totals[1:] += weights.sum(axis=1, keepdims=True) if told.all() else weights @ told.astype(np.float64)
     with np.errstate(invalid="ignore"):
         return np.where(totals > 0, sums / totals, np.nan)
-
-
-def _signed(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
-    told = values[~np.isnan(values)]
-    signed = told[told != 0]
-    return signed, len(told) - len(signed)
-
-
-def _smallest(n: int, alternative: Alternative) -> float:
-    """Return the least p of n signs: all alike, one pattern of 2^n, or either of two."""
-    return min(1.0, (2 if alternative == "two-sided" else 1) * 0.5**n)

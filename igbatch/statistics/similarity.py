@@ -48,11 +48,6 @@ class MapFeatures:
     hog: NDArray[np.float32] | None
     moments: LocalMoments | None
 
-    @property
-    def width(self) -> float:
-        """Width of the map's own range, maximum - minimum."""
-        return self.maximum - self.minimum
-
 
 def map_features(attribution: NDArray[np.float32]) -> MapFeatures:
     """Return what comparisons of a finite map, float32 [H, W], share.
@@ -108,7 +103,7 @@ def similarity(
             f"two maps of shapes {one.attribution.shape} and {other.attribution.shape} cannot be compared; "
             "compare maps of one image size"
         )
-    widths = {"own": (one.width, other.width)}
+    widths = {"own": (one.maximum - one.minimum, other.maximum - other.minimum)}
     for name, (minimum, maximum) in ranges.items():
         if not (np.isfinite([minimum, maximum]).all() and minimum <= maximum):
             raise InputError(f"range {name!r} is {minimum} to {maximum}; give a finite minimum and maximum")

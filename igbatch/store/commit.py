@@ -14,9 +14,8 @@ import os
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any
 
 import numpy as np
@@ -59,17 +58,10 @@ class _DigestingFile(io.RawIOBase):
         self.written += view.nbytes
         return view.nbytes
 
-    def tell(self) -> int:
-        return self.written
-
-    def flush(self) -> None:
-        if not self.raw.closed:
-            self.raw.flush()
-
     def close(self) -> None:
         if not self.closed:
-            self.flush()
             if isinstance(self.raw, io.BufferedWriter):
+                self.raw.flush()
                 os.fsync(self.raw.fileno())
             self.raw.close()
         super().close()
@@ -97,21 +89,18 @@ class ShardWriter:
         self.encoding = encoding
         self.attempt = f"{time.time_ns():016x}-{secrets.token_hex(4)}"
         self._rows: dict[str, list[Row]] = {"image_stats": [], "box_stats": [], "quarantine": []}
-        self._maps: pq.ParquetWriter | None = None
+        self._opened = ExitStack()
         self._map_file: _DigestingFile | None = None
+        self._maps: pq.ParquetWriter = None
         self._map_rows = 0
         self._named: dict[str, dict[str, Any]] = {}
 
     def __enter__(self) -> ShardWriter:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._maps is not None and self._map_file is not None and not self._map_file.closed:
-            with suppress(Exception):  # the attempt is lost; what led here is what counts
-                self._maps.close()
-                self._map_file.close()
+    def __exit__(self, *error: object) -> None:
+        with suppress(Exception):  # where anything is open, the attempt is lost; what led here is what counts
+            self._opened.close()
 
     def add_image_stats(self, rows: Sequence[Row]) -> None:
         """Add rows of `schemas.IMAGE_STATS` without their variant_id and what the commit says of itself."""
@@ -134,10 +123,11 @@ class ShardWriter:
         if not len(maps):
             return
         table = map_table(self.variant_id, image_ids, targets, maps, self.encoding)
-        if self._maps is None:
-            self._map_file = _DigestingFile(self._open(self._data_path("attributions")))
-            options = parquet_options(self.encoding)
-            self._maps = pq.ParquetWriter(self._map_file, table.schema, **options)
+        if self._map_file is None:
+            file = _DigestingFile(self._open(self._data_path("attributions")))
+            self._map_file = self._opened.enter_context(file)
+            writer = pq.ParquetWriter(file, table.schema, **parquet_options(self.encoding))
+            self._maps = self._opened.enter_context(writer)
         self._maps.write_table(table)
         self._map_rows += len(maps)
 
@@ -147,29 +137,19 @@ class ShardWriter:
         Raises:
             OSError: the store failed, or a data file was swept by a run that took over meanwhile.
         """
-        if self._maps is not None and self._map_file is not None:
-            self._maps.close()
-            self._map_file.close()
-            self._name(
-                "attributions", self._map_rows, self._map_file.sha256.hexdigest(), self._map_file.written
-            )
+        self._opened.close()
+        if self._map_file is not None:
+            self._name("attributions", self._map_rows, self._map_file)
         for kind, schema in (("box_stats", schemas.BOX_STATS), ("quarantine", schemas.QUARANTINE)):
             if self._rows[kind]:
                 data = table_bytes(self._table(kind, schema))
                 with _DigestingFile(self._open(self._data_path(kind))) as file:
                     file.write(data)
-                self._name(kind, len(self._rows[kind]), file.sha256.hexdigest(), file.written)
-        record = {
-            "version": 1,
-            "attempt": self.attempt,
-            "fingerprint": self.fingerprint,
-            "rows": len(self._rows["image_stats"]),
-            "files": self._named,
-        }
+                self._name(kind, len(self._rows[kind]), file)
+        own = {"attempt": self.attempt, "fingerprint": self.fingerprint}
+        record = {"version": 1, **own, "rows": len(self._rows["image_stats"]), "files": self._named}
         sizes = {f"{kind}_bytes": self._named.get(kind, {}).get("bytes") for kind in DATA_KINDS}
-        own = {"attempt": self.attempt, "fingerprint": self.fingerprint, **sizes}
-        self._rows["image_stats"] = [{**row, **own} for row in self._rows["image_stats"]]
-        data = stats_bytes(self._table("image_stats", schemas.IMAGE_STATS), record)
+        data = stats_bytes(self._table("image_stats", schemas.IMAGE_STATS, **own, **sizes), record)
         self._check_files()
         self.output.put(self.output.commit_path(self.variant_id, self.shard), data)
 
@@ -179,8 +159,8 @@ class ShardWriter:
             if not self.output.exists(self.output.path(named["path"])):
                 raise OSError(f"{named['path']}: gone before its commit; another run has taken over")
 
-    def _table(self, kind: str, schema: pa.Schema) -> pa.Table:
-        rows = [{"variant_id": self.variant_id, **row} for row in self._rows[kind]]
+    def _table(self, kind: str, schema: pa.Schema, **own: Any) -> pa.Table:
+        rows = [{"variant_id": self.variant_id, **row, **own} for row in self._rows[kind]]
         return pa.Table.from_pylist(rows, schema=schema)
 
     def _data_path(self, kind: str) -> str:
@@ -193,9 +173,9 @@ class ShardWriter:
         stream: IO[bytes] = self.output.filesystem.open_output_stream(path)
         return stream
 
-    def _name(self, kind: str, rows: int, sha256: str, size: int) -> None:
-        path = self.output.relative(self._data_path(kind))
-        self._named[kind] = {"path": path, "rows": rows, "bytes": size, "sha256": sha256}
+    def _name(self, kind: str, rows: int, file: _DigestingFile) -> None:
+        path, sha256 = self.output.relative(self._data_path(kind)), file.sha256.hexdigest()
+        self._named[kind] = {"path": path, "rows": rows, "bytes": file.written, "sha256": sha256}
 
 
 def stats_bytes(rows: pa.Table, record: Mapping[str, Any]) -> bytes:
@@ -209,9 +189,7 @@ def stats_bytes(rows: pa.Table, record: Mapping[str, Any]) -> bytes:
     table = pa.Table.from_arrays(
         [*rows.columns, pa.array(first, pa.list_(pa.int64()))], schema=schemas.IMAGE_STATS_FILE
     ).replace_schema_metadata({COMMIT_KEY: json.dumps(record).encode()})
-    sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd", use_dictionary=_REPEATED, row_group_size=STATS_GROUP_ROWS)
-    return sink.getvalue()
+    return table_bytes(table, use_dictionary=_REPEATED, row_group_size=STATS_GROUP_ROWS)
 
 
 def sweep(output: Output, named: set[str]) -> list[str]:

@@ -127,7 +127,7 @@ class Entries:
             name = info.base_name.removesuffix(".json")
             if name == info.base_name or name.startswith("."):
                 continue
-            modified = _seconds(info.mtime)
+            modified = info.mtime.timestamp() if isinstance(info.mtime, datetime) else info.mtime
             if name == self.name:
                 own = Entry(name, b"", modified, self.owner, False)
                 continue
@@ -160,10 +160,6 @@ class Entries:
 def uptime() -> float:
     """Return seconds on a clock that nobody sets and that goes on while the machine is suspended."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
-
-
-def _seconds(modified: Any) -> float | None:
-    return modified.timestamp() if isinstance(modified, datetime) else modified
 
 
 def _parse(data: bytes) -> tuple[Owner | None, bool]:

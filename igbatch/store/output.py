@@ -176,8 +176,8 @@ def shard_of(path: str) -> str:
     return path.rsplit("/", 1)[-1].removesuffix(".parquet")
 
 
-def table_bytes(table: pa.Table) -> bytes:
-    """Return a table as the bytes of a Parquet file (zstd)."""
+def table_bytes(table: pa.Table, **options: Any) -> bytes:
+    """Return a table as the bytes of a Parquet file (zstd); `options` are those of `pyarrow.parquet`."""
     sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd")
+    pq.write_table(table, sink, compression="zstd", **options)
     return sink.getvalue()

@@ -10,10 +10,11 @@ Each file carries a digest of its rows and of the model: one that is damaged, or
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -21,10 +22,15 @@ import pyarrow.parquet as pq
 from igbatch.store import schemas
 from igbatch.store.fingerprint import bytes_digest, digest
 from igbatch.store.output import Output, table_bytes
+from igbatch.store.verification import Problem
 
 FOLDER = "rankings"
 KEY = b"igbatch"
 THREADS = 8
+RANKED = pa.schema(
+    [schemas.IMAGE_STATS.field(name) for name in ("image_id", "image_sha256", "target", "target_index")]
+)
+"""Rows whose target follows from the ranking of their image."""
 
 
 class Ranking(NamedTuple):
@@ -153,3 +159,65 @@ def _by_image(table: pa.Table, classes: int) -> dict[ImageKey, Ranking]:
     """Index the rows of so many classes and more by image."""
     rows = zip(*(column.to_pylist() for column in table.columns), strict=True)
     return {(row[0], row[1]): Ranking(*row[2:]) for row in rows if len(row[2]) >= classes}
+
+
+def stored_rankings(
+    output: Output, name: str, record: Mapping[str, Any], problems: list[Problem]
+) -> pa.Table:
+    """Read the rankings by a model, `schemas.RANKINGS`, those of most classes first.
+
+    Memory grows with the images of the study.
+
+    Args:
+        output: of the study.
+        name: the study's name of the model.
+        record: what `study.json` says of it.
+        problems: gets the files that cannot be believed.
+
+    Raises:
+        OSError: the store failed.
+    """
+    paths = [info.path for info in output.files(FOLDER, name) if info.extension == "parquet"]
+    tables = [schemas.RANKINGS.empty_table()]
+    with ThreadPoolExecutor(THREADS) as pool:
+        for path, data in zip(paths, pool.map(output.read, paths), strict=True):
+            try:
+                model, rows = parse_rankings(data)
+                if model != model_digest(record):
+                    raise ValueError("is of another model, or of other weights or preprocessing")
+                tables.append(rows)
+            except ValueError as error:
+                what = f"{error}; delete it: a run ranks its images again where it needs them"
+                problems.append(Problem("ranking", output.relative(path), what))
+    rows = pa.concat_tables(tables).combine_chunks()
+    length = pc.list_value_length(rows["classes"]).to_numpy()
+    return rows.take(pa.array(np.argsort(-length, kind="stable")))
+
+
+def ranked_rows(rows: pa.Table) -> pa.Table:
+    """Return rows of `RANKED` of rows of `image_stats`."""
+    ranked = pc.match_substring_regex(rows["target"], r"^(predicted|top-[1-9][0-9]?)$")
+    return rows.select(RANKED.names).filter(ranked).cast(RANKED)
+
+
+def misranked(rows: pa.Table, rankings: pa.Table) -> Iterator[tuple[dict[str, Any], int]]:
+    """Yield rows of `RANKED` that explain another class than the ranking of their image says, and that class.
+
+    Rows of images that no ranking tells of, with these bytes, are passed over.
+    """
+    places = pc.fill_null(pc.index_in(_image_keys(rows), value_set=_image_keys(rankings)), -1).to_numpy()
+    names = rows["target"].to_pylist()
+    rank = np.array([0 if name == "predicted" else int(name[4:]) - 1 for name in names], dtype=np.int64)
+    classes = rankings["classes"].combine_chunks()
+    starts, lengths = classes.offsets.to_numpy(), classes.value_lengths().to_numpy()
+    known = places >= 0
+    known[known] = rank[known] < lengths[places[known]]
+    places, rank = places[known], rank[known]
+    said = classes.values.to_numpy()[starts[places] + rank]
+    wrong = said != rows["target_index"].to_numpy()[known]
+    for row, index in zip(np.flatnonzero(known)[wrong], said[wrong], strict=True):
+        yield rows.slice(int(row), 1).to_pylist()[0], int(index)
+
+
+def _image_keys(table: pa.Table) -> pa.Array:
+    return pc.binary_join_element_wise(table["image_id"], table["image_sha256"], "\0").combine_chunks()

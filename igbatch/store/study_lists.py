@@ -109,14 +109,11 @@ class StudyLists:
     def listed(self, image_ids: Sequence[str], columns: Sequence[str] | None = None) -> pa.Table:
         """Read the rows of `schemas.IMAGES` of some images, in the order given; unknown ones are left out."""
         wanted = list(columns or schemas.IMAGES.names)
-        names = dict.fromkeys(["image_id", *wanted])
-        schema = pa.schema([schemas.IMAGES.field(name) for name in names])
+        schema = pa.schema([schemas.IMAGES.field(name) for name in dict.fromkeys(["image_id", *wanted])])
         ids = pa.array(image_ids, pa.string())
-        chosen = pc.field("image_id").isin(ids)
-        batches = scan(self.output, [self.output.path("images.parquet")], schema, chosen)
-        found = pa.Table.from_batches([batch for _, batch in batches], schema)
-        places = pc.index_in(ids, value_set=found["image_id"])
-        return found.take(places.drop_null()).select(wanted)
+        path, chosen = self.output.path("images.parquet"), pc.field("image_id").isin(ids)
+        found = pa.Table.from_batches([rows for _, rows in scan(self.output, [path], schema, chosen)], schema)
+        return found.take(pc.index_in(ids, value_set=found["image_id"]).drop_null()).select(wanted)
 
 
 def asked_images(variants: pa.Table, variant_id: str, image_ids: pa.Array) -> NDArray[np.bool_] | None:

@@ -20,9 +20,9 @@ from igbatch.store import provenance
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import DATA_KINDS, Output
 from igbatch.store.pruned import pruned_at
+from igbatch.store.rankings import misranked, stored_rankings
 from igbatch.store.reader import Reader
 from igbatch.store.verification import WORST, Problem, Unconverged, Verification
-from igbatch.store.verify_rankings import misranked, stored_rankings
 from igbatch.store.verify_shard import ROWS, Expected, ShardCheck
 
 THREADS = 8

@@ -21,8 +21,8 @@ from igbatch.store.encoding import RELATIVE_ERROR, stored_maps
 from igbatch.store.histograms import merge_lists
 from igbatch.store.output import DATA_KINDS, Output
 from igbatch.store.pruned import KIND
+from igbatch.store.rankings import RANKED, ranked_rows
 from igbatch.store.verification import Problem
-from igbatch.store.verify_rankings import RANKED, ranked_rows
 
 MAPS_AT_ONCE = 32
 HISTOGRAMS_AT_ONCE = 512
@@ -35,7 +35,7 @@ _NUMBERS = (
     "convergence_delta", "map_error", "converged",
 )  # fmt: skip
 _OWN = ("variant_id", "attempt", "fingerprint", *(f"{kind}_bytes" for kind in DATA_KINDS))
-_KEPT = ("image_id", "target", "image_etag", "minimum", "maximum", "steps", "converged")
+_KEPT = ("image_id", "target", "image_etag", "minimum", "maximum", "sum", "abs_sum", "steps", "converged")
 ROWS = pa.schema(
     [
         *(schemas.IMAGE_STATS.field(name) for name in _KEPT),
@@ -78,9 +78,9 @@ class ShardCheck:
         expected: what its variant has to agree with.
         quick: leave out digests, the numbers of maps and the sum of histograms.
         attempt: that wrote it; "" where the commit cannot be read.
-        rows: of its rows image_id, target, image_etag, minimum, maximum, steps, converged, and what their
-            maps are off by (error) and may be (allowed), in units of the output.
-        ranked: those of its rows whose target follows from a ranking, as `verify_rankings.RANKED`.
+        rows: of its rows image_id, target, image_etag, minimum, maximum, sum, abs_sum, steps, converged, and
+            what their maps are off by (error) and may be (allowed), in units of the output.
+        ranked: those of its rows whose target follows from a ranking, as `rankings.RANKED`.
         quarantine: image_id, target and image_etag of its rows in quarantine.
         files: paths of data files that it names.
         size: bytes of all its files.
@@ -119,11 +119,9 @@ class ShardCheck:
             self._say("commit", self.path, f"not a whole commit of igbatch ({one_line(error, 200)})")
             return self
         self._check_record(rows, claimed, fingerprint, named)
-        off, allowed = self._check_numbers(rows)
+        self._check_numbers(rows)
         if wrong:
             self._say("numbers", self.path, wrong)
-        kept = [rows[name].combine_chunks() for name in _KEPT]
-        self.rows = pa.table([*kept, pa.array(off), pa.array(allowed)], schema=ROWS)
         self.ranked = ranked_rows(rows)
         keys = {place: row for row, place in enumerate(_pairs(rows))}
         if len(keys) < len(rows):
@@ -131,7 +129,7 @@ class ShardCheck:
         for kind, claims in named.items():
             self.files.add(str(claims.get("path")))
             try:
-                self._check_file(kind, claims, rows, keys)
+                self._check_file(kind, claims, keys)
             except _UNREADABLE as error:
                 self._say("file", str(claims.get("path")), f"cannot be read ({one_line(error, 200)})")
         if self.expected.maps == "all" and "attributions" not in named and len(rows):
@@ -158,11 +156,10 @@ class ShardCheck:
                 what = f"{name} is {others.pop()!r} in a row, its commit says {value!r}"
                 self._say("column", self.path, what)
 
-    def _check_numbers(self, rows: pa.Table) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Check that the numbers of each row fit each other.
+    def _check_numbers(self, rows: pa.Table) -> None:
+        """Keep rows with what their maps are off by and may be (`statistics.image_stats.convergence`).
 
-        Returns what the map of each row is off by, as far as known, and what it may be
-        (`statistics.image_stats.convergence`), float64 [rows] each.
+        Check that the numbers of each row fit each other.
         """
         of = {name: rows[name].to_numpy() for name in _NUMBERS}
         gain = of["score"] - of["score_baseline"]
@@ -172,6 +169,8 @@ class ShardCheck:
         error = np.where(estimated, np.fmax(of["map_error"] * of["abs_sum"], delta), delta)
         norm = np.where(estimated, of["abs_sum"], np.abs(gain))
         allowed = self.expected.tolerance * norm + self.expected.atol
+        kept = [rows[name].combine_chunks() for name in _KEPT]
+        self.rows = pa.table([*kept, pa.array(error), pa.array(allowed)], schema=ROWS)
         misses = {
             "convergence_delta is not sum - (score - score_baseline)": (
                 of["sum"] - gain - of["convergence_delta"]
@@ -192,12 +191,9 @@ class ShardCheck:
         }
         for what, fits in holds.items():
             for row in np.flatnonzero(~fits):
-                self._say("numbers", self._name(rows, row), what)
-        return error, allowed
+                self._say("numbers", self._name(row), what)
 
-    def _check_file(
-        self, kind: str, claims: dict[str, Any], rows: pa.Table, keys: dict[tuple[str, str], int]
-    ) -> None:
+    def _check_file(self, kind: str, claims: dict[str, Any], keys: dict[tuple[str, str], int]) -> None:
         path = str(claims["path"])
         info = self.output.filesystem.get_file_info(self.output.path(path))
         if info.type != fs.FileType.File:
@@ -223,7 +219,7 @@ class ShardCheck:
             elif kind == "box_stats":
                 self._check_boxes(path, parquet, keys)
             else:
-                self._check_maps(path, parquet, rows, keys)
+                self._check_maps(path, parquet, keys)
 
     def _check_boxes(self, path: str, parquet: pq.ParquetFile, keys: dict[tuple[str, str], int]) -> None:
         table = parquet.read(["image_id", "target", "box_id"])
@@ -234,9 +230,7 @@ class ShardCheck:
         if twice:
             self._say("boxes", path, f"{twice} of its rows are in it twice")
 
-    def _check_maps(
-        self, path: str, parquet: pq.ParquetFile, rows: pa.Table, keys: dict[tuple[str, str], int]
-    ) -> None:
+    def _check_maps(self, path: str, parquet: pq.ParquetFile, keys: dict[tuple[str, str], int]) -> None:
         self.maps = parquet.metadata.num_rows
         if self.expected.maps == "none":
             self._say("maps", path, f"{self.maps} maps are stored; store.maps is none")
@@ -253,19 +247,19 @@ class ShardCheck:
                 stored.add(place)
             if whole:
                 of = np.array([keys.get(place, -1) for place in places])
-                self._compare_maps(pa.Table.from_batches([batch]), rows, of)
+                self._compare_maps(pa.Table.from_batches([batch]), of)
         if self.expected.maps == "all":
             for place, row in keys.items():
                 if place not in stored:
-                    self._say("maps", self._name(rows, row), f"its map is missing in {path}")
+                    self._say("maps", self._name(row), f"its map is missing in {path}")
 
-    def _compare_maps(self, table: pa.Table, rows: pa.Table, of: NDArray[np.int64]) -> None:
+    def _compare_maps(self, table: pa.Table, of: NDArray[np.int64]) -> None:
         """Compare extremes and sums of maps with those that their rows say."""
         maps = stored_maps(table)[of >= 0].astype(np.float64)
         if not len(maps):
             return
         of = of[of >= 0]
-        said = {name: rows[name].to_numpy()[of] for name in ("minimum", "maximum", "sum", "abs_sum")}
+        said = {name: self.rows[name].to_numpy()[of] for name in ("minimum", "maximum", "sum", "abs_sum")}
         rough = RELATIVE_ERROR * np.abs(maps).max(axis=(1, 2)) if "scale" in table.column_names else 0.0
         seen = {
             "minimum": (maps.min(axis=(1, 2)), rough),
@@ -275,10 +269,10 @@ class ShardCheck:
         for name, (value, slack) in seen.items():
             for index in np.flatnonzero(~(np.abs(value - said[name]) <= slack)):
                 what = f"{name} is {said[name][index]:.6g}, its map says {value[index]:.6g}"
-                self._say("numbers", self._name(rows, of[index]), what)
+                self._say("numbers", self._name(of[index]), what)
 
-    def _name(self, rows: pa.Table, row: int | np.integer[Any]) -> str:
-        place = (rows[name][int(row)].as_py() for name in ("image_id", "target"))
+    def _name(self, row: int | np.integer[Any]) -> str:
+        place = (self.rows[name][int(row)].as_py() for name in ("image_id", "target"))
         return "/".join([self.expected.variant_id, *place])
 
 

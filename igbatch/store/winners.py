@@ -56,10 +56,7 @@ class Listing:
 
     def key(self, image_id: str, target: str) -> int:
         """Return the key of one image and target, -1 where the study does not list it."""
-        place = pc.index(self.image_ids, image_id).as_py()
-        if place < 0 or target not in self.targets:
-            return -1
-        return int(place) * len(self.targets) + self.targets.index(target)
+        return int(self.keys(pa.table({"image_id": [image_id], "target": [target]}))[0])
 
     def of_variant(self, asked: NDArray[np.bool_] | None) -> Listing:
         """Return the listing in which images that a variant is not computed on are as if not listed.

@@ -25,7 +25,7 @@ class Report(Section):
 
     Others are the first ones, or are chosen at `random` under `seed`, or by the largest difference of a box's
     sums between targets, the worst convergence, or trained and random maps that disagree most
-    (`igbatch.report.scores`). `variants` are those that are shown; by default the report chooses.
+    (`igbatch.report.selection`). `variants` are those that are shown; by default the report chooses.
     `figures` says whether the maps of featured images are drawn as files besides, for print.
     """
 

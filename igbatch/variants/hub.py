@@ -20,16 +20,6 @@ ANSWER_SECONDS = 10
 """So long the hub may take to say whether it has a file; it is asked once."""
 
 
-def find_weights(architecture: str, key: str) -> None:
-    """Make sure that the weights are in the cache, or that the hub has them; nothing is downloaded.
-
-    Raises:
-        InputError: timm knows no weights of the architecture, or they can be had from neither.
-        UnfinishedError: the hub is there and cannot answer now.
-    """
-    _find(architecture, key)
-
-
 def fetch_weights(architecture: str, key: str) -> str:
     """Return the path of the weights in the cache, downloading them where they are not in it.
 
@@ -38,15 +28,20 @@ def fetch_weights(architecture: str, key: str) -> str:
     Raises:
         As `find_weights`; and InputError where the download fails.
     """
-    repository, cached = _find(architecture, key)
+    repository, cached = find_weights(architecture, key)
     if cached is not None:
         return cached
     with _refusing(repository, architecture, key):
         return str(huggingface_hub.hf_hub_download(repository, FILE))
 
 
-def _find(architecture: str, key: str) -> tuple[str, str | None]:
-    """Return the repository and the path of its file in the cache, None where the hub has it; or refuse."""
+def find_weights(architecture: str, key: str) -> tuple[str, str | None]:
+    """Return where the hub has the weights, and their path in the cache if they are there; download nothing.
+
+    Raises:
+        InputError: timm knows no weights of the architecture, or they can be had from neither.
+        UnfinishedError: the hub is there and cannot answer now.
+    """
     config = timm.get_pretrained_cfg(architecture)
     if not config or not config.hf_hub_id:
         raise InputError(

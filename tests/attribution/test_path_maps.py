@@ -79,12 +79,11 @@ def test_a_path_that_becomes_exact_has_the_inner_products_of_one_that_was_all_al
     for path in (changing, exact):
         extend(path, places[:5], maps[:5])
     assert not np.array_equal(changing.gram, exact.gram)
-    changing.require_exact()
+    changing.exact, changing.known = True, 1
     for path in (changing, exact):
         path.fold(np.array([0, 1.0, 0, 0, 0, 0]), places[1], np.zeros((4, TARGETS)), places[2])
         assert path.known == (1 if path is changing else 5)
         extend(path, places[5:7], maps[5:7])
-        path.require_exact()  # changes nothing more
         extend(path, places[7:], maps[7:])
         assert path.known == path.used + 1
     np.testing.assert_allclose(changing.gram, exact.gram, rtol=1e-14)

@@ -8,12 +8,12 @@ import pytest
 
 from igbatch.attribution.adaptive import FIRST_NODES, Goal
 from igbatch.attribution.errors import AttributionError
-from igbatch.attribution.integral import Integrals
 from igbatch.attribution.kept import KeptMaps
 from igbatch.attribution.precision import PRECISIONS
 from igbatch.attribution.rules import Quadrature, rule_nodes
 from igbatch.attribution.settings import Settings
 from igbatch.attribution.summed import SummedMaps
+from igbatch.attribution.wave import Integrals
 
 
 def goal_of(**settings: Any) -> Goal:

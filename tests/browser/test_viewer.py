@@ -18,7 +18,7 @@ from igbatch.report.color.colormaps import PALETTES
 from igbatch.report.color.contour import strongest
 from igbatch.report.color.scale import ColorScale
 from igbatch.report.color.style import DEFAULT, ColorStyle
-from igbatch.report.page.raw_maps import packed, unpacked
+from igbatch.report.page.study_data import packed, unpacked
 
 Show = Callable[..., None]
 Check = Callable[[], None]

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from igbatch.cli import main
-from igbatch.pipeline.derived import Derived, state_of
-from igbatch.pipeline.progress import TerminalProgress
+from igbatch.job import TerminalProgress
+from igbatch.pipeline.derived import keep_reduced, state_of
 from igbatch.pipeline.run import plan_study, run_stage
 from igbatch.store import provenance
 from igbatch.store.output import Output
@@ -90,7 +90,7 @@ def test_a_table_that_somebody_deleted_is_missed_and_made_again(
     lean = ("images.scenes=[{kind: double, seeds: [1]}]", "attribution.steps=1", "variants=[{kind: trained}]")
     output = compute_study(tiny_study, tmp_path / "out", *lean)
     loaded = load_study(tiny_study, lean)
-    Derived(output).keep_reduced(state_of(plan_study(loaded, output)))
+    keep_reduced(output, state_of(plan_study(loaded, output)))
     assert verify(tmp_path / "out")[0] == 0
     file = tmp_path / "out" / f"{table}.parquet"
     before = file.read_bytes()

@@ -14,7 +14,7 @@ from rich.console import Console
 from igbatch.audit.verdict import Audit, Check, Comparison, Outcome
 from igbatch.nightly import run as nightly_run
 from igbatch.nightly.root import NightlyRoot
-from igbatch.nightly.run import NightOptions, run_night
+from igbatch.nightly.run import run_night
 from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.study_file import load_study
@@ -56,7 +56,7 @@ class Nightly:
         """Run a night that computes a number; the next one is a day later."""
         self.value = value
         try:
-            return run_night(self.study, overrides, NightOptions(self.uri, **options), self.console, self.now)
+            return run_night(self.study, overrides, self.console, out=self.uri, now=self.now, **options)
         finally:
             self.now += timedelta(days=1)
 

@@ -55,8 +55,8 @@ def test_two_nights_and_a_pruned_one(tmp_path: Path, tiny_content: dict[str, Any
     promote(root, after)
     results = open_study(root.uri_of(before))
     shape, rows = results.attribution("trained", "double-00001", "eagle").shape, len(results.image_stats)
-    (doomed,) = prune_root(root, 1)
-    assert doomed.night == before
+    (candidate,) = prune_root(root, 1)
+    assert candidate.night == before
     pruned, output = open_study(root.uri_of(before)), Output(root.uri_of(before))
     assert len(pruned.image_stats) == rows
     assert open_study(root.uri_of(after)).attribution("trained", "double-00001", "eagle").shape == shape
@@ -64,7 +64,7 @@ def test_two_nights_and_a_pruned_one(tmp_path: Path, tiny_content: dict[str, Any
         pruned.attribution("trained", "double-00001", "eagle")
     found = verify(output)
     assert not found.problems
-    assert f"{len(doomed.files)} files of maps pruned" in as_text(found)
+    assert f"{len(candidate.files)} files of maps pruned" in as_text(found)
     assert "Maps were pruned on" in Path(write_report(pruned, output)).read_text("utf-8")
     assert not plan_study(load_study(study), output).missing_rows
 

@@ -8,7 +8,7 @@ import pytest
 
 from igbatch.errors import InputError, UnfinishedError
 from igbatch.nightly.promotion import promote
-from igbatch.nightly.prune import find_doomed, prune, prune_root, retained
+from igbatch.nightly.prune import find_candidates, prune, prune_root, retained
 from igbatch.store.lock import output_lock
 from igbatch.store.pruned import pruned_at
 
@@ -25,13 +25,13 @@ def test_maps_of_the_last_nights_the_reference_and_the_last_good_one_stay(nightl
     promote(nightly.root, nightly.root.names()[1])
     for value in (0.2, 9.0, 9.0):  # the first of these is the last good one under the new reference
         nightly.run(value)
-    doomed = find_doomed(nightly.root, 1)
+    candidates = find_candidates(nightly.root, 1)
     names = nightly.root.names()
-    assert [each.night for each in doomed] == [names[0], *names[2:6], names[7]]
+    assert [each.night for each in candidates] == [names[0], *names[2:6], names[7]]
     assert kept(nightly) == [True] * 9  # nothing is deleted yet
-    assert list(map(str, prune_root(nightly.root, 1))) == list(map(str, doomed))
+    assert list(map(str, prune_root(nightly.root, 1))) == list(map(str, candidates))
     assert kept(nightly) == [False, True, False, False, False, False, True, False, True]
-    assert not find_doomed(nightly.root, 1)
+    assert not find_candidates(nightly.root, 1)
 
 
 def test_statistics_stay_and_a_marker_says_what_went(nightly: Any) -> None:
@@ -39,9 +39,9 @@ def test_statistics_stay_and_a_marker_says_what_went(nightly: Any) -> None:
         nightly.run()
     first = nightly.root.night_output(nightly.root.names()[0])
     others = {info.path: info.size for info in first.files() if "/attributions/" not in info.path}
-    (doomed,) = prune_root(nightly.root, 2)
-    assert (len(doomed.files), doomed.size) == (2, 2000)
-    assert str(doomed) == "20261101T020000Z: maps, 2 files, 0.0 MB"
+    (candidate,) = prune_root(nightly.root, 2)
+    assert [info.size for info in candidate.files] == [1000, 1000]
+    assert str(candidate) == "20261101T020000Z: maps, 2 files, 0.0 MB"
     left = {info.path: info.size for info in first.files()}
     assert {path: left.get(path) for path in others} == others
     assert set(left) - set(others) == {first.path("pruned.json")}
@@ -60,10 +60,10 @@ def test_nights_that_never_finished_go_after_a_week_if_asked(nightly: Any) -> No
     nightly.run()
     unfinished, finished = nightly.root.names()
     week, more = begun + timedelta(days=7), begun + timedelta(days=7, seconds=1)
-    assert not find_doomed(nightly.root, 1, unfinished=True, now=week)
-    assert not find_doomed(nightly.root, 1, now=more)
-    (doomed,) = prune(nightly.root, 1, unfinished=True, now=more)
-    assert (doomed.night, doomed.whole) == (unfinished, True)
+    assert not find_candidates(nightly.root, 1, unfinished=True, now=week)
+    assert not find_candidates(nightly.root, 1, now=more)
+    (candidate,) = prune(nightly.root, 1, unfinished=True, now=more)
+    assert (candidate.night, candidate.whole) == (unfinished, True)
     assert nightly.root.names() == [finished]
     assert kept(nightly) == [True]
 
@@ -79,10 +79,10 @@ def test_links_out_of_the_root_are_not_followed(nightly: Any, tmp_path: Path) ->
     (first / "attributions" / "linked").symlink_to(elsewhere)
     second.rename(tmp_path / "moved")
     second.symlink_to(tmp_path / "moved")
-    doomed = {each.night: each for each in prune_root(nightly.root, 1)}
-    assert doomed[first.name].outside == 1
-    assert "1 file behind links stay" in str(doomed[first.name])
-    assert second.name not in doomed
+    candidates = {each.night: each for each in prune_root(nightly.root, 1)}
+    assert candidates[first.name].outside == 1
+    assert "1 file behind links stay" in str(candidates[first.name])
+    assert second.name not in candidates
     assert (elsewhere / "precious.parquet").exists()
     assert len(list((tmp_path / "moved" / "attributions").rglob("*.parquet"))) == 2
 
@@ -99,8 +99,8 @@ def test_an_object_store_is_pruned_alike(nightly: Any) -> None:
         nightly.run()
     names = nightly.root.names()
     later = nightly.now + timedelta(days=30)
-    doomed = prune(nightly.root, 1, unfinished=True, now=later)
-    assert [each.night for each in doomed] == [names[1], names[3]]
+    candidates = prune(nightly.root, 1, unfinished=True, now=later)
+    assert [each.night for each in candidates] == [names[1], names[3]]
     assert nightly.root.names() == names[:3]
     assert kept(nightly) == [True, False, True]
     assert pruned_at(nightly.root.night_output(names[1])) is not None

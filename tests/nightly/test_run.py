@@ -12,7 +12,7 @@ import pytest
 from igbatch.errors import InputError, UnfinishedError
 from igbatch.job import SUBMITTED
 from igbatch.nightly.promotion import promote
-from igbatch.nightly.run import NightOptions, run_night
+from igbatch.nightly.run import run_night
 from igbatch.store.lock import output_lock
 from igbatch.store.output import Output
 
@@ -114,7 +114,7 @@ def test_a_night_beside_another_is_refused_and_writes_nothing(nightly: Any) -> N
     try:
         before = [info.path for info in nightly.root.output.files("nights")]
         with pytest.raises(UnfinishedError, match=f"process {os.getpid()} on ") as refused:
-            run_night(nightly.study, (), NightOptions(nightly.uri), nightly.console)
+            run_night(nightly.study, (), nightly.console, out=nightly.uri)
         assert refused.value.exit_code == 3
         assert [info.path for info in nightly.root.output.files("nights")] == before
     finally:
@@ -252,13 +252,13 @@ def test_the_output_of_a_study_is_no_root(nightly: Any) -> None:
     nightly.run()
     night = nightly.runs[0]
     with pytest.raises(InputError, match="not a root of nights"):
-        run_night(nightly.study, (), NightOptions(night), nightly.console)
+        run_night(nightly.study, (), nightly.console, out=night)
 
 
 def test_a_submitted_night_needs_a_lasting_root(nightly: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(SUBMITTED, "{}")
     with pytest.raises(InputError, match="vanishes"):
-        run_night(nightly.study, (), NightOptions("relative/root"), nightly.console)
+        run_night(nightly.study, (), nightly.console, out="relative/root")
 
 
 def test_the_study_says_of_how_many_nights_maps_are_kept(nightly: Any) -> None:

@@ -22,7 +22,7 @@ from igbatch.pipeline.attribute import Attribution
 from igbatch.pipeline.cluster import size_workers
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.opening import open_output
-from igbatch.pipeline.reports import Settled, Summary
+from igbatch.pipeline.reports import RunSummary, Settled
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.run import plan_study, run_stage
 from igbatch.pipeline.session import DriverImports
@@ -39,7 +39,7 @@ class Watching:
         self._condition = condition
         self._actions = [action]
 
-    def __call__(self, run: Summary) -> None:
+    def __call__(self, run: RunSummary) -> None:
         if run.shards and self._actions and self._condition():
             self._actions.pop()()
 

@@ -11,15 +11,15 @@ import yaml
 from igbatch.attribution import integrated_gradients
 from igbatch.attribution.smoothing import copy_noise
 from igbatch.birds.scenes import render_scene
+from igbatch.forecast import preview
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import SHARD_MAP_BYTES, Plan, copies_of
-from igbatch.pipeline.preview import preview
 from igbatch.pipeline.reports import Settled
 from igbatch.pipeline.run import plan_study
 from igbatch.pipeline.settle import settings_of
 from igbatch.reduce.study import reduce_study
-from igbatch.report.page.about import describe
+from igbatch.report.findings.summary import describe
 from igbatch.results import StudyResults
 from igbatch.store.output import Output
 from igbatch.store.verify import verify
@@ -115,7 +115,7 @@ def test_reproducible_by_image_maps_are_the_same_bits_for_every_cut_and_order(
 
 
 def test_the_report_says_what_was_averaged(results: StudyResults) -> None:
-    facts = dict(describe(results, results.totals).facts)
+    facts = describe(results)[1]
     assert "mean of those of 3 copies" in facts["Smoothing"]
     assert "standard deviation 0.1" in facts["Smoothing"]
 

@@ -11,7 +11,15 @@ import pytest
 
 from igbatch.images.box_counts import BoxCounts
 from igbatch.pipeline import derived as deriving
-from igbatch.pipeline.derived import FILE, Derived, report_state, state_of
+from igbatch.pipeline.derived import (
+    FILE,
+    is_reduced,
+    keep_derived,
+    keep_reduced,
+    read_derived,
+    report_state,
+    state_of,
+)
 from igbatch.pipeline.packages import imported_packages
 from igbatch.pipeline.plan import Plan, make_plan
 from igbatch.pipeline.study_images import StudyImages
@@ -136,29 +144,40 @@ def test_another_igbatch_is_another_state(plan: Plan, monkeypatch: pytest.Monkey
 
 
 def test_nothing_is_known_of_a_new_output_and_looking_writes_nothing(output: Output) -> None:
-    found = Derived(output)
-    assert (found.known("ranges"), found.known("report")) == (None, None)
+    assert read_derived(output) == {}
+    assert not is_reduced(output, "r1")
     assert output.files() == []
 
 
 def test_what_is_noted_is_known_and_the_rest_stays(output: Output) -> None:
-    found = Derived(output)
-    found.keep(ranges="r1")
-    assert (found.known("ranges"), found.known("report")) == ("r1", None)
-    Derived(output).keep(report="p1")
-    Derived(output).keep(ranges="r2")
-    Derived(output).keep(faithfulness="f1")
-    known = Derived(output)
-    assert tuple(map(known.known, ("ranges", "report", "faithfulness"))) == ("r2", "p1", "f1")
+    keep_derived(output, ranges="r1")
+    assert read_derived(output) == {"ranges": "r1"}
+    keep_derived(output, report="p1")
+    keep_derived(output, ranges="r2")
+    keep_derived(output, faithfulness="f1")
+    assert read_derived(output) == {"ranges": "r2", "report": "p1", "faithfulness": "f1"}
+
+
+def test_a_study_is_reduced_in_one_state_while_all_its_tables_are_there(output: Output) -> None:
+    names = ("ranges", "aggregates", "summary", "image_summary", "shards", "similarity")
+    for name in names:
+        output.put(output.path(f"{name}.parquet"), b"a table")
+    keep_reduced(output, "r1")
+    assert is_reduced(output, "r1")
+    assert not is_reduced(output, "r2")
+    for name in names:
+        data = output.read(output.path(f"{name}.parquet"))
+        output.delete(output.path(f"{name}.parquet"))
+        assert not is_reduced(output, "r1")
+        output.put(output.path(f"{name}.parquet"), data)
+    assert is_reduced(output, "r1")
 
 
 @pytest.mark.parametrize("content", [b"", b'{"ranges": "r1', b"[]", b'"r1"', b"null", b"\xff\xfe"], ids=repr)
 def test_a_damaged_note_is_taken_as_unknown_and_written_anew(tmp_path: Path, content: bytes) -> None:
     output = Output(str(tmp_path / "out"))
-    Derived(output).keep(ranges="r1", report="p1")
+    keep_derived(output, ranges="r1", report="p1")
     (tmp_path / "out" / FILE).write_bytes(content)
-    found = Derived(output)
-    assert (found.known("ranges"), found.known("report")) == (None, None)
-    found.keep(ranges="r2")
-    found = Derived(output)
-    assert (found.known("ranges"), found.known("report")) == ("r2", None)
+    assert read_derived(output) == {}
+    keep_derived(output, ranges="r2")
+    assert read_derived(output) == {"ranges": "r2"}

@@ -20,7 +20,7 @@ import yaml
 
 from igbatch import open_study
 from igbatch.errors import UnfinishedError
-from igbatch.pipeline.attribute import Attribution, Summary
+from igbatch.pipeline.attribute import Attribution, RunSummary
 from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.opening import open_output
@@ -126,7 +126,7 @@ def stage_of(
     return Attribution(plan, output, Workers(1, 1, "cpu"), SETTLED, **made)
 
 
-def run_with(study: Path, out: Path, *overrides: str, **how: Any) -> Summary:
+def run_with(study: Path, out: Path, *overrides: str, **how: Any) -> RunSummary:
     return stage_of(study, out, *overrides, **how).run()
 
 

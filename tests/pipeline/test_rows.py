@@ -18,9 +18,8 @@ from igbatch.pipeline.plan import Plan, Shard, ShardImage
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage
 from igbatch.pipeline.reports import ShardReport
 from igbatch.pipeline.rows import MAP_GROUP_IMAGES, MAPS_WAITING, ShardRows, quarantine_row
-from igbatch.statistics.box_stats import box_statistics
+from igbatch.statistics.box_stats import Measured, box_statistics, measure
 from igbatch.statistics.image_stats import convergence, map_statistics
-from igbatch.statistics.measured import Measured, measure
 from igbatch.store import schemas
 from igbatch.store.commit import ShardWriter
 from igbatch.store.output import Output

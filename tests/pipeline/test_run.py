@@ -18,7 +18,7 @@ from igbatch.errors import InputError, UnfinishedError, WorkerError
 from igbatch.pipeline.attribute import Attribution
 from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.opening import open_output
-from igbatch.pipeline.reports import SETTLED_IMAGES, Settled, Summary
+from igbatch.pipeline.reports import SETTLED_IMAGES, RunSummary, Settled
 from igbatch.pipeline.run import plan_study, run_stage
 from igbatch.results import StudyResults
 from igbatch.store.output import Output
@@ -36,9 +36,9 @@ class Told:
     """A listener that keeps what it was told last, and the lines that were said."""
 
     def __init__(self, interrupts: bool = False) -> None:
-        self.run, self.said, self.interrupts = Summary(), list[str](), interrupts
+        self.run, self.said, self.interrupts = RunSummary(), list[str](), interrupts
 
-    def __call__(self, run: Summary) -> None:
+    def __call__(self, run: RunSummary) -> None:
         self.run = run
         if self.interrupts and run.shards:  # somebody presses Ctrl-C
             raise KeyboardInterrupt
@@ -60,7 +60,7 @@ def settled_on(out: Path) -> dict[str, Any]:
     return found
 
 
-def run(study: Path, out: Path, *overrides: str, **how: Any) -> tuple[Summary, Told]:
+def run(study: Path, out: Path, *overrides: str, **how: Any) -> tuple[RunSummary, Told]:
     told = Told()
     outcome = run_stage(load_study(study, overrides), Output(str(out)), told, say=told.said.append, **how)
     return outcome, told

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from igbatch import open_study
-from igbatch.pipeline.reports import Summary
+from igbatch.pipeline.reports import RunSummary
 from igbatch.pipeline.run import run_stage
 from igbatch.store.output import Output
 from igbatch.store.verify import verify
@@ -31,7 +31,7 @@ STUDY: dict[str, Any] = {
 }
 
 
-def run(study: Path, out: Path, *overrides: str) -> tuple[Summary, list[str]]:
+def run(study: Path, out: Path, *overrides: str) -> tuple[RunSummary, list[str]]:
     said: list[str] = []
     return run_stage(load_study(study, overrides), Output(str(out)), say=said.append), said
 

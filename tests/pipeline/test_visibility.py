@@ -233,9 +233,9 @@ def test_a_node_without_igbatch_is_named(monkeypatch: pytest.MonkeyPatch, probe:
 
 
 def test_the_drivers_packages_go_with_a_probe(probe: Probe) -> None:
-    assert visibility._look(replace(probe, packages=imported_packages()))
+    assert replace(probe, packages=imported_packages()).look()
     with pytest.raises(InputError, match="imports igbatch"):
-        visibility._look(replace(probe, packages=replace(imported_packages(), code="another")))
+        replace(probe, packages=replace(imported_packages(), code="another")).look()
 
 
 def test_a_blind_node_is_named_by_its_host_and_id(monkeypatch: pytest.MonkeyPatch, probe: Probe) -> None:

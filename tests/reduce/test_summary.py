@@ -34,9 +34,9 @@ def study(local_output: Output, lay_out: Callable[..., None], stats_row: Callabl
         error = float(rng.uniform(0, 0.03)) if rng.random() < 0.7 else None
         found = stats_row(image, target, values)
         more = {"score": score, "score_baseline": 0.0, "map_error": error, "steps": int(rng.integers(5, 90))}
-        judged = convergence(found["sum"], found["abs_sum"], score, 0.0, error, **ATTRIBUTION)
+        judged = convergence({**found, **more}, **ATTRIBUTION)
         kind = {"precision": str(rng.choice(["float32", "bfloat16"])), "device": f"cuda:{rng.integers(2)}"}
-        return {**found, **more, **judged._asdict(), **kind, **changes}
+        return {**found, **more, **judged, **kind, **changes}
 
     lay_out(local_output, {"gone": "1", **dict.fromkeys(IMAGES, "1")}, VARIANTS, (*TARGETS, "c"))
     for variant in VARIANTS:
@@ -187,7 +187,7 @@ def test_ranges_come_from_the_table_until_a_shard_is_committed(
         scans.append(name)
         return scan_variant(reader, name)
 
-    monkeypatch.setattr("igbatch.results.scans.scan_variant", scan)
+    monkeypatch.setattr("igbatch.results.study_results.scan_variant", scan)
     for name, summary in summaries.items():
         found = StudyResults(study.uri).range_of(name)
         assert (found.minimum, found.maximum, found.n_maps) == (summary.minimum, summary.maximum, 8)

@@ -1,6 +1,7 @@
 """Scores of images against their definitions, worked out from the maps, and the words about them."""
 
 from collections import namedtuple
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,13 @@ import pyarrow as pa
 import pytest
 
 from igbatch.reduce.image_scores import ImageScores
-from igbatch.report.scores import Scores
+from igbatch.report.selection import SCORES, select
 from igbatch.report.text import number
 from igbatch.results import StudyResults
 from igbatch.store import schemas
 from igbatch.store.reader import Reader
 
+Scores = Callable[[StudyResults, str], tuple[np.ndarray, pd.DataFrame, list[str]]]
 Box = namedtuple("Box", ["box_id", "label", "x_min", "y_min", "x_max", "y_max", "visible_fraction"])
 BOXES = (Box("0", "eagle", 1, 2, 7, 9, 1.0), Box("1", "magpie", 9, 3, 15, 8, 1.0))
 TARGETS = ("eagle", "magpie")
@@ -31,15 +33,21 @@ def inside(values: np.ndarray, box: Box) -> np.ndarray:
     return values.astype(np.float64)[box.y_min : box.y_max, box.x_min : box.x_max]
 
 
-def scores_of(results: StudyResults, rule: str) -> tuple[np.ndarray, pd.DataFrame, list[str]]:
-    """Scores, the table that they are columns of, and the reason for every image."""
-    scores = Scores(results, rule)
-    order = scores.order().tolist()
-    reasons = [scores.reason(place, order.index(place)) for place in range(len(order))]
-    return scores.values, results.image_summary, reasons
+@pytest.fixture
+def scores_of(change_study: Any) -> Scores:
+    """Read the scores of a rule, the table that they are a column of, and the reason for every image."""
+
+    def read(results: StudyResults, rule: str) -> tuple[np.ndarray, pd.DataFrame, list[str]]:
+        change_study(results, report={"others": rule})
+        table, reasons = results.image_summary, select(results).reasons
+        return table[SCORES[rule][0]].to_numpy(), table, [reasons[name] for name in table["image_id"]]
+
+    return read
 
 
-def test_box_contrast_is_the_largest_difference_between_targets_in_one_box(drawn: Any) -> None:
+def test_box_contrast_is_the_largest_difference_between_targets_in_one_box(
+    drawn: Any, scores_of: Scores
+) -> None:
     maps = maps_of({"random-1": 1.0, "trained": 1e-3})
     results = drawn(maps)
     values, table, reasons = scores_of(results, "box-contrast")
@@ -51,32 +59,31 @@ def test_box_contrast_is_the_largest_difference_between_targets_in_one_box(drawn
         assert table["box_contrast_label"][place] == label
         assert reasons[place].endswith(f" ({label}'s box)")
     assert (table["box_contrast_variant_id"] == "trained").all()
-    scores = Scores(results, "box-contrast")
-    assert list(scores.order()) == list(np.argsort(-values))
-    best = int(scores.order()[0])
-    assert scores.reason(best, 0).startswith("largest box contrast: ")
-    assert scores.reason(best, 1).startswith("2nd largest")
-    assert scores.reason(best, 11).startswith("12th largest")
+    first, second, _ = np.argsort(-values)
+    assert select(results).images[:2] == (IMAGES[first], IMAGES[second])
+    assert reasons[first].startswith("largest box contrast: ")
+    assert reasons[second].startswith("2nd largest box contrast: ")
 
 
-def test_equal_scores_come_as_listed_and_those_without_last(drawn: Any) -> None:
+def test_equal_scores_come_as_listed_and_those_without_last(drawn: Any, scores_of: Scores) -> None:
     maps = maps_of({"trained": 1.0}, ("z.png", "a.png", "m.png"))
     for image in ("a.png", "m.png"):
         for target in TARGETS:
             maps["trained", image, target] = maps["trained", "z.png", target]
     boxes = {"a.png": BOXES, "m.png": BOXES}
-    scores = Scores(drawn(maps, boxes=boxes), "box-contrast")
-    assert list(scores.order()) == [1, 2, 0]
-    assert np.isnan(scores.values[0])
-    assert scores.reason(0, 2) == ""
+    results = drawn(maps, boxes=boxes)
+    values, _, reasons = scores_of(results, "box-contrast")
+    assert select(results).images == ("a.png", "m.png", "z.png")
+    assert np.isnan(values[0])
+    assert reasons[0] == "no score by box-contrast; next in the list"
 
 
-def test_one_target_has_no_contrast(drawn: Any, noise: Any) -> None:
+def test_one_target_has_no_contrast(drawn: Any, noise: Any, scores_of: Scores) -> None:
     results = drawn({("trained", "a.png", "eagle"): noise(1)}, targets=("eagle",))
-    assert np.isnan(Scores(results, "box-contrast").values).all()
+    assert np.isnan(scores_of(results, "box-contrast")[0]).all()
 
 
-def test_the_worst_convergence_is_that_of_the_worst_map(drawn: Any) -> None:
+def test_the_worst_convergence_is_that_of_the_worst_map(drawn: Any, scores_of: Scores) -> None:
     maps = maps_of({"random-1": 1.0, "trained": 1.0})
     results = drawn(maps, gap=0.04)
     values, table, reasons = scores_of(results, "worst-convergence")
@@ -97,7 +104,7 @@ def test_the_worst_convergence_is_that_of_the_worst_map(drawn: Any) -> None:
         assert reasons[place].endswith(f" times as much ({worst})")
 
 
-def test_disagreement_is_of_shares_in_boxes(drawn: Any) -> None:
+def test_disagreement_is_of_shares_in_boxes(drawn: Any, scores_of: Scores) -> None:
     maps = maps_of({"random-1": 1.0, "random-2": 1e-6, "trained": 1e-3})
 
     def share(variant: str, image: str, target: str, box: Box) -> float:
@@ -120,7 +127,7 @@ def test_disagreement_is_of_shares_in_boxes(drawn: Any) -> None:
         assert reasons[place].endswith(f"in the share of |a|: {number(values[place])} ({largest})")
 
 
-def test_a_random_variant_on_some_images_counts_there_alone(drawn: Any) -> None:
+def test_a_random_variant_on_some_images_counts_there_alone(drawn: Any, scores_of: Scores) -> None:
     maps = maps_of({"random-1": 1.0, "random-2": 1.0, "trained": 1e-3})
     for target in TARGETS:
         del maps["random-2", "c.png", target]
@@ -131,7 +138,7 @@ def test_a_random_variant_on_some_images_counts_there_alone(drawn: Any) -> None:
     assert values[0] != pytest.approx(alone[0])
 
 
-def test_without_boxes_it_is_of_net_shares_of_whole_maps(drawn: Any) -> None:
+def test_without_boxes_it_is_of_net_shares_of_whole_maps(drawn: Any, scores_of: Scores) -> None:
     maps = maps_of({"random-1": 1.0, "trained": 1e-3})
     values, table, reasons = scores_of(drawn(maps, boxes=()), "disagreement")
     assert (table["disagreement_measure"] == "net_share").all()
@@ -146,7 +153,7 @@ def test_without_boxes_it_is_of_net_shares_of_whole_maps(drawn: Any) -> None:
         assert reasons[place].endswith(f"({TARGETS[int(np.argmax(apart))]})")
 
 
-def test_a_randomization_study_tells_it_by_rank_correlation(drawn: Any) -> None:
+def test_a_randomization_study_tells_it_by_rank_correlation(drawn: Any, scores_of: Scores) -> None:
     results = drawn(maps_of({"random-1": 1.0, "cascade-1": 1.0, "trained": 1e-3}))
     output, rest = (
         results.reader.output,
@@ -174,11 +181,11 @@ def test_a_randomization_study_tells_it_by_rank_correlation(drawn: Any) -> None:
     assert reasons == [
         "2nd largest distance of trained and random maps: 0.700 (1 less the mean rank correlation)",
         "largest distance of trained and random maps: 1.10 (1 less the mean rank correlation)",
-        "",
+        "no score by disagreement; next in the list",
     ]
 
 
-def test_nothing_random_or_nothing_trained_has_no_disagreement(drawn: Any) -> None:
+def test_nothing_random_or_nothing_trained_has_no_disagreement(drawn: Any, scores_of: Scores) -> None:
     for variant in ("random-1", "trained"):
-        assert np.isnan(Scores(drawn(maps_of({variant: 1.0})), "disagreement").values).all()
-        assert np.isnan(Scores(drawn(maps_of({variant: 1.0}), boxes=()), "disagreement").values).all()
+        assert np.isnan(scores_of(drawn(maps_of({variant: 1.0})), "disagreement")[0]).all()
+        assert np.isnan(scores_of(drawn(maps_of({variant: 1.0}), boxes=()), "disagreement")[0]).all()

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from igbatch.report.text import count, file_stem, listing, number, percent, plain, shorten
+from igbatch.report.text import count, file_stem, listing, number, ordinal, percent, plain, shorten
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,9 @@ def test_words() -> None:
         "1,200 maps",
         "2 boxes",
     )
+    assert [ordinal(n) for n in (1, 2, 3, 4, 12, 23, 111)] == [
+        "1st", "2nd", "3rd", "4th", "12th", "23rd", "111th"
+    ]  # fmt: skip
     assert listing(["a"]) == "a"
     assert listing(["a", "b", "c"]) == "a, b and c"
     assert listing(list("abcdefgh"), most=2) == "a, b and 6 more"

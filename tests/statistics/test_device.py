@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from igbatch.errors import InputError
 from igbatch.images.geometry import MappedBox
+from igbatch.statistics.box_stats import Measured, measure
 from igbatch.statistics.device import named, numbers_of
 from igbatch.statistics.histogram import EDGES, N_SIDE
-from igbatch.statistics.measured import Measured, measure
 
 Maps = NDArray[np.float32]
 SMALLEST, LARGEST = np.finfo(np.float32).smallest_subnormal, np.finfo(np.float32).max

@@ -5,8 +5,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from igbatch.statistics.box_stats import BoxStatistics
-from igbatch.statistics.image_stats import Convergence, MapStatistics
+from igbatch.images.geometry import MappedBox
+from igbatch.statistics.box_stats import box_statistics
+from igbatch.statistics.image_stats import convergence, map_statistics
 from igbatch.store import schemas
 
 
@@ -36,9 +37,11 @@ def test_the_columns_of_the_design_are_there(schema: pa.Schema, columns: str) ->
 
 
 def test_what_statistics_return_has_its_column() -> None:
-    assert set(MapStatistics.__annotations__) <= set(schemas.IMAGE_STATS.names)
-    assert set(Convergence._fields) <= set(schemas.IMAGE_STATS.names)
-    assert set(BoxStatistics.__annotations__) <= set(schemas.BOX_STATS.names)
+    attribution = np.ones((3, 4), dtype=np.float32)
+    row = {**map_statistics(attribution), "score": 1.0, "score_baseline": 0.0, "map_error": None}
+    assert {*row, *convergence(row, 0.01)} <= set(schemas.IMAGE_STATS.names)
+    (box,) = box_statistics(attribution, [MappedBox("a", "eagle", 0, 0, 2, 2, 1.0)])
+    assert box.keys() <= set(schemas.BOX_STATS.names)
 
 
 def test_keys_are_never_null() -> None:

@@ -10,9 +10,17 @@ from igbatch.store import schemas
 from igbatch.store.commit import ShardWriter
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output
-from igbatch.store.rankings import FOLDER, Ranking, RankingStore, model_digest
+from igbatch.store.rankings import (
+    FOLDER,
+    RANKED,
+    Ranking,
+    RankingStore,
+    misranked,
+    model_digest,
+    ranked_rows,
+    stored_rankings,
+)
 from igbatch.store.verify import verify
-from igbatch.store.verify_rankings import RANKED, misranked, ranked_rows, stored_rankings
 
 RECORD = {"architecture": "swin", "weights": "w", "classes": 5, "data_config": {}}
 TARGETS = ["predicted", "top-1", "top-2", "label", "top-hat"]

@@ -6,7 +6,7 @@ Nothing here reads a file. Every number comes from raw attributions; docs/measur
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -42,26 +42,8 @@ class Wanted:
         return (self.variant_id, *filter(None, [self.trained]), *self.partners)
 
 
-@dataclass(frozen=True)
-class Regions:
-    """What is known of an image: its boxes by label, and its pixels; each None or empty where it is not.
-
-    Attributes:
-        boxes: for each label the boxes (x_min, y_min, x_max, y_max), half-open, in pixels of the maps.
-        pixels: float32 [H, W, 3] in 0..1, as the model saw them.
-    """
-
-    boxes: Mapping[str, Sequence[tuple[int, int, int, int]]] = field(default_factory=dict)
-    pixels: NDArray[np.float32] | None = None
-
-    def masks(self, shape: tuple[int, ...]) -> dict[str, NDArray[np.bool_]]:
-        """Return the union of the boxes of each label; labels without a visible pixel are left out."""
-        found = {label: np.zeros(shape, dtype=bool) for label in self.boxes}
-        for label, boxes in self.boxes.items():
-            for x_min, y_min, x_max, y_max in boxes:
-                found[label][y_min:y_max, x_min:x_max] = True
-        return {label: mask for label, mask in found.items() if mask.any()}
-
+Boxes = Mapping[str, Sequence[Sequence[int]]]
+"""Boxes of an image by label: (x_min, y_min, x_max, y_max), half-open, in pixels of the maps."""
 
 Rows = dict[str, list[dict[str, Any]]]
 """Rows of the three tables of measures: `similarity`, `map_measures` and `localization`."""
@@ -75,7 +57,8 @@ class ImageMaps:
         maps: by variant and target, float32 [H, W], at least one; what is missing is left out.
         models: the range of all maps of the image.
         dataset: the range of all maps of the study.
-        regions: boxes and pixels of the image.
+        boxes: of the image.
+        pixels: of the image as the model saw it, float32 [H, W, 3] in 0..1; None where they are not known.
     """
 
     def __init__(
@@ -84,7 +67,8 @@ class ImageMaps:
         maps: Mapping[str, Mapping[str, Map]],
         models: Range,
         dataset: Range,
-        regions: Regions,
+        boxes: Boxes,
+        pixels: NDArray[np.float32] | None,
     ) -> None:
         self.image_id, self.maps = image_id, maps
         self.ranges = {"models": models, "dataset": dataset}
@@ -93,8 +77,8 @@ class ImageMaps:
             for variant_id, of_variant in maps.items()
             for target, attribution in of_variant.items()
         }
-        self.edges = {} if regions.pixels is None else edge_features(regions.pixels)
-        self.masks = regions.masks(next(iter(self.features.values())).attribution.shape)
+        self.edges = {} if pixels is None else edge_features(pixels)
+        self.masks = _masks(boxes, next(iter(self.features.values())).attribution.shape)
         self._complexities: dict[tuple[str, str], float | None] = {}
 
     def measure(self, wanted: Wanted) -> Rows:
@@ -154,3 +138,12 @@ class ImageMaps:
                 complexity(self.maps[variant_id][target]) if key in self.features else None
             )
         return self._complexities[key]
+
+
+def _masks(boxes: Boxes, shape: tuple[int, ...]) -> dict[str, NDArray[np.bool_]]:
+    """Return the union of the boxes of each label; labels without a visible pixel are left out."""
+    masks = {label: np.zeros(shape, dtype=bool) for label in boxes}
+    for label, mask in masks.items():
+        for x_min, y_min, x_max, y_max in boxes[label]:
+            mask[y_min:y_max, x_min:x_max] = True
+    return {label: mask for label, mask in masks.items() if mask.any()}

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from igbatch.errors import ImageError
 from igbatch.images.loading import load_image
 from igbatch.images.preprocessing import Preprocessing
-from igbatch.reduce.randomization.comparisons import ImageMaps, Map, Range, Regions, Rows, Wanted
+from igbatch.reduce.randomization.comparisons import ImageMaps, Map, Range, Rows, Wanted
 from igbatch.store import schemas
 from igbatch.store.encoding import stored_maps
 from igbatch.store.fingerprint import bytes_digest, digest
@@ -34,8 +34,6 @@ TABLES = {
     "similarity": schemas.SIMILARITY,
 }
 """Tables of a part, in the order in which they are written: the last one's presence says that it is whole."""
-
-_BOX = ("x_min", "y_min", "x_max", "y_max")
 
 
 @dataclass(frozen=True)
@@ -111,8 +109,8 @@ def measure_slice(task: MeasureTask) -> tuple[int, int]:
         of_image = {variant_id: read.get(image.image_id, {}) for variant_id, read in maps.items()}
         if not any(of_image.values()):
             continue
-        regions = Regions(boxes.get(image.image_id, {}), _pixels(image.uri, task.data_config))
-        measured = ImageMaps(image.image_id, of_image, image.models, task.dataset, regions)
+        seen = boxes.get(image.image_id, {}), _pixels(image.uri, task.data_config)
+        measured = ImageMaps(image.image_id, of_image, image.models, task.dataset, *seen)
         for wanted, part in task.parts:
             for table, more in measured.measure(wanted).items():
                 rows[part][table] += more
@@ -129,30 +127,28 @@ def _read_maps(task: MeasureTask, variant_id: str) -> dict[str, dict[str, Map]]:
     for file in task.files[variant_id]:
         path = task.output.data_path("attributions", variant_id, file.shard, file.attempt)
         found = _rows_of(task.output, path, {image_id for image_id, _ in file.rows})
-        keys = zip(found["image_id"].to_pylist(), found["target"].to_pylist(), strict=True)
-        for (image_id, target), attribution in zip(
-            keys, stored_maps(found) if len(found) else (), strict=True
+        keys = (found[name].to_pylist() for name in ("image_id", "target"))
+        for image_id, target, attribution in (
+            zip(*keys, stored_maps(found), strict=True) if len(found) else ()
         ):
             if (image_id, target) in file.rows:
                 maps.setdefault(image_id, {})[target] = np.ascontiguousarray(attribution)
     return {image_id: dict(sorted(targets.items())) for image_id, targets in maps.items()}
 
 
-def _read_boxes(task: MeasureTask) -> dict[str, dict[str, list[tuple[int, int, int, int]]]]:
+def _read_boxes(task: MeasureTask) -> dict[str, dict[str, list[list[int]]]]:
     """Read the boxes of the slice's images by label, from the first variant that has any of an image."""
-    boxes: dict[str, dict[str, list[tuple[int, int, int, int]]]] = {}
-    for variant_id, file in (
-        (wanted.variant_id, file)
-        for wanted, _ in task.parts
-        for file in task.files.get(wanted.variant_id, ())
-    ):
-        images = {image_id for image_id, _ in file.rows} - boxes.keys()
-        if file.boxes and images:
-            path = task.output.data_path("box_stats", variant_id, file.shard, file.attempt)
-            rows = _rows_of(task.output, path, images, ["image_id", "box_id", "box_label", *_BOX]).to_pandas()
-            rows = rows.drop_duplicates(["image_id", "box_id"])  # the same in the rows of every target
-            for image_id, label, *corners in rows.drop(columns="box_id").itertuples(index=False, name=None):
-                boxes.setdefault(image_id, {}).setdefault(label, []).append(tuple(corners))
+    boxes: dict[str, dict[str, list[list[int]]]] = {}
+    columns = ["image_id", "box_id", "box_label", "x_min", "y_min", "x_max", "y_max"]
+    for variant_id in (wanted.variant_id for wanted, _ in task.parts):
+        for file in task.files.get(variant_id, ()):
+            images = {image_id for image_id, _ in file.rows} - boxes.keys()
+            if file.boxes and images:
+                path = task.output.data_path("box_stats", variant_id, file.shard, file.attempt)
+                rows = _rows_of(task.output, path, images, columns).to_pandas()
+                rows = rows.drop_duplicates(["image_id", "box_id"])  # the same in the rows of every target
+                for image_id, _, label, *corners in rows.itertuples(index=False, name=None):
+                    boxes.setdefault(image_id, {}).setdefault(label, []).append(corners)
     return boxes
 
 

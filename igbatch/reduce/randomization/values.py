@@ -187,14 +187,12 @@ def image_values(boxes: pd.DataFrame, maps: pd.DataFrame) -> pd.DataFrame:
 
 
 def _columns(table: pd.DataFrame) -> Iterator[tuple[Statistic, pd.Series]]:
-    for label, rows in table.groupby("box_label", sort=True, dropna=False):
-        names = [*MAP_STATISTICS] if pd.isna(label) else [*BOX_STATISTICS, "change"]
-        for target, frame in rows.groupby("target", sort=True):
-            by_image = frame.set_index("image_id")
-            for name in names:
-                values = by_image[name].astype("float64")
-                if values.notna().any():
-                    yield Statistic(str(target), None if pd.isna(label) else str(label), name), values
+    for (label, target), rows in table.groupby(["box_label", "target"], sort=True, dropna=False):
+        by_image, whole = rows.set_index("image_id"), pd.isna(label)
+        for name in MAP_STATISTICS if whole else [*BOX_STATISTICS, "change"]:
+            values = by_image[name].astype("float64")
+            if values.notna().any():
+                yield Statistic(str(target), None if whole else str(label), name), values
 
 
 def sign_rows(table: pd.DataFrame, classes: set[str]) -> Iterator[dict[str, Any]]:

@@ -1,16 +1,29 @@
-"""The claims on the size of sums in boxes: negligible for random models, significant for the trained one."""
+"""The claims on sums in boxes: negligible in random models, significant in the trained one, and their signs.
+
+`sums` are rows of `StudyResults.aggregates` with the model and the kind of their variants.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from operator import itemgetter
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from igbatch.report.findings.model import Finding, Missing, Variants, combine, present
-from igbatch.report.text import number, number_or_dash, percent, plain
-from igbatch.statistics.aggregates import FEWEST_IMAGES
+from igbatch.report.columns import TableColumns, in_order, interval, name, read, share, value, whole, yes
+from igbatch.report.findings.model import (
+    MAX_ROWS,
+    Finding,
+    Missing,
+    Verdict,
+    combine,
+    present,
+    variants_of_kind,
+)
+from igbatch.report.text import plain
+from igbatch.results import StudyResults
+from igbatch.statistics.aggregates import FEWEST_IMAGES, share_interval
 
 SMALL_PROBABILITY = 0.01
 """A mean |sum| below this is negligible on the scale of probabilities, which ends at 1."""
@@ -18,119 +31,154 @@ SMALL_PROBABILITY = 0.01
 SMALL_SHARE = 0.05
 """A mean |sum| below this share of the trained model's is negligible beside it."""
 
+FEWEST_TO_TELL = 4
+"""Images below which signs tell nothing: of 4 that agree, the 95 % interval just leaves one half."""
+
+MAX_NAMED = 6
+"""Pairs of classes that the answer names one by one."""
+
 _LIMITS = {"small_probability": SMALL_PROBABILITY, "small_share": SMALL_SHARE, "fewest_images": FEWEST_IMAGES}
-_HEAD = ("variant", "box", "target", "images")
-_YES = {True: "yes", False: "no"}
+
+_BOX: TableColumns = {
+    "variant": name("variant_id"),
+    "box": name("box_label"),
+    "target": name("target"),
+    "images": whole("n_images"),
+}
+_MEAN: TableColumns = {
+    "mean sum": value("mean_sum"),
+    "95 % interval": interval("mean_sum_low", "mean_sum_high"),
+}
+_NEGLIGIBLE: TableColumns = {
+    **_BOX,
+    "mean |sum|": value("mean_abs_sum"),
+    "of trained": share("share"),
+    "negligible": yes("passed"),
+}
+_SIGNIFICANT: TableColumns = {**_BOX, **_MEAN, "significant": yes("passed")}
+_OPPOSITION: TableColumns = {
+    "variant": name("variant_id"),
+    "box": name("box_label"),
+    "against": name("target"),
+    "negative in": lambda row: f"{row['n_negative']} of {row['n_images']}",
+    "where both are": lambda row: f"{row['n_negative_both']} of {row['n_both']}",
+    **_MEAN,
+    "verdict": name("found"),
+}
 
 
-@dataclass(frozen=True)
-class BoxSum:
-    """A row of a study's `aggregates`, with its names and units; intervals are NaN below `FEWEST_IMAGES`."""
-
-    variant_id: str
-    box_label: str
-    target: str
-    n_images: int
-    n_negative: int
-    n_both: int
-    n_negative_both: int
-    mean_abs_sum: float
-    mean_sum: float
-    mean_sum_low: float
-    mean_sum_high: float
-
-    @property
-    def names(self) -> tuple[str, str, str, str]:
-        """What a table's row begins with: variant, box, target, images."""
-        return plain(self.variant_id), plain(self.box_label), plain(self.target), f"{self.n_images:,}"
-
-    @property
-    def interval(self) -> str:
-        """The 95 % interval of the mean as text."""
-        low, high = number_or_dash(self.mean_sum_low), number_or_dash(self.mean_sum_high)
-        return low if low == "–" else f"{low} to {high}"
-
-
-def box_sums(aggregates: pd.DataFrame) -> list[BoxSum]:
-    """Return the rows of `StudyResults.aggregates`, sorted by their names."""
-    columns = [each.name for each in fields(BoxSum)]
-    rows = aggregates.sort_values(columns[:3])[columns]
-    return [BoxSum(*row) for row in rows.itertuples(index=False, name=None)]
-
-
-def negligible_when_random(sums: Sequence[BoxSum], variants: Variants, probability: bool) -> Finding:
-    """Test whether the sums in boxes are negligible in all random variants.
-
-    Args:
-        sums: of the study.
-        variants: of the study.
-        probability: whether the output is one, which has a scale of its own.
-    """
-    sizes = {name: _mean_size(_of(sums, [name])) for name in variants.trained}
-    reference = {name: sizes.get(variants.trained_of.get(name, "")) for name in variants.random}
-    judged: list[tuple[BoxSum, float | None, bool]] = []
-    for row in _of(sums, variants.random):
-        share = row.mean_abs_sum / size if (size := reference[row.variant_id]) else None
-        large = probability and row.mean_abs_sum >= SMALL_PROBABILITY
-        judged.append((row, share, not large and (share is None or share < SMALL_SHARE)))
-    missing = _missing(variants.random, Missing.RANDOM, judged)
-    if not missing and not probability and not any(reference.values()):
+def negligible_when_random(results: StudyResults, sums: pd.DataFrame) -> Finding:
+    """Test whether the sums in boxes are negligible in all random variants."""
+    probability = results.study.attribution.output == "probability"
+    sums = sums[sums["n_images"] >= FEWEST_IMAGES]
+    sizes = sums[sums["kind"] == "trained"].groupby("model")["mean_abs_sum"].mean()
+    own = sums[sums["kind"] == "random"]
+    own = own.assign(reference=own["model"].map(sizes.where(sizes > 0)).astype(float))
+    own = own.assign(share=own["mean_abs_sum"] / own["reference"])
+    large = own["share"] >= SMALL_SHARE
+    if probability:
+        large |= own["mean_abs_sum"] >= SMALL_PROBABILITY
+    own = own.assign(passed=~large)
+    missing = _missing(results, "random", own)
+    if not missing and not probability and own["reference"].isna().all():
         missing = Missing.SCALE
-    largest, share, _ = max(judged, key=lambda each: each[0].mean_abs_sum, default=(None, None, None))
-    rows = (
-        (*row.names, number(row.mean_abs_sum), "–" if share is None else percent(share), _YES[ok])
-        for row, share, ok in judged
-    )
     return present(
         "random_negligible",
-        missing or combine(ok for *_, ok in judged),
-        (*_HEAD, "mean |sum|", "of trained", "negligible"),
-        () if missing else rows,
-        passed=sum(ok for *_, ok in judged),
-        judged=len(judged),
-        largest=largest,
-        share=share,
-        reference=reference.get(largest.variant_id) if largest else None,
+        missing or combine(own["passed"]),
+        None if missing else read(own.head(MAX_ROWS), _NEGLIGIBLE),
+        passed=own["passed"].sum(),
+        judged=len(own),
+        largest=max(own.to_dict("records"), key=itemgetter("mean_abs_sum"), default=None),
         probability=probability,
         **_LIMITS,
     )
 
 
-def significant_when_trained(
-    sums: Sequence[BoxSum], variants: Variants, probability: bool, targets: Sequence[str]
-) -> Finding:
+def significant_when_trained(results: StudyResults, sums: pd.DataFrame) -> Finding:
     """Test whether the trained model's sums in boxes differ from zero; of boxes that are targets, if any."""
-    own = _of(sums, variants.trained)
-    own = [row for row in own if row.box_label in targets] or own
-    judged = [
-        (row.mean_sum_low > 0 or row.mean_sum_high < 0)
-        and not (probability and row.mean_abs_sum < SMALL_PROBABILITY)
-        for row in own
-    ]
-    rows = zip(own, judged, strict=True)
+    probability = results.study.attribution.output == "probability"
+    sums = sums[sums["n_images"] >= FEWEST_IMAGES]
+    own = sums[sums["kind"] == "trained"]
+    if (named := own["box_label"].isin(results.target_names)).any():
+        own = own[named]
+    passed = (own["mean_sum_low"] > 0) | (own["mean_sum_high"] < 0)
+    if probability:
+        passed &= own["mean_abs_sum"] >= SMALL_PROBABILITY
     return present(
         "trained_significant",
-        _missing(variants.trained, Missing.TRAINED, own) or combine(judged),
-        (*_HEAD, "mean sum", "95 % interval", "significant"),
-        ((*row.names, number(row.mean_sum), row.interval, _YES[ok]) for row, ok in rows),
-        passed=sum(judged),
-        judged=len(judged),
-        size=_mean_size(own) or 0.0,
-        random_size=_mean_size(_of(sums, variants.random)),
+        _missing(results, "trained", own) or combine(passed),
+        read(own.assign(passed=passed).head(MAX_ROWS), _SIGNIFICANT),
+        passed=passed.sum(),
+        judged=len(own),
+        size=own["mean_abs_sum"].mean(),
+        random_size=sums.loc[sums["kind"] == "random", "mean_abs_sum"].mean(),
         probability=probability,
         **_LIMITS,
     )
 
 
-def _of(sums: Sequence[BoxSum], variants: Sequence[str]) -> list[BoxSum]:
-    """Return the sums of some variants over images enough for an interval."""
-    return [row for row in sums if row.variant_id in variants and row.n_images >= FEWEST_IMAGES]
+def _missing(results: StudyResults, kind: str, rows: pd.DataFrame) -> Missing | None:
+    return Missing(kind) if not variants_of_kind(results, kind) else None if len(rows) else Missing.BOXES
 
 
-def _mean_size(sums: Sequence[BoxSum]) -> float | None:
-    """Return the mean of |sum| over groups; None of no group, or where it is 0."""
-    return float(np.mean([row.mean_abs_sum for row in sums])) or None if sums else None
+def opposition(results: StudyResults, sums: pd.DataFrame) -> list[Finding]:
+    """Test whether the box of each class counts against the others, by sign and by mean.
+
+    The claim is one on trained models, and its contrary on random ones. Classes are targets that are labels
+    of boxes, too.
+    """
+    labels = [target for target in results.target_names if (sums["box_label"] == target).any()]
+    among = sums["box_label"].isin(labels) & sums["target"].isin(labels)
+    variants = results.variants["variant_id"].tolist()
+    pairs = in_order(
+        sums[among & (sums["box_label"] != sums["target"])],
+        {"variant_id": variants, "box_label": labels, "target": labels},
+    )
+    pairs = pairs.assign(found=[against(row) for row in pairs.to_dict("records")])
+    findings = []
+    for key, kind in (("trained_opposition", "trained"), ("random_no_opposition", "random")):
+        names, own = variants_of_kind(results, kind), pairs[pairs["kind"] == kind]
+        told = own[own["found"] != Verdict.UNKNOWN]
+        patterns = {each: whole_pattern(own.loc[own["variant_id"] == each, "found"]) for each in names}
+        verdict: Verdict | Missing = combine(None if each is None else not each for each in patterns.values())
+        if kind == "trained":
+            verdict = Verdict(told["found"].iloc[0]) if told["found"].nunique() == 1 else Verdict.MIXED
+        if not names:
+            verdict = Missing(kind)
+        elif len(labels) < 2:
+            verdict = Missing.CLASSES
+        elif told.empty:
+            verdict = Missing.IMAGES
+        findings.append(present(
+            key,
+            verdict,
+            read(own.head(MAX_ROWS), _OPPOSITION),
+            labels=[plain(label) for label in labels],
+            sums=own.to_dict("records"),
+            against=(own["found"] == Verdict.HOLDS).sum(),
+            cases=len(told),
+            patterns=patterns,
+            most=max(own["n_images"], default=0),
+            largest=told["mean_sum"].abs().max(),
+            fewest=FEWEST_TO_TELL,
+            max_named=MAX_NAMED,
+        ))  # fmt: skip
+    return findings
 
 
-def _missing(variants: Sequence[str], kind: Missing, rows: Sequence[object]) -> Missing | None:
-    return kind if not variants else Missing.BOXES if not rows else None
+def against(row: Mapping[Any, Any]) -> Verdict:
+    """Judge whether the boxes of a label count against a target, by a row of `aggregates`."""
+    low, high = share_interval(row["n_negative"], row["n_images"])
+    if row["n_images"] < FEWEST_TO_TELL or low is None or high is None:
+        return Verdict.UNKNOWN
+    if low > 0.5 and row["mean_sum_high"] < 0:
+        return Verdict.HOLDS
+    return Verdict.FAILS if high < 0.5 or row["mean_sum_low"] > 0 else Verdict.MIXED
+
+
+def whole_pattern(verdicts: Iterable[Verdict]) -> bool | None:
+    """Tell whether a variant shows the whole pattern: each box counts against each other class."""
+    found = set(verdicts)
+    if found & {Verdict.FAILS, Verdict.MIXED}:
+        return False
+    return None if Verdict.UNKNOWN in found or not found else True

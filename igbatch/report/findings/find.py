@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from igbatch.report.findings.boxes import box_sums, negligible_when_random, significant_when_trained
-from igbatch.report.findings.model import Finding, study_variants
-from igbatch.report.findings.opposition import opposition
+from igbatch.report.findings.boxes import negligible_when_random, opposition, significant_when_trained
+from igbatch.report.findings.model import Finding
 from igbatch.report.findings.similarity import target_likeness
 from igbatch.results import StudyResults
 
@@ -22,12 +21,11 @@ def find(results: StudyResults, compared: Sequence[str]) -> list[Finding]:
         results: a reduced study.
         compared: the images whose maps are read to compare targets; the other claims use the boxes of all.
     """
-    variants, targets = study_variants(results), results.target_names
-    probability = results.study.attribution.output == "probability"
-    sums = box_sums(results.aggregates)
+    kinds = results.variants[["variant_id", "model", "kind"]]
+    sums = results.aggregates.merge(kinds, on="variant_id").sort_values(["variant_id", "box_label", "target"])
     return [
-        negligible_when_random(sums, variants, probability),
-        significant_when_trained(sums, variants, probability, targets),
-        *opposition(sums, variants, targets),
+        negligible_when_random(results, sums),
+        significant_when_trained(results, sums),
+        *opposition(results, sums),
         *target_likeness(results, compared),
     ]

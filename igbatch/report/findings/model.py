@@ -42,57 +42,38 @@ class Finding:
 
     Attributes:
         key: names the claim for programs.
-        claim: what is tested, as a sentence.
         verdict: whether it holds in this study.
-        answer: what the numbers say, in three sentences at most.
-        criterion: when the claim counts as holding.
         evidence: the numbers, where there are some.
+        claim: what is tested, as a sentence.
+        criterion: when the claim counts as holding.
+        answer: what the numbers say, in three sentences at most.
         brief: the numbers in a few words; where it cannot be told, why.
     """
 
     key: str
-    claim: str
     verdict: Verdict
-    answer: str
+    evidence: Table | None
+    claim: str
     criterion: str
-    evidence: Table | None = None
-    brief: str = ""
+    answer: str
+    brief: str
 
 
-@dataclass(frozen=True)
-class Variants:
-    """The variants of a study by kind; `trained_of` maps a variant to the trained one of its model."""
-
-    trained: tuple[str, ...]
-    random: tuple[str, ...]
-    trained_of: dict[str, str]
-
-
-def present(
-    key: str, verdict: Verdict | Missing, head: Iterable[str], rows: Iterable[Iterable[str]], **numbers: Any
-) -> Finding:
+def present(key: str, verdict: Verdict | Missing, evidence: Table | None, **numbers: Any) -> Finding:
     """Put a verdict in words: `templates/findings/<claim>.j2` sets the texts of a finding.
 
     Args:
         key: of the claim, after whose models it is of: `trained_opposition`.
         verdict: on it, or why there is none.
-        head, rows: the table of the numbers, of which `MAX_ROWS` are shown.
+        evidence: the table of the numbers.
         numbers: what the template reads; `answer` and `brief` only where there is a verdict.
     """
     missing = isinstance(verdict, Missing)
     words = parts(f"findings/{key.partition('_')[2]}.j2", key=key, missing=missing, **numbers)
-    if missing:
+    if isinstance(verdict, Missing):
         words |= parts("findings/missing.j2", missing=verdict, **numbers)
-    cells = tuple(tuple(row) for row in rows)[:MAX_ROWS]
-    return Finding(
-        key=key,
-        claim=words["claim"],
-        verdict=Verdict.UNKNOWN if isinstance(verdict, Missing) else verdict,
-        answer=words["answer"],
-        criterion=words["criterion"],
-        evidence=Table(tuple(head), cells) if cells else None,
-        brief=words["brief"],
-    )
+        verdict = Verdict.UNKNOWN
+    return Finding(key, verdict, evidence, **words)
 
 
 def combine(passed: Iterable[bool | None]) -> Verdict:
@@ -103,14 +84,6 @@ def combine(passed: Iterable[bool | None]) -> Verdict:
     return Verdict.MIXED if len(known) == 2 else Verdict.HOLDS if True in known else Verdict.FAILS
 
 
-def study_variants(results: StudyResults) -> Variants:
-    """Sort a study's variants by kind; other kinds than trained and random are left out."""
-    table = results.variants
-    trained = table[table["kind"] == "trained"]
-    by_model = dict(zip(trained["model"], trained["variant_id"], strict=True))
-    pairs = zip(table["variant_id"], table["model"], strict=True)
-    return Variants(
-        tuple(trained["variant_id"]),
-        tuple(table.loc[table["kind"] == "random", "variant_id"]),
-        {variant_id: by_model[model] for variant_id, model in pairs if model in by_model},
-    )
+def variants_of_kind(results: StudyResults, kind: str) -> list[str]:
+    """Return the variants of a kind, such as `trained`, in the order of the study."""
+    return [str(name) for name in results.variants.loc[results.variants["kind"] == kind, "variant_id"]]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import astuple, dataclass
 from itertools import combinations, islice
+from typing import Any
 
-from igbatch.report.findings.model import Finding, Missing, combine, present, study_variants
-from igbatch.report.text import decimals, plain
+from igbatch.report.columns import NONE, TableColumns, name, read, value, whole
+from igbatch.report.findings.model import MAX_ROWS, Finding, Missing, combine, present, variants_of_kind
+from igbatch.report.text import decimals
 from igbatch.results import StudyResults
 from igbatch.statistics.likeness import CELL, MapLikeness, cell_sums, likeness, mean_likeness
 
@@ -24,21 +25,19 @@ MAX_PAIRS = 6
 Pair = tuple[MapLikeness | None, MapLikeness | None]
 """How alike two maps are on pixels and on cells; None on maps too small, as of less than 7 cells a side."""
 
-_HEAD = (
-    "variant", "pairs of maps",
-    "pixels: SSIM per map", "pixels: SSIM jointly", "pixels: ranks of |a|",
-    "cells: SSIM per map", "cells: SSIM jointly", "cells: ranks of |a|",
-)  # fmt: skip
+GRAINS = ("pixels", "cells")
+_MEASURES = {"per_map": "SSIM per map", "joint": "SSIM jointly", "ranks": "ranks of |a|"}
 
 
-@dataclass(frozen=True)
-class Grain:
-    """What pixels, or cells, say of some variants: the mean likeness, and in how many maps pass."""
+def _measure(of: str) -> Any:
+    return lambda mean: decimals(getattr(mean, of)) if mean else NONE
 
-    mean: MapLikeness
-    variants: int
-    alike: int
-    reappear: int
+
+_COLUMNS: TableColumns = {
+    "variant": name("variant_id"),
+    "pairs of maps": whole("pairs"),
+    **{f"{each}: {words}": value(each, _measure(of)) for each in GRAINS for of, words in _MEASURES.items()},
+}
 
 
 def target_likeness(results: StudyResults, image_ids: Sequence[str]) -> list[Finding]:
@@ -46,15 +45,11 @@ def target_likeness(results: StudyResults, image_ids: Sequence[str]) -> list[Fin
 
     The maps of `image_ids`, `MAX_IMAGES` of them at most, are read.
     """
-    variants = study_variants(results)
-    kinds = (
-        ("random_alike", Missing.RANDOM, variants.random),
-        ("trained_alike", Missing.TRAINED, variants.trained),
-    )
-    return [
-        judge(key, missing, {name: measure(results, name, image_ids) for name in names})
-        for key, missing, names in kinds
-    ]
+    findings = []
+    for kind in (Missing.RANDOM, Missing.TRAINED):
+        measured = {each: measure(results, each, image_ids) for each in variants_of_kind(results, kind)}
+        findings.append(judge(f"{kind}_alike", kind, measured))
+    return findings
 
 
 def measure(results: StudyResults, variant_id: str, image_ids: Sequence[str]) -> list[Pair]:
@@ -74,19 +69,19 @@ def measure(results: StudyResults, variant_id: str, image_ids: Sequence[str]) ->
 
 def judge(key: str, kind: Missing, measured: Mapping[str, Sequence[Pair]]) -> Finding:
     """Judge the claim by the mean of each variant, on pixels and on cells; `kind` is missing without any."""
-    means = {
-        name: (mean_likeness(each for each, _ in pairs), mean_likeness(each for _, each in pairs))
-        for name, pairs in measured.items()
+    rows: list[dict[str, Any]] = [
+        {"variant_id": variant_id, "pairs": len(pairs)}
+        | {grain: mean_likeness(of) for grain, of in zip(GRAINS, zip(*pairs, strict=True), strict=True)}
+        for variant_id, pairs in measured.items()
         if pairs
-    }
-    pixels, cells = ([each for pair in means.values() if (each := pair[at])] for at in (0, 1))
-    missing = kind if not measured else None if pixels or cells else Missing.MAPS
+    ]
+    means = {grain: [row[grain] for row in rows if row[grain]] for grain in GRAINS}
+    missing = kind if not measured else None if any(means.values()) else Missing.MAPS
     return present(
         key,
-        missing or combine(part for each in (*pixels, *cells) for part in passed(each)),
-        _HEAD,
-        ((plain(name), f"{len(measured[name]):,}", *_texts(*pair)) for name, pair in means.items()),
-        grains={"pixels": _grain(pixels), "cells": _grain(cells)},
+        missing or combine(part for each in means.values() for mean in each for part in passed(mean)),
+        read(rows[:MAX_ROWS], _COLUMNS),
+        grains={grain: _told(each) for grain, each in means.items()},
         least=ALIKE,
         fall=REAPPEARS,
         cell=CELL,
@@ -99,13 +94,9 @@ def passed(mean: MapLikeness) -> tuple[bool, bool]:
     return min(mean.per_map, mean.ranks) >= ALIKE, mean.per_map - mean.joint >= REAPPEARS
 
 
-def _grain(means: Sequence[MapLikeness]) -> Grain | None:
-    mean = mean_likeness(means)
-    if mean is None:
+def _told(means: Sequence[MapLikeness]) -> dict[str, Any] | None:
+    """Return what is told of some variants: their mean likeness, and in how many maps pass."""
+    if not means:
         return None
-    alike, reappear = zip(*map(passed, means), strict=True)
-    return Grain(mean, len(means), sum(alike), sum(reappear))
-
-
-def _texts(*means: MapLikeness | None) -> list[str]:
-    return [text for mean in means for text in (map(decimals, astuple(mean)) if mean else "–––")]
+    alike, reappear = (sum(each) for each in zip(*map(passed, means), strict=True))
+    return {"mean": mean_likeness(means), "variants": len(means), "alike": alike, "reappear": reappear}

@@ -5,6 +5,7 @@ The report reads the verdict that an audit left in the output (`igbatch.audit.fi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -13,7 +14,7 @@ from igbatch.audit.files import read_audit, read_past
 from igbatch.audit.verdict import Audit, Check, Comparison
 from igbatch.audit.words import headline
 from igbatch.errors import InputError
-from igbatch.report.page.columns import NONE, Row, TableColumns, name, read, value, whole
+from igbatch.report.columns import NONE, Row, TableColumns, name, read, value, whole
 from igbatch.report.page.viewer_data import CheckSeries
 from igbatch.report.text import Table, number, plain
 from igbatch.results import StudyResults
@@ -21,7 +22,7 @@ from igbatch.results import StudyResults
 MAX_POINTS = 400
 """Audits that a chart of the page shows, the latest ones."""
 
-ROLES = {"reference": "the reference", "last-good": "the last good night"}
+_ROLES = {"reference": "the reference", "last-good": "the last good night"}
 
 
 def _allowed(row: Row) -> str:
@@ -61,19 +62,15 @@ _COLUMNS: dict[str, TableColumns] = {
 
 @dataclass(frozen=True)
 class AuditView:
-    """An audit with what its section says in short; `charted` says whether it has a history to draw."""
+    """An audit with what its section says in short, and the figures of its checks over time."""
 
     audit: Audit
     headline: str
-    charted: bool
+    history: Sequence[CheckSeries]
 
     def table(self, of: Comparison | Check, what: str) -> Table | None:
         """Return the checks or changes of a comparison, or the offenders or parts of a check."""
         return read([each.model_dump() for each in getattr(of, what)], _COLUMNS[what])
-
-    def role(self, comparison: Comparison) -> str:
-        """Return what the reference of a comparison is, in words."""
-        return ROLES.get(comparison.role, comparison.role)
 
 
 def audit_view(results: StudyResults) -> tuple[AuditView | None, str]:
@@ -87,31 +84,28 @@ def audit_view(results: StudyResults) -> tuple[AuditView | None, str]:
         return None, f"The audit: {plain(str(error))}."
     if audit is None:
         return None, ""
-    return AuditView(audit, headline(audit), len(read_past(results.reader.output)) > 0), ""
+    return AuditView(audit, headline(audit), _history(audit, read_past(results.reader.output))), ""
 
 
-def audit_series(results: StudyResults) -> list[CheckSeries]:
+def role(comparison: Comparison) -> str:
+    """Return what the reference of a comparison is, in words."""
+    return _ROLES.get(comparison.role, comparison.role)
+
+
+def _history(audit: Audit, past: pd.DataFrame) -> list[CheckSeries]:
     """Return the figures of each check over time, for the page's script.
 
     One series for each role and check that has a figure, in the order of the latest audit. Where an audit has
     two references of one role, the worse figure counts.
     """
-    view, _ = audit_view(results)
-    if view is None or not view.charted:
-        return []
-    past = read_past(results.reader.output)
-    told = past[past["figure"].notna() & (past["study"] == view.audit.study)]
+    told = past[past["figure"].notna() & (past["study"] == audit.study)]
     rows = dict(iter(told.groupby(["role", "check"], sort=False)))
-    return [
-        _series(view.role(comparison), check, rows.pop((comparison.role, check.name)))
-        for comparison in view.audit.comparisons
-        for check in comparison.checks
-        if (comparison.role, check.name) in rows
-    ]
-
-
-def _series(role: str, check: Check, rows: pd.DataFrame) -> CheckSeries:
-    worst_last = rows.sort_values("figure", ascending=not check.at_least, kind="stable")
-    points = worst_last.drop_duplicates("made_at", keep="last").sort_values("made_at").tail(MAX_POINTS)
-    about = check.model_dump() | {"role": role, "points": points.to_dict("records")}
-    return CheckSeries.model_validate(about)
+    series = []
+    for comparison, check in ((each, check) for each in audit.comparisons for check in each.checks):
+        own = rows.pop((comparison.role, check.name), None)
+        if own is not None:
+            worst_last = own.sort_values("figure", ascending=not check.at_least, kind="stable")
+            points = worst_last.drop_duplicates("made_at", keep="last").sort_values("made_at")
+            about = {"role": role(comparison), "points": points.tail(MAX_POINTS).to_dict("records")}
+            series.append(CheckSeries.model_validate(check.model_dump() | about))
+    return series

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import pandas as pd
 import pyarrow as pa
 
-from igbatch.report.page.quarantine import Quarantine
+from igbatch.report.columns import in_order
 from igbatch.results import ROW_COLUMNS, StudyResults
 from igbatch.statistics.aggregates import COUNTS
 
@@ -26,91 +25,69 @@ STATS_COLUMNS = [
 MAX_ROWS = 100_000
 """Rows up to which a table is written whole; of a larger one the rows of the images that are shown."""
 
-
-@dataclass(frozen=True)
-class CsvTable:
-    """A table as a file; `whole` is False where it holds the rows of the images that the page shows alone."""
-
-    name: str
-    frame: pd.DataFrame
-    whole: bool = True
-
-    @property
-    def file(self) -> str:
-        """The name of its file."""
-        return f"{self.name}.csv"
-
-    @property
-    def content(self) -> bytes:
-        """UTF-8 CSV, numbers with every digit."""
-        return self.frame.to_csv(index=False, lineterminator="\n").encode("utf-8", "surrogatepass")
+_Scan = Callable[[str, Sequence[str]], Iterator[pa.Table]]
+_Some = Callable[[Sequence[str], Sequence[str]], pd.DataFrame]
 
 
-def csv_tables(results: StudyResults, image_ids: Sequence[str], quarantine: Quarantine) -> Iterator[CsvTable]:
-    """Yield a study's tables, one after the other; one of them is held at a time.
+def csv_tables(
+    results: StudyResults, image_ids: Sequence[str], lost: pd.DataFrame, n_lost: int
+) -> Iterator[tuple[str, pd.DataFrame, bool]]:
+    """Yield the name and the rows of each table, and whether these are all; one table is held at a time.
 
     Args:
         results: a reduced study.
         image_ids: images that are shown.
-        quarantine: of the study, its first `MAX_ROWS` rows.
+        lost, n_lost: of `take_quarantine`, its first `MAX_ROWS` rows.
     """
     totals = results.totals
-    if 0 < totals.boxes <= MAX_ROWS:
-        boxes = _every(results, results.scans.boxes, BOX_COLUMNS)
-    else:
-        boxes = results.boxes_of(image_ids, BOX_COLUMNS)
-    yield CsvTable("box_sums", box_sums(results, boxes), totals.boxes <= MAX_ROWS)
+
+    def rows(total: int, scan: _Scan, some: _Some, columns: list[str]) -> pd.DataFrame:
+        if not 0 < total <= MAX_ROWS:
+            return some(image_ids, columns)
+        parts = [part for each in sorted(results.reader.variant_ids) for part in scan(each, columns)]
+        frame: pd.DataFrame = pa.concat_tables(parts).to_pandas()
+        return frame
+
+    boxes = rows(totals.boxes, results.scans.boxes, results.boxes_of, BOX_COLUMNS)
+    yield "box_sums", box_sums(results, boxes), totals.boxes <= MAX_ROWS
     del boxes
-    yield CsvTable("aggregates", results.aggregates.drop(columns=COUNTS))
-    if 0 < totals.rows <= MAX_ROWS:
-        stats = _every(results, results.scans.rows, STATS_COLUMNS)
-    else:
-        stats = results.rows_of(image_ids, STATS_COLUMNS)
-    stats = stats.sort_values(["variant_id", "image_id", "target"])
-    yield CsvTable("image_stats", stats, totals.rows <= MAX_ROWS)
+    yield "aggregates", results.aggregates.drop(columns=COUNTS), True
+    stats = rows(totals.rows, results.scans.rows, results.rows_of, STATS_COLUMNS)
+    yield "image_stats", stats.sort_values(["variant_id", "image_id", "target"]), totals.rows <= MAX_ROWS
     del stats
-    yield CsvTable("ranges", results.ranges.drop(columns="histogram"))
-    lost = quarantine.rows
-    if not quarantine.whole:
-        lost = pd.concat(map(results.quarantine_of, results.variants["variant_id"]))
+    yield "ranges", results.ranges.drop(columns="histogram"), True
+    whole = len(lost) == n_lost
+    if not whole:
+        lost = pd.concat(map(results.quarantine_of, results.reader.variant_ids))
         lost = lost[lost["image_id"].isin(list(image_ids))]
-    yield CsvTable("quarantine", lost, quarantine.whole)
-    yield CsvTable("variants", _with_text(results.variants))
+    yield "quarantine", lost, whole
+    lists = [name for name in ("layers", "images") if name in results.variants]
+    texts = results.variants[lists].map(lambda items: json.dumps(list(items)), na_action="ignore")
+    yield "variants", results.variants.assign(**texts), True
     if results.randomized:
-        yield CsvTable("randomization", results.randomization)
-        yield CsvTable("significance", results.significance.drop(columns="null", errors="ignore"))
+        yield "randomization", results.randomization, True
+        yield "significance", results.significance.drop(columns="null", errors="ignore"), True
         if len(results.variants) * results.n_images * len(results.target_names) <= MAX_ROWS // 10:
-            yield CsvTable("localization", results.localization)
+            yield "localization", results.localization, True
 
 
-def box_sums(results: StudyResults, table: pd.DataFrame) -> pd.DataFrame:
-    """Return the sums in boxes by image, variant and target, in the order of the study.
-
-    Args:
-        results: an opened study.
-        table: rows of `box_stats`, `BOX_COLUMNS`.
-    """
-    orders = {"variant_id": list(results.variants["variant_id"]), "target": results.target_names}
-    ranks = {name: table[name].map({key: at for at, key in enumerate(keys)}) for name, keys in orders.items()}
-    places = {"image_id": results.listing.places_of(table["image_id"].tolist()), "box_id": table["box_id"]}
-    order = pd.DataFrame(places | ranks, index=table.index)
-    return table.loc[order.sort_values(list(order.columns), kind="stable").index]
+def box_sums(results: StudyResults, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows of `box_stats` by image, box, variant and target, in the order of the study."""
+    images = sorted(set(results.listing.places_of(rows["image_id"].unique().tolist()).tolist()))
+    return in_order(rows, {
+        "image_id": results.listing.ids(images),
+        "box_id": sorted(rows["box_id"].unique()),
+        "variant_id": results.reader.variant_ids,
+        "target": results.target_names,
+    })  # fmt: skip
 
 
-def _every(
-    results: StudyResults, scan: Callable[[str, Sequence[str]], Iterator[pa.Table]], columns: Sequence[str]
-) -> pd.DataFrame:
-    """Scan the rows of all variants."""
-    variants = sorted(results.variants["variant_id"])
-    every = pa.concat_tables([rows for each in variants for rows in scan(each, columns)])
-    frame: pd.DataFrame = every.to_pandas()
-    return frame
-
-
-def _with_text(variants: pd.DataFrame) -> pd.DataFrame:
-    """Write the lists of a table of variants as JSON; what has none stays empty."""
-    lists = [name for name in ("layers", "images") if name in variants]
-    texts = {
-        name: variants[name].map(lambda items: json.dumps(list(items)), na_action="ignore") for name in lists
-    }
-    return variants.assign(**texts)
+def take_quarantine(results: StudyResults, most: int) -> tuple[pd.DataFrame, int]:
+    """Return the first `most` rows of the quarantine, read variant by variant, and how many there are."""
+    parts, total = [], 0
+    for variant_id in sorted(results.reader.variant_ids):
+        parts.append(results.quarantine_of(variant_id))
+        total += len(parts[-1])
+        rows = pd.concat(parts, ignore_index=True)  # those without a target are of all, and come first
+        parts = [rows.sort_values("target", key=pd.notna, kind="stable", ignore_index=True).head(most)]
+    return parts[0], total

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from importlib import resources
+from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
-from igbatch.report.findings.model import Finding
-from igbatch.report.page.about import Description
-from igbatch.report.page.audit import AuditView
+from igbatch.report.page.audit import role
 from igbatch.report.page.csv_tables import MAX_ROWS
-from igbatch.report.page.raw_maps import WORDS
-from igbatch.report.page.study_data import PageData
-from igbatch.report.page.viewer_data import json_in_html
-from igbatch.report.randomization.section import Statement
+from igbatch.report.page.study_data import PRECISION
+from igbatch.report.page.viewer_data import PageStudy, json_in_html
 from igbatch.report.sentences import FILTERS
 from igbatch.report.text import Table
 
@@ -30,42 +26,20 @@ SCRIPT = "viewer.js"
 """Bundled from `viewer/src` by `npm run build` there."""
 
 
-@dataclass(frozen=True)
-class Page:
-    """What the page's templates show, each part as it was made; None or empty where a study has none of it.
-
-    Attributes:
-        about: the study in words.
-        summary: what it found and what to be careful about, a sentence each.
-        data: what the page's script shows: the maps and their numbers.
-        figures: for print, name and path of each, by image; `guide` says how to read them.
-        plot: the aggregates figure as a data URI, for readers without script.
-        tables: to read, by name: aggregates, sums, significance, ranges, quarantine.
-        csv: whether each file of tables is whole, by name; others have rows of the images shown alone.
-        left_out: what the page does not show, in sentences.
-    """
-
-    about: Description
-    summary: Sequence[str]
-    findings: Sequence[Finding]
-    cautions: Sequence[str]
-    data: PageData
-    figures: Mapping[str, Sequence[tuple[str, str]]]
-    guide: str
-    plot: str
-    tables: dict[str, Table | None]
-    csv: dict[str, bool]
-    audit: AuditView | None
-    randomization: Mapping[str, Sequence[Statement]]
-    left_out: Sequence[str]
-
-
-def render_page(page: Page) -> str:
+def render_page(study: PageStudy, maps: Mapping[str, str], **parts: Any) -> str:
     """Return the page as HTML.
 
     Names from the data are escaped. The page's content security policy allows its own style sheet and its own
     script, by their digests, and pictures that it holds or makes itself; nothing from elsewhere, and no text
     that is run as code.
+
+    Args:
+        study: what the page's script shows.
+        maps: packed maps, by the ids of their elements.
+        parts: what `templates/index.html.j2` shows, by the names that it lists.
+
+    Raises:
+        jinja2.UndefinedError: a part is missing.
     """
     style, script = "\n".join(map(_template, STYLES)), _template(SCRIPT)
     environment = jinja2.Environment(
@@ -75,15 +49,15 @@ def render_page(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= FILTERS | {"number_columns": number_columns}
+    environment.filters |= FILTERS | {"number_columns": number_columns, "role": role}
     environment.tests["negative"] = lambda cell: cell.startswith("−") and " " not in cell
     return environment.get_template("index.html.j2").render(
-        page=page,
+        **parts,
+        maps=maps,
         max_open=MAX_OPEN,
         max_rows=MAX_ROWS,
-        precision=WORDS,
-        megabytes=sum(len(text) for _, text in page.data.maps) / 1e6,
-        study_json=Markup(json_in_html(page.data.study)),
+        precision=PRECISION,
+        study_json=Markup(json_in_html(study)),
         style=Markup(style),
         style_digest=_digest(style),
         script=Markup(script),

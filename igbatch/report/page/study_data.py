@@ -2,85 +2,215 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import base64
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
+import numpy as np
+from numpy.typing import NDArray
+
+from igbatch.reduce.ranges import COLUMNS, RangeSummary, merge
 from igbatch.report.color.wording import knobs
 from igbatch.report.figures.dotplot import select_aggregates
+from igbatch.report.figures.encoding import data_uri, photo_jpeg
 from igbatch.report.figures.image_data import ImageMaps, ShownRows
 from igbatch.report.figures.scales import unit
-from igbatch.report.page.audit import audit_series
-from igbatch.report.page.images import study_image
-from igbatch.report.page.ranges import dataset_range, raw_range, variant_range
-from igbatch.report.page.viewer_data import BoxMean, Knobs, Named, PageStudy, PageVariant
-from igbatch.report.selection import Selection, variants_on
+from igbatch.report.page.viewer_data import (
+    BoxMean,
+    CheckSeries,
+    ImageVariant,
+    Knobs,
+    ModelFrame,
+    Named,
+    PageStudy,
+    PageVariant,
+    Range,
+    StoredMap,
+    StudyImage,
+)
+from igbatch.report.selection import MAX_TARGETS, Selection, variants_on
 from igbatch.results import StudyResults
 from igbatch.statistics.histogram import RELATIVE_ERROR
-
-MAX_TARGETS = 8
-"""Targets whose maps the page holds; figures and tables have all."""
+from igbatch.store.encoding import LARGEST, to_int16
 
 FIRST_VARIANTS = 3
 """Variants that the page shows before the reader chooses: trained ones first."""
 
+PERCENTILES = tuple(round(90 + step / 10, 1) for step in range(101))
+"""Of |a|: those that the percentile rule offers, 90.0 to 100.0."""
 
-@dataclass(frozen=True)
-class PageData:
-    """What the script reads: the study, and packed maps by element id."""
+PRECISION = f"Raw values: 16-bit integers with one scale a map, error at most max|a| / {2 * LARGEST:d}."
 
-    study: PageStudy
-    maps: Sequence[tuple[str, str]]
+Blocks = dict[str, str]
+"""Packed maps by the id of the element that holds them."""
 
 
-def page_data(results: StudyResults, selection: Selection, shown: ShownRows) -> PageData:
+def page_data(
+    results: StudyResults, selection: Selection, shown: ShownRows, history: Sequence[CheckSeries] = ()
+) -> tuple[PageStudy, Blocks]:
     """Gather what the page's script shows of the selected images; the maps of one image are held at a time.
 
     Args:
         results: a reduced study.
         selection: what is shown.
         shown: the rows of the selected images.
+        history: figures of audits over time.
     """
     by_image = {image_id: variants_on(results, image_id) for image_id in selection.images}
     met = {variant for variants in by_image.values() for variant in variants}
-    facts = results.variants[results.variants["variant_id"].isin(met)].set_index("variant_id")
-    place = {str(variant): at for at, variant in enumerate(facts.index)}
-    targets = results.target_names[:MAX_TARGETS]
-    listed = results.reader.listed(selection.images, ["image_id", "label"]).to_pydict()
-    labels = dict(zip(*listed.values(), strict=True))
-    blocks: list[tuple[str, str]] = []
-    images = []
-    for image_id, shown_of in by_image.items():
-        maps, places = ImageMaps(results, image_id, shown), {each: place[each] for each in shown_of}
-        about = {"label": labels[image_id] or "", "chosen": selection.reasons[image_id]}
-        images.append(study_image(maps, places, targets, blocks, **about))
+    facts = results.variants[results.variants["variant_id"].isin(met)].to_dict("records")
+    places = {str(row["variant_id"]): at for at, row in enumerate(facts)}
+    trained_first = sorted(places.values(), key=lambda place: facts[place]["kind"] != "trained")
+    every = len(results.target_names)
+    ranges = {each: results.range_of(each) for each in results.reader.variant_ids}
+    dataset = page_range(merge(ranges.values()), results.expected_rows)
+    listed = results.reader.listed(selection.images, ["image_id", "label"]).to_pylist()
+    labels = {row["image_id"]: row["label"] or "" for row in listed}
+    blocks: Blocks = {}
     study = PageStudy(
         name=results.study.name,
         unit=unit(results),
         quantile_error=RELATIVE_ERROR,
-        raw=raw_range(results),
-        dataset=dataset_range(results),
+        raw=_raw_range(results) if dataset else None,
+        dataset=dataset,
         knobs=Knobs.model_validate(knobs()),
         variants=[
-            PageVariant(
-                id=each,
-                name=each,
-                kind=facts["kind"][each],
-                model=facts["model"][each],
-                range=variant_range(results, each),
-            )
-            for each in place
+            PageVariant.model_validate(row | {
+                "id": each,
+                "name": each,
+                "range": page_range(ranges[each], every * results.reader.expected_images(each)),
+            })
+            for each, row in zip(places, facts, strict=True)
         ],
-        targets=[Named(id=target, name=target) for target in targets],
-        images=images,
-        first=_first(list(facts["kind"])),
+        targets=[Named(id=target, name=target) for target in results.target_names[:MAX_TARGETS]],
+        images=[
+            StudyImage.model_validate({
+                "id": image_id,
+                "name": image_id,
+                "label": labels[image_id],
+                "chosen": selection.reasons[image_id],
+                **_image(ImageMaps(results, image_id, shown), variants, places, blocks),
+            })
+            for image_id, variants in by_image.items()
+        ],
+        first=sorted(trained_first[:FIRST_VARIANTS]) if len(places) > FIRST_VARIANTS else [],
         aggregates=list(map(BoxMean.model_validate, select_aggregates(results).rows.to_dict("records"))),
-        history=audit_series(results),
+        history=list(history),
+    )  # fmt: skip
+    return study, blocks
+
+
+def page_range(summary: RangeSummary, expected: int) -> Range | None:
+    """Return the range of some maps, of which a complete study has `expected`; None where no map is there.
+
+    Quantiles of |a| come from the histogram, within `histogram.RELATIVE_ERROR`; the last one is exact.
+    """
+    if not summary.n_maps:
+        return None
+    return Range(
+        minimum=summary.minimum,
+        maximum=summary.maximum,
+        n_maps=summary.n_maps,
+        complete=summary.n_maps == expected,
+        quantiles=[summary.magnitude(percentile / 100) for percentile in PERCENTILES],
     )
-    return PageData(study, blocks)
 
 
-def _first(kinds: Sequence[str]) -> list[int]:
-    """Choose the places of variants that are shown at first, by their kinds; none where that is all."""
-    if len(kinds) <= FIRST_VARIANTS:
-        return []
-    return sorted(sorted(range(len(kinds)), key=lambda place: kinds[place] != "trained")[:FIRST_VARIANTS])
+def _raw_range(results: StudyResults) -> Range:
+    """Return the ends of the raw scale as a range: every quantile is the end."""
+    raw = results.scope_range("raw")
+    return Range.model_validate(asdict(raw) | {"quantiles": [raw.maximum] * len(PERCENTILES)})
+
+
+def _image(
+    maps: ImageMaps, variants: list[str], places: Mapping[str, int], blocks: Blocks
+) -> dict[str, object]:
+    """Return range, frames and variants of a `StudyImage`.
+
+    Args:
+        maps: of the image.
+        variants: that are shown of it.
+        places: of the variants in the page's list.
+        blocks: the packed maps of the page so far, to which this image's are added.
+    """
+    results = maps.results
+    targets = results.target_names
+    models = results.variants.set_index("variant_id")["model"]
+    rows = results.rows_of([maps.image_id], ["variant_id", *COLUMNS])  # 4 kB a map
+    first_of = models[variants].drop_duplicates()  # models by the first variant of each
+    shown = [
+        ImageVariant(
+            variant=places[variant],
+            prediction=maps.prediction(variant),
+            range=page_range(RangeSummary.of_rows(rows[rows["variant_id"] == variant]), len(targets)),
+            maps=[
+                _stored_map(maps, variant, target, at, blocks)
+                for at, target in enumerate(targets[:MAX_TARGETS])
+            ],
+        )
+        for variant in variants
+    ]
+    return {
+        "range": page_range(RangeSummary.of_rows(rows), len(targets) * len(maps.variants)),
+        "frames": [_frame(maps, model, str(variant)) for variant, model in first_of.items()],
+        "variants": shown,
+    }
+
+
+def _frame(maps: ImageMaps, model: str, variant_id: str) -> ModelFrame:
+    """Return the image as a model saw it; `variant_id` is one of its variants."""
+    picture = maps.picture(variant_id)
+    if picture.pixels is None:
+        high, wide = maps.results.record["models"][model]["data_config"]["input_size"][1:]
+    else:
+        high, wide = picture.pixels.shape[:2]
+    return ModelFrame(
+        model=model,
+        width=wide,
+        height=high,
+        picture="" if picture.pixels is None else data_uri(photo_jpeg(picture.pixels), "image/jpeg"),
+        missing=picture.missing,
+        boxes=list(maps.boxes_seen_by(variant_id)),
+    )
+
+
+def _stored_map(maps: ImageMaps, variant_id: str, target: str, place: int, blocks: Blocks) -> StoredMap:
+    panel, row = maps.panel(variant_id, target, None), maps.row(variant_id, target)
+    block, scale = "", 0.0
+    if panel.values is not None:
+        block = f"map-{len(blocks)}"
+        blocks[block], scale = packed(panel.values)
+    places = {box.box_id: at for at, box in enumerate(maps.boxes_seen_by(variant_id))}
+    sums = maps.box_sums
+    sums = sums[(sums["variant_id"] == variant_id) & (sums["target"] == target)]
+    where = {"target": place, "block": block, "scale": scale, "missing": panel.missing, "marks": panel.marks}
+    boxes = [row | {"box": places[str(row["box_id"])]} for row in sums.to_dict("records")]
+    numbers = {} if row is None else row.to_dict()
+    return StoredMap.model_validate(numbers | where | {"boxes": boxes})
+
+
+def packed(values: NDArray[np.float32]) -> tuple[str, float]:
+    """Return a map's values as base64 text, and the scale that they are multiples of.
+
+    A value is read back as its integer times the scale, in double precision; the error is at most
+    max|a| / 65534 where max|a| is at least 1e-35, and at most 1e-40 below. float16 would lose maps of random
+    models, whose pixels lie below its smallest normal number.
+    The bytes are those of little-endian int16, all low ones before all high ones, which zlib packs better
+    than pairs; rows follow each other from the top. Level 9 takes five times as long as 6 for 0.3 % less.
+
+    Args:
+        values: a map of finite values, float32 [H, W].
+    """
+    integers, scale = to_int16(values[None])
+    planes = integers.astype("<i2").reshape(-1, 1).view(np.uint8).T.tobytes()
+    return base64.b64encode(zlib.compress(planes, 6)).decode("ascii"), float(scale[0])
+
+
+def unpacked(text: str, scale: float, shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Return the values of a packed map, float64 [H, W], as the page's script computes them."""
+    planes = np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype=np.uint8).reshape(2, -1)
+    values: NDArray[np.float64] = np.ascontiguousarray(planes.T).view("<i2").reshape(shape) * np.float64(
+        scale
+    )
+    return values

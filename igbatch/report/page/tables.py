@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
+from igbatch.report.columns import NONE, TableColumns, interval, name, read, share, value, whole
 from igbatch.report.figures.dotplot import select_aggregates
 from igbatch.report.figures.image_data import box_names
-from igbatch.report.findings.model import study_variants
-from igbatch.report.page.columns import NONE, TableColumns, interval, name, read, share, value, whole
+from igbatch.report.findings.model import variants_of_kind
 from igbatch.report.page.csv_tables import BOX_COLUMNS, box_sums
-from igbatch.report.page.quarantine import Quarantine
 from igbatch.report.randomization.statistics import SIDES, p_text, statistic_name
 from igbatch.report.selection import Selection, shown_variants
 from igbatch.report.text import Table, count
@@ -15,6 +16,9 @@ from igbatch.results import StudyResults
 
 MAX_ROWS = 2_000
 """Rows of a table on the page; the CSV files have more."""
+
+MAX_QUARANTINED = 200
+"""The same of the quarantine."""
 
 _SUMS: TableColumns = {
     "image": name("image_id"),
@@ -78,9 +82,31 @@ _QUARANTINE: TableColumns = {
 }
 
 
+def page_tables(
+    results: StudyResults, selection: Selection, lost: pd.DataFrame, n_lost: int
+) -> dict[str, Table | None]:
+    """Return the tables of the page by name, None where one has no row.
+
+    Args:
+        results: a reduced study.
+        selection: the images that are shown.
+        lost, n_lost: the first rows in quarantine, and how many there are.
+    """
+    more = n_lost - MAX_QUARANTINED
+    where = "tables/quarantine.csv" if len(lost) == n_lost else "the study's folder quarantine"
+    note = f"{count(more, 'row')} more in {where}." if more > 0 else ""
+    return {
+        "aggregates": aggregates_table(results),
+        "sums": sums_table(results, selection),
+        "significance": significance_table(results),
+        "ranges": read(results.ranges, _RANGES),
+        "quarantine": read(lost.head(MAX_QUARANTINED), _QUARANTINE, note),
+    }
+
+
 def sums_table(results: StudyResults, selection: Selection) -> Table | None:
     """Return the sums in the boxes of the images shown, of the variants shown."""
-    variants = shown_variants(results, selection.variants)
+    variants = shown_variants(results, results.reader.variant_ids)
     rows = box_sums(results, results.boxes_of(selection.images, BOX_COLUMNS))
     kept = rows[rows["variant_id"].isin(variants)]
     names = kept[["image_id", "box_id", "box_label"]].groupby("image_id", sort=False)
@@ -95,16 +121,9 @@ def significance_table(results: StudyResults) -> Table | None:
     if not results.randomized:
         return None
     rows = results.significance.drop(columns="null", errors="ignore")
-    random = ~rows["variant_id"].isin(study_variants(results).trained)
+    random = ~rows["variant_id"].isin(variants_of_kind(results, "trained"))
     shown = rows.loc[random.sort_values(kind="stable").index].head(MAX_ROWS)
     return read(shown, _TESTS, _more(len(rows) - len(shown), "significance"))
-
-
-def quarantine_table(quarantine: Quarantine, most: int, where: str) -> Table | None:
-    """Return the first rows in quarantine; the note says how many more there are, and `where`."""
-    more = quarantine.total - most
-    note = f"{count(more, 'row')} more in {where}." if more > 0 else ""
-    return read(quarantine.rows.head(most), _QUARANTINE, note)
 
 
 def aggregates_table(results: StudyResults) -> Table | None:
@@ -117,11 +136,6 @@ def aggregates_table(results: StudyResults) -> Table | None:
         left.append(count(shown.rows_left_out, "row"))
     note = f"Left out here: {' and '.join(left)}; tables/aggregates.csv has all." if left else ""
     return read(shown.rows, _AGGREGATES, note)
-
-
-def ranges_table(results: StudyResults) -> Table | None:
-    """Return the ranges of the variants and of the whole study; what is incomplete says so."""
-    return read(results.ranges, _RANGES)
 
 
 def _more(rows: int, table: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from igbatch.report.columns import in_order
 from igbatch.report.text import number_or_dash, plain, whole_percent
 from igbatch.results import StudyResults
 
@@ -65,12 +66,7 @@ def null_tests(results: StudyResults, trained: str | None, image_id: str | None 
     rows = rows[rows["image_id"].isna() if image_id is None else rows["image_id"] == image_id]
     labels = [*results.target_names, *sorted(set(rows["box_label"].dropna()))]
     orders = {"box_label": labels, "target": results.target_names, "statistic": [*STATISTICS]}
-
-    def rank(column: pd.Series) -> pd.Series:
-        names = dict.fromkeys(orders[str(column.name)])
-        return column.map({name: place for place, name in enumerate(names)})  # others come last
-
-    return rows.sort_values([*orders], key=rank, kind="stable")
+    return in_order(rows, orders)
 
 
 def images_with_tests(results: StudyResults, trained: str | None) -> list[str]:

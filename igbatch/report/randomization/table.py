@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from igbatch.reduce.randomization.values import SIGNED
-from igbatch.report.page.columns import NONE, Cell, TableColumns, read, share, value, whole
+from igbatch.report.columns import NONE, Cell, TableColumns, read, share, value, whole
 from igbatch.report.randomization.means import INVARIANT, NAMES, Means
 from igbatch.report.randomization.statistics import (
     SCALE_FREE,

@@ -1,10 +1,12 @@
 """The measures of one image: each row is what the statistics say of the maps that it names."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from igbatch.reduce.randomization.comparisons import ImageMaps, Map, Regions, Rows, Wanted
+from igbatch.reduce.randomization.comparisons import ImageMaps, Map, Rows, Wanted
 from igbatch.statistics.complexity import complexity
 from igbatch.statistics.localization import localization
 from igbatch.statistics.similarity import map_features, similarity
@@ -26,8 +28,8 @@ def maps() -> dict[str, dict[str, Map]]:
     }
 
 
-def measured(maps: dict[str, dict[str, Map]], wanted: Wanted, regions: Regions | None = None) -> Rows:
-    return ImageMaps("a.png", maps, MODELS, DATASET, regions or Regions()).measure(wanted)
+def measured(maps: dict[str, dict[str, Map]], wanted: Wanted, boxes: Any = None, pixels: Any = None) -> Rows:
+    return ImageMaps("a.png", maps, MODELS, DATASET, boxes or {}, pixels).measure(wanted)
 
 
 def test_each_comparison_has_its_rows(maps: dict[str, dict[str, Map]]) -> None:
@@ -108,7 +110,7 @@ def test_edges_need_pixels_and_boxes_make_one_region_a_label(maps: dict[str, dic
     edge = np.zeros((48, 48), dtype=np.float32)
     edge[:, 23:25] = 1
     maps["trained"]["eagle"] = edge + made(5, 1e-4)
-    rows = measured(maps, Wanted("trained"), regions=Regions(boxes, pixels))
+    rows = measured(maps, Wanted("trained"), boxes, pixels)
     first, second = rows["map_measures"]
     assert first["sobel_spearman"] > second["sobel_spearman"] + 0.1
     assert first["sobel_ssim"] > 0.9 > second["sobel_ssim"]

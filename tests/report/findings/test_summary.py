@@ -1,4 +1,4 @@
-"""Five sentences, each of which other data turn."""
+"""What is said of a study: what it is, five sentences that other data turn, warnings where they apply."""
 
 import re
 from collections.abc import Callable
@@ -8,9 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from igbatch.images.box_counts import BoxCounts
+from igbatch.reduce.summary import Summary, WorstMap
 from igbatch.report.findings.find import find
-from igbatch.report.findings.summary import five_sentences
-from igbatch.report.page.quarantine import take_quarantine
+from igbatch.report.findings.summary import BaselineMean, cautions, describe, five_sentences
+from igbatch.report.page.csv_tables import take_quarantine
+from igbatch.report.sentences import sentences
 from igbatch.results import StudyResults
 
 OPPOSED = ((0.8, -0.2), (-0.3, 0.7))
@@ -37,8 +40,7 @@ def study(drawn: Any, birds: Any) -> Callable[..., Any]:
 
 def summed(results: StudyResults) -> tuple[str, ...]:
     findings = find(results, results.listing.ids(range(results.n_images)))
-    total = take_quarantine(results, 1).total
-    said = five_sentences(results, findings, results.totals, total)
+    said = five_sentences(results, findings, take_quarantine(results, 1)[1])
     assert len(said) == 5
     for sentence in said:
         assert sentence.endswith(".")
@@ -153,7 +155,7 @@ def test_what_to_be_careful_about_is_what_weighs_most(
     results = study({"trained": OPPOSED})
     totals = results.totals
     totals.baselines["trained", "magpie"] = 0.3
-    said = five_sentences(results, find(results, []), totals, 0)[4]
+    said = five_sentences(results, find(results, []), 0)[4]
     assert said == "Be careful most of all: trained gives magpie 30.0\u00a0% at the baseline already."
 
 
@@ -169,3 +171,131 @@ def test_names_of_the_data_are_one_visible_line(drawn: Any) -> None:
     target = "ea\ngle\u202e"
     maps = {("trained", "a.png", target): np.ones((16, 16), np.float32)}
     assert "ea�gle�" in summed(drawn(maps, targets=(target,)))[0]
+
+
+@pytest.mark.parametrize(
+    ("counts", "caution"),
+    [
+        (None, None),
+        (BoxCounts(4, 2, 2), None),
+        (BoxCounts(4, 2, 2, unknown_images=117_000), None),
+        (BoxCounts(4, 1, 2), None),
+        (BoxCounts(4, 1, 2, unknown_images=1),
+         "Boxes: 4 boxes on 1 of 2 images; 1 of the file's images is not in the study."),
+        (BoxCounts(4, 2, 2, crowd=3), "Boxes: 4 boxes on 2 of 2 images; 3 crowd regions are left out."),
+    ],
+)  # fmt: skip
+def test_boxes_that_were_left_out_or_not_found_are_a_caution(
+    drawn: Any, noise: Any, counts: BoxCounts | None, caution: str | None
+) -> None:
+    study = drawn({("trained", image, "eagle"): noise(1) for image in "ab"}, targets=["eagle"])
+    study.record["boxes"] = counts and counts.record()
+    said = cautions(study, 0)
+    assert [each for each in said if each.startswith("Boxes")] == ([caution] if caution else [])
+
+
+WORST = WorstMap(0.5, ("trained", "a.png", "eagle"), 50, 0.001, 0.002, True)
+PLAIN: dict[str, Any] = {
+    "rows": 12, "converged": 12, "estimated": 12, "largest_error": 0.009, "worst": WORST,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("summary", "more", "added"),
+    [
+        ({}, {}, ()),
+        ({}, {"raw_end": 0.05}, ("The raw scale ends at ±0.05, the round number",)),
+        ({"estimated": 0}, {}, ("With a fixed number of steps",)),
+        ({"estimated": 3}, {}, ("The largest stated error is 0.90\u00a0% of its map", "With a fixed number")),
+        ({"negligible": 1}, {}, ("1 map is negligible: too small",)),
+        ({"negligible": 2}, {}, ("2 maps are negligible: too small",)),
+        ({"constant": {("trained", "eagle"): 2}}, {}, ("2 maps are 0 (trained for eagle): the output",)),
+        ({"constant": {("a", "eagle"): 1, ("b", "eagle"): 2}}, {},
+         ("3 maps are 0, most of them of b for eagle (2): the output does not change",)),
+        ({}, {"baseline": BaselineMean("trained", "eagle", 0.25)},
+         ("The baseline is not nothing to the model: trained gives eagle 25.0\u00a0% there.",)),
+        ({}, {"boxes": "3 boxes on 1 of 2 images"}, ("Boxes: 3 boxes on 1 of 2 images.",)),
+        ({}, {"gone": 1, "quarantined": 1}, ("1 map of 13 is missing (some are in quarantine, see",)),
+        ({}, {"gone": 2}, ("2 maps of 13 are missing (they are not computed yet): ranges over",)),
+    ],
+)  # fmt: skip
+def test_each_caution_stands_where_it_applies(
+    summary: dict[str, Any], more: dict[str, Any], added: tuple[str, ...]
+) -> None:
+    nothing = {"raw_end": None, "baseline": None, "boxes": "", "expected": 13, "gone": 0, "quarantined": 0}
+    settings = {"tolerance": 0.01, "atol": 1e-6}
+    said = sentences("caveats.j2", summary=Summary(**PLAIN | summary), settings=settings, **nothing | more)
+    expected = [
+        "The same numbers look different under different ranges. ",
+        "12 of 12 maps converged (allowed is an error of 1 %, of the sum of |a| where it is estimated",
+        *(() if "estimated" in summary else ("The largest stated error is 0.90\u00a0% of its map (",)),
+        *added,
+    ]
+    assert len(said) == len(expected)
+    for words in expected:
+        assert any(each.startswith(words) for each in said), words
+    assert not [each for each in said if re.search(r" [.,;:)]|\( ", each) or not each.endswith(".")]
+
+
+def test_of_no_map_there_is_little_to_say(drawn: Any) -> None:
+    study = drawn({}, images=["a"], kinds={"trained": "trained"})
+    said = cautions(study, 0)
+    assert said[1:] == ["No map has been computed."]
+
+
+def fact(study: Any, name: str) -> str:
+    return describe(study)[1][name]
+
+
+@pytest.mark.parametrize(("map_error", "rule"), [(None, "gauss-legendre rule"), (0.01, "adaptive steps")])
+def test_the_integration_is_named(drawn: Any, noise: Any, map_error: float | None, rule: str) -> None:
+    study = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"], map_error=map_error)
+    assert fact(study, "Integration") == f"{rule}, 50 steps"
+    rounded = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"], precision="bfloat16")
+    assert fact(rounded, "Arithmetic") == "bfloat16 on cpu"
+
+
+def test_before_anything_is_computed_the_study_says_how(drawn: Any) -> None:
+    kinds = {"trained": "trained"}
+    assert fact(drawn({}, kinds=kinds), "Integration") == "gauss-legendre rule, 50 steps"
+    adaptive = drawn({}, kinds=kinds, map_error=0.0)
+    assert fact(adaptive, "Integration") == "adaptive steps, as many as needed"
+    assert fact(adaptive, "Arithmetic") == "nothing yet on nothing yet"
+
+
+def test_variants_of_some_images_are_told_and_complete_with_these(drawn: Any, noise: Any) -> None:
+    maps = {("trained", image, "eagle"): noise(1) for image in "abc"}
+    maps |= {("random-1", "b", "eagle"): noise(2)}
+    study = drawn(maps, images=["a", "b", "c"], targets=["eagle"], subsets={"random-1": ["b"]})
+    assert fact(study, "Variants") == "trained and random-1 (random parameters, on 1 image only)"
+    assert "4 of 4 maps are there" in describe(study)[0]
+
+
+def test_maps_that_are_not_smoothed_say_nothing_of_it(drawn: Any, noise: Any) -> None:
+    study = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"])
+    assert "Smoothing" not in describe(study)[1]
+
+
+@pytest.mark.parametrize(
+    ("boxes", "words"),
+    [
+        (None, "no boxes"),
+        ("b.csv", "boxes of b.csv (812 boxes on 1 of 1 image)"),
+        ({"path": "b.csv", "match": "stem"}, "boxes of b.csv (812 boxes on 1 of 1 image)"),
+    ],
+)
+def test_boxes_are_told_with_their_number(
+    drawn: Any, noise: Any, boxes: Any, words: str, change_study: Any
+) -> None:
+    study = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"])
+    change_study(study, images={"boxes": boxes})
+    if boxes:
+        study.record["boxes"] = BoxCounts(812, 1, 1, unchecked=812).record()
+    assert fact(study, "Data") == f"1 image of photos, {words}"
+
+
+def test_an_output_of_before_counted_no_boxes(drawn: Any, noise: Any, change_study: Any) -> None:
+    study = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"])
+    change_study(study, images={"boxes": "b.csv"})
+    assert study.box_counts is None
+    assert fact(study, "Data") == "1 image of photos, boxes of b.csv"

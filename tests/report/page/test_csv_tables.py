@@ -8,6 +8,7 @@ import pytest
 
 from igbatch.report import build as render
 from igbatch.report.page import csv_tables as tables
+from igbatch.report.page.csv_tables import take_quarantine
 from igbatch.results import StudyResults
 
 CLASSES = ("eagle", "magpie")
@@ -80,3 +81,17 @@ def test_a_report_reads_no_whole_table(
         monkeypatch.setattr(StudyResults, name, property(whole))
     maps = {(v, f"{i}", t): noise(i) for v in ("trained", "random-1") for i in range(3) for t in CLASSES}
     assert "report/index.html" in rendered(drawn(maps, images=["0", "1", "2", "3"]))
+
+
+@pytest.mark.parametrize("most", [0, 3, 4, 7, 8, 100])
+def test_the_first_rows_are_held_in_the_order_of_the_quarantine(drawn: Any, most: int) -> None:
+    kinds = {"trained": "trained", "random-1": "random"}
+    lost = [
+        {"variant_id": v, "image_id": f"{n}.png", "target": t, "stage": "image", "error": "gone"}
+        for v in kinds
+        for n, t in ((3, "magpie"), (1, None), (2, "eagle"), (0, None))
+    ]
+    study = drawn({}, images=[f"{n}.png" for n in range(4)], kinds=kinds, quarantine=lost)
+    rows, total = take_quarantine(study, most)
+    assert total == len(study.quarantine) == 8
+    pd.testing.assert_frame_equal(rows, study.quarantine.head(most), check_dtype=False)

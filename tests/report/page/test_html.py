@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from igbatch.report.page import html
 from igbatch.report.page.html import number_columns
-from igbatch.report.page.raw_maps import unpacked
+from igbatch.report.page.study_data import unpacked
 from igbatch.report.text import Table
 
 Rendered = Callable[..., dict[str, bytes]]
@@ -226,6 +227,16 @@ def test_images_that_cannot_be_read_any_more_are_told(
     assert frame["picture"] == ""
     assert "no such file: <b>" in frame["missing"]
     assert (frame["width"], frame["height"]) == (16, 16)
+
+
+def test_long_tables_are_folded(
+    small_study: Any, rendered: Rendered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "<summary>3 ranges</summary>" not in page_of(rendered(small_study))
+    monkeypatch.setattr(html, "MAX_OPEN", 1)
+    page = page_of(rendered(small_study))
+    assert "<summary>3 ranges</summary>" in page
+    assert "<summary>2 digests</summary>" in page
 
 
 def test_columns_of_numbers_are_told_from_those_of_words() -> None:

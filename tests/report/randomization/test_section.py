@@ -6,9 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from igbatch.report.page import tables
 from igbatch.report.randomization.section import Statement, randomization_views
-from igbatch.report.text import Table
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 HOSTILE = '"><script>alert(1)</script>'
@@ -105,10 +103,3 @@ def test_a_smoothed_study_says_so(
     monkeypatch.setitem(randomized.__dict__, "study", randomized.study)
     change_study(randomized, attribution={"smoothing": {"samples": 4}})
     assert "smooth variant of the test" in limits()
-
-
-def test_long_tables_are_folded(small_study: Any, rendered: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert b" ranges</summary>" not in rendered(small_study)["report/index.html"]
-    many = Table(("scope", "maps"), tuple((f"variant {n}", "1") for n in range(41)))
-    monkeypatch.setattr(tables, "ranges_table", lambda results: many)
-    assert b"<summary>41 ranges</summary>" in rendered(small_study)["report/index.html"]

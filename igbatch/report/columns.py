@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -24,6 +24,15 @@ def read(rows: pd.DataFrame | Iterable[Row], columns: TableColumns, note: str = 
     return Table(tuple(columns), cells, note) if cells else None
 
 
+def in_order(rows: pd.DataFrame, orders: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Sort rows by columns in turn, each in the order of its names; other names come last."""
+
+    def places(column: pd.Series) -> pd.Series:
+        return column.map({name: at for at, name in enumerate(dict.fromkeys(orders[str(column.name)]))})
+
+    return rows.sort_values([*orders], key=places, kind="stable")
+
+
 def name(column: str, otherwise: str = "all") -> Cell:
     """Write a name from the data; `otherwise` where there is none."""
     return lambda row: otherwise if pd.isna(row[column]) else plain(str(row[column]))
@@ -42,6 +51,11 @@ def whole(column: str) -> Cell:
 def share(column: str) -> Cell:
     """Write a share in percent; a dash where there is none."""
     return lambda row: NONE if pd.isna(row[column]) else percent(float(row[column]))
+
+
+def yes(column: str) -> Cell:
+    """Write whether something is so: yes or no."""
+    return lambda row: "yes" if row[column] else "no"
 
 
 def interval(low: str, high: str) -> Cell:
