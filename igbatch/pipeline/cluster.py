@@ -20,11 +20,11 @@ from igbatch.study import Run, WorkerRange
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-PATIENCE_SECONDS = 300.0
+MAX_WAIT_SECONDS = 300.0
 """How long a run waits for what a cluster lacks: nodes have to start, workers to load torch and the model."""
-FEWEST_IN_FLIGHT = 16
+MIN_IN_FLIGHT = 16
 """Tasks that wait at least, however small the cluster."""
-LOOK_SECONDS = 5.0
+CLUSTER_POLL_SECONDS = 5.0
 """How often a run looks whether the cluster has grown."""
 
 
@@ -78,7 +78,7 @@ def size_workers(run: Run, settled: Mapping[str, Mapping[str, Any]] | None = Non
     if isinstance(run.workers, WorkerRange):
         return replace(workers, count=run.workers.maximum, minimum=run.workers.minimum)
     if run.workers == "auto":
-        return replace(workers, count=room_for_workers(workers), follow=True)
+        return replace(workers, count=worker_capacity(workers), follow=True)
     return replace(workers, count=run.workers)
 
 
@@ -119,7 +119,7 @@ def _refuse_unfitting(
         )
 
 
-def room_for_workers(workers: Workers) -> int:
+def worker_capacity(workers: Workers) -> int:
     """Return how many workers of this kind the cluster could hold if nothing else ran on it, 1 at least."""
     resources = ray.cluster_resources()
     if workers.device == "cuda":
@@ -178,7 +178,7 @@ def threads_per_worker(threads: int | str, cpus: int) -> int:
 
 def tasks_in_flight() -> int:
     """Return how many tasks keep all CPUs of the cluster busy while results are taken in order."""
-    return max(FEWEST_IN_FLIGHT, 2 * int(ray.cluster_resources().get("CPU", 1)))
+    return max(MIN_IN_FLIGHT, 2 * int(ray.cluster_resources().get("CPU", 1)))
 
 
 def map_shards(
@@ -196,7 +196,7 @@ def map_shards(
 
     Raises:
         InputError: a node imports other packages than the driver.
-        UnfinishedError: the cluster was lost, or has no room for such a task for `PATIENCE_SECONDS`.
+        UnfinishedError: the cluster was lost, or has no room for such a task for `MAX_WAIT_SECONDS`.
     """
     driver = imported_packages()
 
@@ -224,13 +224,13 @@ def map_shards(
 def _result(reference: Any, cpus: int, gpus: float) -> Any:
     """Return the result of a task, and do not wait for ever on a cluster that could never run it."""
     short = time.monotonic()
-    while not ray.wait([reference], timeout=LOOK_SECONDS)[0]:
+    while not ray.wait([reference], timeout=CLUSTER_POLL_SECONDS)[0]:
         whole = ray.cluster_resources()
         if whole.get("CPU", 0.0) >= cpus and whole.get("GPU", 0.0) >= gpus:
             short = time.monotonic()
-        elif time.monotonic() - short > PATIENCE_SECONDS:
+        elif time.monotonic() - short > MAX_WAIT_SECONDS:
             raise UnfinishedError(
-                f"no task could run for {PATIENCE_SECONDS:.0f} s: {lacking(cpus, gpus)}; when that is "
+                f"no task could run for {MAX_WAIT_SECONDS:.0f} s: {lacking(cpus, gpus)}; when that is "
                 "mended, run it again"
             )
     return ray.get(reference)

@@ -65,7 +65,7 @@ def attribute(study: str, out: str, nodes: set[str], listener: Watching) -> dict
     workers = size_workers(Run(device="cpu", threads=1))
 
     def note_nodes(*_: object) -> None:
-        nodes.update(seat.node for seat in stage.crew.awake)
+        nodes.update(slot.node for slot in stage.pool.ready)
 
     stage = Attribution(plan, output, workers, settled, listener, make_computer=slow, on_ready=note_nodes)
     summary = stage.run()

@@ -13,10 +13,10 @@ from igbatch.pipeline.cluster import (
     Workers,
     lacking,
     map_shards,
-    room_for_workers,
     size_workers,
     tasks_in_flight,
     threads_per_worker,
+    worker_capacity,
 )
 from igbatch.pipeline.packages import imported_packages
 from igbatch.study import Run, WorkerRange
@@ -70,7 +70,7 @@ def test_workers_fill_the_cpus() -> None:
     two = sized("cpu", "auto", 2)
     assert one == Workers(one.count, 1, "cpu", follow=True)
     assert two.count == max(1, one.count // 2)
-    assert room_for_workers(two) == two.count
+    assert worker_capacity(two) == two.count
 
 
 @pytest.fixture
@@ -155,8 +155,8 @@ def test_what_is_lacking_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_task_that_no_node_could_run_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "PATIENCE_SECONDS", 0.3)
-    monkeypatch.setattr(cluster, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(cluster, "MAX_WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(cluster, "CLUSTER_POLL_SECONDS", 0.1)
     with pytest.raises(UnfinishedError, match=r"each takes 1 GPU\(s\), and the whole cluster has 0"):
         list(map_shards(square, [1], gpus=1))
 

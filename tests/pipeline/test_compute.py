@@ -756,14 +756,14 @@ def test_only_maps_that_are_kept_leave_the_device(folder: Path, monkeypatch: pyt
 def test_a_device_tells_maps_that_are_no_numbers_in_the_words_of_the_host(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def poisoned(*arguments: Any, **named: Any) -> Iterator[Attributed]:
+    def with_fault(*arguments: Any, **named: Any) -> Iterator[Attributed]:
         for done in attribute_forward(*arguments, **named):
             if done.index == 2:
                 done.attributions[1, 5, 7:9].fill_(-math.inf)
             yield done
 
     measure_where_they_lie(monkeypatch)
-    monkeypatch.setattr(compute, "attribute_forward", poisoned)
+    monkeypatch.setattr(compute, "attribute_forward", with_fault)
     work = open_work(folder / "study.yaml", folder / "out")
     (report,) = work.run()
     assert quarantine(work) == [("c.png", "magpie", "attribution")]
@@ -831,7 +831,7 @@ def test_maps_of_a_model_that_yields_nan_are_quarantined(
 
 
 @pytest.mark.parametrize(
-    ("poison", "reason"),
+    ("plant", "reason"),
     [
         (lambda done: done.attributions[0, 5, 7].fill_(math.nan), "the map holds 1 values"),
         (lambda done: done.attributions[0].view(-1)[:9].fill_(-math.inf), "the map holds 9 values"),
@@ -840,15 +840,15 @@ def test_maps_of_a_model_that_yields_nan_are_quarantined(
     ],
 )
 def test_what_is_no_number_is_quarantined_for_its_target_alone(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, poison: Callable[[Attributed], Any], reason: str
+    folder: Path, monkeypatch: pytest.MonkeyPatch, plant: Callable[[Attributed], Any], reason: str
 ) -> None:
-    def poisoned(*arguments: Any, **named: Any) -> Iterator[Attributed]:
+    def with_fault(*arguments: Any, **named: Any) -> Iterator[Attributed]:
         for done in attribute_forward(*arguments, **named):
             if done.index == 1:
-                poison(done)
+                plant(done)
             yield done
 
-    monkeypatch.setattr(compute, "attribute_forward", poisoned)
+    monkeypatch.setattr(compute, "attribute_forward", with_fault)
     work = open_work(folder / "study.yaml", folder / "out")
     (report,) = work.run()
     assert quarantine(work) == [("b.png", "eagle", "attribution")]

@@ -134,7 +134,7 @@ def test_a_killed_worker_costs_nothing(study: Path, tmp_path: Path, undisturbed:
     import ray
 
     stage = stage_of(study, tmp_path / "out", "run.shard_images=1")
-    process = ray.get(stage.crew.seats[0].actor.process_id.remote())
+    process = ray.get(stage.pool.slots[0].actor.process_id.remote())
 
     def kill_in_the_middle() -> None:
         while not list((tmp_path / "out").glob("attributions/*/*.parquet")):
@@ -262,7 +262,7 @@ def test_a_full_disk_ends_the_run_unfinished_and_loses_nothing(
     study: Path, small_disk: Path, undisturbed: pd.DataFrame
 ) -> None:
     out = Output(str(small_disk / "out"))
-    with pytest.raises(UnfinishedError, match=r"no room is left \(.*No space left.*free some space"):
+    with pytest.raises(UnfinishedError, match=r"no space is left \(.*No space left.*free some space"):
         run_stage(load_study(study, ["run.shard_images=1"]), out)
     before = {path: path.stat().st_mtime_ns for path in small_disk.glob("out/image_stats/*/*.parquet")}
     subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
