@@ -27,7 +27,15 @@ from igbatch.pipeline.devices import SHARDS_AT_ONCE
 from igbatch.pipeline.metrics import DriverMetrics
 from igbatch.pipeline.plan import Plan, Shard
 from igbatch.pipeline.queue import ShardQueue
-from igbatch.pipeline.reports import Fault, Hardware, Listener, RunSummary, Settled, ShardReport, settle_plan
+from igbatch.pipeline.reports import (
+    Calibration,
+    Fault,
+    Hardware,
+    Listener,
+    RunSummary,
+    ShardReport,
+    calibrate_plan,
+)
 from igbatch.pipeline.retry import Deadline, RetryPolicy
 from igbatch.pipeline.rows import quarantine_row
 from igbatch.pipeline.visibility import Probe, refuse_blind
@@ -40,7 +48,7 @@ SCALE_SECONDS = 2.0
 """How often the driver scales its pool while no worker answers."""
 PROGRESS_SECONDS = 2.0
 """How often workers are asked how many images they have attributed."""
-SETTLE_SECONDS = 3600.0
+CALIBRATION_SECONDS = 3600.0
 _NAMING = ("class_name", "actor_id", "pid", "namespace", "ip", "name")
 
 
@@ -55,7 +63,7 @@ class Attribution:
         plan: what is left to compute.
         output: the study's.
         workers: how many, and what each of them holds.
-        settled: what an earlier run settled; the first worker measures it where it is None.
+        calibration: that of an earlier run; the first worker measures it where it is None.
         listener: is called with the progress.
         make_computer: makes what computes shards, in each worker; None: `ShardComputer`.
         probe: what each worker has to see.
@@ -67,19 +75,19 @@ class Attribution:
     plan: Plan
     output: Output
     workers: Workers
-    settled: Settled | None
+    calibration: Calibration | None
     listener: Listener = lambda summary: None
     _: KW_ONLY
     make_computer: MakeComputer | None = None
     probe: Probe | None = None
     check: Callable[[], None] = lambda: None
-    on_ready: Callable[[Hardware, Settled | None], None] = lambda hardware, settled: None
+    on_ready: Callable[[Hardware, Calibration | None], None] = lambda hardware, calibration: None
     say: Callable[[str], None] = lambda line: None
 
     def __post_init__(self) -> None:
         run, workers = self.plan.resolved.study.run, self.workers
         self.summary = RunSummary(total=self.plan.missing_images)
-        self._measured = self.settled is not None
+        self._measured = self.calibration is not None
         self._queue = ShardQueue(self.plan)
         self._retry_policy = RetryPolicy(run.retries)
         self._refused: set[str] = set()
@@ -119,14 +127,14 @@ class Attribution:
     def _fill(self) -> None:
         for load in range(window(self.workers.device)):
             for slot in self.pool.ready:
-                if len(slot.work) > load or not self._is_settled(slot):
+                if len(slot.work) > load or not self._is_calibrated(slot):
                     continue
                 if slot.work and self._queue.is_alone(slot.current_shard):
                     continue
                 elsewhere = {other.held for other in self.pool.slots if other is not slot and other.held}
                 shard = self._queue.take(slot.held, elsewhere, idle=not slot.work)
                 if shard is not None:
-                    slot.assign(slot.actor.compute.remote(shard, self.settled), shard)
+                    slot.assign(slot.actor.compute.remote(shard, self.calibration), shard)
 
     def _wait(self) -> None:
         starting = {slot.pending_ready: slot for slot in self.pool.slots if slot.pending_ready is not None}
@@ -164,20 +172,22 @@ class Attribution:
             raise self._recorded(error) from None
         refuse_blind({f"{hardware.node} {slot.node[:8]}": unseen})
         slot.ready, slot.pending_ready = True, None
-        if self._is_settled(slot):
-            self.on_ready(hardware, self.settled)
+        if self._is_calibrated(slot):
+            self.on_ready(hardware, self.calibration)
 
-    def _is_settled(self, slot: WorkerSlot) -> bool:
-        """Let the first worker measure what all workers run with; tell whether that is done."""
+    def _is_calibrated(self, slot: WorkerSlot) -> bool:
+        """Let the first worker measure what all workers run with; return whether that is done."""
         if self._measured or not slot.ready:
             return self._measured
 
-        def measure(shards: Any, ahead: int) -> Settled | None:
-            found: Settled | None = ray.get(slot.actor.settle.remote(shards, ahead), timeout=SETTLE_SECONDS)
+        def measure(shards: Any, ahead: int) -> Calibration | None:
+            found: Calibration | None = ray.get(
+                slot.actor.calibrate.remote(shards, ahead), timeout=CALIBRATION_SECONDS
+            )
             return found
 
         try:
-            self.settled = settle_plan(self.plan, measure)
+            self.calibration = calibrate_plan(self.plan, measure)
         except (RayActorError, GetTimeoutError) as error:
             if isinstance(error, GetTimeoutError):
                 ray.kill(slot.actor, no_restart=False)

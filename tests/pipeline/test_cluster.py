@@ -25,10 +25,10 @@ pytestmark = pytest.mark.usefixtures("local_ray")
 
 
 def sized(
-    device: Any, workers: Any, threads: Any, per_gpu: Any = "auto", settled_threads: int | None = None
+    device: Any, workers: Any, threads: Any, per_gpu: Any = "auto", recorded_threads: int | None = None
 ) -> Workers:
     run = Run(device=device, workers=workers, threads=threads, workers_per_gpu=per_gpu)
-    return size_workers(run, {"cpu": {"threads": settled_threads}} if settled_threads else {})
+    return size_workers(run, {"cpu": {"threads": recorded_threads}} if recorded_threads else {})
 
 
 def square(value: int) -> int:
@@ -95,8 +95,8 @@ def test_threads_are_the_studys_or_as_the_cpus_allow() -> None:
 
 @pytest.mark.usefixtures("joined")
 def test_threads_of_an_earlier_run_take_the_place_of_auto_alone() -> None:
-    assert sized("cpu", 1, "auto", settled_threads=5).threads == 5
-    assert sized("cpu", 1, 3, settled_threads=5).threads == 3
+    assert sized("cpu", 1, "auto", recorded_threads=5).threads == 5
+    assert sized("cpu", 1, 3, recorded_threads=5).threads == 3
 
 
 @pytest.mark.usefixtures("joined")
@@ -132,20 +132,20 @@ def test_an_embedded_ray_will_never_have_more_cpus(monkeypatch: pytest.MonkeyPat
     with pytest.raises(
         InputError, match=r"^run\.threads: auto: .* had 5 threads before, this machine has 4 CPU"
     ):
-        sized("cpu", 1, "auto", settled_threads=5)
-    for device, threads, room in (("cpu", 1, 4), ("cpu", 2, 2), ("cuda", 1, 1)):
-        fitting = WorkerRange(minimum=room, maximum=9)
-        assert sized(device, fitting, threads) == Workers(9, threads, device, room)
+        sized("cpu", 1, "auto", recorded_threads=5)
+    for device, threads, fits in (("cpu", 1, 4), ("cpu", 2, 2), ("cuda", 1, 1)):
+        fitting = WorkerRange(minimum=fits, maximum=9)
+        assert sized(device, fitting, threads) == Workers(9, threads, device, fits)
         with pytest.raises(
-            InputError, match=rf"^run\.workers\.minimum: {room + 1}: .* room for {room} worker"
+            InputError, match=rf"^run\.workers\.minimum: {fits + 1}: .* room for {fits} worker"
         ):
-            sized(device, WorkerRange(minimum=room + 1, maximum=9), threads)
+            sized(device, WorkerRange(minimum=fits + 1, maximum=9), threads)
 
 
 # Waiting
 
 
-def test_what_is_lacking_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_lacking_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 4.0})
     monkeypatch.setattr("ray.available_resources", lambda: {"CPU": 1.0})
     assert lacking(1, 1) == "each takes 1 GPU(s), and the whole cluster has 0"
