@@ -139,8 +139,8 @@ def image_rows(reader: Reader, variants: pd.DataFrame, output: str) -> list[dict
         trained, random = (list(own.loc[own["kind"] == each, "variant_id"]) for each in ("trained", "random"))
         if len(random) < FEWEST_NULLS_PER_IMAGE or not trained:
             continue
-        counts = np.sum([reader.winners(each).images for each in random], axis=0)
-        chosen = np.flatnonzero((counts >= FEWEST_NULLS_PER_IMAGE) & reader.winners(trained[0]).images)
+        counts = np.sum([reader.row_index(each).images for each in random], axis=0)
+        chosen = np.flatnonzero((counts >= FEWEST_NULLS_PER_IMAGE) & reader.row_index(trained[0]).images)
         image_ids = reader.listing.ids(chosen[:MOST_IMAGES])
         common = {"model": model, "variant_id": trained[0], "output": output}
         one, *others = (_values_of(reader, image_ids, each) for each in (trained[0], *random))

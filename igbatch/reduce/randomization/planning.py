@@ -111,13 +111,13 @@ class MeasurePlan:
 
     def _files(self, variant_id: str, places: NDArray[np.int64]) -> tuple[MapFile, ...]:
         """List the files that hold the maps of a variant on some images."""
-        winners, listing = self.reader.winners(variant_id), self.reader.listing
+        index, listing = self.reader.row_index(variant_id), self.reader.listing
         targets = listing.targets
         keys = (places[:, None] * len(targets) + np.arange(len(targets))).ravel()
-        owners = winners.owner[keys]
+        found = index.file_of_key[keys]
         files = []
-        for owner in np.unique(owners[owners >= 0]).tolist():
-            file, own = winners.files[owner], keys[owners == owner]
+        for position in np.unique(found[found >= 0]).tolist():
+            file, own = index.files[position], keys[found == position]
             if file.sizes["attributions"] is not None:
                 names = [targets[key % len(targets)] for key in own.tolist()]
                 rows = tuple(zip(listing.ids(own // len(targets)), names, strict=True))

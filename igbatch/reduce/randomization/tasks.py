@@ -122,7 +122,7 @@ def measure_slice(task: MeasureTask) -> tuple[int, int]:
 
 
 def _read_maps(task: MeasureTask, variant_id: str) -> dict[str, dict[str, Map]]:
-    """Read the maps of a variant that count, by image and target."""
+    """Read the current maps of a variant, by image and target."""
     maps: dict[str, dict[str, Map]] = {}
     for file in task.files[variant_id]:
         path = task.output.data_path("attributions", variant_id, file.shard, file.attempt)

@@ -111,11 +111,11 @@ def values_tasks(reader: Reader) -> Iterator[ValuesTask]:
     """Yield a task a variant: its values follow from which commit each of its rows comes from."""
     listed = texts_digest(reader.listing.image_ids)
     for variant_id in reader.variant_ids:
-        winners = reader.winners(variant_id)
-        commits = [f"{file.shard}.{file.attempt}" for file in winners.files]
+        index = reader.row_index(variant_id)
+        commits = [f"{file.shard}.{file.attempt}" for file in index.files]
         ranks = np.append(np.argsort(np.argsort(commits)), -1)  # files are known in no certain order
-        owners = bytes_digest(ranks[winners.owner].astype(np.int64).tobytes())
-        name = digest([VERSION, SEED, reader.target_names, sorted(commits), listed, owners])
+        sources = bytes_digest(ranks[index.file_of_key].astype(np.int64).tobytes())
+        name = digest([VERSION, SEED, reader.target_names, sorted(commits), listed, sources])
         yield ValuesTask(reader.output, variant_id, name)
 
 
