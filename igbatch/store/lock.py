@@ -6,10 +6,10 @@ the lock if no other entry is there; it then says so in its entry and lists once
 
 Two runs never hold it. Each puts its entry before it lists, so the one that lists last sees the other and
 does not go on. An entry is removed by its run, or by others once that process is gone or the entry has not
-changed for longer than `expiry`. A run that could not renew its entry for so long (stopped, suspended, store not
-reachable) treats the lock as lost, by a clock that goes on during suspension. One that is stopped between
-reading that clock and putting may put its entry late: it lists after every put, as does a run that has just
-taken over, so that again one of the two sees the other.
+changed for longer than `expiry`. A run that could not renew its entry for so long (it was stopped, its
+machine slept, the store was away) treats the lock as lost, by a clock that goes on in sleep. One that is
+stopped between reading that clock and putting may put its entry late: it lists after every put, as does a run
+that has just taken over, so that again one of the two sees the other.
 
 The age of an entry is measured by the store's own clock, against the own entry just put, so that clocks of
 machines do not matter; where the store has no times, by watching the entry for `expiry`.

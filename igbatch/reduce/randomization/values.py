@@ -61,7 +61,7 @@ class Statistic(NamedTuple):
         return (BOX_STATISTICS if self.box_label is not None else MAP_STATISTICS)[self.statistic]
 
     def alternative(self, classes: set[str]) -> Alternative:
-        """Return which side of the null is asked for.
+        """Return which side of the null is tested.
 
         Signed statistics of a class's box are expected above the null where the target is that class, and
         below it where it is another one. All that measures concentration or size is expected above.
@@ -221,5 +221,5 @@ def _sign_tests(column: pd.Series, alternative: Alternative, key: dict[str, Any]
     for name, test in (("sign", sign_test), ("signed_rank", signed_rank_test)) if len(values) else ():
         found = test(values, alternative)
         numbers = {"value": float(values.mean()), "sign_share": float(np.mean(np.sign(values) == sign))}
-        told = {"n_images": len(values), **numbers, "p": found.p, "p_smallest": found.smallest}
-        yield {"test": name, **key, "alternative": alternative, **told}
+        result = {"n_images": len(values), **numbers, "p": found.p, "p_smallest": found.smallest}
+        yield {"test": name, **key, "alternative": alternative, **result}
