@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 from igbatch.audit.pairs import Pairing
 from igbatch.audit.verdict import Change
 from igbatch.audit.words import listing
-from igbatch.text import count
 from igbatch.results import StudyResults
+from igbatch.text import count
 
 MAX_NAMED = 3
 ABSENT = "–"
