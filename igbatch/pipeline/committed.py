@@ -1,4 +1,4 @@
-"""What of a study is committed already, from one scan of each variant's statistics."""
+"""Finds which rows of a study are committed already, in one scan of each variant's statistics."""
 
 from __future__ import annotations
 
