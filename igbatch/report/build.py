@@ -51,7 +51,7 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
     files = _Files(write)
     selection = select(results)
     shown = ShownRows(results, selection.images)
-    lost, n_lost = take_quarantine(results, MAX_ROWS)
+    lost, n_lost, n_lost_maps = take_quarantine(results, MAX_ROWS)
     csv: dict[str, bool] = {}
     for name, rows, whole in csv_tables(results, selection.images, lost, n_lost):
         text = rows.to_csv(index=False, lineterminator="\n")
@@ -72,9 +72,9 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
         results=results,
         lead=lead,
         facts=facts,
-        summary=five_sentences(results, findings, n_lost),
+        summary=five_sentences(results, findings, n_lost_maps),
         findings=findings,
-        cautions=cautions(results, n_lost),
+        cautions=cautions(results, n_lost_maps),
         figures=figures,
         guide=DEFAULT.words["guide"],
         plot=plot,

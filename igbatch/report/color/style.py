@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -92,6 +92,8 @@ class ColorStyle:
         for name, what in {"fixed": "range", "percentile": "percentile"}.items():
             if given[name] and rule not in (None, name):
                 raise InputError(f"rule {rule!r} takes no {what}; leave out one of them")
+        if unknown := others.keys() - {field.name for field in fields(cls)}:
+            raise InputError(f"{min(unknown)!r} is no choice of style; see docs/figures.md")
         rule = rule or next((name for name in given if given[name]), None)
         vmin, vmax = ends or (None, None)
         chosen = {"rule": rule, "percentile": percentile, "vmin": vmin, "vmax": vmax, **others}

@@ -14,6 +14,7 @@ from typing import Any
 from igbatch.report.columns import Rows, Table, TableColumns, read
 from igbatch.report.sentences import parts
 from igbatch.results import StudyResults
+from igbatch.text import count
 
 MAX_ROWS = 24
 """Rows of a finding's table."""
@@ -79,7 +80,8 @@ def present(
     if isinstance(verdict, Missing):
         words |= parts("findings/missing.j2", missing=verdict, **numbers)
         verdict = Verdict.UNKNOWN
-    return Finding(key, verdict, read(rows[:MAX_ROWS], columns), **words)
+    note = f"{count(len(rows) - MAX_ROWS, 'more row')} left out here." if len(rows) > MAX_ROWS else ""
+    return Finding(key, verdict, read(rows[:MAX_ROWS], columns, note), **words)
 
 
 def combine(passed: Iterable[bool | None]) -> Verdict:

@@ -46,7 +46,7 @@ def five_sentences(results: StudyResults, findings: Sequence[Finding], quarantin
     Args:
         results: a reduced study.
         findings: of it.
-        quarantined: rows in quarantine.
+        quarantined: maps in quarantine.
     """
     trained = variants_of_kind(results, "trained") if results.randomized else ()
     nulls = [null_tests(results, each) for each in trained]
@@ -69,7 +69,7 @@ def cautions(results: StudyResults, quarantined: int) -> list[str]:
 
     Args:
         results: a reduced study.
-        quarantined: rows in quarantine.
+        quarantined: maps in quarantine.
     """
     boxes = results.box_counts
     apart = boxes is not None and boxes.unknown_images > 0 and boxes.images < boxes.study_images

@@ -82,12 +82,16 @@ def box_sums(results: StudyResults, rows: pd.DataFrame) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def take_quarantine(results: StudyResults, max_rows: int) -> tuple[pd.DataFrame, int]:
-    """Return the first `max_rows` rows of the quarantine, read variant by variant, and how many there are."""
-    parts, total = [], 0
+def take_quarantine(results: StudyResults, max_rows: int) -> tuple[pd.DataFrame, int, int]:
+    """Return the first `max_rows` rows of the quarantine, read by variant, and its counts of rows and maps.
+
+    A row without a target stands for the maps of all targets of its image.
+    """
+    parts, total, maps = [], 0, 0
     for variant_id in sorted(results.reader.variant_ids):
         parts.append(results.quarantine_of(variant_id))
         total += len(parts[-1])
+        maps += int(parts[-1]["target"].map(pd.notna).map({True: 1, False: len(results.target_names)}).sum())
         rows = pd.concat(parts, ignore_index=True)  # those without a target are of all, and come first
         parts = [rows.sort_values("target", key=pd.notna, kind="stable", ignore_index=True).head(max_rows)]
-    return parts[0], total
+    return parts[0], total, maps

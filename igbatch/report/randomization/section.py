@@ -92,6 +92,9 @@ class _Section:
         smoothed = self.results.study.attribution.smoothing is not None
         seeds = len({each.seed for each in (*self.variants.cascades, *self.variants.independent)})
         known = {"images": self.results.n_images, "smoothed": smoothed, "seeds": seeds}
+        rows = self.results.variants
+        partly = rows["images"].notna() & rows["kind"].isin(["cascade", "independent"])
+        known["left_out"] = int((partly & (rows["model"] == self.variants.model)).sum())
         yield _statement("limits", known)
 
     def _layers(self, means: Means) -> Iterator[Statement]:

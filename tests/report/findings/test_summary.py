@@ -42,7 +42,7 @@ def study(drawn: Any, birds: Any) -> Callable[..., Any]:
 def summed(results: StudyResults) -> tuple[str, ...]:
     images = results.listing.ids(range(results.n_images))
     findings = [*box_findings(results), *target_likeness(results, images)]
-    lines = five_sentences(results, findings, take_quarantine(results, 1)[1])
+    lines = five_sentences(results, findings, take_quarantine(results, 1)[2])
     assert len(lines) == 5
     for sentence in lines:
         assert sentence.endswith(".")
@@ -62,7 +62,7 @@ def test_a_study_that_is_whole_says_so_and_one_that_is_not_counts_what_is_missin
     images = ["0.png", "1.png"]
     assert "2 of 4 maps are missing." in summed(drawn(maps, images=images))[0]
     lost = drawn(maps, images=images, quarantine=[LOST])
-    assert "2 of 4 maps are missing, 1 of them in quarantine." in summed(lost)[0]
+    assert "2 of 4 maps are missing, all of them in quarantine." in summed(lost)[0]
 
 
 def test_what_normalization_does_follows_the_maps(drawn: Any, noise: Any, study: Any) -> None:
@@ -146,7 +146,7 @@ def test_what_to_be_careful_about_is_what_weighs_most(
     study: Any, drawn: Any, noise: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good = summed(study({"trained": OPPOSED}))[4]
-    assert good.startswith("All maps converged (the worst one is off by 0\u00a0% of what is allowed)")
+    assert good.startswith("All maps converged (the largest error is 0\u00a0% of what is allowed)")
     off = summed(study({"trained": OPPOSED}, gap=0.5))[4]
     assert "24 of 24 maps did not converge, the worst one (trained, " in off
     maps = {("trained", "1.png", target): noise(1) for target in ("eagle", "magpie")}
@@ -217,7 +217,8 @@ PLAIN: dict[str, Any] = {
         ({}, {"baseline": BaselineMean("trained", "eagle", 0.25)},
          ("The baseline is not nothing to the model: trained gives eagle 25.0\u00a0% there.",)),
         ({}, {"boxes": "3 boxes on 1 of 2 images"}, ("Boxes: 3 boxes on 1 of 2 images.",)),
-        ({}, {"gone": 1, "quarantined": 1}, ("1 map of 13 is missing (some are in quarantine, see",)),
+        ({}, {"gone": 2, "quarantined": 1}, ("2 maps of 13 are missing (some are in quarantine, see",)),
+        ({}, {"gone": 2, "quarantined": 2}, ("2 maps of 13 are missing (all in quarantine, see",)),
         ({}, {"gone": 2}, ("2 maps of 13 are missing (they are not computed yet): ranges over",)),
     ],
 )  # fmt: skip

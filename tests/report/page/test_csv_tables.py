@@ -92,6 +92,7 @@ def test_the_first_rows_are_held_in_the_order_of_the_quarantine(drawn: Any, most
         for n, t in ((3, "magpie"), (1, None), (2, "eagle"), (0, None))
     ]
     study = drawn({}, images=[f"{n}.png" for n in range(4)], kinds=kinds, quarantine=lost)
-    rows, total = take_quarantine(study, most)
+    rows, total, maps = take_quarantine(study, most)
     assert total == len(study.quarantine) == 8
+    assert maps == 2 * (2 + 2 * 2)  # of each variant two rows are of all targets
     pd.testing.assert_frame_equal(rows, study.quarantine.head(most), check_dtype=False)

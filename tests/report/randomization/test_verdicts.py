@@ -144,7 +144,8 @@ def test_signs_set_apart_where_random_models_do_not_reject(p: Any, rejecting: in
 
 
 def test_limits_follow_the_study() -> None:
-    text = rendered("limits", images=24, smoothed=True, seeds=1)
+    text = rendered("limits", images=24, smoothed=True, seeds=1, left_out=2)
     assert "smooth variant of the test (Hedström" in text
+    assert "2 partly random models computed on some of the images are not drawn above" in text
     assert "Layers were randomized with 1 seed. All this is about one data set of 24 images" in text
-    assert rendered("limits", images=24, smoothed=False, seeds=0).startswith("All this is about")
+    assert rendered("limits", images=24, smoothed=False, seeds=0, left_out=0).startswith("All this is about")
