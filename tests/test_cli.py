@@ -178,7 +178,7 @@ def test_plan_measures_and_writes_nothing(tiny_study: Path, tmp_path: Path) -> N
     assert re.search(r"rows to compute\W+12", done.stdout)
     assert re.search(r"passes of the models\W+about [\d,]+ forward .* about [\d,]+ backward", done.stdout)
     assert re.search(r"arithmetic\W+float32", done.stdout)
-    assert re.search(r"micro-batch\W+\d+ rows on .*; measured now on the first images", done.stdout)
+    assert re.search(r"micro-batch\W+\d+ batch rows on .*; measured now on the first images", done.stdout)
     assert re.search(
         r"maps to be written\W+[\d.]+ MB for 12 maps \(all, float32, by the trial\)", done.stdout
     )

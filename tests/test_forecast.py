@@ -318,7 +318,7 @@ def test_a_calibration_is_shown_with_its_reasons(known: bool, how: str) -> None:
     text = say(plan_of(), found(TRAINED, known=known))
     table = rows(text)
     assert table["arithmetic"] == "bfloat16"
-    assert table["micro-batch"] == f"24 rows on cpu, 2 thread(s) a worker; {how}"
+    assert table["micro-batch"] == f"24 batch rows on cpu, 2 thread(s) a worker; {how}"
     assert re.findall(r"because +│ (.*?) +│", text) == list(CALIBRATION.reasons)
 
 

@@ -1,4 +1,4 @@
-"""What a report ranks images by, merged from parts of variants: one number an image, and what it is of."""
+"""The scores that a report ranks images by: the largest of each image over all variants, and its source."""
 
 from __future__ import annotations
 

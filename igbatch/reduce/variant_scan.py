@@ -52,8 +52,8 @@ class VariantScan:
 def scan_variant(reader: Reader, variant_id: str, columns: Sequence[str] = ()) -> VariantScan:
     """Scan the rows of a variant once, some thousand at a time.
 
-    A column's value is that of the row that counts as far as was seen, so it is right in the end. Holds for
-    every image and target 24 bytes, and those of the columns, besides the list of images.
+    A column's value is replaced when a later attempt at its row is scanned. Memory: 24 bytes an image and
+    target, those of the columns, and the list of images.
 
     Raises:
         InputError: a file is no whole commit of igbatch.

@@ -50,7 +50,7 @@ def ranking_facts(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def model_digest(record: Mapping[str, Any]) -> str:
-    """Return what stands for `ranking_facts`."""
+    """Return the digest of `ranking_facts`."""
     return digest(ranking_facts(record))
 
 
