@@ -59,7 +59,7 @@ def run(count: int, limit: RowLimit) -> dict[str, float]:
     """Explain so many images; return their nodes and the seconds of CPU."""
     products, bends = weights(), torch.linspace(0.55, 0.65, CLASSES)
 
-    def forward(points: Tensor, owners: Tensor) -> Tensor:
+    def forward(points: Tensor, example_indices: Tensor) -> Tensor:
         logits: Tensor = StandIn.apply(points, products, bends)
         return logits
 

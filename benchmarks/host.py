@@ -140,7 +140,7 @@ def stand_in() -> mock._patch[Any]:
     bends = torch.linspace(0.8, 1.2, CLASSES)
 
     def forward(self: Models, variant: HeldVariant, precision: str) -> Any:
-        def logits(points: Tensor, owners: Tensor) -> Tensor:
+        def logits(points: Tensor, example_indices: Tensor) -> Tensor:
             time.sleep(Pace.row_seconds * len(points))
             found: Tensor = StandIn.apply(points, weights, bends)
             return found

@@ -278,8 +278,8 @@ def _halved(
     counts = np.minimum(counts, (ordered > 0).sum(1)).tolist()
     places = np.take_along_axis(intervals.middles, order, axis=1)
     return [
-        np.sort(own[:count])[: max(0, most)]
-        for own, count, most in zip(places, counts, left.tolist(), strict=True)
+        np.sort(own[:count])[: max(0, allowed)]
+        for own, count, allowed in zip(places, counts, left.tolist(), strict=True)
     ]
 
 

@@ -94,7 +94,7 @@ def integrated_gradients(
             are not seen.
         output: a key of ``OUTPUTS``: what is explained.
         precision: a key of ``PRECISIONS``: the arithmetic of the model's passes; "auto": the cheapest that
-            leaves room within ``tolerance``, as measured on the first images; float32 for calls of so few
+            fits within ``tolerance``, as measured on the first images; float32 for calls of so few
             images that measuring would take a fifth of their time.
         micro_batch: the most rows that go through the model together; None: ``default_micro_batch``. Halved
             where memory runs out.
@@ -166,7 +166,7 @@ def warn_of_constant(constant: Tensor, stacklevel: int) -> None:
 def _measured(
     model: Model, examples: Sequence[Example], settings: Settings, precision: str, error: float | None
 ) -> Settings:
-    """Settle a precision that is to be chosen, or the error of one below float32, on the first images."""
+    """Choose a precision that is `auto`, or measure the error of one below float32, on the first images."""
     if not examples:
         return settings
     if precision == "auto":

@@ -38,7 +38,7 @@ def attribute(
 ) -> Iterator[Attributed]:
     """Attribute a stream of examples, each yielded when it is done; numbers of targets may differ.
 
-    Examples are taken from the stream only as the device has room for their nodes.
+    Examples are taken from the stream only as the device has memory for their nodes.
 
     Args:
         model: as `integrated_gradients` takes it.
@@ -79,12 +79,12 @@ def attribute_forward(
     if first is None:
         return
     device = first.image.device
-    most = limit or RowLimit(rows_of(settings, device))
+    row_limit = limit or RowLimit(rows_of(settings, device))
     passes = passes_of(forward, settings)
     batches = ROUND_BATCHES.get(device.type, ROUND_BATCHES["cuda"])
 
     def new_wave(targets: int) -> Wave:
-        return Wave(passes, settings.integrals(targets), most, graphs, batches, turns)
+        return Wave(passes, settings.integrals(targets), row_limit, graphs, batches, turns)
 
     paths = _paths(chain([first], source), passes.precision.dtype)
     completed = _completed(paths, new_wave, together=settings.together)
@@ -93,7 +93,7 @@ def attribute_forward(
             done = next(completed, None)
             if done is None:
                 return
-            attributed = _attributed(*done, settings, most.rows)
+            attributed = _attributed(*done, settings, row_limit.rows)
         yield attributed
 
 

@@ -85,7 +85,7 @@ class _OfPoints:
 
     model: Model
 
-    def __call__(self, points: Tensor, owners: Tensor) -> Tensor:
+    def __call__(self, points: Tensor, example_indices: Tensor) -> Tensor:
         return self.model(points)
 
 

@@ -64,7 +64,7 @@ def decode_upright(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[Image.
         return upright, orientation >= _TURNED
 
 
-class Header(NamedTuple):
+class ImageHeader(NamedTuple):
     """What the header of an image file tells: its upright size in pixels, and whether EXIF turned it so."""
 
     width: int
@@ -72,7 +72,7 @@ class Header(NamedTuple):
     turned: bool
 
 
-def probe_header(source: bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> Header:
+def probe_header(source: bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> ImageHeader:
     """Return the size of an image file, upright, from its header alone.
 
     Args:
@@ -86,7 +86,7 @@ def probe_header(source: bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> H
         image = _open(io.BytesIO(source) if isinstance(source, bytes) else source, max_pixels)
         width, height = image.size
         turned = _orientation(image) >= _TURNED
-        return Header(height, width, turned) if turned else Header(width, height, turned)
+        return ImageHeader(height, width, turned) if turned else ImageHeader(width, height, turned)
 
 
 def _open(file: BinaryIO, max_pixels: int) -> Image.Image:

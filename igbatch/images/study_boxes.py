@@ -27,7 +27,7 @@ from igbatch.images.boxes import (
     round_outwards,
     words_of,
 )
-from igbatch.images.decoding import Header
+from igbatch.images.decoding import ImageHeader
 from igbatch.images.faults import MAX_NAMED, named
 from igbatch.study import Boxes
 
@@ -103,7 +103,7 @@ def assign_boxes(file: BoxFile, images: pa.Table, settings: Boxes) -> StudyBoxes
     return StudyBoxes(found, rows[order.to_numpy()], file, settings, counts, (*warnings, *skipped))
 
 
-def wrong_size(declared: tuple[int, int] | None, real: Header, normalized: bool = False) -> str | None:
+def wrong_size(declared: tuple[int, int] | None, real: ImageHeader, normalized: bool = False) -> str | None:
     """Say how the size that a box file tells of an image differs from the real one; None where it does not.
 
     Boxes that are parts of the image hold for any size of the same proportions, to a pixel.
@@ -126,7 +126,7 @@ def wrong_size(declared: tuple[int, int] | None, real: Header, normalized: bool 
     return words
 
 
-def check_declared(boxes: BoxTable, real: Mapping[str, Header]) -> None:
+def check_declared(boxes: BoxTable, real: Mapping[str, ImageHeader]) -> None:
     """Hold the sizes that a box file tells against real ones, of images that have boxes.
 
     Args:

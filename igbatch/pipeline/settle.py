@@ -24,7 +24,7 @@ from igbatch.attribution.precision import PRECISIONS
 from igbatch.attribution.smoothing import settings_of_copies
 from igbatch.errors import InputError
 from igbatch.pipeline.reports import Settled
-from igbatch.study import Attribution
+from igbatch.study import AttributionSection
 
 SAFE_ROWS = 4
 """The micro-batch where nothing could be measured."""
@@ -38,13 +38,15 @@ class Sample(NamedTuple):
     examples: Sequence[Example]
 
 
-def unmeasured(study: Attribution) -> Settled:
+def unmeasured(study: AttributionSection) -> Settled:
     """Return what shards without a single usable image run with; nothing of it is worth keeping."""
     precision = "float32" if study.precision == "auto" else study.precision
     return Settled(precision, 0.0 if PRECISIONS[precision].exact else 1.0, SAFE_ROWS)
 
 
-def settings_of(study: Attribution, steps: int | Literal["auto"], settled: Settled | None = None) -> Settings:
+def settings_of(
+    study: AttributionSection, steps: int | Literal["auto"], settled: Settled | None = None
+) -> Settings:
     """Return how a variant's integrals are taken; what is not settled yet is left at the defaults.
 
     Where maps are smoothed these are the integrals of the noisy copies.
@@ -69,7 +71,7 @@ def settings_of(study: Attribution, steps: int | Literal["auto"], settled: Settl
 
 
 def settle(
-    study: Attribution, samples: Sequence[Sample], ahead: int | None = None, sharing: int = 1
+    study: AttributionSection, samples: Sequence[Sample], ahead: int | None = None, sharing: int = 1
 ) -> Settled:
     """Measure what the study leaves open, where so many workers share a device.
 
@@ -93,7 +95,7 @@ def settle(
 
 
 def _precision(
-    study: Attribution, samples: Sequence[Sample], settings: Settings, ahead: int | None
+    study: AttributionSection, samples: Sequence[Sample], settings: Settings, ahead: int | None
 ) -> tuple[str, float, list[str]]:
     """Return the precision, the error to be reckoned with, and why."""
     if study.precision != "auto":

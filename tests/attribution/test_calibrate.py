@@ -216,7 +216,7 @@ def test_the_micro_batch_is_the_largest_power_of_two_that_fits_up_to_what_helps(
     choice = choose_micro_batch(bent, examples[0], SETTINGS)
     assert (choice.rows, choice.row_bytes) == (rows, row_bytes)
     assert choice.reason.startswith(f"{rows} rows: ")
-    assert ("the most that helps" in choice.reason) == (rows == MAX_ROWS["cpu"])
+    assert ("more rows take no less time" in choice.reason) == (rows == MAX_ROWS["cpu"])
 
 
 def bent(points: Tensor) -> Tensor:
@@ -289,4 +289,4 @@ def test_a_trial_takes_no_more_than_its_share_of_what_is_ahead(
     if not tried:
         assert choice.precision == "float32"
         assert choice.reason == f"a trial takes as long as 7 of the {ahead} image(s)"
-        assert clock.now == 0  # the model was not asked at all
+        assert clock.now == 0  # the model was not called at all

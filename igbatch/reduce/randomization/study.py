@@ -25,7 +25,7 @@ MapShards = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 
 
 @dataclass(frozen=True)
-class Measured:
+class ComparisonCounts:
     """How many parts there are, how many of them were measured now, and the comparisons of maps in these."""
 
     parts: int
@@ -35,7 +35,7 @@ class Measured:
 
 def reduce_randomization(
     reader: Reader, settings: Randomization, dataset: tuple[float, float], map_shards: MapShards = map
-) -> Measured:
+) -> ComparisonCounts:
     """Write `similarity.parquet`, `map_measures.parquet`, `localization.parquet`, `randomization.parquet` and
     `significance.parquet`; measure only what was not measured before.
 
@@ -77,7 +77,7 @@ def reduce_randomization(
         if info.path not in kept:  # of maps, ranges or pairs that are no longer so
             output.delete(info.path)
     new_parts, comparisons = np.sum(counts, axis=0, dtype=int).tolist() if counts else (0, 0)
-    return Measured(len(paths["similarity"]), new_parts, comparisons)
+    return ComparisonCounts(len(paths["similarity"]), new_parts, comparisons)
 
 
 def compared_images(reader: Reader, settings: Randomization) -> NDArray[np.int64]:

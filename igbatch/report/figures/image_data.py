@@ -17,7 +17,7 @@ from igbatch.report.color.scale import ColorScale
 from igbatch.report.text import number, percent, plain
 from igbatch.results import StudyResults
 from igbatch.statistics.image_stats import allowed_error
-from igbatch.study import Attribution
+from igbatch.study import AttributionSection
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,7 @@ def _boxes(box_sums: pd.DataFrame, colors: dict[str, str]) -> tuple[Box, ...]:
     return tuple(boxes)
 
 
-def error_mark(row: Any, settings: Attribution) -> str:
+def error_mark(row: Any, settings: AttributionSection) -> str:
     """Return in a few words how far a map that did not converge is off; empty where it did."""
     if row["converged"]:
         return ""
