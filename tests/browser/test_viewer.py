@@ -398,7 +398,7 @@ def test_a_link_restores_the_view(birds: Any, page: Any, show: Show, eventually:
 def copied_link(page: Any) -> str:
     """The fragment of the link that the page copies."""
     page.get_by_role("button", name="Copy link").click()
-    expect(page.locator(".tools .said")).to_contain_text("ink")  # it is copied, or in the address bar
+    expect(page.locator(".tools .message")).to_contain_text("ink")  # it is copied, or in the address bar
     fragment: str = page.evaluate("location.hash")  # `page.url` follows later
     return fragment
 

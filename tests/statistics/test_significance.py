@@ -173,9 +173,9 @@ def test_missing_values_count_in_neither_sum(cells: int, monkeypatch: pytest.Mon
     found = resampled_means(values, 20, 0)
     assert found.shape == (21, 3)
     assert found[0] == pytest.approx([values[:, 0].mean(), np.nanmean(values[:, 1]), np.nan], nan_ok=True)
-    told = ~np.isnan(values[:, 1])
+    valid = ~np.isnan(values[:, 1])
     for weights, mean in zip(weights_of(40, 20, 0), found[1:, 1], strict=True):
-        assert mean == pytest.approx(np.average(values[told, 1], weights=weights[told]))
+        assert mean == pytest.approx(np.average(values[valid, 1], weights=weights[valid]))
     assert np.isnan(found[:, 2]).all()
 
 
