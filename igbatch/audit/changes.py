@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 
 from igbatch.audit.pairs import Pairing
 from igbatch.audit.verdict import Change
-from igbatch.audit.words import count, listing
+from igbatch.audit.words import listing
 from igbatch.results import StudyResults
+from igbatch.text import count
 
 MAX_NAMED = 3
 ABSENT = "–"
