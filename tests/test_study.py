@@ -122,8 +122,8 @@ def test_an_unknown_key_comes_with_a_suggestion(changes: dict[str, Any], line: s
 @pytest.mark.parametrize("key", ["workers", "threads", "workers_per_gpu", "shard_images", "retries"])
 @pytest.mark.parametrize("value", [True, False])
 def test_a_truth_value_is_no_number(key: str, value: bool) -> None:
-    said = "true and false (yes and no, on and off) are no numbers; give a number"
-    assert refusal(run={key: value}) == f"study.yaml: run.{key}: {value}: {said}"
+    advice = "true and false (yes and no, on and off) are no numbers; give a number"
+    assert refusal(run={key: value}) == f"study.yaml: run.{key}: {value}: {advice}"
 
 
 @pytest.mark.parametrize(
@@ -341,7 +341,7 @@ def test_keys_of_boxes_are_set_whether_the_study_gives_a_path_or_a_section(
 
 
 def test_a_path_alone_is_kept_as_a_path(tmp_path: Path) -> None:
-    """An output of before holds no section: nothing differs where nothing was said."""
+    """An output of before holds no section: nothing differs where nothing was set."""
     study = write(tmp_path, yaml.safe_dump({**LEAST, "images": {"root": "r", "boxes": "b.csv"}}))
     for overrides, kept in (
         ([], "b.csv"),

@@ -25,7 +25,7 @@ BoolArray = NDArray[np.bool_]
 
 FIRST_NODES = (0.0, 0.25, 0.5, 0.75, 1.0)
 MAX_HALVED = 16
-"""The most intervals of a path that are halved before its error is looked at again."""
+"""The most intervals of a path that are halved before its error is computed again."""
 QUARTIC_FACTOR, STRAIGHT_FACTOR, GAP_FACTOR = 1.2, 0.75, 0.3
 """What an interval is reckoned to be off: so many times the distance between cubic and quartic, that between
 cubic and straight line, and the norm of a map with the gap's sum. Fitted to trained, partly random and random

@@ -1,4 +1,4 @@
-"""What `auto` comes to: the arithmetic by a short measurement, micro-batch and how passes run by rules.
+"""Choose what `auto` stands for: the arithmetic by a short measurement, micro-batch and passes by rules.
 
 Processors and GPUs differ too much for a name to tell: on one machine bfloat16 products are six times as fast
 as float32's, on the next they are hardly faster, and float16's take hundreds of times as long.

@@ -1,4 +1,4 @@
-"""A call of captum's, checked: a function, what it is given, and which number of its output is explained.
+"""Check the arguments of captum's call: a function, its inputs, and the explained number of its output.
 
 The inputs of an example are laid end to end as one vector [D], which is what the engine integrates along.
 """

@@ -1,4 +1,7 @@
-"""The engine: a stream of images goes through waves, and comes out as maps in the order of their ends."""
+"""The engine: a stream of images in, their maps out, each when its path is done.
+
+Memory holds the paths of one wave (`wave.py`), whatever the length of the stream.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,7 @@ def attribute(
         model: as `integrated_gradients` takes it.
         examples: their images are of one shape.
         settings: how the integrals are taken.
-        limit: tells afterwards how full micro-batches were; None: nobody asks.
+        limit: counts how full micro-batches are; None: it is not needed.
         graphs: what full micro-batches go through, kept by the caller from call to call; None: eager passes.
 
     Raises:

@@ -1,7 +1,7 @@
 """Passes as graphs: all of a micro-batch's work compiled to one function, or captured as one CUDA graph.
 
 A graph is of one shape. Its inputs lie in buffers; a micro-batch that is not full takes the first rows of
-them. What no graph can be made of runs as it is, with a warning that says why.
+them. Passes that cannot become a graph run eagerly, with a warning that says why.
 """
 
 from __future__ import annotations

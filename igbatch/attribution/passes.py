@@ -34,7 +34,7 @@ class Batch(NamedTuple):
         image: [rows, ...], where it ends.
         nodes: float64 [rows], the place: 0 at the start, 1 at the image.
         targets: int64 [rows, K].
-        owners: int64 [rows], the example that each row belongs to.
+        example_indices: int64 [rows], the example that each row belongs to.
         highest: the largest of the targets, known without asking the device.
     """
 

@@ -1,4 +1,4 @@
-"""Birds on the wing: feathered wings on two bones, around the torso in side view.
+"""Flying birds as vector drawings: feathered wings on two bones, around the torso in side view.
 
 Each wing hangs at its own angle, so that soaring (one wing up, one down, as seen from the side in a bank) and
 flapping (both up or both down) are the same drawing.

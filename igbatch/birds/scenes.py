@@ -1,8 +1,8 @@
 """Procedural scenes of eagles and magpies: the data set that is part of the package.
 
 A scene is a function of its seed. Its stage (background, light, perches, pose, size and place of every bird)
-is drawn first, from a random stream that does not know the species; the species and the individual come from
-streams of their own. Where the class evidence lies is thus known by construction, and only the bird tells.
+is drawn first, from a random stream that does not depend on the species; species and individual come from
+streams of their own. So the class evidence lies in the bird alone, by construction.
 """
 
 from __future__ import annotations

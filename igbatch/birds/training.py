@@ -75,7 +75,7 @@ class View(NamedTuple):
 
     Attributes:
         pixels: float32 [3, side, side] in 0..1.
-        target: float32 [classes], the probabilities that the model is asked for.
+        target: float32 [classes], the probabilities to predict.
         tokens: float32 [classes, side / 16, side / 16], the same for each patch of the third stage.
     """
 

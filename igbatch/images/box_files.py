@@ -1,4 +1,4 @@
-"""Reading boxes from the files people keep them in, as they stand there: CSV, and COCO's JSON."""
+"""Read the boxes of a CSV file or COCO's JSON, in the file's own order and units."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ _RULES: dict[str, tuple[tuple[str, Callable[[Any], bool], str], ...]] = {
 def read_coco(uri: str, data: bytes) -> BoxFile:
     """Read the images, boxes and crowd regions of a COCO file; images without boxes are named too.
 
-    Sizes are those that the file tells. An annotation whose `bbox` is missing or is not four numbers has
+    Sizes are those that the file states. An annotation whose `bbox` is missing or is not four numbers has
     edges of NaN, and is judged with all others.
 
     Raises:

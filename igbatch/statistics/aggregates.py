@@ -1,4 +1,4 @@
-"""What boxes say over a data set: means of their sums, intervals, and how often signs are as expected."""
+"""Sums in boxes over a data set: their means, intervals, and how often signs are as expected."""
 
 from __future__ import annotations
 

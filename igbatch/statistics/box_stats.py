@@ -1,4 +1,4 @@
-"""What is measured of an attribution map: within boxes, and all of it."""
+"""Statistics of one attribution map, as a whole and within boxes."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def statistics_of_boxes(
 
 @dataclass(frozen=True)
 class MeasuredMap:
-    """What one map says.
+    """The statistics of one map.
 
     Attributes:
         not_finite: how many of its values are NaN or infinite.

@@ -1,4 +1,4 @@
-"""Whether a value stands out: p-values against a null, their correction, tests of signs, resampled means."""
+"""Significance: p-values against a null, their correction, tests of signs, resampled means."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the sections of a study file are made of."""
+"""The base class of a study file's sections, and the types and checks that they share."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ NAMES = [f"image-{number}" for number in range(30)]
 def taken(choice: Choice, names: list[str] = NAMES) -> set[str]:
     mask = chosen(choice, pa.chunked_array([names], pa.string()))
     assert (mask.dtype, mask.shape) == (np.bool_, (len(names),))
-    return {name for name, wanted in zip(names, mask, strict=True) if wanted}
+    return {name for name, is_chosen in zip(names, mask, strict=True) if is_chosen}
 
 
 def test_all_none_and_some() -> None:

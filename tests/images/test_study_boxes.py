@@ -210,7 +210,7 @@ def test_ten_images_are_named_and_all_counted() -> None:
         check_declared(boxes, real)
     message = str(caught.value)
     first = "00.jpg: the box file says 640 x 480, the image has 640 x 40; "
-    assert message.startswith(f"c.json: 15 of 30 images that were looked at: {first}")
+    assert message.startswith(f"c.json: 15 of 30 images that were checked: {first}")
     assert message.count("the box file says") == 10
     assert "; and 5 more; give boxes, and the size" in message
     check_declared(boxes, {"01.jpg": ImageHeader(640, 480, False), "unknown.jpg": ImageHeader(1, 1, False)})
