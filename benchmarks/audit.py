@@ -46,7 +46,7 @@ from igbatch.study_file import parse_study
 
 TARGETS = ("eagle", "magpie")
 SHARD_IMAGES = 2_500
-BAR_SECONDS, BAR_GIB = 60.0, 2.0
+MAX_SECONDS, MAX_GIB = 60.0, 2.0
 SIDES = ("before", "now")
 
 
@@ -239,7 +239,7 @@ def scale(arguments: argparse.Namespace) -> None:
     finally:
         if arguments.folder is None:
             shutil.rmtree(folder)
-    print(f"Bar: {BAR_SECONDS:g} s and {BAR_GIB:g} GiB.")
+    print(f"Limits: {MAX_SECONDS:g} s and {MAX_GIB:g} GiB.")
 
 
 # Repeat

@@ -104,13 +104,13 @@ def traced(trace: Trace) -> ExitStack:
         return call
 
     stack = ExitStack()
-    for owner, attribute, name in (
+    for holder, attribute, name in (
         (prepare, "prepare", "decode"), (rows.ShardRows, "_measure", "statistics"),
         (ShardWriter, "add_maps", "encode"), (ShardWriter, "add_image_stats", "encode"),
         (ShardWriter, "add_box_stats", "encode"), (ShardWriter, "commit", "commit"),
         (ShardComputer, "_attribute", "engine"),
     ):  # fmt: skip
-        stack.enter_context(mock.patch.object(owner, attribute, noted(name, getattr(owner, attribute))))
+        stack.enter_context(mock.patch.object(holder, attribute, noted(name, getattr(holder, attribute))))
     passes, turn = Turns.passes, Turns.round
 
     @contextmanager
