@@ -231,7 +231,7 @@ def report_place(output: Output) -> str:
 
 
 def print_box_sums(results: StudyResults, console: Console) -> None:
-    """Print the seed's table: the sum inside each box of the featured images, per variant and target.
+    """Print the sum inside each box of the featured images, per variant and target.
 
     The boxes of these images are read, and no others. Of many variants the trained ones and the first of each
     kind are printed.
@@ -305,7 +305,7 @@ _NUMBERS = ("trained", "random, 95 % of them", "p", "adjusted")
 
 
 def demo_study() -> Path:
-    """Return the bundled seed study: package data where igbatch is installed, `jobs/` in a checkout.
+    """Return the bundled study: package data where igbatch is installed, `jobs/` in a checkout.
 
     Raises:
         InputError: the installation is broken.

@@ -498,7 +498,7 @@ def test_micro_batches_are_full_over_a_stream_of_many_images(steps: Any, targets
 
 @pytest.mark.parametrize("steps", [1, 2, 9, "auto"])
 @pytest.mark.parametrize("micro_batch", [1, 8])
-def test_examples_are_taken_from_a_stream_as_there_is_room(steps: Any, micro_batch: int) -> None:
+def test_examples_are_taken_from_a_stream_as_there_is_memory(steps: Any, micro_batch: int) -> None:
     images = small_images(1)
     taken, peak, given = 0, 0, 0
 

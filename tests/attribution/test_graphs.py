@@ -26,7 +26,7 @@ CPU = torch.device("cpu")
 needs_compiler = pytest.mark.skipif(shutil.which("c++") is None, reason="compiling needs a C++ compiler")
 
 
-class Looks(nn.Module):
+class LooksUp(nn.Module):
     """A model that asks for the numbers of its input, which no graph can know."""
 
     def forward(self, images: Tensor) -> Tensor:
@@ -155,7 +155,7 @@ def test_a_class_that_the_model_has_not_is_refused(net: nn.Module, captures: lis
 
 def test_what_cannot_be_traced_runs_eager_and_says_why() -> None:
     kept = Graphs("compiled")
-    with frozen(Looks(), PRECISIONS["float32"], CPU) as forward, lifted(CPU):
+    with frozen(LooksUp(), PRECISIONS["float32"], CPU) as forward, lifted(CPU):
         passes, given = passes_of(forward), batch(ROWS, 8)
         with pytest.warns(UserWarning, match="passes run eager: they could not be compiled"):
             found = kept.values(passes, given, ROWS)

@@ -187,7 +187,7 @@ def test_a_hub_that_has_the_file_is_enough_to_plan(a_hub: Hub) -> None:
         (429, UnfinishedError, "run it again later"),
     ],
 )
-def test_what_the_hub_answers_is_told(
+def test_what_the_hub_answers_is_reported(
     a_hub: Hub, status: int, kind: type[IgbatchError], part: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     a_hub.status = status
