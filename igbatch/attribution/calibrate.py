@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from .engine import attribute, passes_of, rows_of
+from .engine import attribute, micro_batch_of, passes_of
 from .frozen import Model, frozen, lifted
 from .graphs import Graphs
 from .passes import Batch, Passes
@@ -36,21 +36,21 @@ PRECISION_SHARE = 0.5
 """The part of the tolerance that the arithmetic may use up."""
 TRIAL_SHARE = 0.2
 """Of the images that are ahead, what a trial may take the time of."""
-WORTHWHILE = 0.95
+MAX_TIME_RATIO = 0.95
 """An arithmetic is taken only if it needs less than this part of the time."""
 MEMORY_SHARE = 0.3
 """Of a device's memory, what a micro-batch may take; maps, other workers and fragments need the rest."""
-MAX_ROWS = {"cpu": 8, "cuda": 128}
+MAX_BATCH_ROWS = {"cpu": 8, "cuda": 128}
 """The largest micro-batch of a kind of device: more rows took no less time each."""
 PROBED_ROWS = 2
 PRODUCT_SIZE = 256
-"""Rows and columns of the product that tells whether an arithmetic is hopeless: a blink even where it is."""
+"""Rows and columns of the product that shows whether an arithmetic is hopeless, in no time."""
 FLOPS_PER_HOUR = 3600 * 50e9
-"""What a core is reckoned to do, to tell whether passes are long; which core it is must not matter."""
+"""The assumed speed of a core, by which passes are long or not; which core it is must not matter."""
 COMPILED_HOURS = 1.0
 """Hours of passes for two targets from which on compiling pays on a CPU: minutes, to save a tenth or two."""
 TYPICAL_NODES = 30
-ALIKE = 10.0
+MAX_ROUNDINGS = 10.0
 """Times the rounding, that maps at nodes may differ by from those of eager passes."""
 
 
@@ -63,7 +63,7 @@ class PrecisionChoice(NamedTuple):
 
 
 class MicroBatchChoice(NamedTuple):
-    """The most rows that should go through the model together, the bytes that each keeps, and why."""
+    """The most batch rows that should go through the model together, the bytes that each keeps, and why."""
 
     rows: int
     row_bytes: float
@@ -102,7 +102,7 @@ def choose_precision(
     for name in promising:
         error, seconds = exact.compare(name)
         tried.append(f"{name} {error:.1%} in {seconds / exact.seconds:.2f} of the time")
-        if error <= PRECISION_SHARE * settings.tolerance and seconds < WORTHWHILE * best_seconds:
+        if error <= PRECISION_SHARE * settings.tolerance and seconds < MAX_TIME_RATIO * best_seconds:
             best, best_seconds = PrecisionChoice(name, error, ""), seconds
     reason = (
         f"errors of maps to be reckoned with, from {len(probed)} image(s): {'; '.join(tried)}; "
@@ -160,9 +160,9 @@ def choose_micro_batch(
 ) -> MicroBatchChoice:
     """Return a micro-batch that is filled well, is fast, and fits: by memory and a rule, never by a race.
 
-    A forward pass of a few rows tells what a row keeps for its backward passes. The largest power of two up
-    to `MAX_ROWS` whose rows fit into `MEMORY_SHARE` of the device's memory is taken. So the choice follows
-    from machine, model and study alone, and two runs take the same.
+    A forward pass of a few batch rows shows what one keeps for its backward passes. The largest power of two
+    up to `MAX_BATCH_ROWS` that fits into `MEMORY_SHARE` of the device's memory is taken. So the choice
+    follows from machine, model and study alone, and two runs take the same.
 
     Args:
         model: as `integrated_gradients` takes it.
@@ -177,10 +177,10 @@ def choose_micro_batch(
         passes = passes_of(forward, settings)
         kept = bytes_kept(lambda: passes.values(spread(example, PROBED_ROWS, precision.dtype)))
     row_bytes = kept / PROBED_ROWS
-    max_rows = MAX_ROWS.get(device.type, MAX_ROWS["cuda"])
+    max_rows = MAX_BATCH_ROWS.get(device.type, MAX_BATCH_ROWS["cuda"])
     rows = 2 ** max(0, math.floor(math.log2(max(1.0, min(max_rows, memory / max(1.0, row_bytes))))))
     why = "more rows take no less time" if rows == max_rows else f"what {memory / 1e9:.1f} GB hold"
-    return MicroBatchChoice(rows, row_bytes, f"{rows} rows: {row_bytes / 1e6:.0f} MB a row, {why}")
+    return MicroBatchChoice(rows, row_bytes, f"{rows} batch rows: {row_bytes / 1e6:.0f} MB each, {why}")
 
 
 def choose_graphs(
@@ -198,7 +198,7 @@ def choose_graphs(
         form: a key of ``FORMS``, or ``auto``.
         ahead: images that are to be computed in all.
     """
-    device, rows = example.image.device, rows_of(settings, example.image.device)
+    device, rows = example.image.device, micro_batch_of(settings, example.image.device)
     precision = PRECISIONS[settings.precision]
     with frozen(model, precision, device) as forward, lifted(device):
         passes, why = passes_of(forward, settings), "as requested"
@@ -218,7 +218,7 @@ def choose_graphs(
                 raise
             return Graphs("eager"), f"passes eager: {form}, they leave no memory for a micro-batch"
         distance = _largest_distance([found.maps.flatten()[None]], [reference.maps.flatten()[None]])
-        if not distance <= ALIKE * precision.rounding:
+        if not distance <= MAX_ROUNDINGS * precision.rounding:
             return Graphs("eager"), f"passes eager: {form}, maps at nodes are {distance:.1e} off"
         return graphs, f"passes {form}: {why}"
 

@@ -38,7 +38,7 @@ _RULES: Mapping[str, str] = MappingProxyType(
         "riemann_right": "right",
     }
 )
-_MAX_ROWS = 512
+_MAX_BATCH_ROWS = 512
 """The most rows of a micro-batch where the caller does not say, however small an example is."""
 _IMAGE = 3 * 224 * 224
 """Numbers in the examples that the engine's default micro-batch is meant for."""
@@ -119,7 +119,7 @@ class IntegratedGradients:
                 go with their examples; tensors without dimensions, and other things, are passed as they are.
             n_steps: the number of nodes; "auto": as many as each example needs for ``tolerance``.
             method: gausslegendre, or riemann_middle, _trapezoid, _left, _right; not used by "auto".
-            internal_batch_size: the most rows that go through the function together, rounded down to a
+            internal_batch_size: the most batch rows that go through the function together, rounded down to a
                 multiple of 4 from 4 on; None: 8 images of 224 x 224 on a CPU and 64 elsewhere, more of
                 smaller inputs. It is halved where memory runs out.
             return_convergence_delta: return also, [N], sum of the attributions - (F(input) - F(baseline)),
@@ -248,7 +248,7 @@ def _rows(internal_batch_size: Any, call: Call) -> int:
     """Return the most rows of a micro-batch: the caller's, or as many as hold the numbers of a few images."""
     if internal_batch_size is None:
         few = default_micro_batch(call.device)
-        return min(max(few, few * _IMAGE // max(1, sum(call.sizes))), max(few, _MAX_ROWS))
+        return min(max(few, few * _IMAGE // max(1, sum(call.sizes))), max(few, _MAX_BATCH_ROWS))
     if not (is_whole(internal_batch_size) and internal_batch_size >= 1):
         raise AttributionError(
             f"internal_batch_size={internal_batch_size!r}: give a whole number of 1 or more, or None"

@@ -82,7 +82,7 @@ def attribute_forward(
     if first is None:
         return
     device = first.image.device
-    row_limit = limit or RowLimit(rows_of(settings, device))
+    row_limit = limit or RowLimit(micro_batch_of(settings, device))
     passes = passes_of(forward, settings)
     batches = ROUND_BATCHES.get(device.type, ROUND_BATCHES["cuda"])
 
@@ -120,7 +120,7 @@ def default_micro_batch(device: torch.device) -> int:
     return 8 if device.type == "cpu" else 64
 
 
-def rows_of(settings: Settings, device: torch.device) -> int:
+def micro_batch_of(settings: Settings, device: torch.device) -> int:
     """Return the most rows of a micro-batch that the settings ask for."""
     return default_micro_batch(device) if settings.micro_batch is None else settings.micro_batch
 

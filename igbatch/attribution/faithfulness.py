@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .engine import rows_of
+from .engine import micro_batch_of
 from .frozen import Model, frozen
 from .outputs import OUTPUTS, OutputUnit
 from .passes import Forward
@@ -96,7 +96,7 @@ def infidelity(
     Source: Yeh et al. 2019, definition 2.1, with the perturbations of *square removal*, section 3.2.
     """
     device = examples[0].image.device
-    limit = limit or RowLimit(rows_of(settings, device))
+    limit = limit or RowLimit(micro_batch_of(settings, device))
     indices = range(len(examples))
     streams = [indices] if settings.together else [range(index, index + 1) for index in indices]
     precision, output = PRECISIONS[settings.precision], OUTPUTS[settings.output]

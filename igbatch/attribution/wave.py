@@ -74,7 +74,7 @@ class RowLimit:
         if self.rows == 1:
             first_line = str(error).partition("\n")[0]
             raise AttributionError(
-                f"one row does not fit in memory ({first_line or type(error).__name__}):"
+                f"one batch row does not fit in memory ({first_line or type(error).__name__}):"
                 " give a device with more memory, or a smaller model"
             ) from error
         self.rows //= 2
@@ -141,7 +141,7 @@ class Wave:
         """Evaluate as many whole micro-batches as are requested, one at least; yield paths that are done.
 
         Raises:
-            AttributionError: the model's logits are not as they must be, or one row does not fit in memory.
+            AttributionError: the model's logits are not as they must be, or memory holds no batch row.
         """
         with self._turns.round():
             with self._turns.launch:

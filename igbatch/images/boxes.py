@@ -26,7 +26,7 @@ SIZE_SCHEMA = pa.schema([("image", pa.string()), ("width", pa.int64()), ("height
 ROW_SCHEMA = NORMALIZED_SCHEMA.append(pa.field("crowd", pa.bool_()))
 """One row a box as its file has it: `box_id` is null without one, edges are NaN where they are no numbers."""
 
-FARTHEST = 10**9
+MAX_EDGE = 10**9
 """Pixels beyond which no edge of a box is believed."""
 
 

@@ -95,7 +95,7 @@ def effect_size(value: float, null: NDArray[np.floating]) -> float | None:
     return (value - float(values.mean())) / spread
 
 
-def adjusted(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
+def benjamini_hochberg(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return p-values [m] adjusted for the false discovery rate (Benjamini & Hochberg 1995).
 
     NaN stays NaN and does not count among the tests.

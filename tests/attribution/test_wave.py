@@ -310,7 +310,7 @@ def test_one_row_that_does_not_fit_is_refused_with_the_fix(error: Exception, end
     assert out_of_memory(error)
     passes = Recorder(limit=0, error=lambda: error)
     with pytest.raises(
-        AttributionError, match=r"one row does not fit in memory \(.*[mM]emory.*\): give a device"
+        AttributionError, match=r"one batch row does not fit in memory \(.*[mM]emory.*\): give a device"
     ):
         explain(passes, [[20]], 8, ends)
     assert passes.refused == [8, 4, 2, 1]
