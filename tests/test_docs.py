@@ -27,7 +27,7 @@ from igbatch.cli import main
 from igbatch.errors import IgbatchError
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.opening import open_output
-from igbatch.pipeline.reports import Settled
+from igbatch.pipeline.reports import Calibration
 from igbatch.pipeline.run import plan_study
 from igbatch.reduce.randomization.values import BOX_STATISTICS, MAP_STATISTICS
 from igbatch.reduce.study import reduce_study
@@ -243,7 +243,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)
     computer = ShardComputer(plan.resolved, target, torch.device("cpu"))
     for shard in plan.shards():
-        computer.compute(shard, Settled("float32", 0.0, micro_batch=2))
+        computer.compute(shard, Calibration("float32", 0.0, micro_batch=2))
     torch.set_num_threads(threads)
     reduce_study(target)
     return folder

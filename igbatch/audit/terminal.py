@@ -1,4 +1,4 @@
-"""An audit on a terminal: one table a reference, readable without colour."""
+"""Prints an audit on a terminal: one table a reference, readable without colour."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deleting maps of old nights, and nights that never finished. Statistics stay for good."""
+"""Deletes maps of old nights, and nights that never finished. Statistics of finished nights are kept."""
 
 from __future__ import annotations
 

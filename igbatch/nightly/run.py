@@ -217,7 +217,7 @@ class _Night:
         )
 
     def _prune(self) -> None:
-        """Prune as the study says. What goes wrong there is said, and does not touch the verdict."""
+        """Prune as the study says. A failure is reported, and does not change the verdict."""
         retain = self.study.audit.retain
         if retain is None:
             return
