@@ -41,12 +41,12 @@ from igbatch.statistics.histogram import N_BINS
 from igbatch.store import schemas
 from igbatch.store.commit import stats_bytes
 from igbatch.store.output import Output
-from igbatch.study import Audit
+from igbatch.study import AuditSection
 from igbatch.study_file import parse_study
 
 TARGETS = ("eagle", "magpie")
 SHARD_IMAGES = 2_500
-BAR_SECONDS, BAR_GIB = 60.0, 2.0
+MAX_SECONDS, MAX_GIB = 60.0, 2.0
 SIDES = ("before", "now")
 
 
@@ -206,7 +206,7 @@ def _twice(values: list[str]) -> pa.Array:
 def audited_here(folder: Path) -> dict[str, Any]:
     """Audit in this process: seconds, CPU seconds, peak resident memory in GiB."""
     start = time.perf_counter()
-    found = compare(open_study(str(folder / "now")), open_study(str(folder / "before")), Audit())
+    found = compare(open_study(str(folder / "now")), open_study(str(folder / "before")), AuditSection())
     seconds = time.perf_counter() - start
     status = Path("/proc/self/status").read_text()  # getrusage would count the parent's memory as well
     peak = int(status.split("VmHWM:")[1].split()[0]) / 2**20
@@ -239,7 +239,7 @@ def scale(arguments: argparse.Namespace) -> None:
     finally:
         if arguments.folder is None:
             shutil.rmtree(folder)
-    print(f"Bar: {BAR_SECONDS:g} s and {BAR_GIB:g} GiB.")
+    print(f"Limits: {MAX_SECONDS:g} s and {MAX_GIB:g} GiB.")
 
 
 # Repeat
@@ -304,7 +304,7 @@ def repeat(arguments: argparse.Namespace) -> None:
         for number in range(1, arguments.runs + 1):
             shape = (1 + number % 2, (3, 8, 5)[number % 3]) if arguments.vary else (1, 4)
             now = open_study(compute(Path(name), number, *shape, device=device))
-            comparison = compare(now, first, Audit())
+            comparison = compare(now, first, AuditSection())
             found.append(comparison)
             print(f"run {number}: {'passed' if comparison.passed else 'FAILED'}", flush=True)
     show(found)

@@ -59,7 +59,7 @@ def run(count: int, limit: RowLimit) -> dict[str, float]:
     """Explain so many images; return their nodes and the seconds of CPU."""
     products, bends = weights(), torch.linspace(0.55, 0.65, CLASSES)
 
-    def forward(points: Tensor, owners: Tensor) -> Tensor:
+    def forward(points: Tensor, example_indices: Tensor) -> Tensor:
         logits: Tensor = StandIn.apply(points, products, bends)
         return logits
 
@@ -71,7 +71,7 @@ def run(count: int, limit: RowLimit) -> dict[str, float]:
 
 
 def count_operations() -> dict[str, Any]:
-    """Count what the device is asked for, and how often the host waits for it."""
+    """Count the operations of the device, and how often the host waits for it."""
     rounds, copies, alone = Counter[str](), Counter[str](), Counter[str]()
     advance, scores, to_host = KeptMaps.advance, Passes.scores, Tensor.cpu
 
@@ -136,8 +136,8 @@ def host_milliseconds() -> dict[str, float]:
         *((Tensor, name) for name in ("__setitem__", "clone", "double", "flatten", "reshape", "to")),
     ]  # fmt: skip
     with ExitStack() as stack:
-        for owner, name in launching:
-            stack.enter_context(mock.patch.object(owner, name, timed(getattr(owner, name))))
+        for holder, name in launching:
+            stack.enter_context(mock.patch.object(holder, name, timed(getattr(holder, name))))
         done = run(IMAGES, RowLimit(ROWS))
     each = 1e3 * 40 / done["nodes"]
     return {"own": (done["seconds"] - spent["tensors"]) * each, "whole": done["seconds"] * each}

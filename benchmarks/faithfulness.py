@@ -2,7 +2,7 @@
 
 Drawn scenes under the bundled model, two targets, adaptive steps, on a CPU. Both sides are measured in turns,
 and their numbers held against each other. A call is a forward pass of a micro-batch, with its backward passes
-or without; how full micro-batches are is told of calls as large as a GPU's, where `--micro-batch` is.
+or without; how full micro-batches are is measured on calls as large as a GPU's, where `--micro-batch` is.
 
     python benchmarks/faithfulness.py [--images 8] [--micro-batch 8] [--repeats 2] [--json FILE]
 """

@@ -11,8 +11,8 @@ tolerance 1 %. Engines, each in float32, TF32 and bfloat16 products:
 - igbatch with adaptive steps: passes eager, captured, compiled and captured.
 
 Beside every time stand the relative L2 errors of the maps against float32 references of many steps, the rows
-that went through the model, and the share of the time that these rows take in bare passes. The most wanted is
-measured first. A result is in the file as soon as it is there; what fails is a line, and the rest goes on.
+that went through the model, and the share of the time that these rows take in bare passes. The most important
+is measured first. A result is in the file as soon as it is there; what fails is a line, and the rest goes on.
 
 It needs torch, timm, numpy, rich, Pillow and safetensors, no network, and igbatch beside it, installed or
 not. Whole runs need what igbatch needs, and are left out where that is not there. Where captum is not
@@ -74,7 +74,7 @@ from igbatch.attribution.wave import RowLimit  # noqa: E402
 PARTS = ("runs", "engines")
 RUN_SECONDS = 90.0
 """What a whole run on a GPU may take,"""
-FEWEST_SECONDS = 20.0
+MIN_SECONDS = 20.0
 """and what has to be left for one."""
 MODELS = {"bundled": 64, "swin_tiny": 48, "swin_base": 32}
 """Images by model."""
@@ -86,15 +86,15 @@ BATCHES = (32, 64, 128, 256, 512)
 CALLED_STEPS = 50
 CALLED_IMAGES = 4
 """Images that captum as called is timed on."""
-MOST_STEPS = 200
+MAX_STEPS = 200
 """Adaptive steps that noise of low precision may take."""
-BARS = {"bundled": (3.0, None), "swin_tiny": (1.5, 8.0), "swin_base": (1.5, 8.0)}
-"""Times of captum over ours, float32, that are asked for: tuned, and as called."""
+MIN_SPEEDUPS = {"bundled": (3.0, None), "swin_tiny": (1.5, 8.0), "swin_base": (1.5, 8.0)}
+"""Times of captum over ours, float32, that are required: tuned, and as called."""
 
 
 @dataclass
 class Engine:
-    """An engine that maps are asked of; `maps` returns [N, K, H, W] of the first images.
+    """An engine that computes maps; `maps` returns [N, K, H, W] of the first images.
 
     Attributes:
         rows: that went through the model in the last call, a target counted once.
@@ -145,7 +145,7 @@ class Ours:
         self.graphs = Graphs(form)
         self.settings = Settings(
             steps="auto", tolerance=TOLERANCE, precision=precision, micro_batch=rows,
-            max_steps=2000 if precision == "float32" else MOST_STEPS,
+            max_steps=2000 if precision == "float32" else MAX_STEPS,
         )  # fmt: skip
         self.case = case
         self.limit = RowLimit(rows)
@@ -189,7 +189,7 @@ class Ours:
 
 
 class Benchmark:
-    """One model: its references, and engines in the order in which they are wanted."""
+    """One model: its references, and engines in the order of their rank."""
 
     def __init__(self, name: str, arguments: argparse.Namespace, say: Callable[[str], None]) -> None:
         self.name, self.arguments, self.say = name, arguments, say
@@ -219,7 +219,7 @@ class Benchmark:
         return distances(maps, self.reference[: len(maps)])
 
     def engines(self) -> Iterator[tuple[int, str, Callable[[], Engine]]]:
-        """Yield how much later each is wanted, what it is, and what makes it."""
+        """Yield the rank of each, what it is, and what makes it."""
         late = {"float32": 0, "tensorfloat32": 10, "bfloat16": 20}
         for precision, rank in late.items():
             yield rank, f"captum tuned {precision}", lambda precision=precision: self._tuned(precision)
@@ -325,7 +325,7 @@ def main() -> None:
 
 
 def run(arguments: argparse.Namespace, budget: Budget) -> dict[str, Any]:
-    """Measure in the order of what is wanted, as long as there is time."""
+    """Measure in the order of ranks, as long as there is time."""
     report: dict[str, Any] = {
         "machine": machine(torch.device(arguments.device)),
         "arguments": {name: str(value) for name, value in vars(arguments).items()},
@@ -361,7 +361,7 @@ def run(arguments: argparse.Namespace, budget: Budget) -> dict[str, Any]:
         if lacking:
             budget.left_out.append(f"whole runs (no {', '.join(lacking)} here)")
         for whole in whole_runs.whole_runs(arguments.images) if not lacking else ():
-            if budget.left < FEWEST_SECONDS + whole_runs.END_SECONDS:
+            if budget.left < MIN_SECONDS + whole_runs.END_SECONDS:
                 budget.left_out.append(f"whole run, {whole.name}")
                 continue
             result = attempt(f"whole run, {whole.name}", lambda: whole_run(whole, arguments.device, budget))  # noqa: B023
@@ -418,16 +418,16 @@ def line_of(result: dict[str, Any]) -> str:
 
 
 def compared(results: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield captum's times over ours, by model and precision, with what is asked for of float32."""
+    """Yield captum's times over ours, by model and precision, with what is required of float32."""
     times = {(each["model"], each["precision"], each["engine"]): each["ms_median"] for each in results}
     for model, precision in dict.fromkeys((each["model"], each["precision"]) for each in results):
         ours = {form: times.get((model, precision, f"igbatch {form}")) for form in FORMS}
-        for captum, asked in zip(("captum tuned", "captum as called"), BARS[model], strict=True):
+        for captum, required in zip(("captum tuned", "captum as called"), MIN_SPEEDUPS[model], strict=True):
             theirs = times.get((model, precision, captum))
             ratios = [f"{theirs / found:.2f} {form}" for form, found in ours.items() if theirs and found]
-            bar = f" (asked: {asked:g})" if asked and precision == "float32" else ""
+            limit = f" (required: {required:g})" if required and precision == "float32" else ""
             if ratios:
-                yield f"{model} {precision}: {captum} over igbatch: {', '.join(ratios)}{bar}"
+                yield f"{model} {precision}: {captum} over igbatch: {', '.join(ratios)}{limit}"
 
 
 if __name__ == "__main__":

@@ -104,13 +104,13 @@ def traced(trace: Trace) -> ExitStack:
         return call
 
     stack = ExitStack()
-    for owner, attribute, name in (
+    for holder, attribute, name in (
         (prepare, "prepare", "decode"), (rows.ShardRows, "_measure", "statistics"),
         (ShardWriter, "add_maps", "encode"), (ShardWriter, "add_image_stats", "encode"),
         (ShardWriter, "add_box_stats", "encode"), (ShardWriter, "commit", "commit"),
         (ShardComputer, "_attribute", "engine"),
     ):  # fmt: skip
-        stack.enter_context(mock.patch.object(owner, attribute, noted(name, getattr(owner, attribute))))
+        stack.enter_context(mock.patch.object(holder, attribute, noted(name, getattr(holder, attribute))))
     passes, turn = Turns.passes, Turns.round
 
     @contextmanager
@@ -140,7 +140,7 @@ def stand_in() -> mock._patch[Any]:
     bends = torch.linspace(0.8, 1.2, CLASSES)
 
     def forward(self: Models, variant: HeldVariant, precision: str) -> Any:
-        def logits(points: Tensor, owners: Tensor) -> Tensor:
+        def logits(points: Tensor, example_indices: Tensor) -> Tensor:
             time.sleep(Pace.row_seconds * len(points))
             found: Tensor = StandIn.apply(points, weights, bends)
             return found

@@ -121,13 +121,13 @@ class References:
         maps: float64 [N, K, H, W] on the CPU.
         rises: float64 [N, K], the output at the image less that at the baseline.
         steps: int64 [N], Gauss-Legendre steps of each.
-        settled: float64 [N], the largest relative L2 distance of its maps to those of fewer steps.
+        changes: float64 [N], the largest relative L2 distance of its maps to those of fewer steps.
     """
 
     maps: Tensor
     rises: FloatArray
     steps: NDArray[np.int64]
-    settled: FloatArray
+    changes: FloatArray
 
     def errors(self, maps: Tensor) -> FloatArray:
         """Return the relative L2 distances of maps [n, K, H, W] of the first n images, float64 [n, K]."""
@@ -139,19 +139,19 @@ class References:
         return np.asarray(sums - self.rises[: len(maps)])
 
     def summary(self) -> dict[str, Any]:
-        """Return how many steps were taken and how far they had settled."""
+        """Return how many steps were taken and how little they changed last."""
         return {
             "steps": {str(n): int((self.steps == n).sum()) for n in np.unique(self.steps)},
-            "largest_change": float(self.settled.max()),
+            "largest_change": float(self.changes.max()),
         }
 
 
 def references(
-    case: Case, steps: int, settled: float, file: Path | None, say: Callable[[str], None]
+    case: Case, steps: int, max_change: float, file: Path | None, say: Callable[[str], None]
 ) -> References:
     """Return float32 references of at least `steps` Gauss-Legendre steps for a case.
 
-    The steps are doubled until the maps differ by less than `settled` from those of a quarter as many (of
+    The steps are doubled until the maps differ by less than `max_change` from those of a quarter as many (of
     half as many once they were doubled). What was computed is kept in `file` after each image.
     """
     known = _load(file)
@@ -159,29 +159,29 @@ def references(
     found = []
     for index, seed in enumerate(case.seeds):
         key = f"{case.name}-{model}-{seed}-{steps}"
-        if f"{key}:maps" not in known or float(known[f"{key}:settled"]) > settled:
+        if f"{key}:change" not in known or float(known[f"{key}:change"]) > max_change:
             start = time.perf_counter()
-            computed = _reference(case.part(index, index + 1), steps, settled)
+            computed = _reference(case.part(index, index + 1), steps, max_change)
             known.update({f"{key}:{name}": value for name, value in computed.items()})
             _save(file, known)
             say(
-                f"reference {case.name} {seed}: {int(computed['steps'])} steps, settled to"
-                f" {float(computed['settled']):.1e}, {time.perf_counter() - start:.0f} s"
+                f"reference {case.name} {seed}: {int(computed['steps'])} steps, last change"
+                f" {float(computed['change']):.1e}, {time.perf_counter() - start:.0f} s"
             )
-        found.append({name: known[f"{key}:{name}"] for name in ("maps", "rises", "steps", "settled")})
+        found.append({name: known[f"{key}:{name}"] for name in ("maps", "rises", "steps", "change")})
     return References(
         torch.from_numpy(np.stack([each["maps"] for each in found])).double(),
         np.stack([each["rises"] for each in found]),
         np.array([int(each["steps"]) for each in found]),
-        np.array([float(each["settled"]) for each in found]),
+        np.array([float(each["change"]) for each in found]),
     )
 
 
-def _reference(case: Case, steps: int, settled: float, most: int = 16_000) -> dict[str, NDArray[Any]]:
+def _reference(case: Case, steps: int, max_change: float, max_steps: int = 16_000) -> dict[str, NDArray[Any]]:
     coarse, taken = fixed(case, max(2, steps // 4)), steps
     fine = fixed(case, taken)
     change = distances(fine.attributions, coarse.attributions).max()
-    while change > settled and taken < most:
+    while change > max_change and taken < max_steps:
         coarse, taken = fine, 2 * taken
         fine = fixed(case, taken)
         change = distances(fine.attributions, coarse.attributions).max()
@@ -189,7 +189,7 @@ def _reference(case: Case, steps: int, settled: float, most: int = 16_000) -> di
         "maps": fine.attributions[0].cpu().numpy(),
         "rises": (fine.scores - fine.baseline_scores)[0].cpu().numpy(),
         "steps": np.array(taken),
-        "settled": np.array(change),
+        "change": np.array(change),
     }
 
 
@@ -222,11 +222,11 @@ def digest(model: nn.Module) -> str:
     return digest.hexdigest()[:10]
 
 
-def distances(found: Tensor, wanted: Tensor) -> FloatArray:
+def distances(found: Tensor, expected: Tensor) -> FloatArray:
     """Return the relative L2 distances of maps [..., H, W], float64 [...]."""
-    found, wanted = found.double().cpu(), wanted.double().cpu()
-    norm = wanted.flatten(-2).norm(dim=-1)
-    return np.asarray(((found - wanted).flatten(-2).norm(dim=-1) / norm).numpy())
+    found, expected = found.double().cpu(), expected.double().cpu()
+    norm = expected.flatten(-2).norm(dim=-1)
+    return np.asarray(((found - expected).flatten(-2).norm(dim=-1) / norm).numpy())
 
 
 def quantiles(values: FloatArray) -> dict[str, float]:
@@ -352,7 +352,7 @@ def wide_console() -> Console:
 
 
 def write_json(file: Path | None, content: dict[str, Any]) -> None:
-    """Keep figures in a file, if one is wanted."""
+    """Keep figures in a file, if there is one."""
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -46,14 +46,14 @@ from igbatch.pipeline.session import ray_session
 from igbatch.store.output import Output
 from igbatch.study_file import load_study
 
-SHARE_BAR = 0.95
+MIN_SHARE = 0.95
 """Of the bare loops' throughput."""
-SHARE_LIMIT = 1.05
+MAX_SHARE = 1.05
 """More than this is not Ray's doing: the machine had other work during the bare loops."""
 BUSY_PERCENT = 10.0
 """Of all CPUs, by others, from which on the machine is not idle."""
-START_BAR_SECONDS = 15.0
-MEMORY_BAR_MEBIBYTES = 50.0
+MAX_START_SECONDS = 15.0
+MAX_GROWTH_MEBIBYTES = 50.0
 EARLY_SHARDS, LATE_SHARDS = 100, 2000
 CALIBRATION = Calibration("float32", 0.0, micro_batch=16)
 STEPS, SHARD_IMAGES = 16, 4
@@ -107,7 +107,7 @@ def main() -> None:
     arguments = parser.parse_args()
     console = wide_console()
     torch.set_num_threads(1)
-    table = Table("what", "found", "bar", "held", title="Ray's part of a run", title_justify="left")
+    table = Table("what", "found", "limit", "held", title="Ray's part of a run", title_justify="left")
     busy = psutil.cpu_percent(interval=3)
     if busy > BUSY_PERCENT:
         console.log(f"the machine is {busy:.0f} % busy with other work: these figures are not to be used")
@@ -117,17 +117,18 @@ def main() -> None:
     held = []
     with tempfile.TemporaryDirectory(prefix="igbatch-") as folder:
         for part in sorted(arguments.parts, key=list(PARTS).index):
-            found, said, bar, good = PARTS[part](Path(folder), arguments.seconds, arguments.repeats, console)
-            figures[part] = found
+            figures[part], text, limit, good = PARTS[part](
+                Path(folder), arguments.seconds, arguments.repeats, console
+            )
             held.append(good)
-            table.add_row(part, said, bar, "yes" if good else "NO")
+            table.add_row(part, text, limit, "yes" if good else "NO")
             write_json(arguments.json, figures)
     console.print(table)
     sys.exit(0 if all(held) else 1)
 
 
 Part = tuple[dict[str, Any], str, str, bool]
-"""Figures, what was found in words, the bar, and whether it was held."""
+"""Figures, what was found in words, the limit, and whether it was held."""
 
 
 def measure_memory(folder: Path, seconds: float, repeats: int, console: Console) -> Part:
@@ -136,19 +137,19 @@ def measure_memory(folder: Path, seconds: float, repeats: int, console: Console)
     process = psutil.Process()
     sizes: dict[int, int] = {}
 
-    def look(number: int) -> None:
+    def note(number: int) -> None:
         if number in (EARLY_SHARDS, LATE_SHARDS):
             sizes[number] = process.memory_info().rss
 
-    commits = Commits(each=look)
+    commits = Commits(each=note)
     with ray_session():
         stage = Attribution(plan, output, Workers(1, 1, "cpu"), CALIBRATION, commits, make_computer=Idle)
         stage.run()
     grown = (sizes[LATE_SHARDS] - sizes[EARLY_SHARDS]) / 2**20
     pace = throughput(commits.times, 1)
     found = {"shards": {str(at): size / 2**20 for at, size in sizes.items()}, "shards_per_second": pace}
-    said = f"the driver grew by {grown:.1f} MiB from {EARLY_SHARDS} to {LATE_SHARDS} shards ({pace:.0f}/s)"
-    return found, said, f"{MEMORY_BAR_MEBIBYTES:.0f} MiB", grown < MEMORY_BAR_MEBIBYTES
+    text = f"the driver grew by {grown:.1f} MiB from {EARLY_SHARDS} to {LATE_SHARDS} shards ({pace:.0f}/s)"
+    return found, text, f"{MAX_GROWTH_MEBIBYTES:.0f} MiB", grown < MAX_GROWTH_MEBIBYTES
 
 
 def measure_start(folder: Path, seconds: float, repeats: int, console: Console) -> Part:
@@ -167,8 +168,8 @@ def measure_start(folder: Path, seconds: float, repeats: int, console: Console) 
         if run.returncode:
             raise RuntimeError(f"the run failed: {errors}")
         console.log(f"start {repeat + 1}: first commit after {taken[-1]:.1f} s")
-    said = f"first commit after {statistics.median(taken):.1f} s (at most {max(taken):.1f} s)"
-    return {"seconds": taken}, said, f"{START_BAR_SECONDS:.0f} s", max(taken) <= START_BAR_SECONDS
+    text = f"first commit after {statistics.median(taken):.1f} s (at most {max(taken):.1f} s)"
+    return {"seconds": taken}, text, f"{MAX_START_SECONDS:.0f} s", max(taken) <= MAX_START_SECONDS
 
 
 def measure_one(folder: Path, seconds: float, repeats: int, console: Console) -> Part:
@@ -208,8 +209,8 @@ def compare(folder: Path, workers: int, seconds: float, repeats: int, console: C
     share = statistics.median(shares)
     found = {"images_per_second": paces, "seconds_of_work": worked, "shares": shares, "share": share}
     spread = f"{min(shares):.1%} to {max(shares):.1%}"
-    said = f"{share:.1%} of {workers} bare loop(s) ({spread}; {min(worked.values()):.0f} s a side)"
-    return found, said, f"{SHARE_BAR:.0%} to {SHARE_LIMIT:.0%}", SHARE_BAR <= share <= SHARE_LIMIT
+    text = f"{share:.1%} of {workers} bare loop(s) ({spread}; {min(worked.values()):.0f} s a side)"
+    return found, text, f"{MIN_SHARE:.0%} to {MAX_SHARE:.0%}", MIN_SHARE <= share <= MAX_SHARE
 
 
 def throughput(times: Sequence[float], workers: int) -> float:

@@ -47,8 +47,8 @@ POOL = 4096
 """Different histograms of the made-up study."""
 
 EXTREMES = {"minimum": np.fmin, "maximum": np.fmax}
-BAR_SECONDS, BAR_GIB = 30.0, 1.5
-BAR_REPORT_SECONDS = 10.0
+MAX_SECONDS, MAX_GIB = 30.0, 1.5
+MAX_REPORT_SECONDS = 10.0
 
 
 def real_histograms(scenes: int = 4, steps: int = 8) -> np.ndarray:
@@ -366,8 +366,8 @@ def show(rows: list[dict[str, Any]]) -> None:
     console = wide_console()
     console.print(table)
     console.print(
-        f"Bars: every scope over 10 million rows in {BAR_SECONDS:g} s and {BAR_GIB:g} GiB; the report of 6 "
-        f"million in {BAR_REPORT_SECONDS:g} s."
+        f"Limits: every scope over 10 million rows in {MAX_SECONDS:g} s and {MAX_GIB:g} GiB; the report of 6 "
+        f"million in {MAX_REPORT_SECONDS:g} s."
     )
 
 

@@ -44,7 +44,7 @@ from igbatch.attribution.kept import KeptMaps
 from igbatch.attribution.passes import Values
 
 TOLERANCES = (0.05, 0.02, 0.01, 0.005)
-MOST_NODES = 2000
+MAX_NODES = 2000
 LOCAL = 8  # points of the interpolation between grid nodes
 GRID_ROWS = 8  # of a micro-batch
 BOOLE = np.array([7, 32, 12, 32, 7]) * 2 / 45
@@ -91,7 +91,7 @@ class SampledPath:
         return self._composite(BOOLE)
 
     @property
-    def settled(self) -> FloatArray:
+    def change(self) -> FloatArray:
         """How far Simpson's rule on the whole grid is from Boole's, relative, [K]."""
         return relative(self._composite(np.array([1, 4, 1]) / 3), self.integral)
 
@@ -132,9 +132,9 @@ Rule = Callable[[SampledPath, float], Iterator[State]]
 """From a path and a tolerance to the states that a rule goes through until it is stopped."""
 
 
-def relative(found: FloatArray, wanted: FloatArray) -> FloatArray:
+def relative(found: FloatArray, expected: FloatArray) -> FloatArray:
     """Return relative L2 distances of vectors [K, rank], [K]."""
-    return np.asarray(np.linalg.norm(found - wanted, axis=1) / np.linalg.norm(wanted, axis=1))
+    return np.asarray(np.linalg.norm(found - expected, axis=1) / np.linalg.norm(expected, axis=1))
 
 
 def doubled_gauss_legendre(path: SampledPath, tolerance: float) -> Iterator[State]:
@@ -214,9 +214,9 @@ def bisected(
         errors = np.stack([piece.error for piece in pieces]) / norm
         stated = np.sqrt((errors**2).sum(0))
         yield State(nodes, integral, stated)
-        worst = pieces.pop(int(np.where(stated > tolerance, errors, 0.0).max(1).argmax()))
-        middle = (worst.start + worst.end) / 2
-        pieces += [panel(path, worst.start, middle), panel(path, middle, worst.end)]
+        largest = pieces.pop(int(np.where(stated > tolerance, errors, 0.0).max(1).argmax()))
+        middle = (largest.start + largest.end) / 2
+        pieces += [panel(path, largest.start, middle), panel(path, middle, largest.end)]
         nodes += more
 
 
@@ -282,9 +282,9 @@ def composite(edges: FloatArray, counts: np.ndarray, inner: str) -> tuple[FloatA
 
 
 def adaptive(path: SampledPath, tolerance: float) -> Iterator[State]:
-    """Run our own integral to its end. Vectors do not sum to what maps do: completeness is not asked for."""
+    """Run our own integral to its end. Vectors do not sum to what maps do: completeness is not required."""
     targets = path.vectors.shape[0]
-    integrals = KeptMaps(Goal(tolerance, 0.0, MOST_NODES, complete=False), targets)
+    integrals = KeptMaps(Goal(tolerance, 0.0, MAX_NODES, complete=False), targets)
     nodes, _ = integrals.open(0)
     while nodes:
         places = np.array([node.place for node in nodes])
@@ -335,12 +335,12 @@ class Run:
 
 def run(rule: Rule, path: SampledPath, tolerance: float) -> Run:
     """Run a rule on a path."""
-    wanted, needed = path.integral, float("nan")
+    expected, needed = path.integral, float("nan")
     for state in rule(path, tolerance):
-        error = relative(state.integral, wanted)
+        error = relative(state.integral, expected)
         if np.isnan(needed) and (error <= tolerance).all():
             needed = state.nodes
-        if (state.stated <= tolerance).all() or state.nodes >= MOST_NODES:
+        if (state.stated <= tolerance).all() or state.nodes >= MAX_NODES:
             break
     return Run(state.nodes, needed, error, state.stated, bool((state.stated > tolerance).any()))
 
@@ -407,24 +407,24 @@ def main() -> None:
         parser.error(f"--grid {arguments.grid}: give a multiple of 4 and one more")
     console = wide_console()
     rows: list[dict[str, Any]] = []
-    settled: dict[str, float] = {}
+    changes: dict[str, float] = {}
     for kind in arguments.kinds:
         paths = []
         for seed in range(arguments.scenes):
             case = bundled_case(kind, [seed], arguments.device, arguments.random_seed)
             paths.append(sampled(case, arguments.grid, Path(arguments.cache) if arguments.cache else None))
             console.log(f"{kind}: scene {seed}")
-        settled[kind] = max(float(path.settled.max()) for path in paths)
+        changes[kind] = max(float(path.change.max()) for path in paths)
         for tolerance in arguments.tolerances:
             for name, rule in RULES.items():
                 rows.append(figures(kind, tolerance, name, [run(rule, path, tolerance) for path in paths]))
             show(console, rows[-len(RULES) :])
-    for kind, change in settled.items():
+    for kind, change in changes.items():
         console.print(f"{kind}: Simpson's rule on the whole grid is at most {change:.1e} from Boole's")
     write_json(
         Path(arguments.json) if arguments.json else None,
         {"machine": machine(torch.device(arguments.device)), "arguments": vars(arguments),
-         "settled": settled, "rows": rows},
+         "changes": changes, "rows": rows},
     )  # fmt: skip
 
 

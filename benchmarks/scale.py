@@ -52,9 +52,9 @@ from igbatch.study_file import load_study
 CALIBRATION = Calibration("float32", 0.0, micro_batch=16)
 SHARD_IMAGES, SIDE = 8, 32
 PLAN_IMAGES, PLAN_VARIANTS = 1_000_000, 50
-PLAN_BAR_SECONDS, PLAN_BAR_BYTES = 60.0, 2**30
+MAX_PLAN_SECONDS, MAX_PLAN_BYTES = 60.0, 2**30
 RESUMED_VARIANTS, RESUMED_IMAGES = 20, 20
-RESUME_BAR_SECONDS = 60.0
+MAX_RESUME_SECONDS = 60.0
 LEFT_SHARDS = 20
 
 
@@ -156,14 +156,14 @@ def measure_driver(folder: Path, shards: int, resumed: int, console: Console) ->
 
 def measure_storage(folder: Path, shards: int, resumed: int, console: Console) -> Part:
     """Shards a second where workers write small files, beside the same writes in a bare loop."""
-    found, said, bar = measure_stage(folder / "storage", shards, writes=True)
+    found, text, limit = measure_stage(folder / "storage", shards, writes=True)
     plan, output = opened(write_study(folder / "bare", shards // 4 * SHARD_IMAGES, 1, SHARD_IMAGES))
     stand_in = StandIn(plan.resolved, output, "cpu", writes=True)
     began = time.monotonic()
     for shard in plan.shards():
         stand_in.compute(shard, None)
     found["bare_shards_per_second"] = plan.shard_count() / (time.monotonic() - began)
-    return found, f"{said}; one bare loop {found['bare_shards_per_second']:.0f}", bar
+    return found, f"{text}; one bare loop {found['bare_shards_per_second']:.0f}", limit
 
 
 def measure_stage(folder: Path, shards: int, writes: bool) -> Part:
@@ -183,7 +183,7 @@ def measure_stage(folder: Path, shards: int, writes: bool) -> Part:
 def measure_plan(folder: Path, shards: int, resumed: int, console: Console) -> Part:
     """Time and memory of `igbatch plan`, without and with its trial."""
     study = write_study(folder / "plan", PLAN_IMAGES, PLAN_VARIANTS, "auto")
-    found, said, good = {}, [], True
+    found, texts, good = {}, [], True
     for name, options in (("without trial", ["--no-trial"]), ("with trial", [])):
         command = [sys.executable, "-m", "igbatch.cli", "plan", str(study), "--out", str(folder / "no")]
         began = time.monotonic()
@@ -195,9 +195,9 @@ def measure_plan(folder: Path, shards: int, resumed: int, console: Console) -> P
         assert child.returncode == 0
         taken = time.monotonic() - began
         found[name] = {"seconds": taken, "peak_bytes": peak}
-        said.append(f"{name} {taken:.0f} s, {peak / 2**30:.2f} GiB")
-        good &= taken <= PLAN_BAR_SECONDS and peak <= PLAN_BAR_BYTES
-    return found, "; ".join(said), "60 s, 1 GiB" + (" held" if good else " NOT held")
+        texts.append(f"{name} {taken:.0f} s, {peak / 2**30:.2f} GiB")
+        good &= taken <= MAX_PLAN_SECONDS and peak <= MAX_PLAN_BYTES
+    return found, "; ".join(texts), "60 s, 1 GiB" + (" held" if good else " NOT held")
 
 
 def peak_bytes(process: int) -> int:
@@ -227,9 +227,9 @@ def measure_resume(folder: Path, shards: int, resumed: int, console: Console) ->
     taken = listener.times[0] - began
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     found = {"shards": resumed, "plan_seconds": planned, "first_shard_seconds": taken, "peak_gib": memory}
-    held = "held" if taken <= RESUME_BAR_SECONDS else "NOT held"
-    said = f"{resumed} shards: planned in {planned:.0f} s, first new shard after {taken:.0f} s"
-    return found, said, f"60 s {held}"
+    held = "held" if taken <= MAX_RESUME_SECONDS else "NOT held"
+    text = f"{resumed} shards: planned in {planned:.0f} s, first new shard after {taken:.0f} s"
+    return found, text, f"60 s {held}"
 
 
 def commit_variant(folder: Path, variant_id: str) -> None:
@@ -263,12 +263,14 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="keep the figures in this file")
     arguments = parser.parse_args()
     console = wide_console()
-    table = Table("what", "found", "bar", title="Without an engine", title_justify="left")
+    table = Table("what", "found", "limit", title="Without an engine", title_justify="left")
     figures: dict[str, Any] = {"machine": machine(torch.device("cpu"))}
     with tempfile.TemporaryDirectory(prefix="igbatch-scale-") as folder:
         for part in arguments.parts:
-            figures[part], said, bar = PARTS[part](Path(folder), arguments.shards, arguments.resumed, console)
-            table.add_row(part, said, bar)
+            figures[part], text, limit = PARTS[part](
+                Path(folder), arguments.shards, arguments.resumed, console
+            )
+            table.add_row(part, text, limit)
             write_json(arguments.json, figures)
     console.print(table)
 

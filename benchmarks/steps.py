@@ -75,10 +75,10 @@ def measure(model: torch.nn.Module, seed: int, reference: int) -> dict[str, obje
     }
 
 
-def distance(found: torch.Tensor, wanted: torch.Tensor) -> float:
+def distance(found: torch.Tensor, expected: torch.Tensor) -> float:
     """Return the relative L2 distance of two maps [H, W]."""
-    found, wanted = found.double(), wanted.double()
-    return float((found - wanted).norm() / wanted.norm())
+    found, expected = found.double(), expected.double()
+    return float((found - expected).norm() / expected.norm())
 
 
 if __name__ == "__main__":

@@ -150,7 +150,7 @@ def readers_of(data: bytes, maps: np.ndarray, case: str) -> str:
                 found[name] = "ok" if same else "other numbers"
             except BaseException as error:  # polars panics outside of Exception
                 found[name] = f"{type(error).__name__}"
-    return ", ".join(f"{name} {said}" for name, said in found.items())
+    return ", ".join(f"{name} {result}" for name, result in found.items())
 
 
 def compare(maps: dict[str, np.ndarray], repeats: int) -> list[dict[str, Any]]:

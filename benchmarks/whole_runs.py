@@ -2,8 +2,8 @@
 
 A run is a process of its own, as a user starts it. Images are drawn scenes of 500 x 375, JPEG and PNG files,
 explained for two targets at a tolerance of 1 %, all maps kept, under random variants; an image counts once a
-variant. Two rates are told: between the first commit and the last, and from the call to the last commit, with
-the start of Ray, loading and what `auto` comes to. Busy is what the run itself tells. When it has told, or
+variant. Two rates are reported: between the first commit and the last, and from the call to the last commit,
+with the start of Ray, loading and what `auto` comes to. Busy is what the run itself reports. When it has, or
 takes too long, it is interrupted: what it committed counts, and nothing is reduced or drawn.
 """
 
@@ -49,7 +49,7 @@ class WholeRun:
         model: the study's section of its model.
         images, variants: how many.
         per_gpu: `run.workers_per_gpu`.
-        rate, busy: what is asked for on a GPU: images a second, and the part of the time; None: nothing.
+        rate, busy: what is required on a GPU: images a second, and the part of the time; None: nothing.
     """
 
     name: str
@@ -62,7 +62,7 @@ class WholeRun:
 
 
 def whole_runs(images: int | None) -> Iterator[WholeRun]:
-    """Yield the runs, the most wanted first: of so many images under one variant, or of enough for a GPU."""
+    """Yield the runs, important ones first: of so many images under one variant, or of enough for a GPU."""
     many, few = ((images, 1), (images, 1)) if images else ((256, 16), (256, 2))
     yield WholeRun("bundled, 4 workers", {"weights": "bundled"}, *many, per_gpu=4, rate=200.0)
     yield WholeRun("bundled, 1 worker", {"weights": "bundled"}, *many, rate=200.0)
@@ -115,12 +115,12 @@ def measured(folder: Path, run: WholeRun, device: str, seconds: float) -> dict[s
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "COLUMNS": "400"}
     began = time.time()
-    with log.open("wb") as said:
+    with log.open("wb") as output:
         process = subprocess.Popen(
-            command(study, out), stdout=said, stderr=said, env=environment, start_new_session=True
+            command(study, out), stdout=output, stderr=output, env=environment, start_new_session=True
         )
         try:
-            while process.poll() is None and time.time() - began < seconds and not told(log):
+            while process.poll() is None and time.time() - began < seconds and not reported(log):
                 time.sleep(0.2)
             failed = process.poll() not in (None, 0)
         finally:
@@ -131,18 +131,18 @@ def measured(folder: Path, run: WholeRun, device: str, seconds: float) -> dict[s
     commits = list(committed(out))
     if not commits:
         raise RuntimeError(f"{run.name}: nothing was committed in {seconds:.0f} s: {text[-200:]}")
-    words = told(log)
+    words = reported(log)
     result: dict[str, Any] = {
         "run": run.name, "images": run.images * run.variants, "committed": sum(count for _, count in commits),
         **rates(commits, began), "busy": None, "passes": None, "held_back": None,
     }  # fmt: skip
     if words is not None:
         result |= {"busy": int(words[1]) / 100, "passes": int(words[2]) / 100, "held_back": words[3]}
-    return {**result, "asked": {"images_per_second": run.rate, "busy": run.busy}}
+    return {**result, "required": {"images_per_second": run.rate, "busy": run.busy}}
 
 
-def told(log: Path) -> re.Match[str] | None:
-    """Return what a run told of its time, None where it has not yet."""
+def reported(log: Path) -> re.Match[str] | None:
+    """Return what a run reported of its time, None where it has not yet."""
     return WORDS.search(" ".join(log.read_text("utf-8", errors="replace").split()))
 
 
@@ -179,17 +179,16 @@ def rates(commits: Sequence[tuple[float, int]], began: float) -> dict[str, float
 
 def line_of(result: dict[str, Any]) -> str:
     """Return the result of a run as a line."""
-    rate, busy, asked = result["images_per_second"], result["busy"], result["asked"]
+    rate, busy, required = result["images_per_second"], result["busy"], result["required"]
     steady = "one commit" if rate is None else f"{rate:.1f} images/s between commits"
-    wanted = f" (asked: {asked['images_per_second']:g})" if asked["images_per_second"] else ""
-    time_told = "interrupted before it told how busy the device was"
+    least = f" (required: {required['images_per_second']:g})" if required["images_per_second"] else ""
+    busy_time = "interrupted before it reported how busy the device was"
     if busy is not None:
-        bar = f" (asked: {asked['busy']:.0%})" if asked["busy"] else ""
-        time_told = (
-            f"device busy {busy:.0%}{bar}, passes {result['passes']:.0%}, held back {result['held_back']}"
-        )
+        least_busy = f" (required: {required['busy']:.0%})" if required["busy"] else ""
+        busy_time = f"device busy {busy:.0%}{least_busy}, passes {result['passes']:.0%}"
+        busy_time += f", held back {result['held_back']}"
     return (
-        f"whole run, {result['run']}: {result['committed']} of {result['images']} images, {steady}{wanted}, "
+        f"whole run, {result['run']}: {result['committed']} of {result['images']} images, {steady}{least}, "
         f"{result['images_per_second_from_call']:.1f} from the call on, first commit after "
-        f"{result['first_commit_seconds']:.1f} s; {time_told}"
+        f"{result['first_commit_seconds']:.1f} s; {busy_time}"
     )

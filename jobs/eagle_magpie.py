@@ -1,4 +1,4 @@
-"""The seed study: eagles and magpies, a trained Swin and two with random parameters."""
+"""The original experiment: eagles and magpies, a trained Swin and two with random parameters."""
 
 from igbatch.cli import run_script
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from igbatch.cli import main
 from igbatch.errors import IgbatchError
-from igbatch.nightly.records import Night, Verdict
+from igbatch.nightly.records import Night, NightVerdict
 from igbatch.nightly.root import NightlyRoot
 
 NIGHTS = ("20261101T020000Z", "20261102T020000Z", "20261103T020000Z")
@@ -20,7 +20,7 @@ def root(tmp_path: Path) -> NightlyRoot:
     """Three nights as their runs leave them, the last one bad; the first is the reference."""
     root = NightlyRoot(str(tmp_path / "root"))
     for name, code in zip(NIGHTS, (0, 0, 1), strict=True):
-        verdict = Verdict(
+        verdict = NightVerdict(
             ended_at=f"{name[:4]}-{name[4:6]}-{name[6:8]}T03:00:00+00:00", exit_code=code, reference=None,
             last_good=None, words="as it is",
         )  # fmt: skip

@@ -173,8 +173,8 @@ def test_the_entrypoint_is_a_call_of_ours(rayjob: dict[str, Any]) -> None:
     values = [options[place + 1] for place, option in enumerate(options) if option == "--set"]
     load_study(ROOT / Path(script).with_suffix(".yaml"), values)
     assert options[options.index("--out") + 1].startswith("s3://")
-    wanted = next(int(value.partition("=")[2]) for value in values if value.startswith("run.workers="))
-    assert wanted <= rayjob["rayClusterSpec"]["workerGroupSpecs"][0]["maxReplicas"]
+    workers = next(int(value.partition("=")[2]) for value in values if value.startswith("run.workers="))
+    assert workers <= rayjob["rayClusterSpec"]["workerGroupSpecs"][0]["maxReplicas"]
 
 
 def test_the_rayjob_ends_and_starts_again(rayjob: dict[str, Any]) -> None:

@@ -44,16 +44,16 @@ SECTIONS = {
     "images.scenes": study_module.SceneGroup,
     "models": study_module.Model,
     "variants": study_module.Variant,
-    "attribution": study_module.Attribution,
+    "attribution": study_module.AttributionSection,
     "attribution.smoothing": study_module.Smoothing,
     "store": study_module.Store,
-    "store.maps": study_module.Sample,
+    "store.maps": study_module.SeededSample,
     "run": study_module.Run,
     "run.workers": study_module.WorkerRange,
-    "quarantine": study_module.Quarantine,
+    "quarantine": study_module.QuarantineSection,
     "randomization": study_module.Randomization,
     "report": study_module.Report,
-    "audit": study_module.Audit,
+    "audit": study_module.AuditSection,
     "audit.thresholds": study_module.Thresholds,
     "audit.faithfulness": study_module.Faithfulness,
     "audit.webhook": study_module.Webhook,
@@ -156,7 +156,9 @@ def type_name(kind: pa.DataType) -> str:
     return f"list of {kind.value_type}" if pa.types.is_list(kind) else str(kind)
 
 
-@pytest.mark.parametrize(("page", "heading"), [(page, name) for page, told in PAGES.items() for name in told])
+@pytest.mark.parametrize(
+    ("page", "heading"), [(page, name) for page, headings in PAGES.items() for name in headings]
+)
 def test_every_column_stands_in_the_page_of_its_table(page: str, heading: str) -> None:
     documented = [(name, cells[0], cells[1]) for name, cells in table(page, heading).items()]
     schema = PAGES[page][heading]
@@ -166,10 +168,10 @@ def test_every_column_stands_in_the_page_of_its_table(page: str, heading: str) -
 
 
 def test_every_statistic_that_is_tested_is_explained() -> None:
-    told = table("randomization.md", "Statistics")
+    headings = table("randomization.md", "Statistics")
     scales = {**MAP_STATISTICS, **BOX_STATISTICS}
-    assert set(told) == {*scales, "sum_minus_other"}
-    assert {name: told[name][1] for name in scales} == {
+    assert set(headings) == {*scales, "sum_minus_other"}
+    assert {name: headings[name][1] for name in scales} == {
         name: "free" if free else "bound" for name, free in scales.items()
     }
 

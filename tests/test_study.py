@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 
 from igbatch.errors import InputError
 from igbatch.study import (
-    Attribution,
+    AttributionSection,
     Boxes,
     Images,
     Model,
-    Quarantine,
+    QuarantineSection,
     Randomization,
     Report,
     Run,
-    Sample,
     SceneGroup,
+    SeededSample,
     Smoothing,
     Store,
     Study,
@@ -72,18 +72,18 @@ def test_the_defaults_of_every_section() -> None:
     assert study.variants == (
         Variant(kind="trained", seeds=(), direction=None, by=None, images="all", steps=None),
     )
-    assert study.attribution == Attribution(
+    assert study.attribution == AttributionSection(
         baseline="gray", output="probability", rule="gauss-legendre", steps="auto", tolerance=0.01, atol=1e-6,
         max_steps=2000, precision="float32", micro_batch="auto", smoothing=None,
     )  # fmt: skip
     assert study.store == Store(maps="all")
     assert study.run == Run(device="auto", workers="auto", threads="auto", shard_images="auto", retries=5)
-    assert study.quarantine == Quarantine(allowance=0)
+    assert study.quarantine == QuarantineSection(allowance=0)
     assert study.randomization is None
     assert Randomization() == Randomization(images="all", random_pairs=2)
     assert Smoothing(samples=4) == Smoothing(samples=4, noise=0.1, seed=0)
     assert study.report == Report(featured=(), max_images=8, others="first", seed=0, variants=())
-    assert Sample(sample=3).seed == 0
+    assert SeededSample(sample=3).seed == 0
     group = SceneGroup(kind="single", seeds=(1,))
     assert (group.label, group.first_seed, group.count) == (None, None, None)
 
@@ -122,8 +122,8 @@ def test_an_unknown_key_comes_with_a_suggestion(changes: dict[str, Any], line: s
 @pytest.mark.parametrize("key", ["workers", "threads", "workers_per_gpu", "shard_images", "retries"])
 @pytest.mark.parametrize("value", [True, False])
 def test_a_truth_value_is_no_number(key: str, value: bool) -> None:
-    said = "true and false (yes and no, on and off) are no numbers; give a number"
-    assert refusal(run={key: value}) == f"study.yaml: run.{key}: {value}: {said}"
+    advice = "true and false (yes and no, on and off) are no numbers; give a number"
+    assert refusal(run={key: value}) == f"study.yaml: run.{key}: {value}: {advice}"
 
 
 @pytest.mark.parametrize(
@@ -278,11 +278,11 @@ def test_overrides_are_dotted_keys_and_yaml_values(tmp_path: Path) -> None:
         "title=a = b", "variants=[{kind: random, seeds: [1]}]", "store.maps.sample=4", "name='5'",
     ]  # fmt: skip
     study = load_study(path, overrides).study
-    assert study.attribution == Attribution(steps=7, baseline=(1, 2, 3))
+    assert study.attribution == AttributionSection(steps=7, baseline=(1, 2, 3))
     assert study.models["small"].classes == {"hawk": 1}
     assert study.title == "a = b"
     assert study.variants == (Variant(kind="random", seeds=(1,)),)
-    assert study.store.maps == Sample(sample=4)
+    assert study.store.maps == SeededSample(sample=4)
     assert study.name == "5"
 
 
@@ -341,7 +341,7 @@ def test_keys_of_boxes_are_set_whether_the_study_gives_a_path_or_a_section(
 
 
 def test_a_path_alone_is_kept_as_a_path(tmp_path: Path) -> None:
-    """An output of before holds no section: nothing differs where nothing was said."""
+    """An output of before holds no section: nothing differs where nothing was set."""
     study = write(tmp_path, yaml.safe_dump({**LEAST, "images": {"root": "r", "boxes": "b.csv"}}))
     for overrides, kept in (
         ([], "b.csv"),
@@ -450,8 +450,8 @@ values = st.recursive(
 )
 places = st.sampled_from(
     [(section,) for section in Study.model_fields]
-    + [(section, key) for section, model in (("attribution", Attribution), ("run", Run), ("images", Images))
-       for key in model.model_fields]
+    + [(section, key) for section in ("attribution", "run", "images")
+       for key in Study.model_fields[section].annotation.model_fields]
     + [("models", "small"), ("models", "small", "weights"), ("models", "small", "classes"), ("store", "maps")]
 )  # fmt: skip
 

@@ -25,7 +25,7 @@ BoolArray = NDArray[np.bool_]
 
 FIRST_NODES = (0.0, 0.25, 0.5, 0.75, 1.0)
 MAX_HALVED = 16
-"""The most intervals of a path that are halved before its error is looked at again."""
+"""The most intervals of a path that are halved before its error is computed again."""
 QUARTIC_FACTOR, STRAIGHT_FACTOR, GAP_FACTOR = 1.2, 0.75, 0.3
 """What an interval is reckoned to be off: so many times the distance between cubic and quartic, that between
 cubic and straight line, and the norm of a map with the gap's sum. Fitted to trained, partly random and random
@@ -37,7 +37,7 @@ MIN_WIDTH = 2.0**-20
 EXACT_BELOW = 1e-3
 """Allowed errors below this part of the integral of norms need inner products in float64: changes are small
 differences of large maps, and float32 leaves 1e-4."""
-LEAST_ALLOWED = 1e-150
+MIN_ALLOWED = 1e-150
 """What stands for an allowed error of 0: a quotient by it can still be squared."""
 FOLDED_SHARE = 0.5
 """Of the error that is allowed, the part that folded intervals may use up."""
@@ -222,7 +222,7 @@ def judge(intervals: Intervals, known: Known, goal: Goal) -> Judgement:
     lost_in_rounding = ~known.exact[:, None] & (allowed < EXACT_BELOW * mass)
     converged &= ~lost_in_rounding
     open_ = ~converged & np.isfinite(errors).all(1)  # nodes mend no NaN
-    floor = np.where(allowed > LEAST_ALLOWED, allowed, LEAST_ALLOWED)
+    floor = np.where(allowed > MIN_ALLOWED, allowed, MIN_ALLOWED)
     relative = np.where(open_[:, None], errors / floor[:, None], 0.0).max(2)
     narrow = intervals.widths < MIN_WIDTH
     lost = np.sqrt(((errors * narrow[:, :, None]) ** 2).sum(1) + known.folds[0] ** 2) > floor
@@ -278,8 +278,8 @@ def _halved(
     counts = np.minimum(counts, (ordered > 0).sum(1)).tolist()
     places = np.take_along_axis(intervals.middles, order, axis=1)
     return [
-        np.sort(own[:count])[: max(0, most)]
-        for own, count, most in zip(places, counts, left.tolist(), strict=True)
+        np.sort(own[:count])[: max(0, allowed)]
+        for own, count, allowed in zip(places, counts, left.tolist(), strict=True)
     ]
 
 

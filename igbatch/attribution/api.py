@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .calibrate import arithmetic_error as measured_error
 from .calibrate import choose_graphs, choose_precision
-from .engine import NUMBERS, attribute, rows_of
+from .engine import NUMBERS, attribute, micro_batch_of
 from .errors import AttributionError
 from .frozen import Model
 from .graphs import FORMS, Graphs
@@ -40,7 +40,7 @@ class AttributionResult:
         map_error: float64 [N, K], a bound of the map's relative L2 error, met by 99 % of maps; NaN where it
             was not estimated.
         converged: bool [N, K], whether the map's error, as far as known, is within the tolerance.
-        micro_batch: the most rows that went through the model together.
+        micro_batch: the most batch rows that went through the model together.
     """
 
     attributions: Tensor
@@ -94,10 +94,10 @@ def integrated_gradients(
             are not seen.
         output: a key of ``OUTPUTS``: what is explained.
         precision: a key of ``PRECISIONS``: the arithmetic of the model's passes; "auto": the cheapest that
-            leaves room within ``tolerance``, as measured on the first images; float32 for calls of so few
+            fits within ``tolerance``, as measured on the first images; float32 for calls of so few
             images that measuring would take a fifth of their time.
-        micro_batch: the most rows that go through the model together; None: ``default_micro_batch``. Halved
-            where memory runs out.
+        micro_batch: the most batch rows that go through the model together; None: ``default_micro_batch``.
+            Halved where memory runs out.
         keep_channels: return the channels' maps instead of their sum.
         atol: in units of the output; a gap below it counts as none, since ratios explode for maps that are
             nearly nothing.
@@ -134,7 +134,7 @@ def integrated_gradients(
     shape = (*indices.shape, *images.shape[1 if keep_channels else 2 :])
     maps = images.new_zeros(shape, dtype=torch.float32)
     numbers = np.zeros((len(NUMBERS), *indices.shape))
-    rows = rows_of(settings, images.device)
+    rows = micro_batch_of(settings, images.device)
     for done in attribute(model, examples, settings, graphs=_graphs(model, examples, settings, passes)):
         maps[done.index] = done.attributions
         numbers[:, done.index] = [getattr(done, name) for name in NUMBERS]
@@ -166,7 +166,7 @@ def warn_of_constant(constant: Tensor, stacklevel: int) -> None:
 def _measured(
     model: Model, examples: Sequence[Example], settings: Settings, precision: str, error: float | None
 ) -> Settings:
-    """Settle a precision that is to be chosen, or the error of one below float32, on the first images."""
+    """Choose a precision that is `auto`, or measure the error of one below float32, on the first images."""
     if not examples:
         return settings
     if precision == "auto":

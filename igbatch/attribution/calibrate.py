@@ -1,4 +1,4 @@
-"""What `auto` comes to: the arithmetic by a short measurement, micro-batch and how passes run by rules.
+"""Choose what `auto` stands for: the arithmetic by a short measurement, micro-batch and passes by rules.
 
 Processors and GPUs differ too much for a name to tell: on one machine bfloat16 products are six times as fast
 as float32's, on the next they are hardly faster, and float16's take hundreds of times as long.
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from .engine import attribute, passes_of, rows_of
+from .engine import attribute, micro_batch_of, passes_of
 from .frozen import Model, frozen, lifted
 from .graphs import Graphs
 from .passes import Batch, Passes
@@ -32,25 +32,25 @@ PROBED_IMAGES = 2
 """Images that arithmetics are compared on."""
 MARGIN = 1.5
 """From the largest error among the probe's maps to the one that is stated: other images may be worse."""
-ROOM = 0.5
+PRECISION_SHARE = 0.5
 """The part of the tolerance that the arithmetic may use up."""
 TRIAL_SHARE = 0.2
 """Of the images that are ahead, what a trial may take the time of."""
-WORTHWHILE = 0.95
+MAX_TIME_RATIO = 0.95
 """An arithmetic is taken only if it needs less than this part of the time."""
 MEMORY_SHARE = 0.3
 """Of a device's memory, what a micro-batch may take; maps, other workers and fragments need the rest."""
-MAX_ROWS = {"cpu": 8, "cuda": 128}
+MAX_BATCH_ROWS = {"cpu": 8, "cuda": 128}
 """The largest micro-batch of a kind of device: more rows took no less time each."""
 PROBED_ROWS = 2
 PRODUCT_SIZE = 256
-"""Rows and columns of the product that tells whether an arithmetic is hopeless: a blink even where it is."""
+"""Rows and columns of the product that shows whether an arithmetic is hopeless, in no time."""
 FLOPS_PER_HOUR = 3600 * 50e9
-"""What a core is reckoned to do, to tell whether passes are long; which core it is must not matter."""
+"""The assumed speed of a core, by which passes are long or not; which core it is must not matter."""
 COMPILED_HOURS = 1.0
 """Hours of passes for two targets from which on compiling pays on a CPU: minutes, to save a tenth or two."""
 TYPICAL_NODES = 30
-ALIKE = 10.0
+MAX_ROUNDINGS = 10.0
 """Times the rounding, that maps at nodes may differ by from those of eager passes."""
 
 
@@ -63,7 +63,7 @@ class PrecisionChoice(NamedTuple):
 
 
 class MicroBatchChoice(NamedTuple):
-    """The most rows that should go through the model together, the bytes that each keeps, and why."""
+    """The most batch rows that should go through the model together, the bytes that each keeps, and why."""
 
     rows: int
     row_bytes: float
@@ -73,7 +73,7 @@ class MicroBatchChoice(NamedTuple):
 def choose_precision(
     model: Model, examples: Sequence[Example], settings: Settings, ahead: int | None = None, others: int = 0
 ) -> PrecisionChoice:
-    """Return the cheapest arithmetic whose error on the first images leaves room within the tolerance.
+    """Return the cheapest arithmetic whose error on the first images fits within the tolerance.
 
     Maps are computed in float32 and again, from the same nodes, in each candidate that is not hopelessly slow
     on this machine. A candidate may use up half of ``settings.tolerance``.
@@ -81,7 +81,7 @@ def choose_precision(
     Args:
         model: as `integrated_gradients` takes it.
         examples: the first images.
-        settings: what is asked for.
+        settings: of the maps.
         ahead: images that are to be computed in all, where that is known. The trial takes about as long as so
             many of them; where that is more than `TRIAL_SHARE` of all, nothing is tried and float32 stays.
         others: models whose maps are to be compared afterwards, as `arithmetic_error` does.
@@ -102,11 +102,11 @@ def choose_precision(
     for name in promising:
         error, seconds = exact.compare(name)
         tried.append(f"{name} {error:.1%} in {seconds / exact.seconds:.2f} of the time")
-        if error <= ROOM * settings.tolerance and seconds < WORTHWHILE * best_seconds:
+        if error <= PRECISION_SHARE * settings.tolerance and seconds < MAX_TIME_RATIO * best_seconds:
             best, best_seconds = PrecisionChoice(name, error, ""), seconds
     reason = (
         f"errors of maps to be reckoned with, from {len(probed)} image(s): {'; '.join(tried)}; "
-        f"{ROOM * settings.tolerance:.1%} allowed"
+        f"{PRECISION_SHARE * settings.tolerance:.1%} allowed"
     )
     return best._replace(reason=reason)
 
@@ -160,27 +160,27 @@ def choose_micro_batch(
 ) -> MicroBatchChoice:
     """Return a micro-batch that is filled well, is fast, and fits: by memory and a rule, never by a race.
 
-    A forward pass of a few rows tells what a row keeps for its backward passes. The largest power of two up
-    to `MAX_ROWS` whose rows fit into `MEMORY_SHARE` of the device's memory is taken. So the choice follows
-    from machine, model and study alone, and two runs take the same.
+    A forward pass of a few batch rows shows what one keeps for its backward passes. The largest power of two
+    up to `MAX_BATCH_ROWS` that fits into `MEMORY_SHARE` of the device's memory is taken. So the choice
+    follows from machine, model and study alone, and two runs take the same.
 
     Args:
         model: as `integrated_gradients` takes it.
         example: an image.
-        settings: what is asked for.
+        settings: of the maps.
         sharing: workers that share the device's memory.
     """
     device = example.image.device
     precision = PRECISIONS[settings.precision]
-    room = MEMORY_SHARE * _memory(device) / sharing
+    memory = MEMORY_SHARE * _memory(device) / sharing
     with frozen(model, precision, device) as forward, lifted(device):
         passes = passes_of(forward, settings)
         kept = bytes_kept(lambda: passes.values(spread(example, PROBED_ROWS, precision.dtype)))
     row_bytes = kept / PROBED_ROWS
-    most = MAX_ROWS.get(device.type, MAX_ROWS["cuda"])
-    rows = 2 ** max(0, math.floor(math.log2(max(1.0, min(most, room / max(1.0, row_bytes))))))
-    why = "the most that helps" if rows == most else f"what {room / 1e9:.1f} GB hold"
-    return MicroBatchChoice(rows, row_bytes, f"{rows} rows: {row_bytes / 1e6:.0f} MB a row, {why}")
+    max_rows = MAX_BATCH_ROWS.get(device.type, MAX_BATCH_ROWS["cuda"])
+    rows = 2 ** max(0, math.floor(math.log2(max(1.0, min(max_rows, memory / max(1.0, row_bytes))))))
+    why = "more rows take no less time" if rows == max_rows else f"what {memory / 1e9:.1f} GB hold"
+    return MicroBatchChoice(rows, row_bytes, f"{rows} batch rows: {row_bytes / 1e6:.0f} MB each, {why}")
 
 
 def choose_graphs(
@@ -194,14 +194,14 @@ def choose_graphs(
     Args:
         model: as `integrated_gradients` takes it.
         example: an image.
-        settings: what is asked for; the micro-batch is known.
+        settings: of the maps; the micro-batch is known.
         form: a key of ``FORMS``, or ``auto``.
         ahead: images that are to be computed in all.
     """
-    device, rows = example.image.device, rows_of(settings, example.image.device)
+    device, rows = example.image.device, micro_batch_of(settings, example.image.device)
     precision = PRECISIONS[settings.precision]
     with frozen(model, precision, device) as forward, lifted(device):
-        passes, why = passes_of(forward, settings), "as asked for"
+        passes, why = passes_of(forward, settings), "as requested"
         if form == "auto":
             form, why = _form_that_pays(passes, example, settings, ahead)
         graphs, batch = Graphs(form), spread(example, rows, precision.dtype)
@@ -212,13 +212,13 @@ def choose_graphs(
         if graphs.refused is not None:
             return Graphs("eager"), graphs.refused
         try:
-            wanted = passes.values(batch)
+            reference = passes.values(batch)
         except Exception as error:
             if not out_of_memory(error):
                 raise
-            return Graphs("eager"), f"passes eager: {form}, they leave no room beside them for a micro-batch"
-        distance = _largest_distance([found.maps.flatten()[None]], [wanted.maps.flatten()[None]])
-        if not distance <= ALIKE * precision.rounding:
+            return Graphs("eager"), f"passes eager: {form}, they leave no memory for a micro-batch"
+        distance = _largest_distance([found.maps.flatten()[None]], [reference.maps.flatten()[None]])
+        if not distance <= MAX_ROUNDINGS * precision.rounding:
             return Graphs("eager"), f"passes eager: {form}, maps at nodes are {distance:.1e} off"
         return graphs, f"passes {form}: {why}"
 
@@ -242,15 +242,15 @@ def spread(example: Example, rows: int, dtype: torch.dtype) -> Batch:
     )
     nodes = (torch.arange(rows, dtype=torch.float64) + 0.5) / rows
     targets = example.targets.to(device)[None].expand(rows, -1)
-    owners = torch.zeros(rows, dtype=torch.int64, device=device)
-    return Batch(start, image, nodes.to(device), targets, owners, int(example.targets.max()))
+    example_indices = torch.zeros(rows, dtype=torch.int64, device=device)
+    return Batch(start, image, nodes.to(device), targets, example_indices, int(example.targets.max()))
 
 
 def _largest_distance(maps: Sequence[Tensor], reference: Sequence[Tensor]) -> float:
     """Return the largest relative L2 distance of maps, [K, ...] each, to others; infinite for NaN."""
-    found, wanted = (torch.cat([each.flatten(1) for each in parts]) for parts in (maps, reference))
-    norm = wanted.norm(dim=1)
-    largest = float(torch.where(norm == 0, 0.0, (found - wanted).norm(dim=1) / norm).max())
+    found, expected = (torch.cat([each.flatten(1) for each in parts]) for parts in (maps, reference))
+    norm = expected.norm(dim=1)
+    largest = float(torch.where(norm == 0, 0.0, (found - expected).norm(dim=1) / norm).max())
     return largest if math.isfinite(largest) else math.inf
 
 

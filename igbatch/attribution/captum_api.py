@@ -21,7 +21,7 @@ from .captum_arguments import Call, described
 from .engine import attribute_forward, default_micro_batch
 from .errors import AttributionError, is_whole, require_known
 from .frozen import parameters_frozen
-from .rules import FEWEST_STEPS
+from .rules import MIN_STEPS
 from .settings import DEFAULT_MAX_STEPS, Settings
 
 Inputs = TypeVar("Inputs", Tensor, tuple[Tensor, ...])
@@ -38,7 +38,7 @@ _RULES: Mapping[str, str] = MappingProxyType(
         "riemann_right": "right",
     }
 )
-_MOST_ROWS = 512
+_MAX_BATCH_ROWS = 512
 """The most rows of a micro-batch where the caller does not say, however small an example is."""
 _IMAGE = 3 * 224 * 224
 """Numbers in the examples that the engine's default micro-batch is meant for."""
@@ -119,7 +119,7 @@ class IntegratedGradients:
                 go with their examples; tensors without dimensions, and other things, are passed as they are.
             n_steps: the number of nodes; "auto": as many as each example needs for ``tolerance``.
             method: gausslegendre, or riemann_middle, _trapezoid, _left, _right; not used by "auto".
-            internal_batch_size: the most rows that go through the function together, rounded down to a
+            internal_batch_size: the most batch rows that go through the function together, rounded down to a
                 multiple of 4 from 4 on; None: 8 images of 224 x 224 on a CPU and 64 elsewhere, more of
                 smaller inputs. It is halved where memory runs out.
             return_convergence_delta: return also, [N], sum of the attributions - (F(input) - F(baseline)),
@@ -142,9 +142,9 @@ class IntegratedGradients:
         kind = call.device.type
         enabled, dtype = torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)
 
-        def forward(points: Tensor, owners: Tensor) -> Tensor:
+        def forward(points: Tensor, example_indices: Tensor) -> Tensor:
             with torch.autocast(kind, dtype=dtype, enabled=enabled):  # the caller's, which the engine lifts
-                return call.number(points, owners)
+                return call.number(points, example_indices)
 
         settings = Settings(
             rule=_rule(method, n_steps), steps=n_steps, tolerance=tolerance, atol=0.0, max_steps=max_steps,
@@ -225,8 +225,8 @@ class IntegratedGradients:
         rises = [torch.zeros(0, dtype=torch.float64, device=call.device)]
         every, rows = torch.arange(call.count, device=call.device), _rows(None, call)
         with torch.no_grad():
-            for owners in (every[first : first + rows] for first in range(0, call.count, rows)):
-                start, end = (call.sums(points, owners) for points in (call.baselines, call.inputs))
+            for example_indices in (every[first : first + rows] for first in range(0, call.count, rows)):
+                start, end = (call.sums(points, example_indices) for points in (call.baselines, call.inputs))
                 rises.append(end - start)
         return (total - torch.cat(rises)).to(
             functools.reduce(torch.promote_types, (part.dtype for part in parts))
@@ -236,10 +236,10 @@ class IntegratedGradients:
 def _rule(method: Any, n_steps: Any) -> str:
     """Return the engine's name of a captum method, after checking both."""
     require_known("method", method, _RULES)
-    fewest = FEWEST_STEPS.get(_RULES[method], 1)
-    if n_steps != "auto" and not (is_whole(n_steps) and n_steps >= fewest):
+    least = MIN_STEPS.get(_RULES[method], 1)
+    if n_steps != "auto" and not (is_whole(n_steps) and n_steps >= least):
         raise AttributionError(
-            f'n_steps={n_steps!r} with method={method!r}: give a whole number of {fewest} or more, or "auto"'
+            f'n_steps={n_steps!r} with method={method!r}: give a whole number of {least} or more, or "auto"'
         )
     return _RULES[method]
 
@@ -248,7 +248,7 @@ def _rows(internal_batch_size: Any, call: Call) -> int:
     """Return the most rows of a micro-batch: the caller's, or as many as hold the numbers of a few images."""
     if internal_batch_size is None:
         few = default_micro_batch(call.device)
-        return min(max(few, few * _IMAGE // max(1, sum(call.sizes))), max(few, _MOST_ROWS))
+        return min(max(few, few * _IMAGE // max(1, sum(call.sizes))), max(few, _MAX_BATCH_ROWS))
     if not (is_whole(internal_batch_size) and internal_batch_size >= 1):
         raise AttributionError(
             f"internal_batch_size={internal_batch_size!r}: give a whole number of 1 or more, or None"

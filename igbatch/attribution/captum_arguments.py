@@ -1,4 +1,4 @@
-"""A call of captum's, checked: a function, what it is given, and which number of its output is explained.
+"""Check the arguments of captum's call: a function, its inputs, and the explained number of its output.
 
 The inputs of an example are laid end to end as one vector [D], which is what the engine integrates along.
 """
@@ -80,33 +80,33 @@ class Call:
             for stop, size, each in zip(stops, self.sizes, self.inputs, strict=True)
         ]
 
-    def number(self, vectors: Tensor, owners: Tensor) -> Tensor:
-        """Return the explained number of rows, [rows, 1], from vectors [rows, D] of the examples `owners`."""
+    def number(self, vectors: Tensor, example_indices: Tensor) -> Tensor:
+        """Return the explained number of rows, [rows, 1], from vectors [rows, D] of these examples."""
         inputs = (part.to(each.dtype) for part, each in zip(self.apart(vectors), self.inputs, strict=True))
-        output, picked = self._picked(inputs, owners)
-        if picked.numel() != len(owners):
+        output, picked = self._picked(inputs, example_indices)
+        if picked.numel() != len(example_indices):
             raise AttributionError(
                 f"target={self._target} leaves {list(picked.shape)} of an output {list(output.shape)}: give"
                 " an index for each dimension after the first, so that one number an example is explained"
             )
         return picked.reshape(-1, 1)
 
-    def sums(self, inputs: Iterable[Tensor], owners: Tensor) -> Tensor:
-        """Return the explained number of the examples `owners`, or the sum of several: float64 [rows]."""
-        _, picked = self._picked((each[owners] for each in inputs), owners)
-        return picked.reshape(len(owners), -1).double().sum(1)
+    def sums(self, inputs: Iterable[Tensor], example_indices: Tensor) -> Tensor:
+        """Return the explained number of these examples, or the sum of several: float64 [rows]."""
+        _, picked = self._picked((each[example_indices] for each in inputs), example_indices)
+        return picked.reshape(len(example_indices), -1).double().sum(1)
 
-    def _picked(self, inputs: Iterable[Tensor], owners: Tensor) -> tuple[Tensor, Tensor]:
+    def _picked(self, inputs: Iterable[Tensor], example_indices: Tensor) -> tuple[Tensor, Tensor]:
         """Return the function's output for rows, and what the target picks of it."""
         arguments = (
-            value[owners.to(value.device)] if isinstance(value, Tensor) and value.ndim else value
+            value[example_indices.to(value.device)] if isinstance(value, Tensor) and value.ndim else value
             for value in self._arguments
         )
         output = self._forward_func(*inputs, *arguments)
-        if not isinstance(output, Tensor) or output.ndim == 0 or len(output) != len(owners):
+        if not isinstance(output, Tensor) or output.ndim == 0 or len(output) != len(example_indices):
             raise AttributionError(
-                f"forward_func returned {described(output)} for {len(owners)} rows: it must return a"
-                f" tensor [{len(owners)}, ...]"
+                f"forward_func returned {described(output)} for {len(example_indices)} rows: it must return a"
+                f" tensor [{len(example_indices)}, ...]"
             )
         sizes = output.shape[1:]
         found = zip(self._bounds, sizes, strict=False)
@@ -115,8 +115,8 @@ class Call:
                 f"target={self._target} is outside the output {list(output.shape)}: indices count from 0 in"
                 " the dimensions after the first"
             )
-        rows = torch.arange(len(owners), device=output.device)
-        indices = self._indices.to(output.device)[owners.to(output.device)]
+        rows = torch.arange(len(example_indices), device=output.device)
+        indices = self._indices.to(output.device)[example_indices.to(output.device)]
         return output, output[(rows, *indices.unbind(1))]
 
 

@@ -1,4 +1,7 @@
-"""The engine: a stream of images goes through waves, and comes out as maps in the order of their ends."""
+"""The engine: a stream of images in, their maps out, each when its path is done.
+
+Memory holds the paths of one wave (`wave.py`), whatever the length of the stream.
+"""
 
 from __future__ import annotations
 
@@ -38,13 +41,13 @@ def attribute(
 ) -> Iterator[Attributed]:
     """Attribute a stream of examples, each yielded when it is done; numbers of targets may differ.
 
-    Examples are taken from the stream only as the device has room for their nodes.
+    Examples are taken from the stream only as the device has memory for their nodes.
 
     Args:
         model: as `integrated_gradients` takes it.
         examples: their images are of one shape.
         settings: how the integrals are taken.
-        limit: tells afterwards how full micro-batches were; None: nobody asks.
+        limit: counts how full micro-batches are; None: it is not needed.
         graphs: what full micro-batches go through, kept by the caller from call to call; None: eager passes.
 
     Raises:
@@ -79,12 +82,12 @@ def attribute_forward(
     if first is None:
         return
     device = first.image.device
-    most = limit or RowLimit(rows_of(settings, device))
+    row_limit = limit or RowLimit(micro_batch_of(settings, device))
     passes = passes_of(forward, settings)
     batches = ROUND_BATCHES.get(device.type, ROUND_BATCHES["cuda"])
 
     def new_wave(targets: int) -> Wave:
-        return Wave(passes, settings.integrals(targets), most, graphs, batches, turns)
+        return Wave(passes, settings.integrals(targets), row_limit, graphs, batches, turns)
 
     paths = _paths(chain([first], source), passes.precision.dtype)
     completed = _completed(paths, new_wave, together=settings.together)
@@ -93,7 +96,7 @@ def attribute_forward(
             done = next(completed, None)
             if done is None:
                 return
-            attributed = _attributed(*done, settings, most.rows)
+            attributed = _attributed(*done, settings, row_limit.rows)
         yield attributed
 
 
@@ -117,7 +120,7 @@ def default_micro_batch(device: torch.device) -> int:
     return 8 if device.type == "cpu" else 64
 
 
-def rows_of(settings: Settings, device: torch.device) -> int:
+def micro_batch_of(settings: Settings, device: torch.device) -> int:
     """Return the most rows of a micro-batch that the settings ask for."""
     return default_micro_batch(device) if settings.micro_batch is None else settings.micro_batch
 

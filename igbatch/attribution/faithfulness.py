@@ -19,9 +19,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .engine import rows_of
+from .engine import micro_batch_of
 from .frozen import Model, frozen
-from .outputs import OUTPUTS, Output
+from .outputs import OUTPUTS, OutputUnit
 from .passes import Forward
 from .precision import PRECISIONS, Precision
 from .settings import Example, Settings
@@ -96,7 +96,7 @@ def infidelity(
     Source: Yeh et al. 2019, definition 2.1, with the perturbations of *square removal*, section 3.2.
     """
     device = examples[0].image.device
-    limit = limit or RowLimit(rows_of(settings, device))
+    limit = limit or RowLimit(micro_batch_of(settings, device))
     indices = range(len(examples))
     streams = [indices] if settings.together else [range(index, index + 1) for index in indices]
     precision, output = PRECISIONS[settings.precision], OUTPUTS[settings.output]
@@ -110,12 +110,12 @@ def infidelity(
         )
         for example_maps, drawn in zip(maps, draws, strict=True):
             whole, *without = islice(scores, drawn.count + 1)
-            losses = whole - torch.stack(without)
+            drops = whole - torch.stack(without)
             exact = example_maps.double().flatten(1)
             squares = map(torch.from_numpy, drawn.patches(*example_maps.shape[-2:]))
             sums = [exact @ inside.to(exact.device, exact.dtype).flatten() for inside in squares]
-            missed = torch.stack(sums) - losses
-            found.append([each.square().mean(0) for each in (missed, losses)])
+            missed = torch.stack(sums) - drops
+            found.append([each.square().mean(0) for each in (missed, drops)])
     return [(missed.cpu().numpy(), changed.cpu().numpy()) for missed, changed in found]
 
 
@@ -135,7 +135,7 @@ def _scores(
     forward: Forward,
     examples: Sequence[Example],
     images: ImageStream,
-    output: Output,
+    output: OutputUnit,
     precision: Precision,
     limit: RowLimit,
 ) -> Iterator[Tensor]:
@@ -149,10 +149,10 @@ def _scores(
         if not batch:
             return
         points = torch.stack([image for _, image in batch]).to(precision.dtype)
-        owners = torch.tensor([which for which, _ in batch]).to(device)
+        example_indices = torch.tensor([which for which, _ in batch]).to(device)
         try:
             with torch.no_grad(), precision.passes(device):
-                values = output.value(forward(points, owners).double())
+                values = output.value(forward(points, example_indices).double())
         except Exception as error:
             limit.halve(error)
             continue

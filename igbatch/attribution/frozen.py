@@ -1,4 +1,4 @@
-"""A model made ready to be explained, and put back exactly as it was."""
+"""Prepare a model for attribution (evaluation mode, frozen parameters, one type), and restore it."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class _OfPoints:
 
     model: Model
 
-    def __call__(self, points: Tensor, owners: Tensor) -> Tensor:
+    def __call__(self, points: Tensor, example_indices: Tensor) -> Tensor:
         return self.model(points)
 
 

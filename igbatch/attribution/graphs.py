@@ -1,7 +1,7 @@
 """Passes as graphs: all of a micro-batch's work compiled to one function, or captured as one CUDA graph.
 
 A graph is of one shape. Its inputs lie in buffers; a micro-batch that is not full takes the first rows of
-them. What no graph can be made of runs as it is, with a warning that says why.
+them. Passes that cannot become a graph run eagerly, with a warning that says why.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .precision import tensorfloat32
 
 FORMS = ("eager", "compiled", "captured")
 """How passes run: operation by operation; compiled, and captured too on a GPU; captured as they are."""
-FEWEST = {"cpu": 0.85, "cuda": 0.5}
+MIN_FILL = {"cpu": 0.85, "cuda": 0.5}
 """The part of a graph's rows that a micro-batch has to have more of; smaller ones are cheaper eager."""
 COMPILING_SECONDS = 900.0
 """What compiling may take; where it takes longer, passes run eager."""
@@ -57,7 +57,7 @@ class Graphs:
             batch: so many rows or fewer.
             rows: of a full micro-batch.
         """
-        if self.form == "eager" or len(batch.nodes) <= FEWEST.get(batch.nodes.device.type, 0.5) * rows:
+        if self.form == "eager" or len(batch.nodes) <= MIN_FILL.get(batch.nodes.device.type, 0.5) * rows:
             return passes.values(batch)
         if passes != self._passes:
             self._passes, self._graphs = passes, {}
@@ -86,8 +86,8 @@ def _graph(passes: Passes, example: Batch, rows: int, form: str) -> Callable[[Ba
     device = example.nodes.device
 
     def work(*inputs: Tensor) -> tuple[Tensor, ...]:
-        start, image, nodes, targets, owners = inputs
-        return tuple(passes.values(Batch(start, image, nodes, targets, owners, example.highest)))
+        start, image, nodes, targets, example_indices = inputs
+        return tuple(passes.values(Batch(start, image, nodes, targets, example_indices, example.highest)))
 
     run = _compiled(work, inputs, passes) if form == "compiled" else work
     if form == "captured" or device.type == "cuda":

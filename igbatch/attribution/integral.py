@@ -1,4 +1,4 @@
-"""What integrals along paths ask for and come to, whether their places are fixed or adaptive."""
+"""The nodes that an integral along a path requests, and its result; for fixed and adaptive rules alike."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .rules import FloatArray, Quadrature
 
 
 class Node(NamedTuple):
-    """A place that a path asks for, from 0 at the baseline to 1 at the image, and the slot of its map."""
+    """A requested place of a path, from 0 at the baseline to 1 at the image, and the slot of its map."""
 
     slot: int
     place: float

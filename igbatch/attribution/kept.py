@@ -1,6 +1,6 @@
 """Adaptive integrals: node maps are kept on the device, and the rule runs on their inner products.
 
-When all nodes that a path asked for have come, one product extends its Gram matrix and another one makes its
+When all requested nodes of a path have come, one product extends its Gram matrix and another one makes its
 map, whose norms are needed; one copy a round brings the numbers of all such paths to the host. A path whose
 slots run out folds its leftmost intervals into one map.
 """
@@ -66,7 +66,7 @@ class KeptMaps:
         return self._paths[row].request(FIRST_NODES), ()
 
     def add(self, rows: Sequence[int], nodes: Sequence[Node], values: Values) -> None:
-        """Keep the integrand at nodes; those of a path follow each other as they were asked for."""
+        """Keep the integrand at nodes; those of a path follow each other as they were requested."""
         self._shape, self._dtype = values.maps.shape[2:], values.maps.dtype
         maps = values.maps.flatten(2)
         first, held = 0, sum(each.shape[1] for each in self._fresh)
@@ -86,7 +86,7 @@ class KeptMaps:
         raise AssertionError("an adaptive integral asks for no outputs alone")
 
     def launch(self, rows: Sequence[int]) -> HostCopy:
-        """Start to bring the numbers of paths to the host that have all nodes that they asked for."""
+        """Start to bring the numbers of paths to the host that have all requested nodes."""
         paths = [self._paths[row] for row in rows]
         count = max(path.used for path in paths) + 1
         self._intervals = Intervals.of(
@@ -154,7 +154,7 @@ class KeptMaps:
         )
 
     def _take(self, paths: Sequence[PathMaps], numbers: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Put the numbers that `launch` asked for where they belong.
+        """Put the numbers that `launch` requested where they belong.
 
         Returns:
             the absolute sums and the norms of the paths' maps, float64 [A, K] both.
@@ -199,16 +199,16 @@ class KeptMaps:
     ) -> FloatArray:
         """Fold the leftmost intervals that are good enough, and return the middles of those that follow.
 
-        The less room there is, the fewer follow. The first one's halves, quarters and so on always have some,
-        so that it ends as good enough, or too narrow to be halved.
+        The fewer slots are free, the fewer follow. The first one's halves, quarters and so on always have
+        some, so that it ends as good enough, or too narrow to be halved.
         """
         valid = np.flatnonzero(intervals.valid[index])
         count = fitting(intervals, judgement, index)
         gone, rest = valid[:count], valid[count:]
         # two nodes left of the boundary belong to the next interval's quartic
         left = intervals.lows[index, gone[-2:][0]] if count else 0.0
-        room = SLOTS - 1 - int((path.nodes[1 : path.used + 1] >= left).sum())
-        places: FloatArray = intervals.middles[index, rest[: max(1, min(MAX_HALVED, room - RESERVE))]]
+        free_slots = SLOTS - 1 - int((path.nodes[1 : path.used + 1] >= left).sum())
+        places: FloatArray = intervals.middles[index, rest[: max(1, min(MAX_HALVED, free_slots - RESERVE))]]
         places = places[np.isfinite(places)]
         if count and len(places):  # a path that asks for nothing more is done as it is
             weights = np.zeros(path.used + 1)

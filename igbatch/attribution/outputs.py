@@ -15,7 +15,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Output:
+class OutputUnit:
     """What is explained, as a function of the logits.
 
     Attributes:
@@ -39,14 +39,14 @@ class Output:
         return values, self.derivative(logits, values, chosen)
 
 
-OUTPUTS: Mapping[str, Output] = MappingProxyType(
+OUTPUTS: Mapping[str, OutputUnit] = MappingProxyType(
     {
-        "probability": Output(
+        "probability": OutputUnit(
             lambda logits: logits.softmax(1),
             lambda logits, values, chosen: values[:, :, None] * (chosen - logits.softmax(1)[:, None]),
         ),
-        "logit": Output(lambda logits: logits, lambda logits, values, chosen: chosen),
-        "log-probability": Output(
+        "logit": OutputUnit(lambda logits: logits, lambda logits, values, chosen: chosen),
+        "log-probability": OutputUnit(
             lambda logits: torch.log_softmax(logits, 1),
             lambda logits, values, chosen: chosen - logits.softmax(1)[:, None],
         ),

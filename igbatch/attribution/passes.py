@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from .errors import AttributionError, explained
-from .outputs import OUTPUTS, Output
+from .outputs import OUTPUTS, OutputUnit
 from .precision import Precision
 
 MIN_PEAK = torch.finfo(torch.float32).smallest_normal
@@ -34,7 +34,7 @@ class Batch(NamedTuple):
         image: [rows, ...], where it ends.
         nodes: float64 [rows], the place: 0 at the start, 1 at the image.
         targets: int64 [rows, K].
-        owners: int64 [rows], the example that each row belongs to.
+        example_indices: int64 [rows], the example that each row belongs to.
         highest: the largest of the targets, known without asking the device.
     """
 
@@ -42,7 +42,7 @@ class Batch(NamedTuple):
     image: Tensor
     nodes: Tensor
     targets: Tensor
-    owners: Tensor
+    example_indices: Tensor
     highest: int
 
 
@@ -82,7 +82,7 @@ class Passes:
     """
 
     forward: Forward
-    output: Output
+    output: OutputUnit
     precision: Precision
     sum_channels: bool = True
     multiply: bool = True
@@ -119,7 +119,7 @@ class Passes:
             retain = target + 1 < cotangents.shape[1]
             gradient = self.precision.gradient(logits, points, cotangent, retain_graph=retain)
             if gradient is None:
-                self._require_constant(batch.owners, scores)
+                self._require_constant(batch.example_indices, scores)
                 gradient = torch.zeros_like(direction)
             product = gradient * direction
             integrand = product if self.multiply else gradient
@@ -134,7 +134,7 @@ class Passes:
     def _logits(self, points: Tensor, batch: Batch) -> Tensor:
         with self.precision.passes(points.device):
             try:
-                logits = self.forward(points, batch.owners)
+                logits = self.forward(points, batch.example_indices)
             except RuntimeError as error:
                 raise explained(error) from error
         if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(points):
@@ -151,15 +151,15 @@ class Passes:
         if batch.highest >= logits.shape[1]:
             row, place = torch.nonzero(batch.targets == batch.highest)[0].tolist()
             raise AttributionError(
-                f"target {place} of image {int(batch.owners[row])} is class {batch.highest}, but the model"
-                f" has {logits.shape[1]} classes: give indices from 0 to {logits.shape[1] - 1}"
+                f"target {place} of image {int(batch.example_indices[row])} is class {batch.highest}, but the"
+                f" model has {logits.shape[1]} classes: give indices from 0 to {logits.shape[1] - 1}"
             )
         return logits
 
-    def _require_constant(self, owners: Tensor, scores: Tensor) -> None:
+    def _require_constant(self, example_indices: Tensor, scores: Tensor) -> None:
         """Take it that an output without a gradient is constant along a path, unless its scores differ."""
-        for owner, score in zip(owners.tolist(), scores, strict=True):
-            if not torch.allclose(score, self._constant.setdefault(owner, score), equal_nan=True):
+        for index, score in zip(example_indices.tolist(), scores, strict=True):
+            if not torch.allclose(score, self._constant.setdefault(index, score), equal_nan=True):
                 raise AttributionError(
                     "the model's logits change with the images and carry no gradient to the images:"
                     " take no_grad and detach out of the model"

@@ -17,9 +17,9 @@ from .rules import FloatArray, Quadrature
 MAX_KEPT = 128
 """Nodes of a path whose maps are kept before its leftmost intervals are folded."""
 SLOTS = MAX_KEPT + 2 * MAX_HALVED + 1
-"""Slots of a path, what bounds its memory: what is kept, what is asked for meanwhile, and the folded map."""
+"""Slots of a path, what bounds its memory: kept nodes, requested ones, and the folded map."""
 SLOTS_AT_A_TIME = 16
-"""By so many slots the room for maps grows: most of a path's memory are maps, so there is little to spare."""
+"""By so many slots the buffer of maps grows: most of a path's memory is maps, so little is spare."""
 COLUMNS = 1 << 14
 """Pixels of maps that are taken to float64 at a time."""
 
@@ -34,7 +34,7 @@ class PathMaps:
         used: the last slot that is not empty.
         exact: whether inner products are in float64.
         known: the first slot whose inner products the host does not know yet.
-        steps: nodes that were asked for.
+        steps: nodes that were requested.
         scores, slopes, scales: float64 [slots, K]; maps on the device are in units of the scales.
         gram: float64 [K, slots, slots], inner products of nodes' maps; slot 0 has none.
         folded: the place up to which intervals are folded.
@@ -62,7 +62,7 @@ class PathMaps:
         self._maps = torch.zeros(0)  # [K, slots, pixels]
 
     def request(self, places: Sequence[float] | FloatArray) -> Sequence[Node]:
-        """Give places their slots, and return them as what is asked for next."""
+        """Give places their slots, and return them as the next requests."""
         first = self.used + 1
         self.nodes[first : first + len(places)] = places
         self.used, self.steps = self.used + len(places), self.steps + len(places)

@@ -34,7 +34,7 @@ class Precision:
 
     @property
     def exact(self) -> bool:
-        """Whether its rounding is far below any tolerance that a map is asked for."""
+        """Whether its rounding is far below any tolerance of a map."""
         return self.products is None and not self.tensorfloat32
 
     @contextmanager
@@ -72,9 +72,9 @@ class Precision:
 
 
 @contextmanager
-def tensorfloat32(wanted: bool) -> Iterator[None]:
+def tensorfloat32(allowed: bool) -> Iterator[None]:
     """Allow or forbid TF32 in products and convolutions, and put the caller's choice back."""
-    choice = "tf32" if wanted else "ieee"
+    choice = "tf32" if allowed else "ieee"
     backends: Any = torch.backends  # whose stubs lack the newer switches
     switches = (backends.cuda.matmul, backends.cudnn.conv, backends.mkldnn.matmul)
     before = [switch.fp32_precision for switch in switches]

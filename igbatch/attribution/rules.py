@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .errors import AttributionError, is_whole, require_known
 
 FloatArray = NDArray[np.float64]
-FEWEST_STEPS = {"trapezoid": 2}
+MIN_STEPS = {"trapezoid": 2}
 """The smallest number of steps for which a rule is defined, where that is not 1."""
 
 
@@ -49,9 +49,11 @@ def rule_nodes(rule: str, steps: int) -> Quadrature:
     ICML 2017.
     """
     require_known("rule", rule, RULES)
-    fewest = FEWEST_STEPS.get(rule, 1)
-    if not is_whole(steps) or steps < fewest:
-        raise AttributionError(f"steps={steps!r} with rule={rule!r}: give a whole number of {fewest} or more")
+    min_steps = MIN_STEPS.get(rule, 1)
+    if not is_whole(steps) or steps < min_steps:
+        raise AttributionError(
+            f"steps={steps!r} with rule={rule!r}: give a whole number of {min_steps} or more"
+        )
     nodes, weights = RULES[rule](int(steps))
     return Quadrature(nodes, weights)
 

@@ -96,7 +96,7 @@ class Attributed(Integral):
 
     Attributes:
         index: of the example in the stream.
-        micro_batch: the most rows that went through the model together.
+        micro_batch: the most batch rows that went through the model together.
         quadrature: of the first eight targets.
     """
 

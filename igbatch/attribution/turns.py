@@ -1,4 +1,4 @@
-"""A device that several streams share: one of them launches at a time, and the time is counted."""
+"""Share one device between several streams: one launches work at a time, and busy time is measured."""
 
 from __future__ import annotations
 

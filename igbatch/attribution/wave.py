@@ -1,7 +1,7 @@
 """A wave: the paths that are open at a time, whose nodes go through the model in full micro-batches.
 
-Paths tell which nodes they ask for next. Whole micro-batches are taken from what all paths of the wave ask
-for; new paths are opened while that does not fill a round of them. A path that is done leaves. So the
+Paths request their next nodes. Whole micro-batches are taken from the requests of all paths of the wave;
+new paths are opened while these do not fill a round of them. A path that is done leaves. So the
 number of open paths, and with it the memory, is bounded, and the device is full but for the last images of a
 stream.
 """
@@ -29,7 +29,7 @@ Integrals = KeptMaps | SummedMaps
 """What becomes of the values at nodes. A path has a row to itself until its result is taken."""
 Value = TypeVar("Value")
 Queue = deque[tuple[int, Node]]
-"""What is asked for, each with the row of its path."""
+"""Requested nodes, each with the row of its path."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +74,7 @@ class RowLimit:
         if self.rows == 1:
             first_line = str(error).partition("\n")[0]
             raise AttributionError(
-                f"one row does not fit in memory ({first_line or type(error).__name__}):"
+                f"one batch row does not fit in memory ({first_line or type(error).__name__}):"
                 " give a device with more memory, or a smaller model"
             ) from error
         self.rows //= 2
@@ -111,7 +111,7 @@ class Wave:
         self._limit = limit
         self._round_batches = round_batches
         self._paths: dict[int, Path] = {}  # by row, the oldest first
-        self._awaited: dict[int, int] = {}  # of each row, what has been asked for and has not come
+        self._awaited: dict[int, int] = {}  # of each row, how many requested nodes have not come
         self._start = self._image = self._targets = torch.zeros(0)  # by row
         self._nodes: Queue = deque()
         self._ends: Queue = deque()
@@ -123,7 +123,7 @@ class Wave:
 
     @property
     def full(self) -> bool:
-        """Whether the nodes that are asked for fill the micro-batches of a round."""
+        """Whether the requested nodes fill the micro-batches of a round."""
         return len(self._nodes) >= self._round_batches * self._limit.rows
 
     def open(self, path: Path) -> None:
@@ -138,10 +138,10 @@ class Wave:
         self._ends.extend((row, end) for end in ends)
 
     def round(self) -> Iterator[tuple[Path, Integral]]:
-        """Evaluate as many whole micro-batches as are asked for, one at least; yield paths that are done.
+        """Evaluate as many whole micro-batches as are requested, one at least; yield paths that are done.
 
         Raises:
-            AttributionError: the model's logits are not as they must be, or one row does not fit in memory.
+            AttributionError: the model's logits are not as they must be, or memory holds no batch row.
         """
         with self._turns.round():
             with self._turns.launch:
@@ -180,15 +180,15 @@ class Wave:
         take: Callable[[Sequence[int], Sequence[Node], Value], None],
     ) -> None:
         """Evaluate a micro-batch from a queue; give it back where memory ran out."""
-        asked = [queue.popleft() for _ in range(min(self._limit.rows, len(queue)))]
-        if not asked:
+        requests = [queue.popleft() for _ in range(min(self._limit.rows, len(queue)))]
+        if not requests:
             return
-        rows, nodes = [row for row, _ in asked], [node for _, node in asked]
+        rows, nodes = [row for row, _ in requests], [node for _, node in requests]
         try:
             values = evaluate(self._batch(rows, nodes))
         except Exception as error:
             self._limit.halve(error)
-            queue.extendleft(reversed(asked))
+            queue.extendleft(reversed(requests))
             return
         take(rows, nodes, values)
         for row in rows:
@@ -206,7 +206,7 @@ class Wave:
         )  # fmt: skip
 
     def _reserve(self, row: int, path: Path) -> None:
-        """Make room for a row on the device; what is held stays."""
+        """Extend the tensors on the device to hold a row; what they hold stays."""
         if row < len(self._start):
             return
         rows = max(4, 2 * len(self._start))

@@ -7,10 +7,12 @@ from igbatch.audit.checks import CHECKS
 from igbatch.audit.pairs import Pairing
 from igbatch.audit.verdict import Comparison
 from igbatch.results import StudyResults
-from igbatch.study import Audit
+from igbatch.study import AuditSection
 
 
-def compare(now: StudyResults, before: StudyResults, settings: Audit, role: str = "reference") -> Comparison:
+def compare(
+    now: StudyResults, before: StudyResults, settings: AuditSection, role: str = "reference"
+) -> Comparison:
     """Compare a study with a reference, check by check. Neither a model nor an image is opened.
 
     Variants are read one at a time: 8 bytes for every image, target and column, on both sides (`Pairing`).

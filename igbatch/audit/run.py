@@ -14,14 +14,14 @@ from igbatch.errors import InputError, UnfinishedError
 from igbatch.results import StudyResults
 from igbatch.store.lock import holder, output_lock
 from igbatch.store.output import Output
-from igbatch.study import Audit as Settings
+from igbatch.study import AuditSection
 from igbatch.study_file import override_study
 
 REFERENCE = "reference"
 LAST_GOOD = "last-good"
 
 
-def audit_settings(out: str, overrides: Sequence[str] = ()) -> Settings:
+def audit_settings(out: str, overrides: Sequence[str] = ()) -> AuditSection:
     """Return how an output is audited: by its own study, with overrides of `audit.` keys.
 
     Raises:
@@ -39,7 +39,7 @@ def audit_settings(out: str, overrides: Sequence[str] = ()) -> Settings:
 def run_audit(
     out: str,
     references: Sequence[tuple[str, str]],
-    settings: Settings,
+    settings: AuditSection,
     *,
     history_uri: str | None = None,
     night: str = "",

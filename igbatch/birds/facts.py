@@ -1,4 +1,4 @@
-"""What is known of the small Swin that ships with igbatch, without torch: `bundled` registers it by these."""
+"""Facts of the small Swin that ships with igbatch, without torch; `bundled` registers it by these."""
 
 from __future__ import annotations
 

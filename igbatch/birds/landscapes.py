@@ -1,6 +1,6 @@
 """Backgrounds: sky, field, snow, water, foliage and wall, each with its light and its palette.
 
-Images are float32 [SIZE, SIZE, 3], 0 to 255. Nothing here knows which bird will come.
+Images are float32 [SIZE, SIZE, 3], 0 to 255. They do not depend on the species in the scene.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Noise that costs little: fixed tiles of several textures, of which scenes cut random windows."""
+"""Cheap noise: fixed tiles of several textures, of which scenes cut random windows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What birds stand on, and what lies about: branches, posts, rocks, stones, leaves, tufts.
+"""Perches and clutter as vector drawings: branches, posts, rocks, stones, leaves, tufts.
 
 The same drawings serve every species: a perch is drawn before it is known who will sit on it. Coordinates are
 pixels relative to the place where the feet go, y up.

@@ -1,8 +1,8 @@
 """Procedural scenes of eagles and magpies: the data set that is part of the package.
 
 A scene is a function of its seed. Its stage (background, light, perches, pose, size and place of every bird)
-is drawn first, from a random stream that does not know the species; the species and the individual come from
-streams of their own. Where the class evidence lies is thus known by construction, and only the bird tells.
+is drawn first, from a random stream that does not depend on the species; species and individual come from
+streams of their own. So the class evidence lies in the bird alone, by construction.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from PIL import Image
 from igbatch.birds.drawing import SIZE, Drawing, Floats, Sprite, blend, rasterise
 from igbatch.birds.flight import flying
 from igbatch.birds.noise import noise
-from igbatch.birds.species import look
+from igbatch.birds.species import individual
 from igbatch.birds.staging import Slot, Stage, stage
 from igbatch.birds.standing import standing
 
@@ -162,7 +162,7 @@ def _cast(rng: np.random.Generator, seed: int, setting: Stage, label: str | None
     for slot in setting.slots:
         species = cast[slot.role]
         own = _stream(seed, _BIRD + 16 * (1 + list(cast).index(slot.role)))
-        bird = look(species, own)
+        bird = individual(species, own)
         if slot.family == "flying":
             drawing = flying(own, bird, slot.posture, slot.wings)
         else:
@@ -195,9 +195,9 @@ def _keep_ratio(actors: list[_Actor], setting: Stage) -> None:
     for _ in range(6):
         if main.area >= _RATIO * second.area:
             return
-        wanted = second.size * np.sqrt(main.area / (_RATIO * 1.06 * second.area))
+        smaller = second.size * np.sqrt(main.area / (_RATIO * 1.06 * second.area))
         if second.size > _SMALLEST:
-            second.size = float(max(wanted, _SMALLEST))
+            second.size = float(max(smaller, _SMALLEST))
             _draw(second, setting)
         else:
             main.size *= 1.12

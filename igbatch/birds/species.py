@@ -1,4 +1,4 @@
-"""What tells the birds apart: proportions and plumage of every species, with individual variation."""
+"""Proportions and plumage of every species, with individual variation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from igbatch.birds.drawing import Colour, scaled
 
 
 @dataclass(frozen=True)
-class Look:
+class Traits:
     """One individual. Lengths are in units of the torso (shoulder to rump), angles in degrees."""
 
     species: str
@@ -70,7 +70,7 @@ _TRAITS: dict[
 _PLUMAGE = ("body", "belly", "face", "nape", "wing", "quill", "tail_colour")
 
 
-def look(species: str, rng: np.random.Generator) -> Look:
+def individual(species: str, rng: np.random.Generator) -> Traits:
     """Draw an individual of a species: eagle (bald, golden or juvenile), magpie, crow or gull."""
     tone, pale, build = rng.uniform(0.85, 1.18), rng.uniform(0.92, 1.0), rng.uniform(0.94, 1.06)
     traits = {name: values[_SPECIES.index(species)] for name, values in _TRAITS.items()}
@@ -94,7 +94,7 @@ def look(species: str, rng: np.random.Generator) -> Look:
         grey = ((172, 180, 190), (150, 158, 170), (120, 128, 142))[int(rng.integers(3))]
         plumage = (white, white, white, white, scaled(grey, 0.5 + tone / 2), (28, 28, 32), white)
     traits |= dict(zip(_PLUMAGE, plumage, strict=True))
-    return Look(species, **traits)
+    return Traits(species, **traits)
 
 
 def _eagle(rng: np.random.Generator, tone: float, pale: float) -> tuple[Any, ...]:

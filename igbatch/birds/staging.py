@@ -114,7 +114,7 @@ def _slots(rng: np.random.Generator, land: Landscape, kind: str) -> tuple[Slot, 
     best: tuple[Slot, ...] = ()
     least = np.inf
     for attempt in range(90):
-        if attempt == 20:  # no room for company
+        if attempt == 20:  # no space for a third bird
             plan, best, least = [item for item in plan if item[0] != "distractor"], (), np.inf
         slots = tuple(_slot(rng, land, role, size) for role, size in plan)
         overlap = sum(_overlap(a, b) for i, a in enumerate(slots) for b in slots[i + 1 :])

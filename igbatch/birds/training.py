@@ -2,7 +2,7 @@
 
 There are no epochs: workers draw scenes all the time, from seeds that users' data sets never touch
 (`igbatch.birds.scenes`). In the phases with a `token_weight` a second head, thrown away afterwards, is also
-asked what each patch shows; a run without it was still at chance after 26,000 views.
+trained to name what each patch shows; a run without it was still at chance after 26,000 views.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class View(NamedTuple):
 
     Attributes:
         pixels: float32 [3, side, side] in 0..1.
-        target: float32 [classes], the probabilities that the model is asked for.
+        target: float32 [classes], the probabilities to predict.
         tokens: float32 [classes, side / 16, side / 16], the same for each patch of the third stage.
     """
 
@@ -221,13 +221,13 @@ def _train_phase(
         optimizer, phase.peak_rate, total_steps=steps + 1, pct_start=0.08, div_factor=20, final_div_factor=50
     )
     model.train()
-    losses: list[float] = []
+    loss_history: list[float] = []
     hits: list[float] = []
     for step, batch in enumerate(islice(loader, steps)):
         with torch.autocast("cpu", torch.bfloat16):
             logits, tokens = _forward(model, token_head, (batch.pixels - 0.5) / 0.5)
         loss = F.cross_entropy(logits.float(), batch.target)
-        losses.append(float(loss.detach()))
+        loss_history.append(float(loss.detach()))
         if phase.token_weight:
             loss = loss + phase.token_weight * F.cross_entropy(tokens.float(), batch.tokens)
         optimizer.zero_grad(set_to_none=True)
@@ -239,10 +239,10 @@ def _train_phase(
         hits.append(float((logits.argmax(1) == batch.target.argmax(1)).float().mean()))
         if (step + 1) % 100 == 0 or step + 1 == steps:
             say(
-                f"{phase.side} px, step {step + 1} of {steps}: loss {np.mean(losses):.3f}, "
+                f"{phase.side} px, step {step + 1} of {steps}: loss {np.mean(loss_history):.3f}, "
                 f"accuracy on varied contrast {100 * np.mean(hits):.1f} %"
             )
-            losses, hits = [], []
+            loss_history, hits = [], []
 
 
 def _forward(model: SwinTransformer, token_head: nn.Linear, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,11 +1,11 @@
-"""Reading boxes from the files people keep them in, as they stand there: CSV, and COCO's JSON."""
+"""Read the boxes of a CSV file or COCO's JSON, in the file's own order and units."""
 
 from __future__ import annotations
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from igbatch.images.boxes import EDGES, FARTHEST, ROW_SCHEMA, SIZE_SCHEMA, BoxFile
+from igbatch.images.boxes import EDGES, MAX_EDGE, ROW_SCHEMA, SIZE_SCHEMA, BoxFile
 from igbatch.images.coco import read_coco
 from igbatch.images.csv_table import CsvTable, read_csv
 from igbatch.images.text_file import read_table_bytes
@@ -57,4 +57,4 @@ def _numbers(table: CsvTable, column: str) -> pa.ChunkedArray:
     text = table.rows[column]
     number = pc.match_substring_regex(text, _NUMBER)
     values = pc.cast(pc.if_else(number, pc.utf8_ltrim(text, "+"), "nan"), pa.float64())
-    return pc.if_else(pc.greater(pc.abs(values), FARTHEST), float("nan"), values)
+    return pc.if_else(pc.greater(pc.abs(values), MAX_EDGE), float("nan"), values)

@@ -1,4 +1,4 @@
-"""Boxes on images: as a file has them, in pixels or in parts of the image, found by image, fitted into it."""
+"""Boxes on images: rows as read from a file, the boxes of each image, and their fit into its pixels."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SIZE_SCHEMA = pa.schema([("image", pa.string()), ("width", pa.int64()), ("height
 ROW_SCHEMA = NORMALIZED_SCHEMA.append(pa.field("crowd", pa.bool_()))
 """One row a box as its file has it: `box_id` is null without one, edges are NaN where they are no numbers."""
 
-FARTHEST = 10**9
+MAX_EDGE = 10**9
 """Pixels beyond which no edge of a box is believed."""
 
 
@@ -37,9 +37,9 @@ class BoxFile:
     Attributes:
         rows: of `ROW_SCHEMA`, in the order of the file, under the names that it has for images.
         sizes: rows of `SIZE_SCHEMA`, one for each image that the file names, with or without boxes; null
-            where it tells no size.
+            where it states no size.
         source: the URI that was read, for messages.
-        cite: tells for some rows and, for each, an edge, where the row stands and what is there.
+        cite: returns for some rows and an edge each where the row stands and what is there.
         faults: what messages say of a box that is no `number`, has no `width`, or no `height`.
     """
 
@@ -91,13 +91,13 @@ class NormalizedBox:
 
 @dataclass(frozen=True)
 class BoxTable:
-    """The boxes of a data set by image name, and the sizes of its images where the file tells them.
+    """The boxes of a data set by image name, and the sizes of its images where the file states them.
 
     Kept as Arrow columns sorted by image, so that boxes of a million images cost what their numbers take.
 
     Attributes:
         boxes: rows of `BOX_SCHEMA` or `NORMALIZED_SCHEMA`, those of an image in the order of the file.
-        sizes: rows of `SIZE_SCHEMA`, upright pixels, of images whose size the file tells; none for CSV.
+        sizes: rows of `SIZE_SCHEMA`, upright pixels, of images whose size the file states; none for CSV.
         source: the URI that was read, for messages.
     """
 
@@ -118,7 +118,7 @@ class BoxTable:
         return tuple(kind(**row) for row in rows)
 
     def size_of(self, image: str) -> tuple[int, int] | None:
-        """Return (width, height) of an image in pixels where the file tells it."""
+        """Return (width, height) of an image in pixels where the file states it."""
         start, stop = _equal_range(self.sizes["image"], image)
         if start == stop:
             return None

@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from igbatch.errors import InputError
-from igbatch.study import Sample, Study
+from igbatch.study import SeededSample, Study
 
-Choice = Literal["all", "none"] | tuple[str, ...] | Sample
+Choice = Literal["all", "none"] | tuple[str, ...] | SeededSample
 
 
 def chosen(choice: Choice, image_ids: pa.Array | pa.ChunkedArray) -> NDArray[np.bool_]:
@@ -27,7 +27,7 @@ def chosen(choice: Choice, image_ids: pa.Array | pa.ChunkedArray) -> NDArray[np.
     count = len(image_ids)
     if isinstance(choice, str):
         return np.full(count, choice == "all")
-    if not isinstance(choice, Sample):
+    if not isinstance(choice, SeededSample):
         return np.asarray(pc.is_in(image_ids, value_set=pa.array(choice, pa.string())), dtype=np.bool_)
     taken = np.zeros(count, dtype=np.bool_)
     taken[ranked(choice.seed, image_ids)[: choice.sample]] = True

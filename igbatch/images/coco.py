@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from igbatch.errors import InputError, one_line
-from igbatch.images.boxes import FARTHEST, ROW_SCHEMA, SIZE_SCHEMA, BoxFile
+from igbatch.images.boxes import MAX_EDGE, ROW_SCHEMA, SIZE_SCHEMA, BoxFile
 from igbatch.images.faults import named, shown
 
 _LISTS = ("images", "categories", "annotations")
@@ -23,7 +23,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_side(value: Any) -> bool:
-    return _is_number(value) and value % 1 == 0 and 0 < value <= FARTHEST
+    return _is_number(value) and value % 1 == 0 and 0 < value <= MAX_EDGE
 
 
 def _is_id(value: Any) -> bool:
@@ -52,7 +52,7 @@ _RULES: dict[str, tuple[tuple[str, Callable[[Any], bool], str], ...]] = {
 def read_coco(uri: str, data: bytes) -> BoxFile:
     """Read the images, boxes and crowd regions of a COCO file; images without boxes are named too.
 
-    Sizes are those that the file tells. An annotation whose `bbox` is missing or is not four numbers has
+    Sizes are those that the file states. An annotation whose `bbox` is missing or is not four numbers has
     edges of NaN, and is judged with all others.
 
     Raises:
@@ -190,7 +190,7 @@ def _twice(kind: str, values: Iterator[Any]) -> list[str]:
 def _numbers(annotation: Mapping[str, Any]) -> tuple[float, ...]:
     """Return x, y, width and height of an annotation, NaN where its bbox is not four numbers."""
     bbox = annotation.get("bbox")
-    if isinstance(bbox, list) and all(_is_number(value) and abs(value) <= FARTHEST for value in bbox):
+    if isinstance(bbox, list) and all(_is_number(value) and abs(value) <= MAX_EDGE for value in bbox):
         return tuple(map(float, bbox)) if len(bbox) == 4 else _NOTHING
     return _NOTHING
 

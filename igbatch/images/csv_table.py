@@ -23,7 +23,7 @@ MAX_HEADER_BYTES = 64 * 1024
 """Length of the beginning of a file in which its header line is looked for."""
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
-"""What may stand between cells; the header tells which one it is."""
+"""What may stand between cells; the header decides which one it is."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class CsvTable:
     """A CSV file with a header line, every cell as trimmed text.
 
     Attributes:
-        rows: the columns that were asked for, strings; cells of optional ones are null where they are empty,
+        rows: the requested columns, strings; cells of optional ones are null where they are empty,
             or the file lacks the column.
         data: the bytes of the file, from which line numbers are found when they are needed.
         source: its URI, for messages.
@@ -142,7 +142,7 @@ def _header(uri: str, data: bytes, required: tuple[str, ...]) -> tuple[list[str]
     return names, separator
 
 
-def _parse(uri: str, data: bytes, names: list[str], wanted: tuple[str, ...], separator: str) -> pa.Table:
+def _parse(uri: str, data: bytes, names: list[str], requested: tuple[str, ...], separator: str) -> pa.Table:
     malformed: list[arrow_csv.InvalidRow] = []
 
     def refuse(row: arrow_csv.InvalidRow) -> str:
@@ -150,7 +150,7 @@ def _parse(uri: str, data: bytes, names: list[str], wanted: tuple[str, ...], sep
         return "skip"
 
     # One thread, so that Arrow numbers the rows; placeholders, since the columns left out may be named twice.
-    columns = [name if name in wanted else f"\0{index}" for index, name in enumerate(names)]
+    columns = [name if name in requested else f"\0{index}" for index, name in enumerate(names)]
     try:
         rows = arrow_csv.read_csv(
             pa.BufferReader(data),
@@ -161,9 +161,9 @@ def _parse(uri: str, data: bytes, names: list[str], wanted: tuple[str, ...], sep
                 delimiter=separator, newlines_in_values=True, invalid_row_handler=refuse
             ),
             convert_options=arrow_csv.ConvertOptions(
-                include_columns=wanted,
+                include_columns=requested,
                 include_missing_columns=True,
-                column_types=dict.fromkeys(wanted, pa.string()),
+                column_types=dict.fromkeys(requested, pa.string()),
                 strings_can_be_null=False,
             ),
         )

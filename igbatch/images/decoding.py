@@ -1,4 +1,4 @@
-"""Bytes of an image file become an upright 8-bit RGB picture, or an `ImageError` that says why not."""
+"""Decode an image file into an upright 8-bit RGB picture, or raise an `ImageError` with the reason."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from igbatch.images.messages import off_the_terminal
 Result = TypeVar("Result")
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
-"""What is decoded, told by the bytes and never by the name; the first frame where there are several."""
+"""Formats that are decoded, by the bytes and never by the name; the first frame where there are several."""
 
 MAX_PIXELS = 100_000_000
 """Width times height above which a file is refused before its pixels are decoded."""
@@ -64,15 +64,15 @@ def decode_upright(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[Image.
         return upright, orientation >= _TURNED
 
 
-class Header(NamedTuple):
-    """What the header of an image file tells: its upright size in pixels, and whether EXIF turned it so."""
+class ImageHeader(NamedTuple):
+    """The header of an image file: its upright size in pixels, and whether EXIF turned it so."""
 
     width: int
     height: int
     turned: bool
 
 
-def probe_header(source: bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> Header:
+def probe_header(source: bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> ImageHeader:
     """Return the size of an image file, upright, from its header alone.
 
     Args:
@@ -86,7 +86,7 @@ def probe_header(source: bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> H
         image = _open(io.BytesIO(source) if isinstance(source, bytes) else source, max_pixels)
         width, height = image.size
         turned = _orientation(image) >= _TURNED
-        return Header(height, width, turned) if turned else Header(width, height, turned)
+        return ImageHeader(height, width, turned) if turned else ImageHeader(width, height, turned)
 
 
 def _open(file: BinaryIO, max_pixels: int) -> Image.Image:
@@ -103,7 +103,7 @@ def _guard(action: Callable[[], Result], what: str) -> Result:
         return action()
     except MemoryError:
         raise  # the machine's fault, not the image's
-    except Image.DecompressionBombError as error:  # from twice Pillow's limit on, before ours is asked
+    except Image.DecompressionBombError as error:  # from twice Pillow's limit on, before ours is checked
         raise ImageError(f"too many pixels: more than {MAX_PIXELS}; make it smaller") from error
     except UnidentifiedImageError as error:
         formats = ", ".join(FORMATS)

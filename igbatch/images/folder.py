@@ -37,7 +37,7 @@ def list_folder(root: str) -> pa.Table:
 
     The image_id is the path below `root`. Names that begin with a dot are left out, and so are links to
     folders within the root (what they hold is listed where it lies). `etag` is size and modification time in
-    ns as the store tells them.
+    ns as the store reports them.
 
     Raises:
         InputError: no such folder, no image in it, a link that leads out of it, or a name that is not UTF-8.
@@ -87,7 +87,7 @@ def file_names(uris: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def make_etag(size: pa.Array, modified: pa.Array) -> pa.Array:
-    """Join size in bytes and modification time in ns, the size alone where the store tells no time."""
+    """Join size in bytes and modification time in ns, the size alone where the store reports no time."""
     size_text = pc.cast(size, pa.string())
     return pc.coalesce(pc.binary_join_element_wise(size_text, pc.cast(modified, pa.string()), "-"), size_text)
 

@@ -100,7 +100,7 @@ def _relative_paths(table: CsvTable, root: str) -> pa.ChunkedArray:
 
 
 def _local_states(table: CsvTable, paths: pa.ChunkedArray, root: str) -> tuple[pa.Array, pa.Array]:
-    """Sizes and etags of local files, each asked for once; folders are checked for links once each."""
+    """Sizes and etags of local files, each read once; folders are checked for links once each."""
     base = local_root(root)
     for folder in pc.replace_substring_regex(paths, r"/?[^/]*$", "").unique().to_pylist():
         if not (base / folder).resolve().is_relative_to(base):

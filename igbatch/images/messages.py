@@ -1,8 +1,8 @@
-"""What Pillow says of an image on the terminal, kept off it while the image is decoded.
+"""Keep Pillow's messages about an image off the terminal while it is decoded.
 
-It speaks in three ways: Python's warnings, its loggers, and lines that libtiff writes to standard error.
-What matters of them is in the `ImageError` of an image that cannot be used. Nothing is silenced but Pillow,
-and that only while some thread decodes.
+They come as Python's warnings, log records, and lines that libtiff writes to standard error. The
+`ImageError` of an image that cannot be used has what matters of them. Only Pillow is silenced, and only
+while some thread decodes.
 """
 
 from __future__ import annotations

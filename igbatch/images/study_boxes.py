@@ -1,4 +1,4 @@
-"""The boxes of a study: those of a file on its images, held against their sizes, and counted."""
+"""The boxes of a study: matched to its images, checked against their sizes, and counted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from igbatch.images.boxes import (
     round_outwards,
     words_of,
 )
-from igbatch.images.decoding import Header
+from igbatch.images.decoding import ImageHeader
 from igbatch.images.faults import MAX_NAMED, named
 from igbatch.study import Boxes
 
@@ -103,13 +103,13 @@ def assign_boxes(file: BoxFile, images: pa.Table, settings: Boxes) -> StudyBoxes
     return StudyBoxes(found, rows[order.to_numpy()], file, settings, counts, (*warnings, *skipped))
 
 
-def wrong_size(declared: tuple[int, int] | None, real: Header, normalized: bool = False) -> str | None:
-    """Say how the size that a box file tells of an image differs from the real one; None where it does not.
+def wrong_size(declared: tuple[int, int] | None, real: ImageHeader, normalized: bool = False) -> str | None:
+    """Say how the size that a box file states of an image differs from the real one; None where it does not.
 
     Boxes that are parts of the image hold for any size of the same proportions, to a pixel.
 
     Args:
-        declared: (width, height) in pixels as the file has it, None where it tells none.
+        declared: (width, height) in pixels as the file has it, None where it states none.
         real: of the upright image.
         normalized: whether boxes are parts of the image.
     """
@@ -126,11 +126,11 @@ def wrong_size(declared: tuple[int, int] | None, real: Header, normalized: bool 
     return words
 
 
-def check_declared(boxes: BoxTable, real: Mapping[str, Header]) -> None:
-    """Hold the sizes that a box file tells against real ones, of images that have boxes.
+def check_declared(boxes: BoxTable, real: Mapping[str, ImageHeader]) -> None:
+    """Check the sizes that a box file states against real ones, of images that have boxes.
 
     Args:
-        boxes: with the sizes that their file tells.
+        boxes: with the sizes that their file states.
         real: by image id.
 
     Raises:
@@ -141,7 +141,7 @@ def check_declared(boxes: BoxTable, real: Mapping[str, Header]) -> None:
     )
     faults = [f"{image}: {words}" for image, words in problems if words]
     if faults:
-        count = f"{len(faults):,} of {len(real):,} images that were looked at: " if len(faults) > 1 else ""
+        count = f"{len(faults):,} of {len(real):,} images that were checked: " if len(faults) > 1 else ""
         raise InputError(f"{boxes.source}: {count}{named(faults, len(faults))}; {MEND}")
 
 
@@ -149,7 +149,7 @@ def check_reach(boxes: StudyBoxes, sizes: pa.Table) -> StudyBoxes:
     """Hold boxes against the sizes of their images, as far as these are known, and count them.
 
     Boxes outside their images stay in the table: whoever reads the images leaves them out by the same rule
-    (`igbatch.images.boxes.fit_boxes`), so that nothing depends on how many were looked at before.
+    (`igbatch.images.boxes.fit_boxes`), so that nothing depends on how many were checked before.
 
     Args:
         boxes: of a study.
@@ -202,7 +202,7 @@ def _table(file: BoxFile, rows: Rows, edges: Edges, image: pa.Array, settings: B
 
 
 def _declared_sizes(file: BoxFile, at: NDArray[np.int64], ids: pa.Array) -> pa.Table:
-    """Return the sizes that a file tells of the study's images, sorted by image id."""
+    """Return the sizes that a file states of the study's images, sorted by image id."""
     declared = (at >= 0) & pc.is_valid(file.sizes["width"]).to_numpy()
     image = ids.take(pa.array(at[declared]))
     sizes = file.sizes.filter(pa.array(declared)).set_column(0, "image", image)

@@ -1,4 +1,4 @@
-"""Tables of text that people bring, as bytes of UTF-8 whatever they were saved in."""
+"""Read tables of text as bytes of UTF-8, whatever encoding they were saved in."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _FORMATS = (
     (rb"<", f"XML or HTML; Pascal VOC keeps {_ONE_EACH}"),
     (rb"\d+(\s+-?[\d.]+([eE]-?\d+)?){4,}\s*$", f"lines of numbers without names; YOLO keeps {_ONE_EACH}"),
 )
-"""What is no table of text, told by how its first line begins; the words take what would be right."""
+"""Files that are no table of text, by how their first line begins, and what messages say of them."""
 
 
 def read_table_bytes(uri: str, formats: str = "CSV") -> bytes:
     """Read a table of at most `MAX_TABLE_BYTES` as UTF-8 without a mark of byte order.
 
-    UTF-16 and UTF-32 are told by that mark and read too. `formats` says in messages what would be right.
+    UTF-16 and UTF-32 with that mark are read too. `formats` says in messages what would be right.
 
     Raises:
         InputError: no such file, a folder, too large, no text, or what begins as UTF-16 or UTF-32 and is not.

@@ -19,7 +19,7 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Verdict(_Record):
+class NightVerdict(_Record):
     """How a night ended.
 
     Attributes:
@@ -58,7 +58,7 @@ class Night(_Record):
     study_digest: str
     begun_at: str
     run_exit_code: Literal[0, 1] | None = None
-    verdict: Verdict | None = None
+    verdict: NightVerdict | None = None
 
     @property
     def ran(self) -> bool:

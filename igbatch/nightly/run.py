@@ -17,7 +17,7 @@ from igbatch.errors import IgbatchError, InputError, one_line
 from igbatch.job import audit_output, check_submitted, run_job
 from igbatch.nightly.promotion import record_promotion
 from igbatch.nightly.prune import delete_empty, delete_files, prune
-from igbatch.nightly.records import NIGHT_FILE, Night, Verdict
+from igbatch.nightly.records import NIGHT_FILE, Night, NightVerdict
 from igbatch.nightly.root import NightlyRoot, stamp, time_of
 from igbatch.store.fingerprint import digest
 from igbatch.store.lock import Lock, output_lock
@@ -194,7 +194,7 @@ class _Night:
                 chosen[role] = other
         return chosen
 
-    def _verdict(self, record: Night, against: dict[str, str], audit: Audit | None) -> Verdict:
+    def _verdict(self, record: Night, against: dict[str, str], audit: Audit | None) -> NightVerdict:
         comparisons = audit.comparisons if audit else ()
         failed = [f"{each.role}: {check.name}" for each in comparisons for check in each.failed]
         words = []
@@ -207,7 +207,7 @@ class _Night:
             words.append("nothing to compare it with yet")
         elif good:
             words.append(f"every check passed against {' and '.join(against.values())}")
-        return Verdict(
+        return NightVerdict(
             ended_at=stamp(datetime.now(UTC)),
             exit_code=0 if good else 1,
             reference=self.reference,

@@ -24,7 +24,7 @@ from igbatch.attribution.precision import PRECISIONS
 from igbatch.attribution.smoothing import settings_of_copies
 from igbatch.errors import InputError
 from igbatch.pipeline.reports import Calibration
-from igbatch.study import Attribution
+from igbatch.study import AttributionSection
 
 SAFE_MICRO_BATCH = 4
 """The micro-batch where nothing could be measured."""
@@ -38,14 +38,14 @@ class Sample(NamedTuple):
     examples: Sequence[Example]
 
 
-def uncalibrated(study: Attribution) -> Calibration:
+def uncalibrated(study: AttributionSection) -> Calibration:
     """Return what shards without a single usable image run with; nothing of it is worth keeping."""
     precision = "float32" if study.precision == "auto" else study.precision
     return Calibration(precision, 0.0 if PRECISIONS[precision].exact else 1.0, SAFE_MICRO_BATCH)
 
 
 def settings_of(
-    study: Attribution, steps: int | Literal["auto"], calibration: Calibration | None = None
+    study: AttributionSection, steps: int | Literal["auto"], calibration: Calibration | None = None
 ) -> Settings:
     """Return how a variant's integrals are taken; what is not calibrated yet is left at the defaults.
 
@@ -71,7 +71,7 @@ def settings_of(
 
 
 def calibrate_device(
-    study: Attribution, samples: Sequence[Sample], ahead: int | None = None, sharing: int = 1
+    study: AttributionSection, samples: Sequence[Sample], ahead: int | None = None, sharing: int = 1
 ) -> Calibration:
     """Measure what the study leaves open, where so many workers share a device.
 
@@ -95,7 +95,7 @@ def calibrate_device(
 
 
 def _precision(
-    study: Attribution, samples: Sequence[Sample], settings: Settings, ahead: int | None
+    study: AttributionSection, samples: Sequence[Sample], settings: Settings, ahead: int | None
 ) -> tuple[str, float, list[str]]:
     """Return the precision, the error to be reckoned with, and why."""
     if study.precision != "auto":

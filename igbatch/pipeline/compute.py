@@ -34,7 +34,7 @@ from igbatch.pipeline.rankings import ShardRankings, target_indices
 from igbatch.pipeline.reports import Calibration, ShardReport
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.rows import ShardRows
-from igbatch.statistics.box_stats import Measured
+from igbatch.statistics.box_stats import MeasuredMap
 from igbatch.statistics.device import named, numbers_of
 from igbatch.store.commit import ShardWriter
 from igbatch.store.commits import read_commit
@@ -255,7 +255,7 @@ class ShardComputer:
 
     def _measured(
         self, attributions: torch.Tensor, image: PreparedImage
-    ) -> tuple[Sequence[NDArray[np.float32] | None], Sequence[Measured | None]]:
+    ) -> tuple[Sequence[NDArray[np.float32] | None], Sequence[MeasuredMap | None]]:
         """Return an image's maps, float32 [targets, H, W], and their numbers, as the rows take them.
 
         A device measures them itself, and only maps that are kept leave it.

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from igbatch.attribution import AttributionError, Example, attribute
-from igbatch.attribution.engine import rows_of
+from igbatch.attribution.engine import micro_batch_of
 from igbatch.attribution.faithfulness import Draws, ImageStream, infidelity, max_sensitivity
 from igbatch.attribution.smoothing import averaged, copy_noise
 from igbatch.attribution.wave import RowLimit
@@ -82,7 +82,8 @@ class Measurer:
     def _groups(self) -> Iterator[Group]:
         """Yield what can be read of the parts, as many at a time as are measured together."""
         targets = max(len(part.targets) for part in self.parts)
-        size = group_size(rows_of(self.settings, self.device), self.faithfulness.perturbations, targets)
+        rows = micro_batch_of(self.settings, self.device)
+        size = group_size(rows, self.faithfulness.perturbations, targets)
         for start in range(0, len(self.parts), size):
             group = []
             for part in self.parts[start : start + size]:
@@ -123,7 +124,7 @@ class Measurer:
         examples = [self._example(part, image) for part, image in group]
         model = self.models.variant(self.spec).model
         scale = torch.tensor(self.preprocessing.std, device=self.device)[:, None, None] ** -1
-        limit = RowLimit(rows_of(self.settings, self.device))
+        limit = RowLimit(micro_batch_of(self.settings, self.device))
 
         def explain(images: ImageStream) -> Iterator[tuple[int, Tensor]]:
             copies = (

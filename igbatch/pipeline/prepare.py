@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from igbatch.errors import ImageError
 from igbatch.images.boxes import FittedBoxes, NormalizedBox, fit_boxes, words_of
-from igbatch.images.decoding import Header
+from igbatch.images.decoding import ImageHeader
 from igbatch.images.faults import named
 from igbatch.images.geometry import MappedBox
 from igbatch.images.loading import LoadedImage, load_image
@@ -89,7 +89,7 @@ def _fit(entry: ShardImage, loaded: LoadedImage) -> FittedBoxes:
     boxes = loaded.boxes if entry.boxes is None else entry.boxes
     normalized = any(isinstance(box, NormalizedBox) for box in boxes)
     width, height = loaded.image.size
-    header = Header(width, height, loaded.turned)
+    header = ImageHeader(width, height, loaded.turned)
     problem = wrong_size(entry.declared_size, header, normalized) if boxes else None
     if problem:
         raise ImageError(f"{entry.image_id}: {problem}; {MEND}, and run with --retry-quarantined")

@@ -10,7 +10,7 @@ from typing import Any
 from igbatch.errors import InputError
 from igbatch.filesystem import is_local, refuse_credentials, resolve
 from igbatch.images.baselines import parse_baseline
-from igbatch.study import DYNAMIC_TARGETS, Attribution, Model, Study, VariantSpec
+from igbatch.study import DYNAMIC_TARGETS, AttributionSection, Model, Study, VariantSpec
 from igbatch.study_file import LoadedStudy
 from igbatch.variants.facts import numbered
 from igbatch.variants.lookup import find_facts
@@ -97,7 +97,7 @@ def _weights(model: ResolvedModel, spec: VariantSpec) -> str | dict[str, Any]:
     return {"trained": model.weights_identity, "seed": spec.seed, "layers": list(spec.layers)}
 
 
-def _quadrature(settings: Attribution, spec: VariantSpec) -> dict[str, Any]:
+def _quadrature(settings: AttributionSection, spec: VariantSpec) -> dict[str, Any]:
     """Return what decides a variant's nodes: a rule and its steps, or the limit of adaptive ones."""
     if spec.steps == "auto":
         return {"rule": "adaptive", "steps": "auto", "max_steps": settings.max_steps}

@@ -15,10 +15,10 @@ from igbatch.errors import one_line
 from igbatch.pipeline.plan import Shard
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage
 from igbatch.pipeline.reports import ShardReport
-from igbatch.statistics.box_stats import Measured, measure
+from igbatch.statistics.box_stats import MeasuredMap, measure
 from igbatch.statistics.image_stats import convergence
 from igbatch.store.commit import ShardWriter
-from igbatch.study import Attribution
+from igbatch.study import AttributionSection
 
 MAP_GROUP_IMAGES = 8
 """Images whose maps make a row group of a file; maps of so many wait to be written."""
@@ -32,7 +32,9 @@ class ShardRows:
     Rows reach the writer in the order in which they are given. Their number is in the shard's report.
     """
 
-    def __init__(self, writer: ShardWriter, shard: Shard, settings: Attribution, report: ShardReport) -> None:
+    def __init__(
+        self, writer: ShardWriter, shard: Shard, settings: AttributionSection, report: ShardReport
+    ) -> None:
         self.report = report
         self._writer = writer
         self._settings = settings
@@ -53,7 +55,7 @@ class ShardRows:
         row: Mapping[str, Any],
         attribution: NDArray[np.float32] | None,
         map_error: float,
-        measured: Measured | None = None,
+        measured: MeasuredMap | None = None,
     ) -> None:
         """Take a map, float32 [H, W], and what is known beside its own numbers; it may be lost as unusable.
 
@@ -94,7 +96,7 @@ class ShardRows:
         row: Mapping[str, Any],
         attribution: NDArray[np.float32] | None,
         map_error: float,
-        measured: Measured | None,
+        measured: MeasuredMap | None,
     ) -> None:
         if measured is None:
             assert attribution is not None
@@ -140,7 +142,7 @@ def quarantine_row(
     }  # fmt: skip
 
 
-def _unusable(measured: Measured, row: Mapping[str, Any]) -> str | None:
+def _unusable(measured: MeasuredMap, row: Mapping[str, Any]) -> str | None:
     """Say why a map cannot be used, None if it can: what is no number must not enter a range."""
     if measured.not_finite:
         return f"the map holds {measured.not_finite} values that are NaN or infinite"

@@ -16,7 +16,7 @@ from igbatch.filesystem import is_local, resolve
 from igbatch.images.box_counts import BoxCounts
 from igbatch.images.box_files import read_boxes
 from igbatch.images.boxes import SIZE_SCHEMA, BoxTable
-from igbatch.images.decoding import Header, probe_header
+from igbatch.images.decoding import ImageHeader, probe_header
 from igbatch.images.folder import list_folder
 from igbatch.images.manifest import list_manifest, list_scenes
 from igbatch.images.study_boxes import StudyBoxes, assign_boxes, check_declared, check_reach
@@ -118,7 +118,7 @@ def _boxes(loaded: LoadedStudy, settings: Boxes, table: pa.Table) -> StudyBoxes:
     return check_reach(boxes, pa.concat_tables([pa.Table.from_pylist(rows, schema=SIZE_SCHEMA), others]))
 
 
-def _probe(table: pa.Table, boxes: BoxTable) -> dict[str, Header]:
+def _probe(table: pa.Table, boxes: BoxTable) -> dict[str, ImageHeader]:
     """Read headers of local images with boxes, of up to `PROBED_IMAGES` that are spread over all of them.
 
     What cannot be read is left to the worker, which quarantines it.

@@ -1,4 +1,4 @@
-"""What boxes say over a data set: means of their sums, intervals, and how often signs are as expected."""
+"""Sums in boxes over a data set: their means, intervals, and how often signs are as expected."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from scipy import stats
 KEYS = ["variant_id", "target", "box_label"]
 CONFIDENCE = 0.95
 RESAMPLES = 2_000
-FEWEST_IMAGES = 3
+MIN_IMAGES = 3
 """Images below which no interval of a mean is given."""
 
-MOST_RESAMPLED = 1_000
+MAX_RESAMPLED = 1_000
 """Images above which the interval is the normal one, which the bootstrap approaches at a higher cost."""
 
 COUNTS = ["mean_abs_sum", "n_negative", "n_both", "n_negative_both"]
@@ -42,7 +42,7 @@ def aggregate_box_sums(box_stats: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     Returns:
         One row a group, sorted: variant_id, target, box_label; n_images, n_boxes; mean_sum with mean_sum_low
         and mean_sum_high (95 % interval over images: bias-corrected and accelerated bootstrap, Efron 1987;
-        normal above `MOST_RESAMPLED` images, null below `FEWEST_IMAGES`); expected_sign (1 where the label is
+        normal above `MAX_RESAMPLED` images, null below `MIN_IMAGES`); expected_sign (1 where the label is
         the target's, -1 where it is another target's, null elsewhere); sign_share, the share of images whose
         sum has that sign, with sign_share_low and sign_share_high (95 % Wilson interval); mean_share;
         mean_density_ratio; mean_abs_sum, the mean of |sum|; n_negative, the images whose sum is negative;
@@ -117,14 +117,14 @@ def _aggregate(group: pd.DataFrame, sign: int | None, having: Any, seed: int) ->
 
 
 def mean_interval(values: NDArray[np.float64], seed: int = 0) -> tuple[float | None, float | None]:
-    """Return the 95 % interval of the mean of values [images], (None, None) below `FEWEST_IMAGES`."""
-    if len(values) < FEWEST_IMAGES:
+    """Return the 95 % interval of the mean of values [images], (None, None) below `MIN_IMAGES`."""
+    if len(values) < MIN_IMAGES:
         return None, None
     mean, spread = float(values.mean()), float(values.std())
     if spread <= 1e-12 * np.abs(values).max():  # all alike, up to rounding
         return mean, mean
     standard = (values - mean) / spread  # so that no magnitude is too small to resample
-    if len(values) > MOST_RESAMPLED:
+    if len(values) > MAX_RESAMPLED:
         half = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) / np.sqrt(len(values) - 1)
         low, high = -half, half
     else:

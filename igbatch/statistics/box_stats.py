@@ -1,4 +1,4 @@
-"""What is measured of an attribution map: within boxes, and all of it."""
+"""Statistics of one attribution map, as a whole and within boxes."""
 
 from __future__ import annotations
 
@@ -98,8 +98,8 @@ def statistics_of_boxes(
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What one map says.
+class MeasuredMap:
+    """The statistics of one map.
 
     Attributes:
         not_finite: how many of its values are NaN or infinite.
@@ -112,7 +112,7 @@ class Measured:
     boxes: list[dict[str, Any]]
 
 
-def measure(attribution: NDArray[np.float32], boxes: Sequence[MappedBox]) -> Measured:
+def measure(attribution: NDArray[np.float32], boxes: Sequence[MappedBox]) -> MeasuredMap:
     """Measure a map, float32 [H, W], and what of it lies within boxes.
 
     Raises:
@@ -120,7 +120,7 @@ def measure(attribution: NDArray[np.float32], boxes: Sequence[MappedBox]) -> Mea
     """
     not_finite = attribution.size - int(np.count_nonzero(np.isfinite(attribution)))
     if not_finite:
-        return Measured(not_finite, None, [])
+        return MeasuredMap(not_finite, None, [])
     statistics = map_statistics(attribution)
     whole = Sums.of(statistics["positive_sum"], statistics["negative_sum"])
-    return Measured(0, statistics, box_statistics(attribution, boxes, whole))
+    return MeasuredMap(0, statistics, box_statistics(attribution, boxes, whole))

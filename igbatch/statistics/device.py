@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from igbatch.images.geometry import MappedBox
-from igbatch.statistics.box_stats import Measured, refuse_outside, statistics_of_boxes
+from igbatch.statistics.box_stats import MeasuredMap, refuse_outside, statistics_of_boxes
 from igbatch.statistics.histogram import FLOAT32_EDGES, N_SIDE, counts_between
 from igbatch.statistics.image_stats import QUANTILES, Sums, ranks, statistics_of
 
@@ -54,7 +54,9 @@ def _edges(device: torch.device) -> Tensor:
     return torch.tensor(FLOAT32_EDGES, device=device)
 
 
-def named(numbers: NDArray[np.float64], boxes: Sequence[MappedBox], shape: Sequence[int]) -> list[Measured]:
+def named(
+    numbers: NDArray[np.float64], boxes: Sequence[MappedBox], shape: Sequence[int]
+) -> list[MeasuredMap]:
     """Say what the numbers of maps mean that `numbers_of` found, once they are on the host.
 
     Args:
@@ -66,10 +68,10 @@ def named(numbers: NDArray[np.float64], boxes: Sequence[MappedBox], shape: Seque
     for row in numbers:
         not_finite, peak = int(row[0]), int(row[1])
         if not_finite:
-            found.append(Measured(not_finite, None, []))
+            found.append(MeasuredMap(not_finite, None, []))
             continue
         ordered, places, sums = np.split(row[2:], [RANKS, RANKS + 2 * N_SIDE])
         whole, *inside = (Sums.of(positive, negative) for positive, negative in sums.reshape(-1, 2).tolist())
         statistics = statistics_of(ordered.tolist(), whole, counts_between(places, shape[0] * shape[1]))
-        found.append(Measured(0, statistics, statistics_of_boxes(boxes, inside, whole, peak, shape)))
+        found.append(MeasuredMap(0, statistics, statistics_of_boxes(boxes, inside, whole, peak, shape)))
     return found

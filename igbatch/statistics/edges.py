@@ -1,4 +1,4 @@
-"""Is a map an edge detector? Its likeness to the edges of the image, which know nothing of a model."""
+"""Similarity of a map to the edges of its image, which depend on no model: the edge detector test."""
 
 from __future__ import annotations
 

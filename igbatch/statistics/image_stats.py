@@ -1,4 +1,4 @@
-"""Statistics of one attribution map, and whether its integral has converged."""
+"""Statistics of one attribution map as a whole, and whether its integral has converged."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class MapLikeness:
     """How alike two maps are, or means over pairs of maps.
 
     Attributes:
-        per_map: structural similarity, each map divided by the width of its own range (maximum - minimum).
+        per_map: structural similarity, each map divided by the width of its range (maximum - minimum).
         joint: the same with both divided by the width of the range of the two.
         ranks: rank correlation of absolute values, which no range changes.
     """

@@ -1,4 +1,4 @@
-"""Whether a value stands out: p-values against a null, their correction, tests of signs, resampled means."""
+"""Significance: p-values against a null, their correction, tests of signs, resampled means."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from igbatch.errors import InputError
 
 Alternative = Literal["greater", "less", "two-sided"]
 
-FEWEST_SIGNED_RANKS = 6
+MIN_SIGNED_RANKS = 6
 """Values that a signed-rank test needs: with fewer no two-sided p can come below 0.05."""
 
 _CELLS = 1_000_000
@@ -66,7 +66,7 @@ def empirical_p(value: float, null: NDArray[np.floating], alternative: Alternati
     Args:
         value: what is tested.
         null: values of the null [N], finite; with none p is 1.
-        alternative: `greater` where large values are to be told from the null, `less`, or `two-sided`.
+        alternative: `greater` where large values are tested against the null, `less`, or `two-sided`.
 
     Raises:
         InputError: the value or one of the null is NaN or infinite.
@@ -95,24 +95,24 @@ def effect_size(value: float, null: NDArray[np.floating]) -> float | None:
     return (value - float(values.mean())) / spread
 
 
-def adjusted(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
+def benjamini_hochberg(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return p-values [m] adjusted for the false discovery rate (Benjamini & Hochberg 1995).
 
     NaN stays NaN and does not count among the tests.
     """
     found = np.full(p_values.shape, np.nan)
-    told = ~np.isnan(p_values)
-    if told.any():
-        found[told] = stats.false_discovery_control(p_values[told], method="bh")
+    valid = ~np.isnan(p_values)
+    if valid.any():
+        found[valid] = stats.false_discovery_control(p_values[valid], method="bh")
     return found
 
 
 def sign_test(values: NDArray[np.float64], alternative: Alternative) -> SignedTest:
     """Test by signs alone whether values [n] lie above or below zero: exact, binomial, without zeros."""
-    test, told = _untested(values, alternative)
+    test, valid = _untested(values, alternative)
     if not test.n:
         return test
-    above = int(np.count_nonzero(told > 0))
+    above = int(np.count_nonzero(valid > 0))
     p = float(stats.binomtest(above, test.n, 0.5, alternative).pvalue)
     return test._replace(statistic=above, p=p)
 
@@ -122,25 +122,25 @@ def signed_rank_test(values: NDArray[np.float64], alternative: Alternative) -> S
 
     The null hypothesis is that values are symmetric about zero. p is exact up to 50 values if no magnitudes
     tie, otherwise from the normal approximation or, of very few values, from all patterns of signs (scipy's
-    `wilcoxon`). Below `FEWEST_SIGNED_RANKS` values there is no p.
+    `wilcoxon`). Below `MIN_SIGNED_RANKS` values there is no p.
     """
-    test, told = _untested(values, alternative)
-    if test.n < FEWEST_SIGNED_RANKS:
+    test, valid = _untested(values, alternative)
+    if test.n < MIN_SIGNED_RANKS:
         return test
-    ranks = float(stats.rankdata(np.abs(told))[told > 0].sum())
-    return test._replace(statistic=ranks, p=float(stats.wilcoxon(told, alternative=alternative).pvalue))
+    ranks = float(stats.rankdata(np.abs(valid))[valid > 0].sum())
+    return test._replace(statistic=ranks, p=float(stats.wilcoxon(valid, alternative=alternative).pvalue))
 
 
 def _untested(
     values: NDArray[np.float64], alternative: Alternative
 ) -> tuple[SignedTest, NDArray[np.float64]]:
     """Return what is known of values [n] before they are tested, and those that count."""
-    told = values[~np.isnan(values)]
-    signed = told[told != 0]
+    valid = values[~np.isnan(values)]
+    signed = valid[valid != 0]
     n = len(signed)
     positive = float(np.mean(signed > 0)) if n else None
     sides = 2 if alternative == "two-sided" else 1  # all signs alike: one pattern of 2^n, or either of two
-    return SignedTest(n, len(told) - n, positive, None, None, min(1.0, sides * 0.5**n)), signed
+    return SignedTest(n, len(valid) - n, positive, None, None, min(1.0, sides * 0.5**n)), signed
 
 
 def bootstrap_weights(images: int, resamples: int, seed: int) -> Iterator[tuple[slice, NDArray[np.float64]]]:
@@ -181,11 +181,13 @@ def resampled_means(values: NDArray[np.float64], resamples: int, seed: int) -> N
     sums = np.zeros((1 + resamples, values.shape[1]))
     totals = np.zeros_like(sums)
     for part, weights in bootstrap_weights(len(values), resamples, seed):
-        told = ~np.isnan(values[part])
-        block = np.where(told, values[part], 0.0)
+        valid = ~np.isnan(values[part])
+        block = np.where(valid, values[part], 0.0)
         sums[0] += block.sum(axis=0)
         sums[1:] += weights @ block
-        totals[0] += told.sum(axis=0)
-        totals[1:] += weights.sum(axis=1, keepdims=True) if told.all() else weights @ told.astype(np.float64)
+        totals[0] += valid.sum(axis=0)
+        totals[1:] += (
+            weights.sum(axis=1, keepdims=True) if valid.all() else weights @ valid.astype(np.float64)
+        )
     with np.errstate(invalid="ignore"):
         return np.where(totals > 0, sums / totals, np.nan)

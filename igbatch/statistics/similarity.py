@@ -89,7 +89,7 @@ def similarity(
         `hog`: Pearson's correlation of histograms of oriented gradients.
         `difference`: root mean square difference in units of the output.
         `ssim_own`, `difference_own`: structural similarity (data range 1) and root mean square difference of
-            the maps, each divided by the width of its own range.
+            the maps, each divided by the width of its range.
         `ssim_<name>`, `difference_<name>`: the same with both divided by the width of that range.
         None where a measure is undefined: for a constant map (only `difference` and named ranges are left),
         for a range without width, and for maps too small (below 3 pixels a side for HOG, 7 for the structural

@@ -12,18 +12,18 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from igbatch.study.attribution import Attribution, Smoothing
-from igbatch.study.audit import Audit, Faithfulness, Retain, Thresholds, Webhook
+from igbatch.study.attribution import AttributionSection, Smoothing
+from igbatch.study.audit import AuditSection, Faithfulness, Retain, Thresholds, Webhook
 from igbatch.study.images import Boxes, Images, SceneGroup
 from igbatch.study.report import Randomization, Report
-from igbatch.study.run import Quarantine, Run, Store, WorkerRange
-from igbatch.study.section import Name, Sample, Section
+from igbatch.study.run import QuarantineSection, Run, Store, WorkerRange
+from igbatch.study.section import Name, Section, SeededSample
 from igbatch.study.variants import Model, Variant, VariantSpec
 
 __all__ = [
-    "DYNAMIC_TARGETS", "Attribution", "Audit", "Boxes", "Faithfulness", "Images", "Model",
-    "Quarantine", "Randomization", "Report", "Retain", "Run", "Sample", "SceneGroup", "Section", "Smoothing",
-    "Store", "Study", "Thresholds", "Variant", "VariantSpec", "Webhook", "WorkerRange",
+    "DYNAMIC_TARGETS", "AttributionSection", "AuditSection", "Boxes", "Faithfulness", "Images", "Model",
+    "QuarantineSection", "Randomization", "Report", "Retain", "Run", "SceneGroup", "Section", "SeededSample",
+    "Smoothing", "Store", "Study", "Thresholds", "Variant", "VariantSpec", "Webhook", "WorkerRange",
 ]  # fmt: skip
 
 DYNAMIC_TARGETS = re.compile(r"predicted|label|top-[1-9][0-9]?")
@@ -38,13 +38,13 @@ class Study(Section):
     models: Annotated[Mapping[Name, Model], Field(min_length=1)]
     targets: Mapping[str, Annotated[int, Field(ge=0)]] | tuple[str, ...]
     variants: Annotated[tuple[Variant, ...], Field(min_length=1)] = (Variant(kind="trained"),)
-    attribution: Attribution = Attribution()
+    attribution: AttributionSection = AttributionSection()
     store: Store = Store()
     run: Run = Run()
-    quarantine: Quarantine = Quarantine()
+    quarantine: QuarantineSection = QuarantineSection()
     randomization: Randomization | None = None
     report: Report = Report()
-    audit: Audit = Audit()
+    audit: AuditSection = AuditSection()
 
     @field_validator("targets")
     @classmethod

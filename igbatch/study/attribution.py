@@ -22,7 +22,7 @@ class Smoothing(Section):
     seed: Seed = 0
 
 
-class Attribution(Section):
+class AttributionSection(Section):
     """How the integral is taken: baseline, output, quadrature, tolerance and arithmetic."""
 
     baseline: str | tuple[int, int, int] = "gray"

@@ -1,4 +1,4 @@
-"""The sections on audits: thresholds, faithfulness, who is told, and what nights keep."""
+"""The sections on audits: thresholds, faithfulness, who is notified, and what nights keep."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from igbatch.study.section import Sample, Section
+from igbatch.study.section import Section, SeededSample
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Bound = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -20,7 +20,7 @@ class Faithfulness(Section):
     measures are captum's (docs/measures.md).
     """
 
-    images: Sample = Sample(sample=4)
+    images: SeededSample = SeededSample(sample=4)
     variants: Literal["trained", "all"] | tuple[str, ...] = "trained"
     perturbations: Annotated[int, Field(ge=1, le=1000)] = 10
     radius: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 0.02
@@ -64,7 +64,7 @@ class Thresholds(Section):
 
 
 class Webhook(Section):
-    """A chat that is told of each audit. `variable` names the environment variable that holds its URL."""
+    """A chat that is notified of each audit. `variable` names the environment variable that holds its URL."""
 
     variable: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
     when: Literal["always", "failed"] = "always"
@@ -79,8 +79,8 @@ class Retain(Section):
     maps: Annotated[int, Field(ge=1)]
 
 
-class Audit(Section):
-    """How a study is audited against a reference, who is told, and what nights keep."""
+class AuditSection(Section):
+    """How a study is audited against a reference, who is notified, and what nights keep."""
 
     thresholds: Thresholds = Thresholds()
     faithfulness: Faithfulness | None = None

@@ -63,7 +63,7 @@ class Boxes(Section):
 
     @model_serializer(mode="wrap")
     def _shortest(self, whole: SerializerFunctionWrapHandler) -> Any:
-        """Write a path where nothing else is said, as studies of before are kept: nothing has changed."""
+        """Write the path alone where all else is at its default, as older studies have it."""
         return self.path if self == Boxes(path=self.path) else whole(self)
 
 

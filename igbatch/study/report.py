@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from igbatch.study.section import Sample, Section, Seed
+from igbatch.study.section import Section, Seed, SeededSample
 
 
 class Randomization(Section):
@@ -16,7 +16,7 @@ class Randomization(Section):
     random-to-random comparisons: how many other random models each one is compared with.
     """
 
-    images: Literal["all"] | Sample = "all"
+    images: Literal["all"] | SeededSample = "all"
     random_pairs: Annotated[int, Field(ge=0, le=1000)] = 2
 
 

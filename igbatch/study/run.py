@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from igbatch.study.section import Sample, Section
+from igbatch.study.section import Section, SeededSample
 
 
 class Store(Section):
     """Which attribution maps are kept, and in which numbers; statistics are always kept whole and exact."""
 
-    maps: Literal["all", "none"] | Sample = "all"
+    maps: Literal["all", "none"] | SeededSample = "all"
     encoding: Literal["float32", "int16"] = "float32"
 
 
@@ -41,7 +41,7 @@ class Run(Section):
     retries: Annotated[int, Field(ge=0)] = 5
 
 
-class Quarantine(Section):
+class QuarantineSection(Section):
     """How many (image, variant, target) rows may be missing before a finished run is bad (exit code 1)."""
 
     allowance: Annotated[int, Field(ge=0)] = 0

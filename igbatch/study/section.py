@@ -1,4 +1,4 @@
-"""What the sections of a study file are made of."""
+"""The base class of a study file's sections, and the types and checks that they share."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def seeds_of(seeds: Sequence[int], first_seed: int | None, count: int | None) ->
     return seeds or range(first_seed or 0, (first_seed or 0) + (count or 0))
 
 
-class Sample(Section):
+class SeededSample(Section):
     """`sample` of the images, chosen under `seed`: those whose seeded digests are smallest."""
 
     sample: Annotated[int, Field(ge=1)]

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from igbatch.study.section import Sample, Section, Seed, Steps, check_seeds, seeds_of
+from igbatch.study.section import Section, Seed, SeededSample, Steps, check_seeds, seeds_of
 
 MAX_SEEDS = 10_000
 
@@ -53,7 +53,7 @@ class Variant(Section):
     count: Annotated[int, Field(ge=1, le=MAX_SEEDS)] | None = None
     direction: Literal["down", "up"] | None = None
     by: Literal["stage", "block"] | None = None
-    images: Literal["all"] | tuple[str, ...] | Sample = "all"
+    images: Literal["all"] | tuple[str, ...] | SeededSample = "all"
     steps: Steps | None = None
 
     @model_validator(mode="after")
@@ -110,4 +110,4 @@ class VariantSpec:
     steps: int | Literal["auto"]
     direction: str | None = None
     layers: tuple[str, ...] | None = None
-    images: Literal["all"] | tuple[str, ...] | Sample = "all"
+    images: Literal["all"] | tuple[str, ...] | SeededSample = "all"

@@ -45,7 +45,7 @@ _SAVE = "save the model's state_dict() with safetensors.torch.save_file"
 
 
 @dataclass(frozen=True)
-class Header:
+class WeightsHeader:
     """The tensors of a weights file under timm's names.
 
     Attributes:
@@ -63,7 +63,7 @@ class Header:
         return head[0] if head else None
 
 
-def read_header(file: str, key: str) -> Header:
+def read_header(file: str, key: str) -> WeightsHeader:
     """Read what a safetensors file holds, and none of its values.
 
     Raises:
@@ -85,10 +85,10 @@ def read_header(file: str, key: str) -> Header:
             f"{key}: {file} has {strange} as {types[strange]}; igbatch reads {', '.join(FLOATS)}: "
             "save the model before it is quantized"
         )
-    return Header(file, {names[name]: shape for name, shape in shapes.items() if name in names})
+    return WeightsHeader(file, {names[name]: shape for name, shape in shapes.items() if name in names})
 
 
-def check_fit(header: Header, needed: Mapping[str, list[int]], architecture: str, key: str) -> None:
+def check_fit(header: WeightsHeader, needed: Mapping[str, list[int]], architecture: str, key: str) -> None:
     """Compare the tensors of a file with those of a model, by name and shape.
 
     Raises:

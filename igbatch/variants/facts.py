@@ -1,4 +1,4 @@
-"""What a study needs to know of a model without holding it."""
+"""What a study needs to know of a model, without its weights."""
 
 from __future__ import annotations
 

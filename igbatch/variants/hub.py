@@ -17,7 +17,7 @@ from igbatch.errors import InputError, UnfinishedError, one_line
 
 FILE = "model.safetensors"
 ANSWER_SECONDS = 10
-"""So long the hub may take to say whether it has a file; it is asked once."""
+"""So long the hub may take to answer whether it has a file; it is queried once."""
 
 
 def fetch_weights(architecture: str, key: str) -> str:

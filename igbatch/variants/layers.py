@@ -78,9 +78,9 @@ def _check_every_tensor_once(model: nn.Module, blocks: Sequence[str]) -> None:
     for name in model.state_dict():
         if not any(name.startswith(f"{block}.") for block in blocks):
             raise InputError(f"its tensor {name} belongs to none of its layers {', '.join(blocks)}")
-    owners: dict[int, str] = {}
+    block_of: dict[int, str] = {}
     for block in blocks:
         for parameter in model.get_submodule(block).parameters():
-            other = owners.setdefault(id(parameter), block)
+            other = block_of.setdefault(id(parameter), block)
             if other != block:
                 raise InputError(f"its layers {other} and {block} share a parameter")

@@ -60,7 +60,7 @@ def randomize(trained: State, random: State, layers: Sequence[str]) -> dict[str,
 class ModelStates:
     """The states of a model's variants, put together from the trained one and a fresh one of each seed.
 
-    Memory holds the trained model, once it was asked for, and the random one of the last seed, both on the
+    Memory holds the trained model, once it was used, and the random one of the last seed, both on the
     CPU: cascades of a seed share them. States are views of these; they are to be read, not written.
     """
 

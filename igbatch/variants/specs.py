@@ -1,4 +1,4 @@
-"""From the `variants` of a study to single ones, each with its id and the layers that are random in it."""
+"""Expand the `variants` of a study into single ones, each with its id and its random layers."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class WeightsSource:
 
     Attributes:
         architecture: a name of timm's.
-        file: a safetensors file; None where timm's hub is asked.
+        file: a safetensors file; None for timm's hub.
         data_config: what the folder of the file says under `CONFIG_KEYS`, overriding timm's own config.
         classes: number of logits, once it is known; where it is None the config says it.
     """

@@ -32,10 +32,10 @@ def captum_maps(model: nn.Module, image: Tensor) -> Tensor:
     return torch.stack(maps)
 
 
-def distance(found: Tensor, wanted: Tensor) -> list[float]:
+def distance(found: Tensor, expected: Tensor) -> list[float]:
     """Relative L2 distances of maps [K, H, W]."""
-    gap = (found.double() - wanted.double()).flatten(1).norm(dim=1)
-    return (gap / wanted.double().flatten(1).norm(dim=1)).tolist()
+    gap = (found.double() - expected.double()).flatten(1).norm(dim=1)
+    return (gap / expected.double().flatten(1).norm(dim=1)).tolist()
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from igbatch.attribution import AttributionError, Example, Settings, calibrate, 
 from igbatch.attribution.calibrate import (
     CANDIDATES,
     MARGIN,
-    MAX_ROWS,
+    MAX_BATCH_ROWS,
     MEMORY_SHARE,
     arithmetic_error,
     bytes_kept,
@@ -215,8 +215,8 @@ def test_the_micro_batch_is_the_largest_power_of_two_that_fits_up_to_what_helps(
     monkeypatch.setattr(calibrate, "_memory", lambda device: fitting * row_bytes / MEMORY_SHARE)
     choice = choose_micro_batch(bent, examples[0], SETTINGS)
     assert (choice.rows, choice.row_bytes) == (rows, row_bytes)
-    assert choice.reason.startswith(f"{rows} rows: ")
-    assert ("the most that helps" in choice.reason) == (rows == MAX_ROWS["cpu"])
+    assert choice.reason.startswith(f"{rows} batch rows: ")
+    assert ("more rows take no less time" in choice.reason) == (rows == MAX_BATCH_ROWS["cpu"])
 
 
 def bent(points: Tensor) -> Tensor:
@@ -236,7 +236,7 @@ def test_the_micro_batch_is_no_matter_of_time(clock: Clock, examples: list[Examp
 def test_the_largest_micro_batch_is_that_of_the_kind_of_device(
     examples: list[Example], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(MAX_ROWS, "cpu", 64)
+    monkeypatch.setitem(MAX_BATCH_ROWS, "cpu", 64)
     assert choose_micro_batch(bent, examples[0], SETTINGS).rows == 64
 
 
@@ -289,4 +289,4 @@ def test_a_trial_takes_no_more_than_its_share_of_what_is_ahead(
     if not tried:
         assert choice.precision == "float32"
         assert choice.reason == f"a trial takes as long as 7 of the {ahead} image(s)"
-        assert clock.now == 0  # the model was not asked at all
+        assert clock.now == 0  # the model was not called at all

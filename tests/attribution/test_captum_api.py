@@ -23,7 +23,7 @@ Result = Tensor | tuple[Tensor, ...]
 
 
 class TwoInputs(nn.Module):
-    """From a vector [N, 5] and a picture [N, 2, 3, 4] to [N, 4], or [N, 4, 3] where asked."""
+    """From a vector [N, 5] and a picture [N, 2, 3, 4] to [N, 4], or [N, 4, 3] on request."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -491,9 +491,9 @@ def test_auto_says_what_it_did_not_reach(pair: tuple[Tensor, Tensor]) -> None:
     inputs = tuple(each.abs() for each in pair)
     with pytest.warns(
         UserWarning, match=r"3 of 3 examples did not reach tolerance=1e-06 within max_steps=9"
-    ) as told:
+    ) as caught:
         IntegratedGradients(Cliff()).attribute(inputs, **call)
-    assert told[0].filename == __file__
+    assert caught[0].filename == __file__
 
 
 def test_auto_stops_where_nothing_is_to_be_explained(net: nn.Module, pictures: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""Streams of examples: what comes out, which bits are promised, and what memory and device are asked for."""
+"""Streams of examples: what comes out, which bits are promised, and how memory and device are used."""
 
 import subprocess
 import sys
@@ -182,7 +182,7 @@ def test_numbers_of_targets_may_differ_from_example_to_example(steps: Any, toget
             np.testing.assert_array_equal(done.steps, alone.steps)
     if together:
         assert (
-            np.mean([rows / most for rows, most in limit.batches]) > 0.7
+            np.mean([rows / allowed for rows, allowed in limit.batches]) > 0.7
         )  # waves of six kinds end one by one
 
 
@@ -322,8 +322,8 @@ def test_a_function_of_points_and_their_examples_is_explained_as_it_is(generator
     factors = torch.rand(5, generator=generator)
     vectors = torch.rand(5, 7, generator=generator)
 
-    def forward(points: Tensor, owners: Tensor) -> Tensor:
-        return (factors[owners, None] * points).sum(1, keepdim=True)
+    def forward(points: Tensor, example_indices: Tensor) -> Tensor:
+        return (factors[example_indices, None] * points).sum(1, keepdim=True)
 
     stream = attribute_forward(
         forward, examples(vectors, [0]), Settings(output="logit", keep_channels=True, steps=3)
@@ -420,7 +420,7 @@ def test_on_this_processor_images_that_are_kept_apart_have_the_same_bits_in_any_
             assert_same_bits(found, expected[2 - found.index])
 
 
-# --- what a device is asked
+# --- how a device is used
 
 
 class Operations(TorchDispatchMode):
@@ -440,12 +440,12 @@ class Operations(TorchDispatchMode):
 
 
 @contextmanager
-def counted(owner: Any, *names: str) -> Iterator[Counter[str]]:
+def counted(holder: Any, *names: str) -> Iterator[Counter[str]]:
     """Count calls of methods."""
     calls: Counter[str] = Counter()
 
     def counting(name: str) -> Any:
-        method = getattr(owner, name)
+        method = getattr(holder, name)
 
         def call(*arguments: Any, **named: Any) -> Any:
             calls[name] += 1
@@ -453,7 +453,7 @@ def counted(owner: Any, *names: str) -> Iterator[Counter[str]]:
 
         return call
 
-    with mock.patch.multiple(owner, **{name: counting(name) for name in names}):
+    with mock.patch.multiple(holder, **{name: counting(name) for name in names}):
         yield calls
 
 
@@ -491,28 +491,28 @@ def test_micro_batches_are_full_over_a_stream_of_many_images(steps: Any, targets
     groups = 1 + (len(targets) > MAX_TARGETS)
     if groups == 1:
         assert sum(rows) == sum(int(each.steps[0]) for each in done)
-    assert {most for _, most in limit.batches} == {64}
+    assert {allowed for _, allowed in limit.batches} == {64}
     assert max(rows) == 64
     assert sum(rows) >= 0.9 * 64 * len(rows)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 9, "auto"])
 @pytest.mark.parametrize("micro_batch", [1, 8])
-def test_examples_are_taken_from_a_stream_as_there_is_room(steps: Any, micro_batch: int) -> None:
+def test_examples_are_taken_from_a_stream_as_there_is_memory(steps: Any, micro_batch: int) -> None:
     images = small_images(1)
-    taken, most, given = 0, 0, 0
+    taken, peak, given = 0, 0, 0
 
     def source() -> Iterator[Example]:
-        nonlocal taken, most
+        nonlocal taken, peak
         for _ in range(60):
             taken += 1
-            most = max(most, taken - given)
+            peak = max(peak, taken - given)
             yield from examples(images, [0])
 
     for _ in attribute(Bent(), source(), replace(BENT, steps=steps, micro_batch=micro_batch)):
         given += 1
     assert given == 60
-    assert most <= 2 * micro_batch + 2
+    assert peak <= 2 * micro_batch + 2
 
 
 # --- memory, what surrounds a stream
@@ -594,7 +594,7 @@ def test_a_stream_that_is_left_early_puts_the_model_back(images: Tensor) -> None
 
 def test_no_examples_are_no_work() -> None:
     assert list(attribute(Bent(), [], BENT)) == []
-    assert list(attribute_forward(lambda points, owners: points, [], BENT)) == []
+    assert list(attribute_forward(lambda points, example_indices: points, [], BENT)) == []
 
 
 def test_the_default_micro_batch_is_that_of_the_kind_of_device() -> None:

@@ -74,10 +74,10 @@ def test_maps_of_a_linear_model_are_faithful_and_those_of_zeros_miss_the_whole_c
 ) -> None:
     exact = maps(linear, example)
     missed, change = unfaithful(linear, example, exact, settings())
-    losses = [
+    drops = [
         [float(each[torch.from_numpy(patch)].sum()) for each in exact] for patch in DRAWS.patches(SIZE, SIZE)
     ]
-    assert np.allclose(change, np.square(losses).mean(axis=0), rtol=1e-4)
+    assert np.allclose(change, np.square(drops).mean(axis=0), rtol=1e-4)
     assert (missed < 1e-9 * change).all()
 
 

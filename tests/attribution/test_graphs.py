@@ -26,7 +26,7 @@ CPU = torch.device("cpu")
 needs_compiler = pytest.mark.skipif(shutil.which("c++") is None, reason="compiling needs a C++ compiler")
 
 
-class Looks(nn.Module):
+class LooksUp(nn.Module):
     """A model that asks for the numbers of its input, which no graph can know."""
 
     def forward(self, images: Tensor) -> Tensor:
@@ -80,8 +80,8 @@ def passes_of(forward: Callable[[Tensor, Tensor], Tensor], precision: str = "flo
     return Passes(forward, OUTPUTS["probability"], PRECISIONS[precision])
 
 
-def same(found: Values, wanted: Values, relative: float) -> None:
-    for each, other in zip(found, wanted, strict=True):
+def same(found: Values, expected: Values, relative: float) -> None:
+    for each, other in zip(found, expected, strict=True):
         assert each.dtype == other.dtype
         torch.testing.assert_close(each, other, rtol=0, atol=relative * float(other.abs().max()))
 
@@ -138,7 +138,7 @@ def test_padding_changes_nothing_and_values_outlive_the_next_ones(
         assert padded.maps.shape[0] == padded.logits.shape[0] == 18
         same(padded, passes.values(part), 1e-6)
         same(full, passes.values(batch(20, 8)), 1e-6)
-        assert len(captures) == 3  # one of them looks how many classes there are
+        assert len(captures) == 3  # one of them counts the classes
         kept.values(passes, batch(10, 8), 20)
         assert len(captures) == 3, "a half-empty micro-batch is cheaper eager"
 
@@ -155,7 +155,7 @@ def test_a_class_that_the_model_has_not_is_refused(net: nn.Module, captures: lis
 
 def test_what_cannot_be_traced_runs_eager_and_says_why() -> None:
     kept = Graphs("compiled")
-    with frozen(Looks(), PRECISIONS["float32"], CPU) as forward, lifted(CPU):
+    with frozen(LooksUp(), PRECISIONS["float32"], CPU) as forward, lifted(CPU):
         passes, given = passes_of(forward), batch(ROWS, 8)
         with pytest.warns(UserWarning, match="passes run eager: they could not be compiled"):
             found = kept.values(passes, given, ROWS)
@@ -191,8 +191,8 @@ def test_capturing_without_a_gpu_runs_eager_and_says_why(net: nn.Module) -> None
     images = torch.ones(ROWS, 3, 8, 8)
     with pytest.warns(UserWarning, match="they could not be captured"):
         found = integrated_gradients(net, images, [0], 0.0, steps=4, passes="captured")
-    wanted = integrated_gradients(net, images, [0], 0.0, steps=4)
-    assert torch.equal(found.attributions, wanted.attributions)
+    expected = integrated_gradients(net, images, [0], 0.0, steps=4)
+    assert torch.equal(found.attributions, expected.attributions)
     with pytest.raises(AttributionError, match="choose auto or one of eager, compiled, captured"):
         integrated_gradients(net, images, [0], 0.0, passes="fast")
 
@@ -231,7 +231,7 @@ def test_where_a_graph_leaves_no_room_passes_stay_eager(
     found, why = choose_graphs(net, example, Settings(micro_batch=ROWS), "captured", 1)
     assert captures
     assert found.form == "eager"
-    assert why == "passes eager: captured, they leave no room beside them for a micro-batch"
+    assert why == "passes eager: captured, they leave no memory for a micro-batch"
 
 
 def test_graphs_that_are_wrong_are_not_taken(

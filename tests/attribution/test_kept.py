@@ -33,7 +33,7 @@ INNER_ROUNDED = 1e-4  # what float32 leaves of a change in inner products, besid
 
 @dataclass
 class Curve:
-    """A path: functions [K, pixels] of the node, and their derivatives; records what it was asked for."""
+    """A path: functions [K, pixels] of the node, and their derivatives; records its requests."""
 
     function: Callable[[float], FloatArray]
     derivative: Callable[[float], FloatArray]
@@ -90,21 +90,21 @@ def integrate_all(curves: Sequence[Curve], goal: Goal = GOAL, batch: int = 10_00
     kept = KeptMaps(goal, len(curves[0].function(0.0)))
     opened = [kept.open(row) for row in range(len(curves))]
     assert all(ends == () for _, ends in opened)
-    asked = {row: list(nodes) for row, (nodes, _) in enumerate(opened)}
-    while asked:
-        pending = [(row, node) for row, nodes in asked.items() for node in nodes]
-        for row, nodes in asked.items():
+    requests = {row: list(nodes) for row, (nodes, _) in enumerate(opened)}
+    while requests:
+        pending = [(row, node) for row, nodes in requests.items() for node in nodes]
+        for row, nodes in requests.items():
             curves[row].requested += [node.place for node in nodes]
             curves[row].rounds.append(len(nodes))
         for start in range(0, len(pending), batch):
             add(kept, curves, pending[start : start + batch])
-        following = kept.advance(list(asked), kept.launch(list(asked)).wait())
-        asked = {row: list(nodes) for row, nodes in zip(asked, following, strict=True) if nodes}
+        following = kept.advance(list(requests), kept.launch(list(requests)).wait())
+        requests = {row: list(nodes) for row, nodes in zip(requests, following, strict=True) if nodes}
     return [kept.result(row) for row in range(len(curves))]
 
 
 def add(kept: KeptMaps, curves: Sequence[Curve], pending: Sequence[tuple[int, Node]]) -> None:
-    """Give integrals what they asked for, one batch."""
+    """Give integrals what they requested, one batch."""
     parts = [curves[row].values([node.place]) for row, node in pending]
     names = ("maps", "scores", "scales", "slopes", "logits")
     values = Values(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
@@ -300,7 +300,7 @@ def rough(tilt: float = 1.0) -> Curve:
     )
 
 
-def kept_slots(monkeypatch: pytest.MonkeyPatch, most: int) -> list[PathMaps]:
+def kept_slots(monkeypatch: pytest.MonkeyPatch, max_kept: int) -> list[PathMaps]:
     """Let paths keep so many maps; returns the list of all paths that are opened from now on."""
     opened: list[PathMaps] = []
 
@@ -310,8 +310,8 @@ def kept_slots(monkeypatch: pytest.MonkeyPatch, most: int) -> list[PathMaps]:
             opened.append(self)
 
     for module in (path_maps, kept_module):
-        monkeypatch.setattr(module, "MAX_KEPT", most)
-        monkeypatch.setattr(module, "SLOTS", most + 2 * MAX_HALVED + 1)
+        monkeypatch.setattr(module, "MAX_KEPT", max_kept)
+        monkeypatch.setattr(module, "SLOTS", max_kept + 2 * MAX_HALVED + 1)
     monkeypatch.setattr(kept_module, "PathMaps", Watched)
     return opened
 
@@ -338,15 +338,15 @@ def test_rows_that_are_free_hold_nothing() -> None:
         assert not any(value for value in vars(kept).values() if isinstance(value, (dict, list)))
 
 
-@pytest.mark.parametrize("most", [24, 64, 128])
+@pytest.mark.parametrize("max_kept", [24, 64, 128])
 def test_a_path_that_is_folded_has_the_map_of_one_that_is_not(
-    most: int, monkeypatch: pytest.MonkeyPatch
+    max_kept: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     goal = replace(GOAL, tolerance=0.03)
     curves = [rough(tilt=5.0), cliff([0.41, 0.43], [3e4, 1e4], [[1.0, -0.6]])]
     kept_slots(monkeypatch, 2000)
     whole = [integrate(replace(curve, requested=[]), goal) for curve in curves]
-    opened = kept_slots(monkeypatch, most)
+    opened = kept_slots(monkeypatch, max_kept)
     for curve, expected in zip(curves, whole, strict=True):
         found = integrate(curve, goal)
         assert found.converged.all()
@@ -358,12 +358,12 @@ def test_a_path_that_is_folded_has_the_map_of_one_that_is_not(
         )
         assert distance <= found.map_error.item() + expected.map_error.item() + ROUNDED
     assert opened[0].folded > 0
-    assert max(path._maps.shape[1] for path in opened) <= most + 2 * MAX_HALVED + 1
+    assert max(path._maps.shape[1] for path in opened) <= max_kept + 2 * MAX_HALVED + 1
 
 
-@pytest.mark.parametrize(("most", "amplitude"), [(24, 1.0), (128, 1.0), (128, 30.0)])
+@pytest.mark.parametrize(("max_kept", "amplitude"), [(24, 1.0), (128, 1.0), (128, 30.0)])
 def test_a_path_of_noise_takes_all_steps_and_no_more_memory(
-    most: int, amplitude: float, monkeypatch: pytest.MonkeyPatch
+    max_kept: int, amplitude: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No interval of it is good enough to be folded before it is as narrow as can be."""
 
@@ -372,17 +372,17 @@ def test_a_path_of_noise_takes_all_steps_and_no_more_memory(
         return np.asarray([1 + amplitude * draws.normal(size=4)])
 
     curve = Curve(lambda node: np.full((1, 4), node), derivative)
-    opened = kept_slots(monkeypatch, most)
+    opened = kept_slots(monkeypatch, max_kept)
     integral = integrate(curve, replace(GOAL, max_steps=400))
     assert integral.steps[0] == 400
     assert not integral.converged.any()
     assert integral.map_error.item() > GOAL.tolerance
-    assert opened[0]._maps.shape[1] <= most + 2 * MAX_HALVED + 1
+    assert opened[0]._maps.shape[1] <= max_kept + 2 * MAX_HALVED + 1
     assert_is_the_sum(integral, curve)
 
 
 def test_a_path_whose_intervals_are_all_good_but_for_their_sum_keeps_its_map() -> None:
-    """All of it could be folded, and nothing is left to be asked for."""
+    """All of it could be folded, and nothing is left to request."""
     curve = Curve(lambda node: np.array([[1.05 * node**2]]), lambda node: np.array([[2 * node]]))
     integral = integrate(curve, replace(GOAL, max_steps=700))
     assert not integral.converged.any()
@@ -408,14 +408,14 @@ def test_several_intervals_are_halved_a_round_and_few_in_vain(
     steepness: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rounds: dict[int, list[int]] = {}
-    for most in (4, MAX_HALVED):
-        monkeypatch.setattr(adaptive, "MAX_HALVED", most)
+    for max_kept in (4, MAX_HALVED):
+        monkeypatch.setattr(adaptive, "MAX_HALVED", max_kept)
         curve = cliff([0.31, 0.44, 0.58], [steepness] * 3, [[1.0, 0.7, -0.4]])
         integral = integrate(curve)
-        rounds[most] = curve.rounds
+        rounds[max_kept] = curve.rounds
         assert integral.converged.all()
         assert (error(integral, curve) <= GOAL.tolerance).all()
-        assert max(rounds[most]) <= max(most, len(FIRST_NODES))
+        assert max(rounds[max_kept]) <= max(max_kept, len(FIRST_NODES))
     assert len(rounds[MAX_HALVED]) < len(rounds[4])
     assert sum(rounds[MAX_HALVED]) <= 1.25 * sum(rounds[4])
 
@@ -658,7 +658,7 @@ def test_of_a_hundred_maps_one_at_most_is_further_off_than_is_stated(
 
 
 def test_the_callers_tensorfloat32_is_not_for_inner_products(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half of a float32's digits would be lost, and with them the changes that are looked for."""
+    """Half of a float32's digits would be lost, and with them the changes that are sought."""
     allowed: list[str] = []
     products = PathMaps.products
 

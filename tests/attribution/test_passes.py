@@ -13,7 +13,7 @@ from igbatch.attribution.outputs import OUTPUTS
 from igbatch.attribution.passes import Batch, Passes, Values
 from igbatch.attribution.precision import PRECISIONS
 
-OWNERS, NODES = [1, 0, 1], [0.0, 0.25, 1.0]
+EXAMPLE_INDICES, NODES = [1, 0, 1], [0.0, 0.25, 1.0]
 TARGETS = torch.tensor([[0, 1], [1, 0]])
 SIGNS = torch.tensor([[-1.0, 1.0], [1.0, -1.0], [-1.0, 1.0]], dtype=torch.float64)  # of images 1, 0, 1
 
@@ -25,14 +25,16 @@ def two_squares(images: Tensor) -> Tensor:
 
 
 def passes(model: Model, *, output: str = "logit", precision: str = "float32") -> Passes:
-    return Passes(lambda points, owners: model(points), OUTPUTS[output], PRECISIONS[precision])
+    return Passes(lambda points, example_indices: model(points), OUTPUTS[output], PRECISIONS[precision])
 
 
 def batch(images: Tensor, dtype: torch.dtype = torch.float32) -> Batch:
     """Rows of two images' paths, which start at 0.5."""
-    image = images[OWNERS].to(dtype)
+    image = images[EXAMPLE_INDICES].to(dtype)
     nodes = torch.tensor(NODES, dtype=torch.float64)
-    return Batch(torch.full_like(image, 0.5), image, nodes, TARGETS[OWNERS], torch.tensor(OWNERS), 1)
+    return Batch(
+        torch.full_like(image, 0.5), image, nodes, TARGETS[EXAMPLE_INDICES], torch.tensor(EXAMPLE_INDICES), 1
+    )
 
 
 def one_row(start: Tensor, image: Tensor, node: float = 0.5) -> Batch:
@@ -43,7 +45,7 @@ def one_row(start: Tensor, image: Tensor, node: float = 0.5) -> Batch:
 
 def points(images: Tensor) -> Tensor:
     nodes = torch.tensor(NODES, dtype=torch.float64)[:, None, None, None]
-    return 0.5 + nodes * (images[OWNERS].double() - 0.5)
+    return 0.5 + nodes * (images[EXAMPLE_INDICES].double() - 0.5)
 
 
 def maps(values: Values) -> Tensor:
@@ -83,7 +85,7 @@ def test_the_ends_of_a_path_are_exactly_the_baseline_and_the_image(images: Tenso
 
 
 def test_maps_are_gradients_times_the_whole_line(images: Tensor) -> None:
-    difference = images[OWNERS].double() - 0.5
+    difference = images[EXAMPLE_INDICES].double() - 0.5
     expected = SIGNS[:, :, None, None, None] * (2 * points(images) * difference)[:, None]
     with_channels = replace(passes(two_squares), sum_channels=False).values(batch(images))
     assert with_channels.maps.dtype == torch.float32
@@ -101,7 +103,7 @@ def test_without_multiplying_maps_are_the_gradients_alone(images: Tensor) -> Non
 @pytest.mark.parametrize("multiply", [True, False])
 def test_slopes_are_derivatives_along_the_line(multiply: bool, images: Tensor) -> None:
     found = replace(passes(two_squares), multiply=multiply).values(batch(images))
-    along = SIGNS * (2 * points(images) * (images[OWNERS].double() - 0.5)).flatten(1).sum(1)[:, None]
+    along = SIGNS * (2 * points(images) * (images[EXAMPLE_INDICES].double() - 0.5)).flatten(1).sum(1)[:, None]
     torch.testing.assert_close(found.slopes * found.scales, along, rtol=1e-6, atol=1e-6)
     if multiply:
         torch.testing.assert_close(found.slopes, found.maps.double().flatten(2).sum(2), rtol=1e-5, atol=1e-6)
@@ -148,16 +150,16 @@ def test_an_image_of_any_shape_has_an_integrand(generator: torch.Generator) -> N
 
 
 def test_the_forward_function_is_told_whose_points_it_is_given(images: Tensor) -> None:
-    told = []
+    seen = []
 
-    def forward(points: Tensor, owners: Tensor) -> Tensor:
-        told.append(owners.tolist())
+    def forward(points: Tensor, example_indices: Tensor) -> Tensor:
+        seen.append(example_indices.tolist())
         return two_squares(points)
 
     found = Passes(forward, OUTPUTS["logit"], PRECISIONS["float32"])
     found.values(batch(images))
     found.scores(batch(images))
-    assert told == [OWNERS, OWNERS]
+    assert seen == [EXAMPLE_INDICES, EXAMPLE_INDICES]
 
 
 def test_the_model_is_given_the_type_of_the_batch(images: Tensor) -> None:

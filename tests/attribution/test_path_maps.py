@@ -19,7 +19,7 @@ UNITS = np.array([2.0, 1e-200])  # that maps of the two targets are in
 def filled(
     places: list[float], generator: torch.Generator, dtype: torch.dtype = torch.float64
 ) -> tuple[PathMaps, Tensor]:
-    """A path with random maps at places, asked for three at a time; and these, [nodes, K, pixels]."""
+    """A path with random maps at places, requested three at a time; and these, [nodes, K, pixels]."""
     path = PathMaps(TARGETS, exact=True)
     maps = torch.randn(len(places), TARGETS, PIXELS, generator=generator, dtype=torch.float64)
     for start in range(0, len(places), 3):

@@ -22,7 +22,7 @@ def goal_of(**settings: Any) -> Goal:
     return integrals._goal
 
 
-def asked(integrals: Integrals) -> list[float]:
+def requested(integrals: Integrals) -> list[float]:
     nodes, _ = integrals.open(0)
     return [node.place for node in nodes]
 
@@ -30,7 +30,7 @@ def asked(integrals: Integrals) -> list[float]:
 def test_a_number_of_steps_makes_the_rules_integrals() -> None:
     integrals = Settings(rule="midpoint", steps=7).integrals(2)
     assert isinstance(integrals, SummedMaps)
-    assert asked(integrals) == rule_nodes("midpoint", 7).nodes.tolist()
+    assert requested(integrals) == rule_nodes("midpoint", 7).nodes.tolist()
 
 
 def test_every_wave_has_integrals_of_its_own() -> None:
@@ -42,7 +42,7 @@ def test_every_wave_has_integrals_of_its_own() -> None:
 @pytest.mark.parametrize("steps", [7, "auto"])
 def test_nodes_that_are_given_are_taken_instead_of_a_rules(steps: Any) -> None:
     nodes = Quadrature(np.array([0.25, 0.5]), np.array([0.75, 0.25]))
-    assert asked(Settings(steps=steps, nodes=nodes).integrals(1)) == [0.25, 0.5]
+    assert requested(Settings(steps=steps, nodes=nodes).integrals(1)) == [0.25, 0.5]
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -51,7 +51,7 @@ def test_auto_makes_adaptive_integrals_with_the_settings_as_their_goal(precision
     assert (goal.tolerance, goal.atol, goal.max_steps) == (0.03, 1e-5, 99)
     assert goal.rounding == PRECISIONS[precision].rounding
     assert goal.complete
-    assert asked(Settings(steps="auto").integrals(1)) == list(FIRST_NODES)
+    assert requested(Settings(steps="auto").integrals(1)) == list(FIRST_NODES)
     assert not goal_of(multiply=False).complete
 
 

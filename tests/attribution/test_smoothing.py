@@ -156,7 +156,7 @@ def test_the_error_of_equal_copies_is_their_own() -> None:
 
 @given(st.lists(st.tuples(st.floats(1e-3, 1.0), st.floats(0.1, 10.0)), min_size=2, max_size=6))
 def test_no_errors_of_the_stated_sizes_make_a_larger_one(copies: list[tuple[float, float]]) -> None:
-    """The worst are those that all point in one direction: with them the bound is met."""
+    """The largest errors are those that all point in one direction: with them the bound is met."""
     done = [one_map(index, index, error=error, scale=scale) for index, (error, scale) in enumerate(copies)]
     (mean,) = averaged(iter(done), len(done))
     direction = torch.ones(3, 4, dtype=torch.float64) / math.sqrt(12)
@@ -164,8 +164,8 @@ def test_no_errors_of_the_stated_sizes_make_a_larger_one(copies: list[tuple[floa
         off = sum(
             each.map_error[k] * torch.linalg.vector_norm(each.attributions[k]) * direction for each in done
         )
-        worst = torch.linalg.vector_norm(off / len(done)) / torch.linalg.vector_norm(mean.attributions[k])
-        assert mean.map_error[k] == pytest.approx(worst.item())
+        largest = torch.linalg.vector_norm(off / len(done)) / torch.linalg.vector_norm(mean.attributions[k])
+        assert mean.map_error[k] == pytest.approx(largest.item())
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def examples(seed: int, count: int = 6) -> list[Example]:
 def maps(precision: str, seed: int, turns: Turns, seen: set[str]) -> dict[int, Tensor]:
     weights = torch.randn(192, 3, generator=torch.Generator().manual_seed(7))
 
-    def forward(points: Tensor, owners: Tensor) -> Tensor:
+    def forward(points: Tensor, example_indices: Tensor) -> Tensor:
         before = torch.backends.mkldnn.matmul.fp32_precision
         time.sleep(0.002)  # another thread would come in between
         assert torch.backends.mkldnn.matmul.fp32_precision == before
@@ -55,7 +55,7 @@ def test_streams_in_threads_have_the_bits_and_the_switches_of_streams_alone() ->
 
 
 def test_one_launches_at_a_time_and_rounds_that_overlap_count_once() -> None:
-    turns, launching, most = Turns(), [0], [0]
+    turns, launching, peak = Turns(), [0], [0]
     barrier = threading.Barrier(3)
 
     def rounds() -> None:
@@ -64,7 +64,7 @@ def test_one_launches_at_a_time_and_rounds_that_overlap_count_once() -> None:
             with turns.round():
                 with turns.launch:
                     launching[0] += 1
-                    most[0] = max(most[0], launching[0])
+                    peak[0] = max(peak[0], launching[0])
                     with turns.passes(CPU):
                         time.sleep(0.005)
                     launching[0] -= 1
@@ -75,7 +75,7 @@ def test_one_launches_at_a_time_and_rounds_that_overlap_count_once() -> None:
         for future in [pool.submit(rounds) for _ in range(3)]:
             future.result()
     elapsed = time.perf_counter() - start
-    assert most == [1]
+    assert peak == [1]
     assert 0.075 <= turns.pass_seconds <= turns.busy_seconds <= elapsed
     idle = turns.busy_seconds
     time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""Waves: the nodes of many paths in full micro-batches, with an integrand that says who asked for what."""
+"""Waves: the nodes of many paths in full micro-batches, with an integrand that records who requested what."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Scripted:
         self._arrived: dict[int, list[Node]] = {}
         self._ends: dict[int, list[Node]] = {}
         self._example: dict[int, int] = {}
-        self.most = 0
+        self.max_open = 0
 
     def open(self, row: int) -> tuple[Sequence[Node], Sequence[Node]]:
         assert row not in self._rounds
@@ -48,7 +48,7 @@ class Scripted:
             self._rounds[row].append([Node(slot + at, float(place)) for at, place in enumerate(places)])
             slot += size
         self._arrived[row], self._ends[row], self._example[row] = [], [], next(self._examples)
-        self.most = max(self.most, len(self._rounds))
+        self.max_open = max(self.max_open, len(self._rounds))
         return self._rounds[row][0], self._nodes_of_ends
 
     def add(self, rows: Sequence[int], nodes: Sequence[Node], values: Values) -> None:
@@ -66,13 +66,13 @@ class Scripted:
 
     def advance(self, rows: Sequence[int], numbers: NDArray[np.float64]) -> list[Sequence[Node]]:
         assert numbers.tolist() == rows
-        asked: list[Sequence[Node]] = []
+        requests: list[Sequence[Node]] = []
         for row in rows:
             assert self._arrived[row] == self._rounds[row].pop(0)
             assert self._ends[row] == self._nodes_of_ends
             self._arrived[row] = []
-            asked.append(self._rounds[row][0] if self._rounds[row] else ())
-        return asked
+            requests.append(self._rounds[row][0] if self._rounds[row] else ())
+        return requests
 
     def result(self, row: int) -> Integral:
         assert self._rounds.pop(row) == []
@@ -96,29 +96,29 @@ class Recorder:
     def values(self, batch: Batch) -> Values:
         self._check(batch)
         self.batches.append(self._rows(batch))
-        examples = batch.owners.double()[:, None]
+        examples = batch.example_indices.double()[:, None]
         one = torch.ones_like(examples)
         return Values(one, examples, one, batch.nodes[:, None], one)
 
     def scores(self, batch: Batch) -> tuple[Tensor, Tensor]:
         self._check(batch)
         self.ends.append(self._rows(batch))
-        scores = (batch.owners + batch.nodes / 2)[:, None]
+        scores = (batch.example_indices + batch.nodes / 2)[:, None]
         return scores, scores
 
     def _check(self, batch: Batch) -> None:
         if len(batch.nodes) > self.limit:
             self.refused.append(len(batch.nodes))
             raise self.error()
-        examples = batch.owners.double()
+        examples = batch.example_indices.double()
         assert torch.equal(batch.start[:, 0], -examples)  # of each row its own path
         assert torch.equal(batch.image[:, 0], examples)
-        assert torch.equal(batch.targets[:, 0], batch.owners)
-        assert batch.highest == int(batch.owners.max())
+        assert torch.equal(batch.targets[:, 0], batch.example_indices)
+        assert batch.highest == int(batch.example_indices.max())
 
     @staticmethod
     def _rows(batch: Batch) -> list[Row]:
-        return list(zip(batch.owners.tolist(), batch.nodes.tolist(), strict=True))
+        return list(zip(batch.example_indices.tolist(), batch.nodes.tolist(), strict=True))
 
 
 def path(example: int) -> Path:
@@ -195,7 +195,7 @@ def test_a_micro_batch_has_as_many_rows_as_are_asked_for() -> None:
 @pytest.mark.parametrize("batches", [1, 4])
 def test_a_thousand_paths_are_opened_as_others_leave(rounds: list[int], ends: int, batches: int) -> None:
     order, _, integrals = explain(Recorder(), [rounds] * 1000, 8, ends, batches)
-    assert integrals.most <= (1 + batches) * 8 + 2  # each open path waits for one row at least
+    assert integrals.max_open <= (1 + batches) * 8 + 2  # each open path waits for one row at least
     assert max(abs(place - example) for place, example in enumerate(order)) <= 8 * batches
 
 
@@ -218,8 +218,8 @@ def test_nothing_is_evaluated_before_a_micro_batch_is_full() -> None:
 def test_what_older_paths_ask_for_goes_first(rounds: list[int]) -> None:
     passes = Recorder()
     explain(passes, [rounds] * 30, 4)
-    owners = [example for batch in passes.batches for example, _ in batch]
-    assert owners == sorted(owners)
+    example_indices = [example for batch in passes.batches for example, _ in batch]
+    assert example_indices == sorted(example_indices)
 
 
 def test_the_next_round_of_an_older_path_goes_before_what_younger_ones_ask_for() -> None:
@@ -310,7 +310,7 @@ def test_one_row_that_does_not_fit_is_refused_with_the_fix(error: Exception, end
     assert out_of_memory(error)
     passes = Recorder(limit=0, error=lambda: error)
     with pytest.raises(
-        AttributionError, match=r"one row does not fit in memory \(.*[mM]emory.*\): give a device"
+        AttributionError, match=r"one batch row does not fit in memory \(.*[mM]emory.*\): give a device"
     ):
         explain(passes, [[20]], 8, ends)
     assert passes.refused == [8, 4, 2, 1]

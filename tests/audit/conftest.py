@@ -15,7 +15,7 @@ from igbatch.statistics.image_stats import map_statistics
 from igbatch.store import schemas
 from igbatch.store.commit import ShardWriter
 from igbatch.store.output import Output
-from igbatch.study import Audit
+from igbatch.study import AuditSection
 from igbatch.study_file import parse_study
 
 KINDS = {"trained": "trained", "random-1": "random"}
@@ -146,7 +146,7 @@ def checked(tmp_path: Path) -> Callable[..., Check]:
             write_night(tmp_path / "now", **now),
             write_night(tmp_path / "then", **before or {}),
         )
-        settings = Audit.model_validate({"thresholds": thresholds})
+        settings = AuditSection.model_validate({"thresholds": thresholds})
         return {each.name: each for each in compare(night, reference, settings).checks}[name]
 
     return check

@@ -16,7 +16,7 @@ from igbatch.birds.facts import BUNDLED_ARCHITECTURE, BUNDLED_WEIGHTS
 from igbatch.birds.scenes import CLASSES, write_scenes
 from igbatch.results import open_study
 from igbatch.store.output import Output
-from igbatch.study import Audit
+from igbatch.study import AuditSection
 from igbatch.variants.randomized import random_model, randomize
 from igbatch.variants.weights import locate_weights
 
@@ -53,7 +53,7 @@ def night(tmp_path: Path, folder: Path, reference: Output, compute_study: Callab
 
     def audited(*overrides: str) -> Comparison:
         output = compute_study(folder / "night.yaml", tmp_path / "out", *overrides)
-        return compare(open_study(output.uri), open_study(reference.uri), Audit())
+        return compare(open_study(output.uri), open_study(reference.uri), AuditSection())
 
     return audited
 

@@ -20,8 +20,7 @@ from igbatch.store import schemas
 from igbatch.store.commit import ShardWriter
 from igbatch.store.lock import output_lock
 from igbatch.store.output import Output
-from igbatch.study import Audit as Settings
-from igbatch.study import Study
+from igbatch.study import AuditSection, Study
 
 Make = Callable[..., str]
 
@@ -84,7 +83,7 @@ def _row(image_id: str, target: str) -> dict[str, Any]:
 def one_check(monkeypatch: pytest.MonkeyPatch) -> None:
     """An audit of one check: that the study has as many images as its reference."""
 
-    def images(now: StudyResults, before: StudyResults, settings: Settings, role: str) -> Comparison:
+    def images(now: StudyResults, before: StudyResults, settings: AuditSection, role: str) -> Comparison:
         figure = abs(now.n_images - before.n_images)
         check = Check(
             name="images", title="Images", compared="Images.", figure=figure, threshold=0,
@@ -120,7 +119,7 @@ def test_an_output_may_be_its_own_reference(study_at: Make) -> None:
 
 def test_settings_are_the_outputs_own_with_overrides(study_at: Make) -> None:
     now = study_at("now")
-    assert audit_settings(now) == Settings()
+    assert audit_settings(now) == AuditSection()
     assert audit_settings(now, ["audit.webhook={variable: CHAT}"]).webhook.variable == "CHAT"
     for override, message in (
         ("audit.thresholds.nothing=1", "audit.thresholds.nothing: unknown key"),
@@ -145,7 +144,7 @@ def test_what_is_not_finished_is_not_audited(
 ) -> None:
     places = {name: study_at(name, **(state if name == side else {})) for name in ("now", "old")}
     with pytest.raises(UnfinishedError, match=f"{side}: not finished.*{why}"):
-        run_audit(places["now"], [(REFERENCE, places["old"])], Settings())
+        run_audit(places["now"], [(REFERENCE, places["old"])], AuditSection())
     assert read_audit(Output(places["now"])) is None
 
 
@@ -153,7 +152,7 @@ def test_what_is_not_finished_is_not_audited(
 def test_studies_without_anything_in_common_are_a_wrong_call(study_at: Make, other: dict[str, Any]) -> None:
     now = study_at("now")
     with pytest.raises(InputError, match=f"no {next(iter(other))} in common"):
-        run_audit(now, [(REFERENCE, study_at("old", **other))], Settings())
+        run_audit(now, [(REFERENCE, study_at("old", **other))], AuditSection())
     assert read_audit(Output(now)) is None
 
 
@@ -161,10 +160,10 @@ def test_a_place_without_a_study_is_a_wrong_call(study_at: Make, tmp_path: Path)
     now, nowhere = study_at("now"), str(tmp_path / "nowhere")
     for out, reference in ((now, nowhere), (nowhere, now)):
         with pytest.raises(InputError, match="nowhere"):
-            run_audit(out, [(REFERENCE, reference)], Settings())
+            run_audit(out, [(REFERENCE, reference)], AuditSection())
     assert not Path(nowhere).exists()
     with pytest.raises(InputError, match="--against"):
-        run_audit(now, [], Settings())
+        run_audit(now, [], AuditSection())
 
 
 def _hold(uri: str, pipe: Connection) -> None:
@@ -193,5 +192,5 @@ def test_another_run_is_named(held: tuple[str, str, int]) -> None:
         with pytest.raises(
             UnfinishedError, match=f"taken: another run is at work on it.*process {process} on "
         ):
-            run_audit(out, [(REFERENCE, reference)], Settings())
+            run_audit(out, [(REFERENCE, reference)], AuditSection())
     assert read_audit(Output(free)) is None

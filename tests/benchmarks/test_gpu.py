@@ -124,12 +124,12 @@ def test_a_whole_run_tells_its_rates_and_how_busy_the_device_was_and_is_then_end
         assert each["images_per_second_from_call"] < 4
         assert (each["busy"], each["passes"]) == (0.93, 0.81)
         assert each["held_back"] == "most by choosing nodes on the host (7%)"
-    assert "(asked: 200), " in kept["lines"][1]
-    assert "device busy 93% (asked: 90%)" in kept["lines"][3]
+    assert "(required: 200), " in kept["lines"][1]
+    assert "device busy 93% (required: 90%)" in kept["lines"][3]
     assert kept["left_out"] == []
 
 
-def test_a_run_that_fails_or_takes_too_long_is_told(
+def test_a_run_that_fails_or_takes_too_long_is_reported(
     whole_runs: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = next(whole_runs.whole_runs(2))
@@ -139,7 +139,7 @@ def test_a_run_that_fails_or_takes_too_long_is_told(
     pretend(whole_runs, monkeypatch, RUN.replace("print(", "0 and print("))
     found = whole_runs.measured(tmp_path, run, "cpu", 3.0)
     assert found["busy"] is None
-    assert "interrupted before it told" in whole_runs.line_of(found)
+    assert "interrupted before it reported" in whole_runs.line_of(found)
     pretend(whole_runs, monkeypatch, "import time; time.sleep(60)")
     shutil.rmtree(tmp_path / "out")
     with pytest.raises(RuntimeError, match=r"nothing was committed in 1 s"):

@@ -1,4 +1,4 @@
-"""Training: what the model is asked for, which scenes it sees, and a very short run."""
+"""Training: its targets, which scenes it sees, and a very short run."""
 
 import itertools
 from collections.abc import Iterator
@@ -119,15 +119,15 @@ def test_views_are_as_large_as_their_phase() -> None:
 def test_a_faded_view_is_near_gray_and_asks_for_less_of_the_bird() -> None:
     phase = replace(RECIPE.phases[1], faint=1.0)
     drawn = scene(SceneBox("eagle", 0, 0, 224, 224))
-    spreads, asked = [], []
+    spreads, targets = [], []
     for seed in range(100):
         found = view(drawn, RECIPE, phase, np.random.default_rng(seed))
         spreads.append(float(found.pixels.max() - found.pixels.min()))
-        asked.append(float(found.target[EAGLE]))
+        targets.append(float(found.target[EAGLE]))
         torch.testing.assert_close(found.tokens[EAGLE], found.target[EAGLE].expand(14, 14))
     faintest, strongest = np.argsort(spreads)[:20], np.argsort(spreads)[-20:]
     assert min(spreads) < 0.05
-    assert max(np.take(asked, faintest)) < min(np.take(asked, strongest))
+    assert max(np.take(targets, faintest)) < min(np.take(targets, strongest))
 
 
 @pytest.fixture

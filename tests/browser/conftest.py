@@ -99,7 +99,7 @@ def _watched(browser: Any, **options: Any) -> Iterator[Any]:
 
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
-    """A tab of 1280 pixels; `page.wrong` lists what it logged or asked for, and must be empty at the end."""
+    """A tab of 1280 pixels; `page.wrong` lists what it logged or requested, and must be empty at the end."""
     yield from _watched(browser, viewport={"width": 1280, "height": 900})
 
 

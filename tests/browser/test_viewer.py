@@ -75,11 +75,11 @@ def scale_of(
     return ColorScale(ScopeRange(scope, low, high, low, low, high, 1, True), style, quantile)
 
 
-def coloured(page: Any, variant: str, target: str, wanted: np.ndarray, nth: int = 0) -> Check:
+def coloured(page: Any, variant: str, target: str, expected: np.ndarray, nth: int = 0) -> Check:
     """A check that a map on screen has these colours."""
 
     def check() -> None:
-        assert (colors(page, variant, target, nth) == wanted).all(), (variant, target, nth)
+        assert (colors(page, variant, target, nth) == expected).all(), (variant, target, nth)
 
     return check
 
@@ -102,8 +102,8 @@ def test_every_normalization_colours_by_its_range(
     show(page, birds)
     choose(page, first_scope=scope)
     for variant, target in product(VARIANTS, TARGETS):
-        wanted = scale_of(birds, scope, variant, target).paint(embedded(birds, variant, target))
-        eventually(coloured(page, variant, target, wanted))
+        expected = scale_of(birds, scope, variant, target).paint(embedded(birds, variant, target))
+        eventually(coloured(page, variant, target, expected))
 
 
 STYLES: Mapping[str, tuple[ColorStyle, dict[str, Any]]] = {
@@ -128,8 +128,8 @@ def test_every_knob_changes_the_colours_as_the_figures_do(
     show(page, birds)
     choose(page, **knobs)
     for variant, target in (("trained", "magpie"), ("random-1", "eagle")):
-        wanted = scale_of(birds, "pair", variant, target, style).paint(embedded(birds, variant, target))
-        eventually(coloured(page, variant, target, wanted))
+        expected = scale_of(birds, "pair", variant, target, style).paint(embedded(birds, variant, target))
+        eventually(coloured(page, variant, target, expected))
 
 
 @pytest.mark.parametrize("percentile", [90, 97.3, 100])
@@ -158,8 +158,8 @@ def test_side_by_side_shows_one_map_under_two_normalizations(
     values = embedded(birds, "random-1", "eagle")
     scopes: tuple[Scope, ...] = ("pair", "dataset")
     for nth, scope in enumerate(scopes):
-        wanted = scale_of(birds, scope, "random-1", "eagle").paint(values)
-        eventually(coloured(page, "random-1", "eagle", wanted, nth))
+        expected = scale_of(birds, scope, "random-1", "eagle").paint(values)
+        eventually(coloured(page, "random-1", "eagle", expected, nth))
     words = page.locator("#statement p")
     expect(words.nth(0)).to_have_text(re.compile("^Left: Joint range of the pair"))
     expect(words.nth(1)).to_have_text(re.compile("^Right: Joint range of the study"))
@@ -167,17 +167,17 @@ def test_side_by_side_shows_one_map_under_two_normalizations(
 
 def test_the_statement_says_range_and_what_may_not_be_compared(birds: Any, page: Any, show: Show) -> None:
     show(page, birds)
-    said = page.locator("#statement")
+    statement = page.locator("#statement")
     low, high = shared(birds, "pair", "trained", "eagle")
-    expect(said).to_contain_text(f"{max(-low, high):.3g}")
-    expect(said).to_contain_text("do not compare between variants")
+    expect(statement).to_contain_text(f"{max(-low, high):.3g}")
+    expect(statement).to_contain_text("do not compare between variants")
     choose(page, first_scope="dataset")
-    expect(said).to_contain_text("Joint range of the study")
-    expect(said).not_to_contain_text("do not compare")
+    expect(statement).to_contain_text("Joint range of the study")
+    expect(statement).not_to_contain_text("do not compare")
     choose(page, first_rule="min-max")
-    expect(said).to_contain_text("not zero")
+    expect(statement).to_contain_text("not zero")
     choose(page, part="absolute", first_rule="symmetric")
-    expect(said).to_contain_text("the sign is dropped")
+    expect(statement).to_contain_text("the sign is dropped")
 
 
 def test_the_numbers_below_a_map_are_those_of_the_study(birds: Any, page: Any, show: Show) -> None:
@@ -189,13 +189,13 @@ def test_the_numbers_below_a_map_are_those_of_the_study(birds: Any, page: Any, s
     texts = dict(
         text.split("\n") if "\n" in text else text.split(" ", 1) for text in numbers.all_inner_texts()
     )
-    told = {name: float(_ascii(text)) for name, text in texts.items() if name not in ("steps", "converged")}
-    wanted = {
+    shown = {name: float(_ascii(text)) for name, text in texts.items() if name not in ("steps", "converged")}
+    expected = {
         "min": "minimum", "max": "maximum", "sum": "sum", "F(image)": "score",
         "F(baseline)": "score_baseline", "gap": "convergence_delta",
     }  # fmt: skip
-    for name, column in wanted.items():
-        assert told[name] == pytest.approx(row[column], rel=0.05 if name == "gap" else 0.006), name
+    for name, column in expected.items():
+        assert shown[name] == pytest.approx(row[column], rel=0.05 if name == "gap" else 0.006), name
     assert texts["steps"] == str(row["steps"])
     assert texts["converged"] == ("yes" if row["converged"] else "no")
 
@@ -210,10 +210,10 @@ def test_the_bar_shows_the_range_and_zero(birds: Any, page: Any, show: Show) -> 
     choose(page, first_rule="min-max")
     low, high = shared(birds, "pair", "trained", "eagle")
     bar = panel(page, "trained", "eagle").locator(".bar")
-    wanted = 100 * -low / (high - low)
-    expect(bar).to_have_attribute("aria-label", re.compile(f"zero at {round(wanted)} %"))
+    expected = 100 * -low / (high - low)
+    expect(bar).to_have_attribute("aria-label", re.compile(f"zero at {round(expected)} %"))
     zero = float(re.search(r"[\d.]+", bar.locator(".zero").get_attribute("style")).group())
-    assert zero == pytest.approx(wanted, abs=0.01)
+    assert zero == pytest.approx(expected, abs=0.01)
 
 
 def test_the_pointer_and_the_arrow_keys_read_raw_values(birds: Any, page: Any, show: Show) -> None:
@@ -227,9 +227,9 @@ def test_the_pointer_and_the_arrow_keys_read_raw_values(birds: Any, page: Any, s
     )
     expect(page.locator(".reading-line")).to_contain_text(f"x {x}, y {y}, in the box magpie")
     for variant in ("trained", "random-2"):  # all maps read the same pixel
-        told, bound = panel(page, variant, "eagle").locator(".reading").inner_text().split(" ± ")
+        shown, bound = panel(page, variant, "eagle").locator(".reading").inner_text().split(" ± ")
         value = birds.results.maps[variant, "a.png", "eagle"][y, x]
-        assert float(_ascii(told)) == pytest.approx(value, rel=0.006, abs=2 * float(_ascii(bound)))
+        assert float(_ascii(shown)) == pytest.approx(value, rel=0.006, abs=2 * float(_ascii(bound)))
     stage.focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Shift+ArrowDown")
@@ -337,14 +337,14 @@ def test_own_boxes_move_by_keyboard_and_by_typed_corners(birds: Any, page: Any, 
 def test_zoom_and_pan_move_all_maps_together(
     birds: Any, page: Any, show: Show, eventually: Eventually, next_frame: Callable[[Any], None]
 ) -> None:
-    def moved(wanted: Callable[[float, float, float], bool]) -> Check:
+    def moved(holds: Callable[[float, float, float], bool]) -> Check:
         def all_alike() -> None:
             moves = page.locator(".stage .layers").evaluate_all(
                 "all => all.map(each => each.style.transform)"
             )
             assert len(moves) == 7  # six maps and the photograph
             assert len(set(moves)) == 1
-            assert wanted(*(float(found) for found in re.findall(r"-?[\d.]+(?:e-?\d+)?", moves[0]))), moves[0]
+            assert holds(*(float(found) for found in re.findall(r"-?[\d.]+(?:e-?\d+)?", moves[0]))), moves[0]
 
         return all_alike
 
@@ -398,7 +398,7 @@ def test_a_link_restores_the_view(birds: Any, page: Any, show: Show, eventually:
 def copied_link(page: Any) -> str:
     """The fragment of the link that the page copies."""
     page.get_by_role("button", name="Copy link").click()
-    expect(page.locator(".tools .said")).to_contain_text("ink")  # it is copied, or in the address bar
+    expect(page.locator(".tools .message")).to_contain_text("ink")  # it is copied, or in the address bar
     fragment: str = page.evaluate("location.hash")  # `page.url` follows later
     return fragment
 
@@ -508,8 +508,8 @@ def test_the_contour_is_around_the_strongest_pixels(
     show(page, birds)
     choose(page, contour=10, part="negative")
     choose(page, blur=blur)
-    wanted = strongest(embedded(birds, "trained", "eagle"), 10, "negative", blur)
-    assert 0 < wanted.sum() <= 0.1 * 32 * 32 + 1
+    expected = strongest(embedded(birds, "trained", "eagle"), 10, "negative", blur)
+    assert 0 < expected.sum() <= 0.1 * 32 * 32 + 1
 
     def contour_holds_them() -> None:
         inside = (
@@ -523,7 +523,7 @@ def test_the_contour_is_around_the_strongest_pixels(
             })"""
             )
         )
-        assert (np.array(inside).reshape(32, 32) == wanted).all()
+        assert (np.array(inside).reshape(32, 32) == expected).all()
 
     eventually(contour_holds_them)
 

@@ -18,7 +18,7 @@ from igbatch.store.output import Output
 
 FIELD = Path(__file__).parents[2].parent / "shared/field"
 HEADER = "image,label,x_min,y_min,x_max,y_max\n"
-Said = Callable[..., str]
+Call = Callable[..., str]
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def plan(write_study: Callable[..., Path], photos: Path, tmp_path: Path) -> Said:
+def plan(write_study: Callable[..., Path], photos: Path, tmp_path: Path) -> Call:
     """Return what `igbatch plan` prints for a box file: (content or path, *overrides, name=, **keys)."""
 
     def plan(boxes: str | bytes | Path, *overrides: str, name: str = "boxes.csv", **keys: Any) -> str:
@@ -53,7 +53,7 @@ def plan(write_study: Callable[..., Path], photos: Path, tmp_path: Path) -> Said
 
 
 @pytest.fixture
-def refused(plan: Said) -> Said:
+def refused(plan: Call) -> Call:
     """Return the one line that a box file is refused with, without the place of the file."""
 
     def refused(*arguments: Any, **keys: Any) -> str:
@@ -85,26 +85,26 @@ GOOD = {"bbox": [10, 10, 50, 50]}
 # Edges
 
 
-def test_edges_are_parts_of_the_image(plan: Said, refused: Said) -> None:
+def test_edges_are_parts_of_the_image(plan: Call, refused: Call) -> None:
     boxes = HEADER + "a.jpg,eagle,0.1,0.2,0.5,0.6\na.jpg,magpie,0.3,0.3,0.9,0.9\n"
     assert "2 of 2 boxes lie within 0..1 (first line 2: x_max is '0.5')" in refused(boxes)
     assert "need images.boxes.units=normalized" in refused(boxes)
     assert "2 boxes on 1 of 2 images" in plan(boxes, "images.boxes.units=normalized")
 
 
-def test_edges_are_pixels_though_the_study_says_parts(refused: Said) -> None:
+def test_edges_are_pixels_though_the_study_says_parts(refused: Call) -> None:
     boxes = HEADER + "a.jpg,eagle,10,20,50,60\n" * 2
     assert "2 of 2 boxes: line 2: y_max is '60'; line 3: y_max is '60'; parts of an image lie" in refused(
         boxes, units="normalized"
     )
 
 
-def test_a_coco_file_tells_the_size_of_another_image(refused: Said) -> None:
+def test_a_coco_file_tells_the_size_of_another_image(refused: Call) -> None:
     line = refused(coco(GOOD, size=(640, 480)), name="boxes.json", invalid="skip")
     assert "a.jpg: the box file says 640 x 480, the image has 300 x 240; give boxes" in line
 
 
-def test_a_coco_file_tells_the_size_before_exif_turns_the_image(refused: Said, photos: Path) -> None:
+def test_a_coco_file_tells_the_size_before_exif_turns_the_image(refused: Call, photos: Path) -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 8
     Image.new("RGB", (300, 240)).save(photos / "a.jpg", exif=exif)
@@ -112,7 +112,7 @@ def test_a_coco_file_tells_the_size_before_exif_turns_the_image(refused: Said, p
     assert "says 300 x 240, the image has 240 x 300 once its EXIF orientation turns it upright" in line
 
 
-def test_a_box_of_height_zero_as_in_the_official_files(plan: Said, refused: Said) -> None:
+def test_a_box_of_height_zero_as_in_the_official_files(plan: Call, refused: Call) -> None:
     boxes = coco({"bbox": [296.65, 38.33, 1.03, 0.0]}, GOOD)
     line = refused(boxes, name="boxes.json")
     assert "boxes.json, annotation 1: bbox [296.65, 38.33, 1.03, 0.0]: the box has no height" in line
@@ -122,12 +122,12 @@ def test_a_box_of_height_zero_as_in_the_official_files(plan: Said, refused: Said
     assert "warning: images.boxes: skipped: annotation 1: bbox [296.65, 38.33, 1.03, 0.0]" in text
 
 
-def test_a_box_a_fraction_of_a_pixel_outside(plan: Said) -> None:
+def test_a_box_a_fraction_of_a_pixel_outside(plan: Call) -> None:
     text = plan(coco({"bbox": [250.5, 0.0, 49.53, 240.0]}), name="boxes.json")
     assert "1 box on 1 of 2 images; 1 box reaches up to a pixel outside its image and is clipped" in text
 
 
-def test_boxes_far_outside_are_all_counted_and_ten_named(refused: Said, plan: Said) -> None:
+def test_boxes_far_outside_are_all_counted_and_ten_named(refused: Call, plan: Call) -> None:
     boxes = HEADER + "a.jpg,eagle,10,20,500,60\n" * 15 + "b.jpg,eagle,10,20,50,60\n" * 15
     line = refused(boxes)
     assert "15 of 30 boxes: line 2: a.jpg: box eagle-1 (x 10..500, y 20..60) reaches outside" in line
@@ -136,7 +136,7 @@ def test_boxes_far_outside_are_all_counted_and_ten_named(refused: Said, plan: Sa
     assert "15 boxes outside their images are skipped" in plan(boxes, invalid="skip")
 
 
-def test_columns_are_x_y_width_and_height(refused: Said) -> None:
+def test_columns_are_x_y_width_and_height(refused: Call) -> None:
     line = refused(HEADER + "a.jpg,eagle,200,20,50,60\n")
     assert "line 2: x_max is '50': it must be greater than x_min, or the box has no width" in line
 
@@ -152,7 +152,7 @@ def test_columns_are_x_y_width_and_height(refused: Said) -> None:
     ],
 )
 def test_an_annotation_without_four_numbers(
-    refused: Said, plan: Said, annotation: dict[str, Any], found: str
+    refused: Call, plan: Call, annotation: dict[str, Any], found: str
 ) -> None:
     boxes = coco(GOOD, annotation)
     line = refused(boxes, name="boxes.json")
@@ -160,7 +160,7 @@ def test_an_annotation_without_four_numbers(
     assert "1 box without extent or numbers is skipped" in plan(boxes, name="boxes.json", invalid="skip")
 
 
-def test_a_crowd_region_is_no_birds_box(plan: Said) -> None:
+def test_a_crowd_region_is_no_birds_box(plan: Call) -> None:
     boxes = coco({**GOOD, "iscrowd": 1}, GOOD)
     assert "1 box on 1 of 2 images; 1 crowd region is left out" in plan(boxes, name="boxes.json")
     assert "2 boxes on 1 of 2 images" in plan(boxes, name="boxes.json", crowd="keep")
@@ -184,7 +184,7 @@ def test_a_crowd_region_is_no_birds_box(plan: Said) -> None:
         ("none.jpg", "correct the names, or the study's images"),
     ],
 )
-def test_no_name_in_the_box_file_is_that_of_an_image(refused: Said, plan: Said, name: str, hint: str) -> None:
+def test_no_name_in_the_box_file_is_that_of_an_image(refused: Call, plan: Call, name: str, hint: str) -> None:
     boxes = HEADER + f"{name},eagle,1,2,30,40\n"
     line = refused(boxes)
     assert f"its image is not in the study (it has {name!r}, the study 'a.jpg')" in line
@@ -193,14 +193,14 @@ def test_no_name_in_the_box_file_is_that_of_an_image(refused: Said, plan: Said, 
         assert "1 box on 1 of 2 images" in plan(boxes, hint.split()[0])
 
 
-def test_a_box_file_of_a_whole_set_and_a_folder_of_a_few_images(plan: Said) -> None:
+def test_a_box_file_of_a_whole_set_and_a_folder_of_a_few_images(plan: Call) -> None:
     boxes = HEADER + "".join(f"{name}.jpg,eagle,1,2,30,40\n" for name in ("a", "b", *range(5000)))
     text = plan(boxes)
     assert "2 boxes on 2 of 2 images; 5,000 of the file's images are not in the study" in text
     assert "warning" not in text
 
 
-def test_only_some_names_match_and_another_way_would_find_more(plan: Said) -> None:
+def test_only_some_names_match_and_another_way_would_find_more(plan: Call) -> None:
     text = plan(HEADER + "a.jpg,eagle,1,2,30,40\nx/b.jpg,eagle,1,2,30,40\n")
     assert "1 box on 1 of 2 images; 1 of the file's images is not in the study" in text
     assert (
@@ -209,7 +209,7 @@ def test_only_some_names_match_and_another_way_would_find_more(plan: Said) -> No
     )
 
 
-def test_two_images_have_one_name(refused: Said, photos: Path) -> None:
+def test_two_images_have_one_name(refused: Call, photos: Path) -> None:
     for folder in ("x", "y"):
         (photos / folder).mkdir()
         shutil.copy(photos / "a.jpg", photos / folder / "1.jpg")
@@ -228,7 +228,7 @@ def test_two_images_have_one_name(refused: Said, photos: Path) -> None:
     ],
 )
 def test_ids_that_stand_twice_or_are_of_another_kind(
-    refused: Said, changes: dict[str, Any], part: str
+    refused: Call, changes: dict[str, Any], part: str
 ) -> None:
     assert part in refused(coco(GOOD, {**GOOD, **changes}), name="boxes.json")
 
@@ -238,12 +238,12 @@ def test_ids_that_stand_twice_or_are_of_another_kind(
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
-def test_a_spreadsheet_saved_the_table_its_own_way(plan: Said, encoding: str, separator: str) -> None:
+def test_a_spreadsheet_saved_the_table_its_own_way(plan: Call, encoding: str, separator: str) -> None:
     boxes = (HEADER + "a.jpg,eagle,1,2,30,40\n").replace(",", separator).replace("\n", "\r\n")
     assert "1 box on 1 of 2 images" in plan(boxes.encode(encoding))
 
 
-def test_decimal_commas_between_semicolons(refused: Said) -> None:
+def test_decimal_commas_between_semicolons(refused: Call) -> None:
     boxes = (HEADER + "a.jpg,eagle,1,2,30,40\n").replace(",", ";").replace("30", "30,5")
     assert "line 2: x_max is '30,5': give a number, with a point before its decimals" in refused(boxes)
 
@@ -271,11 +271,11 @@ def test_decimal_commas_between_semicolons(refused: Said) -> None:
         (b"PK\x03\x04", "an Excel workbook or another zip archive; save its table as CSV"),
     ],
 )
-def test_a_file_that_is_no_table_of_boxes(refused: Said, boxes: bytes, part: str) -> None:
+def test_a_file_that_is_no_table_of_boxes(refused: Call, boxes: bytes, part: str) -> None:
     assert part in refused(boxes)
 
 
-def test_a_folder_is_given_for_the_box_file(refused: Said, photos: Path) -> None:
+def test_a_folder_is_given_for_the_box_file(refused: Call, photos: Path) -> None:
     assert "photos: a folder; give one file for all images, CSV or COCO JSON" in refused(photos)
 
 
@@ -327,7 +327,7 @@ def test_a_manifest_with_the_same_mistakes(
     ],
 )
 @pytest.mark.skipif(not FIELD.is_dir(), reason="the inputs of ../shared/field are not there")
-def test_files_that_people_brought(refused: Said, plan: Said, photos: Path, name: str, part: str) -> None:
+def test_files_that_people_brought(refused: Call, plan: Call, photos: Path, name: str, part: str) -> None:
     shutil.copy(FIELD / "a.jpg", photos / "a.jpg")
     if part:
         assert part in refused(FIELD / "boxes" / name)

@@ -1,4 +1,4 @@
-"""Names in letters that the figures' own font lacks, and names that look like something else."""
+"""Names in letters that the figures' own font lacks, and names that resemble something else."""
 
 import re
 import shutil

@@ -86,7 +86,7 @@ def test_a_file_in_the_way_of_the_drivers_own_imports_is_named(
     ended.refused(f"{tmp_path}/way/timm.py: stands in the way of the package timm", "rename it")
 
 
-def test_a_clone_of_igbatch_in_the_current_folder_is_told(
+def test_a_clone_of_igbatch_in_the_current_folder_is_reported(
     igbatch: Callable[..., Any], write_study: Callable[..., Path], tmp_path: Path
 ) -> None:
     root = Path(__file__).parents[2]

@@ -61,10 +61,10 @@ class Constant(nn.Module):
 def test_an_output_that_does_not_depend_on_the_image(explain: Explain, model: Any) -> None:
     with pytest.warns(
         UserWarning, match=r"does not change from the baseline to the image in 2 of 2 maps"
-    ) as told:
+    ) as caught:
         maps = explain(model)
     assert not maps.any()
-    assert [each.filename for each in told] == [__file__]
+    assert [each.filename for each in caught] == [__file__]
 
 
 def test_one_target_that_cannot_change_among_others_that_do() -> None:

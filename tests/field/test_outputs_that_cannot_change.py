@@ -1,4 +1,4 @@
-"""Targets whose output cannot change: said wherever their maps of 0 are met."""
+"""Targets whose output cannot change: reported wherever their maps of 0 are met."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -34,9 +34,9 @@ def coarse(computed: Output, tmp_path: Path) -> Path:
 
 
 def test_a_study_of_few_steps_is_whole_and_says_which_maps_have_not_converged(coarse: Path) -> None:
-    code, said = verify(coarse)
+    code, text = verify(coarse)
     assert code == 0
-    *named, verdict = said.splitlines()
+    *named, verdict = text.splitlines()
     assert verdict.startswith(
         f"whole, but {len(named)} of 12 maps have not converged: 12 of 12 rows committed"
     )
@@ -50,8 +50,8 @@ def test_a_study_of_few_steps_is_whole_and_says_which_maps_have_not_converged(co
 
 def test_whoever_asks_for_quality_gets_exit_code_1(coarse: Path) -> None:
     assert verify(coarse, "--quality") == (1, verify(coarse)[1])
-    code, said = verify(coarse, "--quality", "--quick", "--json")
-    found = json.loads(said)
+    code, text = verify(coarse, "--quality", "--quick", "--json")
+    found = json.loads(text)
     assert code == 1
     assert (found["whole"], found["problems"]) == (True, [])
     assert found["unconverged"] == len(found["worst"]) > 0
@@ -61,10 +61,10 @@ def test_whoever_asks_for_quality_gets_exit_code_1(coarse: Path) -> None:
 def test_damage_is_told_apart_from_maps_that_have_not_converged(coarse: Path) -> None:
     file = sorted(coarse.glob("attributions/trained/*"))[0]
     file.write_bytes(file.read_bytes()[:-1])
-    code, said = verify(coarse)
+    code, text = verify(coarse)
     assert code == 1
-    assert said.startswith(f"file: {file.relative_to(coarse)}: has ")
-    assert said.splitlines()[-1].startswith("damaged, 1 problem, and ")
+    assert text.startswith(f"file: {file.relative_to(coarse)}: has ")
+    assert text.splitlines()[-1].startswith("damaged, 1 problem, and ")
     found = json.loads(verify(coarse, "--json")[1])
     assert found["whole"] is False
     assert [problem["kind"] for problem in found["problems"]] == ["file"]
@@ -75,12 +75,12 @@ def test_a_run_that_was_interrupted_is_incomplete(coarse: Path) -> None:
         commit.unlink()
     for name in provenance.TABLES:  # they come after the last shard
         (coarse / f"{name}.parquet").unlink()
-    code, said = verify(coarse)
+    code, text = verify(coarse)
     assert code == 1
-    assert said.startswith("lost: ")
-    assert "run the study again" in said.splitlines()[0]
-    assert said.splitlines()[-1].startswith("incomplete, and ")
-    assert "8 of 12 rows committed" in said.splitlines()[-1]
+    assert text.startswith("lost: ")
+    assert "run the study again" in text.splitlines()[0]
+    assert text.splitlines()[-1].startswith("incomplete, and ")
+    assert "8 of 12 rows committed" in text.splitlines()[-1]
 
 
 @pytest.mark.parametrize("table", ["ranges", "aggregates"])
@@ -95,9 +95,9 @@ def test_a_table_that_somebody_deleted_is_missed_and_made_again(
     file = tmp_path / "out" / f"{table}.parquet"
     before = file.read_bytes()
     file.unlink()
-    code, said = verify(tmp_path / "out")
+    code, text = verify(tmp_path / "out")
     assert code == 1
-    assert f"ranges: {table}.parquet: missing, and the study was reduced; reduce the study again" in said
+    assert f"ranges: {table}.parquet: missing, and the study was reduced; reduce the study again" in text
     lines: list[str] = []
     outcome = run_stage(loaded, output, TerminalProgress(Console(quiet=True)), say=lines.append)
     assert outcome.rows == 0

@@ -75,7 +75,7 @@ def test_a_file_of_which_more_than_half_is_wrong_is_not_skipped(
 
 def test_nothing_wrong_is_nothing_to_tell() -> None:
     def never() -> Iterator[str]:
-        raise AssertionError("nobody looks for texts of faults that are not there")
+        raise AssertionError("texts of faults that are not there are not requested")
         yield
 
     assert judge(file_of([]), never(), 0, 5, REFUSE, "") == []

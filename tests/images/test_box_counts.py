@@ -33,7 +33,7 @@ def test_what_is_as_it_should_be_takes_few_words() -> None:
         ("unchecked", "1 box will be checked", "117,000 boxes will be checked as the images are read"),
     ],
 )
-def test_every_count_is_told(name: str, one: str, several: str) -> None:
+def test_every_count_is_reported(name: str, one: str, several: str) -> None:
     for number, words in ((1, one), (117_000, several)):
         assert words in replace(COUNTS, **{name: number}).words()
 

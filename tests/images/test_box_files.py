@@ -133,7 +133,7 @@ def test_a_box_id_stands_once_in_an_image(tmp_path: Path) -> None:
     header = "image,label,x_min,y_min,x_max,y_max,box_id\n"
     uri = write(tmp_path, header + "a.png,eagle,1,2,3,4,eagle-1\nb.png,eagle,1,2,3,4,eagle-1\n")
     assert [box.box_id for box in read(uri).of("b.png")] == ["eagle-1"]
-    # The second box of a.png gets the default id that the first one claims.
+    # The second box of a.png gets the default id that the first one has.
     uri = write(tmp_path, header + "a.png,eagle,1,2,3,4,eagle-2\na.png,eagle,1,2,3,4,\n")
     with pytest.raises(InputError, match=r"line 3: box_id eagle-2 stands twice in a\.png"):
         read(uri)

@@ -80,11 +80,11 @@ def test_names_of_stores_are_unescaped() -> None:
         (["none.jpg"], "correct the names, or the study's images"),
     ],
 )
-def test_what_would_match_is_tried_and_told(names: list[str], hint: str) -> None:
+def test_what_would_match_is_tried_and_reported(names: list[str], hint: str) -> None:
     assert hint in refusal(names, IMAGES)
 
 
-def test_where_file_names_are_ambiguous_folders_and_slashes_are_told() -> None:
+def test_where_file_names_are_ambiguous_folders_and_slashes_are_reported() -> None:
     images = study("a/1.jpg", "b/1.jpg")
     assert "without 'data/train/' and with images.boxes.match=id, would match 2" in refusal(
         ["data/train/a/1.jpg", "data/train/b/1.jpg"], images
@@ -97,7 +97,7 @@ def test_where_file_names_are_ambiguous_folders_and_slashes_are_told() -> None:
     )
 
 
-def test_accents_that_are_written_otherwise_are_told() -> None:
+def test_accents_that_are_written_otherwise_are_reported() -> None:
     names = [unicodedata.normalize("NFD", "Häher.png")]
     assert "in how accents are written, would match 1" in refusal(names, study("Häher.png"))
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from igbatch.errors import InputError
 from igbatch.images.choice import Choice, check_choices, chosen, chosen_each
-from igbatch.study import Sample
+from igbatch.study import SeededSample
 from igbatch.study_file import parse_study
 
 NAMES = [f"image-{number}" for number in range(30)]
@@ -19,7 +19,7 @@ NAMES = [f"image-{number}" for number in range(30)]
 def taken(choice: Choice, names: list[str] = NAMES) -> set[str]:
     mask = chosen(choice, pa.chunked_array([names], pa.string()))
     assert (mask.dtype, mask.shape) == (np.bool_, (len(names),))
-    return {name for name, wanted in zip(names, mask, strict=True) if wanted}
+    return {name for name, is_chosen in zip(names, mask, strict=True) if is_chosen}
 
 
 def test_all_none_and_some() -> None:
@@ -30,26 +30,26 @@ def test_all_none_and_some() -> None:
 
 @given(st.integers(1, 40), st.integers(0, 3), st.permutations(NAMES))
 def test_a_sample_follows_from_seed_and_ids_alone(size: int, seed: int, order: list[str]) -> None:
-    mine = taken(Sample(sample=size, seed=seed))
+    mine = taken(SeededSample(sample=size, seed=seed))
     assert len(mine) == min(size, len(NAMES))
-    assert taken(Sample(sample=size, seed=seed), order) == mine
-    assert mine <= taken(Sample(sample=size + 1, seed=seed))
+    assert taken(SeededSample(sample=size, seed=seed), order) == mine
+    assert mine <= taken(SeededSample(sample=size + 1, seed=seed))
 
 
 def test_seeds_choose_differently() -> None:
-    samples = {frozenset(taken(Sample(sample=5, seed=seed))) for seed in range(20)}
+    samples = {frozenset(taken(SeededSample(sample=5, seed=seed))) for seed in range(20)}
     assert len(samples) > 15
 
 
 def test_an_image_more_takes_the_place_of_at_most_one() -> None:
-    before, after = (taken(Sample(sample=5), names) for names in (NAMES, [*NAMES, "new"]))
+    before, after = (taken(SeededSample(sample=5), names) for names in (NAMES, [*NAMES, "new"]))
     assert len(before - after) <= 1
     assert after - before <= {"new"}
 
 
 def test_equal_choices_are_made_once() -> None:
     ids = pa.chunked_array([NAMES])
-    made = chosen_each(["all", Sample(sample=3), Sample(sample=3, seed=0), ("image-1",)], ids)
+    made = chosen_each(["all", SeededSample(sample=3), SeededSample(sample=3, seed=0), ("image-1",)], ids)
     assert [int(mask.sum()) for mask in made.values()] == [30, 3, 1]
     for choice, mask in made.items():
         np.testing.assert_array_equal(mask, chosen(choice, ids))

@@ -1,4 +1,4 @@
-"""CSV as spreadsheets write it: separators, line numbers, and faults told all at once."""
+"""CSV as spreadsheets write it: separators, line numbers, and faults reported all at once."""
 
 import csv
 import io
@@ -41,8 +41,8 @@ def test_the_header_tells_the_separator(tmp_path: Path, separator: str, encoding
 
 
 def test_a_missing_column_is_told_with_the_separator_and_what_is_needed(tmp_path: Path) -> None:
-    told = "column image is missing among bild, x, y (separated by semicolons); it has to name image, x"
-    assert refusal(write(tmp_path, "bild;x;y\na;1;2\n")) == f", line 1: {told}"
+    message = "column image is missing among bild, x, y (separated by semicolons); it has to name image, x"
+    assert refusal(write(tmp_path, "bild;x;y\na;1;2\n")) == f", line 1: {message}"
     assert "among a, 1 (separated by commas)" in refusal(write(tmp_path, "a,1\nb,2\n"))
     wide = ",".join(f"c{number}" for number in range(500))
     assert "c9 and 490 more (separated by commas)" in refusal(write(tmp_path, wide))

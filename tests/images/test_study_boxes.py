@@ -14,7 +14,7 @@ from igbatch.errors import InputError
 from igbatch.images.box_counts import BoxCounts
 from igbatch.images.box_files import read_boxes
 from igbatch.images.boxes import BOX_SCHEMA, SIZE_SCHEMA, Box, BoxTable, NormalizedBox
-from igbatch.images.decoding import Header
+from igbatch.images.decoding import ImageHeader
 from igbatch.images.study_boxes import StudyBoxes, assign_boxes, check_declared, check_reach, wrong_size
 from igbatch.study import Boxes
 
@@ -173,7 +173,7 @@ side = st.integers(1, 5000)
 
 @given(side, side, st.booleans())
 def test_the_real_size_is_right(width: int, height: int, turned: bool) -> None:
-    header = Header(width, height, turned)
+    header = ImageHeader(width, height, turned)
     assert wrong_size((width, height), header) is None
     assert wrong_size(None, header) is None
     assert wrong_size((width + 1, height), header) is not None
@@ -181,13 +181,13 @@ def test_the_real_size_is_right(width: int, height: int, turned: bool) -> None:
 
 
 def test_a_size_before_exif_turned_the_image_is_told_from_a_swapped_one() -> None:
-    assert wrong_size((640, 480), Header(300, 240, False)) == (
+    assert wrong_size((640, 480), ImageHeader(300, 240, False)) == (
         "the box file says 640 x 480, the image has 300 x 240"
     )
-    assert wrong_size((640, 480), Header(480, 640, True)) == (
+    assert wrong_size((640, 480), ImageHeader(480, 640, True)) == (
         "the box file says 640 x 480, the image has 480 x 640 once its EXIF orientation turns it upright"
     )
-    assert wrong_size((640, 480), Header(480, 640, False)) == (
+    assert wrong_size((640, 480), ImageHeader(480, 640, False)) == (
         "the box file says 640 x 480, the image has 480 x 640: width and height swapped"
     )
 
@@ -196,21 +196,21 @@ def test_a_size_before_exif_turned_the_image_is_told_from_a_swapped_one() -> Non
 def test_parts_of_an_image_hold_for_every_size_of_its_proportions(
     width: int, height: int, scale: float
 ) -> None:
-    resized = Header(max(1, round(width * scale)), max(1, round(height * scale)), False)
+    resized = ImageHeader(max(1, round(width * scale)), max(1, round(height * scale)), False)
     assert wrong_size((width, height), resized, normalized=True) is None
-    assert wrong_size((2 * width + 2, height), Header(width, height, False), normalized=True) is not None
+    assert wrong_size((2 * width + 2, height), ImageHeader(width, height, False), normalized=True) is not None
 
 
 def test_ten_images_are_named_and_all_counted() -> None:
     names = [f"{number:02d}.jpg" for number in range(30)]
     sizes = pa.table([names, [640] * 30, [480] * 30], schema=SIZE_SCHEMA)
     boxes = BoxTable(BOX_SCHEMA.empty_table(), sizes, "c.json")
-    real = {name: Header(640, 480 if number % 2 else 40, False) for number, name in enumerate(names)}
+    real = {name: ImageHeader(640, 480 if number % 2 else 40, False) for number, name in enumerate(names)}
     with pytest.raises(InputError) as caught:
         check_declared(boxes, real)
     message = str(caught.value)
     first = "00.jpg: the box file says 640 x 480, the image has 640 x 40; "
-    assert message.startswith(f"c.json: 15 of 30 images that were looked at: {first}")
+    assert message.startswith(f"c.json: 15 of 30 images that were checked: {first}")
     assert message.count("the box file says") == 10
     assert "; and 5 more; give boxes, and the size" in message
-    check_declared(boxes, {"01.jpg": Header(640, 480, False), "unknown.jpg": Header(1, 1, False)})
+    check_declared(boxes, {"01.jpg": ImageHeader(640, 480, False), "unknown.jpg": ImageHeader(1, 1, False)})

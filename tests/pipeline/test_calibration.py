@@ -19,10 +19,10 @@ from igbatch.pipeline import calibration as module
 from igbatch.pipeline.calibration import Sample, calibrate_device, settings_of, uncalibrated
 from igbatch.pipeline.plan import Plan, Shard
 from igbatch.pipeline.reports import CALIBRATION_IMAGES, Calibration, calibrate_plan
-from igbatch.study import Attribution
+from igbatch.study import AttributionSection
 
 MEASURED = Calibration("bfloat16", 0.003, 8, ("precision bfloat16: fast", "micro_batch 8 rows"))
-FIXED = Attribution(micro_batch=8)
+FIXED = AttributionSection(micro_batch=8)
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -84,15 +84,15 @@ def test_what_the_study_says_is_not_measured(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("rows", [1, 3, 30])
 def test_a_micro_batch_that_the_study_says_is_taken(rows: int) -> None:
-    assert calibrate_device(Attribution(micro_batch=rows), [sample()]).micro_batch == rows
+    assert calibrate_device(AttributionSection(micro_batch=rows), [sample()]).micro_batch == rows
 
 
 def test_an_automatic_micro_batch_is_measured_and_explained() -> None:
-    calibration = calibrate_device(Attribution(), [sample()])
+    calibration = calibrate_device(AttributionSection(), [sample()])
     assert calibration.micro_batch == 8  # a small model's rows fit into any memory
-    assert calibrate_device(Attribution(), [sample()]) == calibration
+    assert calibrate_device(AttributionSection(), [sample()]) == calibration
     (reason,) = calibration.reasons
-    assert reason.startswith(f"micro_batch {calibration.micro_batch} rows:")
+    assert reason.startswith(f"micro_batch {calibration.micro_batch} batch rows:")
 
 
 def test_the_micro_batch_is_measured_in_the_precision_that_was_chosen(
@@ -106,7 +106,7 @@ def test_the_micro_batch_is_measured_in_the_precision_that_was_chosen(
 
     monkeypatch.setattr(module, "choose_micro_batch", spy)
     choose(monkeypatch, "bfloat16", 0.001)
-    calibration = calibrate_device(Attribution(precision="auto"), [sample()])
+    calibration = calibrate_device(AttributionSection(precision="auto"), [sample()])
     assert [settings.precision for settings in seen] == ["bfloat16"]
     assert calibration.micro_batch == 16
     assert calibration.reasons == ("precision bfloat16: measured", "micro_batch 16 rows: measured")
@@ -116,12 +116,12 @@ def test_the_micro_batch_is_measured_in_the_precision_that_was_chosen(
 def test_images_share_micro_batches_unless_their_bits_must_not_depend_on_others(
     reproducible: Any, together: bool
 ) -> None:
-    assert settings_of(Attribution(reproducible=reproducible), "auto").together is together
+    assert settings_of(AttributionSection(reproducible=reproducible), "auto").together is together
 
 
 def test_an_automatic_precision_leaves_room_within_the_tolerance() -> None:
     for tolerance in (0.5, 0.01, 1e-9):
-        study = Attribution(precision="auto", tolerance=tolerance, micro_batch=4, steps=4)
+        study = AttributionSection(precision="auto", tolerance=tolerance, micro_batch=4, steps=4)
         calibration = calibrate_device(study, [sample(0, steps=4), sample(1, steps=4)])
         assert calibration.precision in PRECISIONS
         assert calibration.arithmetic_error <= tolerance / 2
@@ -131,7 +131,7 @@ def test_an_automatic_precision_leaves_room_within_the_tolerance() -> None:
 
 def test_a_small_study_tries_no_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibrate, "_is_promising", lambda name, device: name == "bfloat16")
-    study = Attribution(precision="auto", tolerance=0.5, micro_batch=4, steps=4)
+    study = AttributionSection(precision="auto", tolerance=0.5, micro_batch=4, steps=4)
     samples = [sample(0, steps=4), sample(1, steps=4)]
     calibration = calibrate_device(study, samples, ahead=20)
     assert (calibration.precision, calibration.arithmetic_error) == ("float32", 0.0)
@@ -144,7 +144,9 @@ def test_a_small_study_tries_no_arithmetic(monkeypatch: pytest.MonkeyPatch) -> N
 def test_where_no_arithmetic_is_faster_nothing_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibrate, "_is_promising", lambda name, device: False)
     monkeypatch.delattr(calibrate, "_Probe")
-    calibration = calibrate_device(Attribution(precision="auto", micro_batch=4), [sample()], ahead=10_000)
+    calibration = calibrate_device(
+        AttributionSection(precision="auto", micro_batch=4), [sample()], ahead=10_000
+    )
     assert calibration.precision == "float32"
     assert calibration.reasons[0].endswith(
         ": tensorfloat32 is slow here; bfloat16 is slow here; float16 is slow here"
@@ -152,14 +154,14 @@ def test_where_no_arithmetic_is_faster_nothing_is_tried(monkeypatch: pytest.Monk
 
 
 def test_passes_that_the_study_says_are_tried_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    study = Attribution(passes="captured", micro_batch=4)
+    study = AttributionSection(passes="captured", micro_batch=4)
     calibration = calibrate_device(study, [sample()])
     if not torch.cuda.is_available():
         assert calibration.passes == "eager"
         assert calibration.reasons[0].startswith("passes run eager: they could not be captured (")
     monkeypatch.setattr(graphs, "_captured", lambda work, inputs, device: work)
     calibration = calibrate_device(study, [sample()])
-    assert (calibration.passes, calibration.reasons) == ("captured", ("passes captured: as asked for",))
+    assert (calibration.passes, calibration.reasons) == ("captured", ("passes captured: as requested",))
 
 
 def test_an_arithmetic_has_to_do_for_every_variant(
@@ -167,7 +169,7 @@ def test_an_arithmetic_has_to_do_for_every_variant(
 ) -> None:
     trained, random = sample(0), sample(1)
     choose(monkeypatch, "bfloat16", 0.003)
-    study = Attribution(precision="auto", tolerance=0.02, micro_batch=4)
+    study = AttributionSection(precision="auto", tolerance=0.02, micro_batch=4)
     for error, expected in (
         (0.001, ("bfloat16", 0.003)),
         (0.009, ("bfloat16", 0.009)),
@@ -185,7 +187,7 @@ def test_the_error_of_a_precision_that_the_study_says_is_the_largest_of_its_vari
 ) -> None:
     samples = [sample(0), sample(1), sample(2)]
     errors.update(zip((each.model for each in samples), (0.02, 0.3, 0.1), strict=True))
-    calibration = calibrate_device(Attribution(precision="bfloat16", micro_batch=4), samples)
+    calibration = calibrate_device(AttributionSection(precision="bfloat16", micro_batch=4), samples)
     assert (calibration.precision, calibration.arithmetic_error) == ("bfloat16", 0.3)
 
 
@@ -193,7 +195,7 @@ def test_a_precision_in_which_maps_are_no_numbers_is_refused(errors: dict[nn.Mod
     only = sample()
     errors[only.model] = math.inf
     with pytest.raises(InputError, match=r"attribution\.precision: float16: .* not finite"):
-        calibrate_device(Attribution(precision="float16", micro_batch=4), [only])
+        calibrate_device(AttributionSection(precision="float16", micro_batch=4), [only])
 
 
 def test_each_variant_is_measured_at_its_own_steps(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,7 +206,7 @@ def test_each_variant_is_measured_at_its_own_steps(monkeypatch: pytest.MonkeyPat
         return 0.0
 
     monkeypatch.setattr(module, "arithmetic_error", spy)
-    study = Attribution(precision="bfloat16", micro_batch=4, rule="trapezoid", steps=1)
+    study = AttributionSection(precision="bfloat16", micro_batch=4, rule="trapezoid", steps=1)
     calibrate_device(study, [sample(0, steps="auto"), sample(1, steps=7)])
     assert seen == ["auto", 7]
 
@@ -242,7 +244,7 @@ def test_where_no_image_can_be_used_there_is_no_calibration() -> None:
 
 def test_what_was_not_measured_is_trusted_with_nothing() -> None:
     for precision in ("float32", "float64"):
-        assert uncalibrated(Attribution(precision=precision)) == Calibration(precision, 0.0, 4)
-    assert uncalibrated(Attribution(precision="auto")).precision == "float32"
-    low = uncalibrated(Attribution(precision="bfloat16"))
+        assert uncalibrated(AttributionSection(precision=precision)) == Calibration(precision, 0.0, 4)
+    assert uncalibrated(AttributionSection(precision="auto")).precision == "float32"
+    low = uncalibrated(AttributionSection(precision="bfloat16"))
     assert low == replace(low, precision="bfloat16", arithmetic_error=1.0)

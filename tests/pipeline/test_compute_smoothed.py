@@ -23,7 +23,7 @@ from igbatch.report.findings.summary import describe
 from igbatch.results import StudyResults
 from igbatch.store.output import Output
 from igbatch.store.verify import verify
-from igbatch.study import Attribution
+from igbatch.study import AttributionSection
 from igbatch.study_file import load_study
 from igbatch.variants.models import load_trained
 from igbatch.variants.randomized import random_model
@@ -145,9 +145,9 @@ def test_fingerprints_name_smoothing_where_there_is_any(study: Path, tmp_path: P
 
 
 def test_copies_are_integrated_more_finely_than_their_mean() -> None:
-    smooth = Attribution(tolerance=0.02, smoothing={"samples": 16})
+    smooth = AttributionSection(tolerance=0.02, smoothing={"samples": 16})
     assert settings_of(smooth, "auto").tolerance == pytest.approx(0.02 / 4)
-    assert settings_of(Attribution(tolerance=0.02), "auto").tolerance == 0.02
+    assert settings_of(AttributionSection(tolerance=0.02), "auto").tolerance == 0.02
 
 
 def test_calibration_uses_copies(study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,7 @@ from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
 from igbatch.store.verify import verify
-from igbatch.study import Sample
+from igbatch.study import SeededSample
 from igbatch.study_file import load_study
 from igbatch.variants.models import load_trained
 
@@ -106,7 +106,7 @@ def test_what_is_measured_is_found_again_and_a_change_measures_only_what_changed
     study: Path, output: Output
 ) -> None:
     pairs, lines = measure(study, output)
-    taken = chosen(Sample(sample=1), Reader(output).listing.image_ids)
+    taken = chosen(SeededSample(sample=1), Reader(output).listing.image_ids)
     (first,) = Reader(output).listing.image_ids.take(np.flatnonzero(taken)).to_pylist()
     (second,) = {"double-00001", "double-00002"} - {first}
     assert pairs == [("trained", first)]

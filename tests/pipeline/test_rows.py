@@ -18,19 +18,19 @@ from igbatch.pipeline.plan import Plan, Shard, ShardImage
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage
 from igbatch.pipeline.reports import ShardReport
 from igbatch.pipeline.rows import MAP_GROUP_IMAGES, MAPS_WAITING, ShardRows, quarantine_row
-from igbatch.statistics.box_stats import Measured, box_statistics, measure
+from igbatch.statistics.box_stats import MeasuredMap, box_statistics, measure
 from igbatch.statistics.image_stats import convergence, map_statistics
 from igbatch.store import schemas
 from igbatch.store.commit import ShardWriter
 from igbatch.store.output import Output
-from igbatch.study import Attribution
+from igbatch.study import AttributionSection
 
 SIDE = 4
 BOXES = (
     MappedBox("b-1", "bird", 0, 0, 2, 2, 1.0),
     MappedBox("b-2", "bird", 1, 1, 4, 3, 0.5),
 )
-SETTINGS = Attribution(tolerance=0.01)
+SETTINGS = AttributionSection(tolerance=0.01)
 
 
 class Recorder:
@@ -130,7 +130,7 @@ def test_a_map_that_was_measured_is_not_measured_again_nor_needed_unless_kept(sh
     with rows_to(writer, shard) as rows:
         rows.add(image("x", keep_map=False), row("x"), None, 0.02, other)
         rows.add(image("y"), row("y"), some_map(0), 0.02, other)
-        rows.add(image("z"), row("z"), None, 0.02, Measured(3, None, []))
+        rows.add(image("z"), row("z"), None, 0.02, MeasuredMap(3, None, []))
         rows.commit()
     for found in writer.stats:
         assert other.statistics is not None

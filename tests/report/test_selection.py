@@ -17,7 +17,7 @@ from igbatch.report.selection import (
     select,
     shown_variants,
 )
-from igbatch.study import Sample, Study
+from igbatch.study import SeededSample, Study
 
 STUDY = Study.model_validate(
     {"name": "s", "images": {"root": "."}, "models": {"m": {}}, "targets": ["eagle"]}
@@ -123,11 +123,11 @@ def test_random_images_are_those_of_a_sample_under_the_seed(study: Any) -> None:
     for seed in (0, 1, 2):
         results = study(others="random", seed=seed, max_images=3)
         selection = chosen_by(results)
-        taken = chosen(Sample(sample=6, seed=seed), pa.array(IMAGES))
+        taken = chosen(SeededSample(sample=6, seed=seed), pa.array(IMAGES))
         assert taken.all()
         few = [name for name in selection.images if name != IMAGES[5]]
         for size in range(1, 4):  # every shorter list is a sample, too, but for the image without a map
-            own = chosen(Sample(sample=size + 1, seed=seed), pa.array(IMAGES))
+            own = chosen(SeededSample(sample=size + 1, seed=seed), pa.array(IMAGES))
             assert set(few[:size]) <= set(np.array(IMAGES)[own])
         assert selection.reasons[few[0]] == f"chosen at random (seed {seed})"
         assert any(f"at random (seed {seed})" in note for note in left_out(results, selection, []))

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from igbatch.statistics.aggregates import (
-    FEWEST_IMAGES,
     KEYS,
-    MOST_RESAMPLED,
+    MAX_RESAMPLED,
+    MIN_IMAGES,
     aggregate_box_sums,
     mean_interval,
     share_interval,
@@ -116,7 +116,7 @@ def test_no_rows_give_the_same_columns() -> None:
 
 
 def test_few_images_have_no_interval_of_the_mean() -> None:
-    few, enough = aggregate_box_sums(rows(FEWEST_IMAGES - 1)), aggregate_box_sums(rows(FEWEST_IMAGES))
+    few, enough = aggregate_box_sums(rows(MIN_IMAGES - 1)), aggregate_box_sums(rows(MIN_IMAGES))
     assert few["mean_sum"].notna().all()
     assert few["mean_sum_low"].isna().all()
     assert enough["mean_sum_low"].notna().all()
@@ -155,7 +155,7 @@ def test_intervals_cover_the_true_mean_about_as_often_as_they_say() -> None:
 
 
 def test_the_bootstrap_meets_the_normal_interval_where_they_change_over() -> None:
-    data = np.random.default_rng(2).normal(1.0, 1.0, size=MOST_RESAMPLED + 1)
+    data = np.random.default_rng(2).normal(1.0, 1.0, size=MAX_RESAMPLED + 1)
     resampled, normal = mean_interval(data[:-1]), mean_interval(data)
     np.testing.assert_allclose(np.array(resampled, float), np.array(normal, float), atol=0.01)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from igbatch.errors import InputError
 from igbatch.images.geometry import MappedBox
-from igbatch.statistics.box_stats import Measured, box_statistics, measure
+from igbatch.statistics.box_stats import MeasuredMap, box_statistics, measure
 from igbatch.statistics.image_stats import map_statistics
 
 Map = NDArray[np.float32]
@@ -148,7 +148,7 @@ def test_a_map_is_measured_by_itself_and_within_boxes() -> None:
 def test_a_map_that_is_not_finite_says_how_many_values_are_not(bad: float) -> None:
     attribution = np.ones((4, 5), dtype=np.float32)
     attribution[1, 2:4] = bad
-    assert measure(attribution, BOXES) == Measured(2, None, [])
+    assert measure(attribution, BOXES) == MeasuredMap(2, None, [])
 
 
 def test_a_map_is_not_measured_in_a_box_outside_of_it() -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from igbatch.errors import InputError
 from igbatch.images.geometry import MappedBox
-from igbatch.statistics.box_stats import Measured, measure
+from igbatch.statistics.box_stats import MeasuredMap, measure
 from igbatch.statistics.device import named, numbers_of
 from igbatch.statistics.histogram import EDGES, N_SIDE
 
@@ -58,12 +58,12 @@ def boxes_in(draw: st.DrawFn, height: int, width: int) -> list[MappedBox]:
     return boxes
 
 
-def on(device: str, maps: Maps, boxes: Sequence[MappedBox]) -> list[Measured]:
+def on(device: str, maps: Maps, boxes: Sequence[MappedBox]) -> list[MeasuredMap]:
     found = numbers_of(torch.from_numpy(maps).to(device), boxes)
     return named(found.cpu().numpy(), boxes, maps.shape[1:])
 
 
-def assert_alike(found: Measured, expected: Measured, pixels: int) -> None:
+def assert_alike(found: MeasuredMap, expected: MeasuredMap, pixels: int) -> None:
     """Hold a map's numbers against numpy's; see `numbers_of` for the bound."""
     assert found.not_finite == expected.not_finite
     assert (found.statistics is None) == (expected.statistics is None)
@@ -171,7 +171,7 @@ def test_a_map_that_is_not_finite_is_told_and_leaves_its_neighbours_alone(device
     maps[1, 2, :4] = bad
     boxes = [MappedBox("a", "bird", 1, 1, 5, 4, 1.0)]
     found = on(device, maps, boxes)
-    assert found[1] == Measured(4, None, [])
+    assert found[1] == MeasuredMap(4, None, [])
     for number in (0, 2):
         assert_alike(found[number], measure(maps[number], boxes), 30)
 

@@ -26,7 +26,7 @@ def convergence(
     total: float, abs_sum: float, score: float, score_baseline: float, map_error: float | None,
     tolerance: float, atol: float = DEFAULT_ATOL,
 ) -> SimpleNamespace:  # fmt: skip
-    """What is said of a map with these numbers."""
+    """The statistics of a map with these numbers."""
     ends = {"score": score, "score_baseline": score_baseline}
     row = {"sum": total, "abs_sum": abs_sum, **ends, "map_error": map_error}
     return SimpleNamespace(**image_stats.convergence(row, tolerance, atol))

@@ -14,7 +14,7 @@ from igbatch.statistics import significance
 from igbatch.statistics.significance import (
     Alternative,
     EmpiricalP,
-    adjusted,
+    benjamini_hochberg,
     bootstrap_weights,
     effect_size,
     empirical_p,
@@ -73,14 +73,14 @@ def test_effect_size() -> None:
 def test_benjamini_and_hochberg_by_hand() -> None:
     """Sorted p times m / rank, then the least of what stands at or above: 0.04, 0.06, 0.06, 0.5."""
     p_values = np.array([0.5, 0.01, 0.045, 0.03])
-    assert adjusted(p_values) == pytest.approx([0.5, 0.04, 0.06, 0.06])
+    assert benjamini_hochberg(p_values) == pytest.approx([0.5, 0.04, 0.06, 0.06])
 
 
 def test_nan_is_no_test() -> None:
-    found = adjusted(np.array([0.5, np.nan, 0.01, 0.045, 0.03, np.nan]))
+    found = benjamini_hochberg(np.array([0.5, np.nan, 0.01, 0.045, 0.03, np.nan]))
     assert found == pytest.approx([0.5, np.nan, 0.04, 0.06, 0.06, np.nan], nan_ok=True)
-    assert np.isnan(adjusted(np.full(3, np.nan))).all()
-    assert adjusted(np.array([])).size == 0
+    assert np.isnan(benjamini_hochberg(np.full(3, np.nan))).all()
+    assert benjamini_hochberg(np.array([])).size == 0
 
 
 def test_signs_are_counted_as_binomial() -> None:
@@ -173,9 +173,9 @@ def test_missing_values_count_in_neither_sum(cells: int, monkeypatch: pytest.Mon
     found = resampled_means(values, 20, 0)
     assert found.shape == (21, 3)
     assert found[0] == pytest.approx([values[:, 0].mean(), np.nanmean(values[:, 1]), np.nan], nan_ok=True)
-    told = ~np.isnan(values[:, 1])
+    valid = ~np.isnan(values[:, 1])
     for weights, mean in zip(weights_of(40, 20, 0), found[1:, 1], strict=True):
-        assert mean == pytest.approx(np.average(values[told, 1], weights=weights[told]))
+        assert mean == pytest.approx(np.average(values[valid, 1], weights=weights[valid]))
     assert np.isnan(found[:, 2]).all()
 
 

@@ -100,7 +100,7 @@ def test_what_a_min_max_mapping_cannot_change() -> None:
 
 
 def test_the_range_decides_whether_a_faint_map_resembles_a_strong_one() -> None:
-    """The claim that a study tests: one shape, two gains; alike by own ranges, different by the pair's."""
+    """What a study tests: one shape, two scales; alike by per-map ranges, different by the pair's."""
     strong = smooth(0)
     faint = strong / 64
     found = compare(strong, faint, pair=joint(strong, faint), dataset=(-1.0, 1.0))

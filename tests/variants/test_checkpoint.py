@@ -1,4 +1,4 @@
-"""What the header of a weights file says, and what is said of a file that is none or does not fit."""
+"""The header of a weights file, and messages about a file that is none or does not fit."""
 
 import struct
 from collections.abc import Callable

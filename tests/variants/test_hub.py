@@ -48,12 +48,12 @@ class Hub:
 
     def __init__(self) -> None:
         self.status = 200
-        self.asked: list[str] = []
+        self.requested: list[str] = []
         outer = self
 
         class Answer(BaseHTTPRequestHandler):
             def do_HEAD(self) -> None:
-                outer.asked.append(self.path)
+                outer.requested.append(self.path)
                 self.send_response(outer.status)
                 if outer.status == 404:
                     self.send_header("X-Error-Code", "RepoNotFound")
@@ -175,7 +175,7 @@ def test_looking_up_a_name_for_ever_is_given_up_on(cache: Path, monkeypatch: pyt
 
 def test_a_hub_that_has_the_file_is_enough_to_plan(a_hub: Hub) -> None:
     find_weights(TINY, KEY)
-    assert a_hub.asked == [f"/{REPOSITORY}/resolve/main/model.safetensors"]
+    assert a_hub.requested == [f"/{REPOSITORY}/resolve/main/model.safetensors"]
 
 
 @pytest.mark.parametrize(
@@ -187,12 +187,12 @@ def test_a_hub_that_has_the_file_is_enough_to_plan(a_hub: Hub) -> None:
         (429, UnfinishedError, "run it again later"),
     ],
 )
-def test_what_the_hub_answers_is_told(
+def test_what_the_hub_answers_is_reported(
     a_hub: Hub, status: int, kind: type[IgbatchError], part: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     a_hub.status = status
     assert part in refusal(find_weights, kind)
-    assert len(a_hub.asked) == 1
+    assert len(a_hub.requested) == 1
     assert capfd.readouterr() == ("", "")
 
 

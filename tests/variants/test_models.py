@@ -192,9 +192,9 @@ def test_what_is_not_safetensors_is_refused_unopened(
             path.write_bytes(
                 {"empty": b"", "cut": whole[: len(whole) // 2], "text": b"weights\n" * 50}[damage]
             )
-        wanted = "not a whole safetensors file" if damage == "cut" else "not a safetensors file"
-        assert wanted in refusal(describe_model, source, KEY)
-        assert wanted in refusal(load_trained, source, KEY)
+        message = "not a whole safetensors file" if damage == "cut" else "not a safetensors file"
+        assert message in refusal(describe_model, source, KEY)
+        assert message in refusal(load_trained, source, KEY)
 
 
 def test_a_file_that_vanished_is_refused(tmp_path: Path) -> None:

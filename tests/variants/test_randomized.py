@@ -175,12 +175,12 @@ def test_no_two_layers_of_one_shape_receive_the_same_numbers() -> None:
 
 def test_what_is_kept_depends_on_no_order(states: ModelStates) -> None:
     alone: dict[Any, str] = {}
-    asked = [(1, ("head",)), (2, ("head",)), (None, None), (1, BLOCKS[:3]), (2, None)]
-    for seed, layers in asked:
+    requests = [(1, ("head",)), (2, ("head",)), (None, None), (1, BLOCKS[:3]), (2, None)]
+    for seed, layers in requests:
         fresh = ModelStates(locate_weights("bundled", None, KEY), KEY)
         alone[seed, layers] = state_sha256(fresh.state(seed, layers))
-    assert len(set(alone.values())) == len(asked)
-    for seed, layers in [*asked, *reversed(asked), *asked[::2]]:
+    assert len(set(alone.values())) == len(requests)
+    for seed, layers in [*requests, *reversed(requests), *requests[::2]]:
         assert state_sha256(states.state(seed, layers)) == alone[seed, layers]
 
 

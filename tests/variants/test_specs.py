@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from igbatch.errors import InputError
-from igbatch.study import Sample, Study, VariantSpec
+from igbatch.study import SeededSample, Study, VariantSpec
 from igbatch.study_file import parse_study
 from igbatch.variants.specs import needs_layers, variant_specs
 
@@ -114,7 +114,7 @@ def test_what_stages_and_blocks_have_in_common_is_one_variant(kind: dict[str, An
     apart = {spec.variant_id: spec for spec in (*specs(both[0]), *specs(both[1]))}
     assert found == list(apart.values())
     assert len(found) == len(LAYERS) + len(BLOCKS) - 3
-    assert found[0].images == Sample(sample=3)
+    assert found[0].images == SeededSample(sample=3)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def refusal(weights: str, architecture: str | None = None) -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A model folder, as on timm's hub, whose weights are not looked into here."""
+    """A model folder, as on timm's hub, whose weights are not read here."""
     path = tmp_path / "model"
     path.mkdir()
     (path / "model.safetensors").write_bytes(b"weights")

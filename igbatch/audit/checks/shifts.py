@@ -16,7 +16,7 @@ from scipy.stats import rankdata
 from igbatch.audit.checks.base import AuditCheck
 from igbatch.audit.pairs import Floats, Pairing
 from igbatch.audit.verdict import CheckPart, Outcome
-from igbatch.statistics.significance import adjusted, signed_rank_test
+from igbatch.statistics.significance import benjamini_hochberg, signed_rank_test
 
 FAR = 2.0
 """Thresholds beyond which a size fails without a test."""
@@ -45,7 +45,8 @@ class Shifted(AuditCheck):
         raw = np.array([np.nan if part.p is None else part.p for part in self.parts])
         tests = np.count_nonzero(~np.isnan(raw))
         judged = []
-        for part, p, smallest in zip(self.parts, adjusted(raw).tolist(), self.smallest, strict=True):
+        adjusted = benjamini_hochberg(raw).tolist()
+        for part, p, smallest in zip(self.parts, adjusted, self.smallest, strict=True):
             size = part.figure or 0.0
             could_tell = part.p is not None and smallest * tests < SIGNIFICANT
             chance = could_tell and p >= SIGNIFICANT and size <= FAR * self.threshold

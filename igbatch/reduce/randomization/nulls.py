@@ -24,7 +24,7 @@ from igbatch.reduce.randomization.values import (
     image_values,
 )
 from igbatch.statistics.aggregates import named_classes
-from igbatch.statistics.significance import Alternative, adjusted, effect_size, empirical_p
+from igbatch.statistics.significance import Alternative, benjamini_hochberg, effect_size, empirical_p
 from igbatch.store.reader import Reader
 
 MIN_NULLS_PER_IMAGE = 99
@@ -190,6 +190,6 @@ def _adjust(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         families.setdefault((row["model"], row["variant_id"], row["test"], row["family"]), []).append(row)
     for family in families.values():
         p_values = np.array([np.nan if row["p"] is None else row["p"] for row in family], dtype=np.float64)
-        for row, value in zip(family, adjusted(p_values), strict=True):
+        for row, value in zip(family, benjamini_hochberg(p_values), strict=True):
             row["p_adjusted"] = None if np.isnan(value) else float(value)
     return rows

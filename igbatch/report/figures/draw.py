@@ -23,7 +23,7 @@ from igbatch.report.color.style import ColorStyle
 from igbatch.report.columns import Table
 from igbatch.report.figures.bar import BAR_SPACE, SMALL, draw_bar
 from igbatch.report.figures.encoding import as_bytes
-from igbatch.report.figures.image_data import Box, ImageMaps, Panel, Picture
+from igbatch.report.figures.image_data import DrawnBox, ImageMaps, Panel, Picture
 from igbatch.report.figures.layout import Row, Sheet, scope_sheet, statement
 from igbatch.report.figures.typeset import (
     DPI,
@@ -186,7 +186,7 @@ def colors_of(panel: Panel) -> NDArray[np.uint8]:
 
 
 def place_labels(
-    boxes: Sequence[Box], widths: Sequence[float], size: tuple[int, int], scale: float
+    boxes: Sequence[DrawnBox], widths: Sequence[float], size: tuple[int, int], scale: float
 ) -> list[tuple[float, float]]:
     """Place one label a box: above it, below it, or inside, wherever it covers no earlier label.
 
@@ -295,7 +295,7 @@ def _draw_contour(page: Axes, panel: Panel, width: int, place: Transform) -> Non
         _stroke(page, line, thick, style.colors.line, place)
 
 
-def _outline(page: Axes, boxes: Sequence[Box], thick: float, place: Transform, color: str = "") -> None:
+def _outline(page: Axes, boxes: Sequence[DrawnBox], thick: float, place: Transform, color: str = "") -> None:
     for box in boxes:
         corners = Affine2D.from_values(
             box.x_max - box.x_min, 0, 0, box.y_max - box.y_min, box.x_min, box.y_min

@@ -16,12 +16,12 @@ from igbatch.report.color.colormaps import BOX_COLORS
 from igbatch.report.color.scale import ColorScale
 from igbatch.results import StudyResults
 from igbatch.statistics.image_stats import allowed_error
-from igbatch.study import Attribution
+from igbatch.study import AttributionSection
 from igbatch.text import number, percent, plain
 
 
 @dataclass(frozen=True)
-class Box:
+class DrawnBox:
     """A box on a picture or map: half-open pixels of the model's input, and the colour of its label.
 
     `name` is the label, numbered where the image has several boxes of it.
@@ -41,7 +41,7 @@ class Picture:
     """An image as the model saw it, float32 [H, W, 3] in 0..1; None and a reason where it cannot be read."""
 
     pixels: NDArray[np.float32] | None
-    boxes: tuple[Box, ...]
+    boxes: tuple[DrawnBox, ...]
     missing: str = ""
 
 
@@ -61,7 +61,7 @@ class Panel:
     image_id: str
     variant_id: str
     target: str
-    boxes: tuple[Box, ...]
+    boxes: tuple[DrawnBox, ...]
     values: NDArray[np.float32] | None = None
     scale: ColorScale | None = None
     minimum: float | None = None
@@ -108,7 +108,7 @@ class ImageMaps:
         self._models: pd.Series = results.variants.set_index("variant_id")["model"]
         self._maps: dict[tuple[str, str], NDArray[np.float32] | None] = {}
         self._pictures: dict[str, Picture] = {}
-        self._boxes: dict[str, tuple[Box, ...]] = {}
+        self._boxes: dict[str, tuple[DrawnBox, ...]] = {}
 
     @cached_property
     def variants(self) -> list[str]:
@@ -165,7 +165,7 @@ class ImageMaps:
         low, high, total = (float(row[name]) for name in ("minimum", "maximum", "sum"))
         return Panel(*key, values, scale, low, high, total, tuple(marks), missing, photograph)
 
-    def boxes_seen_by(self, variant_id: str) -> tuple[Box, ...]:
+    def boxes_seen_by(self, variant_id: str) -> tuple[DrawnBox, ...]:
         """Return the boxes in pixels of a variant's model: models may crop an image differently."""
         model = str(self._models[variant_id])
         if model not in self._boxes:
@@ -223,17 +223,17 @@ def box_names(box_sums: pd.DataFrame) -> dict[str, str]:
     return dict(zip(rows["box_id"], names, strict=True))
 
 
-def _boxes(box_sums: pd.DataFrame, colors: dict[str, str]) -> tuple[Box, ...]:
+def _boxes(box_sums: pd.DataFrame, colors: dict[str, str]) -> tuple[DrawnBox, ...]:
     rows, names = box_sums.drop_duplicates("box_id"), box_names(box_sums)
     boxes = []
     for row in rows.to_dict("records"):
         box_id, label = str(row["box_id"]), str(row["box_label"])
         x_min, y_min, x_max, y_max = (int(row[edge]) for edge in ("x_min", "y_min", "x_max", "y_max"))
-        boxes.append(Box(box_id, plain(names[box_id]), x_min, y_min, x_max, y_max, colors[label]))
+        boxes.append(DrawnBox(box_id, plain(names[box_id]), x_min, y_min, x_max, y_max, colors[label]))
     return tuple(boxes)
 
 
-def error_mark(row: Any, settings: Attribution) -> str:
+def error_mark(row: Any, settings: AttributionSection) -> str:
     """Return in a few words how far a map that did not converge is off; empty where it did."""
     if row["converged"]:
         return ""

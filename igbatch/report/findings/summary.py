@@ -16,7 +16,7 @@ from igbatch.report.randomization.statistics import SIGNIFICANT, null_tests
 from igbatch.report.randomization.verdicts import MIN_MODELS, null_verdict
 from igbatch.report.sentences import sentences
 from igbatch.results import StudyResults
-from igbatch.statistics.aggregates import FEWEST_IMAGES
+from igbatch.statistics.aggregates import MIN_IMAGES
 
 FEW_IMAGES = 10
 """Images below which the summary warns that means over them are of little weight."""
@@ -59,7 +59,7 @@ def five_sentences(results: StudyResults, findings: Sequence[Finding], quarantin
         level=SIGNIFICANT,
         min_models=MIN_MODELS,
         few_images=FEW_IMAGES,
-        fewest_images=FEWEST_IMAGES,
+        min_images=MIN_IMAGES,
         **_doubts(results, quarantined),
     )
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from igbatch.reduce.ranges import Scope
 from igbatch.report.color.wording import ChoiceWords, Knob, RangeRule, ScopeWords, ValuePart
-from igbatch.report.figures.image_data import Box
+from igbatch.report.figures.image_data import DrawnBox
 from igbatch.text import plain
 
 
@@ -140,7 +140,7 @@ class ModelFrame(PageModel):
     picture: str
     """A data URI; empty where the image cannot be read, and `missing` says why."""
     missing: str
-    boxes: list[Box]
+    boxes: list[DrawnBox]
 
 
 class StoredBox(PageModel):

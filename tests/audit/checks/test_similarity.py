@@ -11,7 +11,7 @@ import pytest
 from igbatch.audit.compare import compare
 from igbatch.audit.verdict import Check, Outcome
 from igbatch.results import StudyResults
-from igbatch.study import Audit
+from igbatch.study import AuditSection
 
 Checked = Callable[..., Check]
 
@@ -63,5 +63,5 @@ def test_pruned_maps_are_no_fault(tmp_path: Path, make_night: Callable[..., Stud
     night, reference = make_night(tmp_path / "now"), make_night(tmp_path / "then")
     shutil.rmtree(tmp_path / "then" / "attributions")
     (tmp_path / "then" / "pruned.json").write_text('{"pruned_at": "2026-01-01T00:00:00Z"}')
-    found = {check.name: check for check in compare(night, reference, Audit()).checks}["similarity"]
+    found = {check.name: check for check in compare(night, reference, AuditSection()).checks}["similarity"]
     assert found.outcome is Outcome.SKIPPED

@@ -19,7 +19,7 @@ from igbatch.statistics.similarity import map_features, similarity
 from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
-from igbatch.study import Randomization, Sample
+from igbatch.study import Randomization, SeededSample
 
 ALL = {**TABLES, "randomization": schemas.RANDOMIZATION, "significance": schemas.SIGNIFICANCE}
 
@@ -177,7 +177,7 @@ def test_a_wider_range_measures_all_again_through_any_door(copy: Output) -> None
 
 
 def test_a_sample_of_the_images_is_compared(copy: Output) -> None:
-    settings = Randomization(images=Sample(sample=1, seed=1))
+    settings = Randomization(images=SeededSample(sample=1, seed=1))
     chosen = compared_images(Reader(copy), settings)
     assert len(chosen) == 1
     again(copy, settings)

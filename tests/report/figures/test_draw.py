@@ -14,7 +14,7 @@ from igbatch.report.color.colormaps import PALETTE, color_indices
 from igbatch.report.figures.draw import draw_sheet, place_labels
 from igbatch.report.figures.encoding import figure_png
 from igbatch.report.figures.export import contact_sheets, print_options
-from igbatch.report.figures.image_data import Box, ImageMaps
+from igbatch.report.figures.image_data import DrawnBox, ImageMaps
 from igbatch.report.figures.layout import scope_sheet, sequence_sheet
 from igbatch.report.figures.typeset import fit, text_width, wrap
 
@@ -212,7 +212,8 @@ def test_texts_are_cut_and_wrapped_to_a_width() -> None:
 
 def test_labels_of_boxes_stay_inside_and_off_each_other() -> None:
     boxes = [
-        Box(str(i), f"bird {i}", 2 + 3 * i, 2 + 2 * i, 12 + 3 * i, 10 + 2 * i, "#000000") for i in range(4)
+        DrawnBox(str(i), f"bird {i}", 2 + 3 * i, 2 + 2 * i, 12 + 3 * i, 10 + 2 * i, "#000000")
+        for i in range(4)
     ]
     spots = place_labels(boxes, [60.0] * 4, (224, 224), 14)
     for x, y in spots:

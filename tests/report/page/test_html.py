@@ -128,7 +128,9 @@ def test_without_script_the_page_points_to_figures_and_tables(small_study: Any, 
     fallback = Tags(page.split("<noscript>")[1].split("</noscript>")[0]).text
     assert "figures for print linked below" in fallback
     figures = [link for link in Tags(page).values("href") if link.startswith("figures/")]
-    assert len(figures) == 2 + 1 + 1  # the seed's sequence of each variant, an overview, aggregates
+    assert (
+        len(figures) == 2 + 1 + 1
+    )  # the original experiment's sequence of each variant, an overview, aggregates
     assert page.count("<table") >= 3
 
 

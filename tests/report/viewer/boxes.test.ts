@@ -7,9 +7,9 @@ const SIZE = { width: 10, height: 8 };
 const BOX = { x_min: 2, y_min: 3, x_max: 5, y_max: 6 };
 
 test("a box between two points holds every pixel it touches, in whatever order they come", () => {
-  const wanted = { x_min: 1, y_min: 2, x_max: 5, y_max: 4 };
-  assert.deepEqual(between([1.4, 2.9], [4.1, 3.2], SIZE), wanted);
-  assert.deepEqual(between([4.1, 3.2], [1.4, 2.9], SIZE), wanted);
+  const expected = { x_min: 1, y_min: 2, x_max: 5, y_max: 4 };
+  assert.deepEqual(between([1.4, 2.9], [4.1, 3.2], SIZE), expected);
+  assert.deepEqual(between([4.1, 3.2], [1.4, 2.9], SIZE), expected);
   assert.deepEqual(between([3, 3], [3, 3], SIZE), { x_min: 3, y_min: 3, x_max: 4, y_max: 4 });
   assert.deepEqual(between([-5, -5], [99, 99], SIZE), { x_min: 0, y_min: 0, x_max: 10, y_max: 8 });
 });

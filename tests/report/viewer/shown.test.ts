@@ -55,8 +55,8 @@ test("a pair of other than two targets is another scope, and the words say so", 
   assert.equal(scopeOf(chosen, 3), "targets");
   assert.equal(scopeOf(chosen, 1), "image");
   const three = rowsOf(STUDY, { ...first, targets: ["eagle", "magpie", "crow"] }, maps);
-  const said = normalizationWords(STUDY, three, chosen, first.style, maps);
-  assert.match(said, /A pair has two targets, 3 are shown\. Title of targets/);
+  const words = normalizationWords(STUDY, three, chosen, first.style, maps);
+  assert.match(words, /A pair has two targets, 3 are shown\. Title of targets/);
 });
 
 test("the statement names the choice, its ranges, and what it makes incomparable", () => {

@@ -46,7 +46,7 @@ test("names of any kind survive a link", () => {
   }
 });
 
-test("what a link names and the page does not hold is told, and the rest is restored", () => {
+test("what a link names and the page does not hold is listed, and the rest is restored", () => {
   const { view, strange } = fromFragment(STUDY, "#view?image=gone.png&variant=trained&variant=lost&opacity=0.5");
   assert.deepEqual(strange, ["the image “gone.png”", "the variant “lost”"]);
   assert.equal(view.image, "a.png");

@@ -53,9 +53,9 @@ function aggregatesChart(study: PageStudy, axis: Axis, width: number): Element {
   const colored = (positive: boolean): Plot.Markish[] => {
     const own = rows.filter((row) => row.mean > 0 === positive);
     const color = positive ? "var(--positive)" : "var(--negative)";
-    const told = own.filter((row) => row.low !== null && row.high !== null);
+    const known = own.filter((row) => row.low !== null && row.high !== null);
     return [
-      Plot.ruleY(told, { y: "place", x1: "low", x2: "high", stroke: color, strokeWidth: 2 }),
+      Plot.ruleY(known, { y: "place", x1: "low", x2: "high", stroke: color, strokeWidth: 2 }),
       Plot.dot(own, { y: "place", x: "mean", fill: color, r: 4 }),
     ];
   };
@@ -163,10 +163,10 @@ export function extent(values: number[]): { linear: number; largest: number } {
   return { linear: 10 ** Math.min(bottom, top - 1), largest: 10 ** top };
 }
 
-/** Zero, and powers of ten on both sides of it, at most `most` on each. */
-function decadeTicks(linear: number, largest: number, most: number): number[] {
+/** Zero, and powers of ten on both sides of it, at most `max` on each. */
+function decadeTicks(linear: number, largest: number, max: number): number[] {
   const decades = Math.round(Math.log10(largest / linear));
-  const every = Math.max(1, Math.ceil(decades / most));
+  const every = Math.max(1, Math.ceil(decades / max));
   const powers: number[] = [];
   for (let step = 0; step < decades; step += every) powers.push(largest / 10 ** step);
   return [...powers.map((power) => -power), 0, ...powers.reverse()];

@@ -49,8 +49,8 @@ export function count(n: number, noun: string): string {
   return `${n.toLocaleString("en-US")} ${noun}${n === 1 ? "" : "s"}`;
 }
 
-/** Join names as a sentence does: a, b and c; of more than `most`, the first ones and how many others. */
-export function listing(names: string[], most = 6): string {
-  const shown = names.length > most ? [...names.slice(0, most), `${names.length - most} more`] : names;
+/** Join names as a sentence does: a, b and c; of more than `max`, the first ones and how many others. */
+export function listing(names: string[], max = 6): string {
+  const shown = names.length > max ? [...names.slice(0, max), `${names.length - max} more`] : names;
   return shown.length < 2 ? shown.join("") : `${shown.slice(0, -1).join(", ")} and ${shown.at(-1)}`;
 }

@@ -81,7 +81,7 @@ function histogram(series: Series[], unit: string, width: number): Element {
   const linear = largest / 1000;
   const binned = series.map(({ values, limits }) => bin(values, linear, largest, limits));
   const steps = series.flatMap(({ name }, which) => outline(name, binned[which]!));
-  const most = Math.max(2, ...binned.map(({ counts }) => Math.max(...counts)));
+  const peak = Math.max(2, ...binned.map(({ counts }) => Math.max(...counts)));
   const ends = endsOf(series);
   const ticks = [-largest, -largest / 30, 0, largest / 30, largest];
   const drawn = chart({
@@ -93,11 +93,11 @@ function histogram(series: Series[], unit: string, width: number): Element {
     marginRight: 24,
     ariaLabel: `How many pixels have which value, for ${series.map(({ name }) => name).join(", ")}`,
     x: { type: "symlog", constant: linear, domain: [-largest, largest] },
-    y: { type: "log", domain: [0.7, most * 1.3] },
+    y: { type: "log", domain: [0.7, peak * 1.3] },
     color: { legend: series.length > 1, domain: series.map(({ name }) => name), range: COLORS },
     marks: [
       Plot.axisY({
-        ticks: countTicks(most),
+        ticks: countTicks(peak),
         tickFormat: (n: number) => n.toLocaleString("en-US"),
         fontSize: 11,
         label: "pixels",
@@ -134,7 +134,7 @@ function histogram(series: Series[], unit: string, width: number): Element {
   return figure;
 }
 
-/** Colours of series, told apart by colour-blind readers, on light and on dark paper (Okabe and Ito 2008). */
+/** Colours of series, distinct for colour-blind readers, on light and on dark paper (Okabe and Ito 2008). */
 const COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
 
 /** Where colours end: once where all maps share their ends, in the colour of each map otherwise. */
@@ -153,14 +153,14 @@ function endsOf(series: Series[]): { at: number; anchor: "start" | "end"; color:
 function outline(name: string, { edges, counts }: Binned): { name: string; value: number; count: number }[] {
   const points: { name: string; value: number; count: number }[] = [];
   counts.forEach((count, place) => {
-    const told = count > 0 ? count : NaN;
-    points.push({ name, value: edges[place]!, count: told }, { name, value: edges[place + 1]!, count: told });
+    const held = count > 0 ? count : NaN;
+    points.push({ name, value: edges[place]!, count: held }, { name, value: edges[place + 1]!, count: held });
   });
   return points;
 }
 
-function countTicks(most: number): number[] {
-  const powers = Math.floor(Math.log10(most));
+function countTicks(peak: number): number[] {
+  const powers = Math.floor(Math.log10(peak));
   const every = Math.max(1, Math.ceil(powers / 3));
   const ticks: number[] = [];
   for (let power = 0; power <= powers; power += every) ticks.push(10 ** power);
@@ -168,10 +168,10 @@ function countTicks(most: number): number[] {
 }
 
 function beyond(series: Series[], binned: Binned[]): string {
-  const told = series.map(({ name, values }, which) => {
+  const shares = series.map(({ name, values }, which) => {
     const { below, above } = binned[which]!;
     const share = percent((below + above) / Math.max(values.length, 1));
     return `${name} ${(below + above).toLocaleString("en-US")} (${share})`;
   });
-  return `Pixels beyond the ends of the colours, drawn in the end colour: ${told.join(", ")}.`;
+  return `Pixels beyond the ends of the colours, drawn in the end colour: ${shares.join(", ")}.`;
 }

@@ -94,12 +94,12 @@ const TIP = { fill: "var(--card)", stroke: "var(--line)", fontSize: 12 };
 
 /** The threshold as it was at each audit; one that never changed goes across the chart. */
 function threshold(line: Row[]): Plot.Markish[] {
-  const told = line.filter((row) => row.threshold !== null);
+  const known = line.filter((row) => row.threshold !== null);
   const dashed = { stroke: "var(--bad)", strokeDasharray: "5 3", strokeWidth: 1.5 };
-  if (new Set(told.map((row) => row.threshold)).size < 2) {
-    return [Plot.ruleY(told.slice(-1), { y: "threshold", ...dashed })];
+  if (new Set(known.map((row) => row.threshold)).size < 2) {
+    return [Plot.ruleY(known.slice(-1), { y: "threshold", ...dashed })];
   }
-  return [Plot.lineY(told, { x: "time", y: "threshold", curve: "step-after", ...dashed })];
+  return [Plot.lineY(known, { x: "time", y: "threshold", curve: "step-after", ...dashed })];
 }
 
 function tipOf(row: Row): string {

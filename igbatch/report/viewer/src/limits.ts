@@ -25,7 +25,7 @@ export function partRange(
 /**
  * Return the ends of the colour scale.
  *
- * `magnitude(p)` is the p % quantile of |a| over the range's maps; it is asked for the rule percentile alone.
+ * `magnitude(p)` is the p % quantile of |a| over the range's maps; only the rule percentile calls it.
  */
 export function limitsOf(
   range: { minimum: number; maximum: number },

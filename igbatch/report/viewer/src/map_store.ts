@@ -1,4 +1,4 @@
-/** The raw maps of the images that were looked at, unpacked once, and what follows from their values. */
+/** The raw maps of the images that were shown, unpacked once, and what follows from their values. */
 
 import { quantile } from "./limits.ts";
 import { type RawMap, unpack } from "./raw_map.ts";

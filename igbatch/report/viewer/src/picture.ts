@@ -9,7 +9,7 @@ import type { MapStore } from "./map_store.ts";
 import { ownName } from "./numbers.ts";
 import type { Rectangle } from "./raw_map.ts";
 import { type Cell, cellLimits, scopeOf, titleOf } from "./shown.ts";
-import type { Box, ModelFrame, PageStudy } from "./study_types.ts";
+import type { DrawnBox, ModelFrame, PageStudy } from "./study_types.ts";
 import type { Normalization } from "./style.ts";
 import type { View } from "./view.ts";
 
@@ -169,7 +169,7 @@ function drawLayer(
 
 function drawBox(
   pen: CanvasRenderingContext2D,
-  box: Rectangle | Box,
+  box: Rectangle | DrawnBox,
   name: string,
   color: string,
   thin: number,
@@ -255,12 +255,12 @@ function write(
   size: number,
   color: string,
   bold = false,
-  most = Infinity,
+  maxWidth = Infinity,
 ): void {
   setFont(pen, size, bold);
   pen.fillStyle = color;
-  if (most === Infinity) pen.fillText(text, x, y);
-  else pen.fillText(text, x, y, most);
+  if (maxWidth === Infinity) pen.fillText(text, x, y);
+  else pen.fillText(text, x, y, maxWidth);
 }
 
 function wrap(pen: CanvasRenderingContext2D, paragraphs: string[], width: number): string[] {

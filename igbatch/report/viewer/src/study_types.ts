@@ -187,14 +187,14 @@ export interface ModelFrame {
    */
   picture: string;
   missing: string;
-  boxes: Box[];
+  boxes: DrawnBox[];
 }
 /**
  * A box on a picture or map: half-open pixels of the model's input, and the colour of its label.
  *
  * `name` is the label, numbered where the image has several boxes of it.
  */
-export interface Box {
+export interface DrawnBox {
   box_id: string;
   name: string;
   x_min: number;

@@ -5,7 +5,7 @@ import { compareValues, sortValue } from "./order.ts";
 
 /** Rows up to which a table has no pages. */
 const PAGE = 50;
-/** Most names of a column that are offered as a choice. */
+/** The largest number of names of a column that are offered as a choice. */
 const MAX_CHOICES = 40;
 
 type Value = number | string | null;

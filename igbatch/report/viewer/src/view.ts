@@ -107,7 +107,7 @@ export function isView(fragment: string): boolean {
 
 /**
  * Read the fragment of a link. What it does not say stays as it is at first; what it names and the page does not
- * hold is told in `strange`.
+ * hold is listed in `strange`.
  */
 export function fromFragment(study: PageStudy, fragment: string): { view: View; strange: string[] } {
   const view = firstView(study);

@@ -22,54 +22,51 @@ export function normalizationWords(
   const scope = scopeOf(chosen, targets);
   const { scopes, rules, sentences } = study.knobs;
   const about = scopes.find((each) => each.scope === scope)!;
-  const said = [];
+  const lines = [];
   if (scope !== chosen.scope)
-    said.push(`A pair has two targets, ${targets} ${targets === 1 ? "is" : "are"} shown.`);
+    lines.push(`A pair has two targets, ${targets} ${targets === 1 ? "is" : "are"} shown.`);
   const ranges = rangesOf(study, rows, chosen, style, store, scope);
   const first = rows.flat()[0];
   const shared = first && sharedRange(study, first, rows[0]!, scope);
   const maps = count(shared?.n_maps ?? 0, "map");
   const over = about.over.replaceAll("{maps}", maps);
-  said.push(
+  lines.push(
     scope === "raw"
       ? `${about.title}, not normalized: one scale for ${over}.`
       : `${about.title} (minimum and maximum of ${over}).`,
   );
-  if (shared && !shared.complete) said.push(sentences.missing.replaceAll("{maps}", maps));
+  if (shared && !shared.complete) lines.push(sentences.missing.replaceAll("{maps}", maps));
   const applied = scope === "raw" && chosen.rule !== "fixed" ? "symmetric" : chosen.rule;
   const rule = rules.find((each) => each.rule === applied);
-  if (rule) said.push(rule.words.replaceAll("{p}", String(chosen.percentile)));
+  if (rule) lines.push(rule.words.replaceAll("{p}", String(chosen.percentile)));
   if (chosen.rule === "percentile" && scope !== "raw" && shared && !isExact(shared, store)) {
     const error = `${(100 * study.quantile_error).toFixed(1)} %`;
-    said.push(sentences.histogram.replaceAll("{error}", error));
+    lines.push(sentences.histogram.replaceAll("{error}", error));
   }
-  said.push(ranges);
-  if (chosen.rule === "fixed") return said.filter(Boolean).join(" ");
-  if (about.compare) said.push(`Compare ${about.compare}.`);
-  if (about.beware) said.push(about.beware);
-  return said.filter(Boolean).join(" ");
+  lines.push(ranges);
+  if (chosen.rule === "fixed") return lines.filter(Boolean).join(" ");
+  if (about.compare) lines.push(`Compare ${about.compare}.`);
+  if (about.beware) lines.push(about.beware);
+  return lines.filter(Boolean).join(" ");
 }
 
 /** State what is shown of the values, where it is not all of them in proportion. */
 export function styleWords(study: PageStudy, style: ColorStyle): string {
   const { parts, palettes, limits } = study.knobs;
-  const said = [parts.find((each) => each.part === style.part)?.words];
-  const tell = (
-    name: Exclude<keyof KnobLimits, "percentile">,
-    value: number | string = style[name],
-  ): void => {
-    said.push(limits[name].words.replaceAll("{value}", String(value)));
+  const lines = [parts.find((each) => each.part === style.part)?.words];
+  const add = (name: Exclude<keyof KnobLimits, "percentile">, value: number | string = style[name]): void => {
+    lines.push(limits[name].words.replaceAll("{value}", String(value)));
   };
-  if (style.level !== 1) tell("level", number(style.level, 2));
+  if (style.level !== 1) add("level", number(style.level, 2));
   if (style.contour > 0) {
-    tell("contour");
-    if (style.blur > 0) tell("blur");
+    add("contour");
+    if (style.blur > 0) add("blur");
   }
-  if (style.opacity < 1) tell("opacity");
+  if (style.opacity < 1) add("opacity");
   if (style.palette !== palettes[0]?.palette) {
-    said.push(`Colours: ${palettes.find((each) => each.palette === style.palette)?.title ?? ""}.`);
+    lines.push(`Colours: ${palettes.find((each) => each.palette === style.palette)?.title ?? ""}.`);
   }
-  return said.filter(Boolean).join(" ");
+  return lines.filter(Boolean).join(" ");
 }
 
 /** Say which ends the colours have, of each group of maps that shares them. */

@@ -5,7 +5,7 @@ import { useRef } from "preact/hooks";
 import { CORNERS, type Grip, resized, type Size } from "../boxes.ts";
 import { ownName } from "../numbers.ts";
 import type { Rectangle } from "../raw_map.ts";
-import type { Box } from "../study_types.ts";
+import type { DrawnBox } from "../study_types.ts";
 import { useGrip } from "./gestures.ts";
 
 /** What the reader's own boxes can do. */
@@ -15,7 +15,7 @@ export interface BoxEdits {
 }
 
 /** The data set's boxes; `k` is the zoom, by which lines and letters must not grow. */
-export function DataBoxes({ boxes, size, k }: { boxes: Box[]; size: Size; k: number }) {
+export function DataBoxes({ boxes, size, k }: { boxes: DrawnBox[]; size: Size; k: number }) {
   const letter = size.width / 19 / k;
   return (
     <g class="data-boxes">
@@ -67,7 +67,7 @@ function OwnBox({
   const change = (next: Rectangle): void => edits.change(index, next);
   useGrip(body, [0, 0], box, size, change);
   const name = ownName(index);
-  const said = `Your box ${name}: x ${box.x_min} to ${box.x_max}, y ${box.y_min} to ${box.y_max}. Arrow keys move it, with Shift they resize it, Delete removes it.`;
+  const label = `Your box ${name}: x ${box.x_min} to ${box.x_max}, y ${box.y_min} to ${box.y_max}. Arrow keys move it, with Shift they resize it, Delete removes it.`;
   const press = (event: KeyboardEvent): void => {
     const by = ARROWS[event.key];
     if (by)
@@ -87,7 +87,7 @@ function OwnBox({
         {...place(box)}
         tabindex={reachable ? 0 : -1}
         role="button"
-        aria-label={said}
+        aria-label={label}
         onKeyDown={press}
       />
       <Label text={name} box={box} letter={size.width / 19 / k} color="#1b1b1b" />

@@ -5,7 +5,7 @@ import { useRef, useState } from "preact/hooks";
 
 import type { Size } from "../boxes.ts";
 import type { Rectangle } from "../raw_map.ts";
-import type { Box } from "../study_types.ts";
+import type { DrawnBox } from "../study_types.ts";
 import { bounded, type View, type Zoom, zoomed } from "../view.ts";
 import { type BoxEdits, DataBoxes, Draft, OwnBoxes } from "./Boxes.tsx";
 import { useDrawing, useZoom } from "./gestures.ts";
@@ -31,7 +31,7 @@ export interface StageProps {
   size: Size;
   view: View;
   hand: Hand;
-  dataBoxes: Box[];
+  dataBoxes: DrawnBox[];
   ownBoxes: Rectangle[];
   /** Whether own boxes may be drawn and changed here, and reached by the keyboard. */
   editable: boolean;

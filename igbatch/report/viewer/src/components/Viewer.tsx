@@ -32,7 +32,7 @@ export function Viewer({ study, store, ready }: ViewerProps) {
   const { view, change, strange } = useView(study);
   const [cursor, setCursor] = useState<Cursor | null>(null);
   const [drawing, setDrawing] = useState(false);
-  const [said, say] = useState("");
+  const [message, setMessage] = useState("");
   useUnpacked(study, view, store, ready);
   const image = imageOf(study, view)!;
   const rows = rowsOf(study, view, store);
@@ -115,7 +115,7 @@ export function Viewer({ study, store, ready }: ViewerProps) {
           <button type="button" onClick={() => add(middle(view.zoom, first))}>
             Add a box
           </button>
-          <button type="button" onClick={() => copyLink(view, say)}>
+          <button type="button" onClick={() => copyLink(view, setMessage)}>
             Copy link
           </button>
           <button
@@ -138,8 +138,8 @@ export function Viewer({ study, store, ready }: ViewerProps) {
           <button type="button" onClick={() => change(firstView(study))}>
             Reset
           </button>
-          <span class="said" role="status">
-            {said}
+          <span class="message" role="status">
+            {message}
           </span>
         </div>
         <p class="reading-line" role="status" aria-live="polite">
@@ -233,13 +233,13 @@ function cursorWords(cursor: Cursor | null, rows: Cell[][]): string {
   return `Pixel x ${cursor.x}, y ${cursor.y}${where}: raw values stand below each map.`;
 }
 
-async function copyLink(view: View, say: (text: string) => void): Promise<void> {
+async function copyLink(view: View, setMessage: (text: string) => void): Promise<void> {
   history.replaceState(null, "", toFragment(view));
   try {
     await navigator.clipboard.writeText(location.href);
-    say("Link copied.");
+    setMessage("Link copied.");
   } catch {
-    say("The link is in the address bar.");
+    setMessage("The link is in the address bar.");
   }
 }
 
