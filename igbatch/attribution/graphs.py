@@ -72,8 +72,8 @@ class Graphs:
             return _graph(passes, batch, rows, self.form)
         except Exception as error:  # whatever it is: eager passes work, or raise what is the matter
             first_line = (str(error).strip().splitlines() or [""])[0][:200]
-            what = f"{type(error).__name__}: {first_line}"
-            self.refused = f"passes run eager: they could not be {self.form} ({what})"
+            what = f"they could not be {self.form} ({type(error).__name__}: {first_line})"
+            self.refused = f"passes run eager: {what}"
         warnings.warn(self.refused, stacklevel=2)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

@@ -160,10 +160,8 @@ class KeptMaps:
             the absolute sums and the norms of the paths' maps, float64 [A, K] both.
         """
         ends = np.cumsum([math.prod(part) for part in self._parts])[:-1]
-        whole = [
-            part.reshape(shape) for part, shape in zip(np.split(numbers, ends), self._parts, strict=True)
-        ]
-        (scores, scales, slopes), unit, *inner, sums, squares = whole
+        split = zip(np.split(numbers, ends), self._parts, strict=True)
+        (scores, scales, slopes), unit, *inner, sums, squares = (part.reshape(shape) for part, shape in split)
         for path, slots, first in self._order:
             own = slice(first, first + slots.stop - slots.start)
             path.scores[slots], path.scales[slots] = scores[own], scales[own]

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from igbatch.errors import InputError
 from igbatch.nightly.records import Promotion, References
-from igbatch.nightly.root import NightlyRoot, check_name, stamp
+from igbatch.nightly.root import NAME, NightlyRoot, stamp
 from igbatch.store.lock import output_lock
 from igbatch.store.pruned import pruned_at
 
@@ -27,7 +27,8 @@ def promote(root: NightlyRoot, night: str, *, note: str = "", force: bool = Fals
         InputError: there is no such night, its run did not end, or it needs `force`.
         UnfinishedError: a night is at work.
     """
-    check_name(night)
+    if not NAME.fullmatch(night):
+        raise InputError(f"{night}: not the name of a night; give one of `igbatch nights`, 20261126T020000Z")
     if night not in root.names():
         raise InputError(f"{root.uri}: no night {night}; `igbatch nights` lists them")
     with output_lock(root.output):

@@ -120,17 +120,6 @@ def time_of(night: str) -> datetime:
     return datetime.strptime(night, NAME_FORMAT).replace(tzinfo=UTC)
 
 
-def check_name(night: str) -> str:
-    """Return the name of a night.
-
-    Raises:
-        InputError: it is none.
-    """
-    if not NAME.fullmatch(night):
-        raise InputError(f"{night}: not the name of a night; give one of `igbatch nights`, 20261126T020000Z")
-    return night
-
-
 def stamp(now: datetime) -> str:
     """Return a time as records have it: UTC, ISO 8601 with seconds."""
     return now.astimezone(UTC).isoformat(timespec="seconds")

@@ -73,21 +73,20 @@ def run_night(
         compute = partial(
             run_job, study_path, overrides, console, address=address, retry_quarantined=retry_quarantined
         )
-        night = _Night(root, lock, study, study_digest(study), reference, promote_first, console, compute)
+        # where the study file lies is left out: that of a submitted job lies in another folder each time
+        state = digest(study.model_dump(mode="json", exclude={"run", "report"}))
+        night = _Night(root, lock, study, state, reference, promote_first, console, compute)
         return night.run(now or datetime.now(UTC), timedelta(hours=at_most_every))
-
-
-def study_digest(study: Study) -> str:
-    """Return a digest of a study but for how it is run and what its report shows.
-
-    It leaves out where the study file lies: that of a submitted job lies in another folder each time.
-    """
-    return digest(study.model_dump(mode="json", exclude={"run", "report"}))
 
 
 @dataclass(frozen=True)
 class _Night:
-    """One night, under the lock of its root. `compute(out=…)` runs its study."""
+    """One night, under the lock of its root.
+
+    Attributes:
+        digest: of the study but for how it is run and what its report shows.
+        compute: runs the study, with the output as `out`.
+    """
 
     root: NightlyRoot
     lock: Lock

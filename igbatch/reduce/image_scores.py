@@ -57,6 +57,15 @@ class Best(NamedTuple):
         self.values[better] = other.values[better]
         self.which[better] = np.broadcast_to(which, better.shape)[better]
 
+    @property
+    def column(self) -> pa.Array:
+        """The scores, null where an image has none."""
+        return pa.array(self.values, mask=np.isnan(self.values))
+
+    def named(self, names: Sequence[str], places: Places) -> pa.Array:
+        """Return the name of each score's, by its place among names; null where an image has no score."""
+        return pa.array(names, pa.string()).take(pa.array(places, mask=np.isnan(self.values)))
+
 
 class ImageValues(NamedTuple):
     """Values by image, target and box label.
@@ -138,20 +147,21 @@ class ImageScores:
     def table(self) -> pa.Table:
         """Return the rows of `schemas.IMAGE_SUMMARY`, in the order of the study."""
         read = self.maps > 0
-        wide = len(self.targets)
+        variant, target = np.divmod(self.convergence.which, len(self.targets))
+        label, variant_of_label = np.divmod(self.contrast.which, len(self.variant_ids))
         columns: dict[str, pa.Array] = {
             "image_id": self.reader.listing.image_ids,
             "n_maps": pa.array(self.maps),
             "boxes_clipped": pa.array(self.clipped, mask=~read),
             "boxes_skipped": pa.array(self.skipped, mask=~read),
-            "convergence_ratio": _numbers(self.convergence),
-            "convergence_variant_id": _texts(self.convergence, self.variant_ids, wide),
-            "convergence_target": _texts(self.convergence, self.targets, modulo=wide),
-            "box_contrast": _numbers(self.contrast),
-            "box_contrast_variant_id": _texts(self.contrast, self.variant_ids, modulo=len(self.variant_ids)),
-            "box_contrast_label": _texts(self.contrast, list(self.labels), len(self.variant_ids)),
+            "convergence_ratio": self.convergence.column,
+            "convergence_variant_id": self.convergence.named(self.variant_ids, variant),
+            "convergence_target": self.convergence.named(self.targets, target),
+            "box_contrast": self.contrast.column,
+            "box_contrast_variant_id": self.contrast.named(self.variant_ids, variant_of_label),
+            "box_contrast_label": self.contrast.named([*self.labels], label),
+            **self._disagreement(),
         }
-        columns |= self._disagreement()
         nulls = {each.name: pa.nulls(self.images, each.type) for each in schemas.IMAGE_SUMMARY}
         return pa.table({**nulls, **columns}, schema=schemas.IMAGE_SUMMARY)
 
@@ -160,25 +170,24 @@ class ImageScores:
 
         A randomization study tells it by 1 less the mean rank correlation of an image's maps.
         """
-        ranked = _uncorrelated(self.reader)
-        if ranked is not None and not np.isnan(ranked).all():
-            best = Best(ranked, np.zeros(self.images, dtype=np.int64))
-            return {"disagreement": _numbers(best), "disagreement_measure": _texts(best, ["spearman"])}
-        for measure, apart in self.apart.items():
-            best, trained = apart.best()
+        best, measure = Best(_uncorrelated(self.reader), np.zeros(self.images, dtype=np.int64)), "spearman"
+        for name, apart in self.apart.items():
             if np.isnan(best.values).all():
-                continue
-            found = {
-                "disagreement": _numbers(best),
-                "disagreement_measure": _texts(best, [measure], modulo=1),
-                "disagreement_variant_id": _texts(best, trained, modulo=len(trained)),
-                "disagreement_target": _texts(best, self.targets, len(trained), len(self.targets)),
+                best, measure = apart.best(), name
+        if np.isnan(best.values).all():
+            return {}
+        columns = {"": best.column, "_measure": best.named([measure], np.zeros_like(best.which))}
+        if measure != "spearman":
+            trained = list(self.apart[measure].trained)
+            code, variant = np.divmod(best.which, len(trained))
+            label, target = np.divmod(code, len(self.targets))
+            columns |= {
+                "_variant_id": best.named(trained, variant),
+                "_target": best.named(self.targets, target),
             }
             if measure == "share":
-                labels, each = sorted(apart.labels), len(trained) * len(self.targets)
-                found["disagreement_label"] = _texts(best, labels, each)
-            return found
-        return {}
+                columns["_label"] = best.named(sorted(self.apart[measure].labels), label)
+        return {f"disagreement{name}": column for name, column in columns.items()}
 
 
 class _Apart:
@@ -187,7 +196,7 @@ class _Apart:
     def __init__(self, images: int, targets: int) -> None:
         self.images, self.targets = images, targets
         self.labels: dict[str, int] = {}
-        self.trained: dict[str, tuple[str, pd.Series]] = {}  # by model: variant, values by key
+        self.trained: dict[str, tuple[str, pd.Series]] = {}  # by variant: model, values by key
         self.random: dict[str, tuple[pd.Series, pd.Series]] = {}  # by model: sums and counts by key
 
     def add(self, model: str, trained: str | None, part: ImageValues) -> None:
@@ -196,28 +205,28 @@ class _Apart:
         values = pd.Series(part.values, self._recoded(part.keys, codes))
         ones = pd.Series(1.0, values.index)
         if trained is not None:
-            self.trained[model] = trained, values
+            self.trained[trained] = model, values
         elif model not in self.random:
             self.random[model] = values, ones
         else:
             sums, counts = self.random[model]
             self.random[model] = sums.add(values, fill_value=0), counts.add(ones, fill_value=0)
 
-    def best(self) -> tuple[Best, list[str]]:
-        """Return the largest difference of each image, and the trained variants.
+    def best(self) -> Best:
+        """Return the largest difference of each image.
 
-        It is of (label * targets + target) * variants + variant, labels being sorted.
+        It is of (label * targets + target) * trained variants + variant, labels being sorted.
         """
         best = Best.none(self.images)
         ranks = np.argsort(np.argsort(list(self.labels)))
-        for place, (model, (_, values)) in enumerate(self.trained.items()):
+        for place, (model, values) in enumerate(self.trained.values()):
             if model in self.random:
                 sums, counts = self.random[model]
                 apart = (values - sums / counts).abs().dropna()
                 code, image = np.divmod(self._recoded(apart.index.to_numpy(), ranks), self.images)
                 found = Best.of(self.images, image, apart.to_numpy(), code)
                 best.offer(found, found.which * len(self.trained) + place)
-        return best, [variant_id for variant_id, _ in self.trained.values()]
+        return best
 
     def _recoded(self, keys: Places, codes: Sequence[int] | Places) -> Places:
         """Return keys whose labels have new codes."""
@@ -226,25 +235,11 @@ class _Apart:
         return recoded
 
 
-def _numbers(best: Best) -> pa.Array:
-    return pa.array(best.values, mask=np.isnan(best.values))
-
-
-def _texts(best: Best, names: Sequence[str], divisor: int = 1, modulo: int | None = None) -> pa.Array:
-    """Return the names that scores are of: those at `which` // `divisor` % `modulo`."""
-    places = best.which // max(divisor, 1)
-    places = places if modulo is None else places % max(modulo, 1)
-    return pa.array(list(names), pa.string()).take(pa.array(places, mask=np.isnan(best.values)))
-
-
-def _uncorrelated(reader: Reader) -> Floats | None:
-    """Return 1 less the mean rank correlation of each image's random maps with the trained ones.
-
-    None where the study compared no maps.
-    """
-    path = reader.output.path("similarity.parquet")
+def _uncorrelated(reader: Reader) -> Floats:
+    """Return 1 less the mean rank correlation of each image's random and trained maps; NaN: it has none."""
+    path, images = reader.output.path("similarity.parquet"), len(reader.listing.image_ids)
     if reader.study.randomization is None or not reader.output.exists(path):
-        return None
+        return np.full(images, np.nan)
     random = reader.variants.filter(pc.field("kind") == "random")["variant_id"]
     which = (pc.field("comparison") == "to_trained") & pc.field("variant_id").isin(random)
     rows = pq.read_table(
@@ -255,6 +250,6 @@ def _uncorrelated(reader: Reader) -> Floats | None:
         partitioning=None,
     )
     places, values = reader.listing.places(rows), rows["spearman"].to_numpy()
-    places, values, images = places[places >= 0], values[places >= 0], len(reader.listing.image_ids)
+    places, values = places[places >= 0], values[places >= 0]
     with np.errstate(invalid="ignore"):
         return 1 - np.bincount(places, values, images) / np.bincount(places, minlength=images)

@@ -59,6 +59,7 @@ def reduce_variant(task: tuple[Output, str]) -> tuple[VariantPart, ImagePart]:
     images = _image_part(variant_id, scan, off.ratio)
     ranges, weights, shards = scan.ranges, scan.weights_sha256, scan.shards
     del scan, off  # before boxes are read
+    pa.default_memory_pool().release_unused()
     boxes = VariantBoxes.read(reader, variant_id)
     kind = reader.variants["kind"][reader.variant_ids.index(variant_id)].as_py()
     if kind == "trained":
@@ -165,12 +166,13 @@ def reduce_study(
     Raises:
         InputError: there is no study at this place.
     """
+    _complete_images(output, Reader(output))  # whose lists are held no longer
+    pa.default_memory_pool().release_unused()
     reader = Reader(output)
     found = StudyTables.of(reader, map_shards)
     for name in ("ranges", "aggregates", "summary"):
         found.write(name)
     _complete_variants(output, reader, found.parts)
-    _complete_images(output, reader)
     settings = reader.study.randomization
     if settings is not None and found.whole.n_maps:
         dataset = found.whole.minimum, found.whole.maximum

@@ -92,9 +92,12 @@ class Summary:
         ).head(1)
         keys = list(zip(rows["variant_id"], rows["target"], strict=True))
         constant = zip(keys, map(int, rows["n_constant"]), strict=True)
-        counts = rows[["n_maps", "n_boxes", "n_converged", "n_negligible", "n_estimated"]].sum()
         return cls(
-            *map(int, counts),
+            rows=int(rows["n_maps"].sum()),
+            boxes=int(rows["n_boxes"].sum()),
+            converged=int(rows["n_converged"].sum()),
+            negligible=int(rows["n_negligible"].sum()),
+            estimated=int(rows["n_estimated"].sum()),
             largest_error=float(rows["largest_map_error"].max()),
             worst=next(map(WorstMap.of, furthest.to_dict("records")), None),
             steps={

@@ -15,9 +15,10 @@ from igbatch.report.figures.fonts import missing_line, on_stderr
 from igbatch.report.figures.image_data import ImageMaps, ShownRows
 from igbatch.report.figures.layout import joint_scope, scope_sheet, sequence_sheet
 from igbatch.report.figures.typeset import DPI, missing_letters
-from igbatch.report.findings.find import find
+from igbatch.report.findings.boxes import box_findings
+from igbatch.report.findings.similarity import target_likeness
 from igbatch.report.findings.summary import cautions, describe, five_sentences
-from igbatch.report.page.audit import audit_view
+from igbatch.report.page.audit import study_audit
 from igbatch.report.page.csv_tables import MAX_ROWS, csv_tables, take_quarantine
 from igbatch.report.page.html import render_page
 from igbatch.report.page.study_data import page_data
@@ -61,10 +62,10 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
     randomization = randomization_views(results, featured, files.embedded)
     drawn = featured if results.study.report.figures else []
     figures = {plain(maps.image_id): list(_draw(maps, files)) for maps in drawn}
-    findings = find(results, compared_images(results))
+    findings = [*box_findings(results), *target_likeness(results, compared_images(results))]
     lead, facts = describe(results)
-    audit, problem = audit_view(results)
-    study, packed = page_data(results, selection, shown, audit.history if audit else ())
+    audit, history, problem = study_audit(results)
+    study, packed = page_data(results, selection, shown, history)
     page = render_page(
         study,
         packed,
@@ -79,7 +80,7 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
         plot=plot,
         tables=page_tables(results, selection, lost, n_lost),
         csv=csv,
-        audit_view=audit,
+        audit=audit,
         randomization=randomization,
         left_out=left_out(results, selection, [name for name, whole in csv.items() if not whole], problem),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -14,12 +14,14 @@ Cell = Callable[[Row], str]
 TableColumns = Mapping[str, Cell]
 """How cells are written, by the heads of their columns."""
 
+Rows = pd.DataFrame | Sequence[Row]
+
 NONE = "–"
 
 
-def read(rows: pd.DataFrame | Iterable[Row], columns: TableColumns, note: str = "") -> Table | None:
+def read(rows: Rows, columns: TableColumns, note: str = "") -> Table | None:
     """Return a table of some rows; None where there is none."""
-    records: Iterable[Any] = rows.to_dict("records") if isinstance(rows, pd.DataFrame) else rows
+    records: Sequence[Any] = rows.to_dict("records") if isinstance(rows, pd.DataFrame) else rows
     cells = tuple(tuple(write(row) for write in columns.values()) for row in records)
     return Table(tuple(columns), cells, note) if cells else None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,8 +47,8 @@ class Selection:
     featured: tuple[str, ...]
     images: tuple[str, ...]
     strange: tuple[str, ...]
-    reasons: Mapping[str, str] = field(default_factory=dict)
-    scored: int | None = None
+    reasons: Mapping[str, str]
+    scored: int | None
 
 
 def select(results: StudyResults) -> Selection:

@@ -1,10 +1,10 @@
 """Sentences from templates: typed values go in, lines of plain text come out.
 
 The words of a section stand in one template below `templates/`, written as prose: a line break in a template
-is a space, a blank line parts paragraphs. The text is plain, without markup: a terminal prints it as it is,
-JSON holds it, and the page's template, which escapes every string, shows it. So nothing here escapes, and no
-name from the data can inject anything: what a template prints has passed `text.plain`, and is never read as
-a template itself.
+is a space, a blank line parts paragraphs, and these may be the items of a list (`paragraphs | listing`). The
+text is plain, without markup: a terminal prints it as it is, JSON holds it, and the page's template, which
+escapes every string, shows it. So nothing here escapes, and no name from the data can inject anything: what a
+template prints has passed `text.plain`, and is never read as a template itself.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _environment() -> jinja2.Environment:
         finalize=_printed,
         extensions=[_Prose],
     )
-    environment.filters |= FILTERS
+    environment.filters |= FILTERS | {"paragraphs": _lines}
     return environment
 
 

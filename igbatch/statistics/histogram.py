@@ -42,27 +42,23 @@ RELATIVE_ERROR = 10 ** (1 / BINS_PER_DECADE) - 1
 """Bound of the relative error of a quantile whose magnitude lies between 1e-13 and 1e2: 15.5 %."""
 
 
-def histogram(values: NDArray[Any]) -> NDArray[np.int32]:
+def histogram(values: NDArray[Any], *, ascending: bool = False) -> NDArray[np.int32]:
     """Count finite values over the fixed bins: int32 [N_BINS], summing to the number of values.
 
-    Raises:
-        InputError: a value is NaN or infinite.
-    """
-    return histogram_of_sorted(np.sort(values, axis=None))
-
-
-def histogram_of_sorted(ascending: NDArray[Any]) -> NDArray[np.int32]:
-    """Count finite values that are sorted already: int32 [N_BINS].
+    Args:
+        values: of any shape.
+        ascending: whether they are flat and sorted already.
 
     Raises:
         InputError: a value is NaN or infinite.
     """
-    if len(ascending) and not (np.isfinite(ascending[0]) and np.isfinite(ascending[-1])):
+    ordered = values if ascending else np.sort(values, axis=None)
+    if len(ordered) and not (np.isfinite(ordered[0]) and np.isfinite(ordered[-1])):
         raise InputError("histogram: a value is NaN or infinite; leave such maps out")
-    edges = FLOAT32_EDGES if ascending.dtype == np.float32 else _INNER
-    up_to_negative = np.searchsorted(ascending, -edges[::-1], side="right")
-    below_positive = np.searchsorted(ascending, edges, side="left")
-    return counts_between(np.concatenate([up_to_negative, below_positive]), len(ascending))
+    edges = FLOAT32_EDGES if ordered.dtype == np.float32 else _INNER
+    up_to_negative = np.searchsorted(ordered, -edges[::-1], side="right")
+    below_positive = np.searchsorted(ordered, edges, side="left")
+    return counts_between(np.concatenate([up_to_negative, below_positive]), len(ordered))
 
 
 def counts_between(places: NDArray[Any], values: int) -> NDArray[np.int32]:

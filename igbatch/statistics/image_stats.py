@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from igbatch.statistics.histogram import histogram_of_sorted
+from igbatch.statistics.histogram import histogram
 
 DEFAULT_ATOL = 1e-6
 """Absolute tolerance in units of the output: of a probability, a millionth."""
@@ -45,7 +45,7 @@ def map_statistics(attribution: NDArray[np.float32]) -> dict[str, Any]:
         InputError: a value is NaN or infinite.
     """
     ascending = np.sort(attribution, axis=None)
-    counts = histogram_of_sorted(ascending)
+    counts = histogram(ascending, ascending=True)
     ordered = [float(ascending[rank]) for rank in ranks(len(ascending))]
     return statistics_of(ordered, add_up(attribution), counts)
 

@@ -44,8 +44,7 @@ def localization(attribution: NDArray[np.float32], mask: NDArray[np.bool_]) -> d
     parts = (np.maximum(flat, 0), np.maximum(-flat, 0), np.abs(flat))
     found: dict[str, bool | float | None] = {}
     for name, part in zip(PARTS, parts, strict=True):
-        for measure, value in _measures(part, inside).items():
-            found[f"{name}_{measure}"] = value
+        found |= {f"{name}_{measure}": value for measure, value in _measures(part, inside).items()}
     return found
 
 

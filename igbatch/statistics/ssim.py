@@ -90,7 +90,6 @@ def mean_ssim(pair: PairMoments, width: float, other_width: float) -> float:
 
 
 def _window_means(values: NDArray[np.floating]) -> NDArray[np.float64]:
-    margin = WINDOW // 2
-    inner = slice(margin, -margin)
+    inner = slice(WINDOW // 2, -(WINDOW // 2))
     means: NDArray[np.float64] = ndimage.uniform_filter(values, WINDOW, output=np.float64)
     return np.ascontiguousarray(means[inner, inner])

@@ -15,6 +15,7 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -67,26 +68,20 @@ class _DigestingFile(io.RawIOBase):
         super().close()
 
 
+@dataclass(eq=False)
 class ShardWriter:
     """Writes one attempt at a shard. Use it in a `with` block and end with `commit`; else nothing counts.
 
     Maps are streamed to disk batch by batch, so that memory does not grow with the shard.
     """
 
-    def __init__(
-        self,
-        output: Output,
-        variant_id: str,
-        shard: str,
-        fingerprint: str,
-        *,
-        encoding: Encoding = "float32",
-    ) -> None:
-        self.output = output
-        self.variant_id = variant_id
-        self.shard = shard
-        self.fingerprint = fingerprint
-        self.encoding = encoding
+    output: Output
+    variant_id: str
+    shard: str
+    fingerprint: str
+    encoding: Encoding = field(default="float32", kw_only=True)
+
+    def __post_init__(self) -> None:
         self.attempt = f"{time.time_ns():016x}-{secrets.token_hex(4)}"
         self._rows: dict[str, list[Row]] = {"image_stats": [], "box_stats": [], "quarantine": []}
         self._opened = ExitStack()

@@ -154,9 +154,7 @@ class Output:
 
     def read_json(self, path: str) -> Any:
         """Read JSON, or return None where the file is missing."""
-        if not self.exists(path):
-            return None
-        return json.loads(self.read(path))
+        return json.loads(self.read(path)) if self.exists(path) else None
 
     def delete(self, path: str) -> None:
         """Delete a file that no reader needs."""

@@ -40,11 +40,10 @@ def prune_maps(output: Output, files: list[fs.FileInfo], now: str) -> None:
         now: UTC, ISO 8601.
     """
     before: Any = output.read_json(output.path(MARKER)) or {}
-    size = sum(info.size or 0 for info in files)
     marker = {
         "pruned_at": before.get("pruned_at", now),
         "files": before.get("files", 0) + len(files),
-        "bytes": before.get("bytes", 0) + size,
+        "bytes": before.get("bytes", 0) + sum(info.size or 0 for info in files),
     }
     output.put_json(output.path(MARKER), marker)
     for info in files:

@@ -129,7 +129,7 @@ class RankingStore:
 def ranking_bytes(rows: Sequence[Mapping[str, Any]], model: str) -> bytes:
     """Return rows of `schemas.RANKINGS` as the bytes of a file that carries their digest."""
     table = pa.Table.from_pylist(list(rows), schema=schemas.RANKINGS)
-    record = {"model": model, "rows": _digest(table)}
+    record = {"model": model, "rows": digest(table.to_pydict())}
     return table_bytes(table.replace_schema_metadata({KEY: json.dumps(record).encode()}))
 
 
@@ -143,16 +143,12 @@ def parse_rankings(data: bytes) -> tuple[str, pa.Table]:
         table = pq.read_table(pa.BufferReader(data))
         record = json.loads((table.schema.metadata or {})[KEY])
         rows = table.replace_schema_metadata().cast(schemas.RANKINGS)
-        model, written, held = str(record["model"]), record["rows"], _digest(rows)
+        model, written, held = str(record["model"]), record["rows"], digest(rows.to_pydict())
     except (OSError, ValueError, LookupError, TypeError, pa.ArrowException) as error:
         raise ValueError(f"not a whole file of rankings ({error})") from error
     if written != held:
         raise ValueError("its rows have changed: another digest than it carries")
     return model, rows
-
-
-def _digest(table: pa.Table) -> str:
-    return digest(table.to_pydict())
 
 
 def _by_image(table: pa.Table, classes: int) -> dict[ImageKey, Ranking]:

@@ -131,8 +131,7 @@ class Reader(StudyLists):
         whole = winners.whole()
         schema = pa.schema([schemas.IMAGE_STATS.field(name) for name in columns])
         every = [file.path for file, all_count in zip(winners.files, whole, strict=True) if all_count]
-        for _, batch in scan(self.output, every, schema):
-            yield batch
+        yield from (batch for _, batch in scan(self.output, every, schema))
         yield from self.counting_rows(columns, winners, np.flatnonzero(~whole))
 
     def counting_rows(

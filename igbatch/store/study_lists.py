@@ -90,11 +90,10 @@ class StudyLists:
 
     def variants_of(self, image_id: str) -> list[str]:
         """Return the variants that are computed on an image, in the order of the study."""
-        if self.listing.places_of([image_id])[0] < 0:
-            return []
-        one = pa.array([image_id], pa.string())
-        found = ((each, asked_images(self.variants, each, one)) for each in self.variant_ids)
-        return [each for each, asked in found if asked is None or asked[0]]
+        places = self.listing.places_of([image_id])
+        one = self.listing.only(places[places >= 0])
+        found = ((each, self.listing_of(each, one)) for each in self.variant_ids)
+        return [each for each, listing in found if listing.places_of([image_id])[0] >= 0]
 
     def _asked(self, variant_id: str) -> NDArray[np.bool_] | None:
         return asked_images(self.variants, variant_id, self.listing.image_ids)

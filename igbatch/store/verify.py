@@ -109,15 +109,11 @@ class _Variant:
             self.found.size += shard.size
         self._check_rows([shard for shard in shards if shard.attempt])
         if rankings is not None and shards:
-            self._check_targets(pa.concat_tables([shard.ranked for shard in shards]), rankings)
+            for row, said in misranked(pa.concat_tables([shard.ranked for shard in shards]), rankings):
+                name = "/".join([self.expected.variant_id, row["image_id"], row["target"]])
+                what = f"explains class {row['target_index']}, its image's ranking says {said}"
+                self._say("ranking", name, what)
         return set().union(*(shard.files for shard in shards))
-
-    def _check_targets(self, rows: pa.Table, rankings: pa.Table) -> None:
-        for row, said in misranked(rows, rankings):
-            name = "/".join([self.expected.variant_id, row["image_id"], row["target"]])
-            self._say(
-                "ranking", name, f"explains class {row['target_index']}, its image's ranking says {said}"
-            )
 
     def _check_rows(self, shards: Sequence[ShardCheck]) -> None:
         width = len(self.targets)

@@ -37,11 +37,7 @@ _NUMBERS = (
 _OWN = ("variant_id", "attempt", "fingerprint", *(f"{kind}_bytes" for kind in DATA_KINDS))
 _KEPT = ("image_id", "target", "image_etag", "minimum", "maximum", "sum", "abs_sum", "steps", "converged")
 ROWS = pa.schema(
-    [
-        *(schemas.IMAGE_STATS.field(name) for name in _KEPT),
-        pa.field("error", pa.float64()),
-        pa.field("allowed", pa.float64()),
-    ]
+    [*map(schemas.IMAGE_STATS.field, _KEPT), *(pa.field(name, pa.float64()) for name in ("error", "allowed"))]
 )
 _COLUMNS = ("image_id", "target", "target_index", "image_etag", "image_sha256", "steps", *_NUMBERS, *_OWN)
 _UNREADABLE = (OSError, ValueError, LookupError, TypeError, pa.ArrowException)

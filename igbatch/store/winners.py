@@ -56,7 +56,9 @@ class Listing:
 
     def key(self, image_id: str, target: str) -> int:
         """Return the key of one image and target, -1 where the study does not list it."""
-        return int(self.keys(pa.table({"image_id": [image_id], "target": [target]}))[0])
+        place = int(pc.index(self.image_ids, image_id).as_py())
+        known = place >= 0 and target in self.targets and (self._asked is None or self._asked[place])
+        return place * len(self.targets) + self.targets.index(target) if known else -1
 
     def of_variant(self, asked: NDArray[np.bool_] | None) -> Listing:
         """Return the listing in which images that a variant is not computed on are as if not listed.
@@ -225,8 +227,7 @@ class Winners:
 
     def whole(self) -> NDArray[np.bool_]:
         """Tell of each file whether all its rows count: bool [files]."""
-        rows = np.array([file.rows for file in self.files], dtype=np.int64)
-        return np.equal(self.counting(), rows)
+        return np.equal(self.counting(), np.array([file.rows for file in self.files], dtype=np.int64))
 
     def _claim(self, found: Sequence[Found]) -> Chunk:
         rows = pa.Table.from_batches([batch for _, batch in found])

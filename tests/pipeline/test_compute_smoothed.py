@@ -170,7 +170,7 @@ def test_a_trial_tells_what_all_copies_take(study: Path, tmp_path: Path) -> None
     plan = planned(study, tmp_path / "out", *few)
     assert copies_of(plan.resolved) == 100
     (trial,) = preview(plan, None).trials
-    assert (trial.images, trial.nodes) == (1, 200)
+    assert trial.nodes == 200
 
 
 def test_shards_of_large_studies_hold_fewer_images_the_more_copies_they_take(

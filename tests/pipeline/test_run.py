@@ -224,10 +224,10 @@ def test_broken_images_are_quarantined_and_retried_on_request(scene_folder: Path
     assert not results.complete
     assert not results.ranges["complete"].any()
     stamp = victim.stat().st_mtime_ns
-    assert run(study, tmp_path / "out")[0].computed == 0
+    assert run(study, tmp_path / "out")[0].rows == 0
     victim.write_bytes(whole[: len(whole) // 2])
     os.utime(victim, ns=(stamp, stamp))
-    assert run(study, tmp_path / "out", retry_quarantined=True)[1].quarantined == 2
+    assert run(study, tmp_path / "out", retry_quarantined=True)[1].run.quarantined == 2
     victim.write_bytes(whole)
     outcome, told = run(study, tmp_path / "out")
     assert (outcome.rows, told.run.quarantined) == (2, 0)

@@ -188,7 +188,7 @@ def image_values(boxes: pd.DataFrame, maps: pd.DataFrame) -> pd.DataFrame:
 
 def _columns(table: pd.DataFrame) -> Iterator[tuple[Statistic, pd.Series]]:
     for (label, target), rows in table.groupby(["box_label", "target"], sort=True, dropna=False):
-        by_image, whole = rows.set_index("image_id"), pd.isna(label)
+        by_image, whole = rows.set_index("image_id"), not isinstance(label, str)
         for name in MAP_STATISTICS if whole else [*BOX_STATISTICS, "change"]:
             values = by_image[name].astype("float64")
             if values.notna().any():

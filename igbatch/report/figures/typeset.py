@@ -136,9 +136,10 @@ def finish(figure: Figure) -> Figure:
         _missing[figure] = set()
         for text in figure.findobj(Text):
             assert isinstance(text, Text)
-            letters = text.get_text()
+            lines = text.get_text().split("\n")
+            letters = "".join(lines)
             _missing[figure] |= fallbacks().missing(letters)
-            text.set_text(fallbacks().drawable(letters))
+            text.set_text("\n".join(map(fallbacks().drawable, lines)))
             text.set(fontfamily=fallbacks().families(letters), parse_math=False)
     return figure
 

@@ -1,7 +1,4 @@
-"""The claims on sums in boxes: negligible in random models, significant in the trained one, and their signs.
-
-`sums` are rows of `StudyResults.aggregates` with the model and the kind of their variants.
-"""
+"""The claims on sums in boxes: negligible in random models, significant in the trained one; their signs."""
 
 from __future__ import annotations
 
@@ -11,16 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from igbatch.report.columns import TableColumns, in_order, interval, name, read, share, value, whole, yes
-from igbatch.report.findings.model import (
-    MAX_ROWS,
-    Finding,
-    Missing,
-    Verdict,
-    combine,
-    present,
-    variants_of_kind,
-)
+from igbatch.report.columns import TableColumns, in_order, interval, name, share, value, whole, yes
+from igbatch.report.findings.model import Finding, Missing, Verdict, combine, present, variants_of_kind
 from igbatch.report.text import plain
 from igbatch.results import StudyResults
 from igbatch.statistics.aggregates import FEWEST_IMAGES, share_interval
@@ -67,6 +56,17 @@ _OPPOSITION: TableColumns = {
 }
 
 
+def box_findings(results: StudyResults) -> list[Finding]:
+    """Test every claim on boxes, by the sums of the study's `aggregates`."""
+    kinds = results.variants[["variant_id", "model", "kind"]]
+    sums = results.aggregates.merge(kinds, on="variant_id").sort_values(["variant_id", "box_label", "target"])
+    return [
+        negligible_when_random(results, sums),
+        significant_when_trained(results, sums),
+        *opposition(results, sums),
+    ]
+
+
 def negligible_when_random(results: StudyResults, sums: pd.DataFrame) -> Finding:
     """Test whether the sums in boxes are negligible in all random variants."""
     probability = results.study.attribution.output == "probability"
@@ -85,7 +85,8 @@ def negligible_when_random(results: StudyResults, sums: pd.DataFrame) -> Finding
     return present(
         "random_negligible",
         missing or combine(own["passed"]),
-        None if missing else read(own.head(MAX_ROWS), _NEGLIGIBLE),
+        own[:0] if missing else own,
+        _NEGLIGIBLE,
         passed=own["passed"].sum(),
         judged=len(own),
         largest=max(own.to_dict("records"), key=itemgetter("mean_abs_sum"), default=None),
@@ -107,7 +108,8 @@ def significant_when_trained(results: StudyResults, sums: pd.DataFrame) -> Findi
     return present(
         "trained_significant",
         _missing(results, "trained", own) or combine(passed),
-        read(own.assign(passed=passed).head(MAX_ROWS), _SIGNIFICANT),
+        own.assign(passed=passed),
+        _SIGNIFICANT,
         passed=passed.sum(),
         judged=len(own),
         size=own["mean_abs_sum"].mean(),
@@ -152,7 +154,8 @@ def opposition(results: StudyResults, sums: pd.DataFrame) -> list[Finding]:
         findings.append(present(
             key,
             verdict,
-            read(own.head(MAX_ROWS), _OPPOSITION),
+            own,
+            _OPPOSITION,
             labels=[plain(label) for label in labels],
             sums=own.to_dict("records"),
             against=(own["found"] == Verdict.HOLDS).sum(),

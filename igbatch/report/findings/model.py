@@ -1,4 +1,8 @@
-"""Verdicts on the claims that a study tests, and what they are made of."""
+"""Verdicts on the claims of the original experiment (docs/experiment.md), and what they are made of.
+
+They follow from stated criteria. Where a study cannot tell (no boxes, no trained variant, too few images) a
+finding says why.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from igbatch.report.columns import Rows, TableColumns, read
 from igbatch.report.sentences import parts
 from igbatch.report.text import Table
 from igbatch.results import StudyResults
@@ -59,13 +64,15 @@ class Finding:
     brief: str
 
 
-def present(key: str, verdict: Verdict | Missing, evidence: Table | None, **numbers: Any) -> Finding:
+def present(
+    key: str, verdict: Verdict | Missing, rows: Rows, columns: TableColumns, **numbers: Any
+) -> Finding:
     """Put a verdict in words: `templates/findings/<claim>.j2` sets the texts of a finding.
 
     Args:
         key: of the claim, after whose models it is of: `trained_opposition`.
         verdict: on it, or why there is none.
-        evidence: the table of the numbers.
+        rows, columns: the table of the numbers, of which `MAX_ROWS` are shown.
         numbers: what the template reads; `answer` and `brief` only where there is a verdict.
     """
     missing = isinstance(verdict, Missing)
@@ -73,7 +80,7 @@ def present(key: str, verdict: Verdict | Missing, evidence: Table | None, **numb
     if isinstance(verdict, Missing):
         words |= parts("findings/missing.j2", missing=verdict, **numbers)
         verdict = Verdict.UNKNOWN
-    return Finding(key, verdict, evidence, **words)
+    return Finding(key, verdict, read(rows[:MAX_ROWS], columns), **words)
 
 
 def combine(passed: Iterable[bool | None]) -> Verdict:

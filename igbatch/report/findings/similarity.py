@@ -7,8 +7,8 @@ from contextlib import suppress
 from itertools import combinations, islice
 from typing import Any
 
-from igbatch.report.columns import NONE, TableColumns, name, read, value, whole
-from igbatch.report.findings.model import MAX_ROWS, Finding, Missing, combine, present, variants_of_kind
+from igbatch.report.columns import NONE, TableColumns, name, value, whole
+from igbatch.report.findings.model import Finding, Missing, combine, present, variants_of_kind
 from igbatch.report.text import decimals
 from igbatch.results import StudyResults
 from igbatch.statistics.likeness import CELL, MapLikeness, cell_sums, likeness, mean_likeness
@@ -80,7 +80,8 @@ def judge(key: str, kind: Missing, measured: Mapping[str, Sequence[Pair]]) -> Fi
     return present(
         key,
         missing or combine(part for each in means.values() for mean in each for part in passed(mean)),
-        read(rows[:MAX_ROWS], _COLUMNS),
+        rows,
+        _COLUMNS,
         grains={grain: _told(each) for grain, each in means.items()},
         least=ALIKE,
         fall=REAPPEARS,

@@ -15,7 +15,6 @@ from igbatch.report.findings.model import Finding, variants_of_kind
 from igbatch.report.randomization.statistics import SIGNIFICANT, null_tests
 from igbatch.report.randomization.verdicts import MIN_MODELS, null_verdict
 from igbatch.report.sentences import sentences
-from igbatch.report.text import count
 from igbatch.results import StudyResults
 from igbatch.statistics.aggregates import FEWEST_IMAGES
 
@@ -36,19 +35,8 @@ class BaselineMean(NamedTuple):
 
 def describe(results: StudyResults) -> tuple[str, dict[str, str]]:
     """Return what a study is in a sentence, and its data, models and method by name (`about.j2`)."""
-    scenes = [" ".join(filter(None, (each.kind, each.label))) for each in results.study.images.scenes or ()]
-    rules = dict.fromkeys(results.record["fingerprint"][each]["rule"] for each in results.reader.variant_ids)
-    lead, *facts = sentences(
-        "about.j2",
-        results=results,
-        settings=results.study.attribution,
-        summary=results.totals,
-        scenes=[f"{kind} scenes" for kind in dict.fromkeys(scenes)],
-        variants=_variants(results),
-        classes=_classes(results),
-        rules=["adaptive steps" if rule == "adaptive" else f"{rule} rule" for rule in rules],
-        steps=_steps(results),
-    )
+    settings = results.study.attribution
+    lead, *facts = sentences("about.j2", results=results, settings=settings, summary=results.totals)
     return lead, {name: words for name, _, words in (fact.partition(": ") for fact in facts)}
 
 
@@ -57,7 +45,7 @@ def five_sentences(results: StudyResults, findings: Sequence[Finding], quarantin
 
     Args:
         results: a reduced study.
-        findings: of it (`findings.find`).
+        findings: of it.
         quarantined: rows in quarantine.
     """
     trained = variants_of_kind(results, "trained") if results.randomized else ()
@@ -116,33 +104,3 @@ def weighty_baseline(results: StudyResults) -> BaselineMean | None:
     means = [BaselineMean(*key, mean) for key, mean in results.totals.baselines.items() if key[0] in trained]
     weighty = [each for each in means if each.mean >= WEIGHTY_BASELINE]
     return max(weighty, key=lambda each: each.mean, default=None)
-
-
-def _variants(results: StudyResults) -> list[str]:
-    """Return the variants with what sets them apart: their kind, and the number of images where not all."""
-    named = []
-    for variant_id, kind in zip(results.variants["variant_id"], results.variants["kind"], strict=True):
-        images = results.reader.expected_images(variant_id)
-        some = "" if images == results.n_images else f"on {count(images, 'image')} only"
-        random = {"trained": "", "random": "random parameters"}.get(kind, "partly random parameters")
-        apart = ", ".join(filter(None, (random, some)))
-        named.append(f"{variant_id} ({apart})" if apart else str(variant_id))
-    return named
-
-
-def _classes(results: StudyResults) -> list[str]:
-    """Return the targets, each with its class where all models have the same ones."""
-    first, *others = results.record["targets"].values() or [{}]
-    known = {} if any(each != first for each in others) else first
-    return [
-        name if known.get(name) is None else f"{name} (class {known[name]})" for name in results.target_names
-    ]
-
-
-def _steps(results: StudyResults) -> list[str]:
-    """Return how many steps maps took, of each variant where they differ."""
-    spans = results.totals.steps.items()
-    texts = {each: f"{low} steps" if low == high else f"{low} to {high} steps" for each, (low, high) in spans}
-    if len(set(texts.values())) == 1:
-        return list(texts.values())[:1]
-    return [f"{text} for {variant}" for variant, text in texts.items()]

@@ -5,14 +5,10 @@ The report reads the verdict that an audit left in the output (`igbatch.audit.fi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import pandas as pd
 
 from igbatch.audit.files import read_audit, read_past
 from igbatch.audit.verdict import Audit, Check, Comparison
-from igbatch.audit.words import headline
 from igbatch.errors import InputError
 from igbatch.report.columns import NONE, Row, TableColumns, name, read, value, whole
 from igbatch.report.page.viewer_data import CheckSeries
@@ -60,31 +56,21 @@ _COLUMNS: dict[str, TableColumns] = {
 }
 
 
-@dataclass(frozen=True)
-class AuditView:
-    """An audit with what its section says in short, and the figures of its checks over time."""
-
-    audit: Audit
-    headline: str
-    history: Sequence[CheckSeries]
-
-    def table(self, of: Comparison | Check, what: str) -> Table | None:
-        """Return the checks or changes of a comparison, or the offenders or parts of a check."""
-        return read([each.model_dump() for each in getattr(of, what)], _COLUMNS[what])
-
-
-def audit_view(results: StudyResults) -> tuple[AuditView | None, str]:
-    """Return what the page tells of a study's audit, None where it has none, and why one cannot be told.
+def study_audit(results: StudyResults) -> tuple[Audit | None, list[CheckSeries], str]:
+    """Return a study's audit, None where it has none; its figures over time; and why it cannot be told.
 
     An audit that is damaged, or of another igbatch, costs the page its section alone.
     """
     try:
         audit = read_audit(results.reader.output)
     except InputError as error:
-        return None, f"The audit: {plain(str(error))}."
-    if audit is None:
-        return None, ""
-    return AuditView(audit, headline(audit), _history(audit, read_past(results.reader.output))), ""
+        return None, [], f"The audit: {plain(str(error))}."
+    return audit, _history(audit, read_past(results.reader.output)) if audit else [], ""
+
+
+def audit_table(of: Comparison | Check, what: str) -> Table | None:
+    """Return the checks or changes of a comparison, or the offenders or parts of a check."""
+    return read([each.model_dump() for each in getattr(of, what)], _COLUMNS[what])
 
 
 def role(comparison: Comparison) -> str:

@@ -11,12 +11,13 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from igbatch.report.page.audit import role
+from igbatch.audit.words import headline
+from igbatch.report.page.audit import audit_table, role
 from igbatch.report.page.csv_tables import MAX_ROWS
-from igbatch.report.page.study_data import PRECISION
 from igbatch.report.page.viewer_data import PageStudy, json_in_html
 from igbatch.report.sentences import FILTERS
 from igbatch.report.text import Table
+from igbatch.store.encoding import LARGEST
 
 MAX_OPEN = 40
 """Ranges and digests that stand open on the page; more are folded."""
@@ -41,7 +42,6 @@ def render_page(study: PageStudy, maps: Mapping[str, str], **parts: Any) -> str:
     Raises:
         jinja2.UndefinedError: a part is missing.
     """
-    style, script = "\n".join(map(_template, STYLES)), _template(SCRIPT)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("igbatch.report", "templates"),
         autoescape=True,
@@ -49,19 +49,19 @@ def render_page(study: PageStudy, maps: Mapping[str, str], **parts: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= FILTERS | {"number_columns": number_columns, "role": role}
+    own = (number_columns, role, audit_table, headline, digest)
+    environment.filters |= FILTERS | {each.__name__: each for each in own}
     environment.tests["negative"] = lambda cell: cell.startswith("−") and " " not in cell
     return environment.get_template("index.html.j2").render(
         **parts,
+        study=study,
         maps=maps,
         max_open=MAX_OPEN,
         max_rows=MAX_ROWS,
-        precision=PRECISION,
+        steps=2 * LARGEST,
         study_json=Markup(json_in_html(study)),
-        style=Markup(style),
-        style_digest=_digest(style),
-        script=Markup(script),
-        script_digest=_digest(script),
+        style=Markup("\n".join(map(_template, STYLES))),
+        script=Markup(_template(SCRIPT)),
     )
 
 
@@ -81,5 +81,6 @@ def _template(name: str) -> str:
     return resources.files("igbatch.report").joinpath(f"templates/{name}").read_text("utf-8")
 
 
-def _digest(text: str) -> str:
+def digest(text: str) -> str:
+    """Return the SHA-256 of a text as a content security policy names it, in base64."""
     return base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")

@@ -32,15 +32,13 @@ from igbatch.report.page.viewer_data import (
 from igbatch.report.selection import MAX_TARGETS, Selection, variants_on
 from igbatch.results import StudyResults
 from igbatch.statistics.histogram import RELATIVE_ERROR
-from igbatch.store.encoding import LARGEST, to_int16
+from igbatch.store.encoding import to_int16
 
 FIRST_VARIANTS = 3
 """Variants that the page shows before the reader chooses: trained ones first."""
 
 PERCENTILES = tuple(round(90 + step / 10, 1) for step in range(101))
 """Of |a|: those that the percentile rule offers, 90.0 to 100.0."""
-
-PRECISION = f"Raw values: 16-bit integers with one scale a map, error at most max|a| / {2 * LARGEST:d}."
 
 Blocks = dict[str, str]
 """Packed maps by the id of the element that holds them."""
@@ -64,7 +62,10 @@ def page_data(
     trained_first = sorted(places.values(), key=lambda place: facts[place]["kind"] != "trained")
     every = len(results.target_names)
     ranges = {each: results.range_of(each) for each in results.reader.variant_ids}
-    dataset = page_range(merge(ranges.values()), results.expected_rows)
+    dataset, raw = page_range(merge(ranges.values()), results.expected_rows), None
+    if dataset:  # under the raw scale every quantile is its end
+        ends = asdict(results.scope_range("raw"))
+        raw = Range.model_validate(ends | {"quantiles": [ends["maximum"]] * len(PERCENTILES)})
     listed = results.reader.listed(selection.images, ["image_id", "label"]).to_pylist()
     labels = {row["image_id"]: row["label"] or "" for row in listed}
     blocks: Blocks = {}
@@ -72,7 +73,7 @@ def page_data(
         name=results.study.name,
         unit=unit(results),
         quantile_error=RELATIVE_ERROR,
-        raw=_raw_range(results) if dataset else None,
+        raw=raw,
         dataset=dataset,
         knobs=Knobs.model_validate(knobs()),
         variants=[
@@ -85,13 +86,10 @@ def page_data(
         ],
         targets=[Named(id=target, name=target) for target in results.target_names[:MAX_TARGETS]],
         images=[
-            StudyImage.model_validate({
-                "id": image_id,
-                "name": image_id,
-                "label": labels[image_id],
-                "chosen": selection.reasons[image_id],
-                **_image(ImageMaps(results, image_id, shown), variants, places, blocks),
-            })
+            StudyImage.model_validate(
+                _image(ImageMaps(results, image_id, shown), variants, places, blocks)
+                | {"label": labels[image_id], "chosen": selection.reasons[image_id]}
+            )
             for image_id, variants in by_image.items()
         ],
         first=sorted(trained_first[:FIRST_VARIANTS]) if len(places) > FIRST_VARIANTS else [],
@@ -108,25 +106,16 @@ def page_range(summary: RangeSummary, expected: int) -> Range | None:
     """
     if not summary.n_maps:
         return None
-    return Range(
-        minimum=summary.minimum,
-        maximum=summary.maximum,
-        n_maps=summary.n_maps,
-        complete=summary.n_maps == expected,
-        quantiles=[summary.magnitude(percentile / 100) for percentile in PERCENTILES],
+    quantiles = [summary.magnitude(percentile / 100) for percentile in PERCENTILES]
+    return Range.model_validate(
+        vars(summary) | {"complete": summary.n_maps == expected, "quantiles": quantiles}
     )
-
-
-def _raw_range(results: StudyResults) -> Range:
-    """Return the ends of the raw scale as a range: every quantile is the end."""
-    raw = results.scope_range("raw")
-    return Range.model_validate(asdict(raw) | {"quantiles": [raw.maximum] * len(PERCENTILES)})
 
 
 def _image(
     maps: ImageMaps, variants: list[str], places: Mapping[str, int], blocks: Blocks
 ) -> dict[str, object]:
-    """Return range, frames and variants of a `StudyImage`.
+    """Return what an image's maps and rows tell of it, for a `StudyImage`.
 
     Args:
         maps: of the image.
@@ -152,6 +141,8 @@ def _image(
         for variant in variants
     ]
     return {
+        "id": maps.image_id,
+        "name": maps.image_id,
         "range": page_range(RangeSummary.of_rows(rows), len(targets) * len(maps.variants)),
         "frames": [_frame(maps, model, str(variant)) for variant, model in first_of.items()],
         "variants": shown,

@@ -109,10 +109,9 @@ def sums_table(results: StudyResults, selection: Selection) -> Table | None:
     variants = shown_variants(results, results.reader.variant_ids)
     rows = box_sums(results, results.boxes_of(selection.images, BOX_COLUMNS))
     kept = rows[rows["variant_id"].isin(variants)]
-    names = kept[["image_id", "box_id", "box_label"]].groupby("image_id", sort=False)
-    named = {(image, box): name for image, boxes in names for box, name in box_names(boxes).items()}
+    names = {image: box_names(boxes) for image, boxes in kept.groupby("image_id")}
     keys = zip(kept["image_id"], kept["box_id"], strict=True)
-    kept = kept.assign(box=[named[key] for key in keys]).head(MAX_ROWS)
+    kept = kept.assign(box=[names[image][str(box)] for image, box in keys]).head(MAX_ROWS)
     return read(kept, _SUMS, _more(len(rows) - len(kept), "box_sums"))
 
 
@@ -121,19 +120,16 @@ def significance_table(results: StudyResults) -> Table | None:
     if not results.randomized:
         return None
     rows = results.significance.drop(columns="null", errors="ignore")
-    random = ~rows["variant_id"].isin(variants_of_kind(results, "trained"))
-    shown = rows.loc[random.sort_values(kind="stable").index].head(MAX_ROWS)
+    trained = variants_of_kind(results, "trained")
+    shown = rows.sort_values("variant_id", key=lambda ids: ~ids.isin(trained), kind="stable").head(MAX_ROWS)
     return read(shown, _TESTS, _more(len(rows) - len(shown), "significance"))
 
 
 def aggregates_table(results: StudyResults) -> Table | None:
     """Return the aggregates to read: those that the dot plot shows."""
     shown = select_aggregates(results)
-    left = []
-    if shown.labels_left_out:
-        left.append(count(shown.labels_left_out, "rarer box label"))
-    if shown.rows_left_out:
-        left.append(count(shown.rows_left_out, "row"))
+    found = (shown.labels_left_out, "rarer box label"), (shown.rows_left_out, "row")
+    left = [count(n, noun) for n, noun in found if n]
     note = f"Left out here: {' and '.join(left)}; tables/aggregates.csv has all." if left else ""
     return read(shown.rows, _AGGREGATES, note)
 

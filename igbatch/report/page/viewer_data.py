@@ -35,7 +35,11 @@ class PageModel(BaseModel):
     """A part of the page's JSON: no key is missing, and every number is finite."""
 
     model_config = ConfigDict(
-        frozen=True, allow_inf_nan=False, use_attribute_docstrings=True, populate_by_name=True
+        frozen=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        populate_by_name=True,
+        json_schema_serialization_defaults_required=True,
     )
 
 

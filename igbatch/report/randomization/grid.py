@@ -20,6 +20,9 @@ from igbatch.report.text import number, plain
 COLUMNS = 8
 """Maps side by side; longer cascades go on below."""
 
+SCOPES: tuple[Scope, ...] = ("image", "models")
+"""Every map is shown by its per-map range, and under the joint range of all variants and targets."""
+
 MIN_PIXELS = 224
 """Pixels of a print that a map is wide, or more: twice as many as on the page."""
 
@@ -34,7 +37,7 @@ def grid_rows(
     joint = color_scale(maps, "models")
     for target in targets:
         per_map = [color_scale(maps, "image", variant, [target]) for variant in variants]
-        for scope, scales in (("image", per_map), ("models", [joint] * len(variants))):
+        for scope, scales in zip(SCOPES, (per_map, [joint] * len(variants)), strict=True):
             yield (
                 scope,
                 [maps.panel(each, target, scale) for each, scale in zip(variants, scales, strict=True)],

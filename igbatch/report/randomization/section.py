@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -79,33 +79,35 @@ class _Section:
         means, targets = Means(self.results.randomization, self.variants), self.results.target_names
         yield from self._layers(means)
         if table := tables.targets_table(means):
-            yield _statement("targets", table=table, **verdicts.strong_pixels(means))
+            yield _statement("targets", verdicts.strong_pixels(means), table=table)
         if table := tables.likeness_table(means):
-            yield _statement("random_models", table=table, folded=True, **verdicts.nearer(means))
+            yield _statement("random_models", verdicts.nearer(means), table=table, folded=True)
         if table := tables.edges_table(means, targets):
             likeness, rise = verdicts.edge_likeness(means, targets), verdicts.complexity_rise(means, targets)
-            yield _statement("edges", table=table, folded=True, likeness=likeness, rise=rise)
+            yield _statement("edges", {"likeness": likeness, "rise": rise}, table=table, folded=True)
         yield from self._tests()
         if table := tables.located_table(means, targets):
-            yield _statement("localization", table=table, folded=True)
+            yield _statement("localization", {}, table=table, folded=True)
         smoothed = self.results.study.attribution.smoothing is not None
         seeds = len({each.seed for each in (*self.variants.cascades, *self.variants.independent)})
-        yield _statement("limits", images=self.results.n_images, smoothed=smoothed, seeds=seeds)
+        known = {"images": self.results.n_images, "smoothed": smoothed, "seeds": seeds}
+        yield _statement("limits", known)
 
     def _layers(self, means: Means) -> Iterator[Statement]:
         """Yield how likeness falls as layers are randomized, and maps of the first images."""
         for cascade in first_of_each_direction(self.variants.cascades):
             direction, fall = str(cascade.direction), verdicts.fall(means, cascade)
             figure = self._drawn(curves_figure(means, cascade), "similarity", direction)
-            yield _statement("cascade", figure, direction=direction, whence=cascade.whence, fall=fall)
+            words = {"direction": direction, "whence": cascade.whence, "fall": fall}
+            yield _statement("cascade", words, figure)
             for image in self.maps:
-                figure = grid_figure(image, self.variants.trained, cascade)
-                figure = self._drawn(figure, "maps", image.image_id, direction)
-                yield _statement("maps", figure, name=image.image_id, direction=direction)
+                drawn = grid_figure(image, self.variants.trained, cascade)
+                figure = self._drawn(drawn, "maps", image.image_id, direction)
+                yield _statement("maps", {"name": image.image_id, "direction": direction}, figure)
         for group in self.variants.independent[:1]:
             limits = {"related": verdicts.RELATED, "untouched": verdicts.UNTOUCHED}
             figure = self._drawn(layers_figure(means, group), "similarity", "independent")
-            yield _statement("layers", figure, found=verdicts.single_layers(means, group), **limits)
+            yield _statement("layers", {"found": verdicts.single_layers(means, group), **limits}, figure)
 
     def _tests(self) -> Iterator[Statement]:
         """Yield the tests of the trained model: against random ones, of signs, and of single images."""
@@ -114,18 +116,18 @@ class _Section:
         by_image = {image_id: null_tests(self.results, trained, image_id) for image_id in images}
         figure = self._drawn(nulls_figure(rows, "", unit), "nulls") if len(rows) else None
         passed = tables.passed_table(pd.concat([rows, *by_image.values()]))
-        found = {"found": verdicts.null_verdict(rows), "level": LEVEL}
-        yield _statement("nulls", figure, passed, min_models=verdicts.MIN_MODELS, **found)
+        words = {"found": verdicts.null_verdict(rows), "level": LEVEL, "min_models": verdicts.MIN_MODELS}
+        yield _statement("nulls", words, figure, passed)
         if table := tables.null_table(rows, tables.sign_agreement(self.results, trained)):
-            yield _statement("tests", table=table)
+            yield _statement("tests", {}, table=table)
         signs = tables.sign_rows(self.results, self.variants)
         if table := tables.sign_table(signs):
-            yield _statement("signs", table=table, found=verdicts.sign_verdict(signs), level=LEVEL)
+            yield _statement("signs", {"found": verdicts.sign_verdict(signs), "level": LEVEL}, table=table)
         featured = set(self.results.study.report.featured)
         for image_id in sorted(images, key=lambda image_id: image_id not in featured)[:MAX_TESTED]:
             figure = self._drawn(nulls_figure(by_image[image_id], plain(image_id), unit), "nulls", image_id)
             table = tables.null_table(by_image[image_id], {})
-            yield _statement("image", figure, table, folded=True, name=image_id)
+            yield _statement("image", {"name": image_id}, figure, table, folded=True)
 
     def _drawn(self, figure: Figure, kind: str, *names: str) -> FigureView:
         """Store a figure."""
@@ -135,10 +137,10 @@ class _Section:
 
 def _statement(
     template: str,
+    words: Mapping[str, Any],
     figure: FigureView | None = None,
     table: Table | None = None,
     folded: bool = False,
-    **values: Any,
 ) -> Statement:
-    heading, *paragraphs = sentences(f"randomization/{template}.j2", **values)
+    heading, *paragraphs = sentences(f"randomization/{template}.j2", **words)
     return Statement(heading, tuple(paragraphs), figure, table, folded)

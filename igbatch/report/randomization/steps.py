@@ -59,15 +59,16 @@ def model_variants(variants: pd.DataFrame) -> list[ModelVariants]:
 
 
 def _groups(rows: pd.DataFrame) -> tuple[Randomized, ...]:
-    """Group variants by kind, direction and seed: `<kind>-<direction>-<seed>-<layer>` after the model."""
+    """Group variants of a kind by direction and seed; ids are `<kind>-<direction>-<seed>-<layer>`."""
     groups = []
-    for (kind, *rest), own in rows.groupby(["kind", "direction", "seed"], sort=False, dropna=False):
-        direction = rest[0] if kind == "cascade" else None
+    for _, own in rows.groupby(["direction", "seed"], sort=False, dropna=False):
+        first = own.iloc[0]
+        direction, seed = first["direction"] if first["kind"] == "cascade" else None, int(first["seed"])
         if direction:
             own = own.sort_values("layers", key=lambda layers: layers.map(len), kind="stable")
-        name = "-".join(filter(None, (kind, direction, f"{rest[1]:.0f}-")))
+        name = f"cascade-{direction}-{seed}-" if direction else f"independent-{seed}-"
         layers = (each.split(name, 1)[-1] or each for each in own["variant_id"])
-        groups.append(Randomized(direction, int(rest[1]), dict(zip(layers, own["variant_id"], strict=True))))
+        groups.append(Randomized(direction, seed, dict(zip(layers, own["variant_id"], strict=True))))
     return tuple(groups)
 
 

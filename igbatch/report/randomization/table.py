@@ -104,7 +104,7 @@ def _passed(rows: pd.DataFrame) -> str:
     return f"{(rows['p_adjusted'] <= SIGNIFICANT).sum()} of {len(rows)}" if len(rows) else NONE
 
 
-def null_table(rows: pd.DataFrame, agreement: Mapping[tuple[str, str], float]) -> Table | None:
+def null_table(rows: pd.DataFrame, agreement: Mapping[Any, float]) -> Table | None:
     """Return the tests of a trained model against its null, one row per box, target and statistic.
 
     Args:
@@ -118,7 +118,7 @@ def null_table(rows: pd.DataFrame, agreement: Mapping[tuple[str, str], float]) -
     return read(shown, _NULLS)
 
 
-def sign_agreement(results: StudyResults, variant_id: str | None) -> dict[tuple[str, str], float]:
+def sign_agreement(results: StudyResults, variant_id: str | None) -> Mapping[Any, float]:
     """Return the share of images whose sum in a box has the expected sign, by target and box label."""
     rows = results.aggregates
     rows = rows[(rows["variant_id"] == variant_id) & rows["sign_share"].notna()]

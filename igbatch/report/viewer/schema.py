@@ -14,10 +14,7 @@ PATH = Path(__file__).with_name("study.schema.json")
 
 
 class _Schema(GenerateJsonSchema):
-    """Every key is there; titles of fields would become names of types in TypeScript."""
-
-    def field_is_required(self, field: Any, total: bool) -> bool:
-        return True
+    """Without titles of fields, which would become names of types in TypeScript."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False

@@ -10,7 +10,8 @@ import pytest
 
 from igbatch.images.box_counts import BoxCounts
 from igbatch.reduce.summary import Summary, WorstMap
-from igbatch.report.findings.find import find
+from igbatch.report.findings.boxes import box_findings
+from igbatch.report.findings.similarity import target_likeness
 from igbatch.report.findings.summary import BaselineMean, cautions, describe, five_sentences
 from igbatch.report.page.csv_tables import take_quarantine
 from igbatch.report.sentences import sentences
@@ -39,7 +40,8 @@ def study(drawn: Any, birds: Any) -> Callable[..., Any]:
 
 
 def summed(results: StudyResults) -> tuple[str, ...]:
-    findings = find(results, results.listing.ids(range(results.n_images)))
+    images = results.listing.ids(range(results.n_images))
+    findings = [*box_findings(results), *target_likeness(results, images)]
     said = five_sentences(results, findings, take_quarantine(results, 1)[1])
     assert len(said) == 5
     for sentence in said:
@@ -155,7 +157,7 @@ def test_what_to_be_careful_about_is_what_weighs_most(
     results = study({"trained": OPPOSED})
     totals = results.totals
     totals.baselines["trained", "magpie"] = 0.3
-    said = five_sentences(results, find(results, []), 0)[4]
+    said = five_sentences(results, [*box_findings(results), *target_likeness(results, [])], 0)[4]
     assert said == "Be careful most of all: trained gives magpie 30.0\u00a0% at the baseline already."
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from igbatch.audit import history
 from igbatch.audit.files import VERDICT, write_audit
-from igbatch.report.page.audit import audit_view
+from igbatch.report.page.audit import study_audit
 
 HOSTILE = '"><script>alert(1)</script>{{7*7}}<img src=x onerror=alert(1)>\u202e'
 
@@ -21,7 +21,7 @@ def audited(results: Any, *audits: Any) -> None:
 
 
 def test_a_study_that_was_not_audited_has_no_section(small_study: Any, rendered: Callable[..., Any]) -> None:
-    assert audit_view(small_study) == (None, "")
+    assert study_audit(small_study) == (None, [], "")
     assert 'id="audit"' not in rendered(small_study)["report/index.html"].decode()
 
 
@@ -51,7 +51,7 @@ def test_each_check_has_its_figures_in_order_of_time(small_study: Any, audit_of:
     audited(
         small_study, audit_of(made_at=at(3)), audit_of(failed=False, made_at=at(1)), audit_of(made_at=at(2))
     )
-    series = audit_view(small_study)[0].history
+    series = study_audit(small_study)[1]
     assert [(each.role, each.check) for each in series] == [
         ("the reference", "box_sums"), ("the reference", "similarity"), ("the last good night", "similarity"),
     ]  # fmt: skip
@@ -74,7 +74,7 @@ def test_of_two_references_of_one_role_the_worse_figure_counts(
     )  # fmt: skip
     twice = audit.model_copy(update={"comparisons": (worse, audit.comparisons[0])})
     audited(small_study, audit_of(made_at=at(1)), twice)
-    last = {each.check: each.points[-1].figure for each in audit_view(small_study)[0].history}
+    last = {each.check: each.points[-1].figure for each in study_audit(small_study)[1]}
     assert last == {"box_sums": 0.9, "similarity": 0.2}
 
 
@@ -82,7 +82,7 @@ def test_other_studies_of_a_shared_history_are_left_out(
     small_study: Any, audit_of: Callable[..., Any]
 ) -> None:
     audited(small_study, audit_of("other", made_at=at(1)), audit_of(made_at=at(2)))
-    assert all([point.at for point in each.points] == [at(2)] for each in audit_view(small_study)[0].history)
+    assert all([point.at for point in each.points] == [at(2)] for each in study_audit(small_study)[1])
 
 
 def test_names_are_text_on_the_page(

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from igbatch.reduce.ranges import RangeSummary
 from igbatch.report.color.wording import knobs
 from igbatch.report.figures.image_data import ShownRows
-from igbatch.report.page.study_data import PERCENTILES, PRECISION, packed, page_data, page_range, unpacked
+from igbatch.report.page.study_data import PERCENTILES, packed, page_data, page_range, unpacked
 from igbatch.report.page.viewer_data import PageStudy, json_in_html
 from igbatch.report.selection import MAX_TARGETS, select
 from igbatch.statistics.histogram import RELATIVE_ERROR, histogram
@@ -250,7 +250,3 @@ def test_the_sign_and_the_order_of_values_are_kept() -> None:
     read = unpacked(*packed(values), (2, 2))
     assert (np.sign(read) == np.sign(values)).all()
     assert (read.argsort(axis=None) == values.argsort(axis=None)).all()
-
-
-def test_the_page_states_the_bound() -> None:
-    assert "max|a| / 65534" in PRECISION

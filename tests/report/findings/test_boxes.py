@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from igbatch.report.findings.find import find
+from igbatch.report.findings.boxes import box_findings
 from igbatch.report.findings.model import Finding, Missing, Verdict, combine
+from igbatch.report.findings.similarity import target_likeness
 from igbatch.report.sentences import parts
 
 Sums = tuple[tuple[float, float], tuple[float, float]]
@@ -32,8 +33,12 @@ def study(drawn: Any, birds: Any) -> Callable[..., Any]:
     return make
 
 
+def find(results: Any) -> list[Finding]:
+    return [*box_findings(results), *target_likeness(results, list(results.images["image_id"]))]
+
+
 def finding(results: Any, key: str) -> Finding:
-    (found,) = [f for f in find(results, list(results.images["image_id"])) if f.key == key]
+    (found,) = [f for f in find(results) if f.key == key]
     assert found.answer.endswith(".")
     for text in (found.claim, found.criterion, found.answer, found.brief):
         assert not re.search(r" [.,;:)]|\( |  ", text), text
@@ -126,7 +131,7 @@ def test_what_is_not_in_the_study_cannot_be_told(study: Any) -> None:
 
 def test_without_boxes_only_the_maps_are_compared(study: Any) -> None:
     results = study({"random-1": NEGLIGIBLE, "trained": OPPOSED}, boxes=())
-    found = {f.key: f.verdict for f in find(results, list(results.images["image_id"]))}
+    found = {f.key: f.verdict for f in find(results)}
     assert [key for key, verdict in found.items() if verdict is not Verdict.UNKNOWN] == [
         "random_alike",
         "trained_alike",
