@@ -290,7 +290,7 @@ def only_fonts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]
 
     def forget() -> None:
         typeset.fallbacks.cache_clear()
-        typeset._width.cache_clear()
+        typeset.text_width.cache_clear()
 
     def install(*paths: Path) -> None:
         own = [entry for entry in font_manager.fontManager.ttflist if "mpl-data" in entry.fname]

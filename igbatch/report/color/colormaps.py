@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.colors import Colormap, LinearSegmentedColormap
 from numpy.typing import NDArray
 
 _STEPS = (0.0, 0.090, 0.252, 0.449, 0.669, 1.0)
@@ -22,16 +23,11 @@ BOX_COLORS = ("#e08a00", "#00865a", "#7a4fa3", "#555555", "#a8560b", "#007f8c")
 """Outlines of boxes, by label: none of them near the map's red, white and blue."""
 
 
-def _side(anchors: tuple[str, ...]) -> NDArray[np.float64]:
-    rgb = np.array([[int(color[start : start + 2], 16) for start in (1, 3, 5)] for color in anchors])
-    distance = np.arange(LEVELS + 1) / LEVELS
-    return np.stack([np.interp(distance, _STEPS, rgb[:, channel]) for channel in range(3)], axis=1)
-
-
-PALETTE: NDArray[np.uint8] = (
-    np.concatenate([_side(_NEGATIVE)[:0:-1], _side(_POSITIVE)]).round().astype(np.uint8)
-)
-"""RGB from the most negative to the most positive: uint8 [2 * LEVELS + 1, 3]; row `LEVELS` is white."""
+def _table(colormap: str | Colormap) -> NDArray[np.uint8]:
+    """Return a colour map of matplotlib as `LEVELS` colours on each side of its middle."""
+    n = 2 * LEVELS + 1
+    colors = mpl.colormaps.get_cmap(colormap).resampled(n)(np.arange(n))[:, :3]
+    return np.asarray((colors * 255).round(), dtype=np.uint8)
 
 
 @dataclass(frozen=True)
@@ -53,25 +49,20 @@ class Palette:
     line: str = "#1a1a1a"
 
 
-def _colormap(name: str) -> NDArray[np.uint8]:
-    """Return a colour map of matplotlib in as many colours as ours have."""
-    colors: NDArray[np.uint8] = mpl.colormaps[name].resampled(2 * LEVELS + 1)(
-        np.arange(2 * LEVELS + 1), bytes=True
-    )
-    return colors[:, :3]
-
-
-_GRAY = np.linspace(0, 255, 2 * LEVELS + 1).round().astype(np.uint8)[:, None].repeat(3, axis=1)
+_PLACES = [*(0.5 - place / 2 for place in _STEPS[:0:-1]), *(0.5 + place / 2 for place in _STEPS)]
+_ANCHORS = list(zip(_PLACES, (*_NEGATIVE[:0:-1], *_POSITIVE), strict=True))
+PALETTE = _table(LinearSegmentedColormap.from_list("red-white-blue", _ANCHORS, 2 * LEVELS + 1))
+"""RGB from the most negative to the most positive: uint8 [2 * LEVELS + 1, 3]; row `LEVELS` is white."""
 
 PALETTES: dict[str, Palette] = {
     "red-white-blue": Palette("Red, white, blue", PALETTE, "red", "white", "blue"),
     "orange-white-purple": Palette(
-        "Orange, white, purple (colour-blind safe)", _colormap("PuOr"), "orange", "white", "purple"
+        "Orange, white, purple (colour-blind safe)", _table("PuOr"), "orange", "white", "purple"
     ),
     "brown-white-teal": Palette(
-        "Brown, white, teal (colour-blind safe)", _colormap("BrBG"), "brown", "white", "teal"
+        "Brown, white, teal (colour-blind safe)", _table("BrBG"), "brown", "white", "teal"
     ),
-    "gray": Palette("Black, gray, white", _GRAY, "black", "gray", "white", "#e6007e"),
+    "gray": Palette("Black, gray, white", _table("gray"), "black", "gray", "white", "#e6007e"),
 }
 """The palettes by name, the default first. PuOr and BrBG are ColorBrewer's, as matplotlib has them."""
 
@@ -95,15 +86,3 @@ def color_indices(
         return np.full(np.shape(values), LEVELS, dtype=np.uint8)
     place = level * (np.asarray(values, dtype=np.float64) - (vmin + vmax) / 2) / half
     return (LEVELS + np.rint(LEVELS * np.clip(place, -1, 1))).astype(np.uint8)
-
-
-def paint(
-    values: NDArray[np.floating],
-    vmin: float,
-    vmax: float,
-    palette: str = "red-white-blue",
-    level: float = 1.0,
-) -> NDArray[np.uint8]:
-    """Return the colours of values of any shape, uint8 [..., 3], as `color_indices` chooses them."""
-    colors: NDArray[np.uint8] = PALETTES[palette].colors[color_indices(values, vmin, vmax, level)]
-    return colors

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -45,9 +45,11 @@ class ColorStyle:
     opacity: float = KNOBS["opacity"].default
 
     def __post_init__(self) -> None:
-        _known("rule", self.rule, RULE_WORDS)
-        _known("part", self.part, PART_WORDS)
-        _known("palette", self.palette, PALETTES)
+        choices: dict[str, Collection[str]] = {"rule": RULE_WORDS, "part": PART_WORDS, "palette": PALETTES}
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                names = ", ".join(known)
+                raise InputError(f"{name} {getattr(self, name)!r} is unknown; use one of {names}")
         for name, knob in KNOBS.items():
             value = getattr(self, name)
             if not knob.minimum <= value <= knob.maximum:  # NaN is not
@@ -55,19 +57,17 @@ class ColorStyle:
                 raise InputError(
                     f"{what} is {value:g}; give a number from {knob.minimum:g} to {knob.maximum:g}"
                 )
-        if self.rule == "fixed":
-            self._check_ends()
-        elif self.vmin is not None or self.vmax is not None:
+        ends = (self.vmin, self.vmax)
+        if self.rule != "fixed" and ends != (None, None):
             raise InputError(
                 f"range: rule {self.rule!r} finds its own ends; leave vmin and vmax out, or use fixed"
             )
-
-    def _check_ends(self) -> None:
-        if self.vmin is None or self.vmax is None:
+        if self.rule == "fixed" and None in ends:
             raise InputError("range: rule 'fixed' needs both ends; give vmin and vmax")
-        if not (math.isfinite(self.vmin) and math.isfinite(self.vmax) and self.vmin < self.vmax):
+        low, high = (0.0 if end is None else end for end in ends)
+        if self.rule == "fixed" and not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise InputError(
-                f"range: {self.vmin:g} to {self.vmax:g} is no range; give two finite numbers, the lower first"
+                f"range: {low:g} to {high:g} is no range; give two finite numbers, the lower first"
             )
 
     @classmethod
@@ -140,12 +140,6 @@ class ColorStyle:
 def as_given(value: float) -> str:
     """Write an end as a reader gave it: −0.002, 4e−05."""
     return f"{value:g}".replace("-", "−")
-
-
-def _known(what: str, value: str, known: Iterable[str]) -> None:
-    names = list(known)
-    if value not in names:
-        raise InputError(f"{what} {value!r} is unknown; use one of {', '.join(names)}")
 
 
 DEFAULT = ColorStyle()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Literal
 
@@ -48,14 +48,12 @@ _WORDS = tomllib.loads(files("igbatch.report.color").joinpath("wording.toml").re
 
 SCOPE_WORDS: dict[Scope, ScopeWords] = {name: ScopeWords(**each) for name, each in _WORDS["scopes"].items()}
 
-RULE_WORDS: dict[RangeRule, ChoiceWords] = {
-    name: ChoiceWords(**each) for name, each in _WORDS["rules"].items()
-}
+RULE_WORDS: dict[RangeRule, ChoiceWords]
+RULE_WORDS = {name: ChoiceWords(**each) for name, each in _WORDS["rules"].items()}
 """How a range becomes the ends of the colour scale; the default first."""
 
-PART_WORDS: dict[ValuePart, ChoiceWords] = {
-    name: ChoiceWords(**each) for name, each in _WORDS["parts"].items()
-}
+PART_WORDS: dict[ValuePart, ChoiceWords]
+PART_WORDS = {name: ChoiceWords(**each) for name, each in _WORDS["parts"].items()}
 """What of a map is shown; the default first."""
 
 KNOBS = {name: Knob(**each) for name, each in _WORDS["knobs"].items()}
@@ -74,19 +72,20 @@ def knobs() -> dict[str, Any]:
     Keys: scopes, rules, parts and palettes, lists of choices, the default first (scopes have none), each
     with its name (`scope`, `rule`, `part`, `palette`) and words; limits, by name (`KNOBS`); sentences.
     """
-    palettes = {
+    choices = {name: _WORDS[f"{name}s"] for name in ("scope", "rule", "part")}
+    choices["palette"] = {
         name: {
-            "title": palette.title,
-            "colors": ["#" + bytes(color).hex() for color in palette.colors],
-            "line": palette.line,
+            "title": each.title,
+            "colors": [f"#{bytes(row).hex()}" for row in each.colors],
+            "line": each.line,
         }
-        for name, palette in PALETTES.items()
+        for name, each in PALETTES.items()
     }
     lists = {
-        "scope": _WORDS["scopes"], "rule": _WORDS["rules"], "part": _WORDS["parts"], "palette": palettes
-    }  # fmt: skip
+        f"{key}s": [{key: name, **words} for name, words in each.items()] for key, each in choices.items()
+    }
     return {
-        **{f"{key}s": [{key: name, **words} for name, words in each.items()] for key, each in lists.items()},
-        "limits": {name: asdict(knob) for name, knob in KNOBS.items()},
-        "sentences": {"missing": MISSING_WORDS, "histogram": HISTOGRAM_WORDS},
+        **lists,
+        "limits": _WORDS["knobs"],
+        "sentences": {name: _WORDS[name] for name in ("missing", "histogram")},
     }

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from igbatch.report.color.scale import ColorScale, part_range
 from igbatch.report.color.style import as_given
 from igbatch.report.figures.typeset import FAINT, INK, draw_image, text_width, write
-from igbatch.report.text import number
+from igbatch.report.text import decimals, number
 
 SMALL = 10.5
 BAR = 10
@@ -85,5 +85,5 @@ def _normalized(scale: ColorScale) -> dict[float, str]:
 
 def _text(normalized: float | None) -> str:
     """Write a normalized value with two decimals, and the ends of the range without."""
-    text = f"{normalized:.2f}".replace("-", "−")
-    return {"0.00": "0", "−0.00": "0", "1.00": "1"}.get(text, text)
+    text = decimals(normalized or 0.0)
+    return {"0.00": "0", "1.00": "1"}.get(text, text)

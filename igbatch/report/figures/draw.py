@@ -1,4 +1,4 @@
-"""Drawing a sheet: the picture with its boxes, facts and numbers, and rows of maps with their colour bars.
+"""Drawing sheets: a picture with its boxes, facts and numbers, and rows of maps with their colour bars.
 
 Maps are shown at a whole multiple of their size, a pixel as a square of equal pixels. So everything is placed
 in pixels, from the top down: what is drawn returns the height where it ends.
@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import PathPatch, Rectangle
-from matplotlib.transforms import Transform
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
+from matplotlib.transforms import Affine2D, Transform
 from numpy.typing import NDArray
 
 from igbatch.reduce.ranges import Scope
@@ -22,7 +23,7 @@ from igbatch.report.color.style import ColorStyle
 from igbatch.report.figures.bar import BAR_SPACE, SMALL, draw_bar
 from igbatch.report.figures.encoding import as_bytes
 from igbatch.report.figures.image_data import Box, ImageMaps, Panel, Picture
-from igbatch.report.figures.layout import Row, Sheet, scope_sheet
+from igbatch.report.figures.layout import Row, Sheet, scope_sheet, statement
 from igbatch.report.figures.typeset import (
     DPI,
     FAINT,
@@ -50,6 +51,7 @@ MAP = 224
 """Pixels of the page that a map is wide, about: a whole multiple of its own."""
 
 MIN_HEADER = 330
+MIN_SHEET = 480
 MAX_NUMBERS = 10
 """Rows of a table of numbers."""
 
@@ -105,6 +107,34 @@ def draw_sheet(sheet: Sheet) -> Figure:
             ends.append(draw_panel(page, panel, left + place * across, y, size))
         y = max(ends) + GAP / 2
     return finish_page(page, y + GAP / 2)
+
+
+def contact_figure(title: str, panels: Sequence[Panel], columns: int, style: ColorStyle) -> Figure:
+    """Draw maps in rows of `columns`; above them stand a title, sentences, and how to read the colours.
+
+    Args:
+        title: of the page.
+        panels: at least one.
+        columns: how many maps stand side by side; fewer maps make a narrower page.
+        style: what the colours of all maps have in common.
+    """
+    sizes = [shown_size(panel.values) for panel in panels]
+    wide = max(width for width, _ in sizes)
+    across = min(columns, len(panels))
+    width = max(2 * MARGIN + across * (wide + GAP) - GAP, MIN_SHEET)
+    page, room = new_page(width), width - 2 * MARGIN
+    write(page, MARGIN, MARGIN, title, 15, width=room, bold=True)
+    said = (*statement(panels), style.words["guide"], style.words["choices"])
+    y = write(page, MARGIN, MARGIN + 24, said, SMALL, width=room, most=_MANY, color=FAINT) + GAP
+    for start in range(0, len(panels), across):
+        ends = []
+        for place, (panel, size) in enumerate(zip(panels[start:][:across], sizes[start:], strict=False)):
+            x = MARGIN + place * (wide + GAP)
+            write(page, x, y, plain(panel.image_id), SMALL, width=size[0], bold=True)
+            write(page, x, y + LINE, plain(panel.variant_id), SMALL, width=size[0], color=FAINT)
+            ends.append(draw_panel(page, panel, x, y + 2 * LINE, size))
+        y = max(ends) + GAP
+    return finish_page(page, y)
 
 
 def shown_size(*arrays: NDArray[np.generic] | None) -> tuple[int, int]:
@@ -260,19 +290,18 @@ def _draw_contour(page: Axes, panel: Panel, width: int, place: Transform) -> Non
     style = panel.scale.style
     if style.contour:
         line = outline(strongest(panel.values, style.contour, style.part, style.blur))
-        pixels = 1.0 if style.blur else min(1.0, 0.4 * width / panel.values.shape[1])
-        thick = pixels * 72 / DPI
-        page.add_artist(
-            PathPatch(line, fill=False, edgecolor=style.colors.line, linewidth=thick, transform=place)
-        )
+        thick = 1.0 if style.blur else min(1.0, 0.4 * width / panel.values.shape[1])
+        _stroke(page, line, thick, style.colors.line, place)
 
 
-def _outline(
-    page: Axes, boxes: Sequence[Box], width: float, place: Transform, color: str | None = None
-) -> None:
+def _outline(page: Axes, boxes: Sequence[Box], thick: float, place: Transform, color: str = "") -> None:
     for box in boxes:
-        corner, size = (box.x_min, box.y_min), (box.x_max - box.x_min, box.y_max - box.y_min)
-        edge, thick = color or box.color, width * 72 / DPI
-        page.add_artist(
-            Rectangle(corner, *size, fill=False, edgecolor=edge, linewidth=thick, transform=place)
+        corners = Affine2D.from_values(
+            box.x_max - box.x_min, 0, 0, box.y_max - box.y_min, box.x_min, box.y_min
         )
+        _stroke(page, Path.unit_rectangle().transformed(corners), thick, color or box.color, place)
+
+
+def _stroke(page: Axes, line: Path, thick: float, color: str, place: Transform) -> None:
+    """Draw a line whose thickness is in pixels."""
+    page.add_artist(PathPatch(line, fill=False, ec=color, lw=thick * 72 / DPI, transform=place))

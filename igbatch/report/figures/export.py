@@ -17,8 +17,7 @@ from matplotlib.figure import Figure
 from igbatch.errors import InputError
 from igbatch.reduce.ranges import Scope
 from igbatch.report.color.style import DEFAULT, ColorStyle
-from igbatch.report.figures.contact_sheet import contact_figure
-from igbatch.report.figures.draw import draw_sheet
+from igbatch.report.figures.draw import contact_figure, draw_sheet
 from igbatch.report.figures.fonts import missing_line, on_stderr
 from igbatch.report.figures.image_data import ImageMaps, ShownRows
 from igbatch.report.figures.layout import chosen, row_of, scope_sheet, sequence_sheet

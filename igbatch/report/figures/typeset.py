@@ -28,6 +28,9 @@ from igbatch.report.text import shorten
 
 DPI = 100
 LINE = 14
+Size = tuple[float, float]
+"""Width and height in pixels of the page."""
+
 INK, FAINT, WARN = "#1a1a1a", "#5c5c5c", "#a33c00"
 _MEASURE = TextToPath()
 _missing: WeakKeyDictionary[Figure, set[str]] = WeakKeyDictionary()
@@ -76,17 +79,11 @@ def write(
 
     Returns: the height at which a further line would begin.
     """
+    look = {"fontsize": size * 72 / DPI, "fontweight": "bold" if bold else "normal", "color": color}
     for each in [text] if isinstance(text, str) else text:
         for line in wrap(each, width, size, most=most, bold=bold):
-            page.text(
-                x,
-                y + 0.73 * size,  # where letters stand: capitals of this font are 0.73 of its size
-                line,
-                fontsize=size * 72 / DPI,
-                fontweight="bold" if bold else "normal",
-                color=color,
-                horizontalalignment=align,
-            )
+            # Letters stand at their base: capitals of this font are 0.73 of its size.
+            page.text(x, y + 0.73 * size, line, look, horizontalalignment=align)
             y += step
     return y
 
@@ -96,20 +93,13 @@ def draw_line(page: Axes, x0: float, x1: float, y: float, color: str) -> None:
     page.plot([x0, x1], [y, y], color=color, linewidth=72 / DPI)
 
 
-def draw_frame(
-    page: Axes, x: float, y: float, size: tuple[float, float], edge: str, face: str = "none"
-) -> None:
+def draw_frame(page: Axes, x: float, y: float, size: Size, edge: str, face: str = "none") -> None:
     """Draw a rectangle of a size in hairlines, from its upper left corner."""
     page.add_artist(Rectangle((x, y), *size, edgecolor=edge, facecolor=face, linewidth=0.6))
 
 
 def draw_image(
-    page: Axes,
-    colors: NDArray[np.uint8],
-    x: float,
-    y: float,
-    size: tuple[float, float],
-    edge: str = "#c8c8c8",
+    page: Axes, colors: NDArray[np.uint8], x: float, y: float, size: Size, edge: str = "#c8c8c8"
 ) -> Transform:
     """Show colours [H, W, 3], unsmoothed, in a frame; return where the edges of their pixels lie.
 
@@ -149,18 +139,12 @@ def missing_letters(figure: Figure) -> set[str]:
     return _missing[finish(figure)]
 
 
-def text_width(text: str, size: float, bold: bool = False) -> float:
-    """Return how many pixels wide a text of a size in pixels is."""
-    return _width(text, bold) * size / 100
-
-
 @lru_cache(maxsize=1 << 14)
-def _width(text: str, bold: bool) -> float:
-    """Return the width at size 100: pages of a study say the same of many maps."""
+def text_width(text: str, size: float, bold: bool = False) -> float:
+    """Return how many pixels wide a text of a size in pixels is: pages say the same of many maps."""
     fonts = FontProperties(family=fallbacks().families(text), weight="bold" if bold else "normal", size=100)
     shown = fallbacks().drawable(text)
-    width: float = _MEASURE.get_text_width_height_descent(shown, fonts, ismath=False)[0]
-    return width
+    return _MEASURE.get_text_width_height_descent(shown, fonts, ismath=False)[0] * size / 100
 
 
 def fit(text: str, width: float, size: float, bold: bool = False) -> str:

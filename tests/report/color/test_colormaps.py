@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from igbatch.report.color.colormaps import LEVELS, PALETTE, PALETTES, color_indices, paint
+from igbatch.report.color.colormaps import LEVELS, PALETTE, PALETTES, color_indices
 
 WHITE = [255, 255, 255]
 
@@ -14,7 +14,7 @@ def test_zero_is_white_and_nothing_else_in_the_palette_is() -> None:
 
 
 def test_negative_is_red_and_positive_blue() -> None:
-    negative, positive = paint(np.array([-1.0, 1.0]), -1.0, 1.0).astype(int)
+    negative, positive = PALETTE[color_indices(np.array([-1.0, 1.0]), -1.0, 1.0)].astype(int)
     assert negative[0] > negative[1:].max()
     assert positive[2] > positive[:2].max()
     for row in PALETTE[:LEVELS].astype(int):
@@ -44,7 +44,7 @@ def test_what_lies_beyond_the_ends_takes_the_last_colour() -> None:
 
 @pytest.mark.parametrize("values", [np.zeros((2, 3)), np.ones((2, 3))])
 def test_ends_that_are_one_give_white(values: np.ndarray) -> None:
-    assert (paint(values, 0.0, 0.0) == 255).all()
+    assert (PALETTE[color_indices(values, 0.0, 0.0)] == 255).all()
 
 
 def _lightness(color: np.ndarray) -> float:

@@ -4,7 +4,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from igbatch.report.color.colormaps import LEVELS, PALETTES, paint
+from igbatch.report.color.colormaps import LEVELS, PALETTE, PALETTES, color_indices
 from igbatch.report.color.scale import ColorScale, part_range, take_part
 from igbatch.report.color.wording import PART_WORDS, SCOPE_WORDS, ValuePart
 
@@ -78,7 +78,7 @@ def test_only_ends_that_were_given_move_the_raw_scale(scale_of: ScaleOf) -> None
 
 
 def test_the_default_style_has_the_colours_of_one_scale_for_both_signs(scale_of: ScaleOf) -> None:
-    assert np.array_equal(scale_of(*RANGE).paint(VALUES), paint(VALUES, -5.0, 5.0))
+    assert np.array_equal(scale_of(*RANGE).paint(VALUES), PALETTE[color_indices(VALUES, -5.0, 5.0)])
 
 
 def test_min_max_is_the_literal_normalization(scale_of: ScaleOf) -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 
 import igbatch
 from igbatch.errors import InputError
-from igbatch.report.color.colormaps import paint
+from igbatch.report.color.colormaps import PALETTE, color_indices
 from igbatch.report.figures.draw import draw_sheet, place_labels
 from igbatch.report.figures.encoding import figure_png
 from igbatch.report.figures.export import contact_sheets, print_options
@@ -60,7 +60,7 @@ def test_maps_are_drawn_pixel_by_pixel_in_their_colours(plain_study: Any) -> Non
     for scale in (1, 2):
         picture = pixels(figure, scale)
         for target in ("eagle", "magpie"):
-            colors = paint(plain_study.maps["trained", "a", target], -vmax, vmax)
+            colors = PALETTE[color_indices(plain_study.maps["trained", "a", target], -vmax, vmax)]
             size = 14 * scale  # 16 pixels become 224
             block = colors.repeat(size, axis=0).repeat(size, axis=1)
             assert find_block(picture, block[2:-2, 2:-2])  # without the frame

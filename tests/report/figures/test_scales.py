@@ -6,7 +6,7 @@ import pytest
 
 from igbatch.errors import InputError
 from igbatch.reduce.ranges import SCOPES, Scope
-from igbatch.report.color.colormaps import paint
+from igbatch.report.color.colormaps import PALETTE, color_indices
 from igbatch.report.color.scale import ColorScale
 from igbatch.report.color.style import ColorStyle
 from igbatch.report.figures import scales
@@ -85,7 +85,7 @@ def test_degenerate_maps_have_a_range_and_colours(drawn: Any, values: np.ndarray
     for scope in scopes:
         found = scale(study, scope, "a")
         assert found is not None
-        assert np.array_equal(found.paint(values), paint(values, *found.ends))
+        assert np.array_equal(found.paint(values), PALETTE[color_indices(values, *found.ends)])
         assert (found.paint(values) == 255).all() == (not values.any())
 
 

@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from igbatch.report.color.colormaps import PALETTE, paint
+from igbatch.report.color.colormaps import PALETTE, color_indices
 from igbatch.report.figures.image_data import ImageMaps
 from igbatch.report.randomization import grid
 from igbatch.report.randomization.grid import grid_figure, grid_rows
@@ -49,7 +49,7 @@ def test_every_map_has_its_numbers(randomized: Any, maps: ImageMaps, variants: M
             assert written.count(f"sum {number(float(values.sum(dtype=np.float64)))}") == 2
     values = randomized.maps["trained", "a.png", "eagle"]
     vmax = float(np.abs(values).max())
-    colors = paint(values, -vmax, vmax)
+    colors = PALETTE[color_indices(values, -vmax, vmax)]
     pictures = [image.get_array() for axes in figure.axes for image in axes.images]
     assert any(np.array_equal(picture, colors) for picture in pictures)
     assert {"trained", "head", "body", "stem"} <= set(written.split("\n"))
