@@ -156,7 +156,7 @@ def type_name(kind: pa.DataType) -> str:
     return f"list of {kind.value_type}" if pa.types.is_list(kind) else str(kind)
 
 
-@pytest.mark.parametrize(("page", "heading"), [(page, name) for page, told in PAGES.items() for name in told])
+@pytest.mark.parametrize(("page", "heading"), [(page, name) for page, tables in PAGES.items() for name in tables])
 def test_every_column_stands_in_the_page_of_its_table(page: str, heading: str) -> None:
     documented = [(name, cells[0], cells[1]) for name, cells in table(page, heading).items()]
     schema = PAGES[page][heading]
@@ -166,10 +166,10 @@ def test_every_column_stands_in_the_page_of_its_table(page: str, heading: str) -
 
 
 def test_every_statistic_that_is_tested_is_explained() -> None:
-    told = table("randomization.md", "Statistics")
+    explained = table("randomization.md", "Statistics")
     scales = {**MAP_STATISTICS, **BOX_STATISTICS}
-    assert set(told) == {*scales, "sum_minus_other"}
-    assert {name: told[name][1] for name in scales} == {
+    assert set(explained) == {*scales, "sum_minus_other"}
+    assert {name: explained[name][1] for name in scales} == {
         name: "free" if free else "bound" for name, free in scales.items()
     }
 
