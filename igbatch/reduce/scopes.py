@@ -55,7 +55,9 @@ def scope_keys(
         raise ValueError(f"scope {scope!r} is unknown; use one of {', '.join(SCOPES)}")
     needs, size = _NEEDS[scope]
     ids = {"variant_id": variant_id, "image_id": image_id}
-    given = {name: [each] if each else [] for name, each in ids.items()} | {"targets": list(targets or ())}
+    given = {name: [each] if each else [] for name, each in ids.items()} | {
+        "targets": [] if targets is None else list(targets)
+    }
     if not all(given[name] for name in needs) or (size and len(given["targets"]) != size):
         wanted = f" with {size} target{'s' if size == 2 else ''}" if size else ""
         raise ValueError(f"scope {scope!r} needs {', '.join(needs)}{wanted}")
