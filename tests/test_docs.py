@@ -156,7 +156,9 @@ def type_name(kind: pa.DataType) -> str:
     return f"list of {kind.value_type}" if pa.types.is_list(kind) else str(kind)
 
 
-@pytest.mark.parametrize(("page", "heading"), [(page, name) for page, tables in PAGES.items() for name in tables])
+@pytest.mark.parametrize(
+    ("page", "heading"), [(page, name) for page, names in PAGES.items() for name in names]
+)
 def test_every_column_stands_in_the_page_of_its_table(page: str, heading: str) -> None:
     documented = [(name, cells[0], cells[1]) for name, cells in table(page, heading).items()]
     schema = PAGES[page][heading]
