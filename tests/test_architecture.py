@@ -10,7 +10,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-EVERYWHERE = {"errors", "filesystem", "store_errors", "deadlines", "signals", "streams"}
+EVERYWHERE = {"errors", "filesystem", "store_errors", "deadlines", "signals", "streams", "text"}
 
 
 def module_name(path: Path) -> str:

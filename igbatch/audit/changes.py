@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 
 from igbatch.audit.pairs import Pairing
 from igbatch.audit.verdict import Change
-from igbatch.audit.words import count, listing
+from igbatch.audit.words import listing
+from igbatch.text import count
 from igbatch.results import StudyResults
 
 MAX_NAMED = 3

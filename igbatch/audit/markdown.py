@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from igbatch.audit import words
 from igbatch.audit.verdict import Audit
+from igbatch.text import count, plain
 
 MAX_SHOWN = 5
 """Offenders of a failed check, and changes; `audit.json` has more."""
@@ -24,7 +25,7 @@ _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 
 def markdown(audit: Audit) -> str:
     """Return an audit as Markdown with tables (GitHub's): verdict, checks, worst images, what changed."""
-    return _template().render(audit=audit, words=words, most=MAX_SHOWN)
+    return _template().render(audit=audit, words=words, count=count, most=MAX_SHOWN)
 
 
 def escape(text: str) -> str:
@@ -33,7 +34,7 @@ def escape(text: str) -> str:
     `<`, `>` and `&` become entities, since readers of Markdown differ in how they take HTML; other signs
     that would mean something gets a backslash, so that texts stay readable where Markdown is shown as it is.
     """
-    line = words.visible(" ".join(text.split()))
+    line = plain(" ".join(text.split()))
     escaped = _SPECIAL.sub(lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), line)
     return _LEADING.sub(lambda found: f"{found[0]}\\" if found[0].isdigit() else f"\\{found[0]}", escaped)
 

@@ -8,7 +8,8 @@ from rich.text import Text
 
 from igbatch.audit.files import JUNIT, MARKDOWN, VERDICT
 from igbatch.audit.verdict import Audit, Comparison, Outcome
-from igbatch.audit.words import figure, headline, limit, visible
+from igbatch.audit.words import figure, headline, limit
+from igbatch.text import plain
 from igbatch.store.output import Output
 
 MAX_SHOWN = 3
@@ -38,15 +39,15 @@ def print_audit(audit: Audit, console: Console) -> None:
 
 def _print_lines(console: Console, lines: list[str]) -> None:
     for line in lines:
-        console.print(Text(visible(line)), soft_wrap=True)
+        console.print(Text(plain(line)), soft_wrap=True)
 
 
 def _table(comparison: Comparison) -> Table:
-    title = Text(visible(f"Against the {comparison.role}: {comparison.uri}"))
+    title = Text(plain(f"Against the {comparison.role}: {comparison.uri}"))
     table = Table(title=title, title_justify="left", title_style="bold")
     for name in ("check", "outcome", "figure", "allowed"):
         table.add_column(name, justify="right" if name == "figure" else "left", overflow="fold")
     for check in comparison.checks:
-        title, value, allowed = (Text(visible(each)) for each in (check.title, figure(check), limit(check)))
+        title, value, allowed = (Text(plain(each)) for each in (check.title, figure(check), limit(check)))
         table.add_row(title, _OUTCOMES[check.outcome], value, allowed)
     return table

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Sequence
 
 from igbatch.audit.verdict import Audit, Check, Outcome
+from igbatch.text import count
 
 
 def headline(audit: Audit) -> str:
@@ -39,18 +39,8 @@ def short(value: float | None) -> str:
     return "–" if value is None or not math.isfinite(value) else f"{value:.3g}"
 
 
-def count(number: int, noun: str) -> str:
-    """Write a number with its noun: "1 check", "1,024 checks"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def listing(names: Sequence[str], most: int, total: int = 0) -> str:
     """Join the first names of many, of which there are `total` or as many as given: "a, b and 3 more"."""
     shown = ", ".join(names[:most])
     more = max(len(names), total) - len(names[:most])
     return f"{shown} and {more:,} more" if more else shown
-
-
-def visible(text: str) -> str:
-    """Return a text that a terminal takes for nothing but text: control characters become �."""
-    return "".join("�" if unicodedata.category(each)[0] == "C" else each for each in text)

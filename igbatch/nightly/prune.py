@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from pyarrow import fs
 
-from igbatch.audit.words import count
+from igbatch.text import count
 from igbatch.errors import InputError
 from igbatch.nightly.root import NIGHTS, NightlyRoot, stamp, time_of
 from igbatch.store.lock import output_lock

@@ -13,7 +13,7 @@ from rich.console import Console
 from igbatch.audit.run import LAST_GOOD, REFERENCE
 from igbatch.audit.terminal import print_audit
 from igbatch.audit.verdict import Audit
-from igbatch.audit.words import count
+from igbatch.text import count
 from igbatch.errors import IgbatchError, InputError, one_line
 from igbatch.job import audit_output, check_submitted, run_job
 from igbatch.nightly.promotion import record_promotion

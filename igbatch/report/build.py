@@ -25,8 +25,8 @@ from igbatch.report.page.study_data import page_data
 from igbatch.report.page.tables import page_tables
 from igbatch.report.randomization.section import randomization_views
 from igbatch.report.selection import MAX_PAIRS, compared_images, left_out, select, variants_on
-from igbatch.report.text import file_stem, listing, plain
 from igbatch.results import StudyResults
+from igbatch.text import file_stem, listing, plain
 
 Write = Callable[[str, bytes], None]
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from igbatch.report.text import Table, number, number_or_dash, percent, plain
+from igbatch.text import number, percent, plain
 
 Row = Mapping[str, Any]
 Cell = Callable[[Row], str]
@@ -17,6 +18,23 @@ TableColumns = Mapping[str, Cell]
 Rows = pd.DataFrame | Sequence[Row]
 
 NONE = "–"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A small table to read: names of the columns, and rows whose first cell names them.
+
+    `note` says what it leaves out; empty where that is nothing.
+    """
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+def number_or_dash(value: Any, digits: int = 3) -> str:
+    """Write a number as `number` does, and a dash where there is none."""
+    return NONE if pd.isna(value) else number(float(value), digits)
 
 
 def read(rows: Rows, columns: TableColumns, note: str = "") -> Table | None:

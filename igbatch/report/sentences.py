@@ -19,7 +19,7 @@ import jinja2
 from jinja2.ext import Extension
 from jinja2.lexer import Token, TokenStream
 
-from igbatch.report.text import count, decimals, listing, number, ordinal, percent, plain, whole_percent
+from igbatch.text import count, decimals, listing, number, ordinal, percent, plain, whole_percent
 
 FILTERS: dict[str, Callable[..., str]] = {
     "number": number,

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 
 from igbatch.errors import one_line
+from igbatch.text import count
 
 PRINTED = 50
 WORST = 10
@@ -103,9 +104,9 @@ class Verification:
         said = []
         if self.unconverged:
             have = "has" if self.unconverged == 1 else "have"
-            said.append(f"{self.unconverged} of {_count(self.committed, 'map')} {have} not converged")
+            said.append(f"{self.unconverged} of {count(self.committed, 'map')} {have} not converged")
         if self.allowance is not None and self.quarantined > self.allowance:
-            rows = _count(self.quarantined, "row")
+            rows = count(self.quarantined, "row")
             are = "is" if self.quarantined == 1 else "are"
             said.append(f"{rows} {are} in quarantine, {self.allowance} allowed")
         return said
@@ -147,12 +148,8 @@ def _verdict(found: Verification) -> str:
     if found.whole:
         return f"whole, but {short}" if short else "good"
     lost = all(problem.kind == "lost" for problem in found.problems)  # as in a run that was interrupted
-    verdict = "incomplete" if lost else f"damaged, {_count(len(found.problems), 'problem')}"
+    verdict = "incomplete" if lost else f"damaged, {count(len(found.problems), 'problem')}"
     return f"{verdict}, and {short}" if short else verdict
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def as_json(found: Verification) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 from playwright.sync_api import expect
 
-from igbatch.report.text import number
+from igbatch.text import number
 
 Show = Callable[..., None]
 SUMS = 'table[aria-label="Sums in boxes of the images shown"]'

@@ -11,10 +11,10 @@ import pytest
 
 from igbatch.reduce.image_scores import ImageScores
 from igbatch.report.selection import SCORES, select
-from igbatch.report.text import number
 from igbatch.results import StudyResults
 from igbatch.store import schemas
 from igbatch.store.reader import Reader
+from igbatch.text import number
 
 Scores = Callable[[StudyResults, str], tuple[np.ndarray, pd.DataFrame, list[str]]]
 Box = namedtuple("Box", ["box_id", "label", "x_min", "y_min", "x_max", "y_max", "visible_fraction"])

@@ -18,8 +18,8 @@ from igbatch.report.color.colormaps import LEVELS, color_indices
 from igbatch.report.color.style import DEFAULT, ColorStyle
 from igbatch.report.color.wording import HISTOGRAM_WORDS, MISSING_WORDS, SCOPE_WORDS, ValuePart
 from igbatch.report.sentences import parts
-from igbatch.report.text import count, number, percent
 from igbatch.statistics.histogram import RELATIVE_ERROR
+from igbatch.text import count, number, percent
 
 
 def take_part(values: NDArray[np.floating], part: ValuePart) -> NDArray[np.floating]:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from igbatch.report.color.scale import ColorScale, part_range
 from igbatch.report.color.style import as_given
 from igbatch.report.figures.typeset import FAINT, INK, draw_image, text_width, write
-from igbatch.report.text import decimals, number
+from igbatch.text import decimals, number
 
 SMALL = 10.5
 BAR = 10

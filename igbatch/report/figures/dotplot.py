@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from igbatch.report.color.colormaps import PALETTE
 from igbatch.report.figures.typeset import DPI, FAINT, INK, finish, fit
 from igbatch.report.selection import shown_variants
-from igbatch.report.text import count, number, plain
 from igbatch.results import StudyResults
+from igbatch.text import count, number, plain
 
 WIDTH = 700
 ROW = 21

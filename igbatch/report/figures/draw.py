@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from igbatch.reduce.ranges import Scope
 from igbatch.report.color.contour import outline, strongest
 from igbatch.report.color.style import ColorStyle
+from igbatch.report.columns import Table
 from igbatch.report.figures.bar import BAR_SPACE, SMALL, draw_bar
 from igbatch.report.figures.encoding import as_bytes
 from igbatch.report.figures.image_data import Box, ImageMaps, Panel, Picture
@@ -40,8 +41,8 @@ from igbatch.report.figures.typeset import (
     wrap,
     write,
 )
-from igbatch.report.text import Table, number, plain
 from igbatch.results import StudyResults
+from igbatch.text import number, plain
 
 MARGIN, GAP = 18, 20
 SIDE = 176

@@ -24,8 +24,8 @@ from igbatch.report.figures.layout import chosen, row_of, scope_sheet, sequence_
 from igbatch.report.figures.scales import check_scope
 from igbatch.report.figures.typeset import DPI, fallbacks, missing_letters
 from igbatch.report.selection import select, shown_variants
-from igbatch.report.text import count, file_stem, plain
 from igbatch.results import StudyResults
+from igbatch.text import count, file_stem, plain
 
 FORMATS = ("png", "pdf", "svg")
 FOLDER = "report/print"

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from igbatch.errors import IgbatchError
 from igbatch.report.color.colormaps import BOX_COLORS
 from igbatch.report.color.scale import ColorScale
-from igbatch.report.text import number, percent, plain
 from igbatch.results import StudyResults
 from igbatch.statistics.image_stats import allowed_error
 from igbatch.study import Attribution
+from igbatch.text import number, percent, plain
 
 
 @dataclass(frozen=True)

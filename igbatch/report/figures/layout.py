@@ -9,9 +9,10 @@ from itertools import combinations
 from igbatch.errors import InputError
 from igbatch.reduce.ranges import Scope
 from igbatch.report.color.style import DEFAULT, ColorStyle
+from igbatch.report.columns import Table, number_or_dash
 from igbatch.report.figures.image_data import ImageMaps, Panel, Picture
 from igbatch.report.figures.scales import check_scope, color_scale
-from igbatch.report.text import Table, listing, number, number_or_dash, percent, plain
+from igbatch.text import listing, number, percent, plain
 
 _NO_MAP = "No map of this scope is there."
 

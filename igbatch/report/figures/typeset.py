@@ -24,7 +24,7 @@ from matplotlib.transforms import Affine2D, Transform
 from numpy.typing import NDArray
 
 from igbatch.report.figures.fonts import Fallbacks, installed
-from igbatch.report.text import shorten
+from igbatch.text import shorten
 
 DPI = 100
 LINE = 14

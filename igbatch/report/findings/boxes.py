@@ -10,9 +10,9 @@ import pandas as pd
 
 from igbatch.report.columns import TableColumns, in_order, interval, name, share, value, whole, yes
 from igbatch.report.findings.model import Finding, Missing, Verdict, combine, present, variants_of_kind
-from igbatch.report.text import plain
 from igbatch.results import StudyResults
 from igbatch.statistics.aggregates import FEWEST_IMAGES, share_interval
+from igbatch.text import plain
 
 SMALL_PROBABILITY = 0.01
 """A mean |sum| below this is negligible on the scale of probabilities, which ends at 1."""

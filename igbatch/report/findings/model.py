@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from igbatch.report.columns import Rows, TableColumns, read
+from igbatch.report.columns import Rows, Table, TableColumns, read
 from igbatch.report.sentences import parts
-from igbatch.report.text import Table
 from igbatch.results import StudyResults
 
 MAX_ROWS = 24

@@ -9,9 +9,9 @@ from typing import Any
 
 from igbatch.report.columns import NONE, TableColumns, name, value, whole
 from igbatch.report.findings.model import Finding, Missing, combine, present, variants_of_kind
-from igbatch.report.text import decimals
 from igbatch.results import StudyResults
 from igbatch.statistics.likeness import CELL, MapLikeness, cell_sums, likeness, mean_likeness
+from igbatch.text import decimals
 
 ALIKE = 0.5
 """Maps look alike from this structural similarity and this rank correlation of |a| on: half way to equal."""

@@ -10,10 +10,10 @@ import pandas as pd
 from igbatch.audit.files import read_audit, read_past
 from igbatch.audit.verdict import Audit, Check, Comparison
 from igbatch.errors import InputError
-from igbatch.report.columns import NONE, Row, TableColumns, name, read, value, whole
+from igbatch.report.columns import NONE, Row, Table, TableColumns, name, read, value, whole
 from igbatch.report.page.viewer_data import CheckSeries
-from igbatch.report.text import Table, number, plain
 from igbatch.results import StudyResults
+from igbatch.text import number, plain
 
 MAX_POINTS = 400
 """Audits that a chart of the page shows, the latest ones."""

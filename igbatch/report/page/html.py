@@ -12,11 +12,11 @@ import jinja2
 from markupsafe import Markup
 
 from igbatch.audit.words import headline
+from igbatch.report.columns import Table
 from igbatch.report.page.audit import audit_table, role
 from igbatch.report.page.csv_tables import MAX_ROWS
 from igbatch.report.page.viewer_data import PageStudy, json_in_html
 from igbatch.report.sentences import FILTERS
-from igbatch.report.text import Table
 from igbatch.store.encoding import LARGEST
 
 MAX_OPEN = 40

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pandas as pd
 
-from igbatch.report.columns import NONE, TableColumns, interval, name, read, share, value, whole
+from igbatch.report.columns import NONE, Table, TableColumns, interval, name, read, share, value, whole
 from igbatch.report.figures.dotplot import select_aggregates
 from igbatch.report.figures.image_data import box_names
 from igbatch.report.findings.model import variants_of_kind
 from igbatch.report.page.csv_tables import BOX_COLUMNS, box_sums
 from igbatch.report.randomization.statistics import SIDES, p_text, statistic_name
 from igbatch.report.selection import Selection, shown_variants
-from igbatch.report.text import Table, count
 from igbatch.results import StudyResults
+from igbatch.text import count
 
 MAX_ROWS = 2_000
 """Rows of a table on the page; the CSV files have more."""

@@ -18,7 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from igbatch.reduce.ranges import Scope
 from igbatch.report.color.wording import ChoiceWords, Knob, RangeRule, ScopeWords, ValuePart
 from igbatch.report.figures.image_data import Box
-from igbatch.report.text import plain
+from igbatch.text import plain
 
 
 def finite(value: Any) -> float | None:

@@ -15,7 +15,7 @@ from igbatch.report.figures.scales import color_scale
 from igbatch.report.figures.typeset import FAINT, LINE, draw_image, finish_page, new_page, write
 from igbatch.report.randomization.steps import Randomized
 from igbatch.report.sentences import sentences
-from igbatch.report.text import number, plain
+from igbatch.text import number, plain
 
 COLUMNS = 8
 """Maps side by side; longer cascades go on below."""

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from igbatch.report.randomization.steps import ModelVariants, Randomized
-from igbatch.report.text import number
 from igbatch.store.schemas import SCALES
+from igbatch.text import number
 
 INVARIANT = ("spearman", "spearman_abs", "hog")
 """Measures that no normalization changes."""

@@ -17,7 +17,7 @@ from igbatch.report.randomization import statistics
 from igbatch.report.randomization.means import INVARIANT, NAMES, RANGES, Mean, Means
 from igbatch.report.randomization.steps import Randomized, short
 from igbatch.report.sentences import sentences
-from igbatch.report.text import count, number, plain, shorten
+from igbatch.text import count, number, plain, shorten
 
 WIDTH = 11.0
 """Of a figure, in inches."""

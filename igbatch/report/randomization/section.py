@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from matplotlib.figure import Figure
 
+from igbatch.report.columns import Table
 from igbatch.report.figures.image_data import ImageMaps
 from igbatch.report.randomization import table as tables
 from igbatch.report.randomization import verdicts
@@ -18,8 +19,8 @@ from igbatch.report.randomization.plots import curves_figure, layers_figure, nul
 from igbatch.report.randomization.statistics import LEVEL, images_with_tests, null_tests
 from igbatch.report.randomization.steps import ModelVariants, first_of_each_direction, model_variants
 from igbatch.report.sentences import sentences
-from igbatch.report.text import Table, file_stem, plain
 from igbatch.results import StudyResults
+from igbatch.text import file_stem, plain
 
 MAX_IMAGES = 2
 """Featured images that have grids of maps."""

@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from igbatch.report.columns import in_order
-from igbatch.report.text import number_or_dash, plain, whole_percent
+from igbatch.report.columns import in_order, number_or_dash
 from igbatch.results import StudyResults
+from igbatch.text import plain, whole_percent
 
 STATISTICS = {
     "sum": "sum in the box",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from igbatch.report.text import plain
+from igbatch.text import plain
 
 
 @dataclass(frozen=True)

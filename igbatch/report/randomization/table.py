@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from igbatch.reduce.randomization.values import SIGNED
-from igbatch.report.columns import NONE, Cell, TableColumns, read, share, value, whole
+from igbatch.report.columns import NONE, Cell, Table, TableColumns, number_or_dash, read, share, value, whole
 from igbatch.report.randomization.means import INVARIANT, NAMES, Means
 from igbatch.report.randomization.statistics import (
     SCALE_FREE,
@@ -22,9 +22,9 @@ from igbatch.report.randomization.statistics import (
     statistic_name,
 )
 from igbatch.report.randomization.steps import ModelVariants
-from igbatch.report.text import Table, number_or_dash, plain
 from igbatch.results import StudyResults
 from igbatch.store.schemas import PARTS, SCALES
+from igbatch.text import plain
 
 MAX_ROWS = 60
 

@@ -25,7 +25,7 @@ from igbatch.report.figures.image_data import ImageMaps
 from igbatch.report.figures.layout import Sheet
 from igbatch.report.figures.scales import color_scale
 from igbatch.report.figures.typeset import DPI
-from igbatch.report.text import number
+from igbatch.text import number
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -5,10 +5,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from igbatch.report.columns import Table
 from igbatch.report.page import tables as page_tables
 from igbatch.report.page.tables import significance_table, sums_table
 from igbatch.report.selection import select
-from igbatch.report.text import Table, number
+from igbatch.text import number
 
 
 def column(table: Table | None, name: str) -> list[str]:

@@ -12,7 +12,7 @@ from igbatch.report.figures.image_data import ImageMaps
 from igbatch.report.randomization import grid
 from igbatch.report.randomization.grid import grid_figure, grid_rows
 from igbatch.report.randomization.steps import ModelVariants
-from igbatch.report.text import number
+from igbatch.text import number
 
 SIZE = 16
 

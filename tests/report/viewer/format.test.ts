@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { number, percent } from "../../../igbatch/report/viewer/src/format.ts";
 
-// The texts are those that tests/report/test_text.py states of `igbatch.report.text`.
+// The texts are those that tests/report/test_text.py states of `igbatch.text`.
 test("numbers are written as in Python", () => {
   const texts: [number, string][] = [
     [0, "0"], [0.0213456, "0.0213"], [-0.0213456, "−0.0213"], [3.14159e-8, "3.14×10⁻⁸"], [0.99951, "1.00"],

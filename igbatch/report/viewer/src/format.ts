@@ -1,4 +1,4 @@
-/** Numbers as people read them: the same texts that `igbatch.report.text` writes. */
+/** Numbers as people read them: the same texts that `igbatch.text` writes. */
 
 const SUPERSCRIPT: Record<string, string> = {
   "-": "⁻",

@@ -10,7 +10,7 @@ const NUDGE = 1e-9;
 /**
  * What a cell is sorted by: a number, a name, or null where it has neither.
  *
- * Numbers are those that `igbatch.report.text` writes: −0.0213, 3.1×10⁻⁸, < 0.001, 12 %, 1,240, also with more
+ * Numbers are those that `igbatch.text` writes: −0.0213, 3.1×10⁻⁸, < 0.001, 12 %, 1,240, also with more
  * behind them: "0.154 (0.131 to 0.176)" and "−0.1 to 0.2" count as their first number, "3 of 8" as a share.
  * What is below 0.001 comes just before 0.001.
  */

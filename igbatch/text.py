@@ -6,24 +6,8 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
-
-import pandas as pd
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-@dataclass(frozen=True)
-class Table:
-    """A small table to read: names of the columns, and rows whose first cell names them.
-
-    `note` says what it leaves out; empty where that is nothing.
-    """
-
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    note: str = ""
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -42,11 +26,6 @@ def decimals(value: float, places: int = 2) -> str:
     """Write a number with a fixed number of decimals, as measures from -1 to 1 are written: −0.31."""
     text = f"{value:.{places}f}"
     return text.replace("-", "−" if float(text) else "")
-
-
-def number_or_dash(value: Any, digits: int = 3) -> str:
-    """Write a number as `number` does, and a dash where there is none."""
-    return "–" if pd.isna(value) else number(float(value), digits)
 
 
 def percent(share: float) -> str:

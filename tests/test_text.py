@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from igbatch.report.text import count, file_stem, listing, number, ordinal, percent, plain, shorten
+from igbatch.text import count, file_stem, listing, number, ordinal, percent, plain, shorten
 
 
 @pytest.mark.parametrize(
