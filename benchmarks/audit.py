@@ -256,7 +256,7 @@ def compute(
     from igbatch.pipeline.derived import state_of
     from igbatch.pipeline.faithfulness import find_parts, lots, measure_faithfulness, measure_parts
     from igbatch.pipeline.opening import open_output
-    from igbatch.pipeline.reports import Settled
+    from igbatch.pipeline.reports import Calibration
     from igbatch.pipeline.run import plan_study
     from igbatch.reduce.study import reduce_study
     from igbatch.store.reader import Reader
@@ -281,16 +281,16 @@ def compute(
     plan = plan_study(load_study(path, ()), output)
     open_output(output, plan.resolved, plan.images)
     computer = ShardComputer(plan.resolved, output, torch.device(device))
-    settled = Settled("float32", 0.0, micro_batch)
+    calibration = Calibration("float32", 0.0, micro_batch)
     shards = list(plan.shards())
     for place in rng.permutation(len(shards)):
-        computer.compute(shards[place], settled)
+        computer.compute(shards[place], calibration)
     reduce_study(output)
     settings = plan.resolved.study.audit.faithfulness
     assert settings is not None
     parts = list(find_parts(Reader(output), plan.resolved, settings))
     for lot in lots(parts, 1):
-        assert not measure_parts(plan.resolved, output, device, threads, settled, lot)
+        assert not measure_parts(plan.resolved, output, device, threads, calibration, lot)
     measure_faithfulness(output, plan.resolved, state_of(plan))  # what is measured is joined
     return output.uri
 

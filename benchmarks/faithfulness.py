@@ -26,7 +26,7 @@ from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.faithfulness import find_parts
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import Plan
-from igbatch.pipeline.reports import Settled
+from igbatch.pipeline.reports import Calibration
 from igbatch.pipeline.run import plan_study
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
@@ -54,7 +54,7 @@ def computed(folder: Path, arguments: argparse.Namespace) -> tuple[Plan, Output]
     open_output(output, plan.resolved, plan.images)
     computer = ShardComputer(plan.resolved, output, torch.device("cpu"))
     for shard in plan.shards():
-        computer.compute(shard, Settled("float32", 0.0, arguments.micro_batch))
+        computer.compute(shard, Calibration("float32", 0.0, arguments.micro_batch))
     return plan_study(load_study(study), output), output
 
 
@@ -72,9 +72,9 @@ def side(name: str, plan: Plan, output: Output, arguments: argparse.Namespace) -
     settings = plan.resolved.study.audit.faithfulness
     assert settings is not None
     parts = list(find_parts(Reader(output), plan.resolved, settings))
-    settled = Settled("float32", 0.0, arguments.micro_batch)
+    calibration = Calibration("float32", 0.0, arguments.micro_batch)
     measuring.GROUP_IMAGES = SIDES[name]
-    measurer = measuring.Measurer(plan.resolved, output, torch.device("cpu"), settled, parts)
+    measurer = measuring.Measurer(plan.resolved, output, torch.device("cpu"), calibration, parts)
     calls = Calls(measurer)
     start = time.process_time()
     skipped = measurer.run()

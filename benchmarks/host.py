@@ -43,7 +43,7 @@ from igbatch.pipeline.models import HeldVariant, Models
 from igbatch.pipeline.occupancy import Occupancy
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import Plan
-from igbatch.pipeline.reports import Settled, Times
+from igbatch.pipeline.reports import Calibration, Times
 from igbatch.pipeline.run import plan_study
 from igbatch.store.commit import ShardWriter
 from igbatch.store.output import Output
@@ -184,12 +184,12 @@ def computed(folder: Path, kind: str, shards_at_once: int, share: tuple[int, int
     torch.set_num_threads(1)
     plan, output = planned(folder / str(share[0]), kind)
     shards = list(plan.shards())[share[0] :: share[1]]
-    settled, trace = Settled("float32", 0.0, ROWS), Trace()
+    calibration, trace = Calibration("float32", 0.0, ROWS), Trace()
     computer = ShardComputer(plan.resolved, output, torch.device("cpu"))
     computer._occupancy = Occupancy(shards_at_once)
     with stand_in(), traced(trace), ThreadPoolExecutor(shards_at_once + 1, "shard") as pool:
         start = time.perf_counter()
-        reports = list(pool.map(lambda shard: computer.compute(shard, settled), shards))
+        reports = list(pool.map(lambda shard: computer.compute(shard, calibration), shards))
         seconds = time.perf_counter() - start
     times = Times()
     for report in reports:

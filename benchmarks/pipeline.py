@@ -39,7 +39,7 @@ from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import Plan, Shard
-from igbatch.pipeline.reports import RunSummary, Settled, ShardReport
+from igbatch.pipeline.reports import Calibration, RunSummary, ShardReport
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.run import plan_study
 from igbatch.pipeline.session import ray_session
@@ -55,7 +55,7 @@ BUSY_PERCENT = 10.0
 START_BAR_SECONDS = 15.0
 MEMORY_BAR_MEBIBYTES = 50.0
 EARLY_SHARDS, LATE_SHARDS = 100, 2000
-SETTLED = Settled("float32", 0.0, micro_batch=16)
+CALIBRATION = Calibration("float32", 0.0, micro_batch=16)
 STEPS, SHARD_IMAGES = 16, 4
 START_IMAGES = 16
 
@@ -83,11 +83,11 @@ class Idle(ShardComputer):
     def __init__(self, resolved: ResolvedStudy, output: Output, device: str) -> None:
         pass
 
-    def settle(self, shards: Sequence[Shard], ahead: int) -> Settled | None:
+    def calibrate(self, shards: Sequence[Shard], ahead: int) -> Calibration | None:
         """Measure nothing."""
         return None
 
-    def compute(self, shard: Shard, settled: Settled | None) -> ShardReport:
+    def compute(self, shard: Shard, calibration: Calibration | None) -> ShardReport:
         """Report the shard as done."""
         return ShardReport(shard.name, len(shard.images), shard.rows, 0, 0.0)
 
@@ -142,7 +142,7 @@ def measure_memory(folder: Path, seconds: float, repeats: int, console: Console)
 
     commits = Commits(each=look)
     with ray_session():
-        stage = Attribution(plan, output, Workers(1, 1, "cpu"), SETTLED, commits, make_computer=Idle)
+        stage = Attribution(plan, output, Workers(1, 1, "cpu"), CALIBRATION, commits, make_computer=Idle)
         stage.run()
     grown = (sizes[LATE_SHARDS] - sizes[EARLY_SHARDS]) / 2**20
     pace = throughput(commits.times, 1)
@@ -222,7 +222,7 @@ def staged(folder: Path, workers: int, shards: int) -> list[float]:
     plan, output = planned(folder, shards * SHARD_IMAGES, SHARD_IMAGES)
     commits = Commits()
     with ray_session():
-        Attribution(plan, output, Workers(workers, 1, "cpu"), SETTLED, commits).run()
+        Attribution(plan, output, Workers(workers, 1, "cpu"), CALIBRATION, commits).run()
     return commits.times
 
 
@@ -254,7 +254,7 @@ def loop(folder: Path, place: int, places: int, barrier: Any, times: Any) -> Non
     barrier.wait()
     for number, shard in enumerate(plan.shards()):
         if number % places == place:
-            computer.compute(shard, SETTLED)
+            computer.compute(shard, CALIBRATION)
             times.put(time.monotonic())
 
 

@@ -255,10 +255,10 @@ def find_maps(folder: str) -> dict[str, Any]:
     reader = Reader(Output(folder))
     variant_id, images = reader.variant_ids[0], len(reader.images)
     start = time.perf_counter()
-    reader.winners(variant_id)
+    reader.row_index(variant_id)
     scanned = time.perf_counter()
     for number in np.random.default_rng(0).integers(0, images, 1000).tolist():
-        file = reader.winners(variant_id).file_of(image_id(number), TARGETS[number % 2])
+        file = reader.row_index(variant_id).file_of(image_id(number), TARGETS[number % 2])
         assert file is not None
     each = (time.perf_counter() - scanned) / 1000
     return {"first_lookup_seconds": scanned - start, "next_lookup_ms": 1e3 * each}

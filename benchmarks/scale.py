@@ -40,7 +40,7 @@ from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import Plan, Shard
-from igbatch.pipeline.reports import RunSummary, Settled, ShardReport
+from igbatch.pipeline.reports import Calibration, RunSummary, ShardReport
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.run import plan_study
 from igbatch.pipeline.session import ray_session
@@ -49,7 +49,7 @@ from igbatch.store.commit import ShardWriter
 from igbatch.store.output import Output
 from igbatch.study_file import load_study
 
-SETTLED = Settled("float32", 0.0, micro_batch=16)
+CALIBRATION = Calibration("float32", 0.0, micro_batch=16)
 SHARD_IMAGES, SIDE = 8, 32
 PLAN_IMAGES, PLAN_VARIANTS = 1_000_000, 50
 PLAN_BAR_SECONDS, PLAN_BAR_BYTES = 60.0, 2**30
@@ -83,11 +83,11 @@ class StandIn(ShardComputer):
         self.map = np.random.default_rng(0).normal(size=(SIDE, SIDE)).astype(np.float32)
         self.numbers = map_statistics(self.map)
 
-    def settle(self, shards: Sequence[Shard], ahead: int) -> Settled | None:
+    def calibrate(self, shards: Sequence[Shard], ahead: int) -> Calibration | None:
         """Measure nothing."""
         return None
 
-    def compute(self, shard: Shard, settled: Settled | None) -> ShardReport:
+    def compute(self, shard: Shard, calibration: Calibration | None) -> ShardReport:
         """Write the shard's files, if it is to, and report it as done."""
         if self.writes:
             write(self.output, shard, self.numbers, self.map)
@@ -172,7 +172,7 @@ def measure_stage(folder: Path, shards: int, writes: bool) -> Part:
     listener = Listener()
     make = partial(StandIn, writes=writes)
     with ray_session():
-        Attribution(plan, output, Workers(2, 1, "cpu"), SETTLED, listener, make_computer=make).run()
+        Attribution(plan, output, Workers(2, 1, "cpu"), CALIBRATION, listener, make_computer=make).run()
         used = psutil.Process().cpu_times()
     steady = listener.times[len(listener.times) // 10 :]
     pace = (len(steady) - 1) / (steady[-1] - steady[0])
@@ -223,7 +223,7 @@ def measure_resume(folder: Path, shards: int, resumed: int, console: Console) ->
     assert again.shard_count() == LEFT_SHARDS, again.shard_count()
     listener, make = Listener(enough=1), partial(StandIn, writes=False)
     with suppress(KeyboardInterrupt), ray_session():
-        Attribution(again, output, Workers(1, 1, "cpu"), SETTLED, listener, make_computer=make).run()
+        Attribution(again, output, Workers(1, 1, "cpu"), CALIBRATION, listener, make_computer=make).run()
     taken = listener.times[0] - began
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     found = {"shards": resumed, "plan_seconds": planned, "first_shard_seconds": taken, "peak_gib": memory}

@@ -29,7 +29,7 @@ from safetensors.torch import save_file
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import Plan, Shard
-from igbatch.pipeline.reports import Settled
+from igbatch.pipeline.reports import Calibration
 from igbatch.pipeline.run import plan_study
 from igbatch.store.output import Output
 from igbatch.study import VariantSpec
@@ -38,7 +38,7 @@ from igbatch.variants.models import state_sha256
 from igbatch.variants.randomized import ModelStates, random_model
 from igbatch.variants.weights import WeightsSource
 
-SETTLED = Settled("float32", 0.0, micro_batch=16)
+CALIBRATION = Calibration("float32", 0.0, micro_batch=16)
 VARIANTS = [
     {"kind": "trained"},
     {"kind": "random", "seeds": [1, 2, 3]},
@@ -81,7 +81,7 @@ class Swaps:
         swap, held = self._timed(lambda: self.computer.models.variant(spec))
         state = {name: tensor.cpu() for name, tensor in held.model.state_dict().items()}
         hashing, _ = self._timed(lambda: state_sha256(state))
-        shard, report = self._timed(lambda: self.computer.compute(self.shards[spec.variant_id], SETTLED))
+        shard, report = self._timed(lambda: self.computer.compute(self.shards[spec.variant_id], CALIBRATION))
         anew, _ = self._timed(lambda: self._built_anew(ModelStates(model.source, "weights"), spec))
         return {
             "variant": spec.variant_id, "kind": spec.kind, "swap": swap, "digest": hashing, "shard": shard,

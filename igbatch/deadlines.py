@@ -1,4 +1,4 @@
-"""Waiting for no longer than a deadline, for calls into libraries that know none."""
+"""Calls a function with a deadline, in a thread, for libraries whose calls have no timeout."""
 
 from __future__ import annotations
 

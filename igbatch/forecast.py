@@ -18,7 +18,7 @@ from igbatch.pipeline.faithfulness import measured_variants
 from igbatch.pipeline.opening import existing_study
 from igbatch.pipeline.packages import package_warnings
 from igbatch.pipeline.plan import BYTES_A_PIXEL, Plan, Shard, copies_of, expected_steps
-from igbatch.pipeline.reports import Settled, settle_plan
+from igbatch.pipeline.reports import Calibration, calibrate_plan
 from igbatch.pipeline.run import plan_study
 from igbatch.report.sentences import sentences
 from igbatch.store.output import DATA_KINDS, Output
@@ -27,7 +27,7 @@ from igbatch.study_file import LoadedStudy
 if TYPE_CHECKING:
     from igbatch.pipeline.compute import ShardComputer
 
-MOST_NAMES = 8
+MAX_NAMES = 8
 TRIAL_IMAGES = 4
 """Images of a variant of each kind that are really computed; with smoothing, copies of the first ones."""
 
@@ -59,14 +59,14 @@ class Preview:
     Attributes:
         device: the kind of device.
         threads: of a worker.
-        settled: None where no image could be used.
-        known: it is what an earlier run of the study has settled, and was not measured now.
+        calibration: None where no image could be used.
+        known: the calibration is that of an earlier run of the study, and was not measured now.
         trials: one for each model and kind of variant that is not done.
     """
 
     device: str
     threads: int
-    settled: Settled | None
+    calibration: Calibration | None
     known: bool
     trials: tuple[Trial, ...] = ()
 
@@ -74,7 +74,7 @@ class Preview:
 def describe_plan(loaded: LoadedStudy, out: str, console: Console, *, trial: bool = True) -> None:
     """Print what a run of the study would compute and store, writing nothing.
 
-    With `trial`, arithmetic and micro-batch are measured where no run has settled them, and a few images of
+    With `trial`, arithmetic and micro-batch are measured where no run has done so, and a few images of
     each kind of variant are computed, so that time and sizes are those of this machine.
 
     Raises:
@@ -98,7 +98,7 @@ def describe_plan(loaded: LoadedStudy, out: str, console: Console, *, trial: boo
 
 
 def _facts(plan: Plan, found: Preview | None) -> dict[str, Any]:
-    """Return what the template tells of a plan, with a trial or without."""
+    """Return the values of the template of a plan, with a trial or without."""
     resolved, settings = plan.resolved, plan.resolved.study.audit.faithfulness
     measured = measured_variants(resolved, settings) if settings else []
     trials = {(trial.model, trial.kind): trial for trial in (found.trials if found else ())}
@@ -113,7 +113,7 @@ def _facts(plan: Plan, found: Preview | None) -> dict[str, Any]:
         seconds += missing.images * trial.seconds if trial else 0
         rows[spec.model, spec.kind] += missing.count
         if settings and spec in measured:
-            sample = min(settings.images.sample, plan.asked[spec.variant_id])
+            sample = min(settings.images.sample, plan.image_counts[spec.variant_id])
             pairs += sample
             faithfulness += sample * (settings.perturbations + 1) * nodes
 
@@ -124,8 +124,8 @@ def _facts(plan: Plan, found: Preview | None) -> dict[str, Any]:
     map_bytes: float = BYTES_A_PIXEL[resolved.study.store.encoding] * height * width
     tried = {kind: trial.map_bytes for kind, trial in trials.items() if trial.map_bytes}
     return {
-        "plan": plan, "found": found, "trials": trials, "copies": copies_of(resolved), "most": MOST_NAMES,
-        "fewer": [count for count in plan.asked.values() if count < len(plan.images.table)],
+        "plan": plan, "found": found, "trials": trials, "copies": copies_of(resolved), "most": MAX_NAMES,
+        "fewer": [count for count in plan.image_counts.values() if count < len(plan.images.table)],
         "forward": round(forward), "backward": round(forward * len(resolved.target_names)),
         "pairs": pairs, "faithfulness": round(faithfulness), "seconds": seconds,
         "tried": tried, "map_bytes": mean(tried) if tried else map_bytes, "kept": plan.maps_to_store(),
@@ -148,7 +148,7 @@ def _hours(seconds: float) -> str:
 
 
 def preview(plan: Plan, record: dict[str, Any] | None) -> Preview:
-    """Tell what a run settled before, or measure it on the first images, and try a small shard of each kind.
+    """Read an earlier run's calibration, or measure it on the first images; try a small shard of each kind.
 
     Nothing is written but to a temporary folder, which is removed. `record` is the output's `study.json`, if
     there is one.
@@ -167,7 +167,7 @@ def preview(plan: Plan, record: dict[str, Any] | None) -> Preview:
         chosen, "plan for one that is elsewhere with --no-trial, or use run.device: auto or cpu"
     )
     earlier = (record or {}).get("settled", {}).get(chosen)
-    known = Settled.from_record(earlier) if earlier else None
+    known = Calibration.from_record(earlier) if earlier else None
     threads = earlier["threads"] if known else threads_per_worker(run.threads, torch.get_num_threads())
     device = torch.device(chosen)
     before = torch.get_num_threads()
@@ -176,17 +176,19 @@ def preview(plan: Plan, record: dict[str, Any] | None) -> Preview:
         with tempfile.TemporaryDirectory(prefix="igbatch-plan-") as folder:
             output = Output(folder)
             computer = ShardComputer(plan.resolved, output, device, most_copies=TRIAL_IMAGES)
-            settled = known or settle_plan(plan, computer.settle)
+            calibration = known or calibrate_plan(plan, computer.calibrate)
             images = max(1, TRIAL_IMAGES // copies_of(plan.resolved))
-            shards = plan.samples(images) if settled else []
-            trials = [trial for shard in shards for trial in _try(computer, output, shard, settled)]
+            shards = plan.samples(images) if calibration else []
+            trials = [trial for shard in shards for trial in _try(computer, output, shard, calibration)]
     finally:
         torch.set_num_threads(before)
-    return Preview(device_name(device), threads, settled, known is not None, tuple(trials))
+    return Preview(device_name(device), threads, calibration, known is not None, tuple(trials))
 
 
-def _try(computer: ShardComputer, output: Output, shard: Shard, settled: Settled | None) -> Iterator[Trial]:
-    report = computer.compute(shard, settled)
+def _try(
+    computer: ShardComputer, output: Output, shard: Shard, calibration: Calibration | None
+) -> Iterator[Trial]:
+    report = computer.compute(shard, calibration)
     used = report.rows / len(shard.targets)
     if not used:
         return

@@ -1,4 +1,4 @@
-"""The main job: a study from its file to its report. The command line and the scripts of `jobs/` call it."""
+"""Runs a study from its file to its report; the command line and the scripts of `jobs/` call it."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def run_job(
     else:
         write_report(results, output)
         keep_derived(output, report=run.state, audit=audited)
-    counts = results.box_counts if run.rows else None  # a scan: a finished study is told at once
+    counts = results.box_counts if run.rows else None  # a scan: a finished study is reported at once
     if counts and (exceptions := counts.exceptions()):
         say(f"of the boxes, {'; '.join(exceptions)}")
     print_box_sums(results, console)
@@ -139,25 +139,25 @@ class TerminalProgress:
         notes = [f"{under_way} of them not committed yet"] if under_way else []
         notes += [f"{run.quarantined} rows quarantined"] if run.quarantined else []
         notes += [f"{run.retries} shard{'s' if run.retries > 1 else ''} put back"] if run.retries else []
-        told = ", ".join(notes)
-        self._bar.update(self._task, total=run.total, completed=seen, rate=rate, notes=told)
+        joined = ", ".join(notes)
+        self._bar.update(self._task, total=run.total, completed=seen, rate=rate, notes=joined)
         late = now - self._last_line >= LINE_SECONDS and seen
         if not self.console.is_terminal and (late or run.images == run.total):
             self._last_line = now
-            line = f"attribute: {seen} of {run.total} images, {rate} {told}"
+            line = f"attribute: {seen} of {run.total} images, {rate} {joined}"
             self.console.print(line.rstrip(), highlight=False)
 
 
 def default_out(loaded: LoadedStudy) -> str:
-    """Return where a study's output goes where nothing is said."""
+    """Return where a study's output goes where `--out` is not given."""
     return f"./igbatch-out/{loaded.study.name}"
 
 
 def write_report(results: StudyResults, output: Output) -> str:
     """Render the report of a study into `report/` of its output and return where the page lies.
 
-    What it holds in memory is said at `igbatch.report.build.render_report`. Tables of the reducer that were
-    not made from what is committed now are made first.
+    `igbatch.report.build.render_report` documents what is in memory. Tables of the reducer that were not made
+    from what is committed now are made first.
 
     Raises:
         InputError: the study is not reduced yet.
@@ -180,7 +180,7 @@ def audit_output(
     night: str = "",
     say: Callable[[str], None] = lambda line: None,
 ) -> Audit:
-    """Audit an output, render its page with the verdict, and tell the webhook that its study names.
+    """Audit an output, render its page with the verdict, and notify the webhook that its study names.
 
     Args:
         out: the output that is audited.
@@ -188,14 +188,14 @@ def audit_output(
         overrides: `key=value` of `audit.` keys.
         history_uri: folder of the history that the figures are appended to.
         night: name of the night, for the history.
-        say: is told where the webhook could not be told.
+        say: takes a line where the webhook could not be notified.
 
     Raises:
         InputError: there is no study at one of the places, or they have nothing in common.
         UnfinishedError: one of them is not finished, or another run is at work on it.
     """
     from igbatch.audit.run import audit_settings, run_audit
-    from igbatch.audit.webhook import tell
+    from igbatch.audit.webhook import notify
 
     settings = audit_settings(out, overrides)
     audit = run_audit(out, references, settings, history_uri=history_uri, night=night)
@@ -203,7 +203,7 @@ def audit_output(
     audited = verdict_digest(output)
     write_report(StudyResults(out), output)
     keep_derived(output, audit=audited)
-    tell(audit, settings.webhook, os.environ, say=say)
+    notify(audit, settings.webhook, os.environ, say=say)
     return audit
 
 
@@ -231,7 +231,7 @@ def report_place(output: Output) -> str:
 
 
 def print_box_sums(results: StudyResults, console: Console) -> None:
-    """Print the seed's table: the sum inside each box of the featured images, per variant and target.
+    """Print the sum inside each box of the featured images, per variant and target.
 
     The boxes of these images are read, and no others. Of many variants the trained ones and the first of each
     kind are printed.
@@ -305,7 +305,7 @@ _NUMBERS = ("trained", "random, 95 % of them", "p", "adjusted")
 
 
 def demo_study() -> Path:
-    """Return the bundled seed study: package data where igbatch is installed, `jobs/` in a checkout.
+    """Return the bundled study: package data where igbatch is installed, `jobs/` in a checkout.
 
     Raises:
         InputError: the installation is broken.

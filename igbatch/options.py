@@ -1,4 +1,4 @@
-"""Options that commands share. Places are asked whether they answer before a command begins."""
+"""Options that commands share. Stores are checked to answer before a command begins."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Value = TypeVar("Value", str, None, tuple[str, ...])
 
 
 def place(context: click.Context, parameter: click.Parameter, value: Value) -> Value:
-    """Ask the store behind an option or argument, or each of several; a callback of click's.
+    """Check the store behind an option or argument, or each of several; a callback of click's.
 
     Raises:
         InputError: nothing opens it, or its store refuses.

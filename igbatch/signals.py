@@ -1,4 +1,4 @@
-"""Being asked to end: SIGTERM, as from Kubernetes or `ray job stop`, ends a run as Ctrl-C does."""
+"""SIGTERM, as from Kubernetes or `ray job stop`, ends a run as Ctrl-C does."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def machine_error(error: OSError) -> IgbatchError | None:
     if isinstance(error, StoreError) or (error.errno is None and _OF_STORES.search(text)):
         return _line(error, "", text)
     if error.errno in _FULL:
-        return UnfinishedError(f"{text}: no room is left; free some space and run it again")
+        return UnfinishedError(f"{text}: no space is left; free some space and run it again")
     if error.errno in _DENIED:
         return InputError(f"{text}: this user may not do that; change the permissions or the place")
     if error.errno in _BROKEN or isinstance(error, TimeoutError):

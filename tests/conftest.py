@@ -92,18 +92,18 @@ def compute_study() -> Callable[..., Output]:
 
         from igbatch.pipeline.compute import ShardComputer
         from igbatch.pipeline.opening import open_output
-        from igbatch.pipeline.reports import Settled
+        from igbatch.pipeline.reports import Calibration
         from igbatch.pipeline.run import plan_study
         from igbatch.reduce.study import reduce_study
 
         torch.set_num_threads(1)
-        settled = Settled("float32", 0.0, micro_batch=4)
+        calibration = Calibration("float32", 0.0, micro_batch=4)
         output = Output(str(out))
         plan = plan_study(load_study(study, overrides), output, **how)
         open_output(output, plan.resolved, plan.images)
         computer = ShardComputer(plan.resolved, output, torch.device("cpu"))
         for shard in plan.shards():
-            computer.compute(shard, settled)
+            computer.compute(shard, calibration)
         if reduce:
             reduce_study(output)
         return output
@@ -186,12 +186,12 @@ def stats_row() -> Callable[..., dict[str, Any]]:
 
 def make_audit(name: str = "eagle", failed: bool = True, **changes: Any) -> Any:
     """Make an audit whose names from the data all hold `name`; without `failed` nothing fails."""
-    from igbatch.audit.verdict import Audit, Change, Check, Comparison, Offender, Outcome, Part
+    from igbatch.audit.verdict import Audit, Change, Check, CheckPart, Comparison, Offender, Outcome
 
     offender = Offender(
         image_id=name, variant_id="trained", target="eagle", value=0.28, words=f"{name}: 0.41"
     )
-    part = Part(name=f"trained, {name}", figure=0.5, now=1.0, before=2.0, n=3, outcome=Outcome.FAILED)
+    part = CheckPart(name=f"trained, {name}", figure=0.5, now=1.0, before=2.0, n=3, outcome=Outcome.FAILED)
     sums = Check(
         name="box_sums",
         title="Box sums changed",

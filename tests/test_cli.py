@@ -60,7 +60,7 @@ def test_run_from_study_to_report_and_again(tiny_study: Path, tmp_path: Path) ->
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     plan = igbatch("plan", "tiny.yaml", "--set", more, cwd=tmp_path)
     assert re.search(r"arithmetic\W+float32", plan.stdout), plan.stdout
-    assert "settled by an earlier run" in plan.stdout
+    assert "calibrated by an earlier run" in plan.stdout
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
@@ -87,7 +87,7 @@ def test_a_killed_driver_loses_nothing(tiny_study: Path, tmp_path: Path) -> None
 
 
 def test_sigterm_ends_a_run_unfinished_and_releases_its_lock(tiny_study: Path, tmp_path: Path) -> None:
-    """As from Kubernetes or `ray job stop`; meanwhile a second run is told who is at work."""
+    """As from Kubernetes or `ray job stop`; meanwhile a second run is refused."""
     command = [sys.executable, "-m", "igbatch.cli", "run", "tiny.yaml", "--set", "attribution.steps=64"]
     out = tmp_path / "igbatch-out" / "tiny"
     with open(tmp_path / "log", "w") as log:

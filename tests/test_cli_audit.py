@@ -133,7 +133,7 @@ def test_an_unfinished_study_ends_with_3(call: Call, pair: tuple[str, str]) -> N
     assert done.err.startswith(f"igbatch: {old}: not finished")
 
 
-def test_a_chat_that_cannot_be_told_changes_no_exit_code(
+def test_a_chat_that_cannot_be_notified_changes_no_exit_code(
     call: Call, pair: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now, old = pair
@@ -143,7 +143,7 @@ def test_a_chat_that_cannot_be_told_changes_no_exit_code(
         done = call("audit", now, "--against", old, *webhook, *more)
         assert done.code == code
         assert len(done.err.splitlines()) == 1
-        assert "CHAT_URL was not told" in done.err
+        assert "CHAT_URL was not notified" in done.err
         assert "secret" not in done.out + done.err + Path(now, "audit.json").read_text("utf-8")
 
 

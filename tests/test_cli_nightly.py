@@ -56,9 +56,9 @@ def test_schedulers_ask_for_the_night_that_they_began(root: NightlyRoot, since: 
 
 
 def test_nights_as_json(root: NightlyRoot) -> None:
-    told = json.loads(call("nights", root.uri, "--json").output)
-    assert [each["state"] for each in told] == ["good", "good", "bad"]
-    assert [each["reference"] for each in told] == [True, False, False]
+    listed = json.loads(call("nights", root.uri, "--json").output)
+    assert [each["state"] for each in listed] == ["good", "good", "bad"]
+    assert [each["reference"] for each in listed] == [True, False, False]
 
 
 def test_promote_refuses_and_is_forced(root: NightlyRoot) -> None:
@@ -72,14 +72,14 @@ def test_promote_refuses_and_is_forced(root: NightlyRoot) -> None:
     assert references.earlier[0].note == "looked at by hand"
 
 
-def test_prune_says_first_and_deletes_when_told_to(root: NightlyRoot) -> None:
+def test_prune_says_first_and_deletes_when_it_is_to_apply(root: NightlyRoot) -> None:
     def kept() -> list[bool]:
         return [bool(root.night_output(name).files("attributions")) for name in NIGHTS]
 
-    said = call("prune", root.uri, "--keep", "1")
-    assert said.exit_code == 0
+    done = call("prune", root.uri, "--keep", "1")
+    assert done.exit_code == 0
     # the second night is the last good one of those that had no reference, which the first now is
-    assert said.output.splitlines() == [
+    assert done.output.splitlines() == [
         f"{NIGHTS[1]}: maps, 1 file, 2.0 MB",
         "1 file, 2.0 MB: would go; --apply deletes them",
     ]

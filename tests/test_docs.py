@@ -27,7 +27,7 @@ from igbatch.cli import main
 from igbatch.errors import IgbatchError
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.opening import open_output
-from igbatch.pipeline.reports import Settled
+from igbatch.pipeline.reports import Calibration
 from igbatch.pipeline.run import plan_study
 from igbatch.reduce.randomization.values import BOX_STATISTICS, MAP_STATISTICS
 from igbatch.reduce.study import reduce_study
@@ -157,7 +157,7 @@ def type_name(kind: pa.DataType) -> str:
 
 
 @pytest.mark.parametrize(
-    ("page", "heading"), [(page, name) for page, names in PAGES.items() for name in names]
+    ("page", "heading"), [(page, name) for page, headings in PAGES.items() for name in headings]
 )
 def test_every_column_stands_in_the_page_of_its_table(page: str, heading: str) -> None:
     documented = [(name, cells[0], cells[1]) for name, cells in table(page, heading).items()]
@@ -168,10 +168,10 @@ def test_every_column_stands_in_the_page_of_its_table(page: str, heading: str) -
 
 
 def test_every_statistic_that_is_tested_is_explained() -> None:
-    explained = table("randomization.md", "Statistics")
+    headings = table("randomization.md", "Statistics")
     scales = {**MAP_STATISTICS, **BOX_STATISTICS}
-    assert set(explained) == {*scales, "sum_minus_other"}
-    assert {name: explained[name][1] for name in scales} == {
+    assert set(headings) == {*scales, "sum_minus_other"}
+    assert {name: headings[name][1] for name in scales} == {
         name: "free" if free else "bound" for name, free in scales.items()
     }
 
@@ -243,7 +243,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)
     computer = ShardComputer(plan.resolved, target, torch.device("cpu"))
     for shard in plan.shards():
-        computer.compute(shard, Settled("float32", 0.0, micro_batch=2))
+        computer.compute(shard, Calibration("float32", 0.0, micro_batch=2))
     torch.set_num_threads(threads)
     reduce_study(target)
     return folder

@@ -21,12 +21,12 @@ from rich.console import Console
 
 from igbatch import forecast
 from igbatch.errors import InputError
-from igbatch.forecast import MOST_NAMES, Preview, Trial, describe_plan, preview
+from igbatch.forecast import MAX_NAMES, Preview, Trial, describe_plan, preview
 from igbatch.images.box_counts import BoxCounts
 from igbatch.pipeline.committed import Cells, Damaged
-from igbatch.pipeline.opening import existing_study, keep_settled, open_output
+from igbatch.pipeline.opening import existing_study, keep_calibration, open_output
 from igbatch.pipeline.plan import Plan, expected_steps, make_plan
-from igbatch.pipeline.reports import Hardware, Settled
+from igbatch.pipeline.reports import Calibration, Hardware
 from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy
 from igbatch.pipeline.run import plan_study
 from igbatch.pipeline.study_images import StudyImages
@@ -37,7 +37,7 @@ from igbatch.variants.specs import variant_specs
 from igbatch.variants.weights import WeightsSource
 
 FLOAT_MAP = 224 * 224 * 4
-SETTLED = Settled("bfloat16", 0.003, 24, ("precision bfloat16: fast", "micro_batch 24 rows: fast"))
+CALIBRATION = Calibration("bfloat16", 0.003, 24, ("precision bfloat16: fast", "micro_batch 24 rows: fast"))
 TRAINED = Trial("m", "trained", seconds=2.0, nodes=40.0, map_bytes=3000.0, row_bytes=500.0)
 RANDOM = Trial("m", "random", seconds=0.5, nodes=9.5, map_bytes=1000.0, row_bytes=300.0)
 MIXED = [{"kind": "trained"}, {"kind": "random", "seeds": [1, 2]}]
@@ -61,7 +61,10 @@ def plan_of(images: int = 5, **changes: Any) -> Plan:
 
 def found(*trials: Trial, **changes: Any) -> Preview:
     return Preview(
-        **({"device": "cpu", "threads": 2, "settled": SETTLED, "known": False, "trials": trials} | changes)
+        **(
+            {"device": "cpu", "threads": 2, "calibration": CALIBRATION, "known": False, "trials": trials}
+            | changes
+        )
     )
 
 
@@ -88,7 +91,7 @@ def rows(text: str) -> dict[str, str]:
     return table
 
 
-def told(plan: Plan, trial: Preview | None = None) -> dict[str, str]:
+def table_of(plan: Plan, trial: Preview | None = None) -> dict[str, str]:
     return rows(say(plan, trial))
 
 
@@ -96,7 +99,7 @@ def told(plan: Plan, trial: Preview | None = None) -> dict[str, str]:
 
 
 def test_the_work_is_counted() -> None:
-    table = told(plan_of())
+    table = table_of(plan_of())
     assert table["images"] == "5"
     assert table["variants"] == "3: trained, random-1, random-2"
     assert table["targets"] == "a, b"
@@ -106,7 +109,7 @@ def test_the_work_is_counted() -> None:
 
 def test_boxes_are_counted_and_what_is_odd_about_them_is_a_warning() -> None:
     plan = plan_of()
-    assert "boxes" not in told(plan)
+    assert "boxes" not in table_of(plan)
     counts = BoxCounts(812, 4, 5, unknown_images=117_000)
     images = replace(plan.images, box_counts=counts, warnings=["skipped: line 3: \x1b[2J"])
     text = say(replace(plan, images=images))
@@ -115,29 +118,29 @@ def test_boxes_are_counted_and_what_is_odd_about_them_is_a_warning() -> None:
 
 
 def test_large_numbers_are_set_in_groups() -> None:
-    table = told(plan_of(1500, run={"shard_images": 1}))
+    table = table_of(plan_of(1500, run={"shard_images": 1}))
     assert table["images"] == "1,500"
     assert table["rows expected"] == "9,000"
     assert table["shards"] == "4,500 of at most 1 images"
 
 
-@pytest.mark.parametrize("count", [1, MOST_NAMES, MOST_NAMES + 1, 300])
+@pytest.mark.parametrize("count", [1, MAX_NAMES, MAX_NAMES + 1, 300])
 def test_many_variants_are_abbreviated(count: int) -> None:
-    table = told(plan_of(1, variants=[{"kind": "random", "seeds": list(range(count))}]))
+    table = table_of(plan_of(1, variants=[{"kind": "random", "seeds": list(range(count))}]))
     number, names = table["variants"].split(": ")
     assert number == str(count)
-    shown = [f"random-{seed}" for seed in range(min(count, MOST_NAMES))]
-    more = f" and {count - MOST_NAMES} more" if count > MOST_NAMES else ""
+    shown = [f"random-{seed}" for seed in range(min(count, MAX_NAMES))]
+    more = f" and {count - MAX_NAMES} more" if count > MAX_NAMES else ""
     assert names == ", ".join(shown) + more
 
 
-def test_variants_of_some_images_are_told_and_counted() -> None:
+def test_variants_of_some_images_are_reported_and_counted() -> None:
     few = {"kind": "random", "seeds": [1, 2], "images": {"sample": 2}}
-    table = told(plan_of(variants=[{"kind": "trained"}, few]))
+    table = table_of(plan_of(variants=[{"kind": "trained"}, few]))
     assert table["images"] == "5 (2 of them for 2 of the variants)"
     assert table["rows expected"] == table["rows to compute"] == "18"
     other = {"kind": "random", "seeds": [3], "images": ["i0"]}
-    table = told(plan_of(variants=[{"kind": "trained"}, few, other]))
+    table = table_of(plan_of(variants=[{"kind": "trained"}, few, other]))
     assert table["images"] == "5 (1 to 2 of them for 3 of the variants)"
 
 
@@ -147,7 +150,7 @@ def test_what_is_done_is_not_computed_again() -> None:
     left[:2, 1] = True
     none = Cells.of(np.zeros((5, 2), dtype=bool))
     part = replace(plan, missing={"trained": Cells.of(left), "random-1": none, "random-2": none})
-    table = told(part, found(TRAINED))
+    table = table_of(part, found(TRAINED))
     assert (table["rows expected"], table["rows to compute"]) == ("30", "2")
     assert table["shards"].startswith("1 of")
     assert table["passes of the models"].startswith("about 80 forward")
@@ -158,7 +161,7 @@ def test_what_is_done_is_not_computed_again() -> None:
 def test_a_finished_study_is_not_tried() -> None:
     plan = plan_of()
     none = Cells.of(np.zeros((5, 2), dtype=bool))
-    table = told(replace(plan, missing=dict.fromkeys(plan.missing, none)), found(TRAINED, RANDOM))
+    table = table_of(replace(plan, missing=dict.fromkeys(plan.missing, none)), found(TRAINED, RANDOM))
     assert (table["rows to compute"], table["shards"]) == ("0", "0 of at most 2 images")
     assert not {"arithmetic", "micro-batch", "device time", "statistics to be written"} & set(table)
 
@@ -173,34 +176,34 @@ def passes(forward: float, backward: float, about: str = "") -> str:
 def test_passes_at_fixed_steps_are_exact_whatever_the_trial_says() -> None:
     plan = plan_of(attribution={"steps": 50})
     for trial in (None, found(TRAINED, RANDOM)):
-        assert told(plan, trial)["passes of the models"] == passes(3 * 5 * 50, 3 * 5 * 50 * 2)
+        assert table_of(plan, trial)["passes of the models"] == passes(3 * 5 * 50, 3 * 5 * 50 * 2)
 
 
 def test_passes_at_adaptive_steps_are_reckoned_or_tried() -> None:
     plan = plan_of(300)
     reckoned = sum(expected_steps(spec) for spec in plan.resolved.variants) * 300
-    assert told(plan)["passes of the models"] == passes(reckoned, 2 * reckoned, "about ")
+    assert table_of(plan)["passes of the models"] == passes(reckoned, 2 * reckoned, "about ")
     tried = (40 + 2 * 9.5) * 300
-    table = told(plan, found(TRAINED, RANDOM))
+    table = table_of(plan, found(TRAINED, RANDOM))
     assert table["passes of the models"] == passes(tried, 2 * tried, "about ")
 
 
-def test_what_faithfulness_takes_is_said_where_it_is_asked_for() -> None:
+def test_what_faithfulness_takes_is_reported_where_it_is_requested() -> None:
     settings = {"faithfulness": {"images": {"sample": 3}, "perturbations": 8}}
-    assert "faithfulness" not in told(plan_of())
+    assert "faithfulness" not in table_of(plan_of())
     line = "{} (image, variant) pairs, about {} forward passes more, fewer where an earlier run measured them"
     fixed = plan_of(attribution={"steps": 50}, audit=settings)
-    assert told(fixed)["faithfulness"] == line.format(3, f"{3 * (8 + 1) * 50:,}")
-    assert told(plan_of(audit=settings), found(TRAINED))["faithfulness"] == line.format(3, "1,080")
+    assert table_of(fixed)["faithfulness"] == line.format(3, f"{3 * (8 + 1) * 50:,}")
+    assert table_of(plan_of(audit=settings), found(TRAINED))["faithfulness"] == line.format(3, "1,080")
     every = {"faithfulness": {**settings["faithfulness"], "images": {"sample": 99}, "variants": "all"}}
-    assert told(plan_of(attribution={"steps": 2}, audit=every))["faithfulness"] == line.format(15, "270")
+    assert table_of(plan_of(attribution={"steps": 2}, audit=every))["faithfulness"] == line.format(15, "270")
 
 
 # Bytes
 
 
 def maps(store: dict[str, Any], trial: Preview | None = None) -> str:
-    return told(plan_of(store=store), trial)["maps to be written"]
+    return table_of(plan_of(store=store), trial)["maps to be written"]
 
 
 def test_maps_take_what_their_numbers_take_where_nothing_was_tried() -> None:
@@ -216,8 +219,8 @@ def test_maps_take_what_their_numbers_take_where_nothing_was_tried() -> None:
 
 def test_maps_as_int16_take_half_before_compression() -> None:
     half = f"{30 * FLOAT_MAP / 2 / 1e6:.1f} MB"
-    said = maps({"encoding": "int16"})
-    assert said == f"{half} for 30 maps (all, int16, before compression); all would be {half}, none 0 B"
+    kept = maps({"encoding": "int16"})
+    assert kept == f"{half} for 30 maps (all, int16, before compression); all would be {half}, none 0 B"
 
 
 def test_bytes_are_those_of_the_trial_where_there_was_one() -> None:
@@ -226,19 +229,19 @@ def test_bytes_are_those_of_the_trial_where_there_was_one() -> None:
     )
 
 
-def test_a_trial_that_kept_no_map_tells_nothing_of_their_size() -> None:
+def test_a_trial_that_kept_no_map_says_nothing_of_their_size() -> None:
     assert "before compression" in maps({"maps": "none"}, found(replace(TRAINED, map_bytes=0.0)))
     both = found(TRAINED, replace(RANDOM, map_bytes=0.0))
     assert maps({}, both).startswith("90.0 kB for 30 maps (all, float32, by the trial)")
 
 
-def test_statistics_are_told_with_a_trial_only() -> None:
+def test_statistics_are_reported_with_a_trial_only() -> None:
     name = "statistics to be written"
-    assert told(plan_of(), found(TRAINED, replace(RANDOM, row_bytes=500.0)))[name].startswith(
+    assert table_of(plan_of(), found(TRAINED, replace(RANDOM, row_bytes=500.0)))[name].startswith(
         "15.0 kB (by the"
     )
-    assert name not in told(plan_of())
-    assert name not in told(plan_of(), found())
+    assert name not in table_of(plan_of())
+    assert name not in table_of(plan_of(), found())
 
 
 UNITS = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
@@ -273,14 +276,14 @@ def test_a_size_is_the_number_to_its_last_digit_in_the_unit_that_fits(count: flo
 
 
 def test_device_time_is_that_of_the_trials_for_all_variants_of_their_kind() -> None:
-    table = told(plan_of(60), found(TRAINED, RANDOM))
+    table = table_of(plan_of(60), found(TRAINED, RANDOM))
     seconds = 60 * 2.0 + 2 * 60 * 0.5
     assert table["device time"] == (
         f"about {seconds / 60:.1f} minutes on one such worker (trained 2.00 s and 40 nodes an image, "
         "random 0.50 s and 10 nodes an image)"
     )
-    assert "device time" not in told(plan_of(60))
-    assert "device time" not in told(plan_of(60), found())
+    assert "device time" not in table_of(plan_of(60))
+    assert "device time" not in table_of(plan_of(60), found())
 
 
 @pytest.mark.parametrize(
@@ -299,7 +302,7 @@ def test_times_are_in_minutes_up_to_two_hours(seconds: float, text: str) -> None
 
 def test_each_model_is_reckoned_by_its_own_trials() -> None:
     plan = plan_of(60, models={"m": {}, "n": {}}, variants=[{"kind": "trained"}])
-    table = told(plan, found(TRAINED, replace(TRAINED, model="n", seconds=1.0, nodes=20.0)))
+    table = table_of(plan, found(TRAINED, replace(TRAINED, model="n", seconds=1.0, nodes=20.0)))
     assert table["variants"] == "2: m.trained, n.trained"
     assert table["passes of the models"] == passes(60 * 60, 2 * 60 * 60, "about ")
     assert table["device time"] == (
@@ -309,26 +312,26 @@ def test_each_model_is_reckoned_by_its_own_trials() -> None:
 
 
 @pytest.mark.parametrize(
-    ("known", "how"), [(True, "settled by an earlier run"), (False, "measured now on the first images")]
+    ("known", "how"), [(True, "calibrated by an earlier run"), (False, "measured now on the first images")]
 )
-def test_what_was_settled_is_told_with_its_reasons(known: bool, how: str) -> None:
+def test_a_calibration_is_shown_with_its_reasons(known: bool, how: str) -> None:
     text = say(plan_of(), found(TRAINED, known=known))
     table = rows(text)
     assert table["arithmetic"] == "bfloat16"
     assert table["micro-batch"] == f"24 rows on cpu, 2 thread(s) a worker; {how}"
-    assert re.findall(r"because +│ (.*?) +│", text) == list(SETTLED.reasons)
+    assert re.findall(r"because +│ (.*?) +│", text) == list(CALIBRATION.reasons)
 
 
-def test_images_that_cannot_be_used_settle_nothing() -> None:
-    table = told(plan_of(), found(settled=None))
+def test_images_that_cannot_be_used_give_no_calibration() -> None:
+    table = table_of(plan_of(), found(calibration=None))
     assert table["micro-batch"] == (
         "not measured: none of the first images can be used (cpu, 2 thread(s) a worker)"
     )
     assert not {"arithmetic", "because", "device time"} & set(table)
 
 
-def test_without_a_trial_nothing_is_said_of_this_machine() -> None:
-    assert list(told(plan_of())) == [
+def test_without_a_trial_nothing_is_reported_of_this_machine() -> None:
+    assert list(table_of(plan_of())) == [
         "images", "variants", "targets", "rows expected", "rows to compute", "shards", "passes of the models",
         "maps to be written",
     ]  # fmt: skip
@@ -337,7 +340,7 @@ def test_without_a_trial_nothing_is_said_of_this_machine() -> None:
 # What else is printed
 
 
-def test_warnings_and_damaged_commits_are_told() -> None:
+def test_warnings_and_damaged_commits_are_reported() -> None:
     plan = plan_of()
     plan = replace(plan, images=replace(plan.images, warnings=["2 boxes name no image"]))
     text = say(replace(plan, damaged=(Damaged("/out/image_stats/v/s.parquet", "it is cut short"),)))
@@ -377,7 +380,7 @@ def test_nothing_is_written(
 ) -> None:
     """Neither for a new study nor for one that is half done; with the real model and a real trial."""
 
-    def look(overrides: Sequence[str]) -> dict[str, str]:
+    def plan_of_study(overrides: Sequence[str]) -> dict[str, str]:
         console = Console(record=True, width=200, file=io.StringIO())
         describe_plan(load_study(tiny_study, overrides), str(out), console, trial=trial)
         return rows(console.export_text())
@@ -387,7 +390,7 @@ def test_nothing_is_written(
 
     out = tmp_path / "out"
     before = everything()
-    table = look(QUICK)
+    table = plan_of_study(QUICK)
     assert everything() == before
     assert not out.exists()
     assert table["rows to compute"] == "6"
@@ -395,13 +398,13 @@ def test_nothing_is_written(
     assert ("device time" in table) == ("statistics to be written" in table) == trial
     compute_study(tiny_study, out, *QUICK, "targets=[eagle]", reduce=False)
     before = everything()
-    assert look(QUICK)["rows to compute"] == "3"
+    assert plan_of_study(QUICK)["rows to compute"] == "3"
     assert everything() == before
 
 
 # What is tried
 
-EARLIER = Settled("bfloat16", 0.003, 24, ("precision bfloat16: fast",))
+EARLIER = Calibration("bfloat16", 0.003, 24, ("precision bfloat16: fast",))
 CPU = ["variants=[{kind: trained}]", "run.device=cpu", "attribution.steps=2"]
 
 
@@ -411,26 +414,26 @@ def tried(study: Path, out: Path, *overrides: str) -> Preview:
     return preview(plan, existing_study(output))
 
 
-def test_what_no_run_has_settled_is_measured_and_not_written(tiny_study: Path, tmp_path: Path) -> None:
+def test_what_no_run_has_calibrated_is_measured_and_not_written(tiny_study: Path, tmp_path: Path) -> None:
     threads = torch.get_num_threads()
     found = tried(tiny_study, tmp_path / "out", "attribution.micro_batch=auto", "run.threads=1")
     assert not found.known
     assert (found.device, found.threads) == ("cpu", 1)
-    assert found.settled is not None
-    assert found.settled.precision == "float32"
-    assert found.settled.micro_batch >= 4
+    assert found.calibration is not None
+    assert found.calibration.precision == "float32"
+    assert found.calibration.micro_batch >= 4
     assert torch.get_num_threads() == threads
     assert not (tmp_path / "out").exists()
 
 
-def test_what_an_earlier_run_settled_is_told_and_not_measured(tiny_study: Path, tmp_path: Path) -> None:
+def test_the_calibration_of_an_earlier_run_is_shown_not_measured(tiny_study: Path, tmp_path: Path) -> None:
     output = Output(str(tmp_path / "out"))
     plan = plan_study(load_study(tiny_study, CPU), output)
     record = open_output(output, plan.resolved, plan.images)
-    keep_settled(output, record, "cpu", Hardware("n", "cpu", "p", 3), EARLIER)
+    keep_calibration(output, record, "cpu", Hardware("n", "cpu", "p", 3), EARLIER)
     before = {info.path: output.read(info.path) for info in output.files()}
     found = tried(tiny_study, tmp_path / "out")
-    assert (found.device, found.threads, found.settled, found.known) == ("cpu", 3, EARLIER, True)
+    assert (found.device, found.threads, found.calibration, found.known) == ("cpu", 3, EARLIER, True)
     assert {info.path: output.read(info.path) for info in output.files()} == before
 
 
@@ -451,15 +454,15 @@ def test_a_trial_tells_nodes_bytes_and_time_of_each_kind(tiny_study: Path, tmp_p
     assert not (tmp_path / "out").exists()
 
 
-def test_another_kind_of_device_settles_for_itself(tiny_study: Path, tmp_path: Path) -> None:
+def test_another_kind_of_device_is_calibrated_for_itself(tiny_study: Path, tmp_path: Path) -> None:
     output = Output(str(tmp_path / "out"))
     plan = plan_study(load_study(tiny_study, CPU), output)
     record = open_output(output, plan.resolved, plan.images)
-    keep_settled(output, record, "cuda", Hardware("n", "cuda", "p", 3), EARLIER)
+    keep_calibration(output, record, "cuda", Hardware("n", "cuda", "p", 3), EARLIER)
     found = tried(tiny_study, tmp_path / "out", "run.threads=1")
     assert not found.known
-    assert found.settled is not None
-    assert found.settled.precision == "float32"
+    assert found.calibration is not None
+    assert found.calibration.precision == "float32"
 
 
 def test_images_that_cannot_be_used_leave_it_open(
@@ -468,7 +471,7 @@ def test_images_that_cannot_be_used_leave_it_open(
     for path in scene_folder.glob("*.png"):
         path.write_bytes(b"no picture")
     found = tried(tiny_study, tmp_path / "out", f"images={{root: {scene_folder}}}")
-    assert found.settled is None
+    assert found.calibration is None
     assert not found.known
     assert found.trials == ()
 

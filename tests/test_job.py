@@ -1,4 +1,4 @@
-"""The main job in this process: its progress, the report where it is said to lie, the table of box sums."""
+"""The main job in this process: its progress, the report where its line says, the table of box sums."""
 
 import io
 from collections.abc import Callable
@@ -57,13 +57,13 @@ def test_box_sums_are_printed_of_the_featured_images_without_reading_others(
         console = Console(file=io.StringIO(), width=200)
         print_box_sums(results, console)
         assert isinstance(console.file, io.StringIO)
-        said = console.file.getvalue()
+        text = console.file.getvalue()
         shown = whole[whole["image_id"].isin(featured or ["double-00001"])]
         if not len(shown):
-            assert "no boxes on the featured images" in said
+            assert "no boxes on the featured images" in text
         for row in shown.itertuples():
-            assert f"{row.sum:+.3g}" in said
-            assert str(row.image_id) in said
+            assert f"{row.sum:+.3g}" in text
+            assert str(row.image_id) in text
 
 
 def printed(console: Console) -> str:
@@ -97,12 +97,12 @@ def test_the_trained_model_among_random_ones_fits_100_columns(computed: Output) 
     results.__dict__["significance"] = pd.DataFrame([row, {**row, "statistic": "contains_peak"}])
     results.__class__ = type("Randomized", (StudyResults,), {"randomized": True})
     print_randomization(results, console)
-    said = printed(console)
-    assert "trained among 30 random models" in said
-    (line,) = [line for line in said.splitlines() if "eagle box -> magpie" in line]
+    text = printed(console)
+    assert "trained among 30 random models" in text
+    (line,) = [line for line in text.splitlines() if "eagle box -> magpie" in line]
     for cell in ("sum / |F - F0|", "-26.2", "-8.6e-05 to +0.23", "0.032 below", "0.04"):
         assert cell in line
-    assert max(map(len, said.splitlines())) <= 100
+    assert max(map(len, text.splitlines())) <= 100
 
 
 # Progress

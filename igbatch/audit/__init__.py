@@ -1,1 +1,1 @@
-"""Whether a study's explanations still mean what those of a reference meant: checks and their verdict."""
+"""Compares a study with a reference: checks of its numbers, each with a threshold, and a verdict."""

@@ -1,6 +1,6 @@
 """What differs around the numbers of two studies: settings, weights, images, versions, hardware.
 
-Nothing here is judged. It is told beside the checks, so that a reader sees why one failed.
+Nothing here is judged. It is shown beside the checks, so that a reader sees why one failed.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 from igbatch.audit.pairs import Pairing
 from igbatch.audit.verdict import Change
 from igbatch.audit.words import listing
-from igbatch.text import count
 from igbatch.results import StudyResults
+from igbatch.text import count
 
 MAX_NAMED = 3
 ABSENT = "–"
@@ -103,14 +103,14 @@ def _versions(pairing: Pairing) -> Iterator[Change]:
 
 
 def _hardware(pairing: Pairing) -> Iterator[Change]:
-    """Compare the kinds of machines, whatever their names and number, and what was settled on each."""
+    """Compare the kinds of machines, whatever their names and number, and the calibration of each device."""
     now, before = (_machines(study) for study in pairing.studies)
     if now != before:
         yield Change(what="hardware", before=before or ABSENT, now=now or ABSENT)
-    settled, settled_before = (study.record.get("settled") or {} for study in pairing.studies)
-    for device in settled.keys() & settled_before.keys():
+    calibrations, earlier = (study.record.get("settled") or {} for study in pairing.studies)
+    for device in calibrations.keys() & earlier.keys():
         for key in ("precision", "threads", "micro_batch", "passes"):
-            new, old = (_text(side[device].get(key)) for side in (settled, settled_before))
+            new, old = (_text(side[device].get(key)) for side in (calibrations, earlier))
             if new != old:
                 yield Change(what=f"{key} on {device}", before=old, now=new)
 

@@ -1,4 +1,4 @@
-"""Two studies in, a verdict out: every check of an audit, from one pass over what both studies hold."""
+"""Runs every check of an audit on two studies, in one pass over their statistics."""
 
 from __future__ import annotations
 

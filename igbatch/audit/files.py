@@ -1,4 +1,4 @@
-"""The files that an audit leaves in the output it is of, and reading them again."""
+"""Writes and reads the files of an audit in the audited output."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ VERDICT = "audit.json"
 JUNIT = "audit.xml"
 MARKDOWN = "audit.md"
 HISTORY = "audit_history.parquet"
-"""The history as the audit knew it, with its own rows: the page needs nothing but its output."""
+"""The history at the time of the audit, its own rows included, so that the page needs only its output."""
 
-MOST_HISTORY_ROWS = 20_000
+MAX_HISTORY_ROWS = 20_000
 """Rows of the history that are kept in an output, the latest: two years of nights, two references."""
 
 
@@ -44,7 +44,7 @@ def write_audit(
     output.put(output.path(JUNIT), junit(audit, seconds))
     output.put(output.path(MARKDOWN), markdown(audit).encode())
     if past is not None:
-        rows = pa.Table.from_pandas(past.tail(MOST_HISTORY_ROWS), history.SCHEMA, preserve_index=False)
+        rows = pa.Table.from_pandas(past.tail(MAX_HISTORY_ROWS), history.SCHEMA, preserve_index=False)
         output.put_table(output.path(HISTORY), rows)
     output.put(output.path(VERDICT), verdict_json(audit).encode())
 

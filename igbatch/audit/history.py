@@ -1,4 +1,4 @@
-"""The figures of all audits of a study over time: a data set of one small Parquet file an audit."""
+"""The history of audits: the figures of every check over time, one small Parquet file an audit."""
 
 from __future__ import annotations
 

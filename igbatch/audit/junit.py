@@ -32,9 +32,9 @@ def junit(audit: Audit, seconds: Sequence[float]) -> bytes:
             "time": f"{taken:.3f}", **_counts(comparison.checks),
         })  # fmt: skip
         properties = ET.SubElement(suite, "properties")
-        told = {"output": audit.uri, "reference": comparison.uri, "igbatch": audit.igbatch}
-        told |= {f"changed: {each.what}": f"{each.before} -> {each.now}" for each in comparison.changes}
-        for name, value in told.items():
+        named = {"output": audit.uri, "reference": comparison.uri, "igbatch": audit.igbatch}
+        named |= {f"changed: {each.what}": f"{each.before} -> {each.now}" for each in comparison.changes}
+        for name, value in named.items():
             ET.SubElement(properties, "property", {"name": name, "value": value})
         for check in comparison.checks:
             case = {"classname": f"audit.{comparison.role}", "name": check.name}

@@ -1,4 +1,4 @@
-"""Two studies side by side: what both have, and the numbers of each variant in one order.
+"""Pairs two studies: the images, targets and variants that both have, and their numbers in one order.
 
 Rows are joined by their places in the studies' lists of images, so nothing is sorted or merged by name. Held
 at a time are the numbers of one variant: 8 bytes a column for every image and target, on both sides.

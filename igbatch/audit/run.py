@@ -1,4 +1,4 @@
-"""A whole audit: a finished output against its references, and the files that it leaves there."""
+"""Audits a finished output against its references, under its lock, and writes the files of the audit."""
 
 from __future__ import annotations
 
@@ -95,18 +95,18 @@ def _finished(uri: str, locked: bool = False) -> StudyResults:
         UnfinishedError: a run is at work on it or was interrupted.
     """
     results = StudyResults(uri)
-    owner = None if locked else holder(Output(uri))
-    if owner:
+    lock_holder = None if locked else holder(Output(uri))
+    if lock_holder:
         raise UnfinishedError(
-            f"{uri}: another run is at work on it ({owner}); wait for its end, then audit again"
+            f"{uri}: another run is at work on it ({lock_holder}); wait for its end, then audit again"
         )
     if not results.reduced:
         raise UnfinishedError(
             f"{uri}: not finished (it has no joint ranges yet); run its study again, then audit"
         )
-    settled = results.n_rows + quarantined_rows(results)
-    if settled < results.expected_rows:
-        left = results.expected_rows - settled
+    accounted = results.n_rows + quarantined_rows(results)
+    if accounted < results.expected_rows:
+        left = results.expected_rows - accounted
         raise UnfinishedError(
             f"{uri}: not finished ({left} of {results.expected_rows} rows are neither computed nor in "
             "quarantine); run its study again, then audit"
@@ -115,7 +115,7 @@ def _finished(uri: str, locked: bool = False) -> StudyResults:
 
 
 def check_comparable(now: StudyResults, before: StudyResults) -> None:
-    """Refuse a reference that an audit could say nothing of: every check would be skipped, and so none fail.
+    """Refuse a reference with nothing in common: every check would be skipped, and so none fail.
 
     Raises:
         InputError: the studies share no variant, no target or no image.

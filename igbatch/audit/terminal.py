@@ -1,4 +1,4 @@
-"""An audit on a terminal: one table a reference, readable without colour."""
+"""Prints an audit on a terminal: one table a reference, readable without colour."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from rich.text import Text
 from igbatch.audit.files import JUNIT, MARKDOWN, VERDICT
 from igbatch.audit.verdict import Audit, Comparison, Outcome
 from igbatch.audit.words import figure, headline, limit
-from igbatch.text import plain
 from igbatch.store.output import Output
+from igbatch.text import plain
 
 MAX_SHOWN = 3
 """Offenders of a failed check; the files have more."""

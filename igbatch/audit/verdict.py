@@ -42,12 +42,12 @@ class Offender(_Record):
     words: str
 
 
-class Part(_Record):
+class CheckPart(_Record):
     """One comparison within a check: a variant and target, a box label, a scope.
 
     Attributes:
         name: what is compared: "trained, eagle's box -> magpie".
-        figure: what is held against the threshold; None where it cannot be told.
+        figure: what is held against the threshold; None where it is not defined.
         now, before: the quantity itself in the audited study and in the reference, where there is one.
         p, effect: of the paired test and its effect size, where there is one.
         n: images that were compared.
@@ -65,11 +65,11 @@ class Part(_Record):
 
 
 class Check(_Record):
-    """One question that an audit answers.
+    """One check of an audit.
 
     Attributes:
         name: of the check, for programs: "box_sums".
-        title: the question, as a phrase: "Box sums changed in size or sign".
+        title: what went wrong where it fails, as a phrase: "Box sums changed in size or sign".
         compared: what was compared, and by which measure, in a sentence.
         figure: the worst of its parts; None where nothing could be compared.
         threshold: what the figure may be.
@@ -77,8 +77,8 @@ class Check(_Record):
         unit: of the figure: "of probability", "%", "".
         outcome: passed, failed or skipped.
         words: a sentence that says what was found, with its numbers.
-        parts: the comparisons it is made of, worst first; at most `MOST_PARTS`.
-        offenders: images that speak most against it, worst first; at most `MOST_OFFENDERS`.
+        parts: the comparisons it is made of, worst first; at most `MAX_PARTS`.
+        offenders: images that speak most against it, worst first; at most `MAX_OFFENDERS`.
     """
 
     name: str
@@ -90,16 +90,16 @@ class Check(_Record):
     unit: str = ""
     outcome: Outcome
     words: str
-    parts: tuple[Part, ...] = ()
+    parts: tuple[CheckPart, ...] = ()
     offenders: tuple[Offender, ...] = ()
 
 
-MOST_PARTS = 50
-MOST_OFFENDERS = 10
+MAX_PARTS = 50
+MAX_OFFENDERS = 10
 
 
 class Change(_Record):
-    """Something around the numbers that differs, told so that a reader sees why: weights, data, versions."""
+    """Something around the numbers that differs, to show a reader why: weights, data, versions."""
 
     what: str
     before: str

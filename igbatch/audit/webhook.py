@@ -1,4 +1,4 @@
-"""Telling a chat of an audit by a webhook, whose URL is a secret: it appears in no message and in no file."""
+"""Sends an audit to a webhook, whose URL is a secret: it appears in no message and in no file."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from igbatch.study import Webhook
 
 TIMEOUT_SECONDS = 10.0
 ATTEMPTS = 5
-LONGEST_WAIT_SECONDS = 30.0
-"""Between two attempts, whatever the server's Retry-After says."""
-MAX_TOLD = 3
+MAX_WAIT_SECONDS = 30.0
+"""Between two attempts, whatever the server's Retry-After is."""
+MAX_NAMED = 3
 """Failed checks that the short text names."""
 
 
-class _NotToldError(Exception):
-    """The webhook was not told, and why in words, without the URL; `later`: it may be told later.
+class _NotSentError(Exception):
+    """The webhook was not notified, and why in words, without the URL; `later`: a later attempt may succeed.
 
-    That is so without a connection, after too many calls, and at a fault of the server, which may say in how
-    many seconds (`wait`).
+    That is so without a connection, after too many calls, and at a fault of the server, which may give the
+    seconds to wait (`wait`).
     """
 
     def __init__(self, reason: str, *, later: bool = False, wait: float | None = None) -> None:
@@ -40,7 +40,7 @@ class _NotToldError(Exception):
         self.later, self.wait = later, wait
 
 
-def tell(
+def notify(
     audit: Audit,
     settings: Webhook | None,
     environment: Mapping[str, str],
@@ -48,16 +48,16 @@ def tell(
     say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
     backoff: float = 1.0,
 ) -> None:
-    """Tell the webhook that a study names, if any; that it cannot be told is a warning, never an error.
+    """Notify the webhook that a study names, if any; a failure is a warning, never an error.
 
     Connection errors, 429 and 5xx are tried again, `ATTEMPTS` times in all. A redirect is not followed: it
     would turn the message into a plain request for a page, and could lead to another scheme.
 
     Args:
         audit: what was found.
-        settings: None where nobody is told.
+        settings: None where nothing is sent.
         environment: holds the URL under the name that the settings give.
-        say: is told one line where the webhook could not be told.
+        say: takes one line where it could not be sent.
         backoff: seconds before the second attempt, about; each wait after it is twice as long.
     """
     if settings is None or (settings.when == "failed" and audit.passed):
@@ -65,16 +65,16 @@ def tell(
     url = environment.get(settings.variable, "").strip()
     try:
         if not url:
-            raise _NotToldError("the variable is not set; set it to the webhook's URL")
+            raise _NotSentError("the variable is not set; set it to the webhook's URL")
         _post_patiently(url, json.dumps(message(audit)).encode(), backoff)
-    except _NotToldError as error:
-        say(f"warning: the webhook of audit.webhook.variable {settings.variable} was not told: {error}")
+    except _NotSentError as error:
+        say(f"warning: the webhook of audit.webhook.variable {settings.variable} was not notified: {error}")
 
 
 def message(audit: Audit) -> dict[str, Any]:
     """Return the JSON body: the verdict for programs, and `text`, which chats show."""
     failed = [(each.role, check) for each in audit.comparisons for check in each.failed]
-    titles = listing([check.title for _, check in failed], MAX_TOLD)
+    titles = listing([check.title for _, check in failed], MAX_NAMED)
     text = f"{audit.study}: {'passed' if audit.passed else 'FAILED'}, {headline(audit)} {titles}".rstrip()
     return {
         "study": audit.study,
@@ -94,10 +94,10 @@ def _post_patiently(url: str, body: bytes, backoff: float) -> None:
 
     def wait(state: tenacity.RetryCallState) -> float:
         required = getattr(state.outcome and state.outcome.exception(), "wait", None)
-        return min(growing(state) if required is None else required, LONGEST_WAIT_SECONDS)
+        return min(growing(state) if required is None else required, MAX_WAIT_SECONDS)
 
     tenacity.Retrying(
-        retry=tenacity.retry_if_exception(lambda error: isinstance(error, _NotToldError) and error.later),
+        retry=tenacity.retry_if_exception(lambda error: isinstance(error, _NotSentError) and error.later),
         stop=tenacity.stop_after_attempt(ATTEMPTS),
         wait=wait,
         reraise=True,
@@ -113,7 +113,7 @@ def _post(url: str, body: bytes) -> None:
     """Post once. Errors of the library may repeat the URL, so that none of them is passed on or chained."""
     try:
         if urlsplit(url).scheme not in ("http", "https"):
-            raise _NotToldError("its URL is none of http or https; correct it")
+            raise _NotSentError("its URL is none of http or https; correct it")
         headers = {"Content-Type": "application/json", "User-Agent": "igbatch"}
         request = urllib.request.Request(url, body, headers, method="POST")
         with urllib.request.build_opener(_NoRedirect).open(request, timeout=TIMEOUT_SECONDS) as answer:
@@ -122,16 +122,16 @@ def _post(url: str, body: bytes) -> None:
         error.close()
         status, answered = error.code, f"it answered {error.code}"
         if status == 429 or status >= 500:
-            raise _NotToldError(answered, later=True, wait=_seconds(error.headers["Retry-After"])) from None
+            raise _NotSentError(answered, later=True, wait=_seconds(error.headers["Retry-After"])) from None
         if 300 <= status < 400:
             answered += ", a redirect, which is not followed; give the final URL"
-            raise _NotToldError(answered) from None
-        raise _NotToldError(f"{answered}; check its URL") from None
+            raise _NotSentError(answered) from None
+        raise _NotSentError(f"{answered}; check its URL") from None
     except (ValueError, http.client.InvalidURL):
-        raise _NotToldError("its URL is not one; correct it") from None
+        raise _NotSentError("its URL is not one; correct it") from None
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
-        raise _NotToldError(f"no answer ({type(reason).__name__})", later=True) from None
+        raise _NotSentError(f"no answer ({type(reason).__name__})", later=True) from None
 
 
 def _seconds(retry_after: str | None) -> float | None:

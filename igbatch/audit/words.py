@@ -1,4 +1,4 @@
-"""An audit in a few words, for whoever is told of it: a terminal, a chat, a page."""
+"""Short texts of an audit, as the terminal, the webhook and the report page show it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ def headline(audit: Audit) -> str:
     """Say how many checks passed, in one sentence without names from the data."""
     outcomes = [check.outcome for comparison in audit.comparisons for check in comparison.checks]
     failed, skipped = outcomes.count(Outcome.FAILED), outcomes.count(Outcome.SKIPPED)
-    told = len(outcomes) - skipped
+    judged = len(outcomes) - skipped
     if failed:
-        sentence = f"{failed} of {count(told, 'check')} failed"
+        sentence = f"{failed} of {count(judged, 'check')} failed"
     else:
-        sentence = f"{told} of {count(told, 'check')} passed" if told else "Nothing could be checked"
+        sentence = f"{judged} of {count(judged, 'check')} passed" if judged else "Nothing could be checked"
     aside = f", {skipped} skipped" if skipped else ""
     return f"{sentence} (against {count(len(audit.comparisons), 'reference')}{aside})."
 

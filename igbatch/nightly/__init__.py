@@ -1,1 +1,1 @@
-"""Nights: a study run again and again below one root, each run audited against nights before it."""
+"""Nightly runs of a study below one root, each audited against the reference and the last good night."""

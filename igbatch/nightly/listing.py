@@ -1,4 +1,4 @@
-"""The nights of a root, for people and for schedulers."""
+"""Lists the nights of a root, as a table, as JSON, and as an exit code for schedulers."""
 
 from __future__ import annotations
 

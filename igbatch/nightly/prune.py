@@ -1,4 +1,4 @@
-"""Deleting maps of old nights, and nights that never finished. Statistics stay for good."""
+"""Deletes maps of old nights, and nights that never finished. Statistics of finished nights are kept."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 
 from pyarrow import fs
 
-from igbatch.text import count
 from igbatch.errors import InputError
 from igbatch.nightly.root import NIGHTS, NightlyRoot, stamp, time_of
 from igbatch.store.lock import output_lock
 from igbatch.store.lock_entry import FOLDER as LOCKS
 from igbatch.store.output import Output
 from igbatch.store.pruned import KIND, inside, prune_maps
+from igbatch.text import count
 
 UNFINISHED_DAYS = 7
 """So old must a night be that never finished before it is deleted."""

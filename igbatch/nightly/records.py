@@ -1,4 +1,4 @@
-"""What is written down of each night (`night.json`) and of references (`reference.json`).
+"""The record of each night (`night.json`) and of the references of a root (`reference.json`).
 
 These models are the schemas of both files, which `docs/nightly.md` describes.
 """

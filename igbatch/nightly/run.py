@@ -13,7 +13,6 @@ from rich.console import Console
 from igbatch.audit.run import LAST_GOOD, REFERENCE
 from igbatch.audit.terminal import print_audit
 from igbatch.audit.verdict import Audit
-from igbatch.text import count
 from igbatch.errors import IgbatchError, InputError, one_line
 from igbatch.job import audit_output, check_submitted, run_job
 from igbatch.nightly.promotion import record_promotion
@@ -24,6 +23,7 @@ from igbatch.store.fingerprint import digest
 from igbatch.store.lock import Lock, output_lock
 from igbatch.study import Study
 from igbatch.study_file import load_study
+from igbatch.text import count
 
 RESUME_HOURS = 20
 """An interrupted night that began longer ago is left, and a new one begins: it would tell of yesterday."""
@@ -217,7 +217,7 @@ class _Night:
         )
 
     def _prune(self) -> None:
-        """Prune as the study says. What goes wrong there is said, and does not touch the verdict."""
+        """Prune as the study says. A failure is reported, and does not change the verdict."""
         retain = self.study.audit.retain
         if retain is None:
             return

@@ -1,1 +1,1 @@
-"""The Ray room: resolving a study, planning its shards, computing them on actors, resuming."""
+"""The Ray stage: resolving a study, planning its shards, computing them on actors, resuming."""

@@ -1,4 +1,4 @@
-"""What a Ray cluster holds: how many workers fit, and plain tasks on it."""
+"""How many workers fit into a Ray cluster, what it lacks, and `map_shards`: plain tasks on it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from igbatch.study import Run, WorkerRange
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-PATIENCE_SECONDS = 300.0
+MAX_WAIT_SECONDS = 300.0
 """How long a run waits for what a cluster lacks: nodes have to start, workers to load torch and the model."""
-FEWEST_IN_FLIGHT = 16
+MIN_IN_FLIGHT = 16
 """Tasks that wait at least, however small the cluster."""
-LOOK_SECONDS = 5.0
-"""How often a run looks whether the cluster has grown."""
+CLUSTER_POLL_SECONDS = 5.0
+"""How often a run checks whether the cluster has grown."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,10 @@ class Workers:
         return 1 / self.per_gpu if self.device == "cuda" else 0
 
 
-def size_workers(run: Run, settled: Mapping[str, Mapping[str, Any]] | None = None) -> Workers:
-    """Settle `auto`: `per_gpu` workers for each GPU where there are any, else one for every `threads` CPUs.
+def size_workers(run: Run, recorded: Mapping[str, Mapping[str, Any]] | None = None) -> Workers:
+    """Resolve `auto`: `per_gpu` workers for each GPU where there are any, else one for every `threads` CPUs.
 
-    Where threads are not said, they are those that an earlier run of the study had (`settled` of its
+    Where the study leaves threads open, they are those of an earlier run (`recorded` is `settled` of its
     `study.json`), else 1 on machines of up to 4 CPUs and 2 on larger ones: a small Swin gains little from
     more, and workers side by side keep all CPUs busy.
 
@@ -70,15 +70,15 @@ def size_workers(run: Run, settled: Mapping[str, Mapping[str, Any]] | None = Non
     if run.device == "cuda" and not gpus:
         _refuse_cuda(run.workers)
     device = "cuda" if run.device == "cuda" or (run.device == "auto" and gpus) else "cpu"
-    known = (settled or {}).get(device, {}).get("threads") if run.threads == "auto" else None
+    known = (recorded or {}).get(device, {}).get("threads") if run.threads == "auto" else None
     threads = known or threads_per_worker(run.threads, cpus)
     workers = Workers(1, threads, device, per_gpu=workers_on_one(device, run.workers_per_gpu))
     if is_embedded():
-        _refuse_unfitting(workers, run.workers, cpus, gpus, settled=known is not None)
+        _refuse_unfitting(workers, run.workers, cpus, gpus, recorded=known is not None)
     if isinstance(run.workers, WorkerRange):
         return replace(workers, count=run.workers.maximum, minimum=run.workers.minimum)
     if run.workers == "auto":
-        return replace(workers, count=room_for_workers(workers), follow=True)
+        return replace(workers, count=worker_capacity(workers), follow=True)
     return replace(workers, count=run.workers)
 
 
@@ -98,11 +98,11 @@ def _refuse_cuda(count: int | str | WorkerRange) -> None:
 
 
 def _refuse_unfitting(
-    workers: Workers, count: int | str | WorkerRange, cpus: int, gpus: int, settled: bool
+    workers: Workers, count: int | str | WorkerRange, cpus: int, gpus: int, recorded: bool
 ) -> None:
-    """Refuse workers that this machine will never have room for."""
+    """Refuse workers that will never fit on this machine."""
     threads = workers.threads
-    if threads > cpus and not settled:
+    if threads > cpus and not recorded:
         raise InputError(f"run.threads: {threads}: this machine has {cpus} CPU(s); say {cpus} at most")
     if threads > cpus:
         raise InputError(
@@ -119,7 +119,7 @@ def _refuse_unfitting(
         )
 
 
-def room_for_workers(workers: Workers) -> int:
+def worker_capacity(workers: Workers) -> int:
     """Return how many workers of this kind the cluster could hold if nothing else ran on it, 1 at least."""
     resources = ray.cluster_resources()
     if workers.device == "cuda":
@@ -128,7 +128,7 @@ def room_for_workers(workers: Workers) -> int:
 
 
 def lacking(cpus: int, gpus: float) -> str:
-    """Say what the cluster does not have for a worker or task of this size, or that it has room."""
+    """Return in words what the cluster lacks for a worker or task of this size, or that it lacks nothing."""
     whole, free = ray.cluster_resources(), ray.available_resources()
     for name, count in (("GPU", gpus), ("CPU", cpus)):
         has, left = whole.get(name, 0.0), free.get(name, 0.0)
@@ -142,8 +142,8 @@ def lacking(cpus: int, gpus: float) -> str:
 def why_restarted(actor: Any) -> str | None:
     """Return the last line of a process that Ray started an actor again after, None where it did not.
 
-    Only Ray's own modules tell without a dashboard, and of the files of this machine: elsewhere no reason is
-    known.
+    Without a dashboard only Ray's own modules know, and only of workers on this machine: elsewhere no reason
+    is known.
     """
     with suppress(Exception):
         if int(ray._private.state.actors(actor._actor_id.hex())["NumRestarts"]) > 0:
@@ -158,9 +158,9 @@ def _last_words() -> str | None:
     files = Path(node.get_logs_dir_path()).glob("worker-*.err")
     for file in sorted(files, key=lambda file: file.stat().st_mtime, reverse=True):
         lines = file.read_text("utf-8", errors="replace").splitlines()
-        told = [line for line in lines if line.strip() and not line.startswith(":")]  # Ray's own marks
-        if told and job in lines and not _is_alive(int(file.stem.rpartition("-")[2])):
-            return one_line(told[-1], limit=300)
+        message = [line for line in lines if line.strip() and not line.startswith(":")]  # Ray's own marks
+        if message and job in lines and not _is_alive(int(file.stem.rpartition("-")[2])):
+            return one_line(message[-1], limit=300)
     return None
 
 
@@ -178,7 +178,7 @@ def threads_per_worker(threads: int | str, cpus: int) -> int:
 
 def tasks_in_flight() -> int:
     """Return how many tasks keep all CPUs of the cluster busy while results are taken in order."""
-    return max(FEWEST_IN_FLIGHT, 2 * int(ray.cluster_resources().get("CPU", 1)))
+    return max(MIN_IN_FLIGHT, 2 * int(ray.cluster_resources().get("CPU", 1)))
 
 
 def map_shards(
@@ -191,12 +191,12 @@ def map_shards(
 ) -> Iterator[Result]:
     """Apply a pure function to each shard in Ray tasks, near free CPUs, and yield the results in order.
 
-    This is the door through which reducing and statistics reach the cluster. At most `in_flight` tasks wait,
+    Reducing and statistics reach the cluster through this function alone. At most `in_flight` tasks wait,
     by default what `tasks_in_flight` says when the first one is started. Each takes `cpus` and `gpus`.
 
     Raises:
         InputError: a node imports other packages than the driver.
-        UnfinishedError: the cluster was lost, or has no room for such a task for `PATIENCE_SECONDS`.
+        UnfinishedError: the cluster was lost, or has no room for such a task for `MAX_WAIT_SECONDS`.
     """
     driver = imported_packages()
 
@@ -224,13 +224,13 @@ def map_shards(
 def _result(reference: Any, cpus: int, gpus: float) -> Any:
     """Return the result of a task, and do not wait for ever on a cluster that could never run it."""
     short = time.monotonic()
-    while not ray.wait([reference], timeout=LOOK_SECONDS)[0]:
+    while not ray.wait([reference], timeout=CLUSTER_POLL_SECONDS)[0]:
         whole = ray.cluster_resources()
         if whole.get("CPU", 0.0) >= cpus and whole.get("GPU", 0.0) >= gpus:
             short = time.monotonic()
-        elif time.monotonic() - short > PATIENCE_SECONDS:
+        elif time.monotonic() - short > MAX_WAIT_SECONDS:
             raise UnfinishedError(
-                f"no task could run for {PATIENCE_SECONDS:.0f} s: {lacking(cpus, gpus)}; when that is "
+                f"no task could run for {MAX_WAIT_SECONDS:.0f} s: {lacking(cpus, gpus)}; when that is "
                 "mended, run it again"
             )
     return ray.get(reference)

@@ -1,4 +1,4 @@
-"""What of a study is committed already, from one scan of each variant's statistics."""
+"""Finds which rows of a study are committed already, in one scan of each variant's statistics."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from igbatch.store.commits import commit_paths, read_commit
 from igbatch.store.fingerprint import bytes_digest
 from igbatch.store.output import DATA_KINDS, Output, shard_of
 from igbatch.store.pruned import KIND, pruned_at
+from igbatch.store.row_index import Listing
 from igbatch.store.scan import Found, gathered, scan
-from igbatch.store.winners import Listing
 
 _KEY = ("image_id", "target", "image_etag")
 _SCANNED = pa.schema(

@@ -1,6 +1,6 @@
-"""Computing a shard: images prepared ahead, attributed on the device, measured, and committed together.
+"""Computes a shard: prepares its images ahead, attributes them on the device, measures and commits the maps.
 
-Nothing here knows Ray: the actor calls it, and so may a bare loop.
+It does not use Ray: the actor calls it, and a plain loop may.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from igbatch.attribution.smoothing import averaged, copy_noise
 from igbatch.attribution.turns import HostCopy
 from igbatch.images.baselines import baseline_pixels
 from igbatch.images.preprocessing import Preprocessing
+from igbatch.pipeline.calibration import Sample, calibrate_device, settings_of, uncalibrated
 from igbatch.pipeline.devices import SHARDS_AT_ONCE, workers_on_one
 from igbatch.pipeline.models import HeldVariant, Models, batched_logits
 from igbatch.pipeline.occupancy import Occupancy
@@ -30,10 +31,9 @@ from igbatch.pipeline.opening import model_record
 from igbatch.pipeline.plan import Shard, copies_of
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage, prepare_ahead
 from igbatch.pipeline.rankings import ShardRankings, target_indices
-from igbatch.pipeline.reports import Settled, ShardReport
+from igbatch.pipeline.reports import Calibration, ShardReport
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.rows import ShardRows
-from igbatch.pipeline.settle import Sample, settings_of, settle, unmeasured
 from igbatch.statistics.box_stats import Measured
 from igbatch.statistics.device import named, numbers_of
 from igbatch.store.commit import ShardWriter
@@ -89,7 +89,7 @@ class ShardComputer:
         smoothing = resolved.study.attribution.smoothing
         self.copies = min(smoothing.samples, most_copies or smoothing.samples) if smoothing else 1
 
-    def settle(self, shards: Sequence[Shard], ahead: int) -> Settled | None:
+    def calibrate(self, shards: Sequence[Shard], ahead: int) -> Calibration | None:
         """Measure what the study leaves open, on the first usable images of shards of different variants.
 
         `ahead` images are to be computed, added over variants. Returned is what all workers on such devices
@@ -104,12 +104,12 @@ class ShardComputer:
                 samples.append(Sample(model, shard.spec.steps, examples))
         ahead *= copies_of(self.resolved)
         sharing = workers_on_one(self.device.type, self.resolved.study.run.workers_per_gpu)
-        return settle(self.resolved.study.attribution, samples, ahead, sharing) if samples else None
+        return calibrate_device(self.resolved.study.attribution, samples, ahead, sharing) if samples else None
 
-    def compute(self, shard: Shard, settled: Settled | None) -> ShardReport:
+    def compute(self, shard: Shard, calibration: Calibration | None) -> ShardReport:
         """Compute and commit a shard, unless it is committed already.
 
-        Without anything settled, which is so where no image can be used, it runs with safe values.
+        Without a calibration, which is so where no image can be used, it runs with safe values.
 
         Raises:
             InputError: the model cannot be built, or the shard's commit was cut short.
@@ -128,7 +128,9 @@ class ShardComputer:
             with self._occupancy.shard(), writer, ShardRows(writer, shard, attribution, report) as rows_of:
                 with self._occupancy.slot(shard.spec.variant_id):
                     start = time.monotonic()
-                    self._attribute(shard, prepared, settled or unmeasured(attribution), rows_of, report)
+                    self._attribute(
+                        shard, prepared, calibration or uncalibrated(attribution), rows_of, report
+                    )
                 rows_of.commit()
         finally:
             self._reports.remove(report)
@@ -209,17 +211,17 @@ class ShardComputer:
         self,
         shard: Shard,
         prepared: Iterator[PreparedImage | RefusedImage],
-        settled: Settled,
+        calibration: Calibration,
         rows: ShardRows,
         report: ShardReport,
     ) -> None:
-        """Attribute a shard's images, as many at a time as the device has room for; tell so in its report."""
+        """Attribute a shard's images, as many at a time as fit on the device; count them in its report."""
         study = self.resolved.study.attribution
-        settings = settings_of(study, shard.spec.steps, settled)
+        settings = settings_of(study, shard.spec.steps, calibration)
         with self._occupancy.waiting("models"), self._models_change:
             variant = self.models.variant(shard.spec)
             forward = self.models.forward(variant, settings.precision)
-            graphs = self.models.graphs(settled.passes_for(study.passes))
+            graphs = self.models.graphs(calibration.passes_for(study.passes))
         waiting: dict[int, _Task] = {}
 
         def examples() -> Iterator[Example]:

@@ -1,4 +1,4 @@
-"""What was made from the committed rows, and from which state of them, so that it is made once."""
+"""Records which state of the committed rows tables and report were made from, so that they are made once."""
 
 from __future__ import annotations
 

@@ -31,8 +31,8 @@ def why_no_gpu() -> str | None:
         return f"torch {torch.__version__} is built without CUDA, install one that has it"
     if visible is not None and visible.strip() in ("", "-1"):
         return f"CUDA_VISIBLE_DEVICES={visible} hides all GPUs"
-    said = f" ({one_line(caught[0].message, limit=160)})" if caught else ""
-    return f"torch {torch.__version__} sees none{said}, see whether `nvidia-smi` does"
+    error = f" ({one_line(caught[0].message, limit=160)})" if caught else ""
+    return f"torch {torch.__version__} sees none{error}, see whether `nvidia-smi` does"
 
 
 def refuse_missing_gpu(device: str, instead: str) -> None:

@@ -1,7 +1,7 @@
-"""Measuring infidelity and maximum sensitivity of a sample's maps: what there is to do, and the order of it.
+"""Lists and schedules the measurement of infidelity and maximum sensitivity for a sample of maps.
 
-Each image under each variant is a part, a file of its own, whose name is a digest of all that its numbers
-follow from. What is there is not measured again, and an interrupted run goes on from there.
+Each image under each variant is a part, a file of its own, whose name is a digest of all that decides its
+numbers. Parts that exist are not measured again, so that an interrupted run is resumed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from igbatch.images.choice import chosen
 from igbatch.pipeline.derived import keep_derived, read_derived
 from igbatch.pipeline.plan import ShardImage
-from igbatch.pipeline.reports import FAITHFULNESS, Part, Settled, Skipped
+from igbatch.pipeline.reports import FAITHFULNESS, Calibration, FaithfulnessPart, Skipped
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.store import schemas
 from igbatch.store.fingerprint import digest
@@ -39,34 +39,34 @@ def measure_parts(
     output: Output,
     device: str,
     threads: int,
-    settled: Settled | None,
-    parts: Sequence[Part],
+    calibration: Calibration | None,
+    parts: Sequence[FaithfulnessPart],
 ) -> list[Skipped]:
     """Measure and write parts of one variant in this process; return those that could not be measured.
 
-    There is one at least. `device` is a type of torch's, `settled` what workers on such devices run with.
+    There is one at least. `device` is a type of torch's, `calibration` what workers on such devices run with.
     """
     import torch  # in the worker and not in the driver
 
     from igbatch.pipeline.measure import Measurer
 
     torch.set_num_threads(threads)
-    return Measurer(resolved, output, torch.device(device), settled, parts).run()
+    return Measurer(resolved, output, torch.device(device), calibration, parts).run()
 
 
 def measured_variants(resolved: ResolvedStudy, settings: Faithfulness) -> list[VariantSpec]:
     """Return the variants whose maps are measured, in the order of the study."""
-    asked = settings.variants
-    if asked == "all":
+    choice = settings.variants
+    if choice == "all":
         return resolved.variants
     return [
         spec
         for spec in resolved.variants
-        if (spec.kind == "trained" if asked == "trained" else spec.variant_id in asked)
+        if (spec.kind == "trained" if choice == "trained" else spec.variant_id in choice)
     ]
 
 
-def find_parts(reader: Reader, resolved: ResolvedStudy, settings: Faithfulness) -> Iterator[Part]:
+def find_parts(reader: Reader, resolved: ResolvedStudy, settings: Faithfulness) -> Iterator[FaithfulnessPart]:
     """Yield the parts of a study, by variant and image; images in quarantine have none.
 
     One scan of each variant's statistics finds the rows of the sample.
@@ -76,22 +76,22 @@ def find_parts(reader: Reader, resolved: ResolvedStudy, settings: Faithfulness) 
     sample: list[str] = ids.take(places).to_pylist()
     uris = dict(zip(sample, reader.listed(sample, ["uri"])["uri"].to_pylist(), strict=True))
     order = {name: place for place, name in enumerate(reader.target_names)}
-    asked = {"seed": settings.images.seed, **settings.model_dump(include={"perturbations", "radius"})}
+    measure = {"seed": settings.images.seed, **settings.model_dump(include={"perturbations", "radius"})}
     for spec in measured_variants(resolved, settings):
         rows = defaultdict(list)
         for row in reader.rows_of(sample, _COLUMNS, spec.variant_id).to_pylist():
             rows[row["image_id"]].append(row)
         for image_id in (name for name in sample if name in rows):
             found = sorted(rows[image_id], key=lambda row: order[row["target"]])
-            name = digest({"version": VERSION, **asked, "variant": spec.variant_id, "rows": found})[:16]
+            name = digest({"version": VERSION, **measure, "variant": spec.variant_id, "rows": found})[:16]
             first = found[0]
             image = ShardImage(image_id, uris[image_id], first["image_etag"], None, (), keep_map=False)
             targets = tuple((row["target"], row["target_index"]) for row in found)
-            yield Part(name, spec, image, first["image_sha256"], targets)
+            yield FaithfulnessPart(name, spec, image, first["image_sha256"], targets)
 
 
 def on_cluster(
-    output: Output, resolved: ResolvedStudy, missing: Sequence[Part], address: str | None
+    output: Output, resolved: ResolvedStudy, missing: Sequence[FaithfulnessPart], address: str | None
 ) -> list[Skipped]:
     """Measure parts on a cluster, each task on the device of a worker; return those that could not be.
 
@@ -104,14 +104,14 @@ def on_cluster(
     known = Reader(output).record["settled"]
     with ray_session(address):
         workers = size_workers(resolved.study.run, known)
-        settled = Settled.from_record(known.get(workers.device, {}))
-        measure = partial(measure_parts, resolved, output, workers.device, workers.threads, settled)
+        calibration = Calibration.from_record(known.get(workers.device, {}))
+        measure = partial(measure_parts, resolved, output, workers.device, workers.threads, calibration)
         shared = lots(missing, workers.count)
         found = map_shards(measure, shared, workers.count, cpus=workers.threads, gpus=workers.gpus)
         return list(chain.from_iterable(found))
 
 
-def lots(parts: Sequence[Part], workers: int) -> Iterator[Sequence[Part]]:
+def lots(parts: Sequence[FaithfulnessPart], workers: int) -> Iterator[Sequence[FaithfulnessPart]]:
     """Yield parts of one variant, which stand together, in as many lots as there are workers.
 
     Each lot builds the model once.

@@ -1,4 +1,4 @@
-"""Infidelity and maximum sensitivity of images under a variant, on a device. Nothing here knows Ray.
+"""Infidelity and maximum sensitivity of images under a variant, on a device, without Ray.
 
 Images are measured in groups, which fill micro-batches; an image that fails takes no other along. In memory
 are the pixels of two groups (one is decoded meanwhile), on the device images, baselines and maps of one.
@@ -24,12 +24,12 @@ from igbatch.attribution.wave import RowLimit
 from igbatch.errors import ImageError, one_line
 from igbatch.images.baselines import baseline_pixels
 from igbatch.images.preprocessing import Preprocessing
+from igbatch.pipeline.calibration import settings_of, uncalibrated
 from igbatch.pipeline.models import Models
 from igbatch.pipeline.plan import copies_of
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage, prepare
-from igbatch.pipeline.reports import Part, Settled, Skipped
+from igbatch.pipeline.reports import Calibration, FaithfulnessPart, Skipped
 from igbatch.pipeline.resolve import ResolvedStudy
-from igbatch.pipeline.settle import settings_of, unmeasured
 from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.store.scan import ahead
@@ -45,7 +45,7 @@ _REFUSED = (ImageError, AttributionError, MemoryError, RuntimeError)
 """What ends the measuring of one image, and not the run: torch raises RuntimeError for lack of memory."""
 
 _MEASURES = ("infidelity", "squared_change", "sensitivity")
-Group = Sequence[tuple[Part, PreparedImage]]
+Group = Sequence[tuple[FaithfulnessPart, PreparedImage]]
 
 
 class Measurer:
@@ -60,8 +60,8 @@ class Measurer:
         resolved: ResolvedStudy,
         output: Output,
         device: torch.device,
-        settled: Settled | None,
-        parts: Sequence[Part],
+        calibration: Calibration | None,
+        parts: Sequence[FaithfulnessPart],
     ) -> None:
         faithfulness = resolved.study.audit.faithfulness
         assert faithfulness is not None
@@ -70,7 +70,7 @@ class Measurer:
         self.models = Models(resolved, device)
         self.spec = parts[0].spec
         self.preprocessing = Preprocessing.from_data_config(resolved.models[self.spec.model].data_config)
-        self.settings = settings_of(self.study, self.spec.steps, settled or unmeasured(self.study))
+        self.settings = settings_of(self.study, self.spec.steps, calibration or uncalibrated(self.study))
         self._skipped: list[Skipped] = []
 
     def run(self) -> list[Skipped]:
@@ -110,7 +110,7 @@ class Measurer:
             else:
                 self._skip(part, ImageError("infidelity or sensitivity is not finite"))
 
-    def _skip(self, part: Part, error: BaseException) -> None:
+    def _skip(self, part: FaithfulnessPart, error: BaseException) -> None:
         logging.getLogger(__name__).error("%s is skipped", part.image.image_id, exc_info=error)
         self._skipped.append(Skipped(part, one_line(error, limit=300) or type(error).__name__))
 
@@ -155,7 +155,7 @@ class Measurer:
             )
         ]  # fmt: skip
 
-    def _prepare(self, part: Part) -> PreparedImage:
+    def _prepare(self, part: FaithfulnessPart) -> PreparedImage:
         """Read and decode an image.
 
         Raises:
@@ -168,7 +168,7 @@ class Measurer:
             raise ImageError("the file has changed since its maps were computed; run the study again")
         return found
 
-    def _example(self, part: Part, image: PreparedImage) -> Example:
+    def _example(self, part: FaithfulnessPart, image: PreparedImage) -> Example:
         start = baseline_pixels(self.resolved.baseline, image.pixels)
         pixels, baseline = (
             torch.from_numpy(self.preprocessing.normalize(each)).to(self.device)

@@ -1,4 +1,4 @@
-"""What a run tells Ray's metrics (Prometheus, the dashboard): how fast it goes and how busy devices are."""
+"""The metrics that a run exports through Ray (Prometheus, the dashboard): its speed, how busy devices are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The models that a worker holds: the variant at work, and the trained model where targets depend on it."""
+"""The models that a worker holds: its current variant, and the trained model where targets depend on it."""
 
 from __future__ import annotations
 

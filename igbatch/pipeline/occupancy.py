@@ -17,7 +17,7 @@ from typing import Literal
 from igbatch.attribution.turns import Turns
 from igbatch.pipeline.reports import Times
 
-Part = Literal["images", "models", "writing"]
+WaitReason = Literal["images", "models", "writing"]
 
 
 class Occupancy:
@@ -35,7 +35,7 @@ class Occupancy:
         self._shards = 0
         self._counted = time.perf_counter()
         self._seconds: defaultdict[str, float] = defaultdict(float)
-        self._busy = self._passes = 0.0  # of the device when it was told last
+        self._busy = self._passes = 0.0  # of the device at the last `times`
 
     @contextmanager
     def shard(self) -> Iterator[None]:
@@ -57,7 +57,7 @@ class Occupancy:
         with self._changed:
             self._queue.append(ticket)
             try:
-                self._changed.wait_for(lambda: self._queue[0] is ticket and self._has_room(variant))
+                self._changed.wait_for(lambda: self._queue[0] is ticket and self._is_free(variant))
             finally:
                 self._queue.remove(ticket)
                 self._changed.notify_all()
@@ -72,7 +72,7 @@ class Occupancy:
                 self._changed.notify_all()
 
     @contextmanager
-    def waiting(self, part: Part) -> Iterator[None]:
+    def waiting(self, part: WaitReason) -> Iterator[None]:
         """Count the block as time in which a shard that holds a slot waits for a part of the worker."""
         start = time.perf_counter()
         try:
@@ -82,7 +82,7 @@ class Occupancy:
                 self._seconds[part] += time.perf_counter() - start
 
     def times(self) -> Times:
-        """Return where the worker's time went since it was asked last."""
+        """Return where the worker's time went since the last call."""
         with self._changed:
             self._count()
             busy, passes = self.turns.busy_seconds, self.turns.pass_seconds
@@ -91,7 +91,7 @@ class Occupancy:
             self._busy, self._passes = busy, passes
             return times
 
-    def _has_room(self, variant: str) -> bool:
+    def _is_free(self, variant: str) -> bool:
         held = self._variants  # all the same
         return not held or (len(held) < self._slots and held[0] == variant)
 

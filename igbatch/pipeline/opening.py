@@ -1,4 +1,4 @@
-"""Opening an output for a study: a new one is laid out, one of the study is continued, another is refused."""
+"""Opens the output of a study: writes its lists and `study.json`, and refuses the output of another study."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 from igbatch.errors import InputError
 from igbatch.images.choice import chosen_each
 from igbatch.pipeline.packages import imported_packages
-from igbatch.pipeline.reports import Hardware, Settled
+from igbatch.pipeline.reports import Calibration, Hardware
 from igbatch.pipeline.resolve import ResolvedStudy, ranked_classes
 from igbatch.pipeline.study_images import StudyImages
 from igbatch.store import schemas
@@ -40,7 +40,7 @@ def existing_study(output: Output) -> dict[str, Any] | None:
 def open_output(output: Output, resolved: ResolvedStudy, images: StudyImages) -> dict[str, Any]:
     """Write `images.parquet`, `variants.parquet` and then `study.json`, whose content is returned.
 
-    What was settled and seen by earlier runs of the same study (micro-batch, threads, hardware) is kept.
+    Calibrations and hardware of earlier runs of the same study are kept.
 
     Raises:
         InputError: the output belongs to another study; the line says what differs.
@@ -68,11 +68,11 @@ def open_output(output: Output, resolved: ResolvedStudy, images: StudyImages) ->
     output.put_table(output.path("images.parquet"), images.table)
     names = images.table["image_id"]
     listed = chosen_each((spec.images for spec in resolved.variants), names)
-    asked = {
+    ids = {
         choice: None if choice == "all" else names.filter(pa.array(taken)).to_pylist()
         for choice, taken in listed.items()
     }
-    rows = [{**asdict(spec), "images": asked[spec.images]} for spec in resolved.variants]
+    rows = [{**asdict(spec), "images": ids[spec.images]} for spec in resolved.variants]
     output.put_table(output.path("variants.parquet"), pa.Table.from_pylist(rows, schema=schemas.VARIANTS))
     output.put_json(output.path("study.json"), record)
     return record
@@ -90,17 +90,17 @@ def _box_record(images: StudyImages) -> dict[str, int] | None:
     return images.box_counts.record() if images.box_counts else None
 
 
-def keep_settled(
-    output: Output, record: dict[str, Any], kind: str, hardware: Hardware, settled: Settled | None
+def keep_calibration(
+    output: Output, record: dict[str, Any], kind: str, hardware: Hardware, calibration: Calibration | None
 ) -> bool:
     """Keep in `study.json` what workers on one kind of device run with, so that later runs do likewise.
 
-    Its content, `record`, is brought up to date. `settled` is None where no image could be used to tell it.
-    Returned is whether this is the first time that it is said for the kind of device.
+    Its content, `record`, is brought up to date. `calibration` is None where no image could be used.
+    Returned is whether it is the first calibration of this kind of device.
     """
-    fresh = settled is not None and "precision" not in record["settled"].get(kind, {})
-    if settled is not None and fresh:
-        record["settled"][kind] = {"threads": hardware.threads, **asdict(settled)}
+    fresh = calibration is not None and "precision" not in record["settled"].get(kind, {})
+    if calibration is not None and fresh:
+        record["settled"][kind] = {"threads": hardware.threads, **asdict(calibration)}
     if asdict(hardware) not in record["hardware"]:
         record["hardware"].append(asdict(hardware))
     elif not fresh:
@@ -139,10 +139,10 @@ def check_same_study(output: Output, earlier: Mapping[str, Any] | None, resolved
         before = earlier["fingerprint"].get(variant_id)
         if before is None:
             continue
-        for key, was, wanted in _differences(before, values):
+        for key, was, now in _differences(before, values):
             raise InputError(
                 f"{output.uri}: variant {variant_id} was computed with {key} {_short(was)}, "
-                f"the study now says {_short(wanted)}; choose another --out or change the study back"
+                f"the study now says {_short(now)}; choose another --out or change the study back"
             )
     _check_same_ranking(output, earlier, resolved)
 
@@ -152,9 +152,9 @@ def _check_same_ranking(output: Output, earlier: Mapping[str, Any], resolved: Re
     if not (ranked_classes(earlier["target_names"]) and ranked_classes(resolved.target_names)):
         return
     for name in resolved.models:
-        was, wanted = earlier["models"].get(name), model_record(resolved, name)
-        if was is not None and model_digest(was) != model_digest(wanted):
-            key, before, now = next(_differences(ranking_facts(was), ranking_facts(wanted)))
+        was, current = earlier["models"].get(name), model_record(resolved, name)
+        if was is not None and model_digest(was) != model_digest(current):
+            key, before, now = next(_differences(ranking_facts(was), ranking_facts(current)))
             raise InputError(
                 f"{output.uri}: the targets predicted and top-k followed the ranking of model {name} with "
                 f"{key} {_short(before)}, the study now says {_short(now)}; choose another --out or change "
@@ -167,14 +167,14 @@ def _differences(
 ) -> Iterator[tuple[str, Any, Any]]:
     """Yield the dotted key, the value before and the value now of whatever differs.
 
-    Steps come first: what else is said of the quadrature follows from them.
+    Steps come first: the other keys of the quadrature follow from them.
     """
     for key in sorted({*before, *now}, key=lambda key: (key != "steps", key)):
-        was, wanted = before.get(key), now.get(key)
-        if isinstance(was, Mapping) and isinstance(wanted, Mapping):
-            yield from _differences(was, wanted, f"{prefix}{key}.")
-        elif was != wanted:
-            yield prefix + key, was, wanted
+        was, current = before.get(key), now.get(key)
+        if isinstance(was, Mapping) and isinstance(current, Mapping):
+            yield from _differences(was, current, f"{prefix}{key}.")
+        elif was != current:
+            yield prefix + key, was, current
 
 
 def _short(value: Any) -> str:

@@ -1,4 +1,7 @@
-"""Planning: what a study expects, less what is committed, cut into shards."""
+"""Planning: the rows that a study expects and no commit has, cut into shards.
+
+It holds one bit for each variant, image and target; shards are made one at a time.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +82,7 @@ class Plan:
         resolved: the study.
         images: its images, in the order of `missing`.
         missing: for each variant, which (image, target) pairs are left.
-        asked: for each variant, how many images it is computed on.
+        image_counts: for each variant, how many images it is computed on.
         shard_images: the most images of a shard.
         damaged: commits that cannot be believed; their pairs are among the missing.
         committed: for each variant what names the commits that count, `<shard>.<attempt>`.
@@ -90,7 +93,7 @@ class Plan:
     resolved: ResolvedStudy
     images: StudyImages
     missing: dict[str, Cells]
-    asked: Mapping[str, int]
+    image_counts: Mapping[str, int]
     shard_images: int
     damaged: tuple[Damaged, ...] = ()
     committed: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -99,7 +102,7 @@ class Plan:
     @property
     def expected_rows(self) -> int:
         """Rows of the finished study."""
-        return sum(self.asked.values()) * len(self.resolved.target_names)
+        return sum(self.image_counts.values()) * len(self.resolved.target_names)
 
     @property
     def missing_rows(self) -> int:
@@ -133,7 +136,7 @@ class Plan:
             yield from self.shards_of(spec)
 
     def shards_of(self, spec: VariantSpec, first: int = 0) -> Iterator[Shard]:
-        """Yield the shards of a variant, each cut when it is asked for; those before `first` come last."""
+        """Yield the shards of a variant, each cut when it is taken; those before `first` come last."""
         fingerprint = digest(self.resolved.fingerprint_of(spec))
         parts = [
             (pattern, part)
@@ -182,13 +185,13 @@ class Plan:
             ShardImage(**row, **self._boxes(row["image_id"]), keep_map=bool(self._kept_maps[index]))
             for row, index in zip(chosen, rows, strict=True)
         )
-        targets = tuple(name for name, wanted in zip(names, pattern, strict=True) if wanted)
+        targets = tuple(name for name, missing in zip(names, pattern, strict=True) if missing)
         name = _name((self.salt, fingerprint, spec.variant_id, *targets), images)
         return Shard(name, spec, fingerprint, targets, images)
 
     def for_workers(self, workers: int) -> Plan:
         """Return the plan with shards cut for so many workers, where the study leaves their size open."""
-        return replace(self, shard_images=_shard_images(self.resolved, self.asked, workers))
+        return replace(self, shard_images=_shard_images(self.resolved, self.image_counts, workers))
 
     def _patterns(self, spec: VariantSpec) -> Iterator[tuple[tuple[bool, ...], NDArray[np.int64]]]:
         """Yield which targets are left together, and the images of which just these are."""
@@ -245,39 +248,39 @@ def expected_steps(spec: VariantSpec) -> int:
 def make_plan(
     resolved: ResolvedStudy, images: StudyImages, output: Output, *, retry_quarantined: bool = False
 ) -> Plan:
-    """Compare what the study expects with what is committed; quarantined rows count as done unless asked for.
+    """Compare what the study expects with what is committed; quarantined rows count as done, or are retried.
 
     Raises:
         InputError: a committed shard belongs to other numbers than this study's (another fingerprint).
     """
     scan = CommitScan(output, images.table, resolved.target_names, retry_quarantined=retry_quarantined)
-    asked = chosen_each((spec.images for spec in resolved.variants), images.table["image_id"])
+    chosen_of = chosen_each((spec.images for spec in resolved.variants), images.table["image_id"])
     missing: dict[str, Cells] = {}
     damaged: list[Damaged] = []
     committed: dict[str, Sequence[str]] = {}
     for spec in resolved.variants:
         fingerprint = digest(resolved.fingerprint_of(spec))
         found = scan.variant(spec.variant_id, fingerprint, resolved.models[spec.model].targets)
-        missing[spec.variant_id] = Cells.of(~found.done & asked[spec.images][:, None])
+        missing[spec.variant_id] = Cells.of(~found.done & chosen_of[spec.images][:, None])
         damaged += found.damaged
         committed[spec.variant_id] = found.attempts
     salt = f"retry {time.time_ns()}" if retry_quarantined else ""
-    images_of = {spec.variant_id: int(np.count_nonzero(asked[spec.images])) for spec in resolved.variants}
-    size = _shard_images(resolved, images_of, workers=1)
-    return Plan(resolved, images, missing, images_of, size, tuple(damaged), committed, salt)
+    counts = {spec.variant_id: int(np.count_nonzero(chosen_of[spec.images])) for spec in resolved.variants}
+    size = _shard_images(resolved, counts, workers=1)
+    return Plan(resolved, images, missing, counts, size, tuple(damaged), committed, salt)
 
 
-def _shard_images(resolved: ResolvedStudy, asked: Mapping[str, int], workers: int) -> int:
-    """Return the most images of a shard; `asked` says for each variant how many images it is computed on."""
-    wanted = resolved.study.run.shard_images
-    if wanted != "auto":
-        return wanted
+def _shard_images(resolved: ResolvedStudy, image_counts: Mapping[str, int], workers: int) -> int:
+    """Return the most images of a shard; `image_counts` are those of `Plan`."""
+    requested = resolved.study.run.shard_images
+    if requested != "auto":
+        return requested
     pixels: int = max(math.prod(model.data_config["input_size"][1:]) for model in resolved.models.values())
     map_bytes = BYTES_A_PIXEL[resolved.study.store.encoding] * pixels
     maps = len(resolved.target_names) * copies_of(resolved)
     largest = max(1, SHARD_MAP_BYTES // (map_bytes * maps))
-    spread = math.ceil(sum(asked.values()) / (workers * SHARDS_A_WORKER))
-    return max(1, min(spread, largest, max(asked.values())))
+    spread = math.ceil(sum(image_counts.values()) / (workers * SHARDS_A_WORKER))
+    return max(1, min(spread, largest, max(image_counts.values())))
 
 
 def shard_name(whole: Shard, images: Sequence[ShardImage]) -> str:

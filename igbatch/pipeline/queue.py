@@ -1,4 +1,4 @@
-"""Which shard a worker gets next: one of the variant that it holds, so that models are seldom swapped."""
+"""The queue of shards: a worker gets one of the variant that it holds, so that models are seldom swapped."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GOLDEN = (5**0.5 - 1) / 2
 
 
 class ShardQueue:
-    """The shards of a plan that nobody works on. They are cut when they are asked for, and kept nowhere.
+    """The shards of a plan that no worker has. They are made when they are taken, and not kept.
 
     A worker stays with its variant for as long as that has shards left. Then it takes the variant that no
     other worker holds and that costs most, and when there is none, helps with the one that has most left. So
@@ -42,7 +42,7 @@ class ShardQueue:
     def put_back(self, shard: Shard, pause: float = 0.0, *, alone: bool = False) -> None:
         """Take back a shard that failed, or a part of it; it is not handed out for `pause` seconds.
 
-        One that is to be alone goes to a worker that has no other, so that it is known who is at fault.
+        One that is to be alone goes to a worker that has no other, so that the shard at fault is known.
         """
         if alone:
             self._alone.append(shard)
@@ -51,7 +51,7 @@ class ShardQueue:
             self._back.append((time.monotonic() + pause, shard))
 
     def is_alone(self, shard: Shard) -> bool:
-        """Tell whether nothing else is to go to the worker of a shard that was handed out."""
+        """Return whether nothing else is to go to the worker of this shard."""
         return shard.name in self._names_alone
 
     def take(self, held: str | None, elsewhere: Collection[str] = (), *, idle: bool = True) -> Shard | None:

@@ -18,7 +18,7 @@ class ShardRankings:
     """Ranks the images of a shard by their trained model, once a study and in batches.
 
     Passes are in float32 and eager, whatever the study's precision and passes are. What is ranked is stored
-    with the images. A trained model is built only for images that nobody has ranked.
+    with the images. A trained model is built only for images that no worker has ranked.
 
     `store` holds rankings by the shard's model. Nothing is ranked where no target of the shard asks for it.
 
@@ -39,7 +39,7 @@ class ShardRankings:
         whole = {image_id for image_id, _ in self._known}.issuperset(self._ids)
         self.rows = rows if self._needed and not whole else 1
         self._taken: dict[ImageKey, Ranking] = {}
-        self._looked_elsewhere = False
+        self._read_others = False
         self._news = False
 
     def of(self, images: Sequence[tuple[PreparedImage, Tensor]]) -> list[Sequence[int]]:
@@ -53,8 +53,8 @@ class ShardRankings:
         keys = [(image.entry.image_id, image.sha256) for image, _ in images]
         missing = [place for place, key in enumerate(keys) if key not in self._known]
         self._news = self._news or bool(missing)
-        if missing and not self._looked_elsewhere:
-            self._looked_elsewhere = True
+        if missing and not self._read_others:
+            self._read_others = True
             self._known |= self._store.of_others(self._ids, self._classes)
             missing = [place for place in missing if keys[place] not in self._known]
         for start in range(0, len(missing), self._batch):

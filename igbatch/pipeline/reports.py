@@ -1,4 +1,4 @@
-"""What driver and workers tell each other; the rows themselves are in the output. No torch here."""
+"""The messages between driver and workers: reports, faults, the calibration. No rows, and no torch."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from igbatch.pipeline.plan import Plan, Shard, ShardImage
 from igbatch.store.output import Output
 from igbatch.study import VariantSpec
 
-SETTLED_IMAGES = 8
-"""Images of a variant that are looked at first for the two usable ones that tell what `auto` comes to."""
+CALIBRATION_IMAGES = 8
+"""Images of a variant among which the two usable ones of a calibration are looked for first."""
 WORTH_NAMING = 0.05
 """Of the time, what has to be lost to a part of a worker for it to be named."""
 FAITHFULNESS = "faithfulness"
@@ -113,7 +113,7 @@ class Fault:
     """A shard that its worker could not do, for a reason that is not the program's.
 
     `memory`: there was not enough of it. `store`: the output could not be written or read just now. `full`:
-    the output has no room left. `message` is one line.
+    the output has no space left. `message` is one line.
     """
 
     kind: Literal["memory", "store", "full"]
@@ -121,7 +121,7 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Settled:
+class Calibration:
     """What all workers on one kind of device run with.
 
     Attributes:
@@ -130,7 +130,7 @@ class Settled:
         micro_batch: the most rows that go through the model together.
         reasons: what was measured or reckoned, one sentence for each choice.
         passes: one of `igbatch.attribution.graphs.FORMS`.
-        passes_requested: what the study said when this was chosen.
+        passes_requested: `attribution.passes` of the study when this was chosen.
     """
 
     precision: str
@@ -141,12 +141,12 @@ class Settled:
     passes_requested: str = "auto"
 
     def passes_for(self, requested: str) -> str:
-        """Return how passes run under what the study says now: as was chosen for it, else as it says."""
+        """Return how passes run where the study now requests this: as chosen for it, else as requested."""
         return self.passes if requested in ("auto", self.passes_requested) else requested
 
     @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> Settled | None:
-        """Return what `study.json` holds of an earlier run, None where that run settled nothing.
+    def from_record(cls, record: Mapping[str, Any]) -> Calibration | None:
+        """Return what `study.json` holds of an earlier run, None where that run had no calibration.
 
         Keys that igbatch no longer knows are passed over.
         """
@@ -156,16 +156,18 @@ class Settled:
         return cls(**{**known, "reasons": tuple(known.get("reasons", ()))})
 
 
-def settle_plan(plan: Plan, measure: Callable[[Sequence[Shard], int], Settled | None]) -> Settled | None:
-    """Measure on the first usable images of a plan, however many before them are not.
+def calibrate_plan(
+    plan: Plan, measure: Callable[[Sequence[Shard], int], Calibration | None]
+) -> Calibration | None:
+    """Calibrate on the first usable images of a plan, however many before them are not.
 
     `measure` is given samples of the plan and how many images are ahead, added over variants; it returns None
     where none of the samples' images can be used.
     """
-    for images in (SETTLED_IMAGES, len(plan.images.table)):
-        settled = measure(plan.samples(images), plan.missing_images)
-        if settled is not None:
-            return settled
+    for images in (CALIBRATION_IMAGES, len(plan.images.table)):
+        calibration = measure(plan.samples(images), plan.missing_images)
+        if calibration is not None:
+            return calibration
     return None
 
 
@@ -176,7 +178,7 @@ class RunSummary:
     Attributes:
         total: images that are to go through variants, counted once for each.
         images: of these, those whose shards are committed.
-        under_way: of these, those that are attributed in shards which are not committed yet, as last heard.
+        under_way: of these, those attributed in shards that are not committed yet, by workers' last answers.
         shards: that are committed.
         rows, quarantined, constant: of these shards, as in their reports.
         retries: shards that were put back after their worker or store failed.
@@ -207,10 +209,10 @@ class RunSummary:
 
 
 Listener = Callable[[RunSummary], None]
-"""Is told whenever a run has begun, got on, or lost something."""
+"""Is called when a run begins, progresses or retries something."""
 
 
-class Part(NamedTuple):
+class FaithfulnessPart(NamedTuple):
     """One image under one variant whose maps' faithfulness is measured.
 
     Attributes:
@@ -235,5 +237,5 @@ class Part(NamedTuple):
 class Skipped(NamedTuple):
     """A part that could not be measured, and why."""
 
-    part: Part
+    part: FaithfulnessPart
     error: str

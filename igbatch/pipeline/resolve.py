@@ -1,4 +1,4 @@
-"""Resolving a study: from what a file says to what is computed, with every name looked up and checked."""
+"""Resolves a study: looks up and checks the models, classes, targets and variants that its file names."""
 
 from __future__ import annotations
 

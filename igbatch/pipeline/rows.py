@@ -1,4 +1,4 @@
-"""The rows of a shard: measured and written by a thread of their own while the device goes on."""
+"""Measures and writes the rows of a shard in a thread, while the device attributes the next maps."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MAPS_WAITING = 32
 class ShardRows:
     """The rows of a shard on their way to its writer. Use it in a `with` block, which ends the thread.
 
-    Rows reach the writer in the order in which they are given. How many is told in the shard's report.
+    Rows reach the writer in the order in which they are given. Their number is in the shard's report.
     """
 
     def __init__(self, writer: ShardWriter, shard: Shard, settings: Attribution, report: ShardReport) -> None:

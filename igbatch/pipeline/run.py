@@ -1,4 +1,4 @@
-"""The whole Ray stage of a study: open the output, plan, attribute what is missing, reduce, measure."""
+"""Runs a study into its output, under its lock: plan, attribute what is missing, reduce, measure."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from igbatch.pipeline.faithfulness import measure_faithfulness
 from igbatch.pipeline.opening import (
     check_same_study,
     existing_study,
-    keep_settled,
+    keep_calibration,
     keep_study,
     open_output,
 )
 from igbatch.pipeline.packages import package_warnings
 from igbatch.pipeline.plan import Plan, make_plan
-from igbatch.pipeline.reports import Hardware, Listener, RunSummary, Settled
+from igbatch.pipeline.reports import Calibration, Hardware, Listener, RunSummary
 from igbatch.pipeline.resolve import ResolvedStudy, resolve_study
 from igbatch.pipeline.study_images import StudyImages, list_study_images
 from igbatch.reduce.study import reduce_study
@@ -42,7 +42,7 @@ def plan_study(loaded: LoadedStudy, output: Output, *, retry_quarantined: bool =
 
 
 def _checked(loaded: LoadedStudy, output: Output) -> tuple[ResolvedStudy, StudyImages]:
-    """Look up what a study names and check it against the study that its output was made for."""
+    """Resolve a study and check it against the one that its output was made for."""
     earlier = existing_study(output)
     resolved = resolve_study(loaded, earlier["models"] if earlier else None)
     check_same_study(output, earlier, resolved)
@@ -130,15 +130,15 @@ def _attribute(
     from igbatch.pipeline.visibility import check_nodes, probe_file
 
     workers = size_workers(plan.resolved.study.run, record["settled"])
-    settled = Settled.from_record(record["settled"].get(workers.device, {}))
+    calibration = Calibration.from_record(record["settled"].get(workers.device, {}))
     plan = plan.for_workers(workers.count)
     say(
         f"{plan.missing_rows} of {plan.expected_rows} rows to compute, in {plan.shard_count()} shards, "
         f"on up to {workers.count} {workers.device} worker(s) of {workers.threads} thread(s)"
     )
 
-    def on_ready(hardware: Hardware, found: Settled | None) -> None:
-        if keep_settled(output, record, workers.device, hardware, found) and found:
+    def on_ready(hardware: Hardware, found: Calibration | None) -> None:
+        if keep_calibration(output, record, workers.device, hardware, found) and found:
             for reason in found.reasons:
                 say(reason)
 
@@ -146,7 +146,7 @@ def _attribute(
         with probe_file(output, plan.first_file()) as probe:
             check_nodes(probe)
             stage = Attribution(
-                plan, output, workers, settled, listener,
+                plan, output, workers, calibration, listener,
                 probe=probe, check=lock.check, on_ready=on_ready, say=say,
             )  # fmt: skip
             summary = stage.run()

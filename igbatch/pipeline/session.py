@@ -1,4 +1,4 @@
-"""Connecting to Ray: to a cluster that is there, or to one of our own while a run lasts."""
+"""Connects to Ray: to an existing cluster, or to one that is started for the run and stopped after it."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _start() -> Iterator[None]:
         except Exception as error:  # of Ray's start many classes come, bare `Exception` among them
             raise UnfinishedError(
                 f"Ray does not start on this machine ({type(error).__name__}: {one_line(error, limit=300)}); "
-                f"look for room in {folder} and /dev/shm, and at `ulimit -a`, then run it again"
+                f"look for space in {folder} and /dev/shm, and at `ulimit -a`, then run it again"
             ) from error
         try:
             yield
@@ -141,14 +141,14 @@ class DriverImports(JobConfig):
     def __init__(self) -> None:
         script, here = os.path.dirname(os.path.realpath(sys.argv[0])), os.getcwd()
         installed = [sysconfig.get_path(kind) for kind in ("stdlib", "purelib", "platlib")]
-        looked = [os.path.abspath(path) for path in sys.path]  # `` is the current folder
-        known = list(itertools.takewhile(lambda path: path not in installed, looked))
+        searched = [os.path.abspath(path) for path in sys.path]  # `` is the current folder
+        known = list(itertools.takewhile(lambda path: path not in installed, searched))
         super().__init__(
             _py_driver_sys_path=[path for path in dict.fromkeys((script, here)) if path in known]
         )
 
     def _runtime_env_has_working_dir(self) -> bool:
-        return True  # is asked by Ray to know whether it adds folders to those given above
+        return True  # Ray calls it to know whether it adds folders to those given above
 
 
 # A cluster that does not answer

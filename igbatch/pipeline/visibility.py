@@ -1,6 +1,6 @@
 """Whether every node sees what the driver sees: output, images and packages.
 
-It is asked before the first shard, and of every worker.
+It is checked before the first shard, and by every worker.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Probe:
     image: str | None
     packages: Packages = field(default_factory=imported_packages)
 
-    def look(self) -> list[str]:
-        """Return what this process does not see, in words; nothing where all is well.
+    def unseen(self) -> list[str]:
+        """Return in words what this process does not see; an empty list where it sees all.
 
         Raises:
             InputError: it imports other packages than the driver.
@@ -70,7 +70,7 @@ def probe_file(output: Output, image: str | None) -> Iterator[Probe]:
 
 
 def check_nodes(probe: Probe) -> None:
-    """Let every node of a cluster that can run anything look; an embedded Ray sees what its driver sees.
+    """Check what every node that can run tasks sees; an embedded Ray sees what its driver sees.
 
     Raises:
         InputError: some node does not see the output or the images, imports other packages than the driver,
@@ -79,15 +79,15 @@ def check_nodes(probe: Probe) -> None:
     if is_embedded():
         return
     nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) > 0]
-    task = ray.remote(num_cpus=0, max_retries=1)(Probe.look)
-    asked = {
+    task = ray.remote(num_cpus=0, max_retries=1)(Probe.unseen)
+    answers_of = {
         node["NodeManagerHostname"] + " " + node["NodeID"][:8]: task.options(
             scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
         ).remote(probe)
         for node in nodes
     }
     answers = {}
-    for name, reference in asked.items():
+    for name, reference in answers_of.items():
         try:
             answers[name] = ray.get(reference, timeout=NODE_SECONDS)
         except ray.exceptions.RayTaskError as error:
@@ -98,7 +98,7 @@ def check_nodes(probe: Probe) -> None:
                 "packages there"
             ) from None
         except ray.exceptions.RayError:
-            continue  # the node was lost meanwhile; a later worker on it looks again
+            continue  # the node was lost meanwhile; a later worker on it checks again
     refuse_blind(answers)
 
 
@@ -110,10 +110,10 @@ def refuse_blind(answers: Mapping[str, Sequence[str]]) -> None:
     """
     blind = {name: unseen for name, unseen in answers.items() if unseen}
     if blind:
-        said = "; ".join(f"node {name} sees {', '.join(unseen)}" for name, unseen in blind.items())
+        found = "; ".join(f"node {name} sees {', '.join(unseen)}" for name, unseen in blind.items())
         seeing = [*(name for name in answers if name not in blind), f"the driver on {platform.node()}"]
         raise InputError(
-            f"{said}; {' and '.join(seeing)} see all: use an object store or a shared folder for output and "
+            f"{found}; {' and '.join(seeing)} see all: use an object store or a shared folder for output and "
             "images, and give every node the same access"
         )
 

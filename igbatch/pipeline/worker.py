@@ -1,4 +1,4 @@
-"""The Ray actor: holds a variant on a device, takes a whole shard at a time, and commits it itself."""
+"""The Ray actor: holds a variant on a device, computes whole shards, and commits them itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from igbatch.pipeline.devices import SHARDS_AT_ONCE, refuse_missing_gpu
 from igbatch.pipeline.metrics import WorkerMetrics
 from igbatch.pipeline.packages import refuse_other_packages
 from igbatch.pipeline.plan import Shard
-from igbatch.pipeline.reports import Fault, Hardware, Settled, ShardReport
+from igbatch.pipeline.reports import Calibration, Fault, Hardware, ShardReport
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.visibility import Probe
 from igbatch.store.output import Output
@@ -71,17 +71,17 @@ class Worker:
             raise self._refusal
         hardware = Hardware(platform.node(), self._device_name, _processor(), self.threads)
         node: str = ray.get_runtime_context().get_node_id()
-        return hardware, node, self.probe.look() if self.probe else []
+        return hardware, node, self.probe.unseen() if self.probe else []
 
     @ray.method(max_task_retries=2)
-    def settle(self, shards: Sequence[Shard], ahead: int) -> Settled | None:
+    def calibrate(self, shards: Sequence[Shard], ahead: int) -> Calibration | None:
         """Measure what the study leaves open on this device; None where no image can be used."""
-        return self.computer.settle(shards, ahead)
+        return self.computer.calibrate(shards, ahead)
 
-    def compute(self, shard: Shard, settled: Settled | None) -> ShardReport | Fault:
+    def compute(self, shard: Shard, calibration: Calibration | None) -> ShardReport | Fault:
         """Compute and commit one shard; faults of the program are raised."""
         try:
-            report = self.computer.compute(shard, settled)
+            report = self.computer.compute(shard, calibration)
         except (MemoryError, RuntimeError, OSError) as error:
             fault = fault_of(error)
             if fault is None:
@@ -102,7 +102,7 @@ class Worker:
 
 
 def fault_of(error: BaseException) -> Fault | None:
-    """Tell what of the machine failed, None where it was the program (or the image, the study)."""
+    """Return what of the machine failed, None where it was the program, the image or the study."""
     text = one_line(error, limit=300)
     if isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError)

@@ -49,7 +49,7 @@ class VariantBoxes:
 
     @classmethod
     def read(cls, reader: Reader, variant_id: str) -> VariantBoxes:
-        """Read the boxes that count, some at a time."""
+        """Read the current boxes, some at a time."""
         targets = len(reader.target_names)
         every = np.zeros(targets, dtype=np.int64)
         columns = ["box_id", "box_label", *_NUMBERS]

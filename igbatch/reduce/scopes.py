@@ -42,7 +42,7 @@ def scope_keys(
     image_id: str | None = None,
     targets: Sequence[str] | None = None,
 ) -> dict[str, list[str]]:
-    """Return what tells the maps that share a range under `scope` from others: values by column of rows.
+    """Return the keys of the maps that share a range under `scope`: values by column of rows.
 
     `image`: one map (variant, image, one target). `pair`: two targets of one image and variant. `targets`:
     all targets of one image and variant. `models`: all variants and targets of one image. `variant`: all maps
@@ -59,8 +59,8 @@ def scope_keys(
         "targets": [] if targets is None else list(targets)
     }
     if not all(given[name] for name in needs) or (size and len(given["targets"]) != size):
-        wanted = f" with {size} target{'s' if size == 2 else ''}" if size else ""
-        raise ValueError(f"scope {scope!r} needs {', '.join(needs)}{wanted}")
+        count = f" with {size} target{'s' if size == 2 else ''}" if size else ""
+        raise ValueError(f"scope {scope!r} needs {', '.join(needs)}{count}")
     return {"target" if name == "targets" else name: given[name] for name in needs}
 
 
@@ -91,7 +91,7 @@ def scope_range(
         reader: of the study.
         summary_of: summarises all maps of a variant.
         scope: one of `ranges.SCOPES`.
-        variant_id, image_id, targets: what tells the scope's maps from others.
+        variant_id, image_id, targets: the keys of the scope's maps.
 
     Raises:
         ValueError: the scope is unknown, or a key that it needs is missing.
@@ -109,8 +109,8 @@ def scope_range(
         summary = merge(map(summary_of, chosen))
         expected = len(names) * sum(map(reader.expected_images, chosen))
     if not summary.n_maps:
-        told = None if targets is None else tuple(targets)
-        raise KeyError(f"no map for scope {scope!r} ({variant_id}, {image_id}, {told})")
+        given = None if targets is None else tuple(targets)
+        raise KeyError(f"no map for scope {scope!r} ({variant_id}, {image_id}, {given})")
     shared = summary.row(scope, None, expected)
     if scope == "raw":
         scale = raw_scale(map(summary_of, reader.variant_ids))

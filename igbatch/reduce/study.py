@@ -222,9 +222,9 @@ def _complete_images(output: Output, reader: Reader) -> None:
         if (row_of >= 0).all():
             break
         absent = row_of < 0
-        for chunk in reader.claims(variant_id, list(names)):
-            places, rows = np.unique(chunk.keys[chunk.won] // len(reader.target_names), return_index=True)
-            rows = np.flatnonzero(chunk.won)[rows][absent[places]]
+        for chunk in reader.scan_rows(variant_id, list(names)):
+            places, rows = np.unique(chunk.keys[chunk.current] // len(reader.target_names), return_index=True)
+            rows = np.flatnonzero(chunk.current)[rows][absent[places]]
             row_of[places[absent[places]]] = total + np.arange(len(rows))
             kept.append(chunk.rows.select(list(names)).take(rows))
             total += len(rows)

@@ -1,4 +1,4 @@
-"""What all rows of a study say together: counts, errors, steps, and the map that is furthest off."""
+"""Summary of all rows of a study: counts, errors, steps, and the map that is furthest off."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Summary:
         boxes: rows of `box_stats`.
         converged, negligible, estimated: maps that converged, are negligible, have a `map_error`.
         largest_error: the largest `map_error`; NaN where there is none.
-        worst: None where there is no row.
+        worst_map: None where there is no row.
         steps: the fewest and the most steps of each variant that has a row, sorted by its id.
         seen: values of the columns precision and device.
         baselines: the mean of `score_baseline` of each variant and target, sorted.
@@ -77,7 +77,7 @@ class Summary:
     negligible: int = 0
     estimated: int = 0
     largest_error: float = math.nan
-    worst: WorstMap | None = None
+    worst_map: WorstMap | None = None
     steps: dict[str, tuple[int, int]] = field(default_factory=dict)
     seen: dict[str, set[str]] = field(default_factory=dict)
     baselines: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -99,7 +99,7 @@ class Summary:
             negligible=int(rows["n_negligible"].sum()),
             estimated=int(rows["n_estimated"].sum()),
             largest_error=float(rows["largest_map_error"].max()),
-            worst=next(map(WorstMap.of, furthest.to_dict("records")), None),
+            worst_map=next(map(WorstMap.of, furthest.to_dict("records")), None),
             steps={
                 str(name): (int(own["steps_min"].min()), int(own["steps_max"].max()))
                 for name, own in rows.groupby("variant_id", sort=True)
@@ -141,18 +141,18 @@ def summary_rows(
         if len(there):
             ratios = off.ratio[there, place]
             tied = np.flatnonzero(ratios == ratios.max())
-            image_id, worst = min(zip(reader.listing.ids(there[tied]), tied.tolist(), strict=True))
+            image_id, worst_map = min(zip(reader.listing.ids(there[tied]), tied.tolist(), strict=True))
             row |= {
                 "largest_map_error": float(known.max()) if len(known) else None,
                 "steps_min": int(of["steps"].min()),
                 "steps_max": int(of["steps"].max()),
                 "score_baseline_mean": math.fsum(of["score_baseline"]) / len(there),
                 "worst_image_id": image_id,
-                "worst_ratio": float(ratios[worst]),
-                "worst_error": float(off.error[there[worst], place]),
-                "worst_allowed": float(off.allowed[there[worst], place]),
-                "worst_steps": int(of["steps"][worst]),
-                "worst_estimated": not np.isnan(of["map_error"][worst]),
+                "worst_ratio": float(ratios[worst_map]),
+                "worst_error": float(off.error[there[worst_map], place]),
+                "worst_allowed": float(off.allowed[there[worst_map], place]),
+                "worst_steps": int(of["steps"][worst_map]),
+                "worst_estimated": not np.isnan(of["map_error"][worst_map]),
             }
         yield row
 

@@ -28,7 +28,7 @@ _SHARD = pa.schema([schemas.IMAGE_STATS_FILE.field("shard_histogram")])
 
 @dataclass(frozen=True)
 class VariantScan:
-    """What a scan of one variant found, of the rows that count.
+    """What a scan of one variant found, of its current rows.
 
     Attributes:
         ranges: extremes, histogram and number of its maps.
@@ -63,21 +63,21 @@ def scan_variant(reader: Reader, variant_id: str, columns: Sequence[str] = ()) -
     texts: dict[str, dict[str, int]] = {name: {} for name in names if _is_text(name)}
     counts = np.zeros(N_BINS, dtype=np.int64)
     summed: set[int] = set()  # files whose sum is in `counts`
-    for chunk in reader.claims(variant_id, [*names, "shard_histogram"]):
+    for chunk in reader.scan_rows(variant_id, [*names, "shard_histogram"]):
         for name, column in found.items():
             values = _codes(chunk.rows[name], texts[name]) if name in texts else _numbers(chunk.rows[name])
-            column[chunk.keys[chunk.won]] = values[chunk.won]
+            column[chunk.keys[chunk.current]] = values[chunk.current]
         sums = chunk.rows["shard_histogram"]
         counts += _added(sums)
         summed.update(chunk.files[pc.is_valid(sums).to_numpy()].tolist())
-    winners = reader.winners(variant_id)
-    others = [file for file, whole in enumerate(winners.whole()) if not whole or file not in summed]
-    partly = [winners.files[file].path for file in others if file in summed]
+    index = reader.row_index(variant_id)
+    others = [file for file, current in enumerate(index.all_current()) if not current or file not in summed]
+    partly = [index.files[file].path for file in others if file in summed]
     for _, batch in scan(reader.output, partly, _SHARD):
         counts -= _added(pa.chunked_array([batch["shard_histogram"]]))
-    for batch in reader.counting_rows(["histogram"], winners, others):
+    for batch in reader.current_rows(["histogram"], index, others):
         counts += _added(pa.chunked_array([batch["histogram"]]))
-    present = winners.owner[:-1] >= 0
+    present = index.file_of_key[:-1] >= 0
     low = float(np.fmin.reduce(found["minimum"], initial=np.inf))
     high = float(np.fmax.reduce(found["maximum"], initial=-np.inf))
     weights = list(texts["weights_sha256"])
@@ -88,7 +88,7 @@ def scan_variant(reader: Reader, variant_id: str, columns: Sequence[str] = ()) -
         present.reshape(shape),
         {name: column.reshape(shape) for name, column in found.items()},
         {name: list(codes) for name, codes in texts.items()},
-        shard_rows(variant_id, winners),
+        shard_rows(variant_id, index),
     )
 
 
@@ -98,9 +98,9 @@ def grids(reader: Reader, variant_id: str, columns: Sequence[str]) -> dict[str, 
     Images and targets are in the study's order; NaN stands where there is no row or no value. One scan.
     """
     found = {name: np.full(reader.listing.size, np.nan) for name in columns}
-    for chunk in reader.claims(variant_id, columns):
+    for chunk in reader.scan_rows(variant_id, columns):
         for name, grid in found.items():
-            grid[chunk.keys[chunk.won]] = chunk.rows[name].cast(pa.float64()).to_numpy()[chunk.won]
+            grid[chunk.keys[chunk.current]] = chunk.rows[name].cast(pa.float64()).to_numpy()[chunk.current]
     return {name: grid.reshape(-1, len(reader.listing.targets)) for name, grid in found.items()}
 
 

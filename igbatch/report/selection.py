@@ -128,7 +128,7 @@ def shown_variants(results: StudyResults, variants: Sequence[str]) -> list[str]:
 
 
 def variants_on(results: StudyResults, image_id: str) -> list[str]:
-    """Return the variants that are shown of an image; the study's first one where none is asked for."""
+    """Return the variants that are shown of an image; the study's first one where none is requested."""
     every = [str(name) for name in results.variants["variant_id"]]
     return shown_variants(results, results.reader.variants_of(image_id)) or every[:1]
 
@@ -140,7 +140,7 @@ def left_out(results: StudyResults, selection: Selection, cut: Sequence[str], au
         results: a reduced study.
         selection: what is shown.
         cut: the CSV tables that hold the rows of its images only.
-        audit: why the audit cannot be told.
+        audit: why the audit cannot be read.
     """
     variants = map(results.reader.variants_of, selection.images)
     return sentences(

@@ -24,8 +24,8 @@ from igbatch.results.tables import SCANNED_ROWS, Tables, frame_of
 from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
+from igbatch.store.row_index import Listing
 from igbatch.store.scan import gathered
-from igbatch.store.winners import Listing
 
 
 class Scans:
@@ -65,7 +65,7 @@ class StudyResults(Tables):
 
     Attributes:
         uri: where the study lies, as it was opened.
-        reader: the same as Arrow tables, and which rows count.
+        reader: the same as Arrow tables, and the index of current rows.
         record: the content of `study.json`: what the study resolved to, and what it ran on.
         target_names: values of the `target` column, in the study's order.
         scans: rows and boxes of one variant bit by bit, of a study that is too large for its tables.

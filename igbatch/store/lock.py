@@ -4,15 +4,15 @@ It needs no conditional put and no rename, only that a listing shows what was pu
 GCS and Azure do so). A run that wants the lock puts an entry of its own below `locks/`, then lists. It has
 the lock if no other entry is there; it then says so in its entry and lists once more.
 
-Why two never hold it. Of two runs, the one that lists last put its entry before, and so did the other: at
-least one sees the other and does not go on. Entries are removed by their owner, or by others once its
-process is seen to be gone or it was silent for longer than `expiry`. An owner that was silent for so long (it
-was stopped, its machine slept, the store was away) counts itself out, by a clock that goes on in sleep, and
-puts its entry no more. One that is stopped between looking at that clock and putting comes back unasked: it
-lists after every put, as does a run that has just taken over, so that again one of the two sees the other.
+Two runs never hold it. Each puts its entry before it lists, so the one that lists last sees the other and
+does not go on. An entry is removed by its run, or by others once that process is gone or the entry has not
+changed for longer than `expiry`. A run that could not renew its entry for so long (it was stopped, its
+machine slept, the store was away) treats the lock as lost, by a clock that goes on in sleep. One that is
+stopped between reading that clock and putting may put its entry late: it lists after every put, as does a run
+that has just taken over, so that again one of the two sees the other.
 
-Silence is judged by the store's own clock, the time of the silent entry against that of the own one just put,
-so that clocks of machines do not matter; where the store tells no times, by watching the entry for so long.
+The age of an entry is measured by the store's own clock, against the own entry just put, so that clocks of
+machines do not matter; where the store has no times, by watching the entry for `expiry`.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from igbatch.store.output import Output
 HEARTBEAT_SECONDS = 5.0
 EXPIRY_SECONDS = 30.0
 CONTEST_SECONDS = 10.0
-"""A run that finds others asking at the same moment tries again for so long."""
+"""A run that finds others requesting it at the same moment tries again for so long."""
 STORE_TICK_SECONDS = 1.0
-"""Object stores tell times in whole seconds."""
+"""Object stores keep times in whole seconds."""
 
 
 class Lock:
@@ -74,11 +74,11 @@ class Lock:
             raise UnfinishedError(f"{self._output.uri}: this run lost its lock{how}; run it again")
 
     def _take(self) -> None:
-        """Wait until no other run has the lock or asks for it before this one, and take it."""
+        """Wait until no other run has the lock or requests it before this one, and take it."""
         while True:
             self._last_beat = uptime()
             self._entries.put(holding=False)
-            own, others = self._entries.look()
+            own, others = self._entries.read_all()
             if own is None:
                 continue  # this process was stopped for so long that another removed its entry
             alive = {entry.name: self._alive(entry, own.modified) for entry in others}
@@ -93,13 +93,13 @@ class Lock:
                 return
 
     def _hold(self) -> bool:
-        """Say in the entry that the lock is held, and look for a run that was taken for dead but lives."""
+        """Say in the entry that the lock is held, and check for a run that was taken for dead but lives."""
         self._entries.put(holding=True)
-        own, others = self._entries.look()
+        own, others = self._entries.read_all()
         return own is not None and not any(entry.holding for entry in others)
 
     def _yield_to(self, others: list[Entry], alive: dict[str, bool | None]) -> None:
-        """Wait a while for others to go, to fall silent or to give a sign; of those who ask, one stays."""
+        """Wait a while for others to go, to fall silent or to give a sign; of those waiting, one stays."""
         for entry in others:
             if entry.holding and alive[entry.name]:
                 raise UnfinishedError(
@@ -121,12 +121,12 @@ class Lock:
         time.sleep(random.uniform(0.1, 0.5))
 
     def _alive(self, entry: Entry, clock: float | None) -> bool | None:
-        """Tell whether the owner of an entry is alive; None where nothing is known yet.
+        """Tell whether the run of an entry is alive; None where nothing is known yet.
 
         It is dead where its process is gone, or where it was silent for too long: by the store's `clock`, if
-        that is told.
+        there is one.
         """
-        present = entry.owner.present(self._entries.owner) if entry.owner else None
+        present = entry.run.present(self._entries.run) if entry.run else None
         if present is False:
             return False
         now = uptime()
@@ -150,12 +150,12 @@ class Lock:
     def _beat(self) -> None:
         """Put the entry again, unless it was taken away."""
         start = uptime()
-        own, others = self._entries.look()
+        own, others = self._entries.read_all()
         if own is not None and not self.lost and self._hold():
             self._last_beat = start
             return
         self._lost = True
-        own, others = self._entries.look()
+        own, others = self._entries.read_all()
         others = [entry for entry in others if entry.holding] or others
         self._lost_to = str(others[0]) if others else "another run" if own is None else None
         self._entries.remove(self._entries.name)
@@ -206,9 +206,9 @@ def holder(
     watch = Lock(output, "", heartbeat, expiry)
     while True:
         waiting = False
-        for entry in watch._entries.look()[1]:
+        for entry in watch._entries.read_all()[1]:
             alive = entry.holding and watch._alive(entry, None)  # without an own entry no clock is known
-            seen = alive is None and entry.owner and entry.owner.present(watch._entries.owner)
+            seen = alive is None and entry.run and entry.run.present(watch._entries.run)
             if alive or seen:
                 return str(entry)
             waiting = waiting or alive is None

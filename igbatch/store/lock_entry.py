@@ -1,7 +1,7 @@
-"""The entries of a lock: one small object for every run that asks for an output or holds it.
+"""The entries of a lock: one small object for every run that requests an output or holds it.
 
-An entry says which process on which machine it belongs to, so that a run beside it can look whether that
-process is still there. Its bytes change with every beat, so that a run elsewhere can tell life from silence.
+An entry says which process on which machine it belongs to, so that a run beside it can check whether that
+process is still there. Its bytes change with every beat, so that runs on other machines see it alive.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from igbatch.store.output import Output
 FOLDER = "locks"
 READ_ATTEMPTS = 5
 START_TOLERANCE_SECONDS = 2.0
-"""A process's start is told from the clock, which may be set; another process of its id starts much later."""
+"""A process's start is read off the clock, which may be set; another process of its id starts much later."""
 
 
 @dataclass(frozen=True)
-class Owner:
-    """A process, and enough of its machine to know whether one looks at the same process table.
+class RunProcess:
+    """A process, and enough of its machine to know whether two see the same process table.
 
     Attributes:
         host: name of the machine.
-        boot: id of the machine's boot; None where the system tells none.
-        namespace: of process ids, which differs between containers; None where the system tells none.
+        boot: id of the machine's boot; None where the system has none.
+        namespace: of process ids, which differs between containers; None where the system has none.
         process: its id there.
         started: when the process started, seconds since 1970.
-        since: when it first asked for the lock, in UTC.
+        since: when it first requested the lock, in UTC.
     """
 
     host: str
@@ -47,8 +47,8 @@ class Owner:
     since: str
 
     @classmethod
-    def here(cls) -> Owner:
-        """Return this process as an owner."""
+    def here(cls) -> RunProcess:
+        """Return this process."""
         boot = namespace = None
         with suppress(OSError):
             boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
@@ -57,7 +57,7 @@ class Owner:
         since = datetime.now(UTC).isoformat(sep=" ", timespec="seconds").replace("+00:00", " UTC")
         return cls(platform.node(), boot, namespace, process, psutil.Process(process).create_time(), since)
 
-    def present(self, here: Owner) -> bool | None:
+    def present(self, here: RunProcess) -> bool | None:
         """Tell whether the process is there; None where `here`, this process, cannot see it."""
         same = (self.host, self.boot, self.namespace) == (here.host, here.boot, here.namespace)
         if not same or self.boot is None or self.namespace is None:
@@ -87,19 +87,19 @@ class Entry:
     Attributes:
         name: random, of one attempt to get the lock.
         data: its bytes, which change with every beat.
-        modified: the store's time of the last beat, seconds since 1970; None where the store tells none.
-        owner: None where the bytes are none of igbatch's.
-        holding: whether the owner holds the lock; else it asks for it.
+        modified: the store's time of the last beat, seconds since 1970; None where the store has none.
+        run: None where the bytes are none of igbatch's.
+        holding: whether the run holds the lock; else it requests it.
     """
 
     name: str
     data: bytes
     modified: float | None
-    owner: Owner | None
+    run: RunProcess | None
     holding: bool
 
     def __str__(self) -> str:
-        return str(self.owner) if self.owner else f"an unknown process, {FOLDER}/{self.name}.json"
+        return str(self.run) if self.run else f"an unknown process, {FOLDER}/{self.name}.json"
 
 
 class Entries:
@@ -108,19 +108,19 @@ class Entries:
     def __init__(self, output: Output, name: str) -> None:
         self.output = output
         self.name = name
-        self.owner = Owner.here()
+        self.run = RunProcess.here()
         self._beat = 0
 
     def put(self, *, holding: bool) -> None:
         """Write the own entry, with a beat more than before."""
         self._beat += 1
-        content: dict[str, Any] = {**asdict(self.owner), "holding": holding, "beat": self._beat}
+        content: dict[str, Any] = {**asdict(self.run), "holding": holding, "beat": self._beat}
         try:
             self.output.put_json(self._path(self.name), content)
         except FileNotFoundError:  # the holder has just swept the temporary file of a local write
             self.output.put_json(self._path(self.name), content)
 
-    def look(self) -> tuple[Entry | None, list[Entry]]:
+    def read_all(self) -> tuple[Entry | None, list[Entry]]:
         """List the entries: the own one, None where it is not there, and those of others by name."""
         own, others = None, []
         for info in self.output.files(FOLDER):
@@ -129,7 +129,7 @@ class Entries:
                 continue
             modified = info.mtime.timestamp() if isinstance(info.mtime, datetime) else info.mtime
             if name == self.name:
-                own = Entry(name, b"", modified, self.owner, False)
+                own = Entry(name, b"", modified, self.run, False)
                 continue
             data = self._read(info.path)
             if data is not None:
@@ -162,9 +162,10 @@ def uptime() -> float:
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
-def _parse(data: bytes) -> tuple[Owner | None, bool]:
+def _parse(data: bytes) -> tuple[RunProcess | None, bool]:
     try:
         content = json.loads(data)
-        return Owner(**{each.name: content[each.name] for each in fields(Owner)}), bool(content["holding"])
+        values = {each.name: content[each.name] for each in fields(RunProcess)}
+        return RunProcess(**values), bool(content["holding"])
     except (ValueError, LookupError, TypeError):
         return None, True

@@ -209,9 +209,9 @@ def misranked(rows: pa.Table, rankings: pa.Table) -> Iterator[tuple[dict[str, An
     known = places >= 0
     known[known] = rank[known] < lengths[places[known]]
     places, rank = places[known], rank[known]
-    said = classes.values.to_numpy()[starts[places] + rank]
-    wrong = said != rows["target_index"].to_numpy()[known]
-    for row, index in zip(np.flatnonzero(known)[wrong], said[wrong], strict=True):
+    ranked = classes.values.to_numpy()[starts[places] + rank]
+    wrong = ranked != rows["target_index"].to_numpy()[known]
+    for row, index in zip(np.flatnonzero(known)[wrong], ranked[wrong], strict=True):
         yield rows.slice(int(row), 1).to_pylist()[0], int(index)
 
 

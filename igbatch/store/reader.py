@@ -20,10 +20,10 @@ from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output, shard_of
 from igbatch.store.provenance import made_from
 from igbatch.store.pruned import KIND, pruned_at
+from igbatch.store.row_index import FEW, ROWS_AT_ONCE, Chunk, CommittedFile, Listing, RowIndex
 from igbatch.store.scan import gathered, scan
 from igbatch.store.shards import ShardSpans
 from igbatch.store.study_lists import StudyLists
-from igbatch.store.winners import FEW, ROWS_AT_ONCE, Chunk, CommittedFile, Listing, Winners
 
 KEY = ("variant_id", "image_id", "target")
 _TABLES = {
@@ -32,12 +32,12 @@ _TABLES = {
 }
 """Their columns, and the key of their rows."""
 KEPT_KEYS = 1 << 26
-"""Keys whose files are kept, of all variants together: 256 MiB. Of variants that were not asked for lately
-they are found again by another scan."""
+"""Keys whose files are kept, of all variants together: 256 MiB. Of variants not used lately they
+are found again by another scan."""
 
 
 class Reader(StudyLists):
-    """The committed rows of an output, read when they are asked for.
+    """The current rows of an output: committed, listed, of the latest attempt; read on demand.
 
     Raises:
         InputError: there is no study at this place.
@@ -45,34 +45,34 @@ class Reader(StudyLists):
 
     def __init__(self, output: Output) -> None:
         super().__init__(output)
-        self._winners: dict[str, Winners] = {}
-        self._few: dict[str, tuple[NDArray[np.int64], Winners]] = {}  # places, and what is known of these
+        self._row_indexes: dict[str, RowIndex] = {}
+        self._few: dict[str, tuple[NDArray[np.int64], RowIndex]] = {}  # places, and what is known of these
 
     @cached_property
     def pruned_at(self) -> str | None:
         """When maps were deleted on purpose (UTC), None where they were not."""
         return pruned_at(self.output)
 
-    def winners(self, variant_id: str) -> Winners:
-        """Return which rows of a variant count: a scan at first (1 us a row), 4 bytes a row from then on.
+    def row_index(self, variant_id: str) -> RowIndex:
+        """Return the index of a variant's current rows: first a scan (1 us a row), then 4 bytes a row.
 
         Raises:
             InputError: a file is no whole commit of igbatch.
         """
-        if variant_id not in self._winners:
-            for _ in self.claims(variant_id):
+        if variant_id not in self._row_indexes:
+            for _ in self.scan_rows(variant_id):
                 pass
-        self._winners[variant_id] = found = self._winners.pop(variant_id)  # the last one asked for
-        while len(self._winners) > 1 and len(self._winners) * (self.listing.size + 1) > KEPT_KEYS:
-            del self._winners[next(iter(self._winners))]
+        self._row_indexes[variant_id] = found = self._row_indexes.pop(variant_id)  # the last one used
+        while len(self._row_indexes) > 1 and len(self._row_indexes) * (self.listing.size + 1) > KEPT_KEYS:
+            del self._row_indexes[next(iter(self._row_indexes))]
         return found
 
-    def winners_of(self, variant_id: str, image_ids: Sequence[str]) -> Winners:
-        """Return which rows of some images of a variant count; its `listing` may be of these images alone.
+    def row_index_of(self, variant_id: str, image_ids: Sequence[str]) -> RowIndex:
+        """Return the index of some images of a variant; its `listing` may be of these images alone.
 
         Of few images among many only the files are read that may hold them, by the last reduction
-        (`ShardSpans`): those that it did not see are read as well, so that the same rows count as by
-        `winners`.
+        (`ShardSpans`): those that it did not see are read as well, so that the same rows are current as
+        by `row_index`.
 
         Raises:
             InputError: a file is no whole commit of igbatch.
@@ -80,17 +80,17 @@ class Reader(StudyLists):
         places = np.unique(self.listing.places_of(image_ids))
         places = places[places >= 0]
         many = len(places) * FEW > len(self.listing.image_ids)
-        if variant_id in self._winners or many or self._spans is None:
-            return self.winners(variant_id)
-        known, winners = self._few.get(variant_id, (places[:0], None))
-        if winners is None or not np.isin(places, known).all():
-            winners = Winners(self.listing_of(variant_id, self.listing.only(places)))
+        if variant_id in self._row_indexes or many or self._spans is None:
+            return self.row_index(variant_id)
+        known, index = self._few.get(variant_id, (places[:0], None))
+        if index is None or not np.isin(places, known).all():
+            index = RowIndex(self.listing_of(variant_id, self.listing.only(places)))
             paths = self._spans.holding(variant_id, places, commit_paths(self.output, variant_id))
-            where = pc.field("image_id").isin(winners.listing.image_ids)
-            for _ in self._scanned(winners, variant_id, paths, where=where):
+            where = pc.field("image_id").isin(index.listing.image_ids)
+            for _ in self._scanned(index, variant_id, paths, where=where):
                 pass
-            self._few[variant_id] = places, winners
-        return winners
+            self._few[variant_id] = places, index
+        return index
 
     @cached_property
     def _spans(self) -> ShardSpans | None:
@@ -107,42 +107,42 @@ class Reader(StudyLists):
         return made_from(self.output, table) == self.state
 
     def _scanned(
-        self, winners: Winners, variant_id: str, paths: Sequence[str], *args: Any, **how: Any
+        self, index: RowIndex, variant_id: str, paths: Sequence[str], *args: Any, **how: Any
     ) -> Iterator[Chunk]:
         try:
-            yield from winners.scan(self.output, paths, *args, **how)
+            yield from index.scan(self.output, paths, *args, **how)
         except (OSError, pa.ArrowException):
             read_commits(self.output, [variant_id])  # names the damaged file
             raise
 
-    def claims(self, variant_id: str, columns: Sequence[str] = ()) -> Iterator[Chunk]:
-        """Scan all committed rows of a variant once, some at a time; `winners` knows them from then on.
+    def scan_rows(self, variant_id: str, columns: Sequence[str] = ()) -> Iterator[Chunk]:
+        """Scan all committed rows of a variant once, some at a time; `row_index` has the index from then on.
 
         Raises:
             InputError: a file is no whole commit of igbatch.
         """
-        winners = Winners(self.listing_of(variant_id))
-        yield from self._scanned(winners, variant_id, commit_paths(self.output, variant_id), columns)
-        self._winners[variant_id] = winners
+        index = RowIndex(self.listing_of(variant_id))
+        yield from self._scanned(index, variant_id, commit_paths(self.output, variant_id), columns)
+        self._row_indexes[variant_id] = index
 
     def batches(self, columns: Sequence[str], variant_id: str) -> Iterator[pa.RecordBatch]:
-        """Yield columns of the rows of a variant that count, some thousand rows at a time, in any order."""
-        winners = self.winners(variant_id)
-        whole = winners.whole()
+        """Yield columns of the current rows of a variant, some thousand rows at a time, in any order."""
+        index = self.row_index(variant_id)
+        whole = index.all_current()
         schema = pa.schema([schemas.IMAGE_STATS.field(name) for name in columns])
-        every = [file.path for file, all_count in zip(winners.files, whole, strict=True) if all_count]
+        every = [file.path for file, current in zip(index.files, whole, strict=True) if current]
         yield from (batch for _, batch in scan(self.output, every, schema))
-        yield from self.counting_rows(columns, winners, np.flatnonzero(~whole))
+        yield from self.current_rows(columns, index, np.flatnonzero(~whole))
 
-    def counting_rows(
-        self, columns: Sequence[str], winners: Winners, files: Iterable[int]
+    def current_rows(
+        self, columns: Sequence[str], index: RowIndex, files: Iterable[int]
     ) -> Iterator[pa.RecordBatch]:
-        """Yield columns of the rows that count of some files (positions in `winners.files`)."""
-        keys = np.flatnonzero(np.isin(winners.owner[:-1], list(files)))
-        held = {winners.files[file].path: held for file, held in winners.held_by(keys).items()}
-        return self._counted("image_stats", columns, winners.listing, held)
+        """Yield columns of the current rows of some files (positions in `index.files`)."""
+        keys = np.flatnonzero(np.isin(index.file_of_key[:-1], list(files)))
+        held = {index.files[file].path: held for file, held in index.keys_by_file(keys).items()}
+        return self._current_batches("image_stats", columns, index.listing, held)
 
-    def _counted(
+    def _current_batches(
         self,
         kind: str,
         columns: Sequence[str],
@@ -173,7 +173,7 @@ class Reader(StudyLists):
     ) -> pa.Table:
         """Read the rows of some images, of all variants or of one, from the few files that hold them.
 
-        Which rows count is what `winners_of` finds. They are in the order of `KEY`. It holds them and a few
+        They are the current rows by `row_index_of`, in the order of `KEY`. It holds them and a few
         row groups at a time.
         """
         return self._rows("image_stats", columns, variant_id, image_ids)
@@ -187,23 +187,23 @@ class Reader(StudyLists):
     def keyed_boxes(
         self, columns: Sequence[str], variant_id: str
     ) -> Iterator[tuple[NDArray[np.int64], pa.Table]]:
-        """Yield columns of the rows of `box_stats` of a variant that count, after the key of each row.
+        """Yield columns of the current rows of `box_stats` of a variant, after the key of each row.
 
-        They come some at a time, in any order; a key stands for an image and a target (see `Winners`).
+        They come some at a time, in any order; a key stands for an image and a target (see `RowIndex`).
         """
-        winners = self.winners(variant_id)
+        index = self.row_index(variant_id)
         paths = {
             self._path("box_stats", variant_id, file): position
-            for position, file in enumerate(winners.files)
+            for position, file in enumerate(index.files)
             if file.sizes["box_stats"] is not None
         }
         names = dict.fromkeys([*columns, "image_id", "target"])
         schema = pa.schema([schemas.BOX_STATS.field(name) for name in names])
         for found in gathered(scan(self.output, list(paths), schema), ROWS_AT_ONCE):
             rows = pa.Table.from_batches([batch for _, batch in found])
-            owners = np.repeat([paths[path] for path, _ in found], [len(batch) for _, batch in found])
+            files = np.repeat([paths[path] for path, _ in found], [len(batch) for _, batch in found])
             keys = self.listing.keys(rows)
-            counts = winners.owner[keys] == owners
+            counts = index.file_of_key[keys] == files
             yield keys[counts], rows.filter(pa.array(counts)).select(list(columns))
 
     def box_stats(self, variant_id: str | None = None, columns: Sequence[str] | None = None) -> pa.Table:
@@ -231,11 +231,11 @@ class Reader(StudyLists):
         rows = pa.Table.from_batches([batch for _, batch in found], schemas.QUARANTINE)
         if not len(rows):
             return rows
-        winners = self.winners_of(variant_id, rows["image_id"].unique().to_pylist())
-        places, keys = winners.listing.places(rows), winners.listing.keys(rows)
+        index = self.row_index_of(variant_id, rows["image_id"].unique().to_pylist())
+        places, keys = index.listing.places(rows), index.listing.keys(rows)
         of_all = pc.is_null(rows["target"]).to_numpy()
-        untouched = np.append(~winners.images, True)  # the last stands for images not listed
-        missing = np.where(of_all, untouched[places], winners.owner[keys] < 0)
+        untouched = np.append(~index.images, True)  # the last stands for images not listed
+        missing = np.where(of_all, untouched[places], index.file_of_key[keys] < 0)
         listed = np.where(of_all, places, keys) >= 0
         named_by = [attempts[path] for path, batch in found for _ in range(len(batch))]
         rows = rows.append_column("attempt", pa.array(named_by)).filter(pa.array(listed & missing))
@@ -244,14 +244,14 @@ class Reader(StudyLists):
     def attribution(self, variant_id: str, image_id: str, target: str) -> np.ndarray:
         """Read one stored map: float32 [height, width], in units of the output, whatever its encoding.
 
-        The first call looks for the image's rows (see `winners_of`); a call then reads one row group.
+        The first call finds the image's rows (see `row_index_of`); a call then reads one row group.
 
         Raises:
             KeyError: there is no such map; the message says what is missing.
             InputError: the file that holds it is gone or damaged.
         """
         known = variant_id in self.variant_ids
-        file = self.winners_of(variant_id, [image_id]).file_of(image_id, target) if known else None
+        file = self.row_index_of(variant_id, [image_id]).file_of(image_id, target) if known else None
         why = "it is not in the study, not computed yet, quarantined, or not kept (`store.maps`)"
         if file is not None and file.sizes[KIND] is not None:
             path = self._path(KIND, variant_id, file)
@@ -282,10 +282,10 @@ class Reader(StudyLists):
         variant_id: str | None,
         image_ids: Sequence[str] | None = None,
     ) -> pa.Table:
-        """Read rows that count, of all variants or one, of all images or some, in the order of their key."""
+        """Read current rows, of all variants or one, of all images or some, in the order of their key."""
         schema, key = _TABLES[kind]
-        wanted = list(columns or schema.names)
-        names = list(dict.fromkeys([*key, *wanted]))
+        selected = list(columns or schema.names)
+        names = list(dict.fromkeys([*key, *selected]))
         batches: list[pa.RecordBatch] = []
         for each in self.variant_ids:
             if variant_id not in (None, each):
@@ -297,24 +297,24 @@ class Reader(StudyLists):
             else:
                 batches += (batch for _, rows in self.keyed_boxes(names, each) for batch in rows.to_batches())
         table = pa.Table.from_batches(batches, pa.schema([schema.field(name) for name in names]))
-        return table.sort_by([(name, "ascending") for name in key]).select(wanted)
+        return table.sort_by([(name, "ascending") for name in key]).select(selected)
 
     def _rows_of(
         self, kind: str, columns: Sequence[str], variant_id: str, image_ids: Sequence[str]
     ) -> Iterator[pa.RecordBatch]:
-        """Yield rows of some images that count, their ids being looked for in the files that hold any."""
-        winners, width = self.winners_of(variant_id, image_ids), len(self.target_names)
-        places = np.unique(winners.listing.places_of(image_ids))
+        """Yield the current rows of some images, from the files that hold any."""
+        index, width = self.row_index_of(variant_id, image_ids), len(self.target_names)
+        places = np.unique(index.listing.places_of(image_ids))
         places = places[places >= 0]
         keys = (places[:, None] * width + np.arange(width)).ravel()
-        files = ((winners.files[file], held) for file, held in winners.held_by(keys).items())
+        files = ((index.files[file], held) for file, held in index.keys_by_file(keys).items())
         held = {
             self._path(kind, variant_id, file): held
             for file, held in files
             if kind == "image_stats" or file.sizes[kind] is not None
         }
-        among = pc.field("image_id").isin(winners.listing.image_ids.take(pa.array(places)))
-        return self._counted(kind, columns, winners.listing, held, among)
+        among = pc.field("image_id").isin(index.listing.image_ids.take(pa.array(places)))
+        return self._current_batches(kind, columns, index.listing, held, among)
 
     def _path(self, kind: str, variant_id: str, file: CommittedFile) -> str:
         if kind == "image_stats":

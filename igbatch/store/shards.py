@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from igbatch.store import schemas
 from igbatch.store.output import Output, shard_of
 from igbatch.store.provenance import DAMAGED, made_from
-from igbatch.store.winners import Winners
+from igbatch.store.row_index import RowIndex
 
 LISTING_KEY = b"listing"
 """In the metadata of the table: the digest of the list of images whose places it holds."""
@@ -46,11 +46,11 @@ class ShardSpans:
         return [path for path, holds in zip(paths, among, strict=True) if holds]
 
 
-def shard_rows(variant_id: str, winners: Winners) -> pa.Table:
-    """Return rows of `schemas.SHARDS`: the files that were scanned, rows of each that count, their spans."""
-    counting = zip(winners.files, winners.counting().tolist(), strict=True)
-    found = {file.path: (rows, *file.span) for file, rows in counting}
-    rows = [(variant_id, shard_of(path), *found.get(path, (0, -1, -1))) for path in sorted(winners.paths)]
+def shard_rows(variant_id: str, index: RowIndex) -> pa.Table:
+    """Return rows of `schemas.SHARDS`: the files that were scanned, their current rows, their spans."""
+    counted = zip(index.files, index.current_counts().tolist(), strict=True)
+    found = {file.path: (rows, *file.span) for file, rows in counted}
+    rows = [(variant_id, shard_of(path), *found.get(path, (0, -1, -1))) for path in sorted(index.paths)]
     return pa.Table.from_pylist(
         [dict(zip(schemas.SHARDS.names, row, strict=True)) for row in rows], schema=schemas.SHARDS
     )

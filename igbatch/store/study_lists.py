@@ -15,14 +15,14 @@ from igbatch.errors import InputError, one_line
 from igbatch.store import schemas
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output
+from igbatch.store.row_index import Listing
 from igbatch.store.scan import scan
-from igbatch.store.winners import Listing
 from igbatch.study import Study
 from igbatch.study_file import kept_study
 
 
 class StudyLists:
-    """The lists of an output's study, read when they are first asked for.
+    """The lists of an output's study, read on first use.
 
     Attributes:
         output: where the study lies.
@@ -77,12 +77,12 @@ class StudyLists:
     def listing_of(self, variant_id: str, listing: Listing | None = None) -> Listing:
         """Return the listing of all images or of some, less those that a variant is not computed on."""
         listing = listing or self.listing
-        return listing.of_variant(asked_images(self.variants, variant_id, listing.image_ids))
+        return listing.of_variant(requested_images(self.variants, variant_id, listing.image_ids))
 
     def expected(self, variant_id: str) -> NDArray[np.bool_]:
         """Tell for each image whether a variant is computed on it: bool [images], in the study's order."""
-        asked = self._asked(variant_id)
-        return np.broadcast_to(np.True_, len(self.listing.image_ids)) if asked is None else asked
+        requested = self._requested(variant_id)
+        return np.broadcast_to(np.True_, len(self.listing.image_ids)) if requested is None else requested
 
     def expected_images(self, variant_id: str) -> int:
         """Return on how many images a variant is computed."""
@@ -95,27 +95,31 @@ class StudyLists:
         found = ((each, self.listing_of(each, one)) for each in self.variant_ids)
         return [each for each, listing in found if listing.places_of([image_id])[0] >= 0]
 
-    def _asked(self, variant_id: str) -> NDArray[np.bool_] | None:
-        return asked_images(self.variants, variant_id, self.listing.image_ids)
+    def _requested(self, variant_id: str) -> NDArray[np.bool_] | None:
+        return requested_images(self.variants, variant_id, self.listing.image_ids)
 
     @cached_property
     def listing_digest(self) -> str:
         """A digest of what the study lists: images, targets, and the images of each variant."""
-        variants = ((each, self._asked(each)) for each in self.variant_ids)
-        of_some = {each: np.packbits(asked).tobytes().hex() for each, asked in variants if asked is not None}
+        variants = ((each, self._requested(each)) for each in self.variant_ids)
+        of_some = {
+            each: np.packbits(requested).tobytes().hex()
+            for each, requested in variants
+            if requested is not None
+        }
         return digest([self.listing.digest(), self.variant_ids, of_some])
 
     def listed(self, image_ids: Sequence[str], columns: Sequence[str] | None = None) -> pa.Table:
         """Read the rows of `schemas.IMAGES` of some images, in the order given; unknown ones are left out."""
-        wanted = list(columns or schemas.IMAGES.names)
-        schema = pa.schema([schemas.IMAGES.field(name) for name in dict.fromkeys(["image_id", *wanted])])
+        selected = list(columns or schemas.IMAGES.names)
+        schema = pa.schema([schemas.IMAGES.field(name) for name in dict.fromkeys(["image_id", *selected])])
         ids = pa.array(image_ids, pa.string())
         path, chosen = self.output.path("images.parquet"), pc.field("image_id").isin(ids)
         found = pa.Table.from_batches([rows for _, rows in scan(self.output, [path], schema, chosen)], schema)
-        return found.take(pc.index_in(ids, value_set=found["image_id"]).drop_null()).select(wanted)
+        return found.take(pc.index_in(ids, value_set=found["image_id"]).drop_null()).select(selected)
 
 
-def asked_images(variants: pa.Table, variant_id: str, image_ids: pa.Array) -> NDArray[np.bool_] | None:
+def requested_images(variants: pa.Table, variant_id: str, image_ids: pa.Array) -> NDArray[np.bool_] | None:
     """Tell which images a variant is computed on: bool [images]; None: on every one.
 
     Args:

@@ -10,8 +10,8 @@ from igbatch.errors import one_line
 from igbatch.text import count
 
 PRINTED = 50
-WORST = 10
-"""So many of the maps that have not converged are named: those that are furthest off."""
+MAX_NAMED = 10
+"""Maps that have not converged and are named: those that are furthest off."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Verification:
 
     Attributes:
         expected: rows that the study asks for.
-        committed: of these, rows that are there and count.
+        committed: of these, current rows that are there.
         quarantined: of these, rows that are in quarantine.
         allowance: rows that may be in quarantine by the study; None where it does not say.
         superseded: rows that a later attempt has computed again.
@@ -75,7 +75,7 @@ class Verification:
         leftovers: files that no commit of the study's variants names.
         problems: the damage: what is missing, double, changed or contradicts itself.
         unconverged: of the committed rows, those whose map has not converged.
-        worst: of these the `WORST` that are furthest off, the worst first.
+        worst: of these the `MAX_NAMED` that are furthest off, the worst first.
     """
 
     expected: int = 0
@@ -101,15 +101,15 @@ class Verification:
     @property
     def shortcomings(self) -> list[str]:
         """What is whole and yet not as good as the study asks for, in words; empty where nothing is."""
-        said = []
+        found = []
         if self.unconverged:
             have = "has" if self.unconverged == 1 else "have"
-            said.append(f"{self.unconverged} of {count(self.committed, 'map')} {have} not converged")
+            found.append(f"{self.unconverged} of {count(self.committed, 'map')} {have} not converged")
         if self.allowance is not None and self.quarantined > self.allowance:
             rows = count(self.quarantined, "row")
             are = "is" if self.quarantined == 1 else "are"
-            said.append(f"{rows} {are} in quarantine, {self.allowance} allowed")
-        return said
+            found.append(f"{rows} {are} in quarantine, {self.allowance} allowed")
+        return found
 
     def passes(self, *, quality: bool) -> bool:
         """Tell whether nothing is damaged and, where `quality` is asked for, nothing falls short either."""
@@ -118,7 +118,7 @@ class Verification:
     def add_unconverged(self, count: int, worst: Iterable[Unconverged]) -> None:
         """Count maps that have not converged, and keep those that are furthest off."""
         self.unconverged += count
-        self.worst = sorted([*self.worst, *worst], key=lambda each: -each.times)[:WORST]
+        self.worst = sorted([*self.worst, *worst], key=lambda each: -each.times)[:MAX_NAMED]
 
 
 def as_text(found: Verification) -> str:

@@ -22,7 +22,7 @@ from igbatch.store.output import DATA_KINDS, Output
 from igbatch.store.pruned import pruned_at
 from igbatch.store.rankings import misranked, stored_rankings
 from igbatch.store.reader import Reader
-from igbatch.store.verification import WORST, Problem, Unconverged, Verification
+from igbatch.store.verification import MAX_NAMED, Problem, Unconverged, Verification
 from igbatch.store.verify_shard import ROWS, Expected, ShardCheck
 
 THREADS = 8
@@ -71,7 +71,7 @@ class _Variant:
     def __init__(self, reader: Reader, images: pa.Table, variant_id: str, found: Verification) -> None:
         self.output, self.targets = reader.output, reader.target_names
         self.images = images
-        self.asked = reader.expected(variant_id)
+        self.required = reader.expected(variant_id)
         self.found = found
         self.range: _Range = {}
         study = reader.record
@@ -90,7 +90,7 @@ class _Variant:
     def check(self, quick: bool, rankings: pa.Table | None) -> set[str]:
         """Check the shards, then whether every row is there once; return the data files that they name.
 
-        `rankings` are those by the variant's model, as far as they are stored and looked at.
+        `rankings` are those by the variant's model, as far as they are stored and read.
         """
         if self.expected.fingerprint is None:
             self._say("fingerprint", "study.json", f"says nothing of variant {self.expected.variant_id}")
@@ -109,15 +109,15 @@ class _Variant:
             self.found.size += shard.size
         self._check_rows([shard for shard in shards if shard.attempt])
         if rankings is not None and shards:
-            for row, said in misranked(pa.concat_tables([shard.ranked for shard in shards]), rankings):
+            for row, ranked in misranked(pa.concat_tables([shard.ranked for shard in shards]), rankings):
                 name = "/".join([self.expected.variant_id, row["image_id"], row["target"]])
-                what = f"explains class {row['target_index']}, its image's ranking says {said}"
+                what = f"explains class {row['target_index']}, its image's ranking says {ranked}"
                 self._say("ranking", name, what)
         return set().union(*(shard.files for shard in shards))
 
     def _check_rows(self, shards: Sequence[ShardCheck]) -> None:
         width = len(self.targets)
-        expected = int(np.count_nonzero(self.asked)) * width
+        expected = int(np.count_nonzero(self.required)) * width
         rows = pa.concat_tables([ROWS.empty_table(), *(shard.rows for shard in shards)])
         attempts = np.unique([shard.attempt for shard in shards], return_inverse=True)[1]
         of = np.repeat(attempts, np.array([len(shard.rows) for shard in shards], dtype=np.int64))
@@ -140,7 +140,8 @@ class _Variant:
                 "complete": len(current) == expected,
             }
             self._add_unconverged(rows, current)
-        latest, locked = np.full(self.asked.size * width, -1), np.zeros(self.asked.size * width, dtype=bool)
+        latest = np.full(self.required.size * width, -1)
+        locked = np.zeros(latest.shape, dtype=bool)
         latest[keys[current]] = of[current]
         for shard, attempt in zip(shards, attempts, strict=True):
             if shard.quarantine is None:
@@ -150,15 +151,15 @@ class _Variant:
             for key in held[latest[held] == attempt]:
                 self._say("twice", self._name(key), "it is in quarantine and a row of the same attempt")
         self.found.quarantined += int((locked & (latest < 0)).sum())
-        self._say_lost(((latest < 0) & ~locked).reshape(-1, width) & self.asked[:, None])
+        self._say_lost(((latest < 0) & ~locked).reshape(-1, width) & self.required[:, None])
 
-    def _add_unconverged(self, rows: pa.Table, counted: NDArray[np.int64]) -> None:
-        """Count the maps that have not converged among rows that count, and name the worst of them."""
-        off = counted[~rows["converged"].to_numpy()[counted]]
+    def _add_unconverged(self, rows: pa.Table, current: NDArray[np.int64]) -> None:
+        """Count the maps that have not converged among current rows, and name those furthest off."""
+        off = current[~rows["converged"].to_numpy()[current]]
         error, allowed = (rows[name].to_numpy()[off] for name in ("error", "allowed"))
-        worst = np.argsort(-error / np.maximum(allowed, 1e-300), kind="stable")[:WORST]
+        furthest = np.argsort(-error / np.maximum(allowed, 1e-300), kind="stable")[:MAX_NAMED]
         columns = ("image_id", "target", "steps", "error", "allowed")
-        named = rows.select(columns).take(off[worst]).to_pylist()
+        named = rows.select(columns).take(off[furthest]).to_pylist()
         self.found.add_unconverged(
             len(off), [Unconverged(variant_id=self.expected.variant_id, **row) for row in named]
         )
@@ -176,7 +177,7 @@ class _Variant:
         etags = self.images["etag"].take(found.combine_chunks())
         same = pc.fill_null(pc.equal(etags, table["image_etag"]), False).to_numpy()
         places: NDArray[np.int64] = pc.fill_null(found, -1).to_numpy().astype(np.int64)
-        return np.where(same & np.append(self.asked, False)[places], places, -1)
+        return np.where(same & np.append(self.required, False)[places], places, -1)
 
     def _quarantined(self, table: pa.Table) -> NDArray[np.int64]:
         """Return the keys of rows of a quarantine; a null target stands for all of them."""
@@ -207,10 +208,9 @@ class _Variant:
 
 
 def _check_ranges(reader: Reader, ranges: dict[tuple[str, str | None], _Range], found: Verification) -> None:
-    """Compare `ranges.parquet`, where it is there, with the `ranges` of the rows that count.
+    """Compare `ranges.parquet`, where it is there, with the `ranges` of the current rows.
 
-    Tables beside it are asked where they come from (`provenance`), and whether all that a run has noted as
-    made are there.
+    The tables beside it must come from these rows (`provenance`), and all that a run noted must be there.
     """
     output, name, differences = reader.output, "ranges.parquet", list[str]()
     faults = dict(provenance.faults(output, reader.state))
@@ -231,7 +231,7 @@ def _check_ranges(reader: Reader, ranges: dict[tuple[str, str | None], _Range], 
 
 
 def _differences(
-    said: list[dict[str, Any]], ranges: dict[tuple[str, str | None], _Range], expected: int
+    stated: list[dict[str, Any]], ranges: dict[tuple[str, str | None], _Range], expected: int
 ) -> Iterator[str]:
     true = dict(ranges)
     if ranges:
@@ -242,7 +242,7 @@ def _differences(
             "n_maps": maps,
             "complete": maps == expected,
         }
-    by_scope = {(row["scope"], row["variant_id"]): row for row in said}
+    by_scope = {(row["scope"], row["variant_id"]): row for row in stated}
     for key in sorted({*true, *by_scope}, key=str):
         scope = " ".join(filter(None, key))
         if key not in true or key not in by_scope:

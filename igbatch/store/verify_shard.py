@@ -109,12 +109,12 @@ class ShardCheck:
                 named = {kind: dict(record["files"][kind]) for kind in DATA_KINDS if kind in record["files"]}
                 rows = parquet.read(list(_COLUMNS))
                 self.attempt = str(record["attempt"])
-                claimed, fingerprint = int(record["rows"]), str(record["fingerprint"])
+                row_count, fingerprint = int(record["rows"]), str(record["fingerprint"])
                 wrong = "" if self.quick else _wrong_histogram(parquet)
         except _UNREADABLE as error:
             self._say("commit", self.path, f"not a whole commit of igbatch ({one_line(error, 200)})")
             return self
-        self._check_record(rows, claimed, fingerprint, named)
+        self._check_record(rows, row_count, fingerprint, named)
         self._check_numbers(rows)
         if wrong:
             self._say("numbers", self.path, wrong)
@@ -122,12 +122,12 @@ class ShardCheck:
         keys = {place: row for row, place in enumerate(_pairs(rows))}
         if len(keys) < len(rows):
             self._say("twice", self.path, f"{len(rows) - len(keys)} of its rows are in it twice")
-        for kind, claims in named.items():
-            self.files.add(str(claims.get("path")))
+        for kind, entry in named.items():
+            self.files.add(str(entry.get("path")))
             try:
-                self._check_file(kind, claims, keys)
+                self._check_file(kind, entry, keys)
             except _UNREADABLE as error:
-                self._say("file", str(claims.get("path")), f"cannot be read ({one_line(error, 200)})")
+                self._say("file", str(entry.get("path")), f"cannot be read ({one_line(error, 200)})")
         if self.expected.maps == "all" and "attributions" not in named and len(rows):
             self._say("maps", self.path, f"none of its {len(rows)} maps is stored; store.maps is all")
         return self
@@ -136,11 +136,11 @@ class ShardCheck:
         self.problems.append(Problem(kind, where, what))
 
     def _check_record(
-        self, rows: pa.Table, claimed: int, fingerprint: str, named: dict[str, dict[str, Any]]
+        self, rows: pa.Table, row_count: int, fingerprint: str, named: dict[str, dict[str, Any]]
     ) -> None:
         expected = self.expected
-        if claimed != len(rows):
-            self._say("rows", self.path, f"holds {len(rows)} rows, its commit says {claimed}")
+        if row_count != len(rows):
+            self._say("rows", self.path, f"holds {len(rows)} rows, its commit says {row_count}")
         if expected.fingerprint is not None and fingerprint != expected.fingerprint:
             what = f"was computed under {fingerprint}, the study is {expected.fingerprint}"
             self._say("fingerprint", self.path, what)
@@ -158,18 +158,18 @@ class ShardCheck:
         Check that the numbers of each row fit each other.
         """
         of = {name: rows[name].to_numpy() for name in _NUMBERS}
-        gain = of["score"] - of["score_baseline"]
+        change = of["score"] - of["score_baseline"]
         slack = ROUNDING * (of["abs_sum"] + np.abs(of["score"]) + np.abs(of["score_baseline"]))
         delta = np.abs(of["convergence_delta"])
         estimated = ~np.isnan(of["map_error"])
         error = np.where(estimated, np.fmax(of["map_error"] * of["abs_sum"], delta), delta)
-        norm = np.where(estimated, of["abs_sum"], np.abs(gain))
+        norm = np.where(estimated, of["abs_sum"], np.abs(change))
         allowed = self.expected.tolerance * norm + self.expected.atol
         kept = [rows[name].combine_chunks() for name in _KEPT]
         self.rows = pa.table([*kept, pa.array(error), pa.array(allowed)], schema=ROWS)
         misses = {
             "convergence_delta is not sum - (score - score_baseline)": (
-                of["sum"] - gain - of["convergence_delta"]
+                of["sum"] - change - of["convergence_delta"]
             ),
             "sum is not positive_sum + negative_sum": of["positive_sum"] + of["negative_sum"] - of["sum"],
             "abs_sum is not positive_sum - negative_sum": (
@@ -189,8 +189,8 @@ class ShardCheck:
             for row in np.flatnonzero(~fits):
                 self._say("numbers", self._name(row), what)
 
-    def _check_file(self, kind: str, claims: dict[str, Any], keys: dict[tuple[str, str], int]) -> None:
-        path = str(claims["path"])
+    def _check_file(self, kind: str, entry: dict[str, Any], keys: dict[tuple[str, str], int]) -> None:
+        path = str(entry["path"])
         info = self.output.filesystem.get_file_info(self.output.path(path))
         if info.type != fs.FileType.File:
             if kind == KIND and self.expected.pruned:
@@ -199,16 +199,16 @@ class ShardCheck:
                 self._say("file", path, "is missing")
             return
         self.size += info.size
-        if info.size != claims["bytes"]:
-            self._say("file", path, f"has {info.size} bytes, its commit says {claims['bytes']}")
+        if info.size != entry["bytes"]:
+            self._say("file", path, f"has {info.size} bytes, its commit says {entry['bytes']}")
             return
         with self.output.filesystem.open_input_file(info.path) as file:
-            if not self.quick and hashlib.file_digest(file, "sha256").hexdigest() != claims["sha256"]:
+            if not self.quick and hashlib.file_digest(file, "sha256").hexdigest() != entry["sha256"]:
                 self._say("file", path, "its content has changed: another SHA-256 than its commit says")
                 return
             parquet = pq.ParquetFile(file)
-            if parquet.metadata.num_rows != claims["rows"]:
-                what = f"holds {parquet.metadata.num_rows} rows, its commit says {claims['rows']}"
+            if parquet.metadata.num_rows != entry["rows"]:
+                what = f"holds {parquet.metadata.num_rows} rows, its commit says {entry['rows']}"
                 self._say("rows", path, what)
             if kind == "quarantine":
                 self.quarantine = parquet.read(["image_id", "target", "image_etag"])
@@ -255,16 +255,16 @@ class ShardCheck:
         if not len(maps):
             return
         of = of[of >= 0]
-        said = {name: self.rows[name].to_numpy()[of] for name in ("minimum", "maximum", "sum", "abs_sum")}
+        stated = {name: self.rows[name].to_numpy()[of] for name in ("minimum", "maximum", "sum", "abs_sum")}
         rough = RELATIVE_ERROR * np.abs(maps).max(axis=(1, 2)) if "scale" in table.column_names else 0.0
         seen = {
             "minimum": (maps.min(axis=(1, 2)), rough),
             "maximum": (maps.max(axis=(1, 2)), rough),
-            "sum": (maps.sum(axis=(1, 2)), maps[0].size * rough + 1e-6 * said["abs_sum"]),
+            "sum": (maps.sum(axis=(1, 2)), maps[0].size * rough + 1e-6 * stated["abs_sum"]),
         }
         for name, (value, slack) in seen.items():
-            for index in np.flatnonzero(~(np.abs(value - said[name]) <= slack)):
-                what = f"{name} is {said[name][index]:.6g}, its map says {value[index]:.6g}"
+            for index in np.flatnonzero(~(np.abs(value - stated[name]) <= slack)):
+                what = f"{name} is {stated[name][index]:.6g}, its map says {value[index]:.6g}"
                 self._say("numbers", self._name(of[index]), what)
 
     def _name(self, row: int | np.integer[Any]) -> str:

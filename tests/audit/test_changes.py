@@ -1,4 +1,4 @@
-"""What differs around the numbers is told, and nothing else is."""
+"""What differs around the numbers is reported, and nothing else is."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +10,11 @@ from igbatch.audit.changes import changes
 from igbatch.audit.pairs import Pairing
 from igbatch.results import StudyResults
 
-Told = Callable[..., list[tuple[str, str, str]]]
+Changes = Callable[..., list[tuple[str, str, str]]]
 
 
 @pytest.fixture
-def told(tmp_path: Path, make_night: Callable[..., StudyResults]) -> Told:
+def changes_of(tmp_path: Path, make_night: Callable[..., StudyResults]) -> Changes:
     """Return (what, before, now) of a night that differs from the usual one."""
 
     def tell(now: dict[str, Any], before: dict[str, Any] | None = None) -> list[tuple[str, str, str]]:
@@ -28,13 +28,13 @@ def record(**changes: Any) -> dict[str, Any]:
     return {"record": changes}
 
 
-def test_nothing_changed(told: Told) -> None:
-    assert told({}) == []
+def test_nothing_changed(changes_of: Changes) -> None:
+    assert changes_of({}) == []
 
 
-def test_the_name_and_number_of_machines_is_no_change(told: Told) -> None:
+def test_the_name_and_number_of_machines_is_no_change(changes_of: Changes) -> None:
     machine = {"device": "cpu", "threads": 1}
-    assert told(record(hardware=[{**machine, "node": "two"}, {**machine, "node": "three"}])) == []
+    assert changes_of(record(hardware=[{**machine, "node": "two"}, {**machine, "node": "three"}])) == []
 
 
 CASES = {
@@ -72,16 +72,16 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_change_is_told(told: Told, case: str) -> None:
+def test_a_change_is_reported(changes_of: Changes, case: str) -> None:
     night, change = CASES[case]
-    assert change in told(night)
+    assert change in changes_of(night)
 
 
-def test_digests_that_are_not_known_are_not_compared(told: Told) -> None:
-    assert told({"sha256": lambda image: None, "weights": None}) == []
+def test_digests_that_are_not_known_are_not_compared(changes_of: Changes) -> None:
+    assert changes_of({"sha256": lambda image: None, "weights": None}) == []
 
 
-def test_what_was_settled_on_a_device_is_told(told: Told) -> None:
+def test_the_calibration_of_a_device_is_reported(changes_of: Changes) -> None:
     settled = {"cpu": {"threads": 1, "precision": "float32", "micro_batch": 4}}
     other = {"cpu": {"threads": 2, "precision": "float32", "micro_batch": 4}}
-    assert told(record(settled=other), record(settled=settled)) == [("threads on cpu", "1", "2")]
+    assert changes_of(record(settled=other), record(settled=settled)) == [("threads on cpu", "1", "2")]

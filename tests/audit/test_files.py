@@ -55,14 +55,14 @@ def test_no_verdict_is_there_until_all_files_are(
     def fail_at(name: str) -> None:
         def put_until(self: Output, path: str, data: bytes) -> None:
             if path.endswith(name):
-                raise OSError("no room")
+                raise OSError("no space")
             put(self, path, data)
 
         monkeypatch.setattr(Output, "put", put_until)
 
     for name in (JUNIT, MARKDOWN, VERDICT):
         fail_at(name)
-        with pytest.raises(OSError, match="no room"):
+        with pytest.raises(OSError, match="no space"):
             write_audit(output, audit_of(failed=False), [1.0, 2.0])
         assert read_audit(output) is None
 

@@ -32,9 +32,9 @@ def test_a_comparison_is_a_suite_and_a_check_a_case(audit_of: Callable[..., Audi
     assert passed.is_passed
     assert isinstance(skipped.result[0], Skipped)
     assert skipped.result[0].message == "No random variant."
-    told = {each.name: each.value for each in first.properties()}
-    assert told["reference"] == "/nights/old"
-    assert told["changed: weights"] == "eagle -> other"
+    properties = {each.name: each.value for each in first.properties()}
+    assert properties["reference"] == "/nights/old"
+    assert properties["changed: weights"] == "eagle -> other"
 
 
 def test_counts_of_the_whole_are_those_of_its_suites(audit_of: Callable[..., Audit]) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from igbatch.audit import webhook
 from igbatch.audit.verdict import Audit
-from igbatch.audit.webhook import ATTEMPTS, message, tell
+from igbatch.audit.webhook import ATTEMPTS, message, notify
 from igbatch.study import Webhook
 
 SECRET = "T0P-s3cret-token"
@@ -67,15 +67,15 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return taken
 
 
-def told(audit: Audit, url: str | None, settings: Webhook | None = SETTINGS) -> list[str]:
+def warnings(audit: Audit, url: str | None, settings: Webhook | None = SETTINGS) -> list[str]:
     """Tell, and return the warnings."""
-    said: list[str] = []
-    tell(audit, settings, {} if url is None else {"CHAT_URL": url}, say=said.append, backoff=0.001)
-    return said
+    lines: list[str] = []
+    notify(audit, settings, {} if url is None else {"CHAT_URL": url}, say=lines.append, backoff=0.001)
+    return lines
 
 
 def test_the_verdict_arrives_as_json(audit_of: Make, chat: Chat) -> None:
-    assert told(audit_of(), chat.url) == []
+    assert warnings(audit_of(), chat.url) == []
     (body,) = chat.bodies
     assert body == message(audit_of())
     assert (body["study"], body["passed"], body["uri"]) == ("eagle", False, "/nights/new")
@@ -85,32 +85,32 @@ def test_the_verdict_arrives_as_json(audit_of: Make, chat: Chat) -> None:
     assert "Box sums changed" in body["text"]
 
 
-def test_nobody_is_told_unless_the_study_says_so(audit_of: Make, chat: Chat) -> None:
-    assert told(audit_of(), chat.url, None) == []
+def test_nothing_is_sent_unless_the_study_says_so(audit_of: Make, chat: Chat) -> None:
+    assert warnings(audit_of(), chat.url, None) == []
     rarely = Webhook(variable="CHAT_URL", when="failed")
-    assert told(audit_of(failed=False), chat.url, rarely) == []
+    assert warnings(audit_of(failed=False), chat.url, rarely) == []
     assert chat.bodies == []
-    told(audit_of(), chat.url, rarely)
+    warnings(audit_of(), chat.url, rarely)
     assert len(chat.bodies) == 1
 
 
 def test_faults_of_the_server_are_tried_again(audit_of: Make, chat: Chat, waits: list[float]) -> None:
     chat.statuses = [503, 429, 200]
-    assert told(audit_of(), chat.url) == []
+    assert warnings(audit_of(), chat.url) == []
     assert len(chat.bodies) == 3
     assert len(waits) == 2
 
 
 def test_what_the_server_refuses_is_not_tried_again(audit_of: Make, chat: Chat) -> None:
     chat.statuses = [400]
-    (warning,) = told(audit_of(), chat.url)
+    (warning,) = warnings(audit_of(), chat.url)
     assert "400" in warning
     assert len(chat.bodies) == 1
 
 
 def test_attempts_have_an_end(audit_of: Make, chat: Chat) -> None:
     chat.statuses = [500]
-    (warning,) = told(audit_of(), chat.url)
+    (warning,) = warnings(audit_of(), chat.url)
     assert "500" in warning
     assert len(chat.bodies) == ATTEMPTS
 
@@ -119,8 +119,8 @@ def test_attempts_have_an_end(audit_of: Make, chat: Chat) -> None:
     ("value", "least", "most"),
     [
         ("7", 7, 7),
-        ("86400", webhook.LONGEST_WAIT_SECONDS, webhook.LONGEST_WAIT_SECONDS),
-        ("a date an hour away", webhook.LONGEST_WAIT_SECONDS, webhook.LONGEST_WAIT_SECONDS),
+        ("86400", webhook.MAX_WAIT_SECONDS, webhook.MAX_WAIT_SECONDS),
+        ("a date an hour away", webhook.MAX_WAIT_SECONDS, webhook.MAX_WAIT_SECONDS),
         ("soon", 0, 1),
         ("-3", 0, 1),
     ],
@@ -131,7 +131,7 @@ def test_the_server_says_when_to_come_again_within_a_limit(
     if value == "a date an hour away":
         value = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
     chat.statuses, chat.headers = [429, 200], {"Retry-After": value}
-    assert told(audit_of(), chat.url) == []
+    assert warnings(audit_of(), chat.url) == []
     (wait,) = waits
     assert least <= wait <= most
 
@@ -139,21 +139,21 @@ def test_the_server_says_when_to_come_again_within_a_limit(
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "https://127.0.0.1:1/", "/elsewhere"])
 def test_redirects_are_not_followed(audit_of: Make, chat: Chat, target: str) -> None:
     chat.statuses, chat.headers = [302], {"Location": target}
-    (warning,) = told(audit_of(), chat.url)
+    (warning,) = warnings(audit_of(), chat.url)
     assert "redirect" in warning
     assert len(chat.bodies) == 1
 
 
 def test_a_server_that_is_down_is_given_up(audit_of: Make, chat: Chat, waits: list[float]) -> None:
     chat.close()
-    (warning,) = told(audit_of(), chat.url)
+    (warning,) = warnings(audit_of(), chat.url)
     assert "no answer" in warning
     assert len(waits) == ATTEMPTS - 1
 
 
 def test_a_variable_that_is_not_set_is_a_warning_that_names_it(audit_of: Make) -> None:
-    (warning,) = told(audit_of(), None)
-    assert "CHAT_URL was not told: the variable is not set" in warning
+    (warning,) = warnings(audit_of(), None)
+    assert "CHAT_URL was not notified: the variable is not set" in warning
     assert "\n" not in warning
 
 
@@ -163,14 +163,14 @@ def test_a_variable_that_is_not_set_is_a_warning_that_names_it(audit_of: Make) -
      f"http://[{SECRET}", f"http://h:{SECRET}/", f"http:///{SECRET}", f"http://é.{'x' * 70}/{SECRET}",
      f"http://127.0.0.1:1/{SECRET}"],
 )  # fmt: skip
-def test_the_url_is_never_told(
+def test_the_url_is_never_printed(
     audit_of: Make, url: str, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level("DEBUG"):
-        (warning,) = told(audit_of(), url)
-        tell(audit_of(), SETTINGS, {"CHAT_URL": url}, backoff=0.001)  # to standard error
+        (warning,) = warnings(audit_of(), url)
+        notify(audit_of(), SETTINGS, {"CHAT_URL": url}, backoff=0.001)  # to standard error
     printed = capfd.readouterr()
-    assert "was not told" in printed.err
+    assert "was not notified" in printed.err
     for text in (warning, printed.err, printed.out, caplog.text):
         assert SECRET not in text
         assert url not in text

@@ -61,7 +61,7 @@ class Nightly:
             self.now += timedelta(days=1)
 
     @property
-    def said(self) -> str:
+    def printed(self) -> str:
         return self.console.export_text(clear=False)
 
     def run_job(

@@ -1,4 +1,4 @@
-"""What schedulers and people are told of nights."""
+"""The list of nights, for people and for schedulers."""
 
 import io
 from datetime import UTC, datetime, timedelta
@@ -47,6 +47,6 @@ def test_it_tells_state_reference_and_pruned_maps(nightly: Any) -> None:
     assert "good, the reference" in lines[1]
     assert "kept" in lines[1]
     assert "reference: value" in lines[2]
-    told = found[1].as_json()
-    assert told["reference"] is True
-    assert told["record"]["verdict"]["exit_code"] == 0
+    listed = found[1].as_json()
+    assert listed["reference"] is True
+    assert listed["record"]["verdict"]["exit_code"] == 0

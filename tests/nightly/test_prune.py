@@ -48,7 +48,7 @@ def test_statistics_stay_and_a_marker_says_what_went(nightly: Any) -> None:
     assert pruned_at(first) is not None
 
 
-def test_nights_that_never_finished_go_after_a_week_if_asked(nightly: Any) -> None:
+def test_nights_that_never_finished_go_after_a_week_if_requested(nightly: Any) -> None:
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 

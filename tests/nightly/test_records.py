@@ -12,14 +12,16 @@ PAGE = (Path(__file__).parents[2] / "docs" / "nightly.md").read_text("utf-8")
 
 def test_every_key_of_a_night_stands_in_the_page() -> None:
     section = PAGE.split("## night.json")[1].split("\n## ")[0]
-    told = re.findall(r"^\| `([\w.]+)` \|", section, re.MULTILINE)
-    assert told == [*Night.model_fields, *(f"verdict.{name}" for name in Verdict.model_fields)]
+    documented = re.findall(r"^\| `([\w.]+)` \|", section, re.MULTILINE)
+    assert documented == [*Night.model_fields, *(f"verdict.{name}" for name in Verdict.model_fields)]
 
 
 def test_every_key_of_a_reference_stands_in_the_page() -> None:
-    (told,) = re.findall(r"^`reference.json` has (.*?)\n\n", PAGE, re.MULTILINE | re.DOTALL)
+    (documented,) = re.findall(r"^`reference.json` has (.*?)\n\n", PAGE, re.MULTILINE | re.DOTALL)
     models: tuple[type[BaseModel], ...] = (References, Promotion)
-    assert set(re.findall(r"`(\w+)`", told)) == {name for model in models for name in model.model_fields}
+    assert set(re.findall(r"`(\w+)`", documented)) == {
+        name for model in models for name in model.model_fields
+    }
 
 
 def test_records_survive_their_file() -> None:

@@ -30,7 +30,7 @@ def test_the_first_night_is_good_and_says_that_nothing_is_promoted(nightly: Any)
     assert (record.verdict.reference, record.verdict.last_good) == (None, None)
     assert not nightly.audits
     assert nightly.root.reference is None
-    assert f"igbatch promote {nightly.root.uri} {name}" in nightly.said
+    assert f"igbatch promote {nightly.root.uri} {name}" in nightly.printed
 
 
 def test_the_first_night_can_promote_itself_and_later_ones_cannot(nightly: Any) -> None:
@@ -73,7 +73,7 @@ def test_a_sudden_change_fails_against_both(nightly: Any) -> None:
 
 
 def test_after_a_promotion_the_good_nights_before_it_count_no_more(nightly: Any) -> None:
-    """A wanted change is promoted: the next night must not fail for differing from what was before."""
+    """An intended change is promoted: the next night must not fail for differing from what was before."""
     for value in (0.0, 0.5, 9.0):
         nightly.run(value, promote_first=True)
     changed = nightly.root.names()[2]
@@ -186,8 +186,8 @@ def test_an_old_night_or_one_of_another_study_is_left(
     first, second = nightly.root.names()
     assert nightly.root.record(first).state == "unfinished"
     assert nightly.root.record(second).good
-    assert f"night {first} never finished" in nightly.said
-    assert why in nightly.said
+    assert f"night {first} never finished" in nightly.printed
+    assert why in nightly.printed
 
 
 def test_a_night_that_the_run_refuses_to_resume_is_left(nightly: Any) -> None:
@@ -205,7 +205,7 @@ def test_a_night_that_the_run_refuses_to_resume_is_left(nightly: Any) -> None:
     nightly.before_run, nightly.now = refuse, begun.replace(hour=3)
     assert nightly.run() == 0
     assert len(nightly.root.names()) == 2
-    assert "cannot be resumed and is left: computed with other weights" in nightly.said
+    assert "cannot be resumed and is left: computed with other weights" in nightly.printed
 
 
 def test_schedulers_that_try_again_get_the_same_exit_code(nightly: Any) -> None:
@@ -266,10 +266,10 @@ def test_the_study_says_of_how_many_nights_maps_are_kept(nightly: Any) -> None:
         nightly.run(0.0, "audit.retain={maps: 2}", promote_first=True)
     kept = [bool(nightly.root.night_output(name).files("attributions")) for name in nightly.root.names()]
     assert kept == [True, False, True, True]  # the first is the reference
-    assert "pruned 20261102T020000Z: maps, 2 files" in nightly.said
+    assert "pruned 20261102T020000Z: maps, 2 files" in nightly.printed
 
 
-def test_pruning_that_fails_is_said_and_leaves_the_verdict(
+def test_pruning_that_fails_is_reported_and_leaves_the_verdict(
     nightly: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any) -> None:
@@ -277,4 +277,4 @@ def test_pruning_that_fails_is_said_and_leaves_the_verdict(
 
     monkeypatch.setattr("igbatch.nightly.run.prune", fail)
     assert nightly.run(0.0, "audit.retain={maps: 1}") == 0
-    assert "not pruned (no permission to delete)" in nightly.said
+    assert "not pruned (no permission to delete)" in nightly.printed

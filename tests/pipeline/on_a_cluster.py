@@ -22,7 +22,7 @@ from igbatch.pipeline.attribute import Attribution
 from igbatch.pipeline.cluster import size_workers
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.opening import open_output
-from igbatch.pipeline.reports import RunSummary, Settled
+from igbatch.pipeline.reports import Calibration, RunSummary
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.run import plan_study, run_stage
 from igbatch.pipeline.session import DriverImports
@@ -61,13 +61,13 @@ def attribute(study: str, out: str, nodes: set[str], listener: Watching) -> dict
     output = Output(out)
     plan = plan_study(load_study(study), output)
     open_output(output, plan.resolved, plan.images)
-    settled = Settled("float32", 0.0, micro_batch=4)
+    calibration = Calibration("float32", 0.0, micro_batch=4)
     workers = size_workers(Run(device="cpu", threads=1))
 
     def note_nodes(*_: object) -> None:
-        nodes.update(seat.node for seat in stage.crew.awake)
+        nodes.update(slot.node for slot in stage.pool.ready)
 
-    stage = Attribution(plan, output, workers, settled, listener, make_computer=slow, on_ready=note_nodes)
+    stage = Attribution(plan, output, workers, calibration, listener, make_computer=slow, on_ready=note_nodes)
     summary = stage.run()
     reduce_study(output)
     return {"computed": summary.rows, "retries": summary.retries, "nodes": len(nodes)}

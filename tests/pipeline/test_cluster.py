@@ -13,10 +13,10 @@ from igbatch.pipeline.cluster import (
     Workers,
     lacking,
     map_shards,
-    room_for_workers,
     size_workers,
     tasks_in_flight,
     threads_per_worker,
+    worker_capacity,
 )
 from igbatch.pipeline.packages import imported_packages
 from igbatch.study import Run, WorkerRange
@@ -25,10 +25,10 @@ pytestmark = pytest.mark.usefixtures("local_ray")
 
 
 def sized(
-    device: Any, workers: Any, threads: Any, per_gpu: Any = "auto", settled_threads: int | None = None
+    device: Any, workers: Any, threads: Any, per_gpu: Any = "auto", recorded_threads: int | None = None
 ) -> Workers:
     run = Run(device=device, workers=workers, threads=threads, workers_per_gpu=per_gpu)
-    return size_workers(run, {"cpu": {"threads": settled_threads}} if settled_threads else {})
+    return size_workers(run, {"cpu": {"threads": recorded_threads}} if recorded_threads else {})
 
 
 def square(value: int) -> int:
@@ -70,7 +70,7 @@ def test_workers_fill_the_cpus() -> None:
     two = sized("cpu", "auto", 2)
     assert one == Workers(one.count, 1, "cpu", follow=True)
     assert two.count == max(1, one.count // 2)
-    assert room_for_workers(two) == two.count
+    assert worker_capacity(two) == two.count
 
 
 @pytest.fixture
@@ -95,8 +95,8 @@ def test_threads_are_the_studys_or_as_the_cpus_allow() -> None:
 
 @pytest.mark.usefixtures("joined")
 def test_threads_of_an_earlier_run_take_the_place_of_auto_alone() -> None:
-    assert sized("cpu", 1, "auto", settled_threads=5).threads == 5
-    assert sized("cpu", 1, 3, settled_threads=5).threads == 3
+    assert sized("cpu", 1, "auto", recorded_threads=5).threads == 5
+    assert sized("cpu", 1, 3, recorded_threads=5).threads == 3
 
 
 @pytest.mark.usefixtures("joined")
@@ -132,20 +132,20 @@ def test_an_embedded_ray_will_never_have_more_cpus(monkeypatch: pytest.MonkeyPat
     with pytest.raises(
         InputError, match=r"^run\.threads: auto: .* had 5 threads before, this machine has 4 CPU"
     ):
-        sized("cpu", 1, "auto", settled_threads=5)
-    for device, threads, room in (("cpu", 1, 4), ("cpu", 2, 2), ("cuda", 1, 1)):
-        fitting = WorkerRange(minimum=room, maximum=9)
-        assert sized(device, fitting, threads) == Workers(9, threads, device, room)
+        sized("cpu", 1, "auto", recorded_threads=5)
+    for device, threads, fits in (("cpu", 1, 4), ("cpu", 2, 2), ("cuda", 1, 1)):
+        fitting = WorkerRange(minimum=fits, maximum=9)
+        assert sized(device, fitting, threads) == Workers(9, threads, device, fits)
         with pytest.raises(
-            InputError, match=rf"^run\.workers\.minimum: {room + 1}: .* room for {room} worker"
+            InputError, match=rf"^run\.workers\.minimum: {fits + 1}: .* room for {fits} worker"
         ):
-            sized(device, WorkerRange(minimum=room + 1, maximum=9), threads)
+            sized(device, WorkerRange(minimum=fits + 1, maximum=9), threads)
 
 
 # Waiting
 
 
-def test_what_is_lacking_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_lacking_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 4.0})
     monkeypatch.setattr("ray.available_resources", lambda: {"CPU": 1.0})
     assert lacking(1, 1) == "each takes 1 GPU(s), and the whole cluster has 0"
@@ -155,8 +155,8 @@ def test_what_is_lacking_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_task_that_no_node_could_run_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "PATIENCE_SECONDS", 0.3)
-    monkeypatch.setattr(cluster, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(cluster, "MAX_WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(cluster, "CLUSTER_POLL_SECONDS", 0.1)
     with pytest.raises(UnfinishedError, match=r"each takes 1 GPU\(s\), and the whole cluster has 0"):
         list(map_shards(square, [1], gpus=1))
 

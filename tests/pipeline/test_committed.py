@@ -67,7 +67,7 @@ def commit(
     return writer
 
 
-def look(
+def scan(
     output: Output, etags: Mapping[str, str] = ETAGS, targets: Sequence[str] = TARGETS, **how: Any
 ) -> Committed:
     rows = [{"image_id": name, "uri": f"/{name}", "etag": etag} for name, etag in etags.items()]
@@ -134,8 +134,8 @@ def test_whatever_the_row_groups_and_batches_all_pairs_are_found(
             done |= set(rows)
             for image, target in quarantined:
                 lost |= {(image, name) for name in (TARGETS if target is None else [target])}
-        assert pairs(look(output)) == done | lost
-        retried = look(output, retry_quarantined=True)
+        assert pairs(scan(output)) == done | lost
+        retried = scan(output, retry_quarantined=True)
         assert pairs(retried) == done
         assert len(retried.attempts) == len(shards)
 
@@ -152,9 +152,9 @@ def test_nothing_is_committed_of_a_variant_without_files(output: Output) -> None
 
 def test_a_commit_without_any_row_counts_by_its_quarantine(output: Output) -> None:
     commit(output, quarantined=[("i1", None), ("i2", "b")])
-    found = look(output)
+    found = scan(output)
     assert pairs(found) == {("i1", "a"), ("i1", "b"), ("i1", "predicted"), ("i2", "b")}
-    retried = look(output, retry_quarantined=True)
+    retried = scan(output, retry_quarantined=True)
     assert pairs(retried) == set()
     assert digest_of(retried.attempts) == digest_of(found.attempts) != digest_of([])
 
@@ -163,16 +163,16 @@ def test_rows_of_changed_images_do_not_count_computed_or_not(output: Output) -> 
     commit(output, [("i1", "a"), ("i2", "a")], [("i3", None), ("i4", None)])
     changed = {**ETAGS, "i1": "2", "i3": "2"}
     targets = ("a",)
-    assert pairs(look(output, changed, targets), changed, targets) == {("i2", "a"), ("i4", "a")}
+    assert pairs(scan(output, changed, targets), changed, targets) == {("i2", "a"), ("i4", "a")}
     commit(output, [("i1", "a")], [("i3", "a")], shard="t", etag="2")
-    assert pairs(look(output, changed, targets), changed, targets) == {
+    assert pairs(scan(output, changed, targets), changed, targets) == {
         (image, "a") for image in ("i1", "i2", "i3", "i4")
     }
 
 
 def test_images_and_targets_that_are_no_longer_listed_are_passed_over(output: Output) -> None:
     commit(output, [("i1", "a"), ("gone", "a"), ("i1", "dropped")], [("lost", None), ("i2", "dropped")])
-    assert pairs(look(output)) == {("i1", "a")}
+    assert pairs(scan(output)) == {("i1", "a")}
 
 
 def test_an_output_below_a_hidden_folder_is_read_and_hidden_files_of_it_are_not(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_an_output_below_a_hidden_folder_is_read_and_hidden_files_of_it_are_not(
     commit(output, [("i1", "a")])
     output.put(output.commit_path("v", ".s").replace(".parquet", ".1234.tmp"), b"half a file")
     output.put(output.commit_path("v", ".t"), b"half a file")
-    found = look(output)
+    found = scan(output)
     assert pairs(found) == {("i1", "a")}
     assert found.damaged == []
 
@@ -193,12 +193,12 @@ def test_a_commit_that_was_cut_short_is_damaged_and_the_others_count(output: Out
         commit(output, [(f"i{number}", "a")], shard=shard)
     path = output.commit_path("v", "s")
     cut(output, path)
-    found = look(output)
+    found = scan(output)
     assert found.damaged == [Damaged(path, CUT)]
     assert pairs(found) == {("i0", "a"), ("i2", "a")}
     assert len(found.attempts) == 2
     output.delete(path)
-    assert digest_of(look(output).attempts) == digest_of(found.attempts)
+    assert digest_of(scan(output).attempts) == digest_of(found.attempts)
 
 
 @pytest.mark.parametrize("content", [b"", b"no Parquet", bytes(400)])
@@ -207,7 +207,7 @@ def test_a_file_that_is_no_commit_is_damaged(content: bytes) -> None:
     commit(output, [("i1", "a")])
     path = output.commit_path("v", "t")
     output.put(path, content)
-    found = look(output)
+    found = scan(output)
     assert found.damaged == [Damaged(path, CUT)]
     assert pairs(found) == {("i1", "a")}
 
@@ -227,7 +227,7 @@ def test_a_commit_without_one_of_its_data_files_is_damaged_and_the_others_count(
     else:
         cut(output, path)
         reason = f"{path} has {size // 2} bytes of {size}"
-    found = look(output)
+    found = scan(output)
     assert found.damaged == [Damaged(output.commit_path("v", "s"), reason)]
     assert pairs(found) == {("i1", "a"), ("i1", "b")}
     assert len(found.attempts) == 1
@@ -237,7 +237,7 @@ def test_a_commit_without_rows_or_its_quarantine_is_damaged(output: Output) -> N
     writer = commit(output, quarantined=[("i1", None)])
     path = data_path(output, "quarantine", writer)
     output.delete(path)
-    found = look(output)
+    found = scan(output)
     assert found.damaged == [Damaged(output.commit_path("v", "s"), f"{path} is gone")]
     assert (pairs(found), found.attempts) == (set(), [])
 
@@ -246,7 +246,7 @@ def test_a_pair_that_another_commit_holds_is_done_whatever_is_damaged(output: Ou
     writer = commit(output, [("i1", "a"), ("i2", "a")], maps=True)
     commit(output, [("i1", "a")], shard="t")
     output.delete(data_path(output, "attributions", writer))
-    assert pairs(look(output)) == {("i1", "a")}
+    assert pairs(scan(output)) == {("i1", "a")}
 
 
 # The state
@@ -254,16 +254,16 @@ def test_a_pair_that_another_commit_holds_is_done_whatever_is_damaged(output: Ou
 
 def test_the_digest_changes_with_every_commit_and_not_with_their_order() -> None:
     output = memory()
-    seen = [digest_of(look(output).attempts)]
+    seen = [digest_of(scan(output).attempts)]
     for shard in "ab":
         commit(output, [("i1", "a")], shard=shard)
-        seen.append(digest_of(look(output).attempts))
+        seen.append(digest_of(scan(output).attempts))
     commit(output, [("i1", "a")], shard="a")  # a later attempt takes its place
-    seen.append(digest_of(look(output).attempts))
+    seen.append(digest_of(scan(output).attempts))
     output.delete(output.commit_path("v", "b"))
-    seen.append(digest_of(look(output).attempts))
+    seen.append(digest_of(scan(output).attempts))
     assert len(set(seen)) == len(seen)
-    assert digest_of(look(output).attempts) == seen[-1]
+    assert digest_of(scan(output).attempts) == seen[-1]
 
 
 @given(st.lists(st.text("ab 01", max_size=4), unique=True, max_size=5), st.randoms(use_true_random=False))
@@ -283,7 +283,7 @@ def test_a_commit_of_another_study_is_refused_whether_it_has_rows_or_not(
     commit(output, [("i1", "a")], shard="r")
     commit(output, rows, [("i2", None)], fingerprint="g")
     with pytest.raises(InputError) as caught:
-        look(output)
+        scan(output)
     assert str(caught.value) == (
         f"{output.commit_path('v', 's')}: was computed under another study (fingerprint g, this one is f); "
         "choose another --out"
@@ -292,7 +292,7 @@ def test_a_commit_of_another_study_is_refused_whether_it_has_rows_or_not(
 
 def refuse_other_class(output: Output) -> None:
     with pytest.raises(InputError) as caught:
-        look(output)
+        scan(output)
     assert str(caught.value) == (
         f"{output.uri}: variant v: target 'b' was computed for class 7, the study now says 1; choose another "
         "--out, or another name for the target"
@@ -316,11 +316,11 @@ def test_another_class_is_found_behind_other_batches(monkeypatch: pytest.MonkeyP
 
 def test_targets_that_are_found_for_each_image_may_be_any_class(output: Output) -> None:
     commit(output, [("i1", "predicted"), ("i2", "predicted")], target_index=7)
-    assert pairs(look(output)) == {("i1", "predicted"), ("i2", "predicted")}
+    assert pairs(scan(output)) == {("i1", "predicted"), ("i2", "predicted")}
 
 
 @pytest.mark.parametrize("batch", [1, 500_000])
-def test_no_more_rows_are_compared_at_once_than_asked_for(
+def test_no_more_rows_are_compared_at_once_than_requested(
     monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
     monkeypatch.setattr(committed, "ROWS_AT_A_TIME", batch)
@@ -334,6 +334,6 @@ def test_no_more_rows_are_compared_at_once_than_asked_for(
 
     monkeypatch.setattr(CommitScan, "mark", spy)
     commit(output, [(f"i{n}", target) for n in range(6) for target in TARGETS])
-    look(output)
+    scan(output)
     assert sum(seen) == 18
     assert max(seen) == (2 if batch == 1 else 18)

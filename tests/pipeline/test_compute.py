@@ -35,7 +35,7 @@ from igbatch.pipeline.models import HeldVariant, Models, batched_logits
 from igbatch.pipeline.occupancy import Occupancy
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import Plan, Shard
-from igbatch.pipeline.reports import Settled, ShardReport, Times, settle_plan
+from igbatch.pipeline.reports import Calibration, ShardReport, Times, calibrate_plan
 from igbatch.pipeline.run import plan_study
 from igbatch.reduce.study import reduce_study
 from igbatch.report.figures.image_data import error_mark
@@ -96,10 +96,10 @@ class Work:
     plan: Plan
     output: Output
     computer: ShardComputer
-    settled: Settled
+    calibration: Calibration
 
     def run(self) -> list[ShardReport]:
-        return [self.computer.compute(shard, self.settled) for shard in self.plan.shards()]
+        return [self.computer.compute(shard, self.calibration) for shard in self.plan.shards()]
 
     @property
     def results(self) -> StudyResults:
@@ -111,8 +111,8 @@ def open_work(study: Path, out: Path, *overrides: str, **how: Any) -> Work:
     plan = plan_study(load_study(study, overrides), output, **how)
     open_output(output, plan.resolved, plan.images)
     precision = plan.resolved.study.attribution.precision
-    settled = Settled("float32" if precision == "auto" else precision, 0.0, micro_batch=4)
-    return Work(plan, output, ShardComputer(plan.resolved, output, torch.device("cpu")), settled)
+    calibration = Calibration("float32" if precision == "auto" else precision, 0.0, micro_batch=4)
+    return Work(plan, output, ShardComputer(plan.resolved, output, torch.device("cpu")), calibration)
 
 
 def numbers(results: StudyResults) -> pd.DataFrame:
@@ -492,7 +492,7 @@ def test_variants_may_be_adaptive_or_not(study_file: Path, tmp_path: Path) -> No
     assert stats.loc["random-3", "map_error"].notna().all()
 
 
-# What was settled
+# Calibration
 
 
 def seen_settings(work: Work, monkeypatch: pytest.MonkeyPatch) -> Settings:
@@ -509,13 +509,13 @@ def seen_settings(work: Work, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return settings
 
 
-def test_what_was_settled_reaches_the_engine(
+def test_the_calibration_reaches_the_engine(
     tiny_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     choice = ["attribution.micro_batch=auto", "attribution.precision=auto", "attribution.steps=auto"]
     limits = ["attribution.tolerance=0.02", "attribution.atol=1e-9", "attribution.max_steps=77"]
     work = open_work(tiny_study, tmp_path / "out", *TRAINED, *choice, *limits, "attribution.output=logit")
-    work.settled = Settled("bfloat16", 0.003, micro_batch=24)
+    work.calibration = Calibration("bfloat16", 0.003, micro_batch=24)
     settings = seen_settings(work, monkeypatch)
     assert (settings.precision, settings.arithmetic_error) == ("bfloat16", 0.003)
     assert (settings.micro_batch, settings.together) == (24, False)
@@ -523,11 +523,11 @@ def test_what_was_settled_reaches_the_engine(
     assert (settings.max_steps, settings.output) == (77, "logit")
 
 
-def test_a_micro_batch_that_the_study_says_beats_the_settled_one(
+def test_a_micro_batch_of_the_study_beats_that_of_the_calibration(
     tiny_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work = open_work(tiny_study, tmp_path / "out", *TRAINED, "attribution.micro_batch=12")
-    work.settled = replace(work.settled, micro_batch=24)
+    work.calibration = replace(work.calibration, micro_batch=24)
     assert seen_settings(work, monkeypatch).micro_batch == 12
 
 
@@ -543,30 +543,30 @@ def test_variants_go_through_the_graph_of_the_first_one(
     monkeypatch.setattr(graphs, "_captured", captured)
     eager = open_work(tiny_study, tmp_path / "eager", ONE_SCENE, "attribution.passes=eager")
     work = open_work(tiny_study, tmp_path / "out", ONE_SCENE)
-    work.settled = replace(work.settled, passes="captured")
+    work.calibration = replace(work.calibration, passes="captured")
     for each in (eager, work):
         each.run()
     assert len(set(work.results.image_stats["variant_id"])) > 1
     assert made == [4]
     for key in numbers(work.results)[KEY].to_numpy():
-        wanted = eager.results.attribution(*key)
+        expected = eager.results.attribution(*key)
         np.testing.assert_allclose(
-            work.results.attribution(*key), wanted, rtol=0, atol=1e-5 * np.abs(wanted).max()
+            work.results.attribution(*key), expected, rtol=0, atol=1e-5 * np.abs(expected).max()
         )
 
 
 def test_an_automatic_precision_is_the_one_that_rows_name(tiny_study: Path, tmp_path: Path) -> None:
     choice = ["attribution.precision=auto", "attribution.tolerance=0.2", "attribution.steps=2"]
     work = open_work(tiny_study, tmp_path / "out", *TRAINED, ONE_SCENE, *choice)
-    settled = settle_plan(work.plan, work.computer.settle)
-    assert settled is not None
-    assert settled.precision in PRECISIONS
-    assert settled.arithmetic_error <= 0.2 / 2
-    assert settled.micro_batch == 4
-    assert any(reason.startswith(f"precision {settled.precision}:") for reason in settled.reasons)
-    work.settled = settled
+    calibration = calibrate_plan(work.plan, work.computer.calibrate)
+    assert calibration is not None
+    assert calibration.precision in PRECISIONS
+    assert calibration.arithmetic_error <= 0.2 / 2
+    assert calibration.micro_batch == 4
+    assert any(reason.startswith(f"precision {calibration.precision}:") for reason in calibration.reasons)
+    work.calibration = calibration
     work.run()
-    assert set(work.results.image_stats["precision"]) == {settled.precision}
+    assert set(work.results.image_stats["precision"]) == {calibration.precision}
 
 
 def test_settling_passes_over_images_that_cannot_be_used(
@@ -574,16 +574,18 @@ def test_settling_passes_over_images_that_cannot_be_used(
 ) -> None:
     looked_at: list[int] = []
     monkeypatch.setattr(
-        compute, "settle", lambda study, samples, *_: looked_at.extend(len(s.examples) for s in samples)
+        compute,
+        "calibrate_device",
+        lambda study, samples, *_: looked_at.extend(len(s.examples) for s in samples),
     )
     for name in "ab":
         (folder / f"pictures/{name}.png").write_bytes(b"no picture")
     work = open_work(folder / "study.yaml", folder / "out")
-    work.computer.settle(work.plan.samples(4), 3)
+    work.computer.calibrate(work.plan.samples(4), 3)
     assert looked_at == [2]
     for name in "cd":
         (folder / f"pictures/{name}.png").write_bytes(b"no picture")
-    assert work.computer.settle(work.plan.samples(4), 3) is None
+    assert work.computer.calibrate(work.plan.samples(4), 3) is None
     assert looked_at == [2]
     assert not work.output.files("image_stats")
 
@@ -756,14 +758,14 @@ def test_only_maps_that_are_kept_leave_the_device(folder: Path, monkeypatch: pyt
 def test_a_device_tells_maps_that_are_no_numbers_in_the_words_of_the_host(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def poisoned(*arguments: Any, **named: Any) -> Iterator[Attributed]:
+    def with_fault(*arguments: Any, **named: Any) -> Iterator[Attributed]:
         for done in attribute_forward(*arguments, **named):
             if done.index == 2:
                 done.attributions[1, 5, 7:9].fill_(-math.inf)
             yield done
 
     measure_where_they_lie(monkeypatch)
-    monkeypatch.setattr(compute, "attribute_forward", poisoned)
+    monkeypatch.setattr(compute, "attribute_forward", with_fault)
     work = open_work(folder / "study.yaml", folder / "out")
     (report,) = work.run()
     assert quarantine(work) == [("c.png", "magpie", "attribution")]
@@ -831,7 +833,7 @@ def test_maps_of_a_model_that_yields_nan_are_quarantined(
 
 
 @pytest.mark.parametrize(
-    ("poison", "reason"),
+    ("plant", "reason"),
     [
         (lambda done: done.attributions[0, 5, 7].fill_(math.nan), "the map holds 1 values"),
         (lambda done: done.attributions[0].view(-1)[:9].fill_(-math.inf), "the map holds 9 values"),
@@ -840,15 +842,15 @@ def test_maps_of_a_model_that_yields_nan_are_quarantined(
     ],
 )
 def test_what_is_no_number_is_quarantined_for_its_target_alone(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, poison: Callable[[Attributed], Any], reason: str
+    folder: Path, monkeypatch: pytest.MonkeyPatch, plant: Callable[[Attributed], Any], reason: str
 ) -> None:
-    def poisoned(*arguments: Any, **named: Any) -> Iterator[Attributed]:
+    def with_fault(*arguments: Any, **named: Any) -> Iterator[Attributed]:
         for done in attribute_forward(*arguments, **named):
             if done.index == 1:
-                poison(done)
+                plant(done)
             yield done
 
-    monkeypatch.setattr(compute, "attribute_forward", poisoned)
+    monkeypatch.setattr(compute, "attribute_forward", with_fault)
     work = open_work(folder / "study.yaml", folder / "out")
     (report,) = work.run()
     assert quarantine(work) == [("b.png", "eagle", "attribution")]
@@ -933,13 +935,13 @@ def test_shards_that_overlap_have_the_bits_of_shards_alone(
 ) -> None:
     overrides = ("run.shard_images=1", "attribution.steps=3", f"attribution.precision={precision}")
     alone, together = (open_work(tiny_study, tmp_path / name, *overrides) for name in ("alone", "together"))
-    settled = replace(alone.settled, precision=precision, arithmetic_error=0.1)
+    calibration = replace(alone.calibration, precision=precision, arithmetic_error=0.1)
     for shard in alone.plan.shards():
-        alone.computer.compute(shard, settled)
+        alone.computer.compute(shard, calibration)
     together.computer._occupancy = Occupancy(slots)
     with ThreadPoolExecutor(slots + 1) as pool:
         reports = list(
-            pool.map(lambda shard: together.computer.compute(shard, settled), together.plan.shards())
+            pool.map(lambda shard: together.computer.compute(shard, calibration), together.plan.shards())
         )
     assert sum(report.rows for report in reports) == together.plan.expected_rows
     times = sum((report.times for report in reports), start=Times())
@@ -966,12 +968,12 @@ def test_a_fault_in_a_shard_lets_the_next_one_go_on(
 
     monkeypatch.setattr(ShardComputer, "_attribute", failing)
     with pytest.raises(OSError, match="away"):
-        work.computer.compute(first, work.settled)
-    assert work.computer.compute(second, work.settled).rows == len(second.targets)
+        work.computer.compute(first, work.calibration)
+    assert work.computer.compute(second, work.calibration).rows == len(second.targets)
     assert work.computer.under_way() == 0
 
 
-def test_passes_that_could_not_be_compiled_are_told_with_the_shard(
+def test_passes_that_could_not_be_compiled_are_reported_with_the_shard(
     tiny_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*arguments: Any) -> None:
@@ -981,8 +983,8 @@ def test_passes_that_could_not_be_compiled_are_told_with_the_shard(
     overrides = (*TRAINED, "attribution.steps=9", "attribution.passes=compiled")
     work = open_work(tiny_study, tmp_path / "out", *overrides)
     (shard, *_) = work.plan.shards()
-    settled = replace(work.settled, passes="eager", passes_requested="auto", micro_batch=4)
+    calibration = replace(work.calibration, passes="eager", passes_requested="auto", micro_batch=4)
     with pytest.warns(UserWarning, match="no compiler"):
-        report = work.computer.compute(shard, settled)
+        report = work.computer.compute(shard, calibration)
     assert report.refused == "passes run eager: they could not be compiled (OSError: no compiler)"
     assert report.rows == len(shard.images) * len(shard.targets)

@@ -12,12 +12,12 @@ from igbatch.attribution import integrated_gradients
 from igbatch.attribution.smoothing import copy_noise
 from igbatch.birds.scenes import render_scene
 from igbatch.forecast import preview
+from igbatch.pipeline.calibration import settings_of
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import SHARD_MAP_BYTES, Plan, copies_of
-from igbatch.pipeline.reports import Settled
+from igbatch.pipeline.reports import Calibration
 from igbatch.pipeline.run import plan_study
-from igbatch.pipeline.settle import settings_of
 from igbatch.reduce.study import reduce_study
 from igbatch.report.findings.summary import describe
 from igbatch.results import StudyResults
@@ -32,7 +32,7 @@ from igbatch.variants.weights import locate_weights
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 COPIES, NOISE, SEED = 3, 0.1, 7
-SETTLED = Settled("float32", 0.0, micro_batch=4)
+CALIBRATION = Calibration("float32", 0.0, micro_batch=4)
 CONTENT = {
     "name": "smooth",
     "images": {"scenes": [{"kind": "double", "seeds": [1, 2]}]},
@@ -62,7 +62,7 @@ def run(study: Path, out: Path, *overrides: str) -> StudyResults:
     open_output(output, plan.resolved, plan.images)
     computer = ShardComputer(plan.resolved, output, torch.device("cpu"))
     for shard in plan.shards():
-        report = computer.compute(shard, SETTLED)
+        report = computer.compute(shard, CALIBRATION)
         assert report.nodes == COPIES * 2 * len(shard.images)
     reduce_study(output)
     return StudyResults(output.uri)
@@ -127,7 +127,7 @@ def test_adaptive_means_keep_to_the_tolerance_and_are_verified(study: Path, tmp_
     output = Output(str(out))
     open_output(output, plan.resolved, plan.images)
     (shard,) = plan.shards()
-    ShardComputer(plan.resolved, output, torch.device("cpu")).compute(shard, SETTLED)
+    ShardComputer(plan.resolved, output, torch.device("cpu")).compute(shard, CALIBRATION)
     reduce_study(output)
     rows = StudyResults(output.uri).image_stats
     assert rows["converged"].all()
@@ -150,13 +150,13 @@ def test_copies_are_integrated_more_finely_than_their_mean() -> None:
     assert settings_of(Attribution(tolerance=0.02), "auto").tolerance == 0.02
 
 
-def test_settling_looks_at_copies(study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calibration_uses_copies(study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from igbatch.pipeline import compute
 
     seen = []
-    monkeypatch.setattr(compute, "settle", lambda attribution, samples, *_: seen.append(samples))
+    monkeypatch.setattr(compute, "calibrate_device", lambda attribution, samples, *_: seen.append(samples))
     plan = planned(study, tmp_path / "out")
-    ShardComputer(plan.resolved, Output(str(tmp_path)), torch.device("cpu")).settle(plan.samples(1), 2)
+    ShardComputer(plan.resolved, Output(str(tmp_path)), torch.device("cpu")).calibrate(plan.samples(1), 2)
     pixels = render_scene(1, "double").image.astype(np.float32) / np.float32(255)
     noise = copy_noise(pixels.shape, NOISE, SEED, "double-00001", 0)
     expected = (pixels + noise - np.float32(0.5)) / np.float32(0.5)

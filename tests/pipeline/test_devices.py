@@ -1,4 +1,4 @@
-"""Why there is no GPU is said in the words of what is wrong."""
+"""The reason why there is no GPU."""
 
 import warnings
 

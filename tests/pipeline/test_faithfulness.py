@@ -24,7 +24,7 @@ from igbatch.pipeline.faithfulness import FILE, find_parts, lots, measure_faithf
 from igbatch.pipeline.measure import group_size
 from igbatch.pipeline.opening import keep_study
 from igbatch.pipeline.plan import Plan
-from igbatch.pipeline.reports import Part, Settled, Skipped
+from igbatch.pipeline.reports import Calibration, FaithfulnessPart, Skipped
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.run import plan_study, run_stage
 from igbatch.store import schemas
@@ -36,7 +36,7 @@ from igbatch.study_file import load_study
 from igbatch.variants.models import load_trained
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-SETTLED = Settled("float32", 0.0, micro_batch=4)
+CALIBRATION = Calibration("float32", 0.0, micro_batch=4)
 SECTION = {"images": {"sample": 1}, "perturbations": 2, "radius": 0.05}
 STUDY: dict[str, Any] = {
     "name": "faithful",
@@ -51,16 +51,16 @@ Compute = Callable[..., Output]
 
 
 class Measuring:
-    """Measures in this process, remembers what it was asked for, and fails where it is told to."""
+    """Measures in this process, records its parts, and fails where `failure` says so."""
 
-    def __init__(self, settled: Settled = SETTLED) -> None:
-        self.settled, self.asked = settled, list[tuple[str, str]]()
+    def __init__(self, calibration: Calibration = CALIBRATION) -> None:
+        self.calibration, self.measured = calibration, list[tuple[str, str]]()
 
     def __call__(
-        self, output: Output, resolved: ResolvedStudy, parts: Sequence[Part], address: str | None
+        self, output: Output, resolved: ResolvedStudy, parts: Sequence[FaithfulnessPart], address: str | None
     ) -> list[Skipped]:
-        self.asked += [(part.spec.variant_id, part.image.image_id) for part in parts]
-        return measure_parts(resolved, output, "cpu", 1, self.settled, parts)
+        self.measured += [(part.spec.variant_id, part.image.image_id) for part in parts]
+        return measure_parts(resolved, output, "cpu", 1, self.calibration, parts)
 
 
 def planned(study: Path, output: Output, *overrides: str) -> Plan:
@@ -73,14 +73,14 @@ def measure_here(output: Output, resolved: ResolvedStudy, state: str, **how: Any
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(faithfulness, "on_cluster", here)
         measure_faithfulness(output, resolved, state, **how)
-    return here.asked
+    return here.measured
 
 
 def measure(study: Path, output: Output, *overrides: str) -> tuple[list[tuple[str, str]], list[str]]:
-    """Measure what is missing; return the pairs that were, and what was said."""
-    plan, said = planned(study, output, *overrides), list[str]()
+    """Measure what is missing; return the pairs that were, and the lines of the run."""
+    plan, lines = planned(study, output, *overrides), list[str]()
     keep_study(output, plan.resolved, plan.images)
-    return measure_here(output, plan.resolved, state_of(plan), say=said.append), said
+    return measure_here(output, plan.resolved, state_of(plan), say=lines.append), lines
 
 
 @pytest.fixture(scope="module")
@@ -105,12 +105,12 @@ def output(computed_once: Output, tmp_path: Path) -> Output:
 def test_what_is_measured_is_found_again_and_a_change_measures_only_what_changed(
     study: Path, output: Output
 ) -> None:
-    asked, said = measure(study, output)
+    pairs, lines = measure(study, output)
     taken = chosen(Sample(sample=1), Reader(output).listing.image_ids)
     (first,) = Reader(output).listing.image_ids.take(np.flatnonzero(taken)).to_pylist()
     (second,) = {"double-00001", "double-00002"} - {first}
-    assert asked == [("trained", first)]
-    assert said == ["faithfulness of 1 (image, variant) pairs: 1 measured, 0 stood from before"]
+    assert pairs == [("trained", first)]
+    assert lines == ["faithfulness of 1 (image, variant) pairs: 1 measured, 0 stood from before"]
 
     results = open_study(output.uri)
     table = results.faithfulness
@@ -127,9 +127,9 @@ def test_what_is_measured_is_found_again_and_a_change_measures_only_what_changed
     assert measure(study, output) == ([], [])  # also what an audit says changes nothing
     assert measure(study, output, "audit.webhook={variable: CHAT}") == ([], [])
 
-    grown, said = measure(study, output, "audit.faithfulness.images.sample=2")
+    grown, lines = measure(study, output, "audit.faithfulness.images.sample=2")
     assert grown == [("trained", second)]
-    assert said[-1].endswith("1 measured, 1 stood from before")
+    assert lines[-1].endswith("1 measured, 1 stood from before")
     more = "audit.faithfulness.variants=[trained, random-3]"
     assert measure(study, output, more)[0] == [("random-3", first)]
     assert set(open_study(output.uri).faithfulness["variant_id"]) == {"trained", "random-3"}
@@ -169,9 +169,9 @@ def test_an_image_that_fails_is_skipped_with_a_reason_and_tried_again(
     (scene_folder / lost).unlink()
 
     def run() -> list[str]:
-        said: list[str] = []
-        measure_here(output, plan.resolved, "state", say=said.append)
-        return said
+        lines: list[str] = []
+        measure_here(output, plan.resolved, "state", say=lines.append)
+        return lines
 
     reason, count = run()
     assert reason.startswith(f"faithfulness: trained/{lost}: the file is gone")
@@ -188,8 +188,8 @@ def of_both_images(output: Output, study: Path, *overrides: str) -> pd.DataFrame
     """Measure both images of the study anew; return the table."""
     for info in (*output.files("faithfulness"), *(each for each in output.files() if each.base_name == FILE)):
         output.delete(info.path)
-    asked, _ = measure(study, output, "audit.faithfulness.images.sample=2", *overrides)
-    assert len(asked) == 2
+    pairs, _ = measure(study, output, "audit.faithfulness.images.sample=2", *overrides)
+    assert len(pairs) == 2
     return open_study(output.uri).faithfulness
 
 
@@ -239,10 +239,10 @@ def test_an_image_that_fails_takes_no_other_of_its_group_along(
         ]
 
     monkeypatch.setattr(measuring, "infidelity", failing)
-    _, said = measure(study, output, "audit.faithfulness.images.sample=2")
+    _, lines = measure(study, output, "audit.faithfulness.images.sample=2")
     reason = {"raised": "logits of another model", "not finite": "infidelity or sensitivity is not finite"}
-    assert said[0].startswith(f"faithfulness: trained/double-00001: {reason[failure]}")
-    assert said[1].endswith("of 1 (image, variant) pairs: 1 measured, 0 stood from before")
+    assert lines[0].startswith(f"faithfulness: trained/double-00001: {reason[failure]}")
+    assert lines[1].endswith("of 1 (image, variant) pairs: 1 measured, 0 stood from before")
     assert set(open_study(output.uri).faithfulness["image_id"]) == {"double-00002"}
     both = ["double-00001", "double-00002"]
     assert groups == ([both, *([each] for each in both)] if failure == "raised" else [both])
@@ -324,12 +324,12 @@ def test_a_finished_study_is_measured_on_the_cluster_and_once(study: Path, outpu
     for info in (*output.files("faithfulness"), *(each for each in output.files() if each.base_name == FILE)):
         output.delete(info.path)
 
-    said: list[str] = []
-    outcome = run_stage(load_study(study), output, say=said.append)
+    lines: list[str] = []
+    outcome = run_stage(load_study(study), output, say=lines.append)
     assert outcome.rows == 0
-    assert said[-1].endswith("1 measured, 0 stood from before")
+    assert lines[-1].endswith("1 measured, 0 stood from before")
     there = open_study(output.uri).faithfulness
     pd.testing.assert_frame_equal(here, there, rtol=1e-4)
-    said.clear()
-    run_stage(load_study(study), output, say=said.append)
-    assert len(said) == 1
+    lines.clear()
+    run_stage(load_study(study), output, say=lines.append)
+    assert len(lines) == 1

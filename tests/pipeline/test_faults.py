@@ -25,7 +25,7 @@ from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import Shard
-from igbatch.pipeline.reports import Settled, ShardReport
+from igbatch.pipeline.reports import Calibration, ShardReport
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.run import plan_study, run_stage
 from igbatch.store.output import Output
@@ -34,7 +34,7 @@ from igbatch.study_file import load_study
 pytestmark = pytest.mark.usefixtures("local_ray")
 KEY = ["variant_id", "image_id", "target"]
 OWN = ["histogram", "attempt", "attributions_bytes", "box_stats_bytes", "quarantine_bytes"]
-SETTLED = Settled("float32", 0.0, micro_batch=4)
+CALIBRATION = Calibration("float32", 0.0, micro_batch=4)
 POISON = "double-00002"
 
 
@@ -48,9 +48,9 @@ class Faulty(ShardComputer):
         super().__init__(*arguments)
         self.fault = fault
 
-    def compute(self, shard: Shard, settled: Settled | None) -> ShardReport:
+    def compute(self, shard: Shard, calibration: Calibration | None) -> ShardReport:
         self.fault(shard)
-        return super().compute(shard, settled)
+        return super().compute(shard, calibration)
 
 
 def faulty(
@@ -123,7 +123,7 @@ def stage_of(
     plan = plan_study(load_study(study, overrides), output, **how)
     open_output(output, plan.resolved, plan.images)
     made = {"make_computer": partial(faulty, fault=fault)} if fault is not None else {}
-    return Attribution(plan, output, Workers(1, 1, "cpu"), SETTLED, **made)
+    return Attribution(plan, output, Workers(1, 1, "cpu"), CALIBRATION, **made)
 
 
 def run_with(study: Path, out: Path, *overrides: str, **how: Any) -> RunSummary:
@@ -134,7 +134,7 @@ def test_a_killed_worker_costs_nothing(study: Path, tmp_path: Path, undisturbed:
     import ray
 
     stage = stage_of(study, tmp_path / "out", "run.shard_images=1")
-    process = ray.get(stage.crew.seats[0].actor.process_id.remote())
+    process = ray.get(stage.pool.slots[0].actor.process_id.remote())
 
     def kill_in_the_middle() -> None:
         while not list((tmp_path / "out").glob("attributions/*/*.parquet")):
@@ -154,32 +154,32 @@ def dying(resolved: ResolvedStudy, output: Output, device: str) -> ShardComputer
     os._exit(3)
 
 
-def test_a_worker_that_dies_while_it_is_started_is_told_once(study: Path, tmp_path: Path) -> None:
+def test_a_worker_that_dies_while_it_is_started_is_reported_once(study: Path, tmp_path: Path) -> None:
     output = Output(str(tmp_path / "out"))
     plan = plan_study(load_study(study), output)
     open_output(output, plan.resolved, plan.images)
-    said: list[str] = []
+    lines: list[str] = []
     until = time.monotonic() + 120
 
-    def told() -> list[str]:
-        return [line for line in said if not line.startswith("waiting for workers")]
+    def reported() -> list[str]:
+        return [line for line in lines if not line.startswith("waiting for workers")]
 
     def check() -> None:
-        if told() or time.monotonic() > until:
+        if reported() or time.monotonic() > until:
             raise UnfinishedError("enough")
 
     stage = Attribution(
         plan,
         output,
         Workers(1, 1, "cpu"),
-        SETTLED,
+        CALIBRATION,
         make_computer=dying,
         check=check,
-        say=said.append,
+        say=lines.append,
     )
     with pytest.raises(UnfinishedError, match="enough"):
         stage.run()
-    (line,) = told()
+    (line,) = reported()
     assert line.startswith("a worker died while it was being started: libtorch.so: cannot open shared object")
     assert line.endswith("the run ends where fewer than 1 are ready for 300 s")
 
@@ -262,7 +262,7 @@ def test_a_full_disk_ends_the_run_unfinished_and_loses_nothing(
     study: Path, small_disk: Path, undisturbed: pd.DataFrame
 ) -> None:
     out = Output(str(small_disk / "out"))
-    with pytest.raises(UnfinishedError, match=r"no room is left \(.*No space left.*free some space"):
+    with pytest.raises(UnfinishedError, match=r"no space is left \(.*No space left.*free some space"):
         run_stage(load_study(study, ["run.shard_images=1"]), out)
     before = {path: path.stat().st_mtime_ns for path in small_disk.glob("out/image_stats/*/*.parquet")}
     subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
@@ -308,7 +308,7 @@ def test_death_between_any_two_writes_of_a_commit_loses_and_doubles_nothing(
         child = os.fork()
         if child == 0:
             kill_at_write(output, place)
-            computer.compute(shard, SETTLED)
+            computer.compute(shard, CALIBRATION)
             os._exit(0)
         _, status = os.waitpid(child, 0)
         if not os.WIFSIGNALED(status):
@@ -333,10 +333,10 @@ def test_a_file_that_was_cut_short_is_found_on_resume(
     path = sorted(out.glob(f"{victim}/trained/*.parquet"))[0]
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    said: list[str] = []
-    outcome = run_stage(load_study(study), Output(str(out)), say=said.append)
+    lines: list[str] = []
+    outcome = run_stage(load_study(study), Output(str(out)), say=lines.append)
     assert outcome.rows == 2
-    (line,) = [line for line in said if "computed again" in line]
+    (line,) = [line for line in lines if "computed again" in line]
     assert path.name in line
     assert_as_if_nothing_had_been(Output(str(out)), undisturbed)
 
@@ -346,7 +346,7 @@ def test_a_worker_never_answers_for_a_shard_twice(study: Path, tmp_path: Path) -
     stage = stage_of(study, tmp_path / "out")
     (shard,) = stage.plan.shards()
     computer = ShardComputer(stage.plan.resolved, stage.output, torch.device("cpu"))
-    computer.compute(shard, SETTLED)
+    computer.compute(shard, CALIBRATION)
     before = sorted((tmp_path / "out").rglob("*.parquet"))
     summary = stage.run()
     assert (summary.shards, summary.rows) == (1, 6)

@@ -32,7 +32,7 @@ class Recorded:
     def __init__(self) -> None:
         self.values: dict[str, float] = {}
         self.tags: dict[str, dict[str, str]] = {}
-        self.told: dict[str, int] = defaultdict(int)
+        self.records: dict[str, int] = defaultdict(int)
         self.kinds: dict[str, str] = {}
 
     def make(self, kind: str) -> Any:
@@ -55,7 +55,7 @@ class Recorded:
 
             def set(self, value: float) -> None:
                 assert kind == "gauge"
-                record.told[self.name] += 1
+                record.records[self.name] += 1
                 record.values[self.name] = value
 
         return Metric
@@ -73,7 +73,7 @@ def record(patch: pytest.MonkeyPatch) -> Recorded:
     return found
 
 
-def test_a_report_is_told_with_the_study_and_the_device(recorded: Recorded) -> None:
+def test_a_report_is_reported_with_the_study_and_the_device(recorded: Recorded) -> None:
     WorkerMetrics("tiny", "cuda:H100").shard(REPORT)
     assert recorded.values == TOLD
     assert recorded.tags == {name: {"study": "tiny", "device": "cuda:H100"} for name in TOLD}
@@ -100,7 +100,7 @@ def test_a_shard_that_was_committed_already_is_not_told(recorded: Recorded) -> N
     assert recorded.values == {}
 
 
-def test_a_shard_of_which_nothing_could_be_used_is_told_by_its_quarantine(recorded: Recorded) -> None:
+def test_a_shard_of_which_nothing_could_be_used_is_reported_by_its_quarantine(recorded: Recorded) -> None:
     WorkerMetrics("tiny", "cpu").shard(ShardReport("s", 3, 0, 6, seconds=1.5, times=Times(1.5)))
     assert recorded.values["igbatch_rows_quarantined"] == 6.0
     assert recorded.values["igbatch_device_busy_fraction"] == 0.0
@@ -126,7 +126,7 @@ def test_amounts_are_the_sums_over_the_shards_that_were_computed(given_reports: 
     assert recorded.values.get("igbatch_images", 0) == sum(each.images for each in counted)
     assert recorded.values.get("igbatch_nodes", 0) == sum(each.nodes for each in counted)
     assert recorded.values.get("igbatch_rows_quarantined", 0) == sum(each.quarantined for each in counted)
-    assert set(recorded.told.values()) <= {len(counted)}
+    assert set(recorded.records.values()) <= {len(counted)}
 
 
 def test_the_driver_tells_what_was_put_back_and_who_is_ready(recorded: Recorded) -> None:
@@ -146,7 +146,7 @@ import ray
 from igbatch.pipeline.metrics import DriverMetrics, WorkerMetrics
 from igbatch.pipeline.reports import ShardReport, Times
 
-class Told:
+class Worker:
     def __init__(self):
         self.metrics = WorkerMetrics("tiny", "cpu")
 
@@ -162,7 +162,7 @@ ray.init(
 )
 times = Times(2.0, busy=0.5, passes=0.4)
 report = ShardReport("s", 4, 6, 2, seconds=2.0, times=times, nodes=80, micro_batch=16)
-ray.get(ray.remote(num_cpus=0)(Told).remote().shard.remote(report))
+ray.get(ray.remote(num_cpus=0)(Worker).remote().shard.remote(report))
 driver = DriverMetrics("tiny")
 driver.retried()
 driver.workers(3)

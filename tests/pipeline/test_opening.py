@@ -15,11 +15,11 @@ from igbatch.images.box_counts import BoxCounts
 from igbatch.pipeline.opening import (
     check_same_study,
     existing_study,
-    keep_settled,
+    keep_calibration,
     keep_study,
     open_output,
 )
-from igbatch.pipeline.reports import Hardware, Settled
+from igbatch.pipeline.reports import Calibration, Hardware
 from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy
 from igbatch.pipeline.study_images import StudyImages
 from igbatch.store import schemas
@@ -33,7 +33,7 @@ from igbatch.variants.weights import WeightsSource
 DATA_CONFIG = {"input_size": [3, 224, 224], "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "crop_pct": 0.9}
 LAYERS = {"layers.0": ["layers.0.blocks.0", "layers.0.blocks.1"], "head": ["head"]}
 HARDWARE = Hardware("n", "cpu", "p", 2)
-SETTLED = Settled("float32", 0.0, 8, reasons=("measured",))
+CALIBRATION = Calibration("float32", 0.0, 8, reasons=("measured",))
 
 
 def resolve(
@@ -248,51 +248,51 @@ def test_a_variant_that_was_dropped_is_remembered(output: Output) -> None:
     assert "variant random-1 was computed with steps 50" in refusal(output, again)
 
 
-def kept_as(settled: Settled) -> Any:
-    """Return what JSON holds of it, as settled by a worker of `HARDWARE`."""
-    return json.loads(json.dumps({"threads": 2, **asdict(settled)}))
+def kept_as(calibration: Calibration) -> Any:
+    """Return what JSON holds of it, as kept by a worker of `HARDWARE`."""
+    return json.loads(json.dumps({"threads": 2, **asdict(calibration)}))
 
 
-def test_what_was_settled_is_kept(output: Output) -> None:
+def test_a_calibration_is_kept(output: Output) -> None:
     record = open_output(output, resolve(), images("x"))
-    assert keep_settled(output, record, "cpu", HARDWARE, SETTLED)
-    other = replace(SETTLED, micro_batch=64)
-    assert keep_settled(output, record, "cuda", replace(HARDWARE, device="cuda:T"), other)
+    assert keep_calibration(output, record, "cpu", HARDWARE, CALIBRATION)
+    other = replace(CALIBRATION, micro_batch=64)
+    assert keep_calibration(output, record, "cuda", replace(HARDWARE, device="cuda:T"), other)
     again = open_output(output, resolve(title="t"), images("x"))
-    assert again["settled"] == {"cpu": kept_as(SETTLED), "cuda": kept_as(other)}
+    assert again["settled"] == {"cpu": kept_as(CALIBRATION), "cuda": kept_as(other)}
     assert [seen["device"] for seen in again["hardware"]] == ["cpu", "cuda:T"]
 
 
-def test_what_was_settled_first_holds(output: Output) -> None:
+def test_the_first_calibration_holds(output: Output) -> None:
     record = open_output(output, resolve(), images("x"))
-    assert keep_settled(output, record, "cpu", HARDWARE, SETTLED)
-    assert not keep_settled(output, record, "cpu", HARDWARE, SETTLED)
+    assert keep_calibration(output, record, "cpu", HARDWARE, CALIBRATION)
+    assert not keep_calibration(output, record, "cpu", HARDWARE, CALIBRATION)
     other = replace(HARDWARE, node="other", threads=8)
-    assert not keep_settled(output, record, "cpu", other, replace(SETTLED, micro_batch=99))
+    assert not keep_calibration(output, record, "cpu", other, replace(CALIBRATION, micro_batch=99))
     kept = existing_study(output)
     assert kept is not None
-    assert kept["settled"] == {"cpu": kept_as(SETTLED)}
+    assert kept["settled"] == {"cpu": kept_as(CALIBRATION)}
     assert [seen["node"] for seen in kept["hardware"]] == ["n", "other"]
 
 
 def test_what_could_not_be_measured_is_left_to_a_later_run(output: Output) -> None:
     record = open_output(output, resolve(), images("x"))
-    assert not keep_settled(output, record, "cpu", HARDWARE, None)
+    assert not keep_calibration(output, record, "cpu", HARDWARE, None)
     kept = existing_study(output)
     assert kept is not None
     assert kept["settled"] == {}
     assert [seen["node"] for seen in kept["hardware"]] == ["n"]
-    assert keep_settled(output, record, "cpu", HARDWARE, SETTLED)
-    assert open_output(output, resolve(), images("x"))["settled"] == {"cpu": kept_as(SETTLED)}
+    assert keep_calibration(output, record, "cpu", HARDWARE, CALIBRATION)
+    assert open_output(output, resolve(), images("x"))["settled"] == {"cpu": kept_as(CALIBRATION)}
 
 
-def test_what_an_earlier_igbatch_left_open_is_settled(output: Output) -> None:
+def test_what_an_earlier_igbatch_left_open_is_calibrated(output: Output) -> None:
     record = open_output(output, resolve(), images("x"))
     record["settled"] = {"cpu": {"threads": 2, "micro_batch": 8}}
-    assert keep_settled(output, record, "cpu", HARDWARE, replace(SETTLED, micro_batch=4))
+    assert keep_calibration(output, record, "cpu", HARDWARE, replace(CALIBRATION, micro_batch=4))
     kept = existing_study(output)
     assert kept is not None
-    assert kept["settled"] == {"cpu": kept_as(replace(SETTLED, micro_batch=4))}
+    assert kept["settled"] == {"cpu": kept_as(replace(CALIBRATION, micro_batch=4))}
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
@@ -354,9 +354,9 @@ def test_counts_of_boxes_are_kept_by_every_run(output: Output) -> None:
 
 def test_how_a_study_is_audited_may_change_and_is_kept(output: Output) -> None:
     for number, change in enumerate((open_output, keep_study)):
-        wanted = resolve(audit={"faithfulness": {"perturbations": 3 + number}})
-        check_same_study(output, existing_study(output), wanted)
-        change(output, wanted, images("x"))
+        current = resolve(audit={"faithfulness": {"perturbations": 3 + number}})
+        check_same_study(output, existing_study(output), current)
+        change(output, current, images("x"))
         record = existing_study(output)
         assert record is not None
         assert record["study"]["audit"]["faithfulness"]["perturbations"] == 3 + number

@@ -47,30 +47,30 @@ def put_metadata(folder: Path, version: str, **origin: Any) -> None:
     (info / "direct_url.json").write_text(json.dumps(origin))
 
 
-def look() -> Packages:
+def imported() -> Packages:
     return imported_packages.__wrapped__()
 
 
 def test_an_installed_package_is_known_without_importing_it(site: Path) -> None:
     file = put_package(site)
     put_metadata(site, "1.2")
-    found = look()
+    found = imported()
     assert found.versions[NAME] == "1.2"
     assert found.files == {NAME: file}
     assert list(found.displaced()) == []
 
 
-def test_a_package_that_is_not_there_is_said_to_be_missing(site: Path) -> None:
-    found = look()
+def test_a_package_that_is_not_there_is_reported_as_missing(site: Path) -> None:
+    found = imported()
     assert (found.versions[NAME], found.files) == (MISSING, {})
 
 
-def test_a_folder_before_the_installed_package_is_told(site: Path, tmp_path: Path) -> None:
+def test_a_folder_before_the_installed_package_is_reported(site: Path, tmp_path: Path) -> None:
     put_package(site)
     put_metadata(site, "1.2")
     sys.path.insert(0, str(tmp_path / "clone"))
     file = put_package(tmp_path / "clone", "__version__ = '0.9'")
-    found = look()
+    found = imported()
     assert (found.versions[NAME], found.files[NAME]) == ("0.9", file)
     (line,) = found.displaced()
     assert line.startswith(f"{NAME} 0.9 is imported from {file}, not the installed 1.2; ")
@@ -80,7 +80,7 @@ def test_a_file_in_the_way_that_cannot_be_imported_is_refused(site: Path) -> Non
     (site / f"{NAME}.py").write_text("raise ValueError('two\\nlines')")
     put_metadata(site, "1.2")
     with pytest.raises(InputError, match=rf"{NAME}\.py: stands in the way .*ValueError: two lines"):
-        look()
+        imported()
 
 
 def test_a_package_installed_to_be_edited_has_the_version_that_it_says(site: Path, tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_package_installed_to_be_edited_has_the_version_that_it_says(site: Pat
     sys.path.insert(0, str(clone))
     file = put_package(clone, "__version__ = '1.3'")
     put_metadata(site, "1.3", url=clone.as_uri(), dir_info={"editable": True})
-    found = look()
+    found = imported()
     assert (found.versions[NAME], found.files[NAME], found.metadata) == ("1.3", file, {})
 
 
@@ -96,7 +96,7 @@ def test_metadata_of_two_versions_are_not_believed(site: Path) -> None:
     put_package(site, "__version__ = '1.3'")
     put_metadata(site, "1.2")
     put_metadata(site, "1.3")
-    assert look().versions[NAME] == "1.3"
+    assert imported().versions[NAME] == "1.3"
 
 
 def test_all_that_decides_numbers_is_found_here() -> None:
@@ -155,7 +155,7 @@ def clone(folder: Path, name: str = "igbatch", code: str = "") -> None:
     (folder / "pyproject.toml").write_text(f"[project]\nname = '{name}'\nversion = '0.0.7'\n")
 
 
-def test_a_clone_of_igbatch_that_does_not_run_is_told(
+def test_a_clone_of_igbatch_that_does_not_run_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -175,7 +175,7 @@ def test_a_subset_that_grows_computes_the_new_pairs_alone() -> None:
     small = study(["q", "s"])
     plan = make_plan(small, images, output)
     assert plan.expected_rows == plan.missing_rows == 2 * 2 * 2
-    assert plan.asked == {"random-1": 2, "random-2": 2}
+    assert plan.image_counts == {"random-1": 2, "random-2": 2}
     for shard in plan.shards():
         done = [(i.image_id, t, i.etag) for i in shard.images for t in shard.targets]
         commit(output, small, shard.spec.variant_id, done)

@@ -116,9 +116,9 @@ def test_parts_of_an_image_become_pixels_of_it(tmp_path: Path) -> None:
 
 def test_an_image_of_another_size_than_its_box_file_says_is_refused(tmp_path: Path) -> None:
     box = Box("b-1", "hawk", 10, 60, 31, 100)
-    told = entry(picture(tmp_path / "a.png"), box)
-    assert prepared(prepare(replace(told, declared_size=(80, 160)), HALF)).boxes
-    line = refused(prepare(replace(told, declared_size=(640, 480), skip_outside=True), HALF))
+    declared = entry(picture(tmp_path / "a.png"), box)
+    assert prepared(prepare(replace(declared, declared_size=(80, 160)), HALF)).boxes
+    line = refused(prepare(replace(declared, declared_size=(640, 480), skip_outside=True), HALF))
     assert "a.png: the box file says 640 x 480, the image has 80 x 160; give boxes" in line
     assert line.endswith("and run with --retry-quarantined")
     without = replace(entry(tmp_path / "a.png"), declared_size=(640, 480))
@@ -128,7 +128,7 @@ def test_an_image_of_another_size_than_its_box_file_says_is_refused(tmp_path: Pa
     assert prepared(prepare(resized, HALF)).boxes
 
 
-def test_a_size_before_the_image_was_turned_upright_is_told_as_such(tmp_path: Path) -> None:
+def test_a_size_before_the_image_was_turned_upright_is_reported_as_such(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     Image.new("RGB", (80, 160)).save(tmp_path / "a.jpg", exif=exif)
@@ -153,38 +153,38 @@ class Store:
 
     def __init__(self, failures: int) -> None:
         self.failures = failures
-        self.asked = 0
+        self.reads = 0
 
     def __call__(self, uri: str) -> LoadedImage:
-        self.asked += 1
-        if self.asked <= self.failures:
+        self.reads += 1
+        if self.reads <= self.failures:
             raise OSError("the store is busy")
         return LoadedImage(Image.new("RGB", (40, 40)), "sha")
 
 
 @pytest.mark.parametrize("failures", range(READ_ATTEMPTS + 1))
-def test_a_store_that_fails_is_asked_again(failures: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_fails_is_read_again(failures: int, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(failures)
     monkeypatch.setattr(prepare_module, "load_image", store)
     found = prepare(entry("s3://bucket/a.png"), HALF)
     if failures < READ_ATTEMPTS:
         assert prepared(found).sha256 == "sha"
-        assert store.asked == failures + 1
+        assert store.reads == failures + 1
     else:
         assert refused(found) == f"the store failed {READ_ATTEMPTS} times (the store is busy)"
-        assert store.asked == READ_ATTEMPTS
+        assert store.reads == READ_ATTEMPTS
 
 
-def test_an_image_at_fault_is_not_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+def test_an_image_at_fault_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    uris = []
 
     def load(uri: str) -> LoadedImage:
-        asked.append(uri)
+        uris.append(uri)
         raise ImageError("broken")
 
     monkeypatch.setattr(prepare_module, "load_image", load)
     assert refused(prepare(entry("a.png"), HALF)) == "broken"
-    assert len(asked) == 1
+    assert len(uris) == 1
 
 
 @pytest.mark.parametrize("error", [InputError("no driver"), ZeroDivisionError("a fault of the program")])
@@ -216,7 +216,7 @@ def test_images_come_in_order_whoever_is_ready_first(monkeypatch: pytest.MonkeyP
     assert list(prepare_ahead([], HALF, threads=3, ahead=4)) == []
 
 
-def test_no_more_images_are_held_than_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_images_are_held_than_requested(monkeypatch: pytest.MonkeyPatch) -> None:
     begun = []
     lock = threading.Lock()
 

@@ -19,7 +19,7 @@ from igbatch.pipeline.models import batched_logits
 from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import Plan
 from igbatch.pipeline.queue import ShardQueue
-from igbatch.pipeline.reports import Settled, settle_plan
+from igbatch.pipeline.reports import Calibration, calibrate_plan
 from igbatch.pipeline.resolve import ranked_classes
 from igbatch.pipeline.run import plan_study
 from igbatch.results import StudyResults
@@ -32,7 +32,7 @@ from igbatch.variants import randomized
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 CPU = torch.device("cpu")
-SETTLED = Settled("float32", 0.0, micro_batch=4)
+CALIBRATION = Calibration("float32", 0.0, micro_batch=4)
 IMAGES = 4
 
 
@@ -78,7 +78,7 @@ class Opened:
             if not variants or spec.variant_id in variants:
                 computer = self.computer()
                 for shard in self.plan.shards_of(spec):
-                    computer.compute(shard, SETTLED)
+                    computer.compute(shard, CALIBRATION)
 
     @property
     def targets(self) -> pd.DataFrame:
@@ -116,7 +116,7 @@ def test_two_workers_rank_each_image_once_for_all_variants_and_what_is_measured_
     variants = "variants=[{kind: random, seeds: [3, 4, 5, 6]}, {kind: trained}]"
     work = opened(study, out, variants, "targets=[predicted, top-2]", "run.shard_images=1")
     workers = [work.computer(), work.computer()]
-    settle_plan(work.plan, workers[0].settle)
+    calibrate_plan(work.plan, workers[0].calibrate)
     assert passes == [IMAGES]
     queue, held = ShardQueue(work.plan), ["", ""]
     while len(queue):
@@ -124,7 +124,7 @@ def test_two_workers_rank_each_image_once_for_all_variants_and_what_is_measured_
             shard = queue.take(held[place], {held[1 - place]})
             if shard is not None:
                 held[place] = shard.spec.variant_id
-                worker.compute(shard, SETTLED)
+                worker.compute(shard, CALIBRATION)
     assert sum(passes) == IMAGES
     targets = work.targets
     assert targets.shape == (IMAGES * 3, 5)
@@ -143,7 +143,7 @@ def test_workers_side_by_side_rank_different_images(study: Path, tmp_path: Path,
         for place, shard in enumerate(taken):
             assert shard is not None
             held[place] = shard.spec.variant_id
-            workers[place].compute(shard, SETTLED)
+            workers[place].compute(shard, CALIBRATION)
     assert passes == [1] * IMAGES
 
 
@@ -280,7 +280,7 @@ def test_a_worker_that_dies_leaves_nothing_that_lies(
     (shard,) = work.plan.shards_of(work.plan.resolved.variants[0])
     monkeypatch.setattr(rankings, "batched_logits", lambda model, images: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        work.computer().compute(shard, SETTLED)
+        work.computer().compute(shard, CALIBRATION)
     assert not work.stored
     monkeypatch.undo()
 
@@ -290,7 +290,7 @@ def test_a_worker_that_dies_leaves_nothing_that_lies(
 
     monkeypatch.setattr(compute, "attribute_forward", die)
     with pytest.raises(RuntimeError, match="died"):
-        work.computer().compute(shard, SETTLED)
+        work.computer().compute(shard, CALIBRATION)
     monkeypatch.undo()
     assert [len(rows) for rows in work.stored.values()] == [IMAGES]
     work.run()
@@ -316,7 +316,7 @@ def test_no_study_without_such_targets_has_rankings(study: Path, tmp_path: Path,
 def test_a_shard_of_fixed_targets_asks_nobody(study: Path, tmp_path: Path, passes: list[int]) -> None:
     work = opened(study, tmp_path / "out", "targets=[eagle, predicted]")
     shard = next(work.plan.shards())
-    work.computer().compute(replace(shard, targets=("eagle",)), SETTLED)
+    work.computer().compute(replace(shard, targets=("eagle",)), CALIBRATION)
     assert (passes, work.stored) == ([], {})
 
 

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import igbatch
-from igbatch.pipeline.reports import Fault, Hardware, Settled, ShardReport, Times
+from igbatch.pipeline.reports import Calibration, Fault, Hardware, ShardReport, Times
 
 VALUES = [
     Hardware("node-1", "cuda:NVIDIA H100", "a processor x 16", 2),
     ShardReport("s", 4, 6, 2, 2.0, Times(2.0, 0.5), 80, 16),
     Fault("store", "it is away"),
-    Settled("float32", 0.0, 4, reasons=("because",)),
+    Calibration("float32", 0.0, 4, reasons=("because",)),
 ]
 WITHOUT = """
 import sys
@@ -56,8 +56,8 @@ def test_the_driver_loads_no_torch() -> None:
 
 # What workers run with: kept as JSON, read back as it was
 
-settled = st.builds(
-    Settled,
+calibration = st.builds(
+    Calibration,
     precision=st.sampled_from(["float32", "bfloat16"]),
     arithmetic_error=st.floats(0, 1),
     micro_batch=st.integers(1, 4096),
@@ -65,26 +65,26 @@ settled = st.builds(
 )
 
 
-@given(settled, st.dictionaries(st.sampled_from(["threads", "a later igbatch's"]), st.integers()))
+@given(calibration, st.dictionaries(st.sampled_from(["threads", "a later igbatch's"]), st.integers()))
 def test_any_record_comes_back_from_json_whatever_stands_beside_it(
-    value: Settled, others: dict[str, Any]
+    value: Calibration, others: dict[str, Any]
 ) -> None:
     record = json.loads(json.dumps({**others, **asdict(value)}))
-    found = Settled.from_record(record)
+    found = Calibration.from_record(record)
     assert found == value
     assert hash(found) == hash(value)
 
 
 @given(st.dictionaries(st.sampled_from(["threads", "micro_batch", "mixed", "reasons"]), st.integers()))
-def test_a_record_without_a_precision_settles_nothing(record: dict[str, Any]) -> None:
-    assert Settled.from_record(record) is None
+def test_a_record_without_a_precision_is_no_calibration(record: dict[str, Any]) -> None:
+    assert Calibration.from_record(record) is None
 
 
 def test_passes_are_as_was_chosen_until_the_study_says_something_else() -> None:
-    refused = Settled("float32", 0.0, 8, passes="eager", passes_requested="compiled")
+    refused = Calibration("float32", 0.0, 8, passes="eager", passes_requested="compiled")
     assert refused.passes_for("compiled") == "eager"
     assert refused.passes_for("auto") == "eager"
     assert refused.passes_for("captured") == "captured"
-    chosen = Settled("float32", 0.0, 8, passes="compiled")
+    chosen = Calibration("float32", 0.0, 8, passes="compiled")
     assert [chosen.passes_for(name) for name in ("auto", "eager")] == ["compiled", "eager"]
-    assert Settled.from_record({**vars(refused)}) == refused
+    assert Calibration.from_record({**vars(refused)}) == refused

@@ -261,22 +261,22 @@ def test_known_facts_are_believed_while_the_weights_are_the_same(
     load: Callable[..., LoadedStudy], resolved: ResolvedStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     facts = known(resolved)
-    asked: list[str] = []
+    keys: list[str] = []
 
     def describe(source: Any, key: str, **how: Any) -> Any:
-        asked.append(key)
+        keys.append(key)
         return real(source, key, **how)
 
     real = resolve_module.find_facts
     monkeypatch.setattr(resolve_module, "find_facts", describe)
     again = resolve_study(load(), facts)
     assert again == resolved
-    assert asked == []
+    assert keys == []
     for key in ("weights", "architecture"):
         facts = known(resolved)
         facts["m"][key] = "other"
         assert resolve_study(load(), facts) == resolved
-    assert asked == ["models.m.weights"] * 2
+    assert keys == ["models.m.weights"] * 2
 
 
 def test_a_variant_that_is_listed_twice_is_refused(load: Callable[..., LoadedStudy]) -> None:

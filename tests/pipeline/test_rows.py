@@ -264,10 +264,12 @@ def test_a_refused_image_is_one_row_that_stands_for_all_targets(shard: Shard) ->
 
 
 @pytest.mark.parametrize(
-    ("label", "said"),
+    ("label", "message"),
     [(None, "the image has no label"), ("dodo", "'dodo' is no class of the model")],
 )
-def test_a_missing_label_is_said_to_be_missing_or_unknown(shard: Shard, label: str | None, said: str) -> None:
+def test_a_missing_label_is_reported_as_missing_or_unknown(
+    shard: Shard, label: str | None, message: str
+) -> None:
     writer = Recorder()
     with rows_to(writer, shard) as rows:
         rows.miss(image("x", label=label), ["label"])
@@ -275,7 +277,7 @@ def test_a_missing_label_is_said_to_be_missing_or_unknown(shard: Shard, label: s
         rows.commit()
     (lost,) = writer.lost
     assert (lost["image_id"], lost["target"], lost["stage"]) == ("x", "label", "target")
-    assert said in lost["error"]
+    assert message in lost["error"]
     assert rows.report.quarantined == 1
 
 
@@ -289,7 +291,7 @@ def test_the_columns_of_a_quarantine_row_are_those_of_its_file() -> None:
 def failing(what: str) -> Recorder:
     def before(name: str) -> None:
         if name == what:
-            raise OSError(f"no room for {what}")
+            raise OSError(f"no space for {what}")
 
     return Recorder(before)
 
@@ -306,7 +308,7 @@ def test_a_fault_of_the_writing_thread_comes_out_at_the_latest_with_the_commit(
             rows.refuse(RefusedImage(image("y").entry, "broken"))
             rows.commit()
 
-    with pytest.raises(OSError, match=f"no room for {what}"):
+    with pytest.raises(OSError, match=f"no space for {what}"):
         write()
     assert not writer.committed
 
@@ -319,7 +321,7 @@ def test_a_fault_of_the_writing_thread_comes_out_while_more_is_added(shard: Shar
             for number in range(MAPS_WAITING + 2):
                 add(rows, f"i{number}")
 
-    with pytest.raises(OSError, match="no room for image_stats"):
+    with pytest.raises(OSError, match="no space for image_stats"):
         write()
 
 

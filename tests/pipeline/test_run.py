@@ -18,7 +18,7 @@ from igbatch.errors import InputError, UnfinishedError, WorkerError
 from igbatch.pipeline.attribute import Attribution
 from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.opening import open_output
-from igbatch.pipeline.reports import SETTLED_IMAGES, RunSummary, Settled
+from igbatch.pipeline.reports import CALIBRATION_IMAGES, Calibration, RunSummary
 from igbatch.pipeline.run import plan_study, run_stage
 from igbatch.results import StudyResults
 from igbatch.store.output import Output
@@ -27,16 +27,16 @@ from igbatch.study_file import load_study
 pytestmark = pytest.mark.usefixtures("local_ray")
 KEY = ["variant_id", "image_id", "target"]
 OWN = ["histogram", "attempt", "attributions_bytes", "box_stats_bytes", "quarantine_bytes"]
-SETTLED = Settled("float32", 0.0, micro_batch=4)
+CALIBRATION = Calibration("float32", 0.0, micro_batch=4)
 TRAINED = "variants=[{kind: trained}]"
 ADAPTIVE = [TRAINED, "attribution.steps=auto", "attribution.tolerance=0.3", "run.threads=1"]
 
 
-class Told:
-    """A listener that keeps what it was told last, and the lines that were said."""
+class Recorder:
+    """A listener that keeps the last summary, and the lines of the run."""
 
     def __init__(self, interrupts: bool = False) -> None:
-        self.run, self.said, self.interrupts = RunSummary(), list[str](), interrupts
+        self.run, self.lines, self.interrupts = RunSummary(), list[str](), interrupts
 
     def __call__(self, run: RunSummary) -> None:
         self.run = run
@@ -45,25 +45,27 @@ class Told:
 
 
 def interrupt(study: Path, out: Path, *overrides: str) -> list[str]:
-    """Run a study until its first shard is committed; return what was said."""
-    listener = Told(interrupts=True)
+    """Run a study until its first shard is committed; return its lines."""
+    listener = Recorder(interrupts=True)
     with pytest.raises(UnfinishedError, match="interrupted; what is committed is kept"):
-        run_stage(load_study(study, overrides), Output(str(out)), listener, say=listener.said.append)
+        run_stage(load_study(study, overrides), Output(str(out)), listener, say=listener.lines.append)
     assert len(open_study(str(out)).image_stats) > 0
     assert not open_study(str(out)).complete
-    return listener.said
+    return listener.lines
 
 
-def settled_on(out: Path) -> dict[str, Any]:
+def calibration_on(out: Path) -> dict[str, Any]:
     """What `auto` came to on CPUs, as `study.json` has it."""
     found: dict[str, Any] = json.loads((out / "study.json").read_text())["settled"].get("cpu", {})
     return found
 
 
-def run(study: Path, out: Path, *overrides: str, **how: Any) -> tuple[RunSummary, Told]:
-    told = Told()
-    outcome = run_stage(load_study(study, overrides), Output(str(out)), told, say=told.said.append, **how)
-    return outcome, told
+def run(study: Path, out: Path, *overrides: str, **how: Any) -> tuple[RunSummary, Recorder]:
+    recorder = Recorder()
+    outcome = run_stage(
+        load_study(study, overrides), Output(str(out)), recorder, say=recorder.lines.append, **how
+    )
+    return outcome, recorder
 
 
 def numbers(results: StudyResults) -> pd.DataFrame:
@@ -79,25 +81,25 @@ def assert_same_bits(ours: StudyResults, theirs: StudyResults) -> None:
 @pytest.fixture(scope="module")
 def finished(
     tmp_path_factory: pytest.TempPathFactory, tiny_content: dict[str, Any]
-) -> tuple[Path, Path, Told]:
-    """The tiny study, run once without disturbance: study file, output, and what the run told."""
+) -> tuple[Path, Path, Recorder]:
+    """The tiny study, run once without disturbance: study file, output, and its listener."""
     folder = tmp_path_factory.mktemp("finished")
     study = folder / "tiny.yaml"
     study.write_text(yaml.safe_dump(tiny_content))
-    _, told = run(study, folder / "out")
-    return study, folder / "out", told
+    _, recorder = run(study, folder / "out")
+    return study, folder / "out", recorder
 
 
-def test_every_row_is_there_once(finished: tuple[Path, Path, Told]) -> None:
-    _, out, told = finished
+def test_every_row_is_there_once(finished: tuple[Path, Path, Recorder]) -> None:
+    _, out, recorder = finished
     results = open_study(str(out))
     assert results.complete
     assert len(results.image_stats) == 2 * 3 * 2 == len(results.image_stats.drop_duplicates(KEY))
-    assert told.run.images == told.run.total == 6
+    assert recorder.run.images == recorder.run.total == 6
     assert len(results.quarantine) == 0
 
 
-def test_statistics_are_those_of_the_stored_maps(finished: tuple[Path, Path, Told]) -> None:
+def test_statistics_are_those_of_the_stored_maps(finished: tuple[Path, Path, Recorder]) -> None:
     results = open_study(str(finished[1]))
     for row in results.image_stats.itertuples():
         stored = results.attribution(row.variant_id, row.image_id, row.target)
@@ -109,7 +111,7 @@ def test_statistics_are_those_of_the_stored_maps(finished: tuple[Path, Path, Tol
         assert row.convergence_delta == pytest.approx(delta, abs=1e-15)
 
 
-def test_joint_ranges_hold_every_map(finished: tuple[Path, Path, Told]) -> None:
+def test_joint_ranges_hold_every_map(finished: tuple[Path, Path, Recorder]) -> None:
     results = open_study(str(finished[1]))
     whole = results.ranges[results.ranges["scope"] == "dataset"].iloc[0]
     assert whole["minimum"] == results.image_stats["minimum"].min()
@@ -118,36 +120,38 @@ def test_joint_ranges_hold_every_map(finished: tuple[Path, Path, Told]) -> None:
     assert whole["n_maps"] == len(results.image_stats)
 
 
-def test_a_finished_study_computes_nothing(finished: tuple[Path, Path, Told]) -> None:
+def test_a_finished_study_computes_nothing(finished: tuple[Path, Path, Recorder]) -> None:
     study, out, _ = finished
     before = {path: path.stat().st_mtime_ns for path in out.rglob("image_stats/**/*.parquet")}
-    outcome, told = run(study, out)
+    outcome, recorder = run(study, out)
     assert outcome.rows == 0
-    assert told.run.images == 0
-    assert any("nothing to compute" in line for line in told.said)
+    assert recorder.run.images == 0
+    assert any("nothing to compute" in line for line in recorder.lines)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("image_stats/**/*.parquet")} == before
 
 
 def test_what_the_report_shows_is_noted_and_nothing_is_reduced_again(
-    finished: tuple[Path, Path, Told],
+    finished: tuple[Path, Path, Recorder],
 ) -> None:
     study, out, _ = finished
     first, _ = run(study, out)
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")}
-    other, told = run(study, out, "report.others=random")
+    other, recorder = run(study, out, "report.others=random")
     assert other.state != first.state
-    assert told.run.images == 0
+    assert recorder.run.images == 0
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")} == before
     assert open_study(str(out)).study.report.others == "random"
     again, _ = run(study, out)
     assert again.state == first.state
 
 
-def test_shards_of_another_size_give_the_same_bits(finished: tuple[Path, Path, Told], tmp_path: Path) -> None:
+def test_shards_of_another_size_give_the_same_bits(
+    finished: tuple[Path, Path, Recorder], tmp_path: Path
+) -> None:
     study, out, _ = finished
     run(study, tmp_path / "out", "run.shard_images=3", "run.workers=1", "run.threads=1")
     ours, theirs = open_study(str(out)), open_study(str(tmp_path / "out"))
-    assert settled_on(out) == settled_on(tmp_path / "out")
+    assert calibration_on(out) == calibration_on(tmp_path / "out")
     assert_same_bits(ours, theirs)
 
 
@@ -180,7 +184,7 @@ def test_removed_images_vanish_from_every_table(tiny_study: Path, tmp_path: Path
     assert results.ranges["n_maps"].tolist() == [2, 2]
 
 
-def test_another_rule_is_refused_with_the_difference(finished: tuple[Path, Path, Told]) -> None:
+def test_another_rule_is_refused_with_the_difference(finished: tuple[Path, Path, Recorder]) -> None:
     study, out, _ = finished
     with pytest.raises(InputError, match=r"computed with rule gauss-legendre, the study now says midpoint"):
         run(study, out, "attribution.rule=midpoint")
@@ -194,7 +198,9 @@ def test_a_fault_of_the_program_stops_the_run_and_leaves_its_traceback(
     plan = plan_study(load_study(tiny_study), output)
     open_output(output, plan.resolved, plan.images)
     with pytest.raises(WorkerError, match=r"a worker failed: .*error\.txt"):
-        Attribution(plan, output, Workers(1, 1, "cpu"), replace(SETTLED, arithmetic_error=-1.0), Told()).run()
+        Attribution(
+            plan, output, Workers(1, 1, "cpu"), replace(CALIBRATION, arithmetic_error=-1.0), Recorder()
+        ).run()
     assert "Traceback" in (tmp_path / "out" / "error.txt").read_text()
 
 
@@ -204,7 +210,7 @@ def test_what_a_worker_finds_wrong_with_the_study_ends_as_that(tiny_study: Path,
     open_output(output, plan.resolved, plan.images)
     object.__setattr__(plan.resolved, "baseline", "mauve")
     with pytest.raises(InputError, match="mauve"):
-        Attribution(plan, output, Workers(1, 1, "cpu"), SETTLED, Told()).run()
+        Attribution(plan, output, Workers(1, 1, "cpu"), CALIBRATION, Recorder()).run()
 
 
 def test_broken_images_are_quarantined_and_retried_on_request(scene_folder: Path, tmp_path: Path) -> None:
@@ -217,9 +223,9 @@ def test_broken_images_are_quarantined_and_retried_on_request(scene_folder: Path
     victim = scene_folder / "scene-41.png"
     whole = victim.read_bytes()
     victim.write_bytes(whole[: len(whole) // 2])
-    _, told = run(study, tmp_path / "out")
+    _, recorder = run(study, tmp_path / "out")
     results = open_study(str(tmp_path / "out"))
-    assert told.run.quarantined == 2
+    assert recorder.run.quarantined == 2
     assert results.quarantine["image_id"].tolist() == ["scene-41.png"]
     assert not results.complete
     assert not results.ranges["complete"].any()
@@ -229,8 +235,8 @@ def test_broken_images_are_quarantined_and_retried_on_request(scene_folder: Path
     os.utime(victim, ns=(stamp, stamp))
     assert run(study, tmp_path / "out", retry_quarantined=True)[1].run.quarantined == 2
     victim.write_bytes(whole)
-    outcome, told = run(study, tmp_path / "out")
-    assert (outcome.rows, told.run.quarantined) == (2, 0)
+    outcome, recorder = run(study, tmp_path / "out")
+    assert (outcome.rows, recorder.run.quarantined) == (2, 0)
     assert open_study(str(tmp_path / "out")).complete
     assert len(open_study(str(tmp_path / "out")).quarantine) == 0
 
@@ -239,7 +245,7 @@ def test_broken_images_are_quarantined_and_retried_on_request(scene_folder: Path
 
 
 @pytest.fixture(scope="module")
-def adaptive(finished: tuple[Path, Path, Told], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def adaptive(finished: tuple[Path, Path, Recorder], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The output of the tiny study's trained variant at adaptive steps: two workers, a shard for an image."""
     out = tmp_path_factory.mktemp("adaptive") / "out"
     run(finished[0], out, *ADAPTIVE, "run.workers=2")
@@ -257,7 +263,7 @@ def test_adaptive_steps_end_within_the_tolerance(adaptive: Path) -> None:
 
 
 def test_adaptive_maps_are_the_same_bits_from_one_worker_and_one_shard(
-    finished: tuple[Path, Path, Told], adaptive: Path, tmp_path: Path
+    finished: tuple[Path, Path, Recorder], adaptive: Path, tmp_path: Path
 ) -> None:
     run(finished[0], tmp_path / "out", *ADAPTIVE, "run.workers=1", "run.shard_images=3")
     assert len(list((tmp_path / "out").glob("image_stats/*/*.parquet"))) == 1
@@ -265,13 +271,13 @@ def test_adaptive_maps_are_the_same_bits_from_one_worker_and_one_shard(
 
 
 def test_adaptive_maps_are_the_same_bits_after_an_interruption(
-    finished: tuple[Path, Path, Told], adaptive: Path, tmp_path: Path
+    finished: tuple[Path, Path, Recorder], adaptive: Path, tmp_path: Path
 ) -> None:
     interrupt(finished[0], tmp_path / "out", *ADAPTIVE, "run.workers=1")
-    settled = settled_on(tmp_path / "out")
+    calibration = calibration_on(tmp_path / "out")
     outcome, _ = run(finished[0], tmp_path / "out", *ADAPTIVE, "run.workers=1", "run.shard_images=2")
     assert 0 < outcome.rows < open_study(str(tmp_path / "out")).expected_rows
-    assert settled_on(tmp_path / "out") == settled
+    assert calibration_on(tmp_path / "out") == calibration
     assert_same_bits(open_study(str(adaptive)), open_study(str(tmp_path / "out")))
 
 
@@ -282,62 +288,62 @@ def test_what_auto_came_to_is_kept_and_used_again_whatever_would_be_measured_now
     out = tmp_path / "out"
     choice = [TRAINED, "attribution.precision=auto", "attribution.micro_batch=auto", "run.threads=1"]
     limits = ["attribution.steps=2", "attribution.tolerance=0.2", "run.workers=1"]
-    said = interrupt(tiny_study, out, *choice, *limits)
-    settled = settled_on(out)
-    assert settled["precision"] in PRECISIONS
-    assert settled["arithmetic_error"] <= 0.2 / 2
-    assert settled["micro_batch"] % 4 == 0
-    assert [reason.split()[0] for reason in settled["reasons"]][:2] == ["precision", "micro_batch"]
-    assert set(settled["reasons"]) <= set(said)
+    lines = interrupt(tiny_study, out, *choice, *limits)
+    calibration = calibration_on(out)
+    assert calibration["precision"] in PRECISIONS
+    assert calibration["arithmetic_error"] <= 0.2 / 2
+    assert calibration["micro_batch"] % 4 == 0
+    assert [reason.split()[0] for reason in calibration["reasons"]][:2] == ["precision", "micro_batch"]
+    assert set(calibration["reasons"]) <= set(lines)
     before = open_study(str(out)).image_stats
-    assert set(before["precision"]) == {settled["precision"]}
+    assert set(before["precision"]) == {calibration["precision"]}
     record = json.loads((out / "study.json").read_text())
     record["settled"]["cpu"]["precision"] = "float64"
     (out / "study.json").write_text(json.dumps(record))
-    _, told = run(tiny_study, out, *choice, *limits)
+    _, recorder = run(tiny_study, out, *choice, *limits)
     results = open_study(str(out))
     assert results.complete
     old = results.image_stats["image_id"].isin(set(before["image_id"]))
-    assert set(results.image_stats.loc[old, "precision"]) == {settled["precision"]}
+    assert set(results.image_stats.loc[old, "precision"]) == {calibration["precision"]}
     assert set(results.image_stats.loc[~old, "precision"]) == {"float64"}
-    assert settled_on(out) == {**settled, "precision": "float64"}
-    assert not set(settled["reasons"]) & set(told.said)
+    assert calibration_on(out) == {**calibration, "precision": "float64"}
+    assert not set(calibration["reasons"]) & set(recorder.lines)
 
 
 def test_unusable_first_images_do_not_stop_settling(tmp_path: Path) -> None:
     folder = tmp_path / "pictures"
     write_scenes(folder, 1, first_seed=40, kind="single")
     (folder / "scene-40.png").rename(folder / "z.png")
-    for number in range(SETTLED_IMAGES + 1):
+    for number in range(CALIBRATION_IMAGES + 1):
         (folder / f"broken-{number}.png").write_bytes(b"no picture")
     study, out = folder_study(tmp_path), tmp_path / "out"
     run(study, out, "attribution.precision=auto", "attribution.tolerance=0.2", "run.shard_images=1")
     results = open_study(str(out))
-    settled = settled_on(out)
-    assert settled["reasons"][0].startswith(f"precision {settled['precision']}: ")
-    assert set(results.image_stats["precision"]) == {settled["precision"]}
+    calibration = calibration_on(out)
+    assert calibration["reasons"][0].startswith(f"precision {calibration['precision']}: ")
+    assert set(results.image_stats["precision"]) == {calibration["precision"]}
     assert set(results.image_stats["image_id"]) == {"z.png"}
-    assert len(results.quarantine) == SETTLED_IMAGES + 1
+    assert len(results.quarantine) == CALIBRATION_IMAGES + 1
 
 
-def test_a_study_without_a_usable_image_ends_in_quarantine_and_settles_later(
+def test_a_study_without_a_usable_image_ends_in_quarantine_and_is_calibrated_later(
     scene_folder: Path, tmp_path: Path
 ) -> None:
     whole = {path: path.read_bytes() for path in scene_folder.glob("*.png")}
     for path in whole:
         path.write_bytes(b"no picture")
     study, out = folder_study(scene_folder.parent, scene_folder.name), tmp_path / "out"
-    outcome, told = run(study, out, "attribution.precision=bfloat16")
-    assert (outcome.rows, told.run.quarantined) == (0, open_study(str(out)).expected_rows)
+    outcome, recorder = run(study, out, "attribution.precision=bfloat16")
+    assert (outcome.rows, recorder.run.quarantined) == (0, open_study(str(out)).expected_rows)
     assert set(open_study(str(out)).quarantine["image_id"]) == {path.name for path in whole}
-    assert settled_on(out) == {}
+    assert calibration_on(out) == {}
     for path, content in whole.items():
         path.write_bytes(content)
     run(study, out, "attribution.precision=bfloat16")
     results = open_study(str(out))
     assert results.complete
-    assert set(results.image_stats["precision"]) == {"bfloat16"} == {settled_on(out)["precision"]}
-    assert settled_on(out)["arithmetic_error"] > 0
+    assert set(results.image_stats["precision"]) == {"bfloat16"} == {calibration_on(out)["precision"]}
+    assert calibration_on(out)["arithmetic_error"] > 0
 
 
 def folder_study(folder: Path, root: str = "pictures") -> Path:

@@ -32,14 +32,14 @@ STUDY: dict[str, Any] = {
 
 
 def run(study: Path, out: Path, *overrides: str) -> tuple[RunSummary, list[str]]:
-    said: list[str] = []
-    return run_stage(load_study(study, overrides), Output(str(out)), say=said.append), said
+    lines: list[str] = []
+    return run_stage(load_study(study, overrides), Output(str(out)), say=lines.append), lines
 
 
 def test_a_randomization_study_runs_grows_and_stays_whole(tmp_path: Path) -> None:
     study, out = tmp_path / "study.yaml", tmp_path / "out"
     study.write_text(yaml.safe_dump({key: value for key, value in STUDY.items() if key != "randomization"}))
-    outcome, said = run(study, out)
+    outcome, lines = run(study, out)
     assert not (out / "similarity.parquet").exists()
     variants = open_study(str(out)).variants.set_index("variant_id")
     cascade = [name for name in variants.index if name.startswith("cascade-down-1-")]
@@ -58,25 +58,25 @@ def test_a_randomization_study_runs_grows_and_stays_whole(tmp_path: Path) -> Non
         assert np.array_equal(*maps)
 
     study.write_text(yaml.safe_dump(STUDY))  # what is computed stays, and is compared
-    compared, said = run(study, out)
+    compared, lines = run(study, out)
     assert compared.rows == 0
     comparisons = (2 + len(cascade)) + 2 * (1 + len(cascade))
     parts = 2 + len(cascade)
     measured = "{} comparisons of maps made, in {} parts; {} parts stood from before".format
-    assert said[-1] == measured(comparisons, parts, 0)
+    assert lines[-1] == measured(comparisons, parts, 0)
 
     rows = open_study(str(out)).similarity.query("comparison == 'to_trained'").set_index("variant_id")
     assert len(rows.loc["random-1"]) == 2
     assert rows.loc["random-1"].reset_index(drop=True).equals(rows.loc[last].reset_index(drop=True))
 
-    again, said = run(study, out)
-    assert (again.rows, len(said)) == (0, 1)
+    again, lines = run(study, out)
+    assert (again.rows, len(lines)) == (0, 1)
 
     grown = [*STUDY["variants"], {"kind": "random", "seeds": [2]}]
     study.write_text(yaml.safe_dump(STUDY | {"variants": grown}))
-    outcome, said = run(study, out)
+    outcome, lines = run(study, out)
     assert outcome.rows == 2
-    assert said[-1] == measured(1 + 2 + 2, 1, parts)
+    assert lines[-1] == measured(1 + 2 + 2, 1, parts)
     similarity = Output(str(out)).read_table(str(out / "similarity.parquet")).to_pandas()
     assert similarity["comparison"].value_counts()["between_random"] == 2
     assert verify(Output(str(out))).problems == []

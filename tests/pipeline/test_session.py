@@ -117,7 +117,7 @@ def test_a_port_that_says_nothing_is_given_up_in_time(monkeypatch: pytest.Monkey
         ("", "", "Ray ended without a word"),
     ],
 )
-def test_why_a_cluster_cannot_be_used_is_said_in_short(printed: str, logged: str, reason: str) -> None:
+def test_why_a_cluster_cannot_be_used_is_reported_in_short(printed: str, logged: str, reason: str) -> None:
     assert reason in _reason(printed, logged)
 
 
@@ -192,13 +192,13 @@ def test_in_place_of_one_that_will_not_do_a_private_one_is_taken_and_removed(
 def test_a_folder_that_holds_the_longest_path_and_no_letter_more(
     monkeypatch: pytest.MonkeyPatch, short: str
 ) -> None:
-    room = SOCKET_BYTES - SESSION_BYTES - len(f"{short}/") - len("/ray")
-    for letters, fits in ((room, True), (room + 1, False)):
+    limit = SOCKET_BYTES - SESSION_BYTES - len(f"{short}/") - len("/ray")
+    for letters, fits in ((limit, True), (limit + 1, False)):
         place = os.path.join(short, "x" * letters)
         assert (folder_of(monkeypatch, RAY_TMPDIR=place) == f"{place}/ray") is fits
 
 
-def test_where_no_folder_will_do_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_no_folder_will_do_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "SHORT_FOLDERS", ("/proc/1", "/proc/2"))
     with pytest.raises(InputError, match=r"^/proc/3/ray: no folder for Ray's sockets.*set RAY_TMPDIR"):
         folder_of(monkeypatch, RAY_TMPDIR="/proc/3")

@@ -1,4 +1,4 @@
-"""The images of a study and its boxes: listed, matched, checked, and told apart by their etags."""
+"""The images of a study and its boxes: listed, matched, checked, and distinguished by their etags."""
 
 import csv
 import hashlib

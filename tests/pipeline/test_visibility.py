@@ -1,4 +1,4 @@
-"""What a node sees of the output and the images, and how it is said that one does not."""
+"""What a node sees of the output and the images, and the message where it does not."""
 
 import pickle
 import platform
@@ -38,20 +38,20 @@ def test_all_is_seen_where_all_is_there(output: Output, image: Path) -> None:
     for uri in (str(image), None):
         with probe_file(output, uri) as probe:
             assert probe.image == uri
-            assert probe.look() == []
+            assert probe.unseen() == []
 
 
 def test_a_probe_means_the_same_in_another_process(output: Output, image: Path) -> None:
     with probe_file(output, str(image)) as probe:
         copy = pickle.loads(pickle.dumps(probe))
         assert (copy.path, copy.content, copy.image) == (probe.path, probe.content, probe.image)
-        assert copy.look() == []
+        assert copy.unseen() == []
 
 
 def test_an_output_without_the_probe_is_not_seen(output: Output, image: Path) -> None:
     with probe_file(output, str(image)) as probe:
         output.delete(probe.path)
-        (unseen,) = probe.look()
+        (unseen,) = probe.unseen()
         assert unseen.startswith(f"not the output {output.uri} (")
         assert "\n" not in unseen
 
@@ -60,24 +60,24 @@ def test_another_output_at_the_same_place_is_noticed(output: Output) -> None:
     """As where every node has a disk of its own under one name, and an old probe lies there."""
     with probe_file(output, None) as probe:
         output.put(probe.path, b"of another run")
-        assert probe.look() == [f"another file at {probe.path}"]
+        assert probe.unseen() == [f"another file at {probe.path}"]
 
 
 def test_an_image_that_is_not_there_is_not_seen(output: Output, image: Path) -> None:
     with probe_file(output, str(image)) as probe:
         image.unlink()
-        (unseen,) = probe.look()
+        (unseen,) = probe.unseen()
         assert unseen.startswith(f"not the image {image} (")
 
 
-def test_all_that_is_not_seen_is_said_at_once(output: Output, image: Path) -> None:
+def test_all_that_is_not_seen_is_reported_at_once(output: Output, image: Path) -> None:
     blind = Probe(output, output.path("never written"), "c", str(image.with_name("y.png")))
-    assert [unseen.split(" ")[2] for unseen in blind.look()] == ["output", "image"]
+    assert [unseen.split(" ")[2] for unseen in blind.unseen()] == ["output", "image"]
 
 
 def test_a_store_whose_driver_a_node_lacks_is_an_image_not_seen(output: Output) -> None:
     with probe_file(output, None) as probe:
-        (unseen,) = replace(probe, image="nosuchstore://bucket/x.png").look()
+        (unseen,) = replace(probe, image="nosuchstore://bucket/x.png").unseen()
         assert unseen.startswith("not the image nosuchstore://bucket/x.png (")
 
 
@@ -113,12 +113,10 @@ def test_a_probe_that_is_gone_already_is_no_error(output: Output) -> None:
 
 
 @pytest.mark.parametrize("uri", ["{}/gone.png", "{}", "nosuchstore://bucket/x.png"])
-def test_an_image_that_the_driver_does_not_open_is_not_asked_for(
-    output: Output, tmp_path: Path, uri: str
-) -> None:
+def test_an_image_that_the_driver_does_not_open_is_not_read(output: Output, tmp_path: Path, uri: str) -> None:
     with probe_file(output, uri.format(tmp_path)) as probe:
         assert probe.image is None
-        assert probe.look() == []
+        assert probe.unseen() == []
 
 
 def test_an_empty_image_is_seen(output: Output, image: Path) -> None:
@@ -153,10 +151,10 @@ def test_the_line_says_which_node_sees_what() -> None:
 
 
 class Cluster:
-    """Stands for Ray's cluster: nodes by what they answer, and those that were asked."""
+    """Stands for Ray's cluster: nodes by what they answer, and those that were checked."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, answers: dict[str, Any], **changes: Any) -> None:
-        self.asked: list[str] = []
+        self.checked: list[str] = []
         nodes = [
             {
                 "NodeID": name * 8, "NodeManagerHostname": f"host-{name}", "Alive": True,
@@ -167,7 +165,7 @@ class Cluster:
         ]  # fmt: skip
 
         def get(reference: str, timeout: float) -> Any:
-            self.asked.append(reference)
+            self.checked.append(reference)
             answer = answers[reference[0]]
             if isinstance(answer, Exception):
                 raise answer
@@ -194,20 +192,20 @@ def probe(tmp_path: Path) -> Probe:
     return Probe(Output(str(tmp_path / "out")), "p", "c", None)
 
 
-def test_every_node_that_can_run_something_is_asked(monkeypatch: pytest.MonkeyPatch, probe: Probe) -> None:
+def test_every_node_that_can_run_tasks_is_checked(monkeypatch: pytest.MonkeyPatch, probe: Probe) -> None:
     gone = {"c": {"Alive": False}, "d": {"Resources": {}}, "e": {"Resources": {"CPU": 0.0}}}
     cluster = Cluster(monkeypatch, {name: [] for name in "abcde"}, **gone)
     check_nodes(probe)
-    assert cluster.asked == ["a" * 8, "b" * 8]
+    assert cluster.checked == ["a" * 8, "b" * 8]
 
 
-def test_a_node_alone_is_asked_unless_it_is_the_drivers_own_ray(
+def test_a_node_alone_is_checked_unless_it_is_the_drivers_own_ray(
     monkeypatch: pytest.MonkeyPatch, probe: Probe
 ) -> None:
     cluster = Cluster(monkeypatch, {"a": ["not the output"]})
     monkeypatch.setattr(visibility, "is_embedded", lambda: True)
     check_nodes(probe)
-    assert cluster.asked == []
+    assert cluster.checked == []
     monkeypatch.setattr(visibility, "is_embedded", lambda: False)
     with pytest.raises(InputError, match="node host-a"):
         check_nodes(probe)
@@ -233,9 +231,9 @@ def test_a_node_without_igbatch_is_named(monkeypatch: pytest.MonkeyPatch, probe:
 
 
 def test_the_drivers_packages_go_with_a_probe(probe: Probe) -> None:
-    assert replace(probe, packages=imported_packages()).look()
+    assert replace(probe, packages=imported_packages()).unseen()
     with pytest.raises(InputError, match="imports igbatch"):
-        replace(probe, packages=replace(imported_packages(), code="another")).look()
+        replace(probe, packages=replace(imported_packages(), code="another")).unseen()
 
 
 def test_a_blind_node_is_named_by_its_host_and_id(monkeypatch: pytest.MonkeyPatch, probe: Probe) -> None:
@@ -249,7 +247,7 @@ def test_a_blind_node_is_named_by_its_host_and_id(monkeypatch: pytest.MonkeyPatc
 def test_a_node_that_is_lost_meanwhile_is_no_blind_one(monkeypatch: pytest.MonkeyPatch, probe: Probe) -> None:
     cluster = Cluster(monkeypatch, {"a": [], "b": ray.exceptions.RaySystemError("lost"), "c": []})
     check_nodes(probe)
-    assert len(cluster.asked) == 3
+    assert len(cluster.checked) == 3
 
 
 def test_a_node_that_does_not_answer_in_time_is_passed_over(

@@ -1,4 +1,4 @@
-"""Faults of the machine are told from those of the program, of an image and of the study."""
+"""Faults of the machine are distinguished from those of the program, of an image and of the study."""
 
 import errno
 import os
@@ -66,7 +66,7 @@ def test_what_torch_says_where_memory_is_wanting_is_understood() -> None:
     ],
     ids=str,
 )
-def test_a_full_store_is_told_from_one_that_fails(error: OSError) -> None:
+def test_a_full_store_is_distinguished_from_one_that_fails(error: OSError) -> None:
     assert fault_of(error) == Fault("full", str(error))
 
 
@@ -130,7 +130,7 @@ def make(device: str, probe: Probe | None = None) -> Worker:
     return Worker(nothing, nothing, device, 1, never, probe)
 
 
-def test_a_worker_without_its_gpu_says_so_when_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_without_its_gpu_says_so_when_it_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("igbatch.pipeline.devices.why_no_gpu", lambda: "there is none")
     with pytest.raises(
         InputError, match=r"^run\.device: cuda: no GPU on .* \(there is none\): use run\.device: cpu$"
@@ -138,7 +138,7 @@ def test_a_worker_without_its_gpu_says_so_when_it_is_asked(monkeypatch: pytest.M
         make("cuda").ready()
 
 
-def test_a_worker_with_other_packages_says_so_when_it_is_asked(tmp_path: Path) -> None:
+def test_a_worker_with_other_packages_says_so_when_it_is_called(tmp_path: Path) -> None:
     others = replace(imported_packages(), code="another")
     probe = Probe(Output(str(tmp_path)), "p", "c", None, others)
     with pytest.raises(InputError, match="imports igbatch"):

@@ -79,8 +79,8 @@ def test_a_summary_counts_what_the_whole_table_says(study: Output) -> None:
         assert list(row["devices"]) == sorted(set(mine["device"]))
     found = results.totals
     worst = stats.loc[stats["ratio"].idxmax()]
-    assert found.worst is not None
-    assert found.worst.key == (worst["variant_id"], worst["image_id"], worst["target"])
+    assert found.worst_map is not None
+    assert found.worst_map.key == (worst["variant_id"], worst["image_id"], worst["target"])
     assert found.largest_error == stats["map_error"].max()
     assert found.constant == {("v", "a"): 1}
     assert list(found.steps) == ["v", "ww"]
@@ -110,7 +110,7 @@ def test_of_maps_that_are_equally_far_off_the_first_is_named(
     local_output.put_json(local_output.path("study.json"), {**record, "study": STUDY})
     reduce_study(local_output)
     empty = StudyResults(local_output.uri).totals
-    assert (empty.rows, empty.worst, empty.steps, empty.baselines) == (0, None, {}, {})
+    assert (empty.rows, empty.worst_map, empty.steps, empty.baselines) == (0, None, {}, {})
     assert np.isnan(empty.largest_error)
     for variant in ("trained", "a"):
         with ShardWriter(local_output, variant, "s", "f") as writer:
@@ -118,7 +118,7 @@ def test_of_maps_that_are_equally_far_off_the_first_is_named(
             writer.add_image_stats([{**row, "convergence_delta": 0.5} for row in rows])
             writer.commit()
     reduce_study(local_output)
-    worst = StudyResults(local_output.uri).totals.worst
+    worst = StudyResults(local_output.uri).totals.worst_map
     assert worst is not None
     assert worst.key == ("a", "b", "a")
 

@@ -108,13 +108,13 @@ def test_where_all_of_a_shard_counts_no_histogram_is_read(
     shard(output, "s", 1, IMAGES)
     expected = summarise(Reader(output).image_stats(COLUMNS))
     read: list[str] = []
-    real = Reader.counting_rows
+    real = Reader.current_rows
 
-    def counting_rows(self: Reader, columns: Any, winners: Any, files: Any) -> Any:
+    def current_rows(self: Reader, columns: Any, index: Any, files: Any) -> Any:
         read.extend(str(file) for file in files)
-        return real(self, columns, winners, files)
+        return real(self, columns, index, files)
 
-    monkeypatch.setattr(Reader, "counting_rows", counting_rows)
+    monkeypatch.setattr(Reader, "current_rows", current_rows)
     assert_same(scan_variant(Reader(output), "v").ranges, expected)
     assert read == []
 

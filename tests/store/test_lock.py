@@ -21,7 +21,7 @@ from igbatch.errors import UnfinishedError
 from igbatch.store.commit import sweep
 from igbatch.store.lock import EXPIRY_SECONDS, HEARTBEAT_SECONDS, Lock, output_lock
 from igbatch.store.lock import holder as holder_of
-from igbatch.store.lock_entry import Entries, Owner
+from igbatch.store.lock_entry import Entries, RunProcess
 from igbatch.store.output import Output
 
 BEAT, EXPIRY = 0.2, 1.5
@@ -133,7 +133,7 @@ def entries(output: Output) -> list[dict[str, Any]]:
 def forge(output: Output, **changes: Any) -> Entries:
     """Put an entry of a holder on another machine, or of whatever `changes` say; return it to beat."""
     forged = Entries(output, "0" * 16)
-    forged.owner = Owner(**{**vars(forged.owner), "boot": "another", "host": "node-7", **changes})
+    forged.run = RunProcess(**{**vars(forged.run), "boot": "another", "host": "node-7", **changes})
     forged.put(holding=True)
     return forged
 
@@ -223,8 +223,8 @@ def test_a_holder_on_another_machine_that_beats_is_refused_by_name(output: Outpu
 def test_a_process_that_is_gone_or_whose_id_another_has_holds_nothing(output: Output, change: str) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    owner = vars(Owner.here())
-    gone = {"process": {**owner, "process": ended.pid}, "started": {**owner, "started": 1e9}}[change]
+    process = vars(RunProcess.here())
+    gone = {"process": {**process, "process": ended.pid}, "started": {**process, "started": 1e9}}[change]
     forge(output, **gone)
     start = time.monotonic()
     with output_lock(output):

@@ -360,8 +360,8 @@ def test_where_rows_lie_is_kept_of_the_variants_that_were_asked_for_last(
     whole = Reader(study).image_stats()
     monkeypatch.setattr(reader_module, "KEPT_KEYS", 0)
     reader = Reader(study)
-    first = reader.winners("v")
-    assert reader.winners("v") is first
-    reader.winners("w")
-    assert reader.winners("v") is not first
+    first = reader.row_index("v")
+    assert reader.row_index("v") is first
+    reader.row_index("w")
+    assert reader.row_index("v") is not first
     assert reader.image_stats() == whole

@@ -9,7 +9,7 @@ import pytest
 
 from igbatch.reduce.study import StudyTables
 from igbatch.store import reader as reader_module
-from igbatch.store import winners as winners_module
+from igbatch.store import row_index as row_index_module
 from igbatch.store.commit import ShardWriter
 from igbatch.store.fingerprint import texts_digest
 from igbatch.store.output import Output
@@ -25,7 +25,7 @@ WriteShard = Callable[..., ShardWriter]
 @pytest.fixture(autouse=True)
 def few_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader_module, "FEW", 8)
-    monkeypatch.setattr(winners_module, "FEW", 8)
+    monkeypatch.setattr(row_index_module, "FEW", 8)
 
 
 @pytest.fixture
@@ -66,20 +66,20 @@ def held(reader: Reader, images: list[str]) -> list[Any]:
 
 def by_a_scan(output: Output, images: list[str]) -> list[Any]:
     reader = Reader(output)
-    reader.winners("v")  # known from here on, so that nothing else is asked
+    reader.row_index("v")  # known from here on, so that nothing else is asked
     return held(reader, images)
 
 
 def scanned(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return a list that fills with the shards whose statistics are looked through."""
     paths: list[str] = []
-    real = winners_module.scan
+    real = row_index_module.scan
 
     def scan(output: Output, files: list[str], *args: Any) -> Any:
         paths.extend(path.rsplit("/", 1)[-1].removesuffix(".parquet") for path in files)
         return real(output, files, *args)
 
-    monkeypatch.setattr(winners_module, "scan", scan)
+    monkeypatch.setattr(row_index_module, "scan", scan)
     return paths
 
 

@@ -3,7 +3,7 @@
 import pyarrow as pa
 
 from igbatch.store import schemas
-from igbatch.store.study_lists import asked_images
+from igbatch.store.study_lists import requested_images
 
 IDS = pa.array(["x", "y", "z"])
 
@@ -14,10 +14,10 @@ def test_a_variant_is_computed_on_the_images_that_it_lists() -> None:
         for name, images in (("all", None), ("two", ["z", "gone", "x"]), ("none", []))
     ]
     table = pa.Table.from_pylist(rows, schema=schemas.VARIANTS)
-    assert asked_images(table, "all", IDS) is None
+    assert requested_images(table, "all", IDS) is None
     for name, expected in (("two", [True, False, True]), ("none", [False] * 3)):
-        asked = asked_images(table, name, IDS)
-        assert asked is not None
-        assert asked.tolist() == expected
-    assert asked_images(table, "unknown", IDS) is None
-    assert asked_images(table.drop_columns(["images"]), "two", IDS) is None
+        requested = requested_images(table, name, IDS)
+        assert requested is not None
+        assert requested.tolist() == expected
+    assert requested_images(table, "unknown", IDS) is None
+    assert requested_images(table.drop_columns(["images"]), "two", IDS) is None

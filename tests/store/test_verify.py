@@ -15,7 +15,7 @@ from igbatch.store.commit import ShardWriter
 from igbatch.store.commits import read_commits
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output
-from igbatch.store.verification import WORST, Verification, as_json, as_text
+from igbatch.store.verification import MAX_NAMED, Verification, as_json, as_text
 from igbatch.store.verify import verify
 
 SETTINGS = {"tolerance": 0.01, "atol": 1e-6, "rule": "midpoint"}
@@ -388,9 +388,9 @@ def test_the_worst_maps_are_named_first_and_others_counted(good: Output, write: 
     assert lines[0].startswith(f"not converged: {'/'.join(named(found.worst[0]))}: off by ")
     assert f"{found.worst[0].times:.3g} times what is allowed (4 steps)" in lines[0]
     assert lines[-1].startswith("whole, but 4 of 10 maps have not converged: 10 of 12 rows committed, ")
-    found.add_unconverged(2 * WORST, [found.worst[-1]] * 2 * WORST)
-    assert len(found.worst) == WORST
-    assert f"not converged: and {4 + WORST} more" in as_text(found)
+    found.add_unconverged(2 * MAX_NAMED, [found.worst[-1]] * 2 * MAX_NAMED)
+    assert len(found.worst) == MAX_NAMED
+    assert f"not converged: and {4 + MAX_NAMED} more" in as_text(found)
     write(good, "v", "x", shard="again")  # computed again, with steps enough
     assert verify(good).unconverged == 3
     content = json.loads(as_json(verify(good)))

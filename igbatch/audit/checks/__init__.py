@@ -1,4 +1,4 @@
-"""The checks of an audit, one idea a module; `CHECKS` has them in the order in which they are told."""
+"""The checks of an audit, one idea a module; `CHECKS` has them in the order in which they are shown."""
 
 from __future__ import annotations
 

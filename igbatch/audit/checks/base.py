@@ -1,4 +1,7 @@
-"""What all checks share: they take variants one at a time, keep their parts and worst images, and judge."""
+"""The base class of checks: takes variants one at a time, and compares each figure with the threshold.
+
+It holds the figures of all comparisons, and the `MAX_OFFENDERS` worst images.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from igbatch.audit.pairs import Pairing, VariantPair
-from igbatch.audit.verdict import MOST_OFFENDERS, MOST_PARTS, Check, Offender, Outcome, Part
+from igbatch.audit.verdict import MAX_OFFENDERS, MAX_PARTS, Check, CheckPart, Offender, Outcome
 from igbatch.audit.words import short
 
 WORDING = tomllib.loads(files(__package__).joinpath("wording.toml").read_text("utf-8"))
@@ -28,7 +31,7 @@ _TEMPLATES.filters["short"] = short
 
 
 class AuditCheck:
-    """One check while it is being answered.
+    """One check while variants are added to it.
 
     `take` is called with each variant that both studies have, then `result` once.
 
@@ -39,7 +42,7 @@ class AuditCheck:
     Attributes:
         name: of its threshold in `study.Thresholds`, and of its words in `wording.toml`.
         at_least: the figure must not fall below the threshold; otherwise it must not rise above it.
-        trained_only: only trained variants are asked.
+        trained_only: only trained variants are checked.
     """
 
     name: ClassVar[str]
@@ -51,11 +54,11 @@ class AuditCheck:
         self.off = threshold is None
         self.threshold = threshold or 0.0
         self.wording: dict[str, str] = WORDING[self.name]
-        self.parts: list[Part] = []
+        self.parts: list[CheckPart] = []
         self.offenders: list[Offender] = []
 
     def take(self, pair: VariantPair) -> None:
-        """Take one variant, if the check asks of it."""
+        """Take one variant, if it is one of those that are checked."""
         if not self.off and (pair.trained or not self.trained_only):
             self.add(pair)
 
@@ -94,7 +97,7 @@ class AuditCheck:
         else:
             good = figure >= self.threshold if self.at_least else figure <= self.threshold
             outcome = Outcome.PASSED if good else Outcome.FAILED
-        self.parts.append(Part(name=name, figure=figure, now=now, before=before, n=n, outcome=outcome))
+        self.parts.append(CheckPart(name=name, figure=figure, now=now, before=before, n=n, outcome=outcome))
 
     def add_offenders(
         self,
@@ -104,16 +107,18 @@ class AuditCheck:
         variant_id: str | None = None,
         target: str | None = None,
         least: float = 0.0,
-        **told: Any,
+        **details: Any,
     ) -> None:
         """Note the images with the largest values [n] above `least`; NaN stands for none.
 
-        `images` are places among the common images, by default the values' own. `told` is what their words
-        name: of an array [n] the image's own value.
+        `images` are places among the common images, by default the values' own. `details` are what
+        their words name: of an array [n] the image's own value.
         """
         above = np.flatnonzero(values > least)
-        for place in above[np.argsort(-values[above], kind="stable")[:MOST_OFFENDERS]].tolist():
-            own = {name: each[place] if isinstance(each, np.ndarray) else each for name, each in told.items()}
+        for place in above[np.argsort(-values[above], kind="stable")[:MAX_OFFENDERS]].tolist():
+            own = {
+                name: each[place] if isinstance(each, np.ndarray) else each for name, each in details.items()
+            }
             self.offenders.append(
                 Offender(
                     image_id=self.pairing.image_id(place if images is None else int(images[place])),
@@ -123,7 +128,7 @@ class AuditCheck:
                     words=self.say("offender", own),
                 )
             )
-        self.offenders = heapq.nlargest(MOST_OFFENDERS, self.offenders, key=lambda each: each.value)
+        self.offenders = heapq.nlargest(MAX_OFFENDERS, self.offenders, key=lambda each: each.value)
 
     def say(self, key: str, values: dict[str, Any]) -> str:
         """Return a sentence of the check: its template `key` of `wording.toml`."""
@@ -140,16 +145,16 @@ class AuditCheck:
             words = f"Turned off: audit.thresholds.{self.name} is null."
             return Check(**about, outcome=Outcome.SKIPPED, words=words)
         self.finish()
-        told = sorted((part for part in self.parts if part.figure is not None), key=self._badness)
-        if not told:
+        compared = sorted((part for part in self.parts if part.figure is not None), key=self._badness)
+        if not compared:
             words = f"Nothing to compare: {self.missing()}."
             return Check(**about, outcome=Outcome.SKIPPED, words=words)
-        worst = told[0]
-        about |= {"figure": worst.figure, "outcome": worst.outcome, "parts": told[:MOST_PARTS]}
-        words = self.say("found", worst.model_dump() | self.facts())
+        first = compared[0]
+        about |= {"figure": first.figure, "outcome": first.outcome, "parts": compared[:MAX_PARTS]}
+        words = self.say("found", first.model_dump() | self.facts())
         return Check(**about, words=words, offenders=tuple(self.offenders))
 
-    def _badness(self, part: Part) -> tuple[bool, float]:
+    def _badness(self, part: CheckPart) -> tuple[bool, float]:
         """Return a key that sorts parts that failed first, and of these and of others the worst."""
         figure = part.figure or 0.0
         return part.outcome is not Outcome.FAILED, figure if self.at_least else -figure

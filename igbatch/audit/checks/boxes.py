@@ -1,4 +1,4 @@
-"""Whether the sums in boxes mean what they meant: their size, their sign, and where the attributions lie."""
+"""Checks of boxes: the size and the sign of their sums, and the share of |a| in the target's own boxes."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class BoxSums(Shifted):
         for group, scale in _scaled(pair):
             now, before = group.sums
             self.add_shift(_name(pair, group), float(abs((now - before).mean()) / scale), now, before)
-            told = _told(pair, group, now, before)
-            self.add_offenders(np.abs(now - before) / scale, group.images, least=self.threshold, **told)
+            details = _details(pair, group, now, before)
+            self.add_offenders(np.abs(now - before) / scale, group.images, least=self.threshold, **details)
 
 
 class BoxSigns(AuditCheck):
@@ -43,7 +43,7 @@ class BoxSigns(AuditCheck):
                 changed = weighty & (np.sign(now) != np.sign(before))
                 self.add_part(_name(pair, group), float(changed.sum() / n), n=n)
                 sizes = np.where(changed, np.abs(now - before), np.nan)
-                self.add_offenders(sizes, group.images, **_told(pair, group, now, before))
+                self.add_offenders(sizes, group.images, **_details(pair, group, now, before))
 
 
 class Localization(Shifted):
@@ -60,16 +60,18 @@ class Localization(Shifted):
             mean = float(before.mean()) if len(before) else 0.0
             if mean > 0:
                 self.add_shift(_name(pair, group), max(0.0, 1 - float(now.mean()) / mean), now, before)
-                told = _told(pair, group, now, before)
-                self.add_offenders(before - now, group.images[defined], least=self.threshold * mean, **told)
+                details = _details(pair, group, now, before)
+                self.add_offenders(
+                    before - now, group.images[defined], least=self.threshold * mean, **details
+                )
 
 
 def _name(pair: VariantPair, group: BoxGroup) -> str:
     return f"{pair.variant_id}, {group.label}'s box, target {group.target}"
 
 
-def _told(pair: VariantPair, group: BoxGroup, now: Floats, before: Floats) -> dict[str, Any]:
-    """Return what is told of each image of a group, with its own values."""
+def _details(pair: VariantPair, group: BoxGroup, now: Floats, before: Floats) -> dict[str, Any]:
+    """Return what the words of an offender of a group name, with the values of all its images."""
     named = {"variant_id": pair.variant_id, "target": group.target, "label": group.label}
     return {**named, "now": now, "before": before}
 

@@ -1,4 +1,4 @@
-"""Whether maps are still as exact as they were: the share that converged, and the gap of completeness."""
+"""Checks of convergence: the share of maps that converged, and the completeness gap."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ class Completeness(AuditCheck):
         self.add_part(pair.variant_id, gap / max(gap_before, 1.0), now=gap, before=gap_before, n=n)
         grown = now / np.maximum(before, 1.0)
         for target, name in enumerate(self.pairing.targets):
-            told: dict[str, Any] = {"target": name, "now": now[:, target], "before": before[:, target]}
+            details: dict[str, Any] = {"target": name, "now": now[:, target], "before": before[:, target]}
             rises = grown[:, target]
-            self.add_offenders(rises, variant_id=pair.variant_id, least=self.threshold, **told)
+            self.add_offenders(rises, variant_id=pair.variant_id, least=self.threshold, **details)
 
 
 def _gaps(rows: Mapping[str, Floats], study: StudyResults) -> Floats:

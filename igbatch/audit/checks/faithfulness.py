@@ -1,4 +1,4 @@
-"""Whether maps are still faithful to their model: infidelity and maximum sensitivity, where both have them.
+"""Checks of faithfulness: infidelity and maximum sensitivity, where both studies measured them.
 
 Source: Yeh et al., *On the (In)fidelity and Sensitivity of Explanations*, NeurIPS 2019; captum's measures.
 """
@@ -50,9 +50,9 @@ class Infidelity(AuditCheck):
         ratio = 1.0 if unchanged else means["now"] / max(means["before"], 1e-300)
         self.add_part(variant_id, ratio, **means, n=rows["image_id"].nunique())
         rises = now / np.maximum(before, 1e-300)
-        told: dict[str, Any] = {"of": rows["target"].to_numpy(object), "now": now, "before": before}
+        details: dict[str, Any] = {"of": rows["target"].to_numpy(object), "now": now, "before": before}
         places = rows["place"].to_numpy()
-        self.add_offenders(rises, places, variant_id=variant_id, least=self.threshold, **told)
+        self.add_offenders(rises, places, variant_id=variant_id, least=self.threshold, **details)
 
 
 class Sensitivity(Infidelity):

@@ -1,4 +1,4 @@
-"""Whether trained models still predict what they did: classes, and probabilities of the targets."""
+"""Checks of predictions: the classes that trained models predict, and the probabilities of the targets."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Predictions(AuditCheck):
             self.add_part(pair.variant_id, float(changed.sum() / n), n=n)
             certainty = np.fmax.reduce(pair.now["prediction_probability"], axis=1)
             names, old_names = (_class_names(study, pair.model) for study in self.pairing.studies)
-            told = {"now": now, "before": before, "names": names, "old_names": old_names}
-            self.add_offenders(np.where(changed, certainty, np.nan), variant_id=pair.variant_id, **told)
+            details = {"now": now, "before": before, "names": names, "old_names": old_names}
+            self.add_offenders(np.where(changed, certainty, np.nan), variant_id=pair.variant_id, **details)
 
 
 class Probabilities(AuditCheck):
@@ -44,8 +44,8 @@ class Probabilities(AuditCheck):
                 means = {"now": float(now[both].mean()), "before": float(before[both].mean())}
                 figure = float(getattr(change[both], self.statistic)())
                 self.add_part(f"{pair.variant_id}, {target}", figure, **means, n=int(both.sum()))
-                told: dict[str, Any] = {"target": target, "now": now, "before": before}
-                self.add_offenders(change, variant_id=pair.variant_id, least=self.threshold, **told)
+                details: dict[str, Any] = {"target": target, "now": now, "before": before}
+                self.add_offenders(change, variant_id=pair.variant_id, least=self.threshold, **details)
 
 
 class LargestProbability(Probabilities):

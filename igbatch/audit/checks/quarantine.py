@@ -1,11 +1,11 @@
-"""Whether more is missing than before: rows in quarantine, or never computed."""
+"""The check of missing rows: in quarantine, or never computed."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from igbatch.audit.checks.base import AuditCheck
-from igbatch.audit.verdict import MOST_OFFENDERS, Offender
+from igbatch.audit.verdict import MAX_OFFENDERS, Offender
 
 
 class Quarantine(AuditCheck):
@@ -21,7 +21,7 @@ class Quarantine(AuditCheck):
         self.add_part("all rows", max(0.0, now - before), now=now, before=before)
         for variant_id in self.pairing.now.variants["variant_id"] if now > before else ():
             rows = self.pairing.now.quarantine_of(str(variant_id))
-            for row in rows.head(MOST_OFFENDERS - len(self.offenders)).to_dict("records"):
+            for row in rows.head(MAX_OFFENDERS - len(self.offenders)).to_dict("records"):
                 place: dict[str, Any] = {name: row[name] for name in ("image_id", "variant_id", "target")}
                 words = self.say("offender", {"stage": row["stage"], "error": row["error"]})
                 self.offenders.append(Offender(**place, value=1.0, words=words))

@@ -1,4 +1,4 @@
-"""Whether the ranges that colours stand for drifted: of the data set, and of each variant."""
+"""The check of joint ranges: whether those of the data set and of each variant moved."""
 
 from __future__ import annotations
 
@@ -46,5 +46,5 @@ class Ranges(AuditCheck):
         if width > 0:
             low, high = np.fmin.reduce(pair.now["minimum"], 1), np.fmax.reduce(pair.now["maximum"], 1)
             beyond = np.fmax(before[0] - low, high - before[1]) / width
-            told = {"low": low, "high": high, "before": before}
-            self.add_offenders(beyond, variant_id=pair.variant_id, least=self.threshold, **told)
+            details = {"low": low, "high": high, "before": before}
+            self.add_offenders(beyond, variant_id=pair.variant_id, least=self.threshold, **details)

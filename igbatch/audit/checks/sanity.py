@@ -1,4 +1,4 @@
-"""Whether trained models still stand out from random ones: the sanity ratio."""
+"""The check of the sanity ratio: sums in boxes of trained models over those of random ones."""
 
 from __future__ import annotations
 

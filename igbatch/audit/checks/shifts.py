@@ -2,8 +2,8 @@
 
 A size alone would fail on a few odd images of a small study, a test alone on a shift of no importance in a
 large one. So a part fails where its size passes the threshold and Wilcoxon's signed-rank test, adjusted over
-the parts of the check (Benjamini-Hochberg), tells the shift from chance. The size decides alone where no
-result of the test could tell: of fewer than six differences, or of so few that even the least p that they can
+the parts of the check (Benjamini-Hochberg), distinguishes the shift from chance. The size decides alone where
+the test cannot: of fewer than six differences, or of so few that even the least p that they can
 give is above 5 % once it is multiplied by the number of tests; and beyond `FAR` thresholds, where no doubt is
 left.
 """
@@ -15,7 +15,7 @@ from scipy.stats import rankdata
 
 from igbatch.audit.checks.base import AuditCheck
 from igbatch.audit.pairs import Floats, Pairing
-from igbatch.audit.verdict import Outcome, Part
+from igbatch.audit.verdict import CheckPart, Outcome
 from igbatch.statistics.significance import adjusted, signed_rank_test
 
 FAR = 2.0
@@ -54,7 +54,7 @@ class Shifted(AuditCheck):
         self.parts = judged
 
 
-def shift(name: str, size: float, now: Floats, before: Floats) -> tuple[Part, float]:
+def shift(name: str, size: float, now: Floats, before: Floats) -> tuple[CheckPart, float]:
     """Test paired values [n]; return a part that is not judged yet, and the least p that so many can give.
 
     The effect size is the matched-pairs rank-biserial correlation (Kerby 2014), (W+ - W-) / (W+ + W-) over
@@ -68,7 +68,7 @@ def shift(name: str, size: float, now: Floats, before: Floats) -> tuple[Part, fl
     if len(changed):
         ranks = rankdata(np.abs(changed))
         effect = float((np.sign(changed) * ranks).sum() / ranks.sum())
-    part = Part(
+    part = CheckPart(
         name=name, figure=size, now=float(now.mean()), before=float(before.mean()), p=test.p, effect=effect,
         n=len(now), outcome=Outcome.PASSED,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Whether maps look as they did, pixel by pixel, on a sample of images whose maps both studies kept."""
+"""Checks of maps, pixel by pixel, on a sample of images whose maps both studies kept."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ComparedVariant:
     """A variant whose maps are to be measured, and what they are compared with.
 
     Attributes:
@@ -49,8 +49,8 @@ Rows = dict[str, list[dict[str, Any]]]
 """Rows of the three tables of measures: `similarity`, `map_measures` and `localization`."""
 
 
-class ImageMaps:
-    """The maps of one image; what comparisons of a map share is worked out once.
+class ImageComparisons:
+    """The comparisons of one image's maps; what several of them share is computed once.
 
     Args:
         image_id: which image.
@@ -81,20 +81,20 @@ class ImageMaps:
         self.masks = _masks(boxes, next(iter(self.features.values())).attribution.shape)
         self._complexities: dict[tuple[str, str], float | None] = {}
 
-    def measure(self, wanted: Wanted) -> Rows:
+    def measure(self, compared: ComparedVariant) -> Rows:
         """Return the rows of one variant."""
-        own = self.maps.get(wanted.variant_id, {})
+        own = self.maps.get(compared.variant_id, {})
         return {
-            "similarity": list(self._similarity(wanted, own)),
-            "map_measures": [self._measure(wanted, target) for target in own],
-            "localization": [row for target in own for row in self._localize(wanted.variant_id, target)],
+            "similarity": list(self._similarity(compared, own)),
+            "map_measures": [self._measure(compared, target) for target in own],
+            "localization": [row for target in own for row in self._localize(compared.variant_id, target)],
         }
 
-    def _similarity(self, wanted: Wanted, targets: Iterable[str]) -> Iterator[dict[str, Any]]:
-        variant_id = wanted.variant_id
+    def _similarity(self, compared: ComparedVariant, targets: Iterable[str]) -> Iterator[dict[str, Any]]:
+        variant_id = compared.variant_id
         for pair in combinations(targets, 2):
             yield self._compare("between_targets", *((variant_id, target) for target in pair))
-        others = [("to_trained", wanted.trained), *(("between_random", each) for each in wanted.partners)]
+        others = [("to_trained", compared.trained), *(("between_random", each) for each in compared.partners)]
         for comparison, other in others:
             for target in targets:
                 if other is not None and (other, target) in self.features:
@@ -113,16 +113,16 @@ class ImageMaps:
             **similarity(first, second, {"pair": pair, **self.ranges}),
         }
 
-    def _measure(self, wanted: Wanted, target: str) -> dict[str, Any]:
-        own = self._complexity(wanted.variant_id, target)
-        reference = self._complexity(wanted.trained, target) if wanted.trained else None
+    def _measure(self, compared: ComparedVariant, target: str) -> dict[str, Any]:
+        own = self._complexity(compared.variant_id, target)
+        reference = self._complexity(compared.trained, target) if compared.trained else None
         return {
-            "variant_id": wanted.variant_id,
+            "variant_id": compared.variant_id,
             "image_id": self.image_id,
             "target": target,
             "complexity": own,
             "complexity_rise": efficient_score(own, reference),
-            **edge_similarity(self.features[wanted.variant_id, target], self.edges),
+            **edge_similarity(self.features[compared.variant_id, target], self.edges),
         }
 
     def _localize(self, variant_id: str, target: str) -> Iterator[dict[str, Any]]:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from igbatch.reduce.randomization.resampled import FEWEST_IMAGES, Resampled, interval
+from igbatch.reduce.randomization.resampled import MIN_IMAGES, Resampled, interval
 from igbatch.reduce.randomization.values import (
     BOX_COLUMNS,
     KEY,
@@ -27,10 +27,10 @@ from igbatch.statistics.aggregates import named_classes
 from igbatch.statistics.significance import Alternative, adjusted, effect_size, empirical_p
 from igbatch.store.reader import Reader
 
-FEWEST_NULLS_PER_IMAGE = 99
+MIN_NULLS_PER_IMAGE = 99
 """Random models that an image needs for tests of its own: p can then come down to 0.01."""
 
-MOST_IMAGES = 200
+MAX_IMAGES = 200
 """Images that are tested one by one; of more, the first ones of the study's list."""
 
 _NULL_QUANTILES = (0.025, 0.975)
@@ -74,7 +74,7 @@ def _null_rows(
 ) -> Iterator[dict[str, Any]]:
     for statistic, mean in trained.items():
         null = [each[statistic].means for each in nulls if statistic in each]
-        if null and mean.images >= FEWEST_IMAGES:
+        if null and mean.images >= MIN_IMAGES:
             yield {
                 "test": "null",
                 "family": "scale-free" if statistic.scale_free else "of scale",
@@ -97,51 +97,51 @@ def against(
     Returns:
         columns of `schemas.SIGNIFICANCE`; intervals are null where there are no resamples.
     """
-    told = null[0][np.isfinite(null[0])]
-    found = empirical_p(float(value[0]), told, alternative)
-    again = []
+    finite = null[0][np.isfinite(null[0])]
+    found = empirical_p(float(value[0]), finite, alternative)
+    resampled = []
     for one, row in zip(value[1:], null[1:], strict=True):
         others = row[np.isfinite(row)]
         if np.isfinite(one) and len(others):
-            again.append((empirical_p(one, others, alternative).p, effect_size(one, others)))
-    p_values, effects = np.array(again, dtype=np.float64).reshape(-1, 2).T
-    low, high = interval(value[1:], len(again))
-    p_low, p_high = interval(p_values, len(again))
-    effect_low, effect_high = interval(effects, len(again))
-    null_low, null_high = np.quantile(told, _NULL_QUANTILES)
+            resampled.append((empirical_p(one, others, alternative).p, effect_size(one, others)))
+    p_values, effects = np.array(resampled, dtype=np.float64).reshape(-1, 2).T
+    low, high = interval(value[1:], len(resampled))
+    p_low, p_high = interval(p_values, len(resampled))
+    effect_low, effect_high = interval(effects, len(resampled))
+    null_low, null_high = np.quantile(finite, _NULL_QUANTILES)
     return {
         "alternative": alternative,
-        "n_null": len(told),
+        "n_null": len(finite),
         "value": float(value[0]),
         "value_low": low,
         "value_high": high,
-        "null_mean": float(told.mean()),
+        "null_mean": float(finite.mean()),
         "null_low": float(null_low),
         "null_high": float(null_high),
-        "effect": effect_size(float(value[0]), told),
+        "effect": effect_size(float(value[0]), finite),
         "effect_low": effect_low,
         "effect_high": effect_high,
         "p": found.p,
         "p_low": p_low,
         "p_high": p_high,
         "p_smallest": found.smallest,
-        "null": told.tolist(),
+        "null": finite.tolist(),
     }
 
 
 def image_rows(reader: Reader, variants: pd.DataFrame, output: str) -> list[dict[str, Any]]:
     """Return rows of `schemas.SIGNIFICANCE` of single images, of those that enough random models were run on.
 
-    Subset variants count here. The rows of at most `MOST_IMAGES` images are held.
+    Subset variants count here. The rows of at most `MAX_IMAGES` images are held.
     """
     rows: list[dict[str, Any]] = []
     for model, own in variants.groupby("model", sort=False):
         trained, random = (list(own.loc[own["kind"] == each, "variant_id"]) for each in ("trained", "random"))
-        if len(random) < FEWEST_NULLS_PER_IMAGE or not trained:
+        if len(random) < MIN_NULLS_PER_IMAGE or not trained:
             continue
-        counts = np.sum([reader.winners(each).images for each in random], axis=0)
-        chosen = np.flatnonzero((counts >= FEWEST_NULLS_PER_IMAGE) & reader.winners(trained[0]).images)
-        image_ids = reader.listing.ids(chosen[:MOST_IMAGES])
+        counts = np.sum([reader.row_index(each).images for each in random], axis=0)
+        chosen = np.flatnonzero((counts >= MIN_NULLS_PER_IMAGE) & reader.row_index(trained[0]).images)
+        image_ids = reader.listing.ids(chosen[:MAX_IMAGES])
         common = {"model": model, "variant_id": trained[0], "output": output}
         one, *others = (_values_of(reader, image_ids, each) for each in (trained[0], *random))
         tests = _tests_of_images(one, pd.concat(others), named_classes(reader.target_names))
@@ -157,7 +157,7 @@ def _tests_of_images(
         image_id, target, label = key = tuple(row[name] for name in KEY)
         for name in STATISTICS if key in nulls else ():
             null = nulls[key][name].dropna().to_numpy(dtype=np.float64)
-            if pd.isna(row[name]) or len(null) < FEWEST_NULLS_PER_IMAGE or name in _RATES:
+            if pd.isna(row[name]) or len(null) < MIN_NULLS_PER_IMAGE or name in _RATES:
                 continue
             statistic = Statistic(target, None if label == _WHOLE else label, name)
             yield {

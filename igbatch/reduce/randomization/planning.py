@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from igbatch.reduce.images import models_extremes
-from igbatch.reduce.randomization.comparisons import Range, Wanted
+from igbatch.reduce.randomization.comparisons import ComparedVariant, Range
 from igbatch.reduce.randomization.tasks import (
     FOLDER,
     MapFile,
@@ -51,11 +51,11 @@ class MeasurePlan:
     random_pairs: int
     parts: dict[str, list[str]] = field(default_factory=dict)
 
-    def groups(self) -> Iterator[list[Wanted]]:
+    def groups(self) -> Iterator[list[ComparedVariant]]:
         """Yield the variants with what they are compared with, `GROUP` of one model and one set of images."""
         rows = self.reader.variants.to_pylist()
         trained = {row["model"]: row["variant_id"] for row in rows if row["kind"] == "trained"}
-        alike: dict[tuple[Any, ...], list[Wanted]] = {}
+        alike: dict[tuple[Any, ...], list[ComparedVariant]] = {}
         random: dict[tuple[Any, ...], list[str]] = {}
         for row in rows:
             key, variant_id = (row["model"], *(row.get("images") or ())), row["variant_id"]
@@ -65,10 +65,10 @@ class MeasurePlan:
                 partners = tuple(before[max(len(before) - self.random_pairs, 0) :])
                 before.append(variant_id)
             reference = trained.get(row["model"]) if row["kind"] != "trained" else None
-            alike.setdefault(key, []).append(Wanted(variant_id, reference, partners))
-        for wanted in alike.values():
-            for start in range(0, len(wanted), GROUP):
-                yield wanted[start : start + GROUP]
+            alike.setdefault(key, []).append(ComparedVariant(variant_id, reference, partners))
+        for compared in alike.values():
+            for start in range(0, len(compared), GROUP):
+                yield compared[start : start + GROUP]
 
     def tasks(self) -> Iterator[MeasureTask]:
         """Yield what is to be measured, a group of variants and a slice of images at a time."""
@@ -79,23 +79,23 @@ class MeasurePlan:
         for group in self.groups():
             config = self.reader.record["models"][models[group[0].variant_id]]["data_config"]
             for places, images in slices:
-                taken = dict.fromkeys(each for wanted in group for each in wanted.variants)
+                taken = dict.fromkeys(each for compared in group for each in compared.variants)
                 files = {variant_id: self._files(variant_id, places) for variant_id in taken}
                 missing = []
-                for wanted in group:
-                    if not files[wanted.variant_id]:
+                for compared in group:
+                    if not files[compared.variant_id]:
                         continue
-                    names = part_names(wanted, images, files, self.dataset)
+                    names = part_names(compared, images, files, self.dataset)
                     found = [
                         name
                         for name in names
-                        if part_path(output, wanted.variant_id, name, "similarity") in there
+                        if part_path(output, compared.variant_id, name, "similarity") in there
                     ]
-                    self.parts.setdefault(wanted.variant_id, []).append((found or names)[0])
+                    self.parts.setdefault(compared.variant_id, []).append((found or names)[0])
                     if not found:
-                        missing.append((wanted, names[0]))
+                        missing.append((compared, names[0]))
                 if missing:
-                    used = {each: files[each] for wanted, _ in missing for each in wanted.variants}
+                    used = {each: files[each] for compared, _ in missing for each in compared.variants}
                     yield MeasureTask(output, images, tuple(missing), used, config, self.dataset)
 
     def _slices(self) -> Iterator[tuple[NDArray[np.int64], tuple[SlicedImage, ...]]]:
@@ -111,13 +111,13 @@ class MeasurePlan:
 
     def _files(self, variant_id: str, places: NDArray[np.int64]) -> tuple[MapFile, ...]:
         """List the files that hold the maps of a variant on some images."""
-        winners, listing = self.reader.winners(variant_id), self.reader.listing
+        index, listing = self.reader.row_index(variant_id), self.reader.listing
         targets = listing.targets
         keys = (places[:, None] * len(targets) + np.arange(len(targets))).ravel()
-        owners = winners.owner[keys]
+        found = index.file_of_key[keys]
         files = []
-        for owner in np.unique(owners[owners >= 0]).tolist():
-            file, own = winners.files[owner], keys[owners == owner]
+        for position in np.unique(found[found >= 0]).tolist():
+            file, own = index.files[position], keys[found == position]
             if file.sizes["attributions"] is not None:
                 names = [targets[key % len(targets)] for key in own.tolist()]
                 rows = tuple(zip(listing.ids(own // len(targets)), names, strict=True))

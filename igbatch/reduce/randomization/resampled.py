@@ -23,7 +23,7 @@ MANY_IMAGES, FEWER_RESAMPLES = 10_000, 200
 
 SEED = 0
 CONFIDENCE = 0.95
-FEWEST_IMAGES = 3
+MIN_IMAGES = 3
 """Images below which no interval is given."""
 
 Key = TypeVar("Key", bound=tuple[Any, ...])
@@ -53,16 +53,16 @@ def image_means(columns: Mapping[Key, pd.Series], image_ids: Sequence[str]) -> d
     for number, values in enumerate(columns.values()):
         matrix[places.get_indexer(values.index), number] = values.to_numpy(dtype=np.float64)
     resamples = RESAMPLES if len(places) <= MANY_IMAGES else FEWER_RESAMPLES
-    told, means = np.isfinite(matrix).sum(axis=0), resampled_means(matrix, resamples, SEED).T
-    return {key: Resampled(int(n), mean) for key, n, mean in zip(columns, told, means, strict=True) if n}
+    counts, means = np.isfinite(matrix).sum(axis=0), resampled_means(matrix, resamples, SEED).T
+    return {key: Resampled(int(n), mean) for key, n, mean in zip(columns, counts, means, strict=True) if n}
 
 
 def interval(resampled: NDArray[np.float64], images: int) -> tuple[float | None, float | None]:
     """Return the 95 % percentile interval of resampled values, NaN being left out."""
-    told = resampled[np.isfinite(resampled)]
-    if images < FEWEST_IMAGES or not len(told):
+    finite = resampled[np.isfinite(resampled)]
+    if images < MIN_IMAGES or not len(finite):
         return None, None
-    low, high = np.quantile(told, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    low, high = np.quantile(finite, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)
 
 

@@ -25,7 +25,7 @@ MapShards = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasureCounts:
     """How many parts there are, how many of them were measured now, and the comparisons of maps in these."""
 
     parts: int
@@ -35,7 +35,7 @@ class Measured:
 
 def reduce_randomization(
     reader: Reader, settings: Randomization, dataset: tuple[float, float], map_shards: MapShards = map
-) -> Measured:
+) -> MeasureCounts:
     """Write `similarity.parquet`, `map_measures.parquet`, `localization.parquet`, `randomization.parquet` and
     `significance.parquet`; measure only what was not measured before.
 
@@ -66,18 +66,18 @@ def reduce_randomization(
     ]
     summaries = dict(zip(reader.variant_ids, map_shards(summary_of, tasks), strict=True))
     _put(output, "randomization", summary_rows(summaries, variants), schemas.RANDOMIZATION)
-    asked = list(values_tasks(reader))
-    values = dict(zip(reader.variant_ids, map_shards(values_of, asked), strict=True))
+    value_tasks = list(values_tasks(reader))
+    values = dict(zip(reader.variant_ids, map_shards(values_of, value_tasks), strict=True))
     unit = reader.study.attribution.output
     rows = data_set_rows(values, variants, reader.target_names, unit)
     _put(output, "significance", rows + image_rows(reader, variants, unit), schemas.SIGNIFICANCE)
     kept = {path for of_table in paths.values() for path in of_table} | {task.path for task in tasks}
-    kept |= {task.path(kind) for task in asked for kind in ("values", "signs")}
+    kept |= {task.path(kind) for task in value_tasks for kind in ("values", "signs")}
     for info in output.files(FOLDER):
         if info.path not in kept:  # of maps, ranges or pairs that are no longer so
             output.delete(info.path)
     new_parts, comparisons = np.sum(counts, axis=0, dtype=int).tolist() if counts else (0, 0)
-    return Measured(len(paths["similarity"]), new_parts, comparisons)
+    return MeasureCounts(len(paths["similarity"]), new_parts, comparisons)
 
 
 def compared_images(reader: Reader, settings: Randomization) -> NDArray[np.int64]:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from igbatch.errors import ImageError
 from igbatch.images.loading import load_image
 from igbatch.images.preprocessing import Preprocessing
-from igbatch.reduce.randomization.comparisons import ImageMaps, Map, Range, Rows, Wanted
+from igbatch.reduce.randomization.comparisons import ComparedVariant, ImageComparisons, Map, Range, Rows
 from igbatch.store import schemas
 from igbatch.store.encoding import stored_maps
 from igbatch.store.fingerprint import bytes_digest, digest
@@ -38,7 +38,7 @@ TABLES = {
 
 @dataclass(frozen=True)
 class MapFile:
-    """Maps of one attempt: the attempt, whether it has boxes, and which (image_id, target) rows count."""
+    """Maps of one attempt: the attempt, whether it has boxes, and its current rows (image_id, target)."""
 
     shard: str
     attempt: str
@@ -71,14 +71,14 @@ class MeasureTask:
 
     output: Output
     images: tuple[SlicedImage, ...]
-    parts: tuple[tuple[Wanted, str], ...]
+    parts: tuple[tuple[ComparedVariant, str], ...]
     files: Mapping[str, tuple[MapFile, ...]]
     data_config: Mapping[str, Any]
     dataset: Range
 
 
 def part_names(
-    wanted: Wanted, images: Sequence[SlicedImage], files: Mapping[str, Sequence[MapFile]], dataset: Range
+    of: ComparedVariant, images: Sequence[SlicedImage], files: Mapping[str, Sequence[MapFile]], dataset: Range
 ) -> tuple[str, str]:
     """Return the name of the part of one variant, and the one that it had until version 0.1.0.
 
@@ -86,10 +86,11 @@ def part_names(
     maps may have been pruned since they were measured.
     """
     seen = [(image.image_id, image.etag, image.models) for image in images]
-    read = {each: tuple(files.get(each, ())) for each in wanted.variants}
-    lists = {each: list(map(asdict, of)) for each, of in read.items()}
-    before = repr((VERSION, wanted, seen, dataset)) + "".join(map(repr, read.items()))
-    return digest([VERSION, asdict(wanted), seen, dataset, lists]), bytes_digest(before.encode())
+    read = {each: tuple(files.get(each, ())) for each in of.variants}
+    lists = {each: list(map(asdict, own)) for each, own in read.items()}
+    old = repr(of).replace("ComparedVariant", "Wanted", 1)  # its class was named so
+    before = f"({VERSION}, {old}, {seen}, {dataset})" + "".join(map(repr, read.items()))
+    return digest([VERSION, asdict(of), seen, dataset, lists]), bytes_digest(before.encode())
 
 
 def part_path(output: Output, variant_id: str, part: str, table: str) -> str:
@@ -110,19 +111,19 @@ def measure_slice(task: MeasureTask) -> tuple[int, int]:
         if not any(of_image.values()):
             continue
         seen = boxes.get(image.image_id, {}), _pixels(image.uri, task.data_config)
-        measured = ImageMaps(image.image_id, of_image, image.models, task.dataset, *seen)
-        for wanted, part in task.parts:
-            for table, more in measured.measure(wanted).items():
+        measured = ImageComparisons(image.image_id, of_image, image.models, task.dataset, *seen)
+        for compared, part in task.parts:
+            for table, more in measured.measure(compared).items():
                 rows[part][table] += more
-    for wanted, part in task.parts:
+    for compared, part in task.parts:
         for table, schema in TABLES.items():
-            path = part_path(task.output, wanted.variant_id, part, table)
+            path = part_path(task.output, compared.variant_id, part, table)
             task.output.put_table(path, pa.Table.from_pylist(rows[part][table], schema=schema))
     return len(task.parts), sum(len(each["similarity"]) for each in rows.values())
 
 
 def _read_maps(task: MeasureTask, variant_id: str) -> dict[str, dict[str, Map]]:
-    """Read the maps of a variant that count, by image and target."""
+    """Read the current maps of a variant, by image and target."""
     maps: dict[str, dict[str, Map]] = {}
     for file in task.files[variant_id]:
         path = task.output.data_path("attributions", variant_id, file.shard, file.attempt)
@@ -140,7 +141,7 @@ def _read_boxes(task: MeasureTask) -> dict[str, dict[str, list[list[int]]]]:
     """Read the boxes of the slice's images by label, from the first variant that has any of an image."""
     boxes: dict[str, dict[str, list[list[int]]]] = {}
     columns = ["image_id", "box_id", "box_label", "x_min", "y_min", "x_max", "y_max"]
-    for variant_id in (wanted.variant_id for wanted, _ in task.parts):
+    for variant_id in (compared.variant_id for compared, _ in task.parts):
         for file in task.files.get(variant_id, ()):
             images = {image_id for image_id, _ in file.rows} - boxes.keys()
             if file.boxes and images:
@@ -153,9 +154,9 @@ def _read_boxes(task: MeasureTask) -> dict[str, dict[str, list[list[int]]]]:
 
 
 def _rows_of(output: Output, path: str, image_ids: set[str], columns: list[str] | None = None) -> pa.Table:
-    wanted = pc.field("image_id").isin(pa.array(sorted(image_ids), pa.string()))
+    among = pc.field("image_id").isin(pa.array(sorted(image_ids), pa.string()))
     return pq.read_table(
-        path, columns=columns, filters=wanted, filesystem=output.filesystem, partitioning=None
+        path, columns=columns, filters=among, filesystem=output.filesystem, partitioning=None
     )
 
 

@@ -61,7 +61,7 @@ class Statistic(NamedTuple):
         return (BOX_STATISTICS if self.box_label is not None else MAP_STATISTICS)[self.statistic]
 
     def alternative(self, classes: set[str]) -> Alternative:
-        """Return which side of the null is asked for.
+        """Return which side of the null is tested.
 
         Signed statistics of a class's box are expected above the null where the target is that class, and
         below it where it is another one. All that measures concentration or size is expected above.
@@ -111,11 +111,11 @@ def values_tasks(reader: Reader) -> Iterator[ValuesTask]:
     """Yield a task a variant: its values follow from which commit each of its rows comes from."""
     listed = texts_digest(reader.listing.image_ids)
     for variant_id in reader.variant_ids:
-        winners = reader.winners(variant_id)
-        commits = [f"{file.shard}.{file.attempt}" for file in winners.files]
+        index = reader.row_index(variant_id)
+        commits = [f"{file.shard}.{file.attempt}" for file in index.files]
         ranks = np.append(np.argsort(np.argsort(commits)), -1)  # files are known in no certain order
-        owners = bytes_digest(ranks[winners.owner].astype(np.int64).tobytes())
-        name = digest([VERSION, SEED, reader.target_names, sorted(commits), listed, owners])
+        sources = bytes_digest(ranks[index.file_of_key].astype(np.int64).tobytes())
+        name = digest([VERSION, SEED, reader.target_names, sorted(commits), listed, sources])
         yield ValuesTask(reader.output, variant_id, name)
 
 
@@ -221,5 +221,5 @@ def _sign_tests(column: pd.Series, alternative: Alternative, key: dict[str, Any]
     for name, test in (("sign", sign_test), ("signed_rank", signed_rank_test)) if len(values) else ():
         found = test(values, alternative)
         numbers = {"value": float(values.mean()), "sign_share": float(np.mean(np.sign(values) == sign))}
-        told = {"n_images": len(values), **numbers, "p": found.p, "p_smallest": found.smallest}
-        yield {"test": name, **key, "alternative": alternative, **told}
+        result = {"n_images": len(values), **numbers, "p": found.p, "p_smallest": found.smallest}
+        yield {"test": name, **key, "alternative": alternative, **result}

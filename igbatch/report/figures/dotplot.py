@@ -1,4 +1,4 @@
-"""The means of box sums over a data set as a dot plot: one scale for all variants, so that sizes are told."""
+"""The means of box sums over a data set as a dot plot: one scale for all variants, so that sizes compare."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _DRAWN = ("mean_sum", "mean_sum_low", "mean_sum_high")
 
 
 @dataclass(frozen=True)
-class Selection:
+class ShownAggregates:
     """Rows of the aggregates that are shown, in order, and how many box labels and rows are not."""
 
     rows: pd.DataFrame
@@ -36,7 +36,7 @@ class Selection:
     rows_left_out: int
 
 
-def select_aggregates(results: StudyResults) -> Selection:
+def select_aggregates(results: StudyResults) -> ShownAggregates:
     """Choose the aggregates to show: labels that are targets first, then the most frequent.
 
     Of a randomization study, they are those of the variants whose maps are shown.
@@ -56,7 +56,7 @@ def select_aggregates(results: StudyResults) -> Selection:
         kept = kept[kept["variant_id"].isin(shown_variants(results, order["variant_id"]))]
     rows = kept.sort_values(list(order), key=lambda column: column.map(order[str(column.name)].index))
     shown = rows.head(MAX_ROWS)
-    return Selection(shown, max(len(labels) - MAX_LABELS, 0), every - len(shown))
+    return ShownAggregates(shown, max(len(labels) - MAX_LABELS, 0), every - len(shown))
 
 
 def aggregates_figure(results: StudyResults) -> Figure:

@@ -123,10 +123,10 @@ def contact_figure(title: str, panels: Sequence[Panel], columns: int, style: Col
     wide = max(width for width, _ in sizes)
     across = min(columns, len(panels))
     width = max(2 * MARGIN + across * (wide + GAP) - GAP, MIN_SHEET)
-    page, room = new_page(width), width - 2 * MARGIN
-    write(page, MARGIN, MARGIN, title, 15, width=room, bold=True)
-    said = (*statement(panels), style.words["guide"], style.words["choices"])
-    y = write(page, MARGIN, MARGIN + 24, said, SMALL, width=room, most=_MANY, color=FAINT) + GAP
+    page, inner = new_page(width), width - 2 * MARGIN
+    write(page, MARGIN, MARGIN, title, 15, width=inner, bold=True)
+    lines = (*statement(panels), style.words["guide"], style.words["choices"])
+    y = write(page, MARGIN, MARGIN + 24, lines, SMALL, width=inner, max_lines=_MANY, color=FAINT) + GAP
     for start in range(0, len(panels), across):
         ends = []
         for place, (panel, size) in enumerate(zip(panels[start:][:across], sizes[start:], strict=False)):
@@ -166,8 +166,8 @@ def draw_panel(page: Axes, panel: Panel, x: float, y: float, size: tuple[int, in
         ends = f"min {number(panel.minimum)}   max {number(panel.maximum)}"
         y = write(page, x, y, (ends, f"sum {number(panel.total)}"), SMALL, width=width)
         if panel.scale is not None:
-            y = write(page, x, y, panel.scale.words["label"], SMALL, width=width, most=2, color=FAINT)
-    marks = [line for mark in panel.marks for line in wrap(f"! {mark}", width, SMALL, most=2)]
+            y = write(page, x, y, panel.scale.words["label"], SMALL, width=width, max_lines=2, color=FAINT)
+    marks = [line for mark in panel.marks for line in wrap(f"! {mark}", width, SMALL, max_lines=2)]
     return write(page, x, y, marks[:MAX_MARK_LINES], SMALL, color=WARN)
 
 
@@ -238,11 +238,11 @@ def _draw_header(page: Axes, sheet: Sheet, x: float, y: float, width: float) -> 
     y = write(page, x, y, sheet.title, 15, width=width, bold=True, step=22)
     if sheet.subtitle:
         y = write(page, x, y, sheet.subtitle, 13, width=width, bold=True, color=FAINT, step=20)
-    y = write(page, x, y, sheet.facts, width=width, most=_MANY, step=15)
+    y = write(page, x, y, sheet.facts, width=width, max_lines=_MANY, step=15)
     if sheet.table is not None:
         y = _draw_table(page, sheet.table, x, y + 5, width) + 10
-    said = [sheet.style.words[name] for name in ("guide", "choices")]
-    return write(page, x, y + 6, said, SMALL, width=width, most=_MANY, color=FAINT, step=15)
+    lines = [sheet.style.words[name] for name in ("guide", "choices")]
+    return write(page, x, y + 6, lines, SMALL, width=width, max_lines=_MANY, color=FAINT, step=15)
 
 
 def _draw_table(page: Axes, table: Table, x: float, y: float, width: float) -> float:
@@ -267,10 +267,10 @@ def _draw_table(page: Axes, table: Table, x: float, y: float, width: float) -> f
 
 def _draw_side(page: Axes, row: Row, y: float) -> float:
     """Write what a row is at the left of it; return the height where it ends."""
-    y = write(page, MARGIN, y, row.title, 12.5, width=SIDE, most=3, bold=True, step=16) + 4
-    y = write(page, MARGIN, y, row.facts, SMALL, width=SIDE, most=_MANY)
+    y = write(page, MARGIN, y, row.title, 12.5, width=SIDE, max_lines=3, bold=True, step=16) + 4
+    y = write(page, MARGIN, y, row.facts, SMALL, width=SIDE, max_lines=_MANY)
     return write(
-        page, MARGIN, y, [row.caution] if row.caution else (), SMALL, width=SIDE, most=_MANY, color=WARN
+        page, MARGIN, y, [row.caution] if row.caution else (), SMALL, width=SIDE, max_lines=_MANY, color=WARN
     )
 
 
@@ -278,7 +278,7 @@ def draw_absence(page: Axes, reason: str, x: float, y: float, size: tuple[float,
     """Fill the place of a map or picture with the reason why there is none."""
     draw_frame(page, x, y, size, "#9a9a9a", "#f3f3f3")
     most = max(1, int(size[1]) // LINE - 1)
-    write(page, x + 10, y + 10, reason or "No map.", SMALL, width=size[0] - 20, most=most, color=WARN)
+    write(page, x + 10, y + 10, reason or "No map.", SMALL, width=size[0] - 20, max_lines=most, color=WARN)
 
 
 def _draw_contour(page: Axes, panel: Panel, width: int, place: Transform) -> None:

@@ -66,7 +66,7 @@ def write(
     size: float = 11.5,
     *,
     width: float = math.inf,
-    most: int = 1,
+    max_lines: int = 1,
     step: float = LINE,
     color: str = INK,
     bold: bool = False,
@@ -74,16 +74,16 @@ def write(
 ) -> float:
     """Write a text, or several below each other, from height `y` on (the top of the first capital).
 
-    Each takes up to `most` lines of `width` pixels, `step` pixels apart, and is cut to that. `size` is in
-    pixels.
+    Each takes up to `max_lines` lines of `width` pixels, `step` pixels apart, and is cut to that. `size` is
+    in pixels.
 
     Returns: the height at which a further line would begin.
     """
-    look = {"fontsize": size * 72 / DPI, "fontweight": "bold" if bold else "normal", "color": color}
+    font = {"fontsize": size * 72 / DPI, "fontweight": "bold" if bold else "normal", "color": color}
     for each in [text] if isinstance(text, str) else text:
-        for line in wrap(each, width, size, most=most, bold=bold):
+        for line in wrap(each, width, size, max_lines=max_lines, bold=bold):
             # Letters stand at their base: capitals of this font are 0.73 of its size.
-            page.text(x, y + 0.73 * size, line, look, horizontalalignment=align)
+            page.text(x, y + 0.73 * size, line, font, horizontalalignment=align)
             y += step
     return y
 
@@ -158,8 +158,8 @@ def fit(text: str, width: float, size: float, bold: bool = False) -> str:
     return shorten(text, bisect_right(range(len(text)), width, lo=2, key=cut_width) - 1)
 
 
-def wrap(text: str, width: float, size: float, *, most: int = 20, bold: bool = False) -> list[str]:
-    """Break a text into lines of at most `width` pixels; wider words are cut, and so is line `most`."""
+def wrap(text: str, width: float, size: float, *, max_lines: int = 20, bold: bool = False) -> list[str]:
+    """Break a text into lines of at most `width` pixels; wider words are cut, as is line `max_lines`."""
     lines: list[str] = []
     words = text.split(" ")
 
@@ -168,7 +168,7 @@ def wrap(text: str, width: float, size: float, *, most: int = 20, bold: bool = F
 
     while words:
         taken = len(words)
-        if len(lines) < most - 1:
+        if len(lines) < max_lines - 1:
             taken = max(1, bisect_right(range(1, taken + 1), width, key=width_of))
         lines.append(fit(" ".join(words[:taken]), width, size, bold))
         words = words[taken:]

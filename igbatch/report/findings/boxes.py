@@ -20,7 +20,7 @@ SMALL_PROBABILITY = 0.01
 SMALL_SHARE = 0.05
 """A mean |sum| below this share of the trained model's is negligible beside it."""
 
-FEWEST_TO_TELL = 4
+MIN_TO_JUDGE = 4
 """Images below which signs tell nothing: of 4 that agree, the 95 % interval just leaves one half."""
 
 MAX_NAMED = 6
@@ -140,16 +140,16 @@ def opposition(results: StudyResults, sums: pd.DataFrame) -> list[Finding]:
     findings = []
     for key, kind in (("trained_opposition", "trained"), ("random_no_opposition", "random")):
         names, own = variants_of_kind(results, kind), pairs[pairs["kind"] == kind]
-        told = own[own["found"] != Verdict.UNKNOWN]
+        judged = own[own["found"] != Verdict.UNKNOWN]
         patterns = {each: whole_pattern(own.loc[own["variant_id"] == each, "found"]) for each in names}
         verdict: Verdict | Missing = combine(None if each is None else not each for each in patterns.values())
         if kind == "trained":
-            verdict = Verdict(told["found"].iloc[0]) if told["found"].nunique() == 1 else Verdict.MIXED
+            verdict = Verdict(judged["found"].iloc[0]) if judged["found"].nunique() == 1 else Verdict.MIXED
         if not names:
             verdict = Missing(kind)
         elif len(labels) < 2:
             verdict = Missing.CLASSES
-        elif told.empty:
+        elif judged.empty:
             verdict = Missing.IMAGES
         findings.append(present(
             key,
@@ -159,11 +159,11 @@ def opposition(results: StudyResults, sums: pd.DataFrame) -> list[Finding]:
             labels=[plain(label) for label in labels],
             sums=own.to_dict("records"),
             against=(own["found"] == Verdict.HOLDS).sum(),
-            cases=len(told),
+            cases=len(judged),
             patterns=patterns,
-            most=max(own["n_images"], default=0),
-            largest=told["mean_sum"].abs().max(),
-            fewest=FEWEST_TO_TELL,
+            largest_count=max(own["n_images"], default=0),
+            largest=judged["mean_sum"].abs().max(),
+            min_count=MIN_TO_JUDGE,
             max_named=MAX_NAMED,
         ))  # fmt: skip
     return findings
@@ -172,7 +172,7 @@ def opposition(results: StudyResults, sums: pd.DataFrame) -> list[Finding]:
 def against(row: Mapping[Any, Any]) -> Verdict:
     """Judge whether the boxes of a label count against a target, by a row of `aggregates`."""
     low, high = share_interval(row["n_negative"], row["n_images"])
-    if row["n_images"] < FEWEST_TO_TELL or low is None or high is None:
+    if row["n_images"] < MIN_TO_JUDGE or low is None or high is None:
         return Verdict.UNKNOWN
     if low > 0.5 and row["mean_sum_high"] < 0:
         return Verdict.HOLDS

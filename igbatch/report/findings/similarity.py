@@ -82,7 +82,7 @@ def judge(key: str, kind: Missing, measured: Mapping[str, Sequence[Pair]]) -> Fi
         missing or combine(part for each in means.values() for mean in each for part in passed(mean)),
         rows,
         _COLUMNS,
-        grains={grain: _told(each) for grain, each in means.items()},
+        grains={grain: _grain(each) for grain, each in means.items()},
         least=ALIKE,
         fall=REAPPEARS,
         cell=CELL,
@@ -95,8 +95,8 @@ def passed(mean: MapLikeness) -> tuple[bool, bool]:
     return min(mean.per_map, mean.ranks) >= ALIKE, mean.per_map - mean.joint >= REAPPEARS
 
 
-def _told(means: Sequence[MapLikeness]) -> dict[str, Any] | None:
-    """Return what is told of some variants: their mean likeness, and in how many maps pass."""
+def _grain(means: Sequence[MapLikeness]) -> dict[str, Any] | None:
+    """Return the result of some variants: their mean likeness, and in how many maps pass."""
     if not means:
         return None
     alike, reappear = (sum(each) for each in zip(*map(passed, means), strict=True))

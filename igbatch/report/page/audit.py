@@ -57,7 +57,7 @@ _COLUMNS: dict[str, TableColumns] = {
 
 
 def study_audit(results: StudyResults) -> tuple[Audit | None, list[CheckSeries], str]:
-    """Return a study's audit, None where it has none; its figures over time; and why it cannot be told.
+    """Return a study's audit, None where it has none; its figures over time; and why it cannot be read.
 
     An audit that is damaged, or of another igbatch, costs the page its section alone.
     """
@@ -84,14 +84,14 @@ def _history(audit: Audit, past: pd.DataFrame) -> list[CheckSeries]:
     One series for each role and check that has a figure, in the order of the latest audit. Where an audit has
     two references of one role, the worse figure counts.
     """
-    told = past[past["figure"].notna() & (past["study"] == audit.study)]
-    rows = dict(iter(told.groupby(["role", "check"], sort=False)))
+    figures = past[past["figure"].notna() & (past["study"] == audit.study)]
+    rows = dict(iter(figures.groupby(["role", "check"], sort=False)))
     series = []
     for comparison, check in ((each, check) for each in audit.comparisons for check in each.checks):
         own = rows.pop((comparison.role, check.name), None)
         if own is not None:
-            worst_last = own.sort_values("figure", ascending=not check.at_least, kind="stable")
-            points = worst_last.drop_duplicates("made_at", keep="last").sort_values("made_at")
+            by_figure = own.sort_values("figure", ascending=not check.at_least, kind="stable")
+            points = by_figure.drop_duplicates("made_at", keep="last").sort_values("made_at")
             about = {"role": role(comparison), "points": points.tail(MAX_POINTS).to_dict("records")}
             series.append(CheckSeries.model_validate(check.model_dump() | about))
     return series

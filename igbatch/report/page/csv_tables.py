@@ -82,12 +82,12 @@ def box_sums(results: StudyResults, rows: pd.DataFrame) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def take_quarantine(results: StudyResults, most: int) -> tuple[pd.DataFrame, int]:
-    """Return the first `most` rows of the quarantine, read variant by variant, and how many there are."""
+def take_quarantine(results: StudyResults, max_rows: int) -> tuple[pd.DataFrame, int]:
+    """Return the first `max_rows` rows of the quarantine, read variant by variant, and how many there are."""
     parts, total = [], 0
     for variant_id in sorted(results.reader.variant_ids):
         parts.append(results.quarantine_of(variant_id))
         total += len(parts[-1])
         rows = pd.concat(parts, ignore_index=True)  # those without a target are of all, and come first
-        parts = [rows.sort_values("target", key=pd.notna, kind="stable", ignore_index=True).head(most)]
+        parts = [rows.sort_values("target", key=pd.notna, kind="stable", ignore_index=True).head(max_rows)]
     return parts[0], total

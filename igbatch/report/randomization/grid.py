@@ -57,7 +57,7 @@ def grid_figure(maps: ImageMaps, trained: str | None, cascade: Randomized) -> Fi
     words = {"name": maps.image_id, "whence": cascade.whence, "seed": cascade.seed}
     title, caption = sentences("randomization/grid_figure.j2", **words)
     write(page, MARGIN, 16, title, 14, width=width - 2 * MARGIN, bold=True)
-    write(page, MARGIN, 38, caption, 11, width=0.97 * width - 2 * MARGIN, most=20, color=FAINT)
+    write(page, MARGIN, 38, caption, 11, width=0.97 * width - 2 * MARGIN, max_lines=20, color=FAINT)
     lefts = [MARGIN + _SIDE + column * (size[0] + _GAP) for column in range(COLUMNS)]
     y = float(_TOP)
     for start in range(0, len(steps), COLUMNS):
@@ -76,7 +76,7 @@ def _draw_side(page: Axes, scope: Scope, panels: Sequence[Panel], y: float, heig
     write(page, MARGIN, y, plain(panels[0].target), 12, width=_SIDE - 16, bold=True)
     scale = next((panel.scale for panel in panels if panel.scale), None)
     if scale is not None:
-        write(page, MARGIN, y + 17, scale.words["label"], 11, width=_SIDE - 22, most=3, color=FAINT)
+        write(page, MARGIN, y + 17, scale.words["label"], 11, width=_SIDE - 22, max_lines=3, color=FAINT)
         if scope != "image":
             draw_bar(page, scale, MARGIN, y + max(height - BAR_SPACE, 58), _SIDE - 22)
 

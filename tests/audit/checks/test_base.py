@@ -9,33 +9,33 @@ from igbatch.audit.checks.base import WORDING
 from igbatch.audit.checks.boxes import NEGLIGIBLE
 from igbatch.audit.checks.convergence import GAP_QUANTILE
 from igbatch.audit.likeness import SAMPLE
-from igbatch.audit.verdict import MOST_OFFENDERS, MOST_PARTS, Check, Outcome
+from igbatch.audit.verdict import MAX_OFFENDERS, MAX_PARTS, Check, Outcome
 
 Checked = Callable[..., Check]
 
 
 def test_the_worst_images_come_first_and_no_more_than_so_many(checked: Checked) -> None:
-    images = [f"image-{number:02d}" for number in range(2 * MOST_OFFENDERS)]
+    images = [f"image-{number:02d}" for number in range(2 * MAX_OFFENDERS)]
 
     def row(variant: str, image: str, target: str) -> dict[str, Any]:
         return {"target_probability": 0.5 + int(image[-2:]) / 50}
 
     found = checked("probabilities", {"images": images, "row": row}, {"images": images})
     values = [offender.value for offender in found.offenders]
-    assert len(values) == MOST_OFFENDERS
+    assert len(values) == MAX_OFFENDERS
     assert values == sorted(values, reverse=True)
     assert found.offenders[0].image_id == images[-1]
 
 
 def test_parts_that_failed_come_first_and_the_worst_of_them_is_the_figure(checked: Checked) -> None:
-    kinds = {f"variant-{number:02d}": "random" for number in range(MOST_PARTS + 5)}
+    kinds = {f"variant-{number:02d}": "random" for number in range(MAX_PARTS + 5)}
 
     def row(variant: str, image: str, target: str) -> dict[str, Any]:
         lost = {"variant-51": ("a",), "variant-53": ("a", "b")}.get(variant, ())
         return {"converged": image not in lost}
 
     found = checked("convergence", {"kinds": kinds, "row": row}, {"kinds": kinds})
-    assert len(found.parts) == MOST_PARTS
+    assert len(found.parts) == MAX_PARTS
     assert [part.name for part in found.parts[:3]] == ["variant-53", "variant-51", "variant-00"]
     assert found.figure == pytest.approx(2 / 3)
     assert found.outcome is Outcome.FAILED

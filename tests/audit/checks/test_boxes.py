@@ -35,7 +35,7 @@ def test_the_change_of_the_mean_in_units_of_the_mean_size(checked: Checked) -> N
     ] * 2
 
 
-def test_a_shift_that_a_test_does_not_tell_from_chance_passes(checked: Checked) -> None:
+def test_a_shift_that_a_test_does_not_distinguish_from_chance_passes(checked: Checked) -> None:
     before = dict.fromkeys(MANY, 1.0)
     # fourteen up by a little more than six are down by much: the mean falls, the ranks disagree
     now = {

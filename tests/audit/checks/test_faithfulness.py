@@ -31,7 +31,7 @@ def test_means_are_compared_over_the_maps_that_both_measured(checked: Checked, n
     assert [(each.image_id, each.value) for each in found.offenders] == [("b", pytest.approx(2.5))]
 
 
-def test_only_trained_variants_are_asked(checked: Checked) -> None:
+def test_only_trained_variants_are_checked(checked: Checked) -> None:
     night = measured({"a": 0.1}, "random-1")
     found = checked("infidelity", night, night)
     assert "no map of a trained variant was measured in both studies" in found.words

@@ -20,7 +20,7 @@ def risen(variant: str, image: str, target: str) -> dict[str, Any]:
     return {"target_probability": 0.5 + rise}
 
 
-def test_a_class_that_changed_is_told_by_name(checked: Checked) -> None:
+def test_a_class_that_changed_is_reported_by_name(checked: Checked) -> None:
     found = checked("predictions", {"row": turned})
     assert found.figure == pytest.approx(1 / 3)
     assert found.outcome is Outcome.FAILED
@@ -31,7 +31,7 @@ def test_a_class_that_changed_is_told_by_name(checked: Checked) -> None:
 
 
 @pytest.mark.parametrize("name", ["predictions", *PROBABILITIES])
-def test_random_variants_are_not_asked(checked: Checked, name: str) -> None:
+def test_random_variants_are_not_checked(checked: Checked, name: str) -> None:
     def row(variant: str, image: str, target: str) -> dict[str, Any]:
         return turned(variant, "b", target) | {"target_probability": 1.0} if variant != "trained" else {}
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from igbatch.reduce.randomization.comparisons import ImageMaps, Map, Rows, Wanted
+from igbatch.reduce.randomization.comparisons import ComparedVariant, ImageComparisons, Map, Rows
 from igbatch.statistics.complexity import complexity
 from igbatch.statistics.localization import localization
 from igbatch.statistics.similarity import map_features, similarity
@@ -28,13 +28,15 @@ def maps() -> dict[str, dict[str, Map]]:
     }
 
 
-def measured(maps: dict[str, dict[str, Map]], wanted: Wanted, boxes: Any = None, pixels: Any = None) -> Rows:
-    return ImageMaps("a.png", maps, MODELS, DATASET, boxes or {}, pixels).measure(wanted)
+def measured(
+    maps: dict[str, dict[str, Map]], compared: ComparedVariant, boxes: Any = None, pixels: Any = None
+) -> Rows:
+    return ImageComparisons("a.png", maps, MODELS, DATASET, boxes or {}, pixels).measure(compared)
 
 
 def test_each_comparison_has_its_rows(maps: dict[str, dict[str, Map]]) -> None:
-    wanted = Wanted("random-3", "trained", ("random-1", "random-2"))
-    rows = measured(maps, wanted)["similarity"]
+    compared = ComparedVariant("random-3", "trained", ("random-1", "random-2"))
+    rows = measured(maps, compared)["similarity"]
     keys = ["comparison", "variant_id", "other_variant_id", "target", "other_target"]
     assert [tuple(row[key] for key in keys) for row in rows] == [
         ("between_targets", "random-3", "random-3", "eagle", "magpie"),
@@ -51,7 +53,7 @@ def test_each_comparison_has_its_rows(maps: dict[str, dict[str, Map]]) -> None:
 def test_a_row_is_the_similarity_of_its_maps_under_each_range(maps: dict[str, dict[str, Map]]) -> None:
     (row,) = (
         row
-        for row in measured(maps, Wanted("random-1", "trained"))["similarity"]
+        for row in measured(maps, ComparedVariant("random-1", "trained"))["similarity"]
         if row["comparison"] == "to_trained" and row["target"] == "eagle"
     )
     one, other = maps["random-1"]["eagle"], maps["trained"]["eagle"]
@@ -69,19 +71,19 @@ def test_a_row_is_the_similarity_of_its_maps_under_each_range(maps: dict[str, di
 
 def test_a_variant_compared_with_itself_is_alike_in_everything(maps: dict[str, dict[str, Map]]) -> None:
     maps = {**maps, "twin": maps["trained"]}
-    row = measured(maps, Wanted("twin", "trained"))["similarity"][1]
+    row = measured(maps, ComparedVariant("twin", "trained"))["similarity"][1]
     for name in schemas.MEASURES:
         assert row[name] == pytest.approx(0 if name.startswith("difference") else 1, abs=1e-6), name
 
 
 def test_what_is_missing_is_left_out(maps: dict[str, dict[str, Map]]) -> None:
     del maps["trained"]["eagle"], maps["random-1"]
-    rows = measured(maps, Wanted("random-2", "trained", ("random-1",)))["similarity"]
+    rows = measured(maps, ComparedVariant("random-2", "trained", ("random-1",)))["similarity"]
     assert [(row["comparison"], row["target"]) for row in rows] == [
         ("between_targets", "eagle"),
         ("to_trained", "magpie"),
     ]
-    assert measured(maps, Wanted("random-1", "trained")) == {
+    assert measured(maps, ComparedVariant("random-1", "trained")) == {
         "similarity": [],
         "map_measures": [],
         "localization": [],
@@ -92,14 +94,16 @@ def test_complexity_rises_against_the_trained_map(maps: dict[str, dict[str, Map]
     spike = np.zeros((48, 48), dtype=np.float32)
     spike[3, 4] = 1
     maps["trained"]["eagle"] = spike + made(9, 1e-3)
-    rows = {row["target"]: row for row in measured(maps, Wanted("random-1", "trained"))["map_measures"]}
+    rows = {
+        row["target"]: row for row in measured(maps, ComparedVariant("random-1", "trained"))["map_measures"]
+    }
     random, trained = complexity(maps["random-1"]["eagle"]), complexity(maps["trained"]["eagle"])
     assert random is not None
     assert trained is not None
     assert rows["eagle"]["complexity"] == random
     assert rows["eagle"]["complexity_rise"] == pytest.approx((random - trained) / trained)
     assert rows["eagle"]["complexity_rise"] > 1
-    own = measured(maps, Wanted("trained"))["map_measures"]
+    own = measured(maps, ComparedVariant("trained"))["map_measures"]
     assert [row["complexity_rise"] for row in own] == [None, None]
 
 
@@ -110,11 +114,11 @@ def test_edges_need_pixels_and_boxes_make_one_region_a_label(maps: dict[str, dic
     edge = np.zeros((48, 48), dtype=np.float32)
     edge[:, 23:25] = 1
     maps["trained"]["eagle"] = edge + made(5, 1e-4)
-    rows = measured(maps, Wanted("trained"), boxes, pixels)
+    rows = measured(maps, ComparedVariant("trained"), boxes, pixels)
     first, second = rows["map_measures"]
     assert first["sobel_spearman"] > second["sobel_spearman"] + 0.1
     assert first["sobel_ssim"] > 0.9 > second["sobel_ssim"]
-    assert "sobel_spearman" not in measured(maps, Wanted("trained"))["map_measures"][0]
+    assert "sobel_spearman" not in measured(maps, ComparedVariant("trained"))["map_measures"][0]
     assert {row["box_label"] for row in rows["localization"]} == {"eagle"}
     mask = np.zeros((48, 48), dtype=bool)
     mask[:8, :8] = mask[4:12, 4:12] = True

@@ -112,7 +112,7 @@ def test_images_with_seeds_enough_are_tested_one_by_one(
     reader = Reader(randomized)
     frame = reader.variants.to_pandas()
     assert image_rows(reader, frame, "probability") == []  # three seeds are not enough
-    monkeypatch.setattr(nulls, "FEWEST_NULLS_PER_IMAGE", 3)
+    monkeypatch.setattr(nulls, "MIN_NULLS_PER_IMAGE", 3)
     rows = image_rows(reader, frame, "probability")
     assert {row["image_id"] for row in rows} == set(reader.listing.image_ids.to_pylist())
     assert {row["n_null"] for row in rows} == {3}

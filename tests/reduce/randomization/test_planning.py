@@ -13,7 +13,7 @@ from igbatch.store.reader import Reader
 
 
 class Listed:
-    """A reader of which only the variants are asked."""
+    """A reader of which only the variants are read."""
 
     def __init__(self, rows: list[dict[str, Any]]) -> None:
         self.variants = pa.Table.from_pylist(rows, schema=schemas.VARIANTS)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from igbatch.reduce.randomization.resampled import FEWEST_IMAGES, RESAMPLES, image_means, interval
+from igbatch.reduce.randomization.resampled import MIN_IMAGES, RESAMPLES, image_means, interval
 
 
 def test_values_are_put_to_their_images_and_what_is_missing_is_left_out() -> None:
@@ -23,5 +23,5 @@ def test_intervals_need_a_few_images_and_leave_out_what_is_not_there() -> None:
     values = np.arange(101.0)
     assert interval(values, 30) == pytest.approx((2.5, 97.5))
     assert interval(np.append(values, np.nan), 30) == pytest.approx((2.5, 97.5))
-    assert interval(values, FEWEST_IMAGES - 1) == (None, None)
+    assert interval(values, MIN_IMAGES - 1) == (None, None)
     assert interval(np.full(3, np.nan), 30) == (None, None)

@@ -156,18 +156,18 @@ def test_adding_seeds_measures_the_new_variants_alone(
 
 def test_a_wider_range_measures_all_again_through_any_door(copy: Output) -> None:
     before = {info.path for info in copy.files("measures")}
-    asked = []
+    called = []
 
     def elsewhere(function: Callable[[Any], Any], tasks: Iterable[Any]) -> Iterator[Any]:
         """As a cluster does it: everything is pickled on its way."""
         for task in tasks:
             function, task = pickle.loads(pickle.dumps((function, task)))
-            asked.append(function.__name__)
+            called.append(function.__name__)
             yield pickle.loads(pickle.dumps(function(task)))
 
     found = again(copy, dataset=(-100.0, 100.0), map_shards=elsewhere)
     assert found.new_parts == found.parts == len(Reader(copy).variant_ids)
-    assert set(asked) == {"measure_slice", "summary_of", "values_of"}
+    assert set(called) == {"measure_slice", "summary_of", "values_of"}
     after = {info.path for info in copy.files("measures")}
     assert len(after) == len(before)
     kept = {path.split(".")[-2] for path in before & after}

@@ -207,7 +207,7 @@ def test_texts_are_cut_and_wrapped_to_a_width() -> None:
     lines = wrap(f"one two three {long} four", 120, 11.5)
     assert all(text_width(line, 11.5) <= 120 for line in lines)
     assert lines[-1].endswith("four")
-    assert len(wrap("a b c d e f " * 40, 60, 11.5, most=3)) == 3
+    assert len(wrap("a b c d e f " * 40, 60, 11.5, max_lines=3)) == 3
 
 
 def test_labels_of_boxes_stay_inside_and_off_each_other() -> None:

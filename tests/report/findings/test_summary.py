@@ -198,7 +198,7 @@ def test_boxes_that_were_left_out_or_not_found_are_a_caution(
 
 WORST = WorstMap(0.5, ("trained", "a.png", "eagle"), 50, 0.001, 0.002, True)
 PLAIN: dict[str, Any] = {
-    "rows": 12, "converged": 12, "estimated": 12, "largest_error": 0.009, "worst": WORST,
+    "rows": 12, "converged": 12, "estimated": 12, "largest_error": 0.009, "worst_map": WORST,
 }  # fmt: skip
 
 

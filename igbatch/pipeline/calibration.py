@@ -1,6 +1,6 @@
-"""Measuring what `auto` means on one kind of device: arithmetic, micro-batch, how passes run.
+"""The calibration: what `auto` comes to on one kind of device (precision, micro-batch, form of the passes).
 
-It is measured once a study and kind of device, on the study's own images and models, kept in `study.json`
+It is measured once for a study and kind of device, on the study's own images and models, kept in `study.json`
 and used again on resume and growth, so that a study's numbers do not depend on when they were computed.
 """
 
@@ -23,10 +23,10 @@ from igbatch.attribution.calibrate import (
 from igbatch.attribution.precision import PRECISIONS
 from igbatch.attribution.smoothing import settings_of_copies
 from igbatch.errors import InputError
-from igbatch.pipeline.reports import Settled
+from igbatch.pipeline.reports import Calibration
 from igbatch.study import Attribution
 
-SAFE_ROWS = 4
+SAFE_MICRO_BATCH = 4
 """The micro-batch where nothing could be measured."""
 
 
@@ -38,14 +38,16 @@ class Sample(NamedTuple):
     examples: Sequence[Example]
 
 
-def unmeasured(study: Attribution) -> Settled:
+def uncalibrated(study: Attribution) -> Calibration:
     """Return what shards without a single usable image run with; nothing of it is worth keeping."""
     precision = "float32" if study.precision == "auto" else study.precision
-    return Settled(precision, 0.0 if PRECISIONS[precision].exact else 1.0, SAFE_ROWS)
+    return Calibration(precision, 0.0 if PRECISIONS[precision].exact else 1.0, SAFE_MICRO_BATCH)
 
 
-def settings_of(study: Attribution, steps: int | Literal["auto"], settled: Settled | None = None) -> Settings:
-    """Return how a variant's integrals are taken; what is not settled yet is left at the defaults.
+def settings_of(
+    study: Attribution, steps: int | Literal["auto"], calibration: Calibration | None = None
+) -> Settings:
+    """Return how a variant's integrals are taken; what is not calibrated yet is left at the defaults.
 
     Where maps are smoothed these are the integrals of the noisy copies.
     """
@@ -58,24 +60,24 @@ def settings_of(study: Attribution, steps: int | Literal["auto"], settled: Settl
     )
     if study.smoothing is not None:
         settings = settings_of_copies(settings, study.smoothing.samples)
-    if settled is None:
+    if calibration is None:
         return settings
     return replace(
         settings,
-        precision=settled.precision,
-        arithmetic_error=settled.arithmetic_error,
-        micro_batch=settings.micro_batch or settled.micro_batch,
+        precision=calibration.precision,
+        arithmetic_error=calibration.arithmetic_error,
+        micro_batch=settings.micro_batch or calibration.micro_batch,
     )
 
 
-def settle(
+def calibrate_device(
     study: Attribution, samples: Sequence[Sample], ahead: int | None = None, sharing: int = 1
-) -> Settled:
+) -> Calibration:
     """Measure what the study leaves open, where so many workers share a device.
 
-    The first sample is the one that is asked the most of: the trained model where there is one. An arithmetic
-    has to do for the others too. `ahead` images are to be computed, added over variants, where that is known:
-    what is tried takes a fifth of their time at most, and nothing is compiled for a few.
+    The first sample is of the variant with most nodes, a trained one where there is any. A precision has to
+    do for the others too. `ahead` images are to be computed, added over variants, where that is known: trials
+    take a fifth of their time at most, and nothing is compiled for a few.
     """
     model, steps, examples = samples[0]
     settings = settings_of(study, steps)
@@ -88,8 +90,8 @@ def settle(
         reasons.append(f"micro_batch {choice.reason}")
     settings = replace(settings, micro_batch=rows)
     graphs, reason = choose_graphs(model, examples[0], settings, study.passes, ahead or 0)
-    said = tuple(filter(None, [*reasons, reason]))
-    return Settled(precision, error, rows, said, graphs.form, study.passes)
+    kept = tuple(filter(None, [*reasons, reason]))
+    return Calibration(precision, error, rows, kept, graphs.form, study.passes)
 
 
 def _precision(

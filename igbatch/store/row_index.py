@@ -1,8 +1,9 @@
-"""Which committed rows count: those that the study lists, each from the latest attempt that computed it.
+"""The index of current rows: those that the study lists, each from the latest attempt that computed it.
 
-A key is a number for one (image, target) of the study: the image's position in its list times the number of
-targets, plus the target's position. One scan of a variant's statistics notes for every key the file that its
-row comes from: 4 bytes a key. It is the index of the maps as well.
+Rows of superseded attempts, and of images or targets that are no longer listed, are dropped here. A key is a
+number for one (image, target) of the study: the image's position in its list times the number of targets,
+plus the target's position. One scan of a variant's statistics keeps for every key the file that its row comes
+from: 4 bytes a key. Maps are found by it as well.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ ROWS_AT_ONCE = 500_000
 """Rows that are compared with the list of images at once; a table of its ids is built each time."""
 
 FEW = 50
-"""Ids are few where the list has so many times as many: then each listed one is looked for among them."""
+"""Ids are few where the list has this many times as many: then each listed id is searched among them."""
 
 _SIZES = {kind: f"{kind}_bytes" for kind in DATA_KINDS}
 COLUMNS = ("image_id", "target", "image_etag", "attempt", *_SIZES.values())
-"""Columns of `image_stats` that tell which rows count."""
+"""Columns of `image_stats` that decide which rows are current."""
 
 
 class Listing:
@@ -47,7 +48,7 @@ class Listing:
         self.targets = list(targets)
         self._etags = images["etag"].combine_chunks()
         self._places: dict[str, int | None] = {}  # of few
-        self._asked: NDArray[np.bool_] | None = None
+        self._requested: NDArray[np.bool_] | None = None
 
     @property
     def size(self) -> int:
@@ -57,16 +58,16 @@ class Listing:
     def key(self, image_id: str, target: str) -> int:
         """Return the key of one image and target, -1 where the study does not list it."""
         place = int(pc.index(self.image_ids, image_id).as_py())
-        known = place >= 0 and target in self.targets and (self._asked is None or self._asked[place])
+        known = place >= 0 and target in self.targets and (self._requested is None or self._requested[place])
         return place * len(self.targets) + self.targets.index(target) if known else -1
 
-    def of_variant(self, asked: NDArray[np.bool_] | None) -> Listing:
+    def of_variant(self, requested: NDArray[np.bool_] | None) -> Listing:
         """Return the listing in which images that a variant is not computed on are as if not listed.
 
-        `asked` tells which images it is computed on: bool [images]; None: every one.
+        `requested` tells which images it is computed on: bool [images]; None: every one.
         """
         found = copy(self)
-        found._asked = asked
+        found._requested = requested
         return found
 
     def places(self, rows: pa.Table) -> NDArray[np.int64]:
@@ -79,7 +80,8 @@ class Listing:
             same = pc.equal(self._etags.take(found), rows["image_etag"].combine_chunks())
             found = pc.if_else(same.fill_null(False), found, None)
         places = np.asarray(found.cast(pa.int64()).fill_null(-1).to_numpy(), dtype=np.int64)
-        return places if self._asked is None else np.where(np.append(self._asked, False)[places], places, -1)
+        some = self._requested
+        return places if some is None else np.where(np.append(some, False)[places], places, -1)
 
     def _found(self, image_ids: pa.ChunkedArray) -> pa.Array:
         """Return the position of each id in the list, null where it has none; few are remembered."""
@@ -128,7 +130,7 @@ class Listing:
         """Return the listing of the images at some places alone."""
         ids, etags = (each.take(pa.array(places)) for each in (self.image_ids, self._etags))
         found = Listing(pa.table({"image_id": ids, "etag": etags}), self.targets)
-        return found if self._asked is None else found.of_variant(self._asked[places])
+        return found if self._requested is None else found.of_variant(self._requested[places])
 
     def digest(self) -> str:
         """Return a digest of what the keys stand for: images with their etags in their order, and targets."""
@@ -155,30 +157,30 @@ class CommittedFile:
 
 
 class Chunk(NamedTuple):
-    """Some rows that were scanned, [n] each; `won` are those that count as far as has been seen."""
+    """Rows that were scanned, [n] each; `current` marks those that nothing scanned so far replaces."""
 
     rows: pa.Table
     keys: NDArray[np.int64]
     files: NDArray[np.int64]
-    won: NDArray[np.bool_]
+    current: NDArray[np.bool_]
 
 
-class Winners:
+class RowIndex:
     """For every key of a variant the file that its row comes from, once `scan` has run through.
 
     Args:
         listing: what the study lists now of the variant.
 
     Attributes:
-        owner: int32 [keys + 1], a position in `files`; -1 where there is no row, as in the last place, which
-            the key -1 stands for.
+        file_of_key: int32 [keys + 1], a position in `files`; -1 where there is no row, as in the last place,
+            which the key -1 stands for.
         files: the files that hold rows.
         paths: all files that were scanned, those without rows too.
     """
 
     def __init__(self, listing: Listing) -> None:
         self.listing = listing
-        self.owner = np.full(listing.size + 1, -1, dtype=np.int32)
+        self.file_of_key = np.full(listing.size + 1, -1, dtype=np.int32)
         self.files: list[CommittedFile] = []
         self.paths: list[str] = []
         self._positions: dict[str, int] = {}
@@ -192,7 +194,7 @@ class Winners:
     ) -> Iterator[Chunk]:
         """Scan files of `image_stats`, yielding rows (those `where`): `COLUMNS` and those asked for.
 
-        What a chunk says of a row holds until a later attempt at it is scanned.
+        A row's `current` holds until a later attempt at it is scanned.
 
         Raises:
             InputError: a file is no commit of igbatch.
@@ -201,44 +203,44 @@ class Winners:
         names = dict.fromkeys([*COLUMNS, *columns])
         schema = pa.schema([schemas.IMAGE_STATS_FILE.field(name) for name in names])
         for found in ahead(gathered(scan(output, paths, schema, where), ROWS_AT_ONCE)):
-            yield self._claim(found)
+            yield self._add(found)
 
     @property
     def images(self) -> NDArray[np.bool_]:
         """Which images have any row: bool [images], in the order of the listing."""
-        rows = self.owner[:-1].reshape(-1, len(self.listing.targets)) >= 0
+        rows = self.file_of_key[:-1].reshape(-1, len(self.listing.targets)) >= 0
         return np.asarray(rows.any(axis=1), dtype=np.bool_)
 
     def file_of(self, image_id: str, target: str) -> CommittedFile | None:
         """Return the file that holds the row of an image and target."""
-        owner = int(self.owner[self.listing.key(image_id, target)])
-        return self.files[owner] if owner >= 0 else None
+        position = int(self.file_of_key[self.listing.key(image_id, target)])
+        return self.files[position] if position >= 0 else None
 
-    def held_by(self, keys: NDArray[np.int64]) -> dict[int, NDArray[np.int64]]:
+    def keys_by_file(self, keys: NDArray[np.int64]) -> dict[int, NDArray[np.int64]]:
         """Return those of some keys that have a row, by the file that holds it."""
-        keys = keys[np.argsort(self.owner[keys], kind="stable")]
-        files, starts = np.unique(self.owner[keys], return_index=True)
+        keys = keys[np.argsort(self.file_of_key[keys], kind="stable")]
+        files, starts = np.unique(self.file_of_key[keys], return_index=True)
         parts = zip(files.tolist(), np.split(keys, starts[1:]), strict=False)
         return {file: part for file, part in parts if file >= 0}
 
-    def counting(self) -> NDArray[np.int64]:
-        """Return how many rows of each file count: int64 [files]."""
-        return np.bincount(self.owner[self.owner >= 0], minlength=len(self.files))
+    def current_counts(self) -> NDArray[np.int64]:
+        """Return how many rows of each file are current: int64 [files]."""
+        return np.bincount(self.file_of_key[self.file_of_key >= 0], minlength=len(self.files))
 
-    def whole(self) -> NDArray[np.bool_]:
-        """Tell of each file whether all its rows count: bool [files]."""
-        return np.equal(self.counting(), np.array([file.rows for file in self.files], dtype=np.int64))
+    def all_current(self) -> NDArray[np.bool_]:
+        """Return for each file whether all its rows are current: bool [files]."""
+        return np.equal(self.current_counts(), np.array([file.rows for file in self.files], dtype=np.int64))
 
-    def _claim(self, found: Sequence[Found]) -> Chunk:
+    def _add(self, found: Sequence[Found]) -> Chunk:
         rows = pa.Table.from_batches([batch for _, batch in found])
         keys = self.listing.keys(rows)
         lengths = [len(batch) for _, batch in found]
         positions = [self._position(path, batch) for path, batch in found]
         for position, own in zip(positions, np.split(keys, np.cumsum(lengths)[:-1]), strict=True):
-            self._claim_for(position, own[own >= 0])
+            self._assign(position, own[own >= 0])
             self.files[position].rows += len(own)
         files = np.repeat(np.array(positions), lengths)
-        return Chunk(rows, keys, files, self.owner[keys] == files)
+        return Chunk(rows, keys, files, self.file_of_key[keys] == files)
 
     def _position(self, path: str, batch: pa.RecordBatch) -> int:
         if path not in self._positions:
@@ -253,15 +255,15 @@ class Winners:
             self.files.append(CommittedFile(path, first["attempt"], sizes))
         return self._positions[path]
 
-    def _claim_for(self, position: int, keys: NDArray[np.int64]) -> None:
+    def _assign(self, position: int, keys: NDArray[np.int64]) -> None:
         if not len(keys):
             return
         file = self.files[position]
         places = [int(key) // len(self.listing.targets) for key in (keys.min(), keys.max())]
         known = [place for place in (*file.span, *places) if place >= 0]
         file.span = min(known), max(known)
-        holders = self.owner[keys]
-        self.owner[keys[holders < 0]] = position
-        for holder in np.unique(holders[holders >= 0]):
-            if self.files[holder].attempt < file.attempt:
-                self.owner[keys[holders == holder]] = position
+        before = self.file_of_key[keys]
+        self.file_of_key[keys[before < 0]] = position
+        for other in np.unique(before[before >= 0]):
+            if self.files[other].attempt < file.attempt:
+                self.file_of_key[keys[before == other]] = position

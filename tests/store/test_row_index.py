@@ -1,4 +1,4 @@
-"""Which rows count, against a plain account of it: the latest attempt of what is listed, nothing else."""
+"""Which rows are current, against a plain account: the latest attempt of what is listed, nothing else."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from igbatch.errors import InputError
+from igbatch.store import row_index, schemas
 from igbatch.store import scan as scan_module
-from igbatch.store import schemas, winners
 from igbatch.store.commit import ShardWriter, stats_bytes
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
+from igbatch.store.row_index import Listing, RowIndex
 from igbatch.store.scan import ahead, scan
-from igbatch.store.winners import Listing, Winners
 
 LayOut = Callable[..., None]
 WriteShard = Callable[..., ShardWriter]
@@ -75,7 +75,7 @@ shards = st.lists(st.lists(cells, unique_by=lambda row: row[:2], max_size=6), ma
 
 @given(shards, st.permutations(range(6)), st.integers(1, 4), st.integers(1, 20))
 @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_rows_that_count_are_those_of_the_latest_attempt_at_what_is_listed(
+def test_current_rows_are_those_of_the_latest_attempt_at_what_is_listed(
     tmp_path_factory: pytest.TempPathFactory,
     lay_out: LayOut,
     stats_row: Any,
@@ -95,14 +95,14 @@ def test_rows_that_count_are_those_of_the_latest_attempt_at_what_is_listed(
                 expected[image, target] = attempt
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scan_module, "FILES_AT_ONCE", files_at_once)
-        patch.setattr(winners, "ROWS_AT_ONCE", rows_at_once)
+        patch.setattr(row_index, "ROWS_AT_ONCE", rows_at_once)
         reader = Reader(output)
         table = reader.image_stats(["image_id", "target", "score"])
         found = {(row["image_id"], row["target"]): int(row["score"]) for row in table.to_pylist()}
         assert found == expected
         assert len(table) == len(expected)
         assert [tuple(row.values())[:2] for row in table.to_pylist()] == sorted(expected)
-        known = reader.winners("v")
+        known = reader.row_index("v")
         for image in "wxyz":
             for target in "abc":
                 file = known.file_of(image, target)
@@ -111,7 +111,7 @@ def test_rows_that_count_are_those_of_the_latest_attempt_at_what_is_listed(
             assert {row["target"]: int(row["score"]) for row in one} == {
                 target: attempt for (name, target), attempt in expected.items() if name == image
             }
-        assert known.counting().sum() == len(expected)
+        assert known.current_counts().sum() == len(expected)
 
 
 def test_a_scan_takes_files_in_their_order_and_columns_that_are_missing_as_null(
@@ -172,5 +172,5 @@ def test_shard_histograms_are_the_sums_of_their_rows(
 
 def test_an_index_of_a_million_maps_takes_four_bytes_each() -> None:
     names = pa.array([f"{number:07d}" for number in range(500_000)])
-    found = Winners(Listing(pa.table({"image_id": names, "etag": names}), ["a", "b"]))
-    assert found.owner.nbytes == 4 * (1_000_000 + 1)
+    found = RowIndex(Listing(pa.table({"image_id": names, "etag": names}), ["a", "b"]))
+    assert found.file_of_key.nbytes == 4 * (1_000_000 + 1)
