@@ -28,5 +28,5 @@ def within(seconds: float, action: Callable[[], object]) -> None:
 
 
 def left_behind() -> bool:
-    """Tell whether a thread was left behind; Python does not end in good order while it is in a library."""
+    """Return whether a thread was left behind; Python does not end in good order while it is in a library."""
     return any(thread.name == _NAME for thread in threading.enumerate())

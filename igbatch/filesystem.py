@@ -1,4 +1,4 @@
-"""Opening places by URI: local paths, and every store that pyarrow or fsspec knows."""
+"""Files and folders by URI: local paths, and every store that pyarrow or fsspec knows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Standard output and error that never end a run, though nobody listens or the disk behind them is full."""
+"""Standard output and error whose failures (a closed pipe, a full disk) never end a run."""
 
 from __future__ import annotations
 

@@ -165,8 +165,8 @@ def settings(store: Any) -> dict[str, Any]:
 def test_a_client_of_s3_keeps_what_its_uri_says_and_waits_for_so_long(s3: Any) -> None:
     store, _ = resolve("s3://bucket/out?region=eu-west-1&scheme=http&endpoint_override=localhost:9000")
     known = settings(store)
-    said = (known["region"], known["scheme"], known["endpoint_override"], known["allow_delayed_open"])
-    assert said == ("eu-west-1", "http", "localhost:9000", True)
+    options = (known["region"], known["scheme"], known["endpoint_override"], known["allow_delayed_open"])
+    assert options == ("eu-west-1", "http", "localhost:9000", True)
     assert {name: known[name] for name in filesystem.S3_LIMITS} == filesystem.S3_LIMITS
     assert settings(resolve("s3://bucket/out")[0])["endpoint_override"] == s3.endpoint
 
@@ -177,10 +177,10 @@ def test_what_a_copy_of_a_client_would_lose_is_not_lost() -> None:
 
 
 def test_a_client_of_googles_store_gives_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
+    requested: list[str] = []
 
     def note(uri: str) -> tuple[Any, str]:
-        asked.append(uri)
+        requested.append(uri)
         return fs.LocalFileSystem(), "/"
 
     monkeypatch.setattr(filesystem, "fs", SimpleNamespace(FileSystem=SimpleNamespace(from_uri=note), **KINDS))
@@ -191,7 +191,7 @@ def test_a_client_of_googles_store_gives_up_in_time(monkeypatch: pytest.MonkeyPa
     ):
         resolve(uri)
     limit = f"retry_limit_seconds={filesystem.GCS_RETRY_SECONDS}"
-    assert asked == [
+    assert requested == [
         f"gs://anonymous@bucket/x?{limit}",
         f"gcs://bucket/x?project_id=p&{limit}",
         "gs://bucket/x?retry_limit_seconds=5",

@@ -75,31 +75,31 @@ def test_tables_of_a_randomization_study_are_refused_where_there_is_none(
     assert not results.randomized
     with pytest.raises(InputError, match=f"no `randomization` section, so there is no {name}.parquet"):
         getattr(results, name)
-    asked = open_study(copy.uri)
-    change_study(asked, randomization={})
-    assert not asked.randomized
+    copied = open_study(copy.uri)
+    change_study(copied, randomization={})
+    assert not copied.randomized
     with pytest.raises(InputError, match=f"not reduced yet \\({name}.parquet is missing"):
-        getattr(asked, name)
+        getattr(copied, name)
 
 
 def test_similarity_is_scanned_by_columns(copy: Output, change_study: Callable[..., None]) -> None:
-    asked = open_study(copy.uri)
-    change_study(asked, randomization={})
+    copied = open_study(copy.uri)
+    change_study(copied, randomization={})
     texts = ("comparison", "variant_id", "other_variant_id", "image_id", "target", "other_target")
     rows = [{**dict.fromkeys(texts, "x"), "image_id": str(n), "spearman": n / 8} for n in range(5)]
     copy.put_table(copy.path("similarity.parquet"), pa.Table.from_pylist(rows, schema=schemas.SIMILARITY))
-    scanned = pa.concat_tables(asked.scan_table("similarity", ["image_id", "spearman"])).to_pandas()
-    pd.testing.assert_frame_equal(scanned, asked.similarity[["image_id", "spearman"]])
+    scanned = pa.concat_tables(copied.scan_table("similarity", ["image_id", "spearman"])).to_pandas()
+    pd.testing.assert_frame_equal(scanned, copied.similarity[["image_id", "spearman"]])
 
 
 def test_tables_of_a_randomization_study_are_read(copy: Output, change_study: Callable[..., None]) -> None:
-    asked = open_study(copy.uri)
-    change_study(asked, randomization={})
+    copied = open_study(copy.uri)
+    change_study(copied, randomization={})
     for name in TABLES:
         schema: pa.Schema = getattr(schemas, name.upper())
         copy.put_table(copy.path(f"{name}.parquet"), schema.empty_table())
-        assert list(getattr(asked, name)) == schema.names
-    assert asked.randomized
+        assert list(getattr(copied, name)) == schema.names
+    assert copied.randomized
 
 
 def test_reading_needs_neither_torch_nor_ray(computed: Output) -> None:

@@ -55,7 +55,7 @@ class BoxGroup:
 
     @property
     def own(self) -> bool:
-        """Tell whether these are boxes of the target itself."""
+        """Return whether these are boxes of the target itself."""
         return self.label == self.target
 
 
@@ -80,7 +80,7 @@ class VariantPair:
 
     @property
     def trained(self) -> bool:
-        """Tell whether it has trained weights only."""
+        """Return whether it has trained weights only."""
         return self.kind == "trained"
 
 

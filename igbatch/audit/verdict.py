@@ -76,7 +76,7 @@ class Check(_Record):
         at_least: the figure must not fall below the threshold; otherwise it must not rise above it.
         unit: of the figure: "of probability", "%", "".
         outcome: passed, failed or skipped.
-        words: a sentence that says what was found, with its numbers.
+        words: a sentence with what was found, and its numbers.
         parts: the comparisons it is made of, worst first; at most `MAX_PARTS`.
         offenders: images that speak most against it, worst first; at most `MAX_OFFENDERS`.
     """
@@ -125,7 +125,7 @@ class Comparison(_Record):
 
     @property
     def passed(self) -> bool:
-        """Tell whether no check failed."""
+        """Return whether no check failed."""
         return not self.failed
 
     @property
@@ -155,5 +155,5 @@ class Audit(_Record):
 
     @property
     def passed(self) -> bool:
-        """Tell whether no check of any comparison failed."""
+        """Return whether no check of any comparison failed."""
         return all(comparison.passed for comparison in self.comparisons)

@@ -76,7 +76,7 @@ def promote(root: str, name: str, note: str, force: bool) -> None:
 def prune(root: str, keep: int | None, unfinished: bool, apply: bool) -> None:
     """Delete maps of old nights of ROOT; statistics, and maps of reference and last good night, stay.
 
-    Without --apply it says what would go.
+    Without --apply it prints what would go.
     """
     from igbatch.nightly.prune import find_candidates, prune_root, retained, total
     from igbatch.nightly.root import NightlyRoot

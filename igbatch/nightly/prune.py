@@ -111,10 +111,10 @@ def prune_root(root: NightlyRoot, keep: int, *, unfinished: bool = False) -> lis
 
 
 def retained(root: NightlyRoot) -> int:
-    """Return of how many nights the latest finished night's study says to keep maps.
+    """Return how many nights keep maps, by the study of the latest finished night.
 
     Raises:
-        InputError: it says nothing, or there is none.
+        InputError: it has no such key, or there is no such night.
     """
     for name in reversed(root.names()):
         record = root.record(name)

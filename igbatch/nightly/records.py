@@ -62,12 +62,12 @@ class Night(_Record):
 
     @property
     def ran(self) -> bool:
-        """Tell whether its run came to its end."""
+        """Return whether its run came to its end."""
         return self.run_exit_code is not None
 
     @property
     def good(self) -> bool:
-        """Tell whether it ran whole and passed its audit, if there was one."""
+        """Return whether it ran whole and passed its audit, if there was one."""
         return self.verdict is not None and self.verdict.exit_code == 0
 
     @property

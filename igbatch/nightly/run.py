@@ -26,7 +26,7 @@ from igbatch.study_file import load_study
 from igbatch.text import count
 
 RESUME_HOURS = 20
-"""An interrupted night that began longer ago is left, and a new one begins: it would tell of yesterday."""
+"""An interrupted night that began longer ago is left, and a new one begins: it would be that of yesterday."""
 
 
 def run_night(
@@ -48,7 +48,7 @@ def run_night(
     Args:
         study_path: the study's file.
         overrides: `key=value` of its keys.
-        console: what is said, and printed of the run and the audit.
+        console: prints the progress, the run and the audit.
         out: root of the nights.
         address, retry_quarantined: of the run (`igbatch.job.run_job`).
         promote_first: make the night the reference if it is good and none is yet.
@@ -179,7 +179,7 @@ class _Night:
             record_promotion(root, night, "the first good night", "good")
             self.say(f"night {night} is the reference from now on")
         elif self.reference is None:
-            self.say(f"no night is the reference yet: look at one and `igbatch promote {root.uri} {night}`")
+            self.say(f"no night is the reference yet: review one and `igbatch promote {root.uri} {night}`")
         self._prune()
         self.say(f"night {night}: {verdict.words}")
         self.say(f"verdict: {root.night_output(night).uri_of(NIGHT_FILE)}")

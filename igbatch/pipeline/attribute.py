@@ -9,7 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
+from typing import Any, cast
 
 import ray
 from ray.exceptions import (
@@ -67,7 +67,7 @@ class Attribution:
         listener: is called with the progress.
         make_computer: makes what computes shards, in each worker; None: `ShardComputer`.
         probe: what each worker has to see.
-        check: is called at least every few seconds; raises what is to end the run.
+        check: is called in every round of the loop; raises what is to end the run.
         on_ready: is called with the hardware of each worker, and what all run with.
         say: takes a line about a failure and what is done about it.
     """
@@ -181,10 +181,8 @@ class Attribution:
             return self._measured
 
         def measure(shards: Any, ahead: int) -> Calibration | None:
-            found: Calibration | None = ray.get(
-                slot.actor.calibrate.remote(shards, ahead), timeout=CALIBRATION_SECONDS
-            )
-            return found
+            reference = slot.actor.calibrate.remote(shards, ahead)
+            return cast(Calibration | None, ray.get(reference, timeout=CALIBRATION_SECONDS))
 
         try:
             self.calibration = calibrate_plan(self.plan, measure)

@@ -83,15 +83,15 @@ def calibrate_device(
     settings = settings_of(study, steps)
     precision, error, reasons = _precision(study, samples, settings, ahead)
     settings = replace(settings, precision=precision, arithmetic_error=error)
-    rows = settings.micro_batch
-    if rows is None:
+    micro_batch = settings.micro_batch
+    if micro_batch is None:
         choice = choose_micro_batch(model, examples[0], settings, sharing)
-        rows = choice.rows
+        micro_batch = choice.rows
         reasons.append(f"micro_batch {choice.reason}")
-    settings = replace(settings, micro_batch=rows)
+    settings = replace(settings, micro_batch=micro_batch)
     graphs, reason = choose_graphs(model, examples[0], settings, study.passes, ahead or 0)
     kept = tuple(filter(None, [*reasons, reason]))
-    return Calibration(precision, error, rows, kept, graphs.form, study.passes)
+    return Calibration(precision, error, micro_batch, kept, graphs.form, study.passes)
 
 
 def _precision(

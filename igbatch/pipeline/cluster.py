@@ -62,8 +62,8 @@ def size_workers(run: Run, recorded: Mapping[str, Mapping[str, Any]] | None = No
     more, and workers side by side keep all CPUs busy.
 
     Raises:
-        InputError: no worker could ever start: an embedded Ray has fewer GPUs or CPUs than are asked for, or
-            `cuda` is asked for on a cluster without a GPU and the number of workers is left to it.
+        InputError: no worker could ever start: an embedded Ray has fewer GPUs or CPUs than are requested, or
+            `cuda` is requested on a cluster without a GPU and the number of workers is left to it.
     """
     resources = ray.cluster_resources()
     cpus, gpus = int(resources.get("CPU", 1)), int(resources.get("GPU", 0))
@@ -192,11 +192,11 @@ def map_shards(
     """Apply a pure function to each shard in Ray tasks, near free CPUs, and yield the results in order.
 
     Reducing and statistics reach the cluster through this function alone. At most `in_flight` tasks wait,
-    by default what `tasks_in_flight` says when the first one is started. Each takes `cpus` and `gpus`.
+    by default `tasks_in_flight` as of the first one. Each takes `cpus` and `gpus`.
 
     Raises:
         InputError: a node imports other packages than the driver.
-        UnfinishedError: the cluster was lost, or has no room for such a task for `MAX_WAIT_SECONDS`.
+        UnfinishedError: the cluster was lost, or cannot run such a task for `MAX_WAIT_SECONDS`.
     """
     driver = imported_packages()
 

@@ -160,7 +160,7 @@ class _VariantScan:
         return found
 
     def is_whole(self, path: str) -> bool:
-        """Tell whether a file is a whole commit."""
+        """Return whether a file is a whole commit."""
         try:
             read_commit(self.study.output.filesystem, self.variant_id, path)
             self.study.output.read_table(path, _SCANNED.names)
@@ -169,7 +169,7 @@ class _VariantScan:
         return True
 
     def _trusts(self, path: str, facts: Mapping[str, Any], found: Committed) -> bool:
-        """Check what a commit says of itself; take what it has in quarantine."""
+        """Check the record of a commit; take its rows of quarantine."""
         output = self.study.output
         shard, attempt = shard_of(path), facts["attempt"]
         if facts["fingerprint"] != self.fingerprint:

@@ -119,18 +119,16 @@ class ShardComputer:
             rows = read_commit(self.output.filesystem, shard.spec.variant_id, path).rows
             lost = shard.rows - rows
             return ShardReport(shard.name, len(shard.images), rows, lost, already_committed=True)
-        attribution = self.resolved.study.attribution
+        study = self.resolved.study.attribution
         identity = (shard.spec.variant_id, shard.name, shard.fingerprint)
         writer = ShardWriter(self.output, *identity, encoding=self.resolved.study.store.encoding)
         prepared, report = self._prepared(shard), ShardReport(shard.name, len(shard.images))
         self._reports.append(report)
         try:
-            with self._occupancy.shard(), writer, ShardRows(writer, shard, attribution, report) as rows_of:
+            with self._occupancy.shard(), writer, ShardRows(writer, shard, study, report) as rows_of:
                 with self._occupancy.slot(shard.spec.variant_id):
                     start = time.monotonic()
-                    self._attribute(
-                        shard, prepared, calibration or uncalibrated(attribution), rows_of, report
-                    )
+                    self._attribute(shard, prepared, calibration or uncalibrated(study), rows_of, report)
                 rows_of.commit()
         finally:
             self._reports.remove(report)
@@ -168,7 +166,7 @@ class ShardComputer:
         stored = self._rankings[shard.spec.model]
         rankings = ShardRankings(self.models, stored, shard, default_micro_batch(self.device))
         ahead = len(shard.images)
-        while group := list(islice(prepared, rankings.rows)):
+        while group := list(islice(prepared, rankings.group_size)):
             usable = []
             for item in group:
                 if not isinstance(item, RefusedImage):
@@ -258,7 +256,7 @@ class ShardComputer:
     def _measured(
         self, attributions: torch.Tensor, image: PreparedImage
     ) -> tuple[Sequence[NDArray[np.float32] | None], Sequence[Measured | None]]:
-        """Return an image's maps, float32 [targets, H, W], and what they say, as the rows take them.
+        """Return an image's maps, float32 [targets, H, W], and their numbers, as the rows take them.
 
         A device measures them itself, and only maps that are kept leave it.
         """

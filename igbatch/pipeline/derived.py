@@ -62,7 +62,7 @@ def keep_derived(output: Output, **made: Any) -> None:
 
 
 def is_reduced(output: Output, state: str) -> bool:
-    """Tell whether a study was reduced in a state, and all tables that this wrote are there."""
+    """Return whether a study was reduced in a state, and all tables that this wrote are there."""
     known = read_derived(output)
     tables = {*ALWAYS, *known.get("tables", ())}
     return known.get("ranges") == state and tables == set(_there(output, tables))

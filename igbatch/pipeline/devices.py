@@ -1,4 +1,4 @@
-"""Whether a process has the device that a study asks for, and if not, why."""
+"""Whether a process has the device that a study requests, and if not, why."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ from igbatch.store.scan import ahead
 GROUP_BATCHES = 4
 """Micro-batches that the perturbed images of a group fill, so that few passes are of one that is not full."""
 GROUP_IMAGES = 64
-"""ImageStream of a group at most, however large micro-batches are,"""
+"""Images of a group at most, however large micro-batches are,"""
 GROUP_MAPS = 256
 """and maps, one for each image and target, but for an image that has more."""
 
@@ -191,10 +191,10 @@ class Measurer:
             yield image + torch.from_numpy(noise).to(image.device).permute(2, 0, 1) * scale
 
 
-def group_size(rows: int, perturbations: int, targets: int) -> int:
-    """Return how many images are measured together, of micro-batches of so many rows.
+def group_size(micro_batch: int, perturbations: int, targets: int) -> int:
+    """Return how many images are measured together, of micro-batches of so many batch rows.
 
     Each image has so many perturbations, for either measure, and so many targets at most.
     """
-    filling = GROUP_BATCHES * rows // (perturbations + 1)
+    filling = GROUP_BATCHES * micro_batch // (perturbations + 1)
     return max(1, min(filling, GROUP_IMAGES, GROUP_MAPS // targets))

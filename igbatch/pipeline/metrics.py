@@ -67,7 +67,7 @@ class DriverMetrics:
         self._retries.inc()
 
     def workers(self, count: int) -> None:
-        """Tell how many workers are ready."""
+        """Set how many workers are ready."""
         if count != self._ready:
             self._ready = count
             self._workers.set(count)

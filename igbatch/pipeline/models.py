@@ -69,7 +69,7 @@ class Models:
         return self._variant
 
     def forward(self, variant: HeldVariant, precision: str) -> Forward:
-        """Return what the engine asks of the variant on the device; shards of a variant share it."""
+        """Return what the engine calls of the variant on the device; shards of a variant share it."""
         if self._forward is None or self._forward[0] != precision:
             self._frozen.close()
             forward = self._frozen.enter_context(frozen(variant.model, PRECISIONS[precision], self.device))

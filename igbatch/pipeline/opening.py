@@ -43,7 +43,7 @@ def open_output(output: Output, resolved: ResolvedStudy, images: StudyImages) ->
     Calibrations and hardware of earlier runs of the same study are kept.
 
     Raises:
-        InputError: the output belongs to another study; the line says what differs.
+        InputError: the output belongs to another study; the message names what differs.
     """
     earlier = existing_study(output)
     check_same_study(output, earlier, resolved)
@@ -110,7 +110,7 @@ def keep_calibration(
 
 
 def model_record(resolved: ResolvedStudy, name: str) -> dict[str, Any]:
-    """Return what `study.json` says of a model."""
+    """Return the entry of a model in `study.json`."""
     model = resolved.models[name]
     return {
         "architecture": model.source.architecture,

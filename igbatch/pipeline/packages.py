@@ -41,7 +41,7 @@ class Packages:
         files: the file that each package is imported from; packages that are missing have none.
         metadata: versions of installed distributions where they are not those that are imported.
         code: digest of igbatch's own sources, which change without a version.
-        machine: what has to be equal for files to be the same files; None where the system does not tell.
+        machine: what has to be equal for files to be the same files; None where the system has none.
     """
 
     versions: dict[str, str]
@@ -64,7 +64,7 @@ class Packages:
 def imported_packages() -> Packages:
     """Return what this process imports, or would import; nothing is imported that has not been.
 
-    The exception is a package of which the installed metadata does not tell the version, since it lies
+    The exception is a package of which the installed metadata does not have the version, since it lies
     elsewhere, or since metadata of several versions lie there: only the module knows then.
 
     Raises:
@@ -153,7 +153,7 @@ def _file_of(name: str) -> str | None:
 
 
 def _edited_at(file: str, installed: importlib.metadata.Distribution) -> bool:
-    """Tell whether a file lies in the folder that a distribution was installed from with `pip install -e`."""
+    """Return whether a file lies in the folder of a distribution that `pip install -e` installed."""
     try:
         origin = json.loads(installed.read_text("direct_url.json") or "{}")
         folder = url2pathname(urlsplit(origin["url"]).path)
@@ -209,7 +209,7 @@ def _named(packages: Packages, name: str) -> str:
 
 
 def _machine() -> str | None:
-    """Return what tells the files that this process sees from those of other machines and containers."""
+    """Return what distinguishes the files of this machine or container from those of others."""
     try:
         return (
             f"{Path('/proc/sys/kernel/random/boot_id').read_text('ascii')}{os.readlink('/proc/self/ns/mnt')}"

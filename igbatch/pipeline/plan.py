@@ -44,7 +44,7 @@ class ShardImage:
         image_id, uri, etag, label: of the study's list.
         boxes: None where the image brings its own (drawn scenes).
         keep_map: whether its maps are stored.
-        declared_size: (width, height) that the box file tells of it; None where it tells none.
+        declared_size: (width, height) by the box file; None where it has none.
         skip_outside: whether boxes outside the image are skipped; else the image is refused.
     """
 
@@ -211,7 +211,7 @@ class Plan:
                 yield tuple(pattern.tolist()), np.flatnonzero(places.reshape(-1) == number)
 
     def _boxes(self, image_id: str) -> dict[str, Any]:
-        """Return what a `ShardImage` says of boxes."""
+        """Return the fields of a `ShardImage` about boxes."""
         images, boxes = self.resolved.study.images, self.images.boxes
         if boxes is None:
             return {"boxes": None if images.scenes else ()}
@@ -227,7 +227,7 @@ class Plan:
 
     @cached_property
     def _kept_maps(self) -> NDArray[np.bool_]:
-        """Tell for each image whether its maps are kept."""
+        """Return for each image whether its maps are kept."""
         return chosen(self.resolved.study.store.maps, self.images.table["image_id"])
 
 

@@ -22,7 +22,7 @@ from igbatch.images.study_boxes import MEND, wrong_size
 from igbatch.pipeline.plan import ShardImage
 
 READ_ATTEMPTS = 3
-"""How often a store that fails is asked for an image before the image is given up."""
+"""Attempts to read an image from a store that fails, before the image is given up."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class PreparedImage:
     """An image ready for the model.
 
     Attributes:
-        entry: what the plan says of it.
+        entry: of the plan.
         pixels: resized and cropped, float32 [H, W, 3] in 0..1.
         boxes: in pixels of the model's input.
         label: the plan's, or that of a drawn scene.
@@ -84,7 +84,7 @@ def _fit(entry: ShardImage, loaded: LoadedImage) -> FittedBoxes:
     """Fit an image's boxes into it, now that its size is known.
 
     Raises:
-        ImageError: the box file tells another size, or a box is outside and the study does not skip it.
+        ImageError: the box file has another size, or a box is outside and the study does not skip it.
     """
     boxes = loaded.boxes if entry.boxes is None else entry.boxes
     normalized = any(isinstance(box, NormalizedBox) for box in boxes)

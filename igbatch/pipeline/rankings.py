@@ -20,30 +20,35 @@ class ShardRankings:
     Passes are in float32 and eager, whatever the study's precision and passes are. What is ranked is stored
     with the images. A trained model is built only for images that no worker has ranked.
 
-    `store` holds rankings by the shard's model. Nothing is ranked where no target of the shard asks for it.
+    `store` holds rankings by the shard's model. Nothing is ranked where no target of the shard needs it.
 
     Attributes:
-        rows: images that are best given at a time: as many as go through the model together, 1 where none has
-            to.
+        group_size: images that are best given at a time: as many as go through the model together, 1 where
+            none has to.
 
     Raises:
         OSError: the store failed.
     """
 
-    def __init__(self, models: Models, store: RankingStore, shard: Shard, rows: int) -> None:
-        self._models, self._store, self._model, self._batch = models, store, shard.spec.model, rows
+    def __init__(self, models: Models, store: RankingStore, shard: Shard, micro_batch: int) -> None:
+        self._models, self._store, self._model, self._micro_batch = (
+            models,
+            store,
+            shard.spec.model,
+            micro_batch,
+        )
         self._classes = ranked_classes(models.resolved.target_names)
         self._ids = [image.image_id for image in shard.images]
         self._needed = bool(ranked_classes(shard.targets))
         self._known = store.of_shard(self._ids, self._classes) if self._needed else {}
         whole = {image_id for image_id, _ in self._known}.issuperset(self._ids)
-        self.rows = rows if self._needed and not whole else 1
+        self.group_size = micro_batch if self._needed and not whole else 1
         self._taken: dict[ImageKey, Ranking] = {}
         self._read_others = False
         self._news = False
 
     def of(self, images: Sequence[tuple[PreparedImage, Tensor]]) -> list[Sequence[int]]:
-        """Return the classes of each image, the likeliest first; none where no target of the shard asks.
+        """Return the classes of each image, the likeliest first; none where no target needs them.
 
         Args:
             images: of the shard, with their pixels as the model takes them, [3, H, W] on its device.
@@ -57,8 +62,8 @@ class ShardRankings:
             self._read_others = True
             self._known |= self._store.of_others(self._ids, self._classes)
             missing = [place for place in missing if keys[place] not in self._known]
-        for start in range(0, len(missing), self._batch):
-            places = missing[start : start + self._batch]
+        for start in range(0, len(missing), self._micro_batch):
+            places = missing[start : start + self._micro_batch]
             ranked = self._rank([images[place][1] for place in places])
             self._known.update(zip((keys[place] for place in places), ranked, strict=True))
         self._taken |= {key: self._known[key] for key in keys}

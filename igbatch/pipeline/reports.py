@@ -88,7 +88,7 @@ class ShardReport:
         seconds: from its turn on the device to its commit.
         times: where the worker's time went since its last report.
         nodes: integration nodes, added over the images.
-        micro_batch: rows that went through the model together at most.
+        micro_batch: batch rows that went through the model together at most.
         attributed: images of which maps were made.
         already_committed: another worker had done it.
         refused: why passes ran eager although they were to be compiled or captured, None where they did not.
@@ -127,7 +127,7 @@ class Calibration:
     Attributes:
         precision: a key of `igbatch.attribution.PRECISIONS`.
         arithmetic_error: relative L2 error of a map to be reckoned with because of it.
-        micro_batch: the most rows that go through the model together.
+        micro_batch: the most batch rows that go through the model together.
         reasons: what was measured or reckoned, one sentence for each choice.
         passes: one of `igbatch.attribution.graphs.FORMS`.
         passes_requested: `attribution.passes` of the study when this was chosen.

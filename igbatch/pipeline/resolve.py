@@ -31,7 +31,7 @@ class ResolvedModel:
         class_names: the same, with those that the study adds or moves.
         data_config: timm's.
         targets: from the study's targets to logit indices; None where one is found for each image.
-        layers: its stages and their blocks, in order of data flow; none where no variant asks for them.
+        layers: its stages and their blocks, in order of data flow; none where no variant needs them.
     """
 
     name: str
@@ -179,7 +179,7 @@ def _resolve_model(name: str, model: Model, loaded: LoadedStudy, known: Mapping[
 
 
 def _needs_trained(study: Study) -> bool:
-    """Tell whether trained weights are read at all: by a variant, or for targets that follow a prediction."""
+    """Return whether trained weights are read: by a variant, or for targets that follow a prediction."""
     return ranked_classes(study.target_names()) > 0 or any(
         variant.kind != "random" for variant in study.variants
     )

@@ -67,7 +67,7 @@ def run_stage(
     Raises:
         InputError: the study or the call is wrong.
         WorkerError: the program failed on a worker.
-        UnfinishedError: another run holds the output, the cluster was lost, or the store has no room; what is
+        UnfinishedError: another run holds the output, the cluster was lost, or the store is full; what is
             committed is kept.
     """
     resolved, images = _checked(loaded, output)  # refuses before anything is written

@@ -82,7 +82,7 @@ def ray_session(address: str | None = None) -> Iterator[None]:
 
 
 def is_embedded() -> bool:
-    """Tell whether this process is connected to a Ray of its own, to which no node will ever be added."""
+    """Return whether this process is connected to a Ray of its own, to which no node will ever be added."""
     return _embedded
 
 
@@ -131,7 +131,7 @@ def _connect(address: str, key: str) -> Iterator[None]:
 
 
 class DriverImports(JobConfig):
-    """Lets workers look for packages where the driver does: in its script's folder, and nowhere else besides.
+    """Lets workers search packages where the driver does: in its script's folder, and nowhere else besides.
 
     Ray puts the driver's current folder before the installed packages of all workers, whether or not the
     driver looks there, unless the job has a working directory of its own. A folder in which the driver

@@ -74,7 +74,7 @@ def check_nodes(probe: Probe) -> None:
 
     Raises:
         InputError: some node does not see the output or the images, imports other packages than the driver,
-            or cannot import igbatch; the line says which.
+            or cannot import igbatch; the message names it.
     """
     if is_embedded():
         return

@@ -71,7 +71,7 @@ class WorkerSlot:
         if self.pending_progress is not None:
             if not ray.wait([self.pending_progress], timeout=0)[0]:
                 return self.under_way
-            with suppress(ray.exceptions.RayError):  # what becomes of its shards, their reports tell
+            with suppress(ray.exceptions.RayError):  # its shards are retried by their reports
                 self.under_way = ray.get(self.pending_progress)
         self.pending_progress = self.actor.under_way.remote()
         return self.under_way

@@ -1,1 +1,1 @@
-"""From committed statistics to what compares like with like: joint ranges and tables over the whole study."""
+"""Reduction of a study: joint ranges and tables over all of its current rows."""

@@ -168,7 +168,7 @@ class ImageScores:
     def _disagreement(self) -> dict[str, pa.Array]:
         """Return the columns of how far trained and random models are apart, by the first measure there is.
 
-        A randomization study tells it by 1 less the mean rank correlation of an image's maps.
+        In a randomization study it is 1 less the mean rank correlation of an image's maps.
         """
         best, measure = Best(_uncorrelated(self.reader), np.zeros(self.images, dtype=np.int64)), "spearman"
         for name, apart in self.apart.items():

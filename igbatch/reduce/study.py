@@ -161,7 +161,7 @@ def reduce_study(
     A study with a `randomization` section gets the tables of `igbatch.reduce.randomization` as well.
 
     `map_shards` applies a function to tasks: the built-in `map`, or the pipeline's, which uses the cluster.
-    `say` is told how many maps were compared.
+    `say` gets a line with the number of compared maps.
 
     Raises:
         InputError: there is no study at this place.
@@ -211,7 +211,7 @@ def _complete_variants(output: Output, reader: Reader, parts: Sequence[VariantPa
 def _complete_images(output: Output, reader: Reader) -> None:
     """Take digests and sizes of the images from the rows of the workers that read them.
 
-    The first variant that has an image tells; most often that is the first variant of all.
+    They come from the first variant that has the image, most often the first of all.
     """
     names = {"label": "label", "image_sha256": "sha256", "image_width": "width", "image_height": "height"}
     images = reader.images

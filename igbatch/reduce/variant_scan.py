@@ -1,7 +1,7 @@
 """One scan of a variant's statistics: its summary of ranges, and columns of its rows by image and target.
 
-Every shard carries the sum of its histograms. It is taken where all rows of the shard count, which is so
-unless something was computed again or is no longer listed; elsewhere the rows are read.
+Every shard has the sum of its histograms. It is used where all rows of the shard are current, that is, unless
+something was computed again or is no longer listed; elsewhere the rows are read.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class VariantScan:
         ranges: extremes, histogram and number of its maps.
         weights_sha256: digests of its weights.
         present: which rows are there: bool [images, targets], in the order of the study's lists.
-        columns: of `image_stats`, minimum, maximum and those that were asked for: [images, targets] each, as
+        columns: of `image_stats`, minimum, maximum and those requested: [images, targets] each, as
             the column's type. Where there is no row, or a null, stands NaN in numbers with a fraction and 0
             in others; texts are positions in `texts`.
         texts: the values of each column of texts.

@@ -1,1 +1,1 @@
-"""What people see of a study: figures, tables, findings in sentences, and a page that holds them."""
+"""The report of a study: figures, tables, findings in sentences, and an HTML page that holds them."""

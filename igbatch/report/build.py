@@ -34,7 +34,7 @@ Write = Callable[[str, bytes], None]
 def render_report(results: StudyResults, write: Write, say: Callable[[str], None] = on_stderr) -> list[str]:
     """Render a study's report and return the paths of its files, relative to the study's output.
 
-    Rows of statistics are read of the images that are shown. What is told of the whole data set comes from
+    Rows of statistics are read of the images that are shown. What concerns the whole data set comes from
     the reducer's tables and from scans that hold a few columns of one variant. So memory is that of what is
     shown, of the list of images (some 100 bytes each), of one variant's boxes (some 50 bytes each), and of 4
     bytes for each image, target and variant, up to 256 MiB. Tables of more than `csv_tables.MAX_ROWS` rows

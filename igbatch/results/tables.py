@@ -25,7 +25,7 @@ RANDOMIZATION_TABLES = ("similarity", "map_measures", "localization", "randomiza
 
 
 class _Reduced(cached_property[pd.DataFrame]):
-    """The table of the reducer that has the attribute's name, read when it is first asked for."""
+    """The table of the reducer that has the attribute's name, read on first use."""
 
     def __init__(self, words: str) -> None:
         super().__init__(lambda tables: frame_of(tables.read(self.attrname)))
@@ -33,7 +33,7 @@ class _Reduced(cached_property[pd.DataFrame]):
 
 
 class Tables:
-    """All tables of a study, read once, when they are first asked for; committed rows only.
+    """All tables of a study, read once, on first use; current rows only.
 
     `image_stats`, `box_stats` and `quarantine` hold all rows of the study. `rows_of`, `boxes_of` and
     `quarantine_of` hold some of them.
@@ -44,7 +44,7 @@ class Tables:
 
     @cached_property
     def study(self) -> Study:
-        """What the study file asks for: every key with its value or default.
+        """The study file: every key with its value or default.
 
         Raises:
             InputError: a value is none that this igbatch knows.
@@ -119,7 +119,7 @@ class Tables:
 
     @cached_property
     def totals(self) -> Summary:
-        """What `summary` says of all maps together. Raises InputError where it is not there."""
+        """The `summary` of all maps together. Raises InputError where it is not there."""
         return Summary.of(self.summary)
 
     def image_scores(self, columns: Sequence[str]) -> pa.Table:

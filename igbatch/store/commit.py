@@ -1,4 +1,4 @@
-"""Writing a shard and committing it: data files first, then one file whose presence says that they all count.
+"""Writing a shard and committing it: data files first, then one file whose presence commits them all.
 
 Data files carry an attempt id and are never overwritten. `image_stats` comes last and names them, with row
 counts and digests. A writer that dies before leaves files that no commit names: readers do not see them, and

@@ -1,4 +1,4 @@
-"""The committed shards of an output, and what each says of itself in its Parquet footer."""
+"""The committed shards of an output, and the commit record in the Parquet footer of each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ READ_THREADS = 8
 
 @dataclass(frozen=True)
 class Commit:
-    """What a committed shard says of itself: its attempt, its fingerprint, and the data files that count."""
+    """The commit record of a shard: its attempt, its fingerprint, and its data files."""
 
     path: str
     variant_id: str

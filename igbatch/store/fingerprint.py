@@ -1,4 +1,4 @@
-"""The digest that stands for what something follows from: a variant's maps, a part, a table, a list."""
+"""Digests of all that a result follows from: a variant's maps, a part, a table, a list."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 DIGITS = 16
-"""Hexadecimal digits that are kept of the SHA-256 of what is told from others by a digest."""
+"""Hexadecimal digits that are kept of the SHA-256 that identifies something."""
 
 
 def bytes_digest(data: bytes | memoryview | pa.Buffer) -> str:

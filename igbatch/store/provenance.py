@@ -1,6 +1,6 @@
 """What the tables of a reduction were made from: a digest of the list and of the commits, in their metadata.
 
-So a table that was made before the last commits, of another study, or is damaged, is told from a current one.
+So a table that was made before the last commits, or of another study, or is damaged, is recognised.
 """
 
 from __future__ import annotations

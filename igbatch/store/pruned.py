@@ -1,4 +1,4 @@
-"""Maps that were deleted on purpose, and the marker that tells them from maps that were lost.
+"""Maps that were deleted on purpose, and the marker that distinguishes them from lost ones.
 
 Commits keep naming the files of maps that are gone; statistics, boxes and quarantine stay whole.
 """

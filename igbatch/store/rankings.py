@@ -1,7 +1,7 @@
 """The classes that a trained model ranks highest for images, stored so that each is ranked once a study.
 
 `rankings/<model>/<digest>.parquet` holds the images of one shard, whatever its variant; the digest is of the
-model and of their ids. A file is put whole and may be replaced; all that it says follows from the model and
+model and of their ids. A file is put whole and may be replaced; its content follows from the model and
 the bytes of the images, so that two workers that write it at once write the same, and deleting it costs
 forward passes and nothing else. A row counts for the bytes of an image that it names, under any id list.
 Each file carries a digest of its rows and of the model: one that is damaged, or another model's, is as none.
@@ -57,7 +57,7 @@ def model_digest(record: Mapping[str, Any]) -> str:
 class RankingStore:
     """The stored rankings of one trained model.
 
-    Rows of other shards than the one asked for are read when an image is in no file of its own shard: after
+    Rows of other shards than the requested one are read when an image is in no file of its own shard: after
     a run that was cut otherwise, and for variants on some of the images. They are kept, about 100 bytes each.
 
     Args:
@@ -197,9 +197,9 @@ def ranked_rows(rows: pa.Table) -> pa.Table:
 
 
 def misranked(rows: pa.Table, rankings: pa.Table) -> Iterator[tuple[dict[str, Any], int]]:
-    """Yield rows of `RANKED` that explain another class than the ranking of their image says, and that class.
+    """Yield rows of `RANKED` that explain another class than the ranking of their image has, and that class.
 
-    Rows of images that no ranking tells of, with these bytes, are passed over.
+    Rows of images without a ranking for these bytes are passed over.
     """
     places = pc.fill_null(pc.index_in(_image_keys(rows), value_set=_image_keys(rankings)), -1).to_numpy()
     names = rows["target"].to_pylist()

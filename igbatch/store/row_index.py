@@ -192,7 +192,7 @@ class RowIndex:
         columns: Sequence[str] = (),
         where: pc.Expression | None = None,
     ) -> Iterator[Chunk]:
-        """Scan files of `image_stats`, yielding rows (those `where`): `COLUMNS` and those asked for.
+        """Scan files of `image_stats`, yielding rows (those `where`): `COLUMNS` and the requested ones.
 
         A row's `current` holds until a later attempt at it is scanned.
 

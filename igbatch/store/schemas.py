@@ -53,7 +53,7 @@ IMAGE_STATS = _schema(
     (TEXT, "weights_sha256 attempt fingerprint"),
     (INT64, "attributions_bytes? box_stats_bytes? quarantine_bytes?"),
 )
-"""The last five columns are those of the commit, the same in all its rows: one scan tells what is done."""
+"""The last five columns are those of the commit, the same in all its rows: one scan finds what is done."""
 
 IMAGE_STATS_FILE = IMAGE_STATS.append(pa.field("shard_histogram", pa.list_(INT64)))
 """Columns of the files of `image_stats`. `shard_histogram`, null but in the first row of a file, is the sum

@@ -1,4 +1,4 @@
-"""What a verification found, in words and as JSON: damage, and apart from it what is whole but not good."""
+"""The result of a verification, as text and as JSON: damage, and apart from it shortcomings of quality."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Verification:
         expected: rows that the study asks for.
         committed: of these, current rows that are there.
         quarantined: of these, rows that are in quarantine.
-        allowance: rows that may be in quarantine by the study; None where it does not say.
+        allowance: rows that may be in quarantine by the study; None where it sets none.
         superseded: rows that a later attempt has computed again.
         unlisted: rows of images, targets and etags that the study no longer lists.
         shards: committed shards.
@@ -122,7 +122,7 @@ class Verification:
 
 
 def as_text(found: Verification) -> str:
-    """Return the damage, the first of it in full, the worst maps, and a line that says the verdict."""
+    """Return the damage, the first of it in full, the worst maps, and a line with the verdict."""
     lines = [one_line(problem) for problem in found.problems[:PRINTED]]
     if len(found.problems) > PRINTED:
         lines.append(f"and {len(found.problems) - PRINTED} more (--json prints all)")

@@ -1,6 +1,6 @@
-"""Proving an output from its files: every row once, files as their commits say, numbers that fit together.
+"""Verification of an output: each row is there once, files match their commits, numbers agree.
 
-Apart from damage it counts the maps that have not converged: they are what the study's settings gave.
+Maps that have not converged are counted apart from damage: they follow from the study's settings.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LOST_NAMED = 1000
 """So many images of a variant without a row are named one by one."""
 
 _Range = dict[str, Any]
-"""Of some maps, as `ranges.parquet` should say it: minimum, maximum, n_maps, complete."""
+"""Of some maps, as `ranges.parquet` should have it: minimum, maximum, n_maps, complete."""
 
 
 def verify(output: Output, *, quick: bool = False) -> Verification:
@@ -93,7 +93,7 @@ class _Variant:
         `rankings` are those by the variant's model, as far as they are stored and read.
         """
         if self.expected.fingerprint is None:
-            self._say("fingerprint", "study.json", f"says nothing of variant {self.expected.variant_id}")
+            self._add("fingerprint", "study.json", f"says nothing of variant {self.expected.variant_id}")
         checks = [
             ShardCheck(self.output, self.output.relative(info.path), self.expected, quick)
             for info in self.output.files("image_stats", self.expected.variant_id)
@@ -112,7 +112,7 @@ class _Variant:
             for row, ranked in misranked(pa.concat_tables([shard.ranked for shard in shards]), rankings):
                 name = "/".join([self.expected.variant_id, row["image_id"], row["target"]])
                 what = f"explains class {row['target_index']}, its image's ranking says {ranked}"
-                self._say("ranking", name, what)
+                self._add("ranking", name, what)
         return set().union(*(shard.files for shard in shards))
 
     def _check_rows(self, shards: Sequence[ShardCheck]) -> None:
@@ -126,7 +126,7 @@ class _Variant:
         order = order[keys[order] >= 0]
         last = np.append(np.diff(keys[order]) > 0, True)[: len(order)]
         for row in order[:-1][~last[:-1] & (np.diff(of[order]) == 0)]:
-            self._say("twice", self._name(keys[row]), "two rows of the same attempt")
+            self._add("twice", self._name(keys[row]), "two rows of the same attempt")
         current = order[last]
         self.found.expected += expected
         self.found.unlisted += len(keys) - len(order)
@@ -149,9 +149,9 @@ class _Variant:
             held = self._quarantined(shard.quarantine)
             locked[held] = True
             for key in held[latest[held] == attempt]:
-                self._say("twice", self._name(key), "it is in quarantine and a row of the same attempt")
+                self._add("twice", self._name(key), "it is in quarantine and a row of the same attempt")
         self.found.quarantined += int((locked & (latest < 0)).sum())
-        self._say_lost(((latest < 0) & ~locked).reshape(-1, width) & self.required[:, None])
+        self._add_lost(((latest < 0) & ~locked).reshape(-1, width) & self.required[:, None])
 
     def _add_unconverged(self, rows: pa.Table, current: NDArray[np.int64]) -> None:
         """Count the maps that have not converged among current rows, and name those furthest off."""
@@ -186,16 +186,16 @@ class _Variant:
         every = (whole[:, None] * width + np.arange(width)).ravel()
         return np.unique(np.concatenate([every, keys[keys >= 0]]))
 
-    def _say_lost(self, lost: NDArray[np.bool_]) -> None:
+    def _add_lost(self, lost: NDArray[np.bool_]) -> None:
         """Name images that lack a row, with the targets that they lack."""
         images = np.flatnonzero(lost.any(axis=1))
         for image in images[:LOST_NAMED]:
             targets = ", ".join(self.targets[column] for column in np.flatnonzero(lost[image]))
             name = f"{self.expected.variant_id}/{self.images['image_id'][int(image)].as_py()}"
-            self._say("lost", name, f"neither committed nor in quarantine: {targets}; run the study again")
+            self._add("lost", name, f"neither committed nor in quarantine: {targets}; run the study again")
         if len(images) > LOST_NAMED:
             more = f"and {len(images) - LOST_NAMED} more images without a row"
-            self._say("lost", self.expected.variant_id, more)
+            self._add("lost", self.expected.variant_id, more)
 
     def _name(self, key: int) -> str:
         image, target = divmod(int(key), len(self.targets))
@@ -203,7 +203,7 @@ class _Variant:
             [self.expected.variant_id, self.images["image_id"][image].as_py(), self.targets[target]]
         )
 
-    def _say(self, kind: str, where: str, what: str) -> None:
+    def _add(self, kind: str, where: str, what: str) -> None:
         self.found.problems.append(Problem(kind, where, what))
 
 

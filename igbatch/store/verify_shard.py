@@ -1,4 +1,4 @@
-"""Checking one committed shard against what its commit says: its files, its rows and what belongs to them."""
+"""Checks of one committed shard against its commit: its files, its rows, and the maps and boxes of these."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Expected:
 
     Attributes:
         variant_id: of the variant.
-        fingerprint: digest of what decides its numbers; None where the study does not say.
+        fingerprint: digest of what decides its numbers; None where the study has none.
         tolerance: relative error that is allowed.
         atol: absolute error that is allowed.
         maps: `all`, `none` or `sample`.
@@ -112,27 +112,27 @@ class ShardCheck:
                 row_count, fingerprint = int(record["rows"]), str(record["fingerprint"])
                 wrong = "" if self.quick else _wrong_histogram(parquet)
         except _UNREADABLE as error:
-            self._say("commit", self.path, f"not a whole commit of igbatch ({one_line(error, 200)})")
+            self._add("commit", self.path, f"not a whole commit of igbatch ({one_line(error, 200)})")
             return self
         self._check_record(rows, row_count, fingerprint, named)
         self._check_numbers(rows)
         if wrong:
-            self._say("numbers", self.path, wrong)
+            self._add("numbers", self.path, wrong)
         self.ranked = ranked_rows(rows)
         keys = {place: row for row, place in enumerate(_pairs(rows))}
         if len(keys) < len(rows):
-            self._say("twice", self.path, f"{len(rows) - len(keys)} of its rows are in it twice")
+            self._add("twice", self.path, f"{len(rows) - len(keys)} of its rows are in it twice")
         for kind, entry in named.items():
             self.files.add(str(entry.get("path")))
             try:
                 self._check_file(kind, entry, keys)
             except _UNREADABLE as error:
-                self._say("file", str(entry.get("path")), f"cannot be read ({one_line(error, 200)})")
+                self._add("file", str(entry.get("path")), f"cannot be read ({one_line(error, 200)})")
         if self.expected.maps == "all" and "attributions" not in named and len(rows):
-            self._say("maps", self.path, f"none of its {len(rows)} maps is stored; store.maps is all")
+            self._add("maps", self.path, f"none of its {len(rows)} maps is stored; store.maps is all")
         return self
 
-    def _say(self, kind: str, where: str, what: str) -> None:
+    def _add(self, kind: str, where: str, what: str) -> None:
         self.problems.append(Problem(kind, where, what))
 
     def _check_record(
@@ -140,17 +140,17 @@ class ShardCheck:
     ) -> None:
         expected = self.expected
         if row_count != len(rows):
-            self._say("rows", self.path, f"holds {len(rows)} rows, its commit says {row_count}")
+            self._add("rows", self.path, f"holds {len(rows)} rows, its commit says {row_count}")
         if expected.fingerprint is not None and fingerprint != expected.fingerprint:
             what = f"was computed under {fingerprint}, the study is {expected.fingerprint}"
-            self._say("fingerprint", self.path, what)
+            self._add("fingerprint", self.path, what)
         sizes = [named.get(kind, {}).get("bytes") for kind in DATA_KINDS]
         own: tuple[Any, ...] = (expected.variant_id, self.attempt, fingerprint, *sizes)
         for name, value in zip(_OWN, own, strict=True):
             others = set(rows[name].unique().to_pylist()) - {value}
             if others:
                 what = f"{name} is {others.pop()!r} in a row, its commit says {value!r}"
-                self._say("column", self.path, what)
+                self._add("column", self.path, what)
 
     def _check_numbers(self, rows: pa.Table) -> None:
         """Keep rows with what their maps are off by and may be (`statistics.image_stats.convergence`).
@@ -187,7 +187,7 @@ class ShardCheck:
         }
         for what, fits in holds.items():
             for row in np.flatnonzero(~fits):
-                self._say("numbers", self._name(row), what)
+                self._add("numbers", self._name(row), what)
 
     def _check_file(self, kind: str, entry: dict[str, Any], keys: dict[tuple[str, str], int]) -> None:
         path = str(entry["path"])
@@ -196,20 +196,20 @@ class ShardCheck:
             if kind == KIND and self.expected.pruned:
                 self.pruned += 1
             else:
-                self._say("file", path, "is missing")
+                self._add("file", path, "is missing")
             return
         self.size += info.size
         if info.size != entry["bytes"]:
-            self._say("file", path, f"has {info.size} bytes, its commit says {entry['bytes']}")
+            self._add("file", path, f"has {info.size} bytes, its commit says {entry['bytes']}")
             return
         with self.output.filesystem.open_input_file(info.path) as file:
             if not self.quick and hashlib.file_digest(file, "sha256").hexdigest() != entry["sha256"]:
-                self._say("file", path, "its content has changed: another SHA-256 than its commit says")
+                self._add("file", path, "its content has changed: another SHA-256 than its commit says")
                 return
             parquet = pq.ParquetFile(file)
             if parquet.metadata.num_rows != entry["rows"]:
                 what = f"holds {parquet.metadata.num_rows} rows, its commit says {entry['rows']}"
-                self._say("rows", path, what)
+                self._add("rows", path, what)
             if kind == "quarantine":
                 self.quarantine = parquet.read(["image_id", "target", "image_etag"])
             elif kind == "box_stats":
@@ -221,15 +221,15 @@ class ShardCheck:
         table = parquet.read(["image_id", "target", "box_id"])
         strange = sum(place not in keys for place in _pairs(table))
         if strange:
-            self._say("boxes", path, f"{strange} of its rows belong to no row of {self.path}")
+            self._add("boxes", path, f"{strange} of its rows belong to no row of {self.path}")
         twice = len(table) - len(table.group_by(table.column_names).aggregate([]))
         if twice:
-            self._say("boxes", path, f"{twice} of its rows are in it twice")
+            self._add("boxes", path, f"{twice} of its rows are in it twice")
 
     def _check_maps(self, path: str, parquet: pq.ParquetFile, keys: dict[tuple[str, str], int]) -> None:
         self.maps = parquet.metadata.num_rows
         if self.expected.maps == "none":
-            self._say("maps", path, f"{self.maps} maps are stored; store.maps is none")
+            self._add("maps", path, f"{self.maps} maps are stored; store.maps is none")
         stored: set[tuple[str, str]] = set()
         whole = not self.quick and self.maps > 0
         names = [name for name in parquet.schema_arrow.names if whole or name in ("image_id", "target")]
@@ -237,9 +237,9 @@ class ShardCheck:
             places = list(_pairs(batch))
             for place in places:
                 if place not in keys:
-                    self._say("maps", path, f"holds a map of {'/'.join(place)}, a row that it does not have")
+                    self._add("maps", path, f"holds a map of {'/'.join(place)}, a row that it does not have")
                 elif place in stored:
-                    self._say("maps", path, f"holds the map of {'/'.join(place)} twice")
+                    self._add("maps", path, f"holds the map of {'/'.join(place)} twice")
                 stored.add(place)
             if whole:
                 of = np.array([keys.get(place, -1) for place in places])
@@ -247,10 +247,10 @@ class ShardCheck:
         if self.expected.maps == "all":
             for place, row in keys.items():
                 if place not in stored:
-                    self._say("maps", self._name(row), f"its map is missing in {path}")
+                    self._add("maps", self._name(row), f"its map is missing in {path}")
 
     def _compare_maps(self, table: pa.Table, of: NDArray[np.int64]) -> None:
-        """Compare extremes and sums of maps with those that their rows say."""
+        """Compare extremes and sums of maps with those in their rows."""
         maps = stored_maps(table)[of >= 0].astype(np.float64)
         if not len(maps):
             return
@@ -265,7 +265,7 @@ class ShardCheck:
         for name, (value, slack) in seen.items():
             for index in np.flatnonzero(~(np.abs(value - stated[name]) <= slack)):
                 what = f"{name} is {stated[name][index]:.6g}, its map says {value[index]:.6g}"
-                self._say("numbers", self._name(of[index]), what)
+                self._add("numbers", self._name(of[index]), what)
 
     def _name(self, row: int | np.integer[Any]) -> str:
         place = (self.rows[name][int(row)].as_py() for name in ("image_id", "target"))

@@ -81,5 +81,5 @@ def test_links_out_of_an_output_are_not_inside(local_output: Output, tmp_path: P
     local_output.put(local_output.path(KIND, "v", "b.parquet"), b"2")
     Path(local_output.path(KIND, "linked")).symlink_to(elsewhere)
     Path(local_output.path(KIND, "v", "c.parquet")).symlink_to(elsewhere / "a.parquet")
-    told = {Path(info.path).name: inside(local_output, info) for info in local_output.files(KIND)}
-    assert told == {"a.parquet": False, "b.parquet": True, "c.parquet": False}
+    is_inside = {Path(info.path).name: inside(local_output, info) for info in local_output.files(KIND)}
+    assert is_inside == {"a.parquet": False, "b.parquet": True, "c.parquet": False}

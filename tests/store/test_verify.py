@@ -210,11 +210,13 @@ def test_a_data_file_of_another_number_of_rows_is_named(good: Output) -> None:
     path = good.path(data_file(good, "box_stats"))
     commit = "image_stats/v/shard-x.parquet"
     good.put_table(path, good.read_table(path).slice(1))
-    claim(good, commit, lambda record: record["files"]["box_stats"].update(bytes=len(good.read(path))))
+    change_commit(
+        good, commit, lambda record: record["files"]["box_stats"].update(bytes=len(good.read(path)))
+    )
     assert ("rows", data_file(good, "box_stats")) in found_in(good, quick=True)
 
 
-def claim(output: Output, path: str, change_record: Callable[[dict[str, Any]], None]) -> None:
+def change_commit(output: Output, path: str, change_record: Callable[[dict[str, Any]], None]) -> None:
     """Rewrite the record of a commit."""
     table = output.read_table(output.path(path))
     record = json.loads(table.schema.metadata[b"igbatch"])
@@ -271,7 +273,7 @@ def test_a_row_that_does_not_agree_with_its_commit_is_named(good: Output, column
 
 
 def test_a_commit_of_another_number_of_rows_is_named(good: Output) -> None:
-    claim(good, "image_stats/v/shard-y.parquet", lambda record: record.update(rows=3))
+    change_commit(good, "image_stats/v/shard-y.parquet", lambda record: record.update(rows=3))
     assert found_in(good) == {("rows", "image_stats/v/shard-y.parquet")}
 
 

@@ -114,10 +114,10 @@ def test_a_file_that_cannot_be_believed_is_named_with_what_to_do(
     (info,) = local_output.files(FOLDER)
     if writer is store:
         local_output.put(info.path, local_output.read(info.path)[:50])
-    ((kind, where, said),) = problems(local_output)
+    ((kind, where, message),) = problems(local_output)
     assert (kind, where) == ("ranking", info.path.removeprefix(local_output.path() + "/"))
-    assert said.startswith(what)
-    assert said.endswith("; delete it: a run ranks its images again where it needs them")
+    assert message.startswith(what)
+    assert message.endswith("; delete it: a run ranks its images again where it needs them")
     local_output.delete(info.path)
     assert problems(local_output) == []
 

@@ -19,7 +19,7 @@ from igbatch.audit.verdict import MAX_OFFENDERS, MAX_PARTS, Check, CheckPart, Of
 from igbatch.audit.words import short
 
 WORDING = tomllib.loads(files(__package__).joinpath("wording.toml").read_text("utf-8"))
-"""What each check says, by its name."""
+"""The texts of each check, by its name."""
 
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.DictLoader(
@@ -149,9 +149,9 @@ class AuditCheck:
         if not compared:
             words = f"Nothing to compare: {self.missing()}."
             return Check(**about, outcome=Outcome.SKIPPED, words=words)
-        first = compared[0]
-        about |= {"figure": first.figure, "outcome": first.outcome, "parts": compared[:MAX_PARTS]}
-        words = self.say("found", first.model_dump() | self.facts())
+        worst_part = compared[0]
+        about |= {"figure": worst_part.figure, "outcome": worst_part.outcome, "parts": compared[:MAX_PARTS]}
+        words = self.say("found", worst_part.model_dump() | self.facts())
         return Check(**about, words=words, offenders=tuple(self.offenders))
 
     def _badness(self, part: CheckPart) -> tuple[bool, float]:

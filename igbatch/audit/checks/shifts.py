@@ -24,7 +24,7 @@ FAR = 2.0
 SIGNIFICANT = 0.05
 
 MAX_TESTED = 20_000
-"""Pairs of a test; of more, evenly spaced ones. A shift that so many do not tell from chance is no fault."""
+"""Pairs of a test; of more, evenly spaced ones. A shift that is chance for so many is no fault."""
 
 
 class Shifted(AuditCheck):

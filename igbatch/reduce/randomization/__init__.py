@@ -1,1 +1,1 @@
-"""Randomization studies: what the stored maps of many variants say beside each other, and against a null."""
+"""Reduction of randomization studies: measures between maps of variants, and tests against random models."""

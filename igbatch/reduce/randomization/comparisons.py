@@ -1,6 +1,6 @@
-"""What is measured of the maps of one image: how alike they are, what they resemble, where they point.
+"""Measures of the maps of one image: similarity to each other and to edges, complexity, localization.
 
-Nothing here reads a file. Every number comes from raw attributions; docs/measures.md says how.
+Nothing here reads a file. Every number comes from raw attributions; docs/measures.md has the definitions.
 """
 
 from __future__ import annotations

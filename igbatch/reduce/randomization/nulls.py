@@ -1,4 +1,4 @@
-"""Trained models against the null of random ones: over the data set, and image by image where seeds are many.
+"""Tests of trained models against random ones: over the data set, and image by image where seeds are many.
 
 Sources: Phipson and Smyth, *Permutation P-values Should Never Be Zero*, 2010, for p = (1 + exceedances) /
 (1 + N); Benjamini and Hochberg 1995 for the adjustment within a family.

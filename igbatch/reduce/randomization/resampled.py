@@ -1,7 +1,7 @@
 """Means over images under resamples that all variants share, their intervals, and how they are kept.
 
 The draws follow from the number of images and a seed alone. So variants may be averaged in tasks of their
-own, and differences between them still know that the images are the same.
+own, and differences between them are still paired by image.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From measures of maps to what a report shows: means over images with intervals, by variant and by kind.
+"""Summary of a randomization study: means of its measures over images with intervals, by variant and kind.
 
 Each variant is summarised by a task of its own, under the same resamples of the images. So differences
 between variants and means over many of them have intervals too, and the driver holds some 100 kB a variant.
@@ -26,7 +26,7 @@ _GROUPS = {
     "map_measures": ["target"],
     "localization": ["target", "box_label"],
 }
-"""Columns by which the rows of a table are told apart before they are averaged within an image."""
+"""Columns by which the rows of a table are grouped before they are averaged within an image."""
 
 _GAPS = {"ssim_own_minus_pair": ("ssim_own", "ssim_pair")}
 """Measures that are differences of two, image by image; of comparisons between targets only."""

@@ -33,7 +33,7 @@ TABLES = {
     "map_measures": schemas.MAP_MEASURES,
     "similarity": schemas.SIMILARITY,
 }
-"""Tables of a part, in the order in which they are written: the last one's presence says that it is whole."""
+"""Tables of a part, in the order in which they are written: the last one's presence commits it."""
 
 
 @dataclass(frozen=True)

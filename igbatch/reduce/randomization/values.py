@@ -1,4 +1,4 @@
-"""What the tests are about: statistics of boxes and maps, one value an image, averaged over the data set.
+"""The statistics that are tested: of boxes and maps, one value an image, averaged over the data set.
 
 A raw sum of a confident model exceeds any random head's by its scale alone. So each statistic says whether it
 is free of scale.

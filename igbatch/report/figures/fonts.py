@@ -1,7 +1,7 @@
 """Fonts of figures: DejaVu Sans, and for letters that it lacks whichever fonts of this machine have them.
 
-A figure names several families, and matplotlib takes each letter from the first that has it. It neither looks
-for families that have a letter, nor tells once which letters none has: that is done here.
+A figure names several families, and matplotlib takes each letter from the first that has it. It does not
+search for families that have a letter, nor report once which letters none has: this module does both.
 """
 
 from __future__ import annotations

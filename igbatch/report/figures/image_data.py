@@ -1,4 +1,4 @@
-"""What stands around one map: its numbers, its scope in words, and what to be careful about."""
+"""The data of one map in a figure or on the page: its numbers, its scope in words, and cautions."""
 
 from __future__ import annotations
 

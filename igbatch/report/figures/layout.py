@@ -1,4 +1,4 @@
-"""What a figure holds, before anyone draws it: rows of maps, their headings, and the facts beside them."""
+"""The content of a figure, apart from drawing: rows of maps, their headings, and the facts beside them."""
 
 from __future__ import annotations
 

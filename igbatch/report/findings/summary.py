@@ -1,6 +1,6 @@
-"""What the page says of a study in sentences: what it is, what was found, and what to be careful about.
+"""The page's sentences on a study: what it is, what was found, and what to be careful about.
 
-Every sentence is chosen by verdicts and counts, and none is there whatever the data say.
+No sentence is fixed: verdicts and counts choose each.
 """
 
 from __future__ import annotations

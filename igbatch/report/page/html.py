@@ -1,4 +1,4 @@
-"""The page: one HTML file that holds everything it shows, and asks for nothing from anywhere."""
+"""The page: one HTML file that holds everything it shows, and loads nothing from elsewhere."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a reader of a randomization study sees: curves, maps, nulls, tables, and what they say in words."""
+"""The report's section on a randomization study: curves, maps, null distributions, tables, and verdicts."""

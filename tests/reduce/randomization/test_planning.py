@@ -77,11 +77,11 @@ def test_a_task_names_all_that_it_reads(randomized: Output) -> None:
         assert info.path.endswith(".parquet")
     found = MeasurePlan(reader, np.arange(3), (-1.0, 1.0), 2)  # another range: everything is to be measured
     tasks = list(found.tasks())
-    assert {wanted.variant_id for task in tasks for wanted, _ in task.parts} == set(reader.variant_ids)
+    assert {compared.variant_id for task in tasks for compared, _ in task.parts} == set(reader.variant_ids)
     for task in tasks:
         assert [image.image_id for image in task.images] == reader.listing.image_ids.to_pylist()[:3]
-        for wanted, _ in task.parts:
-            assert set(wanted.variants) <= set(task.files)
+        for compared, _ in task.parts:
+            assert set(compared.variants) <= set(task.files)
         for variant_id, files in task.files.items():
             assert sum(len(file.rows) for file in files) == 6
             for file in files:

@@ -24,7 +24,7 @@ def test_what_is_said_of_a_rule_chooses_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("choices", "said"),
+    ("choices", "message"),
     [
         ({"rule": "own"}, "symmetric, min-max, percentile, fixed"),
         ({"part": "both"}, ", ".join(PART_WORDS)),
@@ -43,8 +43,8 @@ def test_what_is_said_of_a_rule_chooses_it() -> None:
         ({"percentile": 99, "ends": (0, 1)}, "takes no percentile"),
     ],
 )
-def test_a_wrong_choice_is_one_line_that_says_what_is_right(choices: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError, match=said) as refused:
+def test_a_wrong_choice_is_one_line_that_says_what_is_right(choices: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message) as refused:
         ColorStyle.of(**choices)
     assert "\n" not in str(refused.value)
 
@@ -73,11 +73,11 @@ def test_words_follow_the_choices() -> None:
     )
     assert "strongest 5 % of its pixels. The line on" in ColorStyle(contour=5, blur=0).words["guide"]
     assert "at 1/4 of the way" in ColorStyle(level=4).words["guide"]
-    told = ColorStyle(rule="percentile", percentile=99.5, part="negative", level=2, opacity=0.25).words[
+    words = ColorStyle(rule="percentile", percentile=99.5, part="negative", level=2, opacity=0.25).words[
         "choices"
     ]
     for part in ("red-white-blue", "percentile 99.5 %", "negative values", "level 2", "opacity of 25 %"):
-        assert part in told
+        assert part in words
 
 
 def test_only_changed_choices_are_named_in_files() -> None:

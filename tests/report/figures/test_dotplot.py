@@ -15,9 +15,9 @@ def test_all_variants_stand_on_one_stated_scale(small_study: Any) -> None:
     assert axes.get_xscale() == "symlog"
     low, high = axes.get_xlim()
     assert low == -high
-    said = [text.get_text().strip() for text in figure.findobj(Text)]
-    assert any("logarithmic beyond" in text for text in said)
-    assert {"random-1", "trained", "eagle box → magpie"} <= set(said)
+    written = [text.get_text().strip() for text in figure.findobj(Text)]
+    assert any("logarithmic beyond" in text for text in written)
+    assert {"random-1", "trained", "eagle box → magpie"} <= set(written)
     figure_png(figure, 1)
 
 

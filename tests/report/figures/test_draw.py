@@ -67,27 +67,27 @@ def test_maps_are_drawn_pixel_by_pixel_in_their_colours(plain_study: Any) -> Non
 
 
 def test_the_figure_of_a_sequence_tells_what_a_viewer_must_be_told(small_study: Any) -> None:
-    said = texts(sequence_figure(small_study, "a.png"))
+    lines = texts(sequence_figure(small_study, "a.png"))
     for heading in (
         "Raw values",
         "Per-map range",
         "Joint range of the pair",
         "Joint range of the study",
     ):
-        assert heading in said
+        assert heading in lines
     row = small_study.image_stats.query("variant_id == 'trained' and image_id == 'a.png'").iloc[0]
-    assert sum(text.startswith("min ") and "max " in text for text in said) == 8
-    assert sum(text.startswith("sum ") for text in said if "box" not in text and "map" not in text) == 8
-    assert {"per-map range", "joint range of the pair", "joint range of the study"} <= set(said)
-    assert any(text.startswith("not normalized") for text in said)
-    assert any("predicts “eagle” (97.0" in text for text in said)
-    assert {"sum in box: eagle", "sum in box: magpie", "probability"} <= set(said)
+    assert sum(text.startswith("min ") and "max " in text for text in lines) == 8
+    assert sum(text.startswith("sum ") for text in lines if "box" not in text and "map" not in text) == 8
+    assert {"per-map range", "joint range of the pair", "joint range of the study"} <= set(lines)
+    assert any(text.startswith("not normalized") for text in lines)
+    assert any("predicts “eagle” (97.0" in text for text in lines)
+    assert {"sum in box: eagle", "sum in box: magpie", "probability"} <= set(lines)
     assert row["minimum"] < 0 < row["maximum"]
 
 
 def test_white_maps_say_why(small_study: Any) -> None:
-    said = " ".join(texts(igbatch.figure(small_study, "a.png", scope="raw", variants=["random-1"])))
-    assert "white because small" in said
+    lines = " ".join(texts(igbatch.figure(small_study, "a.png", scope="raw", variants=["random-1"])))
+    assert "white because small" in lines
 
 
 def test_no_text_reaches_beyond_the_figure_or_over_another(small_study: Any) -> None:
@@ -128,17 +128,17 @@ def test_three_targets_have_a_joint_range_of_all_and_of_each_pair(drawn: Any, no
     assert "Joint range of all targets" in texts(sequence_figure(study, "a"))
     for pair in combinations(names, 2):
         assert "Joint range of the pair" in texts(sequence_figure(study, "a", pair))
-    said = " ".join(texts(igbatch.figure(study, "a")))
-    assert "trained: eagle and crow" in said
-    assert "trained: magpie and crow" in said
+    lines = " ".join(texts(igbatch.figure(study, "a")))
+    assert "trained: eagle and crow" in lines
+    assert "trained: magpie and crow" in lines
 
 
 def test_what_is_missing_says_why(drawn: Any, noise: Any) -> None:
     lost = [{"variant_id": "trained", "image_id": "a", "target": "magpie", "stage": "map", "error": "NaN"}]
     study = drawn({("trained", "a", "eagle"): noise(1)}, quarantine=lost)
-    said = " ".join(texts(igbatch.figure(study, "a")))
-    assert "Quarantined (map): NaN" in said
-    assert "incomplete: joint range of the pair" in said
+    lines = " ".join(texts(igbatch.figure(study, "a")))
+    assert "Quarantined (map): NaN" in lines
+    assert "incomplete: joint range of the pair" in lines
     everything = [{**lost[0], "target": None, "stage": "image", "error": "not an image"}]
     gone = drawn({}, images=["a"], kinds={"trained": "trained"}, quarantine=everything)
     assert "Quarantined (image): not an image" in " ".join(texts(sequence_figure(gone, "a")))
@@ -148,17 +148,17 @@ def test_what_is_missing_says_why(drawn: Any, noise: Any) -> None:
 
 def test_maps_that_were_not_kept_have_their_numbers(small_study: Any) -> None:
     small_study.kept = False
-    said = texts(igbatch.figure(small_study, "a.png"))
-    assert any(text.startswith("The map was not kept") for text in said)
-    assert any(text.startswith("min ") for text in said)
+    lines = texts(igbatch.figure(small_study, "a.png"))
+    assert any(text.startswith("The map was not kept") for text in lines)
+    assert any(text.startswith("min ") for text in lines)
 
 
 def test_maps_that_did_not_converge_are_marked(drawn: Any, noise: Any) -> None:
     maps = {("trained", "a", t): noise(i) for i, t in enumerate(("eagle", "magpie"))}
-    said = " ".join(texts(igbatch.figure(drawn(maps, gap=0.3), "a")))
-    assert "! not converged: off by" in said
-    said = " ".join(texts(igbatch.figure(drawn(maps, map_error=0.3), "a")))
-    assert "! not converged: off by" in said
+    lines = " ".join(texts(igbatch.figure(drawn(maps, gap=0.3), "a")))
+    assert "! not converged: off by" in lines
+    lines = " ".join(texts(igbatch.figure(drawn(maps, map_error=0.3), "a")))
+    assert "! not converged: off by" in lines
     assert "! not converged" not in " ".join(texts(igbatch.figure(drawn(maps, map_error=0.01), "a")))
     faint = {key: values * 1e-9 for key, values in maps.items()}
     assert "! negligible" in " ".join(texts(igbatch.figure(drawn(faint), "a")))

@@ -104,8 +104,8 @@ def test_more_than_two_targets_have_a_page_for_each_pair(three: Any, sheets: lis
 
 def test_a_page_says_its_choices(one: Any) -> None:
     (svg,) = printed(one).values()
-    said = " ".join(texts(svg))
-    assert "Chosen: red-white-blue, symmetric around zero, signed values, level 1, no contour" in said
+    written = " ".join(texts(svg))
+    assert "Chosen: red-white-blue, symmetric around zero, signed values, level 1, no contour" in written
 
 
 def test_files_of_vectors_hold_each_map_a_pixel_a_value(one: Any) -> None:
@@ -117,13 +117,13 @@ def test_files_of_vectors_hold_each_map_a_pixel_a_value(one: Any) -> None:
 
 def test_every_map_carries_its_numbers_as_text(small_study: Any) -> None:
     (svg,) = printed(small_study, images=["a.png"], variants=["trained"], rule="min-max").values()
-    said = texts(svg)
+    written = texts(svg)
     for target in ("eagle", "magpie"):
         values = small_study.maps["trained", "a.png", target]
         ends = f"min {number(float(values.min()))}   max {number(float(values.max()))}"
-        assert said.count(ends) == 4
-        assert said.count(f"sum {number(float(values.sum(dtype=np.float64)))}") == 4
-    assert said.count("joint range of the pair, min-max") == 2
+        assert written.count(ends) == 4
+        assert written.count(f"sum {number(float(values.sum(dtype=np.float64)))}") == 4
+    assert written.count("joint range of the pair, min-max") == 2
 
 
 @pytest.mark.parametrize("scope", SCOPES)
@@ -149,11 +149,11 @@ def test_ends_that_are_set_are_one_scope(small_study: Any, sheets: list[Sheet]) 
 
 def test_a_contact_sheet_holds_maps_of_many_images(small_study: Any) -> None:
     first, second = printed(small_study, grid="3x2").values()
-    said = texts(first) + texts(second)
+    written = texts(first) + texts(second)
     assert sum(text.startswith("min ") for text in texts(first)) == 6
-    assert sum(text.startswith("min ") for text in said) == 8
-    assert said.count("a.png") == said.count("b.png") == 4
-    assert said.count("joint range of the study") == 8
+    assert sum(text.startswith("min ") for text in written) == 8
+    assert written.count("a.png") == written.count("b.png") == 4
+    assert written.count("joint range of the study") == 8
 
 
 def test_contact_sheets_are_one_document(small_study: Any) -> None:
@@ -177,10 +177,10 @@ def test_a_png_holds_the_colours_of_the_map(drawn: Any, noise: Any) -> None:
     assert np.array_equal(picture[np.ix_(down, across)], colors)
     values = study.maps["trained", "a", "eagle"].astype(np.float64)
     normalized = (values - values.min()) / (values.max() - values.min())
-    wanted = np.rint(63 * np.clip(2 * (2 * normalized - 1), -1, 1)).astype(int)
+    expected = np.rint(63 * np.clip(2 * (2 * normalized - 1), -1, 1)).astype(int)
     table = {tuple(color): row - 63 for row, color in enumerate(style.colors.colors.tolist())}
     found = np.array([[table[tuple(color)] for color in row] for row in colors.tolist()])
-    assert np.abs(found - wanted).max() <= 1  # equal but for rounding, and for colours that occur twice
+    assert np.abs(found - expected).max() <= 1  # equal but for rounding, and for colours that occur twice
 
 
 def test_an_overlay_goes_from_the_photograph_to_the_map(small_study: Any) -> None:
@@ -254,8 +254,8 @@ WRONG_OPTIONS: list[tuple[dict[str, Any], str]] = [
 
 
 def test_wrong_options_are_refused(small_study: Any) -> None:
-    for options, said in WRONG_OPTIONS:
-        with pytest.raises(InputError, match=re.escape(said)):
+    for options, message in WRONG_OPTIONS:
+        with pytest.raises(InputError, match=re.escape(message)):
             printed(small_study, **options)
 
 
@@ -273,9 +273,9 @@ def test_figures_of_an_opened_study_take_the_same_choices(small_study: Any) -> N
     figure = igbatch.figure(
         small_study, "a.png", scope="dataset", percentile=99, palette="gray", contour=5, opacity=0.5
     )
-    said = " ".join(text.get_text() for text in figure.findobj(Text))
+    written = " ".join(text.get_text() for text in figure.findobj(Text))
     for words in ("percentile 99 %", "gray", "strongest 5 %", "opacity of 50 %"):
-        assert words in said
+        assert words in written
     with pytest.raises(InputError, match="level"):
         igbatch.figure(small_study, "a.png", level=0)
 
@@ -301,8 +301,8 @@ def test_the_command_draws_into_the_output_and_says_where(
     folder = tmp_path / "report" / "print"
     assert last == f"1 file: {folder}"
     assert names == [path.name for path in folder.iterdir()]
-    said = " ".join(texts((folder / names[0]).read_bytes()))
-    assert "Chosen: gray, fixed range −0.001 to 0.002, absolute values, level 2" in said
+    written = " ".join(texts((folder / names[0]).read_bytes()))
+    assert "Chosen: gray, fixed range −0.001 to 0.002, absolute values, level 2" in written
 
 
 WRONG_CALLS = [
@@ -319,7 +319,7 @@ WRONG_CALLS = [
 
 
 def test_wrong_calls_are_one_line_and_2(command: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    for options, said in WRONG_CALLS:
+    for options, message in WRONG_CALLS:
         assert command(*options) == 2, options
         (line,) = capsys.readouterr().err.splitlines()
-        assert said in line
+        assert message in line

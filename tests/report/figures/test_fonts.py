@@ -1,4 +1,4 @@
-"""Letters that DejaVu Sans lacks: taken from fonts of the machine, or � and told."""
+"""Letters that DejaVu Sans lacks: taken from fonts of the machine, or � and reported."""
 
 import io
 import logging
@@ -101,19 +101,19 @@ def test_of_several_fonts_those_are_taken_that_have_most_letters(
 
 
 def test_fonts_are_looked_for_once_for_each_letter(write_font: Write) -> None:
-    asked: list[int] = []
+    calls: list[int] = []
 
     def entries() -> list[font_manager.FontEntry]:
-        asked.append(1)
+        calls.append(1)
         return installed()
 
     fonts = Fallbacks(entries)
     for _ in range(3):
         fonts.families(BIRDS)
         fonts.drawable("鷹")
-    assert len(asked) == 1
+    assert len(calls) == 1
     fonts.families("龍")
-    assert len(asked) == 2
+    assert len(calls) == 2
 
 
 def test_fonts_that_cannot_be_read_and_fonts_of_boxes_are_passed_over(

@@ -155,10 +155,10 @@ def test_other_targets_than_boxes_have_no_opposition(drawn: Any, noise: Any) -> 
 def test_every_reason_that_a_claim_cannot_be_told_has_words() -> None:
     numbers = {"fewest_images": 3, "largest_count": 2, "min_count": 4}
     words = {each: parts("findings/missing.j2", missing=each, **numbers) for each in Missing}
-    assert len({said["brief"] for said in words.values()}) == len(Missing)
-    for said in words.values():
-        assert said["brief"]
-        assert said["answer"] == f"It cannot be told: {said['brief']}."
+    assert len({texts["brief"] for texts in words.values()}) == len(Missing)
+    for texts in words.values():
+        assert texts["brief"]
+        assert texts["answer"] == f"It cannot be told: {texts['brief']}."
 
 
 @pytest.mark.parametrize(

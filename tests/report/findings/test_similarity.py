@@ -17,7 +17,7 @@ WHITE = MapLikeness(0.9, 0.95, 0.2)  # SSIM is high where most is nearly white, 
 
 
 @pytest.mark.parametrize(
-    ("pixels", "cells", "verdict", "said"),
+    ("pixels", "cells", "verdict", "words"),
     [
         (ALIKE, ALIKE, Verdict.HOLDS, "look alike under per-map ranges (SSIM 0.90, ranks of |a| 0.80), and "
                                       "differences reappear under the range of the two (SSIM 0.50)"),
@@ -32,11 +32,11 @@ WHITE = MapLikeness(0.9, 0.95, 0.2)  # SSIM is high where most is nearly white, 
     ],
 )  # fmt: skip
 def test_each_verdict_has_words(
-    pixels: MapLikeness | None, cells: MapLikeness | None, verdict: Verdict, said: str
+    pixels: MapLikeness | None, cells: MapLikeness | None, verdict: Verdict, words: str
 ) -> None:
     found = judge("trained_alike", Missing.TRAINED, {"trained": [(pixels, cells)]})
     assert found.verdict is verdict
-    assert said in found.answer
+    assert words in found.answer
     assert found.answer.count(". ") <= 2  # three sentences
     assert not re.search(r" [.,;:)]|\( |  ", found.answer + found.claim + found.criterion + found.brief)
     assert ("disagree" in found.answer) is (pixels is not None and cells not in (None, pixels))

@@ -42,14 +42,14 @@ def study(drawn: Any, birds: Any) -> Callable[..., Any]:
 def summed(results: StudyResults) -> tuple[str, ...]:
     images = results.listing.ids(range(results.n_images))
     findings = [*box_findings(results), *target_likeness(results, images)]
-    said = five_sentences(results, findings, take_quarantine(results, 1)[1])
-    assert len(said) == 5
-    for sentence in said:
+    lines = five_sentences(results, findings, take_quarantine(results, 1)[1])
+    assert len(lines) == 5
+    for sentence in lines:
         assert sentence.endswith(".")
         assert ". " not in sentence  # one sentence each
         assert sentence[0].isupper()
         assert not re.search(r" [.,;:)]|\( |  ", sentence), sentence
-    return said
+    return lines
 
 
 def test_a_study_that_is_whole_says_so_and_one_that_is_not_counts_what_is_missing(
@@ -72,9 +72,9 @@ def test_what_normalization_does_follows_the_maps(drawn: Any, noise: Any, study:
         for variant in ("trained", "random-1")
         for target, strength in (("eagle", 1), ("magpie", 100))
     }
-    said = summed(drawn(alike))[1]
-    assert "holds for the trained model (SSIM on pixels 1.00, jointly 0." in said
-    assert " and for random models (SSIM on pixels 1.00" in said
+    lines = summed(drawn(alike))[1]
+    assert "holds for the trained model (SSIM on pixels 1.00, jointly 0." in lines
+    assert " and for random models (SSIM on pixels 1.00" in lines
     apart = summed(study({"random-1": ((0.8, 0.0), (0.0, 0.8)), "trained": ((0.8, 0.0), (0.0, 0.8))}))[1]
     assert "does not hold for the trained model" in apart
     one = summed(drawn({("trained", "a.png", "eagle"): noise(1)}, targets=("eagle",)))[1]
@@ -83,10 +83,10 @@ def test_what_normalization_does_follows_the_maps(drawn: Any, noise: Any, study:
 
 
 def test_what_the_boxes_say_follows_the_sums(study: Any) -> None:
-    said = summed(study({"random-1": NEGLIGIBLE, "trained": OPPOSED}))[2]
-    assert "the trained model's sums are significant (4 of 4" in said
-    assert "those of random models are negligible (" in said
-    assert "classes holds for the trained model (negative in 24 of 24 cases)" in said
+    lines = summed(study({"random-1": NEGLIGIBLE, "trained": OPPOSED}))[2]
+    assert "the trained model's sums are significant (4 of 4" in lines
+    assert "those of random models are negligible (" in lines
+    assert "classes holds for the trained model (negative in 24 of 24 cases)" in lines
     turned = summed(study({"random-1": OPPOSED, "trained": NEGLIGIBLE}))[2]
     assert "the trained model's sums are not significant (0 of 4" in turned
     assert "those of random models are not negligible (" in turned
@@ -115,7 +115,7 @@ def significance(adjusted: list[float], models: int) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize(
-    ("adjusted", "models", "said"),
+    ("adjusted", "models", "lines"),
     [
         ([0.01, 0.02], 40, "all tests free of scale reached an adjusted p of at most 5\u00a0%: where the"),
         ([0.01, 0.30], 40, "some tests free of scale reached an adjusted p of at most 5\u00a0%: its maps "
@@ -127,12 +127,12 @@ def significance(adjusted: list[float], models: int) -> pd.DataFrame:
     ],
 )  # fmt: skip
 def test_what_the_tests_say_follows_their_p(
-    study: Any, monkeypatch: pytest.MonkeyPatch, adjusted: list[float], models: int, said: str
+    study: Any, monkeypatch: pytest.MonkeyPatch, adjusted: list[float], models: int, lines: str
 ) -> None:
     results = study({"random-1": NEGLIGIBLE, "trained": OPPOSED}, images=1)
     monkeypatch.setattr(type(results), "randomized", True)
     results.significance = significance(adjusted, models)
-    assert said in summed(results)[3]
+    assert lines in summed(results)[3]
 
 
 def test_without_tests_it_is_said_why(study: Any) -> None:
@@ -157,16 +157,16 @@ def test_what_to_be_careful_about_is_what_weighs_most(
     results = study({"trained": OPPOSED})
     totals = results.totals
     totals.baselines["trained", "magpie"] = 0.3
-    said = five_sentences(results, [*box_findings(results), *target_likeness(results, [])], 0)[4]
-    assert said == "Be careful most of all: trained gives magpie 30.0\u00a0% at the baseline already."
+    lines = five_sentences(results, [*box_findings(results), *target_likeness(results, [])], 0)[4]
+    assert lines == "Be careful most of all: trained gives magpie 30.0\u00a0% at the baseline already."
 
 
 def test_a_study_of_which_nothing_is_computed_has_five_sentences(drawn: Any) -> None:
-    said = summed(drawn({}, images=["a.png"], kinds={"trained": "trained"}))
-    assert "none of its 2 maps has been computed" in said[0]
-    assert "cannot be told" in said[1]
-    assert said[2].startswith("Nothing is said of boxes")
-    assert "nothing here is a result" in said[4]
+    lines = summed(drawn({}, images=["a.png"], kinds={"trained": "trained"}))
+    assert "none of its 2 maps has been computed" in lines[0]
+    assert "cannot be told" in lines[1]
+    assert lines[2].startswith("Nothing is said of boxes")
+    assert "nothing here is a result" in lines[4]
 
 
 def test_names_of_the_data_are_one_visible_line(drawn: Any) -> None:
@@ -192,8 +192,8 @@ def test_boxes_that_were_left_out_or_not_found_are_a_caution(
 ) -> None:
     study = drawn({("trained", image, "eagle"): noise(1) for image in "ab"}, targets=["eagle"])
     study.record["boxes"] = counts and counts.record()
-    said = cautions(study, 0)
-    assert [each for each in said if each.startswith("Boxes")] == ([caution] if caution else [])
+    lines = cautions(study, 0)
+    assert [each for each in lines if each.startswith("Boxes")] == ([caution] if caution else [])
 
 
 WORST = WorstMap(0.5, ("trained", "a.png", "eagle"), 50, 0.001, 0.002, True)
@@ -226,23 +226,23 @@ def test_each_caution_stands_where_it_applies(
 ) -> None:
     nothing = {"raw_end": None, "baseline": None, "boxes": "", "expected": 13, "gone": 0, "quarantined": 0}
     settings = {"tolerance": 0.01, "atol": 1e-6}
-    said = sentences("caveats.j2", summary=Summary(**PLAIN | summary), settings=settings, **nothing | more)
+    lines = sentences("caveats.j2", summary=Summary(**PLAIN | summary), settings=settings, **nothing | more)
     expected = [
         "The same numbers look different under different ranges. ",
         "12 of 12 maps converged (allowed is an error of 1 %, of the sum of |a| where it is estimated",
         *(() if "estimated" in summary else ("The largest stated error is 0.90\u00a0% of its map (",)),
         *added,
     ]
-    assert len(said) == len(expected)
+    assert len(lines) == len(expected)
     for words in expected:
-        assert any(each.startswith(words) for each in said), words
-    assert not [each for each in said if re.search(r" [.,;:)]|\( ", each) or not each.endswith(".")]
+        assert any(each.startswith(words) for each in lines), words
+    assert not [each for each in lines if re.search(r" [.,;:)]|\( ", each) or not each.endswith(".")]
 
 
 def test_of_no_map_there_is_little_to_say(drawn: Any) -> None:
     study = drawn({}, images=["a"], kinds={"trained": "trained"})
-    said = cautions(study, 0)
-    assert said[1:] == ["No map has been computed."]
+    lines = cautions(study, 0)
+    assert lines[1:] == ["No map has been computed."]
 
 
 def fact(study: Any, name: str) -> str:

@@ -114,9 +114,9 @@ def test_the_page_holds_the_raw_maps(small_study: Any, rendered: Rendered) -> No
                     image["id"],
                     tags.study["targets"][stored["target"]]["id"],
                 )
-                wanted = small_study.maps[key]
-                values = unpacked(tags.scripts[stored["block"]], stored["scale"], wanted.shape)
-                assert np.abs(values - wanted).max() <= np.abs(wanted).max() / 65534 * (1 + 1e-9)
+                expected = small_study.maps[key]
+                values = unpacked(tags.scripts[stored["block"]], stored["scale"], expected.shape)
+                assert np.abs(values - expected).max() <= np.abs(expected).max() / 65534 * (1 + 1e-9)
                 seen.add(key)
     assert seen == set(small_study.maps)
     assert "error at most max|a| / 65534" in tags.text
@@ -125,8 +125,8 @@ def test_the_page_holds_the_raw_maps(small_study: Any, rendered: Rendered) -> No
 
 def test_without_script_the_page_points_to_figures_and_tables(small_study: Any, rendered: Rendered) -> None:
     page = page_of(rendered(small_study))
-    said = Tags(page.split("<noscript>")[1].split("</noscript>")[0]).text
-    assert "figures for print linked below" in said
+    fallback = Tags(page.split("<noscript>")[1].split("</noscript>")[0]).text
+    assert "figures for print linked below" in fallback
     figures = [link for link in Tags(page).values("href") if link.startswith("figures/")]
     assert len(figures) == 2 + 1 + 1  # the seed's sequence of each variant, an overview, aggregates
     assert page.count("<table") >= 3

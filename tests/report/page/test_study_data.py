@@ -61,15 +61,15 @@ def test_numbers_are_those_of_the_statistics(small_study: Any) -> None:
 def test_ranges_are_those_of_the_scopes(small_study: Any) -> None:
     study, _, _ = gathered(small_study)
     ends = lambda found: (found["minimum"], found["maximum"], found["n_maps"], found["complete"])  # noqa: E731
-    wanted = lambda *scope, **keys: ends(vars(small_study.scope_range(*scope, **keys)))  # noqa: E731
-    assert ends(study["dataset"]) == wanted("dataset")
+    expected = lambda *scope, **keys: ends(vars(small_study.scope_range(*scope, **keys)))  # noqa: E731
+    assert ends(study["dataset"]) == expected("dataset")
     for variant in study["variants"]:
-        assert ends(variant["range"]) == wanted("variant", variant_id=variant["id"])
+        assert ends(variant["range"]) == expected("variant", variant_id=variant["id"])
     for image in study["images"]:
-        assert ends(image["range"]) == wanted("models", image_id=image["id"])
+        assert ends(image["range"]) == expected("models", image_id=image["id"])
         for each in image["variants"]:
             variant_id = study["variants"][each["variant"]]["id"]
-            assert ends(each["range"]) == wanted("targets", image_id=image["id"], variant_id=variant_id)
+            assert ends(each["range"]) == expected("targets", image_id=image["id"], variant_id=variant_id)
     raw = small_study.scope_range("raw")
     assert ends(study["raw"]) == (raw.minimum, raw.maximum, 8, True)
 
@@ -179,8 +179,8 @@ def test_quantiles_are_those_of_the_magnitudes() -> None:
     values = np.random.default_rng(0).standard_t(2, size=20_000) * 1e-3
     found = page_range(summary_of(values), 1)
     assert found is not None
-    wanted = np.quantile(np.abs(values), np.array(PERCENTILES) / 100, method="lower")
-    assert np.abs(np.array(found.quantiles) / wanted - 1).max() <= RELATIVE_ERROR * (1 + 1e-9)
+    expected = np.quantile(np.abs(values), np.array(PERCENTILES) / 100, method="lower")
+    assert np.abs(np.array(found.quantiles) / expected - 1).max() <= RELATIVE_ERROR * (1 + 1e-9)
     assert found.quantiles == sorted(found.quantiles)
 
 

@@ -57,10 +57,10 @@ NUMBERS: dict[Key, float | Ends] = {
 def means_frame(changes: Mapping[Key, float | Ends | None] | None = None) -> pd.DataFrame:
     """Rows of `randomization.parquet`; `changes` replace numbers, or take them away where they are None."""
     rows = []
-    for (whose, group, measure), told in {**NUMBERS, **(changes or {})}.items():
-        if told is None:
+    for (whose, group, measure), value in {**NUMBERS, **(changes or {})}.items():
+        if value is None:
             continue
-        mean, low, high = told if isinstance(told, tuple) else (told, told - 0.02, told + 0.02)
+        mean, low, high = value if isinstance(value, tuple) else (value, value - 0.02, value + 0.02)
         of = {"random": "random_mean", "difference": "trained_minus_random"}.get(whose, "variant")
         likeness = group not in TARGETS
         rows.append({

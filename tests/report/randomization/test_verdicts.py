@@ -15,7 +15,7 @@ RANKS = "rank correlation with the trained model's maps"
 NO_LEVEL = {("random", "between_random", "spearman"): None}
 
 
-def said(template: str, **values: Any) -> str:
+def rendered(template: str, **values: Any) -> str:
     """What stands below a heading; no paragraph has more than three sentences."""
     _, *paragraphs = sentences(f"randomization/{template}.j2", **values)
     assert all(text.count(". ") + text.count("? ") <= 3 for text in paragraphs)
@@ -26,17 +26,17 @@ def said(template: str, **values: Any) -> str:
 def statement(template: str, means: Means, variants: ModelVariants) -> str:
     """What a part of the section says of some means."""
     if template == "targets":
-        return said(template, **verdicts.strong_pixels(means))
+        return rendered(template, **verdicts.strong_pixels(means))
     if template == "random_models":
-        return said(template, **verdicts.nearer(means))
+        return rendered(template, **verdicts.nearer(means))
     if template == "cascade":
         down = variants.cascades[0]
-        return said(template, fall=verdicts.fall(means, down), direction="down", whence=down.whence)
+        return rendered(template, fall=verdicts.fall(means, down), direction="down", whence=down.whence)
     if template == "layers":
         found = verdicts.single_layers(means, variants.independent[0])
-        return said(template, found=found, related=verdicts.RELATED, untouched=verdicts.UNTOUCHED)
+        return rendered(template, found=found, related=verdicts.RELATED, untouched=verdicts.UNTOUCHED)
     likeness, rise = verdicts.edge_likeness(means, TARGETS), verdicts.complexity_rise(means, TARGETS)
-    return said(template, likeness=likeness, rise=rise)
+    return rendered(template, likeness=likeness, rise=rise)
 
 
 def between(who: str, **numbers: Any) -> dict[Any, Any]:
@@ -107,7 +107,7 @@ def test_what_was_not_measured_has_no_verdict(variants: ModelVariants, means_of:
     assert verdicts.edge_likeness(nothing, TARGETS) == {}
     assert verdicts.complexity_rise(nothing, TARGETS) is None
     assert verdicts.null_verdict(tests_of([])) is None
-    assert said("cascade", fall=None, direction="up", whence="") == ""
+    assert rendered("cascade", fall=None, direction="up", whence="") == ""
     assert "Binder et al. 2023" in statement("cascade", nothing, variants)
 
 
@@ -122,7 +122,7 @@ def test_what_was_not_measured_has_no_verdict(variants: ModelVariants, means_of:
 ])  # fmt: skip
 def test_tests_against_random_models(tests_of: Any, tested: Any, changes: Any, words: str) -> None:
     found = verdicts.null_verdict(tests_of([tested(**each) for each in changes]))
-    text = said("nulls", found=found, level="5\u00a0%", min_models=verdicts.MIN_MODELS)
+    text = rendered("nulls", found=found, level="5\u00a0%", min_models=verdicts.MIN_MODELS)
     assert words in text
     assert ("Held against" in text) == (bool(changes) and changes[0].keys() <= {"p_adjusted"})
 
@@ -138,11 +138,13 @@ def test_tests_against_random_models(tests_of: Any, tested: Any, changes: Any, w
 )
 def test_signs_set_apart_where_random_models_do_not_reject(p: Any, rejecting: int, words: str) -> None:
     row = {"question": "Q", "p": p, "p_adjusted": p or 1.0, "rejecting": rejecting, "models": 30}
-    assert said("signs", found=verdicts.sign_verdict(pd.DataFrame([row])), level="5\u00a0%").startswith(words)
+    assert rendered("signs", found=verdicts.sign_verdict(pd.DataFrame([row])), level="5\u00a0%").startswith(
+        words
+    )
 
 
 def test_limits_follow_the_study() -> None:
-    text = said("limits", images=24, smoothed=True, seeds=1)
+    text = rendered("limits", images=24, smoothed=True, seeds=1)
     assert "smooth variant of the test (Hedström" in text
     assert "Layers were randomized with 1 seed. All this is about one data set of 24 images" in text
-    assert said("limits", images=24, smoothed=False, seeds=0).startswith("All this is about")
+    assert rendered("limits", images=24, smoothed=False, seeds=0).startswith("All this is about")
