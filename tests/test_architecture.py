@@ -1,4 +1,4 @@
-"""Which modules import which: never in a circle, and between packages as `docs/architecture.md` says.
+"""Which modules import which: never in a circle, and between packages as `docs/dev/architecture.md` says.
 
 Every import counts: those inside functions, and those for types alone.
 """
@@ -42,7 +42,7 @@ def package_of(module: str) -> str:
 
 def allowed_imports() -> dict[str, set[str]]:
     """Return what each package may import, by the table of the architecture page."""
-    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    text = (ROOT / "docs" / "dev" / "architecture.md").read_text("utf-8")
     rows = text.split("\n## Packages\n")[1].split("\n## ")[0].split("\n### ")[0]
     cells = [line.split("|")[1:-1] for line in rows.splitlines() if line.startswith("| `")]
     return {name.strip(" `"): set(re.findall(r"`(\w+)`", may)) for name, _, may in cells}

@@ -194,7 +194,7 @@ def test_the_fingerprint_is_documented_whole(output: Path) -> None:
     assert names - {"auto"} == prints  # `auto` is a value, beside the key that it is of
 
 
-@pytest.mark.parametrize("page", sorted([*DOCS.glob("*.md"), *ROOT.glob("*.md")]), ids=lambda p: p.name)
+@pytest.mark.parametrize("page", sorted([*DOCS.rglob("*.md"), *ROOT.glob("*.md")]), ids=lambda p: p.name)
 def test_relative_links_lead_somewhere(page: Path) -> None:
     text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
     for link in re.findall(r"\]\(([^)\s]+)\)", text):
@@ -214,7 +214,7 @@ def anchors(page: Path) -> set[str]:
 
 
 def test_the_files_of_the_architecture_page_are_there() -> None:
-    for path in re.findall(r"`((?:igbatch|tests)/[\w./]+)`", read("architecture.md")):
+    for path in re.findall(r"`((?:igbatch|tests)/[\w./]+)`", read("dev/architecture.md")):
         assert (ROOT / path).exists(), path
 
 

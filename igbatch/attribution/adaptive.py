@@ -10,7 +10,7 @@ result.
 The rule never sees a map. With the Gram matrix ``G[m, n] = <map m, map n>`` of a path and target, the norm of
 any combination c of its nodes' maps is ``sqrt(c' G c)``. All paths of a wave are judged at once, in numpy.
 
-How often a map is further off than is stated, and how other rules compare: docs/performance.md.
+How often a map is further off than is stated, and how other rules compare: docs/dev/measurements.md.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MAX_HALVED = 16
 QUARTIC_FACTOR, STRAIGHT_FACTOR, GAP_FACTOR = 1.2, 0.75, 0.3
 """What an interval is reckoned to be off: so many times the distance between cubic and quartic, that between
 cubic and straight line, and the norm of a map with the gap's sum. Fitted to trained, partly random and random
-models so that 99 of 100 maps are no further off than is stated (docs/performance.md)."""
+models so that 99 of 100 maps are no further off than is stated (docs/dev/measurements.md)."""
 MAX_ROUGHNESS = 4.0
 """The most that a path's roughness counts: on Swins it was 1 to 2, where a map cancels it has no end."""
 MIN_WIDTH = 2.0**-20

@@ -3,7 +3,7 @@
 `int16` keeps q = round(a / scale) with scale = max|a| / 32,767, rounded towards zero in float32, so that
 q * scale is off by at most half a scale, max|a| / 65,534, and by the rounding of float32. float16 would do
 this for bright maps only: it ends at 6e-8, and maps of models with random weights lie below.
-`docs/performance.md` has the sizes and speeds.
+`docs/dev/measurements.md` has the sizes and speeds.
 """
 
 from __future__ import annotations

@@ -41,6 +41,7 @@ def test_what_is_said_of_a_rule_chooses_it() -> None:
         ({"rule": "min-max", "percentile": 99}, "takes no percentile"),
         ({"rule": "symmetric", "ends": (0, 1)}, "takes no range"),
         ({"percentile": 99, "ends": (0, 1)}, "takes no percentile"),
+        ({"colour": "red"}, "'colour' is no choice of style"),
     ],
 )
 def test_a_wrong_choice_is_one_line_that_says_what_is_right(choices: dict[str, Any], message: str) -> None:
