@@ -1,4 +1,4 @@
-"""The project's own exceptions, each tied to one way of ending.
+"""The project's own exceptions, each with its exit code.
 
 Every message is one line: what was found, where, and what to do about it.
 """

@@ -1,7 +1,7 @@
-"""The adaptive rule: where the nodes of paths are put, and how far their maps are off, from inner products.
+"""The adaptive rule: it estimates how far each map is off, and chooses the intervals to halve.
 
 Between two neighbouring nodes the integrand is the cubic through the four nearest ones. An interval's error
-has three parts, all of them free: how far the integral is from that of the quartic through one node more, and
+has three parts, none of which needs another pass of the model: how far the integral is from that of the quartic through one node more, and
 from the straight line's, as norms over pixels; and how far the cubic's sum is from the output's exact rise
 over the interval, which every node's forward pass tells. The last one sees a peak between two nodes that the
 others cannot. The intervals with the largest errors are halved, and every node ever evaluated counts in the

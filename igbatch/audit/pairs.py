@@ -1,7 +1,7 @@
-"""Pairs two studies: the images, targets and variants that both have, and their numbers in one order.
+"""Aligns two studies by the images, targets and variants of both, and reads their numbers in one order.
 
-Rows are joined by their places in the studies' lists of images, so nothing is sorted or merged by name. Held
-at a time are the numbers of one variant: 8 bytes a column for every image and target, on both sides.
+Rows are joined by their places in the studies' lists of images, so nothing is sorted or merged by name.
+Memory: one variant at a time, 8 bytes a column for every image and target of both studies.
 """
 
 from __future__ import annotations

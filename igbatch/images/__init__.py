@@ -1,1 +1,1 @@
-"""What goes into a study: lists of images, boxes, decoding, preprocessing, baselines, procedural scenes."""
+"""Reads what goes into a study: lists of images, boxes, pixels, baselines. `igbatch.birds` draws scenes."""

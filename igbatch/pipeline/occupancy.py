@@ -1,4 +1,4 @@
-"""How shards of a worker overlap on its device, and where the worker's time goes.
+"""Lets a worker decode, attribute and write different shards at a time, and measures how long each waits.
 
 The next shard is decoded while one is attributed, and a shard is encoded and committed while the next one is
 attributed. On a GPU two shards of a variant are attributed at a time: one launches while the other waits for

@@ -1,4 +1,4 @@
-"""Ranges of the scopes that belong to one image, of all images at once."""
+"""The ranges of every image under the scopes `image`, `pair`, `targets` and `models`."""
 
 from __future__ import annotations
 

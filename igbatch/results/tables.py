@@ -1,4 +1,4 @@
-"""The tables of a study as pandas frames: whole ones, which are read once, and the rows of some images."""
+"""Reads a study's tables as pandas frames: whole ones once, rows of some images on demand."""
 
 from __future__ import annotations
 

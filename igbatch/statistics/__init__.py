@@ -1,1 +1,1 @@
-"""Statistics of attribution maps, per image, per box and over a data set. numpy and scipy only."""
+"""Statistics of maps: of one map, of boxes, and over a data set. Only `device.py` needs torch."""

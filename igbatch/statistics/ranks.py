@@ -1,4 +1,4 @@
-"""Rank correlation, in two steps: what one map gives, once, and what a pair of maps costs."""
+"""Rank correlation in two steps: ranks are computed once a map, and a pair of maps takes one dot product."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Digests of all that a result follows from: a variant's maps, a part, a table, a list."""
+"""Digests that change when anything does that a result follows from: a variant's maps, a part, a table."""
 
 from __future__ import annotations
 

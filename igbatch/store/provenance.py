@@ -1,6 +1,6 @@
-"""What the tables of a reduction were made from: a digest of the list and of the commits, in their metadata.
+"""Writes into each table of a reduction a digest of the lists and the commits that it was made from.
 
-So a table that was made before the last commits, or of another study, or is damaged, is recognised.
+Readers find by it tables that are older than the last commits, of another study, or damaged.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a safetensors file holds, from its header alone: its tensors, how many classes, whose names."""
+"""Reads the header of a safetensors file, no weights: its tensors, its classes, and whose names it uses."""
 
 from __future__ import annotations
 

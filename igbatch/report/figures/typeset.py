@@ -1,4 +1,4 @@
-"""A page to draw on in pixels, text cut and broken to widths, and fonts for every letter.
+"""Draws text, lines and images on a page in pixels; cuts and breaks text to a width, and finds its fonts.
 
 matplotlib's objects alone: no pyplot, no global settings.
 """
