@@ -1,11 +1,11 @@
 """The adaptive rule: it estimates how far each map is off, and chooses the intervals to halve.
 
-Between two neighbouring nodes the integrand is the cubic through the four nearest ones. An interval's error
-has three parts, none of which needs another pass of the model: how far the integral is from that of the quartic through one node more, and
-from the straight line's, as norms over pixels; and how far the cubic's sum is from the output's exact rise
-over the interval, which every node's forward pass tells. The last one sees a peak between two nodes that the
-others cannot. The intervals with the largest errors are halved, and every node ever evaluated counts in the
-result.
+Between two neighbouring nodes the integrand is the cubic through the four nearest ones. An interval's
+error has three parts, none of which needs another pass of the model: how far the integral is from that of
+the quartic through one node more, and from the straight line's, as norms over pixels; and how far the
+cubic's sum is from the output's exact rise over the interval, which every node's forward pass tells. The
+last one sees a peak between two nodes that the others cannot. The intervals with the largest errors are
+halved, and every node ever evaluated counts in the result.
 
 The rule never sees a map. With the Gram matrix ``G[m, n] = <map m, map n>`` of a path and target, the norm of
 any combination c of its nodes' maps is ``sqrt(c' G c)``. All paths of a wave are judged at once, in numpy.
