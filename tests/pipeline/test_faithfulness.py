@@ -203,7 +203,7 @@ def test_images_measured_together_have_the_numbers_of_each_alone(
 ) -> None:
     overrides = (f"attribution.reproducible={reproducible}", "variants=[{kind: trained}]")
     output = compute_study(study, tmp_path / "out", *overrides)
-    assert group_size(rows=4, perturbations=2, targets=2) > 2
+    assert group_size(micro_batch=4, perturbations=2, targets=2) > 2
     together = of_both_images(output, study, *overrides)
     monkeypatch.setattr(measuring, "GROUP_IMAGES", 1)
     alone = of_both_images(output, study, *overrides)
@@ -212,12 +212,12 @@ def test_images_measured_together_have_the_numbers_of_each_alone(
 
 
 def test_groups_are_of_as_many_images_as_fill_micro_batches_within_limits() -> None:
-    assert group_size(rows=128, perturbations=10, targets=2) == 46  # 506 images for four times 128 rows
-    assert group_size(rows=8, perturbations=10, targets=2) == 2
-    assert group_size(rows=8, perturbations=1000, targets=2) == 1
-    assert group_size(rows=4096, perturbations=1, targets=1) == measuring.GROUP_IMAGES
-    assert group_size(rows=128, perturbations=10, targets=10) * 10 <= measuring.GROUP_MAPS
-    assert group_size(rows=128, perturbations=10, targets=1000) == 1
+    assert group_size(micro_batch=128, perturbations=10, targets=2) == 46  # 506 rows of 512
+    assert group_size(micro_batch=8, perturbations=10, targets=2) == 2
+    assert group_size(micro_batch=8, perturbations=1000, targets=2) == 1
+    assert group_size(micro_batch=4096, perturbations=1, targets=1) == measuring.GROUP_IMAGES
+    assert group_size(micro_batch=128, perturbations=10, targets=10) * 10 <= measuring.GROUP_MAPS
+    assert group_size(micro_batch=128, perturbations=10, targets=1000) == 1
 
 
 @pytest.mark.parametrize("failure", ["raised", "not finite"])

@@ -66,7 +66,7 @@ def test_a_variant_has_the_weights_that_it_has_alone(resolved: ResolvedStudy, al
     for spec in random.Random(0).sample(resolved.variants, len(resolved.variants)):
         held = models.variant(spec)
         assert held.spec == spec
-        assert held.weights_sha256 == weights_sha256(held.model) == alone[spec.variant_id], spec.variant_id
+        assert held.digest.result() == weights_sha256(held.model) == alone[spec.variant_id], spec.variant_id
 
 
 def test_cascades_end_with_the_random_model_and_no_other_variant_is_it(alone: dict[str, str]) -> None:
@@ -109,7 +109,7 @@ def test_models_of_a_study_follow_one_another(resolve: Callable[..., ResolvedStu
     both = resolve({"kind": "trained"}, cascade, models={"a": {}, "b": {"classes": {"hawk": 1}}})
     of_a, of_b = (spec for spec in both.variants if spec.variant_id.endswith("layers.1"))
     models = Models(both, CPU)
-    digests = [models.variant(spec).weights_sha256 for spec in (of_a, of_b, of_a)]
+    digests = [models.variant(spec).digest.result() for spec in (of_a, of_b, of_a)]
     assert len(set(digests)) == 1  # the same weights under two names
     assert models.trained("b") is not models.trained("a")
 
@@ -124,5 +124,5 @@ def test_a_variant_that_could_not_be_built_is_not_taken_for_one_that_was(
         patch.setattr(ModelStates, "state", lambda *_: (_ for _ in ()).throw(InputError("no")))
         with pytest.raises(InputError):
             models.variant(other)
-    assert models.variant(trained).weights_sha256 == alone["trained"]
+    assert models.variant(trained).digest.result() == alone["trained"]
     assert weights_sha256(models.variant(other).model) == alone[other.variant_id]
