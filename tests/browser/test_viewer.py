@@ -162,7 +162,7 @@ def test_side_by_side_shows_one_map_under_two_normalizations(
         eventually(coloured(page, "random-1", "eagle", expected, nth))
     words = page.locator("#statement p")
     expect(words.nth(0)).to_have_text(re.compile("^Left: Joint range of the pair"))
-    expect(words.nth(1)).to_have_text(re.compile("^Right: Joint range of the study"))
+    expect(words.nth(2)).to_have_text(re.compile("^Right: Joint range of the study"))
 
 
 def test_the_statement_says_range_and_what_may_not_be_compared(birds: Any, page: Any, show: Show) -> None:

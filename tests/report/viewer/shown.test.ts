@@ -55,28 +55,30 @@ test("a pair of other than two targets is another scope, and the words say so", 
   assert.equal(scopeOf(chosen, 3), "targets");
   assert.equal(scopeOf(chosen, 1), "image");
   const three = rowsOf(STUDY, { ...first, targets: ["eagle", "magpie", "crow"] }, maps);
-  const words = normalizationWords(STUDY, three, chosen, first.style, maps);
+  const words = normalizationWords(STUDY, three, chosen, first.style, maps).join(" ");
   assert.match(words, /A pair has two targets, 3 are shown\. Title of targets/);
 });
 
 test("the statement names the choice, its ranges, and what it makes incomparable", () => {
   const rows = rowsOf(STUDY, first, maps);
-  const pair = normalizationWords(STUDY, rows, first.normalization, first.style, maps);
+  const pair = normalizationWords(STUDY, rows, first.normalization, first.style, maps).join(" ");
   assert.match(pair, /^Title of pair \(minimum and maximum of the 2 maps\)\. Rule symmetric 99\./);
   assert.match(pair, /−8\.00 to 8\.00 \(trained\); −1\.00 to 1\.00 \(random-1\)/);
   assert.match(pair, /Compare all\. Beware of pair\.$/);
-  const joint = normalizationWords(STUDY, rows, { ...first.normalization, scope: "dataset" }, first.style, maps);
+  const joint = normalizationWords(STUDY, rows, { ...first.normalization, scope: "dataset" }, first.style, maps).join(" ");
+  const sentences = normalizationWords(STUDY, rows, first.normalization, first.style, maps).map((each) => each.split(". ").length);
+  assert.ok(sentences.length === 2 && sentences.every((count) => count <= 3));
   assert.match(joint, /run from −20\.0 to 20\.0 of probability a pixel\. Compare all\.$/);
-  const clipped = normalizationWords(STUDY, rows, { ...first.normalization, scope: "dataset", rule: "percentile", percentile: 95 }, first.style, maps);
+  const clipped = normalizationWords(STUDY, rows, { ...first.normalization, scope: "dataset", rule: "percentile", percentile: 95 }, first.style, maps).join(" ");
   assert.match(clipped, /Rule percentile 95\. Histograms, within 15\.5 %/);
-  const raw = normalizationWords(STUDY, rows, { ...first.normalization, scope: "raw", rule: "min-max" }, first.style, maps);
+  const raw = normalizationWords(STUDY, rows, { ...first.normalization, scope: "raw", rule: "min-max" }, first.style, maps).join(" ");
   assert.match(raw, /not normalized: one scale.*Rule symmetric/);
 });
 
 test("an incomplete range is not called joint without a word", () => {
   const study = { ...STUDY, dataset: { ...STUDY.dataset!, complete: false } };
   const rows = rowsOf(study, first, maps);
-  assert.match(normalizationWords(study, rows, { ...first.normalization, scope: "dataset" }, first.style, maps), /Only 600 maps/);
+  assert.match(normalizationWords(study, rows, { ...first.normalization, scope: "dataset" }, first.style, maps).join(" "), /Only 600 maps/);
 });
 
 test("the style is stated where it changes what is seen", () => {
@@ -90,5 +92,5 @@ test("an image on which none of the chosen variants is computed says so", () => 
   const study = { ...STUDY, images: [image] };
   const rows = rowsOf(study, { ...first, variants: ["random-1"] }, maps);
   assert.deepEqual(rows, []);
-  assert.match(normalizationWords(study, rows, first.normalization, first.style, maps), /^None of the chosen/);
+  assert.match(normalizationWords(study, rows, first.normalization, first.style, maps).join(" "), /^None of the chosen/);
 });

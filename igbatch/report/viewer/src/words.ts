@@ -9,15 +9,15 @@ import type { ColorStyle, Normalization, Scope } from "./style.ts";
 
 const MAX_RANGES = 4;
 
-/** State a normalization of the shown maps. */
+/** State a normalization of the shown maps, in paragraphs: whose range and which rule; where colours end, and what may be compared. */
 export function normalizationWords(
   study: PageStudy,
   rows: Cell[][],
   chosen: Normalization,
   style: ColorStyle,
   store: MapStore,
-): string {
-  if (!rows.length) return "None of the chosen variants is computed on this image: choose another one.";
+): string[] {
+  if (!rows.length) return ["None of the chosen variants is computed on this image: choose another one."];
   const targets = rows[0]!.length;
   const scope = scopeOf(chosen, targets);
   const { scopes, rules, sentences } = study.knobs;
@@ -39,15 +39,17 @@ export function normalizationWords(
   const applied = scope === "raw" && chosen.rule !== "fixed" ? "symmetric" : chosen.rule;
   const rule = rules.find((each) => each.rule === applied);
   if (rule) lines.push(rule.words.replaceAll("{p}", String(chosen.percentile)));
+  const ends = [];
   if (chosen.rule === "percentile" && scope !== "raw" && shared && !isExact(shared, store)) {
     const error = `${(100 * study.quantile_error).toFixed(1)} %`;
-    lines.push(sentences.histogram.replaceAll("{error}", error));
+    ends.push(sentences.histogram.replaceAll("{error}", error));
   }
-  lines.push(ranges);
-  if (chosen.rule === "fixed") return lines.filter(Boolean).join(" ");
-  if (about.compare) lines.push(`Compare ${about.compare}.`);
-  if (about.beware) lines.push(about.beware);
-  return lines.filter(Boolean).join(" ");
+  ends.push(ranges);
+  if (chosen.rule !== "fixed") {
+    if (about.compare) ends.push(`Compare ${about.compare}.`);
+    if (about.beware) ends.push(about.beware);
+  }
+  return [lines, ends].map((each) => each.filter(Boolean).join(" ")).filter(Boolean);
 }
 
 /** State what is shown of the values, where it is not all of them in proportion. */

@@ -87,12 +87,14 @@ export function Viewer({ study, store, ready }: ViewerProps) {
           </p>
         )}
         <div class="statement" aria-live="polite" id="statement">
-          {words.map((text, place) => (
-            <p key={place}>
-              {view.beside && <strong>{place ? "Right: " : "Left: "}</strong>}
-              {text}
-            </p>
-          ))}
+          {words.map((paragraphs, place) =>
+            paragraphs.map((text, nth) => (
+              <p key={`${place}-${nth}`}>
+                {view.beside && !nth && <strong>{place ? "Right: " : "Left: "}</strong>}
+                {text}
+              </p>
+            )),
+          )}
           {style && <p>{style}</p>}
         </div>
         <div class="tools" role="toolbar" aria-label="Zoom, boxes, link and downloads">
@@ -122,7 +124,7 @@ export function Viewer({ study, store, ready }: ViewerProps) {
             type="button"
             onClick={() =>
               saveCanvas(
-                drawView(study, rows, view, colors, store, [...words, style]),
+                drawView(study, rows, view, colors, store, [...words.flat(), style]),
                 fileName(study, view, "png"),
               )
             }
