@@ -1,5 +1,4 @@
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,22 +14,6 @@ Sums = tuple[tuple[float, float], tuple[float, float]]
 OPPOSED: Sums = ((0.8, -0.2), (-0.3, 0.7))
 AGREEING: Sums = ((0.8, 0.2), (0.3, 0.7))
 NEGLIGIBLE: Sums = ((1e-8, 2e-8), (3e-8, 1e-8))
-
-
-@pytest.fixture
-def study(drawn: Any, birds: Any) -> Callable[..., Any]:
-    """Make a study of variants with given box sums, on a number of images."""
-
-    def make(sums: dict[str, Sums], images: int = 6, **more: Any) -> Any:
-        maps = {
-            (variant, f"{index}.png", target): values
-            for number, (variant, (eagle, magpie)) in enumerate(sums.items())
-            for index in range(images)
-            for target, values in birds(eagle, magpie, seed=10 * number + index).items()
-        }
-        return drawn(maps, **more)
-
-    return make
 
 
 def find(results: Any) -> list[Finding]:
