@@ -11,6 +11,7 @@ import errno
 import re
 from contextlib import suppress
 
+import pyarrow as pa
 from pyarrow import fs
 
 from igbatch.deadlines import within
@@ -80,6 +81,15 @@ def machine_error(error: OSError) -> IgbatchError | None:
     if error.errno in _BROKEN or isinstance(error, TimeoutError):
         return UnfinishedError(f"{text}; check the address and the network, then run it again")
     return None
+
+
+UNREADABLE = (OSError, ValueError, pa.ArrowException)
+"""What reading a damaged file raises: errors of Arrow, an `OSError` without number, text that is no UTF-8."""
+
+
+def is_damage(error: Exception) -> bool:
+    """Return whether one of `UNREADABLE` is the file's fault: not the machine's, nor the store's."""
+    return not isinstance(error, OSError) or (error.errno is None and machine_error(error) is None)
 
 
 def _line(error: Exception, where: str, reason: str) -> IgbatchError:

@@ -12,6 +12,7 @@ from igbatch.audit.files import write_audit
 from igbatch.audit.verdict import Audit
 from igbatch.errors import InputError, UnfinishedError
 from igbatch.results import StudyResults
+from igbatch.results.tables import quarantined_maps
 from igbatch.store.lock import holder, output_lock
 from igbatch.store.output import Output
 from igbatch.study import AuditSection
@@ -104,7 +105,8 @@ def _finished(uri: str, locked: bool = False) -> StudyResults:
         raise UnfinishedError(
             f"{uri}: not finished (it has no joint ranges yet); run its study again, then audit"
         )
-    accounted = results.n_rows + quarantined_rows(results)
+    lost = map(results.quarantine_of, results.reader.variant_ids)
+    accounted = results.n_rows + sum(quarantined_maps(each, len(results.target_names)) for each in lost)
     if accounted < results.expected_rows:
         left = results.expected_rows - accounted
         raise UnfinishedError(
@@ -131,12 +133,6 @@ def check_comparable(now: StudyResults, before: StudyResults) -> None:
                 f"{before.uri}: has no {what} in common with {now.uri}; audit a study against an earlier "
                 "output of the same study"
             )
-
-
-def quarantined_rows(results: StudyResults) -> int:
-    """Count rows in quarantine; an image of which no target could be computed counts once for each target."""
-    lost = [results.quarantine_of(str(each))["target"].isna() for each in results.variants["variant_id"]]
-    return sum(len(whole) + int(whole.sum()) * (len(results.target_names) - 1) for whole in lost)
 
 
 def _version() -> str:

@@ -14,6 +14,7 @@ from igbatch.errors import InputError, one_line
 from igbatch.reduce.summary import Summary
 from igbatch.store import schemas
 from igbatch.store.reader import Reader
+from igbatch.store_errors import UNREADABLE, is_damage
 from igbatch.study import Study
 
 SCANNED_ROWS = 1 << 17
@@ -153,7 +154,9 @@ class Tables:
         """
         try:
             return self.reader.output.read_table(self.path_of(name), columns)
-        except pa.ArrowException as error:
+        except UNREADABLE as error:
+            if not is_damage(error):
+                raise
             place = f"{self.reader.output.uri}: {name}.parquet cannot be read ({one_line(error, limit=100)})"
             raise InputError(f"{place}; run `igbatch reduce` to make it again") from error
 
@@ -190,3 +193,10 @@ def frame_of(table: pa.Table) -> pd.DataFrame:
 def _quarantine_frame(table: pa.Table) -> pd.DataFrame:
     frame = frame_of(table)
     return frame.astype({"target": object}).where(frame.notna(), None)
+
+
+def quarantined_maps(lost: pd.DataFrame, n_targets: int) -> int:
+    """Count the maps of a variant in quarantine; a row without a target stands for all of its image."""
+    named = lost["target"].notna()
+    whole = lost.loc[~named, "image_id"]
+    return n_targets * whole.nunique() + int((named & ~lost["image_id"].isin(whole)).sum())

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from igbatch.store.output import Output
+from igbatch.store_errors import UNREADABLE, is_damage
 
 TABLES = ("ranges", "aggregates", "summary", "image_summary", "shards")
 """What every reduction writes besides the lists of images and variants."""
@@ -35,9 +36,11 @@ def made_from(output: Output, name: str) -> str | None:
         return None
     try:
         metadata = pq.read_schema(path, filesystem=output.filesystem).metadata
-    except pa.ArrowException:
+        return str((metadata or {}).get(KEY, b"").decode())
+    except UNREADABLE as error:
+        if not is_damage(error):
+            raise
         return DAMAGED
-    return str((metadata or {}).get(KEY, b"").decode())
 
 
 def faults(output: Output, now: str) -> Iterator[tuple[str, str]]:

@@ -24,6 +24,7 @@ from igbatch.store.row_index import FEW, ROWS_AT_ONCE, Chunk, CommittedFile, Lis
 from igbatch.store.scan import gathered, scan
 from igbatch.store.shards import ShardSpans
 from igbatch.store.study_lists import StudyLists
+from igbatch.store_errors import UNREADABLE, is_damage
 
 KEY = ("variant_id", "image_id", "target")
 _TABLES = {
@@ -271,8 +272,11 @@ class Reader(StudyLists):
                 filesystem=self.output.filesystem,
                 partitioning=None,
             )
-        except (FileNotFoundError, pa.ArrowException) as error:
-            what = "is gone" if isinstance(error, FileNotFoundError) else "cannot be read"
+        except UNREADABLE as error:
+            gone = isinstance(error, FileNotFoundError)
+            if not gone and not is_damage(error):
+                raise
+            what = "is gone" if gone else "cannot be read"
             raise InputError(f"{path}: a file of maps {what}; `igbatch verify` says what is lost") from error
 
     def _rows(

@@ -137,7 +137,7 @@ def test_tables_of_a_version_before_are_made_as_they_would_be_now(study: Output)
 
 
 @pytest.mark.parametrize("name", TABLES)
-@pytest.mark.parametrize("fault", ["gone", "truncated", "of another study"])
+@pytest.mark.parametrize("fault", ["gone", "truncated", "footer", "of another study"])
 def test_a_table_that_is_not_of_these_rows_is_told_and_made_again(
     study: Output, name: str, fault: str
 ) -> None:
@@ -147,8 +147,11 @@ def test_a_table_that_is_not_of_these_rows_is_told_and_made_again(
     assert not list(provenance.faults(study, now))
     if fault == "gone":
         study.delete(path)
-    elif fault == "truncated":
-        study.put(path, study.read(path)[:-20])
+    elif fault in ("truncated", "footer"):
+        whole = study.read(path)
+        footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+        damaged = whole[:-20] if fault == "truncated" else whole[:footer] + b"\xea" + whole[footer + 1 :]
+        study.put(path, damaged)
         if name in ("summary", "aggregates"):
             with pytest.raises(InputError, match="run `igbatch reduce`"):
                 getattr(StudyResults(study.uri), name)
@@ -160,7 +163,10 @@ def test_a_table_that_is_not_of_these_rows_is_told_and_made_again(
             else provenance.marked(expected, "another"),
         )
     found = [file for file, _ in provenance.faults(study, now)]
-    late = name == "shards" and fault != "truncated"  # as if the reduction had been interrupted
+    late = name == "shards" and fault in (
+        "gone",
+        "of another study",
+    )  # as if interrupted
     assert found == ([] if late else [f"{name}.parquet"])
     assert StudyResults(study.uri).range_of("v").n_maps == 8
     assert update_tables(study)

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from igbatch.report.columns import in_order
 from igbatch.results import ROW_COLUMNS, StudyResults
+from igbatch.results.tables import quarantined_maps
 from igbatch.statistics.aggregates import COUNTS
 
 BOX_COLUMNS = [
@@ -91,7 +92,7 @@ def take_quarantine(results: StudyResults, max_rows: int) -> tuple[pd.DataFrame,
     for variant_id in sorted(results.reader.variant_ids):
         parts.append(results.quarantine_of(variant_id))
         total += len(parts[-1])
-        maps += int(parts[-1]["target"].map(pd.notna).map({True: 1, False: len(results.target_names)}).sum())
+        maps += quarantined_maps(parts[-1], len(results.target_names))
         rows = pd.concat(parts, ignore_index=True)  # those without a target are of all, and come first
         parts = [rows.sort_values("target", key=pd.notna, kind="stable", ignore_index=True).head(max_rows)]
     return parts[0], total, maps

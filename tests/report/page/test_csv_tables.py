@@ -10,6 +10,7 @@ from igbatch.report import build as render
 from igbatch.report.page import csv_tables as tables
 from igbatch.report.page.csv_tables import take_quarantine
 from igbatch.results import StudyResults
+from igbatch.results.tables import quarantined_maps
 
 CLASSES = ("eagle", "magpie")
 Rendered = Callable[..., dict[str, bytes]]
@@ -81,6 +82,12 @@ def test_a_report_reads_no_whole_table(
         monkeypatch.setattr(StudyResults, name, property(whole))
     maps = {(v, f"{i}", t): noise(i) for v in ("trained", "random-1") for i in range(3) for t in CLASSES}
     assert "report/index.html" in rendered(drawn(maps, images=["0", "1", "2", "3"]))
+
+
+def test_a_map_that_two_rows_put_in_quarantine_counts_once() -> None:
+    rows = pd.DataFrame({"image_id": ["a", "a", "b"], "target": [None, "eagle", "magpie"]})
+    assert quarantined_maps(rows, 3) == 3 + 1
+    assert quarantined_maps(rows[:0], 3) == 0
 
 
 @pytest.mark.parametrize("most", [0, 3, 4, 7, 8, 100])
