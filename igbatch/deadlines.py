@@ -13,18 +13,23 @@ def within(seconds: float, action: Callable[[], object]) -> None:
     """Do something in a thread of its own, which is left behind where it takes too long.
 
     Raises:
-        TimeoutError: it does; and whatever the action raises.
+        TimeoutError: it does, in words; and whatever the action raises.
     """
     done: Future[object] = Future()
 
     def work() -> None:
         try:
             done.set_result(action())
-        except Exception as error:  # handed on to the caller's thread
+        except BaseException as error:  # handed on to the caller's thread
             done.set_exception(error)
 
     threading.Thread(target=work, name=_NAME, daemon=True).start()
-    done.result(seconds)
+    try:
+        done.result(seconds)
+    except TimeoutError:
+        if done.done():  # the action's own
+            raise
+        raise TimeoutError(f"no answer within {seconds:g} s") from None
 
 
 def left_behind() -> bool:

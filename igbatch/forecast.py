@@ -100,7 +100,7 @@ def describe_plan(loaded: LoadedStudy, out: str, console: Console, *, trial: boo
 def _facts(plan: Plan, found: Preview | None) -> dict[str, Any]:
     """Return the values of the template of a plan, with a trial or without."""
     resolved, settings = plan.resolved, plan.resolved.study.audit.faithfulness
-    measured = measured_variants(resolved, settings) if settings else []
+    measured = {spec.variant_id for spec in measured_variants(resolved, settings)} if settings else set()
     trials = {(trial.model, trial.kind): trial for trial in (found.trials if found else ())}
     forward = faithfulness = seconds = 0.0
     pairs, rows = 0, Counter[tuple[str, str]]()
@@ -112,7 +112,7 @@ def _facts(plan: Plan, found: Preview | None) -> dict[str, Any]:
         forward += missing.images * nodes
         seconds += missing.images * trial.seconds if trial else 0
         rows[spec.model, spec.kind] += missing.count
-        if settings and spec in measured:
+        if settings and spec.variant_id in measured:
             sample = min(settings.images.sample, plan.image_counts[spec.variant_id])
             pairs += sample
             faithfulness += sample * (settings.perturbations + 1) * nodes

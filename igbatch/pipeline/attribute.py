@@ -286,8 +286,7 @@ class Attribution:
                 error = f"its workers were lost: {reason}"
                 writer.add_quarantine([quarantine_row(image.image_id, image.etag, target, "worker", error)])
             writer.commit()
-        self.summary.images += 1
-        self.summary.quarantined += len(shard.targets)
+        self.summary.add(ShardReport(shard.name, 1, quarantined=len(shard.targets)))
         self.listener(self.summary)
 
     def _end_hung(self) -> None:

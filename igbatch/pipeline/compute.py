@@ -237,9 +237,9 @@ class ShardComputer:
             report.micro_batch = max(report.micro_batch, done.micro_batch)
             facts, chances = self._image_facts(variant, task, done, settings.precision)
             maps, measured = self._measured(done.attributions, task.image)
-            places = task.example.targets.tolist()
+            place_of = {index: place for place, index in enumerate(task.example.targets.tolist())}
             for target, index in task.targets.items():
-                k = places.index(index)
+                k = place_of[index]
                 row = {
                     **facts, "target": target, "target_index": index, "steps": int(done.steps[k]),
                     "target_probability": float(chances[index]),

@@ -96,15 +96,18 @@ class Measurer:
     def _measure_group(self, group: Group) -> None:
         """Measure images together and write the rows of each; one by one where that fails."""
         try:
-            found = self.measure(group) if group else []
+            self._write(group)
+            return
         except _REFUSED as error:
             if len(group) == 1:
                 self._skip(group[0][0], error)
-            else:
-                for each in group:
-                    self._measure_group([each])
-            return
-        for (part, _), rows in zip(group, found, strict=True):
+                return
+        for each in group:  # after the error is gone, whose traceback keeps the group's tensors on the device
+            self._measure_group([each])
+
+    def _write(self, group: Group) -> None:
+        """Measure images together and write the rows of each that has finite numbers."""
+        for (part, _), rows in zip(group, self.measure(group) if group else [], strict=True):
             if np.isfinite([[row[name] for name in _MEASURES] for row in rows]).all():
                 table = pa.Table.from_pylist(rows, schema=schemas.FAITHFULNESS)
                 self.output.put_table(part.path(self.output), table)

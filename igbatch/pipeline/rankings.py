@@ -31,12 +31,8 @@ class ShardRankings:
     """
 
     def __init__(self, models: Models, store: RankingStore, shard: Shard, micro_batch: int) -> None:
-        self._models, self._store, self._model, self._micro_batch = (
-            models,
-            store,
-            shard.spec.model,
-            micro_batch,
-        )
+        self._models, self._store = models, store
+        self._model, self._micro_batch = shard.spec.model, micro_batch
         self._classes = ranked_classes(models.resolved.target_names)
         self._ids = [image.image_id for image in shard.images]
         self._needed = bool(ranked_classes(shard.targets))

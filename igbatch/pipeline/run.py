@@ -85,8 +85,9 @@ def run_stage(
         if not plan.missing_rows:
             say(f"nothing to compute: all {plan.expected_rows} rows are committed or in quarantine")
         summary = RunSummary()
+        state = "" if plan.missing_rows else state_of(plan)
         with ExitStack() as cluster:
-            if not plan.missing_rows and is_reduced(output, state_of(plan)):
+            if not plan.missing_rows and is_reduced(output, state):
                 keep_study(output, resolved, images)  # report and audit read there what they show
             else:
                 record = open_output(output, resolved, images)
@@ -95,12 +96,13 @@ def run_stage(
                     map_shards = cluster.enter_context(_cluster(address))
                 if plan.missing_rows:
                     summary = _attribute(plan, output, record, listener, lock, say)
+                    lock.check()
                     plan = make_plan(resolved, images, output)
+                    state = state_of(plan)
                 lock.check()
                 _sweep(output, plan)
                 reduce_study(output, map_shards, say)
-                keep_reduced(output, state_of(plan))
-            state = state_of(plan)
+                keep_reduced(output, state)
             measure_faithfulness(output, resolved, state, address=address, check=lock.check, say=say)
         summary.state = report_state(plan, state)
         return summary

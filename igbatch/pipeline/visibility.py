@@ -125,5 +125,5 @@ def _unreadable(uri: str) -> str | None:
         with filesystem.open_input_file(path) as file:
             file.read(1)
     except (OSError, IgbatchError) as error:
-        return one_line(error, limit=160)
+        return one_line(error, limit=160) or type(error).__name__
     return None

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import huggingface_hub
 import timm
 from huggingface_hub import constants
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, RepositoryNotFoundError
 
+from igbatch.deadlines import within
 from igbatch.errors import InputError, UnfinishedError, one_line
 
 FILE = "model.safetensors"
@@ -56,27 +55,8 @@ def find_weights(architecture: str, key: str) -> tuple[str, str | None]:
         raise _unavailable("HF_HUB_OFFLINE is set", repository, architecture, key, mend="unset it")
     url = huggingface_hub.hf_hub_url(repository, FILE)
     with _refusing(repository, architecture, key):
-        _within(ANSWER_SECONDS, lambda: huggingface_hub.get_hf_file_metadata(url, timeout=ANSWER_SECONDS / 2))
+        within(ANSWER_SECONDS, lambda: huggingface_hub.get_hf_file_metadata(url, timeout=ANSWER_SECONDS / 2))
     return repository, None
-
-
-def _within(seconds: float, action: Callable[[], Any]) -> None:
-    """Do something in a thread and give up on it after some seconds: looking up a name has no timeout."""
-    failures: list[Exception] = []
-
-    def act() -> None:
-        try:
-            action()
-        except Exception as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=act, daemon=True, name="hub")
-    thread.start()
-    thread.join(seconds)
-    if thread.is_alive():
-        raise TimeoutError(f"no answer within {seconds:g} s")
-    if failures:
-        raise failures[0]
 
 
 @contextmanager

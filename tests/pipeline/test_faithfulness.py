@@ -1,6 +1,7 @@
 """Faithfulness of a sample: measured once, found again, of the study's own maps; one test needs Ray."""
 
 import shutil
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -226,10 +227,13 @@ def test_an_image_that_fails_takes_no_other_of_its_group_along(
 ) -> None:
     whole = measuring.infidelity
     groups: list[list[str]] = []
+    held: list[weakref.ref[Any]] = []
 
     def failing(model: Any, examples: Any, maps: Any, settings: Any, draws: Any, limit: Any) -> Any:
         ids = [each.image_id for each in draws]
         groups.append(ids)
+        held.append(weakref.ref(examples[0]))
+        assert held[0]() is None or len(held) == 1  # what failed together is gone from the device
         if failure == "raised" and "double-00001" in ids:
             raise AttributionError("logits of another model")
         found = whole(model, examples, maps, settings, draws, limit)
