@@ -21,7 +21,7 @@ from .captum_arguments import Call, described
 from .engine import attribute_forward, default_micro_batch
 from .errors import AttributionError, is_whole, require_known
 from .frozen import parameters_frozen
-from .rules import MIN_STEPS
+from .rules import min_steps
 from .settings import DEFAULT_MAX_STEPS, Settings
 
 Inputs = TypeVar("Inputs", Tensor, tuple[Tensor, ...])
@@ -66,7 +66,12 @@ class IntegratedGradients:
 
     def __init__(self, forward_func: Callable[..., Tensor], multiply_by_inputs: bool = True) -> None:
         self.forward_func = forward_func
-        self.multiplies_by_inputs = multiply_by_inputs
+        self._multiply_by_inputs = multiply_by_inputs
+
+    @property
+    def multiplies_by_inputs(self) -> bool:
+        """Whether maps are multiplied by input - baseline."""
+        return self._multiply_by_inputs
 
     def has_convergence_delta(self) -> bool:
         """Return True: Integrated Gradients has one."""
@@ -236,7 +241,7 @@ class IntegratedGradients:
 def _rule(method: Any, n_steps: Any) -> str:
     """Return the engine's name of a captum method, after checking both."""
     require_known("method", method, _RULES)
-    least = MIN_STEPS.get(_RULES[method], 1)
+    least = min_steps(_RULES[method])
     if n_steps != "auto" and not (is_whole(n_steps) and n_steps >= least):
         raise AttributionError(
             f'n_steps={n_steps!r} with method={method!r}: give a whole number of {least} or more, or "auto"'

@@ -19,7 +19,7 @@ class Node(NamedTuple):
     place: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Integral:
     """The integral along one path, for K targets; in units of the output where it has one.
 

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from .errors import AttributionError, is_whole, require_known
 
 FloatArray = NDArray[np.float64]
-MIN_STEPS = {"trapezoid": 2}
-"""The smallest number of steps for which a rule is defined, where that is not 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,13 +47,16 @@ def rule_nodes(rule: str, steps: int) -> Quadrature:
     ICML 2017.
     """
     require_known("rule", rule, RULES)
-    min_steps = MIN_STEPS.get(rule, 1)
-    if not is_whole(steps) or steps < min_steps:
-        raise AttributionError(
-            f"steps={steps!r} with rule={rule!r}: give a whole number of {min_steps} or more"
-        )
+    least = min_steps(rule)
+    if not is_whole(steps) or steps < least:
+        raise AttributionError(f"steps={steps!r} with rule={rule!r}: give a whole number of {least} or more")
     nodes, weights = RULES[rule](int(steps))
     return Quadrature(nodes, weights)
+
+
+def min_steps(rule: str) -> int:
+    """Return the smallest number of steps for which a rule is defined."""
+    return 2 if rule == "trapezoid" else 1
 
 
 def _gauss_legendre(steps: int) -> tuple[FloatArray, FloatArray]:

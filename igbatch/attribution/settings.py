@@ -90,7 +90,7 @@ class Example:
     targets: Tensor
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Attributed(Integral):
     """The maps of one example, for all of its targets; numbers are as in `AttributionResult`.
 

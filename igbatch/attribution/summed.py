@@ -33,7 +33,8 @@ class SummedMaps:
         self._quadrature = quadrature
         self._tolerance, self._atol = tolerance, atol
         self._sums: dict[int, tuple[Tensor, Tensor]] = {}  # by row: maps and slopes, float64 [K, ...] and [K]
-        self._ends: dict[tuple[int, Node], tuple[Tensor, Tensor]] = {}  # scores and logits
+        self._ends: dict[tuple[int, Node], Tensor] = {}  # scores
+        self._logits: dict[int, Tensor] = {}  # at the image
         self._numbers: dict[int, FloatArray] = {}
 
     def open(self, row: int) -> tuple[Sequence[Node], Sequence[Node]]:
@@ -59,11 +60,13 @@ class SummedMaps:
     def add_scores(self, rows: Sequence[int], ends: Sequence[Node], found: tuple[Tensor, Tensor]) -> None:
         """Take the outputs at ends of paths."""
         for row, end, scores, logits in zip(rows, ends, *found, strict=True):
-            self._ends[row, end] = scores, logits.clone()  # else it holds the whole batch's
+            self._ends[row, end] = scores
+            if end.place == 1.0:
+                self._logits[row] = logits.clone()  # else it holds the whole batch's
 
     def launch(self, rows: Sequence[int]) -> HostCopy:
         """Start to bring what is known of paths to the host."""
-        numbers = ([self._sums[row][1], *(self._ends[row, end][0] for end in ENDS)] for row in rows)
+        numbers = ([self._sums[row][1], *(self._ends[row, end] for end in ENDS)] for row in rows)
         return HostCopy(torch.stack([torch.stack(each) for each in numbers]))
 
     def advance(self, rows: Sequence[int], numbers: FloatArray) -> list[Sequence[Node]]:
@@ -75,7 +78,8 @@ class SummedMaps:
         """Return the integral along the path in a row."""
         sums, starts, ends = self._numbers.pop(row)
         maps, _ = self._sums.pop(row)
-        _, (_, logits) = (self._ends.pop((row, end)) for end in ENDS)
+        for end in ENDS:
+            del self._ends[row, end]
         delta = sums - (ends - starts)
         return Integral(
             attributions=maps,
@@ -86,5 +90,5 @@ class SummedMaps:
             map_error=np.full(len(sums), np.nan),
             converged=np.abs(delta) <= self._tolerance * np.abs(ends - starts) + self._atol,
             quadrature=self._quadrature,
-            logits=logits,
+            logits=self._logits.pop(row),
         )

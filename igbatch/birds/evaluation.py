@@ -66,7 +66,7 @@ def evaluate(
         scenes=scenes,
         confusion=confusion,
         kinds={name: (len(hits), sum(hits)) for name, hits in sorted(kinds.items())},
-        faint=_faint(model, torch.stack(birds), torch.tensor(truth)),
+        faint=_faint(model, torch.stack(birds), torch.tensor(truth)) if birds else {},
         gray=dict(zip(CLASSES, gray.tolist(), strict=True)),
     )
 

@@ -42,9 +42,8 @@ class Traits:
 
 
 _SPECIES = ("eagle", "magpie", "crow", "gull")
-_TRAITS: dict[
-    str, tuple[Any, ...]
-] = {  # of these species, in their order; bill, cere and iris are a bald eagle's
+# Of these species, in their order; bill, cere and iris are a bald eagle's.
+_TRAITS: dict[str, tuple[Any, ...]] = {
     "lean": ((32, 72), (14, 42), (14, 44), (4, 22)),
     "depth": (0.60, 0.53, 0.50, 0.45),
     "neck": (0.22, 0.13, 0.16, 0.2),

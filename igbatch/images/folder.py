@@ -123,7 +123,7 @@ def _list_local(root: Path) -> pa.Table:
                         names.append(entry.name)
                         sizes.append(stat.st_size)
                         modified.append(stat.st_mtime_ns)
-            image_ids = pc.binary_join_element_wise(prefix, pa.array(names, pa.string()), "")
+            image_ids = pa.array([prefix + name for name in names], pa.string())
         except PermissionError as error:
             raise InputError(f"{error.filename}: it may not be read; grant access or move it away") from error
         except UnicodeEncodeError as error:

@@ -14,7 +14,7 @@ from igbatch.nightly.root import NIGHTS, NightlyRoot, stamp, time_of
 from igbatch.store.lock import output_lock
 from igbatch.store.lock_entry import FOLDER as LOCKS
 from igbatch.store.output import Output
-from igbatch.store.pruned import KIND, inside, prune_maps
+from igbatch.store.pruned import KIND, delete_files, inside, prune_maps
 from igbatch.text import count
 
 UNFINISHED_DAYS = 7
@@ -132,13 +132,6 @@ def delete_empty(output: Output) -> None:
     """Remove the folder of a night whose files are gone: Arrow leaves folders in an S3 store, too."""
     with suppress(FileNotFoundError):
         output.filesystem.delete_dir(output.path())
-
-
-def delete_files(output: Output, files: Iterable[fs.FileInfo]) -> None:
-    """Delete files that may be gone already."""
-    for info in files:
-        with suppress(FileNotFoundError):
-            output.delete(info.path)
 
 
 def _candidate(root: NightlyRoot, night: str, *parts: str) -> PruneCandidate:

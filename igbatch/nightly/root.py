@@ -94,8 +94,7 @@ class NightlyRoot:
         """
         for name in reversed(self.names()):
             record = self.record(name) if before is None or name < before else None
-            verdict = record.verdict if record is not None else None
-            if verdict is not None and verdict.exit_code == 0 and verdict.reference == reference:
+            if record and record.good and record.verdict and record.verdict.reference == reference:
                 return name
         return None
 

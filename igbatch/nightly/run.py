@@ -16,11 +16,12 @@ from igbatch.audit.verdict import Audit
 from igbatch.errors import IgbatchError, InputError, one_line
 from igbatch.job import audit_output, check_submitted, run_job
 from igbatch.nightly.promotion import record_promotion
-from igbatch.nightly.prune import delete_empty, delete_files, prune
+from igbatch.nightly.prune import delete_empty, prune
 from igbatch.nightly.records import NIGHT_FILE, Night, NightVerdict
 from igbatch.nightly.root import NightlyRoot, stamp, time_of
 from igbatch.store.fingerprint import digest
 from igbatch.store.lock import Lock, output_lock
+from igbatch.store.pruned import delete_files
 from igbatch.study import Study
 from igbatch.study_file import load_study
 from igbatch.text import count
@@ -76,7 +77,7 @@ def run_night(
         # where the study file lies is left out: that of a submitted job lies in another folder each time
         state = digest(study.model_dump(mode="json", exclude={"run", "report"}))
         night = _Night(root, lock, study, state, reference, promote_first, console, compute)
-        return night.run(now or datetime.now(UTC), timedelta(hours=at_most_every))
+        return night.run(now or datetime.now(UTC), at_most_every)
 
 
 @dataclass(frozen=True)
@@ -100,18 +101,18 @@ class _Night:
     def say(self, line: str) -> None:
         self.console.print(line, highlight=False, soft_wrap=True, markup=False)
 
-    def run(self, now: datetime, spacing: timedelta) -> int:
+    def run(self, now: datetime, at_most_every: float) -> int:
         """Resume the latest night or begin one, if it is time for one; return its exit code."""
         names = self.root.names()
         latest = self.root.record(names[-1]) if names else None
         if latest is None or latest.verdict is None:
             record = self._resume(names[-1], latest, now) if names else None
             return self._finish(record or self._begin(now))
-        lately = spacing and now - time_of(latest.night) < spacing
-        if lately and latest.study_digest == self.digest:
-            hours = f"{spacing / timedelta(hours=1):g} hours"
+        lately = (now - time_of(latest.night)) / timedelta(hours=1) < at_most_every
+        if at_most_every and lately and latest.study_digest == self.digest:
             self.say(
-                f"night {latest.night} began less than {hours} ago; no other is run: {latest.verdict.words}"
+                f"night {latest.night} began less than {at_most_every:g} hours ago; no other is run: "
+                f"{latest.verdict.words}"
             )
             return latest.verdict.exit_code
         return self._finish(self._begin(now))

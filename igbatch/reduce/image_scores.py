@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from igbatch.store import schemas
 from igbatch.store.reader import Reader
+from igbatch.store.row_index import ROWS_AT_ONCE
+from igbatch.store.scan import gathered, scan
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -242,14 +243,14 @@ def _uncorrelated(reader: Reader) -> Floats:
         return np.full(images, np.nan)
     random = reader.variants.filter(pc.field("kind") == "random")["variant_id"]
     which = (pc.field("comparison") == "to_trained") & pc.field("variant_id").isin(random)
-    rows = pq.read_table(
-        path,
-        columns=["image_id", "spearman"],
-        filters=which & pc.field("spearman").is_valid(),
-        filesystem=reader.output.filesystem,
-        partitioning=None,
-    )
-    places, values = reader.listing.places(rows), rows["spearman"].to_numpy()
-    places, values = places[places >= 0], values[places >= 0]
+    which &= pc.field("spearman").is_valid()
+    columns = ("comparison", "variant_id", "image_id", "spearman")
+    schema = pa.schema([schemas.SIMILARITY.field(name) for name in columns])
+    sums, counts = np.zeros(images), np.zeros(images)
+    for found in gathered(scan(reader.output, [path], schema, which), ROWS_AT_ONCE):
+        rows = pa.Table.from_batches([batch for _, batch in found])
+        places, values = reader.listing.places(rows), rows["spearman"].to_numpy()
+        np.add.at(sums, places[places >= 0], values[places >= 0])
+        np.add.at(counts, places[places >= 0], 1)
     with np.errstate(invalid="ignore"):
-        return 1 - np.bincount(places, values, images) / np.bincount(places, minlength=images)
+        return 1 - sums / counts

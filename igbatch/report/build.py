@@ -54,9 +54,10 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
     lost, n_lost, n_lost_maps = take_quarantine(results, MAX_ROWS)
     csv: dict[str, bool] = {}
     for name, rows, whole in csv_tables(results, selection.images, lost, n_lost):
-        text = rows.to_csv(index=False, lineterminator="\n")
-        files.put(f"tables/{name}.csv", text.encode("utf-8", "surrogatepass"))
+        text = rows.to_csv(index=False, lineterminator="\n").encode("utf-8", "surrogatepass")
+        files.put(f"tables/{name}.csv", text)
         csv[f"{name}.csv"] = whole
+        del rows, text  # the next table is made without them
     plot = files.embedded("aggregates", aggregates_figure(results))[0] if len(results.aggregates) else ""
     featured = [ImageMaps(results, image_id, shown) for image_id in selection.featured]
     randomization = randomization_views(results, featured, files.embedded)

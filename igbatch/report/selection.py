@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from igbatch.images.choice import ranked
@@ -59,7 +60,7 @@ def select(results: StudyResults) -> Selection:
     """
     requested = results.study.report
     columns = SCORES.get(requested.others, [])
-    table = results.image_scores(columns)
+    table = results.image_scores(columns) if columns else pa.table({})
     scores = table.column(0).to_numpy() if columns else np.full(results.n_images, np.nan)
     order = np.argsort(-scores, kind="stable")  # NaN comes last
     if requested.others == "random":

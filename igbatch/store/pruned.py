@@ -5,6 +5,7 @@ Commits keep naming the files of maps that are gone; statistics, boxes and quara
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,11 @@ def prune_maps(output: Output, files: list[fs.FileInfo], now: str) -> None:
         "bytes": before.get("bytes", 0) + sum(info.size or 0 for info in files),
     }
     output.put_json(output.path(MARKER), marker)
+    delete_files(output, files)
+
+
+def delete_files(output: Output, files: Iterable[fs.FileInfo]) -> None:
+    """Delete files that may be gone already."""
     for info in files:
         with suppress(FileNotFoundError):
             output.delete(info.path)

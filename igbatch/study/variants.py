@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -24,13 +23,15 @@ class Model(Section):
     @field_validator("weights")
     @classmethod
     def _known_source(cls, value: str) -> str:
-        if not re.fullmatch(r"(?s)bundled|pretrained|local-dir:.*|.*\.safetensors", value):
+        named = value in ("bundled", "pretrained") or value.startswith("local-dir:")
+        if not (named or value.endswith(".safetensors")):
             raise ValueError("must be `bundled`, `pretrained`, `local-dir:PATH` or a `.safetensors` file")
         return value
 
     @model_validator(mode="after")
     def _named(self) -> Model:
-        if self.architecture is None and not re.match(r"bundled$|local-dir:", self.weights):
+        has_own = self.weights == "bundled" or self.weights.startswith("local-dir:")
+        if self.architecture is None and not has_own:
             raise ValueError("these weights need `architecture`, the timm name of the model they belong to")
         if self.weights == "bundled" and self.architecture is not None:
             raise ValueError("the bundled weights have their own architecture; leave `architecture` out")

@@ -58,10 +58,10 @@ def one_map(
     rng = np.random.default_rng(seed)
     scores, starts, delta = rng.normal(size=(3, 2))
     return Attributed(
-        torch.from_numpy(scale * rng.normal(size=(2, 3, 4))), scores, starts, delta,
-        np.full(2, steps), np.full(2, error), np.full(2, converged),
-        Quadrature(np.array([0.5]), np.array([1.0])), torch.from_numpy(rng.normal(size=5)),
-        index=index, micro_batch=8,
+        attributions=torch.from_numpy(scale * rng.normal(size=(2, 3, 4))), scores=scores,
+        baseline_scores=starts, convergence_delta=delta, steps=np.full(2, steps), map_error=np.full(2, error),
+        converged=np.full(2, converged), quadrature=Quadrature(np.array([0.5]), np.array([1.0])),
+        logits=torch.from_numpy(rng.normal(size=5)), index=index, micro_batch=8,
     )  # fmt: skip
 
 

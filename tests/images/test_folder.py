@@ -85,6 +85,16 @@ def test_an_empty_or_missing_folder_is_refused(tmp_path: Path) -> None:
             list_folder(str(tmp_path / missing))
 
 
+def test_a_folder_whose_name_is_not_utf8_is_refused_where_it_holds_an_image(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png")
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff"))
+    folder.mkdir()
+    assert list_folder(str(tmp_path))["image_id"].to_pylist() == ["a.png"]
+    (folder / "b.png").write_bytes(b"")
+    with pytest.raises(InputError, match="not UTF-8"):
+        list_folder(str(tmp_path))
+
+
 def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     (Path(os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff.png"))).write_bytes(b"")
     with pytest.raises(InputError, match="not UTF-8"):

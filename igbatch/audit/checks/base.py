@@ -114,6 +114,8 @@ class AuditCheck:
         `images` are places among the common images, by default the values' own. `details` are what
         their words name: of an array [n] the image's own value.
         """
+        if len(self.offenders) == MAX_OFFENDERS:  # others are not among the largest
+            least = max(least, self.offenders[-1].value)
         above = np.flatnonzero(values > least)
         for place in above[np.argsort(-values[above], kind="stable")[:MAX_OFFENDERS]].tolist():
             own = {

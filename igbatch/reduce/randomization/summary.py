@@ -85,11 +85,11 @@ def summarise_variant(task: SummaryTask) -> Summary:
         ]
         for group, frame in rows.groupby(keys, sort=True):
             values = frame[names].astype("float64")
-            if group == ("between_targets",):
+            of = Measure(table, None, None, None, "")._replace(**dict(zip(keys, group, strict=True)))
+            if of.comparison == "between_targets":
                 for name, (one, other) in _GAPS.items():
                     values[name] = values[one] - values[other]
             by_image = values.groupby(frame["image_id"], sort=False).mean()
-            of = Measure(table, None, None, None, "")._replace(**dict(zip(keys, group, strict=True)))
             columns |= {of._replace(measure=str(name)): column for name, column in by_image.items()}
     return image_means(columns, task.image_ids)
 

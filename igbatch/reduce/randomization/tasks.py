@@ -128,11 +128,12 @@ def _read_maps(task: MeasureTask, variant_id: str) -> dict[str, dict[str, Map]]:
     for file in task.files[variant_id]:
         path = task.output.data_path("attributions", variant_id, file.shard, file.attempt)
         found = _rows_of(task.output, path, {image_id for image_id, _ in file.rows})
+        current = set(file.rows)
         keys = (found[name].to_pylist() for name in ("image_id", "target"))
         for image_id, target, attribution in (
             zip(*keys, stored_maps(found), strict=True) if len(found) else ()
         ):
-            if (image_id, target) in file.rows:
+            if (image_id, target) in current:
                 maps.setdefault(image_id, {})[target] = np.ascontiguousarray(attribution)
     return {image_id: dict(sorted(targets.items())) for image_id, targets in maps.items()}
 

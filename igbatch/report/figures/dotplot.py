@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from igbatch.report.color.colormaps import PALETTE
+from igbatch.report.columns import in_order
 from igbatch.report.figures.typeset import DPI, FAINT, INK, finish, fit
 from igbatch.report.selection import shown_variants
 from igbatch.results import StudyResults
@@ -54,8 +55,7 @@ def select_aggregates(results: StudyResults) -> ShownAggregates:
     every = len(kept)
     if results.randomized:
         kept = kept[kept["variant_id"].isin(shown_variants(results, order["variant_id"]))]
-    rows = kept.sort_values(list(order), key=lambda column: column.map(order[str(column.name)].index))
-    shown = rows.head(MAX_ROWS)
+    shown = in_order(kept, order).head(MAX_ROWS)
     return ShownAggregates(shown, max(len(labels) - MAX_LABELS, 0), every - len(shown))
 
 

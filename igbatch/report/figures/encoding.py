@@ -51,8 +51,9 @@ def _few_colors(colors: NDArray[np.uint8]) -> Image.Image:
     return picture
 
 
-def _codes(colors: NDArray[np.uint8]) -> NDArray[np.int64]:
-    codes: NDArray[np.int64] = colors.astype(np.int64) @ np.array([65536, 256, 1])
+def _codes(colors: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    red, green, blue = (colors[..., channel].astype(np.uint32) for channel in range(3))
+    codes: NDArray[np.uint32] = np.bitwise_or(red << 16 | green << 8, blue, dtype=np.uint32)
     return codes
 
 
