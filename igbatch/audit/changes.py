@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from igbatch.audit.pairs import Pairing
 from igbatch.audit.verdict import Change
-from igbatch.audit.words import first_names
+from igbatch.audit.words import abridged
 from igbatch.results import StudyResults
 from igbatch.text import count
 
@@ -38,7 +38,7 @@ def _settings(pairing: Pairing) -> Iterator[Change]:
             if key != "weights":
                 shared[key, old, new].append(name)
     for (key, old, new), names in shared.items():
-        who = "all variants" if len(names) == len(pairing.kinds) else first_names(names, MAX_NAMED)
+        who = "all variants" if len(names) == len(pairing.kinds) else abridged(names, MAX_NAMED)
         yield Change(what=f"{key} ({who})", before=old, now=new)
 
 
@@ -69,7 +69,7 @@ def _variants(pairing: Pairing) -> Iterator[Change]:
     for what, some, others in (("added", now, before), ("removed", before, now)):
         names = [name for name in some if name not in set(others)]
         if names:
-            yield Change(what=f"variants {what}: {first_names(names, MAX_NAMED)}", **counts)
+            yield Change(what=f"variants {what}: {abridged(names, MAX_NAMED)}", **counts)
 
 
 def _images(pairing: Pairing) -> Iterator[Change]:
@@ -78,7 +78,7 @@ def _images(pairing: Pairing) -> Iterator[Change]:
     for what, study, places in zip(("added", "removed"), pairing.studies, pairing.places, strict=True):
         only = np.setdiff1d(np.arange(study.n_images), places, assume_unique=True)
         if len(only):
-            names = first_names(study.listing.ids(only[:MAX_NAMED]), MAX_NAMED, len(only))
+            names = abridged(study.listing.ids(only[:MAX_NAMED]), MAX_NAMED, len(only))
             yield Change(what=f"images {what}: {names}", before=before, now=now)
     sides = zip(pairing.studies, pairing.places, strict=True)
     digests = [_digests(study).take(pa.array(places)) for study, places in sides]
@@ -86,7 +86,7 @@ def _images(pairing: Pairing) -> Iterator[Change]:
     changed = np.flatnonzero(differ.to_numpy(zero_copy_only=False))
     if len(changed):
         ids = pairing.now.listing.ids(pairing.places[0][changed[:MAX_NAMED]])
-        what = f"content of {count(len(changed), 'image')}: {first_names(ids, MAX_NAMED, len(changed))}"
+        what = f"content of {count(len(changed), 'image')}: {abridged(ids, MAX_NAMED, len(changed))}"
         new, old = (f"{_digest(side[int(changed[0])].as_py())} (the first)" for side in digests)
         yield Change(what=what, before=old, now=new)
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import tenacity
 
 from igbatch.audit.verdict import Audit
-from igbatch.audit.words import first_names, headline
+from igbatch.audit.words import abridged, headline
 from igbatch.study import Webhook
 
 TIMEOUT_SECONDS = 10.0
@@ -74,7 +74,7 @@ def notify(
 def message(audit: Audit) -> dict[str, Any]:
     """Return the JSON body: the verdict for programs, and `text`, which chats show."""
     failed = [(each.role, check) for each in audit.comparisons for check in each.failed]
-    titles = first_names([check.title for _, check in failed], MAX_NAMED)
+    titles = abridged([check.title for _, check in failed], MAX_NAMED)
     text = f"{audit.study}: {'passed' if audit.passed else 'FAILED'}, {headline(audit)} {titles}".rstrip()
     return {
         "study": audit.study,

@@ -39,7 +39,7 @@ def short(value: float | None) -> str:
     return "–" if value is None or not math.isfinite(value) else f"{value:.3g}"
 
 
-def first_names(names: Sequence[str], most: int, total: int = 0) -> str:
+def abridged(names: Sequence[str], most: int, total: int = 0) -> str:
     """Join the first names of many, of which there are `total` or as many as given: "a, b and 3 more"."""
     shown = ", ".join(names[:most])
     more = max(len(names), total) - len(names[:most])
