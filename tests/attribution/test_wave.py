@@ -78,9 +78,16 @@ class Scripted:
         assert self._rounds.pop(row) == []
         one = np.ones(1)
         return Integral(
-            torch.full((1,), self._example[row]), one, one, one, one.astype(int), one, one > 0,
-            Quadrature(one, one), torch.zeros(1),
-        )  # fmt: skip
+            attributions=torch.full((1,), self._example[row]),
+            scores=one,
+            baseline_scores=one,
+            convergence_delta=one,
+            steps=one.astype(int),
+            map_error=one,
+            converged=one > 0,
+            quadrature=Quadrature(one, one),
+            logits=torch.zeros(1),
+        )
 
 
 @dataclass
