@@ -62,7 +62,7 @@ from igbatch.attribution.calibrate import PrecisionChoice, bytes_kept, choose_gr
 TOLERANCES = (0.05, 0.01)
 LOOSER = (1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
 """Tolerances that are tried for the same true error as captum's, as multiples."""
-SETTLED = 1e-3
+REFERENCE_TOLERANCE = 1e-3
 """Largest change of a reference with its steps: a tenth of the tightest tolerance."""
 LADDER = (4, 5, 6, 8, 10, 12, 16, 20, 25, 32, 40, 50, 64, 80, 100, 128, 160, 200, 256, 320, 400, 512, 640,
           800, 1024)  # fmt: skip
@@ -200,7 +200,7 @@ def compared(
 ) -> dict[str, Any]:
     """Compare all engines on one model."""
     file = Path(arguments.references) if arguments.references else None
-    reference = references(case, arguments.reference, SETTLED, file, console.log)
+    reference = references(case, arguments.reference, REFERENCE_TOLERANCE, file, console.log)
     with parameters(case.model, frozen=True):
         flops = flops_of_passes(case)
         row_bytes = saved_bytes(case)
@@ -248,7 +248,7 @@ def compared(
 
 
 def chosen_precision(case: Case, tolerance: float) -> PrecisionChoice:
-    """Return what ``precision="auto"`` settles on for a case."""
+    """Return what ``precision="auto"`` comes to for a case."""
     return choose_precision(case.model, examples(case), Settings(steps="auto", tolerance=tolerance))
 
 

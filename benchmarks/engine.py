@@ -30,7 +30,7 @@ from igbatch.attribution.engine import ROUND_BATCHES, attribute_forward
 from igbatch.attribution.kept import KeptMaps
 from igbatch.attribution.passes import Passes
 from igbatch.attribution.path_maps import PathMaps
-from igbatch.attribution.wave import RowLimit, Wave
+from igbatch.attribution.wave import MicroBatchLimit, Wave
 
 SIZE = (3, 64, 64)
 CLASSES = 5
@@ -55,7 +55,7 @@ def examples(count: int) -> Iterator[Example]:
         yield Example(noise + towards.reshape(SIZE), torch.zeros(SIZE), torch.tensor([0, 1]))
 
 
-def run(count: int, limit: RowLimit) -> dict[str, float]:
+def run(count: int, limit: MicroBatchLimit) -> dict[str, float]:
     """Explain so many images; return their nodes and the seconds of CPU."""
     products, bends = weights(), torch.linspace(0.55, 0.65, CLASSES)
 
@@ -63,7 +63,7 @@ def run(count: int, limit: RowLimit) -> dict[str, float]:
         logits: Tensor = StandIn.apply(points, products, bends)
         return logits
 
-    settings = Settings(steps="auto", tolerance=0.004, output="logit", micro_batch=limit.rows)
+    settings = Settings(steps="auto", tolerance=0.004, output="logit", micro_batch=limit.size)
     given = list(examples(count))
     start = time.thread_time()
     nodes = sum(int(done.steps[0]) for done in attribute_forward(forward, given, settings, limit))
@@ -94,7 +94,7 @@ def count_operations() -> dict[str, Any]:
         mock.patch.object(Tensor, "cpu", counting_copies),
         StandIn.operations,
     ):
-        done = run(IMAGES, RowLimit(ROWS))
+        done = run(IMAGES, MicroBatchLimit(ROWS))
     counted, StandIn.operations = StandIn.operations.counted, None
     return {
         "images": IMAGES,
@@ -108,7 +108,7 @@ def count_operations() -> dict[str, Any]:
 
 def fill_of_micro_batches() -> float:
     """Return the share of rows that are used, over all micro-batches of a shard."""
-    limit = RowLimit(ROWS)
+    limit = MicroBatchLimit(ROWS)
     run(SHARD, limit)
     return sum(rows for rows, _ in limit.batches) / sum(most for _, most in limit.batches)
 
@@ -138,7 +138,7 @@ def host_milliseconds() -> dict[str, float]:
     with ExitStack() as stack:
         for holder, name in launching:
             stack.enter_context(mock.patch.object(holder, name, timed(getattr(holder, name))))
-        done = run(IMAGES, RowLimit(ROWS))
+        done = run(IMAGES, MicroBatchLimit(ROWS))
     each = 1e3 * 40 / done["nodes"]
     return {"own": (done["seconds"] - spent["tensors"]) * each, "whole": done["seconds"] * each}
 

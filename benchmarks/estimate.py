@@ -42,7 +42,7 @@ SMOOTH = ("random", "swin_tiny")
 """Models whose references need few steps."""
 ALL_KINDS = (*KINDS, "swin_tiny")
 TOLERANCES = (0.05, 0.02, 0.01)
-SETTLED = 1e-3
+REFERENCE_TOLERANCE = 1e-3
 """Largest change of a reference with its steps: a tenth of the tightest tolerance."""
 GOAL = 0.01
 """Share of maps that may be further off than was stated."""
@@ -85,7 +85,7 @@ def main() -> None:
     for kind in arguments.kinds:
         steps = arguments.reference // 10 if kind in SMOOTH else arguments.reference
         for case in cases(kind, arguments):
-            reference = references_of(case, steps, SETTLED, file, console.log)
+            reference = references_of(case, steps, REFERENCE_TOLERANCE, file, console.log)
             known.setdefault(kind, []).append({"seeds": case.seeds, **reference.summary()})
             if kind in ("trained", "head") and arguments.verify:
                 known[kind][-1]["verified"] = verified(case.part(0, arguments.verify), reference)

@@ -69,7 +69,7 @@ from igbatch.attribution.calibrate import spread  # noqa: E402
 from igbatch.attribution.engine import passes_of  # noqa: E402
 from igbatch.attribution.frozen import frozen, lifted  # noqa: E402
 from igbatch.attribution.graphs import FORMS, Graphs  # noqa: E402
-from igbatch.attribution.wave import RowLimit  # noqa: E402
+from igbatch.attribution.wave import MicroBatchLimit  # noqa: E402
 
 PARTS = ("runs", "engines")
 RUN_SECONDS = 90.0
@@ -148,11 +148,11 @@ class Ours:
             max_steps=2000 if precision == "float32" else MAX_STEPS,
         )  # fmt: skip
         self.case = case
-        self.limit = RowLimit(rows)
+        self.limit = MicroBatchLimit(rows)
 
     def maps(self, case: Case) -> Tensor:
         """Return maps [N, K, H, W]."""
-        self.limit = RowLimit(self.limit.rows)
+        self.limit = MicroBatchLimit(self.limit.size)
         found = torch.zeros(len(case.images), len(case.targets), *case.images.shape[2:])
         targets = torch.tensor(case.targets)
         baseline = case.baseline.expand_as(case.images[:1])[0]
@@ -173,7 +173,7 @@ class Ours:
 
     def row_seconds(self) -> float:
         """Return what a row of a full micro-batch takes in passes alone."""
-        case, rows = self.case, self.limit.rows
+        case, rows = self.case, self.limit.size
         example = Example(
             case.images[0], case.baseline.expand_as(case.images[:1])[0], torch.tensor(case.targets)
         )
@@ -203,9 +203,11 @@ class Benchmark:
             )
         steps = arguments.reference or (1000 if name == "bundled" else 100)
         self.reference = fixed(self.case, steps).attributions
-        self.unsettled = float(distances(fixed(self.case, steps // 2).attributions, self.reference).max())
+        self.reference_error = float(
+            distances(fixed(self.case, steps // 2).attributions, self.reference).max()
+        )
         self.say(
-            f"{name}: references of {steps} steps, {self.unsettled:.1e} from those of half as many,"
+            f"{name}: references of {steps} steps, {self.reference_error:.1e} from those of half as many,"
             f" {time.perf_counter() - started:.0f} s"
         )
         self.steps = next((steps for steps in LADDER if self._within(steps)), LADDER[-1])

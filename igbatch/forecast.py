@@ -166,7 +166,7 @@ def preview(plan: Plan, record: dict[str, Any] | None) -> Preview:
     refuse_missing_gpu(
         chosen, "plan for one that is elsewhere with --no-trial, or use run.device: auto or cpu"
     )
-    earlier = (record or {}).get("settled", {}).get(chosen)
+    earlier = (record or {}).get("calibrations", {}).get(chosen)
     known = Calibration.from_record(earlier) if earlier else None
     threads = earlier["threads"] if known else threads_per_worker(run.threads, torch.get_num_threads())
     device = torch.device(chosen)
@@ -175,7 +175,7 @@ def preview(plan: Plan, record: dict[str, Any] | None) -> Preview:
         torch.set_num_threads(threads)
         with tempfile.TemporaryDirectory(prefix="igbatch-plan-") as folder:
             output = Output(folder)
-            computer = ShardComputer(plan.resolved, output, device, most_copies=TRIAL_IMAGES)
+            computer = ShardComputer(plan.resolved, output, device, max_copies=TRIAL_IMAGES)
             calibration = known or calibrate_plan(plan, computer.calibrate)
             images = max(1, TRIAL_IMAGES // copies_of(plan.resolved))
             shards = plan.samples(images) if calibration else []

@@ -58,11 +58,11 @@ def ordinal(n: int) -> str:
     return f"{n}{ending}"
 
 
-def listing(names: Sequence[str], most: int = 6) -> str:
-    """Join names as a sentence does: a, b and c; of more than `most`, the first ones and how many others."""
+def listing(names: Sequence[str], max_names: int = 6) -> str:
+    """Join names as a sentence does: a, b and c; of more than `max_names`, the first and how many others."""
     shown = list(names)
-    if len(shown) > most:
-        shown = [*shown[:most], f"{len(names) - most} more"]
+    if len(shown) > max_names:
+        shown = [*shown[:max_names], f"{len(names) - max_names} more"]
     return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
 
 
@@ -71,12 +71,12 @@ def plain(name: str) -> str:
     return "".join("�" if unicodedata.category(c)[0] == "C" or c in "\u2028\u2029" else c for c in name)
 
 
-def shorten(text: str, most: int) -> str:
-    """Cut a long text in its middle, where names differ least, to at most `most` characters."""
-    if len(text) <= most:
+def shorten(text: str, max_length: int) -> str:
+    """Cut a long text in its middle, where names differ least, to `max_length` characters."""
+    if len(text) <= max_length:
         return text
-    head = most // 2
-    return text[:head] + "…" + text[len(text) - (most - head - 1) :]
+    head = max_length // 2
+    return text[:head] + "…" + text[len(text) - (max_length - head - 1) :]
 
 
 def file_stem(*names: str) -> str:

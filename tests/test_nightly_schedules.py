@@ -119,11 +119,11 @@ def test_the_pod_submits_a_night_and_ends_as_its_verdict_says(
     submitted = (tmp_path / "ray.txt").read_text().split("\n")
     assert submitted[:2] == ["job", "submit"]
     check_call(submitted[submitted.index("--") + 1 : -1])
-    asked = (tmp_path / "igbatch.txt").read_text().split()
-    assert asked[:3] == ["nights", "s3://bucket/nightly", "--since"]
+    arguments = (tmp_path / "igbatch.txt").read_text().split()
+    assert arguments[:3] == ["nights", "s3://bucket/nightly", "--since"]
     command = next(each for each in COMMANDS if each.name == "nights")
-    assert command.make_context("nights", asked[1:]).params["since"] is not None
-    assert re.fullmatch(r"\d{8}T\d{6}Z", asked[3])
+    assert command.make_context("nights", arguments[1:]).params["since"] is not None
+    assert re.fullmatch(r"\d{8}T\d{6}Z", arguments[3])
     assert TIMES[0] == "%Y%m%dT%H%M%SZ"
 
 

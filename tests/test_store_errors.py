@@ -22,10 +22,10 @@ class Store:
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
-        self.asked: list[str] = []
+        self.looked_up: list[str] = []
 
     def get_file_info(self, path: str) -> Any:
-        self.asked.append(path)
+        self.looked_up.append(path)
         answer = self.answers.pop(0)
         if isinstance(answer, BaseException):
             raise answer
@@ -56,21 +56,21 @@ def test_nothing_is_asked_about_a_path(opened: Any) -> None:
     store = opened()
     reach("out", "--out")
     reach("file:///out", "--out")
-    assert store.asked == []
+    assert store.looked_up == []
 
 
 @pytest.mark.parametrize("found", [fs.FileType.File, fs.FileType.Directory])
 def test_what_is_there_is_asked_about_once(opened: Any, found: fs.FileType) -> None:
     store = opened(found)
     reach("s3://b/x", "--out")
-    assert store.asked == ["b/x"]
+    assert store.looked_up == ["b/x"]
 
 
 @pytest.mark.parametrize("bucket", [fs.FileType.Directory, OSError("ACCESS_DENIED")], ids=str)
 def test_a_place_that_is_not_there_yet_will_do_in_a_bucket(opened: Any, bucket: Any) -> None:
     store = opened(fs.FileType.NotFound, bucket)
     reach("s3://b/x/y", "--out")
-    assert store.asked == ["b/x/y", "b"]
+    assert store.looked_up == ["b/x/y", "b"]
 
 
 def test_a_bucket_that_is_not_there_is_refused_unless_it_may_be_made(opened: Any) -> None:

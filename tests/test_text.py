@@ -39,7 +39,7 @@ def test_words() -> None:
     ]  # fmt: skip
     assert listing(["a"]) == "a"
     assert listing(["a", "b", "c"]) == "a, b and c"
-    assert listing(list("abcdefgh"), most=2) == "a, b and 6 more"
+    assert listing(list("abcdefgh"), max_names=2) == "a, b and 6 more"
     assert listing([]) == ""
 
 

@@ -81,8 +81,8 @@ def integrated_gradients(
     neither steps, images nor targets.
 
     Args:
-        model: any callable from preprocessed images [rows, C, H, W] to logits [rows, classes]. A module runs
-            in evaluation mode with frozen parameters and is put back as it was; a callable runs as it is.
+        model: any callable from preprocessed images [batch, C, H, W] to logits [batch, classes]. A module
+            runs in evaluation mode with frozen parameters, and is put back as it was; a callable runs as is.
         images: floating [N, C, H, W], preprocessed, on the model's device.
         targets: K class indices for all images, or an integer tensor [N, K].
         baseline: preprocessed like the images; a number, or a tensor or array that broadcasts to them.

@@ -65,7 +65,7 @@ class PrecisionChoice(NamedTuple):
 class MicroBatchChoice(NamedTuple):
     """The most batch rows that should go through the model together, the bytes that each keeps, and why."""
 
-    rows: int
+    size: int
     row_bytes: float
     reason: str
 

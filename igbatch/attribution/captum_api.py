@@ -57,8 +57,8 @@ class IntegratedGradients:
     """Captum's ``IntegratedGradients``, computed by our engine; docs/from-captum.md compares the two.
 
     Args:
-        forward_func: a module or any other callable. It gets the inputs, each [rows, ...] in its own type,
-            and the additional arguments. It returns one row for each of theirs: [rows], or more dimensions
+        forward_func: a module or any other callable. It gets the inputs, each [batch, ...] in its own type,
+            and the additional arguments. It returns one row for each of theirs: [batch], or more dimensions
             with a target. It runs as the caller left it, training mode included; a module's parameters
             require no gradients during a call, and are put back.
         multiply_by_inputs: multiply by input - baseline; without, the mean gradient along the path.

@@ -73,7 +73,7 @@ class Call:
             yield Example(image, baseline, only)
 
     def apart(self, vectors: Tensor) -> list[Tensor]:
-        """Return vectors [rows, D] as tensors [rows, ...] of the inputs' shapes."""
+        """Return vectors [batch, D] as tensors [batch, ...] of the inputs' shapes."""
         stops = accumulate(self.sizes)  # slices: torch lets nothing change what `split` returns in place
         return [
             vectors[:, stop - size : stop].reshape(len(vectors), *each.shape[1:])
@@ -81,7 +81,7 @@ class Call:
         ]
 
     def number(self, vectors: Tensor, example_indices: Tensor) -> Tensor:
-        """Return the explained number of rows, [rows, 1], from vectors [rows, D] of these examples."""
+        """Return the explained number of rows, [batch, 1], from vectors [batch, D] of these examples."""
         inputs = (part.to(each.dtype) for part, each in zip(self.apart(vectors), self.inputs, strict=True))
         output, picked = self._picked(inputs, example_indices)
         if picked.numel() != len(example_indices):
@@ -92,7 +92,7 @@ class Call:
         return picked.reshape(-1, 1)
 
     def sums(self, inputs: Iterable[Tensor], example_indices: Tensor) -> Tensor:
-        """Return the explained number of these examples, or the sum of several: float64 [rows]."""
+        """Return the explained number of these examples, or the sum of several: float64 [batch]."""
         _, picked = self._picked((each[example_indices] for each in inputs), example_indices)
         return picked.reshape(len(example_indices), -1).double().sum(1)
 

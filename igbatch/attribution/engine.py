@@ -22,7 +22,7 @@ from .passes import Forward, Passes
 from .precision import PRECISIONS
 from .settings import Attributed, Example, Settings
 from .turns import Turns
-from .wave import Path, RowLimit, Wave
+from .wave import MicroBatchLimit, Path, Wave
 
 MAX_TARGETS = 8
 """Targets that share a forward pass; more go in groups, so that memory does not grow with them."""
@@ -36,7 +36,7 @@ def attribute(
     model: Model,
     examples: Iterable[Example],
     settings: Settings,
-    limit: RowLimit | None = None,
+    limit: MicroBatchLimit | None = None,
     graphs: Graphs | None = None,
 ) -> Iterator[Attributed]:
     """Attribute a stream of examples, each yielded when it is done; numbers of targets may differ.
@@ -64,7 +64,7 @@ def attribute_forward(
     forward: Forward,
     examples: Iterable[Example],
     settings: Settings,
-    limit: RowLimit | None = None,
+    limit: MicroBatchLimit | None = None,
     graphs: Graphs | None = None,
     turns: Turns | None = None,
 ) -> Iterator[Attributed]:
@@ -82,12 +82,12 @@ def attribute_forward(
     if first is None:
         return
     device = first.image.device
-    row_limit = limit or RowLimit(micro_batch_of(settings, device))
+    micro_batch_limit = limit or MicroBatchLimit(micro_batch_of(settings, device))
     passes = passes_of(forward, settings)
     batches = ROUND_BATCHES.get(device.type, ROUND_BATCHES["cuda"])
 
     def new_wave(targets: int) -> Wave:
-        return Wave(passes, settings.integrals(targets), row_limit, graphs, batches, turns)
+        return Wave(passes, settings.integrals(targets), micro_batch_limit, graphs, batches, turns)
 
     paths = _paths(chain([first], source), passes.precision.dtype)
     completed = _completed(paths, new_wave, together=settings.together)
@@ -96,7 +96,7 @@ def attribute_forward(
             done = next(completed, None)
             if done is None:
                 return
-            attributed = _attributed(*done, settings, row_limit.rows)
+            attributed = _attributed(*done, settings, micro_batch_limit.size)
         yield attributed
 
 

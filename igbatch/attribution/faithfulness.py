@@ -26,7 +26,7 @@ from .passes import Forward
 from .precision import PRECISIONS, Precision
 from .settings import Example, Settings
 from .smoothing import map_norms, seeded
-from .wave import RowLimit
+from .wave import MicroBatchLimit
 
 PATCH = 0.5
 """Side of the square that is removed, over the shorter side of the image."""
@@ -72,7 +72,7 @@ def infidelity(
     maps: Sequence[Tensor],
     settings: Settings,
     draws: Sequence[Draws],
-    limit: RowLimit | None = None,
+    limit: MicroBatchLimit | None = None,
 ) -> list[tuple[FloatArray, FloatArray]]:
     """Return the infidelity of each image's maps under removal of squares, and that of maps of zeros.
 
@@ -96,7 +96,7 @@ def infidelity(
     Source: Yeh et al. 2019, definition 2.1, with the perturbations of *square removal*, section 3.2.
     """
     device = examples[0].image.device
-    limit = limit or RowLimit(micro_batch_of(settings, device))
+    limit = limit or MicroBatchLimit(micro_batch_of(settings, device))
     indices = range(len(examples))
     streams = [indices] if settings.together else [range(index, index + 1) for index in indices]
     precision, output = PRECISIONS[settings.precision], OUTPUTS[settings.output]
@@ -137,15 +137,15 @@ def _scores(
     images: ImageStream,
     output: OutputUnit,
     precision: Precision,
-    limit: RowLimit,
+    limit: MicroBatchLimit,
 ) -> Iterator[Tensor]:
     """Yield the outputs of each image for the targets of its example, float64 [K], in full micro-batches."""
     device = examples[0].image.device
     targets = [example.targets.to(device) for example in examples]
     source, waiting = iter(images), deque[tuple[int, Tensor]]()
     while True:
-        waiting.extend(islice(source, max(0, limit.rows - len(waiting))))
-        batch = list(islice(waiting, limit.rows))
+        waiting.extend(islice(source, max(0, limit.size - len(waiting))))
+        batch = list(islice(waiting, limit.size))
         if not batch:
             return
         points = torch.stack([image for _, image in batch]).to(precision.dtype)
@@ -156,7 +156,7 @@ def _scores(
         except Exception as error:
             limit.halve(error)
             continue
-        limit.batches.append((len(batch), limit.rows))
+        limit.batches.append((len(batch), limit.size))
         for row in values:
             which, _ = waiting.popleft()
             yield row[targets[which]]

@@ -16,7 +16,7 @@ from .passes import Forward
 from .precision import Precision
 
 Model = Callable[[Tensor], Tensor]
-"""From preprocessed images [rows, C, H, W] to logits [rows, classes]."""
+"""From preprocessed images [batch, C, H, W] to logits [batch, classes]."""
 
 SENSITIVE_LAYERS = (nn.Conv2d, nn.Linear)
 

@@ -175,7 +175,7 @@ class KeptMaps:
         """Return the slots' factors in the maps, [A, K, slots], of size 1 at most in units [A, K].
 
         The host knows the scales of nodes from earlier rounds, the device those of fresh ones, float64
-        [batch rows, K].
+        [batch, K].
         """
         numbers = {id(path): number for number, path in enumerate(paths)}
         parts = [

@@ -19,20 +19,20 @@ class OutputUnit:
     """What is explained, as a function of the logits.
 
     Attributes:
-        value: from float64 logits [rows, classes] to each class's output, float64 [rows, classes].
-        derivative: from logits, values [rows, K] of targets and their one-hot rows [rows, K, classes] to the
-            values' derivatives with respect to the logits, float64 [rows, K, classes].
+        value: from float64 logits [batch, classes] to each class's output, float64 [batch, classes].
+        derivative: from logits, values [batch, K] of targets and their one-hot rows [batch, K, classes] to
+            the values' derivatives with respect to the logits, float64 [batch, K, classes].
     """
 
     value: Callable[[Tensor], Tensor]
     derivative: Callable[[Tensor, Tensor, Tensor], Tensor]
 
     def value_and_cotangents(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the targets' outputs, [rows, K], and their derivatives, [rows, K, classes], all float64.
+        """Return the targets' outputs, [batch, K], and their derivatives, [batch, K, classes], all float64.
 
         Args:
-            logits: float64 [rows, classes].
-            targets: int64 [rows, K], class indices.
+            logits: float64 [batch, classes].
+            targets: int64 [batch, K], class indices.
         """
         values = self.value(logits).gather(1, targets)
         chosen = logits.new_zeros(*targets.shape, logits.shape[1]).scatter_(2, targets[:, :, None], 1.0)

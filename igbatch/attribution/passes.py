@@ -23,18 +23,18 @@ MIN_PEAK = torch.finfo(torch.float32).smallest_normal
 EXPONENT_BITS = 0x7FF0_0000_0000_0000
 """Those of a float64."""
 Forward = Callable[[Tensor, Tensor], Tensor]
-"""From points [rows, ...] and the example that each belongs to, int64 [rows], to logits [rows, classes]."""
+"""From points [batch, ...] and their examples, int64 [batch], to logits [batch, classes]."""
 
 
 class Batch(NamedTuple):
     """Batch rows: places on paths, all on one device and with the same number of targets.
 
     Attributes:
-        start: [rows, ...], where each path starts, in the passes' type.
-        image: [rows, ...], where it ends.
-        nodes: float64 [rows], the place: 0 at the start, 1 at the image.
-        targets: int64 [rows, K].
-        example_indices: int64 [rows], the example that each row belongs to.
+        start: [batch, ...], where each path starts, in the passes' type.
+        image: [batch, ...], where it ends.
+        nodes: float64 [batch], the place: 0 at the start, 1 at the image.
+        targets: int64 [batch, K].
+        example_indices: int64 [batch], the example that each row belongs to.
         highest: the largest of the targets, known without asking the device.
     """
 
@@ -50,12 +50,12 @@ class Values(NamedTuple):
     """The integrand at batch rows, for K targets, on the device.
 
     Attributes:
-        maps: [rows, K, ...], the integrand in units of `scales`: its largest value is 1 to 2, so that what is
-            tiny or huge keeps its digits.
-        scores: float64 [rows, K], the output.
-        scales: float64 [rows, K], in units of the output.
-        slopes: float64 [rows, K], the output's derivative along the path, in units of `scales`.
-        logits: float64 [rows, classes].
+        maps: [batch, K, ...], the integrand in units of `scales`: its largest value is 1 to 2, so that what
+            is tiny or huge keeps its digits.
+        scores: float64 [batch, K], the output.
+        scales: float64 [batch, K], in units of the output.
+        slopes: float64 [batch, K], the output's derivative along the path, in units of `scales`.
+        logits: float64 [batch, classes].
     """
 
     maps: Tensor
@@ -89,7 +89,7 @@ class Passes:
     _constant: dict[int, Tensor] = field(default_factory=dict, compare=False)
 
     def scores(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the targets' outputs, float64 [rows, K], and logits, float64 [rows, classes]: no gradient.
+        """Return the targets' outputs, float64 [batch, K], and logits, float64 [batch, classes]: no gradient.
 
         Raises:
             AttributionError: as `values` does.
@@ -102,7 +102,7 @@ class Passes:
         """Return the integrand at batch rows.
 
         Raises:
-            AttributionError: the model does not return logits [rows, classes], they change from row to row
+            AttributionError: the model does not return logits [batch, classes], they change from row to row
                 and carry no gradient, there is one alone and its softmax is explained, or a target is no
                 class of it.
         """
@@ -111,7 +111,7 @@ class Passes:
         exact = logits.detach().double()
         scores, cotangents = self.output.value_and_cotangents(exact, batch.targets)
         # The backward pass is linear: scaled to 1, a tiny derivative does not underflow in the model.
-        scales = cotangents.abs().amax(2)  # [rows, K]
+        scales = cotangents.abs().amax(2)  # [batch, K]
         cotangents = cotangents / (scales + (scales == 0))[:, :, None]  # a scalar would come from the host
         direction = batch.image - batch.start
         maps, slopes = [], []

@@ -51,14 +51,14 @@ class Precision:
     def gradient(
         self, logits: Tensor, points: Tensor, cotangent: Tensor, *, retain_graph: bool
     ) -> Tensor | None:
-        """Return the vector-Jacobian product at the points, [rows, ...] of type ``dtype``.
+        """Return the vector-Jacobian product at the points, [batch, ...] of type ``dtype``.
 
         It is None where the logits have no graph that leads to the points.
 
         Args:
-            logits: [rows, classes].
-            points: [rows, ...], which the logits came from.
-            cotangent: float64 [rows, classes], of size about 1.
+            logits: [batch, classes].
+            points: [batch, ...], which the logits came from.
+            cotangent: float64 [batch, classes], of size about 1.
             retain_graph: keep the forward pass for another product.
         """
         if not logits.requires_grad:

@@ -44,7 +44,7 @@ class SummedMaps:
     def add(self, rows: Sequence[int], nodes: Sequence[Node], values: Values) -> None:
         """Add up the integrand at nodes; those of a path follow each other."""
         weights = torch.tensor([self._quadrature.weights[node.slot] for node in nodes], dtype=torch.float64)
-        factors = weights.to(values.scales.device)[:, None] * values.scales  # [batch rows, K]
+        factors = weights.to(values.scales.device)[:, None] * values.scales  # [batch, K]
         maps = values.maps.flatten(2).transpose(0, 1)  # [K, batch rows, pixels]
         slopes = factors * values.slopes
         first = 0

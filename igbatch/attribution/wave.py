@@ -53,31 +53,31 @@ class Path:
     highest: int
 
 
-class RowLimit:
+class MicroBatchLimit:
     """The most batch rows that go through the model together; halved where memory runs out.
 
     Attributes:
-        rows: at present.
+        size: at present.
         batches: (batch rows, limit) of every pass forward and backward, to tell how full they were.
     """
 
-    def __init__(self, rows: int) -> None:
-        if not is_whole(rows) or rows < 1:
-            raise AttributionError(f"micro_batch={rows!r}: give a whole number of 1 or more")
-        self.rows = int(rows)
+    def __init__(self, size: int) -> None:
+        if not is_whole(size) or size < 1:
+            raise AttributionError(f"micro_batch={size!r}: give a whole number of 1 or more")
+        self.size = int(size)
         self.batches: list[tuple[int, int]] = []
 
     def halve(self, error: Exception) -> None:
         """Halve the limit after an error that says that memory ran out; raise any other one."""
         if not out_of_memory(error):
             raise error
-        if self.rows == 1:
+        if self.size == 1:
             first_line = str(error).partition("\n")[0]
             raise AttributionError(
                 f"one batch row does not fit in memory ({first_line or type(error).__name__}):"
                 " give a device with more memory, or a smaller model"
             ) from error
-        self.rows //= 2
+        self.size //= 2
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
@@ -98,7 +98,7 @@ class Wave:
         self,
         passes: Passes,
         integrals: Integrals,
-        limit: RowLimit,
+        limit: MicroBatchLimit,
         graphs: Graphs | None = None,
         round_batches: int = 1,
         turns: Turns | None = None,
@@ -106,7 +106,7 @@ class Wave:
         self._passes = passes
         self._graphs = graphs or Graphs("eager")
         self._turns = turns or Turns()
-        self._rows = limit.rows  # of a graph, also where memory runs out later
+        self._rows = limit.size  # of a graph, also where memory runs out later
         self._integrals = integrals
         self._limit = limit
         self._round_batches = round_batches
@@ -124,7 +124,7 @@ class Wave:
     @property
     def full(self) -> bool:
         """Whether the requested nodes fill the micro-batches of a round."""
-        return len(self._nodes) >= self._round_batches * self._limit.rows
+        return len(self._nodes) >= self._round_batches * self._limit.size
 
     def open(self, path: Path) -> None:
         """Take a path in."""
@@ -165,12 +165,12 @@ class Wave:
 
         def values(batch: Batch) -> Values:
             found = self._graphs.values(self._passes, batch, self._rows)
-            self._limit.batches.append((len(batch.nodes), self._limit.rows))
+            self._limit.batches.append((len(batch.nodes), self._limit.size))
             return found
 
-        for _ in range(max(1, len(self._nodes) // self._limit.rows)):
+        for _ in range(max(1, len(self._nodes) // self._limit.size)):
             self._through(self._nodes, values, self._integrals.add)
-        while self._ends and (len(self._ends) >= self._limit.rows or not self._nodes):
+        while self._ends and (len(self._ends) >= self._limit.size or not self._nodes):
             self._through(self._ends, self._passes.scores, self._integrals.add_scores)
 
     def _through(
@@ -180,7 +180,7 @@ class Wave:
         take: Callable[[Sequence[int], Sequence[Node], Value], None],
     ) -> None:
         """Evaluate a micro-batch from a queue; give it back where memory ran out."""
-        requests = [queue.popleft() for _ in range(min(self._limit.rows, len(queue)))]
+        requests = [queue.popleft() for _ in range(min(self._limit.size, len(queue)))]
         if not requests:
             return
         rows, nodes = [row for row, _ in requests], [node for _, node in requests]

@@ -107,7 +107,7 @@ def _hardware(pairing: Pairing) -> Iterator[Change]:
     now, before = (_machines(study) for study in pairing.studies)
     if now != before:
         yield Change(what="hardware", before=before or ABSENT, now=now or ABSENT)
-    calibrations, earlier = (study.record.get("settled") or {} for study in pairing.studies)
+    calibrations, earlier = (study.record["calibrations"] for study in pairing.studies)
     for device in calibrations.keys() & earlier.keys():
         for key in ("precision", "threads", "micro_batch", "passes"):
             new, old = (_text(side[device].get(key)) for side in (calibrations, earlier))

@@ -39,8 +39,8 @@ def short(value: float | None) -> str:
     return "–" if value is None or not math.isfinite(value) else f"{value:.3g}"
 
 
-def abridged(names: Sequence[str], most: int, total: int = 0) -> str:
+def abridged(names: Sequence[str], max_names: int, total: int = 0) -> str:
     """Join the first names of many, of which there are `total` or as many as given: "a, b and 3 more"."""
-    shown = ", ".join(names[:most])
-    more = max(len(names), total) - len(names[:most])
+    shown = ", ".join(names[:max_names])
+    more = max(len(names), total) - len(names[:max_names])
     return f"{shown} and {more:,} more" if more else shown

@@ -259,11 +259,11 @@ def _shading(relief: Image.Image, light: Light, scale: float) -> Floats:
     for share, weight in ((0.14, 1.0), (0.05, 0.5)):
         radius = max(share * scale, 0.8)
         blurred = np.asarray(relief.filter(ImageFilter.GaussianBlur(radius)), dtype=np.float32)
-        gain = np.float32(weight * radius / 128)
+        strength = np.float32(weight * radius / 128)
         toward = blurred[:, 2:] - blurred[:, :-2]
-        total[:, 1:-1] -= toward * (gain * np.float32(light.direction[0] * light.strength))
+        total[:, 1:-1] -= toward * (strength * np.float32(light.direction[0] * light.strength))
         toward = blurred[2:] - blurred[:-2]
-        total[1:-1] -= toward * (gain * np.float32(light.direction[1] * light.strength - 0.25))
+        total[1:-1] -= toward * (strength * np.float32(light.direction[1] * light.strength - 0.25))
     shade: Floats = np.clip(1 + 0.55 * total, 0.42, 1.7)
     return shade
 

@@ -86,7 +86,7 @@ def calibrate_device(
     micro_batch = settings.micro_batch
     if micro_batch is None:
         choice = choose_micro_batch(model, examples[0], settings, sharing)
-        micro_batch = choice.rows
+        micro_batch = choice.size
         reasons.append(f"micro_batch {choice.reason}")
     settings = replace(settings, micro_batch=micro_batch)
     graphs, reason = choose_graphs(model, examples[0], settings, study.passes, ahead or 0)

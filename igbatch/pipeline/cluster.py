@@ -57,7 +57,7 @@ class Workers:
 def size_workers(run: Run, recorded: Mapping[str, Mapping[str, Any]] | None = None) -> Workers:
     """Resolve `auto`: `per_gpu` workers for each GPU where there are any, else one for every `threads` CPUs.
 
-    Where the study leaves threads open, they are those of an earlier run (`recorded` is `settled` of its
+    Where the study leaves threads open, they are those of an earlier run (`recorded` is `calibrations` of its
     `study.json`), else 1 on machines of up to 4 CPUs and 2 on larger ones: a small Swin gains little from
     more, and workers side by side keep all CPUs busy.
 
@@ -205,12 +205,12 @@ def map_shards(
         return function(shard)
 
     task = ray.remote(num_cpus=cpus, num_gpus=gpus)(checked)
-    most = in_flight or tasks_in_flight()
+    limit = in_flight or tasks_in_flight()
     waiting: list[Any] = []
     try:
         for shard in shards:
             waiting.append(task.remote(shard))
-            if len(waiting) >= most:
+            if len(waiting) >= limit:
                 yield _result(waiting.pop(0), cpus, gpus)
         for reference in waiting:
             yield _result(reference, cpus, gpus)

@@ -64,7 +64,7 @@ class _Task:
 class ShardComputer:
     """Computes shards of one study on one device, and commits them.
 
-    Where maps are smoothed it computes no more copies of an image than `most_copies`, to try what they take.
+    Where maps are smoothed it computes no more copies of an image than `max_copies`, to try what they take.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class ShardComputer:
         resolved: ResolvedStudy,
         output: Output,
         device: torch.device | str,
-        most_copies: int | None = None,
+        max_copies: int | None = None,
     ) -> None:
         self.resolved, self.output, self.device = resolved, output, torch.device(device)
         self.models = Models(resolved, self.device)
@@ -87,7 +87,7 @@ class ShardComputer:
         self._models_change = Lock()
         self._reports: list[ShardReport] = []  # of shards that are not committed yet
         smoothing = resolved.study.attribution.smoothing
-        self.copies = min(smoothing.samples, most_copies or smoothing.samples) if smoothing else 1
+        self.copies = min(smoothing.samples, max_copies or smoothing.samples) if smoothing else 1
 
     def calibrate(self, shards: Sequence[Shard], ahead: int) -> Calibration | None:
         """Measure what the study leaves open, on the first usable images of shards of different variants.

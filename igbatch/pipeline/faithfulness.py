@@ -101,7 +101,7 @@ def on_cluster(
     from igbatch.pipeline.cluster import map_shards, size_workers
     from igbatch.pipeline.session import ray_session
 
-    known = Reader(output).record["settled"]
+    known = Reader(output).record["calibrations"]
     with ray_session(address):
         workers = size_workers(resolved.study.run, known)
         calibration = Calibration.from_record(known.get(workers.device, {}))

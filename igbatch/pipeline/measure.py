@@ -20,7 +20,7 @@ from igbatch.attribution import AttributionError, Example, attribute
 from igbatch.attribution.engine import micro_batch_of
 from igbatch.attribution.faithfulness import Draws, ImageStream, infidelity, max_sensitivity
 from igbatch.attribution.smoothing import averaged, copy_noise
-from igbatch.attribution.wave import RowLimit
+from igbatch.attribution.wave import MicroBatchLimit
 from igbatch.errors import ImageError, one_line
 from igbatch.images.baselines import baseline_pixels
 from igbatch.images.preprocessing import Preprocessing
@@ -127,7 +127,7 @@ class Measurer:
         examples = [self._example(part, image) for part, image in group]
         model = self.models.variant(self.spec).model
         scale = torch.tensor(self.preprocessing.std, device=self.device)[:, None, None] ** -1
-        limit = RowLimit(micro_batch_of(self.settings, self.device))
+        limit = MicroBatchLimit(micro_batch_of(self.settings, self.device))
 
         def explain(images: ImageStream) -> Iterator[tuple[int, Tensor]]:
             copies = (

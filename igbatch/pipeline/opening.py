@@ -60,7 +60,7 @@ def open_output(output: Output, resolved: ResolvedStudy, images: StudyImages) ->
         "models": {name: model_record(resolved, name) for name in resolved.models},
         "fingerprint": {**known, **prints},
         "fingerprint_digest": digest(prints),
-        "settled": earlier["settled"] if earlier else {},
+        "calibrations": earlier["calibrations"] if earlier else {},
         "versions": packages.versions,
         "package_files": packages.files,
         "hardware": earlier["hardware"] if earlier else [],
@@ -98,9 +98,9 @@ def keep_calibration(
     Its content, `record`, is brought up to date. `calibration` is None where no image could be used.
     Returned is whether it is the first calibration of this kind of device.
     """
-    fresh = calibration is not None and "precision" not in record["settled"].get(kind, {})
+    fresh = calibration is not None and "precision" not in record["calibrations"].get(kind, {})
     if calibration is not None and fresh:
-        record["settled"][kind] = {"threads": hardware.threads, **asdict(calibration)}
+        record["calibrations"][kind] = {"threads": hardware.threads, **asdict(calibration)}
     if asdict(hardware) not in record["hardware"]:
         record["hardware"].append(asdict(hardware))
     elif not fresh:

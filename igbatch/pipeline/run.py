@@ -131,8 +131,8 @@ def _attribute(
     from igbatch.pipeline.cluster import size_workers
     from igbatch.pipeline.visibility import check_nodes, probe_file
 
-    workers = size_workers(plan.resolved.study.run, record["settled"])
-    calibration = Calibration.from_record(record["settled"].get(workers.device, {}))
+    workers = size_workers(plan.resolved.study.run, record["calibrations"])
+    calibration = Calibration.from_record(record["calibrations"].get(workers.device, {}))
     plan = plan.for_workers(workers.count)
     say(
         f"{plan.missing_rows} of {plan.expected_rows} rows to compute, in {plan.shard_count()} shards, "

@@ -104,9 +104,9 @@ def _listed(results: StudyResults, order: NDArray[np.int64]) -> tuple[tuple[str,
     computed = results.image_scores(["n_maps"])["n_maps"].to_numpy()[order] > 0
     order = np.concatenate([order[computed], order[~computed]])
     featured = _known(results) or results.listing.ids(order[:1])
-    most = max(results.study.report.max_images, len(featured))
-    first = results.listing.ids(order[: most + len(featured)])
-    return tuple(featured), tuple(dict.fromkeys([*featured, *first]))[:most]
+    max_images = max(results.study.report.max_images, len(featured))
+    first = results.listing.ids(order[: max_images + len(featured)])
+    return tuple(featured), tuple(dict.fromkeys([*featured, *first]))[:max_images]
 
 
 def shown_variants(results: StudyResults, variants: Sequence[str]) -> list[str]:
@@ -120,11 +120,11 @@ def shown_variants(results: StudyResults, variants: Sequence[str]) -> list[str]:
         return [each for each in variants if each in named]
     if len(variants) <= MAX_VARIANTS:
         return list(variants)
-    most = MAX_VARIANTS_RANDOMIZED if results.randomized else MAX_VARIANTS
+    max_variants = MAX_VARIANTS_RANDOMIZED if results.randomized else MAX_VARIANTS
     facts = results.variants.set_index("variant_id").loc[list(variants)]
     kinds = facts["kind"] + facts["direction"].fillna("") + facts["model"]
     turn = facts.groupby(kinds, sort=False).cumcount().where(facts["kind"] != "trained", -1)
-    chosen = set(turn.sort_values(kind="stable").index[:most])
+    chosen = set(turn.sort_values(kind="stable").index[:max_variants])
     return [each for each in variants if each in chosen]
 
 

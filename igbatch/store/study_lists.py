@@ -152,4 +152,5 @@ def read_study(output: Output) -> dict[str, Any] | None:
             f"{output.uri}: study.json has format {found}, this igbatch reads {schemas.FORMAT}; "
             "use the igbatch that wrote it, or another folder"
         )
-    return dict(study)
+    calibrations = study.get("calibrations", study.get("settled", {}))  # its name in outputs of before
+    return {**{key: value for key, value in study.items() if key != "settled"}, "calibrations": calibrations}

@@ -214,7 +214,7 @@ def test_the_micro_batch_is_the_largest_power_of_two_that_fits_up_to_what_helps(
     row_bytes = choose_micro_batch(bent, examples[0], SETTINGS).row_bytes
     monkeypatch.setattr(calibrate, "_memory", lambda device: fitting * row_bytes / MEMORY_SHARE)
     choice = choose_micro_batch(bent, examples[0], SETTINGS)
-    assert (choice.rows, choice.row_bytes) == (rows, row_bytes)
+    assert (choice.size, choice.row_bytes) == (rows, row_bytes)
     assert choice.reason.startswith(f"{rows} batch rows: ")
     assert ("more rows take no less time" in choice.reason) == (rows == MAX_BATCH_ROWS["cpu"])
 
@@ -230,14 +230,14 @@ def test_the_micro_batch_is_no_matter_of_time(clock: Clock, examples: list[Examp
         choose_micro_batch(Timed(clock, cost), examples[0], SETTINGS)
         for cost in (lambda rows: rows, lambda rows: 1.0, lambda rows: rows**2, lambda rows: 1 / rows)
     ]
-    assert len({(choice.rows, choice.row_bytes, choice.reason) for choice in choices}) == 1
+    assert len({(choice.size, choice.row_bytes, choice.reason) for choice in choices}) == 1
 
 
 def test_the_largest_micro_batch_is_that_of_the_kind_of_device(
     examples: list[Example], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(MAX_BATCH_ROWS, "cpu", 64)
-    assert choose_micro_batch(bent, examples[0], SETTINGS).rows == 64
+    assert choose_micro_batch(bent, examples[0], SETTINGS).size == 64
 
 
 def test_what_a_row_keeps_is_what_its_backward_pass_needs() -> None:
@@ -272,7 +272,7 @@ def test_a_swins_micro_batch_is_the_same_every_time(
     example = swin_examples(generator)[0]
     first, second = (choose_micro_batch(small_swin, example, settings) for _ in range(2))
     assert first == second
-    assert first.rows in (1, 2, 4, 8)
+    assert first.size in (1, 2, 4, 8)
     assert first.row_bytes > 3 * 56 * 56 * 4  # the image alone
     assert not small_swin.training
 

@@ -26,7 +26,7 @@ from igbatch.attribution import (
     integrated_gradients,
 )
 from igbatch.attribution.engine import MAX_TARGETS, attribute_forward
-from igbatch.attribution.wave import RowLimit, Wave
+from igbatch.attribution.wave import MicroBatchLimit, Wave
 
 SIZE = (3, 12, 12)
 
@@ -164,7 +164,7 @@ def test_an_example_of_many_targets_is_that_of_few_at_a_time(steps: Any) -> None
 def test_numbers_of_targets_may_differ_from_example_to_example(steps: Any, together: bool) -> None:
     images = small_images(40)
     targets = [[(index + k) % 5 for k in range((1, 2, 5, 9, 1, 17)[index % 6])] for index in range(40)]
-    settings, limit = replace(BENT, steps=steps, micro_batch=16, together=together), RowLimit(16)
+    settings, limit = replace(BENT, steps=steps, micro_batch=16, together=together), MicroBatchLimit(16)
     stream = (
         Example(image, torch.zeros(SIZE), torch.tensor(own))
         for image, own in zip(images, targets, strict=True)
@@ -485,7 +485,7 @@ def test_a_fixed_rule_brings_numbers_to_the_host_once_a_round() -> None:
 
 @pytest.mark.parametrize(("steps", "targets"), [("auto", [0, 1]), (20, [0, 1]), ("auto", list(range(9)))])
 def test_micro_batches_are_full_over_a_stream_of_many_images(steps: Any, targets: list[int]) -> None:
-    targets, limit = [target % 5 for target in targets], RowLimit(64)
+    targets, limit = [target % 5 for target in targets], MicroBatchLimit(64)
     done = list(attribute(Bent(), examples(small_images(250), targets), replace(BENT, steps=steps), limit))
     rows = [rows for rows, _ in limit.batches]
     groups = 1 + (len(targets) > MAX_TARGETS)

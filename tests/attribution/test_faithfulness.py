@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from igbatch.attribution import Example, Settings, attribute
 from igbatch.attribution.faithfulness import PATCH, Draws, Explain, ImageStream, infidelity, max_sensitivity
-from igbatch.attribution.wave import RowLimit
+from igbatch.attribution.wave import MicroBatchLimit
 
 SIZE = 8
 DRAWS = Draws("eagle.jpg", seed=3, count=7)
@@ -226,10 +226,10 @@ def test_images_of_a_group_have_the_numbers_that_each_has_alone(
 
 def test_passes_of_a_group_are_full(linear: nn.Module, group: list[Example]) -> None:
     found = [maps(linear, example) for example in group]
-    limit = RowLimit(6)
+    limit = MicroBatchLimit(6)
     infidelity(linear, group, found, settings(), GROUP_DRAWS, limit)
     assert [rows for rows, _ in limit.batches] == [6, 6, 6, 6]
-    limit = RowLimit(6)
+    limit = MicroBatchLimit(6)
     infidelity(linear, group, found, settings(together=False), GROUP_DRAWS, limit)
     assert [rows for rows, _ in limit.batches] == 3 * [6, 2]
 
@@ -242,9 +242,9 @@ def test_where_memory_runs_out_micro_batches_are_halved(linear: nn.Module, group
             return linear(images)  # type: ignore[no-any-return]
 
     found = [2 * maps(linear, example) for example in group]
-    limit = RowLimit(8)
+    limit = MicroBatchLimit(8)
     small = infidelity(Small(), group, found, settings(), GROUP_DRAWS, limit)
-    assert limit.rows == 2
+    assert limit.size == 2
     for one, other in zip(small, infidelity(linear, group, found, settings(), GROUP_DRAWS), strict=True):
         assert np.allclose(one, other, rtol=1e-4)
 

@@ -20,7 +20,7 @@ from igbatch.attribution.integral import Integral, Node
 from igbatch.attribution.passes import Batch, Values
 from igbatch.attribution.rules import Quadrature
 from igbatch.attribution.turns import HostCopy
-from igbatch.attribution.wave import Path, RowLimit, Wave, out_of_memory
+from igbatch.attribution.wave import MicroBatchLimit, Path, Wave, out_of_memory
 
 ROUNDS = st.lists(st.integers(1, 11), min_size=1, max_size=4)
 Row = tuple[int, float]
@@ -151,9 +151,9 @@ def run(wave: Wave, paths: Iterable[Path]) -> Iterator[int]:
 
 def explain(
     passes: Recorder, rounds: Sequence[Sequence[int]], rows: int, ends: int = 0, batches: int = 1
-) -> tuple[list[int], RowLimit, Scripted]:
+) -> tuple[list[int], MicroBatchLimit, Scripted]:
     """The order in which paths with these rounds are done, the limit afterwards, and the integrals."""
-    limit, integrals = RowLimit(rows), Scripted(rounds, ends)
+    limit, integrals = MicroBatchLimit(rows), Scripted(rounds, ends)
     wave = Wave(passes, integrals, limit, round_batches=batches)  # type: ignore[arg-type]  # it stands in for Passes
     return list(run(wave, map(path, range(len(rounds))))), limit, integrals
 
@@ -214,7 +214,7 @@ def test_nothing_is_evaluated_before_a_micro_batch_is_full() -> None:
             opened.append(example)
             yield path(example)
 
-    wave = Wave(Recorder(), Scripted([[5, 4]] * 1000), RowLimit(8))  # type: ignore[arg-type]
+    wave = Wave(Recorder(), Scripted([[5, 4]] * 1000), MicroBatchLimit(8))  # type: ignore[arg-type]
     stream = run(wave, source())
     assert opened == []
     assert next(stream) == 0
@@ -231,14 +231,14 @@ def test_what_older_paths_ask_for_goes_first(rounds: list[int]) -> None:
 
 def test_the_next_round_of_an_older_path_goes_before_what_younger_ones_ask_for() -> None:
     passes = Recorder()
-    wave = Wave(passes, Scripted([[5, 4, 4, 4, 4]] * 9), RowLimit(4))  # type: ignore[arg-type]
+    wave = Wave(passes, Scripted([[5, 4, 4, 4, 4]] * 9), MicroBatchLimit(4))  # type: ignore[arg-type]
     assert next(run(wave, map(path, range(9)))) == 0
     assert len(passes.batches) == 2 + 4  # a micro-batch a round, once its first five nodes are in
 
 
 def test_as_many_whole_micro_batches_as_there_are_go_into_a_round() -> None:
     passes = Recorder()
-    limit = RowLimit(4)
+    limit = MicroBatchLimit(4)
     wave = Wave(passes, Scripted([[7], [7]]), limit)  # type: ignore[arg-type]
     for example in range(2):
         wave.open(path(example))
@@ -250,7 +250,7 @@ def test_as_many_whole_micro_batches_as_there_are_go_into_a_round() -> None:
 
 
 def test_rows_of_paths_that_have_left_are_taken_by_others() -> None:
-    wave = Wave(Recorder(), Scripted([[8]] * 500), RowLimit(8))  # type: ignore[arg-type]
+    wave = Wave(Recorder(), Scripted([[8]] * 500), MicroBatchLimit(8))  # type: ignore[arg-type]
     assert list(run(wave, map(path, range(500)))) == list(range(500))
     assert len(wave._paths) <= 2
     assert len(wave._start) <= 4
@@ -275,10 +275,10 @@ def test_a_micro_batch_that_does_not_fit_is_halved_until_it_does(
     assert sorted(done) == list(range(len(rounds)))
     assert set(counted(passes.batches).values()) == {1}
     assert max(map(len, passes.batches)) <= limit
-    assert found.rows in (16, 8, 4, 2, 1)
+    assert found.size in (16, 8, 4, 2, 1)
     if passes.refused:
-        assert found.rows < 16
-        assert min(passes.refused) <= 2 * found.rows
+        assert found.size < 16
+        assert min(passes.refused) <= 2 * found.size
 
 
 def test_memory_that_runs_out_in_the_middle_of_a_round_loses_and_repeats_nothing() -> None:
@@ -295,7 +295,7 @@ def test_memory_that_runs_out_in_the_middle_of_a_round_loses_and_repeats_nothing
     assert set(nodes.values()) == {1}
     assert nodes.total() == sum(map(sum, rounds))
     assert passes.refused == [16, 8]
-    assert limit.rows == 4
+    assert limit.size == 4
     assert [rows for _, rows in limit.batches] == [16] * 3 + [4] * (len(limit.batches) - 3)
 
 
@@ -342,8 +342,8 @@ def test_a_message_of_memory_that_did_not_run_out_is_another_error() -> None:
 @pytest.mark.parametrize("rows", [0, -4, 2.0, True, None, "8"])
 def test_what_is_no_number_of_rows_is_refused_with_the_fix(rows: Any) -> None:
     with pytest.raises(AttributionError, match=r"micro_batch=.*: give a whole number of 1 or more"):
-        RowLimit(rows)
+        MicroBatchLimit(rows)
 
 
 def test_any_whole_number_of_rows_is_taken_as_it_is() -> None:
-    assert [RowLimit(rows).rows for rows in (1, 3, 9, np.int64(7))] == [1, 3, 9, 7]
+    assert [MicroBatchLimit(size).size for size in (1, 3, 9, np.int64(7))] == [1, 3, 9, 7]

@@ -82,6 +82,8 @@ def test_digests_that_are_not_known_are_not_compared(changes_of: Changes) -> Non
 
 
 def test_the_calibration_of_a_device_is_reported(changes_of: Changes) -> None:
-    settled = {"cpu": {"threads": 1, "precision": "float32", "micro_batch": 4}}
+    earlier = {"cpu": {"threads": 1, "precision": "float32", "micro_batch": 4}}
     other = {"cpu": {"threads": 2, "precision": "float32", "micro_batch": 4}}
-    assert changes_of(record(settled=other), record(settled=settled)) == [("threads on cpu", "1", "2")]
+    assert changes_of(record(calibrations=other), record(calibrations=earlier)) == [
+        ("threads on cpu", "1", "2")
+    ]

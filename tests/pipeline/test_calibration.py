@@ -1,4 +1,4 @@
-"""Settling what `auto` means: measured where the study leaves it open, for all variants, kept as it was."""
+"""Calibration of `auto`: measured where the study leaves it open, for all variants, kept as it was."""
 
 import json
 import math

@@ -569,7 +569,7 @@ def test_an_automatic_precision_is_the_one_that_rows_name(tiny_study: Path, tmp_
     assert set(work.results.image_stats["precision"]) == {calibration.precision}
 
 
-def test_settling_passes_over_images_that_cannot_be_used(
+def test_calibration_passes_over_images_that_cannot_be_used(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked_at: list[int] = []

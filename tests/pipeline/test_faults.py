@@ -35,7 +35,7 @@ pytestmark = pytest.mark.usefixtures("local_ray")
 KEY = ["variant_id", "image_id", "target"]
 OWN = ["histogram", "attempt", "attributions_bytes", "box_stats_bytes", "quarantine_bytes"]
 CALIBRATION = Calibration("float32", 0.0, micro_batch=4)
-POISON = "double-00002"
+FATAL_IMAGE = "double-00002"
 
 
 # Computers with faults: what they do, they do once in each file of `marks`, or always where there is none.
@@ -59,8 +59,8 @@ def faulty(
     return Faulty(resolved, output, torch.device(device), fault=fault)
 
 
-def die_of_poison(shard: Shard) -> None:
-    if any(image.image_id == POISON for image in shard.images):
+def die_of_fatal_image(shard: Shard) -> None:
+    if any(image.image_id == FATAL_IMAGE for image in shard.images):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -187,15 +187,15 @@ def test_a_worker_that_dies_while_it_is_started_is_reported_once(study: Path, tm
 def test_an_image_that_kills_its_worker_ends_alone_in_quarantine(
     study: Path, tmp_path: Path, undisturbed: pd.DataFrame
 ) -> None:
-    two = f"images.scenes=[{{kind: double, seeds: [1, {int(POISON[-5:])}]}}]"
+    two = f"images.scenes=[{{kind: double, seeds: [1, {int(FATAL_IMAGE[-5:])}]}}]"
     undisturbed = undisturbed[undisturbed["image_id"].str.startswith("double")].reset_index(drop=True)
-    summary = run_with(study, tmp_path / "out", two, fault=die_of_poison)
+    summary = run_with(study, tmp_path / "out", two, fault=die_of_fatal_image)
     assert (summary.rows, summary.quarantined) == (2, 2)
     assert summary.images == 2
     (lost,) = open_study(str(tmp_path / "out")).quarantine.to_dict("records")
-    assert (lost["image_id"], lost["target"], lost["stage"]) == (POISON, None, "worker")
+    assert (lost["image_id"], lost["target"], lost["stage"]) == (FATAL_IMAGE, None, "worker")
     assert lost["error"].startswith("its workers were lost: ")
-    others = undisturbed[undisturbed["image_id"] != POISON].reset_index(drop=True)
+    others = undisturbed[undisturbed["image_id"] != FATAL_IMAGE].reset_index(drop=True)
     assert_as_if_nothing_had_been(Output(str(tmp_path / "out")), others)
     assert plan_study(load_study(study, [two]), Output(str(tmp_path / "out"))).missing_rows == 0
     run_with(study, tmp_path / "out", two, retry_quarantined=True)
@@ -207,11 +207,11 @@ def test_shards_that_were_with_the_one_at_fault_cost_no_image(
 ) -> None:
     """A worker has the next shard already when it dies, and nothing tells which of them it was."""
     single = "run.shard_images=1"
-    summary = run_with(study, tmp_path / "out", single, fault=die_of_poison)
+    summary = run_with(study, tmp_path / "out", single, fault=die_of_fatal_image)
     assert summary.quarantined == 2
     (lost,) = open_study(str(tmp_path / "out")).quarantine.to_dict("records")
-    assert (lost["image_id"], lost["stage"]) == (POISON, "worker")
-    others = undisturbed[undisturbed["image_id"] != POISON].reset_index(drop=True)
+    assert (lost["image_id"], lost["stage"]) == (FATAL_IMAGE, "worker")
+    others = undisturbed[undisturbed["image_id"] != FATAL_IMAGE].reset_index(drop=True)
     assert_as_if_nothing_had_been(Output(str(tmp_path / "out")), others)
 
 

@@ -18,7 +18,7 @@ from igbatch.pipeline.reports import ShardReport, Times
 REPORT = ShardReport(
     "s", 4, 6, 2, seconds=2.0, times=Times(2.0, busy=0.5, passes=0.4), nodes=80, micro_batch=16
 )
-TOLD = {
+EXPECTED = {
     "igbatch_images": 4.0, "igbatch_nodes": 80.0, "igbatch_rows_quarantined": 2.0,
     "igbatch_images_per_second": 2.0, "igbatch_steps_per_image": 20.0, "igbatch_device_busy_fraction": 0.25,
     "igbatch_passes_fraction": 0.2,
@@ -75,8 +75,8 @@ def record(patch: pytest.MonkeyPatch) -> Recorded:
 
 def test_a_report_is_reported_with_the_study_and_the_device(recorded: Recorded) -> None:
     WorkerMetrics("tiny", "cuda:H100").shard(REPORT)
-    assert recorded.values == TOLD
-    assert recorded.tags == {name: {"study": "tiny", "device": "cuda:H100"} for name in TOLD}
+    assert recorded.values == EXPECTED
+    assert recorded.tags == {name: {"study": "tiny", "device": "cuda:H100"} for name in EXPECTED}
 
 
 def test_amounts_add_up_and_rates_are_those_of_the_last_shard(recorded: Recorded) -> None:
@@ -190,7 +190,7 @@ def test_metrics_reach_whoever_scrapes_a_node() -> None:
     assert lines, done.stdout + done.stderr
     found = json.loads(lines[0].removeprefix("FOUND "))
     amounts = ("igbatch_images", "igbatch_nodes", "igbatch_rows_quarantined")
-    expected = {name + "_total" * (name in amounts): value for name, value in TOLD.items()}
+    expected = {name + "_total" * (name in amounts): value for name, value in EXPECTED.items()}
     by_worker = {name: [{"study": "tiny", "device": "cpu"}, value] for name, value in expected.items()}
     by_driver = {
         "igbatch_shards_put_back_total": [{"study": "tiny"}, 1.0],

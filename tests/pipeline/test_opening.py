@@ -125,7 +125,7 @@ def test_the_record_tells_the_whole_study(output: Output) -> None:
     assert set(record["versions"]) == {"python", "igbatch", "torch", "timm", "ray", "numpy", "pyarrow"}
     assert set(record["package_files"]) == set(record["versions"]) - {"python"}
     assert record["package_files"]["timm"] == os.path.realpath(timm.__file__)
-    assert (record["settled"], record["hardware"]) == ({}, [])
+    assert (record["calibrations"], record["hardware"]) == ({}, [])
 
 
 def test_study_json_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,7 +259,7 @@ def test_a_calibration_is_kept(output: Output) -> None:
     other = replace(CALIBRATION, micro_batch=64)
     assert keep_calibration(output, record, "cuda", replace(HARDWARE, device="cuda:T"), other)
     again = open_output(output, resolve(title="t"), images("x"))
-    assert again["settled"] == {"cpu": kept_as(CALIBRATION), "cuda": kept_as(other)}
+    assert again["calibrations"] == {"cpu": kept_as(CALIBRATION), "cuda": kept_as(other)}
     assert [seen["device"] for seen in again["hardware"]] == ["cpu", "cuda:T"]
 
 
@@ -271,7 +271,7 @@ def test_the_first_calibration_holds(output: Output) -> None:
     assert not keep_calibration(output, record, "cpu", other, replace(CALIBRATION, micro_batch=99))
     kept = existing_study(output)
     assert kept is not None
-    assert kept["settled"] == {"cpu": kept_as(CALIBRATION)}
+    assert kept["calibrations"] == {"cpu": kept_as(CALIBRATION)}
     assert [seen["node"] for seen in kept["hardware"]] == ["n", "other"]
 
 
@@ -280,19 +280,19 @@ def test_what_could_not_be_measured_is_left_to_a_later_run(output: Output) -> No
     assert not keep_calibration(output, record, "cpu", HARDWARE, None)
     kept = existing_study(output)
     assert kept is not None
-    assert kept["settled"] == {}
+    assert kept["calibrations"] == {}
     assert [seen["node"] for seen in kept["hardware"]] == ["n"]
     assert keep_calibration(output, record, "cpu", HARDWARE, CALIBRATION)
-    assert open_output(output, resolve(), images("x"))["settled"] == {"cpu": kept_as(CALIBRATION)}
+    assert open_output(output, resolve(), images("x"))["calibrations"] == {"cpu": kept_as(CALIBRATION)}
 
 
 def test_what_an_earlier_igbatch_left_open_is_calibrated(output: Output) -> None:
     record = open_output(output, resolve(), images("x"))
-    record["settled"] = {"cpu": {"threads": 2, "micro_batch": 8}}
+    record["calibrations"] = {"cpu": {"threads": 2, "micro_batch": 8}}
     assert keep_calibration(output, record, "cpu", HARDWARE, replace(CALIBRATION, micro_batch=4))
     kept = existing_study(output)
     assert kept is not None
-    assert kept["settled"] == {"cpu": kept_as(replace(CALIBRATION, micro_batch=4))}
+    assert kept["calibrations"] == {"cpu": kept_as(replace(CALIBRATION, micro_batch=4))}
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def interrupt(study: Path, out: Path, *overrides: str) -> list[str]:
 
 def calibration_on(out: Path) -> dict[str, Any]:
     """What `auto` came to on CPUs, as `study.json` has it."""
-    found: dict[str, Any] = json.loads((out / "study.json").read_text())["settled"].get("cpu", {})
+    found: dict[str, Any] = json.loads((out / "study.json").read_text())["calibrations"].get("cpu", {})
     return found
 
 
@@ -298,7 +298,7 @@ def test_what_auto_came_to_is_kept_and_used_again_whatever_would_be_measured_now
     before = open_study(str(out)).image_stats
     assert set(before["precision"]) == {calibration["precision"]}
     record = json.loads((out / "study.json").read_text())
-    record["settled"]["cpu"]["precision"] = "float64"
+    record["calibrations"]["cpu"]["precision"] = "float64"
     (out / "study.json").write_text(json.dumps(record))
     _, recorder = run(tiny_study, out, *choice, *limits)
     results = open_study(str(out))
@@ -310,7 +310,7 @@ def test_what_auto_came_to_is_kept_and_used_again_whatever_would_be_measured_now
     assert not set(calibration["reasons"]) & set(recorder.lines)
 
 
-def test_unusable_first_images_do_not_stop_settling(tmp_path: Path) -> None:
+def test_unusable_first_images_do_not_stop_calibration(tmp_path: Path) -> None:
     folder = tmp_path / "pictures"
     write_scenes(folder, 1, first_seed=40, kind="single")
     (folder / "scene-40.png").rename(folder / "z.png")

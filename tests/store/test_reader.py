@@ -299,6 +299,14 @@ def test_what_is_no_study_of_this_igbatch_is_refused(
     assert str(caught.value).startswith(output.uri)
 
 
+@pytest.mark.parametrize("name", ["calibrations", "settled"])
+def test_calibrations_are_read_under_their_earlier_name_too(output: Output, name: str) -> None:
+    output.put_json(output.path("study.json"), {"format": schemas.FORMAT, name: {"cpu": {"threads": 2}}})
+    study = read_study(output)
+    assert study is not None
+    assert study == {"format": schemas.FORMAT, "calibrations": {"cpu": {"threads": 2}}}
+
+
 def test_temporary_files_are_no_commits(local_output: Output, write_shard: WriteShard) -> None:
     write_shard(local_output, ["x"])
     local_output.put(local_output.path("image_stats", "v", ".s.parquet.1.tmp"), b"half")

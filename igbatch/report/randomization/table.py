@@ -72,7 +72,7 @@ _NULLS: TableColumns = {
 }
 
 _SIGNS: TableColumns = {
-    "question": lambda row: str(row["question"]),
+    "hypothesis": lambda row: str(row["hypothesis"]),
     "images": whole("n_images"),
     "mean": value("value"),
     "share of images": share("sign_share"),
@@ -135,7 +135,7 @@ def sign_rows(results: StudyResults, variants: ModelVariants) -> pd.DataFrame:
 
     By the exact sign test and Wilcoxon's signed-rank test over the images. Random models are counted where
     the sign test, with its own side, gives p of no more than `SIGNIFICANT`. Columns are those of
-    `significance.parquet`, and question, p_ranks, rejecting, models.
+    `significance.parquet`, and hypothesis, p_ranks, rejecting, models.
     """
     table, key = results.significance, ["target", "box_label", "statistic", "other_target"]
     signs = table[table["family"] == "signs"].fillna({"other_target": ""}).set_index(key)
@@ -145,10 +145,10 @@ def sign_rows(results: StudyResults, variants: ModelVariants) -> pd.DataFrame:
     counts = random.agg(rejecting=lambda p: (p <= SIGNIFICANT).sum(), models="size")
     rows = own[own["test"] == "sign"].join([ranks, counts]).fillna({"rejecting": 0, "models": 0})
     rows = rows.astype({"rejecting": int, "models": int}).reset_index()
-    return rows.assign(question=[_question(row) for row in rows.to_dict("records")])
+    return rows.assign(hypothesis=[_hypothesis(row) for row in rows.to_dict("records")])
 
 
-def _question(row: Mapping[Any, Any]) -> str:
+def _hypothesis(row: Mapping[Any, Any]) -> str:
     box, target = plain(str(row["box_label"])), plain(str(row["target"]))
     if row["statistic"] == "sum":
         return f"The {box} box counts against {target} (its sum is below 0)"

@@ -203,7 +203,7 @@ def null_verdict(rows: pd.DataFrame) -> NullTests | None:
 
 @dataclass(frozen=True)
 class Signs:
-    """Questions of the tests of signs: shown ones that set the model apart, other shown ones, not shown."""
+    """Hypotheses of the tests of signs: shown ones that set the model apart, other shown ones, not shown."""
 
     apart: tuple[str, ...]
     common: tuple[str, ...]
@@ -215,4 +215,4 @@ def sign_verdict(rows: pd.DataFrame) -> Signs:
     shown = rows["p_adjusted"] <= SIGNIFICANT
     common = shown & (rows["rejecting"] > OFTEN * rows["models"])
     outcomes = (shown & ~common, common, ~shown & rows["p"].notna())
-    return Signs(*(tuple(rows.loc[rows_of, "question"]) for rows_of in outcomes))
+    return Signs(*(tuple(rows.loc[rows_of, "hypothesis"]) for rows_of in outcomes))

@@ -58,7 +58,7 @@ def test_random_models_are_counted_by_the_same_sign_test(randomized: Any, varian
     rows = sign_rows(randomized, variants)
     assert rows[["rejecting", "models", "p"]].to_numpy().tolist() == [[1, 2, 0.001]]  # p of 0.5 and 0.01
     first = cells(sign_table(rows), 0)
-    assert first["question"] == "The eagle box counts against magpie (its sum is below 0)"
+    assert first["hypothesis"] == "The eagle box counts against magpie (its sum is below 0)"
     assert first["random models with p ≤ 5 %"] == "1 of 2"
 
 
@@ -69,7 +69,7 @@ def test_a_paired_difference_is_a_question_of_two_targets(
     rows = [{**row, **more} for row in signed("trained", 0.01)]
     monkeypatch.setitem(randomized.__dict__, "significance", tests_of(rows))
     (row,) = sign_rows(randomized, variants).to_dict("records")
-    assert row["question"] == "The eagle box counts more for eagle than for magpie"
+    assert row["hypothesis"] == "The eagle box counts more for eagle than for magpie"
     assert row["models"] == 0
 
 

@@ -137,7 +137,7 @@ def test_tests_against_random_models(tests_of: Any, tested: Any, changes: Any, w
     ],
 )
 def test_signs_set_apart_where_random_models_do_not_reject(p: Any, rejecting: int, words: str) -> None:
-    row = {"question": "Q", "p": p, "p_adjusted": p or 1.0, "rejecting": rejecting, "models": 30}
+    row = {"hypothesis": "Q", "p": p, "p_adjusted": p or 1.0, "rejecting": rejecting, "models": 30}
     assert rendered("signs", found=verdicts.sign_verdict(pd.DataFrame([row])), level="5\u00a0%").startswith(
         words
     )
