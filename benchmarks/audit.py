@@ -253,11 +253,11 @@ def compute(
     import yaml
 
     from igbatch.pipeline.compute import ShardComputer
-    from igbatch.pipeline.derived import state_of
     from igbatch.pipeline.faithfulness import find_parts, lots, measure_faithfulness, measure_parts
-    from igbatch.pipeline.opening import open_output
-    from igbatch.pipeline.reports import Calibration
+    from igbatch.pipeline.messages import Calibration
+    from igbatch.pipeline.reduction_state import state_of
     from igbatch.pipeline.run import plan_study
+    from igbatch.pipeline.study_output import open_output
     from igbatch.reduce.study import reduce_study
     from igbatch.store.reader import Reader
     from igbatch.study_file import load_study

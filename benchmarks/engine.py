@@ -26,10 +26,10 @@ from stand_in import Operations, StandIn
 from torch import Tensor
 
 from igbatch.attribution import Example, Settings
+from igbatch.attribution.adaptive_integrals import AdaptiveIntegrals
 from igbatch.attribution.engine import ROUND_BATCHES, attribute_forward
-from igbatch.attribution.kept import KeptMaps
 from igbatch.attribution.passes import Passes
-from igbatch.attribution.path_maps import PathMaps
+from igbatch.attribution.path_state import PathState
 from igbatch.attribution.wave import MicroBatchLimit, Wave
 
 SIZE = (3, 64, 64)
@@ -73,9 +73,9 @@ def run(count: int, limit: MicroBatchLimit) -> dict[str, float]:
 def count_operations() -> dict[str, Any]:
     """Count the operations of the device, and how often the host waits for it."""
     rounds, copies, alone = Counter[str](), Counter[str](), Counter[str]()
-    advance, scores, to_host = KeptMaps.advance, Passes.scores, Tensor.cpu
+    advance, scores, to_host = AdaptiveIntegrals.advance, Passes.scores, Tensor.cpu
 
-    def counting_advance(self: KeptMaps, rows: Any, numbers: Any) -> Any:
+    def counting_advance(self: AdaptiveIntegrals, rows: Any, numbers: Any) -> Any:
         rounds["rounds"] += 1
         return advance(self, rows, numbers)
 
@@ -89,7 +89,7 @@ def count_operations() -> dict[str, Any]:
 
     StandIn.operations = Operations()
     with (
-        mock.patch.object(KeptMaps, "advance", counting_advance),
+        mock.patch.object(AdaptiveIntegrals, "advance", counting_advance),
         mock.patch.object(Passes, "scores", counting_scores),
         mock.patch.object(Tensor, "cpu", counting_copies),
         StandIn.operations,
@@ -130,9 +130,9 @@ def host_milliseconds() -> dict[str, float]:
         return call
 
     launching = [
-        (Passes, "values"), (PathMaps, "put"), (PathMaps, "products"), (PathMaps, "weighted"),
-        (PathMaps, "combined"), (Wave, "_batch"), (torch, "cat"), (torch, "stack"), (Tensor, "cpu"),
-        (KeptMaps, "_factors"), (torch.linalg, "vector_norm"), (Wave, "_reserve"),
+        (Passes, "values"), (PathState, "put"), (PathState, "products"), (PathState, "weighted"),
+        (PathState, "combined"), (Wave, "_batch"), (torch, "cat"), (torch, "stack"), (Tensor, "cpu"),
+        (AdaptiveIntegrals, "_factors"), (torch.linalg, "vector_norm"), (Wave, "_reserve"),
         *((Tensor, name) for name in ("__setitem__", "clone", "double", "flatten", "reshape", "to")),
     ]  # fmt: skip
     with ExitStack() as stack:

@@ -21,13 +21,13 @@ import torch
 import yaml
 from measure import machine, write_json
 
-from igbatch.pipeline import measure as measuring
+from igbatch.pipeline import faithfulness_measurer as measuring
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.faithfulness import find_parts
-from igbatch.pipeline.opening import open_output
+from igbatch.pipeline.messages import Calibration
 from igbatch.pipeline.plan import Plan
-from igbatch.pipeline.reports import Calibration
 from igbatch.pipeline.run import plan_study
+from igbatch.pipeline.study_output import open_output
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
 from igbatch.study_file import load_study
@@ -61,7 +61,7 @@ def computed(folder: Path, arguments: argparse.Namespace) -> tuple[Plan, Output]
 class Calls:
     """The batch rows of each forward pass of the models that a measurer asks."""
 
-    def __init__(self, measurer: measuring.Measurer) -> None:
+    def __init__(self, measurer: measuring.FaithfulnessMeasurer) -> None:
         self.rows: list[int] = []
         model = measurer.models.variant(measurer.spec).model
         model.register_forward_hook(lambda module, given, logits: self.rows.append(len(logits)))
@@ -74,7 +74,7 @@ def side(name: str, plan: Plan, output: Output, arguments: argparse.Namespace) -
     parts = list(find_parts(Reader(output), plan.resolved, settings))
     calibration = Calibration("float32", 0.0, arguments.micro_batch)
     measuring.GROUP_IMAGES = SIDES[name]
-    measurer = measuring.Measurer(plan.resolved, output, torch.device("cpu"), calibration, parts)
+    measurer = measuring.FaithfulnessMeasurer(plan.resolved, output, torch.device("cpu"), calibration, parts)
     calls = Calls(measurer)
     start = time.process_time()
     skipped = measurer.run()

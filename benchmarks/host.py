@@ -35,16 +35,16 @@ from PIL import Image
 from stand_in import StandIn
 from torch import Tensor
 
-from igbatch.attribution.turns import Turns
+from igbatch.attribution.device_sharing import DeviceLock
 from igbatch.birds.scenes import render_scene
 from igbatch.pipeline import prepare, rows
 from igbatch.pipeline.compute import ShardComputer
+from igbatch.pipeline.messages import Calibration, Times
 from igbatch.pipeline.models import HeldVariant, Models
 from igbatch.pipeline.occupancy import Occupancy
-from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import Plan
-from igbatch.pipeline.reports import Calibration, Times
 from igbatch.pipeline.run import plan_study
+from igbatch.pipeline.study_output import open_output
 from igbatch.store.commit import ShardWriter
 from igbatch.store.output import Output
 from igbatch.study_file import load_study
@@ -111,20 +111,20 @@ def traced(trace: Trace) -> ExitStack:
         (ShardComputer, "_attribute", "engine"),
     ):  # fmt: skip
         stack.enter_context(mock.patch.object(holder, attribute, noted(name, getattr(holder, attribute))))
-    passes, turn = Turns.passes, Turns.round
+    passes, turn = DeviceLock.passes, DeviceLock.round
 
     @contextmanager
-    def noted_passes(self: Turns, device: torch.device) -> Iterator[None]:
+    def noted_passes(self: DeviceLock, device: torch.device) -> Iterator[None]:
         with trace.part("passes"), passes(self, device):
             yield
 
     @contextmanager
-    def noted_round(self: Turns) -> Iterator[None]:
+    def noted_round(self: DeviceLock) -> Iterator[None]:
         with trace.part("round"), turn(self):
             yield
 
-    stack.enter_context(mock.patch.object(Turns, "passes", noted_passes))
-    stack.enter_context(mock.patch.object(Turns, "round", noted_round))
+    stack.enter_context(mock.patch.object(DeviceLock, "passes", noted_passes))
+    stack.enter_context(mock.patch.object(DeviceLock, "round", noted_round))
     return stack
 
 

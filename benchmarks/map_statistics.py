@@ -19,7 +19,7 @@ from measure import machine
 
 from igbatch.images.geometry import MappedBox
 from igbatch.statistics.box_stats import measure
-from igbatch.statistics.device import named, numbers_of
+from igbatch.statistics.device import launch_map_statistics, unpack_map_statistics
 
 SIDE, TARGETS, IMAGES = 224, 2, 20
 BOXES = (MappedBox("a", "bird", 30, 40, 120, 160, 1.0), MappedBox("b", "bird", 100, 50, 210, 200, 1.0))
@@ -32,7 +32,9 @@ def statistics_ms(device: torch.device, repeats: int) -> dict[str, list[float]]:
     there = torch.from_numpy(images).to(device)
     ways: dict[str, Callable[[int], object]] = {
         "numpy": lambda image: [measure(attribution, BOXES) for attribution in images[image]],
-        "torch": lambda image: named(numbers_of(there[image], BOXES).cpu().numpy(), BOXES, there.shape[-2:]),
+        "torch": lambda image: unpack_map_statistics(
+            launch_map_statistics(there[image], BOXES).cpu().numpy(), BOXES, there.shape[-2:]
+        ),
     }
     clock = time.process_time if device.type == "cpu" else time.perf_counter
     found: dict[str, list[float]] = {name: [] for name in ways}

@@ -34,15 +34,15 @@ from measure import machine, wide_console, write_json
 from rich.console import Console
 from rich.table import Table
 
-from igbatch.pipeline.attribute import Attribution
 from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.compute import ShardComputer
-from igbatch.pipeline.opening import open_output
+from igbatch.pipeline.driver import AttributionDriver
+from igbatch.pipeline.messages import Calibration, RunSummary, ShardReport
 from igbatch.pipeline.plan import Plan, Shard
-from igbatch.pipeline.reports import Calibration, RunSummary, ShardReport
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.run import plan_study
 from igbatch.pipeline.session import ray_session
+from igbatch.pipeline.study_output import open_output
 from igbatch.store.output import Output
 from igbatch.study_file import load_study
 
@@ -143,7 +143,9 @@ def measure_memory(folder: Path, seconds: float, repeats: int, console: Console)
 
     commits = Commits(each=note)
     with ray_session():
-        stage = Attribution(plan, output, Workers(1, 1, "cpu"), CALIBRATION, commits, make_computer=Idle)
+        stage = AttributionDriver(
+            plan, output, Workers(1, 1, "cpu"), CALIBRATION, commits, make_computer=Idle
+        )
         stage.run()
     grown = (sizes[LATE_SHARDS] - sizes[EARLY_SHARDS]) / 2**20
     pace = throughput(commits.times, 1)
@@ -223,7 +225,7 @@ def staged(folder: Path, workers: int, shards: int) -> list[float]:
     plan, output = planned(folder, shards * SHARD_IMAGES, SHARD_IMAGES)
     commits = Commits()
     with ray_session():
-        Attribution(plan, output, Workers(workers, 1, "cpu"), CALIBRATION, commits).run()
+        AttributionDriver(plan, output, Workers(workers, 1, "cpu"), CALIBRATION, commits).run()
     return commits.times
 
 

@@ -30,13 +30,13 @@ from scipy.ndimage import gaussian_filter
 
 from igbatch.images.preprocessing import Preprocessing
 from igbatch.pipeline.cluster import map_shards
-from igbatch.pipeline.opening import open_output
+from igbatch.pipeline.messages import ShardReport
 from igbatch.pipeline.plan import Plan, Shard
 from igbatch.pipeline.prepare import PreparedImage, prepare
-from igbatch.pipeline.reports import ShardReport
 from igbatch.pipeline.rows import ShardRows
 from igbatch.pipeline.run import plan_study
 from igbatch.pipeline.session import ray_session
+from igbatch.pipeline.study_output import open_output
 from igbatch.reduce.randomization.study import reduce_randomization
 from igbatch.reduce.study import reduce_study
 from igbatch.store.commit import ShardWriter

@@ -31,7 +31,7 @@ import numpy as np
 import pyarrow as pa
 from rich.table import Table
 
-from igbatch.reduce.images import IMAGE_SCOPES, joined
+from igbatch.reduce.image_ranges import IMAGE_SCOPES, joined
 from igbatch.reduce.ranges import RangeSummary
 from igbatch.reduce.study import reduce_study
 from igbatch.reduce.variant_scan import scan_variant

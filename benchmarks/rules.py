@@ -40,7 +40,7 @@ from measure import (
 from rich.table import Table
 
 from igbatch.attribution.adaptive import Goal
-from igbatch.attribution.kept import KeptMaps
+from igbatch.attribution.adaptive_integrals import AdaptiveIntegrals
 from igbatch.attribution.passes import Values
 
 TOLERANCES = (0.05, 0.02, 0.01, 0.005)
@@ -284,7 +284,7 @@ def composite(edges: FloatArray, counts: np.ndarray, inner: str) -> tuple[FloatA
 def adaptive(path: SampledPath, tolerance: float) -> Iterator[State]:
     """Run our own integral to its end. Vectors do not sum to what maps do: completeness is not required."""
     targets = path.vectors.shape[0]
-    integrals = KeptMaps(Goal(tolerance, 0.0, MAX_NODES, complete=False), targets)
+    integrals = AdaptiveIntegrals(Goal(tolerance, 0.0, MAX_NODES, complete=False), targets)
     nodes, _ = integrals.open(0)
     while nodes:
         places = np.array([node.place for node in nodes])

@@ -35,15 +35,15 @@ from measure import machine, wide_console, write_json
 from rich.console import Console
 from rich.table import Table
 
-from igbatch.pipeline.attribute import Attribution
 from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.compute import ShardComputer
-from igbatch.pipeline.opening import open_output
+from igbatch.pipeline.driver import AttributionDriver
+from igbatch.pipeline.messages import Calibration, RunSummary, ShardReport
 from igbatch.pipeline.plan import Plan, Shard
-from igbatch.pipeline.reports import Calibration, RunSummary, ShardReport
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.run import plan_study
 from igbatch.pipeline.session import ray_session
+from igbatch.pipeline.study_output import open_output
 from igbatch.statistics.image_stats import map_statistics
 from igbatch.store.commit import ShardWriter
 from igbatch.store.output import Output
@@ -172,7 +172,7 @@ def measure_stage(folder: Path, shards: int, writes: bool) -> Part:
     listener = Listener()
     make = partial(StandIn, writes=writes)
     with ray_session():
-        Attribution(plan, output, Workers(2, 1, "cpu"), CALIBRATION, listener, make_computer=make).run()
+        AttributionDriver(plan, output, Workers(2, 1, "cpu"), CALIBRATION, listener, make_computer=make).run()
         used = psutil.Process().cpu_times()
     steady = listener.times[len(listener.times) // 10 :]
     pace = (len(steady) - 1) / (steady[-1] - steady[0])
@@ -223,7 +223,9 @@ def measure_resume(folder: Path, shards: int, resumed: int, console: Console) ->
     assert again.shard_count() == LEFT_SHARDS, again.shard_count()
     listener, make = Listener(enough=1), partial(StandIn, writes=False)
     with suppress(KeyboardInterrupt), ray_session():
-        Attribution(again, output, Workers(1, 1, "cpu"), CALIBRATION, listener, make_computer=make).run()
+        AttributionDriver(
+            again, output, Workers(1, 1, "cpu"), CALIBRATION, listener, make_computer=make
+        ).run()
     taken = listener.times[0] - began
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     found = {"shards": resumed, "plan_seconds": planned, "first_shard_seconds": taken, "peak_gib": memory}

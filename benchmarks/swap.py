@@ -27,10 +27,10 @@ from rich.table import Table
 from safetensors.torch import save_file
 
 from igbatch.pipeline.compute import ShardComputer
-from igbatch.pipeline.opening import open_output
+from igbatch.pipeline.messages import Calibration
 from igbatch.pipeline.plan import Plan, Shard
-from igbatch.pipeline.reports import Calibration
 from igbatch.pipeline.run import plan_study
+from igbatch.pipeline.study_output import open_output
 from igbatch.store.output import Output
 from igbatch.study import VariantSpec
 from igbatch.study_file import load_study

@@ -15,11 +15,11 @@ from rich.text import Text
 from igbatch.errors import printable
 from igbatch.pipeline.devices import refuse_missing_gpu
 from igbatch.pipeline.faithfulness import measured_variants
-from igbatch.pipeline.opening import existing_study
+from igbatch.pipeline.messages import Calibration, calibrate_plan
 from igbatch.pipeline.packages import package_warnings
 from igbatch.pipeline.plan import BYTES_A_PIXEL, Plan, Shard, copies_of, expected_steps
-from igbatch.pipeline.reports import Calibration, calibrate_plan
 from igbatch.pipeline.run import plan_study
+from igbatch.pipeline.study_output import existing_study
 from igbatch.report.sentences import sentences
 from igbatch.store.output import DATA_KINDS, Output
 from igbatch.study_file import LoadedStudy

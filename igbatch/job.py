@@ -16,8 +16,8 @@ from rich.table import Table
 from igbatch.audit.files import verdict_digest
 from igbatch.errors import InputError, printable
 from igbatch.filesystem import is_local
-from igbatch.pipeline.derived import keep_derived, read_derived
-from igbatch.pipeline.reports import RunSummary
+from igbatch.pipeline.messages import RunSummary
+from igbatch.pipeline.reduction_state import keep_derived, read_derived
 from igbatch.pipeline.run import run_stage
 from igbatch.reduce.study import update_tables
 from igbatch.results import StudyResults

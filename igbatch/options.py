@@ -20,12 +20,12 @@ def place(context: click.Context, parameter: click.Parameter, value: Value) -> V
         InputError: nothing opens it, or its store refuses.
         UnfinishedError: its store does not answer.
     """
-    from igbatch.store_errors import reach  # loads pyarrow, which `--help` can do without
+    from igbatch.store_errors import require_reachable  # loads pyarrow, which `--help` can do without
 
     name = parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
     uris: tuple[str, ...] = (value,) if isinstance(value, str) else value or ()
     for uri in uris:
-        reach(uri, name)
+        require_reachable(uri, name)
     return value
 
 

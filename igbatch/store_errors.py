@@ -38,7 +38,7 @@ _BROKEN = (
 )  # fmt: skip
 
 
-def reach(uri: str, key: str) -> None:
+def require_reachable(uri: str, key: str) -> None:
     """Ask the store behind a URI about the place that it names; that nothing is there yet will do.
 
     Args:

@@ -91,9 +91,9 @@ def compute_study() -> Callable[..., Output]:
         import torch
 
         from igbatch.pipeline.compute import ShardComputer
-        from igbatch.pipeline.opening import open_output
-        from igbatch.pipeline.reports import Calibration
+        from igbatch.pipeline.messages import Calibration
         from igbatch.pipeline.run import plan_study
+        from igbatch.pipeline.study_output import open_output
         from igbatch.reduce.study import reduce_study
 
         torch.set_num_threads(1)

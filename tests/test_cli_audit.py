@@ -14,7 +14,7 @@ from rich.console import Console
 from igbatch import job
 from igbatch.audit.files import read_audit
 from igbatch.cli import exit_code, main
-from igbatch.pipeline.derived import keep_derived
+from igbatch.pipeline.reduction_state import keep_derived
 from igbatch.report import build as render
 from igbatch.store.output import Output
 

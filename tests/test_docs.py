@@ -26,9 +26,9 @@ from igbatch.birds.facts import BUNDLED_WEIGHTS
 from igbatch.cli import main
 from igbatch.errors import IgbatchError
 from igbatch.pipeline.compute import ShardComputer
-from igbatch.pipeline.opening import open_output
-from igbatch.pipeline.reports import Calibration
+from igbatch.pipeline.messages import Calibration
 from igbatch.pipeline.run import plan_study
+from igbatch.pipeline.study_output import open_output
 from igbatch.reduce.randomization.values import BOX_STATISTICS, MAP_STATISTICS
 from igbatch.reduce.study import reduce_study
 from igbatch.store import schemas

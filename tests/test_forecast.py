@@ -23,13 +23,13 @@ from igbatch import forecast
 from igbatch.errors import InputError
 from igbatch.forecast import MAX_NAMES, Preview, Trial, describe_plan, preview
 from igbatch.images.box_counts import BoxCounts
-from igbatch.pipeline.committed import Cells, Damaged
-from igbatch.pipeline.opening import existing_study, keep_calibration, open_output
+from igbatch.pipeline.committed import Cells, DamagedCommit
+from igbatch.pipeline.messages import Calibration, Hardware
 from igbatch.pipeline.plan import Plan, expected_steps, make_plan
-from igbatch.pipeline.reports import Calibration, Hardware
 from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy
 from igbatch.pipeline.run import plan_study
 from igbatch.pipeline.study_images import StudyImages
+from igbatch.pipeline.study_output import existing_study, keep_calibration, open_output
 from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.study_file import LoadedStudy, load_study, parse_study
@@ -343,7 +343,7 @@ def test_without_a_trial_nothing_is_reported_of_this_machine() -> None:
 def test_warnings_and_damaged_commits_are_reported() -> None:
     plan = plan_of()
     plan = replace(plan, images=replace(plan.images, warnings=["2 boxes name no image"]))
-    text = say(replace(plan, damaged=(Damaged("/out/image_stats/v/s.parquet", "it is cut short"),)))
+    text = say(replace(plan, damaged=(DamagedCommit("/out/image_stats/v/s.parquet", "it is cut short"),)))
     assert "warning: 2 boxes name no image\n" in text
     assert "/out/image_stats/v/s.parquet: it is cut short; a run computes its shard again\n" in text
 
@@ -351,7 +351,7 @@ def test_warnings_and_damaged_commits_are_reported() -> None:
 def test_names_with_brackets_are_printed_as_they_are() -> None:
     plan = plan_of(targets={"[red]kite": 0, "b": 1})
     plan = replace(plan, images=replace(plan.images, warnings=["[bold]: a warning"]))
-    plan = replace(plan, damaged=(Damaged("/out[final]/s.parquet", "it is cut short"),))
+    plan = replace(plan, damaged=(DamagedCommit("/out[final]/s.parquet", "it is cut short"),))
     text = say(plan, out="memory://out[final]")
     assert "plan of s -> memory://out[final]" in text
     assert rows(text)["targets"] == "[red]kite, b"

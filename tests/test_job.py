@@ -12,7 +12,7 @@ from rich.console import Console
 
 from igbatch import job
 from igbatch.job import TerminalProgress, print_box_sums, print_randomization, report_place, write_report
-from igbatch.pipeline.reports import RunSummary
+from igbatch.pipeline.messages import RunSummary
 from igbatch.report import selection
 from igbatch.results import StudyResults, open_study
 from igbatch.store import schemas

@@ -12,7 +12,7 @@ from pyarrow import fs
 from igbatch import store_errors
 from igbatch.errors import IgbatchError, InputError, UnfinishedError
 from igbatch.filesystem import StoreError
-from igbatch.store_errors import machine_error, reach
+from igbatch.store_errors import machine_error, require_reachable
 
 
 class Store:
@@ -46,7 +46,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def refusal(uri: str = "s3://b/x", key: str = "--out", kind: type[IgbatchError] = InputError) -> str:
     with pytest.raises(kind) as caught:
-        reach(uri, key)
+        require_reachable(uri, key)
     assert type(caught.value) is kind
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -54,22 +54,22 @@ def refusal(uri: str = "s3://b/x", key: str = "--out", kind: type[IgbatchError] 
 
 def test_nothing_is_asked_about_a_path(opened: Any) -> None:
     store = opened()
-    reach("out", "--out")
-    reach("file:///out", "--out")
+    require_reachable("out", "--out")
+    require_reachable("file:///out", "--out")
     assert store.looked_up == []
 
 
 @pytest.mark.parametrize("found", [fs.FileType.File, fs.FileType.Directory])
 def test_what_is_there_is_asked_about_once(opened: Any, found: fs.FileType) -> None:
     store = opened(found)
-    reach("s3://b/x", "--out")
+    require_reachable("s3://b/x", "--out")
     assert store.looked_up == ["b/x"]
 
 
 @pytest.mark.parametrize("bucket", [fs.FileType.Directory, OSError("ACCESS_DENIED")], ids=str)
 def test_a_place_that_is_not_there_yet_will_do_in_a_bucket(opened: Any, bucket: Any) -> None:
     store = opened(fs.FileType.NotFound, bucket)
-    reach("s3://b/x/y", "--out")
+    require_reachable("s3://b/x/y", "--out")
     assert store.looked_up == ["b/x/y", "b"]
 
 
@@ -77,7 +77,7 @@ def test_a_bucket_that_is_not_there_is_refused_unless_it_may_be_made(opened: Any
     opened(fs.FileType.NotFound, fs.FileType.NotFound)
     assert refusal() == "--out s3://b/x: there is no bucket b; make it, or check the address"
     opened(fs.FileType.NotFound)
-    reach("s3://b/x?allow_bucket_creation=true", "--out")
+    require_reachable("s3://b/x?allow_bucket_creation=true", "--out")
 
 
 AWS = "When getting information for key 'x' in bucket 'b': AWS Error {} during HeadObject operation: {}"

@@ -1,14 +1,14 @@
-"""The adaptive rule: it estimates how far each map is off, and chooses the intervals to halve.
+"""The adaptive rule: it estimates the error of each map, and chooses the intervals to halve.
 
-Between two neighbouring nodes the integrand is the cubic through the four nearest ones. An interval's
-error has three parts, none of which needs another pass of the model: how far the integral is from that of
-the quartic through one node more, and from the straight line's, as norms over pixels; and how far the
-cubic's sum is from the output's exact rise over the interval, which every node's forward pass tells. The
-last one sees a peak between two nodes that the others cannot. The intervals with the largest errors are
+Between two neighbouring nodes the integrand is the cubic through the four nearest ones. An interval's error
+has three parts, none of which needs another pass of the model. Two are norms over pixels: the difference of
+the integral from that of the quartic through one node more, and from that of the straight line. The third is
+the interval's completeness gap, the cubic's sum less the exact change of the output, which the forward passes
+give; it sees a peak between two nodes that the others cannot. The intervals with the largest errors are
 halved, and every node ever evaluated counts in the result.
 
 The rule never sees a map. With the Gram matrix ``G[m, n] = <map m, map n>`` of a path and target, the norm of
-any combination c of its nodes' maps is ``sqrt(c' G c)``. All paths of a wave are judged at once, in numpy.
+any combination c of its nodes' maps is ``sqrt(c' G c)``. All paths of a wave are estimated at once, in numpy.
 
 How often a map is further off than is stated, and how other rules compare: docs/dev/measurements.md.
 """
@@ -145,7 +145,7 @@ class Intervals:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class ErrorEstimate:
     """What is known of the maps of A paths and K targets, and where their next nodes are to be put.
 
     Attributes:
@@ -191,7 +191,7 @@ class Known:
     folds: FloatArray
 
 
-def judge(intervals: Intervals, known: Known, goal: Goal) -> Judgement:
+def estimate_errors(intervals: Intervals, known: Known, goal: Goal) -> ErrorEstimate:
     """Judge the maps of paths, and choose the intervals that are halved next.
 
     Each path has five nodes or more besides what is folded. A gap is a sum over pixels; the quotient of the
@@ -228,7 +228,7 @@ def judge(intervals: Intervals, known: Known, goal: Goal) -> Judgement:
     lost = np.sqrt(((errors * narrow[:, :, None]) ** 2).sum(1) + known.folds[0] ** 2) > floor
     halved = _halved(relative, intervals, goal.max_steps - known.steps, (open_ & ~lost).any(1))
     inexact = (open_ & lost_in_rounding).any(1)
-    return Judgement(map_error, converged, inexact, halved, errors, gap, floor)
+    return ErrorEstimate(map_error, converged, inexact, halved, errors, gap, floor)
 
 
 def masses(intervals: Intervals, known: Known) -> tuple[FloatArray, FloatArray]:
@@ -243,14 +243,14 @@ def masses(intervals: Intervals, known: Known) -> tuple[FloatArray, FloatArray]:
     return mass, rise
 
 
-def fitting(intervals: Intervals, judgement: Judgement, path: int) -> int:
+def count_foldable(intervals: Intervals, estimate: ErrorEstimate, path: int) -> int:
     """Return how many intervals of a path, from the left, are good enough to be folded.
 
     Each may use up its share of the allowed error, the wider the more.
     """
     rows = np.flatnonzero(intervals.valid[path])
-    errors = np.where(np.isfinite(judgement.errors[path, rows]), judgement.errors[path, rows], 0.0)
-    fits = (errors / judgement.allowed[path]).max(1) <= FOLDED_SHARE * np.sqrt(intervals.widths[path, rows])
+    errors = np.where(np.isfinite(estimate.errors[path, rows]), estimate.errors[path, rows], 0.0)
+    fits = (errors / estimate.allowed[path]).max(1) <= FOLDED_SHARE * np.sqrt(intervals.widths[path, rows])
     fits |= intervals.widths[path, rows] < MIN_WIDTH
     return int(np.argmin(fits)) if not fits.all() else len(rows)
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from .device_sharing import DeviceLock
 from .frozen import Model, frozen, lifted
 from .graphs import Graphs
 from .integral import Integral
@@ -21,7 +22,6 @@ from .outputs import OUTPUTS
 from .passes import Forward, Passes
 from .precision import PRECISIONS
 from .settings import Attributed, Example, Settings
-from .turns import Turns
 from .wave import MicroBatchLimit, Path, Wave
 
 MAX_TARGETS = 8
@@ -66,7 +66,7 @@ def attribute_forward(
     settings: Settings,
     limit: MicroBatchLimit | None = None,
     graphs: Graphs | None = None,
-    turns: Turns | None = None,
+    device_lock: DeviceLock | None = None,
 ) -> Iterator[Attributed]:
     """Attribute a stream of examples as `attribute` does, with a function that is ready as it is.
 
@@ -75,7 +75,7 @@ def attribute_forward(
         examples: their images may have any shape; the first dimension is summed unless channels are kept.
         settings: how the integrals are taken.
         limit, graphs: as for `attribute`.
-        turns: on the device, where other threads use it too; the examples are taken out of turn.
+        device_lock: on the device, where other threads use it too; the examples are taken out of turn.
     """
     source = iter(examples)
     first = next(source, None)
@@ -87,7 +87,7 @@ def attribute_forward(
     batches = ROUND_BATCHES.get(device.type, ROUND_BATCHES["cuda"])
 
     def new_wave(targets: int) -> Wave:
-        return Wave(passes, settings.integrals(targets), micro_batch_limit, graphs, batches, turns)
+        return Wave(passes, settings.integrals(targets), micro_batch_limit, graphs, batches, device_lock)
 
     paths = _paths(chain([first], source), passes.precision.dtype)
     completed = _completed(paths, new_wave, together=settings.together)

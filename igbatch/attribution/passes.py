@@ -1,7 +1,7 @@
-"""Forward and backward passes at places of many paths at once: what all integrals are made of.
+"""Forward and backward passes at places of many paths at once: these evaluate the integrand.
 
-`Passes` is a function from (baselines, images, nodes, targets) to (maps, scores, slopes, logits), with
-nothing that waits for the device in it.
+`Passes` is a function from (baselines, images, nodes, targets) to (maps, scores, slopes, logits). It never
+synchronizes with the device.
 """
 
 from __future__ import annotations

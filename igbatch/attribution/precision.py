@@ -1,4 +1,4 @@
-"""The arithmetic of the model's passes. Whatever it is, outputs and sums over nodes are in float64."""
+"""The arithmetic of the model's passes. Outputs and sums over nodes are always float64."""
 
 from __future__ import annotations
 

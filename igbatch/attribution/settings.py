@@ -11,13 +11,13 @@ import numpy as np
 from torch import Tensor
 
 from .adaptive import FIRST_NODES, Goal
+from .adaptive_integrals import AdaptiveIntegrals
 from .errors import AttributionError, is_whole, require_known
+from .fixed_integrals import FixedIntegrals
 from .integral import Integral
-from .kept import KeptMaps
 from .outputs import OUTPUTS
 from .precision import PRECISIONS
 from .rules import Quadrature, rule_nodes
-from .summed import SummedMaps
 
 DEFAULT_MAX_STEPS = 2000
 _rule = lru_cache(maxsize=64)(rule_nodes)
@@ -67,15 +67,17 @@ class Settings:
         if self.steps != "auto":
             _rule(self.rule, self.steps)
 
-    def integrals(self, targets: int) -> KeptMaps | SummedMaps:
+    def integrals(self, targets: int) -> AdaptiveIntegrals | FixedIntegrals:
         """Return new integrals for the paths of a wave, all with so many targets."""
         if self.nodes is not None or self.steps != "auto":
             quadrature = self.nodes or _rule(self.rule, self.steps)
-            return SummedMaps(quadrature, self.tolerance, self.atol)
+            return FixedIntegrals(quadrature, self.tolerance, self.atol)
         left = self.tolerance - self.arithmetic_error
         tolerance = left if left > 0 else self.tolerance / 2
         rounding = PRECISIONS[self.precision].rounding
-        return KeptMaps(Goal(tolerance, self.atol, self.max_steps, rounding, complete=self.multiply), targets)
+        return AdaptiveIntegrals(
+            Goal(tolerance, self.atol, self.max_steps, rounding, complete=self.multiply), targets
+        )
 
 
 @dataclass(frozen=True, eq=False)

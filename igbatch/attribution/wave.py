@@ -1,9 +1,9 @@
 """A wave: the paths that are open at a time, whose nodes go through the model in full micro-batches.
 
-Paths request their next nodes. Whole micro-batches are taken from the requests of all paths of the wave;
-new paths are opened while these do not fill a round of them. A path that is done leaves. So the
-number of open paths, and with it the memory, is bounded, and the device is full but for the last images of a
-stream.
+Paths request their next nodes. Whole micro-batches are taken from the requests of all paths of the wave. New
+paths are opened until the requests fill one round of micro-batches, and a path that is done leaves. So the
+number of open paths, and with it the memory, is bounded, and micro-batches are full except for the last
+images of a stream.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from .adaptive_integrals import AdaptiveIntegrals
+from .device_sharing import DeviceLock
 from .errors import AttributionError, is_whole
+from .fixed_integrals import FixedIntegrals
 from .graphs import Graphs
 from .integral import Integral, Node
-from .kept import KeptMaps
 from .passes import Batch, Passes, Values
-from .summed import SummedMaps
-from .turns import Turns
 
-Integrals = KeptMaps | SummedMaps
+Integrals = AdaptiveIntegrals | FixedIntegrals
 """What becomes of the values at nodes. A path has a row to itself until its result is taken."""
 Value = TypeVar("Value")
 Queue = deque[tuple[int, Node]]
@@ -91,7 +91,7 @@ class Wave:
         limit: of batch rows, shared by all waves of a stream.
         graphs: what full micro-batches go through; None: eager passes.
         round_batches: micro-batches of a round. The more paths are judged at once, the less each costs.
-        turns: on the device, where other threads use it too.
+        device_lock: on the device, where other threads use it too.
     """
 
     def __init__(
@@ -101,11 +101,11 @@ class Wave:
         limit: MicroBatchLimit,
         graphs: Graphs | None = None,
         round_batches: int = 1,
-        turns: Turns | None = None,
+        device_lock: DeviceLock | None = None,
     ) -> None:
         self._passes = passes
         self._graphs = graphs or Graphs("eager")
-        self._turns = turns or Turns()
+        self._device_lock = device_lock or DeviceLock()
         self._rows = limit.size  # of a graph, also where memory runs out later
         self._integrals = integrals
         self._limit = limit
@@ -143,9 +143,9 @@ class Wave:
         Raises:
             AttributionError: the model's logits are not as they must be, or memory holds no batch row.
         """
-        with self._turns.round():
-            with self._turns.launch:
-                with self._turns.passes(self._image.device):
+        with self._device_lock.round():
+            with self._device_lock.launch:
+                with self._device_lock.passes(self._image.device):
                     self._evaluate()
                 complete = [row for row in self._paths if not self._awaited[row]]
                 if not complete:

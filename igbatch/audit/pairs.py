@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from igbatch.audit.likeness import MapPairs
+from igbatch.audit.map_similarity import MapPairs
 from igbatch.results import StudyResults
 
 Floats = NDArray[np.float64]

@@ -26,15 +26,15 @@ def limit(check: Check) -> str:
     """Write what the figure of a check may be: "at most 0.05"; a hyphen where there is no threshold."""
     if check.threshold is None:
         return "-"
-    return f"{'at least' if check.at_least else 'at most'} {short(check.threshold)}"
+    return f"{'at least' if check.at_least else 'at most'} {short_number(check.threshold)}"
 
 
 def figure(check: Check) -> str:
     """Write the figure of a check with its unit; a hyphen where there is none."""
-    return "-" if check.figure is None else f"{short(check.figure)} {check.unit}".rstrip()
+    return "-" if check.figure is None else f"{short_number(check.figure)} {check.unit}".rstrip()
 
 
-def short(value: float | None) -> str:
+def short_number(value: float | None) -> str:
     """Write a number with three significant digits; a dash where there is none."""
     return "–" if value is None or not math.isfinite(value) else f"{value:.3g}"
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from igbatch.errors import InputError
 from igbatch.images.boxes import EDGES, BoxFile
-from igbatch.images.faults import MAX_NAMED, named
+from igbatch.images.faults import MAX_NAMED, cite
 from igbatch.study import Boxes
 
 MISREAD = 0.9
@@ -29,7 +29,7 @@ Edges = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 
-def judge(
+def refuse_or_skip(
     file: BoxFile, texts: Iterable[str], wrong: int, boxes: int, settings: Boxes, mend: str
 ) -> list[str]:
     """Refuse wrong boxes, or return a line that names those that are skipped, none where none is wrong.
@@ -46,14 +46,14 @@ def judge(
         raise refusal(file, texts, wrong, boxes, f"{mend}, or leave out what is wrong with {SKIP}")
     if wrong > max(FEW, boxes // 2):
         raise refusal(file, texts, wrong, boxes, f"{mend}; {SKIP} leaves out half of the boxes at most")
-    return [f"images.boxes: skipped: {named(texts, wrong)}"]
+    return [f"images.boxes: skipped: {cite(texts, wrong)}"]
 
 
 def refusal(file: BoxFile, texts: Iterable[str], wrong: int, boxes: int, mend: str) -> InputError:
     """Return the `InputError` of some boxes of a file, the first of which `texts` describe."""
     if wrong == 1:
         return InputError(f"{file.source}, {next(iter(texts))}; {mend}")
-    return InputError(f"{file.source}: {wrong:,} of {boxes:,} boxes: {named(texts, wrong)}; {mend}")
+    return InputError(f"{file.source}: {wrong:,} of {boxes:,} boxes: {cite(texts, wrong)}; {mend}")
 
 
 def check_extents(
@@ -86,7 +86,7 @@ def check_extents(
     cited = file.cite(rows[first].tolist(), [edge for edge, _ in faults])
     texts = (f"{': '.join(cell)}: {file.faults[kind]}" for cell, (_, kind) in zip(cited, faults, strict=True))
     mend = "correct the file"
-    return ~wrong, judge(file, texts, int(np.count_nonzero(wrong)), len(rows), settings, mend)
+    return ~wrong, refuse_or_skip(file, texts, int(np.count_nonzero(wrong)), len(rows), settings, mend)
 
 
 def check_units(file: BoxFile, rows: Rows, edges: Edges, settings: Boxes) -> None:
@@ -107,7 +107,7 @@ def check_units(file: BoxFile, rows: Rows, edges: Edges, settings: Boxes) -> Non
         farthest = np.abs(edges[:, first] - 0.5).argmax(axis=0)
         cited = file.cite(rows[first].tolist(), [EDGES[place] for place in farthest])
         mend = "parts of an image lie within 0..1; leave images.boxes.units=normalized out for pixels"
-        judge(file, map(": ".join, cited), len(wrong), len(rows), settings, mend)
+        refuse_or_skip(file, map(": ".join, cited), len(wrong), len(rows), settings, mend)
         return
     small = (edges[2:] - edges[:2] < 1).all(axis=0)
     for misread, what, mend in (

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from igbatch.errors import InputError
-from igbatch.images.faults import named, shown
+from igbatch.images.faults import cite, shown
 from igbatch.images.folder import SUFFIXES, file_names
 
 Match = Literal["id", "name", "stem"]
@@ -123,5 +123,5 @@ def _refuse_ambiguous(source: str, shared: pa.Array, keys: pa.Array, names: pa.A
     texts = (f"{shown(key)} for {' and '.join(map(shown, each[:2]))}" for key, each in several.items())
     raise InputError(
         f"{source}: {len(several):,} name{'s stand' if len(several) > 1 else ' stands'} for several {what} "
-        f"({named(texts, len(several))}); use {KEY}=id, or make the names differ"
+        f"({cite(texts, len(several))}); use {KEY}=id, or make the names differ"
     )

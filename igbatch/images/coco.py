@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from igbatch.errors import InputError, one_line
 from igbatch.images.boxes import MAX_EDGE, ROW_SCHEMA, SIZE_SCHEMA, BoxFile
-from igbatch.images.faults import named, shown
+from igbatch.images.faults import cite, shown
 
 _LISTS = ("images", "categories", "annotations")
 _NOTHING = (math.nan,) * 4
@@ -136,7 +136,7 @@ def _refuse(uri: str, faults: list[str]) -> None:
     if not faults:
         return
     count = f"{len(faults):,} faults: " if len(faults) > 1 else ""
-    raise InputError(f"{uri}: {count}{named(faults, len(faults))}; correct the file")
+    raise InputError(f"{uri}: {count}{cite(faults, len(faults))}; correct the file")
 
 
 def _by_id(entries: list[dict[str, Any]], kind: str, faults: list[str]) -> dict[Any, dict[str, Any]]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pyarrow import csv as arrow_csv
 
 from igbatch.errors import InputError
-from igbatch.images.faults import MAX_NAMED, named, shown
+from igbatch.images.faults import MAX_NAMED, cite, shown
 from igbatch.images.text_file import not_utf8, read_table_bytes
 
 MAX_HEADER_BYTES = 64 * 1024
@@ -75,7 +75,7 @@ class CsvTable:
         if len(rows) == 1:
             raise InputError(f"{self.source}, line {lines[0]}: {texts[0]}: {problem}")
         places = (f"line {line}: {text}" for line, text in zip(lines, texts, strict=True))
-        raise InputError(f"{self.source}: {len(rows):,} lines ({named(places, len(rows))}): {problem}")
+        raise InputError(f"{self.source}: {len(rows):,} lines ({cite(places, len(rows))}): {problem}")
 
     def cell(self, row: int, column: str) -> str:
         """Return a cell as messages show it."""
@@ -175,7 +175,7 @@ def _parse(uri: str, data: bytes, names: list[str], requested: tuple[str, ...], 
         if len(malformed) == 1:
             where, what = f"{uri}, row {malformed[0].number}", f"{malformed[0].actual_columns} cells"
         else:
-            where, what = f"{uri}: {len(malformed):,} rows", named(places, len(malformed))
+            where, what = f"{uri}: {len(malformed):,} rows", cite(places, len(malformed))
         raise InputError(
             f"{where}: {what} under {len(names)} names; cells are separated by {SEPARATORS[separator]} here, "
             "quote a cell that holds one"

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from igbatch.errors import ImageError
-from igbatch.images.messages import off_the_terminal
+from igbatch.images.decoder_messages import off_the_terminal
 
 Result = TypeVar("Result")
 

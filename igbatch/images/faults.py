@@ -11,7 +11,7 @@ MAX_NAMED = 10
 MAX_CELL = 60
 
 
-def named(texts: Iterable[str], total: int) -> str:
+def cite(texts: Iterable[str], total: int) -> str:
     """Join the first `MAX_NAMED` of `total` faults, and say how many more there are."""
     first = list(islice(texts, MAX_NAMED))
     more = total - len(first)

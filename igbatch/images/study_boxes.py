@@ -11,7 +11,15 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from igbatch.errors import InputError
-from igbatch.images.box_checks import Edges, Rows, check_box_ids, check_extents, check_units, judge, places
+from igbatch.images.box_checks import (
+    Edges,
+    Rows,
+    check_box_ids,
+    check_extents,
+    check_units,
+    places,
+    refuse_or_skip,
+)
 from igbatch.images.box_counts import BoxCounts
 from igbatch.images.box_matching import better_match, match_images
 from igbatch.images.boxes import (
@@ -28,7 +36,7 @@ from igbatch.images.boxes import (
     words_of,
 )
 from igbatch.images.decoding import ImageHeader
-from igbatch.images.faults import MAX_NAMED, named
+from igbatch.images.faults import MAX_NAMED, cite
 from igbatch.study import Boxes
 
 MEND = "give boxes, and the size that they belong to, of the upright original image"
@@ -142,7 +150,7 @@ def check_declared(boxes: BoxTable, real: Mapping[str, ImageHeader]) -> None:
     faults = [f"{image}: {words}" for image, words in problems if words]
     if faults:
         count = f"{len(faults):,} of {len(real):,} images that were checked: " if len(faults) > 1 else ""
-        raise InputError(f"{boxes.source}: {count}{named(faults, len(faults))}; {MEND}")
+        raise InputError(f"{boxes.source}: {count}{cite(faults, len(faults))}; {MEND}")
 
 
 def check_reach(boxes: StudyBoxes, sizes: pa.Table) -> StudyBoxes:
@@ -178,7 +186,7 @@ def check_reach(boxes: StudyBoxes, sizes: pa.Table) -> StudyBoxes:
 
     kind = "as parts" if boxes.table.normalized else "in pixels"
     mend = f"give boxes {kind} of the upright original image"
-    skipped = judge(boxes.file, texts(), len(wrong), len(table), boxes.settings, mend)
+    skipped = refuse_or_skip(boxes.file, texts(), len(wrong), len(table), boxes.settings, mend)
     counts = replace(
         boxes.counts,
         outside=len(wrong),

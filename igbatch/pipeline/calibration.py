@@ -23,7 +23,7 @@ from igbatch.attribution.calibrate import (
 from igbatch.attribution.precision import PRECISIONS
 from igbatch.attribution.smoothing import settings_of_copies
 from igbatch.errors import InputError
-from igbatch.pipeline.reports import Calibration
+from igbatch.pipeline.messages import Calibration
 from igbatch.study import AttributionSection
 
 SAFE_MICRO_BATCH = 4

@@ -55,7 +55,7 @@ class Cells:
 
 
 @dataclass(frozen=True)
-class Damaged:
+class DamagedCommit:
     """A commit that cannot be believed: its file, or one that it names, was cut short or is gone."""
 
     path: str
@@ -73,7 +73,7 @@ class Committed:
     """
 
     done: NDArray[np.bool_]
-    damaged: list[Damaged] = field(default_factory=list)
+    damaged: list[DamagedCommit] = field(default_factory=list)
     attempts: list[str] = field(default_factory=list)
 
 
@@ -109,7 +109,7 @@ class CommitScan:
         try:
             return part.read(paths)
         except (OSError, pa.ArrowException):  # one of them is cut short: find out which, and leave it out
-            damaged = [Damaged(path, _CUT_SHORT) for path in paths if not part.is_whole(path)]
+            damaged = [DamagedCommit(path, _CUT_SHORT) for path in paths if not part.is_whole(path)]
             return part.read(sorted(set(paths) - {commit.path for commit in damaged}), damaged)
 
     def mark(self, rows: pa.Table, done: NDArray[np.bool_]) -> None:
@@ -135,7 +135,7 @@ class _VariantScan:
         files = (self.study.output.files(kind, self.variant_id) for kind in DATA_KINDS)
         return {info.path: info.size for info in chain.from_iterable(files)}
 
-    def read(self, paths: list[str], damaged: Sequence[Damaged] = ()) -> Committed:
+    def read(self, paths: list[str], damaged: Sequence[DamagedCommit] = ()) -> Committed:
         """Mark the rows of commits, a bounded number of them at a time; `damaged` are left out already."""
         study, believed = self.study, dict[str, bool]()
         shape = (len(study.listing.image_ids), len(study.listing.targets))
@@ -184,7 +184,7 @@ class _VariantScan:
                 continue  # deleted on purpose: the rows are there, and are not computed again
             if expected is not None and self.sizes.get(data) != expected:
                 there = f"has {self.sizes[data]} bytes of {expected}" if data in self.sizes else "is gone"
-                found.damaged.append(Damaged(path, f"{data} {there}"))
+                found.damaged.append(DamagedCommit(path, f"{data} {there}"))
                 return False
         found.attempts.append(f"{shard}.{attempt}")
         if facts["quarantine_bytes"] is not None and not self.study.retry_quarantined:

@@ -18,24 +18,24 @@ from numpy.typing import NDArray
 
 from igbatch.attribution import Attributed, Example, default_micro_batch
 from igbatch.attribution.calibrate import PROBED_IMAGES
+from igbatch.attribution.device_sharing import HostCopy
 from igbatch.attribution.engine import attribute_forward
 from igbatch.attribution.smoothing import averaged, copy_noise
-from igbatch.attribution.turns import HostCopy
 from igbatch.images.baselines import baseline_pixels
 from igbatch.images.preprocessing import Preprocessing
 from igbatch.pipeline.calibration import Sample, calibrate_device, settings_of, uncalibrated
 from igbatch.pipeline.devices import SHARDS_AT_ONCE, workers_on_one
+from igbatch.pipeline.messages import Calibration, ShardReport
 from igbatch.pipeline.models import HeldVariant, Models, batched_logits
 from igbatch.pipeline.occupancy import Occupancy
-from igbatch.pipeline.opening import model_record
 from igbatch.pipeline.plan import Shard, copies_of
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage, prepare_ahead
 from igbatch.pipeline.rankings import ShardRankings, target_indices
-from igbatch.pipeline.reports import Calibration, ShardReport
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.rows import ShardRows
+from igbatch.pipeline.study_output import model_record
 from igbatch.statistics.box_stats import MeasuredMap
-from igbatch.statistics.device import named, numbers_of
+from igbatch.statistics.device import launch_map_statistics, unpack_map_statistics
 from igbatch.store.commit import ShardWriter
 from igbatch.store.commits import read_commit
 from igbatch.store.output import Output
@@ -173,7 +173,7 @@ class ShardComputer:
                     usable.append((item, self._input(shard.spec.model, item.pixels)))
                 elif rows is not None:
                     rows.refuse(item)
-            with self._occupancy.turns.launch:
+            with self._occupancy.device_lock.launch:
                 ranked = rankings.of(usable)
             ahead -= len(group)
             if not ahead:
@@ -228,7 +228,7 @@ class ShardComputer:
                 yield from self._copies(variant.spec.model, task)
 
         attributed = attribute_forward(
-            forward, examples(), settings, graphs=graphs, turns=self._occupancy.turns
+            forward, examples(), settings, graphs=graphs, device_lock=self._occupancy.device_lock
         )
         for done in averaged(attributed, self.copies):
             task = waiting.pop(done.index)
@@ -262,11 +262,12 @@ class ShardComputer:
         """
         if attributions.device.type in MEASURED_BY_ROWS:
             return list(attributions.float().numpy()), [None] * len(attributions)
-        with self._occupancy.turns.launch:
+        with self._occupancy.device_lock.launch:
             maps = attributions.float()
             kept = maps.to("cpu", non_blocking=True) if image.entry.keep_map else None
-            numbers = HostCopy(numbers_of(maps, image.boxes))
-        measured = named(numbers.wait(), image.boxes, maps.shape[1:])  # before which the maps are there
+            numbers = HostCopy(launch_map_statistics(maps, image.boxes))
+        arrived = numbers.wait()  # and so have the maps
+        measured = unpack_map_statistics(arrived, image.boxes, maps.shape[1:])
         return [None] * len(maps) if kept is None else list(kept.numpy()), measured
 
     def _image_facts(
@@ -279,7 +280,7 @@ class ShardComputer:
         image, name = task.image, variant.spec.model
         logits = done.logits
         if self.copies > 1:
-            with self._occupancy.turns.launch:
+            with self._occupancy.device_lock.launch:
                 (logits,) = batched_logits(variant.model, [task.example.image])
         chances = logits.softmax(0).cpu()
         best = int(chances.argmax())

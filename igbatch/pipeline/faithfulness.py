@@ -14,10 +14,10 @@ from math import ceil
 
 import numpy as np
 
-from igbatch.images.choice import chosen
-from igbatch.pipeline.derived import keep_derived, read_derived
+from igbatch.images.selection import select_images
+from igbatch.pipeline.messages import FAITHFULNESS, Calibration, FaithfulnessPart, Skipped
 from igbatch.pipeline.plan import ShardImage
-from igbatch.pipeline.reports import FAITHFULNESS, Calibration, FaithfulnessPart, Skipped
+from igbatch.pipeline.reduction_state import keep_derived, read_derived
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.store import schemas
 from igbatch.store.fingerprint import digest
@@ -48,10 +48,10 @@ def measure_parts(
     """
     import torch  # in the worker and not in the driver
 
-    from igbatch.pipeline.measure import Measurer
+    from igbatch.pipeline.faithfulness_measurer import FaithfulnessMeasurer
 
     torch.set_num_threads(threads)
-    return Measurer(resolved, output, torch.device(device), calibration, parts).run()
+    return FaithfulnessMeasurer(resolved, output, torch.device(device), calibration, parts).run()
 
 
 def measured_variants(resolved: ResolvedStudy, settings: Faithfulness) -> list[VariantSpec]:
@@ -72,7 +72,7 @@ def find_parts(reader: Reader, resolved: ResolvedStudy, settings: Faithfulness) 
     One scan of each variant's statistics finds the rows of the sample.
     """
     ids = reader.listing.image_ids
-    places = np.flatnonzero(chosen(settings.images, ids))
+    places = np.flatnonzero(select_images(settings.images, ids))
     sample: list[str] = ids.take(places).to_pylist()
     uris = dict(zip(sample, reader.listed(sample, ["uri"])["uri"].to_pylist(), strict=True))
     order = {name: place for place, name in enumerate(reader.target_names)}
@@ -135,7 +135,7 @@ def measure_faithfulness(
     """Write `faithfulness.parquet` of a study whose maps are computed; measure what was not before.
 
     Without the section nothing is written, nothing removed, and no cluster started. `state` is that of the
-    study's results (`igbatch.pipeline.derived.state_of`). `check` is called before the table is written; it
+    study's results (`reduction_state.state_of`). `check` is called before the table is written; it
     raises where the output is another run's by now.
     """
     settings = resolved.study.audit.faithfulness

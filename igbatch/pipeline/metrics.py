@@ -7,7 +7,7 @@ from typing import Any
 
 from ray.util.metrics import Counter, Gauge
 
-from igbatch.pipeline.reports import ShardReport
+from igbatch.pipeline.messages import ShardReport
 
 
 def _tagged(kind: type, tags: dict[str, str], name: str, description: str) -> Any:

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from igbatch.attribution.turns import Turns
-from igbatch.pipeline.reports import Times
+from igbatch.attribution.device_sharing import DeviceLock
+from igbatch.pipeline.messages import Times
 
 WaitReason = Literal["images", "models", "writing"]
 
@@ -27,7 +27,7 @@ class Occupancy:
     """
 
     def __init__(self, slots: int) -> None:
-        self.turns = Turns()
+        self.device_lock = DeviceLock()
         self._slots = slots
         self._changed = threading.Condition()
         self._queue: deque[object] = deque()
@@ -85,7 +85,7 @@ class Occupancy:
         """Return where the worker's time went since the last call."""
         with self._changed:
             self._count()
-            busy, passes = self.turns.busy_seconds, self.turns.pass_seconds
+            busy, passes = self.device_lock.busy_seconds, self.device_lock.pass_seconds
             seconds, self._seconds = self._seconds, defaultdict(float)
             times = Times(**seconds, busy=busy - self._busy, passes=passes - self._passes)
             self._busy, self._passes = busy, passes

@@ -17,8 +17,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from igbatch.images.boxes import Box, NormalizedBox
-from igbatch.images.choice import Choice, chosen, chosen_each
-from igbatch.pipeline.committed import Cells, CommitScan, Damaged
+from igbatch.images.selection import Choice, select_each, select_images
+from igbatch.pipeline.committed import Cells, CommitScan, DamagedCommit
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.study_images import StudyImages
 from igbatch.store.fingerprint import bytes_digest, digest
@@ -95,7 +95,7 @@ class Plan:
     missing: dict[str, Cells]
     image_counts: Mapping[str, int]
     shard_images: int
-    damaged: tuple[Damaged, ...] = ()
+    damaged: tuple[DamagedCommit, ...] = ()
     committed: Mapping[str, Sequence[str]] = field(default_factory=dict)
     salt: str = ""
 
@@ -222,13 +222,13 @@ class Plan:
     @cached_property
     def _places(self) -> dict[Choice, NDArray[np.int64]]:
         """Return for each choice of images the place of every image among those that it takes."""
-        choices = chosen_each((spec.images for spec in self.resolved.variants), self.images.table["image_id"])
+        choices = select_each((spec.images for spec in self.resolved.variants), self.images.table["image_id"])
         return {choice: np.cumsum(taken) - 1 for choice, taken in choices.items()}
 
     @cached_property
     def _kept_maps(self) -> NDArray[np.bool_]:
         """Return for each image whether its maps are kept."""
-        return chosen(self.resolved.study.store.maps, self.images.table["image_id"])
+        return select_images(self.resolved.study.store.maps, self.images.table["image_id"])
 
 
 def copies_of(resolved: ResolvedStudy) -> int:
@@ -254,9 +254,9 @@ def make_plan(
         InputError: a committed shard belongs to other numbers than this study's (another fingerprint).
     """
     scan = CommitScan(output, images.table, resolved.target_names, retry_quarantined=retry_quarantined)
-    chosen_of = chosen_each((spec.images for spec in resolved.variants), images.table["image_id"])
+    chosen_of = select_each((spec.images for spec in resolved.variants), images.table["image_id"])
     missing: dict[str, Cells] = {}
-    damaged: list[Damaged] = []
+    damaged: list[DamagedCommit] = []
     committed: dict[str, Sequence[str]] = {}
     for spec in resolved.variants:
         fingerprint = digest(resolved.fingerprint_of(spec))

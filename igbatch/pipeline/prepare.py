@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from igbatch.errors import ImageError
 from igbatch.images.boxes import FittedBoxes, NormalizedBox, fit_boxes, words_of
 from igbatch.images.decoding import ImageHeader
-from igbatch.images.faults import named
+from igbatch.images.faults import cite
 from igbatch.images.geometry import MappedBox
 from igbatch.images.loading import LoadedImage, load_image
 from igbatch.images.preprocessing import Preprocessing
@@ -95,7 +95,7 @@ def _fit(entry: ShardImage, loaded: LoadedImage) -> FittedBoxes:
         raise ImageError(f"{entry.image_id}: {problem}; {MEND}, and run with --retry-quarantined")
     fitted = fit_boxes(boxes, width, height)
     if fitted.outside and not entry.skip_outside:
-        outside = named(map(words_of, fitted.outside), len(fitted.outside))
+        outside = cite(map(words_of, fitted.outside), len(fitted.outside))
         reach = f"reach{'es' if len(fitted.outside) == 1 else ''} outside the image"
         raise ImageError(
             f"{entry.image_id}: {outside} {reach} of {width} x {height}; give boxes of "

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Collection, Iterator
 
 from igbatch.pipeline.plan import Plan, Shard
-from igbatch.pipeline.resolve import ranked_classes
+from igbatch.pipeline.resolve import required_top_k
 
 GOLDEN = (5**0.5 - 1) / 2
 """Multiples of it, modulo 1, are spread evenly over 0..1, however many of them there are."""
@@ -30,7 +30,7 @@ class ShardQueue:
         counts = {variant: plan.shards_of_variant(spec) for variant, spec in self._specs.items()}
         self._left = {variant: count for variant, count in counts.items() if count}
         self._fresh: dict[str, Iterator[Shard]] = {}
-        self._ranked = ranked_classes(plan.resolved.target_names) > 0
+        self._ranked = required_top_k(plan.resolved.target_names) > 0
         self._begun = 0
         self._back: list[tuple[float, Shard]] = []  # with the time from which it may be taken
         self._alone: deque[Shard] = deque()

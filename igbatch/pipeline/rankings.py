@@ -10,7 +10,7 @@ from torch import Tensor
 from igbatch.pipeline.models import Models, batched_logits
 from igbatch.pipeline.plan import Shard
 from igbatch.pipeline.prepare import PreparedImage
-from igbatch.pipeline.resolve import ResolvedModel, ranked_classes
+from igbatch.pipeline.resolve import ResolvedModel, required_top_k
 from igbatch.store.rankings import ImageKey, Ranking, RankingStore
 
 
@@ -33,9 +33,9 @@ class ShardRankings:
     def __init__(self, models: Models, store: RankingStore, shard: Shard, micro_batch: int) -> None:
         self._models, self._store = models, store
         self._model, self._micro_batch = shard.spec.model, micro_batch
-        self._classes = ranked_classes(models.resolved.target_names)
+        self._classes = required_top_k(models.resolved.target_names)
         self._ids = [image.image_id for image in shard.images]
-        self._needed = bool(ranked_classes(shard.targets))
+        self._needed = bool(required_top_k(shard.targets))
         self._known = store.of_shard(self._ids, self._classes) if self._needed else {}
         whole = {image_id for image_id, _ in self._known}.issuperset(self._ids)
         self.group_size = micro_batch if self._needed and not whole else 1

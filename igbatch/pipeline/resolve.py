@@ -82,7 +82,7 @@ class ResolvedStudy:
         }
 
 
-def ranked_classes(targets: Sequence[str]) -> int:
+def required_top_k(targets: Sequence[str]) -> int:
     """Return how many of the likeliest classes the targets `predicted` and `top-<k>` among some ask for."""
     ranked = [target for target in targets if DYNAMIC_TARGETS.fullmatch(target) and target != "label"]
     return max((1 if target == "predicted" else int(target[4:]) for target in ranked), default=0)
@@ -180,7 +180,7 @@ def _resolve_model(name: str, model: Model, loaded: LoadedStudy, known: Mapping[
 
 def _needs_trained(study: Study) -> bool:
     """Return whether trained weights are read: by a variant, or for targets that follow a prediction."""
-    return ranked_classes(study.target_names()) > 0 or any(
+    return required_top_k(study.target_names()) > 0 or any(
         variant.kind != "random" for variant in study.variants
     )
 

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from igbatch.errors import one_line
+from igbatch.pipeline.messages import ShardReport
 from igbatch.pipeline.plan import Shard
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage
-from igbatch.pipeline.reports import ShardReport
 from igbatch.statistics.box_stats import MeasuredMap, measure
 from igbatch.statistics.image_stats import convergence
 from igbatch.store.commit import ShardWriter

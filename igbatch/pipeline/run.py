@@ -7,27 +7,27 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from igbatch.errors import UnfinishedError
-from igbatch.images.choice import check_choices
-from igbatch.pipeline.derived import is_reduced, keep_reduced, report_state, state_of
+from igbatch.images.selection import check_choices
 from igbatch.pipeline.faithfulness import measure_faithfulness
-from igbatch.pipeline.opening import (
+from igbatch.pipeline.messages import Calibration, Hardware, Listener, RunSummary
+from igbatch.pipeline.packages import package_warnings
+from igbatch.pipeline.plan import Plan, make_plan
+from igbatch.pipeline.reduction_state import is_reduced, keep_reduced, report_state, state_of
+from igbatch.pipeline.resolve import ResolvedStudy, resolve_study
+from igbatch.pipeline.study_images import StudyImages, list_study_images
+from igbatch.pipeline.study_output import (
     check_same_study,
     existing_study,
     keep_calibration,
     keep_study,
     open_output,
 )
-from igbatch.pipeline.packages import package_warnings
-from igbatch.pipeline.plan import Plan, make_plan
-from igbatch.pipeline.reports import Calibration, Hardware, Listener, RunSummary
-from igbatch.pipeline.resolve import ResolvedStudy, resolve_study
-from igbatch.pipeline.study_images import StudyImages, list_study_images
 from igbatch.reduce.study import reduce_study
 from igbatch.store.commit import sweep
 from igbatch.store.commits import read_commits
 from igbatch.store.lock import Lock, output_lock
 from igbatch.store.output import DATA_KINDS, Output
-from igbatch.store_errors import reach
+from igbatch.store_errors import require_reachable
 from igbatch.study_file import LoadedStudy
 
 
@@ -47,7 +47,7 @@ def _checked(loaded: LoadedStudy, output: Output) -> tuple[ResolvedStudy, StudyI
     resolved = resolve_study(loaded, earlier["models"] if earlier else None)
     check_same_study(output, earlier, resolved)
     for key, place in loaded.study.images.places():
-        reach(loaded.locate(place), key)
+        require_reachable(loaded.locate(place), key)
     images = list_study_images(loaded)
     check_choices(loaded.study, images.table["image_id"])
     return resolved, images
@@ -127,9 +127,9 @@ def _attribute(
     say: Callable[[str], None],
 ) -> RunSummary:
     """Compute what is missing on the cluster; `record` is the `study.json` of the output."""
-    from igbatch.pipeline.attribute import Attribution
     from igbatch.pipeline.cluster import size_workers
-    from igbatch.pipeline.visibility import check_nodes, probe_file
+    from igbatch.pipeline.driver import AttributionDriver
+    from igbatch.pipeline.node_checks import check_nodes, probe_file
 
     workers = size_workers(plan.resolved.study.run, record["calibrations"])
     calibration = Calibration.from_record(record["calibrations"].get(workers.device, {}))
@@ -147,7 +147,7 @@ def _attribute(
     try:
         with probe_file(output, plan.first_file()) as probe:
             check_nodes(probe)
-            stage = Attribution(
+            stage = AttributionDriver(
                 plan, output, workers, calibration, listener,
                 probe=probe, check=lock.check, on_ready=on_ready, say=say,
             )  # fmt: skip

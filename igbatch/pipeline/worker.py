@@ -13,12 +13,12 @@ import ray
 from igbatch.errors import ImageError, InputError, one_line
 from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.devices import SHARDS_AT_ONCE, refuse_missing_gpu
+from igbatch.pipeline.messages import Calibration, Fault, Hardware, ShardReport
 from igbatch.pipeline.metrics import WorkerMetrics
+from igbatch.pipeline.node_checks import Probe
 from igbatch.pipeline.packages import refuse_other_packages
 from igbatch.pipeline.plan import Shard
-from igbatch.pipeline.reports import Calibration, Fault, Hardware, ShardReport
 from igbatch.pipeline.resolve import ResolvedStudy
-from igbatch.pipeline.visibility import Probe
 from igbatch.store.output import Output
 
 if TYPE_CHECKING:

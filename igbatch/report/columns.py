@@ -1,4 +1,4 @@
-"""Tables to read, declared: for each column its head, and how a cell is written of a row."""
+"""Declares tables: each column's header, and the function that formats its cell from a row."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def yes(column: str) -> Cell:
     return lambda row: "yes" if row[column] else "no"
 
 
-def interval(low: str, high: str) -> Cell:
+def interval_cell(low: str, high: str) -> Cell:
     """Write an interval of two columns: "−0.100 to 0.100"; a dash where an end is missing."""
 
     def write(row: Row) -> str:

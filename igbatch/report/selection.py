@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from igbatch.images.choice import ranked
+from igbatch.images.selection import seeded_order
 from igbatch.report.sentences import render, sentences
 from igbatch.results import StudyResults
 
@@ -64,7 +64,7 @@ def select(results: StudyResults) -> Selection:
     scores = table.column(0).to_numpy() if columns else np.full(results.n_images, np.nan)
     order = np.argsort(-scores, kind="stable")  # NaN comes last
     if requested.others == "random":
-        order = ranked(requested.seed, results.listing.image_ids)
+        order = seeded_order(requested.seed, results.listing.image_ids)
     known = _known(results)
     featured, images = _listed(results, order)
     ranks = np.argsort(order)

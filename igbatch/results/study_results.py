@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from igbatch.images.box_counts import BoxCounts
 from igbatch.images.loading import load_image
 from igbatch.images.preprocessing import Preprocessing
-from igbatch.reduce.images import image_ranges
+from igbatch.reduce.image_ranges import image_ranges
 from igbatch.reduce.ranges import RangeSummary, Scope
 from igbatch.reduce.scopes import ScopeRange, scope_range
 from igbatch.reduce.variant_scan import grids, scan_variant

@@ -1,4 +1,4 @@
-"""Statistics of maps where they lie, on a GPU. The one module of statistics that needs torch."""
+"""Computes map statistics on the device, without copying maps to the host. The one such module with torch."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from igbatch.statistics.image_stats import QUANTILES, Sums, ranks, statistics_of
 RANKS = 2 + len(QUANTILES)
 
 
-def numbers_of(maps: Tensor, boxes: Sequence[MappedBox]) -> Tensor:
-    """Launch the measuring of an image's maps: float64 [n, numbers] on their device, for `named`.
+def launch_map_statistics(maps: Tensor, boxes: Sequence[MappedBox]) -> Tensor:
+    """Launch the statistics of an image's maps: float64 [n, numbers] on their device, to be unpacked below.
 
     Nothing waits for the device. Counts, extremes, quantiles and places of peaks are those that `measure`
     finds on the host; integers are exact in float64. Sums are taken in float64 in another order: they differ
@@ -54,10 +54,10 @@ def _edges(device: torch.device) -> Tensor:
     return torch.tensor(FLOAT32_EDGES, device=device)
 
 
-def named(
+def unpack_map_statistics(
     numbers: NDArray[np.float64], boxes: Sequence[MappedBox], shape: Sequence[int]
 ) -> list[MeasuredMap]:
-    """Say what the numbers of maps mean that `numbers_of` found, once they are on the host.
+    """Say what the numbers of maps mean that `launch_map_statistics` found, once they are on the host.
 
     Args:
         numbers: [n, numbers].

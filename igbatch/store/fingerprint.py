@@ -1,4 +1,4 @@
-"""Digests that change when anything does that a result follows from: a variant's maps, a part, a table."""
+"""Digests of everything that a result depends on: a variant's maps, a part of a comparison, a table."""
 
 from __future__ import annotations
 

@@ -23,12 +23,12 @@ from igbatch.attribution.adaptive import (
     MIN_WIDTH,
     QUARTIC_FACTOR,
     STRAIGHT_FACTOR,
+    ErrorEstimate,
     Goal,
     Intervals,
-    Judgement,
     Known,
-    fitting,
-    judge,
+    count_foldable,
+    estimate_errors,
     masses,
 )
 
@@ -250,7 +250,7 @@ def test_errors_are_those_that_the_maps_themselves_have(
 ) -> None:
     goal = replace(GOAL, rounding=rounding, tolerance=tolerance)
     intervals, known = slots(paths)
-    found = judge(intervals, known, goal)
+    found = estimate_errors(intervals, known, goal)
     for index, path in enumerate(paths):
         errors, gaps, map_error, allowed = reference(path, goal)
         own = intervals.valid[index]
@@ -265,7 +265,7 @@ def test_errors_are_those_that_the_maps_themselves_have(
         complete = np.abs(gaps.sum(0) + path.folds[1]) <= tolerance * np.abs(whole).sum(1) + goal.atol
         close = map_error * np.linalg.norm(whole, axis=1) <= allowed
         np.testing.assert_array_equal(found.converged[index], complete & close)
-        alone = judge(*slots([path]), goal)
+        alone = estimate_errors(*slots([path]), goal)
         np.testing.assert_allclose(alone.map_error[0], found.map_error[index], rtol=1e-12)
         np.testing.assert_array_equal(alone.halved[0], found.halved[index])
 
@@ -294,7 +294,7 @@ def test_a_map_that_cancels_is_not_judged_by_inner_products_in_float32() -> None
     scores[:, 1] += PIXELS * 10 * at
     path = Path(at.tolist(), 0.0, maps, maps.sum(2), scores, np.zeros((4, TARGETS)))
     goal = replace(GOAL, tolerance=0.5, atol=1e-3 * PIXELS, rounding=1e-9)
-    exact, rounded = (judge(*slots([path], exact), goal) for exact in (True, False))
+    exact, rounded = (estimate_errors(*slots([path], exact), goal) for exact in (True, False))
     assert exact.inexact.tolist() == [False]
     assert rounded.inexact.tolist() == [True]
     assert rounded.converged.tolist() == [[False, True]]
@@ -303,16 +303,16 @@ def test_a_map_that_cancels_is_not_judged_by_inner_products_in_float32() -> None
     near = replace(
         path, maps=path.maps[:, [1, 1]], slopes=path.slopes[:, [1, 1]], scores=path.scores[:, [1, 1]]
     )
-    assert judge(*slots([near], exact=False), goal).inexact.tolist() == [False]
+    assert estimate_errors(*slots([near], exact=False), goal).inexact.tolist() == [False]
 
 
 # --- where the next nodes are put
 
 
-def halved_rows(path: Path, judgement: Judgement) -> list[int]:
+def halved_rows(path: Path, estimate: ErrorEstimate) -> list[int]:
     """Which intervals of a path that is alone are halved."""
     centers = [low + (high - low) / 2 for low, high in path.intervals]
-    places = judgement.halved[0].tolist()
+    places = estimate.halved[0].tolist()
     assert places == sorted(places)
     return [centers.index(place) for place in places]
 
@@ -321,15 +321,15 @@ def halved_rows(path: Path, judgement: Judgement) -> list[int]:
 @given(path=random_path(), tolerance=st.sampled_from([0.01, 0.3, 3.0, 30.0]))
 def test_the_largest_errors_are_halved_and_no_more_than_it_takes(path: Path, tolerance: float) -> None:
     intervals, known = slots([path])
-    judgement = judge(intervals, known, replace(GOAL, tolerance=tolerance))
-    chosen = halved_rows(path, judgement)
-    if judgement.converged.all():
+    estimate = estimate_errors(intervals, known, replace(GOAL, tolerance=tolerance))
+    chosen = halved_rows(path, estimate)
+    if estimate.converged.all():
         assert chosen == []
         return
-    open_ = ~judgement.converged[0]
-    relative = (judgement.errors[0, intervals.valid[0]] / judgement.allowed[0])[:, open_].max(1)
+    open_ = ~estimate.converged[0]
+    relative = (estimate.errors[0, intervals.valid[0]] / estimate.allowed[0])[:, open_].max(1)
     rest = np.delete(relative, chosen)
-    lost = (path.folds[0] > judgement.allowed[0])[open_].all()  # in what is folded, which no node mends
+    lost = (path.folds[0] > estimate.allowed[0])[open_].all()  # in what is folded, which no node mends
     assert (0 if lost else 1) <= len(chosen) <= MAX_HALVED
     assert rest.max(initial=0.0) <= relative[chosen].min(initial=np.inf)
     if len(chosen) < MAX_HALVED:
@@ -342,8 +342,8 @@ def test_no_more_nodes_are_asked_for_than_are_left() -> None:
     path = wild(40)
     intervals, known = slots([path])
     for left in (0, 1, 5, 100):
-        judgement = judge(intervals, known, replace(GOAL, max_steps=len(path.places) + left))
-        assert len(judgement.halved[0]) == min(left, MAX_HALVED)
+        estimate = estimate_errors(intervals, known, replace(GOAL, max_steps=len(path.places) + left))
+        assert len(estimate.halved[0]) == min(left, MAX_HALVED)
 
 
 def wild(count: int, folded: float = 0.0) -> Path:
@@ -367,20 +367,20 @@ def smooth(places: Sequence[float], jump: float | None = None) -> Path:
 def test_what_is_too_narrow_is_not_halved_and_where_nothing_else_is_wrong_nothing_is() -> None:
     narrow = [0.5, 0.5 + MIN_WIDTH / 2]
     fine = np.linspace(0, 1, 65).tolist()
-    judgement = judge(*slots([smooth(fine + narrow[1:], jump=0.5 + MIN_WIDTH / 4)]), GOAL)
-    assert not judgement.converged.any()
-    assert judgement.halved[0].size == 0
-    wide = judge(*slots([smooth(fine, jump=0.51)]), GOAL)
+    estimate = estimate_errors(*slots([smooth(fine + narrow[1:], jump=0.5 + MIN_WIDTH / 4)]), GOAL)
+    assert not estimate.converged.any()
+    assert estimate.halved[0].size == 0
+    wide = estimate_errors(*slots([smooth(fine, jump=0.51)]), GOAL)
     assert 0.5 + 1 / 128 in wide.halved[0]
 
 
 def test_a_gap_of_the_sum_is_worth_a_node_at_a_time_while_the_errors_are_small() -> None:
     path = smooth(np.linspace(0, 1, 65).tolist())
     path.folds[1] = 1.0
-    judgement = judge(*slots([path]), GOAL)
-    assert not judgement.converged.any()
-    assert len(judgement.halved[0]) == 1
-    assert judge(*slots([path]), replace(GOAL, complete=False)).converged.all()
+    estimate = estimate_errors(*slots([path]), GOAL)
+    assert not estimate.converged.any()
+    assert len(estimate.halved[0]) == 1
+    assert estimate_errors(*slots([path]), replace(GOAL, complete=False)).converged.all()
 
 
 def test_a_target_that_is_no_number_asks_for_no_nodes_and_takes_none_from_others() -> None:
@@ -388,28 +388,28 @@ def test_a_target_that_is_no_number_asks_for_no_nodes_and_takes_none_from_others
     spoiled = replace(path, maps=path.maps.copy(), slopes=path.slopes.copy(), scores=path.scores.copy())
     for each in (spoiled.maps, spoiled.slopes, spoiled.scores):
         each[:, 1] = np.nan
-    found = judge(*slots([spoiled]), GOAL)
+    found = estimate_errors(*slots([spoiled]), GOAL)
     assert math.isnan(found.map_error[0, 1])
     assert not found.converged.any()
     first = replace(
         path, maps=path.maps[:, [0, 0]], slopes=path.slopes[:, [0, 0]], scores=path.scores[:, [0, 0]]
     )
-    expected = judge(*slots([first]), GOAL)
+    expected = estimate_errors(*slots([first]), GOAL)
     np.testing.assert_array_equal(found.halved[0], expected.halved[0])
     assert found.map_error[0, 0] == pytest.approx(expected.map_error[0, 0], rel=1e-12)
     for each in (spoiled.maps, spoiled.slopes, spoiled.scores):
         each[:] = np.nan
-    assert judge(*slots([spoiled]), GOAL).halved[0].size == 0
+    assert estimate_errors(*slots([spoiled]), GOAL).halved[0].size == 0
 
 
 def test_nothing_has_no_error_and_something_of_no_norm_an_infinite_one() -> None:
     path = wild(5)
     nothing = replace(path, maps=0 * path.maps, slopes=0 * path.slopes, scores=0 * path.scores)
-    found = judge(*slots([nothing]), replace(GOAL, atol=0.0))
+    found = estimate_errors(*slots([nothing]), replace(GOAL, atol=0.0))
     assert found.map_error.tolist() == [[0.0, 0.0]]
     assert found.converged.all()
     rises = replace(nothing, scores=np.array(nothing.places)[:, None] * np.array([1.0, 0.0]))
-    found = judge(*slots([rises]), replace(GOAL, atol=0.0))
+    found = estimate_errors(*slots([rises]), replace(GOAL, atol=0.0))
     assert found.map_error.tolist() == [[math.inf, 0.0]]
     assert found.converged.tolist() == [[False, True]]
     assert len(found.halved[0]) == 4
@@ -422,10 +422,10 @@ def test_nothing_has_no_error_and_something_of_no_norm_an_infinite_one() -> None
 @given(path=random_path(), tolerance=st.sampled_from([0.3, 3.0, 30.0]))
 def test_what_may_be_folded_is_within_its_share(path: Path, tolerance: float) -> None:
     intervals, known = slots([path])
-    judgement = judge(intervals, known, replace(GOAL, tolerance=tolerance))
-    count = fitting(intervals, judgement, 0)
+    estimate = estimate_errors(intervals, known, replace(GOAL, tolerance=tolerance))
+    count = count_foldable(intervals, estimate, 0)
     rows = np.flatnonzero(intervals.valid[0])
-    relative = (judgement.errors[0, rows] / judgement.allowed[0]).max(1)
+    relative = (estimate.errors[0, rows] / estimate.allowed[0]).max(1)
     shares = FOLDED_SHARE * np.sqrt(intervals.widths[0, rows])
     fits = (relative <= shares) | (intervals.widths[0, rows] < MIN_WIDTH)
     assert fits[:count].all()

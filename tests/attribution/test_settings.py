@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 
 from igbatch.attribution.adaptive import FIRST_NODES, Goal
+from igbatch.attribution.adaptive_integrals import AdaptiveIntegrals
 from igbatch.attribution.errors import AttributionError
-from igbatch.attribution.kept import KeptMaps
+from igbatch.attribution.fixed_integrals import FixedIntegrals
 from igbatch.attribution.precision import PRECISIONS
 from igbatch.attribution.rules import Quadrature, rule_nodes
 from igbatch.attribution.settings import Settings
-from igbatch.attribution.summed import SummedMaps
 from igbatch.attribution.wave import Integrals
 
 
 def goal_of(**settings: Any) -> Goal:
     integrals = Settings(steps="auto", **settings).integrals(2)
-    assert isinstance(integrals, KeptMaps)
+    assert isinstance(integrals, AdaptiveIntegrals)
     return integrals._goal
 
 
@@ -29,7 +29,7 @@ def requested(integrals: Integrals) -> list[float]:
 
 def test_a_number_of_steps_makes_the_rules_integrals() -> None:
     integrals = Settings(rule="midpoint", steps=7).integrals(2)
-    assert isinstance(integrals, SummedMaps)
+    assert isinstance(integrals, FixedIntegrals)
     assert requested(integrals) == rule_nodes("midpoint", 7).nodes.tolist()
 
 

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
+from igbatch.attribution.device_sharing import HostCopy
 from igbatch.attribution.errors import AttributionError
 from igbatch.attribution.integral import Integral, Node
 from igbatch.attribution.passes import Batch, Values
 from igbatch.attribution.rules import Quadrature
-from igbatch.attribution.turns import HostCopy
 from igbatch.attribution.wave import MicroBatchLimit, Path, Wave, out_of_memory
 
 ROUNDS = st.lists(st.integers(1, 11), min_size=1, max_size=4)

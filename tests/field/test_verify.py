@@ -13,7 +13,7 @@ from rich.console import Console
 
 from igbatch.cli import main
 from igbatch.job import TerminalProgress
-from igbatch.pipeline.derived import keep_reduced, state_of
+from igbatch.pipeline.reduction_state import keep_reduced, state_of
 from igbatch.pipeline.run import plan_study, run_stage
 from igbatch.store import provenance
 from igbatch.store.output import Output

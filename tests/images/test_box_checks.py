@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from igbatch.errors import InputError
-from igbatch.images.box_checks import check_box_ids, check_extents, check_units, judge
+from igbatch.images.box_checks import check_box_ids, check_extents, check_units, refuse_or_skip
 from igbatch.images.boxes import EDGES, ROW_SCHEMA, SIZE_SCHEMA, BoxFile
 from igbatch.study import Boxes
 
@@ -78,7 +78,7 @@ def test_nothing_wrong_is_nothing_to_tell() -> None:
         raise AssertionError("texts of faults that are not there are not requested")
         yield
 
-    assert judge(file_of([]), never(), 0, 5, REFUSE, "") == []
+    assert refuse_or_skip(file_of([]), never(), 0, 5, REFUSE, "") == []
 
 
 @pytest.mark.parametrize("share", [0.0, 0.8])

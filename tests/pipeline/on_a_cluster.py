@@ -18,14 +18,14 @@ import torch
 from ray.cluster_utils import Cluster
 
 from igbatch.errors import IgbatchError
-from igbatch.pipeline.attribute import Attribution
 from igbatch.pipeline.cluster import size_workers
 from igbatch.pipeline.compute import ShardComputer
-from igbatch.pipeline.opening import open_output
-from igbatch.pipeline.reports import Calibration, RunSummary
+from igbatch.pipeline.driver import AttributionDriver
+from igbatch.pipeline.messages import Calibration, RunSummary
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.run import plan_study, run_stage
 from igbatch.pipeline.session import DriverImports
+from igbatch.pipeline.study_output import open_output
 from igbatch.reduce.study import reduce_study
 from igbatch.store.output import Output
 from igbatch.study import Run
@@ -67,7 +67,9 @@ def attribute(study: str, out: str, nodes: set[str], listener: Watching) -> dict
     def note_nodes(*_: object) -> None:
         nodes.update(slot.node for slot in stage.pool.ready)
 
-    stage = Attribution(plan, output, workers, calibration, listener, make_computer=slow, on_ready=note_nodes)
+    stage = AttributionDriver(
+        plan, output, workers, calibration, listener, make_computer=slow, on_ready=note_nodes
+    )
     summary = stage.run()
     reduce_study(output)
     return {"computed": summary.rows, "retries": summary.retries, "nodes": len(nodes)}

@@ -17,8 +17,8 @@ from igbatch.attribution.calibrate import MicroBatchChoice, PrecisionChoice
 from igbatch.errors import InputError
 from igbatch.pipeline import calibration as module
 from igbatch.pipeline.calibration import Sample, calibrate_device, settings_of, uncalibrated
+from igbatch.pipeline.messages import CALIBRATION_IMAGES, Calibration, calibrate_plan
 from igbatch.pipeline.plan import Plan, Shard
-from igbatch.pipeline.reports import CALIBRATION_IMAGES, Calibration, calibrate_plan
 from igbatch.study import AttributionSection
 
 MEASURED = Calibration("bfloat16", 0.003, 8, ("precision bfloat16: fast", "micro_batch 8 rows"))

@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as arrays
 
 from igbatch.errors import InputError
 from igbatch.pipeline import committed
-from igbatch.pipeline.committed import Cells, CommitScan, Committed, Damaged, digest_of
+from igbatch.pipeline.committed import Cells, CommitScan, Committed, DamagedCommit, digest_of
 from igbatch.store import commit as store_commit
 from igbatch.store import schemas
 from igbatch.store.commit import ShardWriter
@@ -194,7 +194,7 @@ def test_a_commit_that_was_cut_short_is_damaged_and_the_others_count(output: Out
     path = output.commit_path("v", "s")
     cut(output, path)
     found = scan(output)
-    assert found.damaged == [Damaged(path, CUT)]
+    assert found.damaged == [DamagedCommit(path, CUT)]
     assert pairs(found) == {("i0", "a"), ("i2", "a")}
     assert len(found.attempts) == 2
     output.delete(path)
@@ -208,7 +208,7 @@ def test_a_file_that_is_no_commit_is_damaged(content: bytes) -> None:
     path = output.commit_path("v", "t")
     output.put(path, content)
     found = scan(output)
-    assert found.damaged == [Damaged(path, CUT)]
+    assert found.damaged == [DamagedCommit(path, CUT)]
     assert pairs(found) == {("i1", "a")}
 
 
@@ -228,7 +228,7 @@ def test_a_commit_without_one_of_its_data_files_is_damaged_and_the_others_count(
         cut(output, path)
         reason = f"{path} has {size // 2} bytes of {size}"
     found = scan(output)
-    assert found.damaged == [Damaged(output.commit_path("v", "s"), reason)]
+    assert found.damaged == [DamagedCommit(output.commit_path("v", "s"), reason)]
     assert pairs(found) == {("i1", "a"), ("i1", "b")}
     assert len(found.attempts) == 1
 
@@ -238,7 +238,7 @@ def test_a_commit_without_rows_or_its_quarantine_is_damaged(output: Output) -> N
     path = data_path(output, "quarantine", writer)
     output.delete(path)
     found = scan(output)
-    assert found.damaged == [Damaged(output.commit_path("v", "s"), f"{path} is gone")]
+    assert found.damaged == [DamagedCommit(output.commit_path("v", "s"), f"{path} is gone")]
     assert (pairs(found), found.attempts) == (set(), [])
 
 

@@ -31,17 +31,17 @@ from igbatch.birds.scenes import CLASSES, render_scene
 from igbatch.images.loading import load_image
 from igbatch.pipeline import compute, rankings, rows, study_images
 from igbatch.pipeline.compute import ShardComputer
+from igbatch.pipeline.messages import Calibration, ShardReport, Times, calibrate_plan
 from igbatch.pipeline.models import HeldVariant, Models, batched_logits
 from igbatch.pipeline.occupancy import Occupancy
-from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import Plan, Shard
-from igbatch.pipeline.reports import Calibration, ShardReport, Times, calibrate_plan
 from igbatch.pipeline.run import plan_study
+from igbatch.pipeline.study_output import open_output
 from igbatch.reduce.study import reduce_study
 from igbatch.report.figures.image_data import error_mark
 from igbatch.results import StudyResults
 from igbatch.statistics.box_stats import box_statistics
-from igbatch.statistics.device import numbers_of
+from igbatch.statistics.device import launch_map_statistics
 from igbatch.statistics.image_stats import map_statistics
 from igbatch.store.output import Output
 from igbatch.store.verify import verify
@@ -703,10 +703,10 @@ def measure_where_they_lie(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     def counted(maps: Tensor, boxes: Sequence[Any]) -> Tensor:
         calls.append(len(maps))
-        return numbers_of(maps, boxes)
+        return launch_map_statistics(maps, boxes)
 
     monkeypatch.setattr(compute, "MEASURED_BY_ROWS", ())
-    monkeypatch.setattr(compute, "numbers_of", counted)
+    monkeypatch.setattr(compute, "launch_map_statistics", counted)
     monkeypatch.setattr(rows, "measure", lambda attribution, boxes: 1 / 0)
     return calls
 

@@ -14,10 +14,10 @@ from igbatch.birds.scenes import render_scene
 from igbatch.forecast import preview
 from igbatch.pipeline.calibration import settings_of
 from igbatch.pipeline.compute import ShardComputer
-from igbatch.pipeline.opening import open_output
+from igbatch.pipeline.messages import Calibration
 from igbatch.pipeline.plan import SHARD_MAP_BYTES, Plan, copies_of
-from igbatch.pipeline.reports import Calibration
 from igbatch.pipeline.run import plan_study
+from igbatch.pipeline.study_output import open_output
 from igbatch.reduce.study import reduce_study
 from igbatch.report.findings.summary import describe
 from igbatch.results import StudyResults

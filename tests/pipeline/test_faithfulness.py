@@ -17,17 +17,17 @@ from igbatch.attribution import AttributionError, integrated_gradients
 from igbatch.attribution.faithfulness import Draws
 from igbatch.attribution.smoothing import copy_noise
 from igbatch.errors import InputError
-from igbatch.images.choice import chosen
+from igbatch.images.selection import select_images
 from igbatch.pipeline import faithfulness
-from igbatch.pipeline import measure as measuring
-from igbatch.pipeline.derived import state_of
+from igbatch.pipeline import faithfulness_measurer as measuring
 from igbatch.pipeline.faithfulness import FILE, find_parts, lots, measure_faithfulness, measure_parts
-from igbatch.pipeline.measure import group_size
-from igbatch.pipeline.opening import keep_study
+from igbatch.pipeline.faithfulness_measurer import group_size
+from igbatch.pipeline.messages import Calibration, FaithfulnessPart, Skipped
 from igbatch.pipeline.plan import Plan
-from igbatch.pipeline.reports import Calibration, FaithfulnessPart, Skipped
+from igbatch.pipeline.reduction_state import state_of
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.run import plan_study, run_stage
+from igbatch.pipeline.study_output import keep_study
 from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
@@ -107,7 +107,7 @@ def test_what_is_measured_is_found_again_and_a_change_measures_only_what_changed
     study: Path, output: Output
 ) -> None:
     pairs, lines = measure(study, output)
-    taken = chosen(SeededSample(sample=1), Reader(output).listing.image_ids)
+    taken = select_images(SeededSample(sample=1), Reader(output).listing.image_ids)
     (first,) = Reader(output).listing.image_ids.take(np.flatnonzero(taken)).to_pylist()
     (second,) = {"double-00001", "double-00002"} - {first}
     assert pairs == [("trained", first)]

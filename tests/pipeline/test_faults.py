@@ -20,14 +20,14 @@ import yaml
 
 from igbatch import open_study
 from igbatch.errors import UnfinishedError
-from igbatch.pipeline.attribute import Attribution, RunSummary
 from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.compute import ShardComputer
-from igbatch.pipeline.opening import open_output
+from igbatch.pipeline.driver import AttributionDriver, RunSummary
+from igbatch.pipeline.messages import Calibration, ShardReport
 from igbatch.pipeline.plan import Shard
-from igbatch.pipeline.reports import Calibration, ShardReport
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.run import plan_study, run_stage
+from igbatch.pipeline.study_output import open_output
 from igbatch.store.output import Output
 from igbatch.study_file import load_study
 
@@ -117,13 +117,13 @@ def assert_as_if_nothing_had_been(output: Output, undisturbed: pd.DataFrame) -> 
 
 def stage_of(
     study: Path, out: Path, *overrides: str, fault: Callable[[Shard], None] | None = None, **how: Any
-) -> Attribution:
+) -> AttributionDriver:
     """A stage of one worker over a study, with a fault if there is to be one."""
     output = Output(str(out))
     plan = plan_study(load_study(study, overrides), output, **how)
     open_output(output, plan.resolved, plan.images)
     made = {"make_computer": partial(faulty, fault=fault)} if fault is not None else {}
-    return Attribution(plan, output, Workers(1, 1, "cpu"), CALIBRATION, **made)
+    return AttributionDriver(plan, output, Workers(1, 1, "cpu"), CALIBRATION, **made)
 
 
 def run_with(study: Path, out: Path, *overrides: str, **how: Any) -> RunSummary:
@@ -168,7 +168,7 @@ def test_a_worker_that_dies_while_it_is_started_is_reported_once(study: Path, tm
         if reported() or time.monotonic() > until:
             raise UnfinishedError("enough")
 
-    stage = Attribution(
+    stage = AttributionDriver(
         plan,
         output,
         Workers(1, 1, "cpu"),

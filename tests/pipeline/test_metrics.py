@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from igbatch.pipeline import metrics
+from igbatch.pipeline.messages import ShardReport, Times
 from igbatch.pipeline.metrics import DriverMetrics, WorkerMetrics
-from igbatch.pipeline.reports import ShardReport, Times
 
 REPORT = ShardReport(
     "s", 4, 6, 2, seconds=2.0, times=Times(2.0, busy=0.5, passes=0.4), nodes=80, micro_batch=16
@@ -144,7 +144,7 @@ SCRAPE = """
 import json, re, socket, sys, time, urllib.request
 import ray
 from igbatch.pipeline.metrics import DriverMetrics, WorkerMetrics
-from igbatch.pipeline.reports import ShardReport, Times
+from igbatch.pipeline.messages import ShardReport, Times
 
 class Worker:
     def __init__(self):

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from igbatch.pipeline.messages import Times
 from igbatch.pipeline.occupancy import Occupancy
-from igbatch.pipeline.reports import Times
 
 
 def overlap(slots: int, variants: Sequence[str], seconds: float = 0.05) -> tuple[list[int], list[set[str]]]:
@@ -68,7 +68,7 @@ def test_times_say_where_the_time_went_and_begin_anew() -> None:
         with occupancy.slot("a"):
             with occupancy.waiting("images"):
                 time.sleep(0.04)
-            with occupancy.turns.round():
+            with occupancy.device_lock.round():
                 time.sleep(0.06)
         time.sleep(0.03)  # committing
     times = occupancy.times()

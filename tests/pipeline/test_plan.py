@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from igbatch.errors import InputError
 from igbatch.images.boxes import BOX_SCHEMA, NORMALIZED_SCHEMA, SIZE_SCHEMA, Box, BoxTable, NormalizedBox
-from igbatch.images.choice import chosen
+from igbatch.images.selection import select_images
 from igbatch.pipeline.plan import SHARD_MAP_BYTES, SHARDS_A_WORKER, Plan, Shard, expected_steps, make_plan
 from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy
 from igbatch.pipeline.study_images import StudyImages
@@ -105,7 +105,7 @@ def product(resolved: ResolvedStudy, images: dict[str, str]) -> set[Triple]:
     return {
         (spec.variant_id, image, target)
         for spec in resolved.variants
-        for image in names.filter(pa.array(chosen(spec.images, names))).to_pylist()
+        for image in names.filter(pa.array(select_images(spec.images, names))).to_pylist()
         for target in resolved.target_names
     }
 

@@ -15,13 +15,13 @@ from PIL import Image
 from igbatch.birds.scenes import CLASSES, render_scene, write_scenes
 from igbatch.pipeline import compute, rankings
 from igbatch.pipeline.compute import ShardComputer
+from igbatch.pipeline.messages import Calibration, calibrate_plan
 from igbatch.pipeline.models import batched_logits
-from igbatch.pipeline.opening import open_output
 from igbatch.pipeline.plan import Plan
 from igbatch.pipeline.queue import ShardQueue
-from igbatch.pipeline.reports import Calibration, calibrate_plan
-from igbatch.pipeline.resolve import ranked_classes
+from igbatch.pipeline.resolve import required_top_k
 from igbatch.pipeline.run import plan_study
+from igbatch.pipeline.study_output import open_output
 from igbatch.results import StudyResults
 from igbatch.store.output import Output
 from igbatch.store.rankings import FOLDER, parse_rankings
@@ -345,4 +345,4 @@ def test_verification_finds_rows_that_explain_another_class(
     [(["eagle"], 0), (["label", "topaz"], 0), (["predicted"], 1), (["top-1", "top-12", "predicted"], 12)],
 )
 def test_as_many_classes_are_ranked_as_targets_ask_for(targets: list[str], count: int) -> None:
-    assert ranked_classes(targets) == count
+    assert required_top_k(targets) == count

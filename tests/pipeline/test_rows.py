@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from igbatch.images.geometry import MappedBox
+from igbatch.pipeline.messages import ShardReport
 from igbatch.pipeline.plan import Plan, Shard, ShardImage
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage
-from igbatch.pipeline.reports import ShardReport
 from igbatch.pipeline.rows import MAP_GROUP_IMAGES, MAPS_WAITING, ShardRows, quarantine_row
 from igbatch.statistics.box_stats import MeasuredMap, box_statistics, measure
 from igbatch.statistics.image_stats import convergence, map_statistics

@@ -15,11 +15,11 @@ from igbatch import open_study
 from igbatch.attribution import PRECISIONS
 from igbatch.birds.scenes import write_scenes
 from igbatch.errors import InputError, UnfinishedError, WorkerError
-from igbatch.pipeline.attribute import Attribution
 from igbatch.pipeline.cluster import Workers
-from igbatch.pipeline.opening import open_output
-from igbatch.pipeline.reports import CALIBRATION_IMAGES, Calibration, RunSummary
+from igbatch.pipeline.driver import AttributionDriver
+from igbatch.pipeline.messages import CALIBRATION_IMAGES, Calibration, RunSummary
 from igbatch.pipeline.run import plan_study, run_stage
+from igbatch.pipeline.study_output import open_output
 from igbatch.results import StudyResults
 from igbatch.store.output import Output
 from igbatch.study_file import load_study
@@ -198,7 +198,7 @@ def test_a_fault_of_the_program_stops_the_run_and_leaves_its_traceback(
     plan = plan_study(load_study(tiny_study), output)
     open_output(output, plan.resolved, plan.images)
     with pytest.raises(WorkerError, match=r"a worker failed: .*error\.txt"):
-        Attribution(
+        AttributionDriver(
             plan, output, Workers(1, 1, "cpu"), replace(CALIBRATION, arithmetic_error=-1.0), Recorder()
         ).run()
     assert "Traceback" in (tmp_path / "out" / "error.txt").read_text()
@@ -210,7 +210,7 @@ def test_what_a_worker_finds_wrong_with_the_study_ends_as_that(tiny_study: Path,
     open_output(output, plan.resolved, plan.images)
     object.__setattr__(plan.resolved, "baseline", "mauve")
     with pytest.raises(InputError, match="mauve"):
-        Attribution(plan, output, Workers(1, 1, "cpu"), CALIBRATION, Recorder()).run()
+        AttributionDriver(plan, output, Workers(1, 1, "cpu"), CALIBRATION, Recorder()).run()
 
 
 def test_broken_images_are_quarantined_and_retried_on_request(scene_folder: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from igbatch import open_study
-from igbatch.pipeline.reports import RunSummary
+from igbatch.pipeline.messages import RunSummary
 from igbatch.pipeline.run import run_stage
 from igbatch.store.output import Output
 from igbatch.store.verify import verify

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from igbatch.errors import ImageError, InputError, WorkerError
+from igbatch.pipeline.messages import Fault
+from igbatch.pipeline.node_checks import Probe
 from igbatch.pipeline.packages import imported_packages
-from igbatch.pipeline.reports import Fault
-from igbatch.pipeline.visibility import Probe
 from igbatch.pipeline.worker import Worker, fault_of
 from igbatch.store.output import Output
 

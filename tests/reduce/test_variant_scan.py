@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from igbatch.reduce.images import IMAGE_SCOPES, SCHEMA, image_ranges
+from igbatch.reduce.image_ranges import IMAGE_SCOPES, SCHEMA, image_ranges
 from igbatch.reduce.ranges import COLUMNS, RangeSummary, summarise
 from igbatch.reduce.variant_scan import grids, scan_variant
 from igbatch.results import open_study

@@ -6,7 +6,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from igbatch.images.choice import chosen
+from igbatch.images.selection import select_images
 from igbatch.report.selection import (
     MAX_TARGETS,
     MAX_VARIANTS,
@@ -123,11 +123,11 @@ def test_random_images_are_those_of_a_sample_under_the_seed(study: Any) -> None:
     for seed in (0, 1, 2):
         results = study(others="random", seed=seed, max_images=3)
         selection = chosen_by(results)
-        taken = chosen(SeededSample(sample=6, seed=seed), pa.array(IMAGES))
+        taken = select_images(SeededSample(sample=6, seed=seed), pa.array(IMAGES))
         assert taken.all()
         few = [name for name in selection.images if name != IMAGES[5]]
         for size in range(1, 4):  # every shorter list is a sample, too, but for the image without a map
-            own = chosen(SeededSample(sample=size + 1, seed=seed), pa.array(IMAGES))
+            own = select_images(SeededSample(sample=size + 1, seed=seed), pa.array(IMAGES))
             assert set(few[:size]) <= set(np.array(IMAGES)[own])
         assert selection.reasons[few[0]] == f"chosen at random (seed {seed})"
         assert any(f"at random (seed {seed})" in note for note in left_out(results, selection, []))

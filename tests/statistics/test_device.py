@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from igbatch.errors import InputError
 from igbatch.images.geometry import MappedBox
 from igbatch.statistics.box_stats import MeasuredMap, measure
-from igbatch.statistics.device import named, numbers_of
+from igbatch.statistics.device import launch_map_statistics, unpack_map_statistics
 from igbatch.statistics.histogram import EDGES, N_SIDE
 
 Maps = NDArray[np.float32]
@@ -59,12 +59,12 @@ def boxes_in(draw: st.DrawFn, height: int, width: int) -> list[MappedBox]:
 
 
 def on(device: str, maps: Maps, boxes: Sequence[MappedBox]) -> list[MeasuredMap]:
-    found = numbers_of(torch.from_numpy(maps).to(device), boxes)
-    return named(found.cpu().numpy(), boxes, maps.shape[1:])
+    found = launch_map_statistics(torch.from_numpy(maps).to(device), boxes)
+    return unpack_map_statistics(found.cpu().numpy(), boxes, maps.shape[1:])
 
 
 def assert_alike(found: MeasuredMap, expected: MeasuredMap, pixels: int) -> None:
-    """Hold a map's numbers against numpy's; see `numbers_of` for the bound."""
+    """Hold a map's numbers against numpy's; see `launch_map_statistics` for the bound."""
     assert found.not_finite == expected.not_finite
     assert (found.statistics is None) == (expected.statistics is None)
     if found.statistics is None or expected.statistics is None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from igbatch.audit.pairs import Pairing, VariantPair
 from igbatch.audit.verdict import MAX_OFFENDERS, MAX_PARTS, Check, CheckPart, Offender, Outcome
-from igbatch.audit.words import short
+from igbatch.audit.words import short_number
 
 WORDING = tomllib.loads(files(__package__).joinpath("wording.toml").read_text("utf-8"))
 """The texts of each check, by its name."""
@@ -27,7 +27,7 @@ _TEMPLATES = jinja2.Environment(
     ),
     undefined=jinja2.StrictUndefined,
 )
-_TEMPLATES.filters["short"] = short
+_TEMPLATES.filters["short"] = short_number
 
 
 class AuditCheck:

@@ -80,11 +80,11 @@ def _null_rows(
                 "family": "scale-free" if statistic.scale_free else "of scale",
                 **statistic._asdict(),
                 "n_images": mean.images,
-                **against(mean.means, np.stack(null, axis=1), statistic.alternative(classes)),
+                **compare_with_null(mean.means, np.stack(null, axis=1), statistic.alternative(classes)),
             }
 
 
-def against(
+def compare_with_null(
     value: NDArray[np.float64], null: NDArray[np.float64], alternative: Alternative
 ) -> dict[str, Any]:
     """Test a value against its null, and again with the images resampled.
@@ -166,7 +166,7 @@ def _tests_of_images(
                 "image_id": image_id,
                 **statistic._asdict(),
                 "n_images": 1,
-                **against(np.array([row[name]]), null[None], statistic.alternative(classes)),
+                **compare_with_null(np.array([row[name]]), null[None], statistic.alternative(classes)),
             }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from igbatch.reduce.images import models_extremes
+from igbatch.reduce.image_ranges import models_extremes
 from igbatch.reduce.randomization.comparisons import ComparedVariant, Range
 from igbatch.reduce.randomization.tasks import (
     FOLDER,

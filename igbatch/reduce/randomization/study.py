@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from igbatch.images.choice import chosen
+from igbatch.images.selection import select_images
 from igbatch.reduce.randomization.nulls import data_set_rows, image_rows
 from igbatch.reduce.randomization.planning import MeasurePlan
 from igbatch.reduce.randomization.summary import SummaryTask, summary_of, summary_rows
@@ -83,8 +83,8 @@ def reduce_randomization(
 def compared_images(reader: Reader, settings: Randomization) -> NDArray[np.int64]:
     """Return the places of the images whose maps are kept and compared, in the study's list."""
     ids = reader.listing.image_ids
-    places = np.flatnonzero(chosen(reader.study.store.maps, ids))
-    return places[chosen(settings.images, ids.take(places))]
+    places = np.flatnonzero(select_images(reader.study.store.maps, ids))
+    return places[select_images(settings.images, ids.take(places))]
 
 
 def _put(output: Output, name: str, rows: list[dict[str, Any]], schema: pa.Schema) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from igbatch.report.columns import TableColumns, in_order, interval, name, share, value, whole, yes
+from igbatch.report.columns import TableColumns, in_order, interval_cell, name, share, value, whole, yes
 from igbatch.report.findings.model import Finding, Missing, Verdict, combine, present, variants_of_kind
 from igbatch.results import StudyResults
 from igbatch.statistics.aggregates import MIN_IMAGES, share_interval
@@ -36,7 +36,7 @@ _BOX: TableColumns = {
 }
 _MEAN: TableColumns = {
     "mean sum": value("mean_sum"),
-    "95 % interval": interval("mean_sum_low", "mean_sum_high"),
+    "95 % interval": interval_cell("mean_sum_low", "mean_sum_high"),
 }
 _NEGLIGIBLE: TableColumns = {
     **_BOX,

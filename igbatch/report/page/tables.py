@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from igbatch.report.columns import NONE, Table, TableColumns, interval, name, read, share, value, whole
+from igbatch.report.columns import NONE, Table, TableColumns, interval_cell, name, read, share, value, whole
 from igbatch.report.figures.dotplot import select_aggregates
 from igbatch.report.figures.image_data import box_names
 from igbatch.report.findings.model import variants_of_kind
@@ -37,7 +37,7 @@ _AGGREGATES: TableColumns = {
     "target": name("target"),
     "images": whole("n_images"),
     "mean sum": value("mean_sum"),
-    "95 % interval": interval("mean_sum_low", "mean_sum_high"),
+    "95 % interval": interval_cell("mean_sum_low", "mean_sum_high"),
     "expected sign": value("expected_sign", lambda sign: {1: "positive", -1: "negative"}.get(sign, NONE)),
     "as expected in": share("sign_share"),
     "share of |a|": share("mean_share"),
@@ -54,9 +54,9 @@ _TESTS: TableColumns = {
     "test": value("test", lambda test: str(test).replace("_", " ")),
     "family": name("family"),
     "value": value("value"),
-    "95 % interval": interval("value_low", "value_high"),
+    "95 % interval": interval_cell("value_low", "value_high"),
     "mean of random": value("null_mean"),
-    "95 % of random": interval("null_low", "null_high"),
+    "95 % of random": interval_cell("null_low", "null_high"),
     "p": value("p", p_text),
     "side": value("alternative", SIDES.__getitem__),
     "adjusted": value("p_adjusted", p_text),

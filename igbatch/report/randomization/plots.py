@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 from igbatch.report.figures.typeset import DPI, FAINT, INK, finish
 from igbatch.report.randomization import statistics
 from igbatch.report.randomization.means import INVARIANT, NAMES, RANGES, Mean, Means
-from igbatch.report.randomization.steps import Randomized, short
+from igbatch.report.randomization.steps import Randomized, short_layer
 from igbatch.report.sentences import sentences
 from igbatch.text import count, number, plain, shorten
 
@@ -91,7 +91,7 @@ def _draw_curves(
             _draw_means(axes, line, kind, linewidth=1.4, label=NAMES[measure])
     low, high = axes.get_ylim()
     axes.set_ylim(min(low, -0.03 * high), None if first else 1.05)
-    layers = ["trained", *map(short, cascade.steps)]
+    layers = ["trained", *map(short_layer, cascade.steps)]
     aslant = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
     axes.set_xticks(range(len(layers)), layers, **(aslant if len(layers) <= _SLANTED else {"rotation": 90}))
     axes.set_xlim(-0.4, len(cascade.steps) + 0.4)

@@ -72,7 +72,7 @@ def _groups(rows: pd.DataFrame) -> tuple[Randomized, ...]:
     return tuple(groups)
 
 
-def short(layer: str) -> str:
+def short_layer(layer: str) -> str:
     """Return a layer's name as figures have it: `layers.2.blocks.3` is `2.blocks.3`."""
     return plain(layer.removeprefix("layers.") if layer.count(".") > 1 else layer)
 

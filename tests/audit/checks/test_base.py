@@ -8,7 +8,7 @@ import pytest
 from igbatch.audit.checks.base import WORDING
 from igbatch.audit.checks.boxes import NEGLIGIBLE
 from igbatch.audit.checks.convergence import GAP_QUANTILE
-from igbatch.audit.likeness import SAMPLE
+from igbatch.audit.map_similarity import SAMPLE
 from igbatch.audit.verdict import MAX_OFFENDERS, MAX_PARTS, Check, Outcome
 
 Checked = Callable[..., Check]

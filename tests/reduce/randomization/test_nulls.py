@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from igbatch.reduce.randomization import nulls
-from igbatch.reduce.randomization.nulls import against, data_set_rows, image_rows
+from igbatch.reduce.randomization.nulls import compare_with_null, data_set_rows, image_rows
 from igbatch.reduce.randomization.resampled import image_means
 from igbatch.reduce.randomization.values import Statistic, VariantValues
 from igbatch.store import schemas
@@ -63,7 +63,9 @@ def test_a_trained_model_far_from_its_null_gets_the_smallest_p_of_the_expected_s
 
 def test_a_trained_model_drawn_like_its_null_is_significant_as_often_as_the_level_says() -> None:
     rng = np.random.default_rng(1)
-    p_values = [against(rng.normal(size=1), rng.normal(size=(1, 39)), "greater")["p"] for _ in range(2000)]
+    p_values = [
+        compare_with_null(rng.normal(size=1), rng.normal(size=(1, 39)), "greater")["p"] for _ in range(2000)
+    ]
     assert stats.kstest(p_values, "uniform").statistic < 0.05
     assert np.mean(np.array(p_values) <= 0.05) == pytest.approx(0.05, abs=0.015)
 

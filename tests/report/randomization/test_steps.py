@@ -4,7 +4,7 @@ from igbatch.report.randomization.steps import (
     ModelVariants,
     first_of_each_direction,
     model_variants,
-    short,
+    short_layer,
 )
 
 
@@ -39,7 +39,7 @@ def test_a_cascade_listed_by_stage_and_by_block_is_one() -> None:
 
 
 def test_names_of_blocks_are_shortened_and_those_of_stages_kept() -> None:
-    assert [short(name) for name in ("layers.2.blocks.3", "layers.2", "head")] == [
+    assert [short_layer(name) for name in ("layers.2.blocks.3", "layers.2", "head")] == [
         "2.blocks.3",
         "layers.2",
         "head",

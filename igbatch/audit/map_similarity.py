@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from igbatch.images.choice import chosen
+from igbatch.images.selection import select_images
 from igbatch.results import StudyResults
 from igbatch.statistics.ranks import correlation, standard_ranks
 
@@ -49,7 +49,7 @@ class MapPairs:
         """
         kept = np.ones(len(self._places[0]), dtype=bool)
         for study, places in zip(self._studies, self._places, strict=True):
-            kept &= chosen(study.study.store.maps, study.listing.image_ids)[places]
+            kept &= select_images(study.study.store.maps, study.listing.image_ids)[places]
         found = np.flatnonzero(kept)
         spread = np.linspace(0, len(found) - 1, min(SAMPLE, len(found)))
         return found[np.unique(spread.round().astype(np.int64))]

@@ -25,10 +25,10 @@ from igbatch.errors import ImageError, one_line
 from igbatch.images.baselines import baseline_pixels
 from igbatch.images.preprocessing import Preprocessing
 from igbatch.pipeline.calibration import settings_of, uncalibrated
+from igbatch.pipeline.messages import Calibration, FaithfulnessPart, Skipped
 from igbatch.pipeline.models import Models
 from igbatch.pipeline.plan import copies_of
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage, prepare
-from igbatch.pipeline.reports import Calibration, FaithfulnessPart, Skipped
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.store import schemas
 from igbatch.store.output import Output
@@ -48,7 +48,7 @@ _MEASURES = ("infidelity", "squared_change", "sensitivity")
 Group = Sequence[tuple[FaithfulnessPart, PreparedImage]]
 
 
-class Measurer:
+class FaithfulnessMeasurer:
     """Measures parts of one variant with the settings that their maps were computed with.
 
     Raises:

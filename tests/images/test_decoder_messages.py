@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from igbatch.errors import ImageError
+from igbatch.images.decoder_messages import off_the_terminal
 from igbatch.images.decoding import decode_upright, probe_header
-from igbatch.images.messages import off_the_terminal
 
 
 def warn_as_pillow(text: str) -> None:

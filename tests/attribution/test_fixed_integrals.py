@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
+from igbatch.attribution.fixed_integrals import FixedIntegrals
 from igbatch.attribution.integral import Integral
 from igbatch.attribution.passes import Values
 from igbatch.attribution.rules import RULES, rule_nodes
-from igbatch.attribution.summed import SummedMaps
 
 
 def values(maps: Tensor, scales: Sequence[float]) -> Values:
@@ -32,7 +32,7 @@ def sums(integral: Integral) -> NDArray[np.float64]:
 
 def integrate(rule: str, steps: int, function: Callable[[float], float], tolerance: float) -> Integral:
     """Integrate a function of the node, the one pixel of one target, whose output rises by 1."""
-    integrals = SummedMaps(rule_nodes(rule, steps), tolerance, 0.0)
+    integrals = FixedIntegrals(rule_nodes(rule, steps), tolerance, 0.0)
     nodes, ends = integrals.open(0)
     maps = torch.tensor([[[function(node.place)]] for node in nodes], dtype=torch.float64)
     integrals.add([0] * len(nodes), nodes, values(maps, [1.0]))
@@ -50,7 +50,7 @@ def test_the_map_is_the_weighted_sum_in_units_of_the_output(
     quadrature = rule_nodes(rule, steps)
     generator = torch.Generator().manual_seed(steps)
     maps = torch.randn(2, steps, 2, 5, generator=generator, dtype=torch.float64)
-    integrals = SummedMaps(quadrature, 0.01, 0.0)
+    integrals = FixedIntegrals(quadrature, 0.01, 0.0)
     pending = []
     for row in range(2):
         nodes, ends = integrals.open(row)
@@ -77,7 +77,7 @@ def test_the_map_is_the_weighted_sum_in_units_of_the_output(
 
 def test_float32_maps_are_added_up_in_float64() -> None:
     quadrature = rule_nodes("midpoint", 1000)
-    integrals = SummedMaps(quadrature, 0.01, 0.0)
+    integrals = FixedIntegrals(quadrature, 0.01, 0.0)
     nodes, ends = integrals.open(0)
     maps = torch.full((1000, 1, 1), 0.1)
     for node in nodes:
@@ -94,7 +94,7 @@ def test_both_ends_are_asked_for_and_are_the_scores() -> None:
 
 
 def test_ends_may_come_before_the_nodes_and_in_any_order() -> None:
-    integrals = SummedMaps(rule_nodes("midpoint", 1), 0.01, 0.0)
+    integrals = FixedIntegrals(rule_nodes("midpoint", 1), 0.01, 0.0)
     (node,), ends = integrals.open(0)
     for end in reversed(ends):
         score = torch.tensor([[end.place]], dtype=torch.float64)
@@ -118,7 +118,7 @@ def test_it_has_converged_if_the_map_sums_to_the_rise() -> None:
 
 
 def test_maps_of_nodes_are_not_kept() -> None:
-    integrals = SummedMaps(rule_nodes("midpoint", 3), 0.01, 0.0)
+    integrals = FixedIntegrals(rule_nodes("midpoint", 3), 0.01, 0.0)
     nodes, _ = integrals.open(0)
     maps = [torch.ones(1, 1, 4) for _ in range(2)]
     watched = [weakref.ref(map_) for map_ in maps]
@@ -128,7 +128,7 @@ def test_maps_of_nodes_are_not_kept() -> None:
 
 
 def test_a_row_that_has_given_its_result_holds_nothing() -> None:
-    integrals = SummedMaps(rule_nodes("midpoint", 2), 0.01, 0.0)
+    integrals = FixedIntegrals(rule_nodes("midpoint", 2), 0.01, 0.0)
     for row in (0, 1, 0):
         nodes, ends = integrals.open(row)
         integrals.add([row, row], nodes, values(torch.ones(2, 1, 4), [1.0]))

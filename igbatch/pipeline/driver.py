@@ -24,10 +24,7 @@ from ray.exceptions import (
 from igbatch.errors import IgbatchError, UnfinishedError, WorkerError, one_line
 from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.devices import SHARDS_AT_ONCE
-from igbatch.pipeline.metrics import DriverMetrics
-from igbatch.pipeline.plan import Plan, Shard
-from igbatch.pipeline.queue import ShardQueue
-from igbatch.pipeline.reports import (
+from igbatch.pipeline.messages import (
     Calibration,
     Fault,
     Hardware,
@@ -36,9 +33,12 @@ from igbatch.pipeline.reports import (
     ShardReport,
     calibrate_plan,
 )
+from igbatch.pipeline.metrics import DriverMetrics
+from igbatch.pipeline.node_checks import Probe, require_node_access
+from igbatch.pipeline.plan import Plan, Shard
+from igbatch.pipeline.queue import ShardQueue
 from igbatch.pipeline.retry import Deadline, RetryPolicy
 from igbatch.pipeline.rows import quarantine_row
-from igbatch.pipeline.visibility import Probe, refuse_blind
 from igbatch.pipeline.worker import MakeComputer, actor_class, window
 from igbatch.pipeline.worker_pool import POLL_SECONDS, WorkerPool, WorkerSlot
 from igbatch.store.commit import ShardWriter
@@ -53,7 +53,7 @@ _NAMING = ("class_name", "actor_id", "pid", "namespace", "ip", "name")
 
 
 @dataclass(eq=False)
-class Attribution:
+class AttributionDriver:
     """Runs the shards of a plan over a pool of actors.
 
     An actor that dies is started again by Ray, on any node where it fits; `RetryPolicy` decides which of its
@@ -170,7 +170,7 @@ class Attribution:
             return
         except RayActorError as error:  # its constructor failed: Ray restarts an actor that was merely lost
             raise self._recorded(error) from None
-        refuse_blind({f"{hardware.node} {slot.node[:8]}": unseen})
+        require_node_access({f"{hardware.node} {slot.node[:8]}": unseen})
         slot.ready, slot.pending_ready = True, None
         if self._is_calibrated(slot):
             self.on_ready(hardware, self.calibration)

@@ -1,4 +1,4 @@
-"""Which images a choice of a study stands for: all, those listed by id, or a seeded sample."""
+"""Selects images by a setting of a study: all, none, those listed by id, or a seeded sample."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from igbatch.study import SeededSample, Study
 Choice = Literal["all", "none"] | tuple[str, ...] | SeededSample
 
 
-def chosen(choice: Choice, image_ids: pa.Array | pa.ChunkedArray) -> NDArray[np.bool_]:
+def select_images(choice: Choice, image_ids: pa.Array | pa.ChunkedArray) -> NDArray[np.bool_]:
     """Tell for each image whether a choice takes it: bool [images].
 
     A sample takes the images with the smallest digests of seed and id, all where there are fewer. So two
@@ -30,19 +30,19 @@ def chosen(choice: Choice, image_ids: pa.Array | pa.ChunkedArray) -> NDArray[np.
     if not isinstance(choice, SeededSample):
         return np.asarray(pc.is_in(image_ids, value_set=pa.array(choice, pa.string())), dtype=np.bool_)
     taken = np.zeros(count, dtype=np.bool_)
-    taken[ranked(choice.seed, image_ids)[: choice.sample]] = True
+    taken[seeded_order(choice.seed, image_ids)[: choice.sample]] = True
     return taken
 
 
-def ranked(seed: int, image_ids: pa.Array | pa.ChunkedArray) -> NDArray[np.int64]:
+def seeded_order(seed: int, image_ids: pa.Array | pa.ChunkedArray) -> NDArray[np.int64]:
     """Return the places of all images in the random order of a seed: that of the digests of seed and id."""
     digests = [hashlib.sha256(f"{seed}:{name}".encode()).digest() for name in image_ids.to_pylist()]
     return np.array(sorted(range(len(digests)), key=digests.__getitem__), dtype=np.int64)
 
 
-def chosen_each(choices: Iterable[Choice], image_ids: pa.ChunkedArray) -> dict[Choice, NDArray[np.bool_]]:
-    """Return `chosen` for each of some choices; a hundred seeds with one sample cost as much as one."""
-    return {choice: chosen(choice, image_ids) for choice in dict.fromkeys(choices)}
+def select_each(choices: Iterable[Choice], image_ids: pa.ChunkedArray) -> dict[Choice, NDArray[np.bool_]]:
+    """Return `select_images` for each choice; a hundred seeds with one sample cost as much as one."""
+    return {choice: select_images(choice, image_ids) for choice in dict.fromkeys(choices)}
 
 
 def check_choices(study: Study, image_ids: pa.ChunkedArray) -> None:

@@ -1,4 +1,4 @@
-"""Records which state of the committed rows tables and report were made from, so that they are made once."""
+"""Records a digest of the inputs of tables and report, so that they are rebuilt only after a change."""
 
 from __future__ import annotations
 

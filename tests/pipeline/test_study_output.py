@@ -12,16 +12,16 @@ import timm
 
 from igbatch.errors import InputError
 from igbatch.images.box_counts import BoxCounts
-from igbatch.pipeline.opening import (
+from igbatch.pipeline.messages import Calibration, Hardware
+from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy
+from igbatch.pipeline.study_images import StudyImages
+from igbatch.pipeline.study_output import (
     check_same_study,
     existing_study,
     keep_calibration,
     keep_study,
     open_output,
 )
-from igbatch.pipeline.reports import Calibration, Hardware
-from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy
-from igbatch.pipeline.study_images import StudyImages
 from igbatch.store import schemas
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output

@@ -10,8 +10,10 @@ import pyarrow as pa
 import pytest
 
 from igbatch.images.box_counts import BoxCounts
-from igbatch.pipeline import derived as deriving
-from igbatch.pipeline.derived import (
+from igbatch.pipeline import reduction_state as deriving
+from igbatch.pipeline.packages import imported_packages
+from igbatch.pipeline.plan import Plan, make_plan
+from igbatch.pipeline.reduction_state import (
     FILE,
     is_reduced,
     keep_derived,
@@ -20,8 +22,6 @@ from igbatch.pipeline.derived import (
     report_state,
     state_of,
 )
-from igbatch.pipeline.packages import imported_packages
-from igbatch.pipeline.plan import Plan, make_plan
 from igbatch.pipeline.study_images import StudyImages
 from igbatch.store.commit import ShardWriter
 from igbatch.store.fingerprint import digest

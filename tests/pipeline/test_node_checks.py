@@ -12,9 +12,9 @@ import pytest
 import ray
 
 from igbatch.errors import InputError
-from igbatch.pipeline import visibility
+from igbatch.pipeline import node_checks
+from igbatch.pipeline.node_checks import Probe, check_nodes, probe_file, require_node_access
 from igbatch.pipeline.packages import imported_packages
-from igbatch.pipeline.visibility import Probe, check_nodes, probe_file, refuse_blind
 from igbatch.store.output import Output
 
 
@@ -131,7 +131,7 @@ def test_an_empty_image_is_seen(output: Output, image: Path) -> None:
 
 @pytest.mark.parametrize("answers", [{}, {"one": []}, {"one": [], "two": []}], ids=len)
 def test_nodes_that_see_all_are_accepted(answers: dict[str, list[str]]) -> None:
-    refuse_blind(answers)
+    require_node_access(answers)
 
 
 def test_the_line_says_which_node_sees_what() -> None:
@@ -142,7 +142,7 @@ def test_the_line_says_which_node_sees_what() -> None:
         "four def0": [],
     }
     with pytest.raises(InputError) as caught:
-        refuse_blind(answers)
+        require_node_access(answers)
     assert str(caught.value) == (
         "node two 5678 sees not the output /out (gone), not the image /x.png (gone); node three 9abc sees "
         f"another file at /out/.probe; one 1234 and four def0 and the driver on {platform.node()} see all: "
@@ -171,11 +171,13 @@ class Cluster:
                 raise answer
             return answer
 
-        monkeypatch.setattr(visibility, "is_embedded", lambda: False)  # other tests of this process start one
+        monkeypatch.setattr(
+            node_checks, "is_embedded", lambda: False
+        )  # other tests of this process start one
         monkeypatch.setattr(ray, "nodes", lambda: nodes)
         monkeypatch.setattr(ray, "get", get)
         monkeypatch.setattr(ray, "remote", lambda **how: lambda function: self)
-        monkeypatch.setattr(visibility, "NodeAffinitySchedulingStrategy", lambda node, soft: (node, soft))
+        monkeypatch.setattr(node_checks, "NodeAffinitySchedulingStrategy", lambda node, soft: (node, soft))
 
     def options(self, scheduling_strategy: tuple[str, bool]) -> Any:
         node, soft = scheduling_strategy
@@ -203,10 +205,10 @@ def test_a_node_alone_is_checked_unless_it_is_the_drivers_own_ray(
     monkeypatch: pytest.MonkeyPatch, probe: Probe
 ) -> None:
     cluster = Cluster(monkeypatch, {"a": ["not the output"]})
-    monkeypatch.setattr(visibility, "is_embedded", lambda: True)
+    monkeypatch.setattr(node_checks, "is_embedded", lambda: True)
     check_nodes(probe)
     assert cluster.checked == []
-    monkeypatch.setattr(visibility, "is_embedded", lambda: False)
+    monkeypatch.setattr(node_checks, "is_embedded", lambda: False)
     with pytest.raises(InputError, match="node host-a"):
         check_nodes(probe)
 

@@ -34,8 +34,8 @@ class HostCopy:
         return np.asarray(self._there.numpy())
 
 
-class Turns:
-    """Turns on a device, for threads that each attribute a stream.
+class DeviceLock:
+    """DeviceLock on a device, for threads that each attribute a stream.
 
     What a thread launches may change switches that are the process's own (TF32) and buffers that graphs read,
     so one launches at a time. While it waits for its numbers and thinks about them, others launch.

@@ -17,13 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from igbatch.attribution import adaptive, path_maps
-from igbatch.attribution import kept as kept_module
+from igbatch.attribution import adaptive, path_state
+from igbatch.attribution import adaptive_integrals as kept_module
 from igbatch.attribution.adaptive import EXACT_BELOW, FIRST_NODES, MAX_HALVED, Goal
+from igbatch.attribution.adaptive_integrals import AdaptiveIntegrals
 from igbatch.attribution.integral import Integral, Node
-from igbatch.attribution.kept import KeptMaps
 from igbatch.attribution.passes import Values
-from igbatch.attribution.path_maps import MAX_KEPT, SLOTS, PathMaps
+from igbatch.attribution.path_state import MAX_KEPT, SLOTS, PathState
 
 FloatArray = NDArray[np.float64]
 GOAL = Goal(tolerance=0.01, atol=1e-9, max_steps=2000)
@@ -87,7 +87,7 @@ def cliff(places: list[float], steepness: list[float], heights: list[list[float]
 
 def integrate_all(curves: Sequence[Curve], goal: Goal = GOAL, batch: int = 10_000) -> list[Integral]:
     """The integrals along several paths that go through rounds together, in batches of so many rows."""
-    kept = KeptMaps(goal, len(curves[0].function(0.0)))
+    kept = AdaptiveIntegrals(goal, len(curves[0].function(0.0)))
     opened = [kept.open(row) for row in range(len(curves))]
     assert all(ends == () for _, ends in opened)
     requests = {row: list(nodes) for row, (nodes, _) in enumerate(opened)}
@@ -103,7 +103,7 @@ def integrate_all(curves: Sequence[Curve], goal: Goal = GOAL, batch: int = 10_00
     return [kept.result(row) for row in range(len(curves))]
 
 
-def add(kept: KeptMaps, curves: Sequence[Curve], pending: Sequence[tuple[int, Node]]) -> None:
+def add(kept: AdaptiveIntegrals, curves: Sequence[Curve], pending: Sequence[tuple[int, Node]]) -> None:
     """Give integrals what they requested, one batch."""
     parts = [curves[row].values([node.place]) for row, node in pending]
     names = ("maps", "scores", "scales", "slopes", "logits")
@@ -300,19 +300,19 @@ def rough(tilt: float = 1.0) -> Curve:
     )
 
 
-def kept_slots(monkeypatch: pytest.MonkeyPatch, max_kept: int) -> list[PathMaps]:
+def kept_slots(monkeypatch: pytest.MonkeyPatch, max_kept: int) -> list[PathState]:
     """Let paths keep so many maps; returns the list of all paths that are opened from now on."""
-    opened: list[PathMaps] = []
+    opened: list[PathState] = []
 
-    class Watched(PathMaps):
+    class Watched(PathState):
         def __init__(self, targets: int, exact: bool) -> None:
             super().__init__(targets, exact)
             opened.append(self)
 
-    for module in (path_maps, kept_module):
+    for module in (path_state, kept_module):
         monkeypatch.setattr(module, "MAX_KEPT", max_kept)
         monkeypatch.setattr(module, "SLOTS", max_kept + 2 * MAX_HALVED + 1)
-    monkeypatch.setattr(kept_module, "PathMaps", Watched)
+    monkeypatch.setattr(kept_module, "PathState", Watched)
     return opened
 
 
@@ -328,7 +328,7 @@ def test_maps_that_are_kept_stay_few_while_steps_grow(monkeypatch: pytest.Monkey
 
 def test_rows_that_are_free_hold_nothing() -> None:
     curve = cliff([0.3], [40.0], [[1.0]])
-    kept = KeptMaps(GOAL, 1)
+    kept = AdaptiveIntegrals(GOAL, 1)
     for _ in range(2):
         nodes, _ = kept.open(0)
         while nodes:
@@ -530,7 +530,7 @@ def test_a_map_that_is_not_multiplied_need_not_sum_to_the_rise() -> None:
 
 
 def test_an_adaptive_integral_asks_for_no_scores_alone() -> None:
-    kept = KeptMaps(GOAL, 1)
+    kept = AdaptiveIntegrals(GOAL, 1)
     _, ends = kept.open(0)
     assert ends == ()
     with pytest.raises(AssertionError):
@@ -660,13 +660,13 @@ def test_of_a_hundred_maps_one_at_most_is_further_off_than_is_stated(
 def test_the_callers_tensorfloat32_is_not_for_inner_products(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half of a float32's digits would be lost, and with them the changes that are sought."""
     allowed: list[str] = []
-    products = PathMaps.products
+    products = PathState.products
 
-    def watched(path: PathMaps) -> torch.Tensor:
+    def watched(path: PathState) -> torch.Tensor:
         allowed.append(torch.backends.cuda.matmul.fp32_precision)
         return products(path)
 
-    monkeypatch.setattr(PathMaps, "products", watched)
+    monkeypatch.setattr(PathState, "products", watched)
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high")
     try:

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from igbatch.attribution import path_maps
-from igbatch.attribution.path_maps import SLOTS, SLOTS_AT_A_TIME, PathMaps
+from igbatch.attribution import path_state
+from igbatch.attribution.path_state import SLOTS, SLOTS_AT_A_TIME, PathState
 
 FloatArray = NDArray[np.float64]
 TARGETS, PIXELS = 2, 5
@@ -18,16 +18,16 @@ UNITS = np.array([2.0, 1e-200])  # that maps of the two targets are in
 
 def filled(
     places: list[float], generator: torch.Generator, dtype: torch.dtype = torch.float64
-) -> tuple[PathMaps, Tensor]:
+) -> tuple[PathState, Tensor]:
     """A path with random maps at places, requested three at a time; and these, [nodes, K, pixels]."""
-    path = PathMaps(TARGETS, exact=True)
+    path = PathState(TARGETS, exact=True)
     maps = torch.randn(len(places), TARGETS, PIXELS, generator=generator, dtype=torch.float64)
     for start in range(0, len(places), 3):
         extend(path, places[start : start + 3], maps[start : start + 3].to(dtype))
     return path, maps
 
 
-def extend(path: PathMaps, places: list[float], maps: Tensor) -> None:
+def extend(path: PathState, places: list[float], maps: Tensor) -> None:
     """Ask for places, and put maps there."""
     nodes = path.request(places)
     slots = slice(nodes[0].slot, nodes[-1].slot + 1)
@@ -38,7 +38,7 @@ def extend(path: PathMaps, places: list[float], maps: Tensor) -> None:
 
 
 def test_places_have_slots_in_the_order_in_which_they_are_asked_for() -> None:
-    path = PathMaps(1)
+    path = PathState(1)
     assert [tuple(node) for node in path.request((0.5, 0.0))] == [(1, 0.5), (2, 0.0)]
     assert [tuple(node) for node in path.request(np.array([0.25]))] == [(3, 0.25)]
     assert (path.known, path.used, path.steps) == (1, 3, 3)
@@ -47,7 +47,7 @@ def test_places_have_slots_in_the_order_in_which_they_are_asked_for() -> None:
 
 @pytest.mark.parametrize("exact", [True, False])
 def test_the_gram_matrix_holds_the_inner_products_of_maps(exact: bool, generator: torch.Generator) -> None:
-    path = PathMaps(TARGETS, exact)
+    path = PathState(TARGETS, exact)
     maps = torch.randn(7, TARGETS, PIXELS, generator=generator)
     for start, stop in ((0, 5), (5, 6), (6, 7)):
         extend(path, np.linspace(0, 1, 7)[start:stop].tolist(), maps[start:stop])
@@ -62,8 +62,8 @@ def test_the_gram_matrix_holds_the_inner_products_of_maps(exact: bool, generator
 def test_inner_products_in_float64_are_exact(
     generator: torch.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(path_maps, "COLUMNS", 2)  # in pieces
-    path, maps = PathMaps(TARGETS, exact=True), torch.randn(3, TARGETS, PIXELS, generator=generator)
+    monkeypatch.setattr(path_state, "COLUMNS", 2)  # in pieces
+    path, maps = PathState(TARGETS, exact=True), torch.randn(3, TARGETS, PIXELS, generator=generator)
     nodes = path.request([0.0, 0.5, 1.0])
     path.put(slice(nodes[0].slot, nodes[-1].slot + 1), maps)
     flat = maps.double().transpose(0, 1)
@@ -75,7 +75,7 @@ def test_a_path_that_becomes_exact_has_the_inner_products_of_one_that_was_all_al
 ) -> None:
     maps = torch.randn(9, TARGETS, PIXELS, generator=generator)
     places = np.linspace(0, 1, 9).tolist()
-    changing, exact = PathMaps(TARGETS), PathMaps(TARGETS, exact=True)
+    changing, exact = PathState(TARGETS), PathState(TARGETS, exact=True)
     for path in (changing, exact):
         extend(path, places[:5], maps[:5])
     assert not np.array_equal(changing.gram, exact.gram)
@@ -90,7 +90,7 @@ def test_a_path_that_becomes_exact_has_the_inner_products_of_one_that_was_all_al
 
 
 def test_maps_are_kept_where_their_slots_are_however_many_come(generator: torch.Generator) -> None:
-    path = PathMaps(1)
+    path = PathState(1)
     maps = torch.randn(SLOTS - 1, 1, PIXELS, generator=generator)
     for start in range(0, len(maps), 7):
         part = maps[start : start + 7]

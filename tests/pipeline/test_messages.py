@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import igbatch
-from igbatch.pipeline.reports import Calibration, Fault, Hardware, ShardReport, Times
+from igbatch.pipeline.messages import Calibration, Fault, Hardware, ShardReport, Times
 
 VALUES = [
     Hardware("node-1", "cuda:NVIDIA H100", "a processor x 16", 2),
@@ -46,9 +46,7 @@ def test_what_workers_tell_is_read_where_torch_and_ray_are_not() -> None:
 def test_the_driver_loads_no_torch() -> None:
     """Only workers do, so that a driver on a small head node starts at once."""
     package = str(Path(igbatch.__file__).parents[1])
-    code = (
-        "import sys; sys.path[:0] = [sys.argv[1]]; import igbatch.pipeline.attribute, igbatch.pipeline.run; "
-    )
+    code = "import sys; sys.path[:0] = [sys.argv[1]]; import igbatch.pipeline.driver, igbatch.pipeline.run; "
     code += "print(sorted({'torch', 'timm'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code, package], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -99,10 +99,10 @@ def check_nodes(probe: Probe) -> None:
             ) from None
         except ray.exceptions.RayError:
             continue  # the node was lost meanwhile; a later worker on it checks again
-    refuse_blind(answers)
+    require_node_access(answers)
 
 
-def refuse_blind(answers: Mapping[str, Sequence[str]]) -> None:
+def require_node_access(answers: Mapping[str, Sequence[str]]) -> None:
     """Refuse nodes that do not see everything; `answers` has what each node does not see.
 
     Raises:

@@ -1,8 +1,9 @@
 """Adaptive integrals: node maps are kept on the device, and the rule runs on their inner products.
 
-When all requested nodes of a path have come, one product extends its Gram matrix and another one makes its
-map, whose norms are needed; one copy a round brings the numbers of all such paths to the host. A path whose
-slots run out folds its leftmost intervals into one map.
+When all requested nodes of a path are evaluated, one matrix product extends the path's Gram matrix. A second
+one computes its map, whose norms the error estimate needs. One copy a round brings the numbers of all such
+paths to the host. When a path has no free slot, its leftmost intervals are summed into one map and their node
+maps are freed.
 """
 
 from __future__ import annotations
@@ -20,20 +21,20 @@ from .adaptive import (
     FIRST_NODES,
     MAX_HALVED,
     MIN_WIDTH,
+    ErrorEstimate,
     Goal,
     Intervals,
-    Judgement,
     Known,
-    fitting,
-    judge,
+    count_foldable,
+    estimate_errors,
     masses,
 )
+from .device_sharing import HostCopy
 from .integral import Integral, Node
 from .passes import Values
-from .path_maps import MAX_KEPT, SLOTS, PathMaps
+from .path_state import MAX_KEPT, SLOTS, PathState
 from .precision import tensorfloat32
 from .rules import FloatArray
-from .turns import HostCopy
 
 MIN_UNIT = 1e-300
 """What stands for a unit of 0, of which all factors are 0."""
@@ -41,7 +42,7 @@ RESERVE = 5 - round(np.log2(MIN_WIDTH))
 """Slots that are left for halving the first interval that is not folded until it is as narrow as can be."""
 
 
-class KeptMaps:
+class AdaptiveIntegrals:
     """Adaptive integrals along the paths of a wave.
 
     Args:
@@ -52,17 +53,17 @@ class KeptMaps:
     def __init__(self, goal: Goal, targets: int) -> None:
         self._goal = goal
         self._targets = targets
-        self._paths: dict[int, PathMaps] = {}
+        self._paths: dict[int, PathState] = {}
         self._shape: tuple[int, ...] = ()
         self._dtype = torch.float32
         self._fresh: list[Tensor] = []  # scores, scales and slopes: float64 [3, batch rows, K] each
-        self._order: list[tuple[PathMaps, slice, int]] = []  # of these rows: path, slots, and the first row
+        self._order: list[tuple[PathState, slice, int]] = []  # of these rows: path, slots, and the first row
         self._intervals: Intervals  # of the paths whose numbers are on their way
         self._parts: list[torch.Size] = []  # what these numbers are
 
     def open(self, row: int) -> tuple[Sequence[Node], Sequence[Node]]:
         """Begin a path in a row; both ends are among its first nodes."""
-        self._paths[row] = PathMaps(self._targets, exact=self._goal.tolerance < EXACT_BELOW)
+        self._paths[row] = PathState(self._targets, exact=self._goal.tolerance < EXACT_BELOW)
         return self._paths[row].request(FIRST_NODES), ()
 
     def add(self, rows: Sequence[int], nodes: Sequence[Node], values: Values) -> None:
@@ -123,16 +124,16 @@ class KeptMaps:
             steps=np.array([path.steps for path in paths]),
             folds=np.stack([path.folds[:4] for path in paths], 1),
         )
-        judgement = judge(intervals, known, self._goal)
+        estimate = estimate_errors(intervals, known, self._goal)
         requested = []
         for index, path in enumerate(paths):
-            path.map_error, path.converged = judgement.map_error[index], judgement.converged[index]
+            path.map_error, path.converged = estimate.map_error[index], estimate.converged[index]
             path.weights = intervals.total[index, : path.used + 1]
-            if judgement.inexact[index]:  # which is so as long as the path is not exact
+            if estimate.inexact[index]:  # which is so as long as the path is not exact
                 path.exact, path.known = True, 1
-            places = judgement.halved[index]
+            places = estimate.halved[index]
             if len(places) and path.used + len(places) > MAX_KEPT:
-                places = self._fold(path, index, intervals, known, judgement)
+                places = self._fold(path, index, intervals, known, estimate)
             requested.append(path.request(places[: self._goal.max_steps - path.steps]))
         return requested
 
@@ -153,7 +154,7 @@ class KeptMaps:
             logits=path.logits,
         )
 
-    def _take(self, paths: Sequence[PathMaps], numbers: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def _take(self, paths: Sequence[PathState], numbers: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Put the numbers that `launch` requested where they belong.
 
         Returns:
@@ -171,7 +172,7 @@ class KeptMaps:
             path.take(found)
         return sums * unit, squares * unit
 
-    def _factors(self, paths: Sequence[PathMaps], total: FloatArray, fresh: Tensor) -> tuple[Tensor, Tensor]:
+    def _factors(self, paths: Sequence[PathState], total: FloatArray, fresh: Tensor) -> tuple[Tensor, Tensor]:
         """Return the slots' factors in the maps, [A, K, slots], of size 1 at most in units [A, K].
 
         The host knows the scales of nodes from earlier rounds, the device those of fresh ones, float64
@@ -195,7 +196,7 @@ class KeptMaps:
         return factors.mT.to(self._dtype), units
 
     def _fold(
-        self, path: PathMaps, index: int, intervals: Intervals, known: Known, judgement: Judgement
+        self, path: PathState, index: int, intervals: Intervals, known: Known, estimate: ErrorEstimate
     ) -> FloatArray:
         """Fold the leftmost intervals that are good enough, and return the middles of those that follow.
 
@@ -203,7 +204,7 @@ class KeptMaps:
         some, so that it ends as good enough, or too narrow to be halved.
         """
         valid = np.flatnonzero(intervals.valid[index])
-        count = fitting(intervals, judgement, index)
+        count = count_foldable(intervals, estimate, index)
         gone, rest = valid[:count], valid[count:]
         # two nodes left of the boundary belong to the next interval's quartic
         left = intervals.lows[index, gone[-2:][0]] if count else 0.0
@@ -214,8 +215,8 @@ class KeptMaps:
             weights = np.zeros(path.used + 1)
             np.add.at(weights, intervals.stencil[index, gone], intervals.weights[index, gone])
             mass, rise = (each[index, gone].sum(0) for each in masses(intervals, known))
-            error = np.sqrt((judgement.errors[index, gone] ** 2).sum(0))
-            gap = judgement.gaps[index, gone].sum(0)
+            error = np.sqrt((estimate.errors[index, gone] ** 2).sum(0))
+            gap = estimate.gaps[index, gone].sum(0)
             before = path.folds
             folds = np.stack(
                 [np.hypot(before[0], error), before[1] + gap, before[2] + mass, before[3] + rise]

@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .device_sharing import HostCopy
 from .integral import Integral, Node
 from .passes import Values
 from .rules import FloatArray, Quadrature
-from .turns import HostCopy
 
 ENDS = (Node(0, 0.0), Node(1, 1.0))
 
 
-class SummedMaps:
+class FixedIntegrals:
     """Integrals along the paths of a wave by one quadrature.
 
     A map has converged where the completeness gap is small beside the output's rise; errors that cancel are

@@ -24,7 +24,7 @@ COLUMNS = 1 << 14
 """Pixels of maps that are taken to float64 at a time."""
 
 
-class PathMaps:
+class PathState:
     """The maps of one path's nodes, for K targets; numbers are in units of the output.
 
     Slot 0 holds the integral over what was folded, as one map; the others hold nodes as they came.

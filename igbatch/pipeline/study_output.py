@@ -9,10 +9,10 @@ from typing import Any
 import pyarrow as pa
 
 from igbatch.errors import InputError
-from igbatch.images.choice import chosen_each
+from igbatch.images.selection import select_each
+from igbatch.pipeline.messages import Calibration, Hardware
 from igbatch.pipeline.packages import imported_packages
-from igbatch.pipeline.reports import Calibration, Hardware
-from igbatch.pipeline.resolve import ResolvedStudy, ranked_classes
+from igbatch.pipeline.resolve import ResolvedStudy, required_top_k
 from igbatch.pipeline.study_images import StudyImages
 from igbatch.store import schemas
 from igbatch.store.fingerprint import digest
@@ -67,7 +67,7 @@ def open_output(output: Output, resolved: ResolvedStudy, images: StudyImages) ->
     }
     output.put_table(output.path("images.parquet"), images.table)
     names = images.table["image_id"]
-    listed = chosen_each((spec.images for spec in resolved.variants), names)
+    listed = select_each((spec.images for spec in resolved.variants), names)
     ids = {
         choice: None if choice == "all" else names.filter(pa.array(taken)).to_pylist()
         for choice, taken in listed.items()
@@ -149,7 +149,7 @@ def check_same_study(output: Output, earlier: Mapping[str, Any] | None, resolved
 
 def _check_same_ranking(output: Output, earlier: Mapping[str, Any], resolved: ResolvedStudy) -> None:
     """Compare the models that rank images: random variants have none of their weights, but their targets."""
-    if not (ranked_classes(earlier["target_names"]) and ranked_classes(resolved.target_names)):
+    if not (required_top_k(earlier["target_names"]) and required_top_k(resolved.target_names)):
         return
     for name in resolved.models:
         was, current = earlier["models"].get(name), model_record(resolved, name)

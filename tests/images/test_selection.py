@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from igbatch.errors import InputError
-from igbatch.images.choice import Choice, check_choices, chosen, chosen_each
+from igbatch.images.selection import Choice, check_choices, select_each, select_images
 from igbatch.study import SeededSample
 from igbatch.study_file import parse_study
 
@@ -17,7 +17,7 @@ NAMES = [f"image-{number}" for number in range(30)]
 
 
 def taken(choice: Choice, names: list[str] = NAMES) -> set[str]:
-    mask = chosen(choice, pa.chunked_array([names], pa.string()))
+    mask = select_images(choice, pa.chunked_array([names], pa.string()))
     assert (mask.dtype, mask.shape) == (np.bool_, (len(names),))
     return {name for name, is_chosen in zip(names, mask, strict=True) if is_chosen}
 
@@ -49,10 +49,10 @@ def test_an_image_more_takes_the_place_of_at_most_one() -> None:
 
 def test_equal_choices_are_made_once() -> None:
     ids = pa.chunked_array([NAMES])
-    made = chosen_each(["all", SeededSample(sample=3), SeededSample(sample=3, seed=0), ("image-1",)], ids)
+    made = select_each(["all", SeededSample(sample=3), SeededSample(sample=3, seed=0), ("image-1",)], ids)
     assert [int(mask.sum()) for mask in made.values()] == [30, 3, 1]
     for choice, mask in made.items():
-        np.testing.assert_array_equal(mask, chosen(choice, ids))
+        np.testing.assert_array_equal(mask, select_images(choice, ids))
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from igbatch.attribution import Example, Settings
+from igbatch.attribution.device_sharing import DeviceLock, HostCopy
 from igbatch.attribution.engine import attribute_forward
-from igbatch.attribution.turns import HostCopy, Turns
 
 CPU = torch.device("cpu")
 
@@ -25,7 +25,7 @@ def examples(seed: int, count: int = 6) -> list[Example]:
     ]
 
 
-def maps(precision: str, seed: int, turns: Turns, seen: set[str]) -> dict[int, Tensor]:
+def maps(precision: str, seed: int, device_lock: DeviceLock, seen: set[str]) -> dict[int, Tensor]:
     weights = torch.randn(192, 3, generator=torch.Generator().manual_seed(7))
 
     def forward(points: Tensor, example_indices: Tensor) -> Tensor:
@@ -36,17 +36,17 @@ def maps(precision: str, seed: int, turns: Turns, seen: set[str]) -> dict[int, T
         return torch.tanh(points.flatten(1) @ weights)
 
     settings = Settings(steps="auto", precision=precision, micro_batch=4)
-    done = attribute_forward(forward, examples(seed), settings, turns=turns)
+    done = attribute_forward(forward, examples(seed), settings, device_lock=device_lock)
     return {each.index: each.attributions for each in done}
 
 
 def test_streams_in_threads_have_the_bits_and_the_switches_of_streams_alone() -> None:
     switches: dict[str, set[str]] = {"float32": set(), "tensorfloat32": set()}
-    alone = {name: maps(name, seed, Turns(), set()) for seed, name in enumerate(switches)}
-    turns = Turns()
+    alone = {name: maps(name, seed, DeviceLock(), set()) for seed, name in enumerate(switches)}
+    device_lock = DeviceLock()
     with ThreadPoolExecutor(2) as pool:
         found = {
-            name: pool.submit(maps, name, seed, turns, seen)
+            name: pool.submit(maps, name, seed, device_lock, seen)
             for seed, (name, seen) in enumerate(switches.items())
         }
     for name, future in found.items():
@@ -55,17 +55,17 @@ def test_streams_in_threads_have_the_bits_and_the_switches_of_streams_alone() ->
 
 
 def test_one_launches_at_a_time_and_rounds_that_overlap_count_once() -> None:
-    turns, launching, peak = Turns(), [0], [0]
+    device_lock, launching, peak = DeviceLock(), [0], [0]
     barrier = threading.Barrier(3)
 
     def rounds() -> None:
         barrier.wait()
         for _ in range(5):
-            with turns.round():
-                with turns.launch:
+            with device_lock.round():
+                with device_lock.launch:
                     launching[0] += 1
                     peak[0] = max(peak[0], launching[0])
-                    with turns.passes(CPU):
+                    with device_lock.passes(CPU):
                         time.sleep(0.005)
                     launching[0] -= 1
                 time.sleep(0.005)
@@ -76,18 +76,18 @@ def test_one_launches_at_a_time_and_rounds_that_overlap_count_once() -> None:
             future.result()
     elapsed = time.perf_counter() - start
     assert peak == [1]
-    assert 0.075 <= turns.pass_seconds <= turns.busy_seconds <= elapsed
-    idle = turns.busy_seconds
+    assert 0.075 <= device_lock.pass_seconds <= device_lock.busy_seconds <= elapsed
+    idle = device_lock.busy_seconds
     time.sleep(0.02)
-    assert turns.busy_seconds == idle
+    assert device_lock.busy_seconds == idle
 
 
 def test_a_round_that_fails_gives_the_turn_back() -> None:
-    turns = Turns()
+    device_lock = DeviceLock()
     for _ in range(2):
-        with pytest.raises(RuntimeError), turns.round(), turns.launch, turns.passes(CPU):
+        with pytest.raises(RuntimeError), device_lock.round(), device_lock.launch, device_lock.passes(CPU):
             raise RuntimeError
-    with turns.launch:
+    with device_lock.launch:
         pass
 
 
