@@ -7,6 +7,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,10 @@ os.environ.pop("RAY_ADDRESS", None)
 
 import pytest
 import yaml
+from helpers import Command, Ended, run_igbatch
+from hypothesis import settings
 
+from igbatch import cli
 from igbatch.birds.scenes import write_scenes
 from igbatch.store.output import Output
 from igbatch.study_file import load_study
@@ -38,6 +42,11 @@ TINY = {
     "run": {"shard_images": 1, "workers": 1},  # each imports torch: 4 s of a core; tests of several say so
     "report": {"figures": False},  # tests of the report draw them; here they would take most of a run
 }
+
+
+settings.register_profile("daily", max_examples=25, deadline=None)
+settings.register_profile("nightly", max_examples=100, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "daily"))
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
@@ -70,6 +79,29 @@ def scene_folder(tmp_path: Path) -> Path:
     folder = tmp_path / "scenes"
     write_scenes(folder, 4, first_seed=40, kind="single")
     return folder
+
+
+@pytest.fixture
+def igbatch(tmp_path: Path) -> Command:
+    """Run `igbatch` as a process: (*arguments, cwd, env, timeout)."""
+    return partial(run_igbatch, cwd=tmp_path)
+
+
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run `igbatch` in this process and on its Ray, from arguments to exit code: (*arguments)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "250")
+
+    def run(*arguments: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["igbatch", *map(str, arguments)])
+        capsys.readouterr()
+        start = time.monotonic()
+        code = cli.exit_code(cli.main)
+        printed = capsys.readouterr()
+        return Ended(code, printed.out, printed.err, time.monotonic() - start)
+
+    return run
 
 
 @pytest.fixture(scope="session")
