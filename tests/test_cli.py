@@ -144,9 +144,7 @@ def test_plan_measures_and_writes_nothing(tiny_study: Path, tmp_path: Path, call
     assert re.search(r"passes of the models\W+about [\d,]+ forward .* about [\d,]+ backward", ended.out)
     assert re.search(r"arithmetic\W+float32", ended.out)
     assert re.search(r"micro-batch\W+\d+ batch rows on .*; measured now on the first images", ended.out)
-    assert re.search(
-        r"maps to be written\W+[\d.]+ MB for 12 maps \(all, float32, by the trial\)", ended.out
-    )
+    assert re.search(r"maps to be written\W+[\d.]+ MB for 12 maps \(all, float32, by the trial\)", ended.out)
     assert re.search(r"device time\W+about \d+\.\d minutes on one such worker \(trained", ended.out)
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.yaml"]
 
