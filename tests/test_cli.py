@@ -94,7 +94,7 @@ def test_quarantine_beyond_the_allowance_is_a_bad_verdict(
 
 @pytest.fixture
 def refused(tiny_content: dict[str, Any], tmp_path: Path, call: Command) -> Callable[..., None]:
-    """Check the line that a run of the tiny study with other keys is refused with, and that it wrote nothing."""
+    """Check the line that the tiny study with other keys is refused with; nothing is written."""
 
     def check(*parts: str, **changes: Any) -> None:
         write(tmp_path / "s.yaml", tiny_content, **changes)
