@@ -88,7 +88,7 @@ def refusing() -> Iterator[Callable[[int, str], str]]:
                 pass
 
         servers.append(ThreadingHTTPServer(("127.0.0.1", 0), Answer))
-        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
+        threading.Thread(target=servers[-1].serve_forever, args=(0.01,), daemon=True).start()
         return f"http://127.0.0.1:{servers[-1].server_address[1]}"
 
     yield start
@@ -124,6 +124,7 @@ def test_a_store_that_accepts_and_says_nothing(
     call: Command, write_study: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The limits of Amazon's library end it, here shorter ones than a user's."""
+    monkeypatch.setattr(filesystem, "S3_ATTEMPTS", 1)
     monkeypatch.setattr(filesystem, "S3_LIMITS", {"connect_timeout": 0.5, "request_timeout": 0.5})
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
