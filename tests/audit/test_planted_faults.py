@@ -20,6 +20,8 @@ from igbatch.study import AuditSection
 from igbatch.variants.randomized import random_model, randomize
 from igbatch.variants.weights import locate_weights
 
+pytestmark = pytest.mark.slow
+
 IMAGES = 3
 STUDY = {
     "name": "night",

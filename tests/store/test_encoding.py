@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -38,7 +38,6 @@ def errors(maps: np.ndarray) -> np.ndarray:
 
 
 @given(arrays.arrays(np.float32, (3, 2, 4), elements=finite))
-@settings(deadline=None, max_examples=300)
 def test_no_value_is_off_by_more_than_half_a_scale(maps: np.ndarray) -> None:
     values, scale = to_int16(maps)
     found = from_int16(values, scale)
@@ -161,6 +160,7 @@ def test_a_map_is_found_in_whatever_row_group(
         np.testing.assert_array_equal(Reader(local_output).attribution("v", image, "a"), exact)
 
 
+@pytest.mark.slow
 def test_a_study_chooses_the_encoding_and_its_statistics_do_not_change(
     tiny_study: Path, tmp_path: Path, computed: Output, compute_study: Callable[..., Output]
 ) -> None:
