@@ -114,6 +114,15 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
 
 @pytest.fixture(scope="session")
+def local_ray(s3: "ObjectStore") -> Iterator[None]:
+    """One embedded Ray, which runs of this process use; its workers find the S3 server of the tests."""
+    from igbatch.pipeline.session import ray_session
+
+    with ray_session():
+        yield
+
+
+@pytest.fixture(scope="session")
 def on_one_thread() -> Iterator[None]:
     """Keep torch to one thread from the first test that asks for it to the end."""
     import torch

@@ -9,13 +9,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from helpers import Command
 
 from igbatch.store.output import Output
-
-
-def verify(out: Path | str, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "igbatch.cli", "verify", str(out), *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -31,15 +27,15 @@ def finished(
     return folder / "out"
 
 
-def test_a_finished_study_is_good_in_one_line(finished: Path) -> None:
+def test_a_finished_study_is_good_in_one_line(finished: Path, call: Command) -> None:
     for options in ((), ("--quick",)):
-        done = verify(finished, *options)
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert len(done.stdout.splitlines()) == 1
-        assert done.stdout.startswith("good: 12 of 12 rows committed, 0 in quarantine, 6 shards, 12 maps, ")
+        done = call("verify", finished, *options)
+        assert done.code == 0, done.out + done.err
+        assert len(done.out.splitlines()) == 1
+        assert done.out.startswith("good: 12 of 12 rows committed, 0 in quarantine, 6 shards, 12 maps, ")
 
 
-def test_what_is_wrong_is_listed_with_exit_code_1(finished: Path, tmp_path: Path) -> None:
+def test_what_is_wrong_is_listed_with_exit_code_1(finished: Path, tmp_path: Path, call: Command) -> None:
     out = tmp_path / "out"
     shutil.copytree(finished, out)
     lost, removed = (
@@ -48,22 +44,21 @@ def test_what_is_wrong_is_listed_with_exit_code_1(finished: Path, tmp_path: Path
     )
     lost.unlink()
     removed.unlink()
-    done = verify(out)
-    assert done.returncode == 1
-    lines = done.stdout.splitlines()
+    done = call("verify", out)
+    assert done.code == 1
+    lines = done.out.splitlines()
     assert [line.split(": ")[0] for line in lines[:2]] == ["lost", "file"]
     assert lines[1] == f"file: {removed.relative_to(out)}: is missing"
     assert "10 of 12 rows committed" in lines[-1]
-    content = json.loads(verify(out, "--json").stdout)
+    content = json.loads(call("verify", out, "--json").out)
     assert [problem["kind"] for problem in content["problems"]][:2] == ["lost", "file"]
     assert content["committed"] == 10
 
 
-def test_a_place_without_a_study_is_refused(tmp_path: Path) -> None:
-    done = verify(tmp_path)
-    assert done.returncode == 2
-    assert done.stderr.startswith(f"igbatch: {tmp_path}: no study here")
-    assert done.stdout == ""
+def test_a_place_without_a_study_is_refused(tmp_path: Path, call: Command) -> None:
+    ended = call("verify", tmp_path)
+    ended.refused(f"igbatch: {tmp_path}: no study here")
+    assert ended.out == ""
 
 
 def test_it_needs_neither_torch_nor_ray() -> None:

@@ -1,4 +1,4 @@
-"""One embedded Ray for the tests that call it from this process, and one thread for those that compute."""
+"""Studies, plans and one thread for the tests of the pipeline; their Ray is `local_ray` of all tests."""
 
 import sys
 import uuid
@@ -23,14 +23,6 @@ from igbatch.variants.weights import WeightsSource
 
 # Workers find the installed packages, not these tests: what a test sends them takes its code along
 cloudpickle.register_pickle_by_value(sys.modules[__name__.partition(".")[0]])
-
-
-@pytest.fixture(scope="session")
-def local_ray() -> Iterator[None]:
-    from igbatch.pipeline.session import ray_session
-
-    with ray_session():
-        yield
 
 
 @pytest.fixture
