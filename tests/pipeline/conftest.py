@@ -11,7 +11,9 @@ import pytest
 import torch
 import yaml
 from ray import cloudpickle
+from warm_workers import WarmWorkers
 
+from igbatch.pipeline import driver, worker, worker_pool
 from igbatch.pipeline.plan import Plan, make_plan
 from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy
 from igbatch.pipeline.study_images import StudyImages
@@ -31,6 +33,28 @@ def local_ray() -> Iterator[None]:
 
     with ray_session():
         yield
+
+
+@pytest.fixture(scope="session")
+def kept_workers(local_ray: None) -> WarmWorkers:
+    """The workers that the modules which ask for `warm_workers` share."""
+    return WarmWorkers()
+
+
+@pytest.fixture(scope="module")
+def warm_workers(kept_workers: WarmWorkers) -> Iterator[None]:
+    """Let a module's runs take workers that have imported torch for an earlier one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(driver, "actor_class", kept_workers.actor_class)
+        patch.setattr(driver, "kill_worker", kept_workers.stop)
+        yield
+
+
+@pytest.fixture
+def cold_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test's runs start workers of their own, as any run does."""
+    monkeypatch.setattr(driver, "actor_class", worker.actor_class)
+    monkeypatch.setattr(driver, "kill_worker", worker_pool.kill_worker)
 
 
 @pytest.fixture
