@@ -31,8 +31,10 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__.partition(".")[0]])
 def local_ray() -> Iterator[None]:
     from igbatch.pipeline.session import ray_session
 
-    with ray_session():
-        yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_metrics_report_interval_ms", "2000")  # else test_metrics waits for 10 s
+        with ray_session():
+            yield
 
 
 @pytest.fixture(scope="session")
