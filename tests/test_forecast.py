@@ -359,6 +359,7 @@ def test_names_with_brackets_are_printed_as_they_are() -> None:
     assert "/out[final]/s.parquet: it is cut short" in text
 
 
+@pytest.mark.slow
 def test_a_plan_without_a_trial_loads_neither_torch_nor_ray(tiny_study: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from rich.console import Console; from igbatch.forecast import describe_plan; "

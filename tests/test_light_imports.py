@@ -38,6 +38,8 @@ HEAVY = ["torch", "timm", "ray", "matplotlib"]
     [
         [("igbatch.attribution", ALONE)],
         [
+            ("igbatch", ["torch", "ray", "pandas", "pyarrow"]),
+            ("igbatch.store.verify", ["torch", "ray"]),
             ("igbatch.variants.weights", ["torch", "timm", "safetensors"]),
             ("igbatch.store.lock", ["torch", "ray", "pandas"]),
             ("facts of bundled", ["torch", "timm"]),

@@ -35,14 +35,6 @@ def refusal(address: str | None) -> str:
 
 
 @pytest.fixture
-def not_connected(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take this process, where other tests have a Ray, for one that is not connected."""
-    monkeypatch.setattr(ray, "is_initialized", lambda: False)
-    monkeypatch.setattr(ray, "shutdown", lambda: None)
-    monkeypatch.setattr(session, "_embedded", False)
-
-
-@pytest.fixture
 def closed_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
