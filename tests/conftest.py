@@ -1,6 +1,7 @@
 """Shared by all tests: no network, no usage statistics, and small studies to run."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -214,6 +215,13 @@ def computed(
     before = files()
     yield output
     assert files() == before, "a test wrote into the study that all tests read: give it a copy"
+
+
+@pytest.fixture
+def copy(computed: Output, tmp_path: Path) -> Output:
+    """A copy of that study, to be changed."""
+    shutil.copytree(computed.path(), tmp_path / "copy")
+    return Output(str(tmp_path / "copy"))
 
 
 @pytest.fixture

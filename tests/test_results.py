@@ -1,6 +1,5 @@
 """Reading a study: frames, maps, and the range of every scope, as a notebook asks for them."""
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -29,13 +28,6 @@ KEY = ["variant_id", "image_id", "target"]
 @pytest.fixture(scope="module")
 def results(computed: Output) -> StudyResults:
     return open_study(computed.uri)
-
-
-@pytest.fixture
-def copy(computed: Output, tmp_path: Path) -> Output:
-    """The computed study, to be changed."""
-    shutil.copytree(computed.path(), tmp_path / "copy")
-    return Output(str(tmp_path / "copy"))
 
 
 def test_names_of_the_package_are_looked_up_when_they_are_asked_for() -> None:

@@ -29,7 +29,7 @@ STUDY = {
     "models": {"small": {"weights": "bundled"}},
     "targets": {"eagle": 0, "magpie": 1},
     "variants": [{"kind": "trained"}, {"kind": "random", "seeds": [3]}],
-    "attribution": {"steps": 4, "micro_batch": 4},
+    "attribution": {"steps": 2, "micro_batch": 4},
 }
 TRAINED = "variants=[{kind: trained}]"
 Night = Callable[..., Comparison]
