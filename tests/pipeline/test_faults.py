@@ -22,7 +22,7 @@ import yaml
 
 from igbatch import open_study
 from igbatch.errors import UnfinishedError
-from igbatch.pipeline import worker
+from igbatch.pipeline import driver, worker
 from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.driver import AttributionDriver, RunSummary
@@ -149,11 +149,17 @@ def lose_the_store(shard: Shard, mark: str, times: int) -> None:
             raise OSError("When completing: AWS Error NETWORK_CONNECTION during PutObject")
 
 
+@pytest.fixture(autouse=True)
+def watchful_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the driver look at workers that do not answer every moment, not every two seconds."""
+    monkeypatch.setattr(driver, "SCALE_SECONDS", 0.2)
+
+
 @pytest.fixture
 def study(tmp_path: Path, tiny_content: dict[str, Any]) -> Path:
     """The tiny study's trained variant, three images in one shard."""
     path = tmp_path / "tiny.yaml"
-    content = tiny_content | {"variants": [{"kind": "trained"}], "run": {"shard_images": 3}}
+    content = tiny_content | {"variants": [{"kind": "trained"}], "run": {"shard_images": 3, "workers": 1}}
     path.write_text(yaml.safe_dump(content))
     return path
 
@@ -326,7 +332,7 @@ def test_a_hung_worker_is_killed_in_time(
     study: Path, tmp_path: Path, undisturbed: pd.DataFrame, replay_with: Callable[..., RunSummary]
 ) -> None:
     fault = partial(hang_once, mark=str(tmp_path / "mark"))
-    summary = replay_with(fault, study, tmp_path / "out", "run.shard_seconds=4")
+    summary = replay_with(fault, study, tmp_path / "out", "run.shard_seconds=3")
     assert summary.retries == 1
     assert_as_if_nothing_had_been(Output(str(tmp_path / "out")), undisturbed)
 

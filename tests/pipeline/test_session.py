@@ -42,6 +42,7 @@ def closed_port() -> int:
         return port
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("local_ray")
 def test_a_session_inside_a_session_leaves_it_open() -> None:
     with ray_session():
@@ -50,6 +51,7 @@ def test_a_session_inside_a_session_leaves_it_open() -> None:
     assert is_embedded()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("local_ray")
 def test_workers_of_an_own_ray_give_way_no_more_than_the_run_itself() -> None:
     """Unless the user says so: `nice igbatch run`."""
@@ -85,6 +87,7 @@ def test_the_address_of_a_dashboard_is_refused() -> None:
     assert "the address of a dashboard, for `ray job submit`" in refusal("http://127.0.0.1:8265")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("not_connected")
 def test_a_port_that_says_nothing_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "CONNECT_SECONDS", 3.0)
