@@ -31,7 +31,7 @@ def times(*files: Path) -> dict[Path, int]:
 
 @pytest.mark.slow
 def test_a_run_is_stopped_by_sigterm_and_run_again(
-    tiny_study: Path, tmp_path: Path, call: Command, local_ray: None
+    tiny_study: Path, tmp_path: Path, call: Command, warm_workers: None
 ) -> None:
     """As from Kubernetes or `ray job stop`. The run that is stopped is a process, later ones are calls."""
     run = ("run", "tiny.yaml", "--set", "attribution.steps=16")
@@ -79,7 +79,7 @@ def test_a_run_is_stopped_by_sigterm_and_run_again(
 
 @pytest.mark.slow
 def test_quarantine_beyond_the_allowance_is_a_bad_verdict(
-    scene_folder: Path, tiny_content: dict[str, Any], tmp_path: Path, call: Command, local_ray: None
+    scene_folder: Path, tiny_content: dict[str, Any], tmp_path: Path, call: Command, warm_workers: None
 ) -> None:
     (scene_folder / "scene-42.png").write_bytes(b"not an image")
     images = {"root": str(scene_folder), "boxes": str(scene_folder / "boxes.csv")}

@@ -38,7 +38,7 @@ def test_a_script_refuses_like_the_command(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not PHOTOS.is_dir(), reason="the photographs are not here (../shared/photos)")
-def test_photographs_of_any_size_and_mode(tmp_path: Path, call: Command, local_ray: None) -> None:
+def test_photographs_of_any_size_and_mode(tmp_path: Path, call: Command, warm_workers: None) -> None:
     steps = "variants=[{kind: trained, steps: 3}, {kind: random, seeds: [1], steps: 2}]"
     ended = call(
         "run", ROOT / "jobs" / "photos.yaml", "--out", "out", "--set", steps, "--set", "report.figures=false"

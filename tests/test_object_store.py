@@ -56,7 +56,7 @@ def test_killed_resumed_and_read_on_s3_it_is_the_same_as_undisturbed_on_a_disk(
     tmp_path: Path,
     compute_study: Callable[..., Output],
     call: Command,
-    local_ray: None,
+    warm_workers: None,
 ) -> None:
     """The run that is killed is a process; those after it are calls of this one."""
     bucket, scenes = s3.new_bucket(), tmp_path / "scenes"

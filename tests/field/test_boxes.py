@@ -343,7 +343,7 @@ def test_files_that_people_brought(refused: Call, plan: Call, photos: Path, name
 
 @pytest.mark.slow
 def test_what_was_left_out_is_told_by_the_run_and_by_its_report(
-    tmp_path: Path, write_study: Callable[..., Path], call: Command, local_ray: None
+    tmp_path: Path, write_study: Callable[..., Path], call: Command, warm_workers: None
 ) -> None:
     write_scenes(tmp_path / "photos", 2, first_seed=40, kind="single")
     bboxes = ([10, 10, 90, 90], [-0.5, 10, 90, 90], [10, 10, 90, 0], [10, 10, 900, 90])

@@ -16,13 +16,6 @@ def study(write_study: Callable[..., Path]) -> Path:
     return write_study(variants=[{"kind": "trained"}])
 
 
-@pytest.fixture
-def not_connected(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take this process, where other tests have a Ray, for one that is not connected."""
-    monkeypatch.setattr("ray.is_initialized", lambda: False)
-    monkeypatch.setattr("ray.shutdown", lambda: None)
-
-
 @pytest.mark.usefixtures("not_connected")
 def test_the_address_of_a_cluster_that_is_gone(
     call: Command, study: Path, monkeypatch: pytest.MonkeyPatch

@@ -85,6 +85,7 @@ def test_a_font_that_was_installed_since_is_used_without_a_word(
     assert "�" not in drawn
 
 
+@pytest.mark.slow
 def test_the_reports_own_figures_are_told_of_too(
     named: Output,
     only_fonts: Callable[..., None],

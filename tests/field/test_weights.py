@@ -50,7 +50,8 @@ def refused(study: Path) -> str:
 def test_a_swin_fine_tuned_on_three_classes_is_explained(
     tmp_path: Path, fine_tuned: nn.Module, write_study: Write, compute_study: Callable[..., Output]
 ) -> None:
-    study = write_study(models=NAMED, targets=["hawk", "1", "predicted"])
+    one = {"scenes": [{"kind": "double", "seeds": [1]}]}
+    study = write_study(models=NAMED, targets=["hawk", "1", "predicted"], images=one)
     output = compute_study(study, tmp_path / "out", reduce=False)
     rows = {
         variant: output.read_table(info.path).to_pylist()

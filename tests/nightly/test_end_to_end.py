@@ -29,7 +29,7 @@ SCRIPT = Path(__file__).parents[2] / "jobs" / "nightly_audit.py"
 
 @pytest.mark.slow
 def test_two_nights_and_a_pruned_one(
-    tmp_path: Path, tiny_content: dict[str, Any], call: Command, local_ray: None
+    tmp_path: Path, tiny_content: dict[str, Any], call: Command, warm_workers: None
 ) -> None:
     study, place = tmp_path / "tiny.yaml", tmp_path / "root"
     small = {

@@ -12,6 +12,7 @@ import torch
 import yaml
 from ray import cloudpickle
 
+from igbatch.pipeline import driver, worker, worker_pool
 from igbatch.pipeline.plan import Plan, make_plan
 from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy
 from igbatch.pipeline.study_images import StudyImages
@@ -23,6 +24,13 @@ from igbatch.variants.weights import WeightsSource
 
 # Workers find the installed packages, not these tests: what a test sends them takes its code along
 cloudpickle.register_pickle_by_value(sys.modules[__name__.partition(".")[0]])
+
+
+@pytest.fixture
+def cold_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test's runs start workers of their own, as any run does."""
+    monkeypatch.setattr(driver, "actor_class", worker.actor_class)
+    monkeypatch.setattr(driver, "kill_worker", worker_pool.kill_worker)
 
 
 @pytest.fixture
