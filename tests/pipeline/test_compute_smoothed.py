@@ -103,10 +103,10 @@ def test_maps_are_the_means_of_the_engines_own_over_the_same_copies_for_every_va
 def test_reproducible_by_image_maps_are_the_same_bits_for_every_cut_and_order(
     study: Path, tmp_path: Path
 ) -> None:
-    by_image = "attribution.reproducible=image"
+    settings = ["attribution.reproducible=image", "variants=[{kind: trained}]"]
     scenes = "images.scenes=[{kind: double, seeds: [2, 1]}]"
-    results = run(study, tmp_path / "one", "run.shard_images=2", by_image)
-    other = run(study, tmp_path / "other", "run.shard_images=1", by_image, scenes)
+    results = run(study, tmp_path / "one", "run.shard_images=2", *settings)
+    other = run(study, tmp_path / "other", "run.shard_images=1", scenes, *settings)
     for variant, image, target in results.image_stats[["variant_id", "image_id", "target"]].to_numpy():
         one, two = (each.attribution(variant, image, target) for each in (results, other))
         assert one.tobytes() == two.tobytes()
