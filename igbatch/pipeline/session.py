@@ -98,7 +98,7 @@ def _start() -> Iterator[None]:
                 logging_level=logging.CRITICAL,
                 job_config=DriverImports(),
                 _temp_dir=folder,
-                _system_config={"worker_niceness": os.nice(0)},  # Ray's own 15 lets anything else go first
+                _system_config={"worker_niceness": 0},  # Ray's own 15 lets anything else go first
                 **_QUIET,
             )
         except Exception as error:  # of Ray's start many classes come, bare `Exception` among them
