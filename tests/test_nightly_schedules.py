@@ -130,7 +130,7 @@ def test_the_pod_submits_a_night_and_ends_as_its_verdict_says(
 @pytest.fixture(autouse=True)
 def no_store(monkeypatch: pytest.MonkeyPatch) -> None:
     """Manifests name stores that nobody has: a call of theirs is read here, and no store is asked."""
-    monkeypatch.setattr("igbatch.store_errors.reach", lambda uri, key: None)
+    monkeypatch.setattr("igbatch.store_errors.require_reachable", lambda uri, key: None)
 
 
 def check_call(call: list[str]) -> None:
