@@ -17,6 +17,7 @@ os.environ.update(
     HF_HUB_OFFLINE="1",
     RAY_DEDUP_LOGS="0",
     RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",
+    OMP_NUM_THREADS="1",  # a thread a process of these: more would wait for each other
 )
 os.environ.pop("RAY_ADDRESS", None)
 

@@ -57,7 +57,7 @@ TRAINED = ["variants=[{kind: trained}]"]
 ONE_SCENE = "images.scenes=[{kind: double, seeds: [1]}]"
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 
 @pytest.fixture(scope="module")

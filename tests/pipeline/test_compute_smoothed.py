@@ -29,7 +29,7 @@ from igbatch.variants.models import load_trained
 from igbatch.variants.randomized import random_model
 from igbatch.variants.weights import locate_weights
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 COPIES, NOISE, SEED = 3, 0.1, 7
 CALIBRATION = Calibration("float32", 0.0, micro_batch=4)

@@ -36,7 +36,7 @@ from igbatch.study import SeededSample
 from igbatch.study_file import load_study
 from igbatch.variants.models import load_trained
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 CALIBRATION = Calibration("float32", 0.0, micro_batch=4)
 SECTION = {"images": {"sample": 1}, "perturbations": 2, "radius": 0.05}
 STUDY: dict[str, Any] = {
@@ -320,7 +320,6 @@ def test_an_unknown_variant_is_refused(study: Path, tmp_path: Path) -> None:
         planned(study, Output(str(tmp_path / "new")), "audit.faithfulness.variants=[trianed]")
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("local_ray")
 def test_a_finished_study_is_measured_on_the_cluster_and_once(study: Path, output: Output) -> None:
     plan = planned(study, output)

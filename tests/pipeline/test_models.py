@@ -15,7 +15,7 @@ from igbatch.study_file import LoadedStudy, parse_study
 from igbatch.variants.models import load_trained, weights_sha256
 from igbatch.variants.randomized import ModelStates, random_model
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 CPU = torch.device("cpu")
 EVERY_KIND = [
     {"kind": "trained"}, {"kind": "random", "seeds": [1, 2]},

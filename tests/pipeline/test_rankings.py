@@ -29,7 +29,7 @@ from igbatch.store.verify import verify
 from igbatch.study_file import load_study
 from igbatch.variants import randomized
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 CPU = torch.device("cpu")
 CALIBRATION = Calibration("float32", 0.0, micro_batch=4)
