@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from igbatch.errors import InputError
@@ -457,7 +457,6 @@ places = st.sampled_from(
 
 
 @given(places, values)
-@settings(deadline=None, max_examples=300)
 def test_no_value_anywhere_causes_more_than_a_line(place: tuple[str, ...], value: Any) -> None:
     content: dict[str, Any] = {**LEAST, "models": {"small": {}}, "images": {"root": "photos"}}
     node = content

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
@@ -141,7 +141,6 @@ paths = st.lists(random_path(), min_size=1, max_size=4)
 # --- intervals
 
 
-@settings(deadline=None, max_examples=40)
 @given(paths=paths)
 def test_intervals_are_those_between_neighbours_that_are_not_folded(paths: list[Path]) -> None:
     intervals, _ = slots(paths)
@@ -178,7 +177,6 @@ def test_intervals_are_those_between_neighbours_that_are_not_folded(paths: list[
         assert not intervals.widths[index, none].any()
 
 
-@settings(deadline=None, max_examples=40)
 @given(paths=paths, coefficients=st.lists(st.integers(-9, 9), min_size=4, max_size=4))
 def test_all_weights_together_integrate_cubics_over_what_is_not_folded(
     paths: list[Path], coefficients: list[int]
@@ -243,7 +241,6 @@ def reference(path: Path, goal: Goal) -> tuple[FloatArray, FloatArray, FloatArra
     return errors, np.array(gaps), error / norm, allowed
 
 
-@settings(deadline=None, max_examples=40)
 @given(paths=paths, rounding=st.sampled_from([0.0, 1e-3, 0.5]), tolerance=st.sampled_from([0.01, 1.0, 30.0]))
 def test_errors_are_those_that_the_maps_themselves_have(
     paths: list[Path], rounding: float, tolerance: float
@@ -270,7 +267,6 @@ def test_errors_are_those_that_the_maps_themselves_have(
         np.testing.assert_array_equal(alone.halved[0], found.halved[index])
 
 
-@settings(deadline=None, max_examples=40)
 @given(path=random_path())
 def test_norms_and_slopes_are_integrated_by_the_trapezoid(path: Path) -> None:
     intervals, known = slots([path])
@@ -317,7 +313,6 @@ def halved_rows(path: Path, estimate: ErrorEstimate) -> list[int]:
     return [centers.index(place) for place in places]
 
 
-@settings(deadline=None, max_examples=60)
 @given(path=random_path(), tolerance=st.sampled_from([0.01, 0.3, 3.0, 30.0]))
 def test_the_largest_errors_are_halved_and_no_more_than_it_takes(path: Path, tolerance: float) -> None:
     intervals, known = slots([path])
@@ -418,7 +413,6 @@ def test_nothing_has_no_error_and_something_of_no_norm_an_infinite_one() -> None
 # --- folding
 
 
-@settings(deadline=None, max_examples=40)
 @given(path=random_path(), tolerance=st.sampled_from([0.3, 3.0, 30.0]))
 def test_what_may_be_folded_is_within_its_share(path: Path, tolerance: float) -> None:
     intervals, known = slots([path])

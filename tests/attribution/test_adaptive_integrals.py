@@ -168,7 +168,6 @@ def test_a_straight_integrand_is_done_after_five_nodes() -> None:
     np.testing.assert_allclose(integral.attributions.numpy(), [[1, -1]], atol=ROUNDED)
 
 
-@settings(deadline=None, max_examples=40)
 @given(place=places, steepness=steepnesses, tolerance=st.sampled_from([0.1, 0.01, 1e-3]))
 def test_the_result_is_the_weighted_sum_over_all_nodes(
     place: float, steepness: float, tolerance: float
@@ -197,7 +196,7 @@ def test_units_do_not_matter(exponent: int) -> None:
 # --- cliffs
 
 
-@settings(deadline=None, derandomize=True)
+@settings(derandomize=True)
 @given(place=places, steepness=steepnesses, second=st.floats(-3, 3), height=st.floats(-0.9, 2))
 def test_a_cliff_anywhere_is_resolved(place: float, steepness: float, second: float, height: float) -> None:
     # The second pixel's cliff is a few widths from the first one's.
@@ -211,7 +210,6 @@ def test_a_cliff_anywhere_is_resolved(place: float, steepness: float, second: fl
     assert integral.steps[0] < 150
 
 
-@settings(deadline=None, max_examples=25)
 @given(place=st.sampled_from(FIRST_NODES[:-1]), offset=st.floats(0.001, 0.249))
 def test_a_cliff_between_two_nodes_is_found_by_what_the_scores_say(place: float, offset: float) -> None:
     curve = cliff([place + offset], [1e6], [[1.0]])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from captum.attr._utils.approximation_methods import approximation_parameters
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from igbatch.attribution.errors import AttributionError
@@ -39,7 +39,6 @@ def integral(rule: str, steps: int, function: Function) -> float:
 
 
 @pytest.mark.parametrize("rule", RULES)
-@settings(deadline=None, max_examples=30)  # a Gauss-Legendre rule is an eigenvalue problem
 @given(steps=st.integers(2, 100))
 def test_weights_sum_to_one_and_nodes_ascend_inside_the_interval(rule: str, steps: int) -> None:
     quadrature = rule_nodes(rule, steps)

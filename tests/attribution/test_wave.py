@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
@@ -166,7 +166,6 @@ def counted(batches: list[list[Row]]) -> Counter[Row]:
 # --- every row to its own path
 
 
-@settings(deadline=None)
 @given(rounds=st.lists(ROUNDS, max_size=12), rows=st.integers(1, 20), ends=st.integers(0, 2))
 def test_every_value_reaches_its_own_path_in_the_order_in_which_it_was_asked_for(
     rounds: list[list[int]], rows: int, ends: int
@@ -265,7 +264,6 @@ def test_no_paths_are_no_work() -> None:
 # --- memory
 
 
-@settings(deadline=None)
 @given(rounds=st.lists(ROUNDS, min_size=1, max_size=8), limit=st.integers(1, 20), ends=st.integers(0, 2))
 def test_a_micro_batch_that_does_not_fit_is_halved_until_it_does(
     rounds: list[list[int]], limit: int, ends: int

@@ -43,7 +43,7 @@ def test_counts_of_the_whole_are_those_of_its_suites(audit_of: Callable[..., Aud
         assert getattr(whole, name) == sum(getattr(suite, name) for suite in whole)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.text(st.characters(codec="utf-8"), min_size=1, max_size=12))
 def test_xml_is_well_formed_whatever_the_names_hold(audit_of: Callable[..., Audit], name: str) -> None:
     document = minidom.parseString(junit(audit_of(name), [0.0, 0.0]))

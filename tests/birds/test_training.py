@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -40,7 +40,6 @@ def scene(*boxes: SceneBox, label: str = "eagle") -> Scene:
 
 
 @given(st.integers(0, 4), st.floats(0, 1))
-@settings(deadline=None)
 def test_a_target_sums_to_one_and_never_rules_a_class_out(label: int, contrast: float) -> None:
     target = soft_target(torch.tensor(label), contrast, RECIPE)
     assert target.shape == (5,)

@@ -2,7 +2,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -39,7 +39,6 @@ def test_levels_and_colours() -> None:
 
 
 @given(st.tuples(*[st.integers(0, 255)] * 3))
-@settings(deadline=None)
 def test_both_ways_to_write_a_colour_agree(colour: tuple[int, int, int]) -> None:
     text = "#{:02x}{:02x}{:02x}".format(*colour)
     assert parse_baseline(colour) == parse_baseline(list(colour)) == parse_baseline(text.upper()) == text

@@ -68,7 +68,7 @@ def test_columns_in_any_order_with_more_beside_them_and_spreadsheet_habits(tmp_p
 
 
 @given(st.floats(0, 1000), st.floats(0.001, 1000))
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_fractions_are_rounded_outwards(tmp_path: Path, low: float, length: float) -> None:
     high = low + length
     text = f"{HEADER}a.png,eagle,{low!r},0,{high!r},1\nb.png,eagle,10,10,20,20\n"

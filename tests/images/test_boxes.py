@@ -1,7 +1,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from igbatch.images.boxes import (
@@ -32,7 +32,6 @@ def table(rows: list[tuple[str, Box]], sizes: list[tuple[str, int, int]] | None 
 
 
 @given(st.lists(names))
-@settings(deadline=None)
 def test_every_box_is_found_under_its_image_in_the_order_of_the_file(images: list[str]) -> None:
     rows = [(image, Box(f"bird-{row}", "bird", row, 0, row + 1, 1)) for row, image in enumerate(images)]
     found = table(rows)
@@ -41,7 +40,6 @@ def test_every_box_is_found_under_its_image_in_the_order_of_the_file(images: lis
 
 
 @given(st.lists(st.tuples(names, names)))
-@settings(deadline=None)
 def test_default_ids_count_the_boxes_of_each_image_and_label(rows: list[tuple[str, str]]) -> None:
     images = pa.chunked_array([[image for image, _ in rows]], pa.string())
     labels = pa.chunked_array([[label for _, label in rows]], pa.string())

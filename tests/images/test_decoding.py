@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
@@ -90,7 +90,6 @@ def test_sixteen_bits_are_scaled_by_their_full_range(file_format: str) -> None:
 
 
 @given(st.integers(0, 65535))
-@settings(max_examples=50, deadline=None)
 def test_sixteen_bits_are_rounded_to_the_nearest_level(sample: int) -> None:
     decoded = decode_image(encode(Image.fromarray(np.full((2, 2), sample, dtype=np.uint16))))
     assert abs(pixels(decoded)[0, 0, 0] - sample * 255 / 65535) <= 0.5
@@ -167,7 +166,6 @@ def test_other_formats_are_refused_though_pillow_knows_them() -> None:
 
 @pytest.mark.filterwarnings("error")
 @given(st.data())
-@settings(max_examples=150, deadline=None)
 def test_damaged_bytes_give_a_picture_or_an_image_error(data: st.DataObject) -> None:
     file_format = data.draw(st.sampled_from(["PNG", "JPEG", "BMP", "TIFF", "GIF", "WEBP"]))
     damaged = bytearray(encode(picture(16, 16), file_format))

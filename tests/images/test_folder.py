@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import fs
 
@@ -125,7 +125,6 @@ def test_a_store_is_listed_like_a_folder(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="/\0", codec="utf-8"), min_size=1), min_size=1))
-@settings(deadline=None)
 def test_uris_of_stores_that_arrow_opens_name_the_same_objects(names: list[str]) -> None:
     """Arrow decodes percent signs in a URI, so that any name must survive the round trip."""
     uris = uris_under("s3://bucket/root?region=us-east-1", pa.chunked_array([names], pa.string()))

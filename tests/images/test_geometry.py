@@ -1,7 +1,7 @@
 from typing import Any
 
 import numpy as np
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -49,7 +49,6 @@ def contains(outer: Box | MappedBox, inner: Box | MappedBox) -> bool:
 
 
 @given(st.data(), preprocessings(), sizes)
-@settings(deadline=None)
 def test_a_box_within_a_box_stays_within_it(
     data: st.DataObject, preprocessing: Preprocessing, size: tuple[int, int]
 ) -> None:
@@ -67,7 +66,6 @@ def test_a_box_within_a_box_stays_within_it(
 
 
 @given(preprocessings(), sizes)
-@settings(deadline=None)
 def test_the_whole_image_covers_the_whole_input(preprocessing: Preprocessing, size: tuple[int, int]) -> None:
     geometry = preprocessing.geometry(*size)
     mapped = geometry.map_box(Box("all-1", "all", 0, 0, *size))
@@ -77,7 +75,6 @@ def test_the_whole_image_covers_the_whole_input(preprocessing: Preprocessing, si
 
 
 @given(st.data(), sizes)
-@settings(deadline=None)
 def test_identity_where_nothing_is_resized(data: st.DataObject, size: tuple[int, int]) -> None:
     box = data.draw(boxes(*size))
     mapped = Geometry(*size, *size, 0, 0, *size).map_box(box)
@@ -86,7 +83,6 @@ def test_identity_where_nothing_is_resized(data: st.DataObject, size: tuple[int,
 
 
 @given(st.data(), preprocessings(), sizes)
-@settings(deadline=None)
 def test_rounded_outwards_by_less_than_a_pixel_and_clipped(
     data: st.DataObject, preprocessing: Preprocessing, size: tuple[int, int]
 ) -> None:
@@ -109,7 +105,6 @@ def test_rounded_outwards_by_less_than_a_pixel_and_clipped(
 
 
 @given(st.data(), preprocessings(), st.tuples(st.integers(60, 400), st.integers(60, 400)))
-@settings(max_examples=80, deadline=None)
 def test_a_painted_rectangle_lands_where_its_box_says(
     data: st.DataObject, preprocessing: Preprocessing, size: tuple[int, int]
 ) -> None:

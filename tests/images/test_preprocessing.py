@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import timm
 import timm.data
-from hypothesis import given, reject, settings
+from hypothesis import given, reject
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -47,7 +47,6 @@ def test_equals_timm(size: tuple[int, int], interpolation: str, crop_mode: str, 
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
 def test_equals_timm_whatever_the_numbers(data: st.DataObject) -> None:
     side = st.integers(8, 96)
     unit = st.floats(0.05, 0.95)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -39,7 +39,6 @@ def assert_same(one: RangeSummary, other: RangeSummary) -> None:
 
 
 @given(several)
-@settings(deadline=None)
 def test_a_summary_holds_the_extremes_and_all_pixels(attributions: list[Map]) -> None:
     summary = summarise(stats(attributions))
     assert summary.minimum == min(each.min() for each in attributions)
@@ -50,7 +49,6 @@ def test_a_summary_holds_the_extremes_and_all_pixels(attributions: list[Map]) ->
 
 
 @given(several, several, several)
-@settings(deadline=None)
 def test_merging_is_associative_and_commutative_and_equals_the_whole(
     first: list[Map], second: list[Map], third: list[Map]
 ) -> None:
@@ -64,7 +62,6 @@ def test_merging_is_associative_and_commutative_and_equals_the_whole(
 
 
 @given(several)
-@settings(deadline=None)
 def test_the_empty_summary_changes_nothing(attributions: list[Map]) -> None:
     summary = summarise(stats(attributions))
     assert_same(summary + RangeSummary(), summary)
@@ -73,7 +70,6 @@ def test_the_empty_summary_changes_nothing(attributions: list[Map]) -> None:
 
 
 @given(several, st.data())
-@settings(deadline=None)
 def test_any_cut_of_a_table_gives_the_same_summary(attributions: list[Map], data: st.DataObject) -> None:
     table = stats(attributions)
     cut = data.draw(st.integers(0, len(table)))
@@ -83,7 +79,6 @@ def test_any_cut_of_a_table_gives_the_same_summary(attributions: list[Map], data
 
 
 @given(several)
-@settings(deadline=None)
 def test_a_row_equals_numpy_over_all_pixels(attributions: list[Map]) -> None:
     row = summarise(stats(attributions)).row("dataset", None, len(attributions))
     assert set(row) == set(schemas.RANGES.names)
@@ -187,7 +182,6 @@ def test_every_scope_is_tested() -> None:
 
 
 @given(several)
-@settings(deadline=None)
 def test_rows_that_are_held_give_the_same_summary_as_a_table(attributions: list[Map]) -> None:
     table = stats(attributions)
     assert_same(RangeSummary.of_rows(table.to_pandas()), summarise(table))
@@ -196,7 +190,6 @@ def test_rows_that_are_held_give_the_same_summary_as_a_table(attributions: list[
 
 @given(several, st.floats(0, 1))
 @example([np.full((2, 3), -1, np.float32)], 0.0)
-@settings(deadline=None)
 def test_magnitudes_are_those_of_all_pixels(attributions: list[Map], q: float) -> None:
     summary = summarise(stats(attributions))
     pixels = np.abs(np.stack(attributions).astype(np.float64)).ravel()

@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from igbatch.statistics.aggregates import (
@@ -123,7 +123,6 @@ def test_few_images_have_no_interval_of_the_mean() -> None:
 
 
 @given(st.lists(st.floats(-1, 1, allow_subnormal=False), min_size=3, max_size=30), st.floats(-9, 3))
-@settings(deadline=None, max_examples=40)
 def test_an_interval_lies_around_the_mean_within_the_values(values: list[float], power: float) -> None:
     data = np.array(values) * 10.0**power
     with warnings.catch_warnings():

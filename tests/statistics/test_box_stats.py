@@ -2,7 +2,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
@@ -35,7 +35,6 @@ def one(attribution: Map, area: MappedBox) -> dict[str, Any]:
 
 
 @given(maps)
-@settings(deadline=None)
 def test_the_whole_map_as_a_box(attribution: Map) -> None:
     found, expected = one(attribution, whole(attribution)), map_statistics(attribution)
     for name in SUMS:
@@ -48,7 +47,6 @@ def test_the_whole_map_as_a_box(attribution: Map) -> None:
 
 
 @given(st.data(), maps)
-@settings(deadline=None)
 def test_boxes_that_part_the_map_add_up_to_it(data: st.DataObject, attribution: Map) -> None:
     height, width = attribution.shape
     x, y = data.draw(st.integers(0, width)), data.draw(st.integers(0, height))
@@ -67,7 +65,6 @@ def test_boxes_that_part_the_map_add_up_to_it(data: st.DataObject, attribution: 
 
 
 @given(st.data(), maps)
-@settings(deadline=None)
 def test_sums_of_a_box_are_those_of_its_pixels(data: st.DataObject, attribution: Map) -> None:
     height, width = attribution.shape
     x_min, y_min = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
@@ -112,7 +112,6 @@ def assert_identities(numbers: object) -> None:
 
 @pytest.mark.parametrize("device", DEVICES)
 @given(data=st.data(), maps=batches)
-@settings(deadline=None, max_examples=200)
 def test_the_numbers_are_those_of_numpy(device: str, data: st.DataObject, maps: Maps) -> None:
     boxes = data.draw(boxes_in(*maps.shape[1:]))
     found = on(device, maps, boxes)
@@ -134,7 +133,6 @@ def test_the_numbers_of_maps_of_the_models_size_are_those_of_numpy(device: str) 
 @given(edge=st.sampled_from(range(N_SIDE)), sign=st.sampled_from([-1, 1]))
 @example(edge=0, sign=1)
 @example(edge=0, sign=-1)
-@settings(deadline=None)
 def test_values_beside_an_edge_are_counted_where_float64_puts_them(device: str, edge: int, sign: int) -> None:
     """float32 cannot hold most edges; the counts are those of the values themselves."""
     near = np.float32(EDGES[edge])

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -45,7 +45,6 @@ def assert_within_bound(estimated: float, exact: float) -> None:
 
 
 @given(samples, st.floats(0, 1))
-@settings(deadline=None, max_examples=300)
 def test_a_quantile_is_within_its_bound_of_the_order_statistic(values: Floats, q: float) -> None:
     assert_within_bound(estimate(values, q), float(np.quantile(values, q, method="lower")))
 
@@ -58,7 +57,6 @@ def test_the_bound_holds_on_maps(scale: float) -> None:
 
 
 @given(samples)
-@settings(deadline=None)
 def test_quantiles_rise_from_the_minimum_to_the_maximum(values: Floats) -> None:
     estimates = [estimate(values, q) for q in np.linspace(0, 1, 21)]
     assert estimates[0] == values.min()
@@ -67,7 +65,6 @@ def test_quantiles_rise_from_the_minimum_to_the_maximum(values: Floats) -> None:
 
 
 @given(st.lists(samples, min_size=1, max_size=5))
-@settings(deadline=None)
 def test_merging_equals_the_histogram_of_the_union(parts: Sequence[Floats]) -> None:
     merged = sum(histogram(part) for part in parts)
     np.testing.assert_array_equal(merged, histogram(np.concatenate(parts)))
@@ -75,13 +72,11 @@ def test_merging_equals_the_histogram_of_the_union(parts: Sequence[Floats]) -> N
 
 
 @given(samples)
-@settings(deadline=None)
 def test_mirrored_values_have_the_mirrored_histogram(values: Floats) -> None:
     np.testing.assert_array_equal(histogram(-values), histogram(values)[::-1])
 
 
 @given(signed)
-@settings(deadline=None)
 def test_a_value_is_counted_between_the_edges_around_it(value: float) -> None:
     side = bin_of(value) - N_SIDE
     if side == 0:

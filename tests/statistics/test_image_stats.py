@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
@@ -33,7 +33,6 @@ def convergence(
 
 
 @given(maps)
-@settings(deadline=None)
 def test_sums_hold_together(attribution: Map) -> None:
     found = map_statistics(attribution)
     assert found["sum"] == found["positive_sum"] + found["negative_sum"]
@@ -46,7 +45,6 @@ def test_sums_hold_together(attribution: Map) -> None:
 
 
 @given(maps)
-@settings(deadline=None)
 def test_extremes_quantiles_and_counts_are_those_of_the_pixels(attribution: Map) -> None:
     found = map_statistics(attribution)
     assert found["minimum"] == attribution.min()
@@ -57,7 +55,6 @@ def test_extremes_quantiles_and_counts_are_those_of_the_pixels(attribution: Map)
 
 
 @given(maps)
-@settings(deadline=None)
 def test_a_negated_map_swaps_its_sides(attribution: Map) -> None:
     found, negated = map_statistics(attribution), map_statistics(-attribution)
     assert negated["sum"] == -found["sum"]
@@ -88,7 +85,6 @@ def test_a_complete_map_has_converged() -> None:
 
 
 @given(st.floats(-1, 1), st.floats(1e-3, 10), st.floats(0, 1), st.floats(0, 1))
-@settings(deadline=None)
 def test_definitions(total: float, abs_sum: float, score: float, score_baseline: float) -> None:
     verdict = convergence(total, abs_sum, score, score_baseline, None, tolerance=0.05)
     assert verdict.convergence_delta == total - (score - score_baseline)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
@@ -64,7 +64,6 @@ def test_signs_are_told_apart() -> None:
         np.float32, npst.array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.integers(-2, 2)
     ),
 )
-@settings(deadline=None)
 def test_ties_prefer_no_place(data: st.DataObject, attribution: Map) -> None:
     mask = data.draw(npst.arrays(np.bool_, attribution.shape))
     found = localization(attribution, mask)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
@@ -12,7 +12,6 @@ tied = npst.arrays(np.float32, st.integers(2, 60), elements=st.integers(-3, 3))
 
 
 @given(tied)
-@settings(deadline=None)
 def test_ranks_are_scipys_average_ranks(values: NDArray[np.float32]) -> None:
     found, ranks = standard_ranks(values), stats.rankdata(values)
     if np.ptp(values) == 0:
@@ -24,7 +23,6 @@ def test_ranks_are_scipys_average_ranks(values: NDArray[np.float32]) -> None:
 
 
 @given(st.data(), tied)
-@settings(deadline=None)
 def test_the_dot_product_is_spearmans_correlation(data: st.DataObject, one: NDArray[np.float32]) -> None:
     other = data.draw(npst.arrays(np.float32, one.shape, elements=st.integers(-3, 3)))
     found = correlation(standard_ranks(one), standard_ranks(other))

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
@@ -46,7 +46,6 @@ def test_p_is_uniform_under_the_null(n: int) -> None:
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=30), st.sampled_from(SIDES))
-@settings(deadline=None)
 def test_p_never_rejects_too_often_with_ties_either(levels: list[int], side: Alternative) -> None:
     values = np.array(levels, dtype=np.float64)
     found = [empirical_p(value, np.delete(values, i), side) for i, value in enumerate(values)]

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
@@ -149,7 +149,6 @@ def test_maps_that_are_too_small() -> None:
         )
     )
 )
-@settings(deadline=None, max_examples=50)
 def test_values_are_none_or_within_their_bounds(maps: tuple[Map, Map]) -> None:
     found = compare(*maps, pair=joint(*maps))
     for name, value in found.items():

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -38,7 +38,6 @@ def errors(maps: np.ndarray) -> np.ndarray:
 
 
 @given(arrays.arrays(np.float32, (3, 2, 4), elements=finite))
-@settings(deadline=None, max_examples=300)
 def test_no_value_is_off_by_more_than_half_a_scale(maps: np.ndarray) -> None:
     values, scale = to_int16(maps)
     found = from_int16(values, scale)

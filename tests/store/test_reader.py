@@ -9,7 +9,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from igbatch.errors import InputError
@@ -322,7 +322,6 @@ rows = st.lists(
 
 
 @given(rows)
-@settings(deadline=None)
 def test_latest_keeps_the_last_attempt_of_every_key(rows: list[tuple[str | None, str | None, int]]) -> None:
     schema = pa.schema(
         [("one", pa.string()), ("two", pa.string()), ("attempt", pa.string()), ("n", pa.int64())]

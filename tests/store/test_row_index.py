@@ -74,7 +74,7 @@ shards = st.lists(st.lists(cells, unique_by=lambda row: row[:2], max_size=6), ma
 
 
 @given(shards, st.permutations(range(6)), st.integers(1, 4), st.integers(1, 20))
-@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_current_rows_are_those_of_the_latest_attempt_at_what_is_listed(
     tmp_path_factory: pytest.TempPathFactory,
     lay_out: LayOut,

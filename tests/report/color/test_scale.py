@@ -6,7 +6,7 @@ import pytest
 
 from igbatch.report.color.colormaps import LEVELS, PALETTE, PALETTES, color_indices
 from igbatch.report.color.scale import ColorScale, part_range, take_part
-from igbatch.report.color.wording import PART_WORDS, SCOPE_WORDS, ValuePart
+from igbatch.report.color.wording import SCOPE_WORDS, ValuePart
 
 VALUES = np.random.default_rng(1).uniform(-1.9, 1.9, size=(16, 16)).astype(np.float32)
 VALUES[0, :2] = [-2.0, 5.0]
@@ -30,26 +30,6 @@ def test_the_range_of_a_part_holds_the_part_of_the_values(values: np.ndarray, pa
         assert 0 in (low, high)
 
 
-def test_parts_are_what_they_are_called() -> None:
-    values = np.array([-2.0, 0.0, 3.0])
-    shown = {"signed": [-2, 0, 3], "positive": [0, 0, 3], "negative": [-2, 0, 0], "absolute": [2, 0, 3]}
-    assert {part: take_part(values, part).tolist() for part in PART_WORDS} == shown
-
-
-@pytest.mark.parametrize(("low", "high"), RANGES)
-def test_ends_are_those_of_the_rule(scale_of: ScaleOf, low: float, high: float) -> None:
-    largest = max(-low, high)
-    symmetric, minmax = scale_of(low, high), scale_of(low, high, rule="min-max")
-    assert symmetric.ends == (-largest, largest)
-    assert minmax.ends == (low, high)
-    for part in PARTS:
-        shown = scale_of(low, high, part=part)
-        everything = scale_of(low, high, percentile=100, quantile=largest, part=part)
-        assert (everything.ends, everything.bar) == (shown.ends, shown.bar)
-        if part != "signed":
-            assert scale_of(low, high, rule="min-max", part=part).ends == shown.ends
-
-
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize(("low", "high"), RANGES)
 @pytest.mark.parametrize(
@@ -64,19 +44,6 @@ def test_bars_hold_zero_and_of_a_part_run_from_it_or_to_it(
         assert 0 in (first, last)
 
 
-def test_the_bar_of_a_percentile_ends_with_its_colours(scale_of: ScaleOf) -> None:
-    scale = scale_of(-1.0, 3.0, percentile=99, quantile=0.5)
-    assert scale.ends == scale.bar == (-0.5, 0.5)
-    assert scale_of(-0.1, 3.0, percentile=99, quantile=0.5).bar == (-0.1, 0.5)
-
-
-def test_only_ends_that_were_given_move_the_raw_scale(scale_of: ScaleOf) -> None:
-    for choices in ({}, {"rule": "min-max"}, {"percentile": 99}):
-        scale = scale_of(-0.5, 0.5, "raw", **choices)
-        assert scale.ends == scale.bar == (-0.5, 0.5)
-    assert scale_of(-0.5, 0.5, "raw", ends=(0.1, 0.3)).ends == (0.1, 0.3)
-
-
 def test_the_default_style_has_the_colours_of_one_scale_for_both_signs(scale_of: ScaleOf) -> None:
     assert np.array_equal(scale_of(*RANGE).paint(VALUES), PALETTE[color_indices(VALUES, -5.0, 5.0)])
 
@@ -86,10 +53,6 @@ def test_min_max_is_the_literal_normalization(scale_of: ScaleOf) -> None:
     normalized = (VALUES.astype(np.float64) + 2.0) / 7.0
     assert np.abs(indices - 2 * LEVELS * normalized).max() <= 0.5 + 1e-9
     assert (indices[0, 0], indices[0, 1]) == (0, 2 * LEVELS)
-
-
-def test_of_a_symmetric_range_min_max_is_symmetric(scale_of: ScaleOf) -> None:
-    assert np.array_equal(scale_of(-5, 5, rule="min-max").indices(VALUES), scale_of(-5, 5).indices(VALUES))
 
 
 def test_a_level_scales_the_place_before_it_is_clipped(scale_of: ScaleOf) -> None:

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { outline, strengths } from "../../../igbatch/report/viewer/src/contour.ts";
+import { strengths } from "../../../igbatch/report/viewer/src/contour.ts";
 import { boxRows, viewCsv } from "../../../igbatch/report/viewer/src/numbers.ts";
 import { rowsOf } from "../../../igbatch/report/viewer/src/shown.ts";
-import { PAIR, raw, STUDY, store } from "./study.ts";
+import { PAIR, STUDY, store } from "./study.ts";
 
 /** Read a CSV text whose cells hold no commas. */
 function parsed(text: string): Record<string, string>[] {
@@ -51,16 +51,6 @@ test("names with commas, quotes and line ends stay in their cells", () => {
   const shown = { ...view, image: name };
   const text = viewCsv(study, rowsOf(study, shown, store()), shown, store());
   assert.equal(text.split('\n"a,""b""\nc",').length, 1 + 4 * (1 + 3));
-});
-
-test("the line is around the strongest pixels", () => {
-  const map = raw([0, 0, 0, 0, 0, -9, 8, 0, 0, 1, 1, 0]);
-  const numbers = (path: string) => path.match(/[\d.]+/g)!.map(Number);
-  const path = numbers(outline(map, "signed", 10, 0)); // of 12 pixels the strongest two
-  assert.ok(Math.min(...path) >= 1 && Math.max(...path) <= 3);
-  assert.equal(outline(map, "signed", 10, 0).split("M").length, 2);
-  const positive = numbers(outline(map, "positive", 5, 0));
-  assert.ok(Math.min(...positive.filter((_, i) => i % 2 === 0)) >= 2); // x: the negative pixel is out
 });
 
 test("strength is averaged over neighbours and keeps its total inside of a map", () => {
