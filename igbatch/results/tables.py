@@ -19,7 +19,8 @@ from igbatch.study import Study
 
 SCANNED_ROWS = 1 << 17
 """Rows that a scan yields at once, about."""
-ROW_COLUMNS = tuple(name for name in schemas.IMAGE_STATS.names if name not in ("histogram", "patches"))
+FRAME_COLUMNS = tuple(name for name in schemas.IMAGE_STATS.names if name != "patches")
+ROW_COLUMNS = tuple(name for name in FRAME_COLUMNS if name != "histogram")
 """Columns of `image_stats` without the histograms, which are larger than all others together."""
 
 RANDOMIZATION_TABLES = ("similarity", "map_measures", "localization", "randomization", "significance")
@@ -59,7 +60,7 @@ class Tables:
         Holds the histogram of every map, 4 kB a row: `scope_range`, `image_ranges` and `complete` do without.
         The ranges of patches, four times as large, are left out: `scope_range` and `rows_of` read them.
         """
-        return frame_of(self.reader.image_stats([*ROW_COLUMNS, "histogram"]))
+        return frame_of(self.reader.image_stats(FRAME_COLUMNS))
 
     @cached_property
     def box_stats(self) -> pd.DataFrame:

@@ -129,7 +129,7 @@ export function fromFragment(study: PageStudy, fragment: string): { view: View; 
   const [contour, blur] = (fields.get("contour") ?? "").split(" ");
   const { regions, parts, palettes, limits } = study.knobs;
   view.style = {
-    regions: regions.find((each) => String(each.size) === fields.get("regions"))?.size ?? view.style.regions,
+    regions: regions.find((each) => String(each.size) === fields.get("regions"))?.size ?? 1, // as links of before
     part: parts.find((each) => each.part === fields.get("part"))?.part ?? view.style.part,
     level: within(limits.level, fields.get("level")),
     palette: palettes.find((each) => each.palette === fields.get("colors"))?.palette ?? view.style.palette,
