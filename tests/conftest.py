@@ -49,14 +49,22 @@ settings.register_profile("nightly", max_examples=100, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "daily"))
 
 
+SHARED = ("browser", "randomized", "reference", "evaluation", "computed")
+"""Fixtures that take seconds to make: the tests of one are kept in one process."""
+
+
 @pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests that share what is slow to make (a browser, a finished study) in one process."""
+    """Keep tests that share what is slow to make in one process; a browser and a server are slow."""
     for item in items:
-        folder = item.path.parent.name
-        if folder in ("browser", "pipeline"):
-            shared = folder if folder == "browser" else item.path.stem
+        used = getattr(item, "fixturenames", ())
+        shared = next((name for name in SHARED if name in used), None)
+        if item.path.parent.name == "pipeline":
+            shared = item.path.stem
+        if shared:
             item.add_marker(pytest.mark.xdist_group(shared))
+        if "browser" in used or "s3" in used:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

@@ -66,7 +66,7 @@ def small_swin() -> SwinTransformer:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = SwinTransformer(
-            img_size=56, patch_size=4, window_size=7, embed_dim=16, depths=(2, 2), num_heads=(2, 4)
+            img_size=56, patch_size=4, window_size=7, embed_dim=16, depths=(2, 1), num_heads=(2, 4)
         )
     return model.eval()
 
@@ -88,7 +88,7 @@ def small_models(on_one_thread: None) -> None:
     """Run on one thread where a test does not say otherwise: the models are too small to share."""
 
 
-@pytest.fixture(params=[1, 2], ids=["1-thread", "2-threads"])
+@pytest.fixture(params=[1, pytest.param(2, marks=pytest.mark.slow)], ids=["1-thread", "2-threads"])
 def threads(request: pytest.FixtureRequest) -> Iterator[int]:
     """Run the test on that many threads."""
     before = torch.get_num_threads()

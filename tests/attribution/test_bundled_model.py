@@ -16,7 +16,7 @@ from igbatch.birds.bundled import BUNDLED_ARCHITECTURE
 from igbatch.birds.scenes import CLASSES, render_scene
 
 TARGETS = [CLASSES.index("eagle"), CLASSES.index("magpie")]
-STEPS = 8
+STEPS = 4
 
 
 def scene(seed: int) -> Tensor:
@@ -44,6 +44,7 @@ def model() -> nn.Module:
     return trained.eval()
 
 
+@pytest.mark.slow
 def test_adaptive_maps_are_as_near_to_each_other_as_they_state(model: nn.Module) -> None:
     how = {"steps": "auto", "atol": 0.0}
     rough, fine = (
@@ -58,9 +59,10 @@ def test_adaptive_maps_are_as_near_to_each_other_as_they_state(model: nn.Module)
         assert found <= bound <= 0.22
 
 
+@pytest.mark.slow
 def test_float32_maps_are_as_near_to_float64_as_captums(model: nn.Module) -> None:
     ours, captums = [], []
-    for seed in (2, 9, 13):
+    for seed in (2, 9):
         image = scene(seed)
         single, double = (
             integrated_gradients(model, image, TARGETS, 0.0, steps=STEPS, precision=precision).attributions[0]

@@ -561,6 +561,7 @@ print(peak(1, 40, 4) / few)
 """
 
 
+@pytest.mark.slow
 def test_peak_memory_does_not_grow_with_steps_images_or_targets() -> None:
     # All points of a path of 128 steps, in float64 on the way, would add half of the process.
     found = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)

@@ -86,6 +86,7 @@ def same(found: Values, expected: Values, relative: float) -> None:
         torch.testing.assert_close(each, other, rtol=0, atol=relative * float(other.abs().max()))
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_compiled_passes_are_eager_ones_within_rounding(net: nn.Module) -> None:
     kept = Graphs("compiled")

@@ -20,6 +20,8 @@ from igbatch.study import AuditSection
 from igbatch.variants.randomized import random_model, randomize
 from igbatch.variants.weights import locate_weights
 
+pytestmark = pytest.mark.slow
+
 IMAGES = 3
 STUDY = {
     "name": "night",
@@ -27,7 +29,7 @@ STUDY = {
     "models": {"small": {"weights": "bundled"}},
     "targets": {"eagle": 0, "magpie": 1},
     "variants": [{"kind": "trained"}, {"kind": "random", "seeds": [3]}],
-    "attribution": {"steps": 4, "micro_batch": 4},
+    "attribution": {"steps": 2, "micro_batch": 4},
 }
 TRAINED = "variants=[{kind: trained}]"
 Night = Callable[..., Comparison]

@@ -67,17 +67,20 @@ def evaluation(trained: nn.Module) -> Evaluation:
     return evaluate(trained, scenes=60, first_seed=700_000, faint_scenes=12)
 
 
+@pytest.mark.slow
 def test_it_names_held_out_scenes(evaluation: Evaluation) -> None:
     assert evaluation.confusion.sum() == 60
     assert evaluation.accuracy >= 0.9
 
 
+@pytest.mark.slow
 def test_the_gray_image_is_no_bird_by_a_wide_margin(evaluation: Evaluation) -> None:
     others = [chance for name, chance in evaluation.gray.items() if name != "none"]
     assert evaluation.gray["none"] > 0.8
     assert evaluation.gray["none"] > 10 * max(others)
 
 
+@pytest.mark.slow
 def test_birds_fade_in_from_the_gray_image(evaluation: Evaluation) -> None:
     right = {contrast: chances[0] for contrast, chances in evaluation.faint.items()}
     bare = {contrast: chances[1] for contrast, chances in evaluation.faint.items()}

@@ -53,6 +53,7 @@ def test_a_share_of_the_recipe_is_trained_saved_and_described(
     assert len(lines) == 1
 
 
+@pytest.mark.slow
 def test_the_card_says_what_was_measured(tmp_path: Path, some_model: nn.Module) -> None:
     save_weights(some_model, tmp_path / WEIGHTS_FILE)
     recipe = replace(Recipe(seed=17), views_per_scene=3)

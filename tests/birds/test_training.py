@@ -243,6 +243,7 @@ def test_the_average_follows_the_model_slowly() -> None:
     assert model.weight.item() == 1.0
 
 
+@pytest.mark.slow
 def test_a_run_follows_from_its_seed(short: tuple[nn.Module, list[str]]) -> None:
     digest = weights_sha256(short[0])
     assert weights_sha256(short_run(SHORT)[0]) == digest

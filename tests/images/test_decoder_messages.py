@@ -95,6 +95,7 @@ def test_libtiffs_own_lines_are_kept_off_too(capfd: pytest.CaptureFixture[str]) 
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_without_it_a_process_would_print(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The images of the test above are such that Pillow and libtiff speak of them."""
     folder = tmp_path_factory.mktemp("tiffs")

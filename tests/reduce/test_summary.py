@@ -1,5 +1,6 @@
 """The summary of a study against the whole table of its rows, however they were committed."""
 
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -23,9 +24,12 @@ STUDY = {"name": "s", "images": {"root": "/images"}, "models": {"m": {}}, "targe
 ATTRIBUTION = {"tolerance": 0.02, "atol": 1e-6}
 
 
-@pytest.fixture
-def study(local_output: Output, lay_out: Callable[..., None], stats_row: Callable[..., Any]) -> Output:
+@pytest.fixture(scope="module")
+def reduced(
+    tmp_path_factory: pytest.TempPathFactory, lay_out: Callable[..., None], stats_row: Callable[..., Any]
+) -> Output:
     """Rows of all kinds; some were computed again, and the study lists one image and target no longer."""
+    output = Output(str(tmp_path_factory.mktemp("reduced") / "out"))
     rng = np.random.default_rng(0)
 
     def row(image: str, target: str, **changes: Any) -> dict[str, Any]:
@@ -38,21 +42,26 @@ def study(local_output: Output, lay_out: Callable[..., None], stats_row: Callabl
         kind = {"precision": str(rng.choice(["float32", "bfloat16"])), "device": f"cuda:{rng.integers(2)}"}
         return {**found, **more, **judged, **kind, **changes}
 
-    lay_out(local_output, {"gone": "1", **dict.fromkeys(IMAGES, "1")}, VARIANTS, (*TARGETS, "c"))
+    lay_out(output, {"gone": "1", **dict.fromkeys(IMAGES, "1")}, VARIANTS, (*TARGETS, "c"))
     for variant in VARIANTS:
         for number, images in enumerate((["gone", *IMAGES], IMAGES[1:2], IMAGES[3:])):
-            with ShardWriter(local_output, variant, f"s{number}", "f") as writer:
+            with ShardWriter(output, variant, f"s{number}", "f") as writer:
                 writer.add_image_stats([row(image, target) for image in images for target in (*TARGETS, "c")])
                 if variant == "v":  # a map of zeros, whose output does not change
                     changes = {"abs_sum": 0.0, "score": 0.5, "score_baseline": 0.5}
                     writer.add_image_stats([row(IMAGES[0], "a", **changes)] if number == 2 else [])
                 writer.commit()
-    lay_out(local_output, dict.fromkeys(IMAGES, "1"), VARIANTS, TARGETS)
-    record = local_output.read_json(local_output.path("study.json"))
-    local_output.put_json(
-        local_output.path("study.json"), {**record, "study": {**STUDY, "attribution": ATTRIBUTION}}
-    )
-    reduce_study(local_output)
+    lay_out(output, dict.fromkeys(IMAGES, "1"), VARIANTS, TARGETS)
+    record = output.read_json(output.path("study.json"))
+    output.put_json(output.path("study.json"), {**record, "study": {**STUDY, "attribution": ATTRIBUTION}})
+    reduce_study(output)
+    return output
+
+
+@pytest.fixture
+def study(reduced: Output, local_output: Output) -> Output:
+    """A copy of that study, to be changed."""
+    shutil.copytree(reduced.path(), local_output.path())
     return local_output
 
 

@@ -9,6 +9,7 @@ from PIL import Image
 Rendered = Callable[..., dict[str, bytes]]
 
 
+@pytest.mark.slow
 def test_what_a_report_holds(small_study: Any, rendered: Rendered) -> None:
     files = rendered(small_study, figures=True)
     names = {path.removeprefix("report/") for path in files}

@@ -13,7 +13,7 @@ from igbatch.store.output import Output
 SIDE = 6
 
 
-@pytest.fixture(params=["local", "memory", "s3"])
+@pytest.fixture(params=["local", "memory", pytest.param("s3", marks=pytest.mark.slow)])
 def output(request: pytest.FixtureRequest, tmp_path: Path) -> Output:
     """A new output on a local disk, one in a store of fsspec's, and one in a store that Arrow opens."""
     if request.param == "s3":

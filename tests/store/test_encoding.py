@@ -160,6 +160,7 @@ def test_a_map_is_found_in_whatever_row_group(
         np.testing.assert_array_equal(Reader(local_output).attribution("v", image, "a"), exact)
 
 
+@pytest.mark.slow
 def test_a_study_chooses_the_encoding_and_its_statistics_do_not_change(
     tiny_study: Path, tmp_path: Path, computed: Output, compute_study: Callable[..., Output]
 ) -> None:

@@ -92,7 +92,7 @@ class Holder:
         return self.process.stdout.readline().strip()
 
 
-@pytest.fixture(params=["local", "s3"])
+@pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.slow)])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Output:
     """An output that several processes reach."""
     if request.param == "local":
@@ -148,6 +148,7 @@ def forge(output: Output, **changes: Any) -> Entries:
     return forged
 
 
+@pytest.mark.slow
 def test_a_second_driver_is_told_who_is_at_work_and_a_killed_one_holds_nothing(
     place: Output, hold: Callable[[], Holder]
 ) -> None:
@@ -275,6 +276,7 @@ def test_who_only_asks_for_a_lock_does_not_hold_it(output: Output) -> None:
     assert holder_of(output) is None
 
 
+@pytest.mark.slow
 def test_a_stopped_holder_that_was_taken_over_notices(place: Output, hold: Callable[[], Holder]) -> None:
     holder = hold()
     assert holder.ask() == "kept"
@@ -336,6 +338,7 @@ def test_a_hiccup_of_the_store_is_survived_and_a_long_one_is_not(
                 held.check()
 
 
+@pytest.mark.slow
 def test_of_many_at_once_one_holds_at_a_time_and_all_get_it(place: Output) -> None:
     command = [sys.executable, "-c", CONTEND, place.uri]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
@@ -363,9 +366,3 @@ def test_a_sweep_and_the_beats_of_a_lock_do_not_meet(tmp_path: Path) -> None:
             sweep(output, set())
         held.check()
     assert entries(output) == []
-
-
-def test_it_needs_neither_torch_nor_ray() -> None:
-    code = "import sys, igbatch.store.lock; print(sorted({'torch', 'ray', 'pandas'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

@@ -91,6 +91,7 @@ def test_listing_is_recursive_sorted_and_of_files_only(output: Output) -> None:
     assert len(output.files()) == 3
 
 
+@pytest.mark.slow
 def test_an_output_is_the_same_in_another_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     output = Output("out")

@@ -42,6 +42,7 @@ def test_the_same_seed_gives_the_same_bits() -> None:
         assert torch.equal(tensor, second[name]), name
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bits_in_another_process() -> None:
     code = (
         "import torch; torch.rand(5); torch.set_num_threads(2);"

@@ -34,7 +34,8 @@ def test_parts_that_failed_come_first_and_the_worst_of_them_is_the_figure(checke
         lost = {"variant-51": ("a",), "variant-53": ("a", "b")}.get(variant, ())
         return {"converged": image not in lost}
 
-    found = checked("convergence", {"kinds": kinds, "row": row}, {"kinds": kinds})
+    alike = {"kinds": kinds, "targets": ["eagle"], "maps": "none", "boxes": lambda *place: []}
+    found = checked("convergence", {**alike, "row": row}, alike)
     assert len(found.parts) == MAX_PARTS
     assert [part.name for part in found.parts[:3]] == ["variant-53", "variant-51", "variant-00"]
     assert found.figure == pytest.approx(2 / 3)

@@ -116,6 +116,7 @@ def test_a_lost_part_is_measured_again_to_the_same_bits(copy: Output) -> None:
     assert copy.read_table(copy.path("similarity.parquet")).equals(before)
 
 
+@pytest.mark.slow
 def test_an_interrupted_comparison_goes_on_where_it_was(
     copy: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,6 +136,7 @@ def test_an_interrupted_comparison_goes_on_where_it_was(
     assert copy.read_table(copy.path("similarity.parquet")).equals(before)
 
 
+@pytest.mark.slow
 def test_adding_seeds_measures_the_new_variants_alone(
     copy: Output, compute_study: Callable[..., Output]
 ) -> None:
@@ -154,6 +156,7 @@ def test_adding_seeds_measures_the_new_variants_alone(
     assert set(partners) == {"random-2", "random-3"}
 
 
+@pytest.mark.slow
 def test_a_wider_range_measures_all_again_through_any_door(copy: Output) -> None:
     before = {info.path for info in copy.files("measures")}
     called = []
@@ -176,6 +179,7 @@ def test_a_wider_range_measures_all_again_through_any_door(copy: Output) -> None
     np.testing.assert_allclose(rows["difference_dataset"], rows["difference"] / 200)
 
 
+@pytest.mark.slow
 def test_a_sample_of_the_images_is_compared(copy: Output) -> None:
     settings = Randomization(images=SeededSample(sample=1, seed=1))
     chosen = compared_images(Reader(copy), settings)

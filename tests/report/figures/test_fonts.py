@@ -157,6 +157,7 @@ def test_what_is_missing_is_one_line() -> None:
     assert "\n" not in line
 
 
+@pytest.mark.slow
 def test_a_terminal_of_few_letters_gets_the_line_too() -> None:
     say = "from igbatch.report.figures.fonts import on_stderr; on_stderr('none has \u9df9')"
     done = subprocess.run(
