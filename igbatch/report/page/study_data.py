@@ -40,6 +40,10 @@ from igbatch.store.encoding import to_int16
 FIRST_VARIANTS = 3
 """Variants that the page shows before the reader chooses: trained ones first."""
 
+FIRST_PATCH = 8
+"""Pixels a side of the patches that are shown at first: under the range of the pair 56 % of the attributions
+of the demo's trained model have a visible colour by them, 19 % by pixels (docs/dev/measurements.md)."""
+
 PERCENTILES = tuple(round(90 + step / 10, 1) for step in range(101))
 """Of |a|: those that the percentile rule offers, 90.0 to 100.0."""
 
@@ -97,6 +101,7 @@ def page_data(
             for image_id, variants in by_image.items()
         ],
         first=sorted(trained_first[:FIRST_VARIANTS]) if len(places) > FIRST_VARIANTS else [],
+        first_regions=FIRST_PATCH if FIRST_PATCH in sizes else 1,
         aggregates=list(map(BoxMean.model_validate, select_aggregates(results).rows.to_dict("records"))),
         history=list(history),
     )  # fmt: skip

@@ -283,6 +283,8 @@ class PageStudy(PageModel):
     images: list[StudyImage]
     first: list[int]
     """Places of the variants that are shown at first; all where empty."""
+    first_regions: int
+    """Size of the regions that are shown at first."""
     aggregates: list[BoxMean]
     """Of boxes over the data set, for the chart."""
     history: list[CheckSeries]

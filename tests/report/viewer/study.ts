@@ -72,6 +72,7 @@ export const STUDY: PageStudy = {
     })),
   })),
   first: [],
+  first_regions: 1,
   aggregates: [],
   history: [],
 };

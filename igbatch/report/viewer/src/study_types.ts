@@ -28,6 +28,10 @@ export interface PageStudy {
    */
   first: number[];
   /**
+   * Size of the regions that are shown at first.
+   */
+  first_regions: number;
+  /**
    * Of boxes over the data set, for the chart.
    */
   aggregates: BoxMean[];

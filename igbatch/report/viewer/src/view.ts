@@ -39,7 +39,7 @@ export function firstView(study: PageStudy): View {
     ? study.first.flatMap((place) => study.variants[place] ?? [])
     : study.variants;
   const targets = study.targets.map((each) => each.id);
-  const { regions, rules, parts, palettes, limits } = study.knobs;
+  const { rules, parts, palettes, limits } = study.knobs;
   const scope = targets.length === 2 ? "pair" : targets.length === 1 ? "image" : "targets";
   return {
     image: study.images[0]?.id ?? "",
@@ -48,7 +48,7 @@ export function firstView(study: PageStudy): View {
     normalization: { scope, rule: rules[0]!.rule, percentile: limits.percentile.default, low: -1, high: 1 },
     beside: null,
     style: {
-      regions: regions[0]!.size,
+      regions: study.first_regions,
       part: parts[0]!.part,
       level: limits.level.default,
       palette: palettes[0]!.palette,
