@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -48,19 +48,27 @@ def launch_map_statistics(maps: Tensor, boxes: Sequence[MappedBox]) -> Tensor:
         flat.abs().argmax(1, keepdim=True),
         *(ascending[:, rank : rank + 1] for rank in ranks(flat.shape[1])),
         *_places(ascending),
-        *(column for size in PATCH_SIZES for column in _patch_numbers(maps, size)),
+        *_patch_numbers(maps),
         *(area.sum((2, 3)) for area in areas),
     ]
     return torch.cat([column.double() for column in columns], 1)
 
 
-def _patch_numbers(maps: Tensor, size: int) -> list[Tensor]:
-    """Return minimum, maximum and `_places` of the sums over patches of each map."""
-    height, width = maps.shape[1:]
+def _patch_numbers(maps: Tensor) -> Iterator[Tensor]:
+    """Yield minimum, maximum and `_places` of the sums over patches of each map, for every size."""
+    sums, side = maps.double(), 1
+    for size in PATCH_SIZES:
+        sums, side = _added(sums, size // side), size  # of the next smaller ones, which they are made of
+        ascending = sums.flatten(1).sort(1).values
+        yield from (ascending[:, :1], ascending[:, -1:], *_places(ascending))
+
+
+def _added(values: Tensor, size: int) -> Tensor:
+    """Add up values, [n, H, W], over patches of a size."""
+    height, width = values.shape[1:]
     rows, columns = -(-height // size), -(-width // size)
-    whole = torch.nn.functional.pad(maps, (0, columns * size - width, 0, rows * size - height)).double()
-    sums = whole.reshape(-1, rows, size, columns, size).sum((2, 4)).flatten(1).sort(1).values
-    return [sums[:, :1], sums[:, -1:], *_places(sums)]
+    whole = torch.nn.functional.pad(values, (0, columns * size - width, 0, rows * size - height))
+    return whole.reshape(-1, rows, size, columns, size).sum(4).sum(2)
 
 
 def _places(ascending: Tensor) -> list[Tensor]:

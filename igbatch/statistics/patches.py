@@ -15,19 +15,26 @@ from numpy.typing import NDArray
 from igbatch.statistics.histogram import histogram
 
 PATCH_SIZES = (4, 8, 16, 32)
-"""Sides of patches in pixels of the model's input."""
+"""Sides of patches in pixels of the model's input, each a multiple of the one before."""
 
 
 def patch_sums(attribution: NDArray[np.floating[Any]], size: int) -> NDArray[np.float64]:
     """Add up a map, [H, W], over patches: float64 [ceil(H / size), ceil(W / size)].
 
     Patches begin at the upper left corner; those at the right and lower edges have what pixels are left.
+    Large patches are added up from the next smaller ones of `PATCH_SIZES`.
     """
-    height, width = attribution.shape
-    rows, columns = -(-height // size), -(-width // size)
-    whole = np.zeros((rows * size, columns * size))
-    whole[:height, :width] = attribution
-    sums: NDArray[np.float64] = whole.reshape(rows, size, columns, size).sum(axis=(1, 3))
+    sums = np.asarray(attribution, dtype=np.float64)
+    side = 1
+    for larger in (*(each for each in PATCH_SIZES if each < size and size % each == 0), size):
+        sums, side = _added(sums, larger // side), larger
+    return sums
+
+
+def _added(values: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    height, width = values.shape
+    across = np.add.reduceat(values, np.arange(0, width, size), axis=1)
+    sums: NDArray[np.float64] = np.add.reduceat(across, np.arange(0, height, size), axis=0)
     return sums
 
 
@@ -39,7 +46,12 @@ def over_pixels(sums: NDArray[np.floating[Any]], size: int, shape: tuple[int, in
 
 def patch_statistics(attribution: NDArray[np.float32]) -> list[dict[str, Any]]:
     """Return the `patches` of a row of `image_stats`: extremes and histogram by size, of a finite map."""
-    return [statistics_of_patches(size, patch_sums(attribution, size)) for size in PATCH_SIZES]
+    found = []
+    sums, side = np.asarray(attribution, dtype=np.float64), 1
+    for size in PATCH_SIZES:
+        sums, side = _added(sums, size // side), size
+        found.append(statistics_of_patches(size, sums))
+    return found
 
 
 def statistics_of_patches(size: int, sums: NDArray[np.float64]) -> dict[str, Any]:
