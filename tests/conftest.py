@@ -1,6 +1,7 @@
 """Shared by all tests: no network, no usage statistics, and small studies to run."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 os.environ.update(
     RAY_USAGE_STATS_ENABLED="0",
@@ -28,6 +29,9 @@ from igbatch import cli
 from igbatch.birds.scenes import write_scenes
 from igbatch.store.output import Output
 from igbatch.study_file import load_study
+
+if TYPE_CHECKING:
+    from warm_workers import WarmWorkers
 
 S3_SECRET = "secret-of-the-tests"
 TINY = {
@@ -113,6 +117,48 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
 
 @pytest.fixture(scope="session")
+def local_ray(s3: "ObjectStore") -> Iterator[None]:
+    """One embedded Ray, which runs of this process use; its workers find the S3 server of the tests."""
+    from igbatch.pipeline.session import ray_session
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_metrics_report_interval_ms", "2000")  # else test_metrics waits for 10 s
+        with ray_session():
+            yield
+
+
+@pytest.fixture
+def not_connected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take this process, where other tests have a Ray, for one that is not connected."""
+    import ray
+
+    from igbatch.pipeline import session
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    monkeypatch.setattr(session, "_embedded", False)
+
+
+@pytest.fixture(scope="session")
+def kept_workers(local_ray: None) -> "WarmWorkers":
+    """The workers that the modules which ask for `warm_workers` share."""
+    from warm_workers import WarmWorkers
+
+    return WarmWorkers()
+
+
+@pytest.fixture(scope="module")
+def warm_workers(kept_workers: "WarmWorkers") -> Iterator[None]:
+    """Let a module's runs take workers that have imported torch for an earlier one."""
+    from igbatch.pipeline import driver
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(driver, "actor_class", kept_workers.actor_class)
+        patch.setattr(driver, "kill_worker", kept_workers.stop)
+        yield
+
+
+@pytest.fixture(scope="session")
 def on_one_thread() -> Iterator[None]:
     """Keep torch to one thread from the first test that asks for it to the end."""
     import torch
@@ -169,6 +215,13 @@ def computed(
     before = files()
     yield output
     assert files() == before, "a test wrote into the study that all tests read: give it a copy"
+
+
+@pytest.fixture
+def copy(computed: Output, tmp_path: Path) -> Output:
+    """A copy of that study, to be changed."""
+    shutil.copytree(computed.path(), tmp_path / "copy")
+    return Output(str(tmp_path / "copy"))
 
 
 @pytest.fixture

@@ -2,42 +2,20 @@
 
 import json
 import shutil
-import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
+from helpers import Command
 from rich.console import Console
 
 from igbatch import job
 from igbatch.audit.files import read_audit
-from igbatch.cli import exit_code, main
 from igbatch.pipeline.reduction_state import keep_derived
 from igbatch.report import build as render
 from igbatch.store.output import Output
-
-
-class Done(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Call = Callable[..., Done]
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """Call the command in this process, on a wide terminal without colours."""
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*arguments: str) -> Done:
-        monkeypatch.setattr(sys, "argv", ["igbatch", *arguments])
-        return Done(exit_code(main), *capsys.readouterr())
-
-    return run
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +41,7 @@ def pair(computed: Output, tmp_path: Path) -> tuple[str, str]:
 
 
 def test_a_repeat_passes_and_tells_where_its_files_are(
-    call: Call, pair: tuple[str, str], pages: list[str]
+    call: Command, pair: tuple[str, str], pages: list[str]
 ) -> None:
     now, old = pair
     done = call("audit", now, "--against", old)
@@ -80,7 +58,7 @@ FALSE_REPEAT = ("--set", "audit.thresholds.completeness=0")
 """No gap may be there at all: a repeat fails under this threshold alone."""
 
 
-def test_a_failure_ends_with_1_and_names_its_check(call: Call, pair: tuple[str, str]) -> None:
+def test_a_failure_ends_with_1_and_names_its_check(call: Command, pair: tuple[str, str]) -> None:
     now, old = pair
     done = call("audit", now, "--against", old, *FALSE_REPEAT)
     assert done.code == 1
@@ -93,14 +71,14 @@ def test_a_failure_ends_with_1_and_names_its_check(call: Call, pair: tuple[str, 
     assert ET.parse(Path(now, "audit.xml")).getroot().get("failures") == "1"
 
 
-def test_json_is_the_file(call: Call, pair: tuple[str, str]) -> None:
+def test_json_is_the_file(call: Command, pair: tuple[str, str]) -> None:
     now, old = pair
     done = call("audit", now, "--against", old, "--against", old, "--json")
     assert done.out.encode() == Path(now, "audit.json").read_bytes()
     assert len(json.loads(done.out)["comparisons"]) == 2
 
 
-def test_a_history_grows_by_a_file_an_audit(call: Call, pair: tuple[str, str], tmp_path: Path) -> None:
+def test_a_history_grows_by_a_file_an_audit(call: Command, pair: tuple[str, str], tmp_path: Path) -> None:
     now, old = pair
     for threshold in ("1", "2"):
         setting = f"audit.thresholds.completeness={threshold}"
@@ -108,7 +86,7 @@ def test_a_history_grows_by_a_file_an_audit(call: Call, pair: tuple[str, str], t
     assert len(list((tmp_path / "history").iterdir())) == 2
 
 
-def test_wrong_calls_end_with_2_and_one_line(call: Call, pair: tuple[str, str], tmp_path: Path) -> None:
+def test_wrong_calls_end_with_2_and_one_line(call: Command, pair: tuple[str, str], tmp_path: Path) -> None:
     now, old = pair
     nowhere = str(tmp_path / "nowhere")
     for arguments, part in (
@@ -125,7 +103,7 @@ def test_wrong_calls_end_with_2_and_one_line(call: Call, pair: tuple[str, str], 
     assert read_audit(Output(now)) is None
 
 
-def test_an_unfinished_study_ends_with_3(call: Call, pair: tuple[str, str]) -> None:
+def test_an_unfinished_study_ends_with_3(call: Command, pair: tuple[str, str]) -> None:
     now, old = pair
     next(Path(old, "image_stats").rglob("*.parquet")).unlink()
     done = call("audit", now, "--against", old)
@@ -134,7 +112,7 @@ def test_an_unfinished_study_ends_with_3(call: Call, pair: tuple[str, str]) -> N
 
 
 def test_a_chat_that_cannot_be_notified_changes_no_exit_code(
-    call: Call, pair: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+    call: Command, pair: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now, old = pair
     monkeypatch.setenv("CHAT_URL", "file:///secret")
@@ -148,7 +126,11 @@ def test_a_chat_that_cannot_be_notified_changes_no_exit_code(
 
 
 def test_a_later_run_keeps_the_verdict_on_the_page(
-    call: Call, pair: tuple[str, str], tiny_study: Path, pages: list[str], capsys: pytest.CaptureFixture[str]
+    call: Command,
+    pair: tuple[str, str],
+    tiny_study: Path,
+    pages: list[str],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     now, old = pair
 

@@ -4,11 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from click import ClickException
-from click.testing import CliRunner, Result
+from helpers import Command
 
-from igbatch.cli import main
-from igbatch.errors import IgbatchError
 from igbatch.nightly.records import Night, NightVerdict
 from igbatch.nightly.root import NightlyRoot
 
@@ -16,7 +13,7 @@ NIGHTS = ("20261101T020000Z", "20261102T020000Z", "20261103T020000Z")
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> NightlyRoot:
+def root(tmp_path: Path, call: Command) -> NightlyRoot:
     """Three nights as their runs leave them, the last one bad; the first is the reference."""
     root = NightlyRoot(str(tmp_path / "root"))
     for name, code in zip(NIGHTS, (0, 0, 1), strict=True):
@@ -33,71 +30,61 @@ def root(tmp_path: Path) -> NightlyRoot:
     return root
 
 
-def call(*arguments: str) -> Result:
-    """Call `igbatch`; errors of ours are raised, as `entry` sees them."""
-    result = CliRunner().invoke(main, arguments, standalone_mode=False)
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
-
-
-def test_nights_are_listed_with_the_exit_code_of_the_last(root: NightlyRoot) -> None:
+def test_nights_are_listed_with_the_exit_code_of_the_last(call: Command, root: NightlyRoot) -> None:
     result = call("nights", root.uri)
-    assert result.exit_code == 1
-    assert [name for name in NIGHTS if name in result.output] == list(NIGHTS)
-    assert "the reference" in result.output
+    assert result.code == 1
+    assert [name for name in NIGHTS if name in result.out] == list(NIGHTS)
+    assert "the reference" in result.out
 
 
 @pytest.mark.parametrize(
     ("since", "code"), [("20261103T030000Z", 1), ("2026-11-03T03:00:00Z", 1), ("20261103T030001Z", 3)]
 )
-def test_schedulers_ask_for_the_night_that_they_began(root: NightlyRoot, since: str, code: int) -> None:
-    assert call("nights", root.uri, "--since", since).exit_code == code
+def test_schedulers_ask_for_the_night_that_they_began(
+    call: Command, root: NightlyRoot, since: str, code: int
+) -> None:
+    assert call("nights", root.uri, "--since", since).code == code
 
 
-def test_nights_as_json(root: NightlyRoot) -> None:
-    listed = json.loads(call("nights", root.uri, "--json").output)
+def test_nights_as_json(call: Command, root: NightlyRoot) -> None:
+    listed = json.loads(call("nights", root.uri, "--json").out)
     assert [each["state"] for each in listed] == ["good", "good", "bad"]
     assert [each["reference"] for each in listed] == [True, False, False]
 
 
-def test_promote_refuses_and_is_forced(root: NightlyRoot) -> None:
-    with pytest.raises(IgbatchError, match="--force") as refused:
-        call("promote", root.uri, NIGHTS[2])
-    assert refused.value.exit_code == 2
-    assert call("promote", root.uri, NIGHTS[2], "--force").exit_code == 0
+def test_promote_refuses_and_is_forced(call: Command, root: NightlyRoot) -> None:
+    call("promote", root.uri, NIGHTS[2]).refused("--force")
+    assert call("promote", root.uri, NIGHTS[2], "--force").code == 0
     references = root.references()
     assert references is not None
     assert references.reference.night == NIGHTS[2]
     assert references.earlier[0].note == "looked at by hand"
 
 
-def test_prune_says_first_and_deletes_when_it_is_to_apply(root: NightlyRoot) -> None:
+def test_prune_says_first_and_deletes_when_it_is_to_apply(call: Command, root: NightlyRoot) -> None:
     def kept() -> list[bool]:
         return [bool(root.night_output(name).files("attributions")) for name in NIGHTS]
 
     done = call("prune", root.uri, "--keep", "1")
-    assert done.exit_code == 0
+    assert done.code == 0
     # the second night is the last good one of those that had no reference, which the first now is
-    assert done.output.splitlines() == [
+    assert done.out.splitlines() == [
         f"{NIGHTS[1]}: maps, 1 file, 2.0 MB",
         "1 file, 2.0 MB: would go; --apply deletes them",
     ]
     assert kept() == [True, True, True]
-    assert call("prune", root.uri, "--keep", "1", "--apply").output.endswith("2.0 MB: deleted\n")
+    assert call("prune", root.uri, "--keep", "1", "--apply").out.endswith("2.0 MB: deleted\n")
     assert kept() == [True, False, True]
-    assert f"{NIGHTS[1]}" not in call("prune", root.uri, "--keep", "1").output
+    assert f"{NIGHTS[1]}" not in call("prune", root.uri, "--keep", "1").out
 
 
 @pytest.mark.parametrize(
     "command", [("prune",), ("prune", "--keep", "0"), ("nights", "--since", "yesterday")]
 )
-def test_wrong_calls_are_refused(root: NightlyRoot, command: tuple[str, ...]) -> None:
-    with pytest.raises((ClickException, IgbatchError)) as refused:
-        call(command[0], root.uri, *command[1:])
-    assert refused.value.exit_code == 2
+def test_wrong_calls_are_refused(call: Command, root: NightlyRoot, command: tuple[str, ...]) -> None:
+    assert call(command[0], root.uri, *command[1:]).code == 2
 
 
 @pytest.mark.parametrize("command", ["promote", "prune", "nights", "night"])
-def test_every_command_explains_itself(command: str) -> None:
-    assert "Usage:" in call(command, "--help").output
+def test_every_command_explains_itself(call: Command, command: str) -> None:
+    assert "Usage:" in call(command, "--help").out

@@ -35,6 +35,7 @@ from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.study_file import load_study, parse_study
 
+pytestmark = pytest.mark.xdist_group("docs")  # they share an output
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 SECTIONS = {

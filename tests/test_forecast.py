@@ -359,6 +359,7 @@ def test_names_with_brackets_are_printed_as_they_are() -> None:
     assert "/out[final]/s.parquet: it is cut short" in text
 
 
+@pytest.mark.slow
 def test_a_plan_without_a_trial_loads_neither_torch_nor_ray(tiny_study: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from rich.console import Console; from igbatch.forecast import describe_plan; "
@@ -374,7 +375,7 @@ def test_a_plan_without_a_trial_loads_neither_torch_nor_ray(tiny_study: Path, tm
 QUICK = ["variants=[{kind: trained}]", "run.device=cpu", "run.threads=1", "attribution.steps=2"]
 
 
-@pytest.mark.parametrize("trial", [False, True])
+@pytest.mark.parametrize("trial", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_nothing_is_written(
     tiny_study: Path, tmp_path: Path, trial: bool, compute_study: Callable[..., Output]
 ) -> None:
@@ -437,6 +438,7 @@ def test_the_calibration_of_an_earlier_run_is_shown_not_measured(tiny_study: Pat
     assert {info.path: output.read(info.path) for info in output.files()} == before
 
 
+@pytest.mark.slow
 def test_a_trial_tells_nodes_bytes_and_time_of_each_kind(tiny_study: Path, tmp_path: Path) -> None:
     kinds = "variants=[{kind: trained}, {kind: random, seeds: [1, 2]}]"
     found = tried(tiny_study, tmp_path / "out", "run.threads=1", kinds, "store.maps={sample: 1}")

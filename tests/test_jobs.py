@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import Command
 
 from igbatch import open_study
 from igbatch.job import demo_study
@@ -25,6 +26,7 @@ def test_the_demo_runs_the_seed_study_itself() -> None:
     assert demo_study().read_bytes() == (ROOT / "jobs" / "eagle_magpie.yaml").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_script_refuses_like_the_command(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "jobs" / "eagle_magpie.py"), "missing.yaml"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -34,21 +36,14 @@ def test_a_script_refuses_like_the_command(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not PHOTOS.is_dir(), reason="the photographs are not here (../shared/photos)")
-def test_photographs_of_any_size_and_mode(tmp_path: Path) -> None:
+def test_photographs_of_any_size_and_mode(tmp_path: Path, call: Command, warm_workers: None) -> None:
     steps = "variants=[{kind: trained, steps: 3}, {kind: random, seeds: [1], steps: 2}]"
-    command = [
-        sys.executable,
-        str(ROOT / "jobs" / "photos.py"),
-        "--out",
-        str(tmp_path / "out"),
-        "--set",
-        steps,
-        "--set",
-        "report.figures=false",
-    ]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    ended = call(
+        "run", ROOT / "jobs" / "photos.yaml", "--out", "out", "--set", steps, "--set", "report.figures=false"
+    )
+    assert ended.code == 0, ended.err
     results = open_study(str(tmp_path / "out"))
     assert results.complete
     sizes = results.images.set_index("image_id")[["width", "height"]]

@@ -38,8 +38,10 @@ HEAVY = ["torch", "timm", "ray", "matplotlib"]
     [
         [("igbatch.attribution", ALONE)],
         [
+            ("igbatch", ["torch", "ray", "pandas", "pyarrow"]),
             ("igbatch.variants.weights", ["torch", "timm", "safetensors"]),
             ("igbatch.store.lock", ["torch", "ray", "pandas"]),
+            ("igbatch.store.verify", ["torch", "ray"]),
             ("facts of bundled", ["torch", "timm"]),
             ("all of igbatch.images", HEAVY),
             ("all of igbatch.statistics", HEAVY),

@@ -1,5 +1,6 @@
 """A study on an object store from images to results, over HTTP, with Ray: computed, killed, resumed, read."""
 
+import io
 import subprocess
 import sys
 import time
@@ -9,7 +10,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
 import yaml
+from helpers import Command
 
 from igbatch import open_study
 from igbatch.birds.scenes import write_scenes
@@ -40,25 +45,20 @@ def write_study(path: Path, content: dict[str, Any], root: str) -> Path:
     return path
 
 
-def start(study: Path, out: str, log: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "igbatch.cli", "run", str(study), "--out", out]
-    with open(log, "wb") as file:
-        return subprocess.Popen(command, cwd=study.parent, stdout=file, stderr=subprocess.STDOUT)
-
-
-def finish(study: Path, out: str, log: Path) -> str:
-    code = start(study, out, log).wait(timeout=240)
-    assert code == 0, log.read_text()
-    return log.read_text()
-
-
 def numbers(uri: str) -> pd.DataFrame:
     return open_study(uri).image_stats.set_index(KEY)[NUMBERS].sort_index()
 
 
+@pytest.mark.slow
 def test_killed_resumed_and_read_on_s3_it_is_the_same_as_undisturbed_on_a_disk(
-    s3: Any, tiny_content: dict[str, Any], tmp_path: Path, compute_study: Callable[..., Output]
+    s3: Any,
+    tiny_content: dict[str, Any],
+    tmp_path: Path,
+    compute_study: Callable[..., Output],
+    call: Command,
+    warm_workers: None,
 ) -> None:
+    """The run that is killed is a process; those after it are calls of this one."""
     bucket, scenes = s3.new_bucket(), tmp_path / "scenes"
     write_scenes(scenes, 3, first_seed=40, kind="single")
     for path in scenes.iterdir():
@@ -69,22 +69,34 @@ def test_killed_resumed_and_read_on_s3_it_is_the_same_as_undisturbed_on_a_disk(
     def committed() -> dict[str, bytes]:
         return {key: data for key, data in s3.objects(bucket).items() if key.startswith("out/image_stats/")}
 
-    logs = [tmp_path / f"{name}.log" for name in ("killed", "resumed", "again")]
-    driver = start(study, out, logs[0])
+    def committed_files() -> int:
+        return int(s3.client.list_objects_v2(Bucket=bucket, Prefix="out/image_stats/")["KeyCount"])
+
+    log, run = tmp_path / "killed.log", ("run", study, "--out", out)
+    with open(log, "wb") as file:
+        driver = subprocess.Popen(
+            [sys.executable, "-m", "igbatch.cli", *map(str, run)], stdout=file, stderr=subprocess.STDOUT
+        )
     deadline = time.monotonic() + 240
-    while not committed() and driver.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
+    while not committed_files() and driver.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.1)
     driver.kill()
     driver.wait()
     before = committed()
-    assert before, logs[0].read_text()
-    assert f"target {tiny_content['targets'][0]}" in finish(study, out, logs[1])
+    assert before, log.read_text()
+    resumed = call(*run)
+    assert resumed.code == 0, resumed.err
+    assert f"target {tiny_content['targets'][0]}" in resumed.out
     after = committed()
     assert before.items() <= after.items()
     assert len(after) == 6
-    assert "nothing to compute" in finish(study, out, logs[2])
+    plain = pa.concat_tables(pq.read_table(io.BytesIO(data)) for data in after.values())
+    assert plain.num_rows == len(open_study(out).image_stats) == 12
+    again = call(*run)
+    assert again.code == 0, again.err
+    assert "nothing to compute" in again.out
     assert committed() == after
-    assert f"report: {out}/report/index.html" in logs[2].read_text().splitlines()
+    assert f"report: {out}/report/index.html" in again.out.splitlines()
 
     local = compute_study(write_study(tmp_path / "local.yaml", tiny_content, str(scenes)), tmp_path / "local")
     pd.testing.assert_frame_equal(numbers(out), numbers(local.uri))
@@ -102,14 +114,14 @@ def test_killed_resumed_and_read_on_s3_it_is_the_same_as_undisturbed_on_a_disk(
     held = s3.objects(bucket)
     assert "out/report/index.html" in held
     assert not [key for key in held if key.startswith("out/locks/") and key.endswith(".json")]
-    for name, text in {**held, **{str(log): log.read_bytes() for log in logs}}.items():
-        assert s3.secret.encode() not in text, name
+    printed = log.read_text() + resumed.out + resumed.err + again.out + again.err
+    assert s3.secret not in printed
+    for name, data in held.items():
+        assert s3.secret.encode() not in data, name
 
 
-def test_a_bucket_that_is_not_there_is_refused_in_one_line(s3: Any, tiny_study: Path, tmp_path: Path) -> None:
-    call = [sys.executable, "-m", "igbatch.cli", "run", str(tiny_study), "--out", "s3://no-such-bucket/out"]
-    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 2, done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
-    assert "--out s3://no-such-bucket/out: there is no bucket no-such-bucket" in done.stderr
-    assert s3.secret not in done.stderr
+def test_a_bucket_that_is_not_there_is_refused_in_one_line(s3: Any, tiny_study: Path, call: Command) -> None:
+    line = call("run", tiny_study, "--out", "s3://no-such-bucket/out").refused(
+        "--out s3://no-such-bucket/out: there is no bucket no-such-bucket"
+    )
+    assert s3.secret not in line

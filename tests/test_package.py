@@ -1,8 +1,6 @@
 """What an installed igbatch carries, and what importing it costs."""
 
 import importlib.resources
-import subprocess
-import sys
 
 import pytest
 
@@ -21,12 +19,6 @@ import pytest
 )
 def test_the_package_carries_its_files(path: str) -> None:
     assert importlib.resources.files("igbatch").joinpath(path).is_file()
-
-
-def test_reading_a_study_imports_neither_torch_nor_ray_nor_matplotlib() -> None:
-    code = "import sys, igbatch; igbatch.open_study; print({'torch', 'ray', 'matplotlib'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -1,6 +1,5 @@
 """Reading a study: frames, maps, and the range of every scope, as a notebook asks for them."""
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -31,17 +30,7 @@ def results(computed: Output) -> StudyResults:
     return open_study(computed.uri)
 
 
-@pytest.fixture
-def copy(computed: Output, tmp_path: Path) -> Output:
-    """The computed study, to be changed."""
-    shutil.copytree(computed.path(), tmp_path / "copy")
-    return Output(str(tmp_path / "copy"))
-
-
-def test_importing_igbatch_is_light() -> None:
-    code = "import sys, igbatch; print(*{'torch', 'ray', 'pandas', 'pyarrow'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == ""
+def test_names_of_the_package_are_looked_up_when_they_are_asked_for() -> None:
     assert igbatch.open_study is open_study
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = igbatch.nothing
@@ -102,6 +91,7 @@ def test_tables_of_a_randomization_study_are_read(copy: Output, change_study: Ca
     assert copied.randomized
 
 
+@pytest.mark.slow
 def test_reading_needs_neither_torch_nor_ray(computed: Output) -> None:
     code = (
         "import sys, igbatch; study = igbatch.open_study(sys.argv[1]);"

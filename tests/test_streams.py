@@ -13,6 +13,7 @@ import os, sys
 from igbatch.streams import endure_lost_output, lost_output
 endure_lost_output()
 """
+pytestmark = pytest.mark.slow
 REPORT = "\nopen(sys.argv[1], 'w').write(f'end, lost: {lost_output()}')\n"
 
 

@@ -2,20 +2,16 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
+from helpers import Command
 
 from igbatch.store.output import Output
 
-
-def verify(out: Path | str, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "igbatch.cli", "verify", str(out), *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+pytestmark = pytest.mark.xdist_group("verify")  # of one study, but for a copy
 
 
 @pytest.fixture(scope="module")
@@ -24,22 +20,22 @@ def finished(
     tiny_content: dict[str, object],
     compute_study: Callable[..., Output],
 ) -> Path:
-    """The tiny study, computed and reduced, with an error allowed that its four steps keep."""
+    """The tiny study, computed and reduced, with an error allowed that its one step keeps."""
     folder = tmp_path_factory.mktemp("finished")
     (folder / "tiny.yaml").write_text(yaml.safe_dump(tiny_content))
-    compute_study(folder / "tiny.yaml", folder / "out", "attribution.atol=1")
+    compute_study(folder / "tiny.yaml", folder / "out", "attribution.atol=1", "attribution.steps=1")
     return folder / "out"
 
 
-def test_a_finished_study_is_good_in_one_line(finished: Path) -> None:
+def test_a_finished_study_is_good_in_one_line(finished: Path, call: Command) -> None:
     for options in ((), ("--quick",)):
-        done = verify(finished, *options)
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert len(done.stdout.splitlines()) == 1
-        assert done.stdout.startswith("good: 12 of 12 rows committed, 0 in quarantine, 6 shards, 12 maps, ")
+        done = call("verify", finished, *options)
+        assert done.code == 0, done.out + done.err
+        assert len(done.out.splitlines()) == 1
+        assert done.out.startswith("good: 12 of 12 rows committed, 0 in quarantine, 6 shards, 12 maps, ")
 
 
-def test_what_is_wrong_is_listed_with_exit_code_1(finished: Path, tmp_path: Path) -> None:
+def test_what_is_wrong_is_listed_with_exit_code_1(finished: Path, tmp_path: Path, call: Command) -> None:
     out = tmp_path / "out"
     shutil.copytree(finished, out)
     lost, removed = (
@@ -48,25 +44,18 @@ def test_what_is_wrong_is_listed_with_exit_code_1(finished: Path, tmp_path: Path
     )
     lost.unlink()
     removed.unlink()
-    done = verify(out)
-    assert done.returncode == 1
-    lines = done.stdout.splitlines()
+    done = call("verify", out)
+    assert done.code == 1
+    lines = done.out.splitlines()
     assert [line.split(": ")[0] for line in lines[:2]] == ["lost", "file"]
     assert lines[1] == f"file: {removed.relative_to(out)}: is missing"
     assert "10 of 12 rows committed" in lines[-1]
-    content = json.loads(verify(out, "--json").stdout)
+    content = json.loads(call("verify", out, "--json").out)
     assert [problem["kind"] for problem in content["problems"]][:2] == ["lost", "file"]
     assert content["committed"] == 10
 
 
-def test_a_place_without_a_study_is_refused(tmp_path: Path) -> None:
-    done = verify(tmp_path)
-    assert done.returncode == 2
-    assert done.stderr.startswith(f"igbatch: {tmp_path}: no study here")
-    assert done.stdout == ""
-
-
-def test_it_needs_neither_torch_nor_ray() -> None:
-    code = "import sys, igbatch.store.verify; print(sorted({'torch', 'ray'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+def test_a_place_without_a_study_is_refused(tmp_path: Path, call: Command) -> None:
+    ended = call("verify", tmp_path)
+    ended.refused(f"igbatch: {tmp_path}: no study here")
+    assert ended.out == ""

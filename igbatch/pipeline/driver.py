@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
+from functools import partial
 from typing import Any, cast
 
 import ray
@@ -40,7 +41,7 @@ from igbatch.pipeline.queue import ShardQueue
 from igbatch.pipeline.retry import Deadline, RetryPolicy
 from igbatch.pipeline.rows import quarantine_row
 from igbatch.pipeline.worker import MakeComputer, actor_class, window
-from igbatch.pipeline.worker_pool import POLL_SECONDS, WorkerPool, WorkerSlot
+from igbatch.pipeline.worker_pool import POLL_SECONDS, WorkerPool, WorkerSlot, kill_worker
 from igbatch.store.commit import ShardWriter
 from igbatch.store.output import Output
 
@@ -96,7 +97,8 @@ class AttributionDriver:
         self._metrics = DriverMetrics(self.plan.resolved.study.name)
         kind = actor_class(workers)
         held = (self.plan.resolved, self.output, workers.device, workers.threads)
-        self.pool = WorkerPool(lambda: kind.remote(*held, self.make_computer, self.probe), workers, self.say)
+        start = partial(kind.remote, *held, self.make_computer, self.probe)
+        self.pool = WorkerPool(start, kill_worker, workers, self.say)
         self.pool.scale(len(self._queue))
 
     def run(self) -> RunSummary:

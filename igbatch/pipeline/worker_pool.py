@@ -113,18 +113,29 @@ class WorkerSlot:
         return shards
 
 
+def kill_worker(slot: WorkerSlot) -> None:
+    """End the actor and its process at once; what it has not committed is lost."""
+    ray.kill(slot.actor)
+
+
 class WorkerPool:
     """The workers of a run: as many as there are shards for, within the study's minimum and maximum.
 
     All are requested from Ray at once. It starts those that fit, and the others are a demand that an
     autoscaling cluster can see.
+
+    `start` returns the handle of a new actor; `stop` ends one, whatever it does at the moment.
     """
 
     def __init__(
-        self, start: Callable[[], Any], workers: Workers, say: Callable[[str], None] = lambda line: None
+        self,
+        start: Callable[[], Any],
+        stop: Callable[[WorkerSlot], None],
+        workers: Workers,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.slots: list[WorkerSlot] = []
-        self._start, self._say, self._workers = start, say, workers
+        self._start, self._stop_one, self._say, self._workers = start, stop, say, workers
         self._limit = workers.count
         self._polled = self._scaled = time.monotonic()
         self._short = 0.0
@@ -193,5 +204,5 @@ class WorkerPool:
 
     def _stop(self, slots: Sequence[WorkerSlot]) -> None:
         for slot in slots:
-            ray.kill(slot.actor)
+            self._stop_one(slot)
             self.slots.remove(slot)

@@ -110,6 +110,7 @@ def pretend(runs: ModuleType, monkeypatch: pytest.MonkeyPatch, program: str) -> 
     monkeypatch.setattr(runs, "command", lambda study, out: [sys.executable, "-c", program, str(out)])
 
 
+@pytest.mark.slow
 def test_a_whole_run_tells_its_rates_and_how_busy_the_device_was_and_is_then_ended(
     whole_runs: ModuleType, gpu: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,6 +130,7 @@ def test_a_whole_run_tells_its_rates_and_how_busy_the_device_was_and_is_then_end
     assert kept["left_out"] == []
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_or_takes_too_long_is_reported(
     whole_runs: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

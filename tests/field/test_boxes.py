@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from helpers import Command, Ended
 from PIL import ExifTags, Image
 
 from igbatch.birds.scenes import write_scenes
-from igbatch.cli import main
-from igbatch.errors import InputError
 from igbatch.results import StudyResults
 from igbatch.store.output import Output
 
@@ -32,35 +30,42 @@ def photos(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def plan(write_study: Callable[..., Path], photos: Path, tmp_path: Path) -> Call:
-    """Return what `igbatch plan` prints for a box file: (content or path, *overrides, name=, **keys)."""
+def ended(
+    call: Command, write_study: Callable[..., Path], photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> Command:
+    """Return how `igbatch plan` ends for a box file: (content or path, *overrides, name=, **keys)."""
+    monkeypatch.setenv("COLUMNS", "400")
 
-    def plan(boxes: str | bytes | Path, *overrides: str, name: str = "boxes.csv", **keys: Any) -> str:
-        path = boxes if isinstance(boxes, Path) else tmp_path / name
+    def ended(boxes: str | bytes | Path, *overrides: str, name: str = "boxes.csv", **keys: Any) -> Ended:
+        path = boxes if isinstance(boxes, Path) else photos.parent / name
         if not isinstance(boxes, Path):
             path.write_bytes(boxes.encode() if isinstance(boxes, str) else boxes)
         study = write_study(images={"root": str(photos), "boxes": {"path": str(path), **keys}})
-        call = ["plan", str(study), "--no-trial", "--out", str(tmp_path / "out")]
-        for override in overrides:
-            call += ["--set", override]
-        ended = CliRunner(env={"COLUMNS": "400"}).invoke(main, call, catch_exceptions=True)
-        if isinstance(ended.exception, InputError):
-            raise ended.exception
-        assert ended.exit_code == 0, ended.output
-        return ended.output
+        settings = (part for override in overrides for part in ("--set", override))
+        return call("plan", study, "--no-trial", "--out", "out", *settings)
+
+    return ended
+
+
+@pytest.fixture
+def plan(ended: Command) -> Call:
+    """Return what is printed where a box file is accepted."""
+
+    def plan(*arguments: Any, **keys: Any) -> str:
+        how = ended(*arguments, **keys)
+        assert how.code == 0, how.err
+        return how.out
 
     return plan
 
 
 @pytest.fixture
-def refused(plan: Call) -> Call:
-    """Return the one line that a box file is refused with, without the place of the file."""
+def refused(ended: Command) -> Call:
+    """Return the one line that a box file is refused with."""
 
     def refused(*arguments: Any, **keys: Any) -> str:
-        with pytest.raises(InputError) as caught:
-            plan(*arguments, **keys)
-        line = str(caught.value)
-        assert line.startswith("images.boxes: ")
+        line = ended(*arguments, **keys).refused()
+        assert line.startswith("igbatch: images.boxes: ")
         assert line.isprintable()
         return line
 
@@ -280,11 +285,11 @@ def test_a_folder_is_given_for_the_box_file(refused: Call, photos: Path) -> None
 
 
 def test_a_name_that_moves_the_cursor_reaches_no_terminal(
-    write_study: Callable[..., Path], photos: Path, igbatch: Any
+    write_study: Callable[..., Path], photos: Path, call: Command
 ) -> None:
     (photos.parent / "boxes.csv").write_text(HEADER + "\x1b[2J\x1b]0;owned\x07.jpg,eagle,1,2,30,40\n")
     study = write_study(images={"root": "photos", "boxes": "boxes.csv"})
-    line = igbatch("plan", study, "--no-trial").refused(r"it has '\x1b[2J\x1b]0;owned\x07.jpg'")
+    line = call("plan", study, "--no-trial").refused(r"it has '\x1b[2J\x1b]0;owned\x07.jpg'")
     assert line.isprintable()
 
 
@@ -299,15 +304,13 @@ def test_a_name_that_moves_the_cursor_reaches_no_terminal(
     ],
 )  # fmt: skip
 def test_a_manifest_with_the_same_mistakes(
-    write_study: Callable[..., Path], photos: Path, manifest: str, part: str
+    call: Command, write_study: Callable[..., Path], photos: Path, manifest: str, part: str
 ) -> None:
     (photos / "list.csv").write_text(manifest)
     study = write_study(images={"manifest": str(photos / "list.csv")})
-    with pytest.raises(InputError) as caught:
-        main(["plan", str(study), "--no-trial"], standalone_mode=False)
-    assert str(caught.value).startswith("images.manifest: ")
-    assert part in str(caught.value)
-    assert str(caught.value).isprintable()
+    line = call("plan", study, "--no-trial").refused(part)
+    assert line.startswith("igbatch: images.manifest: ")
+    assert line.isprintable()
 
 
 @pytest.mark.parametrize(
@@ -338,8 +341,9 @@ def test_files_that_people_brought(refused: Call, plan: Call, photos: Path, name
 # A whole run
 
 
+@pytest.mark.slow
 def test_what_was_left_out_is_told_by_the_run_and_by_its_report(
-    tmp_path: Path, write_study: Callable[..., Path], igbatch: Any
+    tmp_path: Path, write_study: Callable[..., Path], call: Command, warm_workers: None
 ) -> None:
     write_scenes(tmp_path / "photos", 2, first_seed=40, kind="single")
     bboxes = ([10, 10, 90, 90], [-0.5, 10, 90, 90], [10, 10, 90, 0], [10, 10, 900, 90])
@@ -350,7 +354,7 @@ def test_what_was_left_out_is_told_by_the_run_and_by_its_report(
     (tmp_path / "boxes.json").write_text(json.dumps(content))
     study = write_study(images={"root": "photos", "boxes": "boxes.json"}, variants=[{"kind": "trained"}])
     keys = ("images.boxes.match=name", "images.boxes.invalid=skip")
-    ended = igbatch("run", study, "--out", "out", *(part for key in keys for part in ("--set", key)))
+    ended = call("run", study, "--out", "out", *(part for key in keys for part in ("--set", key)))
     assert ended.code == 0, ended.err
     exceptions = (
         "1 crowd region is left out; 1 box without extent or numbers is skipped; 1 box outside its image is "

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
-from click.testing import CliRunner, Result
+from helpers import Command, Ended
 from PIL import Image
 
 from igbatch.birds.scenes import render_scene
-from igbatch.cli import main
 from igbatch.job import write_report
 from igbatch.results import StudyResults
 from igbatch.store.output import Output
@@ -40,11 +39,17 @@ def named(
     return compute_study(folder / "study.yaml", folder / "out")
 
 
-def report(output: Output, *options: str) -> Result:
-    shutil.rmtree(Path(output.uri) / "report/print", ignore_errors=True)
-    done = CliRunner().invoke(main, ["report", output.uri, *options])
-    assert done.exit_code == 0, done.output
-    return done
+@pytest.fixture
+def report(call: Command, named: Output) -> Command:
+    """Draw figures of that study for print, as if there were none: (*options)."""
+
+    def report(*options: str) -> Ended:
+        shutil.rmtree(Path(named.uri) / "report/print", ignore_errors=True)
+        ended = call("report", named.uri, *options)
+        assert ended.code == 0, ended.err
+        return ended
+
+    return report
 
 
 def texts(output: Output) -> str:
@@ -54,10 +59,10 @@ def texts(output: Output) -> str:
 
 @pytest.mark.parametrize("file_format", ["png", "pdf", "svg"])
 def test_letters_that_no_font_has_are_told_in_one_line(
-    named: Output, only_fonts: Callable[..., None], file_format: str
+    report: Command, only_fonts: Callable[..., None], file_format: str
 ) -> None:
-    done = report(named, "--format", file_format, "--grid", "2x2")
-    lines = done.stderr.splitlines()
+    ended = report("--format", file_format, "--grid", "2x2")
+    lines = ended.err.splitlines()
     assert len(lines) == 1
     for letter in LETTERS:
         assert letter in lines[0]
@@ -66,13 +71,13 @@ def test_letters_that_no_font_has_are_told_in_one_line(
 
 
 def test_a_font_that_was_installed_since_is_used_without_a_word(
-    named: Output, only_fonts: Callable[..., None], write_font: Callable[..., Path]
+    named: Output, report: Command, only_fonts: Callable[..., None], write_font: Callable[..., Path]
 ) -> None:
-    report(named, "--format", "svg")
+    report("--format", "svg")
     assert "鷹" not in texts(named)
     only_fonts(write_font(LETTERS))
-    assert report(named, "--format", "pdf", "--image", NAMES[0]).stderr == ""
-    assert report(named, "--format", "svg").stderr == ""
+    assert report("--format", "pdf", "--image", NAMES[0]).err == ""
+    assert report("--format", "svg").err == ""
     drawn = texts(named)
     assert "鷹.png" in drawn
     assert "喜鹊" in drawn
@@ -80,6 +85,7 @@ def test_a_font_that_was_installed_since_is_used_without_a_word(
     assert "�" not in drawn
 
 
+@pytest.mark.slow
 def test_the_reports_own_figures_are_told_of_too(
     named: Output,
     only_fonts: Callable[..., None],

@@ -6,10 +6,11 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
+import pytest
 import timm
+from helpers import Command
 
 from igbatch import open_study
 from igbatch.pipeline.packages import LISTED_PACKAGES
@@ -43,19 +44,30 @@ def numbers(uri: str) -> pd.DataFrame:
     return open_study(uri).image_stats.sort_values(KEY).reset_index(drop=True).drop(columns=OWN)
 
 
+@pytest.mark.slow
 def test_a_run_among_files_with_the_names_of_packages_gives_the_rows_of_any_other(
-    igbatch: Callable[..., Any],
+    igbatch: Command,
     write_study: Callable[..., Path],
     compute_study: Callable[..., Output],
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """As a job of Slurm: sockets cannot lie in its temporary folder, nor Ray's token in this home."""
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):  # a Ray of this process sets one
+        monkeypatch.delenv(name, raising=False)
     study = write_study(variants=[{"kind": "random", "seeds": [3]}])
     edited_timm(tmp_path)
     for name in ("torch", "numpy", "ray", "yaml", "grpc", "aiohttp", "psutil", "random", "logging", "socket"):
         (tmp_path / f"{name}.py").write_text(f"raise ImportError('{name} of the current folder')")
-    ended = igbatch("run", study, "--out", tmp_path / "out")
+    long = tmp_path / ("slurm." * 12 + "jobs.1234567")
+    long.mkdir()
+    before = set(os.listdir("/tmp"))
+    ended = igbatch("run", study, "--out", "out", env={"TMPDIR": str(long), "HOME": "/proc/1"})
     assert ended.code == 0, ended.err
     assert "warning" not in ended.out
+    assert open_study(str(tmp_path / "out")).complete
+    assert not [name for name in set(os.listdir("/tmp")) - before if name.startswith("igbatch-ray-")]
+
     expected = compute_study(study, tmp_path / "expected")
     pd.testing.assert_frame_equal(numbers(str(tmp_path / "out")), numbers(expected.uri), check_exact=True)
     assert (numbers(expected.uri)["abs_sum"] > 0).all()
@@ -66,8 +78,9 @@ def test_a_run_among_files_with_the_names_of_packages_gives_the_rows_of_any_othe
         assert file == os.path.realpath(importlib.import_module(name).__file__ or ""), name
 
 
+@pytest.mark.slow
 def test_a_driver_that_takes_a_clone_of_timm_says_so(
-    igbatch: Callable[..., Any], write_study: Callable[..., Path], tmp_path: Path
+    igbatch: Command, write_study: Callable[..., Path], tmp_path: Path
 ) -> None:
     """As with PYTHONPATH, or `python -m igbatch.cli` in a folder that holds one."""
     file = edited_timm(tmp_path / "clones")
@@ -76,8 +89,9 @@ def test_a_driver_that_takes_a_clone_of_timm_says_so(
     assert f"warning: timm 0.0.7 is imported from {file}, not the installed {timm.__version__}" in ended.out
 
 
+@pytest.mark.slow
 def test_a_file_in_the_way_of_the_drivers_own_imports_is_named(
-    igbatch: Callable[..., Any], write_study: Callable[..., Path], tmp_path: Path
+    igbatch: Command, write_study: Callable[..., Path], tmp_path: Path
 ) -> None:
     (tmp_path / "way").mkdir()
     (tmp_path / "way" / "timm.py").write_text("import nothing_of_that_name")
@@ -87,13 +101,13 @@ def test_a_file_in_the_way_of_the_drivers_own_imports_is_named(
 
 
 def test_a_clone_of_igbatch_in_the_current_folder_is_reported(
-    igbatch: Callable[..., Any], write_study: Callable[..., Path], tmp_path: Path
+    call: Command, write_study: Callable[..., Path], tmp_path: Path
 ) -> None:
     root = Path(__file__).parents[2]
     (tmp_path / "igbatch").mkdir()
     shutil.copy(root / "igbatch" / "__init__.py", tmp_path / "igbatch")
     project = (root / "pyproject.toml").read_text().replace('version = "0.1.0"', 'version = "0.0.7"')
     (tmp_path / "pyproject.toml").write_text(project)
-    ended = igbatch("plan", write_study(), "--no-trial")
+    ended = call("plan", write_study(), "--no-trial")
     assert ended.code == 0, ended.err
     assert f"warning: {tmp_path} holds igbatch 0.0.7, which is not used" in ended.out

@@ -12,6 +12,7 @@ from typing import Any
 
 import huggingface_hub
 import pytest
+from helpers import Command
 
 from igbatch import filesystem, store_errors
 
@@ -87,7 +88,7 @@ def refusing() -> Iterator[Callable[[int, str], str]]:
                 pass
 
         servers.append(ThreadingHTTPServer(("127.0.0.1", 0), Answer))
-        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
+        threading.Thread(target=servers[-1].serve_forever, args=(0.01,), daemon=True).start()
         return f"http://127.0.0.1:{servers[-1].server_address[1]}"
 
     yield start
@@ -97,7 +98,7 @@ def refusing() -> Iterator[Callable[[int, str], str]]:
 
 
 def test_a_store_that_nobody_serves(
-    call: Callable[..., Any], arguments: list[str], monkeypatch: pytest.MonkeyPatch
+    call: Command, arguments: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(filesystem, "S3_ATTEMPTS", 1)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
@@ -105,7 +106,7 @@ def test_a_store_that_nobody_serves(
 
 
 def test_wrong_credentials(
-    call: Callable[..., Any], arguments: list[str], monkeypatch: pytest.MonkeyPatch, refusing: Any
+    call: Command, arguments: list[str], monkeypatch: pytest.MonkeyPatch, refusing: Any
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", refusing(403, "InvalidAccessKeyId"))
     line = call(*arguments).refused(f"{OUT}: the store refuses", "check the credentials")
@@ -113,24 +114,26 @@ def test_wrong_credentials(
 
 
 def test_a_bucket_that_is_not_there(
-    call: Callable[..., Any], arguments: list[str], monkeypatch: pytest.MonkeyPatch, refusing: Any
+    call: Command, arguments: list[str], monkeypatch: pytest.MonkeyPatch, refusing: Any
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", refusing(404, "NoSuchBucket"))
     call(*arguments).refused(f"{OUT}: there is no bucket bucket; make it, or check the address")
 
 
 def test_a_store_that_accepts_and_says_nothing(
-    igbatch: Callable[..., Any], write_study: Callable[..., Path]
+    call: Command, write_study: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a process, since a thread that still waits must not hold up its end."""
+    """The limits of Amazon's library end it, here shorter ones than a user's."""
+    monkeypatch.setattr(filesystem, "S3_ATTEMPTS", 1)
+    monkeypatch.setattr(filesystem, "S3_LIMITS", {"connect_timeout": 0.5, "request_timeout": 0.5})
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        environment = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{silent.getsockname()[1]}"}
-        ended = igbatch("run", write_study(), "--out", OUT, env=environment)
-    ended.refused(f"--out {OUT}: the store does not answer", code=3)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        call("run", write_study(), "--out", OUT).refused(f"--out {OUT}: the store does not answer", code=3)
 
 
+@pytest.mark.slow
 def test_a_web_server_that_says_nothing(write_study: Callable[..., Path], tmp_path: Path) -> None:
-    """No limit of a library's holds here but ours; the thread that waits is left behind when Python ends."""
+    """No limit of a library's holds here but ours. As a process, whose end must not wait for its thread."""
     quick = "from igbatch import cli, store_errors; store_errors.ANSWER_SECONDS = 2.0; cli.entry()"
     with socket.create_server(("127.0.0.1", 0)) as silent:
         uri = f"http://127.0.0.1:{silent.getsockname()[1]}/boxes.csv"
@@ -155,7 +158,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("no_network")
 @pytest.mark.parametrize("uri", ["gs://bucket/out", "hf://datasets/somebody/birds"])
 def test_a_store_behind_a_network_that_is_not_there(
-    call: Callable[..., Any], write_study: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, uri: str
+    call: Command, write_study: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, uri: str
 ) -> None:
     """Google's library tries for 15 minutes by itself."""
     monkeypatch.setattr(store_errors, "ANSWER_SECONDS", 3.0)
@@ -167,13 +170,9 @@ def test_a_store_behind_a_network_that_is_not_there(
         call(*arguments).refused(f"{key}: {uri}", code=3)
 
 
-def test_a_place_in_memory_is_one_process_alone(
-    call: Callable[..., Any], write_study: Callable[..., Path]
-) -> None:
+def test_a_place_in_memory_is_one_process_alone(call: Command, write_study: Callable[..., Path]) -> None:
     call("verify", "memory://nothing/here").refused("memory://nothing/here", "no study here")
 
 
-def test_a_folder_that_may_not_be_read(
-    igbatch: Callable[..., Any], write_study: Callable[..., Path], tmp_path: Path
-) -> None:
-    igbatch("run", write_study(), "--out", "/proc/1/out").refused("/proc/1/out", "cannot be written to")
+def test_a_folder_that_may_not_be_read(call: Command, write_study: Callable[..., Path]) -> None:
+    call("run", write_study(), "--out", "/proc/1/out").refused("/proc/1/out", "cannot be written to")

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner
+from helpers import Command
 from rich.console import Console
 
-from igbatch.cli import main
 from igbatch.job import TerminalProgress
 from igbatch.pipeline.reduction_state import keep_reduced, state_of
 from igbatch.pipeline.run import plan_study, run_stage
@@ -19,10 +18,18 @@ from igbatch.store import provenance
 from igbatch.store.output import Output
 from igbatch.study_file import load_study
 
+Verify = Callable[..., tuple[int, str]]
 
-def verify(out: Path, *options: str) -> tuple[int, str]:
-    done = CliRunner().invoke(main, ["verify", str(out), *options])
-    return done.exit_code, done.output
+
+@pytest.fixture
+def verify(call: Command) -> Verify:
+    """Return exit code and output of `igbatch verify`: (output, *options)."""
+
+    def verify(out: Path, *options: str) -> tuple[int, str]:
+        ended = call("verify", out, *options)
+        return ended.code, ended.out + ended.err
+
+    return verify
 
 
 @pytest.fixture
@@ -33,7 +40,9 @@ def coarse(computed: Output, tmp_path: Path) -> Path:
     return out
 
 
-def test_a_study_of_few_steps_is_whole_and_says_which_maps_have_not_converged(coarse: Path) -> None:
+def test_a_study_of_few_steps_is_whole_and_says_which_maps_have_not_converged(
+    verify: Verify, coarse: Path
+) -> None:
     code, text = verify(coarse)
     assert code == 0
     *named, verdict = text.splitlines()
@@ -48,7 +57,7 @@ def test_a_study_of_few_steps_is_whole_and_says_which_maps_have_not_converged(co
     assert times == sorted(times, reverse=True)
 
 
-def test_whoever_asks_for_quality_gets_exit_code_1(coarse: Path) -> None:
+def test_whoever_asks_for_quality_gets_exit_code_1(verify: Verify, coarse: Path) -> None:
     assert verify(coarse, "--quality") == (1, verify(coarse)[1])
     code, text = verify(coarse, "--quality", "--quick", "--json")
     found = json.loads(text)
@@ -58,7 +67,7 @@ def test_whoever_asks_for_quality_gets_exit_code_1(coarse: Path) -> None:
     assert found["shortcomings"] == [f"{found['unconverged']} of 12 maps have not converged"]
 
 
-def test_damage_is_told_apart_from_maps_that_have_not_converged(coarse: Path) -> None:
+def test_damage_is_told_apart_from_maps_that_have_not_converged(verify: Verify, coarse: Path) -> None:
     file = sorted(coarse.glob("attributions/trained/*"))[0]
     file.write_bytes(file.read_bytes()[:-1])
     code, text = verify(coarse)
@@ -70,7 +79,7 @@ def test_damage_is_told_apart_from_maps_that_have_not_converged(coarse: Path) ->
     assert [problem["kind"] for problem in found["problems"]] == ["file"]
 
 
-def test_a_run_that_was_interrupted_is_incomplete(coarse: Path) -> None:
+def test_a_run_that_was_interrupted_is_incomplete(verify: Verify, coarse: Path) -> None:
     for commit in sorted(coarse.glob("image_stats/*/*"))[:2]:
         commit.unlink()
     for name in provenance.TABLES:  # they come after the last shard
@@ -85,7 +94,7 @@ def test_a_run_that_was_interrupted_is_incomplete(coarse: Path) -> None:
 
 @pytest.mark.parametrize("table", ["ranges", "aggregates"])
 def test_a_table_that_somebody_deleted_is_missed_and_made_again(
-    table: str, tiny_study: Path, tmp_path: Path, compute_study: Callable[..., Output]
+    verify: Verify, table: str, tiny_study: Path, tmp_path: Path, compute_study: Callable[..., Output]
 ) -> None:
     lean = ("images.scenes=[{kind: double, seeds: [1]}]", "attribution.steps=1", "variants=[{kind: trained}]")
     output = compute_study(tiny_study, tmp_path / "out", *lean)

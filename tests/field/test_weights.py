@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import timm
 import torch
+from helpers import Command
+from huggingface_hub import constants
 from safetensors.torch import save_file
 from torch import nn
 
@@ -48,7 +50,8 @@ def refused(study: Path) -> str:
 def test_a_swin_fine_tuned_on_three_classes_is_explained(
     tmp_path: Path, fine_tuned: nn.Module, write_study: Write, compute_study: Callable[..., Output]
 ) -> None:
-    study = write_study(models=NAMED, targets=["hawk", "1", "predicted"])
+    one = {"scenes": [{"kind": "double", "seeds": [1]}]}
+    study = write_study(models=NAMED, targets=["hawk", "1", "predicted"], images=one)
     output = compute_study(study, tmp_path / "out", reduce=False)
     rows = {
         variant: output.read_table(info.path).to_pylist()
@@ -108,15 +111,23 @@ def test_a_checkpoint_that_was_only_renamed_is_told_so(
     assert "save the model's state_dict() with safetensors.torch.save_file" in line
 
 
-@pytest.mark.parametrize("offline", ["0", "1"])
+@pytest.mark.parametrize(
+    ("offline", "why"), [(False, "http://127.0.0.1:9: "), (True, "HF_HUB_OFFLINE is set")]
+)
 def test_pretrained_weights_without_a_network_are_one_line(
-    tmp_path: Path, igbatch: Callable[..., Any], write_study: Write, offline: str
+    tmp_path: Path,
+    call: Command,
+    write_study: Write,
+    monkeypatch: pytest.MonkeyPatch,
+    offline: bool,
+    why: str,
 ) -> None:
     swin = {"architecture": "swin_tiny_patch4_window7_224", "weights": "pretrained"}
     study = write_study(models={"tiny": swin}, targets=["magpie"])
-    hub = {"HF_HUB_OFFLINE": offline, "HF_HOME": str(tmp_path / "hf"), "HF_ENDPOINT": "http://127.0.0.1:9"}
-    why = "HF_HUB_OFFLINE is set" if offline == "1" else "http://127.0.0.1:9: "
-    ended = igbatch("run", study, "--out", tmp_path / "out", env=hub)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hf"))
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    ended = call("run", study, "--out", tmp_path / "out")
     ended.refused("models.tiny.weights: weights of swin_tiny", why, "or give a .safetensors file")
     assert not (tmp_path / "out").exists()
 

@@ -1,4 +1,4 @@
-"""Two nights as a scheduler runs them, with Ray; then the first one without its maps."""
+"""Two nights with Ray; then the first one without its maps; and the script that a scheduler starts."""
 
 import json
 import os
@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from helpers import Command
 
 from igbatch import open_study
 from igbatch.job import write_report
@@ -26,12 +27,10 @@ from igbatch.study_file import load_study
 SCRIPT = Path(__file__).parents[2] / "jobs" / "nightly_audit.py"
 
 
-def night(study: Path, root: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(SCRIPT), str(study), "--out", str(root), *options]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-
-
-def test_two_nights_and_a_pruned_one(tmp_path: Path, tiny_content: dict[str, Any]) -> None:
+@pytest.mark.slow
+def test_two_nights_and_a_pruned_one(
+    tmp_path: Path, tiny_content: dict[str, Any], call: Command, warm_workers: None
+) -> None:
     study, place = tmp_path / "tiny.yaml", tmp_path / "root"
     small = {
         "images": {"scenes": [{"kind": "double", "seeds": [1]}]},
@@ -40,14 +39,15 @@ def test_two_nights_and_a_pruned_one(tmp_path: Path, tiny_content: dict[str, Any
         "run": {"workers": 1},
     }
     study.write_text(yaml.safe_dump({**tiny_content, **small}))
-    first, second = night(study, place, "--promote-first"), night(study, place)
-    assert first.returncode == 0, first.stderr
-    assert second.returncode == 0, second.stdout + second.stderr
+    first = call("night", study, "--out", place, "--promote-first")
+    assert first.code == 0, first.err
+    second = call("night", study, "--out", place)
+    assert second.code == 0, second.out + second.err
 
     root = NightlyRoot(str(place))
     before, after = root.names()
     assert root.reference == before
-    assert f"every check passed against {before}" in second.stdout
+    assert f"every check passed against {before}" in second.out
     audit = json.loads((place / "nights" / after / "audit.json").read_text("utf-8"))
     assert [comparison["role"] for comparison in audit["comparisons"]] == ["reference"]
     assert list((place / "history").glob("*.parquet"))
@@ -69,10 +69,13 @@ def test_two_nights_and_a_pruned_one(tmp_path: Path, tiny_content: dict[str, Any
     assert not plan_study(load_study(study), output).missing_rows
 
 
+@pytest.mark.slow
 def test_a_second_process_is_refused_and_says_who_is_at_work(tmp_path: Path, tiny_study: Path) -> None:
+    """The script that schedulers start, as a process, since a lock is held by a process."""
     root = NightlyRoot(str(tmp_path / "root"))
+    command = [sys.executable, str(SCRIPT), str(tiny_study), "--out", str(tmp_path / "root")]
     with output_lock(root.output):
-        refused = night(tiny_study, tmp_path / "root")
+        refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert refused.returncode == 3
     (line,) = refused.stderr.strip().splitlines()
     assert f"process {os.getpid()} on {platform.node()}, since " in line

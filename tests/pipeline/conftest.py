@@ -1,4 +1,4 @@
-"""One embedded Ray for the tests that call it from this process, and one thread for those that compute."""
+"""Studies, plans and one thread for the tests of the pipeline; their Ray is `local_ray` of all tests."""
 
 import sys
 import uuid
@@ -12,6 +12,7 @@ import torch
 import yaml
 from ray import cloudpickle
 
+from igbatch.pipeline import driver, worker, worker_pool
 from igbatch.pipeline.plan import Plan, make_plan
 from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy
 from igbatch.pipeline.study_images import StudyImages
@@ -25,12 +26,11 @@ from igbatch.variants.weights import WeightsSource
 cloudpickle.register_pickle_by_value(sys.modules[__name__.partition(".")[0]])
 
 
-@pytest.fixture(scope="session")
-def local_ray() -> Iterator[None]:
-    from igbatch.pipeline.session import ray_session
-
-    with ray_session():
-        yield
+@pytest.fixture
+def cold_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test's runs start workers of their own, as any run does."""
+    monkeypatch.setattr(driver, "actor_class", worker.actor_class)
+    monkeypatch.setattr(driver, "kill_worker", worker_pool.kill_worker)
 
 
 @pytest.fixture

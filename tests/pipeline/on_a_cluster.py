@@ -1,7 +1,7 @@
-"""Runs of the stage on clusters of several nodes: `python on_a_cluster.py WHAT STUDY OUT`, for test_nodes.py.
+"""Runs on a cluster whose nodes come and go: `python on_a_cluster.py STUDY OUT S3_OUT`, for test_nodes.py.
 
-`lose`: a node is removed in the middle. `grow`: a node joins in the middle. `blind`: a node does not see the
-output. `other`: a node imports other packages. What is seen is printed as JSON.
+It asks for OTHER_ENDPOINT, where no store answers, and OTHER_PYTHONPATH, with a clone of timm. A line of JSON
+tells what was seen.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import contextmanager
 from typing import Any
 
 import ray
-import torch
 from ray.cluster_utils import Cluster
 
+from igbatch import open_study
 from igbatch.errors import IgbatchError
 from igbatch.pipeline.cluster import size_workers
-from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.driver import AttributionDriver
 from igbatch.pipeline.messages import Calibration, RunSummary
 from igbatch.pipeline.resolve import ResolvedStudy
@@ -31,78 +31,98 @@ from igbatch.store.output import Output
 from igbatch.study import Run
 from igbatch.study_file import load_study
 
+JOINED, LOST = "joined.test", "lost.test"
 
-class Watching:
-    """A listener that does something after a shard, once, as soon as a condition holds."""
 
-    def __init__(self, condition: Callable[[], bool], action: Callable[[], Any]) -> None:
-        self._condition = condition
-        self._actions = [action]
+def waiting(resolved: ResolvedStudy, output: Output, device: str) -> Any:
+    """Make the real computer, but that a shard waits from when a node joins to when it is lost."""
+    import torch  # the driver has no need of it
+
+    from igbatch.pipeline.compute import ShardComputer
+
+    class Waiting(ShardComputer):
+        def _attribute(self, *arguments: Any) -> None:
+            while output.exists(output.path(JOINED)) and not output.exists(output.path(LOST)):
+                time.sleep(0.05)
+            super()._attribute(*arguments)
+
+    return Waiting(resolved, output, torch.device(device))
+
+
+@contextmanager
+def another_node(cluster: Cluster, **environment: str) -> Any:
+    """Add a node of one CPU; remove it afterwards."""
+    node = cluster.add_node(num_cpus=1, env_vars=environment)
+    try:
+        yield node
+    finally:
+        cluster.remove_node(node)
+
+
+def refused(study: str, out: str) -> dict[str, Any]:
+    """Run a study that is to be refused; note how."""
+    try:
+        run_stage(load_study(study), Output(out))
+    except IgbatchError as error:
+        rows = len(open_study(out).image_stats)
+        return {"error": str(error), "exit_code": error.exit_code, "rows": rows}
+    raise AssertionError("it ran")
+
+
+class Changing:
+    """A listener that calls each of `steps` once, one after another, when its condition holds."""
+
+    def __init__(self, *steps: tuple[Callable[[], bool], Callable[[], Any]]) -> None:
+        self._steps = list(steps)
 
     def __call__(self, run: RunSummary) -> None:
-        if run.shards and self._actions and self._condition():
-            self._actions.pop()()
+        if run.shards and self._steps and self._steps[0][0]():
+            _, action = self._steps.pop(0)
+            action()
 
 
-class Slow(ShardComputer):
-    """The real computer, at a pace that leaves time for nodes to come and go."""
-
-    def _attribute(self, *arguments: Any) -> None:
-        time.sleep(1.0)
-        super()._attribute(*arguments)
-
-
-def slow(resolved: ResolvedStudy, output: Output, device: str) -> ShardComputer:
-    return Slow(resolved, output, torch.device(device))
-
-
-def attribute(study: str, out: str, nodes: set[str], listener: Watching) -> dict[str, Any]:
-    """Run the stage; note the nodes that its workers answered from."""
-    output = Output(out)
+def run_while_nodes_change(cluster: Cluster, study: str, out: str) -> dict[str, Any]:
+    """Run the stage; a node joins after the first shard, and is lost once its worker has one."""
+    output, nodes, second = Output(out), list[set[str]](), list[Any]()
     plan = plan_study(load_study(study), output)
     open_output(output, plan.resolved, plan.images)
-    calibration = Calibration("float32", 0.0, micro_batch=4)
+    retries_before: list[int] = []
+
+    def working() -> set[str]:
+        return {slot.node for slot in stage.pool.ready if slot.work}
+
+    def join() -> None:
+        output.put(output.path(JOINED), b"")
+        second.append(cluster.add_node(num_cpus=1))
+
+    def lose() -> None:
+        nodes.append(working())
+        retries_before.append(stage.summary.retries)
+        cluster.remove_node(second[0])
+        output.put(output.path(LOST), b"")
+
+    listener = Changing((lambda: True, join), (lambda: len(working()) == 2, lose))
     workers = size_workers(Run(device="cpu", threads=1))
-
-    def note_nodes(*_: object) -> None:
-        nodes.update(slot.node for slot in stage.pool.ready)
-
-    stage = AttributionDriver(
-        plan, output, workers, calibration, listener, make_computer=slow, on_ready=note_nodes
-    )
+    calibration = Calibration("float32", 0.0, micro_batch=4)
+    stage = AttributionDriver(plan, output, workers, calibration, listener, make_computer=waiting)
     summary = stage.run()
     reduce_study(output)
-    return {"computed": summary.rows, "retries": summary.retries, "nodes": len(nodes)}
+    return {
+        "computed": summary.rows, "nodes": len(nodes[0]), "retries_before": retries_before[0],
+        "retries": summary.retries,
+    }  # fmt: skip
 
 
-def main(what: str, study: str, out: str) -> dict[str, Any]:
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+def main(study: str, out: str, s3_out: str) -> dict[str, Any]:
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     cluster.add_node(num_cpus=1)
-    second: list[Any] = []
-    nodes: set[str] = set()
-
-    def join(**how: Any) -> None:
-        second.append(cluster.add_node(num_cpus=1, **how))
-
-    if what == "lose":
-        join()
-    if what == "blind":
-        join(env_vars={"AWS_ENDPOINT_URL": os.environ["OTHER_ENDPOINT"]})
-    if what == "other":
-        join(env_vars={"PYTHONPATH": os.environ["OTHER_PYTHONPATH"]})
     ray.init(address=cluster.address, namespace="igbatch", log_to_driver=False, job_config=DriverImports())
-    listeners = {
-        "lose": Watching(lambda: len(nodes) == 2, lambda: cluster.remove_node(second[0])),
-        "grow": Watching(lambda: True, join),
-        "blind": Watching(lambda: False, join),
-        "other": Watching(lambda: False, join),
-    }
     try:
-        if what in ("blind", "other"):
-            run_stage(load_study(study), Output(out), listeners[what])
-        return attribute(study, out, nodes, listeners[what])
-    except IgbatchError as error:
-        return {"error": str(error), "exit_code": error.exit_code}
+        with another_node(cluster, AWS_ENDPOINT_URL=os.environ["OTHER_ENDPOINT"]):
+            blind = refused(study, s3_out)
+        with another_node(cluster, PYTHONPATH=os.environ["OTHER_PYTHONPATH"]):
+            other = refused(study, out)
+        return {"blind": blind, "other": other, "changing": run_while_nodes_change(cluster, study, out)}
     finally:
         ray.shutdown()
         cluster.shutdown()

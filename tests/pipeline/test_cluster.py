@@ -21,7 +21,7 @@ from igbatch.pipeline.cluster import (
 from igbatch.pipeline.packages import imported_packages
 from igbatch.study import Run, WorkerRange
 
-pytestmark = pytest.mark.usefixtures("local_ray")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("local_ray")]
 
 
 def sized(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -120,7 +120,6 @@ def test_packed_cells_are_the_matrix_and_its_counts(matrix: np.ndarray) -> None:
     group=st.integers(1, 4),
     at_a_time=st.integers(1, 12),
 )
-@settings(deadline=None, max_examples=30)
 def test_whatever_the_row_groups_and_batches_all_pairs_are_found(
     shards: list[tuple[list[Pair], list[tuple[str, str | None]]]], group: int, at_a_time: int
 ) -> None:

@@ -218,12 +218,11 @@ def test_box_statistics_are_those_of_the_maps_and_the_scenes(results: StudyResul
 def test_reproducible_by_image_maps_are_the_same_bits_for_every_cut_and_order(
     tiny_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = [*TRAINED, "attribution.steps=3"]
+    settings = [*TRAINED, "attribution.steps=2"]
     one = open_work(tiny_study, tmp_path / "one", *settings)
     assert [report.images for report in one.run()] == [1, 1, 1]
     monkeypatch.setattr(rows, "MAP_GROUP_IMAGES", 2)
-    reordered = "images.scenes=[{kind: single, label: magpie, seeds: [5]}, {kind: double, seeds: [2, 1]}]"
-    other = open_work(tiny_study, tmp_path / "other", *settings, reordered, "run.shard_images=3")
+    other = open_work(tiny_study, tmp_path / "other", *settings, REORDERED, "run.shard_images=3")
     assert [report.images for report in other.run()] == [3]
     pd.testing.assert_frame_equal(numbers(one.results), numbers(other.results), check_exact=True)
     for key in numbers(one.results)[KEY].to_numpy():
@@ -322,8 +321,9 @@ def test_tolerances_decide_what_has_converged(
 
 # Adaptive steps
 
-ADAPTIVE = ["attribution.steps=auto", "attribution.tolerance=0.1"]
-LOOSE = [*TRAINED, "attribution.steps=auto", "attribution.tolerance=0.3"]
+ADAPTIVE = ["attribution.steps=auto", "attribution.tolerance=0.2"]
+LOOSE = [*TRAINED, "attribution.steps=auto", "attribution.tolerance=0.5"]
+REORDERED = "images.scenes=[{kind: single, label: magpie, seeds: [5]}, {kind: double, seeds: [2, 1]}]"
 
 
 @pytest.fixture(scope="module")
@@ -351,13 +351,23 @@ def loose(study_file: Path) -> StudyResults:
     return work.results
 
 
+@pytest.fixture(scope="module")
+def in_one_shard(study_file: Path) -> StudyResults:
+    """The same, reproducible by shard only: in one, in another order."""
+    torch.set_num_threads(1)
+    how = [*LOOSE, REORDERED, "run.shard_images=3", "attribution.reproducible=shard"]
+    work = open_work(study_file, study_file.parent / "in_one_shard", *how)
+    assert [report.images for report in work.run()] == [3]
+    return work.results
+
+
 def test_adaptive_maps_state_their_error_and_keep_to_the_tolerance(adaptive: StudyResults) -> None:
     stats = adaptive.image_stats
     assert len(stats) == 2 * 3 * 2
     assert stats["map_error"].notna().all()
     assert stats["converged"].all()
-    assert (stats["map_error"] <= 0.1 + 1e-6 / stats["abs_sum"]).all()
-    assert (stats["convergence_delta"].abs() <= 0.1 * stats["abs_sum"] + 1e-6).all()
+    assert (stats["map_error"] <= 0.2 + 1e-6 / stats["abs_sum"]).all()
+    assert (stats["convergence_delta"].abs() <= 0.2 * stats["abs_sum"] + 1e-6).all()
 
 
 def test_adaptive_steps_differ_between_images_and_kinds_of_model(adaptive: StudyResults) -> None:
@@ -375,56 +385,39 @@ def test_a_tighter_tolerance_takes_more_steps(adaptive: StudyResults, loose: Stu
 
 
 def test_adaptive_maps_are_the_engines_own_bit_for_bit(
-    study_file: Path, tmp_path: Path, models: dict[str, nn.Module]
+    in_one_shard: StudyResults, models: dict[str, nn.Module]
 ) -> None:
-    scenes = "images.scenes=[{kind: double, seeds: [1, 2]}]"
-    how = [*LOOSE, scenes, "run.shard_images=2", "attribution.reproducible=shard"]
-    work = open_work(study_file, tmp_path / "out", *how)
-    work.run()
-    loose = work.results
-    pixels = torch.cat([model_input(SCENES[image].image) for image in ("double-00001", "double-00002")])
+    images = list(reversed(SCENES))
+    pixels = torch.cat([model_input(SCENES[image].image) for image in images])
     own = integrated_gradients(
-        models["trained"], pixels, [0, 1], 0.0, steps="auto", tolerance=0.3, micro_batch=4
+        models["trained"], pixels, [0, 1], 0.0, steps="auto", tolerance=0.5, micro_batch=4
     )
-    for (i, image), (k, target) in itertools.product(
-        enumerate(("double-00001", "double-00002")), enumerate(("eagle", "magpie"))
-    ):
-        stored = loose.attribution("trained", image, target)
+    stats = in_one_shard.image_stats.set_index(KEY)
+    for (i, image), (k, target) in itertools.product(enumerate(images), enumerate(("eagle", "magpie"))):
+        stored = in_one_shard.attribution("trained", image, target)
         assert stored.tobytes() == own.attributions[i, k].numpy().tobytes()
-        row = loose.image_stats.set_index(KEY).loc[("trained", image, target)]
+        row = stats.loc[("trained", image, target)]
         assert row["map_error"] == own.map_error[i, k].item()
         assert row["steps"] == own.steps[i, k].item()
 
 
-def test_adaptive_maps_of_the_same_shards_are_the_same_bits_and_of_others_within_their_errors(
-    study_file: Path, tmp_path: Path, loose: StudyResults
+def test_adaptive_maps_of_other_shards_are_within_their_errors(
+    loose: StudyResults, in_one_shard: StudyResults
 ) -> None:
-    reordered = "images.scenes=[{kind: single, label: magpie, seeds: [5]}, {kind: double, seeds: [2, 1]}]"
-    others = [
-        open_work(study_file, tmp_path / name, *LOOSE, reordered, "run.shard_images=3") for name in "ab"
-    ]
-    for other in others:
-        assert [report.images for report in other.run()] == [3]
-    one, two = (other.results for other in others)
-    pd.testing.assert_frame_equal(numbers(one), numbers(two), check_exact=True)
     errors = loose.image_stats.set_index(KEY)["map_error"]
     for key in numbers(loose)[KEY].to_numpy():
-        assert one.attribution(*key).tobytes() == two.attribution(*key).tobytes()
-        first, second = (each.attribution(*key).astype(np.float64) for each in (loose, one))
+        first, second = (each.attribution(*key).astype(np.float64) for each in (loose, in_one_shard))
         assert np.linalg.norm(first - second) <= 2 * errors[tuple(key)] * np.linalg.norm(first)
 
 
 def test_reproducible_by_image_adaptive_maps_are_the_same_bits_for_every_cut_and_order(
-    study_file: Path, tmp_path: Path
+    study_file: Path, tmp_path: Path, loose: StudyResults
 ) -> None:
-    reordered = "images.scenes=[{kind: single, label: magpie, seeds: [5]}, {kind: double, seeds: [2, 1]}]"
-    one = open_work(study_file, tmp_path / "one", *LOOSE)
-    other = open_work(study_file, tmp_path / "other", *LOOSE, reordered, "run.shard_images=3")
-    one.run()
-    other.run()
-    pd.testing.assert_frame_equal(numbers(one.results), numbers(other.results), check_exact=True)
-    for key in numbers(one.results)[KEY].to_numpy():
-        assert one.results.attribution(*key).tobytes() == other.results.attribution(*key).tobytes()
+    other = open_work(study_file, tmp_path / "other", *LOOSE, REORDERED, "run.shard_images=3")
+    assert [report.images for report in other.run()] == [3]
+    pd.testing.assert_frame_equal(numbers(loose), numbers(other.results), check_exact=True)
+    for key in numbers(loose)[KEY].to_numpy():
+        assert loose.attribution(*key).tobytes() == other.results.attribution(*key).tobytes()
 
 
 def test_targets_of_one_class_are_computed_once_and_stored_under_each_name(
@@ -930,30 +923,39 @@ def test_classes_are_called_as_the_study_calls_them(tiny_study: Path, tmp_path: 
 # Shards that overlap
 
 
+OVERLAPPING = ("images.scenes=[{kind: double, seeds: [1, 2]}]", "attribution.steps=2")
+
+
+@pytest.fixture(scope="module", params=["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
+def alone(study_file: Path, request: pytest.FixtureRequest) -> Work:
+    """Two variants of two images in a precision, shard after shard."""
+    torch.set_num_threads(1)
+    precision = f"attribution.precision={request.param}"
+    work = open_work(study_file, study_file.parent / request.param, *OVERLAPPING, precision)
+    work.calibration = replace(work.calibration, arithmetic_error=0.1)
+    work.run()
+    return work
+
+
 @pytest.mark.parametrize("slots", [1, 2])
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_shards_that_overlap_have_the_bits_of_shards_alone(
-    tiny_study: Path, tmp_path: Path, slots: int, precision: str
+    study_file: Path, tmp_path: Path, alone: Work, slots: int
 ) -> None:
-    overrides = ("run.shard_images=1", "attribution.steps=3", f"attribution.precision={precision}")
-    alone, together = (open_work(tiny_study, tmp_path / name, *overrides) for name in ("alone", "together"))
-    calibration = replace(alone.calibration, precision=precision, arithmetic_error=0.1)
-    for shard in alone.plan.shards():
-        alone.computer.compute(shard, calibration)
+    precision = f"attribution.precision={alone.calibration.precision}"
+    together = open_work(study_file, tmp_path / "together", *OVERLAPPING, precision)
     together.computer._occupancy = Occupancy(slots)
     with ThreadPoolExecutor(slots + 1) as pool:
-        reports = list(
-            pool.map(lambda shard: together.computer.compute(shard, calibration), together.plan.shards())
+        computed = pool.map(
+            lambda shard: together.computer.compute(shard, alone.calibration), together.plan.shards()
         )
-    assert sum(report.rows for report in reports) == together.plan.expected_rows
+        reports = list(computed)
+    assert sum(report.rows for report in reports) == together.plan.expected_rows == 2 * 2 * 2
     times = sum((report.times for report in reports), start=Times())
     assert 0 < times.passes <= times.busy <= times.seconds
     assert together.computer.under_way() == 0
-    for variant in ("trained", "random-3"):
-        for image in SCENES:
-            for target in ("eagle", "magpie"):
-                maps = [work.results.attribution(variant, image, target) for work in (alone, together)]
-                assert np.array_equal(*maps)
+    assert set(together.results.image_stats["precision"]) == {alone.calibration.precision}
+    for key in numbers(alone.results)[KEY].to_numpy():
+        assert np.array_equal(*(work.results.attribution(*key) for work in (alone, together)))
 
 
 def test_a_fault_in_a_shard_lets_the_next_one_go_on(

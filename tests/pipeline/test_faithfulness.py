@@ -320,6 +320,7 @@ def test_an_unknown_variant_is_refused(study: Path, tmp_path: Path) -> None:
         planned(study, Output(str(tmp_path / "new")), "audit.faithfulness.variants=[trianed]")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("local_ray")
 def test_a_finished_study_is_measured_on_the_cluster_and_once(study: Path, output: Output) -> None:
     plan = planned(study, output)

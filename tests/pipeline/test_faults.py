@@ -1,44 +1,52 @@
 """Machines that die, fill up, hang or run out of memory: in the end the same rows as if nothing had been."""
 
 import os
+import pickle
 import resource
 import shutil
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
 
 from igbatch import open_study
 from igbatch.errors import UnfinishedError
+from igbatch.pipeline import driver, worker
 from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.driver import AttributionDriver, RunSummary
 from igbatch.pipeline.messages import Calibration, ShardReport
+from igbatch.pipeline.metrics import WorkerMetrics
+from igbatch.pipeline.node_checks import Probe
 from igbatch.pipeline.plan import Shard
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.run import plan_study, run_stage
 from igbatch.pipeline.study_output import open_output
+from igbatch.pipeline.worker import Worker
+from igbatch.store import schemas
+from igbatch.store.commit import ShardWriter
 from igbatch.store.output import Output
 from igbatch.study_file import load_study
 
-pytestmark = pytest.mark.usefixtures("local_ray")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm_workers")]
 KEY = ["variant_id", "image_id", "target"]
 OWN = ["histogram", "attempt", "attributions_bytes", "box_stats_bytes", "quarantine_bytes"]
 CALIBRATION = Calibration("float32", 0.0, micro_batch=4)
 FATAL_IMAGE = "double-00002"
 
 
-# Computers with faults: what they do, they do once in each file of `marks`, or always where there is none.
+# Computers with faults: what they do once, they do where their mark is not there yet
 
 
 class Faulty(ShardComputer):
@@ -59,6 +67,55 @@ def faulty(
     return Faulty(resolved, output, torch.device(device), fault=fault)
 
 
+Committed = Mapping[str, tuple[list[dict[str, Any]], list[dict[str, Any]], list[np.ndarray]]]
+"""By image what a shard commits of it: rows of image_stats and of box_stats, and maps."""
+
+
+class Replayed:
+    """Commits what is known already of a shard's images, without torch: its processes start soon."""
+
+    def __init__(self, output: Output, committed: str, fault: Callable[[Shard], None]) -> None:
+        self.output, self.fault = output, fault
+        self.committed: Committed = pickle.loads(Path(committed).read_bytes())
+
+    def compute(self, shard: Shard, calibration: Calibration | None) -> ShardReport:
+        self.fault(shard)
+        with ShardWriter(self.output, shard.spec.variant_id, shard.name, shard.fingerprint) as writer:
+            for image in shard.images:
+                rows, boxes, maps = self.committed[image.image_id]
+                writer.add_image_stats(rows)
+                writer.add_box_stats(boxes)
+                writer.add_maps([image.image_id] * len(maps), [row["target"] for row in rows], np.stack(maps))
+            writer.commit()
+        return ShardReport(shard.name, len(shard.images), shard.rows, seconds=0.1)
+
+    def under_way(self) -> int:
+        return 0
+
+
+class QuickWorker(Worker):
+    """A worker that imports no torch, for a computer that needs none; it dies and is started as any other."""
+
+    def __init__(
+        self,
+        resolved: ResolvedStudy,
+        output: Output,
+        device: str,
+        threads: int,
+        make_computer: Any,
+        probe: Probe | None = None,
+    ) -> None:
+        self.threads, self.probe = threads, probe
+        self._refusal, self._device_name = None, device
+        self._metrics = WorkerMetrics(resolved.study.name, device)
+        self.computer = make_computer(resolved, output, device)
+
+
+@pytest.fixture
+def quick_workers(cold_workers: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "Worker", QuickWorker)
+
+
 def die_of_fatal_image(shard: Shard) -> None:
     if any(image.image_id == FATAL_IMAGE for image in shard.images):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -72,6 +129,10 @@ def need_memory(shard: Shard) -> None:
         np.zeros(4 * 2**30 * len(shard.images), dtype=np.uint8)
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+def no_fault(shard: Shard) -> None:
+    pass
 
 
 def hang_once(shard: Shard, mark: str) -> None:
@@ -88,11 +149,17 @@ def lose_the_store(shard: Shard, mark: str, times: int) -> None:
             raise OSError("When completing: AWS Error NETWORK_CONNECTION during PutObject")
 
 
+@pytest.fixture(autouse=True)
+def watchful_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the driver look at workers that do not answer every moment, not every two seconds."""
+    monkeypatch.setattr(driver, "SCALE_SECONDS", 0.2)
+
+
 @pytest.fixture
 def study(tmp_path: Path, tiny_content: dict[str, Any]) -> Path:
     """The tiny study's trained variant, three images in one shard."""
     path = tmp_path / "tiny.yaml"
-    content = tiny_content | {"variants": [{"kind": "trained"}], "run": {"shard_images": 3}}
+    content = tiny_content | {"variants": [{"kind": "trained"}], "run": {"shard_images": 3, "workers": 1}}
     path.write_text(yaml.safe_dump(content))
     return path
 
@@ -116,20 +183,56 @@ def assert_as_if_nothing_had_been(output: Output, undisturbed: pd.DataFrame) -> 
 
 
 def stage_of(
-    study: Path, out: Path, *overrides: str, fault: Callable[[Shard], None] | None = None, **how: Any
+    study: Path, out: Path, *overrides: str, make_computer: Any = None, **how: Any
 ) -> AttributionDriver:
-    """A stage of one worker over a study, with a fault if there is to be one."""
+    """A stage of one worker over a study."""
     output = Output(str(out))
     plan = plan_study(load_study(study, overrides), output, **how)
     open_output(output, plan.resolved, plan.images)
-    made = {"make_computer": partial(faulty, fault=fault)} if fault is not None else {}
-    return AttributionDriver(plan, output, Workers(1, 1, "cpu"), CALIBRATION, **made)
+    return AttributionDriver(plan, output, Workers(1, 1, "cpu"), CALIBRATION, make_computer=make_computer)
 
 
-def run_with(study: Path, out: Path, *overrides: str, **how: Any) -> RunSummary:
-    return stage_of(study, out, *overrides, **how).run()
+def run_with(
+    fault: Callable[[Shard], None], study: Path, out: Path, *overrides: str, **how: Any
+) -> RunSummary:
+    """Run a stage of one worker whose computer has a fault."""
+    return stage_of(study, out, *overrides, make_computer=partial(faulty, fault=fault), **how).run()
 
 
+@pytest.fixture
+def replay_with(quick_workers: None, computed: Output, tmp_path: Path) -> Callable[..., RunSummary]:
+    """Run a stage of one worker that commits the tiny study's own rows, and has a fault: as `run_with`."""
+    path = tmp_path / "committed.pickle"  # Ray deletes large arguments of an actor before its second restart
+    path.write_bytes(pickle.dumps(committed_rows(computed)))
+    committed = str(path)
+
+    def run(
+        fault: Callable[[Shard], None], study: Path, out: Path, *overrides: str, **how: Any
+    ) -> RunSummary:
+        def replayed(resolved: ResolvedStudy, output: Output, device: str) -> Replayed:
+            return Replayed(output, committed, fault)
+
+        return stage_of(study, out, *overrides, make_computer=replayed, **how).run()
+
+    return run
+
+
+def committed_rows(output: Output) -> Committed:
+    """What the trained variant's shards of a study have committed, by image."""
+    results, found = open_study(output.uri), {}
+    names = {"image_stats": schemas.IMAGE_STATS.names, "box_stats": schemas.BOX_STATS.names}
+    tables = {}
+    for kind, columns in names.items():
+        files = sorted(Path(output.root, kind, "trained").glob("*.parquet"))
+        tables[kind] = [row for path in files for row in pq.read_table(path, columns=columns).to_pylist()]
+    for name in results.images["image_id"]:
+        rows, boxes = ([row for row in tables[kind] if row["image_id"] == name] for kind in tables)
+        maps = [results.attribution("trained", name, row["target"]) for row in rows]
+        found[name] = rows, boxes, maps
+    return found
+
+
+@pytest.mark.usefixtures("cold_workers")
 def test_a_killed_worker_costs_nothing(study: Path, tmp_path: Path, undisturbed: pd.DataFrame) -> None:
     import ray
 
@@ -154,6 +257,7 @@ def dying(resolved: ResolvedStudy, output: Output, device: str) -> ShardComputer
     os._exit(3)
 
 
+@pytest.mark.usefixtures("quick_workers")
 def test_a_worker_that_dies_while_it_is_started_is_reported_once(study: Path, tmp_path: Path) -> None:
     output = Output(str(tmp_path / "out"))
     plan = plan_study(load_study(study), output)
@@ -185,11 +289,11 @@ def test_a_worker_that_dies_while_it_is_started_is_reported_once(study: Path, tm
 
 
 def test_an_image_that_kills_its_worker_ends_alone_in_quarantine(
-    study: Path, tmp_path: Path, undisturbed: pd.DataFrame
+    study: Path, tmp_path: Path, undisturbed: pd.DataFrame, replay_with: Callable[..., RunSummary]
 ) -> None:
     two = f"images.scenes=[{{kind: double, seeds: [1, {int(FATAL_IMAGE[-5:])}]}}]"
     undisturbed = undisturbed[undisturbed["image_id"].str.startswith("double")].reset_index(drop=True)
-    summary = run_with(study, tmp_path / "out", two, fault=die_of_fatal_image)
+    summary = replay_with(die_of_fatal_image, study, tmp_path / "out", two)
     assert (summary.rows, summary.quarantined) == (2, 2)
     assert summary.images == 2
     (lost,) = open_study(str(tmp_path / "out")).quarantine.to_dict("records")
@@ -198,16 +302,16 @@ def test_an_image_that_kills_its_worker_ends_alone_in_quarantine(
     others = undisturbed[undisturbed["image_id"] != FATAL_IMAGE].reset_index(drop=True)
     assert_as_if_nothing_had_been(Output(str(tmp_path / "out")), others)
     assert plan_study(load_study(study, [two]), Output(str(tmp_path / "out"))).missing_rows == 0
-    run_with(study, tmp_path / "out", two, retry_quarantined=True)
+    replay_with(no_fault, study, tmp_path / "out", two, retry_quarantined=True)
     assert_as_if_nothing_had_been(Output(str(tmp_path / "out")), undisturbed)
 
 
 def test_shards_that_were_with_the_one_at_fault_cost_no_image(
-    study: Path, tmp_path: Path, undisturbed: pd.DataFrame
+    study: Path, tmp_path: Path, undisturbed: pd.DataFrame, replay_with: Callable[..., RunSummary]
 ) -> None:
     """A worker has the next shard already when it dies, and nothing tells which of them it was."""
     single = "run.shard_images=1"
-    summary = run_with(study, tmp_path / "out", single, fault=die_of_fatal_image)
+    summary = replay_with(die_of_fatal_image, study, tmp_path / "out", single)
     assert summary.quarantined == 2
     (lost,) = open_study(str(tmp_path / "out")).quarantine.to_dict("records")
     assert (lost["image_id"], lost["stage"]) == (FATAL_IMAGE, "worker")
@@ -216,17 +320,19 @@ def test_shards_that_were_with_the_one_at_fault_cost_no_image(
 
 
 def test_a_shard_too_large_for_memory_is_halved(
-    study: Path, tmp_path: Path, undisturbed: pd.DataFrame
+    study: Path, tmp_path: Path, undisturbed: pd.DataFrame, replay_with: Callable[..., RunSummary]
 ) -> None:
-    summary = run_with(study, tmp_path / "out", fault=need_memory)
+    summary = replay_with(need_memory, study, tmp_path / "out")
     assert summary.quarantined == 0
     assert summary.shards == 3
     assert_as_if_nothing_had_been(Output(str(tmp_path / "out")), undisturbed)
 
 
-def test_a_hung_worker_is_killed_in_time(study: Path, tmp_path: Path, undisturbed: pd.DataFrame) -> None:
+def test_a_hung_worker_is_killed_in_time(
+    study: Path, tmp_path: Path, undisturbed: pd.DataFrame, replay_with: Callable[..., RunSummary]
+) -> None:
     fault = partial(hang_once, mark=str(tmp_path / "mark"))
-    summary = run_with(study, tmp_path / "out", "run.shard_seconds=10", fault=fault)
+    summary = replay_with(fault, study, tmp_path / "out", "run.shard_seconds=3")
     assert summary.retries == 1
     assert_as_if_nothing_had_been(Output(str(tmp_path / "out")), undisturbed)
 
@@ -234,16 +340,16 @@ def test_a_hung_worker_is_killed_in_time(study: Path, tmp_path: Path, undisturbe
 def test_a_store_that_is_away_for_a_while_is_waited_for(
     study: Path, tmp_path: Path, undisturbed: pd.DataFrame
 ) -> None:
-    fault = partial(lose_the_store, mark=str(tmp_path / "mark"), times=3)
-    summary = run_with(study, tmp_path / "out", fault=fault)
-    assert summary.retries == 3
+    fault = partial(lose_the_store, mark=str(tmp_path / "mark"), times=2)
+    summary = run_with(fault, study, tmp_path / "out")
+    assert summary.retries == 2
     assert_as_if_nothing_had_been(Output(str(tmp_path / "out")), undisturbed)
 
 
 def test_a_store_that_stays_away_ends_the_run_unfinished(study: Path, tmp_path: Path) -> None:
     fault = partial(lose_the_store, mark=str(tmp_path / "mark"), times=99)
-    with pytest.raises(UnfinishedError, match=r"failed 3 times .*NETWORK_CONNECTION.*run it again"):
-        run_with(study, tmp_path / "out", "run.retries=2", fault=fault)
+    with pytest.raises(UnfinishedError, match=r"failed 2 times .*NETWORK_CONNECTION.*run it again"):
+        run_with(fault, study, tmp_path / "out", "run.retries=1")
 
 
 @pytest.fixture
@@ -296,8 +402,8 @@ def test_death_between_any_two_writes_of_a_commit_loses_and_doubles_nothing(
     study: Path, tmp_path: Path, computed: Output, undisturbed: pd.DataFrame
 ) -> None:
     """Each time in a new process that really dies; what it leaves behind lies in one output."""
-    output = Output(str(tmp_path / "out"))
-    plan = plan_study(load_study(study), output)
+    output, one = Output(str(tmp_path / "out")), ["images.scenes=[{kind: double, seeds: [1]}]"]
+    plan = plan_study(load_study(study, one), output)
     open_output(output, plan.resolved, plan.images)
     (shard,) = plan.shards()
     torch.set_num_threads(1)
@@ -314,14 +420,16 @@ def test_death_between_any_two_writes_of_a_commit_loses_and_doubles_nothing(
         if not os.WIFSIGNALED(status):
             break
         deaths += 1
-        assert plan_study(load_study(study), output).missing_rows == 6
+        assert plan_study(load_study(study, one), output).missing_rows == 2
     assert deaths >= 8  # opening and closing the maps, two more files, and the commit's own two steps
     (tmp_path / "out" / "image_stats" / "trained" / f"{shard.name}.parquet").unlink()
-    assert run_stage(load_study(study), output).rows == 6
-    assert_as_if_nothing_had_been(output, undisturbed)
+    assert run_stage(load_study(study, one), output).rows == 2
+    of_one = undisturbed[undisturbed["image_id"] == "double-00001"].reset_index(drop=True)
+    assert_as_if_nothing_had_been(output, of_one)
     for kind in ("image_stats", "attributions", "box_stats"):
         theirs = pd.read_parquet(Path(computed.root) / kind / "trained", columns=KEY)
-        assert len(pd.read_parquet(tmp_path / "out" / kind, columns=KEY)) == len(theirs)
+        ours = pd.read_parquet(tmp_path / "out" / kind, columns=KEY)
+        assert len(ours) == (theirs["image_id"] == "double-00001").sum()
 
 
 @pytest.mark.parametrize("victim", ["image_stats", "attributions", "box_stats"])

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,6 +37,7 @@ print(pickle.loads(bytes.fromhex(sys.argv[2])))
 """
 
 
+@pytest.mark.slow
 def test_what_workers_tell_is_read_where_torch_and_ray_are_not() -> None:
     package = str(Path(igbatch.__file__).parents[1])
     command = [sys.executable, "-c", WITHOUT, package, pickle.dumps(VALUES).hex()]
@@ -43,6 +45,7 @@ def test_what_workers_tell_is_read_where_torch_and_ray_are_not() -> None:
     assert done.stdout == f"{VALUES}\n", done.stderr
 
 
+@pytest.mark.slow
 def test_the_driver_loads_no_torch() -> None:
     """Only workers do, so that a driver on a small head node starts at once."""
     package = str(Path(igbatch.__file__).parents[1])

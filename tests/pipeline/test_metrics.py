@@ -1,13 +1,14 @@
 """What a run tells Ray's metrics: the values that follow from its reports, and that they can be scraped."""
 
-import json
-import subprocess
-import sys
+import re
+import time
+import urllib.request
 from collections import defaultdict
 from dataclasses import replace
 from typing import Any
 
 import pytest
+import ray
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -140,60 +141,46 @@ def test_the_driver_tells_what_was_put_back_and_who_is_ready(recorded: Recorded)
     assert recorded.tags == {name: {"study": "tiny"} for name in recorded.values}
 
 
-SCRAPE = """
-import json, re, socket, sys, time, urllib.request
-import ray
-from igbatch.pipeline.metrics import DriverMetrics, WorkerMetrics
-from igbatch.pipeline.messages import ShardReport, Times
+class Reporting:
+    """An actor that tells a shard to Ray's metrics, as a worker does."""
 
-class Worker:
-    def __init__(self):
-        self.metrics = WorkerMetrics("tiny", "cpu")
+    def __init__(self, study: str, device: str) -> None:
+        self.metrics = WorkerMetrics(study, device)
 
-    def shard(self, report):
+    def shard(self, report: ShardReport) -> None:
         self.metrics.shard(report)
 
-with socket.socket() as probe:
-    probe.bind(("127.0.0.1", 0))
-    port = probe.getsockname()[1]
-ray.init(
-    address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, _metrics_export_port=port,
-    object_store_memory=80 * 1024 * 1024, _system_config={"metrics_report_interval_ms": 500},
-)
-times = Times(2.0, busy=0.5, passes=0.4)
-report = ShardReport("s", 4, 6, 2, seconds=2.0, times=times, nodes=80, micro_batch=16)
-ray.get(ray.remote(num_cpus=0)(Worker).remote().shard.remote(report))
-driver = DriverMetrics("tiny")
-driver.retried()
-driver.workers(3)
-deadline, found = time.monotonic() + 60, {}
-while len(found) < 10 and time.monotonic() < deadline:
-    time.sleep(0.2)
+
+def scraped(port: int, study: str) -> dict[str, tuple[dict[str, str], float]]:
+    """The values of a study by name, with their tags, as a node serves them; none where it does not yet."""
     try:
         text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5).read().decode()
     except OSError:
-        continue
+        return {}
     lines = re.findall(r"^ray_(igbatch_[a-z_]+)[{](.*)[}] (.*)$", text, re.MULTILINE)
     found = {name: (dict(re.findall(r'(study|device)="(.*?)"', tags)), float(n)) for name, tags, n in lines}
-print("FOUND " + json.dumps(found))
-ray.shutdown()
-"""
+    return {name: value for name, value in found.items() if value[0].get("study") == study}
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("local_ray")
 def test_metrics_reach_whoever_scrapes_a_node() -> None:
     """With `ray[default]`, whose agent serves them on every node; amounts get `_total` after their names."""
-    done = subprocess.run(
-        [sys.executable, "-c", SCRAPE],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    lines = [line for line in done.stdout.splitlines() if line.startswith("FOUND ")]
-    assert lines, done.stdout + done.stderr
-    found = json.loads(lines[0].removeprefix("FOUND "))
+    (node,) = ray.nodes()
+    actor = ray.remote(num_cpus=0)(Reporting).remote("scraped", "cpu")
+    ray.get(actor.shard.remote(REPORT))
+    driver = DriverMetrics("scraped")
+    driver.retried()
+    driver.workers(3)
+    deadline, found = time.monotonic() + 60, {}
+    while len(found) < 10 and time.monotonic() < deadline:
+        time.sleep(0.2)
+        found = scraped(node["MetricsExportPort"], "scraped")
     amounts = ("igbatch_images", "igbatch_nodes", "igbatch_rows_quarantined")
     expected = {name + "_total" * (name in amounts): value for name, value in EXPECTED.items()}
-    by_worker = {name: [{"study": "tiny", "device": "cpu"}, value] for name, value in expected.items()}
+    by_worker = {name: ({"study": "scraped", "device": "cpu"}, value) for name, value in expected.items()}
     by_driver = {
-        "igbatch_shards_put_back_total": [{"study": "tiny"}, 1.0],
-        "igbatch_workers": [{"study": "tiny"}, 3.0],
+        "igbatch_shards_put_back_total": ({"study": "scraped"}, 1.0),
+        "igbatch_workers": ({"study": "scraped"}, 3.0),
     }
     assert found == by_worker | by_driver

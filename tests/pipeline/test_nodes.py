@@ -1,4 +1,4 @@
-"""Clusters of several nodes: one that is lost, one that joins, one that sees other things than the driver."""
+"""A cluster of several nodes: one joins and is lost, others see other things than the driver."""
 
 import json
 import os
@@ -17,17 +17,50 @@ from igbatch import open_study
 from igbatch.store.output import Output
 from igbatch.store.verify import verify
 
+pytestmark = pytest.mark.slow
 SCRIPT = Path(__file__).with_name("on_a_cluster.py")
 KEY = ["variant_id", "image_id", "target"]
 OWN = ["histogram", "attempt", "attributions_bytes", "box_stats_bytes", "quarantine_bytes"]
-SCENES = [{"kind": "double", "first_seed": 1, "count": 10}]
+IMAGES = 8
+"""A shard each."""
 
 
-def on_a_cluster(what: str, study: Path, out: str, **environment: str) -> dict[str, Any]:
-    """Run the script and return what it saw."""
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("nodes")
+
+
+@pytest.fixture(scope="module")
+def study(folder: Path, tiny_content: dict[str, Any]) -> Path:
+    path = folder / "tiny.yaml"
+    scenes = [{"kind": "double", "first_seed": 1, "count": IMAGES}]
+    content = {
+        **tiny_content,
+        "images": {"scenes": scenes},
+        "variants": [{"kind": "trained"}],
+        "attribution": {**tiny_content["attribution"], "steps": 1},
+        "run": {"shard_images": 1},
+    }
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+@pytest.fixture(scope="module")
+def clone(folder: Path) -> Path:
+    """Another timm than the installed one."""
+    path = folder / "clones" / "timm" / "__init__.py"
+    path.parent.mkdir(parents=True)
+    path.write_text("__version__ = '0.0.7'")
+    return path
+
+
+@pytest.fixture(scope="module")
+def seen(folder: Path, study: Path, clone: Path, s3: Any) -> dict[str, Any]:
+    """What the script saw, in one process on one cluster."""
+    others = {"OTHER_ENDPOINT": "http://127.0.0.1:9", "OTHER_PYTHONPATH": str(clone.parents[1])}
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), what, str(study), out],
-        env={**os.environ, **environment},
+        [sys.executable, str(SCRIPT), str(study), str(folder / "out"), f"s3://{s3.new_bucket()}/out"],
+        env={**os.environ, **others},
         capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
@@ -36,56 +69,36 @@ def on_a_cluster(what: str, study: Path, out: str, **environment: str) -> dict[s
     return result
 
 
-@pytest.fixture
-def study(tmp_path: Path, tiny_content: dict[str, Any]) -> Path:
-    """Ten scenes, a shard each."""
-    path = tmp_path / "tiny.yaml"
-    run = {"shard_images": 1}
-    content = tiny_content | {"images": {"scenes": SCENES}, "variants": [{"kind": "trained"}], "run": run}
-    path.write_text(yaml.safe_dump(content))
-    return path
+def test_a_node_that_does_not_see_the_output_ends_the_run_with_2(seen: dict[str, Any]) -> None:
+    assert seen["blind"]["exit_code"] == 2
+    assert "sees not the output" in seen["blind"]["error"]
+    assert "see all" in seen["blind"]["error"]
+
+
+def test_a_node_that_imports_another_timm_ends_the_run_with_2(seen: dict[str, Any], clone: Path) -> None:
+    assert seen["other"]["exit_code"] == 2
+    error = seen["other"]["error"]
+    assert f"imports timm 0.0.7 from {clone}, the driver timm {version('timm')} from " in error
+    assert "\n" not in error
+    assert seen["other"]["rows"] == 0
+
+
+def test_a_node_that_joins_is_put_to_work(seen: dict[str, Any]) -> None:
+    assert (seen["changing"]["nodes"], seen["changing"]["retries_before"]) == (2, 0)
+
+
+def test_a_node_that_is_removed_costs_nothing(
+    seen: dict[str, Any], study: Path, folder: Path, compute_study: Callable[..., Output]
+) -> None:
+    """And nothing takes its place: the other node does the rest."""
+    assert seen["changing"]["computed"] == 2 * IMAGES
+    assert seen["changing"]["retries"] >= 1
+    out = Output(str(folder / "out"))
+    assert open_study(out.uri).complete
+    assert verify(out).problems == []
+    undisturbed = compute_study(study, folder / "undisturbed")
+    pd.testing.assert_frame_equal(numbers(out.uri), numbers(undisturbed.uri), check_exact=True)
 
 
 def numbers(uri: str) -> pd.DataFrame:
     return open_study(uri).image_stats.sort_values(KEY).reset_index(drop=True).drop(columns=OWN)
-
-
-def assert_whole(uri: str) -> None:
-    assert open_study(uri).complete
-    assert verify(Output(uri)).problems == []
-
-
-def test_a_node_that_is_removed_costs_nothing(
-    study: Path, tmp_path: Path, compute_study: Callable[..., Output]
-) -> None:
-    """And nothing takes its place: the other node does the rest."""
-    seen = on_a_cluster("lose", study, str(tmp_path / "out"))
-    assert (seen["computed"], seen["nodes"]) == (20, 2)
-    assert seen["retries"] >= 1
-    assert_whole(str(tmp_path / "out"))
-    undisturbed = compute_study(study, tmp_path / "undisturbed")
-    pd.testing.assert_frame_equal(numbers(str(tmp_path / "out")), numbers(undisturbed.uri), check_exact=True)
-
-
-def test_a_node_that_joins_is_put_to_work(study: Path, tmp_path: Path) -> None:
-    seen = on_a_cluster("grow", study, str(tmp_path / "out"))
-    assert (seen["computed"], seen["nodes"], seen["retries"]) == (20, 2, 0)
-    assert_whole(str(tmp_path / "out"))
-
-
-def test_a_node_that_does_not_see_the_output_ends_the_run_with_2(study: Path, s3: Any) -> None:
-    seen = on_a_cluster("blind", study, f"s3://{s3.new_bucket()}/out", OTHER_ENDPOINT="http://127.0.0.1:9")
-    assert seen["exit_code"] == 2
-    assert "sees not the output" in seen["error"]
-    assert "see all" in seen["error"]
-
-
-def test_a_node_that_imports_another_timm_ends_the_run_with_2(study: Path, tmp_path: Path) -> None:
-    clone = tmp_path / "clones" / "timm" / "__init__.py"
-    clone.parent.mkdir(parents=True)
-    clone.write_text("__version__ = '0.0.7'")
-    seen = on_a_cluster("other", study, str(tmp_path / "out"), OTHER_PYTHONPATH=str(tmp_path / "clones"))
-    assert seen["exit_code"] == 2
-    assert f"imports timm 0.0.7 from {clone}, the driver timm {version('timm')} from " in seen["error"]
-    assert "\n" not in seen["error"]
-    assert not open_study(str(tmp_path / "out")).image_stats.size

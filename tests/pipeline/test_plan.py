@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from igbatch.errors import InputError
@@ -119,7 +119,6 @@ variant_sets = st.lists(
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=60)
 def test_the_shards_are_exactly_what_is_expected_and_not_committed(data: st.DataObject) -> None:
     """For any images, targets, variants, shard size and committed rows, of listed things and of others."""
     size = data.draw(st.integers(1, 4) | st.just("auto"))
@@ -200,7 +199,6 @@ def test_shards_of_subsets_are_cut_by_what_there_is_to_compute() -> None:
     assert both.shard_images == 1200 // (4 * SHARDS_A_WORKER) + 1
 
 
-@settings(deadline=None)
 @given(st.sets(st.integers(0, 8)), st.integers(1, 6))
 def test_what_is_left_is_cut_into_the_shards_of_before(done: set[int], size: int) -> None:
     """Whichever of its shards a run committed before it was interrupted, it makes the others again."""
@@ -494,7 +492,6 @@ def test_all_maps_are_kept_or_none() -> None:
 
 
 @given(st.integers(1, 30), st.integers(0, 2**32 - 1), st.permutations([f"i{n}" for n in range(20)]))
-@settings(deadline=None, max_examples=25)
 def test_a_sample_of_maps_is_of_its_size_and_follows_from_its_seed(
     sample: int, seed: int, order: list[str]
 ) -> None:

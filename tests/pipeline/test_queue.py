@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from igbatch.pipeline.plan import Plan, Shard
@@ -30,7 +30,6 @@ def work_off(queue: ShardQueue, workers: int, seed: int = 0) -> tuple[list[Shard
     return taken, swaps
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     variants=st.integers(1, 6),
     images=st.integers(1, 9),

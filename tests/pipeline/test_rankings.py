@@ -103,7 +103,7 @@ def opened(study: Path, out: Path | str, *overrides: str, **how: Any) -> Opened:
     return Opened(plan, output)
 
 
-@pytest.fixture(params=["local", "s3"])
+@pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.slow)])
 def out(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "local":
         return str(tmp_path / "out")
@@ -113,7 +113,7 @@ def out(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def test_two_workers_rank_each_image_once_for_all_variants_and_what_is_measured_first(
     study: Path, out: str, passes: list[int]
 ) -> None:
-    variants = "variants=[{kind: random, seeds: [3, 4, 5, 6]}, {kind: trained}]"
+    variants = "variants=[{kind: random, seeds: [3, 4]}, {kind: trained}]"
     work = opened(study, out, variants, "targets=[predicted, top-2]", "run.shard_images=1")
     workers = [work.computer(), work.computer()]
     calibrate_plan(work.plan, workers[0].calibrate)
@@ -127,7 +127,7 @@ def test_two_workers_rank_each_image_once_for_all_variants_and_what_is_measured_
                 worker.compute(shard, CALIBRATION)
     assert sum(passes) == IMAGES
     targets = work.targets
-    assert targets.shape == (IMAGES * 3, 5)
+    assert targets.shape == (IMAGES * 3, 3)
     assert (targets.nunique(axis=1) == 1).all()
     assert verify(work.output).whole
 

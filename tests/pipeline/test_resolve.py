@@ -316,6 +316,7 @@ def test_known_facts_do_not_keep_what_the_study_said_of_classes_before(
     assert "'hawk' is not a class" in refusal(lambda: resolve_study(load(targets=["hawk"]), known(before)))
 
 
+@pytest.mark.slow
 def test_a_finished_study_is_recognised_without_torch(
     load: Callable[..., LoadedStudy], resolved: ResolvedStudy, tmp_path: Path
 ) -> None:

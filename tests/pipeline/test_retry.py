@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from igbatch.errors import UnfinishedError
@@ -27,7 +27,6 @@ def shard_of(plans: Plans, images: int) -> Shard:
     return shard
 
 
-@settings(max_examples=40, deadline=None)
 @given(images=st.integers(1, 16), data=st.data())
 def test_halving_leaves_just_the_images_that_kill_workers_in_quarantine(
     many_variants: Plans, images: int, data: st.DataObject

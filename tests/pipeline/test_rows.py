@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from igbatch.images.geometry import MappedBox
@@ -169,7 +169,6 @@ kinds = st.sampled_from(["map", "not kept", "not finite", "refused", "missed"])
 
 
 @given(st.lists(kinds, max_size=60))
-@settings(deadline=None, max_examples=30)
 def test_everything_arrives_once_and_in_order_and_is_counted(shard: Shard, given_kinds: list[str]) -> None:
     """Maps, unusable maps, refused images and missing labels, in any order; nothing overtakes its kind."""
     writer = Recorder()

@@ -24,7 +24,7 @@ from igbatch.results import StudyResults
 from igbatch.store.output import Output
 from igbatch.study_file import load_study
 
-pytestmark = pytest.mark.usefixtures("local_ray")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm_workers")]
 KEY = ["variant_id", "image_id", "target"]
 OWN = ["histogram", "attempt", "attributions_bytes", "box_stats_bytes", "quarantine_bytes"]
 CALIBRATION = Calibration("float32", 0.0, micro_batch=4)
@@ -80,7 +80,7 @@ def assert_same_bits(ours: StudyResults, theirs: StudyResults) -> None:
 
 @pytest.fixture(scope="module")
 def finished(
-    tmp_path_factory: pytest.TempPathFactory, tiny_content: dict[str, Any]
+    warm_workers: None, tmp_path_factory: pytest.TempPathFactory, tiny_content: dict[str, Any]
 ) -> tuple[Path, Path, Recorder]:
     """The tiny study, run once without disturbance: study file, output, and its listener."""
     folder = tmp_path_factory.mktemp("finished")
@@ -270,6 +270,7 @@ def test_adaptive_maps_are_the_same_bits_from_one_worker_and_one_shard(
     assert_same_bits(open_study(str(adaptive)), open_study(str(tmp_path / "out")))
 
 
+@pytest.mark.usefixtures("cold_workers")
 def test_adaptive_maps_are_the_same_bits_after_an_interruption(
     finished: tuple[Path, Path, Recorder], adaptive: Path, tmp_path: Path
 ) -> None:

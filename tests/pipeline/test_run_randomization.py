@@ -14,7 +14,7 @@ from igbatch.store.output import Output
 from igbatch.store.verify import verify
 from igbatch.study_file import load_study
 
-pytestmark = pytest.mark.usefixtures("local_ray")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm_workers")]
 STUDY: dict[str, Any] = {
     "name": "randomized",
     "images": {"scenes": [{"kind": "double", "seeds": [1]}]},

@@ -35,14 +35,6 @@ def refusal(address: str | None) -> str:
 
 
 @pytest.fixture
-def not_connected(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take this process, where other tests have a Ray, for one that is not connected."""
-    monkeypatch.setattr(ray, "is_initialized", lambda: False)
-    monkeypatch.setattr(ray, "shutdown", lambda: None)
-    monkeypatch.setattr(session, "_embedded", False)
-
-
-@pytest.fixture
 def closed_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -50,6 +42,7 @@ def closed_port() -> int:
         return port
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("local_ray")
 def test_a_session_inside_a_session_leaves_it_open() -> None:
     with ray_session():
@@ -58,6 +51,7 @@ def test_a_session_inside_a_session_leaves_it_open() -> None:
     assert is_embedded()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("local_ray")
 def test_workers_of_an_own_ray_give_way_no_more_than_the_run_itself() -> None:
     """Unless the user says so: `nice igbatch run`."""
@@ -93,6 +87,7 @@ def test_the_address_of_a_dashboard_is_refused() -> None:
     assert "the address of a dashboard, for `ray job submit`" in refusal("http://127.0.0.1:8265")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("not_connected")
 def test_a_port_that_says_nothing_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "CONNECT_SECONDS", 3.0)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from igbatch.errors import UnfinishedError
@@ -55,15 +55,15 @@ class World:
         return self.started[-1]
 
     def pool(self, workers: Workers) -> WorkerPool:
-        return WorkerPool(self.start, workers, self.messages.append)
+        return WorkerPool(self.start, self.kill, workers, self.messages.append)
 
     def worker_capacity(self, workers: Workers) -> int:
         self.capacity_calls += 1
         return self.capacity
 
-    def kill(self, actor: Actor) -> None:
-        assert not actor.killed
-        actor.killed = True
+    def kill(self, slot: WorkerSlot) -> None:
+        assert not slot.actor.killed
+        slot.actor.killed = True
 
 
 @contextmanager
@@ -71,7 +71,6 @@ def without_ray() -> Iterator[World]:
     world = World()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(worker_pool, "time", SimpleNamespace(monotonic=lambda: world.now))
-        patch.setattr(worker_pool, "ray", SimpleNamespace(kill=world.kill))
         patch.setattr(worker_pool, "worker_capacity", world.worker_capacity)
         patch.setattr(worker_pool, "why_restarted", lambda actor: actor.died)
         patch.setattr(worker_pool, "lacking", lambda cpus, gpus: f"no {cpus} CPU(s) and {gpus:g} GPU(s)")
@@ -163,7 +162,6 @@ def test_a_closed_pool_is_empty_whatever_its_workers_do(world: World, shards: li
     most=st.integers(1, 5),
     steps=st.lists(st.tuples(st.sampled_from(["assign", "finish", "ready"]), st.integers(0, 9)), max_size=40),
 )
-@settings(deadline=None)
 def test_whatever_happens_the_pool_fits_the_work(
     shards: list[Shard], most: int, steps: list[tuple[str, int]]
 ) -> None:

@@ -22,13 +22,6 @@ from igbatch.store.reader import Reader
 TABLES = ("ranges", "aggregates", "images", "variants")
 
 
-@pytest.fixture
-def copy(computed: Output, tmp_path: Path) -> Output:
-    """The computed study, to be changed."""
-    shutil.copytree(computed.path(), tmp_path / "copy")
-    return Output(str(tmp_path / "copy"))
-
-
 def table(output: Output, name: str) -> pd.DataFrame:
     frame: pd.DataFrame = output.read_table(output.path(f"{name}.parquet")).to_pandas()
     return frame

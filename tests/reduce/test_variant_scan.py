@@ -58,8 +58,8 @@ def patches(rng: np.random.Generator) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def lay_out(tmp_path: Any) -> Callable[..., Output]:
-    output = Output(str(tmp_path / "out"))
+def listed(local_output: Output, lay_out: Callable[..., None]) -> Callable[..., Output]:
+    """List images, targets and variants in a new output."""
 
     def write(
         images: list[str],
@@ -67,15 +67,8 @@ def lay_out(tmp_path: Any) -> Callable[..., Output]:
         variants: tuple[str, ...] = ("v",),
         subsets: dict[str, list[str]] | None = None,
     ) -> Output:
-        output.put_json(output.path("study.json"), {"format": schemas.FORMAT, "target_names": targets})
-        rows = [{"image_id": image, "uri": image, "etag": "1"} for image in images]
-        output.put_table(output.path("images.parquet"), pa.Table.from_pylist(rows, schema=schemas.IMAGES))
-        rows = [
-            {"variant_id": name, "model": "m", "kind": "trained", "images": (subsets or {}).get(name)}
-            for name in variants
-        ]
-        output.put_table(output.path("variants.parquet"), pa.Table.from_pylist(rows, schema=schemas.VARIANTS))
-        return output
+        lay_out(local_output, dict.fromkeys(images, "1"), variants, targets, subsets)
+        return local_output
 
     return write
 
@@ -100,9 +93,9 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_scan_is_the_summary_of_the_rows_that_count(lay_out: Callable[..., Output], case: str) -> None:
+def test_a_scan_is_the_summary_of_the_rows_that_count(listed: Callable[..., Output], case: str) -> None:
     images, targets, shards = CASES[case]
-    output = lay_out(images, targets)
+    output = listed(images, targets)
     for name, attempt, listed in shards:
         shard(output, name, attempt, listed)
     reader = Reader(output)
@@ -118,9 +111,9 @@ def test_a_scan_is_the_summary_of_the_rows_that_count(lay_out: Callable[..., Out
 
 
 def test_where_all_of_a_shard_counts_no_histogram_is_read(
-    lay_out: Callable[..., Output], monkeypatch: pytest.MonkeyPatch
+    listed: Callable[..., Output], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    output = lay_out(IMAGES)
+    output = listed(IMAGES)
     shard(output, "s", 1, IMAGES)
     expected = summarise(Reader(output).image_stats(EVERY))
     read: list[str] = []
@@ -135,8 +128,8 @@ def test_where_all_of_a_shard_counts_no_histogram_is_read(
     assert read == []
 
 
-def test_files_without_a_sum_are_read_row_by_row(lay_out: Callable[..., Output]) -> None:
-    output = lay_out(IMAGES)
+def test_files_without_a_sum_are_read_row_by_row(listed: Callable[..., Output]) -> None:
+    output = listed(IMAGES)
     shard(output, "s", 1, IMAGES[:3])
     shard(output, "t", 2, IMAGES[3:])
     expected = scan_variant(Reader(output), "v").ranges
@@ -145,10 +138,10 @@ def test_files_without_a_sum_are_read_row_by_row(lay_out: Callable[..., Output])
     assert_same(scan_variant(Reader(output), "v").ranges, expected)
 
 
-def test_histograms_are_read_some_at_a_time(lay_out: Callable[..., Output]) -> None:
+def test_histograms_are_read_some_at_a_time(listed: Callable[..., Output]) -> None:
     """Forty shards of 48 rows hold 3.7 MB of histograms; no more than a part of them is there at once."""
     many = [f"image-{number:04d}" for number in range(640)]
-    output = lay_out(many[1:])
+    output = listed(many[1:])
     for start in range(0, 640, 16):
         shard(output, f"s{start:04d}", start + 1, many[start : start + 16])
     whole = 640 * len(TARGETS) * N_BINS * 4
@@ -175,8 +168,8 @@ def test_ranges_of_all_images_are_those_of_one_at_a_time(computed: Output) -> No
             assert (row["minimum"], row["maximum"]) == (one.minimum, one.maximum)
 
 
-def test_ranges_with_a_map_missing_are_incomplete(lay_out: Callable[..., Output]) -> None:
-    output = lay_out(IMAGES[:3], TARGETS, ("v", "ww"))
+def test_ranges_with_a_map_missing_are_incomplete(listed: Callable[..., Output]) -> None:
+    output = listed(IMAGES[:3], TARGETS, ("v", "ww"))
     shard(output, "s", 1, IMAGES[:3])
     shard(output, "s", 2, IMAGES[:2], "ww")
     reader = Reader(output)
@@ -194,9 +187,9 @@ def test_ranges_with_a_map_missing_are_incomplete(lay_out: Callable[..., Output]
 
 
 def test_a_range_of_all_models_lacks_no_map_of_variants_that_are_not_computed_on_its_image(
-    lay_out: Callable[..., Output],
+    listed: Callable[..., Output],
 ) -> None:
-    output = lay_out(IMAGES[:3], TARGETS, ("v", "ww"), {"ww": IMAGES[1:3]})
+    output = listed(IMAGES[:3], TARGETS, ("v", "ww"), {"ww": IMAGES[1:3]})
     shard(output, "s", 1, IMAGES[:3])
     shard(output, "s", 2, IMAGES[:2], "ww")
     (models,) = image_ranges(Reader(output), "models")

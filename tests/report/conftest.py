@@ -216,26 +216,27 @@ def birds() -> Callable[..., dict[str, np.ndarray]]:
     return two_birds
 
 
-@pytest.fixture
-def rendered(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, bytes]]:
+def render_files(results: StudyResults, figures: bool = False) -> dict[str, bytes]:
     """Render a report into a dictionary; without `figures`, its sheets are one pixel each."""
     pixel = io.BytesIO()
     Image.new("L", (1, 1), 255).save(pixel, "PNG")
-
-    def render_files(results: StudyResults, figures: bool = False) -> dict[str, bytes]:
+    with pytest.MonkeyPatch.context() as patch:
         if not figures:
-            monkeypatch.setattr(render, "draw_sheet", lambda sheet: Figure(figsize=(1, 1)))
-            monkeypatch.setattr(render, "figure_png", lambda figure: pixel.getvalue())
+            patch.setattr(render, "draw_sheet", lambda sheet: Figure(figsize=(1, 1)))
+            patch.setattr(render, "figure_png", lambda figure: pixel.getvalue())
         files: dict[str, bytes] = {}
         paths = render.render_report(results, files.__setitem__)
-        assert paths == list(files)
-        return files
+    assert paths == list(files)
+    return files
 
+
+@pytest.fixture(scope="session")
+def rendered() -> Callable[..., dict[str, bytes]]:
+    """Render a report into a dictionary: `render_files`."""
     return render_files
 
 
-@pytest.fixture
-def small_study(drawn: Callable[..., DrawnResults]) -> DrawnResults:
+def make_small_study() -> DrawnResults:
     """Two images, two targets, a random variant and the trained one with maps a thousand times larger."""
     maps = {
         (variant, image, target): speckles(seed, magnitude)
@@ -246,4 +247,16 @@ def small_study(drawn: Callable[..., DrawnResults]) -> DrawnResults:
             for target in ("eagle", "magpie")
         )
     }
-    return drawn(maps, featured=("a.png",))
+    return DrawnResults(maps, featured=("a.png",))
+
+
+@pytest.fixture
+def small_study() -> DrawnResults:
+    """A study of noise, to be changed: `make_small_study`."""
+    return make_small_study()
+
+
+@pytest.fixture(scope="session")
+def small_files() -> dict[str, bytes]:
+    """The report of that study, rendered once."""
+    return render_files(make_small_study())

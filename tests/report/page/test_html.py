@@ -59,18 +59,19 @@ class Tags(HTMLParser):
         return [attributes[name] or "" for _, attributes in self.tags if name in attributes]
 
 
-def test_links_lead_to_files_of_the_report(small_study: Any, rendered: Rendered) -> None:
-    files = rendered(small_study)
-    links = [link for link in Tags(page_of(files)).values("href") if not link.startswith(("data:", "#"))]
+def test_links_lead_to_files_of_the_report(small_files: dict[str, bytes]) -> None:
+    links = [
+        link for link in Tags(page_of(small_files)).values("href") if not link.startswith(("data:", "#"))
+    ]
     assert links
-    assert {f"report/{link}" for link in links} <= set(files)
-    page = page_of(files)
+    assert {f"report/{link}" for link in links} <= set(small_files)
+    page = page_of(small_files)
     anchors = {link for link in Tags(page).values("href") if link.startswith("#")}
     assert anchors <= {f"#{name}" for name in Tags(page).values("id")}
 
 
-def test_the_page_asks_for_nothing_and_runs_its_script_alone(small_study: Any, rendered: Rendered) -> None:
-    page = page_of(rendered(small_study))
+def test_the_page_asks_for_nothing_and_runs_its_script_alone(small_files: dict[str, bytes]) -> None:
+    page = page_of(small_files)
     tags = Tags(page)
     assert not {"link", "iframe", "object", "form", "base"} & {tag for tag, _ in tags.tags}
     scripts = [attributes for tag, attributes in tags.tags if tag == "script"]
@@ -87,24 +88,24 @@ def test_the_page_asks_for_nothing_and_runs_its_script_alone(small_study: Any, r
     assert "unsafe" not in policy
 
 
-def test_links_to_elsewhere_are_none(small_study: Any, rendered: Rendered) -> None:
-    page = page_of(rendered(small_study))
+def test_links_to_elsewhere_are_none(small_files: dict[str, bytes]) -> None:
+    page = page_of(small_files)
     assert not re.search(r"https?://", page.replace(Tags(page).scripts[""], ""))
 
 
 @pytest.mark.parametrize(("element", "source"), [("style", "style-src"), ("script", "script-src")])
 def test_style_sheet_and_script_are_those_that_the_policy_allows(
-    small_study: Any, rendered: Rendered, element: str, source: str
+    small_files: dict[str, bytes], element: str, source: str
 ) -> None:
-    page = page_of(rendered(small_study))
+    page = page_of(small_files)
     content = page.split(f"<{element}>")[1].split(f"</{element}>")[0]
     digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
     assert f"{source} 'sha256-{digest}'" in page
     assert "\r" not in content  # HTML reads it as another character, with another digest
 
 
-def test_the_page_holds_the_raw_maps(small_study: Any, rendered: Rendered) -> None:
-    tags = Tags(page_of(rendered(small_study)))
+def test_the_page_holds_the_raw_maps(small_study: Any, small_files: dict[str, bytes]) -> None:
+    tags = Tags(page_of(small_files))
     seen = set()
     for image in tags.study["images"]:
         for variant in image["variants"]:
@@ -123,8 +124,8 @@ def test_the_page_holds_the_raw_maps(small_study: Any, rendered: Rendered) -> No
     assert "are 8 maps" in tags.text
 
 
-def test_without_script_the_page_points_to_figures_and_tables(small_study: Any, rendered: Rendered) -> None:
-    page = page_of(rendered(small_study))
+def test_without_script_the_page_points_to_figures_and_tables(small_files: dict[str, bytes]) -> None:
+    page = page_of(small_files)
     fallback = Tags(page.split("<noscript>")[1].split("</noscript>")[0]).text
     assert "figures for print linked below" in fallback
     figures = [link for link in Tags(page).values("href") if link.startswith("figures/")]
@@ -232,9 +233,9 @@ def test_images_that_cannot_be_read_any_more_are_told(
 
 
 def test_long_tables_are_folded(
-    small_study: Any, rendered: Rendered, monkeypatch: pytest.MonkeyPatch
+    small_study: Any, small_files: dict[str, bytes], rendered: Rendered, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "<summary>3 ranges</summary>" not in page_of(rendered(small_study))
+    assert "<summary>3 ranges</summary>" not in page_of(small_files)
     monkeypatch.setattr(html, "MAX_OPEN", 1)
     page = page_of(rendered(small_study))
     assert "<summary>3 ranges</summary>" in page
