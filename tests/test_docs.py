@@ -154,7 +154,9 @@ def test_the_examples_of_the_study_page_are_valid() -> None:
 def type_name(kind: pa.DataType) -> str:
     if isinstance(kind, pa.FixedShapeTensorType):
         return "fixed_shape_tensor"
-    return f"list of {kind.value_type}" if pa.types.is_list(kind) else str(kind)
+    if pa.types.is_list(kind):
+        return "list of struct" if pa.types.is_struct(kind.value_type) else f"list of {kind.value_type}"
+    return str(kind)
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from igbatch.errors import InputError
 from igbatch.statistics.histogram import N_BINS, fold, quantile, smallest_counted
 from igbatch.statistics.image_stats import QUANTILES
-from igbatch.store.histograms import merge_lists
+from igbatch.store import schemas
+from igbatch.store.histograms import merge_lists, merge_patches
 
 Scope = Literal["raw", "image", "pair", "targets", "models", "variant", "dataset"]
 """Which maps share a range; under `raw`, which is no normalization, all of a study share one round scale."""
@@ -25,15 +27,40 @@ Scope = Literal["raw", "image", "pair", "targets", "models", "variant", "dataset
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 COLUMNS = ("minimum", "maximum", "histogram")
 
+Regions = Literal["pixel", "patch 4", "patch 8", "patch 16", "patch 32"]
+"""What of a map is one value: a pixel, or the sum over a square patch of so many pixels a side."""
+
+REGIONS: tuple[Regions, ...] = get_args(Regions)
+
+
+def patch_size(regions: str) -> int:
+    """Return the side of regions in pixels: 1 of `pixel`.
+
+    Raises:
+        InputError: there are no such regions.
+    """
+    if regions not in REGIONS:
+        raise InputError(f"regions {regions!r} are unknown; use one of {', '.join(REGIONS)}")
+    return int(regions.partition(" ")[2] or 1)
+
+
+def columns_of(regions: Regions) -> tuple[str, ...]:
+    """Return the columns of `image_stats` that `summarise` takes for regions."""
+    return COLUMNS if regions == "pixel" else (*COLUMNS, "patches")
+
 
 @dataclass(frozen=True)
 class RangeSummary:
-    """Extremes and value counts of some maps; `+` merges two summaries."""
+    """Extremes and value counts of some maps; `+` merges two summaries.
+
+    `patches` are those of sums over patches, by their size: of as many maps as have them.
+    """
 
     minimum: float = math.inf
     maximum: float = -math.inf
     counts: np.ndarray = field(default_factory=lambda: np.zeros(N_BINS, dtype=np.int64))
     n_maps: int = 0
+    patches: Mapping[int, RangeSummary] = field(default_factory=dict)
 
     def __add__(self, other: RangeSummary) -> RangeSummary:
         return RangeSummary(
@@ -41,12 +68,19 @@ class RangeSummary:
             max(self.maximum, other.maximum),
             self.counts + other.counts,
             self.n_maps + other.n_maps,
+            {size: self.of(size) + other.of(size) for size in sorted({*self.patches, *other.patches})},
         )
+
+    def of(self, size: int) -> RangeSummary:
+        """Return the summary of sums over patches of a size; of pixels where it is 1."""
+        return self if size == 1 else self.patches.get(size, RangeSummary())
 
     @classmethod
     def of_rows(cls, rows: pd.DataFrame) -> RangeSummary:
-        """Summarise rows of `image_stats` that are held already (columns `COLUMNS`): one map each."""
-        return summarise(pa.Table.from_pandas(rows[[*COLUMNS]], preserve_index=False))
+        """Summarise rows of `image_stats` that are held already, as `summarise` does."""
+        names = [name for name in (*COLUMNS, "patches") if name in rows]
+        schema = pa.schema([schemas.IMAGE_STATS.field(name) for name in names])
+        return summarise(pa.Table.from_pandas(rows[names], schema, preserve_index=False))
 
     @property
     def largest(self) -> float:
@@ -85,22 +119,50 @@ class RangeSummary:
             "n_maps": self.n_maps,
             "complete": self.n_maps == expected,
             "histogram": self.counts,
-        }
+            "patches": [
+                {
+                    "size": size, "minimum": each.minimum, "maximum": each.maximum, "histogram": each.counts,
+                    "n_maps": each.n_maps,
+                }
+                for size, each in self.patches.items()
+            ],
+        }  # fmt: skip
 
     @classmethod
     def of_range(cls, row: Mapping[Any, Any]) -> RangeSummary:
         """Return the summary that a row of `schemas.RANGES` was made from."""
         counts = np.asarray(row["histogram"], dtype=np.int64)
-        return cls(float(row["minimum"]), float(row["maximum"]), counts, int(row["n_maps"]))
+        patches = row.get("patches")  # not there in ranges of before
+        return cls(
+            float(row["minimum"]),
+            float(row["maximum"]),
+            counts,
+            int(row["n_maps"]),
+            patch_summaries(() if patches is None else patches),
+        )
 
 
 def summarise(table: pa.Table) -> RangeSummary:
-    """Summarise rows of `image_stats` (columns `COLUMNS`): one map each."""
+    """Summarise rows of `image_stats`: one map each, columns `COLUMNS`, and `patches` where it is there."""
     if not len(table):
         return RangeSummary()
     counts = merge_lists(table["histogram"])
     minima, maxima = table["minimum"].to_numpy(), table["maximum"].to_numpy()
-    return RangeSummary(float(minima.min()), float(maxima.max()), counts, len(table))
+    merged = merge_patches(table["patches"]) if "patches" in table.column_names else []
+    return RangeSummary(float(minima.min()), float(maxima.max()), counts, len(table), patch_summaries(merged))
+
+
+def patch_summaries(entries: Iterable[Mapping[str, Any]]) -> dict[int, RangeSummary]:
+    """Return the summaries of sums over patches by size, from entries of `patches`."""
+    return {
+        int(entry["size"]): RangeSummary(
+            float(entry["minimum"]),
+            float(entry["maximum"]),
+            np.asarray(entry["histogram"], dtype=np.int64),
+            int(entry["n_maps"]),
+        )
+        for entry in entries
+    }
 
 
 def merge(summaries: Iterable[RangeSummary]) -> RangeSummary:

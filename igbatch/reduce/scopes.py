@@ -9,7 +9,17 @@ from dataclasses import dataclass, fields
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from igbatch.reduce.ranges import COLUMNS, SCOPES, RangeSummary, Scope, merge, summarise
+from igbatch.errors import InputError
+from igbatch.reduce.ranges import (
+    SCOPES,
+    RangeSummary,
+    Regions,
+    Scope,
+    columns_of,
+    merge,
+    patch_size,
+    summarise,
+)
 from igbatch.store.reader import Reader
 
 RAW_QUANTILE = 0.999
@@ -18,7 +28,7 @@ RAW_QUANTILE = 0.999
 
 @dataclass(frozen=True)
 class ScopeRange:
-    """The range that maps of one scope share, in units of the output, and quantiles over all their pixels.
+    """The range that maps of one scope share, in units of the output, and quantiles over all their regions.
 
     Quantiles are within `igbatch.statistics.histogram.RELATIVE_ERROR` of the exact ones. `complete` is False
     while a map of the scope is missing. Under `raw`, minimum and maximum are the ends of the one scale of the
@@ -33,6 +43,7 @@ class ScopeRange:
     q99: float
     n_maps: int
     complete: bool
+    regions: Regions = "pixel"
 
 
 def scope_keys(
@@ -84,6 +95,7 @@ def scope_range(
     variant_id: str | None = None,
     image_id: str | None = None,
     targets: Sequence[str] | None = None,
+    regions: Regions = "pixel",
 ) -> ScopeRange:
     """Return the range that the maps of a scope share; of one image, the few files are read that hold them.
 
@@ -92,16 +104,19 @@ def scope_range(
         summary_of: summarises all maps of a variant.
         scope: one of `ranges.SCOPES`.
         variant_id, image_id, targets: the keys of the scope's maps.
+        regions: whose values: pixels, or sums over patches.
 
     Raises:
         ValueError: the scope is unknown, or a key that it needs is missing.
         KeyError: none of its maps is there.
+        InputError: there are no such regions, or their ranges were not kept when the maps were computed.
     """
+    size = patch_size(regions)
     keys = scope_keys(scope, variant_id=variant_id, image_id=image_id, targets=targets)
     names = keys.get("target", reader.target_names)
     if "image_id" in keys:
         only = variant_id if "variant_id" in keys else None
-        rows = reader.rows_of(keys["image_id"], ["target", *COLUMNS], only)
+        rows = reader.rows_of(keys["image_id"], ["target", *columns_of(regions)], only)
         summary = summarise(rows.filter(pc.is_in(rows["target"], pa.array(names, pa.string()))))
         expected = len(names) * (1 if only else len(reader.variants_of(str(image_id))))
     else:
@@ -111,9 +126,14 @@ def scope_range(
     if not summary.n_maps:
         given = None if targets is None else tuple(targets)
         raise KeyError(f"no map for scope {scope!r} ({variant_id}, {image_id}, {given})")
-    shared = summary.row(scope, None, expected)
+    if not summary.of(size).n_maps:
+        raise InputError(
+            f"regions {regions!r}: ranges of patches were not kept when this study was computed; use pixel, "
+            "or compute it again into another output"
+        )
+    shared = summary.of(size).row(scope, None, expected) | {"regions": regions}
     if scope == "raw":
-        scale = raw_scale(map(summary_of, reader.variant_ids))
+        scale = raw_scale(summary_of(each).of(size) for each in reader.variant_ids)
         shared |= {"minimum": -scale, "maximum": scale}
     return ScopeRange(**{field.name: shared[field.name] for field in fields(ScopeRange)})
 

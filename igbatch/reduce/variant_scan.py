@@ -1,13 +1,15 @@
 """One scan of a variant's statistics: its summary of ranges, and columns of its rows by image and target.
 
-Every shard has the sum of its histograms. It is used where all rows of the shard are current, that is, unless
-something was computed again or is no longer listed; elsewhere the rows are read.
+Every shard has the sum of its histograms and the ranges of its patches. They are used where all rows of the
+shard are current, that is, unless something was computed again or is no longer listed; elsewhere the rows are
+read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from igbatch.reduce.ranges import RangeSummary
+from igbatch.reduce.ranges import COLUMNS, RangeSummary, summarise
 from igbatch.statistics.histogram import N_BINS
 from igbatch.store import schemas
 from igbatch.store.histograms import merge_lists
@@ -23,7 +25,8 @@ from igbatch.store.reader import Reader
 from igbatch.store.scan import scan
 from igbatch.store.shards import shard_rows
 
-_SHARD = pa.schema([schemas.IMAGE_STATS_FILE.field("shard_histogram")])
+_SUMS = ("shard_histogram", "shard_patches")
+_SHARD = pa.schema([schemas.IMAGE_STATS_FILE.field(name) for name in _SUMS])
 
 
 @dataclass(frozen=True)
@@ -61,29 +64,29 @@ def scan_variant(reader: Reader, variant_id: str, columns: Sequence[str] = ()) -
     names = list(dict.fromkeys(["minimum", "maximum", "weights_sha256", *columns]))
     found = {name: _empty(name, reader.listing.size) for name in names}
     texts: dict[str, dict[str, int]] = {name: {} for name in names if _is_text(name)}
-    counts = np.zeros(N_BINS, dtype=np.int64)
-    summed: set[int] = set()  # files whose sum is in `counts`
-    for chunk in reader.scan_rows(variant_id, [*names, "shard_histogram"]):
+    sums = _ShardSums()
+    for chunk in reader.scan_rows(variant_id, [*names, *_SUMS]):
         for name, column in found.items():
             values = _codes(chunk.rows[name], texts[name]) if name in texts else _numbers(chunk.rows[name])
             column[chunk.keys[chunk.current]] = values[chunk.current]
-        sums = chunk.rows["shard_histogram"]
-        counts += _added(sums)
-        summed.update(chunk.files[pc.is_valid(sums).to_numpy()].tolist())
+        first = pc.is_valid(chunk.rows["shard_histogram"])
+        sums.add(chunk.rows.select(_SUMS).filter(first), chunk.files[first.to_numpy()])
     index = reader.row_index(variant_id)
-    others = [file for file, current in enumerate(index.all_current()) if not current or file not in summed]
-    partly = [index.files[file].path for file in others if file in summed]
+    whole = index.all_current() & np.isin(np.arange(len(index.files)), list(sums.files))
+    others = np.flatnonzero(~whole)
+    partly = [index.files[file].path for file in others if file in sums.files]
     for _, batch in scan(reader.output, partly, _SHARD):
-        counts -= _added(pa.chunked_array([batch["shard_histogram"]]))
-    for batch in reader.current_rows(["histogram"], index, others):
-        counts += _added(pa.chunked_array([batch["histogram"]]))
+        sums.take_away(pa.Table.from_batches([batch]))
+    summary = sums.summary(whole)
+    for batch in reader.current_rows([*COLUMNS, "patches"], index, others):
+        summary += summarise(pa.Table.from_batches([batch]))
     present = index.file_of_key[:-1] >= 0
     low = float(np.fmin.reduce(found["minimum"], initial=np.inf))
     high = float(np.fmax.reduce(found["maximum"], initial=-np.inf))
     weights = list(texts["weights_sha256"])
     shape = (-1, len(reader.listing.targets))
     return VariantScan(
-        RangeSummary(low, high, counts, int(present.sum())),
+        replace(summary, minimum=low, maximum=high, n_maps=int(present.sum())),
         sorted(weights[code] for code in np.unique(found.pop("weights_sha256")[present])),
         present.reshape(shape),
         {name: column.reshape(shape) for name, column in found.items()},
@@ -102,6 +105,54 @@ def grids(reader: Reader, variant_id: str, columns: Sequence[str]) -> dict[str, 
         for name, grid in found.items():
             grid[chunk.keys[chunk.current]] = chunk.rows[name].cast(pa.float64()).to_numpy()[chunk.current]
     return {name: grid.reshape(-1, len(reader.listing.targets)) for name, grid in found.items()}
+
+
+class _ShardSums:
+    """What files say of all their maps: sums of histograms, and ranges of patches. 100 bytes a file."""
+
+    def __init__(self) -> None:
+        self.files: set[int] = set()
+        self._counts: dict[int, Any] = defaultdict(lambda: np.zeros(N_BINS, dtype=np.int64))  # by patch size
+        self._ends: dict[int, list[NDArray[np.float64]]] = defaultdict(list)  # file, minimum, maximum, maps
+
+    def add(self, sums: pa.Table, files: NDArray[np.int64]) -> None:
+        """Add what some files say."""
+        self.files.update(files.tolist())
+        for size, counts, found, of in _by_size(sums):
+            self._counts[size] += counts
+            ends = [files[of], *(found[name].to_numpy() for name in ("minimum", "maximum", "n_maps"))]
+            self._ends[size].append(np.stack(ends).astype(np.float64))
+        self._counts[1] += _added(sums["shard_histogram"])
+
+    def take_away(self, sums: pa.Table) -> None:
+        """Take away the counts of a file that is not to count as a whole."""
+        for size, counts, _, _ in _by_size(sums):
+            self._counts[size] -= counts
+        self._counts[1] -= _added(sums["shard_histogram"])
+
+    def summary(self, whole: NDArray[np.bool_]) -> RangeSummary:
+        """Return counts of pixels, and the ranges of patches, of the files that count as a whole."""
+        patches = {}
+        for size, parts in sorted(self._ends.items()):
+            files, low, high, maps = np.concatenate(parts, axis=1)
+            kept = whole[files.astype(np.int64)]
+            if kept.any():
+                ends = float(low[kept].min()), float(high[kept].max())
+                patches[size] = RangeSummary(*ends, self._counts[size], int(maps[kept].sum()))
+        return RangeSummary(counts=self._counts[1], patches=patches)
+
+
+def _by_size(
+    sums: pa.Table,
+) -> Iterator[tuple[int, NDArray[np.int64], dict[str, pa.Array], NDArray[np.int64]]]:
+    """Yield for each patch size its counts, the fields of its entries, and the rows that these are of."""
+    lists = sums["shard_patches"].combine_chunks()
+    entries, of = lists.flatten(), pc.list_parent_indices(lists).to_numpy()
+    sizes = entries.field("size").to_numpy()
+    for size in np.unique(sizes).tolist():
+        some = entries.filter(pa.array(sizes == size))
+        counts = merge_lists(pa.chunked_array([some.field("histogram")]))
+        yield size, counts, {field.name: some.field(field.name) for field in some.type}, of[sizes == size]
 
 
 def _added(histograms: pa.ChunkedArray) -> NDArray[np.int64] | int:

@@ -17,10 +17,11 @@ from igbatch.images.box_counts import BoxCounts
 from igbatch.images.loading import load_image
 from igbatch.images.preprocessing import Preprocessing
 from igbatch.reduce.image_ranges import image_ranges
-from igbatch.reduce.ranges import RangeSummary, Scope
+from igbatch.reduce.ranges import RangeSummary, Regions, Scope, patch_size
 from igbatch.reduce.scopes import ScopeRange, scope_range
 from igbatch.reduce.variant_scan import grids, scan_variant
 from igbatch.results.tables import SCANNED_ROWS, Tables, frame_of
+from igbatch.statistics.patches import patch_sums
 from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
@@ -137,8 +138,8 @@ class StudyResults(Tables):
         """The ranges of all variants, where those of the last reduction still hold."""
         if not self.reader.reduced("ranges"):
             return {}
-        rows = self.ranges[self.ranges["scope"] == "variant"].to_dict("records")
-        found = {row["variant_id"]: RangeSummary.of_range(row) for row in rows}
+        rows = self.read("ranges").to_pylist()
+        found = {row["variant_id"]: RangeSummary.of_range(row) for row in rows if row["scope"] == "variant"}
         return dict.fromkeys(self.reader.variant_ids, RangeSummary()) | found
 
     def range_of(self, variant_id: str) -> RangeSummary:
@@ -155,6 +156,15 @@ class StudyResults(Tables):
             KeyError: there is no such map, or it was not kept (`store.maps`).
         """
         return self.reader.attribution(variant_id, image_id, target)
+
+    def region_sums(self, variant_id: str, image_id: str, target: str, regions: Regions) -> np.ndarray:
+        """Return the sums of a map over regions: float64 [H / size, W / size], rounded up; together its sum.
+
+        Raises:
+            KeyError: there is no such map, or it was not kept (`store.maps`).
+            InputError: there are no such regions.
+        """
+        return patch_sums(self.attribution(variant_id, image_id, target), patch_size(regions))
 
     def pixels(self, image_id: str, variant_id: str | None = None) -> np.ndarray:
         """Return an image as the model saw it, before normalization: float32 [H, W, 3] in 0..1.
@@ -180,15 +190,17 @@ class StudyResults(Tables):
         variant_id: str | None = None,
         image_id: str | None = None,
         targets: Sequence[str] | None = None,
+        regions: Regions = "pixel",
     ) -> ScopeRange:
         """Return the range that the maps of a scope share, from their statistics (`igbatch.reduce.scopes`).
 
         Raises:
             ValueError: the scope is unknown, or a key that it needs is missing.
             KeyError: none of its maps is there.
+            InputError: there are no such regions, or their ranges were not kept when the study was computed.
         """
         keys: dict[str, Any] = {"variant_id": variant_id, "image_id": image_id, "targets": targets}
-        return scope_range(self.reader, self.range_of, scope, **keys)
+        return scope_range(self.reader, self.range_of, scope, regions=regions, **keys)
 
     def image_ranges(self, scope: str, variant_id: str | None = None) -> pd.DataFrame:
         """Return the ranges of all images at once, under a scope of theirs: image, pair, targets or models.

@@ -19,17 +19,18 @@ from igbatch.study import Study
 
 SCANNED_ROWS = 1 << 17
 """Rows that a scan yields at once, about."""
-ROW_COLUMNS = tuple(name for name in schemas.IMAGE_STATS.names if name != "histogram")
-"""Columns of `image_stats` without the histogram, which is larger than all others together."""
+FRAME_COLUMNS = tuple(name for name in schemas.IMAGE_STATS.names if name != "patches")
+ROW_COLUMNS = tuple(name for name in FRAME_COLUMNS if name != "histogram")
+"""Columns of `image_stats` without the histograms, which are larger than all others together."""
 
 RANDOMIZATION_TABLES = ("similarity", "map_measures", "localization", "randomization", "significance")
 
 
 class _Reduced(cached_property[pd.DataFrame]):
-    """The table of the reducer that has the attribute's name, read on first use."""
+    """The table of the reducer that has the attribute's name, read on first use; of ranges, not `patches`."""
 
     def __init__(self, words: str) -> None:
-        super().__init__(lambda tables: frame_of(tables.read(self.attrname)))
+        super().__init__(lambda tables: frame_of(_without_patches(tables.read(self.attrname))))
         self.__doc__ = f"{words} Raises InputError where it is not there, or damaged."
 
 
@@ -56,9 +57,10 @@ class Tables:
     def image_stats(self) -> pd.DataFrame:
         """One row per variant, image and target; `docs/results.md` lists the columns.
 
-        Holds every histogram: 4 kB a row. `scope_range`, `image_ranges` and `complete` do without it.
+        Holds the histogram of every map, 4 kB a row: `scope_range`, `image_ranges` and `complete` do without.
+        The ranges of patches, four times as large, are left out: `scope_range` and `rows_of` read them.
         """
-        return frame_of(self.reader.image_stats())
+        return frame_of(self.reader.image_stats(FRAME_COLUMNS))
 
     @cached_property
     def box_stats(self) -> pd.DataFrame:
@@ -200,3 +202,7 @@ def quarantined_maps(lost: pd.DataFrame, n_targets: int) -> int:
     named = lost["target"].notna()
     whole = lost.loc[~named, "image_id"]
     return n_targets * whole.nunique() + int((named & ~lost["image_id"].isin(whole)).sum())
+
+
+def _without_patches(table: pa.Table) -> pa.Table:
+    return table.drop_columns([name for name in table.column_names if name == "patches"])

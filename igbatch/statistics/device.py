@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,18 +14,22 @@ from torch import Tensor
 
 from igbatch.images.geometry import MappedBox
 from igbatch.statistics.box_stats import MeasuredMap, refuse_outside, statistics_of_boxes
-from igbatch.statistics.histogram import FLOAT32_EDGES, N_SIDE, counts_between
+from igbatch.statistics.histogram import EDGES, FLOAT32_EDGES, N_SIDE, counts_between
 from igbatch.statistics.image_stats import QUANTILES, Sums, ranks, statistics_of
+from igbatch.statistics.patches import PATCH_SIZES, patch_entry
 
 RANKS = 2 + len(QUANTILES)
+_PLACES = 2 * N_SIDE
+_LENGTHS = (RANKS, _PLACES, len(PATCH_SIZES) * (2 + _PLACES))
+"""Of the numbers of a map: values at `ranks`, places of edges, and both of its patches; sums are last."""
 
 
 def launch_map_statistics(maps: Tensor, boxes: Sequence[MappedBox]) -> Tensor:
     """Launch the statistics of an image's maps: float64 [n, numbers] on their device, to be unpacked below.
 
     Nothing waits for the device. Counts, extremes, quantiles and places of peaks are those that `measure`
-    finds on the host; integers are exact in float64. Sums are taken in float64 in another order: they differ
-    by at most (pixels * 2**-52) times the absolute sum.
+    finds on the host; integers are exact in float64. Sums, those of patches too, are taken in float64 in
+    another order: they differ by at most (pixels * 2**-52) times the absolute sum.
 
     Args:
         maps: float32 [n, H, W].
@@ -35,23 +41,46 @@ def launch_map_statistics(maps: Tensor, boxes: Sequence[MappedBox]) -> Tensor:
     refuse_outside(boxes, maps.shape[1:])
     flat = maps.flatten(1)
     ascending = flat.sort(1).values
-    edges = _edges(maps.device).expand(len(maps), -1)
     signed = torch.stack([maps.clamp(min=0), maps.clamp(max=0)], 1).double()
     areas = [signed, *(signed[..., box.y_min : box.y_max, box.x_min : box.x_max] for box in boxes)]
     columns = [
         flat.isfinite().logical_not().sum(1, keepdim=True),
         flat.abs().argmax(1, keepdim=True),
         *(ascending[:, rank : rank + 1] for rank in ranks(flat.shape[1])),
-        torch.searchsorted(ascending, -edges.flip(1), right=True),
-        torch.searchsorted(ascending, edges.contiguous()),
+        *_places(ascending),
+        *_patch_numbers(maps),
         *(area.sum((2, 3)) for area in areas),
     ]
     return torch.cat([column.double() for column in columns], 1)
 
 
+def _patch_numbers(maps: Tensor) -> Iterator[Tensor]:
+    """Yield minimum, maximum and `_places` of the sums over patches of each map, for every size."""
+    sums, side = maps.double(), 1
+    for size in PATCH_SIZES:
+        sums, side = _added(sums, size // side), size  # of the next smaller ones, which they are made of
+        ascending = sums.flatten(1).sort(1).values
+        yield from (ascending[:, :1], ascending[:, -1:], *_places(ascending))
+
+
+def _added(values: Tensor, size: int) -> Tensor:
+    """Add up values, [n, H, W], over patches of a size."""
+    height, width = values.shape[1:]
+    rows, columns = -(-height // size), -(-width // size)
+    whole = torch.nn.functional.pad(values, (0, columns * size - width, 0, rows * size - height))
+    return whole.reshape(-1, rows, size, columns, size).sum(4).sum(2)
+
+
+def _places(ascending: Tensor) -> list[Tensor]:
+    """Return where the edges of `histogram` part each row of values, as `counts_between` takes it."""
+    edges = _edges(ascending.device, ascending.dtype).expand(len(ascending), -1)
+    below = torch.searchsorted(ascending, -edges.flip(1), right=True)
+    return [below, torch.searchsorted(ascending, edges.contiguous())]
+
+
 @cache
-def _edges(device: torch.device) -> Tensor:
-    return torch.tensor(FLOAT32_EDGES, device=device)
+def _edges(device: torch.device, dtype: torch.dtype) -> Tensor:
+    return torch.tensor(FLOAT32_EDGES if dtype == torch.float32 else EDGES[:-1], device=device)
 
 
 def unpack_map_statistics(
@@ -70,8 +99,19 @@ def unpack_map_statistics(
         if not_finite:
             found.append(MeasuredMap(not_finite, None, []))
             continue
-        ordered, places, sums = np.split(row[2:], [RANKS, RANKS + 2 * N_SIDE])
+        ordered, places, patches, sums = np.split(row[2:], np.cumsum(_LENGTHS))
         whole, *inside = (Sums.of(positive, negative) for positive, negative in sums.reshape(-1, 2).tolist())
-        statistics = statistics_of(ordered.tolist(), whole, counts_between(places, shape[0] * shape[1]))
+        counts = counts_between(places, shape[0] * shape[1])
+        statistics = statistics_of(ordered.tolist(), whole, counts, _unpack_patches(patches, shape))
         found.append(MeasuredMap(0, statistics, statistics_of_boxes(boxes, inside, whole, peak, shape)))
+    return found
+
+
+def _unpack_patches(numbers: NDArray[np.float64], shape: Sequence[int]) -> list[dict[str, Any]]:
+    """Return the `patches` of a map, by the numbers that `_patch_numbers` found for each size."""
+    found = []
+    for size, (low, high, *places) in zip(PATCH_SIZES, numbers.reshape(len(PATCH_SIZES), -1), strict=True):
+        count = math.prod(-(-side // size) for side in shape)
+        counts = counts_between(np.array(places), count)
+        found.append(patch_entry(size, low, high, counts))
     return found

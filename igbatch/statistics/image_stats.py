@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from igbatch.statistics.histogram import histogram
+from igbatch.statistics.patches import patch_statistics
 
 DEFAULT_ATOL = 1e-6
 """Absolute tolerance in units of the output: of a probability, a millionth."""
@@ -47,7 +48,7 @@ def map_statistics(attribution: NDArray[np.float32]) -> dict[str, Any]:
     ascending = np.sort(attribution, axis=None)
     counts = histogram(ascending, ascending=True)
     ordered = [float(ascending[rank]) for rank in ranks(len(ascending))]
-    return statistics_of(ordered, add_up(attribution), counts)
+    return statistics_of(ordered, add_up(attribution), counts, patch_statistics(attribution))
 
 
 def ranks(pixels: int) -> list[int]:
@@ -56,7 +57,9 @@ def ranks(pixels: int) -> list[int]:
     return [0, last, *(int(q * last) for q in QUANTILES.values())]
 
 
-def statistics_of(ordered: Sequence[float], sums: Sums, counts: NDArray[np.int32]) -> dict[str, Any]:
+def statistics_of(
+    ordered: Sequence[float], sums: Sums, counts: NDArray[np.int32], patches: list[dict[str, Any]]
+) -> dict[str, Any]:
     """Return the columns of `image_stats` that follow from a map alone, in units of the output.
 
     Args:
@@ -64,10 +67,11 @@ def statistics_of(ordered: Sequence[float], sums: Sums, counts: NDArray[np.int32
             that `histogram.quantile` estimates.
         sums: of it.
         counts: its `histogram`.
+        patches: its `patch_statistics`.
     """
     values = (value + 0.0 for value in ordered)  # -0.0 is 0.0
     named = dict(zip(("minimum", "maximum", *QUANTILES), values, strict=True))
-    return {**named, **sums._asdict(), "histogram": counts}
+    return {**named, **sums._asdict(), "histogram": counts, "patches": patches}
 
 
 class NamedColumns(Protocol):

@@ -26,7 +26,7 @@ from pyarrow import fs
 
 from igbatch.store import schemas
 from igbatch.store.encoding import Encoding, map_table, parquet_options
-from igbatch.store.histograms import merge_lists
+from igbatch.store.histograms import merge_lists, merge_patches
 from igbatch.store.output import DATA_KINDS, Output, table_bytes
 
 COMMIT_KEY = b"igbatch"
@@ -176,13 +176,17 @@ class ShardWriter:
 def stats_bytes(rows: pa.Table, record: Mapping[str, Any]) -> bytes:
     """Return the bytes of a file of `image_stats`: rows of `schemas.IMAGE_STATS` and a commit record.
 
-    Adds `shard_histogram`. Real numbers and histograms are written without dictionaries, which makes reading
-    histograms twice as fast.
+    Adds `shard_histogram` and `shard_patches`. Real numbers and histograms are written without dictionaries,
+    which makes reading histograms twice as fast.
     """
-    summary = [merge_lists(rows["histogram"]).tolist()] if len(rows) else []
-    first = summary + [None] * (len(rows) - len(summary))
+    merged: list[Any] = [merge_lists(rows["histogram"]), merge_patches(rows["patches"])]
+    added = [schemas.IMAGE_STATS_FILE.field(name).type for name in ("shard_histogram", "shard_patches")]
+    firsts = [
+        pa.array([value, *[None] * len(rows)][: len(rows)], kind)
+        for value, kind in zip(merged, added, strict=True)
+    ]
     table = pa.Table.from_arrays(
-        [*rows.columns, pa.array(first, pa.list_(pa.int64()))], schema=schemas.IMAGE_STATS_FILE
+        [*rows.columns, *firsts], schema=schemas.IMAGE_STATS_FILE
     ).replace_schema_metadata({COMMIT_KEY: json.dumps(record).encode()})
     return table_bytes(table, use_dictionary=_REPEATED, row_group_size=STATS_GROUP_ROWS)
 

@@ -37,6 +37,15 @@ VARIANTS = _schema(
     (pa.list_(TEXT), "images?"),
 )
 
+
+def _patches(counts: pa.DataType) -> pa.DataType:
+    """Return the type of ranges of sums over patches: an entry a size, of `n_maps` maps together."""
+    fields = {
+        "size": INT32, "minimum": FLOAT64, "maximum": FLOAT64, "histogram": pa.list_(counts), "n_maps": INT64,
+    }  # fmt: skip
+    return pa.list_(pa.struct([pa.field(name, kind, nullable=False) for name, kind in fields.items()]))
+
+
 IMAGE_STATS = _schema(
     (TEXT, "variant_id image_id label? target"),
     (INT32, "target_index"),
@@ -45,6 +54,7 @@ IMAGE_STATS = _schema(
     (FLOAT64, "prediction_probability target_probability score score_baseline"),
     (FLOAT64, "minimum maximum sum abs_sum positive_sum negative_sum q01 q50 q99"),
     (pa.list_(INT32), "histogram"),
+    (_patches(INT32), "patches?"),
     (FLOAT64, "convergence_delta relative_delta? map_error?"),
     (INT32, "steps"),
     (TRUTH, "converged negligible"),
@@ -55,9 +65,11 @@ IMAGE_STATS = _schema(
 )
 """The last five columns are those of the commit, the same in all its rows: one scan finds what is done."""
 
-IMAGE_STATS_FILE = IMAGE_STATS.append(pa.field("shard_histogram", pa.list_(INT64)))
+IMAGE_STATS_FILE = IMAGE_STATS.append(pa.field("shard_histogram", pa.list_(INT64))).append(
+    pa.field("shard_patches", _patches(INT64))
+)
 """Columns of the files of `image_stats`. `shard_histogram`, null but in the first row of a file, is the sum
-of `histogram` over all its rows."""
+of `histogram` over all its rows, and `shard_patches` what its `patches` come to together."""
 
 BOX_STATS = _schema(
     (TEXT, "variant_id image_id target box_id box_label"),
@@ -80,6 +92,7 @@ RANGES = _schema(
     (INT64, "n_maps"),
     (TRUTH, "complete"),
     (pa.list_(INT64), "histogram"),
+    (_patches(INT64), "patches?"),
 )
 
 SUMMARY = _schema(

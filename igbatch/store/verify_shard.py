@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from pyarrow import fs
 
 from igbatch.errors import InputError, one_line
+from igbatch.statistics.patches import patch_sums
 from igbatch.store import schemas
 from igbatch.store.commit import COMMIT_KEY
 from igbatch.store.encoding import RELATIVE_ERROR, stored_maps
-from igbatch.store.histograms import merge_lists
+from igbatch.store.histograms import merge_lists, merge_patches
 from igbatch.store.output import DATA_KINDS, Output
 from igbatch.store.pruned import KIND
 from igbatch.store.rankings import RANKED, ranked_rows
@@ -39,6 +40,7 @@ _KEPT = ("image_id", "target", "image_etag", "minimum", "maximum", "sum", "abs_s
 ROWS = pa.schema(
     [*map(schemas.IMAGE_STATS.field, _KEPT), *(pa.field(name, pa.float64()) for name in ("error", "allowed"))]
 )
+_PATCH_ENDS = tuple(f"patches.list.element.{name}" for name in ("size", "minimum", "maximum"))
 _COLUMNS = ("image_id", "target", "target_index", "image_etag", "image_sha256", "steps", *_NUMBERS, *_OWN)
 _UNREADABLE = (OSError, ValueError, LookupError, TypeError, pa.ArrowException)
 
@@ -83,6 +85,7 @@ class ShardCheck:
         maps: how many it keeps.
         pruned: files of maps that were deleted on purpose.
         problems: what is wrong with it.
+        patch_ends: minimum and maximum of the patches of its rows, [2, rows] by size; empty where quick.
     """
 
     output: Output
@@ -98,6 +101,7 @@ class ShardCheck:
     maps: int = 0
     pruned: int = 0
     problems: list[Problem] = field(default_factory=list)
+    patch_ends: dict[int, NDArray[np.float64]] = field(default_factory=dict)
 
     def run(self) -> ShardCheck:
         """Read the shard and its files, and check them."""
@@ -108,14 +112,16 @@ class ShardCheck:
                 record = json.loads((parquet.schema_arrow.metadata or {})[COMMIT_KEY])
                 named = {kind: dict(record["files"][kind]) for kind in DATA_KINDS if kind in record["files"]}
                 rows = parquet.read(list(_COLUMNS))
+                patches = None if self.quick else parquet.read(list(_PATCH_ENDS))
                 self.attempt = str(record["attempt"])
                 row_count, fingerprint = int(record["rows"]), str(record["fingerprint"])
-                wrong = "" if self.quick else _wrong_histogram(parquet)
+                wrong = "" if self.quick else _wrong_sums(parquet)
         except _UNREADABLE as error:
             self._add("commit", self.path, f"not a whole commit of igbatch ({one_line(error, 200)})")
             return self
         self._check_record(rows, row_count, fingerprint, named)
         self._check_numbers(rows)
+        self.patch_ends = _patch_ends(patches)
         if wrong:
             self._add("numbers", self.path, wrong)
         self.ranked = ranked_rows(rows)
@@ -250,7 +256,7 @@ class ShardCheck:
                     self._add("maps", self._name(row), f"its map is missing in {path}")
 
     def _compare_maps(self, table: pa.Table, of: NDArray[np.int64]) -> None:
-        """Compare extremes and sums of maps with those in their rows."""
+        """Compare extremes and sums of maps, and extremes of their patches, with those in their rows."""
         maps = stored_maps(table)[of >= 0].astype(np.float64)
         if not len(maps):
             return
@@ -262,6 +268,12 @@ class ShardCheck:
             "maximum": (maps.max(axis=(1, 2)), rough),
             "sum": (maps.sum(axis=(1, 2)), maps[0].size * rough + 1e-6 * stated["abs_sum"]),
         }
+        for size, ends in self.patch_ends.items():
+            sums = np.array([patch_sums(each, size) for each in maps])
+            exact = size * size * rough + 1e-6 * stated["abs_sum"]
+            for name, end, extreme in (("minimum", ends[0], np.min), ("maximum", ends[1], np.max)):
+                stated[f"{name} of patch {size}"] = end[of]
+                seen[f"{name} of patch {size}"] = (extreme(sums, axis=(1, 2)), exact)
         for name, (value, slack) in seen.items():
             for index in np.flatnonzero(~(np.abs(value - stated[name]) <= slack)):
                 what = f"{name} is {stated[name][index]:.6g}, its map says {value[index]:.6g}"
@@ -272,27 +284,43 @@ class ShardCheck:
         return "/".join([self.expected.variant_id, *place])
 
 
+def _patch_ends(rows: pa.Table | None) -> dict[int, NDArray[np.float64]]:
+    """Return minimum and maximum of the patches of rows, [2, rows] by size: of those sizes that all have."""
+    if rows is None or "patches" not in rows.column_names or rows["patches"].null_count:
+        return {}
+    entries = rows["patches"].combine_chunks().flatten()
+    sizes = entries.field("size").to_numpy()
+    ends = np.stack([entries.field(name).to_numpy() for name in ("minimum", "maximum")])
+    by_size = {size: ends[:, sizes == size] for size in np.unique(sizes).tolist()}
+    return {size: some for size, some in by_size.items() if some.shape[1] == len(rows)}
+
+
 def _pairs(table: pa.Table | pa.RecordBatch) -> Iterator[tuple[str, str]]:
     return zip(table["image_id"].to_pylist(), table["target"].to_pylist(), strict=True)
 
 
-def _wrong_histogram(parquet: pq.ParquetFile) -> str:
-    """Say what is wrong with `shard_histogram`, from which ranges are taken; empty where nothing is.
+def _wrong_sums(parquet: pq.ParquetFile) -> str:
+    """Say what is wrong with the columns that ranges are taken from; empty where nothing is.
 
-    Some histograms are held at a time. A file without the column is as good: then rows are read for ranges.
+    Some histograms are held at a time. A file without such a column is as good: rows are read for ranges.
     """
-    if "shard_histogram" not in parquet.schema_arrow.names or not parquet.metadata.num_rows:
-        return ""
-    sums = parquet.read(["shard_histogram"])["shard_histogram"]
-    if not sums[0].is_valid:
-        return "shard_histogram, the sum of its histograms, is not in its first row"
-    if sums.null_count < len(sums) - 1:
-        return "shard_histogram, the sum of its histograms, is in another row than the first"
-    try:
-        batches = parquet.iter_batches(HISTOGRAMS_AT_ONCE, columns=["histogram"])
-        counts = [merge_lists(pa.chunked_array([batch["histogram"]])) for batch in batches]
-    except InputError as error:
-        return one_line(error, 200)
-    if not np.array_equal(np.sum(counts, axis=0), merge_lists(sums)):
-        return "shard_histogram is not the sum of the histograms of its rows"
+    merges: dict[str, Callable[[pa.ChunkedArray], Any]]
+    merges = {"histogram": merge_lists, "patches": merge_patches}
+    for of, merge in merges.items():
+        name = f"shard_{of}"
+        if name not in parquet.schema_arrow.names or not parquet.metadata.num_rows:
+            continue
+        sums = parquet.read([name])[name]
+        if not sums[0].is_valid:
+            return f"{name}, the sum of its histograms, is not in its first row"
+        if sums.null_count < len(sums) - 1:
+            return f"{name}, the sum of its histograms, is in another row than the first"
+        try:
+            batches = parquet.iter_batches(HISTOGRAMS_AT_ONCE, columns=[of])
+            parts = [merge(pa.chunked_array([batch[of]])) for batch in batches]
+            found = merge(pa.chunked_array([pa.array(parts, sums.type)]))
+        except InputError as error:
+            return one_line(error, 200)
+        if not pa.array([found], sums.type).equals(pa.array([merge(sums)], sums.type)):
+            return f"{name} is not the sum of the histograms of its rows"
     return ""

@@ -20,6 +20,8 @@ from igbatch.report.color.scale import ColorScale
 from igbatch.report.color.style import DEFAULT, ColorStyle
 from igbatch.report.color.wording import PART_WORDS
 from igbatch.report.page.study_data import packed, unpacked
+from igbatch.statistics.patches import over_pixels, patch_sums
+from igbatch.text import number
 
 Show = Callable[..., None]
 Check = Callable[[], None]
@@ -33,6 +35,16 @@ READ_CANVAS = """canvas => {  // from a copy: Chromium warns of a canvas that is
     copy.drawImage(canvas, 0, 0);
     return Array.from(copy.getImageData(0, 0, width, height).data);
 }"""
+
+
+@pytest.fixture
+def show(show: Show) -> Show:
+    """Open a rendered study by pixels, where a test does not say otherwise."""
+
+    def open_page(page: Any, study: Any, fragment: str = "#view?regions=1") -> None:
+        show(page, study, fragment)
+
+    return open_page
 
 
 def panel(page: Any, variant: str, target: str) -> Any:
@@ -109,6 +121,37 @@ def test_every_normalization_colours_by_its_range(
         for variant, target in product(VARIANTS, TARGETS):
             expected = scale_of(birds, scope, variant, target).paint(embedded(birds, variant, target))
             eventually(coloured(page, variant, target, expected))
+
+
+def test_patches_show_their_sums_under_ranges_of_their_own(
+    birds: Any, page: Any, show: Show, eventually: Eventually
+) -> None:
+    show(page, birds, "")
+    expect(page.locator('.controls [name="regions"]')).to_have_value("8")
+    scopes: Sequence[Scope] = ("pair", "image", "models", "variant", "dataset", "raw")
+    for scope, size in zip(scopes, (8, 4, 4, 8, 16, 8), strict=True):
+        choose(page, regions=str(size), first_scope=scope)
+        for variant, target in product(VARIANTS[:2], TARGETS):
+            text, step = packed(birds.results.maps[variant, "a.png", target])
+            shape = birds.results.maps[variant, "a.png", target].shape
+            sums = patch_sums(unpacked(text, 1.0, shape), size) * step
+            keys = {"variant_id": variant, "image_id": "a.png", "regions": f"patch {size}"}
+            targets = [target] if scope == "image" else TARGETS
+            scale = ColorScale(birds.results.scope_range(scope, targets=targets, **keys))
+            eventually(coloured(page, variant, target, scale.paint(over_pixels(sums, size, shape))))
+            exact = patch_sums(birds.results.maps[variant, "a.png", target], size)
+            shown = panel(page, variant, target).locator(".numbers")
+            expect(shown).to_contain_text(f"patch min{number(exact.min())}")
+            expect(shown).to_contain_text(f"patch max{number(exact.max())}")
+        expect(page.locator("#statement")).to_contain_text(
+            f"Every square is a patch of {size} × {size} pixels"
+        )
+    choose(page, regions="1")
+    expect(page.locator("#statement")).not_to_contain_text("square")
+    link = copied_link(page)
+    choose(page, regions="4")
+    assert "regions=1&" in link
+    assert "regions=4&" in copied_link(page)
 
 
 AS_AT_FIRST = {"first_rule": "symmetric", "part": "signed", "level": 1, "palette": next(iter(PALETTES))}

@@ -149,7 +149,9 @@ def test_a_map_is_the_engines_own_bit_for_bit(results: StudyResults, models: dic
 def test_statistics_are_those_of_the_stored_maps(results: StudyResults) -> None:
     for row in results.image_stats.to_dict("records"):
         stored = results.attribution(*(row[name] for name in KEY))
-        for name, value in map_statistics(stored).items():
+        numbers = map_statistics(stored)
+        del numbers["patches"]  # which the frame leaves out
+        for name, value in numbers.items():
             np.testing.assert_array_equal(row[name], value, err_msg=name)
 
 

@@ -13,11 +13,13 @@ from igbatch.reduce.ranges import COLUMNS, RangeSummary, summarise
 from igbatch.reduce.variant_scan import grids, scan_variant
 from igbatch.results import open_study
 from igbatch.statistics.histogram import N_BINS
+from igbatch.statistics.patches import PATCH_SIZES
 from igbatch.store import schemas
 from igbatch.store.commit import stats_bytes
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
 
+EVERY = (*COLUMNS, "patches")
 IMAGES = [f"image-{number}" for number in range(6)]
 TARGETS = ["b", "a", "c"]
 
@@ -37,11 +39,22 @@ def shard(output: Output, name: str, attempt: int, images: list[str], variant: s
             counts = rng.integers(0, 1000, N_BINS)
             rows.append(plain | {
                 "variant_id": variant, "image_id": image, "target": target, "image_etag": "1",
-                "histogram": counts, "weights_sha256": f"w{attempt}", "attempt": f"{attempt:03d}",
+                "histogram": counts, "patches": patches(rng),
+                "weights_sha256": f"w{attempt}", "attempt": f"{attempt:03d}",
                 "box_stats_bytes": None, "quarantine_bytes": None,
             })  # fmt: skip
     data = stats_bytes(pa.Table.from_pylist(rows, schema=schemas.IMAGE_STATS), {})
     output.put(output.commit_path(variant, name), data)
+
+
+def patches(rng: np.random.Generator) -> list[dict[str, Any]]:
+    return [
+        {
+            "size": size, "minimum": -rng.random(), "maximum": rng.random(),
+            "histogram": rng.integers(0, 1000, N_BINS), "n_maps": 1,
+        }
+        for size in PATCH_SIZES
+    ]  # fmt: skip
 
 
 @pytest.fixture
@@ -63,6 +76,9 @@ def listed(local_output: Output, lay_out: Callable[..., None]) -> Callable[..., 
 def assert_same(one: RangeSummary, other: RangeSummary) -> None:
     assert (one.minimum, one.maximum, one.n_maps) == (other.minimum, other.maximum, other.n_maps)
     np.testing.assert_array_equal(one.counts, other.counts)
+    assert one.patches.keys() == other.patches.keys()
+    for size in one.patches:
+        assert_same(one.patches[size], other.patches[size])
 
 
 CASES = {
@@ -83,7 +99,7 @@ def test_a_scan_is_the_summary_of_the_rows_that_count(listed: Callable[..., Outp
     for name, attempt, listed in shards:
         shard(output, name, attempt, listed)
     reader = Reader(output)
-    stats = reader.image_stats(["image_id", "target", *COLUMNS, "weights_sha256"])
+    stats = reader.image_stats(["image_id", "target", *COLUMNS, "patches", "weights_sha256"])
     found = scan_variant(Reader(output), "v")
     assert_same(found.ranges, summarise(stats))
     assert found.weights_sha256 == sorted(set(stats["weights_sha256"].to_pylist()))
@@ -99,7 +115,7 @@ def test_where_all_of_a_shard_counts_no_histogram_is_read(
 ) -> None:
     output = listed(IMAGES)
     shard(output, "s", 1, IMAGES)
-    expected = summarise(Reader(output).image_stats(COLUMNS))
+    expected = summarise(Reader(output).image_stats(EVERY))
     read: list[str] = []
     real = Reader.current_rows
 
@@ -185,5 +201,5 @@ def test_a_range_of_all_models_lacks_no_map_of_variants_that_are_not_computed_on
 def test_a_writer_leaves_sums_that_a_scan_takes(computed: Output) -> None:
     reader = Reader(computed)
     for variant_id in reader.variant_ids:
-        expected = summarise(reader.image_stats(COLUMNS, variant_id))
+        expected = summarise(reader.image_stats(EVERY, variant_id))
         assert_same(scan_variant(reader, variant_id).ranges, expected)

@@ -59,6 +59,7 @@ class DrawnResults(StudyResults):
         boxes: Mapping[str, Sequence[Box]] | Sequence[Box] = BOXES,
         quarantine: Sequence[Mapping[str, Any]] = (),
         kept: bool = True,
+        patches: bool = True,
         gap: float = 0.0,
         map_error: float | None = None,
         featured: Sequence[str] = (),
@@ -106,7 +107,8 @@ class DrawnResults(StudyResults):
                 mine = {key[1:]: values for key, values in maps.items() if key[0] == variant}
                 for (image, target), values in mine.items():
                     row = _stats_row(image, target, values, gap, map_error)
-                    writer.add_image_stats([{**row, "precision": precision}])
+                    before = {} if patches else {"patches": None}
+                    writer.add_image_stats([{**row, "precision": precision, **before}])
                     on_image = boxes.get(image, ()) if isinstance(boxes, Mapping) else boxes
                     keys = {"image_id": image, "target": target}
                     writer.add_box_stats([{**keys, **row} for row in box_statistics(values, on_image)])

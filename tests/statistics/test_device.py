@@ -16,6 +16,7 @@ from igbatch.images.geometry import MappedBox
 from igbatch.statistics.box_stats import MeasuredMap, measure
 from igbatch.statistics.device import launch_map_statistics, unpack_map_statistics
 from igbatch.statistics.histogram import EDGES, N_SIDE
+from igbatch.statistics.patches import PATCH_SIZES
 
 Maps = NDArray[np.float32]
 SMALLEST, LARGEST = np.finfo(np.float32).smallest_subnormal, np.finfo(np.float32).max
@@ -77,6 +78,13 @@ def assert_alike(found: MeasuredMap, expected: MeasuredMap, pixels: int) -> None
         if name == "histogram":
             np.testing.assert_array_equal(mine, value)
             assert mine.dtype == np.int32
+        elif name == "patches":
+            for entry, other in zip(mine, value, strict=True):
+                assert (entry["size"], entry["n_maps"]) == (other["size"], 1)
+                assert entry["minimum"] == pytest.approx(other["minimum"], abs=slack)
+                assert entry["maximum"] == pytest.approx(other["maximum"], abs=slack)
+                # a sum that cancels may round to either side of an edge
+                assert entry["histogram"].sum() == other["histogram"].sum()
         elif name in SUMS:
             assert abs(mine - value) <= slack, name
         else:
@@ -155,7 +163,10 @@ def test_a_map_of_zeros_has_no_negative_zero_no_share_and_no_peak(device: str) -
     for one, attribution in zip(on(device, maps, boxes), maps, strict=True):
         for measured in (one, measure(attribution, boxes)):
             assert measured.statistics is not None
-            numbers = [value for name, value in measured.statistics.items() if name != "histogram"]
+            plain = [name for name in measured.statistics if name not in ("histogram", "patches")]
+            numbers = [measured.statistics[name] for name in plain]
+            ends = measured.statistics["patches"]
+            numbers += [entry[end] for entry in ends for end in ("minimum", "maximum")]
             assert [math.copysign(1, value) for value in numbers] == [1.0] * len(numbers)  # type: ignore[arg-type]
             (box,) = measured.boxes
             assert box["abs_sum"] == 0
@@ -201,4 +212,5 @@ def test_the_numbers_come_to_the_host_in_one_copy(monkeypatch: pytest.MonkeyPatc
         on("cpu", maps, boxes[:number_of_boxes])
         assert [shape[0] for shape in copies] == [3]
         (shape,) = copies
-        assert shape[1] == 2 + 5 + 2 * N_SIDE + 2 * (1 + number_of_boxes)
+        patches = len(PATCH_SIZES) * (2 + 2 * N_SIDE)
+        assert shape[1] == 2 + 5 + 2 * N_SIDE + patches + 2 * (1 + number_of_boxes)

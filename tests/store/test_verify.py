@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from igbatch.errors import InputError
+from igbatch.statistics.patches import PATCH_SIZES
 from igbatch.store import schemas, verify_shard
 from igbatch.store.commit import ShardWriter
 from igbatch.store.commits import read_commits
@@ -300,6 +301,19 @@ def set_shard_histogram(output: Output, path: str, values: list[list[int] | None
     place = table.schema.get_field_index("shard_histogram")
     column = pa.array(values, pa.list_(pa.int64()))
     output.put_table(output.path(path), table.set_column(place, table.schema.field(place), column))
+
+
+@pytest.mark.parametrize("end", ["minimum", "maximum"])
+@pytest.mark.parametrize("place", [0, 3])
+def test_a_changed_extreme_of_patches_is_named_from_the_map(good: Output, end: str, place: int) -> None:
+    table = good.read_table(good.commit_path("v", "shard-y"))
+    patches = table["patches"][0].as_py()
+    patches[place][end] *= 1.001
+    change(good, "image_stats/v/shard-y.parquet", patches=patches)
+    found = verify(good).problems
+    assert ("numbers", "v/y/a") in {(problem.kind, problem.where) for problem in found}
+    assert any(f"{end} of patch {PATCH_SIZES[place]} is " in problem.what for problem in found)
+    assert found_in(good, quick=True) == set()
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 512])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from igbatch.reduce.scopes import ScopeRange
 from igbatch.report.color.colormaps import LEVELS, color_indices
 from igbatch.report.color.style import DEFAULT, ColorStyle
-from igbatch.report.color.wording import HISTOGRAM_WORDS, MISSING_WORDS, SCOPE_WORDS, ValuePart
+from igbatch.report.color.wording import HISTOGRAM_WORDS, MISSING_WORDS, SCOPE_WORDS, ValuePart, region_words
 from igbatch.report.sentences import parts
 from igbatch.statistics.histogram import RELATIVE_ERROR
 from igbatch.text import count, number, percent
@@ -126,11 +126,12 @@ class ColorScale:
         return 0.5 if high <= low else (value - low) / (high - low)
 
     def marks(self, values: NDArray[np.floating]) -> list[str]:
-        """Say what the colours of a map do not show: pixels beyond the scale, or all of it."""
+        """Say what the colours of a map's regions do not show: those beyond the scale, or all of it."""
         shown, (vmin, vmax) = take_part(values, self.style.part), self.ends
         beyond = int(np.count_nonzero((shown < vmin) | (shown > vmax)))
         if beyond:
-            return [f"{beyond:,} pixels ({percent(beyond / values.size)}) beyond the scale"]
+            noun = "pixels" if self.style.patch == 1 else "patches"
+            return [f"{beyond:,} {noun} ({percent(beyond / values.size)}) beyond the scale"]
         if not values.any() or (self.indices(values) != LEVELS).any():
             return []
         middle = self.style.colors.middle
@@ -148,6 +149,7 @@ class ColorScale:
         label: scope and rule in a few words for the line under a map.
         caution: that maps of the scope are missing; empty where none is, or where the ends were given.
         sentences: whose range it is, where the colours end, and what may be compared.
+        regions: what a square of the map shows, in a sentence; empty of pixels.
         statement: all of it, said once for many rows; beware: what may not be compared, where it does not.
         """
         maps = count(self.shared.n_maps, "map")
@@ -156,6 +158,7 @@ class ColorScale:
             "color/scale.j2",
             scale=self,
             scope=scope,
+            region_words=region_words(self.style.patch)["words"],
             maps=maps,
             over=scope.over.format(maps=maps),
             missing=MISSING_WORDS.format(maps=maps),

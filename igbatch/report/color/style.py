@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from igbatch.errors import InputError
+from igbatch.reduce.ranges import Regions, patch_size
 from igbatch.report.color.colormaps import PALETTES, Palette
 from igbatch.report.color.wording import KNOBS, PART_WORDS, RULE_WORDS, RangeRule, ValuePart
 from igbatch.report.sentences import parts
@@ -21,6 +22,7 @@ class ColorStyle:
     Attributes:
         rule: how the range that maps share becomes the ends of the colour scale.
         percentile: of the magnitudes, 90 to 100; only the rule `percentile` uses it.
+        regions: what of a map has one colour: a pixel, or a square patch, which shows its sum.
         vmin, vmax: ends of the rule `fixed`, in units of the output; None otherwise.
         part: what of a map is shown.
         level: factor of the place on the colour scale, 1 to 20: at 2 the end colour is reached half-way.
@@ -43,8 +45,10 @@ class ColorStyle:
     contour: float = KNOBS["contour"].default
     blur: int = int(KNOBS["blur"].default)
     opacity: float = KNOBS["opacity"].default
+    regions: Regions = "pixel"
 
     def __post_init__(self) -> None:
+        patch_size(self.regions)
         choices: dict[str, Collection[str]] = {"rule": RULE_WORDS, "part": PART_WORDS, "palette": PALETTES}
         for name, known in choices.items():
             if getattr(self, name) not in known:
@@ -100,6 +104,11 @@ class ColorStyle:
         return cls(**{name: value for name, value in chosen.items() if value is not None})
 
     @property
+    def patch(self) -> int:
+        """The side of its regions in pixels."""
+        return patch_size(self.regions)
+
+    @property
     def colors(self) -> Palette:
         """The palette itself."""
         return PALETTES[self.palette]
@@ -116,6 +125,7 @@ class ColorStyle:
         """The choices that differ from the default, each in a word or two, as for the name of a file."""
         words = {
             "rule": self.rule if self.rule in ("symmetric", "min-max") else self.rule_title,
+            "regions": self.regions,
             "part": self.part,
             "level": f"level {self.level:g}",
             "palette": self.palette,

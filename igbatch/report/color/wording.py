@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Literal
@@ -66,11 +67,12 @@ HISTOGRAM_WORDS: str = _WORDS["histogram"]
 """Of a percentile that was not taken from the pixels themselves; `{error}` is as in "15.5 %"."""
 
 
-def knobs() -> dict[str, Any]:
+def knobs(sizes: Iterable[int] = ()) -> dict[str, Any]:
     """Return all choices with their titles, sentences and limits, as JSON has them.
 
-    Keys: scopes, rules, parts and palettes, lists of choices, the default first (scopes have none), each
-    with its name (`scope`, `rule`, `part`, `palette`) and words; limits, by name (`KNOBS`); sentences.
+    Keys: scopes, regions, rules, parts and palettes, lists of choices, the default first (scopes have none),
+    each with its name (`scope`, `size`, `rule`, `part`, `palette`) and words; limits, by name (`KNOBS`);
+    sentences. `sizes` are those of the patches to choose among.
     """
     choices = {name: _WORDS[f"{name}s"] for name in ("scope", "rule", "part")}
     choices["palette"] = {
@@ -86,6 +88,14 @@ def knobs() -> dict[str, Any]:
     }
     return {
         **lists,
+        "regions": [region_words(size) for size in (1, *sizes)],
         "limits": _WORDS["knobs"],
         "sentences": {name: _WORDS[name] for name in ("missing", "histogram")},
     }
+
+
+def region_words(size: int) -> dict[str, Any]:
+    """Return size, title and sentence of regions: pixels where the size is 1, else patches."""
+    if size == 1:
+        return {"size": 1, **_WORDS["pixels"]}
+    return {"size": size, **{name: text.format(size=size) for name, text in _WORDS["patches"].items()}}

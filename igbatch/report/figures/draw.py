@@ -79,8 +79,8 @@ def figure(
         variants: by default all that the study asks for on this image.
         targets: all by default; under `pair`, more than two make a row for each pair.
         scope: raw, image, pair, targets, models, variant or dataset: whose range the colours stand for.
-        choices: about colours: rule, percentile, part, level, palette, contour, blur and opacity, as of
-            `ColorStyle`; `ends=(vmin, vmax)` sets where colours end.
+        choices: about colours: regions, rule, percentile, part, level, palette, contour, blur and opacity, as
+            of `ColorStyle`; `ends=(vmin, vmax)` sets where colours end.
 
     Raises:
         InputError: a choice is wrong, or the study has no such image, variant, target or scope.

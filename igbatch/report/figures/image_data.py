@@ -16,6 +16,7 @@ from igbatch.report.color.colormaps import BOX_COLORS
 from igbatch.report.color.scale import ColorScale
 from igbatch.results import StudyResults
 from igbatch.statistics.image_stats import allowed_error
+from igbatch.statistics.patches import over_pixels, patch_sums
 from igbatch.study import AttributionSection
 from igbatch.text import number, percent, plain
 
@@ -51,9 +52,11 @@ class Panel:
 
     Attributes:
         boxes: in pixels of the map.
-        values: float32 [H, W]; None where the map is missing, and `missing` says why.
+        values: [H, W], of each pixel or of the region that it is in; None where the map is missing, and
+            `missing` says why.
         scale: what its colours stand for; None where no map of the scope is there, or none was requested.
-        minimum, maximum, total: of the map, in units of the output; None where it was not computed.
+        minimum, maximum: of its regions, in units of the output; None where it was not computed.
+        total: the sum of the map, whatever its regions are; None likewise.
         marks: what to be careful about, each a short phrase.
         photograph: what the map lies over, float32 [H, W, 3] in 0..1; None where it is shown alone.
     """
@@ -62,7 +65,7 @@ class Panel:
     variant_id: str
     target: str
     boxes: tuple[DrawnBox, ...]
-    values: NDArray[np.float32] | None = None
+    values: NDArray[np.floating[Any]] | None = None
     scale: ColorScale | None = None
     minimum: float | None = None
     maximum: float | None = None
@@ -156,14 +159,22 @@ class ImageMaps:
             missing = "The map was not kept (store.maps); its numbers were."
             if pruned_at:
                 missing = f"Maps were pruned on {pruned_at[:10]}; its numbers were kept."
-        elif scale is not None:
-            marks += scale.marks(values)
+        low: float | None = float(row["minimum"])
+        high: float | None = float(row["maximum"])
+        shown: NDArray[np.floating[Any]] | None = values
+        if scale is not None and (size := scale.style.patch) > 1:
+            low = high = None
+            if values is not None:
+                sums = patch_sums(values, size)
+                shown, low, high = over_pixels(sums, size, values.shape), float(sums.min()), float(sums.max())
+        if shown is not None and scale is not None:
+            marks += scale.marks(shown[:: scale.style.patch, :: scale.style.patch])
             if scale.style.opacity < 1:
                 photograph = self.picture(variant_id).pixels
                 if photograph is None:
                     marks.append("no photograph beneath: the image cannot be read")
-        low, high, total = (float(row[name]) for name in ("minimum", "maximum", "sum"))
-        return Panel(*key, values, scale, low, high, total, tuple(marks), missing, photograph)
+        total = float(row["sum"])
+        return Panel(*key, shown, scale, low, high, total, tuple(marks), missing, photograph)
 
     def boxes_seen_by(self, variant_id: str) -> tuple[DrawnBox, ...]:
         """Return the boxes in pixels of a variant's model: models may crop an image differently."""

@@ -127,7 +127,7 @@ def statement(panels: Sequence[Panel]) -> tuple[str, ...]:
     scale = next((panel.scale for panel in panels if panel.scale is not None), None)
     if scale is None:
         return (_NO_MAP,)
-    return tuple(filter(None, (scale.words["statement"], scale.words["beware"])))
+    return tuple(filter(None, (scale.words["statement"], scale.words["beware"], scale.words["regions"])))
 
 
 def row_of(maps: ImageMaps, scope: Scope, variant_id: str, targets: Sequence[str], style: ColorStyle) -> Row:
@@ -140,7 +140,8 @@ def row_of(maps: ImageMaps, scope: Scope, variant_id: str, targets: Sequence[str
     words = next((scale.words for scale in scales if scale is not None), None)
     if words is None:
         return Row(_NO_MAP, (), "", panels)
-    return Row(words["heading"], (words["sentences"],), words["caution"], panels)
+    facts = tuple(filter(None, (words["sentences"], words["regions"])))
+    return Row(words["heading"], facts, words["caution"], panels)
 
 
 def number_table(maps: ImageMaps, variant_id: str, targets: Sequence[str]) -> Table | None:

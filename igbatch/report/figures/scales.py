@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from igbatch.errors import InputError
-from igbatch.reduce.ranges import COLUMNS, SCOPES, RangeSummary, Scope, merge
+from igbatch.reduce.ranges import SCOPES, RangeSummary, Scope, columns_of, merge
 from igbatch.report.color.scale import ColorScale
 from igbatch.report.color.style import DEFAULT, ColorStyle
 from igbatch.report.figures.image_data import ImageMaps
 from igbatch.report.selection import MAX_VARIANTS
 from igbatch.results import StudyResults
+from igbatch.statistics.patches import patch_sums
 
 MAX_MAPS = 8 * MAX_VARIANTS
 """Maps of one image that a quantile is taken from exactly: 19 MB of maps of 224 x 224 pixels."""
@@ -42,13 +43,17 @@ def color_scale(
         raise InputError(f"scope 'pair' is for two targets, not {len(targets)}; use image or targets")
     try:
         shared = maps.results.scope_range(
-            scope, variant_id=variant_id, image_id=maps.image_id, targets=targets
+            scope,
+            variant_id=variant_id,
+            image_id=maps.image_id,
+            targets=targets,
+            regions=style.regions,
         )
     except KeyError:
         return None
     quantile, exact = None, True
     if style.rule == "percentile" and scope != "raw":
-        quantile, exact = _quantile(maps, scope, variant_id, targets, style.percentile / 100)
+        quantile, exact = _quantile(maps, scope, variant_id, targets, style)
     return ColorScale(shared, style, quantile, exact, unit(maps.results))
 
 
@@ -69,16 +74,16 @@ def unit(results: StudyResults) -> str:
 
 
 def _quantile(
-    maps: ImageMaps, scope: Scope, variant_id: str | None, targets: Sequence[str], q: float
+    maps: ImageMaps, scope: Scope, variant_id: str | None, targets: Sequence[str], style: ColorStyle
 ) -> tuple[float, bool]:
-    """Return a quantile of |a| over the maps of a scope, and whether it is exact.
+    """Return the style's quantile of |a| over the maps of a scope, and whether it is exact.
 
     It is from the maps themselves within an image, and from histograms beyond or where they are not there.
     """
-    results = maps.results
+    results, q = maps.results, style.percentile / 100
     if scope in ("variant", "dataset"):
         variants = list(results.variants["variant_id"]) if scope == "dataset" else [str(variant_id)]
-        return merge(map(results.range_of, variants)).magnitude(q), q == 1
+        return merge(map(results.range_of, variants)).of(style.patch).magnitude(q), q == 1
     rows = maps.stats.index.to_frame()
     if scope != "models":
         rows = rows[rows["variant_id"] == variant_id]
@@ -86,12 +91,12 @@ def _quantile(
         rows = rows[rows["target"].isin(targets)]
     if len(rows) <= MAX_MAPS:
         found = [
-            np.abs(values, dtype=np.float64)
+            np.abs(patch_sums(values, style.patch))
             for key in rows.index
             if (values := maps.values(*key)) is not None
         ]
         if len(found) == len(rows):
             return float(np.quantile(np.concatenate(found, axis=None), q)), True
-    every = results.rows_of([maps.image_id], ["variant_id", "target", *COLUMNS])
+    every = results.rows_of([maps.image_id], ["variant_id", "target", *columns_of(style.regions)])
     kept = every.set_index(["variant_id", "target"]).index.isin(rows.index)
-    return RangeSummary.of_rows(every[kept]).magnitude(q), q == 1
+    return RangeSummary.of_rows(every[kept]).of(style.patch).magnitude(q), q == 1

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from igbatch.reduce.ranges import COLUMNS, RangeSummary, merge
+from igbatch.reduce.scopes import raw_scale
 from igbatch.report.color.wording import knobs
 from igbatch.report.figures.dotplot import select_aggregates
 from igbatch.report.figures.encoding import data_uri, photo_jpeg
@@ -26,16 +27,22 @@ from igbatch.report.page.viewer_data import (
     PageStudy,
     PageVariant,
     Range,
+    RegionRange,
     StoredMap,
     StudyImage,
 )
 from igbatch.report.selection import MAX_TARGETS, Selection, variants_on
 from igbatch.results import StudyResults
 from igbatch.statistics.histogram import RELATIVE_ERROR
+from igbatch.statistics.patches import PATCH_SIZES
 from igbatch.store.encoding import to_int16
 
 FIRST_VARIANTS = 3
 """Variants that the page shows before the reader chooses: trained ones first."""
+
+FIRST_PATCH = 8
+"""Pixels a side of the patches that are shown at first: under the range of the pair 56 % of the attributions
+of the demo's trained model have a visible colour by them, 19 % by pixels (docs/dev/measurements.md)."""
 
 PERCENTILES = tuple(round(90 + step / 10, 1) for step in range(101))
 """Of |a|: those that the percentile rule offers, 90.0 to 100.0."""
@@ -63,9 +70,10 @@ def page_data(
     every = len(results.target_names)
     ranges = {each: results.range_of(each) for each in results.reader.variant_ids}
     dataset, raw = page_range(merge(ranges.values()), results.expected_rows), None
-    if dataset:  # under the raw scale every quantile is its end
-        ends = asdict(results.scope_range("raw"))
-        raw = Range.model_validate(ends | {"quantiles": [ends["maximum"]] * len(PERCENTILES)})
+    sizes = [size for size in PATCH_SIZES if dataset and str(size) in dataset.patches]
+    if dataset:
+        scales = {size: raw_scale(each.of(size) for each in ranges.values()) for size in (1, *sizes)}
+        raw = _raw_range(dataset, scales)
     listed = results.reader.listed(selection.images, ["image_id", "label"]).to_pylist()
     labels = {row["image_id"]: row["label"] or "" for row in listed}
     blocks: Blocks = {}
@@ -75,7 +83,7 @@ def page_data(
         quantile_error=RELATIVE_ERROR,
         raw=raw,
         dataset=dataset,
-        knobs=Knobs.model_validate(knobs()),
+        knobs=Knobs.model_validate(knobs(sizes)),
         variants=[
             PageVariant.model_validate(row | {
                 "id": each,
@@ -93,6 +101,7 @@ def page_data(
             for image_id, variants in by_image.items()
         ],
         first=sorted(trained_first[:FIRST_VARIANTS]) if len(places) > FIRST_VARIANTS else [],
+        first_regions=FIRST_PATCH if FIRST_PATCH in sizes else 1,
         aggregates=list(map(BoxMean.model_validate, select_aggregates(results).rows.to_dict("records"))),
         history=list(history),
     )  # fmt: skip
@@ -106,10 +115,30 @@ def page_range(summary: RangeSummary, expected: int) -> Range | None:
     """
     if not summary.n_maps:
         return None
-    quantiles = [summary.magnitude(percentile / 100) for percentile in PERCENTILES]
-    return Range.model_validate(
-        vars(summary) | {"complete": summary.n_maps == expected, "quantiles": quantiles}
+    patches = {str(size): _region_range(each, expected) for size, each in summary.patches.items()}
+    return Range(**_region_range(summary, expected).model_dump(), patches=patches)
+
+
+def _region_range(summary: RangeSummary, expected: int) -> RegionRange:
+    quantiles = [float(f"{summary.magnitude(percentile / 100):.6g}") for percentile in PERCENTILES[:-1]]
+    return RegionRange(
+        minimum=summary.minimum,
+        maximum=summary.maximum,
+        n_maps=summary.n_maps,
+        complete=summary.n_maps == expected,
+        quantiles=[*quantiles, summary.largest],
     )
+
+
+def _raw_range(dataset: Range, scales: Mapping[int, float]) -> Range:
+    """Return the raw scales as ranges, by the size of regions; every quantile of one is its end."""
+
+    def ends(scale: float) -> dict[str, object]:
+        return {"minimum": -scale, "maximum": scale, "quantiles": [scale] * len(PERCENTILES)}
+
+    sides = {str(size): scale for size, scale in scales.items() if size > 1}
+    patches = {side: dataset.patches[side].model_copy(update=ends(scale)) for side, scale in sides.items()}
+    return dataset.model_copy(update={**ends(scales[1]), "patches": patches})
 
 
 def _image(
@@ -126,7 +155,11 @@ def _image(
     results = maps.results
     targets = results.target_names
     models = results.variants.set_index("variant_id")["model"]
-    rows = results.rows_of([maps.image_id], ["variant_id", *COLUMNS])  # 4 kB a map
+    rows = results.rows_of([maps.image_id], ["variant_id", "target", *COLUMNS, "patches"])  # 12 kB a map
+    patches = {
+        (row["variant_id"], row["target"]): row["patches"]
+        for row in rows[["variant_id", "target", "patches"]].to_dict("records")
+    }
     first_of = models[variants].drop_duplicates()  # models by the first variant of each
     shown = [
         ImageVariant(
@@ -134,7 +167,7 @@ def _image(
             prediction=maps.prediction(variant),
             range=page_range(RangeSummary.of_rows(rows[rows["variant_id"] == variant]), len(targets)),
             maps=[
-                _stored_map(maps, variant, target, at, blocks)
+                _stored_map(maps, variant, target, at, blocks, patches.get((variant, target)))
                 for at, target in enumerate(targets[:MAX_TARGETS])
             ],
         )
@@ -166,7 +199,10 @@ def _frame(maps: ImageMaps, model: str, variant_id: str) -> ModelFrame:
     )
 
 
-def _stored_map(maps: ImageMaps, variant_id: str, target: str, place: int, blocks: Blocks) -> StoredMap:
+def _stored_map(
+    maps: ImageMaps, variant_id: str, target: str, place: int, blocks: Blocks, patches: Any = None
+) -> StoredMap:
+    """Return a map for the page, and put its values into `blocks`; `patches` are those of its row."""
     panel, row = maps.panel(variant_id, target, None), maps.row(variant_id, target)
     block, scale = "", 0.0
     if panel.values is not None:
@@ -178,7 +214,8 @@ def _stored_map(maps: ImageMaps, variant_id: str, target: str, place: int, block
     where = {"target": place, "block": block, "scale": scale, "missing": panel.missing, "marks": panel.marks}
     boxes = [row | {"box": places[str(row["box_id"])]} for row in sums.to_dict("records")]
     numbers = {} if row is None else row.to_dict()
-    return StoredMap.model_validate(numbers | where | {"boxes": boxes})
+    ends = {str(each["size"]): each for each in (() if patches is None else patches)}
+    return StoredMap.model_validate(numbers | where | {"boxes": boxes, "patches": ends})
 
 
 def packed(values: NDArray[np.float32]) -> tuple[str, float]:

@@ -92,10 +92,19 @@ class Sentences(PageModel):
     """Of a quantile from histograms; `{error}` stands for its bound, as in "15.5 %"."""
 
 
+@dataclass(frozen=True)
+class RegionChoice(ChoiceWords):
+    """What of a map has one colour: a pixel (size 1), or a square patch, which shows its sum."""
+
+    size: int
+
+
 class Knobs(PageModel):
     """What a reader chooses of the colours, as `igbatch.report.color.wording.knobs` gives it."""
 
     scopes: list[ScopeChoice]
+    regions: list[RegionChoice]
+    """Those that the study has ranges of; pixels first."""
     rules: list[RuleChoice]
     parts: list[PartChoice]
     palettes: list[PaletteChoice]
@@ -103,8 +112,8 @@ class Knobs(PageModel):
     sentences: Sentences
 
 
-class Range(PageModel):
-    """The smallest and largest value of all maps of a scope, in units of the output."""
+class RegionRange(PageModel):
+    """The smallest and largest value of all regions of the maps of a scope, in units of the output."""
 
     minimum: float
     maximum: float
@@ -112,7 +121,21 @@ class Range(PageModel):
     complete: bool
     """False while maps of the scope are missing."""
     quantiles: list[float]
-    """Of |a| over all pixels of the scope's maps, at 90.0, 90.1, ... 100.0 %, from histograms."""
+    """Of |a| over all regions of the scope's maps, at 90.0, 90.1, ... 100.0 %, from histograms."""
+
+
+class Range(RegionRange):
+    """The range of pixels of the maps of a scope, and of sums over patches."""
+
+    patches: dict[str, RegionRange]
+    """By the side of the patches in pixels; none where the study was computed before they were kept."""
+
+
+class Extremes(PageModel):
+    """The smallest and largest sum over patches of one map."""
+
+    minimum: float
+    maximum: float
 
 
 class Named(PageModel):
@@ -170,6 +193,8 @@ class StoredMap(PageModel):
     probability: Finite = Field(None, validation_alias="target_probability")
     score: Finite = None
     score_baseline: Finite = None
+    patches: dict[str, Extremes] = {}
+    """By the side of the patches in pixels."""
     gap: Finite = Field(None, validation_alias="convergence_delta")
     steps: int | None = None
     converged: bool | None = None
@@ -258,6 +283,8 @@ class PageStudy(PageModel):
     images: list[StudyImage]
     first: list[int]
     """Places of the variants that are shown at first; all where empty."""
+    first_regions: int
+    """Size of the regions that are shown at first."""
     aggregates: list[BoxMean]
     """Of boxes over the data set, for the chart."""
     history: list[CheckSeries]

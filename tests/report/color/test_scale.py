@@ -74,6 +74,8 @@ def test_values_beyond_the_ends_are_counted(scale_of: ScaleOf) -> None:
     beyond = int((np.abs(VALUES) > 1.5).sum())
     marks = scale_of(*RANGE, quantile=1.5, percentile=90).marks(VALUES)
     assert marks == [f"{beyond:,} pixels ({100 * beyond / 256:.1f}\u00a0%) beyond the scale"]
+    patches = scale_of(*RANGE, quantile=1.5, percentile=90, regions="patch 4").marks(VALUES)
+    assert patches == [f"{beyond:,} patches ({100 * beyond / 256:.1f}\u00a0%) beyond the scale"]
     assert scale_of(*RANGE).marks(VALUES) == scale_of(*RANGE, rule="min-max").marks(VALUES) == []
 
 
@@ -95,6 +97,13 @@ def test_scope_and_rule_are_said_under_the_map_and_beside_the_row(scale_of: Scal
     assert (
         "99.5 % quantile of |a| over both maps. Compare the two with each other."
         in percentile.words["sentences"]
+    )
+    patches = scale_of(*RANGE, regions="patch 8")
+    assert patches.words["label"] == "joint range of the pair, patches of 8"
+    assert patches.words["regions"].startswith("Every square is a patch of 8 × 8 pixels and shows its sum")
+    assert (
+        "of probability a patch of 8 × 8 pixels."
+        in (scale_of(-0.01, 0.01, "raw", regions="patch 8").words["sentences"])
     )
     fixed = scale_of(*RANGE, complete=False, ends=(-0.002, 0.5))
     assert fixed.words["label"] == "fixed range −0.002 to 0.5"

@@ -2,8 +2,11 @@ from typing import Any
 
 import numpy as np
 
-from igbatch.report.figures.image_data import error_mark
+from igbatch.report.color.style import ColorStyle
+from igbatch.report.figures.image_data import ImageMaps, error_mark
+from igbatch.report.figures.scales import color_scale
 from igbatch.report.sentences import render
+from igbatch.statistics.patches import over_pixels, patch_sums
 
 
 def words_of(study: Any) -> str:
@@ -30,3 +33,24 @@ def test_the_worst_map_is_named(drawn: Any, noise: Any) -> None:
     assert stats["image_id"].iloc[int(np.argmax(ratio))] in words
     assert error_mark(stats.iloc[0], study.study.attribution).endswith("(50 steps)")
     assert error_mark({"converged": True}, {}) == ""
+
+
+def test_patches_show_their_sums_and_keep_the_total(drawn: Any, noise: Any) -> None:
+    values = noise(1)
+    study = drawn({("trained", "a", "eagle"): values}, targets=["eagle"])
+    maps = ImageMaps(study, "a")
+    pixels, patches = (
+        maps.panel(
+            "trained", "eagle", color_scale(maps, "image", "trained", ["eagle"], ColorStyle(regions=of))
+        )
+        for of in ("pixel", "patch 4")
+    )
+    sums = patch_sums(values, 4)
+    assert patches.total == pixels.total
+    assert (patches.minimum, patches.maximum) == (sums.min(), sums.max())
+    np.testing.assert_array_equal(patches.values, over_pixels(sums, 4, values.shape))
+    study.kept = False
+    maps = ImageMaps(study, "a")
+    scale = color_scale(maps, "image", "trained", ["eagle"], ColorStyle(regions="patch 4"))
+    lost = maps.panel("trained", "eagle", scale)
+    assert (lost.values, lost.minimum, lost.maximum, lost.total) == (None, None, None, pixels.total)

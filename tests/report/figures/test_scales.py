@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from igbatch.errors import InputError
-from igbatch.reduce.ranges import SCOPES, Scope
+from igbatch.reduce.ranges import REGIONS, SCOPES, Regions, Scope, patch_size
 from igbatch.report.color.colormaps import PALETTE, color_indices
 from igbatch.report.color.scale import ColorScale
 from igbatch.report.color.style import ColorStyle
@@ -13,6 +13,7 @@ from igbatch.report.figures import scales
 from igbatch.report.figures.image_data import ImageMaps
 from igbatch.report.figures.scales import color_scale
 from igbatch.statistics.histogram import RELATIVE_ERROR
+from igbatch.statistics.patches import patch_sums
 
 POSITIVE = np.linspace(0.2, 0.9, 256).reshape(16, 16)
 
@@ -22,8 +23,8 @@ def scale(study: Any, scope: Scope, image: str = "a.png", **choices: Any) -> Col
     return color_scale(ImageMaps(study, image), scope, "trained", targets, ColorStyle.of(**choices))
 
 
-def pixels(study: Any, scope: Scope) -> np.ndarray:
-    """All pixels of the maps of a scope of the trained model's eagle on a.png, and of its pair."""
+def values_of(study: Any, scope: Scope, regions: Regions = "pixel") -> np.ndarray:
+    """All regions of the maps of a scope of the trained model's eagle on a.png, and of its pair."""
     keep = {
         "image": lambda key: key == ("trained", "a.png", "eagle"),
         "pair": lambda key: key[:2] == ("trained", "a.png"),
@@ -32,14 +33,16 @@ def pixels(study: Any, scope: Scope) -> np.ndarray:
         "variant": lambda key: key[0] == "trained",
         "dataset": lambda key: True,
     }[scope]
-    return np.concatenate([m.ravel() for key, m in study.maps.items() if keep(key)]).astype(np.float64)
+    maps = (patch_sums(each, patch_size(regions)) for key, each in study.maps.items() if keep(key))
+    return np.concatenate(list(maps), axis=None)
 
 
+@pytest.mark.parametrize("regions", REGIONS)
 @pytest.mark.parametrize("scope", SCOPES[1:])
-def test_ranges_of_the_scopes_are_those_of_the_maps(small_study: Any, scope: Scope) -> None:
-    found = scale(small_study, scope)
+def test_ranges_of_the_scopes_are_those_of_the_maps(small_study: Any, scope: Scope, regions: Regions) -> None:
+    found = scale(small_study, scope, regions=regions)
     assert found is not None
-    every = pixels(small_study, scope)
+    every = values_of(small_study, scope, regions)
     assert (found.shared.minimum, found.shared.maximum) == (every.min(), every.max())
     assert found.shared.complete
 
@@ -97,11 +100,14 @@ def test_unknown_scopes_and_numbers_of_targets_are_refused(small_study: Any) -> 
         color_scale(maps, "pair", "trained", ["eagle"])
 
 
+@pytest.mark.parametrize("regions", ["pixel", "patch 4"])
 @pytest.mark.parametrize(("scope", "percentile"), list(product(SCOPES[1:], (90.0, 99.3, 100.0))))
-def test_quantiles_are_those_of_the_pixels(small_study: Any, scope: Scope, percentile: float) -> None:
-    found = scale(small_study, scope, percentile=percentile)
+def test_quantiles_are_those_of_the_regions(
+    small_study: Any, scope: Scope, percentile: float, regions: Regions
+) -> None:
+    found = scale(small_study, scope, percentile=percentile, regions=regions)
     assert found is not None
-    every = np.abs(pixels(small_study, scope))
+    every = np.abs(values_of(small_study, scope, regions))
     if scope in ("variant", "dataset") and percentile < 100:
         assert not found.exact
         expected = np.quantile(every, percentile / 100, method="lower")
@@ -111,15 +117,16 @@ def test_quantiles_are_those_of_the_pixels(small_study: Any, scope: Scope, perce
         assert found.quantile == np.quantile(every, percentile / 100)
 
 
+@pytest.mark.parametrize("regions", ["pixel", "patch 4"])
 def test_histograms_serve_where_maps_were_not_kept_or_are_many(
-    small_study: Any, monkeypatch: pytest.MonkeyPatch
+    small_study: Any, monkeypatch: pytest.MonkeyPatch, regions: Regions
 ) -> None:
     scopes: tuple[Scope, ...] = ("image", "pair", "targets", "models")
     for scope, change in product(scopes, ((scales, "MAX_MAPS", 0), (small_study, "kept", False))):
-        expected = np.quantile(np.abs(pixels(small_study, scope)), 0.95, method="lower")
+        expected = np.quantile(np.abs(values_of(small_study, scope, regions)), 0.95, method="lower")
         with monkeypatch.context() as patch:
             patch.setattr(*change)
-            found = scale(small_study, scope, percentile=95)
+            found = scale(small_study, scope, percentile=95, regions=regions)
         assert found is not None
         assert not found.exact
         assert found.quantile == pytest.approx(expected, rel=RELATIVE_ERROR)
@@ -129,3 +136,12 @@ def test_only_the_percentile_rule_asks(small_study: Any) -> None:
     for found in (scale(small_study, "dataset"), scale(small_study, "raw", percentile=99)):
         assert found is not None
         assert found.quantile is None
+
+
+def test_a_study_without_ranges_of_patches_says_so(drawn: Any, noise: Any) -> None:
+    """As one that was computed before they were kept."""
+    study = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"], patches=False)
+    for scope in ("image", "dataset"):
+        assert scale(study, scope, "a") is not None
+        with pytest.raises(InputError, match=r"'patch 8': ranges of patches were not kept.*; use pixel"):
+            scale(study, scope, "a", regions="patch 8")

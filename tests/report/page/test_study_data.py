@@ -18,6 +18,7 @@ from igbatch.report.page.study_data import PERCENTILES, packed, page_data, page_
 from igbatch.report.page.viewer_data import PageStudy, json_in_html
 from igbatch.report.selection import MAX_TARGETS, select
 from igbatch.statistics.histogram import RELATIVE_ERROR, histogram
+from igbatch.statistics.patches import PATCH_SIZES, patch_sums
 from igbatch.store.encoding import LARGEST
 
 MAPS = hnp.arrays(np.float32, (5, 7), elements=st.floats(-1, 1, width=32, allow_subnormal=False))
@@ -152,7 +153,7 @@ def test_few_variants_are_all_shown(small_study: Any) -> None:
 
 def test_the_page_offers_every_choice_of_the_figures(small_study: Any) -> None:
     offered = gathered(small_study)[0]["knobs"]
-    for palette in (every := knobs())["palettes"]:
+    for palette in (every := knobs(PATCH_SIZES))["palettes"]:
         del palette["line"]
     assert offered == every
     red = next(palette for palette in offered["palettes"] if palette["palette"] == "red-white-blue")
@@ -250,3 +251,23 @@ def test_the_sign_and_the_order_of_values_are_kept() -> None:
     read = unpacked(*packed(values), (2, 2))
     assert (np.sign(read) == np.sign(values)).all()
     assert (read.argsort(axis=None) == values.argsort(axis=None)).all()
+
+
+def test_ranges_of_patches_are_on_the_page_where_the_study_has_them(drawn: Any, noise: Any) -> None:
+    maps = {("trained", "a", target): noise(n) for n, target in enumerate(("eagle", "magpie"))}
+    results = drawn(maps)
+    study, _, _ = gathered(results)
+    for size in PATCH_SIZES:
+        every = np.stack([patch_sums(values, size) for values in maps.values()])
+        image = study["images"][0]
+        for found in (study["dataset"], image["range"], image["variants"][0]["range"]):
+            of = found["patches"][str(size)]
+            assert (of["minimum"], of["maximum"], of["n_maps"]) == (every.min(), every.max(), 2)
+            assert of["quantiles"][-1] == np.abs(every).max()
+        for stored, sums in zip(image["variants"][0]["maps"], every, strict=True):
+            assert stored["patches"][str(size)] == {"minimum": sums.min(), "maximum": sums.max()}
+        raw = results.scope_range("raw", regions=f"patch {size}")
+        assert study["raw"]["patches"][str(size)]["maximum"] == raw.maximum
+    before, _, _ = gathered(drawn(maps, patches=False))
+    assert [each["size"] for each in before["knobs"]["regions"]] == [1]
+    assert before["dataset"]["patches"] == before["images"][0]["variants"][0]["maps"][0]["patches"] == {}

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { deflateSync } from "node:zlib";
 
-import { precision, sumsIn, unpack, valueAt, wholeOf } from "../../../igbatch/report/viewer/src/raw_map.ts";
+import { precision, regionsOf, sumsIn, unpack, valueAt, wholeOf } from "../../../igbatch/report/viewer/src/raw_map.ts";
 import { raw } from "./study.ts";
 
 function packed(integers: number[]): string {
@@ -32,4 +32,18 @@ test("sums of parts add up to the whole", () => {
   assert.equal(left.abs_sum, 13 * 0.25);
   for (const key of ["pixels", "sum", "abs_sum", "bound"] as const) assert.equal(left[key] + right[key], whole[key]);
   assert.equal(whole.bound, 12 * 0.125);
+});
+
+test("patches are a partition of the map, and every pixel shows the sum of its own", () => {
+  const integers = [3, -1, 4, -1, 5, -9, 2, 6, -5, 3, 5, -8];
+  const map = raw(integers, 0.25); // 4 x 3
+  const { sums, shown } = regionsOf(map, 2);
+  assert.deepEqual([sums.width, sums.height, sums.scale], [2, 2, 0.25]);
+  assert.deepEqual([...sums.integers], [3 - 1 + 5 - 9, 4 - 1 + 2 + 6, -5 + 3, 5 - 8]);
+  assert.deepEqual([...shown.integers], [-2, -2, 11, 11, -2, -2, 11, 11, -2, -2, -3, -3]);
+  const total = (values: Iterable<number>) => [...values].reduce((sum, value) => sum + value, 0);
+  for (const size of [1, 2, 4, 8]) assert.equal(total(regionsOf(map, size).sums.integers), total(integers));
+  assert.deepEqual(regionsOf(map, 1), { sums: map, shown: map });
+  const strong = raw(Array(12).fill(32767));
+  assert.deepEqual([...regionsOf(strong, 4).sums.integers], [12 * 32767]); // beyond 16 bits
 });

@@ -18,7 +18,7 @@ test("rows are the chosen variants, columns the chosen targets, in the order of 
 test("every scope takes in the maps it says", () => {
   const row = rowsOf(STUDY, first, maps)[0]!;
   const of = (scope: Scope) => {
-    const found = sharedRange(STUDY, row[1]!, row, scope)!;
+    const found = sharedRange(STUDY, row[1]!, row, scope, 1)!;
     return [found.minimum, found.maximum, found.n_maps];
   };
   assert.deepEqual(of("image"), [-3, 8, 1]);
@@ -30,19 +30,33 @@ test("every scope takes in the maps it says", () => {
   assert.deepEqual(of("raw"), [-5, 5, 6]);
 });
 
+test("sums over patches have ranges of their own under every scope", () => {
+  const row = rowsOf(STUDY, first, maps)[0]!;
+  for (const scope of ["image", "pair", "targets", "models", "variant", "dataset", "raw"] as const) {
+    const [pixels, patches] = [1, 8].map((size) => sharedRange(STUDY, row[1]!, row, scope, size)!);
+    assert.deepEqual([patches!.minimum, patches!.maximum], [5 * pixels!.minimum, 5 * pixels!.maximum]);
+  }
+  assert.equal(sharedRange(STUDY, row[1]!, row, "dataset", 16), null); // the study has none of that size
+  const style = { ...first.style, regions: 8 };
+  const limits = cellLimits(STUDY, row[1]!, row, { ...first.normalization, scope: "dataset" }, style, maps)!;
+  assert.deepEqual([limits.low, limits.high], [-100, 100]);
+  const words = normalizationWords(STUDY, [row], { ...first.normalization, scope: "dataset" }, style, maps).join(" ");
+  assert.match(words, /run from −100 to 100 of probability a patch\./);
+});
+
 test("a range is incomplete where one of a pair is not there", () => {
   const row = rowsOf(STUDY, first, maps)[0]!;
   const lost = { ...row[1]!, map: { ...row[1]!.map, minimum: null, maximum: null } };
-  const found = sharedRange(STUDY, row[0]!, [row[0]!, lost], "pair")!;
+  const found = sharedRange(STUDY, row[0]!, [row[0]!, lost], "pair", 1)!;
   assert.equal(found.complete, false);
   assert.equal(found.n_maps, 1);
-  assert.equal(sharedRange(STUDY, lost, [lost], "image"), null);
+  assert.equal(sharedRange(STUDY, lost, [lost], "image", 1), null);
 });
 
 test("quantiles are of pixels where all maps of the range are here, of histograms elsewhere", () => {
   const row = rowsOf(STUDY, first, maps)[0]!;
   const vmax = (scope: Scope) =>
-    cellLimits(STUDY, row[0]!, row, { scope, rule: "percentile", percentile: 90, low: 0, high: 0 }, "signed",
+    cellLimits(STUDY, row[0]!, row, { scope, rule: "percentile", percentile: 90, low: 0, high: 0 }, first.style,
       { ...maps, magnitude: (blocks: string[]) => blocks.length / 100 } as unknown as typeof maps)!.high;
   assert.equal(vmax("pair"), 0.02); // two maps
   assert.equal(vmax("targets"), 0.03); // three, one of which is not shown
@@ -83,8 +97,8 @@ test("an incomplete range is not called joint without a word", () => {
 
 test("the style is stated where it changes what is seen", () => {
   assert.equal(styleWords(STUDY, first.style), "");
-  const all = styleWords(STUDY, { part: "absolute", level: 4, palette: "gray", contour: 5, blur: 4, opacity: 0.5 });
-  for (const words of [/Part absolute/, /level of 4\.0/, /contour of 5/, /blur of 4/, /opacity of 0\.5/, /Gray/]) assert.match(all, words);
+  const all = styleWords(STUDY, { regions: 4, part: "absolute", level: 4, palette: "gray", contour: 5, blur: 4, opacity: 0.5 });
+  for (const words of [/^Patches of 4\. Part absolute/, /level of 4\.0/, /contour of 5/, /blur of 4/, /opacity of 0\.5/, /Gray/]) assert.match(all, words);
 });
 
 test("an image on which none of the chosen variants is computed says so", () => {

@@ -1,7 +1,7 @@
 /** A study for tests: two variants, three targets, maps of 4 x 3 pixels whose values are given. */
 
 import type { MapStore } from "../../../igbatch/report/viewer/src/map_store.ts";
-import type { RawMap } from "../../../igbatch/report/viewer/src/raw_map.ts";
+import { type RawMap, regionsOf } from "../../../igbatch/report/viewer/src/raw_map.ts";
 import type { Knob, Range, StoredMap, PageStudy } from "../../../igbatch/report/viewer/src/study_types.ts";
 
 import { firstView, type View } from "../../../igbatch/report/viewer/src/view.ts";
@@ -13,16 +13,21 @@ export function raw(integers: number[], scale = 1): RawMap {
   return { ...SIZE, integers: Int16Array.from(integers), scale };
 }
 
-/** Return a range whose quantiles rise evenly to its largest magnitude. */
+/** Return a range whose quantiles rise evenly to its largest magnitude; of patches of 4 and 8 it is 3 and 5 times as wide. */
 export function range(minimum: number, maximum: number, n_maps: number, complete = true): Range {
   const most = Math.max(-minimum, maximum);
-  return { minimum, maximum, n_maps, complete, quantiles: Array.from({ length: 101 }, (_, i) => (most * (900 + i)) / 1000) };
+  const of = (times: number) => ({
+    minimum: times * minimum, maximum: times * maximum, n_maps, complete,
+    quantiles: Array.from({ length: 101 }, (_, i) => (times * most * (900 + i)) / 1000),
+  });
+  return { ...of(1), patches: { 4: of(3), 8: of(5) } };
 }
 
 function stored(target: number, block: string, minimum: number, maximum: number): StoredMap {
   return {
     target, block, scale: 1, missing: block ? "" : "not kept", minimum, maximum, sum: 1, abs_sum: 10, probability: 0.5,
-    score: 0.75, score_baseline: 0.25, gap: 0.5, steps: 8, converged: true, marks: [],
+    score: 0.75, score_baseline: 0.25,
+    patches: { 4: { minimum: 3 * minimum, maximum: 3 * maximum }, 8: { minimum: 5 * minimum, maximum: 5 * maximum } }, gap: 0.5, steps: 8, converged: true, marks: [],
     boxes: [{ box: 0, pixels: 4, sum: 3, share: 0.3 }],
   };
 }
@@ -39,6 +44,7 @@ export const STUDY: PageStudy = {
       scope, title: `Title of ${scope}`, over: "the {maps}", compare: scope === "image" ? "shapes only" : "all",
       beware: scope === "dataset" || scope === "raw" ? "" : `Beware of ${scope}.`,
     })),
+    regions: [1, 4, 8].map((size) => ({ size, title: `Regions of ${size}`, words: size === 1 ? "" : `Patches of ${size}.` })),
     rules: (["symmetric", "min-max", "percentile", "fixed"] as const).map((rule) => ({ rule, title: `${rule} {p}`, words: `Rule ${rule} {p}.` })),
     parts: (["signed", "positive", "negative", "absolute"] as const).map((part) => ({ part, title: part, words: part === "signed" ? "" : `Part ${part}.` })),
     palettes: [
@@ -66,6 +72,7 @@ export const STUDY: PageStudy = {
     })),
   })),
   first: [],
+  first_regions: 1,
   aggregates: [],
   history: [],
 };
@@ -78,6 +85,8 @@ export function store(): MapStore {
   const integers = Array.from({ length: 12 }, (_, i) => i - 5);
   return {
     get: (block: string) => (block ? raw(integers, block.includes("-0-") ? 1 : 0.1) : undefined),
+    regions: (block: string, size: number) =>
+      block ? regionsOf(raw(integers, block.includes("-0-") ? 1 : 0.1), size) : undefined,
     broken: new Map(),
     magnitude: (blocks: string[], percent: number) => blocks.length * percent,
   } as unknown as MapStore;

@@ -31,8 +31,8 @@ export function number(value: number, digits = 3): string {
 }
 
 /** Write a number as `number` does, and a dash where there is none. */
-export function orDash(value: number | null, digits = 3): string {
-  return value === null ? "–" : number(value, digits);
+export function orDash(value: number | null | undefined, digits = 3): string {
+  return value == null ? "–" : number(value, digits);
 }
 
 /** Write a share in percent: 97.3 %, 0.42 %, < 0.01 %, > 99.99 %. */
@@ -44,9 +44,9 @@ export function percent(share: number): string {
   return `${hundred.toFixed(hundred < 1 || (hundred > 99 && hundred < 100) ? 2 : 1)}\u00a0%`;
 }
 
-/** Write a number with its noun: 1 map, 12 maps, 1,024 maps. */
-export function count(n: number, noun: string): string {
-  return `${n.toLocaleString("en-US")} ${noun}${n === 1 ? "" : "s"}`;
+/** Write a number with its noun: 1 map, 12 maps, 1,024 maps, 3 patches. */
+export function count(n: number, noun: string, plural = `${noun}s`): string {
+  return `${n.toLocaleString("en-US")} ${n === 1 ? noun : plural}`;
 }
 
 /** Join names as a sentence does: a, b and c; of more than `max`, the first ones and how many others. */

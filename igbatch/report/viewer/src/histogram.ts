@@ -14,6 +14,9 @@ export interface Series {
   limits: { low: number; high: number };
 }
 
+/** What the values are of. */
+export type Regions = "pixels" | "patches";
+
 /**
  * Draw how the raw values of maps are distributed, and where the ends of their colour scales cut them.
  *
@@ -21,8 +24,13 @@ export interface Series {
  * largest on, linear between. The words below say how many values lie beyond the ends. Without a series the
  * place is emptied.
  */
-export function histogramChart(container: HTMLElement, series: Series[], unit: string): void {
-  if (series.length) follow(container, (width) => histogram(series, unit, width));
+export function histogramChart(
+  container: HTMLElement,
+  series: Series[],
+  unit: string,
+  regions: Regions = "pixels",
+): void {
+  if (series.length) follow(container, (width) => histogram(series, unit, regions, width));
   else leave(container);
 }
 
@@ -75,7 +83,7 @@ function largestOf(series: Series[]): number {
   return largest;
 }
 
-function histogram(series: Series[], unit: string, width: number): Element {
+function histogram(series: Series[], unit: string, regions: Regions, width: number): Element {
   const reach = Math.max(largestOf(series), ...series.flatMap(({ limits }) => [-limits.low, limits.high]));
   const largest = reach > 0 && Number.isFinite(reach) ? reach : 1;
   const linear = largest / 1000;
@@ -91,7 +99,7 @@ function histogram(series: Series[], unit: string, width: number): Element {
     marginTop: 24,
     marginBottom: 42,
     marginRight: 24,
-    ariaLabel: `How many pixels have which value, for ${series.map(({ name }) => name).join(", ")}`,
+    ariaLabel: `How many ${regions} have which value, for ${series.map(({ name }) => name).join(", ")}`,
     x: { type: "symlog", constant: linear, domain: [-largest, largest] },
     y: { type: "log", domain: [0.7, peak * 1.3] },
     color: { legend: series.length > 1, domain: series.map(({ name }) => name), range: COLORS },
@@ -100,7 +108,7 @@ function histogram(series: Series[], unit: string, width: number): Element {
         ticks: countTicks(peak),
         tickFormat: (n: number) => n.toLocaleString("en-US"),
         fontSize: 11,
-        label: "pixels",
+        label: regions,
         labelArrow: "none",
       }),
       Plot.axisX({
@@ -129,7 +137,7 @@ function histogram(series: Series[], unit: string, width: number): Element {
   const figure = document.createElement("div");
   const words = document.createElement("p");
   words.className = "caption";
-  words.textContent = beyond(series, binned);
+  words.textContent = beyond(series, binned, regions);
   figure.append(drawn, words);
   return figure;
 }
@@ -167,11 +175,12 @@ function countTicks(peak: number): number[] {
   return ticks;
 }
 
-function beyond(series: Series[], binned: Binned[]): string {
+function beyond(series: Series[], binned: Binned[], regions: Regions): string {
   const shares = series.map(({ name, values }, which) => {
     const { below, above } = binned[which]!;
     const share = percent((below + above) / Math.max(values.length, 1));
     return `${name} ${(below + above).toLocaleString("en-US")} (${share})`;
   });
-  return `Pixels beyond the ends of the colours, drawn in the end colour: ${shares.join(", ")}.`;
+  const noun = regions === "pixels" ? "Pixels" : "Patches";
+  return `${noun} beyond the ends of the colours, drawn in the end colour: ${shares.join(", ")}.`;
 }

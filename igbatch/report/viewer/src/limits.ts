@@ -1,6 +1,6 @@
 /** From the range that maps share to the ends of their colour scale. */
 
-import type { Range } from "./study_types.ts";
+import type { RegionRange } from "./study_types.ts";
 import type { Normalization, Part } from "./style.ts";
 
 /** The ends of a colour scale, and the piece of it that the colour bar shows. */
@@ -66,7 +66,7 @@ export function quantile(ascending: Float64Array, percent: number): number {
 }
 
 /** Return a quantile of |a| from the table that comes with a range: 90.0 to 100.0 % in steps of 0.1. */
-export function tabled(range: Range, percent: number): number {
+export function tabled(range: RegionRange, percent: number): number {
   const place = Math.min(Math.max(Math.round((percent - 90) * 10), 0), range.quantiles.length - 1);
   return range.quantiles[place] ?? 0;
 }

@@ -1,12 +1,13 @@
 /** The raw maps of the images that were shown, unpacked once, and what follows from their values. */
 
 import { quantile } from "./limits.ts";
-import { type RawMap, unpack } from "./raw_map.ts";
+import { type RawMap, type Regions, regionsOf, unpack } from "./raw_map.ts";
 import type { StudyImage } from "./study_types.ts";
 
 export class MapStore {
   private readonly maps = new Map<string, RawMap>();
   private readonly loading = new Map<string, Promise<void>>();
+  private readonly added = new Map<string, Regions>();
   private readonly sorted = new Map<string, Float64Array>();
   /** Why a map could not be unpacked, by its block. */
   readonly broken = new Map<string, string>();
@@ -17,6 +18,17 @@ export class MapStore {
   /** Return a map that is unpacked. */
   get(block: string): RawMap | undefined {
     return this.maps.get(block);
+  }
+
+  /** Return a map that is unpacked as sums over patches of a size; of size 1 it is itself. */
+  regions(block: string, size: number): Regions | undefined {
+    const key = `${block} ${size}`;
+    const map = this.maps.get(block);
+    if (map && !this.added.has(key)) {
+      if (this.added.size >= 64) this.added.clear();
+      this.added.set(key, regionsOf(map, size));
+    }
+    return this.added.get(key);
   }
 
   /** Unpack all maps of an image. */
@@ -35,16 +47,16 @@ export class MapStore {
     return promise;
   }
 
-  /** Return a quantile of |a| over all pixels of some maps that are unpacked, p in percent. */
-  magnitude(blocks: string[], percent: number): number {
-    return quantile(this.magnitudes(blocks), percent);
+  /** Return a quantile of |a| over all patches of some maps that are unpacked, p in percent. */
+  magnitude(blocks: string[], percent: number, size: number): number {
+    return quantile(this.magnitudes(blocks, size), percent);
   }
 
-  private magnitudes(blocks: string[]): Float64Array {
-    const key = JSON.stringify(blocks);
+  private magnitudes(blocks: string[], size: number): Float64Array {
+    const key = JSON.stringify([size, blocks]);
     let values = this.sorted.get(key);
     if (!values) {
-      const maps = blocks.flatMap((block) => this.maps.get(block) ?? []);
+      const maps = blocks.flatMap((block) => this.regions(block, size)?.sums ?? []);
       values = new Float64Array(maps.reduce((size, map) => size + map.integers.length, 0));
       let at = 0;
       for (const map of maps) {

@@ -5,7 +5,7 @@ import { csvFormat } from "d3-dsv";
 import { rescaled } from "./boxes.ts";
 import type { MapStore } from "./map_store.ts";
 import { type RawMap, type Rectangle, sumsIn, wholeOf } from "./raw_map.ts";
-import { type Cell, cellLimits, scopeOf } from "./shown.ts";
+import { type Cell, cellLimits, extremesOf, scopeOf } from "./shown.ts";
 import type { PageStudy } from "./study_types.ts";
 import type { View } from "./view.ts";
 
@@ -53,8 +53,10 @@ export function viewCsv(study: PageStudy, rows: Cell[][], view: View, store: Map
   const boxes = boxRows(rows, view);
   const lines = rows.flatMap((row) =>
     row.flatMap((cell) => {
-      const limits = cellLimits(study, cell, row, view.normalization, view.style.part, store);
+      const limits = cellLimits(study, cell, row, view.normalization, view.style, store);
       const { map } = cell;
+      const size = view.style.regions;
+      const ends = extremesOf(map, size);
       const common = {
         image: cell.image.id,
         variant: cell.variant.id,
@@ -68,6 +70,9 @@ export function viewCsv(study: PageStudy, rows: Cell[][], view: View, store: Map
         convergence_delta: map.gap,
         steps: map.steps,
         converged: map.converged,
+        region_size: size,
+        region_minimum: ends?.minimum,
+        region_maximum: ends?.maximum,
         scope: scopeOf(view.normalization, row.length),
         rule: view.normalization.rule,
         color_low: limits?.low,

@@ -8,7 +8,7 @@ import type { Limits } from "./limits.ts";
 import type { MapStore } from "./map_store.ts";
 import { ownName } from "./numbers.ts";
 import type { Rectangle } from "./raw_map.ts";
-import { type Cell, cellLimits, scopeOf, titleOf } from "./shown.ts";
+import { type Cell, cellLimits, extremesOf, scopeOf, titleOf } from "./shown.ts";
 import type { DrawnBox, ModelFrame, PageStudy } from "./study_types.ts";
 import type { Normalization } from "./style.ts";
 import type { View } from "./view.ts";
@@ -91,10 +91,11 @@ function drawPanel(
   x: number,
   y: number,
 ): void {
-  const { map, raw, frame } = cell;
-  const { part, level, contour, blur, opacity } = view.style;
+  const { map, frame } = cell;
+  const raw = cell.regions?.shown;
+  const { regions: size, part, level, contour, blur, opacity } = view.style;
   const height = heightOf(frame);
-  const limits = cellLimits(study, cell, row, chosen, part, store);
+  const limits = cellLimits(study, cell, row, chosen, view.style, store);
   const title = titleOf(study, scopeOf(chosen, row.length));
   write(pen, cell.target.name, x, y + 12, 12, INK, true, SIDE);
   if (view.beside) {
@@ -117,8 +118,9 @@ function drawPanel(
   if (limits) drawBar(pen, limits, level, colors, x, at);
   at += 34;
   if (map.sum === null) return;
+  const ends = extremesOf(map, size);
   const lines = [
-    `min ${orDash(map.minimum)}   max ${orDash(map.maximum)}`,
+    `${size === 1 ? "" : "patch "}min ${orDash(ends?.minimum)}   max ${orDash(ends?.maximum)}`,
     `sum ${orDash(map.sum)}   gap ${orDash(map.gap, 2)}`,
     `F(image) ${orDash(map.score)}   F(baseline) ${orDash(map.score_baseline)}`,
     `${map.steps ?? "–"} steps, ${map.converged ? "converged" : "not converged"}`,

@@ -4,8 +4,14 @@
 export interface RawMap {
   width: number;
   height: number;
-  integers: Int16Array;
+  integers: Int16Array | Int32Array;
   scale: number;
+}
+
+/** A map as sums over square patches: one value for each patch, and the same for each pixel. */
+export interface Regions {
+  sums: RawMap;
+  shown: RawMap;
 }
 
 /** A half-open rectangle of pixels. */
@@ -38,6 +44,25 @@ export async function unpack(text: string, scale: number, width: number, height:
   const integers = new Int16Array(size);
   for (let i = 0; i < size; i++) integers[i] = bytes[i]! | (bytes[size + i]! << 8);
   return { width, height, integers, scale };
+}
+
+/**
+ * Add up a map over patches of `size` pixels a side, which begin at its upper left corner; those at the right and
+ * lower edges have what pixels are left. Sums of integers are exact. Of size 1 both are the map itself.
+ */
+export function regionsOf(map: RawMap, size: number): Regions {
+  if (size === 1) return { sums: map, shown: map };
+  const width = Math.ceil(map.width / size);
+  const height = Math.ceil(map.height / size);
+  const sums = new Int32Array(width * height);
+  const shown = new Int32Array(map.integers.length);
+  const patch = (i: number): number => {
+    const y = Math.floor(i / map.width);
+    return Math.floor(y / size) * width + Math.floor((i - y * map.width) / size);
+  };
+  for (let i = 0; i < shown.length; i++) sums[patch(i)]! += map.integers[i]!;
+  for (let i = 0; i < shown.length; i++) shown[i] = sums[patch(i)]!;
+  return { sums: { width, height, integers: sums, scale: map.scale }, shown: { ...map, integers: shown } };
 }
 
 /** Return the value of a pixel, in units of the output. */

@@ -2,7 +2,7 @@
 
 import { type Limits, limitsOf, tabled } from "./limits.ts";
 import type { MapStore } from "./map_store.ts";
-import type { RawMap } from "./raw_map.ts";
+import type { RawMap, Regions } from "./raw_map.ts";
 import type {
   ImageVariant,
   ModelFrame,
@@ -10,10 +10,11 @@ import type {
   PageStudy,
   PageVariant,
   Range,
+  RegionRange,
   StoredMap,
   StudyImage,
 } from "./study_types.ts";
-import type { Normalization, Part, Scope } from "./style.ts";
+import type { ColorStyle, Normalization, Scope } from "./style.ts";
 import { imageOf, type View } from "./view.ts";
 
 /** One map of the view, with all that belongs to it. `raw` is undefined where it has no values here. */
@@ -25,6 +26,8 @@ export interface Cell {
   map: StoredMap;
   frame: ModelFrame;
   raw: RawMap | undefined;
+  /** What is shown of it: sums over patches, or its pixels themselves. */
+  regions: Regions | undefined;
   /** Why there are no values; empty where there are, or while they are unpacked. */
   missing: string;
 }
@@ -37,7 +40,7 @@ export interface Shared {
   complete: boolean;
   /** Maps of the page that are all there is in this range; null where there are others. */
   blocks: string[] | null;
-  table: Range | null;
+  table: RegionRange | null;
 }
 
 /** Return the maps of a view, a row for each variant, a column for each target. */
@@ -54,7 +57,9 @@ export function rowsOf(study: PageStudy, view: View, store: MapStore): Cell[][] 
         .map((map) => {
           const raw = map.block ? store.get(map.block) : undefined;
           const missing = map.missing || store.broken.get(map.block) || "";
-          return { image, place, variant, target: study.targets[map.target]!, map, frame, raw, missing };
+          const regions = map.block ? store.regions(map.block, view.style.regions) : undefined;
+          const target = study.targets[map.target]!;
+          return { image, place, variant, target, map, frame, raw, regions, missing };
         });
     });
 }
@@ -70,8 +75,17 @@ export function titleOf(study: PageStudy, scope: Scope): string {
   return study.knobs.scopes.find((each) => each.scope === scope)?.title ?? "";
 }
 
-/** Return the range that a cell's map shares with others; null where none of them is there. `row` are its neighbours. */
-export function sharedRange(study: PageStudy, cell: Cell, row: Cell[], scope: Scope): Shared | null {
+/**
+ * Return the range that a cell's map shares with others; null where none of them is there. `row` are its neighbours,
+ * `size` is the side of the patches whose sums it is of, 1 of pixels.
+ */
+export function sharedRange(
+  study: PageStudy,
+  cell: Cell,
+  row: Cell[],
+  scope: Scope,
+  size: number,
+): Shared | null {
   const stored: Partial<Record<Scope, Range | null>> = {
     targets: cell.place.range,
     models: cell.image.range,
@@ -79,22 +93,33 @@ export function sharedRange(study: PageStudy, cell: Cell, row: Cell[], scope: Sc
     dataset: study.dataset,
     raw: study.raw,
   };
-  const found = stored[scope];
-  if (found !== undefined) {
+  const pixels = stored[scope];
+  if (pixels !== undefined) {
+    const found = pixels && (size === 1 ? pixels : (pixels.patches[size] ?? null));
     const here = scope === "targets" ? [cell.place] : scope === "models" ? cell.image.variants : [];
     return found && { ...found, blocks: wholly(found, here), table: found };
   }
   const maps = scope === "pair" ? row.map((each) => each.map) : [cell.map];
-  const known = maps.filter((map) => map.minimum !== null && map.maximum !== null);
+  const known = maps.flatMap((map) => {
+    const ends = extremesOf(map, size);
+    return ends ? [{ ...ends, block: map.block }] : [];
+  });
   if (!known.length) return null;
   return {
-    minimum: Math.min(...known.map((map) => map.minimum!)),
-    maximum: Math.max(...known.map((map) => map.maximum!)),
+    minimum: Math.min(...known.map((each) => each.minimum)),
+    maximum: Math.max(...known.map((each) => each.maximum)),
     n_maps: known.length,
     complete: known.length === maps.length,
-    blocks: known.map((map) => map.block).filter(Boolean),
+    blocks: known.map((each) => each.block).filter(Boolean),
     table: null,
   };
+}
+
+/** Return the smallest and the largest value of a map's regions; null where it was not computed. */
+export function extremesOf(map: StoredMap, size: number): { minimum: number; maximum: number } | null {
+  if (size !== 1) return map.patches[size] ?? null;
+  const { minimum, maximum } = map;
+  return minimum === null || maximum === null ? null : { minimum, maximum };
 }
 
 /** Return the ends of a cell's colours; null where no map of its range is there. */
@@ -103,27 +128,27 @@ export function cellLimits(
   cell: Cell,
   row: Cell[],
   chosen: Normalization,
-  part: Part,
+  { part, regions }: ColorStyle,
   store: MapStore,
 ): Limits | null {
-  const shared = sharedRange(study, cell, row, scopeOf(chosen, row.length));
+  const shared = sharedRange(study, cell, row, scopeOf(chosen, row.length), regions);
   if (!shared)
     return chosen.rule === "fixed" ? limitsOf({ minimum: 0, maximum: 0 }, chosen, part, () => 0) : null;
-  return limitsOf(shared, chosen, part, (percent) => magnitude(shared, percent, store));
+  return limitsOf(shared, chosen, part, (percent) => magnitude(shared, percent, store, regions));
 }
 
-/** Tell whether quantiles of a range are those of its pixels, and not of histograms. */
+/** Tell whether quantiles of a range are those of its maps, and not of histograms. */
 export function isExact(shared: Shared, store: MapStore): boolean {
   return shared.blocks?.every((block) => store.get(block) !== undefined) ?? false;
 }
 
-function magnitude(shared: Shared, percent: number, store: MapStore): number {
-  if (isExact(shared, store)) return store.magnitude(shared.blocks!, percent);
+function magnitude(shared: Shared, percent: number, store: MapStore, size: number): number {
+  if (isExact(shared, store)) return store.magnitude(shared.blocks!, percent, size);
   return shared.table ? tabled(shared.table, percent) : Math.max(-shared.minimum, shared.maximum);
 }
 
 /** Return the blocks of some variants of an image, if they are all the maps of a range. */
-function wholly(range: Range, places: ImageVariant[]): string[] | null {
+function wholly(range: RegionRange, places: ImageVariant[]): string[] | null {
   const blocks = places.flatMap((place) => place.maps.flatMap((map) => map.block || []));
   return blocks.length === range.n_maps && blocks.length > 0 ? blocks : null;
 }

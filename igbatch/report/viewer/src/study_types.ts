@@ -28,6 +28,10 @@ export interface PageStudy {
    */
   first: number[];
   /**
+   * Size of the regions that are shown at first.
+   */
+  first_regions: number;
+  /**
    * Of boxes over the data set, for the chart.
    */
   aggregates: BoxMean[];
@@ -37,7 +41,7 @@ export interface PageStudy {
   history: CheckSeries[];
 }
 /**
- * The smallest and largest value of all maps of a scope, in units of the output.
+ * The range of pixels of the maps of a scope, and of sums over patches.
  */
 export interface Range {
   minimum: number;
@@ -48,7 +52,29 @@ export interface Range {
    */
   complete: boolean;
   /**
-   * Of |a| over all pixels of the scope's maps, at 90.0, 90.1, ... 100.0 %, from histograms.
+   * Of |a| over all regions of the scope's maps, at 90.0, 90.1, ... 100.0 %, from histograms.
+   */
+  quantiles: number[];
+  /**
+   * By the side of the patches in pixels; none where the study was computed before they were kept.
+   */
+  patches: {
+    [k: string]: RegionRange;
+  };
+}
+/**
+ * The smallest and largest value of all regions of the maps of a scope, in units of the output.
+ */
+export interface RegionRange {
+  minimum: number;
+  maximum: number;
+  n_maps: number;
+  /**
+   * False while maps of the scope are missing.
+   */
+  complete: boolean;
+  /**
+   * Of |a| over all regions of the scope's maps, at 90.0, 90.1, ... 100.0 %, from histograms.
    */
   quantiles: number[];
 }
@@ -57,6 +83,10 @@ export interface Range {
  */
 export interface Knobs {
   scopes: ScopeChoice[];
+  /**
+   * Those that the study has ranges of; pixels first.
+   */
+  regions: RegionChoice[];
   rules: RuleChoice[];
   parts: PartChoice[];
   palettes: PaletteChoice[];
@@ -72,6 +102,14 @@ export interface ScopeChoice {
   compare: string;
   beware: string;
   scope: "raw" | "image" | "pair" | "targets" | "models" | "variant" | "dataset";
+}
+/**
+ * What of a map has one colour: a pixel (size 1), or a square patch, which shows its sum.
+ */
+export interface RegionChoice {
+  title: string;
+  words: string;
+  size: number;
 }
 /**
  * How a range becomes the ends of the colour scale; `{p}` in its words is the percentile.
@@ -245,6 +283,12 @@ export interface StoredMap {
   probability: number | null;
   score: number | null;
   score_baseline: number | null;
+  /**
+   * By the side of the patches in pixels.
+   */
+  patches: {
+    [k: string]: Extremes;
+  };
   gap: number | null;
   steps: number | null;
   converged: boolean | null;
@@ -253,6 +297,13 @@ export interface StoredMap {
    */
   marks: string[];
   boxes: StoredBox[];
+}
+/**
+ * The smallest and largest sum over patches of one map.
+ */
+export interface Extremes {
+  minimum: number;
+  maximum: number;
 }
 /**
  * What the study stored of one map in one box.

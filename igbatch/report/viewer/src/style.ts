@@ -19,6 +19,8 @@ export interface Normalization {
 
 /** How values become colours once the range is known; the limits of its numbers are the study's `knobs.limits`. */
 export interface ColorStyle {
+  /** What has one colour: a pixel (1), or a square patch of so many pixels a side, which shows its sum. */
+  regions: number;
   part: Part;
   /** Multiplies the place on the colour scale: at 2 the last colour is reached at half of the range. */
   level: number;

@@ -48,6 +48,7 @@ export function firstView(study: PageStudy): View {
     normalization: { scope, rule: rules[0]!.rule, percentile: limits.percentile.default, low: -1, high: 1 },
     beside: null,
     style: {
+      regions: study.first_regions,
       part: parts[0]!.part,
       level: limits.level.default,
       palette: palettes[0]!.palette,
@@ -83,7 +84,8 @@ export function toFragment(view: View): string {
   for (const id of view.targets) fields.append("target", id);
   fields.set("range", words(view.normalization));
   if (view.beside) fields.set("beside", words(view.beside));
-  const { part, level, palette, contour, blur, opacity } = view.style;
+  const { regions, part, level, palette, contour, blur, opacity } = view.style;
+  fields.set("regions", String(regions));
   fields.set("part", part);
   fields.set("level", String(level));
   fields.set("colors", palette);
@@ -125,8 +127,9 @@ export function fromFragment(study: PageStudy, fragment: string): { view: View; 
   view.normalization = normalization(fields.get("range"), study, view.normalization);
   if (fields.has("beside")) view.beside = normalization(fields.get("beside"), study, view.normalization);
   const [contour, blur] = (fields.get("contour") ?? "").split(" ");
-  const { parts, palettes, limits } = study.knobs;
+  const { regions, parts, palettes, limits } = study.knobs;
   view.style = {
+    regions: regions.find((each) => String(each.size) === fields.get("regions"))?.size ?? 1, // as links of before
     part: parts.find((each) => each.part === fields.get("part"))?.part ?? view.style.part,
     level: within(limits.level, fields.get("level")),
     palette: palettes.find((each) => each.palette === fields.get("colors"))?.palette ?? view.style.palette,

@@ -27,7 +27,7 @@ export function normalizationWords(
     lines.push(`A pair has two targets, ${targets} ${targets === 1 ? "is" : "are"} shown.`);
   const ranges = rangesOf(study, rows, chosen, style, store, scope);
   const first = rows.flat()[0];
-  const shared = first && sharedRange(study, first, rows[0]!, scope);
+  const shared = first && sharedRange(study, first, rows[0]!, scope, style.regions);
   const maps = count(shared?.n_maps ?? 0, "map");
   const over = about.over.replaceAll("{maps}", maps);
   lines.push(
@@ -54,8 +54,11 @@ export function normalizationWords(
 
 /** State what is shown of the values, where it is not all of them in proportion. */
 export function styleWords(study: PageStudy, style: ColorStyle): string {
-  const { parts, palettes, limits } = study.knobs;
-  const lines = [parts.find((each) => each.part === style.part)?.words];
+  const { regions, parts, palettes, limits } = study.knobs;
+  const lines = [
+    regions.find((each) => each.size === style.regions)?.words,
+    parts.find((each) => each.part === style.part)?.words,
+  ];
   const add = (name: Exclude<keyof KnobLimits, "percentile">, value: number | string = style[name]): void => {
     lines.push(limits[name].words.replaceAll("{value}", String(value)));
   };
@@ -83,7 +86,7 @@ function rangesOf(
   const groups = new Map<string, string[]>();
   for (const row of rows) {
     for (const cell of row) {
-      const limits = cellLimits(study, cell, row, chosen, style.part, store);
+      const limits = cellLimits(study, cell, row, chosen, style, store);
       if (!limits) continue;
       const name = scope === "image" ? `${cell.variant.name}, ${cell.target.name}` : cell.variant.name;
       const text = ends(limits);
@@ -91,10 +94,11 @@ function rangesOf(
     }
   }
   if (!groups.size) return "";
-  if (groups.size === 1) return `The colours run from ${[...groups.keys()][0]} ${study.unit} a pixel.`;
+  const region = style.regions === 1 ? "pixel" : "patch";
+  if (groups.size === 1) return `The colours run from ${[...groups.keys()][0]} ${study.unit} a ${region}.`;
   const named = [...groups].map(([text, names]) => `${text} (${listing(names, 3)})`);
   const more = named.length > MAX_RANGES ? `; ${named.length - MAX_RANGES} more are on the colour bars` : "";
-  return `The colours run from ${named.slice(0, MAX_RANGES).join("; ")}${more}, in units ${study.unit} a pixel.`;
+  return `The colours run from ${named.slice(0, MAX_RANGES).join("; ")}${more}, in units ${study.unit} a ${region}.`;
 }
 
 function ends(limits: Limits): string {

@@ -16,7 +16,7 @@ export interface ControlsProps {
 
 export function Controls({ study, image, view, change }: ControlsProps) {
   const variants = image.variants.map((place) => study.variants[place.variant]!);
-  const { parts, palettes, limits } = study.knobs;
+  const { regions, parts, palettes, limits } = study.knobs;
   const style = (part: Partial<ColorStyle>): void => change({ style: { ...view.style, ...part } });
   return (
     <form class="controls" aria-label="What the maps show" onSubmit={(event) => event.preventDefault()}>
@@ -66,6 +66,15 @@ export function Controls({ study, image, view, change }: ControlsProps) {
       )}
       <fieldset>
         <legend>Colours</legend>
+        {regions.length > 1 && (
+          <Choice
+            name="regions"
+            label="Regions"
+            value={String(view.style.regions)}
+            change={(size) => style({ regions: Number(size) })}
+            options={regions.map(({ size, title }) => [String(size), title])}
+          />
+        )}
         <Choice
           name="palette"
           label="Colour map"

@@ -21,17 +21,18 @@ export function Histogram({ rows, view, study, store }: HistogramProps) {
   const container = useRef<HTMLDivElement>(null);
   const chosen = Math.min(place, rows.length - 1);
   const row = rows[chosen] ?? [];
-  const { part } = view.style;
+  const { part, regions } = view.style;
   useEffect(() => {
     const series = row.flatMap((cell) => {
-      const limits = cellLimits(study, cell, row, view.normalization, part, store);
-      const { raw } = cell;
-      if (!raw || !limits) return [];
-      const values = Float64Array.from(raw.integers, (integer) => partOf(part, integer * raw.scale));
+      const limits = cellLimits(study, cell, row, view.normalization, view.style, store);
+      const sums = cell.regions?.sums;
+      if (!sums || !limits) return [];
+      const values = Float64Array.from(sums.integers, (integer) => partOf(part, integer * sums.scale));
       return [{ name: cell.target.name, values, limits }];
     });
-    if (container.current) histogramChart(container.current, series, study.unit);
-  }, [row.map((cell) => cell.map.block).join(), row[0]?.raw, view.normalization, part]);
+    if (container.current)
+      histogramChart(container.current, series, study.unit, regions === 1 ? "pixels" : "patches");
+  }, [row.map((cell) => cell.map.block).join(), row[0]?.raw, view.normalization, part, regions]);
   return (
     <figure class="histogram">
       <h3>

@@ -8,7 +8,7 @@ import { outline } from "../contour.ts";
 import { count, number, orDash, percent } from "../format.ts";
 import type { Limits } from "../limits.ts";
 import { precision, valueAt } from "../raw_map.ts";
-import type { Cell, Shared } from "../shown.ts";
+import { type Cell, extremesOf, type Shared } from "../shown.ts";
 import type { StoredMap } from "../study_types.ts";
 import type { View } from "../view.ts";
 import { ColorBar } from "./ColorBar.tsx";
@@ -27,7 +27,8 @@ export interface MapPanelProps {
 }
 
 export function MapPanel({ cell, aside, view, hand, colors, limits, shared, painted }: MapPanelProps) {
-  const { raw, map, frame } = cell;
+  const { map, frame, regions } = cell;
+  const raw = regions?.shown;
   const { part, level, contour, blur, opacity } = view.style;
   const canvas = useRef<HTMLCanvasElement>(null);
   useLayoutEffect(() => {
@@ -91,8 +92,8 @@ export function MapPanel({ cell, aside, view, hand, colors, limits, shared, pain
         <p class="reading" aria-hidden="true">
           {reading(cell, hand)}
         </p>
-        <Numbers map={map} />
-        {raw && limits && clipped(beyond(raw, limits, part), raw.integers.length)}
+        <Numbers map={map} size={view.style.regions} />
+        {regions && limits && clipped(beyond(regions.sums, limits, part), regions.sums.integers.length, view)}
         {map.marks.map((mark) => (
           <p key={mark} class="mark">
             {mark}
@@ -104,11 +105,13 @@ export function MapPanel({ cell, aside, view, hand, colors, limits, shared, pain
 }
 
 /** The numbers of a map, whether or not it is drawn. */
-function Numbers({ map }: { map: StoredMap }) {
+function Numbers({ map, size }: { map: StoredMap; size: number }) {
   if (map.sum === null) return null;
+  const ends = extremesOf(map, size);
+  const region = size === 1 ? "" : "patch ";
   const pairs: [string, string][] = [
-    ["min", orDash(map.minimum)],
-    ["max", orDash(map.maximum)],
+    [`${region}min`, orDash(ends?.minimum)],
+    [`${region}max`, orDash(ends?.maximum)],
     ["sum", orDash(map.sum)],
     ["F(image)", orDash(map.score)],
     ["F(baseline)", orDash(map.score_baseline)],
@@ -128,18 +131,21 @@ function Numbers({ map }: { map: StoredMap }) {
   );
 }
 
-function clipped(pixels: number, all: number) {
+function clipped(regions: number, all: number, { style }: View) {
   return (
-    pixels > 0 && (
+    regions > 0 && (
       <p class="mark">
-        {count(pixels, "pixel")} ({percent(pixels / all)}) beyond the colours
+        {style.regions === 1 ? count(regions, "pixel") : count(regions, "patch", "patches")} (
+        {percent(regions / all)}) beyond the colours
       </p>
     )
   );
 }
 
 /** Write the raw value at the cursor, as far as it is known. */
-function reading({ raw }: Cell, { cursor }: Hand): string {
+function reading({ raw, regions }: Cell, { cursor }: Hand): string {
   if (!cursor || !raw || cursor.x >= raw.width || cursor.y >= raw.height) return "\u00a0";
-  return `${number(valueAt(raw, cursor.x, cursor.y))} ± ${number(precision(raw), 1)}`;
+  const pixel = `${number(valueAt(raw, cursor.x, cursor.y))} ± ${number(precision(raw), 1)}`;
+  if (!regions || regions.shown === raw) return pixel;
+  return `patch ${number(valueAt(regions.shown, cursor.x, cursor.y))}, pixel ${pixel}`;
 }

@@ -66,11 +66,11 @@ export function Viewer({ study, store, ready }: ViewerProps) {
       view={view}
       hand={hand}
       colors={colors}
-      limits={cellLimits(study, cell, row, chosen, view.style.part, store)}
+      limits={cellLimits(study, cell, row, chosen, view.style, store)}
       shared={
         chosen.scope === "raw" || chosen.rule === "fixed"
           ? null
-          : sharedRange(study, cell, row, scopeOf(chosen, row.length))
+          : sharedRange(study, cell, row, scopeOf(chosen, row.length), view.style.regions)
       }
       painted={ready}
     />
