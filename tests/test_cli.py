@@ -33,13 +33,19 @@ def times(*files: Path) -> dict[Path, int]:
 def test_a_run_is_stopped_by_sigterm_and_run_again(
     tiny_study: Path, tmp_path: Path, call: Command, warm_workers: None
 ) -> None:
-    """As from Kubernetes or `ray job stop`. The run that is stopped is a process, later ones are calls."""
+    """As from Kubernetes or `ray job stop`. The run that is stopped is a process, later ones are calls.
+
+    Its output goes into `head -1`, as it were: after a line nobody reads, and it computes on.
+    """
     run = ("run", "tiny.yaml", "--set", "attribution.steps=16")
     out = tmp_path / "igbatch-out" / "tiny"
     with open(tmp_path / "log", "w") as log:
         driver = subprocess.Popen(
-            [sys.executable, "-m", "igbatch.cli", *run], cwd=tmp_path, stdout=log, stderr=log
+            [sys.executable, "-m", "igbatch.cli", *run], cwd=tmp_path, stdout=subprocess.PIPE, stderr=log
         )
+    assert driver.stdout is not None
+    assert driver.stdout.readline().startswith(b"study tiny -> ")
+    driver.stdout.close()
     deadline = time.monotonic() + 240
     while not list(out.glob("image_stats/*/*.parquet")) and driver.poll() is None:
         assert time.monotonic() < deadline

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from helpers import Command
 
-from igbatch import open_study
 from igbatch.store.output import Output
 
 IGBATCH = str(Path(sys.executable).with_name("igbatch"))
@@ -33,15 +32,6 @@ def in_a_shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
 def finished(computed: Output, tmp_path: Path) -> Path:
     """A copy of a finished study, for commands that write into it."""
     return Path(shutil.copytree(computed.uri, tmp_path / "finished"))
-
-
-def test_a_run_into_head_computes_everything(write_study: Callable[..., Path], tmp_path: Path) -> None:
-    write_study(images={"scenes": [{"kind": "double", "seeds": [1]}]})
-    done = in_a_shell("igbatch run study.yaml --out out 2>&1 | head -1", tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout == f"study tiny -> {tmp_path}/out\n"
-    assert open_study(str(tmp_path / "out")).complete
-    assert (tmp_path / "out" / "report" / "index.html").is_file()
 
 
 def test_a_run_that_nobody_can_hear_from_the_start(
