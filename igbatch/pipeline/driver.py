@@ -40,7 +40,7 @@ from igbatch.pipeline.plan import Plan, Shard
 from igbatch.pipeline.queue import ShardQueue
 from igbatch.pipeline.retry import Deadline, RetryPolicy
 from igbatch.pipeline.rows import quarantine_row
-from igbatch.pipeline.worker import MakeComputer, actor_class, window
+from igbatch.pipeline.worker import MakeComputer, SharedStudy, actor_class, window
 from igbatch.pipeline.worker_pool import POLL_SECONDS, WorkerPool, WorkerSlot, kill_worker
 from igbatch.store.commit import ShardWriter
 from igbatch.store.output import Output
@@ -96,7 +96,7 @@ class AttributionDriver:
         self._deadline = Deadline(None if run.shard_seconds == "auto" else run.shard_seconds)
         self._metrics = DriverMetrics(self.plan.resolved.study.name)
         kind = actor_class(workers)
-        held = (self.plan.resolved, self.output, workers.device, workers.threads)
+        held = (SharedStudy(self.plan.resolved), self.output, workers.device, workers.threads)
         start = partial(kind.remote, *held, self.make_computer, self.probe)
         self.pool = WorkerPool(start, kill_worker, workers, self.say)
         self.pool.scale(len(self._queue))

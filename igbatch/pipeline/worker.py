@@ -31,12 +31,35 @@ MakeComputer = Callable[[ResolvedStudy, Output, str], "ShardComputer"]
 """Makes what computes shards on a device: a stand-in for `ShardComputer`, or one that does more."""
 
 
+class SharedStudy:
+    """A resolved study in Ray's object store, as long as its driver lives: it may have thousands of classes.
+
+    Ray drops large arguments of a constructor once their actor has died twice (ray-project/ray#53727). So
+    workers are given where the study lies, in bytes that Ray takes for no reference.
+    """
+
+    def __init__(self, resolved: ResolvedStudy) -> None:
+        self._held = ray.put(resolved)
+        self._place: bytes = ray.cloudpickle.dumps(self._held)
+
+    def __getstate__(self) -> bytes:
+        return self._place
+
+    def __setstate__(self, place: bytes) -> None:
+        self._place, self._held = place, ray.cloudpickle.loads(place)
+
+    def get(self) -> ResolvedStudy:
+        """Return the study."""
+        resolved: ResolvedStudy = ray.get(self._held)
+        return resolved
+
+
 class Worker:
     """Computes shards, a thread for each; `actor_class` makes it an actor with its resources."""
 
     def __init__(
         self,
-        resolved: ResolvedStudy,
+        study: SharedStudy,
         output: Output,
         device: str,
         threads: int,
@@ -57,6 +80,7 @@ class Worker:
         from igbatch.pipeline.compute import ShardComputer, device_name
 
         torch.set_num_threads(threads)
+        resolved = study.get()
         self._device_name = device_name(torch.device(device))
         self._metrics = WorkerMetrics(resolved.study.name, self._device_name)
         self.computer = (make_computer or ShardComputer)(resolved, output, device)

@@ -29,7 +29,7 @@ from igbatch.pipeline.driver import AttributionDriver, RunSummary
 from igbatch.pipeline.messages import Calibration, ShardReport
 from igbatch.pipeline.metrics import WorkerMetrics
 from igbatch.pipeline.node_checks import Probe
-from igbatch.pipeline.plan import Shard
+from igbatch.pipeline.plan import Plan, Shard
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.run import plan_study, run_stage
 from igbatch.pipeline.study_output import open_output
@@ -98,13 +98,14 @@ class QuickWorker(Worker):
 
     def __init__(
         self,
-        resolved: ResolvedStudy,
+        study: worker.SharedStudy,
         output: Output,
         device: str,
         threads: int,
         make_computer: Any,
         probe: Probe | None = None,
     ) -> None:
+        resolved = study.get()
         self.threads, self.probe = threads, probe
         self._refusal, self._device_name = None, device
         self._metrics = WorkerMetrics(resolved.study.name, device)
@@ -139,6 +140,15 @@ def hang_once(shard: Shard, mark: str) -> None:
     if not os.path.exists(mark):
         Path(mark).touch()
         time.sleep(3600)
+
+
+def die_twice(shard: Shard, mark: str) -> None:
+    with open(mark, "a+") as file:
+        file.seek(0)
+        if len(file.read()) < 2:
+            file.write("x")
+            file.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def lose_the_store(shard: Shard, mark: str, times: int) -> None:
@@ -325,6 +335,32 @@ def test_a_shard_too_large_for_memory_is_halved(
     summary = replay_with(need_memory, study, tmp_path / "out")
     assert summary.quarantined == 0
     assert summary.shards == 3
+    assert_as_if_nothing_had_been(Output(str(tmp_path / "out")), undisturbed)
+
+
+def test_a_study_of_thousands_of_classes_survives_two_deaths_of_its_worker(
+    study: Path,
+    tmp_path: Path,
+    undisturbed: pd.DataFrame,
+    replay_with: Callable[..., RunSummary],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ray drops constructor arguments above 100 KB once their actor has died twice."""
+
+    real = plan_study
+
+    def with_many_classes(*arguments: Any, **how: Any) -> Plan:
+        plan = real(*arguments, **how)
+        plan.resolved.models["small"].class_names.update({f"a class of number {n}": n for n in range(20_000)})
+        assert len(pickle.dumps(plan.resolved)) > 200_000
+        return plan
+
+    monkeypatch.setitem(stage_of.__globals__, "plan_study", with_many_classes)
+    fault = partial(die_twice, mark=str(tmp_path / "mark"))
+    summary = replay_with(fault, study, tmp_path / "out", "run.retries=5")
+    assert summary.retries >= 1
+    assert (tmp_path / "mark").read_text() == "xx"
+    monkeypatch.undo()
     assert_as_if_nothing_had_been(Output(str(tmp_path / "out")), undisturbed)
 
 
