@@ -10,6 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+
+from igbatch.store import schemas
+
 SECONDS = 60
 """Within so many seconds a wrong call has to end with its line: twice what is promised, since other tests run
 beside and a machine may be slow."""
@@ -49,3 +53,12 @@ def run_igbatch(
         text=True, timeout=timeout, check=False,
     )  # fmt: skip
     return Ended(done.returncode, done.stdout, done.stderr, time.monotonic() - start)
+
+
+ZEROS = {
+    field.name: []
+    if pa.types.is_list(field.type)
+    else {pa.bool_(): False, pa.string(): ""}.get(field.type, 0)
+    for field in schemas.IMAGE_STATS
+}
+"""A row of `image_stats` that says nothing."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import ray
+import ray.util.client
 
 from igbatch.errors import ImageError, InputError, one_line
 from igbatch.pipeline.cluster import Workers
@@ -32,25 +33,22 @@ MakeComputer = Callable[[ResolvedStudy, Output, str], "ShardComputer"]
 
 
 class SharedStudy:
-    """A resolved study in Ray's object store, as long as its driver lives: it may have thousands of classes.
+    """A resolved study in Ray's object store, where it stays as long as the process of its driver.
 
-    Ray drops large arguments of a constructor once their actor has died twice (ray-project/ray#53727). So
-    workers are given where the study lies, in bytes that Ray takes for no reference.
+    It may have thousands of classes, and Ray drops large arguments of a constructor once their actor has died
+    twice (ray-project/ray#53727). So workers are given where the study lies, in bytes that Ray takes for no
+    reference. A driver behind ray:// cannot do that, and gives the study itself.
     """
 
     def __init__(self, resolved: ResolvedStudy) -> None:
-        self._held = ray.put(resolved)
-        self._place: bytes = ray.cloudpickle.dumps(self._held)
-
-    def __getstate__(self) -> bytes:
-        return self._place
-
-    def __setstate__(self, place: bytes) -> None:
-        self._place, self._held = place, ray.cloudpickle.loads(place)
+        far = ray.util.client.ray.is_connected()
+        self._given: ResolvedStudy | bytes = resolved if far else ray.cloudpickle.dumps(ray.put(resolved))
 
     def get(self) -> ResolvedStudy:
         """Return the study."""
-        resolved: ResolvedStudy = ray.get(self._held)
+        if not isinstance(self._given, bytes):
+            return self._given
+        resolved: ResolvedStudy = ray.get(ray.cloudpickle.loads(self._given))
         return resolved
 
 

@@ -126,10 +126,12 @@ def scope_range(
     if not summary.n_maps:
         given = None if targets is None else tuple(targets)
         raise KeyError(f"no map for scope {scope!r} ({variant_id}, {image_id}, {given})")
-    if not summary.of(size).n_maps:
+    without = summary.n_maps - summary.of(size).n_maps
+    if without:
+        whose = ", ".join(each for each in (variant_id, image_id) if each) or "of the study"
         raise InputError(
-            f"regions {regions!r}: ranges of patches were not kept when this study was computed; use pixel, "
-            "or compute it again into another output"
+            f"regions {regions!r}: {without} of {summary.n_maps} maps ({whose}) were computed by a version "
+            "that kept no ranges of patches; use pixel, or compute the study again into another output"
         )
     shared = summary.of(size).row(scope, None, expected) | {"regions": regions}
     if scope == "raw":

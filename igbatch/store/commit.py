@@ -31,7 +31,7 @@ from igbatch.store.output import DATA_KINDS, Output, table_bytes
 
 COMMIT_KEY = b"igbatch"
 STATS_GROUP_ROWS = 4096
-"""Rows of a row group of `image_stats`: 8 MB of histograms."""
+"""Rows of a row group of `image_stats`: 40 MB of histograms, of pixels and of patches."""
 
 _REPEATED = [
     field.name

@@ -24,6 +24,8 @@ FILES_AT_ONCE = 1024
 """Files of one data set: it keeps the footers of those that it has read."""
 
 BATCH_ROWS = 8192
+GATHERED_BYTES = 1 << 27
+"""Of batches that are gathered: small shards have 19 kB of sums each."""
 AHEAD = 4
 """Batches of a file, and files, that are read ahead."""
 
@@ -59,15 +61,18 @@ def scan(
 
 
 def gathered(batches: Iterator[Found], rows: int) -> Iterator[list[Found]]:
-    """Gather batches until they have so many rows: comparing them with a long list costs as much for few."""
+    """Gather batches until they have so many rows: comparing them with a long list costs as much for few.
+
+    Or until they have `GATHERED_BYTES`.
+    """
     waiting: list[Found] = []
-    count = 0
+    count = size = 0
     for path, batch in batches:
         waiting.append((path, batch))
-        count += len(batch)
-        if count >= rows:
+        count, size = count + len(batch), size + batch.nbytes
+        if count >= rows or size >= GATHERED_BYTES:
             yield waiting
-            waiting, count = [], 0
+            waiting, count, size = [], 0, 0
     if waiting:
         yield waiting
 

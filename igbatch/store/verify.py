@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from igbatch.errors import InputError
 from igbatch.store import provenance
 from igbatch.store.fingerprint import digest
+from igbatch.store.histograms import merge_patches
 from igbatch.store.output import DATA_KINDS, Output
 from igbatch.store.pruned import pruned_at
 from igbatch.store.rankings import misranked, stored_rankings
@@ -221,13 +222,25 @@ def _check_ranges(reader: Reader, ranges: dict[tuple[str, str | None], _Range], 
                 faults.setdefault(f"{table}.parquet", "missing, and the study was reduced")
     if output.exists(output.path(name)):
         try:
+            table = output.read_table(output.path(name))
             columns = ["scope", "variant_id", "minimum", "maximum", "n_maps", "complete"]
-            rows = output.read_table(output.path(name), columns).to_pylist()
-            differences = list(_differences(rows, ranges, found.expected))
+            rows = table.select(columns).to_pylist()
+            differences = [*_differences(rows, ranges, found.expected), *_patch_differences(table)]
         except (OSError, pa.ArrowException) as error:
             faults.setdefault(name, f"cannot be read ({error})")
     for path, what in [*faults.items(), *((name, each) for each in differences)]:
         found.problems.append(Problem("ranges", path, f"{what}; reduce the study again"))
+
+
+def _patch_differences(table: pa.Table) -> Iterator[str]:
+    """Compare the patches of the data set with those of the variants together."""
+    if "patches" not in table.column_names or "dataset" not in table["scope"].to_pylist():
+        return
+    variants = pc.equal(table["scope"], "variant")
+    sums, whole = (merge_patches(table["patches"].filter(mask)) for mask in (variants, pc.invert(variants)))
+    kind = table["patches"].type
+    if not pa.array([sums], kind).equals(pa.array([whole], kind)):
+        yield "dataset: its patches are not those of the variants together"
 
 
 def _differences(

@@ -27,7 +27,7 @@ from igbatch.store.verification import Problem
 
 MAPS_AT_ONCE = 32
 HISTOGRAMS_AT_ONCE = 512
-"""A megabyte of counts; a row group may hold eight times as many."""
+"""A megabyte of counts of pixels, or four of patches; a row group may hold eight times as many."""
 ROUNDING = 1e-9
 """Of sums in float64, relative to the map's absolute sum and its scores."""
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from helpers import ZEROS
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -24,10 +25,6 @@ TARGETS = ("a", "b", "predicted")
 INDICES = {"a": 0, "b": 1, "predicted": None}
 ETAGS = {f"i{n}": "1" for n in range(7)}
 CUT = "it is cut short, or no commit of igbatch"
-ZEROS = {
-    field.name: {pa.bool_(): False, pa.string(): "", pa.list_(pa.int32()): []}.get(field.type, 0)
-    for field in schemas.IMAGE_STATS
-}  # fmt: skip
 Pair = tuple[str, str]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from helpers import ZEROS
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,10 +30,6 @@ from igbatch.variants.weights import WeightsSource
 
 CLASSES = {"a": 0, "b": 1, "c": 2}
 Triple = tuple[str, str, str]
-ZEROS = {
-    field.name: {pa.bool_(): False, pa.string(): "", pa.list_(pa.int32()): []}.get(field.type, 0)
-    for field in schemas.IMAGE_STATS
-}  # fmt: skip
 
 
 def resolve(

@@ -125,13 +125,16 @@ class ColorScale:
         low, high = self.bar
         return 0.5 if high <= low else (value - low) / (high - low)
 
-    def marks(self, values: NDArray[np.floating]) -> list[str]:
-        """Say what the colours of a map's regions do not show: those beyond the scale, or all of it."""
+    def marks(self, values: NDArray[np.floating], slack: float = 0.0) -> list[str]:
+        """Say what the colours of a map's regions do not show: those beyond the scale, or all of it.
+
+        `slack` is how far a value may lie beyond the ends and be rounding.
+        """
         shown, (vmin, vmax) = take_part(values, self.style.part), self.ends
-        beyond = int(np.count_nonzero((shown < vmin) | (shown > vmax)))
+        beyond = int(np.count_nonzero((shown < vmin - slack) | (shown > vmax + slack)))
         if beyond:
-            noun = "pixels" if self.style.patch == 1 else "patches"
-            return [f"{beyond:,} {noun} ({percent(beyond / values.size)}) beyond the scale"]
+            regions = f"{beyond:,} pixels" if self.style.patch == 1 else count(beyond, "patch", "patches")
+            return [f"{regions} ({percent(beyond / values.size)}) beyond the scale"]
         if not values.any() or (self.indices(values) != LEVELS).any():
             return []
         middle = self.style.colors.middle

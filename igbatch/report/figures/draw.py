@@ -162,9 +162,11 @@ def draw_panel(page: Axes, panel: Panel, x: float, y: float, size: tuple[int, in
     if panel.scale is not None:
         draw_bar(page, panel.scale, x, y, width)
     y += BAR_SPACE
-    if panel.minimum is not None and panel.maximum is not None and panel.total is not None:
-        ends = f"min {number(panel.minimum)}   max {number(panel.maximum)}"
-        y = write(page, x, y, (ends, f"sum {number(panel.total)}"), SMALL, width=width)
+    if panel.total is not None:
+        lines = [f"sum {number(panel.total)}"]
+        if panel.minimum is not None and panel.maximum is not None:
+            lines.insert(0, f"min {number(panel.minimum)}   max {number(panel.maximum)}")
+        y = write(page, x, y, lines, SMALL, width=width)
         if panel.scale is not None:
             y = write(page, x, y, panel.scale.words["label"], SMALL, width=width, max_lines=2, color=FAINT)
     marks = [line for mark in panel.marks for line in wrap(f"! {mark}", width, SMALL, max_lines=2)]

@@ -17,6 +17,7 @@ from igbatch.report.color.scale import ColorScale
 from igbatch.results import StudyResults
 from igbatch.statistics.image_stats import allowed_error
 from igbatch.statistics.patches import over_pixels, patch_sums
+from igbatch.store.encoding import RELATIVE_ERROR
 from igbatch.study import AttributionSection
 from igbatch.text import number, percent, plain
 
@@ -55,7 +56,8 @@ class Panel:
         values: [H, W], of each pixel or of the region that it is in; None where the map is missing, and
             `missing` says why.
         scale: what its colours stand for; None where no map of the scope is there, or none was requested.
-        minimum, maximum: of its regions, in units of the output; None where it was not computed.
+        minimum, maximum: of its regions, in units of the output; None where it was not computed, and for
+            patches of a map that was not kept.
         total: the sum of the map, whatever its regions are; None likewise.
         marks: what to be careful about, each a short phrase.
         photograph: what the map lies over, float32 [H, W, 3] in 0..1; None where it is shown alone.
@@ -167,8 +169,10 @@ class ImageMaps:
             if values is not None:
                 sums = patch_sums(values, size)
                 shown, low, high = over_pixels(sums, size, values.shape), float(sums.min()), float(sums.max())
-        if shown is not None and scale is not None:
-            marks += scale.marks(shown[:: scale.style.patch, :: scale.style.patch])
+        if values is not None and shown is not None and scale is not None:
+            side = scale.style.patch
+            rounding = side * side * RELATIVE_ERROR * float(np.abs(values).max()) if side > 1 else 0.0
+            marks += scale.marks(shown[::side, ::side], rounding)
             if scale.style.opacity < 1:
                 photograph = self.picture(variant_id).pixels
                 if photograph is None:

@@ -47,7 +47,7 @@ def color_scale(
             variant_id=variant_id,
             image_id=maps.image_id,
             targets=targets,
-            regions=style.regions,
+            regions="pixel" if style.rule == "fixed" else style.regions,
         )
     except KeyError:
         return None

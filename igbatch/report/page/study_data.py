@@ -69,8 +69,9 @@ def page_data(
     trained_first = sorted(places.values(), key=lambda place: facts[place]["kind"] != "trained")
     every = len(results.target_names)
     ranges = {each: results.range_of(each) for each in results.reader.variant_ids}
-    dataset, raw = page_range(merge(ranges.values()), results.expected_rows), None
-    sizes = [size for size in PATCH_SIZES if dataset and str(size) in dataset.patches]
+    whole = merge(ranges.values())
+    dataset, raw = page_range(whole, results.expected_rows), None
+    sizes = [size for size in PATCH_SIZES if dataset and whole.of(size).n_maps == whole.n_maps]
     if dataset:
         scales = {size: raw_scale(each.of(size) for each in ranges.values()) for size in (1, *sizes)}
         raw = _raw_range(dataset, scales)

@@ -143,5 +143,5 @@ def test_a_study_without_ranges_of_patches_says_so(drawn: Any, noise: Any) -> No
     study = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"], patches=False)
     for scope in ("image", "dataset"):
         assert scale(study, scope, "a") is not None
-        with pytest.raises(InputError, match=r"'patch 8': ranges of patches were not kept.*; use pixel"):
+        with pytest.raises(InputError, match=r"'patch 8': 1 of 1 maps .* kept no ranges of patches; use"):
             scale(study, scope, "a", regions="patch 8")

@@ -71,12 +71,12 @@ export function paintBar(
   return pixels;
 }
 
-/** Count the pixels beyond the ends of the colour scale, which are drawn as its last colour. */
-export function beyond(map: RawMap, limits: Limits, part: Part): number {
+/** Count the values beyond the ends of the colour scale, by more than a slack, which are drawn as its last colour. */
+export function beyond(map: RawMap, limits: Limits, part: Part, slack = 0): number {
   let count = 0;
   for (const integer of map.integers) {
     const value = partOf(part, integer * map.scale);
-    if (value < limits.low || value > limits.high) count++;
+    if (value < limits.low - slack || value > limits.high + slack) count++;
   }
   return count;
 }

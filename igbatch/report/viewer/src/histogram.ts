@@ -12,6 +12,8 @@ export interface Series {
   name: string;
   values: Float64Array;
   limits: { low: number; high: number };
+  /** By how much a value may lie beyond the ends and be rounding. */
+  slack?: number;
 }
 
 /** What the values are of. */
@@ -50,6 +52,7 @@ export function bin(
   linear: number,
   largest: number,
   limits: { low: number; high: number },
+  slack = 0,
 ): Binned {
   const half = BINS / 2;
   const scale = half / Math.log1p(largest / linear);
@@ -59,8 +62,8 @@ export function bin(
   let above = 0;
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!;
-    if (value < limits.low) below++;
-    else if (value > limits.high) above++;
+    if (value < limits.low - slack) below++;
+    else if (value > limits.high + slack) above++;
     const size = Math.log1p(Math.abs(value) * inverse) * scale;
     const place = Math.floor(value < 0 ? half - size : half + size);
     counts[place < 0 ? 0 : place >= BINS ? BINS - 1 : place]!++;
@@ -87,7 +90,7 @@ function histogram(series: Series[], unit: string, regions: Regions, width: numb
   const reach = Math.max(largestOf(series), ...series.flatMap(({ limits }) => [-limits.low, limits.high]));
   const largest = reach > 0 && Number.isFinite(reach) ? reach : 1;
   const linear = largest / 1000;
-  const binned = series.map(({ values, limits }) => bin(values, linear, largest, limits));
+  const binned = series.map(({ values, limits, slack }) => bin(values, linear, largest, limits, slack));
   const steps = series.flatMap(({ name }, which) => outline(name, binned[which]!));
   const peak = Math.max(2, ...binned.map(({ counts }) => Math.max(...counts)));
   const ends = endsOf(series);

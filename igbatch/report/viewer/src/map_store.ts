@@ -4,6 +4,9 @@ import { quantile } from "./limits.ts";
 import { type RawMap, type Regions, regionsOf, unpack } from "./raw_map.ts";
 import type { StudyImage } from "./study_types.ts";
 
+/** Maps whose sums over patches are kept: those of an image, twelve variants of eight targets, of two sizes. */
+const MAX_ADDED = 192;
+
 export class MapStore {
   private readonly maps = new Map<string, RawMap>();
   private readonly loading = new Map<string, Promise<void>>();
@@ -25,7 +28,7 @@ export class MapStore {
     const key = `${block} ${size}`;
     const map = this.maps.get(block);
     if (map && !this.added.has(key)) {
-      if (this.added.size >= 64) this.added.clear();
+      if (this.added.size >= MAX_ADDED) this.added.delete(this.added.keys().next().value!);
       this.added.set(key, regionsOf(map, size));
     }
     return this.added.get(key);

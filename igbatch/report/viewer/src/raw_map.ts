@@ -75,6 +75,11 @@ export function precision(map: RawMap): number {
   return map.scale / 2;
 }
 
+/** Return how far a sum over a patch can be from that of the stored map; 0 of pixels, which are rounded to the inside. */
+export function slackOf(regions: Regions, size: number): number {
+  return size === 1 ? 0 : size * size * precision(regions.sums);
+}
+
 /** Add up a rectangle that lies within the map. The integers' sums are exact, so its only error is the rounding. */
 export function sumsIn(map: RawMap, box: Rectangle): Sums {
   let sum = 0;

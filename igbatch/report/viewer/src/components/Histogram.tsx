@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 
 import { histogramChart } from "../histogram.ts";
 import type { MapStore } from "../map_store.ts";
+import { slackOf } from "../raw_map.ts";
 import { type Cell, cellLimits } from "../shown.ts";
 import type { PageStudy } from "../study_types.ts";
 import { partOf } from "../style.ts";
@@ -28,7 +29,7 @@ export function Histogram({ rows, view, study, store }: HistogramProps) {
       const sums = cell.regions?.sums;
       if (!sums || !limits) return [];
       const values = Float64Array.from(sums.integers, (integer) => partOf(part, integer * sums.scale));
-      return [{ name: cell.target.name, values, limits }];
+      return [{ name: cell.target.name, values, limits, slack: slackOf(cell.regions!, regions) }];
     });
     if (container.current)
       histogramChart(container.current, series, study.unit, regions === 1 ? "pixels" : "patches");

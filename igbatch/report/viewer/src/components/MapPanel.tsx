@@ -7,7 +7,7 @@ import { beyond, type Colors, paint } from "../colors.ts";
 import { outline } from "../contour.ts";
 import { count, number, orDash, percent } from "../format.ts";
 import type { Limits } from "../limits.ts";
-import { precision, valueAt } from "../raw_map.ts";
+import { precision, slackOf, valueAt } from "../raw_map.ts";
 import { type Cell, extremesOf, type Shared } from "../shown.ts";
 import type { StoredMap } from "../study_types.ts";
 import type { View } from "../view.ts";
@@ -77,7 +77,7 @@ export function MapPanel({ cell, aside, view, hand, colors, limits, shared, pain
         </Stage>
       ) : (
         <p class="missing" style={{ aspectRatio: `${frame.width} / ${frame.height}` }}>
-          {cell.missing || (map.block ? "Unpacking…" : "No map.")}
+          {cell.missing || (raw ? "No range." : map.block ? "Unpacking…" : "No map.")}
         </p>
       )}
       {limits && (
@@ -90,10 +90,16 @@ export function MapPanel({ cell, aside, view, hand, colors, limits, shared, pain
       )}
       <figcaption>
         <p class="reading" aria-hidden="true">
-          {reading(cell, hand)}
+          {reading(cell, hand, view)}
         </p>
         <Numbers map={map} size={view.style.regions} />
-        {regions && limits && clipped(beyond(regions.sums, limits, part), regions.sums.integers.length, view)}
+        {regions &&
+          limits &&
+          clipped(
+            beyond(regions.sums, limits, part, slackOf(regions, view.style.regions)),
+            regions.sums.integers.length,
+            view,
+          )}
         {map.marks.map((mark) => (
           <p key={mark} class="mark">
             {mark}
@@ -143,9 +149,10 @@ function clipped(regions: number, all: number, { style }: View) {
 }
 
 /** Write the raw value at the cursor, as far as it is known. */
-function reading({ raw, regions }: Cell, { cursor }: Hand): string {
+function reading({ raw, regions }: Cell, { cursor }: Hand, { style }: View): string {
   if (!cursor || !raw || cursor.x >= raw.width || cursor.y >= raw.height) return "\u00a0";
   const pixel = `${number(valueAt(raw, cursor.x, cursor.y))} ± ${number(precision(raw), 1)}`;
   if (!regions || regions.shown === raw) return pixel;
-  return `patch ${number(valueAt(regions.shown, cursor.x, cursor.y))}, pixel ${pixel}`;
+  const patch = valueAt(regions.shown, cursor.x, cursor.y);
+  return `patch ${number(patch)} ± ${number(slackOf(regions, style.regions), 1)}, pixel ${pixel}`;
 }
