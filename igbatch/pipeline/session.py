@@ -117,12 +117,11 @@ def _connect(address: str, key: str) -> Iterator[None]:
     """Connect to a cluster that another process has seen to answer."""
     if _SUBMITTED not in os.environ:  # Ray itself says to a submitted job where its cluster is
         _refuse_dead(address, key)
-    imports = None if "://" in address else DriverImports()  # behind ray:// a process of Ray's is the driver
     try:
         ray.init(
             address=address,
             logging_level=logging.CRITICAL,
-            job_config=imports,  # type: ignore[arg-type]  # the hint forgets Ray's own default
+            job_config=DriverImports(),
             **_QUIET,
         )
     except Exception as error:
@@ -165,9 +164,13 @@ def _refuse_dead(address: str, key: str) -> None:
             f"{key}: this is the address of a dashboard, for `ray job submit`; give that of the cluster "
             "itself, HOST:6379, or leave it out"
         )
-    place = address.removeprefix("ray://")
-    if place != "auto":
-        _refuse_closed(place, key)
+    if address.startswith("ray://"):
+        raise InputError(
+            f"{key}: igbatch is no client of a cluster that is elsewhere; run it on one of its nodes with "
+            "HOST:6379, or submit it as a job (`ray job submit`)"
+        )
+    if address != "auto":
+        _refuse_closed(address, key)
     limits = {**os.environ, **_TRY_LIMITS, "PYTHONSAFEPATH": "1", "RAY_USAGE_STATS_ENABLED": "0"}
     try:
         done = subprocess.run(

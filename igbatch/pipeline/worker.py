@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import ray
-import ray.util.client
 
 from igbatch.errors import ImageError, InputError, one_line
 from igbatch.pipeline.cluster import Workers
@@ -37,18 +36,15 @@ class SharedStudy:
 
     It may have thousands of classes, and Ray drops large arguments of a constructor once their actor has died
     twice (ray-project/ray#53727). So workers are given where the study lies, in bytes that Ray takes for no
-    reference. A driver behind ray:// cannot do that, and gives the study itself.
+    reference.
     """
 
     def __init__(self, resolved: ResolvedStudy) -> None:
-        far = ray.util.client.ray.is_connected()
-        self._given: ResolvedStudy | bytes = resolved if far else ray.cloudpickle.dumps(ray.put(resolved))
+        self._place: bytes = ray.cloudpickle.dumps(ray.put(resolved))
 
     def get(self) -> ResolvedStudy:
         """Return the study."""
-        if not isinstance(self._given, bytes):
-            return self._given
-        resolved: ResolvedStudy = ray.get(ray.cloudpickle.loads(self._given))
+        resolved: ResolvedStudy = ray.get(ray.cloudpickle.loads(self._place))
         return resolved
 
 

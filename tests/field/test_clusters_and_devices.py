@@ -42,7 +42,10 @@ def test_a_port_that_accepts_and_says_nothing(
     ("address", "part"),
     [
         ("http://127.0.0.1:8265", "this is the address of a dashboard"),
-        ("ray://127.0.0.1:1", "no Ray cluster answers (Connection refused)"),
+        (
+            "ray://127.0.0.1:10001",
+            "igbatch is no client of a cluster that is elsewhere; run it on one of its nodes",
+        ),
         ("head-node", "not the address of a Ray cluster; give HOST:PORT"),
         ("no-such-host.invalid:6379", "no Ray cluster answers ("),
     ],

@@ -68,10 +68,8 @@ def test_a_refused_connection_names_the_option_or_the_variable(
 ) -> None:
     address = f"127.0.0.1:{closed_port}"
     assert refusal(address).startswith(f"--address {address}: no Ray cluster answers (Connection refused); ")
-    monkeypatch.setenv("RAY_ADDRESS", f"ray://{address}")
-    assert refusal(None).startswith(
-        f"RAY_ADDRESS=ray://{address}: no Ray cluster answers (Connection refused)"
-    )
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    assert refusal(None).startswith(f"RAY_ADDRESS={address}: no Ray cluster answers (Connection refused)")
 
 
 @pytest.mark.usefixtures("not_connected")
