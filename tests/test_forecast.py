@@ -36,6 +36,8 @@ from igbatch.study_file import LoadedStudy, load_study, parse_study
 from igbatch.variants.specs import variant_specs
 from igbatch.variants.weights import WeightsSource
 
+pytestmark = pytest.mark.slow
+
 FLOAT_MAP = 224 * 224 * 4
 CALIBRATION = Calibration("bfloat16", 0.003, 24, ("precision bfloat16: fast", "micro_batch 24 rows: fast"))
 TRAINED = Trial("m", "trained", seconds=2.0, nodes=40.0, map_bytes=3000.0, row_bytes=500.0)
@@ -359,7 +361,6 @@ def test_names_with_brackets_are_printed_as_they_are() -> None:
     assert "/out[final]/s.parquet: it is cut short" in text
 
 
-@pytest.mark.slow
 def test_a_plan_without_a_trial_loads_neither_torch_nor_ray(tiny_study: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from rich.console import Console; from igbatch.forecast import describe_plan; "
@@ -375,7 +376,7 @@ def test_a_plan_without_a_trial_loads_neither_torch_nor_ray(tiny_study: Path, tm
 QUICK = ["variants=[{kind: trained}]", "run.device=cpu", "run.threads=1", "attribution.steps=2"]
 
 
-@pytest.mark.parametrize("trial", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("trial", [False, pytest.param(True)])
 def test_nothing_is_written(
     tiny_study: Path, tmp_path: Path, trial: bool, compute_study: Callable[..., Output]
 ) -> None:
@@ -438,7 +439,6 @@ def test_the_calibration_of_an_earlier_run_is_shown_not_measured(tiny_study: Pat
     assert {info.path: output.read(info.path) for info in output.files()} == before
 
 
-@pytest.mark.slow
 def test_a_trial_tells_nodes_bytes_and_time_of_each_kind(tiny_study: Path, tmp_path: Path) -> None:
     kinds = "variants=[{kind: trained}, {kind: random, seeds: [1, 2]}]"
     found = tried(tiny_study, tmp_path / "out", "run.threads=1", kinds, "store.maps={sample: 1}")

@@ -25,6 +25,8 @@ from igbatch.attribution.integral import Integral, Node
 from igbatch.attribution.passes import Values
 from igbatch.attribution.path_state import MAX_KEPT, SLOTS, PathState
 
+pytestmark = pytest.mark.slow
+
 FloatArray = NDArray[np.float64]
 GOAL = Goal(tolerance=0.01, atol=1e-9, max_steps=2000)
 ROUNDED = 1e-6  # maps of nodes are kept in float32
@@ -633,7 +635,6 @@ def cliffs(draws: np.random.Generator) -> Curve:
     return cliff(middles, [steepness, 1.7 * steepness], [[1.0, draws.uniform(-0.9, 2)]])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("draw", [waves, cliffs])
 @pytest.mark.parametrize("tolerance", [0.01, 1e-3])
 def test_of_a_hundred_maps_one_at_most_is_further_off_than_is_stated(

@@ -22,6 +22,8 @@ from igbatch.attribution import (
 )
 from igbatch.attribution.calibrate import PrecisionChoice
 
+pytestmark = pytest.mark.slow
+
 
 class Linear(nn.Module):
     """Logits linear in the image: weights [classes, C, H, W]."""
@@ -208,7 +210,6 @@ def test_auto_gives_up_at_the_most_steps_and_says_so(
     assert (result.map_error > 1e-6).all()
 
 
-@pytest.mark.slow
 def test_the_stated_error_of_a_sharp_swin_holds(
     sharpened: Any, small_swin: nn.Module, images: Tensor
 ) -> None:
@@ -437,7 +438,6 @@ def swin_tiny() -> nn.Module:
         )
 
 
-@pytest.mark.slow
 def test_swin_tiny_agrees_with_captum_and_with_itself(
     swin_tiny: nn.Module, generator: torch.Generator
 ) -> None:

@@ -28,6 +28,8 @@ from igbatch.attribution import (
 from igbatch.attribution.engine import MAX_TARGETS, attribute_forward
 from igbatch.attribution.wave import MicroBatchLimit, Wave
 
+pytestmark = pytest.mark.slow
+
 SIZE = (3, 12, 12)
 
 
@@ -561,7 +563,6 @@ print(peak(1, 40, 4) / few)
 """
 
 
-@pytest.mark.slow
 def test_peak_memory_does_not_grow_with_steps_images_or_targets() -> None:
     # All points of a path of 128 steps, in float64 on the way, would add half of the process.
     found = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)

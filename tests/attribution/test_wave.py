@@ -22,6 +22,8 @@ from igbatch.attribution.passes import Batch, Values
 from igbatch.attribution.rules import Quadrature
 from igbatch.attribution.wave import MicroBatchLimit, Path, Wave, out_of_memory
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = st.lists(st.integers(1, 11), min_size=1, max_size=4)
 Row = tuple[int, float]
 """An example and a place on its path."""

@@ -28,6 +28,8 @@ from igbatch.birds.training import (
 )
 from igbatch.variants.models import weights_sha256
 
+pytestmark = pytest.mark.slow
+
 RECIPE = Recipe()
 EAGLE, MAGPIE = CLASSES.index("eagle"), CLASSES.index("magpie")
 
@@ -243,7 +245,6 @@ def test_the_average_follows_the_model_slowly() -> None:
     assert model.weight.item() == 1.0
 
 
-@pytest.mark.slow
 def test_a_run_follows_from_its_seed(short: tuple[nn.Module, list[str]]) -> None:
     digest = weights_sha256(short[0])
     assert weights_sha256(short_run(SHORT)[0]) == digest

@@ -16,6 +16,8 @@ from igbatch.job import write_report
 from igbatch.results import StudyResults
 from igbatch.store.output import Output
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("鷹.png", "カササギ $x$.png")
 LETTERS = "鷹カササギ喜鹊"
 
@@ -85,7 +87,6 @@ def test_a_font_that_was_installed_since_is_used_without_a_word(
     assert "�" not in drawn
 
 
-@pytest.mark.slow
 def test_the_reports_own_figures_are_told_of_too(
     named: Output,
     only_fonts: Callable[..., None],

@@ -26,6 +26,8 @@ from igbatch.store.commits import read_commit, read_commits
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
 
+pytestmark = pytest.mark.slow
+
 WriteShard = Callable[..., ShardWriter]
 LayOut = Callable[..., None]
 MakeMap = Callable[..., np.ndarray]

@@ -24,6 +24,8 @@ from igbatch.store.lock import holder as holder_of
 from igbatch.store.lock_entry import Entries, RunProcess
 from igbatch.store.output import Output
 
+pytestmark = pytest.mark.slow
+
 BEAT, EXPIRY = 0.2, 1.5
 SILENCE = 0.7
 """An expiry for holders that only tests pretend to be: nobody has to give a sign within it."""
@@ -92,7 +94,7 @@ class Holder:
         return self.process.stdout.readline().strip()
 
 
-@pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.slow)])
+@pytest.fixture(params=["local", pytest.param("s3")])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Output:
     """An output that several processes reach."""
     if request.param == "local":
@@ -148,7 +150,6 @@ def forge(output: Output, **changes: Any) -> Entries:
     return forged
 
 
-@pytest.mark.slow
 def test_a_second_driver_is_told_who_is_at_work_and_a_killed_one_holds_nothing(
     place: Output, hold: Callable[[], Holder]
 ) -> None:
@@ -276,7 +277,6 @@ def test_who_only_asks_for_a_lock_does_not_hold_it(output: Output) -> None:
     assert holder_of(output) is None
 
 
-@pytest.mark.slow
 def test_a_stopped_holder_that_was_taken_over_notices(place: Output, hold: Callable[[], Holder]) -> None:
     holder = hold()
     assert holder.ask() == "kept"
@@ -338,7 +338,6 @@ def test_a_hiccup_of_the_store_is_survived_and_a_long_one_is_not(
                 held.check()
 
 
-@pytest.mark.slow
 def test_of_many_at_once_one_holds_at_a_time_and_all_get_it(place: Output) -> None:
     command = [sys.executable, "-c", CONTEND, place.uri]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}

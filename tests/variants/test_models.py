@@ -21,6 +21,8 @@ from igbatch.errors import InputError
 from igbatch.variants.models import class_name, create_untrained, describe_model, load_trained, weights_sha256
 from igbatch.variants.weights import WeightsSource, locate_weights
 
+pytestmark = pytest.mark.slow
+
 KEY = "models.m.weights"
 TINY = "swin_tiny_patch4_window7_224"
 SMALL_V2 = "swinv2_igbatch_test"

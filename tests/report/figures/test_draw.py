@@ -18,6 +18,8 @@ from igbatch.report.figures.image_data import DrawnBox, ImageMaps
 from igbatch.report.figures.layout import scope_sheet, sequence_sheet
 from igbatch.report.figures.typeset import fit, text_width, wrap
 
+pytestmark = pytest.mark.slow
+
 
 def sequence_figure(study: Any, image_id: str, targets: Any = None) -> Any:
     return draw_sheet(sequence_sheet(ImageMaps(study, image_id), "trained", targets))

@@ -27,6 +27,8 @@ from igbatch.report.figures.scales import color_scale
 from igbatch.report.figures.typeset import DPI
 from igbatch.text import number
 
+pytestmark = pytest.mark.slow
+
 SVG = "{http://www.w3.org/2000/svg}"
 
 

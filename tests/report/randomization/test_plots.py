@@ -12,6 +12,8 @@ from igbatch.report.randomization.steps import ModelVariants
 from igbatch.report.sentences import render
 from igbatch.store.schemas import SCALES
 
+pytestmark = pytest.mark.slow
+
 MEASURES = (*INVARIANT, *(f"{kind}_{scale}" for scale in SCALES for kind in ("ssim", "difference")))
 
 
