@@ -128,7 +128,7 @@ def scope_range(
         raise KeyError(f"no map for scope {scope!r} ({variant_id}, {image_id}, {given})")
     without = summary.n_maps - summary.of(size).n_maps
     if without:
-        whose = ", ".join(each for each in (variant_id, image_id) if each) or "of the study"
+        whose = ", ".join(name for names in keys.values() for name in names) or "of the study"
         raise InputError(
             f"regions {regions!r}: {without} of {summary.n_maps} maps ({whose}) were computed by a version "
             "that kept no ranges of patches; use pixel, or compute the study again into another output"

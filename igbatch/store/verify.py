@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from igbatch.errors import InputError
 from igbatch.store import provenance
 from igbatch.store.fingerprint import digest
-from igbatch.store.histograms import merge_patches
 from igbatch.store.output import DATA_KINDS, Output
 from igbatch.store.pruned import pruned_at
 from igbatch.store.rankings import misranked, stored_rankings
@@ -139,6 +138,7 @@ class _Variant:
                 "maximum": rows["maximum"].to_numpy()[current].max(),
                 "n_maps": len(current),
                 "complete": len(current) == expected,
+                **_patch_ends([shard.patch_ends for shard in shards if len(shard.rows)], current),
             }
             self._add_unconverged(rows, current)
         latest = np.full(self.required.size * width, -1)
@@ -222,25 +222,32 @@ def _check_ranges(reader: Reader, ranges: dict[tuple[str, str | None], _Range], 
                 faults.setdefault(f"{table}.parquet", "missing, and the study was reduced")
     if output.exists(output.path(name)):
         try:
-            table = output.read_table(output.path(name))
-            columns = ["scope", "variant_id", "minimum", "maximum", "n_maps", "complete"]
-            rows = table.select(columns).to_pylist()
-            differences = [*_differences(rows, ranges, found.expected), *_patch_differences(table)]
+            rows = [_stated(row) for row in output.read_table(output.path(name)).to_pylist()]
+            differences = list(_differences(rows, ranges, found.expected))
         except (OSError, pa.ArrowException) as error:
             faults.setdefault(name, f"cannot be read ({error})")
     for path, what in [*faults.items(), *((name, each) for each in differences)]:
         found.problems.append(Problem("ranges", path, f"{what}; reduce the study again"))
 
 
-def _patch_differences(table: pa.Table) -> Iterator[str]:
-    """Compare the patches of the data set with those of the variants together."""
-    if "patches" not in table.column_names or "dataset" not in table["scope"].to_pylist():
-        return
-    variants = pc.equal(table["scope"], "variant")
-    sums, whole = (merge_patches(table["patches"].filter(mask)) for mask in (variants, pc.invert(variants)))
-    kind = table["patches"].type
-    if not pa.array([sums], kind).equals(pa.array([whole], kind)):
-        yield "dataset: its patches are not those of the variants together"
+def _patch_ends(shards: Sequence[dict[int, NDArray[np.float64]]], current: NDArray[np.int64]) -> _Range:
+    """Return the extremes of the patches of current rows, of those sizes that all shards have."""
+    found = {}
+    for size in sorted(set.intersection(*map(set, shards))) if shards else ():
+        ends = np.concatenate([shard[size] for shard in shards], axis=1)[:, current]
+        found[f"minimum of patches of {size}"] = ends[0].min()
+        found[f"maximum of patches of {size}"] = ends[1].max()
+    return found
+
+
+def _stated(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of `ranges.parquet` with the extremes of its patches beside its own."""
+    ends = {
+        f"{extreme} of patches of {each['size']}": each[extreme]
+        for each in row.get("patches") or ()
+        for extreme in ("minimum", "maximum")
+    }
+    return row | ends
 
 
 def _differences(
@@ -249,12 +256,11 @@ def _differences(
     true = dict(ranges)
     if ranges:
         maps = sum(each["n_maps"] for each in ranges.values())
-        true["dataset", None] = {
-            "minimum": min(each["minimum"] for each in ranges.values()),
-            "maximum": max(each["maximum"] for each in ranges.values()),
-            "n_maps": maps,
-            "complete": maps == expected,
-        }
+        shared = set.intersection(*map(set, ranges.values()))
+        true["dataset", None] = {"n_maps": maps, "complete": maps == expected}
+        for extreme, of in (("minimum", min), ("maximum", max)):
+            for name in sorted(name for name in shared if name.startswith(extreme)):
+                true["dataset", None][name] = of(each[name] for each in ranges.values())
     by_scope = {(row["scope"], row["variant_id"]): row for row in stated}
     for key in sorted({*true, *by_scope}, key=str):
         scope = " ".join(filter(None, key))
@@ -262,5 +268,5 @@ def _differences(
             yield f"{scope}: {'no row has it' if key not in true else 'it has no range'}"
             continue
         for name, value in true[key].items():
-            if by_scope[key][name] != value:
-                yield f"{scope}: {name} is {by_scope[key][name]}, the rows say {value}"
+            if by_scope[key].get(name) != value:
+                yield f"{scope}: {name} is {by_scope[key].get(name)}, the rows say {value}"

@@ -308,13 +308,14 @@ def _wrong_sums(parquet: pq.ParquetFile) -> str:
     merges = {"histogram": merge_lists, "patches": merge_patches}
     for of, merge in merges.items():
         name = f"shard_{of}"
+        sum_of = "the sum of its histograms" if of == "histogram" else "the range of its patches"
         if name not in parquet.schema_arrow.names or not parquet.metadata.num_rows:
             continue
         sums = parquet.read([name])[name]
         if not sums[0].is_valid:
-            return f"{name}, the sum of its histograms, is not in its first row"
+            return f"{name}, {sum_of}, is not in its first row"
         if sums.null_count < len(sums) - 1:
-            return f"{name}, the sum of its histograms, is in another row than the first"
+            return f"{name}, {sum_of}, is in another row than the first"
         try:
             batches = parquet.iter_batches(HISTOGRAMS_AT_ONCE, columns=[of])
             parts = [merge(pa.chunked_array([batch[of]])) for batch in batches]
@@ -322,5 +323,5 @@ def _wrong_sums(parquet: pq.ParquetFile) -> str:
         except InputError as error:
             return one_line(error, 200)
         if not pa.array([found], sums.type).equals(pa.array([merge(sums)], sums.type)):
-            return f"{name} is not the sum of the histograms of its rows"
+            return f"{name} is not {sum_of.replace('its', 'the')} of its rows"
     return ""

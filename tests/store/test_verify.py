@@ -15,6 +15,7 @@ from igbatch.store import schemas, verify_shard
 from igbatch.store.commit import ShardWriter
 from igbatch.store.commits import read_commits
 from igbatch.store.fingerprint import digest
+from igbatch.store.histograms import merge_patches
 from igbatch.store.output import Output
 from igbatch.store.verification import MAX_NAMED, Verification, as_json, as_text
 from igbatch.store.verify import verify
@@ -115,14 +116,14 @@ def write_ranges(output: Output, **changes: Any) -> None:
     rows = []
     for scope, variant, count in (("variant", "v", 6), ("variant", "w", 4), ("dataset", None, 10)):
         tables = [
-            output.read_table(info.path, ["minimum", "maximum"])
+            output.read_table(info.path, ["minimum", "maximum", "patches"])
             for info in output.files("image_stats", *([variant] if variant else []))
         ]
         values = pa.concat_tables(tables)
         row = {
             "scope": scope, "variant_id": variant, "minimum": min(values["minimum"].to_pylist()),
             "maximum": max(values["maximum"].to_pylist()), "q01": 0.0, "q50": 0.0, "q99": 0.0,
-            "n_maps": count, "complete": variant == "v",
+            "n_maps": count, "complete": variant == "v", "patches": merge_patches(values["patches"]),
         }  # fmt: skip
         rows.append({**row, **changes} if scope == "dataset" else row)
     output.put_table(output.path("ranges.parquet"), pa.Table.from_pylist(rows, schema=schemas.RANGES))
@@ -470,6 +471,18 @@ def test_ranges_that_are_not_those_of_the_rows_are_named(good: Output, wrong: di
     write_ranges(good, **wrong)
     assert found_in(good) == {("ranges", "ranges.parquet")}
     assert next(iter(wrong)) in str(verify(good).problems) or "no range" in str(verify(good).problems)
+
+
+@pytest.mark.parametrize("scope", [0, 2])
+def test_ranges_of_patches_that_are_not_those_of_the_rows_are_named(good: Output, scope: int) -> None:
+    write_ranges(good)
+    rows = good.read_table(good.path("ranges.parquet")).to_pylist()
+    rows[scope]["patches"][1]["maximum"] *= 2
+    good.put_table(good.path("ranges.parquet"), pa.Table.from_pylist(rows, schema=schemas.RANGES))
+    (problem,) = verify(good).problems
+    assert (problem.kind, problem.where) == ("ranges", "ranges.parquet")
+    assert "maximum of patches of 8 is " in problem.what
+    assert verify(good, quick=True).problems == []
 
 
 def test_many_problems_are_cut_in_print_and_whole_in_json(good: Output) -> None:

@@ -109,6 +109,11 @@ class ColorStyle:
         return patch_size(self.regions)
 
     @property
+    def contour_blur(self) -> int:
+        """Pixels over which strength is averaged for the contour: none where patches are shown."""
+        return self.blur if self.patch == 1 else 0
+
+    @property
     def colors(self) -> Palette:
         """The palette itself."""
         return PALETTES[self.palette]
@@ -139,7 +144,7 @@ class ColorStyle:
     @cached_property
     def words(self) -> dict[str, str]:
         """All `choices` in one sentence, the defaults too; and a `guide` to the colours, in sentences."""
-        contour, blur = self.contour > 0, self.contour > 0 and self.blur > 0
+        contour, blur = self.contour > 0, self.contour > 0 and self.contour_blur > 0
         changes = {"level": self.level != 1, "contour": contour, "blur": blur, "opacity": self.opacity < 1}
         knobs = [
             KNOBS[name].words.format(value=f"{getattr(self, name):g}") for name in changes if changes[name]

@@ -292,8 +292,10 @@ def _draw_contour(page: Axes, panel: Panel, width: int, place: Transform) -> Non
     assert panel.scale is not None
     style = panel.scale.style
     if style.contour:
-        line = outline(strongest(panel.values, style.contour, style.part, style.blur))
-        thick = 1.0 if style.blur else min(1.0, 0.4 * width / panel.values.shape[1])
+        line = outline(strongest(panel.values, style.contour, style.part, style.contour_blur))
+        thick = (
+            1.0 if style.contour_blur or style.patch > 1 else min(1.0, 0.4 * width / panel.values.shape[1])
+        )
         _stroke(page, line, thick, style.colors.line, place)
 
 

@@ -97,8 +97,13 @@ test("an incomplete range is not called joint without a word", () => {
 
 test("the style is stated where it changes what is seen", () => {
   assert.equal(styleWords(STUDY, first.style), "");
-  const all = styleWords(STUDY, { regions: 4, part: "absolute", level: 4, palette: "gray", contour: 5, blur: 4, opacity: 0.5 });
-  for (const words of [/^Patches of 4\. Part absolute/, /level of 4\.0/, /contour of 5/, /blur of 4/, /opacity of 0\.5/, /Gray/]) assert.match(all, words);
+  const all = styleWords(STUDY, { regions: 1, part: "absolute", level: 4, palette: "gray", contour: 5, blur: 4, opacity: 0.5 });
+  for (const words of [/^Part absolute/, /level of 4\.0/, /contour of 5/, /blur of 4/, /opacity of 0\.5/, /Gray/]) assert.match(all, words);
+});
+
+test("patches are stated, and their contour has no blur", () => {
+  const words = styleWords(STUDY, { ...first.style, regions: 4, contour: 5, blur: 4 });
+  assert.equal(words, "Patches of 4. A contour of 5.");
 });
 
 test("an image on which none of the chosen variants is computed says so", () => {

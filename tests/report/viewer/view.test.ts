@@ -35,6 +35,12 @@ test("a link of before opens the same view", () => {
   assert.deepEqual(view.beside, { ...CHANGED.beside, percentile: 97.3 });
 });
 
+test("regions that the page does not have are named", () => {
+  const { view, strange } = fromFragment(STUDY, "#view?regions=5");
+  assert.equal(view.style.regions, 1);
+  assert.deepEqual(strange, ["regions of 5 pixels"]);
+});
+
 test("numbers in a link are kept within the limits of their knobs", () => {
   const { level, contour, blur, opacity } = fromFragment(STUDY, "#view?level=99&contour=99+99&opacity=-1").view.style;
   assert.deepEqual([level, contour, blur, opacity], [20, 60, 16, 0]);

@@ -104,7 +104,7 @@ function drawPanel(
   }
   if (raw && limits) {
     const values = surface(raw.width, raw.height, paint(raw, limits, part, level, colors));
-    const line = contour > 0 ? outline(raw, part, contour, blur) : "";
+    const line = contour > 0 ? outline(raw, part, contour, size === 1 ? blur : 0) : "";
     const under = photo && opacity < 1;
     if (under) drawLayer(pen, photo, cell, view, x, y + 18, 1, null);
     drawLayer(pen, values, cell, view, x, y + 18, under ? opacity : 1, line);

@@ -126,6 +126,9 @@ export function fromFragment(study: PageStudy, fragment: string): { view: View; 
   view.targets = some(find("target", "the target", study.targets), view.targets);
   view.normalization = normalization(fields.get("range"), study, view.normalization);
   if (fields.has("beside")) view.beside = normalization(fields.get("beside"), study, view.normalization);
+  const size = fields.get("regions");
+  if (size !== null && !study.knobs.regions.some((each) => String(each.size) === size))
+    strange.push(`regions of ${size} pixels`);
   const [contour, blur] = (fields.get("contour") ?? "").split(" ");
   const { regions, parts, palettes, limits } = study.knobs;
   view.style = {

@@ -65,7 +65,7 @@ export function styleWords(study: PageStudy, style: ColorStyle): string {
   if (style.level !== 1) add("level", number(style.level, 2));
   if (style.contour > 0) {
     add("contour");
-    if (style.blur > 0) add("blur");
+    if (style.blur > 0 && style.regions === 1) add("blur");
   }
   if (style.opacity < 1) add("opacity");
   if (style.palette !== palettes[0]?.palette) {

@@ -110,7 +110,7 @@ export function Controls({ study, image, view, change }: ControlsProps) {
           text={view.style.contour ? `${view.style.contour} %` : "none"}
           change={(contour) => style({ contour })}
         />
-        {view.style.contour > 0 && (
+        {view.style.contour > 0 && view.style.regions === 1 && (
           <Slider
             name="blur"
             knob={limits.blur}

@@ -38,7 +38,7 @@ export function MapPanel({ cell, aside, view, hand, colors, limits, shared, pain
     painted();
   }, [raw, limits?.low, limits?.high, part, level, colors]);
   const line = useMemo(
-    () => (raw && contour > 0 ? outline(raw, part, contour, blur) : ""),
+    () => (raw && contour > 0 ? outline(raw, part, contour, view.style.regions === 1 ? blur : 0) : ""),
     [raw, part, contour, blur],
   );
   const first = cell.image.frames[0]!;
