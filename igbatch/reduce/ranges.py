@@ -130,7 +130,7 @@ class RangeSummary:
 
     @classmethod
     def of_range(cls, row: Mapping[Any, Any]) -> RangeSummary:
-        """Return the summary that a row of `schemas.RANGES` was made from."""
+        """Return the summary that a row of `schemas.RANGES`, or an entry of its `patches`, was made from."""
         counts = np.asarray(row["histogram"], dtype=np.int64)
         patches = row.get("patches")  # not there in ranges of before
         return cls(
@@ -152,17 +152,9 @@ def summarise(table: pa.Table) -> RangeSummary:
     return RangeSummary(float(minima.min()), float(maxima.max()), counts, len(table), patch_summaries(merged))
 
 
-def patch_summaries(entries: Iterable[Mapping[str, Any]]) -> dict[int, RangeSummary]:
+def patch_summaries(entries: Iterable[Mapping[Any, Any]]) -> dict[int, RangeSummary]:
     """Return the summaries of sums over patches by size, from entries of `patches`."""
-    return {
-        int(entry["size"]): RangeSummary(
-            float(entry["minimum"]),
-            float(entry["maximum"]),
-            np.asarray(entry["histogram"], dtype=np.int64),
-            int(entry["n_maps"]),
-        )
-        for entry in entries
-    }
+    return {int(entry["size"]): RangeSummary.of_range(entry) for entry in entries}
 
 
 def merge(summaries: Iterable[RangeSummary]) -> RangeSummary:

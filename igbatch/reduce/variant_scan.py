@@ -8,7 +8,7 @@ read.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from igbatch.reduce.ranges import COLUMNS, RangeSummary, summarise
 from igbatch.statistics.histogram import N_BINS
 from igbatch.store import schemas
-from igbatch.store.histograms import merge_lists
+from igbatch.store.histograms import merge_lists, merge_patches, patches_by_size
 from igbatch.store.reader import Reader
 from igbatch.store.scan import scan
 from igbatch.store.shards import shard_rows
@@ -118,16 +118,16 @@ class _ShardSums:
     def add(self, sums: pa.Table, files: NDArray[np.int64]) -> None:
         """Add what some files say."""
         self.files.update(files.tolist())
-        for size, counts, found, of in _by_size(sums):
-            self._counts[size] += counts
-            ends = [files[of], *(found[name].to_numpy() for name in ("minimum", "maximum", "n_maps"))]
+        for size, entries, rows in patches_by_size(sums["shard_patches"]):
+            self._counts[size] += merge_lists(pa.chunked_array([entries["histogram"]]))
+            ends = [files[rows], *(entries[name].to_numpy() for name in ("minimum", "maximum", "n_maps"))]
             self._ends[size].append(np.stack(ends).astype(np.float64))
         self._counts[1] += _added(sums["shard_histogram"])
 
     def take_away(self, sums: pa.Table) -> None:
         """Take away the counts of a file that is not to count as a whole."""
-        for size, counts, _, _ in _by_size(sums):
-            self._counts[size] -= counts
+        for entry in merge_patches(sums["shard_patches"]):
+            self._counts[entry["size"]] -= entry["histogram"]
         self._counts[1] -= _added(sums["shard_histogram"])
 
     def summary(self, whole: NDArray[np.bool_]) -> RangeSummary:
@@ -140,19 +140,6 @@ class _ShardSums:
                 ends = float(low[kept].min()), float(high[kept].max())
                 patches[size] = RangeSummary(*ends, self._counts[size], int(maps[kept].sum()))
         return RangeSummary(counts=self._counts[1], patches=patches)
-
-
-def _by_size(
-    sums: pa.Table,
-) -> Iterator[tuple[int, NDArray[np.int64], dict[str, pa.Array], NDArray[np.int64]]]:
-    """Yield for each patch size its counts, the fields of its entries, and the rows that these are of."""
-    lists = sums["shard_patches"].combine_chunks()
-    entries, of = lists.flatten(), pc.list_parent_indices(lists).to_numpy()
-    sizes = entries.field("size").to_numpy()
-    for size in np.unique(sizes).tolist():
-        some = entries.filter(pa.array(sizes == size))
-        counts = merge_lists(pa.chunked_array([some.field("histogram")]))
-        yield size, counts, {field.name: some.field(field.name) for field in some.type}, of[sizes == size]
 
 
 def _added(histograms: pa.ChunkedArray) -> NDArray[np.int64] | int:

@@ -20,6 +20,7 @@ from igbatch.study import Study
 SCANNED_ROWS = 1 << 17
 """Rows that a scan yields at once, about."""
 FRAME_COLUMNS = tuple(name for name in schemas.IMAGE_STATS.names if name != "patches")
+RANGE_COLUMNS = [name for name in schemas.RANGES.names if name != "patches"]
 ROW_COLUMNS = tuple(name for name in FRAME_COLUMNS if name != "histogram")
 """Columns of `image_stats` without the histograms, which are larger than all others together."""
 
@@ -27,10 +28,10 @@ RANDOMIZATION_TABLES = ("similarity", "map_measures", "localization", "randomiza
 
 
 class _Reduced(cached_property[pd.DataFrame]):
-    """The table of the reducer that has the attribute's name, read on first use; of ranges, not `patches`."""
+    """The table of the reducer that has the attribute's name, read on first use; some columns, or all."""
 
-    def __init__(self, words: str) -> None:
-        super().__init__(lambda tables: frame_of(_without_patches(tables.read(self.attrname))))
+    def __init__(self, words: str, columns: list[str] | None = None) -> None:
+        super().__init__(lambda tables: frame_of(tables.read(self.attrname, columns)))
         self.__doc__ = f"{words} Raises InputError where it is not there, or damaged."
 
 
@@ -82,7 +83,7 @@ class Tables:
         """The variants of the study, in its order."""
         return frame_of(self.reader.variants)
 
-    ranges = _Reduced("Ranges: one row per variant, and one for the whole data set.")
+    ranges = _Reduced("Ranges: one row per variant, and one for the whole data set.", RANGE_COLUMNS)
     aggregates = _Reduced("Box sums over the data set, per variant, target and box label.")
     summary = _Reduced("Counts, errors and steps of the maps, one row per variant and target.")
     image_summary = _Reduced("What was found of each image, one row an image.")
@@ -202,7 +203,3 @@ def quarantined_maps(lost: pd.DataFrame, n_targets: int) -> int:
     named = lost["target"].notna()
     whole = lost.loc[~named, "image_id"]
     return n_targets * whole.nunique() + int((named & ~lost["image_id"].isin(whole)).sum())
-
-
-def _without_patches(table: pa.Table) -> pa.Table:
-    return table.drop_columns([name for name in table.column_names if name == "patches"])

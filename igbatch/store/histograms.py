@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,21 @@ def merge_lists(column: pa.ChunkedArray) -> NDArray[np.int64]:
     return np.zeros(0, dtype=np.int64) if total is None else total
 
 
+def patches_by_size(
+    column: pa.ChunkedArray,
+) -> Iterator[tuple[int, dict[str, pa.Array], NDArray[np.int64]]]:
+    """Yield for each size of a column, `patches` or `shard_patches`, its entries by field, and their rows.
+
+    Sizes ascend; rows are positions in the column, of which nulls have no entries.
+    """
+    lists = column.combine_chunks()
+    entries, rows = lists.flatten(), pc.list_parent_indices(lists).to_numpy()
+    sizes = entries.field("size").to_numpy()
+    for size in np.unique(sizes).tolist():
+        some = entries.filter(pa.array(sizes == size))
+        yield size, {field.name: some.field(field.name) for field in some.type}, rows[sizes == size]
+
+
 def merge_patches(column: pa.ChunkedArray) -> list[dict[str, Any]]:
     """Merge the ranges of patches of a column, `patches` or `shard_patches`: one entry a size, ascending.
 
@@ -41,20 +57,13 @@ def merge_patches(column: pa.ChunkedArray) -> list[dict[str, Any]]:
     Raises:
         InputError: histograms are not of one length.
     """
-    entries = pa.chunked_array(
-        [chunk.drop_null().flatten() for chunk in column.chunks], column.type.value_type
-    )
-    merged = []
-    for size in sorted(pc.unique(pc.struct_field(entries, "size")).to_pylist()):
-        some = entries.filter(pc.equal(pc.struct_field(entries, "size"), size))
-        fields = {name: pc.struct_field(some, name) for name in ("minimum", "maximum", "histogram", "n_maps")}
-        merged.append(
-            {
-                "size": size,
-                "minimum": pc.min(fields["minimum"]).as_py(),
-                "maximum": pc.max(fields["maximum"]).as_py(),
-                "histogram": merge_lists(fields["histogram"]),
-                "n_maps": pc.sum(fields["n_maps"]).as_py(),
-            }
-        )
-    return merged
+    return [
+        {
+            "size": size,
+            "minimum": pc.min(entries["minimum"]).as_py(),
+            "maximum": pc.max(entries["maximum"]).as_py(),
+            "histogram": merge_lists(pa.chunked_array([entries["histogram"]])),
+            "n_maps": pc.sum(entries["n_maps"]).as_py(),
+        }
+        for size, entries, _ in patches_by_size(column)
+    ]

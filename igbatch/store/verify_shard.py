@@ -19,7 +19,7 @@ from igbatch.statistics.patches import patch_sums
 from igbatch.store import schemas
 from igbatch.store.commit import COMMIT_KEY
 from igbatch.store.encoding import RELATIVE_ERROR, stored_maps
-from igbatch.store.histograms import merge_lists, merge_patches
+from igbatch.store.histograms import merge_lists, merge_patches, patches_by_size
 from igbatch.store.output import DATA_KINDS, Output
 from igbatch.store.pruned import KIND
 from igbatch.store.rankings import RANKED, ranked_rows
@@ -111,8 +111,7 @@ class ShardCheck:
                 parquet = pq.ParquetFile(file)
                 record = json.loads((parquet.schema_arrow.metadata or {})[COMMIT_KEY])
                 named = {kind: dict(record["files"][kind]) for kind in DATA_KINDS if kind in record["files"]}
-                rows = parquet.read(list(_COLUMNS))
-                patches = None if self.quick else parquet.read(list(_PATCH_ENDS))
+                rows = parquet.read([*_COLUMNS, *(() if self.quick else _PATCH_ENDS)])
                 self.attempt = str(record["attempt"])
                 row_count, fingerprint = int(record["rows"]), str(record["fingerprint"])
                 wrong = "" if self.quick else _wrong_sums(parquet)
@@ -121,7 +120,7 @@ class ShardCheck:
             return self
         self._check_record(rows, row_count, fingerprint, named)
         self._check_numbers(rows)
-        self.patch_ends = _patch_ends(patches)
+        self.patch_ends = _patch_ends(rows)
         if wrong:
             self._add("numbers", self.path, wrong)
         self.ranked = ranked_rows(rows)
@@ -284,15 +283,15 @@ class ShardCheck:
         return "/".join([self.expected.variant_id, *place])
 
 
-def _patch_ends(rows: pa.Table | None) -> dict[int, NDArray[np.float64]]:
+def _patch_ends(rows: pa.Table) -> dict[int, NDArray[np.float64]]:
     """Return minimum and maximum of the patches of rows, [2, rows] by size: of those sizes that all have."""
-    if rows is None or "patches" not in rows.column_names or rows["patches"].null_count:
+    if "patches" not in rows.column_names:
         return {}
-    entries = rows["patches"].combine_chunks().flatten()
-    sizes = entries.field("size").to_numpy()
-    ends = np.stack([entries.field(name).to_numpy() for name in ("minimum", "maximum")])
-    by_size = {size: ends[:, sizes == size] for size in np.unique(sizes).tolist()}
-    return {size: some for size, some in by_size.items() if some.shape[1] == len(rows)}
+    return {
+        size: np.stack([entries[name].to_numpy() for name in ("minimum", "maximum")])
+        for size, entries, of in patches_by_size(rows["patches"])
+        if np.array_equal(of, np.arange(len(rows)))
+    }
 
 
 def _pairs(table: pa.Table | pa.RecordBatch) -> Iterator[tuple[str, str]]:
@@ -304,18 +303,19 @@ def _wrong_sums(parquet: pq.ParquetFile) -> str:
 
     Some histograms are held at a time. A file without such a column is as good: rows are read for ranges.
     """
-    merges: dict[str, Callable[[pa.ChunkedArray], Any]]
-    merges = {"histogram": merge_lists, "patches": merge_patches}
-    for of, merge in merges.items():
+    merges: dict[str, tuple[str, str, Callable[[pa.ChunkedArray], Any]]] = {
+        "histogram": ("the sum of", "histograms", merge_lists),
+        "patches": ("the range of", "patches", merge_patches),
+    }
+    for of, (what, parts_name, merge) in merges.items():
         name = f"shard_{of}"
-        sum_of = "the sum of its histograms" if of == "histogram" else "the range of its patches"
         if name not in parquet.schema_arrow.names or not parquet.metadata.num_rows:
             continue
         sums = parquet.read([name])[name]
         if not sums[0].is_valid:
-            return f"{name}, {sum_of}, is not in its first row"
+            return f"{name}, {what} its {parts_name}, is not in its first row"
         if sums.null_count < len(sums) - 1:
-            return f"{name}, {sum_of}, is in another row than the first"
+            return f"{name}, {what} its {parts_name}, is in another row than the first"
         try:
             batches = parquet.iter_batches(HISTOGRAMS_AT_ONCE, columns=[of])
             parts = [merge(pa.chunked_array([batch[of]])) for batch in batches]
@@ -323,5 +323,5 @@ def _wrong_sums(parquet: pq.ParquetFile) -> str:
         except InputError as error:
             return one_line(error, 200)
         if not pa.array([found], sums.type).equals(pa.array([merge(sums)], sums.type)):
-            return f"{name} is not {sum_of.replace('its', 'the')} of its rows"
+            return f"{name} is not {what} the {parts_name} of its rows"
     return ""

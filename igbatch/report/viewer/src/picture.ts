@@ -10,7 +10,7 @@ import { ownName } from "./numbers.ts";
 import type { Rectangle } from "./raw_map.ts";
 import { type Cell, cellLimits, extremesOf, scopeOf, titleOf } from "./shown.ts";
 import type { DrawnBox, ModelFrame, PageStudy } from "./study_types.ts";
-import type { Normalization } from "./style.ts";
+import { contourBlur, type Normalization } from "./style.ts";
 import type { View } from "./view.ts";
 
 const SCALE = 2;
@@ -93,7 +93,7 @@ function drawPanel(
 ): void {
   const { map, frame } = cell;
   const raw = cell.regions?.shown;
-  const { regions: size, part, level, contour, blur, opacity } = view.style;
+  const { regions: size, part, level, contour, opacity } = view.style;
   const height = heightOf(frame);
   const limits = cellLimits(study, cell, row, chosen, view.style, store);
   const title = titleOf(study, scopeOf(chosen, row.length));
@@ -104,7 +104,7 @@ function drawPanel(
   }
   if (raw && limits) {
     const values = surface(raw.width, raw.height, paint(raw, limits, part, level, colors));
-    const line = contour > 0 ? outline(raw, part, contour, size === 1 ? blur : 0) : "";
+    const line = contour > 0 ? outline(raw, part, contour, contourBlur(view.style)) : "";
     const under = photo && opacity < 1;
     if (under) drawLayer(pen, photo, cell, view, x, y + 18, 1, null);
     drawLayer(pen, values, cell, view, x, y + 18, under ? opacity : 1, line);

@@ -33,6 +33,11 @@ export interface ColorStyle {
   opacity: number;
 }
 
+/** Return the radius over which strength is averaged for the contour: none where patches are shown. */
+export function contourBlur({ regions, blur }: ColorStyle): number {
+  return regions === 1 ? blur : 0;
+}
+
 /** Return the part of a value that is shown. */
 export function partOf(part: Part, value: number): number {
   if (part === "positive") return Math.max(value, 0);

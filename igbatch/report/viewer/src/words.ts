@@ -5,7 +5,7 @@ import type { Limits } from "./limits.ts";
 import type { MapStore } from "./map_store.ts";
 import { type Cell, cellLimits, isExact, scopeOf, sharedRange } from "./shown.ts";
 import type { KnobLimits, PageStudy } from "./study_types.ts";
-import type { ColorStyle, Normalization, Scope } from "./style.ts";
+import { type ColorStyle, contourBlur, type Normalization, type Scope } from "./style.ts";
 
 const MAX_RANGES = 4;
 
@@ -65,7 +65,7 @@ export function styleWords(study: PageStudy, style: ColorStyle): string {
   if (style.level !== 1) add("level", number(style.level, 2));
   if (style.contour > 0) {
     add("contour");
-    if (style.blur > 0 && style.regions === 1) add("blur");
+    if (contourBlur(style) > 0) add("blur");
   }
   if (style.opacity < 1) add("opacity");
   if (style.palette !== palettes[0]?.palette) {

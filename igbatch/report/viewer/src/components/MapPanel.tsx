@@ -10,6 +10,7 @@ import type { Limits } from "../limits.ts";
 import { precision, slackOf, valueAt } from "../raw_map.ts";
 import { type Cell, extremesOf, type Shared } from "../shown.ts";
 import type { StoredMap } from "../study_types.ts";
+import { contourBlur } from "../style.ts";
 import type { View } from "../view.ts";
 import { ColorBar } from "./ColorBar.tsx";
 import { type Hand, Stage, shownWidth } from "./Stage.tsx";
@@ -29,7 +30,8 @@ export interface MapPanelProps {
 export function MapPanel({ cell, aside, view, hand, colors, limits, shared, painted }: MapPanelProps) {
   const { map, frame, regions } = cell;
   const raw = regions?.shown;
-  const { part, level, contour, blur, opacity } = view.style;
+  const { part, level, contour, opacity } = view.style;
+  const blur = contourBlur(view.style);
   const canvas = useRef<HTMLCanvasElement>(null);
   useLayoutEffect(() => {
     if (!raw || !limits || !canvas.current) return;
@@ -38,7 +40,7 @@ export function MapPanel({ cell, aside, view, hand, colors, limits, shared, pain
     painted();
   }, [raw, limits?.low, limits?.high, part, level, colors]);
   const line = useMemo(
-    () => (raw && contour > 0 ? outline(raw, part, contour, view.style.regions === 1 ? blur : 0) : ""),
+    () => (raw && contour > 0 ? outline(raw, part, contour, blur) : ""),
     [raw, part, contour, blur],
   );
   const first = cell.image.frames[0]!;
