@@ -88,7 +88,7 @@ def test_the_callers_modes_are_the_callers_while_a_model_is_frozen() -> None:
         assert not torch.is_grad_enabled()
 
 
-def test_lifted_records_gradients_in_full_precision_whatever_surrounds_it() -> None:
+def test_gradients_are_allowed_and_in_full_precision_whatever_surrounds_it() -> None:
     image, layer = torch.ones(1, 4), nn.Linear(4, 2)
     with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
         with gradients_allowed(CPU):
