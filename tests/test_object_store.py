@@ -37,7 +37,7 @@ NUMBERS = [
 def write_study(path: Path, content: dict[str, Any], root: str) -> Path:
     changes = {
         "images": {"root": root, "boxes": f"{root}/boxes.csv"},
-        "attribution": {"steps": 8, "micro_batch": 4},
+        "attribution": {"steps": 3, "micro_batch": 4},
         "run": {"shard_images": 1, "threads": 1},
         "randomization": {},
     }
