@@ -23,7 +23,7 @@ from igbatch import forecast
 from igbatch.errors import InputError
 from igbatch.forecast import MAX_NAMES, Preview, Trial, describe_plan, preview
 from igbatch.images.box_counts import BoxCounts
-from igbatch.pipeline.committed import Cells, DamagedCommit
+from igbatch.pipeline.committed import DamagedCommit, PairSet
 from igbatch.pipeline.messages import Calibration, Hardware
 from igbatch.pipeline.plan import Plan, expected_steps, make_plan
 from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy
@@ -150,8 +150,8 @@ def test_what_is_done_is_not_computed_again() -> None:
     plan = plan_of()
     left = np.zeros((5, 2), dtype=bool)
     left[:2, 1] = True
-    none = Cells.of(np.zeros((5, 2), dtype=bool))
-    part = replace(plan, missing={"trained": Cells.of(left), "random-1": none, "random-2": none})
+    none = PairSet.of(np.zeros((5, 2), dtype=bool))
+    part = replace(plan, missing={"trained": PairSet.of(left), "random-1": none, "random-2": none})
     table = table_of(part, found(TRAINED))
     assert (table["rows expected"], table["rows to compute"]) == ("30", "2")
     assert table["shards"].startswith("1 of")
@@ -162,7 +162,7 @@ def test_what_is_done_is_not_computed_again() -> None:
 
 def test_a_finished_study_is_not_tried() -> None:
     plan = plan_of()
-    none = Cells.of(np.zeros((5, 2), dtype=bool))
+    none = PairSet.of(np.zeros((5, 2), dtype=bool))
     table = table_of(replace(plan, missing=dict.fromkeys(plan.missing, none)), found(TRAINED, RANDOM))
     assert (table["rows to compute"], table["shards"]) == ("0", "0 of at most 2 images")
     assert not {"arithmetic", "micro-batch", "device time", "statistics to be written"} & set(table)

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from .engine import attribute, micro_batch_of, passes_of
-from .frozen import Model, frozen, lifted
+from .frozen import Model, frozen, gradients_allowed
 from .graphs import Graphs
 from .passes import Batch, Passes
 from .precision import PRECISIONS
@@ -173,7 +173,7 @@ def choose_micro_batch(
     device = example.image.device
     precision = PRECISIONS[settings.precision]
     memory = MEMORY_SHARE * _memory(device) / sharing
-    with frozen(model, precision, device) as forward, lifted(device):
+    with frozen(model, precision, device) as forward, gradients_allowed(device):
         passes = passes_of(forward, settings)
         kept = bytes_kept(lambda: passes.values(spread(example, PROBED_ROWS, precision.dtype)))
     row_bytes = kept / PROBED_ROWS
@@ -200,7 +200,7 @@ def choose_graphs(
     """
     device, rows = example.image.device, micro_batch_of(settings, example.image.device)
     precision = PRECISIONS[settings.precision]
-    with frozen(model, precision, device) as forward, lifted(device):
+    with frozen(model, precision, device) as forward, gradients_allowed(device):
         passes, why = passes_of(forward, settings), "as requested"
         if form == "auto":
             form, why = _form_that_pays(passes, example, settings, ahead)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from .device_sharing import DeviceLock
-from .frozen import Model, frozen, lifted
+from .frozen import Model, frozen, gradients_allowed
 from .graphs import Graphs
 from .integral import Integral
 from .outputs import OUTPUTS
@@ -92,7 +92,7 @@ def attribute_forward(
     paths = _paths(chain([first], source), passes.precision.dtype)
     completed = _completed(paths, new_wave, together=settings.together)
     while True:
-        with lifted(device):
+        with gradients_allowed(device):
             done = next(completed, None)
             if done is None:
                 return

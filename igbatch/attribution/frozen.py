@@ -70,10 +70,10 @@ def parameters_frozen(module: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def lifted(device: torch.device) -> Iterator[None]:
-    """Lift the caller's ``no_grad``, ``inference_mode`` and ``autocast``; never around a generator's yield.
+def gradients_allowed(device: torch.device) -> Iterator[None]:
+    """Suspend the caller's ``no_grad``, ``inference_mode`` and ``autocast``; never around a yield.
 
-    They are the thread's and not the frame's: what a generator lifts stays lifted for whoever takes from it.
+    They are the thread's and not the frame's: what a generator suspends stays so for whoever takes from it.
     """
     with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device.type, enabled=False):
         yield

@@ -33,7 +33,7 @@ ROWS_AT_A_TIME = 500_000
 
 
 @dataclass(frozen=True)
-class Cells:
+class PairSet:
     """Some of the (image, target) pairs of a study, a bit each: [images, targets]."""
 
     bits: NDArray[np.uint8]
@@ -42,7 +42,7 @@ class Cells:
     images: int
 
     @classmethod
-    def of(cls, matrix: NDArray[np.bool_]) -> Cells:
+    def of(cls, matrix: NDArray[np.bool_]) -> PairSet:
         """Pack a matrix of booleans."""
         rows, columns = matrix.shape
         images = int(np.count_nonzero(matrix.any(axis=1)))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from igbatch.images.boxes import Box, NormalizedBox
 from igbatch.images.selection import Choice, select_each, select_images
-from igbatch.pipeline.committed import Cells, CommitScan, DamagedCommit
+from igbatch.pipeline.committed import CommitScan, DamagedCommit, PairSet
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.study_images import StudyImages
 from igbatch.store.fingerprint import bytes_digest, digest
@@ -92,7 +92,7 @@ class Plan:
 
     resolved: ResolvedStudy
     images: StudyImages
-    missing: dict[str, Cells]
+    missing: dict[str, PairSet]
     image_counts: Mapping[str, int]
     shard_images: int
     damaged: tuple[DamagedCommit, ...] = ()
@@ -255,13 +255,13 @@ def make_plan(
     """
     scan = CommitScan(output, images.table, resolved.target_names, retry_quarantined=retry_quarantined)
     chosen_of = select_each((spec.images for spec in resolved.variants), images.table["image_id"])
-    missing: dict[str, Cells] = {}
+    missing: dict[str, PairSet] = {}
     damaged: list[DamagedCommit] = []
     committed: dict[str, Sequence[str]] = {}
     for spec in resolved.variants:
         fingerprint = digest(resolved.fingerprint_of(spec))
         found = scan.variant(spec.variant_id, fingerprint, resolved.models[spec.model].targets)
-        missing[spec.variant_id] = Cells.of(~found.done & chosen_of[spec.images][:, None])
+        missing[spec.variant_id] = PairSet.of(~found.done & chosen_of[spec.images][:, None])
         damaged += found.damaged
         committed[spec.variant_id] = found.attempts
     salt = f"retry {time.time_ns()}" if retry_quarantined else ""

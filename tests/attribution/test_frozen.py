@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from igbatch.attribution.errors import AttributionError
-from igbatch.attribution.frozen import frozen, lifted
+from igbatch.attribution.frozen import frozen, gradients_allowed
 from igbatch.attribution.precision import PRECISIONS, Precision
 
 CPU = torch.device("cpu")
@@ -77,7 +77,7 @@ def test_another_type_is_worked_on_as_a_copy() -> None:
 
 def test_a_copy_made_in_inference_mode_can_be_differentiated() -> None:
     with torch.inference_mode(), frozen(nn.Linear(4, 2), FLOAT64, CPU) as ready:
-        with lifted(CPU):
+        with gradients_allowed(CPU):
             point = torch.ones(1, 4, dtype=torch.float64, requires_grad=True)
             (gradient,) = torch.autograd.grad(ready(point, ONE).sum(), point)
         assert gradient.dtype == torch.float64
@@ -88,10 +88,10 @@ def test_the_callers_modes_are_the_callers_while_a_model_is_frozen() -> None:
         assert not torch.is_grad_enabled()
 
 
-def test_lifted_records_gradients_in_full_precision_whatever_surrounds_it() -> None:
+def test_gradients_are_allowed_and_in_full_precision_whatever_surrounds_it() -> None:
     image, layer = torch.ones(1, 4), nn.Linear(4, 2)
     with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
-        with lifted(CPU):
+        with gradients_allowed(CPU):
             point = torch.ones(1, 4, requires_grad=True)
             logits = layer(point)
             assert logits.dtype == torch.float32

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from igbatch.attribution import AttributionError, Example, Settings, graphs, integrated_gradients
 from igbatch.attribution.calibrate import COMPILED_HOURS, FLOPS_PER_HOUR, choose_graphs
 from igbatch.attribution.engine import attribute
-from igbatch.attribution.frozen import frozen, lifted
+from igbatch.attribution.frozen import frozen, gradients_allowed
 from igbatch.attribution.graphs import Graphs
 from igbatch.attribution.outputs import OUTPUTS
 from igbatch.attribution.passes import Batch, Passes, Values
@@ -90,7 +90,7 @@ def same(found: Values, expected: Values, relative: float) -> None:
 @needs_compiler
 def test_compiled_passes_are_eager_ones_within_rounding(net: nn.Module) -> None:
     kept = Graphs("compiled")
-    with frozen(net, PRECISIONS["float32"], CPU) as forward, lifted(CPU):
+    with frozen(net, PRECISIONS["float32"], CPU) as forward, gradients_allowed(CPU):
         passes = passes_of(forward)
         for seed in range(2):
             given = batch(ROWS, 8, seed)
@@ -107,7 +107,7 @@ def test_a_traced_swin_is_the_eager_one(
     small_swin: SwinTransformer, traced_alone: None, precision: str
 ) -> None:
     kept = Graphs("compiled")
-    with frozen(small_swin, PRECISIONS[precision], CPU) as forward, lifted(CPU):
+    with frozen(small_swin, PRECISIONS[precision], CPU) as forward, gradients_allowed(CPU):
         passes, size = passes_of(forward, precision), small_swin.patch_embed.img_size[0]
         for seed in range(2):
             given = batch(ROWS, size, seed)
@@ -131,7 +131,7 @@ def test_padding_changes_nothing_and_values_outlive_the_next_ones(
     net: nn.Module, captures: list[int]
 ) -> None:
     kept = Graphs("captured")
-    with frozen(net, PRECISIONS["float32"], CPU) as forward, lifted(CPU):
+    with frozen(net, PRECISIONS["float32"], CPU) as forward, gradients_allowed(CPU):
         passes = passes_of(forward)
         full = kept.values(passes, batch(20, 8), 20)
         part = batch(18, 8, seed=1)
@@ -146,7 +146,7 @@ def test_padding_changes_nothing_and_values_outlive_the_next_ones(
 
 def test_a_class_that_the_model_has_not_is_refused(net: nn.Module, captures: list[int]) -> None:
     kept = Graphs("captured")
-    with frozen(net, PRECISIONS["float32"], CPU) as forward, lifted(CPU):
+    with frozen(net, PRECISIONS["float32"], CPU) as forward, gradients_allowed(CPU):
         passes, given = passes_of(forward), batch(ROWS, 8)
         kept.values(passes, given, ROWS)
         wrong = given._replace(targets=given.targets + 4, highest=5)
@@ -156,7 +156,7 @@ def test_a_class_that_the_model_has_not_is_refused(net: nn.Module, captures: lis
 
 def test_what_cannot_be_traced_runs_eager_and_says_why() -> None:
     kept = Graphs("compiled")
-    with frozen(LooksUp(), PRECISIONS["float32"], CPU) as forward, lifted(CPU):
+    with frozen(LooksUp(), PRECISIONS["float32"], CPU) as forward, gradients_allowed(CPU):
         passes, given = passes_of(forward), batch(ROWS, 8)
         with pytest.warns(UserWarning, match="passes run eager: they could not be compiled"):
             found = kept.values(passes, given, ROWS)

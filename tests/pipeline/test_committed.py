@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as arrays
 
 from igbatch.errors import InputError
 from igbatch.pipeline import committed
-from igbatch.pipeline.committed import Cells, CommitScan, Committed, DamagedCommit, digest_of
+from igbatch.pipeline.committed import CommitScan, Committed, DamagedCommit, PairSet, digest_of
 from igbatch.store import commit as store_commit
 from igbatch.store import schemas
 from igbatch.store.commit import ShardWriter
@@ -88,12 +88,12 @@ def cut(output: Output, path: str) -> None:
     output.put(path, data[: len(data) // 2])
 
 
-# Cells
+# PairSet
 
 
 @given(arrays.arrays(bool, st.tuples(st.integers(0, 20), st.integers(1, 20))))
 def test_packed_cells_are_the_matrix_and_its_counts(matrix: np.ndarray) -> None:
-    cells = Cells.of(matrix)
+    cells = PairSet.of(matrix)
     np.testing.assert_array_equal(cells.matrix(), matrix)
     assert cells.matrix().shape == matrix.shape
     assert cells.count == matrix.sum()

@@ -68,7 +68,7 @@ def measure(results: StudyResults, variant_id: str, image_ids: Sequence[str]) ->
 
 
 def judge(key: str, kind: Missing, measured: Mapping[str, Sequence[Pair]]) -> Finding:
-    """Judge the claim by the mean of each variant, on pixels and on cells; `kind` is missing without any."""
+    """Judge the finding by the means of variants, by pixels and by cells; `kind` is missing without any."""
     rows: list[dict[str, Any]] = [
         {"variant_id": variant_id, "pairs": len(pairs)}
         | {grain: mean_likeness(of) for grain, of in zip(GRAINS, zip(*pairs, strict=True), strict=True)}
