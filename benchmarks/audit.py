@@ -253,10 +253,10 @@ def compute(
     import yaml
 
     from igbatch.pipeline.compute import ShardComputer
-    from igbatch.pipeline.faithfulness import find_parts, lots, measure_faithfulness, measure_parts
     from igbatch.pipeline.messages import Calibration
     from igbatch.pipeline.reduction_state import state_of
     from igbatch.pipeline.run import plan_study
+    from igbatch.pipeline.sampled import FAITHFULNESS, find_parts, lots, measure_parts, measure_sample
     from igbatch.pipeline.study_output import open_output
     from igbatch.reduce.study import reduce_study
     from igbatch.store.reader import Reader
@@ -286,12 +286,10 @@ def compute(
     for place in rng.permutation(len(shards)):
         computer.compute(shards[place], calibration)
     reduce_study(output)
-    settings = plan.resolved.study.audit.faithfulness
-    assert settings is not None
-    parts = list(find_parts(Reader(output), plan.resolved, settings))
+    parts = list(find_parts(Reader(output), plan.resolved, FAITHFULNESS))
     for lot in lots(parts, 1):
         assert not measure_parts(plan.resolved, output, device, threads, calibration, lot)
-    measure_faithfulness(output, plan.resolved, state_of(plan))  # what is measured is joined
+    measure_sample(FAITHFULNESS, output, plan.resolved, state_of(plan))  # what is measured is joined
     return output.uri
 
 

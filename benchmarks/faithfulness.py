@@ -21,12 +21,13 @@ import torch
 import yaml
 from measure import machine, write_json
 
-from igbatch.pipeline import faithfulness_measurer as measuring
+from igbatch.pipeline import part_measurer as measuring
 from igbatch.pipeline.compute import ShardComputer
-from igbatch.pipeline.faithfulness import find_parts
+from igbatch.pipeline.faithfulness_measurer import FaithfulnessMeasurer
 from igbatch.pipeline.messages import Calibration
 from igbatch.pipeline.plan import Plan
 from igbatch.pipeline.run import plan_study
+from igbatch.pipeline.sampled import FAITHFULNESS, find_parts
 from igbatch.pipeline.study_output import open_output
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
@@ -61,7 +62,7 @@ def computed(folder: Path, arguments: argparse.Namespace) -> tuple[Plan, Output]
 class Calls:
     """The batch rows of each forward pass of the models that a measurer asks."""
 
-    def __init__(self, measurer: measuring.FaithfulnessMeasurer) -> None:
+    def __init__(self, measurer: FaithfulnessMeasurer) -> None:
         self.rows: list[int] = []
         model = measurer.models.variant(measurer.spec).model
         model.register_forward_hook(lambda module, given, logits: self.rows.append(len(logits)))
@@ -69,12 +70,10 @@ class Calls:
 
 def side(name: str, plan: Plan, output: Output, arguments: argparse.Namespace) -> dict[str, Any]:
     """Measure all images once; return CPU seconds, calls, how full they were, and the numbers."""
-    settings = plan.resolved.study.audit.faithfulness
-    assert settings is not None
-    parts = list(find_parts(Reader(output), plan.resolved, settings))
+    parts = list(find_parts(Reader(output), plan.resolved, FAITHFULNESS))
     calibration = Calibration("float32", 0.0, arguments.micro_batch)
     measuring.GROUP_IMAGES = SIDES[name]
-    measurer = measuring.FaithfulnessMeasurer(plan.resolved, output, torch.device("cpu"), calibration, parts)
+    measurer = FaithfulnessMeasurer(plan.resolved, output, torch.device("cpu"), calibration, parts)
     calls = Calls(measurer)
     start = time.process_time()
     skipped = measurer.run()

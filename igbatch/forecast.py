@@ -13,12 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from igbatch.errors import printable
+from igbatch.pipeline.curves import passes_an_image
 from igbatch.pipeline.devices import refuse_missing_gpu
-from igbatch.pipeline.faithfulness import measured_variants
 from igbatch.pipeline.messages import Calibration, calibrate_plan
 from igbatch.pipeline.packages import package_warnings
 from igbatch.pipeline.plan import BYTES_A_PIXEL, Plan, Shard, copies_of, expected_steps
 from igbatch.pipeline.run import plan_study
+from igbatch.pipeline.sampled import CURVES, FAITHFULNESS, SampleMeasure, measured_variants
 from igbatch.pipeline.study_output import existing_study
 from igbatch.report.sentences import sentences
 from igbatch.store.output import DATA_KINDS, Output
@@ -99,11 +100,11 @@ def describe_plan(loaded: LoadedStudy, out: str, console: Console, *, trial: boo
 
 def _facts(plan: Plan, found: Preview | None) -> dict[str, Any]:
     """Return the values of the template of a plan, with a trial or without."""
-    resolved, settings = plan.resolved, plan.resolved.study.audit.faithfulness
-    measured = {spec.variant_id for spec in measured_variants(resolved, settings)} if settings else set()
+    resolved, audit = plan.resolved, plan.resolved.study.audit
+    sampled = {measure: _sampled(plan, measure) for measure in (FAITHFULNESS, CURVES)}
     trials = {(trial.model, trial.kind): trial for trial in (found.trials if found else ())}
-    forward = faithfulness = seconds = 0.0
-    pairs, rows = 0, Counter[tuple[str, str]]()
+    forward = faithfulness = curves = seconds = 0.0
+    rows = Counter[tuple[str, str]]()
     for spec in resolved.variants:
         missing, trial = plan.missing[spec.variant_id], trials.get((spec.model, spec.kind))
         nodes: float = copies_of(resolved) * expected_steps(spec)  # of an image, all its copies together
@@ -112,10 +113,13 @@ def _facts(plan: Plan, found: Preview | None) -> dict[str, Any]:
         forward += missing.images * nodes
         seconds += missing.images * trial.seconds if trial else 0
         rows[spec.model, spec.kind] += missing.count
-        if settings and spec.variant_id in measured:
-            sample = min(settings.images.sample, plan.image_counts[spec.variant_id])
-            pairs += sample
-            faithfulness += sample * (settings.perturbations + 1) * nodes
+        if audit.faithfulness:
+            sample = sampled[FAITHFULNESS].get(spec.variant_id, 0)
+            faithfulness += sample * (audit.faithfulness.perturbations + 1) * nodes
+        if audit.curves:
+            _, height, width = resolved.models[spec.model].data_config["input_size"]
+            passes = passes_an_image(audit.curves, height, width, len(resolved.target_names))
+            curves += sampled[CURVES].get(spec.variant_id, 0) * passes
 
     def mean(values: Mapping[tuple[str, str], float]) -> float:
         return sum(value * rows[kind] for kind, value in values.items()) / sum(rows[kind] for kind in values)
@@ -127,11 +131,23 @@ def _facts(plan: Plan, found: Preview | None) -> dict[str, Any]:
         "plan": plan, "found": found, "trials": trials, "copies": copies_of(resolved), "most": MAX_NAMES,
         "fewer": [count for count in plan.image_counts.values() if count < len(plan.images.table)],
         "forward": round(forward), "backward": round(forward * len(resolved.target_names)),
-        "pairs": pairs, "faithfulness": round(faithfulness), "seconds": seconds,
+        "pairs": {measure.name: sum(found.values()) for measure, found in sampled.items()},
+        "faithfulness": round(faithfulness), "curves": round(curves), "seconds": seconds,
         "tried": tried, "map_bytes": mean(tried) if tried else map_bytes, "kept": plan.maps_to_store(),
         "row_bytes": mean({kind: trial.row_bytes for kind, trial in trials.items()}) if trials else None,
         "size": _size, "time": _hours,
     }  # fmt: skip
+
+
+def _sampled(plan: Plan, measure: SampleMeasure) -> dict[str, int]:
+    """Return how many images of a sample each variant has that is measured, by its id, about."""
+    settings = measure.settings(plan.resolved)
+    specs = measured_variants(plan.resolved, settings) if settings else []
+    return {
+        spec.variant_id: min(settings.images.sample, plan.image_counts[spec.variant_id])
+        for spec in specs
+        if settings
+    }
 
 
 def _size(count: float) -> str:

@@ -14,8 +14,6 @@ CALIBRATION_IMAGES = 8
 """Images of a variant among which the two usable ones of a calibration are looked for first."""
 WORTH_NAMING = 0.05
 """Of the time, what has to be lost to a part of a worker for it to be named."""
-FAITHFULNESS = "faithfulness"
-"""The folder of what is measured of single images."""
 
 
 @dataclass(frozen=True)
@@ -212,10 +210,11 @@ Listener = Callable[[RunSummary], None]
 """Is called when a run begins, progresses or retries something."""
 
 
-class FaithfulnessPart(NamedTuple):
-    """One image under one variant whose maps' faithfulness is measured.
+class SamplePart(NamedTuple):
+    """One image under one variant whose maps are measured.
 
     Attributes:
+        measure: what is measured (`sampled.MEASURES`), the name of the folder of its parts.
         name: a digest of all that its numbers follow from.
         spec: the variant.
         image: as the plan has it.
@@ -223,6 +222,7 @@ class FaithfulnessPart(NamedTuple):
         targets: those whose maps are committed, with their logit indices.
     """
 
+    measure: str
     name: str
     spec: VariantSpec
     image: ShardImage
@@ -231,11 +231,11 @@ class FaithfulnessPart(NamedTuple):
 
     def path(self, output: Output) -> str:
         """Return the path of its file."""
-        return output.path(FAITHFULNESS, self.spec.variant_id, f"{self.name}.parquet")
+        return output.path(self.measure, self.spec.variant_id, f"{self.name}.parquet")
 
 
 class Skipped(NamedTuple):
     """A part that could not be measured, and why."""
 
-    part: FaithfulnessPart
+    part: SamplePart
     error: str

@@ -36,15 +36,20 @@ def state_of(plan: Plan) -> str:
     )
 
 
-def report_state(plan: Plan, state: str) -> str:
-    """Return a digest of all that a report follows from: `state` (`state_of`), what it shows, its boxes."""
+def report_state(plan: Plan, state: str, *, curves: str = "") -> str:
+    """Return a digest of all that a report follows from: `state` (`state_of`), what it shows, its boxes.
+
+    `curves` is the state of their table (`sampled.measure_sample`), empty where there is none.
+    """
     shown = {"state": state, "report": plan.resolved.study.report.model_dump(mode="json")}
+    shown |= {"curves": curves} if curves else {}
     counts = plan.images.box_counts
     return digest({**shown, "boxes": counts.record()} if counts else shown)
 
 
 def read_derived(output: Output) -> dict[str, Any]:
-    """Return the states that `ranges` and the tables beside it, `faithfulness` and `report` were made from.
+    """Return the states that `ranges` and the tables beside it, `report` and what is measured
+    of a sample (`faithfulness`, `curves`) were made from.
 
     What is not known is not there. `audit` is the digest of the verdict that the report shows, `tables` are
     those that the last reduction wrote.

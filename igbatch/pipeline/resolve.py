@@ -125,9 +125,10 @@ def resolve_study(loaded: LoadedStudy, known_facts: Mapping[str, Any] | None = N
         baseline = parse_baseline(study.attribution.baseline)
     except InputError as error:
         raise InputError(f"attribution.{error}") from None
-    faithfulness = study.audit.faithfulness
-    if faithfulness is not None and not isinstance(faithfulness.variants, str):
-        _check_variants("audit.faithfulness.variants", faithfulness.variants, variants)
+    for name in ("faithfulness", "curves"):
+        section = getattr(study.audit, name)
+        if section is not None and not isinstance(section.variants, str):
+            _check_variants(f"audit.{name}.variants", section.variants, variants)
     return ResolvedStudy(study, baseline, models, variants, study.target_names())
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from igbatch.errors import UnfinishedError
 from igbatch.images.selection import check_choices
-from igbatch.pipeline.faithfulness import measure_faithfulness
 from igbatch.pipeline.messages import Calibration, Hardware, Listener, RunSummary
 from igbatch.pipeline.packages import package_warnings
 from igbatch.pipeline.plan import Plan, make_plan
 from igbatch.pipeline.reduction_state import is_reduced, keep_reduced, report_state, state_of
 from igbatch.pipeline.resolve import ResolvedStudy, resolve_study
+from igbatch.pipeline.sampled import MEASURES, measure_sample
 from igbatch.pipeline.study_images import StudyImages, list_study_images
 from igbatch.pipeline.study_output import (
     check_same_study,
@@ -103,8 +103,13 @@ def run_stage(
                 _sweep(output, plan)
                 reduce_study(output, map_shards, say)
                 keep_reduced(output, state)
-            measure_faithfulness(output, resolved, state, address=address, check=lock.check, say=say)
-        summary.state = report_state(plan, state)
+            measured = {
+                measure.name: measure_sample(
+                    measure, output, resolved, state, address=address, check=lock.check, say=say
+                )
+                for measure in MEASURES
+            }
+        summary.state = report_state(plan, state, curves=measured["curves"])
         return summary
 
 

@@ -93,6 +93,7 @@ class Tables:
     randomization = _Reduced("Means over images of a randomization study's measures, with 95 % intervals.")
     significance = _Reduced("Tests of trained models against the null of random ones, and tests of signs.")
     faithfulness = _Reduced("Infidelity and sensitivity of a sample, one row per variant, image and target.")
+    curves = _Reduced("Deletion and insertion curves of a sample, one row a curve (docs/results.md).")
 
     def rows_of(
         self,
@@ -180,8 +181,8 @@ class Tables:
             why += f"add `randomization: {{}}` to its study file {again}"
         elif self.has(name):
             return self.reader.output.path(file)
-        elif name == "faithfulness":
-            why = f"there is no {file}; add `audit: {{faithfulness: {{}}}}` to the study file {again}"
+        elif name in ("faithfulness", "curves"):
+            why = f"there is no {file}; add `audit: {{{name}: {{}}}}` to the study file {again}"
         else:
             why = f"not reduced yet ({file} is missing); run `igbatch reduce` first"
         raise InputError(f"{self.reader.output.uri}: {why}")

@@ -180,6 +180,17 @@ FAITHFULNESS = _schema(
     (INT64, "seed"),
 )
 
+CURVES = _schema(
+    (TEXT, "variant_id image_id target"),
+    (INT32, "target_index"),
+    (TEXT, "kind regions fill order"),
+    (INT32, "number?"),
+    (INT64, "seed"),
+    (INT32, "steps"),
+    (pa.list_(FLOAT64), "fractions outputs"),
+    (FLOAT64, "area"),
+)
+
 RANDOMIZATION = _schema(
     (TEXT, "of model table variant_id? comparison? target? box_label? measure"),
     (INT64, "n_variants n_images"),

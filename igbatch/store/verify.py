@@ -23,6 +23,7 @@ from igbatch.store.pruned import pruned_at
 from igbatch.store.rankings import misranked, stored_rankings
 from igbatch.store.reader import Reader
 from igbatch.store.verification import MAX_NAMED, Problem, Unconverged, Verification
+from igbatch.store.verify_curves import curve_problems
 from igbatch.store.verify_shard import ROWS, Expected, ShardCheck
 
 THREADS = 8
@@ -60,6 +61,7 @@ def verify(output: Output, *, quick: bool = False) -> Verification:
         if part.range:
             ranges["variant", row["variant_id"]] = part.range
     _check_ranges(reader, ranges, found)
+    found.problems += curve_problems(output, study["study"], _noted(output))
     for kind in DATA_KINDS:
         found.leftovers += sum(output.relative(info.path) not in named for info in output.files(kind))
     return found
@@ -215,11 +217,9 @@ def _check_ranges(reader: Reader, ranges: dict[tuple[str, str | None], _Range], 
     """
     output, name, differences = reader.output, "ranges.parquet", list[str]()
     faults = dict(provenance.faults(output, reader.state))
-    with suppress(ValueError):
-        noted = output.read_json(output.path("derived.json"))
-        for table in noted.get("tables", ()) if isinstance(noted, dict) else ():
-            if not output.exists(output.path(f"{table}.parquet")):
-                faults.setdefault(f"{table}.parquet", "missing, and the study was reduced")
+    for table in _noted(output).get("tables", ()):
+        if not output.exists(output.path(f"{table}.parquet")):
+            faults.setdefault(f"{table}.parquet", "missing, and the study was reduced")
     if output.exists(output.path(name)):
         try:
             rows = [_stated(row) for row in output.read_table(output.path(name)).to_pylist()]
@@ -228,6 +228,14 @@ def _check_ranges(reader: Reader, ranges: dict[tuple[str, str | None], _Range], 
             faults.setdefault(name, f"cannot be read ({error})")
     for path, what in [*faults.items(), *((name, each) for each in differences)]:
         found.problems.append(Problem("ranges", path, f"{what}; reduce the study again"))
+
+
+def _noted(output: Output) -> dict[str, Any]:
+    """Return what a run noted of what it made; nothing where that cannot be read."""
+    with suppress(ValueError):
+        noted = output.read_json(output.path("derived.json"))
+        return noted if isinstance(noted, dict) else {}
+    return {}
 
 
 def _patch_ends(shards: Sequence[dict[int, NDArray[np.float64]]], current: NDArray[np.int64]) -> _Range:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator
 
 from igbatch.study.attribution import AttributionSection, Smoothing
-from igbatch.study.audit import AuditSection, Faithfulness, Retain, Thresholds, Webhook
+from igbatch.study.audit import AuditSection, Curves, Faithfulness, Retain, Thresholds, Webhook
 from igbatch.study.images import Boxes, Images, SceneGroup
 from igbatch.study.report import Randomization, Report
 from igbatch.study.run import QuarantineSection, Run, Store, WorkerRange
@@ -21,9 +21,9 @@ from igbatch.study.section import Name, Section, SeededSample
 from igbatch.study.variants import Model, Variant, VariantSpec
 
 __all__ = [
-    "DYNAMIC_TARGETS", "AttributionSection", "AuditSection", "Boxes", "Faithfulness", "Images", "Model",
-    "QuarantineSection", "Randomization", "Report", "Retain", "Run", "SceneGroup", "Section", "SeededSample",
-    "Smoothing", "Store", "Study", "Thresholds", "Variant", "VariantSpec", "Webhook", "WorkerRange",
+    "DYNAMIC_TARGETS", "AttributionSection", "AuditSection", "Boxes", "Curves", "Faithfulness", "Images",
+    "Model", "QuarantineSection", "Randomization", "Report", "Retain", "Run", "SceneGroup", "Section",
+    "SeededSample", "Smoothing", "Store", "Study", "Thresholds", "Variant", "VariantSpec", "Webhook", "WorkerRange",
 ]  # fmt: skip
 
 DYNAMIC_TARGETS = re.compile(r"predicted|label|top-[1-9][0-9]?")

@@ -1,10 +1,10 @@
-"""The sections on audits: thresholds, faithfulness, who is notified, and what nights keep."""
+"""The sections on audits: thresholds, faithfulness, curves, who is notified, and what nights keep."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from igbatch.study.section import Section, SeededSample
 
@@ -26,6 +26,41 @@ class Faithfulness(Section):
     radius: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 0.02
 
 
+MAX_CURVE_IMAGES = 1000
+CurveRegions = Literal["pixel", "patch 4", "patch 8", "patch 16", "patch 32"]
+Fill = Literal["baseline", "blurred"]
+
+
+class Curves(Section):
+    """For how many images, drawn under a seed, curves of deletion and insertion are measured, and how.
+
+    `variants` are those whose maps give the order: the trained ones, all, or some by id. `regions` are
+    what is removed or inserted, in `steps` equal parts; `fills` what stands where a region is removed.
+    `random_orders` are drawn for each image under the sample's seed.
+    """
+
+    images: SeededSample = SeededSample(sample=8)
+    variants: Literal["trained", "all"] | tuple[str, ...] = "trained"
+    regions: Annotated[tuple[CurveRegions, ...], Field(min_length=1)] = ("patch 16",)
+    steps: Annotated[int, Field(ge=1, le=1000)] = 20
+    random_orders: Annotated[int, Field(ge=1, le=100)] = 5
+    fills: Annotated[tuple[Fill, ...], Field(min_length=1)] = ("baseline", "blurred")
+
+    @field_validator("images")
+    @classmethod
+    def _not_too_many(cls, images: SeededSample) -> SeededSample:
+        if images.sample > MAX_CURVE_IMAGES:
+            raise ValueError(f"curves are of a sample: give at most {MAX_CURVE_IMAGES} images")
+        return images
+
+    @field_validator("regions", "fills")
+    @classmethod
+    def _each_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) < len(names):
+            raise ValueError("one of them is there twice; name each once")
+        return names
+
+
 class Thresholds(Section):
     """What an audit lets pass, by check; null turns a check off.
 
@@ -43,6 +78,7 @@ class Thresholds(Section):
         localization: fall of the share of |a| in a target's own box, of what it was.
         sanity: the sanity ratio may fall to so much of what it was.
         infidelity, sensitivity: mean of each may grow by this factor.
+        curves: change of a mean area under curves, of the mean |F(image) - F(fill)|.
         quarantine: the share of rows that are missing may grow by so much.
     """
 
@@ -60,6 +96,7 @@ class Thresholds(Section):
     sanity: Bound | None = 0.7
     infidelity: Bound | None = 1.5
     sensitivity: Bound | None = 1.5
+    curves: Bound | None = 0.05
     quarantine: Fraction | None = 0.001
 
 
@@ -84,5 +121,6 @@ class AuditSection(Section):
 
     thresholds: Thresholds = Thresholds()
     faithfulness: Faithfulness | None = None
+    curves: Curves | None = None
     webhook: Webhook | None = None
     retain: Retain | None = None

@@ -1,4 +1,4 @@
-"""Curves of deletion and insertion: sums that are cumulated for linear models, and Quantus' curves for others."""
+"""Curves of deletion and insertion: cumulated sums for linear models, Quantus' curves for others."""
 
 from typing import Any
 

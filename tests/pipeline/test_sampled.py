@@ -18,15 +18,15 @@ from igbatch.attribution.faithfulness import Draws
 from igbatch.attribution.smoothing import copy_noise
 from igbatch.errors import InputError
 from igbatch.images.selection import select_images
-from igbatch.pipeline import faithfulness
 from igbatch.pipeline import faithfulness_measurer as measuring
-from igbatch.pipeline.faithfulness import FILE, find_parts, lots, measure_faithfulness, measure_parts
-from igbatch.pipeline.faithfulness_measurer import group_size
-from igbatch.pipeline.messages import Calibration, FaithfulnessPart, Skipped
+from igbatch.pipeline import part_measurer, sampled
+from igbatch.pipeline.messages import Calibration, SamplePart, Skipped
+from igbatch.pipeline.part_measurer import group_size
 from igbatch.pipeline.plan import Plan
 from igbatch.pipeline.reduction_state import state_of
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.run import plan_study, run_stage
+from igbatch.pipeline.sampled import FAITHFULNESS, find_parts, lots, measure_parts, measure_sample
 from igbatch.pipeline.study_output import keep_study
 from igbatch.store import schemas
 from igbatch.store.output import Output
@@ -57,7 +57,7 @@ class Measuring:
         self.calibration, self.measured = calibration, list[tuple[str, str]]()
 
     def __call__(
-        self, output: Output, resolved: ResolvedStudy, parts: Sequence[FaithfulnessPart], address: str | None
+        self, output: Output, resolved: ResolvedStudy, parts: Sequence[SamplePart], address: str | None
     ) -> list[Skipped]:
         self.measured += [(part.spec.variant_id, part.image.image_id) for part in parts]
         return measure_parts(resolved, output, "cpu", 1, self.calibration, parts)
@@ -71,8 +71,8 @@ def measure_here(output: Output, resolved: ResolvedStudy, state: str, **how: Any
     """Measure what is missing in this process; return the pairs that were."""
     here = Measuring()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(faithfulness, "on_cluster", here)
-        measure_faithfulness(output, resolved, state, **how)
+        patch.setattr(sampled, "on_cluster", here)
+        measure_sample(FAITHFULNESS, output, resolved, state, **how)
     return here.measured
 
 
@@ -119,7 +119,7 @@ def test_what_is_measured_is_found_again_and_a_change_measures_only_what_changed
 
     results = open_study(output.uri)
     table = results.faithfulness
-    assert output.read_table(output.path(FILE)).schema.equals(schemas.FAITHFULNESS)
+    assert output.read_table(output.path(FAITHFULNESS.file)).schema.equals(schemas.FAITHFULNESS)
     assert table[["variant_id", "image_id", "target"]].to_numpy().tolist() == [
         ["trained", first, "predicted"],
         ["trained", first, "magpie"],
@@ -151,11 +151,11 @@ def test_without_the_section_nothing_is_written_and_nothing_removed(study: Path,
     with pytest.raises(InputError, match=r"audit: \{faithfulness: \{\}\}"):
         _ = open_study(output.uri).faithfulness
     assert measure(study, output, "audit.faithfulness=null") == ([], [])
-    assert not output.exists(output.path(FILE))
+    assert not output.exists(output.path(FAITHFULNESS.file))
     measure(study, output)
-    before = output.read(output.path(FILE))
+    before = output.read(output.path(FAITHFULNESS.file))
     assert measure(study, output, "audit.faithfulness=null") == ([], [])
-    assert output.read(output.path(FILE)) == before
+    assert output.read(output.path(FAITHFULNESS.file)) == before
 
 
 def test_an_image_that_fails_is_skipped_with_a_reason_and_tried_again(
@@ -167,9 +167,7 @@ def test_an_image_that_fails_is_skipped_with_a_reason_and_tried_again(
     study.write_text(yaml.safe_dump(changed))
     output = compute_study(study, tmp_path / "out")
     plan = planned(study, output)
-    settings = plan.resolved.study.audit.faithfulness
-    assert settings is not None
-    lost = next(find_parts(Reader(output), plan.resolved, settings)).image.image_id
+    lost = next(find_parts(Reader(output), plan.resolved, FAITHFULNESS)).image.image_id
     data = (scene_folder / lost).read_bytes()
     (scene_folder / lost).unlink()
 
@@ -191,7 +189,10 @@ def test_an_image_that_fails_is_skipped_with_a_reason_and_tried_again(
 
 def of_both_images(output: Output, study: Path, *overrides: str) -> pd.DataFrame:
     """Measure both images of the study anew; return the table."""
-    for info in (*output.files("faithfulness"), *(each for each in output.files() if each.base_name == FILE)):
+    for info in (
+        *output.files("faithfulness"),
+        *(each for each in output.files() if each.base_name == FAITHFULNESS.file),
+    ):
         output.delete(info.path)
     pairs, _ = measure(study, output, "audit.faithfulness.images.sample=2", *overrides)
     assert len(pairs) == 2
@@ -208,21 +209,21 @@ def test_images_measured_together_have_the_numbers_of_each_alone(
 ) -> None:
     overrides = (f"attribution.reproducible={reproducible}", "variants=[{kind: trained}]")
     output = compute_study(study, tmp_path / "out", *overrides)
-    assert group_size(micro_batch=4, perturbations=2, targets=2) > 2
+    assert group_size(16, rows=3, targets=2) > 2
     together = of_both_images(output, study, *overrides)
-    monkeypatch.setattr(measuring, "GROUP_IMAGES", 1)
+    monkeypatch.setattr(part_measurer, "GROUP_IMAGES", 1)
     alone = of_both_images(output, study, *overrides)
     exact = {"check_exact": True} if reproducible == "image" else {"rtol": 1e-4}
     pd.testing.assert_frame_equal(together, alone, **exact)
 
 
 def test_groups_are_of_as_many_images_as_fill_micro_batches_within_limits() -> None:
-    assert group_size(micro_batch=128, perturbations=10, targets=2) == 46  # 506 rows of 512
-    assert group_size(micro_batch=8, perturbations=10, targets=2) == 2
-    assert group_size(micro_batch=8, perturbations=1000, targets=2) == 1
-    assert group_size(micro_batch=4096, perturbations=1, targets=1) == measuring.GROUP_IMAGES
-    assert group_size(micro_batch=128, perturbations=10, targets=10) * 10 <= measuring.GROUP_MAPS
-    assert group_size(micro_batch=128, perturbations=10, targets=1000) == 1
+    assert group_size(512, rows=11, targets=2) == 46  # 506 rows of 512
+    assert group_size(32, rows=11, targets=2) == 2
+    assert group_size(32, rows=1001, targets=2) == 1
+    assert group_size(16384, rows=2, targets=1) == part_measurer.GROUP_IMAGES
+    assert group_size(512, rows=11, targets=10) * 10 <= part_measurer.GROUP_MAPS
+    assert group_size(512, rows=11, targets=1000) == 1
 
 
 @pytest.mark.parametrize("failure", ["raised", "not finite"])
@@ -305,18 +306,16 @@ def test_numbers_are_of_the_studys_own_maps_smoothed_ones_too(
 def test_lots_hold_one_variant_and_share_its_images_among_workers(study: Path, output: Output) -> None:
     overrides = ("audit.faithfulness.images.sample=2", "audit.faithfulness.variants=all")
     resolved = planned(study, output, *overrides).resolved
-    settings = resolved.study.audit.faithfulness
-    assert settings is not None
-    parts = list(find_parts(Reader(output), resolved, settings))
+    parts = list(find_parts(Reader(output), resolved, FAITHFULNESS))
     for workers, sizes in ((1, [2, 2]), (2, [1, 1, 1, 1]), (8, [1, 1, 1, 1])):
         cut = list(lots(parts, workers))
         assert [len(lot) for lot in cut] == sizes
         assert [part for lot in cut for part in lot] == parts
         assert all(len({part.spec.variant_id for part in lot}) == 1 for lot in cut)
-    renamed = settings.model_copy(update={"radius": 0.5})
+    another = planned(study, output, *overrides, "audit.faithfulness.radius=0.5").resolved
     names = {part.name for part in parts}
     assert len(names) == 4
-    assert not names & {part.name for part in find_parts(Reader(output), resolved, renamed)}
+    assert not names & {part.name for part in find_parts(Reader(output), another, FAITHFULNESS)}
 
 
 def test_an_unknown_variant_is_refused(study: Path, tmp_path: Path) -> None:
@@ -329,7 +328,10 @@ def test_a_finished_study_is_measured_on_the_cluster_and_once(study: Path, outpu
     plan = planned(study, output)
     measure_here(output, plan.resolved, state_of(plan))
     here = open_study(output.uri).faithfulness
-    for info in (*output.files("faithfulness"), *(each for each in output.files() if each.base_name == FILE)):
+    for info in (
+        *output.files("faithfulness"),
+        *(each for each in output.files() if each.base_name == FAITHFULNESS.file),
+    ):
         output.delete(info.path)
 
     lines: list[str] = []

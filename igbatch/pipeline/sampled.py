@@ -1,4 +1,4 @@
-"""Lists and schedules the measurement of infidelity and maximum sensitivity for a sample of maps.
+"""Lists and schedules what is measured of a sample's maps, once these are computed.
 
 Each image under each variant is a part, a file of its own, whose name is a digest of all that decides its
 numbers. Parts that exist are not measured again, so that an interrupted run is resumed.
@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain, groupby
 from math import ceil
 
 import numpy as np
+import pyarrow as pa
 
 from igbatch.images.selection import select_images
-from igbatch.pipeline.messages import FAITHFULNESS, Calibration, FaithfulnessPart, Skipped
+from igbatch.pipeline.messages import Calibration, SamplePart, Skipped
 from igbatch.pipeline.plan import ShardImage
 from igbatch.pipeline.reduction_state import keep_derived, read_derived
 from igbatch.pipeline.resolve import ResolvedStudy
@@ -23,12 +25,43 @@ from igbatch.store import schemas
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
-from igbatch.study import Faithfulness, VariantSpec
+from igbatch.study import Curves, Faithfulness, VariantSpec
 
-VERSION = 1
-"""Of the measures: another one measures all parts anew."""
+Sampled = Faithfulness | Curves
+"""A section of `audit` that says what is measured of which images and variants."""
 
-FILE = "faithfulness.parquet"
+
+@dataclass(frozen=True)
+class SampleMeasure:
+    """What is measured of a sample.
+
+    Attributes:
+        name: of its section of `audit`, of its table, and of the folder of its parts.
+        version: another one measures all parts anew.
+        schema: of its rows.
+        decisive: keys of the section that decide the numbers of an image.
+    """
+
+    name: str
+    version: int
+    schema: pa.Schema
+    decisive: tuple[str, ...]
+
+    @property
+    def file(self) -> str:
+        """The name of the table."""
+        return f"{self.name}.parquet"
+
+    def settings(self, resolved: ResolvedStudy) -> Sampled | None:
+        """Return the section of a study; None where it asks for nothing."""
+        settings: Sampled | None = getattr(resolved.study.audit, self.name)
+        return settings
+
+
+FAITHFULNESS = SampleMeasure("faithfulness", 1, schemas.FAITHFULNESS, ("perturbations", "radius"))
+CURVES = SampleMeasure("curves", 1, schemas.CURVES, ("regions", "steps", "random_orders", "fills"))
+MEASURES = (FAITHFULNESS, CURVES)
+
 _COLUMNS = [
     "image_id", "target", "target_index", "image_etag", "image_sha256", "weights_sha256", "fingerprint",
 ]  # fmt: skip
@@ -40,7 +73,7 @@ def measure_parts(
     device: str,
     threads: int,
     calibration: Calibration | None,
-    parts: Sequence[FaithfulnessPart],
+    parts: Sequence[SamplePart],
 ) -> list[Skipped]:
     """Measure and write parts of one variant in this process; return those that could not be measured.
 
@@ -48,13 +81,15 @@ def measure_parts(
     """
     import torch  # in the worker and not in the driver
 
+    from igbatch.pipeline.curves_measurer import CurvesMeasurer
     from igbatch.pipeline.faithfulness_measurer import FaithfulnessMeasurer
 
     torch.set_num_threads(threads)
-    return FaithfulnessMeasurer(resolved, output, torch.device(device), calibration, parts).run()
+    kind = {FAITHFULNESS.name: FaithfulnessMeasurer, CURVES.name: CurvesMeasurer}[parts[0].measure]
+    return kind(resolved, output, torch.device(device), calibration, parts).run()
 
 
-def measured_variants(resolved: ResolvedStudy, settings: Faithfulness) -> list[VariantSpec]:
+def measured_variants(resolved: ResolvedStudy, settings: Sampled) -> list[VariantSpec]:
     """Return the variants whose maps are measured, in the order of the study."""
     choice = settings.variants
     if choice == "all":
@@ -66,32 +101,36 @@ def measured_variants(resolved: ResolvedStudy, settings: Faithfulness) -> list[V
     ]
 
 
-def find_parts(reader: Reader, resolved: ResolvedStudy, settings: Faithfulness) -> Iterator[FaithfulnessPart]:
-    """Yield the parts of a study, by variant and image; images in quarantine have none.
+def find_parts(reader: Reader, resolved: ResolvedStudy, measure: SampleMeasure) -> Iterator[SamplePart]:
+    """Yield the parts of a study that asks for a measure, by variant and image.
 
-    One scan of each variant's statistics finds the rows of the sample.
+    Images in quarantine have none. One scan of each variant's statistics finds the rows of the sample.
     """
+    settings = measure.settings(resolved)
+    assert settings is not None
     ids = reader.listing.image_ids
     places = np.flatnonzero(select_images(settings.images, ids))
     sample: list[str] = ids.take(places).to_pylist()
     uris = dict(zip(sample, reader.listed(sample, ["uri"])["uri"].to_pylist(), strict=True))
     order = {name: place for place, name in enumerate(reader.target_names)}
-    measure = {"seed": settings.images.seed, **settings.model_dump(include={"perturbations", "radius"})}
+    decisive = {"seed": settings.images.seed, **settings.model_dump(include={*measure.decisive})}
     for spec in measured_variants(resolved, settings):
         rows = defaultdict(list)
         for row in reader.rows_of(sample, _COLUMNS, spec.variant_id).to_pylist():
             rows[row["image_id"]].append(row)
         for image_id in (name for name in sample if name in rows):
             found = sorted(rows[image_id], key=lambda row: order[row["target"]])
-            name = digest({"version": VERSION, **measure, "variant": spec.variant_id, "rows": found})[:16]
+            name = digest(
+                {"version": measure.version, **decisive, "variant": spec.variant_id, "rows": found}
+            )[:16]
             first = found[0]
             image = ShardImage(image_id, uris[image_id], first["image_etag"], None, (), keep_map=False)
             targets = tuple((row["target"], row["target_index"]) for row in found)
-            yield FaithfulnessPart(name, spec, image, first["image_sha256"], targets)
+            yield SamplePart(measure.name, name, spec, image, first["image_sha256"], targets)
 
 
 def on_cluster(
-    output: Output, resolved: ResolvedStudy, missing: Sequence[FaithfulnessPart], address: str | None
+    output: Output, resolved: ResolvedStudy, missing: Sequence[SamplePart], address: str | None
 ) -> list[Skipped]:
     """Measure parts on a cluster, each task on the device of a worker; return those that could not be.
 
@@ -111,7 +150,7 @@ def on_cluster(
         return list(chain.from_iterable(found))
 
 
-def lots(parts: Sequence[FaithfulnessPart], workers: int) -> Iterator[Sequence[FaithfulnessPart]]:
+def lots(parts: Sequence[SamplePart], workers: int) -> Iterator[Sequence[SamplePart]]:
     """Yield parts of one variant, which stand together, in as many lots as there are workers.
 
     Each lot builds the model once.
@@ -123,7 +162,8 @@ def lots(parts: Sequence[FaithfulnessPart], workers: int) -> Iterator[Sequence[F
             yield lot[start : start + size]
 
 
-def measure_faithfulness(
+def measure_sample(
+    measure: SampleMeasure,
     output: Output,
     resolved: ResolvedStudy,
     state: str,
@@ -131,35 +171,36 @@ def measure_faithfulness(
     address: str | None = None,
     check: Callable[[], None] = lambda: None,
     say: Callable[[str], None] = lambda line: None,
-) -> None:
-    """Write `faithfulness.parquet` of a study whose maps are computed; measure what was not before.
+) -> str:
+    """Write the table of a measure of a study whose maps are computed; measure what was not before.
 
-    Without the section nothing is written, nothing removed, and no cluster started. `state` is that of the
+    Without its section nothing is written, nothing removed, and no cluster started. `state` is that of the
     study's results (`reduction_state.state_of`). `check` is called before the table is written; it
-    raises where the output is another run's by now.
+    raises where the output is another run's by now. Returns the state of the table, empty without one.
     """
-    settings = resolved.study.audit.faithfulness
+    settings, name = measure.settings(resolved), measure.name
     if settings is None:
-        return
-    state = digest({"state": state, "faithfulness": settings.model_dump(mode="json")})
-    if read_derived(output).get("faithfulness") == state and output.exists(output.path(FILE)):
-        return
-    parts = list(find_parts(Reader(output), resolved, settings))
-    there = {info.path for info in output.files(FAITHFULNESS)}
+        return ""
+    state = digest({"state": state, name: settings.model_dump(mode="json")})
+    if read_derived(output).get(name) == state and output.exists(output.path(measure.file)):
+        return state
+    parts = list(find_parts(Reader(output), resolved, measure))
+    there = {info.path for info in output.files(name)}
     missing = [part for part in parts if part.path(output) not in there]
     skipped = on_cluster(output, resolved, missing, address) if missing else []
     check()
     for each in skipped:
         where = f"{each.part.spec.variant_id}/{each.part.image.image_id}"
-        say(f"faithfulness: {where}: {each.error}; it has no row, the next run tries again")
+        say(f"{name}: {where}: {each.error}; it has no row, the next run tries again")
     lost = {each.part.path(output) for each in skipped}
     paths = [path for part in parts if (path := part.path(output)) not in lost]
-    output.put_tables(output.path(FILE), schemas.FAITHFULNESS, map(output.read_table, paths))
+    output.put_tables(output.path(measure.file), measure.schema, map(output.read_table, paths))
     for path in there - set(paths):
         output.delete(path)
     if not skipped:
-        keep_derived(output, faithfulness=state)
+        keep_derived(output, **{name: state})
     say(
-        f"faithfulness of {len(paths)} (image, variant) pairs: {len(missing) - len(skipped)} measured, "
+        f"{name} of {len(paths)} (image, variant) pairs: {len(missing) - len(skipped)} measured, "
         f"{len(parts) - len(missing)} stood from before"
     )
+    return digest([state, sorted(map(output.relative, lost))]) if lost else state

@@ -1,0 +1,151 @@
+"""Curves of deletion and insertion of images under a variant, on a device, without Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import product
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from igbatch.attribution.curves import (
+    Course,
+    FloatArray,
+    area,
+    attribution_order,
+    course_outputs,
+    random_order,
+    step_counts,
+)
+from igbatch.attribution.engine import micro_batch_of
+from igbatch.attribution.settings import Example
+from igbatch.attribution.wave import MicroBatchLimit
+from igbatch.errors import ImageError, InputError
+from igbatch.images.baselines import baseline_pixels
+from igbatch.pipeline.curves import passes_an_image, region_labels
+from igbatch.pipeline.messages import SamplePart
+from igbatch.pipeline.part_measurer import Group, PartMeasurer, Rows
+from igbatch.pipeline.prepare import PreparedImage
+from igbatch.store import schemas
+from igbatch.store.reader import Reader
+
+Key = tuple[Any, ...]
+"""Of a course of one image: fill, regions, kind, and the class whose map orders it, or a random number."""
+
+
+class CurvesMeasurer(PartMeasurer):
+    """Measures `audit.curves`, of stored maps; of maps that are not stored, computed again."""
+
+    schema = schemas.CURVES
+    columns = ("outputs",)
+    what = "an output along a curve"
+    group_batches = 16
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        curves = self.resolved.study.audit.curves
+        assert curves is not None
+        self.curves = curves
+        _, self.height, self.width = self.resolved.models[self.spec.model].data_config["input_size"]
+        self.labels = {each: region_labels(each, self.height, self.width) for each in curves.regions}
+        self.reader = Reader(self.output)
+
+    def rows_an_image(self, targets: int) -> int:
+        return passes_an_image(self.curves, self.height, self.width, targets)
+
+    def measure(self, group: Group) -> list[Rows]:
+        """Return the rows of each image of a group, one at least: `schemas.CURVES`."""
+        model = self.models.variant(self.spec).model
+        limit = MicroBatchLimit(micro_batch_of(self.settings, self.device))
+        examples = [self.example(part, image) for part, image in group]
+        maps = [self._stored(part) for part, _ in group]
+        lacking = [(place, examples[place].image) for place, each in enumerate(maps) if each is None]
+        for place, found in self.explain(model, group, examples, lacking, limit):
+            maps[lacking[place][0]] = found.cpu().numpy()
+        labels: dict[str, Tensor] = {
+            name: torch.from_numpy(each).to(self.device) for name, each in self.labels.items()
+        }
+        courses = [
+            dict(self._courses(part, image, example, own, labels))
+            for (part, image), example, own in zip(group, examples, maps, strict=True)
+        ]
+        measured = course_outputs(
+            model, examples, [list(each.values()) for each in courses], self.settings, limit
+        )
+        return [
+            list(self._rows(part, own, dict(zip(own, outputs, strict=True))))
+            for (part, _), own, outputs in zip(group, courses, measured, strict=True)
+        ]
+
+    def _stored(self, part: SamplePart) -> NDArray[np.float32] | None:
+        """Return the maps of a part [K, H, W], None where they are not kept."""
+        try:
+            return np.stack(
+                [
+                    self.reader.attribution(part.spec.variant_id, part.image.image_id, target)
+                    for target, _ in part.targets
+                ]
+            )
+        except KeyError:
+            return None
+        except InputError as error:  # damaged: of this image, and not of the study
+            raise ImageError(str(error)) from error
+
+    def _courses(
+        self,
+        part: SamplePart,
+        image: PreparedImage,
+        example: Example,
+        maps: NDArray[np.float32] | None,
+        labels: Mapping[str, Tensor],
+    ) -> Iterator[tuple[Key, Course]]:
+        """Yield the courses of an image; targets that are the same class share theirs."""
+        assert maps is not None
+        classes = {index: one for (_, index), one in zip(part.targets, maps, strict=True)}
+        seed, image_id = self.curves.images.seed, part.image.image_id
+        for fill in self.curves.fills:
+            end = example.baseline if fill == "baseline" else self._blurred(image)
+            for regions in self.curves.regions:
+                numbers = self.labels[regions].ravel()
+                count = int(numbers[-1]) + 1
+                counts = step_counts(count, self.curves.steps)
+                for index, one in classes.items():
+                    sums = np.bincount(numbers, one.ravel()).astype(np.float64)
+                    how = labels[regions], attribution_order(sums), counts
+                    yield (fill, regions, "deletion", index), Course(example.image, end, *how)
+                    yield (fill, regions, "insertion", index), Course(end, example.image, *how)
+                for number in range(self.curves.random_orders):
+                    order = random_order(count, seed, number, image_id)
+                    course = Course(example.image, end, labels[regions], order, counts)
+                    yield (fill, regions, "random", number), course
+
+    def _blurred(self, image: PreparedImage) -> Tensor:
+        blurred = self.preprocessing.normalize(baseline_pixels("blurred", image.pixels))
+        return torch.from_numpy(blurred).to(self.device)
+
+    def _rows(
+        self, part: SamplePart, courses: Mapping[Key, Course], outputs: Mapping[Key, FloatArray]
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the rows of an image; a random order of insertion is one of deletion, read backwards."""
+        columns = {index: place for place, (_, index) in enumerate(part.targets)}
+        pixels = {name: np.bincount(each.ravel()) for name, each in self.labels.items()}
+        shares = {key: each.fractions(pixels[key[1]]) for key, each in courses.items()}
+        orders = [None, *range(self.curves.random_orders)]
+        of = product(part.targets, self.curves.regions, self.curves.fills, ("deletion", "insertion"), orders)
+        for (target, index), regions, fill, kind, number in of:
+            drawn = number is not None
+            key = (fill, regions, "random", number) if drawn else (fill, regions, kind, index)
+            fractions, along = shares[key], outputs[key][:, columns[index]]
+            if drawn and kind == "insertion":
+                fractions, along = 1 - fractions[::-1], along[::-1]
+            yield {
+                "variant_id": part.spec.variant_id, "image_id": part.image.image_id,
+                "target": target, "target_index": index,
+                "kind": kind, "regions": regions, "fill": fill,
+                "order": "random" if drawn else "attribution", "number": number,
+                "seed": self.curves.images.seed, "steps": len(along) - 1,
+                "fractions": fractions, "outputs": along, "area": area(fractions, along),
+            }  # fmt: skip
