@@ -23,7 +23,8 @@ from igbatch.study.variants import Model, Variant, VariantSpec
 __all__ = [
     "DYNAMIC_TARGETS", "AttributionSection", "AuditSection", "Boxes", "Curves", "Faithfulness", "Images",
     "Model", "QuarantineSection", "Randomization", "Report", "Retain", "Run", "SceneGroup", "Section",
-    "SeededSample", "Smoothing", "Store", "Study", "Thresholds", "Variant", "VariantSpec", "Webhook", "WorkerRange",
+    "SeededSample", "Smoothing", "Store", "Study", "Thresholds", "Variant", "VariantSpec", "Webhook",
+    "WorkerRange",
 ]  # fmt: skip
 
 DYNAMIC_TARGETS = re.compile(r"predicted|label|top-[1-9][0-9]?")

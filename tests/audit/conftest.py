@@ -49,6 +49,7 @@ def write_night(
     maps: Any = "all",
     record: Mapping[str, Any] | None = None,
     faithfulness: Sequence[dict[str, Any]] = (),
+    curves: Sequence[dict[str, Any]] = (),
 ) -> StudyResults:
     """Write a finished output and open it.
 
@@ -65,11 +66,10 @@ def write_night(
         for each, kind in kinds.items()
     ]
     output.put_table(output.path("variants.parquet"), pa.Table.from_pylist(variants, schema=schemas.VARIANTS))
-    if faithfulness:
-        output.put_table(
-            output.path("faithfulness.parquet"),
-            pa.Table.from_pylist(list(faithfulness), schema=schemas.FAITHFULNESS),
-        )
+    for name, rows in {"faithfulness": faithfulness, "curves": curves}.items():
+        if rows:
+            table = pa.Table.from_pylist(list(rows), schema=getattr(schemas, name.upper()))
+            output.put_table(output.path(f"{name}.parquet"), table)
     for variant in kinds:
         with ShardWriter(output, variant, "s", "f") as writer:
             for image in images:
