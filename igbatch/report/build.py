@@ -127,7 +127,8 @@ def _draw(maps: ImageMaps, files: _Files) -> Iterator[tuple[str, str]]:
     pairs = list(islice(combinations(targets, 2), MAX_PAIRS)) if len(targets) > 2 else []
     for variant_id in variants:
         for chosen in (None, *pairs):
-            name = ": ".join([plain(variant_id), *([listing(list(map(plain, chosen)))] if chosen else [])])
+            titles = [maps.title(variant_id, each) for each in chosen or ()]
+            name = ": ".join([plain(variant_id), *([listing(titles)] if titles else [])])
             figure = draw_sheet(sequence_sheet(maps, variant_id, chosen))
             yield name, files.figure(file_stem(maps.image_id, variant_id, *(chosen or ())), figure)[0]
     figure = draw_sheet(scope_sheet(maps, joint_scope(targets), variants))

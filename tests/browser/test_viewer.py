@@ -19,7 +19,7 @@ from igbatch.report.color.contour import strongest
 from igbatch.report.color.scale import ColorScale
 from igbatch.report.color.style import DEFAULT, ColorStyle
 from igbatch.report.color.wording import PART_WORDS
-from igbatch.report.page.study_data import packed, unpacked
+from igbatch.report.page.packing import packed, unpacked
 from igbatch.statistics.patches import over_pixels, patch_sums
 from igbatch.text import number
 
