@@ -24,9 +24,7 @@ class TargetTitles:
     def _names(self) -> dict[str, dict[int, str]]:
         """The first name of each logit, by model."""
         named = ((model, facts.get("class_names") or {}) for model, facts in self._facts.items())
-        return {
-            model: {index: name for name, index in reversed([*names.items()])} for model, names in named
-        }
+        return {model: {index: name for name, index in reversed([*names.items()])} for model, names in named}
 
     def class_of(self, row: Any, variant_id: str, target: str) -> str:
         """Return the class that a map explains; empty where the target's name says it, or nothing is known.

@@ -71,7 +71,7 @@ PALETTES: dict[str, Palette] = {
     ),
     "gray": Palette("Black, gray, white", _table("#000000 #ffffff"), "black", "gray", "white", "#e6007e"),
 }
-"""The palettes by name, the default first. PuOr and BrBG are ColorBrewer's; matplotlib has the same colours."""
+"""The palettes by name, the default first. PuOr and BrBG are ColorBrewer's, as matplotlib has them."""
 
 
 def color_indices(

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from igbatch.reduce.ranges import COLUMNS, RangeSummary, merge
 from igbatch.reduce.scopes import raw_scale
 from igbatch.report.color.wording import knobs
-from igbatch.report.figures.dotplot import select_aggregates
 from igbatch.report.figures.encoding import data_uri, photo_jpeg
 from igbatch.report.figures.image_data import ImageMaps, ShownRows
 from igbatch.report.figures.scales import unit
@@ -42,21 +41,33 @@ of the demo's trained model have a visible colour by them, 19 % by pixels (docs/
 
 
 def page_data(
-    results: StudyResults, selection: Selection, shown: ShownRows, history: Sequence[CheckSeries] = ()
+    results: StudyResults,
+    selection: Selection,
+    shown: ShownRows,
+    *,
+    variants: Sequence[str] | None = None,
+    targets: Sequence[str] | None = None,
+    means: Sequence[Mapping[Any, Any]] = (),
+    history: Sequence[CheckSeries] = (),
 ) -> tuple[PageStudy, Blocks]:
     """Gather what the page's script shows of the selected images; the maps of one image are held at a time.
 
     Args:
-        results: a reduced study.
+        results: an opened study.
         selection: what is shown.
         shown: the rows of the selected images.
+        variants: that are shown of every image; those that the report chooses where none are named.
+        targets: that are shown; the first `MAX_TARGETS` where none are named.
+        means: rows of `aggregates` for the chart of box sums.
         history: figures of audits over time.
     """
-    by_image = {image_id: variants_on(results, image_id) for image_id in selection.images}
-    met = {variant for variants in by_image.values() for variant in variants}
+    targets = results.target_names[:MAX_TARGETS] if targets is None else targets
+    by_image = {image_id: variants or variants_on(results, image_id) for image_id in selection.images}
+    met = {variant for chosen in by_image.values() for variant in chosen}
     facts = results.variants[results.variants["variant_id"].isin(met)].to_dict("records")
     places = {str(row["variant_id"]): at for at, row in enumerate(facts)}
     trained_first = sorted(places.values(), key=lambda place: facts[place]["kind"] != "trained")
+    first = [] if variants else trained_first[:FIRST_VARIANTS]
     every = len(results.target_names)
     ranges = {each: results.range_of(each) for each in results.reader.variant_ids}
     whole = merge(ranges.values())
@@ -83,35 +94,39 @@ def page_data(
             })
             for each, row in zip(places, facts, strict=True)
         ],
-        targets=[Named(id=target, name=target) for target in results.target_names[:MAX_TARGETS]],
+        targets=[Named(id=target, name=target) for target in targets],
         images=[
             StudyImage.model_validate(
-                _image(ImageMaps(results, image_id, shown), variants, places, blocks)
+                _image(ImageMaps(results, image_id, shown), chosen, targets, places, blocks)
                 | {"label": labels[image_id], "chosen": selection.reasons[image_id]}
             )
-            for image_id, variants in by_image.items()
+            for image_id, chosen in by_image.items()
         ],
-        first=sorted(trained_first[:FIRST_VARIANTS]) if len(places) > FIRST_VARIANTS else [],
+        first=sorted(first) if len(places) > FIRST_VARIANTS else [],
         first_regions=FIRST_PATCH if FIRST_PATCH in sizes else 1,
-        aggregates=list(map(BoxMean.model_validate, select_aggregates(results).rows.to_dict("records"))),
+        aggregates=list(map(BoxMean.model_validate, means)),
         history=list(history),
     )  # fmt: skip
     return study, blocks
 
 
 def _image(
-    maps: ImageMaps, variants: list[str], places: Mapping[str, int], blocks: Blocks
+    maps: ImageMaps,
+    variants: Sequence[str],
+    targets: Sequence[str],
+    places: Mapping[str, int],
+    blocks: Blocks,
 ) -> dict[str, object]:
     """Return what an image's maps and rows tell of it, for a `StudyImage`.
 
     Args:
         maps: of the image.
-        variants: that are shown of it.
+        variants, targets: that are shown of it.
         places: of the variants in the page's list.
         blocks: the packed maps of the page so far, to which this image's are added.
     """
     results = maps.results
-    targets = results.target_names
+    every = len(results.target_names)
     models = results.variants.set_index("variant_id")["model"]
     rows = results.rows_of([maps.image_id], ["variant_id", "target", *COLUMNS, "patches"])  # 12 kB a map
     patches = {
@@ -123,15 +138,15 @@ def _image(
     def add(values: NDArray[np.float32]) -> tuple[str, float]:
         return add_map(blocks, values, held)
 
-    first_of = models[variants].drop_duplicates()  # models by the first variant of each
+    first_of = models[list(variants)].drop_duplicates()  # models by the first variant of each
     shown = [
         ImageVariant(
             variant=places[variant],
             prediction=maps.prediction(variant),
-            range=page_range(RangeSummary.of_rows(rows[rows["variant_id"] == variant]), len(targets)),
+            range=page_range(RangeSummary.of_rows(rows[rows["variant_id"] == variant]), every),
             maps=[
                 _stored_map(maps, variant, target, at, add, patches.get((variant, target)))
-                for at, target in enumerate(targets[:MAX_TARGETS])
+                for at, target in enumerate(targets)
             ],
         )
         for variant in variants
@@ -139,7 +154,7 @@ def _image(
     return {
         "id": maps.image_id,
         "name": maps.image_id,
-        "range": page_range(RangeSummary.of_rows(rows), len(targets) * len(maps.variants)),
+        "range": page_range(RangeSummary.of_rows(rows), every * len(maps.variants)),
         "frames": [_frame(maps, model, str(variant)) for variant, model in first_of.items()],
         "variants": shown,
     }

@@ -118,7 +118,7 @@ function histogram(series: Series[], unit: string, regions: Regions, width: numb
         ticks,
         tickFormat: (tick: number) => number(tick, 2),
         fontSize: 11,
-        label: `value, ${unit}`,
+        label: unit ? `value, ${unit}` : "value",
         labelAnchor: "center",
         labelArrow: "none",
       }),

@@ -99,10 +99,11 @@ function rangesOf(
   }
   if (!groups.size) return "";
   const region = style.regions === 1 ? "pixel" : "patch";
-  if (groups.size === 1) return `The colours run from ${[...groups.keys()][0]} ${study.unit} a ${region}.`;
+  if (groups.size === 1)
+    return `The colours run from ${[...groups.keys()][0]} ${study.unit} a ${region}.`.replace("  ", " ");
   const named = [...groups].map(([text, names]) => `${text} (${listing(names, 3)})`);
   const more = named.length > MAX_RANGES ? `; ${named.length - MAX_RANGES} more are on the colour bars` : "";
-  return `The colours run from ${named.slice(0, MAX_RANGES).join("; ")}${more}, in units ${study.unit} a ${region}.`;
+  return `The colours run from ${named.slice(0, MAX_RANGES).join("; ")}${more}${study.unit && `, in units ${study.unit} a ${region}`}.`;
 }
 
 function ends(limits: Limits): string {

@@ -131,9 +131,11 @@ export function Controls({ study, image, view, change }: ControlsProps) {
             size === 1 ? "as wide as fits" : `${size} times as wide`,
           ])}
         />
-        <Check name="outlines" checked={view.outlines} change={(outlines) => change({ outlines })}>
-          boxes of the data set
-        </Check>
+        {image.frames.some((frame) => frame.boxes.length) && (
+          <Check name="outlines" checked={view.outlines} change={(outlines) => change({ outlines })}>
+            boxes of the data set
+          </Check>
+        )}
       </fieldset>
     </form>
   );
