@@ -6,6 +6,7 @@ import { chart, follow, leave } from "./chart_frame.ts";
 import { number, percent } from "./format.ts";
 
 const BINS = 120;
+const NARROW = 320; // pixels, below which labels of five ticks would touch
 
 /** The shown values of one map, for the legend by name, and the ends of its colours. */
 export interface Series {
@@ -94,7 +95,8 @@ function histogram(series: Series[], unit: string, regions: Regions, width: numb
   const steps = series.flatMap(({ name }, which) => outline(name, binned[which]!));
   const peak = Math.max(2, ...binned.map(({ counts }) => Math.max(...counts)));
   const ends = endsOf(series);
-  const ticks = [-largest, -largest / 30, 0, largest / 30, largest];
+  const inner = width < NARROW ? [] : [largest / 30];
+  const ticks = [-largest, ...inner.map((tick) => -tick), 0, ...inner, largest];
   const drawn = chart({
     width,
     height: 200,

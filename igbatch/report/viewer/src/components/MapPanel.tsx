@@ -20,6 +20,8 @@ export interface MapPanelProps {
   cell: Cell;
   /** What it is called where it stands: by its target, or by its variant where a line has one of each. */
   heading: string;
+  /** Whether another map of its line has a second heading, so that this one needs the room. */
+  second: boolean;
   /** In pixels on screen. */
   width: number;
   /** What the columns of one target are told apart by, where a map stands there twice. */
@@ -35,6 +37,7 @@ export interface MapPanelProps {
 export function MapPanel({
   cell,
   heading,
+  second,
   width,
   aside,
   view,
@@ -72,7 +75,7 @@ export function MapPanel({
     >
       <h4 title={title}>
         {heading}
-        {also && <span class="faint aside">{also}</span>}
+        {second && <span class="faint aside">{also || "\u00a0"}</span>}
         {aside && <span class="faint aside">{aside}</span>}
       </h4>
       {raw && limits ? (

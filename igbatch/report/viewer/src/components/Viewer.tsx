@@ -10,7 +10,7 @@ import type { MapStore } from "../map_store.ts";
 import { boxRows, viewCsv } from "../numbers.ts";
 import { drawView } from "../picture.ts";
 import type { Rectangle } from "../raw_map.ts";
-import { type Cell, cellLimits, rowsOf, scopeOf, sharedRange, titleOf } from "../shown.ts";
+import { alsoWords, type Cell, cellLimits, rowsOf, scopeOf, sharedRange, titleOf } from "../shown.ts";
 import type { PageStudy } from "../study_types.ts";
 import type { Normalization } from "../style.ts";
 import { firstView, imageOf, toFragment, type View, WHOLE, zoomed } from "../view.ts";
@@ -68,6 +68,7 @@ export function Viewer({ study, store, ready }: ViewerProps) {
       key={`${place} ${cell.variant.id} ${cell.target.id}`}
       cell={cell}
       heading={heading}
+      second={rows.flat().some(alsoWords)}
       width={layout.width}
       aside={view.beside ? shortTitle(study, chosen, row.length) : ""}
       view={view}
