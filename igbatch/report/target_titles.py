@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -43,11 +43,21 @@ class TargetTitles:
 
     def title(self, row: Any, variant_id: str, target: str) -> str:
         """Return what a target is called on one image, in one line: `eagle`, or `predicted: eagle`."""
-        found = self.class_of(row, variant_id, target)
-        return f"{plain(target)}: {found}" if found else plain(target)
+        return title_of(target, self.class_of(row, variant_id, target))
 
-    def titles(self, rows: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str], str]]:
-        """Yield (image_id, variant_id, target) and title of rows of `image_stats`."""
-        for row in rows[["image_id", "variant_id", "target", "target_index"]].to_dict("records"):
+    def classes(self, results: StudyResults, image_ids: Sequence[str]) -> dict[tuple[str, str, str], str]:
+        """Return `class_of` the maps of some images, by image, variant and target: those that have one."""
+        dynamic = [name for name in results.target_names if DYNAMIC_TARGETS.fullmatch(name)]
+        if not dynamic:
+            return {}
+        rows = results.rows_of(image_ids, ["image_id", "variant_id", "target", "target_index"])
+        found = {}
+        for row in rows[rows["target"].isin(dynamic)].to_dict("records"):
             key = str(row["image_id"]), str(row["variant_id"]), str(row["target"])
-            yield key, self.title(row, *key[1:])
+            found[key] = self.class_of(row, *key[1:])
+        return found
+
+
+def title_of(target: str, found: str) -> str:
+    """Return what a target is called where it is a class: `predicted: eagle`; its name where none is found."""
+    return f"{plain(target)}: {found}" if found else plain(target)
