@@ -266,10 +266,9 @@ def print_box_sums(results: StudyResults, console: Console) -> None:
     keys = [key for key in sums.index if key[2] in shown]
     classes = TargetTitles(results).classes(results, featured)
     for key in sorted(keys, key=lambda key: (key[0], key[1], order[key[2]])):
-        cells = [
-            f"{sums.loc[key].get(target, float('nan')):+.3g} {classes.get((key[0], key[2], target), '')}".rstrip()
-            for target in results.target_names
-        ]
+        named = {target: classes.get((key[0], key[2], target), "") for target in results.target_names}
+        values = [sums.loc[key].get(target, float("nan")) for target in named]
+        cells = [f"{value:+.3g} {each}".strip() for value, each in zip(values, named.values(), strict=True)]
         table.add_row(*map(printable, key), *cells)
     console.print(table, markup=False)
     if others:

@@ -59,5 +59,5 @@ class TargetTitles:
 
 
 def title_of(target: str, found: str) -> str:
-    """Return what a target is called where it is a class: `predicted: eagle`; its name where none is found."""
+    """Return what a target is called that is a class, `predicted: eagle`; its name where none is found."""
     return f"{plain(target)}: {found}" if found else plain(target)
