@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { GAP, layoutOf, linesOf, uneven } from "../../../igbatch/report/viewer/src/layout.ts";
+import { GAP, headings, layoutOf, lineTitle, linesOf, secondHeadings, uneven } from "../../../igbatch/report/viewer/src/layout.ts";
 import { distinct } from "../../../igbatch/report/viewer/src/components/ColorBar.tsx";
 import { rowsOf } from "../../../igbatch/report/viewer/src/shown.ts";
 import { PAIR, STUDY, store } from "./study.ts";
@@ -36,6 +36,16 @@ test("rows of one map each are one line", () => {
   const one = { ...PAIR, targets: ["eagle"] };
   assert.deepEqual(linesOf(rowsOf(STUDY, one, store())).map((line) => line.length), [2]);
   assert.deepEqual(linesOf(rowsOf(STUDY, PAIR, store())).map((line) => line.length), [2, 2]);
+});
+
+test("maps of several variants in a line are named by these, with what each predicts", () => {
+  const [line] = linesOf(rowsOf(STUDY, { ...PAIR, targets: ["eagle"] }, store()));
+  assert.deepEqual(headings(line!), ["trained, eagle", "random-1, eagle"]);
+  assert.deepEqual(secondHeadings(line!), ["predicts eagle", "predicts eagle"]);
+  assert.equal(lineTitle(line!), "");
+  const [row] = linesOf(rowsOf(STUDY, PAIR, store()));
+  assert.deepEqual([headings(row!), secondHeadings(row!)], [["eagle", "magpie"], ["", ""]]);
+  assert.equal(lineTitle(row!), "trained: predicts eagle");
 });
 
 test("pixels are drawn smoothly where some of them would be wider than others", () => {

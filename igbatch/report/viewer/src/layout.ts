@@ -1,6 +1,6 @@
 /** Where maps stand: how wide they are, and whether the photograph stands beside them or above. */
 
-import { type Cell, nameOf } from "./shown.ts";
+import { alsoWords, type Cell, nameOf } from "./shown.ts";
 
 export interface Layout {
   /** Width of a map and of the photograph, in pixels on screen. */
@@ -54,6 +54,15 @@ export function linesOf(rows: Cell[][]): Cell[][] {
 export function headings(line: Cell[]): string[] {
   const several = new Set(line.map((cell) => cell.variant.id)).size > 1;
   return line.map((cell) => (several ? nameOf(cell) : cell.title || cell.variant.name));
+}
+
+/** Return what else is said of each map of a line: what its variant predicts, where nothing else says it; targets of its class. */
+export function secondHeadings(line: Cell[]): string[] {
+  const untold = !lineTitle(line);
+  return line.map((cell) => {
+    const { prediction } = cell.place;
+    return [untold && prediction ? `predicts ${prediction}` : "", alsoWords(cell)].filter(Boolean).join("; ");
+  });
 }
 
 /** Return what a line of maps is of, and what its variant predicts; empty where it has several. */

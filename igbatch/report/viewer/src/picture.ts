@@ -4,12 +4,12 @@ import { rescaled } from "./boxes.ts";
 import { type Colors, paint, paintBar } from "./colors.ts";
 import { outline } from "./contour.ts";
 import { number, orDash } from "./format.ts";
-import { headings, linesOf, lineTitle } from "./layout.ts";
+import { headings, linesOf, lineTitle, secondHeadings } from "./layout.ts";
 import type { Limits } from "./limits.ts";
 import type { MapStore } from "./map_store.ts";
 import { ownName } from "./numbers.ts";
 import type { Rectangle } from "./raw_map.ts";
-import { alsoWords, type Cell, cellLimits, extremesOf, scopeOf, titleOf } from "./shown.ts";
+import { type Cell, cellLimits, extremesOf, scopeOf, titleOf } from "./shown.ts";
 import type { DrawnBox, ModelFrame, PageStudy } from "./study_types.ts";
 import { contourBlur, type Normalization } from "./style.ts";
 import type { View } from "./view.ts";
@@ -42,7 +42,8 @@ export async function drawView(
   setFont(pen, 12);
   const text = wrap(pen, words.filter(Boolean), width - SIDE - 3 * GAP);
   const top = GAP + Math.max(heightOf(rows[0]?.[0]?.frame), 24 + text.length * LINE) + GAP;
-  const head = 18 + (view.beside ? LINE : 0) + (rows.flat().some(alsoWords) ? LINE : 0);
+  const seconds = lines.map(secondHeadings);
+  const head = 18 + (view.beside ? LINE : 0) + (seconds.some((each) => each.some(Boolean)) ? LINE : 0);
   const heights = lines.map(
     (line) => 24 + head + Math.max(...line.map((cell) => heightOf(cell.frame))) + 40 + 5 * LINE + GAP,
   );
@@ -65,7 +66,20 @@ export async function drawView(
       const row = rows.find((each) => each.includes(cell))!;
       for (const [side, chosen] of normalizations.entries()) {
         const x = GAP + (column * normalizations.length + side) * (SIDE + GAP);
-        drawPanel(pen, study, cell, names[column]!, row, chosen, view, colors, store, photo, x, y + 24);
+        drawPanel(
+          pen,
+          study,
+          cell,
+          [names[column]!, seconds[place]![column]!],
+          row,
+          chosen,
+          view,
+          colors,
+          store,
+          photo,
+          x,
+          y + 24,
+        );
       }
     }
     y += heights[place]!;
@@ -77,7 +91,7 @@ function drawPanel(
   pen: CanvasRenderingContext2D,
   study: PageStudy,
   cell: Cell,
-  heading: string,
+  [heading, second]: [string, string],
   row: Cell[],
   chosen: Normalization,
   view: View,
@@ -94,7 +108,7 @@ function drawPanel(
   const limits = cellLimits(study, cell, row, chosen, view.style, store);
   const title = titleOf(study, scopeOf(chosen, row.length));
   write(pen, heading, x, y + 12, 12, INK, true, SIDE);
-  for (const text of [alsoWords(cell), view.beside ? `${title}, ${chosen.rule}` : ""].filter(Boolean)) {
+  for (const text of [second, view.beside ? `${title}, ${chosen.rule}` : ""].filter(Boolean)) {
     y += LINE;
     write(pen, text, x, y + 12, 10.5, FAINT, false, SIDE);
   }

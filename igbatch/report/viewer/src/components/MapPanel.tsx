@@ -9,7 +9,7 @@ import { count, number, orDash, percent } from "../format.ts";
 import { uneven } from "../layout.ts";
 import type { Limits } from "../limits.ts";
 import { precision, slackOf, valueAt } from "../raw_map.ts";
-import { alsoWords, type Cell, extremesOf, nameOf, type Shared } from "../shown.ts";
+import { type Cell, extremesOf, nameOf, type Shared } from "../shown.ts";
 import type { StoredMap } from "../study_types.ts";
 import { contourBlur } from "../style.ts";
 import type { View } from "../view.ts";
@@ -20,8 +20,8 @@ export interface MapPanelProps {
   cell: Cell;
   /** What it is called where it stands: by its target, or by its variant where a line has one of each. */
   heading: string;
-  /** Whether another map of its line has a second heading, so that this one needs the room. */
-  second: boolean;
+  /** A second heading; null where no map has one. */
+  second: string | null;
   /** In pixels on screen. */
   width: number;
   /** What the columns of one target are told apart by, where a map stands there twice. */
@@ -64,8 +64,7 @@ export function MapPanel({
   );
   const first = cell.image.frames[0]!;
   const own = view.boxes.map((box) => rescaled(box, first, frame));
-  const also = alsoWords(cell);
-  const title = [nameOf(cell), also, aside].filter(Boolean).join(", ");
+  const title = [nameOf(cell), second, aside].filter(Boolean).join(", ");
   return (
     <figure
       class="panel"
@@ -75,7 +74,7 @@ export function MapPanel({
     >
       <h4 title={title}>
         {heading}
-        {second && <span class="faint aside">{also || "\u00a0"}</span>}
+        {second !== null && <span class="faint aside">{second || "\u00a0"}</span>}
         {aside && <span class="faint aside">{aside}</span>}
       </h4>
       {raw && limits ? (

@@ -5,12 +5,12 @@ import { useMemo, useState } from "preact/hooks";
 import { middle, rescaled } from "../boxes.ts";
 import { colorsOf } from "../colors.ts";
 import { save, saveCanvas } from "../download.ts";
-import { headings, layoutOf, linesOf, lineTitle } from "../layout.ts";
+import { headings, layoutOf, linesOf, lineTitle, secondHeadings } from "../layout.ts";
 import type { MapStore } from "../map_store.ts";
 import { boxRows, viewCsv } from "../numbers.ts";
 import { drawView } from "../picture.ts";
 import type { Rectangle } from "../raw_map.ts";
-import { alsoWords, type Cell, cellLimits, rowsOf, scopeOf, sharedRange, titleOf } from "../shown.ts";
+import { type Cell, cellLimits, rowsOf, scopeOf, sharedRange, titleOf } from "../shown.ts";
 import type { PageStudy } from "../study_types.ts";
 import type { Normalization } from "../style.ts";
 import { firstView, imageOf, toFragment, type View, WHOLE, zoomed } from "../view.ts";
@@ -63,12 +63,20 @@ export function Viewer({ study, store, ready }: ViewerProps) {
   const lines = linesOf(rows);
   const across = Math.max(1, ...lines.map((line) => line.length * normalizations.length));
   const layout = layoutOf(column, across, frame.width, view.size);
-  const panel = (cell: Cell, heading: string, row: Cell[], chosen: Normalization, place: number) => (
+  const seconds = lines.map(secondHeadings);
+  const panel = (
+    cell: Cell,
+    heading: string,
+    second: string,
+    row: Cell[],
+    chosen: Normalization,
+    place: number,
+  ) => (
     <MapPanel
       key={`${place} ${cell.variant.id} ${cell.target.id}`}
       cell={cell}
       heading={heading}
-      second={rows.flat().some(alsoWords)}
+      second={seconds.some((each) => each.some(Boolean)) ? second : null}
       width={layout.width}
       aside={view.beside ? shortTitle(study, chosen, row.length) : ""}
       view={view}
@@ -83,7 +91,7 @@ export function Viewer({ study, store, ready }: ViewerProps) {
       painted={ready}
     />
   );
-  const line = (cells: Cell[]) => {
+  const line = (cells: Cell[], nth: number) => {
     const names = headings(cells);
     const title = lineTitle(cells);
     return (
@@ -92,7 +100,14 @@ export function Viewer({ study, store, ready }: ViewerProps) {
         <div class="panels">
           {cells.flatMap((cell, at) =>
             normalizations.map((chosen, place) =>
-              panel(cell, names[at]!, rows.find((row) => row.includes(cell))!, chosen, place),
+              panel(
+                cell,
+                names[at]!,
+                seconds[nth]![at]!,
+                rows.find((row) => row.includes(cell))!,
+                chosen,
+                place,
+              ),
             ),
           )}
         </div>
