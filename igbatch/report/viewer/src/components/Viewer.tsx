@@ -1,6 +1,6 @@
 /** The viewer: knobs, the photograph, the maps in rows and columns, the sums in boxes, and what may be taken along. */
 
-import { useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 
 import { middle, rescaled } from "../boxes.ts";
 import { colorsOf } from "../colors.ts";
@@ -244,11 +244,18 @@ export function Viewer({ study, store, ready }: ViewerProps) {
   );
 }
 
-/** The knobs, folded at first on a small screen. */
+/** The knobs, folded at first on a small screen; a frame has its width only after it began. */
 function KnobsPanel({ children }: { children: preact.ComponentChildren }) {
-  const wide = useMemo(() => matchMedia("(min-width: 900px)").matches, []);
+  const wide = useMemo(() => matchMedia("(min-width: 900px)"), []);
+  const [open, setOpen] = useState(wide.matches);
+  useEffect(() => {
+    const follow = (): void => setOpen(wide.matches);
+    follow();
+    wide.addEventListener("change", follow);
+    return () => wide.removeEventListener("change", follow);
+  }, []);
   return (
-    <details class="knobs" open={wide}>
+    <details class="knobs" open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
       <summary>Knobs</summary>
       {children}
     </details>
