@@ -8,6 +8,7 @@ from itertools import combinations, islice
 from matplotlib.figure import Figure
 
 from igbatch.report.color.style import DEFAULT
+from igbatch.report.curves import area_rows, curves_view
 from igbatch.report.figures.dotplot import aggregates_figure, select_aggregates
 from igbatch.report.figures.draw import draw_sheet
 from igbatch.report.figures.encoding import data_uri, figure_png
@@ -53,7 +54,8 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
     shown = ShownRows(results, selection.images)
     lost, n_lost, n_lost_maps = take_quarantine(results, MAX_ROWS)
     csv: dict[str, bool] = {}
-    for name, rows, whole in csv_tables(results, selection.images, lost, n_lost):
+    areas = area_rows(results)
+    for name, rows, whole in csv_tables(results, selection.images, lost, n_lost, areas):
         text = rows.to_csv(index=False, lineterminator="\n").encode("utf-8", "surrogatepass")
         files.put(f"tables/{name}.csv", text)
         csv[f"{name}.csv"] = whole
@@ -84,6 +86,7 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
         csv=csv,
         audit=audit,
         randomization=randomization,
+        curves=curves_view(results, areas, files.embedded),
         left_out=left_out(results, selection, [name for name, whole in csv.items() if not whole], problem),
     )
     files.put("index.html", page.encode("utf-8"))  # last: all that it links to is there

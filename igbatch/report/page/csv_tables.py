@@ -31,7 +31,11 @@ _Some = Callable[[Sequence[str], Sequence[str]], pd.DataFrame]
 
 
 def csv_tables(
-    results: StudyResults, image_ids: Sequence[str], lost: pd.DataFrame, n_lost: int
+    results: StudyResults,
+    image_ids: Sequence[str],
+    lost: pd.DataFrame,
+    n_lost: int,
+    areas: pd.DataFrame | None = None,
 ) -> Iterator[tuple[str, pd.DataFrame, bool]]:
     """Yield the name and the rows of each table, and whether these are all; one table is held at a time.
 
@@ -39,6 +43,7 @@ def csv_tables(
         results: a reduced study.
         image_ids: images that are shown.
         lost, n_lost: of `take_quarantine`, its first `MAX_ROWS` rows.
+        areas: under curves of deletion and insertion, averaged over images; None where there are none.
     """
     totals = results.totals
 
@@ -65,6 +70,8 @@ def csv_tables(
     lists = [name for name in ("layers", "images") if name in results.variants]
     texts = results.variants[lists].map(lambda items: json.dumps(list(items)), na_action="ignore")
     yield "variants", results.variants.assign(**texts), True
+    if areas is not None:
+        yield "curve_areas", areas, True
     if results.randomized:
         yield "randomization", results.randomization, True
         yield "significance", results.significance.drop(columns="null", errors="ignore"), True
