@@ -57,6 +57,7 @@ SECTIONS = {
     "audit": study_module.AuditSection,
     "audit.thresholds": study_module.Thresholds,
     "audit.faithfulness": study_module.Faithfulness,
+    "audit.curves": study_module.Curves,
     "audit.webhook": study_module.Webhook,
     "audit.retain": study_module.Retain,
 }
@@ -73,6 +74,7 @@ TABLES = {
     "image_summary.parquet": schemas.IMAGE_SUMMARY,
     "shards.parquet": schemas.SHARDS,
     "faithfulness.parquet": schemas.FAITHFULNESS,
+    "curves.parquet": schemas.CURVES,
 }
 
 RANDOMIZATION = {

@@ -27,8 +27,8 @@ def curve_areas(curves: pd.DataFrame) -> pd.DataFrame:
         curves: rows of `schemas.CURVES`; fractions and outputs are not needed.
 
     Returns:
-        One row each of `OF`: n_images; area, the mean area in order of attribution, with area_low and
-        area_high (95 % interval over images, see `mean_interval`); random_area, the mean of random orders, and
+        One row each of `OF`: n_images; area, the mean in order of attribution, with area_low and area_high
+        (95 % interval over images, see `mean_interval`); random_area, the mean of random orders, and
         random_spread, the standard deviation between an image's random orders, averaged (null of one
         order); gain with gain_low and gain_high, the mean of how much better the order of attribution is:
         random less own area of deletion, own less random of insertion; gain_share, the share of images in
