@@ -201,6 +201,19 @@ def test_what_faithfulness_takes_is_reported_where_it_is_requested() -> None:
     assert table_of(plan_of(attribution={"steps": 2}, audit=every))["faithfulness"] == line.format(15, "270")
 
 
+def test_what_curves_take_is_reported_where_they_are_requested() -> None:
+    assert "curves" not in table_of(plan_of())
+    settings = {
+        "images": {"sample": 3},
+        "regions": ["patch 16", "patch 32"],
+        "steps": 10,
+        "fills": ["blurred"],
+    }
+    found = table_of(plan_of(audit={"curves": {**settings, "variants": "all", "random_orders": 3}}))["curves"]
+    passes = 3 * 3 * (1 + 1 + 2 * 9 * (2 * 2 + 3))  # variants, images; ends, and between for every order
+    assert found.startswith(f"9 (image, variant) pairs, {passes:,} forward passes more and no backward ones")
+
+
 # Bytes
 
 

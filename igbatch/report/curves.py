@@ -169,7 +169,7 @@ def curves_figure(results: StudyResults, areas: pd.DataFrame) -> Figure:
         output=results.study.attribution.output,
     )
     figure = Figure((WIDTH, 1.3 + ROW * len(drawn)), dpi=DPI, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06)  # type: ignore[union-attr, call-arg]
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.06)  # type: ignore[union-attr, call-arg]
     figure.suptitle(title, x=0.012, ha="left", size=10, weight="bold", color=INK)
     words = "\n\n".join(fill(paragraph, 112) for paragraph in caption)
     figure.supxlabel(words, x=0.012, ha="left", size=TEXT, color=FAINT)
@@ -181,7 +181,7 @@ def curves_figure(results: StudyResults, areas: pd.DataFrame) -> Figure:
         ]
         for axes, kind in zip(line, KINDS, strict=True):
             _draw_panel(axes, own[own["kind"] == kind], variants)
-            heading = f"{plain(target)}: {kind} of {regions}, {FILLS[filled]}"
+            heading = f"{plain(target)}: {kind} by {regions}, fill: {filled}"
             axes.set_title(shorten(heading, 60), loc="left", size=TEXT, weight="bold")
         line[0].set_ylabel(results.study.attribution.output, size=SMALL, color=FAINT)
     for axes, kind in zip(panels[-1], ("removed", "put back"), strict=True):

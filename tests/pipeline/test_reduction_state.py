@@ -133,6 +133,12 @@ def test_how_a_study_is_audited_decides_neither_results_nor_report(plan: Plan) -
     assert report_state(audited, "s") == report_state(plan, "s")
 
 
+def test_curves_that_were_measured_decide_the_report(plan: Plan) -> None:
+    states = [report_state(plan, "s", curves=measured) for measured in ("", "c1", "c2")]
+    assert states[0] == report_state(plan, "s")
+    assert len(set(states)) == 3
+
+
 def test_another_igbatch_is_another_state(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     before = state_of(plan)
     other = replace(imported_packages(), versions={"igbatch": "another"})
