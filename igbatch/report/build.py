@@ -18,9 +18,10 @@ from igbatch.report.figures.typeset import DPI, missing_letters
 from igbatch.report.findings.boxes import box_findings
 from igbatch.report.findings.similarity import target_likeness
 from igbatch.report.findings.summary import cautions, describe, five_sentences
+from igbatch.report.gallery.gather import gallery_of
 from igbatch.report.page.audit import study_audit
 from igbatch.report.page.csv_tables import MAX_ROWS, csv_tables, take_quarantine
-from igbatch.report.page.html import render_page
+from igbatch.report.page.html import render_gallery, render_page
 from igbatch.report.page.study_data import page_data
 from igbatch.report.page.tables import page_tables
 from igbatch.report.randomization.section import randomization_views
@@ -67,6 +68,10 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
     lead, facts = describe(results)
     audit, history, problem = study_audit(results)
     study, packed = page_data(results, selection, shown, history)
+    gallery = gallery_of(results, study, selection)
+    if gallery is not None:
+        title = plain(results.study.title or results.study.name)
+        files.put("gallery.html", render_gallery(gallery, title).encode("utf-8"))
     page = render_page(
         study,
         packed,
@@ -77,6 +82,7 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
         findings=findings,
         cautions=cautions(results, n_lost_maps),
         figures=figures,
+        gallery=None if gallery is None else gallery.said[0],
         guide=DEFAULT.words["guide"],
         plot=plot,
         tables=page_tables(results, selection, lost, n_lost),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from igbatch.audit.words import headline
 from igbatch.report.columns import Table
+from igbatch.report.gallery.gather import Gallery
 from igbatch.report.page.audit import audit_table, role
 from igbatch.report.page.csv_tables import MAX_ROWS
 from igbatch.report.page.viewer_data import PageStudy, json_in_html
@@ -25,6 +26,8 @@ MAX_OPEN = 40
 STYLES = ("page.css", "viewer.css", "tables.css")
 SCRIPT = "viewer.js"
 """Bundled from `viewer/src` by `npm run build` there."""
+GALLERY_STYLES = ("page.css", "gallery.css")
+GALLERY_SCRIPT = "gallery.js"
 
 
 def render_page(study: PageStudy, maps: Mapping[str, str], **parts: Any) -> str:
@@ -42,6 +45,33 @@ def render_page(study: PageStudy, maps: Mapping[str, str], **parts: Any) -> str:
     Raises:
         jinja2.UndefinedError: a part is missing.
     """
+    return _render(
+        "index.html.j2",
+        SCRIPT,
+        STYLES,
+        **parts,
+        study=study,
+        maps=maps,
+        max_open=MAX_OPEN,
+        max_rows=MAX_ROWS,
+        steps=2 * LARGEST,
+        study_json=Markup(json_in_html(study)),
+    )
+
+
+def render_gallery(gallery: Gallery, title: str) -> str:
+    """Return the gallery's page as HTML, under the same policy."""
+    return _render(
+        "gallery.html.j2",
+        GALLERY_SCRIPT,
+        GALLERY_STYLES,
+        title=title,
+        gallery=gallery,
+        study_json=Markup(json_in_html(gallery.study)),
+    )
+
+
+def _render(template: str, script: str, styles: Sequence[str], **values: Any) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("igbatch.report", "templates"),
         autoescape=True,
@@ -52,16 +82,10 @@ def render_page(study: PageStudy, maps: Mapping[str, str], **parts: Any) -> str:
     own = (number_columns, role, audit_table, headline, digest)
     environment.filters |= FILTERS | {each.__name__: each for each in own}
     environment.tests["negative"] = lambda cell: cell.startswith("−") and " " not in cell
-    return environment.get_template("index.html.j2").render(
-        **parts,
-        study=study,
-        maps=maps,
-        max_open=MAX_OPEN,
-        max_rows=MAX_ROWS,
-        steps=2 * LARGEST,
-        study_json=Markup(json_in_html(study)),
-        style=Markup("\n".join(map(_template, STYLES))),
-        script=Markup(_template(SCRIPT)),
+    return environment.get_template(template).render(
+        **values,
+        style=Markup("\n".join(map(_template, styles))),
+        script=Markup(_template(script)),
     )
 
 
