@@ -3,10 +3,10 @@
     python benchmarks/gallery.py FOLDER [--images 1000] [--photos]
 
 Writes a made-up study into FOLDER, unless one is there: drawn scenes with their boxes, or with `--photos`
-photographs of noise, 500 x 375 pixels; a trained variant and a random one; two targets; maps of 224 x 224,
-whose values are noise, stronger in boxes. No model computes anything. Then makes the gallery, and prints its size
-and the seconds; and of the page the time to the first thumbnail, of a sort, and of frames while all of it is
-scrolled through. Needs Chromium on the path and `pip install playwright`.
+photographs of noise, 500 x 375 pixels; a trained variant and a random one; two targets; maps of 224 x 224
+whose values are noise, stronger in boxes. No model computes anything. Then makes the gallery, and prints its
+size and the seconds; and of the page the time to the first thumbnail, of a sort, and of frames while all of
+it is scrolled through. Needs Chromium on the path and `pip install playwright`.
 """
 
 from __future__ import annotations

@@ -17,8 +17,12 @@ from igbatch.text import number
 Show = Callable[..., None]
 SYMMETRIC = "#gallery?range=dataset+symmetric"
 
-READ_CANVAS = """canvas => Array.from(
-    canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data)"""
+READ = """async image => {
+    await image.decode();
+    const copy = new OffscreenCanvas(image.naturalWidth, image.naturalHeight).getContext("2d");
+    copy.drawImage(image, 0, 0);
+    return Array.from(copy.getImageData(0, 0, copy.canvas.width, copy.canvas.height).data);
+}"""
 
 
 def names(page: Any) -> list[str]:
@@ -73,7 +77,7 @@ def test_thumbnails_have_the_colours_of_the_range_in_force(many: Any, page: Any,
     shared = many.results.scope_range("dataset")
     scale = ColorScale(shared, ColorStyle.of(), None, True, "of probability")
     values = many.results.maps["trained", "03.png", "eagle"]
-    shown = np.array(card(page, "03.png").locator("canvas").evaluate(READ_CANVAS)).reshape(32, 32, 4)
+    shown = np.array(card(page, "03.png").locator("img.map").evaluate(READ)).reshape(32, 32, 4)
     expected = scale.style.colors.colors[scale.indices(values)]
     off = (shown[..., :3] != expected).any(axis=2)
     assert off.mean() < 0.02  # the last of 16 bits decides between two colours
@@ -88,7 +92,7 @@ def test_an_image_opens_in_the_viewer_where_the_page_has_it_and_large_here_elsew
     card(page, "07.png").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("heading")).to_have_text("07.png")
-    expect(dialog.locator("canvas[role=img]")).to_have_count(2)
+    expect(dialog.locator("img.map")).to_have_count(2)
     total = float(column(many, "sum", target="magpie")["07.png"])
     expect(dialog.get_by_role("row").filter(has_text="sum of the map")).to_contain_text(number(total))
     page.keyboard.press("ArrowRight")
@@ -137,7 +141,7 @@ def test_mean_maps_are_numpys(many: Any, page: Any, show: Show) -> None:
     cell = rows.first.locator("td").nth(3)
     expect(cell).to_contain_text(f"n = {n}, mean sum {number(float(mean.sum()), 2)[:4]}")
     assert n == 15
-    shown = np.array(cell.locator("canvas").evaluate(READ_CANVAS)).reshape(32, 32, 4)
+    shown = np.array(cell.locator("img.map").evaluate(READ)).reshape(32, 32, 4)
     strongest = np.unravel_index(np.abs(mean).argmax(), mean.shape)
     red, _, blue, _ = shown[strongest]
     assert (blue > red) == (mean[strongest] > 0)
@@ -148,7 +152,7 @@ def test_axe_finds_nothing_that_shuts_a_reader_out(many: Any, page: Any, show: S
     page.emulate_media(color_scheme=scheme)
     show(page, many.gallery)
     page.get_by_text("Mean maps of groups").click()
-    expect(page.locator(".means canvas").last).to_be_visible()
+    expect(page.locator(".means img").last).to_be_visible()
     found = Axe().run(page).response["violations"]
     assert [(each["id"], [node["html"][:120] for node in each["nodes"]]) for each in found] == []
 

@@ -4,7 +4,6 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
 import { colorsOf } from "../colors.ts";
 import { ColorBar } from "../components/ColorBar.tsx";
-import { orDash } from "../format.ts";
 import type { GalleryStudy } from "../gallery_types.ts";
 import { Choices } from "./Choices.tsx";
 import { Grid } from "./Grid.tsx";
@@ -15,7 +14,7 @@ import { mapAt, placesOf, setOf, valuesOf } from "./rows.ts";
 import { useSets } from "./set_store.ts";
 import { Thumb } from "./Thumb.tsx";
 import { firstView, fromFragment, type GalleryView, isView, toFragment, viewerLink } from "./view.ts";
-import { absence, beyondWords, countWords, mapWords } from "./words.ts";
+import { absence, beyondWords, countWords, mapWords, stored } from "./words.ts";
 
 const LINK_DELAY = 250; // ms; browsers refuse an address that changes with every letter
 const CAPTION = 62; // px, of a card's lines
@@ -79,7 +78,7 @@ export function Gallery({ study, ready }: { study: GalleryStudy; ready: () => vo
             ))}
           {view.show !== "picture" &&
             (map && limits ? (
-              <Thumb map={map} limits={limits} colors={colors} label="" painted={ready} />
+              <Thumb map={map} limits={limits} colors={colors} label="" drawn={ready} />
             ) : (
               <span class="missing">{set ? absence(set, place) : "No map."}</span>
             ))}
@@ -87,7 +86,7 @@ export function Gallery({ study, ready }: { study: GalleryStudy; ready: () => vo
         <span class="name">{image.name}</span>
         <span class="faint">{captionOf(study, view, place)}</span>
         <span class="faint">
-          {sorted && `${name} ${orDash(sorted[place])}`}
+          {sorted && `${name} ${stored(sorted[place])}`}
           {!sorted && link && "in the viewer ›"}
         </span>
       </>
@@ -114,7 +113,7 @@ export function Gallery({ study, ready }: { study: GalleryStudy; ready: () => vo
       </details>
       <div class="statement">
         <p aria-live="polite" id="count">
-          {countWords(study, set, places)}. {set && mapWords(study, set)}
+          {countWords(study, view, set, places)} {set && mapWords(study, set)}
         </p>
         <p>{rangeWords(study, view)}</p>
         {outside && <p>{outside}</p>}

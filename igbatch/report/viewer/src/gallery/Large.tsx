@@ -4,14 +4,13 @@ import { useEffect, useRef } from "preact/hooks";
 
 import type { Colors } from "../colors.ts";
 import { ColorBar } from "../components/ColorBar.tsx";
-import { orDash } from "../format.ts";
 import type { GalleryStudy } from "../gallery_types.ts";
 import { commonLimits, commonRange, imageLimits } from "./ranges.ts";
 import { mapAt } from "./rows.ts";
 import type { Unpacked } from "./set_store.ts";
 import { Thumb } from "./Thumb.tsx";
 import { type GalleryView, viewerLink } from "./view.ts";
-import { absence } from "./words.ts";
+import { absence, stored } from "./words.ts";
 
 export interface LargeProps {
   study: GalleryStudy;
@@ -113,7 +112,7 @@ export function Large({ study, view, unpacked, colors, place, step, close }: Lar
                 </th>
                 {sets.map(({ set, at }) => (
                   <td key={at} class={`number${(set.values[key]?.[place] ?? 0) < 0 ? " negative" : ""}`}>
-                    {orDash(set.values[key]?.[place])}
+                    {stored(set.values[key]?.[place])}
                   </td>
                 ))}
               </tr>
@@ -126,7 +125,7 @@ export function Large({ study, view, unpacked, colors, place, step, close }: Lar
           {ofImage.map(({ key, title, words }) => (
             <div key={key}>
               <dt title={words}>{title}</dt>
-              <dd>{orDash(study.values[key]![place])}</dd>
+              <dd>{stored(study.values[key]![place])}</dd>
             </div>
           ))}
         </dl>

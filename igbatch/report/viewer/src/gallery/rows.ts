@@ -4,7 +4,7 @@ import { number } from "../format.ts";
 import type { GallerySet, GalleryStudy } from "../gallery_types.ts";
 import { quantile } from "../limits.ts";
 import type { RawMap } from "../raw_map.ts";
-import type { GalleryView } from "./view.ts";
+import { type GalleryView, isLimited } from "./view.ts";
 
 type Values = (number | null)[];
 
@@ -23,7 +23,7 @@ export function valuesOf(study: GalleryStudy, view: GalleryView, key: string): V
 export function placesOf(study: GalleryStudy, view: GalleryView): number[] {
   const text = view.text.trim().toLowerCase();
   const predictions = study.variants[view.variant]?.predictions ?? [];
-  const limited = view.filter !== "" && (view.from !== null || view.to !== null);
+  const limited = isLimited(view);
   const bounded = limited ? valuesOf(study, view, view.filter) : [];
   const fits = (value: number | null | undefined): boolean =>
     value != null && (view.from === null || value >= view.from) && (view.to === null || value <= view.to);

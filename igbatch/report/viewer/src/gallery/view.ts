@@ -84,6 +84,11 @@ export function fitted(study: GalleryStudy, view: GalleryView): GalleryView {
   return { ...view, target, scope, prediction };
 }
 
+/** Tell whether a number limits which images are shown. */
+export function isLimited(view: GalleryView): boolean {
+  return view.filter !== "" && (view.from !== null || view.to !== null);
+}
+
 const MARK = "#gallery?";
 
 /** Tell whether a fragment is the link of a view. */

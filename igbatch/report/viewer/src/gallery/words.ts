@@ -1,7 +1,15 @@
 /** What the gallery says of images and maps that it lacks. */
 
-import { count, percent } from "../format.ts";
+import { count, orDash, percent } from "../format.ts";
 import type { GallerySet, GalleryStudy } from "../gallery_types.ts";
+import { valuesOf } from "./rows.ts";
+import { type GalleryView, isLimited } from "./view.ts";
+
+/** Write a stored number, whole ones without decimals; a dash where there is none. */
+export function stored(value: number | null | undefined): string {
+  if (value == null || !Number.isInteger(value) || Math.abs(value) >= 1e6) return orDash(value);
+  return value.toLocaleString("en-US").replace("-", "−");
+}
 
 /** Say why an image has no map in a set. */
 export function absence(set: GallerySet, place: number): string {
@@ -9,15 +17,25 @@ export function absence(set: GallerySet, place: number): string {
   return set.scales[place] === null ? "The map was not kept; its numbers were." : "Unpacking…";
 }
 
-/** Say how many images are shown, and how many of these have no map. */
-export function countWords(study: GalleryStudy, set: GallerySet | undefined, places: number[]): string {
+/** Say how many images are shown, how many of these have no map, and how many a number cannot tell of. */
+export function countWords(
+  study: GalleryStudy,
+  view: GalleryView,
+  set: GallerySet | undefined,
+  places: number[],
+): string {
   const all = study.images.length;
-  const shown =
-    places.length === all
-      ? count(all, "image")
-      : `${places.length.toLocaleString("en-US")} of ${count(all, "image")}`;
+  const n = (images: number): string => images.toLocaleString("en-US");
+  const lines = [
+    places.length === all ? count(all, "image") : `${n(places.length)} of ${count(all, "image")}`,
+  ];
   const without = places.filter((place) => set?.scales[place] == null).length;
-  return without ? `${shown}; ${without.toLocaleString("en-US")} without a map here` : shown;
+  if (without) lines.push(`${n(without)} of these without a map`);
+  const unnumbered = isLimited(view)
+    ? valuesOf(study, view, view.filter).filter((value) => value === null).length
+    : 0;
+  if (unnumbered) lines.push(`${n(unnumbered)} have no such number and are not among them`);
+  return `${lines.join("; ")}.`;
 }
 
 /** Say how many regions take the end colours; empty where none does. */
