@@ -41,6 +41,9 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
     bytes for each image, target and variant, up to 256 MiB. Tables of more than `csv_tables.MAX_ROWS` rows
     hold those of the images shown.
 
+    The gallery (`report.gallery`) is of more images: of up to 1,000 where the study says nothing else, their
+    numbers, pictures and patch sums of some maps, within 10 MB.
+
     The page holds the raw maps of the images that are shown, and the reader chooses how they look. Featured
     images have a sequence of figures for each variant as files; `igbatch.figure` draws any.
 
