@@ -105,7 +105,6 @@ def gallery_of(results: StudyResults, page: PageStudy, selection: Selection) -> 
         regions=size,
         knobs=page.knobs,
         raw=_of_regions(page.raw, size),
-        dataset=_of_regions(page.dataset, size),
         variants=packed.variants,
         targets=page.targets,
         images=pictures,
@@ -129,7 +128,7 @@ def gallery_of(results: StudyResults, page: PageStudy, selection: Selection) -> 
         megabytes=max_bytes(limit) // 1_000_000,
         model=str(models.iloc[0]) if models.nunique() > 1 else "",
         targets=len(results.target_names) - len(page.targets),
-        ranged=study.dataset is not None,
+        ranged=any(one.dataset for one in packed.sets),
     )
     return Gallery(study, packed.blocks, said)
 
@@ -166,7 +165,7 @@ class _Packed:
             return
         rows, numbers = map_values(results, image_ids, variant.id)
         maps = _maps(results, variant.id, image_ids, size)
-        self.variants.append(_variant(page, place, size, rows, image_ids))
+        self.variants.append(_variant(page, place, rows, image_ids))
         for at, target in enumerate(page.targets):
             one, text = _set(len(self.variants) - 1, at, rows, target.id, maps.get(target.id), image_ids)
             values = numbers[target.id]
@@ -174,10 +173,10 @@ class _Packed:
             if self.left or (self.room < 0 and self.sets):
                 self.left.append(names[at])
                 continue
-            if text:
-                one = one.model_copy(update={"block": f"set-{len(self.sets)}"})
-                self.blocks[one.block] = text
-            self.sets.append(one)
+            block = f"set-{len(self.sets)}" if text else ""
+            ranges = _ranges(page, place, at, size)
+            self.blocks |= {block: text} if block else {}
+            self.sets.append(one.model_copy(update={"block": block, **ranges}))
             self.values.append(values)
 
 
@@ -234,9 +233,7 @@ def _pictures(results: StudyResults, image_ids: Sequence[str]) -> Iterator[Galle
                 yield GalleryImage(id=image_id, name=image_id, label=label, picture=uri, missing=missing)
 
 
-def _variant(
-    page: PageStudy, place: int, size: int, rows: pd.DataFrame, image_ids: Sequence[str]
-) -> GalleryVariant:
+def _variant(page: PageStudy, place: int, rows: pd.DataFrame, image_ids: Sequence[str]) -> GalleryVariant:
     shown = {image.id for image in page.images if any(each.variant == place for each in image.variants)}
     variant = page.variants[place]
     first = rows[~rows.index.get_level_values("image_id").duplicated()].droplevel("target")
@@ -247,10 +244,15 @@ def _variant(
     return GalleryVariant(
         id=variant.id,
         name=variant.name,
-        range=_of_regions(variant.range, size),
         predictions=list(names.where(first["prediction_index"].notna(), "")),
         in_viewer=[at for at, image_id in enumerate(image_ids) if image_id in shown],
     )
+
+
+def _ranges(page: PageStudy, place: int, target: int, size: int) -> dict[str, Any]:
+    """Return the ranges that the maps of a variant and target share with others, for a `GallerySet`."""
+    of_variant, of_study = page.variants[place].range, page.dataset
+    return {"range": _of_regions(of_variant, size), "dataset": _of_regions(of_study, size), "alone": False}
 
 
 def _of_regions(found: Range | None, size: int) -> RegionRange | None:
@@ -289,6 +291,9 @@ def _set(
         height=high,
         scales=[None] * len(image_ids) if maps is None else list(maps.scales),
         computed=[each in computed for each in image_ids],
+        range=None,
+        dataset=None,
+        alone=False,
         values={},
     )
     return one, packed_integers(maps.integers) if maps else ""

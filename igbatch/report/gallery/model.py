@@ -30,8 +30,6 @@ class GalleryImage(Named):
 class GalleryVariant(Named):
     """A variant whose maps or numbers the gallery has."""
 
-    range: RegionRange | None
-    """Of the regions of all its maps in the study; null where that was not kept, or no map is there."""
     predictions: list[Name]
     """The class that it ranks first, by image; empty where it has no row of the image."""
     in_viewer: list[int]
@@ -52,6 +50,12 @@ class GallerySet(PageModel):
     """Values are integers times this, by image; null where there is no map."""
     computed: list[bool]
     """Whether the map was computed, by image, kept or not."""
+    range: RegionRange | None
+    """Of the regions of all maps of the variant that share one; null where that was not kept."""
+    dataset: RegionRange | None
+    """The same of all maps of the study."""
+    alone: bool
+    """Whether it shares no range with the image's maps of other targets, as a contrast of two classes."""
     values: dict[str, list[Finite]]
     """Numbers of maps by key, by image; of six significant digits."""
 
@@ -77,7 +81,6 @@ class GalleryStudy(PageModel):
     """Side of the patches in pixels of the model's input; 1 of pixels."""
     knobs: Knobs
     raw: RegionRange | None
-    dataset: RegionRange | None
     variants: list[GalleryVariant]
     targets: list[Named]
     images: list[GalleryImage]

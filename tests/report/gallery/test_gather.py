@@ -79,7 +79,7 @@ def test_thumbnails_are_the_patch_sums_and_add_up_to_the_map(study: Any) -> None
             assert one.values[_key(found, "sum of the map")][at] == pytest.approx(
                 values.sum(dtype=float), rel=1e-5
             )
-    assert found.study.dataset is not None
+    assert all(one.dataset and one.range for one in found.study.sets)
     assert found.said == ["It has all 6 images of the study."]
 
 
@@ -138,8 +138,7 @@ def test_maps_that_were_not_kept_have_numbers_alone(study: Any) -> None:
 
 def test_an_output_of_before_has_no_joint_ranges_of_patches_and_says_so(study: Any) -> None:
     found = gallery(study(patches=False))
-    assert found.study.dataset is None
-    assert found.study.variants[0].range is None
+    assert {(one.range, one.dataset) for one in found.study.sets} == {(None, None)}
     assert "not kept by the version" in found.said[-1]
 
 

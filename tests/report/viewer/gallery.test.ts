@@ -18,14 +18,14 @@ const NAMES = ["a", "b", "c", "d", "e"];
 function set(target: number, sums: (number | null)[]): GallerySet {
   return {
     variant: 0, target, block: "", width: 2, height: 1, scales: [1, 2, null, 1, 0.5], computed: NAMES.map(() => true),
-    values: { "map sum": sums },
+    values: { "map sum": sums }, range: range(-1, 1, 5), dataset: range(-1, 1, 5), alone: false,
   };
 }
 
 const STUDY: GalleryStudy = {
   format: 1, name: "a study", unit: "of probability", quantile_error: 0.155, regions: 8, knobs: PAGE.knobs,
-  raw: range(-1, 1, 5), dataset: range(-1, 1, 5),
-  variants: [{ id: "v", name: "v", range: range(-1, 1, 5), predictions: ["x", "y", "x", "", "y"], in_viewer: [1] }],
+  raw: range(-1, 1, 5),
+  variants: [{ id: "v", name: "v", predictions: ["x", "y", "x", "", "y"], in_viewer: [1] }],
   targets: [{ id: "t", name: "t" }, { id: "u & u", name: "u & u" }],
   images: NAMES.map((name, i) => ({ id: name, name, label: i < 3 ? "low" : "", picture: "", missing: "" })),
   numbers: [{ key: "map sum", title: "sum", words: "", of: "map" }], values: {},
@@ -71,7 +71,7 @@ test("a link restores the view, and what it names and the gallery lacks is as at
   const chosen = view({ target: 1, sort: "map sum", filter: "map sum", from: -1.5, label: "", text: "a&b", group: "prediction" });
   assert.deepEqual(fromFragment(STUDY, toFragment(STUDY, chosen)), chosen);
   assert.deepEqual(fromFragment(STUDY, "#gallery?variant=w&sort=nothing+down&range=x&label=y"), view());
-  assert.deepEqual(scopesOf(STUDY, 0), ["image", "pair", "variant", "dataset", "raw"]);
+  assert.deepEqual(scopesOf(STUDY, 0, 1), ["image", "pair", "variant", "dataset", "raw"]);
 });
 
 test("an image that the page shows has a link into its viewer, others have none", () => {

@@ -20,7 +20,6 @@ export interface GalleryStudy {
   regions: number;
   knobs: Knobs;
   raw: RegionRange | null;
-  dataset: RegionRange | null;
   variants: GalleryVariant[];
   targets: Named[];
   /**
@@ -154,10 +153,6 @@ export interface GalleryVariant {
   id: string;
   name: string;
   /**
-   * Of the regions of all its maps in the study; null where that was not kept, or no map is there.
-   */
-  range: RegionRange | null;
-  /**
    * The class that it ranks first, by image; empty where it has no row of the image.
    */
   predictions: string[];
@@ -224,6 +219,18 @@ export interface GallerySet {
    * Whether the map was computed, by image, kept or not.
    */
   computed: boolean[];
+  /**
+   * Of the regions of all maps of the variant that share one; null where that was not kept.
+   */
+  range: RegionRange | null;
+  /**
+   * The same of all maps of the study.
+   */
+  dataset: RegionRange | null;
+  /**
+   * Whether it shares no range with the image's maps of other targets, as a contrast of two classes.
+   */
+  alone: boolean;
   /**
    * Numbers of maps by key, by image; of six significant digits.
    */

@@ -35,7 +35,7 @@ export function Choices({ study, view, change }: ChoicesProps) {
           name="target"
           label="Target"
           value={String(view.target)}
-          change={(target) => change({ target: Number(target) })}
+          change={(target) => change(fitted(study, { ...view, target: Number(target) }))}
           options={sets.map(({ target }) => [String(target), study.targets[target]!.name])}
         />
         <Choice
@@ -117,7 +117,7 @@ export function Choices({ study, view, change }: ChoicesProps) {
           label="Range"
           value={view.scope}
           change={(scope) => change({ scope: scope as Scope })}
-          options={scopesOf(study, view.variant).map((scope) => [
+          options={scopesOf(study, view.variant, view.target).map((scope) => [
             scope,
             scopes.find((each) => each.scope === scope)!.title,
           ])}

@@ -30,7 +30,8 @@ export function Large({ study, view, unpacked, colors, place, step, close }: Lar
   const variant = study.variants[view.variant]!;
   const sets = study.sets.flatMap((set, at) => (set.variant === view.variant ? [{ set, at }] : []));
   const limits = imageLimits(study, view, unpacked, place);
-  const common = commonRange(study, view);
+  const ends = new Set([...limits.values()].map(({ low, high }) => `${low} ${high}`));
+  const common = ends.size === 1 ? commonRange(study, view) : null; // one bar where all have one scale
   const link = viewerLink(study, view, place);
   const ofImage = study.numbers.filter((each) => each.of === "image" && study.values[each.key]);
   const ofMaps = study.numbers.filter(({ key }) => sets.some(({ set }) => set.values[key]?.[place] != null));
@@ -72,13 +73,13 @@ export function Large({ study, view, unpacked, colors, place, step, close }: Lar
           const integers = unpacked.get(at);
           const map = integers && mapAt(set, integers, place);
           const target = study.targets[set.target]!.name;
-          const ends = limits.get(set.target);
+          const own = limits.get(set.target);
           return (
             <figure key={at} data-target={target}>
-              {map && ends ? (
+              {map && own ? (
                 <Thumb
                   map={map}
-                  limits={ends}
+                  limits={own}
                   colors={colors}
                   label={`Map of ${image.name}, target ${target}`}
                 />
@@ -86,7 +87,7 @@ export function Large({ study, view, unpacked, colors, place, step, close }: Lar
                 <p class="missing">{absence(set, place)}</p>
               )}
               <figcaption>{target}</figcaption>
-              {map && ends && !common && <ColorBar limits={ends} level={1} colors={colors} shared={null} />}
+              {map && own && !common && <ColorBar limits={own} level={1} colors={colors} shared={null} />}
             </figure>
           );
         })}

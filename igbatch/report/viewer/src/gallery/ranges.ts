@@ -6,7 +6,7 @@ import type { GallerySet, GalleryStudy, RegionRange } from "../gallery_types.ts"
 import { type Limits, limitsOf, quantile, tabled } from "../limits.ts";
 import type { RawMap } from "../raw_map.ts";
 import type { Normalization } from "../style.ts";
-import { mapAt } from "./rows.ts";
+import { mapAt, setOf } from "./rows.ts";
 import type { Unpacked } from "./set_store.ts";
 import type { GalleryView } from "./view.ts";
 
@@ -15,11 +15,15 @@ export function normalizationOf({ scope, rule, percentile }: GalleryView): Norma
   return { scope, rule, percentile, low: -1, high: 1 };
 }
 
-/** Return the range that all thumbnails of a view share; null where each image has its own. */
-export function commonRange(study: GalleryStudy, view: GalleryView): RegionRange | null {
-  if (view.scope === "dataset") return study.dataset;
+/** Return the range that all thumbnails of a set share under a view; null where each image has its own. */
+export function commonRange(
+  study: GalleryStudy,
+  view: GalleryView,
+  set: GallerySet | undefined = setOf(study, view),
+): RegionRange | null {
   if (view.scope === "raw") return study.raw;
-  return view.scope === "variant" ? (study.variants[view.variant]?.range ?? null) : null;
+  if (view.scope === "dataset") return set?.dataset ?? null;
+  return view.scope === "variant" ? (set?.range ?? null) : null;
 }
 
 /** Return the ends of colours that a range comes to. */
@@ -71,7 +75,10 @@ export function rangeWords(study: GalleryStudy, view: GalleryView): string {
   const { scopes, rules, regions, sentences } = study.knobs;
   const about = scopes.find((each) => each.scope === view.scope)!;
   const range = commonRange(study, view);
-  const maps = count(range?.n_maps ?? study.targets.length, "map");
+  const maps = count(
+    range?.n_maps ?? study.sets.filter((set) => set.variant === view.variant && !set.alone).length,
+    "map",
+  );
   const over = about.over.replaceAll("{maps}", maps);
   const applied = view.scope === "raw" ? "symmetric" : view.rule;
   const rule = rules.find((each) => each.rule === applied)!.words;
@@ -99,16 +106,14 @@ export function imageLimits(
   const maps = study.sets.flatMap((set, at) => {
     const integers = set.variant === view.variant ? unpacked.get(at) : undefined;
     const map = integers && mapAt(set, integers, place);
-    return map ? [{ target: set.target, map }] : [];
+    return map ? [{ set, map }] : [];
   });
-  const range = commonRange(study, view);
-  const common = range && commonLimits(range, view);
-  const all =
-    view.scope === "image" || common
-      ? null
-      : ownLimits(
-          maps.map((each) => each.map),
-          view,
-        );
-  return new Map(maps.map(({ target, map }) => [target, common ?? all ?? ownLimits([map], view)]));
+  const together = maps.filter(({ set }) => view.scope !== "image" && !set.alone).map(({ map }) => map);
+  return new Map(
+    maps.map(({ set, map }) => {
+      const range = commonRange(study, view, set);
+      if (range) return [set.target, commonLimits(range, view)];
+      return [set.target, ownLimits(together.includes(map) ? together : [map], view)];
+    }),
+  );
 }

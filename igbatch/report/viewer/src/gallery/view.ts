@@ -37,13 +37,16 @@ export const SHOWS: [Show, string][] = [
   ["picture", "picture"],
 ];
 
-/** The scopes whose range can be told of a variant's maps. */
-export function scopesOf(study: GalleryStudy, variant: number): Scope[] {
-  const targets = study.sets.filter((set) => set.variant === variant).length;
+/** The scopes whose range can be told of the maps of a variant and target. */
+export function scopesOf(study: GalleryStudy, variant: number, target: number): Scope[] {
+  const sets = study.sets.filter((set) => set.variant === variant);
+  const set = sets.find((each) => each.target === target);
+  const together = sets.filter((each) => !each.alone).length;
   const scopes: Scope[] = ["image"];
-  if (targets > 1 && targets === study.targets.length) scopes.push(targets === 2 ? "pair" : "targets");
-  if (study.variants[variant]?.range) scopes.push("variant");
-  if (study.dataset) scopes.push("dataset");
+  if (together > 1 && sets.length === study.targets.length && !set?.alone)
+    scopes.push(together === 2 ? "pair" : "targets");
+  if (set?.range) scopes.push("variant");
+  if (set?.dataset) scopes.push("dataset");
   if (study.raw) scopes.push("raw");
   return scopes;
 }
@@ -52,7 +55,7 @@ export function scopesOf(study: GalleryStudy, variant: number): Scope[] {
 export function firstView(study: GalleryStudy): GalleryView {
   const { palettes, limits } = study.knobs;
   const { variant, target } = study.sets[0] ?? { variant: 0, target: 0 };
-  const scopes = scopesOf(study, variant);
+  const scopes = scopesOf(study, variant, target);
   return {
     variant,
     target,
@@ -77,7 +80,7 @@ export function firstView(study: GalleryStudy): GalleryView {
 export function fitted(study: GalleryStudy, view: GalleryView): GalleryView {
   const sets = study.sets.filter((set) => set.variant === view.variant);
   const target = sets.some((set) => set.target === view.target) ? view.target : (sets[0]?.target ?? 0);
-  const scopes = scopesOf(study, view.variant);
+  const scopes = scopesOf(study, view.variant, target);
   const predictions = study.variants[view.variant]?.predictions ?? [];
   const prediction = predictions.includes(view.prediction ?? "") ? view.prediction : null;
   const scope = scopes.includes(view.scope) ? view.scope : scopes.at(-1)!;
