@@ -98,19 +98,22 @@ export function mapAt(set: GallerySet, integers: Int16Array, place: number): Raw
 export interface Mean {
   map: RawMap;
   n: number;
+  /** The mean of the stored sums of these maps: values of thumbnails are rounded. */
   sum: number;
 }
 
 const STEPS = 2 ** 30;
+const SUM = "map sum";
 
 /** Return the mean of maps; null where none of the images has one. It is rounded to a billionth of its largest value. */
 export function meanOf(set: GallerySet, integers: Int16Array, places: number[]): Mean | null {
   const total = new Float64Array(set.width * set.height);
-  let n = 0;
+  let [n, sum] = [0, 0];
   for (const place of places) {
     const map = mapAt(set, integers, place);
     if (!map) continue;
     n++;
+    sum += set.values[SUM]?.[place] ?? 0;
     for (let i = 0; i < total.length; i++) total[i]! += map.integers[i]! * map.scale;
   }
   if (!n) return null;
@@ -118,5 +121,5 @@ export function meanOf(set: GallerySet, integers: Int16Array, places: number[]):
   const scale = mean.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0) / STEPS;
   const rounded = Int32Array.from(mean, (value) => (scale ? Math.round(value / scale) : 0));
   const map = { width: set.width, height: set.height, integers: rounded, scale };
-  return { map, n, sum: mean.reduce((sum, value) => sum + value, 0) };
+  return { map, n, sum: sum / n };
 }
