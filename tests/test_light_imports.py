@@ -43,7 +43,7 @@ HEAVY = ["torch", "timm", "ray", "matplotlib"]
             ("igbatch.store.lock", ["torch", "ray", "pandas"]),
             ("igbatch.store.verify", ["torch", "ray"]),
             ("facts of bundled", ["torch", "timm"]),
-            ("all of igbatch.images", HEAVY),
+            ("all of igbatch.images", [*HEAVY, "scipy"]),
             ("all of igbatch.statistics", HEAVY),
         ],
     ],
