@@ -1,8 +1,8 @@
 """Runs on a cluster whose nodes come and go, for test_nodes.py.
 
 `python on_a_cluster.py STUDY OUT S3_OUT COMMITTED`; a line of JSON tells what was seen. Workers commit what
-the file COMMITTED has (`quick_worker.write_committed`), and import no torch. It asks for OTHER_ENDPOINT, where
-no store answers, and OTHER_PYTHONPATH, with a clone of timm.
+the file COMMITTED has (`quick_worker.write_committed`), and import no torch. It asks for OTHER_ENDPOINT, of
+no store, and OTHER_PYTHONPATH, with a clone of timm.
 """
 
 from __future__ import annotations
