@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 KEYS = ["variant_id", "target", "box_label"]
 CONFIDENCE = 0.95
@@ -123,6 +122,8 @@ def mean_interval(values: NDArray[np.float64], seed: int = 0) -> tuple[float | N
     mean, spread = float(values.mean()), float(values.std())
     if spread <= 1e-12 * np.abs(values).max():  # all alike, up to rounding
         return mean, mean
+    from scipy import stats  # takes a second to import
+
     standard = (values - mean) / spread  # so that no magnitude is too small to resample
     if len(values) > MAX_RESAMPLED:
         half = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) / np.sqrt(len(values) - 1)
@@ -143,5 +144,7 @@ def share_interval(agreeing: int, images: int) -> tuple[float | None, float | No
     """Return the 95 % Wilson interval of a share, (None, None) of no image (Wilson 1927)."""
     if images == 0:
         return None, None
+    from scipy import stats
+
     interval = stats.binomtest(agreeing, images).proportion_ci(CONFIDENCE, method="wilson")
     return float(interval.low), float(interval.high)
