@@ -96,12 +96,12 @@ def family_of(reader: Reader, targets: Sequence[str] | None) -> str:
     Raises:
         ValueError: some are of a contrast, and others are not of the same one.
     """
-    families = reader.families
+    families, given = reader.families, [] if targets is None else list(targets)
     of = {name: family for family, names in families.items() for name in names}
-    found = {of[name] for name in targets or () if name in of} or {next(iter(families))}
+    found = {of[name] for name in given if name in of} or {next(iter(families))}
     if len(found) > 1:
         raise ValueError(
-            f"maps of {', '.join(targets or ())} share no range: a contrast has its own; name it alone, or "
+            f"maps of {', '.join(given)} share no range: a contrast has its own; name it alone, or "
             "the others without it"
         )
     return found.pop()

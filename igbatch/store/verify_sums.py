@@ -37,14 +37,14 @@ def wrong_sums(parquet: pq.ParquetFile) -> str:
                 for family, rows in _by_family(pa.Table.from_batches([batch])):
                     parts[family].append(merge(rows[of]))
             for family, rows in _by_family(parquet.read([name, *keys])):
-                whose, sums = f"its {parts_name}{f' of {family}' if family else ''}", rows[name]
+                whose, sums = f"{parts_name}{f' of {family}' if family else ''}", rows[name]
                 if not sums[0].is_valid:
-                    return f"{name}, {what} {whose}, is not in its first row"
+                    return f"{name}, {what} its {whose}, is not in its first row"
                 if sums.null_count < len(sums) - 1:
-                    return f"{name}, {what} {whose}, is in another row than the first"
+                    return f"{name}, {what} its {whose}, is in another row than the first"
                 found = merge(pa.chunked_array([pa.array(parts[family], sums.type)]))
                 if not pa.array([found], sums.type).equals(pa.array([merge(sums)], sums.type)):
-                    return f"{name} is not {what} {whose.removeprefix('its ')} of its rows"
+                    return f"{name} is not {what} the {whose} of its rows"
         except InputError as error:
             return one_line(error, 200)
     return ""

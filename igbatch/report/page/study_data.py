@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,8 @@ from igbatch.report.page.viewer_data import (
     ImageVariant,
     Knobs,
     ModelFrame,
-    Named,
     PageStudy,
+    PageTarget,
     PageVariant,
     Range,
     RegionRange,
@@ -67,10 +68,13 @@ def page_data(
     facts = results.variants[results.variants["variant_id"].isin(met)].to_dict("records")
     places = {str(row["variant_id"]): at for at, row in enumerate(facts)}
     trained_first = sorted(places.values(), key=lambda place: facts[place]["kind"] != "trained")
-    every = len(results.target_names)
-    ranges = {each: results.range_of(each) for each in results.reader.variant_ids}
+    families, variant_ids = results.reader.families, results.reader.variant_ids
+    first = next(iter(families))
+    ranges = {each: results.range_of(each, first) for each in variant_ids}
+    images_of = {each: results.reader.expected_images(each) for each in variant_ids}
+    every = len(families[first])
     whole = merge(ranges.values())
-    dataset, raw = page_range(whole, results.expected_rows), None
+    dataset, raw = page_range(whole, every * sum(images_of.values())), None
     sizes = [size for size in PATCH_SIZES if dataset and whole.of(size).n_maps == whole.n_maps]
     if dataset:
         scales = {size: raw_scale(each.of(size) for each in ranges.values()) for size in (1, *sizes)}
@@ -84,16 +88,23 @@ def page_data(
         quantile_error=RELATIVE_ERROR,
         raw=raw,
         dataset=dataset,
+        contrasts=_of_contrasts(results, partial(_range_over, results, images_of)),
         knobs=Knobs.model_validate(knobs(sizes)),
         variants=[
             PageVariant.model_validate(row | {
                 "id": each,
                 "name": each,
-                "range": page_range(ranges[each], every * results.reader.expected_images(each)),
+                "range": page_range(ranges[each], every * images_of[each]),
+                "contrasts": _of_contrasts(
+                    results, partial(_range_over, results, {each: images_of[each]})
+                ),
             })
             for each, row in zip(places, facts, strict=True)
         ],
-        targets=[Named(id=target, name=target) for target in results.target_names[:MAX_TARGETS]],
+        targets=[
+            PageTarget(id=target, name=target, contrast=target in results.contrasts)
+            for target in results.target_names[:MAX_TARGETS]
+        ],
         images=[
             StudyImage.model_validate(
                 _image(ImageMaps(results, image_id, shown), variants, places, blocks)
@@ -107,6 +118,18 @@ def page_data(
         history=list(history),
     )  # fmt: skip
     return study, blocks
+
+
+def _of_contrasts(results: StudyResults, range_of: Callable[[str], Range | None]) -> dict[str, Range | None]:
+    """Return ranges of the contrasts that the page shows, by the place of the target."""
+    shown = enumerate(results.target_names[:MAX_TARGETS])
+    return {str(place): range_of(name) for place, name in shown if name in results.contrasts}
+
+
+def _range_over(results: StudyResults, images_of: Mapping[str, int], contrast: str) -> Range | None:
+    """Return the range of all maps of a contrast, of some variants with so many images each."""
+    found = merge(results.range_of(variant, contrast) for variant in images_of)
+    return page_range(found, sum(images_of.values()))
 
 
 def page_range(summary: RangeSummary, expected: int) -> Range | None:
@@ -161,12 +184,17 @@ def _image(
         (row["variant_id"], row["target"]): row["patches"]
         for row in rows[["variant_id", "target", "patches"]].to_dict("records")
     }
+    families = results.reader.families
+    classes = families[next(iter(families))]
+    of_classes = rows[rows["target"].isin(classes)]
     first_of = models[variants].drop_duplicates()  # models by the first variant of each
     shown = [
         ImageVariant(
             variant=places[variant],
             prediction=maps.prediction(variant),
-            range=page_range(RangeSummary.of_rows(rows[rows["variant_id"] == variant]), len(targets)),
+            range=page_range(
+                RangeSummary.of_rows(of_classes[of_classes["variant_id"] == variant]), len(classes)
+            ),
             maps=[
                 _stored_map(maps, variant, target, at, blocks, patches.get((variant, target)))
                 for at, target in enumerate(targets[:MAX_TARGETS])
@@ -177,7 +205,11 @@ def _image(
     return {
         "id": maps.image_id,
         "name": maps.image_id,
-        "range": page_range(RangeSummary.of_rows(rows), len(targets) * len(maps.variants)),
+        "range": page_range(RangeSummary.of_rows(of_classes), len(classes) * len(maps.variants)),
+        "contrasts": _of_contrasts(
+            results,
+            lambda name: page_range(RangeSummary.of_rows(rows[rows["target"] == name]), len(maps.variants)),
+        ),
         "frames": [_frame(maps, model, str(variant)) for variant, model in first_of.items()],
         "variants": shown,
     }

@@ -3,7 +3,7 @@
 import { count, listing, number } from "./format.ts";
 import type { Limits } from "./limits.ts";
 import type { MapStore } from "./map_store.ts";
-import { type Cell, cellLimits, isExact, scopeOf, sharedRange } from "./shown.ts";
+import { type Cell, cellLimits, classesIn, isExact, scopeOf, sharedRange } from "./shown.ts";
 import type { KnobLimits, PageStudy } from "./study_types.ts";
 import { type ColorStyle, contourBlur, type Normalization, type Scope } from "./style.ts";
 
@@ -18,15 +18,15 @@ export function normalizationWords(
   store: MapStore,
 ): string[] {
   if (!rows.length) return ["None of the chosen variants is computed on this image: choose another one."];
-  const targets = rows[0]!.length;
-  const scope = scopeOf(chosen, targets);
+  const classes = classesIn(rows[0]!);
+  const scope = scopeOf(chosen, classes);
   const { scopes, rules, sentences } = study.knobs;
   const about = scopes.find((each) => each.scope === scope)!;
   const lines = [];
   if (scope !== chosen.scope)
-    lines.push(`A pair has two targets, ${targets} ${targets === 1 ? "is" : "are"} shown.`);
+    lines.push(`A pair has two classes, ${classes} ${classes === 1 ? "is" : "are"} shown.`);
   const ranges = rangesOf(study, rows, chosen, style, store, scope);
-  const first = rows.flat()[0];
+  const first = rows[0]!.find((cell) => !cell.target.contrast) ?? rows.flat()[0];
   const shared = first && sharedRange(study, first, rows[0]!, scope, style.regions);
   const maps = count(shared?.n_maps ?? 0, "map");
   const over = about.over.replaceAll("{maps}", maps);
@@ -48,6 +48,7 @@ export function normalizationWords(
   if (chosen.rule !== "fixed") {
     if (about.compare) ends.push(`Compare ${about.compare}.`);
     if (about.beware) ends.push(about.beware);
+    if (scope !== "raw" && classes && classes < rows[0]!.length) ends.push(sentences.contrast);
   }
   return [lines, ends].map((each) => each.filter(Boolean).join(" ")).filter(Boolean);
 }
@@ -88,7 +89,8 @@ function rangesOf(
     for (const cell of row) {
       const limits = cellLimits(study, cell, row, chosen, style, store);
       if (!limits) continue;
-      const name = scope === "image" ? `${cell.variant.name}, ${cell.target.name}` : cell.variant.name;
+      const alone = scope === "image" || (cell.target.contrast && scope !== "raw");
+      const name = alone ? `${cell.variant.name}, ${cell.target.name}` : cell.variant.name;
       const text = ends(limits);
       groups.set(text, [...new Set([...(groups.get(text) ?? []), name])]);
     }
