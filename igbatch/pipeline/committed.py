@@ -166,7 +166,7 @@ class _VariantScan:
         """Return whether a file is a whole commit."""
         try:
             read_commit(self.study.output.filesystem, self.variant_id, path)
-            self.study.output.read_table(path, _SCANNED.names)
+            self.study.output.read_table(path, [name for name in _SCANNED.names if name != "other_index"])
         except (InputError, OSError, pa.ArrowException):
             return False
         return True
@@ -209,10 +209,10 @@ class _VariantScan:
                 before = [others[name][0].as_py() for name in _CLASSES]
                 raise InputError(
                     f"{self.study.output.uri}: variant {self.variant_id}: target {target!r} was computed for "
-                    f"{_in_words(*before)}, the study now says {_in_words(first, other)}; choose another "
+                    f"class {_in_words(*before)}, the study now says {_in_words(first, other)}; choose another "
                     "--out, or another name for the target"
                 )
 
 
 def _in_words(first: int, other: int | None) -> str:
-    return f"class {first}" if other is None else f"class {first} less class {other}"
+    return f"{first}" if other is None else f"{first} less class {other}"

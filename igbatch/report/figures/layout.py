@@ -159,7 +159,11 @@ def row_of(maps: ImageMaps, scope: Scope, variant_id: str, targets: Sequence[str
     words = next((scale.words for scale in shared if scale is not None), None)
     if words is None:
         return Row(_NO_MAP, (), "", panels)
-    apart = CONTRAST_WORDS if classes and contrasts and style.rule != "fixed" and scope != "raw" else ""
+    apart = (
+        CONTRAST_WORDS
+        if classes and contrasts and style.rule != "fixed" and scope not in ("raw", "image")
+        else ""
+    )
     facts = tuple(filter(None, (words["sentences"], words["regions"], apart)))
     return Row(words["heading"], facts, words["caution"], panels)
 

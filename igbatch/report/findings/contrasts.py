@@ -10,6 +10,7 @@ import pandas as pd
 from igbatch.report.columns import TableColumns, interval_cell, name, value
 from igbatch.report.findings.model import Finding, Missing, Verdict, present, variants_of_kind
 from igbatch.results import StudyResults
+from igbatch.statistics.aggregates import MIN_IMAGES
 
 MIN_TO_JUDGE = 4
 """Images below which signs tell nothing: of 4 that agree, the 95 % interval just leaves one half."""
@@ -79,6 +80,7 @@ def _finding(results: StudyResults, contrast: str, first: str, other: str, sums:
         output=results.study.attribution.output,
         largest_count=max((row["n_images"] for row in rows), default=0),
         min_count=MIN_TO_JUDGE,
+        min_images=MIN_IMAGES,
     )
 
 
