@@ -207,10 +207,11 @@ class _VariantScan:
             )
             if len(others):
                 before = [others[name][0].as_py() for name in _CLASSES]
+                now = _in_words(first, other)
                 raise InputError(
                     f"{self.study.output.uri}: variant {self.variant_id}: target {target!r} was computed for "
-                    f"class {_in_words(*before)}, the study now says {_in_words(first, other)}; choose another "
-                    "--out, or another name for the target"
+                    f"class {_in_words(*before)}, the study now says {now}; choose another --out, or another "
+                    "name for the target"
                 )
 
 
