@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from threading import Lock
 from typing import Any
 
@@ -34,6 +34,7 @@ from igbatch.pipeline.prepare import PreparedImage, RefusedImage, prepare_ahead
 from igbatch.pipeline.rankings import ShardRankings, target_indices
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.rows import ShardRows
+from igbatch.pipeline.stored_classes import StoredClasses
 from igbatch.pipeline.study_output import model_record
 from igbatch.pipeline.target_names import Class, target_columns
 from igbatch.statistics.box_stats import MeasuredMap
@@ -85,6 +86,7 @@ class ShardComputer:
             name: RankingStore(output, name, model_digest(model_record(resolved, name)))
             for name in resolved.models
         }
+        self._stored = StoredClasses(resolved, output)
         self._occupancy = Occupancy(SHARDS_AT_ONCE[self.device.type])
         self._models_change = Lock()
         self._reports: list[ShardReport] = []  # of shards that are not committed yet
@@ -130,7 +132,10 @@ class ShardComputer:
             with self._occupancy.shard(), writer, ShardRows(writer, shard, study, report) as rows_of:
                 with self._occupancy.slot(shard.spec.variant_id):
                     start = time.monotonic()
-                    self._attribute(shard, prepared, calibration or uncalibrated(study), rows_of, report)
+                    left = self._stored.left(shard, prepared, rows_of, report)
+                    if (first := next(left, None)) is not None:
+                        known = calibration or uncalibrated(study)
+                        self._attribute(shard, chain([first], left), known, rows_of, report)
                 rows_of.commit()
         finally:
             self._reports.remove(report)

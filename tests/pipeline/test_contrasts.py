@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from igbatch.errors import InputError
+from igbatch.pipeline import compute
 from igbatch.pipeline.run import plan_study
 from igbatch.reduce.image_ranges import IMAGE_SCOPES
 from igbatch.report.findings.boxes import box_findings
@@ -20,6 +21,7 @@ from igbatch.store.verify import verify
 from igbatch.study_file import load_study
 
 NAME = "eagle - magpie"
+AUTO = ("attribution.steps=auto", "attribution.output=logit")
 TARGETS = f"targets=[eagle, magpie, {NAME}]"
 KEY = ["variant_id", "image_id"]
 
@@ -122,6 +124,48 @@ def test_a_study_that_grows_by_a_contrast_computes_it_alone(
     shrunk = open_study(compute_study(small_study, tmp_path / "grown").uri)
     assert shrunk.scope_range("dataset") == before.scope_range("dataset")
     assert verify(output).whole
+
+
+def test_a_contrast_follows_from_stored_maps_where_their_errors_allow_and_is_computed_elsewhere(
+    small_study: Path, tmp_path: Path, compute_study: Compute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed: list[str] = []
+    attribute = compute.ShardComputer._attribute
+
+    def counted(self: Any, shard: Any, prepared: Any, *how: Any) -> None:
+        items = list(prepared)
+        computed.extend(f"{shard.spec.variant_id}/{item.entry.image_id}" for item in items)
+        attribute(self, shard, iter(items), *how)
+
+    monkeypatch.setattr(compute.ShardComputer, "_attribute", counted)
+    exact = open_study(
+        compute_study(small_study, tmp_path / "exact", TARGETS, *AUTO, "attribution.tolerance=1e-3").uri
+    )
+    compute_study(small_study, tmp_path / "grown", *AUTO)
+    compute_study(small_study, tmp_path / "int16", *AUTO, "store.encoding=int16")
+    computed.clear()
+    grown = open_study(compute_study(small_study, tmp_path / "grown", TARGETS, *AUTO).uri)
+    rows, true = of(grown, NAME), of(exact, NAME)
+    derived = {"/".join(key) for key in rows.index} - {*computed}
+    assert derived  # some bounds are within the tolerance
+    assert verify(grown.reader.output).whole
+    assert rows["converged"].all()
+    for key, row in rows.iterrows():
+        maps = [results.attribution(*key, NAME).astype(np.float64) for results in (grown, exact)]
+        norms = [np.linalg.norm(each) for each in maps]
+        bound = row["map_error"] * norms[0] + true.loc[key, "map_error"] * norms[1]
+        assert np.linalg.norm(maps[0] - maps[1]) <= bound
+        if "/".join(key) in derived:
+            parts = [grown.attribution(*key, name).astype(np.float64) for name in ("eagle", "magpie")]
+            assert np.array_equal(maps[0], (parts[0] - parts[1]).astype(np.float32))
+            whole = sum(
+                of(grown, name).loc[key, "map_error"] * np.linalg.norm(part)
+                for name, part in zip(("eagle", "magpie"), parts, strict=True)
+            )
+            assert row["map_error"] == pytest.approx(whole / norms[0])
+    computed.clear()
+    compute_study(small_study, tmp_path / "int16", TARGETS, *AUTO, "store.encoding=int16")
+    assert len(computed) == len(rows)  # from maps that were rounded nothing is derived
 
 
 def test_a_contrast_alone_is_a_study(small_study: Path, tmp_path: Path, compute_study: Compute) -> None:
