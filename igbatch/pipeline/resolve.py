@@ -63,6 +63,13 @@ class ResolvedStudy:
         """The names of the two classes of each target that is a contrast."""
         return contrasts_of(self.study, next(iter(self.models.values())).class_names)
 
+    @property
+    def backward_passes(self) -> int:
+        """How many targets need a backward pass a node: all but contrasts of two others."""
+        return sum(
+            not {*self.contrasts.get(each, [""])} <= {*self.target_names} for each in self.target_names
+        )
+
     def fingerprint(self) -> dict[str, Any]:
         """Return what decides the numbers of each variant's maps, as plain values, by variant id.
 
