@@ -150,7 +150,7 @@ class Named(PageModel):
 class PageTarget(Named):
     """A target of the study."""
 
-    contrast: bool
+    contrast: bool = False
     """The difference of two classes: its maps share ranges with those of the same contrast only."""
 
 
@@ -161,7 +161,7 @@ class PageVariant(Named):
     model: Name
     range: Range | None
     """Of all its maps of classes in the study; null where there is none."""
-    contrasts: dict[str, Range | None]
+    contrasts: dict[str, Range | None] = {}
     """Of all its maps of each contrast, by the place of the target."""
 
 
@@ -197,6 +197,10 @@ class StoredMap(PageModel):
     scale: float
     """Values are integers times this, in units of the output."""
     missing: str
+    class_index: int | None = None
+    """The logit that it explains; null where it was not computed, and where it is not of one class."""
+    class_name: Name = ""
+    """The class that the target is on this image, where its own name does not say it."""
     minimum: Finite = None
     maximum: Finite = None
     sum: Finite = None
@@ -234,7 +238,7 @@ class StudyImage(Named):
     """Why it is shown."""
     range: Range | None
     """Of the maps of all variants and classes, of this image."""
-    contrasts: dict[str, Range | None]
+    contrasts: dict[str, Range | None] = {}
     """Of all variants' maps of each contrast, by the place of the target."""
     frames: list[ModelFrame]
     variants: list[ImageVariant]
@@ -290,7 +294,7 @@ class PageStudy(PageModel):
     raw: Range | None
     """The magnitude at the ends of the raw scale, as a range; null where no map is there."""
     dataset: Range | None
-    contrasts: dict[str, Range | None]
+    contrasts: dict[str, Range | None] = {}
     """Of all maps of each contrast in the study, by the place of the target."""
     knobs: Knobs
     variants: list[PageVariant]
@@ -300,6 +304,10 @@ class PageStudy(PageModel):
     """Places of the variants that are shown at first; all where empty."""
     first_regions: int
     """Size of the regions that are shown at first."""
+    first_scope: Scope | None = None
+    """The scope at first; null: the one that joins an image's targets."""
+    noun: str = "variant"
+    """What a row of maps is of."""
     aggregates: list[BoxMean]
     """Of boxes over the data set, for the chart."""
     history: list[CheckSeries]
