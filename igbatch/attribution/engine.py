@@ -134,7 +134,7 @@ def _paths(examples: Iterable[Example], dtype: torch.dtype) -> Iterator[Path]:
         for part, targets in enumerate(groups):
             yield Path(
                 index, part, len(groups), baseline, image, targets.to(image.device),
-                highest=int(targets.max()), differences=differences_of(targets),
+                highest=max(targets.flatten().tolist()), differences=differences_of(targets),
             )  # fmt: skip
 
 
