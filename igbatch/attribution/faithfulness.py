@@ -152,14 +152,14 @@ def _scores(
         example_indices = torch.tensor([which for which, _ in batch]).to(device)
         try:
             with torch.no_grad(), precision.passes(device):
-                values = output.value(forward(points, example_indices).double())
+                logits = forward(points, example_indices).double()
         except Exception as error:
             limit.halve(error)
             continue
         limit.batches.append((len(batch), limit.size))
-        for row in values:
+        for row in logits:
             which, _ = waiting.popleft()
-            yield row[targets[which]]
+            yield output.values(row[None], targets[which][None])[0]
 
 
 def max_sensitivity(

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from igbatch.attribution import AttributionError, Example, attribute
+from igbatch.attribution.contrasts import target_tensor
 from igbatch.attribution.engine import micro_batch_of
 from igbatch.attribution.faithfulness import Draws, ImageStream, infidelity, max_sensitivity
 from igbatch.attribution.smoothing import averaged, copy_noise
@@ -30,6 +31,7 @@ from igbatch.pipeline.models import Models
 from igbatch.pipeline.plan import copies_of
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage, prepare
 from igbatch.pipeline.resolve import ResolvedStudy
+from igbatch.pipeline.target_names import index_columns
 from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.store.scan import ahead
@@ -147,7 +149,7 @@ class FaithfulnessMeasurer:
             [
                 {
                     "variant_id": part.spec.variant_id, "image_id": part.image.image_id,
-                    "target": target, "target_index": index,
+                    "target": target, **index_columns(index),
                     "infidelity": unfaithful[k], "squared_change": change[k], "sensitivity": sensitivity[k],
                     "perturbations": self.faithfulness.perturbations, "radius": self.faithfulness.radius,
                     "seed": self.faithfulness.images.seed,
@@ -178,7 +180,7 @@ class FaithfulnessMeasurer:
             torch.from_numpy(self.preprocessing.normalize(each)).to(self.device)
             for each in (image.pixels, start)
         )
-        return Example(pixels, baseline, torch.tensor([index for _, index in part.targets]))
+        return Example(pixels, baseline, target_tensor(index for _, index in part.targets))
 
     def _copies(self, image_id: str, image: Tensor, scale: Tensor) -> Iterator[Tensor]:
         """Yield an image, or noisy copies of it where maps are smoothed.
