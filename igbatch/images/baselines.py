@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from igbatch.errors import InputError
 
@@ -59,6 +58,8 @@ def baseline_pixels(baseline: str | Sequence[int], pixels: NDArray[np.float32]) 
     if name.startswith("#"):
         colour = np.array(list(bytes.fromhex(name[1:])), dtype=np.float32) / np.float32(255)
         return np.broadcast_to(colour, pixels.shape).copy()
+    from scipy import ndimage  # no other baseline waits for it
+
     _, _, text = name.partition(":")
     sigma = float(text) if text else BLUR_FRACTION * min(pixels.shape[:2])
     sigmas = (sigma, sigma, 0.0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from threading import Lock
 from typing import Any
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from igbatch.attribution import Attributed, Example, default_micro_batch
 from igbatch.attribution.calibrate import PROBED_IMAGES
+from igbatch.attribution.contrasts import target_tensor
 from igbatch.attribution.device_sharing import HostCopy
 from igbatch.attribution.engine import attribute_forward
 from igbatch.attribution.smoothing import averaged, copy_noise
@@ -33,7 +34,9 @@ from igbatch.pipeline.prepare import PreparedImage, RefusedImage, prepare_ahead
 from igbatch.pipeline.rankings import ShardRankings, target_indices
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.rows import ShardRows
+from igbatch.pipeline.stored_classes import StoredClasses
 from igbatch.pipeline.study_output import model_record
+from igbatch.pipeline.target_names import Class, target_columns
 from igbatch.statistics.box_stats import MeasuredMap
 from igbatch.statistics.device import launch_map_statistics, unpack_map_statistics
 from igbatch.store.commit import ShardWriter
@@ -52,12 +55,12 @@ DECODED_IMAGES = 16
 class _Task:
     """An image to be attributed, its targets by name with their logit indices, and both as tensors.
 
-    `example` has the image as it is, and every class once that a target names; where maps are smoothed,
-    `ShardComputer` makes noisy copies of it.
+    `example` has the image as it is, and every class or contrast once that a target names; where maps are
+    smoothed, `ShardComputer` makes noisy copies of it.
     """
 
     image: PreparedImage
-    targets: dict[str, int]
+    targets: dict[str, Class]
     example: Example
 
 
@@ -83,6 +86,7 @@ class ShardComputer:
             name: RankingStore(output, name, model_digest(model_record(resolved, name)))
             for name in resolved.models
         }
+        self._stored = StoredClasses(resolved, output)
         self._occupancy = Occupancy(SHARDS_AT_ONCE[self.device.type])
         self._models_change = Lock()
         self._reports: list[ShardReport] = []  # of shards that are not committed yet
@@ -128,7 +132,10 @@ class ShardComputer:
             with self._occupancy.shard(), writer, ShardRows(writer, shard, study, report) as rows_of:
                 with self._occupancy.slot(shard.spec.variant_id):
                     start = time.monotonic()
-                    self._attribute(shard, prepared, calibration or uncalibrated(study), rows_of, report)
+                    left = self._stored.left(shard, prepared, rows_of, report)
+                    if (first := next(left, None)) is not None:
+                        known = calibration or uncalibrated(study)
+                        self._attribute(shard, chain([first], left), known, rows_of, report)
                 rows_of.commit()
         finally:
             self._reports.remove(report)
@@ -184,7 +191,7 @@ class ShardComputer:
                     rows.miss(item, [target for target in shard.targets if target not in targets])
                 if targets:
                     start = baseline_pixels(self.resolved.baseline, item.pixels)
-                    classes = torch.tensor(list(dict.fromkeys(targets.values())))
+                    classes = target_tensor(dict.fromkeys(targets.values()))
                     example = Example(pixels, self._input(shard.spec.model, start), classes)
                     yield _Task(item, targets, example)
 
@@ -237,12 +244,12 @@ class ShardComputer:
             report.micro_batch = max(report.micro_batch, done.micro_batch)
             facts, chances = self._image_facts(variant, task, done, settings.precision)
             maps, measured = self._measured(done.attributions, task.image)
-            place_of = {index: place for place, index in enumerate(task.example.targets.tolist())}
+            place_of = {index: place for place, index in enumerate(dict.fromkeys(task.targets.values()))}
             for target, index in task.targets.items():
                 k = place_of[index]
                 row = {
-                    **facts, "target": target, "target_index": index, "steps": int(done.steps[k]),
-                    "target_probability": float(chances[index]),
+                    **facts, "target": target, **target_columns(index, chances.tolist()),
+                    "steps": int(done.steps[k]),
                     "score": float(done.scores[k]), "score_baseline": float(done.baseline_scores[k]),
                 }  # fmt: skip
                 with self._occupancy.waiting("writing"):

@@ -29,6 +29,7 @@ from igbatch.pipeline.curves import passes_an_image, region_labels
 from igbatch.pipeline.messages import SamplePart
 from igbatch.pipeline.part_measurer import Group, PartMeasurer, Rows
 from igbatch.pipeline.prepare import PreparedImage
+from igbatch.pipeline.target_names import index_columns
 from igbatch.store import schemas
 from igbatch.store.reader import Reader
 
@@ -143,7 +144,7 @@ class CurvesMeasurer(PartMeasurer):
                 fractions, along = 1 - fractions[::-1], along[::-1]
             yield {
                 "variant_id": part.spec.variant_id, "image_id": part.image.image_id,
-                "target": target, "target_index": index,
+                "target": target, **index_columns(index),
                 "kind": kind, "regions": regions, "fill": fill,
                 "order": "random" if drawn else "attribution", "number": number,
                 "seed": self.curves.images.seed, "steps": len(along) - 1,

@@ -11,6 +11,7 @@ from igbatch.attribution.engine import micro_batch_of
 from igbatch.attribution.faithfulness import Draws, ImageStream, infidelity, max_sensitivity
 from igbatch.attribution.wave import MicroBatchLimit
 from igbatch.pipeline.part_measurer import Group, PartMeasurer, Rows
+from igbatch.pipeline.target_names import index_columns
 from igbatch.store import schemas
 
 
@@ -52,7 +53,7 @@ class FaithfulnessMeasurer(PartMeasurer):
             [
                 {
                     "variant_id": part.spec.variant_id, "image_id": part.image.image_id,
-                    "target": target, "target_index": index,
+                    "target": target, **index_columns(index),
                     "infidelity": unfaithful[k], "squared_change": change[k], "sensitivity": sensitivity[k],
                     "perturbations": self.faithfulness.perturbations, "radius": self.faithfulness.radius,
                     "seed": self.faithfulness.images.seed,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, NamedTuple
 
 from igbatch.pipeline.plan import Plan, Shard, ShardImage
+from igbatch.pipeline.target_names import Class
 from igbatch.store.output import Output
 from igbatch.study import VariantSpec
 
@@ -219,7 +220,7 @@ class SamplePart(NamedTuple):
         spec: the variant.
         image: as the plan has it.
         sha256: of the image whose maps are committed.
-        targets: those whose maps are committed, with their logit indices.
+        targets: those whose maps are committed, with their logit indices, two of a contrast.
     """
 
     measure: str
@@ -227,7 +228,7 @@ class SamplePart(NamedTuple):
     spec: VariantSpec
     image: ShardImage
     sha256: str
-    targets: tuple[tuple[str, int], ...]
+    targets: tuple[tuple[str, Class], ...]
 
     def path(self, output: Output) -> str:
         """Return the path of its file."""

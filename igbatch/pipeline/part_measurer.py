@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from igbatch.attribution import AttributionError, Example, attribute
+from igbatch.attribution.contrasts import target_tensor
 from igbatch.attribution.engine import micro_batch_of
 from igbatch.attribution.frozen import Model
 from igbatch.attribution.smoothing import averaged, copy_noise
@@ -174,7 +175,7 @@ class PartMeasurer(ABC):
             torch.from_numpy(self.preprocessing.normalize(each)).to(self.device)
             for each in (image.pixels, start)
         )
-        return Example(pixels, baseline, torch.tensor([index for _, index in part.targets]))
+        return Example(pixels, baseline, target_tensor(index for _, index in part.targets))
 
     def _copies(self, image_id: str, image: Tensor) -> Iterator[Tensor]:
         """Yield an image, or noisy copies of it where maps are smoothed.

@@ -147,6 +147,6 @@ def _unusable(measured: MeasuredMap, row: Mapping[str, Any]) -> str | None:
     if measured.not_finite:
         return f"the map holds {measured.not_finite} values that are NaN or infinite"
     for name in ("score", "score_baseline", "target_probability", "prediction_probability"):
-        if not math.isfinite(row[name]):
+        if row[name] is not None and not math.isfinite(row[name]):
             return f"the model's {name} is {row[name]}"
     return None

@@ -63,7 +63,8 @@ CURVES = SampleMeasure("curves", 1, schemas.CURVES, ("regions", "steps", "random
 MEASURES = (FAITHFULNESS, CURVES)
 
 _COLUMNS = [
-    "image_id", "target", "target_index", "image_etag", "image_sha256", "weights_sha256", "fingerprint",
+    "image_id", "target", "target_index", "other_index",
+    "image_etag", "image_sha256", "weights_sha256", "fingerprint",
 ]  # fmt: skip
 
 
@@ -120,12 +121,18 @@ def find_parts(reader: Reader, resolved: ResolvedStudy, measure: SampleMeasure) 
             rows[row["image_id"]].append(row)
         for image_id in (name for name in sample if name in rows):
             found = sorted(rows[image_id], key=lambda row: order[row["target"]])
+            others = [row.pop("other_index") for row in found]
+            for row, other in zip(found, others, strict=True):
+                row |= {} if other is None else {"other_index": other}  # digests of before stay
             name = digest(
                 {"version": measure.version, **decisive, "variant": spec.variant_id, "rows": found}
             )[:16]
             first = found[0]
             image = ShardImage(image_id, uris[image_id], first["image_etag"], None, (), keep_map=False)
-            targets = tuple((row["target"], row["target_index"]) for row in found)
+            targets = tuple(
+                (row["target"], row["target_index"] if other is None else (row["target_index"], other))
+                for row, other in zip(found, others, strict=True)
+            )
             yield SamplePart(measure.name, name, spec, image, first["image_sha256"], targets)
 
 

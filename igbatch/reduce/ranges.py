@@ -99,8 +99,8 @@ class RangeSummary:
         smallest = smallest_counted(counts, self.largest) if counts.any() else 0.0
         return quantile(counts, q, smallest, self.largest)
 
-    def row(self, scope: str, variant_id: str | None, expected: int) -> dict[str, Any]:
-        """Return a row of `schemas.RANGES`; `expected` maps make it complete.
+    def row(self, scope: str, variant_id: str | None, expected: int, contrast: str = "") -> dict[str, Any]:
+        """Return a row of `schemas.RANGES`; `expected` maps make it complete, all of one contrast or none.
 
         Quantiles are within `histogram.RELATIVE_ERROR` of those of the maps' pixels.
 
@@ -113,6 +113,7 @@ class RangeSummary:
         return {
             "scope": scope,
             "variant_id": variant_id,
+            "target": contrast or None,
             "minimum": self.minimum,
             "maximum": self.maximum,
             **quantiles,

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from importlib import import_module
+from itertools import product
 from os import PathLike
 from pathlib import Path
 from typing import Any, Protocol
@@ -48,7 +49,7 @@ class Scans:
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
-        self._summaries: dict[str, RangeSummary] = {}
+        self._summaries: dict[str, dict[str, RangeSummary]] = {}
 
     def rows(self, variant_id: str, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yield columns of the rows of `image_stats` of a variant, `SCANNED_ROWS` at a time, in any order."""
@@ -68,11 +69,12 @@ class Scans:
         """
         return grids(self.reader, variant_id, columns)
 
-    def summary(self, variant_id: str) -> RangeSummary:
-        """Return extremes, histogram and number of all maps of a variant."""
+    def summary(self, variant_id: str, contrast: str = "") -> RangeSummary:
+        """Return extremes, histogram and number of all maps of a variant, of classes or of one contrast."""
         if variant_id not in self._summaries:
-            self._summaries[variant_id] = scan_variant(self.reader, variant_id).ranges
-        return self._summaries[variant_id]
+            found = scan_variant(self.reader, variant_id)
+            self._summaries[variant_id] = {"": found.ranges, **found.contrasts}
+        return self._summaries[variant_id][contrast]
 
 
 class StudyResults(Tables):
@@ -115,7 +117,9 @@ class StudyResults(Tables):
     @cached_property
     def n_rows(self) -> int:
         """Rows of `image_stats` that are there."""
-        return sum(self.range_of(each).n_maps for each in self.reader.variant_ids)
+        return sum(
+            self.range_of(*key).n_maps for key in product(self.reader.variant_ids, self.reader.families)
+        )
 
     @property
     def complete(self) -> bool:
@@ -148,20 +152,31 @@ class StudyResults(Tables):
         return planned if clipped is None else replace(planned, clipped=clipped, outside=outside, unchecked=0)
 
     @cached_property
-    def _ranges(self) -> dict[str, RangeSummary]:
+    def _ranges(self) -> dict[tuple[str, str], RangeSummary]:
         """The ranges of all variants, where those of the last reduction still hold."""
         if not self.reader.reduced("ranges"):
             return {}
         rows = self.read("ranges").to_pylist()
-        found = {row["variant_id"]: RangeSummary.of_range(row) for row in rows if row["scope"] == "variant"}
-        return dict.fromkeys(self.reader.variant_ids, RangeSummary()) | found
+        found = {
+            (row["variant_id"], row.get("target") or ""): RangeSummary.of_range(row)
+            for row in rows
+            if row["scope"] == "variant"
+        }
+        return dict.fromkeys(product(self.reader.variant_ids, self.reader.families), RangeSummary()) | found
 
-    def range_of(self, variant_id: str) -> RangeSummary:
-        """Return extremes, histogram and number of all maps of a variant.
+    @property
+    def contrasts(self) -> dict[str, tuple[str, str]]:
+        """The names of the two classes of each target that is a contrast."""
+        return self.reader.contrasts
+
+    def range_of(self, variant_id: str, contrast: str = "") -> RangeSummary:
+        """Return extremes, histogram and number of all maps of a variant, of classes or of one contrast.
 
         They come from `ranges`; from a scan where shards were committed since the last reduction.
         """
-        return self._ranges.get(variant_id) or self.scans.summary(variant_id)
+        if contrast not in self.reader.families:  # of a study of contrasts alone
+            return RangeSummary()
+        return self._ranges.get((variant_id, contrast)) or self.scans.summary(variant_id, contrast)
 
     def attribution(self, variant_id: str, image_id: str, target: str) -> np.ndarray:
         """Return one raw map: float32 [H, W], in units of the output.

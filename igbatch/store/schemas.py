@@ -48,10 +48,10 @@ def _patches(counts: pa.DataType) -> pa.DataType:
 
 IMAGE_STATS = _schema(
     (TEXT, "variant_id image_id label? target"),
-    (INT32, "target_index"),
+    (INT32, "target_index other_index?"),
     (TEXT, "prediction?"),
     (INT32, "prediction_index"),
-    (FLOAT64, "prediction_probability target_probability score score_baseline"),
+    (FLOAT64, "prediction_probability target_probability? score score_baseline"),
     (FLOAT64, "minimum maximum sum abs_sum positive_sum negative_sum q01 q50 q99"),
     (pa.list_(INT32), "histogram"),
     (_patches(INT32), "patches?"),
@@ -68,8 +68,9 @@ IMAGE_STATS = _schema(
 IMAGE_STATS_FILE = IMAGE_STATS.append(pa.field("shard_histogram", pa.list_(INT64))).append(
     pa.field("shard_patches", _patches(INT64))
 )
-"""Columns of the files of `image_stats`. `shard_histogram`, null but in the first row of a file, is the sum
-of `histogram` over all its rows, and `shard_patches` what its `patches` come to together."""
+"""Columns of the files of `image_stats`. `shard_histogram` is the sum of `histogram` over all rows of classes
+in the first of them, that over all rows of a contrast in the first of these, and null elsewhere. What their
+`patches` come to together is `shard_patches`."""
 
 BOX_STATS = _schema(
     (TEXT, "variant_id image_id target box_id box_label"),
@@ -87,7 +88,7 @@ RANKINGS = _schema(
 )
 
 RANGES = _schema(
-    (TEXT, "scope variant_id?"),
+    (TEXT, "scope variant_id? target?"),
     (FLOAT64, "minimum maximum q01 q50 q99"),
     (INT64, "n_maps"),
     (TRUTH, "complete"),
@@ -173,7 +174,7 @@ LOCALIZATION = _schema(
 
 FAITHFULNESS = _schema(
     (TEXT, "variant_id image_id target"),
-    (INT32, "target_index"),
+    (INT32, "target_index other_index?"),
     (FLOAT64, "infidelity squared_change sensitivity"),
     (INT32, "perturbations"),
     (FLOAT64, "radius"),
@@ -182,7 +183,7 @@ FAITHFULNESS = _schema(
 
 CURVES = _schema(
     (TEXT, "variant_id image_id target"),
-    (INT32, "target_index"),
+    (INT32, "target_index other_index?"),
     (TEXT, "kind regions fill order"),
     (INT32, "number?"),
     (INT64, "seed"),

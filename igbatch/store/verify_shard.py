@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,20 +14,19 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import fs
 
-from igbatch.errors import InputError, one_line
+from igbatch.errors import one_line
 from igbatch.statistics.patches import patch_sums
 from igbatch.store import schemas
 from igbatch.store.commit import COMMIT_KEY
 from igbatch.store.encoding import RELATIVE_ERROR, stored_maps
-from igbatch.store.histograms import merge_lists, merge_patches, patches_by_size
+from igbatch.store.histograms import patches_by_size
 from igbatch.store.output import DATA_KINDS, Output
 from igbatch.store.pruned import KIND
 from igbatch.store.rankings import RANKED, ranked_rows
 from igbatch.store.verification import Problem
+from igbatch.store.verify_sums import wrong_sums
 
 MAPS_AT_ONCE = 32
-HISTOGRAMS_AT_ONCE = 512
-"""A megabyte of counts of pixels, or four of patches; a row group may hold eight times as many."""
 ROUNDING = 1e-9
 """Of sums in float64, relative to the map's absolute sum and its scores."""
 
@@ -114,7 +113,7 @@ class ShardCheck:
                 rows = parquet.read([*_COLUMNS, *(() if self.quick else _PATCH_ENDS)])
                 self.attempt = str(record["attempt"])
                 row_count, fingerprint = int(record["rows"]), str(record["fingerprint"])
-                wrong = "" if self.quick else _wrong_sums(parquet)
+                wrong = "" if self.quick else wrong_sums(parquet)
         except _UNREADABLE as error:
             self._add("commit", self.path, f"not a whole commit of igbatch ({one_line(error, 200)})")
             return self
@@ -296,32 +295,3 @@ def _patch_ends(rows: pa.Table) -> dict[int, NDArray[np.float64]]:
 
 def _pairs(table: pa.Table | pa.RecordBatch) -> Iterator[tuple[str, str]]:
     return zip(table["image_id"].to_pylist(), table["target"].to_pylist(), strict=True)
-
-
-def _wrong_sums(parquet: pq.ParquetFile) -> str:
-    """Say what is wrong with the columns that ranges are taken from; empty where nothing is.
-
-    Some histograms are held at a time. A file without such a column is as good: rows are read for ranges.
-    """
-    merges: dict[str, tuple[str, str, Callable[[pa.ChunkedArray], Any]]] = {
-        "histogram": ("the sum of", "histograms", merge_lists),
-        "patches": ("the range of", "patches", merge_patches),
-    }
-    for of, (what, parts_name, merge) in merges.items():
-        name = f"shard_{of}"
-        if name not in parquet.schema_arrow.names or not parquet.metadata.num_rows:
-            continue
-        sums = parquet.read([name])[name]
-        if not sums[0].is_valid:
-            return f"{name}, {what} its {parts_name}, is not in its first row"
-        if sums.null_count < len(sums) - 1:
-            return f"{name}, {what} its {parts_name}, is in another row than the first"
-        try:
-            batches = parquet.iter_batches(HISTOGRAMS_AT_ONCE, columns=[of])
-            parts = [merge(pa.chunked_array([batch[of]])) for batch in batches]
-            found = merge(pa.chunked_array([pa.array(parts, sums.type)]))
-        except InputError as error:
-            return one_line(error, 200)
-        if not pa.array([found], sums.type).equals(pa.array([merge(sums)], sums.type)):
-            return f"{name} is not {what} the {parts_name} of its rows"
-    return ""

@@ -1,5 +1,6 @@
 """Curves of deletion and insertion: cumulated sums for linear models, Quantus' curves for others."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from torch import nn
 
 from igbatch.attribution import Example, Settings
+from igbatch.attribution.contrasts import target_tensor
 from igbatch.attribution.curves import (
     Course,
     area,
@@ -108,6 +110,16 @@ def test_images_and_orders_share_micro_batches_and_ends_are_passed_once() -> Non
     for how in ({"together": False}, {"micro_batch": 1}):
         for own, alone in zip(together, course_outputs(net, both, courses, settings(**how)), strict=True):
             assert all(np.allclose(*pair, atol=1e-6) for pair in zip(own, alone, strict=True))
+
+
+def test_the_curve_of_a_contrast_is_the_difference_of_two_classes() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(4 * 36, 5))
+    each = replace(example(), targets=target_tensor([1, 3, (1, 3)]))
+    ((found,),) = course_outputs(
+        net, [each], [[course(each, random_order(REGIONS, 0, 0, "a"), 3)]], settings()
+    )
+    assert np.allclose(found[:, 2], found[:, 0] - found[:, 1], atol=1e-12)
 
 
 @pytest.fixture(scope="module")

@@ -518,7 +518,7 @@ def test_at_least_one_variant_and_target_stay(birds: Any, page: Any, show: Show)
     expect(page.locator(".panel[data-variant]")).to_have_count(1)
     expect(page.locator('.names input[name="trained"]')).to_be_disabled()
     expect(page.locator('.names input[name="magpie"]')).to_be_disabled()
-    expect(page.locator("#statement")).to_contain_text("A pair has two targets, 1 is shown.")
+    expect(page.locator("#statement")).to_contain_text("A pair has two classes, 1 is shown.")
 
 
 def test_the_phone_shows_one_map_below_the_other_as_wide_as_it_is_and_scrolls_no_side(

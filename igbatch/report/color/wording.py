@@ -66,6 +66,9 @@ MISSING_WORDS: str = _WORDS["missing"]
 HISTOGRAM_WORDS: str = _WORDS["histogram"]
 """Of a percentile that was not taken from the pixels themselves; `{error}` is as in "15.5 %"."""
 
+CONTRAST_WORDS: str = _WORDS["contrast"]
+"""Of maps of contrasts beside those of classes."""
+
 
 def knobs(sizes: Iterable[int] = (), scopes: str = "scopes") -> dict[str, Any]:
     """Return all choices with their titles, sentences and limits, as JSON has them.
@@ -91,7 +94,7 @@ def knobs(sizes: Iterable[int] = (), scopes: str = "scopes") -> dict[str, Any]:
         **lists,
         "regions": [region_words(size) for size in (1, *sizes)],
         "limits": _WORDS["knobs"],
-        "sentences": {name: _WORDS[name] for name in ("missing", "histogram")},
+        "sentences": {name: _WORDS[name] for name in ("missing", "histogram", "contrast")},
     }
 
 

@@ -20,7 +20,7 @@ from igbatch.report.color.style import DEFAULT, ColorStyle
 from igbatch.report.figures.draw import contact_figure, draw_sheet
 from igbatch.report.figures.fonts import missing_line, on_stderr
 from igbatch.report.figures.image_data import ImageMaps, ShownRows
-from igbatch.report.figures.layout import chosen, row_of, scope_sheet, sequence_sheet
+from igbatch.report.figures.layout import chosen, row_of, scope_sheet, sequence_sheet, split_targets
 from igbatch.report.figures.scales import check_scope
 from igbatch.report.figures.typeset import DPI, fallbacks, missing_letters
 from igbatch.report.selection import select, shown_variants
@@ -204,8 +204,9 @@ def _sequences(
 ) -> Iterator[PrintedPage]:
     """Yield the sequence of each variant, and of each pair where there are more than two targets."""
     targets = chosen(options.targets or None, maps.results.target_names, "target")
+    classes, _ = split_targets(maps, targets)
     for variant in variants:
-        groups = [targets, *(combinations(targets, 2) if len(targets) > 2 else ())]
+        groups = [targets, *(combinations(classes, 2) if len(classes) > 2 else ())]
         for place, group in enumerate(groups):
             sheet = sequence_sheet(maps, variant, group, options.style)
             names = (maps.image_id, variant, *(group if place or options.targets else ()))

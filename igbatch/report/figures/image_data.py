@@ -210,8 +210,9 @@ class ImageMaps:
         return f"“{name}” ({percent(first['prediction_probability'])})"
 
     def probabilities(self, variant_id: str, targets: Sequence[str]) -> list[str]:
-        """Return the probability that a variant gives each target, in phrases."""
-        rows = {target: self.row(variant_id, target) for target in targets}
+        """Return the probability that a variant gives each target, in phrases; a contrast has none."""
+        classes = [target for target in targets if target not in self.results.contrasts]
+        rows = {target: self.row(variant_id, target) for target in classes}
         known = {target: row for target, row in rows.items() if row is not None}
         return [
             f"p({self.title(variant_id, target)}) = {percent(row['target_probability'])}"

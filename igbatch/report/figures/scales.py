@@ -8,6 +8,7 @@ import numpy as np
 
 from igbatch.errors import InputError
 from igbatch.reduce.ranges import SCOPES, RangeSummary, Scope, columns_of, merge
+from igbatch.reduce.scopes import family_of
 from igbatch.report.color.scale import ColorScale
 from igbatch.report.color.style import DEFAULT, ColorStyle
 from igbatch.report.figures.image_data import ImageMaps
@@ -31,8 +32,8 @@ def color_scale(
     Args:
         maps: of the image.
         scope: whose range the maps share.
-        variant_id, targets: of the maps: one target for `image`, two for `pair`; what the scope does not
-            depend on is ignored.
+        variant_id, targets: of the maps: one target for `image`, two for `pair`; beyond, whether they are of
+            classes or of which contrast. What the scope does not depend on is ignored.
         style: the choices about colours.
 
     Raises:
@@ -81,14 +82,16 @@ def _quantile(
     It is from the maps themselves within an image, and from histograms beyond or where they are not there.
     """
     results, q = maps.results, style.percentile / 100
+    family = "" if scope in ("image", "pair") else family_of(results.reader, targets)
     if scope in ("variant", "dataset"):
         variants = list(results.variants["variant_id"]) if scope == "dataset" else [str(variant_id)]
-        return merge(map(results.range_of, variants)).of(style.patch).magnitude(q), q == 1
+        whole = merge(results.range_of(each, family) for each in variants)
+        return whole.of(style.patch).magnitude(q), q == 1
     rows = maps.stats.index.to_frame()
     if scope != "models":
         rows = rows[rows["variant_id"] == variant_id]
-    if scope in ("image", "pair"):
-        rows = rows[rows["target"].isin(targets)]
+    own = targets if scope in ("image", "pair") else results.reader.families[family]
+    rows = rows[rows["target"].isin(own)]
     if len(rows) <= MAX_MAPS:
         found = [
             np.abs(patch_sums(values, style.patch))

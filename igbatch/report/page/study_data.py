@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from igbatch.reduce.ranges import COLUMNS, RangeSummary, merge
@@ -21,9 +23,10 @@ from igbatch.report.page.viewer_data import (
     ImageVariant,
     Knobs,
     ModelFrame,
-    Named,
     PageStudy,
+    PageTarget,
     PageVariant,
+    Range,
     StoredMap,
     StudyImage,
 )
@@ -68,10 +71,13 @@ def page_data(
     places = {str(row["variant_id"]): at for at, row in enumerate(facts)}
     trained_first = sorted(places.values(), key=lambda place: facts[place]["kind"] != "trained")
     first = [] if variants else trained_first[:FIRST_VARIANTS]
-    every = len(results.target_names)
-    ranges = {each: results.range_of(each) for each in results.reader.variant_ids}
+    families, variant_ids = results.reader.families, results.reader.variant_ids
+    family = next(iter(families))
+    ranges = {each: results.range_of(each, family) for each in variant_ids}
+    images_of = {each: results.reader.expected_images(each) for each in variant_ids}
+    every = len(families[family])
     whole = merge(ranges.values())
-    dataset, raw = page_range(whole, results.expected_rows), None
+    dataset, raw = page_range(whole, every * sum(images_of.values())), None
     sizes = [size for size in PATCH_SIZES if dataset and whole.of(size).n_maps == whole.n_maps]
     if dataset:
         scales = {size: raw_scale(each.of(size) for each in ranges.values()) for size in (1, *sizes)}
@@ -85,16 +91,22 @@ def page_data(
         quantile_error=RELATIVE_ERROR,
         raw=raw,
         dataset=dataset,
+        contrasts=_of_contrasts(results, targets, partial(_range_over, results, images_of)),
         knobs=Knobs.model_validate(knobs(sizes)),
         variants=[
             PageVariant.model_validate(row | {
                 "id": each,
                 "name": each,
-                "range": page_range(ranges[each], every * results.reader.expected_images(each)),
+                "range": page_range(ranges[each], every * images_of[each]),
+                "contrasts": _of_contrasts(
+                    results, targets, partial(_range_over, results, {each: images_of[each]})
+                ),
             })
             for each, row in zip(places, facts, strict=True)
         ],
-        targets=[Named(id=target, name=target) for target in targets],
+        targets=[
+            PageTarget(id=target, name=target, contrast=target in results.contrasts) for target in targets
+        ],
         images=[
             StudyImage.model_validate(
                 _image(ImageMaps(results, image_id, shown), chosen, targets, places, blocks)
@@ -108,6 +120,19 @@ def page_data(
         history=list(history),
     )  # fmt: skip
     return study, blocks
+
+
+def _of_contrasts(
+    results: StudyResults, targets: Sequence[str], range_of: Callable[[str], Range | None]
+) -> dict[str, Range | None]:
+    """Return ranges of the contrasts that the page shows, by the place of the target."""
+    return {str(at): range_of(name) for at, name in enumerate(targets) if name in results.contrasts}
+
+
+def _range_over(results: StudyResults, images_of: Mapping[str, int], contrast: str) -> Range | None:
+    """Return the range of all maps of a contrast, of some variants with so many images each."""
+    found = merge(results.range_of(variant, contrast) for variant in images_of)
+    return page_range(found, sum(images_of.values()))
 
 
 def _image(
@@ -126,7 +151,6 @@ def _image(
         blocks: the packed maps of the page so far, to which this image's are added.
     """
     results = maps.results
-    every = len(results.target_names)
     models = results.variants.set_index("variant_id")["model"]
     rows = results.rows_of([maps.image_id], ["variant_id", "target", *COLUMNS, "patches"])  # 12 kB a map
     patches = {
@@ -138,12 +162,17 @@ def _image(
     def add(values: NDArray[np.float32]) -> tuple[str, float]:
         return add_map(blocks, values, held)
 
+    families = results.reader.families
+    classes = families[next(iter(families))]
+    of_classes = rows[rows["target"].isin(classes)]
     first_of = models[list(variants)].drop_duplicates()  # models by the first variant of each
     shown = [
         ImageVariant(
             variant=places[variant],
             prediction=maps.prediction(variant),
-            range=page_range(RangeSummary.of_rows(rows[rows["variant_id"] == variant]), every),
+            range=page_range(
+                RangeSummary.of_rows(of_classes[of_classes["variant_id"] == variant]), len(classes)
+            ),
             maps=[
                 _stored_map(maps, variant, target, at, add, patches.get((variant, target)))
                 for at, target in enumerate(targets)
@@ -154,7 +183,12 @@ def _image(
     return {
         "id": maps.image_id,
         "name": maps.image_id,
-        "range": page_range(RangeSummary.of_rows(rows), every * len(maps.variants)),
+        "range": page_range(RangeSummary.of_rows(of_classes), len(classes) * len(maps.variants)),
+        "contrasts": _of_contrasts(
+            results,
+            targets,
+            lambda name: page_range(RangeSummary.of_rows(rows[rows["target"] == name]), len(maps.variants)),
+        ),
         "frames": [_frame(maps, model, str(variant)) for variant, model in first_of.items()],
         "variants": shown,
     }
@@ -193,7 +227,7 @@ def _stored_map(
     sums = sums[(sums["variant_id"] == variant_id) & (sums["target"] == target)]
     where = {
         "target": place, "block": block, "scale": scale, "missing": panel.missing, "marks": panel.marks,
-        "class_index": None if row is None or row.get("other_index") is not None else row["target_index"],
+        "class_index": None if row is None or pd.notna(row.get("other_index")) else row["target_index"],
         "class_name": maps.titles.class_of(row, variant_id, target),
     }  # fmt: skip
     boxes = [row | {"box": places[str(row["box_id"])]} for row in sums.to_dict("records")]

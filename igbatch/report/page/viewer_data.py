@@ -90,6 +90,8 @@ class Sentences(PageModel):
     """Of an incomplete one; `{maps}` stands for the number of maps that are there."""
     histogram: str
     """Of a quantile from histograms; `{error}` stands for its bound, as in "15.5 %"."""
+    contrast: str
+    """Of maps of contrasts beside those of classes."""
 
 
 @dataclass(frozen=True)
@@ -145,13 +147,22 @@ class Named(PageModel):
     name: Name
 
 
+class PageTarget(Named):
+    """A target of the study."""
+
+    contrast: bool = False
+    """The difference of two classes: its maps share ranges with those of the same contrast only."""
+
+
 class PageVariant(Named):
     """A variant that the page shows of some image."""
 
     kind: str
     model: Name
     range: Range | None
-    """Of all its maps in the study; null where there is none."""
+    """Of all its maps of classes in the study; null where there is none."""
+    contrasts: dict[str, Range | None] = {}
+    """Of all its maps of each contrast, by the place of the target."""
 
 
 class ModelFrame(PageModel):
@@ -214,7 +225,7 @@ class ImageVariant(PageModel):
     """Place in the study's variants."""
     prediction: str
     range: Range | None
-    """Of all targets' maps of this image and variant."""
+    """Of the maps of all classes, of this image and variant."""
     maps: list[StoredMap]
     """One for each target of the study, in its order."""
 
@@ -226,7 +237,9 @@ class StudyImage(Named):
     chosen: Name
     """Why it is shown."""
     range: Range | None
-    """Of all variants' and targets' maps of this image."""
+    """Of the maps of all variants and classes, of this image."""
+    contrasts: dict[str, Range | None] = {}
+    """Of all variants' maps of each contrast, by the place of the target."""
     frames: list[ModelFrame]
     variants: list[ImageVariant]
     """Those that are shown of it, in the order of the study."""
@@ -281,9 +294,11 @@ class PageStudy(PageModel):
     raw: Range | None
     """The magnitude at the ends of the raw scale, as a range; null where no map is there."""
     dataset: Range | None
+    contrasts: dict[str, Range | None] = {}
+    """Of all maps of each contrast in the study, by the place of the target."""
     knobs: Knobs
     variants: list[PageVariant]
-    targets: list[Named]
+    targets: list[PageTarget]
     images: list[StudyImage]
     first: list[int]
     """Places of the variants that are shown at first; all where empty."""

@@ -34,8 +34,8 @@ def grid_rows(
     maps: ImageMaps, variants: Sequence[str], targets: Sequence[str]
 ) -> Iterator[tuple[Scope, list[Panel]]]:
     """Yield rows of maps, one a variant: each target under its per-map range, and under that of the image."""
-    joint = color_scale(maps, "models")
     for target in targets:
+        joint = color_scale(maps, "models", targets=[target])
         per_map = [color_scale(maps, "image", variant, [target]) for variant in variants]
         for scope, scales in zip(SCOPES, (per_map, [joint] * len(variants)), strict=True):
             yield (

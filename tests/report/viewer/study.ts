@@ -38,7 +38,7 @@ function knob(name: string, minimum: number, maximum: number, standard: number):
 
 export const STUDY: PageStudy = {
   format: 2, name: "a study", unit: "of probability", quantile_error: 0.155,
-  raw: range(-5, 5, 6), dataset: range(-8, 20, 600),
+  raw: range(-5, 5, 6), dataset: range(-8, 20, 600), contrasts: {},
   knobs: {
     scopes: (["raw", "image", "pair", "targets", "models", "variant", "dataset"] as const).map((scope) => ({
       scope, title: `Title of ${scope}`, over: "the {maps}", compare: scope === "image" ? "shapes only" : "all",
@@ -55,15 +55,15 @@ export const STUDY: PageStudy = {
       percentile: knob("percentile", 90, 100, 99), level: knob("level", 1, 20, 1), contour: knob("contour", 0, 60, 0),
       blur: knob("blur", 0, 16, 4), opacity: knob("opacity", 0, 1, 1),
     },
-    sentences: { missing: "Only {maps}.", histogram: "Histograms, within {error}." },
+    sentences: { missing: "Only {maps}.", histogram: "Histograms, within {error}.", contrast: "A contrast is by itself." },
   },
   variants: [
-    { id: "trained", name: "trained", kind: "trained", model: "small", range: range(-4, 10, 300) },
-    { id: "random-1", name: "random-1", kind: "random", model: "small", range: range(-1, 1, 300) },
+    { id: "trained", name: "trained", kind: "trained", model: "small", range: range(-4, 10, 300), contrasts: {} },
+    { id: "random-1", name: "random-1", kind: "random", model: "small", range: range(-1, 1, 300), contrasts: {} },
   ],
-  targets: ["eagle", "magpie", "crow"].map((id) => ({ id, name: id })),
+  targets: ["eagle", "magpie", "crow"].map((id) => ({ id, name: id, contrast: false })),
   images: ["a.png", "b.png"].map((id) => ({
-    id, name: id, label: "eagle", chosen: "featured", range: range(-4, 9, 6),
+    id, name: id, label: "eagle", chosen: "featured", range: range(-4, 9, 6), contrasts: {},
     frames: [{ model: "small", ...SIZE, picture: "", missing: "gone",
                boxes: [{ box_id: "0", name: "eagle", color: "#e08a00", x_min: 0, y_min: 0, x_max: 2, y_max: 2 }] }],
     variants: [0, 1].map((variant) => ({
@@ -81,6 +81,15 @@ export const STUDY: PageStudy = {
 
 /** The first two targets of STUDY in its first image, under the range of the pair. */
 export const PAIR: View = { ...firstView({ ...STUDY, targets: STUDY.targets.slice(0, 2) }) };
+
+/** STUDY with its third target as a contrast, whose maps have ranges of their own. */
+export const CONTRAST: PageStudy = {
+  ...STUDY,
+  targets: STUDY.targets.map((each, place) => ({ ...each, contrast: place === 2 })),
+  contrasts: { 2: range(-30, 40, 200) },
+  variants: STUDY.variants.map((each) => ({ ...each, contrasts: { 2: range(-20, 10, 100) } })),
+  images: STUDY.images.map((each) => ({ ...each, contrasts: { 2: range(-6, 5, 2) } })),
+};
 
 /** Return a store in which every map of STUDY holds -5 to 6, times its variant's scale. */
 export function store(): MapStore {

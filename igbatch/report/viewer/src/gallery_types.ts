@@ -129,6 +129,10 @@ export interface Sentences {
    * Of a quantile from histograms; `{error}` stands for its bound, as in "15.5 %".
    */
   histogram: string;
+  /**
+   * Of maps of contrasts beside those of classes.
+   */
+  contrast: string;
 }
 /**
  * The smallest and largest value of all regions of the maps of a scope, in units of the output.

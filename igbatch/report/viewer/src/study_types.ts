@@ -19,9 +19,15 @@ export interface PageStudy {
    */
   raw: Range | null;
   dataset: Range | null;
+  /**
+   * Of all maps of each contrast in the study, by the place of the target.
+   */
+  contrasts: {
+    [k: string]: Range | null;
+  };
   knobs: Knobs;
   variants: PageVariant[];
-  targets: Named[];
+  targets: PageTarget[];
   images: StudyImage[];
   /**
    * Places of the variants that are shown at first; all where empty.
@@ -179,6 +185,10 @@ export interface Sentences {
    * Of a quantile from histograms; `{error}` stands for its bound, as in "15.5 %".
    */
   histogram: string;
+  /**
+   * Of maps of contrasts beside those of classes.
+   */
+  contrast: string;
 }
 /**
  * A variant that the page shows of some image.
@@ -189,16 +199,26 @@ export interface PageVariant {
   kind: string;
   model: string;
   /**
-   * Of all its maps in the study; null where there is none.
+   * Of all its maps of classes in the study; null where there is none.
    */
   range: Range | null;
+  /**
+   * Of all its maps of each contrast, by the place of the target.
+   */
+  contrasts: {
+    [k: string]: Range | null;
+  };
 }
 /**
- * What goes by an id; its name is the same as a reader sees it.
+ * A target of the study.
  */
-export interface Named {
+export interface PageTarget {
   id: string;
   name: string;
+  /**
+   * The difference of two classes: its maps share ranges with those of the same contrast only.
+   */
+  contrast: boolean;
 }
 /**
  * One image that the page shows.
@@ -212,9 +232,15 @@ export interface StudyImage {
    */
   chosen: string;
   /**
-   * Of all variants' and targets' maps of this image.
+   * Of the maps of all variants and classes, of this image.
    */
   range: Range | null;
+  /**
+   * Of all variants' maps of each contrast, by the place of the target.
+   */
+  contrasts: {
+    [k: string]: Range | null;
+  };
   frames: ModelFrame[];
   /**
    * Those that are shown of it, in the order of the study.
@@ -259,7 +285,7 @@ export interface ImageVariant {
   variant: number;
   prediction: string;
   /**
-   * Of all targets' maps of this image and variant.
+   * Of the maps of all classes, of this image and variant.
    */
   range: Range | null;
   /**

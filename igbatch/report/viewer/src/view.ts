@@ -40,7 +40,8 @@ export function firstView(study: PageStudy): View {
     : study.variants;
   const targets = study.targets.map((each) => each.id);
   const { rules, parts, palettes, limits } = study.knobs;
-  const scope = targets.length === 2 ? "pair" : targets.length === 1 ? "image" : "targets";
+  const classes = study.targets.filter((each) => !each.contrast).length;
+  const scope = classes === 2 ? "pair" : classes < 2 ? "image" : "targets";
   return {
     image: study.images[0]?.id ?? "",
     variants: variants.map((each) => each.id),
