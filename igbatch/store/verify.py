@@ -5,7 +5,7 @@ Maps that have not converged are counted apart from damage: they follow from the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -23,6 +23,7 @@ from igbatch.store.pruned import pruned_at
 from igbatch.store.rankings import misranked, stored_rankings
 from igbatch.store.reader import Reader
 from igbatch.store.verification import MAX_NAMED, Problem, Unconverged, Verification
+from igbatch.store.verify_regions import kind_of
 from igbatch.store.verify_shard import ROWS, Expected, ShardCheck
 
 THREADS = 8
@@ -55,7 +56,7 @@ def verify(output: Output, *, quick: bool = False) -> Verification:
     rankings = {name: stored_rankings(output, name, models[name], found.problems) for name in models}
     named, ranges = set[str](), dict[tuple[str, str | None], _Range]()
     for row in variants:
-        part = _Variant(reader, images, row["variant_id"], found)
+        part = _Variant(reader, images, row, found)
         named |= part.check(quick, rankings.get(row["model"]))
         if part.range:
             ranges["variant", row["variant_id"]] = part.range
@@ -68,7 +69,10 @@ def verify(output: Output, *, quick: bool = False) -> Verification:
 class _Variant:
     """The check of one variant, which adds to a `Verification` what it finds."""
 
-    def __init__(self, reader: Reader, images: pa.Table, variant_id: str, found: Verification) -> None:
+    def __init__(
+        self, reader: Reader, images: pa.Table, variant: Mapping[str, str], found: Verification
+    ) -> None:
+        variant_id = variant["variant_id"]
         self.output, self.targets = reader.output, reader.target_names
         self.images = images
         self.required = reader.expected(variant_id)
@@ -85,6 +89,7 @@ class _Variant:
             decisive["atol"],
             maps if isinstance(maps, str) else "sample",
             pruned_at(self.output) is not None,
+            variant["model"],
         )
 
     def check(self, quick: bool, rankings: pa.Table | None) -> set[str]:
@@ -235,15 +240,15 @@ def _patch_ends(shards: Sequence[dict[int, NDArray[np.float64]]], current: NDArr
     found = {}
     for size in sorted(set.intersection(*map(set, shards))) if shards else ():
         ends = np.concatenate([shard[size] for shard in shards], axis=1)[:, current]
-        found[f"minimum of patches of {size}"] = ends[0].min()
-        found[f"maximum of patches of {size}"] = ends[1].max()
+        found[f"minimum of {kind_of(size)}"] = ends[0].min()
+        found[f"maximum of {kind_of(size)}"] = ends[1].max()
     return found
 
 
 def _stated(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row of `ranges.parquet` with the extremes of its patches beside its own."""
     ends = {
-        f"{extreme} of patches of {each['size']}": each[extreme]
+        f"{extreme} of {kind_of(each['size'])}": each[extreme]
         for each in row.get("patches") or ()
         for extreme in ("minimum", "maximum")
     }

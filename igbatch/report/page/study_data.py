@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from igbatch.reduce.ranges import COLUMNS, RangeSummary, merge
+from igbatch.reduce.ranges import COLUMNS, RangeSummary, merge, region_size
 from igbatch.reduce.scopes import raw_scale
-from igbatch.report.color.wording import knobs
+from igbatch.report.color.wording import LACKING_WORDS, knobs
 from igbatch.report.figures.dotplot import select_aggregates
 from igbatch.report.figures.encoding import data_uri, photo_jpeg
 from igbatch.report.figures.image_data import ImageMaps, ShownRows
-from igbatch.report.figures.scales import unit
+from igbatch.report.figures.scales import shown_regions, unit
 from igbatch.report.page.viewer_data import (
     BoxMean,
     CheckSeries,
+    FrameLabels,
     ImageVariant,
     Knobs,
     ModelFrame,
@@ -34,15 +35,16 @@ from igbatch.report.page.viewer_data import (
 from igbatch.report.selection import MAX_TARGETS, Selection, variants_on
 from igbatch.results import StudyResults
 from igbatch.statistics.histogram import RELATIVE_ERROR
+from igbatch.statistics.partitions import CODES
 from igbatch.statistics.patches import PATCH_SIZES
 from igbatch.store.encoding import to_int16
+from igbatch.text import count
 
 FIRST_VARIANTS = 3
 """Variants that the page shows before the reader chooses: trained ones first."""
 
-FIRST_PATCH = 8
-"""Pixels a side of the patches that are shown at first: under the range of the pair 56 % of the attributions
-of the demo's trained model have a visible colour by them, 19 % by pixels (docs/dev/measurements.md)."""
+SIZES = (*PATCH_SIZES, *CODES.values())
+"""Of the regions that the page offers beside pixels, where all maps have their ranges."""
 
 PERCENTILES = tuple(round(90 + step / 10, 1) for step in range(101))
 """Of |a|: those that the percentile rule offers, 90.0 to 100.0."""
@@ -71,7 +73,7 @@ def page_data(
     ranges = {each: results.range_of(each) for each in results.reader.variant_ids}
     whole = merge(ranges.values())
     dataset, raw = page_range(whole, results.expected_rows), None
-    sizes = [size for size in PATCH_SIZES if dataset and whole.of(size).n_maps == whole.n_maps]
+    sizes = [size for size in SIZES if dataset and whole.of(size).n_maps == whole.n_maps]
     if dataset:
         scales = {size: raw_scale(each.of(size) for each in ranges.values()) for size in (1, *sizes)}
         raw = _raw_range(dataset, scales)
@@ -84,7 +86,7 @@ def page_data(
         quantile_error=RELATIVE_ERROR,
         raw=raw,
         dataset=dataset,
-        knobs=Knobs.model_validate(knobs(sizes)),
+        knobs=Knobs.model_validate(knobs(sizes, _lacking(results, whole))),
         variants=[
             PageVariant.model_validate(row | {
                 "id": each,
@@ -102,11 +104,25 @@ def page_data(
             for image_id, variants in by_image.items()
         ],
         first=sorted(trained_first[:FIRST_VARIANTS]) if len(places) > FIRST_VARIANTS else [],
-        first_regions=FIRST_PATCH if FIRST_PATCH in sizes else 1,
+        first_regions=region_size(shown_regions(results)),
         aggregates=list(map(BoxMean.model_validate, select_aggregates(results).rows.to_dict("records"))),
         history=list(history),
     )  # fmt: skip
     return study, blocks
+
+
+def _lacking(results: StudyResults, whole: RangeSummary) -> str:
+    """Say why regions are not there to choose, in a sentence for each kind."""
+    kinds = {"patches": PATCH_SIZES, **{name: (code,) for name, code in CODES.items()}}
+    asked = {"superpixels": results.study.images.superpixels, "objects": results.study.images.objects}
+    lines = []
+    for kind, sizes in kinds.items():
+        without = max(whole.n_maps - whole.of(size).n_maps for size in sizes)
+        if without:
+            words = LACKING_WORDS["measured" if asked.get(kind) else kind]
+            maps = f"{without:,} of {count(whole.n_maps, 'map')} {'was' if without == 1 else 'were'}"
+            lines.append(words.format(regions=kind, maps=maps))
+    return " ".join(lines)
 
 
 def page_range(summary: RangeSummary, expected: int) -> Range | None:
@@ -137,7 +153,7 @@ def _raw_range(dataset: Range, scales: Mapping[int, float]) -> Range:
     def ends(scale: float) -> dict[str, object]:
         return {"minimum": -scale, "maximum": scale, "quantiles": [scale] * len(PERCENTILES)}
 
-    sides = {str(size): scale for size, scale in scales.items() if size > 1}
+    sides = {str(size): scale for size, scale in scales.items() if size != 1}
     patches = {side: dataset.patches[side].model_copy(update=ends(scale)) for side, scale in sides.items()}
     return dataset.model_copy(update={**ends(scales[1]), "patches": patches})
 
@@ -178,13 +194,13 @@ def _image(
         "id": maps.image_id,
         "name": maps.image_id,
         "range": page_range(RangeSummary.of_rows(rows), len(targets) * len(maps.variants)),
-        "frames": [_frame(maps, model, str(variant)) for variant, model in first_of.items()],
+        "frames": [_frame(maps, model, str(variant), blocks) for variant, model in first_of.items()],
         "variants": shown,
     }
 
 
-def _frame(maps: ImageMaps, model: str, variant_id: str) -> ModelFrame:
-    """Return the image as a model saw it; `variant_id` is one of its variants."""
+def _frame(maps: ImageMaps, model: str, variant_id: str, blocks: Blocks) -> ModelFrame:
+    """Return the image as a model saw it, its label maps in `blocks`; `variant_id` is one of its variants."""
     picture = maps.picture(variant_id)
     if picture.pixels is None:
         high, wide = maps.results.record["models"][model]["data_config"]["input_size"][1:]
@@ -197,7 +213,18 @@ def _frame(maps: ImageMaps, model: str, variant_id: str) -> ModelFrame:
         picture="" if picture.pixels is None else data_uri(photo_jpeg(picture.pixels), "image/jpeg"),
         missing=picture.missing,
         boxes=list(maps.boxes_seen_by(variant_id)),
+        labels=_frame_labels(maps, variant_id, blocks),
     )
+
+
+def _frame_labels(maps: ImageMaps, variant_id: str, blocks: Blocks) -> dict[str, FrameLabels]:
+    found = {}
+    for each in maps.results.label_maps(variant_id, maps.image_id):
+        block = f"map-{len(blocks)}"
+        blocks[block] = packed_words(each.labels)
+        labels = FrameLabels(block=block, regions=each.regions, names=list(each.names))
+        found[str(CODES[each.segments])] = labels
+    return found
 
 
 def _stored_map(
@@ -232,8 +259,13 @@ def packed(values: NDArray[np.float32]) -> tuple[str, float]:
         values: a map of finite values, float32 [H, W].
     """
     integers, scale = to_int16(values[None])
-    planes = integers.astype("<i2").reshape(-1, 1).view(np.uint8).T.tobytes()
-    return base64.b64encode(zlib.compress(planes, 6)).decode("ascii"), float(scale[0])
+    return packed_words(integers), float(scale[0])
+
+
+def packed_words(integers: NDArray[np.int16] | NDArray[np.uint16]) -> str:
+    """Return integers of 16 bits as base64 text, packed as `packed` says."""
+    planes = integers.astype(integers.dtype.newbyteorder("<")).reshape(-1, 1).view(np.uint8).T.tobytes()
+    return base64.b64encode(zlib.compress(planes, 6)).decode("ascii")
 
 
 def unpacked(text: str, scale: float, shape: tuple[int, int]) -> NDArray[np.float64]:

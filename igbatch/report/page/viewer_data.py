@@ -90,13 +90,22 @@ class Sentences(PageModel):
     """Of an incomplete one; `{maps}` stands for the number of maps that are there."""
     histogram: str
     """Of a quantile from histograms; `{error}` stands for its bound, as in "15.5 %"."""
+    lacking: str
+    """Why regions are not there to choose; empty where all are."""
 
 
 @dataclass(frozen=True)
 class RegionChoice(ChoiceWords):
-    """What of a map has one colour: a pixel (size 1), or a square patch, which shows its sum."""
+    """What of a map has one colour: a pixel (size 1), or a patch, superpixel or object, which shows its sum.
+
+    `label` stands behind that of a scope; `one` and `many` are nouns.
+    """
 
     size: int
+    """Its side in pixels; 0 stands for superpixels, -1 for objects."""
+    label: str
+    one: str
+    many: str
 
 
 class Knobs(PageModel):
@@ -125,14 +134,14 @@ class RegionRange(PageModel):
 
 
 class Range(RegionRange):
-    """The range of pixels of the maps of a scope, and of sums over patches."""
+    """The range of pixels of the maps of a scope, and of sums over other regions."""
 
     patches: dict[str, RegionRange]
-    """By the side of the patches in pixels; none where the study was computed before they were kept."""
+    """By the size of `RegionChoice`; none where the study was computed before they were kept."""
 
 
 class Extremes(PageModel):
-    """The smallest and largest sum over patches of one map."""
+    """The smallest and largest sum over regions of one map."""
 
     minimum: float
     maximum: float
@@ -154,6 +163,16 @@ class PageVariant(Named):
     """Of all its maps in the study; null where there is none."""
 
 
+class FrameLabels(PageModel):
+    """Which superpixel or object each pixel of an image is in."""
+
+    block: str
+    """Id of the element that holds their numbers."""
+    regions: int
+    names: list[Name]
+    """Of objects, by their numbers; none of superpixels."""
+
+
 class ModelFrame(PageModel):
     """An image as one model saw it."""
 
@@ -164,6 +183,8 @@ class ModelFrame(PageModel):
     """A data URI; empty where the image cannot be read, and `missing` says why."""
     missing: str
     boxes: list[DrawnBox]
+    labels: dict[str, FrameLabels]
+    """By the size of `RegionChoice`, as far as they are kept."""
 
 
 class StoredBox(PageModel):
@@ -194,7 +215,7 @@ class StoredMap(PageModel):
     score: Finite = None
     score_baseline: Finite = None
     patches: dict[str, Extremes] = {}
-    """By the side of the patches in pixels."""
+    """By the size of `RegionChoice`."""
     gap: Finite = Field(None, validation_alias="convergence_delta")
     steps: int | None = None
     converged: bool | None = None

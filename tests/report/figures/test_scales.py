@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from igbatch.errors import InputError
-from igbatch.reduce.ranges import REGIONS, SCOPES, Regions, Scope, patch_size
+from igbatch.reduce.ranges import REGIONS, SCOPES, Regions, Scope, region_size
 from igbatch.report.color.colormaps import PALETTE, color_indices
 from igbatch.report.color.scale import ColorScale
 from igbatch.report.color.style import ColorStyle
@@ -33,7 +33,7 @@ def values_of(study: Any, scope: Scope, regions: Regions = "pixel") -> np.ndarra
         "variant": lambda key: key[0] == "trained",
         "dataset": lambda key: True,
     }[scope]
-    maps = (patch_sums(each, patch_size(regions)) for key, each in study.maps.items() if keep(key))
+    maps = (patch_sums(each, region_size(regions)) for key, each in study.maps.items() if keep(key))
     return np.concatenate(list(maps), axis=None)
 
 
