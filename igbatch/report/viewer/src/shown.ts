@@ -10,6 +10,7 @@ import type {
   PageStudy,
   PageVariant,
   Range,
+  RegionChoice,
   RegionRange,
   StoredMap,
   StudyImage,
@@ -26,7 +27,7 @@ export interface Cell {
   map: StoredMap;
   frame: ModelFrame;
   raw: RawMap | undefined;
-  /** What is shown of it: sums over patches, or its pixels themselves. */
+  /** What is shown of it: sums over regions, or its pixels themselves. */
   regions: Regions | undefined;
   /** Why there are no values; empty where there are, or while they are unpacked. */
   missing: string;
@@ -56,8 +57,10 @@ export function rowsOf(study: PageStudy, view: View, store: MapStore): Cell[][] 
         .filter((map) => view.targets.includes(study.targets[map.target]!.id))
         .map((map) => {
           const raw = map.block ? store.get(map.block) : undefined;
-          const missing = map.missing || store.broken.get(map.block) || "";
           const regions = map.block ? store.regions(map.block, view.style.regions) : undefined;
+          const unknown =
+            raw && !regions ? `No ${regionWords(study, view.style.regions).many} of this image.` : "";
+          const missing = map.missing || store.broken.get(map.block) || unknown;
           const target = study.targets[map.target]!;
           return { image, place, variant, target, map, frame, raw, regions, missing };
         });
@@ -70,6 +73,12 @@ export function scopeOf(chosen: Normalization, targets: number): Scope {
   return targets > 2 ? "targets" : "image";
 }
 
+/** Return the words of regions of a size. */
+export function regionWords(study: PageStudy, size: number): RegionChoice {
+  const { regions } = study.knobs;
+  return regions.find((each) => each.size === size) ?? regions[0]!;
+}
+
 /** Return what a scope is called. */
 export function titleOf(study: PageStudy, scope: Scope): string {
   return study.knobs.scopes.find((each) => each.scope === scope)?.title ?? "";
@@ -77,7 +86,7 @@ export function titleOf(study: PageStudy, scope: Scope): string {
 
 /**
  * Return the range that a cell's map shares with others; null where none of them is there. `row` are its neighbours,
- * `size` is the side of the patches whose sums it is of, 1 of pixels.
+ * `size` is that of the regions whose sums it is of, 1 of pixels.
  */
 export function sharedRange(
   study: PageStudy,

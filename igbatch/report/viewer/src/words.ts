@@ -3,7 +3,7 @@
 import { count, listing, number } from "./format.ts";
 import type { Limits } from "./limits.ts";
 import type { MapStore } from "./map_store.ts";
-import { type Cell, cellLimits, isExact, scopeOf, sharedRange } from "./shown.ts";
+import { type Cell, cellLimits, isExact, regionWords, scopeOf, sharedRange } from "./shown.ts";
 import type { KnobLimits, PageStudy } from "./study_types.ts";
 import { type ColorStyle, contourBlur, type Normalization, type Scope } from "./style.ts";
 
@@ -54,9 +54,9 @@ export function normalizationWords(
 
 /** State what is shown of the values, where it is not all of them in proportion. */
 export function styleWords(study: PageStudy, style: ColorStyle): string {
-  const { regions, parts, palettes, limits } = study.knobs;
+  const { parts, palettes, limits } = study.knobs;
   const lines = [
-    regions.find((each) => each.size === style.regions)?.words,
+    regionWords(study, style.regions).words,
     parts.find((each) => each.part === style.part)?.words,
   ];
   const add = (name: Exclude<keyof KnobLimits, "percentile">, value: number | string = style[name]): void => {
@@ -94,11 +94,12 @@ function rangesOf(
     }
   }
   if (!groups.size) return "";
-  const region = style.regions === 1 ? "pixel" : "patch";
-  if (groups.size === 1) return `The colours run from ${[...groups.keys()][0]} ${study.unit} a ${region}.`;
+  const region = regionWords(study, style.regions).one;
+  const a = region === "object" ? "an" : "a";
+  if (groups.size === 1) return `The colours run from ${[...groups.keys()][0]} ${study.unit} ${a} ${region}.`;
   const named = [...groups].map(([text, names]) => `${text} (${listing(names, 3)})`);
   const more = named.length > MAX_RANGES ? `; ${named.length - MAX_RANGES} more are on the colour bars` : "";
-  return `The colours run from ${named.slice(0, MAX_RANGES).join("; ")}${more}, in units ${study.unit} a ${region}.`;
+  return `The colours run from ${named.slice(0, MAX_RANGES).join("; ")}${more}, in units ${study.unit} ${a} ${region}.`;
 }
 
 function ends(limits: Limits): string {

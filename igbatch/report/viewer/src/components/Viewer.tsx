@@ -9,7 +9,7 @@ import type { MapStore } from "../map_store.ts";
 import { boxRows, viewCsv } from "../numbers.ts";
 import { drawView } from "../picture.ts";
 import type { Rectangle } from "../raw_map.ts";
-import { type Cell, cellLimits, rowsOf, scopeOf, sharedRange, titleOf } from "../shown.ts";
+import { type Cell, cellLimits, regionWords, rowsOf, scopeOf, sharedRange, titleOf } from "../shown.ts";
 import type { PageStudy } from "../study_types.ts";
 import type { Normalization } from "../style.ts";
 import { firstView, imageOf, toFragment, type View, WHOLE, zoomed } from "../view.ts";
@@ -64,6 +64,7 @@ export function Viewer({ study, store, ready }: ViewerProps) {
       cell={cell}
       aside={view.beside ? shortTitle(study, chosen, row.length) : ""}
       view={view}
+      region={regionWords(study, view.style.regions)}
       hand={hand}
       colors={colors}
       limits={cellLimits(study, cell, row, chosen, view.style, store)}
