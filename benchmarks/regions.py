@@ -52,8 +52,8 @@ def main() -> None:
 def seen(study: StudyResults, variant: str, scope: Scope, regions: Regions) -> np.ndarray:
     """Return what is seen of each image's stronger map: float64 [images, 4].
 
-    How many regions it has, the seen parts of its area and of the sum of absolute region sums, and the part of
-    the seen area that lies in boxes, NaN where nothing is seen.
+    How many regions it has, the seen parts of its area and of the sum of absolute region sums, and the part
+    of the seen area that lies in boxes, NaN where nothing is seen.
     """
     targets = study.target_names[:2]
     found = []
