@@ -77,13 +77,19 @@ def _segment_numbers(maps: Tensor, label_maps: Sequence[LabelMap]) -> Iterator[T
     """
     values = maps.double().flatten(1)
     for each in label_maps:
-        labels = torch.from_numpy(each.labels.astype(np.int32).ravel()).to(maps.device)
+        labels = _sent(each.labels, maps.device)
         parts = []
         for first in range(0, each.regions, SEGMENTS_AT_ONCE):
             numbers = torch.arange(first, min(first + SEGMENTS_AT_ONCE, each.regions), device=maps.device)
             parts.append(values @ (labels[:, None] == numbers).double())
         ascending = torch.cat(parts, 1).sort(1).values
         yield from (ascending[:, :1], ascending[:, -1:], *_places(ascending))
+
+
+def _sent(labels: NDArray[np.uint16], device: torch.device) -> Tensor:
+    """Send labels, of less than 2**15 regions, to a device; nothing waits for what it has to do before."""
+    flat = torch.from_numpy(labels.astype(np.int16).ravel())
+    return flat.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else flat.to(device)
 
 
 def _added(values: Tensor, size: int) -> Tensor:
