@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -217,7 +218,7 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     folder = tmp_path_factory.mktemp("small_model")
     config = {**default_cfgs[BUNDLED_ARCHITECTURE], "input_size": [3, SMALL, SMALL]}
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings(action="ignore"):
         model = timm.create_model(BUNDLED_ARCHITECTURE, pretrained=True, pretrained_cfg_overlay=config)
     save_file(model.state_dict(), folder / "model.safetensors")
     content = {"architecture": BUNDLED_ARCHITECTURE, "pretrained_cfg": config}
