@@ -65,7 +65,7 @@ MISSING_WORDS: str = _WORDS["missing"]
 """Of an incomplete range; `{maps}` are there."""
 
 LACKING_WORDS: dict[str, str] = _WORDS["lacking"]
-"""Why regions are not there, by their kind; `{maps}` are without them."""
+"""Why regions are not there: because they were not asked for, by kind, or not `measured` of `{maps}`."""
 
 HISTOGRAM_WORDS: str = _WORDS["histogram"]
 """Of a percentile that was not taken from the pixels themselves; `{error}` is as in "15.5 %"."""

@@ -38,7 +38,7 @@ from igbatch.statistics.histogram import RELATIVE_ERROR
 from igbatch.statistics.partitions import CODES
 from igbatch.statistics.patches import PATCH_SIZES
 from igbatch.store.encoding import to_int16
-from igbatch.text import count
+from igbatch.text import count, listing
 
 FIRST_VARIANTS = 3
 """Variants that the page shows before the reader chooses: trained ones first."""
@@ -112,17 +112,23 @@ def page_data(
 
 
 def _lacking(results: StudyResults, whole: RangeSummary) -> str:
-    """Say why regions are not there to choose, in a sentence for each kind."""
-    kinds = {"patches": PATCH_SIZES, **{name: (code,) for name, code in CODES.items()}}
-    asked = {"superpixels": results.study.images.superpixels, "objects": results.study.images.objects}
-    lines = []
-    for kind, sizes in kinds.items():
+    """Say why regions are not there to choose, in sentences."""
+    images, unasked = results.study.images, []
+    kinds: dict[int, list[str]] = {}  # by how many maps are without
+    for kind, sizes in {"patches": PATCH_SIZES, **{name: (code,) for name, code in CODES.items()}}.items():
         without = max(whole.n_maps - whole.of(size).n_maps for size in sizes)
-        if without:
-            words = LACKING_WORDS["measured" if asked.get(kind) else kind]
-            maps = f"{without:,} of {count(whole.n_maps, 'map')} {'was' if without == 1 else 'were'}"
-            lines.append(words.format(regions=kind, maps=maps))
-    return " ".join(lines)
+        if without and not {"superpixels": images.superpixels, "objects": images.objects}.get(kind, True):
+            unasked.append(LACKING_WORDS[kind])
+        elif without:
+            kinds.setdefault(without, []).append(kind)
+    measured = [
+        LACKING_WORDS["measured"].format(
+            regions=listing(names),
+            maps=f"{without:,} of {count(whole.n_maps, 'map')} {'was' if without == 1 else 'were'}",
+        )
+        for without, names in kinds.items()
+    ]
+    return " ".join([*measured, *unasked])
 
 
 def page_range(summary: RangeSummary, expected: int) -> Range | None:
