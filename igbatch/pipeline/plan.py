@@ -178,6 +178,11 @@ class Plan:
         uri: str = self.images.table["uri"][int(np.argmax(cells.matrix().any(axis=1)))].as_py()
         return uri
 
+    def first_mask(self) -> str | None:
+        """Return the URI of the first label mask, None where images have none."""
+        masks = self.images.masks
+        return None if masks is None else masks.drop_null()[0].as_py()
+
     def _shard(
         self, spec: VariantSpec, rows: NDArray[np.int64], pattern: Sequence[bool], fingerprint: str
     ) -> Shard:
