@@ -28,7 +28,7 @@ NODE_SECONDS = 120.0
 class Probe:
     """What a node has to see: a file that the driver wrote into the output, and an image of the study.
 
-    `image` is None where images are drawn, `mask` where they have no label masks. `packages` are the driver's.
+    `image` is None where images are drawn, `mask` where they have no masks. `packages` are the driver's.
     """
 
     output: Output
