@@ -71,7 +71,7 @@ HISTOGRAM_WORDS: str = _WORDS["histogram"]
 """Of a percentile that was not taken from the pixels themselves; `{error}` is as in "15.5 %"."""
 
 
-def knobs(sizes: Iterable[int] = (), lacking: str = "") -> dict[str, Any]:
+def knobs(sizes: Iterable[int] = (), scopes: str = "scopes", lacking: str = "") -> dict[str, Any]:
     """Return all choices with their titles, sentences and limits, as JSON has them.
 
     Keys: scopes, regions, rules, parts and palettes, lists of choices, the default first (scopes have none),
@@ -80,9 +80,10 @@ def knobs(sizes: Iterable[int] = (), lacking: str = "") -> dict[str, Any]:
 
     Args:
         sizes: of the regions to choose among beside pixels (`ranges.region_size`).
-        lacking: why others are not there, in sentences.
+        scopes: the section of `wording.toml` that has the scopes: `compared` for arrays of several sources.
+        lacking: why other regions are not there, in sentences.
     """
-    choices = {name: _WORDS[f"{name}s"] for name in ("scope", "rule", "part")}
+    choices = {"scope": _WORDS[scopes], "rule": _WORDS["rules"], "part": _WORDS["parts"]}
     choices["palette"] = {
         name: {
             "title": each.title,

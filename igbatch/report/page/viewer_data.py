@@ -183,7 +183,7 @@ class ModelFrame(PageModel):
     """A data URI; empty where the image cannot be read, and `missing` says why."""
     missing: str
     boxes: list[DrawnBox]
-    labels: dict[str, FrameLabels]
+    labels: dict[str, FrameLabels] = {}
     """By the size of `RegionChoice`, as far as they are kept."""
 
 
@@ -207,6 +207,10 @@ class StoredMap(PageModel):
     scale: float
     """Values are integers times this, in units of the output."""
     missing: str
+    class_index: int | None = None
+    """The logit that it explains; null where it was not computed, and where it is not of one class."""
+    class_name: Name = ""
+    """The class that the target is on this image, where its own name does not say it."""
     minimum: Finite = None
     maximum: Finite = None
     sum: Finite = None
@@ -306,6 +310,10 @@ class PageStudy(PageModel):
     """Places of the variants that are shown at first; all where empty."""
     first_regions: int
     """Size of the regions that are shown at first."""
+    first_scope: Scope | None = None
+    """The scope at first; null: the one that joins an image's targets."""
+    noun: str = "variant"
+    """What a row of maps is of."""
     aggregates: list[BoxMean]
     """Of boxes over the data set, for the chart."""
     history: list[CheckSeries]
