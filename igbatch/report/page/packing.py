@@ -79,10 +79,10 @@ def packed(values: NDArray[np.float32]) -> tuple[str, float]:
         values: a map of finite values, float32 [H, W].
     """
     integers, scale = to_int16(values[None])
-    return packed_words(integers), float(scale[0])
+    return packed_integers(integers), float(scale[0])
 
 
-def packed_words(integers: NDArray[np.int16] | NDArray[np.uint16]) -> str:
+def packed_integers(integers: NDArray[np.int16] | NDArray[np.uint16]) -> str:
     """Return integers of 16 bits as base64 text, packed as `packed` says."""
     planes = integers.astype(integers.dtype.newbyteorder("<")).reshape(-1, 1).view(np.uint8).T.tobytes()
     return base64.b64encode(zlib.compress(planes, 6)).decode("ascii")

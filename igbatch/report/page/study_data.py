@@ -14,7 +14,7 @@ from igbatch.report.color.wording import LACKING_WORDS, knobs
 from igbatch.report.figures.encoding import data_uri, photo_jpeg
 from igbatch.report.figures.image_data import ImageMaps, ShownRows
 from igbatch.report.figures.scales import FIRST, shown_regions, unit
-from igbatch.report.page.packing import Blocks, add_map, packed_words, page_range, raw_range
+from igbatch.report.page.packing import Blocks, add_map, packed_integers, page_range, raw_range
 from igbatch.report.page.viewer_data import (
     BoxMean,
     CheckSeries,
@@ -207,7 +207,7 @@ def _frame_labels(maps: ImageMaps, variant_id: str, blocks: Blocks) -> dict[str,
     found = {}
     for each in maps.results.label_maps(variant_id, maps.image_id):
         block = f"map-{len(blocks)}"
-        blocks[block] = packed_words(each.labels)
+        blocks[block] = packed_integers(each.labels)
         labels = FrameLabels(block=block, regions=each.regions, names=list(each.names))
         found[str(CODES[each.segments])] = labels
     return found
