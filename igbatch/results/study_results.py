@@ -23,20 +23,17 @@ from igbatch.images.loading import load_image
 from igbatch.images.preprocessing import Preprocessing
 from igbatch.reduce.image_ranges import image_ranges
 from igbatch.reduce.ranges import RangeSummary, Regions, Scope, region_size
-from igbatch.reduce.scopes import ScopeRange, scope_range, why_missing
+from igbatch.reduce.scopes import ScopeRange, scope_range
 from igbatch.reduce.variant_scan import grids, scan_variant
+from igbatch.results.image_regions import ImageRegions
 from igbatch.results.stored_maps import StoredMap, maps_of
-from igbatch.results.tables import SCANNED_ROWS, Tables, frame_of
-from igbatch.statistics.partitions import CODES, LabelMap, Partition
+from igbatch.results.tables import SCANNED_ROWS, frame_of
+from igbatch.statistics.partitions import CODES, Partition
 from igbatch.store import schemas
-from igbatch.store.label_maps import LabelMaps, read_label_maps
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
 from igbatch.store.row_index import Listing
 from igbatch.store.scan import gathered
-
-KEPT_LABEL_MAPS = 64
-"""Images whose label maps an opened study keeps, about 200 kB each."""
 
 
 class NotebookView(Protocol):
@@ -80,7 +77,7 @@ class Scans:
         return self._summaries[variant_id]
 
 
-class StudyResults(Tables):
+class StudyResults(ImageRegions):
     """A study's committed results.
 
     Attributes:
@@ -100,7 +97,6 @@ class StudyResults(Tables):
         self.record: dict[str, Any] = self.reader.record
         self.target_names = self.reader.target_names
         self.scans = Scans(self.reader)
-        self._label_maps: dict[tuple[str, str], LabelMaps] = {}
 
     @property
     def listing(self) -> Listing:
@@ -241,53 +237,6 @@ class StudyResults(Tables):
         """
         values = self.attribution(variant_id, image_id, target)
         return self.partition(variant_id, image_id, regions).sums(values)
-
-    def partition(self, variant_id: str, image_id: str, regions: Regions) -> Partition:
-        """Return how regions cut the maps of an image.
-
-        Raises:
-            InputError: there are no such regions, or the study kept none.
-        """
-        if regions not in CODES:
-            return Partition(region_size(regions))
-        return Partition(labels=self.label_map(variant_id, image_id, regions).labels)
-
-    def label_map(self, variant_id: str, image_id: str, segments: Regions) -> LabelMap:
-        """Return which superpixel or object each pixel of an image is in, as a variant's model sees it.
-
-        Raises:
-            InputError: the study kept none of this image, or their file is gone or damaged.
-        """
-        for each in self.label_maps(variant_id, image_id):
-            if each.segments == segments:
-                return each
-        why = why_missing(self.reader, segments, f"maps of {image_id}")
-        raise InputError(f"regions {segments!r}: {why}")
-
-    def label_maps(self, variant_id: str, image_id: str) -> LabelMaps:
-        """Return all label maps of an image as a variant's model sees it; none where none were kept.
-
-        Raises:
-            InputError: their file is damaged.
-        """
-        model = self._model_of(variant_id)
-        if (model, image_id) not in self._label_maps:
-            if len(self._label_maps) >= KEPT_LABEL_MAPS:
-                self._label_maps.clear()
-            rows = self.reader.rows_of([image_id], ["variant_id", "label_maps"]).to_pylist()
-            names = dict.fromkeys(
-                row["label_maps"] for row in rows if self._model_of(row["variant_id"]) == model
-            )
-            found = (
-                read_label_maps(self.reader.output, model, name, [image_id]).get(image_id)
-                for name in names
-                if name
-            )
-            self._label_maps[model, image_id] = next(filter(None, found), ())
-        return self._label_maps[model, image_id]
-
-    def _model_of(self, variant_id: str) -> str:
-        return str(self.variants.set_index("variant_id")["model"][variant_id])
 
     def view(self, images: str | Sequence[str], **choices: Any) -> NotebookView:
         """Return the report page's viewer of some images, for a notebook or a file: `igbatch.view`.
