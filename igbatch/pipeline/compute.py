@@ -26,6 +26,7 @@ from igbatch.images.baselines import baseline_pixels
 from igbatch.images.preprocessing import Preprocessing
 from igbatch.pipeline.calibration import Sample, calibrate_device, settings_of, uncalibrated
 from igbatch.pipeline.devices import SHARDS_AT_ONCE, workers_on_one
+from igbatch.pipeline.label_maps import ShardLabelMaps
 from igbatch.pipeline.messages import Calibration, ShardReport
 from igbatch.pipeline.models import HeldVariant, Models, batched_logits
 from igbatch.pipeline.occupancy import Occupancy
@@ -125,8 +126,11 @@ class ShardComputer:
             return ShardReport(shard.name, len(shard.images), rows, lost, already_committed=True)
         study = self.resolved.study.attribution
         identity = (shard.spec.variant_id, shard.name, shard.fingerprint)
-        writer = ShardWriter(self.output, *identity, encoding=self.resolved.study.store.encoding)
-        prepared, report = self._prepared(shard), ShardReport(shard.name, len(shard.images))
+        images, config = self.resolved.study.images, self.resolved.models[shard.spec.model].data_config
+        label_maps = ShardLabelMaps(self.output, shard, images, config)
+        encoding = self.resolved.study.store.encoding
+        writer = ShardWriter(self.output, *identity, encoding=encoding, label_maps=label_maps.name)
+        prepared, report = self._prepared(shard, label_maps), ShardReport(shard.name, len(shard.images))
         self._reports.append(report)
         try:
             with self._occupancy.shard(), writer, ShardRows(writer, shard, study, report) as rows_of:
@@ -136,6 +140,7 @@ class ShardComputer:
                     if (first := next(left, None)) is not None:
                         known = calibration or uncalibrated(study)
                         self._attribute(shard, chain([first], left), known, rows_of, report)
+                label_maps.keep()
                 rows_of.commit()
         finally:
             self._reports.remove(report)
@@ -146,11 +151,14 @@ class ShardComputer:
         """Return how many images are attributed of shards that are not committed yet."""
         return sum(report.attributed for report in tuple(self._reports))
 
-    def _prepared(self, shard: Shard) -> Iterator[PreparedImage | RefusedImage]:
+    def _prepared(
+        self, shard: Shard, label_maps: ShardLabelMaps | None = None
+    ) -> Iterator[PreparedImage | RefusedImage]:
         """Return the shard's images in their order, which threads decode ahead from now on."""
         prepared = prepare_ahead(
-            shard.images, self.preprocessing[shard.spec.model], DECODE_THREADS, DECODED_IMAGES
-        )
+            shard.images, self.preprocessing[shard.spec.model], DECODE_THREADS, DECODED_IMAGES,
+            label_maps.of if label_maps else None,
+        )  # fmt: skip
 
         def waited_for() -> Iterator[PreparedImage | RefusedImage]:
             while True:
@@ -272,9 +280,9 @@ class ShardComputer:
         with self._occupancy.device_lock.launch:
             maps = attributions.float()
             kept = maps.to("cpu", non_blocking=True) if image.entry.keep_map else None
-            numbers = HostCopy(launch_map_statistics(maps, image.boxes))
+            numbers = HostCopy(launch_map_statistics(maps, image.boxes, image.label_maps))
         arrived = numbers.wait()  # and so have the maps
-        measured = unpack_map_statistics(arrived, image.boxes, maps.shape[1:])
+        measured = unpack_map_statistics(arrived, image.boxes, maps.shape[1:], image.label_maps)
         return [None] * len(maps) if kept is None else list(kept.numpy()), measured
 
     def _image_facts(

@@ -100,7 +100,7 @@ class ShardRows:
     ) -> None:
         if measured is None:
             assert attribution is not None
-            measured = measure(attribution, image.boxes)
+            measured = measure(attribution, image.boxes, image.label_maps)
         unusable = _unusable(measured, row)
         if unusable is not None:
             self._quarantine(image, row["target"], "attribution", unusable)

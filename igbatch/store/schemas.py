@@ -39,7 +39,10 @@ VARIANTS = _schema(
 
 
 def _patches(counts: pa.DataType) -> pa.DataType:
-    """Return the type of ranges of sums over patches: an entry a size, of `n_maps` maps together."""
+    """Return the type of ranges of sums over patches: an entry a size, of `n_maps` maps together.
+
+    Superpixels and objects have a code for their size (`statistics.partitions.CODES`).
+    """
     fields = {
         "size": INT32, "minimum": FLOAT64, "maximum": FLOAT64, "histogram": pa.list_(counts), "n_maps": INT64,
     }  # fmt: skip
@@ -58,7 +61,7 @@ IMAGE_STATS = _schema(
     (FLOAT64, "convergence_delta relative_delta? map_error?"),
     (INT32, "steps"),
     (TRUTH, "converged negligible"),
-    (TEXT, "precision device image_etag image_sha256"),
+    (TEXT, "precision device image_etag image_sha256 label_maps?"),
     (INT32, "image_width image_height boxes_clipped? boxes_skipped?"),
     (TEXT, "weights_sha256 attempt fingerprint"),
     (INT64, "attributions_bytes? box_stats_bytes? quarantine_bytes?"),
@@ -86,6 +89,9 @@ QUARANTINE = _schema((TEXT, "variant_id image_id target? stage error image_etag"
 RANKINGS = _schema(
     (TEXT, "image_id image_sha256"), (pa.list_(INT32), "classes"), (pa.list_(FLOAT64), "probabilities")
 )
+
+LABEL_MAPS = _schema((TEXT, "image_id segments"), (pa.binary(), "labels"), (pa.list_(TEXT), "names"))
+"""Label maps of images (`store/label_maps.py`): `labels` is a PNG of 16 bits, the region of each pixel."""
 
 RANGES = _schema(
     (TEXT, "scope variant_id? target?"),

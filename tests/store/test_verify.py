@@ -313,7 +313,7 @@ def test_a_changed_extreme_of_patches_is_named_from_the_map(good: Output, end: s
     change(good, "image_stats/v/shard-y.parquet", patches=patches)
     found = verify(good).problems
     assert ("numbers", "v/y/a") in {(problem.kind, problem.where) for problem in found}
-    assert any(f"{end} of patch {PATCH_SIZES[place]} is " in problem.what for problem in found)
+    assert any(f"{end} of patches of {PATCH_SIZES[place]} is " in problem.what for problem in found)
     assert found_in(good, quick=True) == set()
 
 
