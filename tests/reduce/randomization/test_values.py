@@ -20,8 +20,11 @@ from igbatch.store.output import Output
 from igbatch.store.reader import Reader
 
 
+NOT_REMOVED = {"deletion": np.nan, "deletion_blurred": np.nan}
+
+
 def box(image: str, target: str, label: str, total: float | None, **more: float) -> dict[str, object]:
-    row = {"share": 0.25, "density_ratio": 2.0, "pixels": 10, "contains_peak": False, **more}
+    row = {"share": 0.25, "density_ratio": 2.0, "pixels": 10, "contains_peak": False, **NOT_REMOVED, **more}
     return {"image_id": image, "target": target, "box_label": label, "sum": total, **row}
 
 
