@@ -91,6 +91,12 @@ def run_job(
         say(f"of the boxes, {'; '.join(exceptions)}")
     print_box_sums(results, console)
     print_randomization(results, console)
+    totals = results.totals
+    if off := totals.rows - totals.converged:
+        say(
+            f"warning: {off} of {totals.rows} maps have not converged: take more steps or a larger "
+            "attribution.tolerance; the report names the worst"
+        )
     dataset = results.ranges[results.ranges["scope"] == "dataset"]
     lost = results.expected_rows - int(dataset["n_maps"].sum())
     allowed = loaded.study.quarantine.allowance
@@ -139,13 +145,12 @@ class TerminalProgress:
         notes = [f"{under_way} of them not committed yet"] if under_way else []
         notes += [f"{run.quarantined} rows quarantined"] if run.quarantined else []
         notes += [f"{run.retries} shard{'s' if run.retries > 1 else ''} put back"] if run.retries else []
-        joined = ", ".join(notes)
-        self._bar.update(self._task, total=run.total, completed=seen, rate=rate, notes=joined)
+        self._bar.update(self._task, total=run.total, completed=seen, rate=rate, notes=", ".join(notes))
         late = now - self._last_line >= LINE_SECONDS and seen
         if not self.console.is_terminal and (late or run.images == run.total):
             self._last_line = now
-            line = f"attribute: {seen} of {run.total} images, {rate} {joined}"
-            self.console.print(line.rstrip(), highlight=False)
+            line = ", ".join([f"attribute: {seen} of {run.total} images", rate, *notes])
+            self.console.print(line, highlight=False)
 
 
 def default_out(loaded: LoadedStudy) -> str:

@@ -55,9 +55,13 @@ class Settings:
             number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
             if not (number and math.isfinite(value) and value >= 0):
                 raise AttributionError(f"{name}={value!r}: give a finite number of 0 or more")
-        if self.steps == "auto" and self.nodes is None and self.tolerance == 0:
+        if self.steps == "auto" and self.nodes is None and not 0 < self.tolerance < 1:
+            why = (
+                "is reached by no number of nodes" if self.tolerance == 0 else "lets a map of zeros pass"
+            )
             raise AttributionError(
-                "tolerance=0 is reached by no number of nodes: give one above 0, or a number of steps"
+                f"tolerance={self.tolerance!r} {why}: it is a share of the map's norm, so give one between 0 "
+                "and 1 (0.01 is one percent), or a number of steps"
             )
         least = len(FIRST_NODES)
         if not is_whole(self.max_steps) or self.max_steps < least:

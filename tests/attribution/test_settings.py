@@ -66,6 +66,8 @@ def test_the_arithmetics_error_and_the_quadratures_add_up_to_the_tolerance() -> 
     ("change", "message"),
     [
         ({"tolerance": -1.0}, "tolerance=-1.0: give a finite number of 0 or more"),
+        ({"steps": "auto", "tolerance": 0}, "tolerance=0 is reached by no number of nodes"),
+        ({"steps": "auto", "tolerance": 5}, "tolerance=5 lets a map of zeros pass"),
         ({"atol": math.nan}, "atol=nan: give a finite number of 0 or more"),
         ({"arithmetic_error": math.inf}, "arithmetic_error=inf: give a finite number of 0 or more"),
         ({"max_steps": 4}, "max_steps=4: give a whole number of 5 or more"),

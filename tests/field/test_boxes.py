@@ -364,6 +364,8 @@ def test_what_was_left_out_is_told_by_the_run_and_by_its_report(
     assert f"of the boxes, {exceptions}\n" in ended.out
     assert "warning: images.boxes: skipped: annotation 4: scene-40.png: box eagle-4 (x 10..910" in ended.out
     results = StudyResults(Output(str(tmp_path / "out")).uri)
+    off = int((~results.image_stats["converged"]).sum())
+    assert f"warning: {off} of {len(results.image_stats)} maps have not converged" in ended.out
     assert sorted(results.box_stats["box_id"].unique()) == ["eagle-1", "eagle-2"]
     page = (tmp_path / "out/report/index.html").read_text()
     assert f"<li>Boxes: 3 boxes on 1 of 2 images; {exceptions}.</li>" in page
