@@ -235,8 +235,12 @@ def report_place(output: Output) -> str:
     return output.uri_of("report", "index.html")
 
 
+_REMOVALS = {"deletion": "change without the box", "true_effect": "without the bird"}
+"""What stands beside the sums where it was measured, by its column of `box_stats`."""
+
+
 def print_box_sums(results: StudyResults, console: Console) -> None:
-    """Print the sum inside each box of the featured images, per variant and target.
+    """Print the sum inside each box of the featured images, per variant and target, with its removals.
 
     The boxes of these images are read, and no others. Of many variants the trained ones and the first of each
     kind are printed.
@@ -248,18 +252,21 @@ def print_box_sums(results: StudyResults, console: Console) -> None:
     if not len(boxes):
         console.print("no boxes on the featured images: no box sums to show", highlight=False)
         return
-    table = Table(title="Sum of attributions inside boxes", title_justify="left", title_style="bold")
+    removals = [name for name in _REMOVALS if boxes[name].notna().any()]
+    title = " / ".join(["Sum of attributions inside boxes", *map(_REMOVALS.__getitem__, removals)])
+    table = Table(title=title, title_justify="left", title_style="bold")
     for name in ("image", "box", "variant", *(f"target {target}" for target in results.target_names)):
         table.add_column(name, justify="right" if name.startswith("target ") else "left", overflow="fold")
     order = {variant: place for place, variant in enumerate(results.variants["variant_id"])}
-    sums = boxes.pivot_table(
-        index=["image_id", "box_id", "variant_id"], columns="target", values="sum", observed=True
-    )
+    key = ["image_id", "box_id", "variant_id"]
+    seen = boxes[boxes["sum"].notna()].set_index([*key, "target"])[["sum", *removals]]
+    texts = seen.apply(lambda row: " / ".join(f"{value:+.3g}" for value in row.dropna()), axis=1)
+    sums = texts.unstack("target", "–") if len(seen) else seen
     there = set(sums.index.unique("variant_id"))
     shown = set(shown_variants(results, [variant for variant in order if variant in there]))
     keys = [key for key in sums.index if key[2] in shown]
     for key in sorted(keys, key=lambda key: (key[0], key[1], order[key[2]])):
-        cells = [f"{sums.loc[key].get(target, float('nan')):+.3g}" for target in results.target_names]
+        cells = [sums.loc[key].get(target, "–") for target in results.target_names]
         table.add_row(*map(printable, key), *cells)
     console.print(table, markup=False)
     if len(there) > len(shown):

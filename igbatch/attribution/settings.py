@@ -56,9 +56,7 @@ class Settings:
             if not (number and math.isfinite(value) and value >= 0):
                 raise AttributionError(f"{name}={value!r}: give a finite number of 0 or more")
         if self.steps == "auto" and self.nodes is None and not 0 < self.tolerance < 1:
-            why = (
-                "is reached by no number of nodes" if self.tolerance == 0 else "lets a map of zeros pass"
-            )
+            why = "is reached by no number of nodes" if self.tolerance == 0 else "lets a map of zeros pass"
             raise AttributionError(
                 f"tolerance={self.tolerance!r} {why}: it is a share of the map's norm, so give one between 0 "
                 "and 1 (0.01 is one percent), or a number of steps"

@@ -12,6 +12,7 @@ from igbatch.report.page.csv_tables import BOX_COLUMNS, box_sums
 from igbatch.report.randomization.statistics import SIDES, p_text, statistic_name
 from igbatch.report.selection import Selection, shown_variants
 from igbatch.results import StudyResults
+from igbatch.statistics.agreement import MEASURES
 from igbatch.text import count
 
 MAX_ROWS = 2_000
@@ -30,6 +31,12 @@ _SUMS: TableColumns = {
     "pixels": whole("pixels"),
     "density": value("density_ratio"),
 }
+_REMOVALS: TableColumns = {
+    "deletion": value("deletion"),
+    "deletion, blurred": value("deletion_blurred"),
+    "true effect": value("true_effect"),
+}
+"""Columns of `_SUMS` too, where some row has them."""
 
 _AGGREGATES: TableColumns = {
     "variant": name("variant_id"),
@@ -112,7 +119,9 @@ def sums_table(results: StudyResults, selection: Selection) -> Table | None:
     names = {image: box_names(boxes) for image, boxes in kept.groupby("image_id")}
     keys = zip(kept["image_id"], kept["box_id"], strict=True)
     kept = kept.assign(box=[names[image][str(box)] for image, box in keys]).head(MAX_ROWS)
-    return read(kept, _SUMS, _more(len(rows) - len(kept), "box_sums"))
+    known = [name for name, column in zip(_REMOVALS, MEASURES, strict=True) if kept[column].notna().any()]
+    columns = {**_SUMS, **{name: _REMOVALS[name] for name in known}}
+    return read(kept, columns, _more(len(rows) - len(kept), "box_sums"))
 
 
 def significance_table(results: StudyResults) -> Table | None:

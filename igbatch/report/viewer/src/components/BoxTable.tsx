@@ -7,14 +7,23 @@ import { ownName } from "../numbers.ts";
 import type { Rectangle } from "../raw_map.ts";
 import type { BoxEdits } from "./Boxes.tsx";
 
+/** What the study measured by removing boxes, by its name in a row, with its head and what it is. */
+const REMOVALS = [
+  ["deletion", "deletion", "Deletion: what the output loses when the box is filled with the baseline."],
+  ["deletion_blurred", "deletion, blurred", "Blurred: when it is filled with a blur of the image."],
+  ["true_effect", "true effect", "True effect: when the same scene is drawn without the bird."],
+] as const;
+
 export function BoxTable({ rows }: { rows: BoxRow[] }) {
   if (!rows.length) return <p>No boxes: the data set has none on this image. Draw one.</p>;
+  const removals = REMOVALS.filter(([name]) => rows.some((row) => row[name] !== null));
   return (
     <div class="scroll" tabindex={0} role="region" aria-label="Sums in boxes">
       <table class="live">
         <caption>
           Sums in boxes, in units of the output. Live: from the 16-bit values on this page, with the most that
-          rounding can make. Share: of the map’s sum of |a|. Stored: from the study’s files.
+          rounding can make. Share: of the map’s sum of |a|. Stored: from the study’s files.{" "}
+          {removals.map(([, , words]) => words).join(" ")}
         </caption>
         <thead>
           <tr>
@@ -36,6 +45,11 @@ export function BoxTable({ rows }: { rows: BoxRow[] }) {
             <th scope="col" class="number">
               stored share
             </th>
+            {removals.map(([name, head]) => (
+              <th key={name} scope="col" class="number">
+                {head}
+              </th>
+            ))}
           </tr>
         </thead>
         <tbody>
@@ -59,6 +73,11 @@ export function BoxTable({ rows }: { rows: BoxRow[] }) {
                 {orDash(row.stored_sum)}
               </td>
               <td class="number">{row.stored_share === null ? "–" : percent(row.stored_share)}</td>
+              {removals.map(([name]) => (
+                <td key={name} class="number">
+                  {orDash(row[name])}
+                </td>
+              ))}
             </tr>
           ))}
         </tbody>
