@@ -65,7 +65,7 @@ def deletion_findings(results: StudyResults) -> list[Finding]:
     pairs = {pair: own.set_index(KEYS) for pair, own in rows.groupby(["measure", "against"])}
     none = rows[:0].set_index(KEYS)
     deletion, blurred = (pairs.get((each, "sum"), none) for each in ("deletion", "deletion_blurred"))
-    deletion = deletion.join(blurred[["sign_share", "spearman"]], rsuffix="_blurred")
+    deletion = deletion.join(blurred[["sign_share", "spearman"]].add_suffix("_blurred"))
     counted, measured = (
         int(each.loc[each["variant_id"].isin(trained), "n_images"].sum())
         for each in (
@@ -77,9 +77,8 @@ def deletion_findings(results: StudyResults) -> list[Finding]:
                        counted=counted, measured=measured)]  # fmt: skip
     truth = pairs.get(("true_effect", "sum"), none)
     if len(truth):
-        other = pairs.get(("deletion", "true_effect"), none).rename(columns={"mean": "mean_deletion"})
-        names = ["mean_deletion", "sign_share", "spearman", "spearman_low", "spearman_high"]
-        truth = truth.join(other[names], rsuffix="_deletion")
+        names = ["mean", "sign_share", "spearman", "spearman_low", "spearman_high"]
+        truth = truth.join(pairs.get(("deletion", "true_effect"), none)[names].add_suffix("_deletion"))
         findings.append(_found("trained_true_effect", truth, _TRUE_EFFECT, None))
     return findings
 
