@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from igbatch.report.columns import NONE, TableColumns, interval_cell, name, share, value, whole
+from igbatch.report.columns import NONE, Cell, Row, TableColumns, interval_cell, name, share, value, whole
 from igbatch.report.findings.model import Finding, Missing, Verdict, present, variants_of_kind
 from igbatch.results import StudyResults
 from igbatch.statistics.aggregates import KEYS
@@ -17,8 +17,17 @@ from igbatch.text import decimals
 _VERDICTS = {True: "yes", False: "no"}
 
 
-def _rank(column: str) -> Any:
-    return value(column, lambda rank: NONE if pd.isna(rank) else decimals(float(rank)))
+def _rank(suffix: str = "") -> Cell:
+    """Write a rank correlation with its interval: "0.74 (−0.04 to 0.96)"."""
+
+    def write(row: Row) -> str:
+        rank, *ends = (row[f"{name}{suffix}"] for name in ("spearman", "spearman_low", "spearman_high"))
+        if pd.isna(rank):
+            return NONE
+        known = not any(map(pd.isna, ends))
+        return decimals(rank) + (f" ({' to '.join(map(decimals, ends))})" if known else "")
+
+    return write
 
 
 _BOX: TableColumns = {
@@ -26,33 +35,29 @@ _BOX: TableColumns = {
     "box": name("box_label"),
     "target": name("target"),
     "images": whole("n_images"),
+    "they agree": value("passed", lambda passed: _VERDICTS.get(passed, "not shown")),
+    "mean sum": value("mean_against"),
 }
 _DELETION: TableColumns = {
     **_BOX,
-    "mean sum": value("mean_against"),
     "mean deletion": value("mean"),
     "95 % interval": interval_cell("mean_low", "mean_high"),
     "same sign in": share("sign_share"),
-    "rank correlation": _rank("spearman"),
-    "95 % interval of it": interval_cell("spearman_low", "spearman_high"),
+    "rank correlation": _rank(),
     "blurred: same sign in": share("sign_share_blurred"),
-    "blurred: rank correlation": _rank("spearman_blurred"),
-    "they agree": value("passed", lambda passed: _VERDICTS.get(passed, "not shown")),
+    "rank correlation of it": _rank("_blurred"),
 }
 _TRUE_EFFECT: TableColumns = {
     **_BOX,
-    "mean sum": value("mean_against"),
     "mean deletion": value("mean_deletion"),
     "mean true effect": value("mean"),
     "95 % interval": interval_cell("mean_low", "mean_high"),
     "sum: same sign in": share("sign_share"),
-    "sum: rank correlation": _rank("spearman"),
-    "95 % interval of it": interval_cell("spearman_low", "spearman_high"),
+    "rank correlation": _rank(),
     "deletion: same sign in": share("sign_share_deletion"),
-    "deletion: rank correlation": _rank("spearman_deletion"),
-    "95 % interval of that": interval_cell("spearman_low_deletion", "spearman_high_deletion"),
-    "sum agrees": value("passed", lambda passed: _VERDICTS.get(passed, "not shown")),
+    "rank correlation of it": _rank("_deletion"),
 }
+_RANKS = ["spearman", "spearman_low", "spearman_high"]
 
 
 def deletion_findings(results: StudyResults) -> list[Finding]:
@@ -65,7 +70,7 @@ def deletion_findings(results: StudyResults) -> list[Finding]:
     pairs = {pair: own.set_index(KEYS) for pair, own in rows.groupby(["measure", "against"])}
     none = rows[:0].set_index(KEYS)
     deletion, blurred = (pairs.get((each, "sum"), none) for each in ("deletion", "deletion_blurred"))
-    deletion = deletion.join(blurred[["sign_share", "spearman"]].add_suffix("_blurred"))
+    deletion = deletion.join(blurred[["sign_share", *_RANKS]].add_suffix("_blurred"))
     counted, measured = (
         int(each.loc[each["variant_id"].isin(trained), "n_images"].sum())
         for each in (
@@ -77,7 +82,7 @@ def deletion_findings(results: StudyResults) -> list[Finding]:
                        counted=counted, measured=measured)]  # fmt: skip
     truth = pairs.get(("true_effect", "sum"), none)
     if len(truth):
-        names = ["mean", "sign_share", "spearman", "spearman_low", "spearman_high"]
+        names = ["mean", "sign_share", *_RANKS]
         truth = truth.join(pairs.get(("deletion", "true_effect"), none)[names].add_suffix("_deletion"))
         findings.append(_found("trained_true_effect", truth, _TRUE_EFFECT, None))
     return findings

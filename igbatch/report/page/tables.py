@@ -21,22 +21,24 @@ MAX_ROWS = 2_000
 MAX_QUARANTINED = 200
 """The same of the quarantine."""
 
+_REMOVALS: TableColumns = {
+    "deletion": value("deletion"),
+    "deletion, blurred": value("deletion_blurred"),
+    "true effect": value("true_effect"),
+}
+"""Those of the sums' table where some row has them."""
+
 _SUMS: TableColumns = {
     "image": name("image_id"),
     "variant": name("variant_id"),
     "box": name("box"),
     "target": name("target"),
     "sum": value("sum"),
+    **_REMOVALS,
     "share of |a|": share("share"),
     "pixels": whole("pixels"),
     "density": value("density_ratio"),
 }
-_REMOVALS: TableColumns = {
-    "deletion": value("deletion"),
-    "deletion, blurred": value("deletion_blurred"),
-    "true effect": value("true_effect"),
-}
-"""Columns of `_SUMS` too, where some row has them."""
 
 _AGGREGATES: TableColumns = {
     "variant": name("variant_id"),
@@ -119,8 +121,8 @@ def sums_table(results: StudyResults, selection: Selection) -> Table | None:
     names = {image: box_names(boxes) for image, boxes in kept.groupby("image_id")}
     keys = zip(kept["image_id"], kept["box_id"], strict=True)
     kept = kept.assign(box=[names[image][str(box)] for image, box in keys]).head(MAX_ROWS)
-    known = [name for name, column in zip(_REMOVALS, MEASURES, strict=True) if kept[column].notna().any()]
-    columns = {**_SUMS, **{name: _REMOVALS[name] for name in known}}
+    unknown = [head for head, column in zip(_REMOVALS, MEASURES, strict=True) if kept[column].isna().all()]
+    columns = {head: write for head, write in _SUMS.items() if head not in unknown}
     return read(kept, columns, _more(len(rows) - len(kept), "box_sums"))
 
 

@@ -10,7 +10,7 @@ import type { BoxEdits } from "./Boxes.tsx";
 /** What the study measured by removing boxes, by its name in a row, with its head and what it is. */
 const REMOVALS = [
   ["deletion", "deletion", "Deletion: what the output loses when the box is filled with the baseline."],
-  ["deletion_blurred", "deletion, blurred", "Blurred: when it is filled with a blur of the image."],
+  ["deletion_blurred", "blurred", "Blurred: when it is filled with a blur of the image."],
   ["true_effect", "true effect", "True effect: when the same scene is drawn without the bird."],
 ] as const;
 
@@ -36,6 +36,11 @@ export function BoxTable({ rows }: { rows: BoxRow[] }) {
             <th scope="col" class="number">
               live sum
             </th>
+            {removals.map(([name, head]) => (
+              <th key={name} scope="col" class="number">
+                {head}
+              </th>
+            ))}
             <th scope="col" class="number">
               share
             </th>
@@ -45,11 +50,6 @@ export function BoxTable({ rows }: { rows: BoxRow[] }) {
             <th scope="col" class="number">
               stored share
             </th>
-            {removals.map(([name, head]) => (
-              <th key={name} scope="col" class="number">
-                {head}
-              </th>
-            ))}
           </tr>
         </thead>
         <tbody>
@@ -68,16 +68,16 @@ export function BoxTable({ rows }: { rows: BoxRow[] }) {
               <td class="number" data-sum={row.sum ?? ""}>
                 {row.sum === null ? "–" : `${number(row.sum)} ± ${number(row.bound!, 1)}`}
               </td>
-              <td class="number">{row.share === null ? "–" : percent(row.share)}</td>
-              <td class="number" data-sum={row.stored_sum ?? ""}>
-                {orDash(row.stored_sum)}
-              </td>
-              <td class="number">{row.stored_share === null ? "–" : percent(row.stored_share)}</td>
               {removals.map(([name]) => (
                 <td key={name} class="number">
                   {orDash(row[name])}
                 </td>
               ))}
+              <td class="number">{row.share === null ? "–" : percent(row.share)}</td>
+              <td class="number" data-sum={row.stored_sum ?? ""}>
+                {orDash(row.stored_sum)}
+              </td>
+              <td class="number">{row.stored_share === null ? "–" : percent(row.stored_share)}</td>
             </tr>
           ))}
         </tbody>
