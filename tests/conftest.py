@@ -1,5 +1,6 @@
 """Shared by all tests: no network, no usage statistics, and small studies to run."""
 
+import json
 import os
 import shutil
 import socket
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from warm_workers import WarmWorkers
 
 S3_SECRET = "secret-of-the-tests"
+SMALL = 56
 TINY = {
     "name": "tiny",
     "images": {
@@ -196,6 +199,54 @@ def compute_study() -> Callable[..., Output]:
         return output
 
     return compute
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The bundled model made for pictures of 56 x 56, which costs an eighth: `weights` of a study's model.
+
+    It has the layers and the classes of the bundled one, and is as sure of what it says, but often wrong.
+    It is built once to be described, and not once a study, which would take half of the time of most tests.
+    """
+    import timm
+    import torch
+    from safetensors.torch import save_file
+
+    from igbatch.birds.bundled import BUNDLED_ARCHITECTURE, default_cfgs
+    from igbatch.pipeline import resolve
+    from igbatch.variants.weights import locate_weights
+
+    folder = tmp_path_factory.mktemp("small_model")
+    config = {**default_cfgs[BUNDLED_ARCHITECTURE], "input_size": [3, SMALL, SMALL]}
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings(action="ignore"):
+        model = timm.create_model(BUNDLED_ARCHITECTURE, pretrained=True, pretrained_cfg_overlay=config)
+    save_file(model.state_dict(), folder / "model.safetensors")
+    content = {"architecture": BUNDLED_ARCHITECTURE, "pretrained_cfg": config}
+    (folder / "config.json").write_text(json.dumps(content))
+    weights = f"local-dir:{folder}"
+    source, look_up = locate_weights(weights, None, "small"), resolve.find_facts
+    facts = look_up(source, "small")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            resolve,
+            "find_facts",
+            lambda asked, *how, **more: facts if asked == source else look_up(asked, *how, **more),
+        )
+        yield weights
+
+
+@pytest.fixture(scope="session")
+def small_content(small_model: str) -> dict[str, Any]:
+    """The tiny study with the small model."""
+    return {**TINY, "models": {"small": {"weights": small_model}}}
+
+
+@pytest.fixture
+def small_study(tmp_path: Path, small_content: dict[str, Any]) -> Path:
+    """The file of that study."""
+    path = tmp_path / "small.yaml"
+    path.write_text(yaml.safe_dump(small_content))
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """The `igbatch` command: its exit codes, what it prints, one line for each wrong call."""
 
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -35,9 +36,10 @@ def test_a_run_is_stopped_by_sigterm_and_run_again(
 ) -> None:
     """As from Kubernetes or `ray job stop`. The run that is stopped is a process, later ones are calls.
 
-    Its output goes into `head -1`, as it were: after a line nobody reads, and it computes on.
+    Its output goes into `head -1`, as it were: after a line nobody reads, and it computes on. After its first
+    commit it stands still for a moment, so that there is something left when it is told to end.
     """
-    run = ("run", "tiny.yaml", "--set", "attribution.steps=16")
+    run = ("run", "tiny.yaml")
     out = tmp_path / "igbatch-out" / "tiny"
     with open(tmp_path / "log", "w") as log:
         driver = subprocess.Popen(
@@ -50,8 +52,10 @@ def test_a_run_is_stopped_by_sigterm_and_run_again(
     while not list(out.glob("image_stats/*/*.parquet")) and driver.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.02)
+    driver.send_signal(signal.SIGSTOP)
     call(*run).refused(f"another run is at work on it (process {driver.pid}", code=3)
     driver.terminate()
+    driver.send_signal(signal.SIGCONT)
     assert driver.wait(timeout=60) == 3
     last = (tmp_path / "log").read_text().strip().splitlines()[-1]
     assert last == "igbatch: interrupted; what is committed is kept, run it again to go on"
@@ -85,11 +89,11 @@ def test_a_run_is_stopped_by_sigterm_and_run_again(
 
 @pytest.mark.slow
 def test_quarantine_beyond_the_allowance_is_a_bad_verdict(
-    scene_folder: Path, tiny_content: dict[str, Any], tmp_path: Path, call: Command, warm_workers: None
+    scene_folder: Path, small_content: dict[str, Any], tmp_path: Path, call: Command, warm_workers: None
 ) -> None:
     (scene_folder / "scene-42.png").write_bytes(b"not an image")
     images = {"root": str(scene_folder), "boxes": str(scene_folder / "boxes.csv")}
-    write(tmp_path / "s.yaml", tiny_content, images=images, variants=[{"kind": "trained"}])
+    write(tmp_path / "s.yaml", small_content, images=images, variants=[{"kind": "trained"}])
     ended = call("run", "s.yaml")
     assert ended.code == 1, ended.err
     assert "2 of 8 rows are in quarantine (allowed: 0)" in ended.out
@@ -142,17 +146,17 @@ def test_weights_of_another_architecture_are_refused(refused: Callable[..., None
 
 
 @pytest.mark.slow
-def test_plan_measures_and_writes_nothing(tiny_study: Path, tmp_path: Path, call: Command) -> None:
+def test_plan_measures_and_writes_nothing(small_study: Path, tmp_path: Path, call: Command) -> None:
     changes = ("attribution.steps=auto", "attribution.tolerance=0.2", "attribution.micro_batch=auto")
-    ended = call("plan", "tiny.yaml", *(part for change in changes for part in ("--set", change)))
+    ended = call("plan", "small.yaml", *(part for change in changes for part in ("--set", change)))
     assert ended.code == 0, ended.err
     assert re.search(r"rows to compute\W+12", ended.out)
     assert re.search(r"passes of the models\W+about [\d,]+ forward .* about [\d,]+ backward", ended.out)
     assert re.search(r"arithmetic\W+float32", ended.out)
     assert re.search(r"micro-batch\W+\d+ batch rows on .*; measured now on the first images", ended.out)
-    assert re.search(r"maps to be written\W+[\d.]+ MB for 12 maps \(all, float32, by the trial\)", ended.out)
+    assert re.search(r"maps to be written\W+[\d.]+ kB for 12 maps \(all, float32, by the trial\)", ended.out)
     assert re.search(r"device time\W+about \d+\.\d minutes on one such worker \(trained", ended.out)
-    assert [path.name for path in tmp_path.iterdir()] == ["tiny.yaml"]
+    assert [path.name for path in tmp_path.iterdir()] == ["small.yaml"]
 
 
 def test_scenes_writes_what_it_says(tmp_path: Path, call: Command) -> None:

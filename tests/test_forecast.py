@@ -378,13 +378,13 @@ QUICK = ["variants=[{kind: trained}]", "run.device=cpu", "run.threads=1", "attri
 
 @pytest.mark.parametrize("trial", [False, pytest.param(True)])
 def test_nothing_is_written(
-    tiny_study: Path, tmp_path: Path, trial: bool, compute_study: Callable[..., Output]
+    small_study: Path, tmp_path: Path, trial: bool, compute_study: Callable[..., Output]
 ) -> None:
-    """Neither for a new study nor for one that is half done; with the real model and a real trial."""
+    """Neither for a new study nor for one that is half done; with a real model and a real trial."""
 
     def plan_of_study(overrides: Sequence[str]) -> dict[str, str]:
         console = Console(record=True, width=200, file=io.StringIO())
-        describe_plan(load_study(tiny_study, overrides), str(out), console, trial=trial)
+        describe_plan(load_study(small_study, overrides), str(out), console, trial=trial)
         return rows(console.export_text())
 
     def everything() -> dict[str, bytes]:
@@ -398,7 +398,7 @@ def test_nothing_is_written(
     assert table["rows to compute"] == "6"
     assert ("by the trial" in table["maps to be written"]) == trial
     assert ("device time" in table) == ("statistics to be written" in table) == trial
-    compute_study(tiny_study, out, *QUICK, "targets=[eagle]", reduce=False)
+    compute_study(small_study, out, *QUICK, "targets=[eagle]", reduce=False)
     before = everything()
     assert plan_of_study(QUICK)["rows to compute"] == "3"
     assert everything() == before
@@ -416,9 +416,9 @@ def tried(study: Path, out: Path, *overrides: str) -> Preview:
     return preview(plan, existing_study(output))
 
 
-def test_what_no_run_has_calibrated_is_measured_and_not_written(tiny_study: Path, tmp_path: Path) -> None:
+def test_what_no_run_has_calibrated_is_measured_and_not_written(small_study: Path, tmp_path: Path) -> None:
     threads = torch.get_num_threads()
-    found = tried(tiny_study, tmp_path / "out", "attribution.micro_batch=auto", "run.threads=1")
+    found = tried(small_study, tmp_path / "out", "attribution.micro_batch=auto", "run.threads=1")
     assert not found.known
     assert (found.device, found.threads) == ("cpu", 1)
     assert found.calibration is not None
@@ -428,20 +428,20 @@ def test_what_no_run_has_calibrated_is_measured_and_not_written(tiny_study: Path
     assert not (tmp_path / "out").exists()
 
 
-def test_the_calibration_of_an_earlier_run_is_shown_not_measured(tiny_study: Path, tmp_path: Path) -> None:
+def test_the_calibration_of_an_earlier_run_is_shown_not_measured(small_study: Path, tmp_path: Path) -> None:
     output = Output(str(tmp_path / "out"))
-    plan = plan_study(load_study(tiny_study, CPU), output)
+    plan = plan_study(load_study(small_study, CPU), output)
     record = open_output(output, plan.resolved, plan.images)
     keep_calibration(output, record, "cpu", Hardware("n", "cpu", "p", 3), EARLIER)
     before = {info.path: output.read(info.path) for info in output.files()}
-    found = tried(tiny_study, tmp_path / "out")
+    found = tried(small_study, tmp_path / "out")
     assert (found.device, found.threads, found.calibration, found.known) == ("cpu", 3, EARLIER, True)
     assert {info.path: output.read(info.path) for info in output.files()} == before
 
 
-def test_a_trial_tells_nodes_bytes_and_time_of_each_kind(tiny_study: Path, tmp_path: Path) -> None:
+def test_a_trial_tells_nodes_bytes_and_time_of_each_kind(small_study: Path, tmp_path: Path) -> None:
     kinds = "variants=[{kind: trained}, {kind: random, seeds: [1, 2]}]"
-    found = tried(tiny_study, tmp_path / "out", "run.threads=1", kinds, "store.maps={sample: 1}")
+    found = tried(small_study, tmp_path / "out", "run.threads=1", kinds, "store.maps={sample: 1}")
     assert [(trial.model, trial.kind) for trial in found.trials] == [
         ("small", "trained"),
         ("small", "random"),
@@ -449,40 +449,40 @@ def test_a_trial_tells_nodes_bytes_and_time_of_each_kind(tiny_study: Path, tmp_p
     for trial in found.trials:
         assert trial.nodes == 2
         assert trial.seconds > 0
-        assert 50_000 < trial.map_bytes < 4 * 224**2 + 20_000
+        assert 56**2 < trial.map_bytes < 4 * 56**2 + 20_000
         assert trial.row_bytes > 0
-    none = tried(tiny_study, tmp_path / "out", "run.threads=1", "store.maps=none")
+    none = tried(small_study, tmp_path / "out", "run.threads=1", "store.maps=none")
     assert [trial.map_bytes for trial in none.trials] == [0.0]
     assert not (tmp_path / "out").exists()
 
 
-def test_another_kind_of_device_is_calibrated_for_itself(tiny_study: Path, tmp_path: Path) -> None:
+def test_another_kind_of_device_is_calibrated_for_itself(small_study: Path, tmp_path: Path) -> None:
     output = Output(str(tmp_path / "out"))
-    plan = plan_study(load_study(tiny_study, CPU), output)
+    plan = plan_study(load_study(small_study, CPU), output)
     record = open_output(output, plan.resolved, plan.images)
     keep_calibration(output, record, "cuda", Hardware("n", "cuda", "p", 3), EARLIER)
-    found = tried(tiny_study, tmp_path / "out", "run.threads=1")
+    found = tried(small_study, tmp_path / "out", "run.threads=1")
     assert not found.known
     assert found.calibration is not None
     assert found.calibration.precision == "float32"
 
 
 def test_images_that_cannot_be_used_leave_it_open(
-    tiny_study: Path, scene_folder: Path, tmp_path: Path
+    small_study: Path, scene_folder: Path, tmp_path: Path
 ) -> None:
     for path in scene_folder.glob("*.png"):
         path.write_bytes(b"no picture")
-    found = tried(tiny_study, tmp_path / "out", f"images={{root: {scene_folder}}}")
+    found = tried(small_study, tmp_path / "out", f"images={{root: {scene_folder}}}")
     assert found.calibration is None
     assert not found.known
     assert found.trials == ()
 
 
 def test_a_gpu_that_this_machine_does_not_have_is_refused(
-    tiny_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("igbatch.pipeline.devices.why_no_gpu", lambda: "there is none")
     with pytest.raises(
         InputError, match=r"^run\.device: cuda: no GPU on .* \(there is none\): plan .* --no-trial"
     ):
-        tried(tiny_study, tmp_path / "out", "run.device=cuda")
+        tried(small_study, tmp_path / "out", "run.device=cuda")

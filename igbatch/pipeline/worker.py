@@ -69,15 +69,21 @@ class Worker:
         except InputError as error:
             self._refusal = error
             return
+        resolved = study.get()
+        self._device_name, self.computer = self._start(resolved, output, device, make_computer)
+        self._metrics = WorkerMetrics(resolved.study.name, self._device_name)
+
+    def _start(
+        self, resolved: ResolvedStudy, output: Output, device: str, make_computer: MakeComputer | None
+    ) -> tuple[str, ShardComputer]:
+        """Import torch, once nothing is refused; return the name of the device and what computes on it."""
         import torch
 
         from igbatch.pipeline.compute import ShardComputer, device_name
 
-        torch.set_num_threads(threads)
-        resolved = study.get()
-        self._device_name = device_name(torch.device(device))
-        self._metrics = WorkerMetrics(resolved.study.name, self._device_name)
-        self.computer = (make_computer or ShardComputer)(resolved, output, device)
+        torch.set_num_threads(self.threads)
+        name = device_name(torch.device(device))
+        return name, (make_computer or ShardComputer)(resolved, output, device)
 
     def ready(self) -> tuple[Hardware, str, list[str]]:
         """Answer once the worker can take shards: its hardware, its node's id, and what it does not see.

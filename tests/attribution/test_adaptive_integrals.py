@@ -641,7 +641,7 @@ def test_of_a_hundred_maps_one_at_most_is_further_off_than_is_stated(
     draw: Callable[[np.random.Generator], Curve], tolerance: float
 ) -> None:
     draws = np.random.default_rng(0)
-    curves = [draw(draws) for _ in range(150)]
+    curves = [draw(draws) for _ in range(100)]
     integrals = [integrate(curve, replace(GOAL, tolerance=tolerance)) for curve in curves]
     assert all(integral.converged.all() for integral in integrals)
     ratios = np.concatenate(

@@ -4,7 +4,6 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -12,8 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from igbatch.audit.compare import compare
 from igbatch.audit.verdict import Comparison, Outcome
-from igbatch.birds.facts import BUNDLED_ARCHITECTURE, BUNDLED_WEIGHTS
-from igbatch.birds.scenes import CLASSES, write_scenes
+from igbatch.birds.scenes import write_scenes
 from igbatch.results import open_study
 from igbatch.store.output import Output
 from igbatch.study import AuditSection
@@ -26,7 +24,6 @@ IMAGES = 3
 STUDY = {
     "name": "night",
     "images": {"root": "scenes", "boxes": "scenes/boxes.csv"},
-    "models": {"small": {"weights": "bundled"}},
     "targets": {"eagle": 0, "magpie": 1},
     "variants": [{"kind": "trained"}, {"kind": "random", "seeds": [3]}],
     "attribution": {"steps": 2, "micro_batch": 4},
@@ -36,11 +33,11 @@ Night = Callable[..., Comparison]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, small_model: str) -> Path:
     """A study file beside its images and their boxes."""
     path = tmp_path_factory.mktemp("nights")
     write_scenes(path / "scenes", IMAGES, first_seed=1, kind="double")
-    (path / "night.yaml").write_text(yaml.safe_dump(STUDY))
+    (path / "night.yaml").write_text(yaml.safe_dump({**STUDY, "models": {"small": {"weights": small_model}}}))
     return path
 
 
@@ -78,13 +75,15 @@ def test_a_repeat_passes_every_check_and_tells_of_no_change(night: Night) -> Non
     assert found.changes == ()
 
 
-def test_a_block_that_was_initialised_again(tmp_path: Path, night: Night) -> None:
-    random = random_model(locate_weights("bundled", None, "k"), 7, "k").state_dict()
-    state = randomize(load_file(BUNDLED_WEIGHTS), random, ["layers.2.blocks.1"])
-    save_file(state, tmp_path / "damaged.safetensors")
-    found = night(
-        f"models.small={{architecture: {BUNDLED_ARCHITECTURE}, weights: {tmp_path}/damaged.safetensors}}"
+def test_a_block_that_was_initialised_again(tmp_path: Path, small_model: str, night: Night) -> None:
+    source = locate_weights(small_model, None, "k")
+    assert source.file is not None
+    state = randomize(
+        load_file(source.file), random_model(source, 7, "k").state_dict(), ["layers.2.blocks.1"]
     )
+    shutil.copytree(Path(source.file).parent, tmp_path / "damaged")
+    save_file(state, tmp_path / "damaged" / "model.safetensors")
+    found = night(f"models.small={{weights: 'local-dir:{tmp_path}/damaged'}}")
     assert {"similarity", "distance", "box_sums"} <= failed(found)
     assert any("weights of trained" in what for what in changed(found))
     assert not any("random-3" in what for what in changed(found))
@@ -97,23 +96,11 @@ def test_classes_that_were_swapped(night: Night) -> None:
     assert {"index of target eagle (small)", "index of target magpie (small)"} <= set(changed(found))
 
 
-def test_a_wrong_mean_of_preprocessing(tmp_path: Path, night: Night) -> None:
-    config: dict[str, Any] = {
-        "mean": [0.485, 0.456, 0.406],
-        "std": [0.5, 0.5, 0.5],
-        "input_size": [3, 224, 224],
-    }
-    config |= {
-        "num_classes": len(CLASSES),
-        "label_names": list(CLASSES),
-        "crop_pct": 1.0,
-        "interpolation": "bicubic",
-    }
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "config.json").write_text(
-        json.dumps({"architecture": BUNDLED_ARCHITECTURE, "pretrained_cfg": config})
-    )
-    shutil.copy(BUNDLED_WEIGHTS, tmp_path / "model" / "model.safetensors")
+def test_a_wrong_mean_of_preprocessing(tmp_path: Path, small_model: str, night: Night) -> None:
+    shutil.copytree(small_model.removeprefix("local-dir:"), tmp_path / "model")
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    config["pretrained_cfg"]["mean"] = [0.485, 0.456, 0.406]
+    (tmp_path / "model" / "config.json").write_text(json.dumps(config))
     found = night(f"models.small={{weights: 'local-dir:{tmp_path}/model'}}", TRAINED)
     assert {"probabilities", "similarity"} <= failed(found)
     assert "preprocessing.mean (all variants)" in changed(found)

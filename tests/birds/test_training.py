@@ -192,8 +192,8 @@ def test_views_follow_from_the_seed() -> None:
 SHORT = Recipe(
     seed=3,
     phases=(
-        Phase(112, 8, 1e-3, token_weight=1.0, faint=0.2, batch=4),
-        Phase(224, 4, 1e-3, 0.0, 0.5, batch=2),
+        Phase(112, 4, 1e-3, token_weight=1.0, faint=0.2, batch=2),
+        Phase(224, 2, 1e-3, 0.0, 0.5, batch=1),
     ),
     loaders=0,
 )

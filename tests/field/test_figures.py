@@ -25,7 +25,7 @@ LETTERS = "鷹カササギ喜鹊"
 @pytest.fixture(scope="module")
 def named(
     tmp_path_factory: pytest.TempPathFactory,
-    tiny_content: dict[str, Any],
+    small_content: dict[str, Any],
     compute_study: Callable[..., Output],
 ) -> Output:
     """A finished study whose title, images and targets are named in Chinese and Japanese."""
@@ -34,7 +34,7 @@ def named(
     for seed, name in enumerate(NAMES):
         Image.fromarray(render_scene(seed, "double").image).save(folder / "images" / name)
     content = {
-        **tiny_content, "title": "鷹", "images": {"root": "images"}, "targets": {"鷹": 0, "喜鹊": 1},
+        **small_content, "title": "鷹", "images": {"root": "images"}, "targets": {"鷹": 0, "喜鹊": 1},
         "variants": [{"kind": "trained"}], "report": {"featured": [NAMES[0]]},
     }  # fmt: skip
     (folder / "study.yaml").write_text(yaml.safe_dump(content, allow_unicode=True), "utf-8")

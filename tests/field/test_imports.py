@@ -34,12 +34,6 @@ def create_model(*args, **kwargs):
 """A clone of timm that works, but for the weights that it draws."""
 
 
-def edited_timm(folder: Path) -> str:
-    (folder / "timm").mkdir(parents=True)
-    (folder / "timm" / "__init__.py").write_text(EDITED_TIMM)
-    return str(folder / "timm" / "__init__.py")
-
-
 def numbers(uri: str) -> pd.DataFrame:
     return open_study(uri).image_stats.sort_values(KEY).reset_index(drop=True).drop(columns=OWN)
 
@@ -55,8 +49,11 @@ def test_a_run_among_files_with_the_names_of_packages_gives_the_rows_of_any_othe
     """As a job of Slurm: sockets cannot lie in its temporary folder, nor Ray's token in this home."""
     for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):  # a Ray of this process sets one
         monkeypatch.delenv(name, raising=False)
-    study = write_study(variants=[{"kind": "random", "seeds": [3]}])
-    edited_timm(tmp_path)
+    study = write_study(
+        images={"scenes": [{"kind": "double", "seeds": [1]}]}, variants=[{"kind": "random", "seeds": [3]}]
+    )
+    (tmp_path / "timm").mkdir()
+    (tmp_path / "timm" / "__init__.py").write_text(EDITED_TIMM)
     for name in ("torch", "numpy", "ray", "yaml", "grpc", "aiohttp", "psutil", "random", "logging", "socket"):
         (tmp_path / f"{name}.py").write_text(f"raise ImportError('{name} of the current folder')")
     long = tmp_path / ("slurm." * 12 + "jobs.1234567")
@@ -83,7 +80,9 @@ def test_a_driver_that_takes_a_clone_of_timm_says_so(
     igbatch: Command, write_study: Callable[..., Path], tmp_path: Path
 ) -> None:
     """As with PYTHONPATH, or `python -m igbatch.cli` in a folder that holds one."""
-    file = edited_timm(tmp_path / "clones")
+    file = tmp_path / "clones" / "timm" / "__init__.py"
+    file.parent.mkdir(parents=True)
+    file.write_text('__version__ = "0.0.7"')  # no plan without a trial uses it
     ended = igbatch("plan", write_study(), "--no-trial", env={"PYTHONPATH": str(tmp_path / "clones")})
     assert ended.code == 0, ended.err
     assert f"warning: timm 0.0.7 is imported from {file}, not the installed {timm.__version__}" in ended.out

@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from helpers import Command
+from rich.console import Console
 
+from igbatch.job import run_job
 from igbatch.store.output import Output
 
 IGBATCH = str(Path(sys.executable).with_name("igbatch"))
@@ -28,10 +31,22 @@ def in_a_shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.fixture(scope="module")
+def reported(
+    computed: Output, tiny_content: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A copy of a finished study that has its report, since drawing one takes a process seconds."""
+    folder = tmp_path_factory.mktemp("reported")
+    (folder / "study.yaml").write_text(yaml.safe_dump(tiny_content))
+    out = Path(shutil.copytree(computed.uri, folder / "out"))
+    assert run_job(folder / "study.yaml", (), Console(quiet=True), out=str(out)) == 0
+    return out
+
+
 @pytest.fixture
-def finished(computed: Output, tmp_path: Path) -> Path:
-    """A copy of a finished study, for commands that write into it."""
-    return Path(shutil.copytree(computed.uri, tmp_path / "finished"))
+def finished(reported: Path, tmp_path: Path) -> Path:
+    """A copy of that study, for commands that write into it."""
+    return Path(shutil.copytree(reported, tmp_path / "finished"))
 
 
 def test_a_run_that_nobody_can_hear_from_the_start(

@@ -29,16 +29,16 @@ SCRIPT = Path(__file__).parents[2] / "jobs" / "nightly_audit.py"
 
 @pytest.mark.slow
 def test_two_nights_and_a_pruned_one(
-    tmp_path: Path, tiny_content: dict[str, Any], call: Command, warm_workers: None
+    tmp_path: Path, small_content: dict[str, Any], call: Command, warm_workers: None
 ) -> None:
     study, place = tmp_path / "tiny.yaml", tmp_path / "root"
-    small = {
+    few = {
         "images": {"scenes": [{"kind": "double", "seeds": [1]}]},
         "variants": [{"kind": "trained"}],
         "attribution": {"steps": 4, "micro_batch": 4, "atol": 1.0},
         "run": {"workers": 1},
     }
-    study.write_text(yaml.safe_dump({**tiny_content, **small}))
+    study.write_text(yaml.safe_dump({**small_content, **few}))
     first = call("night", study, "--out", place, "--promote-first")
     assert first.code == 0, first.err
     second = call("night", study, "--out", place)

@@ -61,21 +61,35 @@ ONE_SCENE = "images.scenes=[{kind: double, seeds: [1]}]"
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 
-@pytest.fixture(scope="module")
-def results(computed: Output) -> StudyResults:
-    return StudyResults(computed.uri)
+SIDE = 56  # of what the small model takes: a quarter of a scene's, so that boxes are divided by 4
 
 
 @pytest.fixture(scope="module")
-def models() -> dict[str, nn.Module]:
-    """The two variants of the tiny study, built without its help."""
-    source = locate_weights("bundled", None, "k")
+def study_file(small_content: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("small") / "small.yaml"
+    path.write_text(yaml.safe_dump(small_content))
+    return path
+
+
+@pytest.fixture(scope="module")
+def results(study_file: Path) -> StudyResults:
+    torch.set_num_threads(1)
+    work = open_work(study_file, study_file.parent / "results")
+    work.run()
+    return work.results
+
+
+@pytest.fixture(scope="module")
+def models(small_model: str) -> dict[str, nn.Module]:
+    """The two variants of the small study, built without its help."""
+    source = locate_weights(small_model, None, "k")
     return {"trained": load_trained(source, "k"), "random-3": random_model(source, 3, "k")}
 
 
 def model_input(image: np.ndarray) -> torch.Tensor:
-    """uint8 [224, 224, 3] as the bundled model takes it: float32 [1, 3, 224, 224]."""
-    pixels = image.astype(np.float32).transpose(2, 0, 1)[None] / np.float32(255)
+    """uint8 [224, 224, 3] as the small model takes it: float32 [1, 3, 56, 56]."""
+    resized = Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    pixels = np.asarray(resized).astype(np.float32).transpose(2, 0, 1)[None] / np.float32(255)
     return torch.from_numpy((pixels - np.float32(0.5)) / np.float32(0.5))
 
 
@@ -180,14 +194,14 @@ def test_every_row_and_every_map_is_there_once(results: StudyResults) -> None:
     found = [tuple(key) for key in results.image_stats[KEY].to_numpy()]
     assert sorted(found) == sorted(expected)
     for key in found:
-        assert results.attribution(*key).shape == (224, 224)
+        assert results.attribution(*key).shape == (SIDE, SIDE)
     assert len(results.quarantine) == 0
 
 
 def test_a_map_is_the_engines_own_bit_for_bit(results: StudyResults, models: dict[str, nn.Module]) -> None:
     for (variant, model), (image, scene) in itertools.product(models.items(), SCENES.items()):
         own = integrated_gradients(
-            model, model_input(scene.image), [0, 1], 0.0, steps=4, micro_batch=4, tolerance=0.05
+            model, model_input(scene.image), [0, 1], 0.0, steps=4, micro_batch=4, tolerance=0.01
         )
         for k, target in enumerate(("eagle", "magpie")):
             stored = results.attribution(variant, image, target)
@@ -254,7 +268,8 @@ def test_box_statistics_are_those_of_the_maps_and_the_scenes(results: StudyResul
     for key, found in results.box_stats.groupby(KEY):
         boxes = {(box.box_label, box.x_min, box.y_min, box.x_max, box.y_max) for box in found.itertuples()}
         assert boxes == {
-            (box.label, box.x_min, box.y_min, box.x_max, box.y_max) for box in SCENES[key[1]].boxes
+            (box.label, box.x_min // 4, box.y_min // 4, -(-box.x_max // 4), -(-box.y_max // 4))
+            for box in SCENES[key[1]].boxes
         }
         for box in found.itertuples():
             inside = results.attribution(*key)[box.y_min : box.y_max, box.x_min : box.x_max]
@@ -268,25 +283,25 @@ def test_box_statistics_are_those_of_the_maps_and_the_scenes(results: StudyResul
 
 
 def test_reproducible_by_image_maps_are_the_same_bits_for_every_cut_and_order(
-    tiny_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = [*TRAINED, "attribution.steps=2"]
-    one = open_work(tiny_study, tmp_path / "one", *settings)
+    one = open_work(small_study, tmp_path / "one", *settings)
     assert [report.images for report in one.run()] == [1, 1, 1]
     monkeypatch.setattr(rows, "MAP_GROUP_IMAGES", 2)
-    other = open_work(tiny_study, tmp_path / "other", *settings, REORDERED, "run.shard_images=3")
+    other = open_work(small_study, tmp_path / "other", *settings, REORDERED, "run.shard_images=3")
     assert [report.images for report in other.run()] == [3]
     pd.testing.assert_frame_equal(numbers(one.results), numbers(other.results), check_exact=True)
     for key in numbers(one.results)[KEY].to_numpy():
         assert one.results.attribution(*key).tobytes() == other.results.attribution(*key).tobytes()
 
 
-def test_targets_computed_later_are_the_same_bits(tiny_study: Path, tmp_path: Path) -> None:
+def test_targets_computed_later_are_the_same_bits(small_study: Path, tmp_path: Path) -> None:
     settings = [*TRAINED, "attribution.steps=2", ONE_SCENE]
-    both = open_work(tiny_study, tmp_path / "both", *settings)
+    both = open_work(small_study, tmp_path / "both", *settings)
     both.run()
     for targets in ("[magpie]", "[eagle, magpie]"):
-        later = open_work(tiny_study, tmp_path / "later", *settings, f"targets={targets}")
+        later = open_work(small_study, tmp_path / "later", *settings, f"targets={targets}")
         (report,) = later.run()
         assert report.rows == 1
     pd.testing.assert_frame_equal(numbers(both.results), numbers(later.results), check_exact=True)
@@ -295,8 +310,8 @@ def test_targets_computed_later_are_the_same_bits(tiny_study: Path, tmp_path: Pa
 # Shards
 
 
-def test_a_committed_shard_is_not_computed_again(tiny_study: Path, tmp_path: Path) -> None:
-    work = open_work(tiny_study, tmp_path / "out", *TRAINED, "attribution.steps=1", "run.shard_images=3")
+def test_a_committed_shard_is_not_computed_again(small_study: Path, tmp_path: Path) -> None:
+    work = open_work(small_study, tmp_path / "out", *TRAINED, "attribution.steps=1", "run.shard_images=3")
     (first,) = work.run()
     assert (first.images, first.rows, first.quarantined, first.already_committed) == (3, 6, 0, False)
     before = {info.path: info.mtime_ns for info in work.output.files()}
@@ -307,8 +322,8 @@ def test_a_committed_shard_is_not_computed_again(tiny_study: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize(("choice", "kept"), [("none", 0), ("{sample: 1, seed: 2}", 1), ("all", 3)])
-def test_maps_are_kept_as_the_study_says(tiny_study: Path, tmp_path: Path, choice: str, kept: int) -> None:
-    work = open_work(tiny_study, tmp_path / "out", *TRAINED, "attribution.steps=1", f"store.maps={choice}")
+def test_maps_are_kept_as_the_study_says(small_study: Path, tmp_path: Path, choice: str, kept: int) -> None:
+    work = open_work(small_study, tmp_path / "out", *TRAINED, "attribution.steps=1", f"store.maps={choice}")
     work.run()
     found = set()
     for key in work.results.image_stats[KEY].to_numpy():
@@ -333,9 +348,9 @@ def test_maps_are_kept_as_the_study_says(tiny_study: Path, tmp_path: Path, choic
     ],
 )
 def test_settings_reach_the_engine(
-    tiny_study: Path, tmp_path: Path, results: StudyResults, override: str, column: str
+    small_study: Path, tmp_path: Path, results: StudyResults, override: str, column: str
 ) -> None:
-    work = open_work(tiny_study, tmp_path / "out", *TRAINED, ONE_SCENE, override)
+    work = open_work(small_study, tmp_path / "out", *TRAINED, ONE_SCENE, override)
     work.run()
     plain = results.image_stats.set_index(KEY)
     for row in work.results.image_stats.to_dict("records"):
@@ -345,10 +360,10 @@ def test_settings_reach_the_engine(
 
 
 def test_double_precision_is_the_engines(
-    tiny_study: Path, tmp_path: Path, models: dict[str, nn.Module]
+    small_study: Path, tmp_path: Path, models: dict[str, nn.Module]
 ) -> None:
     settings = [ONE_SCENE, "attribution.precision=float64", "attribution.steps=2"]
-    work = open_work(tiny_study, tmp_path / "out", *TRAINED, *settings)
+    work = open_work(small_study, tmp_path / "out", *TRAINED, *settings)
     work.run()
     image = model_input(SCENES["double-00001"].image)
     own = integrated_gradients(
@@ -362,10 +377,10 @@ def test_double_precision_is_the_engines(
 
 @pytest.mark.parametrize(("tolerance", "atol"), [(0.99, 0.0), (1e-9, 0.0), (1e-9, 1e6)])
 def test_tolerances_decide_what_has_converged(
-    tiny_study: Path, tmp_path: Path, tolerance: float, atol: float
+    small_study: Path, tmp_path: Path, tolerance: float, atol: float
 ) -> None:
     settings = [f"attribution.tolerance={tolerance}", f"attribution.atol={atol}", "attribution.steps=8"]
-    work = open_work(tiny_study, tmp_path / "out", *TRAINED, ONE_SCENE, *settings)
+    work = open_work(small_study, tmp_path / "out", *TRAINED, ONE_SCENE, *settings)
     work.run()
     assert work.results.image_stats["converged"].any() == (tolerance > 0.5 or atol > 1)
     assert set(work.results.image_stats["negligible"]) == {atol > 1}
@@ -379,15 +394,8 @@ REORDERED = "images.scenes=[{kind: single, label: magpie, seeds: [5]}, {kind: do
 
 
 @pytest.fixture(scope="module")
-def study_file(tiny_content: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("adaptive") / "tiny.yaml"
-    path.write_text(yaml.safe_dump(tiny_content))
-    return path
-
-
-@pytest.fixture(scope="module")
 def adaptive(study_file: Path) -> StudyResults:
-    """The tiny study with as many steps as each map needs."""
+    """The small study with as many steps as each map needs."""
     torch.set_num_threads(1)
     work = open_work(study_file, study_file.parent / "out", *ADAPTIVE, "run.shard_images=3")
     work.run()
@@ -473,7 +481,7 @@ def test_reproducible_by_image_adaptive_maps_are_the_same_bits_for_every_cut_and
 
 
 def test_targets_of_one_class_are_computed_once_and_stored_under_each_name(
-    tiny_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[list[int]] = []
 
@@ -485,21 +493,21 @@ def test_targets_of_one_class_are_computed_once_and_stored_under_each_name(
             yield from attribute_forward(model, [example], settings)
 
     monkeypatch.setattr(compute, "attribute_forward", spy)
-    targets = "targets=[eagle, predicted, top-2, label]"
-    work = open_work(tiny_study, tmp_path / "out", *TRAINED, ONE_SCENE, targets, "attribution.steps=2")
+    targets = "targets=[gull, predicted, top-2, label]"
+    work = open_work(small_study, tmp_path / "out", *TRAINED, ONE_SCENE, targets, "attribution.steps=2")
     (report,) = work.run()
     assert report.rows == 5
     stats = work.results.image_stats.set_index("target")
     assert seen == [list(dict.fromkeys(stats.loc[work.plan.resolved.target_names, "target_index"]))]
-    assert len(seen[0]) == 2  # eagle is what the model predicts, top-1, and the label
-    for target in ("predicted", "top-1", "label"):
-        one, two = (work.results.attribution("trained", "double-00001", each) for each in ("eagle", target))
-        assert one.tobytes() == two.tobytes()
-        assert stats.loc[target, "score"] == stats.loc["eagle", "score"]
+    assert len(seen[0]) == 2  # gull is what the model predicts and top-1, an eagle is top-2 and the label
+    for targets in (("gull", "predicted", "top-1"), ("label", "top-2")):
+        first, *others = (work.results.attribution("trained", "double-00001", each) for each in targets)
+        assert all(first.tobytes() == other.tobytes() for other in others)
+        assert stats.loc[list(targets), "score"].nunique() == 1
 
 
 def test_trained_rankings_come_in_batches_once_an_image_and_not_once_a_variant(
-    tiny_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
 
@@ -510,7 +518,7 @@ def test_trained_rankings_come_in_batches_once_an_image_and_not_once_a_variant(
     monkeypatch.setattr(rankings, "batched_logits", spy)
     variants = "variants=[{kind: trained}, {kind: random, seeds: [3, 4]}]"
     cut = ["attribution.steps=1", "run.shard_images=3"]
-    work = open_work(tiny_study, tmp_path / "out", variants, "targets=[predicted, top-2]", *cut)
+    work = open_work(small_study, tmp_path / "out", variants, "targets=[predicted, top-2]", *cut)
     assert sum(report.rows for report in work.run()) == 27
     assert seen == [3]
 
@@ -557,11 +565,11 @@ def seen_settings(work: Work, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def test_the_calibration_reaches_the_engine(
-    tiny_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     choice = ["attribution.micro_batch=auto", "attribution.precision=auto", "attribution.steps=auto"]
     limits = ["attribution.tolerance=0.02", "attribution.atol=1e-9", "attribution.max_steps=77"]
-    work = open_work(tiny_study, tmp_path / "out", *TRAINED, *choice, *limits, "attribution.output=logit")
+    work = open_work(small_study, tmp_path / "out", *TRAINED, *choice, *limits, "attribution.output=logit")
     work.calibration = Calibration("bfloat16", 0.003, micro_batch=24)
     settings = seen_settings(work, monkeypatch)
     assert (settings.precision, settings.arithmetic_error) == ("bfloat16", 0.003)
@@ -571,15 +579,15 @@ def test_the_calibration_reaches_the_engine(
 
 
 def test_a_micro_batch_of_the_study_beats_that_of_the_calibration(
-    tiny_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work = open_work(tiny_study, tmp_path / "out", *TRAINED, "attribution.micro_batch=12")
+    work = open_work(small_study, tmp_path / "out", *TRAINED, "attribution.micro_batch=12")
     work.calibration = replace(work.calibration, micro_batch=24)
     assert seen_settings(work, monkeypatch).micro_batch == 12
 
 
 def test_variants_go_through_the_graph_of_the_first_one(
-    tiny_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[int] = []
 
@@ -588,8 +596,8 @@ def test_variants_go_through_the_graph_of_the_first_one(
         return work
 
     monkeypatch.setattr(graphs, "_captured", captured)
-    eager = open_work(tiny_study, tmp_path / "eager", ONE_SCENE, "attribution.passes=eager")
-    work = open_work(tiny_study, tmp_path / "out", ONE_SCENE)
+    eager = open_work(small_study, tmp_path / "eager", ONE_SCENE, "attribution.passes=eager")
+    work = open_work(small_study, tmp_path / "out", ONE_SCENE)
     work.calibration = replace(work.calibration, passes="captured")
     for each in (eager, work):
         each.run()
@@ -602,9 +610,9 @@ def test_variants_go_through_the_graph_of_the_first_one(
         )
 
 
-def test_an_automatic_precision_is_the_one_that_rows_name(tiny_study: Path, tmp_path: Path) -> None:
+def test_an_automatic_precision_is_the_one_that_rows_name(small_study: Path, tmp_path: Path) -> None:
     choice = ["attribution.precision=auto", "attribution.tolerance=0.2", "attribution.steps=2"]
-    work = open_work(tiny_study, tmp_path / "out", *TRAINED, ONE_SCENE, *choice)
+    work = open_work(small_study, tmp_path / "out", *TRAINED, ONE_SCENE, *choice)
     calibration = calibrate_plan(work.plan, work.computer.calibrate)
     assert calibration is not None
     assert calibration.precision in PRECISIONS
@@ -641,7 +649,7 @@ def test_calibration_passes_over_images_that_cannot_be_used(
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, small_model: str) -> Path:
     """A study of four small photographs; `study.yaml` lies beside them."""
     rng = np.random.default_rng(0)
     (tmp_path / "pictures").mkdir()
@@ -651,8 +659,9 @@ def folder(tmp_path: Path) -> Path:
     write_boxes(tmp_path, ("a.png", "eagle", 0, 0, 60, 60), ("b.png", "hawk", 10, 10, 90, 80),
                 ("c.png", "magpie", 30, 0, 90, 90))  # fmt: skip
     content = {
-        "name": "folder", "images": {"root": "pictures", "boxes": "boxes.csv"}, "models": {"m": {}},
-        "targets": ["eagle", "magpie"], "attribution": {"steps": 1}, "run": {"shard_images": 4},
+        "name": "folder", "images": {"root": "pictures", "boxes": "boxes.csv"},
+        "models": {"m": {"weights": small_model}}, "targets": ["eagle", "magpie"],
+        "attribution": {"steps": 1}, "run": {"shard_images": 4},
     }  # fmt: skip
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(content))
     return tmp_path
@@ -799,7 +808,7 @@ def test_only_maps_that_are_kept_leave_the_device(folder: Path, monkeypatch: pyt
     work = open_work(folder / "study.yaml", folder / "out", "store.maps={sample: 1}")
     (report,) = work.run()
     assert report.rows == 8
-    assert [shape for shape in left if shape[-2:] == (224, 224)] == [(2, 224, 224)]
+    assert [shape for shape in left if shape[-2:] == (SIDE, SIDE)] == [(2, SIDE, SIDE)]
 
 
 def test_a_device_tells_maps_that_are_no_numbers_in_the_words_of_the_host(
@@ -870,7 +879,7 @@ def test_maps_of_a_model_that_yields_nan_are_quarantined(
     (report,) = work.run()
     assert quarantine(work) == [("c.png", "eagle", "attribution"), ("c.png", "magpie", "attribution")]
     assert set(work.results.quarantine["error"]) == {
-        f"the map holds {224 * 224} values that are NaN or infinite"
+        f"the map holds {SIDE * SIDE} values that are NaN or infinite"
     }
     assert (report.rows, report.quarantined) == (6, 2)
     assert np.isfinite(work.results.image_stats.select_dtypes("float").drop(columns="map_error")).all().all()
@@ -924,10 +933,10 @@ def test_probabilities_that_are_no_numbers_are_quarantined(
 
 
 def test_symbolic_targets_are_resolved_by_the_trained_model_for_every_variant(
-    tiny_study: Path, tmp_path: Path, models: dict[str, nn.Module]
+    small_study: Path, tmp_path: Path, models: dict[str, nn.Module]
 ) -> None:
     targets = "targets=[predicted, top-2, label]"
-    work = open_work(tiny_study, tmp_path / "out", targets, "attribution.steps=1", "run.shard_images=3")
+    work = open_work(small_study, tmp_path / "out", targets, "attribution.steps=1", "run.shard_images=3")
     work.run()
     stats = work.results.image_stats.set_index(KEY)
     for image, scene in SCENES.items():
@@ -950,8 +959,8 @@ def test_symbolic_targets_are_resolved_by_the_trained_model_for_every_variant(
 # The models that a worker holds
 
 
-def test_a_variant_is_built_once_for_all_its_shards(tiny_study: Path, tmp_path: Path) -> None:
-    work = open_work(tiny_study, tmp_path / "out")
+def test_a_variant_is_built_once_for_all_its_shards(small_study: Path, tmp_path: Path) -> None:
+    work = open_work(small_study, tmp_path / "out")
     trained, random = work.plan.resolved.variants
     held = Models(work.plan.resolved, torch.device("cpu"))
     first = held.variant(trained)
@@ -964,8 +973,8 @@ def test_a_variant_is_built_once_for_all_its_shards(tiny_study: Path, tmp_path: 
     assert held.trained("small") is kept
 
 
-def test_classes_are_called_as_the_study_calls_them(tiny_study: Path, tmp_path: Path) -> None:
-    work = open_work(tiny_study, tmp_path / "out", "targets={adler: 0}", "models.small.classes={rabe: 2}")
+def test_classes_are_called_as_the_study_calls_them(small_study: Path, tmp_path: Path) -> None:
+    work = open_work(small_study, tmp_path / "out", "targets={adler: 0}", "models.small.classes={rabe: 2}")
     held = Models(work.plan.resolved, torch.device("cpu"))
     assert held.class_name("small", 0) == "adler"
     assert held.class_name("small", 1) == "magpie"
@@ -1011,9 +1020,9 @@ def test_shards_that_overlap_have_the_bits_of_shards_alone(
 
 
 def test_a_fault_in_a_shard_lets_the_next_one_go_on(
-    tiny_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work = open_work(tiny_study, tmp_path / "out", *TRAINED, "run.shard_images=1", "attribution.steps=2")
+    work = open_work(small_study, tmp_path / "out", *TRAINED, "run.shard_images=1", "attribution.steps=2")
     first, second, *_ = work.plan.shards()
     whole = ShardComputer._attribute
 
@@ -1030,14 +1039,14 @@ def test_a_fault_in_a_shard_lets_the_next_one_go_on(
 
 
 def test_passes_that_could_not_be_compiled_are_reported_with_the_shard(
-    tiny_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*arguments: Any) -> None:
         raise OSError("no compiler")
 
     monkeypatch.setattr(graphs, "_compiled", refuse)
     overrides = (*TRAINED, "attribution.steps=9", "attribution.passes=compiled")
-    work = open_work(tiny_study, tmp_path / "out", *overrides)
+    work = open_work(small_study, tmp_path / "out", *overrides)
     (shard, *_) = work.plan.shards()
     calibration = replace(work.calibration, passes="eager", passes_requested="auto", micro_batch=4)
     with pytest.warns(UserWarning, match="no compiler"):

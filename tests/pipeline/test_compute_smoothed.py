@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from numpy.typing import NDArray
+from PIL import Image
 
 from igbatch.attribution import integrated_gradients
 from igbatch.attribution.smoothing import copy_noise
@@ -36,7 +38,6 @@ CALIBRATION = Calibration("float32", 0.0, micro_batch=4)
 CONTENT = {
     "name": "smooth",
     "images": {"scenes": [{"kind": "double", "seeds": [1, 2]}]},
-    "models": {"small": {"weights": "bundled"}},
     "targets": ["eagle", "magpie"],
     "variants": [{"kind": "trained"}, {"kind": "random", "seeds": [3]}],
     "attribution": {
@@ -46,9 +47,9 @@ CONTENT = {
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def study(tmp_path_factory: pytest.TempPathFactory, small_model: str) -> Path:
     path = tmp_path_factory.mktemp("smooth") / "smooth.yaml"
-    path.write_text(yaml.safe_dump(CONTENT))
+    path.write_text(yaml.safe_dump({**CONTENT, "models": {"small": {"weights": small_model}}}))
     return path
 
 
@@ -68,6 +69,12 @@ def run(study: Path, out: Path, *overrides: str) -> StudyResults:
     return StudyResults(output.uri)
 
 
+def scene_pixels() -> NDArray[np.float32]:
+    """Scene double-00001 as the small model takes it, in 0..1: float32 [56, 56, 3]."""
+    image = Image.fromarray(render_scene(1, "double").image).resize((56, 56), Image.Resampling.BICUBIC)
+    return np.asarray(image).astype(np.float32) / np.float32(255)
+
+
 @pytest.fixture(scope="module")
 def results(study: Path, tmp_path_factory: pytest.TempPathFactory) -> StudyResults:
     torch.set_num_threads(1)
@@ -75,11 +82,11 @@ def results(study: Path, tmp_path_factory: pytest.TempPathFactory) -> StudyResul
 
 
 def test_maps_are_the_means_of_the_engines_own_over_the_same_copies_for_every_variant(
-    results: StudyResults,
+    results: StudyResults, small_model: str
 ) -> None:
-    source = locate_weights("bundled", None, "k")
+    source = locate_weights(small_model, None, "k")
     models = {"trained": load_trained(source, "k"), "random-3": random_model(source, 3, "k")}
-    pixels = render_scene(1, "double").image.astype(np.float32) / np.float32(255)
+    pixels = scene_pixels()
     clean = torch.from_numpy((pixels.transpose(2, 0, 1) - np.float32(0.5)) / np.float32(0.5))
     noise = [copy_noise(pixels.shape, NOISE, SEED, "double-00001", copy) for copy in range(COPIES)]
     copies = torch.stack([clean + torch.from_numpy(each.transpose(2, 0, 1)) / 0.5 for each in noise])
@@ -157,7 +164,7 @@ def test_calibration_uses_copies(study: Path, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(compute, "calibrate_device", lambda attribution, samples, *_: seen.append(samples))
     plan = planned(study, tmp_path / "out")
     ShardComputer(plan.resolved, Output(str(tmp_path)), torch.device("cpu")).calibrate(plan.samples(1), 2)
-    pixels = render_scene(1, "double").image.astype(np.float32) / np.float32(255)
+    pixels = scene_pixels()
     noise = copy_noise(pixels.shape, NOISE, SEED, "double-00001", 0)
     expected = (pixels + noise - np.float32(0.5)) / np.float32(0.5)
     for sample in seen[0]:
@@ -176,9 +183,9 @@ def test_a_trial_tells_what_all_copies_take(study: Path, tmp_path: Path) -> None
 def test_shards_of_large_studies_hold_fewer_images_the_more_copies_they_take(
     study: Path, tmp_path: Path
 ) -> None:
-    many = "images.scenes=[{kind: single, first_seed: 0, count: 5000}]"
+    many = ["images.scenes=[{kind: single, first_seed: 0, count: 5000}]", "models.small.weights=bundled"]
     plain, smooth = (
-        planned(study, tmp_path / "out", many, f"attribution.smoothing={smoothing}")
+        planned(study, tmp_path / "out", *many, f"attribution.smoothing={smoothing}")
         for smoothing in ("null", "{samples: 10}")
     )
     assert plain.shard_images == SHARD_MAP_BYTES // (4 * 224**2 * 2)

@@ -38,11 +38,10 @@ from igbatch.variants.models import load_trained
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 CALIBRATION = Calibration("float32", 0.0, micro_batch=4)
-SECTION = {"images": {"sample": 1}, "perturbations": 2, "radius": 0.05}
+SECTION = {"images": {"sample": 1}, "perturbations": 2, "radius": 0.005}
 STUDY: dict[str, Any] = {
     "name": "faithful",
     "images": {"scenes": [{"kind": "double", "seeds": [1, 2]}]},
-    "models": {"small": {"weights": "bundled"}},
     "targets": ["predicted", "magpie"],
     "variants": [{"kind": "trained"}, {"kind": "random", "seeds": [3]}],
     "attribution": {"steps": 1, "rule": "midpoint", "micro_batch": 4},
@@ -85,9 +84,14 @@ def measure(study: Path, output: Output, *overrides: str) -> tuple[list[tuple[st
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def content(small_model: str) -> dict[str, Any]:
+    return {**STUDY, "models": {"small": {"weights": small_model}}}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory, content: dict[str, Any]) -> Path:
     path = tmp_path_factory.mktemp("faithful") / "study.yaml"
-    path.write_text(yaml.safe_dump(STUDY))
+    path.write_text(yaml.safe_dump(content))
     return path
 
 
@@ -135,7 +139,7 @@ def test_what_is_measured_is_found_again_and_a_change_measures_only_what_changed
     assert measure(study, output, more)[0] == [("random-3", first)]
     assert set(open_study(output.uri).faithfulness["variant_id"]) == {"trained", "random-3"}
 
-    again, _ = measure(study, output, "audit.faithfulness.radius=0.1")
+    again, _ = measure(study, output, "audit.faithfulness.radius=0.01")
     assert again == [("trained", first)]
     wider = open_study(output.uri).faithfulness
     assert np.array_equal(wider["infidelity"], table["infidelity"])  # the same squares, measured again
@@ -155,12 +159,12 @@ def test_without_the_section_nothing_is_written_and_nothing_removed(study: Path,
 
 
 def test_an_image_that_fails_is_skipped_with_a_reason_and_tried_again(
-    tmp_path: Path, scene_folder: Path, compute_study: Compute
+    tmp_path: Path, scene_folder: Path, compute_study: Compute, content: dict[str, Any]
 ) -> None:
-    content = {**STUDY, "images": {"root": str(scene_folder)}, "variants": [{"kind": "trained"}]}
-    content["audit"] = {"faithfulness": {**SECTION, "images": {"sample": 2}}}
+    changed = {**content, "images": {"root": str(scene_folder)}, "variants": [{"kind": "trained"}]}
+    changed["audit"] = {"faithfulness": {**SECTION, "images": {"sample": 2}}}
     study = tmp_path / "study.yaml"
-    study.write_text(yaml.safe_dump(content))
+    study.write_text(yaml.safe_dump(changed))
     output = compute_study(study, tmp_path / "out")
     plan = planned(study, output)
     settings = plan.resolved.study.audit.faithfulness
@@ -281,13 +285,13 @@ def test_numbers_are_of_the_studys_own_maps_smoothed_ones_too(
     stored = explained(pixels)
     assert np.allclose(stored, results.attribution("trained", image_id, "magpie"), atol=1e-6)
     draws = Draws(image_id, 0, 2)
-    moved = [explained(pixels + 0.05 * noise.transpose(1, 2, 0)) for noise in draws.noise((3, 224, 224))]
+    moved = [explained(pixels + 0.005 * noise.transpose(1, 2, 0)) for noise in draws.noise((3, 56, 56))]
     farthest = max(np.linalg.norm(each - stored) for each in moved) / np.linalg.norm(stored)
     assert np.isclose(row["sensitivity"], farthest, rtol=1e-3)
 
     normalized = (torch.from_numpy(pixels).permute(2, 0, 1) - mean) / std
     gray = ((torch.full((3, 1, 1), 0.5) - mean) / std).expand(normalized.shape)
-    patches = list(draws.patches(224, 224))
+    patches = list(draws.patches(56, 56))
     images = torch.stack(
         [normalized, *(torch.where(torch.from_numpy(patch), gray, normalized) for patch in patches)]
     )

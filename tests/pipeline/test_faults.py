@@ -8,17 +8,17 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
+from quick_worker import QuickWorker, Replayed, write_committed
 
 from igbatch import open_study
 from igbatch.errors import UnfinishedError
@@ -27,15 +27,10 @@ from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.driver import AttributionDriver, RunSummary
 from igbatch.pipeline.messages import Calibration, ShardReport
-from igbatch.pipeline.metrics import WorkerMetrics
-from igbatch.pipeline.node_checks import Probe
 from igbatch.pipeline.plan import Plan, Shard
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.run import plan_study, run_stage
 from igbatch.pipeline.study_output import open_output
-from igbatch.pipeline.worker import Worker
-from igbatch.store import schemas
-from igbatch.store.commit import ShardWriter
 from igbatch.store.output import Output
 from igbatch.study_file import load_study
 
@@ -65,51 +60,6 @@ def faulty(
     resolved: ResolvedStudy, output: Output, device: str, fault: Callable[[Shard], None]
 ) -> ShardComputer:
     return Faulty(resolved, output, torch.device(device), fault=fault)
-
-
-Committed = Mapping[str, tuple[list[dict[str, Any]], list[dict[str, Any]], list[np.ndarray]]]
-"""By image what a shard commits of it: rows of image_stats and of box_stats, and maps."""
-
-
-class Replayed:
-    """Commits what is known already of a shard's images, without torch: its processes start soon."""
-
-    def __init__(self, output: Output, committed: str, fault: Callable[[Shard], None]) -> None:
-        self.output, self.fault = output, fault
-        self.committed: Committed = pickle.loads(Path(committed).read_bytes())
-
-    def compute(self, shard: Shard, calibration: Calibration | None) -> ShardReport:
-        self.fault(shard)
-        with ShardWriter(self.output, shard.spec.variant_id, shard.name, shard.fingerprint) as writer:
-            for image in shard.images:
-                rows, boxes, maps = self.committed[image.image_id]
-                writer.add_image_stats(rows)
-                writer.add_box_stats(boxes)
-                writer.add_maps([image.image_id] * len(maps), [row["target"] for row in rows], np.stack(maps))
-            writer.commit()
-        return ShardReport(shard.name, len(shard.images), shard.rows, seconds=0.1)
-
-    def under_way(self) -> int:
-        return 0
-
-
-class QuickWorker(Worker):
-    """A worker that imports no torch, for a computer that needs none; it dies and is started as any other."""
-
-    def __init__(
-        self,
-        study: worker.SharedStudy,
-        output: Output,
-        device: str,
-        threads: int,
-        make_computer: Any,
-        probe: Probe | None = None,
-    ) -> None:
-        resolved = study.get()
-        self.threads, self.probe = threads, probe
-        self._refusal, self._device_name = None, device
-        self._metrics = WorkerMetrics(resolved.study.name, device)
-        self.computer = make_computer(resolved, output, device)
 
 
 @pytest.fixture
@@ -166,19 +116,31 @@ def watchful_driver(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def study(tmp_path: Path, tiny_content: dict[str, Any]) -> Path:
-    """The tiny study's trained variant, three images in one shard."""
-    path = tmp_path / "tiny.yaml"
-    content = tiny_content | {"variants": [{"kind": "trained"}], "run": {"shard_images": 3, "workers": 1}}
+def study(tmp_path: Path, small_content: dict[str, Any]) -> Path:
+    """The small study's trained variant, three images in one shard."""
+    path = tmp_path / "small.yaml"
+    content = small_content | {"variants": [{"kind": "trained"}], "run": {"shard_images": 3, "workers": 1}}
     path.write_text(yaml.safe_dump(content))
     return path
 
 
 @pytest.fixture(scope="module")
-def undisturbed(computed: Output) -> pd.DataFrame:
-    """The rows of the tiny study's trained variant as they should be."""
-    rows = numbers(computed.uri)
-    return rows[rows["variant_id"] == "trained"].reset_index(drop=True)
+def small_computed(
+    small_content: dict[str, Any],
+    compute_study: Callable[..., Output],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Output:
+    """The small study's trained variant, computed and reduced."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    path = folder / "small.yaml"
+    path.write_text(yaml.safe_dump(small_content | {"variants": [{"kind": "trained"}]}))
+    return compute_study(path, folder / "out")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(small_computed: Output) -> pd.DataFrame:
+    """The rows of the small study's trained variant as they should be."""
+    return numbers(small_computed.uri)
 
 
 def numbers(uri: str) -> pd.DataFrame:
@@ -210,10 +172,10 @@ def run_with(
 
 
 @pytest.fixture
-def replay_with(quick_workers: None, computed: Output, tmp_path: Path) -> Callable[..., RunSummary]:
-    """Run a stage of one worker that commits the tiny study's own rows, and has a fault: as `run_with`."""
-    path = tmp_path / "committed.pickle"  # Ray deletes large arguments of an actor before its second restart
-    path.write_bytes(pickle.dumps(committed_rows(computed)))
+def replay_with(quick_workers: None, small_computed: Output, tmp_path: Path) -> Callable[..., RunSummary]:
+    """Run a stage of one worker that commits the small study's own rows, and has a fault: as `run_with`."""
+    path = tmp_path / "committed.pickle"
+    write_committed(small_computed, path)
     committed = str(path)
 
     def run(
@@ -225,21 +187,6 @@ def replay_with(quick_workers: None, computed: Output, tmp_path: Path) -> Callab
         return stage_of(study, out, *overrides, make_computer=replayed, **how).run()
 
     return run
-
-
-def committed_rows(output: Output) -> Committed:
-    """What the trained variant's shards of a study have committed, by image."""
-    results, found = open_study(output.uri), {}
-    names = {"image_stats": schemas.IMAGE_STATS.names, "box_stats": schemas.BOX_STATS.names}
-    tables = {}
-    for kind, columns in names.items():
-        files = sorted(Path(output.root, kind, "trained").glob("*.parquet"))
-        tables[kind] = [row for path in files for row in pq.read_table(path, columns=columns).to_pylist()]
-    for name in results.images["image_id"]:
-        rows, boxes = ([row for row in tables[kind] if row["image_id"] == name] for kind in tables)
-        maps = [results.attribution("trained", name, row["target"]) for row in rows]
-        found[name] = rows, boxes, maps
-    return found
 
 
 @pytest.mark.usefixtures("cold_workers")
@@ -401,14 +348,18 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_ends_the_run_unfinished_and_loses_nothing(
-    study: Path, small_disk: Path, undisturbed: pd.DataFrame
+    study: Path, small_disk: Path, computed: Output
 ) -> None:
+    """With the bundled model, whose maps fill the disk."""
+    bundled = ["run.shard_images=1", "models.small.weights=bundled"]
+    rows = numbers(computed.uri)
+    undisturbed = rows[rows["variant_id"] == "trained"].reset_index(drop=True)
     out = Output(str(small_disk / "out"))
     with pytest.raises(UnfinishedError, match=r"no space is left \(.*No space left.*free some space"):
-        run_stage(load_study(study, ["run.shard_images=1"]), out)
+        run_stage(load_study(study, bundled), out)
     before = {path: path.stat().st_mtime_ns for path in small_disk.glob("out/image_stats/*/*.parquet")}
     subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
-    outcome = run_stage(load_study(study, ["run.shard_images=1"]), out)
+    outcome = run_stage(load_study(study, bundled), out)
     assert outcome.rows <= 6 - 2 * len(before)  # a shard that was on its way may have come in since
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert_as_if_nothing_had_been(out, undisturbed)
@@ -435,7 +386,7 @@ def kill_at_write(output: Output, place: int) -> None:
 
 
 def test_death_between_any_two_writes_of_a_commit_loses_and_doubles_nothing(
-    study: Path, tmp_path: Path, computed: Output, undisturbed: pd.DataFrame
+    study: Path, tmp_path: Path, small_computed: Output, undisturbed: pd.DataFrame
 ) -> None:
     """Each time in a new process that really dies; what it leaves behind lies in one output."""
     output, one = Output(str(tmp_path / "out")), ["images.scenes=[{kind: double, seeds: [1]}]"]
@@ -463,17 +414,17 @@ def test_death_between_any_two_writes_of_a_commit_loses_and_doubles_nothing(
     of_one = undisturbed[undisturbed["image_id"] == "double-00001"].reset_index(drop=True)
     assert_as_if_nothing_had_been(output, of_one)
     for kind in ("image_stats", "attributions", "box_stats"):
-        theirs = pd.read_parquet(Path(computed.root) / kind / "trained", columns=KEY)
+        theirs = pd.read_parquet(Path(small_computed.root) / kind / "trained", columns=KEY)
         ours = pd.read_parquet(tmp_path / "out" / kind, columns=KEY)
         assert len(ours) == (theirs["image_id"] == "double-00001").sum()
 
 
 @pytest.mark.parametrize("victim", ["image_stats", "attributions", "box_stats"])
 def test_a_file_that_was_cut_short_is_found_on_resume(
-    study: Path, tmp_path: Path, computed: Output, undisturbed: pd.DataFrame, victim: str
+    study: Path, tmp_path: Path, small_computed: Output, undisturbed: pd.DataFrame, victim: str
 ) -> None:
     out = tmp_path / "out"
-    shutil.copytree(computed.root, out)
+    shutil.copytree(small_computed.root, out)
     path = sorted(out.glob(f"{victim}/trained/*.parquet"))[0]
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])

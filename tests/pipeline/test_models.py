@@ -12,7 +12,7 @@ from igbatch.errors import InputError
 from igbatch.pipeline.models import Models
 from igbatch.pipeline.resolve import ResolvedStudy, resolve_study
 from igbatch.study_file import LoadedStudy, parse_study
-from igbatch.variants.models import load_trained, weights_sha256
+from igbatch.variants.models import load_trained, state_sha256, weights_sha256
 from igbatch.variants.randomized import ModelStates, random_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
@@ -26,11 +26,12 @@ EVERY_KIND = [
 
 
 @pytest.fixture(scope="module")
-def resolve() -> Callable[..., ResolvedStudy]:
+def resolve(small_model: str) -> Callable[..., ResolvedStudy]:
     def resolve(*variants: dict[str, Any], **changes: Any) -> ResolvedStudy:
         content = {
-            "name": "s", "images": {"scenes": [{"kind": "double", "seeds": [1]}]}, "models": {"m": {}},
-            "targets": ["eagle"], "variants": list(variants), **changes,
+            "name": "s", "images": {"scenes": [{"kind": "double", "seeds": [1]}]},
+            "models": {"m": {"weights": small_model}}, "targets": ["eagle"],
+            "variants": list(variants), **changes,
         }  # fmt: skip
         return resolve_study(LoadedStudy(parse_study(content, "test"), Path()))
 
@@ -47,17 +48,18 @@ def alone(resolved: ResolvedStudy) -> dict[str, str]:
     """The digest of each variant, built from the models and nothing else."""
     source = resolved.models["m"].source
     trained = load_trained(source, "k").state_dict()
+    fresh = {seed: random_model(source, seed, "k").state_dict() for seed in (1, 2)}
     digests = {}
     for spec in resolved.variants:
-        model = load_trained(source, "k") if spec.seed is None else random_model(source, spec.seed, "k")
+        state = trained if spec.seed is None else fresh[spec.seed]
         if spec.layers is not None:
             kept = {
                 name: tensor
                 for name, tensor in trained.items()
                 if not any(name.startswith(f"{layer}.") for layer in spec.layers)
             }
-            model.load_state_dict(kept, strict=False)
-        digests[spec.variant_id] = weights_sha256(model)
+            state = {**state, **kept}
+        digests[spec.variant_id] = state_sha256(state)
     return digests
 
 
@@ -104,9 +106,12 @@ def test_the_trained_model_is_there_whatever_the_variant(
         assert (models.trained("m") is models.variant(spec).model) == (spec.kind == "trained")
 
 
-def test_models_of_a_study_follow_one_another(resolve: Callable[..., ResolvedStudy]) -> None:
+def test_models_of_a_study_follow_one_another(
+    resolve: Callable[..., ResolvedStudy], small_model: str
+) -> None:
     cascade = {"kind": "cascade", "direction": "up", "seeds": [3]}
-    both = resolve({"kind": "trained"}, cascade, models={"a": {}, "b": {"classes": {"hawk": 1}}})
+    named = {"a": {"weights": small_model}, "b": {"weights": small_model, "classes": {"hawk": 1}}}
+    both = resolve({"kind": "trained"}, cascade, models=named)
     of_a, of_b = (spec for spec in both.variants if spec.variant_id.endswith("layers.1"))
     models = Models(both, CPU)
     digests = [models.variant(spec).digest.result() for spec in (of_a, of_b, of_a)]

@@ -1,5 +1,7 @@
 """Rankings by the trained model: each image of a study once, whoever computes it, and never an old one."""
 
+import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,12 +38,20 @@ CALIBRATION = Calibration("float32", 0.0, micro_batch=4)
 IMAGES = 4
 
 
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("scenes") / "images"
+    write_scenes(folder, IMAGES, first_seed=1)
+    return folder
+
+
 @pytest.fixture
-def study(tmp_path: Path) -> Path:
+def study(tmp_path: Path, scenes: Path, small_model: str) -> Path:
     """Four drawn scenes as files; two random variants are computed, and the trained one is not."""
-    write_scenes(tmp_path / "images", IMAGES, first_seed=1)
+    shutil.copytree(scenes, tmp_path / "images")
     content = {
-        "name": "ranked", "images": {"root": "images"}, "models": {"m": {}}, "targets": ["predicted"],
+        "name": "ranked", "images": {"root": "images"}, "models": {"m": {"weights": small_model}},
+        "targets": ["predicted"],
         "variants": [{"kind": "random", "seeds": [3, 4]}], "attribution": {"steps": 1},
         "run": {"shard_images": 2},
     }  # fmt: skip
@@ -298,9 +308,9 @@ def test_a_worker_that_dies_leaves_nothing_that_lies(
     assert verify(work.output).whole
 
 
-def test_two_models_keep_apart(study: Path, tmp_path: Path, passes: list[int]) -> None:
-    models = "models={m: {}, n: {classes: {hawk: 1}}}"
-    work = opened(study, tmp_path / "out", models)
+def test_two_models_keep_apart(study: Path, tmp_path: Path, passes: list[int], small_model: str) -> None:
+    models = {"m": {"weights": small_model}, "n": {"weights": small_model, "classes": {"hawk": 1}}}
+    work = opened(study, tmp_path / "out", f"models={json.dumps(models)}")
     work.run()
     assert sum(passes) == 2 * IMAGES
     assert work.output.folders(FOLDER) == ["m", "n"]

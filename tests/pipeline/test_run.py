@@ -80,12 +80,12 @@ def assert_same_bits(ours: StudyResults, theirs: StudyResults) -> None:
 
 @pytest.fixture(scope="module")
 def finished(
-    warm_workers: None, tmp_path_factory: pytest.TempPathFactory, tiny_content: dict[str, Any]
+    warm_workers: None, tmp_path_factory: pytest.TempPathFactory, small_content: dict[str, Any]
 ) -> tuple[Path, Path, Recorder]:
-    """The tiny study, run once without disturbance: study file, output, and its listener."""
+    """The small study, run once without disturbance: study file, output, and its listener."""
     folder = tmp_path_factory.mktemp("finished")
     study = folder / "tiny.yaml"
-    study.write_text(yaml.safe_dump(tiny_content))
+    study.write_text(yaml.safe_dump(small_content))
     _, recorder = run(study, folder / "out")
     return study, folder / "out", recorder
 
@@ -155,13 +155,13 @@ def test_shards_of_another_size_give_the_same_bits(
     assert_same_bits(ours, theirs)
 
 
-def test_growing_computes_only_what_is_new(tiny_study: Path, tmp_path: Path) -> None:
+def test_growing_computes_only_what_is_new(small_study: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    run(tiny_study, out, "targets=[magpie]", "variants=[{kind: trained}]")
+    run(small_study, out, "targets=[magpie]", "variants=[{kind: trained}]")
     first = numbers(open_study(str(out)))
     files = sorted(path for path in out.rglob("attributions/**/*.parquet"))
     more = "images.scenes=[{kind: double, seeds: [9, 1, 2]}, {kind: single, label: magpie, seeds: [5]}]"
-    outcome, _ = run(tiny_study, out, more)
+    outcome, _ = run(small_study, out, more)
     results = open_study(str(out))
     assert results.complete
     assert outcome.rows == len(results.image_stats) - len(first)
@@ -171,11 +171,11 @@ def test_growing_computes_only_what_is_new(tiny_study: Path, tmp_path: Path) -> 
     assert (same["sum"] == same["sum_now"]).all()
 
 
-def test_removed_images_vanish_from_every_table(tiny_study: Path, tmp_path: Path) -> None:
+def test_removed_images_vanish_from_every_table(small_study: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    run(tiny_study, out, "variants=[{kind: trained}]")
+    run(small_study, out, "variants=[{kind: trained}]")
     outcome, _ = run(
-        tiny_study, out, "variants=[{kind: trained}]", "images.scenes=[{kind: double, seeds: [2]}]"
+        small_study, out, "variants=[{kind: trained}]", "images.scenes=[{kind: double, seeds: [2]}]"
     )
     results = open_study(str(out))
     assert outcome.rows == 0
@@ -192,10 +192,10 @@ def test_another_rule_is_refused_with_the_difference(finished: tuple[Path, Path,
 
 
 def test_a_fault_of_the_program_stops_the_run_and_leaves_its_traceback(
-    tiny_study: Path, tmp_path: Path
+    small_study: Path, tmp_path: Path
 ) -> None:
     output = Output(str(tmp_path / "out"))
-    plan = plan_study(load_study(tiny_study), output)
+    plan = plan_study(load_study(small_study), output)
     open_output(output, plan.resolved, plan.images)
     with pytest.raises(WorkerError, match=r"a worker failed: .*error\.txt"):
         AttributionDriver(
@@ -204,20 +204,23 @@ def test_a_fault_of_the_program_stops_the_run_and_leaves_its_traceback(
     assert "Traceback" in (tmp_path / "out" / "error.txt").read_text()
 
 
-def test_what_a_worker_finds_wrong_with_the_study_ends_as_that(tiny_study: Path, tmp_path: Path) -> None:
+def test_what_a_worker_finds_wrong_with_the_study_ends_as_that(small_study: Path, tmp_path: Path) -> None:
     output = Output(str(tmp_path / "out"))
-    plan = plan_study(load_study(tiny_study), output)
+    plan = plan_study(load_study(small_study), output)
     open_output(output, plan.resolved, plan.images)
     object.__setattr__(plan.resolved, "baseline", "mauve")
     with pytest.raises(InputError, match="mauve"):
         AttributionDriver(plan, output, Workers(1, 1, "cpu"), CALIBRATION, Recorder()).run()
 
 
-def test_broken_images_are_quarantined_and_retried_on_request(scene_folder: Path, tmp_path: Path) -> None:
+def test_broken_images_are_quarantined_and_retried_on_request(
+    scene_folder: Path, tmp_path: Path, small_model: str
+) -> None:
     study = tmp_path / "folder.yaml"
     content = {
         "name": "folder", "images": {"root": str(scene_folder), "boxes": str(scene_folder / "boxes.csv")},
-        "models": {"small": {}}, "targets": ["eagle", "label"], "attribution": {"steps": 2, "micro_batch": 2},
+        "models": {"small": {"weights": small_model}}, "targets": ["eagle", "label"],
+        "attribution": {"steps": 2, "micro_batch": 2},
     }  # fmt: skip
     study.write_text(yaml.safe_dump(content))
     victim = scene_folder / "scene-41.png"
@@ -246,7 +249,7 @@ def test_broken_images_are_quarantined_and_retried_on_request(scene_folder: Path
 
 @pytest.fixture(scope="module")
 def adaptive(finished: tuple[Path, Path, Recorder], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The output of the tiny study's trained variant at adaptive steps: two workers, a shard for an image."""
+    """The output of the small study's trained variant at adaptive steps: two workers, a shard an image."""
     out = tmp_path_factory.mktemp("adaptive") / "out"
     run(finished[0], out, *ADAPTIVE, "run.workers=2")
     return out
@@ -283,13 +286,13 @@ def test_adaptive_maps_are_the_same_bits_after_an_interruption(
 
 
 def test_what_auto_came_to_is_kept_and_used_again_whatever_would_be_measured_now(
-    tiny_study: Path, tmp_path: Path
+    small_study: Path, tmp_path: Path
 ) -> None:
     """Float64 is no candidate: no measurement would choose it."""
     out = tmp_path / "out"
     choice = [TRAINED, "attribution.precision=auto", "attribution.micro_batch=auto", "run.threads=1"]
     limits = ["attribution.steps=2", "attribution.tolerance=0.2", "run.workers=1"]
-    lines = interrupt(tiny_study, out, *choice, *limits)
+    lines = interrupt(small_study, out, *choice, *limits)
     calibration = calibration_on(out)
     assert calibration["precision"] in PRECISIONS
     assert calibration["arithmetic_error"] <= 0.2 / 2
@@ -301,7 +304,7 @@ def test_what_auto_came_to_is_kept_and_used_again_whatever_would_be_measured_now
     record = json.loads((out / "study.json").read_text())
     record["calibrations"]["cpu"]["precision"] = "float64"
     (out / "study.json").write_text(json.dumps(record))
-    _, recorder = run(tiny_study, out, *choice, *limits)
+    _, recorder = run(small_study, out, *choice, *limits)
     results = open_study(str(out))
     assert results.complete
     old = results.image_stats["image_id"].isin(set(before["image_id"]))
@@ -311,13 +314,13 @@ def test_what_auto_came_to_is_kept_and_used_again_whatever_would_be_measured_now
     assert not set(calibration["reasons"]) & set(recorder.lines)
 
 
-def test_unusable_first_images_do_not_stop_calibration(tmp_path: Path) -> None:
+def test_unusable_first_images_do_not_stop_calibration(tmp_path: Path, small_model: str) -> None:
     folder = tmp_path / "pictures"
     write_scenes(folder, 1, first_seed=40, kind="single")
     (folder / "scene-40.png").rename(folder / "z.png")
     for number in range(CALIBRATION_IMAGES + 1):
         (folder / f"broken-{number}.png").write_bytes(b"no picture")
-    study, out = folder_study(tmp_path), tmp_path / "out"
+    study, out = folder_study(tmp_path, small_model), tmp_path / "out"
     run(study, out, "attribution.precision=auto", "attribution.tolerance=0.2", "run.shard_images=1")
     results = open_study(str(out))
     calibration = calibration_on(out)
@@ -328,12 +331,12 @@ def test_unusable_first_images_do_not_stop_calibration(tmp_path: Path) -> None:
 
 
 def test_a_study_without_a_usable_image_ends_in_quarantine_and_is_calibrated_later(
-    scene_folder: Path, tmp_path: Path
+    scene_folder: Path, tmp_path: Path, small_model: str
 ) -> None:
     whole = {path: path.read_bytes() for path in scene_folder.glob("*.png")}
     for path in whole:
         path.write_bytes(b"no picture")
-    study, out = folder_study(scene_folder.parent, scene_folder.name), tmp_path / "out"
+    study, out = folder_study(scene_folder.parent, small_model, scene_folder.name), tmp_path / "out"
     outcome, recorder = run(study, out, "attribution.precision=bfloat16")
     assert (outcome.rows, recorder.run.quarantined) == (0, open_study(str(out)).expected_rows)
     assert set(open_study(str(out)).quarantine["image_id"]) == {path.name for path in whole}
@@ -347,11 +350,11 @@ def test_a_study_without_a_usable_image_ends_in_quarantine_and_is_calibrated_lat
     assert calibration_on(out)["arithmetic_error"] > 0
 
 
-def folder_study(folder: Path, root: str = "pictures") -> Path:
+def folder_study(folder: Path, model: str, root: str = "pictures") -> Path:
     """A study of the trained model and one step, of the images of a folder."""
     content = {
-        "name": "folder", "images": {"root": root}, "models": {"small": {}}, "targets": ["eagle"],
-        "attribution": {"steps": 1, "micro_batch": 4},
+        "name": "folder", "images": {"root": root}, "models": {"small": {"weights": model}},
+        "targets": ["eagle"], "attribution": {"steps": 1, "micro_batch": 4},
     }  # fmt: skip
     path = folder / "folder.yaml"
     path.write_text(yaml.safe_dump(content))

@@ -18,7 +18,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm_workers")]
 STUDY: dict[str, Any] = {
     "name": "randomized",
     "images": {"scenes": [{"kind": "double", "seeds": [1]}]},
-    "models": {"small": {"weights": "bundled"}},
     "targets": ["eagle", "magpie"],
     "variants": [
         {"kind": "trained"},
@@ -36,9 +35,10 @@ def run(study: Path, out: Path, *overrides: str) -> tuple[RunSummary, list[str]]
     return run_stage(load_study(study, overrides), Output(str(out)), say=lines.append), lines
 
 
-def test_a_randomization_study_runs_grows_and_stays_whole(tmp_path: Path) -> None:
+def test_a_randomization_study_runs_grows_and_stays_whole(tmp_path: Path, small_model: str) -> None:
     study, out = tmp_path / "study.yaml", tmp_path / "out"
-    study.write_text(yaml.safe_dump({key: value for key, value in STUDY.items() if key != "randomization"}))
+    content = STUDY | {"models": {"small": {"weights": small_model}}}
+    study.write_text(yaml.safe_dump({key: value for key, value in content.items() if key != "randomization"}))
     outcome, lines = run(study, out)
     assert not (out / "similarity.parquet").exists()
     variants = open_study(str(out)).variants.set_index("variant_id")
@@ -57,7 +57,7 @@ def test_a_randomization_study_runs_grows_and_stays_whole(tmp_path: Path) -> Non
         maps = [results.attribution(each, "double-00001", target) for each in (last, "random-1")]
         assert np.array_equal(*maps)
 
-    study.write_text(yaml.safe_dump(STUDY))  # what is computed stays, and is compared
+    study.write_text(yaml.safe_dump(content))  # what is computed stays, and is compared
     compared, lines = run(study, out)
     assert compared.rows == 0
     comparisons = (2 + len(cascade)) + 2 * (1 + len(cascade))
@@ -73,7 +73,7 @@ def test_a_randomization_study_runs_grows_and_stays_whole(tmp_path: Path) -> Non
     assert (again.rows, len(lines)) == (0, 1)
 
     grown = [*STUDY["variants"], {"kind": "random", "seeds": [2]}]
-    study.write_text(yaml.safe_dump(STUDY | {"variants": grown}))
+    study.write_text(yaml.safe_dump(content | {"variants": grown}))
     outcome, lines = run(study, out)
     assert outcome.rows == 2
     assert lines[-1] == measured(1 + 2 + 2, 1, parts)

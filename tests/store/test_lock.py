@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from igbatch.errors import UnfinishedError
+from igbatch.store import lock as lock_module
 from igbatch.store.commit import sweep
 from igbatch.store.lock import EXPIRY_SECONDS, HEARTBEAT_SECONDS, Lock, output_lock
 from igbatch.store.lock import holder as holder_of
@@ -68,6 +69,14 @@ for each in contenders:
 for each in contenders:
     each.join()
 """
+
+
+@pytest.fixture(autouse=True)
+def clock_of_the_store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for whole seconds only where the store keeps those: other times are finer."""
+    where = getattr(request.node, "callspec", None)
+    if where is None or "s3" not in where.params.values():
+        monkeypatch.setattr(lock_module, "STORE_TICK_SECONDS", 0.1)
 
 
 class Holder:

@@ -18,7 +18,6 @@ STUDY: dict[str, Any] = {
             {"kind": "single", "label": "magpie", "seeds": [5]},
         ]
     },
-    "models": {"small": {"weights": "bundled"}},
     "targets": ["eagle", "magpie"],
     "variants": [
         {"kind": "trained"},
@@ -30,10 +29,14 @@ STUDY: dict[str, Any] = {
 
 
 @pytest.fixture(scope="session")
-def randomized(tmp_path_factory: pytest.TempPathFactory, compute_study: Callable[..., Output]) -> Output:
+def randomized(
+    tmp_path_factory: pytest.TempPathFactory, compute_study: Callable[..., Output], small_model: str
+) -> Output:
     """The study, computed and reduced. Tests read it and leave it as it is."""
     folder = tmp_path_factory.mktemp("randomized")
-    (folder / "study.yaml").write_text(yaml.safe_dump(STUDY))
+    (folder / "study.yaml").write_text(
+        yaml.safe_dump({**STUDY, "models": {"small": {"weights": small_model}}})
+    )
     return compute_study(folder / "study.yaml", folder / "out")
 
 
