@@ -235,7 +235,7 @@ def report_place(output: Output) -> str:
     return output.uri_of("report", "index.html")
 
 
-_REMOVALS = {"deletion": "change without the box", "true_effect": "without the bird"}
+_REMOVALS = {"deletion": "with the baseline in the box", "true_effect": "in the scene without the bird"}
 """What stands beside the sums where it was measured, by its column of `box_stats`."""
 
 
@@ -253,8 +253,7 @@ def print_box_sums(results: StudyResults, console: Console) -> None:
         console.print("no boxes on the featured images: no box sums to show", highlight=False)
         return
     removals = [name for name in _REMOVALS if boxes[name].notna().any()]
-    title = " / ".join(["Sum of attributions inside boxes", *map(_REMOVALS.__getitem__, removals)])
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table(title="Sum of attributions inside boxes", title_justify="left", title_style="bold")
     for name in ("image", "box", "variant", *(f"target {target}" for target in results.target_names)):
         table.add_column(name, justify="right" if name.startswith("target ") else "left", overflow="fold")
     order = {variant: place for place, variant in enumerate(results.variants["variant_id"])}
@@ -269,6 +268,9 @@ def print_box_sums(results: StudyResults, console: Console) -> None:
         cells = [sums.loc[key].get(target, "–") for target in results.target_names]
         table.add_row(*map(printable, key), *cells)
     console.print(table, markup=False)
+    if removals:
+        words = "; then ".join(_REMOVALS[name] for name in removals)
+        console.print(f"after a sum: what the output loses {words}", highlight=False, soft_wrap=True)
     if len(there) > len(shown):
         left = f"{len(there) - len(shown)} more variants are not shown; report/tables/box_sums.csv has all"
         console.print(left, highlight=False, soft_wrap=True)
