@@ -24,6 +24,7 @@ from igbatch.results import StudyResults
 from igbatch.store.output import Output
 from igbatch.store.provenance import TABLES
 from igbatch.study_file import LoadedStudy, load_study
+from igbatch.text import count
 
 if TYPE_CHECKING:
     from igbatch.audit.verdict import Audit
@@ -240,12 +241,15 @@ _REMOVALS = {"deletion": "with the baseline in the box", "true_effect": "in the 
 
 
 def print_box_sums(results: StudyResults, console: Console) -> None:
-    """Print the sum inside each box of the featured images, per variant and target, with its removals.
+    """Print the sum inside each box of the featured images, per variant and target, and of how many it is.
+
+    What the output loses without the box stands behind it, where that was measured.
 
     The boxes of these images are read, and no others. Of many variants the trained ones and the first of each
     kind are printed.
     """
     from igbatch.report.selection import shown_variants
+    from igbatch.report.target_titles import TargetTitles
 
     featured = results.study.report.featured or results.listing.ids(range(min(results.n_images, 1)))
     boxes = results.boxes_of(featured)
@@ -253,7 +257,11 @@ def print_box_sums(results: StudyResults, console: Console) -> None:
         console.print("no boxes on the featured images: no box sums to show", highlight=False)
         return
     removals = [name for name in _REMOVALS if boxes[name].notna().any()]
-    table = Table(title="Sum of attributions inside boxes", title_justify="left", title_style="bold")
+    shown_images = boxes["image_id"].nunique()
+    others = results.n_images - shown_images
+    which = f", {shown_images} of {count(results.n_images, 'image')}" if others else ""
+    title = f"Sum of attributions inside boxes{which}"
+    table = Table(title=title, title_justify="left", title_style="bold")
     for name in ("image", "box", "variant", *(f"target {target}" for target in results.target_names)):
         table.add_column(name, justify="right" if name.startswith("target ") else "left", overflow="fold")
     order = {variant: place for place, variant in enumerate(results.variants["variant_id"])}
@@ -264,13 +272,17 @@ def print_box_sums(results: StudyResults, console: Console) -> None:
     there = set(sums.index.unique("variant_id"))
     shown = set(shown_variants(results, [variant for variant in order if variant in there]))
     keys = [key for key in sums.index if key[2] in shown]
+    classes = TargetTitles(results).classes(results, featured)
     for key in sorted(keys, key=lambda key: (key[0], key[1], order[key[2]])):
-        cells = [sums.loc[key].get(target, "–") for target in results.target_names]
+        named = {target: classes.get((key[0], key[2], target), "") for target in results.target_names}
+        cells = [f"{sums.loc[key].get(target, '–')} {each}".strip() for target, each in named.items()]
         table.add_row(*map(printable, key), *cells)
     console.print(table, markup=False)
     if removals:
         words = "; then ".join(_REMOVALS[name] for name in removals)
         console.print(f"after a sum: what the output loses {words}", highlight=False, soft_wrap=True)
+    if others:
+        console.print("box sums of other images are in the study's box_stats", highlight=False)
     if len(there) > len(shown):
         left = f"{len(there) - len(shown)} more variants are not shown; report/tables/box_sums.csv has all"
         console.print(left, highlight=False, soft_wrap=True)
