@@ -50,10 +50,10 @@ _TRUE_EFFECT: TableColumns = {
     **_BOX,
     "mean deletion": value("mean_deletion"),
     "true effect": value("mean"),
-    "sum: same sign": share("sign_share"),
-    "rank correlation": _rank(),
-    "deletion: same sign": share("sign_share_deletion"),
-    "rank correlation of it": _rank("_deletion"),
+    "sum: sign": share("sign_share"),
+    "sum: rank": _rank(),
+    "deletion: sign": share("sign_share_deletion"),
+    "deletion: rank": _rank("_deletion"),
 }
 _RANKS = ["spearman", "spearman_low", "spearman_high"]
 
