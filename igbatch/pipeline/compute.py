@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, islice
 from threading import Lock
 from typing import Any
@@ -25,6 +26,7 @@ from igbatch.attribution.smoothing import averaged, copy_noise
 from igbatch.images.baselines import baseline_pixels
 from igbatch.images.preprocessing import Preprocessing
 from igbatch.pipeline.calibration import Sample, calibrate_device, settings_of, uncalibrated
+from igbatch.pipeline.deletions import BoxRemoval, Removals, deletes
 from igbatch.pipeline.devices import SHARDS_AT_ONCE, workers_on_one
 from igbatch.pipeline.label_maps import ShardLabelMaps
 from igbatch.pipeline.messages import Calibration, ShardReport
@@ -157,7 +159,8 @@ class ShardComputer:
         """Return the shard's images in their order, which threads decode ahead from now on."""
         prepared = prepare_ahead(
             shard.images, self.preprocessing[shard.spec.model], DECODE_THREADS, DECODED_IMAGES,
-            label_maps.of if label_maps else None,
+            label_maps=label_maps.of if label_maps else None,
+            without=deletes(self.resolved.study.attribution, shard.spec),
         )  # fmt: skip
 
         def waited_for() -> Iterator[PreparedImage | RefusedImage]:
@@ -235,18 +238,23 @@ class ShardComputer:
             variant = self.models.variant(shard.spec)
             forward = self.models.forward(variant, settings.precision)
             graphs = self.models.graphs(calibration.passes_for(study.passes))
-        waiting: dict[int, _Task] = {}
+        waiting: dict[int, tuple[_Task, Removals | None]] = {}
+        removal = BoxRemoval(
+            forward, settings, partial(self._input, shard.spec.model), self._occupancy.device_lock,
+            smoothed=self.copies > 1, off=not deletes(study, shard.spec),
+        )  # fmt: skip
 
         def examples() -> Iterator[Example]:
-            for index, task in enumerate(self._usable(shard, prepared, rows)):
-                waiting[index] = task
+            measured = removal.measured(self._usable(shard, prepared, rows))
+            for index, (task, removals) in enumerate(measured):
+                waiting[index] = task, removals
                 yield from self._copies(variant.spec.model, task)
 
         attributed = attribute_forward(
             forward, examples(), settings, graphs=graphs, device_lock=self._occupancy.device_lock
         )
         for done in averaged(attributed, self.copies):
-            task = waiting.pop(done.index)
+            task, removals = waiting.pop(done.index)
             report.attributed += 1
             report.nodes += int(done.steps.max())
             report.micro_batch = max(report.micro_batch, done.micro_batch)
@@ -260,8 +268,9 @@ class ShardComputer:
                     "steps": int(done.steps[k]),
                     "score": float(done.scores[k]), "score_baseline": float(done.baseline_scores[k]),
                 }  # fmt: skip
+                losses = removals.deletions(k, row["score"]) if removals else ()
                 with self._occupancy.waiting("writing"):
-                    rows.add(task.image, row, maps[k], float(done.map_error[k]), measured[k])
+                    rows.add(task.image, row, maps[k], float(done.map_error[k]), measured[k], losses)
         report.refused = graphs.refused
 
     def _input(self, model: str, pixels: np.ndarray) -> torch.Tensor:

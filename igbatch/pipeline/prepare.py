@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import TypeVar
 
@@ -42,6 +43,8 @@ class PreparedImage:
         boxes_clipped: how many boxes reached up to a pixel outside the original image.
         boxes_skipped: how many reached further, or lay outside, and are not among `boxes`.
         label_maps: which superpixel and which object each pixel of the model's input is in, where asked for.
+        without: of a drawn scene, where it was asked for: what `pixels` are without the bird of each box;
+            none otherwise.
     """
 
     entry: ShardImage
@@ -54,6 +57,7 @@ class PreparedImage:
     boxes_clipped: int = 0
     boxes_skipped: int = 0
     label_maps: LabelMaps = ()
+    without: tuple[NDArray[np.float32], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,11 +73,20 @@ DrawLabelMaps = Callable[[ShardImage, tuple[Box, ...], Geometry, NDArray[np.floa
 
 
 def prepare(
-    entry: ShardImage, preprocessing: Preprocessing, label_maps: DrawLabelMaps | None = None
+    entry: ShardImage,
+    preprocessing: Preprocessing,
+    *,
+    label_maps: DrawLabelMaps | None = None,
+    without: bool = False,
 ) -> PreparedImage | RefusedImage:
-    """Read and prepare one image; what is wrong with the image itself is returned, not raised."""
+    """Read and prepare one image; what is wrong with the image itself is returned, not raised.
+
+    A drawn scene is prepared `without` each of its birds as well, where that is asked for and its boxes are
+    its own.
+    """
     try:
-        loaded = _tried(lambda: load_image(entry.uri))
+        alone = without and entry.boxes is None
+        loaded = _tried(lambda: load_image(entry.uri, without=alone))
         fitted = _fit(entry, loaded)
         width, height = loaded.image.size
         geometry = preprocessing.geometry(width, height)
@@ -90,6 +103,7 @@ def prepare(
             boxes_clipped=fitted.clipped,
             boxes_skipped=len(fitted.outside),
             label_maps=drawn,
+            without=tuple(map(preprocessing.pixels, loaded.without)),
         )
     except ImageError as error:
         return RefusedImage(entry, str(error))
@@ -134,15 +148,20 @@ def prepare_ahead(
     preprocessing: Preprocessing,
     threads: int,
     ahead: int,
+    *,
     label_maps: DrawLabelMaps | None = None,
+    without: bool = False,
 ) -> Iterator[PreparedImage | RefusedImage]:
-    """Return the prepared images in order, up to `ahead` of them being worked on by threads, from now on."""
+    """Return the prepared images in order, up to `ahead` of them being worked on by threads, from now on.
+
+    `without` is as for `prepare`.
+    """
     pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+    work = partial(prepare, preprocessing=preprocessing, label_maps=label_maps, without=without)
     following = iter(entries)
 
     def submitted(number: int) -> list[Future[PreparedImage | RefusedImage]]:
-        some = islice(following, number)
-        return [pool.submit(prepare, entry, preprocessing, label_maps) for entry in some]
+        return [pool.submit(work, entry) for entry in islice(following, number)]
 
     waiting = deque(submitted(ahead))
 

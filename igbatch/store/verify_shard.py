@@ -21,6 +21,7 @@ from igbatch.store.encoding import RELATIVE_ERROR, stored_maps
 from igbatch.store.output import DATA_KINDS, Output
 from igbatch.store.pruned import KIND
 from igbatch.store.rankings import RANKED, ranked_rows
+from igbatch.store.removals import wrong_removals
 from igbatch.store.verification import Problem
 from igbatch.store.verify_regions import ShardRegions, kind_of, region_ends
 from igbatch.store.verify_sums import wrong_sums
@@ -224,6 +225,8 @@ class ShardCheck:
                 self._check_maps(path, parquet, keys)
 
     def _check_boxes(self, path: str, parquet: pq.ParquetFile, keys: dict[tuple[str, str], int]) -> None:
+        if wrong := wrong_removals(parquet):
+            self._add("boxes", path, wrong)
         table = parquet.read(["image_id", "target", "box_id"])
         strange = sum(place not in keys for place in _pairs(table))
         if strange:

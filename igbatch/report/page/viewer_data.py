@@ -206,6 +206,12 @@ class StoredBox(PageModel):
     pixels: int
     sum: float
     share: Finite
+    deletion: Finite = None
+    """What the output loses when the box is filled with the baseline; null where it was not measured."""
+    deletion_blurred: Finite = None
+    """The same with a blur of the image."""
+    true_effect: Finite = None
+    """What it loses when a scene is drawn without the bird; null where it was not measured."""
 
 
 class StoredMap(PageModel):

@@ -390,6 +390,18 @@ export interface StoredBox {
   pixels: number;
   sum: number;
   share: number | null;
+  /**
+   * What the output loses when the box is filled with the baseline; null where it was not measured.
+   */
+  deletion: number | null;
+  /**
+   * The same with a blur of the image.
+   */
+  deletion_blurred: number | null;
+  /**
+   * What it loses when a scene is drawn without the bird; null where it was not measured.
+   */
+  true_effect: number | null;
 }
 /**
  * The mean of sums in boxes of one label over the data set, with its 95 % interval.
