@@ -17,7 +17,7 @@ from .wave import MicroBatchLimit
 
 
 class ScoredImage(NamedTuple):
-    """An image [C, H, W] on a device, its targets there (`Example`), and the example that it belongs to."""
+    """An image [C, H, W], its targets, int64 [K] or [K, 2], on one device, and the example it belongs to."""
 
     image: Tensor
     targets: Tensor

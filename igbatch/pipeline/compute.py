@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, islice
 from threading import Lock
 from typing import Any
@@ -25,7 +26,9 @@ from igbatch.attribution.smoothing import averaged, copy_noise
 from igbatch.images.baselines import baseline_pixels
 from igbatch.images.preprocessing import Preprocessing
 from igbatch.pipeline.calibration import Sample, calibrate_device, settings_of, uncalibrated
+from igbatch.pipeline.deletions import BoxRemoval, Removals, deletes
 from igbatch.pipeline.devices import SHARDS_AT_ONCE, workers_on_one
+from igbatch.pipeline.label_maps import ShardLabelMaps
 from igbatch.pipeline.messages import Calibration, ShardReport
 from igbatch.pipeline.models import HeldVariant, Models, batched_logits
 from igbatch.pipeline.occupancy import Occupancy
@@ -125,8 +128,11 @@ class ShardComputer:
             return ShardReport(shard.name, len(shard.images), rows, lost, already_committed=True)
         study = self.resolved.study.attribution
         identity = (shard.spec.variant_id, shard.name, shard.fingerprint)
-        writer = ShardWriter(self.output, *identity, encoding=self.resolved.study.store.encoding)
-        prepared, report = self._prepared(shard), ShardReport(shard.name, len(shard.images))
+        images, config = self.resolved.study.images, self.resolved.models[shard.spec.model].data_config
+        label_maps = ShardLabelMaps(self.output, shard, images, config)
+        encoding = self.resolved.study.store.encoding
+        writer = ShardWriter(self.output, *identity, encoding=encoding, label_maps=label_maps.name)
+        prepared, report = self._prepared(shard, label_maps), ShardReport(shard.name, len(shard.images))
         self._reports.append(report)
         try:
             with self._occupancy.shard(), writer, ShardRows(writer, shard, study, report) as rows_of:
@@ -136,6 +142,7 @@ class ShardComputer:
                     if (first := next(left, None)) is not None:
                         known = calibration or uncalibrated(study)
                         self._attribute(shard, chain([first], left), known, rows_of, report)
+                label_maps.keep()
                 rows_of.commit()
         finally:
             self._reports.remove(report)
@@ -146,11 +153,15 @@ class ShardComputer:
         """Return how many images are attributed of shards that are not committed yet."""
         return sum(report.attributed for report in tuple(self._reports))
 
-    def _prepared(self, shard: Shard) -> Iterator[PreparedImage | RefusedImage]:
+    def _prepared(
+        self, shard: Shard, label_maps: ShardLabelMaps | None = None
+    ) -> Iterator[PreparedImage | RefusedImage]:
         """Return the shard's images in their order, which threads decode ahead from now on."""
         prepared = prepare_ahead(
-            shard.images, self.preprocessing[shard.spec.model], DECODE_THREADS, DECODED_IMAGES
-        )
+            shard.images, self.preprocessing[shard.spec.model], DECODE_THREADS, DECODED_IMAGES,
+            label_maps=label_maps.of if label_maps else None,
+            without=deletes(self.resolved.study.attribution, shard.spec),
+        )  # fmt: skip
 
         def waited_for() -> Iterator[PreparedImage | RefusedImage]:
             while True:
@@ -227,18 +238,23 @@ class ShardComputer:
             variant = self.models.variant(shard.spec)
             forward = self.models.forward(variant, settings.precision)
             graphs = self.models.graphs(calibration.passes_for(study.passes))
-        waiting: dict[int, _Task] = {}
+        waiting: dict[int, tuple[_Task, Removals | None]] = {}
+        removal = BoxRemoval(
+            forward, settings, partial(self._input, shard.spec.model), self._occupancy.device_lock,
+            smoothed=self.copies > 1, off=not deletes(study, shard.spec),
+        )  # fmt: skip
 
         def examples() -> Iterator[Example]:
-            for index, task in enumerate(self._usable(shard, prepared, rows)):
-                waiting[index] = task
+            measured = removal.measured(self._usable(shard, prepared, rows))
+            for index, (task, removals) in enumerate(measured):
+                waiting[index] = task, removals
                 yield from self._copies(variant.spec.model, task)
 
         attributed = attribute_forward(
             forward, examples(), settings, graphs=graphs, device_lock=self._occupancy.device_lock
         )
         for done in averaged(attributed, self.copies):
-            task = waiting.pop(done.index)
+            task, removals = waiting.pop(done.index)
             report.attributed += 1
             report.nodes += int(done.steps.max())
             report.micro_batch = max(report.micro_batch, done.micro_batch)
@@ -252,8 +268,9 @@ class ShardComputer:
                     "steps": int(done.steps[k]),
                     "score": float(done.scores[k]), "score_baseline": float(done.baseline_scores[k]),
                 }  # fmt: skip
+                losses = removals.deletions(k, row["score"]) if removals else ()
                 with self._occupancy.waiting("writing"):
-                    rows.add(task.image, row, maps[k], float(done.map_error[k]), measured[k])
+                    rows.add(task.image, row, maps[k], float(done.map_error[k]), measured[k], losses)
         report.refused = graphs.refused
 
     def _input(self, model: str, pixels: np.ndarray) -> torch.Tensor:
@@ -272,9 +289,9 @@ class ShardComputer:
         with self._occupancy.device_lock.launch:
             maps = attributions.float()
             kept = maps.to("cpu", non_blocking=True) if image.entry.keep_map else None
-            numbers = HostCopy(launch_map_statistics(maps, image.boxes))
+            numbers = HostCopy(launch_map_statistics(maps, image.boxes, image.label_maps))
         arrived = numbers.wait()  # and so have the maps
-        measured = unpack_map_statistics(arrived, image.boxes, maps.shape[1:])
+        measured = unpack_map_statistics(arrived, image.boxes, maps.shape[1:], image.label_maps)
         return [None] * len(maps) if kept is None else list(kept.numpy()), measured
 
     def _image_facts(

@@ -11,6 +11,7 @@ from typing import Any
 from igbatch.errors import InputError
 from igbatch.filesystem import is_local, refuse_credentials, resolve
 from igbatch.images.baselines import parse_baseline
+from igbatch.images.masks import SEGMENTATION
 from igbatch.pipeline.target_names import Class, check_index, contrasts_of, resolve_targets
 from igbatch.study import DYNAMIC_TARGETS, AttributionSection, Model, Study, VariantSpec
 from igbatch.study_file import LoadedStudy
@@ -94,7 +95,15 @@ class ResolvedStudy:
             "weights": _weights(model, spec),
             "preprocessing": model.data_config,
             **({"smoothing": settings.smoothing.model_dump()} if settings.smoothing else {}),
+            **self._segments(),
         }
+
+    def _segments(self) -> dict[str, Any]:
+        """Return what decides the regions beside squares and boxes whose sums are measured with each map."""
+        images = self.study.images
+        masks = None if images.masks is None else SEGMENTATION if images.masks == SEGMENTATION else "folder"
+        segments = {"superpixels": images.superpixels, "masks": masks}
+        return {name: value for name, value in segments.items() if value is not None}
 
 
 def required_top_k(targets: Sequence[str]) -> int:

@@ -17,9 +17,10 @@ from igbatch.reduce.ranges import (
     Scope,
     columns_of,
     merge,
-    patch_size,
+    region_size,
     summarise,
 )
+from igbatch.statistics.partitions import CODES
 from igbatch.store.reader import Reader
 
 RAW_QUANTILE = 0.999
@@ -125,14 +126,14 @@ def scope_range(
         scope: one of `ranges.SCOPES`.
         variant_id, image_id, targets: the keys of the scope's maps. Beyond `image` and `pair` targets only
             say whether the maps are of classes or of which contrast; None: of classes.
-        regions: whose values: pixels, or sums over patches.
+        regions: whose values: pixels, or sums over patches, superpixels or objects.
 
     Raises:
         ValueError: the scope is unknown, or a key that it needs is missing.
         KeyError: none of its maps is there.
         InputError: there are no such regions, or their ranges were not kept when the maps were computed.
     """
-    size = patch_size(regions)
+    size = region_size(regions)
     keys = scope_keys(scope, variant_id=variant_id, image_id=image_id, targets=targets)
     family = "" if "target" in keys else family_of(reader, targets)
     names = keys["target"] if "target" in keys else reader.families[family]
@@ -151,16 +152,26 @@ def scope_range(
     without = summary.n_maps - summary.of(size).n_maps
     if without:
         whose = ", ".join(name for names in keys.values() for name in names) or "of the study"
-        raise InputError(
-            f"regions {regions!r}: {without} of {summary.n_maps} maps ({whose}) were computed by a version "
-            "that kept no ranges of patches; use pixel, or compute the study again into another output"
-        )
+        maps = f"{without} of {summary.n_maps} maps ({whose})"
+        raise InputError(f"regions {regions!r}: {why_missing(reader, regions, maps)}")
     shared = summary.of(size).row(scope, None, expected) | {"regions": regions}
     if scope == "raw":
         first = next(iter(reader.families))
         scale = raw_scale(summary_of(each, first).of(size) for each in reader.variant_ids)
         shared |= {"minimum": -scale, "maximum": scale}
     return ScopeRange(**{field.name: shared[field.name] for field in fields(ScopeRange)})
+
+
+def why_missing(reader: Reader, regions: Regions, maps: str) -> str:
+    """Say why maps, in words, have no ranges of regions, and what to do, in a line."""
+    again = "compute the study again into another output"
+    images = reader.study.images
+    if regions == "superpixels" and images.superpixels is None:
+        return f"the study has none; set images.superpixels, to 64 for instance, and {again}"
+    if regions == "objects" and not images.objects:
+        return f"the study knows none; set images.boxes or images.masks, and {again}"
+    kind = regions if regions in CODES else "patches"
+    return f"{maps} were computed by a version that kept no ranges of {kind}; use pixel, or {again}"
 
 
 def raw_scale(summaries: Iterable[RangeSummary]) -> float:

@@ -15,8 +15,10 @@ from igbatch.report.figures.encoding import data_uri, figure_png
 from igbatch.report.figures.fonts import missing_line, on_stderr
 from igbatch.report.figures.image_data import ImageMaps, ShownRows
 from igbatch.report.figures.layout import joint_scope, scope_sheet, sequence_sheet, split_targets
+from igbatch.report.figures.scales import shown_style
 from igbatch.report.figures.typeset import DPI, missing_letters
 from igbatch.report.findings.boxes import box_findings
+from igbatch.report.findings.deletions import deletion_findings
 from igbatch.report.findings.similarity import target_likeness
 from igbatch.report.findings.summary import cautions, describe, five_sentences
 from igbatch.report.gallery.gather import gallery_of
@@ -69,7 +71,11 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
     randomization = randomization_views(results, featured, files.embedded)
     drawn = featured if results.study.report.figures else []
     figures = {plain(maps.image_id): list(_draw(maps, files)) for maps in drawn}
-    findings = [*box_findings(results), *target_likeness(results, compared_images(results))]
+    findings = [
+        *box_findings(results),
+        *deletion_findings(results),
+        *target_likeness(results, compared_images(results)),
+    ]
     lead, facts = describe(results)
     audit, history, problem = study_audit(results)
     means = select_aggregates(results).rows.to_dict("records")
@@ -136,13 +142,14 @@ def _draw(maps: ImageMaps, files: _Files) -> Iterator[tuple[str, str]]:
     Of each variant one shows its maps under one scope after the other: of all targets, of pairs of classes.
     """
     targets, _ = split_targets(maps, maps.results.target_names)
+    style = shown_style(maps.results)
     variants = variants_on(maps.results, maps.image_id)
     pairs = list(islice(combinations(targets, 2), MAX_PAIRS)) if len(targets) > 2 else []
     for variant_id in variants:
         for chosen in (None, *pairs):
             titles = [maps.title(variant_id, each) for each in chosen or ()]
             name = ": ".join([plain(variant_id), *([listing(titles)] if titles else [])])
-            figure = draw_sheet(sequence_sheet(maps, variant_id, chosen))
+            figure = draw_sheet(sequence_sheet(maps, variant_id, chosen, style))
             yield name, files.figure(file_stem(maps.image_id, variant_id, *(chosen or ())), figure)[0]
-    figure = draw_sheet(scope_sheet(maps, joint_scope(targets), variants))
+    figure = draw_sheet(scope_sheet(maps, joint_scope(targets), variants, style=style))
     yield "all variants in one figure", files.figure(file_stem(maps.image_id, "overview"), figure)[0]

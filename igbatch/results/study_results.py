@@ -18,16 +18,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from igbatch.errors import InputError
 from igbatch.images.box_counts import BoxCounts
 from igbatch.images.loading import load_image
 from igbatch.images.preprocessing import Preprocessing
 from igbatch.reduce.image_ranges import image_ranges
-from igbatch.reduce.ranges import RangeSummary, Regions, Scope, patch_size
+from igbatch.reduce.ranges import RangeSummary, Regions, Scope, region_size
 from igbatch.reduce.scopes import ScopeRange, scope_range
 from igbatch.reduce.variant_scan import grids, scan_variant
+from igbatch.results.image_regions import ImageRegions
 from igbatch.results.stored_maps import StoredMap, maps_of
-from igbatch.results.tables import SCANNED_ROWS, Tables, frame_of
-from igbatch.statistics.patches import patch_sums
+from igbatch.results.tables import SCANNED_ROWS, frame_of
+from igbatch.statistics.partitions import CODES, Partition
 from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
@@ -77,7 +79,7 @@ class Scans:
         return self._summaries[variant_id][contrast]
 
 
-class StudyResults(Tables):
+class StudyResults(ImageRegions):
     """A study's committed results.
 
     Attributes:
@@ -224,25 +226,32 @@ class StudyResults(Tables):
 
         Raises:
             KeyError: none of the maps is there.
-            InputError: there are no such regions, or a file of maps is gone or damaged.
+            InputError: there are no such regions, they differ between images, or a file of maps is gone or
+                damaged.
         """
-        side, total, count = patch_size(regions), np.zeros(()), 0
+        if regions in CODES:
+            raise InputError(f"regions {regions!r} differ between images; take the mean by pixel or patches")
+        squares, total, count = Partition(region_size(regions)), np.zeros(()), 0
         chosen = self.listing.image_ids.to_pylist() if image_ids is None else list(image_ids)
         for _, of, values in self.maps_of(variant_id, chosen):
             if of == target:
-                total, count = total + patch_sums(values, side), count + 1
+                total, count = total + squares.sums(values), count + 1
         if not count:
             raise KeyError(f"no map of variant {variant_id!r} and target {target!r} on these images")
         return total / count, count
 
     def region_sums(self, variant_id: str, image_id: str, target: str, regions: Regions) -> np.ndarray:
-        """Return the sums of a map over regions: float64 [H / size, W / size], rounded up; together its sum.
+        """Return the sums of a map over regions, which add up to its sum.
+
+        Of patches they are float64 [H / size, W / size], rounded up; of superpixels and objects [regions], by
+        the numbers of `label_map`.
 
         Raises:
             KeyError: there is no such map, or it was not kept (`store.maps`).
-            InputError: there are no such regions.
+            InputError: there are no such regions, or the study kept none.
         """
-        return patch_sums(self.attribution(variant_id, image_id, target), patch_size(regions))
+        values = self.attribution(variant_id, image_id, target)
+        return self.partition(variant_id, image_id, regions).sums(values)
 
     def view(self, images: str | Sequence[str], **choices: Any) -> NotebookView:
         """Return the report page's viewer of some images, for a notebook or a file: `igbatch.view`.
@@ -266,8 +275,7 @@ class StudyResults(Tables):
         uris = self.reader.listed([image_id], ["uri"])["uri"].to_pylist()
         if not uris:
             raise KeyError(f"no image {image_id!r} in the study")
-        models = self.variants.set_index("variant_id")["model"]
-        model = models[variant_id] if variant_id is not None else models.iloc[0]
+        model = self._model_of(str(self.variants["variant_id"].iloc[0]) if variant_id is None else variant_id)
         preprocessing = Preprocessing.from_data_config(self.record["models"][model]["data_config"])
         return preprocessing.pixels(load_image(uris[0]).image)
 

@@ -81,6 +81,8 @@ class ShardWriter:
     shard: str
     fingerprint: str
     encoding: Encoding = field(default="float32", kw_only=True)
+    label_maps: str | None = field(default=None, kw_only=True)
+    """Name of the file of label maps of its images, which its rows then say (`store/label_maps.py`)."""
 
     def __post_init__(self) -> None:
         self.attempt = f"{time.time_ns():016x}-{secrets.token_hex(4)}"
@@ -145,7 +147,10 @@ class ShardWriter:
         own = {"attempt": self.attempt, "fingerprint": self.fingerprint}
         record = {"version": 1, **own, "rows": len(self._rows["image_stats"]), "files": self._named}
         sizes = {f"{kind}_bytes": self._named.get(kind, {}).get("bytes") for kind in DATA_KINDS}
-        data = stats_bytes(self._table("image_stats", schemas.IMAGE_STATS, **own, **sizes), record)
+        data = stats_bytes(
+            self._table("image_stats", schemas.IMAGE_STATS, label_maps=self.label_maps, **own, **sizes),
+            record,
+        )
         self._check_files()
         self.output.put(self.output.commit_path(self.variant_id, self.shard), data)
 

@@ -39,7 +39,10 @@ VARIANTS = _schema(
 
 
 def _patches(counts: pa.DataType) -> pa.DataType:
-    """Return the type of ranges of sums over patches: an entry a size, of `n_maps` maps together."""
+    """Return the type of ranges of sums over patches: an entry a size, of `n_maps` maps together.
+
+    Superpixels and objects have a code for their size (`statistics.partitions.CODES`).
+    """
     fields = {
         "size": INT32, "minimum": FLOAT64, "maximum": FLOAT64, "histogram": pa.list_(counts), "n_maps": INT64,
     }  # fmt: skip
@@ -58,7 +61,7 @@ IMAGE_STATS = _schema(
     (FLOAT64, "convergence_delta relative_delta? map_error?"),
     (INT32, "steps"),
     (TRUTH, "converged negligible"),
-    (TEXT, "precision device image_etag image_sha256"),
+    (TEXT, "precision device image_etag image_sha256 label_maps?"),
     (INT32, "image_width image_height boxes_clipped? boxes_skipped?"),
     (TEXT, "weights_sha256 attempt fingerprint"),
     (INT64, "attributions_bytes? box_stats_bytes? quarantine_bytes?"),
@@ -79,6 +82,7 @@ BOX_STATS = _schema(
     (INT64, "pixels"),
     (FLOAT64, "sum? positive_sum? negative_sum? abs_sum? share? density_ratio?"),
     (TRUTH, "contains_peak?"),
+    (FLOAT64, "deletion? deletion_blurred? true_effect?"),
 )
 
 QUARANTINE = _schema((TEXT, "variant_id image_id target? stage error image_etag"))
@@ -87,6 +91,9 @@ RANKINGS = _schema(
     (TEXT, "image_id image_sha256"), (pa.list_(INT32), "classes"), (pa.list_(FLOAT64), "probabilities")
 )
 
+LABEL_MAPS = _schema((TEXT, "image_id segments"), (pa.binary(), "labels"), (pa.list_(TEXT), "names"))
+"""Label maps of images (`store/label_maps.py`): `labels` is a PNG of 16 bits, the region of each pixel."""
+
 RANGES = _schema(
     (TEXT, "scope variant_id? target?"),
     (FLOAT64, "minimum maximum q01 q50 q99"),
@@ -94,6 +101,13 @@ RANGES = _schema(
     (TRUTH, "complete"),
     (pa.list_(INT64), "histogram"),
     (_patches(INT64), "patches?"),
+)
+
+DELETIONS = _schema(
+    (TEXT, "variant_id target box_label measure against"),
+    (INT64, "n_images"),
+    (FLOAT64, "mean mean_low? mean_high? mean_against"),
+    (FLOAT64, "sign_share sign_share_low sign_share_high spearman? spearman_low? spearman_high?"),
 )
 
 SUMMARY = _schema(

@@ -24,6 +24,7 @@ from igbatch.store.rankings import misranked, stored_rankings
 from igbatch.store.reader import Reader
 from igbatch.store.verification import MAX_NAMED, Problem, Unconverged, Verification
 from igbatch.store.verify_curves import curve_problems
+from igbatch.store.verify_regions import kind_of
 from igbatch.store.verify_shard import ROWS, Expected, ShardCheck
 
 THREADS = 8
@@ -58,7 +59,7 @@ def verify(output: Output, *, quick: bool = False) -> Verification:
     rankings = {name: stored_rankings(output, name, models[name], found.problems) for name in models}
     named, ranges = set[str](), _Ranges()
     for row in variants:
-        part = _Variant(reader, images, row["variant_id"], found)
+        part = _Variant(reader, images, row, found)
         named |= part.check(quick, rankings.get(row["model"]))
         ranges |= {("variant", row["variant_id"], family): each for family, each in part.ranges.items()}
     _check_ranges(reader, ranges, found)
@@ -71,7 +72,10 @@ def verify(output: Output, *, quick: bool = False) -> Verification:
 class _Variant:
     """The check of one variant, which adds to a `Verification` what it finds."""
 
-    def __init__(self, reader: Reader, images: pa.Table, variant_id: str, found: Verification) -> None:
+    def __init__(
+        self, reader: Reader, images: pa.Table, variant: Mapping[str, str], found: Verification
+    ) -> None:
+        variant_id = variant["variant_id"]
         self.output, self.targets, self.families = reader.output, reader.target_names, reader.families
         self.images = images
         self.required = reader.expected(variant_id)
@@ -88,6 +92,7 @@ class _Variant:
             decisive["atol"],
             maps if isinstance(maps, str) else "sample",
             pruned_at(self.output) is not None,
+            variant["model"],
         )
 
     def check(self, quick: bool, rankings: pa.Table | None) -> set[str]:
@@ -247,15 +252,15 @@ def _patch_ends(shards: Sequence[dict[int, NDArray[np.float64]]], current: NDArr
     found = {}
     for size in sorted(set.intersection(*map(set, shards))) if shards else ():
         ends = np.concatenate([shard[size] for shard in shards], axis=1)[:, current]
-        found[f"minimum of patches of {size}"] = ends[0].min()
-        found[f"maximum of patches of {size}"] = ends[1].max()
+        found[f"minimum of {kind_of(size)}"] = ends[0].min()
+        found[f"maximum of {kind_of(size)}"] = ends[1].max()
     return found
 
 
 def _stated(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row of `ranges.parquet` with the extremes of its patches beside its own."""
     ends = {
-        f"{extreme} of patches of {each['size']}": each[extreme]
+        f"{extreme} of {kind_of(each['size'])}": each[extreme]
         for each in row.get("patches") or ()
         for extreme in ("minimum", "maximum")
     }

@@ -14,16 +14,16 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import fs
 
-from igbatch.errors import one_line
-from igbatch.statistics.patches import patch_sums
+from igbatch.errors import InputError, one_line
 from igbatch.store import schemas
 from igbatch.store.commit import COMMIT_KEY
 from igbatch.store.encoding import RELATIVE_ERROR, stored_maps
-from igbatch.store.histograms import patches_by_size
 from igbatch.store.output import DATA_KINDS, Output
 from igbatch.store.pruned import KIND
 from igbatch.store.rankings import RANKED, ranked_rows
+from igbatch.store.removals import wrong_removals
 from igbatch.store.verification import Problem
+from igbatch.store.verify_regions import ShardRegions, kind_of, region_ends
 from igbatch.store.verify_sums import wrong_sums
 
 MAPS_AT_ONCE = 32
@@ -39,7 +39,7 @@ _KEPT = ("image_id", "target", "image_etag", "minimum", "maximum", "sum", "abs_s
 ROWS = pa.schema(
     [*map(schemas.IMAGE_STATS.field, _KEPT), *(pa.field(name, pa.float64()) for name in ("error", "allowed"))]
 )
-_PATCH_ENDS = tuple(f"patches.list.element.{name}" for name in ("size", "minimum", "maximum"))
+_REGIONS = ("label_maps", *(f"patches.list.element.{name}" for name in ("size", "minimum", "maximum")))
 _COLUMNS = ("image_id", "target", "target_index", "image_etag", "image_sha256", "steps", *_NUMBERS, *_OWN)
 _UNREADABLE = (OSError, ValueError, LookupError, TypeError, pa.ArrowException)
 
@@ -55,6 +55,7 @@ class Expected:
         atol: absolute error that is allowed.
         maps: `all`, `none` or `sample`.
         pruned: files of maps may be gone: they were deleted on purpose.
+        model: the study's name of its model.
     """
 
     variant_id: str
@@ -63,6 +64,7 @@ class Expected:
     atol: float
     maps: str
     pruned: bool = False
+    model: str = ""
 
 
 @dataclass
@@ -84,7 +86,7 @@ class ShardCheck:
         maps: how many it keeps.
         pruned: files of maps that were deleted on purpose.
         problems: what is wrong with it.
-        patch_ends: minimum and maximum of the patches of its rows, [2, rows] by size; empty where quick.
+        patch_ends: minimum and maximum of the regions of its rows, [2, rows] by size; empty where quick.
     """
 
     output: Output
@@ -110,7 +112,7 @@ class ShardCheck:
                 parquet = pq.ParquetFile(file)
                 record = json.loads((parquet.schema_arrow.metadata or {})[COMMIT_KEY])
                 named = {kind: dict(record["files"][kind]) for kind in DATA_KINDS if kind in record["files"]}
-                rows = parquet.read([*_COLUMNS, *(() if self.quick else _PATCH_ENDS)])
+                rows = parquet.read([*_COLUMNS, *(() if self.quick else _REGIONS)])
                 self.attempt = str(record["attempt"])
                 row_count, fingerprint = int(record["rows"]), str(record["fingerprint"])
                 wrong = "" if self.quick else wrong_sums(parquet)
@@ -119,7 +121,8 @@ class ShardCheck:
             return self
         self._check_record(rows, row_count, fingerprint, named)
         self._check_numbers(rows)
-        self.patch_ends = _patch_ends(rows)
+        self.patch_ends = region_ends(rows)
+        self._regions = ShardRegions(self.output, self.expected.model, rows)
         if wrong:
             self._add("numbers", self.path, wrong)
         self.ranked = ranked_rows(rows)
@@ -222,6 +225,8 @@ class ShardCheck:
                 self._check_maps(path, parquet, keys)
 
     def _check_boxes(self, path: str, parquet: pq.ParquetFile, keys: dict[tuple[str, str], int]) -> None:
+        if wrong := wrong_removals(parquet):
+            self._add("boxes", path, wrong)
         table = parquet.read(["image_id", "target", "box_id"])
         strange = sum(place not in keys for place in _pairs(table))
         if strange:
@@ -266,12 +271,18 @@ class ShardCheck:
             "maximum": (maps.max(axis=(1, 2)), rough),
             "sum": (maps.sum(axis=(1, 2)), maps[0].size * rough + 1e-6 * stated["abs_sum"]),
         }
+        image_ids = self.rows["image_id"].take(pa.array(of)).to_pylist()
         for size, ends in self.patch_ends.items():
-            sums = np.array([patch_sums(each, size) for each in maps])
-            exact = size * size * rough + 1e-6 * stated["abs_sum"]
+            try:
+                cut = self._regions.partitions(size, image_ids)
+                sums = [regions.sums(each) for regions, each in zip(cut, maps, strict=True)]
+            except (InputError, KeyError, ValueError) as error:
+                self._add("regions", self.path, one_line(error, 200))
+                continue
+            exact = np.array([regions.largest for regions in cut]) * rough + 1e-6 * stated["abs_sum"]
             for name, end, extreme in (("minimum", ends[0], np.min), ("maximum", ends[1], np.max)):
-                stated[f"{name} of patch {size}"] = end[of]
-                seen[f"{name} of patch {size}"] = (extreme(sums, axis=(1, 2)), exact)
+                stated[f"{name} of {kind_of(size)}"] = end[of]
+                seen[f"{name} of {kind_of(size)}"] = (np.array([extreme(each) for each in sums]), exact)
         for name, (value, slack) in seen.items():
             for index in np.flatnonzero(~(np.abs(value - stated[name]) <= slack)):
                 what = f"{name} is {stated[name][index]:.6g}, its map says {value[index]:.6g}"
@@ -280,17 +291,6 @@ class ShardCheck:
     def _name(self, row: int | np.integer[Any]) -> str:
         place = (self.rows[name][int(row)].as_py() for name in ("image_id", "target"))
         return "/".join([self.expected.variant_id, *place])
-
-
-def _patch_ends(rows: pa.Table) -> dict[int, NDArray[np.float64]]:
-    """Return minimum and maximum of the patches of rows, [2, rows] by size: of those sizes that all have."""
-    if "patches" not in rows.column_names:
-        return {}
-    return {
-        size: np.stack([entries[name].to_numpy() for name in ("minimum", "maximum")])
-        for size, entries, of in patches_by_size(rows["patches"])
-        if np.array_equal(of, np.arange(len(rows)))
-    }
 
 
 def _pairs(table: pa.Table | pa.RecordBatch) -> Iterator[tuple[str, str]]:

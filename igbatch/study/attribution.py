@@ -37,3 +37,4 @@ class AttributionSection(Section):
     passes: Literal["auto", "eager", "compiled", "captured"] = "auto"
     reproducible: Literal["shard", "image"] = "shard"
     smoothing: Smoothing | None = None
+    deletion: Literal["trained", "all", "none"] = "trained"

@@ -27,9 +27,11 @@ from igbatch.attribution import (
 )
 from igbatch.attribution.engine import attribute_forward
 from igbatch.attribution.passes import Forward
-from igbatch.birds.scenes import CLASSES, render_scene
+from igbatch.birds.scenes import CLASSES, render_scene, render_without_each
+from igbatch.images.baselines import baseline_pixels
+from igbatch.images.boxes import number_boxes
 from igbatch.images.loading import load_image
-from igbatch.pipeline import compute, rankings, rows, study_images
+from igbatch.pipeline import compute, deletions, rankings, rows, study_images
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.messages import Calibration, ShardReport, Times, calibrate_plan
 from igbatch.pipeline.models import HeldVariant, Models, batched_logits
@@ -135,6 +137,55 @@ def numbers(results: StudyResults) -> pd.DataFrame:
 
 
 # What a study comes to
+
+
+def test_removals_are_differences_of_the_output_by_hand(
+    results: StudyResults, models: dict[str, nn.Module]
+) -> None:
+    scores = results.image_stats.set_index(KEY)["score"]
+    boxes = results.box_stats
+    own, others = (boxes[(boxes["variant_id"] == "trained") == each] for each in (True, False))
+    assert others[[*deletions.COLUMNS]].isna().all().all()  # deletion: trained
+    assert len(own) == 2 * sum(len(scene.boxes) for scene in SCENES.values())
+    for image, scene in SCENES.items():
+        _, without = render_without_each(scene.seed, scene.kind, label=scene.label)
+        whole = model_input(scene.image)[0]
+        soft = baseline_pixels("blurred", (whole.permute(1, 2, 0) / 2 + 0.5).numpy())
+        fills = {
+            "deletion": torch.zeros_like(whole),
+            "deletion_blurred": torch.from_numpy(2 * soft - 1).permute(2, 0, 1),
+        }
+        for place, box_id in enumerate(number_boxes(box.label for box in scene.boxes)):
+            rows = own[(own["image_id"] == image) & (own["box_id"] == box_id)].set_index("target")
+            edges = rows.iloc[0]
+            inside = torch.zeros(SIDE, SIDE, dtype=torch.bool)
+            inside[edges["y_min"] : edges["y_max"], edges["x_min"] : edges["x_max"]] = True
+            pictures = {name: torch.where(inside, fill, whole) for name, fill in fills.items()}
+            pictures["true_effect"] = model_input(without[place])[0]
+            for (name, picture), target in itertools.product(pictures.items(), ("eagle", "magpie")):
+                chances = batched_logits(models["trained"], [picture])[0].softmax(0)
+                lost = scores["trained", image, target] - float(chances[CLASSES.index(target)])
+                assert rows.loc[target, name] == pytest.approx(lost, abs=2e-5), (image, box_id, name)
+
+
+def test_removals_are_the_same_bits_again_and_change_no_map(small_study: Path, tmp_path: Path) -> None:
+    runs = {
+        name: open_work(small_study, tmp_path / name, f"attribution.deletion={deletion}", *TRAINED, ONE_SCENE)
+        for name, deletion in (("one", "all"), ("two", "all"), ("none", "none"))
+    }
+    for each in runs.values():
+        each.run()
+    one, two, none = (each.results.box_stats for each in runs.values())
+    pd.testing.assert_frame_equal(one, two)
+    assert none[[*deletions.COLUMNS]].isna().all().all()
+    names = [name for name in one if name not in deletions.COLUMNS]
+    pd.testing.assert_frame_equal(one[names], none[names])
+    fingerprints = {each.results.image_stats["fingerprint"].iloc[0] for each in runs.values()}
+    assert len(fingerprints) == 1
+    found = [np.concatenate([each.results.attribution("trained", "double-00001", target)
+             for target in ("eagle", "magpie")]) for each in runs.values()]  # fmt: skip
+    assert np.array_equal(found[0], found[2])
+    assert verify(runs["one"].output).whole
 
 
 def test_every_row_and_every_map_is_there_once(results: StudyResults) -> None:
@@ -705,9 +756,9 @@ def measure_where_they_lie(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Measure maps in torch, as on a GPU; what is returned grows by the maps of each call."""
     calls: list[int] = []
 
-    def counted(maps: Tensor, boxes: Sequence[Any]) -> Tensor:
+    def counted(maps: Tensor, boxes: Sequence[Any], label_maps: Sequence[Any]) -> Tensor:
         calls.append(len(maps))
-        return launch_map_statistics(maps, boxes)
+        return launch_map_statistics(maps, boxes, label_maps)
 
     monkeypatch.setattr(compute, "MEASURED_BY_ROWS", ())
     monkeypatch.setattr(compute, "launch_map_statistics", counted)

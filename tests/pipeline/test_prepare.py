@@ -155,7 +155,7 @@ class Store:
         self.failures = failures
         self.reads = 0
 
-    def __call__(self, uri: str) -> LoadedImage:
+    def __call__(self, uri: str, *, without: bool) -> LoadedImage:
         self.reads += 1
         if self.reads <= self.failures:
             raise OSError("the store is busy")
@@ -238,7 +238,7 @@ def test_no_more_images_are_held_than_requested(monkeypatch: pytest.MonkeyPatch)
 def test_images_are_decoded_before_anybody_asks_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[str] = []
 
-    def prepared(entry: Any, preprocessing: Preprocessing) -> Any:
+    def prepared(entry: Any, preprocessing: Preprocessing, label_maps: Any) -> Any:
         begun.append(entry)
         return entry
 

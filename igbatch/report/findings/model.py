@@ -40,6 +40,7 @@ class Missing(StrEnum):
     SIDES = "sides"
     IMAGES = "images"
     MAPS = "maps"
+    DELETIONS = "deletions"
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from igbatch.reduce.ranges import COLUMNS, RangeSummary, merge
+from igbatch.reduce.ranges import COLUMNS, RangeSummary, merge, region_size
 from igbatch.reduce.scopes import raw_scale
-from igbatch.report.color.wording import knobs
+from igbatch.report.color.wording import LACKING_WORDS, knobs
 from igbatch.report.figures.encoding import data_uri, photo_jpeg
 from igbatch.report.figures.image_data import ImageMaps, ShownRows
-from igbatch.report.figures.scales import unit
-from igbatch.report.page.packing import Blocks, add_map, page_range, raw_range
+from igbatch.report.figures.scales import FIRST, shown_regions, unit
+from igbatch.report.page.packing import Blocks, add_map, packed_integers, page_range, raw_range
 from igbatch.report.page.viewer_data import (
     BoxMean,
     CheckSeries,
+    FrameLabels,
     ImageVariant,
     Knobs,
     ModelFrame,
@@ -33,14 +34,18 @@ from igbatch.report.page.viewer_data import (
 from igbatch.report.selection import MAX_TARGETS, Selection, variants_on
 from igbatch.results import StudyResults
 from igbatch.statistics.histogram import RELATIVE_ERROR
+from igbatch.statistics.partitions import CODES
 from igbatch.statistics.patches import PATCH_SIZES
+from igbatch.text import count, listing
 
 FIRST_VARIANTS = 3
 """Variants that the page shows before the reader chooses: trained ones first."""
 
-FIRST_PATCH = 8
-"""Pixels a side of the patches that are shown at first: under the range of the pair 56 % of the attributions
-of the demo's trained model have a visible colour by them, 19 % by pixels (docs/dev/measurements.md)."""
+FIRST_PATCH = region_size(FIRST)
+"""Pixels a side of the patches that are shown at first."""
+
+SIZES = (*PATCH_SIZES, *CODES.values())
+"""Of the regions that the page offers beside pixels, where all maps have their ranges."""
 
 
 def page_data(
@@ -78,7 +83,7 @@ def page_data(
     every = len(families[family])
     whole = merge(ranges.values())
     dataset, raw = page_range(whole, every * sum(images_of.values())), None
-    sizes = [size for size in PATCH_SIZES if dataset and whole.of(size).n_maps == whole.n_maps]
+    sizes = [size for size in SIZES if dataset and whole.of(size).n_maps == whole.n_maps]
     if dataset:
         scales = {size: raw_scale(each.of(size) for each in ranges.values()) for size in (1, *sizes)}
         raw = raw_range(dataset, scales)
@@ -92,7 +97,7 @@ def page_data(
         raw=raw,
         dataset=dataset,
         contrasts=_of_contrasts(results, targets, partial(_range_over, results, images_of)),
-        knobs=Knobs.model_validate(knobs(sizes)),
+        knobs=Knobs.model_validate(knobs(sizes, lacking=_lacking(results, whole))),
         variants=[
             PageVariant.model_validate(row | {
                 "id": each,
@@ -115,7 +120,7 @@ def page_data(
             for image_id, chosen in by_image.items()
         ],
         first=sorted(first) if len(places) > FIRST_VARIANTS else [],
-        first_regions=FIRST_PATCH if FIRST_PATCH in sizes else 1,
+        first_regions=region_size(shown_regions(results)),
         aggregates=list(map(BoxMean.model_validate, means)),
         history=list(history),
     )  # fmt: skip
@@ -133,6 +138,26 @@ def _range_over(results: StudyResults, images_of: Mapping[str, int], contrast: s
     """Return the range of all maps of a contrast, of some variants with so many images each."""
     found = merge(results.range_of(variant, contrast) for variant in images_of)
     return page_range(found, sum(images_of.values()))
+
+
+def _lacking(results: StudyResults, whole: RangeSummary) -> str:
+    """Say why regions are not there to choose, in sentences."""
+    images, unasked = results.study.images, []
+    kinds: dict[int, list[str]] = {}  # by how many maps are without
+    for kind, sizes in {"patches": PATCH_SIZES, **{name: (code,) for name, code in CODES.items()}}.items():
+        without = max(whole.n_maps - whole.of(size).n_maps for size in sizes)
+        if without and not {"superpixels": images.superpixels, "objects": images.objects}.get(kind, True):
+            unasked.append(LACKING_WORDS[kind])
+        elif without:
+            kinds.setdefault(without, []).append(kind)
+    measured = [
+        LACKING_WORDS["measured"].format(
+            regions=listing(names),
+            maps=f"{without:,} of {count(whole.n_maps, 'map')} {'was' if without == 1 else 'were'}",
+        )
+        for without, names in kinds.items()
+    ]
+    return " ".join([*measured, *unasked])
 
 
 def _image(
@@ -189,13 +214,13 @@ def _image(
             targets,
             lambda name: page_range(RangeSummary.of_rows(rows[rows["target"] == name]), len(maps.variants)),
         ),
-        "frames": [_frame(maps, model, str(variant)) for variant, model in first_of.items()],
+        "frames": [_frame(maps, model, str(variant), blocks) for variant, model in first_of.items()],
         "variants": shown,
     }
 
 
-def _frame(maps: ImageMaps, model: str, variant_id: str) -> ModelFrame:
-    """Return the image as a model saw it; `variant_id` is one of its variants."""
+def _frame(maps: ImageMaps, model: str, variant_id: str, blocks: Blocks) -> ModelFrame:
+    """Return the image as a model saw it, its label maps in `blocks`; `variant_id` is one of its variants."""
     picture = maps.picture(variant_id)
     if picture.pixels is None:
         high, wide = maps.results.record["models"][model]["data_config"]["input_size"][1:]
@@ -208,7 +233,18 @@ def _frame(maps: ImageMaps, model: str, variant_id: str) -> ModelFrame:
         picture="" if picture.pixels is None else data_uri(photo_jpeg(picture.pixels), "image/jpeg"),
         missing=picture.missing,
         boxes=list(maps.boxes_seen_by(variant_id)),
+        labels=_frame_labels(maps, variant_id, blocks),
     )
+
+
+def _frame_labels(maps: ImageMaps, variant_id: str, blocks: Blocks) -> dict[str, FrameLabels]:
+    found = {}
+    for each in maps.results.label_maps(variant_id, maps.image_id):
+        block = f"map-{len(blocks)}"
+        blocks[block] = packed_integers(each.labels)
+        labels = FrameLabels(block=block, regions=each.regions, names=list(each.names))
+        found[str(CODES[each.segments])] = labels
+    return found
 
 
 def _stored_map(

@@ -92,13 +92,22 @@ class Sentences(PageModel):
     """Of a quantile from histograms; `{error}` stands for its bound, as in "15.5 %"."""
     contrast: str
     """Of maps of contrasts beside those of classes."""
+    lacking: str
+    """Why regions are not there to choose; empty where all are."""
 
 
 @dataclass(frozen=True)
 class RegionChoice(ChoiceWords):
-    """What of a map has one colour: a pixel (size 1), or a square patch, which shows its sum."""
+    """What of a map has one colour: a pixel (size 1), or a patch, superpixel or object, which shows its sum.
+
+    `label` stands behind that of a scope; `one` and `many` are nouns.
+    """
 
     size: int
+    """Its side in pixels; 0 stands for superpixels, -1 for objects."""
+    label: str
+    one: str
+    many: str
 
 
 class Knobs(PageModel):
@@ -127,14 +136,14 @@ class RegionRange(PageModel):
 
 
 class Range(RegionRange):
-    """The range of pixels of the maps of a scope, and of sums over patches."""
+    """The range of pixels of the maps of a scope, and of sums over other regions."""
 
     patches: dict[str, RegionRange]
-    """By the side of the patches in pixels; none where the study was computed before they were kept."""
+    """By the size of `RegionChoice`; none where the study was computed before they were kept."""
 
 
 class Extremes(PageModel):
-    """The smallest and largest sum over patches of one map."""
+    """The smallest and largest sum over regions of one map."""
 
     minimum: float
     maximum: float
@@ -165,6 +174,16 @@ class PageVariant(Named):
     """Of all its maps of each contrast, by the place of the target."""
 
 
+class FrameLabels(PageModel):
+    """Which superpixel or object each pixel of an image is in."""
+
+    block: str
+    """Id of the element that holds their numbers."""
+    regions: int
+    names: list[Name]
+    """Of objects, by their numbers; none of superpixels."""
+
+
 class ModelFrame(PageModel):
     """An image as one model saw it."""
 
@@ -175,6 +194,8 @@ class ModelFrame(PageModel):
     """A data URI; empty where the image cannot be read, and `missing` says why."""
     missing: str
     boxes: list[DrawnBox]
+    labels: dict[str, FrameLabels] = {}
+    """By the size of `RegionChoice`, as far as they are kept."""
 
 
 class StoredBox(PageModel):
@@ -185,6 +206,12 @@ class StoredBox(PageModel):
     pixels: int
     sum: float
     share: Finite
+    deletion: Finite = None
+    """What the output loses when the box is filled with the baseline; null where it was not measured."""
+    deletion_blurred: Finite = None
+    """The same with a blur of the image."""
+    true_effect: Finite = None
+    """What it loses when a scene is drawn without the bird; null where it was not measured."""
 
 
 class StoredMap(PageModel):
@@ -209,7 +236,7 @@ class StoredMap(PageModel):
     score: Finite = None
     score_baseline: Finite = None
     patches: dict[str, Extremes] = {}
-    """By the side of the patches in pixels."""
+    """By the size of `RegionChoice`."""
     gap: Finite = Field(None, validation_alias="convergence_delta")
     steps: int | None = None
     converged: bool | None = None

@@ -28,7 +28,7 @@ function stored(target: number, block: string, minimum: number, maximum: number)
     target, block, scale: 1, missing: block ? "" : "not kept", class_index: target, class_name: "", minimum, maximum, sum: 1, abs_sum: 10, probability: 0.5,
     score: 0.75, score_baseline: 0.25,
     patches: { 4: { minimum: 3 * minimum, maximum: 3 * maximum }, 8: { minimum: 5 * minimum, maximum: 5 * maximum } }, gap: 0.5, steps: 8, converged: true, marks: [],
-    boxes: [{ box: 0, pixels: 4, sum: 3, share: 0.3 }],
+    boxes: [{ box: 0, pixels: 4, sum: 3, share: 0.3, deletion: null, deletion_blurred: null, true_effect: null }],
   };
 }
 
@@ -44,7 +44,10 @@ export const STUDY: PageStudy = {
       scope, title: `Title of ${scope}`, over: "the {maps}", compare: scope === "image" ? "shapes only" : "all",
       beware: scope === "dataset" || scope === "raw" ? "" : `Beware of ${scope}.`,
     })),
-    regions: [1, 4, 8].map((size) => ({ size, title: `Regions of ${size}`, words: size === 1 ? "" : `Patches of ${size}.` })),
+    regions: [1, 4, 8].map((size) => ({
+      size, title: `Regions of ${size}`, label: "", one: size === 1 ? "pixel" : "patch", many: size === 1 ? "pixels" : "patches",
+      words: size === 1 ? "" : `Patches of ${size}.`,
+    })),
     rules: (["symmetric", "min-max", "percentile", "fixed"] as const).map((rule) => ({ rule, title: `${rule} {p}`, words: `Rule ${rule} {p}.` })),
     parts: (["signed", "positive", "negative", "absolute"] as const).map((part) => ({ part, title: part, words: part === "signed" ? "" : `Part ${part}.` })),
     palettes: [
@@ -55,7 +58,9 @@ export const STUDY: PageStudy = {
       percentile: knob("percentile", 90, 100, 99), level: knob("level", 1, 20, 1), contour: knob("contour", 0, 60, 0),
       blur: knob("blur", 0, 16, 4), opacity: knob("opacity", 0, 1, 1),
     },
-    sentences: { missing: "Only {maps}.", histogram: "Histograms, within {error}.", contrast: "A contrast is by itself." },
+    sentences: {
+      missing: "Only {maps}.", histogram: "Histograms, within {error}.", contrast: "A contrast is by itself.", lacking: "",
+    },
   },
   variants: [
     { id: "trained", name: "trained", kind: "trained", model: "small", range: range(-4, 10, 300), contrasts: {} },
@@ -65,7 +70,7 @@ export const STUDY: PageStudy = {
   images: ["a.png", "b.png"].map((id) => ({
     id, name: id, label: "eagle", chosen: "featured", range: range(-4, 9, 6), contrasts: {},
     frames: [{ model: "small", ...SIZE, picture: "", missing: "gone",
-               boxes: [{ box_id: "0", name: "eagle", color: "#e08a00", x_min: 0, y_min: 0, x_max: 2, y_max: 2 }] }],
+               boxes: [{ box_id: "0", name: "eagle", color: "#e08a00", x_min: 0, y_min: 0, x_max: 2, y_max: 2 }], labels: {} }],
     variants: [0, 1].map((variant) => ({
       variant, prediction: "eagle", range: variant ? range(-1, 1, 3) : range(-4, 9, 3),
       maps: [0, 1, 2].map((target) => stored(target, `${id}-${variant}-${target}`, variant ? -1 : -2 - target, variant ? 0.5 : 7 + target)),

@@ -11,6 +11,7 @@ import type {
   PageTarget,
   PageVariant,
   Range,
+  RegionChoice,
   RegionRange,
   StoredMap,
   StudyImage,
@@ -31,7 +32,7 @@ export interface Cell {
   map: StoredMap;
   frame: ModelFrame;
   raw: RawMap | undefined;
-  /** What is shown of it: sums over patches, or its pixels themselves. */
+  /** What is shown of it: sums over regions, or its pixels themselves. */
   regions: Regions | undefined;
   /** Why there are no values; empty where there are, or while they are unpacked. */
   missing: string;
@@ -61,8 +62,10 @@ export function rowsOf(study: PageStudy, view: View, store: MapStore): Cell[][] 
         .filter((map) => view.targets.includes(study.targets[map.target]!.id))
         .map((map): Cell => {
           const raw = map.block ? store.get(map.block) : undefined;
-          const missing = map.missing || store.broken.get(map.block) || "";
           const regions = map.block ? store.regions(map.block, view.style.regions) : undefined;
+          const unknown =
+            raw && !regions ? `No ${regionWords(study, view.style.regions).many} of this image.` : "";
+          const missing = map.missing || store.broken.get(map.block) || unknown;
           const target = study.targets[map.target]!;
           const title = map.class_name ? `${target.name}: ${map.class_name}` : target.name;
           return { image, place, variant, target, title, also: [], map, frame, raw, regions, missing };
@@ -127,6 +130,12 @@ export function cellScope(chosen: Normalization, cell: Cell, row: Cell[]): Scope
   return cell.target.contrast && (scope === "pair" || scope === "targets") ? "image" : scope;
 }
 
+/** Return the words of regions of a size. */
+export function regionWords(study: PageStudy, size: number): RegionChoice {
+  const { regions } = study.knobs;
+  return regions.find((each) => each.size === size) ?? regions[0]!;
+}
+
 /** Return what a scope is called. */
 export function titleOf(study: PageStudy, scope: Scope): string {
   return study.knobs.scopes.find((each) => each.scope === scope)?.title ?? "";
@@ -134,7 +143,7 @@ export function titleOf(study: PageStudy, scope: Scope): string {
 
 /**
  * Return the range that a cell's map shares with others; null where none of them is there. `row` are its neighbours,
- * `size` is the side of the patches whose sums it is of, 1 of pixels. A contrast shares with the same contrast only:
+ * `size` is that of the regions whose sums it is of, 1 of pixels. A contrast shares with the same contrast only:
  * under a pair and all targets of one image and variant it is alone.
  */
 export function sharedRange(

@@ -55,7 +55,7 @@ export interface PageStudy {
   history: CheckSeries[];
 }
 /**
- * The range of pixels of the maps of a scope, and of sums over patches.
+ * The range of pixels of the maps of a scope, and of sums over other regions.
  */
 export interface Range {
   minimum: number;
@@ -70,7 +70,7 @@ export interface Range {
    */
   quantiles: number[];
   /**
-   * By the side of the patches in pixels; none where the study was computed before they were kept.
+   * By the size of `RegionChoice`; none where the study was computed before they were kept.
    */
   patches: {
     [k: string]: RegionRange;
@@ -118,12 +118,20 @@ export interface ScopeChoice {
   scope: "raw" | "image" | "pair" | "targets" | "models" | "variant" | "dataset";
 }
 /**
- * What of a map has one colour: a pixel (size 1), or a square patch, which shows its sum.
+ * What of a map has one colour: a pixel (size 1), or a patch, superpixel or object, which shows its sum.
+ *
+ * `label` stands behind that of a scope; `one` and `many` are nouns.
  */
 export interface RegionChoice {
   title: string;
   words: string;
+  /**
+   * Its side in pixels; 0 stands for superpixels, -1 for objects.
+   */
   size: number;
+  label: string;
+  one: string;
+  many: string;
 }
 /**
  * How a range becomes the ends of the colour scale; `{p}` in its words is the percentile.
@@ -189,6 +197,10 @@ export interface Sentences {
    * Of maps of contrasts beside those of classes.
    */
   contrast: string;
+  /**
+   * Why regions are not there to choose; empty where all are.
+   */
+  lacking: string;
 }
 /**
  * A variant that the page shows of some image.
@@ -260,6 +272,12 @@ export interface ModelFrame {
   picture: string;
   missing: string;
   boxes: DrawnBox[];
+  /**
+   * By the size of `RegionChoice`, as far as they are kept.
+   */
+  labels: {
+    [k: string]: FrameLabels;
+  };
 }
 /**
  * A box on a picture or map: half-open pixels of the model's input, and the colour of its label.
@@ -274,6 +292,20 @@ export interface DrawnBox {
   x_max: number;
   y_max: number;
   color: string;
+}
+/**
+ * Which superpixel or object each pixel of an image is in.
+ */
+export interface FrameLabels {
+  /**
+   * Id of the element that holds their numbers.
+   */
+  block: string;
+  regions: number;
+  /**
+   * Of objects, by their numbers; none of superpixels.
+   */
+  names: string[];
 }
 /**
  * The maps of one variant of an image.
@@ -326,7 +358,7 @@ export interface StoredMap {
   score: number | null;
   score_baseline: number | null;
   /**
-   * By the side of the patches in pixels.
+   * By the size of `RegionChoice`.
    */
   patches: {
     [k: string]: Extremes;
@@ -341,7 +373,7 @@ export interface StoredMap {
   boxes: StoredBox[];
 }
 /**
- * The smallest and largest sum over patches of one map.
+ * The smallest and largest sum over regions of one map.
  */
 export interface Extremes {
   minimum: number;
@@ -358,6 +390,18 @@ export interface StoredBox {
   pixels: number;
   sum: number;
   share: number | null;
+  /**
+   * What the output loses when the box is filled with the baseline; null where it was not measured.
+   */
+  deletion: number | null;
+  /**
+   * The same with a blur of the image.
+   */
+  deletion_blurred: number | null;
+  /**
+   * What it loses when a scene is drawn without the bird; null where it was not measured.
+   */
+  true_effect: number | null;
 }
 /**
  * The mean of sums in boxes of one label over the data set, with its 95 % interval.

@@ -3,7 +3,16 @@
 import { count, listing, number } from "./format.ts";
 import type { Limits } from "./limits.ts";
 import type { MapStore } from "./map_store.ts";
-import { type Cell, cellLimits, classesIn, isExact, nameOf, scopeOf, sharedRange } from "./shown.ts";
+import {
+  type Cell,
+  cellLimits,
+  classesIn,
+  isExact,
+  nameOf,
+  regionWords,
+  scopeOf,
+  sharedRange,
+} from "./shown.ts";
 import type { KnobLimits, PageStudy } from "./study_types.ts";
 import { type ColorStyle, contourBlur, type Normalization, type Scope } from "./style.ts";
 
@@ -59,9 +68,9 @@ export function normalizationWords(
 
 /** State what is shown of the values, where it is not all of them in proportion. */
 export function styleWords(study: PageStudy, style: ColorStyle): string {
-  const { regions, parts, palettes, limits } = study.knobs;
+  const { parts, palettes, limits } = study.knobs;
   const lines = [
-    regions.find((each) => each.size === style.regions)?.words,
+    regionWords(study, style.regions).words,
     parts.find((each) => each.part === style.part)?.words,
   ];
   const add = (name: Exclude<keyof KnobLimits, "percentile">, value: number | string = style[name]): void => {
@@ -100,12 +109,13 @@ function rangesOf(
     }
   }
   if (!groups.size) return "";
-  const region = style.regions === 1 ? "pixel" : "patch";
+  const { one } = regionWords(study, style.regions);
+  const region = `${one === "object" ? "an" : "a"} ${one}`;
   if (groups.size === 1)
-    return `The colours run from ${[...groups.keys()][0]} ${study.unit} a ${region}.`.replace("  ", " ");
+    return `The colours run from ${[...groups.keys()][0]} ${study.unit} ${region}.`.replace("  ", " ");
   const named = [...groups].map(([text, names]) => `${text} (${listing(names, 3)})`);
   const more = named.length > MAX_RANGES ? `; ${named.length - MAX_RANGES} more are on the colour bars` : "";
-  return `The colours run from ${named.slice(0, MAX_RANGES).join("; ")}${more}${study.unit && `, in units ${study.unit} a ${region}`}.`;
+  return `The colours run from ${named.slice(0, MAX_RANGES).join("; ")}${more}${study.unit && `, in units ${study.unit} ${region}`}.`;
 }
 
 function ends(limits: Limits): string {

@@ -10,7 +10,7 @@ import type { MapStore } from "../map_store.ts";
 import { boxRows, viewCsv } from "../numbers.ts";
 import { drawView } from "../picture.ts";
 import type { Rectangle } from "../raw_map.ts";
-import { type Cell, cellLimits, cellScope, rowsOf, sharedRange, titleOf } from "../shown.ts";
+import { type Cell, cellLimits, cellScope, regionWords, rowsOf, sharedRange, titleOf } from "../shown.ts";
 import type { PageStudy } from "../study_types.ts";
 import type { Normalization } from "../style.ts";
 import { firstView, imageOf, toFragment, type View, WHOLE, zoomed } from "../view.ts";
@@ -80,6 +80,7 @@ export function Viewer({ study, store, ready }: ViewerProps) {
       width={layout.width}
       aside={view.beside ? shortTitle(study, chosen, cell, row) : ""}
       view={view}
+      region={regionWords(study, view.style.regions)}
       hand={hand}
       colors={colors}
       limits={cellLimits(study, cell, row, chosen, view.style, store)}
