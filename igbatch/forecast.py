@@ -118,7 +118,8 @@ def _facts(plan: Plan, found: Preview | None) -> dict[str, Any]:
             faithfulness += sample * (audit.faithfulness.perturbations + 1) * nodes
         if audit.curves:
             _, height, width = resolved.models[spec.model].data_config["input_size"]
-            passes = passes_an_image(audit.curves, height, width, len(resolved.target_names))
+            pieces = resolved.study.images.superpixels
+            passes = passes_an_image(audit.curves, height, width, len(resolved.target_names), pieces)
             curves += sampled[CURVES].get(spec.variant_id, 0) * passes
 
     def mean(values: Mapping[tuple[str, str], float]) -> float:

@@ -39,7 +39,8 @@ class Course(NamedTuple):
 
     Attributes:
         start, end: [C, H, W] on the device of the model.
-        labels: int [H, W] there, the region of each pixel, 0..R-1, each of which has one.
+        labels: int [H, W] there, the region of each pixel, 0..R-1.
+        pixels: int64 [R], how many each region has, one at least.
         order: of the regions.
         counts: int64 [S + 1], rising: how many regions are replaced at each step, from 0 to R.
     """
@@ -47,6 +48,7 @@ class Course(NamedTuple):
     start: Tensor
     end: Tensor
     labels: Tensor
+    pixels: NDArray[np.int64]
     order: Order
     counts: NDArray[np.int64]
 
@@ -58,13 +60,10 @@ class Course(NamedTuple):
         for count in self.counts[1:-1].tolist():
             yield torch.where(when < count, self.end.to(self.start.dtype), self.start)
 
-    def fractions(self, pixels: NDArray[np.int64]) -> FloatArray:
-        """Return the share of the pixels that are replaced at each step, [S + 1] from 0 to 1.
-
-        `pixels` are those of each region, int64 [R].
-        """
-        replaced = np.concatenate([[0], np.cumsum(pixels[self.order])])[self.counts]
-        shares: FloatArray = replaced / pixels.sum()
+    def fractions(self) -> FloatArray:
+        """Return the share of the pixels that are replaced at each step, [S + 1] from 0 to 1."""
+        replaced = np.concatenate([[0], np.cumsum(self.pixels[self.order])])[self.counts]
+        shares: FloatArray = replaced / self.pixels.sum()
         return shares
 
 

@@ -7,26 +7,36 @@ from numpy.typing import NDArray
 
 from igbatch.study import Curves
 
+SUPERPIXELS = "superpixels"
 
-def region_labels(regions: str, height: int, width: int) -> NDArray[np.int64]:
+
+def square_labels(regions: str, height: int, width: int) -> NDArray[np.int64]:
     """Return the region of each pixel, numbered row by row: int64 [height, width].
 
     `regions` is `pixel`, or `patch <size>`: squares from the upper left corner on, those at the right and
     lower edges with what pixels are left.
     """
-    size = int(regions.partition(" ")[2] or 1)
+    size = _side(regions)
     across = -(-width // size)
     return np.arange(height)[:, None] // size * across + np.arange(width) // size
 
 
-def passes_an_image(settings: Curves, height: int, width: int, classes: int) -> int:
+def passes_an_image(
+    settings: Curves, height: int, width: int, classes: int, superpixels: int | None = None
+) -> int:
     """Return how many forward passes the curves of one image of a size take for so many classes.
 
-    A random order serves all classes, and read backwards it is an order of insertion.
+    A random order serves all classes, and read backwards it is an order of insertion. Of an image that is cut
+    into fewer `superpixels` than asked for it may be fewer.
     """
     between = 0
     for regions in settings.regions:
-        size = int(regions.partition(" ")[2] or 1)
-        between += min(settings.steps, -(-height // size) * -(-width // size)) - 1
+        size = _side(regions)
+        count = superpixels or 1 if regions == SUPERPIXELS else -(-height // size) * -(-width // size)
+        between += min(settings.steps, count) - 1
     orders = 2 * classes + settings.random_orders
     return 1 + len(settings.fills) * (1 + between * orders)
+
+
+def _side(regions: str) -> int:
+    return int(regions.partition(" ")[2] or 1)

@@ -25,7 +25,8 @@ from igbatch.attribution.settings import Example
 from igbatch.attribution.wave import MicroBatchLimit
 from igbatch.errors import ImageError, InputError
 from igbatch.images.baselines import baseline_pixels
-from igbatch.pipeline.curves import passes_an_image, region_labels
+from igbatch.images.label_maps import superpixels
+from igbatch.pipeline.curves import SUPERPIXELS, passes_an_image, square_labels
 from igbatch.pipeline.messages import SamplePart
 from igbatch.pipeline.part_measurer import Group, PartMeasurer, Rows
 from igbatch.pipeline.prepare import PreparedImage
@@ -35,6 +36,10 @@ from igbatch.store.reader import Reader
 
 Key = tuple[Any, ...]
 """Of a course of one image: fill, regions, kind, and the class whose map orders it, or a random number."""
+
+
+Regions = tuple[NDArray[np.int64], Tensor, NDArray[np.int64]]
+"""The region of each pixel, flat, and as [H, W] on the device; and how many pixels each region has."""
 
 
 class CurvesMeasurer(PartMeasurer):
@@ -51,11 +56,16 @@ class CurvesMeasurer(PartMeasurer):
         assert curves is not None
         self.curves = curves
         _, self.height, self.width = self.resolved.models[self.spec.model].data_config["input_size"]
-        self.labels = {each: region_labels(each, self.height, self.width) for each in curves.regions}
+        self.superpixels = self.resolved.study.images.superpixels
+        self.squares: dict[str, Regions] = {
+            each: self._regions(square_labels(each, self.height, self.width))
+            for each in curves.regions
+            if each != SUPERPIXELS
+        }
         self.reader = Reader(self.output)
 
     def rows_an_image(self, targets: int) -> int:
-        return passes_an_image(self.curves, self.height, self.width, targets)
+        return passes_an_image(self.curves, self.height, self.width, targets, self.superpixels)
 
     def measure(self, group: Group) -> list[Rows]:
         """Return the rows of each image of a group, one at least: `schemas.CURVES`."""
@@ -66,11 +76,8 @@ class CurvesMeasurer(PartMeasurer):
         lacking = [(place, examples[place].image) for place, each in enumerate(maps) if each is None]
         for place, found in self.explain(model, group, examples, lacking, limit):
             maps[lacking[place][0]] = found.cpu().numpy()
-        labels: dict[str, Tensor] = {
-            name: torch.from_numpy(each).to(self.device) for name, each in self.labels.items()
-        }
         courses = [
-            dict(self._courses(part, image, example, own, labels))
+            dict(self._courses(part, image, example, own))
             for (part, image), example, own in zip(group, examples, maps, strict=True)
         ]
         measured = course_outputs(
@@ -101,27 +108,35 @@ class CurvesMeasurer(PartMeasurer):
         image: PreparedImage,
         example: Example,
         maps: NDArray[np.float32] | None,
-        labels: Mapping[str, Tensor],
     ) -> Iterator[tuple[Key, Course]]:
         """Yield the courses of an image; targets that are the same class share theirs."""
         assert maps is not None
         classes = {index: one for (_, index), one in zip(part.targets, maps, strict=True)}
         seed, image_id = self.curves.images.seed, part.image.image_id
+        cut = {each: self._cut(each, image) for each in self.curves.regions}
         for fill in self.curves.fills:
             end = example.baseline if fill == "baseline" else self._blurred(image)
-            for regions in self.curves.regions:
-                numbers = self.labels[regions].ravel()
-                count = int(numbers[-1]) + 1
-                counts = step_counts(count, self.curves.steps)
+            for regions, (numbers, labels, pixels) in cut.items():
+                counts = step_counts(len(pixels), self.curves.steps)
                 for index, one in classes.items():
                     sums = np.bincount(numbers, one.ravel()).astype(np.float64)
-                    how = labels[regions], attribution_order(sums), counts
+                    how = labels, pixels, attribution_order(sums), counts
                     yield (fill, regions, "deletion", index), Course(example.image, end, *how)
                     yield (fill, regions, "insertion", index), Course(end, example.image, *how)
                 for number in range(self.curves.random_orders):
-                    order = random_order(count, seed, number, image_id)
-                    course = Course(example.image, end, labels[regions], order, counts)
+                    order = random_order(len(pixels), seed, number, image_id)
+                    course = Course(example.image, end, labels, pixels, order, counts)
                     yield (fill, regions, "random", number), course
+
+    def _cut(self, regions: str, image: PreparedImage) -> Regions:
+        """Return how an image is cut into regions."""
+        if regions != SUPERPIXELS:
+            return self.squares[regions]
+        assert self.superpixels is not None
+        return self._regions(superpixels(image.pixels, self.superpixels).astype(np.int64))
+
+    def _regions(self, labels: NDArray[np.int64]) -> Regions:
+        return labels.ravel(), torch.from_numpy(labels).to(self.device), np.bincount(labels.ravel())
 
     def _blurred(self, image: PreparedImage) -> Tensor:
         blurred = self.preprocessing.normalize(baseline_pixels("blurred", image.pixels))
@@ -132,8 +147,7 @@ class CurvesMeasurer(PartMeasurer):
     ) -> Iterator[dict[str, Any]]:
         """Yield the rows of an image; a random order of insertion is one of deletion, read backwards."""
         columns = {index: place for place, (_, index) in enumerate(part.targets)}
-        pixels = {name: np.bincount(each.ravel()) for name, each in self.labels.items()}
-        shares = {key: each.fractions(pixels[key[1]]) for key, each in courses.items()}
+        shares = {key: each.fractions() for key, each in courses.items()}
         orders = [None, *range(self.curves.random_orders)]
         of = product(part.targets, self.curves.regions, self.curves.fills, ("deletion", "insertion"), orders)
         for (target, index), regions, fill, kind, number in of:

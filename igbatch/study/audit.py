@@ -27,7 +27,7 @@ class Faithfulness(Section):
 
 
 MAX_CURVE_IMAGES = 1000
-CurveRegions = Literal["pixel", "patch 4", "patch 8", "patch 16", "patch 32"]
+CurveRegions = Literal["pixel", "patch 4", "patch 8", "patch 16", "patch 32", "superpixels"]
 Fill = Literal["baseline", "blurred"]
 
 

@@ -38,7 +38,8 @@ def example(seed: int = 1, channels: int = 3) -> Example:
 def course(each: Example, order: np.ndarray, steps: int, *, insertion: bool = False, **how: Any) -> Course:
     ends = (each.baseline, each.image) if insertion else (each.image, each.baseline)
     labels = how.get("labels", LABELS)
-    return Course(*ends, torch.from_numpy(labels), order, step_counts(int(labels.max()) + 1, steps))
+    pixels = np.bincount(labels.ravel())
+    return Course(*ends, torch.from_numpy(labels), pixels, order, step_counts(len(pixels), steps))
 
 
 def test_the_curve_of_a_linear_model_is_the_cumulated_sum_of_its_map() -> None:
@@ -63,7 +64,7 @@ def test_the_curve_of_a_linear_model_is_the_cumulated_sum_of_its_map() -> None:
             deleted, inserted = (curves[2 * k + way][:, k] for way in (0, 1))
             assert np.allclose(deleted, whole[target] - cumulated, atol=1e-6)
             assert np.allclose(inserted, empty[target] + cumulated, atol=1e-6)
-            shares = own[2 * k].fractions(pixels)
+            shares = own[2 * k].fractions()
             assert (shares[0], shares[-1], len(shares)) == (0, 1, REGIONS + 1)
             assert np.allclose(shares, np.concatenate([[0], np.cumsum(pixels[order])]) / SIZE**2)
             assert np.isclose(area(shares, deleted) + area(shares, inserted), whole[target] + empty[target])
@@ -76,7 +77,7 @@ def test_a_random_orders_mean_area_is_half_way_between_both_ends_for_a_linear_mo
     orders = [random_order(SIZE * SIZE, 0, number, "eagle.jpg") for number in range(400)]
     own = [course(each, order, 16, labels=labels) for order in orders]
     (curves,) = course_outputs(linear, [each], [own], settings(micro_batch=512))
-    areas = np.array([area(own[0].fractions(np.ones(SIZE * SIZE)), one[:, 0]) for one in curves])
+    areas = np.array([area(own[0].fractions(), one[:, 0]) for one in curves])
     half = (curves[0][0, 0] + curves[0][-1, 0]) / 2
     assert abs(areas.mean() - half) < 4 * areas.std() / np.sqrt(len(areas))
 

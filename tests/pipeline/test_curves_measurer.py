@@ -14,9 +14,10 @@ import yaml
 
 from igbatch import open_study
 from igbatch.attribution.curves import random_order, step_counts
+from igbatch.errors import InputError
 from igbatch.images.baselines import baseline_pixels
 from igbatch.pipeline import sampled
-from igbatch.pipeline.curves import passes_an_image, region_labels
+from igbatch.pipeline.curves import passes_an_image, square_labels
 from igbatch.pipeline.curves_measurer import CurvesMeasurer
 from igbatch.pipeline.messages import Calibration, SamplePart
 from igbatch.pipeline.plan import Plan
@@ -106,7 +107,7 @@ def test_each_row_is_the_curve_of_the_stored_map(study: Path, measured_once: Out
     model = load_trained(planned(study, measured_once).resolved.models["small"].source, "x")
     config = results.record["models"]["small"]["data_config"]
     mean, std = (torch.tensor(config[name])[:, None, None] for name in ("mean", "std"))
-    pixels, labels = results.pixels(image_id), region_labels("patch 16", 56, 56)
+    pixels, labels = results.pixels(image_id), square_labels("patch 16", 56, 56)
     order = np.argsort(-patch_sums(results.attribution("trained", image_id, "magpie"), 16).ravel())
     drawn = random_order(16, 0, 1, image_id)
     close, none = {"rtol": 1e-4, "atol": 1e-7}, float("nan")
@@ -165,6 +166,27 @@ def test_maps_that_are_not_kept_are_computed_again(
     kept = kept[kept["image_id"].isin(found["image_id"])].reset_index(drop=True)
     columns = [*KEY, "area"]
     pd.testing.assert_frame_equal(found[columns], kept[columns], rtol=1e-4)
+
+
+def test_superpixels_are_those_whose_sums_the_study_shows(
+    study: Path, tmp_path: Path, compute_study: Compute
+) -> None:
+    cut = ("images.superpixels=12", "variants=[{kind: trained}]", "audit.curves.images.sample=1")
+    overrides = (*cut, "audit.curves.regions=[superpixels]", "audit.curves.steps=99", "targets=[magpie]")
+    output = compute_study(study, tmp_path / "out", *overrides)
+    measure(study, output, *overrides)
+    results = open_study(output.uri)
+    rows = results.curves
+    image_id = str(rows["image_id"].iloc[0])
+    sums = results.region_sums("trained", image_id, "magpie", "superpixels")
+    pixels = np.bincount(results.partition("trained", image_id, "superpixels").labels.ravel())
+    shares = np.cumsum(pixels[np.argsort(-sums, kind="stable")]) / 56**2
+    own = rows[rows["order"] == "attribution"]
+    assert (own["steps"] == len(sums)).all()
+    assert all(np.allclose(each, [0, *shares]) for each in own["fractions"])
+    assert verify(output).problems == []
+    with pytest.raises(InputError, match=r"audit.curves.regions: superpixels: .* `images: {superpixels"):
+        planned(study, Output(str(tmp_path / "new")), "audit.curves.regions=[superpixels]")
 
 
 def test_a_change_of_what_decides_a_curve_measures_all_again(study: Path, output: Output) -> None:
