@@ -19,13 +19,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .averaging import map_norms
 from .engine import micro_batch_of
 from .frozen import Model, frozen
 from .outputs import OUTPUTS, OutputUnit
 from .passes import Forward
 from .precision import PRECISIONS, Precision
 from .settings import Example, Settings
-from .smoothing import map_norms, seeded
+from .smoothing import seeded
 from .wave import MicroBatchLimit
 
 PATCH = 0.5

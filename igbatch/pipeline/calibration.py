@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 from torch import nn
 
 from igbatch.attribution import Example, Settings
+from igbatch.attribution.averaging import settings_of_copies
 from igbatch.attribution.calibrate import (
     arithmetic_error,
     choose_graphs,
@@ -21,7 +22,6 @@ from igbatch.attribution.calibrate import (
     choose_precision,
 )
 from igbatch.attribution.precision import PRECISIONS
-from igbatch.attribution.smoothing import settings_of_copies
 from igbatch.errors import InputError
 from igbatch.pipeline.messages import Calibration
 from igbatch.study import AttributionSection

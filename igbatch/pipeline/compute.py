@@ -17,10 +17,11 @@ import torch
 from numpy.typing import NDArray
 
 from igbatch.attribution import Attributed, Example, default_micro_batch
+from igbatch.attribution.averaging import averaged
 from igbatch.attribution.calibrate import PROBED_IMAGES
 from igbatch.attribution.device_sharing import HostCopy
 from igbatch.attribution.engine import attribute_forward
-from igbatch.attribution.smoothing import averaged, copy_noise
+from igbatch.attribution.smoothing import copy_noise
 from igbatch.images.baselines import baseline_pixels
 from igbatch.images.preprocessing import Preprocessing
 from igbatch.pipeline.calibration import Sample, calibrate_device, settings_of, uncalibrated

@@ -17,9 +17,10 @@ import torch
 from torch import Tensor
 
 from igbatch.attribution import AttributionError, Example, attribute
+from igbatch.attribution.averaging import averaged
 from igbatch.attribution.engine import micro_batch_of
 from igbatch.attribution.faithfulness import Draws, ImageStream, infidelity, max_sensitivity
-from igbatch.attribution.smoothing import averaged, copy_noise
+from igbatch.attribution.smoothing import copy_noise
 from igbatch.attribution.wave import MicroBatchLimit
 from igbatch.errors import ImageError, one_line
 from igbatch.images.baselines import baseline_pixels
