@@ -49,7 +49,7 @@ def settings_of(
 ) -> Settings:
     """Return how a variant's integrals are taken; what is not calibrated yet is left at the defaults.
 
-    Where maps are smoothed these are the integrals of the noisy copies.
+    Where maps are means, over noisy copies or baselines, these are the integrals that are averaged.
     """
     settings = Settings(
         **study.model_dump(include={"rule", "tolerance", "atol", "max_steps", "output"}),
@@ -58,8 +58,8 @@ def settings_of(
         micro_batch=None if study.micro_batch == "auto" else study.micro_batch,
         together=study.reproducible == "shard",
     )
-    if study.smoothing is not None:
-        settings = settings_of_copies(settings, study.smoothing.samples)
+    if study.copies > 1:
+        settings = settings_of_copies(settings, study.copies)
     if calibration is None:
         return settings
     return replace(

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from igbatch.attribution import AttributionError, Example, attribute
@@ -23,9 +24,9 @@ from igbatch.attribution.faithfulness import Draws, ImageStream, infidelity, max
 from igbatch.attribution.smoothing import copy_noise
 from igbatch.attribution.wave import MicroBatchLimit
 from igbatch.errors import ImageError, one_line
-from igbatch.images.baselines import baseline_pixels
 from igbatch.images.preprocessing import Preprocessing
 from igbatch.pipeline.calibration import settings_of, uncalibrated
+from igbatch.pipeline.copies import BaselinePixels
 from igbatch.pipeline.messages import Calibration, FaithfulnessPart, Skipped
 from igbatch.pipeline.models import Models
 from igbatch.pipeline.plan import copies_of
@@ -72,6 +73,7 @@ class FaithfulnessMeasurer:
         self.spec = parts[0].spec
         self.preprocessing = Preprocessing.from_data_config(resolved.models[self.spec.model].data_config)
         self.settings = settings_of(self.study, self.spec.steps, calibration or uncalibrated(self.study))
+        self._baselines = BaselinePixels(resolved.baseline, self.preprocessing, self._input)
         self._skipped: list[Skipped] = []
 
     def run(self) -> list[Skipped]:
@@ -174,12 +176,12 @@ class FaithfulnessMeasurer:
         return found
 
     def _example(self, part: FaithfulnessPart, image: PreparedImage) -> Example:
-        start = baseline_pixels(self.resolved.baseline, image.pixels)
-        pixels, baseline = (
-            torch.from_numpy(self.preprocessing.normalize(each)).to(self.device)
-            for each in (image.pixels, start)
-        )
-        return Example(pixels, baseline, torch.tensor([index for _, index in part.targets]))
+        (baseline,) = self._baselines.of(image.pixels)
+        targets = torch.tensor([index for _, index in part.targets])
+        return Example(self._input(image.pixels), baseline, targets)
+
+    def _input(self, pixels: NDArray[np.float32]) -> Tensor:
+        return torch.from_numpy(self.preprocessing.normalize(pixels)).to(self.device)
 
     def _copies(self, image_id: str, image: Tensor, scale: Tensor) -> Iterator[Tensor]:
         """Yield an image, or noisy copies of it where maps are smoothed.

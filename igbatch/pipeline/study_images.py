@@ -39,12 +39,14 @@ class StudyImages:
         boxes: None where scenes carry their own, or there are none.
         warnings: one line each.
         box_counts: of `boxes`.
+        contents: of each image, `etag` without its label and boxes.
     """
 
     table: pa.Table
     boxes: BoxTable | None
     warnings: list[str]
     box_counts: BoxCounts | None = None
+    contents: pa.ChunkedArray | None = None
 
 
 def list_study_images(loaded: LoadedStudy) -> StudyImages:
@@ -66,14 +68,14 @@ def list_study_images(loaded: LoadedStudy) -> StudyImages:
         first = boxes.boxes.group_by("image", use_threads=False).aggregate([("label", "first")])
         position = pc.index_in(table["image_id"], value_set=first["image"])
         labels = pc.coalesce(labels, first["label_first"].combine_chunks().take(position.combine_chunks()))
-    etags = pc.fill_null(table["etag"], "")
+    etags = contents = pc.fill_null(table["etag"], "")
     if not images.scenes:
         etags = pc.binary_join_element_wise(etags, _digests(table["image_id"], labels, boxes), "")
     listed = {name: table[name] for name in ("image_id", "uri", "size")}
     known = pa.table(listed | {"etag": etags, "label": labels})
     full = pa.concat_tables([schemas.IMAGES.empty_table(), known], promote_options="permissive")
     warnings, counts = (list(found.warnings), found.counts) if found else ([], None)
-    return StudyImages(full.cast(schemas.IMAGES), boxes, warnings, counts)
+    return StudyImages(full.cast(schemas.IMAGES), boxes, warnings, counts, contents=contents)
 
 
 @contextmanager

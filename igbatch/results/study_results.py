@@ -157,6 +157,16 @@ class StudyResults(Tables):
         """
         return self.reader.attribution(variant_id, image_id, target)
 
+    def spread(self, variant_id: str, image_id: str, target: str) -> np.ndarray:
+        """Return how a map depends on the baseline: float32 [H, W], in units of the output.
+
+        It is the standard deviation of each pixel over the maps of all baselines, whose mean the map is.
+
+        Raises:
+            KeyError: there is no such map, it was not kept (`store.maps`), or the study has one baseline.
+        """
+        return self.reader.attribution(variant_id, image_id, target, "spread")
+
     def region_sums(self, variant_id: str, image_id: str, target: str, regions: Regions) -> np.ndarray:
         """Return the sums of a map over regions: float64 [H / size, W / size], rounded up; together its sum.
 
