@@ -1,4 +1,4 @@
-"""The boxes of one variant in numbers: places in the study's lists instead of names, 60 bytes a box.
+"""The boxes of one variant in numbers: places in the study's lists instead of names, 70 bytes a box.
 
 From them follow the aggregates over the data set and, image by image, what a report ranks images by.
 """
@@ -18,7 +18,7 @@ from igbatch.statistics.aggregates import aggregate_box_sums
 from igbatch.store import schemas
 from igbatch.store.reader import Reader
 
-_NUMBERS = ("sum", "share", "density_ratio", "pixels")
+_NUMBERS = ("sum", "share", "density_ratio", "pixels", "sign_agreement")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class VariantBoxes:
         every: boxes of each target, those without a visible pixel among them: int64 [targets].
         place, target, label: of each box, in the study's lists and in `labels`.
         rank: of its id among all ids, sorted.
-        sum, share, density_ratio, pixels: as in `box_stats`; NaN where they are null.
+        sum, share, density_ratio, pixels, sign_agreement: as in `box_stats`; NaN where they are null.
     """
 
     images: int
@@ -46,6 +46,7 @@ class VariantBoxes:
     share: NDArray[np.float64]
     density_ratio: NDArray[np.float64]
     pixels: NDArray[np.float64]
+    sign_agreement: NDArray[np.float64]
 
     @classmethod
     def read(cls, reader: Reader, variant_id: str) -> VariantBoxes:

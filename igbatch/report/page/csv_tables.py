@@ -16,6 +16,7 @@ from igbatch.statistics.aggregates import COUNTS
 BOX_COLUMNS = [
     "image_id", "box_label", "box_id", "variant_id", "target",
     "sum", "positive_sum", "negative_sum", "abs_sum", "share", "density_ratio", "contains_peak",
+    "sum_spread", "sign_agreement",
     "pixels", "visible_fraction", "x_min", "y_min", "x_max", "y_max",
 ]  # fmt: skip
 STATS_COLUMNS = [
