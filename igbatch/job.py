@@ -24,6 +24,7 @@ from igbatch.results import StudyResults
 from igbatch.store.output import Output
 from igbatch.store.provenance import TABLES
 from igbatch.study_file import LoadedStudy, load_study
+from igbatch.text import count
 
 if TYPE_CHECKING:
     from igbatch.audit.verdict import Audit
@@ -236,19 +237,24 @@ def report_place(output: Output) -> str:
 
 
 def print_box_sums(results: StudyResults, console: Console) -> None:
-    """Print the sum inside each box of the featured images, per variant and target.
+    """Print the sum inside each box of the featured images, per variant and target, and of how many it is.
 
     The boxes of these images are read, and no others. Of many variants the trained ones and the first of each
     kind are printed.
     """
     from igbatch.report.selection import shown_variants
+    from igbatch.report.target_titles import TargetTitles
 
     featured = results.study.report.featured or results.listing.ids(range(min(results.n_images, 1)))
     boxes = results.boxes_of(featured)
     if not len(boxes):
         console.print("no boxes on the featured images: no box sums to show", highlight=False)
         return
-    table = Table(title="Sum of attributions inside boxes", title_justify="left", title_style="bold")
+    shown_images = boxes["image_id"].nunique()
+    others = results.n_images - shown_images
+    which = f", {shown_images} of {count(results.n_images, 'image')}" if others else ""
+    title = f"Sum of attributions inside boxes{which}"
+    table = Table(title=title, title_justify="left", title_style="bold")
     for name in ("image", "box", "variant", *(f"target {target}" for target in results.target_names)):
         table.add_column(name, justify="right" if name.startswith("target ") else "left", overflow="fold")
     order = {variant: place for place, variant in enumerate(results.variants["variant_id"])}
@@ -258,10 +264,15 @@ def print_box_sums(results: StudyResults, console: Console) -> None:
     there = set(sums.index.unique("variant_id"))
     shown = set(shown_variants(results, [variant for variant in order if variant in there]))
     keys = [key for key in sums.index if key[2] in shown]
+    classes = TargetTitles(results).classes(results, featured)
     for key in sorted(keys, key=lambda key: (key[0], key[1], order[key[2]])):
-        cells = [f"{sums.loc[key].get(target, float('nan')):+.3g}" for target in results.target_names]
+        named = {target: classes.get((key[0], key[2], target), "") for target in results.target_names}
+        values = [sums.loc[key].get(target, float("nan")) for target in named]
+        cells = [f"{value:+.3g} {each}".strip() for value, each in zip(values, named.values(), strict=True)]
         table.add_row(*map(printable, key), *cells)
     console.print(table, markup=False)
+    if others:
+        console.print("box sums of other images are in the study's box_stats", highlight=False)
     if len(there) > len(shown):
         left = f"{len(there) - len(shown)} more variants are not shown; report/tables/box_sums.csv has all"
         console.print(left, highlight=False, soft_wrap=True)

@@ -61,6 +61,9 @@ def test_box_sums_are_printed_of_the_featured_images_without_reading_others(
         shown = whole[whole["image_id"].isin(featured or ["double-00001"])]
         if not len(shown):
             assert "no boxes on the featured images" in text
+        else:
+            assert "inside boxes, 1 of 3 images" in text
+            assert "box sums of other images are in the study's box_stats" in text
         for row in shown.itertuples():
             assert f"{row.sum:+.3g}" in text
             assert str(row.image_id) in text

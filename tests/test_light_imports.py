@@ -45,6 +45,7 @@ HEAVY = ["torch", "timm", "ray", "matplotlib"]
             ("facts of bundled", ["torch", "timm"]),
             ("all of igbatch.images", HEAVY),
             ("all of igbatch.statistics", HEAVY),
+            ("igbatch.report.page.compare", HEAVY),
         ],
     ],
     ids=["with torch", "without torch"],

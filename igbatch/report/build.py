@@ -8,7 +8,7 @@ from itertools import combinations, islice
 from matplotlib.figure import Figure
 
 from igbatch.report.color.style import DEFAULT
-from igbatch.report.figures.dotplot import aggregates_figure
+from igbatch.report.figures.dotplot import aggregates_figure, select_aggregates
 from igbatch.report.figures.draw import draw_sheet
 from igbatch.report.figures.encoding import data_uri, figure_png
 from igbatch.report.figures.fonts import missing_line, on_stderr
@@ -66,7 +66,8 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
     findings = [*box_findings(results), *target_likeness(results, compared_images(results))]
     lead, facts = describe(results)
     audit, history, problem = study_audit(results)
-    study, packed = page_data(results, selection, shown, history)
+    means = select_aggregates(results).rows.to_dict("records")
+    study, packed = page_data(results, selection, shown, history=history, means=means)
     page = render_page(
         study,
         packed,
@@ -127,7 +128,8 @@ def _draw(maps: ImageMaps, files: _Files) -> Iterator[tuple[str, str]]:
     pairs = list(islice(combinations(targets, 2), MAX_PAIRS)) if len(targets) > 2 else []
     for variant_id in variants:
         for chosen in (None, *pairs):
-            name = ": ".join([plain(variant_id), *([listing(list(map(plain, chosen)))] if chosen else [])])
+            titles = [maps.title(variant_id, each) for each in chosen or ()]
+            name = ": ".join([plain(variant_id), *([listing(titles)] if titles else [])])
             figure = draw_sheet(sequence_sheet(maps, variant_id, chosen))
             yield name, files.figure(file_stem(maps.image_id, variant_id, *(chosen or ())), figure)[0]
     figure = draw_sheet(scope_sheet(maps, joint_scope(targets), variants))

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from importlib import import_module
+from os import PathLike
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -27,6 +30,15 @@ from igbatch.store.output import Output
 from igbatch.store.reader import Reader
 from igbatch.store.row_index import Listing
 from igbatch.store.scan import gathered
+
+
+class NotebookView(Protocol):
+    """What a notebook shows of a study: `igbatch.report.page.viewer.EmbeddedViewer`."""
+
+    def _repr_html_(self) -> str: ...
+
+    def save(self, path: str | PathLike[str]) -> Path:
+        """Write it to a local file, and return its path."""
 
 
 class Scans:
@@ -175,6 +187,16 @@ class StudyResults(Tables):
             InputError: there are no such regions.
         """
         return patch_sums(self.attribution(variant_id, image_id, target), patch_size(regions))
+
+    def view(self, images: str | Sequence[str], **choices: Any) -> NotebookView:
+        """Return the report page's viewer of some images, for a notebook or a file: `igbatch.view`.
+
+        Raises:
+            InputError: a choice is wrong, or the study has no such image.
+        """
+        package: Any = import_module("igbatch")  # which knows the report; results do not
+        shown: NotebookView = package.view(self, images, **choices)
+        return shown
 
     def pixels(self, image_id: str, variant_id: str | None = None) -> np.ndarray:
         """Return an image as the model saw it, before normalization: float32 [H, W, 3] in 0..1.

@@ -19,7 +19,7 @@ from igbatch.report.color.contour import strongest
 from igbatch.report.color.scale import ColorScale
 from igbatch.report.color.style import DEFAULT, ColorStyle
 from igbatch.report.color.wording import PART_WORDS
-from igbatch.report.page.study_data import packed, unpacked
+from igbatch.report.page.packing import packed, unpacked
 from igbatch.statistics.patches import over_pixels, patch_sums
 from igbatch.text import number
 
@@ -521,7 +521,7 @@ def test_at_least_one_variant_and_target_stay(birds: Any, page: Any, show: Show)
     expect(page.locator("#statement")).to_contain_text("A pair has two targets, 1 is shown.")
 
 
-def test_the_phone_shows_maps_two_abreast_and_scrolls_no_side(
+def test_the_phone_shows_one_map_below_the_other_as_wide_as_it_is_and_scrolls_no_side(
     birds: Any, phone: Any, show: Show, eventually: Eventually
 ) -> None:
     show(phone, birds)
@@ -529,12 +529,38 @@ def test_the_phone_shows_maps_two_abreast_and_scrolls_no_side(
     def fits() -> None:
         assert phone.evaluate("document.documentElement.scrollWidth") <= 390
         places = [panel(phone, "trained", target).bounding_box() for target in TARGETS]
-        assert places[0]["y"] == places[1]["y"]
+        assert places[0]["y"] + places[0]["height"] < places[1]["y"]
+        assert all(place["width"] > 0.9 * 390 for place in places)
 
     eventually(fits)
     phone.get_by_text("Knobs").click()
     choose(phone, first_scope="dataset")
     expect(phone.locator("#statement")).to_contain_text("Joint range of the study")
+
+
+def test_maps_fill_the_width_beside_the_photograph(
+    birds: Any, page: Any, show: Show, eventually: Eventually
+) -> None:
+    show(page, birds)
+
+    def in_one_line(places: Sequence[Any], least: float) -> Check:
+        def check() -> None:
+            found = [place.locator(".stage").bounding_box() for place in places]
+            assert len({round(each["width"]) for each in found}) == 1
+            ends = found[0]["x"], found[-1]["x"] + found[-1]["width"]
+            column = page.locator(".shown").bounding_box()
+            assert ends[1] - ends[0] > least * column["width"]
+            assert found[-1]["x"] > found[-2]["x"]
+            assert found[-1]["y"] == pytest.approx(found[-2]["y"], abs=1)
+
+        return check
+
+    photograph = page.locator(".photo")
+    eventually(in_one_line([photograph, *(panel(page, "trained", target) for target in TARGETS)], 0.9))
+    page.locator('.names input[name="magpie"]').uncheck()  # one target: variants stand side by side
+    eventually(
+        in_one_line([panel(page, variant, "eagle") for variant in ("random-1", "random-2", "trained")], 0.7)
+    )
 
 
 def test_hostile_names_are_text_in_the_viewer(hostile: Any, page: Any, show: Show) -> None:

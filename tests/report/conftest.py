@@ -135,7 +135,8 @@ def _stats_row(
     score = numbers["sum"] - gap * numbers["abs_sum"]
     row = {**numbers, "score": score, "score_baseline": 0.0, "map_error": map_error}
     return {
-        "image_id": image, "label": "eagle", "target": target, "target_index": 0,
+        "image_id": image, "label": "eagle", "target": target,
+        "target_index": CLASSES.index(target) if target in CLASSES else 0,
         "prediction": "eagle", "prediction_index": 0, "prediction_probability": 0.97,
         "target_probability": 0.97, **row, **convergence(row, 0.05),
         "steps": 50, "precision": "float32", "device": "cpu", "image_etag": "",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.colors import Colormap, LinearSegmentedColormap
 from numpy.typing import NDArray
 
 _STEPS = (0.0, 0.090, 0.252, 0.449, 0.669, 1.0)
@@ -23,10 +22,17 @@ BOX_COLORS = ("#e08a00", "#00865a", "#7a4fa3", "#555555", "#a8560b", "#007f8c")
 """Outlines of boxes, by label: none of them near the map's red, white and blue."""
 
 
-def _table(colormap: str | Colormap) -> NDArray[np.uint8]:
-    """Return a colour map of matplotlib as `LEVELS` colours on each side of its middle."""
-    n = 2 * LEVELS + 1
-    colors = mpl.colormaps.get_cmap(colormap).resampled(n)(np.arange(n))[:, :3]
+def _table(anchors: str, places: Sequence[float] | None = None) -> NDArray[np.uint8]:
+    """Return colours between anchors, in proportion: `LEVELS` on each side of the middle.
+
+    Args:
+        anchors: `#rrggbb` with spaces between.
+        places: of the anchors, from 0 to 1; at equal distances where none are given.
+    """
+    known = np.array([list(bytes.fromhex(anchor[1:])) for anchor in anchors.split()]) / 255
+    at = np.linspace(0, 1, len(known)) if places is None else places
+    along = np.linspace(0, 1, 2 * LEVELS + 1)
+    colors = np.stack([np.interp(along, at, channel) for channel in known.T], axis=1)
     return np.asarray((colors * 255).round(), dtype=np.uint8)
 
 
@@ -50,19 +56,20 @@ class Palette:
 
 
 _PLACES = [*(0.5 - place / 2 for place in _STEPS[:0:-1]), *(0.5 + place / 2 for place in _STEPS)]
-_ANCHORS = list(zip(_PLACES, (*_NEGATIVE[:0:-1], *_POSITIVE), strict=True))
-PALETTE = _table(LinearSegmentedColormap.from_list("red-white-blue", _ANCHORS, 2 * LEVELS + 1))
+_PU_OR = "#7f3b08 #b35806 #e08214 #fdb863 #fee0b6 #f7f7f7 #d8daeb #b2abd2 #8073ac #542788 #2d004b"
+_BR_BG = "#543005 #8c510a #bf812d #dfc27d #f6e8c3 #f5f5f5 #c7eae5 #80cdc1 #35978f #01665e #003c30"
+PALETTE = _table(" ".join((*_NEGATIVE[:0:-1], *_POSITIVE)), _PLACES)
 """RGB from the most negative to the most positive: uint8 [2 * LEVELS + 1, 3]; row `LEVELS` is white."""
 
 PALETTES: dict[str, Palette] = {
     "red-white-blue": Palette("Red, white, blue", PALETTE, "red", "white", "blue"),
     "orange-white-purple": Palette(
-        "Orange, white, purple (colour-blind safe)", _table("PuOr"), "orange", "white", "purple"
+        "Orange, white, purple (colour-blind safe)", _table(_PU_OR), "orange", "white", "purple"
     ),
     "brown-white-teal": Palette(
-        "Brown, white, teal (colour-blind safe)", _table("BrBG"), "brown", "white", "teal"
+        "Brown, white, teal (colour-blind safe)", _table(_BR_BG), "brown", "white", "teal"
     ),
-    "gray": Palette("Black, gray, white", _table("gray"), "black", "gray", "white", "#e6007e"),
+    "gray": Palette("Black, gray, white", _table("#000000 #ffffff"), "black", "gray", "white", "#e6007e"),
 }
 """The palettes by name, the default first. PuOr and BrBG are ColorBrewer's, as matplotlib has them."""
 

@@ -137,7 +137,7 @@ class ColorScale:
             return [f"{regions} ({percent(beyond / values.size)}) beyond the scale"]
         if not values.any() or (self.indices(values) != LEVELS).any():
             return []
-        middle = self.style.colors.middle
+        middle = self.style.colors.middle if self.style.opacity == 1 else "no colour"  # beside a photograph
         if not shown.any():
             return [f"{middle} throughout: no {self.style.part} values"]
         if vmin != -vmax:

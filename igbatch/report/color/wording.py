@@ -67,14 +67,15 @@ HISTOGRAM_WORDS: str = _WORDS["histogram"]
 """Of a percentile that was not taken from the pixels themselves; `{error}` is as in "15.5 %"."""
 
 
-def knobs(sizes: Iterable[int] = ()) -> dict[str, Any]:
+def knobs(sizes: Iterable[int] = (), scopes: str = "scopes") -> dict[str, Any]:
     """Return all choices with their titles, sentences and limits, as JSON has them.
 
     Keys: scopes, regions, rules, parts and palettes, lists of choices, the default first (scopes have none),
     each with its name (`scope`, `size`, `rule`, `part`, `palette`) and words; limits, by name (`KNOBS`);
-    sentences. `sizes` are those of the patches to choose among.
+    sentences. `sizes` are those of the patches to choose among. `scopes` is the section of `wording.toml`
+    that has the scopes: `compared` for arrays of several sources.
     """
-    choices = {name: _WORDS[f"{name}s"] for name in ("scope", "rule", "part")}
+    choices = {"scope": _WORDS[scopes], "rule": _WORDS["rules"], "part": _WORDS["parts"]}
     choices["palette"] = {
         name: {
             "title": each.title,

@@ -67,23 +67,25 @@ def bar_labels(scale: ColorScale) -> tuple[dict[float, str], dict[float, str]]:
 
 
 def _normalized(scale: ColorScale) -> dict[float, str]:
-    """Return the normalized values of the ends and of zero."""
+    """Return the normalized values of the ends and of zero, with as many decimals as tell them apart."""
     at_zero = scale.normalized(0.0)
     if at_zero is None:
         return {}
     low, high = max(scale.range[0], scale.bar[0]), min(scale.range[1], scale.bar[1])
-    labels = {scale.along_bar(value): _text(scale.normalized(value)) for value in (low, high)}
-    text, place = _text(at_zero), scale.along_bar(0.0)
-    if text in ("0", "1"):
-        return labels
-    if 0 < at_zero < 1:
-        place = min(max(place, _CLEAR), 1 - _CLEAR)
-    else:  # zero lies outside of the range, at an end of the bar: the end of the range gives way
-        labels = dict([each for each in labels.items() if abs(each[0] - place) >= 1.5 * _CLEAR][-1:])
-    return {**labels, place: text}
+    labels = {scale.along_bar(value): scale.normalized(value) or 0.0 for value in (low, high)}
+    if _text(at_zero) not in ("0", "1"):
+        place = scale.along_bar(0.0)
+        if 0 < at_zero < 1:
+            place = min(max(place, _CLEAR), 1 - _CLEAR)
+        else:  # zero lies outside of the range, at an end of the bar: the end of the range gives way
+            labels = dict([each for each in labels.items() if abs(each[0] - place) >= 1.5 * _CLEAR][-1:])
+        labels[place] = at_zero
+    every = ([_text(value, places) for value in labels.values()] for places in range(2, 6))
+    texts = next((texts for texts in every if len(set(texts)) == len(texts)), map(_text, labels.values()))
+    return dict(zip(labels, texts, strict=True))
 
 
-def _text(normalized: float | None) -> str:
-    """Write a normalized value with two decimals, and the ends of the range without."""
-    text = decimals(normalized or 0.0)
-    return {"0.00": "0", "1.00": "1"}.get(text, text)
+def _text(normalized: float, places: int = 2) -> str:
+    """Write a normalized value with two decimals or more, and the ends of the range without."""
+    text = decimals(normalized, places)
+    return text.partition(".")[0] if float(text.replace("−", "-")) in (0, 1) else text

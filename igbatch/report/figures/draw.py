@@ -151,7 +151,7 @@ def draw_panel(page: Axes, panel: Panel, x: float, y: float, size: tuple[int, in
     Returns: the height at which it ends.
     """
     width, height = size
-    y = write(page, x, y, plain(panel.target), bold=True, width=width, step=LINE + 4)
+    y = write(page, x, y, panel.title, bold=True, width=width, step=LINE + 4)
     if panel.values is None or panel.scale is None:
         draw_absence(page, panel.missing, x, y, size)
     else:

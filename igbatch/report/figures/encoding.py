@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
 from igbatch.report.color.colormaps import PALETTE
-from igbatch.report.figures.typeset import DPI, finish
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def data_uri(content: bytes, kind: str) -> str:
@@ -24,6 +26,8 @@ def figure_png(figure: Figure, scale: float = 2) -> bytes:
 
     The colours of maps are kept exactly; what else there is shares the rest of the palette.
     """
+    from igbatch.report.figures.typeset import DPI, finish  # with matplotlib, which photographs need not
+
     buffer = io.BytesIO()
     finish(figure).savefig(buffer, format="rgba", dpi=DPI * scale)
     width, height = (round(inches * DPI * scale) for inches in figure.get_size_inches())

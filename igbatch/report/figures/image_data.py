@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from igbatch.errors import IgbatchError
 from igbatch.report.color.colormaps import BOX_COLORS
 from igbatch.report.color.scale import ColorScale
+from igbatch.report.target_titles import TargetTitles
 from igbatch.results import StudyResults
 from igbatch.statistics.image_stats import allowed_error
 from igbatch.statistics.patches import over_pixels, patch_sums
@@ -53,6 +54,7 @@ class Panel:
 
     Attributes:
         boxes: in pixels of the map.
+        title: what the target is called on this image, such as `predicted: eagle`.
         values: [H, W], of each pixel or of the region that it is in; None where the map is missing, and
             `missing` says why.
         scale: what its colours stand for; None where no map of the scope is there, or none was requested.
@@ -67,6 +69,7 @@ class Panel:
     variant_id: str
     target: str
     boxes: tuple[DrawnBox, ...]
+    title: str
     values: NDArray[np.floating[Any]] | None = None
     scale: ColorScale | None = None
     minimum: float | None = None
@@ -110,7 +113,8 @@ class ImageMaps:
         self.stats: pd.DataFrame = stats[stats["image_id"] == image_id].set_index(["variant_id", "target"])
         self.box_sums: pd.DataFrame = boxes[(boxes["image_id"] == image_id) & boxes["sum"].notna()]
         self.boxes = _boxes(self.box_sums, self.shown.colors)
-        self._models: pd.Series = results.variants.set_index("variant_id")["model"]
+        self.titles = TargetTitles(results)
+        self._models = self.titles.models
         self._maps: dict[tuple[str, str], NDArray[np.float32] | None] = {}
         self._pictures: dict[str, Picture] = {}
         self._boxes: dict[str, tuple[DrawnBox, ...]] = {}
@@ -149,7 +153,8 @@ class ImageMaps:
     def panel(self, variant_id: str, target: str, scale: ColorScale | None) -> Panel:
         """Return one map under a colour scale, over the photograph where the scale's style says so."""
         row, values = self.row(variant_id, target), self.values(variant_id, target)
-        key = (self.image_id, variant_id, target, self.boxes_seen_by(variant_id))
+        title = self.title(variant_id, target)
+        key = (self.image_id, variant_id, target, self.boxes_seen_by(variant_id), title)
         if row is None:
             return Panel(*key, missing=self._absence(variant_id, target))
         marks, missing, photograph, pruned_at = [], "", None, self.results.reader.pruned_at
@@ -190,6 +195,10 @@ class ImageMaps:
             )
         return self._boxes[model]
 
+    def title(self, variant_id: str, target: str) -> str:
+        """Return what a target is called on this image: `eagle`, or `predicted: eagle`."""
+        return self.titles.title(self.row(variant_id, target), variant_id, target)
+
     def prediction(self, variant_id: str) -> str:
         """Return the class that a variant predicts, in quotes, with its probability."""
         rows = self.stats[self.stats.index.get_level_values("variant_id") == variant_id]
@@ -204,7 +213,10 @@ class ImageMaps:
         """Return the probability that a variant gives each target, in phrases."""
         rows = {target: self.row(variant_id, target) for target in targets}
         known = {target: row for target, row in rows.items() if row is not None}
-        return [f"p({plain(target)}) = {percent(row['target_probability'])}" for target, row in known.items()]
+        return [
+            f"p({self.title(variant_id, target)}) = {percent(row['target_probability'])}"
+            for target, row in known.items()
+        ]
 
     def _absence(self, variant_id: str, target: str) -> str:
         lost = self.shown.lost(variant_id)

@@ -92,7 +92,8 @@ def scope_sheet(
     for variant_id in chosen((maps.variants or known) if variants is None else variants, known, "variant"):
         for group in groups:
             row = row_of(maps, scope, variant_id, group, style)
-            heading = plain(variant_id) if len(groups) == 1 else f"{plain(variant_id)}: {listing(group)}"
+            titles = [maps.title(variant_id, target) for target in group]
+            heading = plain(variant_id) if len(groups) == 1 else f"{plain(variant_id)}: {listing(titles)}"
             facts = (f"predicts {maps.prediction(variant_id)}", *maps.probabilities(variant_id, group))
             rows.append(Row(heading, facts, row.caution, row.panels))
     panels = [panel for row in rows for panel in row.panels]
@@ -158,4 +159,4 @@ def number_table(maps: ImageMaps, variant_id: str, targets: Sequence[str]) -> Ta
     for box in maps.boxes:
         cells = (number_or_dash(sums.get((box.box_id, target))) for target in known)
         lines.append((f"sum in box: {box.name}", *cells))
-    return Table(("target", *map(plain, known)), tuple(lines))
+    return Table(("target", *(maps.title(variant_id, target) for target in known)), tuple(lines))

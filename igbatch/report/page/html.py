@@ -42,6 +42,16 @@ def render_page(study: PageStudy, maps: Mapping[str, str], **parts: Any) -> str:
     Raises:
         jinja2.UndefinedError: a part is missing.
     """
+    more = {"max_open": MAX_OPEN, "max_rows": MAX_ROWS, "steps": 2 * LARGEST}
+    return _render("index.html.j2", study, maps, **parts, **more)
+
+
+def render_view(study: PageStudy, maps: Mapping[str, str], title: str) -> str:
+    """Return the viewer alone as an HTML document, under the same policy as the page."""
+    return _render("view.html.j2", study, maps, title=title)
+
+
+def _render(template: str, study: PageStudy, maps: Mapping[str, str], **parts: Any) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("igbatch.report", "templates"),
         autoescape=True,
@@ -52,13 +62,10 @@ def render_page(study: PageStudy, maps: Mapping[str, str], **parts: Any) -> str:
     own = (number_columns, role, audit_table, headline, digest)
     environment.filters |= FILTERS | {each.__name__: each for each in own}
     environment.tests["negative"] = lambda cell: cell.startswith("−") and " " not in cell
-    return environment.get_template("index.html.j2").render(
+    return environment.get_template(template).render(
         **parts,
         study=study,
         maps=maps,
-        max_open=MAX_OPEN,
-        max_rows=MAX_ROWS,
-        steps=2 * LARGEST,
         study_json=Markup(json_in_html(study)),
         style=Markup("\n".join(map(_template, STYLES))),
         script=Markup(_template(SCRIPT)),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,10 +11,10 @@ from numpy.typing import NDArray
 from igbatch.reduce.ranges import COLUMNS, RangeSummary, merge
 from igbatch.reduce.scopes import raw_scale
 from igbatch.report.color.wording import knobs
-from igbatch.report.figures.dotplot import select_aggregates
 from igbatch.report.figures.encoding import data_uri, photo_jpeg
 from igbatch.report.figures.image_data import ImageMaps, ShownRows
 from igbatch.report.figures.scales import unit
+from igbatch.report.page.packing import Blocks, add_map, page_range, raw_range
 from igbatch.report.page.viewer_data import (
     BoxMean,
     CheckSeries,
@@ -26,8 +24,6 @@ from igbatch.report.page.viewer_data import (
     Named,
     PageStudy,
     PageVariant,
-    Range,
-    RegionRange,
     StoredMap,
     StudyImage,
 )
@@ -35,7 +31,6 @@ from igbatch.report.selection import MAX_TARGETS, Selection, variants_on
 from igbatch.results import StudyResults
 from igbatch.statistics.histogram import RELATIVE_ERROR
 from igbatch.statistics.patches import PATCH_SIZES
-from igbatch.store.encoding import to_int16
 
 FIRST_VARIANTS = 3
 """Variants that the page shows before the reader chooses: trained ones first."""
@@ -44,29 +39,35 @@ FIRST_PATCH = 8
 """Pixels a side of the patches that are shown at first: under the range of the pair 56 % of the attributions
 of the demo's trained model have a visible colour by them, 19 % by pixels (docs/dev/measurements.md)."""
 
-PERCENTILES = tuple(round(90 + step / 10, 1) for step in range(101))
-"""Of |a|: those that the percentile rule offers, 90.0 to 100.0."""
-
-Blocks = dict[str, str]
-"""Packed maps by the id of the element that holds them."""
-
 
 def page_data(
-    results: StudyResults, selection: Selection, shown: ShownRows, history: Sequence[CheckSeries] = ()
+    results: StudyResults,
+    selection: Selection,
+    shown: ShownRows,
+    *,
+    variants: Sequence[str] | None = None,
+    targets: Sequence[str] | None = None,
+    means: Sequence[Mapping[Any, Any]] = (),
+    history: Sequence[CheckSeries] = (),
 ) -> tuple[PageStudy, Blocks]:
     """Gather what the page's script shows of the selected images; the maps of one image are held at a time.
 
     Args:
-        results: a reduced study.
+        results: an opened study.
         selection: what is shown.
         shown: the rows of the selected images.
+        variants: that are shown of every image; those that the report chooses where none are named.
+        targets: that are shown; the first `MAX_TARGETS` where none are named.
+        means: rows of `aggregates` for the chart of box sums.
         history: figures of audits over time.
     """
-    by_image = {image_id: variants_on(results, image_id) for image_id in selection.images}
-    met = {variant for variants in by_image.values() for variant in variants}
+    targets = results.target_names[:MAX_TARGETS] if targets is None else targets
+    by_image = {image_id: variants or variants_on(results, image_id) for image_id in selection.images}
+    met = {variant for chosen in by_image.values() for variant in chosen}
     facts = results.variants[results.variants["variant_id"].isin(met)].to_dict("records")
     places = {str(row["variant_id"]): at for at, row in enumerate(facts)}
     trained_first = sorted(places.values(), key=lambda place: facts[place]["kind"] != "trained")
+    first = [] if variants else trained_first[:FIRST_VARIANTS]
     every = len(results.target_names)
     ranges = {each: results.range_of(each) for each in results.reader.variant_ids}
     whole = merge(ranges.values())
@@ -74,7 +75,7 @@ def page_data(
     sizes = [size for size in PATCH_SIZES if dataset and whole.of(size).n_maps == whole.n_maps]
     if dataset:
         scales = {size: raw_scale(each.of(size) for each in ranges.values()) for size in (1, *sizes)}
-        raw = _raw_range(dataset, scales)
+        raw = raw_range(dataset, scales)
     listed = results.reader.listed(selection.images, ["image_id", "label"]).to_pylist()
     labels = {row["image_id"]: row["label"] or "" for row in listed}
     blocks: Blocks = {}
@@ -93,83 +94,59 @@ def page_data(
             })
             for each, row in zip(places, facts, strict=True)
         ],
-        targets=[Named(id=target, name=target) for target in results.target_names[:MAX_TARGETS]],
+        targets=[Named(id=target, name=target) for target in targets],
         images=[
             StudyImage.model_validate(
-                _image(ImageMaps(results, image_id, shown), variants, places, blocks)
+                _image(ImageMaps(results, image_id, shown), chosen, targets, places, blocks)
                 | {"label": labels[image_id], "chosen": selection.reasons[image_id]}
             )
-            for image_id, variants in by_image.items()
+            for image_id, chosen in by_image.items()
         ],
-        first=sorted(trained_first[:FIRST_VARIANTS]) if len(places) > FIRST_VARIANTS else [],
+        first=sorted(first) if len(places) > FIRST_VARIANTS else [],
         first_regions=FIRST_PATCH if FIRST_PATCH in sizes else 1,
-        aggregates=list(map(BoxMean.model_validate, select_aggregates(results).rows.to_dict("records"))),
+        aggregates=list(map(BoxMean.model_validate, means)),
         history=list(history),
     )  # fmt: skip
     return study, blocks
 
 
-def page_range(summary: RangeSummary, expected: int) -> Range | None:
-    """Return the range of some maps, of which a complete study has `expected`; None where no map is there.
-
-    Quantiles of |a| come from the histogram, within `histogram.RELATIVE_ERROR`; the last one is exact.
-    """
-    if not summary.n_maps:
-        return None
-    patches = {str(size): _region_range(each, expected) for size, each in summary.patches.items()}
-    return Range(**_region_range(summary, expected).model_dump(), patches=patches)
-
-
-def _region_range(summary: RangeSummary, expected: int) -> RegionRange:
-    quantiles = [float(f"{summary.magnitude(percentile / 100):.6g}") for percentile in PERCENTILES[:-1]]
-    return RegionRange(
-        minimum=summary.minimum,
-        maximum=summary.maximum,
-        n_maps=summary.n_maps,
-        complete=summary.n_maps == expected,
-        quantiles=[*quantiles, summary.largest],
-    )
-
-
-def _raw_range(dataset: Range, scales: Mapping[int, float]) -> Range:
-    """Return the raw scales as ranges, by the size of regions; every quantile of one is its end."""
-
-    def ends(scale: float) -> dict[str, object]:
-        return {"minimum": -scale, "maximum": scale, "quantiles": [scale] * len(PERCENTILES)}
-
-    sides = {str(size): scale for size, scale in scales.items() if size > 1}
-    patches = {side: dataset.patches[side].model_copy(update=ends(scale)) for side, scale in sides.items()}
-    return dataset.model_copy(update={**ends(scales[1]), "patches": patches})
-
-
 def _image(
-    maps: ImageMaps, variants: list[str], places: Mapping[str, int], blocks: Blocks
+    maps: ImageMaps,
+    variants: Sequence[str],
+    targets: Sequence[str],
+    places: Mapping[str, int],
+    blocks: Blocks,
 ) -> dict[str, object]:
     """Return what an image's maps and rows tell of it, for a `StudyImage`.
 
     Args:
         maps: of the image.
-        variants: that are shown of it.
+        variants, targets: that are shown of it.
         places: of the variants in the page's list.
         blocks: the packed maps of the page so far, to which this image's are added.
     """
     results = maps.results
-    targets = results.target_names
+    every = len(results.target_names)
     models = results.variants.set_index("variant_id")["model"]
     rows = results.rows_of([maps.image_id], ["variant_id", "target", *COLUMNS, "patches"])  # 12 kB a map
     patches = {
         (row["variant_id"], row["target"]): row["patches"]
         for row in rows[["variant_id", "target", "patches"]].to_dict("records")
     }
-    first_of = models[variants].drop_duplicates()  # models by the first variant of each
+    held: dict[tuple[str, float], str] = {}  # targets that are one class of the image have one map
+
+    def add(values: NDArray[np.float32]) -> tuple[str, float]:
+        return add_map(blocks, values, held)
+
+    first_of = models[list(variants)].drop_duplicates()  # models by the first variant of each
     shown = [
         ImageVariant(
             variant=places[variant],
             prediction=maps.prediction(variant),
-            range=page_range(RangeSummary.of_rows(rows[rows["variant_id"] == variant]), len(targets)),
+            range=page_range(RangeSummary.of_rows(rows[rows["variant_id"] == variant]), every),
             maps=[
-                _stored_map(maps, variant, target, at, blocks, patches.get((variant, target)))
-                for at, target in enumerate(targets[:MAX_TARGETS])
+                _stored_map(maps, variant, target, at, add, patches.get((variant, target)))
+                for at, target in enumerate(targets)
             ],
         )
         for variant in variants
@@ -177,7 +154,7 @@ def _image(
     return {
         "id": maps.image_id,
         "name": maps.image_id,
-        "range": page_range(RangeSummary.of_rows(rows), len(targets) * len(maps.variants)),
+        "range": page_range(RangeSummary.of_rows(rows), every * len(maps.variants)),
         "frames": [_frame(maps, model, str(variant)) for variant, model in first_of.items()],
         "variants": shown,
     }
@@ -201,45 +178,25 @@ def _frame(maps: ImageMaps, model: str, variant_id: str) -> ModelFrame:
 
 
 def _stored_map(
-    maps: ImageMaps, variant_id: str, target: str, place: int, blocks: Blocks, patches: Any = None
+    maps: ImageMaps,
+    variant_id: str,
+    target: str,
+    place: int,
+    add: Callable[[NDArray[np.float32]], tuple[str, float]],
+    patches: Any = None,
 ) -> StoredMap:
-    """Return a map for the page, and put its values into `blocks`; `patches` are those of its row."""
+    """Return a map for the page, and `add` its values; `patches` are those of its row."""
     panel, row = maps.panel(variant_id, target, None), maps.row(variant_id, target)
-    block, scale = "", 0.0
-    if panel.values is not None:
-        block = f"map-{len(blocks)}"
-        blocks[block], scale = packed(panel.values)
+    block, scale = ("", 0.0) if panel.values is None else add(panel.values)
     places = {box.box_id: at for at, box in enumerate(maps.boxes_seen_by(variant_id))}
     sums = maps.box_sums
     sums = sums[(sums["variant_id"] == variant_id) & (sums["target"] == target)]
-    where = {"target": place, "block": block, "scale": scale, "missing": panel.missing, "marks": panel.marks}
+    where = {
+        "target": place, "block": block, "scale": scale, "missing": panel.missing, "marks": panel.marks,
+        "class_index": None if row is None or row.get("other_index") is not None else row["target_index"],
+        "class_name": maps.titles.class_of(row, variant_id, target),
+    }  # fmt: skip
     boxes = [row | {"box": places[str(row["box_id"])]} for row in sums.to_dict("records")]
     numbers = {} if row is None else row.to_dict()
     ends = {str(each["size"]): each for each in (() if patches is None else patches)}
     return StoredMap.model_validate(numbers | where | {"boxes": boxes, "patches": ends})
-
-
-def packed(values: NDArray[np.float32]) -> tuple[str, float]:
-    """Return a map's values as base64 text, and the scale that they are multiples of.
-
-    A value is read back as its integer times the scale, in double precision; the error is at most
-    max|a| / 65534 where max|a| is at least 1e-35, and at most 1e-40 below. float16 would lose maps of random
-    models, whose pixels lie below its smallest normal number.
-    The bytes are those of little-endian int16, all low ones before all high ones, which zlib packs better
-    than pairs; rows follow each other from the top. Level 9 takes five times as long as 6 for 0.3 % less.
-
-    Args:
-        values: a map of finite values, float32 [H, W].
-    """
-    integers, scale = to_int16(values[None])
-    planes = integers.astype("<i2").reshape(-1, 1).view(np.uint8).T.tobytes()
-    return base64.b64encode(zlib.compress(planes, 6)).decode("ascii"), float(scale[0])
-
-
-def unpacked(text: str, scale: float, shape: tuple[int, int]) -> NDArray[np.float64]:
-    """Return the values of a packed map, float64 [H, W], as the page's script computes them."""
-    planes = np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype=np.uint8).reshape(2, -1)
-    values: NDArray[np.float64] = np.ascontiguousarray(planes.T).view("<i2").reshape(shape) * np.float64(
-        scale
-    )
-    return values

@@ -11,6 +11,7 @@ from igbatch.report.findings.model import variants_of_kind
 from igbatch.report.page.csv_tables import BOX_COLUMNS, box_sums
 from igbatch.report.randomization.statistics import SIDES, p_text, statistic_name
 from igbatch.report.selection import Selection, shown_variants
+from igbatch.report.target_titles import TargetTitles, title_of
 from igbatch.results import StudyResults
 from igbatch.text import count
 
@@ -112,6 +113,9 @@ def sums_table(results: StudyResults, selection: Selection) -> Table | None:
     names = {image: box_names(boxes) for image, boxes in kept.groupby("image_id")}
     keys = zip(kept["image_id"], kept["box_id"], strict=True)
     kept = kept.assign(box=[names[image][str(box)] for image, box in keys]).head(MAX_ROWS)
+    classes = TargetTitles(results).classes(results, selection.images)
+    maps = zip(kept["image_id"], kept["variant_id"], kept["target"], strict=True)
+    kept = kept.assign(target=[title_of(key[2], classes.get(key, "")) for key in maps])
     return read(kept, _SUMS, _more(len(rows) - len(kept), "box_sums"))
 
 

@@ -186,6 +186,10 @@ class StoredMap(PageModel):
     scale: float
     """Values are integers times this, in units of the output."""
     missing: str
+    class_index: int | None = None
+    """The logit that it explains; null where it was not computed, and where it is not of one class."""
+    class_name: Name = ""
+    """The class that the target is on this image, where its own name does not say it."""
     minimum: Finite = None
     maximum: Finite = None
     sum: Finite = None
@@ -285,6 +289,10 @@ class PageStudy(PageModel):
     """Places of the variants that are shown at first; all where empty."""
     first_regions: int
     """Size of the regions that are shown at first."""
+    first_scope: Scope | None = None
+    """The scope at first; null: the one that joins an image's targets."""
+    noun: str = "variant"
+    """What a row of maps is of."""
     aggregates: list[BoxMean]
     """Of boxes over the data set, for the chart."""
     history: list[CheckSeries]

@@ -73,7 +73,7 @@ def grid_figure(maps: ImageMaps, trained: str | None, cascade: Randomized) -> Fi
 
 
 def _draw_side(page: Axes, scope: Scope, panels: Sequence[Panel], y: float, height: float) -> None:
-    write(page, MARGIN, y, plain(panels[0].target), 12, width=_SIDE - 16, bold=True)
+    write(page, MARGIN, y, panels[0].title, 12, width=_SIDE - 16, bold=True)
     scale = next((panel.scale for panel in panels if panel.scale), None)
     if scale is not None:
         write(page, MARGIN, y + 17, scale.words["label"], 11, width=_SIDE - 22, max_lines=3, color=FAINT)

@@ -1,4 +1,6 @@
+import matplotlib as mpl
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,3 +60,12 @@ def test_palettes_have_a_colour_a_level_and_a_light_or_gray_middle() -> None:
         assert ends[0, 0] > ends[0, 2]  # warm is negative
         assert ends[1, 2] > ends[1, 0]
     assert PALETTES["gray"].colors[[0, LEVELS, -1], 0].tolist() == [0, 128, 255]
+
+
+@pytest.mark.parametrize(
+    ("palette", "name"), [("orange-white-purple", "PuOr"), ("brown-white-teal", "BrBG"), ("gray", "gray")]
+)
+def test_palettes_of_matplotlib_have_its_colours(palette: str, name: str) -> None:
+    levels = 2 * LEVELS + 1
+    theirs = mpl.colormaps[name].resampled(levels)(np.arange(levels))[:, :3]
+    assert (PALETTES[palette].colors == (theirs * 255).round()).all()

@@ -85,6 +85,7 @@ def test_a_map_in_one_colour_says_why(scale_of: ScaleOf) -> None:
     assert scale_of(-5, 5, part="positive").marks(negative) == ["white throughout: no positive values"]
     assert scale_of(-1, -1, rule="min-max").marks(negative) == ["white throughout: one value"]
     assert scale_of(-5, 5).marks(np.zeros((2, 2))) == []
+    assert scale_of(-5, 5, opacity=0.5).marks(small)[0].startswith("no colour because small: ")
     assert "gray because small" in scale_of(-5, 5, palette="gray").marks(small)[0]
 
 

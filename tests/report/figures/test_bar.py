@@ -57,6 +57,11 @@ def test_the_bar_is_white_where_zero_is_and_ends_earlier_on_the_weaker_side(
             ["0.12", "0.25", "0.38"],
             ["≤ −0.500", "≥ 0.500"],
         ),
+        (
+            {"low": -1.0, "high": 3.0, "percentile": 99, "quantile": 0.01},
+            ["0.247", "0.250", "0.253"],
+            ["≤ −0.0100", "≥ 0.0100"],
+        ),
         ({"low": -1.0, "high": 3.0, "part": "positive"}, ["0", "1"], ["3.00"]),
         ({"low": -1.0, "high": 3.0, "part": "negative"}, ["0", "1"], ["−1.00"]),
         ({"low": -1.0, "high": 3.0, "part": "absolute"}, ["0", "1"], ["3.00"]),

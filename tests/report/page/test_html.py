@@ -14,7 +14,7 @@ import pytest
 from igbatch.report.columns import Table
 from igbatch.report.page import html
 from igbatch.report.page.html import number_columns
-from igbatch.report.page.study_data import unpacked
+from igbatch.report.page.packing import unpacked
 
 Rendered = Callable[..., dict[str, bytes]]
 HOSTILE = '"><script>alert(1)</script>{{7*7}}<!--<img src=x onerror=alert(1)>/../../é'

@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from igbatch.reduce.ranges import RangeSummary
 from igbatch.report.color.wording import knobs
 from igbatch.report.figures.image_data import ShownRows
-from igbatch.report.page.study_data import PERCENTILES, packed, page_data, page_range, unpacked
+from igbatch.report.page.packing import PERCENTILES, packed, page_range, unpacked
+from igbatch.report.page.study_data import page_data
 from igbatch.report.page.viewer_data import PageStudy, json_in_html
 from igbatch.report.selection import MAX_TARGETS, select
 from igbatch.statistics.histogram import RELATIVE_ERROR, histogram

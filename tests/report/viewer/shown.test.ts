@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { cellLimits, rowsOf, scopeOf, sharedRange } from "../../../igbatch/report/viewer/src/shown.ts";
+import { alsoWords, cellLimits, rowsOf, scopeOf, sharedRange } from "../../../igbatch/report/viewer/src/shown.ts";
 import { normalizationWords, styleWords } from "../../../igbatch/report/viewer/src/words.ts";
 import type { Normalization, Scope } from "../../../igbatch/report/viewer/src/style.ts";
+import { viewCsv } from "../../../igbatch/report/viewer/src/numbers.ts";
+import { firstView } from "../../../igbatch/report/viewer/src/view.ts";
 import { PAIR, STUDY, store } from "./study.ts";
 
 const first = PAIR;
@@ -112,4 +114,48 @@ test("an image on which none of the chosen variants is computed says so", () => 
   const rows = rowsOf(study, { ...first, variants: ["random-1"] }, maps);
   assert.deepEqual(rows, []);
   assert.match(normalizationWords(study, rows, first.normalization, first.style, maps).join(" "), /^None of the chosen/);
+});
+
+/** STUDY with targets eagle, predicted and top-2 whose maps are those of classes 0, 0 and 1. */
+function following(change: (map: (typeof STUDY.images)[0]["variants"][0]["maps"][0], variant: number) => object = () => ({})) {
+  const targets = ["eagle", "predicted", "top-2"].map((id) => ({ id, name: id }));
+  const images = STUDY.images.map((image) => ({
+    ...image,
+    variants: image.variants.map((place) => {
+      const [eagle, magpie] = place.maps;
+      const follows = [{ ...eagle!, target: 1, class_name: "eagle" }, { ...magpie!, target: 2, class_name: "magpie" }];
+      return { ...place, maps: [eagle!, ...follows].map((map) => ({ ...map, ...change(map, place.variant) })) };
+    }),
+  }));
+  const study = { ...STUDY, targets, images };
+  return { study, view: firstView(study) };
+}
+
+test("a target that follows the image names its class, and one map stands for targets of one class", () => {
+  const { study, view } = following();
+  const rows = rowsOf(study, view, maps);
+  assert.deepEqual(rows.map((row) => row.map((cell) => cell.title)), [["eagle", "top-2: magpie"], ["eagle", "top-2: magpie"]]);
+  assert.equal(alsoWords(rows[0]![0]!), "predicted is eagle too");
+  assert.equal(alsoWords(rows[0]![1]!), "");
+  const two = rowsOf(study, { ...view, targets: ["predicted", "top-2"] }, maps);
+  assert.deepEqual(two[0]!.map((cell) => cell.title), ["predicted: eagle", "top-2: magpie"]);
+  const csv = viewCsv(study, rows, view, maps).trimEnd().split("\n").map((line) => line.split(","));
+  assert.deepEqual(csv.slice(1).filter((line) => line[1] === "trained").map((line) => `${line[2]} ${line[3]}`),
+    ["eagle ", "eagle ", "predicted eagle", "predicted eagle", "top-2 magpie", "top-2 magpie"]);
+});
+
+test("two targets of one class have the range of their one map, and the statement says why", () => {
+  const { study, view } = following();
+  const both = { ...view, targets: ["eagle", "predicted"], normalization: { ...view.normalization, scope: "pair" as const } };
+  const rows = rowsOf(study, both, maps);
+  assert.deepEqual(rows.map((row) => row.length), [1, 1]);
+  assert.equal(cellLimits(study, rows[0]![0]!, rows[0]!, both.normalization, both.style, maps)!.high, 7);
+  assert.match(normalizationWords(study, rows, both.normalization, both.style, maps).join(" "), /2 targets are one class/);
+});
+
+test("maps of one class stay apart where they differ, and where one row has other classes", () => {
+  const differs = following((map, variant) => (variant && map.target === 1 ? { sum: 2 } : {}));
+  assert.deepEqual(rowsOf(differs.study, differs.view, maps).map((row) => row.length), [3, 3]);
+  const contrast = following(() => ({ class_index: null }));
+  assert.deepEqual(rowsOf(contrast.study, contrast.view, maps).map((row) => row.length), [3, 3]);
 });

@@ -25,7 +25,7 @@ export function range(minimum: number, maximum: number, n_maps: number, complete
 
 function stored(target: number, block: string, minimum: number, maximum: number): StoredMap {
   return {
-    target, block, scale: 1, missing: block ? "" : "not kept", minimum, maximum, sum: 1, abs_sum: 10, probability: 0.5,
+    target, block, scale: 1, missing: block ? "" : "not kept", class_index: target, class_name: "", minimum, maximum, sum: 1, abs_sum: 10, probability: 0.5,
     score: 0.75, score_baseline: 0.25,
     patches: { 4: { minimum: 3 * minimum, maximum: 3 * maximum }, 8: { minimum: 5 * minimum, maximum: 5 * maximum } }, gap: 0.5, steps: 8, converged: true, marks: [],
     boxes: [{ box: 0, pixels: 4, sum: 3, share: 0.3 }],
@@ -73,6 +73,8 @@ export const STUDY: PageStudy = {
   })),
   first: [],
   first_regions: 1,
+  first_scope: null,
+  noun: "variant",
   aggregates: [],
   history: [],
 };

@@ -6,6 +6,8 @@ import { chart, follow, leave } from "./chart_frame.ts";
 import { number, percent } from "./format.ts";
 
 const BINS = 120;
+const MANY_LABELS = 480; // pixels, below which the ends of several maps are lines in their colours alone
+const NARROW = 320; // pixels, below which labels of five ticks would touch
 
 /** The shown values of one map, for the legend by name, and the ends of its colours. */
 export interface Series {
@@ -94,7 +96,9 @@ function histogram(series: Series[], unit: string, regions: Regions, width: numb
   const steps = series.flatMap(({ name }, which) => outline(name, binned[which]!));
   const peak = Math.max(2, ...binned.map(({ counts }) => Math.max(...counts)));
   const ends = endsOf(series);
-  const ticks = [-largest, -largest / 30, 0, largest / 30, largest];
+  const named = ends.length === 2 || width >= MANY_LABELS;
+  const inner = width < NARROW ? [] : [largest / 30];
+  const ticks = [-largest, ...inner.map((tick) => -tick), 0, ...inner, largest];
   const drawn = chart({
     width,
     height: 200,
@@ -118,7 +122,7 @@ function histogram(series: Series[], unit: string, regions: Regions, width: numb
         ticks,
         tickFormat: (tick: number) => number(tick, 2),
         fontSize: 11,
-        label: `value, ${unit}`,
+        label: unit ? `value, ${unit}` : "value",
         labelAnchor: "center",
         labelArrow: "none",
       }),
@@ -126,7 +130,7 @@ function histogram(series: Series[], unit: string, regions: Regions, width: numb
       Plot.line(steps, { x: "value", y: "count", z: "name", stroke: "name", strokeWidth: 1.4 }),
       ...ends.flatMap((end) => [
         Plot.ruleX([end.at], { stroke: end.color, strokeDasharray: "4 3" }),
-        Plot.text([end.at], {
+        Plot.text(named ? [end.at] : [], {
           x: (at: number) => at,
           text: () => "colours end",
           frameAnchor: "top",

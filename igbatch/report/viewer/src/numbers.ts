@@ -52,8 +52,8 @@ export function ownName(index: number): string {
 export function viewCsv(study: PageStudy, rows: Cell[][], view: View, store: MapStore): string {
   const boxes = boxRows(rows, view);
   const lines = rows.flatMap((row) =>
-    row.flatMap((cell) => {
-      const limits = cellLimits(study, cell, row, view.normalization, view.style, store);
+    row.flatMap(ofEachTarget).flatMap(([shown, cell]) => {
+      const limits = cellLimits(study, shown, row, view.normalization, view.style, store);
       const { map } = cell;
       const size = view.style.regions;
       const ends = extremesOf(map, size);
@@ -61,6 +61,7 @@ export function viewCsv(study: PageStudy, rows: Cell[][], view: View, store: Map
         image: cell.image.id,
         variant: cell.variant.id,
         target: cell.target.id,
+        class: map.class_name,
         minimum: map.minimum,
         maximum: map.maximum,
         sum: map.sum,
@@ -91,9 +92,7 @@ export function viewCsv(study: PageStudy, rows: Cell[][], view: View, store: Map
         stored_box_sum: null,
         stored_box_share: null,
       };
-      const within = boxes.filter(
-        (each) => each.cell.variant === cell.variant && each.cell.target === cell.target,
-      );
+      const within = boxes.filter((each) => each.cell === shown);
       return [
         { ...common, ...none },
         ...within.map(({ box, rectangle, pixels, sum, bound, share, stored_sum, stored_share }) => ({
@@ -114,6 +113,11 @@ export function viewCsv(study: PageStudy, rows: Cell[][], view: View, store: Map
     }),
   );
   return `${csvFormat(lines as Parameters<typeof csvFormat>[0])}\n`;
+}
+
+/** Return a cell with each target that it shows the map of. */
+function ofEachTarget(shown: Cell): [shown: Cell, own: Cell][] {
+  return [shown, ...shown.also.map((each) => ({ ...shown, ...each }))].map((own) => [shown, own]);
 }
 
 function storedBox(cell: Cell, id: string): BoxRow[] {

@@ -4,6 +4,7 @@ import { rescaled } from "./boxes.ts";
 import { type Colors, paint, paintBar } from "./colors.ts";
 import { outline } from "./contour.ts";
 import { number, orDash } from "./format.ts";
+import { headings, linesOf, lineTitle, secondHeadings } from "./layout.ts";
 import type { Limits } from "./limits.ts";
 import type { MapStore } from "./map_store.ts";
 import { ownName } from "./numbers.ts";
@@ -32,7 +33,8 @@ export async function drawView(
   words: string[],
 ): Promise<HTMLCanvasElement> {
   const normalizations = view.beside ? [view.normalization, view.beside] : [view.normalization];
-  const across = Math.max(1, ...rows.map((row) => row.length * normalizations.length));
+  const lines = linesOf(rows);
+  const across = Math.max(1, ...lines.map((line) => line.length * normalizations.length));
   const width = Math.max(GAP + across * (SIDE + GAP), 3 * GAP + SIDE + LEAST_TEXT);
   const canvas = document.createElement("canvas");
   const pen = canvas.getContext("2d")!;
@@ -40,9 +42,10 @@ export async function drawView(
   setFont(pen, 12);
   const text = wrap(pen, words.filter(Boolean), width - SIDE - 3 * GAP);
   const top = GAP + Math.max(heightOf(rows[0]?.[0]?.frame), 24 + text.length * LINE) + GAP;
-  const head = 18 + (view.beside ? LINE : 0);
-  const heights = rows.map(
-    (row) => 24 + head + Math.max(...row.map((cell) => heightOf(cell.frame))) + 40 + 5 * LINE + GAP,
+  const seconds = lines.map(secondHeadings);
+  const head = 18 + (view.beside ? LINE : 0) + (seconds.some((each) => each.some(Boolean)) ? LINE : 0);
+  const heights = lines.map(
+    (line) => 24 + head + Math.max(...line.map((cell) => heightOf(cell.frame))) + 40 + 5 * LINE + GAP,
   );
   canvas.width = SCALE * width;
   canvas.height = SCALE * (top + heights.reduce((sum, height) => sum + height, 0));
@@ -56,21 +59,27 @@ export async function drawView(
     write(pen, line, left, GAP + 24 + (place + 1) * LINE - 3, 12, INK);
   }
   let y = top;
-  for (const [place, row] of rows.entries()) {
-    write(
-      pen,
-      `${row[0]!.variant.name}: predicts ${row[0]!.place.prediction}`,
-      GAP,
-      y + 15,
-      13,
-      INK,
-      true,
-      width - 2 * GAP,
-    );
-    for (const [column, cell] of row.entries()) {
+  for (const [place, line] of lines.entries()) {
+    write(pen, lineTitle(line), GAP, y + 15, 13, INK, true, width - 2 * GAP);
+    const names = headings(line);
+    for (const [column, cell] of line.entries()) {
+      const row = rows.find((each) => each.includes(cell))!;
       for (const [side, chosen] of normalizations.entries()) {
         const x = GAP + (column * normalizations.length + side) * (SIDE + GAP);
-        drawPanel(pen, study, cell, row, chosen, view, colors, store, photo, x, y + 24);
+        drawPanel(
+          pen,
+          study,
+          cell,
+          [names[column]!, seconds[place]![column]!],
+          row,
+          chosen,
+          view,
+          colors,
+          store,
+          photo,
+          x,
+          y + 24,
+        );
       }
     }
     y += heights[place]!;
@@ -82,6 +91,7 @@ function drawPanel(
   pen: CanvasRenderingContext2D,
   study: PageStudy,
   cell: Cell,
+  [heading, second]: [string, string],
   row: Cell[],
   chosen: Normalization,
   view: View,
@@ -97,10 +107,10 @@ function drawPanel(
   const height = heightOf(frame);
   const limits = cellLimits(study, cell, row, chosen, view.style, store);
   const title = titleOf(study, scopeOf(chosen, row.length));
-  write(pen, cell.target.name, x, y + 12, 12, INK, true, SIDE);
-  if (view.beside) {
+  write(pen, heading, x, y + 12, 12, INK, true, SIDE);
+  for (const text of [second, view.beside ? `${title}, ${chosen.rule}` : ""].filter(Boolean)) {
     y += LINE;
-    write(pen, `${title}, ${chosen.rule}`, x, y + 12, 10.5, FAINT, false, SIDE);
+    write(pen, text, x, y + 12, 10.5, FAINT, false, SIDE);
   }
   if (raw && limits) {
     const values = surface(raw.width, raw.height, paint(raw, limits, part, level, colors));
@@ -121,10 +131,13 @@ function drawPanel(
   const ends = extremesOf(map, size);
   const lines = [
     `${size === 1 ? "" : "patch "}min ${orDash(ends?.minimum)}   max ${orDash(ends?.maximum)}`,
-    `sum ${orDash(map.sum)}   gap ${orDash(map.gap, 2)}`,
-    `F(image) ${orDash(map.score)}   F(baseline) ${orDash(map.score_baseline)}`,
-    `${map.steps ?? "–"} steps, ${map.converged ? "converged" : "not converged"}`,
+    `sum ${orDash(map.sum)}${map.score === null ? "" : `   gap ${orDash(map.gap, 2)}`}`,
   ];
+  if (map.score !== null)
+    lines.push(
+      `F(image) ${orDash(map.score)}   F(baseline) ${orDash(map.score_baseline)}`,
+      `${map.steps ?? "–"} steps, ${map.converged ? "converged" : "not converged"}`,
+    );
   for (const [place, text] of lines.entries()) {
     write(pen, text, x, at + (place + 1) * LINE, 11, INK, false, SIDE);
   }

@@ -1,5 +1,6 @@
 /** What a view shows: its maps in rows and columns, the range of each under a normalization, and its colours' ends. */
 
+import { listing } from "./format.ts";
 import { type Limits, limitsOf, tabled } from "./limits.ts";
 import type { MapStore } from "./map_store.ts";
 import type { RawMap, Regions } from "./raw_map.ts";
@@ -23,6 +24,10 @@ export interface Cell {
   place: ImageVariant;
   variant: PageVariant;
   target: Named;
+  /** What the target is called on this image: one that follows the image names its class, as "predicted: eagle". */
+  title: string;
+  /** Other targets that are the same class here, with the same map, which is shown once. */
+  also: { target: Named; map: StoredMap }[];
   map: StoredMap;
   frame: ModelFrame;
   raw: RawMap | undefined;
@@ -43,25 +48,66 @@ export interface Shared {
   table: RegionRange | null;
 }
 
-/** Return the maps of a view, a row for each variant, a column for each target. */
+/** Return the maps of a view, a row for each variant, a column for each target or class of several targets. */
 export function rowsOf(study: PageStudy, view: View, store: MapStore): Cell[][] {
   const image = imageOf(study, view);
   if (!image) return [];
-  return image.variants
+  const rows = image.variants
     .filter((place) => view.variants.includes(study.variants[place.variant]!.id))
     .map((place) => {
       const variant = study.variants[place.variant]!;
       const frame = image.frames.find((each) => each.model === variant.model) ?? image.frames[0]!;
       return place.maps
         .filter((map) => view.targets.includes(study.targets[map.target]!.id))
-        .map((map) => {
+        .map((map): Cell => {
           const raw = map.block ? store.get(map.block) : undefined;
           const missing = map.missing || store.broken.get(map.block) || "";
           const regions = map.block ? store.regions(map.block, view.style.regions) : undefined;
           const target = study.targets[map.target]!;
-          return { image, place, variant, target, map, frame, raw, regions, missing };
+          const title = map.class_name ? `${target.name}: ${map.class_name}` : target.name;
+          return { image, place, variant, target, title, also: [], map, frame, raw, regions, missing };
         });
     });
+  const sames = sameColumns(rows);
+  return rows.map((row) =>
+    row.flatMap((cell, column) => {
+      if (sames[column] !== column) return [];
+      const also = row.filter((_, other) => other !== column && sames[other] === column);
+      return [{ ...cell, also: also.map(({ target, map }) => ({ target, map })) }];
+    }),
+  );
+}
+
+/** Return for each column the first one that has the same class and the same map in every row. */
+function sameColumns(rows: Cell[][]): number[] {
+  const columns = rows[0]?.map((_, column) => column) ?? [];
+  const same = (one: number, other: number): boolean =>
+    rows.every((row) => sameMap(row[one]!.map, row[other]!.map));
+  return columns.map((column) => columns.find((before) => before === column || same(before, column))!);
+}
+
+function sameMap(one: StoredMap, other: StoredMap): boolean {
+  return (
+    one.class_index !== null &&
+    one.class_index === other.class_index &&
+    one.block === other.block &&
+    one.sum === other.sum &&
+    one.minimum === other.minimum &&
+    one.maximum === other.maximum
+  );
+}
+
+/** Name a map among those of its image: by variant and target. */
+export function nameOf({ variant, title }: Cell): string {
+  return [variant.name, title].filter(Boolean).join(", ");
+}
+
+/** Say which other targets a map is of: "predicted and top-1 are eagle too"; empty where there is none. */
+export function alsoWords({ also, map, target }: Cell): string {
+  if (!also.length) return "";
+  const known = [map, ...also.map((each) => each.map)].find((each) => each.class_name);
+  const names = also.map((each) => each.target.name);
+  return `${listing(names)} ${names.length === 1 ? "is" : "are"} ${known?.class_name ?? target.name} too`;
 }
 
 /** Return the scope that a normalization comes to: a pair is of two targets, no more and no fewer. */

@@ -32,6 +32,14 @@ export interface PageStudy {
    */
   first_regions: number;
   /**
+   * The scope at first; null: the one that joins an image's targets.
+   */
+  first_scope: ("raw" | "image" | "pair" | "targets" | "models" | "variant" | "dataset") | null;
+  /**
+   * What a row of maps is of.
+   */
+  noun: string;
+  /**
    * Of boxes over the data set, for the chart.
    */
   aggregates: BoxMean[];
@@ -276,6 +284,14 @@ export interface StoredMap {
    */
   scale: number;
   missing: string;
+  /**
+   * The logit that it explains; null where it was not computed, and where it is not of one class.
+   */
+  class_index: number | null;
+  /**
+   * The class that the target is on this image, where its own name does not say it.
+   */
+  class_name: string;
   minimum: number | null;
   maximum: number | null;
   sum: number | null;

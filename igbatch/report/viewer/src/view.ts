@@ -45,7 +45,13 @@ export function firstView(study: PageStudy): View {
     image: study.images[0]?.id ?? "",
     variants: variants.map((each) => each.id),
     targets,
-    normalization: { scope, rule: rules[0]!.rule, percentile: limits.percentile.default, low: -1, high: 1 },
+    normalization: {
+      scope: study.first_scope ?? scope,
+      rule: rules[0]!.rule,
+      percentile: limits.percentile.default,
+      low: -1,
+      high: 1,
+    },
     beside: null,
     style: {
       regions: study.first_regions,

@@ -3,7 +3,7 @@
 import { count, listing, number } from "./format.ts";
 import type { Limits } from "./limits.ts";
 import type { MapStore } from "./map_store.ts";
-import { type Cell, cellLimits, isExact, scopeOf, sharedRange } from "./shown.ts";
+import { type Cell, cellLimits, isExact, nameOf, scopeOf, sharedRange } from "./shown.ts";
 import type { KnobLimits, PageStudy } from "./study_types.ts";
 import { type ColorStyle, contourBlur, type Normalization, type Scope } from "./style.ts";
 
@@ -17,13 +17,17 @@ export function normalizationWords(
   style: ColorStyle,
   store: MapStore,
 ): string[] {
-  if (!rows.length) return ["None of the chosen variants is computed on this image: choose another one."];
+  if (!rows.length)
+    return [`None of the chosen ${study.noun}s is computed on this image: choose another one.`];
   const targets = rows[0]!.length;
   const scope = scopeOf(chosen, targets);
   const { scopes, rules, sentences } = study.knobs;
   const about = scopes.find((each) => each.scope === scope)!;
   const lines = [];
-  if (scope !== chosen.scope)
+  const requested = rows[0]!.reduce((sum, cell) => sum + 1 + cell.also.length, 0);
+  if (scope !== chosen.scope && targets === 1 && requested > 1)
+    lines.push(`A pair has two classes, and ${count(requested, "target")} are one class on this image.`);
+  else if (scope !== chosen.scope)
     lines.push(`A pair has two targets, ${targets} ${targets === 1 ? "is" : "are"} shown.`);
   const ranges = rangesOf(study, rows, chosen, style, store, scope);
   const first = rows.flat()[0];
@@ -88,17 +92,18 @@ function rangesOf(
     for (const cell of row) {
       const limits = cellLimits(study, cell, row, chosen, style, store);
       if (!limits) continue;
-      const name = scope === "image" ? `${cell.variant.name}, ${cell.target.name}` : cell.variant.name;
+      const name = scope === "image" ? nameOf(cell) : cell.variant.name;
       const text = ends(limits);
       groups.set(text, [...new Set([...(groups.get(text) ?? []), name])]);
     }
   }
   if (!groups.size) return "";
   const region = style.regions === 1 ? "pixel" : "patch";
-  if (groups.size === 1) return `The colours run from ${[...groups.keys()][0]} ${study.unit} a ${region}.`;
+  if (groups.size === 1)
+    return `The colours run from ${[...groups.keys()][0]} ${study.unit} a ${region}.`.replace("  ", " ");
   const named = [...groups].map(([text, names]) => `${text} (${listing(names, 3)})`);
   const more = named.length > MAX_RANGES ? `; ${named.length - MAX_RANGES} more are on the colour bars` : "";
-  return `The colours run from ${named.slice(0, MAX_RANGES).join("; ")}${more}, in units ${study.unit} a ${region}.`;
+  return `The colours run from ${named.slice(0, MAX_RANGES).join("; ")}${more}${study.unit && `, in units ${study.unit} a ${region}`}.`;
 }
 
 function ends(limits: Limits): string {

@@ -7,20 +7,23 @@ import { ownName } from "../numbers.ts";
 import type { Rectangle } from "../raw_map.ts";
 import type { BoxEdits } from "./Boxes.tsx";
 
-export function BoxTable({ rows }: { rows: BoxRow[] }) {
-  if (!rows.length) return <p>No boxes: the data set has none on this image. Draw one.</p>;
+export function BoxTable({ rows, image, noun }: { rows: BoxRow[]; image: string; noun: string }) {
+  if (!rows.length) return <p>No boxes: there is none on this image. Draw one.</p>;
+  const stored = rows.some((row) => row.stored_sum !== null || !row.own);
+  const titled = rows.some((row) => row.cell.title);
   return (
     <div class="scroll" tabindex={0} role="region" aria-label="Sums in boxes">
       <table class="live">
         <caption>
-          Sums in boxes, in units of the output. Live: from the 16-bit values on this page, with the most that
-          rounding can make. Share: of the map’s sum of |a|. Stored: from the study’s files.
+          Sums in boxes of {image}, the image shown above, in units of the output. Live: from the 16-bit
+          values on this page, with the most that rounding can make. Share: of the map’s sum of |a|.
+          {stored && " Stored: from the study’s files."}
         </caption>
         <thead>
           <tr>
             <th scope="col">box</th>
-            <th scope="col">variant</th>
-            <th scope="col">target</th>
+            <th scope="col">{noun}</th>
+            {titled && <th scope="col">target</th>}
             <th scope="col" class="number">
               pixels
             </th>
@@ -30,12 +33,16 @@ export function BoxTable({ rows }: { rows: BoxRow[] }) {
             <th scope="col" class="number">
               share
             </th>
-            <th scope="col" class="number">
-              stored sum
-            </th>
-            <th scope="col" class="number">
-              stored share
-            </th>
+            {stored && (
+              <th scope="col" class="number">
+                stored sum
+              </th>
+            )}
+            {stored && (
+              <th scope="col" class="number">
+                stored share
+              </th>
+            )}
           </tr>
         </thead>
         <tbody>
@@ -49,16 +56,20 @@ export function BoxTable({ rows }: { rows: BoxRow[] }) {
             >
               <th scope="row">{row.box}</th>
               <td>{row.cell.variant.name}</td>
-              <td>{row.cell.target.name}</td>
+              {titled && <td>{row.cell.title}</td>}
               <td class="number">{row.pixels.toLocaleString("en-US")}</td>
               <td class="number" data-sum={row.sum ?? ""}>
                 {row.sum === null ? "–" : `${number(row.sum)} ± ${number(row.bound!, 1)}`}
               </td>
               <td class="number">{row.share === null ? "–" : percent(row.share)}</td>
-              <td class="number" data-sum={row.stored_sum ?? ""}>
-                {orDash(row.stored_sum)}
-              </td>
-              <td class="number">{row.stored_share === null ? "–" : percent(row.stored_share)}</td>
+              {stored && (
+                <td class="number" data-sum={row.stored_sum ?? ""}>
+                  {orDash(row.stored_sum)}
+                </td>
+              )}
+              {stored && (
+                <td class="number">{row.stored_share === null ? "–" : percent(row.stored_share)}</td>
+              )}
             </tr>
           ))}
         </tbody>

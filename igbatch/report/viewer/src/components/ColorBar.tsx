@@ -65,14 +65,23 @@ export function barLabel(limits: Limits): string {
 function normalized(limits: Limits, shared: ColorBarProps["shared"]): Tick[] {
   if (!shared || shared.maximum <= shared.minimum) return [];
   const { low, high } = limits.bar;
-  const at = (value: number): string =>
-    `${Number(((value - shared.minimum) / (shared.maximum - shared.minimum)).toFixed(2))}`.replace("-", "−");
   const zero = zeroAt(limits);
-  const ends = [
-    { at: 0, text: at(low) },
-    { at: 1, text: at(high) },
-  ];
-  return zero !== null && zero > 0.15 && zero < 0.85 ? [ends[0]!, { at: zero, text: at(0) }, ends[1]!] : ends;
+  const marked = zero !== null && zero > 0.2 && zero < 0.8 ? [zero] : [];
+  const places = [0, ...marked, 1];
+  const texts = distinct(
+    [low, ...marked.map(() => 0), high].map(
+      (value) => (value - shared.minimum) / (shared.maximum - shared.minimum),
+    ),
+  );
+  return places.map((at, place) => ({ at, text: texts[place]! }));
+}
+
+/** Write numbers with as many decimals as tell them apart, two at least and six at most. */
+export function distinct(values: number[]): string[] {
+  const written = (places: number): string[] =>
+    values.map((value) => `${Number(value.toFixed(places))}`.replace("-", "−"));
+  const places = [2, 3, 4, 5].find((each) => new Set(written(each)).size === values.length) ?? 6;
+  return written(places);
 }
 
 function ticks(all: Tick[]) {

@@ -26,17 +26,19 @@ export function Controls({ study, image, view, change }: ControlsProps) {
         {image.chosen && <p class="hint">Shown here: {image.chosen}.</p>}
       </fieldset>
       <Names
-        legend="Variants (rows)"
+        legend={`${study.noun[0]!.toUpperCase()}${study.noun.slice(1)}s${study.targets.length > 1 ? " (rows)" : ""}`}
         all={variants}
         chosen={view.variants}
         change={(ids) => change({ variants: ids })}
       />
-      <Names
-        legend="Targets (columns)"
-        all={study.targets}
-        chosen={view.targets}
-        change={(ids) => change({ targets: ids })}
-      />
+      {study.targets.some((each) => each.name) && (
+        <Names
+          legend="Targets (columns)"
+          all={study.targets}
+          chosen={view.targets}
+          change={(ids) => change({ targets: ids })}
+        />
+      )}
       <NormalizationChoice
         legend="Normalization"
         name="first"
@@ -124,11 +126,16 @@ export function Controls({ study, image, view, change }: ControlsProps) {
           label="Size on screen"
           value={String(view.size)}
           change={(size) => change({ size: Number(size) })}
-          options={SIZES.map((size) => [String(size), size === 1 ? "normal" : `${size} times as wide`])}
+          options={SIZES.map((size) => [
+            String(size),
+            size === 1 ? "as wide as fits" : `${size} times as wide`,
+          ])}
         />
-        <Check name="outlines" checked={view.outlines} change={(outlines) => change({ outlines })}>
-          boxes of the data set
-        </Check>
+        {image.frames.some((frame) => frame.boxes.length) && (
+          <Check name="outlines" checked={view.outlines} change={(outlines) => change({ outlines })}>
+            boxes of the data set
+          </Check>
+        )}
       </fieldset>
     </form>
   );

@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 
 import { histogramChart } from "../histogram.ts";
+import { headings, linesOf } from "../layout.ts";
 import type { MapStore } from "../map_store.ts";
 import { slackOf } from "../raw_map.ts";
 import { type Cell, cellLimits } from "../shown.ts";
@@ -20,16 +21,19 @@ export interface HistogramProps {
 export function Histogram({ rows, view, study, store }: HistogramProps) {
   const [place, setPlace] = useState(0);
   const container = useRef<HTMLDivElement>(null);
-  const chosen = Math.min(place, rows.length - 1);
-  const row = rows[chosen] ?? [];
+  const lines = linesOf(rows);
+  const chosen = Math.min(place, lines.length - 1);
+  const row = lines[chosen] ?? [];
+  const names = headings(row);
   const { part, regions } = view.style;
   useEffect(() => {
-    const series = row.flatMap((cell) => {
-      const limits = cellLimits(study, cell, row, view.normalization, view.style, store);
+    const series = row.flatMap((cell, at) => {
+      const pair = rows.find((each) => each.includes(cell)) ?? row;
+      const limits = cellLimits(study, cell, pair, view.normalization, view.style, store);
       const sums = cell.regions?.sums;
       if (!sums || !limits) return [];
       const values = Float64Array.from(sums.integers, (integer) => partOf(part, integer * sums.scale));
-      return [{ name: cell.target.name, values, limits, slack: slackOf(cell.regions!, regions) }];
+      return [{ name: names[at]!, values, limits, slack: slackOf(cell.regions!, regions) }];
     });
     if (container.current)
       histogramChart(container.current, series, study.unit, regions === 1 ? "pixels" : "patches");
@@ -37,16 +41,20 @@ export function Histogram({ rows, view, study, store }: HistogramProps) {
   return (
     <figure class="histogram">
       <h3>
-        <label>
-          Values of{" "}
-          <select value={chosen} onChange={(event) => setPlace(Number(event.currentTarget.value))}>
-            {rows.map((each, index) => (
-              <option key={each[0]!.variant.id} value={index}>
-                {each[0]!.variant.name}
-              </option>
-            ))}
-          </select>
-        </label>
+        {lines.length === 1 ? (
+          "Values"
+        ) : (
+          <label>
+            Values of{" "}
+            <select value={chosen} onChange={(event) => setPlace(Number(event.currentTarget.value))}>
+              {lines.map((each, index) => (
+                <option key={each[0]!.variant.id} value={index}>
+                  {each[0]!.variant.name}
+                </option>
+              ))}
+            </select>
+          </label>
+        )}
       </h3>
       <div ref={container} />
     </figure>

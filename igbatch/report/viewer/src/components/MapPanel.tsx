@@ -6,17 +6,24 @@ import { rescaled } from "../boxes.ts";
 import { beyond, type Colors, paint } from "../colors.ts";
 import { outline } from "../contour.ts";
 import { count, number, orDash, percent } from "../format.ts";
+import { uneven } from "../layout.ts";
 import type { Limits } from "../limits.ts";
 import { precision, slackOf, valueAt } from "../raw_map.ts";
-import { type Cell, extremesOf, type Shared } from "../shown.ts";
+import { type Cell, extremesOf, nameOf, type Shared } from "../shown.ts";
 import type { StoredMap } from "../study_types.ts";
 import { contourBlur } from "../style.ts";
 import type { View } from "../view.ts";
 import { ColorBar } from "./ColorBar.tsx";
-import { type Hand, Stage, shownWidth } from "./Stage.tsx";
+import { type Hand, Stage } from "./Stage.tsx";
 
 export interface MapPanelProps {
   cell: Cell;
+  /** What it is called where it stands: by its target, or by its variant where a line has one of each. */
+  heading: string;
+  /** A second heading; null where no map has one. */
+  second: string | null;
+  /** In pixels on screen. */
+  width: number;
   /** What the columns of one target are told apart by, where a map stands there twice. */
   aside: string;
   view: View;
@@ -27,7 +34,19 @@ export interface MapPanelProps {
   painted: () => void;
 }
 
-export function MapPanel({ cell, aside, view, hand, colors, limits, shared, painted }: MapPanelProps) {
+export function MapPanel({
+  cell,
+  heading,
+  second,
+  width,
+  aside,
+  view,
+  hand,
+  colors,
+  limits,
+  shared,
+  painted,
+}: MapPanelProps) {
   const { map, frame, regions } = cell;
   const raw = regions?.shown;
   const { part, level, contour, opacity } = view.style;
@@ -45,21 +64,22 @@ export function MapPanel({ cell, aside, view, hand, colors, limits, shared, pain
   );
   const first = cell.image.frames[0]!;
   const own = view.boxes.map((box) => rescaled(box, first, frame));
-  const title = aside ? `${cell.target.name}, ${aside}` : cell.target.name;
+  const title = [nameOf(cell), second, aside].filter(Boolean).join(", ");
   return (
     <figure
       class="panel"
       data-variant={cell.variant.id}
       data-target={cell.target.id}
-      style={{ width: shownWidth(frame, view) }}
+      style={{ width: `${width}px` }}
     >
       <h4 title={title}>
-        {cell.target.name}
+        {heading}
+        {second !== null && <span class="faint aside">{second || "\u00a0"}</span>}
         {aside && <span class="faint aside">{aside}</span>}
       </h4>
       {raw && limits ? (
         <Stage
-          label={`Map of ${cell.image.name}, ${cell.variant.name}, target ${title}`}
+          label={`Map of ${cell.image.name}, ${title}`}
           size={frame}
           view={view}
           hand={hand}
@@ -74,6 +94,7 @@ export function MapPanel({ cell, aside, view, hand, colors, limits, shared, pain
             ref={canvas}
             width={raw.width}
             height={raw.height}
+            class={uneven(width, raw.width, view.zoom.k, view.style.regions) ? "smooth" : ""}
             style={{ opacity: `${frame.picture ? opacity : 1}` }}
           />
         </Stage>
@@ -121,12 +142,15 @@ function Numbers({ map, size }: { map: StoredMap; size: number }) {
     [`${region}min`, orDash(ends?.minimum)],
     [`${region}max`, orDash(ends?.maximum)],
     ["sum", orDash(map.sum)],
-    ["F(image)", orDash(map.score)],
-    ["F(baseline)", orDash(map.score_baseline)],
-    ["gap", orDash(map.gap, 2)],
-    ["steps", map.steps === null ? "–" : `${map.steps}`],
-    ["converged", map.converged === null ? "–" : map.converged ? "yes" : "no"],
   ];
+  if (map.score !== null)
+    pairs.push(
+      ["F(image)", orDash(map.score)],
+      ["F(baseline)", orDash(map.score_baseline)],
+      ["gap", orDash(map.gap, 2)],
+      ["steps", map.steps === null ? "–" : `${map.steps}`],
+      ["converged", map.converged === null ? "–" : map.converged ? "yes" : "no"],
+    );
   return (
     <dl class="numbers">
       {pairs.map(([name, value]) => (

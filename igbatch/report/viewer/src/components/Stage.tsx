@@ -41,13 +41,6 @@ export interface StageProps {
   children: ComponentChildren;
 }
 
-const SMALLEST = 224; // pixels on screen
-
-/** Return the width of a picture on screen: a whole number of pixels for each of its own. */
-export function shownWidth(size: Size, view: View): string {
-  return `${view.size * Math.max(1, Math.round(SMALLEST / size.width)) * size.width}px`;
-}
-
 const STEPS: Record<string, [number, number]> = {
   ArrowLeft: [-1, 0],
   ArrowRight: [1, 0],

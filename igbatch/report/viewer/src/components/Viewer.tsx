@@ -1,10 +1,11 @@
 /** The viewer: knobs, the photograph, the maps in rows and columns, the sums in boxes, and what may be taken along. */
 
-import { useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 
 import { middle, rescaled } from "../boxes.ts";
 import { colorsOf } from "../colors.ts";
 import { save, saveCanvas } from "../download.ts";
+import { headings, layoutOf, linesOf, lineTitle, secondHeadings } from "../layout.ts";
 import type { MapStore } from "../map_store.ts";
 import { boxRows, viewCsv } from "../numbers.ts";
 import { drawView } from "../picture.ts";
@@ -18,8 +19,8 @@ import { BoxCorners, BoxTable } from "./BoxTable.tsx";
 import { Controls } from "./Controls.tsx";
 import { Histogram } from "./Histogram.tsx";
 import { MapPanel } from "./MapPanel.tsx";
-import { type Cursor, type Hand, Stage, shownWidth } from "./Stage.tsx";
-import { useUnpacked, useView } from "./state.ts";
+import { type Cursor, type Hand, Stage } from "./Stage.tsx";
+import { FRAMED, useUnpacked, useView, useWidth } from "./state.ts";
 
 export interface ViewerProps {
   study: PageStudy;
@@ -34,6 +35,7 @@ export function Viewer({ study, store, ready }: ViewerProps) {
   const [drawing, setDrawing] = useState(false);
   const [message, setMessage] = useState("");
   useUnpacked(study, view, store, ready);
+  const [place, column] = useWidth();
   const image = imageOf(study, view)!;
   const rows = rowsOf(study, view, store);
   const palette = study.knobs.palettes.find((each) => each.palette === view.style.palette)!;
@@ -58,10 +60,24 @@ export function Viewer({ study, store, ready }: ViewerProps) {
   const normalizations = view.beside ? [view.normalization, view.beside] : [view.normalization];
   const words = normalizations.map((each) => normalizationWords(study, rows, each, view.style, store));
   const style = styleWords(study, view.style);
-  const panel = (cell: Cell, row: Cell[], chosen: Normalization, place: number) => (
+  const lines = linesOf(rows);
+  const across = Math.max(1, ...lines.map((line) => line.length * normalizations.length));
+  const layout = layoutOf(column, across, frame.width, view.size);
+  const seconds = lines.map(secondHeadings);
+  const panel = (
+    cell: Cell,
+    heading: string,
+    second: string,
+    row: Cell[],
+    chosen: Normalization,
+    place: number,
+  ) => (
     <MapPanel
-      key={`${place} ${cell.target.id}`}
+      key={`${place} ${cell.variant.id} ${cell.target.id}`}
       cell={cell}
+      heading={heading}
+      second={seconds.some((each) => each.some(Boolean)) ? second : null}
+      width={layout.width}
       aside={view.beside ? shortTitle(study, chosen, row.length) : ""}
       view={view}
       hand={hand}
@@ -75,12 +91,35 @@ export function Viewer({ study, store, ready }: ViewerProps) {
       painted={ready}
     />
   );
+  const line = (cells: Cell[], nth: number) => {
+    const names = headings(cells);
+    const title = lineTitle(cells);
+    return (
+      <section key={cells[0]!.variant.id} class="variant-row" aria-label={title || "Maps"}>
+        {title && names[0] !== title && <h3>{title}</h3>}
+        <div class="panels">
+          {cells.flatMap((cell, at) =>
+            normalizations.map((chosen, place) =>
+              panel(
+                cell,
+                names[at]!,
+                seconds[nth]![at]!,
+                rows.find((row) => row.includes(cell))!,
+                chosen,
+                place,
+              ),
+            ),
+          )}
+        </div>
+      </section>
+    );
+  };
   return (
     <div class="viewer">
       <KnobsPanel>
         <Controls study={study} image={image} view={view} change={change} />
       </KnobsPanel>
-      <div class="shown">
+      <div class="shown" ref={place}>
         {strange.length > 0 && (
           <p class="mark" role="alert">
             The link names what this page does not hold: {strange.join(", ")}.
@@ -117,26 +156,32 @@ export function Viewer({ study, store, ready }: ViewerProps) {
           <button type="button" onClick={() => add(middle(view.zoom, first))}>
             Add a box
           </button>
-          <button type="button" onClick={() => copyLink(view, setMessage)}>
-            Copy link
-          </button>
-          <button
-            type="button"
-            onClick={() =>
-              saveCanvas(
-                drawView(study, rows, view, colors, store, [...words.flat(), style]),
-                fileName(study, view, "png"),
-              )
-            }
-          >
-            PNG
-          </button>
-          <button
-            type="button"
-            onClick={() => save(viewCsv(study, rows, view, store), "text/csv", fileName(study, view, "csv"))}
-          >
-            CSV
-          </button>
+          {!FRAMED && (
+            <>
+              <button type="button" onClick={() => copyLink(view, setMessage)}>
+                Copy link
+              </button>
+              <button
+                type="button"
+                onClick={() =>
+                  saveCanvas(
+                    drawView(study, rows, view, colors, store, [...words.flat(), style]),
+                    fileName(study, view, "png"),
+                  )
+                }
+              >
+                PNG
+              </button>
+              <button
+                type="button"
+                onClick={() =>
+                  save(viewCsv(study, rows, view, store), "text/csv", fileName(study, view, "csv"))
+                }
+              >
+                CSV
+              </button>
+            </>
+          )}
           <button type="button" onClick={() => change(firstView(study))}>
             Reset
           </button>
@@ -147,47 +192,36 @@ export function Viewer({ study, store, ready }: ViewerProps) {
         <p class="reading-line" role="status" aria-live="polite">
           {cursorWords(cursor, rows)}
         </p>
-        <div class="top">
-          <figure class="panel photo" style={{ width: shownWidth(frame, view) }}>
-            <h3>
-              {image.name}
-              {image.label && <span class="faint"> labelled {image.label}</span>}
-            </h3>
-            {frame.picture ? (
-              <Stage
-                label={`The image ${image.name}`}
-                size={frame}
-                view={view}
-                hand={hand}
-                dataBoxes={frame.boxes}
-                ownBoxes={view.boxes.map((box) => rescaled(box, first, frame))}
-                editable={frame === first}
-                reachable
-              >
-                <img src={frame.picture} alt={image.name} draggable={false} />
-              </Stage>
-            ) : (
-              <p class="missing" style={{ aspectRatio: `${frame.width} / ${frame.height}` }}>
-                {frame.missing}
-              </p>
-            )}
-          </figure>
-          <Histogram rows={rows} view={view} study={study} store={store} />
+        <div class={layout.beside ? "display beside" : "display"} style={{ "--map": `${layout.width}px` }}>
+          <div class="top">
+            <figure class="panel photo" style={{ width: `${layout.width}px` }}>
+              <h3>
+                {image.name}
+                {image.label && <span class="faint"> labelled {image.label}</span>}
+              </h3>
+              {frame.picture ? (
+                <Stage
+                  label={`The image ${image.name}`}
+                  size={frame}
+                  view={view}
+                  hand={hand}
+                  dataBoxes={frame.boxes}
+                  ownBoxes={view.boxes.map((box) => rescaled(box, first, frame))}
+                  editable={frame === first}
+                  reachable
+                >
+                  <img src={frame.picture} alt={image.name} draggable={false} />
+                </Stage>
+              ) : (
+                <p class="missing" style={{ aspectRatio: `${frame.width} / ${frame.height}` }}>
+                  {frame.missing}
+                </p>
+              )}
+            </figure>
+            <Histogram rows={rows} view={view} study={study} store={store} />
+          </div>
+          <div class="lines">{lines.map(line)}</div>
         </div>
-        {rows.map((row) => (
-          <section
-            key={row[0]!.variant.id}
-            class="variant-row"
-            aria-label={`Variant ${row[0]!.variant.name}`}
-          >
-            <h3>
-              {row[0]!.variant.name} <span class="faint">predicts {row[0]!.place.prediction}</span>
-            </h3>
-            <div class="panels" data-across={row.length * normalizations.length}>
-              {row.flatMap((cell) => normalizations.map((chosen, place) => panel(cell, row, chosen, place)))}
-            </div>
-          </section>
-        ))}
         <h3>Boxes</h3>
         <div class="tools">
           {frame === first &&
@@ -204,17 +238,24 @@ export function Viewer({ study, store, ready }: ViewerProps) {
             ))}
         </div>
         <BoxCorners boxes={view.boxes} size={first} edits={edits} />
-        <BoxTable rows={boxes} />
+        <BoxTable rows={boxes} image={image.name} noun={study.noun} />
       </div>
     </div>
   );
 }
 
-/** The knobs, folded at first on a small screen. */
+/** The knobs, folded at first on a small screen; a frame has its width only after it began. */
 function KnobsPanel({ children }: { children: preact.ComponentChildren }) {
-  const wide = useMemo(() => matchMedia("(min-width: 900px)").matches, []);
+  const wide = useMemo(() => matchMedia("(min-width: 900px)"), []);
+  const [open, setOpen] = useState(wide.matches);
+  useEffect(() => {
+    const follow = (): void => setOpen(wide.matches);
+    follow();
+    wide.addEventListener("change", follow);
+    return () => wide.removeEventListener("change", follow);
+  }, []);
   return (
-    <details class="knobs" open={wide}>
+    <details class="knobs" open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
       <summary>Knobs</summary>
       {children}
     </details>

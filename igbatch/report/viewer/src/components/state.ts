@@ -1,10 +1,14 @@
 /** What the viewer keeps: the view with its address, and the maps of the image in view. */
 
-import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import type { RefObject } from "preact";
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import type { MapStore } from "../map_store.ts";
 import type { PageStudy } from "../study_types.ts";
 import { firstView, fromFragment, imageOf, isView, toFragment, type View } from "../view.ts";
+
+/** Whether the page stands in a frame of a notebook: it has no address there, and may save nothing. */
+export const FRAMED = location.protocol === "about:";
 
 const LINK_DELAY = 250; // ms; browsers refuse an address that changes with every step of a slider
 
@@ -30,7 +34,7 @@ export function useView(study: PageStudy): {
     return () => removeEventListener("hashchange", follow);
   }, []);
   useEffect(() => {
-    if (!changed.current) return;
+    if (!changed.current || FRAMED) return;
     const timer = setTimeout(() => history.replaceState(null, "", toFragment(state.view)), LINK_DELAY);
     return () => clearTimeout(timer);
   }, [state.view]);
@@ -55,4 +59,18 @@ export function useUnpacked(study: PageStudy, view: View, store: MapStore, ready
       here = false;
     };
   }, [view.image]);
+}
+
+/** An element and its width in pixels on screen, rendered again where that changes. */
+export function useWidth(): [RefObject<HTMLDivElement | null>, number] {
+  const place = useRef<HTMLDivElement>(null);
+  const [width, setWidth] = useState(960);
+  useLayoutEffect(() => {
+    const measure = (): void => setWidth(place.current?.clientWidth || 960);
+    measure();
+    const observer = new ResizeObserver(measure);
+    observer.observe(place.current!);
+    return () => observer.disconnect();
+  }, []);
+  return [place, width];
 }
