@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from igbatch.store.encoding import stored_maps
+from igbatch.store.encoding import RELATIVE_ERROR, stored_maps
 
 COLUMNS = ("sum_spread", "sign_agreement")
 
@@ -28,15 +28,18 @@ def wrong_spreads(parquet: pq.ParquetFile) -> str:
     return f"{odd} of its rows have spreads over baselines that cannot be" if odd else ""
 
 
-def spread_ratios(table: pa.Table, maps: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """Return the `spread` of maps, [n, H, W], by the deviations beside them; None where there are none.
+def other_spreads(table: pa.Table, stated: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell of rows of a file of maps whether their `spread` is another than their deviations say.
 
-    NaN where a map is 0 throughout.
+    Args:
+        table: maps with the deviations beside them, whatever their encoding.
+        stated: `spread` of their rows of `image_stats`; NaN where it is null, as of a map of zeros.
     """
-    if "spread" not in table.column_names:
-        return None
-    deviations = stored_maps(table, "spread").astype(np.float64)
-    norms, of_maps = (np.sqrt(np.square(each).sum(axis=(1, 2))) for each in (deviations, maps))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        ratios: NDArray[np.float64] = np.where(of_maps > 0, norms / of_maps, np.nan)
-    return ratios
+    maps, deviations = (stored_maps(table, name).astype(np.float64) for name in ("attribution", "spread"))
+    of_maps, norms = (np.sqrt(np.square(each).sum(axis=(1, 2))) for each in (maps, deviations))
+    rounded = [np.abs(each).max(axis=(1, 2)) * np.sqrt(each[0].size) for each in (maps, deviations)]
+    rough = RELATIVE_ERROR if "scale" in table.column_names else 0.0
+    off = 1e-5 * norms + rough * (rounded[1] + np.nan_to_num(stated) * rounded[0])
+    same = np.abs(norms - stated * of_maps) <= off
+    odd: NDArray[np.bool_] = ~np.where(np.isnan(stated), of_maps == 0, same)
+    return odd

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
@@ -20,6 +22,7 @@ from igbatch.pipeline.run import plan_study
 from igbatch.results import StudyResults, open_study
 from igbatch.store.output import Output
 from igbatch.store.verify import verify
+from igbatch.store.verify_spread import wrong_spreads
 from igbatch.study_file import load_study
 from igbatch.variants.models import load_trained
 from igbatch.variants.weights import locate_weights
@@ -182,3 +185,29 @@ def test_a_drawn_image_that_is_gone_changed_or_unreadable_is_refused_by_its_name
         compute_study(folder, tmp_path / "out", reduce=False)
     with pytest.raises(InputError, match=r"baseline.images 2, the study now says 3"):
         compute_study(folder, tmp_path / "out", set_baseline({"images": 3, "seed": 1}))
+
+
+@pytest.mark.parametrize("encoding", ["float32", "int16"])
+def test_spreads_that_are_not_those_of_the_maps_are_found(
+    study: Path, tmp_path: Path, compute_study: Compute, encoding: str
+) -> None:
+    few = "images.scenes=[{kind: double, seeds: [1]}]"
+    out = compute_study(study, tmp_path / "out", set_baseline(LISTED), few, f"store.encoding={encoding}")
+    assert not verify(out).problems
+    opened = open_study(out.uri)
+    norms = [np.linalg.norm(each("trained", IMAGE, "eagle")) for each in (opened.spread, opened.attribution)]
+    (row,) = opened.rows_of([IMAGE], ["target", "spread"]).query("target == 'eagle'").to_dict("records")
+    assert row["spread"] == pytest.approx(norms[0] / norms[1], rel=1e-2)
+    (info,) = out.files("image_stats")
+    table = pq.read_table(info.path)
+    place = table.schema.get_field_index("spread")
+    doubled = pa.array([value * 1.1 for value in table["spread"].to_pylist()])
+    pq.write_table(table.set_column(place, table.schema.field(place), doubled), info.path)
+    found = [(each.kind, each.what) for each in verify(out).problems]
+    assert ("numbers", "spread is another than its deviations say") in found
+    (info,) = out.files("box_stats")
+    table = pq.read_table(info.path)
+    place = table.schema.get_field_index("sign_agreement")
+    above = pa.array([2.0] * len(table))
+    pq.write_table(table.set_column(place, table.schema.field(place), above), info.path)
+    assert wrong_spreads(pq.ParquetFile(info.path)).endswith("have spreads over baselines that cannot be")
