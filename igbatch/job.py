@@ -236,13 +236,21 @@ def report_place(output: Output) -> str:
     return output.uri_of("report", "index.html")
 
 
+_REMOVALS = {"deletion": "with the baseline in the box", "true_effect": "in the scene without the bird"}
+"""What stands beside the sums where it was measured, by its column of `box_stats`."""
+
+
 def print_box_sums(results: StudyResults, console: Console) -> None:
     """Print the sum inside each box of the featured images, per variant and target, and of how many it is.
+
+    What the output loses without the box stands behind it, where that was measured.
 
     The boxes of these images are read, and no others. Of many variants the trained ones and the first of each
     kind are printed.
     """
+    from igbatch.report.columns import sign_mark
     from igbatch.report.selection import shown_variants
+    from igbatch.report.sentences import render
     from igbatch.report.target_titles import TargetTitles
 
     featured = results.study.report.featured or results.listing.ids(range(min(results.n_images, 1)))
@@ -250,6 +258,7 @@ def print_box_sums(results: StudyResults, console: Console) -> None:
     if not len(boxes):
         console.print("no boxes on the featured images: no box sums to show", highlight=False)
         return
+    removals = [name for name in _REMOVALS if boxes[name].notna().any()]
     shown_images = boxes["image_id"].nunique()
     others = results.n_images - shown_images
     which = f", {shown_images} of {count(results.n_images, 'image')}" if others else ""
@@ -258,19 +267,27 @@ def print_box_sums(results: StudyResults, console: Console) -> None:
     for name in ("image", "box", "variant", *(f"target {target}" for target in results.target_names)):
         table.add_column(name, justify="right" if name.startswith("target ") else "left", overflow="fold")
     order = {variant: place for place, variant in enumerate(results.variants["variant_id"])}
-    sums = boxes.pivot_table(
-        index=["image_id", "box_id", "variant_id"], columns="target", values="sum", observed=True
-    )
+    key = ["image_id", "box_id", "variant_id"]
+    seen = boxes[boxes["sum"].notna()].set_index([*key, "target"])
+    marks = seen["sign_agreement"].map(sign_mark)
+    texts = seen["sum"].map("{:+.3g}".format).str.cat(marks, " ").str.strip()
+    for name in removals:
+        texts += seen[name].map(" / {:+.3g}".format, na_action="ignore").fillna("")
+    sums = texts.unstack("target", "–") if len(seen) else seen
     there = set(sums.index.unique("variant_id"))
     shown = set(shown_variants(results, [variant for variant in order if variant in there]))
     keys = [key for key in sums.index if key[2] in shown]
     classes = TargetTitles(results).classes(results, featured)
     for key in sorted(keys, key=lambda key: (key[0], key[1], order[key[2]])):
         named = {target: classes.get((key[0], key[2], target), "") for target in results.target_names}
-        values = [sums.loc[key].get(target, float("nan")) for target in named]
-        cells = [f"{value:+.3g} {each}".strip() for value, each in zip(values, named.values(), strict=True)]
+        cells = [f"{sums.loc[key].get(target, '–')} {each}".strip() for target, each in named.items()]
         table.add_row(*map(printable, key), *cells)
     console.print(table, markup=False)
+    if removals:
+        words = "; then ".join(_REMOVALS[name] for name in removals)
+        console.print(f"after a sum: what the output loses {words}", highlight=False, soft_wrap=True)
+    if marks.any():
+        console.print(render("sign_depends.j2"), highlight=False, markup=False, soft_wrap=True)
     if others:
         console.print("box sums of other images are in the study's box_stats", highlight=False)
     if len(there) > len(shown):

@@ -9,7 +9,7 @@ Source: Yeh et al., *On the (In)fidelity and Sensitivity of Explanations*, NeurI
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -22,9 +22,9 @@ from torch import Tensor
 from .averaging import map_norms
 from .engine import micro_batch_of
 from .frozen import Model, frozen
-from .outputs import OUTPUTS, OutputUnit
-from .passes import Forward
-from .precision import PRECISIONS, Precision
+from .outputs import OUTPUTS
+from .precision import PRECISIONS
+from .scores import ScoredImage, target_scores
 from .settings import Example, Settings
 from .smoothing import seeded
 from .wave import MicroBatchLimit
@@ -104,11 +104,17 @@ def infidelity(
     if not precision.exact:
         precision = PRECISIONS["float32"]
     found = []
+    targets = [example.targets.to(device) for example in examples]
     with frozen(model, precision, device) as forward:
         scores = chain.from_iterable(
-            _scores(forward, examples, _without_squares(examples, draws, stream), output, precision, limit)
+            target_scores(
+                forward,
+                (ScoredImage(image, targets[which], which)
+                 for which, image in _without_squares(examples, draws, stream)),
+                output, precision, limit,
+            )
             for stream in streams
-        )
+        )  # fmt: skip
         for example_maps, drawn in zip(maps, draws, strict=True):
             whole, *without = islice(scores, drawn.count + 1)
             drops = whole - torch.stack(without)
@@ -130,37 +136,6 @@ def _without_squares(
         for patch in draws[index].patches(*image.shape[-2:]):
             inside = torch.from_numpy(patch).to(image.device)
             yield index, torch.where(inside, baseline.to(image.dtype), image)
-
-
-def _scores(
-    forward: Forward,
-    examples: Sequence[Example],
-    images: ImageStream,
-    output: OutputUnit,
-    precision: Precision,
-    limit: MicroBatchLimit,
-) -> Iterator[Tensor]:
-    """Yield the outputs of each image for the targets of its example, float64 [K], in full micro-batches."""
-    device = examples[0].image.device
-    targets = [example.targets.to(device) for example in examples]
-    source, waiting = iter(images), deque[tuple[int, Tensor]]()
-    while True:
-        waiting.extend(islice(source, max(0, limit.size - len(waiting))))
-        batch = list(islice(waiting, limit.size))
-        if not batch:
-            return
-        points = torch.stack([image for _, image in batch]).to(precision.dtype)
-        example_indices = torch.tensor([which for which, _ in batch]).to(device)
-        try:
-            with torch.no_grad(), precision.passes(device):
-                values = output.value(forward(points, example_indices).double())
-        except Exception as error:
-            limit.halve(error)
-            continue
-        limit.batches.append((len(batch), limit.size))
-        for row in values:
-            which, _ = waiting.popleft()
-            yield row[targets[which]]
 
 
 def max_sensitivity(

@@ -8,6 +8,7 @@ streams of their own. So the class evidence lies in the bird alone, by construct
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,12 +83,24 @@ def render_scene(seed: int, kind: str | None = None, *, label: str | None = None
     Raises `ValueError` for a negative seed, an unknown kind or label, or a label that the kind
     cannot have.
     """
-    kind = _checked_kind(seed, kind, label)
-    setting, actors = _staged(seed, kind, label)
-    image, boxes = _compose(setting, actors)
-    finished = _finish(_stream(seed, _STAGE + 8), setting, image)
-    largest = max(actors, key=lambda actor: actor.area).species if actors else "none"
-    return Scene(seed, kind, finished, largest, boxes)
+    return _drawn(seed, kind, label)[0]
+
+
+def render_without_each(
+    seed: int, kind: str | None = None, *, label: str | None = None
+) -> tuple[Scene, tuple[NDArray[np.uint8], ...]]:
+    """Draw the scene of a seed, and the same scene once without each of its birds.
+
+    Bird and shadow are gone, and what they hid is seen; nothing else changes, since all was drawn before it
+    is laid over each other: stage, other birds, exposure and noise are the same to the bit.
+
+    Arguments and errors are those of `render_scene`.
+
+    Returns:
+        the scene, and pictures uint8 [224, 224, 3] in the order of its boxes.
+    """
+    scene, seen, finished = _drawn(seed, kind, label)
+    return scene, tuple(finished(actor) for actor, _ in seen)
 
 
 def write_scenes(directory: Path, count: int, first_seed: int = 0, kind: str | None = None) -> None:
@@ -204,22 +217,43 @@ def _keep_ratio(actors: list[_Actor], setting: Stage) -> None:
             _draw(main, setting)
 
 
-def _compose(setting: Stage, actors: list[_Actor]) -> tuple[Floats, tuple[SceneBox, ...]]:
-    """Lay the birds over the stage, the largest in front, and measure what stays visible of each."""
-    image = setting.image
+def _drawn(
+    seed: int, kind: str | None, label: str | None
+) -> tuple[Scene, list[tuple[_Actor, SceneBox]], Callable[[_Actor], NDArray[np.uint8]]]:
+    """Draw a scene; also its birds with their boxes, and what draws the scene without one of them."""
+    kind = _checked_kind(seed, kind, label)
+    setting, actors = _staged(seed, kind, label)
+    seen = _seen(actors)
+
+    def picture(without: _Actor | None = None) -> NDArray[np.uint8]:
+        image = _compose(setting, [actor for actor in actors if actor is not without])
+        return _finish(_stream(seed, _STAGE + 8), setting, image)
+
+    largest = max(actors, key=lambda actor: actor.area).species if actors else "none"
+    return Scene(seed, kind, picture(), largest, tuple(box for _, box in seen)), seen, picture
+
+
+def _seen(actors: list[_Actor]) -> list[tuple[_Actor, SceneBox]]:
+    """Measure what stays visible of each bird, the largest in front and first; leave out what is hidden."""
     hidden = np.zeros((SIZE, SIZE), dtype=np.float32)
-    boxes = []
+    found = []
     for actor in reversed(actors):
         if actor.sprite is not None:
-            seen = actor.sprite.alpha * (1 - hidden[actor.sprite.window])
-            boxes.append(_box(actor, seen))
+            box = _box(actor, actor.sprite.alpha * (1 - hidden[actor.sprite.window]))
+            found += [] if box is None else [(actor, box)]
             hidden[actor.sprite.window] = np.maximum(hidden[actor.sprite.window], actor.sprite.alpha)
+    return found
+
+
+def _compose(setting: Stage, actors: list[_Actor]) -> Floats:
+    """Lay birds over a copy of the stage, the largest in front."""
+    image = setting.image.copy()
     for actor in actors:
         if actor.sprite is not None and actor.slot.family == "ground":
             _shadow(image, actor.sprite, actor.slot, setting)
     for actor in actors:
         blend(image, actor.sprite)
-    return image, tuple(box for box in boxes if box is not None)
+    return image
 
 
 def _box(actor: _Actor, seen: Floats) -> SceneBox | None:

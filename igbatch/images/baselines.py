@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,3 +65,16 @@ def baseline_pixels(baseline: str | Sequence[int], pixels: NDArray[np.float32]) 
     sigmas = (sigma, sigma, 0.0)
     blurred: NDArray[np.float32] = ndimage.gaussian_filter(pixels, sigmas, mode="nearest", truncate=4.0)
     return blurred
+
+
+@lru_cache(maxsize=8)
+def blur_weights(length: int, sigma: float) -> NDArray[np.float32]:
+    """Return the Gaussian of blurred baselines along an axis: float32 [length, length], whose rows sum to 1.
+
+    Such a matrix from the left and another one, transposed, from the right blur a channel [H, W] as
+    `baseline_pixels` does, up to rounding. What is linear may follow or precede it.
+    """
+    weights: NDArray[np.float64] = ndimage.gaussian_filter1d(
+        np.eye(length), sigma, axis=0, mode="nearest", truncate=4.0
+    )
+    return weights.astype(np.float32)

@@ -27,6 +27,7 @@ class LoadedImage:
         boxes: of a drawn scene, known by construction; none for files.
         label: class of a drawn scene; None for files.
         turned: whether EXIF turned the picture so that width and height changed places.
+        without: of a drawn scene the same without each of its birds, in the order of `boxes`; none otherwise.
     """
 
     image: Image.Image
@@ -34,10 +35,13 @@ class LoadedImage:
     boxes: tuple[Box, ...] = ()
     label: str | None = None
     turned: bool = False
+    without: tuple[Image.Image, ...] = ()
 
 
-def load_image(uri: str) -> LoadedImage:
+def load_image(uri: str, *, without: bool = False) -> LoadedImage:
     """Read and decode the image at a URI of `igbatch.images.manifest.list_images`.
+
+    A drawn scene is drawn `without` each of its birds as well, if that is asked for.
 
     Raises:
         ImageError: the file is gone, may not be read, is too large, or cannot be decoded.
@@ -45,7 +49,7 @@ def load_image(uri: str) -> LoadedImage:
         InputError: no driver opens the URI.
     """
     if uri.startswith("scene:"):
-        return _draw(uri)
+        return _draw(uri, without)
     data = _read(uri)
     image, turned = decode_upright(data)
     return LoadedImage(image, hashlib.sha256(data).hexdigest(), turned=turned)
@@ -65,13 +69,17 @@ def _read(uri: str) -> bytes:
     return data
 
 
-def _draw(uri: str) -> LoadedImage:
-    from igbatch.birds.scenes import render_scene
+def _draw(uri: str, without: bool) -> LoadedImage:
+    from igbatch.birds.scenes import render_scene, render_without_each
 
     seed, _, query = uri.removeprefix("scene:").partition("?")
     options = dict(parse_qsl(query))
-    scene = render_scene(int(seed), options.get("kind"), label=options.get("label"))
+    which, label = (int(seed), options.get("kind")), options.get("label")
+    scene, others = (
+        render_without_each(*which, label=label) if without else (render_scene(*which, label=label), ())
+    )
     ids = number_boxes(box.label for box in scene.boxes)
     boxes = tuple(Box(box_id, **vars(box)) for box_id, box in zip(ids, scene.boxes, strict=True))
     digest = hashlib.sha256(scene.image.tobytes()).hexdigest()
-    return LoadedImage(Image.fromarray(scene.image), digest, boxes, scene.label)
+    pictures = tuple(map(Image.fromarray, others))
+    return LoadedImage(Image.fromarray(scene.image), digest, boxes, scene.label, without=pictures)

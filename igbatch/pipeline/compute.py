@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from threading import Lock
 from typing import Any
@@ -24,6 +25,7 @@ from igbatch.attribution.engine import attribute_forward
 from igbatch.images.preprocessing import Preprocessing
 from igbatch.pipeline.calibration import Sample, calibrate_device, settings_of, uncalibrated
 from igbatch.pipeline.copies import ImageCopies, areas_of, spreads_of
+from igbatch.pipeline.deletions import BoxRemoval, Removals, deletes
 from igbatch.pipeline.devices import SHARDS_AT_ONCE, workers_on_one
 from igbatch.pipeline.messages import Calibration, ShardReport
 from igbatch.pipeline.models import HeldVariant, Models, batched_logits
@@ -141,8 +143,9 @@ class ShardComputer:
     def _prepared(self, shard: Shard) -> Iterator[PreparedImage | RefusedImage]:
         """Return the shard's images in their order, which threads decode ahead from now on."""
         prepared = prepare_ahead(
-            shard.images, self.preprocessing[shard.spec.model], DECODE_THREADS, DECODED_IMAGES
-        )
+            shard.images, self.preprocessing[shard.spec.model], DECODE_THREADS, DECODED_IMAGES,
+            without=deletes(self.resolved.study.attribution, shard.spec),
+        )  # fmt: skip
 
         def waited_for() -> Iterator[PreparedImage | RefusedImage]:
             while True:
@@ -205,19 +208,24 @@ class ShardComputer:
             variant = self.models.variant(shard.spec)
             forward = self.models.forward(variant, settings.precision)
             graphs = self.models.graphs(calibration.passes_for(study.passes))
-        waiting: dict[int, _Task] = {}
+        waiting: dict[int, tuple[_Task, Removals | None]] = {}
+        removal = BoxRemoval(
+            forward, settings, partial(self._input, shard.spec.model), self._occupancy.device_lock,
+            smoothed=study.smoothing is not None, off=not deletes(study, shard.spec),
+        )  # fmt: skip
 
         def examples() -> Iterator[Example]:
-            for index, task in enumerate(self._usable(shard, prepared, rows)):
-                waiting[index] = task
+            measured = removal.measured(self._usable(shard, prepared, rows))
+            for index, (task, removals) in enumerate(measured):
+                waiting[index] = task, removals
                 yield from self._copies(variant.spec.model, task)
 
         attributed = attribute_forward(
             forward, examples(), settings, graphs=graphs, device_lock=self._occupancy.device_lock
         )
-        areas = (lambda index: areas_of(waiting[index].image.boxes)) if self.copies.spread else None
+        areas = (lambda index: areas_of(waiting[index][0].image.boxes)) if self.copies.spread else None
         for done in averaged(attributed, self.copies.count, areas):
-            task = waiting.pop(done.index)
+            task, removals = waiting.pop(done.index)
             report.attributed += 1
             report.nodes += int(done.steps.max())
             report.micro_batch = max(report.micro_batch, done.micro_batch)
@@ -232,9 +240,10 @@ class ShardComputer:
                     "target_probability": float(chances[index]),
                     "score": float(done.scores[k]), "score_baseline": float(done.baseline_scores[k]),
                 }  # fmt: skip
+                losses = removals.deletions(k, row["score"]) if removals else ()
                 with self._occupancy.waiting("writing"):
                     rows.add(
-                        task.image, row, maps[k], float(done.map_error[k]), measured[k], spread=spreads[k]
+                        task.image, row, maps[k], float(done.map_error[k]), measured[k], losses, spreads[k]
                     )
         report.refused = graphs.refused
 

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -37,6 +38,8 @@ class PreparedImage:
         sha256, width, height: of the original image.
         boxes_clipped: how many boxes reached up to a pixel outside the original image.
         boxes_skipped: how many reached further, or lay outside, and are not among `boxes`.
+        without: of a drawn scene, where it was asked for: what `pixels` are without the bird of each box;
+            none otherwise.
     """
 
     entry: ShardImage
@@ -48,6 +51,7 @@ class PreparedImage:
     height: int
     boxes_clipped: int = 0
     boxes_skipped: int = 0
+    without: tuple[NDArray[np.float32], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,10 +62,16 @@ class RefusedImage:
     error: str
 
 
-def prepare(entry: ShardImage, preprocessing: Preprocessing) -> PreparedImage | RefusedImage:
-    """Read and prepare one image; what is wrong with the image itself is returned, not raised."""
+def prepare(
+    entry: ShardImage, preprocessing: Preprocessing, *, without: bool = False
+) -> PreparedImage | RefusedImage:
+    """Read and prepare one image; what is wrong with the image itself is returned, not raised.
+
+    A drawn scene is prepared `without` each of its birds as well, where that is asked for and its boxes are
+    its own.
+    """
     try:
-        loaded = _load(entry)
+        loaded = _load(entry, without and entry.boxes is None)
         fitted = _fit(entry, loaded)
         width, height = loaded.image.size
         geometry = preprocessing.geometry(width, height)
@@ -75,6 +85,7 @@ def prepare(entry: ShardImage, preprocessing: Preprocessing) -> PreparedImage | 
             height=height,
             boxes_clipped=fitted.clipped,
             boxes_skipped=len(fitted.outside),
+            without=tuple(map(preprocessing.pixels, loaded.without)),
         )
     except ImageError as error:
         return RefusedImage(entry, str(error))
@@ -105,28 +116,37 @@ def _fit(entry: ShardImage, loaded: LoadedImage) -> FittedBoxes:
     return fitted
 
 
-def _load(entry: ShardImage) -> LoadedImage:
+def _load(entry: ShardImage, without: bool) -> LoadedImage:
     for _ in range(READ_ATTEMPTS):
         try:
-            return load_image(entry.uri)
+            return load_image(entry.uri, without=without)
         except OSError as error:
             failed = error
     raise ImageError(f"the store failed {READ_ATTEMPTS} times ({failed})") from failed
 
 
 def prepare_ahead(
-    entries: Sequence[ShardImage], preprocessing: Preprocessing, threads: int, ahead: int
+    entries: Sequence[ShardImage],
+    preprocessing: Preprocessing,
+    threads: int,
+    ahead: int,
+    *,
+    without: bool = False,
 ) -> Iterator[PreparedImage | RefusedImage]:
-    """Return the prepared images in order, up to `ahead` of them being worked on by threads, from now on."""
+    """Return the prepared images in order, up to `ahead` of them being worked on by threads, from now on.
+
+    `without` is as for `prepare`.
+    """
     pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+    work = partial(prepare, preprocessing=preprocessing, without=without)
     following = iter(entries)
-    waiting = deque(pool.submit(prepare, entry, preprocessing) for entry in islice(following, ahead))
+    waiting = deque(pool.submit(work, entry) for entry in islice(following, ahead))
 
     def prepared() -> Iterator[PreparedImage | RefusedImage]:
         try:
             while waiting:
                 first = waiting.popleft().result()
-                waiting.extend(pool.submit(prepare, entry, preprocessing) for entry in islice(following, 1))
+                waiting.extend(pool.submit(work, entry) for entry in islice(following, 1))
                 yield first
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -10,10 +10,11 @@ from igbatch.pipeline.packages import imported_packages
 from igbatch.pipeline.plan import Plan
 from igbatch.store.fingerprint import digest, texts_digest
 from igbatch.store.output import Output
+from igbatch.store.provenance import NEWER_TABLES
 from igbatch.store.provenance import TABLES as ALWAYS
 
 FILE = "derived.json"
-TABLES = (*ALWAYS, "similarity", "significance", "localization")
+TABLES = (*ALWAYS, *NEWER_TABLES, "similarity", "significance", "localization")
 """What a reduction may write besides the lists of images and variants."""
 
 

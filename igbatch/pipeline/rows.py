@@ -57,15 +57,17 @@ class ShardRows:
         attribution: NDArray[np.float32] | None,
         map_error: float,
         measured: MeasuredMap | None = None,
+        losses: Sequence[Mapping[str, float]] = (),
         spread: MapSpread | None = None,
     ) -> None:
         """Take a map, float32 [H, W], and what is known beside its own numbers; it may be lost as unusable.
 
         It is None where the device measured it (`measured`) and it is not to be kept; else the thread of the
         rows measures it. `map_error` is its estimated relative L2 error, NaN where it was not estimated.
-        `spread` says how it depends on the baseline; None where there is one.
+        `losses` are what the output loses without each box of the image, by column of `box_stats`; none
+        where that was not measured. `spread` says how the map depends on the baseline, None where it is one.
         """
-        self._submit(self._measure, image, row, attribution, map_error, measured, spread)
+        self._submit(self._measure, image, row, attribution, map_error, measured, losses, spread)
         while len(self._waiting) > MAPS_WAITING or (self._waiting and self._waiting[0].done()):
             self._waiting.popleft().result()
 
@@ -100,12 +102,14 @@ class ShardRows:
         attribution: NDArray[np.float32] | None,
         map_error: float,
         measured: MeasuredMap | None,
+        losses: Sequence[Mapping[str, float]],
         spread: MapSpread | None,
     ) -> None:
         if measured is None:
             assert attribution is not None
             measured = measure(attribution, image.boxes)
-        unusable = _unusable(measured, row)
+        losses = losses or [{}] * len(image.boxes)
+        unusable = _unusable(measured, row, losses)
         if unusable is not None:
             self._quarantine(image, row["target"], "attribution", unusable)
             return
@@ -119,7 +123,8 @@ class ShardRows:
         self.report.constant += facts["abs_sum"] == 0 and row["score"] == row["score_baseline"]
         self._writer.add_image_stats([{**row, **facts}])
         place = {"image_id": image.entry.image_id, "target": row["target"]}
-        self._writer.add_box_stats([place | box for box in boxes])
+        more = zip(boxes, losses, strict=True)
+        self._writer.add_box_stats([{**place, **box, **loss} for box, loss in more])
         self.report.rows += 1
         if image.entry.keep_map:
             assert attribution is not None
@@ -152,11 +157,17 @@ def quarantine_row(
     }  # fmt: skip
 
 
-def _unusable(measured: MeasuredMap, row: Mapping[str, Any]) -> str | None:
+def _unusable(
+    measured: MeasuredMap, row: Mapping[str, Any], losses: Sequence[Mapping[str, float]]
+) -> str | None:
     """Say why a map cannot be used, None if it can: what is no number must not enter a range."""
     if measured.not_finite:
         return f"the map holds {measured.not_finite} values that are NaN or infinite"
     for name in ("score", "score_baseline", "target_probability", "prediction_probability"):
         if not math.isfinite(row[name]):
             return f"the model's {name} is {row[name]}"
+    for loss in losses:
+        for name, value in loss.items():
+            if not math.isfinite(value):
+                return f"the {name} of a box is {value}"
     return None

@@ -1,4 +1,4 @@
-"""The boxes of one variant in numbers: places in the study's lists instead of names, 70 bytes a box.
+"""The boxes of one variant in numbers: places in the study's lists instead of names, 92 bytes a box.
 
 From them follow the aggregates over the data set and, image by image, what a report ranks images by.
 """
@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from igbatch.reduce.image_scores import Best, ImageValues
 from igbatch.statistics.aggregates import aggregate_box_sums
+from igbatch.statistics.agreement import MEASURES, aggregate_deletions
 from igbatch.store import schemas
 from igbatch.store.reader import Reader
 
-_NUMBERS = ("sum", "share", "density_ratio", "pixels", "sign_agreement")
+_NUMBERS = ("sum", "share", "density_ratio", "pixels", "sign_agreement", *MEASURES)
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class VariantBoxes:
         every: boxes of each target, those without a visible pixel among them: int64 [targets].
         place, target, label: of each box, in the study's lists and in `labels`.
         rank: of its id among all ids, sorted.
-        sum, share, density_ratio, pixels, sign_agreement: as in `box_stats`; NaN where they are null.
+        sum, share, density_ratio, pixels, sign_agreement, deletion, deletion_blurred, true_effect: as in
+            `box_stats`; NaN where they are null.
     """
 
     images: int
@@ -47,6 +49,9 @@ class VariantBoxes:
     density_ratio: NDArray[np.float64]
     pixels: NDArray[np.float64]
     sign_agreement: NDArray[np.float64]
+    deletion: NDArray[np.float64]
+    deletion_blurred: NDArray[np.float64]
+    true_effect: NDArray[np.float64]
 
     @classmethod
     def read(cls, reader: Reader, variant_id: str) -> VariantBoxes:
@@ -68,8 +73,8 @@ class VariantBoxes:
         places = (keys // targets, keys % targets)
         return cls(len(reader.listing.image_ids), targets, labels, every, *places, label, rank, *numbers)
 
-    def aggregates(self, reader: Reader, variant_id: str) -> pd.DataFrame:
-        """Aggregate the sums over images (`aggregate_box_sums`)."""
+    def aggregates(self, reader: Reader, variant_id: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Aggregate over images the sums (`aggregate_box_sums`), and removals (`aggregate_deletions`)."""
         ids = pc.rank(reader.listing.image_ids, tiebreaker="first").to_numpy()
         image = ids[self.place]
         order = np.lexsort((self.rank, self.label, self.target, image))
@@ -81,7 +86,7 @@ class VariantBoxes:
             "box_label": pd.Categorical.from_codes(self.label[order], pd.Index(self.labels, dtype=object)),
             **{name: getattr(self, name)[order] for name in _NUMBERS},
         })  # fmt: skip
-        return aggregate_box_sums(frame)
+        return aggregate_box_sums(frame), aggregate_deletions(frame)
 
     def contrast(self) -> Best:
         """Score images by the largest difference between targets of the sums in one box; of its label.

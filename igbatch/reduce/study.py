@@ -19,7 +19,7 @@ from igbatch.reduce.variant_scan import VariantScan, scan_variant
 from igbatch.statistics.image_stats import allowed_error
 from igbatch.store import schemas
 from igbatch.store.output import Output
-from igbatch.store.provenance import TABLES, marked
+from igbatch.store.provenance import NEWER_TABLES, TABLES, marked
 from igbatch.store.reader import Reader
 from igbatch.store.shards import with_listing
 
@@ -33,7 +33,7 @@ class VariantPart:
     Attributes:
         ranges: of all its maps.
         weights_sha256: the digests of its weights.
-        aggregates: of its box sums.
+        aggregates, deletions: of its boxes.
         summary, shards: its rows of these tables.
     """
 
@@ -41,6 +41,7 @@ class VariantPart:
     ranges: RangeSummary
     weights_sha256: list[str]
     aggregates: pd.DataFrame
+    deletions: pd.DataFrame
     summary: pa.Table
     shards: pa.Table
 
@@ -72,7 +73,7 @@ def reduce_variant(task: tuple[Output, str]) -> tuple[VariantPart, ImagePart]:
         row["n_boxes"] = count
     summed = pa.Table.from_pylist(rows, schema=schemas.SUMMARY)
     aggregates = boxes.aggregates(reader, variant_id)
-    return VariantPart(variant_id, ranges, weights, aggregates, summed, shards), images
+    return VariantPart(variant_id, ranges, weights, *aggregates, summed, shards), images
 
 
 def _image_part(variant_id: str, scan: VariantScan, ratios: np.ndarray) -> ImagePart:
@@ -125,10 +126,11 @@ class StudyTables:
         """Return one of `TABLES`; the scores of images take those of a randomization study into account."""
         if name == "ranges":
             return self._ranges()
-        if name == "aggregates":
-            frames = [part.aggregates for part in self.parts]
+        if name in ("aggregates", "deletions"):
+            frames: list[pd.DataFrame] = [getattr(part, name) for part in self.parts]
             frames = [frame for frame in frames if len(frame)] or frames[:1]
-            table = pa.Table.from_pandas(pd.concat(frames, ignore_index=True), preserve_index=False)
+            schema = schemas.DELETIONS if name == "deletions" else None
+            table = pa.Table.from_pandas(pd.concat(frames, ignore_index=True), schema, preserve_index=False)
             return table.replace_schema_metadata(None)
         if name == "image_summary":
             return self.images.table()
@@ -170,7 +172,7 @@ def reduce_study(
     pa.default_memory_pool().release_unused()
     reader = Reader(output)
     found = StudyTables.of(reader, map_shards)
-    for name in ("ranges", "aggregates", "summary"):
+    for name in ("ranges", "aggregates", "deletions", "summary"):
         found.write(name)
     _complete_variants(output, reader, found.parts)
     settings = reader.study.randomization
@@ -196,7 +198,7 @@ def update_tables(output: Output) -> bool:
     if all(map(reader.reduced, TABLES)):
         return False
     found = StudyTables.of(reader)
-    for name in TABLES:
+    for name in (*NEWER_TABLES, *TABLES):
         found.write(name)
     return True
 

@@ -16,6 +16,7 @@ from igbatch.report.figures.image_data import ImageMaps, ShownRows
 from igbatch.report.figures.layout import joint_scope, scope_sheet, sequence_sheet
 from igbatch.report.figures.typeset import DPI, missing_letters
 from igbatch.report.findings.boxes import box_findings
+from igbatch.report.findings.deletions import deletion_findings
 from igbatch.report.findings.similarity import target_likeness
 from igbatch.report.findings.summary import cautions, describe, five_sentences
 from igbatch.report.page.audit import study_audit
@@ -63,7 +64,11 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
     randomization = randomization_views(results, featured, files.embedded)
     drawn = featured if results.study.report.figures else []
     figures = {plain(maps.image_id): list(_draw(maps, files)) for maps in drawn}
-    findings = [*box_findings(results), *target_likeness(results, compared_images(results))]
+    findings = [
+        *box_findings(results),
+        *deletion_findings(results),
+        *target_likeness(results, compared_images(results)),
+    ]
     lead, facts = describe(results)
     audit, history, problem = study_audit(results)
     means = select_aggregates(results).rows.to_dict("records")

@@ -85,6 +85,17 @@ class Tables:
 
     ranges = _Reduced("Ranges: one row per variant, and one for the whole data set.", RANGE_COLUMNS)
     aggregates = _Reduced("Box sums over the data set, per variant, target and box label.")
+
+    @cached_property
+    def deletions(self) -> pd.DataFrame:
+        """How removing boxes and the sums in them agree, per variant, target and box label.
+
+        It has no row where nothing was removed, as in outputs of earlier versions.
+        """
+        if not self.has("deletions"):
+            return frame_of(schemas.DELETIONS.empty_table())
+        return frame_of(self.read("deletions"))
+
     summary = _Reduced("Counts, errors and steps of the maps, one row per variant and target.")
     image_summary = _Reduced("What was found of each image, one row an image.")
     similarity = _Reduced("How alike two maps are, a row a comparison of a randomization study.")

@@ -16,6 +16,9 @@ from igbatch.store_errors import UNREADABLE, is_damage
 TABLES = ("ranges", "aggregates", "summary", "image_summary", "shards")
 """What every reduction writes besides the lists of images and variants."""
 
+NEWER_TABLES = ("deletions",)
+"""What it writes too, and reductions of earlier versions did not."""
+
 KEY = b"made_from"
 DAMAGED = "damaged"
 
@@ -50,12 +53,12 @@ def faults(output: Output, now: str) -> Iterator[tuple[str, str]]:
     was interrupted, and of an interrupted one tables have its state or `now`. A version that noted no states
     noted none in `shards` either.
     """
-    states = {name: made_from(output, name) for name in TABLES}
+    states = {name: made_from(output, name) for name in (*TABLES, *NEWER_TABLES)}
     known = (now, states["shards"] or "")
     for name, state in states.items():
         if state == DAMAGED:
             yield f"{name}.parquet", "cannot be read"
-        elif state is None and states["shards"]:
+        elif state is None and states["shards"] and name in TABLES:
             yield f"{name}.parquet", "missing, and the study was reduced"
         elif state is not None and state not in known:
             yield f"{name}.parquet", "made from other rows than this study's"

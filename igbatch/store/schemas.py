@@ -79,6 +79,7 @@ BOX_STATS = _schema(
     (FLOAT64, "sum? positive_sum? negative_sum? abs_sum? share? density_ratio?"),
     (TRUTH, "contains_peak?"),
     (FLOAT64, "sum_spread? sign_agreement?"),
+    (FLOAT64, "deletion? deletion_blurred? true_effect?"),
 )
 
 QUARANTINE = _schema((TEXT, "variant_id image_id target? stage error image_etag"))
@@ -94,6 +95,13 @@ RANGES = _schema(
     (TRUTH, "complete"),
     (pa.list_(INT64), "histogram"),
     (_patches(INT64), "patches?"),
+)
+
+DELETIONS = _schema(
+    (TEXT, "variant_id target box_label measure against"),
+    (INT64, "n_images"),
+    (FLOAT64, "mean mean_low? mean_high? mean_against"),
+    (FLOAT64, "sign_share sign_share_low sign_share_high spearman? spearman_low? spearman_high?"),
 )
 
 SUMMARY = _schema(

@@ -23,6 +23,7 @@ from igbatch.store.histograms import merge_lists, merge_patches, patches_by_size
 from igbatch.store.output import DATA_KINDS, Output
 from igbatch.store.pruned import KIND
 from igbatch.store.rankings import RANKED, ranked_rows
+from igbatch.store.removals import wrong_removals
 from igbatch.store.verification import Problem
 from igbatch.store.verify_spread import other_spreads, wrong_spreads
 
@@ -235,7 +236,7 @@ class ShardCheck:
                 self._check_maps(path, parquet, keys)
 
     def _check_boxes(self, path: str, parquet: pq.ParquetFile, keys: dict[tuple[str, str], int]) -> None:
-        if wrong := wrong_spreads(parquet):
+        for wrong in filter(None, (wrong_removals(parquet), wrong_spreads(parquet))):
             self._add("boxes", path, wrong)
         table = parquet.read(["image_id", "target", "box_id"])
         strange = sum(place not in keys for place in _pairs(table))

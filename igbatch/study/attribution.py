@@ -71,6 +71,7 @@ class AttributionSection(Section):
     passes: Literal["auto", "eager", "compiled", "captured"] = "auto"
     reproducible: Literal["shard", "image"] = "shard"
     smoothing: Smoothing | None = None
+    deletion: Literal["trained", "all", "none"] = "trained"
 
     @property
     def baselines(self) -> int:

@@ -14,7 +14,16 @@ from PIL import Image
 
 from igbatch.birds import scenes
 from igbatch.birds.drawing import blend
-from igbatch.birds.scenes import CLASSES, KINDS, SIZE, Scene, SceneBox, render_scene, write_scenes
+from igbatch.birds.scenes import (
+    CLASSES,
+    KINDS,
+    SIZE,
+    Scene,
+    SceneBox,
+    render_scene,
+    render_without_each,
+    write_scenes,
+)
 
 SEEDS = range(40)
 
@@ -187,3 +196,25 @@ def test_a_negative_count_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="count is -1"):
         write_scenes(tmp_path / "set", -1)
     assert not (tmp_path / "set").exists()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_scene_without_a_bird_is_the_same_to_the_bit_but_for_the_bird_and_its_shadow(kind: str) -> None:
+    for seed in SEEDS[:12]:
+        drawn, others = render_without_each(seed, kind)
+        assert np.array_equal(drawn.image, scene(seed, kind).image)
+        assert drawn.boxes == scene(seed, kind).boxes
+        assert len(others) == len(drawn.boxes)
+        for box, other in zip(drawn.boxes, others, strict=True):
+            changed = (drawn.image != other).any(axis=2)
+            inside = changed[box.y_min : box.y_max, box.x_min : box.x_max]
+            assert inside.mean() > 0.1, (seed, box)
+            changed[grown(box, 0.35)] = False
+            assert not changed.any(), (seed, box)
+
+
+def test_what_is_left_without_the_only_bird_does_not_depend_on_its_species() -> None:
+    for seed in (3, 5, 7):
+        eagle, gull = (render_without_each(seed, "single", label=label) for label in ("eagle", "gull"))
+        assert np.array_equal(eagle[1][0], gull[1][0])
+        assert not np.array_equal(eagle[0].image, gull[0].image)

@@ -27,9 +27,10 @@ from igbatch.attribution import (
 )
 from igbatch.attribution.engine import attribute_forward
 from igbatch.attribution.passes import Forward
-from igbatch.birds.scenes import CLASSES, render_scene
+from igbatch.birds.scenes import CLASSES, render_scene, render_without_each
+from igbatch.images.baselines import baseline_pixels
 from igbatch.images.loading import load_image
-from igbatch.pipeline import compute, rankings, rows, study_images
+from igbatch.pipeline import compute, deletions, rankings, rows, study_images
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.messages import Calibration, ShardReport, Times, calibrate_plan
 from igbatch.pipeline.models import HeldVariant, Models, batched_logits
@@ -135,6 +136,57 @@ def numbers(results: StudyResults) -> pd.DataFrame:
 
 
 # What a study comes to
+
+
+def test_removals_are_differences_of_the_output_by_hand(
+    results: StudyResults, models: dict[str, nn.Module]
+) -> None:
+    scores = results.image_stats.set_index(KEY)["score"]
+    boxes = results.box_stats
+    own, others = (boxes[(boxes["variant_id"] == "trained") == each] for each in (True, False))
+    assert others[[*deletions.COLUMNS]].isna().all().all()  # deletion: trained
+    assert len(own) == 2 * sum(len(scene.boxes) for scene in SCENES.values())
+    for image, scene in SCENES.items():
+        _, without = render_without_each(scene.seed, scene.kind, label=scene.label)
+        pixels = scene.image.astype(np.float32) / np.float32(255)
+        fills = {
+            "deletion": np.full_like(pixels, 0.5),
+            "deletion_blurred": baseline_pixels("blurred", pixels),
+        }
+        for place, box in enumerate(scene.boxes):
+            inside = np.zeros((224, 224, 1), dtype=bool)
+            inside[box.y_min : box.y_max, box.x_min : box.x_max] = True
+            pictures = {name: np.where(inside, fill, pixels) for name, fill in fills.items()}
+            pictures["true_effect"] = without[place] / np.float32(255)
+            rows = own[(own["image_id"] == image) & (own["box_label"] == box.label)]
+            rows = rows[rows["x_min"] == box.x_min]
+            assert sorted(rows["target"]) == ["eagle", "magpie"]
+            for name, picture in pictures.items():
+                chances = batched_logits(models["trained"], [model_input(255 * picture)[0]])[0].softmax(0)
+                for row in rows.to_dict("records"):
+                    score = scores["trained", image, row["target"]]
+                    expected = score - float(chances[CLASSES.index(row["target"])])
+                    assert row[name] == pytest.approx(expected, abs=2e-5), (image, box.label, name)
+
+
+def test_removals_are_the_same_bits_again_and_change_no_map(tiny_study: Path, tmp_path: Path) -> None:
+    runs = {
+        name: open_work(tiny_study, tmp_path / name, f"attribution.deletion={deletion}", *TRAINED, ONE_SCENE)
+        for name, deletion in (("one", "all"), ("two", "all"), ("none", "none"))
+    }
+    for each in runs.values():
+        each.run()
+    one, two, none = (each.results.box_stats for each in runs.values())
+    pd.testing.assert_frame_equal(one, two)
+    assert none[[*deletions.COLUMNS]].isna().all().all()
+    names = [name for name in one if name not in deletions.COLUMNS]
+    pd.testing.assert_frame_equal(one[names], none[names])
+    fingerprints = {each.results.image_stats["fingerprint"].iloc[0] for each in runs.values()}
+    assert len(fingerprints) == 1
+    found = [np.concatenate([each.results.attribution("trained", "double-00001", target)
+             for target in ("eagle", "magpie")]) for each in runs.values()]  # fmt: skip
+    assert np.array_equal(found[0], found[2])
+    assert verify(runs["one"].output).whole
 
 
 def test_every_row_and_every_map_is_there_once(results: StudyResults) -> None:

@@ -155,7 +155,7 @@ class Store:
         self.failures = failures
         self.reads = 0
 
-    def __call__(self, uri: str) -> LoadedImage:
+    def __call__(self, uri: str, *, without: bool) -> LoadedImage:
         self.reads += 1
         if self.reads <= self.failures:
             raise OSError("the store is busy")

@@ -68,6 +68,7 @@ class DrawnResults(StudyResults):
         precision: str = "float32",
         title: str = "",
         subsets: Mapping[str, Sequence[str]] | None = None,
+        removals: Mapping[str, Mapping[str, float]] | None = None,
     ) -> None:
         place = Output(f"memory://drawn-{uuid.uuid4().hex}/out")
         self.maps, self.kept = dict(maps), kept
@@ -110,7 +111,7 @@ class DrawnResults(StudyResults):
                     before = {} if patches else {"patches": None}
                     writer.add_image_stats([{**row, "precision": precision, **before}])
                     on_image = boxes.get(image, ()) if isinstance(boxes, Mapping) else boxes
-                    keys = {"image_id": image, "target": target}
+                    keys = {"image_id": image, "target": target, **(removals or {}).get(variant, {})}
                     writer.add_box_stats([{**keys, **row} for row in box_statistics(values, on_image)])
                 lost = [row for row in quarantine if row["variant_id"] == variant]
                 writer.add_quarantine([{"image_etag": "", **row} for row in lost])

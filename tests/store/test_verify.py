@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from igbatch.errors import InputError
@@ -17,6 +18,7 @@ from igbatch.store.commits import read_commits
 from igbatch.store.fingerprint import digest
 from igbatch.store.histograms import merge_patches
 from igbatch.store.output import Output
+from igbatch.store.removals import wrong_removals
 from igbatch.store.verification import MAX_NAMED, Verification, as_json, as_text
 from igbatch.store.verify import verify
 
@@ -499,3 +501,19 @@ def test_many_problems_are_cut_in_print_and_whole_in_json(good: Output) -> None:
     assert set(content["problems"][0]) == {"kind", "where", "what"}
     assert content["whole"] is False
     assert set(content) == {*vars(Verification()), "whole", "shortcomings"}
+
+
+def test_deletions_that_contradict_each_other_are_counted() -> None:
+    both = {"deletion": 0.1, "deletion_blurred": 0.2, "true_effect": 0.3, "sum": 1.0}
+    rows = [
+        both, dict.fromkeys(both), {**dict.fromkeys(both), "sum": 1.0}, {**both, "true_effect": None},
+        {**both, "sum": None}, {**both, "deletion": None}, {**both, "deletion_blurred": float("nan")},
+        {**dict.fromkeys(both), "sum": 1.0, "true_effect": 0.3},
+    ]  # fmt: skip
+    what = "deletions that are not finite, not whole or of no pixel"
+    for wanted, names in ((4, list(both)), (0, ["sum", "deletion"])):
+        table = pa.Table.from_pylist([{name: row[name] for name in names} for row in rows])
+        sink = pa.BufferOutputStream()
+        pq.write_table(table.cast(pa.schema([(name, pa.float64()) for name in names])), sink)
+        found = wrong_removals(pq.ParquetFile(pa.BufferReader(sink.getvalue())))
+        assert found == (f"{wanted} of its rows have {what}" if wanted else "")

@@ -31,20 +31,25 @@ BOX_STATISTICS = {
     "contains_peak": True,
     "sum_over_change": True,
     "positive": True,
+    "deletion": False,
+    "deletion_blurred": False,
 }
 """Statistics of the boxes of a label, and whether they are free of scale. `sum_over_change` is the sum over
 |F(image) - F(baseline)|; over a data set it is the mean sum over the mean change, since the ratio of an image
 whose output hardly changes would outweigh all others. `positive` is 1 where the sum is above zero, so that
-its mean is a rate."""
+its mean is a rate. `deletion` and `deletion_blurred` are what the output loses without the boxes, each
+removed by itself, where the study has that of random models too (`attribution.deletion: all`)."""
 
 MAP_STATISTICS = {"sum": False, "abs_sum": False}
 """Statistics of whole maps: what is attributed in all, with and without signs."""
 
 STATISTICS = tuple(dict.fromkeys([*BOX_STATISTICS, *MAP_STATISTICS]))
-SIGNED = ("sum", "sum_over_change", "positive")
+SIGNED_SUMS = ("sum", "sum_over_change", "positive")
+SIGNED = (*SIGNED_SUMS, "deletion", "deletion_blurred")
 
 KEY = ["image_id", "target", "box_label"]
-BOX_COLUMNS = [*KEY, "sum", "share", "density_ratio", "pixels", "contains_peak"]
+_ADDED = ["sum", "share", "pixels", "deletion", "deletion_blurred"]
+BOX_COLUMNS = [*KEY, *_ADDED, "density_ratio", "contains_peak"]
 MAP_COLUMNS = ["image_id", "target", "sum", "abs_sum", "score", "score_baseline"]
 
 
@@ -170,7 +175,7 @@ def image_values(boxes: pd.DataFrame, maps: pd.DataFrame) -> pd.DataFrame:
         contains_peak=seen["contains_peak"].astype("float64"),
     )
     by = seen.groupby(KEY, sort=True)
-    found = by[["sum", "share", "weighted", "pixels"]].sum(min_count=1)
+    found = by[[*_ADDED, "weighted"]].sum(min_count=1)
     found["contains_peak"] = by["contains_peak"].max()
     found = found.reset_index()
     found["density_ratio"] = found["weighted"] / found["pixels"]

@@ -9,7 +9,7 @@ from itertools import combinations
 from igbatch.errors import InputError
 from igbatch.reduce.ranges import Scope
 from igbatch.report.color.style import DEFAULT, ColorStyle
-from igbatch.report.columns import Table, number_or_dash
+from igbatch.report.columns import Table, number_or_dash, sign_mark
 from igbatch.report.figures.image_data import ImageMaps, Panel, Picture
 from igbatch.report.figures.scales import check_scope, color_scale
 from igbatch.text import listing, number, percent, plain
@@ -123,6 +123,11 @@ def chosen(requested: Sequence[str] | None, known: Sequence[str], noun: str) -> 
     return names
 
 
+_REMOVALS = {"deletion": "deletion of box", "true_effect": "true effect of bird"}
+_IN_BOX = {"sum": "sum in box", **_REMOVALS}
+"""Numbers of a box by their columns, and what they are called; removals where some box has them."""
+
+
 def statement(panels: Sequence[Panel]) -> tuple[str, ...]:
     """Return what is said once for many maps under one scope: of the scale of the first."""
     scale = next((panel.scale for panel in panels if panel.scale is not None), None)
@@ -146,17 +151,22 @@ def row_of(maps: ImageMaps, scope: Scope, variant_id: str, targets: Sequence[str
 
 
 def number_table(maps: ImageMaps, variant_id: str, targets: Sequence[str]) -> Table | None:
-    """Return the numbers of one image and variant: probabilities and sums in boxes, by target."""
+    """Return the numbers of one image and variant, by target: probabilities, sums in boxes, and removals."""
     known = {target: row for target in targets if (row := maps.row(variant_id, target)) is not None}
     if not known:
         return None
     in_boxes = maps.box_sums[maps.box_sums["variant_id"] == variant_id]
-    sums = in_boxes.set_index(["box_id", "target"])["sum"]
+    of_box = in_boxes.set_index(["box_id", "target"])
+    names = ["sum", *(name for name in _REMOVALS if in_boxes[name].notna().any())]
     lines = [
         ("probability", *(percent(row["target_probability"]) for row in known.values())),
         ("sum of the map", *(number(row["sum"]) for row in known.values())),
     ]
     for box in maps.boxes:
-        cells = (number_or_dash(sums.get((box.box_id, target))) for target in known)
-        lines.append((f"sum in box: {box.name}", *cells))
+        for name in names:
+            cells = [number_or_dash(of_box[name].get((box.box_id, target))) for target in known]
+            if name == "sum":
+                marks = (sign_mark(of_box["sign_agreement"].get((box.box_id, target))) for target in known)
+                cells = [f"{cell} {mark}".strip() for cell, mark in zip(cells, marks, strict=True)]
+            lines.append((f"{_IN_BOX[name]}: {box.name}", *cells))
     return Table(("target", *(maps.title(variant_id, target) for target in known)), tuple(lines))

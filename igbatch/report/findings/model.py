@@ -39,6 +39,7 @@ class Missing(StrEnum):
     CLASSES = "classes"
     IMAGES = "images"
     MAPS = "maps"
+    DELETIONS = "deletions"
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ from igbatch.report.columns import in_order
 from igbatch.results import ROW_COLUMNS, StudyResults
 from igbatch.results.tables import quarantined_maps
 from igbatch.statistics.aggregates import COUNTS
+from igbatch.statistics.agreement import MEASURES
 
 BOX_COLUMNS = [
     "image_id", "box_label", "box_id", "variant_id", "target",
     "sum", "positive_sum", "negative_sum", "abs_sum", "share", "density_ratio", "contains_peak",
-    "sum_spread", "sign_agreement",
+    "sum_spread", "sign_agreement", *MEASURES,
     "pixels", "visible_fraction", "x_min", "y_min", "x_max", "y_max",
 ]  # fmt: skip
 STATS_COLUMNS = [
@@ -54,6 +55,8 @@ def csv_tables(
     yield "box_sums", box_sums(results, boxes), totals.boxes <= MAX_ROWS
     del boxes
     yield "aggregates", results.aggregates.drop(columns=COUNTS), True
+    if len(results.deletions):
+        yield "deletions", results.deletions, True
     stats = rows(totals.rows, results.scans.rows, results.rows_of, STATS_COLUMNS)
     yield "image_stats", stats.sort_values(["variant_id", "image_id", "target"]), totals.rows <= MAX_ROWS
     del stats

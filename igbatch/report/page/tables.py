@@ -13,6 +13,8 @@ from igbatch.report.randomization.statistics import SIDES, p_text, statistic_nam
 from igbatch.report.selection import Selection, shown_variants
 from igbatch.report.target_titles import TargetTitles, title_of
 from igbatch.results import StudyResults
+from igbatch.statistics.agreement import MEASURES
+from igbatch.statistics.baseline_spread import BOX_COLUMNS as BOX_SPREADS
 from igbatch.text import count
 
 MAX_ROWS = 2_000
@@ -21,12 +23,22 @@ MAX_ROWS = 2_000
 MAX_QUARANTINED = 200
 """The same of the quarantine."""
 
+_REMOVALS: TableColumns = {
+    "deletion": value("deletion"),
+    "deletion, blurred": value("deletion_blurred"),
+    "true effect": value("true_effect"),
+}
+_SIGNS: TableColumns = {"± over baselines": value("sum_spread"), "sign agrees": share("sign_agreement")}
+"""Those of the sums' table where some row has them."""
+
 _SUMS: TableColumns = {
     "image": name("image_id"),
     "variant": name("variant_id"),
     "box": name("box"),
     "target": name("target"),
     "sum": value("sum"),
+    **_SIGNS,
+    **_REMOVALS,
     "share of |a|": share("share"),
     "pixels": whole("pixels"),
     "density": value("density_ratio"),
@@ -116,7 +128,10 @@ def sums_table(results: StudyResults, selection: Selection) -> Table | None:
     classes = TargetTitles(results).classes(results, selection.images)
     maps = zip(kept["image_id"], kept["variant_id"], kept["target"], strict=True)
     kept = kept.assign(target=[title_of(key[2], classes.get(key, "")) for key in maps])
-    return read(kept, _SUMS, _more(len(rows) - len(kept), "box_sums"))
+    sometimes = zip((*_SIGNS, *_REMOVALS), (*BOX_SPREADS, *MEASURES), strict=True)
+    unknown = [head for head, column in sometimes if kept[column].isna().all()]
+    columns = {head: write for head, write in _SUMS.items() if head not in unknown}
+    return read(kept, columns, _more(len(rows) - len(kept), "box_sums"))
 
 
 def significance_table(results: StudyResults) -> Table | None:

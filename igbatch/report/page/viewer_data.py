@@ -174,6 +174,16 @@ class StoredBox(PageModel):
     pixels: int
     sum: float
     share: Finite
+    sum_spread: Finite = None
+    """Standard deviation of the sum over the baselines; null with one baseline."""
+    sign_agreement: Finite = None
+    """Share of the baselines under which the sum has its sign; null likewise."""
+    deletion: Finite = None
+    """What the output loses when the box is filled with the baseline; null where it was not measured."""
+    deletion_blurred: Finite = None
+    """The same with a blur of the image."""
+    true_effect: Finite = None
+    """What it loses when a scene is drawn without the bird; null where it was not measured."""
 
 
 class StoredMap(PageModel):

@@ -17,6 +17,8 @@ STATISTICS = {
     "density_ratio": "density",
     "contains_peak": "peak in the box",
     "positive": "sum above 0",
+    "deletion": "deletion",
+    "deletion_blurred": "deletion, blurred",
     "abs_sum": "sum of |a|",
 }
 """Statistics by their names in `significance.parquet`, in the order in which they are shown."""

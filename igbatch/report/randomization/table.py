@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from igbatch.reduce.randomization.values import SIGNED
+from igbatch.reduce.randomization.values import SIGNED_SUMS
 from igbatch.report.columns import NONE, Cell, Table, TableColumns, number_or_dash, read, share, value, whole
 from igbatch.report.randomization.means import INVARIANT, NAMES, Means
 from igbatch.report.randomization.statistics import (
@@ -113,7 +113,7 @@ def null_table(rows: pd.DataFrame, agreement: Mapping[Any, float]) -> Table | No
     """
     shown = [row for group in shown_boxes(rows)[0] for row in group][:MAX_ROWS]
     for row in shown:
-        signed = row["statistic"] in SIGNED
+        signed = row["statistic"] in SIGNED_SUMS
         row["agreement"] = agreement.get((row["target"], row["box_label"])) if signed else None
     return read(shown, _NULLS)
 

@@ -19,9 +19,11 @@ from igbatch.statistics.image_stats import map_statistics
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
 
+NOT_REMOVED = {"deletion": np.nan, "deletion_blurred": np.nan}
+
 
 def box(image: str, target: str, label: str, total: float | None, **more: float) -> dict[str, object]:
-    row = {"share": 0.25, "density_ratio": 2.0, "pixels": 10, "contains_peak": False, **more}
+    row = {"share": 0.25, "density_ratio": 2.0, "pixels": 10, "contains_peak": False, **NOT_REMOVED, **more}
     return {"image_id": image, "target": target, "box_label": label, "sum": total, **row}
 
 
@@ -88,7 +90,8 @@ def test_statistics_free_of_scale_are_those_that_a_factor_leaves_alone() -> None
         scaled = (attribution * np.float32(factor)).astype(np.float32)
         whole = map_statistics(scaled)
         facts = {"image_id": "a", "target": "eagle"}
-        boxes = pd.DataFrame([{**facts, **box_statistics(scaled, [Corner()])[0]}])
+        removed = {"deletion": factor * 0.3, "deletion_blurred": factor * 0.2}
+        boxes = pd.DataFrame([{**facts, **box_statistics(scaled, [Corner()])[0], **removed}])
         rows = pd.DataFrame(
             [{**facts, "sum": whole["sum"], "abs_sum": whole["abs_sum"], "score": whole["sum"],
               "score_baseline": 0.0}]

@@ -4,9 +4,14 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
-from igbatch.report.columns import Table
+from igbatch.job import print_box_sums
+from igbatch.report.columns import NONE, Table
+from igbatch.report.figures.image_data import ImageMaps
+from igbatch.report.figures.layout import number_table
 from igbatch.report.page import tables as page_tables
+from igbatch.report.page.csv_tables import csv_tables
 from igbatch.report.page.tables import significance_table, sums_table
 from igbatch.report.selection import select
 from igbatch.text import number
@@ -29,6 +34,34 @@ def test_box_sums_are_those_of_the_images_shown(small_study: Any) -> None:
     assert column(table, "pixels") == [str(value) for value in stored["pixels"]]
     assert column(table, "image")[0] == "a.png"
     assert table.note == ""
+
+
+def test_removals_stand_beside_the_sums_where_they_were_measured(
+    drawn: Any, noise: Any, small_study: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    maps = {(variant, "a.png", "eagle"): noise(seed) for seed, variant in enumerate(("random-1", "trained"))}
+    removed = {"deletion": 0.25, "deletion_blurred": -0.125}
+    results = drawn(maps, targets=("eagle",), featured=["a.png"], removals={"trained": removed})
+    table = sums_table(results, select(results))
+    assert table is not None
+    assert table.head[4:8] == ("sum", "deletion", "deletion, blurred", "share of |a|")
+    found = zip(*(column(table, name) for name in ("variant", "deletion", "deletion, blurred")), strict=True)
+    assert set(found) == {("trained", "0.250", "−0.125"), ("random-1", NONE, NONE)}
+    maps_of = ImageMaps(results, "a.png")
+    numbers = {variant: number_table(maps_of, variant, ["eagle"]) for variant in ("trained", "random-1")}
+    assert "deletion of box: eagle" in column(numbers["trained"], "target")
+    assert "0.250" in column(numbers["trained"], "eagle")
+    assert not any("deletion" in line for line in column(numbers["random-1"], "target"))
+    print_box_sums(results, Console(width=200))
+    printed = capsys.readouterr().out
+    assert printed.endswith("after a sum: what the output loses with the baseline in the box\n")
+    assert "without the bird" not in printed
+    assert printed.count(" / +0.25") == len(results.box_stats) / 2
+    names = [name for name, *_ in csv_tables(results, ["a.png"], results.quarantine, 0)]
+    assert "deletions" in names
+    without = sums_table(small_study, select(small_study))
+    assert without is not None
+    assert "deletion" not in without.head
 
 
 def test_images_and_variants_that_are_not_shown_have_no_rows_but_a_note(

@@ -24,6 +24,13 @@ export interface BoxRow {
   share: number | null;
   stored_sum: number | null;
   stored_share: number | null;
+  /** How the sum depends on the baseline: its deviation, and the share of baselines with its sign. */
+  sum_spread: number | null;
+  sign_agreement: number | null;
+  /** What the output loses without the box, and without the bird; null where the study has not measured it. */
+  deletion: number | null;
+  deletion_blurred: number | null;
+  true_effect: number | null;
 }
 
 /** Return the boxes of the data set and the reader's own in every map of a view. */
@@ -91,23 +98,33 @@ export function viewCsv(study: PageStudy, rows: Cell[][], view: View, store: Map
         box_share: null,
         stored_box_sum: null,
         stored_box_share: null,
+        sum_spread: null,
+        sign_agreement: null,
+        deletion: null,
+        deletion_blurred: null,
+        true_effect: null,
       };
       const within = boxes.filter((each) => each.cell === shown);
       return [
         { ...common, ...none },
-        ...within.map(({ box, rectangle, pixels, sum, bound, share, stored_sum, stored_share }) => ({
+        ...within.map((each) => ({
           ...common,
-          box,
-          x_min: rectangle.x_min,
-          y_min: rectangle.y_min,
-          x_max: rectangle.x_max,
-          y_max: rectangle.y_max,
-          pixels,
-          box_sum: sum,
-          box_sum_bound: bound,
-          box_share: share,
-          stored_box_sum: stored_sum,
-          stored_box_share: stored_share,
+          box: each.box,
+          x_min: each.rectangle.x_min,
+          y_min: each.rectangle.y_min,
+          x_max: each.rectangle.x_max,
+          y_max: each.rectangle.y_max,
+          pixels: each.pixels,
+          box_sum: each.sum,
+          box_sum_bound: each.bound,
+          box_share: each.share,
+          stored_box_sum: each.stored_sum,
+          stored_box_share: each.stored_share,
+          sum_spread: each.sum_spread,
+          sign_agreement: each.sign_agreement,
+          deletion: each.deletion,
+          deletion_blurred: each.deletion_blurred,
+          true_effect: each.true_effect,
         })),
       ];
     }),
@@ -139,6 +156,11 @@ function row(cell: Cell, box: string, own: boolean, rectangle: Rectangle, place:
     ...live(cell.raw, rectangle),
     stored_sum: stored?.sum ?? null,
     stored_share: stored?.share ?? null,
+    sum_spread: stored?.sum_spread ?? null,
+    sign_agreement: stored?.sign_agreement ?? null,
+    deletion: stored?.deletion ?? null,
+    deletion_blurred: stored?.deletion_blurred ?? null,
+    true_effect: stored?.true_effect ?? null,
   };
 }
 

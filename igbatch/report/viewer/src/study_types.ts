@@ -332,6 +332,26 @@ export interface StoredBox {
   pixels: number;
   sum: number;
   share: number | null;
+  /**
+   * Standard deviation of the sum over the baselines; null with one baseline.
+   */
+  sum_spread: number | null;
+  /**
+   * Share of the baselines under which the sum has its sign; null likewise.
+   */
+  sign_agreement: number | null;
+  /**
+   * What the output loses when the box is filled with the baseline; null where it was not measured.
+   */
+  deletion: number | null;
+  /**
+   * The same with a blur of the image.
+   */
+  deletion_blurred: number | null;
+  /**
+   * What it loses when a scene is drawn without the bird; null where it was not measured.
+   */
+  true_effect: number | null;
 }
 /**
  * The mean of sums in boxes of one label over the data set, with its 95 % interval.

@@ -1,0 +1,137 @@
+"""The claims on removals: sums in boxes beside what the output loses without them, and without the bird."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from igbatch.report.columns import NONE, Cell, Row, TableColumns, interval_cell, name, share, value, whole
+from igbatch.report.findings.model import Finding, Missing, Verdict, present, variants_of_kind
+from igbatch.results import StudyResults
+from igbatch.statistics.aggregates import KEYS
+from igbatch.statistics.agreement import MIN_RANKED
+from igbatch.text import decimals
+
+_VERDICTS = {True: "yes", False: "no"}
+
+
+def _rank(suffix: str = "") -> Cell:
+    """Write a rank correlation with its interval: "0.74 (−0.04 to 0.96)"."""
+
+    def write(row: Row) -> str:
+        rank, *ends = (row[f"{name}{suffix}"] for name in ("spearman", "spearman_low", "spearman_high"))
+        if pd.isna(rank):
+            return NONE
+        known = not any(map(pd.isna, ends))
+        return decimals(rank) + (f" ({' to '.join(map(decimals, ends))})" if known else "")
+
+    return write
+
+
+_BOX: TableColumns = {
+    "variant": name("variant_id"),
+    "box": name("box_label"),
+    "target": name("target"),
+    "images": whole("n_images"),
+    "they agree": value("passed", lambda passed: _VERDICTS.get(passed, "not shown")),
+    "mean sum": value("mean_against"),
+}
+_DELETION: TableColumns = {
+    **_BOX,
+    "mean deletion": value("mean"),
+    "95 % interval": interval_cell("mean_low", "mean_high"),
+    "same sign in": share("sign_share"),
+    "rank correlation": _rank(),
+    "blurred: same sign in": share("sign_share_blurred"),
+    "rank correlation of it": _rank("_blurred"),
+}
+_TRUE_EFFECT: TableColumns = {
+    **_BOX,
+    "mean deletion": value("mean_deletion"),
+    "mean true effect": value("mean"),
+    "95 % interval": interval_cell("mean_low", "mean_high"),
+    "sum: same sign in": share("sign_share"),
+    "rank correlation": _rank(),
+    "deletion: same sign in": share("sign_share_deletion"),
+    "rank correlation of it": _rank("_deletion"),
+}
+_RANKS = ["spearman", "spearman_low", "spearman_high"]
+
+
+def deletion_findings(results: StudyResults) -> list[Finding]:
+    """Test in trained variants whether sums in boxes say what removals do, by the study's `deletions`."""
+    trained = variants_of_kind(results, "trained")
+    rows = results.deletions
+    rows = rows[rows["variant_id"].isin(trained) & (rows["n_images"] >= MIN_RANKED)]
+    verdicts: Any = [_agree(row) for row in rows.to_dict("records")]
+    rows = rows.assign(passed=pd.Series(verdicts, rows.index, dtype=object))
+    pairs = {pair: own.set_index(KEYS) for pair, own in rows.groupby(["measure", "against"])}
+    none = rows[:0].set_index(KEYS)
+    deletion, blurred = (pairs.get((each, "sum"), none) for each in ("deletion", "deletion_blurred"))
+    deletion = deletion.join(blurred[["sign_share", *_RANKS]].add_suffix("_blurred"))
+    counted, measured = (
+        int(each.loc[each["variant_id"].isin(trained), "n_images"].sum())
+        for each in (
+            results.aggregates,
+            results.deletions.query("measure == 'deletion' and against == 'sum'"),
+        )
+    )
+    findings = [_found("trained_deletion", deletion, _DELETION, _missing(trained, counted, measured),
+                       counted=counted, measured=measured)]  # fmt: skip
+    truth = pairs.get(("true_effect", "sum"), none)
+    if len(truth):
+        names = ["mean", "sign_share", *_RANKS]
+        truth = truth.join(pairs.get(("deletion", "true_effect"), none)[names].add_suffix("_deletion"))
+        findings.append(_found("trained_true_effect", truth, _TRUE_EFFECT, None))
+    return findings
+
+
+def _agree(row: Mapping[Any, Any]) -> bool | None:
+    """Judge by the intervals of a row whether two measures agree in sign and rank; None: neither is shown."""
+    rank_low, rank_high = (
+        row["spearman"] if pd.isna(row[end]) else row[end] for end in ("spearman_low", "spearman_high")
+    )
+    if row["sign_share_low"] > 0.5 and rank_low > 0:
+        return True
+    return False if row["sign_share_high"] < 0.5 or rank_high < 0 else None
+
+
+def _verdict(passed: list[bool | None]) -> Verdict:
+    """Judge the claim by all groups: it is mixed unless all are alike."""
+    if len(set(passed)) > 1:
+        return Verdict.MIXED
+    return {True: Verdict.HOLDS, False: Verdict.FAILS, None: Verdict.UNKNOWN}[passed[0]]
+
+
+def _missing(trained: list[str], counted: int, measured: int) -> Missing | None:
+    if not trained:
+        return Missing.TRAINED
+    return None if measured else Missing.DELETIONS if counted else Missing.BOXES
+
+
+def _found(
+    key: str, rows: pd.DataFrame, columns: TableColumns, missing: Missing | None, **numbers: Any
+) -> Finding:
+    if missing is None and not len(rows):
+        missing = Missing.BOXES
+    shown = rows.reset_index().sort_values(["variant_id", "box_label", "target"])
+    spans = {
+        key: (column.min(), column.max()) if len(column := shown[name].dropna()) else None
+        for key, name in (("signs", "sign_share"), ("ranks", "spearman"),
+                          ("other_signs", "sign_share_deletion"), ("other_ranks", "spearman_deletion"))
+        if name in shown
+    }  # fmt: skip
+    return present(
+        key,
+        missing or _verdict(shown["passed"].tolist()),
+        shown[:0] if missing else shown,
+        columns,
+        groups=len(shown),
+        passed=sum(each is True for each in shown["passed"]),
+        failed=sum(each is False for each in shown["passed"]),
+        min_images=MIN_RANKED,
+        **spans,
+        **numbers,
+    )
