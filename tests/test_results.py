@@ -18,6 +18,7 @@ from igbatch.errors import InputError
 from igbatch.reduce.study import reduce_study
 from igbatch.results import ROW_COLUMNS, StudyResults
 from igbatch.statistics.histogram import RELATIVE_ERROR
+from igbatch.statistics.patches import patch_sums
 from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.study import Report
@@ -331,3 +332,27 @@ def test_quarantined_rows_have_none_where_all_targets_are_meant(
     assert results.image_stats["target"].tolist() == ["eagle"] * 3
     assert not results.complete
     assert isinstance(results.quarantine, pd.DataFrame)
+
+
+def test_maps_of_many_images_are_those_of_each(results: StudyResults) -> None:
+    images = results.listing.ids(range(2))
+    for variant in results.reader.variant_ids:
+        found = {(image, target): values for image, target, values in results.maps_of(variant, images)}
+        rows = results.rows_of(images, ["image_id", "target"], variant)
+        assert set(found) == set(rows.itertuples(index=False, name=None))
+        for (image, target), values in found.items():
+            np.testing.assert_array_equal(values, results.attribution(variant, image, target))
+
+
+def test_a_mean_map_is_numpys_and_its_patches_are_means_of_sums(results: StudyResults) -> None:
+    variant, target = results.reader.variant_ids[0], results.target_names[0]
+    rows = results.rows_of(results.listing.image_ids.to_pylist(), ["image_id", "target"], variant)
+    images = list(rows.loc[rows["target"] == target, "image_id"])
+    maps = np.stack([results.attribution(variant, image, target) for image in images])
+    mean, n = results.mean_map(variant, target)
+    assert n == len(images)
+    np.testing.assert_allclose(mean, maps.mean(axis=0, dtype=float), rtol=1e-12, atol=1e-18)
+    patches, _ = results.mean_map(variant, target, images, regions="patch 8")
+    np.testing.assert_allclose(patches, patch_sums(mean, 8), rtol=1e-9, atol=1e-15)
+    with pytest.raises(KeyError, match="no map of variant"):
+        results.mean_map(variant, target, [])

@@ -19,9 +19,10 @@ from igbatch.report.findings.boxes import box_findings
 from igbatch.report.findings.deletions import deletion_findings
 from igbatch.report.findings.similarity import target_likeness
 from igbatch.report.findings.summary import cautions, describe, five_sentences
+from igbatch.report.gallery.gather import gallery_of
 from igbatch.report.page.audit import study_audit
 from igbatch.report.page.csv_tables import MAX_ROWS, csv_tables, take_quarantine
-from igbatch.report.page.html import render_page
+from igbatch.report.page.html import render_gallery, render_page
 from igbatch.report.page.study_data import page_data
 from igbatch.report.page.tables import page_tables
 from igbatch.report.randomization.section import randomization_views
@@ -40,6 +41,9 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
     shown, of the list of images (some 100 bytes each), of one variant's boxes (some 50 bytes each), and of 4
     bytes for each image, target and variant, up to 256 MiB. Tables of more than `csv_tables.MAX_ROWS` rows
     hold those of the images shown.
+
+    The gallery (`report.gallery`) is of more images: of up to 1,000 where the study says nothing else, their
+    numbers, pictures and patch sums of some maps, within 10 MB.
 
     The page holds the raw maps of the images that are shown, and the reader chooses how they look. Featured
     images have a sequence of figures for each variant as files; `igbatch.figure` draws any.
@@ -73,6 +77,10 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
     audit, history, problem = study_audit(results)
     means = select_aggregates(results).rows.to_dict("records")
     study, packed = page_data(results, selection, shown, history=history, means=means)
+    gallery = gallery_of(results, study, selection)
+    if gallery is not None:
+        title = plain(results.study.title or results.study.name)
+        files.put("gallery.html", render_gallery(gallery, title).encode("utf-8"))
     page = render_page(
         study,
         packed,
@@ -83,6 +91,7 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
         findings=findings,
         cautions=cautions(results, n_lost_maps),
         figures=figures,
+        gallery=None if gallery is None else gallery.said[0],
         guide=DEFAULT.words["guide"],
         plot=plot,
         tables=page_tables(results, selection, lost, n_lost),

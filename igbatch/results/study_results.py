@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from importlib import import_module
@@ -23,6 +24,7 @@ from igbatch.reduce.image_ranges import image_ranges
 from igbatch.reduce.ranges import RangeSummary, Regions, Scope, patch_size
 from igbatch.reduce.scopes import ScopeRange, scope_range
 from igbatch.reduce.variant_scan import grids, scan_variant
+from igbatch.results.stored_maps import StoredMap, maps_of
 from igbatch.results.tables import SCANNED_ROWS, Tables, frame_of
 from igbatch.statistics.patches import patch_sums
 from igbatch.store import schemas
@@ -178,6 +180,55 @@ class StudyResults(Tables):
             KeyError: there is no such map, it was not kept (`store.maps`), or the study has one baseline.
         """
         return self.reader.attribution(variant_id, image_id, target, "spread")
+
+    def maps_of(self, variant_id: str, image_ids: Sequence[str]) -> Iterator[StoredMap]:
+        """Yield the maps of a variant on some images: (image_id, target, float32 [H, W]), in any order.
+
+        Each file is read once, a row group at a time. Maps that are not there are passed over.
+
+        Raises:
+            InputError: a file of maps is gone or damaged.
+        """
+        found = set()
+        for image_id, target, values in maps_of(self.reader, variant_id, image_ids):
+            found.add(target)
+            yield image_id, target, values
+        for target in self.target_names:
+            for image_id in (
+                image_ids if target not in found else ()
+            ):  # a target whose maps follow from others
+                with suppress(KeyError):
+                    yield image_id, target, self.attribution(variant_id, image_id, target)
+
+    def mean_map(
+        self,
+        variant_id: str,
+        target: str,
+        image_ids: Sequence[str] | None = None,
+        regions: Regions = "pixel",
+    ) -> tuple[NDArray[np.float64], int]:
+        """Return the mean of the maps of a variant and target, and of how many maps it is.
+
+        The mean is float64 [H, W], or [H / size, W / size] of sums over regions. Maps are read one after the
+        other (`maps_of`).
+
+        Args:
+            variant_id, target: of the maps.
+            image_ids: of the maps; None: all images.
+            regions: what is added up of a map before.
+
+        Raises:
+            KeyError: none of the maps is there.
+            InputError: there are no such regions, or a file of maps is gone or damaged.
+        """
+        side, total, count = patch_size(regions), np.zeros(()), 0
+        chosen = self.listing.image_ids.to_pylist() if image_ids is None else list(image_ids)
+        for _, of, values in self.maps_of(variant_id, chosen):
+            if of == target:
+                total, count = total + patch_sums(values, side), count + 1
+        if not count:
+            raise KeyError(f"no map of variant {variant_id!r} and target {target!r} on these images")
+        return total / count, count
 
     def region_sums(self, variant_id: str, image_id: str, target: str, regions: Regions) -> np.ndarray:
         """Return the sums of a map over regions: float64 [H / size, W / size], rounded up; together its sum.

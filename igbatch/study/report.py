@@ -26,7 +26,8 @@ class Report(Section):
     Others are the first ones, or are chosen at `random` under `seed`, or by the largest difference of a box's
     sums between targets, the worst convergence, or trained and random maps that disagree most
     (`igbatch.report.selection`). `variants` are those that are shown; by default the report chooses.
-    `figures` says whether the maps of featured images are drawn as files besides, for print.
+    `figures` says whether the maps of featured images are drawn as files besides, for print; `gallery`
+    whether there is a page of all images at a glance, or of how many at most.
     """
 
     featured: tuple[str, ...] = ()
@@ -35,6 +36,7 @@ class Report(Section):
     seed: Seed = 0
     variants: tuple[str, ...] = ()
     figures: bool = True
+    gallery: bool | Annotated[int, Field(ge=1, le=5000)] = True
 
     @field_validator("variants")
     @classmethod

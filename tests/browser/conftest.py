@@ -161,16 +161,22 @@ class Rendered:
 
     results: Any
     folder: Path
+    page: str = "report/index.html"
 
     @property
     def path(self) -> Path:
         """The page."""
-        return self.folder / "report/index.html"
+        return self.folder / self.page
 
     @property
     def url(self) -> str:
         """The page's address."""
         return self.path.as_uri()
+
+    @property
+    def gallery(self) -> "Rendered":
+        """The gallery, to be opened as the page is."""
+        return Rendered(self.results, self.folder, "report/gallery.html")
 
 
 def render_to(folder: Path, results: Any) -> Rendered:
@@ -242,6 +248,19 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
     boxes = (drawn.Box("0", "eagle", 20, 40, 140, 180), drawn.Box("1", "magpie", 150, 60, 210, 160))
     results = drawn.DrawnResults(maps, featured=("0.jpg",), boxes=boxes)
     return render_to(tmp_path_factory.mktemp("large"), results)
+
+
+@pytest.fixture(scope="session")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
+    """Sixty images, two of them on the page, a trained and a random variant, two targets, maps of 32 x 32."""
+    drawn = _drawn_studies()
+    images = [f"{n:02d}.png" for n in range(60)]
+    keys = [(v, i, t) for v in ("random-1", "trained") for i in images for t in ("eagle", "magpie")]
+    maps = {key: heavy_tailed(n, 32, 1e-3 * (1 + n % 7)) for n, key in enumerate(keys)}
+    boxes = (drawn.Box("0", "eagle", 2, 4, 14, 18), drawn.Box("1", "magpie", 18, 6, 30, 16))
+    results = drawn.DrawnResults(maps, boxes=boxes, max_images=2)
+    results.record["models"]["small"]["data_config"]["input_size"] = [3, 32, 32]
+    return render_to(tmp_path_factory.mktemp("many"), results)
 
 
 @pytest.fixture(scope="session")

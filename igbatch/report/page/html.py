@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from igbatch.audit.words import headline
 from igbatch.report.columns import Table
+from igbatch.report.gallery.gather import Gallery
 from igbatch.report.page.audit import audit_table, role
 from igbatch.report.page.csv_tables import MAX_ROWS
 from igbatch.report.page.viewer_data import PageStudy, json_in_html
@@ -25,6 +26,8 @@ MAX_OPEN = 40
 STYLES = ("page.css", "viewer.css", "tables.css")
 SCRIPT = "viewer.js"
 """Bundled from `viewer/src` by `npm run build` there."""
+GALLERY_STYLES = ("page.css", "gallery.css")
+GALLERY_SCRIPT = "gallery.js"
 
 
 def render_page(study: PageStudy, maps: Mapping[str, str], **parts: Any) -> str:
@@ -42,16 +45,39 @@ def render_page(study: PageStudy, maps: Mapping[str, str], **parts: Any) -> str:
     Raises:
         jinja2.UndefinedError: a part is missing.
     """
-    more = {"max_open": MAX_OPEN, "max_rows": MAX_ROWS, "steps": 2 * LARGEST}
-    return _render("index.html.j2", study, maps, **parts, **more)
+    return _render(
+        "index.html.j2",
+        SCRIPT,
+        STYLES,
+        **parts,
+        study=study,
+        maps=maps,
+        max_open=MAX_OPEN,
+        max_rows=MAX_ROWS,
+        steps=2 * LARGEST,
+        study_json=Markup(json_in_html(study)),
+    )
 
 
 def render_view(study: PageStudy, maps: Mapping[str, str], title: str) -> str:
     """Return the viewer alone as an HTML document, under the same policy as the page."""
-    return _render("view.html.j2", study, maps, title=title)
+    data = Markup(json_in_html(study))
+    return _render("view.html.j2", SCRIPT, STYLES, title=title, study=study, maps=maps, study_json=data)
 
 
-def _render(template: str, study: PageStudy, maps: Mapping[str, str], **parts: Any) -> str:
+def render_gallery(gallery: Gallery, title: str) -> str:
+    """Return the gallery's page as HTML, under the same policy."""
+    return _render(
+        "gallery.html.j2",
+        GALLERY_SCRIPT,
+        GALLERY_STYLES,
+        title=title,
+        gallery=gallery,
+        study_json=Markup(json_in_html(gallery.study)),
+    )
+
+
+def _render(template: str, script: str, styles: Sequence[str], **values: Any) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("igbatch.report", "templates"),
         autoescape=True,
@@ -63,12 +89,9 @@ def _render(template: str, study: PageStudy, maps: Mapping[str, str], **parts: A
     environment.filters |= FILTERS | {each.__name__: each for each in own}
     environment.tests["negative"] = lambda cell: cell.startswith("−") and " " not in cell
     return environment.get_template(template).render(
-        **parts,
-        study=study,
-        maps=maps,
-        study_json=Markup(json_in_html(study)),
-        style=Markup("\n".join(map(_template, STYLES))),
-        script=Markup(_template(SCRIPT)),
+        **values,
+        style=Markup("\n".join(map(_template, styles))),
+        script=Markup(_template(script)),
     )
 
 

@@ -79,8 +79,13 @@ def packed(values: NDArray[np.float32]) -> tuple[str, float]:
         values: a map of finite values, float32 [H, W].
     """
     integers, scale = to_int16(values[None])
+    return packed_integers(integers), float(scale[0])
+
+
+def packed_integers(integers: NDArray[np.int16]) -> str:
+    """Return 16-bit integers of any shape as `packed` has them."""
     planes = integers.astype("<i2").reshape(-1, 1).view(np.uint8).T.tobytes()
-    return base64.b64encode(zlib.compress(planes, 6)).decode("ascii"), float(scale[0])
+    return base64.b64encode(zlib.compress(planes, 6)).decode("ascii")
 
 
 def unpacked(text: str, scale: float, shape: tuple[int, int]) -> NDArray[np.float64]:

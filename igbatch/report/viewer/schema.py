@@ -1,4 +1,4 @@
-"""Writes study.schema.json: the JSON schema of `igbatch.report.page.viewer_data`, which types are made of."""
+"""Writes the JSON schemas that types are made of: of what the page's script reads, and the gallery's."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from igbatch.report.page.viewer_data import PageStudy
+from igbatch.report.gallery.model import GalleryStudy
+from igbatch.report.page.viewer_data import PageModel, PageStudy
 
 PATH = Path(__file__).with_name("study.schema.json")
+GALLERY_PATH = Path(__file__).with_name("gallery.schema.json")
 
 
 class _Schema(GenerateJsonSchema):
@@ -20,11 +22,12 @@ class _Schema(GenerateJsonSchema):
         return False
 
 
-def schema() -> str:
-    """Return the JSON schema of what the script reads, as text."""
-    found = PageStudy.model_json_schema(mode="serialization", schema_generator=_Schema)
+def schema(model: type[PageModel] = PageStudy) -> str:
+    """Return the JSON schema of what a script reads, as text."""
+    found = model.model_json_schema(mode="serialization", schema_generator=_Schema)
     return json.dumps(found, indent=1) + "\n"
 
 
 if __name__ == "__main__":
     PATH.write_text(schema(), "utf-8")
+    GALLERY_PATH.write_text(schema(GalleryStudy), "utf-8")

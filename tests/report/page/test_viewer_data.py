@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from igbatch.report.page.viewer_data import Sentences, StoredBox, finite, json_in_html
+from igbatch.report.gallery.model import GalleryStudy
+from igbatch.report.page.viewer_data import PageModel, PageStudy, Sentences, StoredBox, finite, json_in_html
 
 VIEWER = Path(__file__).parents[3] / "igbatch/report/viewer"
 SCHEMA = runpy.run_path(str(VIEWER / "schema.py"))
@@ -40,14 +41,13 @@ def test_the_page_refuses_what_no_browser_reads(number: float) -> None:
         StoredBox(box=0, pixels=1, sum=number, share=None)
 
 
-def test_the_schema_that_the_types_of_the_script_are_generated_from_is_current() -> None:
-    committed = SCHEMA["PATH"].read_text("utf-8")
-    assert committed == SCHEMA["schema"](), "run `python igbatch/report/viewer/schema.py`"
-
-
-def test_every_type_of_the_script_is_that_of_a_model() -> None:
-    names = set(json.loads(SCHEMA["schema"]())["$defs"]) | {"PageStudy"}
-    assert (
-        set(re.findall(r"export interface (\w+)", (VIEWER / "src/study_types.ts").read_text("utf-8")))
-        == names
-    )
+@pytest.mark.parametrize(("model", "name"), [(PageStudy, "study"), (GalleryStudy, "gallery")])
+def test_the_schemas_that_the_types_of_the_scripts_are_generated_from_are_current(
+    model: type[PageModel], name: str
+) -> None:
+    schema = SCHEMA["schema"](model)
+    committed = (VIEWER / f"{name}.schema.json").read_text("utf-8")
+    assert committed == schema, "run `python igbatch/report/viewer/schema.py`"
+    types = (VIEWER / f"src/{name}_types.ts").read_text("utf-8")
+    names = set(json.loads(schema)["$defs"]) | {model.__name__}
+    assert set(re.findall(r"export interface (\w+)", types)) == names

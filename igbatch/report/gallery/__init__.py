@@ -1,0 +1,1 @@
+"""The gallery: all images of a study, or as many as fit, on one page of their own."""
