@@ -73,6 +73,11 @@ def share(column: str) -> Cell:
     return lambda row: NONE if pd.isna(row[column]) else percent(float(row[column]))
 
 
+def percent_or_dash(value: Any) -> str:
+    """Write a share as `percent` does, and a dash where there is none."""
+    return NONE if pd.isna(value) else percent(float(value))
+
+
 def sign_mark(agreement: Any) -> str:
     """Return what marks a sum whose sign depends on the baseline, by its `sign_agreement`; else nothing.
 

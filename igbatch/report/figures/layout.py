@@ -9,7 +9,7 @@ from itertools import combinations
 from igbatch.errors import InputError
 from igbatch.reduce.ranges import Scope
 from igbatch.report.color.style import DEFAULT, ColorStyle
-from igbatch.report.columns import Table, number_or_dash, sign_mark
+from igbatch.report.columns import Table, number_or_dash, percent_or_dash
 from igbatch.report.figures.image_data import ImageMaps, Panel, Picture
 from igbatch.report.figures.scales import check_scope, color_scale
 from igbatch.text import listing, number, percent, plain
@@ -164,9 +164,9 @@ def number_table(maps: ImageMaps, variant_id: str, targets: Sequence[str]) -> Ta
     ]
     for box in maps.boxes:
         for name in names:
-            cells = [number_or_dash(of_box[name].get((box.box_id, target))) for target in known]
-            if name == "sum":
-                marks = (sign_mark(of_box["sign_agreement"].get((box.box_id, target))) for target in known)
-                cells = [f"{cell} {mark}".strip() for cell, mark in zip(cells, marks, strict=True)]
+            cells = (number_or_dash(of_box[name].get((box.box_id, target))) for target in known)
             lines.append((f"{_IN_BOX[name]}: {box.name}", *cells))
+        agreeing = [of_box["sign_agreement"].get((box.box_id, target)) for target in known]
+        if any(share is not None and share < 1 for share in agreeing):
+            lines.append((f"baselines agreeing: {box.name}", *map(percent_or_dash, agreeing)))
     return Table(("target", *(maps.title(variant_id, target) for target in known)), tuple(lines))
