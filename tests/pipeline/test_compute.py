@@ -29,6 +29,7 @@ from igbatch.attribution.engine import attribute_forward
 from igbatch.attribution.passes import Forward
 from igbatch.birds.scenes import CLASSES, render_scene, render_without_each
 from igbatch.images.baselines import baseline_pixels
+from igbatch.images.boxes import number_boxes
 from igbatch.images.loading import load_image
 from igbatch.pipeline import compute, deletions, rankings, rows, study_images
 from igbatch.pipeline.compute import ShardComputer
@@ -148,30 +149,28 @@ def test_removals_are_differences_of_the_output_by_hand(
     assert len(own) == 2 * sum(len(scene.boxes) for scene in SCENES.values())
     for image, scene in SCENES.items():
         _, without = render_without_each(scene.seed, scene.kind, label=scene.label)
-        pixels = scene.image.astype(np.float32) / np.float32(255)
+        whole = model_input(scene.image)[0]
+        soft = baseline_pixels("blurred", (whole.permute(1, 2, 0) / 2 + 0.5).numpy())
         fills = {
-            "deletion": np.full_like(pixels, 0.5),
-            "deletion_blurred": baseline_pixels("blurred", pixels),
+            "deletion": torch.zeros_like(whole),
+            "deletion_blurred": torch.from_numpy(2 * soft - 1).permute(2, 0, 1),
         }
-        for place, box in enumerate(scene.boxes):
-            inside = np.zeros((224, 224, 1), dtype=bool)
-            inside[box.y_min : box.y_max, box.x_min : box.x_max] = True
-            pictures = {name: np.where(inside, fill, pixels) for name, fill in fills.items()}
-            pictures["true_effect"] = without[place] / np.float32(255)
-            rows = own[(own["image_id"] == image) & (own["box_label"] == box.label)]
-            rows = rows[rows["x_min"] == box.x_min]
-            assert sorted(rows["target"]) == ["eagle", "magpie"]
-            for name, picture in pictures.items():
-                chances = batched_logits(models["trained"], [model_input(255 * picture)[0]])[0].softmax(0)
-                for row in rows.to_dict("records"):
-                    score = scores["trained", image, row["target"]]
-                    expected = score - float(chances[CLASSES.index(row["target"])])
-                    assert row[name] == pytest.approx(expected, abs=2e-5), (image, box.label, name)
+        for place, box_id in enumerate(number_boxes(box.label for box in scene.boxes)):
+            rows = own[(own["image_id"] == image) & (own["box_id"] == box_id)].set_index("target")
+            edges = rows.iloc[0]
+            inside = torch.zeros(SIDE, SIDE, dtype=torch.bool)
+            inside[edges["y_min"] : edges["y_max"], edges["x_min"] : edges["x_max"]] = True
+            pictures = {name: torch.where(inside, fill, whole) for name, fill in fills.items()}
+            pictures["true_effect"] = model_input(without[place])[0]
+            for (name, picture), target in itertools.product(pictures.items(), ("eagle", "magpie")):
+                chances = batched_logits(models["trained"], [picture])[0].softmax(0)
+                lost = scores["trained", image, target] - float(chances[CLASSES.index(target)])
+                assert rows.loc[target, name] == pytest.approx(lost, abs=2e-5), (image, box_id, name)
 
 
-def test_removals_are_the_same_bits_again_and_change_no_map(tiny_study: Path, tmp_path: Path) -> None:
+def test_removals_are_the_same_bits_again_and_change_no_map(small_study: Path, tmp_path: Path) -> None:
     runs = {
-        name: open_work(tiny_study, tmp_path / name, f"attribution.deletion={deletion}", *TRAINED, ONE_SCENE)
+        name: open_work(small_study, tmp_path / name, f"attribution.deletion={deletion}", *TRAINED, ONE_SCENE)
         for name, deletion in (("one", "all"), ("two", "all"), ("none", "none"))
     }
     for each in runs.values():

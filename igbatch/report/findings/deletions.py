@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from igbatch.report.columns import NONE, Cell, Row, TableColumns, interval_cell, name, share, value, whole
+from igbatch.report.columns import NONE, Cell, Row, TableColumns, name, share, value, whole
 from igbatch.report.findings.model import Finding, Missing, Verdict, present, variants_of_kind
 from igbatch.results import StudyResults
 from igbatch.statistics.aggregates import KEYS
@@ -41,7 +41,6 @@ _BOX: TableColumns = {
 _DELETION: TableColumns = {
     **_BOX,
     "mean deletion": value("mean"),
-    "95 % interval": interval_cell("mean_low", "mean_high"),
     "same sign in": share("sign_share"),
     "rank correlation": _rank(),
     "blurred: same sign in": share("sign_share_blurred"),
@@ -50,12 +49,11 @@ _DELETION: TableColumns = {
 _TRUE_EFFECT: TableColumns = {
     **_BOX,
     "mean deletion": value("mean_deletion"),
-    "mean true effect": value("mean"),
-    "95 % interval": interval_cell("mean_low", "mean_high"),
-    "sum: same sign in": share("sign_share"),
-    "rank correlation": _rank(),
-    "deletion: same sign in": share("sign_share_deletion"),
-    "rank correlation of it": _rank("_deletion"),
+    "true effect": value("mean"),
+    "sum: sign": share("sign_share"),
+    "sum: rank": _rank(),
+    "deletion: sign": share("sign_share_deletion"),
+    "deletion: rank": _rank("_deletion"),
 }
 _RANKS = ["spearman", "spearman_low", "spearman_high"]
 

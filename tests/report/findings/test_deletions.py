@@ -73,7 +73,7 @@ def test_the_true_effect_is_told_beside_sum_and_deletion(removed: Any) -> None:
     assert "Of the deletions with the baseline: the same sign in 0\u00a0% of the images" in one.answer
     assert one.evidence is not None
     row = dict(zip(one.evidence.head, one.evidence.rows[0], strict=True))
-    assert (row["box"], row["target"], row["rank correlation of it"]) == ("eagle", "eagle", "−1.00")
+    assert (row["box"], row["target"], row["deletion: rank"]) == ("eagle", "eagle", "−1.00")
 
 
 def test_what_was_not_measured_is_said(removed: Any, study: Any) -> None:
