@@ -1,5 +1,7 @@
 """Maps over several baselines: means of the engine's own, and their spread, also as a study grows."""
 
+import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,12 +15,15 @@ import torch
 import yaml
 from numpy.typing import NDArray
 from PIL import Image
+from rich.console import Console
 
 from igbatch.attribution import integrated_gradients
 from igbatch.errors import InputError
 from igbatch.images.baselines import baseline_pixels
 from igbatch.images.loading import load_image
+from igbatch.job import print_box_sums
 from igbatch.pipeline.run import plan_study
+from igbatch.report.findings.summary import cautions, describe
 from igbatch.results import StudyResults, open_study
 from igbatch.store.output import Output
 from igbatch.store.verify import verify
@@ -91,6 +96,21 @@ def test_maps_are_means_over_baselines_and_their_spread_is_stored_for_pixels_and
             assert box["sum_spread"] == pytest.approx(sums.std(), abs=1e-5)
             assert box["sign_agreement"] == np.mean(np.sign(sums) == np.sign(box["sum"]))
     assert not verify(results.reader.output).problems
+
+
+def test_sums_whose_sign_depends_on_the_baseline_are_marked_and_counted(results: StudyResults) -> None:
+    boxes = results.box_stats
+    marked = boxes[boxes["sign_agreement"] < 1]
+    assert 0 < len(marked) < len(boxes)
+    assert results.aggregates["n_sign_depends"].sum() == len(marked)
+    printed = io.StringIO()
+    print_box_sums(results, Console(file=printed, width=200))
+    first = marked[marked["image_id"] == IMAGE]
+    assert len(re.findall(r"\(sign (?:33.3|66.7)\s%\)", printed.getvalue())) == len(first)
+    assert ("its sign depends on the baseline" in printed.getvalue()) == bool(len(first))
+    lead = f"The sign of {len(marked)} of {len(boxes)} box sums depends on the baseline"
+    assert [line for line in cautions(results, 0) if line.startswith(lead)]
+    assert "gray, black and blurred; each map is the mean over these 3" in describe(results)[1]["Baseline"]
 
 
 def test_a_list_of_one_is_that_baseline_bit_for_bit_and_its_output_goes_on(
