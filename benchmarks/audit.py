@@ -113,6 +113,7 @@ def shard_rows(
         "box_stats_bytes": pa.array(np.full(rows, boxes, np.int64)),
         "attributions_bytes": pa.nulls(rows, pa.int64()),
         "quarantine_bytes": pa.nulls(rows, pa.int64()),
+        "other_index": pa.nulls(rows, pa.int32()),
     }
     columns = [
         given[field.name] if field.name in given else _column(field, rows, numbers)

@@ -165,7 +165,7 @@ def facts(image: PreparedImage, target: str, index: int, drawn: np.ndarray) -> d
 def reduce_once(output: Output) -> dict[str, Any]:
     """Reduce a study and tell what it took."""
     whole = output.read_table(output.path("ranges.parquet")).to_pandas().set_index("scope").loc["dataset"]
-    dataset, timed = (float(whole["minimum"]), float(whole["maximum"])), Timed()
+    dataset, timed = {"": (float(whole["minimum"]), float(whole["maximum"]))}, Timed()
     before = psutil.Process().memory_info().rss
     start = time.perf_counter()
     found = reduce_randomization(Reader(output), Randomization(random_pairs=PAIRS), dataset, timed)

@@ -134,7 +134,7 @@ def shard_rows(
             columns.append(pa.array(sign * rng.lognormal(-8, 1, rows)))
         elif pa.types.is_string(field.type):
             columns.append(pa.array(["some-text"] * rows))
-        elif field.name.endswith("_bytes"):
+        elif field.name.endswith("_bytes") or field.name == "other_index":
             columns.append(pa.nulls(rows, field.type))
         elif pa.types.is_boolean(field.type):
             columns.append(pa.array(np.ones(rows, bool)))

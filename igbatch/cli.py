@@ -82,8 +82,9 @@ figure_options = add_options(
     click.option("--scope", "--normalization", "scope", metavar="NAME", help="Whose range colours stand "
                  "for: raw, image, pair, targets, models, variant or dataset (default: raw, image, pair "
                  "and dataset in turn). --normalization is its old name."),
-    click.option("--regions", metavar="NAME", help="What has one colour: pixel (default), or patch 4, patch "
-                 "8, patch 16 or patch 32, which show the sums of squares of so many pixels."),
+    click.option("--regions", metavar="NAME", help="What has one colour: pixel, patch 4, patch 8 "
+                 "(default where the study has it), patch 16, patch 32, superpixels or objects; all but "
+                 "pixels show sums."),
     click.option("--rule", metavar="NAME", help="symmetric (default), min-max or percentile."),
     click.option("--percentile", type=float, metavar="P", help="Colours end at the P % quantile of |a|."),
     click.option("--range", "ends", type=(float, float), metavar="LOW HIGH", help="Colours end here."),

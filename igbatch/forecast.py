@@ -126,7 +126,7 @@ def _facts(plan: Plan, found: Preview | None) -> dict[str, Any]:
     return {
         "plan": plan, "found": found, "trials": trials, "copies": copies_of(resolved), "most": MAX_NAMES,
         "fewer": [count for count in plan.image_counts.values() if count < len(plan.images.table)],
-        "forward": round(forward), "backward": round(forward * len(resolved.target_names)),
+        "forward": round(forward), "backward": round(forward * resolved.backward_passes),
         "pairs": pairs, "faithfulness": round(faithfulness), "seconds": seconds,
         "tried": tried, "map_bytes": mean(tried) if tried else map_bytes, "kept": plan.maps_to_store(),
         "row_bytes": mean({kind: trial.row_bytes for kind, trial in trials.items()}) if trials else None,

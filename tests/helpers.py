@@ -60,5 +60,6 @@ ZEROS = {
     if pa.types.is_list(field.type)
     else {pa.bool_(): False, pa.string(): ""}.get(field.type, 0)
     for field in schemas.IMAGE_STATS
+    if field.name != "other_index"  # which contrasts alone have
 }
 """A row of `image_stats` that says nothing."""

@@ -32,10 +32,19 @@ UPLOADED = ("igbatch", "jobs", ".gitignore", ".rayignore", "pyproject.toml", "RE
 SEED_STUDY = "jobs/eagle_magpie.py"
 MEBIBYTE = 2**20
 CLONE_OF_TIMM = f"""
-__path__.append({os.path.dirname(timm.__file__)!r})
-exec(compile(open({timm.__file__!r}).read(), {timm.__file__!r}, "exec"))
 __version__ = "0.0.7"
+del __path__
+
+def __getattr__(name):
+    if name.startswith("__") and name != "__path__":
+        raise AttributeError(name)
+    del globals()["__getattr__"]
+    globals()["__path__"] = [{os.path.dirname(timm.__file__)!r}]
+    exec(compile(open({timm.__file__!r}).read(), {timm.__file__!r}, "exec"), globals())
+    globals()["__version__"] = "0.0.7"
+    return globals()[name]
 """
+"""It works, and imports torch when it is used: three processes ask for its version, one of them computes."""
 RAY = [sys.executable, "-c", "import sys; from ray.scripts.scripts import main; sys.exit(main())"]
 """The `ray` command of this environment, which need not be on the path."""
 
@@ -103,7 +112,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, tiny_content: dict[str, An
     }
     environment.pop("PYTHONPATH", None)  # the job is to find igbatch in what was submitted
     port, dashboard, agent = free_ports(3)
-    command = [*RAY, "start", "--head", "--block", "--num-cpus", "2", "--port", str(port),
+    command = [*RAY, "start", "--head", "--block", "--num-cpus", "1", "--port", str(port),
                "--dashboard-port", str(dashboard), "--dashboard-agent-listen-port", str(agent),
                "--object-store-memory", str(100 * MEBIBYTE), "--temp-dir", str(folder)]  # fmt: skip
     with (folder / "head.log").open("wb") as log:

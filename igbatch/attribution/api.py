@@ -14,8 +14,9 @@ from torch import Tensor
 
 from .calibrate import arithmetic_error as measured_error
 from .calibrate import choose_graphs, choose_precision
+from .contrasts import NONE
 from .engine import NUMBERS, attribute, micro_batch_of
-from .errors import AttributionError
+from .errors import AttributionError, is_whole
 from .frozen import Model
 from .graphs import FORMS, Graphs
 from .precision import PRECISIONS
@@ -70,6 +71,7 @@ def integrated_gradients(
     max_steps: int = DEFAULT_MAX_STEPS,
     arithmetic_error: float | None = None,
     passes: str = "eager",
+    contrasts: Sequence[tuple[int, int]] = (),
 ) -> AttributionResult:
     """Return the Integrated Gradients of images for several targets, from one forward pass a node.
 
@@ -108,6 +110,8 @@ def integrated_gradients(
             which takes minutes the first time; "captured", as a CUDA graph; "auto": captured on a GPU,
             compiled on a CPU where the call is long enough. What cannot be compiled or captured runs eager,
             with a warning.
+        contrasts: pairs of classes: behind the targets come, as further targets, the first one's output less
+            the other's. A contrast of two targets needs no pass of its own.
 
     Raises:
         AttributionError: an argument is of another shape, type or name than described; the model does not
@@ -127,13 +131,13 @@ def integrated_gradients(
         keep_channels=keep_channels,
     )  # fmt: skip
     starts = _checked_baseline(baseline, images)
-    indices = _checked_targets(targets, images)
+    indices = _with_contrasts(_checked_targets(targets, images), contrasts)
     examples = [Example(*each) for each in zip(images.detach(), starts, indices, strict=True)]
     if precision == "auto" or not PRECISIONS[settings.precision].exact:
         settings = _measured(model, examples, settings, precision, arithmetic_error)
-    shape = (*indices.shape, *images.shape[1 if keep_channels else 2 :])
+    shape = (*indices.shape[:2], *images.shape[1 if keep_channels else 2 :])
     maps = images.new_zeros(shape, dtype=torch.float32)
-    numbers = np.zeros((len(NUMBERS), *indices.shape))
+    numbers = np.zeros((len(NUMBERS), *indices.shape[:2]))
     rows = micro_batch_of(settings, images.device)
     for done in attribute(model, examples, settings, graphs=_graphs(model, examples, settings, passes)):
         maps[done.index] = done.attributions
@@ -252,3 +256,17 @@ def _checked_targets(targets: Sequence[int] | Tensor, images: Tensor) -> Tensor:
     if indices.numel() and int(indices.min()) < 0:
         raise AttributionError(f"targets hold {int(indices.min())}: class indices count from 0")
     return indices.to(images.device, torch.int64).expand(len(images), -1)
+
+
+def _with_contrasts(targets: Tensor, contrasts: Sequence[tuple[int, int]]) -> Tensor:
+    """Return targets, int64 [N, K], with contrasts behind them as [N, K + contrasts, 2], or as they are."""
+    if not contrasts:
+        return targets
+    for pair in contrasts:
+        if len(pair) != 2 or not all(is_whole(each) and each >= 0 for each in pair) or pair[0] == pair[1]:
+            raise AttributionError(
+                f"contrasts hold {pair!r}: give two different class indices, such as (22, 18)"
+            )
+    classes = torch.stack([targets, torch.full_like(targets, NONE)], 2)
+    pairs = torch.as_tensor(contrasts, dtype=torch.int64, device=targets.device)
+    return torch.cat([classes, pairs.expand(len(targets), -1, -1)], 1)

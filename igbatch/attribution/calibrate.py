@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from .contrasts import differences_of
 from .engine import attribute, micro_batch_of, passes_of
 from .frozen import Model, frozen, gradients_allowed
 from .graphs import Graphs
@@ -241,9 +242,10 @@ def spread(example: Example, rows: int, dtype: torch.dtype) -> Batch:
         each.detach().to(dtype)[None].expand(rows, *each.shape) for each in (example.baseline, example.image)
     )
     nodes = (torch.arange(rows, dtype=torch.float64) + 0.5) / rows
-    targets = example.targets.to(device)[None].expand(rows, -1)
+    targets = example.targets.to(device)[None].expand(rows, *example.targets.shape)
     example_indices = torch.zeros(rows, dtype=torch.int64, device=device)
-    return Batch(start, image, nodes.to(device), targets, example_indices, int(example.targets.max()))
+    highest, differences = int(example.targets.max()), differences_of(example.targets)
+    return Batch(start, image, nodes.to(device), targets, example_indices, highest, differences)
 
 
 def _largest_distance(maps: Sequence[Tensor], reference: Sequence[Tensor]) -> float:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from .contrasts import arithmetic_errors, differences_of
 from .device_sharing import DeviceLock
 from .frozen import Model, frozen, gradients_allowed
 from .graphs import Graphs
@@ -131,48 +132,59 @@ def _paths(examples: Iterable[Example], dtype: torch.dtype) -> Iterator[Path]:
         image, baseline = (each.detach().to(dtype) for each in (example.image, example.baseline))
         groups = example.targets.chunk(max(1, math.ceil(len(example.targets) / MAX_TARGETS)))
         for part, targets in enumerate(groups):
-            highest = max(targets.tolist())
-            yield Path(index, part, len(groups), baseline, image, targets.to(image.device), highest)
+            yield Path(
+                index, part, len(groups), baseline, image, targets.to(image.device),
+                highest=max(targets.flatten().tolist()), differences=differences_of(targets),
+            )  # fmt: skip
 
 
 def _completed(
     paths: Iterator[Path], new_wave: Callable[[int], Wave], *, together: bool
-) -> Iterator[tuple[int, list[Integral]]]:
-    """Yield each example's index and the integrals along its paths, in their order, once all are done.
+) -> Iterator[tuple[int, list[tuple[Path, Integral]]]]:
+    """Yield each example's index, its paths in their order and the integrals along them, once all are done.
 
-    There is a wave for each number of targets that a path has. Where images are not kept `together`, one path
-    is open at a time, in a wave that knows nothing of others.
+    There is a wave for each number of targets that a path has, and for which of them are differences. Where
+    images are not kept `together`, one path is open at a time, in a wave that knows nothing of others.
     """
-    waves: dict[int, Wave] = {}
-    done: defaultdict[int, dict[int, Integral]] = defaultdict(dict)
+    waves: dict[tuple[object, ...], Wave] = {}
+    done: defaultdict[int, dict[int, tuple[Path, Integral]]] = defaultdict(dict)
     while True:
         while not any(wave.full if together else wave.busy for wave in waves.values()):
             path = next(paths, None)
             if path is None:
                 break
-            targets = len(path.targets)
-            if targets not in waves or not together:
-                waves[targets] = new_wave(targets)
-            waves[targets].open(path)
+            kind = (path.targets.shape, path.differences)
+            if kind not in waves or not together:
+                waves[kind] = new_wave(len(path.targets))
+            waves[kind].open(path)
         at_work = sorted((wave for wave in waves.values() if wave.busy), key=lambda wave: not wave.full)
         if not at_work:
             return
         for path, integral in at_work[0].round():
             parts = done[path.example]
-            parts[path.part] = integral
+            parts[path.part] = path, integral
             if len(parts) == path.parts:
                 del done[path.example]
                 yield path.example, [parts[part] for part in range(path.parts)]
 
 
-def _attributed(index: int, parts: Sequence[Integral], settings: Settings, micro_batch: int) -> Attributed:
+def _attributed(
+    index: int, done: Sequence[tuple[Path, Integral]], settings: Settings, micro_batch: int
+) -> Attributed:
     """Join the integrals of an example's groups of targets."""
+    parts = [part for _, part in done]
     joined: dict[str, Any] = {
         name: np.concatenate([getattr(part, name) for part in parts]) for name in NUMBERS
     }
-    joined["map_error"] += settings.arithmetic_error
+    arithmetic = np.concatenate(
+        [
+            arithmetic_errors(part.attributions, path.differences, settings.arithmetic_error)
+            for path, part in done
+        ]
+    )
+    joined["map_error"] += arithmetic
     if settings.steps == "auto":
-        joined["converged"] &= settings.arithmetic_error <= settings.tolerance
+        joined["converged"] &= arithmetic <= settings.tolerance
     maps = [part.attributions for part in parts]
     return Attributed(
         **joined,

@@ -61,7 +61,7 @@ class Graphs:
             return passes.values(batch)
         if passes != self._passes:
             self._passes, self._graphs = passes, {}
-        key = (rows, *((each.shape[1:], each.dtype) for each in batch[:-1]))
+        key = (rows, batch.differences, *((each.shape[1:], each.dtype) for each in batch.tensors))
         if key not in self._graphs:
             self._graphs[key] = self._graph(passes, batch, rows)
         return self._graphs[key](batch)
@@ -82,12 +82,13 @@ class Graphs:
 
 def _graph(passes: Passes, example: Batch, rows: int, form: str) -> Callable[[Batch], Values]:
     """Return passes for micro-batches of one shape, whose values are the caller's own tensors."""
-    inputs = [each[:1].expand(rows, *each.shape[1:]).clone() for each in example[:-1]]
+    inputs = [each[:1].expand(rows, *each.shape[1:]).clone() for each in example.tensors]
     device = example.nodes.device
 
     def work(*inputs: Tensor) -> tuple[Tensor, ...]:
         start, image, nodes, targets, example_indices = inputs
-        return tuple(passes.values(Batch(start, image, nodes, targets, example_indices, example.highest)))
+        batch = Batch(start, image, nodes, targets, example_indices, example.highest, example.differences)
+        return tuple(passes.values(batch))
 
     run = _compiled(work, inputs, passes) if form == "compiled" else work
     if form == "captured" or device.type == "cuda":
@@ -98,7 +99,7 @@ def _graph(passes: Passes, example: Batch, rows: int, form: str) -> Callable[[Ba
         if batch.highest >= classes:
             return passes.values(batch)  # which says what is wrong with it
         count = len(batch.nodes)
-        for buffer, given in zip(inputs, batch[:-1], strict=True):
+        for buffer, given in zip(inputs, batch.tensors, strict=True):
             buffer[:count].copy_(given)
         return Values(*(each[:count].clone() for each in run(*inputs)))
 

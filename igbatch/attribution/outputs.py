@@ -13,6 +13,8 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
+from .contrasts import NONE
+
 
 @dataclass(frozen=True)
 class OutputUnit:
@@ -27,13 +29,32 @@ class OutputUnit:
     value: Callable[[Tensor], Tensor]
     derivative: Callable[[Tensor, Tensor, Tensor], Tensor]
 
-    def value_and_cotangents(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the targets' outputs, [batch, K], and their derivatives, [batch, K, classes], all float64.
+    def values(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the targets' outputs, float64 [batch, K].
 
         Args:
             logits: float64 [batch, classes].
-            targets: int64 [batch, K], class indices.
+            targets: int64 [batch, K], class indices; of contrasts [batch, K, 2], as `contrasts.target_tensor`
+                has them: the output of the first class less that of the other.
         """
+        outputs = self.value(logits)
+        if targets.ndim == 2:
+            return outputs.gather(1, targets)
+        first, other = (outputs.gather(1, each.clamp(min=0)) for each in targets.unbind(2))
+        return torch.where(targets[:, :, 1] == NONE, first, first - other)
+
+    def value_and_cotangents(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the targets' outputs, [batch, K], and their derivatives, [batch, K, classes], all float64.
+
+        Args are those of `values`.
+        """
+        if targets.ndim == 3:
+            (first, of_first), (other, of_other) = (
+                self.value_and_cotangents(logits, each.clamp(min=0)) for each in targets.unbind(2)
+            )
+            alone = targets[:, :, 1] == NONE
+            values = torch.where(alone, first, first - other)
+            return values, torch.where(alone[:, :, None], of_first, of_first - of_other)
         values = self.value(logits).gather(1, targets)
         chosen = logits.new_zeros(*targets.shape, logits.shape[1]).scatter_(2, targets[:, :, None], 1.0)
         return values, self.derivative(logits, values, chosen)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .contrasts import Differences, Part, with_differences
 from .errors import AttributionError, explained
 from .outputs import OUTPUTS, OutputUnit
 from .precision import Precision
@@ -33,9 +34,10 @@ class Batch(NamedTuple):
         start: [batch, ...], where each path starts, in the passes' type.
         image: [batch, ...], where it ends.
         nodes: float64 [batch], the place: 0 at the start, 1 at the image.
-        targets: int64 [batch, K].
+        targets: int64 [batch, K], or [batch, K, 2] with contrasts (`contrasts.target_tensor`).
         example_indices: int64 [batch], the example that each row belongs to.
         highest: the largest of the targets, known without asking the device.
+        differences: which targets are differences of two others, the same of all rows; none where empty.
     """
 
     start: Tensor
@@ -44,6 +46,12 @@ class Batch(NamedTuple):
     targets: Tensor
     example_indices: Tensor
     highest: int
+    differences: Differences = ()
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All but the last two."""
+        return self[:5]
 
 
 class Values(NamedTuple):
@@ -96,7 +104,7 @@ class Passes:
         """
         with torch.no_grad():
             logits = self._logits(_points(batch), batch).double()
-            return self.output.value(logits).gather(1, batch.targets), logits
+            return self.output.values(logits, batch.targets), logits
 
     def values(self, batch: Batch) -> Values:
         """Return the integrand at batch rows.
@@ -114,22 +122,25 @@ class Passes:
         scales = cotangents.abs().amax(2)  # [batch, K]
         cotangents = cotangents / (scales + (scales == 0))[:, :, None]  # a scalar would come from the host
         direction = batch.image - batch.start
-        maps, slopes = [], []
-        for target, cotangent in enumerate(cotangents.unbind(1)):
-            retain = target + 1 < cotangents.shape[1]
+        differences = batch.differences or (None,) * cotangents.shape[1]
+        backward = [target for target, places in enumerate(differences) if places is None]
+        parts = {}
+        for target in backward:
+            cotangent, retain = cotangents[:, target], target != backward[-1]
             gradient = self.precision.gradient(logits, points, cotangent, retain_graph=retain)
             if gradient is None:
                 self._require_constant(batch.example_indices, scores)
                 gradient = torch.zeros_like(direction)
             product = gradient * direction
             integrand = product if self.multiply else gradient
-            maps.append(integrand.sum(1) if self.sum_channels else integrand)
-            slopes.append((maps[-1] if self.multiply else product).flatten(1).sum(1, dtype=torch.float64))
+            integrand = integrand.sum(1) if self.sum_channels else integrand
+            slope = (integrand if self.multiply else product).flatten(1).sum(1, dtype=torch.float64)
+            parts[target] = Part(integrand, slope, scales[:, target])
+        whole, slopes, scales = with_differences(parts, differences)
         # Maps are scaled to about 1 too: squares of what is far from it have no place in float32.
-        whole = torch.stack(maps, 1)
         units = _powers_of_two(torch.linalg.vector_norm(whole.flatten(2), ord=math.inf, dim=2))
         whole = whole / units.to(whole.dtype).reshape(*units.shape, *[1] * (whole.ndim - 2))
-        return Values(whole, scores, scales * units, torch.stack(slopes, 1) / units, exact)
+        return Values(whole, scores, scales * units, slopes / units, exact)
 
     def _logits(self, points: Tensor, batch: Batch) -> Tensor:
         with self.precision.passes(points.device):
@@ -149,7 +160,7 @@ class Passes:
                 ' explain output="logit" instead'
             )
         if batch.highest >= logits.shape[1]:
-            row, place = torch.nonzero(batch.targets == batch.highest)[0].tolist()
+            row, place, *_ = torch.nonzero(batch.targets == batch.highest)[0].tolist()
             raise AttributionError(
                 f"target {place} of image {int(batch.example_indices[row])} is class {batch.highest}, but the"
                 f" model has {logits.shape[1]} classes: give indices from 0 to {logits.shape[1] - 1}"

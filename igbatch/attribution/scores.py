@@ -17,7 +17,7 @@ from .wave import MicroBatchLimit
 
 
 class ScoredImage(NamedTuple):
-    """An image [C, H, W] on a device, its targets int64 [K] there, and the example that it belongs to."""
+    """An image [C, H, W], its targets, int64 [K] or [K, 2], on one device, and the example it belongs to."""
 
     image: Tensor
     targets: Tensor
@@ -49,10 +49,10 @@ def target_scores(
         example_indices = torch.tensor([each.example for each in batch]).to(device)
         try:
             with torch.no_grad(), precision.passes(device):
-                values = output.value(forward(points, example_indices).double())
+                logits = forward(points, example_indices).double()
         except Exception as error:
             limit.halve(error)
             continue
         limit.batches.append((len(batch), limit.size))
-        for row in values:
-            yield row[waiting.popleft().targets]
+        for row in logits:
+            yield output.values(row[None], waiting.popleft().targets[None])[0]

@@ -86,6 +86,9 @@ class Settings:
 class Example:
     """An image to be explained: image and baseline [...] floating on one device, targets int64 [K].
 
+    With contrasts among them targets are [K, 2] (`contrasts.target_tensor`): the second is the class whose
+    output is subtracted, -1 where there is none.
+
     Targets may lie on the host: the engine asks a device for nothing then.
     """
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from .adaptive_integrals import AdaptiveIntegrals
+from .contrasts import Differences
 from .device_sharing import DeviceLock
 from .errors import AttributionError, is_whole
 from .fixed_integrals import FixedIntegrals
@@ -40,8 +41,9 @@ class Path:
         example: the index of the image in the stream.
         part, parts: which group of the image's targets this is, and how many there are.
         start, image: [...], its ends, on the device in the type of the passes.
-        targets: int64 [K], on the device.
+        targets: int64 [K], or [K, 2] with contrasts, on the device.
         highest: the largest of the targets.
+        differences: as those of `Batch`.
     """
 
     example: int
@@ -51,6 +53,7 @@ class Path:
     image: Tensor
     targets: Tensor
     highest: int
+    differences: Differences = ()
 
 
 class MicroBatchLimit:
@@ -83,7 +86,7 @@ class MicroBatchLimit:
 
 
 class Wave:
-    """Paths with the same number of targets, and the nodes that they ask for.
+    """Paths with the same number of targets and the same differences, and the nodes that they ask for.
 
     Args:
         passes: the integrand.
@@ -202,7 +205,7 @@ class Wave:
         index = numbers[0]
         return Batch(
             self._start[index], self._image[index], places, self._targets[index], numbers[1],
-            max(path.highest for path in paths),
+            max(path.highest for path in paths), paths[0].differences,
         )  # fmt: skip
 
     def _reserve(self, row: int, path: Path) -> None:

@@ -66,7 +66,7 @@ class VariantPair:
     Attributes:
         variant_id, model, kind: of the variant.
         now, before: float64 [common images, common targets] by column; NaN where there is no row.
-        ranges: minimum and maximum over all maps of each study; NaN where it has none.
+        ranges: minimum and maximum over all maps of each study, contrasts left out; NaN where it has none.
         boxes: the groups that both have; none of variants that are neither trained nor random.
     """
 
@@ -138,7 +138,9 @@ class Pairing:
         """Return columns of one side in the common order, and the joint range of all its maps."""
         study, places = self.studies[side], self.places[side]
         found = study.scans.grids(variant_id, EVERY + TRAINED if kind == "trained" else EVERY)
-        low, high = np.fmin.reduce(found["minimum"], None), np.fmax.reduce(found["maximum"], None)
+        classes = [name not in study.contrasts for name in study.target_names]
+        low = np.fmin.reduce(found["minimum"][:, classes], None, initial=np.nan)
+        high = np.fmax.reduce(found["maximum"][:, classes], None, initial=np.nan)
         if self.targets != study.target_names or not np.array_equal(places, np.arange(study.n_images)):
             targets = [study.target_names.index(name) for name in self.targets]
             for name, grid in found.items():

@@ -8,7 +8,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from igbatch.errors import InputError
 
@@ -60,6 +59,8 @@ def baseline_pixels(baseline: str | Sequence[int], pixels: NDArray[np.float32]) 
     if name.startswith("#"):
         colour = np.array(list(bytes.fromhex(name[1:])), dtype=np.float32) / np.float32(255)
         return np.broadcast_to(colour, pixels.shape).copy()
+    from scipy import ndimage  # no other baseline waits for it
+
     _, _, text = name.partition(":")
     sigma = float(text) if text else BLUR_FRACTION * min(pixels.shape[:2])
     sigmas = (sigma, sigma, 0.0)
@@ -74,6 +75,8 @@ def blur_weights(length: int, sigma: float) -> NDArray[np.float32]:
     Such a matrix from the left and another one, transposed, from the right blur a channel [H, W] as
     `baseline_pixels` does, up to rounding. What is linear may follow or precede it.
     """
+    from scipy import ndimage
+
     weights: NDArray[np.float64] = ndimage.gaussian_filter1d(
         np.eye(length), sigma, axis=0, mode="nearest", truncate=4.0
     )

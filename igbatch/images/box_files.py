@@ -14,11 +14,12 @@ FORMATS = "CSV or COCO JSON"
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 
-def read_boxes(uri: str) -> BoxFile:
+def read_boxes(uri: str, masks: bool = False) -> BoxFile:
     """Read the boxes of a data set from CSV, or from COCO's JSON where that is what the file holds.
 
     A CSV has columns image, label, x_min, y_min, x_max, y_max and may have box_id; others are ignored. In
-    COCO images are named by `file_name`. What the boxes mean is judged by `igbatch.images.box_checks`.
+    COCO images are named by `file_name`; outlines (`segmentation`) are read where `masks` says so. What the
+    boxes mean is judged by `igbatch.images.box_checks`.
 
     Raises:
         InputError: no such file, too large, neither format, an empty name, or (COCO) an id that stands twice
@@ -26,7 +27,7 @@ def read_boxes(uri: str) -> BoxFile:
     """
     data = read_table_bytes(uri, FORMATS)
     if uri.lower().endswith(".json") or data.lstrip()[:1] in (b"{", b"["):
-        return read_coco(uri, data)
+        return read_coco(uri, data, masks)
     return _read_csv(uri, data)
 
 
@@ -36,9 +37,10 @@ def _read_csv(uri: str, data: bytes) -> BoxFile:
         table.refuse_where(pc.equal(table.rows[column], ""), column, "give a name")
     names = table.rows["image"].unique()
     columns = [*table.rows.select(["image", "box_id", "label"]), *(_numbers(table, edge) for edge in EDGES)]
-    crowd, unknown = pa.repeat(pa.scalar(False), len(table.rows)), pa.nulls(len(names), pa.int64())
+    none, unknown = pa.nulls(len(table.rows), pa.string()), pa.nulls(len(names), pa.int64())
+    crowd = pa.repeat(pa.scalar(False), len(table.rows))
     return BoxFile(
-        pa.table([*columns, crowd], schema=ROW_SCHEMA),
+        pa.table([*columns, none, crowd], schema=ROW_SCHEMA),
         pa.table([names, unknown, unknown], schema=SIZE_SCHEMA),
         uri,
         lambda rows, edges: [

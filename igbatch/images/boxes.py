@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,10 @@ COCO's files keep two decimals, so that x + width of a box at the image's edge o
 
 EDGES = ("x_min", "y_min", "x_max", "y_max")
 _NAMES = [("image", pa.string()), ("box_id", pa.string()), ("label", pa.string())]
-BOX_SCHEMA = pa.schema(_NAMES + [(name, pa.int64()) for name in EDGES])
-NORMALIZED_SCHEMA = pa.schema(_NAMES + [(name, pa.float64()) for name in EDGES])
+_MASK = ("mask", pa.string())
+BOX_SCHEMA = pa.schema([*_NAMES, *((name, pa.int64()) for name in EDGES), _MASK])
+NORMALIZED_SCHEMA = pa.schema([*_NAMES, *((name, pa.float64()) for name in EDGES), _MASK])
+"""`mask` is an outline (`segmentations.to_text`), null where there is none, or boxes alone are taken."""
 SIZE_SCHEMA = pa.schema([("image", pa.string()), ("width", pa.int64()), ("height", pa.int64())])
 ROW_SCHEMA = NORMALIZED_SCHEMA.append(pa.field("crowd", pa.bool_()))
 """One row a box as its file has it: `box_id` is null without one, edges are NaN where they are no numbers."""
@@ -52,7 +54,10 @@ class BoxFile:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A labelled rectangle in pixels of the upright original image, half-open: x_min <= x < x_max."""
+    """A labelled rectangle in pixels of the upright original image, half-open: x_min <= x < x_max.
+
+    `mask` is the outline of its object (`segmentations.to_text`), where one is taken.
+    """
 
     box_id: str
     label: str
@@ -60,6 +65,7 @@ class Box:
     y_min: int
     x_max: int
     y_max: int
+    mask: str | None = None
 
     @property
     def area(self) -> int:
@@ -81,6 +87,7 @@ class NormalizedBox:
     y_min: float
     x_max: float
     y_max: float
+    mask: str | None = None
 
     def in_pixels(self, width: int, height: int) -> Box:
         """Return the box in pixels of an image of `width` x `height`, rounded outwards."""
@@ -149,8 +156,11 @@ def fit_boxes(boxes: Iterable[Box | NormalizedBox], width: int, height: int) -> 
         box = given.in_pixels(width, height)
         beyond, over = reach(box.x_min, box.y_min, box.x_max, box.y_max, width, height)
         if over:
-            x_min, y_min = max(box.x_min, 0), max(box.y_min, 0)
-            box = Box(box.box_id, box.label, x_min, y_min, min(box.x_max, width), min(box.y_max, height))
+            low, high = (
+                (max(box.x_min, 0), max(box.y_min, 0)),
+                (min(box.x_max, width), min(box.y_max, height)),
+            )
+            box = replace(box, x_min=low[0], y_min=low[1], x_max=high[0], y_max=high[1])
             clipped += 1
         (outside if beyond else fitted).append(box)
     return FittedBoxes(tuple(fitted), clipped, tuple(outside))

@@ -13,6 +13,7 @@ import pyarrow as pa
 from igbatch.errors import InputError, one_line
 from igbatch.images.boxes import MAX_EDGE, ROW_SCHEMA, SIZE_SCHEMA, BoxFile
 from igbatch.images.faults import cite, shown
+from igbatch.images.segmentations import parse_segmentation, to_text
 
 _LISTS = ("images", "categories", "annotations")
 _NOTHING = (math.nan,) * 4
@@ -30,6 +31,7 @@ def _is_id(value: Any) -> bool:
     return isinstance(value, str) or (_is_number(value) and value % 1 == 0)
 
 
+_PARSED = "segmentation as text"
 _ABSENT = object()
 """The value of a key that an entry has not."""
 _ID = "a number or text"
@@ -49,15 +51,16 @@ _RULES: dict[str, tuple[tuple[str, Callable[[Any], bool], str], ...]] = {
 """What has to hold of the values of an entry, each by itself, and how messages say it."""
 
 
-def read_coco(uri: str, data: bytes) -> BoxFile:
+def read_coco(uri: str, data: bytes, masks: bool = False) -> BoxFile:
     """Read the images, boxes and crowd regions of a COCO file; images without boxes are named too.
 
     Sizes are those that the file states. An annotation whose `bbox` is missing or is not four numbers has
-    edges of NaN, and is judged with all others.
+    edges of NaN, and is judged with all others. Its `segmentation` is read where `masks` says so.
 
     Raises:
         InputError: not COCO's JSON, no annotation, an id or file_name that stands twice or is not there, or a
-            size that is none; the first ten faults are named.
+            size or a segmentation that is none; the first ten faults
+            are named.
     """
     document = _parse(uri, data)
     faults: list[str] = []
@@ -73,6 +76,8 @@ def read_coco(uri: str, data: bytes) -> BoxFile:
         for key, kind, known in (("image_id", "image", images), ("category_id", "category", categories)):
             faults += _reference_faults(where, annotation, key, kind, known)
         faults += _faults(where, annotation, "annotation")
+        if masks and not faults:
+            faults += _segmentation_faults(where, annotation, images[annotation["image_id"]])
     faults += _twice("annotation id", (annotation.get("id") for annotation in annotations))
     _refuse(uri, faults)
     return _as_box_file(uri, images, categories, annotations)
@@ -90,6 +95,7 @@ def _as_box_file(
         y,
         np.add(x, width),
         np.add(y, height),
+        [annotation.get(_PARSED) for annotation in annotations],
         [bool(annotation.get("iscrowd")) for annotation in annotations],
     ]
     declared = [(each["file_name"], int(each["width"]), int(each["height"])) for each in images.values()]
@@ -173,6 +179,16 @@ def _reference_faults(
         other = _other_kind(value)
         hint = f" ({shown(other)} is one: text and numbers differ)" if other in known else ""
         yield f"{where}: {key} {shown(value)} is no {kind}{hint}"
+
+
+def _segmentation_faults(where: str, annotation: dict[str, Any], image: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the outline of an annotation, or keep it as text."""
+    try:
+        declared = int(image["width"]), int(image["height"])
+        found = parse_segmentation(annotation.get("segmentation"), declared)
+        annotation[_PARSED] = None if found is None else to_text(found)
+    except ValueError as error:
+        yield f"{where}: segmentation {error}"
 
 
 def _twice(kind: str, values: Iterator[Any]) -> list[str]:

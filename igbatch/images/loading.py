@@ -50,12 +50,18 @@ def load_image(uri: str, *, without: bool = False) -> LoadedImage:
     """
     if uri.startswith("scene:"):
         return _draw(uri, without)
-    data = _read(uri)
+    data = read_file(uri)
     image, turned = decode_upright(data)
     return LoadedImage(image, hashlib.sha256(data).hexdigest(), turned=turned)
 
 
-def _read(uri: str) -> bytes:
+def read_file(uri: str) -> bytes:
+    """Read a file of at most `MAX_FILE_BYTES`.
+
+    Raises:
+        ImageError: it is gone, may not be read, or is too large.
+        OSError: the store failed; trying again may help.
+    """
     filesystem, path = resolve(uri)
     try:
         with filesystem.open_input_file(path) as file:

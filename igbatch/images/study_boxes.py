@@ -201,12 +201,13 @@ def _table(file: BoxFile, rows: Rows, edges: Edges, image: pa.Array, settings: B
 
     Those that have no id are numbered; what is skipped later keeps its number.
     """
-    label, given = (file.rows[name].combine_chunks().take(pa.array(rows)) for name in ("label", "box_id"))
+    names = ("label", "box_id", "mask")
+    label, given, mask = (file.rows[name].combine_chunks().take(pa.array(rows)) for name in names)
     box_id = pc.coalesce(given, default_box_ids(image, label))
     schema = NORMALIZED_SCHEMA
     if settings.units == "pixels":
         schema, edges = BOX_SCHEMA, np.concatenate(round_outwards(*np.split(np.nan_to_num(edges), 2)))
-    return pa.Table.from_arrays([image, box_id, label, *map(pa.array, edges)], schema=schema)
+    return pa.Table.from_arrays([image, box_id, label, *map(pa.array, edges), mask], schema=schema)
 
 
 def _declared_sizes(file: BoxFile, at: NDArray[np.int64], ids: pa.Array) -> pa.Table:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from igbatch.errors import InputError
+from igbatch.pipeline.target_names import Class
 from igbatch.store import schemas
 from igbatch.store.commits import commit_paths, read_commit
 from igbatch.store.fingerprint import bytes_digest
@@ -23,8 +24,9 @@ from igbatch.store.row_index import Listing
 from igbatch.store.scan import Found, gathered, scan
 
 _KEY = ("image_id", "target", "image_etag")
+_CLASSES = ("target_index", "other_index")
 _SCANNED = pa.schema(
-    [schemas.IMAGE_STATS.field(name) for name in (*_KEY, "target_index", "attempt", "fingerprint")]
+    [schemas.IMAGE_STATS.field(name) for name in (*_KEY, *_CLASSES, "attempt", "fingerprint")]
     + [schemas.IMAGE_STATS.field(f"{kind}_bytes") for kind in DATA_KINDS]
 )
 _CUT_SHORT = "it is cut short, or no commit of igbatch"
@@ -96,10 +98,11 @@ class CommitScan:
         self.pruned = pruned_at(output) is not None
         self.listing = Listing(images, list(targets))
 
-    def variant(self, variant_id: str, fingerprint: str, indices: Mapping[str, int | None]) -> Committed:
+    def variant(self, variant_id: str, fingerprint: str, indices: Mapping[str, Class | None]) -> Committed:
         """Read what is committed of a variant, whose commits must carry the fingerprint.
 
-        `indices` are the logit indices of named targets, None for those that are found for each image.
+        `indices` are the logit indices of named targets, two of a contrast, None for those that are found for
+        each image.
 
         Raises:
             InputError: a commit was computed under another study, or for another class of a target's name.
@@ -127,7 +130,7 @@ class _VariantScan:
     study: CommitScan
     variant_id: str
     fingerprint: str
-    indices: Mapping[str, int | None]
+    indices: Mapping[str, Class | None]
 
     @cached_property
     def sizes(self) -> dict[str, int]:
@@ -146,7 +149,7 @@ class _VariantScan:
                 if path not in believed:
                     believed[path] = self._trusts(path, batch.slice(0, 1).to_pylist()[0], found)
                 if believed[path]:
-                    yield path, batch.select([*_KEY, "target_index"])
+                    yield path, batch.select([*_KEY, *_CLASSES])
 
         for parts in gathered(trusted(), ROWS_AT_A_TIME):
             rows = pa.Table.from_batches([batch for _, batch in parts])
@@ -163,7 +166,7 @@ class _VariantScan:
         """Return whether a file is a whole commit."""
         try:
             read_commit(self.study.output.filesystem, self.variant_id, path)
-            self.study.output.read_table(path, _SCANNED.names)
+            self.study.output.read_table(path, [name for name in _SCANNED.names if name != "other_index"])
         except (InputError, OSError, pa.ArrowException):
             return False
         return True
@@ -196,10 +199,21 @@ class _VariantScan:
         for target, index in self.indices.items():
             if index is None:
                 continue
-            others = rows.filter((pc.field("target") == target) & (pc.field("target_index") != index))
+            first, other = index if isinstance(index, tuple) else (index, None)
+            own = pc.field("other_index")
+            unlike = own.is_valid() if other is None else ~pc.coalesce(own == other, False)
+            others = rows.filter(
+                (pc.field("target") == target) & ((pc.field("target_index") != first) | unlike)
+            )
             if len(others):
+                before = [others[name][0].as_py() for name in _CLASSES]
+                now = _in_words(first, other)
                 raise InputError(
                     f"{self.study.output.uri}: variant {self.variant_id}: target {target!r} was computed for "
-                    f"class {others['target_index'][0]}, the study now says {index}; choose another --out, "
-                    "or another name for the target"
+                    f"class {_in_words(*before)}, the study now says {now}; choose another --out, or another "
+                    "name for the target"
                 )
+
+
+def _in_words(first: int, other: int | None) -> str:
+    return f"{first}" if other is None else f"{first} less class {other}"

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from threading import Lock
 from typing import Any
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from igbatch.attribution import Attributed, Example, default_micro_batch
 from igbatch.attribution.averaging import averaged
 from igbatch.attribution.calibrate import PROBED_IMAGES
+from igbatch.attribution.contrasts import target_tensor
 from igbatch.attribution.device_sharing import HostCopy
 from igbatch.attribution.engine import attribute_forward
 from igbatch.images.preprocessing import Preprocessing
@@ -27,6 +28,7 @@ from igbatch.pipeline.calibration import Sample, calibrate_device, settings_of, 
 from igbatch.pipeline.copies import ImageCopies, areas_of, spreads_of
 from igbatch.pipeline.deletions import BoxRemoval, Removals, deletes
 from igbatch.pipeline.devices import SHARDS_AT_ONCE, workers_on_one
+from igbatch.pipeline.label_maps import ShardLabelMaps
 from igbatch.pipeline.messages import Calibration, ShardReport
 from igbatch.pipeline.models import HeldVariant, Models, batched_logits
 from igbatch.pipeline.occupancy import Occupancy
@@ -35,7 +37,9 @@ from igbatch.pipeline.prepare import PreparedImage, RefusedImage, prepare_ahead
 from igbatch.pipeline.rankings import ShardRankings, target_indices
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.rows import ShardRows
+from igbatch.pipeline.stored_classes import StoredClasses
 from igbatch.pipeline.study_output import model_record
+from igbatch.pipeline.target_names import Class, target_columns
 from igbatch.statistics.box_stats import MeasuredMap
 from igbatch.statistics.device import launch_map_statistics, unpack_map_statistics
 from igbatch.store.commit import ShardWriter
@@ -54,11 +58,12 @@ DECODED_IMAGES = 16
 class _Task:
     """An image to be attributed, its targets by name with their logit indices, and both as tensors.
 
-    `example` has the image as it is, the first of its baselines, and every class once that a target names.
+    `example` has the image as it is, the first of its baselines, and every class or contrast once that a
+    target names.
     """
 
     image: PreparedImage
-    targets: dict[str, int]
+    targets: dict[str, Class]
     example: Example
     baselines: Sequence[torch.Tensor]
 
@@ -85,6 +90,7 @@ class ShardComputer:
             name: RankingStore(output, name, model_digest(model_record(resolved, name)))
             for name in resolved.models
         }
+        self._stored = StoredClasses(resolved, output)
         self._occupancy = Occupancy(SHARDS_AT_ONCE[self.device.type])
         self._models_change = Lock()
         self._reports: list[ShardReport] = []  # of shards that are not committed yet
@@ -122,14 +128,21 @@ class ShardComputer:
             return ShardReport(shard.name, len(shard.images), rows, lost, already_committed=True)
         study = self.resolved.study.attribution
         identity = (shard.spec.variant_id, shard.name, shard.fingerprint)
-        writer = ShardWriter(self.output, *identity, encoding=self.resolved.study.store.encoding)
-        prepared, report = self._prepared(shard), ShardReport(shard.name, len(shard.images))
+        images, config = self.resolved.study.images, self.resolved.models[shard.spec.model].data_config
+        label_maps = ShardLabelMaps(self.output, shard, images, config)
+        encoding = self.resolved.study.store.encoding
+        writer = ShardWriter(self.output, *identity, encoding=encoding, label_maps=label_maps.name)
+        prepared, report = self._prepared(shard, label_maps), ShardReport(shard.name, len(shard.images))
         self._reports.append(report)
         try:
             with self._occupancy.shard(), writer, ShardRows(writer, shard, study, report) as rows_of:
                 with self._occupancy.slot(shard.spec.variant_id):
                     start = time.monotonic()
-                    self._attribute(shard, prepared, calibration or uncalibrated(study), rows_of, report)
+                    left = self._stored.left(shard, prepared, rows_of, report)
+                    if (first := next(left, None)) is not None:
+                        known = calibration or uncalibrated(study)
+                        self._attribute(shard, chain([first], left), known, rows_of, report)
+                label_maps.keep()
                 rows_of.commit()
         finally:
             self._reports.remove(report)
@@ -140,10 +153,13 @@ class ShardComputer:
         """Return how many images are attributed of shards that are not committed yet."""
         return sum(report.attributed for report in tuple(self._reports))
 
-    def _prepared(self, shard: Shard) -> Iterator[PreparedImage | RefusedImage]:
+    def _prepared(
+        self, shard: Shard, label_maps: ShardLabelMaps | None = None
+    ) -> Iterator[PreparedImage | RefusedImage]:
         """Return the shard's images in their order, which threads decode ahead from now on."""
         prepared = prepare_ahead(
             shard.images, self.preprocessing[shard.spec.model], DECODE_THREADS, DECODED_IMAGES,
+            label_maps=label_maps.of if label_maps else None,
             without=deletes(self.resolved.study.attribution, shard.spec),
         )  # fmt: skip
 
@@ -186,7 +202,7 @@ class ShardComputer:
                     rows.miss(item, [target for target in shard.targets if target not in targets])
                 if targets:
                     baselines = self.copies.baselines(shard.spec.model, item)
-                    classes = torch.tensor(list(dict.fromkeys(targets.values())))
+                    classes = target_tensor(dict.fromkeys(targets.values()))
                     yield _Task(item, targets, Example(pixels, baselines[0], classes), baselines)
 
     def _copies(self, model: str, task: _Task) -> Iterator[Example]:
@@ -232,12 +248,12 @@ class ShardComputer:
             facts, chances = self._image_facts(variant, task, done, settings.precision)
             maps, measured = self._measured(done.attributions, task.image)
             spreads = spreads_of(done, keep=task.image.entry.keep_map)
-            place_of = {index: place for place, index in enumerate(task.example.targets.tolist())}
+            place_of = {index: place for place, index in enumerate(dict.fromkeys(task.targets.values()))}
             for target, index in task.targets.items():
                 k = place_of[index]
                 row = {
-                    **facts, "target": target, "target_index": index, "steps": int(done.steps[k]),
-                    "target_probability": float(chances[index]),
+                    **facts, "target": target, **target_columns(index, chances.tolist()),
+                    "steps": int(done.steps[k]),
                     "score": float(done.scores[k]), "score_baseline": float(done.baseline_scores[k]),
                 }  # fmt: skip
                 losses = removals.deletions(k, row["score"]) if removals else ()
@@ -263,9 +279,9 @@ class ShardComputer:
         with self._occupancy.device_lock.launch:
             maps = attributions.float()
             kept = maps.to("cpu", non_blocking=True) if image.entry.keep_map else None
-            numbers = HostCopy(launch_map_statistics(maps, image.boxes))
+            numbers = HostCopy(launch_map_statistics(maps, image.boxes, image.label_maps))
         arrived = numbers.wait()  # and so have the maps
-        measured = unpack_map_statistics(arrived, image.boxes, maps.shape[1:])
+        measured = unpack_map_statistics(arrived, image.boxes, maps.shape[1:], image.label_maps)
         return [None] * len(maps) if kept is None else list(kept.numpy()), measured
 
     def _image_facts(

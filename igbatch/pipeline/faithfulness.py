@@ -30,7 +30,8 @@ VERSION = 1
 
 FILE = "faithfulness.parquet"
 _COLUMNS = [
-    "image_id", "target", "target_index", "image_etag", "image_sha256", "weights_sha256", "fingerprint",
+    "image_id", "target", "target_index", "other_index",
+    "image_etag", "image_sha256", "weights_sha256", "fingerprint",
 ]  # fmt: skip
 
 
@@ -83,10 +84,16 @@ def find_parts(reader: Reader, resolved: ResolvedStudy, settings: Faithfulness) 
             rows[row["image_id"]].append(row)
         for image_id in (name for name in sample if name in rows):
             found = sorted(rows[image_id], key=lambda row: order[row["target"]])
+            others = [row.pop("other_index") for row in found]
+            for row, other in zip(found, others, strict=True):
+                row |= {} if other is None else {"other_index": other}  # digests of before stay
             name = digest({"version": VERSION, **measure, "variant": spec.variant_id, "rows": found})[:16]
             first = found[0]
             image = ShardImage(image_id, uris[image_id], first["image_etag"], None, (), keep_map=False)
-            targets = tuple((row["target"], row["target_index"]) for row in found)
+            targets = tuple(
+                (row["target"], row["target_index"] if other is None else (row["target_index"], other))
+                for row, other in zip(found, others, strict=True)
+            )
             yield FaithfulnessPart(name, spec, image, first["image_sha256"], targets)
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from igbatch.attribution import AttributionError, Example, attribute
 from igbatch.attribution.averaging import averaged
+from igbatch.attribution.contrasts import target_tensor
 from igbatch.attribution.engine import micro_batch_of
 from igbatch.attribution.faithfulness import Draws, ImageStream, infidelity, max_sensitivity
 from igbatch.attribution.smoothing import copy_noise
@@ -32,6 +33,7 @@ from igbatch.pipeline.models import Models
 from igbatch.pipeline.plan import copies_of
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage, prepare
 from igbatch.pipeline.resolve import ResolvedStudy
+from igbatch.pipeline.target_names import index_columns
 from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.store.scan import ahead
@@ -150,7 +152,7 @@ class FaithfulnessMeasurer:
             [
                 {
                     "variant_id": part.spec.variant_id, "image_id": part.image.image_id,
-                    "target": target, "target_index": index,
+                    "target": target, **index_columns(index),
                     "infidelity": unfaithful[k], "squared_change": change[k], "sensitivity": sensitivity[k],
                     "perturbations": self.faithfulness.perturbations, "radius": self.faithfulness.radius,
                     "seed": self.faithfulness.images.seed,
@@ -177,7 +179,7 @@ class FaithfulnessMeasurer:
 
     def _example(self, part: FaithfulnessPart, image: PreparedImage) -> Example:
         (baseline,) = self._baselines.of(image.pixels)
-        targets = torch.tensor([index for _, index in part.targets])
+        targets = target_tensor(index for _, index in part.targets)
         return Example(self._input(image.pixels), baseline, targets)
 
     def _input(self, pixels: NDArray[np.float32]) -> Tensor:

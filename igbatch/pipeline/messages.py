@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, NamedTuple
 
 from igbatch.pipeline.plan import Plan, Shard, ShardImage
+from igbatch.pipeline.target_names import Class
 from igbatch.store.output import Output
 from igbatch.study import VariantSpec
 
@@ -220,14 +221,14 @@ class FaithfulnessPart(NamedTuple):
         spec: the variant.
         image: as the plan has it.
         sha256: of the image whose maps are committed.
-        targets: those whose maps are committed, with their logit indices.
+        targets: those whose maps are committed, with their logit indices, two of a contrast.
     """
 
     name: str
     spec: VariantSpec
     image: ShardImage
     sha256: str
-    targets: tuple[tuple[str, int], ...]
+    targets: tuple[tuple[str, Class], ...]
 
     def path(self, output: Output) -> str:
         """Return the path of its file."""

@@ -28,7 +28,7 @@ NODE_SECONDS = 120.0
 class Probe:
     """What a node has to see: a file that the driver wrote into the output, and an image of the study.
 
-    `image` is None where images are drawn. `packages` are the driver's.
+    `image` is None where images are drawn, `mask` where they have no masks. `packages` are the driver's.
     """
 
     output: Output
@@ -36,6 +36,7 @@ class Probe:
     content: str
     image: str | None
     packages: Packages = field(default_factory=imported_packages)
+    mask: str | None = None
 
     def unseen(self) -> list[str]:
         """Return in words what this process does not see; an empty list where it sees all.
@@ -50,20 +51,22 @@ class Probe:
                 unseen.append(f"another file at {self.path}")
         except (OSError, IgbatchError) as error:
             unseen.append(f"not the output {self.output.uri} ({one_line(error, limit=160)})")
-        reason = _unreadable(self.image) if self.image is not None else None
-        return [*unseen, f"not the image {self.image} ({reason})"] if reason else unseen
+        for kind, uri in (("image", self.image), ("mask", self.mask)):
+            if uri is not None and (reason := _unreadable(uri)):
+                unseen.append(f"not the {kind} {uri} ({reason})")
+        return unseen
 
 
 @contextmanager
-def probe_file(output: Output, image: str | None) -> Iterator[Probe]:
+def probe_file(output: Output, image: str | None, mask: str | None = None) -> Iterator[Probe]:
     """Write a probe into the output and remove it afterwards."""
-    if image is not None and _unreadable(image):
-        image = None  # nor does the driver see it: it will be quarantined by the worker that needs it
+    # What the driver does not see either will be quarantined by the worker that needs it.
+    image, mask = (None if uri is None or _unreadable(uri) else uri for uri in (image, mask))
     content = secrets.token_hex(8)
     path = output.path(f".probe-{content}.tmp")  # what is left over is swept with other temporary files
     output.put(path, content.encode())
     try:
-        yield Probe(output, path, content, image)
+        yield Probe(output, path, content, image, mask=mask)
     finally:
         with suppress(OSError):
             output.delete(path)

@@ -46,6 +46,7 @@ class ShardImage:
         keep_map: whether its maps are stored.
         declared_size: (width, height) by the box file; None where it has none.
         skip_outside: whether boxes outside the image are skipped; else the image is refused.
+        mask: URI of its label mask, None where it has none.
     """
 
     image_id: str
@@ -56,6 +57,7 @@ class ShardImage:
     keep_map: bool
     declared_size: tuple[int, int] | None = None
     skip_outside: bool = False
+    mask: str | None = None
 
 
 @dataclass(frozen=True)
@@ -176,14 +178,23 @@ class Plan:
         uri: str = self.images.table["uri"][int(np.argmax(cells.matrix().any(axis=1)))].as_py()
         return uri
 
+    def first_mask(self) -> str | None:
+        """Return the URI of the first label mask, None where images have none."""
+        masks = self.images.masks
+        return None if masks is None else masks.drop_null()[0].as_py()
+
     def _shard(
         self, spec: VariantSpec, rows: NDArray[np.int64], pattern: Sequence[bool], fingerprint: str
     ) -> Shard:
         table, names = self.images.table, self.resolved.target_names
         chosen = table.take(pa.array(rows)).select(["image_id", "uri", "etag", "label"]).to_pylist()
+        uris = self.images.masks
+        masks = [None] * len(rows) if uris is None else uris.take(pa.array(rows)).to_pylist()
         images = tuple(
-            ShardImage(**row, **self._boxes(row["image_id"]), keep_map=bool(self._kept_maps[index]))
-            for row, index in zip(chosen, rows, strict=True)
+            ShardImage(
+                **row, **self._boxes(row["image_id"]), keep_map=bool(self._kept_maps[index]), mask=mask
+            )
+            for row, index, mask in zip(chosen, rows, masks, strict=True)
         )
         targets = tuple(name for name, missing in zip(names, pattern, strict=True) if missing)
         name = _name((self.salt, fingerprint, spec.variant_id, *targets), images)

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from igbatch.errors import ImageError
-from igbatch.images.boxes import FittedBoxes, NormalizedBox, fit_boxes, words_of
+from igbatch.images.boxes import Box, FittedBoxes, NormalizedBox, fit_boxes, words_of
 from igbatch.images.decoding import ImageHeader
 from igbatch.images.faults import cite
-from igbatch.images.geometry import MappedBox
+from igbatch.images.geometry import Geometry, MappedBox
 from igbatch.images.loading import LoadedImage, load_image
 from igbatch.images.preprocessing import Preprocessing
 from igbatch.images.study_boxes import MEND, wrong_size
 from igbatch.pipeline.plan import ShardImage
+from igbatch.store.label_maps import LabelMaps
+
+Read = TypeVar("Read")
 
 READ_ATTEMPTS = 3
 """Attempts to read an image from a store that fails, before the image is given up."""
@@ -38,6 +42,7 @@ class PreparedImage:
         sha256, width, height: of the original image.
         boxes_clipped: how many boxes reached up to a pixel outside the original image.
         boxes_skipped: how many reached further, or lay outside, and are not among `boxes`.
+        label_maps: which superpixel and which object each pixel of the model's input is in, where asked for.
         without: of a drawn scene, where it was asked for: what `pixels` are without the bird of each box;
             none otherwise.
     """
@@ -51,6 +56,7 @@ class PreparedImage:
     height: int
     boxes_clipped: int = 0
     boxes_skipped: int = 0
+    label_maps: LabelMaps = ()
     without: tuple[NDArray[np.float32], ...] = ()
 
 
@@ -62,8 +68,16 @@ class RefusedImage:
     error: str
 
 
+DrawLabelMaps = Callable[[ShardImage, tuple[Box, ...], Geometry, NDArray[np.float32]], LabelMaps]
+"""Returns an image's label maps, of its boxes, geometry and pixels (`ShardLabelMaps.of`)."""
+
+
 def prepare(
-    entry: ShardImage, preprocessing: Preprocessing, *, without: bool = False
+    entry: ShardImage,
+    preprocessing: Preprocessing,
+    *,
+    label_maps: DrawLabelMaps | None = None,
+    without: bool = False,
 ) -> PreparedImage | RefusedImage:
     """Read and prepare one image; what is wrong with the image itself is returned, not raised.
 
@@ -71,13 +85,16 @@ def prepare(
     its own.
     """
     try:
-        loaded = _load(entry, without and entry.boxes is None)
+        alone = without and entry.boxes is None
+        loaded = _tried(lambda: load_image(entry.uri, without=alone))
         fitted = _fit(entry, loaded)
         width, height = loaded.image.size
         geometry = preprocessing.geometry(width, height)
+        pixels = preprocessing.pixels(loaded.image)
+        drawn = _tried(lambda: label_maps(entry, fitted.boxes, geometry, pixels)) if label_maps else ()
         return PreparedImage(
             entry=entry,
-            pixels=preprocessing.pixels(loaded.image),
+            pixels=pixels,
             boxes=tuple(geometry.map_box(box) for box in fitted.boxes),
             label=entry.label if entry.label is not None else loaded.label,
             sha256=loaded.sha256,
@@ -85,6 +102,7 @@ def prepare(
             height=height,
             boxes_clipped=fitted.clipped,
             boxes_skipped=len(fitted.outside),
+            label_maps=drawn,
             without=tuple(map(preprocessing.pixels, loaded.without)),
         )
     except ImageError as error:
@@ -116,10 +134,10 @@ def _fit(entry: ShardImage, loaded: LoadedImage) -> FittedBoxes:
     return fitted
 
 
-def _load(entry: ShardImage, without: bool) -> LoadedImage:
+def _tried(read: Callable[[], Read]) -> Read:
     for _ in range(READ_ATTEMPTS):
         try:
-            return load_image(entry.uri, without=without)
+            return read()
         except OSError as error:
             failed = error
     raise ImageError(f"the store failed {READ_ATTEMPTS} times ({failed})") from failed
@@ -131,6 +149,7 @@ def prepare_ahead(
     threads: int,
     ahead: int,
     *,
+    label_maps: DrawLabelMaps | None = None,
     without: bool = False,
 ) -> Iterator[PreparedImage | RefusedImage]:
     """Return the prepared images in order, up to `ahead` of them being worked on by threads, from now on.
@@ -138,15 +157,19 @@ def prepare_ahead(
     `without` is as for `prepare`.
     """
     pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
-    work = partial(prepare, preprocessing=preprocessing, without=without)
+    work = partial(prepare, preprocessing=preprocessing, label_maps=label_maps, without=without)
     following = iter(entries)
-    waiting = deque(pool.submit(work, entry) for entry in islice(following, ahead))
+
+    def submitted(number: int) -> list[Future[PreparedImage | RefusedImage]]:
+        return [pool.submit(work, entry) for entry in islice(following, number)]
+
+    waiting = deque(submitted(ahead))
 
     def prepared() -> Iterator[PreparedImage | RefusedImage]:
         try:
             while waiting:
                 first = waiting.popleft().result()
-                waiting.extend(pool.submit(work, entry) for entry in islice(following, 1))
+                waiting.extend(submitted(1))
                 yield first
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -11,6 +11,7 @@ from igbatch.pipeline.models import Models, batched_logits
 from igbatch.pipeline.plan import Shard
 from igbatch.pipeline.prepare import PreparedImage
 from igbatch.pipeline.resolve import ResolvedModel, required_top_k
+from igbatch.pipeline.target_names import Class
 from igbatch.store.rankings import ImageKey, Ranking, RankingStore
 
 
@@ -84,15 +85,18 @@ class ShardRankings:
 
 def target_indices(
     shard: Shard, model: ResolvedModel, image: PreparedImage, ranking: Sequence[int]
-) -> dict[str, int]:
-    """Return the logit index of each target of an image, without `label` where it is no known class."""
-    indices: dict[str, int] = {}
+) -> dict[str, Class]:
+    """Return the logit index of each target of an image, two of a contrast.
+
+    It is without `label` where that is no known class.
+    """
+    indices: dict[str, Class] = {}
     for target in shard.targets:
         found = model.targets[target]
         if found is None and target == "label":
             label = image.label or ""
             known = model.targets.get(label)
-            found = known if known is not None else model.class_names.get(label)
+            found = known if isinstance(known, int) else model.class_names.get(label)
         elif found is None:
             found = ranking[0 if target == "predicted" else int(target[4:]) - 1]
         if found is not None:

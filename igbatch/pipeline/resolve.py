@@ -5,11 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from igbatch.errors import InputError
 from igbatch.filesystem import is_local, refuse_credentials, resolve
+from igbatch.images.masks import SEGMENTATION
 from igbatch.pipeline.baselines import Baselines, baseline_record, resolve_baselines
+from igbatch.pipeline.target_names import Class, check_index, contrasts_of, resolve_targets
 from igbatch.study import DYNAMIC_TARGETS, AttributionSection, Model, Study, VariantSpec
 from igbatch.study_file import LoadedStudy
 from igbatch.variants.facts import numbered
@@ -30,7 +33,8 @@ class ResolvedModel:
         own_names: from the names that the model itself has for its classes to logit indices.
         class_names: the same, with those that the study adds or moves.
         data_config: timm's.
-        targets: from the study's targets to logit indices; None where one is found for each image.
+        targets: from the study's targets to logit indices, two of a contrast; None where one is found for
+            each image.
         layers: its stages and their blocks, in order of data flow; none where no variant needs them.
     """
 
@@ -41,7 +45,7 @@ class ResolvedModel:
     own_names: dict[str, int]
     class_names: dict[str, int]
     data_config: dict[str, Any]
-    targets: dict[str, int | None]
+    targets: dict[str, Class | None]
     layers: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -54,6 +58,18 @@ class ResolvedStudy:
     models: dict[str, ResolvedModel]
     variants: list[VariantSpec]
     target_names: list[str]
+
+    @cached_property
+    def contrasts(self) -> dict[str, tuple[str, str]]:
+        """The names of the two classes of each target that is a contrast."""
+        return contrasts_of(self.study, next(iter(self.models.values())).class_names)
+
+    @property
+    def backward_passes(self) -> int:
+        """How many targets need a backward pass a node: all but contrasts of two others."""
+        return sum(
+            not {*self.contrasts.get(each, [""])} <= {*self.target_names} for each in self.target_names
+        )
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what decides the numbers of each variant's maps, as plain values, by variant id.
@@ -79,7 +95,15 @@ class ResolvedStudy:
             "weights": _weights(model, spec),
             "preprocessing": model.data_config,
             **({"smoothing": settings.smoothing.model_dump()} if settings.smoothing else {}),
+            **self._segments(),
         }
+
+    def _segments(self) -> dict[str, Any]:
+        """Return what decides the regions beside squares and boxes whose sums are measured with each map."""
+        images = self.study.images
+        masks = None if images.masks is None else SEGMENTATION if images.masks == SEGMENTATION else "folder"
+        segments = {"superpixels": images.superpixels, "masks": masks}
+        return {name: value for name, value in segments.items() if value is not None}
 
 
 def required_top_k(targets: Sequence[str]) -> int:
@@ -122,10 +146,22 @@ def resolve_study(loaded: LoadedStudy, known_facts: Mapping[str, Any] | None = N
     variants = variant_specs(study, {name: model.layers for name, model in models.items()})
     _check_variants("report.variants", study.report.variants, variants)
     baseline = resolve_baselines(study)
+    _check_kinds(models)
     faithfulness = study.audit.faithfulness
     if faithfulness is not None and not isinstance(faithfulness.variants, str):
         _check_variants("audit.faithfulness.variants", faithfulness.variants, variants)
     return ResolvedStudy(study, baseline, models, variants, study.target_names())
+
+
+def _check_kinds(models: Mapping[str, ResolvedModel]) -> None:
+    """Refuse a name that is a class of one model and a contrast in another."""
+    for target in {target: None for model in models.values() for target in model.targets}:
+        kinds = {isinstance(model.targets[target], tuple) for model in models.values()}
+        if len(kinds) > 1:
+            raise InputError(
+                f"targets: {target!r} is a class of one model and the difference of two classes of another; "
+                "name that class otherwise in the model's `classes`"
+            )
 
 
 def _check_variants(key: str, named: Sequence[str], variants: Sequence[VariantSpec]) -> None:
@@ -161,7 +197,7 @@ def _resolve_model(name: str, model: Model, loaded: LoadedStudy, known: Mapping[
     if facts["class_names"] == numbered(facts["classes"]):
         names = {**(model.classes or {}), **names}  # a name that the study gives comes before a number
     for class_name, index in (model.classes or {}).items():
-        _check_index(f"models.{name}.classes.{class_name}", index, facts["classes"], source)
+        check_index(f"models.{name}.classes.{class_name}", index, facts["classes"], source)
     return ResolvedModel(
         name=name,
         source=source,
@@ -170,7 +206,7 @@ def _resolve_model(name: str, model: Model, loaded: LoadedStudy, known: Mapping[
         own_names=facts["class_names"],
         class_names=names,
         data_config=facts["data_config"],
-        targets=_resolve_targets(loaded.study, name, facts["classes"], names, source),
+        targets=resolve_targets(loaded.study, name, facts["classes"], names, source),
         layers=facts.get("layers", {}),
     )
 
@@ -187,44 +223,3 @@ def _local_path(place: str, key: str) -> str:
         refuse_credentials(place)
         raise InputError(f"{key}: {place}: weights are read from a local path; download them first")
     return resolve(place)[1]
-
-
-def _resolve_targets(
-    study: Study, model: str, classes: int, names: Mapping[str, int], source: WeightsSource
-) -> dict[str, int | None]:
-    targets: dict[str, int | None] = {}
-    if isinstance(study.targets, Mapping):
-        for name, index in study.targets.items():
-            _check_index(f"targets.{name}", index, classes, source)
-            targets[name] = index
-        return targets
-    for name in study.target_names():
-        if name in names:
-            targets[name] = names[name]
-        elif DYNAMIC_TARGETS.fullmatch(name):
-            targets[name] = None
-            if name.startswith("top-") and int(name[4:]) > classes:
-                raise InputError(f"targets: {name}: model {model} has {classes} classes only; ask for fewer")
-        else:
-            some = ", ".join(list(names)[:6]) + (", …" if len(names) > 6 else "")
-            if dict(names) == numbered(classes):
-                raise InputError(
-                    f"targets: {name!r} is not a class of model {model} ({source.architecture}), whose "
-                    f"{classes} classes have no names; name them in models.{model}.classes, or use "
-                    f"{', '.join(map(repr, list(names)[:3]))}{', …' if classes > 3 else ''} in quotes, or a "
-                    "mapping `name: index`"
-                )
-            near = difflib.get_close_matches(name.lower(), names, n=1)
-            meant = f"did you mean {near[0]!r}? Or " if near else ""
-            raise InputError(
-                f"targets: {name!r} is not a class of model {model} ({source.architecture}: {some}); "
-                f"{meant}use one of its classes, a mapping `name: index`, or predicted, label, top-<k>"
-            )
-    return targets
-
-
-def _check_index(key: str, index: int, classes: int, source: WeightsSource) -> None:
-    if index >= classes:
-        raise InputError(
-            f"{key}: {index}: {source.architecture} has {classes} classes; use 0 to {classes - 1}"
-        )

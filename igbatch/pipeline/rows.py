@@ -107,7 +107,7 @@ class ShardRows:
     ) -> None:
         if measured is None:
             assert attribution is not None
-            measured = measure(attribution, image.boxes)
+            measured = measure(attribution, image.boxes, image.label_maps)
         losses = losses or [{}] * len(image.boxes)
         unusable = _unusable(measured, row, losses)
         if unusable is not None:
@@ -164,7 +164,7 @@ def _unusable(
     if measured.not_finite:
         return f"the map holds {measured.not_finite} values that are NaN or infinite"
     for name in ("score", "score_baseline", "target_probability", "prediction_probability"):
-        if not math.isfinite(row[name]):
+        if row[name] is not None and not math.isfinite(row[name]):
             return f"the model's {name} is {row[name]}"
     for loss in losses:
         for name, value in loss.items():

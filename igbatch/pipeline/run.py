@@ -148,7 +148,7 @@ def _attribute(
                 say(reason)
 
     try:
-        with probe_file(output, plan.first_file()) as probe:
+        with probe_file(output, plan.first_file(), plan.first_mask()) as probe:
             check_nodes(probe)
             stage = AttributionDriver(
                 plan, output, workers, calibration, listener,

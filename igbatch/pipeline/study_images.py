@@ -19,6 +19,7 @@ from igbatch.images.boxes import SIZE_SCHEMA, BoxTable
 from igbatch.images.decoding import ImageHeader, probe_header
 from igbatch.images.folder import list_folder
 from igbatch.images.manifest import list_manifest, list_scenes
+from igbatch.images.masks import SEGMENTATION, match_masks
 from igbatch.images.study_boxes import StudyBoxes, assign_boxes, check_declared, check_reach
 from igbatch.store import schemas
 from igbatch.store_errors import machine_error
@@ -39,6 +40,8 @@ class StudyImages:
         boxes: None where scenes carry their own, or there are none.
         warnings: one line each.
         box_counts: of `boxes`.
+        masks: the URI of each image's label mask, null where it has none; None where the study has no folder
+            of masks.
         contents: of each image, `etag` without its label and boxes.
     """
 
@@ -46,6 +49,7 @@ class StudyImages:
     boxes: BoxTable | None
     warnings: list[str]
     box_counts: BoxCounts | None = None
+    masks: pa.ChunkedArray | None = None
     contents: pa.ChunkedArray | None = None
 
 
@@ -63,6 +67,8 @@ def list_study_images(loaded: LoadedStudy) -> StudyImages:
     with _keyed("images.boxes"):
         found = _boxes(loaded, images.boxes, table) if images.boxes else None
     boxes = found.table if found else None
+    with _keyed("images.masks"):
+        masks, unmasked = _masks(loaded, table["image_id"], boxes)
     labels = table["label"]
     if boxes is not None:
         first = boxes.boxes.group_by("image", use_threads=False).aggregate([("label", "first")])
@@ -70,12 +76,14 @@ def list_study_images(loaded: LoadedStudy) -> StudyImages:
         labels = pc.coalesce(labels, first["label_first"].combine_chunks().take(position.combine_chunks()))
     etags = contents = pc.fill_null(table["etag"], "")
     if not images.scenes:
-        etags = pc.binary_join_element_wise(etags, _digests(table["image_id"], labels, boxes), "")
+        etags = pc.binary_join_element_wise(etags, _digests(table["image_id"], labels, boxes, masks), "")
     listed = {name: table[name] for name in ("image_id", "uri", "size")}
     known = pa.table(listed | {"etag": etags, "label": labels})
     full = pa.concat_tables([schemas.IMAGES.empty_table(), known], promote_options="permissive")
     warnings, counts = (list(found.warnings), found.counts) if found else ([], None)
-    return StudyImages(full.cast(schemas.IMAGES), boxes, warnings, counts, contents=contents)
+    uris = None if masks is None else masks["uri"]
+    table = full.cast(schemas.IMAGES)
+    return StudyImages(table, boxes, [*warnings, *unmasked], counts, uris, contents)
 
 
 @contextmanager
@@ -111,13 +119,34 @@ def _listed(loaded: LoadedStudy) -> pa.Table:
 
 def _boxes(loaded: LoadedStudy, settings: Boxes, table: pa.Table) -> StudyBoxes:
     """Read a study's boxes and hold them against the sizes of images, as far as these are known."""
-    boxes = assign_boxes(read_boxes(loaded.locate(settings.path)), table, settings)
+    file = read_boxes(loaded.locate(settings.path), loaded.study.images.masks == SEGMENTATION)
+    boxes = assign_boxes(file, table, settings)
     real = _probe(table, boxes.table)
     check_declared(boxes.table, real)
     declared = boxes.table.sizes
     others = declared.filter(pc.invert(pc.is_in(declared["image"], value_set=pa.array(real, pa.string()))))
     rows = [{"image": image, "width": size.width, "height": size.height} for image, size in real.items()]
     return check_reach(boxes, pa.concat_tables([pa.Table.from_pylist(rows, schema=SIZE_SCHEMA), others]))
+
+
+def _masks(
+    loaded: LoadedStudy, image_ids: pa.ChunkedArray, boxes: BoxTable | None
+) -> tuple[pa.Table | None, list[str]]:
+    """Return uri and etag of each image's mask, None where the study has no folder of them; and warnings."""
+    place = loaded.study.images.masks
+    if place is None:
+        return None, []
+    if place != SEGMENTATION:
+        return match_masks(loaded.locate(place), image_ids)
+    column = boxes.boxes["mask"] if boxes else pa.array([], pa.string())
+    if column.null_count == len(column):
+        raise InputError(
+            f"{SEGMENTATION}: no box of {boxes.source if boxes else 'the study'} has a segmentation; give a "
+            "COCO file with polygons or run-length codes, or leave masks out"
+        )
+    lacking = column.null_count
+    warned = f"images.masks: {lacking:,} of {len(column):,} boxes have no segmentation: they are rectangles"
+    return None, [warned] if lacking else []
 
 
 def _probe(table: pa.Table, boxes: BoxTable) -> dict[str, ImageHeader]:
@@ -145,18 +174,26 @@ def _probe(table: pa.Table, boxes: BoxTable) -> dict[str, ImageHeader]:
     return found
 
 
-def _digests(image_ids: pa.ChunkedArray, labels: pa.ChunkedArray, boxes: BoxTable | None) -> pa.Array:
-    """Digest the label and the boxes of each image, to "" where it has neither."""
+def _digests(
+    image_ids: pa.ChunkedArray, labels: pa.ChunkedArray, boxes: BoxTable | None, masks: pa.Table | None
+) -> pa.Array:
+    """Digest the label, the boxes and the mask of each image, to "" where it has none."""
     known: dict[str, list[str]] = {}
     for image_id, label in zip(image_ids.to_pylist(), labels.to_pylist(), strict=True):
         if label is not None:
             known[image_id] = [label]
     if boxes is not None:
-        columns = [column.cast(pa.string()) for column in boxes.boxes.columns[1:]]
+        outlines = boxes.boxes["mask"].null_count < len(boxes.boxes)
+        taken = boxes.boxes.drop_columns(["image"] if outlines else ["image", "mask"])
+        columns = [pc.fill_null(column.cast(pa.string()), "") for column in taken.columns]
         unit = ["normalized"] if boxes.normalized else []  # 0, 0, 1, 1 is a pixel, or the whole image
         texts = pc.binary_join_element_wise(*unit, *columns, "\0")
         for image_id, text in zip(boxes.boxes["image"].to_pylist(), texts.to_pylist(), strict=True):
             known.setdefault(image_id, []).append(text)
+    if masks is not None:
+        for image_id, etag in zip(image_ids.to_pylist(), masks["etag"].to_pylist(), strict=True):
+            if etag is not None:
+                known.setdefault(image_id, []).append(f"mask\0{etag}")
     digests = {
         image_id: "-" + hashlib.sha256("\n".join(texts).encode()).hexdigest()[:12]
         for image_id, texts in known.items()

@@ -56,6 +56,7 @@ def open_output(output: Output, resolved: ResolvedStudy, images: StudyImages) ->
         "study": resolved.study.model_dump(mode="json"),
         "target_names": resolved.target_names,
         "targets": {name: model.targets for name, model in resolved.models.items()},
+        "contrasts": resolved.contrasts,
         "boxes": _box_record(images),
         "models": {name: model_record(resolved, name) for name in resolved.models},
         "fingerprint": {**known, **prints},

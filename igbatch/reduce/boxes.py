@@ -5,6 +5,7 @@ From them follow the aggregates over the data set and, image by image, what a re
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,14 +87,16 @@ class VariantBoxes:
             "box_label": pd.Categorical.from_codes(self.label[order], pd.Index(self.labels, dtype=object)),
             **{name: getattr(self, name)[order] for name in _NUMBERS},
         })  # fmt: skip
-        return aggregate_box_sums(frame), aggregate_deletions(frame)
+        return aggregate_box_sums(frame, contrasts=reader.contrasts), aggregate_deletions(frame)
 
-    def contrast(self) -> Best:
+    def contrast(self, left_out: Sequence[int] = ()) -> Best:
         """Score images by the largest difference between targets of the sums in one box; of its label.
 
         In units of the output: the largest less the smallest sum over the targets. It takes two targets.
+        `left_out` are places of targets that are differences already.
         """
         order = np.lexsort((self.rank, self.label, self.place))
+        order = order[~np.isin(self.target[order], left_out)]
         keys = np.stack([self.place[order], self.label[order], self.rank[order]])
         starts = np.flatnonzero(np.append(True, (np.diff(keys) != 0).any(axis=0))[: len(order)])
         several = np.diff(starts, append=len(order)) > 1

@@ -76,9 +76,8 @@ def joined(
     `complete` [images, targets] says which extremes lack no map.
     """
     low, high = extremes["minimum"], extremes["maximum"]
-    targets = range(len(reader.target_names))
     tables = [SCHEMA.empty_table()]
-    for group in combinations(targets, {"image": 1, "pair": 2}.get(scope, len(targets))):
+    for group in _groups(reader, scope):
         rows = np.flatnonzero(~np.isnan(low[:, group]).all(axis=1))
         columns = [
             pa.repeat(pa.scalar(variant_id, pa.string()), len(rows)),
@@ -90,3 +89,10 @@ def joined(
         ]
         tables.append(pa.Table.from_arrays(columns, schema=SCHEMA))
     return pa.concat_tables(tables)
+
+
+def _groups(reader: Reader, scope: str) -> Iterator[tuple[int, ...]]:
+    """Yield the places of targets whose maps share a range: of classes, and each contrast by itself."""
+    for targets in reader.families.values():
+        places = [reader.target_names.index(name) for name in targets]
+        yield from combinations(places, {"image": 1, "pair": 2}.get(scope, len(places)))

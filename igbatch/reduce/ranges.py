@@ -18,6 +18,7 @@ import pyarrow as pa
 from igbatch.errors import InputError
 from igbatch.statistics.histogram import N_BINS, fold, quantile, smallest_counted
 from igbatch.statistics.image_stats import QUANTILES
+from igbatch.statistics.partitions import CODES
 from igbatch.store import schemas
 from igbatch.store.histograms import merge_lists, merge_patches
 
@@ -27,21 +28,22 @@ Scope = Literal["raw", "image", "pair", "targets", "models", "variant", "dataset
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 COLUMNS = ("minimum", "maximum", "histogram")
 
-Regions = Literal["pixel", "patch 4", "patch 8", "patch 16", "patch 32"]
-"""What of a map is one value: a pixel, or the sum over a square patch of so many pixels a side."""
+Regions = Literal["pixel", "patch 4", "patch 8", "patch 16", "patch 32", "superpixels", "objects"]
+"""What of a map is one value: a pixel, or the sum over a square patch of so many pixels a side, a superpixel,
+or an object."""
 
 REGIONS: tuple[Regions, ...] = get_args(Regions)
 
 
-def patch_size(regions: str) -> int:
-    """Return the side of regions in pixels: 1 of `pixel`.
+def region_size(regions: str) -> int:
+    """Return the side of regions in pixels, 1 of `pixel`; of superpixels and objects what stands for it.
 
     Raises:
         InputError: there are no such regions.
     """
     if regions not in REGIONS:
         raise InputError(f"regions {regions!r} are unknown; use one of {', '.join(REGIONS)}")
-    return int(regions.partition(" ")[2] or 1)
+    return CODES[regions] if regions in CODES else int(regions.partition(" ")[2] or 1)
 
 
 def columns_of(regions: Regions) -> tuple[str, ...]:
@@ -53,7 +55,8 @@ def columns_of(regions: Regions) -> tuple[str, ...]:
 class RangeSummary:
     """Extremes and value counts of some maps; `+` merges two summaries.
 
-    `patches` are those of sums over patches, by their size: of as many maps as have them.
+    `patches` are those of sums over patches, by their size, and over superpixels and objects, by their code
+    (`partitions.CODES`): of as many maps as have them.
     """
 
     minimum: float = math.inf
@@ -72,7 +75,7 @@ class RangeSummary:
         )
 
     def of(self, size: int) -> RangeSummary:
-        """Return the summary of sums over patches of a size; of pixels where it is 1."""
+        """Return the summary of sums over regions of a size (`region_size`); of pixels where it is 1."""
         return self if size == 1 else self.patches.get(size, RangeSummary())
 
     @classmethod
@@ -99,8 +102,8 @@ class RangeSummary:
         smallest = smallest_counted(counts, self.largest) if counts.any() else 0.0
         return quantile(counts, q, smallest, self.largest)
 
-    def row(self, scope: str, variant_id: str | None, expected: int) -> dict[str, Any]:
-        """Return a row of `schemas.RANGES`; `expected` maps make it complete.
+    def row(self, scope: str, variant_id: str | None, expected: int, contrast: str = "") -> dict[str, Any]:
+        """Return a row of `schemas.RANGES`; `expected` maps make it complete, all of one contrast or none.
 
         Quantiles are within `histogram.RELATIVE_ERROR` of those of the maps' pixels.
 
@@ -113,6 +116,7 @@ class RangeSummary:
         return {
             "scope": scope,
             "variant_id": variant_id,
+            "target": contrast or None,
             "minimum": self.minimum,
             "maximum": self.maximum,
             **quantiles,

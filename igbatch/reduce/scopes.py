@@ -17,9 +17,10 @@ from igbatch.reduce.ranges import (
     Scope,
     columns_of,
     merge,
-    patch_size,
+    region_size,
     summarise,
 )
+from igbatch.statistics.partitions import CODES
 from igbatch.store.reader import Reader
 
 RAW_QUANTILE = 0.999
@@ -32,7 +33,7 @@ class ScopeRange:
 
     Quantiles are within `igbatch.statistics.histogram.RELATIVE_ERROR` of the exact ones. `complete` is False
     while a map of the scope is missing. Under `raw`, minimum and maximum are the ends of the one scale of the
-    study (`raw_scale`), and the rest is that of all maps.
+    study (`raw_scale`, of classes; contrasts are shown under it too), and the rest is that of all maps.
     """
 
     scope: Scope
@@ -57,7 +58,8 @@ def scope_keys(
 
     `image`: one map (variant, image, one target). `pair`: two targets of one image and variant. `targets`:
     all targets of one image and variant. `models`: all variants and targets of one image. `variant`: all maps
-    of a variant. `dataset` and `raw`: every map.
+    of a variant. `dataset` and `raw`: every map. Where targets are all or not named, they are all classes, or
+    one contrast (`family_of`).
 
     Raises:
         ValueError: the scope is unknown, or a key that it needs is missing.
@@ -87,9 +89,28 @@ _NEEDS: dict[str, tuple[tuple[str, ...], int]] = {
 """The keys of each scope, and how many targets those are; 0 where it does not depend on targets."""
 
 
+def family_of(reader: Reader, targets: Sequence[str] | None) -> str:
+    """Return the contrast that maps are of, "" for those of classes; without targets they are of classes.
+
+    Where a study has contrasts alone, it is the first of them.
+
+    Raises:
+        ValueError: some are of a contrast, and others are not of the same one.
+    """
+    families, given = reader.families, [] if targets is None else list(targets)
+    of = {name: family for family, names in families.items() for name in names}
+    found = {of[name] for name in given if name in of} or {next(iter(families))}
+    if len(found) > 1:
+        raise ValueError(
+            f"maps of {', '.join(given)} share no range: a contrast has its own; name it alone, or "
+            "the others without it"
+        )
+    return found.pop()
+
+
 def scope_range(
     reader: Reader,
-    summary_of: Callable[[str], RangeSummary],
+    summary_of: Callable[[str, str], RangeSummary],
     scope: Scope,
     *,
     variant_id: str | None = None,
@@ -101,19 +122,21 @@ def scope_range(
 
     Args:
         reader: of the study.
-        summary_of: summarises all maps of a variant.
+        summary_of: summarises all maps of a variant, of classes ("") or of a contrast.
         scope: one of `ranges.SCOPES`.
-        variant_id, image_id, targets: the keys of the scope's maps.
-        regions: whose values: pixels, or sums over patches.
+        variant_id, image_id, targets: the keys of the scope's maps. Beyond `image` and `pair` targets only
+            say whether the maps are of classes or of which contrast; None: of classes.
+        regions: whose values: pixels, or sums over patches, superpixels or objects.
 
     Raises:
         ValueError: the scope is unknown, or a key that it needs is missing.
         KeyError: none of its maps is there.
         InputError: there are no such regions, or their ranges were not kept when the maps were computed.
     """
-    size = patch_size(regions)
+    size = region_size(regions)
     keys = scope_keys(scope, variant_id=variant_id, image_id=image_id, targets=targets)
-    names = keys.get("target", reader.target_names)
+    family = "" if "target" in keys else family_of(reader, targets)
+    names = keys["target"] if "target" in keys else reader.families[family]
     if "image_id" in keys:
         only = variant_id if "variant_id" in keys else None
         rows = reader.rows_of(keys["image_id"], ["target", *columns_of(regions)], only)
@@ -121,7 +144,7 @@ def scope_range(
         expected = len(names) * (1 if only else len(reader.variants_of(str(image_id))))
     else:
         chosen = [each for each in reader.variant_ids if each in keys.get("variant_id", [each])]
-        summary = merge(map(summary_of, chosen))
+        summary = merge(summary_of(each, family) for each in chosen)
         expected = len(names) * sum(map(reader.expected_images, chosen))
     if not summary.n_maps:
         given = None if targets is None else tuple(targets)
@@ -129,15 +152,26 @@ def scope_range(
     without = summary.n_maps - summary.of(size).n_maps
     if without:
         whose = ", ".join(name for names in keys.values() for name in names) or "of the study"
-        raise InputError(
-            f"regions {regions!r}: {without} of {summary.n_maps} maps ({whose}) were computed by a version "
-            "that kept no ranges of patches; use pixel, or compute the study again into another output"
-        )
+        maps = f"{without} of {summary.n_maps} maps ({whose})"
+        raise InputError(f"regions {regions!r}: {why_missing(reader, regions, maps)}")
     shared = summary.of(size).row(scope, None, expected) | {"regions": regions}
     if scope == "raw":
-        scale = raw_scale(summary_of(each).of(size) for each in reader.variant_ids)
+        first = next(iter(reader.families))
+        scale = raw_scale(summary_of(each, first).of(size) for each in reader.variant_ids)
         shared |= {"minimum": -scale, "maximum": scale}
     return ScopeRange(**{field.name: shared[field.name] for field in fields(ScopeRange)})
+
+
+def why_missing(reader: Reader, regions: Regions, maps: str) -> str:
+    """Say why maps, in words, have no ranges of regions, and what to do, in a line."""
+    again = "compute the study again into another output"
+    images = reader.study.images
+    if regions == "superpixels" and images.superpixels is None:
+        return f"the study has none; set images.superpixels, to 64 for instance, and {again}"
+    if regions == "objects" and not images.objects:
+        return f"the study knows none; set images.boxes or images.masks, and {again}"
+    kind = regions if regions in CODES else "patches"
+    return f"{maps} were computed by a version that kept no ranges of {kind}; use pixel, or {again}"
 
 
 def raw_scale(summaries: Iterable[RangeSummary]) -> float:

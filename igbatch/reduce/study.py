@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,7 +31,8 @@ class VariantPart:
     """What one variant contributes to the tables of its study, whatever the number of images.
 
     Attributes:
-        ranges: of all its maps.
+        ranges: of its maps, those of contrasts left out.
+        contrasts: of the maps of each contrast.
         weights_sha256: the digests of its weights.
         aggregates, deletions: of its boxes.
         summary, shards: its rows of these tables.
@@ -39,6 +40,7 @@ class VariantPart:
 
     variant_id: str
     ranges: RangeSummary
+    contrasts: Mapping[str, RangeSummary]
     weights_sha256: list[str]
     aggregates: pd.DataFrame
     deletions: pd.DataFrame
@@ -58,13 +60,14 @@ def reduce_variant(task: tuple[Output, str]) -> tuple[VariantPart, ImagePart]:
     off = allowed_error(scan.columns, settings.tolerance, settings.atol)
     rows = list(summary.summary_rows(scan, off, reader, variant_id))
     images = _image_part(variant_id, scan, off.ratio)
-    ranges, weights, shards = scan.ranges, scan.weights_sha256, scan.shards
+    ranges, weights, shards = (scan.ranges, scan.contrasts), scan.weights_sha256, scan.shards
     del scan, off  # before boxes are read
     pa.default_memory_pool().release_unused()
     boxes = VariantBoxes.read(reader, variant_id)
     kind = reader.variants["kind"][reader.variant_ids.index(variant_id)].as_py()
     if kind == "trained":
-        images = replace(images, labels=boxes.labels, contrast=boxes.contrast())
+        left_out = [reader.target_names.index(name) for name in reader.contrasts]
+        images = replace(images, labels=boxes.labels, contrast=boxes.contrast(left_out))
     if kind in ("trained", "random"):
         images.values["share"] = boxes.shares()
     else:
@@ -73,7 +76,7 @@ def reduce_variant(task: tuple[Output, str]) -> tuple[VariantPart, ImagePart]:
         row["n_boxes"] = count
     summed = pa.Table.from_pylist(rows, schema=schemas.SUMMARY)
     aggregates = boxes.aggregates(reader, variant_id)
-    return VariantPart(variant_id, ranges, weights, *aggregates, summed, shards), images
+    return VariantPart(variant_id, *ranges, weights, *aggregates, summed, shards), images
 
 
 def _image_part(variant_id: str, scan: VariantScan, ratios: np.ndarray) -> ImagePart:
@@ -112,10 +115,12 @@ class StudyTables:
             del images  # before the next ones are there
         return found
 
-    @property
-    def whole(self) -> RangeSummary:
-        """The range of all maps."""
-        return merge(part.ranges for part in self.parts)
+    def families(self) -> dict[str, RangeSummary]:
+        """Return the ranges of all maps of classes, under "", and of those of each contrast."""
+        return {family: merge(self._of_family(family)) for family in self.reader.families}
+
+    def _of_family(self, family: str) -> list[RangeSummary]:
+        return [part.contrasts[family] if family else part.ranges for part in self.parts]
 
     def write(self, name: str) -> None:
         """Write one of `TABLES`, with the state that it was made from."""
@@ -141,17 +146,16 @@ class StudyTables:
         return pa.concat_tables(part.summary for part in self.parts)
 
     def _ranges(self) -> pa.Table:
-        expected = {
-            part.variant_id: self.reader.expected_images(part.variant_id) * len(self.reader.target_names)
-            for part in self.parts
-        }
-        rows = [
-            part.ranges.row("variant", part.variant_id, expected[part.variant_id])
-            for part in self.parts
-            if part.ranges.n_maps
-        ]
-        if rows:
-            rows.append(self.whole.row("dataset", None, sum(expected.values())))
+        rows = []
+        for family, targets in self.reader.families.items():
+            found, maps = self._of_family(family), 0
+            for part, own in zip(self.parts, found, strict=True):
+                expected = self.reader.expected_images(part.variant_id) * len(targets)
+                maps += expected
+                if own.n_maps:
+                    rows.append(own.row("variant", part.variant_id, expected, family))
+            if (whole := merge(found)).n_maps:
+                rows.append(whole.row("dataset", None, maps, family))
         return pa.Table.from_pylist(rows, schema=schemas.RANGES)
 
 
@@ -176,8 +180,8 @@ def reduce_study(
         found.write(name)
     _complete_variants(output, reader, found.parts)
     settings = reader.study.randomization
-    if settings is not None and found.whole.n_maps:
-        dataset = found.whole.minimum, found.whole.maximum
+    if settings is not None and any(each.n_maps for each in found.families().values()):
+        dataset = {family: (each.minimum, each.maximum) for family, each in found.families().items()}
         measured = reduce_randomization(Reader(output), settings, dataset, map_shards)
         say(
             f"{measured.comparisons} comparisons of maps made, in {measured.new_parts} parts; "

@@ -8,7 +8,7 @@ read.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 from igbatch.reduce.ranges import COLUMNS, RangeSummary, summarise
 from igbatch.statistics.histogram import N_BINS
 from igbatch.store import schemas
-from igbatch.store.histograms import merge_lists, merge_patches, patches_by_size
+from igbatch.store.histograms import families, merge_lists, merge_patches, patches_by_size
 from igbatch.store.reader import Reader
 from igbatch.store.scan import scan
 from igbatch.store.shards import shard_rows
 
+_KEYS = ("target", "other_index")
 _SUMS = ("shard_histogram", "shard_patches")
-_SHARD = pa.schema([schemas.IMAGE_STATS_FILE.field(name) for name in _SUMS])
+_SHARD = pa.schema([schemas.IMAGE_STATS_FILE.field(name) for name in (*_KEYS, *_SUMS)])
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class VariantScan:
     """What a scan of one variant found, of its current rows.
 
     Attributes:
-        ranges: extremes, histogram and number of its maps.
+        ranges: extremes, histogram and number of its maps, of contrasts left out.
+        contrasts: the same of the maps of each contrast.
         weights_sha256: digests of its weights.
         present: which rows are there: bool [images, targets], in the order of the study's lists.
         columns: of `image_stats`, minimum, maximum and those requested: [images, targets] each, as
@@ -45,6 +47,7 @@ class VariantScan:
     """
 
     ranges: RangeSummary
+    contrasts: Mapping[str, RangeSummary]
     weights_sha256: list[str]
     present: NDArray[np.bool_]
     columns: Mapping[str, NDArray[Any]]
@@ -64,29 +67,42 @@ def scan_variant(reader: Reader, variant_id: str, columns: Sequence[str] = ()) -
     names = list(dict.fromkeys(["minimum", "maximum", "weights_sha256", *columns]))
     found = {name: _empty(name, reader.listing.size) for name in names}
     texts: dict[str, dict[str, int]] = {name: {} for name in names if _is_text(name)}
-    sums = _ShardSums()
-    for chunk in reader.scan_rows(variant_id, [*names, *_SUMS]):
+    sums: dict[str, _ShardSums] = defaultdict(_ShardSums)
+    for chunk in reader.scan_rows(variant_id, [*names, *_KEYS, *_SUMS]):
         for name, column in found.items():
             values = _codes(chunk.rows[name], texts[name]) if name in texts else _numbers(chunk.rows[name])
             column[chunk.keys[chunk.current]] = values[chunk.current]
         first = pc.is_valid(chunk.rows["shard_histogram"])
-        sums.add(chunk.rows.select(_SUMS).filter(first), chunk.files[first.to_numpy()])
+        for family, at, rows in _by_family(chunk.rows.select([*_KEYS, *_SUMS]).filter(first)):
+            sums[family].add(rows, chunk.files[first.to_numpy()][at])
     index = reader.row_index(variant_id)
-    whole = index.all_current() & np.isin(np.arange(len(index.files)), list(sums.files))
+    known = set().union(*(each.files for each in sums.values()))
+    whole = index.all_current() & np.isin(np.arange(len(index.files)), list(known))
     others = np.flatnonzero(~whole)
-    partly = [index.files[file].path for file in others if file in sums.files]
+    partly = [index.files[file].path for file in others if file in known]
     for _, batch in scan(reader.output, partly, _SHARD):
-        sums.take_away(pa.Table.from_batches([batch]))
-    summary = sums.summary(whole)
-    for batch in reader.current_rows([*COLUMNS, "patches"], index, others):
-        summary += summarise(pa.Table.from_batches([batch]))
+        for family, _, rows in _by_family(pa.Table.from_batches([batch])):
+            sums[family].take_away(rows)
+    summaries = defaultdict(RangeSummary, {family: each.summary(whole) for family, each in sums.items()})
+    for batch in reader.current_rows([*COLUMNS, *_KEYS, "patches"], index, others):
+        for family, _, rows in _by_family(pa.Table.from_batches([batch])):
+            summaries[family] += summarise(rows)
     present = index.file_of_key[:-1] >= 0
-    low = float(np.fmin.reduce(found["minimum"], initial=np.inf))
-    high = float(np.fmax.reduce(found["maximum"], initial=-np.inf))
     weights = list(texts["weights_sha256"])
     shape = (-1, len(reader.listing.targets))
+    ranges = {}
+    for family, targets in reader.families.items():
+        own = [reader.listing.targets.index(name) for name in targets]
+        low, high = (found[name].reshape(shape)[:, own] for name in ("minimum", "maximum"))
+        ranges[family] = replace(
+            summaries[family],
+            minimum=float(np.fmin.reduce(low, axis=None, initial=np.inf)),
+            maximum=float(np.fmax.reduce(high, axis=None, initial=-np.inf)),
+            n_maps=int(present.reshape(shape)[:, own].sum()),
+        )
     return VariantScan(
-        replace(summary, minimum=low, maximum=high, n_maps=int(present.sum())),
+        ranges.pop("", RangeSummary()),
+        ranges,
         sorted(weights[code] for code in np.unique(found.pop("weights_sha256")[present])),
         present.reshape(shape),
         {name: column.reshape(shape) for name, column in found.items()},
@@ -105,6 +121,14 @@ def grids(reader: Reader, variant_id: str, columns: Sequence[str]) -> dict[str, 
         for name, grid in found.items():
             grid[chunk.keys[chunk.current]] = chunk.rows[name].cast(pa.float64()).to_numpy()[chunk.current]
     return {name: grid.reshape(-1, len(reader.listing.targets)) for name, grid in found.items()}
+
+
+def _by_family(rows: pa.Table) -> Iterator[tuple[str, NDArray[np.int64], pa.Table]]:
+    """Yield the rows of classes under "", and of each contrast by name, and their places."""
+    names = families(rows)
+    for name in names.unique().to_pylist():
+        at = np.flatnonzero(pc.equal(names, name).to_numpy())
+        yield name, at, rows.take(pa.array(at))
 
 
 class _ShardSums:

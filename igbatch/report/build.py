@@ -13,7 +13,8 @@ from igbatch.report.figures.draw import draw_sheet
 from igbatch.report.figures.encoding import data_uri, figure_png
 from igbatch.report.figures.fonts import missing_line, on_stderr
 from igbatch.report.figures.image_data import ImageMaps, ShownRows
-from igbatch.report.figures.layout import joint_scope, scope_sheet, sequence_sheet
+from igbatch.report.figures.layout import joint_scope, scope_sheet, sequence_sheet, split_targets
+from igbatch.report.figures.scales import shown_style
 from igbatch.report.figures.typeset import DPI, missing_letters
 from igbatch.report.findings.boxes import box_findings
 from igbatch.report.findings.deletions import deletion_findings
@@ -135,16 +136,17 @@ class _Files:
 def _draw(maps: ImageMaps, files: _Files) -> Iterator[tuple[str, str]]:
     """Draw the figures of one featured image; yield their names and paths, an overview last.
 
-    Of each variant one shows its maps under one scope after the other, of all targets and of pairs of them.
+    Of each variant one shows its maps under one scope after the other: of all targets, of pairs of classes.
     """
-    targets = maps.results.target_names
+    targets, _ = split_targets(maps, maps.results.target_names)
+    style = shown_style(maps.results)
     variants = variants_on(maps.results, maps.image_id)
     pairs = list(islice(combinations(targets, 2), MAX_PAIRS)) if len(targets) > 2 else []
     for variant_id in variants:
         for chosen in (None, *pairs):
             titles = [maps.title(variant_id, each) for each in chosen or ()]
             name = ": ".join([plain(variant_id), *([listing(titles)] if titles else [])])
-            figure = draw_sheet(sequence_sheet(maps, variant_id, chosen))
+            figure = draw_sheet(sequence_sheet(maps, variant_id, chosen, style))
             yield name, files.figure(file_stem(maps.image_id, variant_id, *(chosen or ())), figure)[0]
-    figure = draw_sheet(scope_sheet(maps, joint_scope(targets), variants))
+    figure = draw_sheet(scope_sheet(maps, joint_scope(targets), variants, style=style))
     yield "all variants in one figure", files.figure(file_stem(maps.image_id, "overview"), figure)[0]

@@ -37,6 +37,11 @@ def number_or_dash(value: Any, digits: int = 3) -> str:
     return NONE if pd.isna(value) else number(float(value), digits)
 
 
+def percent_or_dash(value: Any) -> str:
+    """Write a share as `percent` does, and a dash where there is none."""
+    return NONE if pd.isna(value) else percent(float(value))
+
+
 def read(rows: Rows, columns: TableColumns, note: str = "") -> Table | None:
     """Return a table of some rows; None where there is none."""
     records: Sequence[Any] = rows.to_dict("records") if isinstance(rows, pd.DataFrame) else rows
@@ -71,11 +76,6 @@ def whole(column: str) -> Cell:
 def share(column: str) -> Cell:
     """Write a share in percent; a dash where there is none."""
     return lambda row: NONE if pd.isna(row[column]) else percent(float(row[column]))
-
-
-def percent_or_dash(value: Any) -> str:
-    """Write a share as `percent` does, and a dash where there is none."""
-    return NONE if pd.isna(value) else percent(float(value))
 
 
 def sign_mark(agreement: Any) -> str:

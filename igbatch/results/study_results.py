@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from importlib import import_module
+from itertools import product
 from os import PathLike
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,16 +18,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from igbatch.errors import InputError
 from igbatch.images.box_counts import BoxCounts
 from igbatch.images.loading import load_image
 from igbatch.images.preprocessing import Preprocessing
 from igbatch.reduce.image_ranges import image_ranges
-from igbatch.reduce.ranges import RangeSummary, Regions, Scope, patch_size
+from igbatch.reduce.ranges import RangeSummary, Regions, Scope, region_size
 from igbatch.reduce.scopes import ScopeRange, scope_range
 from igbatch.reduce.variant_scan import grids, scan_variant
+from igbatch.results.image_regions import ImageRegions
 from igbatch.results.stored_maps import StoredMap, maps_of
-from igbatch.results.tables import SCANNED_ROWS, Tables, frame_of
-from igbatch.statistics.patches import patch_sums
+from igbatch.results.tables import SCANNED_ROWS, frame_of
+from igbatch.statistics.partitions import CODES, Partition
 from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
@@ -48,7 +51,7 @@ class Scans:
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
-        self._summaries: dict[str, RangeSummary] = {}
+        self._summaries: dict[str, dict[str, RangeSummary]] = {}
 
     def rows(self, variant_id: str, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yield columns of the rows of `image_stats` of a variant, `SCANNED_ROWS` at a time, in any order."""
@@ -68,14 +71,15 @@ class Scans:
         """
         return grids(self.reader, variant_id, columns)
 
-    def summary(self, variant_id: str) -> RangeSummary:
-        """Return extremes, histogram and number of all maps of a variant."""
+    def summary(self, variant_id: str, contrast: str = "") -> RangeSummary:
+        """Return extremes, histogram and number of all maps of a variant, of classes or of one contrast."""
         if variant_id not in self._summaries:
-            self._summaries[variant_id] = scan_variant(self.reader, variant_id).ranges
-        return self._summaries[variant_id]
+            found = scan_variant(self.reader, variant_id)
+            self._summaries[variant_id] = {"": found.ranges, **found.contrasts}
+        return self._summaries[variant_id][contrast]
 
 
-class StudyResults(Tables):
+class StudyResults(ImageRegions):
     """A study's committed results.
 
     Attributes:
@@ -115,7 +119,9 @@ class StudyResults(Tables):
     @cached_property
     def n_rows(self) -> int:
         """Rows of `image_stats` that are there."""
-        return sum(self.range_of(each).n_maps for each in self.reader.variant_ids)
+        return sum(
+            self.range_of(*key).n_maps for key in product(self.reader.variant_ids, self.reader.families)
+        )
 
     @property
     def complete(self) -> bool:
@@ -148,20 +154,31 @@ class StudyResults(Tables):
         return planned if clipped is None else replace(planned, clipped=clipped, outside=outside, unchecked=0)
 
     @cached_property
-    def _ranges(self) -> dict[str, RangeSummary]:
+    def _ranges(self) -> dict[tuple[str, str], RangeSummary]:
         """The ranges of all variants, where those of the last reduction still hold."""
         if not self.reader.reduced("ranges"):
             return {}
         rows = self.read("ranges").to_pylist()
-        found = {row["variant_id"]: RangeSummary.of_range(row) for row in rows if row["scope"] == "variant"}
-        return dict.fromkeys(self.reader.variant_ids, RangeSummary()) | found
+        found = {
+            (row["variant_id"], row.get("target") or ""): RangeSummary.of_range(row)
+            for row in rows
+            if row["scope"] == "variant"
+        }
+        return dict.fromkeys(product(self.reader.variant_ids, self.reader.families), RangeSummary()) | found
 
-    def range_of(self, variant_id: str) -> RangeSummary:
-        """Return extremes, histogram and number of all maps of a variant.
+    @property
+    def contrasts(self) -> dict[str, tuple[str, str]]:
+        """The names of the two classes of each target that is a contrast."""
+        return self.reader.contrasts
+
+    def range_of(self, variant_id: str, contrast: str = "") -> RangeSummary:
+        """Return extremes, histogram and number of all maps of a variant, of classes or of one contrast.
 
         They come from `ranges`; from a scan where shards were committed since the last reduction.
         """
-        return self._ranges.get(variant_id) or self.scans.summary(variant_id)
+        if contrast not in self.reader.families:  # of a study of contrasts alone
+            return RangeSummary()
+        return self._ranges.get((variant_id, contrast)) or self.scans.summary(variant_id, contrast)
 
     def attribution(self, variant_id: str, image_id: str, target: str) -> np.ndarray:
         """Return one raw map: float32 [H, W], in units of the output.
@@ -219,25 +236,32 @@ class StudyResults(Tables):
 
         Raises:
             KeyError: none of the maps is there.
-            InputError: there are no such regions, or a file of maps is gone or damaged.
+            InputError: there are no such regions, they differ between images, or a file of maps is gone or
+                damaged.
         """
-        side, total, count = patch_size(regions), np.zeros(()), 0
+        if regions in CODES:
+            raise InputError(f"regions {regions!r} differ between images; take the mean by pixel or patches")
+        squares, total, count = Partition(region_size(regions)), np.zeros(()), 0
         chosen = self.listing.image_ids.to_pylist() if image_ids is None else list(image_ids)
         for _, of, values in self.maps_of(variant_id, chosen):
             if of == target:
-                total, count = total + patch_sums(values, side), count + 1
+                total, count = total + squares.sums(values), count + 1
         if not count:
             raise KeyError(f"no map of variant {variant_id!r} and target {target!r} on these images")
         return total / count, count
 
     def region_sums(self, variant_id: str, image_id: str, target: str, regions: Regions) -> np.ndarray:
-        """Return the sums of a map over regions: float64 [H / size, W / size], rounded up; together its sum.
+        """Return the sums of a map over regions, which add up to its sum.
+
+        Of patches they are float64 [H / size, W / size], rounded up; of superpixels and objects [regions], by
+        the numbers of `label_map`.
 
         Raises:
             KeyError: there is no such map, or it was not kept (`store.maps`).
-            InputError: there are no such regions.
+            InputError: there are no such regions, or the study kept none.
         """
-        return patch_sums(self.attribution(variant_id, image_id, target), patch_size(regions))
+        values = self.attribution(variant_id, image_id, target)
+        return self.partition(variant_id, image_id, regions).sums(values)
 
     def view(self, images: str | Sequence[str], **choices: Any) -> NotebookView:
         """Return the report page's viewer of some images, for a notebook or a file: `igbatch.view`.
@@ -261,8 +285,7 @@ class StudyResults(Tables):
         uris = self.reader.listed([image_id], ["uri"])["uri"].to_pylist()
         if not uris:
             raise KeyError(f"no image {image_id!r} in the study")
-        models = self.variants.set_index("variant_id")["model"]
-        model = models[variant_id] if variant_id is not None else models.iloc[0]
+        model = self._model_of(str(self.variants["variant_id"].iloc[0]) if variant_id is None else variant_id)
         preprocessing = Preprocessing.from_data_config(self.record["models"][model]["data_config"])
         return preprocessing.pixels(load_image(uris[0]).image)
 

@@ -19,7 +19,7 @@ from igbatch.study import Study
 
 SCANNED_ROWS = 1 << 17
 """Rows that a scan yields at once, about."""
-FRAME_COLUMNS = tuple(name for name in schemas.IMAGE_STATS.names if name != "patches")
+FRAME_COLUMNS = tuple(name for name in schemas.IMAGE_STATS.names if name not in ("patches", "label_maps"))
 RANGE_COLUMNS = [name for name in schemas.RANGES.names if name != "patches"]
 ROW_COLUMNS = tuple(name for name in FRAME_COLUMNS if name != "histogram")
 """Columns of `image_stats` without the histograms, which are larger than all others together."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 KEYS = ["variant_id", "target", "box_label"]
 CONFIDENCE = 0.95
@@ -27,7 +27,13 @@ _SYMBOLIC = re.compile(r"predicted|label|top-\d+")
 _COLUMNS = ["sum", "share", "density_ratio", "pixels"]
 
 
-def aggregate_box_sums(box_stats: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+Classes = Mapping[str, tuple[str, ...]]
+"""Of each target that names any, its class, or the two of a contrast."""
+
+
+def aggregate_box_sums(
+    box_stats: pd.DataFrame, seed: int = 0, contrasts: Mapping[str, tuple[str, str]] = MappingProxyType({})
+) -> pd.DataFrame:
     """Aggregate the sums in boxes over images, for each variant, target and box label.
 
     Several boxes of one label in an image are added first (their density ratios averaged by pixels), so that
@@ -38,20 +44,23 @@ def aggregate_box_sums(box_stats: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
         box_stats: rows of a study's `box_stats`: variant_id, image_id, target, box_label, sum, share,
             density_ratio, pixels, and sign_agreement where it is known.
         seed: of the resampling.
+        contrasts: the two classes of each target that is a contrast.
 
     Returns:
         One row a group, sorted: variant_id, target, box_label; n_images, n_boxes; mean_sum with mean_sum_low
         and mean_sum_high (95 % interval over images: bias-corrected and accelerated bootstrap, Efron 1987;
         normal above `MAX_RESAMPLED` images, null below `MIN_IMAGES`); expected_sign (1 where the label is
-        the target's, -1 where it is another target's, null elsewhere); sign_share, the share of images whose
+        the target's, or the first of a contrast's, -1 where it is another target's, or the second of a
+        contrast's, null elsewhere); sign_share, the share of images whose
         sum has that sign, with sign_share_low and sign_share_high (95 % Wilson interval); mean_share;
         mean_density_ratio; mean_abs_sum, the mean of |sum|; n_negative, the images whose sum is negative;
-        n_both, those of the images that have a box of the target, too, and n_negative_both of these;
-        n_sign_depends, the boxes whose sum's sign depends on the baseline, null where there is one baseline.
+        n_both, those of the images that have a box of the target (of a contrast, of its first class), too,
+        and n_negative_both of these; n_sign_depends, the boxes whose sum's sign depends on the baseline, null
+        where there is one baseline.
     """
     known = [name for name in (*_COLUMNS, "sign_agreement") if name in box_stats]
     images = _one_row_an_image(box_stats.loc[box_stats["sum"].notna(), [*KEYS, "image_id", *known]])
-    classes = named_classes(box_stats["target"].unique())
+    classes = named_classes(box_stats["target"].unique(), contrasts)
     having = {
         (str(variant_id), str(label)): rows["image_id"].unique()
         for (variant_id, label), rows in images.groupby(["variant_id", "box_label"], observed=True)
@@ -61,7 +70,7 @@ def aggregate_box_sums(box_stats: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     for each, group in images.groupby(KEYS, sort=True, observed=True):
         variant_id, target, label = key = tuple(map(str, each))
         sign = expected_sign(target, label, classes)
-        found = _aggregate(group, sign, having.get((variant_id, target), none), seed)
+        found = _aggregate(group, sign, having.get((variant_id, classes.get(target, ("",))[0]), none), seed)
         rows.append(dict(zip(KEYS, key, strict=True)) | found)
     columns = [*KEYS, *_aggregate(images.iloc[:0], None, none, seed)]
     table = pd.DataFrame(rows, columns=columns)
@@ -85,16 +94,25 @@ def _one_row_an_image(boxes: pd.DataFrame) -> pd.DataFrame:
     return images.assign(density_ratio=images["weighted"] / images["pixels"])
 
 
-def named_classes(targets: Iterable[str]) -> set[str]:
-    """Return those of a study's targets that name a class, and are not found for each image."""
-    return {target for target in targets if not _SYMBOLIC.fullmatch(target)}
+def named_classes(targets: Iterable[str], contrasts: Mapping[str, tuple[str, str]]) -> Classes:
+    """Return the classes of those of a study's targets that name any, and are not found for each image.
+
+    Args:
+        targets: of the study.
+        contrasts: the two classes of each that is a contrast.
+    """
+    return {target: contrasts.get(target, (target,)) for target in targets if not _SYMBOLIC.fullmatch(target)}
 
 
-def expected_sign(target: str, label: str, classes: set[str]) -> int | None:
-    """Return 1 where a box's label is the target's, -1 where it is another target's, None elsewhere."""
-    if target not in classes or label not in classes:
+def expected_sign(target: str, label: str, classes: Classes) -> int | None:
+    """Return 1 where a box's label is the target's, -1 where it is another target's, None elsewhere.
+
+    A contrast's two classes stand on its two sides, whatever else the study has as targets.
+    """
+    of = classes.get(target, ())
+    if len(of) == 1 and len(classes.get(label, ())) != 1:
         return None
-    return 1 if label == target else -1
+    return None if label not in of and len(of) != 1 else 1 if label == of[0] else -1
 
 
 def _aggregate(group: pd.DataFrame, sign: int | None, having: Any, seed: int) -> dict[str, Any]:
@@ -131,6 +149,8 @@ def mean_interval(values: NDArray[np.float64], seed: int = 0) -> tuple[float | N
     mean, spread = float(values.mean()), float(values.std())
     if spread <= 1e-12 * np.abs(values).max():  # all alike, up to rounding
         return mean, mean
+    from scipy import stats  # takes a second to import
+
     standard = (values - mean) / spread  # so that no magnitude is too small to resample
     if len(values) > MAX_RESAMPLED:
         half = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) / np.sqrt(len(values) - 1)
@@ -151,5 +171,7 @@ def share_interval(agreeing: int, images: int) -> tuple[float | None, float | No
     """Return the 95 % Wilson interval of a share, (None, None) of no image (Wilson 1927)."""
     if images == 0:
         return None, None
+    from scipy import stats
+
     interval = stats.binomtest(agreeing, images).proportion_ci(CONFIDENCE, method="wilson")
     return float(interval.low), float(interval.high)

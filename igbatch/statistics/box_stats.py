@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from igbatch.errors import InputError
 from igbatch.images.geometry import MappedBox
 from igbatch.statistics.image_stats import Sums, add_up, map_statistics
+from igbatch.statistics.partitions import LabelMap, segment_statistics
 
 
 def box_statistics(
@@ -112,8 +113,10 @@ class MeasuredMap:
     boxes: list[dict[str, Any]]
 
 
-def measure(attribution: NDArray[np.float32], boxes: Sequence[MappedBox]) -> MeasuredMap:
-    """Measure a map, float32 [H, W], and what of it lies within boxes.
+def measure(
+    attribution: NDArray[np.float32], boxes: Sequence[MappedBox], label_maps: Sequence[LabelMap] = ()
+) -> MeasuredMap:
+    """Measure a map, float32 [H, W], what of it lies within boxes, and its sums over regions of label maps.
 
     Raises:
         InputError: a box reaches outside the map.
@@ -122,5 +125,6 @@ def measure(attribution: NDArray[np.float32], boxes: Sequence[MappedBox]) -> Mea
     if not_finite:
         return MeasuredMap(not_finite, None, [])
     statistics = map_statistics(attribution)
+    statistics["patches"] = [*segment_statistics(attribution, label_maps), *statistics["patches"]]
     whole = Sums.of(statistics["positive_sum"], statistics["negative_sum"])
     return MeasuredMap(0, statistics, box_statistics(attribution, boxes, whole))

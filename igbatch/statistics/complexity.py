@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 BINS = 100
 """Bins of the histogram, as in Quantus' EfficientMPRT."""
@@ -26,6 +25,8 @@ def complexity(attribution: NDArray[np.float32]) -> float | None:
     values = attribution.astype(np.float64)
     if values.min() == values.max():
         return None
+    from scipy import stats  # takes a second to import
+
     counts, _ = np.histogram(values, bins=BINS)
     return float(stats.entropy(counts))
 
@@ -36,6 +37,8 @@ def spread_entropy(attribution: NDArray[np.float32]) -> float | None:
     It is the complexity of Bhatt et al. 2020, "Evaluating and Aggregating Feature-based Model Explanations".
     It does not change with the map's scale or signs. None where the map is 0 throughout.
     """
+    from scipy import stats
+
     magnitudes = np.abs(attribution, dtype=np.float64).ravel()
     return float(stats.entropy(magnitudes)) if magnitudes.any() else None
 

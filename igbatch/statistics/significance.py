@@ -7,7 +7,6 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from igbatch.errors import InputError
 
@@ -103,6 +102,8 @@ def benjamini_hochberg(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
     found = np.full(p_values.shape, np.nan)
     valid = ~np.isnan(p_values)
     if valid.any():
+        from scipy import stats  # takes a second to import
+
         found[valid] = stats.false_discovery_control(p_values[valid], method="bh")
     return found
 
@@ -112,6 +113,8 @@ def sign_test(values: NDArray[np.float64], alternative: Alternative) -> SignedTe
     test, valid = _untested(values, alternative)
     if not test.n:
         return test
+    from scipy import stats
+
     above = int(np.count_nonzero(valid > 0))
     p = float(stats.binomtest(above, test.n, 0.5, alternative).pvalue)
     return test._replace(statistic=above, p=p)
@@ -127,6 +130,8 @@ def signed_rank_test(values: NDArray[np.float64], alternative: Alternative) -> S
     test, valid = _untested(values, alternative)
     if test.n < MIN_SIGNED_RANKS:
         return test
+    from scipy import stats
+
     ranks = float(stats.rankdata(np.abs(valid))[valid > 0].sum())
     return test._replace(statistic=ranks, p=float(stats.wilcoxon(valid, alternative=alternative).pvalue))
 

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 WINDOW = 7
 """Side of the window, in pixels."""
@@ -90,6 +89,8 @@ def mean_ssim(pair: PairMoments, width: float, other_width: float) -> float:
 
 
 def _window_means(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    from scipy import ndimage  # only who compares maps waits for it
+
     inner = slice(WINDOW // 2, -(WINDOW // 2))
     means: NDArray[np.float64] = ndimage.uniform_filter(values, WINDOW, output=np.float64)
     return np.ascontiguousarray(means[inner, inner])

@@ -21,12 +21,13 @@ from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
 
 from igbatch.store import schemas
 from igbatch.store.encoding import Encoding, map_table, parquet_options
-from igbatch.store.histograms import merge_lists, merge_patches
+from igbatch.store.histograms import families, merge_lists, merge_patches
 from igbatch.store.output import DATA_KINDS, Output, table_bytes
 
 COMMIT_KEY = b"igbatch"
@@ -80,6 +81,8 @@ class ShardWriter:
     shard: str
     fingerprint: str
     encoding: Encoding = field(default="float32", kw_only=True)
+    label_maps: str | None = field(default=None, kw_only=True)
+    """Name of the file of label maps of its images, which its rows then say (`store/label_maps.py`)."""
 
     def __post_init__(self) -> None:
         self.attempt = f"{time.time_ns():016x}-{secrets.token_hex(4)}"
@@ -152,7 +155,10 @@ class ShardWriter:
         own = {"attempt": self.attempt, "fingerprint": self.fingerprint}
         record = {"version": 1, **own, "rows": len(self._rows["image_stats"]), "files": self._named}
         sizes = {f"{kind}_bytes": self._named.get(kind, {}).get("bytes") for kind in DATA_KINDS}
-        data = stats_bytes(self._table("image_stats", schemas.IMAGE_STATS, **own, **sizes), record)
+        data = stats_bytes(
+            self._table("image_stats", schemas.IMAGE_STATS, label_maps=self.label_maps, **own, **sizes),
+            record,
+        )
         self._check_files()
         self.output.put(self.output.commit_path(self.variant_id, self.shard), data)
 
@@ -184,18 +190,19 @@ class ShardWriter:
 def stats_bytes(rows: pa.Table, record: Mapping[str, Any]) -> bytes:
     """Return the bytes of a file of `image_stats`: rows of `schemas.IMAGE_STATS` and a commit record.
 
-    Adds `shard_histogram` and `shard_patches`. Real numbers and histograms are written without dictionaries,
-    which makes reading histograms twice as fast.
+    Adds `shard_histogram` and `shard_patches`, those of classes and of each contrast in their first rows.
+    Real numbers and histograms are written without dictionaries, which makes reading these twice as fast.
     """
-    merged: list[Any] = [merge_lists(rows["histogram"]), merge_patches(rows["patches"])]
-    added = [schemas.IMAGE_STATS_FILE.field(name).type for name in ("shard_histogram", "shard_patches")]
-    firsts = [
-        pa.array([value, *[None] * len(rows)][: len(rows)], kind)
-        for value, kind in zip(merged, added, strict=True)
-    ]
-    table = pa.Table.from_arrays(
-        [*rows.columns, *firsts], schema=schemas.IMAGE_STATS_FILE
-    ).replace_schema_metadata({COMMIT_KEY: json.dumps(record).encode()})
+    added: dict[str, list[Any]] = {name: [None] * len(rows) for name in ("shard_histogram", "shard_patches")}
+    names = families(rows)
+    for name in names.unique().to_pylist():
+        own, first = rows.filter(pc.equal(names, name)), pc.index(names, name).as_py()
+        added["shard_histogram"][first] = merge_lists(own["histogram"])
+        added["shard_patches"][first] = merge_patches(own["patches"])
+    kinds = schemas.IMAGE_STATS_FILE
+    sums = [pa.array(values, kinds.field(name).type) for name, values in added.items()]
+    table = pa.Table.from_arrays([*rows.columns, *sums], schema=kinds)
+    table = table.replace_schema_metadata({COMMIT_KEY: json.dumps(record).encode()})
     return table_bytes(table, use_dictionary=_REPEATED, row_group_size=STATS_GROUP_ROWS)
 
 

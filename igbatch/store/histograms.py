@@ -13,6 +13,16 @@ from numpy.typing import NDArray
 from igbatch.errors import InputError
 
 
+def families(rows: pa.Table) -> pa.ChunkedArray:
+    """Return which maps each row shares ranges with: "" for those of classes, else the name of its contrast.
+
+    Rows are of `image_stats`, with their columns target and other_index; outputs of before lack the second.
+    """
+    if "other_index" not in rows.column_names:
+        return pa.chunked_array([pa.repeat("", len(rows))])
+    return pc.if_else(pc.is_valid(rows["other_index"]), rows["target"], "")
+
+
 def merge_lists(column: pa.ChunkedArray) -> NDArray[np.int64]:
     """Add up the lists of a column of at least one row, nulls left out: int64, of their length.
 

@@ -39,7 +39,10 @@ VARIANTS = _schema(
 
 
 def _patches(counts: pa.DataType) -> pa.DataType:
-    """Return the type of ranges of sums over patches: an entry a size, of `n_maps` maps together."""
+    """Return the type of ranges of sums over patches: an entry a size, of `n_maps` maps together.
+
+    Superpixels and objects have a code for their size (`statistics.partitions.CODES`).
+    """
     fields = {
         "size": INT32, "minimum": FLOAT64, "maximum": FLOAT64, "histogram": pa.list_(counts), "n_maps": INT64,
     }  # fmt: skip
@@ -48,17 +51,17 @@ def _patches(counts: pa.DataType) -> pa.DataType:
 
 IMAGE_STATS = _schema(
     (TEXT, "variant_id image_id label? target"),
-    (INT32, "target_index"),
+    (INT32, "target_index other_index?"),
     (TEXT, "prediction?"),
     (INT32, "prediction_index"),
-    (FLOAT64, "prediction_probability target_probability score score_baseline"),
+    (FLOAT64, "prediction_probability target_probability? score score_baseline"),
     (FLOAT64, "minimum maximum sum abs_sum positive_sum negative_sum q01 q50 q99"),
     (pa.list_(INT32), "histogram"),
     (_patches(INT32), "patches?"),
     (FLOAT64, "convergence_delta relative_delta? map_error? spread?"),
     (INT32, "steps"),
     (TRUTH, "converged negligible"),
-    (TEXT, "precision device image_etag image_sha256"),
+    (TEXT, "precision device image_etag image_sha256 label_maps?"),
     (INT32, "image_width image_height boxes_clipped? boxes_skipped?"),
     (TEXT, "weights_sha256 attempt fingerprint"),
     (INT64, "attributions_bytes? box_stats_bytes? quarantine_bytes?"),
@@ -68,8 +71,9 @@ IMAGE_STATS = _schema(
 IMAGE_STATS_FILE = IMAGE_STATS.append(pa.field("shard_histogram", pa.list_(INT64))).append(
     pa.field("shard_patches", _patches(INT64))
 )
-"""Columns of the files of `image_stats`. `shard_histogram`, null but in the first row of a file, is the sum
-of `histogram` over all its rows, and `shard_patches` what its `patches` come to together."""
+"""Columns of the files of `image_stats`. `shard_histogram` is the sum of `histogram` over all rows of classes
+in the first of them, that over all rows of a contrast in the first of these, and null elsewhere. What their
+`patches` come to together is `shard_patches`."""
 
 BOX_STATS = _schema(
     (TEXT, "variant_id image_id target box_id box_label"),
@@ -88,8 +92,11 @@ RANKINGS = _schema(
     (TEXT, "image_id image_sha256"), (pa.list_(INT32), "classes"), (pa.list_(FLOAT64), "probabilities")
 )
 
+LABEL_MAPS = _schema((TEXT, "image_id segments"), (pa.binary(), "labels"), (pa.list_(TEXT), "names"))
+"""Label maps of images (`store/label_maps.py`): `labels` is a PNG of 16 bits, the region of each pixel."""
+
 RANGES = _schema(
-    (TEXT, "scope variant_id?"),
+    (TEXT, "scope variant_id? target?"),
     (FLOAT64, "minimum maximum q01 q50 q99"),
     (INT64, "n_maps"),
     (TRUTH, "complete"),
@@ -187,7 +194,7 @@ LOCALIZATION = _schema(
 
 FAITHFULNESS = _schema(
     (TEXT, "variant_id image_id target"),
-    (INT32, "target_index"),
+    (INT32, "target_index other_index?"),
     (FLOAT64, "infidelity squared_change sensitivity"),
     (INT32, "perturbations"),
     (FLOAT64, "radius"),

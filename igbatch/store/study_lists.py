@@ -68,6 +68,22 @@ class StudyLists:
         """The values of the `target` column that the study lists, in its order."""
         return list(self.record["target_names"])
 
+    @property
+    def contrasts(self) -> dict[str, tuple[str, str]]:
+        """The names of the two classes of each target that is a contrast."""
+        return {name: (pair[0], pair[1]) for name, pair in self.record.get("contrasts", {}).items()}
+
+    @property
+    def families(self) -> dict[str, list[str]]:
+        """The targets whose maps share joint ranges: all classes under "", and each contrast by itself.
+
+        A contrast answers another question than its classes: it neither widens their ranges nor is drawn
+        under them.
+        """
+        classes = [name for name in self.target_names if name not in self.contrasts]
+        found = {name: [name] for name in self.target_names if name in self.contrasts}
+        return ({"": classes} if classes else {}) | found
+
     @cached_property
     def listing(self) -> Listing:
         """The images and targets that the study lists: about 100 bytes an image."""

@@ -5,7 +5,7 @@ Maps that have not converged are counted apart from damage: they follow from the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -23,6 +23,7 @@ from igbatch.store.pruned import pruned_at
 from igbatch.store.rankings import misranked, stored_rankings
 from igbatch.store.reader import Reader
 from igbatch.store.verification import MAX_NAMED, Problem, Unconverged, Verification
+from igbatch.store.verify_regions import kind_of
 from igbatch.store.verify_shard import ROWS, Expected, ShardCheck
 
 THREADS = 8
@@ -31,6 +32,8 @@ LOST_NAMED = 1000
 
 _Range = dict[str, Any]
 """Of some maps, as `ranges.parquet` should have it: minimum, maximum, n_maps, complete."""
+_Ranges = dict[tuple[str, str | None, str], _Range]
+"""By scope, variant and contrast: "" for classes."""
 
 
 def verify(output: Output, *, quick: bool = False) -> Verification:
@@ -53,12 +56,11 @@ def verify(output: Output, *, quick: bool = False) -> Verification:
     found = Verification(allowance=study["study"].get("quarantine", {}).get("allowance"))
     models = {} if quick else study.get("models", {})
     rankings = {name: stored_rankings(output, name, models[name], found.problems) for name in models}
-    named, ranges = set[str](), dict[tuple[str, str | None], _Range]()
+    named, ranges = set[str](), _Ranges()
     for row in variants:
-        part = _Variant(reader, images, row["variant_id"], found)
+        part = _Variant(reader, images, row, found)
         named |= part.check(quick, rankings.get(row["model"]))
-        if part.range:
-            ranges["variant", row["variant_id"]] = part.range
+        ranges |= {("variant", row["variant_id"], family): each for family, each in part.ranges.items()}
     _check_ranges(reader, ranges, found)
     for kind in DATA_KINDS:
         found.leftovers += sum(output.relative(info.path) not in named for info in output.files(kind))
@@ -68,12 +70,15 @@ def verify(output: Output, *, quick: bool = False) -> Verification:
 class _Variant:
     """The check of one variant, which adds to a `Verification` what it finds."""
 
-    def __init__(self, reader: Reader, images: pa.Table, variant_id: str, found: Verification) -> None:
-        self.output, self.targets = reader.output, reader.target_names
+    def __init__(
+        self, reader: Reader, images: pa.Table, variant: Mapping[str, str], found: Verification
+    ) -> None:
+        variant_id = variant["variant_id"]
+        self.output, self.targets, self.families = reader.output, reader.target_names, reader.families
         self.images = images
         self.required = reader.expected(variant_id)
         self.found = found
-        self.range: _Range = {}
+        self.ranges: dict[str, _Range] = {}
         study = reader.record
         settings = study["fingerprint"].get(variant_id)
         decisive = settings or study["study"]["attribution"]
@@ -85,6 +90,7 @@ class _Variant:
             decisive["atol"],
             maps if isinstance(maps, str) else "sample",
             pruned_at(self.output) is not None,
+            variant["model"],
         )
 
     def check(self, quick: bool, rankings: pa.Table | None) -> set[str]:
@@ -132,14 +138,17 @@ class _Variant:
         self.found.unlisted += len(keys) - len(order)
         self.found.superseded += len(order) - len(current)
         self.found.committed += len(current)
+        for family, targets in self.families.items():
+            own = current[np.isin(keys[current] % width, [self.targets.index(name) for name in targets])]
+            if len(own):
+                self.ranges[family] = {
+                    "minimum": rows["minimum"].to_numpy()[own].min(),
+                    "maximum": rows["maximum"].to_numpy()[own].max(),
+                    "n_maps": len(own),
+                    "complete": len(own) == expected * len(targets) // width,
+                    **_patch_ends([shard.patch_ends for shard in shards if len(shard.rows)], own),
+                }
         if len(current):
-            self.range = {
-                "minimum": rows["minimum"].to_numpy()[current].min(),
-                "maximum": rows["maximum"].to_numpy()[current].max(),
-                "n_maps": len(current),
-                "complete": len(current) == expected,
-                **_patch_ends([shard.patch_ends for shard in shards if len(shard.rows)], current),
-            }
             self._add_unconverged(rows, current)
         latest = np.full(self.required.size * width, -1)
         locked = np.zeros(latest.shape, dtype=bool)
@@ -208,7 +217,7 @@ class _Variant:
         self.found.problems.append(Problem(kind, where, what))
 
 
-def _check_ranges(reader: Reader, ranges: dict[tuple[str, str | None], _Range], found: Verification) -> None:
+def _check_ranges(reader: Reader, ranges: _Ranges, found: Verification) -> None:
     """Compare `ranges.parquet`, where it is there, with the `ranges` of the current rows.
 
     The tables beside it must come from these rows (`provenance`), and all that a run noted must be there.
@@ -223,7 +232,7 @@ def _check_ranges(reader: Reader, ranges: dict[tuple[str, str | None], _Range], 
     if output.exists(output.path(name)):
         try:
             rows = [_stated(row) for row in output.read_table(output.path(name)).to_pylist()]
-            differences = list(_differences(rows, ranges, found.expected))
+            differences = list(_differences(rows, ranges, _shares(reader, found.expected)))
         except (OSError, pa.ArrowException) as error:
             faults.setdefault(name, f"cannot be read ({error})")
     for path, what in [*faults.items(), *((name, each) for each in differences)]:
@@ -235,33 +244,38 @@ def _patch_ends(shards: Sequence[dict[int, NDArray[np.float64]]], current: NDArr
     found = {}
     for size in sorted(set.intersection(*map(set, shards))) if shards else ():
         ends = np.concatenate([shard[size] for shard in shards], axis=1)[:, current]
-        found[f"minimum of patches of {size}"] = ends[0].min()
-        found[f"maximum of patches of {size}"] = ends[1].max()
+        found[f"minimum of {kind_of(size)}"] = ends[0].min()
+        found[f"maximum of {kind_of(size)}"] = ends[1].max()
     return found
 
 
 def _stated(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row of `ranges.parquet` with the extremes of its patches beside its own."""
     ends = {
-        f"{extreme} of patches of {each['size']}": each[extreme]
+        f"{extreme} of {kind_of(each['size'])}": each[extreme]
         for each in row.get("patches") or ()
         for extreme in ("minimum", "maximum")
     }
     return row | ends
 
 
-def _differences(
-    stated: list[dict[str, Any]], ranges: dict[tuple[str, str | None], _Range], expected: int
-) -> Iterator[str]:
+def _shares(reader: Reader, expected: int) -> dict[str, int]:
+    """Return how many of the expected maps are of classes, and of each contrast."""
+    width = len(reader.target_names)
+    return {family: expected * len(targets) // width for family, targets in reader.families.items()}
+
+
+def _differences(stated: list[dict[str, Any]], ranges: _Ranges, expected: Mapping[str, int]) -> Iterator[str]:
     true = dict(ranges)
-    if ranges:
-        maps = sum(each["n_maps"] for each in ranges.values())
-        shared = set.intersection(*map(set, ranges.values()))
-        true["dataset", None] = {"n_maps": maps, "complete": maps == expected}
+    for family in dict.fromkeys(family for _, _, family in ranges):
+        own = [each for (_, _, of), each in ranges.items() if of == family]
+        maps = sum(each["n_maps"] for each in own)
+        whole = {"n_maps": maps, "complete": maps == expected[family]}
         for extreme, of in (("minimum", min), ("maximum", max)):
-            for name in sorted(name for name in shared if name.startswith(extreme)):
-                true["dataset", None][name] = of(each[name] for each in ranges.values())
-    by_scope = {(row["scope"], row["variant_id"]): row for row in stated}
+            for name in sorted(name for name in set.intersection(*map(set, own)) if name.startswith(extreme)):
+                whole[name] = of(each[name] for each in own)
+        true["dataset", None, family] = whole
+    by_scope = {(row["scope"], row["variant_id"], row.get("target") or ""): row for row in stated}
     for key in sorted({*true, *by_scope}, key=str):
         scope = " ".join(filter(None, key))
         if key not in true or key not in by_scope:

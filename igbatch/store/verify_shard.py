@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,21 +15,19 @@ from numpy.typing import NDArray
 from pyarrow import fs
 
 from igbatch.errors import InputError, one_line
-from igbatch.statistics.patches import patch_sums
 from igbatch.store import schemas
 from igbatch.store.commit import COMMIT_KEY
 from igbatch.store.encoding import RELATIVE_ERROR, stored_maps
-from igbatch.store.histograms import merge_lists, merge_patches, patches_by_size
 from igbatch.store.output import DATA_KINDS, Output
 from igbatch.store.pruned import KIND
 from igbatch.store.rankings import RANKED, ranked_rows
 from igbatch.store.removals import wrong_removals
 from igbatch.store.verification import Problem
+from igbatch.store.verify_regions import ShardRegions, kind_of, region_ends
 from igbatch.store.verify_spread import other_spreads, wrong_spreads
+from igbatch.store.verify_sums import wrong_sums
 
 MAPS_AT_ONCE = 32
-HISTOGRAMS_AT_ONCE = 512
-"""A megabyte of counts of pixels, or four of patches; a row group may hold eight times as many."""
 ROUNDING = 1e-9
 """Of sums in float64, relative to the map's absolute sum and its scores."""
 
@@ -42,18 +40,9 @@ _KEPT = ("image_id", "target", "image_etag", "minimum", "maximum", "sum", "abs_s
 ROWS = pa.schema(
     [*map(schemas.IMAGE_STATS.field, _KEPT), *(pa.field(name, pa.float64()) for name in ("error", "allowed"))]
 )
-_PATCH_ENDS = tuple(f"patches.list.element.{name}" for name in ("size", "minimum", "maximum"))
-_COLUMNS = (
-    "image_id",
-    "target",
-    "target_index",
-    "image_etag",
-    "image_sha256",
-    "steps",
-    "spread",
-    *_NUMBERS,
-    *_OWN,
-)
+_REGIONS = ("label_maps", *(f"patches.list.element.{name}" for name in ("size", "minimum", "maximum")))
+_PLACE = ("image_id", "target", "target_index", "image_etag", "image_sha256", "steps", "spread")
+_COLUMNS = (*_PLACE, *_NUMBERS, *_OWN)
 _UNREADABLE = (OSError, ValueError, LookupError, TypeError, pa.ArrowException)
 
 
@@ -68,6 +57,7 @@ class Expected:
         atol: absolute error that is allowed.
         maps: `all`, `none` or `sample`.
         pruned: files of maps may be gone: they were deleted on purpose.
+        model: the study's name of its model.
     """
 
     variant_id: str
@@ -76,6 +66,7 @@ class Expected:
     atol: float
     maps: str
     pruned: bool = False
+    model: str = ""
 
 
 @dataclass
@@ -97,7 +88,7 @@ class ShardCheck:
         maps: how many it keeps.
         pruned: files of maps that were deleted on purpose.
         problems: what is wrong with it.
-        patch_ends: minimum and maximum of the patches of its rows, [2, rows] by size; empty where quick.
+        patch_ends: minimum and maximum of the regions of its rows, [2, rows] by size; empty where quick.
     """
 
     output: Output
@@ -123,17 +114,18 @@ class ShardCheck:
                 parquet = pq.ParquetFile(file)
                 record = json.loads((parquet.schema_arrow.metadata or {})[COMMIT_KEY])
                 named = {kind: dict(record["files"][kind]) for kind in DATA_KINDS if kind in record["files"]}
-                rows = parquet.read([*_COLUMNS, *(() if self.quick else _PATCH_ENDS)])
+                rows = parquet.read([*_COLUMNS, *(() if self.quick else _REGIONS)])
                 self.attempt = str(record["attempt"])
                 row_count, fingerprint = int(record["rows"]), str(record["fingerprint"])
-                wrong = "" if self.quick else _wrong_sums(parquet)
+                wrong = "" if self.quick else wrong_sums(parquet)
         except _UNREADABLE as error:
             self._add("commit", self.path, f"not a whole commit of igbatch ({one_line(error, 200)})")
             return self
         self._check_record(rows, row_count, fingerprint, named)
         self._check_numbers(rows)
         self._spreads = rows["spread"].to_numpy() if "spread" in rows.column_names else None
-        self.patch_ends = _patch_ends(rows)
+        self.patch_ends = region_ends(rows)
+        self._regions = ShardRegions(self.output, self.expected.model, rows)
         if wrong:
             self._add("numbers", self.path, wrong)
         self.ranked = ranked_rows(rows)
@@ -285,12 +277,18 @@ class ShardCheck:
             "maximum": (maps.max(axis=(1, 2)), rough),
             "sum": (maps.sum(axis=(1, 2)), maps[0].size * rough + 1e-6 * stated["abs_sum"]),
         }
+        image_ids = self.rows["image_id"].take(pa.array(of)).to_pylist()
         for size, ends in self.patch_ends.items():
-            sums = np.array([patch_sums(each, size) for each in maps])
-            exact = size * size * rough + 1e-6 * stated["abs_sum"]
+            try:
+                cut = self._regions.partitions(size, image_ids)
+                sums = [regions.sums(each) for regions, each in zip(cut, maps, strict=True)]
+            except (InputError, KeyError, ValueError) as error:
+                self._add("regions", self.path, one_line(error, 200))
+                continue
+            exact = np.array([regions.largest for regions in cut]) * rough + 1e-6 * stated["abs_sum"]
             for name, end, extreme in (("minimum", ends[0], np.min), ("maximum", ends[1], np.max)):
-                stated[f"{name} of patch {size}"] = end[of]
-                seen[f"{name} of patch {size}"] = (extreme(sums, axis=(1, 2)), exact)
+                stated[f"{name} of {kind_of(size)}"] = end[of]
+                seen[f"{name} of {kind_of(size)}"] = (np.array([extreme(each) for each in sums]), exact)
         for name, (value, slack) in seen.items():
             for index in np.flatnonzero(~(np.abs(value - stated[name]) <= slack)):
                 what = f"{name} is {stated[name][index]:.6g}, its map says {value[index]:.6g}"
@@ -301,45 +299,5 @@ class ShardCheck:
         return "/".join([self.expected.variant_id, *place])
 
 
-def _patch_ends(rows: pa.Table) -> dict[int, NDArray[np.float64]]:
-    """Return minimum and maximum of the patches of rows, [2, rows] by size: of those sizes that all have."""
-    if "patches" not in rows.column_names:
-        return {}
-    return {
-        size: np.stack([entries[name].to_numpy() for name in ("minimum", "maximum")])
-        for size, entries, of in patches_by_size(rows["patches"])
-        if np.array_equal(of, np.arange(len(rows)))
-    }
-
-
 def _pairs(table: pa.Table | pa.RecordBatch) -> Iterator[tuple[str, str]]:
     return zip(table["image_id"].to_pylist(), table["target"].to_pylist(), strict=True)
-
-
-def _wrong_sums(parquet: pq.ParquetFile) -> str:
-    """Say what is wrong with the columns that ranges are taken from; empty where nothing is.
-
-    Some histograms are held at a time. A file without such a column is as good: rows are read for ranges.
-    """
-    merges: dict[str, tuple[str, str, Callable[[pa.ChunkedArray], Any]]] = {
-        "histogram": ("the sum of", "histograms", merge_lists),
-        "patches": ("the range of", "patches", merge_patches),
-    }
-    for of, (what, parts_name, merge) in merges.items():
-        name = f"shard_{of}"
-        if name not in parquet.schema_arrow.names or not parquet.metadata.num_rows:
-            continue
-        sums = parquet.read([name])[name]
-        if not sums[0].is_valid:
-            return f"{name}, {what} its {parts_name}, is not in its first row"
-        if sums.null_count < len(sums) - 1:
-            return f"{name}, {what} its {parts_name}, is in another row than the first"
-        try:
-            batches = parquet.iter_batches(HISTOGRAMS_AT_ONCE, columns=[of])
-            parts = [merge(pa.chunked_array([batch[of]])) for batch in batches]
-            found = merge(pa.chunked_array([pa.array(parts, sums.type)]))
-        except InputError as error:
-            return one_line(error, 200)
-        if not pa.array([found], sums.type).equals(pa.array([merge(sums)], sums.type)):
-            return f"{name} is not {what} the {parts_name} of its rows"
-    return ""

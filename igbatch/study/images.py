@@ -68,12 +68,18 @@ class Boxes(Section):
 
 
 class Images(Section):
-    """Where the images are: a folder (`root`), a `manifest` CSV, or drawn `scenes`; and the boxes on them."""
+    """Where the images are: a folder (`root`), a `manifest` CSV, or drawn `scenes`; and the boxes on them.
+
+    `masks` is a folder of PNG label masks, or `segmentation`: the outlines in the COCO file of `boxes`.
+    `superpixels` is the number of superpixels that every image is cut into, about.
+    """
 
     root: str | None = None
     manifest: str | None = None
     scenes: tuple[SceneGroup, ...] = ()
     boxes: Boxes | None = None
+    masks: Annotated[str, Field(min_length=1)] | None = None
+    superpixels: Annotated[int, Field(ge=2, le=2048)] | None = None
 
     @field_validator("boxes", mode="before")
     @classmethod
@@ -90,11 +96,22 @@ class Images(Section):
             raise ValueError("give one source: `root` (a folder), `manifest` (a CSV file) or `scenes`")
         if self.scenes and self.boxes:
             raise ValueError("scenes carry their own boxes; leave `boxes` out")
+        if self.scenes and self.masks:
+            raise ValueError("scenes carry their own boxes; leave `masks` out")
+        if self.masks == "segmentation" and (self.boxes is None or self.boxes.units != "pixels"):
+            raise ValueError("masks: segmentation: outlines are those of a COCO file of `boxes`, in pixels")
         return self
+
+    @property
+    def objects(self) -> bool:
+        """Whether objects of the images are known, by boxes or masks."""
+        return bool(self.scenes or self.boxes or self.masks)
 
     def places(self) -> Iterator[tuple[str, str]]:
         """Yield the keys that name a place, and the paths or URIs that they name."""
         named = {"root": self.root, "manifest": self.manifest, "boxes": self.boxes and self.boxes.path}
+        if self.masks != "segmentation":
+            named["masks"] = self.masks
         for key, place in named.items():
             if place:
                 yield f"images.{key}", place

@@ -49,24 +49,34 @@ def sharpened() -> type[Sharpened]:
 
 
 @pytest.fixture(scope="session")
-def row_by_row(small_swin: SwinTransformer) -> RowByRow:
-    """The small Swin where rows are alike."""
-    return RowByRow(small_swin).eval()
+def row_by_row(shallow_swin: SwinTransformer) -> RowByRow:
+    """The shallow Swin where rows are alike."""
+    return RowByRow(shallow_swin).eval()
 
 
 @pytest.fixture(scope="session")
-def by_place(small_swin: SwinTransformer) -> ByPlace:
-    """The small Swin where they are not."""
-    return ByPlace(small_swin).eval()
+def by_place(shallow_swin: SwinTransformer) -> ByPlace:
+    """The shallow Swin where they are not."""
+    return ByPlace(shallow_swin).eval()
 
 
 @pytest.fixture(scope="session")
 def small_swin() -> SwinTransformer:
     """A Swin of 56 x 56 images and 1,000 classes with random weights, in evaluation mode."""
+    return swin(depths=(2, 1))
+
+
+@pytest.fixture(scope="session")
+def shallow_swin() -> SwinTransformer:
+    """The same with a block a stage: of few rows at a time, blocks cost the time."""
+    return swin(depths=(1, 1))
+
+
+def swin(depths: tuple[int, int]) -> SwinTransformer:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = SwinTransformer(
-            img_size=56, patch_size=4, window_size=7, embed_dim=16, depths=(2, 1), num_heads=(2, 4)
+            img_size=56, patch_size=4, window_size=7, embed_dim=16, depths=depths, num_heads=(2, 4)
         )
     return model.eval()
 

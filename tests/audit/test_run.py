@@ -76,7 +76,8 @@ def _row(image_id: str, target: str) -> dict[str, Any]:
     }
     texts = {f.name: "" for f in schemas.IMAGE_STATS if pa.types.is_string(f.type)}
     truths = {f.name: True for f in schemas.IMAGE_STATS if pa.types.is_boolean(f.type)}
-    return {**numbers, **texts, **truths, "image_id": image_id, "target": target, "histogram": [0] * N_BINS}
+    key = {"image_id": image_id, "target": target, "other_index": None}
+    return {**numbers, **texts, **truths, **key, "histogram": [0] * N_BINS}
 
 
 @pytest.fixture(autouse=True)

@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from igbatch.report import build as render
+from igbatch.statistics.partitions import LabelMap
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 OPTIONS = (
@@ -219,7 +220,14 @@ def birds(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
     keys = [(v, i, t) for v in magnitudes for i in ("a.png", "b.png") for t in ("eagle", "magpie")]
     maps = {key: heavy_tailed(seed, 32, magnitudes[key[0]]) for seed, key in enumerate(keys)}
     boxes = (drawn.Box("0", "eagle", 2, 4, 14, 18), drawn.Box("1", "magpie", 18, 6, 30, 16))
-    results = drawn.DrawnResults(maps, featured=("a.png",), boxes=boxes)
+    rows, columns = np.mgrid[:32, :32]
+    label_maps = (
+        LabelMap("superpixels", ((rows + columns) // 3).astype(np.uint16)),
+        LabelMap(
+            "objects", ((rows > 9) * (1 + (columns > 20))).astype(np.uint16), ("background", "a-1", "<i>-1")
+        ),
+    )
+    results = drawn.DrawnResults(maps, featured=("a.png",), boxes=boxes, label_maps=label_maps)
     return render_to(tmp_path_factory.mktemp("birds"), results)
 
 

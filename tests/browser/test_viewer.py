@@ -20,6 +20,7 @@ from igbatch.report.color.scale import ColorScale
 from igbatch.report.color.style import DEFAULT, ColorStyle
 from igbatch.report.color.wording import PART_WORDS
 from igbatch.report.page.packing import packed, unpacked
+from igbatch.statistics.partitions import CODES
 from igbatch.statistics.patches import over_pixels, patch_sums
 from igbatch.text import number
 
@@ -152,6 +153,38 @@ def test_patches_show_their_sums_under_ranges_of_their_own(
     choose(page, regions="4")
     assert "regions=1&" in link
     assert "regions=4&" in copied_link(page)
+
+
+def test_superpixels_and_objects_show_the_sums_that_the_study_gives(
+    birds: Any, page: Any, show: Show, eventually: Eventually
+) -> None:
+    show(page, birds, "")
+    segments: Sequence[Any] = ("superpixels", "objects")
+    for regions in segments:
+        choose(page, regions=str(CODES[regions]), first_scope="pair")
+        for variant, target in product(VARIANTS[:2], TARGETS):
+            values = birds.results.maps[variant, "a.png", target]
+            cut = birds.results.partition(variant, "a.png", regions)
+            text, step = packed(values)
+            shown = cut.over_pixels(cut.sums(unpacked(text, 1.0, values.shape)) * step, values.shape)
+            keys = {"variant_id": variant, "image_id": "a.png", "targets": TARGETS, "regions": regions}
+            eventually(
+                coloured(
+                    page, variant, target, ColorScale(birds.results.scope_range("pair", **keys)).paint(shown)
+                )
+            )
+    place = panel(page, "trained", "eagle").locator(".stage")
+    place.scroll_into_view_if_needed()
+    box = place.bounding_box()
+    page.mouse.move(box["x"] + 25.5 / 32 * box["width"], box["y"] + 20.5 / 32 * box["height"])
+    reading = panel(page, "trained", "eagle").locator(".reading")
+    expect(reading).to_contain_text("<i>-1 ")
+    values = birds.results.maps["trained", "a.png", "eagle"]
+    inside = birds.results.label_map("trained", "a.png", "objects").labels == 2
+    expect(reading).to_contain_text(
+        f"of |a| {number(float(np.abs(values[inside]).sum(dtype=np.float64)))}; pixel"
+    )
+    assert "regions=-1&" in copied_link(page)
 
 
 AS_AT_FIRST = {"first_rule": "symmetric", "part": "signed", "level": 1, "palette": next(iter(PALETTES))}
@@ -518,7 +551,7 @@ def test_at_least_one_variant_and_target_stay(birds: Any, page: Any, show: Show)
     expect(page.locator(".panel[data-variant]")).to_have_count(1)
     expect(page.locator('.names input[name="trained"]')).to_be_disabled()
     expect(page.locator('.names input[name="magpie"]')).to_be_disabled()
-    expect(page.locator("#statement")).to_contain_text("A pair has two targets, 1 is shown.")
+    expect(page.locator("#statement")).to_contain_text("A pair has two classes, 1 is shown.")
 
 
 def test_the_phone_shows_one_map_below_the_other_as_wide_as_it_is_and_scrolls_no_side(

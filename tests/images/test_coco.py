@@ -36,7 +36,7 @@ def test_boxes_crowds_and_images_without_boxes(tmp_path: Path) -> None:
     crowd = {**ANNOTATION, "id": 2, "iscrowd": 1}
     file = read_boxes(write(tmp_path, images=[IMAGE, empty], annotations=[ANNOTATION, crowd]))
     assert file.rows.to_pylist() == [
-        {"image": "a.jpg", "box_id": None, "label": "eagle", "crowd": crowd,
+        {"image": "a.jpg", "box_id": None, "label": "eagle", "crowd": crowd, "mask": None,
          "x_min": 10.0, "y_min": 20.0, "x_max": 40.0, "y_max": 60.0}
         for crowd in (False, True)
     ]  # fmt: skip
@@ -132,3 +132,17 @@ def test_results_of_a_detector_are_no_coco_file(tmp_path: Path) -> None:
     assert refusal(str(path)) == "not COCO JSON: it is a list; give images, categories, annotations"
     path.write_text(json.dumps({"images": [], "annotations": []}))
     assert refusal(str(path)).startswith("not COCO JSON: key 'categories' is missing")
+
+
+def test_outlines_are_read_where_they_are_asked_for(tmp_path: Path) -> None:
+    outlined = {**ANNOTATION, "segmentation": [[10, 20, 40, 20, 40, 60.5]]}
+    uri = write(tmp_path, annotations=[outlined, {**ANNOTATION, "id": 2}])
+    assert read_boxes(uri).rows["mask"].to_pylist() == [None, None]
+    masks = read_boxes(uri, masks=True).rows["mask"].to_pylist()
+    assert masks == ["[[10.0,20.0,40.0,20.0,40.0,60.5]]", None]
+    uri = write(tmp_path, annotations=[{**ANNOTATION, "segmentation": {"size": [640, 480], "counts": [1]}}])
+    assert len(read_boxes(uri).rows) == 1
+    with pytest.raises(
+        InputError, match=r"annotation 1: segmentation has the size \[640, 480\].*; correct the file"
+    ):
+        read_boxes(uri, masks=True)

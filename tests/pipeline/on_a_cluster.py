@@ -1,7 +1,8 @@
-"""Runs on a cluster whose nodes come and go: `python on_a_cluster.py STUDY OUT S3_OUT`, for test_nodes.py.
+"""Runs on a cluster whose nodes come and go, for test_nodes.py.
 
-It asks for OTHER_ENDPOINT, where no store answers, and OTHER_PYTHONPATH, with a clone of timm. A line of JSON
-tells what was seen.
+`python on_a_cluster.py STUDY OUT S3_OUT COMMITTED`; a line of JSON tells what was seen. Workers commit what
+the file COMMITTED has (`quick_worker.write_committed`), and import no torch. It asks for OTHER_ENDPOINT, of
+no store, and OTHER_PYTHONPATH, with a clone of timm.
 """
 
 from __future__ import annotations
@@ -12,16 +13,20 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import ray
 from ray.cluster_utils import Cluster
 
 from igbatch import open_study
 from igbatch.errors import IgbatchError
+from igbatch.pipeline import driver, worker, worker_pool
 from igbatch.pipeline.cluster import size_workers
 from igbatch.pipeline.driver import AttributionDriver
-from igbatch.pipeline.messages import Calibration, RunSummary
+from igbatch.pipeline.messages import Calibration, RunSummary, ShardReport
+from igbatch.pipeline.plan import Shard
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.run import plan_study, run_stage
 from igbatch.pipeline.session import DriverImports
@@ -31,22 +36,20 @@ from igbatch.store.output import Output
 from igbatch.study import Run
 from igbatch.study_file import load_study
 
+sys.path.append(str(Path(__file__).parents[1]))
+from quick_worker import QuickWorker, Replayed
+
 JOINED, LOST = "joined.test", "lost.test"
 
 
-def waiting(resolved: ResolvedStudy, output: Output, device: str) -> Any:
-    """Make the real computer, but that a shard waits from when a node joins to when it is lost."""
-    import torch  # the driver has no need of it
+class Waiting(Replayed):
+    """Commits what is known, but that a shard waits from when a node joins to when it is lost."""
 
-    from igbatch.pipeline.compute import ShardComputer
-
-    class Waiting(ShardComputer):
-        def _attribute(self, *arguments: Any) -> None:
-            while output.exists(output.path(JOINED)) and not output.exists(output.path(LOST)):
-                time.sleep(0.05)
-            super()._attribute(*arguments)
-
-    return Waiting(resolved, output, torch.device(device))
+    def compute(self, shard: Shard, calibration: Calibration | None) -> ShardReport:
+        output = self.output
+        while output.exists(output.path(JOINED)) and not output.exists(output.path(LOST)):
+            time.sleep(0.05)
+        return super().compute(shard, calibration)
 
 
 @contextmanager
@@ -81,23 +84,32 @@ class Changing:
             action()
 
 
-def run_while_nodes_change(cluster: Cluster, study: str, out: str) -> dict[str, Any]:
-    """Run the stage; a node joins after the first shard, and is lost once its worker has one."""
-    output, nodes, second = Output(out), list[set[str]](), list[Any]()
+def run_while_nodes_change(
+    cluster: Cluster, study: str, out: str, s3_out: str, committed: str
+) -> dict[str, Any]:
+    """Run the stage; a node joins after the first shard, and is lost once its worker has one.
+
+    That node sees no object store: while it is there, another study is refused.
+    """
+    output, second = Output(out), list[Any]()
     plan = plan_study(load_study(study), output)
     open_output(output, plan.resolved, plan.images)
-    retries_before: list[int] = []
+    seen: dict[str, Any] = {}
+
+    def waiting(resolved: ResolvedStudy, output: Output, device: str) -> Any:
+        return Waiting(output, committed, fault=lambda shard: None)
 
     def working() -> set[str]:
         return {slot.node for slot in stage.pool.ready if slot.work}
 
     def join() -> None:
         output.put(output.path(JOINED), b"")
-        second.append(cluster.add_node(num_cpus=1))
+        blind = {"AWS_ENDPOINT_URL": os.environ["OTHER_ENDPOINT"]}
+        second.append(cluster.add_node(num_cpus=1, env_vars=blind))
 
     def lose() -> None:
-        nodes.append(working())
-        retries_before.append(stage.summary.retries)
+        seen.update(nodes=len(working()), retries_before=stage.summary.retries)
+        seen["blind"] = refused(study, s3_out)
         cluster.remove_node(second[0])
         output.put(output.path(LOST), b"")
 
@@ -107,22 +119,22 @@ def run_while_nodes_change(cluster: Cluster, study: str, out: str) -> dict[str, 
     stage = AttributionDriver(plan, output, workers, calibration, listener, make_computer=waiting)
     summary = stage.run()
     reduce_study(output)
-    return {
-        "computed": summary.rows, "nodes": len(nodes[0]), "retries_before": retries_before[0],
-        "retries": summary.retries,
-    }  # fmt: skip
+    return {**seen, "computed": summary.rows, "retries": summary.retries}
 
 
-def main(study: str, out: str, s3_out: str) -> dict[str, Any]:
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    cluster.add_node(num_cpus=1)
+def main(study: str, out: str, s3_out: str, committed: str) -> dict[str, Any]:
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     ray.init(address=cluster.address, namespace="igbatch", log_to_driver=False, job_config=DriverImports())
     try:
-        with another_node(cluster, AWS_ENDPOINT_URL=os.environ["OTHER_ENDPOINT"]):
-            blind = refused(study, s3_out)
         with another_node(cluster, PYTHONPATH=os.environ["OTHER_PYTHONPATH"]):
             other = refused(study, out)
-        return {"blind": blind, "other": other, "changing": run_while_nodes_change(cluster, study, out)}
+        with (
+            mock.patch.object(worker, "Worker", QuickWorker),
+            mock.patch.object(driver, "PROGRESS_SECONDS", 0.2),
+            mock.patch.object(driver, "SCALE_SECONDS", 0.2),
+            mock.patch.object(worker_pool, "CLUSTER_POLL_SECONDS", 0.5),
+        ):
+            return {"other": other, **run_while_nodes_change(cluster, study, out, s3_out, committed)}
     finally:
         ray.shutdown()
         cluster.shutdown()

@@ -756,9 +756,9 @@ def measure_where_they_lie(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Measure maps in torch, as on a GPU; what is returned grows by the maps of each call."""
     calls: list[int] = []
 
-    def counted(maps: Tensor, boxes: Sequence[Any]) -> Tensor:
+    def counted(maps: Tensor, boxes: Sequence[Any], label_maps: Sequence[Any]) -> Tensor:
         calls.append(len(maps))
-        return launch_map_statistics(maps, boxes)
+        return launch_map_statistics(maps, boxes, label_maps)
 
     monkeypatch.setattr(compute, "MEASURED_BY_ROWS", ())
     monkeypatch.setattr(compute, "launch_map_statistics", counted)

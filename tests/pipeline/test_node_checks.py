@@ -63,6 +63,16 @@ def test_another_output_at_the_same_place_is_noticed(output: Output) -> None:
         assert probe.unseen() == [f"another file at {probe.path}"]
 
 
+def test_a_mask_that_is_not_there_is_not_seen(output: Output, image: Path, tmp_path: Path) -> None:
+    mask = tmp_path / "mask.png"
+    mask.write_bytes(b"x")
+    with probe_file(output, str(image), str(mask)) as probe:
+        assert probe.unseen() == []
+        mask.unlink()
+        (unseen,) = probe.unseen()
+    assert unseen.startswith(f"not the mask {mask} (")
+
+
 def test_an_image_that_is_not_there_is_not_seen(output: Output, image: Path) -> None:
     with probe_file(output, str(image)) as probe:
         image.unlink()

@@ -238,7 +238,7 @@ def test_no_more_images_are_held_than_requested(monkeypatch: pytest.MonkeyPatch)
 def test_images_are_decoded_before_anybody_asks_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[str] = []
 
-    def prepared(entry: Any, preprocessing: Preprocessing) -> Any:
+    def prepared(entry: Any, preprocessing: Preprocessing, label_maps: Any) -> Any:
         begun.append(entry)
         return entry
 

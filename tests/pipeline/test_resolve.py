@@ -187,12 +187,32 @@ def test_every_model_has_its_own_indices(load: Callable[..., LoadedStudy]) -> No
     assert [spec.variant_id for spec in study.variants][:2] == ["a.trained", "a.random-1"]
 
 
+def test_contrasts_are_two_names_unless_a_class_is_called_so(load: Callable[..., LoadedStudy]) -> None:
+    classes = {"a - b": 4, "c": 3}
+    targets = ["eagle - magpie", "a - b", "a - b - c", "magpie - c"]
+    study = resolve_study(load(models={"m": {"classes": classes}}, targets=targets))
+    assert study.models["m"].targets == {
+        "eagle - magpie": (0, 1), "a - b": 4, "a - b - c": (4, 3), "magpie - c": (1, 3),
+    }  # fmt: skip
+    assert study.contrasts == {
+        "eagle - magpie": ("eagle", "magpie"), "a - b - c": ("a - b", "c"), "magpie - c": ("magpie", "c"),
+    }  # fmt: skip
+    assert resolve_study(load(targets={"a - b": 4})).contrasts == {}
+    models = {"m": {"classes": classes}, "n": {"classes": {"a": 1, "b": 2}}}
+    assert "is a class of one model and the difference of two classes of another" in refusal(
+        lambda: resolve_study(load(models=models, targets=["a - b"]))
+    )
+
+
 @pytest.mark.parametrize(
     ("targets", "line"),
     [
         (["hawk"], f"targets: 'hawk' is not a class of model m ({BUNDLED_ARCHITECTURE}: eagle, magpie, "),
         (["top-6"], "targets: top-6: model m has 5 classes only; ask for fewer"),
         (["top-0"], "targets: 'top-0' is not a class"),
+        (["eagle - hawk"], "targets: 'eagle - hawk': 'hawk' is not a class of model m"),
+        (["eagle - eagle"], "targets: 'eagle - eagle': both are class 0 of model m, whose difference is 0"),
+        (["predicted - eagle"], "targets: 'predicted - eagle': `predicted` is another class for each image"),
     ],
 )
 def test_a_target_that_the_model_does_not_have_is_refused(

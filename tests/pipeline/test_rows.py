@@ -153,6 +153,7 @@ def test_a_row_has_all_columns_but_those_of_its_commit(shard: Shard) -> None:
         "attributions_bytes",
         "box_stats_bytes",
         "quarantine_bytes",
+        "label_maps",
     }
     assert set(writer.stats[0]) == set(schemas.IMAGE_STATS.names) - own
 
@@ -326,7 +327,7 @@ def test_a_fault_of_the_writing_thread_comes_out_while_more_is_added(shard: Shar
 def test_nothing_of_a_shard_with_a_fault_is_committed(shard: Shard, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the real writer."""
     output = Output(f"memory://rows-{time.time_ns()}")
-    monkeypatch.setattr("igbatch.pipeline.rows.measure", lambda attribution, boxes: 1 / 0)
+    monkeypatch.setattr("igbatch.pipeline.rows.measure", lambda attribution, boxes, label_maps: 1 / 0)
 
     def write() -> None:
         with ShardWriter(output, "v", "s", "f") as writer, rows_to(writer, shard) as rows:

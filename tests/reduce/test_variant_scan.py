@@ -41,7 +41,7 @@ def shard(output: Output, name: str, attempt: int, images: list[str], variant: s
                 "variant_id": variant, "image_id": image, "target": target, "image_etag": "1",
                 "histogram": counts, "patches": patches(rng),
                 "weights_sha256": f"w{attempt}", "attempt": f"{attempt:03d}",
-                "box_stats_bytes": None, "quarantine_bytes": None,
+                "box_stats_bytes": None, "quarantine_bytes": None, "other_index": None,
             })  # fmt: skip
     data = stats_bytes(pa.Table.from_pylist(rows, schema=schemas.IMAGE_STATS), {})
     output.put(output.commit_path(variant, name), data)

@@ -21,8 +21,10 @@ from igbatch.report.color.style import ColorStyle
 from igbatch.results import StudyResults
 from igbatch.statistics.box_stats import box_statistics
 from igbatch.statistics.image_stats import convergence, map_statistics
+from igbatch.statistics.partitions import LabelMap, segment_statistics
 from igbatch.store import schemas
 from igbatch.store.commit import ShardWriter
+from igbatch.store.label_maps import write_label_maps
 from igbatch.store.output import Output
 from igbatch.study import Study
 
@@ -60,6 +62,7 @@ class DrawnResults(StudyResults):
         quarantine: Sequence[Mapping[str, Any]] = (),
         kept: bool = True,
         patches: bool = True,
+        label_maps: Sequence[LabelMap] = (),
         gap: float = 0.0,
         map_error: float | None = None,
         featured: Sequence[str] = (),
@@ -77,7 +80,8 @@ class DrawnResults(StudyResults):
         steps = 50 if map_error is None else "auto"
         rule = "gauss-legendre" if map_error is None else "adaptive"
         study = Study.model_validate({
-            "name": "drawn", "title": title, "images": {"root": "photos"}, "models": {"small": {}},
+            "name": "drawn", "title": title,
+            "images": {"root": "photos", "superpixels": 4 if label_maps else None}, "models": {"small": {}},
             "targets": list(targets),
             "attribution": {"output": output, "steps": steps, "tolerance": 0.05},
             "report": {"featured": list(featured), "max_images": max_images},
@@ -104,10 +108,14 @@ class DrawnResults(StudyResults):
         ):
             place.put_table(place.path(f"{name}.parquet"), pa.Table.from_pylist(rows, schema=schema))
         for variant in kinds:
-            with ShardWriter(place, variant, "shard", "fingerprint") as writer:
+            kept_maps = dict.fromkeys(images, tuple(label_maps)) if label_maps else {}
+            write_label_maps(place, "small", "regions", kept_maps)
+            named = "regions" if label_maps else None
+            with ShardWriter(place, variant, "shard", "fingerprint", label_maps=named) as writer:
                 mine = {key[1:]: values for key, values in maps.items() if key[0] == variant}
                 for (image, target), values in mine.items():
                     row = _stats_row(image, target, values, gap, map_error)
+                    row["patches"] = [*segment_statistics(values, label_maps), *row["patches"]]
                     before = {} if patches else {"patches": None}
                     writer.add_image_stats([{**row, "precision": precision, **before}])
                     on_image = boxes.get(image, ()) if isinstance(boxes, Mapping) else boxes

@@ -16,6 +16,7 @@ from igbatch.images.geometry import MappedBox
 from igbatch.statistics.box_stats import MeasuredMap, measure
 from igbatch.statistics.device import launch_map_statistics, unpack_map_statistics
 from igbatch.statistics.histogram import EDGES, N_SIDE
+from igbatch.statistics.partitions import LabelMap
 from igbatch.statistics.patches import PATCH_SIZES
 
 Maps = NDArray[np.float32]
@@ -59,9 +60,11 @@ def boxes_in(draw: st.DrawFn, height: int, width: int) -> list[MappedBox]:
     return boxes
 
 
-def on(device: str, maps: Maps, boxes: Sequence[MappedBox]) -> list[MeasuredMap]:
-    found = launch_map_statistics(torch.from_numpy(maps).to(device), boxes)
-    return unpack_map_statistics(found.cpu().numpy(), boxes, maps.shape[1:])
+def on(
+    device: str, maps: Maps, boxes: Sequence[MappedBox], label_maps: Sequence[LabelMap] = ()
+) -> list[MeasuredMap]:
+    found = launch_map_statistics(torch.from_numpy(maps).to(device), boxes, label_maps)
+    return unpack_map_statistics(found.cpu().numpy(), boxes, maps.shape[1:], label_maps)
 
 
 def assert_alike(found: MeasuredMap, expected: MeasuredMap, pixels: int) -> None:
@@ -125,8 +128,13 @@ def test_the_numbers_of_maps_of_the_models_size_are_those_of_numpy(device: str) 
     noise = np.random.default_rng(0).standard_cauchy((4, 224, 224)) * [[[1e-12]], [[1e-5]], [[1.0]], [[1e20]]]
     boxes = [MappedBox("a", "bird", 3, 7, 150, 201, 1.0), MappedBox("b", "bird", 0, 0, 224, 224, 1.0)]
     maps = noise.astype(np.float32)
-    for one, attribution in zip(on(device, maps, boxes), maps, strict=True):
-        assert_alike(one, measure(attribution, boxes), attribution.size)
+    cells = np.arange(224 * 224, dtype=np.int64).reshape(224, 224)
+    label_maps = (
+        LabelMap("superpixels", (cells // 391).astype(np.uint16)),  # more than are added up at once
+        LabelMap("objects", (cells > 40_000).astype(np.uint16), ("background", "bird-1")),
+    )
+    for one, attribution in zip(on(device, maps, boxes, label_maps), maps, strict=True):
+        assert_alike(one, measure(attribution, boxes, label_maps), attribution.size)
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -12,7 +12,7 @@ import pytest
 
 from igbatch.errors import InputError
 from igbatch.statistics.patches import PATCH_SIZES
-from igbatch.store import schemas, verify_shard
+from igbatch.store import schemas, verify_sums
 from igbatch.store.commit import ShardWriter
 from igbatch.store.commits import read_commits
 from igbatch.store.fingerprint import digest
@@ -315,7 +315,7 @@ def test_a_changed_extreme_of_patches_is_named_from_the_map(good: Output, end: s
     change(good, "image_stats/v/shard-y.parquet", patches=patches)
     found = verify(good).problems
     assert ("numbers", "v/y/a") in {(problem.kind, problem.where) for problem in found}
-    assert any(f"{end} of patch {PATCH_SIZES[place]} is " in problem.what for problem in found)
+    assert any(f"{end} of patches of {PATCH_SIZES[place]} is " in problem.what for problem in found)
     assert found_in(good, quick=True) == set()
 
 
@@ -323,7 +323,7 @@ def test_a_changed_extreme_of_patches_is_named_from_the_map(good: Output, end: s
 def test_a_sum_of_histograms_that_is_not_that_of_the_rows_is_named(
     good: Output, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verify_shard, "HISTOGRAMS_AT_ONCE", at_once)
+    monkeypatch.setattr(verify_sums, "HISTOGRAMS_AT_ONCE", at_once)
     path = "image_stats/v/shard-y.parquet"
     table = good.read_table(good.path(path))
     true = table["shard_histogram"][0].as_py()

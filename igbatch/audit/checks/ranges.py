@@ -44,7 +44,9 @@ class Ranges(AuditCheck):
         before = pair.ranges[1]
         width = before[1] - before[0]
         if width > 0:
-            low, high = np.fmin.reduce(pair.now["minimum"], 1), np.fmax.reduce(pair.now["maximum"], 1)
+            classes = [name not in self.pairing.now.contrasts for name in self.pairing.targets]
+            low, high = (pair.now[name][:, classes] for name in ("minimum", "maximum"))
+            low, high = np.fmin.reduce(low, 1, initial=np.nan), np.fmax.reduce(high, 1, initial=np.nan)
             beyond = np.fmax(before[0] - low, high - before[1]) / width
             details = {"low": low, "high": high, "before": before}
             self.add_offenders(beyond, variant_id=pair.variant_id, least=self.threshold, **details)

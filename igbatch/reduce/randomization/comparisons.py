@@ -55,8 +55,8 @@ class ImageComparisons:
     Args:
         image_id: which image.
         maps: by variant and target, float32 [H, W], at least one; what is missing is left out.
-        models: the range of all maps of the image.
-        dataset: the range of all maps of the study.
+        ranges: of all maps of classes under "", and of all maps of each contrast: those of the image
+            (`models`) and of the study (`dataset`).
         boxes: of the image.
         pixels: of the image as the model saw it, float32 [H, W, 3] in 0..1; None where they are not known.
     """
@@ -65,13 +65,12 @@ class ImageComparisons:
         self,
         image_id: str,
         maps: Mapping[str, Mapping[str, Map]],
-        models: Range,
-        dataset: Range,
+        ranges: Mapping[str, Mapping[str, Range]],
         boxes: Boxes,
         pixels: NDArray[np.float32] | None,
     ) -> None:
         self.image_id, self.maps = image_id, maps
-        self.ranges = {"models": models, "dataset": dataset}
+        self.ranges = ranges
         self.features = {
             (variant_id, target): map_features(attribution)
             for variant_id, of_variant in maps.items()
@@ -92,7 +91,8 @@ class ImageComparisons:
 
     def _similarity(self, compared: ComparedVariant, targets: Iterable[str]) -> Iterator[dict[str, Any]]:
         variant_id = compared.variant_id
-        for pair in combinations(targets, 2):
+        classes = [target for target in targets if target not in self.ranges]  # a contrast is of two of them
+        for pair in combinations(classes, 2):
             yield self._compare("between_targets", *((variant_id, target) for target in pair))
         others = [("to_trained", compared.trained), *(("between_random", each) for each in compared.partners)]
         for comparison, other in others:
@@ -110,7 +110,9 @@ class ImageComparisons:
             "image_id": self.image_id,
             "target": one[1],
             "other_target": other[1],
-            **similarity(first, second, {"pair": pair, **self.ranges}),
+            **similarity(
+                first, second, {"pair": pair, **self.ranges[one[1] if one[1] in self.ranges else ""]}
+            ),
         }
 
     def _measure(self, compared: ComparedVariant, target: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from igbatch.reduce.randomization.values import (
     VariantValues,
     image_values,
 )
-from igbatch.statistics.aggregates import named_classes
+from igbatch.statistics.aggregates import Classes, named_classes
 from igbatch.statistics.significance import Alternative, benjamini_hochberg, effect_size, empirical_p
 from igbatch.store.reader import Reader
 
@@ -43,7 +43,7 @@ def null_variants(variants: pd.DataFrame) -> list[str]:
 
 
 def data_set_rows(
-    values: Mapping[str, VariantValues], variants: pd.DataFrame, targets: Sequence[str], output: str
+    values: Mapping[str, VariantValues], variants: pd.DataFrame, classes: Classes, output: str
 ) -> list[dict[str, Any]]:
     """Test each trained model over the data set, and the signs of every variant: rows of `SIGNIFICANCE`.
 
@@ -53,10 +53,9 @@ def data_set_rows(
     Args:
         values: of the study's variants by id, under the same resamples.
         variants: rows of `schemas.VARIANTS`.
-        targets: of the study.
+        classes: of the targets of the study.
         output: what maps are in units of, such as `probability`.
     """
-    classes = named_classes(targets)
     rows: list[dict[str, Any]] = []
     for model, own in variants[variants["variant_id"].isin(list(values))].groupby("model", sort=False):
         nulls = [values[each].means for each in null_variants(own)]
@@ -70,7 +69,7 @@ def data_set_rows(
 
 
 def _null_rows(
-    trained: Mapping[Statistic, Resampled], nulls: Sequence[Mapping[Statistic, Resampled]], classes: set[str]
+    trained: Mapping[Statistic, Resampled], nulls: Sequence[Mapping[Statistic, Resampled]], classes: Classes
 ) -> Iterator[dict[str, Any]]:
     for statistic, mean in trained.items():
         null = [each[statistic].means for each in nulls if statistic in each]
@@ -144,13 +143,14 @@ def image_rows(reader: Reader, variants: pd.DataFrame, output: str) -> list[dict
         image_ids = reader.listing.ids(chosen[:MAX_IMAGES])
         common = {"model": model, "variant_id": trained[0], "output": output}
         one, *others = (_values_of(reader, image_ids, each) for each in (trained[0], *random))
-        tests = _tests_of_images(one, pd.concat(others), named_classes(reader.target_names))
+        classes = named_classes(reader.target_names, reader.contrasts)
+        tests = _tests_of_images(one, pd.concat(others), classes)
         rows += [common | row for row in tests]
     return _adjust(rows)
 
 
 def _tests_of_images(
-    trained: pd.DataFrame, random: pd.DataFrame, classes: set[str]
+    trained: pd.DataFrame, random: pd.DataFrame, classes: Classes
 ) -> Iterator[dict[str, Any]]:
     nulls = dict(iter(random.groupby(KEY, sort=False)))
     for row in trained.to_dict("records"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,14 +40,14 @@ class MeasurePlan:
     Attributes:
         reader: of the study.
         images: places of the images whose maps are compared, in the study's list.
-        dataset: the range of all maps.
+        dataset: the range of all maps of classes, under "", and of those of each contrast.
         random_pairs: the budget of comparisons between random variants.
         parts: of every variant, once `tasks` has run through.
     """
 
     reader: Reader
     images: NDArray[np.int64]
-    dataset: Range
+    dataset: Mapping[str, Range]
     random_pairs: int
     parts: dict[str, list[str]] = field(default_factory=dict)
 
@@ -101,12 +101,19 @@ class MeasurePlan:
     def _slices(self) -> Iterator[tuple[NDArray[np.int64], tuple[SlicedImage, ...]]]:
         """Yield some images at a time: their places, and what a task has to know of them."""
         extremes, _ = models_extremes(self.reader)
-        low, high = np.fmin.reduce(extremes["minimum"], axis=1), np.fmax.reduce(extremes["maximum"], axis=1)
+        ends = {}
+        for family, targets in self.reader.families.items():
+            own = [self.reader.target_names.index(name) for name in targets]
+            low, high = (extremes[name][:, own] for name in ("minimum", "maximum"))
+            ends[family] = np.fmin.reduce(low, axis=1), np.fmax.reduce(high, axis=1)
         for start in range(0, len(self.images), SLICE):
             places = self.images[start : start + SLICE]
             rows = self.reader.images.select(["image_id", "etag", "uri"]).take(places).to_pylist()
             for row, place in zip(rows, places, strict=True):
-                row["models"] = float(low[place]), float(high[place])
+                found = {
+                    family: (float(low[place]), float(high[place])) for family, (low, high) in ends.items()
+                }
+                row |= {"models": found.pop("", (0.0, 0.0)), "contrasts": found}
             yield places, tuple(SlicedImage(**row) for row in rows)
 
     def _files(self, variant_id: str, places: NDArray[np.int64]) -> tuple[MapFile, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +11,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from igbatch.images.selection import select_images
+from igbatch.reduce.randomization.comparisons import Range
 from igbatch.reduce.randomization.nulls import data_set_rows, image_rows
 from igbatch.reduce.randomization.planning import MeasurePlan
 from igbatch.reduce.randomization.summary import SummaryTask, summary_of, summary_rows
 from igbatch.reduce.randomization.tasks import FOLDER, TABLES, measure_slice, part_path
 from igbatch.reduce.randomization.values import values_of, values_tasks
+from igbatch.statistics.aggregates import named_classes
 from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
@@ -34,7 +36,7 @@ class MeasureCounts:
 
 
 def reduce_randomization(
-    reader: Reader, settings: Randomization, dataset: tuple[float, float], map_shards: MapShards = map
+    reader: Reader, settings: Randomization, dataset: Mapping[str, Range], map_shards: MapShards = map
 ) -> MeasureCounts:
     """Write `similarity.parquet`, `map_measures.parquet`, `localization.parquet`, `randomization.parquet` and
     `significance.parquet`; measure only what was not measured before.
@@ -42,7 +44,7 @@ def reduce_randomization(
     Args:
         reader: of a study whose ranges are reduced.
         settings: its `randomization` section.
-        dataset: the range of all its maps.
+        dataset: the range of all its maps of classes, under "", and of those of each contrast.
         map_shards: the built-in `map`, or the pipeline's, which uses the cluster.
     """
     output, variants = reader.output, reader.variants.to_pandas()
@@ -69,7 +71,8 @@ def reduce_randomization(
     value_tasks = list(values_tasks(reader))
     values = dict(zip(reader.variant_ids, map_shards(values_of, value_tasks), strict=True))
     unit = reader.study.attribution.output
-    rows = data_set_rows(values, variants, reader.target_names, unit)
+    classes = named_classes(reader.target_names, reader.contrasts)
+    rows = data_set_rows(values, variants, classes, unit)
     _put(output, "significance", rows + image_rows(reader, variants, unit), schemas.SIGNIFICANCE)
     kept = {path for of_table in paths.values() for path in of_table} | {task.path for task in tasks}
     kept |= {task.path(kind) for task in value_tasks for kind in ("values", "signs")}

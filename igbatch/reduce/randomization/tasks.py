@@ -48,12 +48,13 @@ class MapFile:
 
 @dataclass(frozen=True)
 class SlicedImage:
-    """An image of a slice: what it is, where it is, and the range of all its maps."""
+    """An image of a slice: what it is, where it is, the range of its maps of classes and of each contrast."""
 
     image_id: str
     etag: str
     uri: str
     models: Range
+    contrasts: Mapping[str, Range]
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class MeasureTask:
         parts: the variants to be measured, and the names of their parts.
         files: where the maps of all variants that these take lie, by variant.
         data_config: timm's, of the variants' model.
-        dataset: the range of all maps of the study.
+        dataset: the range of all maps of classes in the study, under "", and of those of each contrast.
     """
 
     output: Output
@@ -74,23 +75,30 @@ class MeasureTask:
     parts: tuple[tuple[ComparedVariant, str], ...]
     files: Mapping[str, tuple[MapFile, ...]]
     data_config: Mapping[str, Any]
-    dataset: Range
+    dataset: Mapping[str, Range]
 
 
 def part_names(
-    of: ComparedVariant, images: Sequence[SlicedImage], files: Mapping[str, Sequence[MapFile]], dataset: Range
+    of: ComparedVariant,
+    images: Sequence[SlicedImage],
+    files: Mapping[str, Sequence[MapFile]],
+    dataset: Mapping[str, Range],
 ) -> tuple[str, str]:
     """Return the name of the part of one variant, and the one that it had until version 0.1.0.
 
     It is a digest of all that its measures follow from. Parts of the old name are found, and never written:
     maps may have been pruned since they were measured.
     """
-    seen = [(image.image_id, image.etag, image.models) for image in images]
+    seen = [
+        (image.image_id, image.etag, image.models, *([dict(image.contrasts)] if image.contrasts else []))
+        for image in images
+    ]
+    whole = dataset[""] if set(dataset) == {""} else dict(dataset)  # without contrasts the digest of before
     read = {each: tuple(files.get(each, ())) for each in of.variants}
     lists = {each: list(map(asdict, own)) for each, own in read.items()}
     old = repr(of).replace("ComparedVariant", "Wanted", 1)  # its class was named so
-    before = f"({VERSION}, {old}, {seen}, {dataset})" + "".join(map(repr, read.items()))
-    return digest([VERSION, asdict(of), seen, dataset, lists]), bytes_digest(before.encode())
+    before = f"({VERSION}, {old}, {seen}, {whole})" + "".join(map(repr, read.items()))
+    return digest([VERSION, asdict(of), seen, whole, lists]), bytes_digest(before.encode())
 
 
 def part_path(output: Output, variant_id: str, part: str, table: str) -> str:
@@ -111,7 +119,9 @@ def measure_slice(task: MeasureTask) -> tuple[int, int]:
         if not any(of_image.values()):
             continue
         seen = boxes.get(image.image_id, {}), _pixels(image.uri, task.data_config)
-        measured = ImageComparisons(image.image_id, of_image, image.models, task.dataset, *seen)
+        models = {"": image.models, **image.contrasts}
+        ranges = {each: {"models": models[each], "dataset": whole} for each, whole in task.dataset.items()}
+        measured = ImageComparisons(image.image_id, of_image, ranges, *seen)
         for compared, part in task.parts:
             for table, more in measured.measure(compared).items():
                 rows[part][table] += more

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from igbatch.reduce.randomization.resampled import SEED, Resampled, image_means, keep_means, kept_means
 from igbatch.reduce.randomization.tasks import VERSION, part_path
-from igbatch.statistics.aggregates import expected_sign, named_classes
+from igbatch.statistics.aggregates import Classes, expected_sign, named_classes
 from igbatch.statistics.significance import Alternative, sign_test, signed_rank_test
 from igbatch.store import schemas
 from igbatch.store.fingerprint import bytes_digest, digest, texts_digest
@@ -65,7 +65,7 @@ class Statistic(NamedTuple):
         """Whether multiplying a map by a number leaves it as it is."""
         return (BOX_STATISTICS if self.box_label is not None else MAP_STATISTICS)[self.statistic]
 
-    def alternative(self, classes: set[str]) -> Alternative:
+    def alternative(self, classes: Classes) -> Alternative:
         """Return which side of the null is tested.
 
         Signed statistics of a class's box are expected above the null where the target is that class, and
@@ -152,7 +152,7 @@ def variant_values(task: ValuesTask) -> VariantValues:
             )
             with np.errstate(divide="ignore", invalid="ignore"):
                 means[statistic] = mean._replace(means=total.means / change.means)
-    return VariantValues(means, list(sign_rows(table, named_classes(reader.target_names))))
+    return VariantValues(means, list(sign_rows(table, named_classes(reader.target_names, reader.contrasts))))
 
 
 def image_values(boxes: pd.DataFrame, maps: pd.DataFrame) -> pd.DataFrame:
@@ -200,20 +200,29 @@ def _columns(table: pd.DataFrame) -> Iterator[tuple[Statistic, pd.Series]]:
                 yield Statistic(str(target), None if whole else str(label), name), values
 
 
-def sign_rows(table: pd.DataFrame, classes: set[str]) -> Iterator[dict[str, Any]]:
+def sign_rows(table: pd.DataFrame, classes: Classes) -> Iterator[dict[str, Any]]:
     """Test, over the images, that a class's box counts against other targets, and more for its own target.
 
     `sum`: the box's sum for another target is below zero. `sum_minus_other`: the box's sum for its own class
     less that for the other one, image by image, is above zero. By the exact sign test, and by Wilcoxon's
     signed-rank test (Wilcoxon 1945).
+
+    A contrast's sum in the box of its first class is above zero, and below in that of the other: tested where
+    these classes are no targets; where they are, `sum_minus_other` is this test.
     """
     sums = table[table["box_label"].notna()].pivot_table(
         index=["box_label", "image_id"], columns="target", values="sum", sort=True
     )
     for label in sums.index.unique("box_label"):
         own = sums.loc[label]
-        others = [other for other in sorted(classes - {label}) if other in own]
-        for other in others if label in classes and label in own else ():
+        for target in (name for name, of in classes.items() if len(of) > 1 and name in own):
+            sign = expected_sign(target, label, classes)
+            if sign is not None and not {*classes[target]} <= {*own.columns}:
+                key = {"target": target, "other_target": None, "box_label": label, "statistic": "sum"}
+                yield from _sign_tests(own[target], "greater" if sign > 0 else "less", key)
+        alone = {name for name, of in classes.items() if len(of) == 1}
+        others = [other for other in sorted(alone - {label}) if other in own]
+        for other in others if label in alone and label in own else ():
             key = {"target": other, "other_target": None, "box_label": label, "statistic": "sum"}
             yield from _sign_tests(own[other], "less", key)
             key = {"target": label, "other_target": other, "box_label": label, "statistic": "sum_minus_other"}

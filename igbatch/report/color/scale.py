@@ -133,7 +133,8 @@ class ColorScale:
         shown, (vmin, vmax) = take_part(values, self.style.part), self.ends
         beyond = int(np.count_nonzero((shown < vmin - slack) | (shown > vmax + slack)))
         if beyond:
-            regions = f"{beyond:,} pixels" if self.style.patch == 1 else count(beyond, "patch", "patches")
+            words = region_words(self.style.size)
+            regions = count(beyond, words["one"], words["many"])
             return [f"{regions} ({percent(beyond / values.size)}) beyond the scale"]
         if not values.any() or (self.indices(values) != LEVELS).any():
             return []
@@ -152,7 +153,7 @@ class ColorScale:
         label: scope and rule in a few words for the line under a map.
         caution: that maps of the scope are missing; empty where none is, or where the ends were given.
         sentences: whose range it is, where the colours end, and what may be compared.
-        regions: what a square of the map shows, in a sentence; empty of pixels.
+        regions: what a square or area of the map shows, in a sentence; empty of pixels.
         statement: all of it, said once for many rows; beware: what may not be compared, where it does not.
         """
         maps = count(self.shared.n_maps, "map")
@@ -161,7 +162,7 @@ class ColorScale:
             "color/scale.j2",
             scale=self,
             scope=scope,
-            region_words=region_words(self.style.patch)["words"],
+            region=region_words(self.style.size),
             maps=maps,
             over=scope.over.format(maps=maps),
             missing=MISSING_WORDS.format(maps=maps),

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from igbatch.errors import InputError
-from igbatch.reduce.ranges import Regions, patch_size
+from igbatch.reduce.ranges import Regions, region_size
 from igbatch.report.color.colormaps import PALETTES, Palette
 from igbatch.report.color.wording import KNOBS, PART_WORDS, RULE_WORDS, RangeRule, ValuePart
 from igbatch.report.sentences import parts
@@ -22,7 +22,8 @@ class ColorStyle:
     Attributes:
         rule: how the range that maps share becomes the ends of the colour scale.
         percentile: of the magnitudes, 90 to 100; only the rule `percentile` uses it.
-        regions: what of a map has one colour: a pixel, or a square patch, which shows its sum.
+        regions: what of a map has one colour: a pixel, or a patch, superpixel or object, which shows its sum;
+            None where nobody chose: `figures.scales.shown_style` then says which, elsewhere it is pixels.
         vmin, vmax: ends of the rule `fixed`, in units of the output; None otherwise.
         part: what of a map is shown.
         level: factor of the place on the colour scale, 1 to 20: at 2 the end colour is reached half-way.
@@ -45,10 +46,10 @@ class ColorStyle:
     contour: float = KNOBS["contour"].default
     blur: int = int(KNOBS["blur"].default)
     opacity: float = KNOBS["opacity"].default
-    regions: Regions = "pixel"
+    regions: Regions | None = None
 
     def __post_init__(self) -> None:
-        patch_size(self.regions)
+        region_size(self.unit)
         choices: dict[str, Collection[str]] = {"rule": RULE_WORDS, "part": PART_WORDS, "palette": PALETTES}
         for name, known in choices.items():
             if getattr(self, name) not in known:
@@ -104,14 +105,19 @@ class ColorStyle:
         return cls(**{name: value for name, value in chosen.items() if value is not None})
 
     @property
-    def patch(self) -> int:
-        """The side of its regions in pixels."""
-        return patch_size(self.regions)
+    def unit(self) -> Regions:
+        """What has one colour."""
+        return self.regions or "pixel"
+
+    @property
+    def size(self) -> int:
+        """The side of its regions in pixels, or what stands for it (`ranges.region_size`)."""
+        return region_size(self.unit)
 
     @property
     def contour_blur(self) -> int:
-        """Pixels over which strength is averaged for the contour: none where patches are shown."""
-        return self.blur if self.patch == 1 else 0
+        """Pixels over which strength is averaged for the contour: none where other regions are shown."""
+        return self.blur if self.size == 1 else 0
 
     @property
     def colors(self) -> Palette:
@@ -130,7 +136,7 @@ class ColorStyle:
         """The choices that differ from the default, each in a word or two, as for the name of a file."""
         words = {
             "rule": self.rule if self.rule in ("symmetric", "min-max") else self.rule_title,
-            "regions": self.regions,
+            "regions": self.regions or "",
             "part": self.part,
             "level": f"level {self.level:g}",
             "palette": self.palette,

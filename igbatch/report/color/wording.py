@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from igbatch.reduce.ranges import Scope
 from igbatch.report.color.colormaps import PALETTES
+from igbatch.statistics.partitions import CODES
 
 RangeRule = Literal["symmetric", "min-max", "percentile", "fixed"]
 ValuePart = Literal["signed", "positive", "negative", "absolute"]
@@ -63,17 +64,27 @@ KNOBS = {name: Knob(**each) for name, each in _WORDS["knobs"].items()}
 MISSING_WORDS: str = _WORDS["missing"]
 """Of an incomplete range; `{maps}` are there."""
 
+LACKING_WORDS: dict[str, str] = _WORDS["lacking"]
+"""Why regions are not there: because they were not asked for, by kind, or not `measured` of `{maps}`."""
+
 HISTOGRAM_WORDS: str = _WORDS["histogram"]
 """Of a percentile that was not taken from the pixels themselves; `{error}` is as in "15.5 %"."""
 
+CONTRAST_WORDS: str = _WORDS["contrast"]
+"""Of maps of contrasts beside those of classes."""
 
-def knobs(sizes: Iterable[int] = (), scopes: str = "scopes") -> dict[str, Any]:
+
+def knobs(sizes: Iterable[int] = (), scopes: str = "scopes", lacking: str = "") -> dict[str, Any]:
     """Return all choices with their titles, sentences and limits, as JSON has them.
 
     Keys: scopes, regions, rules, parts and palettes, lists of choices, the default first (scopes have none),
     each with its name (`scope`, `size`, `rule`, `part`, `palette`) and words; limits, by name (`KNOBS`);
-    sentences. `sizes` are those of the patches to choose among. `scopes` is the section of `wording.toml`
-    that has the scopes: `compared` for arrays of several sources.
+    sentences.
+
+    Args:
+        sizes: of the regions to choose among beside pixels (`ranges.region_size`).
+        scopes: the section of `wording.toml` that has the scopes: `compared` for arrays of several sources.
+        lacking: why other regions are not there, in sentences.
     """
     choices = {"scope": _WORDS[scopes], "rule": _WORDS["rules"], "part": _WORDS["parts"]}
     choices["palette"] = {
@@ -91,12 +102,15 @@ def knobs(sizes: Iterable[int] = (), scopes: str = "scopes") -> dict[str, Any]:
         **lists,
         "regions": [region_words(size) for size in (1, *sizes)],
         "limits": _WORDS["knobs"],
-        "sentences": {name: _WORDS[name] for name in ("missing", "histogram")},
+        "sentences": {name: _WORDS[name] for name in ("missing", "histogram", "contrast")}
+        | {"lacking": lacking},
     }
 
 
 def region_words(size: int) -> dict[str, Any]:
-    """Return size, title and sentence of regions: pixels where the size is 1, else patches."""
-    if size == 1:
-        return {"size": 1, **_WORDS["pixels"]}
-    return {"size": size, **{name: text.format(size=size) for name, text in _WORDS["patches"].items()}}
+    """Return the size of regions, and their words: title, label, one, many and a sentence."""
+    kind = _KINDS.get(size, "patches")
+    return {"size": size, **{name: text.format(size=size) for name, text in _WORDS["regions"][kind].items()}}
+
+
+_KINDS = {1: "pixels", **{code: name for name, code in CODES.items()}}

@@ -66,14 +66,15 @@ def aggregates_figure(results: StudyResults) -> Figure:
     sums of a trained model and of random ones, many decades apart, are seen on one scale with their signs.
     """
     rows = select_aggregates(results).rows.replace([-np.inf, np.inf], np.nan)
+    wide = 200 if results.contrasts else 140  # pixels: a contrast names two classes
     names: list[str] = []  # of lines: each variant, and below it its rows
     y = []
     for variant, group in rows.groupby("variant_id", sort=False, observed=True):
         names.append(fit(plain(str(variant)), _NAMES - 20, 12, bold=True))
         for label, target in zip(group["box_label"], group["target"], strict=True):
             y.append(len(names))
-            names.append("   " + fit(f"{plain(str(label))} box → {plain(str(target))}", 140, 11))
-    figure = Figure((WIDTH / DPI, (136 + ROW * len(names)) / DPI), dpi=DPI)
+            names.append("   " + fit(f"{plain(str(label))} box → {plain(str(target))}", wide, 11))
+    figure = Figure(((WIDTH + wide - 140) / DPI, (136 + ROW * len(names)) / DPI), dpi=DPI)
     figure.set_layout_engine("constrained", w_pad=0.16, h_pad=0.14)
     title = "Mean sum of attributions in boxes, over the images"
     figure.suptitle(title, x=0.022, ha="left", size=10, weight="bold")
@@ -81,6 +82,7 @@ def aggregates_figure(results: StudyResults) -> Figure:
     figure.supxlabel(guide, x=0.022, ha="left", size=8)
     axes = figure.add_subplot(ylim=(max(len(names), 1) - 0.5, -0.5))
     _scale(axes, *extent(rows[list(_DRAWN)].to_numpy().ravel()))
+    axes.tick_params("y", pad=(_NAMES + wide - 140) * 72 / DPI)
     axes.set_yticks(range(len(names)), names, size=8, ha="left")
     for name in set(range(len(names))) - set(y):
         axes.get_yticklabels()[name].set(size=8.6, weight="bold")
@@ -115,7 +117,7 @@ def _scale(axes: Axes, linear: float, largest: float) -> None:
     axes.set_xticks(ticks, [number(tick, 1) for tick in ticks], size=7.6)
     axes.set_xticks([], minor=True)
     axes.tick_params("x", length=3, color=FAINT)
-    axes.tick_params("y", length=0, pad=_NAMES * 72 / DPI)
+    axes.tick_params("y", length=0)
     axes.grid(axis="x", color="#e4e4e4", linewidth=0.6)
     axes.axvline(0, color=INK, linewidth=0.9)
     axes.set_axisbelow(True)

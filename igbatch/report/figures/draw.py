@@ -25,6 +25,7 @@ from igbatch.report.figures.bar import BAR_SPACE, SMALL, draw_bar
 from igbatch.report.figures.encoding import as_bytes
 from igbatch.report.figures.image_data import DrawnBox, ImageMaps, Panel, Picture
 from igbatch.report.figures.layout import Row, Sheet, scope_sheet, statement
+from igbatch.report.figures.scales import shown_style
 from igbatch.report.figures.typeset import (
     DPI,
     FAINT,
@@ -80,12 +81,13 @@ def figure(
         targets: all by default; under `pair`, more than two make a row for each pair.
         scope: raw, image, pair, targets, models, variant or dataset: whose range the colours stand for.
         choices: about colours: regions, rule, percentile, part, level, palette, contour, blur and opacity, as
-            of `ColorStyle`; `ends=(vmin, vmax)` sets where colours end.
+            of `ColorStyle`; `ends=(vmin, vmax)` sets where colours end. Regions are patches of 8 pixels
+            where none are named and the study has their ranges, else pixels.
 
     Raises:
         InputError: a choice is wrong, or the study has no such image, variant, target or scope.
     """
-    style = ColorStyle.of(**choices)
+    style = shown_style(study, ColorStyle.of(**choices))
     return draw_sheet(scope_sheet(ImageMaps(study, image_id), scope, variants, targets, style))
 
 
@@ -294,7 +296,7 @@ def _draw_contour(page: Axes, panel: Panel, width: int, place: Transform) -> Non
     if style.contour:
         line = outline(strongest(panel.values, style.contour, style.part, style.contour_blur))
         thick = (
-            1.0 if style.contour_blur or style.patch > 1 else min(1.0, 0.4 * width / panel.values.shape[1])
+            1.0 if style.contour_blur or style.size != 1 else min(1.0, 0.4 * width / panel.values.shape[1])
         )
         _stroke(page, line, thick, style.colors.line, place)
 

@@ -6,7 +6,7 @@ import io
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, groupby, islice
 from typing import Any
 
@@ -20,8 +20,8 @@ from igbatch.report.color.style import DEFAULT, ColorStyle
 from igbatch.report.figures.draw import contact_figure, draw_sheet
 from igbatch.report.figures.fonts import missing_line, on_stderr
 from igbatch.report.figures.image_data import ImageMaps, ShownRows
-from igbatch.report.figures.layout import chosen, row_of, scope_sheet, sequence_sheet
-from igbatch.report.figures.scales import check_scope
+from igbatch.report.figures.layout import chosen, row_of, scope_sheet, sequence_sheet, split_targets
+from igbatch.report.figures.scales import check_scope, shown_style
 from igbatch.report.figures.typeset import DPI, fallbacks, missing_letters
 from igbatch.report.selection import select, shown_variants
 from igbatch.results import StudyResults
@@ -146,10 +146,12 @@ def print_figures(
     if file_format not in FORMATS:
         raise InputError(f"format {file_format!r} is unknown; use one of {', '.join(FORMATS)}")
     pdf = file_format == "pdf"
+    chosen_style = options.style
+    options = replace(options, style=shown_style(results, chosen_style))
     pages = contact_sheets(results, options) if options.grid else image_pages(results, options)
     missing: dict[str, set[str]] = {}
     for names, group in groupby(pages, key=lambda page: page.document if pdf else page.names):
-        name = f"{file_stem(*names, *options.style.changed)}.{file_format}"
+        name = f"{file_stem(*names, *chosen_style.changed)}.{file_format}"
         content, missing[name] = _file(file_format, names, group)
         write(f"{FOLDER}/{name}", content)
     if line := missing_line(missing):
@@ -204,8 +206,9 @@ def _sequences(
 ) -> Iterator[PrintedPage]:
     """Yield the sequence of each variant, and of each pair where there are more than two targets."""
     targets = chosen(options.targets or None, maps.results.target_names, "target")
+    classes, _ = split_targets(maps, targets)
     for variant in variants:
-        groups = [targets, *(combinations(targets, 2) if len(targets) > 2 else ())]
+        groups = [targets, *(combinations(classes, 2) if len(classes) > 2 else ())]
         for place, group in enumerate(groups):
             sheet = sequence_sheet(maps, variant, group, options.style)
             names = (maps.image_id, variant, *(group if place or options.targets else ()))

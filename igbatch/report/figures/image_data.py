@@ -17,7 +17,6 @@ from igbatch.report.color.scale import ColorScale
 from igbatch.report.target_titles import TargetTitles
 from igbatch.results import StudyResults
 from igbatch.statistics.image_stats import allowed_error
-from igbatch.statistics.patches import over_pixels, patch_sums
 from igbatch.store.encoding import RELATIVE_ERROR
 from igbatch.study import AttributionSection
 from igbatch.text import number, percent, plain
@@ -59,7 +58,7 @@ class Panel:
             `missing` says why.
         scale: what its colours stand for; None where no map of the scope is there, or none was requested.
         minimum, maximum: of its regions, in units of the output; None where it was not computed, and for
-            patches of a map that was not kept.
+            other regions than pixels where their ranges were not kept.
         total: the sum of the map, whatever its regions are; None likewise.
         marks: what to be careful about, each a short phrase.
         photograph: what the map lies over, float32 [H, W, 3] in 0..1; None where it is shown alone.
@@ -118,6 +117,7 @@ class ImageMaps:
         self._maps: dict[tuple[str, str], NDArray[np.float32] | None] = {}
         self._pictures: dict[str, Picture] = {}
         self._boxes: dict[str, tuple[DrawnBox, ...]] = {}
+        self._regions: dict[tuple[str, str], dict[int, Any]] | None = None
 
     @cached_property
     def variants(self) -> list[str]:
@@ -169,21 +169,39 @@ class ImageMaps:
         low: float | None = float(row["minimum"])
         high: float | None = float(row["maximum"])
         shown: NDArray[np.floating[Any]] | None = values
-        if scale is not None and (size := scale.style.patch) > 1:
-            low = high = None
+        sums: NDArray[np.floating[Any]] | None = values
+        rounding = 0.0
+        if scale is not None and scale.style.size != 1:
+            low, high = self._region_ends(variant_id, target, scale.style.size)
             if values is not None:
-                sums = patch_sums(values, size)
-                shown, low, high = over_pixels(sums, size, values.shape), float(sums.min()), float(sums.max())
-        if values is not None and shown is not None and scale is not None:
-            side = scale.style.patch
-            rounding = side * side * RELATIVE_ERROR * float(np.abs(values).max()) if side > 1 else 0.0
-            marks += scale.marks(shown[::side, ::side], rounding)
+                regions = self.results.partition(variant_id, self.image_id, scale.style.unit)
+                sums = regions.sums(values)
+                shown, low, high = (
+                    regions.over_pixels(sums, values.shape),
+                    float(sums.min()),
+                    float(sums.max()),
+                )
+                rounding = regions.largest * RELATIVE_ERROR * float(np.abs(values).max())
+        if sums is not None and scale is not None:
+            marks += scale.marks(sums, rounding)
             if scale.style.opacity < 1:
                 photograph = self.picture(variant_id).pixels
                 if photograph is None:
                     marks.append("no photograph beneath: the image cannot be read")
         total = float(row["sum"])
         return Panel(*key, shown, scale, low, high, total, tuple(marks), missing, photograph)
+
+    def _region_ends(self, variant_id: str, target: str, size: int) -> tuple[float | None, float | None]:
+        """Return the smallest and the largest sum over regions of a map, by its row: it may not be kept."""
+        if self._regions is None:
+            rows = self.results.rows_of([self.image_id], ["variant_id", "target", "patches"])
+            self._regions = {
+                (row["variant_id"], row["target"]): {each["size"]: each for each in row["patches"]}
+                for row in rows.to_dict("records")
+                if row["patches"] is not None
+            }
+        ends = self._regions.get((variant_id, target), {}).get(size)
+        return (None, None) if ends is None else (float(ends["minimum"]), float(ends["maximum"]))
 
     def boxes_seen_by(self, variant_id: str) -> tuple[DrawnBox, ...]:
         """Return the boxes in pixels of a variant's model: models may crop an image differently."""
@@ -210,8 +228,9 @@ class ImageMaps:
         return f"“{name}” ({percent(first['prediction_probability'])})"
 
     def probabilities(self, variant_id: str, targets: Sequence[str]) -> list[str]:
-        """Return the probability that a variant gives each target, in phrases."""
-        rows = {target: self.row(variant_id, target) for target in targets}
+        """Return the probability that a variant gives each target, in phrases; a contrast has none."""
+        classes = [target for target in targets if target not in self.results.contrasts]
+        rows = {target: self.row(variant_id, target) for target in classes}
         known = {target: row for target, row in rows.items() if row is not None}
         return [
             f"p({self.title(variant_id, target)}) = {percent(row['target_probability'])}"

@@ -8,11 +8,13 @@ from itertools import combinations
 
 from igbatch.errors import InputError
 from igbatch.reduce.ranges import Scope
+from igbatch.report.color.scale import ColorScale
 from igbatch.report.color.style import DEFAULT, ColorStyle
+from igbatch.report.color.wording import CONTRAST_WORDS
 from igbatch.report.columns import Table, number_or_dash, percent_or_dash
 from igbatch.report.figures.image_data import ImageMaps, Panel, Picture
 from igbatch.report.figures.scales import check_scope, color_scale
-from igbatch.text import listing, number, percent, plain
+from igbatch.text import listing, number, plain
 
 _NO_MAP = "No map of this scope is there."
 
@@ -53,7 +55,8 @@ def sequence_sheet(
     """
     names = chosen(targets, maps.results.target_names, "target")
     (variant_id,) = chosen([variant_id], list(maps.results.variants["variant_id"]), "variant")
-    scopes: list[Scope] = ["raw", "image", *([joint_scope(names)] if len(names) > 1 else []), "dataset"]
+    classes, _ = split_targets(maps, names)
+    scopes: list[Scope] = ["raw", "image", *([joint_scope(classes)] if len(classes) > 1 else []), "dataset"]
     return Sheet(
         title=plain(maps.image_id),
         subtitle=plain(variant_id),
@@ -75,7 +78,7 @@ def scope_sheet(
     """Lay out one image under one scope: variants are rows, targets are columns.
 
     Where no variants are named, they are those that the study asks for on this image. Under `pair`, more
-    than two targets make a row for each pair of them.
+    than two classes make a row for each pair of them; contrasts follow by themselves.
 
     Raises:
         InputError: a variant, target or the image is not of the study, or there is no such scope.
@@ -85,9 +88,12 @@ def scope_sheet(
         raise InputError(f"image {maps.image_id!r} is not in the study; `images` lists its ids")
     known = list(maps.results.variants["variant_id"])
     names = chosen(targets, maps.results.target_names, "target")
-    if scope == "pair" and len(names) < 2:
-        raise InputError("scope 'pair' needs two targets, there is one; use image")
-    groups = list(combinations(names, 2)) if scope == "pair" else [tuple(names)]
+    classes, contrasts = split_targets(maps, names)
+    if scope == "pair" and len(classes) < 2:
+        raise InputError(f"scope 'pair' needs two classes, there is {len(classes)}; use image")
+    groups = [tuple(names)]
+    if scope == "pair" and len(classes) > 2:
+        groups = [*combinations(classes, 2), *((name,) for name in contrasts)]
     rows = []
     for variant_id in chosen((maps.variants or known) if variants is None else variants, known, "variant"):
         for group in groups:
@@ -101,9 +107,16 @@ def scope_sheet(
     return Sheet(plain(maps.image_id), "", picture, statement(panels), None, tuple(rows), style)
 
 
-def joint_scope(targets: Sequence[str]) -> Scope:
-    """Return the scope that joins an image's maps of these targets: image, pair or targets."""
-    return "image" if len(targets) == 1 else "pair" if len(targets) == 2 else "targets"
+def split_targets(maps: ImageMaps, targets: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return those of some targets whose maps share joint ranges, and the contrasts, which have their own."""
+    contrasts = maps.results.contrasts
+    classes = [target for target in targets if target not in contrasts]
+    return classes, [target for target in targets if target in contrasts]
+
+
+def joint_scope(classes: Sequence[str]) -> Scope:
+    """Return the scope that joins an image's maps of these classes: image, pair or targets."""
+    return "image" if len(classes) < 2 else "pair" if len(classes) == 2 else "targets"
 
 
 def chosen(requested: Sequence[str] | None, known: Sequence[str], noun: str) -> list[str]:
@@ -138,15 +151,26 @@ def statement(panels: Sequence[Panel]) -> tuple[str, ...]:
 
 def row_of(maps: ImageMaps, scope: Scope, variant_id: str, targets: Sequence[str], style: ColorStyle) -> Row:
     """Return the maps of some targets, of one image and variant, under one scope and style."""
-    if scope == "image":
-        scales = [color_scale(maps, scope, variant_id, [target], style) for target in targets]
-    else:
-        scales = [color_scale(maps, scope, variant_id, targets, style)] * len(targets)
+    classes, contrasts = split_targets(maps, targets)
+    groups = [[target] for target in targets]
+    if scope != "image" and classes:
+        groups = [classes, *([target] for target in contrasts)]
+    of: dict[str, ColorScale | None] = {}
+    for group in groups:
+        single = scope in ("pair", "targets") and len(group) == 1
+        of |= dict.fromkeys(group, color_scale(maps, "image" if single else scope, variant_id, group, style))
+    scales = [of[target] for target in targets]
     panels = tuple(map(maps.panel, [variant_id] * len(targets), targets, scales))
-    words = next((scale.words for scale in scales if scale is not None), None)
+    shared = [of[target] for target in (*classes, *contrasts)]  # what is said is said of classes
+    words = next((scale.words for scale in shared if scale is not None), None)
     if words is None:
         return Row(_NO_MAP, (), "", panels)
-    facts = tuple(filter(None, (words["sentences"], words["regions"])))
+    apart = (
+        CONTRAST_WORDS
+        if classes and contrasts and style.rule != "fixed" and scope not in ("raw", "image")
+        else ""
+    )
+    facts = tuple(filter(None, (words["sentences"], words["regions"], apart)))
     return Row(words["heading"], facts, words["caution"], panels)
 
 
@@ -159,7 +183,7 @@ def number_table(maps: ImageMaps, variant_id: str, targets: Sequence[str]) -> Ta
     of_box = in_boxes.set_index(["box_id", "target"])
     names = ["sum", *(name for name in _REMOVALS if in_boxes[name].notna().any())]
     lines = [
-        ("probability", *(percent(row["target_probability"]) for row in known.values())),
+        ("probability", *(percent_or_dash(row["target_probability"]) for row in known.values())),
         ("sum of the map", *(number(row["sum"]) for row in known.values())),
     ]
     for box in maps.boxes:

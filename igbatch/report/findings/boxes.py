@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from igbatch.report.columns import TableColumns, in_order, interval_cell, name, share, value, whole, yes
+from igbatch.report.findings.contrasts import MIN_TO_JUDGE, contrast_findings
 from igbatch.report.findings.model import Finding, Missing, Verdict, combine, present, variants_of_kind
 from igbatch.results import StudyResults
 from igbatch.statistics.aggregates import MIN_IMAGES, share_interval
@@ -19,9 +20,6 @@ SMALL_PROBABILITY = 0.01
 
 SMALL_SHARE = 0.05
 """A mean |sum| below this share of the trained model's is negligible beside it."""
-
-MIN_TO_JUDGE = 4
-"""Images below which signs tell nothing: of 4 that agree, the 95 % interval just leaves one half."""
 
 MAX_NAMED = 6
 """Pairs of classes that the answer names one by one."""
@@ -57,13 +55,19 @@ _OPPOSITION: TableColumns = {
 
 
 def box_findings(results: StudyResults) -> list[Finding]:
-    """Test every claim on boxes, by the sums of the study's `aggregates`."""
+    """Test every claim on boxes, by the sums of the study's `aggregates`.
+
+    Claims on classes are not on contrasts, whose sums are differences of theirs: these have their own.
+    """
     kinds = results.variants[["variant_id", "model", "kind"]]
     sums = results.aggregates.merge(kinds, on="variant_id").sort_values(["variant_id", "box_label", "target"])
+    contrast = sums["target"].isin(results.contrasts)
+    classes = sums[~contrast] if not set(results.target_names) <= set(results.contrasts) else sums
     return [
-        negligible_when_random(results, sums),
-        significant_when_trained(results, sums),
-        *opposition(results, sums),
+        negligible_when_random(results, classes),
+        significant_when_trained(results, classes),
+        *opposition(results, classes),
+        *contrast_findings(results, sums),
     ]
 
 

@@ -37,6 +37,7 @@ class Missing(StrEnum):
     BOXES = "boxes"
     SCALE = "scale"
     CLASSES = "classes"
+    SIDES = "sides"
     IMAGES = "images"
     MAPS = "maps"
     DELETIONS = "deletions"

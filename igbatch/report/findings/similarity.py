@@ -57,7 +57,7 @@ def measure(results: StudyResults, variant_id: str, image_ids: Sequence[str]) ->
     pairs: list[Pair] = []
     for image_id in image_ids[:MAX_IMAGES]:
         maps = []
-        for target in results.target_names:
+        for target in (each for each in results.target_names if each not in results.contrasts):
             with suppress(KeyError):
                 maps.append(results.attribution(variant_id, image_id, target))
         pairs += [

@@ -104,13 +104,17 @@ def _doubts(results: StudyResults, quarantined: int) -> dict[str, Any]:
 
 
 def weighty_baseline(results: StudyResults) -> BaselineMean | None:
-    """Return the largest mean probability at the baseline of a trained variant and a target.
+    """Return the largest mean probability at the baseline of a trained variant and a class.
 
     None where it is below `WEIGHTY_BASELINE`, or the output is no probability.
     """
     if results.study.attribution.output != "probability":
         return None
     trained = variants_of_kind(results, "trained")
-    means = [BaselineMean(*key, mean) for key, mean in results.totals.baselines.items() if key[0] in trained]
+    means = [
+        BaselineMean(variant_id, target, mean)
+        for (variant_id, target), mean in results.totals.baselines.items()
+        if variant_id in trained and target not in results.contrasts
+    ]
     weighty = [each for each in means if each.mean >= WEIGHTY_BASELINE]
     return max(weighty, key=lambda each: each.mean, default=None)

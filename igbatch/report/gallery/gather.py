@@ -23,7 +23,7 @@ from igbatch.report.figures.encoding import as_bytes, data_uri
 from igbatch.report.gallery.model import GalleryImage, GallerySet, GalleryStudy, GalleryVariant
 from igbatch.report.gallery.numbers import SENTENCES, Values, image_values, map_values, numbers_of
 from igbatch.report.page.packing import Blocks, packed_integers
-from igbatch.report.page.viewer_data import PageStudy, Range, RegionRange
+from igbatch.report.page.viewer_data import Named, PageStudy, Range, RegionRange
 from igbatch.report.selection import Selection
 from igbatch.report.sentences import sentences
 from igbatch.results import StudyResults
@@ -106,7 +106,7 @@ def gallery_of(results: StudyResults, page: PageStudy, selection: Selection) -> 
         knobs=page.knobs,
         raw=_of_regions(page.raw, size),
         variants=packed.variants,
-        targets=page.targets,
+        targets=[Named(id=each.id, name=each.name) for each in page.targets],
         images=pictures,
         numbers=list(numbers.values()),
         values={numbers[key].key: column for key, column in of_images.items()},
@@ -251,8 +251,10 @@ def _variant(page: PageStudy, place: int, rows: pd.DataFrame, image_ids: Sequenc
 
 def _ranges(page: PageStudy, place: int, target: int, size: int) -> dict[str, Any]:
     """Return the ranges that the maps of a variant and target share with others, for a `GallerySet`."""
-    of_variant, of_study = page.variants[place].range, page.dataset
-    return {"range": _of_regions(of_variant, size), "dataset": _of_regions(of_study, size), "alone": False}
+    variant, alone, key = page.variants[place], page.targets[target].contrast, str(target)
+    of_variant = variant.contrasts.get(key) if alone else variant.range
+    of_study = page.contrasts.get(key) if alone else page.dataset
+    return {"range": _of_regions(of_variant, size), "dataset": _of_regions(of_study, size), "alone": alone}
 
 
 def _of_regions(found: Range | None, size: int) -> RegionRange | None:

@@ -20,8 +20,8 @@ from igbatch.report.page.viewer_data import (
     ImageVariant,
     Knobs,
     ModelFrame,
-    Named,
     PageStudy,
+    PageTarget,
     PageVariant,
     Range,
     StoredMap,
@@ -105,7 +105,7 @@ def _study(
             )
             for source in arrays
         ],
-        targets=[Named(id="", name="")],
+        targets=[PageTarget(id="", name="")],
         images=[
             StudyImage(
                 id=str(at),

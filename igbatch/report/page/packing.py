@@ -48,7 +48,7 @@ def raw_range(dataset: Range, scales: Mapping[int, float]) -> Range:
     def ends(scale: float) -> dict[str, object]:
         return {"minimum": -scale, "maximum": scale, "quantiles": [scale] * len(PERCENTILES)}
 
-    sides = {str(size): scale for size, scale in scales.items() if size > 1}
+    sides = {str(size): scale for size, scale in scales.items() if size != 1}
     patches = {side: dataset.patches[side].model_copy(update=ends(scale)) for side, scale in sides.items()}
     return dataset.model_copy(update={**ends(scales[1]), "patches": patches})
 
@@ -82,9 +82,9 @@ def packed(values: NDArray[np.float32]) -> tuple[str, float]:
     return packed_integers(integers), float(scale[0])
 
 
-def packed_integers(integers: NDArray[np.int16]) -> str:
-    """Return 16-bit integers of any shape as `packed` has them."""
-    planes = integers.astype("<i2").reshape(-1, 1).view(np.uint8).T.tobytes()
+def packed_integers(integers: NDArray[np.int16] | NDArray[np.uint16]) -> str:
+    """Return integers of 16 bits as base64 text, packed as `packed` says."""
+    planes = integers.astype(integers.dtype.newbyteorder("<")).reshape(-1, 1).view(np.uint8).T.tobytes()
     return base64.b64encode(zlib.compress(planes, 6)).decode("ascii")
 
 

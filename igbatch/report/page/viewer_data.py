@@ -90,13 +90,24 @@ class Sentences(PageModel):
     """Of an incomplete one; `{maps}` stands for the number of maps that are there."""
     histogram: str
     """Of a quantile from histograms; `{error}` stands for its bound, as in "15.5 %"."""
+    contrast: str
+    """Of maps of contrasts beside those of classes."""
+    lacking: str
+    """Why regions are not there to choose; empty where all are."""
 
 
 @dataclass(frozen=True)
 class RegionChoice(ChoiceWords):
-    """What of a map has one colour: a pixel (size 1), or a square patch, which shows its sum."""
+    """What of a map has one colour: a pixel (size 1), or a patch, superpixel or object, which shows its sum.
+
+    `label` stands behind that of a scope; `one` and `many` are nouns.
+    """
 
     size: int
+    """Its side in pixels; 0 stands for superpixels, -1 for objects."""
+    label: str
+    one: str
+    many: str
 
 
 class Knobs(PageModel):
@@ -125,14 +136,14 @@ class RegionRange(PageModel):
 
 
 class Range(RegionRange):
-    """The range of pixels of the maps of a scope, and of sums over patches."""
+    """The range of pixels of the maps of a scope, and of sums over other regions."""
 
     patches: dict[str, RegionRange]
-    """By the side of the patches in pixels; none where the study was computed before they were kept."""
+    """By the size of `RegionChoice`; none where the study was computed before they were kept."""
 
 
 class Extremes(PageModel):
-    """The smallest and largest sum over patches of one map."""
+    """The smallest and largest sum over regions of one map."""
 
     minimum: float
     maximum: float
@@ -145,13 +156,32 @@ class Named(PageModel):
     name: Name
 
 
+class PageTarget(Named):
+    """A target of the study."""
+
+    contrast: bool = False
+    """The difference of two classes: its maps share ranges with those of the same contrast only."""
+
+
 class PageVariant(Named):
     """A variant that the page shows of some image."""
 
     kind: str
     model: Name
     range: Range | None
-    """Of all its maps in the study; null where there is none."""
+    """Of all its maps of classes in the study; null where there is none."""
+    contrasts: dict[str, Range | None] = {}
+    """Of all its maps of each contrast, by the place of the target."""
+
+
+class FrameLabels(PageModel):
+    """Which superpixel or object each pixel of an image is in."""
+
+    block: str
+    """Id of the element that holds their numbers."""
+    regions: int
+    names: list[Name]
+    """Of objects, by their numbers; none of superpixels."""
 
 
 class ModelFrame(PageModel):
@@ -164,6 +194,8 @@ class ModelFrame(PageModel):
     """A data URI; empty where the image cannot be read, and `missing` says why."""
     missing: str
     boxes: list[DrawnBox]
+    labels: dict[str, FrameLabels] = {}
+    """By the size of `RegionChoice`, as far as they are kept."""
 
 
 class StoredBox(PageModel):
@@ -208,7 +240,7 @@ class StoredMap(PageModel):
     score: Finite = None
     score_baseline: Finite = None
     patches: dict[str, Extremes] = {}
-    """By the side of the patches in pixels."""
+    """By the size of `RegionChoice`."""
     gap: Finite = Field(None, validation_alias="convergence_delta")
     steps: int | None = None
     converged: bool | None = None
@@ -224,7 +256,7 @@ class ImageVariant(PageModel):
     """Place in the study's variants."""
     prediction: str
     range: Range | None
-    """Of all targets' maps of this image and variant."""
+    """Of the maps of all classes, of this image and variant."""
     maps: list[StoredMap]
     """One for each target of the study, in its order."""
 
@@ -236,7 +268,9 @@ class StudyImage(Named):
     chosen: Name
     """Why it is shown."""
     range: Range | None
-    """Of all variants' and targets' maps of this image."""
+    """Of the maps of all variants and classes, of this image."""
+    contrasts: dict[str, Range | None] = {}
+    """Of all variants' maps of each contrast, by the place of the target."""
     frames: list[ModelFrame]
     variants: list[ImageVariant]
     """Those that are shown of it, in the order of the study."""
@@ -291,9 +325,11 @@ class PageStudy(PageModel):
     raw: Range | None
     """The magnitude at the ends of the raw scale, as a range; null where no map is there."""
     dataset: Range | None
+    contrasts: dict[str, Range | None] = {}
+    """Of all maps of each contrast in the study, by the place of the target."""
     knobs: Knobs
     variants: list[PageVariant]
-    targets: list[Named]
+    targets: list[PageTarget]
     images: list[StudyImage]
     first: list[int]
     """Places of the variants that are shown at first; all where empty."""

@@ -11,7 +11,7 @@ from igbatch.reduce.ranges import Scope
 from igbatch.report.figures.bar import BAR, BAR_SPACE, SMALL, draw_bar
 from igbatch.report.figures.draw import MARGIN, colors_of, draw_absence
 from igbatch.report.figures.image_data import ImageMaps, Panel
-from igbatch.report.figures.scales import color_scale
+from igbatch.report.figures.scales import color_scale, shown_style
 from igbatch.report.figures.typeset import FAINT, LINE, draw_image, finish_page, new_page, write
 from igbatch.report.randomization.steps import Randomized
 from igbatch.report.sentences import sentences
@@ -34,9 +34,10 @@ def grid_rows(
     maps: ImageMaps, variants: Sequence[str], targets: Sequence[str]
 ) -> Iterator[tuple[Scope, list[Panel]]]:
     """Yield rows of maps, one a variant: each target under its per-map range, and under that of the image."""
-    joint = color_scale(maps, "models")
+    style = shown_style(maps.results)
     for target in targets:
-        per_map = [color_scale(maps, "image", variant, [target]) for variant in variants]
+        joint = color_scale(maps, "models", targets=[target], style=style)
+        per_map = [color_scale(maps, "image", variant, [target], style) for variant in variants]
         for scope, scales in zip(SCOPES, (per_map, [joint] * len(variants)), strict=True):
             yield (
                 scope,

@@ -31,7 +31,8 @@ def maps() -> dict[str, dict[str, Map]]:
 def measured(
     maps: dict[str, dict[str, Map]], compared: ComparedVariant, boxes: Any = None, pixels: Any = None
 ) -> Rows:
-    return ImageComparisons("a.png", maps, MODELS, DATASET, boxes or {}, pixels).measure(compared)
+    ranges = {"": {"models": MODELS, "dataset": DATASET}}
+    return ImageComparisons("a.png", maps, ranges, boxes or {}, pixels).measure(compared)
 
 
 def test_each_comparison_has_its_rows(maps: dict[str, dict[str, Map]]) -> None:

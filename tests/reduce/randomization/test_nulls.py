@@ -15,7 +15,7 @@ from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
 
-TARGETS = ("eagle", "magpie")
+TARGETS = {"eagle": ("eagle",), "magpie": ("magpie",)}
 
 
 def values(columns: Mapping[Statistic, Sequence[float]]) -> VariantValues:

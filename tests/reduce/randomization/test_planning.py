@@ -26,7 +26,7 @@ def variants(random: int, *more: dict[str, Any], model: str = "m") -> list[dict[
 
 
 def plan(rows: list[dict[str, Any]], pairs: int = 2) -> MeasurePlan:
-    return MeasurePlan(cast(Reader, Listed(rows)), np.arange(1), (-1.0, 1.0), pairs)
+    return MeasurePlan(cast(Reader, Listed(rows)), np.arange(1), {"": (-1.0, 1.0)}, pairs)
 
 
 def partners(rows: list[dict[str, Any]], pairs: int = 2) -> dict[str, tuple[str, ...]]:
@@ -75,7 +75,8 @@ def test_a_task_names_all_that_it_reads(randomized: Output) -> None:
     reader = Reader(randomized)
     for info in randomized.files("measures"):
         assert info.path.endswith(".parquet")
-    found = MeasurePlan(reader, np.arange(3), (-1.0, 1.0), 2)  # another range: everything is to be measured
+    dataset = {"": (-1.0, 1.0)}  # another range: everything is to be measured
+    found = MeasurePlan(reader, np.arange(3), dataset, 2)
     tasks = list(found.tasks())
     assert {compared.variant_id for task in tasks for compared, _ in task.parts} == set(reader.variant_ids)
     for task in tasks:

@@ -31,7 +31,7 @@ def table(output: Output, name: str) -> pd.DataFrame:
 
 def again(output: Output, settings: Randomization | None = None, **how: Any) -> Any:
     ranges = table(output, "ranges").set_index("scope").loc["dataset"]
-    how.setdefault("dataset", (float(ranges["minimum"]), float(ranges["maximum"])))
+    how.setdefault("dataset", {"": (float(ranges["minimum"]), float(ranges["maximum"]))})
     return reduce_randomization(Reader(output), settings or Randomization(), **how)
 
 
@@ -168,7 +168,7 @@ def test_a_wider_range_measures_all_again_through_any_door(copy: Output) -> None
             called.append(function.__name__)
             yield pickle.loads(pickle.dumps(function(task)))
 
-    found = again(copy, dataset=(-100.0, 100.0), map_shards=elsewhere)
+    found = again(copy, dataset={"": (-100.0, 100.0)}, map_shards=elsewhere)
     assert found.new_parts == found.parts == len(Reader(copy).variant_ids)
     assert set(called) == {"measure_slice", "summary_of", "values_of"}
     after = {info.path for info in copy.files("measures")}

@@ -14,6 +14,7 @@ from igbatch.reduce.randomization.values import (
     values_tasks,
     variant_values,
 )
+from igbatch.statistics.aggregates import named_classes
 from igbatch.statistics.box_stats import box_statistics
 from igbatch.statistics.image_stats import map_statistics
 from igbatch.store.output import Output
@@ -65,7 +66,7 @@ def test_an_output_that_does_not_change_has_no_ratio_to_its_change() -> None:
 
 
 def test_which_side_is_asked_for_follows_from_the_claim() -> None:
-    classes = {"eagle", "magpie"}
+    classes = named_classes(["eagle", "magpie", "predicted"], {})
     sides = {
         ("eagle", "eagle", "sum"): "greater",
         ("magpie", "eagle", "sum"): "less",
@@ -114,7 +115,9 @@ def test_signs_are_tested_over_images() -> None:
     names = [f"{number}" for number in range(20)]
     found = {
         (row["test"], row["statistic"]): row
-        for row in sign_rows(image_values(pd.DataFrame(rows), maps(*names)), {"eagle", "magpie"})
+        for row in sign_rows(
+            image_values(pd.DataFrame(rows), maps(*names)), named_classes(["eagle", "magpie"], {})
+        )
     }
     assert set(found) == {
         (test, statistic) for test in ("sign", "signed_rank") for statistic in ("sum", "sum_minus_other")

@@ -12,6 +12,8 @@ from igbatch import text
 from igbatch.report.color.colormaps import color_indices
 from igbatch.report.color.contour import strongest
 from igbatch.report.color.scale import ColorScale, take_part
+from igbatch.statistics.partitions import Partition
+from igbatch.text import count
 
 CASES = json.loads((Path(__file__).parent / "cases.json").read_text("utf-8"))
 
@@ -48,8 +50,17 @@ def test_pixels_beyond_the_ends_are_counted_and_those_at_them_are_not(
 ) -> None:
     marks = scale_of(-1, 1, ends=case["ends"], part=case["part"]).marks(np.array(case["values"], dtype=float))
     assert [mark.split(" (")[0] for mark in marks if "beyond" in mark] == (
-        [f"{case['pixels']} pixels"] if case["pixels"] else []
+        [count(case["pixels"], "pixel")] if case["pixels"] else []
     )
+
+
+@pytest.mark.parametrize("case", CASES["regions"], ids=name)
+def test_regions_show_their_sums(case: dict[str, Any]) -> None:
+    values, labels = np.array(case["values"], dtype=np.float32), case.get("labels")
+    cut = Partition(case.get("size", 1), None if labels is None else np.array(labels, dtype=np.uint16))
+    sums = cut.sums(values)
+    assert sums.ravel().tolist() == case["sums"]
+    assert cut.over_pixels(sums, values.shape).tolist() == case["shown"]
 
 
 @pytest.mark.parametrize("case", CASES["contours"], ids=name)

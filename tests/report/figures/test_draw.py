@@ -56,7 +56,7 @@ def plain_study(drawn: Any, noise: Any) -> Any:
 
 
 def test_maps_are_drawn_pixel_by_pixel_in_their_colours(plain_study: Any) -> None:
-    figure = igbatch.figure(plain_study, "a")
+    figure = igbatch.figure(plain_study, "a", regions="pixel")
     shared = plain_study.scope_range("pair", variant_id="trained", image_id="a", targets=["eagle", "magpie"])
     vmax = max(-shared.minimum, shared.maximum)
     for scale in (1, 2):
@@ -66,6 +66,12 @@ def test_maps_are_drawn_pixel_by_pixel_in_their_colours(plain_study: Any) -> Non
             size = 14 * scale  # 16 pixels become 224
             block = colors.repeat(size, axis=0).repeat(size, axis=1)
             assert find_block(picture, block[2:-2, 2:-2])  # without the frame
+
+
+def test_patches_of_8_are_shown_where_nobody_chose_and_the_study_has_them(drawn: Any, noise: Any) -> None:
+    maps = {("trained", "a", t): noise(i) for i, t in enumerate(("eagle", "magpie"))}
+    assert "joint range of the pair, patches of 8" in texts(igbatch.figure(drawn(maps), "a"))
+    assert "joint range of the pair" in texts(igbatch.figure(drawn(maps, patches=False), "a"))
 
 
 def test_the_figure_of_a_sequence_tells_what_a_viewer_must_be_told(small_study: Any) -> None:

@@ -25,6 +25,7 @@ from igbatch.report.figures.image_data import ImageMaps
 from igbatch.report.figures.layout import Sheet
 from igbatch.report.figures.scales import color_scale
 from igbatch.report.figures.typeset import DPI
+from igbatch.statistics.patches import patch_sums
 from igbatch.text import number
 
 pytestmark = pytest.mark.slow
@@ -122,10 +123,11 @@ def test_every_map_carries_its_numbers_as_text(small_study: Any) -> None:
     written = texts(svg)
     for target in ("eagle", "magpie"):
         values = small_study.maps["trained", "a.png", target]
-        ends = f"min {number(float(values.min()))}   max {number(float(values.max()))}"
+        sums = patch_sums(values, 8)
+        ends = f"min {number(float(sums.min()))}   max {number(float(sums.max()))}"
         assert written.count(ends) == 4
         assert written.count(f"sum {number(float(values.sum(dtype=np.float64)))}") == 4
-    assert written.count("joint range of the pair, min-max") == 2
+    assert sum(text.startswith("joint range of the pair, min-max") for text in written) == 2
 
 
 @pytest.mark.parametrize("scope", SCOPES)
@@ -146,7 +148,7 @@ def test_many_variants_go_on_on_the_next_page(drawn: Any, noise: Any, sheets: li
 def test_ends_that_are_set_are_one_scope(small_study: Any, sheets: list[Sheet]) -> None:
     assert len(printed(small_study, images=["a.png"], ends=(-0.001, 0.002))) == 1
     labels = [panel.scale.words["label"] for row in sheets[0].rows for panel in row.panels if panel.scale]
-    assert labels == ["fixed range −0.001 to 0.002"] * 4
+    assert labels == ["fixed range −0.001 to 0.002, patches of 8"] * 4
 
 
 def test_a_contact_sheet_holds_maps_of_many_images(small_study: Any) -> None:
@@ -155,7 +157,7 @@ def test_a_contact_sheet_holds_maps_of_many_images(small_study: Any) -> None:
     assert sum(text.startswith("min ") for text in texts(first)) == 6
     assert sum(text.startswith("min ") for text in written) == 8
     assert written.count("a.png") == written.count("b.png") == 4
-    assert written.count("joint range of the study") == 8
+    assert written.count("joint range of the study, patches of 8") == 8
 
 
 def test_contact_sheets_are_one_document(small_study: Any) -> None:
@@ -165,10 +167,11 @@ def test_contact_sheets_are_one_document(small_study: Any) -> None:
 
 def test_a_png_holds_the_colours_of_the_map(drawn: Any, noise: Any) -> None:
     study = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"], boxes=())
-    style = ColorStyle(rule="min-max", palette="brown-white-teal", level=2)
-    (png,) = printed(study, "png", scope="image", rule="min-max", palette=style.palette, level=2).values()
+    choices: Any = {"rule": "min-max", "palette": "brown-white-teal", "level": 2, "regions": "pixel"}
+    style = ColorStyle(**choices)
+    (png,) = printed(study, "png", scope="image", **choices).values()
     picture = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
-    figure = igbatch.figure(study, "a", scope="image", rule="min-max", palette=style.palette, level=2)
+    figure = igbatch.figure(study, "a", scope="image", **choices)
     height, width = picture.shape[:2]
     assert (width, height) == tuple(round(3 * DPI * inches) for inches in figure.get_size_inches())
     _, image = [each for each in figure.axes[0].images if each.get_array().shape == (16, 16, 3)]

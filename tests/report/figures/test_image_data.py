@@ -53,4 +53,8 @@ def test_patches_show_their_sums_and_keep_the_total(drawn: Any, noise: Any) -> N
     maps = ImageMaps(study, "a")
     scale = color_scale(maps, "image", "trained", ["eagle"], ColorStyle(regions="patch 4"))
     lost = maps.panel("trained", "eagle", scale)
-    assert (lost.values, lost.minimum, lost.maximum, lost.total) == (None, None, None, pixels.total)
+    assert (lost.values, lost.minimum, lost.maximum) == (None, sums.min(), sums.max())
+    assert lost.total == pixels.total
+    before = drawn({("trained", "a", "eagle"): values}, targets=["eagle"], patches=False, kept=False)
+    lost = ImageMaps(before, "a").panel("trained", "eagle", scale)
+    assert (lost.values, lost.minimum, lost.maximum) == (None, None, None)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from igbatch.errors import InputError
-from igbatch.reduce.ranges import REGIONS, SCOPES, Regions, Scope, patch_size
+from igbatch.reduce.ranges import REGIONS, SCOPES, Regions, Scope, region_size
 from igbatch.report.color.colormaps import PALETTE, color_indices
 from igbatch.report.color.scale import ColorScale
 from igbatch.report.color.style import ColorStyle
@@ -13,7 +13,9 @@ from igbatch.report.figures import scales
 from igbatch.report.figures.image_data import ImageMaps
 from igbatch.report.figures.scales import color_scale
 from igbatch.statistics.histogram import RELATIVE_ERROR
-from igbatch.statistics.patches import patch_sums
+from igbatch.statistics.partitions import LabelMap, Partition
+
+SIZE = 16
 
 POSITIVE = np.linspace(0.2, 0.9, 256).reshape(16, 16)
 
@@ -33,15 +35,29 @@ def values_of(study: Any, scope: Scope, regions: Regions = "pixel") -> np.ndarra
         "variant": lambda key: key[0] == "trained",
         "dataset": lambda key: True,
     }[scope]
-    maps = (patch_sums(each, patch_size(regions)) for key, each in study.maps.items() if keep(key))
+    cut = Partition(region_size(regions), CUT.get(regions))
+    maps = (cut.sums(each) for key, each in study.maps.items() if keep(key))
     return np.concatenate(list(maps), axis=None)
 
 
-def test_ranges_of_the_scopes_are_those_of_the_maps(small_study: Any) -> None:
+CUT = {
+    "superpixels": (np.arange(SIZE * SIZE).reshape(SIZE, SIZE) // 50).astype(np.uint16),
+    "objects": np.eye(SIZE, dtype=np.uint16),
+}
+NAMES = {"superpixels": (), "objects": ("background", "eagle-1")}
+
+
+def test_ranges_of_the_scopes_are_those_of_the_maps(small_study: Any, drawn: Any) -> None:
+    label_maps = [LabelMap(name, labels, NAMES[name]) for name, labels in CUT.items()]
+    study = drawn(small_study.maps, label_maps=label_maps)
     for scope, regions in product(SCOPES[1:], REGIONS):
-        found = scale(small_study, scope, regions=regions)
+        found = scale(study, scope, regions=regions)
         assert found is not None
-        every = values_of(small_study, scope, regions)
+        every = values_of(study, scope, regions)
+        clipped = scale(study, scope, regions=regions, rule="percentile", percentile=95)
+        assert clipped is not None
+        if clipped.exact:
+            assert clipped.quantile == np.quantile(np.abs(every), 0.95)
         assert (found.shared.minimum, found.shared.maximum) == (every.min(), every.max()), (scope, regions)
         assert found.shared.complete
 

@@ -19,8 +19,11 @@ from igbatch.report.page.study_data import page_data
 from igbatch.report.page.viewer_data import PageStudy, json_in_html
 from igbatch.report.selection import MAX_TARGETS, select
 from igbatch.statistics.histogram import RELATIVE_ERROR, histogram
+from igbatch.statistics.partitions import LabelMap
 from igbatch.statistics.patches import PATCH_SIZES, patch_sums
 from igbatch.store.encoding import LARGEST
+
+SIZE = 16
 
 MAPS = hnp.arrays(np.float32, (5, 7), elements=st.floats(-1, 1, width=32, allow_subnormal=False))
 
@@ -156,6 +159,10 @@ def test_the_page_offers_every_choice_of_the_figures(small_study: Any) -> None:
     offered = gathered(small_study)[0]["knobs"]
     for palette in (every := knobs(PATCH_SIZES))["palettes"]:
         del palette["line"]
+    lacking = offered["sentences"].pop("lacking")
+    assert lacking.startswith("No superpixels: set images.superpixels")
+    assert "No patches" not in lacking
+    assert every["sentences"].pop("lacking") == ""
     assert offered == every
     red = next(palette for palette in offered["palettes"] if palette["palette"] == "red-white-blue")
     assert (red["colors"][0], red["colors"][63], red["colors"][-1]) == ("#870010", "#ffffff", "#003f7f")
@@ -270,5 +277,37 @@ def test_ranges_of_patches_are_on_the_page_where_the_study_has_them(drawn: Any, 
         raw = results.scope_range("raw", regions=f"patch {size}")
         assert study["raw"]["patches"][str(size)]["maximum"] == raw.maximum
     before, _, _ = gathered(drawn(maps, patches=False))
+    why = before["knobs"]["sentences"]["lacking"]
+    assert why.startswith("No patches: 2 of 2 maps were computed before their sums were measured. ")
+    assert before["first_regions"] == 1
     assert [each["size"] for each in before["knobs"]["regions"]] == [1]
     assert before["dataset"]["patches"] == before["images"][0]["variants"][0]["maps"][0]["patches"] == {}
+
+
+def test_label_maps_are_on_the_page_and_cut_its_maps_as_the_study_does(drawn: Any, noise: Any) -> None:
+    maps = {("trained", "a", target): noise(n) for n, target in enumerate(("eagle", "magpie"))}
+    labels = np.random.default_rng(3).integers(0, 300, (SIZE, SIZE))
+    labels = np.unique(labels, return_inverse=True)[1].reshape(SIZE, SIZE).astype(np.uint16)
+    halves = np.repeat([0, 1], SIZE * SIZE // 2).reshape(SIZE, SIZE).astype(np.uint16)
+    label_maps = [LabelMap("superpixels", labels), LabelMap("objects", halves, ("background", "<b>-1"))]
+    results = drawn(maps, label_maps=label_maps)
+    study, _, blocks = gathered(results)
+    assert [each["size"] for each in study["knobs"]["regions"]] == [1, *PATCH_SIZES, 0, -1]
+    assert study["knobs"]["sentences"]["lacking"] == ""
+    frame = study["images"][0]["frames"][0]["labels"]
+    assert frame["-1"]["names"] == ["background", "<b>-1"]
+    for code, expected in (("0", labels), ("-1", halves)):
+        text = blocks[frame[code]["block"]]
+        planes = np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype=np.uint8).reshape(2, -1)
+        found = planes[0].astype(np.uint16) + 256 * planes[1].astype(np.uint16)
+        np.testing.assert_array_equal(found.reshape(SIZE, SIZE), expected)
+        assert frame[code]["regions"] == expected.max() + 1
+        for (_, _, target), values in maps.items():
+            sums = np.bincount(expected.ravel(), weights=values.ravel())
+            regions: Any = "superpixels" if code == "0" else "objects"
+            np.testing.assert_array_equal(results.region_sums("trained", "a", target, regions), sums)
+            stored = next(
+                each for each in study["images"][0]["variants"][0]["maps"]
+                if study["targets"][each["target"]]["id"] == target
+            )  # fmt: skip
+            assert stored["patches"][code] == {"minimum": sums.min(), "maximum": sums.max()}

@@ -12,6 +12,7 @@ from igbatch.report.figures.image_data import ImageMaps
 from igbatch.report.randomization import grid
 from igbatch.report.randomization.grid import grid_figure, grid_rows
 from igbatch.report.randomization.steps import ModelVariants
+from igbatch.statistics.patches import over_pixels, patch_sums
 from igbatch.text import number
 
 SIZE = 16
@@ -22,6 +23,10 @@ def maps(randomized: Any) -> ImageMaps:
     return ImageMaps(randomized, "a.png")
 
 
+def sums(values: np.ndarray) -> np.ndarray:
+    return patch_sums(values, 8)
+
+
 def texts(figure: Figure) -> str:
     return "\n".join(text.get_text() for text in figure.findobj(Text))
 
@@ -30,12 +35,12 @@ def test_maps_are_shown_by_their_own_and_by_the_joint_range(randomized: Any, map
     own, joint = grid_rows(maps, ["trained", "cascade-down-1-head"], ["eagle"])
     assert (own[0], joint[0]) == ("image", "models")
     for panel in own[1]:
-        values = randomized.maps[panel.variant_id, "a.png", "eagle"]
+        values = sums(randomized.maps[panel.variant_id, "a.png", "eagle"])
         assert panel.scale is not None
         found = panel.scale.shared
         assert (found.minimum, found.maximum) == (values.min(), values.max())
     (shared,) = {panel.scale.shared for panel in joint[1]}
-    every = [values for (_, image, _), values in randomized.maps.items() if image == "a.png"]
+    every = [sums(values) for (_, image, _), values in randomized.maps.items() if image == "a.png"]
     assert (shared.minimum, shared.maximum) == (np.min(every), np.max(every))
 
 
@@ -45,9 +50,9 @@ def test_every_map_has_its_numbers(randomized: Any, maps: ImageMaps, variants: M
     for variant in ("trained", *variants.cascades[0].steps.values()):
         for target in ("eagle", "magpie"):
             values = randomized.maps[variant, "a.png", target]
-            assert written.count(f"min {number(float(values.min()))}") == 2  # under both ranges
+            assert written.count(f"min {number(float(sums(values).min()))}") == 2  # under both ranges
             assert written.count(f"sum {number(float(values.sum(dtype=np.float64)))}") == 2
-    values = randomized.maps["trained", "a.png", "eagle"]
+    values = over_pixels(sums(randomized.maps["trained", "a.png", "eagle"]), 8, (SIZE, SIZE))
     vmax = float(np.abs(values).max())
     colors = PALETTE[color_indices(values, -vmax, vmax)]
     pictures = [image.get_array() for axes in figure.axes for image in axes.images]

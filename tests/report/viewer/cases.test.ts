@@ -8,7 +8,7 @@ import { beyond, colorIndex } from "../../../igbatch/report/viewer/src/colors.ts
 import { outline } from "../../../igbatch/report/viewer/src/contour.ts";
 import { count, listing, number, percent } from "../../../igbatch/report/viewer/src/format.ts";
 import { limitsOf, quantile } from "../../../igbatch/report/viewer/src/limits.ts";
-import type { RawMap } from "../../../igbatch/report/viewer/src/raw_map.ts";
+import { type RawMap, regionsOf } from "../../../igbatch/report/viewer/src/raw_map.ts";
 import { type Part, partOf, type Rule, type Scope } from "../../../igbatch/report/viewer/src/style.ts";
 
 type Pair = [number, number];
@@ -19,6 +19,7 @@ interface Cases {
   colors: { ends: Pair; level?: number; values: number[]; colors: number[] }[];
   beyond: { ends: Pair; part: Part; values: number[]; pixels: number }[];
   contours: { values: number[][]; share: number; part?: Part; blur?: number; inside: Pair[] }[];
+  regions: { values: number[][]; size?: number; labels?: number[][]; sums: number[]; shown: number[][] }[];
   quantiles: { values: number[]; percent: number; quantile: number }[];
   texts: Record<string, [unknown[], string][]>;
 }
@@ -70,6 +71,15 @@ test("the contour is around the strongest pixels", () => {
   for (const { values, share, part = "signed", blur = 0, inside } of CASES.contours) {
     const map = mapOf(values);
     assert.deepEqual(pixelsWithin(outline(map, part, share, blur), map.width, map.height), inside);
+  }
+});
+
+test("regions show their sums", () => {
+  for (const { values, size = 1, labels, sums, shown } of CASES.regions) {
+    const numbers = labels && { numbers: Uint16Array.from(labels.flat()), regions: sums.length, names: [] };
+    const found = regionsOf(mapOf(values), size, numbers);
+    assert.deepEqual([...found.sums.integers], sums);
+    assert.deepEqual([...found.shown.integers], shown.flat());
   }
 });
 

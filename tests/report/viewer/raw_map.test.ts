@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { deflateSync } from "node:zlib";
 
-import { precision, regionsOf, sumsIn, unpack, valueAt, wholeOf } from "../../../igbatch/report/viewer/src/raw_map.ts";
+import { precision, regionAt, regionsOf, sumsIn, unpack, valueAt, wholeOf } from "../../../igbatch/report/viewer/src/raw_map.ts";
 import { raw } from "./study.ts";
 
 function packed(integers: number[]): string {
@@ -43,7 +43,22 @@ test("patches are a partition of the map, and every pixel shows the sum of its o
   assert.deepEqual([...shown.integers], [-2, -2, 11, 11, -2, -2, 11, 11, -2, -2, -3, -3]);
   const total = (values: Iterable<number>) => [...values].reduce((sum, value) => sum + value, 0);
   for (const size of [1, 2, 4, 8]) assert.equal(total(regionsOf(map, size).sums.integers), total(integers));
-  assert.deepEqual(regionsOf(map, 1), { sums: map, shown: map });
+  assert.deepEqual(regionsOf(map, 1), { sums: map, shown: map, largest: 1 });
   const strong = raw(Array(12).fill(32767));
   assert.deepEqual([...regionsOf(strong, 4).sums.integers], [12 * 32767]); // beyond 16 bits
+});
+
+test("the region that a pixel is in adds up as the regions do, be they patches or labelled", () => {
+  const map = raw([3, -1, 4, -1, 5, -9, 2, 6, -5, 3, 5, -8], 0.25); // 4 x 3
+  const labels = { numbers: Uint16Array.from([0, 0, 1, 1, 0, 2, 2, 1, 0, 0, 0, 1]), regions: 3, names: ["a", "b", "c"] };
+  for (const [size, of] of [[1, undefined], [2, undefined], [8, undefined], [-1, labels]] as const) {
+    const { shown, largest } = regionsOf(map, size, of);
+    for (let i = 0; i < 12; i++) {
+      const found = regionAt(map, i % 4, Math.floor(i / 4), size, of);
+      assert.equal(found.sum, valueAt(shown, i % 4, Math.floor(i / 4)));
+      assert.ok(found.pixels <= largest && found.abs_sum >= Math.abs(found.sum));
+    }
+  }
+  assert.equal(regionsOf(map, -1, labels).largest, 6);
+  assert.deepEqual(regionAt(map, 1, 1, -1, labels), { pixels: 2, sum: -7 / 4, abs_sum: 11 / 4, bound: 2 / 8 });
 });

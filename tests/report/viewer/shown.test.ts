@@ -6,7 +6,7 @@ import { normalizationWords, styleWords } from "../../../igbatch/report/viewer/s
 import type { Normalization, Scope } from "../../../igbatch/report/viewer/src/style.ts";
 import { viewCsv } from "../../../igbatch/report/viewer/src/numbers.ts";
 import { firstView } from "../../../igbatch/report/viewer/src/view.ts";
-import { PAIR, STUDY, store } from "./study.ts";
+import { CONTRAST, PAIR, STUDY, store } from "./study.ts";
 
 const first = PAIR;
 const maps = store();
@@ -46,6 +46,25 @@ test("sums over patches have ranges of their own under every scope", () => {
   assert.match(words, /run from −100 to 100 of probability a patch\./);
 });
 
+test("a contrast shares ranges with the same contrast only, and leaves those of classes as they are", () => {
+  const all = { ...first, targets: ["eagle", "magpie", "crow"] };
+  const row = rowsOf(CONTRAST, all, maps)[0]!;
+  const of = (place: number, scope: Scope) => {
+    const found = sharedRange(CONTRAST, row[place]!, row, scope, 1)!;
+    return [found.minimum, found.maximum, found.n_maps];
+  };
+  for (const scope of ["image", "pair", "targets"] as const) assert.deepEqual(of(2, scope), [-4, 9, 1]);
+  assert.deepEqual(of(2, "models"), [-6, 5, 2]);
+  assert.deepEqual(of(2, "variant"), [-20, 10, 100]);
+  assert.deepEqual(of(2, "dataset"), [-30, 40, 200]);
+  assert.deepEqual(of(2, "raw"), [-5, 5, 6]); // one scale for all
+  assert.deepEqual(of(0, "pair"), [-3, 8, 2]); // of the two classes
+  assert.deepEqual(of(0, "dataset"), [-8, 20, 600]);
+  const chosen: Normalization = { ...first.normalization, scope: "pair" };
+  const words = normalizationWords(CONTRAST, [row], chosen, first.style, maps).join(" ");
+  assert.match(words, /^Title of pair.* −9\.00 to 9\.00 \(trained, crow\).*A contrast is by itself\.$/);
+});
+
 test("a range is incomplete where one of a pair is not there", () => {
   const row = rowsOf(STUDY, first, maps)[0]!;
   const lost = { ...row[1]!, map: { ...row[1]!.map, minimum: null, maximum: null } };
@@ -72,7 +91,7 @@ test("a pair of other than two targets is another scope, and the words say so", 
   assert.equal(scopeOf(chosen, 1), "image");
   const three = rowsOf(STUDY, { ...first, targets: ["eagle", "magpie", "crow"] }, maps);
   const words = normalizationWords(STUDY, three, chosen, first.style, maps).join(" ");
-  assert.match(words, /A pair has two targets, 3 are shown\. Title of targets/);
+  assert.match(words, /A pair has two classes, 3 are shown\. Title of targets/);
 });
 
 test("the statement names the choice, its ranges, and what it makes incomparable", () => {
@@ -118,7 +137,7 @@ test("an image on which none of the chosen variants is computed says so", () => 
 
 /** STUDY with targets eagle, predicted and top-2 whose maps are those of classes 0, 0 and 1. */
 function following(change: (map: (typeof STUDY.images)[0]["variants"][0]["maps"][0], variant: number) => object = () => ({})) {
-  const targets = ["eagle", "predicted", "top-2"].map((id) => ({ id, name: id }));
+  const targets = ["eagle", "predicted", "top-2"].map((id) => ({ id, name: id, contrast: false }));
   const images = STUDY.images.map((image) => ({
     ...image,
     variants: image.variants.map((place) => {

@@ -38,13 +38,16 @@ function knob(name: string, minimum: number, maximum: number, standard: number):
 
 export const STUDY: PageStudy = {
   format: 2, name: "a study", unit: "of probability", quantile_error: 0.155,
-  raw: range(-5, 5, 6), dataset: range(-8, 20, 600),
+  raw: range(-5, 5, 6), dataset: range(-8, 20, 600), contrasts: {},
   knobs: {
     scopes: (["raw", "image", "pair", "targets", "models", "variant", "dataset"] as const).map((scope) => ({
       scope, title: `Title of ${scope}`, over: "the {maps}", compare: scope === "image" ? "shapes only" : "all",
       beware: scope === "dataset" || scope === "raw" ? "" : `Beware of ${scope}.`,
     })),
-    regions: [1, 4, 8].map((size) => ({ size, title: `Regions of ${size}`, words: size === 1 ? "" : `Patches of ${size}.` })),
+    regions: [1, 4, 8].map((size) => ({
+      size, title: `Regions of ${size}`, label: "", one: size === 1 ? "pixel" : "patch", many: size === 1 ? "pixels" : "patches",
+      words: size === 1 ? "" : `Patches of ${size}.`,
+    })),
     rules: (["symmetric", "min-max", "percentile", "fixed"] as const).map((rule) => ({ rule, title: `${rule} {p}`, words: `Rule ${rule} {p}.` })),
     parts: (["signed", "positive", "negative", "absolute"] as const).map((part) => ({ part, title: part, words: part === "signed" ? "" : `Part ${part}.` })),
     palettes: [
@@ -55,17 +58,19 @@ export const STUDY: PageStudy = {
       percentile: knob("percentile", 90, 100, 99), level: knob("level", 1, 20, 1), contour: knob("contour", 0, 60, 0),
       blur: knob("blur", 0, 16, 4), opacity: knob("opacity", 0, 1, 1),
     },
-    sentences: { missing: "Only {maps}.", histogram: "Histograms, within {error}." },
+    sentences: {
+      missing: "Only {maps}.", histogram: "Histograms, within {error}.", contrast: "A contrast is by itself.", lacking: "",
+    },
   },
   variants: [
-    { id: "trained", name: "trained", kind: "trained", model: "small", range: range(-4, 10, 300) },
-    { id: "random-1", name: "random-1", kind: "random", model: "small", range: range(-1, 1, 300) },
+    { id: "trained", name: "trained", kind: "trained", model: "small", range: range(-4, 10, 300), contrasts: {} },
+    { id: "random-1", name: "random-1", kind: "random", model: "small", range: range(-1, 1, 300), contrasts: {} },
   ],
-  targets: ["eagle", "magpie", "crow"].map((id) => ({ id, name: id })),
+  targets: ["eagle", "magpie", "crow"].map((id) => ({ id, name: id, contrast: false })),
   images: ["a.png", "b.png"].map((id) => ({
-    id, name: id, label: "eagle", chosen: "featured", range: range(-4, 9, 6),
+    id, name: id, label: "eagle", chosen: "featured", range: range(-4, 9, 6), contrasts: {},
     frames: [{ model: "small", ...SIZE, picture: "", missing: "gone",
-               boxes: [{ box_id: "0", name: "eagle", color: "#e08a00", x_min: 0, y_min: 0, x_max: 2, y_max: 2 }] }],
+               boxes: [{ box_id: "0", name: "eagle", color: "#e08a00", x_min: 0, y_min: 0, x_max: 2, y_max: 2 }], labels: {} }],
     variants: [0, 1].map((variant) => ({
       variant, prediction: "eagle", range: variant ? range(-1, 1, 3) : range(-4, 9, 3),
       maps: [0, 1, 2].map((target) => stored(target, `${id}-${variant}-${target}`, variant ? -1 : -2 - target, variant ? 0.5 : 7 + target)),
@@ -81,6 +86,15 @@ export const STUDY: PageStudy = {
 
 /** The first two targets of STUDY in its first image, under the range of the pair. */
 export const PAIR: View = { ...firstView({ ...STUDY, targets: STUDY.targets.slice(0, 2) }) };
+
+/** STUDY with its third target as a contrast, whose maps have ranges of their own. */
+export const CONTRAST: PageStudy = {
+  ...STUDY,
+  targets: STUDY.targets.map((each, place) => ({ ...each, contrast: place === 2 })),
+  contrasts: { 2: range(-30, 40, 200) },
+  variants: STUDY.variants.map((each) => ({ ...each, contrasts: { 2: range(-20, 10, 100) } })),
+  images: STUDY.images.map((each) => ({ ...each, contrasts: { 2: range(-6, 5, 2) } })),
+};
 
 /** Return a store in which every map of STUDY holds -5 to 6, times its variant's scale. */
 export function store(): MapStore {

@@ -62,12 +62,20 @@ export interface ScopeChoice {
   scope: "raw" | "image" | "pair" | "targets" | "models" | "variant" | "dataset";
 }
 /**
- * What of a map has one colour: a pixel (size 1), or a square patch, which shows its sum.
+ * What of a map has one colour: a pixel (size 1), or a patch, superpixel or object, which shows its sum.
+ *
+ * `label` stands behind that of a scope; `one` and `many` are nouns.
  */
 export interface RegionChoice {
   title: string;
   words: string;
+  /**
+   * Its side in pixels; 0 stands for superpixels, -1 for objects.
+   */
   size: number;
+  label: string;
+  one: string;
+  many: string;
 }
 /**
  * How a range becomes the ends of the colour scale; `{p}` in its words is the percentile.
@@ -129,6 +137,14 @@ export interface Sentences {
    * Of a quantile from histograms; `{error}` stands for its bound, as in "15.5 %".
    */
   histogram: string;
+  /**
+   * Of maps of contrasts beside those of classes.
+   */
+  contrast: string;
+  /**
+   * Why regions are not there to choose; empty where all are.
+   */
+  lacking: string;
 }
 /**
  * The smallest and largest value of all regions of the maps of a scope, in units of the output.

@@ -18,9 +18,6 @@ export interface Series {
   slack?: number;
 }
 
-/** What the values are of. */
-export type Regions = "pixels" | "patches";
-
 /**
  * Draw how the raw values of maps are distributed, and where the ends of their colour scales cut them.
  *
@@ -32,7 +29,7 @@ export function histogramChart(
   container: HTMLElement,
   series: Series[],
   unit: string,
-  regions: Regions = "pixels",
+  regions = "pixels",
 ): void {
   if (series.length) follow(container, (width) => histogram(series, unit, regions, width));
   else leave(container);
@@ -88,7 +85,7 @@ function largestOf(series: Series[]): number {
   return largest;
 }
 
-function histogram(series: Series[], unit: string, regions: Regions, width: number): Element {
+function histogram(series: Series[], unit: string, regions: string, width: number): Element {
   const reach = Math.max(largestOf(series), ...series.flatMap(({ limits }) => [-limits.low, limits.high]));
   const largest = reach > 0 && Number.isFinite(reach) ? reach : 1;
   const linear = largest / 1000;
@@ -182,12 +179,12 @@ function countTicks(peak: number): number[] {
   return ticks;
 }
 
-function beyond(series: Series[], binned: Binned[], regions: Regions): string {
+function beyond(series: Series[], binned: Binned[], regions: string): string {
   const shares = series.map(({ name, values }, which) => {
     const { below, above } = binned[which]!;
     const share = percent((below + above) / Math.max(values.length, 1));
     return `${name} ${(below + above).toLocaleString("en-US")} (${share})`;
   });
-  const noun = regions === "pixels" ? "Pixels" : "Patches";
+  const noun = regions[0]!.toUpperCase() + regions.slice(1);
   return `${noun} beyond the ends of the colours, drawn in the end colour: ${shares.join(", ")}.`;
 }

@@ -1,14 +1,17 @@
 /** The raw maps of the images that were shown, unpacked once, and what follows from their values. */
 
 import { quantile } from "./limits.ts";
-import { type RawMap, type Regions, regionsOf, unpack } from "./raw_map.ts";
-import type { StudyImage } from "./study_types.ts";
+import { type Labels, type RawMap, type Regions, regionsOf, unpack, unpackWords } from "./raw_map.ts";
+import type { ModelFrame, StudyImage } from "./study_types.ts";
 
-/** Maps whose sums over patches are kept: those of an image, twelve variants of eight targets, of two sizes. */
+/** Maps whose sums over regions are kept: those of an image, twelve variants of eight targets, of two sizes. */
 const MAX_ADDED = 192;
 
 export class MapStore {
   private readonly maps = new Map<string, RawMap>();
+  /** Label maps by their blocks, and the frame of each map. */
+  private readonly labels = new Map<string, Labels>();
+  private readonly frames = new Map<string, ModelFrame>();
   private readonly loading = new Map<string, Promise<void>>();
   private readonly added = new Map<string, Regions>();
   private readonly sorted = new Map<string, Float64Array>();
@@ -23,13 +26,17 @@ export class MapStore {
     return this.maps.get(block);
   }
 
-  /** Return a map that is unpacked as sums over patches of a size; of size 1 it is itself. */
+  /**
+   * Return a map that is unpacked as sums over regions of a size; of size 1 it is itself. Undefined where its image
+   * has no label map that this takes.
+   */
   regions(block: string, size: number): Regions | undefined {
     const key = `${block} ${size}`;
     const map = this.maps.get(block);
-    if (map && !this.added.has(key)) {
+    const labels = size < 1 ? this.labels.get(this.frames.get(block)?.labels[size]?.block ?? "") : undefined;
+    if (map && (size >= 1 || labels) && !this.added.has(key)) {
       if (this.added.size >= MAX_ADDED) this.added.delete(this.added.keys().next().value!);
-      this.added.set(key, regionsOf(map, size));
+      this.added.set(key, regionsOf(map, size, labels));
     }
     return this.added.get(key);
   }
@@ -44,13 +51,16 @@ export class MapStore {
           map.block && frame ? [this.unpack(map.block, map.scale, frame)] : [],
         );
       });
-      promise = Promise.all(all).then(() => undefined);
+      const labels = image.frames.flatMap((frame) =>
+        Object.values(frame.labels).map((each) => this.unpackLabels(each, frame)),
+      );
+      promise = Promise.all([...all, ...labels]).then(() => undefined);
       this.loading.set(image.id, promise);
     }
     return promise;
   }
 
-  /** Return a quantile of |a| over all patches of some maps that are unpacked, p in percent. */
+  /** Return a quantile of |a| over all regions of some maps that are unpacked, p in percent. */
   magnitude(blocks: string[], percent: number, size: number): number {
     return quantile(this.magnitudes(blocks, size), percent);
   }
@@ -72,8 +82,21 @@ export class MapStore {
     return values;
   }
 
-  private async unpack(block: string, scale: number, size: { width: number; height: number }): Promise<void> {
+  private async unpackLabels(
+    { block, regions, names }: ModelFrame["labels"][string],
+    frame: ModelFrame,
+  ): Promise<void> {
     try {
+      const numbers = await unpackWords(this.read(block), frame.width * frame.height);
+      this.labels.set(block, { numbers, regions, names });
+    } catch {
+      // What it is for is then said to be missing where it is chosen.
+    }
+  }
+
+  private async unpack(block: string, scale: number, size: ModelFrame): Promise<void> {
+    try {
+      this.frames.set(block, size);
       this.maps.set(block, await unpack(this.read(block), scale, size.width, size.height));
     } catch (error) {
       this.broken.set(

@@ -9,7 +9,7 @@ import type { Limits } from "./limits.ts";
 import type { MapStore } from "./map_store.ts";
 import { ownName } from "./numbers.ts";
 import type { Rectangle } from "./raw_map.ts";
-import { type Cell, cellLimits, extremesOf, scopeOf, titleOf } from "./shown.ts";
+import { type Cell, cellLimits, extremesOf, regionWords, scopeOf, titleOf } from "./shown.ts";
 import type { DrawnBox, ModelFrame, PageStudy } from "./study_types.ts";
 import { contourBlur, type Normalization } from "./style.ts";
 import type { View } from "./view.ts";
@@ -130,7 +130,7 @@ function drawPanel(
   if (map.sum === null) return;
   const ends = extremesOf(map, size);
   const lines = [
-    `${size === 1 ? "" : "patch "}min ${orDash(ends?.minimum)}   max ${orDash(ends?.maximum)}`,
+    `${size === 1 ? "" : `${regionWords(study, size).one} `}min ${orDash(ends?.minimum)}   max ${orDash(ends?.maximum)}`,
     `sum ${orDash(map.sum)}${map.score === null ? "" : `   gap ${orDash(map.gap, 2)}`}`,
   ];
   if (map.score !== null)

@@ -4,14 +4,25 @@
 export interface RawMap {
   width: number;
   height: number;
-  integers: Int16Array | Int32Array;
+  integers: Int16Array | Int32Array | Float64Array;
   scale: number;
 }
 
-/** A map as sums over square patches: one value for each patch, and the same for each pixel. */
+/** Which superpixel or object each pixel of an image is in, row by row, and the names of objects by their numbers. */
+export interface Labels {
+  numbers: Uint16Array;
+  regions: number;
+  names: string[];
+}
+
+/** A map as sums over regions: one value for each region, and the same for each pixel. */
 export interface Regions {
   sums: RawMap;
   shown: RawMap;
+  /** Pixels of the largest region. */
+  largest: number;
+  /** Where regions are no squares. */
+  labels?: Labels;
 }
 
 /** A half-open rectangle of pixels. */
@@ -36,33 +47,68 @@ export interface Sums {
  * Throws where it does not hold `width * height` of them.
  */
 export async function unpack(text: string, scale: number, width: number, height: number): Promise<RawMap> {
+  const integers = new Int16Array((await unpackWords(text, width * height)).buffer);
+  return { width, height, integers, scale };
+}
+
+/** Unpack integers of 16 bits without a sign, packed as maps are. Throws where there are not `size` of them. */
+export async function unpackWords(text: string, size: number): Promise<Uint16Array<ArrayBuffer>> {
   const packed = Uint8Array.from(atob(text.trim()), (letter) => letter.charCodeAt(0));
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
   const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
-  const size = width * height;
   if (bytes.length !== 2 * size) throw new Error(`a map holds ${bytes.length} bytes, not ${2 * size}`);
-  const integers = new Int16Array(size);
-  for (let i = 0; i < size; i++) integers[i] = bytes[i]! | (bytes[size + i]! << 8);
-  return { width, height, integers, scale };
+  const words = new Uint16Array(size);
+  for (let i = 0; i < size; i++) words[i] = bytes[i]! | (bytes[size + i]! << 8);
+  return words;
 }
 
 /**
  * Add up a map over patches of `size` pixels a side, which begin at its upper left corner; those at the right and
- * lower edges have what pixels are left. Sums of integers are exact. Of size 1 both are the map itself.
+ * lower edges have what pixels are left. Where there are labels, over their regions instead. Sums of integers are
+ * exact. Of size 1 both are the map itself.
  */
-export function regionsOf(map: RawMap, size: number): Regions {
-  if (size === 1) return { sums: map, shown: map };
-  const width = Math.ceil(map.width / size);
-  const height = Math.ceil(map.height / size);
-  const sums = new Int32Array(width * height);
-  const shown = new Int32Array(map.integers.length);
-  const patch = (i: number): number => {
+export function regionsOf(map: RawMap, size: number, labels?: Labels): Regions {
+  if (size === 1 && !labels) return { sums: map, shown: map, largest: 1 };
+  const width = labels ? labels.regions : Math.ceil(map.width / size);
+  const height = labels ? 1 : Math.ceil(map.height / size);
+  const sums = new Float64Array(width * height);
+  const shown = new Float64Array(map.integers.length);
+  const region = (i: number): number => {
+    if (labels) return labels.numbers[i]!;
     const y = Math.floor(i / map.width);
     return Math.floor(y / size) * width + Math.floor((i - y * map.width) / size);
   };
-  for (let i = 0; i < shown.length; i++) sums[patch(i)]! += map.integers[i]!;
-  for (let i = 0; i < shown.length; i++) shown[i] = sums[patch(i)]!;
-  return { sums: { width, height, integers: sums, scale: map.scale }, shown: { ...map, integers: shown } };
+  for (let i = 0; i < shown.length; i++) sums[region(i)]! += map.integers[i]!;
+  for (let i = 0; i < shown.length; i++) shown[i] = sums[region(i)]!;
+  const added = { width, height, integers: sums, scale: map.scale };
+  const largest = labels ? largestOf(labels) : size * size;
+  return { sums: added, shown: { ...map, integers: shown }, largest, ...(labels && { labels }) };
+}
+
+function largestOf({ numbers, regions }: Labels): number {
+  const pixels = new Uint32Array(regions);
+  for (const number of numbers) pixels[number]! += 1;
+  return Math.max(...pixels);
+}
+
+/** Add up the region of a map that a pixel is in: a patch of `size` pixels a side, or that of the labels. */
+export function regionAt(map: RawMap, x: number, y: number, size: number, labels?: Labels): Sums {
+  if (!labels) {
+    const [left, top] = [x - (x % size), y - (y % size)];
+    const [right, bottom] = [Math.min(left + size, map.width), Math.min(top + size, map.height)];
+    return sumsIn(map, { x_min: left, y_min: top, x_max: right, y_max: bottom });
+  }
+  const here = labels.numbers[y * map.width + x];
+  const found = { pixels: 0, sum: 0, abs_sum: 0 };
+  for (let i = 0; i < map.integers.length; i++) {
+    if (labels.numbers[i] !== here) continue;
+    const value = map.integers[i]!;
+    found.pixels += 1;
+    found.sum += value;
+    found.abs_sum += value < 0 ? -value : value;
+  }
+  const { pixels, sum, abs_sum } = found;
+  return { pixels, sum: sum * map.scale, abs_sum: abs_sum * map.scale, bound: pixels * precision(map) };
 }
 
 /** Return the value of a pixel, in units of the output. */
@@ -75,9 +121,9 @@ export function precision(map: RawMap): number {
   return map.scale / 2;
 }
 
-/** Return how far a sum over a patch can be from that of the stored map; 0 of pixels, which are rounded to the inside. */
-export function slackOf(regions: Regions, size: number): number {
-  return size === 1 ? 0 : size * size * precision(regions.sums);
+/** Return how far a sum over a region can be from that of the stored map; 0 of pixels, which are rounded to the inside. */
+export function slackOf(regions: Regions): number {
+  return regions.largest === 1 ? 0 : regions.largest * precision(regions.sums);
 }
 
 /** Add up a rectangle that lies within the map. The integers' sums are exact, so its only error is the rounding. */

@@ -7,10 +7,11 @@ import type { RawMap, Regions } from "./raw_map.ts";
 import type {
   ImageVariant,
   ModelFrame,
-  Named,
   PageStudy,
+  PageTarget,
   PageVariant,
   Range,
+  RegionChoice,
   RegionRange,
   StoredMap,
   StudyImage,
@@ -23,15 +24,15 @@ export interface Cell {
   image: StudyImage;
   place: ImageVariant;
   variant: PageVariant;
-  target: Named;
+  target: PageTarget;
   /** What the target is called on this image: one that follows the image names its class, as "predicted: eagle". */
   title: string;
   /** Other targets that are the same class here, with the same map, which is shown once. */
-  also: { target: Named; map: StoredMap }[];
+  also: { target: PageTarget; map: StoredMap }[];
   map: StoredMap;
   frame: ModelFrame;
   raw: RawMap | undefined;
-  /** What is shown of it: sums over patches, or its pixels themselves. */
+  /** What is shown of it: sums over regions, or its pixels themselves. */
   regions: Regions | undefined;
   /** Why there are no values; empty where there are, or while they are unpacked. */
   missing: string;
@@ -61,8 +62,10 @@ export function rowsOf(study: PageStudy, view: View, store: MapStore): Cell[][] 
         .filter((map) => view.targets.includes(study.targets[map.target]!.id))
         .map((map): Cell => {
           const raw = map.block ? store.get(map.block) : undefined;
-          const missing = map.missing || store.broken.get(map.block) || "";
           const regions = map.block ? store.regions(map.block, view.style.regions) : undefined;
+          const unknown =
+            raw && !regions ? `No ${regionWords(study, view.style.regions).many} of this image.` : "";
+          const missing = map.missing || store.broken.get(map.block) || unknown;
           const target = study.targets[map.target]!;
           const title = map.class_name ? `${target.name}: ${map.class_name}` : target.name;
           return { image, place, variant, target, title, also: [], map, frame, raw, regions, missing };
@@ -110,10 +113,27 @@ export function alsoWords({ also, map, target }: Cell): string {
   return `${listing(names)} ${names.length === 1 ? "is" : "are"} ${known?.class_name ?? target.name} too`;
 }
 
-/** Return the scope that a normalization comes to: a pair is of two targets, no more and no fewer. */
-export function scopeOf(chosen: Normalization, targets: number): Scope {
-  if (chosen.scope !== "pair" || targets === 2) return chosen.scope;
-  return targets > 2 ? "targets" : "image";
+/** Return how many targets of a row are classes: contrasts share no range with them. */
+export function classesIn(row: Cell[]): number {
+  return row.filter((cell) => !cell.target.contrast).length;
+}
+
+/** Return the scope that a normalization comes to: a pair is of two classes, no more and no fewer. */
+export function scopeOf(chosen: Normalization, classes: number): Scope {
+  if (chosen.scope !== "pair" || classes === 2) return chosen.scope;
+  return classes > 2 ? "targets" : "image";
+}
+
+/** Return the scope that a normalization comes to for one map: a contrast is in no pair, nor among all classes. */
+export function cellScope(chosen: Normalization, cell: Cell, row: Cell[]): Scope {
+  const scope = scopeOf(chosen, classesIn(row));
+  return cell.target.contrast && (scope === "pair" || scope === "targets") ? "image" : scope;
+}
+
+/** Return the words of regions of a size. */
+export function regionWords(study: PageStudy, size: number): RegionChoice {
+  const { regions } = study.knobs;
+  return regions.find((each) => each.size === size) ?? regions[0]!;
 }
 
 /** Return what a scope is called. */
@@ -123,7 +143,8 @@ export function titleOf(study: PageStudy, scope: Scope): string {
 
 /**
  * Return the range that a cell's map shares with others; null where none of them is there. `row` are its neighbours,
- * `size` is the side of the patches whose sums it is of, 1 of pixels.
+ * `size` is that of the regions whose sums it is of, 1 of pixels. A contrast shares with the same contrast only:
+ * under a pair and all targets of one image and variant it is alone.
  */
 export function sharedRange(
   study: PageStudy,
@@ -132,20 +153,25 @@ export function sharedRange(
   scope: Scope,
   size: number,
 ): Shared | null {
+  const { contrast } = cell.target;
+  const own = <T>(of: { contrasts: Record<string, T> }): T | null => of.contrasts[cell.map.target] ?? null;
   const stored: Partial<Record<Scope, Range | null>> = {
-    targets: cell.place.range,
-    models: cell.image.range,
-    variant: cell.variant.range,
-    dataset: study.dataset,
+    ...(contrast ? {} : { targets: cell.place.range }),
+    models: contrast ? own(cell.image) : cell.image.range,
+    variant: contrast ? own(cell.variant) : cell.variant.range,
+    dataset: contrast ? own(study) : study.dataset,
     raw: study.raw,
   };
   const pixels = stored[scope];
   if (pixels !== undefined) {
     const found = pixels && (size === 1 ? pixels : (pixels.patches[size] ?? null));
     const here = scope === "targets" ? [cell.place] : scope === "models" ? cell.image.variants : [];
-    return found && { ...found, blocks: wholly(found, here), table: found };
+    const alike = (map: StoredMap): boolean =>
+      contrast ? map.target === cell.map.target : !study.targets[map.target]!.contrast;
+    return found && { ...found, blocks: wholly(found, here, alike), table: found };
   }
-  const maps = scope === "pair" ? row.map((each) => each.map) : [cell.map];
+  const pair = row.filter((each) => !each.target.contrast).map((each) => each.map);
+  const maps = scope === "pair" && !contrast ? pair : [cell.map];
   const known = maps.flatMap((map) => {
     const ends = extremesOf(map, size);
     return ends ? [{ ...ends, block: map.block }] : [];
@@ -177,7 +203,7 @@ export function cellLimits(
   { part, regions }: ColorStyle,
   store: MapStore,
 ): Limits | null {
-  const shared = sharedRange(study, cell, row, scopeOf(chosen, row.length), regions);
+  const shared = sharedRange(study, cell, row, scopeOf(chosen, classesIn(row)), regions);
   if (!shared)
     return chosen.rule === "fixed" ? limitsOf({ minimum: 0, maximum: 0 }, chosen, part, () => 0) : null;
   return limitsOf(shared, chosen, part, (percent) => magnitude(shared, percent, store, regions));
@@ -194,7 +220,11 @@ function magnitude(shared: Shared, percent: number, store: MapStore, size: numbe
 }
 
 /** Return the blocks of some variants of an image, if they are all the maps of a range. */
-function wholly(range: RegionRange, places: ImageVariant[]): string[] | null {
-  const blocks = places.flatMap((place) => place.maps.flatMap((map) => map.block || []));
+function wholly(
+  range: RegionRange,
+  places: ImageVariant[],
+  alike: (map: StoredMap) => boolean,
+): string[] | null {
+  const blocks = places.flatMap((place) => place.maps.filter(alike).flatMap((map) => map.block || []));
   return blocks.length === range.n_maps && blocks.length > 0 ? blocks : null;
 }

@@ -19,9 +19,15 @@ export interface PageStudy {
    */
   raw: Range | null;
   dataset: Range | null;
+  /**
+   * Of all maps of each contrast in the study, by the place of the target.
+   */
+  contrasts: {
+    [k: string]: Range | null;
+  };
   knobs: Knobs;
   variants: PageVariant[];
-  targets: Named[];
+  targets: PageTarget[];
   images: StudyImage[];
   /**
    * Places of the variants that are shown at first; all where empty.
@@ -49,7 +55,7 @@ export interface PageStudy {
   history: CheckSeries[];
 }
 /**
- * The range of pixels of the maps of a scope, and of sums over patches.
+ * The range of pixels of the maps of a scope, and of sums over other regions.
  */
 export interface Range {
   minimum: number;
@@ -64,7 +70,7 @@ export interface Range {
    */
   quantiles: number[];
   /**
-   * By the side of the patches in pixels; none where the study was computed before they were kept.
+   * By the size of `RegionChoice`; none where the study was computed before they were kept.
    */
   patches: {
     [k: string]: RegionRange;
@@ -112,12 +118,20 @@ export interface ScopeChoice {
   scope: "raw" | "image" | "pair" | "targets" | "models" | "variant" | "dataset";
 }
 /**
- * What of a map has one colour: a pixel (size 1), or a square patch, which shows its sum.
+ * What of a map has one colour: a pixel (size 1), or a patch, superpixel or object, which shows its sum.
+ *
+ * `label` stands behind that of a scope; `one` and `many` are nouns.
  */
 export interface RegionChoice {
   title: string;
   words: string;
+  /**
+   * Its side in pixels; 0 stands for superpixels, -1 for objects.
+   */
   size: number;
+  label: string;
+  one: string;
+  many: string;
 }
 /**
  * How a range becomes the ends of the colour scale; `{p}` in its words is the percentile.
@@ -179,6 +193,14 @@ export interface Sentences {
    * Of a quantile from histograms; `{error}` stands for its bound, as in "15.5 %".
    */
   histogram: string;
+  /**
+   * Of maps of contrasts beside those of classes.
+   */
+  contrast: string;
+  /**
+   * Why regions are not there to choose; empty where all are.
+   */
+  lacking: string;
 }
 /**
  * A variant that the page shows of some image.
@@ -189,16 +211,26 @@ export interface PageVariant {
   kind: string;
   model: string;
   /**
-   * Of all its maps in the study; null where there is none.
+   * Of all its maps of classes in the study; null where there is none.
    */
   range: Range | null;
+  /**
+   * Of all its maps of each contrast, by the place of the target.
+   */
+  contrasts: {
+    [k: string]: Range | null;
+  };
 }
 /**
- * What goes by an id; its name is the same as a reader sees it.
+ * A target of the study.
  */
-export interface Named {
+export interface PageTarget {
   id: string;
   name: string;
+  /**
+   * The difference of two classes: its maps share ranges with those of the same contrast only.
+   */
+  contrast: boolean;
 }
 /**
  * One image that the page shows.
@@ -212,9 +244,15 @@ export interface StudyImage {
    */
   chosen: string;
   /**
-   * Of all variants' and targets' maps of this image.
+   * Of the maps of all variants and classes, of this image.
    */
   range: Range | null;
+  /**
+   * Of all variants' maps of each contrast, by the place of the target.
+   */
+  contrasts: {
+    [k: string]: Range | null;
+  };
   frames: ModelFrame[];
   /**
    * Those that are shown of it, in the order of the study.
@@ -234,6 +272,12 @@ export interface ModelFrame {
   picture: string;
   missing: string;
   boxes: DrawnBox[];
+  /**
+   * By the size of `RegionChoice`, as far as they are kept.
+   */
+  labels: {
+    [k: string]: FrameLabels;
+  };
 }
 /**
  * A box on a picture or map: half-open pixels of the model's input, and the colour of its label.
@@ -250,6 +294,20 @@ export interface DrawnBox {
   color: string;
 }
 /**
+ * Which superpixel or object each pixel of an image is in.
+ */
+export interface FrameLabels {
+  /**
+   * Id of the element that holds their numbers.
+   */
+  block: string;
+  regions: number;
+  /**
+   * Of objects, by their numbers; none of superpixels.
+   */
+  names: string[];
+}
+/**
  * The maps of one variant of an image.
  */
 export interface ImageVariant {
@@ -259,7 +317,7 @@ export interface ImageVariant {
   variant: number;
   prediction: string;
   /**
-   * Of all targets' maps of this image and variant.
+   * Of the maps of all classes, of this image and variant.
    */
   range: Range | null;
   /**
@@ -300,7 +358,7 @@ export interface StoredMap {
   score: number | null;
   score_baseline: number | null;
   /**
-   * By the side of the patches in pixels.
+   * By the size of `RegionChoice`.
    */
   patches: {
     [k: string]: Extremes;
@@ -315,7 +373,7 @@ export interface StoredMap {
   boxes: StoredBox[];
 }
 /**
- * The smallest and largest sum over patches of one map.
+ * The smallest and largest sum over regions of one map.
  */
 export interface Extremes {
   minimum: number;

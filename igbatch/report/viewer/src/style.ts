@@ -19,7 +19,7 @@ export interface Normalization {
 
 /** How values become colours once the range is known; the limits of its numbers are the study's `knobs.limits`. */
 export interface ColorStyle {
-  /** What has one colour: a pixel (1), or a square patch of so many pixels a side, which shows its sum. */
+  /** What has one colour: a pixel (1), or regions of this size (`RegionChoice`), which show their sums. */
   regions: number;
   part: Part;
   /** Multiplies the place on the colour scale: at 2 the last colour is reached at half of the range. */
@@ -33,7 +33,7 @@ export interface ColorStyle {
   opacity: number;
 }
 
-/** Return the radius over which strength is averaged for the contour: none where patches are shown. */
+/** Return the radius over which strength is averaged for the contour: none where other regions are shown. */
 export function contourBlur({ regions, blur }: ColorStyle): number {
   return regions === 1 ? blur : 0;
 }

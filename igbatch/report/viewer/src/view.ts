@@ -31,6 +31,7 @@ export const WHOLE: Zoom = { k: 1, x: 0, y: 0 };
 export const MAX_ZOOM = 16;
 export const SIZES = [1, 2, 3];
 const MAX_BOXES = 20;
+const SEGMENTS: Record<string, string> = { "0": "superpixels", "-1": "objects" };
 const MARK = "#view?";
 
 /** Return what the page shows at first. */
@@ -40,7 +41,8 @@ export function firstView(study: PageStudy): View {
     : study.variants;
   const targets = study.targets.map((each) => each.id);
   const { rules, parts, palettes, limits } = study.knobs;
-  const scope = targets.length === 2 ? "pair" : targets.length === 1 ? "image" : "targets";
+  const classes = study.targets.filter((each) => !each.contrast).length;
+  const scope = classes === 2 ? "pair" : classes < 2 ? "image" : "targets";
   return {
     image: study.images[0]?.id ?? "",
     variants: variants.map((each) => each.id),
@@ -134,7 +136,7 @@ export function fromFragment(study: PageStudy, fragment: string): { view: View; 
   if (fields.has("beside")) view.beside = normalization(fields.get("beside"), study, view.normalization);
   const size = fields.get("regions");
   if (size !== null && !study.knobs.regions.some((each) => String(each.size) === size))
-    strange.push(`regions of ${size} pixels`);
+    strange.push(SEGMENTS[size] ?? `regions of ${size} pixels`);
   const [contour, blur] = (fields.get("contour") ?? "").split(" ");
   const { regions, parts, palettes, limits } = study.knobs;
   view.style = {

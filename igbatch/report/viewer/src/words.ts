@@ -3,7 +3,16 @@
 import { count, listing, number } from "./format.ts";
 import type { Limits } from "./limits.ts";
 import type { MapStore } from "./map_store.ts";
-import { type Cell, cellLimits, isExact, nameOf, scopeOf, sharedRange } from "./shown.ts";
+import {
+  type Cell,
+  cellLimits,
+  classesIn,
+  isExact,
+  nameOf,
+  regionWords,
+  scopeOf,
+  sharedRange,
+} from "./shown.ts";
 import type { KnobLimits, PageStudy } from "./study_types.ts";
 import { type ColorStyle, contourBlur, type Normalization, type Scope } from "./style.ts";
 
@@ -19,18 +28,18 @@ export function normalizationWords(
 ): string[] {
   if (!rows.length)
     return [`None of the chosen ${study.noun}s is computed on this image: choose another one.`];
-  const targets = rows[0]!.length;
-  const scope = scopeOf(chosen, targets);
+  const classes = classesIn(rows[0]!);
+  const scope = scopeOf(chosen, classes);
   const { scopes, rules, sentences } = study.knobs;
   const about = scopes.find((each) => each.scope === scope)!;
   const lines = [];
   const requested = rows[0]!.reduce((sum, cell) => sum + 1 + cell.also.length, 0);
-  if (scope !== chosen.scope && targets === 1 && requested > 1)
+  if (scope !== chosen.scope && classes === 1 && requested > 1)
     lines.push(`A pair has two classes, and ${count(requested, "target")} are one class on this image.`);
   else if (scope !== chosen.scope)
-    lines.push(`A pair has two targets, ${targets} ${targets === 1 ? "is" : "are"} shown.`);
+    lines.push(`A pair has two classes, ${classes} ${classes === 1 ? "is" : "are"} shown.`);
   const ranges = rangesOf(study, rows, chosen, style, store, scope);
-  const first = rows.flat()[0];
+  const first = rows[0]!.find((cell) => !cell.target.contrast) ?? rows.flat()[0];
   const shared = first && sharedRange(study, first, rows[0]!, scope, style.regions);
   const maps = count(shared?.n_maps ?? 0, "map");
   const over = about.over.replaceAll("{maps}", maps);
@@ -52,15 +61,16 @@ export function normalizationWords(
   if (chosen.rule !== "fixed") {
     if (about.compare) ends.push(`Compare ${about.compare}.`);
     if (about.beware) ends.push(about.beware);
+    if (scope !== "raw" && classes && classes < rows[0]!.length) ends.push(sentences.contrast);
   }
   return [lines, ends].map((each) => each.filter(Boolean).join(" ")).filter(Boolean);
 }
 
 /** State what is shown of the values, where it is not all of them in proportion. */
 export function styleWords(study: PageStudy, style: ColorStyle): string {
-  const { regions, parts, palettes, limits } = study.knobs;
+  const { parts, palettes, limits } = study.knobs;
   const lines = [
-    regions.find((each) => each.size === style.regions)?.words,
+    regionWords(study, style.regions).words,
     parts.find((each) => each.part === style.part)?.words,
   ];
   const add = (name: Exclude<keyof KnobLimits, "percentile">, value: number | string = style[name]): void => {
@@ -92,18 +102,20 @@ function rangesOf(
     for (const cell of row) {
       const limits = cellLimits(study, cell, row, chosen, style, store);
       if (!limits) continue;
-      const name = scope === "image" ? nameOf(cell) : cell.variant.name;
+      const alone = scope === "image" || (cell.target.contrast && scope !== "raw");
+      const name = alone ? nameOf(cell) : cell.variant.name;
       const text = ends(limits);
       groups.set(text, [...new Set([...(groups.get(text) ?? []), name])]);
     }
   }
   if (!groups.size) return "";
-  const region = style.regions === 1 ? "pixel" : "patch";
+  const { one } = regionWords(study, style.regions);
+  const region = `${one === "object" ? "an" : "a"} ${one}`;
   if (groups.size === 1)
-    return `The colours run from ${[...groups.keys()][0]} ${study.unit} a ${region}.`.replace("  ", " ");
+    return `The colours run from ${[...groups.keys()][0]} ${study.unit} ${region}.`.replace("  ", " ");
   const named = [...groups].map(([text, names]) => `${text} (${listing(names, 3)})`);
   const more = named.length > MAX_RANGES ? `; ${named.length - MAX_RANGES} more are on the colour bars` : "";
-  return `The colours run from ${named.slice(0, MAX_RANGES).join("; ")}${more}${study.unit && `, in units ${study.unit} a ${region}`}.`;
+  return `The colours run from ${named.slice(0, MAX_RANGES).join("; ")}${more}${study.unit && `, in units ${study.unit} ${region}`}.`;
 }
 
 function ends(limits: Limits): string {

@@ -77,6 +77,7 @@ export function Controls({ study, image, view, change }: ControlsProps) {
             options={regions.map(({ size, title }) => [String(size), title])}
           />
         )}
+        {study.knobs.sentences.lacking && <p class="hint">{study.knobs.sentences.lacking}</p>}
         <Choice
           name="palette"
           label="Colour map"

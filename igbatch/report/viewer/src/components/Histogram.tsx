@@ -6,7 +6,7 @@ import { histogramChart } from "../histogram.ts";
 import { headings, linesOf } from "../layout.ts";
 import type { MapStore } from "../map_store.ts";
 import { slackOf } from "../raw_map.ts";
-import { type Cell, cellLimits } from "../shown.ts";
+import { type Cell, cellLimits, regionWords } from "../shown.ts";
 import type { PageStudy } from "../study_types.ts";
 import { partOf } from "../style.ts";
 import type { View } from "../view.ts";
@@ -33,10 +33,10 @@ export function Histogram({ rows, view, study, store }: HistogramProps) {
       const sums = cell.regions?.sums;
       if (!sums || !limits) return [];
       const values = Float64Array.from(sums.integers, (integer) => partOf(part, integer * sums.scale));
-      return [{ name: names[at]!, values, limits, slack: slackOf(cell.regions!, regions) }];
+      return [{ name: names[at]!, values, limits, slack: slackOf(cell.regions!) }];
     });
     if (container.current)
-      histogramChart(container.current, series, study.unit, regions === 1 ? "pixels" : "patches");
+      histogramChart(container.current, series, study.unit, regionWords(study, regions).many);
   }, [row.map((cell) => cell.map.block).join(), row[0]?.raw, view.normalization, part, regions]);
   return (
     <figure class="histogram">

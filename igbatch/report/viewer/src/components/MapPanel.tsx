@@ -8,9 +8,9 @@ import { outline } from "../contour.ts";
 import { count, number, orDash, percent } from "../format.ts";
 import { uneven } from "../layout.ts";
 import type { Limits } from "../limits.ts";
-import { precision, slackOf, valueAt } from "../raw_map.ts";
+import { precision, regionAt, slackOf, valueAt } from "../raw_map.ts";
 import { type Cell, extremesOf, nameOf, type Shared } from "../shown.ts";
-import type { StoredMap } from "../study_types.ts";
+import type { RegionChoice, StoredMap } from "../study_types.ts";
 import { contourBlur } from "../style.ts";
 import type { View } from "../view.ts";
 import { ColorBar } from "./ColorBar.tsx";
@@ -27,6 +27,8 @@ export interface MapPanelProps {
   /** What the columns of one target are told apart by, where a map stands there twice. */
   aside: string;
   view: View;
+  /** The words of what has one colour. */
+  region: RegionChoice;
   hand: Hand;
   colors: Colors;
   limits: Limits | null;
@@ -34,19 +36,8 @@ export interface MapPanelProps {
   painted: () => void;
 }
 
-export function MapPanel({
-  cell,
-  heading,
-  second,
-  width,
-  aside,
-  view,
-  hand,
-  colors,
-  limits,
-  shared,
-  painted,
-}: MapPanelProps) {
+export function MapPanel(props: MapPanelProps) {
+  const { cell, heading, second, width, aside, view, region, hand, colors, limits, shared, painted } = props;
   const { map, frame, regions } = cell;
   const raw = regions?.shown;
   const { part, level, contour, opacity } = view.style;
@@ -113,16 +104,12 @@ export function MapPanel({
       )}
       <figcaption>
         <p class="reading" aria-hidden="true">
-          {reading(cell, hand, view)}
+          {reading(cell, hand, region)}
         </p>
-        <Numbers map={map} size={view.style.regions} />
+        <Numbers map={map} region={region} />
         {regions &&
           limits &&
-          clipped(
-            beyond(regions.sums, limits, part, slackOf(regions, view.style.regions)),
-            regions.sums.integers.length,
-            view,
-          )}
+          clipped(beyond(regions.sums, limits, part, slackOf(regions)), regions.sums.integers.length, region)}
         {map.marks.map((mark) => (
           <p key={mark} class="mark">
             {mark}
@@ -134,10 +121,10 @@ export function MapPanel({
 }
 
 /** The numbers of a map, whether or not it is drawn. */
-function Numbers({ map, size }: { map: StoredMap; size: number }) {
+function Numbers({ map, region: { size, one } }: { map: StoredMap; region: RegionChoice }) {
   if (map.sum === null) return null;
   const ends = extremesOf(map, size);
-  const region = size === 1 ? "" : "patch ";
+  const region = size === 1 ? "" : `${one} `;
   const pairs: [string, string][] = [
     [`${region}min`, orDash(ends?.minimum)],
     [`${region}max`, orDash(ends?.maximum)],
@@ -163,22 +150,23 @@ function Numbers({ map, size }: { map: StoredMap; size: number }) {
   );
 }
 
-function clipped(regions: number, all: number, { style }: View) {
+function clipped(regions: number, all: number, { one, many }: RegionChoice) {
   return (
     regions > 0 && (
       <p class="mark">
-        {style.regions === 1 ? count(regions, "pixel") : count(regions, "patch", "patches")} (
-        {percent(regions / all)}) beyond the colours
+        {count(regions, one, many)} ({percent(regions / all)}) beyond the colours
       </p>
     )
   );
 }
 
-/** Write the raw value at the cursor, as far as it is known. */
-function reading({ raw, regions }: Cell, { cursor }: Hand, { style }: View): string {
+/** Write the raw value at the cursor, as far as it is known: of its region the sum, and the sum of absolute values. */
+function reading({ raw, regions }: Cell, { cursor }: Hand, { size, one }: RegionChoice): string {
   if (!cursor || !raw || cursor.x >= raw.width || cursor.y >= raw.height) return "\u00a0";
   const pixel = `${number(valueAt(raw, cursor.x, cursor.y))} ± ${number(precision(raw), 1)}`;
   if (!regions || regions.shown === raw) return pixel;
-  const patch = valueAt(regions.shown, cursor.x, cursor.y);
-  return `patch ${number(patch)} ± ${number(slackOf(regions, style.regions), 1)}, pixel ${pixel}`;
+  const { labels } = regions;
+  const { sum, abs_sum, bound } = regionAt(raw, cursor.x, cursor.y, size, labels);
+  const name = labels?.names[labels.numbers[cursor.y * raw.width + cursor.x]!] ?? one;
+  return `${name} ${number(sum)} ± ${number(bound, 1)}, of |a| ${number(abs_sum)}; pixel ${pixel}`;
 }

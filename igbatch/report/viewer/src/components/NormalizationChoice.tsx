@@ -22,7 +22,8 @@ export function NormalizationChoice({
 }) {
   const set = (part: Partial<Normalization>): void => change({ ...chosen, ...part });
   const { rules, limits } = study.knobs;
-  const scopes = study.knobs.scopes.filter(({ scope }) => scope !== "pair" || study.targets.length > 1);
+  const classes = study.targets.filter((each) => !each.contrast).map((each) => each.id);
+  const scopes = study.knobs.scopes.filter(({ scope }) => scope !== "pair" || classes.length > 1);
   const raw = chosen.scope === "raw";
   return (
     <fieldset data-normalization={name}>
@@ -34,8 +35,8 @@ export function NormalizationChoice({
         change={(scope) => set({ scope: scope as Scope })}
         options={scopes.map(({ scope, title }) => [scope, title])}
       />
-      {chosen.scope === "pair" && view.targets.length !== 2 && (
-        <p class="hint">Choose two targets for a pair.</p>
+      {chosen.scope === "pair" && view.targets.filter((id) => classes.includes(id)).length !== 2 && (
+        <p class="hint">Choose two classes for a pair.</p>
       )}
       <Choice
         name={`${name}-rule`}

@@ -10,7 +10,7 @@ import type { MapStore } from "../map_store.ts";
 import { boxRows, viewCsv } from "../numbers.ts";
 import { drawView } from "../picture.ts";
 import type { Rectangle } from "../raw_map.ts";
-import { type Cell, cellLimits, rowsOf, scopeOf, sharedRange, titleOf } from "../shown.ts";
+import { type Cell, cellLimits, cellScope, regionWords, rowsOf, sharedRange, titleOf } from "../shown.ts";
 import type { PageStudy } from "../study_types.ts";
 import type { Normalization } from "../style.ts";
 import { firstView, imageOf, toFragment, type View, WHOLE, zoomed } from "../view.ts";
@@ -78,15 +78,16 @@ export function Viewer({ study, store, ready }: ViewerProps) {
       heading={heading}
       second={seconds.some((each) => each.some(Boolean)) ? second : null}
       width={layout.width}
-      aside={view.beside ? shortTitle(study, chosen, row.length) : ""}
+      aside={view.beside ? shortTitle(study, chosen, cell, row) : ""}
       view={view}
+      region={regionWords(study, view.style.regions)}
       hand={hand}
       colors={colors}
       limits={cellLimits(study, cell, row, chosen, view.style, store)}
       shared={
         chosen.scope === "raw" || chosen.rule === "fixed"
           ? null
-          : sharedRange(study, cell, row, scopeOf(chosen, row.length), view.style.regions)
+          : sharedRange(study, cell, row, cellScope(chosen, cell, row), view.style.regions)
       }
       painted={ready}
     />
@@ -262,8 +263,8 @@ function KnobsPanel({ children }: { children: preact.ComponentChildren }) {
   );
 }
 
-function shortTitle(study: PageStudy, chosen: Normalization, targets: number): string {
-  return `${titleOf(study, scopeOf(chosen, targets)).toLowerCase()}, ${chosen.rule}`;
+function shortTitle(study: PageStudy, chosen: Normalization, cell: Cell, row: Cell[]): string {
+  return `${titleOf(study, cellScope(chosen, cell, row)).toLowerCase()}, ${chosen.rule}`;
 }
 
 function cursorWords(cursor: Cursor | null, rows: Cell[][]): string {
