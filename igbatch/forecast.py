@@ -209,7 +209,8 @@ def _try(
     used = report.rows / len(shard.targets)
     if not used:
         return
-    images = used * computer.copies / copies_of(computer.resolved)  # that the same work would have done whole
+    whole = computer.copies.count / copies_of(computer.resolved)
+    images = used * whole  # that the same work would have done whole
     sizes = {
         kind: sum(info.size for info in output.files(kind, shard.spec.variant_id))
         for kind in ("image_stats", *DATA_KINDS)

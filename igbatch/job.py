@@ -248,7 +248,9 @@ def print_box_sums(results: StudyResults, console: Console) -> None:
     The boxes of these images are read, and no others. Of many variants the trained ones and the first of each
     kind are printed.
     """
+    from igbatch.report.columns import sign_mark
     from igbatch.report.selection import shown_variants
+    from igbatch.report.sentences import render
     from igbatch.report.target_titles import TargetTitles
 
     featured = results.study.report.featured or results.listing.ids(range(min(results.n_images, 1)))
@@ -266,8 +268,11 @@ def print_box_sums(results: StudyResults, console: Console) -> None:
         table.add_column(name, justify="right" if name.startswith("target ") else "left", overflow="fold")
     order = {variant: place for place, variant in enumerate(results.variants["variant_id"])}
     key = ["image_id", "box_id", "variant_id"]
-    seen = boxes[boxes["sum"].notna()].set_index([*key, "target"])[["sum", *removals]]
-    texts = seen.apply(lambda row: " / ".join(f"{value:+.3g}" for value in row.dropna()), axis=1)
+    seen = boxes[boxes["sum"].notna()].set_index([*key, "target"])
+    marks = seen["sign_agreement"].map(sign_mark)
+    texts = seen["sum"].map("{:+.3g}".format).str.cat(marks, " ").str.strip()
+    for name in removals:
+        texts += seen[name].map(" / {:+.3g}".format, na_action="ignore").fillna("")
     sums = texts.unstack("target", "–") if len(seen) else seen
     there = set(sums.index.unique("variant_id"))
     shown = set(shown_variants(results, [variant for variant in order if variant in there]))
@@ -281,6 +286,8 @@ def print_box_sums(results: StudyResults, console: Console) -> None:
     if removals:
         words = "; then ".join(_REMOVALS[name] for name in removals)
         console.print(f"after a sum: what the output loses {words}", highlight=False, soft_wrap=True)
+    if marks.any():
+        console.print(render("sign_depends.j2"), highlight=False, markup=False, soft_wrap=True)
     if others:
         console.print("box sums of other images are in the study's box_stats", highlight=False)
     if len(there) > len(shown):

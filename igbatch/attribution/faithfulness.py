@@ -19,13 +19,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .averaging import map_norms
 from .engine import micro_batch_of
 from .frozen import Model, frozen
 from .outputs import OUTPUTS
 from .precision import PRECISIONS
 from .scores import ScoredImage, target_scores
 from .settings import Example, Settings
-from .smoothing import map_norms, seeded
+from .smoothing import seeded
 from .wave import MicroBatchLimit
 
 PATCH = 0.5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -17,7 +17,7 @@ from .fixed_integrals import FixedIntegrals
 from .integral import Integral
 from .outputs import OUTPUTS
 from .precision import PRECISIONS
-from .rules import Quadrature, rule_nodes
+from .rules import FloatArray, Quadrature, rule_nodes
 
 DEFAULT_MAX_STEPS = 2000
 _rule = lru_cache(maxsize=64)(rule_nodes)
@@ -97,6 +97,20 @@ class Example:
     targets: Tensor
 
 
+class Spread(NamedTuple):
+    """How the maps under several baselines differ; in units of the output where it has one.
+
+    Attributes:
+        deviation: float64 [K, ...], standard deviation of each pixel over the baselines, on the device.
+        ratio: float64 [K], L2 norm of the deviation over that of the mean map; not finite where that is 0.
+        sums: float64 [baselines, K, areas], the sums over the areas that were asked for.
+    """
+
+    deviation: Tensor
+    ratio: FloatArray
+    sums: FloatArray
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Attributed(Integral):
     """The maps of one example, for all of its targets; numbers are as in `AttributionResult`.
@@ -105,7 +119,9 @@ class Attributed(Integral):
         index: of the example in the stream.
         micro_batch: the most batch rows that went through the model together.
         quadrature: of the first eight targets.
+        spread: of the maps whose mean this is, where copies differ in their baselines.
     """
 
     index: int
     micro_batch: int
+    spread: Spread | None = None

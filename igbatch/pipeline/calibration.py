@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 from torch import nn
 
 from igbatch.attribution import Example, Settings
+from igbatch.attribution.averaging import settings_of_copies
 from igbatch.attribution.calibrate import (
     arithmetic_error,
     choose_graphs,
@@ -21,7 +22,6 @@ from igbatch.attribution.calibrate import (
     choose_precision,
 )
 from igbatch.attribution.precision import PRECISIONS
-from igbatch.attribution.smoothing import settings_of_copies
 from igbatch.errors import InputError
 from igbatch.pipeline.messages import Calibration
 from igbatch.study import AttributionSection
@@ -49,7 +49,7 @@ def settings_of(
 ) -> Settings:
     """Return how a variant's integrals are taken; what is not calibrated yet is left at the defaults.
 
-    Where maps are smoothed these are the integrals of the noisy copies.
+    Where maps are means, over noisy copies or baselines, these are the integrals that are averaged.
     """
     settings = Settings(
         **study.model_dump(include={"rule", "tolerance", "atol", "max_steps", "output"}),
@@ -58,8 +58,8 @@ def settings_of(
         micro_batch=None if study.micro_batch == "auto" else study.micro_batch,
         together=study.reproducible == "shard",
     )
-    if study.smoothing is not None:
-        settings = settings_of_copies(settings, study.smoothing.samples)
+    if study.copies > 1:
+        settings = settings_of_copies(settings, study.copies)
     if calibration is None:
         return settings
     return replace(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
 from threading import Lock
@@ -18,14 +18,14 @@ import torch
 from numpy.typing import NDArray
 
 from igbatch.attribution import Attributed, Example, default_micro_batch
+from igbatch.attribution.averaging import averaged
 from igbatch.attribution.calibrate import PROBED_IMAGES
 from igbatch.attribution.contrasts import target_tensor
 from igbatch.attribution.device_sharing import HostCopy
 from igbatch.attribution.engine import attribute_forward
-from igbatch.attribution.smoothing import averaged, copy_noise
-from igbatch.images.baselines import baseline_pixels
 from igbatch.images.preprocessing import Preprocessing
 from igbatch.pipeline.calibration import Sample, calibrate_device, settings_of, uncalibrated
+from igbatch.pipeline.copies import ImageCopies, areas_of, spreads_of
 from igbatch.pipeline.deletions import BoxRemoval, Removals, deletes
 from igbatch.pipeline.devices import SHARDS_AT_ONCE, workers_on_one
 from igbatch.pipeline.label_maps import ShardLabelMaps
@@ -58,19 +58,20 @@ DECODED_IMAGES = 16
 class _Task:
     """An image to be attributed, its targets by name with their logit indices, and both as tensors.
 
-    `example` has the image as it is, and every class or contrast once that a target names; where maps are
-    smoothed, `ShardComputer` makes noisy copies of it.
+    `example` has the image as it is, the first of its baselines, and every class or contrast once that a
+    target names.
     """
 
     image: PreparedImage
     targets: dict[str, Class]
     example: Example
+    baselines: Sequence[torch.Tensor]
 
 
 class ShardComputer:
     """Computes shards of one study on one device, and commits them.
 
-    Where maps are smoothed it computes no more copies of an image than `max_copies`, to try what they take.
+    Where maps are means it computes no more copies of an image than `max_copies`, to try what they take.
     """
 
     def __init__(
@@ -93,8 +94,7 @@ class ShardComputer:
         self._occupancy = Occupancy(SHARDS_AT_ONCE[self.device.type])
         self._models_change = Lock()
         self._reports: list[ShardReport] = []  # of shards that are not committed yet
-        smoothing = resolved.study.attribution.smoothing
-        self.copies = min(smoothing.samples, max_copies or smoothing.samples) if smoothing else 1
+        self.copies = ImageCopies(resolved, self.preprocessing, self._input, max_copies)
 
     def calibrate(self, shards: Sequence[Shard], ahead: int) -> Calibration | None:
         """Measure what the study leaves open, on the first usable images of shards of different variants.
@@ -201,27 +201,13 @@ class ShardComputer:
                 if rows is not None:
                     rows.miss(item, [target for target in shard.targets if target not in targets])
                 if targets:
-                    start = baseline_pixels(self.resolved.baseline, item.pixels)
+                    baselines = self.copies.baselines(shard.spec.model, item)
                     classes = target_tensor(dict.fromkeys(targets.values()))
-                    example = Example(pixels, self._input(shard.spec.model, start), classes)
-                    yield _Task(item, targets, example)
+                    yield _Task(item, targets, Example(pixels, baselines[0], classes), baselines)
 
     def _copies(self, model: str, task: _Task) -> Iterator[Example]:
-        """Yield what is attributed of an image: itself, or noisy copies where maps are smoothed.
-
-        Noise is added to pixels in 0..1, before the model's normalization, and is not clipped. It is the same
-        for all variants and targets. Baselines are those of the clean image.
-        """
-        smoothing = self.resolved.study.attribution.smoothing
-        if smoothing is None:
-            yield task.example
-            return
-        image = task.image
-        for copy in range(self.copies):
-            noise = copy_noise(
-                image.pixels.shape, smoothing.noise, smoothing.seed, image.entry.image_id, copy
-            )
-            yield replace(task.example, image=self._input(model, image.pixels + noise))
+        """Yield what is attributed of an image."""
+        return self.copies.of(model, task.image, task.example, task.baselines)
 
     def _attribute(
         self,
@@ -241,7 +227,7 @@ class ShardComputer:
         waiting: dict[int, tuple[_Task, Removals | None]] = {}
         removal = BoxRemoval(
             forward, settings, partial(self._input, shard.spec.model), self._occupancy.device_lock,
-            smoothed=self.copies > 1, off=not deletes(study, shard.spec),
+            smoothed=study.smoothing is not None, off=not deletes(study, shard.spec),
         )  # fmt: skip
 
         def examples() -> Iterator[Example]:
@@ -253,13 +239,15 @@ class ShardComputer:
         attributed = attribute_forward(
             forward, examples(), settings, graphs=graphs, device_lock=self._occupancy.device_lock
         )
-        for done in averaged(attributed, self.copies):
+        areas = (lambda index: areas_of(waiting[index][0].image.boxes)) if self.copies.spread else None
+        for done in averaged(attributed, self.copies.count, areas):
             task, removals = waiting.pop(done.index)
             report.attributed += 1
             report.nodes += int(done.steps.max())
             report.micro_batch = max(report.micro_batch, done.micro_batch)
             facts, chances = self._image_facts(variant, task, done, settings.precision)
             maps, measured = self._measured(done.attributions, task.image)
+            spreads = spreads_of(done, keep=task.image.entry.keep_map)
             place_of = {index: place for place, index in enumerate(dict.fromkeys(task.targets.values()))}
             for target, index in task.targets.items():
                 k = place_of[index]
@@ -270,7 +258,9 @@ class ShardComputer:
                 }  # fmt: skip
                 losses = removals.deletions(k, row["score"]) if removals else ()
                 with self._occupancy.waiting("writing"):
-                    rows.add(task.image, row, maps[k], float(done.map_error[k]), measured[k], losses)
+                    rows.add(
+                        task.image, row, maps[k], float(done.map_error[k]), measured[k], losses, spreads[k]
+                    )
         report.refused = graphs.refused
 
     def _input(self, model: str, pixels: np.ndarray) -> torch.Tensor:
@@ -303,7 +293,7 @@ class ShardComputer:
         """
         image, name = task.image, variant.spec.model
         logits = done.logits
-        if self.copies > 1:
+        if self.resolved.study.attribution.smoothing:
             with self._occupancy.device_lock.launch:
                 (logits,) = batched_logits(variant.model, [task.example.image])
         chances = logits.softmax(0).cpu()

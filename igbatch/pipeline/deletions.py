@@ -7,8 +7,11 @@ same ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle
+from statistics import fmean
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -39,6 +42,8 @@ class Task(Protocol):
     def image(self) -> PreparedImage: ...
     @property
     def example(self) -> Example: ...
+    @property
+    def baselines(self) -> Sequence[Tensor]: ...
 
 
 AnyTask = TypeVar("AnyTask", bound=Task)
@@ -63,16 +68,18 @@ class Removals:
     def deletions(self, target: int, score: float) -> list[dict[str, float]]:
         """Return what the output of a target loses without each box, by column; in units of the output.
 
+        With several baselines it is the mean over them, as F(baseline) is for the map.
+
         Args:
             target: place of the target in the example.
             score: its output at the image, which counts unless that was measured here.
         """
         own, without = np.split(self.scores.wait()[:, target], [int(self.own)])
         whole = float(own[0]) if self.own else score
-        found: list[dict[str, float]] = [{} for _ in range(self.boxes)]
+        found = [defaultdict[str, list[float]](list) for _ in range(self.boxes)]
         for (box, column), value in zip(self.places, without.tolist(), strict=True):
-            found[box][column] = whole - value
-        return found
+            found[box][column].append(whole - value)
+        return [{column: fmean(values) for column, values in each.items()} for each in found]
 
 
 def deletes(study: AttributionSection, spec: VariantSpec) -> bool:
@@ -118,7 +125,7 @@ class BoxRemoval:
         """
         group: list[tuple[AnyTask, list[tuple[int, str]]]] = []
         for task in tasks:
-            places = [] if self._off else _places(task.image)
+            places = [] if self._off else _places(task.image, len(task.baselines))
             rows = sum(len(each) + self._own for _, each in group if each)
             limit = micro_batch_of(self._settings, task.example.image.device)
             if group and (rows + len(places) + self._own > limit or len(group) >= limit):
@@ -157,19 +164,19 @@ class BoxRemoval:
     def _images(self, task: Task, places: list[tuple[int, str]]) -> Iterator[Tensor]:
         """Yield the image, if it goes along, and what it is after each removal: [C, H, W]."""
         image = task.example.image
-        fills = {"deletion": task.example.baseline, "deletion_blurred": blurred(image)}
+        fills = {"deletion": cycle(task.baselines), "deletion_blurred": cycle([blurred(image)])}
         if self._own:
             yield image
         for place, column in places:
             if column == "true_effect":
                 yield self._to_input(task.image.without[place])
             else:
-                yield filled(image, fills[column], task.image.boxes[place])
+                yield filled(image, next(fills[column]), task.image.boxes[place])
 
 
-def _places(image: PreparedImage) -> list[tuple[int, str]]:
-    """Return the removals of an image: each visible box with each column that it has."""
-    columns = COLUMNS if image.without else COLUMNS[:-1]
+def _places(image: PreparedImage, baselines: int) -> list[tuple[int, str]]:
+    """Return the removals of an image: each visible box with each column that it has, once a fill."""
+    columns = ["deletion"] * baselines + list(COLUMNS[1:] if image.without else COLUMNS[1:-1])
     return [(place, column) for place, box in enumerate(image.boxes) if _seen(box) for column in columns]
 
 

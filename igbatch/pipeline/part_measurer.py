@@ -15,18 +15,20 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from igbatch.attribution import AttributionError, Example, attribute
+from igbatch.attribution.averaging import averaged
 from igbatch.attribution.contrasts import target_tensor
 from igbatch.attribution.engine import micro_batch_of
 from igbatch.attribution.frozen import Model
-from igbatch.attribution.smoothing import averaged, copy_noise
+from igbatch.attribution.smoothing import copy_noise
 from igbatch.attribution.wave import MicroBatchLimit
 from igbatch.errors import ImageError, one_line
-from igbatch.images.baselines import baseline_pixels
 from igbatch.images.preprocessing import Preprocessing
 from igbatch.pipeline.calibration import settings_of, uncalibrated
+from igbatch.pipeline.copies import BaselinePixels
 from igbatch.pipeline.messages import Calibration, SamplePart, Skipped
 from igbatch.pipeline.models import Models
 from igbatch.pipeline.plan import copies_of
@@ -81,6 +83,7 @@ class PartMeasurer(ABC):
         self.preprocessing = Preprocessing.from_data_config(resolved.models[self.spec.model].data_config)
         self.settings = settings_of(self.study, self.spec.steps, calibration or uncalibrated(self.study))
         self.scale = torch.tensor(self.preprocessing.std, device=device)[:, None, None] ** -1
+        self._baselines = BaselinePixels(resolved.baseline, self.preprocessing, self._input, most=1)
         self._skipped: list[Skipped] = []
 
     @abstractmethod
@@ -170,12 +173,12 @@ class PartMeasurer(ABC):
         return found
 
     def example(self, part: SamplePart, image: PreparedImage) -> Example:
-        start = baseline_pixels(self.resolved.baseline, image.pixels)
-        pixels, baseline = (
-            torch.from_numpy(self.preprocessing.normalize(each)).to(self.device)
-            for each in (image.pixels, start)
-        )
-        return Example(pixels, baseline, target_tensor(index for _, index in part.targets))
+        (baseline,) = self._baselines.of(image.pixels)
+        targets = target_tensor(index for _, index in part.targets)
+        return Example(self._input(image.pixels), baseline, targets)
+
+    def _input(self, pixels: NDArray[np.float32]) -> Tensor:
+        return torch.from_numpy(self.preprocessing.normalize(pixels)).to(self.device)
 
     def _copies(self, image_id: str, image: Tensor) -> Iterator[Tensor]:
         """Yield an image, or noisy copies of it where maps are smoothed.

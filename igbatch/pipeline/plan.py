@@ -243,15 +243,14 @@ class Plan:
 
 
 def copies_of(resolved: ResolvedStudy) -> int:
-    """Return how many noisy copies of an image are attributed; 1 where maps are not smoothed."""
-    smoothing = resolved.study.attribution.smoothing
-    return smoothing.samples if smoothing else 1
+    """Return how many maps are attributed for each map: of noisy copies, or from several baselines."""
+    return resolved.study.attribution.copies
 
 
 def expected_steps(spec: VariantSpec) -> int:
     """Return the nodes that an image of a variant is likely to take; adaptive ones by what was measured.
 
-    Where maps are smoothed, every copy of an image takes as many.
+    Where a map is a mean over copies or baselines, each of these takes as many.
     """
     return ADAPTIVE_STEPS[spec.kind] if spec.steps == "auto" else spec.steps
 

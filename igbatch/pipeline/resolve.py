@@ -10,8 +10,8 @@ from typing import Any
 
 from igbatch.errors import InputError
 from igbatch.filesystem import is_local, refuse_credentials, resolve
-from igbatch.images.baselines import parse_baseline
 from igbatch.images.masks import SEGMENTATION
+from igbatch.pipeline.baselines import Baselines, baseline_record, resolve_baselines
 from igbatch.pipeline.target_names import Class, check_index, contrasts_of, resolve_targets
 from igbatch.study import DYNAMIC_TARGETS, AttributionSection, Model, Study, VariantSpec
 from igbatch.study_file import LoadedStudy
@@ -54,7 +54,7 @@ class ResolvedStudy:
     """A study ready to be planned; its images and boxes stay with the driver, the rest goes to workers."""
 
     study: Study
-    baseline: str
+    baseline: Baselines
     models: dict[str, ResolvedModel]
     variants: list[VariantSpec]
     target_names: list[str]
@@ -84,7 +84,7 @@ class ResolvedStudy:
         settings = self.study.attribution
         model = self.models[spec.model]
         return {
-            "baseline": self.baseline,
+            "baseline": baseline_record(self.baseline),
             "output": settings.output,
             "tolerance": settings.tolerance,
             "atol": settings.atol,
@@ -145,10 +145,7 @@ def resolve_study(loaded: LoadedStudy, known_facts: Mapping[str, Any] | None = N
     }
     variants = variant_specs(study, {name: model.layers for name, model in models.items()})
     _check_variants("report.variants", study.report.variants, variants)
-    try:
-        baseline = parse_baseline(study.attribution.baseline)
-    except InputError as error:
-        raise InputError(f"attribution.{error}") from None
+    baseline = resolve_baselines(study)
     _check_kinds(models)
     for name in ("faithfulness", "curves"):
         section = getattr(study.audit, name)

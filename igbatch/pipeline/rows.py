@@ -15,6 +15,7 @@ from igbatch.errors import one_line
 from igbatch.pipeline.messages import ShardReport
 from igbatch.pipeline.plan import Shard
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage
+from igbatch.statistics.baseline_spread import MapSpread
 from igbatch.statistics.box_stats import MeasuredMap, measure
 from igbatch.statistics.image_stats import convergence
 from igbatch.store.commit import ShardWriter
@@ -39,7 +40,7 @@ class ShardRows:
         self._writer = writer
         self._settings = settings
         self._targets = len(shard.targets)
-        self._kept: list[tuple[str, str, NDArray[np.float32]]] = []
+        self._kept: list[tuple[str, str, NDArray[np.float32], NDArray[np.float32] | None]] = []
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="write")
         self._waiting: deque[Future[None]] = deque()
 
@@ -57,15 +58,16 @@ class ShardRows:
         map_error: float,
         measured: MeasuredMap | None = None,
         losses: Sequence[Mapping[str, float]] = (),
+        spread: MapSpread | None = None,
     ) -> None:
         """Take a map, float32 [H, W], and what is known beside its own numbers; it may be lost as unusable.
 
         It is None where the device measured it (`measured`) and it is not to be kept; else the thread of the
         rows measures it. `map_error` is its estimated relative L2 error, NaN where it was not estimated.
         `losses` are what the output loses without each box of the image, by column of `box_stats`; none
-        where that was not measured.
+        where that was not measured. `spread` says how the map depends on the baseline, None where it is one.
         """
-        self._submit(self._measure, image, row, attribution, map_error, measured, losses)
+        self._submit(self._measure, image, row, attribution, map_error, measured, losses, spread)
         while len(self._waiting) > MAPS_WAITING or (self._waiting and self._waiting[0].done()):
             self._waiting.popleft().result()
 
@@ -101,6 +103,7 @@ class ShardRows:
         map_error: float,
         measured: MeasuredMap | None,
         losses: Sequence[Mapping[str, float]],
+        spread: MapSpread | None,
     ) -> None:
         if measured is None:
             assert attribution is not None
@@ -113,22 +116,28 @@ class ShardRows:
         assert measured.statistics is not None
         facts = {**measured.statistics, "map_error": None if math.isnan(map_error) else map_error}
         facts |= convergence({**row, **facts}, self._settings.tolerance, self._settings.atol)
+        boxes = measured.boxes
+        facts |= spread.columns() if spread is not None else {"spread": None}
+        if spread is not None:
+            boxes = [box | own for box, own in zip(boxes, spread.box_columns(boxes), strict=True)]
         self.report.constant += facts["abs_sum"] == 0 and row["score"] == row["score_baseline"]
         self._writer.add_image_stats([{**row, **facts}])
         place = {"image_id": image.entry.image_id, "target": row["target"]}
-        boxes = zip(measured.boxes, losses, strict=True)
-        self._writer.add_box_stats([{**place, **box, **loss} for box, loss in boxes])
+        more = zip(boxes, losses, strict=True)
+        self._writer.add_box_stats([{**place, **box, **loss} for box, loss in more])
         self.report.rows += 1
         if image.entry.keep_map:
             assert attribution is not None
-            self._kept.append((image.entry.image_id, row["target"], attribution))
+            deviation = spread.deviation if spread is not None else None
+            self._kept.append((image.entry.image_id, row["target"], attribution, deviation))
             if len(self._kept) >= MAP_GROUP_IMAGES * self._targets:
                 self._flush()
 
     def _flush(self) -> None:
         if self._kept:
-            ids, names, arrays = zip(*self._kept, strict=True)
-            self._writer.add_maps(ids, names, np.stack(arrays))
+            ids, names, arrays, deviations = zip(*self._kept, strict=True)
+            spreads = None if deviations[0] is None else np.stack(deviations)
+            self._writer.add_maps(ids, names, np.stack(arrays), *(() if spreads is None else (spreads,)))
             self._kept = []
 
     def _quarantine(

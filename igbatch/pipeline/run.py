@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 from igbatch.errors import UnfinishedError
 from igbatch.images.selection import check_choices
+from igbatch.pipeline.baselines import find_drawn, recall_drawn
 from igbatch.pipeline.messages import Calibration, Hardware, Listener, RunSummary
 from igbatch.pipeline.packages import package_warnings
 from igbatch.pipeline.plan import Plan, make_plan
@@ -45,12 +47,13 @@ def _checked(loaded: LoadedStudy, output: Output) -> tuple[ResolvedStudy, StudyI
     """Resolve a study and check it against the one that its output was made for."""
     earlier = existing_study(output)
     resolved = resolve_study(loaded, earlier["models"] if earlier else None)
+    resolved = replace(resolved, baseline=recall_drawn(resolved.baseline, earlier))
     check_same_study(output, earlier, resolved)
     for key, place in loaded.study.images.places():
         require_reachable(loaded.locate(place), key)
     images = list_study_images(loaded)
     check_choices(loaded.study, images.table["image_id"])
-    return resolved, images
+    return replace(resolved, baseline=find_drawn(resolved.baseline, images)), images
 
 
 def run_stage(

@@ -60,7 +60,8 @@ class StoredClasses:
         """Yield the images of a shard that have to be attributed; the rows of the others are added."""
         pairs = [self.resolved.contrasts.get(target) for target in shard.targets]
         listed = {*self.resolved.target_names} - {*self.resolved.contrasts}
-        if not all(pair is not None and listed.issuperset(pair) for pair in pairs):
+        several = self.resolved.study.attribution.baselines > 1  # a spread does not follow from theirs
+        if several or not all(pair is not None and listed.issuperset(pair) for pair in pairs):
             yield from prepared
             return
         for item in prepared:

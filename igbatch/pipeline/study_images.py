@@ -42,6 +42,7 @@ class StudyImages:
         box_counts: of `boxes`.
         masks: the URI of each image's label mask, null where it has none; None where the study has no folder
             of masks.
+        contents: of each image, `etag` without its label and boxes.
     """
 
     table: pa.Table
@@ -49,6 +50,7 @@ class StudyImages:
     warnings: list[str]
     box_counts: BoxCounts | None = None
     masks: pa.ChunkedArray | None = None
+    contents: pa.ChunkedArray | None = None
 
 
 def list_study_images(loaded: LoadedStudy) -> StudyImages:
@@ -72,7 +74,7 @@ def list_study_images(loaded: LoadedStudy) -> StudyImages:
         first = boxes.boxes.group_by("image", use_threads=False).aggregate([("label", "first")])
         position = pc.index_in(table["image_id"], value_set=first["image"])
         labels = pc.coalesce(labels, first["label_first"].combine_chunks().take(position.combine_chunks()))
-    etags = pc.fill_null(table["etag"], "")
+    etags = contents = pc.fill_null(table["etag"], "")
     if not images.scenes:
         etags = pc.binary_join_element_wise(etags, _digests(table["image_id"], labels, boxes, masks), "")
     listed = {name: table[name] for name in ("image_id", "uri", "size")}
@@ -80,7 +82,8 @@ def list_study_images(loaded: LoadedStudy) -> StudyImages:
     full = pa.concat_tables([schemas.IMAGES.empty_table(), known], promote_options="permissive")
     warnings, counts = (list(found.warnings), found.counts) if found else ([], None)
     uris = None if masks is None else masks["uri"]
-    return StudyImages(full.cast(schemas.IMAGES), boxes, [*warnings, *unmasked], counts, uris)
+    table = full.cast(schemas.IMAGES)
+    return StudyImages(table, boxes, [*warnings, *unmasked], counts, uris, contents)
 
 
 @contextmanager

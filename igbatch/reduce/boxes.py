@@ -1,4 +1,4 @@
-"""The boxes of one variant in numbers: places in the study's lists instead of names, 84 bytes a box.
+"""The boxes of one variant in numbers: places in the study's lists instead of names, 92 bytes a box.
 
 From them follow the aggregates over the data set and, image by image, what a report ranks images by.
 """
@@ -20,7 +20,7 @@ from igbatch.statistics.agreement import MEASURES, aggregate_deletions
 from igbatch.store import schemas
 from igbatch.store.reader import Reader
 
-_NUMBERS = ("sum", "share", "density_ratio", "pixels", *MEASURES)
+_NUMBERS = ("sum", "share", "density_ratio", "pixels", "sign_agreement", *MEASURES)
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class VariantBoxes:
         every: boxes of each target, those without a visible pixel among them: int64 [targets].
         place, target, label: of each box, in the study's lists and in `labels`.
         rank: of its id among all ids, sorted.
-        sum, share, density_ratio, pixels, deletion, deletion_blurred, true_effect: as in `box_stats`; NaN
-            where they are null.
+        sum, share, density_ratio, pixels, sign_agreement, deletion, deletion_blurred, true_effect: as in
+            `box_stats`; NaN where they are null.
     """
 
     images: int
@@ -49,6 +49,7 @@ class VariantBoxes:
     share: NDArray[np.float64]
     density_ratio: NDArray[np.float64]
     pixels: NDArray[np.float64]
+    sign_agreement: NDArray[np.float64]
     deletion: NDArray[np.float64]
     deletion_blurred: NDArray[np.float64]
     true_effect: NDArray[np.float64]

@@ -78,6 +78,14 @@ def share(column: str) -> Cell:
     return lambda row: NONE if pd.isna(row[column]) else percent(float(row[column]))
 
 
+def sign_mark(agreement: Any) -> str:
+    """Return what marks a sum whose sign depends on the baseline, by its `sign_agreement`; else nothing.
+
+    What it means is said by `sign_depends.j2`.
+    """
+    return f"(sign {percent(float(agreement))})" if agreement is not None and agreement < 1 else ""
+
+
 def yes(column: str) -> Cell:
     """Write whether something is so: yes or no."""
     return lambda row: "yes" if row[column] else "no"

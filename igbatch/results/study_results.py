@@ -188,6 +188,16 @@ class StudyResults(ImageRegions):
         """
         return self.reader.attribution(variant_id, image_id, target)
 
+    def spread(self, variant_id: str, image_id: str, target: str) -> np.ndarray:
+        """Return how a map depends on the baseline: float32 [H, W], in units of the output.
+
+        It is the standard deviation of each pixel over the maps of all baselines, whose mean the map is.
+
+        Raises:
+            KeyError: there is no such map, it was not kept (`store.maps`), or the study has one baseline.
+        """
+        return self.reader.attribution(variant_id, image_id, target, "spread")
+
     def maps_of(self, variant_id: str, image_ids: Sequence[str]) -> Iterator[StoredMap]:
         """Yield the maps of a variant on some images: (image_id, target, float32 [H, W]), in any order.
 

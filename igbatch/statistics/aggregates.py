@@ -42,7 +42,7 @@ def aggregate_box_sums(
 
     Args:
         box_stats: rows of a study's `box_stats`: variant_id, image_id, target, box_label, sum, share,
-            density_ratio, pixels.
+            density_ratio, pixels, and sign_agreement where it is known.
         seed: of the resampling.
         contrasts: the two classes of each target that is a contrast.
 
@@ -55,9 +55,11 @@ def aggregate_box_sums(
         sum has that sign, with sign_share_low and sign_share_high (95 % Wilson interval); mean_share;
         mean_density_ratio; mean_abs_sum, the mean of |sum|; n_negative, the images whose sum is negative;
         n_both, those of the images that have a box of the target (of a contrast, of its first class), too,
-        and n_negative_both of these.
+        and n_negative_both of these; n_sign_depends, the boxes whose sum's sign depends on the baseline, null
+        where there is one baseline.
     """
-    images = _one_row_an_image(box_stats.loc[box_stats["sum"].notna(), [*KEYS, "image_id", *_COLUMNS]])
+    known = [name for name in (*_COLUMNS, "sign_agreement") if name in box_stats]
+    images = _one_row_an_image(box_stats.loc[box_stats["sum"].notna(), [*KEYS, "image_id", *known]])
     classes = named_classes(box_stats["target"].unique(), contrasts)
     having = {
         (str(variant_id), str(label)): rows["image_id"].unique()
@@ -73,12 +75,17 @@ def aggregate_box_sums(
     columns = [*KEYS, *_aggregate(images.iloc[:0], None, none, seed)]
     table = pd.DataFrame(rows, columns=columns)
     kinds = {name: "int64" if name.startswith("n_") else "float64" for name in columns[len(KEYS) :]}
-    return table.astype({**kinds, "expected_sign": "Int8"})
+    return table.astype({**kinds, "expected_sign": "Int8", "n_sign_depends": "Int64"})
 
 
 def _one_row_an_image(boxes: pd.DataFrame) -> pd.DataFrame:
-    weighted = boxes.assign(weighted=boxes["density_ratio"] * boxes["pixels"], n_boxes=1)
-    keys, numbers = [*KEYS, "image_id"], ["sum", "share", "weighted", "pixels", "n_boxes"]
+    agreement = boxes.get("sign_agreement", pd.Series(np.nan, boxes.index))
+    depends = (agreement < 1).where(agreement.notna()).astype(np.float64)
+    weighted = boxes.assign(
+        weighted=boxes["density_ratio"] * boxes["pixels"], n_boxes=1, n_sign_depends=depends
+    )
+    keys = [*KEYS, "image_id"]
+    numbers = ["sum", "share", "weighted", "pixels", "n_boxes", "n_sign_depends"]
     if weighted.duplicated(keys).any():
         by_image = weighted.groupby(keys, sort=True, observed=True)
         images = by_image[numbers].sum(min_count=1).reset_index()
@@ -131,6 +138,7 @@ def _aggregate(group: pd.DataFrame, sign: int | None, having: Any, seed: int) ->
         "n_negative": np.count_nonzero(negative),
         "n_both": np.count_nonzero(both),
         "n_negative_both": np.count_nonzero(negative & both),
+        "n_sign_depends": group["n_sign_depends"].sum() if group["n_sign_depends"].notna().any() else None,
     }
 
 

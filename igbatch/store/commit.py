@@ -112,19 +112,27 @@ class ShardWriter:
         """Add rows of `schemas.QUARANTINE` without their variant_id."""
         self._rows["quarantine"] += rows
 
-    def add_maps(self, image_ids: Sequence[str], targets: Sequence[str], maps: np.ndarray) -> None:
+    def add_maps(
+        self,
+        image_ids: Sequence[str],
+        targets: Sequence[str],
+        maps: np.ndarray,
+        spreads: np.ndarray | None = None,
+    ) -> None:
         """Append maps (float32 [n, height, width]) as a row group of their own.
+
+        `spreads` are of their shape: the deviations over baselines, of all maps of the shard or of none.
 
         Raises:
             InputError: the encoding is int16 and a map is not finite.
         """
         if not len(maps):
             return
-        table = map_table(self.variant_id, image_ids, targets, maps, self.encoding)
+        table = map_table(self.variant_id, image_ids, targets, maps, self.encoding, spreads)
         if self._map_file is None:
             file = _DigestingFile(self._open(self._data_path("attributions")))
             self._map_file = self._opened.enter_context(file)
-            writer = pq.ParquetWriter(file, table.schema, **parquet_options(self.encoding))
+            writer = pq.ParquetWriter(file, table.schema, **parquet_options(self.encoding, table.schema))
             self._maps = self._opened.enter_context(writer)
         self._maps.write_table(table)
         self._map_rows += len(maps)

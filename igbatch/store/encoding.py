@@ -24,10 +24,15 @@ RELATIVE_ERROR = 1 / 65_000
 """Bound of the error of a map kept as int16, in units of its largest absolute value (above 1e-33)."""
 
 
-def parquet_options(encoding: Encoding) -> dict[str, Any]:
+MAP = "attribution"
+SCALES = {MAP: "scale", "spread": "spread_scale"}
+"""Columns of maps, and those of their scales where they are integers."""
+
+
+def parquet_options(encoding: Encoding, schema: pa.Schema) -> dict[str, Any]:
     """Return how `pyarrow.parquet.ParquetWriter` is to write maps, the smallest way of those measured."""
     numbers = {"float32": "BYTE_STREAM_SPLIT", "int16": "DELTA_BINARY_PACKED"}[encoding]
-    columns = {"attribution.list.element": numbers}
+    columns = {f"{name}.list.element": numbers for name in SCALES if name in schema.names}
     return {"compression": "zstd", "use_dictionary": False, "column_encoding": columns}
 
 
@@ -37,28 +42,36 @@ def map_table(
     targets: Sequence[str],
     maps: NDArray[np.float32],
     encoding: Encoding = "float32",
+    spreads: NDArray[np.float32] | None = None,
 ) -> pa.Table:
     """Return maps (float32 [n, height, width]) as rows of `schemas.attributions(height, width, encoding)`.
+
+    Their deviations over baselines, `spreads`, are of their shape; None where there is one baseline.
 
     Raises:
         InputError: a map that is to become int16 is not finite.
     """
     columns = [pa.array([variant_id] * len(maps)), pa.array(image_ids), pa.array(targets)]
-    if encoding == "int16":
-        values, scale = to_int16(maps)
-        columns += [pa.FixedShapeTensorArray.from_numpy_ndarray(values), pa.array(scale)]
-    else:
-        exact = np.array(maps, dtype=np.float32, order="C")
-        columns.append(pa.FixedShapeTensorArray.from_numpy_ndarray(exact))
+    for each in (maps,) if spreads is None else (maps, spreads):
+        if encoding == "int16":
+            values, scale = to_int16(each)
+            columns += [pa.FixedShapeTensorArray.from_numpy_ndarray(values), pa.array(scale)]
+        else:
+            exact = np.array(each, dtype=np.float32, order="C")
+            columns.append(pa.FixedShapeTensorArray.from_numpy_ndarray(exact))
     height, width = maps.shape[1:]
-    return pa.Table.from_arrays(columns, schema=schemas.attributions(height, width, encoding))
+    schema = schemas.attributions(height, width, encoding, spread=spreads is not None)
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
-def stored_maps(table: pa.Table) -> NDArray[np.float32]:
-    """Return the maps of rows that `map_table` made, whatever their encoding: float32 [n, height, width]."""
-    values: NDArray[Any] = table["attribution"].combine_chunks().to_numpy_ndarray()
+def stored_maps(table: pa.Table, column: str = MAP) -> NDArray[np.float32]:
+    """Return the maps of rows that `map_table` made, whatever their encoding: float32 [n, height, width].
+
+    With the column `spread` these are their deviations over baselines.
+    """
+    values: NDArray[Any] = table[column].combine_chunks().to_numpy_ndarray()
     if values.dtype == np.int16:
-        return from_int16(values, table["scale"].to_numpy())
+        return from_int16(values, table[SCALES[column]].to_numpy())
     return np.asarray(values, dtype=np.float32)
 
 

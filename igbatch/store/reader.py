@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from igbatch.errors import InputError
 from igbatch.store import schemas
 from igbatch.store.commits import commit_paths, commits_at, latest, read_commits
-from igbatch.store.encoding import stored_maps
+from igbatch.store.encoding import MAP, stored_maps
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output, shard_of
 from igbatch.store.provenance import made_from
@@ -33,8 +33,7 @@ _TABLES = {
 }
 """Their columns, and the key of their rows."""
 KEPT_KEYS = 1 << 26
-"""Keys whose files are kept, of all variants together: 256 MiB. Of variants not used lately they
-are found again by another scan."""
+"""Keys whose files are kept, 256 MiB; those of variants not used lately are found again by a scan."""
 
 
 class Reader(StudyLists):
@@ -242,8 +241,8 @@ class Reader(StudyLists):
         rows = rows.append_column("attempt", pa.array(named_by)).filter(pa.array(listed & missing))
         return latest(rows, KEY).select(schemas.QUARANTINE.names)
 
-    def attribution(self, variant_id: str, image_id: str, target: str) -> np.ndarray:
-        """Read one stored map: float32 [height, width], in units of the output, whatever its encoding.
+    def attribution(self, variant_id: str, image_id: str, target: str, column: str = MAP) -> np.ndarray:
+        """Read one stored map, or its `spread`: float32 [height, width], in units of the output.
 
         The first call finds the image's rows (see `row_index_of`); a call then reads one row group.
 
@@ -259,10 +258,11 @@ class Reader(StudyLists):
             if self.pruned_at and not self.output.exists(path):
                 why = f"maps were pruned on {self.pruned_at}; their statistics are there"
             elif len(found := self._maps(path, image_id, target)):
-                array: np.ndarray = stored_maps(found)[0]
-                return array
+                if column in found.column_names:
+                    return np.asarray(stored_maps(found, column)[0])
+                why = "it has one baseline"
         place = f"variant {variant_id!r}, image {image_id!r}, target {target!r} in {self.output.uri}"
-        raise KeyError(f"no map of {place}: {why}")
+        raise KeyError(f"no {'map' if column == MAP else column} of {place}: {why}")
 
     def _maps(self, path: str, image_id: str, target: str) -> pa.Table:
         try:

@@ -58,7 +58,7 @@ IMAGE_STATS = _schema(
     (FLOAT64, "minimum maximum sum abs_sum positive_sum negative_sum q01 q50 q99"),
     (pa.list_(INT32), "histogram"),
     (_patches(INT32), "patches?"),
-    (FLOAT64, "convergence_delta relative_delta? map_error?"),
+    (FLOAT64, "convergence_delta relative_delta? map_error? spread?"),
     (INT32, "steps"),
     (TRUTH, "converged negligible"),
     (TEXT, "precision device image_etag image_sha256 label_maps?"),
@@ -82,6 +82,7 @@ BOX_STATS = _schema(
     (INT64, "pixels"),
     (FLOAT64, "sum? positive_sum? negative_sum? abs_sum? share? density_ratio?"),
     (TRUTH, "contains_peak?"),
+    (FLOAT64, "sum_spread? sign_agreement?"),
     (FLOAT64, "deletion? deletion_blurred? true_effect?"),
 )
 
@@ -140,15 +141,20 @@ the study's list that each of them holds rows of, -1 where it holds none. The me
 digest of that list (`Reader.listing_digest`)."""
 
 
-def attributions(height: int, width: int, encoding: str = "float32") -> pa.Schema:
+def attributions(height: int, width: int, encoding: str = "float32", *, spread: bool = False) -> pa.Schema:
     """Return the schema of maps of one size; `attribution` is a canonical fixed_shape_tensor.
 
     Its values are float32, or int16 under that encoding: then a value times the row's `scale` is the
-    attribution.
+    attribution. With `spread` there are the deviations over several baselines, in the same encoding.
     """
-    number, scale = (pa.int16(), [(pa.float32(), "scale")]) if encoding == "int16" else (pa.float32(), [])
-    values = pa.fixed_shape_tensor(number, [height, width])
-    return _schema((TEXT, "variant_id image_id target"), (values, "attribution"), *scale)
+    values = pa.fixed_shape_tensor(pa.int16() if encoding == "int16" else pa.float32(), [height, width])
+    names = {"attribution": "scale", "spread": "spread_scale"} if spread else {"attribution": "scale"}
+    maps = [
+        column
+        for name, scale in names.items()
+        for column in ((values, name), *([(pa.float32(), scale)] if encoding == "int16" else []))
+    ]
+    return _schema((TEXT, "variant_id image_id target"), *maps)
 
 
 SCALES = ("own", "pair", "models", "dataset")

@@ -24,6 +24,7 @@ from igbatch.store.rankings import RANKED, ranked_rows
 from igbatch.store.removals import wrong_removals
 from igbatch.store.verification import Problem
 from igbatch.store.verify_regions import ShardRegions, kind_of, region_ends
+from igbatch.store.verify_spread import other_spreads, wrong_spreads
 from igbatch.store.verify_sums import wrong_sums
 
 MAPS_AT_ONCE = 32
@@ -40,7 +41,8 @@ ROWS = pa.schema(
     [*map(schemas.IMAGE_STATS.field, _KEPT), *(pa.field(name, pa.float64()) for name in ("error", "allowed"))]
 )
 _REGIONS = ("label_maps", *(f"patches.list.element.{name}" for name in ("size", "minimum", "maximum")))
-_COLUMNS = ("image_id", "target", "target_index", "image_etag", "image_sha256", "steps", *_NUMBERS, *_OWN)
+_PLACE = ("image_id", "target", "target_index", "image_etag", "image_sha256", "steps", "spread")
+_COLUMNS = (*_PLACE, *_NUMBERS, *_OWN)
 _UNREADABLE = (OSError, ValueError, LookupError, TypeError, pa.ArrowException)
 
 
@@ -121,6 +123,7 @@ class ShardCheck:
             return self
         self._check_record(rows, row_count, fingerprint, named)
         self._check_numbers(rows)
+        self._spreads = rows["spread"].to_numpy() if "spread" in rows.column_names else None
         self.patch_ends = region_ends(rows)
         self._regions = ShardRegions(self.output, self.expected.model, rows)
         if wrong:
@@ -225,7 +228,7 @@ class ShardCheck:
                 self._check_maps(path, parquet, keys)
 
     def _check_boxes(self, path: str, parquet: pq.ParquetFile, keys: dict[tuple[str, str], int]) -> None:
-        if wrong := wrong_removals(parquet):
+        for wrong in filter(None, (wrong_removals(parquet), wrong_spreads(parquet))):
             self._add("boxes", path, wrong)
         table = parquet.read(["image_id", "target", "box_id"])
         strange = sum(place not in keys for place in _pairs(table))
@@ -260,10 +263,13 @@ class ShardCheck:
 
     def _compare_maps(self, table: pa.Table, of: NDArray[np.int64]) -> None:
         """Compare extremes and sums of maps, and extremes of their patches, with those in their rows."""
-        maps = stored_maps(table)[of >= 0].astype(np.float64)
-        if not len(maps):
+        table, of = table.filter(pa.array(of >= 0)), of[of >= 0]
+        if not len(table):
             return
-        of = of[of >= 0]
+        maps = stored_maps(table).astype(np.float64)
+        if "spread" in table.column_names and self._spreads is not None:
+            for row in of[other_spreads(table, self._spreads[of])]:
+                self._add("numbers", self._name(row), "spread is another than its deviations say")
         stated = {name: self.rows[name].to_numpy()[of] for name in ("minimum", "maximum", "sum", "abs_sum")}
         rough = RELATIVE_ERROR * np.abs(maps).max(axis=(1, 2)) if "scale" in table.column_names else 0.0
         seen = {

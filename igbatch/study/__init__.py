@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from igbatch.study.attribution import AttributionSection, Smoothing
+from igbatch.study.attribution import AttributionSection, DrawnBaselines, Smoothing
 from igbatch.study.audit import AuditSection, Curves, Faithfulness, Retain, Thresholds, Webhook
 from igbatch.study.images import Boxes, Images, SceneGroup
 from igbatch.study.report import Randomization, Report
@@ -21,10 +21,10 @@ from igbatch.study.section import Name, Section, SeededSample
 from igbatch.study.variants import Model, Variant, VariantSpec
 
 __all__ = [
-    "DYNAMIC_TARGETS", "AttributionSection", "AuditSection", "Boxes", "Curves", "Faithfulness", "Images",
-    "Model", "QuarantineSection", "Randomization", "Report", "Retain", "Run", "SceneGroup", "Section",
-    "SeededSample", "Smoothing", "Store", "Study", "Thresholds", "Variant", "VariantSpec", "Webhook",
-    "WorkerRange",
+    "DYNAMIC_TARGETS", "AttributionSection", "AuditSection", "Boxes", "Curves", "DrawnBaselines",
+    "Faithfulness", "Images", "Model", "QuarantineSection", "Randomization", "Report", "Retain", "Run",
+    "SceneGroup", "Section", "SeededSample", "Smoothing", "Store", "Study", "Thresholds", "Variant",
+    "VariantSpec", "Webhook", "WorkerRange",
 ]  # fmt: skip
 
 DYNAMIC_TARGETS = re.compile(r"predicted|label|top-[1-9][0-9]?")

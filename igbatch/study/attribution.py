@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from igbatch.study.section import Section, Seed, Steps
 
@@ -22,10 +22,44 @@ class Smoothing(Section):
     seed: Seed = 0
 
 
+class DrawnBaselines(Section):
+    """`images` of the data set are the baselines, drawn under `seed` (expected gradients).
+
+    Source: Erion et al., *Improving performance of deep learning models with axiomatic attribution priors and
+    expected gradients*, 2021.
+    """
+
+    images: Annotated[int, Field(ge=1, le=1000)]
+    seed: Seed = 0
+
+
+Level = Annotated[int, Field(strict=True)]
+Listed = Annotated[tuple[str | tuple[Level, Level, Level], ...], Field(min_length=1, max_length=1000)]
+
+
+def _form(value: Any) -> str:
+    """Return which form of `baseline` a value of the study file has."""
+    if isinstance(value, (dict, DrawnBaselines)):
+        return "drawn"
+    if isinstance(value, (list, tuple)):
+        return "listed" if any(isinstance(each, (str, list, tuple)) for each in value) else "colour"
+    return "name"
+
+
+Baseline = Annotated[
+    Annotated[str, Tag("name")]
+    | Annotated[tuple[int, int, int], Tag("colour")]
+    | Annotated[Listed, Tag("listed")]
+    | Annotated[DrawnBaselines, Tag("drawn")],
+    Discriminator(_form),
+]
+"""One baseline by its name or colour, several of these, or images of the data set."""
+
+
 class AttributionSection(Section):
     """How the integral is taken: baseline, output, quadrature, tolerance and arithmetic."""
 
-    baseline: str | tuple[int, int, int] = "gray"
+    baseline: Baseline = "gray"
     output: Literal["probability", "logit", "log-probability"] = "probability"
     rule: Literal["gauss-legendre", "midpoint", "trapezoid", "left", "right"] = "gauss-legendre"
     steps: Steps = "auto"
@@ -38,3 +72,16 @@ class AttributionSection(Section):
     reproducible: Literal["shard", "image"] = "shard"
     smoothing: Smoothing | None = None
     deletion: Literal["trained", "all", "none"] = "trained"
+
+    @property
+    def baselines(self) -> int:
+        """How many baselines there are."""
+        if isinstance(self.baseline, DrawnBaselines):
+            return self.baseline.images
+        several = isinstance(self.baseline, tuple) and not isinstance(self.baseline[0], int)
+        return len(self.baseline) if several else 1
+
+    @property
+    def copies(self) -> int:
+        """How many maps a map is the mean of: over noisy copies of the image, or over baselines."""
+        return self.smoothing.samples if self.smoothing else self.baselines

@@ -29,6 +29,11 @@ SETTING = AttributionSection()
 class Task:
     image: PreparedImage
     example: Example
+    others: tuple[Tensor, ...] = ()
+
+    @property
+    def baselines(self) -> tuple[Tensor, ...]:
+        return self.example.baseline, *self.others
 
 
 class LinearModel:
@@ -93,6 +98,21 @@ def test_of_a_linear_model_a_deletion_is_the_sum_of_attributions(smoothed: bool)
             assert found["deletion"] == pytest.approx(float(inside.sum()), abs=1e-3)
             assert "true_effect" not in found
         assert third == {}  # the crop left none of it
+
+
+def test_with_several_baselines_a_deletion_is_the_mean_of_what_is_lost_under_each() -> None:
+    model, one = LinearModel(), task(LEFT, HIDDEN, OVERLAPPING)
+    others = (torch.zeros(3, SIZE, SIZE), torch.rand(3, SIZE, SIZE, generator=torch.Generator()))
+    alone = [
+        losses(model, replace(one, example=replace(one.example, baseline=each)), 0)
+        for each in (one.example.baseline, *others)
+    ]
+    for found, each in zip(
+        losses(model, replace(one, others=others), 0), zip(*alone, strict=True), strict=True
+    ):
+        for column in found:
+            mean = np.mean([own[column] for own in each])
+            assert found[column] == pytest.approx(mean, abs=1e-5)
 
 
 def test_what_a_model_does_not_look_at_loses_nothing() -> None:

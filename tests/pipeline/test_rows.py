@@ -116,7 +116,7 @@ def test_a_row_is_what_was_given_and_what_its_map_says(shard: Shard) -> None:
         rows.commit()
     (found,) = writer.stats
     measured = map_statistics(attribution)
-    expected = {**given_row, **measured, "map_error": 0.02}
+    expected = {**given_row, **measured, "map_error": 0.02, "spread": None}
     expected |= convergence(expected, 0.01, SETTINGS.atol)
     assert set(found) == set(expected)
     np.testing.assert_equal(found, expected)

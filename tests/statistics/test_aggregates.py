@@ -80,6 +80,21 @@ def test_boxes_of_one_label_are_added_within_an_image_first() -> None:
     pd.testing.assert_frame_equal(found.drop(columns="n_boxes"), expected.drop(columns="n_boxes"))
 
 
+def test_boxes_whose_sign_depends_on_the_baseline_are_counted() -> None:
+    agreements = {"a": [1.0, 1.0], "b": [0.5, 0.99], "c": [None, None]}
+    data = [
+        record("trained", "eagle", label, image, 1.0, sign_agreement=agreement)
+        for label, values in agreements.items()
+        for image, agreement in zip(("0.png", "0.png"), values, strict=True)
+    ]
+    table = aggregate_box_sums(pd.DataFrame(data))
+    counts = table["n_sign_depends"]
+    assert counts.dtype == "Int64"
+    assert counts[:2].tolist() == [0, 2]
+    assert counts[2:].isna().all()
+    assert aggregate_box_sums(rows())["n_sign_depends"].isna().all()  # of tables without the column
+
+
 def test_expected_signs() -> None:
     records = [record("trained", target, label, f"{image}.png", value)
                for target in ("eagle", "magpie", "predicted", "top-1")

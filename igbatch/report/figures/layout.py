@@ -190,4 +190,7 @@ def number_table(maps: ImageMaps, variant_id: str, targets: Sequence[str]) -> Ta
         for name in names:
             cells = (number_or_dash(of_box[name].get((box.box_id, target))) for target in known)
             lines.append((f"{_IN_BOX[name]}: {box.name}", *cells))
+        agreeing = [of_box["sign_agreement"].get((box.box_id, target)) for target in known]
+        if any(share is not None and share < 1 for share in agreeing):
+            lines.append((f"baselines agreeing: {box.name}", *map(percent_or_dash, agreeing)))
     return Table(("target", *(maps.title(variant_id, target) for target in known)), tuple(lines))

@@ -77,8 +77,18 @@ def cautions(results: StudyResults, quarantined: int) -> list[str]:
         "caveats.j2",
         raw_end=results.scope_range("raw").maximum if results.totals.rows else None,
         boxes=boxes.words() if boxes and (apart or boxes.exceptions()) else "",
+        **_signs(results),
         **_doubts(results, quarantined),
     )
+
+
+def _signs(results: StudyResults) -> dict[str, int]:
+    """Return of how many box sums the sign depends on the baseline, and of how many it is known."""
+    table = results.aggregates
+    known = table[table["n_sign_depends"].notna()] if "n_sign_depends" in table else table.iloc[:0]
+    if known.empty:
+        return {"sign_depends": 0, "signed": 0}
+    return {"sign_depends": int(known["n_sign_depends"].sum()), "signed": int(known["n_boxes"].sum())}
 
 
 def _doubts(results: StudyResults, quarantined: int) -> dict[str, Any]:

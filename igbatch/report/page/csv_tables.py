@@ -17,7 +17,8 @@ from igbatch.statistics.agreement import MEASURES
 BOX_COLUMNS = [
     "image_id", "box_label", "box_id", "variant_id", "target",
     "sum", "positive_sum", "negative_sum", "abs_sum", "share", "density_ratio", "contains_peak",
-    *MEASURES, "pixels", "visible_fraction", "x_min", "y_min", "x_max", "y_max",
+    "sum_spread", "sign_agreement", *MEASURES,
+    "pixels", "visible_fraction", "x_min", "y_min", "x_max", "y_max",
 ]  # fmt: skip
 STATS_COLUMNS = [
     name for name in ROW_COLUMNS if name not in ("attempt", "fingerprint") and not name.endswith("_bytes")

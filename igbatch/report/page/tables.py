@@ -14,6 +14,7 @@ from igbatch.report.selection import Selection, shown_variants
 from igbatch.report.target_titles import TargetTitles, title_of
 from igbatch.results import StudyResults
 from igbatch.statistics.agreement import MEASURES
+from igbatch.statistics.baseline_spread import BOX_COLUMNS as BOX_SPREADS
 from igbatch.text import count
 
 MAX_ROWS = 2_000
@@ -27,6 +28,7 @@ _REMOVALS: TableColumns = {
     "deletion, blurred": value("deletion_blurred"),
     "true effect": value("true_effect"),
 }
+_SIGNS: TableColumns = {"± over baselines": value("sum_spread"), "sign agrees": share("sign_agreement")}
 """Those of the sums' table where some row has them."""
 
 _SUMS: TableColumns = {
@@ -35,6 +37,7 @@ _SUMS: TableColumns = {
     "box": name("box"),
     "target": name("target"),
     "sum": value("sum"),
+    **_SIGNS,
     **_REMOVALS,
     "share of |a|": share("share"),
     "pixels": whole("pixels"),
@@ -125,7 +128,8 @@ def sums_table(results: StudyResults, selection: Selection) -> Table | None:
     classes = TargetTitles(results).classes(results, selection.images)
     maps = zip(kept["image_id"], kept["variant_id"], kept["target"], strict=True)
     kept = kept.assign(target=[title_of(key[2], classes.get(key, "")) for key in maps])
-    unknown = [head for head, column in zip(_REMOVALS, MEASURES, strict=True) if kept[column].isna().all()]
+    sometimes = zip((*_SIGNS, *_REMOVALS), (*BOX_SPREADS, *MEASURES), strict=True)
+    unknown = [head for head, column in sometimes if kept[column].isna().all()]
     columns = {head: write for head, write in _SUMS.items() if head not in unknown}
     return read(kept, columns, _more(len(rows) - len(kept), "box_sums"))
 

@@ -206,6 +206,10 @@ class StoredBox(PageModel):
     pixels: int
     sum: float
     share: Finite
+    sum_spread: Finite = None
+    """Standard deviation of the sum over the baselines; null with one baseline."""
+    sign_agreement: Finite = None
+    """Share of the baselines under which the sum has its sign; null likewise."""
     deletion: Finite = None
     """What the output loses when the box is filled with the baseline; null where it was not measured."""
     deletion_blurred: Finite = None

@@ -208,6 +208,7 @@ PLAIN: dict[str, Any] = {
         ({}, {"baseline": BaselineMean("trained", "eagle", 0.25)},
          ("The baseline is not nothing to the model: trained gives eagle 25.0\u00a0% there.",)),
         ({}, {"boxes": "3 boxes on 1 of 2 images"}, ("Boxes: 3 boxes on 1 of 2 images.",)),
+        ({}, {"sign_depends": 3, "signed": 8}, ("The sign of 3 of 8 box sums depends on the baseline: ",)),
         ({}, {"gone": 2, "quarantined": 1}, ("2 maps of 13 are missing (some are in quarantine, see",)),
         ({}, {"gone": 2, "quarantined": 2}, ("2 maps of 13 are missing (all in quarantine, see",)),
         ({}, {"gone": 2}, ("2 maps of 13 are missing (they are not computed yet): ranges over",)),
@@ -217,7 +218,8 @@ def test_each_caution_stands_where_it_applies(
     summary: dict[str, Any], more: dict[str, Any], added: tuple[str, ...]
 ) -> None:
     nothing = {"raw_end": None, "baseline": None, "boxes": "", "expected": 13, "gone": 0, "quarantined": 0}
-    settings = {"tolerance": 0.01, "atol": 1e-6}
+    nothing["sign_depends"] = 0
+    settings = {"tolerance": 0.01, "atol": 1e-6, "baselines": 1}
     lines = sentences("caveats.j2", summary=Summary(**PLAIN | summary), settings=settings, **nothing | more)
     expected = [
         "The same numbers look different under different ranges. ",

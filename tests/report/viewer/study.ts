@@ -28,7 +28,7 @@ function stored(target: number, block: string, minimum: number, maximum: number)
     target, block, scale: 1, missing: block ? "" : "not kept", class_index: target, class_name: "", minimum, maximum, sum: 1, abs_sum: 10, probability: 0.5,
     score: 0.75, score_baseline: 0.25,
     patches: { 4: { minimum: 3 * minimum, maximum: 3 * maximum }, 8: { minimum: 5 * minimum, maximum: 5 * maximum } }, gap: 0.5, steps: 8, converged: true, marks: [],
-    boxes: [{ box: 0, pixels: 4, sum: 3, share: 0.3, deletion: null, deletion_blurred: null, true_effect: null }],
+    boxes: [{ box: 0, pixels: 4, sum: 3, share: 0.3, sum_spread: null, sign_agreement: null, deletion: null, deletion_blurred: null, true_effect: null }],
   };
 }
 

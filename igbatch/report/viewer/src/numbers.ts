@@ -24,6 +24,9 @@ export interface BoxRow {
   share: number | null;
   stored_sum: number | null;
   stored_share: number | null;
+  /** How the sum depends on the baseline: its deviation, and the share of baselines with its sign. */
+  sum_spread: number | null;
+  sign_agreement: number | null;
   /** What the output loses without the box, and without the bird; null where the study has not measured it. */
   deletion: number | null;
   deletion_blurred: number | null;
@@ -95,6 +98,8 @@ export function viewCsv(study: PageStudy, rows: Cell[][], view: View, store: Map
         box_share: null,
         stored_box_sum: null,
         stored_box_share: null,
+        sum_spread: null,
+        sign_agreement: null,
         deletion: null,
         deletion_blurred: null,
         true_effect: null,
@@ -115,6 +120,8 @@ export function viewCsv(study: PageStudy, rows: Cell[][], view: View, store: Map
           box_share: each.share,
           stored_box_sum: each.stored_sum,
           stored_box_share: each.stored_share,
+          sum_spread: each.sum_spread,
+          sign_agreement: each.sign_agreement,
           deletion: each.deletion,
           deletion_blurred: each.deletion_blurred,
           true_effect: each.true_effect,
@@ -149,6 +156,8 @@ function row(cell: Cell, box: string, own: boolean, rectangle: Rectangle, place:
     ...live(cell.raw, rectangle),
     stored_sum: stored?.sum ?? null,
     stored_share: stored?.share ?? null,
+    sum_spread: stored?.sum_spread ?? null,
+    sign_agreement: stored?.sign_agreement ?? null,
     deletion: stored?.deletion ?? null,
     deletion_blurred: stored?.deletion_blurred ?? null,
     true_effect: stored?.true_effect ?? null,

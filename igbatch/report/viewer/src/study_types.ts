@@ -391,6 +391,14 @@ export interface StoredBox {
   sum: number;
   share: number | null;
   /**
+   * Standard deviation of the sum over the baselines; null with one baseline.
+   */
+  sum_spread: number | null;
+  /**
+   * Share of the baselines under which the sum has its sign; null likewise.
+   */
+  sign_agreement: number | null;
+  /**
    * What the output loses when the box is filled with the baseline; null where it was not measured.
    */
   deletion: number | null;

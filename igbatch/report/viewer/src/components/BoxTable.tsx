@@ -14,10 +14,15 @@ const REMOVALS = [
   ["true_effect", "true effect", " True effect: when the same scene is drawn without the bird."],
 ] as const;
 
+const SIGNS =
+  " ± over baselines: the standard deviation of the sum over them. Sign agrees: the share of the baselines under which " +
+  "the sum has its sign; below 100 % the sign depends on the baseline.";
+
 export function BoxTable({ rows, image, noun }: { rows: BoxRow[]; image: string; noun: string }) {
   if (!rows.length) return <p>No boxes: there is none on this image. Draw one.</p>;
   const stored = rows.some((row) => row.stored_sum !== null || !row.own);
   const titled = rows.some((row) => row.cell.title);
+  const signs = rows.some((row) => row.sign_agreement !== null);
   const removals = REMOVALS.filter(([name]) => rows.some((row) => row[name] !== null));
   return (
     <div class="scroll" tabindex={0} role="region" aria-label="Sums in boxes">
@@ -26,6 +31,7 @@ export function BoxTable({ rows, image, noun }: { rows: BoxRow[]; image: string;
           Sums in boxes of {image}, the image shown above, in units of the output. Live: from the 16-bit
           values on this page, with the most that rounding can make. Share: of the map’s sum of |a|.
           {stored && " Stored: from the study’s files."}
+          {signs && SIGNS}
           {removals.map(([, , words]) => words)}
         </caption>
         <thead>
@@ -39,6 +45,16 @@ export function BoxTable({ rows, image, noun }: { rows: BoxRow[]; image: string;
             <th scope="col" class="number">
               live sum
             </th>
+            {signs && (
+              <th scope="col" class="number">
+                ± over baselines
+              </th>
+            )}
+            {signs && (
+              <th scope="col" class="number">
+                sign agrees
+              </th>
+            )}
             {removals.map(([name, head]) => (
               <th key={name} scope="col" class="number">
                 {head}
@@ -75,6 +91,8 @@ export function BoxTable({ rows, image, noun }: { rows: BoxRow[]; image: string;
               <td class="number" data-sum={row.sum ?? ""}>
                 {row.sum === null ? "–" : `${number(row.sum)} ± ${number(row.bound!, 1)}`}
               </td>
+              {signs && <td class="number">{orDash(row.sum_spread)}</td>}
+              {signs && <td class="number">{agreement(row.sign_agreement)}</td>}
               {removals.map(([name]) => (
                 <td key={name} class="number">
                   {orDash(row[name])}
@@ -95,6 +113,12 @@ export function BoxTable({ rows, image, noun }: { rows: BoxRow[]; image: string;
       </table>
     </div>
   );
+}
+
+/** Write the share of baselines under which a sum has its sign; it stands out where the sign depends on them. */
+function agreement(share: number | null) {
+  if (share === null) return "–";
+  return share < 1 ? <strong>{percent(share)}</strong> : percent(share);
 }
 
 /** The corners of the reader's own boxes, to be typed. */
