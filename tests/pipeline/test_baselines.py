@@ -57,9 +57,16 @@ def test_what_cannot_be_averaged_is_refused_in_one_line(load: Load, changes: Any
         resolve_baselines(study)
 
 
-def test_faithfulness_is_refused_with_several_baselines(load: Load) -> None:
-    study = load(
-        attribution={"baseline": ["gray", "black"]}, audit={"faithfulness": {"images": {"sample": 2}}}
-    ).study
-    with pytest.raises(InputError, match=r"^audit.faithfulness: .* one baseline"):
-        resolve_baselines(study)
+@pytest.mark.parametrize(
+    ("audit", "message"),
+    [
+        ({"faithfulness": {"images": {"sample": 2}}}, r"^audit.faithfulness: .* one baseline"),
+        ({"curves": {"images": {"sample": 2}}}, r"^audit.curves.fills: .* one baseline; use \[blurred\]"),
+    ],
+)
+def test_what_needs_one_baseline_is_refused_with_several(
+    load: Load, audit: dict[str, Any], message: str
+) -> None:
+    loaded = load(attribution={"baseline": ["gray", "black"]}, audit=audit)
+    with pytest.raises(InputError, match=message):
+        resolve_baselines(loaded.study)
