@@ -83,7 +83,17 @@ class Tables:
         """The variants of the study, in its order."""
         return frame_of(self.reader.variants)
 
-    ranges = _Reduced("Ranges: one row per variant, and one for the whole data set.", RANGE_COLUMNS)
+    @cached_property
+    def ranges(self) -> pd.DataFrame:
+        """Ranges: one row per variant, and one for the whole data set; of contrasts likewise.
+
+        Raises InputError where it is not there, or damaged. Tables of earlier versions know no contrasts.
+        """
+        table = self.read("ranges")
+        if "target" not in table.column_names:
+            table = table.append_column("target", pa.nulls(len(table), pa.string()))
+        return frame_of(table.select(RANGE_COLUMNS))
+
     aggregates = _Reduced("Box sums over the data set, per variant, target and box label.")
 
     @cached_property

@@ -207,6 +207,22 @@ def test_a_drawn_image_that_is_gone_changed_or_unreadable_is_refused_by_its_name
         compute_study(folder, tmp_path / "out", set_baseline({"images": 3, "seed": 1}))
 
 
+def test_a_contrast_has_a_spread_of_its_own_also_where_both_maps_were_there(
+    study: Path, tmp_path: Path, compute_study: Compute
+) -> None:
+    few = ["images.scenes=[{kind: double, seeds: [1]}]", set_baseline(LISTED)]
+    compute_study(study, tmp_path / "out", *few)
+    name = "eagle - magpie"
+    out = compute_study(study, tmp_path / "out", f"targets=[eagle, magpie, {name}]", *few)
+    grown = open_study(out.uri)
+    one, other, both = (grown.attribution("trained", IMAGE, each) for each in ("eagle", "magpie", name))
+    np.testing.assert_allclose(both, one - other, atol=1e-5 * np.abs(both).max())
+    (row,) = grown.rows_of([IMAGE], ["target", "spread"]).query("target == @name").to_dict("records")
+    norms = [np.linalg.norm(each) for each in (grown.spread("trained", IMAGE, name), both)]
+    assert row["spread"] == pytest.approx(norms[0] / norms[1], rel=1e-5)
+    assert not verify(out).problems
+
+
 @pytest.mark.parametrize("encoding", ["float32", "int16"])
 def test_spreads_that_are_not_those_of_the_maps_are_found(
     study: Path, tmp_path: Path, compute_study: Compute, encoding: str

@@ -93,7 +93,8 @@ def some_map(seed: int = 0) -> np.ndarray:
 def row(name: str, target: str = "a", **changes: Any) -> dict[str, Any]:
     """What is known of a map beside its own numbers."""
     return {
-        "image_id": name, "label": None, "target": target, "target_index": 0, "prediction": None,
+        "image_id": name, "label": None, "target": target, "target_index": 0, "other_index": None,
+        "prediction": None,
         "prediction_index": 1, "prediction_probability": 0.5, "target_probability": 0.5, "score": 0.5,
         "score_baseline": 0.25, "steps": 4, "precision": "float32", "device": "cpu",
         "image_etag": f"etag of {name}", "image_sha256": "sha", "image_width": 9, "image_height": 8,
