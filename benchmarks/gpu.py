@@ -67,7 +67,7 @@ from igbatch.attribution import Example, Settings, attribute  # noqa: E402
 from igbatch.attribution import precision as precisions  # noqa: E402
 from igbatch.attribution.calibrate import spread  # noqa: E402
 from igbatch.attribution.engine import passes_of  # noqa: E402
-from igbatch.attribution.frozen import frozen, lifted  # noqa: E402
+from igbatch.attribution.frozen import frozen, gradients_allowed  # noqa: E402
 from igbatch.attribution.graphs import FORMS, Graphs  # noqa: E402
 from igbatch.attribution.wave import MicroBatchLimit  # noqa: E402
 
@@ -179,7 +179,7 @@ class Ours:
         )
         precision = precisions.PRECISIONS[self.settings.precision]
         device = case.images.device
-        with frozen(case.model, precision, device) as forward, lifted(device):
+        with frozen(case.model, precision, device) as forward, gradients_allowed(device):
             passes, batch = passes_of(forward, self.settings), spread(example, rows, precision.dtype)
             self.graphs.values(passes, batch, rows)
             return (

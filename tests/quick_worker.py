@@ -19,12 +19,13 @@ from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.worker import Worker
 from igbatch.store import schemas
 from igbatch.store.commit import ShardWriter
+from igbatch.store.label_maps import FOLDER, LabelMaps, read_label_maps, write_label_maps
 from igbatch.store.output import Output
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers find the installed packages alone
 
-Committed = Mapping[str, tuple[list[dict[str, Any]], list[dict[str, Any]], list[np.ndarray]]]
-"""By image what a shard commits of it: rows of image_stats and of box_stats, and maps."""
+Committed = Mapping[str, tuple[list[dict[str, Any]], list[dict[str, Any]], list[np.ndarray], LabelMaps]]
+"""By image what a shard commits of it: rows of image_stats and of box_stats, maps, and label maps."""
 
 
 class QuickWorker(Worker):
@@ -48,9 +49,12 @@ class Replayed:
 
     def compute(self, shard: Shard, calibration: Calibration | None) -> ShardReport:
         self.fault(shard)
-        with ShardWriter(self.output, shard.spec.variant_id, shard.name, shard.fingerprint) as writer:
+        label_maps = {image.image_id: self.committed[image.image_id][3] for image in shard.images}
+        write_label_maps(self.output, shard.spec.model, shard.name, label_maps)
+        place = (shard.spec.variant_id, shard.name, shard.fingerprint)
+        with ShardWriter(self.output, *place, label_maps=shard.name) as writer:
             for image in shard.images:
-                rows, boxes, maps = self.committed[image.image_id]
+                rows, boxes, maps, _ = self.committed[image.image_id]
                 writer.add_image_stats(rows)
                 writer.add_box_stats(boxes)
                 writer.add_maps([image.image_id] * len(maps), [row["target"] for row in rows], np.stack(maps))
@@ -72,8 +76,12 @@ def write_committed(output: Output, path: Path) -> None:
     for kind, columns in names.items():
         files = sorted(Path(output.root, kind, "trained").glob("*.parquet"))
         tables[kind] = [row for file in files for row in pq.read_table(file, columns=columns).to_pylist()]
+    (model,) = (each.name for each in Path(output.root, FOLDER).iterdir())
+    labels: dict[str, LabelMaps] = {}
+    for file in Path(output.root, FOLDER, model).iterdir():
+        labels |= read_label_maps(output, model, file.stem)
     for name in results.images["image_id"]:
         rows, boxes = ([row for row in tables[kind] if row["image_id"] == name] for kind in tables)
         maps = [results.attribution("trained", name, row["target"]) for row in rows]
-        found[name] = rows, boxes, maps
+        found[name] = rows, boxes, maps, labels[name]
     path.write_bytes(pickle.dumps(found))

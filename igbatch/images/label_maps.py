@@ -9,8 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.draw import polygon
-from skimage.segmentation import slic
 
 from igbatch.errors import ImageError
 from igbatch.images.geometry import Geometry, MappedBox
@@ -31,6 +29,8 @@ def superpixels(pixels: NDArray[np.float32], segments: int) -> Labels:
     It is SLIC (Achanta et al. 2012) as scikit-image has it: in CIELAB, compactness 10, 10 rounds, without
     smoothing, each superpixel in one piece. The same image gives the same superpixels.
     """
+    from skimage.segmentation import slic  # what draws no superpixels waits for no scikit-image
+
     found = slic(
         pixels, n_segments=segments, compactness=COMPACTNESS, max_num_iter=10, sigma=0, start_label=0,
         enforce_connectivity=True, channel_axis=-1,
@@ -102,6 +102,8 @@ def segmented(segmentation: Segmentation, geometry: Geometry) -> Mask:
         inside = (rows >= 0)[:, None] & (columns >= 0)
         found: Mask = inside & whole[np.maximum(rows, 0)[:, None], np.maximum(columns, 0)]
         return found
+    from skimage.draw import polygon
+
     mask = np.zeros(shape, dtype=np.bool_)
     for ring in segmentation:
         x, y = np.asarray(ring, dtype=np.float64).reshape(-1, 2).T

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 from igbatch.statistics.aggregates import CONFIDENCE, KEYS, mean_interval, share_interval
 from igbatch.statistics.ranks import correlation, standard_ranks
@@ -92,5 +92,5 @@ def rank_interval(rank: float | None, images: int) -> tuple[float | None, float 
     """
     if rank is None or images < MIN_RANKED or 1 - abs(rank) < 1e-6:
         return None, None
-    half = stats.norm.ppf((1 + CONFIDENCE) / 2) * np.sqrt((1 + rank**2 / 2) / (images - 3))
+    half = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * np.sqrt((1 + rank**2 / 2) / (images - 3))
     return float(np.tanh(np.arctanh(rank) - half)), float(np.tanh(np.arctanh(rank) + half))

@@ -178,7 +178,7 @@ def test_a_store_that_fails_is_read_again(failures: int, monkeypatch: pytest.Mon
 def test_an_image_at_fault_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     uris = []
 
-    def load(uri: str) -> LoadedImage:
+    def load(uri: str, *, without: bool) -> LoadedImage:
         uris.append(uri)
         raise ImageError("broken")
 
@@ -191,7 +191,7 @@ def test_an_image_at_fault_is_not_read_again(monkeypatch: pytest.MonkeyPatch) ->
 def test_what_is_not_the_images_fault_comes_through(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def load(uri: str) -> LoadedImage:
+    def load(uri: str, *, without: bool) -> LoadedImage:
         raise error
 
     monkeypatch.setattr(prepare_module, "load_image", load)
@@ -202,7 +202,7 @@ def test_what_is_not_the_images_fault_comes_through(
 
 
 def test_images_come_in_order_whoever_is_ready_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(uri: str) -> LoadedImage:
+    def load(uri: str, *, without: bool) -> LoadedImage:
         time.sleep(0.02 if int(uri) % 3 == 0 else 0)
         if uri == "5":
             raise ImageError("broken")
@@ -220,7 +220,7 @@ def test_no_more_images_are_held_than_requested(monkeypatch: pytest.MonkeyPatch)
     begun = []
     lock = threading.Lock()
 
-    def load(uri: str) -> LoadedImage:
+    def load(uri: str, *, without: bool) -> LoadedImage:
         with lock:
             begun.append(uri)
         return LoadedImage(Image.new("RGB", (40, 40)), uri)
@@ -238,7 +238,7 @@ def test_no_more_images_are_held_than_requested(monkeypatch: pytest.MonkeyPatch)
 def test_images_are_decoded_before_anybody_asks_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[str] = []
 
-    def prepared(entry: Any, preprocessing: Preprocessing, label_maps: Any) -> Any:
+    def prepared(entry: Any, **how: Any) -> Any:
         begun.append(entry)
         return entry
 

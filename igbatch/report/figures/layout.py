@@ -157,7 +157,7 @@ def row_of(maps: ImageMaps, scope: Scope, variant_id: str, targets: Sequence[str
         groups = [classes, *([target] for target in contrasts)]
     of: dict[str, ColorScale | None] = {}
     for group in groups:
-        single = scope in ("pair", "targets") and len(group) == 1
+        single = scope in ("pair", "targets") and group[0] in contrasts
         of |= dict.fromkeys(group, color_scale(maps, "image" if single else scope, variant_id, group, style))
     scales = [of[target] for target in targets]
     panels = tuple(map(maps.panel, [variant_id] * len(targets), targets, scales))
