@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import importlib.resources
 import os
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from igbatch.audit.files import verdict_digest
 from igbatch.errors import InputError, printable
 from igbatch.filesystem import is_local
-from igbatch.pipeline.messages import RunSummary
 from igbatch.pipeline.reduction_state import keep_derived, read_derived
 from igbatch.pipeline.run import run_stage
 from igbatch.reduce.study import update_tables
@@ -24,13 +20,12 @@ from igbatch.results import StudyResults
 from igbatch.store.output import Output
 from igbatch.store.provenance import TABLES
 from igbatch.study_file import LoadedStudy, load_study
-from igbatch.text import count
+from igbatch.terminal import TerminalProgress, print_box_sums, print_randomization
 
 if TYPE_CHECKING:
     from igbatch.audit.verdict import Audit
     from igbatch.report.figures.export import PrintOptions
 
-LINE_SECONDS = 15.0
 DEMO_STUDY = "eagle_magpie.yaml"
 SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Ray sets this variable in the driver of a submitted job."""
@@ -108,50 +103,6 @@ def run_job(
         )
     say(f"report: {report_place(output)}")
     return 1 if lost > allowed else 0
-
-
-class TerminalProgress:
-    """Shows images done, images/s, time left, and what was quarantined or put back; a context manager."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self._began: float | None = None
-        self._last_line = 0.0
-        self._bar = Progress(
-            TextColumn("attribute"), BarColumn(bar_width=30), MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeElapsedColumn(), TextColumn("{task.fields[notes]}"), console=console, transient=False,
-        )  # fmt: skip
-        self._task = self._bar.add_task("attribute", total=None, start=False, rate="", notes="")
-
-    def __enter__(self) -> TerminalProgress:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self.console.is_terminal:
-            self._bar.stop()
-
-    def __call__(self, run: RunSummary) -> None:
-        """Show how far a run is."""
-        now = time.monotonic()
-        if self._began is None:
-            self._began = self._last_line = now
-            self._bar.start_task(self._task)
-            if self.console.is_terminal:
-                self._bar.start()
-        under_way = min(run.under_way, run.total - run.images)
-        seen = run.images + under_way
-        speed = seen / max(1e-9, now - self._began)
-        rate = f"{speed:.2f} images/s, {(run.total - seen) / speed:.0f} s left" if seen else "starting"
-        notes = [f"{under_way} of them not committed yet"] if under_way else []
-        notes += [f"{run.quarantined} rows quarantined"] if run.quarantined else []
-        notes += [f"{run.retries} shard{'s' if run.retries > 1 else ''} put back"] if run.retries else []
-        self._bar.update(self._task, total=run.total, completed=seen, rate=rate, notes=", ".join(notes))
-        late = now - self._last_line >= LINE_SECONDS and seen
-        if not self.console.is_terminal and (late or run.images == run.total):
-            self._last_line = now
-            line = ", ".join([f"attribute: {seen} of {run.total} images", rate, *notes])
-            self.console.print(line, highlight=False)
 
 
 def default_out(loaded: LoadedStudy) -> str:
@@ -234,107 +185,6 @@ def write_figures(
 def report_place(output: Output) -> str:
     """Return where the page of a report lies: a path where the output is local, its URI elsewhere."""
     return output.uri_of("report", "index.html")
-
-
-_REMOVALS = {"deletion": "with the baseline in the box", "true_effect": "in the scene without the bird"}
-"""What stands beside the sums where it was measured, by its column of `box_stats`."""
-
-
-def print_box_sums(results: StudyResults, console: Console) -> None:
-    """Print the sum inside each box of the featured images, per variant and target, and of how many it is.
-
-    What the output loses without the box stands behind it, where that was measured.
-
-    The boxes of these images are read, and no others. Of many variants the trained ones and the first of each
-    kind are printed.
-    """
-    from igbatch.report.columns import sign_mark
-    from igbatch.report.selection import shown_variants
-    from igbatch.report.sentences import render
-    from igbatch.report.target_titles import TargetTitles
-
-    featured = results.study.report.featured or results.listing.ids(range(min(results.n_images, 1)))
-    boxes = results.boxes_of(featured)
-    if not len(boxes):
-        console.print("no boxes on the featured images: no box sums to show", highlight=False)
-        return
-    removals = [name for name in _REMOVALS if boxes[name].notna().any()]
-    shown_images = boxes["image_id"].nunique()
-    others = results.n_images - shown_images
-    which = f", {shown_images} of {count(results.n_images, 'image')}" if others else ""
-    title = f"Sum of attributions inside boxes{which}"
-    table = Table(title=title, title_justify="left", title_style="bold")
-    for name in ("image", "box", "variant", *(f"target {target}" for target in results.target_names)):
-        table.add_column(name, justify="right" if name.startswith("target ") else "left", overflow="fold")
-    order = {variant: place for place, variant in enumerate(results.variants["variant_id"])}
-    key = ["image_id", "box_id", "variant_id"]
-    seen = boxes[boxes["sum"].notna()].set_index([*key, "target"])
-    marks = seen["sign_agreement"].map(sign_mark)
-    texts = seen["sum"].map("{:+.3g}".format).str.cat(marks, " ").str.strip()
-    for name in removals:
-        texts += seen[name].map(" / {:+.3g}".format, na_action="ignore").fillna("")
-    sums = texts.unstack("target", "–") if len(seen) else seen
-    there = set(sums.index.unique("variant_id"))
-    shown = set(shown_variants(results, [variant for variant in order if variant in there]))
-    keys = [key for key in sums.index if key[2] in shown]
-    classes = TargetTitles(results).classes(results, featured)
-    for key in sorted(keys, key=lambda key: (key[0], key[1], order[key[2]])):
-        named = {target: classes.get((key[0], key[2], target), "") for target in results.target_names}
-        cells = [f"{sums.loc[key].get(target, '–')} {each}".strip() for target, each in named.items()]
-        table.add_row(*map(printable, key), *cells)
-    console.print(table, markup=False)
-    if removals:
-        words = "; then ".join(_REMOVALS[name] for name in removals)
-        console.print(f"after a sum: what the output loses {words}", highlight=False, soft_wrap=True)
-    if marks.any():
-        console.print(render("sign_depends.j2"), highlight=False, markup=False, soft_wrap=True)
-    if others:
-        console.print("box sums of other images are in the study's box_stats", highlight=False)
-    if len(there) > len(shown):
-        left = f"{len(there) - len(shown)} more variants are not shown; report/tables/box_sums.csv has all"
-        console.print(left, highlight=False, soft_wrap=True)
-
-
-def print_randomization(results: StudyResults, console: Console) -> None:
-    """Print the trained models among random ones, per box label and target; nothing of other studies."""
-    if not results.randomized:
-        return
-    from igbatch.report.randomization.statistics import (
-        SIDES,
-        box_name,
-        null_tests,
-        shown_boxes,
-        statistic_name,
-    )
-
-    for trained in results.variants.loc[results.variants["kind"] == "trained", "variant_id"]:
-        rows = null_tests(results, str(trained))
-        groups, left_out = shown_boxes(rows[rows["statistic"].isin(_PRINTED) & rows["box_label"].notna()])
-        if not groups:
-            continue
-        models = max(int(row["n_null"]) for group in groups for row in group)
-        table = Table(
-            title=f"{trained} among {models} random models, means over the data set",
-            title_justify="left",
-            title_style="bold",
-        )
-        for name in ("box -> target", "statistic", "trained", "random, 95 % of them", "p", "adjusted"):
-            table.add_column(name, justify="right" if name in _NUMBERS else "left", overflow="fold")
-        for row in (row for group in groups for row in group):
-            p = f"{row['p']:.2g} {SIDES[row['alternative']]}"
-            null = f"{row['null_low']:+.2g} to {row['null_high']:+.2g}"
-            names = (box_name(row), statistic_name(row))
-            cells = (*names, f"{row['value']:+.3g}", null, p, f"{row['p_adjusted']:.2g}")
-            table.add_row(*(printable(cell.translate(_ASCII)) for cell in cells))
-        console.print(table, markup=False)
-        if left_out:
-            left = f"{left_out} more boxes and targets are not shown; report/tables/significance.csv has all"
-            console.print(left, highlight=False, soft_wrap=True)
-
-
-_PRINTED = ("sum", "sum_over_change", "share")
-_ASCII = str.maketrans({"→": "->", "−": "-", "₀": "0"})  # a terminal may know no others
-_NUMBERS = ("trained", "random, 95 % of them", "p", "adjusted")
 
 
 def demo_study() -> Path:

@@ -11,12 +11,12 @@ import pytest
 from helpers import Command
 from rich.console import Console
 
-from igbatch.job import TerminalProgress
 from igbatch.pipeline.reduction_state import keep_reduced, state_of
 from igbatch.pipeline.run import plan_study, run_stage
 from igbatch.store import provenance
 from igbatch.store.output import Output
 from igbatch.study_file import load_study
+from igbatch.terminal import TerminalProgress
 
 Verify = Callable[..., tuple[int, str]]
 

@@ -21,7 +21,6 @@ from igbatch.attribution import integrated_gradients
 from igbatch.errors import InputError
 from igbatch.images.baselines import baseline_pixels
 from igbatch.images.loading import load_image
-from igbatch.job import print_box_sums
 from igbatch.pipeline.run import plan_study
 from igbatch.report.findings.summary import cautions, describe
 from igbatch.results import StudyResults, open_study
@@ -29,6 +28,7 @@ from igbatch.store.output import Output
 from igbatch.store.verify import verify
 from igbatch.store.verify_spread import wrong_spreads
 from igbatch.study_file import load_study
+from igbatch.terminal import print_box_sums
 from igbatch.variants.models import load_trained
 from igbatch.variants.weights import locate_weights
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from igbatch.report.page.viewer_data import Finite, Knobs, Name, Named, PageModel, RegionRange
+from igbatch.report.page.knob_data import Finite, Knobs, Name, PageModel
+from igbatch.report.page.viewer_data import Named, RegionRange
 
 
 class GalleryNumber(PageModel):

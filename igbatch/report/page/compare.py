@@ -13,12 +13,12 @@ from igbatch.errors import InputError
 from igbatch.reduce.ranges import RangeSummary
 from igbatch.report.color.wording import knobs
 from igbatch.report.figures.encoding import data_uri, photo_jpeg
+from igbatch.report.page.knob_data import Knobs
 from igbatch.report.page.packing import Blocks, add_map, page_range
 from igbatch.report.page.study_data import FIRST_PATCH
 from igbatch.report.page.viewer import HEIGHT, EmbeddedViewer, check_view, view_of
 from igbatch.report.page.viewer_data import (
     ImageVariant,
-    Knobs,
     ModelFrame,
     PageStudy,
     PageTarget,

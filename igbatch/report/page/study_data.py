@@ -16,13 +16,13 @@ from igbatch.report.color.wording import LACKING_WORDS, knobs
 from igbatch.report.figures.encoding import data_uri, photo_jpeg
 from igbatch.report.figures.image_data import ImageMaps, ShownRows
 from igbatch.report.figures.scales import FIRST, shown_regions, unit
+from igbatch.report.page.knob_data import Knobs
 from igbatch.report.page.packing import Blocks, add_map, packed_integers, page_range, raw_range
 from igbatch.report.page.viewer_data import (
     BoxMean,
     CheckSeries,
     FrameLabels,
     ImageVariant,
-    Knobs,
     ModelFrame,
     PageStudy,
     PageTarget,

@@ -1,126 +1,18 @@
 """What the page's script gets of a study: the models that `viewer/src/study_types.ts` is generated from.
 
-`python igbatch/report/viewer/schema.py` writes their JSON schema, `npm run build` the TypeScript. Models may
-be made of rows of tables: they take the columns that they name, names from the data become one visible line,
-and a number that is not there or not finite becomes null.
+`python igbatch/report/viewer/schema.py` writes their JSON schema, `npm run build` the TypeScript.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-import pandas as pd
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import Field
 
 from igbatch.reduce.ranges import Scope
-from igbatch.report.color.wording import ChoiceWords, Knob, RangeRule, ScopeWords, ValuePart
 from igbatch.report.figures.image_data import DrawnBox
-from igbatch.text import plain
-
-
-def finite(value: Any) -> float | None:
-    """Return a number that JSON can hold: None where there is none, or where it is not finite."""
-    return None if value is None or pd.isna(value) or not math.isfinite(value) else float(value)
-
-
-Name = Annotated[str, BeforeValidator(lambda name: plain(str(name)))]
-Finite = Annotated[float | None, BeforeValidator(finite)]
-Time = Annotated[str, BeforeValidator(lambda at: at.isoformat().replace("+00:00", "Z"))]
-
-
-class PageModel(BaseModel):
-    """A part of the page's JSON: no key is missing, and every number is finite."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-        populate_by_name=True,
-        json_schema_serialization_defaults_required=True,
-    )
-
-
-@dataclass(frozen=True)
-class ScopeChoice(ScopeWords):
-    """A scope: which maps share a range, and what that makes comparable."""
-
-    scope: Scope
-
-
-@dataclass(frozen=True)
-class RuleChoice(ChoiceWords):
-    """How a range becomes the ends of the colour scale; `{p}` in its words is the percentile."""
-
-    rule: RangeRule
-
-
-@dataclass(frozen=True)
-class PartChoice(ChoiceWords):
-    """Which values of a map are shown."""
-
-    part: ValuePart
-
-
-class PaletteChoice(PageModel):
-    """A colour map from the most negative to the most positive, white or gray in its middle."""
-
-    palette: str
-    title: str
-    colors: list[str]
-    """An odd number of colours, each `#rrggbb`."""
-
-
-class KnobLimits(PageModel):
-    """The numbers of a colour style."""
-
-    percentile: Knob
-    level: Knob
-    contour: Knob
-    blur: Knob
-    opacity: Knob
-
-
-class Sentences(PageModel):
-    """What is said of ranges."""
-
-    missing: str
-    """Of an incomplete one; `{maps}` stands for the number of maps that are there."""
-    histogram: str
-    """Of a quantile from histograms; `{error}` stands for its bound, as in "15.5 %"."""
-    contrast: str
-    """Of maps of contrasts beside those of classes."""
-    lacking: str
-    """Why regions are not there to choose; empty where all are."""
-
-
-@dataclass(frozen=True)
-class RegionChoice(ChoiceWords):
-    """What of a map has one colour: a pixel (size 1), or a patch, superpixel or object, which shows its sum.
-
-    `label` stands behind that of a scope; `one` and `many` are nouns.
-    """
-
-    size: int
-    """Its side in pixels; 0 stands for superpixels, -1 for objects."""
-    label: str
-    one: str
-    many: str
-
-
-class Knobs(PageModel):
-    """What a reader chooses of the colours, as `igbatch.report.color.wording.knobs` gives it."""
-
-    scopes: list[ScopeChoice]
-    regions: list[RegionChoice]
-    """Those that the study has ranges of; pixels first."""
-    rules: list[RuleChoice]
-    parts: list[PartChoice]
-    palettes: list[PaletteChoice]
-    limits: KnobLimits
-    sentences: Sentences
+from igbatch.report.page.knob_data import Finite, Knobs, Name, PageModel, Time
 
 
 class RegionRange(PageModel):
@@ -170,7 +62,7 @@ class PageVariant(Named):
     model: Name
     range: Range | None
     """Of all its maps of classes in the study; null where there is none."""
-    contrasts: dict[str, Range | None] = {}
+    contrasts: dict[str, Range | None] = Field(default_factory=dict)
     """Of all its maps of each contrast, by the place of the target."""
 
 
@@ -194,7 +86,7 @@ class ModelFrame(PageModel):
     """A data URI; empty where the image cannot be read, and `missing` says why."""
     missing: str
     boxes: list[DrawnBox]
-    labels: dict[str, FrameLabels] = {}
+    labels: dict[str, FrameLabels] = Field(default_factory=dict)
     """By the size of `RegionChoice`, as far as they are kept."""
 
 
@@ -239,7 +131,7 @@ class StoredMap(PageModel):
     probability: Finite = Field(None, validation_alias="target_probability")
     score: Finite = None
     score_baseline: Finite = None
-    patches: dict[str, Extremes] = {}
+    patches: dict[str, Extremes] = Field(default_factory=dict)
     """By the size of `RegionChoice`."""
     gap: Finite = Field(None, validation_alias="convergence_delta")
     steps: int | None = None
@@ -269,7 +161,7 @@ class StudyImage(Named):
     """Why it is shown."""
     range: Range | None
     """Of the maps of all variants and classes, of this image."""
-    contrasts: dict[str, Range | None] = {}
+    contrasts: dict[str, Range | None] = Field(default_factory=dict)
     """Of all variants' maps of each contrast, by the place of the target."""
     frames: list[ModelFrame]
     variants: list[ImageVariant]
@@ -325,7 +217,7 @@ class PageStudy(PageModel):
     raw: Range | None
     """The magnitude at the ends of the raw scale, as a range; null where no map is there."""
     dataset: Range | None
-    contrasts: dict[str, Range | None] = {}
+    contrasts: dict[str, Range | None] = Field(default_factory=dict)
     """Of all maps of each contrast in the study, by the place of the target."""
     knobs: Knobs
     variants: list[PageVariant]

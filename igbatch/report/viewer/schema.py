@@ -9,7 +9,8 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema
 
 from igbatch.report.gallery.model import GalleryStudy
-from igbatch.report.page.viewer_data import PageModel, PageStudy
+from igbatch.report.page.knob_data import PageModel
+from igbatch.report.page.viewer_data import PageStudy
 
 PATH = Path(__file__).with_name("study.schema.json")
 GALLERY_PATH = Path(__file__).with_name("gallery.schema.json")

@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from igbatch.job import print_box_sums
 from igbatch.report.columns import NONE, Table
 from igbatch.report.figures.image_data import ImageMaps
 from igbatch.report.figures.layout import number_table
@@ -14,6 +13,7 @@ from igbatch.report.page import tables as page_tables
 from igbatch.report.page.csv_tables import csv_tables
 from igbatch.report.page.tables import significance_table, sums_table
 from igbatch.report.selection import select
+from igbatch.terminal import print_box_sums
 from igbatch.text import number
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from igbatch.report.gallery.model import GalleryStudy
-from igbatch.report.page.viewer_data import PageModel, PageStudy, Sentences, StoredBox, finite, json_in_html
+from igbatch.report.page.knob_data import PageModel, Sentences, finite
+from igbatch.report.page.viewer_data import PageStudy, StoredBox, json_in_html
 
 VIEWER = Path(__file__).parents[3] / "igbatch/report/viewer"
 SCHEMA = runpy.run_path(str(VIEWER / "schema.py"))
