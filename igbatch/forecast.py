@@ -126,7 +126,8 @@ def _facts(plan: Plan, found: Preview | None) -> dict[str, Any]:
         return sum(value * rows[kind] for kind, value in values.items()) / sum(rows[kind] for kind in values)
 
     _, height, width = next(iter(resolved.models.values())).data_config["input_size"]
-    map_bytes: float = BYTES_A_PIXEL[resolved.study.store.encoding] * height * width
+    stored = 1 + (resolved.study.attribution.baselines > 1)  # a map's spread is as large
+    map_bytes: float = stored * BYTES_A_PIXEL[resolved.study.store.encoding] * height * width
     tried = {kind: trial.map_bytes for kind, trial in trials.items() if trial.map_bytes}
     return {
         "plan": plan, "found": found, "trials": trials, "copies": copies_of(resolved), "most": MAX_NAMES,

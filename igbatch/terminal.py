@@ -81,8 +81,9 @@ def print_box_sums(results: StudyResults, console: Console) -> None:
 
     featured = results.study.report.featured or results.listing.ids(range(min(results.n_images, 1)))
     boxes = results.boxes_of(featured)
+    boxes = boxes[boxes["sum"].notna()]
     if not len(boxes):
-        console.print("no boxes on the featured images: no box sums to show", highlight=False)
+        console.print("no visible boxes on the featured images: no box sums to show", highlight=False)
         return
     removals = [name for name in _REMOVALS if boxes[name].notna().any()]
     shown_images = boxes["image_id"].nunique()
@@ -94,12 +95,12 @@ def print_box_sums(results: StudyResults, console: Console) -> None:
         table.add_column(name, justify="right" if name.startswith("target ") else "left", overflow="fold")
     order = {variant: place for place, variant in enumerate(results.variants["variant_id"])}
     key = ["image_id", "box_id", "variant_id"]
-    seen = boxes[boxes["sum"].notna()].set_index([*key, "target"])
+    seen = boxes.set_index([*key, "target"])
     marks = seen["sign_agreement"].map(sign_mark)
     texts = seen["sum"].map("{:+.3g}".format).str.cat(marks, " ").str.strip()
     for name in removals:
         texts += seen[name].map(" / {:+.3g}".format, na_action="ignore").fillna("")
-    sums = texts.unstack("target", "–") if len(seen) else seen
+    sums = texts.unstack("target", "–")
     there = set(sums.index.unique("variant_id"))
     shown = set(shown_variants(results, [variant for variant in order if variant in there]))
     keys = [key for key in sums.index if key[2] in shown]

@@ -37,7 +37,7 @@ def test_box_sums_are_printed_of_the_featured_images_without_reading_others(
         text = console.file.getvalue()
         shown = whole[whole["image_id"].isin(featured or ["double-00001"])]
         if not len(shown):
-            assert "no boxes on the featured images" in text
+            assert "no visible boxes on the featured images" in text
         else:
             assert "inside boxes, 1 of 3 images" in text
             assert "box sums of other images are in the study's box_stats" in text

@@ -82,7 +82,7 @@ def mask_labels(mask: NDArray[np.integer], geometry: Geometry) -> tuple[Labels, 
     seen = np.where(
         (rows >= 0)[:, None] & (columns >= 0), mask[np.maximum(rows, 0)[:, None], np.maximum(columns, 0)], 0
     )
-    labels, kept = _numbered(seen)
+    labels, kept = _numbered(seen.astype(np.int64))
     return labels, tuple(str(value) if value else BACKGROUND for value in kept)
 
 

@@ -54,7 +54,7 @@ def match_masks(root: str, image_ids: pa.ChunkedArray) -> tuple[pa.Table, list[s
 
 
 def read_mask(uri: str) -> NDArray[np.integer]:
-    """Read a label mask: whole numbers [height, width], those of the palette of a palette's PNG.
+    """Read a label mask: whole numbers or booleans [height, width], those of the palette of a palette's PNG.
 
     Raises:
         ImageError: it is gone or too large, no PNG, no single channel of 1 to 16 bits, or damaged.
@@ -71,7 +71,7 @@ def read_mask(uri: str) -> NDArray[np.integer]:
                 raise ImageError(
                     f"it has the mode {image.mode}; give one channel, whose values number objects"
                 )
-            labels: NDArray[np.integer] = np.asarray(image).astype(np.int64)
+            labels: NDArray[np.integer] = np.asarray(image)
         except ImageError as error:
             raise ImageError(f"its mask: {error}") from error
         except MemoryError:

@@ -83,7 +83,7 @@ class PartMeasurer(ABC):
         self.preprocessing = Preprocessing.from_data_config(resolved.models[self.spec.model].data_config)
         self.settings = settings_of(self.study, self.spec.steps, calibration or uncalibrated(self.study))
         self.scale = torch.tensor(self.preprocessing.std, device=device)[:, None, None] ** -1
-        self._baselines = BaselinePixels(resolved.baseline, self.preprocessing, self._input, most=1)
+        self._baselines = BaselinePixels(resolved.baseline, self.preprocessing, self._input)
         self._skipped: list[Skipped] = []
 
     @abstractmethod
@@ -152,9 +152,9 @@ class PartMeasurer(ABC):
         `images` come with the place of the example that they are, or are a perturbation of.
         """
         copies = (
-            replace(examples[which], image=copy)
+            replace(examples[which], image=copy, baseline=baseline)
             for which, image in images
-            for copy in self._copies(group[which][0].image.image_id, image)
+            for copy, baseline in self._copies(*group[which], image)
         )
         for done in averaged(attribute(model, copies, self.settings, limit), copies_of(self.resolved)):
             yield done.index, done.attributions
@@ -173,26 +173,31 @@ class PartMeasurer(ABC):
         return found
 
     def example(self, part: SamplePart, image: PreparedImage) -> Example:
-        (baseline,) = self._baselines.of(image.pixels)
+        baseline = self._baselines.of(image.pixels)[0]
         targets = target_tensor(index for _, index in part.targets)
         return Example(self._input(image.pixels), baseline, targets)
 
     def _input(self, pixels: NDArray[np.float32]) -> Tensor:
         return torch.from_numpy(self.preprocessing.normalize(pixels)).to(self.device)
 
-    def _copies(self, image_id: str, image: Tensor) -> Iterator[Tensor]:
-        """Yield an image, or noisy copies of it where maps are smoothed.
+    def _copies(
+        self, part: SamplePart, prepared: PreparedImage, image: Tensor
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield an image with each baseline of the study, or noisy copies of it where maps are smoothed.
 
-        The noise of copies is the one that the study's own maps have, also around a perturbed image.
+        The noise of copies is the one that the study's own maps have, also around a perturbed image, and
+        baselines are those of the image as it is.
         """
-        smoothing = self.study.smoothing
+        smoothing, baselines = self.study.smoothing, self._baselines.of(prepared.pixels)
         if smoothing is None:
-            yield image
+            yield from ((image, baseline) for baseline in baselines)
             return
+        image_id = part.image.image_id
         channels, height, width = image.shape
         for copy in range(smoothing.samples):
             noise = copy_noise((height, width, channels), smoothing.noise, smoothing.seed, image_id, copy)
-            yield image + torch.from_numpy(noise).to(image.device).permute(2, 0, 1) * self.scale
+            noisy = image + torch.from_numpy(noise).to(image.device).permute(2, 0, 1) * self.scale
+            yield noisy, baselines[0]
 
 
 def group_size(filled: int, rows: int, targets: int) -> int:

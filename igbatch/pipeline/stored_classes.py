@@ -25,6 +25,7 @@ from igbatch.pipeline.prepare import PreparedImage, RefusedImage
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.rows import ShardRows
 from igbatch.pipeline.target_names import index_columns
+from igbatch.statistics.agreement import MEASURES
 from igbatch.statistics.image_stats import add_up, convergence
 from igbatch.store.output import Output
 from igbatch.store.pruned import KIND
@@ -35,6 +36,8 @@ _SAME = (
     "image_etag", "image_sha256", "image_width", "image_height", "weights_sha256",
 )  # fmt: skip
 """Columns that both classes' rows have to agree in, and that the contrast's row takes over."""
+Losses = list[dict[str, float]]
+"""What the output loses without each box of an image, by column of `box_stats`."""
 _COLUMNS = (*_SAME, "target", "score", "score_baseline", "map_error", "steps")
 
 
@@ -71,16 +74,22 @@ class StoredClasses:
                 yield item
                 continue
             report.attributed += 1
-            for row, attribution, map_error in found:
-                rows.add(item, row, attribution, map_error)
+            for row, attribution, map_error, losses in found:
+                rows.add(item, row, attribution, map_error, losses=losses)
 
     def _derived(
         self, shard: Shard, image: PreparedImage
-    ) -> list[tuple[dict[str, Any], NDArray[np.float32], float]]:
-        """Return row, map and error of each contrast, as far as they follow from what is stored."""
+    ) -> list[tuple[dict[str, Any], NDArray[np.float32], float, Losses]]:
+        """Return row, map, error and deletions of each contrast, as far as they follow from what is stored.
+
+        What the output loses without a box is the difference of what both classes lose.
+        """
         variant_id, image_id = shard.spec.variant_id, image.entry.image_id
         stored = self._reader.rows_of([image_id], _COLUMNS, variant_id).to_pylist()
         of = {row["target"]: row for row in stored if row["image_sha256"] == image.sha256}
+        columns = ["target", "box_id", *MEASURES]
+        boxes = self._reader.boxes_of([image_id], columns, variant_id).to_pylist() if image.boxes else []
+        lost = {(row["target"], row["box_id"]): row for row in boxes}
         found = []
         for target in shard.targets:
             names = self.resolved.contrasts[target]
@@ -107,7 +116,8 @@ class StoredClasses:
             kept = attribution.astype(np.float32)
             if not self._good_enough(row, kept, error):
                 break
-            found.append((row, kept, error))
+            pairs = [[lost.get((name, box.box_id), {}) for name in names] for box in image.boxes]
+            found.append((row, kept, error, [_difference(*pair) for pair in pairs]))
         return found
 
     def _good_enough(self, row: Mapping[str, Any], attribution: NDArray[np.float32], error: float) -> bool:
@@ -131,6 +141,12 @@ class StoredClasses:
             return self._reader.attribution(variant_id, image_id, target) if self._exact[path] else None
         except (KeyError, OSError, InputError):  # pruned, or lost: it is computed
             return None
+
+
+def _difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, float]:
+    """Return the deletions of a box for a contrast, as far as both classes have them."""
+    known = [name for name in MEASURES if one.get(name) is not None and other.get(name) is not None]
+    return {name: one[name] - other[name] for name in known}
 
 
 def _error(

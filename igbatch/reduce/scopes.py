@@ -135,7 +135,7 @@ def scope_range(
     """
     size = region_size(regions)
     keys = scope_keys(scope, variant_id=variant_id, image_id=image_id, targets=targets)
-    family = "" if "target" in keys else family_of(reader, targets)
+    family = family_of(reader, targets)
     names = keys["target"] if "target" in keys else reader.families[family]
     if "image_id" in keys:
         only = variant_id if "variant_id" in keys else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from importlib import import_module
@@ -199,23 +198,15 @@ class StudyResults(ImageRegions):
         return self.reader.attribution(variant_id, image_id, target, "spread")
 
     def maps_of(self, variant_id: str, image_ids: Sequence[str]) -> Iterator[StoredMap]:
-        """Yield the maps of a variant on some images: (image_id, target, float32 [H, W]), in any order.
+        """Return the maps of a variant on some images, in any order: (image_id, target, float32 [H, W]) each.
 
-        Each file is read once, a row group at a time. Maps that are not there are passed over.
+        They are read as they are taken, each file once, a row group at a time. Maps that are not there are
+        passed over.
 
         Raises:
             InputError: a file of maps is gone or damaged.
         """
-        found = set()
-        for image_id, target, values in maps_of(self.reader, variant_id, image_ids):
-            found.add(target)
-            yield image_id, target, values
-        for target in self.target_names:
-            for image_id in (
-                image_ids if target not in found else ()
-            ):  # a target whose maps follow from others
-                with suppress(KeyError):
-                    yield image_id, target, self.attribution(variant_id, image_id, target)
+        return maps_of(self.reader, variant_id, image_ids)
 
     def mean_map(
         self,

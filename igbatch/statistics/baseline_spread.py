@@ -39,7 +39,8 @@ class MapSpread:
         """Return the columns of `box_stats`; None for boxes without a visible pixel.
 
         `sum_spread` is the standard deviation of a box's sum over the baselines, `sign_agreement` the share
-        of baselines under which the sum has the sign of the mean.
+        of those baselines under which the sum is not 0 that give it the sign of the mean, 1 where there are
+        none. The sum is 0 where the baseline is the image itself, which may be drawn: that says nothing.
         """
         return [
             dict.fromkeys(BOX_COLUMNS) if box["sum"] is None else _box_columns(own, box["sum"])
@@ -48,8 +49,9 @@ class MapSpread:
 
 
 def _box_columns(sums: NDArray[np.float64], mean: float) -> dict[str, float | None]:
-    agreeing = np.sign(sums) == np.sign(mean)
-    return dict(zip(BOX_COLUMNS, (float(sums.std()), float(agreeing.mean())), strict=True))
+    signed = sums[sums != 0]
+    agreement = float((np.sign(signed) == np.sign(mean)).mean()) if len(signed) else 1.0
+    return dict(zip(BOX_COLUMNS, (float(sums.std()), agreement), strict=True))
 
 
 def sign_depends(rows: NamedColumns) -> NDArray[np.bool_]:

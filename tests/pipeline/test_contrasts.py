@@ -16,6 +16,7 @@ from igbatch.reduce.image_ranges import IMAGE_SCOPES
 from igbatch.report.findings.boxes import box_findings
 from igbatch.report.findings.summary import describe
 from igbatch.results import StudyResults, open_study
+from igbatch.statistics.agreement import MEASURES
 from igbatch.store.output import Output
 from igbatch.store.verify import verify
 from igbatch.study_file import load_study
@@ -89,8 +90,9 @@ def test_a_contrast_has_a_range_of_its_own_under_every_scope(
         )
     raw = contrasted.scope_range("raw")
     assert (raw.minimum, raw.maximum) == (plain.scope_range("raw").minimum, plain.scope_range("raw").maximum)
-    with pytest.raises(ValueError, match="a contrast has its own; name it alone"):
-        contrasted.scope_range("dataset", targets=["eagle", NAME])
+    for scope, keys in (("dataset", {}), ("pair", {"variant_id": variant, "image_id": image})):
+        with pytest.raises(ValueError, match="a contrast has its own; name it alone"):
+            contrasted.scope_range(scope, **keys, targets=["eagle", NAME])  # type: ignore[arg-type]
     for scope in IMAGE_SCOPES:
         frame = contrasted.image_ranges(scope)
         apart = frame["targets"].map(lambda names: NAME in names and len(names) > 1)
@@ -163,6 +165,11 @@ def test_a_contrast_follows_from_stored_maps_where_their_errors_allow_and_is_com
                 for name, part in zip(("eagle", "magpie"), parts, strict=True)
             )
             assert row["map_error"] == pytest.approx(whole / norms[0])
+    columns = list(MEASURES)
+    lost = grown.box_stats.set_index(["target", "variant_id", "image_id", "box_id"]).sort_index()
+    classes = [lost.loc[name, columns] for name in ("eagle", "magpie")]
+    pd.testing.assert_frame_equal(lost.loc[NAME, columns], classes[0] - classes[1], atol=1e-6)
+    assert lost.loc[(NAME, "trained"), columns].notna().all(axis=None)
     computed.clear()
     compute_study(small_study, tmp_path / "int16", TARGETS, *AUTO, "store.encoding=int16")
     assert len(computed) == len(rows)  # from maps that were rounded nothing is derived

@@ -168,6 +168,20 @@ def test_maps_that_are_not_kept_are_computed_again(
     pd.testing.assert_frame_equal(found[columns], kept[columns], rtol=1e-4)
 
 
+def test_maps_over_several_baselines_are_computed_again_as_they_were(
+    study: Path, tmp_path: Path, compute_study: Compute
+) -> None:
+    several = ("attribution.baseline=[gray, black, white]", "audit.curves.fills=[blurred]")
+    several += ("variants=[{kind: trained}]", "audit.curves.regions=[patch 16]")
+    found = []
+    for maps in ("all", "none"):
+        overrides = (*several, f"store.maps={maps}")
+        output = compute_study(study, tmp_path / maps, *overrides)
+        assert not any("could not" in line for line in measure(study, output, *overrides))
+        found.append(open_study(output.uri).curves[[*KEY, "area"]])
+    pd.testing.assert_frame_equal(*found, rtol=1e-4)
+
+
 def test_superpixels_are_those_whose_sums_the_study_shows(
     study: Path, tmp_path: Path, compute_study: Compute
 ) -> None:

@@ -14,9 +14,9 @@ from igbatch.audit.checks.base import AuditCheck
 from igbatch.errors import InputError
 from igbatch.results import StudyResults
 
-OF = ["variant_id", "kind", "regions", "fill"]
+OF = ["variant_id", "target", "kind", "regions", "fill"]
 """What areas are averaged over: areas under other fills or regions do not compare."""
-KEY = [*OF, "image_id", "target", "steps"]
+KEY = [*OF, "image_id", "steps"]
 
 
 class Curves(AuditCheck):
@@ -25,7 +25,10 @@ class Curves(AuditCheck):
     name = "curves"
 
     def finish(self) -> None:
-        """Join both tables and compare each mean; a fill of another baseline is another fill."""
+        """Join both tables and compare each mean, target by target.
+
+        A fill of another baseline is another fill, and superpixels of another number are other regions.
+        """
         now, before = (_table(study) for study in self.pairing.studies)
         if now is None or before is None:
             return
@@ -33,6 +36,9 @@ class Curves(AuditCheck):
         baselines = [study.study.attribution.baseline for study in self.pairing.studies]
         if baselines[0] != baselines[1]:
             joined = joined[joined["fill"] != "baseline"]
+        cuts = [study.study.images.superpixels for study in self.pairing.studies]
+        if cuts[0] != cuts[1]:
+            joined = joined[joined["regions"] != "superpixels"]
         places = self.pairing.now.listing.places_of(joined["image_id"].tolist())
         joined["place"] = pd.Index(self.pairing.places[0]).get_indexer(pd.Index(places))
         for names, rows in joined[joined["place"] >= 0].groupby(OF, sort=True):
@@ -51,7 +57,7 @@ class Curves(AuditCheck):
         now, before = (rows[f"area_{side}"].to_numpy(np.float64) for side in ("now", "before"))
         scale = max(float(rows["change_before"].abs().mean()), 1e-300)
         means = {"now": float(now.mean()), "before": float(before.mean())}
-        name = f"{variant_id}: {' of '.join(of[:2])}, {of[2]}"
+        name = f"{variant_id}, {of[0]}: {' of '.join(of[1:3])}, {of[3]}"
         moved = abs(means["now"] - means["before"]) / scale
         self.add_part(name, moved, **means, n=rows["image_id"].nunique())
         details: dict[str, Any] = {

@@ -6,7 +6,7 @@ in pixels, from the top down: what is drawn returns the height where it ends.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -112,7 +112,9 @@ def draw_sheet(sheet: Sheet) -> Figure:
     return finish_page(page, y + GAP / 2)
 
 
-def contact_figure(title: str, panels: Sequence[Panel], columns: int, style: ColorStyle) -> Figure:
+def contact_figure(
+    title: str, panels: Sequence[Panel], columns: int, style: ColorStyle, contrasts: Collection[str] = ()
+) -> Figure:
     """Draw maps in rows of `columns`; above them stand a title, sentences, and how to read the colours.
 
     Args:
@@ -120,6 +122,7 @@ def contact_figure(title: str, panels: Sequence[Panel], columns: int, style: Col
         panels: at least one.
         columns: how many maps stand side by side; fewer maps make a narrower page.
         style: what the colours of all maps have in common.
+        contrasts: targets that are contrasts, whose ranges are their own.
     """
     sizes = [shown_size(panel.values) for panel in panels]
     wide = max(width for width, _ in sizes)
@@ -127,7 +130,7 @@ def contact_figure(title: str, panels: Sequence[Panel], columns: int, style: Col
     width = max(2 * MARGIN + across * (wide + GAP) - GAP, MIN_SHEET)
     page, inner = new_page(width), width - 2 * MARGIN
     write(page, MARGIN, MARGIN, title, 15, width=inner, bold=True)
-    lines = (*statement(panels), style.words["guide"], style.words["choices"])
+    lines = (*statement(panels, contrasts), style.words["guide"], style.words["choices"])
     y = write(page, MARGIN, MARGIN + 24, lines, SMALL, width=inner, max_lines=_MANY, color=FAINT) + GAP
     for start in range(0, len(panels), across):
         ends = []

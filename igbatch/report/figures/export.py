@@ -231,7 +231,7 @@ def contact_sheets(results: StudyResults, options: PrintOptions) -> Iterator[Pri
     sheets = iter(lambda: list(islice(waiting, columns * rows)), [])
     for place, panels in enumerate(sheets, start=1):
         title = f"{plain(study)}: {count(len(panels), 'map')}, sheet {place}"
-        figure = contact_figure(title, panels, columns, options.style)
+        figure = contact_figure(title, panels, columns, options.style, results.contrasts)
         yield PrintedPage((*document, f"sheet {place:03d}"), document, figure)
 
 

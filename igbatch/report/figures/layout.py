@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -104,7 +104,9 @@ def scope_sheet(
             rows.append(Row(heading, facts, row.caution, row.panels))
     panels = [panel for row in rows for panel in row.panels]
     picture = maps.picture(panels[0].variant_id)
-    return Sheet(plain(maps.image_id), "", picture, statement(panels), None, tuple(rows), style)
+    return Sheet(
+        plain(maps.image_id), "", picture, statement(panels, maps.results.contrasts), None, tuple(rows), style
+    )
 
 
 def split_targets(maps: ImageMaps, targets: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -141,12 +143,26 @@ _IN_BOX = {"sum": "sum in box", **_REMOVALS}
 """Numbers of a box by their columns, and what they are called; removals where some box has them."""
 
 
-def statement(panels: Sequence[Panel]) -> tuple[str, ...]:
-    """Return what is said once for many maps under one scope: of the scale of the first."""
-    scale = next((panel.scale for panel in panels if panel.scale is not None), None)
+def statement(panels: Sequence[Panel], contrasts: Collection[str]) -> tuple[str, ...]:
+    """Return what is said once for many maps under one scope: of the scale of the first, of a class if any.
+
+    Where contrasts stand beside classes it is said that their ranges are their own.
+    """
+    scaled = [panel for panel in panels if panel.scale is not None]
+    scaled.sort(key=lambda panel: panel.target in contrasts)
+    scale = scaled[0].scale if scaled else None
     if scale is None:
         return (_NO_MAP,)
-    return tuple(filter(None, (scale.words["statement"], scale.words["beware"], scale.words["regions"])))
+    mixed = scaled[0].target not in contrasts and scaled[-1].target in contrasts
+    apart = _apart(mixed, scale.shared.scope, scale.style)
+    return tuple(
+        filter(None, (scale.words["statement"], scale.words["beware"], scale.words["regions"], apart))
+    )
+
+
+def _apart(mixed: bool, scope: str, style: ColorStyle) -> str:
+    """Return what is said where classes and contrasts are `mixed`; of ranges that no maps share, nothing."""
+    return CONTRAST_WORDS if mixed and style.rule != "fixed" and scope not in ("raw", "image") else ""
 
 
 def row_of(maps: ImageMaps, scope: Scope, variant_id: str, targets: Sequence[str], style: ColorStyle) -> Row:
@@ -165,11 +181,7 @@ def row_of(maps: ImageMaps, scope: Scope, variant_id: str, targets: Sequence[str
     words = next((scale.words for scale in shared if scale is not None), None)
     if words is None:
         return Row(_NO_MAP, (), "", panels)
-    apart = (
-        CONTRAST_WORDS
-        if classes and contrasts and style.rule != "fixed" and scope not in ("raw", "image")
-        else ""
-    )
+    apart = _apart(bool(classes and contrasts), scope, style)
     facts = tuple(filter(None, (words["sentences"], words["regions"], apart)))
     return Row(words["heading"], facts, words["caution"], panels)
 

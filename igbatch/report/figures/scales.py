@@ -64,7 +64,8 @@ def color_scale(
 
 def shown_regions(results: StudyResults) -> Regions:
     """Return the regions that a study is shown by where nobody chose: `FIRST`, pixels where it lacks them."""
-    whole = merge(map(results.range_of, results.reader.variant_ids))
+    family = next(iter(results.reader.families))  # of classes, if there are any
+    whole = merge(results.range_of(each, family) for each in results.reader.variant_ids)
     return FIRST if whole.n_maps and whole.of(region_size(FIRST)).n_maps == whole.n_maps else "pixel"
 
 

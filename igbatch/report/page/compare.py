@@ -141,7 +141,7 @@ def _stored(
     """Return the summary of one map and what the page holds of it; its values go into `blocks`."""
     single = values.astype(np.float32)
     numbers = map_statistics(single)
-    sums = {"sum": values.sum(dtype=np.float64), "abs_sum": np.abs(values).sum(dtype=np.float64)}
+    sums = {"sum": values.sum(dtype=np.float64), "abs_sum": np.abs(values.astype(np.float64)).sum()}
     block, scale = add_map(blocks, single, held)
     ends = {str(each["size"]): each for each in numbers["patches"]}
     where = {"target": 0, "block": block, "scale": scale, "missing": "", "marks": [], "boxes": []}

@@ -78,6 +78,7 @@ _TESTS: TableColumns = {
 _RANGES: TableColumns = {
     "scope": name("scope"),
     "variant": name("variant_id"),
+    "of": name("of"),
     "minimum": value("minimum"),
     "maximum": value("maximum"),
     "1 %": value("q01"),
@@ -112,7 +113,7 @@ def page_tables(
         "aggregates": aggregates_table(results),
         "sums": sums_table(results, selection),
         "significance": significance_table(results),
-        "ranges": read(results.ranges, _RANGES),
+        "ranges": read(results.ranges.assign(of=results.ranges["target"].fillna("classes")), _RANGES),
         "quarantine": read(lost.head(MAX_QUARANTINED), _QUARANTINE, note),
     }
 

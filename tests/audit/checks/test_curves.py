@@ -33,7 +33,7 @@ def test_mean_areas_are_compared_over_the_maps_that_both_measured(checked: Check
     assert found.outcome is Outcome.FAILED
     assert found.parts[0].n == 2
     assert [(each.image_id, each.value) for each in found.offenders] == [("b", pytest.approx(0.4))]
-    assert "trained: deletion of patch 16, blurred" in found.words
+    assert "trained, eagle: deletion of patch 16, blurred" in found.words
 
 
 @pytest.mark.parametrize(

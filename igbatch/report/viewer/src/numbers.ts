@@ -5,7 +5,7 @@ import { csvFormat } from "d3-dsv";
 import { rescaled } from "./boxes.ts";
 import type { MapStore } from "./map_store.ts";
 import { type RawMap, type Rectangle, sumsIn, wholeOf } from "./raw_map.ts";
-import { type Cell, cellLimits, extremesOf, scopeOf } from "./shown.ts";
+import { type Cell, cellLimits, cellScope, extremesOf } from "./shown.ts";
 import type { PageStudy } from "./study_types.ts";
 import type { View } from "./view.ts";
 
@@ -81,7 +81,7 @@ export function viewCsv(study: PageStudy, rows: Cell[][], view: View, store: Map
         region_size: size,
         region_minimum: ends?.minimum,
         region_maximum: ends?.maximum,
-        scope: scopeOf(view.normalization, row.length),
+        scope: cellScope(view.normalization, shown, row),
         rule: view.normalization.rule,
         color_low: limits?.low,
         color_high: limits?.high,

@@ -9,7 +9,7 @@ import type { Limits } from "./limits.ts";
 import type { MapStore } from "./map_store.ts";
 import { ownName } from "./numbers.ts";
 import type { Rectangle } from "./raw_map.ts";
-import { type Cell, cellLimits, extremesOf, regionWords, scopeOf, titleOf } from "./shown.ts";
+import { type Cell, cellLimits, cellScope, extremesOf, regionWords, titleOf } from "./shown.ts";
 import type { DrawnBox, ModelFrame, PageStudy } from "./study_types.ts";
 import { contourBlur, type Normalization } from "./style.ts";
 import type { View } from "./view.ts";
@@ -106,7 +106,7 @@ function drawPanel(
   const { regions: size, part, level, contour, opacity } = view.style;
   const height = heightOf(frame);
   const limits = cellLimits(study, cell, row, chosen, view.style, store);
-  const title = titleOf(study, scopeOf(chosen, row.length));
+  const title = titleOf(study, cellScope(chosen, cell, row));
   write(pen, heading, x, y + 12, 12, INK, true, SIDE);
   for (const text of [second, view.beside ? `${title}, ${chosen.rule}` : ""].filter(Boolean)) {
     y += LINE;

@@ -44,7 +44,7 @@ export function Gallery({ study, ready }: { study: GalleryStudy; ready: () => vo
   const { scope, rule, percentile } = view;
   const outside = useMemo(
     () =>
-      set && rule === "percentile"
+      set && (rule === "percentile" || scope === "raw")
         ? beyondWords(
             study,
             ...countBeyond(study, view, set, unpacked, places),

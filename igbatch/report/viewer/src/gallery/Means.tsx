@@ -1,4 +1,4 @@
-/** Mean maps of groups of the images that are shown, under one range. */
+/** Mean maps of groups of the images that are shown: of classes under one range, of each contrast under its own. */
 
 import { beyond, type Colors } from "../colors.ts";
 import { ColorBar } from "../components/ColorBar.tsx";
@@ -19,6 +19,12 @@ const MAX_SETS = 6;
 export function meanSets(study: GalleryStudy, view: GalleryView): number[] {
   const every = study.sets.map((_, at) => at);
   return every.length <= MAX_SETS ? every : every.filter((at) => study.sets[at]!.variant === view.variant);
+}
+
+/** Return what the maps of a set share a range with: all classes' (empty), or those of the same contrast. */
+function rangeKey(study: GalleryStudy, at: number): string {
+  const { alone, target } = study.sets[at]!;
+  return alone ? study.targets[target]!.name : "";
 }
 
 export interface MeansProps {
@@ -44,10 +50,21 @@ export function Means({ study, view, places, unpacked, colors, change }: MeansPr
       return integers ? meanOf(study.sets[at]!, integers, group.places) : null;
     }),
   }));
-  const maps = rows.flatMap((row) => row.means).flatMap((mean) => (mean ? [mean.map] : []));
-  const limits = ownLimits(maps, { ...view, scope: "dataset" });
-  const out = maps.reduce((sum, map) => sum + beyond(map, limits, "signed", map.scale), 0);
-  const all = maps.reduce((sum, map) => sum + map.integers.length, 0);
+  const ranges = [...new Set(sets.map((at) => rangeKey(study, at)))].flatMap((key) => {
+    const own = sets.flatMap((at, nth) => (rangeKey(study, at) === key ? [nth] : []));
+    const maps = rows.flatMap((row) => own.flatMap((nth) => row.means[nth]?.map ?? []));
+    return maps.length ? [{ key, maps, limits: ownLimits(maps, { ...view, scope: "dataset" }) }] : [];
+  });
+  const limitsOf = (at: number) => ranges.find(({ key }) => key === rangeKey(study, at))!.limits;
+  const out = ranges.reduce(
+    (sum, { maps, limits }) =>
+      maps.reduce((found, map) => found + beyond(map, limits, "signed", map.scale), sum),
+    0,
+  );
+  const all = ranges.reduce(
+    (sum, { maps }) => maps.reduce((found, map) => found + map.integers.length, sum),
+    0,
+  );
   const clipped = beyondWords(study, out, all, "of these mean maps");
   const rule = study.knobs.rules.find((each) => each.rule === view.rule)!;
   const title = (at: number): string => {
@@ -70,7 +87,12 @@ export function Means({ study, view, places, unpacked, colors, change }: MeansPr
       <p>
         {study.words.mean} {rule.words.replaceAll("{p}", String(view.percentile))} {clipped}
       </p>
-      {maps.length > 0 && <ColorBar limits={limits} level={1} colors={colors} shared={null} />}
+      {ranges.map(({ key, limits }) => (
+        <div key={key}>
+          {ranges.length > 1 && <p class="faint">{key || "classes"}</p>}
+          <ColorBar limits={limits} level={1} colors={colors} shared={null} />
+        </div>
+      ))}
       <section class="scroll" tabIndex={0} aria-label="Mean maps">
         <table>
           <thead>
@@ -96,7 +118,7 @@ export function Means({ study, view, places, unpacked, colors, change }: MeansPr
                       <>
                         <Thumb
                           map={mean.map}
-                          limits={limits}
+                          limits={limitsOf(sets[nth]!)}
                           colors={colors}
                           label={`Mean map of ${group.name}, ${title(sets[nth]!)}, ${count(mean.n, "map")}`}
                         />
