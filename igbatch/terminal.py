@@ -17,6 +17,8 @@ LINE_SECONDS = 15.0
 """Where nobody watches, a line of progress comes this often."""
 _REMOVALS = {"deletion": "with the baseline in the box", "true_effect": "in the scene without the bird"}
 """What stands beside the sums where it was measured, by its column of `box_stats`."""
+_OF_SEVERAL = {"deletion": "with a baseline in the box, as the mean over the baselines"}
+"""The same where there are several baselines."""
 _PRINTED = ("sum", "sum_over_change", "share")
 _ASCII = str.maketrans({"→": "->", "−": "-", "₀": "0"})  # a terminal may know no others
 _NUMBERS = ("trained", "random, 95 % of them", "p", "adjusted")
@@ -111,7 +113,9 @@ def print_box_sums(results: StudyResults, console: Console) -> None:
         table.add_row(*map(printable, key), *cells)
     console.print(table, markup=False)
     if removals:
-        words = "; then ".join(_REMOVALS[name] for name in removals)
+        several = results.study.attribution.baselines > 1
+        places = {**_REMOVALS, **(_OF_SEVERAL if several else {})}
+        words = "; then ".join(places[name] for name in removals)
         console.print(f"after a sum: what the output loses {words}", highlight=False, soft_wrap=True)
     if marks.any():
         console.print(render("sign_depends.j2"), highlight=False, markup=False, soft_wrap=True)

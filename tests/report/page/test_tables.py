@@ -37,7 +37,7 @@ def test_box_sums_are_those_of_the_images_shown(small_study: Any) -> None:
 
 
 def test_removals_stand_beside_the_sums_where_they_were_measured(
-    drawn: Any, noise: Any, small_study: Any, capsys: pytest.CaptureFixture[str]
+    drawn: Any, noise: Any, small_study: Any, change_study: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     maps = {(variant, "a.png", "eagle"): noise(seed) for seed, variant in enumerate(("random-1", "trained"))}
     removed = {"deletion": 0.25, "deletion_blurred": -0.125}
@@ -59,6 +59,9 @@ def test_removals_stand_beside_the_sums_where_they_were_measured(
     assert printed.count(" / +0.25") == len(results.box_stats) / 2
     names = [name for name, *_ in csv_tables(results, ["a.png"], results.quarantine, 0)]
     assert "deletions" in names
+    change_study(results, attribution={"baseline": ["gray", "black"]})
+    print_box_sums(results, Console(width=200))
+    assert capsys.readouterr().out.endswith(" with a baseline in the box, as the mean over the baselines\n")
     without = sums_table(small_study, select(small_study))
     assert without is not None
     assert "deletion" not in without.head

@@ -9,7 +9,11 @@ import type { BoxEdits } from "./Boxes.tsx";
 
 /** What the study measured by removing boxes, by its name in a row, with its head and what it is. */
 const REMOVALS = [
-  ["deletion", "deletion", " Deletion: what the output loses when the box is filled with the baseline."],
+  [
+    "deletion",
+    "deletion",
+    " Deletion: what the output loses when the box is filled with the baseline; of several baselines, the mean over them.",
+  ],
   ["deletion_blurred", "blurred", " Blurred: when it is filled with a blur of the image."],
   ["true_effect", "true effect", " True effect: when the same scene is drawn without the bird."],
 ] as const;
