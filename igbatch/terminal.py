@@ -7,6 +7,7 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from igbatch.errors import printable
 from igbatch.pipeline.messages import RunSummary
@@ -91,9 +92,11 @@ def print_box_sums(results: StudyResults, console: Console) -> None:
     shown_images = boxes["image_id"].nunique()
     others = results.n_images - shown_images
     which = f", {shown_images} of {count(results.n_images, 'image')}" if others else ""
-    title = f"Sum of attributions inside boxes{which}"
-    table = Table(title=title, title_justify="left", title_style="bold")
-    for name in ("image", "box", "variant", *(f"target {target}" for target in results.target_names)):
+    single = shown_images == 1  # its name in every row would take the width of the sums
+    title = f"Sum of attributions inside boxes{which}" + (f": {boxes['image_id'].iloc[0]}" if single else "")
+    table = Table(title=Text(printable(title)), title_justify="left", title_style="bold")
+    targets = (f"target {target}" for target in results.target_names)
+    for name in (*([] if single else ["image"]), "box", "variant", *targets):
         table.add_column(name, justify="right" if name.startswith("target ") else "left", overflow="fold")
     order = {variant: place for place, variant in enumerate(results.variants["variant_id"])}
     key = ["image_id", "box_id", "variant_id"]
@@ -110,7 +113,7 @@ def print_box_sums(results: StudyResults, console: Console) -> None:
     for key in sorted(keys, key=lambda key: (key[0], key[1], order[key[2]])):
         named = {target: classes.get((key[0], key[2], target), "") for target in results.target_names}
         cells = [f"{sums.loc[key].get(target, '–')} {each}".strip() for target, each in named.items()]
-        table.add_row(*map(printable, key), *cells)
+        table.add_row(*map(printable, key[single:]), *cells)
     console.print(table, markup=False)
     if removals:
         several = results.study.attribution.baselines > 1
