@@ -2,7 +2,7 @@
 
 import io
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,6 +131,11 @@ class DrawnResults(StudyResults):
         if not self.kept:
             raise KeyError("not kept")
         return self.maps[variant_id, image_id, target]
+
+    def maps_of(self, variant_id: str, image_ids: Sequence[str]) -> Iterator[tuple[str, str, np.ndarray]]:
+        for (variant, image_id, target), values in self.maps.items():
+            if self.kept and variant == variant_id and image_id in set(image_ids):
+                yield image_id, target, values
 
     def pixels(self, image_id: str, variant_id: str | None = None) -> np.ndarray:
         high, wide = next((values.shape for values in self.maps.values()), (SIZE, SIZE))

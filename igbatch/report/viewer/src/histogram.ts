@@ -125,17 +125,17 @@ function histogram(series: Series[], unit: string, regions: string, width: numbe
       }),
       Plot.ruleX([0], { stroke: "var(--line)" }),
       Plot.line(steps, { x: "value", y: "count", z: "name", stroke: "name", strokeWidth: 1.4 }),
-      ...ends.flatMap((end) => [
-        Plot.ruleX([end.at], { stroke: end.color, strokeDasharray: "4 3" }),
-        Plot.text(named ? [end.at] : [], {
+      ...ends.map((end) => Plot.ruleX([end.at], { stroke: end.color, strokeDasharray: "4 3" })),
+      ...(named ? outermost(ends) : []).map(({ at, anchor }) =>
+        Plot.text([at], {
           x: (at: number) => at,
           text: () => "colours end",
           frameAnchor: "top",
           dy: -14,
-          textAnchor: end.anchor,
-          fill: end.color,
+          textAnchor: anchor,
+          fill: "currentColor",
         }),
-      ]),
+      ),
     ],
   });
   const figure = document.createElement("div");
@@ -149,8 +149,20 @@ function histogram(series: Series[], unit: string, regions: string, width: numbe
 /** Colours of series, distinct for colour-blind readers, on light and on dark paper (Okabe and Ito 2008). */
 const COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
 
+interface End {
+  at: number;
+  anchor: "start" | "end";
+  color: string;
+}
+
+/** The ends that are named: the lowest and the highest, whose words cannot write over others'. */
+function outermost(ends: End[]): End[] {
+  const sorted = [...ends].sort((one, other) => one.at - other.at);
+  return sorted.length ? [sorted[0]!, sorted[sorted.length - 1]!] : [];
+}
+
 /** Where colours end: once where all maps share their ends, in the colour of each map otherwise. */
-function endsOf(series: Series[]): { at: number; anchor: "start" | "end"; color: string }[] {
+function endsOf(series: Series[]): End[] {
   const shared = new Set(series.map(({ limits }) => `${limits.low} ${limits.high}`)).size === 1;
   return (shared ? series.slice(0, 1) : series).flatMap(({ limits }, place) => {
     const color = shared ? "currentColor" : COLORS[place % COLORS.length]!;
