@@ -34,13 +34,13 @@ def match_masks(root: str, image_ids: pa.ChunkedArray) -> tuple[pa.Table, list[s
     names = pc.utf8_lower(found["image_id"])
     found = found.filter(pc.ends_with(names, ".png"))
     stems = pc.replace_substring_regex(found["image_id"], r"\.[^./]*$", "")
-    wanted = pc.replace_substring_regex(image_ids, r"\.[^./]*$", "")
-    at = pc.index_in(wanted, value_set=stems.combine_chunks()).combine_chunks()
+    names = pc.replace_substring_regex(image_ids, r"\.[^./]*$", "")
+    at = pc.index_in(names, value_set=stems.combine_chunks()).combine_chunks()
     missing = at.null_count
     if missing == len(at):
         first = image_ids[0].as_py()
         raise InputError(
-            f"{root}: no mask of the study's images; {first} needs {wanted[0].as_py()}.png, a PNG of labels"
+            f"{root}: no mask of the study's images; {first} needs {names[0].as_py()}.png, a PNG of labels"
         )
     warnings = []
     if missing:

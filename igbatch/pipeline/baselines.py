@@ -105,8 +105,8 @@ def recall_drawn(baselines: Baselines, earlier: Mapping[str, Any] | None) -> Bas
     if isinstance(baselines, DrawnImages):
         for fingerprint in (earlier or {"fingerprint": {}})["fingerprint"].values():
             known = fingerprint["baseline"]
-            wanted = (baselines.images, baselines.seed)
-            if isinstance(known, Mapping) and (known["images"], known["seed"]) == wanted:
+            requested = (baselines.images, baselines.seed)
+            if isinstance(known, Mapping) and (known["images"], known["seed"]) == requested:
                 return replace(baselines, drawn=tuple(DrawnImage(*each) for each in known["taken"]))
     return baselines
 

@@ -256,10 +256,10 @@ class ShardComputer:
                     "steps": int(done.steps[k]),
                     "score": float(done.scores[k]), "score_baseline": float(done.baseline_scores[k]),
                 }  # fmt: skip
-                losses = removals.deletions(k, row["score"]) if removals else ()
+                deletions = removals.deletions(k, row["score"]) if removals else ()
                 with self._occupancy.waiting("writing"):
                     rows.add(
-                        task.image, row, maps[k], float(done.map_error[k]), measured[k], losses, spreads[k]
+                        task.image, row, maps[k], float(done.map_error[k]), measured[k], deletions, spreads[k]
                     )
         report.refused = graphs.refused
 

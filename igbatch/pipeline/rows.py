@@ -57,17 +57,17 @@ class ShardRows:
         attribution: NDArray[np.float32] | None,
         map_error: float,
         measured: MeasuredMap | None = None,
-        losses: Sequence[Mapping[str, float]] = (),
+        deletions: Sequence[Mapping[str, float]] = (),
         spread: MapSpread | None = None,
     ) -> None:
         """Take a map, float32 [H, W], and what is known beside its own numbers; it may be lost as unusable.
 
         It is None where the device measured it (`measured`) and it is not to be kept; else the thread of the
         rows measures it. `map_error` is its estimated relative L2 error, NaN where it was not estimated.
-        `losses` are what the output loses without each box of the image, by column of `box_stats`; none
+        `deletions` are what the output loses without each box of the image, by column of `box_stats`; none
         where that was not measured. `spread` says how the map depends on the baseline, None where it is one.
         """
-        self._submit(self._measure, image, row, attribution, map_error, measured, losses, spread)
+        self._submit(self._measure, image, row, attribution, map_error, measured, deletions, spread)
         while len(self._waiting) > MAPS_WAITING or (self._waiting and self._waiting[0].done()):
             self._waiting.popleft().result()
 
@@ -102,14 +102,14 @@ class ShardRows:
         attribution: NDArray[np.float32] | None,
         map_error: float,
         measured: MeasuredMap | None,
-        losses: Sequence[Mapping[str, float]],
+        deletions: Sequence[Mapping[str, float]],
         spread: MapSpread | None,
     ) -> None:
         if measured is None:
             assert attribution is not None
             measured = measure(attribution, image.boxes, image.label_maps)
-        losses = losses or [{}] * len(image.boxes)
-        unusable = _unusable(measured, row, losses)
+        deletions = deletions or [{}] * len(image.boxes)
+        unusable = _unusable(measured, row, deletions)
         if unusable is not None:
             self._quarantine(image, row["target"], "attribution", unusable)
             return
@@ -123,7 +123,7 @@ class ShardRows:
         self.report.constant += facts["abs_sum"] == 0 and row["score"] == row["score_baseline"]
         self._writer.add_image_stats([{**row, **facts}])
         place = {"image_id": image.entry.image_id, "target": row["target"]}
-        more = zip(boxes, losses, strict=True)
+        more = zip(boxes, deletions, strict=True)
         self._writer.add_box_stats([{**place, **box, **loss} for box, loss in more])
         self.report.rows += 1
         if image.entry.keep_map:
@@ -158,7 +158,7 @@ def quarantine_row(
 
 
 def _unusable(
-    measured: MeasuredMap, row: Mapping[str, Any], losses: Sequence[Mapping[str, float]]
+    measured: MeasuredMap, row: Mapping[str, Any], deletions: Sequence[Mapping[str, float]]
 ) -> str | None:
     """Say why a map cannot be used, None if it can: what is no number must not enter a range."""
     if measured.not_finite:
@@ -166,8 +166,8 @@ def _unusable(
     for name in ("score", "score_baseline", "target_probability", "prediction_probability"):
         if row[name] is not None and not math.isfinite(row[name]):
             return f"the model's {name} is {row[name]}"
-    for loss in losses:
-        for name, value in loss.items():
+    for deletion in deletions:
+        for name, value in deletion.items():
             if not math.isfinite(value):
                 return f"the {name} of a box is {value}"
     return None

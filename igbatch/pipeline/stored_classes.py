@@ -36,7 +36,7 @@ _SAME = (
     "image_etag", "image_sha256", "image_width", "image_height", "weights_sha256",
 )  # fmt: skip
 """Columns that both classes' rows have to agree in, and that the contrast's row takes over."""
-Losses = list[dict[str, float]]
+Deletions = list[dict[str, float]]
 """What the output loses without each box of an image, by column of `box_stats`."""
 _COLUMNS = (*_SAME, "target", "score", "score_baseline", "map_error", "steps")
 
@@ -74,12 +74,12 @@ class StoredClasses:
                 yield item
                 continue
             report.attributed += 1
-            for row, attribution, map_error, losses in found:
-                rows.add(item, row, attribution, map_error, losses=losses)
+            for row, attribution, map_error, deletions in found:
+                rows.add(item, row, attribution, map_error, deletions=deletions)
 
     def _derived(
         self, shard: Shard, image: PreparedImage
-    ) -> list[tuple[dict[str, Any], NDArray[np.float32], float, Losses]]:
+    ) -> list[tuple[dict[str, Any], NDArray[np.float32], float, Deletions]]:
         """Return row, map, error and deletions of each contrast, as far as they follow from what is stored.
 
         What the output loses without a box is the difference of what both classes lose.

@@ -94,7 +94,7 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
         findings=findings,
         cautions=cautions(results, n_lost_maps),
         figures=figures,
-        gallery=None if gallery is None else gallery.said[0],
+        gallery=None if gallery is None else gallery.sentences[0],
         guide=DEFAULT.words["guide"],
         plot=plot,
         tables=page_tables(results, selection, lost, n_lost),

@@ -30,9 +30,9 @@ def curve_problems(output: Output, study: dict[str, Any], noted: dict[str, Any])
         noted: content of `derived.json`.
     """
     path = output.path(FILE)
-    asked = (study.get("audit") or {}).get("curves") is not None
+    requested = (study.get("audit") or {}).get("curves") is not None
     if not output.exists(path):
-        if asked and "curves" in noted:
+        if requested and "curves" in noted:
             yield Problem("curves", FILE, "missing, and curves were measured; run the study again")
         return
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from igbatch.audit.checks.base import AuditCheck
 from igbatch.audit.checks.boxes import BoxSigns, BoxSums, Localization
 from igbatch.audit.checks.convergence import Completeness, Convergence
-from igbatch.audit.checks.curves import Curves
+from igbatch.audit.checks.curves import CurveAreas
 from igbatch.audit.checks.faithfulness import Infidelity, Sensitivity
 from igbatch.audit.checks.predictions import LargestProbability, Predictions, Probabilities
 from igbatch.audit.checks.quarantine import Quarantine
@@ -15,7 +15,7 @@ from igbatch.audit.checks.similarity import Distance, Similarity
 
 CHECKS: tuple[type[AuditCheck], ...] = (
     Convergence, Completeness, Predictions, Probabilities, LargestProbability, BoxSums, BoxSigns, Ranges,
-    Similarity, Distance, Localization, Sanity, Infidelity, Sensitivity, Curves,
+    Similarity, Distance, Localization, Sanity, Infidelity, Sensitivity, CurveAreas,
     Quarantine,
 )  # fmt: skip
 """Each is named as its threshold in `study.Thresholds`."""

@@ -19,7 +19,7 @@ OF = ["variant_id", "target", "kind", "regions", "fill"]
 KEY = [*OF, "image_id", "steps"]
 
 
-class Curves(AuditCheck):
+class CurveAreas(AuditCheck):
     """How far the mean area of each trained variant's curves moved, of the mean |F(image) - F(fill)|."""
 
     name = "curves"

@@ -69,12 +69,12 @@ class Gallery:
     Attributes:
         study: what its script shows.
         blocks: packed maps by the ids of their elements.
-        said: which images and maps it has, which it leaves out, and why, in sentences.
+        sentences: which images and maps it has, which it leaves out, and why, in sentences.
     """
 
     study: GalleryStudy
     blocks: Blocks
-    said: list[str]
+    sentences: list[str]
 
 
 def gallery_of(results: StudyResults, page: PageStudy, selection: Selection) -> Gallery | None:
@@ -85,10 +85,10 @@ def gallery_of(results: StudyResults, page: PageStudy, selection: Selection) -> 
         page: what the report's page shows: its ranges, and its variants, which are the gallery's.
         selection: the images of the report's page.
     """
-    wanted = results.study.report.gallery
-    if wanted is False or not page.variants:
+    requested = results.study.report.gallery
+    if requested is False or not page.variants:
         return None
-    limit = MAX_IMAGES if wanted is True else wanted
+    limit = MAX_IMAGES if requested is True else requested
     image_ids = chosen_images(results, selection, limit)
     size = patch_side(results)
     pictures = list(_pictures(results, image_ids))
@@ -117,7 +117,7 @@ def gallery_of(results: StudyResults, page: PageStudy, selection: Selection) -> 
         words=SENTENCES,
     )
     models = results.variants["model"]
-    said = sentences(
+    words = sentences(
         "gallery/said.j2",
         shown=len(image_ids),
         n_images=results.n_images,
@@ -130,7 +130,7 @@ def gallery_of(results: StudyResults, page: PageStudy, selection: Selection) -> 
         targets=len(results.target_names) - len(page.targets),
         ranged=any(one.dataset for one in packed.sets),
     )
-    return Gallery(study, packed.blocks, said)
+    return Gallery(study, packed.blocks, words)
 
 
 def max_bytes(limit: int) -> int:
@@ -143,11 +143,11 @@ class _Packed:
     """The variants of a gallery, their sets of maps, and the numbers of these, while there is room.
 
     Attributes:
-        room: bytes that are left. The first set is taken whatever its size.
+        bytes_left: of the most that it may have. The first set is taken whatever its size.
         left: variants and targets that were left out.
     """
 
-    room: int
+    bytes_left: int
     variants: list[GalleryVariant] = field(default_factory=list)
     sets: list[GallerySet] = field(default_factory=list)
     values: list[Values] = field(default_factory=list)
@@ -169,8 +169,8 @@ class _Packed:
         for at, target in enumerate(page.targets):
             one, text = _set(len(self.variants) - 1, at, rows, target.id, maps.get(target.id), image_ids)
             values = numbers[target.id]
-            self.room -= len(text) + BYTES_OF_NUMBER * len(image_ids) * (len(values) + 2)
-            if self.left or (self.room < 0 and self.sets):
+            self.bytes_left -= len(text) + BYTES_OF_NUMBER * len(image_ids) * (len(values) + 2)
+            if self.left or (self.bytes_left < 0 and self.sets):
                 self.left.append(names[at])
                 continue
             block = f"set-{len(self.sets)}" if text else ""

@@ -32,7 +32,7 @@ from igbatch.statistics.image_stats import map_statistics
 from igbatch.statistics.patches import PATCH_SIZES
 from igbatch.text import count, listing, plain
 
-FEWEST_PATCHES = 8
+MIN_PATCHES = 8
 """A side of a map has at least so many patches where patches are shown at first; smaller maps show pixels."""
 
 
@@ -127,7 +127,7 @@ def _study(
             for at, label in enumerate(labels)
         ],
         first=[],
-        first_regions=FIRST_PATCH if min(high, wide) >= FIRST_PATCH * FEWEST_PATCHES else 1,
+        first_regions=FIRST_PATCH if min(high, wide) >= FIRST_PATCH * MIN_PATCHES else 1,
         first_scope="models",
         noun="source",
         aggregates=[],

@@ -142,12 +142,12 @@ def _range_over(results: StudyResults, images_of: Mapping[str, int], contrast: s
 
 def _lacking(results: StudyResults, whole: RangeSummary) -> str:
     """Say why regions are not there to choose, in sentences."""
-    images, unasked = results.study.images, []
+    images, not_set = results.study.images, []
     kinds: dict[int, list[str]] = {}  # by how many maps are without
     for kind, sizes in {"patches": PATCH_SIZES, **{name: (code,) for name, code in CODES.items()}}.items():
         without = max(whole.n_maps - whole.of(size).n_maps for size in sizes)
         if without and not {"superpixels": images.superpixels, "objects": images.objects}.get(kind, True):
-            unasked.append(LACKING_WORDS[kind])
+            not_set.append(LACKING_WORDS[kind])
         elif without:
             kinds.setdefault(without, []).append(kind)
     measured = [
@@ -157,7 +157,7 @@ def _lacking(results: StudyResults, whole: RangeSummary) -> str:
         )
         for without, names in kinds.items()
     ]
-    return " ".join([*measured, *unasked])
+    return " ".join([*measured, *not_set])
 
 
 def _image(

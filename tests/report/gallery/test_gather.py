@@ -80,7 +80,7 @@ def test_thumbnails_are_the_patch_sums_and_add_up_to_the_map(study: Any) -> None
                 values.sum(dtype=float), rel=1e-5
             )
     assert all(one.dataset and one.range for one in found.study.sets)
-    assert found.said == ["It has all 6 images of the study."]
+    assert found.sentences == ["It has all 6 images of the study."]
 
 
 def _key(found: Gallery, title: str) -> str:
@@ -111,10 +111,10 @@ def test_beyond_the_stated_number_the_page_and_a_seeded_sample_are_shown_and_it_
     assert "5.png" not in shown  # it has no map
     assert shown == sorted(shown)
     assert shown == [image.id for image in gallery(study({"gallery": 4, "featured": ["3.png"]})).study.images]
-    said = " ".join(found.said)
-    assert "4 of the study's 6 images" in said
-    assert "seed 0" in said
-    assert "Left out are 2 images" in said
+    words = " ".join(found.sentences)
+    assert "4 of the study's 6 images" in words
+    assert "seed 0" in words
+    assert "Left out are 2 images" in words
 
 
 def test_beyond_the_stated_size_sets_are_left_out_and_it_says_so(
@@ -124,7 +124,7 @@ def test_beyond_the_stated_size_sets_are_left_out_and_it_says_so(
     monkeypatch.setattr(gather, "BYTES_OF_IMAGE", 1)
     found = gallery(study())
     assert len(found.study.sets) == len(found.blocks) == 1  # the first one is always there
-    assert "trained: magpie, random-1: eagle and random-1: magpie" in " ".join(found.said)
+    assert "trained: magpie, random-1: eagle and random-1: magpie" in " ".join(found.sentences)
 
 
 def test_maps_that_were_not_kept_have_numbers_alone(study: Any) -> None:
@@ -139,7 +139,7 @@ def test_maps_that_were_not_kept_have_numbers_alone(study: Any) -> None:
 def test_an_output_of_before_has_no_joint_ranges_of_patches_and_says_so(study: Any) -> None:
     found = gallery(study(patches=False))
     assert {(one.range, one.dataset) for one in found.study.sets} == {(None, None)}
-    assert "not kept by the version" in found.said[-1]
+    assert "not kept by the version" in found.sentences[-1]
 
 
 def test_without_a_gallery_there_is_no_file_and_no_link(study: Any, rendered: Any) -> None:
