@@ -41,6 +41,10 @@ Baselines = str | tuple[str, ...] | DrawnImages
 """One baseline in its canonical text, several of them, or drawn images."""
 
 
+_SAME = {"#000000": "black", "#ffffff": "white"}
+"""Names of baselines that are the same as others."""
+
+
 def resolve_baselines(study: Study) -> Baselines:
     """Return the baselines of a study, in canonical form; a list of one is that one.
 
@@ -67,8 +71,9 @@ def resolve_baselines(study: Study) -> Baselines:
                 f"baseline in {KEY}"
             )
     if isinstance(found, tuple):
+        colours = [_SAME.get(name, name) for name in found]
         for place, name in enumerate(found):
-            if name in found[:place]:
+            if colours[place] in colours[:place]:
                 raise InputError(f"{KEY}: {name} is listed twice; remove one")
     return found
 

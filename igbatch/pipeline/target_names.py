@@ -102,7 +102,13 @@ def check_index(key: str, index: int, classes: int, source: WeightsSource) -> No
 
 def _contrast(name: str, model: str, names: Mapping[str, int], source: WeightsSource) -> tuple[int, int]:
     """Return the indices of the two classes of a contrast."""
-    for pair in _known_pairs(name, names):
+    known = list(_known_pairs(name, names))
+    if len(known) > 1:
+        readings = " or ".join(f"{first!r} less {other!r}" for first, other in known)
+        raise InputError(
+            f"targets: {name!r} may be {readings}: give these classes other names in models.{model}.classes"
+        )
+    for pair in known:
         first, other = (names[each] for each in pair)
         if first == other:
             raise InputError(

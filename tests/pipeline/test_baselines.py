@@ -44,6 +44,7 @@ def test_a_record_holds_what_decides_the_pixels() -> None:
     [
         ({"baseline": ["gray", "grey"]}, "attribution.baseline: 'grey' is none of gray, black"),
         ({"baseline": ["black", "Black"]}, "attribution.baseline: black is listed twice; remove one"),
+        ({"baseline": ["black", [0, 0, 0]]}, "attribution.baseline: #000000 is listed twice; remove one"),
         (
             {"baseline": ["gray", "black"], "smoothing": {"samples": 3}},
             "attribution.smoothing: maps over",

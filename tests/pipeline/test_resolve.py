@@ -198,6 +198,9 @@ def test_contrasts_are_two_names_unless_a_class_is_called_so(load: Callable[...,
         "eagle - magpie": ("eagle", "magpie"), "a - b - c": ("a - b", "c"), "magpie - c": ("magpie", "c"),
     }  # fmt: skip
     assert resolve_study(load(targets={"a - b": 4})).contrasts == {}
+    twice = {"m": {"classes": {"a": 0, "b - c": 1, "a - b": 2, "c": 3}}}
+    line = refusal(lambda: resolve_study(load(models=twice, targets=["a - b - c"])))
+    assert line.startswith("targets: 'a - b - c' may be 'a' less 'b - c' or 'a - b' less 'c': give these")
     models = {"m": {"classes": classes}, "n": {"classes": {"a": 1, "b": 2}}}
     assert "is a class of one model and the difference of two classes of another" in refusal(
         lambda: resolve_study(load(models=models, targets=["a - b"]))

@@ -24,7 +24,7 @@ from igbatch.report.columns import Table
 from igbatch.report.figures.bar import BAR_SPACE, SMALL, draw_bar
 from igbatch.report.figures.encoding import as_bytes
 from igbatch.report.figures.image_data import DrawnBox, ImageMaps, Panel, Picture
-from igbatch.report.figures.layout import Row, Sheet, scope_sheet, statement
+from igbatch.report.figures.layout import Row, Sheet, scope_sheet, split_targets, statement
 from igbatch.report.figures.scales import shown_style
 from igbatch.report.figures.typeset import (
     DPI,
@@ -66,7 +66,7 @@ def figure(
     image_id: str,
     variants: Sequence[str] | None = None,
     targets: Sequence[str] | None = None,
-    scope: Scope = "pair",
+    scope: Scope | None = None,
     **choices: Any,
 ) -> Figure:
     """Return the report's figure of one image: variants are rows, targets are columns.
@@ -79,7 +79,8 @@ def figure(
         image_id: of the study.
         variants: by default all that the study asks for on this image.
         targets: all by default; under `pair`, more than two make a row for each pair.
-        scope: raw, image, pair, targets, models, variant or dataset: whose range the colours stand for.
+        scope: raw, image, pair, targets, models, variant or dataset: whose range the colours stand for. By
+            default pair, and image where the targets have fewer than two classes.
         choices: about colours: regions, rule, percentile, part, level, palette, contour, blur and opacity, as
             of `ColorStyle`; `ends=(vmin, vmax)` sets where colours end. Regions are patches of 8 pixels
             where none are named and the study has their ranges, else pixels.
@@ -87,8 +88,11 @@ def figure(
     Raises:
         InputError: a choice is wrong, or the study has no such image, variant, target or scope.
     """
-    style = shown_style(study, ColorStyle.of(**choices))
-    return draw_sheet(scope_sheet(ImageMaps(study, image_id), scope, variants, targets, style))
+    style, maps = shown_style(study, ColorStyle.of(**choices)), ImageMaps(study, image_id)
+    if scope is None:
+        classes, _ = split_targets(maps, study.target_names if targets is None else targets)
+        scope = "pair" if len(classes) > 1 else "image"
+    return draw_sheet(scope_sheet(maps, scope, variants, targets, style))
 
 
 def draw_sheet(sheet: Sheet) -> Figure:

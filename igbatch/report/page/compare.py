@@ -163,6 +163,8 @@ def _maps_of(name: str, values: Any) -> NDArray[Any]:
     Raises:
         InputError: they are none.
     """
+    if np.ma.isMaskedArray(values):
+        raise InputError(f"maps of {name!r} are masked: give numbers for all, such as `.filled(0)`")
     array = _array(f"maps of {name!r}", values)
     if array.ndim == 4:
         raise InputError(
@@ -173,10 +175,11 @@ def _maps_of(name: str, values: Any) -> NDArray[Any]:
         raise InputError(f"maps of {name!r} have the shape {array.shape}; give [N, H, W]{hint}")
     if array.dtype.kind not in "fiu":
         raise InputError(f"maps of {name!r} are {array.dtype}; give floats or whole numbers")
-    wrong = ~np.isfinite(array.astype(np.float32))  # what the page can hold
+    with np.errstate(over="ignore"):
+        wrong = ~np.isfinite(array.astype(np.float32))  # what the page can hold
     if wrong.any():
         where = int(np.flatnonzero(wrong.any((1, 2)))[0])
-        lost = f"{count(int(wrong.sum()), 'value')} NaN or infinite, first in image {where + 1}"
+        lost = f"{count(int(wrong.sum()), 'value')} NaN, infinite or too large for float32, first in image {where + 1}"
         raise InputError(f"maps of {name!r} have {lost}: give finite ones")
     return array
 
