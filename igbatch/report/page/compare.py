@@ -179,8 +179,8 @@ def _maps_of(name: str, values: Any) -> NDArray[Any]:
         wrong = ~np.isfinite(array.astype(np.float32))  # what the page can hold
     if wrong.any():
         where = int(np.flatnonzero(wrong.any((1, 2)))[0])
-        lost = f"{count(int(wrong.sum()), 'value')} NaN, infinite or too large for float32, first in image {where + 1}"
-        raise InputError(f"maps of {name!r} have {lost}: give finite ones")
+        lost = f"{count(int(wrong.sum()), 'value')} NaN, infinite or too large for float32"
+        raise InputError(f"maps of {name!r} have {lost}, first in image {where + 1}: give finite ones")
     return array
 
 
