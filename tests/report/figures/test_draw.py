@@ -126,8 +126,8 @@ def test_one_target_has_no_pair(drawn: Any, noise: Any) -> None:
     study = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"])
     assert "Joint range of the pair" not in texts(sequence_figure(study, "a"))
     with pytest.raises(InputError, match="use image"):
-        igbatch.figure(study, "a")
-    igbatch.figure(study, "a", scope="image")
+        igbatch.figure(study, "a", scope="pair")
+    assert texts(igbatch.figure(study, "a")) == texts(igbatch.figure(study, "a", scope="image"))
 
 
 def test_three_targets_have_a_joint_range_of_all_and_of_each_pair(drawn: Any, noise: Any) -> None:
