@@ -29,10 +29,8 @@ from igbatch.attribution.wave import MicroBatchLimit
 from igbatch.images.baselines import BLUR_FRACTION, blur_weights
 from igbatch.images.geometry import MappedBox
 from igbatch.pipeline.prepare import PreparedImage
+from igbatch.statistics.agreement import MEASURES
 from igbatch.study import AttributionSection, VariantSpec
-
-COLUMNS = ("deletion", "deletion_blurred", "true_effect")
-"""Those of `box_stats` that are measured here."""
 
 
 class Task(Protocol):
@@ -176,7 +174,7 @@ class BoxRemoval:
 
 def _places(image: PreparedImage, baselines: int) -> list[tuple[int, str]]:
     """Return the removals of an image: each visible box with each column that it has, once a fill."""
-    columns = ["deletion"] * baselines + list(COLUMNS[1:] if image.without else COLUMNS[1:-1])
+    columns = ["deletion"] * baselines + list(MEASURES[1:] if image.without else MEASURES[1:-1])
     return [(place, column) for place, box in enumerate(image.boxes) if _seen(box) for column in columns]
 
 

@@ -8,7 +8,7 @@ read.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from igbatch.reduce.ranges import COLUMNS, RangeSummary, summarise
 from igbatch.statistics.histogram import N_BINS
 from igbatch.store import schemas
-from igbatch.store.histograms import families, merge_lists, merge_patches, patches_by_size
+from igbatch.store.histograms import by_family, merge_lists, merge_patches, patches_by_size
 from igbatch.store.reader import Reader
 from igbatch.store.scan import scan
 from igbatch.store.shards import shard_rows
@@ -73,7 +73,7 @@ def scan_variant(reader: Reader, variant_id: str, columns: Sequence[str] = ()) -
             values = _codes(chunk.rows[name], texts[name]) if name in texts else _numbers(chunk.rows[name])
             column[chunk.keys[chunk.current]] = values[chunk.current]
         first = pc.is_valid(chunk.rows["shard_histogram"])
-        for family, at, rows in _by_family(chunk.rows.select([*_KEYS, *_SUMS]).filter(first)):
+        for family, at, rows in by_family(chunk.rows.select([*_KEYS, *_SUMS]).filter(first)):
             sums[family].add(rows, chunk.files[first.to_numpy()][at])
     index = reader.row_index(variant_id)
     known = set().union(*(each.files for each in sums.values()))
@@ -81,11 +81,11 @@ def scan_variant(reader: Reader, variant_id: str, columns: Sequence[str] = ()) -
     others = np.flatnonzero(~whole)
     partly = [index.files[file].path for file in others if file in known]
     for _, batch in scan(reader.output, partly, _SHARD):
-        for family, _, rows in _by_family(pa.Table.from_batches([batch])):
+        for family, _, rows in by_family(pa.Table.from_batches([batch])):
             sums[family].take_away(rows)
     summaries = defaultdict(RangeSummary, {family: each.summary(whole) for family, each in sums.items()})
     for batch in reader.current_rows([*COLUMNS, *_KEYS, "patches"], index, others):
-        for family, _, rows in _by_family(pa.Table.from_batches([batch])):
+        for family, _, rows in by_family(pa.Table.from_batches([batch])):
             summaries[family] += summarise(rows)
     present = index.file_of_key[:-1] >= 0
     weights = list(texts["weights_sha256"])
@@ -121,14 +121,6 @@ def grids(reader: Reader, variant_id: str, columns: Sequence[str]) -> dict[str, 
         for name, grid in found.items():
             grid[chunk.keys[chunk.current]] = chunk.rows[name].cast(pa.float64()).to_numpy()[chunk.current]
     return {name: grid.reshape(-1, len(reader.listing.targets)) for name, grid in found.items()}
-
-
-def _by_family(rows: pa.Table) -> Iterator[tuple[str, NDArray[np.int64], pa.Table]]:
-    """Yield the rows of classes under "", and of each contrast by name, and their places."""
-    names = families(rows)
-    for name in names.unique().to_pylist():
-        at = np.flatnonzero(pc.equal(names, name).to_numpy())
-        yield name, at, rows.take(pa.array(at))
 
 
 class _ShardSums:

@@ -23,6 +23,14 @@ def families(rows: pa.Table) -> pa.ChunkedArray:
     return pc.if_else(pc.is_valid(rows["other_index"]), rows["target"], "")
 
 
+def by_family(rows: pa.Table) -> Iterator[tuple[str, NDArray[np.int64], pa.Table]]:
+    """Yield the rows of each family (`families`): its name, their places, and the rows."""
+    names = families(rows)
+    for name in names.unique().to_pylist():
+        at = np.flatnonzero(pc.equal(names, name).to_numpy())
+        yield name, at, rows.take(pa.array(at))
+
+
 def merge_lists(column: pa.ChunkedArray) -> NDArray[np.int64]:
     """Add up the lists of a column of at least one row, nulls left out: int64, of their length.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow.parquet as pq
 
-MEASURES = ("deletion", "deletion_blurred", "true_effect")
+from igbatch.statistics.agreement import MEASURES
 
 
 def wrong_removals(parquet: pq.ParquetFile) -> str:

@@ -7,9 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from igbatch.statistics.baseline_spread import BOX_COLUMNS
 from igbatch.store.encoding import RELATIVE_ERROR, stored_maps
-
-COLUMNS = ("sum_spread", "sign_agreement")
 
 
 def wrong_spreads(parquet: pq.ParquetFile) -> str:
@@ -18,10 +17,10 @@ def wrong_spreads(parquet: pq.ParquetFile) -> str:
     A box without a visible pixel has none, others have both numbers or neither. Files of earlier versions
     have no such columns.
     """
-    if not {*COLUMNS} <= {*parquet.schema_arrow.names}:
+    if not {*BOX_COLUMNS} <= {*parquet.schema_arrow.names}:
         return ""
-    boxes = parquet.read(["sum", *COLUMNS])
-    seen, spread, agreement = (boxes[name].to_numpy() for name in ("sum", *COLUMNS))
+    boxes = parquet.read(["sum", *BOX_COLUMNS])
+    seen, spread, agreement = (boxes[name].to_numpy() for name in ("sum", *BOX_COLUMNS))
     known = ~np.isnan(spread)
     good = (spread >= 0) & (spread < np.inf) & (agreement >= 0) & (agreement <= 1) & ~np.isnan(seen)
     odd = int(np.count_nonzero(np.where(known, ~good, ~np.isnan(agreement))))

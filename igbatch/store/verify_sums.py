@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from igbatch.errors import InputError, one_line
-from igbatch.store.histograms import families, merge_lists, merge_patches
+from igbatch.store.histograms import by_family, merge_lists, merge_patches
 
 HISTOGRAMS_AT_ONCE = 512
 """A megabyte of counts of pixels, or four of patches; a row group may hold eight times as many."""
@@ -34,9 +33,9 @@ def wrong_sums(parquet: pq.ParquetFile) -> str:
         parts = defaultdict[str, list[Any]](list)
         try:
             for batch in parquet.iter_batches(HISTOGRAMS_AT_ONCE, columns=[of, *keys]):
-                for family, rows in _by_family(pa.Table.from_batches([batch])):
+                for family, _, rows in by_family(pa.Table.from_batches([batch])):
                     parts[family].append(merge(rows[of]))
-            for family, rows in _by_family(parquet.read([name, *keys])):
+            for family, _, rows in by_family(parquet.read([name, *keys])):
                 whose, sums = f"{parts_name}{f' of {family}' if family else ''}", rows[name]
                 if not sums[0].is_valid:
                     return f"{name}, {what} its {whose}, is not in its first row"
@@ -48,10 +47,3 @@ def wrong_sums(parquet: pq.ParquetFile) -> str:
         except InputError as error:
             return one_line(error, 200)
     return ""
-
-
-def _by_family(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
-    """Yield the rows of classes, and those of each contrast, by name; that of classes is empty."""
-    names = families(table)
-    for name in names.unique().to_pylist():
-        yield name, table.filter(pc.equal(names, name))

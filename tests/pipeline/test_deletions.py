@@ -15,9 +15,10 @@ from igbatch.attribution.device_sharing import DeviceLock
 from igbatch.images.baselines import baseline_pixels
 from igbatch.images.geometry import MappedBox
 from igbatch.images.preprocessing import Preprocessing
-from igbatch.pipeline.deletions import COLUMNS, BoxRemoval, Removals, blurred, deletes, filled
+from igbatch.pipeline.deletions import BoxRemoval, Removals, blurred, deletes, filled
 from igbatch.pipeline.plan import ShardImage
 from igbatch.pipeline.prepare import PreparedImage, prepare
+from igbatch.statistics.agreement import MEASURES
 from igbatch.study import AttributionSection, VariantSpec
 
 SIZE, CLASSES = 32, 5
@@ -198,5 +199,5 @@ def test_a_drawn_scene_is_prepared_without_its_birds_if_its_boxes_are_its_own() 
     model = LinearModel()
     score = float(model(one.example.image[None])[0, 0])
     for each, without in zip(losses(model, one, 0), found.without, strict=True):
-        assert tuple(each) == COLUMNS
+        assert tuple(each) == MEASURES
         assert each["true_effect"] == pytest.approx(score - float(model(chw(without)[None])[0, 0]), abs=1e-4)

@@ -6,6 +6,7 @@ import { drawAggregates } from "./aggregates_chart.ts";
 import { Viewer } from "./components/Viewer.tsx";
 import { drawHistory } from "./history_chart.ts";
 import { MapStore } from "./map_store.ts";
+import { onceDrawn } from "./ready.ts";
 import type { PageStudy } from "./study_types.ts";
 import { enhanceTables } from "./tables.ts";
 import { isView } from "./view.ts";
@@ -14,21 +15,12 @@ function main(): void {
   const study = JSON.parse(document.getElementById("study-data")!.textContent!) as PageStudy;
   const store = new MapStore((block) => document.getElementById(block)?.textContent ?? "");
   const place = document.getElementById("viewer")!;
-  let done = false;
-  const ready = (): void => {
-    if (done) return;
-    done = true;
-    requestAnimationFrame(() =>
-      requestAnimationFrame(() => {
-        // once the frame that shows it is drawn
-        document.documentElement.dataset.igbatchReady = "";
-        if (isView(location.hash)) document.getElementById("maps")?.scrollIntoView();
-        enhanceTables(document);
-        drawAggregates(document, study);
-        drawHistory(document, study);
-      }),
-    );
-  };
+  const ready = onceDrawn(() => {
+    if (isView(location.hash)) document.getElementById("maps")?.scrollIntoView();
+    enhanceTables(document);
+    drawAggregates(document, study);
+    drawHistory(document, study);
+  });
   if (study.images.length) render(<Viewer study={study} store={store} ready={ready} />, place);
   else ready();
 }
