@@ -31,7 +31,7 @@ from igbatch.birds.scenes import CLASSES, render_scene, render_without_each
 from igbatch.images.baselines import baseline_pixels
 from igbatch.images.boxes import number_boxes
 from igbatch.images.loading import load_image
-from igbatch.pipeline import compute, deletions, rankings, rows, study_images
+from igbatch.pipeline import compute, rankings, rows, study_images
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.messages import Calibration, ShardReport, Times, calibrate_plan
 from igbatch.pipeline.models import HeldVariant, Models, batched_logits
@@ -42,6 +42,7 @@ from igbatch.pipeline.study_output import open_output
 from igbatch.reduce.study import reduce_study
 from igbatch.report.figures.image_data import error_mark
 from igbatch.results import StudyResults
+from igbatch.statistics.agreement import MEASURES
 from igbatch.statistics.box_stats import box_statistics
 from igbatch.statistics.device import launch_map_statistics
 from igbatch.statistics.image_stats import map_statistics
@@ -145,7 +146,7 @@ def test_removals_are_differences_of_the_output_by_hand(
     scores = results.image_stats.set_index(KEY)["score"]
     boxes = results.box_stats
     own, others = (boxes[(boxes["variant_id"] == "trained") == each] for each in (True, False))
-    assert others[[*deletions.COLUMNS]].isna().all().all()  # deletion: trained
+    assert others[[*MEASURES]].isna().all().all()  # deletion: trained
     assert len(own) == 2 * sum(len(scene.boxes) for scene in SCENES.values())
     for image, scene in SCENES.items():
         _, without = render_without_each(scene.seed, scene.kind, label=scene.label)
@@ -177,8 +178,8 @@ def test_removals_are_the_same_bits_again_and_change_no_map(small_study: Path, t
         each.run()
     one, two, none = (each.results.box_stats for each in runs.values())
     pd.testing.assert_frame_equal(one, two)
-    assert none[[*deletions.COLUMNS]].isna().all().all()
-    names = [name for name in one if name not in deletions.COLUMNS]
+    assert none[[*MEASURES]].isna().all().all()
+    names = [name for name in one if name not in MEASURES]
     pd.testing.assert_frame_equal(one[names], none[names])
     fingerprints = {each.results.image_stats["fingerprint"].iloc[0] for each in runs.values()}
     assert len(fingerprints) == 1
