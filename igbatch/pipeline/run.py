@@ -15,7 +15,7 @@ from igbatch.pipeline.packages import package_warnings
 from igbatch.pipeline.plan import Plan, make_plan
 from igbatch.pipeline.reduction_state import is_reduced, keep_reduced, report_state, state_of
 from igbatch.pipeline.resolve import ResolvedStudy, resolve_study
-from igbatch.pipeline.sampled import MEASURES, measure_sample
+from igbatch.pipeline.sampled import MEASURES, check_curves, measure_sample
 from igbatch.pipeline.study_images import StudyImages, list_study_images
 from igbatch.pipeline.study_output import (
     check_same_study,
@@ -53,6 +53,7 @@ def _checked(loaded: LoadedStudy, output: Output) -> tuple[ResolvedStudy, StudyI
         require_reachable(loaded.locate(place), key)
     images = list_study_images(loaded)
     check_choices(loaded.study, images.table["image_id"])
+    check_curves(resolved, len(images.table))
     return replace(resolved, baseline=find_drawn(resolved.baseline, images)), images
 
 
