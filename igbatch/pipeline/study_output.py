@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from igbatch.errors import InputError
 from igbatch.images.selection import select_each
+from igbatch.pipeline.baselines import drawn_digests
 from igbatch.pipeline.messages import Calibration, Hardware
 from igbatch.pipeline.packages import imported_packages
 from igbatch.pipeline.resolve import ResolvedStudy, required_top_k
@@ -66,6 +67,8 @@ def open_output(output: Output, resolved: ResolvedStudy, images: StudyImages) ->
         "package_files": packages.files,
         "hardware": earlier["hardware"] if earlier else [],
     }
+    if digests := drawn_digests(resolved.baseline):
+        record["baseline_images"] = digests
     output.put_table(output.path("images.parquet"), images.table)
     names = images.table["image_id"]
     listed = select_each((spec.images for spec in resolved.variants), names)
