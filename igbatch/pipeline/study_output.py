@@ -145,8 +145,8 @@ def check_same_study(output: Output, earlier: Mapping[str, Any] | None, resolved
             continue
         for key, was, now in _differences(before, values):
             raise InputError(
-                f"{output.uri}: variant {variant_id} was computed with {key} {_short(was)}, "
-                f"the study now says {_short(now)}; choose another --out or change the study back"
+                f"{output.uri}: variant {variant_id} was computed {_change(key, was, now)}; "
+                "choose another --out or change the study back"
             )
     _check_same_ranking(output, earlier, resolved)
 
@@ -160,9 +160,8 @@ def _check_same_ranking(output: Output, earlier: Mapping[str, Any], resolved: Re
         if was is not None and model_digest(was) != model_digest(current):
             key, before, now = next(_differences(ranking_facts(was), ranking_facts(current)))
             raise InputError(
-                f"{output.uri}: the targets predicted and top-k followed the ranking of model {name} with "
-                f"{key} {_short(before)}, the study now says {_short(now)}; choose another --out or change "
-                "the study back"
+                f"{output.uri}: the targets predicted and top-k followed the ranking of model {name} "
+                f"{_change(key, before, now)}; choose another --out or change the study back"
             )
 
 
@@ -179,6 +178,12 @@ def _differences(
             yield from _differences(was, current, f"{prefix}{key}.")
         elif was != current:
             yield prefix + key, was, current
+
+
+def _change(key: str, was: Any, now: Any) -> str:
+    """Say what a study was computed with and what it says now; None is what it did not have, or has not."""
+    before = f"without {key}" if was is None else f"with {key} {_short(was)}"
+    return f"{before}, the study now {'has none' if now is None else f'says {_short(now)}'}"
 
 
 def _short(value: Any) -> str:
