@@ -422,7 +422,7 @@ def test_hostile_yaml_is_one_line_and_not_a_traceback(tmp_path: Path, text: str,
         ("title: 0x1" + 9000 * "0", "title: a number of 36001 bits"),
         ("title: " + 80 * "[" + 80 * "]", "title: [[["),
         ("1: 2", "1: 1: keys should be strings"),
-        ("null: 2", "None: keys should be strings"),
+        ("null: 2", "null: keys should be strings"),
     ],
     ids=lambda text: text[:25],
 )
