@@ -27,6 +27,7 @@ from igbatch.pipeline.study_output import (
 from igbatch.reduce.study import reduce_study
 from igbatch.store.commit import sweep
 from igbatch.store.commits import read_commits
+from igbatch.store.label_maps import unnamed_label_maps
 from igbatch.store.lock import Lock, output_lock
 from igbatch.store.output import DATA_KINDS, Output
 from igbatch.store_errors import require_reachable
@@ -174,7 +175,7 @@ def _attribute(
 
 
 def _sweep(output: Output, plan: Plan) -> None:
-    """Delete data files that no commit names, of variants that the study dropped either."""
+    """Delete data files that no commit names, of variants that the study dropped either, and label maps."""
     named = {
         f"{kind}/{variant}/{attempt}.parquet"
         for variant, attempts in plan.committed.items()
@@ -184,3 +185,5 @@ def _sweep(output: Output, plan: Plan) -> None:
     dropped = [variant for variant in output.folders("image_stats") if variant not in plan.committed]
     others = {file["path"] for commit in read_commits(output, dropped) for file in commit.files.values()}
     sweep(output, named | others)
+    for path in unnamed_label_maps(output):
+        output.delete(path)

@@ -143,7 +143,9 @@ class ShardCheck:
         return self
 
     def _add(self, kind: str, where: str, what: str) -> None:
-        self.problems.append(Problem(kind, where, what))
+        problem = Problem(kind, where, what)
+        if problem not in self.problems[-1:]:  # one file, and many maps that need it
+            self.problems.append(problem)
 
     def _check_record(
         self, rows: pa.Table, row_count: int, fingerprint: str, named: dict[str, dict[str, Any]]
