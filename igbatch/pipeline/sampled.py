@@ -15,6 +15,7 @@ from math import ceil
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from igbatch.errors import InputError
 from igbatch.images.selection import select_images
@@ -250,4 +251,14 @@ def measure_sample(
         f"{name} of {len(paths)} (image, variant) pairs: {len(missing) - len(skipped)} measured, "
         f"{len(parts) - len(missing)} stood from before"
     )
+    if measure is CURVES and (single := _single(output.read_table(output.path(measure.file), _OF_CURVES))):
+        say(f"curves: {single} image(s) are a single superpixel, which has no order: means leave them out")
     return digest([state, sorted(map(output.relative, lost))]) if lost else state
+
+
+_OF_CURVES = ["image_id", "steps"]
+
+
+def _single(curves: pa.Table) -> int:
+    """Return of how many images some curves have a single step, as those of an image of one region have."""
+    return len(curves.filter(pc.equal(curves["steps"], 1))["image_id"].unique())

@@ -199,6 +199,12 @@ def test_superpixels_are_those_whose_sums_the_study_shows(
     assert (own["steps"] == len(sums)).all()
     assert all(np.allclose(each, [0, *shares]) for each in own["fractions"])
     assert verify(output).problems == []
+    few = (*overrides, "images.superpixels=2")
+    single = compute_study(study, tmp_path / "single", *few)
+    assert measure(study, single, *few)[-1].startswith(
+        "curves: 1 image(s) are a single superpixel, which has"
+    )
+    assert verify(single).problems == []
     with pytest.raises(InputError, match=r"audit.curves.regions: superpixels: .* `images: {superpixels"):
         planned(study, Output(str(tmp_path / "new")), "audit.curves.regions=[superpixels]")
 
