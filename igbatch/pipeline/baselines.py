@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from igbatch.pipeline.study_images import StudyImages
 from igbatch.study import DrawnBaselines, Study
 
 KEY = "attribution.baseline"
+READ_THREADS = 8
 
 
 @dataclass(frozen=True)
@@ -174,8 +176,10 @@ def _found(drawn: DrawnImage, place_of: Mapping[str, int], images: StudyImages) 
 def drawn_digests(baselines: Baselines) -> dict[str, str]:
     """Return the SHA-256 of the file of each drawn image, by id; a scene's etag says all."""
     drawn = baselines.drawn if isinstance(baselines, DrawnImages) else ()
-    files = (each for each in drawn if not each.uri.startswith("scene:"))
-    return {each.image_id: each.sha256 or _digest(each.uri) for each in files}
+    files = [each for each in drawn if not each.uri.startswith("scene:")]
+    with ThreadPoolExecutor(READ_THREADS) as pool:
+        digests = pool.map(lambda each: each.sha256 or _digest(each.uri), files)
+        return {each.image_id: found for each, found in zip(files, digests, strict=True)}
 
 
 def _digest(uri: str) -> str:
