@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from igbatch.errors import InputError
-from igbatch.statistics.partitions import CODES, LabelMap
+from igbatch.statistics.partitions import SEGMENTS, LabelMap
 from igbatch.store import schemas
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output, table_bytes
@@ -127,7 +127,7 @@ def png(labels: np.ndarray) -> bytes:
 
 
 def _decoded(row: dict[str, Any]) -> LabelMap:
-    if row["segments"] not in CODES:
+    if row["segments"] not in SEGMENTS:
         raise ValueError(f"no segments are {row['segments']!r}")
     picture = Image.open(io.BytesIO(row["labels"]), formats=("PNG",))
     return LabelMap(row["segments"], np.asarray(picture).astype(np.uint16), tuple(row["names"]))

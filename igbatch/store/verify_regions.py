@@ -9,12 +9,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from igbatch.statistics.partitions import CODES, Partition
+from igbatch.statistics.blur import BLURRED
+from igbatch.statistics.partitions import CODES, SEGMENTS, Partition
 from igbatch.store.histograms import patches_by_size
 from igbatch.store.label_maps import LabelMapFile, LabelMaps
 from igbatch.store.output import Output
 
-NAMES = {code: name for name, code in CODES.items()}
+NAMES = {code: name for name, code in CODES.items()} | {BLURRED: "the blurred map"}
 
 
 def kind_of(size: int) -> str:
@@ -59,7 +60,7 @@ class ShardRegions:
             InputError: the label maps are gone, or damaged, or those of an image are not among them.
             KeyError: an image has no label map, which the message names.
         """
-        if size not in NAMES:
+        if size not in SEGMENTS.values():
             return [Partition(size)] * len(image_ids)
         if not self._decoded.keys() >= {*image_ids}:
             self._decoded = {image_id: self._file.of(image_id) for image_id in dict.fromkeys(image_ids)}
