@@ -146,7 +146,7 @@ def test_masks_and_outlines_stand_for_boxes(study: Path, tmp_path: Path, compute
     with pytest.raises(InputError, match=r"'superpixels': the study has none; set images\.superpixels"):
         outlined.region_sums("trained", image, "eagle", "superpixels")
     sizes = {each["size"] for each in outlined.rows_of([image], ["patches"])["patches"][0]}
-    assert sizes == {region_size("objects"), 4, 8, 16, 32}
+    assert sizes == {region_size("blurred"), region_size("objects"), 4, 8, 16, 32}
 
 
 @pytest.mark.parametrize(
