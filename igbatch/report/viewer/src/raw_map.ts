@@ -100,24 +100,39 @@ export function regionsOf(map: RawMap, size: number, labels?: Labels): Regions {
  */
 function blurred(map: RawMap): RawMap {
   const { width, height } = map;
+  const integers = alongLines(alongLines(map.integers, width, 1, height, width), height, width, width, 1);
+  return { ...map, integers };
+}
+
+/** Blur each of some lines, which begin `next` apart, of `side` values that lie `step` apart. */
+function alongLines(
+  values: ArrayLike<number>,
+  side: number,
+  step: number,
+  lines: number,
+  next: number,
+): Float64Array {
   const reach = 4 * SIGMA;
-  const weights = Array.from({ length: 2 * reach + 1 }, (_, k) =>
+  const bell = Float64Array.from({ length: 2 * reach + 1 }, (_, k) =>
     Math.exp(-0.5 * ((k - reach) / SIGMA) ** 2),
   );
-  const total = weights.reduce((sum, weight) => sum + weight);
-  const along = (values: ArrayLike<number>, side: number, step: number, lines: number, next: number) => {
-    const found = new Float64Array(values.length);
-    for (let at = 0; at < side; at++)
-      weights.forEach((weight, k) => {
-        const place = (((at + k - reach) % (2 * side)) + 2 * side) % (2 * side);
-        const from = step * (place < side ? place : 2 * side - 1 - place);
-        for (let line = 0; line < lines; line++)
-          found[at * step + line * next]! += (weight / total) * values[from + line * next]!;
-      });
-    return found;
-  };
-  const integers = along(along(map.integers, width, 1, height, width), height, width, width, 1);
-  return { ...map, integers };
+  const total = bell.reduce((sum, weight) => sum + weight);
+  const weights = bell.map((weight) => weight / total);
+  const places = Array.from({ length: side + 2 * reach }, (_, i) => {
+    const place = (((i - reach) % (2 * side)) + 2 * side) % (2 * side);
+    return step * Math.min(place, 2 * side - 1 - place);
+  });
+  const blurred = new Float64Array(values.length);
+  const line = new Float64Array(places.length);
+  for (let first = 0; first < lines * next; first += next) {
+    for (let i = 0; i < line.length; i++) line[i] = values[first + places[i]!]!;
+    for (let i = 0; i < side; i++) {
+      let sum = 0;
+      for (let k = 0; k < weights.length; k++) sum += weights[k]! * line[i + k]!;
+      blurred[first + i * step] = sum;
+    }
+  }
+  return blurred;
 }
 
 function largestOf({ numbers, regions }: Labels): number {
