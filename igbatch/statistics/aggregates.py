@@ -77,8 +77,8 @@ def aggregate_box_sums(
     for name in _aggregate(images.iloc[:0], None, none, seed):
         values = [row[name] for row in rows]
         kind = np.int64 if name.startswith("n_") else np.float64
-        columns[name] = pd.array(values, dtype=kinds[name]) if name in kinds else np.array(values, dtype=kind)
-    return pd.DataFrame(columns)
+        columns[name] = values if name in kinds else np.array(values, dtype=kind)
+    return pd.DataFrame(columns).astype(kinds)
 
 
 def _one_row_an_image(boxes: pd.DataFrame) -> pd.DataFrame:
