@@ -72,10 +72,13 @@ def aggregate_box_sums(
         sign = expected_sign(target, label, classes)
         found = _aggregate(group, sign, having.get((variant_id, classes.get(target, ("",))[0]), none), seed)
         rows.append(dict(zip(KEYS, key, strict=True)) | found)
-    columns = [*KEYS, *_aggregate(images.iloc[:0], None, none, seed)]
-    table = pd.DataFrame(rows, columns=columns)
-    kinds = {name: "int64" if name.startswith("n_") else "float64" for name in columns[len(KEYS) :]}
-    return table.astype({**kinds, "expected_sign": "Int8", "n_sign_depends": "Int64"})
+    kinds = {"expected_sign": "Int8", "n_sign_depends": "Int64"}
+    columns: dict[str, Any] = {name: [row[name] for row in rows] for name in KEYS}
+    for name in _aggregate(images.iloc[:0], None, none, seed):
+        values = [row[name] for row in rows]
+        kind = np.int64 if name.startswith("n_") else np.float64
+        columns[name] = values if name in kinds else np.array(values, dtype=kind)
+    return pd.DataFrame(columns).astype(kinds)
 
 
 def _one_row_an_image(boxes: pd.DataFrame) -> pd.DataFrame:
