@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -174,7 +175,10 @@ def share_interval(agreeing: int, images: int) -> tuple[float | None, float | No
     """Return the 95 % Wilson interval of a share, (None, None) of no image (Wilson 1927)."""
     if images == 0:
         return None, None
-    from scipy import stats
+    from scipy.special import ndtri  # a tenth of what scipy.stats takes to import
 
-    interval = stats.binomtest(agreeing, images).proportion_ci(CONFIDENCE, method="wilson")
-    return float(interval.low), float(interval.high)
+    z, share = float(ndtri((1 + CONFIDENCE) / 2)), agreeing / images
+    denominator = 2 * (images + z**2)
+    center = (2 * images * share + z**2) / denominator
+    half = z / denominator * math.sqrt(4 * images * share * (1 - share) + z**2)
+    return 0.0 if agreeing == 0 else center - half, 1.0 if agreeing == images else center + half
