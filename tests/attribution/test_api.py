@@ -433,14 +433,14 @@ def captum_map(model: nn.Module, images: Tensor, target: int, steps: int) -> Ten
 def swin_tiny() -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model: nn.Module = timm.create_model("swin_tiny_patch4_window7_224", pretrained=False, img_size=112)
+        model: nn.Module = timm.create_model("swin_tiny_patch4_window7_224", pretrained=False, img_size=56)
     return model.eval().requires_grad_(False)
 
 
 def test_swin_tiny_agrees_with_captum_and_with_itself(
     swin_tiny: nn.Module, generator: torch.Generator
 ) -> None:
-    images = torch.randn(2, 3, 112, 112, generator=generator)
+    images = torch.randn(2, 3, 56, 56, generator=generator)
     result = integrated_gradients(swin_tiny, images, [22, 18], 0.0, steps=2)
     for k, target in enumerate((22, 18)):
         expected = captum_map(Probabilities(swin_tiny), images, target, 2)
