@@ -211,9 +211,9 @@ def test_auto_gives_up_at_the_most_steps_and_says_so(
 
 
 def test_the_stated_error_of_a_sharp_swin_holds(
-    sharpened: Any, small_swin: nn.Module, images: Tensor
+    sharpened: Any, shallow_swin: nn.Module, images: Tensor
 ) -> None:
-    model = sharpened(small_swin, 100.0).eval()
+    model = sharpened(shallow_swin, 100.0).eval()
     found = integrated_gradients(model, images[:2], [3, 7], 0.0, steps="auto", tolerance=0.02, atol=0.0)
     exact = integrated_gradients(model, images[:2], [3, 7], 0.0, steps=300)
     assert found.converged.all()
