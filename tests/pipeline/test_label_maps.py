@@ -14,6 +14,7 @@ from igbatch.errors import InputError
 from igbatch.pipeline import label_maps
 from igbatch.reduce.ranges import region_size
 from igbatch.results import open_study
+from igbatch.statistics.blur import BLURRED
 from igbatch.store.output import Output
 from igbatch.store.verify import verify
 
@@ -139,7 +140,7 @@ def test_masks_and_outlines_stand_for_boxes(study: Path, tmp_path: Path, compute
     with pytest.raises(InputError, match=r"'superpixels': the study has none; set images\.superpixels"):
         outlined.region_sums("trained", image, "eagle", "superpixels")
     sizes = {each["size"] for each in outlined.rows_of([image], ["patches"])["patches"][0]}
-    assert sizes == {region_size("objects"), 4, 8, 16, 32}
+    assert sizes == {BLURRED, region_size("objects"), 4, 8, 16, 32}
 
 
 @pytest.mark.parametrize(
