@@ -206,7 +206,8 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The bundled model made for pictures of 56 x 56, which costs an eighth: `weights` of a study's model.
 
     It has the layers and the classes of the bundled one, and is as sure of what it says, but often wrong.
-    It is built once to be described, and not once a study, which would take half of the time of most tests.
+    It is built once to be described, once to be read and once a seed, and not once a study, which would take
+    most of the time of most tests: what is built of it is copied by whoever uses it.
     """
     import timm
     import torch
@@ -214,6 +215,7 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     from igbatch.birds.bundled import BUNDLED_ARCHITECTURE, default_cfgs
     from igbatch.pipeline import resolve
+    from igbatch.variants import randomized
     from igbatch.variants.weights import locate_weights
 
     folder = tmp_path_factory.mktemp("small_model")
@@ -224,14 +226,26 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     content = {"architecture": BUNDLED_ARCHITECTURE, "pretrained_cfg": config}
     (folder / "config.json").write_text(json.dumps(content))
     weights = f"local-dir:{folder}"
-    source, look_up = locate_weights(weights, None, "small"), resolve.find_facts
-    facts = look_up(source, "small")
+    source = locate_weights(weights, None, "small")
+
+    def once(function: Callable[..., Any]) -> Callable[..., Any]:
+        """Call a function of a source, a seed and a name once a seed where the source is this model."""
+        kept: dict[Any, Any] = {}
+
+        def call(asked: Any, *how: Any, **more: Any) -> Any:
+            seed = how[:-1]  # the name in messages is last
+            if asked != source or more:
+                return function(asked, *how, **more)
+            if seed not in kept:
+                kept[seed] = function(asked, *how)
+            return kept[seed]
+
+        return call
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            resolve,
-            "find_facts",
-            lambda asked, *how, **more: facts if asked == source else look_up(asked, *how, **more),
-        )
+        patch.setattr(resolve, "find_facts", once(resolve.find_facts))
+        patch.setattr(randomized, "load_trained", once(randomized.load_trained))
+        patch.setattr(randomized, "random_model", once(randomized.random_model))
         yield weights
 
 

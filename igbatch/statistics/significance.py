@@ -80,6 +80,22 @@ def empirical_p(value: float, null: NDArray[np.floating], alternative: Alternati
     return EmpiricalP(p, exceedances, n, smallest)
 
 
+def empirical_p_values(
+    values: NDArray[np.float64], null: NDArray[np.float64], alternative: Alternative
+) -> NDArray[np.float64]:
+    """Return p as `empirical_p` does, of values [R] against a null of each [R, N].
+
+    What is NaN or infinite in a null is left out. NaN where the value is, or where its null is empty then.
+    """
+    kept = np.isfinite(null)
+    n = kept.sum(axis=1)
+    sides = null >= values[:, None], null <= values[:, None]
+    above, below = ((kept & side).sum(axis=1) for side in sides)
+    exceedances = {"greater": above, "less": below, "two-sided": np.minimum(above, below)}[alternative]
+    p = np.minimum(1.0, (2 if alternative == "two-sided" else 1) * (1 + exceedances) / (1 + n))
+    return np.where(np.isfinite(values) & (n > 0), p, np.nan)
+
+
 def effect_size(value: float, null: NDArray[np.floating]) -> float | None:
     """Return (value - mean) / standard deviation of a null [N], with N - 1 degrees of freedom.
 
@@ -92,6 +108,22 @@ def effect_size(value: float, null: NDArray[np.floating]) -> float | None:
     if spread <= 1e-12 * float(np.abs(values).max()):
         return None
     return (value - float(values.mean())) / spread
+
+
+def effect_sizes(values: NDArray[np.float64], null: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what `effect_size` does, of values [R] against a null of each [R, N]; NaN where there is none.
+
+    What is NaN or infinite in a null is left out.
+    """
+    kept = np.isfinite(null)
+    n, null = kept.sum(axis=1), np.where(kept, null, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        means = null.sum(axis=1) / n
+        apart = np.where(kept, null - means[:, None], 0.0)
+        spreads = np.sqrt(np.square(apart).sum(axis=1) / (n - 1))
+        effects = (values - means) / spreads
+    known = (n > 1) & (spreads > 1e-12 * np.abs(null).max(axis=1, initial=0.0))
+    return np.where(known & np.isfinite(values), effects, np.nan)
 
 
 def benjamini_hochberg(p_values: NDArray[np.float64]) -> NDArray[np.float64]:

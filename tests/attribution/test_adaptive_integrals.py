@@ -635,8 +635,7 @@ def cliffs(draws: np.random.Generator) -> Curve:
     return cliff(middles, [steepness, 1.7 * steepness], [[1.0, draws.uniform(-0.9, 2)]])
 
 
-@pytest.mark.parametrize("draw", [waves, cliffs])
-@pytest.mark.parametrize("tolerance", [0.01, 1e-3])
+@pytest.mark.parametrize(("draw", "tolerance"), [(waves, 0.01), (cliffs, 1e-3)])
 def test_of_a_hundred_maps_one_at_most_is_further_off_than_is_stated(
     draw: Callable[[np.random.Generator], Curve], tolerance: float
 ) -> None:

@@ -211,9 +211,9 @@ def test_auto_gives_up_at_the_most_steps_and_says_so(
 
 
 def test_the_stated_error_of_a_sharp_swin_holds(
-    sharpened: Any, small_swin: nn.Module, images: Tensor
+    sharpened: Any, shallow_swin: nn.Module, images: Tensor
 ) -> None:
-    model = sharpened(small_swin, 100.0).eval()
+    model = sharpened(shallow_swin, 100.0).eval()
     found = integrated_gradients(model, images[:2], [3, 7], 0.0, steps="auto", tolerance=0.02, atol=0.0)
     exact = integrated_gradients(model, images[:2], [3, 7], 0.0, steps=300)
     assert found.converged.all()
@@ -433,14 +433,14 @@ def captum_map(model: nn.Module, images: Tensor, target: int, steps: int) -> Ten
 def swin_tiny() -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model: nn.Module = timm.create_model("swin_tiny_patch4_window7_224", pretrained=False, img_size=112)
+        model: nn.Module = timm.create_model("swin_tiny_patch4_window7_224", pretrained=False, img_size=56)
     return model.eval().requires_grad_(False)
 
 
 def test_swin_tiny_agrees_with_captum_and_with_itself(
     swin_tiny: nn.Module, generator: torch.Generator
 ) -> None:
-    images = torch.randn(2, 3, 112, 112, generator=generator)
+    images = torch.randn(2, 3, 56, 56, generator=generator)
     result = integrated_gradients(swin_tiny, images, [22, 18], 0.0, steps=2)
     for k, target in enumerate((22, 18)):
         expected = captum_map(Probabilities(swin_tiny), images, target, 2)

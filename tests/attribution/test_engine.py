@@ -354,11 +354,24 @@ def varied(images: Tensor, generator: torch.Generator) -> Tensor:
 
 HOW: dict[str, Any] = {"micro_batch": 8, "tolerance": 0.1}
 
+EACH_PAIR = pytest.mark.parametrize(
+    ("any_processor", "threads", "steps", "precision"),
+    [
+        ("rows-alike", 1, 6, "float32"),
+        ("rows-by-place", 2, 6, "float32"),
+        ("rows-by-place", 1, "auto", "float32"),
+        ("rows-alike", 2, "auto", "float32"),
+        ("rows-alike", 1, "auto", "bfloat16"),
+        ("rows-by-place", 2, "auto", "bfloat16"),
+    ],
+    indirect=["any_processor", "threads"],
+)
+"""Processors, threads and settings know nothing of each other: each pair of their values is there once."""
 
-@pytest.mark.parametrize(("steps", "precision"), [(6, "float32"), ("auto", "float32"), ("auto", "bfloat16")])
-@pytest.mark.usefixtures("threads")
+
+@EACH_PAIR
 def test_a_stream_has_the_bits_of_the_same_stream_and_of_a_call_with_the_same_images(
-    steps: Any, precision: str, any_processor: nn.Module, varied: Tensor
+    steps: Any, precision: str, any_processor: nn.Module, threads: int, varied: Tensor
 ) -> None:
     how = {**HOW, "steps": steps, "precision": precision}
     how["arithmetic_error"] = 0.0 if precision == "float32" else 0.01
@@ -374,10 +387,9 @@ def test_a_stream_has_the_bits_of_the_same_stream_and_of_a_call_with_the_same_im
         assert_is_row(one, call, one.index)
 
 
-@pytest.mark.parametrize(("steps", "precision"), [(6, "float32"), ("auto", "float32"), ("auto", "bfloat16")])
-@pytest.mark.usefixtures("threads")
+@EACH_PAIR
 def test_an_image_that_is_kept_apart_has_its_bits_whatever_else_is_in_the_stream(
-    steps: Any, precision: str, any_processor: nn.Module, varied: Tensor
+    steps: Any, precision: str, any_processor: nn.Module, threads: int, varied: Tensor
 ) -> None:
     apart = Settings(steps=steps, precision=precision, together=False, **HOW)
     order = [2, 0, 1]

@@ -17,7 +17,9 @@ from igbatch.statistics.significance import (
     benjamini_hochberg,
     bootstrap_weights,
     effect_size,
+    effect_sizes,
     empirical_p,
+    empirical_p_values,
     resampled_means,
     sign_test,
     signed_rank_test,
@@ -67,6 +69,24 @@ def test_effect_size() -> None:
     assert effect_size(4.5e-12, null * 1e-12) == pytest.approx(2.5)
     assert effect_size(1.0, null[:1]) is None
     assert effect_size(1.0, np.full(7, 0.1)) is effect_size(1.0, np.array([0.3, 0.1 + 0.2])) is None
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_many_values_are_tested_as_each_is_against_what_is_there_of_its_null(side: Alternative) -> None:
+    values = np.array([0.5, 1.0, -2.0, 0.1, math.nan, 3.0, math.inf, 1.0])
+    null = np.random.default_rng(1).integers(-2, 3, (len(values), 9)).astype(np.float64)
+    null[0, 2:], null[1, ::2], null[2, 3] = math.nan, math.inf, -math.inf
+    null[3], null[5], null[7, 1:] = 0.1, math.nan, math.nan
+    p_values, effects = empirical_p_values(values, null, side), effect_sizes(values, null)
+    for value, row, p, effect in zip(values, null, p_values, effects, strict=True):
+        others = row[np.isfinite(row)]
+        there = math.isfinite(value) and len(others) > 0
+        expected = effect_size(value, others) if there else None
+        assert p == pytest.approx(empirical_p(value, others, side).p if there else math.nan, nan_ok=True)
+        assert effect == pytest.approx(math.nan if expected is None else expected, nan_ok=True)
+    assert empirical_p_values(values[:0], null[:0], side).shape == effect_sizes(values[:0], null[:0]).shape
+    assert np.isnan(empirical_p_values(values, null[:, :0], side)).all()
+    assert np.isnan(effect_sizes(values, null[:, :0])).all()
 
 
 def test_benjamini_and_hochberg_by_hand() -> None:

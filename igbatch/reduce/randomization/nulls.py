@@ -24,7 +24,14 @@ from igbatch.reduce.randomization.values import (
     image_values,
 )
 from igbatch.statistics.aggregates import Classes, named_classes
-from igbatch.statistics.significance import Alternative, benjamini_hochberg, effect_size, empirical_p
+from igbatch.statistics.significance import (
+    Alternative,
+    benjamini_hochberg,
+    effect_size,
+    effect_sizes,
+    empirical_p,
+    empirical_p_values,
+)
 from igbatch.store.reader import Reader
 
 MIN_NULLS_PER_IMAGE = 99
@@ -98,15 +105,11 @@ def compare_with_null(
     """
     finite = null[0][np.isfinite(null[0])]
     found = empirical_p(float(value[0]), finite, alternative)
-    resampled = []
-    for one, row in zip(value[1:], null[1:], strict=True):
-        others = row[np.isfinite(row)]
-        if np.isfinite(one) and len(others):
-            resampled.append((empirical_p(one, others, alternative).p, effect_size(one, others)))
-    p_values, effects = np.array(resampled, dtype=np.float64).reshape(-1, 2).T
-    low, high = interval(value[1:], len(resampled))
-    p_low, p_high = interval(p_values, len(resampled))
-    effect_low, effect_high = interval(effects, len(resampled))
+    p_values = empirical_p_values(value[1:], null[1:], alternative)
+    resamples = int(np.isfinite(p_values).sum())
+    low, high = interval(value[1:], resamples)
+    p_low, p_high = interval(p_values, resamples)
+    effect_low, effect_high = interval(effect_sizes(value[1:], null[1:]), resamples)
     null_low, null_high = np.quantile(finite, _NULL_QUANTILES)
     return {
         "alternative": alternative,
