@@ -91,7 +91,7 @@ def run_job(
     if off := totals.rows - totals.converged:
         say(
             f"warning: {off} of {totals.rows} maps have not converged: take more steps or a larger "
-            "attribution.tolerance; the report names the worst"
+            f"attribution.tolerance; the report and `igbatch verify {output.uri}` name the worst"
         )
     dataset = results.ranges[results.ranges["scope"] == "dataset"]
     lost = results.expected_rows - int(dataset["n_maps"].sum())

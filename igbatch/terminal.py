@@ -26,7 +26,10 @@ _NUMBERS = ("trained", "random, 95 % of them", "p", "adjusted")
 
 
 class TerminalProgress:
-    """Shows images done, images/s, time left, and what was quarantined or put back; a context manager."""
+    """Shows pairs (image, variant) done, how many a second, time left, and what was quarantined or put back.
+
+    A context manager.
+    """
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -57,7 +60,7 @@ class TerminalProgress:
         under_way = min(run.under_way, run.total - run.images)
         seen = run.images + under_way
         speed = seen / max(1e-9, now - self._began)
-        rate = f"{speed:.2f} images/s, {(run.total - seen) / speed:.0f} s left" if seen else "starting"
+        rate = f"{speed:.2f} pairs/s, {(run.total - seen) / speed:.0f} s left" if seen else "starting"
         notes = [f"{under_way} of them not committed yet"] if under_way else []
         notes += [f"{run.quarantined} rows quarantined"] if run.quarantined else []
         notes += [f"{run.retries} shard{'s' if run.retries > 1 else ''} put back"] if run.retries else []
@@ -65,7 +68,7 @@ class TerminalProgress:
         late = now - self._last_line >= LINE_SECONDS and seen
         if not self.console.is_terminal and (late or run.images == run.total):
             self._last_line = now
-            line = ", ".join([f"attribute: {seen} of {run.total} images", rate, *notes])
+            line = ", ".join([f"attribute: {seen} of {run.total} pairs (image, variant)", rate, *notes])
             self.console.print(line, highlight=False)
 
 

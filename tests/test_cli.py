@@ -140,7 +140,7 @@ def test_a_job_is_stopped_by_sigterm_and_run_again(
     assert again.code == 0
     assert "nothing to compute" in again.out
     assert "the report is up to date" in again.out
-    assert "images/s" not in again.out
+    assert "pairs/s" not in again.out
 
     written = times(*tmp_path.rglob("*"))
     plan = call("plan", *run[1:], "--set", "images.scenes=[{kind: double, seeds: [1, 2, 3]}]")

@@ -116,11 +116,11 @@ def test_a_log_tells_of_images_within_a_long_shard(
     shown(replace(half, under_way=3))  # was answered before the last shard was committed
     shown(replace(half, images=100, under_way=3))
     assert text.getvalue().splitlines() == [
-        "attribute: 20 of 100 images, 1.00 images/s, 80 s left, 20 of them not committed yet",
-        "attribute: 40 of 100 images, 1.00 images/s, 60 s left, 40 of them not committed yet",
-        "attribute: 53 of 100 images, 0.53 images/s, 89 s left, "
+        "attribute: 20 of 100 pairs (image, variant), 1.00 pairs/s, 80 s left, 20 of them not committed yet",
+        "attribute: 40 of 100 pairs (image, variant), 1.00 pairs/s, 60 s left, 40 of them not committed yet",
+        "attribute: 53 of 100 pairs (image, variant), 0.53 pairs/s, 89 s left, "
         "3 of them not committed yet, 2 rows quarantined",
-        "attribute: 100 of 100 images, 1.00 images/s, 0 s left, 2 rows quarantined",
+        "attribute: 100 of 100 pairs (image, variant), 1.00 pairs/s, 0 s left, 2 rows quarantined",
     ]
 
 
@@ -133,5 +133,5 @@ def test_images_of_a_worker_that_was_lost_are_no_longer_counted(
     clock[0] = 20.0
     shown(replace(RUN, under_way=10))
     assert text.getvalue().splitlines() == [
-        "attribute: 10 of 100 images, 0.50 images/s, 180 s left, 10 of them not committed yet"
+        "attribute: 10 of 100 pairs (image, variant), 0.50 pairs/s, 180 s left, 10 of them not committed yet"
     ]

@@ -22,13 +22,11 @@ from .rules import FloatArray
 NONE = -1
 """In place of the second class, for a target that is one class."""
 NEARLY = 0.999
-Class = int | tuple[int, int]
-"""The index of a class, or those of the two whose difference is explained."""
 Differences = tuple[tuple[int, int] | None, ...]
 """For each target the places of the two whose difference it is; None where it has a backward pass."""
 
 
-def target_tensor(targets: Iterable[Class]) -> Tensor:
+def target_tensor(targets: Iterable[int | tuple[int, int]]) -> Tensor:
     """Return targets as an `Example` takes them: int64 [K], or [K, 2] where some are contrasts."""
     listed = list(targets)
     if all(isinstance(each, int) for each in listed):

@@ -223,7 +223,7 @@ class Wave:
 
 def out_of_memory(error: BaseException) -> bool:
     """Tell whether an error says that a device's or the machine's memory ran out."""
-    text = "not enough memory" in str(error) or "can't allocate memory" in str(error)
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
-        isinstance(error, RuntimeError) and text
+    words = "out of memory", "not enough memory", "can't allocate memory"
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and any(each in str(error).lower() for each in words)
     )

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import repeat
+from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
@@ -43,8 +44,9 @@ class BoxGroup:
     Attributes:
         label, target: of the group.
         images: int64 [n], places among the common images.
-        sums, shares: float64 [n] in the audited study and in the reference: the sum in the boxes, and their
-            share of the map's sum of |a| (NaN for a map of zeros).
+        sums, shares, deletions: float64 [n] in the audited study and in the reference: the sum in the boxes,
+            their share of the map's sum of |a| (NaN for a map of zeros), and what the output loses without
+            them (NaN where that was not measured).
     """
 
     label: str
@@ -52,6 +54,7 @@ class BoxGroup:
     images: Places
     sums: tuple[Floats, Floats]
     shares: tuple[Floats, Floats]
+    deletions: tuple[Floats, Floats]
 
     @property
     def own(self) -> bool:
@@ -66,7 +69,8 @@ class VariantPair:
     Attributes:
         variant_id, model, kind: of the variant.
         now, before: float64 [common images, common targets] by column; NaN where there is no row.
-        ranges: minimum and maximum over all maps of each study, contrasts left out; NaN where it has none.
+        ranges: minimum and maximum over all maps of each study, NaN where it has none: of classes under "",
+            of each contrast that both studies have under its name.
         boxes: the groups that both have; none of variants that are neither trained nor random.
     """
 
@@ -75,7 +79,7 @@ class VariantPair:
     kind: str
     now: Mapping[str, Floats]
     before: Mapping[str, Floats]
-    ranges: tuple[Range, Range]
+    ranges: Mapping[str, tuple[Range, Range]]
     boxes: tuple[BoxGroup, ...] = ()
 
     @property
@@ -132,20 +136,26 @@ class Pairing:
                 boxes: tuple[BoxGroup, ...] = ()
                 if kind in ("trained", "random"):
                     boxes = tuple(self._groups(*threads.map(self._boxes, (0, 1), repeat(name))))
-                yield VariantPair(name, model, kind, now[0], before[0], (now[1], before[1]), boxes)
+                ranges = {
+                    family: (now[1][family], before[1][family]) for family in now[1] if family in before[1]
+                }
+                yield VariantPair(name, model, kind, now[0], before[0], ranges, boxes)
 
-    def _rows(self, side: int, variant_id: str, kind: str) -> tuple[dict[str, Floats], Range]:
-        """Return columns of one side in the common order, and the joint range of all its maps."""
+    def _rows(self, side: int, variant_id: str, kind: str) -> tuple[dict[str, Floats], dict[str, Range]]:
+        """Return columns of one side in the common order, and the joint ranges of all its maps."""
         study, places = self.studies[side], self.places[side]
         found = study.scans.grids(variant_id, EVERY + TRAINED if kind == "trained" else EVERY)
-        classes = [name not in study.contrasts for name in study.target_names]
-        low = np.fmin.reduce(found["minimum"][:, classes], None, initial=np.nan)
-        high = np.fmax.reduce(found["maximum"][:, classes], None, initial=np.nan)
+        ranges = {}
+        for family, names in study.reader.families.items():
+            of = np.isin(study.target_names, names)
+            low = np.fmin.reduce(found["minimum"][:, of], None, initial=np.nan)
+            high = np.fmax.reduce(found["maximum"][:, of], None, initial=np.nan)
+            ranges[family] = float(low), float(high)
         if self.targets != study.target_names or not np.array_equal(places, np.arange(study.n_images)):
             targets = [study.target_names.index(name) for name in self.targets]
             for name, grid in found.items():
                 found[name] = grid[places][:, targets]
-        return found, (float(low), float(high))
+        return found, ranges
 
     def _boxes(self, side: int, variant_id: str) -> _Boxes:
         """Read the visible boxes of one side that belong to common images and targets."""
@@ -155,21 +165,17 @@ class Pairing:
         common = {name: place for place, name in enumerate(self.targets)}
         target_of = np.array([common.get(name, -1) for name in study.target_names])
         boxes: _Boxes = defaultdict(list)
-        for keys, rows in study.reader.keyed_boxes(["box_label", "sum", "share"], variant_id):
+        for keys, rows in study.reader.keyed_boxes(["box_label", *_VALUES], variant_id):
             images, targets = np.divmod(keys, len(study.target_names))
             images, targets = image_of[images], target_of[targets]
             kept = (images >= 0) & (targets >= 0) & pc.is_valid(rows["sum"]).to_numpy()
             labels = rows["box_label"].combine_chunks().dictionary_encode()
             codes = np.where(kept, labels.indices.to_numpy(), -1)
-            keys, sums, shares = (
-                targets * self.n_images + images,
-                rows["sum"].to_numpy(),
-                rows["share"].to_numpy(),
-            )
+            columns = [targets * self.n_images + images, *(rows[name].to_numpy() for name in _VALUES)]
             for code, label in enumerate(labels.dictionary.to_pylist()):
                 of = np.flatnonzero(codes == code)
                 if len(of):
-                    boxes[label].append((keys[of], sums[of], shares[of]))
+                    boxes[label].append([column[of] for column in columns])
         return boxes
 
     def _groups(self, now: _Boxes, before: _Boxes) -> Iterator[BoxGroup]:
@@ -184,20 +190,21 @@ class Pairing:
                 part = slice(starts[target], starts[target + 1])
                 if part.stop > part.start:
                     sides = zip(values, other_values, strict=True)
-                    sums, shares = ((one[part], other[part]) for one, other in sides)
-                    yield BoxGroup(label, name, keys[part] - target * self.n_images, sums, shares)
+                    pairs = ((one[part], other[part]) for one, other in sides)
+                    yield BoxGroup(label, name, keys[part] - target * self.n_images, *pairs)
 
 
-_Boxes = dict[str, list[tuple[Places, Floats, Floats]]]
-"""Boxes of one side by label: key (target, image), sum and share, part by part."""
+_VALUES = ("sum", "share", "deletion")
+_Boxes = dict[str, list[list[NDArray[Any]]]]
+"""Boxes of one side by label: key (target, image), and `_VALUES`, part by part."""
 
 
-def _added(parts: list[tuple[Places, Floats, Floats]]) -> tuple[Places, Floats, Floats]:
-    """Return keys in ascending order, each once, with sums and shares added over boxes."""
-    keys, sums, shares = (np.concatenate(column) for column in zip(*parts, strict=True))
+def _added(parts: list[list[NDArray[Any]]]) -> list[NDArray[Any]]:
+    """Return keys in ascending order, each once, with values added over boxes."""
+    keys, *values = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.argsort(keys, kind="stable")
-    keys, sums, shares = keys[order], sums[order], shares[order]
+    keys, *values = (column[order] for column in (keys, *values))
     first = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
     if len(first) == len(keys):
-        return keys, sums, shares
-    return keys[first], np.add.reduceat(sums, first), np.add.reduceat(shares, first)
+        return [keys, *values]
+    return [keys[first], *(np.add.reduceat(column, first) for column in values)]

@@ -24,14 +24,13 @@ from igbatch.attribution.engine import micro_batch_of
 from igbatch.attribution.settings import Example
 from igbatch.attribution.wave import MicroBatchLimit
 from igbatch.errors import ImageError, InputError
-from igbatch.images.baselines import baseline_pixels
-from igbatch.images.label_maps import superpixels
 from igbatch.pipeline.curves import SUPERPIXELS, passes_an_image, square_labels
+from igbatch.pipeline.deletions import blurred
 from igbatch.pipeline.messages import SamplePart
 from igbatch.pipeline.part_measurer import Group, PartMeasurer, Rows
-from igbatch.pipeline.prepare import PreparedImage
 from igbatch.pipeline.target_names import index_columns
 from igbatch.store import schemas
+from igbatch.store.label_maps import read_label_maps
 from igbatch.store.reader import Reader
 
 Key = tuple[Any, ...]
@@ -77,8 +76,8 @@ class CurvesMeasurer(PartMeasurer):
         for place, found in self.explain(model, group, examples, lacking, limit):
             maps[lacking[place][0]] = found.cpu().numpy()
         courses = [
-            dict(self._courses(part, image, example, own))
-            for (part, image), example, own in zip(group, examples, maps, strict=True)
+            dict(self._courses(part, example, own))
+            for (part, _), example, own in zip(group, examples, maps, strict=True)
         ]
         measured = course_outputs(
             model, examples, [list(each.values()) for each in courses], self.settings, limit
@@ -105,7 +104,6 @@ class CurvesMeasurer(PartMeasurer):
     def _courses(
         self,
         part: SamplePart,
-        image: PreparedImage,
         example: Example,
         maps: NDArray[np.float32] | None,
     ) -> Iterator[tuple[Key, Course]]:
@@ -113,9 +111,9 @@ class CurvesMeasurer(PartMeasurer):
         assert maps is not None
         classes = {index: one for (_, index), one in zip(part.targets, maps, strict=True)}
         seed, image_id = self.curves.images.seed, part.image.image_id
-        cut = {each: self._cut(each, image) for each in self.curves.regions}
+        cut = {each: self._cut(each, part) for each in self.curves.regions}
         for fill in self.curves.fills:
-            end = example.baseline if fill == "baseline" else self._blurred(image)
+            end = example.baseline if fill == "baseline" else blurred(example.image)
             for regions, (numbers, labels, pixels) in cut.items():
                 counts = step_counts(len(pixels), self.curves.steps)
                 for index, one in classes.items():
@@ -128,19 +126,27 @@ class CurvesMeasurer(PartMeasurer):
                     course = Course(example.image, end, labels, pixels, order, counts)
                     yield (fill, regions, "random", number), course
 
-    def _cut(self, regions: str, image: PreparedImage) -> Regions:
-        """Return how an image is cut into regions."""
+    def _cut(self, regions: str, part: SamplePart) -> Regions:
+        """Return how an image is cut into regions: superpixels are those that were stored beside its maps.
+
+        Raises:
+            ImageError: these are gone or damaged.
+        """
         if regions != SUPERPIXELS:
             return self.squares[regions]
-        assert self.superpixels is not None
-        return self._regions(superpixels(image.pixels, self.superpixels).astype(np.int64))
+        image_id, spec = part.image.image_id, part.spec
+        try:
+            name = self.reader.rows_of([image_id], ["label_maps"], spec.variant_id)["label_maps"][0].as_py()
+            found = read_label_maps(self.output, spec.model, name, [image_id]).get(image_id, ())
+        except InputError as error:
+            raise ImageError(str(error)) from error
+        for each in found:
+            if each.segments == SUPERPIXELS:
+                return self._regions(each.labels.astype(np.int64))
+        raise ImageError("its superpixels are gone; compute the study again into another output")
 
     def _regions(self, labels: NDArray[np.int64]) -> Regions:
         return labels.ravel(), torch.from_numpy(labels).to(self.device), np.bincount(labels.ravel())
-
-    def _blurred(self, image: PreparedImage) -> Tensor:
-        blurred = self.preprocessing.normalize(baseline_pixels("blurred", image.pixels))
-        return torch.from_numpy(blurred).to(self.device)
 
     def _rows(
         self, part: SamplePart, courses: Mapping[Key, Course], outputs: Mapping[Key, FloatArray]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from igbatch.attribution.engine import micro_batch_of
@@ -44,9 +45,10 @@ class FaithfulnessMeasurer(PartMeasurer):
         def explain(images: ImageStream) -> Iterator[tuple[int, Tensor]]:
             return self.explain(model, group, examples, images, limit)
 
-        sensitivities = max_sensitivity(
-            explain, [example.image for example in examples], self.faithfulness.radius * self.scale, draws
+        radius = (
+            self.faithfulness.radius / torch.tensor(self.preprocessing.std, device=self.device)[:, None, None]
         )
+        sensitivities = max_sensitivity(explain, [example.image for example in examples], radius, draws)
         maps = [own for own, _ in sensitivities]
         infidelities = infidelity(model, examples, maps, self.settings, draws, limit)
         return [

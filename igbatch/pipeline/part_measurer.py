@@ -23,12 +23,11 @@ from igbatch.attribution.averaging import averaged
 from igbatch.attribution.contrasts import target_tensor
 from igbatch.attribution.engine import micro_batch_of
 from igbatch.attribution.frozen import Model
-from igbatch.attribution.smoothing import copy_noise
 from igbatch.attribution.wave import MicroBatchLimit
 from igbatch.errors import ImageError, one_line
 from igbatch.images.preprocessing import Preprocessing
 from igbatch.pipeline.calibration import settings_of, uncalibrated
-from igbatch.pipeline.copies import BaselinePixels
+from igbatch.pipeline.copies import ImageCopies
 from igbatch.pipeline.messages import Calibration, SamplePart, Skipped
 from igbatch.pipeline.models import Models
 from igbatch.pipeline.plan import copies_of
@@ -82,8 +81,9 @@ class PartMeasurer(ABC):
         self.spec = parts[0].spec
         self.preprocessing = Preprocessing.from_data_config(resolved.models[self.spec.model].data_config)
         self.settings = settings_of(self.study, self.spec.steps, calibration or uncalibrated(self.study))
-        self.scale = torch.tensor(self.preprocessing.std, device=device)[:, None, None] ** -1
-        self._baselines = BaselinePixels(resolved.baseline, self.preprocessing, self._input)
+        self._copies = ImageCopies(
+            resolved, {self.spec.model: self.preprocessing}, lambda _, pixels: self._input(pixels)
+        )
         self._skipped: list[Skipped] = []
 
     @abstractmethod
@@ -149,12 +149,13 @@ class PartMeasurer(ABC):
     ) -> Iterator[tuple[int, Tensor]]:
         """Yield the maps [K, H, W] of images, each after its place among these, in any order.
 
-        `images` come with the place of the example that they are, or are a perturbation of.
+        `images` come with the place of the example that they are, or are a perturbation of. Noise and
+        baselines of a perturbed image are those of the image as it is.
         """
         copies = (
-            replace(examples[which], image=copy, baseline=baseline)
+            replace(copy, image=image + (copy.image - examples[which].image))
             for which, image in images
-            for copy, baseline in self._copies(*group[which], image)
+            for copy in self._copies_of(group[which][1], examples[which])
         )
         for done in averaged(attribute(model, copies, self.settings, limit), copies_of(self.resolved)):
             yield done.index, done.attributions
@@ -173,31 +174,16 @@ class PartMeasurer(ABC):
         return found
 
     def example(self, part: SamplePart, image: PreparedImage) -> Example:
-        baseline = self._baselines.of(image.pixels)[0]
+        baseline = self._copies.baselines(self.spec.model, image)[0]
         targets = target_tensor(index for _, index in part.targets)
         return Example(self._input(image.pixels), baseline, targets)
 
+    def _copies_of(self, image: PreparedImage, example: Example) -> Iterator[Example]:
+        name = self.spec.model
+        return self._copies.of(name, image, example, self._copies.baselines(name, image))
+
     def _input(self, pixels: NDArray[np.float32]) -> Tensor:
         return torch.from_numpy(self.preprocessing.normalize(pixels)).to(self.device)
-
-    def _copies(
-        self, part: SamplePart, prepared: PreparedImage, image: Tensor
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield an image with each baseline of the study, or noisy copies of it where maps are smoothed.
-
-        The noise of copies is the one that the study's own maps have, also around a perturbed image, and
-        baselines are those of the image as it is.
-        """
-        smoothing, baselines = self.study.smoothing, self._baselines.of(prepared.pixels)
-        if smoothing is None:
-            yield from ((image, baseline) for baseline in baselines)
-            return
-        image_id = part.image.image_id
-        channels, height, width = image.shape
-        for copy in range(smoothing.samples):
-            noise = copy_noise((height, width, channels), smoothing.noise, smoothing.seed, image_id, copy)
-            noisy = image + torch.from_numpy(noise).to(image.device).permute(2, 0, 1) * self.scale
-            yield noisy, baselines[0]
 
 
 def group_size(filled: int, rows: int, targets: int) -> int:

@@ -127,11 +127,10 @@ class Worker:
 
 def fault_of(error: BaseException) -> Fault | None:
     """Return what of the machine failed, None where it was the program, the image or the study."""
+    from igbatch.attribution.wave import out_of_memory  # a driver does without torch
+
     text = one_line(error, limit=300)
-    if isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError)
-        and ("out of memory" in text.lower() or "can't allocate memory" in text.lower())
-    ):
+    if out_of_memory(error):
         return Fault("memory", text or "MemoryError")
     if isinstance(error, OSError) and not isinstance(error, ImageError):
         full = error.errno in _FULL or "No space left" in text

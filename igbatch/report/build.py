@@ -20,7 +20,7 @@ from igbatch.report.figures.typeset import DPI, missing_letters
 from igbatch.report.findings.boxes import box_findings
 from igbatch.report.findings.deletions import deletion_findings
 from igbatch.report.findings.similarity import target_likeness
-from igbatch.report.findings.summary import cautions, describe, five_sentences
+from igbatch.report.findings.summary import cautions, describe, summary_sentences
 from igbatch.report.gallery.gather import gallery_of
 from igbatch.report.page.audit import study_audit
 from igbatch.report.page.csv_tables import MAX_ROWS, csv_tables, take_quarantine
@@ -90,7 +90,7 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
         results=results,
         lead=lead,
         facts=facts,
-        summary=five_sentences(results, findings, n_lost_maps),
+        summary=summary_sentences(results, findings, n_lost_maps),
         findings=findings,
         cautions=cautions(results, n_lost_maps),
         figures=figures,

@@ -72,6 +72,7 @@ class Thresholds(Section):
         largest_probability: largest change of a target's probability.
         box_sums: change of the mean sum in boxes, of their mean |sum|.
         box_signs: share of sums in boxes that may change their sign.
+        deletions: change of the mean loss without boxes, of its mean size.
         ranges: change of a joint minimum or maximum, of the range's width.
         similarity: median rank correlation of maps, at least.
         distance: median relative L2 distance of maps.
@@ -89,6 +90,7 @@ class Thresholds(Section):
     largest_probability: Fraction | None = 0.1
     box_sums: Bound | None = 0.1
     box_signs: Fraction | None = 0.05
+    deletions: Bound | None = 0.1
     ranges: Bound | None = 0.2
     similarity: Annotated[float, Field(ge=-1, le=1)] | None = 0.95
     distance: Bound | None = 0.2

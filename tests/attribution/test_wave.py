@@ -305,6 +305,7 @@ def test_memory_that_runs_out_in_the_middle_of_a_round_loses_and_repeats_nothing
         torch.OutOfMemoryError("CUDA out of memory."),
         MemoryError("no memory"),
         MemoryError(),
+        RuntimeError("CUDA error: out of memory"),
         RuntimeError(
             "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"
         ),

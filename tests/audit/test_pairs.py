@@ -91,4 +91,4 @@ def test_ranges_are_those_of_all_maps_of_each_study(tmp_path: Path, make_night: 
     _, found = pairs(
         tmp_path, make_night, {"images": ["a", "z"], "row": bright}, {"images": ["a"], "row": bright}
     )
-    assert found["trained"].ranges == ((-1.0, 9.0), (-1.0, 2.0))
+    assert found["trained"].ranges == {"": ((-1.0, 9.0), (-1.0, 2.0))}

@@ -37,6 +37,7 @@ def of_the_system(number: int) -> OSError:
         RuntimeError(CUDA),
         RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"),
         RuntimeError(CPU),
+        RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."),
     ],
     ids=str,
 )

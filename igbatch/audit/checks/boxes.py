@@ -1,8 +1,11 @@
-"""Checks of boxes: the size and the sign of their sums, and the share of |a| in the target's own boxes."""
+"""Checks of boxes: the size and the sign of their sums, what the output loses without them, and the share of
+|a| in the target's own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -20,13 +23,25 @@ class BoxSums(Shifted):
     """The mean sum in boxes, by trained variant, label and target, paired over images."""
 
     name = "box_sums"
+    of = attrgetter("sums")
 
     def add(self, pair: VariantPair) -> None:
-        for group, scale in _scaled(pair):
-            now, before = group.sums
-            self.add_shift(_name(pair, group), float(abs((now - before).mean()) / scale), now, before)
-            details = _details(pair, group, now, before)
-            self.add_offenders(np.abs(now - before) / scale, group.images, least=self.threshold, **details)
+        for group, scale in _scaled(pair, self.of):
+            both = np.stack(self.of(group))
+            known = ~np.isnan(both).any(axis=0)
+            now, before = both[:, known]
+            if len(now):
+                self.add_shift(_name(pair, group), float(abs((now - before).mean()) / scale), now, before)
+                details = _details(pair, group, now, before)
+                sizes = np.abs(now - before) / scale
+                self.add_offenders(sizes, group.images[known], least=self.threshold, **details)
+
+
+class Deletions(BoxSums):
+    """The mean of what the output loses without boxes, likewise, where both studies measured it."""
+
+    name = "deletions"
+    of = attrgetter("deletions")
 
 
 class BoxSigns(AuditCheck):
@@ -76,8 +91,9 @@ def _details(pair: VariantPair, group: BoxGroup, now: Floats, before: Floats) ->
     return {**named, "now": now, "before": before}
 
 
-def _scaled(pair: VariantPair) -> Iterator[tuple[BoxGroup, float]]:
-    """Yield groups with their mean |sum| in the reference, at least a share of the largest one's."""
-    sizes = [float(np.abs(group.sums[1]).mean()) for group in pair.boxes]
+def _scaled(pair: VariantPair, of: attrgetter[Any] = BoxSums.of) -> Iterator[tuple[BoxGroup, float]]:
+    """Yield groups with the mean size of values in the reference, at least a share of the largest one's."""
+    known = [np.abs(of(group)[1])[~np.isnan(of(group)[1])] for group in pair.boxes]
+    sizes = [float(each.mean()) if len(each) else 0.0 for each in known]
     least = max(NEGLIGIBLE * max(sizes, default=0.0), 1e-300)
     return zip(pair.boxes, (max(size, least) for size in sizes), strict=True)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from operator import itemgetter
-from typing import Any
 
 import pandas as pd
 
 from igbatch.report.columns import TableColumns, in_order, interval_cell, name, share, value, whole, yes
-from igbatch.report.findings.contrasts import MIN_TO_JUDGE, contrast_findings
+from igbatch.report.findings.contrasts import MIN_TO_JUDGE, against, contrast_findings
 from igbatch.report.findings.model import Finding, Missing, Verdict, combine, present, variants_of_kind
 from igbatch.results import StudyResults
-from igbatch.statistics.aggregates import MIN_IMAGES, share_interval
+from igbatch.statistics.aggregates import MIN_IMAGES
 from igbatch.text import plain
 
 SMALL_PROBABILITY = 0.01
@@ -171,16 +170,6 @@ def opposition(results: StudyResults, sums: pd.DataFrame) -> list[Finding]:
             max_named=MAX_NAMED,
         ))  # fmt: skip
     return findings
-
-
-def against(row: Mapping[Any, Any]) -> Verdict:
-    """Judge whether the boxes of a label count against a target, by a row of `aggregates`."""
-    low, high = share_interval(row["n_negative"], row["n_images"])
-    if row["n_images"] < MIN_TO_JUDGE or low is None or high is None:
-        return Verdict.UNKNOWN
-    if low > 0.5 and row["mean_sum_high"] < 0:
-        return Verdict.HOLDS
-    return Verdict.FAILS if high < 0.5 or row["mean_sum_low"] > 0 else Verdict.MIXED
 
 
 def whole_pattern(verdicts: Iterable[Verdict]) -> bool | None:

@@ -10,7 +10,7 @@ import pandas as pd
 from igbatch.report.columns import TableColumns, interval_cell, name, value
 from igbatch.report.findings.model import Finding, Missing, Verdict, present, variants_of_kind
 from igbatch.results import StudyResults
-from igbatch.statistics.aggregates import MIN_IMAGES
+from igbatch.statistics.aggregates import MIN_IMAGES, share_interval
 
 MIN_TO_JUDGE = 4
 """Images below which signs tell nothing: of 4 that agree, the 95 % interval just leaves one half."""
@@ -59,6 +59,7 @@ def _finding(results: StudyResults, contrast: str, first: str, other: str, sums:
                 "alone": by_itself is not None,
                 "alone_mean": None if by_itself is None else by_itself["mean_sum"],
                 "alone_negative": None if by_itself is None else int(by_itself["n_negative"]),
+                "alone_found": None if by_itself is None else against(by_itself),
             }
         )
     judged = {row["found"] for row in rows} - {Verdict.UNKNOWN}
@@ -86,8 +87,17 @@ def _finding(results: StudyResults, contrast: str, first: str, other: str, sums:
 
 def counts_for_its_side(row: Mapping[Any, Any]) -> Verdict:
     """Judge whether the boxes of one of the two classes count for their side, by a row of `aggregates`."""
-    sign, low, high = row["expected_sign"], row["sign_share_low"], row["sign_share_high"]
-    if row["n_images"] < MIN_TO_JUDGE:
+    return _signed(row, row["expected_sign"], row["sign_share_low"], row["sign_share_high"])
+
+
+def against(row: Mapping[Any, Any]) -> Verdict:
+    """Judge whether the boxes of a label count against a target, by a row of `aggregates`."""
+    return _signed(row, -1, *share_interval(row["n_negative"], row["n_images"]))
+
+
+def _signed(row: Mapping[Any, Any], sign: int, low: float | None, high: float | None) -> Verdict:
+    """Judge whether sums have a sign in most images, of which the interval is given, and on average."""
+    if row["n_images"] < MIN_TO_JUDGE or low is None or high is None:
         return Verdict.UNKNOWN
     ends = sorted((sign * row["mean_sum_low"], sign * row["mean_sum_high"]))
     if low > 0.5 and ends[0] > 0:

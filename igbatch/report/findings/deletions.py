@@ -10,7 +10,7 @@ import pandas as pd
 from igbatch.report.columns import NONE, Cell, Row, TableColumns, name, share, value, whole
 from igbatch.report.findings.model import Finding, Missing, Verdict, present, variants_of_kind
 from igbatch.results import StudyResults
-from igbatch.statistics.aggregates import KEYS
+from igbatch.statistics.aggregates import KEYS, share_interval
 from igbatch.statistics.agreement import MIN_RANKED
 from igbatch.text import decimals
 
@@ -130,6 +130,26 @@ def _found(
         passed=sum(each is True for each in shown["passed"]),
         failed=sum(each is False for each in shown["passed"]),
         min_images=MIN_RANKED,
+        signed=None if missing else _signed(shown),
         **spans,
         **numbers,
     )
+
+
+def _signed(rows: pd.DataFrame) -> dict[str, Any]:
+    """Return how often signs agree over all groups, with the interval of as many cases as there are images.
+
+    The groups of an image are no cases apart, so that an interval of all of them would be too narrow.
+    `least` is the group that agrees least often.
+    """
+    agreeing, cases, images = (
+        (rows["sign_share"] * rows["n_images"]).sum(),
+        rows["n_images"].sum(),
+        rows["n_images"].max(),
+    )
+    low, high = share_interval(round(agreeing / cases * images), int(images))
+    least = rows.sort_values(["sign_share", "spearman"]).iloc[0].to_dict()
+    return {
+        "agreeing": round(agreeing), "cases": int(cases), "share": agreeing / cases, "low": low, "high": high,
+        "least": least, "variants": rows["variant_id"].nunique(),
+    }  # fmt: skip

@@ -55,6 +55,7 @@ class Finding:
         criterion: when the claim counts as holding.
         answer: what the numbers say, in three sentences at most.
         brief: the numbers in a few words; where it cannot be told, why.
+        summary: a sentence of the page's summary; empty where it has none of its own.
     """
 
     key: str
@@ -64,6 +65,7 @@ class Finding:
     criterion: str
     answer: str
     brief: str
+    summary: str = ""
 
 
 def present(
@@ -75,12 +77,15 @@ def present(
         key: of the claim, after whose models it is of: `trained_opposition`.
         verdict: on it, or why there is none.
         rows, columns: the table of the numbers, of which `MAX_ROWS` are shown.
-        numbers: what the template reads; `answer` and `brief` only where there is a verdict.
+        numbers: what the template reads; `answer` and `brief` only where there is a verdict, `why` where not.
     """
     missing = isinstance(verdict, Missing)
-    words = parts(f"findings/{key.partition('_')[2]}.j2", key=key, missing=missing, **numbers)
+    words = parts("findings/missing.j2", missing=verdict, **numbers) if missing else {}
+    why = words.get("brief", "")
+    words = (
+        parts(f"findings/{key.partition('_')[2]}.j2", key=key, missing=missing, why=why, **numbers) | words
+    )
     if isinstance(verdict, Missing):
-        words |= parts("findings/missing.j2", missing=verdict, **numbers)
         verdict = Verdict.UNKNOWN
     note = f"{count(len(rows) - MAX_ROWS, 'more row')} left out here." if len(rows) > MAX_ROWS else ""
     return Finding(key, verdict, read(rows[:MAX_ROWS], columns, note), **words)

@@ -21,6 +21,9 @@ from igbatch.statistics.aggregates import MIN_IMAGES
 FEW_IMAGES = 10
 """Images below which the summary warns that means over them are of little weight."""
 
+MAX_OWN = 4
+"""Sentences of the summary that findings bring themselves: of removals, and of three contrasts."""
+
 WEIGHTY_BASELINE = 0.05
 """A probability at the baseline from which on the report says so."""
 
@@ -40,8 +43,10 @@ def describe(results: StudyResults) -> tuple[str, dict[str, str]]:
     return lead, {name: words for name, _, words in (fact.partition(": ") for fact in facts)}
 
 
-def five_sentences(results: StudyResults, findings: Sequence[Finding], quarantined: int) -> list[str]:
+def summary_sentences(results: StudyResults, findings: Sequence[Finding], quarantined: int) -> list[str]:
     """Sum a study up: what it is, what it found of ranges, in boxes and by tests, what to beware of.
+
+    Five sentences, and one of removals and of each contrast where the study has them, of `MAX_OWN` at most.
 
     Args:
         results: a reduced study.
@@ -55,6 +60,10 @@ def five_sentences(results: StudyResults, findings: Sequence[Finding], quarantin
         results=results,
         kinds=Counter(results.variants["kind"]),
         findings={finding.key: finding for finding in findings},
+        own=sorted(
+            (each for each in findings if each.summary), key=lambda each: each.key == "trained_contrast"
+        ),
+        max_own=MAX_OWN,
         tests=null_verdict(pd.concat(nulls)) if nulls else None,
         level=SIGNIFICANT,
         min_models=MIN_MODELS,

@@ -122,3 +122,18 @@ def test_without_boxes_there_is_nothing_to_compare(checked: Checked, name: str) 
     found = checked(name, {"boxes": lambda *place: []})
     assert found.outcome is Outcome.SKIPPED
     assert "box" in found.words
+
+
+def test_deletions_are_held_against_the_references_where_both_measured_them(checked: Checked) -> None:
+    def without(factor: float) -> dict[str, Any]:
+        def boxes(variant: str, image: str, target: str) -> list[dict[str, Any]]:
+            lost = None if image == "c" else 0.5 * (factor if image == "b" else 1.0)
+            return [{"box_label": "eagle", "sum": 0.5, "share": 0.5, "deletion": lost}]
+
+        return {"images": list("abc"), "boxes": boxes}
+
+    found = checked("deletions", without(0.4), without(1.0))
+    part = found.parts[0]
+    assert (part.now, part.before, part.n) == (pytest.approx(0.35), pytest.approx(0.5), 2)
+    assert (found.figure, found.outcome) == (pytest.approx(0.3), Outcome.FAILED)
+    assert found.offenders[0].words == "without eagle's box 0.2 less, was 0.5"

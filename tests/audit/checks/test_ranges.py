@@ -36,3 +36,25 @@ def test_the_data_sets_range_is_that_of_the_largest_variant(checked: Checked) ->
     found = checked("ranges", ends((-1, 1), (-0.1, 0.2)), ends((-1, 1)))
     figures = {part.name: part.figure for part in found.parts}
     assert figures == {"variant random-1": pytest.approx(0.5), "variant trained": 0.0, "dataset": 0.0}
+
+
+def test_a_contrast_is_held_against_its_own_range(checked: Checked) -> None:
+    def wide(end: float) -> dict[str, Any]:
+        def row(variant: str, image: str, target: str) -> dict[str, Any]:
+            high = end if (variant, image, target) == ("trained", "b", "eagle - magpie") else 1.0
+            return {"minimum": -1.0, "maximum": high}
+
+        named = ("eagle", "magpie", "eagle - magpie")
+        return {"row": row, "targets": named, "record": {"contrasts": {named[2]: list(named[:2])}}}
+
+    found = checked("ranges", wide(1.8), wide(1.0))
+    figures = {part.name: part.figure for part in found.parts}
+    assert (
+        figures.pop("variant trained, eagle - magpie")
+        == figures.pop("dataset, eagle - magpie")
+        == pytest.approx(0.4)
+    )
+    assert set(figures.values()) == {0.0}
+    assert len(figures) == 4
+    assert found.outcome is Outcome.FAILED
+    assert [(each.image_id, each.target) for each in found.offenders] == [("b", "eagle - magpie")]

@@ -1,4 +1,4 @@
-"""What is said of a study: what it is, five sentences that other data turn, warnings where they apply."""
+"""What is said of a study: what it is, sentences that other data turn, warnings where they apply."""
 
 import re
 from collections.abc import Callable
@@ -12,11 +12,15 @@ import pytest
 from igbatch.images.box_counts import BoxCounts
 from igbatch.reduce.summary import Summary, WorstMap
 from igbatch.report.findings.boxes import box_findings
+from igbatch.report.findings.deletions import deletion_findings
+from igbatch.report.findings.model import Finding
 from igbatch.report.findings.similarity import target_likeness
-from igbatch.report.findings.summary import BaselineMean, cautions, describe, five_sentences
+from igbatch.report.findings.summary import BaselineMean, cautions, describe, summary_sentences
 from igbatch.report.page.csv_tables import take_quarantine
 from igbatch.report.sentences import sentences
 from igbatch.results import StudyResults
+from igbatch.statistics.aggregates import aggregate_box_sums
+from igbatch.statistics.agreement import aggregate_deletions
 
 OPPOSED = ((0.8, -0.2), (-0.3, 0.7))
 AGREEING = ((0.8, 0.2), (0.3, 0.7))
@@ -30,11 +34,10 @@ def study(study: Callable[..., Any]) -> Callable[..., Any]:
     return partial(study, images=12)
 
 
-def summed(results: StudyResults) -> tuple[str, ...]:
+def summed(results: StudyResults, *more: Finding) -> list[str]:
     images = results.listing.ids(range(results.n_images))
-    findings = [*box_findings(results), *target_likeness(results, images)]
-    lines = five_sentences(results, findings, take_quarantine(results, 1)[2])
-    assert len(lines) == 5
+    findings = [*box_findings(results), *more, *target_likeness(results, images)]
+    lines = summary_sentences(results, findings, take_quarantine(results, 1)[2])
     for sentence in lines:
         assert sentence.endswith(".")
         assert ". " not in sentence  # one sentence each
@@ -148,7 +151,7 @@ def test_what_to_be_careful_about_is_what_weighs_most(
     results = study({"trained": OPPOSED})
     totals = results.totals
     totals.baselines["trained", "magpie"] = 0.3
-    lines = five_sentences(results, [*box_findings(results), *target_likeness(results, [])], 0)[4]
+    lines = summary_sentences(results, [*box_findings(results), *target_likeness(results, [])], 0)[4]
     assert lines == "Be careful most of all: trained gives magpie 30.0\u00a0% at the baseline already."
 
 
@@ -295,3 +298,28 @@ def test_an_output_of_before_counted_no_boxes(drawn: Any, noise: Any, change_stu
     change_study(study, images={"boxes": "b.csv"})
     assert study.box_counts is None
     assert fact(study, "Data") == "1 image of photos, boxes of b.csv"
+
+
+def test_removals_and_contrasts_have_a_sentence_each(study: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = study({"trained": AGREEING})
+    assert len(summed(results)) == 5
+    name = "eagle - magpie"
+    boxes = results.box_stats.astype({"deletion": float})
+    keys = ["variant_id", "image_id", "box_label", "box_id"]
+    eagle, magpie = (boxes[boxes["target"] == each].set_index(keys) for each in ("eagle", "magpie"))
+    contrast = eagle.assign(target=name, sum=eagle["sum"] - magpie["sum"]).reset_index()[list(boxes)]
+    boxes = pd.concat([boxes, contrast], ignore_index=True)
+    odd = (boxes["target"] == "eagle") & (boxes["box_label"] == "magpie") & (boxes["image_id"] == "0.png")
+    boxes["deletion"] = boxes["sum"].where(~odd, -1.0)
+    results.__dict__["aggregates"] = aggregate_box_sums(boxes, contrasts={name: ("eagle", "magpie")})
+    results.__dict__["deletions"] = aggregate_deletions(boxes)
+    monkeypatch.setattr(type(results), "contrasts", {name: ("eagle", "magpie")})
+    removed, asked = summed(results, *deletion_findings(results))[3:5]
+    share = "98.6\u00a0%, 95 % interval 75.8\u00a0% to 100\u00a0% if each image counts once"
+    assert f"the sign of the sum in it in 71 of 72 cases (image, box label, target; {share})" in removed
+    assert "least often in the magpie box for eagle (91.7\u00a0% of 12 images, 64.6\u00a0% to " in removed
+    assert asked.startswith(
+        "Asked “eagle or magpie”, the trained model counts the eagle box for the eagle in 12 of"
+    )
+    assert "counts the magpie box against the eagle in 12 of 12 images" in asked
+    assert "which the sums for the eagle alone do not say (negative in 0, mean " in asked
