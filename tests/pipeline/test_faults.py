@@ -22,7 +22,7 @@ from quick_worker import QuickWorker, Replayed, write_committed
 
 from igbatch import open_study
 from igbatch.errors import UnfinishedError
-from igbatch.pipeline import driver, worker
+from igbatch.pipeline import driver, retry, worker, worker_pool
 from igbatch.pipeline.cluster import Workers
 from igbatch.pipeline.compute import ShardComputer
 from igbatch.pipeline.driver import AttributionDriver, RunSummary
@@ -113,6 +113,8 @@ def lose_the_store(shard: Shard, mark: str, times: int) -> None:
 def watchful_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the driver look at workers that do not answer every moment, not every two seconds."""
     monkeypatch.setattr(driver, "SCALE_SECONDS", 0.2)
+    for module in (driver, worker_pool):
+        monkeypatch.setattr(module, "POLL_SECONDS", 0.1)
 
 
 @pytest.fixture
@@ -264,9 +266,14 @@ def test_an_image_that_kills_its_worker_ends_alone_in_quarantine(
 
 
 def test_shards_that_were_with_the_one_at_fault_cost_no_image(
-    study: Path, tmp_path: Path, undisturbed: pd.DataFrame, replay_with: Callable[..., RunSummary]
+    study: Path,
+    tmp_path: Path,
+    undisturbed: pd.DataFrame,
+    replay_with: Callable[..., RunSummary],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A worker has the next shard already when it dies, and nothing tells which of them it was."""
+    monkeypatch.setattr(retry, "ALONE_TRIES", 2)  # each is a new worker
     single = "run.shard_images=1"
     summary = replay_with(die_of_fatal_image, study, tmp_path / "out", single)
     assert summary.quarantined == 2
