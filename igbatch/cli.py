@@ -83,8 +83,8 @@ figure_options = add_options(
                  "for: raw, image, pair, targets, models, variant or dataset (default: raw, image, pair "
                  "and dataset in turn). --normalization is its old name."),
     click.option("--regions", metavar="NAME", help="What has one colour: pixel, patch 4, patch 8 "
-                 "(default where the study has it), patch 16, patch 32, superpixels or objects; all but "
-                 "pixels show sums."),
+                 "(default where the study has it), patch 16, patch 32, superpixels or objects, which show "
+                 "sums; or blurred, which moves attributions."),
     click.option("--rule", metavar="NAME", help="symmetric (default), min-max or percentile."),
     click.option("--percentile", type=float, metavar="P", help="Colours end at the P % quantile of |a|."),
     click.option("--range", "ends", type=(float, float), metavar="LOW HIGH", help="Colours end here."),

@@ -28,15 +28,15 @@ Scope = Literal["raw", "image", "pair", "targets", "models", "variant", "dataset
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 COLUMNS = ("minimum", "maximum", "histogram")
 
-Regions = Literal["pixel", "patch 4", "patch 8", "patch 16", "patch 32", "superpixels", "objects"]
+Regions = Literal["pixel", "patch 4", "patch 8", "patch 16", "patch 32", "superpixels", "objects", "blurred"]
 """What of a map is one value: a pixel, or the sum over a square patch of so many pixels a side, a superpixel,
-or an object."""
+or an object; or a pixel of the map `blurred`, which moves attributions (`statistics.blur`)."""
 
 REGIONS: tuple[Regions, ...] = get_args(Regions)
 
 
 def region_size(regions: str) -> int:
-    """Return the side of regions in pixels, 1 of `pixel`; of superpixels and objects what stands for it.
+    """Return the side of regions in pixels, 1 of `pixel`; of all others what stands for it.
 
     Raises:
         InputError: there are no such regions.
@@ -55,8 +55,8 @@ def columns_of(regions: Regions) -> tuple[str, ...]:
 class RangeSummary:
     """Extremes and value counts of some maps; `+` merges two summaries.
 
-    `patches` are those of sums over patches, by their size, and over superpixels and objects, by their code
-    (`partitions.CODES`): of as many maps as have them.
+    `patches` are those of sums over patches, by their size, and of all else by its code (`partitions.CODES`):
+    of as many maps as have them.
     """
 
     minimum: float = math.inf

@@ -170,7 +170,7 @@ def why_missing(reader: Reader, regions: Regions, maps: str) -> str:
         return f"the study has none; set images.superpixels, to 64 for instance, and {again}"
     if regions == "objects" and not images.objects:
         return f"the study knows none; set images.boxes or images.masks, and {again}"
-    kind = regions if regions in CODES else "patches"
+    kind = "blurred maps" if regions == "blurred" else regions if regions in CODES else "patches"
     return f"{maps} were computed by a version that kept no ranges of {kind}; use pixel, or {again}"
 
 

@@ -6,7 +6,7 @@ from igbatch.errors import InputError
 from igbatch.reduce.ranges import Regions, region_size
 from igbatch.reduce.scopes import why_missing
 from igbatch.results.tables import Tables
-from igbatch.statistics.partitions import CODES, LabelMap, Partition
+from igbatch.statistics.partitions import SEGMENTS, LabelMap, Partition
 from igbatch.store.label_maps import LabelMaps, read_label_maps
 from igbatch.store.reader import Reader
 
@@ -27,7 +27,7 @@ class ImageRegions(Tables):
         Raises:
             InputError: there are no such regions, or the study kept none.
         """
-        if regions not in CODES:
+        if regions not in SEGMENTS:
             return Partition(region_size(regions))
         return Partition(labels=self.label_map(variant_id, image_id, regions).labels)
 

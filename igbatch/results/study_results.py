@@ -28,7 +28,7 @@ from igbatch.reduce.variant_scan import grids, scan_variant
 from igbatch.results.image_regions import ImageRegions
 from igbatch.results.stored_maps import StoredMap, maps_of
 from igbatch.results.tables import SCANNED_ROWS, frame_of
-from igbatch.statistics.partitions import CODES, Partition
+from igbatch.statistics.partitions import SEGMENTS, Partition
 from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
@@ -230,7 +230,7 @@ class StudyResults(ImageRegions):
             InputError: there are no such regions, they differ between images, or a file of maps is gone or
                 damaged.
         """
-        if regions in CODES:
+        if regions in SEGMENTS:
             raise InputError(f"regions {regions!r} differ between images; take the mean by pixel or patches")
         squares, total, count = Partition(region_size(regions)), np.zeros(()), 0
         chosen = self.listing.image_ids.to_pylist() if image_ids is None else list(image_ids)

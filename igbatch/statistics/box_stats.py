@@ -125,6 +125,7 @@ def measure(
     if not_finite:
         return MeasuredMap(not_finite, None, [])
     statistics = map_statistics(attribution)
-    statistics["patches"] = [*segment_statistics(attribution, label_maps), *statistics["patches"]]
+    entries = [*segment_statistics(attribution, label_maps), *statistics["patches"]]
+    statistics["patches"] = sorted(entries, key=lambda entry: int(entry["size"]))
     whole = Sums.of(statistics["positive_sum"], statistics["negative_sum"])
     return MeasuredMap(0, statistics, box_statistics(attribution, boxes, whole))

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from igbatch.images.geometry import MappedBox
+from igbatch.statistics.blur import BLURRED, blur_matrix
 from igbatch.statistics.box_stats import MeasuredMap, refuse_outside, statistics_of_boxes
 from igbatch.statistics.histogram import EDGES, FLOAT32_EDGES, N_SIDE, counts_between
 from igbatch.statistics.image_stats import QUANTILES, Sums, ranks, statistics_of
-from igbatch.statistics.partitions import CODES, LabelMap
+from igbatch.statistics.partitions import SEGMENTS, LabelMap
 from igbatch.statistics.patches import PATCH_SIZES, patch_entry
 
 RANKS = 2 + len(QUANTILES)
@@ -61,12 +62,23 @@ def launch_map_statistics(
 
 
 def _patch_numbers(maps: Tensor) -> Iterator[Tensor]:
-    """Yield minimum, maximum and `_places` of the sums over patches of each map, for every size."""
+    """Yield minimum, maximum and `_places` of each map blurred, and of its sums over patches."""
     sums, side = maps.double(), 1
+    rows, columns = (_blur_matrix(each, maps.device) for each in maps.shape[1:])
+    yield from _ends_and_places(rows @ sums @ columns)
     for size in PATCH_SIZES:
         sums, side = _added(sums, size // side), size  # of the next smaller ones, which they are made of
-        ascending = sums.flatten(1).sort(1).values
-        yield from (ascending[:, :1], ascending[:, -1:], *_places(ascending))
+        yield from _ends_and_places(sums)
+
+
+@cache
+def _blur_matrix(side: int, device: torch.device) -> Tensor:
+    return torch.tensor(blur_matrix(side), device=device)
+
+
+def _ends_and_places(values: Tensor) -> list[Tensor]:
+    ascending = values.flatten(1).sort(1).values
+    return [ascending[:, :1], ascending[:, -1:], *_places(ascending)]
 
 
 def _segment_numbers(maps: Tensor, label_maps: Sequence[LabelMap]) -> Iterator[Tensor]:
@@ -82,8 +94,7 @@ def _segment_numbers(maps: Tensor, label_maps: Sequence[LabelMap]) -> Iterator[T
         for first in range(0, each.regions, SEGMENTS_AT_ONCE):
             numbers = torch.arange(first, min(first + SEGMENTS_AT_ONCE, each.regions), device=maps.device)
             parts.append(values @ (labels[:, None] == numbers).double())
-        ascending = torch.cat(parts, 1).sort(1).values
-        yield from (ascending[:, :1], ascending[:, -1:], *_places(ascending))
+        yield from _ends_and_places(torch.cat(parts, 1))
 
 
 def _sent(labels: NDArray[np.uint16], device: torch.device) -> Tensor:
@@ -126,8 +137,9 @@ def unpack_map_statistics(
         shape: (H, W) of the maps.
         label_maps: that they were summed over.
     """
-    sizes = {size: math.prod(-(-side // size) for side in shape) for size in PATCH_SIZES}
-    sizes |= {CODES[each.segments]: each.regions for each in label_maps}
+    sizes = {BLURRED: math.prod(shape)}
+    sizes |= {size: math.prod(-(-side // size) for side in shape) for size in PATCH_SIZES}
+    sizes |= {SEGMENTS[each.segments]: each.regions for each in label_maps}
     lengths = (RANKS, _PLACES, len(sizes) * (2 + _PLACES))
     found = []
     for row in numbers:

@@ -13,12 +13,16 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from igbatch.statistics.blur import BLURRED, blur
 from igbatch.statistics.patches import over_pixels, patch_sums, statistics_of_patches
 
 Segments = Literal["superpixels", "objects"]
 
-CODES: Mapping[str, int] = {"superpixels": 0, "objects": -1}
+SEGMENTS: Mapping[str, int] = {"superpixels": 0, "objects": -1}
 """What stands for them where squares have the side: in `patches` of a row, and in `RangeSummary.patches`."""
+
+CODES: Mapping[str, int] = {**SEGMENTS, "blurred": BLURRED}
+"""The same, of all that is no square."""
 
 
 class LabelMap(NamedTuple):
@@ -42,10 +46,10 @@ class LabelMap(NamedTuple):
 
 @dataclass(frozen=True)
 class Partition:
-    """Regions that the pixels of a map are cut into.
+    """Regions that the pixels of a map are cut into, or that the map is blurred instead.
 
     Attributes:
-        size: the side of square patches, 1 of pixels; without meaning where there are labels.
+        size: the side of square patches, 1 of pixels, `BLURRED`; without meaning where there are labels.
         labels: uint16 [H, W], the number of each pixel's region; None of squares.
     """
 
@@ -53,22 +57,30 @@ class Partition:
     labels: NDArray[np.uint16] | None = None
 
     def sums(self, attribution: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """Add up a map, [H, W], over the regions: float64, [rows, columns] of squares, else [regions]."""
-        if self.labels is None:
-            return patch_sums(attribution, self.size)
-        return label_sums(attribution, self.labels)
+        """Add up a map, [H, W], over the regions: float64, [rows, columns] of squares, else [regions].
+
+        A blurred map has its shape.
+        """
+        if self.labels is not None:
+            return label_sums(attribution, self.labels)
+        return blur(attribution) if self.size == BLURRED else patch_sums(attribution, self.size)
 
     def over_pixels(self, sums: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:
         """Give each pixel of a map of a shape, (H, W), the value of its region: [H, W]."""
         if self.labels is None:
-            return np.asarray(over_pixels(sums, self.size, shape))
+            return np.asarray(over_pixels(sums, self.side, shape))
         spread: NDArray[np.float64] = sums[self.labels]
         return spread
 
     @property
     def largest(self) -> int:
         """Pixels of the largest region."""
-        return self.size**2 if self.labels is None else int(np.bincount(self.labels.ravel()).max())
+        return self.side**2 if self.labels is None else int(np.bincount(self.labels.ravel()).max())
+
+    @property
+    def side(self) -> int:
+        """The side of the squares of one value: a pixel of a blurred map."""
+        return max(self.size, 1)
 
 
 def label_sums(attribution: NDArray[np.floating[Any]], labels: NDArray[np.uint16]) -> NDArray[np.float64]:
@@ -88,7 +100,7 @@ def segment_statistics(
 ) -> list[dict[str, Any]]:
     """Return the entries of `patches` of a finite map that label maps give, in the order of their codes."""
     found = [
-        statistics_of_patches(CODES[each.segments], label_sums(attribution, each.labels))
+        statistics_of_patches(SEGMENTS[each.segments], label_sums(attribution, each.labels))
         for each in label_maps
     ]
     return sorted(found, key=lambda entry: entry["size"])

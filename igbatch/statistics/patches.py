@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from igbatch.statistics.blur import BLURRED, blur
 from igbatch.statistics.histogram import histogram
 
 PATCH_SIZES = (4, 8, 16, 32)
@@ -45,8 +46,11 @@ def over_pixels(sums: NDArray[np.floating[Any]], size: int, shape: tuple[int, in
 
 
 def patch_statistics(attribution: NDArray[np.float32]) -> list[dict[str, Any]]:
-    """Return the `patches` of a row of `image_stats`: extremes and histogram by size, of a finite map."""
-    found = []
+    """Return the `patches` of a row of `image_stats`: extremes and histogram by size, of a finite map.
+
+    The map is blurred for the first of them.
+    """
+    found = [statistics_of_patches(BLURRED, blur(attribution))]
     sums, side = np.asarray(attribution, dtype=np.float64), 1
     for size in PATCH_SIZES:
         sums, side = _added(sums, size // side), size

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from igbatch.errors import InputError
-from igbatch.statistics.partitions import CODES, LabelMap
+from igbatch.statistics.partitions import SEGMENTS, LabelMap
 from igbatch.store import schemas
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output, table_bytes
@@ -61,7 +61,7 @@ def read_label_maps(
     try:
         table = pq.read_table(path, filesystem=output.filesystem, partitioning=None, filters=among)
         for row in table.cast(schemas.LABEL_MAPS).to_pylist():
-            if row["segments"] not in CODES:
+            if row["segments"] not in SEGMENTS:
                 raise ValueError(f"no segments are {row['segments']!r}")
             each = LabelMap(row["segments"], _labels(row["labels"]), tuple(row["names"]))
             found[row["image_id"]] = (*found.get(row["image_id"], ()), each)

@@ -41,7 +41,7 @@ VARIANTS = _schema(
 def _patches(counts: pa.DataType) -> pa.DataType:
     """Return the type of ranges of sums over patches: an entry a size, of `n_maps` maps together.
 
-    Superpixels and objects have a code for their size (`statistics.partitions.CODES`).
+    Superpixels, objects and blurred maps have a code for their size (`statistics.partitions.CODES`).
     """
     fields = {
         "size": INT32, "minimum": FLOAT64, "maximum": FLOAT64, "histogram": pa.list_(counts), "n_maps": INT64,

@@ -8,12 +8,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from igbatch.statistics.partitions import CODES, Partition
+from igbatch.statistics.blur import BLURRED
+from igbatch.statistics.partitions import CODES, SEGMENTS, Partition
 from igbatch.store.histograms import patches_by_size
 from igbatch.store.label_maps import LabelMaps, read_label_maps
 from igbatch.store.output import Output
 
-NAMES = {code: name for name, code in CODES.items()}
+NAMES = {code: name for name, code in CODES.items()} | {BLURRED: "the blurred map"}
 
 
 def kind_of(size: int) -> str:
@@ -53,7 +54,7 @@ class ShardRegions:
             InputError: the label maps are gone, or damaged, or those of an image are not among them.
             KeyError: an image has no label map, which the message names.
         """
-        if size not in NAMES:
+        if size not in SEGMENTS.values():
             return [Partition(size)] * len(image_ids)
         found = read_label_maps(self._output, self._model, self._name or "", image_ids)
         return [Partition(labels=_labels(found, image_id, NAMES[size])) for image_id in image_ids]

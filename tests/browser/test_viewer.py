@@ -155,12 +155,12 @@ def test_patches_show_their_sums_under_ranges_of_their_own(
     assert "regions=4&" in copied_link(page)
 
 
-def test_superpixels_and_objects_show_the_sums_that_the_study_gives(
+def test_superpixels_objects_and_blurred_maps_show_what_the_study_gives(
     birds: Any, page: Any, show: Show, eventually: Eventually
 ) -> None:
     show(page, birds, "")
-    segments: Sequence[Any] = ("superpixels", "objects")
-    for regions in segments:
+    every: Sequence[Any] = ("blurred", "superpixels", "objects")
+    for regions in every:
         choose(page, regions=str(CODES[regions]), first_scope="pair")
         for variant, target in product(VARIANTS[:2], TARGETS):
             values = birds.results.maps[variant, "a.png", target]

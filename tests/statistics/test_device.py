@@ -220,5 +220,5 @@ def test_the_numbers_come_to_the_host_in_one_copy(monkeypatch: pytest.MonkeyPatc
         on("cpu", maps, boxes[:number_of_boxes])
         assert [shape[0] for shape in copies] == [3]
         (shape,) = copies
-        patches = len(PATCH_SIZES) * (2 + 2 * N_SIDE)
+        patches = (1 + len(PATCH_SIZES)) * (2 + 2 * N_SIDE)
         assert shape[1] == 2 + 5 + 2 * N_SIDE + patches + 2 * (1 + number_of_boxes)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from igbatch.statistics.partitions import CODES, LabelMap, Partition, label_sums, segment_statistics
+from igbatch.statistics.partitions import SEGMENTS, LabelMap, Partition, label_sums, segment_statistics
 
 
 @st.composite
@@ -46,6 +46,6 @@ def test_one_region_is_the_whole_map_and_one_a_pixel_are_its_pixels() -> None:
     whole = label_sums(attribution, np.zeros((5, 7), dtype=np.uint16))
     assert whole.item() == pytest.approx(attribution.sum(dtype=np.float64), abs=1e-12)
     entries = segment_statistics(attribution, [LabelMap("superpixels", each), LabelMap("objects", each)])
-    assert [entry["size"] for entry in entries] == sorted(CODES.values())
+    assert [entry["size"] for entry in entries] == sorted(SEGMENTS.values())
     with pytest.raises(ValueError, match="differ in shape"):
         label_sums(attribution, each.T)

@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from igbatch.statistics.blur import BLURRED
+from igbatch.statistics.partitions import Partition
 from igbatch.statistics.patches import PATCH_SIZES, over_pixels, patch_statistics, patch_sums
 
 maps = arrays(
@@ -40,8 +42,8 @@ def test_a_patch_is_the_sum_of_its_pixels_and_edges_have_what_is_left() -> None:
 
 @given(attribution=maps)
 def test_statistics_are_those_of_the_sums(attribution: np.ndarray) -> None:
-    for entry, size in zip(patch_statistics(attribution), PATCH_SIZES, strict=True):
-        sums = patch_sums(attribution, size)
+    for entry, size in zip(patch_statistics(attribution), (BLURRED, *PATCH_SIZES), strict=True):
+        sums = Partition(size).sums(attribution)
         assert (entry["size"], entry["minimum"], entry["maximum"]) == (size, sums.min(), sums.max())
         assert entry["histogram"].sum() == sums.size
         assert entry["n_maps"] == 1

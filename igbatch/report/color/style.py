@@ -23,7 +23,8 @@ class ColorStyle:
         rule: how the range that maps share becomes the ends of the colour scale.
         percentile: of the magnitudes, 90 to 100; only the rule `percentile` uses it.
         regions: what of a map has one colour: a pixel, or a patch, superpixel or object, which shows its sum;
-            None where nobody chose: `figures.scales.shown_style` then says which, elsewhere it is pixels.
+            `blurred` moves attributions to pixels nearby. None where nobody chose:
+            `figures.scales.shown_style` then says which, elsewhere it is pixels.
         vmin, vmax: ends of the rule `fixed`, in units of the output; None otherwise.
         part: what of a map is shown.
         level: factor of the place on the colour scale, 1 to 20: at 2 the end colour is reached half-way.

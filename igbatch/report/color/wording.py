@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from igbatch.reduce.ranges import Scope
 from igbatch.report.color.colormaps import PALETTES
+from igbatch.statistics.blur import SIGMA
 from igbatch.statistics.partitions import CODES
 
 RangeRule = Literal["symmetric", "min-max", "percentile", "fixed"]
@@ -109,8 +110,8 @@ def knobs(sizes: Iterable[int] = (), scopes: str = "scopes", lacking: str = "") 
 
 def region_words(size: int) -> dict[str, Any]:
     """Return the size of regions, and their words: title, label, one, many and a sentence."""
-    kind = _KINDS.get(size, "patches")
-    return {"size": size, **{name: text.format(size=size) for name, text in _WORDS["regions"][kind].items()}}
+    words = _WORDS["regions"][_KINDS.get(size, "patches")]
+    return {"size": size} | {name: text.format(size=size, sigma=f"{SIGMA:g}") for name, text in words.items()}
 
 
 _KINDS = {1: "pixels", **{code: name for name, code in CODES.items()}}

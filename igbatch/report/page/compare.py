@@ -27,6 +27,7 @@ from igbatch.report.page.viewer_data import (
     StoredMap,
     StudyImage,
 )
+from igbatch.statistics.blur import BLURRED
 from igbatch.statistics.histogram import RELATIVE_ERROR
 from igbatch.statistics.image_stats import map_statistics
 from igbatch.statistics.patches import PATCH_SIZES
@@ -87,7 +88,7 @@ def _study(
     def shared(keys: Sequence[tuple[str, int]]) -> Range | None:
         return page_range(sum((summaries[key] for key in keys), RangeSummary()), len(keys))
 
-    patches = [size for size in PATCH_SIZES if size < min(high, wide)]
+    patches = [*(size for size in PATCH_SIZES if size < min(high, wide)), BLURRED]
     return PageStudy(
         name="compare",
         unit="",

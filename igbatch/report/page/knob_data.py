@@ -95,13 +95,13 @@ class Sentences(PageModel):
 
 @dataclass(frozen=True)
 class RegionChoice(ChoiceWords):
-    """What of a map has one colour: a pixel (size 1), or a patch, superpixel or object, which shows its sum.
+    """What of a map has one colour: a pixel (size 1), that of a blurred map, or a region with its sum.
 
     `label` stands behind that of a scope; `one` and `many` are nouns.
     """
 
     size: int
-    """Its side in pixels; 0 stands for superpixels, -1 for objects."""
+    """Its side in pixels; 0 stands for superpixels, -1 for objects, -2 for a blurred map."""
     label: str
     one: str
     many: str

@@ -33,10 +33,11 @@ from igbatch.report.page.viewer_data import (
 )
 from igbatch.report.selection import MAX_TARGETS, Selection, variants_on
 from igbatch.results import StudyResults
+from igbatch.statistics.blur import BLURRED
 from igbatch.statistics.histogram import RELATIVE_ERROR
-from igbatch.statistics.partitions import CODES
+from igbatch.statistics.partitions import CODES, SEGMENTS
 from igbatch.statistics.patches import PATCH_SIZES
-from igbatch.text import count, listing
+from igbatch.text import count
 
 FIRST_VARIANTS = 3
 """Variants that the page shows before the reader chooses: trained ones first."""
@@ -144,7 +145,9 @@ def _lacking(results: StudyResults, whole: RangeSummary) -> str:
     """Say why regions are not there to choose, in sentences."""
     images, not_set = results.study.images, []
     kinds: dict[int, list[str]] = {}  # by how many maps are without
-    for kind, sizes in {"patches": PATCH_SIZES, **{name: (code,) for name, code in CODES.items()}}.items():
+    segments = {name: (code,) for name, code in SEGMENTS.items()}
+    sized = {"patches": PATCH_SIZES, **segments, "blurred maps": (BLURRED,)}
+    for kind, sizes in sized.items():
         without = max(whole.n_maps - whole.of(size).n_maps for size in sizes)
         if without and not {"superpixels": images.superpixels, "objects": images.objects}.get(kind, True):
             not_set.append(LACKING_WORDS[kind])
@@ -152,7 +155,7 @@ def _lacking(results: StudyResults, whole: RangeSummary) -> str:
             kinds.setdefault(without, []).append(kind)
     measured = [
         LACKING_WORDS["measured"].format(
-            regions=listing(names),
+            regions=", no ".join(names),
             maps=f"{without:,} of {count(whole.n_maps, 'map')} {'was' if without == 1 else 'were'}",
         )
         for without, names in kinds.items()
@@ -243,7 +246,7 @@ def _frame_labels(maps: ImageMaps, variant_id: str, blocks: Blocks) -> dict[str,
         block = f"map-{len(blocks)}"
         blocks[block] = packed_integers(each.labels)
         labels = FrameLabels(block=block, regions=each.regions, names=list(each.names))
-        found[str(CODES[each.segments])] = labels
+        found[str(SEGMENTS[each.segments])] = labels
     return found
 
 

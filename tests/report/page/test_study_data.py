@@ -18,6 +18,7 @@ from igbatch.report.page.packing import PERCENTILES, packed, page_range, unpacke
 from igbatch.report.page.study_data import page_data
 from igbatch.report.page.viewer_data import PageStudy, json_in_html
 from igbatch.report.selection import MAX_TARGETS, select
+from igbatch.statistics.blur import BLURRED
 from igbatch.statistics.histogram import RELATIVE_ERROR, histogram
 from igbatch.statistics.partitions import LabelMap
 from igbatch.statistics.patches import PATCH_SIZES, patch_sums
@@ -157,7 +158,7 @@ def test_few_variants_are_all_shown(small_study: Any) -> None:
 
 def test_the_page_offers_every_choice_of_the_figures(small_study: Any) -> None:
     offered = gathered(small_study)[0]["knobs"]
-    for palette in (every := knobs(PATCH_SIZES))["palettes"]:
+    for palette in (every := knobs((*PATCH_SIZES, BLURRED)))["palettes"]:
         del palette["line"]
     lacking = offered["sentences"].pop("lacking")
     assert lacking.startswith("No superpixels: set images.superpixels")
@@ -278,7 +279,7 @@ def test_ranges_of_patches_are_on_the_page_where_the_study_has_them(drawn: Any, 
         assert study["raw"]["patches"][str(size)]["maximum"] == raw.maximum
     before, _, _ = gathered(drawn(maps, patches=False))
     why = before["knobs"]["sentences"]["lacking"]
-    assert why.startswith("No patches: 2 of 2 maps were computed before their sums were measured. ")
+    assert why.startswith("No patches, no blurred maps: 2 of 2 maps were computed by a version that ")
     assert before["first_regions"] == 1
     assert [each["size"] for each in before["knobs"]["regions"]] == [1]
     assert before["dataset"]["patches"] == before["images"][0]["variants"][0]["maps"][0]["patches"] == {}
@@ -292,7 +293,7 @@ def test_label_maps_are_on_the_page_and_cut_its_maps_as_the_study_does(drawn: An
     label_maps = [LabelMap("superpixels", labels), LabelMap("objects", halves, ("background", "<b>-1"))]
     results = drawn(maps, label_maps=label_maps)
     study, _, blocks = gathered(results)
-    assert [each["size"] for each in study["knobs"]["regions"]] == [1, *PATCH_SIZES, 0, -1]
+    assert [each["size"] for each in study["knobs"]["regions"]] == [1, *PATCH_SIZES, 0, -1, -2]
     assert study["knobs"]["sentences"]["lacking"] == ""
     frame = study["images"][0]["frames"][0]["labels"]
     assert frame["-1"]["names"] == ["background", "<b>-1"]

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { deflateSync } from "node:zlib";
 
-import { precision, regionAt, regionsOf, sumsIn, unpack, valueAt, wholeOf } from "../../../igbatch/report/viewer/src/raw_map.ts";
+import { BLURRED, precision, regionAt, regionsOf, sumsIn, unpack, valueAt, wholeOf } from "../../../igbatch/report/viewer/src/raw_map.ts";
 import { raw } from "./study.ts";
 
 function packed(integers: number[]): string {
@@ -43,9 +43,24 @@ test("patches are a partition of the map, and every pixel shows the sum of its o
   assert.deepEqual([...shown.integers], [-2, -2, 11, 11, -2, -2, 11, 11, -2, -2, -3, -3]);
   const total = (values: Iterable<number>) => [...values].reduce((sum, value) => sum + value, 0);
   for (const size of [1, 2, 4, 8]) assert.equal(total(regionsOf(map, size).sums.integers), total(integers));
-  assert.deepEqual(regionsOf(map, 1), { sums: map, shown: map, largest: 1 });
+  assert.deepEqual(regionsOf(map, 1), { sums: map, shown: map, largest: 0 });
   const strong = raw(Array(12).fill(32767));
   assert.deepEqual([...regionsOf(strong, 4).sums.integers], [12 * 32767]); // beyond 16 bits
+});
+
+test("a blurred map has the sum of the map, and one pixel becomes a Gaussian that is mirrored at the edges", () => {
+  const [width, height] = [7, 50];
+  const map = { ...raw(Array(width * height).fill(0), 0.5), width, height };
+  map.integers[20 * width + 3] = 1000;
+  const { sums, shown, largest } = regionsOf(map, BLURRED);
+  assert.ok(sums === shown && largest === 1);
+  const total = Array.from(shown.integers).reduce((sum, value) => sum + value);
+  assert.ok(Math.abs(total - 1000) < 1e-9);
+  const row = (y: number): number => Array.from(shown.integers.slice(y * width, (y + 1) * width)).reduce((a, b) => a + b);
+  for (const k of [1, 4, 12]) assert.ok(Math.abs(row(20 + k) / row(20) - Math.exp(-(k ** 2) / 32)) < 1e-12);
+  assert.equal(row(20 + 17), 0);
+  const flat = regionsOf({ ...map, integers: Int16Array.from(map.integers, () => 5) }, BLURRED);
+  for (const value of flat.sums.integers) assert.ok(Math.abs(value - 5) < 1e-12);
 });
 
 test("the region that a pixel is in adds up as the regions do, be they patches or labelled", () => {
@@ -56,7 +71,7 @@ test("the region that a pixel is in adds up as the regions do, be they patches o
     for (let i = 0; i < 12; i++) {
       const found = regionAt(map, i % 4, Math.floor(i / 4), size, of);
       assert.equal(found.sum, valueAt(shown, i % 4, Math.floor(i / 4)));
-      assert.ok(found.pixels <= largest && found.abs_sum >= Math.abs(found.sum));
+      assert.ok(found.pixels <= Math.max(largest, 1) && found.abs_sum >= Math.abs(found.sum));
     }
   }
   assert.equal(regionsOf(map, -1, labels).largest, 6);

@@ -62,7 +62,7 @@ export interface ScopeChoice {
   scope: "raw" | "image" | "pair" | "targets" | "models" | "variant" | "dataset";
 }
 /**
- * What of a map has one colour: a pixel (size 1), or a patch, superpixel or object, which shows its sum.
+ * What of a map has one colour: a pixel (size 1), that of a blurred map, or a region with its sum.
  *
  * `label` stands behind that of a scope; `one` and `many` are nouns.
  */
@@ -70,7 +70,7 @@ export interface RegionChoice {
   title: string;
   words: string;
   /**
-   * Its side in pixels; 0 stands for superpixels, -1 for objects.
+   * Its side in pixels; 0 stands for superpixels, -1 for objects, -2 for a blurred map.
    */
   size: number;
   label: string;

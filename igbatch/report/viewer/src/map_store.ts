@@ -1,7 +1,15 @@
 /** The raw maps of the images that were shown, unpacked once, and what follows from their values. */
 
 import { quantile } from "./limits.ts";
-import { type Labels, type RawMap, type Regions, regionsOf, unpack, unpackWords } from "./raw_map.ts";
+import {
+  BLURRED,
+  type Labels,
+  type RawMap,
+  type Regions,
+  regionsOf,
+  unpack,
+  unpackWords,
+} from "./raw_map.ts";
 import type { ModelFrame, StudyImage } from "./study_types.ts";
 
 /** Maps whose sums over regions are kept: those of an image, twelve variants of eight targets, of two sizes. */
@@ -33,8 +41,9 @@ export class MapStore {
   regions(block: string, size: number): Regions | undefined {
     const key = `${block} ${size}`;
     const map = this.maps.get(block);
-    const labels = size < 1 ? this.labels.get(this.frames.get(block)?.labels[size]?.block ?? "") : undefined;
-    if (map && (size >= 1 || labels) && !this.added.has(key)) {
+    const squares = size >= 1 || size === BLURRED;
+    const labels = !squares ? this.labels.get(this.frames.get(block)?.labels[size]?.block ?? "") : undefined;
+    if (map && (squares || labels) && !this.added.has(key)) {
       if (this.added.size >= MAX_ADDED) this.added.delete(this.added.keys().next().value!);
       this.added.set(key, regionsOf(map, size, labels));
     }

@@ -15,11 +15,16 @@ export interface Labels {
   names: string[];
 }
 
+/** What stands for a blurred map where patches have their side. */
+export const BLURRED = -2;
+/** Standard deviation of the Gaussian that blurs, in pixels. */
+const SIGMA = 4;
+
 /** A map as sums over regions: one value for each region, and the same for each pixel. */
 export interface Regions {
   sums: RawMap;
   shown: RawMap;
-  /** Pixels of the largest region. */
+  /** Pixels of the largest region, whose rounding adds up; 0 of pixels themselves, which are rounded to the inside. */
   largest: number;
   /** Where regions are no squares. */
   labels?: Labels;
@@ -65,10 +70,14 @@ export async function unpackWords(text: string, size: number): Promise<Uint16Arr
 /**
  * Add up a map over patches of `size` pixels a side, which begin at its upper left corner; those at the right and
  * lower edges have what pixels are left. Where there are labels, over their regions instead. Sums of integers are
- * exact. Of size 1 both are the map itself.
+ * exact. Of size 1 both are the map itself, and of `BLURRED` the map blurred.
  */
 export function regionsOf(map: RawMap, size: number, labels?: Labels): Regions {
-  if (size === 1 && !labels) return { sums: map, shown: map, largest: 1 };
+  if (size === BLURRED) {
+    const shown = blurred(map);
+    return { sums: shown, shown, largest: 1 };
+  }
+  if (size === 1 && !labels) return { sums: map, shown: map, largest: 0 };
   const width = labels ? labels.regions : Math.ceil(map.width / size);
   const height = labels ? 1 : Math.ceil(map.height / size);
   const sums = new Float64Array(width * height);
@@ -83,6 +92,47 @@ export function regionsOf(map: RawMap, size: number, labels?: Labels): Regions {
   const added = { width, height, integers: sums, scale: map.scale };
   const largest = labels ? largestOf(labels) : size * size;
   return { sums: added, shown: { ...map, integers: shown }, largest, ...(labels && { labels }) };
+}
+
+/**
+ * Blur a map by a Gaussian that is cut off at four standard deviations and mirrored at the edges, the outermost pixel
+ * with it, so that the sum stays.
+ */
+function blurred(map: RawMap): RawMap {
+  const { width, height } = map;
+  const integers = alongLines(alongLines(map.integers, width, 1, height, width), height, width, width, 1);
+  return { ...map, integers };
+}
+
+/** Blur each of some lines, which begin `next` apart, of `side` values that lie `step` apart. */
+function alongLines(
+  values: ArrayLike<number>,
+  side: number,
+  step: number,
+  lines: number,
+  next: number,
+): Float64Array {
+  const reach = 4 * SIGMA;
+  const bell = Float64Array.from({ length: 2 * reach + 1 }, (_, k) =>
+    Math.exp(-0.5 * ((k - reach) / SIGMA) ** 2),
+  );
+  const total = bell.reduce((sum, weight) => sum + weight);
+  const weights = bell.map((weight) => weight / total);
+  const places = Array.from({ length: side + 2 * reach }, (_, i) => {
+    const place = (((i - reach) % (2 * side)) + 2 * side) % (2 * side);
+    return step * Math.min(place, 2 * side - 1 - place);
+  });
+  const blurred = new Float64Array(values.length);
+  const line = new Float64Array(places.length);
+  for (let first = 0; first < lines * next; first += next) {
+    for (let i = 0; i < line.length; i++) line[i] = values[first + places[i]!]!;
+    for (let i = 0; i < side; i++) {
+      let sum = 0;
+      for (let k = 0; k < weights.length; k++) sum += weights[k]! * line[i + k]!;
+      blurred[first + i * step] = sum;
+    }
+  }
+  return blurred;
 }
 
 function largestOf({ numbers, regions }: Labels): number {
@@ -121,9 +171,9 @@ export function precision(map: RawMap): number {
   return map.scale / 2;
 }
 
-/** Return how far a sum over a region can be from that of the stored map; 0 of pixels, which are rounded to the inside. */
+/** Return how far beyond the ends of the stored map a value can be. */
 export function slackOf(regions: Regions): number {
-  return regions.largest === 1 ? 0 : regions.largest * precision(regions.sums);
+  return regions.largest * precision(regions.sums);
 }
 
 /** Add up a rectangle that lies within the map. The integers' sums are exact, so its only error is the rounding. */

@@ -31,7 +31,7 @@ export const WHOLE: Zoom = { k: 1, x: 0, y: 0 };
 export const MAX_ZOOM = 16;
 export const SIZES = [1, 2, 3];
 const MAX_BOXES = 20;
-const SEGMENTS: Record<string, string> = { "0": "superpixels", "-1": "objects" };
+const SEGMENTS: Record<string, string> = { "0": "superpixels", "-1": "objects", "-2": "blurred maps" };
 const MARK = "#view?";
 
 /** Return what the page shows at first. */

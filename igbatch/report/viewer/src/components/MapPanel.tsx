@@ -8,7 +8,7 @@ import { outline } from "../contour.ts";
 import { count, number, orDash, percent } from "../format.ts";
 import { uneven } from "../layout.ts";
 import type { Limits } from "../limits.ts";
-import { precision, regionAt, slackOf, valueAt } from "../raw_map.ts";
+import { BLURRED, precision, regionAt, slackOf, valueAt } from "../raw_map.ts";
 import { type Cell, extremesOf, nameOf, type Shared } from "../shown.ts";
 import type { RegionChoice, StoredMap } from "../study_types.ts";
 import { contourBlur } from "../style.ts";
@@ -165,6 +165,7 @@ function reading({ raw, regions }: Cell, { cursor }: Hand, { size, one }: Region
   if (!cursor || !raw || cursor.x >= raw.width || cursor.y >= raw.height) return "\u00a0";
   const pixel = `${number(valueAt(raw, cursor.x, cursor.y))} ± ${number(precision(raw), 1)}`;
   if (!regions || regions.shown === raw) return pixel;
+  if (size === BLURRED) return `${one} ${number(valueAt(regions.shown, cursor.x, cursor.y))}; pixel ${pixel}`;
   const { labels } = regions;
   const { sum, abs_sum, bound } = regionAt(raw, cursor.x, cursor.y, size, labels);
   const name = labels?.names[labels.numbers[cursor.y * raw.width + cursor.x]!] ?? one;
