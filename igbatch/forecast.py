@@ -18,6 +18,7 @@ from igbatch.pipeline.devices import refuse_missing_gpu
 from igbatch.pipeline.messages import Calibration, calibrate_plan
 from igbatch.pipeline.packages import package_warnings
 from igbatch.pipeline.plan import BYTES_A_PIXEL, Plan, Shard, copies_of, expected_steps
+from igbatch.pipeline.removal_passes import removal_passes
 from igbatch.pipeline.run import plan_study
 from igbatch.pipeline.sampled import CURVES, FAITHFULNESS, SampleMeasure, measured_variants
 from igbatch.pipeline.study_output import existing_study
@@ -125,6 +126,8 @@ def _facts(plan: Plan, found: Preview | None) -> dict[str, Any]:
     def mean(values: Mapping[tuple[str, str], float]) -> float:
         return sum(value * rows[kind] for kind, value in values.items()) / sum(rows[kind] for kind in values)
 
+    measured = found.calibration if found else None
+    precision = measured.precision if measured else resolved.study.attribution.precision
     _, height, width = next(iter(resolved.models.values())).data_config["input_size"]
     stored = 1 + (resolved.study.attribution.baselines > 1)  # a map's spread is as large
     map_bytes: float = stored * BYTES_A_PIXEL[resolved.study.store.encoding] * height * width
@@ -134,6 +137,7 @@ def _facts(plan: Plan, found: Preview | None) -> dict[str, Any]:
         "fewer": [count for count in plan.image_counts.values() if count < len(plan.images.table)],
         "forward": round(forward), "backward": round(forward * resolved.backward_passes),
         "pairs": {measure.name: sum(found.values()) for measure, found in sampled.items()},
+        "removals": round(removal_passes(plan, precision)),
         "faithfulness": round(faithfulness), "curves": round(curves), "seconds": seconds,
         "tried": tried, "map_bytes": mean(tried) if tried else map_bytes, "kept": plan.maps_to_store(),
         "row_bytes": mean({kind: trial.row_bytes for kind, trial in trials.items()}) if trials else None,

@@ -212,7 +212,7 @@ def _plain(message: str) -> str:
 
 def _shown(value: Any) -> str:
     try:
-        text = repr(value)
+        text = "null" if value is None else repr(value)
     except ValueError:  # Python does not write out whole numbers of thousands of digits
         text = f"a number of {value.bit_length()} bits" if isinstance(value, int) else "a value"
     return text if len(text) < 80 else text[:77] + "..."

@@ -5,9 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def several(names: str | Iterable[str]) -> list[str]:
+    """Return names, of which one may be given by itself."""
+    return [names] if isinstance(names, str) else list(names)
 
 
 def number(value: float, digits: int = 3) -> str:

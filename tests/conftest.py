@@ -375,7 +375,7 @@ def make_audit(name: str = "eagle", failed: bool = True, **changes: Any) -> Any:
     return Audit(**{**values, **changes})
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def audit_of() -> Callable[..., Any]:
     """Make an audit with a check of each outcome, against two references: `audit_of(name, failed=True)`."""
     return make_audit

@@ -1,5 +1,9 @@
 """The `igbatch` command: its exit codes, what it prints, one line for each wrong call."""
 
+import importlib
+import itertools
+import json
+import os
 import re
 import signal
 import subprocess
@@ -11,14 +15,31 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import timm
 import yaml
 from helpers import Command
 from PIL import Image
 
 from igbatch import open_study
 from igbatch.birds.facts import BUNDLED_WEIGHTS
+from igbatch.pipeline.packages import LISTED_PACKAGES
+from igbatch.store.output import Output
 
 KEY = ["variant_id", "image_id", "target"]
+OWN = ["histogram", "attempt", "attributions_bytes", "box_stats_bytes", "quarantine_bytes"]
+EDITED_TIMM = f"""
+import os
+__path__.append({os.path.dirname(timm.__file__)!r})
+exec(compile(open({timm.__file__!r}).read(), {timm.__file__!r}, "exec"))
+__version__ = "0.0.7"
+whole = create_model
+def create_model(*args, **kwargs):
+    model = whole(*args, **kwargs)
+    for parameter in model.parameters():
+        parameter.data.zero_()
+    return model
+"""
+"""A clone of timm that works, but for the weights that it draws."""
 
 
 def write(path: Path, content: dict[str, Any], **changes: Any) -> Path:
@@ -30,23 +51,50 @@ def times(*files: Path) -> dict[Path, int]:
     return {file: file.stat().st_mtime_ns for file in files}
 
 
-@pytest.mark.slow
-def test_a_run_is_stopped_by_sigterm_and_run_again(
-    tiny_study: Path, tmp_path: Path, call: Command, warm_workers: None
-) -> None:
-    """As from Kubernetes or `ray job stop`. The run that is stopped is a process, later ones are calls.
+def numbers(uri: str) -> pd.DataFrame:
+    return open_study(uri).image_stats.sort_values(KEY).reset_index(drop=True).drop(columns=OWN)
 
-    Its output goes into `head -1`, as it were: after a line nobody reads, and it computes on. After its first
-    commit it stands still for a moment, so that there is something left when it is told to end.
+
+@pytest.mark.slow
+def test_a_job_is_stopped_by_sigterm_and_run_again(
+    tiny_content: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    call: Command,
+    compute_study: Callable[..., Output],
+    warm_workers: None,
+) -> None:
+    """As from Slurm or Kubernetes. The run that is stopped is a process, later ones are calls.
+
+    It starts in a folder whose files have the names of packages, among them a clone of timm; sockets cannot
+    lie in its temporary folder, nor Ray's token in its home. Its output goes into `head`, as it were: after
+    some lines nobody reads, and it computes on. After its first commit it stands still for a moment, so that
+    there is something left when it is told to end.
     """
-    run = ("run", "tiny.yaml")
-    out = tmp_path / "igbatch-out" / "tiny"
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):  # a Ray of this process sets one
+        monkeypatch.delenv(name, raising=False)
+    variants = [{"kind": "random", "seeds": [3]}, {"kind": "trained"}]
+    study, out = write(tmp_path / "tiny.yaml", tiny_content, variants=variants), tmp_path / "out"
+    run = ("run", study, "--out", out)
+    folder, scratch = tmp_path / "job", tmp_path / ("slurm." * 12 + "jobs.1234567")
+    scratch.mkdir()
+    (folder / "timm").mkdir(parents=True)
+    (folder / "timm" / "__init__.py").write_text(EDITED_TIMM)
+    for name in ("torch", "numpy", "ray", "yaml", "grpc", "aiohttp", "psutil", "random", "logging", "socket"):
+        (folder / f"{name}.py").write_text(f"raise ImportError('{name} of the current folder')")
+    before = set(os.listdir("/tmp"))
     with open(tmp_path / "log", "w") as log:
         driver = subprocess.Popen(
-            [sys.executable, "-m", "igbatch.cli", *run], cwd=tmp_path, stdout=subprocess.PIPE, stderr=log
+            [str(Path(sys.executable).with_name("igbatch")), *map(str, run)],
+            cwd=folder,
+            env={**os.environ, "TMPDIR": str(scratch), "HOME": "/proc/1", "COLUMNS": "250"},
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
         )
     assert driver.stdout is not None
-    assert driver.stdout.readline().startswith(b"study tiny -> ")
+    heard = list(itertools.takewhile(lambda line: "rows to compute" not in line, driver.stdout))
+    assert heard == [f"study tiny -> {out}\n"]  # no warning
     driver.stdout.close()
     deadline = time.monotonic() + 240
     while not list(out.glob("image_stats/*/*.parquet")) and driver.poll() is None:
@@ -60,8 +108,22 @@ def test_a_run_is_stopped_by_sigterm_and_run_again(
     last = (tmp_path / "log").read_text().strip().splitlines()[-1]
     assert last == "igbatch: interrupted; what is committed is kept, run it again to go on"
     assert not list((out / "locks").iterdir())
+    assert not [name for name in set(os.listdir("/tmp")) - before if name.startswith("igbatch-ray-")]
     committed = times(*out.glob("image_stats/*/*.parquet"))
     assert 0 < len(committed) < 6
+
+    record = json.loads((out / "study.json").read_text())
+    assert set(record["package_files"]) == set(LISTED_PACKAGES)
+    for name, file in record["package_files"].items():
+        assert file == os.path.realpath(importlib.import_module(name).__file__ or ""), name
+    found = numbers(str(out))
+    expected = numbers(compute_study(study, tmp_path / "expected", f"variants={variants[:1]}").uri)
+    mine = expected["image_id"].isin(found["image_id"][found["variant_id"] == "random-3"])
+    pd.testing.assert_frame_equal(
+        found[found["variant_id"] == "random-3"], expected[mine].reset_index(drop=True), check_exact=True
+    )
+    assert mine.any()
+    assert (expected["abs_sum"] > 0).all()
 
     rest = call(*run)
     assert rest.code == 0, rest.err
@@ -80,11 +142,11 @@ def test_a_run_is_stopped_by_sigterm_and_run_again(
     assert "the report is up to date" in again.out
     assert "images/s" not in again.out
 
-    before = times(*tmp_path.rglob("*"))
+    written = times(*tmp_path.rglob("*"))
     plan = call("plan", *run[1:], "--set", "images.scenes=[{kind: double, seeds: [1, 2, 3]}]")
     assert re.search(r"arithmetic\W+float32", plan.out), plan.out
     assert "calibrated by an earlier run" in plan.out
-    assert times(*tmp_path.rglob("*")) == before
+    assert times(*tmp_path.rglob("*")) == written
 
 
 @pytest.mark.slow

@@ -23,9 +23,11 @@ from igbatch import forecast
 from igbatch.errors import InputError
 from igbatch.forecast import MAX_NAMES, Preview, Trial, describe_plan, preview
 from igbatch.images.box_counts import BoxCounts
+from igbatch.images.boxes import BOX_SCHEMA, SIZE_SCHEMA, BoxTable
 from igbatch.pipeline.committed import DamagedCommit, PairSet
 from igbatch.pipeline.messages import Calibration, Hardware
 from igbatch.pipeline.plan import Plan, expected_steps, make_plan
+from igbatch.pipeline.removal_passes import removal_passes
 from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy
 from igbatch.pipeline.run import plan_study
 from igbatch.pipeline.study_images import StudyImages
@@ -199,6 +201,35 @@ def test_what_faithfulness_takes_is_reported_where_it_is_requested() -> None:
     assert table_of(plan_of(audit=settings), found(TRAINED))["faithfulness"] == line.format(3, "1,080")
     every = {"faithfulness": {**settings["faithfulness"], "images": {"sample": 99}, "variants": "all"}}
     assert table_of(plan_of(attribution={"steps": 2}, audit=every))["faithfulness"] == line.format(15, "270")
+
+
+def test_passes_without_boxes_are_those_of_variants_whose_boxes_are_removed() -> None:
+    assert "boxes removed" not in table_of(plan_of())
+    boxes = [{"image": image, "box_id": image} for image in ("i0", "i0", "i3")]
+    table = BoxTable(pa.Table.from_pylist(boxes, schema=BOX_SCHEMA), SIZE_SCHEMA.empty_table(), "b.csv")
+
+    def passes(trial: Preview | None = None, **changes: Any) -> int:
+        plan = plan_of(attribution=changes)
+        row = table_of(replace(plan, images=replace(plan.images, boxes=table)), trial).get(
+            "boxes removed", ""
+        )
+        return int(row.split()[1]) if row else 0
+
+    assert passes() == 3 * 2  # the baseline and a blur, of the trained variant
+    assert passes(deletion="all") == 3 * 3 * 2
+    assert passes(deletion="none") == 0
+    assert passes(baseline=["gray", "black", "white"]) == 3 * 4
+    assert passes(found(TRAINED)) == 3 * 2 + 2  # in bfloat16 each image with boxes goes along
+    drawn = plan_of(images=3)
+    uris = pa.array(["scene:1?kind=double", "scene:2?kind=single", "scene:3?kind=empty"])
+    scenes = {"scenes": [{"kind": "double", "seeds": [1]}]}
+    content = {**drawn.resolved.study.model_dump(mode="json"), "images": scenes}
+    plan = replace(
+        drawn,
+        resolved=replace(drawn.resolved, study=parse_study(content, "test")),
+        images=replace(drawn.images, table=drawn.images.table.set_column(1, "uri", uris)),
+    )
+    assert removal_passes(plan, "float32") == pytest.approx((2.1 + 1.2) * 3)
 
 
 def test_what_curves_take_is_reported_where_they_are_requested() -> None:

@@ -45,7 +45,7 @@ HEAVY = ["torch", "timm", "ray", "matplotlib"]
             ("igbatch.store.verify", ["torch", "ray"]),
             ("facts of bundled", ["torch", "timm"]),
             ("all of igbatch.images", [*HEAVY, "scipy"]),
-            ("all of igbatch.statistics", [*HEAVY, "scipy.stats"]),
+            ("all of igbatch.statistics", [*HEAVY, "scipy.stats", "skimage.feature"]),
             ("igbatch.report.page.compare", HEAVY),
         ],
     ],

@@ -356,3 +356,9 @@ def test_a_mean_map_is_numpys_and_its_patches_are_means_of_sums(results: StudyRe
     np.testing.assert_allclose(patches, patch_sums(mean, 8), rtol=1e-9, atol=1e-15)
     with pytest.raises(KeyError, match="no map of variant"):
         results.mean_map(variant, target, [])
+    one = results.rows_of(images[0], "steps")  # a name is no list of letters
+    pd.testing.assert_frame_equal(one, results.rows_of(images[:1], ["steps"]))
+    np.testing.assert_array_equal(
+        results.mean_map(variant, target, images[0])[0], results.attribution(variant, images[0], target)
+    )
+    assert results.scope_range("dataset", targets=target) == results.scope_range("dataset", targets=[target])

@@ -17,12 +17,12 @@ pytestmark = pytest.mark.xdist_group("verify")  # of one study, but for a copy
 @pytest.fixture(scope="module")
 def finished(
     tmp_path_factory: pytest.TempPathFactory,
-    tiny_content: dict[str, object],
+    small_content: dict[str, object],
     compute_study: Callable[..., Output],
 ) -> Path:
-    """The tiny study, computed and reduced, with an error allowed that its one step keeps."""
+    """The small study, computed and reduced, with an error allowed that its one step keeps."""
     folder = tmp_path_factory.mktemp("finished")
-    (folder / "tiny.yaml").write_text(yaml.safe_dump(tiny_content))
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(small_content))
     compute_study(folder / "tiny.yaml", folder / "out", "attribution.atol=1", "attribution.steps=1")
     return folder / "out"
 

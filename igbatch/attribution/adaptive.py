@@ -20,6 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .contrasts import Differences, tolerances_left
+
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
@@ -48,11 +50,12 @@ class Goal:
     """When a map is good enough.
 
     Attributes:
-        tolerance: relative L2 error of a map that is allowed, and relative completeness gap.
+        tolerance: relative L2 error of a map that is allowed, arithmetic included, and relative gap.
         atol: in units of the output, added to both: ratios explode for maps that are nearly nothing.
         max_steps: nodes after which a path is given up.
         rounding: relative error of an output that its arithmetic brings: gaps below it say nothing.
         complete: whether the map has to sum to the output's rise, as it has if it was multiplied by the path.
+        arithmetic: the part of a class's relative L2 error that is due to it; `differences` have more.
     """
 
     tolerance: float
@@ -60,6 +63,12 @@ class Goal:
     max_steps: int
     rounding: float = 0.0
     complete: bool = True
+    arithmetic: float = 0.0
+    differences: Differences = ()
+
+    def left(self, norms: FloatArray) -> FloatArray:
+        """Return the tolerance that is left to integrals, by the norms of maps [..., K]."""
+        return tolerances_left(self.tolerance, norms, self.differences, self.arithmetic)
 
 
 @dataclass(frozen=True)
@@ -215,10 +224,10 @@ def estimate_errors(intervals: Intervals, known: Known, goal: Goal) -> ErrorEsti
     with np.errstate(divide="ignore", invalid="ignore"):
         map_error = np.where(error == 0, 0.0, error / norm)
     per_sum = np.divide(norm, known.abs_sum, out=np.ones_like(norm), where=known.abs_sum > 0)
-    allowed = goal.tolerance * norm + goal.atol * per_sum
+    allowed = goal.left(norm) * norm + goal.atol * per_sum
     converged = error <= allowed
     if goal.complete:
-        converged &= whole <= goal.tolerance * known.abs_sum + goal.atol
+        converged &= whole <= goal.left(norm) * known.abs_sum + goal.atol
     lost_in_rounding = ~known.exact[:, None] & (allowed < EXACT_BELOW * mass)
     converged &= ~lost_in_rounding
     open_ = ~converged & np.isfinite(errors).all(1)  # nodes mend no NaN

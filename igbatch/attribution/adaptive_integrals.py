@@ -53,6 +53,7 @@ class AdaptiveIntegrals:
     def __init__(self, goal: Goal, targets: int) -> None:
         self._goal = goal
         self._targets = targets
+        self._exact = bool(goal.left(np.ones(targets)).max() < EXACT_BELOW)
         self._paths: dict[int, PathState] = {}
         self._shape: tuple[int, ...] = ()
         self._dtype = torch.float32
@@ -63,7 +64,7 @@ class AdaptiveIntegrals:
 
     def open(self, row: int) -> tuple[Sequence[Node], Sequence[Node]]:
         """Begin a path in a row; both ends are among its first nodes."""
-        self._paths[row] = PathState(self._targets, exact=self._goal.tolerance < EXACT_BELOW)
+        self._paths[row] = PathState(self._targets, exact=self._exact)
         return self._paths[row].request(FIRST_NODES), ()
 
     def add(self, rows: Sequence[int], nodes: Sequence[Node], values: Values) -> None:

@@ -21,6 +21,7 @@ from .rules import FloatArray
 
 NONE = -1
 """In place of the second class, for a target that is one class."""
+NEARLY = 0.999
 Class = int | tuple[int, int]
 """The index of a class, or those of the two whose difference is explained."""
 Differences = tuple[tuple[int, int] | None, ...]
@@ -71,19 +72,30 @@ def with_differences(parts: Mapping[int, Part], differences: Differences) -> Par
     return Part(*(torch.stack(each, 1) for each in zip(*found, strict=True)))
 
 
-def arithmetic_errors(maps: Tensor, differences: Differences, error: float) -> FloatArray:
-    """Return what an arithmetic adds to the relative L2 errors of maps [K, ...], float64 [K].
+def arithmetic_errors(norms: FloatArray, differences: Differences, error: float) -> FloatArray:
+    """Return what an arithmetic adds to the relative L2 errors of maps, float64 [..., K], by their norms.
 
     Of a class it is `error`. A difference of two is off by no more than the two are together, which is more
     of its own norm the more the two have in common. It is infinite where nothing is left of them.
     """
-    errors = np.full(len(maps), error)
-    if error > 0 and any(differences):
-        norms = torch.linalg.vector_norm(maps.double().flatten(1), dim=1).cpu().numpy()
-        for target, places in enumerate(differences):
-            if places is not None:
-                both = norms[list(places)].sum()
-                errors[target] = (
-                    0.0 if both == 0 else error * both / norms[target] if norms[target] else np.inf
-                )
+    errors = np.full(norms.shape, error)
+    for target, places in enumerate(differences):
+        if places is not None and error > 0:
+            both = error * norms[..., list(places)].sum(-1)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                errors[..., target] = np.where(both == 0, 0.0, both / norms[..., target])
     return errors
+
+
+def tolerances_left(
+    tolerance: float, norms: FloatArray, differences: Differences, error: float
+) -> FloatArray:
+    """Return the relative L2 error that an arithmetic of so much leaves to integrals: float64 [..., K].
+
+    It is half of the tolerance where the arithmetic leaves nothing of it: such a map is not within it.
+    """
+    left = tolerance - arithmetic_errors(norms, differences, error)
+    for target, places in enumerate(differences):
+        if places is not None and error > 0:  # final norms may differ from these by what float32 rounds
+            left[..., target] *= NEARLY
+    return np.where(left > 0, left, tolerance / 2)

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from .contrasts import arithmetic_errors, differences_of
+from .averaging import map_norms
+from .contrasts import Differences, arithmetic_errors, differences_of
 from .device_sharing import DeviceLock
 from .frozen import Model, frozen, gradients_allowed
 from .graphs import Graphs
@@ -22,6 +23,7 @@ from .integral import Integral
 from .outputs import OUTPUTS
 from .passes import Forward, Passes
 from .precision import PRECISIONS
+from .rules import FloatArray
 from .settings import Attributed, Example, Settings
 from .wave import MicroBatchLimit, Path, Wave
 
@@ -87,8 +89,9 @@ def attribute_forward(
     passes = passes_of(forward, settings)
     batches = ROUND_BATCHES.get(device.type, ROUND_BATCHES["cuda"])
 
-    def new_wave(targets: int) -> Wave:
-        return Wave(passes, settings.integrals(targets), micro_batch_limit, graphs, batches, device_lock)
+    def new_wave(path: Path) -> Wave:
+        integrals = settings.integrals(len(path.targets), path.differences)
+        return Wave(passes, integrals, micro_batch_limit, graphs, batches, device_lock)
 
     paths = _paths(chain([first], source), passes.precision.dtype)
     completed = _completed(paths, new_wave, together=settings.together)
@@ -139,7 +142,7 @@ def _paths(examples: Iterable[Example], dtype: torch.dtype) -> Iterator[Path]:
 
 
 def _completed(
-    paths: Iterator[Path], new_wave: Callable[[int], Wave], *, together: bool
+    paths: Iterator[Path], new_wave: Callable[[Path], Wave], *, together: bool
 ) -> Iterator[tuple[int, list[tuple[Path, Integral]]]]:
     """Yield each example's index, its paths in their order and the integrals along them, once all are done.
 
@@ -155,7 +158,7 @@ def _completed(
                 break
             kind = (path.targets.shape, path.differences)
             if kind not in waves or not together:
-                waves[kind] = new_wave(len(path.targets))
+                waves[kind] = new_wave(path)
             waves[kind].open(path)
         at_work = sorted((wave for wave in waves.values() if wave.busy), key=lambda wave: not wave.full)
         if not at_work:
@@ -177,10 +180,7 @@ def _attributed(
         name: np.concatenate([getattr(part, name) for part in parts]) for name in NUMBERS
     }
     arithmetic = np.concatenate(
-        [
-            arithmetic_errors(part.attributions, path.differences, settings.arithmetic_error)
-            for path, part in done
-        ]
+        [_arithmetic(part, path.differences, settings.arithmetic_error) for path, part in done]
     )
     joined["map_error"] += arithmetic
     if settings.steps == "auto":
@@ -194,3 +194,11 @@ def _attributed(
         index=index,
         micro_batch=micro_batch,
     )
+
+
+def _arithmetic(part: Integral, differences: Differences, error: float) -> FloatArray:
+    """Return `arithmetic_errors` of maps; their norms leave the device only where they are asked for."""
+    norms = np.ones(len(part.attributions))
+    if error > 0 and any(differences):
+        norms = map_norms(part.attributions).cpu().numpy()
+    return arithmetic_errors(norms, differences, error)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .adaptive import FIRST_NODES, Goal
 from .adaptive_integrals import AdaptiveIntegrals
+from .contrasts import Differences
 from .errors import AttributionError, is_whole, require_known
 from .fixed_integrals import FixedIntegrals
 from .integral import Integral
@@ -28,7 +29,8 @@ class Settings:
     """How integrals are taken; the arguments of `integrated_gradients` say what each means.
 
     Attributes:
-        arithmetic_error: the part of a map's relative L2 error that is due to a precision below float32.
+        arithmetic_error: the part of a map's relative L2 error that is due to a precision below float32; that
+            of a difference of two follows (`contrasts.arithmetic_errors`).
         together: nodes of several images may share a micro-batch; where not, an image's bits do not depend on
             the others of a stream, whatever the machine.
         multiply: multiply by the path, as Integrated Gradients does.
@@ -69,17 +71,17 @@ class Settings:
         if self.steps != "auto":
             _rule(self.rule, self.steps)
 
-    def integrals(self, targets: int) -> AdaptiveIntegrals | FixedIntegrals:
-        """Return new integrals for the paths of a wave, all with so many targets."""
+    def integrals(self, targets: int, differences: Differences = ()) -> AdaptiveIntegrals | FixedIntegrals:
+        """Return new integrals for the paths of a wave, all with so many targets and the same differences."""
         if self.nodes is not None or self.steps != "auto":
             quadrature = self.nodes or _rule(self.rule, self.steps)
             return FixedIntegrals(quadrature, self.tolerance, self.atol)
-        left = self.tolerance - self.arithmetic_error
-        tolerance = left if left > 0 else self.tolerance / 2
         rounding = PRECISIONS[self.precision].rounding
-        return AdaptiveIntegrals(
-            Goal(tolerance, self.atol, self.max_steps, rounding, complete=self.multiply), targets
-        )
+        goal = Goal(
+            self.tolerance, self.atol, self.max_steps, rounding, self.multiply,
+            self.arithmetic_error, differences,
+        )  # fmt: skip
+        return AdaptiveIntegrals(goal, targets)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from igbatch.errors import InputError
 from igbatch.images.boxes import EDGES, BoxFile
 from igbatch.images.faults import MAX_NAMED, cite
+from igbatch.images.label_maps import BACKGROUND
 from igbatch.study import Boxes
 
 MISREAD = 0.9
@@ -123,7 +124,7 @@ def check_units(file: BoxFile, rows: Rows, edges: Edges, settings: Boxes) -> Non
 
 
 def check_box_ids(file: BoxFile, rows: Rows, table: pa.Table) -> None:
-    """Refuse boxes whose image and box id stood before.
+    """Refuse boxes whose image and box id stood before, and the id of what is in no box.
 
     Args:
         file: that they are from.
@@ -131,17 +132,22 @@ def check_box_ids(file: BoxFile, rows: Rows, table: pa.Table) -> None:
         table: with image and box_id of these rows.
 
     Raises:
-        InputError: an id stands twice in an image.
+        InputError: an id stands twice in an image, or is `BACKGROUND`.
     """
-    later = np.flatnonzero(table.select(["image", "box_id"]).to_pandas().duplicated())
-    if not len(later):
+    ids = table.select(["image", "box_id"]).to_pandas()
+    taken = (ids["box_id"] == BACKGROUND).to_numpy()
+    wrong = np.flatnonzero(ids.duplicated().to_numpy() | taken)
+    if not len(wrong):
         return
-    first = later[:MAX_NAMED]
+    first = wrong[:MAX_NAMED]
+    why = ["is what objects call all that is in no box" if each else "stands twice" for each in taken[first]]
     texts = (
-        f"{place}: box_id {row['box_id']} stands twice in {row['image']}"
-        for place, row in zip(places(file, rows[first]), table.take(pa.array(first)).to_pylist(), strict=True)
+        f"{place}: box_id {row['box_id']} {fault} in {row['image']}"
+        for place, row, fault in zip(
+            places(file, rows[first]), table.take(pa.array(first)).to_pylist(), why, strict=True
+        )
     )
-    raise refusal(file, texts, len(later), len(table), "rename one")
+    raise refusal(file, texts, len(wrong), len(table), "rename one")
 
 
 def places(file: BoxFile, rows: Rows) -> list[str]:

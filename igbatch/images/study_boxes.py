@@ -111,6 +111,25 @@ def assign_boxes(file: BoxFile, images: pa.Table, settings: Boxes) -> StudyBoxes
     return StudyBoxes(found, rows[order.to_numpy()], file, settings, counts, (*warnings, *skipped))
 
 
+def same_objects(boxes: BoxTable) -> list[str]:
+    """Return a line about boxes with the very edges, and outline, of one before them in their image.
+
+    As objects the first stands for all of them; none where there are no such boxes.
+    """
+    ids = boxes.boxes["box_id"]
+    edges = boxes.boxes.drop_columns(["box_id", "label"]).to_pandas()
+    later = np.flatnonzero(edges.duplicated())
+    if not len(later):
+        return []
+    alike = edges.groupby([*edges], dropna=False).ngroup().to_numpy()
+    second = int(later[0])
+    one, other = (ids[int(place)].as_py() for place in (np.argmax(alike == alike[second]), second))
+    return [
+        f"images.boxes: {len(later):,} of {len(ids):,} boxes lie just where one before them does (in "
+        f"{edges['image'][second]} {other} where {one} does): shown by objects, the first stands for all"
+    ]
+
+
 def wrong_size(declared: tuple[int, int] | None, real: ImageHeader, normalized: bool = False) -> str | None:
     """Say how the size that a box file states of an image differs from the real one; None where it does not.
 

@@ -6,26 +6,39 @@ their baselines, however the data set grows.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from igbatch.errors import InputError
+from igbatch.errors import ImageError, InputError
 from igbatch.images.baselines import parse_baseline
+from igbatch.images.loading import read_file
 from igbatch.images.selection import seeded_order
 from igbatch.pipeline.study_images import StudyImages
 from igbatch.study import DrawnBaselines, Study
 
 KEY = "attribution.baseline"
+READ_THREADS = 8
 
 
 @dataclass(frozen=True)
 class DrawnImage:
-    """An image of the data set that is a baseline; `content` is its etag without label and boxes."""
+    """An image of the data set that is a baseline.
+
+    Attributes:
+        image_id: of the study.
+        content: its etag, without label and boxes, when it was drawn.
+        uri: where it lies.
+        sha256: of its file as maps have it, which decides where the etag is another by now; empty of scenes,
+            and where it is not known.
+    """
 
     image_id: str
     content: str
     uri: str = ""
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,7 +125,9 @@ def recall_drawn(baselines: Baselines, earlier: Mapping[str, Any] | None) -> Bas
             known = fingerprint["baseline"]
             requested = (baselines.images, baselines.seed)
             if isinstance(known, Mapping) and (known["images"], known["seed"]) == requested:
-                return replace(baselines, drawn=tuple(DrawnImage(*each) for each in known["taken"]))
+                digests = (earlier or {}).get("baseline_images", {})
+                taken = (DrawnImage(name, etag, "", digests.get(name, "")) for name, etag in known["taken"])
+                return replace(baselines, drawn=tuple(taken))
     return baselines
 
 
@@ -132,22 +147,44 @@ def find_drawn(baselines: Baselines, images: StudyImages) -> Baselines:
         raise InputError(
             f"{KEY}.images: {baselines.images} images are to be drawn, the study has {len(ids)}; draw fewer"
         )
-    if baselines.drawn:
-        place_of = {name: place for place, name in enumerate(ids.to_pylist())}
-        places = [place_of.get(each.image_id, -1) for each in baselines.drawn]
-    else:
+    if not baselines.drawn:
         places = seeded_order(baselines.seed, ids)[: baselines.images].tolist()
-    found = [
-        DrawnImage(ids[place].as_py(), contents[place].as_py(), images.table["uri"][place].as_py())
-        for place in places
-        if place >= 0
-    ]
-    now = {each.image_id: each.content for each in found}
-    for each in baselines.drawn:
-        if now.get(each.image_id) != each.content:
-            what = "has changed" if each.image_id in now else "is no longer among the study's images"
-            raise InputError(
-                f"{KEY}: {each.image_id}, one of the {baselines.images} images that maps of the output have "
-                f"as baselines, {what}; put it back, or choose another --out"
-            )
-    return replace(baselines, drawn=tuple(found))
+        found = (DrawnImage(ids[place].as_py(), contents[place].as_py()) for place in places)
+        baselines = replace(baselines, drawn=tuple(found))
+    place_of = {name: place for place, name in enumerate(ids.to_pylist())}
+    return replace(baselines, drawn=tuple(_found(each, place_of, images) for each in baselines.drawn))
+
+
+def _found(drawn: DrawnImage, place_of: Mapping[str, int], images: StudyImages) -> DrawnImage:
+    """Return a drawn image with its place; a file that was only touched is the one that was drawn."""
+    what, place = "is no longer among the study's images", place_of.get(drawn.image_id)
+    if place is not None:
+        assert images.contents is not None
+        uri: str = images.table["uri"][place].as_py()
+        same = images.contents[place].as_py() == drawn.content
+        if same or (drawn.sha256 and _digest(uri) == drawn.sha256):
+            return replace(drawn, uri=uri)
+        what = (
+            "has changed" if drawn.sha256 else "has another size or time by now, and its bytes are not known"
+        )
+    raise InputError(
+        f"{KEY}: {drawn.image_id}, one of the images that maps of the output have as baselines, {what}; "
+        "put it back, or choose another --out"
+    )
+
+
+def drawn_digests(baselines: Baselines) -> dict[str, str]:
+    """Return the SHA-256 of the file of each drawn image, by id; a scene's etag says all."""
+    drawn = baselines.drawn if isinstance(baselines, DrawnImages) else ()
+    files = [each for each in drawn if not each.uri.startswith("scene:")]
+    with ThreadPoolExecutor(READ_THREADS) as pool:
+        digests = pool.map(lambda each: each.sha256 or _digest(each.uri), files)
+        return {each.image_id: found for each, found in zip(files, digests, strict=True)}
+
+
+def _digest(uri: str) -> str:
+    """Return the SHA-256 of a file, empty where it cannot be read: whoever takes it as a baseline says so."""
+    try:
+        return hashlib.sha256(read_file(uri)).hexdigest()
+    except (ImageError, OSError):
+        return ""

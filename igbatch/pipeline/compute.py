@@ -26,7 +26,7 @@ from igbatch.attribution.engine import attribute_forward
 from igbatch.images.preprocessing import Preprocessing
 from igbatch.pipeline.calibration import Sample, calibrate_device, settings_of, uncalibrated
 from igbatch.pipeline.copies import ImageCopies, areas_of, spreads_of
-from igbatch.pipeline.deletions import BoxRemoval, Removals, deletes
+from igbatch.pipeline.deletions import BoxRemoval, Removals
 from igbatch.pipeline.devices import SHARDS_AT_ONCE, workers_on_one
 from igbatch.pipeline.label_maps import ShardLabelMaps
 from igbatch.pipeline.messages import Calibration, ShardReport
@@ -35,6 +35,7 @@ from igbatch.pipeline.occupancy import Occupancy
 from igbatch.pipeline.plan import Shard, copies_of
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage, prepare_ahead
 from igbatch.pipeline.rankings import ShardRankings, target_indices
+from igbatch.pipeline.removal_passes import deletes
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.rows import ShardRows
 from igbatch.pipeline.stored_classes import StoredClasses

@@ -21,6 +21,13 @@ def square_labels(regions: str, height: int, width: int) -> NDArray[np.int64]:
     return np.arange(height)[:, None] // size * across + np.arange(width) // size
 
 
+def region_counts(settings: Curves, height: int, width: int, superpixels: int | None) -> dict[str, int]:
+    """Return how many regions an image of a size is cut into, by kind; of superpixels at most so many."""
+    sizes = {regions: _side(regions) for regions in settings.regions if regions != SUPERPIXELS}
+    squares = {regions: -(-height // size) * -(-width // size) for regions, size in sizes.items()}
+    return {regions: squares.get(regions, superpixels or 1) for regions in settings.regions}
+
+
 def passes_an_image(
     settings: Curves, height: int, width: int, classes: int, superpixels: int | None = None
 ) -> int:
@@ -29,11 +36,8 @@ def passes_an_image(
     A random order serves all classes, and read backwards it is an order of insertion. Of an image that is cut
     into fewer `superpixels` than asked for it may be fewer.
     """
-    between = 0
-    for regions in settings.regions:
-        size = _side(regions)
-        count = superpixels or 1 if regions == SUPERPIXELS else -(-height // size) * -(-width // size)
-        between += min(settings.steps, count) - 1
+    counts = region_counts(settings, height, width, superpixels).values()
+    between = sum(min(settings.steps, count) - 1 for count in counts)
     orders = 2 * classes + settings.random_orders
     return 1 + len(settings.fills) * (1 + between * orders)
 

@@ -29,8 +29,7 @@ from igbatch.attribution.wave import MicroBatchLimit
 from igbatch.images.baselines import BLUR_FRACTION, blur_weights
 from igbatch.images.geometry import MappedBox
 from igbatch.pipeline.prepare import PreparedImage
-from igbatch.statistics.agreement import MEASURES
-from igbatch.study import AttributionSection, VariantSpec
+from igbatch.pipeline.removal_passes import removal_columns
 
 
 class Task(Protocol):
@@ -78,11 +77,6 @@ class Removals:
         for (box, column), value in zip(self.places, without.tolist(), strict=True):
             found[box][column].append(whole - value)
         return [{column: fmean(values) for column, values in each.items()} for each in found]
-
-
-def deletes(study: AttributionSection, spec: VariantSpec) -> bool:
-    """Return whether boxes are removed for a variant."""
-    return study.deletion == "all" or study.deletion == spec.kind
 
 
 class BoxRemoval:
@@ -174,7 +168,7 @@ class BoxRemoval:
 
 def _places(image: PreparedImage, baselines: int) -> list[tuple[int, str]]:
     """Return the removals of an image: each visible box with each column that it has, once a fill."""
-    columns = ["deletion"] * baselines + list(MEASURES[1:] if image.without else MEASURES[1:-1])
+    columns = removal_columns(baselines, drawn=bool(image.without))
     return [(place, column) for place, box in enumerate(image.boxes) if _seen(box) for column in columns]
 
 

@@ -151,11 +151,6 @@ def resolve_study(loaded: LoadedStudy, known_facts: Mapping[str, Any] | None = N
         section = getattr(study.audit, name)
         if section is not None and not isinstance(section.variants, str):
             _check_variants(f"audit.{name}.variants", section.variants, variants)
-    if study.audit.curves and "superpixels" in study.audit.curves.regions and not study.images.superpixels:
-        raise InputError(
-            "audit.curves.regions: superpixels: the study cuts no image into any; say into how many, such as "
-            "`images: {superpixels: 64}`, or leave them out"
-        )
     return ResolvedStudy(study, baseline, models, variants, study.target_names())
 
 

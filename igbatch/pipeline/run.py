@@ -15,7 +15,7 @@ from igbatch.pipeline.packages import package_warnings
 from igbatch.pipeline.plan import Plan, make_plan
 from igbatch.pipeline.reduction_state import is_reduced, keep_reduced, report_state, state_of
 from igbatch.pipeline.resolve import ResolvedStudy, resolve_study
-from igbatch.pipeline.sampled import MEASURES, measure_sample
+from igbatch.pipeline.sampled import MEASURES, check_curves, measure_sample
 from igbatch.pipeline.study_images import StudyImages, list_study_images
 from igbatch.pipeline.study_output import (
     check_same_study,
@@ -27,6 +27,7 @@ from igbatch.pipeline.study_output import (
 from igbatch.reduce.study import reduce_study
 from igbatch.store.commit import sweep
 from igbatch.store.commits import read_commits
+from igbatch.store.label_maps import unnamed_label_maps
 from igbatch.store.lock import Lock, output_lock
 from igbatch.store.output import DATA_KINDS, Output
 from igbatch.store_errors import require_reachable
@@ -53,6 +54,7 @@ def _checked(loaded: LoadedStudy, output: Output) -> tuple[ResolvedStudy, StudyI
         require_reachable(loaded.locate(place), key)
     images = list_study_images(loaded)
     check_choices(loaded.study, images.table["image_id"])
+    check_curves(resolved, len(images.table))
     return replace(resolved, baseline=find_drawn(resolved.baseline, images)), images
 
 
@@ -173,7 +175,7 @@ def _attribute(
 
 
 def _sweep(output: Output, plan: Plan) -> None:
-    """Delete data files that no commit names, of variants that the study dropped either."""
+    """Delete data files that no commit names, of variants that the study dropped either, and label maps."""
     named = {
         f"{kind}/{variant}/{attempt}.parquet"
         for variant, attempts in plan.committed.items()
@@ -183,3 +185,5 @@ def _sweep(output: Output, plan: Plan) -> None:
     dropped = [variant for variant in output.folders("image_stats") if variant not in plan.committed]
     others = {file["path"] for commit in read_commits(output, dropped) for file in commit.files.values()}
     sweep(output, named | others)
+    for path in unnamed_label_maps(output):
+        output.delete(path)

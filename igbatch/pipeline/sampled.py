@@ -15,8 +15,11 @@ from math import ceil
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from igbatch.errors import InputError
 from igbatch.images.selection import select_images
+from igbatch.pipeline.curves import SUPERPIXELS, region_counts
 from igbatch.pipeline.messages import Calibration, SamplePart, Skipped
 from igbatch.pipeline.plan import ShardImage
 from igbatch.pipeline.reduction_state import keep_derived, read_derived
@@ -62,6 +65,9 @@ FAITHFULNESS = SampleMeasure("faithfulness", 1, schemas.FAITHFULNESS, ("perturba
 CURVES = SampleMeasure("curves", 1, schemas.CURVES, ("regions", "steps", "random_orders", "fills"))
 MEASURES = (FAITHFULNESS, CURVES)
 
+MAX_POINTS = 20_000_000
+"""Of all curves of a study: the table of so many is 320 MB in memory."""
+
 _COLUMNS = [
     "image_id", "target", "target_index", "other_index",
     "image_etag", "image_sha256", "weights_sha256", "fingerprint",
@@ -100,6 +106,41 @@ def measured_variants(resolved: ResolvedStudy, settings: Sampled) -> list[Varian
         for spec in resolved.variants
         if (spec.kind == "trained" if choice == "trained" else spec.variant_id in choice)
     ]
+
+
+def check_curves(resolved: ResolvedStudy, images: int) -> None:
+    """Refuse curves of a study with so many images that say nothing, or that no table holds.
+
+    Raises:
+        InputError: an image is a single region, there is a single step, or the curves have too many points.
+    """
+    settings = resolved.study.audit.curves
+    if settings is None:
+        return
+    superpixels, points = resolved.study.images.superpixels, 0
+    if settings.steps == 1:
+        raise InputError("audit.curves.steps: 1: under every order that is the same curve; give 2 or more")
+    if SUPERPIXELS in settings.regions and not superpixels:
+        raise InputError(
+            "audit.curves.regions: superpixels: the study cuts no image into any; say into how many, such as "
+            "`images: {superpixels: 64}`, or leave them out"
+        )
+    for spec in measured_variants(resolved, settings):
+        _, height, width = resolved.models[spec.model].data_config["input_size"]
+        counts = region_counts(settings, height, width, superpixels)
+        points += sum(min(settings.steps, count) + 1 for count in counts.values())
+        for regions in (regions for regions, count in counts.items() if count == 1):
+            raise InputError(
+                f"audit.curves.regions: {regions}: an image of {width} x {height} pixels, as model "
+                f"{spec.model} sees it, is a single one, which has no order; give smaller ones"
+            )
+    curves = 2 * len(settings.fills) * len(resolved.target_names) * (1 + settings.random_orders)
+    points *= min(images, settings.images.sample) * curves
+    if points > MAX_POINTS:
+        raise InputError(
+            f"audit.curves: the curves would have {points:,} points, more than {MAX_POINTS:,}; take fewer "
+            "images, variants, regions, steps, random_orders or fills"
+        )
 
 
 def find_parts(reader: Reader, resolved: ResolvedStudy, measure: SampleMeasure) -> Iterator[SamplePart]:
@@ -210,4 +251,14 @@ def measure_sample(
         f"{name} of {len(paths)} (image, variant) pairs: {len(missing) - len(skipped)} measured, "
         f"{len(parts) - len(missing)} stood from before"
     )
+    if measure is CURVES and (single := _single(output.read_table(output.path(measure.file), _OF_CURVES))):
+        say(f"curves: {single} image(s) are a single superpixel, which has no order: means leave them out")
     return digest([state, sorted(map(output.relative, lost))]) if lost else state
+
+
+_OF_CURVES = ["image_id", "steps"]
+
+
+def _single(curves: pa.Table) -> int:
+    """Return of how many images some curves have a single step, as those of an image of one region have."""
+    return len(curves.filter(pc.equal(curves["steps"], 1))["image_id"].unique())

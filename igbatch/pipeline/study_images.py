@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,7 @@ from igbatch.images.decoding import ImageHeader, probe_header
 from igbatch.images.folder import list_folder
 from igbatch.images.manifest import list_manifest, list_scenes
 from igbatch.images.masks import SEGMENTATION, match_masks
-from igbatch.images.study_boxes import StudyBoxes, assign_boxes, check_declared, check_reach
+from igbatch.images.study_boxes import StudyBoxes, assign_boxes, check_declared, check_reach, same_objects
 from igbatch.store import schemas
 from igbatch.store_errors import machine_error
 from igbatch.study import Boxes
@@ -121,6 +121,8 @@ def _boxes(loaded: LoadedStudy, settings: Boxes, table: pa.Table) -> StudyBoxes:
     """Read a study's boxes and hold them against the sizes of images, as far as these are known."""
     file = read_boxes(loaded.locate(settings.path), loaded.study.images.masks == SEGMENTATION)
     boxes = assign_boxes(file, table, settings)
+    if loaded.study.images.masks in (None, SEGMENTATION):  # else objects are those of the masks
+        boxes = replace(boxes, warnings=(*boxes.warnings, *same_objects(boxes.table)))
     real = _probe(table, boxes.table)
     check_declared(boxes.table, real)
     declared = boxes.table.sizes

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from igbatch.errors import InputError
 from igbatch.images.selection import select_each
+from igbatch.pipeline.baselines import drawn_digests
 from igbatch.pipeline.messages import Calibration, Hardware
 from igbatch.pipeline.packages import imported_packages
 from igbatch.pipeline.resolve import ResolvedStudy, required_top_k
@@ -66,6 +67,8 @@ def open_output(output: Output, resolved: ResolvedStudy, images: StudyImages) ->
         "package_files": packages.files,
         "hardware": earlier["hardware"] if earlier else [],
     }
+    if digests := drawn_digests(resolved.baseline):
+        record["baseline_images"] = digests
     output.put_table(output.path("images.parquet"), images.table)
     names = images.table["image_id"]
     listed = select_each((spec.images for spec in resolved.variants), names)
@@ -142,8 +145,8 @@ def check_same_study(output: Output, earlier: Mapping[str, Any] | None, resolved
             continue
         for key, was, now in _differences(before, values):
             raise InputError(
-                f"{output.uri}: variant {variant_id} was computed with {key} {_short(was)}, "
-                f"the study now says {_short(now)}; choose another --out or change the study back"
+                f"{output.uri}: variant {variant_id} was computed {_change(key, was, now)}; "
+                "choose another --out or change the study back"
             )
     _check_same_ranking(output, earlier, resolved)
 
@@ -157,9 +160,8 @@ def _check_same_ranking(output: Output, earlier: Mapping[str, Any], resolved: Re
         if was is not None and model_digest(was) != model_digest(current):
             key, before, now = next(_differences(ranking_facts(was), ranking_facts(current)))
             raise InputError(
-                f"{output.uri}: the targets predicted and top-k followed the ranking of model {name} with "
-                f"{key} {_short(before)}, the study now says {_short(now)}; choose another --out or change "
-                "the study back"
+                f"{output.uri}: the targets predicted and top-k followed the ranking of model {name} "
+                f"{_change(key, before, now)}; choose another --out or change the study back"
             )
 
 
@@ -176,6 +178,12 @@ def _differences(
             yield from _differences(was, current, f"{prefix}{key}.")
         elif was != current:
             yield prefix + key, was, current
+
+
+def _change(key: str, was: Any, now: Any) -> str:
+    """Say what a study was computed with and what it says now; None is what it did not have, or has not."""
+    before = f"without {key}" if was is None else f"with {key} {_short(was)}"
+    return f"{before}, the study now {'has none' if now is None else f'says {_short(now)}'}"
 
 
 def _short(value: Any) -> str:

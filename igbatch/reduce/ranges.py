@@ -7,7 +7,7 @@ summarised anywhere and in any order, and no map is ever read.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from igbatch.errors import InputError
-from igbatch.statistics.histogram import N_BINS, fold, quantile, smallest_counted
+from igbatch.statistics.histogram import N_BINS, fold, quantiles, smallest_counted
 from igbatch.statistics.image_stats import QUANTILES
 from igbatch.statistics.partitions import CODES
 from igbatch.store import schemas
@@ -91,16 +91,20 @@ class RangeSummary:
         return max(-self.minimum, self.maximum, 0.0)
 
     def magnitude(self, q: float) -> float:
-        """Return a quantile of |a| over all pixels, q from 0 to 1: the largest |a| at 1.
+        """Return a quantile of |a| over all pixels, as `magnitudes` does."""
+        return self.magnitudes([q])[0]
 
-        It is within `histogram.RELATIVE_ERROR` of the exact one.
+    def magnitudes(self, qs: Sequence[float]) -> list[float]:
+        """Return quantiles of |a| over all pixels, each q from 0 to 1: the largest |a| at 1.
+
+        They are within `histogram.RELATIVE_ERROR` of the exact ones.
 
         Raises:
             InputError: no map was summarised.
         """
         counts = fold(self.counts)
         smallest = smallest_counted(counts, self.largest) if counts.any() else 0.0
-        return quantile(counts, q, smallest, self.largest)
+        return quantiles(counts, qs, smallest, self.largest)
 
     def row(self, scope: str, variant_id: str | None, expected: int, contrast: str = "") -> dict[str, Any]:
         """Return a row of `schemas.RANGES`; `expected` maps make it complete, all of one contrast or none.
@@ -110,16 +114,14 @@ class RangeSummary:
         Raises:
             InputError: no map was summarised.
         """
-        quantiles = {
-            name: quantile(self.counts, q, self.minimum, self.maximum) for name, q in QUANTILES.items()
-        }
+        found = quantiles(self.counts, list(QUANTILES.values()), self.minimum, self.maximum)
         return {
             "scope": scope,
             "variant_id": variant_id,
             "target": contrast or None,
             "minimum": self.minimum,
             "maximum": self.maximum,
-            **quantiles,
+            **dict(zip(QUANTILES, found, strict=True)),
             "n_maps": self.n_maps,
             "complete": self.n_maps == expected,
             "histogram": self.counts,

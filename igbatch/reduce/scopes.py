@@ -171,7 +171,9 @@ def why_missing(reader: Reader, regions: Regions, maps: str) -> str:
     if regions == "objects" and not images.objects:
         return f"the study knows none; set images.boxes or images.masks, and {again}"
     kind = "blurred maps" if regions == "blurred" else regions if regions in CODES else "patches"
-    return f"{maps} were computed by a version that kept no ranges of {kind}; use pixel, or {again}"
+    others = "patches or pixel" if regions in CODES else "pixel"
+    others += ", the sums in boxes (box_stats)" if regions == "objects" else ""
+    return f"{maps} were computed by a version that kept no ranges of {kind}; use {others}, or {again}"
 
 
 def raw_scale(summaries: Iterable[RangeSummary]) -> float:

@@ -69,9 +69,9 @@ class CurvesView(NamedTuple):
 
 def area_rows(results: StudyResults) -> pd.DataFrame | None:
     """Return the mean areas of a study in its order (`curve_areas`); None where it has no curves."""
-    if results.study.audit.curves is None or not results.has("curves") or not len(results.curves):
+    if results.study.audit.curves is None or not results.has("curves") or _told(results).empty:
         return None
-    found = curve_areas(results.curves.drop(columns=["fractions", "outputs"]))
+    found = curve_areas(_told(results).drop(columns=["fractions", "outputs"]))
     orders = {
         "variant_id": results.reader.variant_ids,
         "target": results.target_names,
@@ -80,6 +80,12 @@ def area_rows(results: StudyResults) -> pd.DataFrame | None:
         "kind": list(KINDS),
     }
     return in_order(found, orders).reset_index(drop=True)
+
+
+def _told(results: StudyResults) -> pd.DataFrame:
+    """Return the curves that tell one order from another: an image that is one region has a single step."""
+    curves = results.curves
+    return curves[curves["steps"] > 1]
 
 
 def curves_view(results: StudyResults, areas: pd.DataFrame | None, draw: Draw) -> CurvesView | None:
@@ -101,6 +107,7 @@ def curves_view(results: StudyResults, areas: pd.DataFrame | None, draw: Draw) -
         settings=settings,
         fills=[FILLS[each] for each in settings.fills],
         images=int(results.curves["image_id"].nunique()),
+        single=int(results.curves.loc[results.curves["steps"] == 1, "image_id"].nunique()),
         trained=_counted(trained),
         others=_counted(others),
     )
@@ -174,7 +181,7 @@ def curves_figure(results: StudyResults, areas: pd.DataFrame) -> Figure:
     words = "\n\n".join(fill(paragraph, 112) for paragraph in caption)
     figure.supxlabel(words, x=0.012, ha="left", size=TEXT, color=FAINT)
     panels = figure.subplots(len(drawn), 2, sharex=True, sharey="row", squeeze=False)
-    curves = results.curves
+    curves = _told(results)
     for line, (target, regions, filled) in zip(panels, drawn, strict=True):
         own = curves[
             (curves["target"] == target) & (curves["regions"] == regions) & (curves["fill"] == filled)

@@ -34,6 +34,7 @@ from igbatch.store.output import Output
 from igbatch.store.reader import Reader
 from igbatch.store.row_index import Listing
 from igbatch.store.scan import gathered
+from igbatch.text import several
 
 
 class NotebookView(Protocol):
@@ -206,7 +207,7 @@ class StudyResults(ImageRegions):
         Raises:
             InputError: a file of maps is gone or damaged.
         """
-        return maps_of(self.reader, variant_id, image_ids)
+        return maps_of(self.reader, variant_id, several(image_ids))
 
     def mean_map(
         self,
@@ -233,7 +234,7 @@ class StudyResults(ImageRegions):
         if regions in SEGMENTS:
             raise InputError(f"regions {regions!r} differ between images; take the mean by pixel or patches")
         squares, total, count = Partition(region_size(regions)), np.zeros(()), 0
-        chosen = self.listing.image_ids.to_pylist() if image_ids is None else list(image_ids)
+        chosen = self.listing.image_ids.to_pylist() if image_ids is None else image_ids
         for _, of, values in self.maps_of(variant_id, chosen):
             if of == target:
                 total, count = total + squares.sums(values), count + 1
@@ -296,7 +297,8 @@ class StudyResults(ImageRegions):
             KeyError: none of its maps is there.
             InputError: there are no such regions, or their ranges were not kept when the study was computed.
         """
-        keys: dict[str, Any] = {"variant_id": variant_id, "image_id": image_id, "targets": targets}
+        names = None if targets is None else several(targets)
+        keys: dict[str, Any] = {"variant_id": variant_id, "image_id": image_id, "targets": names}
         return scope_range(self.reader, self.range_of, scope, regions=regions, **keys)
 
     def image_ranges(self, scope: str, variant_id: str | None = None) -> pd.DataFrame:

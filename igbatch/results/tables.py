@@ -16,6 +16,7 @@ from igbatch.store import schemas
 from igbatch.store.reader import Reader
 from igbatch.store_errors import UNREADABLE, is_damage
 from igbatch.study import Study
+from igbatch.text import several
 
 SCANNED_ROWS = 1 << 17
 """Rows that a scan yields at once, about."""
@@ -128,7 +129,7 @@ class Tables:
         Rows are in the order of `image_stats`. Of few images of a reduced study only the files are read that
         may hold them; elsewhere the first call scans each variant once for where rows lie.
         """
-        return frame_of(self.reader.rows_of(image_ids, columns or ROW_COLUMNS, variant_id))
+        return frame_of(self.reader.rows_of(several(image_ids), several(columns or ROW_COLUMNS), variant_id))
 
     def boxes_of(
         self,
@@ -137,7 +138,7 @@ class Tables:
         variant_id: str | None = None,
     ) -> pd.DataFrame:
         """Return the rows of `box_stats` of some images, as `rows_of` does."""
-        return frame_of(self.reader.boxes_of(image_ids, columns, variant_id))
+        return frame_of(self.reader.boxes_of(several(image_ids), columns and several(columns), variant_id))
 
     def quarantine_of(self, variant_id: str) -> pd.DataFrame:
         """Return what is missing of one variant, as `quarantine` has it, in the order of image and target."""

@@ -50,6 +50,8 @@ def aggregate_deletions(box_stats: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """
     names = ["sum", *MEASURES]
     seen = box_stats.loc[box_stats["sum"].notna(), [*KEYS, "image_id", *names]]
+    if not seen[list(MEASURES)].notna().any(axis=None):  # as in most studies
+        return _table([])
     images = seen.groupby([*KEYS, "image_id"], sort=True, observed=True)[names].sum(min_count=1).reset_index()
     rows = []
     for each, group in images.groupby(KEYS, sort=True, observed=True):
@@ -66,9 +68,14 @@ def aggregate_deletions(box_stats: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
                 found = _compared(of[measure][both], of[against][both])
                 mean = dict(zip(("mean", "mean_low", "mean_high"), means[measure], strict=True))
                 rows.append({**key, "measure": measure, "against": against, **found, **mean})
-    columns = [*KEYS, "measure", "against", "n_images", *NUMBERS]
-    kinds = {"n_images": "int64", **dict.fromkeys(NUMBERS, "float64")}
-    return pd.DataFrame(rows, columns=columns).astype(kinds)
+    return _table(rows)
+
+
+def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    columns = {name: [row[name] for row in rows] for name in (*KEYS, "measure", "against")}
+    numbers = {name: np.array([row[name] for row in rows], dtype=np.float64) for name in NUMBERS}
+    n_images = np.array([row["n_images"] for row in rows], dtype=np.int64)
+    return pd.DataFrame({**columns, "n_images": n_images, **numbers})
 
 
 def _compared(values: NDArray[np.float64], others: NDArray[np.float64]) -> dict[str, Any]:

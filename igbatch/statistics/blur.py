@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
 
 BLURRED = -2
 """What stands for a blurred map where patches have their side, in `patches` of a row for instance."""
@@ -24,6 +23,8 @@ def blur_matrix(side: int) -> NDArray[np.float64]:
 
     The Gaussian is cut off at four standard deviations and mirrored at the edges, outermost pixels too.
     """
+    from scipy.ndimage import gaussian_filter1d  # only who blurs waits for it
+
     matrix: NDArray[np.float64] = gaussian_filter1d(np.eye(side), SIGMA, axis=0, mode="reflect", truncate=4.0)
     matrix.setflags(write=False)
     return matrix

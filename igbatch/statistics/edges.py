@@ -7,9 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.color import rgb2gray
-from skimage.feature import canny
-from skimage.filters import gaussian, sobel
 
 from igbatch.errors import InputError
 from igbatch.statistics.ranks import correlation, standard_ranks
@@ -48,6 +45,10 @@ def edge_maps(pixels: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
     """
     if pixels.ndim != 3 or pixels.shape[2] != 3:
         raise InputError(f"an image must be [height, width, 3], found shape {pixels.shape}; decode it as RGB")
+    from skimage.color import rgb2gray  # most of a second, for who compares maps with edges only
+    from skimage.feature import canny
+    from skimage.filters import gaussian, sobel
+
     luminance = rgb2gray(pixels)
     blurred = gaussian(luminance, SIGMA)  # type: ignore[no-untyped-call]
     at_edges = canny(luminance, SIGMA)  # type: ignore[no-untyped-call]

@@ -9,6 +9,7 @@ addition.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,12 @@ def fold(counts: NDArray[Any]) -> NDArray[Any]:
 
 
 def quantile(counts: NDArray[Any], q: float, minimum: float, maximum: float) -> float:
-    """Estimate the order statistic of rank floor(q * (n - 1)), from 0, of the n values that were counted.
+    """Estimate one quantile of the values that were counted, as `quantiles` does."""
+    return quantiles(counts, [q], minimum, maximum)[0]
+
+
+def quantiles(counts: NDArray[Any], qs: Sequence[float], minimum: float, maximum: float) -> list[float]:
+    """Estimate the order statistics of rank floor(q * (n - 1)), from 0, of the n values that were counted.
 
     This is `numpy.quantile(..., method="lower")`, always one of the values: an interpolation between two of
     them could not be bounded where they lie in distant bins. Within its bin the rank is placed evenly in the
@@ -92,28 +98,31 @@ def quantile(counts: NDArray[Any], q: float, minimum: float, maximum: float) -> 
 
     Args:
         counts: histogram [N_BINS], of one map or merged.
-        q: between 0 and 1.
+        qs: each between 0 and 1.
         minimum: the smallest value counted.
         maximum: the largest value counted.
 
     Raises:
-        InputError: q lies outside 0..1, or nothing was counted.
+        InputError: a q lies outside 0..1, or nothing was counted.
     """
-    if not 0 <= q <= 1:
-        raise InputError(f"quantile: q is {q}; give a number from 0 to 1")
+    for q in qs:
+        if not 0 <= q <= 1:
+            raise InputError(f"quantile: q is {q}; give a number from 0 to 1")
     cumulative = np.cumsum(counts, dtype=np.int64)
     total = int(cumulative[-1])
     if total == 0:
         raise InputError("quantile: the histogram is empty; count some values first")
-    rank = math.floor(q * (total - 1))
-    if rank == 0:
-        return minimum
-    if rank == total - 1:
-        return maximum
-    index = int(np.searchsorted(cumulative, rank, side="right"))
-    before = int(cumulative[index - 1]) if index else 0
-    estimate = _within_bin(index, (rank - before + 0.5) / int(counts[index]), minimum, maximum)
-    return min(max(estimate, minimum), maximum)
+    ranks = [math.floor(q * (total - 1)) for q in qs]
+    bins = np.searchsorted(cumulative, ranks, side="right").tolist()
+    estimates = []
+    for rank, index in zip(ranks, bins, strict=True):
+        if rank in (0, total - 1):
+            estimates.append(minimum if rank == 0 else maximum)
+            continue
+        before = int(cumulative[index - 1]) if index else 0
+        estimate = _within_bin(index, (rank - before + 0.5) / int(counts[index]), minimum, maximum)
+        estimates.append(min(max(estimate, minimum), maximum))
+    return estimates
 
 
 def smallest_counted(counts: NDArray[Any], maximum: float) -> float:

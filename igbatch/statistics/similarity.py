@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.feature import hog
 
 from igbatch.errors import InputError
 from igbatch.statistics.ranks import correlation, standard, standard_ranks
@@ -142,6 +141,8 @@ def _hog(attribution: NDArray[np.float32], largest: float) -> NDArray[np.float32
     cell = min(CELL, min(attribution.shape) // BLOCK)
     if cell == 0 or largest == 0:
         return None
+    from skimage.feature import hog  # only who compares maps waits for it
+
     features = hog(
         attribution.astype(np.float64) / largest,  # else the norm's epsilon of 1e-5 flattens faint maps
         orientations=ORIENTATIONS,

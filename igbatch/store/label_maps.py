@@ -9,7 +9,8 @@ write the same, and it may be replaced. A label map is a PNG of 16 bits, whose c
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from igbatch.statistics.partitions import SEGMENTS, LabelMap
 from igbatch.store import schemas
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output, table_bytes
+from igbatch.store.scan import scan
 
 FOLDER = "label_maps"
 LabelMaps = tuple[LabelMap, ...]
@@ -45,6 +47,52 @@ def write_label_maps(output: Output, model: str, name: str, maps: Mapping[str, L
     output.put(_path(output, model, name), table_bytes(table, row_group_size=64))
 
 
+class LabelMapFile:
+    """The label maps of some images, read once, as PNGs; each image's are decoded when they are asked for.
+
+    Args:
+        output, model, name: of the file; where there is none, no image has any.
+        image_ids: read those of these images alone.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+
+    def __init__(self, output: Output, model: str, name: str, image_ids: Iterable[str] | None = None) -> None:
+        self._path = _path(output, model, name)
+        self._rows: dict[str, list[dict[str, Any]]] = {}
+        if output.exists(self._path):
+            among = None if image_ids is None else pc.field("image_id").isin(list(image_ids))
+            with self._whole():
+                table = pq.read_table(
+                    self._path, filesystem=output.filesystem, partitioning=None, filters=among
+                )
+                for row in table.cast(schemas.LABEL_MAPS).to_pylist():
+                    self._rows.setdefault(row["image_id"], []).append(row)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def of(self, image_id: str) -> LabelMaps:
+        """Return the label maps of an image; none where it has none.
+
+        Raises:
+            InputError: one is damaged.
+        """
+        with self._whole():
+            return tuple(map(_decoded, self._rows.get(image_id, ())))
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        try:
+            yield
+        except (pa.ArrowException, ValueError, SyntaxError, LookupError, TypeError, OSError) as error:
+            raise InputError(
+                f"{self._path}: label maps cannot be read ({error}); delete it and the rows of its images "
+                "are without regions, or compute the study again into another output"
+            ) from error
+
+
 def read_label_maps(
     output: Output, model: str, name: str, image_ids: Iterable[str] | None = None
 ) -> dict[str, LabelMaps]:
@@ -53,24 +101,22 @@ def read_label_maps(
     Raises:
         InputError: the file is damaged.
     """
-    path = _path(output, model, name)
-    if not output.exists(path):
-        return {}
-    among = None if image_ids is None else pc.field("image_id").isin(list(image_ids))
-    found: dict[str, LabelMaps] = {}
-    try:
-        table = pq.read_table(path, filesystem=output.filesystem, partitioning=None, filters=among)
-        for row in table.cast(schemas.LABEL_MAPS).to_pylist():
-            if row["segments"] not in SEGMENTS:
-                raise ValueError(f"no segments are {row['segments']!r}")
-            each = LabelMap(row["segments"], _labels(row["labels"]), tuple(row["names"]))
-            found[row["image_id"]] = (*found.get(row["image_id"], ()), each)
-    except (pa.ArrowException, ValueError, SyntaxError, LookupError, TypeError, OSError) as error:
-        raise InputError(
-            f"{path}: label maps cannot be read ({error}); delete it and the rows of its images are "
-            "without regions, or compute the study again into another output"
-        ) from error
-    return found
+    file = LabelMapFile(output, model, name, image_ids)
+    return {image_id: file.of(image_id) for image_id in file}
+
+
+def unnamed_label_maps(output: Output) -> list[str]:
+    """Return the paths of files that no committed row names, as of shards that were never committed."""
+    held = output.files(FOLDER)
+    if not held:
+        return []
+    schema = pa.schema([schemas.IMAGE_STATS.field("label_maps")])
+    named: set[str] = set()
+    for variant_id in output.folders("image_stats"):
+        files = (info for info in output.files("image_stats", variant_id) if info.base_name[0] != ".")
+        for _, rows in scan(output, [info.path for info in files], schema):
+            named.update(filter(None, rows["label_maps"].unique().to_pylist()))
+    return [info.path for info in held if info.base_name.removesuffix(".parquet") not in named]
 
 
 def png(labels: np.ndarray) -> bytes:
@@ -80,8 +126,11 @@ def png(labels: np.ndarray) -> bytes:
     return sink.getvalue()
 
 
-def _labels(data: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(data), formats=("PNG",))).astype(np.uint16)
+def _decoded(row: dict[str, Any]) -> LabelMap:
+    if row["segments"] not in SEGMENTS:
+        raise ValueError(f"no segments are {row['segments']!r}")
+    picture = Image.open(io.BytesIO(row["labels"]), formats=("PNG",))
+    return LabelMap(row["segments"], np.asarray(picture).astype(np.uint16), tuple(row["names"]))
 
 
 def _path(output: Output, model: str, name: str) -> str:

@@ -20,7 +20,8 @@ from igbatch.filesystem import resolve
 
 DATA_KINDS = ("attributions", "box_stats", "quarantine")
 GROUP_ROWS = 100_000
-"""Rows that are gathered before they are written as one row group of a joined file."""
+GROUP_BYTES = 1 << 27
+"""Rows, and bytes of them, that are gathered before they are written as one row group of a joined file."""
 
 
 class Output:
@@ -131,7 +132,8 @@ class Output:
                 waiting: list[pa.Table] = []
                 for table in tables:
                     waiting.append(table)
-                    if sum(map(len, waiting)) >= GROUP_ROWS:
+                    size = sum(each.nbytes for each in waiting)
+                    if sum(map(len, waiting)) >= GROUP_ROWS or size >= GROUP_BYTES:
                         writer.write_table(pa.concat_tables(waiting))
                         waiting = []
                 if waiting:

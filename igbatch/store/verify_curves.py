@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from igbatch.store import schemas
 from igbatch.store.output import Output
+from igbatch.store.scan import scan
 from igbatch.store.verification import Problem
 
 FILE = "curves.parquet"
@@ -36,11 +39,11 @@ def curve_problems(output: Output, study: dict[str, Any], noted: dict[str, Any])
             yield Problem("curves", FILE, "missing, and curves were measured; run the study again")
         return
     try:
-        rows = output.read_table(path).to_pandas()
+        kinds = len(output.read_table(path, KEY).group_by(KEY).aggregate([]))
+        found = list(chain.from_iterable(_differences(*each, kinds) for each in _maps(output, path)))
     except (OSError, pa.ArrowException) as error:
         yield Problem("curves", FILE, f"cannot be read ({error}); delete it and run the study again")
         return
-    found = list(_differences(rows))
     for where, what in found[:MAX_NAMED]:
         yield Problem(
             "curves", FILE, f"{where}: {what}; delete the file and the folder curves, and run again"
@@ -49,20 +52,29 @@ def curve_problems(output: Output, study: dict[str, Any], noted: dict[str, Any])
         yield Problem("curves", FILE, f"and {len(found) - MAX_NAMED} more")
 
 
-def _differences(rows: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    """Yield which map's curves are wrong, and what is wrong with them."""
-    kinds = set(rows[KEY].astype(object).where(rows[KEY].notna(), None).itertuples(index=False, name=None))
-    for names, own in rows.groupby(MAP, sort=False):
-        where = "/".join(map(str, names))
-        twice, lost = int(own.duplicated(KEY).sum()), len(kinds) - len(own[KEY].drop_duplicates())
-        if twice or lost:
-            yield where, f"{len(own)} curves, {lost} of {len(kinds)} are lost and {twice} are there twice"
-        curves: list[Any] = list(own.itertuples())
-        at_image = [_at_image(row) for row in curves if len(row.outputs)]
-        usual = float(np.median(at_image)) if at_image else 0.0
-        for row in curves:
-            if fault := _fault(row, usual):
-                yield f"{where}/{row.kind}/{row.regions}/{row.fill}", fault
+def _maps(output: Output, path: str) -> Iterator[tuple[tuple[str, ...], pd.DataFrame]]:
+    """Yield each map by its names, with its curves, which stand together; some are held at a time."""
+    held = schemas.CURVES.empty_table().to_pandas()
+    for _, batch in scan(output, [path], schemas.CURVES):
+        rows = pd.concat([held, batch.to_pandas()]) if len(held) else batch.to_pandas()
+        last = (rows[MAP] == rows[MAP].iloc[-1]).all(axis=1)
+        yield from rows[~last].groupby(MAP, sort=False)
+        held = rows[last]
+    yield from held.groupby(MAP, sort=False)
+
+
+def _differences(names: tuple[str, ...], own: pd.DataFrame, kinds: int) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with the curves of a map, of which there are to be so many."""
+    where = "/".join(map(str, names))
+    twice, lost = int(own.duplicated(KEY).sum()), kinds - len(own[KEY].drop_duplicates())
+    if twice or lost:
+        yield where, f"{len(own)} curves, {lost} of {kinds} are lost and {twice} are there twice"
+    curves: list[Any] = list(own.itertuples())
+    at_image = [_at_image(row) for row in curves if len(row.outputs)]
+    usual = float(np.median(at_image)) if at_image else 0.0
+    for row in curves:
+        if fault := _fault(row, usual):
+            yield f"{where}/{row.kind}/{row.regions}/{row.fill}", fault
 
 
 def _at_image(row: Any) -> float:

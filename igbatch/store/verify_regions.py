@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from igbatch.statistics.blur import BLURRED
 from igbatch.statistics.partitions import CODES, SEGMENTS, Partition
 from igbatch.store.histograms import patches_by_size
-from igbatch.store.label_maps import LabelMaps, read_label_maps
+from igbatch.store.label_maps import LabelMapFile, LabelMaps
 from igbatch.store.output import Output
 
 NAMES = {code: name for name, code in CODES.items()} | {BLURRED: "the blurred map"}
@@ -46,6 +47,11 @@ class ShardRegions:
         known = "label_maps" in rows.column_names
         self._output, self._model = output, model
         self._name = next(filter(None, rows["label_maps"].unique().to_pylist()), None) if known else None
+        self._decoded: dict[str, LabelMaps] = {}  # of the images whose maps are compared just now
+
+    @cached_property
+    def _file(self) -> LabelMapFile:
+        return LabelMapFile(self._output, self._model, self._name or "")
 
     def partitions(self, size: int, image_ids: Sequence[str]) -> list[Partition]:
         """Return how the maps of some images are cut into regions of a size.
@@ -56,12 +62,12 @@ class ShardRegions:
         """
         if size not in SEGMENTS.values():
             return [Partition(size)] * len(image_ids)
-        found = read_label_maps(self._output, self._model, self._name or "", image_ids)
-        return [Partition(labels=_labels(found, image_id, NAMES[size])) for image_id in image_ids]
+        if not self._decoded.keys() >= {*image_ids}:
+            self._decoded = {image_id: self._file.of(image_id) for image_id in dict.fromkeys(image_ids)}
+        return [Partition(labels=self._labels(image_id, NAMES[size])) for image_id in image_ids]
 
-
-def _labels(found: Mapping[str, LabelMaps], image_id: str, segments: str) -> NDArray[np.uint16]:
-    for each in found.get(image_id, ()):
-        if each.segments == segments:
-            return each.labels
-    raise KeyError(f"the label map of {image_id}, {segments}, is missing")
+    def _labels(self, image_id: str, segments: str) -> NDArray[np.uint16]:
+        for each in self._decoded[image_id]:
+            if each.segments == segments:
+                return each.labels
+        raise KeyError(f"the label map of {image_id}, {segments}, is missing")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pyarrow import fs
 
 from igbatch.errors import InputError, one_line
+from igbatch.statistics.image_stats import allowed_error
 from igbatch.store import schemas
 from igbatch.store.commit import COMMIT_KEY
 from igbatch.store.encoding import RELATIVE_ERROR, stored_maps
@@ -143,7 +144,9 @@ class ShardCheck:
         return self
 
     def _add(self, kind: str, where: str, what: str) -> None:
-        self.problems.append(Problem(kind, where, what))
+        problem = Problem(kind, where, what)
+        if problem not in self.problems[-1:]:  # one file, and many maps that need it
+            self.problems.append(problem)
 
     def _check_record(
         self, rows: pa.Table, row_count: int, fingerprint: str, named: dict[str, dict[str, Any]]
@@ -170,11 +173,7 @@ class ShardCheck:
         of = {name: rows[name].to_numpy() for name in _NUMBERS}
         change = of["score"] - of["score_baseline"]
         slack = ROUNDING * (of["abs_sum"] + np.abs(of["score"]) + np.abs(of["score_baseline"]))
-        delta = np.abs(of["convergence_delta"])
-        estimated = ~np.isnan(of["map_error"])
-        error = np.where(estimated, np.fmax(of["map_error"] * of["abs_sum"], delta), delta)
-        norm = np.where(estimated, of["abs_sum"], np.abs(change))
-        allowed = self.expected.tolerance * norm + self.expected.atol
+        error, allowed = allowed_error(of, self.expected.tolerance, self.expected.atol)
         kept = [rows[name].combine_chunks() for name in _KEPT]
         self.rows = pa.table([*kept, pa.array(error), pa.array(allowed)], schema=ROWS)
         misses = {

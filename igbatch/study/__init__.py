@@ -47,6 +47,13 @@ class Study(Section):
     report: Report = Report()
     audit: AuditSection = AuditSection()
 
+    @field_validator("targets", mode="before")
+    @classmethod
+    def _one_form(cls, value: Any) -> Any:
+        if isinstance(value, (list, tuple)) and any(isinstance(each, Mapping) for each in value):
+            raise ValueError("a list holds names alone; give a list of names, or one mapping `name: index`")
+        return value
+
     @field_validator("targets")
     @classmethod
     def _some_targets(cls, value: Any) -> Any:

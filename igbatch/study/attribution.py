@@ -37,13 +37,17 @@ Level = Annotated[int, Field(strict=True)]
 Listed = Annotated[tuple[str | tuple[Level, Level, Level], ...], Field(min_length=1, max_length=1000)]
 
 
-def _form(value: Any) -> str:
-    """Return which form of `baseline` a value of the study file has."""
+def _form(value: Any) -> str | None:
+    """Return which form of `baseline` a value of the study file has, None where it has none."""
     if isinstance(value, (dict, DrawnBaselines)):
         return "drawn"
+    if isinstance(value, str):
+        return "name"
     if isinstance(value, (list, tuple)):
-        return "listed" if any(isinstance(each, (str, list, tuple)) for each in value) else "colour"
-    return "name"
+        if len(value) == 3 and not any(isinstance(each, (str, list, tuple, dict)) for each in value):
+            return "colour"
+        return "listed" if {*map(_form, value)} in ({"name"}, {"colour"}, {"name", "colour"}) else None
+    return None
 
 
 Baseline = Annotated[
@@ -51,7 +55,12 @@ Baseline = Annotated[
     | Annotated[tuple[int, int, int], Tag("colour")]
     | Annotated[Listed, Tag("listed")]
     | Annotated[DrawnBaselines, Tag("drawn")],
-    Discriminator(_form),
+    Discriminator(
+        _form,
+        custom_error_type="baseline",
+        custom_error_message="give a name such as gray, three numbers [r, g, b], a list of these, or a "
+        "mapping with `images`, so many of the data set",
+    ),
 ]
 """One baseline by its name or colour, several of these, or images of the data set."""
 

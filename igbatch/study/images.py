@@ -99,7 +99,9 @@ class Images(Section):
         if self.scenes and self.masks:
             raise ValueError("scenes carry their own boxes; leave `masks` out")
         if self.masks == "segmentation" and (self.boxes is None or self.boxes.units != "pixels"):
-            raise ValueError("masks: segmentation: outlines are those of a COCO file of `boxes`, in pixels")
+            raise ValueError(
+                "`masks: segmentation` takes outlines of a COCO file: name one in `boxes`, in pixels"
+            )
         return self
 
     @property

@@ -36,7 +36,7 @@ class Report(Section):
     seed: Seed = 0
     variants: tuple[str, ...] = ()
     figures: bool = True
-    gallery: bool | Annotated[int, Field(ge=1, le=5000)] = True
+    gallery: Annotated[bool, Field(strict=True)] | Annotated[int, Field(ge=1, le=5000)] = True
 
     @field_validator("variants")
     @classmethod

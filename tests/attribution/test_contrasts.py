@@ -2,11 +2,13 @@
 
 from typing import Literal
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from igbatch.attribution import OUTPUTS, AttributionError, Example, Settings, attribute, integrated_gradients
+from igbatch.attribution.calibrate import arithmetic_error
 from igbatch.attribution.contrasts import NONE, arithmetic_errors, differences_of, target_tensor
 from igbatch.attribution.graphs import Graphs
 
@@ -130,11 +132,28 @@ def test_a_device_that_captures_captures_contrasts(
 
 
 def test_an_arithmetics_error_of_a_difference_is_that_of_both() -> None:
-    maps = torch.tensor([[3.0, 4.0], [3.0, 3.0], [0.0, 1.0], [0.0, 0.0]])
+    norms = np.array([5, 18**0.5, 1.0, 0.0])
     differences = (None, None, (0, 1), (1, 1))
     both = 0.01 * (5 + 18**0.5)
-    assert arithmetic_errors(maps, differences, 0.01) == pytest.approx([0.01, 0.01, both, float("inf")])
-    assert arithmetic_errors(maps, differences, 0.0) == pytest.approx([0, 0, 0, 0])
+    assert arithmetic_errors(norms, differences, 0.01) == pytest.approx([0.01, 0.01, both, float("inf")])
+    assert arithmetic_errors(norms, differences, 0.0) == pytest.approx([0, 0, 0, 0])
+
+
+def test_a_contrast_takes_the_nodes_that_its_arithmetic_leaves_it(
+    net: nn.Module, small_images: Tensor
+) -> None:
+    targets = target_tensor([1, 3, (1, 3)])
+    examples = [Example(3 * image, torch.zeros_like(image), targets) for image in small_images]
+    rounded = Settings(steps="auto", tolerance=0.03, arithmetic_error=0.01, atol=0.0)
+    for done in attribute(net, examples, rounded):
+        assert done.converged.all()
+        assert (done.map_error <= 0.03).all()
+    # what is measured of an arithmetic is that of classes: a contrast's follows, and is not counted twice
+    alone = [Example(each.image, each.baseline, targets[:2]) for each in examples]
+    in_bfloat16 = Settings(steps=5, precision="bfloat16")
+    deeper = nn.Sequential(*net[:3], nn.Linear(24, 24), nn.Tanh(), *net[3:]).eval()  # both ends stay exact
+    found = [arithmetic_error(deeper, each, in_bfloat16) for each in (examples, alone)]
+    assert found[0] == found[1] > 0
 
 
 def test_targets_without_contrasts_are_as_they_were() -> None:

@@ -25,7 +25,7 @@ from igbatch.birds.scenes import (
     write_scenes,
 )
 
-SEEDS = range(40)
+SEEDS = range(24)
 
 
 @lru_cache(maxsize=512)

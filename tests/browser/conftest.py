@@ -104,13 +104,22 @@ def page(browser: Any) -> Iterator[Any]:
     yield from _watched(browser, viewport={"width": 1280, "height": 900})
 
 
+@pytest.fixture(scope="module")
+def tab(browser: Any) -> Iterator[Any]:
+    """A `page` that the tests of a module share: those that leave what it shows, or set all that they need.
+
+    To load a page of its own costs a test most of a second.
+    """
+    yield from _watched(browser, viewport={"width": 1280, "height": 900})
+
+
 @pytest.fixture
 def phone(browser: Any) -> Iterator[Any]:
     """The same at 390 pixels, with touch."""
     yield from _watched(browser, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def show() -> Callable[..., None]:
     """Open a rendered study in a tab and wait for its first map: `show(page, study, "#fragment")`."""
 
@@ -197,7 +206,7 @@ def render_to(folder: Path, results: Any) -> Rendered:
     return Rendered(results, folder)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def render_again() -> Callable[[Path, Any], Rendered]:
     """Render a report into a folder: `render_again(folder, results)`."""
     return render_to

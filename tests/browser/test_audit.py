@@ -1,7 +1,6 @@
 """The audit's charts against the history that they are drawn of."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,15 +13,18 @@ Show = Callable[..., None]
 CHARTS = '[data-chart="history"] svg.chart'
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def audited(
-    birds: Any, audit_of: Callable[..., Any], tmp_path: Path, render_again: Callable[..., Any]
+    birds: Any,
+    audit_of: Callable[..., Any],
+    tmp_path_factory: pytest.TempPathFactory,
+    render_again: Callable[..., Any],
 ) -> Any:
     """A page with a history of five audits, of which the last two failed."""
     audits = [audit_of(failed=day > 3, made_at=f"2026-11-0{day}T02:00:00Z") for day in range(1, 6)]
     output = birds.results.reader.output
     write_audit(output, audits[-1], [0.0, 0.0], history.joined(map(history.rows_of, audits)))
-    yield render_again(tmp_path, birds.results)
+    yield render_again(tmp_path_factory.mktemp("audited"), birds.results)
     remove_audit(output)
 
 

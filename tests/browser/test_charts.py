@@ -5,15 +5,22 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 from playwright.sync_api import expect
 
 Show = Callable[..., None]
 CHART = '[data-chart="aggregates"] svg.chart'
 
 
-def test_every_mean_has_a_dot_in_order_on_one_axis(birds: Any, page: Any, show: Show) -> None:
-    show(page, birds)
-    svg = page.locator(CHART)
+@pytest.fixture(scope="module")
+def charts(tab: Any, birds: Any, show: Show) -> Any:
+    """The page of `birds`, to be looked at."""
+    show(tab, birds)
+    return tab
+
+
+def test_every_mean_has_a_dot_in_order_on_one_axis(birds: Any, charts: Any) -> None:
+    svg = charts.locator(CHART)
     expect(svg).to_have_attribute("role", "img")
     expect(svg).to_have_attribute("aria-label", re.compile("Mean sum"))
     dots = svg.locator("circle").evaluate_all(
@@ -51,11 +58,10 @@ def test_lengths_are_in_proportion_until_the_reader_chooses_otherwise(
     eventually(is_compressed)
 
 
-def test_hovering_tells_the_numbers(birds: Any, page: Any, show: Show) -> None:
-    show(page, birds)
-    page.locator(CHART).scroll_into_view_if_needed()
-    page.locator(f"{CHART} circle").first.hover(force=True)
-    tip = page.locator(f'{CHART} [aria-label="tip"]')
+def test_hovering_tells_the_numbers(charts: Any) -> None:
+    charts.locator(CHART).scroll_into_view_if_needed()
+    charts.locator(f"{CHART} circle").first.hover(force=True)
+    tip = charts.locator(f'{CHART} [aria-label="tip"]')
     expect(tip).to_contain_text("box → ")
     expect(tip).to_contain_text("2 images")
 
@@ -74,8 +80,7 @@ def test_charts_fit_a_phone_and_follow_its_width(
         eventually(fits)
 
 
-def test_the_histogram_counts_what_the_colours_clip(birds: Any, page: Any, show: Show) -> None:
-    show(page, birds)
+def test_the_histogram_counts_what_the_colours_clip(charts: Any) -> None:
     words = re.compile(r"eagle 0 \(0\s%\), magpie 0 \(0\s%\)")  # symmetric ends hold all
-    expect(page.locator(".histogram p")).to_have_text(words)
-    expect(page.locator('.histogram svg [data-mark="line"] path')).to_have_count(2)
+    expect(charts.locator(".histogram p")).to_have_text(words)
+    expect(charts.locator('.histogram svg [data-mark="line"] path')).to_have_count(2)

@@ -1,5 +1,6 @@
 """The viewer in Chromium: every knob against numpy, pixel by pixel and number by number."""
 
+import base64
 import io
 import re
 from collections.abc import Callable, Sequence
@@ -34,11 +35,12 @@ READ_CANVAS = """canvas => {  // from a copy: Chromium warns of a canvas that is
     const { width, height } = canvas;
     const copy = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
     copy.drawImage(canvas, 0, 0);
-    return Array.from(copy.getImageData(0, 0, width, height).data);
+    const bytes = copy.getImageData(0, 0, width, height).data;
+    return [width, height, btoa(Array.from(bytes, byte => String.fromCharCode(byte)).join(""))];
 }"""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def show(show: Show) -> Show:
     """Open a rendered study by pixels, where a test does not say otherwise."""
 
@@ -46,6 +48,19 @@ def show(show: Show) -> Show:
         show(page, study, fragment)
 
     return open_page
+
+
+@pytest.fixture(scope="module")
+def shared_tab(tab: Any, birds: Any, show: Show) -> Any:
+    show(tab, birds)
+    return tab
+
+
+@pytest.fixture
+def birds_page(shared_tab: Any) -> Any:
+    """A tab with the maps of `birds` by pixels, its knobs as at first: for tests that turn no others."""
+    choose(shared_tab, first_scope="pair", **AS_AT_FIRST)
+    return shared_tab
 
 
 def panel(page: Any, variant: str, target: str) -> Any:
@@ -56,8 +71,8 @@ def panel(page: Any, variant: str, target: str) -> Any:
 def colors(page: Any, variant: str, target: str, nth: int = 0) -> np.ndarray:
     """The colours of a map on screen: uint8 [H, W, 3]."""
     canvas = panel(page, variant, target).nth(nth).locator(".layers canvas")
-    width, height = (int(canvas.get_attribute(side)) for side in ("width", "height"))
-    pixels = np.array(canvas.evaluate(READ_CANVAS), dtype=np.uint8).reshape(height, width, 4)
+    width, height, text = canvas.evaluate(READ_CANVAS)
+    pixels = np.frombuffer(base64.b64decode(text), dtype=np.uint8).reshape(height, width, 4)
     assert (pixels[..., 3] == 255).all()
     return pixels[..., :3]
 
@@ -114,14 +129,13 @@ def choose(page: Any, **knobs: Any) -> None:
 
 
 def test_every_normalization_colours_by_its_range(
-    birds: Any, page: Any, show: Show, eventually: Eventually
+    birds: Any, birds_page: Any, eventually: Eventually
 ) -> None:
-    show(page, birds)
     for scope in SCOPES:
-        choose(page, first_scope=scope)
+        choose(birds_page, first_scope=scope)
         for variant, target in product(VARIANTS, TARGETS):
             expected = scale_of(birds, scope, variant, target).paint(embedded(birds, variant, target))
-            eventually(coloured(page, variant, target, expected))
+            eventually(coloured(birds_page, variant, target, expected))
 
 
 def test_patches_show_their_sums_under_ranges_of_their_own(
@@ -201,31 +215,29 @@ STYLES: Sequence[tuple[ColorStyle, dict[str, Any]]] = [
 
 
 def test_every_knob_changes_the_colours_as_the_figures_do(
-    birds: Any, page: Any, show: Show, eventually: Eventually
+    birds: Any, birds_page: Any, eventually: Eventually
 ) -> None:
-    show(page, birds)
-    for style, knobs in STYLES:
-        choose(page, **{**AS_AT_FIRST, **knobs})
+    for style, chosen in STYLES:
+        choose(birds_page, **{**AS_AT_FIRST, **chosen})
         for variant, target in (("trained", "magpie"), ("random-1", "eagle")):
             expected = scale_of(birds, "pair", variant, target, style).paint(embedded(birds, variant, target))
-            eventually(coloured(page, variant, target, expected))
+            eventually(coloured(birds_page, variant, target, expected))
 
 
 def test_percentiles_are_of_the_pixels_of_all_maps_in_the_range(
-    birds: Any, page: Any, show: Show, eventually: Eventually
+    birds: Any, birds_page: Any, eventually: Eventually
 ) -> None:
-    show(page, birds)
-    choose(page, first_rule="percentile")
+    choose(birds_page, first_rule="percentile")
     both = np.abs([embedded(birds, "trained", target) for target in TARGETS])
     values = embedded(birds, "trained", "eagle")
     for percentile in (90, 97.3, 100):
-        choose(page, first_percentile=percentile)
+        choose(birds_page, first_percentile=percentile)
         style = ColorStyle(rule="percentile", percentile=percentile)
         quantile = float(np.quantile(both, percentile / 100))
         scale = scale_of(birds, "pair", "trained", "eagle", style, quantile)
-        eventually(coloured(page, "trained", "eagle", scale.paint(values)))
+        eventually(coloured(birds_page, "trained", "eagle", scale.paint(values)))
         beyond = np.count_nonzero(np.abs(values) > scale.ends[1])
-        mark = panel(page, "trained", "eagle").locator(".mark").filter(has_text=f"{beyond} pixel")
+        mark = panel(birds_page, "trained", "eagle").locator(".mark").filter(has_text=f"{beyond} pixel")
         expect(mark).to_have_count(1 if beyond else 0)
 
 
@@ -245,26 +257,24 @@ def test_side_by_side_shows_one_map_under_two_normalizations(
     expect(words.nth(2)).to_have_text(re.compile("^Right: Joint range of the study"))
 
 
-def test_the_statement_says_range_and_what_may_not_be_compared(birds: Any, page: Any, show: Show) -> None:
-    show(page, birds)
-    statement = page.locator("#statement")
+def test_the_statement_says_range_and_what_may_not_be_compared(birds: Any, birds_page: Any) -> None:
+    statement = birds_page.locator("#statement")
     low, high = shared(birds, "pair", "trained", "eagle")
     expect(statement).to_contain_text(f"{max(-low, high):.3g}")
     expect(statement).to_contain_text("do not compare between variants")
-    choose(page, first_scope="dataset")
+    choose(birds_page, first_scope="dataset")
     expect(statement).to_contain_text("Joint range of the study")
     expect(statement).not_to_contain_text("do not compare")
-    choose(page, first_rule="min-max")
+    choose(birds_page, first_rule="min-max")
     expect(statement).to_contain_text("not zero")
-    choose(page, part="absolute", first_rule="symmetric")
+    choose(birds_page, part="absolute", first_rule="symmetric")
     expect(statement).to_contain_text("the sign is dropped")
 
 
-def test_the_numbers_below_a_map_are_those_of_the_study(birds: Any, page: Any, show: Show) -> None:
-    show(page, birds)
+def test_the_numbers_below_a_map_are_those_of_the_study(birds: Any, birds_page: Any) -> None:
     rows = birds.results.image_stats.set_index(["variant_id", "image_id", "target"])
     row = rows.loc["trained", "a.png", "magpie"]
-    numbers = panel(page, "trained", "magpie").locator(".numbers div")
+    numbers = panel(birds_page, "trained", "magpie").locator(".numbers div")
     expect(numbers).not_to_have_count(0)
     texts = dict(
         text.split("\n") if "\n" in text else text.split(" ", 1) for text in numbers.all_inner_texts()
@@ -285,35 +295,33 @@ def _ascii(text: str) -> str:
     return text.translate(powers).replace("×10", "e").replace(",", "")
 
 
-def test_the_bar_shows_the_range_and_zero(birds: Any, page: Any, show: Show) -> None:
-    show(page, birds)
-    choose(page, first_rule="min-max")
+def test_the_bar_shows_the_range_and_zero(birds: Any, birds_page: Any) -> None:
+    choose(birds_page, first_rule="min-max")
     low, high = shared(birds, "pair", "trained", "eagle")
-    bar = panel(page, "trained", "eagle").locator(".bar")
+    bar = panel(birds_page, "trained", "eagle").locator(".bar")
     expected = 100 * -low / (high - low)
     expect(bar).to_have_attribute("aria-label", re.compile(f"zero at {round(expected)} %"))
     zero = float(re.search(r"[\d.]+", bar.locator(".zero").get_attribute("style")).group())
     assert zero == pytest.approx(expected, abs=0.01)
 
 
-def test_the_pointer_and_the_arrow_keys_read_raw_values(birds: Any, page: Any, show: Show) -> None:
-    show(page, birds)
-    stage = panel(page, "trained", "eagle").locator(".stage")
+def test_the_pointer_and_the_arrow_keys_read_raw_values(birds: Any, birds_page: Any) -> None:
+    stage = panel(birds_page, "trained", "eagle").locator(".stage")
     stage.scroll_into_view_if_needed()
     place = stage.bounding_box()
     x, y = 20, 11
-    page.mouse.move(
+    birds_page.mouse.move(
         place["x"] + (x + 0.5) / 32 * place["width"], place["y"] + (y + 0.5) / 32 * place["height"]
     )
-    expect(page.locator(".reading-line")).to_contain_text(f"x {x}, y {y}, in the box magpie")
+    expect(birds_page.locator(".reading-line")).to_contain_text(f"x {x}, y {y}, in the box magpie")
     for variant in ("trained", "random-2"):  # all maps read the same pixel
-        shown, bound = panel(page, variant, "eagle").locator(".reading").inner_text().split(" ± ")
+        shown, bound = panel(birds_page, variant, "eagle").locator(".reading").inner_text().split(" ± ")
         value = birds.results.maps[variant, "a.png", "eagle"][y, x]
         assert float(_ascii(shown)) == pytest.approx(value, rel=0.006, abs=2 * float(_ascii(bound)))
     stage.focus()
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("Shift+ArrowDown")
-    expect(page.locator(".reading-line")).to_contain_text(f"x {x + 1}, y {y + 10}")
+    birds_page.keyboard.press("ArrowRight")
+    birds_page.keyboard.press("Shift+ArrowDown")
+    expect(birds_page.locator(".reading-line")).to_contain_text(f"x {x + 1}, y {y + 10}")
 
 
 def live_rows(page: Any, box: str) -> Any:
@@ -511,15 +519,14 @@ def test_the_numbers_of_a_view_are_downloaded_as_csv(birds: Any, page: Any, show
     assert (abs(boxes["box_sum"] - boxes["stored_box_sum"]) <= boxes["box_sum_bound"] * (1 + 1e-6)).all()
 
 
-def test_the_view_is_downloaded_as_a_picture_with_its_colours(birds: Any, page: Any, show: Show) -> None:
-    show(page, birds)
-    with page.expect_download() as download:
-        page.get_by_role("button", name="PNG").click()
+def test_the_view_is_downloaded_as_a_picture_with_its_colours(birds: Any, birds_page: Any) -> None:
+    with birds_page.expect_download() as download:
+        birds_page.get_by_role("button", name="PNG").click()
     picture = Image.open(download.value.path()).convert("RGB")
     assert picture.width > 1000
     codes = np.array([65536, 256, 1])
     there = np.unique(np.asarray(picture).astype(int) @ codes)
-    shown = colors(page, "trained", "eagle").reshape(-1, 3).astype(int)
+    shown = colors(birds_page, "trained", "eagle").reshape(-1, 3).astype(int)
     strong = np.unique(shown[(255 - shown).sum(axis=1) > 60] @ codes)
     assert len(strong) > 5
     assert np.isin(strong, there).mean() >= 0.9  # a few lie below boxes

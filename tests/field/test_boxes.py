@@ -343,7 +343,7 @@ def test_files_that_people_brought(refused: Call, plan: Call, photos: Path, name
 
 @pytest.mark.slow
 def test_what_was_left_out_is_told_by_the_run_and_by_its_report(
-    tmp_path: Path, write_study: Callable[..., Path], call: Command, warm_workers: None
+    tmp_path: Path, write_study: Callable[..., Path], small_model: str, call: Command, warm_workers: None
 ) -> None:
     write_scenes(tmp_path / "photos", 2, first_seed=40, kind="single")
     bboxes = ([10, 10, 90, 90], [-0.5, 10, 90, 90], [10, 10, 90, 0], [10, 10, 900, 90])
@@ -352,7 +352,11 @@ def test_what_was_left_out_is_told_by_the_run_and_by_its_report(
     )
     content["annotations"].append({**content["annotations"][0], "id": 9, "iscrowd": 1})
     (tmp_path / "boxes.json").write_text(json.dumps(content))
-    study = write_study(images={"root": "photos", "boxes": "boxes.json"}, variants=[{"kind": "trained"}])
+    study = write_study(
+        images={"root": "photos", "boxes": "boxes.json"},
+        models={"small": {"weights": small_model}},
+        variants=[{"kind": "trained"}],
+    )
     keys = ("images.boxes.match=name", "images.boxes.invalid=skip")
     ended = call("run", study, "--out", "out", *(part for key in keys for part in ("--set", key)))
     assert ended.code == 0, ended.err

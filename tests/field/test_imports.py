@@ -1,78 +1,12 @@
-"""A run that is started in a folder whose files have the names of packages."""
+"""Clones of packages where a run looks for them. What lies in its folder alone is no matter: test_cli.py."""
 
-import importlib
-import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import timm
 from helpers import Command
-
-from igbatch import open_study
-from igbatch.pipeline.packages import LISTED_PACKAGES
-from igbatch.store.output import Output
-
-KEY = ["variant_id", "image_id", "target"]
-OWN = ["histogram", "attempt", "attributions_bytes", "box_stats_bytes", "quarantine_bytes"]
-
-EDITED_TIMM = f"""
-import os
-__path__.append({os.path.dirname(timm.__file__)!r})
-exec(compile(open({timm.__file__!r}).read(), {timm.__file__!r}, "exec"))
-__version__ = "0.0.7"
-whole = create_model
-def create_model(*args, **kwargs):
-    model = whole(*args, **kwargs)
-    for parameter in model.parameters():
-        parameter.data.zero_()
-    return model
-"""
-"""A clone of timm that works, but for the weights that it draws."""
-
-
-def numbers(uri: str) -> pd.DataFrame:
-    return open_study(uri).image_stats.sort_values(KEY).reset_index(drop=True).drop(columns=OWN)
-
-
-@pytest.mark.slow
-def test_a_run_among_files_with_the_names_of_packages_gives_the_rows_of_any_other(
-    igbatch: Command,
-    write_study: Callable[..., Path],
-    compute_study: Callable[..., Output],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """As a job of Slurm: sockets cannot lie in its temporary folder, nor Ray's token in this home."""
-    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):  # a Ray of this process sets one
-        monkeypatch.delenv(name, raising=False)
-    study = write_study(
-        images={"scenes": [{"kind": "double", "seeds": [1]}]}, variants=[{"kind": "random", "seeds": [3]}]
-    )
-    (tmp_path / "timm").mkdir()
-    (tmp_path / "timm" / "__init__.py").write_text(EDITED_TIMM)
-    for name in ("torch", "numpy", "ray", "yaml", "grpc", "aiohttp", "psutil", "random", "logging", "socket"):
-        (tmp_path / f"{name}.py").write_text(f"raise ImportError('{name} of the current folder')")
-    long = tmp_path / ("slurm." * 12 + "jobs.1234567")
-    long.mkdir()
-    before = set(os.listdir("/tmp"))
-    ended = igbatch("run", study, "--out", "out", env={"TMPDIR": str(long), "HOME": "/proc/1"})
-    assert ended.code == 0, ended.err
-    assert "warning" not in ended.out
-    assert open_study(str(tmp_path / "out")).complete
-    assert not [name for name in set(os.listdir("/tmp")) - before if name.startswith("igbatch-ray-")]
-
-    expected = compute_study(study, tmp_path / "expected")
-    pd.testing.assert_frame_equal(numbers(str(tmp_path / "out")), numbers(expected.uri), check_exact=True)
-    assert (numbers(expected.uri)["abs_sum"] > 0).all()
-
-    record = json.loads((tmp_path / "out" / "study.json").read_text())
-    assert set(record["package_files"]) == set(LISTED_PACKAGES)
-    for name, file in record["package_files"].items():
-        assert file == os.path.realpath(importlib.import_module(name).__file__ or ""), name
 
 
 @pytest.mark.slow

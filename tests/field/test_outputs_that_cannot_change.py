@@ -11,12 +11,11 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from igbatch import open_study
+from igbatch.birds.facts import BUNDLED_ARCHITECTURE
 from igbatch.errors import InputError
 from igbatch.pipeline.resolve import resolve_study
 from igbatch.store.output import Output
 from igbatch.study_file import load_study
-
-TINY_SWIN = "swin_tiny_patch4_window7_224"
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +24,10 @@ def one_logit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import json
 
     folder = tmp_path_factory.mktemp("one-logit")
-    save_file(timm.create_model(TINY_SWIN, num_classes=1).state_dict(), folder / "model.safetensors")
-    (folder / "config.json").write_text(json.dumps({"architecture": TINY_SWIN, "num_classes": 1}))
+    save_file(
+        timm.create_model(BUNDLED_ARCHITECTURE, num_classes=1).state_dict(), folder / "model.safetensors"
+    )
+    (folder / "config.json").write_text(json.dumps({"architecture": BUNDLED_ARCHITECTURE, "num_classes": 1}))
     return folder
 
 
@@ -45,14 +46,19 @@ def test_a_model_of_one_logit_is_refused_while_planning(
 
 
 def test_an_image_as_gray_as_its_baseline_is_told_as_one_that_cannot_be_explained(
-    write_study: Callable[..., Path], tmp_path: Path, compute_study: Callable[..., Output]
+    write_study: Callable[..., Path], small_model: str, tmp_path: Path, compute_study: Callable[..., Output]
 ) -> None:
     folder = tmp_path / "pictures"
     folder.mkdir()
     for name, shade in (("gray.png", 128), ("dark.png", 60)):
         Image.fromarray(np.full((224, 224, 3), shade, np.uint8)).save(folder / name)
     how = {"steps": 4, "baseline": [128, 128, 128]}
-    study = write_study(images={"root": str(folder)}, variants=[{"kind": "trained"}], attribution=how)
+    study = write_study(
+        images={"root": str(folder)},
+        models={"small": {"weights": small_model}},
+        variants=[{"kind": "trained"}],
+        attribution=how,
+    )
     output = compute_study(study, tmp_path / "out")
     results: Any = open_study(output.uri)
     stats = results.image_stats.set_index("image_id")

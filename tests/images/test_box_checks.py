@@ -127,3 +127,6 @@ def test_ids_that_stand_twice_in_an_image_are_all_named() -> None:
         "rename one"
     )
     check_box_ids(file_of(many(0, 4)), np.array([0, 2]), table.take([0, 2]))
+    taken = pa.table({"image": ["a", "a"], "box_id": ["x", "background"]})
+    with pytest.raises(InputError, match="row 1: box_id background is what objects call all that is in no"):
+        check_box_ids(file_of(many(0, 2)), np.arange(2), taken)

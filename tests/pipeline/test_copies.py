@@ -1,6 +1,7 @@
 """Maps over several baselines: means of the engine's own, and their spread, also as a study grows."""
 
 import io
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -192,16 +193,21 @@ def test_a_drawn_image_that_is_gone_changed_or_unreadable_is_refused_by_its_name
     with pytest.raises(InputError, match=r"baseline.images: 7 images are to be drawn, the study has 6"):
         compute_study(folder, tmp_path / "out", set_baseline({"images": 7}))
     out = compute_study(folder, tmp_path / "out", reduce=False)
-    ((name, _), _) = open_study(out.uri).record["fingerprint"]["trained"]["baseline"]["taken"]
+    ((name, etag), _) = open_study(out.uri).record["fingerprint"]["trained"]["baseline"]["taken"]
     place = tmp_path / "images" / name
     good = place.read_bytes()
+    os.utime(place, (1, 1))  # touched, the same bytes: the study goes on, and this image is computed again
+    compute_study(folder, tmp_path / "out", reduce=False)
+    touched = open_study(out.uri)
+    assert touched.record["fingerprint"]["trained"]["baseline"]["taken"][0] == [name, etag]
+    assert touched.n_rows == touched.expected_rows
     place.write_bytes(good[:100])
-    with pytest.raises(InputError, match=f"{name}, one of the 2 images .* has changed; put it back"):
+    with pytest.raises(InputError, match=f"{name}, one of the images .* has changed; put it back"):
         compute_study(folder, tmp_path / "out", reduce=False)
     with pytest.raises(InputError, match=f"{name}, which was drawn as a baseline, cannot be used: .*; mend"):
         compute_study(folder, tmp_path / "other", reduce=False)
     place.unlink()
-    with pytest.raises(InputError, match=f"{name}, one of the 2 images .* no longer among the study's"):
+    with pytest.raises(InputError, match=f"{name}, one of the images .* no longer among the study's"):
         compute_study(folder, tmp_path / "out", reduce=False)
     with pytest.raises(InputError, match=r"baseline.images 2, the study now says 3"):
         compute_study(folder, tmp_path / "out", set_baseline({"images": 3, "seed": 1}))

@@ -199,8 +199,30 @@ def test_superpixels_are_those_whose_sums_the_study_shows(
     assert (own["steps"] == len(sums)).all()
     assert all(np.allclose(each, [0, *shares]) for each in own["fractions"])
     assert verify(output).problems == []
+    few = (*overrides, "images.superpixels=2")
+    single = compute_study(study, tmp_path / "single", *few)
+    assert measure(study, single, *few)[-1].startswith(
+        "curves: 1 image(s) are a single superpixel, which has"
+    )
+    assert verify(single).problems == []
     with pytest.raises(InputError, match=r"audit.curves.regions: superpixels: .* `images: {superpixels"):
         planned(study, Output(str(tmp_path / "new")), "audit.curves.regions=[superpixels]")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("steps=1",), r"audit\.curves\.steps: 1: under every order that is the same curve"),
+        (("steps=1000", "images.sample=1000", "random_orders=100", "variants=all", "regions=[pixel]"),
+         r"would have 25,881,856 points, more than 20,000,000; take fewer images"),
+    ],
+)  # fmt: skip
+def test_curves_that_say_nothing_or_that_no_table_holds_are_refused(
+    study: Path, tmp_path: Path, overrides: Sequence[str], message: str
+) -> None:
+    many = "images.scenes=[{kind: double, first_seed: 1, count: 16}]"
+    with pytest.raises(InputError, match=message):
+        planned(study, Output(str(tmp_path)), many, *(f"audit.curves.{each}" for each in overrides))
 
 
 def test_a_change_of_what_decides_a_curve_measures_all_again(study: Path, output: Output) -> None:
@@ -209,7 +231,8 @@ def test_a_change_of_what_decides_a_curve_measures_all_again(study: Path, output
     assert len(output.files("curves")) == 2
 
 
-def test_verify_names_rows_that_are_lost_or_changed(output: Output) -> None:
+def test_verify_names_rows_that_are_lost_or_changed(output: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("igbatch.store.scan.BATCH_ROWS", 7)  # a map's curves lie in several batches
     path = output.path(CURVES.file)
     rows = output.read_table(path).to_pylist()
     rows[0]["area"] += 1e-6

@@ -15,9 +15,10 @@ from igbatch.attribution.device_sharing import DeviceLock
 from igbatch.images.baselines import baseline_pixels
 from igbatch.images.geometry import MappedBox
 from igbatch.images.preprocessing import Preprocessing
-from igbatch.pipeline.deletions import BoxRemoval, Removals, blurred, deletes, filled
+from igbatch.pipeline.deletions import BoxRemoval, Removals, blurred, filled
 from igbatch.pipeline.plan import ShardImage
 from igbatch.pipeline.prepare import PreparedImage, prepare
+from igbatch.pipeline.removal_passes import deletes
 from igbatch.statistics.agreement import MEASURES
 from igbatch.study import AttributionSection, VariantSpec
 

@@ -14,6 +14,8 @@ from igbatch.errors import InputError
 from igbatch.pipeline import label_maps
 from igbatch.reduce.ranges import region_size
 from igbatch.results import open_study
+from igbatch.store import verify_regions
+from igbatch.store.label_maps import LabelMapFile
 from igbatch.store.output import Output
 from igbatch.store.verify import verify
 
@@ -85,7 +87,12 @@ def test_a_study_by_superpixels_and_objects(
                 assert all(by_name[name] == pytest.approx(stored[name], abs=1e-12) for name in stored)
     every = results.scope_range("dataset", regions="superpixels")
     assert (every.n_maps, every.complete) == (8, True)
+    read: list[str] = []
+    monkeypatch.setattr(
+        verify_regions, "LabelMapFile", lambda *file: read.append(file[2]) or LabelMapFile(*file)
+    )
     assert verify(output).problems == []
+    assert len(read) == 2  # once a shard, whatever maps and sizes
     _check_damage(output)
 
 
@@ -139,7 +146,7 @@ def test_masks_and_outlines_stand_for_boxes(study: Path, tmp_path: Path, compute
     with pytest.raises(InputError, match=r"'superpixels': the study has none; set images\.superpixels"):
         outlined.region_sums("trained", image, "eagle", "superpixels")
     sizes = {each["size"] for each in outlined.rows_of([image], ["patches"])["patches"][0]}
-    assert sizes == {region_size("objects"), 4, 8, 16, 32}
+    assert sizes == {region_size("blurred"), region_size("objects"), 4, 8, 16, 32}
 
 
 @pytest.mark.parametrize(

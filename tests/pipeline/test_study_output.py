@@ -165,7 +165,7 @@ def test_opening_again_changes_nothing(output: Output) -> None:
         ({"data_config": {**DATA_CONFIG, "crop_pct": 1.0}},
          "computed with preprocessing.crop_pct 0.9, the study now says 1.0"),
         ({"data_config": {**DATA_CONFIG, "crop_mode": "squash"}},
-         "computed with preprocessing.crop_mode None, the study now says squash"),
+         "computed without preprocessing.crop_mode, the study now says squash"),
         ({"variants": [{"kind": "trained"}, {"kind": "random", "seeds": [1], "steps": 9}]},
          "variant random-1 was computed with steps 50, the study now says 9"),
     ],

@@ -65,6 +65,21 @@ def test_areas_are_in_the_order_of_the_study_and_the_statement_counts_those_of_t
     assert cells["images"] == "4"
     assert "±" in cells["random orders"]
     assert " to " in cells["better by"]
+    assert "superpixel" not in text
+
+
+def test_an_image_that_is_one_region_has_no_part_in_means_and_the_page_says_so(results: StudyResults) -> None:
+    output = results.reader.output
+    whole = {"steps": 1, "fractions": [0.0, 1.0], "outputs": [0.8, 0.2], "area": 0.5}
+    single = [{**row, **whole} for row in curve_rows(("a.png",))]
+    table = pa.Table.from_pylist([*curve_rows(IMAGES[1:]), *single], schema=schemas.CURVES)
+    output.put_table(output.path("curves.parquet"), table)
+    areas = area_rows(results)
+    assert areas is not None
+    assert set(areas["n_images"]) == {3}
+    view = curves_view(results, areas, lambda *figure: ("data:,", 700))
+    assert view is not None
+    assert "1 image is a single superpixel, which has no order" in " ".join(view.paragraphs)
 
 
 def test_the_figure_has_a_line_and_a_dashed_one_for_each_variant_with_its_band(results: StudyResults) -> None:

@@ -202,7 +202,12 @@ class Mortal:
         monkeypatch.setattr(owner, name, act)
 
 
-@pytest.mark.parametrize("before", [False, True], ids=["first attempt", "second attempt"])
+@pytest.mark.parametrize(
+    ("output", "before"),
+    [("local", False), ("local", True), ("memory", True), pytest.param("s3", True, marks=pytest.mark.slow)],
+    indirect=["output"],
+    ids=["local, first attempt", "local", "memory", "s3"],  # a second attempt has more to leave as it was
+)
 def test_killed_anywhere_a_reader_sees_all_or_nothing(
     output: Output, write_shard: WriteShard, lay_out: LayOut, made_up_map: MakeMap, before: bool
 ) -> None:

@@ -3,11 +3,18 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from igbatch.errors import InputError
 from igbatch.statistics.partitions import LabelMap
-from igbatch.store.label_maps import FOLDER, file_name, read_label_maps, write_label_maps
+from igbatch.store.label_maps import (
+    FOLDER,
+    file_name,
+    read_label_maps,
+    unnamed_label_maps,
+    write_label_maps,
+)
 from igbatch.store.output import Output
 
 
@@ -47,6 +54,16 @@ def test_a_damaged_file_is_refused_in_a_line(tmp_path: Path) -> None:
         path.write_bytes(damaged)
         with pytest.raises(InputError, match="label maps cannot be read"):
             read_label_maps(output, "m", "f")
+
+
+def test_files_that_no_committed_row_names_are_found(tmp_path: Path) -> None:
+    output = Output(str(tmp_path / "out"))
+    assert unnamed_label_maps(output) == []
+    for name in ("named", "gone"):
+        write_label_maps(output, "m", name, {"a": maps_of(1)})
+    output.put_table(output.commit_path("v", "s"), pa.table({"label_maps": [None, "named"]}))
+    output.put_table(output.commit_path("w", "of-before"), pa.table({"image_id": ["a"]}))
+    assert unnamed_label_maps(output) == [output.path(FOLDER, "m", "gone.parquet")]
 
 
 def test_another_image_etag_or_number_is_another_file() -> None:

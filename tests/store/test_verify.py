@@ -1,6 +1,7 @@
 """Verifying an output: nothing is found in a good one, and each kind of damage is found and named."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ IMAGES, VARIANTS, TARGETS = ("x", "y", "z"), ("v", "w"), ("a", "b")
 Write = Callable[..., ShardWriter]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def write(made_up_map: Callable[..., np.ndarray], stats_row: Callable[..., dict[str, Any]]) -> Write:
     """Commit a shard whose rows fit each other, one image a shard; `changes` are put into its rows."""
 
@@ -81,16 +82,24 @@ def lay_out(output: Output, maps: Any = "all", subset: list[str] | None = None) 
     output.put_table(output.path("variants.parquet"), pa.Table.from_pylist(rows, schema=schemas.VARIANTS))
 
 
-@pytest.fixture
-def good(local_output: Output, write: Write) -> Output:
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, write: Write) -> Output:
     """A whole study of three images, two variants and two targets; `w/z` is in quarantine."""
-    lay_out(local_output)
+    output = Output(str(tmp_path_factory.mktemp("whole")))
+    lay_out(output)
     for variant in VARIANTS:
         for image in IMAGES:
             if (variant, image) == ("w", "z"):
-                write(local_output, variant, image, targets=(), maps=(), quarantined=(None,))
+                write(output, variant, image, targets=(), maps=(), quarantined=(None,))
             else:
-                write(local_output, variant, image)
+                write(output, variant, image)
+    return output
+
+
+@pytest.fixture
+def good(whole: Output, local_output: Output) -> Output:
+    """A copy of that study, to be changed."""
+    shutil.copytree(whole.uri, local_output.uri)
     return local_output
 
 

@@ -98,12 +98,9 @@ def refusal(action: Callable[[str, str], object], kind: type[IgbatchError] = Inp
     return line
 
 
-@pytest.mark.parametrize("offline", [True, False])
 def test_what_is_in_the_cache_is_taken_without_asking(
-    cache: Path, write_pickle: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch, offline: bool
+    cache: Path, write_pickle: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if not offline:
-        ask("http://127.0.0.1:9", monkeypatch)  # nobody is there
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = timm.create_model(TINY)
@@ -111,13 +108,21 @@ def test_what_is_in_the_cache_is_taken_without_asking(
     save_file({name: tensor.half() for name, tensor in model.state_dict().items()}, blob)
     (cache / "model.safetensors").symlink_to(blob)
     write_pickle(cache / "pytorch_model.bin")
-    find_weights(TINY, KEY)
-    loaded = load_trained(locate_weights("pretrained", TINY, KEY), KEY).state_dict()
     expected = model.state_dict()
-    assert all(torch.equal(tensor, expected[name].half().float()) for name, tensor in loaded.items())
+
+    def taken() -> None:
+        find_weights(TINY, KEY)
+        loaded = load_trained(locate_weights("pretrained", TINY, KEY), KEY).state_dict()
+        assert all(torch.equal(tensor, expected[name].half().float()) for name, tensor in loaded.items())
+
+    taken()
+    ask("http://127.0.0.1:9", monkeypatch)  # nobody is there
+    taken()
     blob.write_bytes(blob.read_bytes()[:1000])
-    with pytest.raises(InputError, match=r"model\.safetensors: not a whole safetensors file: 1000 bytes"):
-        load_trained(WeightsSource(TINY, None), KEY)
+    for offline in (True, False):
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
+        with pytest.raises(InputError, match=r"model\.safetensors: not a whole safetensors file: 1000 bytes"):
+            load_trained(WeightsSource(TINY, None), KEY)
 
 
 def test_pickled_weights_in_the_cache_are_not_opened(

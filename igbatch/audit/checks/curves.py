@@ -27,12 +27,13 @@ class CurveAreas(AuditCheck):
     def finish(self) -> None:
         """Join both tables and compare each mean, target by target.
 
-        A fill of another baseline is another fill, and superpixels of another number are other regions.
+        A fill of another baseline is another fill, and superpixels of another number are other regions. A
+        curve of one step, of an image that is one region, tells no order from another.
         """
         now, before = (_table(study) for study in self.pairing.studies)
         if now is None or before is None:
             return
-        joined = now.merge(before, on=KEY, suffixes=("_now", "_before"))
+        joined = now.merge(before, on=KEY, suffixes=("_now", "_before")).query("steps > 1")
         baselines = [study.study.attribution.baseline for study in self.pairing.studies]
         if baselines[0] != baselines[1]:
             joined = joined[joined["fill"] != "baseline"]

@@ -24,7 +24,7 @@ from igbatch.report.columns import Table
 from igbatch.report.figures.bar import BAR_SPACE, SMALL, draw_bar
 from igbatch.report.figures.encoding import as_bytes
 from igbatch.report.figures.image_data import DrawnBox, ImageMaps, Panel, Picture
-from igbatch.report.figures.layout import Row, Sheet, scope_sheet, split_targets, statement
+from igbatch.report.figures.layout import Row, Sheet, chosen, scope_sheet, split_targets, statement
 from igbatch.report.figures.scales import shown_style
 from igbatch.report.figures.typeset import (
     DPI,
@@ -77,8 +77,8 @@ def figure(
     Args:
         study: an opened study.
         image_id: of the study.
-        variants: by default all that the study asks for on this image.
-        targets: all by default; under `pair`, more than two make a row for each pair.
+        variants: one or several; by default all that the study asks for on this image.
+        targets: likewise, all by default; under `pair`, more than two make a row for each pair.
         scope: raw, image, pair, targets, models, variant or dataset: whose range the colours stand for. By
             default pair, and image where the targets have fewer than two classes.
         choices: about colours: regions, rule, percentile, part, level, palette, contour, blur and opacity, as
@@ -90,7 +90,7 @@ def figure(
     """
     style, maps = shown_style(study, ColorStyle.of(**choices)), ImageMaps(study, image_id)
     if scope is None:
-        classes, _ = split_targets(maps, study.target_names if targets is None else targets)
+        classes, _ = split_targets(maps, chosen(targets, study.target_names, "target"))
         scope = "pair" if len(classes) > 1 else "image"
     return draw_sheet(scope_sheet(maps, scope, variants, targets, style))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -262,19 +263,24 @@ def box_colors(results: StudyResults, more: Iterable[str] = ()) -> dict[str, str
 
 def box_names(box_sums: pd.DataFrame) -> dict[str, str]:
     """Name the boxes of one image, by id: their labels, numbered where it has several boxes of one."""
-    rows = box_sums.drop_duplicates("box_id").astype({"box_id": str, "box_label": str})
-    labels = rows["box_label"]
-    place = rows.groupby("box_label").cumcount() + 1
-    names = labels.where(~labels.duplicated(keep=False), labels + " " + place.astype(str))
-    return dict(zip(rows["box_id"], names, strict=True))
+    rows = box_sums[["box_id", "box_label"]].drop_duplicates("box_id")
+    labels = list(map(str, rows["box_label"]))
+    several, place = Counter(labels), Counter[str]()
+    names = {}
+    for box_id, label in zip(map(str, rows["box_id"]), labels, strict=True):
+        place[label] += 1
+        names[box_id] = f"{label} {place[label]}" if several[label] > 1 else label
+    return names
 
 
 def _boxes(box_sums: pd.DataFrame, colors: dict[str, str]) -> tuple[DrawnBox, ...]:
-    rows, names = box_sums.drop_duplicates("box_id"), box_names(box_sums)
+    edges = ["x_min", "y_min", "x_max", "y_max"]
+    rows = box_sums[["box_id", "box_label", *edges]].drop_duplicates("box_id")
+    names = box_names(rows)
     boxes = []
     for row in rows.to_dict("records"):
         box_id, label = str(row["box_id"]), str(row["box_label"])
-        x_min, y_min, x_max, y_max = (int(row[edge]) for edge in ("x_min", "y_min", "x_max", "y_max"))
+        x_min, y_min, x_max, y_max = (int(row[edge]) for edge in edges)
         boxes.append(DrawnBox(box_id, plain(names[box_id]), x_min, y_min, x_max, y_max, colors[label]))
     return tuple(boxes)
 

@@ -14,7 +14,7 @@ from igbatch.report.color.wording import CONTRAST_WORDS
 from igbatch.report.columns import Table, number_or_dash, percent_or_dash
 from igbatch.report.figures.image_data import ImageMaps, Panel, Picture
 from igbatch.report.figures.scales import check_scope, color_scale
-from igbatch.text import listing, number, plain
+from igbatch.text import listing, number, plain, several
 
 _NO_MAP = "No map of this scope is there."
 
@@ -127,7 +127,7 @@ def chosen(requested: Sequence[str] | None, known: Sequence[str], noun: str) -> 
     Raises:
         InputError: a name is unknown or there twice, or none is requested.
     """
-    names = list(known if requested is None else requested)
+    names = several(known if requested is None else requested)
     for name in names:
         if name not in known:
             raise InputError(f"{noun} {name!r} is not in the study; it has {listing(list(known))}")

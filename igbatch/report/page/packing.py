@@ -32,7 +32,8 @@ def page_range(summary: RangeSummary, expected: int) -> Range | None:
 
 
 def _region_range(summary: RangeSummary, expected: int) -> RegionRange:
-    quantiles = [float(f"{summary.magnitude(percentile / 100):.6g}") for percentile in PERCENTILES[:-1]]
+    found = summary.magnitudes([percentile / 100 for percentile in PERCENTILES[:-1]])
+    quantiles = [float(f"{each:.6g}") for each in found]
     return RegionRange(
         minimum=summary.minimum,
         maximum=summary.maximum,

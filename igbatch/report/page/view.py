@@ -11,7 +11,7 @@ from igbatch.report.page.study_data import page_data
 from igbatch.report.page.viewer import HEIGHT, EmbeddedViewer, check_view, view_of
 from igbatch.report.selection import MAX_TARGETS, Selection, variants_on
 from igbatch.results import StudyResults
-from igbatch.text import count, plain
+from igbatch.text import count, plain, several
 
 
 def view(
@@ -27,14 +27,14 @@ def view(
     Args:
         study: an opened study, reduced or not.
         images: the id of an image, or several.
-        variants: by default those that the report shows of each image, twelve at most.
-        targets: by default the first eight.
+        variants: one or several; by default those that the report shows of each image, twelve at most.
+        targets: likewise; by default the first eight.
         height: of the frame in a notebook, in pixels.
 
     Raises:
         InputError: the study has no such image, variant or target, or there are too many maps.
     """
-    names = tuple([images] if isinstance(images, str) else images)
+    names = tuple(several(images))
     places = study.listing.places_of(list(names)) if names else ()
     unknown = next((name for name, place in zip(names, places, strict=True) if place < 0), None)
     if unknown is not None:

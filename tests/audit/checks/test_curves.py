@@ -16,7 +16,7 @@ def measured(areas: dict[str, float], variant: str = "trained", **changes: Any) 
     rows = [
         {
             "variant_id": variant, "image_id": image, "target": "eagle", **drawn,
-            "order": order, "number": 0 if order == "random" else None, "steps": 1,
+            "order": order, "number": 0 if order == "random" else None, "steps": 3,
             "fractions": [0.0, 1.0], "outputs": [0.8, 0.3], "area": value, **changes,
         }
         for image, value in areas.items()

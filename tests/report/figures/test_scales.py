@@ -21,8 +21,10 @@ POSITIVE = np.linspace(0.2, 0.9, 256).reshape(16, 16)
 
 
 def scale(study: Any, scope: Scope, image: str = "a.png", **choices: Any) -> ColorScale | None:
-    targets = study.target_names[: 1 if scope == "image" else 2]
-    return color_scale(ImageMaps(study, image), scope, "trained", targets, ColorStyle.of(**choices))
+    """The scale of a scope, of a study or of what was read of an image of one."""
+    maps = study if isinstance(study, ImageMaps) else ImageMaps(study, image)
+    targets = maps.results.target_names[: 1 if scope == "image" else 2]
+    return color_scale(maps, scope, "trained", targets, ColorStyle.of(**choices))
 
 
 def values_of(study: Any, scope: Scope, regions: Regions = "pixel") -> np.ndarray:
@@ -50,11 +52,12 @@ NAMES = {"superpixels": (), "objects": ("background", "eagle-1")}
 def test_ranges_of_the_scopes_are_those_of_the_maps(small_study: Any, drawn: Any) -> None:
     label_maps = [LabelMap(name, labels, NAMES[name]) for name, labels in CUT.items()]
     study = drawn(small_study.maps, label_maps=label_maps)
+    maps = ImageMaps(study, "a.png")
     for scope, regions in product(SCOPES[1:], REGIONS):
-        found = scale(study, scope, regions=regions)
+        found = scale(maps, scope, regions=regions)
         assert found is not None
         every = values_of(study, scope, regions)
-        clipped = scale(study, scope, regions=regions, rule="percentile", percentile=95)
+        clipped = scale(maps, scope, regions=regions, rule="percentile", percentile=95)
         assert clipped is not None
         if clipped.exact:
             assert clipped.quantile == np.quantile(np.abs(every), 0.95)
@@ -117,9 +120,9 @@ def test_unknown_scopes_and_numbers_of_targets_are_refused(small_study: Any) -> 
 
 @pytest.mark.parametrize("scope", SCOPES[1:])
 def test_quantiles_are_those_of_the_regions(small_study: Any, scope: Scope) -> None:
-    some: tuple[Regions, ...] = ("pixel", "patch 4")
+    maps, some = ImageMaps(small_study, "a.png"), ("pixel", "patch 4")
     for percentile, regions in product((90.0, 99.3, 100.0), some):
-        found = scale(small_study, scope, percentile=percentile, regions=regions)
+        found = scale(maps, scope, percentile=percentile, regions=regions)
         assert found is not None
         every = np.abs(values_of(small_study, scope, regions))
         if scope in ("variant", "dataset") and percentile < 100:

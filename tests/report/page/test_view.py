@@ -14,7 +14,7 @@ def test_a_view_holds_the_images_variants_and_targets_that_are_named(small_study
     assert isinstance(whole, EmbeddedViewer)
     assert small_study.view("a.png").html == whole.html
     assert whole.title == "a.png of drawn"
-    part = small_study.view(["b.png", "a.png"], variants=["trained"], targets=["magpie"], height=500)
+    part = small_study.view(["b.png", "a.png"], variants="trained", targets=["magpie"], height=500)
     held = [view.html.count('<script type="text/plain"') for view in (whole, part)]
     assert held == [4, 2]
     assert part.html.index('"id":"b.png"') < part.html.index('"id":"a.png"')
