@@ -89,12 +89,17 @@ def tiny_study(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def scene_folder(tmp_path: Path) -> Path:
-    """A folder of four drawn scenes with boxes.csv and manifest.csv."""
-    folder = tmp_path / "scenes"
+@pytest.fixture(scope="session")
+def drawn_scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("drawn") / "scenes"
     write_scenes(folder, 4, first_seed=40, kind="single")
     return folder
+
+
+@pytest.fixture
+def scene_folder(tmp_path: Path, drawn_scenes: Path) -> Path:
+    """A folder of four drawn scenes with boxes.csv and manifest.csv, to be changed."""
+    return Path(shutil.copytree(drawn_scenes, tmp_path / "scenes"))
 
 
 @pytest.fixture

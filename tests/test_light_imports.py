@@ -29,6 +29,7 @@ print(json.dumps(found))
 """
 
 ALONE = ["ray", "timm", "captum", "torchvision", "pyarrow", "pandas", "pydantic", "igbatch.study"]
+COMPILER = ["torch._dynamo", "torch._dynamo.utils", "sympy"]
 HEAVY = ["torch", "timm", "ray", "matplotlib"]
 
 
@@ -36,7 +37,7 @@ HEAVY = ["torch", "timm", "ray", "matplotlib"]
 @pytest.mark.parametrize(
     "steps",
     [
-        [("igbatch.attribution", ALONE)],
+        [("igbatch.attribution", ALONE), ("igbatch.variants.models", COMPILER)],
         [
             ("igbatch", ["torch", "ray", "pandas", "pyarrow"]),
             ("igbatch.variants.weights", ["torch", "timm", "safetensors"]),

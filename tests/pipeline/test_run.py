@@ -220,7 +220,7 @@ def test_broken_images_are_quarantined_and_retried_on_request(
     content = {
         "name": "folder", "images": {"root": str(scene_folder), "boxes": str(scene_folder / "boxes.csv")},
         "models": {"small": {"weights": small_model}}, "targets": ["eagle", "label"],
-        "attribution": {"steps": 2, "micro_batch": 2},
+        "attribution": {"steps": 2, "micro_batch": 2}, "run": {"workers": 1},
     }  # fmt: skip
     study.write_text(yaml.safe_dump(content))
     victim = scene_folder / "scene-41.png"
@@ -273,7 +273,6 @@ def test_adaptive_maps_are_the_same_bits_from_one_worker_and_one_shard(
     assert_same_bits(open_study(str(adaptive)), open_study(str(tmp_path / "out")))
 
 
-@pytest.mark.usefixtures("cold_workers")
 def test_adaptive_maps_are_the_same_bits_after_an_interruption(
     finished: tuple[Path, Path, Recorder], adaptive: Path, tmp_path: Path
 ) -> None:
@@ -354,7 +353,7 @@ def folder_study(folder: Path, model: str, root: str = "pictures") -> Path:
     """A study of the trained model and one step, of the images of a folder."""
     content = {
         "name": "folder", "images": {"root": root}, "models": {"small": {"weights": model}},
-        "targets": ["eagle"], "attribution": {"steps": 1, "micro_batch": 4},
+        "targets": ["eagle"], "attribution": {"steps": 1, "micro_batch": 4}, "run": {"workers": 1},
     }  # fmt: skip
     path = folder / "folder.yaml"
     path.write_text(yaml.safe_dump(content))
