@@ -29,7 +29,6 @@ print(json.dumps(found))
 """
 
 ALONE = ["ray", "timm", "captum", "torchvision", "pyarrow", "pandas", "pydantic", "igbatch.study"]
-COMPILER = ["torch._dynamo", "torch._dynamo.utils", "sympy"]
 HEAVY = ["torch", "timm", "ray", "matplotlib"]
 
 
@@ -37,7 +36,7 @@ HEAVY = ["torch", "timm", "ray", "matplotlib"]
 @pytest.mark.parametrize(
     "steps",
     [
-        [("igbatch.attribution", ALONE), ("igbatch.variants.models", COMPILER)],
+        [("igbatch.attribution", ALONE)],
         [
             ("igbatch", ["torch", "ray", "pandas", "pyarrow"]),
             ("igbatch.variants.weights", ["torch", "timm", "safetensors"]),

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from timm.models import build_model_with_cfg, register_model
+from timm.models.swin_transformer import SwinTransformer, checkpoint_filter_fn
+
 from igbatch.birds.facts import BUNDLED_ARCHITECTURE, BUNDLED_WEIGHTS, DATA_CONFIG
 from igbatch.birds.scenes import CLASSES
-from igbatch.lean_timm import SwinTransformer, build_model_with_cfg, checkpoint_filter_fn, register_model
 
 __all__ = ["BUNDLED_ARCHITECTURE", "swin_igbatch_patch4_window7_224"]
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import timm
 import torch
 from jinja2 import StrictUndefined, Template
 from safetensors.torch import save_file
@@ -17,7 +18,6 @@ from igbatch.birds.bundled import BUNDLED_ARCHITECTURE
 from igbatch.birds.evaluation import Evaluation, evaluate
 from igbatch.birds.scenes import CLASSES, GENERATOR_VERSION
 from igbatch.birds.training import Recipe, train
-from igbatch.lean_timm import timm
 
 WEIGHTS_FILE = "swin_igbatch.safetensors"
 CARD_FILE = "MODEL_CARD.md"

@@ -16,14 +16,15 @@ from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
+import timm
 import torch
+from timm.models.swin_transformer import SwinTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from igbatch.birds.bundled import BUNDLED_ARCHITECTURE
 from igbatch.birds.scenes import CLASSES, Scene, render_scene
-from igbatch.lean_timm import SwinTransformer, timm
 
 TRAINING_SEED = 2**32
 """Scenes of this seed and above are the training set; those below are for held-out and users' data sets."""

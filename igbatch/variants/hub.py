@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import huggingface_hub
+import timm
 from huggingface_hub import constants
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, RepositoryNotFoundError
 
 from igbatch.deadlines import within
 from igbatch.errors import InputError, UnfinishedError, one_line
-from igbatch.lean_timm import timm
 
 FILE = "model.safetensors"
 ANSWER_SECONDS = 10

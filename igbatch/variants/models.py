@@ -7,21 +7,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
 
+import timm
 import torch
 from safetensors import SafetensorError
+from timm.data.config import resolve_data_config
+from timm.data.imagenet_info import ImageNetInfo
+from timm.models.swin_transformer import SwinTransformer
+from timm.models.swin_transformer_v2 import SwinTransformerV2
+from timm.models.swin_transformer_v2_cr import SwinTransformerV2Cr
 from torch import Tensor, nn
 
 from igbatch.birds import bundled as _bundled  # noqa: F401  (registers the bundled model with timm)
 from igbatch.errors import InputError, one_line
 from igbatch.images.preprocessing import Preprocessing
-from igbatch.lean_timm import (
-    ImageNetInfo,
-    SwinTransformer,
-    SwinTransformerV2,
-    SwinTransformerV2Cr,
-    resolve_data_config,
-    timm,
-)
 from igbatch.variants.checkpoint import check_fit, read_header
 from igbatch.variants.facts import ModelFacts, numbered
 from igbatch.variants.hub import fetch_weights, find_weights
