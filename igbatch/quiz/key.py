@@ -1,4 +1,4 @@
-"""The key of a quiz: what is true of its questions, and how each was drawn. It stays in the study's output."""
+"""The key of a quiz: what is true of its questions, and how each was drawn. It stays in the output."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class KeyQuestion(BaseModel):
 
 
 class QuizKey(BaseModel):
-    """The truth of a quiz, and how it was drawn: `quiz/<first 16 digits of the digest>.json` of the output."""
+    """The truth of a quiz, and how it was drawn: `quiz/<digest>.json` of the output."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

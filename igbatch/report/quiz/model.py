@@ -1,6 +1,7 @@
 """What the script of a quiz's page gets, and the file of answers that it gives, as models.
 
-`viewer/src/quiz_types.ts` is generated from them. The page holds no answer but those that it tells its readers. A file of answers names the page by its digest.
+`viewer/src/quiz_types.ts` is generated from them. The page holds no answer but those that it tells its
+readers. A file of answers names the page by its digest.
 """
 
 from __future__ import annotations
