@@ -7,6 +7,7 @@ in pixels, from the top down: what is drawn returns the height where it ends.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,9 @@ from igbatch.results import StudyResults
 from igbatch.text import number, plain
 
 MARGIN, GAP = 18, 20
+ALONE = 4
+"""Pixels around a map or picture that stands alone."""
+_LINES_ALONE = 6  # of numbers and marks below a map that stands alone
 SIDE = 176
 """Pixels of the column that says what a row is."""
 
@@ -147,6 +151,30 @@ def contact_figure(
     return finish_page(page, y)
 
 
+def panel_figure(panel: Panel, *, numbers: bool = True) -> Figure:
+    """Draw one map as the report's figures do, alone and at one size whatever is said below it.
+
+    Without `numbers` its colour bar has no labels, and below it stand none of its numbers, scope and marks.
+    """
+    size = shown_size(panel.values)
+    page = new_page(size[0] + 2 * ALONE)
+    if numbers:
+        end = draw_panel(page, panel, ALONE, ALONE, size)
+        return finish_page(page, max(end, ALONE + size[1] + BAR_SPACE + _LINES_ALONE * LINE) + ALONE)
+    end = _draw_map(page, panel, ALONE, ALONE, size)
+    if panel.scale is not None:
+        draw_bar(page, panel.scale, ALONE, end, size[0], labels=False)
+    return finish_page(page, end + BAR_SPACE + ALONE)
+
+
+def picture_figure(picture: Picture, *, boxes: bool = True) -> Figure:
+    """Draw an image as the report's figures do, alone, with its boxes and their labels or without."""
+    size = shown_size(picture.pixels)
+    page = new_page(size[0] + 2 * ALONE)
+    _draw_picture(page, picture if boxes else replace(picture, boxes=()), size, ALONE)
+    return finish_page(page, size[1] + 2 * ALONE)
+
+
 def shown_size(*arrays: NDArray[np.generic] | None) -> tuple[int, int]:
     """Return the width and height of maps on the page: those of the first one, times a whole number."""
     height, width = next((array.shape[:2] for array in arrays if array is not None), (MAP, MAP))
@@ -159,15 +187,10 @@ def draw_panel(page: Axes, panel: Panel, x: float, y: float, size: tuple[int, in
 
     Returns: the height at which it ends.
     """
-    width, height = size
-    y = write(page, x, y, panel.title, bold=True, width=width, step=LINE + 4)
-    if panel.values is None or panel.scale is None:
-        draw_absence(page, panel.missing, x, y, size)
-    else:
-        place = draw_image(page, colors_of(panel), x, y, size)
-        _draw_contour(page, panel, width, place)
-        _outline(page, panel.boxes, 0.9, place)
-    y += height + 3
+    width = size[0]
+    if panel.title:
+        y = write(page, x, y, panel.title, bold=True, width=width, step=LINE + 4)
+    y = _draw_map(page, panel, x, y, size)
     if panel.scale is not None:
         draw_bar(page, panel.scale, x, y, width)
     y += BAR_SPACE
@@ -180,6 +203,18 @@ def draw_panel(page: Axes, panel: Panel, x: float, y: float, size: tuple[int, in
             y = write(page, x, y, panel.scale.words["label"], SMALL, width=width, max_lines=2, color=FAINT)
     marks = [line for mark in panel.marks for line in wrap(f"! {mark}", width, SMALL, max_lines=2)]
     return write(page, x, y, marks[:MAX_MARK_LINES], SMALL, color=WARN)
+
+
+def _draw_map(page: Axes, panel: Panel, x: float, y: float, size: tuple[int, int]) -> float:
+    """Draw the colours of a map, its contour and its boxes; return where its colour bar begins."""
+    width, height = size
+    if panel.values is None or panel.scale is None:
+        draw_absence(page, panel.missing, x, y, size)
+    else:
+        place = draw_image(page, colors_of(panel), x, y, size)
+        _draw_contour(page, panel, width, place)
+        _outline(page, panel.boxes, 0.9, place)
+    return y + height + 3
 
 
 def colors_of(panel: Panel) -> NDArray[np.uint8]:
@@ -228,20 +263,20 @@ def place_labels(
     return [(x, y) for x, y, _ in taken]
 
 
-def _draw_picture(page: Axes, picture: Picture, size: tuple[int, int]) -> None:
+def _draw_picture(page: Axes, picture: Picture, size: tuple[int, int], margin: int = MARGIN) -> None:
     """Draw an image with its boxes and their labels."""
     if picture.pixels is None:
-        draw_absence(page, picture.missing, MARGIN, MARGIN, size)
+        draw_absence(page, picture.missing, margin, margin, size)
         return
-    place = draw_image(page, as_bytes(picture.pixels), MARGIN, MARGIN, size, "none")
+    place = draw_image(page, as_bytes(picture.pixels), margin, margin, size, "none")
     _outline(page, picture.boxes, 3.0, place, "white")
     _outline(page, picture.boxes, 1.6, place)
     texts = [fit(box.name, 0.6 * size[0], SMALL) for box in picture.boxes]
     widths = [text_width(text, SMALL) + 6 for text in texts]
     spots = place_labels(picture.boxes, widths, size, size[0] / picture.pixels.shape[1])
     for box, text, width, (x, y) in zip(picture.boxes, texts, widths, spots, strict=True):
-        draw_frame(page, MARGIN + x, MARGIN + y, (width, LINE), "white", box.color)
-        write(page, MARGIN + x + 3, MARGIN + y + 3, text, SMALL, color="white")
+        draw_frame(page, margin + x, margin + y, (width, LINE), "white", box.color)
+        write(page, margin + x + 3, margin + y + 3, text, SMALL, color="white")
 
 
 def _draw_header(page: Axes, sheet: Sheet, x: float, y: float, width: float) -> float:
