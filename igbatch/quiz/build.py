@@ -89,10 +89,9 @@ def make_quiz(
     drawer = CaseDrawer({kind: found[kind] for kind in kinds}, generator)
     levels = balanced_levels(factors, questions, generator)
     practice = [next(each for each in _more(factors, generator) if each["kind"] == kind) for kind in kinds]
-    drawn = [(level, drawer.draw(level["kind"], level["regions"])) for level in (*practice, *levels)]
-    tail = drawn[len(practice) :]
-    generator.shuffle(tail)
-    drawn[len(practice) :] = tail
+    asked = [(level, drawer.draw(level["kind"], level["regions"])) for level in levels]
+    generator.shuffle(asked)
+    drawn = [*((level, drawer.draw(level["kind"], level["regions"])) for level in practice), *asked]
     pictures = Pictures(results, reference, list(dict.fromkeys(case.image_id for _, case in drawn)))
     made = [
         _question(place, place < len(practice), level, case, pictures, feedback, generator)

@@ -1,9 +1,9 @@
 """Draws questions that are balanced: over what is asked, how maps are shown, and what is right.
 
-Levels of the factors are given out by minimization (Pocock & Simon 1975): each question takes the combination
-of levels that was used least so far, counting every factor and every pair of factors; ties are broken at
-random under the seed. So after any number of questions every normalization was asked about as often as any
-other, alone and together with every kind, unit, palette, and numbers or none.
+Levels of the factors are given out by minimization (Pocock & Simon 1975): each question takes levels that
+were used least so far, and of their combinations the one whose pairs were; ties are broken at random, under
+the seed. So after any number of questions every normalization was asked about as often as any other, give or
+take one, and about as often with every kind, unit, palette, and numbers or none.
 """
 
 from __future__ import annotations
@@ -23,21 +23,19 @@ def balanced_levels(
     factors: Mapping[str, Sequence[Any]], count: int, generator: random.Random
 ) -> list[dict[str, Any]]:
     """Return `count` combinations of levels of some factors, in the order in which they are drawn."""
-    names = list(factors)
-    cells = [dict(zip(names, levels, strict=True)) for levels in product(*factors.values())]
-    margins = [*((name,) for name in names), *combinations(names, 2)]
-    used: Counter[tuple[Any, ...]] = Counter()
-
-    def keys(cell: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        return [(margin, *(cell[name] for name in margin)) for margin in margins]
-
+    used: Counter[Any] = Counter()
     drawn = []
     for _ in range(count):
-        costs = [sum(used[key] for key in keys(cell)) for cell in cells]
-        least = min(costs)
-        cell = generator.choice([cell for cell, cost in zip(cells, costs, strict=True) if cost == least])
-        used.update(keys(cell))
-        drawn.append(cell)
+        least = {name: min(used[name, level] for level in levels) for name, levels in factors.items()}
+        open_to = [
+            [(name, level) for level in levels if used[name, level] == least[name]]
+            for name, levels in factors.items()
+        ]
+        cells = list(product(*open_to))
+        costs = [sum(used[pair] for pair in combinations(cell, 2)) for cell in cells]
+        cell = generator.choice([cell for cell, cost in zip(cells, costs, strict=True) if cost == min(costs)])
+        used.update([*cell, *combinations(cell, 2)])
+        drawn.append(dict(cell))
     return drawn
 
 
@@ -59,12 +57,14 @@ class CaseDrawer:
             (each for each in self._cases[kind] if each.regions in (None, regions)),
             key=lambda each: (
                 used[each],
-                used[kind, each.choice] + used[kind, each.level],
+                used[kind, "choice", each.choice],
+                used[kind, "level", each.level],
                 used[kind, each.image_id],
                 used[each.image_id],
             ),
         )
-        used.update([case, (kind, case.choice), (kind, case.level), (kind, case.image_id), case.image_id])
+        about = ((kind, "choice", case.choice), (kind, "level", case.level), (kind, case.image_id))
+        used.update([case, case.image_id, *about])
         if len(case.maps) < 2:
             return case
         sides = [used[kind, "straight"], used[kind, "turned"]]
