@@ -1,13 +1,16 @@
 """Studies whose maps a quiz asks about."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
-from drawn_studies import BOXES, SIZE, DrawnResults, speckles
+from drawn_studies import BOXES, SIZE, DrawnResults, lay_out, speckles
+
+from igbatch.store.output import Output
 
 
-def quiz_study(images: int = 6, night: int = 0, **how: object) -> DrawnResults:
+def quiz_maps(images: int = 6, night: int = 0) -> dict[tuple[str, str, str], np.ndarray]:
     """Maps of a trained model, smooth, strong and in the boxes; those of two random models are noise.
 
     In `night` 1 the maps of every other image are others.
@@ -24,7 +27,20 @@ def quiz_study(images: int = 6, night: int = 0, **how: object) -> DrawnResults:
             for seed in (1, 2):
                 noise = speckles(100 * seed + 10 * place + at + 1000 * moved, 1e-4 * seed)
                 maps[f"random-{seed}", f"{place}.png", target] = noise
-    return DrawnResults(maps, **how)
+    return maps
+
+
+def quiz_study(images: int = 6, night: int = 0, **how: object) -> DrawnResults:
+    """Make a study of these maps."""
+    return DrawnResults(quiz_maps(images, night), **how)
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Output:
+    """Such a study of four images on a local disk."""
+    output = Output(str(tmp_path / "out"))
+    lay_out(output, quiz_maps(4))
+    return output
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A quiz is balanced, the same again under its seed, shows what the report draws, and tells no answer too many."""
+"""A quiz is balanced, the same again under its seed, as the report draws it, and tells no answer too many."""
 
 import base64
 import io
