@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,7 @@ Open = Callable[..., QuizPage]
 
 WIDTH, HEIGHT = 232, 330
 """Of a map with its numbers, in CSS pixels."""
+WAIT = "ms => new Promise(done => setTimeout(done, ms))"
 PALETTE = [
     level
     for place in range(64)
@@ -158,6 +160,7 @@ def answer(page: Any, made: QuizPage, key: int = 1) -> dict[str, Any]:
 
 def test_a_whole_quiz_by_keyboard_over_a_reload_gives_the_file_of_answers(tab: Any, begin: Open) -> None:
     made = begin(tab, "after", start=False, practice=2, asked=4)
+    began = time.monotonic()
     tab.keyboard.press("Tab")
     tab.keyboard.type("r b")
     tab.keyboard.press("Enter")
@@ -191,14 +194,13 @@ def test_a_whole_quiz_by_keyboard_over_a_reload_gives_the_file_of_answers(tab: A
             name, early = downloaded(tab, "Download so far")
             tab.keyboard.press("1")
             expect(tab.get_by_role("radio").first).to_be_checked()
+            tab.evaluate(WAIT, 300)
             before, question = kept(tab), heading.text_content()
             tab.reload()
             expect(progress).to_have_text("Question 2 of 4")
             expect(heading).to_have_text(question)
             expect(tab.get_by_role("radio").first).to_be_checked()
-            after = kept(tab)
-            assert after["draft"]["ms"] >= before["draft"]["ms"] > 0
-            assert {**after, "draft": 0} == {**before, "draft": 0}
+            assert {**kept(tab), "draft": 0} == {**before, "draft": 0}
         given.append(answer(tab, made))
         expect(told).to_contain_text(f"TRUTH-{given[-1]['question'][2:]}:")
         tab.keyboard.press("Enter")
@@ -212,7 +214,9 @@ def test_a_whole_quiz_by_keyboard_over_a_reload_gives_the_file_of_answers(tab: A
     assert (whole.screen.width, whole.screen.height, whole.screen.percent) == (1280, 900, 100)
     found = [each.model_dump() for each in whole.answers]
     assert [each.pop("place") for each in found] == list(range(6))
-    assert all(0 < each.pop("ms") < 60_000 for each in found)
+    spent = [each.pop("ms") for each in found]
+    assert spent[3] > 300  # that before the reload is not lost
+    assert 0 < sum(spent) < 1000 * (time.monotonic() - began)
     assert found == given
     half, index = whole.arrangement >> 1, [int(each["question"][2:]) for each in found]
     assert index == [0, 1, *(2 + (half + place) % 4 for place in range(4))]
@@ -224,15 +228,14 @@ def test_time_counts_while_the_page_is_seen(tab: Any, begin: Open) -> None:
         Object.defineProperty(document, "visibilityState", {value: state, configurable: true});
         document.dispatchEvent(new Event("visibilitychange"));
     }"""
-    wait = "ms => new Promise(done => setTimeout(done, ms))"
-    tab.evaluate(wait, 60)
+    tab.evaluate(WAIT, 60)
     tab.evaluate(see, "hidden")
     before = kept(tab)["draft"]["ms"]
-    tab.evaluate(wait, 200)
+    tab.evaluate(WAIT, 200)
     tab.keyboard.press("1")
     assert kept(tab)["draft"] == {"choice": kept(tab)["draft"]["choice"], "second": None, "ms": before}
     tab.evaluate(see, "visible")
-    tab.evaluate(wait, 60)
+    tab.evaluate(WAIT, 60)
     tab.evaluate(see, "hidden")
     assert before + 50 <= kept(tab)["draft"]["ms"] < before + 200
 

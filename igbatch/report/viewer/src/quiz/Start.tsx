@@ -2,11 +2,10 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 
-import { count } from "../format.ts";
 import type { QuizPage } from "../quiz_types.ts";
 import { screenOf } from "./answers_file.ts";
 import { isCode } from "./kept.ts";
-import { numbersOf, recordWords, STAYS } from "./words.ts";
+import { recordWords, STAYS } from "./words.ts";
 
 export function Start({ page, begin }: { page: QuizPage; begin: (reader: string) => void }) {
   const [code, setCode] = useState("");
@@ -17,9 +16,7 @@ export function Start({ page, begin }: { page: QuizPage; begin: (reader: string)
     addEventListener("resize", resized);
     return () => removeEventListener("resize", resized);
   }, []);
-  const { practice, asked } = numbersOf(page);
   const wrong = !isCode(code);
-  const first = practice ? `${practice === 1 ? "One" : practice} to practise on first, then ` : "";
   return (
     <form
       class="start"
@@ -32,10 +29,7 @@ export function Start({ page, begin }: { page: QuizPage; begin: (reader: string)
       {page.intro.map((paragraph) => (
         <p key={paragraph}>{paragraph}</p>
       ))}
-      <p>
-        {first}
-        {count(asked, "question")}. The keys 1 to 9 choose, Enter goes on. An answer that was given stays.
-      </p>
+      <p>The keys 1 to 9 choose, Enter goes on. An answer that was given stays.</p>
       <h2>What is recorded</h2>
       <p>{recordWords(screen)}</p>
       <p>{STAYS}</p>

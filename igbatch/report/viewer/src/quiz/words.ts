@@ -23,7 +23,7 @@ export function progressWords(page: QuizPage, run: Run): string {
 export function recordWords({ width, height }: Screen): string {
   return (
     "Your answers, how long each question is on your screen while this tab is seen, the size of this window " +
-    `(now ${width} × ${height} pixels), and a code if you choose one. No name, and nothing of your computer else.`
+    `(now ${width} × ${height} pixels), and a code if you choose one; nothing else about you or your computer.`
   );
 }
 
