@@ -187,9 +187,11 @@ def test_a_whole_quiz_by_keyboard_over_a_reload_gives_the_file_of_answers(tab: A
     given.append(answer(tab, made))
     expect(told).to_contain_text("That was the last to practise on. 4 questions follow.")
     tab.keyboard.press("Enter")
+    places = []
     for place in range(4):
         expect(progress).to_have_text(f"Question {place + 1} of 4")
         expect(heading).to_be_focused()
+        places.append(tab.locator(".next button").bounding_box())
         if place == 1:
             name, early = downloaded(tab, "Download so far")
             tab.keyboard.press("1")
@@ -203,9 +205,11 @@ def test_a_whole_quiz_by_keyboard_over_a_reload_gives_the_file_of_answers(tab: A
             assert {**kept(tab), "draft": 0} == {**before, "draft": 0}
         given.append(answer(tab, made))
         expect(told).to_contain_text(f"TRUTH-{given[-1]['question'][2:]}:")
+        places.append(tab.locator(".next button").bounding_box())
         tab.keyboard.press("Enter")
     expect(tab.get_by_role("heading", level=2)).to_be_focused()
     expect(tab.get_by_role("heading", level=2)).to_contain_text("That was the last question")
+    assert places == places[:1] * 8  # the button never moves
     again, whole = downloaded(tab, "Download answers")
     assert name == again == f"quiz-{made.digest[:8]}-{whole.session[:8]}.json"
     assert (early.complete, whole.complete) == (False, True)
@@ -220,6 +224,23 @@ def test_a_whole_quiz_by_keyboard_over_a_reload_gives_the_file_of_answers(tab: A
     assert found == given
     half, index = whole.arrangement >> 1, [int(each["question"][2:]) for each in found]
     assert index == [0, 1, *(2 + (half + place) % 4 for place in range(4))]
+
+
+def test_tab_space_and_arrows_choose_too(tab: Any, begin: Open) -> None:
+    begin(tab, "none", practice=0, asked=1)
+    first, second = tab.get_by_role("group").all()
+    for key, choice in (("Tab", None), ("Space", "Map A"), ("ArrowDown", "Map B"), ("ArrowUp", "Map A")):
+        tab.keyboard.press(key)
+        if choice:
+            expect(first.get_by_role("radio", name=choice)).to_be_checked()
+    expect(tab.get_by_role("button", name="Finish")).to_be_disabled()
+    tab.keyboard.press("Tab")
+    tab.keyboard.press("Space")
+    expect(second.get_by_role("radio").first).to_be_checked()
+    tab.keyboard.press("Tab")
+    expect(tab.get_by_role("button", name="Finish")).to_be_focused()
+    tab.keyboard.press("Enter")
+    expect(tab.get_by_role("button", name="Download answers")).to_be_visible()
 
 
 def test_time_counts_while_the_page_is_seen(tab: Any, begin: Open) -> None:
