@@ -52,7 +52,7 @@ def numbers(uri: str) -> pd.DataFrame:
 @pytest.mark.slow
 def test_killed_resumed_and_read_on_s3_it_is_the_same_as_undisturbed_on_a_disk(
     s3: Any,
-    tiny_content: dict[str, Any],
+    small_content: dict[str, Any],
     tmp_path: Path,
     compute_study: Callable[..., Output],
     call: Command,
@@ -64,7 +64,7 @@ def test_killed_resumed_and_read_on_s3_it_is_the_same_as_undisturbed_on_a_disk(
     for path in scenes.iterdir():
         s3.client.upload_file(str(path), bucket, f"images/{path.name}")
     out = f"s3://{bucket}/out"
-    study = write_study(tmp_path / "s3.yaml", tiny_content, f"s3://{bucket}/images")
+    study = write_study(tmp_path / "s3.yaml", small_content, f"s3://{bucket}/images")
 
     def committed() -> dict[str, bytes]:
         return {key: data for key, data in s3.objects(bucket).items() if key.startswith("out/image_stats/")}
@@ -86,7 +86,7 @@ def test_killed_resumed_and_read_on_s3_it_is_the_same_as_undisturbed_on_a_disk(
     assert 0 < len(before) < 6, log.read_text()
     resumed = call(*run)
     assert resumed.code == 0, resumed.err
-    assert f"target {tiny_content['targets'][0]}" in resumed.out
+    assert f"target {small_content['targets'][0]}" in resumed.out
     after = committed()
     assert before.items() <= after.items()
     assert len(after) == 6
@@ -98,7 +98,7 @@ def test_killed_resumed_and_read_on_s3_it_is_the_same_as_undisturbed_on_a_disk(
     assert committed() == after
     assert f"report: {out}/report/index.html" in again.out.splitlines()
 
-    on_disk = write_study(tmp_path / "local.yaml", tiny_content, str(scenes))
+    on_disk = write_study(tmp_path / "local.yaml", small_content, str(scenes))
     local = compute_study(on_disk, tmp_path / "local")
     pd.testing.assert_frame_equal(numbers(out), numbers(local.uri))
     here, there = open_study(local.uri), open_study(out)
@@ -110,7 +110,7 @@ def test_killed_resumed_and_read_on_s3_it_is_the_same_as_undisturbed_on_a_disk(
         pd.testing.assert_frame_equal(getattr(there, name), getattr(here, name), rtol=1e-9, check_exact=False)
     for place in numbers(out).index[:3]:
         np.testing.assert_array_equal(there.attribution(*place), here.attribution(*place))
-    assert there.pixels("scene-40.png").shape == (224, 224, 3)
+    assert there.pixels("scene-40.png").shape == (56, 56, 3)
 
     held = s3.objects(bucket)
     assert "out/report/index.html" in held
