@@ -80,7 +80,9 @@ def test_killed_resumed_and_read_on_s3_it_is_the_same_as_undisturbed_on_a_disk(
             [sys.executable, "-m", "igbatch.cli", *map(str, run)], stdout=file, stderr=subprocess.STDOUT
         )
     deadline = time.monotonic() + 240
-    while not committed_files() and driver.poll() is None and time.monotonic() < deadline:
+    while driver.poll() is None and time.monotonic() < deadline:
+        if "rows to compute" in log.read_text() and committed_files():
+            break
         time.sleep(0.3)  # each look costs the server what a pass costs the worker
     driver.kill()
     driver.wait()
