@@ -64,6 +64,12 @@ def find_browser(which: Callable[[str], str | None], environment: Mapping[str, s
 
 
 @pytest.fixture
+def hostile_name() -> str:
+    """A name that tries to become script."""
+    return HOSTILE
+
+
+@pytest.fixture
 def browser_rule() -> Callable[..., str]:
     """The rule of what happens where there is no Chromium."""
     return find_browser

@@ -17,6 +17,7 @@ from igbatch.report.gallery.gather import Gallery
 from igbatch.report.page.audit import audit_table, role
 from igbatch.report.page.csv_tables import MAX_ROWS
 from igbatch.report.page.viewer_data import PageStudy, json_in_html
+from igbatch.report.quiz.model import QuizPage
 from igbatch.report.sentences import FILTERS
 from igbatch.store.encoding import LARGEST
 
@@ -28,6 +29,8 @@ SCRIPT = "viewer.js"
 """Bundled from `viewer/src` by `npm run build` there."""
 GALLERY_STYLES = ("page.css", "gallery.css")
 GALLERY_SCRIPT = "gallery.js"
+QUIZ_STYLES = ("page.css", "quiz.css")
+QUIZ_SCRIPT = "quiz.js"
 
 
 def render_page(study: PageStudy, maps: Mapping[str, str], **parts: Any) -> str:
@@ -74,6 +77,13 @@ def render_gallery(gallery: Gallery, title: str) -> str:
         title=title,
         gallery=gallery,
         study_json=Markup(json_in_html(gallery.study)),
+    )
+
+
+def render_quiz(page: QuizPage) -> str:
+    """Return a quiz's page as HTML, under the same policy."""
+    return _render(
+        "quiz.html.j2", QUIZ_SCRIPT, QUIZ_STYLES, study=page.study, quiz_json=Markup(json_in_html(page))
     )
 
 

@@ -15,6 +15,7 @@ from igbatch.report.columns import Table
 from igbatch.report.page import html
 from igbatch.report.page.html import number_columns
 from igbatch.report.page.packing import unpacked
+from igbatch.report.quiz.model import QuizPage
 
 Rendered = Callable[..., dict[str, bytes]]
 HOSTILE = '"><script>alert(1)</script>{{7*7}}<!--<img src=x onerror=alert(1)>/../../é'
@@ -246,3 +247,22 @@ def test_columns_of_numbers_are_told_from_those_of_words() -> None:
     rows = (("1", "−0.2", "–", "a", "–"), ("2", "–", "–", "3", "< 0.01"))
     assert number_columns(Table(("name", "number", "none", "mixed", "small"), rows)) == {1, 4}
     assert number_columns(Table(("name", "number"), ())) == set()
+
+
+def test_the_page_of_a_quiz_holds_what_it_asks_under_a_policy_of_its_own_script_alone() -> None:
+    study = QuizPage(digest="0" * 64, study=HOSTILE, feedback="none", intro=[HOSTILE], questions=[])
+    page = html.render_quiz(study)
+    tags = Tags(page)
+    assert set(tags.scripts) == {"quiz-data", ""}
+    assert QuizPage.model_validate_json(tags.scripts["quiz-data"]) == study
+    assert tags.text.count(f"Test yourself: {study.study}") == 2  # the title, and without scripts
+    assert not {"link", "iframe", "object", "form", "base", "img"} & {tag for tag, _ in tags.tags}
+    (policy,) = [text for text in tags.values("content") if "default-src" in text]
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules.pop("img-src") == "data:"
+    for element in ("style", "script"):
+        content = page.split(f"<{element}>")[1].split(f"</{element}>")[0]
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert rules.pop(f"{element}-src") == f"'sha256-{digest}'"
+    assert rules == dict.fromkeys(("default-src", "base-uri", "form-action"), "'none'")
+    assert not re.search(r"https?://", page.replace(tags.scripts[""], ""))
