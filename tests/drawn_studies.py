@@ -64,8 +64,9 @@ def lay_out(
     title: str = "",
     subsets: Mapping[str, Sequence[str]] | None = None,
     removals: Mapping[str, Mapping[str, float]] | None = None,
+    kept: bool = False,
 ) -> None:
-    """Write the files of a study of these maps, and reduce it."""
+    """Write the files of a study of these maps, and reduce it; the maps themselves where they are `kept`."""
     images = images or list(dict.fromkeys(key[1] for key in maps))
     kinds = kinds or {key[0]: key[0].split("-")[0] for key in maps}
     steps = 50 if map_error is None else "auto"
@@ -111,6 +112,8 @@ def lay_out(
                 writer.add_image_stats([{**row, "precision": precision, **before}])
                 on_image = boxes.get(image, ()) if isinstance(boxes, Mapping) else boxes
                 keys = {"image_id": image, "target": target, **(removals or {}).get(variant, {})}
+                if kept:
+                    writer.add_maps([image], [target], values[None])
                 writer.add_box_stats([{**keys, **row} for row in box_statistics(values, on_image)])
             lost = [row for row in quarantine if row["variant_id"] == variant]
             writer.add_quarantine([{"image_etag": "", **row} for row in lost])

@@ -172,7 +172,7 @@ class Cases:
                     (ShownMap(*one), ShownMap(*two)),
                     "two",
                     level,
-                    f"The maps are of {names}; their sums are {totals}.",
+                    f"The maps are of {names}, in no order; the sums of these are {totals}.",
                 )
                 for key, row in ((one, a), (two, b)):
                     words = f"Both are one map, of “{self._name(row)}”; its sum is {number(row['sum'])}."

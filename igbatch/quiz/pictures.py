@@ -85,7 +85,7 @@ class Pictures:
             if scale is None or panel.values is None:
                 where = f"variant {shown.variant_id!r}, image {case.image_id!r}, target {shown.target!r}"
                 raise InputError(
-                    f"{where}: {panel.missing or 'its range was not kept'}; make the quiz of a study "
+                    f"{where}: {panel.missing or 'Its range was not kept.'} Make the quiz of a study "
                     "whose maps are there"
                 )
             boxes = panel.boxes if case.kind == "box" else ()

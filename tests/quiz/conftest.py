@@ -39,7 +39,7 @@ def quiz_study(images: int = 6, night: int = 0, **how: object) -> DrawnResults:
 def written(tmp_path: Path) -> Output:
     """Such a study of four images on a local disk."""
     output = Output(str(tmp_path / "out"))
-    lay_out(output, quiz_maps(4))
+    lay_out(output, quiz_maps(4), kept=True)
     return output
 
 
