@@ -44,7 +44,7 @@ def net() -> nn.Module:
 
 @pytest.fixture
 def compiled_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spare torch's compiler half of its work: trying all kinds of vectors but one, and starting processes."""
+    """Spare torch's compiler half of its work: trying all kinds of vectors, and starting processes."""
     from torch._inductor import config, cpu_vec_isa
 
     kinds = [kind for kind in cpu_vec_isa.supported_vec_isa_list if str(kind) == "avx2"]
