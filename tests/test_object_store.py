@@ -67,7 +67,8 @@ def test_killed_resumed_and_read_on_s3_it_is_the_same_as_undisturbed_on_a_disk(
     study = write_study(tmp_path / "s3.yaml", tiny_content, f"s3://{bucket}/images")
 
     def committed() -> dict[str, bytes]:
-        return {key: data for key, data in s3.objects(bucket).items() if key.startswith("out/image_stats/")}
+        held: dict[str, bytes] = s3.objects(bucket, prefix="out/image_stats/")
+        return held
 
     def committed_files() -> int:
         return int(s3.client.list_objects_v2(Bucket=bucket, Prefix="out/image_stats/")["KeyCount"])
