@@ -61,7 +61,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "daily"))
 SHARED = ("local_ray", "browser", "randomized", "reference", "evaluation", "computed")
 """Fixtures that take seconds to make: the tests of one are kept in one process.
 
-So one process alone has a Ray, which takes 8 s of a core to start and 3 s a minute to keep.
+So one process alone has a Ray, which takes 7 s of a core to start and 3 s a minute to keep.
 """
 
 
