@@ -19,12 +19,17 @@ ValuePart = Literal["signed", "positive", "negative", "absolute"]
 
 @dataclass(frozen=True)
 class ScopeWords:
-    """A scope in words: a title, over whose values it is, which maps to compare, and what to beware of."""
+    """A scope in words: a title, over whose values it is, which maps to compare, and what to beware of.
+
+    `contrast_over` and `contrast_compare` are said where only contrasts are shown; empty: as of classes.
+    """
 
     title: str
     over: str
     compare: str
     beware: str
+    contrast_over: str = ""
+    contrast_compare: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ HISTOGRAM_WORDS: str = _WORDS["histogram"]
 """Of a percentile that was not taken from the pixels themselves; `{error}` is as in "15.5 %"."""
 
 CONTRAST_WORDS: str = _WORDS["contrast"]
-"""Of maps of contrasts beside those of classes."""
+"""Of maps of contrasts under a joint range."""
 
 
 def knobs(sizes: Iterable[int] = (), scopes: str = "scopes", lacking: str = "") -> dict[str, Any]:

@@ -40,7 +40,7 @@ class PageModel(BaseModel):
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ScopeChoice(ScopeWords):
     """A scope: which maps share a range, and what that makes comparable."""
 
@@ -88,7 +88,7 @@ class Sentences(PageModel):
     histogram: str
     """Of a quantile from histograms; `{error}` stands for its bound, as in "15.5 %"."""
     contrast: str
-    """Of maps of contrasts beside those of classes."""
+    """Of maps of contrasts under a joint range."""
     lacking: str
     """Why regions are not there to choose; empty where all are."""
 

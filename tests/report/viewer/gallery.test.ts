@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { rangeWords } from "../../../igbatch/report/viewer/src/gallery/ranges.ts";
 import { meanOf, placesOf, quartersOf, groupsOf } from "../../../igbatch/report/viewer/src/gallery/rows.ts";
 import {
   firstView,
@@ -72,6 +73,14 @@ test("a link restores the view, and what it names and the gallery lacks is as at
   assert.deepEqual(fromFragment(STUDY, toFragment(STUDY, chosen)), chosen);
   assert.deepEqual(fromFragment(STUDY, "#gallery?variant=w&sort=nothing+down&range=x&label=y"), view());
   assert.deepEqual(scopesOf(STUDY, 0, 1), ["image", "pair", "variant", "dataset", "raw"]);
+});
+
+test("a contrast's range is said to be its own, over its own maps", () => {
+  const [one, other] = STUDY.sets as [GallerySet, GallerySet];
+  const study = { ...STUDY, sets: [one, { ...other, alone: true, dataset: range(-9, 9, 4) }] };
+  const of = (target: number, scope: GalleryView["scope"]) => rangeWords(study, view({ target, scope }));
+  assert.match(of(1, "dataset"), /^Title of dataset \(of the 4 maps of one contrast\)\..*Compare these\. A contrast is by itself\./);
+  for (const words of [of(0, "dataset"), of(1, "raw"), of(1, "image")]) assert.doesNotMatch(words, /contrast/);
 });
 
 test("an image that the page shows has a link into its viewer, others have none", () => {

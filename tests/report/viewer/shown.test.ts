@@ -65,6 +65,17 @@ test("a contrast shares ranges with the same contrast only, and leaves those of 
   assert.match(words, /^Title of pair.* −9\.00 to 9\.00 \(trained, crow\).*A contrast is by itself\.$/);
 });
 
+test("of contrasts alone the statement says that their range is not that of classes", () => {
+  const rows = rowsOf(CONTRAST, { ...first, targets: ["crow"] }, maps);
+  const of = (scope: Scope) =>
+    normalizationWords(CONTRAST, rows, { ...first.normalization, scope }, first.style, maps).join(" ");
+  assert.match(of("dataset"), /^Title of dataset \(minimum and maximum of the 200 maps of one contrast\)\./);
+  assert.match(of("dataset"), /Compare these\. A contrast is by itself\.$/);
+  assert.match(of("variant"), /A contrast is by itself\.$/);
+  assert.match(of("targets"), /^Title of image/); // it is alone there
+  for (const scope of ["image", "targets", "raw"] as const) assert.doesNotMatch(of(scope), /by itself|A pair/);
+});
+
 test("a range is incomplete where one of a pair is not there", () => {
   const row = rowsOf(STUDY, first, maps)[0]!;
   const lost = { ...row[1]!, map: { ...row[1]!.map, minimum: null, maximum: null } };

@@ -115,6 +115,8 @@ export interface ScopeChoice {
   over: string;
   compare: string;
   beware: string;
+  contrast_over: string;
+  contrast_compare: string;
   scope: "raw" | "image" | "pair" | "targets" | "models" | "variant" | "dataset";
 }
 /**
@@ -194,7 +196,7 @@ export interface Sentences {
    */
   histogram: string;
   /**
-   * Of maps of contrasts beside those of classes.
+   * Of maps of contrasts under a joint range.
    */
   contrast: string;
   /**

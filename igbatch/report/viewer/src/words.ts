@@ -6,14 +6,14 @@ import type { MapStore } from "./map_store.ts";
 import {
   type Cell,
   cellLimits,
+  cellScope,
   classesIn,
   isExact,
   nameOf,
   regionWords,
-  scopeOf,
   sharedRange,
 } from "./shown.ts";
-import type { KnobLimits, PageStudy } from "./study_types.ts";
+import type { KnobLimits, PageStudy, ScopeChoice } from "./study_types.ts";
 import { type ColorStyle, contourBlur, type Normalization, type Scope } from "./style.ts";
 
 const MAX_RANGES = 4;
@@ -26,27 +26,27 @@ export function normalizationWords(
   style: ColorStyle,
   store: MapStore,
 ): string[] {
-  if (!rows.length)
+  if (!rows[0]?.length)
     return [`None of the chosen ${study.noun}s is computed on this image: choose another one.`];
-  const classes = classesIn(rows[0]!);
-  const scope = scopeOf(chosen, classes);
+  const classes = classesIn(rows[0]);
+  const first = rows[0].find((cell) => !cell.target.contrast) ?? rows[0][0]!;
+  const scope = cellScope(chosen, first, rows[0]);
   const { scopes, rules, sentences } = study.knobs;
   const about = scopes.find((each) => each.scope === scope)!;
   const lines = [];
   const requested = rows[0]!.reduce((sum, cell) => sum + 1 + cell.also.length, 0);
-  if (scope !== chosen.scope && classes === 1 && requested > 1)
+  if (scope !== chosen.scope && chosen.scope === "pair" && classes === 1 && requested > 1)
     lines.push(`A pair has two classes, and ${count(requested, "target")} are one class on this image.`);
-  else if (scope !== chosen.scope)
+  else if (scope !== chosen.scope && chosen.scope === "pair")
     lines.push(`A pair has two classes, ${classes} ${classes === 1 ? "is" : "are"} shown.`);
   const ranges = rangesOf(study, rows, chosen, style, store, scope);
-  const first = rows[0]!.find((cell) => !cell.target.contrast) ?? rows.flat()[0];
-  const shared = first && sharedRange(study, first, rows[0]!, scope, style.regions);
+  const shared = sharedRange(study, first, rows[0]!, scope, style.regions);
   const maps = count(shared?.n_maps ?? 0, "map");
-  const over = about.over.replaceAll("{maps}", maps);
+  const { over, compare } = first.target.contrast ? contrastWords(about) : about;
   lines.push(
     scope === "raw"
       ? `${about.title}, not normalized: one scale for ${over}.`
-      : `${about.title} (minimum and maximum of ${over}).`,
+      : `${about.title} (minimum and maximum of ${over.replaceAll("{maps}", maps)}).`,
   );
   if (shared && !shared.complete) lines.push(sentences.missing.replaceAll("{maps}", maps));
   const applied = scope === "raw" && chosen.rule !== "fixed" ? "symmetric" : chosen.rule;
@@ -59,11 +59,16 @@ export function normalizationWords(
   }
   ends.push(ranges);
   if (chosen.rule !== "fixed") {
-    if (about.compare) ends.push(`Compare ${about.compare}.`);
+    if (compare) ends.push(`Compare ${compare}.`);
     if (about.beware) ends.push(about.beware);
-    if (scope !== "raw" && classes && classes < rows[0]!.length) ends.push(sentences.contrast);
+    if (scope !== "raw" && scope !== "image" && classes < rows[0]!.length) ends.push(sentences.contrast);
   }
   return [lines, ends].map((each) => each.filter(Boolean).join(" ")).filter(Boolean);
+}
+
+/** Return over which maps the range of a contrast is, and which of them may be compared. */
+export function contrastWords(about: ScopeChoice): { over: string; compare: string } {
+  return { over: about.contrast_over || about.over, compare: about.contrast_compare || about.compare };
 }
 
 /** State what is shown of the values, where it is not all of them in proportion. */
