@@ -108,7 +108,7 @@ def knobs(sizes: Iterable[int] = (), scopes: str = "scopes", lacking: str = "") 
         **lists,
         "regions": [region_words(size) for size in (1, *sizes)],
         "limits": _WORDS["knobs"],
-        "sentences": {name: _WORDS[name] for name in ("missing", "histogram", "contrast")}
+        "sentences": {name: _WORDS[name] for name in ("missing", "missing_of", "histogram", "contrast")}
         | {"lacking": lacking},
     }
 

@@ -85,6 +85,8 @@ class Sentences(PageModel):
 
     missing: str
     """Of an incomplete one; `{maps}` stands for the number of maps that are there."""
+    missing_of: str
+    """Where others beside it have their own; `{named}` stands for names, each with its number of maps."""
     histogram: str
     """Of a quantile from histograms; `{error}` stands for its bound, as in "15.5 %"."""
     contrast: str

@@ -6,7 +6,8 @@ import { normalizationWords, styleWords } from "../../../igbatch/report/viewer/s
 import type { Normalization, Scope } from "../../../igbatch/report/viewer/src/style.ts";
 import { viewCsv } from "../../../igbatch/report/viewer/src/numbers.ts";
 import { firstView } from "../../../igbatch/report/viewer/src/view.ts";
-import { CONTRAST, PAIR, STUDY, store } from "./study.ts";
+import type { ImageVariant, PageStudy } from "../../../igbatch/report/viewer/src/study_types.ts";
+import { CONTRAST, PAIR, range, STUDY, store } from "./study.ts";
 
 const first = PAIR;
 const maps = store();
@@ -125,6 +126,23 @@ test("an incomplete range is not called joint without a word", () => {
   const study = { ...STUDY, dataset: { ...STUDY.dataset!, complete: false } };
   const rows = rowsOf(study, first, maps);
   assert.match(normalizationWords(study, rows, { ...first.normalization, scope: "dataset" }, first.style, maps).join(" "), /Only 600 maps/);
+});
+
+test("ranges that lack maps are named, in any row, with how many are there; contrasts beside classes, too", () => {
+  const lacking = (study: PageStudy, scope: Scope, targets: string[]) =>
+    normalizationWords(study, rowsOf(study, { ...first, targets }, maps), { ...first.normalization, scope }, first.style, maps).join(" ");
+  const variants = STUDY.variants.map((each, place) => ({ ...each, range: range(-1, 1, 300 - place, !place) }));
+  assert.match(lacking({ ...STUDY, variants }, "variant", ["eagle"]), / Missing of random-1 \(299 maps there\)\. /);
+  const contrasts = { ...CONTRAST, contrasts: { 2: range(-1, 1, 199, false) } };
+  assert.match(lacking(contrasts, "dataset", ["eagle", "crow"]), / Missing of crow \(199 maps there\)\. /);
+  assert.match(lacking(contrasts, "dataset", ["crow"]), / Only 199 maps\. /);
+  assert.doesNotMatch(lacking(contrasts, "dataset", ["eagle"]), /Missing|Only/);
+  const classes = { ...CONTRAST, dataset: range(-1, 1, 599, false) };
+  assert.match(lacking(classes, "dataset", ["eagle", "crow"]), / Missing of the classes \(599 maps there\)\. /);
+  const [one, two] = STUDY.images[0]!.variants as [ImageVariant, ImageVariant];
+  const gone = two.maps.map((map, place) => (place ? map : { ...map, minimum: null, maximum: null }));
+  const image = { ...STUDY.images[0]!, variants: [one, { ...two, maps: gone }] };
+  assert.match(lacking({ ...STUDY, images: [image] }, "pair", ["eagle", "magpie"]), / Missing of random-1 \(1 map there\)\. /);
 });
 
 test("the style is stated where it changes what is seen", () => {

@@ -60,7 +60,7 @@ export const STUDY: PageStudy = {
       blur: knob("blur", 0, 16, 4), opacity: knob("opacity", 0, 1, 1),
     },
     sentences: {
-      missing: "Only {maps}.", histogram: "Histograms, within {error}.", contrast: "A contrast is by itself.", lacking: "",
+      missing: "Only {maps}.", missing_of: "Missing of {named}.", histogram: "Histograms, within {error}.", contrast: "A contrast is by itself.", lacking: "",
     },
   },
   variants: [

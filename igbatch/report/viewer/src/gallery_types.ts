@@ -136,6 +136,10 @@ export interface Sentences {
    */
   missing: string;
   /**
+   * Where others beside it have their own; `{named}` stands for names, each with its number of maps.
+   */
+  missing_of: string;
+  /**
    * Of a quantile from histograms; `{error}` stands for its bound, as in "15.5 %".
    */
   histogram: string;

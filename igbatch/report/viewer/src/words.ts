@@ -11,6 +11,7 @@ import {
   isExact,
   nameOf,
   regionWords,
+  type Shared,
   sharedRange,
 } from "./shown.ts";
 import type { KnobLimits, PageStudy, ScopeChoice } from "./study_types.ts";
@@ -48,12 +49,18 @@ export function normalizationWords(
       ? `${about.title}, not normalized: one scale for ${over}.`
       : `${about.title} (minimum and maximum of ${over.replaceAll("{maps}", maps)}).`,
   );
-  if (shared && !shared.complete) lines.push(sentences.missing.replaceAll("{maps}", maps));
+  const every = rangesIn(study, rows, chosen, style);
+  const lacking = every.filter((each) => !each.shared.complete);
+  if (lacking.length && every.length === 1) lines.push(sentences.missing.replaceAll("{maps}", maps));
+  else if (lacking.length) {
+    const named = lacking.map((each) => `${each.name} (${count(each.shared.n_maps, "map")} there)`);
+    lines.push(sentences.missing_of.replaceAll("{named}", listing(named, MAX_RANGES)));
+  }
   const applied = scope === "raw" && chosen.rule !== "fixed" ? "symmetric" : chosen.rule;
   const rule = rules.find((each) => each.rule === applied);
   if (rule) lines.push(rule.words.replaceAll("{p}", String(chosen.percentile)));
   const ends = [];
-  if (chosen.rule === "percentile" && scope !== "raw" && shared && !isExact(shared, store)) {
+  if (chosen.rule === "percentile" && scope !== "raw" && every.some((each) => !isExact(each.shared, store))) {
     const error = `${(100 * study.quantile_error).toFixed(1)} %`;
     ends.push(sentences.histogram.replaceAll("{error}", error));
   }
@@ -64,6 +71,28 @@ export function normalizationWords(
     if (scope !== "raw" && scope !== "image" && classes < rows[0]!.length) ends.push(sentences.contrast);
   }
   return [lines, ends].map((each) => each.filter(Boolean).join(" ")).filter(Boolean);
+}
+
+/** Return each range that maps in view share with others, and whose it is: of a variant, of classes, of a contrast. */
+function rangesIn(
+  study: PageStudy,
+  rows: Cell[][],
+  chosen: Normalization,
+  style: ColorStyle,
+): { name: string; shared: Shared }[] {
+  const found = new Map<string, Shared>();
+  for (const row of rows) {
+    for (const cell of row) {
+      const scope = cellScope(chosen, cell, row);
+      const shared = sharedRange(study, cell, row, scope, style.regions);
+      if (!shared) continue;
+      const ofVariant = scope === "image" || scope === "pair" || scope === "targets" || scope === "variant";
+      const single = scope === "image" || (cell.target.contrast && scope !== "raw");
+      const whose = single ? cell.title : ofVariant ? "" : "the classes";
+      found.set([ofVariant ? cell.variant.name : "", whose].filter(Boolean).join(", "), shared);
+    }
+  }
+  return [...found].map(([name, shared]) => ({ name, shared }));
 }
 
 /** Return over which maps the range of a contrast is, and which of them may be compared. */
