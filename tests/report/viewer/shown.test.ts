@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { alsoWords, cellLimits, rowsOf, scopeOf, sharedRange } from "../../../igbatch/report/viewer/src/shown.ts";
+import { alsoWords, cellLimits, rowsOf, scopeOf, sharedRange, unpackedKey } from "../../../igbatch/report/viewer/src/shown.ts";
 import { normalizationWords, styleWords } from "../../../igbatch/report/viewer/src/words.ts";
 import type { Normalization, Scope } from "../../../igbatch/report/viewer/src/style.ts";
 import { viewCsv } from "../../../igbatch/report/viewer/src/numbers.ts";
@@ -143,6 +143,16 @@ test("ranges that lack maps are named, in any row, with how many are there; cont
   const gone = two.maps.map((map, place) => (place ? map : { ...map, minimum: null, maximum: null }));
   const image = { ...STUDY.images[0]!, variants: [one, { ...two, maps: gone }] };
   assert.match(lacking({ ...STUDY, images: [image] }, "pair", ["eagle", "magpie"]), / Missing of random-1 \(1 map there\)\. /);
+});
+
+test("what follows from values is made again when any map is unpacked, also where the first is not kept", () => {
+  const [one, ...others] = STUDY.images[0]!.variants[0]!.maps;
+  const place = { ...STUDY.images[0]!.variants[0]!, maps: [{ ...one!, block: "" }, ...others] };
+  const study = { ...STUDY, images: [{ ...STUDY.images[0]!, variants: [place] }] };
+  const empty = { ...maps, get: () => undefined, regions: () => undefined } as unknown as typeof maps;
+  const [before, after] = [empty, maps].map((each) => rowsOf(study, first, each)[0]!);
+  assert.equal(after![0]!.raw, undefined);
+  assert.notEqual(unpackedKey(before!), unpackedKey(after!));
 });
 
 test("the style is stated where it changes what is seen", () => {

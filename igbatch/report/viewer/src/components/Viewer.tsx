@@ -10,7 +10,16 @@ import type { MapStore } from "../map_store.ts";
 import { boxRows, viewCsv } from "../numbers.ts";
 import { drawView } from "../picture.ts";
 import type { Rectangle } from "../raw_map.ts";
-import { type Cell, cellLimits, cellScope, regionWords, rowsOf, sharedRange, titleOf } from "../shown.ts";
+import {
+  type Cell,
+  cellLimits,
+  cellScope,
+  regionWords,
+  rowsOf,
+  sharedRange,
+  titleOf,
+  unpackedKey,
+} from "../shown.ts";
 import type { PageStudy } from "../study_types.ts";
 import type { Normalization } from "../style.ts";
 import { firstView, imageOf, toFragment, type View, WHOLE, zoomed } from "../view.ts";
@@ -42,7 +51,7 @@ export function Viewer({ study, store, ready }: ViewerProps) {
   const colors = useMemo(() => colorsOf(palette), [palette]);
   const boxes = useMemo(
     () => boxRows(rows, view),
-    [view.image, view.variants, view.targets, view.boxes, rows.flat()[0]?.raw],
+    [view.image, view.variants, view.targets, view.boxes, unpackedKey(rows.flat())],
   );
   const frame = rows[0]?.[0]?.frame ?? image.frames[0]!;
   const first = image.frames[0]!;
