@@ -38,7 +38,9 @@ export async function drawView(
   const width = Math.max(GAP + across * (SIDE + GAP), 3 * GAP + SIDE + LEAST_TEXT);
   const canvas = document.createElement("canvas");
   const pen = canvas.getContext("2d")!;
-  const photo = rows[0]?.[0] ? await picture(rows[0][0].frame) : null;
+  const frames = [...new Set(rows.flat().map((cell) => cell.frame))]; // models crop the image each in its way
+  const photos = new Map(await Promise.all(frames.map(async (each) => [each, await picture(each)] as const)));
+  const photo = rows[0]?.[0] && photos.get(rows[0][0].frame);
   setFont(pen, 12);
   const text = wrap(pen, words.filter(Boolean), width - SIDE - 3 * GAP);
   const top = GAP + Math.max(heightOf(rows[0]?.[0]?.frame), 24 + text.length * LINE) + GAP;
@@ -76,7 +78,7 @@ export async function drawView(
           view,
           colors,
           store,
-          photo,
+          photos.get(cell.frame) ?? null,
           x,
           y + 24,
         );
