@@ -34,3 +34,14 @@ test("each map lies over the photograph as its own model sees it", async () => {
   const { photos } = await drawn(frames, view);
   assert.deepEqual(photos, ["data:0", "data:0", "data:0", "data:1", "data:1"]); // the first stands by itself
 });
+
+test("the cautions of a map stand below its numbers", async () => {
+  const view: View = { ...PAIR, normalization: { ...PAIR.normalization, scope: "raw", rule: "fixed", low: -2, high: 2 } };
+  const rows = rowsOf(STUDY, view, store()).map((row) =>
+    row.map((cell) => ({ ...cell, map: { ...cell.map, marks: [`${cell.variant.id} did not converge`] } })),
+  );
+  const { texts } = await drawn(rows, view);
+  assert.equal(texts.filter((text) => text === "7 pixels (58.3\u00a0%) beyond the").length, 2); // of -5 to 6; random ones are within
+  for (const variant of STUDY.variants)
+    assert.equal(texts.filter((text) => text === `${variant.id} did not converge`).length, 2);
+});

@@ -1,8 +1,10 @@
 /** The sentences that state a view: what was chosen, the ranges used, and what may not be compared. */
 
-import { count, listing, number } from "./format.ts";
+import { beyond } from "./colors.ts";
+import { count, listing, number, percent } from "./format.ts";
 import type { Limits } from "./limits.ts";
 import type { MapStore } from "./map_store.ts";
+import { slackOf } from "./raw_map.ts";
 import {
   type Cell,
   cellLimits,
@@ -120,6 +122,19 @@ export function styleWords(study: PageStudy, style: ColorStyle): string {
     lines.push(`Colours: ${palettes.find((each) => each.palette === style.palette)?.title ?? ""}.`);
   }
   return lines.filter(Boolean).join(" ");
+}
+
+/** Say what to be careful about of one map: how many of its regions the colours do not reach, and its marks. */
+export function marksOf(
+  { regions, map }: Cell,
+  limits: Limits | null,
+  { part, regions: size }: ColorStyle,
+  study: PageStudy,
+): string[] {
+  const out = regions && limits ? beyond(regions.sums, limits, part, slackOf(regions)) : 0;
+  const { one, many } = regionWords(study, size);
+  const share = out ? percent(out / regions!.sums.integers.length) : "";
+  return [...(out ? [`${count(out, one, many)} (${share}) beyond the colours`] : []), ...map.marks];
 }
 
 /** Say which ends the colours have, of each group of maps that shares them. */

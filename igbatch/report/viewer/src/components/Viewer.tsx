@@ -23,7 +23,7 @@ import {
 import type { PageStudy } from "../study_types.ts";
 import type { Normalization } from "../style.ts";
 import { firstView, imageOf, toFragment, type View, WHOLE, zoomed } from "../view.ts";
-import { normalizationWords, styleWords } from "../words.ts";
+import { marksOf, normalizationWords, styleWords } from "../words.ts";
 import { BoxCorners, BoxTable } from "./BoxTable.tsx";
 import { Controls } from "./Controls.tsx";
 import { Histogram } from "./Histogram.tsx";
@@ -80,27 +80,31 @@ export function Viewer({ study, store, ready }: ViewerProps) {
     row: Cell[],
     chosen: Normalization,
     place: number,
-  ) => (
-    <MapPanel
-      key={`${place} ${cell.variant.id} ${cell.target.id}`}
-      cell={cell}
-      heading={heading}
-      second={seconds.some((each) => each.some(Boolean)) ? second : null}
-      width={layout.width}
-      aside={view.beside ? shortTitle(study, chosen, cell, row) : ""}
-      view={view}
-      region={regionWords(study, view.style.regions)}
-      hand={hand}
-      colors={colors}
-      limits={cellLimits(study, cell, row, chosen, view.style, store)}
-      shared={
-        chosen.scope === "raw" || chosen.rule === "fixed"
-          ? null
-          : sharedRange(study, cell, row, cellScope(chosen, cell, row), view.style.regions)
-      }
-      painted={ready}
-    />
-  );
+  ) => {
+    const limits = cellLimits(study, cell, row, chosen, view.style, store);
+    return (
+      <MapPanel
+        key={`${place} ${cell.variant.id} ${cell.target.id}`}
+        cell={cell}
+        heading={heading}
+        second={seconds.some((each) => each.some(Boolean)) ? second : null}
+        width={layout.width}
+        aside={view.beside ? shortTitle(study, chosen, cell, row) : ""}
+        view={view}
+        region={regionWords(study, view.style.regions)}
+        hand={hand}
+        colors={colors}
+        limits={limits}
+        marks={marksOf(cell, limits, view.style, study)}
+        shared={
+          chosen.scope === "raw" || chosen.rule === "fixed"
+            ? null
+            : sharedRange(study, cell, row, cellScope(chosen, cell, row), view.style.regions)
+        }
+        painted={ready}
+      />
+    );
+  };
   const line = (cells: Cell[], nth: number) => {
     const names = headings(cells);
     const title = lineTitle(cells);
