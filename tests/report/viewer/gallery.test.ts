@@ -27,7 +27,7 @@ const STUDY: GalleryStudy = {
   format: 1, name: "a study", unit: "of probability", quantile_error: 0.155, regions: 8, knobs: PAGE.knobs,
   raw: range(-1, 1, 5),
   variants: [{ id: "v", name: "v", predictions: ["x", "y", "x", "", "y"], in_viewer: [1] }],
-  targets: [{ id: "t", name: "t" }, { id: "u & u", name: "u & u" }],
+  targets: [{ id: "t", name: "t" }, { id: "u & u", name: "u & u" }], all_classes: true,
   images: NAMES.map((name, i) => ({ id: name, name, label: i < 3 ? "low" : "", picture: "", missing: "" })),
   numbers: [{ key: "map sum", title: "sum", words: "", of: "map" }], values: {},
   sets: [set(0, [3, null, 1, 2, 3]), set(1, [0, 0, 0, 0, 0])],
@@ -73,6 +73,7 @@ test("a link restores the view, and what it names and the gallery lacks is as at
   assert.deepEqual(fromFragment(STUDY, toFragment(STUDY, chosen)), chosen);
   assert.deepEqual(fromFragment(STUDY, "#gallery?variant=w&sort=nothing+down&range=x&label=y"), view());
   assert.deepEqual(scopesOf(STUDY, 0, 1), ["image", "pair", "variant", "dataset", "raw"]);
+  assert.deepEqual(scopesOf({ ...STUDY, all_classes: false }, 0, 1), ["image", "variant", "dataset", "raw"]); // some left out
 });
 
 test("a contrast's range is said to be its own, over its own maps", () => {

@@ -23,6 +23,10 @@ export interface GalleryStudy {
   variants: GalleryVariant[];
   targets: Named[];
   /**
+   * Whether all classes of the study are among them: then the range of all maps of an image is known.
+   */
+  all_classes: boolean;
+  /**
    * In the order of the study.
    */
   images: GalleryImage[];
