@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from typing import Any, Literal
 
@@ -92,7 +92,8 @@ def knobs(sizes: Iterable[int] = (), scopes: str = "scopes", lacking: str = "") 
         scopes: the section of `wording.toml` that has the scopes: `compared` for arrays of several sources.
         lacking: why other regions are not there, in sentences.
     """
-    choices = {"scope": _WORDS[scopes], "rule": _WORDS["rules"], "part": _WORDS["parts"]}
+    of_scopes = {name: asdict(ScopeWords(**each)) for name, each in _WORDS[scopes].items()}
+    choices = {"scope": of_scopes, "rule": _WORDS["rules"], "part": _WORDS["parts"]}
     choices["palette"] = {
         name: {
             "title": each.title,
