@@ -15,6 +15,7 @@ from igbatch.deadlines import left_behind
 from igbatch.errors import IgbatchError
 from igbatch.nightly.commands import COMMANDS, night_options, start_night
 from igbatch.options import OUT, OVERRIDES, RUN_OPTIONS, Decorator, add_options, place
+from igbatch.quiz.commands import COMMANDS as QUIZ_COMMANDS
 from igbatch.signals import end_on_sigterm
 from igbatch.streams import endure_lost_output, lost_output
 
@@ -204,7 +205,7 @@ def train(directory: Path, seed: int, samples: float, threads: int) -> None:
     train_and_describe(directory, seed=seed, share=samples, threads=threads, say=click.echo)
 
 
-for _command in COMMANDS:
+for _command in (*COMMANDS, *QUIZ_COMMANDS):
     main.add_command(_command)
 
 

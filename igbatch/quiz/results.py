@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 
 from igbatch.quiz.answers import AnswerFile
-from igbatch.quiz.key import KeyQuestion, QuizKey
+from igbatch.quiz.key import KeyQuestion, Kind, QuizKey
+from igbatch.reduce.ranges import REGIONS, SCOPES
 from igbatch.statistics.crossed import Answered, crossed_difference, crossed_share, table_of
 from igbatch.store.output import Output
 from igbatch.store.quiz_tables import put_quiz_tables
@@ -117,12 +118,21 @@ def summary_rows(answers: pd.DataFrame, seed: int = 0) -> list[Row]:
     for name, own in _readers(answers):
         for split in SPLITS:
             groups = own.groupby([*split], sort=False) if split else [((), own)]
-            for values, group in groups:
+            for values, group in sorted(groups, key=lambda group: _place(split, group[0])):
                 levels = dict(zip(split, values, strict=True))
                 rows.append(
                     {"simulated": name, "by": " x ".join(split) or "all"} | levels | _cell(group, seed)
                 )
     return rows
+
+
+def _place(split: Sequence[str], values: tuple[Any, ...]) -> list[Any]:
+    """Return where a group comes: in the order of kinds and scopes, of others by name."""
+    orders: dict[str, Sequence[str]] = {"kind": get_args(Kind), "normalization": SCOPES, "regions": REGIONS}
+    return [
+        orders[factor].index(value) if factor in orders else value
+        for factor, value in zip(split, values, strict=True)
+    ]
 
 
 def comparison_rows(answers: pd.DataFrame, seed: int = 0) -> list[Row]:

@@ -76,7 +76,7 @@ class Interval:
 def table_of(
     readers: Sequence[object], questions: Sequence[object], right: Sequence[bool] | NDArray[np.bool_]
 ) -> tuple[Answered, list[object], list[object]]:
-    """Return answers, one an entry, as a table; and whose its rows and columns are, in order of appearance."""
+    """Return answers, one an entry, as a table, and whose its rows and columns are, as they come first."""
     rows = {each: at for at, each in enumerate(dict.fromkeys(readers))}
     columns = {each: at for at, each in enumerate(dict.fromkeys(questions))}
     places = [rows[each] for each in readers], [columns[each] for each in questions]
