@@ -116,19 +116,20 @@ def crossed_difference(first: Answered, second: Answered, seed: int = 0) -> Inte
     interval is made of the intervals of both shares (Newcombe 1998, method 10); so it is where one side's
     answers are all right or all wrong, unless the bootstrap's is wider.
     """
-    one, other = crossed_share(first, seed), crossed_share(second, seed)
-    value = other.value - one.value
+    value = second.share - first.share
     if math.isnan(value):
-        return Interval(math.nan, math.nan, math.nan, WILSON)
-    low = value - math.hypot(other.value - other.low, one.high - one.value)
-    high = value + math.hypot(other.high - other.value, one.value - one.low)
-    methods = {one.method, other.method}
-    if WILSON in methods:
-        return Interval(value, low, high, NEWCOMBE)
-    drawn_low, drawn_high = _percentiles(_resampled(second, seed) - _resampled(first, seed))
-    if methods == {BOOTSTRAP}:
-        return Interval(value, drawn_low, drawn_high, BOOTSTRAP)
-    return Interval(value, min(low, drawn_low), max(high, drawn_high), NEWCOMBE)
+        return Interval(math.nan, math.nan, math.nan, NEWCOMBE)
+    single = any(min(side.readers, side.questions) <= 1 for side in (first, second))
+    edge = any(side.counts[0] in (0, side.counts[1]) for side in (first, second))
+    low, high = math.inf, -math.inf
+    if not single:
+        low, high = _percentiles(_resampled(second, seed) - _resampled(first, seed))
+    if not (single or edge):
+        return Interval(value, low, high, BOOTSTRAP)
+    one, other = crossed_share(first, seed), crossed_share(second, seed)
+    low = min(low, value - math.hypot(other.value - other.low, one.high - one.value))
+    high = max(high, value + math.hypot(other.high - other.value, one.value - one.low))
+    return Interval(value, low, high, NEWCOMBE)
 
 
 def _wilson(right: int, given: int) -> tuple[float, float]:
@@ -142,8 +143,11 @@ def _resampled(answers: Answered, seed: int) -> NDArray[np.float64]:
     """Return the share of right answers in each resample; NaN where it has no answer."""
     readers, questions = answers.given.shape
     of_readers, of_questions = _weights(readers, 2 * seed), _weights(questions, 2 * seed + 1)
+    asked = answers.given.any(axis=0)
+    of_questions = of_questions[:, asked]
     right, given = (
-        np.einsum("rq,rq->r", of_readers @ each, of_questions) for each in (answers.right, answers.given)
+        np.einsum("rq,rq->r", of_readers @ each[:, asked], of_questions)
+        for each in (answers.right, answers.given)
     )
     with np.errstate(invalid="ignore"):
         return np.where(given > 0, right / given, np.nan)

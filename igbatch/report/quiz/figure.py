@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -43,10 +44,10 @@ def shares_figure(summary: pd.DataFrame) -> Figure:
             rows.append((len(names), row))
             names.append(f"   {_TITLES[row['normalization']]}")
     title, guide = sentences("quiz_results/figure.j2", people=len(people), simulated=len(programs))
-    figure = Figure((WIDTH / DPI, (112 + ROW * len(names)) / DPI), dpi=DPI)
+    figure = Figure((WIDTH / DPI, (126 + ROW * len(names)) / DPI), dpi=DPI)
     figure.set_layout_engine("constrained", w_pad=0.16, h_pad=0.14)
     figure.suptitle(title, x=0.022, ha="left", size=10, weight="bold")
-    figure.supxlabel(guide, x=0.022, ha="left", size=8)
+    figure.supxlabel(fill(guide, 108), x=0.022, ha="left", size=8)
     axes = figure.add_subplot(ylim=(max(len(names), 1) - 0.5, -0.5))
     _scale(axes, names, {at for at, _ in rows})
     for at, row in rows:
@@ -77,9 +78,9 @@ def _scale(axes: Axes, names: list[str], drawn: set[int]) -> None:
 
 def _draw(axes: Axes, at: int, row: Row) -> None:
     """Draw a share with its interval, how often guessing is right, and of how many answers it is."""
-    program = pd.notna(row["simulated"])
-    color = FAINT if program else _COLOR
-    filled = program or row["numbers"]
+    program = bool(pd.notna(row["simulated"]))
+    color: str = FAINT if program else _COLOR
+    filled: bool = program or row["numbers"]
     axes.hlines(at, row["low"], row["high"], colors=color, linewidth=1.1 if program else 1.6)
     axes.vlines(row["chance"], at - 0.4, at + 0.4, colors=INK, linewidth=0.9, linestyles=(0, (2, 2)))
     axes.scatter(
