@@ -10,8 +10,8 @@ from made_answers import Rate, make_answers, make_key, write_files
 
 from igbatch.quiz.answers import AnswerFile, read_answers
 from igbatch.quiz.key import QuizKey
-from igbatch.quiz.results import answer_rows, comparison_rows, summary_rows, write_results
-from igbatch.report.quiz.section import found, outdated, simulated
+from igbatch.quiz.results import COMPARISONS, answer_rows, comparison_rows, summary_rows, write_results
+from igbatch.report.quiz.section import JOINT, PLACES, found, outdated, simulated
 from igbatch.store.output import Output
 from igbatch.store.quiz_tables import QuizTables, read_quiz_tables
 
@@ -160,3 +160,19 @@ def test_words_say_that_simulated_readers_are_no_people_and_that_a_study_has_cha
     assert "“pixels”: right in" in text[1]
     assert outdated(tables, {"fingerprint_digest": "f"}) == []
     assert KEY.digest[:12] in outdated(tables, {"fingerprint_digest": "g"})[0]
+
+
+def test_every_comparison_with_a_sentence_is_made() -> None:
+    assert [*PLACES] == [name for name in COMPARISONS if name in PLACES]
+    assert JOINT in PLACES
+
+
+def test_a_quiz_that_nobody_answered_has_empty_tables(tmp_path: Path, files: Any) -> None:
+    content = KEY.model_dump()
+    for question in content["questions"]:
+        question["simulated"] = {}
+    key = QuizKey.model_validate(content)
+    tables = reduced(tmp_path, files(1, fooled, key, first=0))
+    assert [len(each) for each in tables[:3]] == [0, 0, 0]
+    assert found(tables) == ["No reader has answered a question that counts."]
+    assert simulated(tables) == []

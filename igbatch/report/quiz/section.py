@@ -23,10 +23,6 @@ FEW = 6
 
 PLACES = {
     "per-map and joint ranges": ("under per-map ranges", "under joint ranges"),
-    "per-map range and that of the pair": ("under per-map ranges", "under the joint range of the pair"),
-    "per-map range and that of all variants": ("under per-map ranges", "under that of all variants"),
-    "per-map range and that of the study": ("under per-map ranges", "under that of the study"),
-    "per-map range and raw values": ("under per-map ranges", "under raw values"),
     "pixels and patches": ("where maps showed pixels", "where they showed patches"),
     "without and with numbers": ("without numbers", "with numbers below the maps"),
     "per-map ranges without and with numbers": (
@@ -34,14 +30,8 @@ PLACES = {
         "with numbers below the maps",
     ),
 }
-"""What is compared, as sentences name both sides."""
-TOLD = (
-    "per-map and joint ranges",
-    "pixels and patches",
-    "without and with numbers",
-    "per-map ranges without and with numbers",
-)
-"""Comparisons that have a sentence; the table has all."""
+"""Comparisons that have a sentence, in order, as it names both sides; the table has all."""
+JOINT = "per-map and joint ranges"
 
 Draw = Callable[[str, Figure], tuple[str, int]]
 """Stores a figure under a file's stem; returns it as a data URI, and its width on the page."""
@@ -108,7 +98,7 @@ def found(tables: QuizTables) -> list[str]:
     return sentences(
         "quiz_results/section.j2",
         people=next(iter(people[people["by"] == "all"].to_dict("records")), None),
-        comparisons=[row for each in TOLD for row in rows[rows["comparison"] == each].to_dict("records")],
+        comparisons=[row for each in PLACES for row in rows[rows["comparison"] == each].to_dict("records")],
         places=PLACES,
         worse=list(compress(shares, misled)),
         untold=list(compress(shares, untold)),
@@ -122,7 +112,7 @@ def found(tables: QuizTables) -> list[str]:
 def simulated(tables: QuizTables) -> list[str]:
     """Say how simulated readers answer, and that they are no people; nothing where there are none."""
     every = tables.summary[tables.summary["simulated"].notna() & (tables.summary["by"] == "all")]
-    rows = tables.comparisons[tables.comparisons["comparison"] == TOLD[0]].set_index("simulated")
+    rows = tables.comparisons[tables.comparisons["comparison"] == JOINT].set_index("simulated")
     readers = [
         {
             "name": row["simulated"],
