@@ -18,11 +18,12 @@ from igbatch.text import decimals, whole_percent
 
 
 def print_results(tables: QuizTables, record: dict[str, Any], lines: Sequence[str], console: Console) -> None:
-    """Print shares of right answers by normalization, what they mean, and some lines."""
+    """Print shares of right answers, of people by normalization too, what they mean, and some lines."""
     table = Table(title="Right answers", title_justify="left", title_style="bold")
     for head in ("readers", "normalization", "right", "95 % interval", "guessing", "answers"):
         table.add_column(head, justify="left" if head in ("readers", "normalization") else "right")
-    for row in tables.summary[tables.summary["by"].isin(["all", "normalization"])].to_dict("records"):
+    by, people = tables.summary["by"], tables.summary["simulated"].isna()
+    for row in tables.summary[(by == "all") | ((by == "normalization") & people)].to_dict("records"):
         table.add_row(
             "people" if pd.isna(row["simulated"]) else printable(f"simulated: {row['simulated']}"),
             "all" if row["by"] == "all" else SCOPE_WORDS[row["normalization"]].title,
