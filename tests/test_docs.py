@@ -76,6 +76,9 @@ TABLES = {
     "shards.parquet": schemas.SHARDS,
     "faithfulness.parquet": schemas.FAITHFULNESS,
     "curves.parquet": schemas.CURVES,
+    "quiz/answers.parquet": schemas.QUIZ_ANSWERS,
+    "quiz/summary.parquet": schemas.QUIZ_SUMMARY,
+    "quiz/comparisons.parquet": schemas.QUIZ_COMPARISONS,
 }
 
 RANDOMIZATION = {

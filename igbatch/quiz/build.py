@@ -20,6 +20,7 @@ from igbatch.report.color.colormaps import PALETTES
 from igbatch.report.quiz.model import MAX_QUESTIONS, Choice, Feedback, Question, QuizPage, Truth, digest_of
 from igbatch.report.sentences import parts, sentences
 from igbatch.results import StudyResults
+from igbatch.store.quiz_tables import study_fingerprint
 from igbatch.text import listing, plain
 
 KINDS: tuple[Kind, ...] = ("trained", "targets", "stronger", "box", "changed")
@@ -108,7 +109,7 @@ def make_quiz(
     key = QuizKey(
         digest=digest,
         study=results.study.name,
-        fingerprint=str(results.record.get("fingerprint", "")),
+        fingerprint=study_fingerprint(results.record),
         version=version("igbatch"),
         seed=seed,
         feedback=feedback,

@@ -7,19 +7,11 @@ from typing import Any
 
 from igbatch.errors import InputError
 from igbatch.quiz.build import counts, make_quiz
-from igbatch.quiz.key import QuizKey
 from igbatch.report.page.html import render_quiz
 from igbatch.results import StudyResults
 from igbatch.store.output import Output
+from igbatch.store.quiz_tables import FOLDER, quiz_path
 from igbatch.text import count, listing
-
-FOLDER = "quiz"
-"""Of an output: keys and tables of its quizzes."""
-
-
-def key_path(output: Output, digest: str) -> str:
-    """Return where the key of a quiz lies."""
-    return output.path(FOLDER, f"{digest}.json")
 
 
 def write_quiz(out: str, page: Path, *, against: str | None = None, **options: Any) -> list[str]:
@@ -41,22 +33,19 @@ def write_quiz(out: str, page: Path, *, against: str | None = None, **options: A
     )
     content = render_quiz(made.page).encode("utf-8")
     output = Output(out)
-    output.put(key_path(output, made.key.digest), _json(made.key))
+    name = f"{made.key.digest}.json"
+    output.put(quiz_path(output, name), made.key.model_dump_json(indent=1).encode("utf-8"))
     page.write_bytes(content)
     asked = counts(made.key)
     lines = [
-        f"{name}: {listing([f'{number} {level}' for level, number in sorted(found.items())])}"
-        for name, found in asked.items()
+        f"{factor}: {listing([f'{number} {level}' for level, number in sorted(found.items())])}"
+        for factor, found in asked.items()
     ]
     practice = sum(each.practice for each in made.key.questions)
     total = count(len(made.key.questions) - practice, "question")
     return [
         *lines,
         *made.left_out,
-        f"key: {output.uri_of(FOLDER, f'{made.key.digest}.json')}",
+        f"key: {output.uri_of(FOLDER, name)}",
         f"quiz of {total} and {practice} to practise on, {len(content) / 1e6:.1f} MB: {page}",
     ]
-
-
-def _json(key: QuizKey) -> bytes:
-    return key.model_dump_json(indent=1).encode("utf-8")

@@ -28,6 +28,7 @@ from igbatch.report.page.csv_tables import MAX_ROWS, NOT_ALWAYS, csv_tables, tak
 from igbatch.report.page.html import render_gallery, render_page
 from igbatch.report.page.study_data import page_data
 from igbatch.report.page.tables import page_tables
+from igbatch.report.quiz.section import quiz_view
 from igbatch.report.randomization.section import randomization_views
 from igbatch.report.selection import MAX_PAIRS, compared_images, left_out, select, variants_on
 from igbatch.results import StudyResults
@@ -85,6 +86,8 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
     ]
     lead, facts = describe(results)
     audit, history, problem = study_audit(results)
+    quiz, quiz_problem = quiz_view(results, files.embedded)
+    problems = [each for each in (problem, quiz_problem) if each]
     means = select_aggregates(results).rows.to_dict("records")
     study, packed = page_data(results, selection, shown, history=history, means=means)
     gallery = gallery_of(results, study, selection)
@@ -109,7 +112,8 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
         audit=audit,
         randomization=randomization,
         curves=curves_view(results, areas, files.embedded),
-        left_out=left_out(results, selection, [name for name, whole in csv.items() if not whole], problem),
+        quiz=quiz,
+        left_out=left_out(results, selection, [name for name, whole in csv.items() if not whole], problems),
     )
     files.put("index.html", page.encode("utf-8"))  # last: all that it links to is there
     if line := missing_line(files.missing):

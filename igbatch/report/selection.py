@@ -134,14 +134,16 @@ def variants_on(results: StudyResults, image_id: str) -> list[str]:
     return shown_variants(results, results.reader.variants_of(image_id)) or every[:1]
 
 
-def left_out(results: StudyResults, selection: Selection, cut: Sequence[str], audit: str = "") -> list[str]:
+def left_out(
+    results: StudyResults, selection: Selection, cut: Sequence[str], problems: Sequence[str] = ()
+) -> list[str]:
     """Say what the page does not show.
 
     Args:
         results: a reduced study.
         selection: what is shown.
         cut: the CSV tables that hold the rows of its images only.
-        audit: why the audit cannot be read.
+        problems: why the audit or the answers of readers cannot be read.
     """
     variants = map(results.reader.variants_of, selection.images)
     return sentences(
@@ -154,5 +156,5 @@ def left_out(results: StudyResults, selection: Selection, cut: Sequence[str], au
         variants=max((len(each) - len(shown_variants(results, each)) for each in variants), default=0),
         cut=cut,
         targets=max(len(results.target_names) - MAX_TARGETS, 0),
-        audit=audit,
+        problems=problems,
     )

@@ -226,3 +226,37 @@ SIGNIFICANCE = _schema(
     (FLOAT64, "effect? effect_low? effect_high? p? p_low? p_high? p_smallest? p_adjusted?"),
     (pa.list_(FLOAT64), "null?"),
 )
+
+QUIZ_ANSWERS = _schema(
+    (TEXT, "quiz simulated? reader session? file? question"),
+    (TRUTH, "practice"),
+    (TEXT, "kind normalization regions palette"),
+    (TRUTH, "numbers"),
+    (TEXT, "image_id"),
+    (pa.list_(TEXT), "variants targets"),
+    (INT32, "place?"),
+    (TRUTH, "swapped?"),
+    (TEXT, "choice second?"),
+    (TRUTH, "right second_right?"),
+    (INT32, "n_choices"),
+    (FLOAT64, "seconds?"),
+)
+
+QUIZ_SUMMARY = _schema(
+    (TEXT, "simulated? by kind? normalization? regions? palette?"),
+    (TRUTH, "numbers?"),
+    (INT64, "n_answers n_readers n_questions right"),
+    (FLOAT64, "share low high"),
+    (TEXT, "method"),
+    (FLOAT64, "chance"),
+    (INT64, "n_second"),
+    (FLOAT64, "second_share? seconds? seconds_q25? seconds_q75?"),
+)
+
+QUIZ_COMPARISONS = _schema(
+    (TEXT, "simulated? comparison first second"),
+    (INT64, "n_readers n_answers_first n_answers_second n_questions_first n_questions_second"),
+    (FLOAT64, "share_first low_first high_first share_second low_second high_second"),
+    (FLOAT64, "difference low high"),
+    (TEXT, "method"),
+)

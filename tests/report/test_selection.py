@@ -166,7 +166,7 @@ def test_what_is_not_shown_is_said_a_note_each(study: Any) -> None:
     results = study(max_images=3)
     assert left_out(results, chosen_by(study(max_images=6)), []) == []
     results.target_names = [f"t{n}" for n in range(MAX_TARGETS + 2)]
-    notes = left_out(results, chosen_by(results), ["box_sums.csv"], "The audit: lost.")
+    notes = left_out(results, chosen_by(results), ["box_sums.csv"], ["The audit: lost."])
     assert notes == [
         "3 images of 6: shown are the featured ones and the first others, up to 3 (report.max_images, "
         "report.others). Means and ranges cover all.",

@@ -1,0 +1,159 @@
+"""How many readers a quiz needs: studies are simulated and reduced as answers are.
+
+Each reader and each question has an effect of its own on the log-odds of a right answer, drawn from a normal
+distribution: a logistic model with crossed random intercepts. Half of the questions are under one
+normalization, half under the other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from igbatch.errors import InputError
+from igbatch.statistics.crossed import Answered, crossed_difference
+from igbatch.text import decimals, percent, whole_percent
+
+READERS = (4, 8, 12, 20, 30)
+SIMULATIONS = 400
+"""Where nobody says how many."""
+
+
+@dataclass(frozen=True)
+class Power:
+    """What simulated studies with some number of readers found.
+
+    Attributes:
+        power: share of the studies whose interval of the difference leaves 0 out.
+        error: standard error of that share, from the number of studies.
+        width: mean width of the interval.
+        covered: share of the studies whose interval holds the true difference.
+    """
+
+    readers: int
+    power: float
+    error: float
+    width: float
+    covered: float
+
+
+def simulate_power(
+    readers: Sequence[int],
+    questions: int,
+    shares: tuple[float, float],
+    reader_sd: float,
+    question_sd: float,
+    simulations: int,
+    seed: int,
+) -> Iterator[Power]:
+    """Yield what studies with each number of readers find, reduced by `crossed_difference`.
+
+    Args:
+        readers: numbers of readers to try.
+        questions: of the quiz, half of them under each normalization.
+        shares: of right answers under the first and the second normalization, over all readers and questions.
+        reader_sd: standard deviation of what a reader adds to the log-odds of a right answer.
+        question_sd: the same of a question.
+        simulations: studies of each size.
+        seed: of what is drawn; each number of readers has the same studies, whatever others are tried.
+
+    Raises:
+        InputError: an argument makes no study.
+    """
+    _check(readers, questions, shares, (reader_sd, question_sd), simulations)
+    spread = math.hypot(reader_sd, question_sd)
+    half = questions // 2
+    second = np.arange(questions) >= half
+    center = np.where(second, log_odds(shares[1], spread), log_odds(shares[0], spread))
+    true = shares[1] - shares[0]
+    for number in readers:
+        generator = np.random.default_rng((seed, number))
+        found = covered = 0
+        width = 0.0
+        for _ in range(simulations):
+            of_readers = generator.normal(0, reader_sd, (number, 1))
+            of_questions = generator.normal(0, question_sd, questions)
+            chance = 1 / (1 + np.exp(-(center + of_readers + of_questions)))
+            right = generator.random((number, questions)) < chance
+            table = Answered(right.astype(np.float64), np.ones(right.shape))
+            interval = crossed_difference(table.of(~second), table.of(second))
+            found += not interval.low <= 0 <= interval.high
+            covered += interval.low <= true <= interval.high
+            width += interval.high - interval.low
+        power = found / simulations
+        error = math.sqrt(power * (1 - power) / simulations)
+        yield Power(number, power, error, width / simulations, covered / simulations)
+
+
+def print_power(
+    readers: list[int],
+    questions: int,
+    shares: tuple[float, float],
+    reader_sd: float,
+    question_sd: float,
+    simulations: int,
+    seed: int,
+    console: Console,
+) -> None:
+    """Print what `simulate_power` finds, a row each number of readers.
+
+    Raises:
+        InputError: an argument makes no study.
+    """
+    table = Table(
+        title=f"{whole_percent(shares[0])} against {whole_percent(shares[1])} right, {questions} questions",
+        title_justify="left",
+        title_style="bold",
+    )
+    for head in ("readers", "power", "width of the interval", "holds the truth"):
+        table.add_column(head, justify="right")
+    for found in simulate_power(readers, questions, shares, reader_sd, question_sd, simulations, seed):
+        table.add_row(
+            str(found.readers),
+            f"{whole_percent(found.power)} ± {decimals(100 * found.error, 1)}",
+            f"{decimals(100 * found.width, 0)} points",
+            percent(found.covered),
+        )
+    console.print(table, markup=False)
+    words = (
+        f"Power: the share of {simulations} simulated studies whose 95 % interval of the difference leaves "
+        "0 out, ± its standard error from so many studies. Half of the questions are under each of both. "
+        f"Readers differ by {decimals(reader_sd)} and questions by {decimals(question_sd)} (standard "
+        "deviations of the log-odds of a right answer): guesses, unless a pilot tells."
+    )
+    console.print(words, highlight=False, markup=False, soft_wrap=True)
+
+
+def log_odds(share: float, spread: float) -> float:
+    """Return the log-odds around which a normal distribution gives a mean share of right answers."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    low, high = -40.0, 40.0
+    for _ in range(80):
+        middle = (low + high) / 2
+        mean = float(weights @ (1 / (1 + np.exp(-(middle + spread * nodes)))) / weights.sum())
+        low, high = (middle, high) if mean < share else (low, middle)
+    return (low + high) / 2
+
+
+def _check(
+    readers: Sequence[int],
+    questions: int,
+    shares: tuple[float, float],
+    spreads: tuple[float, float],
+    simulations: int,
+) -> None:
+    if not readers or min(readers) < 1:
+        raise InputError(f"readers are {list(readers)}; give numbers of at least 1")
+    if questions < 2:
+        raise InputError(f"{questions} questions cannot be half under each normalization; give at least 2")
+    if not all(0 < share < 1 for share in shares):
+        raise InputError(f"shares of right answers are {shares}; give two between 0 and 1")
+    if not all(0 <= spread <= 10 for spread in spreads):
+        raise InputError(f"standard deviations are {spreads}; give two from 0 to 10")
+    if simulations < 1:
+        raise InputError(f"simulations are {simulations}; give at least 1")
