@@ -177,6 +177,25 @@ def test_a_contrast_follows_from_stored_maps_where_their_errors_allow_and_is_com
     assert len(computed) == len(rows.loc["trained"])  # from maps that were rounded nothing is derived
 
 
+def test_contrasts_of_classes_without_removals_are_computed_with_theirs(
+    small_study: Path, tmp_path: Path, compute_study: Compute
+) -> None:
+    """Whether a map follows from stored ones does not decide whether its removals are known."""
+    compute_study(small_study, tmp_path / "out", "attribution.deletion=none")
+    results = open_study(compute_study(small_study, tmp_path / "out", TARGETS).uri)
+    known = results.box_stats.set_index(["target", "variant_id"])["deletion_blurred"].notna()
+    assert known.loc[NAME, "trained"].all()
+    assert known.sum() == known.loc[NAME, "trained"].sum()
+    assert verify(results.reader.output).whole
+    compute_study(small_study, tmp_path / "other")
+    without = open_study(
+        compute_study(small_study, tmp_path / "other", TARGETS, "attribution.deletion=none").uri
+    )
+    known = without.box_stats.set_index(["target", "variant_id"])["deletion_blurred"].notna()
+    assert known.loc["eagle", "trained"].all()
+    assert not known.loc[NAME, "trained"].any()
+
+
 def test_a_contrast_alone_is_a_study(small_study: Path, tmp_path: Path, compute_study: Compute) -> None:
     alone = open_study(compute_study(small_study, tmp_path / "alone", f"targets=[{NAME}]").uri)
     assert alone.complete
