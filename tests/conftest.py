@@ -241,19 +241,19 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     content = {"architecture": BUNDLED_ARCHITECTURE, "pretrained_cfg": config}
     (folder / "config.json").write_text(json.dumps(content))
     weights = f"local-dir:{folder}"
-    source = locate_weights(weights, None, "small")
+    file = locate_weights(weights, None, "small").file
 
     def once(function: Callable[..., Any]) -> Callable[..., Any]:
         """Call a function of a source, a seed and a name once a seed where the source is this model."""
         kept: dict[Any, Any] = {}
 
-        def call(asked: Any, *how: Any, **more: Any) -> Any:
-            seed = how[:-1]  # the name in messages is last
-            if asked != source or more:
-                return function(asked, *how, **more)
-            if seed not in kept:
-                kept[seed] = function(asked, *how)
-            return kept[seed]
+        def call(source: Any, *how: Any, **more: Any) -> Any:
+            if source.file != file:
+                return function(source, *how, **more)
+            asked = (source.classes, *how[:-1], *sorted(more.items()))  # the name in messages is last
+            if asked not in kept:
+                kept[asked] = function(source, *how, **more)
+            return kept[asked]
 
         return call
 
@@ -511,9 +511,9 @@ class ObjectStore:
         self.client.create_bucket(Bucket=name)
         return name
 
-    def objects(self, bucket: str) -> dict[str, bytes]:
-        """Return everything in a bucket, by key."""
-        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    def objects(self, bucket: str, prefix: str = "") -> dict[str, bytes]:
+        """Return everything in a bucket whose key begins so, by key."""
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
         return {key: self.client.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
 
