@@ -56,6 +56,6 @@ def _box_columns(sums: NDArray[np.float64], mean: float) -> dict[str, float | No
 
 
 def sign_depends(rows: NamedColumns) -> NDArray[np.bool_]:
-    """Tell of rows of `box_stats` whether the sum's sign depends on the baseline, never if that is unknown."""
+    """Tell of rows of `box_stats` whether the sum's sign depends on the baseline; unknown counts as no."""
     agreement: NDArray[np.bool_] = np.asarray(rows["sign_agreement"], np.float64) < 1
     return agreement
