@@ -69,7 +69,7 @@ class CurvesView(NamedTuple):
 
 def area_rows(results: StudyResults) -> pd.DataFrame | None:
     """Return the mean areas of a study in its order (`curve_areas`); None where it has no curves."""
-    if results.study.audit.curves is None or not results.has("curves") or _told(results).empty:
+    if not results.has("curves") or _told(results).empty:
         return None
     found = curve_areas(_told(results).drop(columns=["fractions", "outputs"]))
     orders = {

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from igbatch.reduce.randomization.resampled import SEED, Resampled, image_means, keep_means, kept_means
+from igbatch.reduce.randomization.resampled import KEPT, SEED, Resampled, image_means, keep_means, kept_means
 from igbatch.reduce.randomization.tasks import VERSION, part_path
 from igbatch.statistics.aggregates import Classes, expected_sign, named_classes
 from igbatch.statistics.significance import Alternative, sign_test, signed_rank_test
@@ -120,7 +120,7 @@ def values_tasks(reader: Reader) -> Iterator[ValuesTask]:
         commits = [f"{file.shard}.{file.attempt}" for file in index.files]
         ranks = np.append(np.argsort(np.argsort(commits)), -1)  # files are known in no certain order
         sources = bytes_digest(ranks[index.file_of_key].astype(np.int64).tobytes())
-        name = digest([VERSION, SEED, reader.target_names, sorted(commits), listed, sources])
+        name = digest([VERSION, KEPT, SEED, reader.target_names, sorted(commits), listed, sources])
         yield ValuesTask(reader.output, variant_id, name)
 
 
@@ -144,14 +144,14 @@ def variant_values(task: ValuesTask) -> VariantValues:
     table = image_values(boxes, maps)
     means = image_means(dict(_columns(table)), reader.listing.image_ids.to_pylist())
     changes = {statistic: means.pop(statistic) for statistic in [*means] if statistic.statistic == "change"}
-    for statistic, mean in means.items():
+    for statistic in means:
         if statistic.statistic == "sum_over_change":  # of the means, in every resample
             total, change = (
                 means[statistic._replace(statistic="sum")],
                 changes[statistic._replace(statistic="change")],
             )
             with np.errstate(divide="ignore", invalid="ignore"):
-                means[statistic] = mean._replace(means=total.means / change.means)
+                means[statistic] = total._replace(means=total.means / change.means)
     return VariantValues(means, list(sign_rows(table, named_classes(reader.target_names, reader.contrasts))))
 
 

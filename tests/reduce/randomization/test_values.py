@@ -141,7 +141,7 @@ def test_values_of_a_variant_are_means_of_its_rows(randomized: Output) -> None:
     found = variant_values(task)
     boxes = Reader(randomized).box_stats("trained").to_pandas()
     rows = boxes[(boxes["box_label"] == "magpie") & (boxes["target"] == "eagle")]
-    images, means = found.means[Statistic("eagle", "magpie", "sum")]
+    images, means, _ = found.means[Statistic("eagle", "magpie", "sum")]
     assert images == rows["image_id"].nunique() == 3
     assert means[0] == pytest.approx(rows.groupby("image_id")["sum"].sum().mean())
     assert means.shape == (1001,)
