@@ -210,8 +210,9 @@ def test_contrasts_are_two_names_unless_a_class_is_called_so(load: Callable[...,
 def test_a_name_that_reads_as_a_contrast_is_not_given_to_one_class(load: Callable[..., LoadedStudy]) -> None:
     line = refusal(lambda: resolve_study(load(targets={"eagle - magpie": 0, "magpie": 1})))
     assert line == (
-        "targets.eagle - magpie: 'eagle - magpie' would be one class, and reads as 'eagle' less 'magpie': list "
-        "it without an index for the contrast (`targets: [eagle - magpie]`), or give the class another name"
+        "targets.eagle - magpie: 'eagle - magpie' would be one class, and reads as 'eagle' less 'magpie': "
+        "list it without an index for the contrast (`targets: [eagle - magpie]`), or give the class another "
+        "name"
     )
     line = refusal(lambda: resolve_study(load(targets={"hawk - owl": 0, "hawk": 1, "owl": 2})))
     assert "reads as 'hawk' less 'owl'" in line

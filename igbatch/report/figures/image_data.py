@@ -292,4 +292,5 @@ def error_mark(row: Any, settings: AttributionSection) -> str:
     error, allowed = map(float, allowed_error(row, settings.tolerance, settings.atol))
     more = "{} or more" if pd.isna(row["map_error"]) else "up to {}"
     off = f"off by {more.format(number(error, 2))}, allowed {number(allowed, 2)}"
-    return f"not converged: {off} ({row['steps']} steps)"
+    paths = f" over {settings.copies} paths" if settings.copies > 1 else ""
+    return f"not converged: {off} ({row['steps']} steps{paths})"
