@@ -169,6 +169,13 @@ def _unknown(what: str, name: str, model: str, names: Mapping[str, int], source:
             f"{', '.join(map(repr, list(names)[:3]))}{', …' if classes > 3 else ''} in quotes, or a "
             "mapping `name: index`"
         )
+    for place in (place for place, letter in enumerate(name) if letter == "-"):
+        pair = name[:place].strip(), name[place + 1 :].strip()
+        if all(part in names for part in pair):
+            return InputError(
+                f"{what} is not a class of model {model}; did you mean the contrast {MINUS.join(pair)!r}, "
+                "with a space on either side?"
+            )
     near = difflib.get_close_matches(name.lower(), names, n=1)
     meant = f"did you mean {near[0]!r}? Or " if near else ""
     return InputError(

@@ -232,6 +232,14 @@ def test_a_name_that_reads_as_a_contrast_is_not_given_to_one_class(load: Callabl
         (["top-6"], "targets: top-6: model m has 5 classes only; ask for fewer"),
         (["top-0"], "targets: 'top-0' is not a class"),
         (["eagle - hawk"], "targets: 'eagle - hawk': 'hawk' is not a class of model m"),
+        (
+            ["eagle-magpie"],
+            "targets: 'eagle-magpie' is not a class of model m; did you mean the contrast 'eagle - magpie', ",
+        ),
+        (
+            ["eagle -magpie"],
+            "targets: 'eagle -magpie' is not a class of model m; did you mean the contrast 'eagle -",
+        ),
         (["eagle - eagle"], "targets: 'eagle - eagle': both are class 0 of model m, whose difference is 0"),
         (["predicted - eagle"], "targets: 'predicted - eagle': `predicted` is another class for each image"),
     ],
