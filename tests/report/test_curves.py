@@ -106,8 +106,8 @@ def test_a_target_that_is_another_one_on_every_image_counts_once(results: StudyR
     assert view is not None
     text = " ".join(view.paragraphs)
     assert (
-        "of 2 mean areas (each target, curve, regions and fill; magpie is left out, whose curves repeat those "
-        "of other targets), 2 are better"
+        "of 2 mean areas (each target, curve, regions and fill; magpie is left out, whose curves repeat "
+        "those of other targets), 2 are better"
     ) in text
     index = {"eagle": (0, 1), "magpie": (1, 0)}  # two contrasts, each the mirror of the other
     mirrored = [dict(row, **dict(zip(KEYS, index[row["target"]], strict=True))) for row in curve_rows()]
