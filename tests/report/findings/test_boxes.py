@@ -21,17 +21,26 @@ def find(results: Any) -> list[Finding]:
 
 
 def finding(results: Any, key: str) -> Finding:
-    (found,) = [f for f in find(results) if f.key == key]
-    assert found.answer.endswith(".")
-    for text in (found.claim, found.criterion, found.answer, found.brief):
-        assert not re.search(r" [.,;:)]|\( |  ", text), text
+    (found,) = findings(results, key)
     return found
+
+
+def findings(results: Any, *keys: str) -> list[Finding]:
+    every = find(results)
+    chosen = [found for key in keys for found in every if found.key == key]
+    assert [found.key for found in chosen] == [*keys]
+    for found in chosen:
+        assert found.answer.endswith(".")
+        for text in (found.claim, found.criterion, found.answer, found.brief):
+            assert not re.search(r" [.,;:)]|\( |  ", text), text
+    return chosen
 
 
 def test_the_claims_of_the_experiment_hold_where_they_are_true(study: Any) -> None:
     results = study({"random-1": NEGLIGIBLE, "random-2": NEGLIGIBLE, "trained": OPPOSED})
-    for key in ("random_negligible", "trained_significant", "trained_opposition", "random_no_opposition"):
-        assert finding(results, key).verdict is Verdict.HOLDS, key
+    claims = ("random_negligible", "trained_significant", "trained_opposition", "random_no_opposition")
+    for found in findings(results, *claims):
+        assert found.verdict is Verdict.HOLDS, found.key
 
 
 def test_the_numbers_are_told(study: Any) -> None:
