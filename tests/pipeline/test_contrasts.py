@@ -14,6 +14,8 @@ from igbatch.errors import InputError
 from igbatch.pipeline import compute
 from igbatch.pipeline.run import plan_study
 from igbatch.reduce.image_ranges import IMAGE_SCOPES
+from igbatch.report.figures.image_data import ImageMaps
+from igbatch.report.figures.layout import scope_sheet, sequence_sheet
 from igbatch.report.findings.boxes import box_findings
 from igbatch.report.findings.summary import describe
 from igbatch.results import StudyResults, open_study
@@ -211,3 +213,20 @@ def test_signs_are_expected_of_both_classes_and_stated_in_words(contrasted: Stud
     _, facts = describe(contrasted)
     assert facts["Targets"] == "eagle (class 0), magpie (class 1) and eagle - magpie (class 0 less class 1)"
     assert "of a contrast that of its first class less that of the other" in facts["Explained"]
+
+
+def test_of_a_contrast_alone_figures_say_that_its_range_is_its_own(contrasted: StudyResults) -> None:
+    image = str(of(contrasted, NAME).index[0][1])
+    n_maps, maps = len(of(contrasted, NAME)), ImageMaps(contrasted, image)
+    for targets, over, own in (
+        ([NAME], f"all {n_maps} maps of the same contrast", True),
+        (["eagle", NAME], f"all {2 * n_maps} maps of the study", True),
+        (["eagle"], f"all {2 * n_maps} maps of the study", False),
+    ):
+        said = " ".join(scope_sheet(maps, "dataset", targets=targets).facts)
+        assert f"largest value of {over}. Compare " in said
+        assert ("has a range of its own" in said) == own
+        assert ("every map of the study with" in said) == (targets != [NAME])
+        (*_, row) = sequence_sheet(maps, "trained", targets).rows
+        assert ("has a range of its own" in " ".join(row.facts)) == own
+    assert "of its own" not in " ".join(scope_sheet(maps, "raw", targets=[NAME]).facts)
