@@ -44,11 +44,6 @@ def color_scale(
         InputError: there is no such scope, or it does not fit the number of targets.
     """
     check_scope(scope)
-    if scope == "pair" and len(targets) == 1 and targets[0] in maps.results.contrasts:
-        raise InputError(
-            f"scope 'pair' is for two classes, and {targets[0]!r} is a contrast, which has a range of its own"
-            "; use image or dataset"
-        )
     if scope == "pair" and len(targets) != 2:
         raise InputError(f"scope 'pair' is for two targets, not {len(targets)}; use image or targets")
     try:

@@ -1,5 +1,4 @@
 from itertools import product
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -117,13 +116,6 @@ def test_unknown_scopes_and_numbers_of_targets_are_refused(small_study: Any) -> 
         color_scale(maps, "own")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="two targets"):
         color_scale(maps, "pair", "trained", ["eagle"])
-    contrasted: Any = SimpleNamespace(
-        results=SimpleNamespace(contrasts={"eagle - magpie": ("eagle", "magpie")})
-    )
-    with pytest.raises(
-        InputError, match=r"'eagle - magpie' is a contrast, .* of its own; use image or dataset"
-    ):
-        color_scale(contrasted, "pair", "trained", ["eagle - magpie"])
 
 
 @pytest.mark.parametrize("scope", SCOPES[1:])
