@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from PIL import Image
 
 from igbatch.errors import InputError
 from igbatch.pipeline import compute
 from igbatch.pipeline.run import plan_study
 from igbatch.reduce.image_ranges import IMAGE_SCOPES
+from igbatch.report.build import render_report
 from igbatch.report.figures.image_data import ImageMaps
 from igbatch.report.figures.layout import scope_sheet, sequence_sheet
 from igbatch.report.findings.boxes import box_findings
@@ -186,12 +188,49 @@ def test_a_contrast_follows_from_stored_maps_where_their_errors_allow_and_is_com
     assert len(computed) == len(rows.loc["random-3"])  # from maps that were rounded nothing is derived
 
 
+def test_contrasts_of_classes_without_removals_are_computed_with_theirs(
+    small_study: Path, tmp_path: Path, compute_study: Compute
+) -> None:
+    """Whether a map follows from stored ones does not decide whether its removals are known."""
+    compute_study(small_study, tmp_path / "out", "attribution.deletion=none")
+    results = open_study(compute_study(small_study, tmp_path / "out", TARGETS).uri)
+    known = results.box_stats.set_index(["target", "variant_id"])["deletion_blurred"].notna()
+    assert known.loc[NAME, "trained"].all()
+    assert known.sum() == known.loc[NAME, "trained"].sum()
+    assert verify(results.reader.output).whole
+    compute_study(small_study, tmp_path / "other")
+    without = open_study(
+        compute_study(small_study, tmp_path / "other", TARGETS, "attribution.deletion=none").uri
+    )
+    known = without.box_stats.set_index(["target", "variant_id"])["deletion_blurred"].notna()
+    assert known.loc["eagle", "trained"].all()
+    assert not known.loc[NAME, "trained"].any()
+
+
 def test_a_contrast_alone_is_a_study(small_study: Path, tmp_path: Path, compute_study: Compute) -> None:
     alone = open_study(compute_study(small_study, tmp_path / "alone", f"targets=[{NAME}]").uri)
     assert alone.complete
     assert verify(alone.reader.output).whole
     assert alone.scope_range("dataset").n_maps == len(alone.image_stats)
     assert set(alone.summary["target"]) == {NAME}
+
+
+def test_labels_and_a_contrast_are_a_study_of_images_without_labels(
+    small_study: Path, tmp_path: Path, compute_study: Compute
+) -> None:
+    folder = tmp_path / "unlabelled"
+    folder.mkdir()
+    for number in range(2):
+        pixels = np.random.default_rng(number).integers(0, 256, (56, 56, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    wanted = (f"images={{root: {folder}}}", f"targets=[label, {NAME}]")
+    results = open_study(compute_study(small_study, tmp_path / "out", *wanted).uri)
+    assert set(results.image_stats["target"]) == {NAME}
+    end = results.scope_range("raw").maximum
+    assert end == results.scope_range("raw", targets=[NAME]).maximum > 0
+    pages: dict[str, Any] = {}
+    render_report(results, lambda name, content: pages.update({name: content}), say=lambda line: None)
+    assert "The raw scale ends at" in str(pages["report/index.html"])
 
 
 def test_signs_are_expected_of_both_classes_and_stated_in_words(contrasted: StudyResults) -> None:

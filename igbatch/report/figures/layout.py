@@ -90,7 +90,11 @@ def scope_sheet(
     names = chosen(targets, maps.results.target_names, "target")
     classes, contrasts = split_targets(maps, names)
     if scope == "pair" and len(classes) < 2:
-        raise InputError(f"scope 'pair' needs two classes, there is {len(classes)}; use image")
+        own = "; a contrast has a range of its own" if contrasts else ""
+        mend = "image or dataset" if contrasts else "image"
+        raise InputError(
+            f"scope 'pair' needs two classes, there is {len(classes) or 'none'}{own}; use {mend}"
+        )
     groups = [tuple(names)]
     if scope == "pair" and len(classes) > 2:
         groups = [*combinations(classes, 2), *((name,) for name in contrasts)]

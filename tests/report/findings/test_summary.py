@@ -225,7 +225,7 @@ def test_each_caution_stands_where_it_applies(
 ) -> None:
     nothing = {"raw_end": None, "baseline": None, "boxes": "", "expected": 13, "gone": 0, "quarantined": 0}
     nothing |= {"sign_depends": 0, "region": region_words(1)}
-    settings = {"tolerance": 0.01, "atol": 1e-6, "baselines": 1}
+    settings = {"tolerance": 0.01, "atol": 1e-6, "baselines": 1, "copies": 1}
     lines = sentences("caveats.j2", summary=Summary(**PLAIN | summary), settings=settings, **nothing | more)
     expected = [
         "The same numbers look different under different ranges. ",
@@ -267,6 +267,22 @@ def test_the_integration_is_named(drawn: Any, noise: Any, map_error: float | Non
     assert fact(study, "Integration") == f"{rule}, 50 steps"
     rounded = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"], precision="bfloat16")
     assert fact(rounded, "Arithmetic") == "bfloat16 on cpu"
+
+
+def test_steps_of_a_map_over_several_baselines_are_told_by_path(
+    drawn: Any, noise: Any, change_study: Any
+) -> None:
+    several = {"baseline": ["gray", "black"]}
+    study = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"])
+    change_study(study, attribution=several)
+    assert fact(study, "Integration") == "gauss-legendre rule, 25 steps on each of 2 paths"
+    assert "50 steps over 2 paths)" in " ".join(cautions(study, 0))
+    adaptive = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"], map_error=0.01)
+    change_study(adaptive, attribution=several)
+    assert fact(adaptive, "Integration") == "adaptive steps, 50 steps over 2 paths"
+    nothing = drawn({}, kinds={"trained": "trained"})
+    change_study(nothing, attribution=several)
+    assert fact(nothing, "Integration") == "gauss-legendre rule, 50 steps on each of 2 paths"
 
 
 def test_before_anything_is_computed_the_study_says_how(drawn: Any) -> None:
