@@ -65,7 +65,7 @@ def quiz(
         return
     if out is None or page is None:
         raise InputError(
-            f"{'OUT' if out is None else '--out'} is missing; `igbatch quiz OUT --out quiz.html` makes a quiz, "
+            f"{'OUT' if out is None else '--out'} is missing; `igbatch quiz OUT --out quiz.html` makes one, "
             "`igbatch quiz --power` says how many readers one needs"
         )
     from igbatch.quiz.write import write_quiz
