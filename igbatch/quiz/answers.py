@@ -210,7 +210,7 @@ def arranged(key: QuizKey, arrangement: int) -> list[tuple[KeyQuestion, bool]]:
 def _arrangement(key: QuizKey, answers: Answers) -> Iterator[str]:
     """Tell where answers do not stand as the page would have asked them, one after the other."""
     asked = sum(not question.practice for question in key.questions)
-    if answers.arrangement >= max(2 * asked, 1):
+    if answers.arrangement >= 2 * max(asked, 1):
         yield f"has arrangement {answers.arrangement}; the quiz has {2 * asked}"
         return
     given = answers.answers

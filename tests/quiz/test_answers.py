@@ -9,9 +9,10 @@ from made_answers import make_answers, make_key, seal, write_files
 
 from igbatch.errors import InputError
 from igbatch.quiz.answers import MAX_BYTES, AnswersError, arranged, read_answers, read_keys
-from igbatch.quiz.key import QuizKey
+from igbatch.quiz.key import KeyQuestion, QuizKey
 from igbatch.store.output import Output
 
+ARRANGEMENTS = Path(__file__).parents[1] / "report" / "quiz" / "arrangement_cases.json"
 KEY = make_key(12, 2)
 KEYS = {KEY.digest: KEY}
 
@@ -157,3 +158,17 @@ def test_keys_are_read_and_a_damaged_one_is_named(tmp_path: Path) -> None:
     output.put_json(output.path("quiz", f"{'0' * 64}.json"), {})
     with pytest.raises(InputError, match="is no key of a quiz"):
         read_keys(output)
+
+
+@pytest.mark.parametrize("case", json.loads(ARRANGEMENTS.read_text("utf-8")))
+def test_an_arrangement_is_the_pages(case: dict[str, Any]) -> None:
+    questions = [
+        KeyQuestion.model_construct(id=f"q-{place}", practice=each["practice"], maps=[()] * each["pictures"])
+        for place, each in enumerate(case["questions"])
+    ]
+    key = QuizKey.model_construct(questions=questions)
+    for one in case["arranged"]:
+        found = arranged(key, one["arrangement"])
+        assert [int(question.id[2:]) for question, _ in found] == one["order"]
+        sides = [swapped and len(question.maps) == 2 for question, swapped in found]
+        assert sides == one["swapped"]
