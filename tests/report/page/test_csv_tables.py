@@ -8,7 +8,7 @@ import pytest
 
 from igbatch.report import build as render
 from igbatch.report.page import csv_tables as tables
-from igbatch.report.page.csv_tables import take_quarantine
+from igbatch.report.page.csv_tables import csv_tables, take_quarantine
 from igbatch.results import StudyResults
 from igbatch.results.tables import quarantined_maps
 
@@ -28,14 +28,13 @@ def test_tables_have_every_digit_and_row(small_study: Any, small_files: dict[str
     assert len(stats) == 8
 
 
-def test_the_images_of_a_variant_are_all_in_its_table_as_json(
-    drawn: Any, noise: Any, rendered: Rendered
-) -> None:
+def test_the_images_of_a_variant_are_all_in_its_table_as_json(drawn: Any, noise: Any) -> None:
     names = [f'{n}, "x".png' for n in range(1200)]  # a frame would print the first and the last of them
     subsets = {"random-1": names[1:]}
     maps = {(variant, names[5], "eagle"): noise(1) for variant in ("trained", "random-1")}
-    files = rendered(drawn(maps, images=names, targets=["eagle"], boxes=(), subsets=subsets))
-    table = pd.read_csv(io.BytesIO(files["report/tables/variants.csv"])).set_index("variant_id")
+    study = drawn(maps, images=names, targets=["eagle"], boxes=(), subsets=subsets)
+    found = {name: rows for name, rows, _ in csv_tables(study, [], *take_quarantine(study, 1)[:2])}
+    table = pd.read_csv(io.StringIO(found["variants"].to_csv(index=False))).set_index("variant_id")
     assert json.loads(table.loc["random-1", "images"]) == names[1:]
     assert pd.isna(table.loc["trained", "images"])
     assert table["layers"].isna().all()
