@@ -9,11 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from PIL import Image
 
 from igbatch.errors import InputError
 from igbatch.pipeline import compute
 from igbatch.pipeline.run import plan_study
 from igbatch.reduce.image_ranges import IMAGE_SCOPES
+from igbatch.report.build import render_report
+from igbatch.report.figures.image_data import ImageMaps
+from igbatch.report.figures.layout import scope_sheet, sequence_sheet
 from igbatch.report.findings.boxes import box_findings
 from igbatch.report.findings.summary import describe
 from igbatch.results import StudyResults, open_study
@@ -184,12 +188,49 @@ def test_a_contrast_follows_from_stored_maps_where_their_errors_allow_and_is_com
     assert len(computed) == len(rows.loc["random-3"])  # from maps that were rounded nothing is derived
 
 
+def test_contrasts_of_classes_without_removals_are_computed_with_theirs(
+    small_study: Path, tmp_path: Path, compute_study: Compute
+) -> None:
+    """Whether a map follows from stored ones does not decide whether its removals are known."""
+    compute_study(small_study, tmp_path / "out", "attribution.deletion=none")
+    results = open_study(compute_study(small_study, tmp_path / "out", TARGETS).uri)
+    known = results.box_stats.set_index(["target", "variant_id"])["deletion_blurred"].notna()
+    assert known.loc[NAME, "trained"].all()
+    assert known.sum() == known.loc[NAME, "trained"].sum()
+    assert verify(results.reader.output).whole
+    compute_study(small_study, tmp_path / "other")
+    without = open_study(
+        compute_study(small_study, tmp_path / "other", TARGETS, "attribution.deletion=none").uri
+    )
+    known = without.box_stats.set_index(["target", "variant_id"])["deletion_blurred"].notna()
+    assert known.loc["eagle", "trained"].all()
+    assert not known.loc[NAME, "trained"].any()
+
+
 def test_a_contrast_alone_is_a_study(small_study: Path, tmp_path: Path, compute_study: Compute) -> None:
     alone = open_study(compute_study(small_study, tmp_path / "alone", f"targets=[{NAME}]").uri)
     assert alone.complete
     assert verify(alone.reader.output).whole
     assert alone.scope_range("dataset").n_maps == len(alone.image_stats)
     assert set(alone.summary["target"]) == {NAME}
+
+
+def test_labels_and_a_contrast_are_a_study_of_images_without_labels(
+    small_study: Path, tmp_path: Path, compute_study: Compute
+) -> None:
+    folder = tmp_path / "unlabelled"
+    folder.mkdir()
+    for number in range(2):
+        pixels = np.random.default_rng(number).integers(0, 256, (56, 56, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    wanted = (f"images={{root: {folder}}}", f"targets=[label, {NAME}]")
+    results = open_study(compute_study(small_study, tmp_path / "out", *wanted).uri)
+    assert set(results.image_stats["target"]) == {NAME}
+    end = results.scope_range("raw").maximum
+    assert end == results.scope_range("raw", targets=[NAME]).maximum > 0
+    pages: dict[str, Any] = {}
+    render_report(results, lambda name, content: pages.update({name: content}), say=lambda line: None)
+    assert "The raw scale ends at" in str(pages["report/index.html"])
 
 
 def test_signs_are_expected_of_both_classes_and_stated_in_words(contrasted: StudyResults) -> None:
@@ -211,3 +252,20 @@ def test_signs_are_expected_of_both_classes_and_stated_in_words(contrasted: Stud
     _, facts = describe(contrasted)
     assert facts["Targets"] == "eagle (class 0), magpie (class 1) and eagle - magpie (class 0 less class 1)"
     assert "of a contrast that of its first class less that of the other" in facts["Explained"]
+
+
+def test_of_a_contrast_alone_figures_say_that_its_range_is_its_own(contrasted: StudyResults) -> None:
+    image = str(of(contrasted, NAME).index[0][1])
+    n_maps, maps = len(of(contrasted, NAME)), ImageMaps(contrasted, image)
+    for targets, over, own in (
+        ([NAME], f"all {n_maps} maps of the same contrast", True),
+        (["eagle", NAME], f"all {2 * n_maps} maps of the study", True),
+        (["eagle"], f"all {2 * n_maps} maps of the study", False),
+    ):
+        said = " ".join(scope_sheet(maps, "dataset", targets=targets).facts)
+        assert f"largest value of {over}. Compare " in said
+        assert ("has a range of its own" in said) == own
+        assert ("every map of the study with" in said) == (targets != [NAME])
+        (*_, row) = sequence_sheet(maps, "trained", targets).rows
+        assert ("has a range of its own" in " ".join(row.facts)) == own
+    assert "of its own" not in " ".join(scope_sheet(maps, "raw", targets=[NAME]).facts)

@@ -145,7 +145,8 @@ def test_other_targets_than_boxes_have_no_opposition(drawn: Any, noise: Any) -> 
 
 
 def test_every_reason_that_a_claim_cannot_be_told_has_words() -> None:
-    numbers = {"min_images": 3, "largest_count": 2, "min_count": 4}
+    numbers: dict[str, Any] = {"min_images": 4, "largest_count": 2, "min_count": 4}
+    numbers |= {"measure": "deletion", "measured": 2, "counted": 9}
     words = {each: parts("findings/missing.j2", missing=each, **numbers) for each in Missing}
     assert len({texts["brief"] for texts in words.values()}) == len(Missing)
     for texts in words.values():
