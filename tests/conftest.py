@@ -511,9 +511,9 @@ class ObjectStore:
         self.client.create_bucket(Bucket=name)
         return name
 
-    def objects(self, bucket: str) -> dict[str, bytes]:
-        """Return everything in a bucket, by key."""
-        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    def objects(self, bucket: str, prefix: str = "") -> dict[str, bytes]:
+        """Return everything in a bucket whose key begins so, by key."""
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
         return {key: self.client.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
 

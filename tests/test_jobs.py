@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from helpers import Command
 
 from igbatch import open_study
 from igbatch.job import demo_study
+from igbatch.store.output import Output
 from igbatch.study_file import load_study
 
 ROOT = Path(__file__).parents[1]
@@ -39,12 +41,12 @@ def test_a_script_refuses_like_the_command(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not PHOTOS.is_dir(), reason="the photographs are not here (../shared/photos)")
 def test_photographs_of_any_size_and_mode(
-    tmp_path: Path, call: Command, warm_workers: None, small_model: str
+    tmp_path: Path, call: Command, compute_study: Callable[..., Output], small_model: str
 ) -> None:
     steps = "variants=[{kind: trained, steps: 3}, {kind: random, seeds: [1], steps: 2}]"
     changes = (steps, f"models.small.weights={small_model}", "report.figures=false")
-    options = (part for change in changes for part in ("--set", change))
-    ended = call("run", ROOT / "jobs" / "photos.yaml", "--out", "out", *options)
+    compute_study(ROOT / "jobs" / "photos.yaml", tmp_path / "out", *changes)
+    ended = call("report", "out")
     assert ended.code == 0, ended.err
     results = open_study(str(tmp_path / "out"))
     assert results.complete

@@ -5,7 +5,6 @@ import json
 import os
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,6 +117,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, tiny_content: dict[str, An
     port, dashboard, agent = free_ports(3)
     command = [*RAY, "start", "--head", "--block", "--num-cpus", "1", "--port", str(port),
                "--dashboard-port", str(dashboard), "--dashboard-agent-listen-port", str(agent),
+               "--no-monitor", "--include-log-monitor", "false",  # nodes and lines that no test asks for
                "--object-store-memory", str(100 * MEBIBYTE), "--temp-dir", str(folder)]  # fmt: skip
     with (folder / "head.log").open("wb") as log:
         head = subprocess.Popen(
@@ -161,17 +162,16 @@ def status(url: str, token: str | None = None) -> int | None:
 
 
 def stop(head: subprocess.Popen[bytes]) -> None:
-    """End this head and what it started; `ray stop` would end every Ray process of the machine."""
+    """Kill this head and what it started, since nobody waits for its results.
+
+    `ray stop` would end every Ray process of the machine.
+    """
     started = psutil.Process(head.pid).children(recursive=True) if head.poll() is None else []
-    head.terminate()
-    _, left = psutil.wait_procs(started, timeout=10)
-    for process in left:
-        process.kill()
-    try:
-        head.wait(10)
-    except subprocess.TimeoutExpired:
-        os.killpg(head.pid, signal.SIGKILL)
-        head.wait()
+    for process in (head, *started):
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(started, timeout=10)
+    head.wait()
 
 
 def project(folder: Path, study: dict[str, Any]) -> Path:

@@ -132,8 +132,14 @@ def make_night() -> Callable[..., StudyResults]:
     return write_night
 
 
+@pytest.fixture(scope="session")
+def plain_night(tmp_path_factory: pytest.TempPathFactory) -> StudyResults:
+    """The night that `write_night` writes where nothing is to differ."""
+    return write_night(tmp_path_factory.mktemp("plain") / "then")
+
+
 @pytest.fixture
-def checked(tmp_path: Path) -> Callable[..., Check]:
+def checked(tmp_path: Path, plain_night: StudyResults) -> Callable[..., Check]:
     """Audit a made-up night against another; return one check.
 
     Arguments: its name, those of `write_night` for the audited night and for the reference, and thresholds.
@@ -142,10 +148,8 @@ def checked(tmp_path: Path) -> Callable[..., Check]:
     def check(
         name: str, now: Mapping[str, Any], before: Mapping[str, Any] | None = None, **thresholds: float | None
     ) -> Check:
-        night, reference = (
-            write_night(tmp_path / "now", **now),
-            write_night(tmp_path / "then", **before or {}),
-        )
+        night = write_night(tmp_path / "now", **now)
+        reference = write_night(tmp_path / "then", **before) if before else open_study(plain_night.uri)
         settings = AuditSection.model_validate({"thresholds": thresholds})
         return {each.name: each for each in compare(night, reference, settings).checks}[name]
 

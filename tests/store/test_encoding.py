@@ -164,8 +164,9 @@ def test_a_map_is_found_in_whatever_row_group(
 def test_a_study_chooses_the_encoding_and_its_statistics_do_not_change(
     small_study: Path, tmp_path: Path, compute_study: Callable[..., Output]
 ) -> None:
-    whole = compute_study(small_study, tmp_path / "whole")
-    out = compute_study(small_study, tmp_path / "out", "store.encoding=int16")
+    trained = "variants=[{kind: trained}]"
+    whole = compute_study(small_study, tmp_path / "whole", trained)
+    out = compute_study(small_study, tmp_path / "out", trained, "store.encoding=int16")
     exact, kept = open_study(whole.uri), open_study(out.uri)
     names = ["variant_id", "image_id", "target", "minimum", "maximum", "sum", "abs_sum", "q50"]
     pd.testing.assert_frame_equal(kept.image_stats[names], exact.image_stats[names], check_exact=True)
