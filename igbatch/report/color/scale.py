@@ -55,6 +55,7 @@ class ColorScale:
         quantile: the style's percentile of |a| over the maps; None where its rule needs none.
         exact: False where the quantile is from histograms.
         unit: of the study's attributions, as in "the colours end at 0.01 of probability".
+        contrast: whether the maps are of one contrast, whose range is its own.
     """
 
     shared: ScopeRange
@@ -62,6 +63,7 @@ class ColorScale:
     quantile: float | None = None
     exact: bool = True
     unit: str = ""
+    contrast: bool = False
 
     @property
     def raw(self) -> bool:

@@ -59,7 +59,8 @@ def color_scale(
     quantile, exact = None, True
     if style.rule == "percentile" and scope != "raw":
         quantile, exact = _quantile(maps, scope, variant_id, targets, style)
-    return ColorScale(shared, style, quantile, exact, unit(maps.results))
+    contrast = family_of(maps.results.reader, targets) in maps.results.contrasts
+    return ColorScale(shared, style, quantile, exact, unit(maps.results), contrast)
 
 
 def shown_regions(results: StudyResults) -> Regions:
