@@ -72,6 +72,21 @@ def test_tables_of_a_randomization_study_are_refused_where_there_is_none(
         getattr(copied, name)
 
 
+@pytest.mark.parametrize("name", ["faithfulness", "curves"])
+def test_tables_of_a_sample_are_refused_without_their_section(
+    copy: Output, name: str, change_study: Callable[..., None]
+) -> None:
+    """They stay in the output where the section was removed, as they were of an earlier study."""
+    copy.put_table(copy.path(f"{name}.parquet"), getattr(schemas, name.upper()).empty_table())
+    results = open_study(copy.uri)
+    assert not results.has(name)
+    with pytest.raises(InputError, match=f"add `audit: {{{name}: {{}}}}` to the study file and run it again"):
+        getattr(results, name)
+    change_study(results, audit={name: {}})
+    assert results.has(name)
+    assert getattr(results, name).empty
+
+
 def test_similarity_is_scanned_by_columns(copy: Output, change_study: Callable[..., None]) -> None:
     copied = open_study(copy.uri)
     change_study(copied, randomization={})

@@ -136,7 +136,7 @@ class StudyResults(ImageRegions):
     @property
     def randomized(self) -> bool:
         """Tell whether this is a randomization study: one with a `randomization` section, and reduced."""
-        return self.study.randomization is not None and self.has("significance")
+        return self.has("significance")
 
     @cached_property
     def box_counts(self) -> BoxCounts | None:

@@ -301,7 +301,7 @@ def test_skipped_boxes_are_counted_by_their_kind_and_named(
     assert found.box_counts is not None
     assert found.box_counts.words() == (
         "3 boxes on 1 of 4 images; 2 boxes without extent or numbers are skipped; 1 box outside its image is "
-        "skipped; 1 box repeats another and is counted besides"
+        "skipped; 1 box repeats another, whose pixels count once in sums over their label"
     )
     first, same, second = found.warnings
     assert same == (

@@ -160,13 +160,17 @@ class ColorScale:
         """
         maps = count(self.shared.n_maps, "map")
         scope = SCOPE_WORDS[self.shared.scope]
+        over, compare = scope.over, scope.compare
+        if self.contrast:
+            over, compare = scope.contrast_over or over, scope.contrast_compare or compare
         return parts(
             "color/scale.j2",
             scale=self,
             scope=scope,
             region=region_words(self.style.size),
             maps=maps,
-            over=scope.over.format(maps=maps),
+            over=over.format(maps=maps),
+            compare=compare,
             missing=MISSING_WORDS.format(maps=maps),
             source="" if self.exact else HISTOGRAM_WORDS.format(error=percent(RELATIVE_ERROR)),
         )
