@@ -359,6 +359,14 @@ def test_maps_of_many_images_are_those_of_each(results: StudyResults) -> None:
             np.testing.assert_array_equal(values, results.attribution(variant, image, target))
 
 
+def test_maps_of_what_the_study_has_not_are_refused(results: StudyResults) -> None:
+    variant, image = results.reader.variant_ids[0], results.listing.ids(range(1))[0]
+    with pytest.raises(InputError, match="image 'nope' is not in the study; `images` lists its ids"):
+        results.maps_of(variant, [image, "nope"])
+    with pytest.raises(InputError, match="variant 'nope' is not in the study; it has "):
+        results.maps_of("nope", [image])
+
+
 def test_a_mean_map_is_numpys_and_its_patches_are_means_of_sums(results: StudyResults) -> None:
     variant, target = results.reader.variant_ids[0], results.target_names[0]
     rows = results.rows_of(results.listing.image_ids.to_pylist(), ["image_id", "target"], variant)

@@ -128,7 +128,8 @@ def same_objects(boxes: BoxTable) -> list[str]:
     second = int(later[0])
     one, other = (ids[int(place)].as_py() for place in (np.argmax(alike == alike[second]), second))
     return [
-        f"images.boxes: {len(later):,} of {len(ids):,} boxes lie just where one before them does (in "
+        f"images.boxes: {len(later):,} of {len(ids):,} boxes {'lies' if len(later) == 1 else 'lie'} just "
+        f"where one before {'it' if len(later) == 1 else 'them'} does (in "
         f"{edges['image'][second]} {other} where {one} does): shown by objects, the first stands for all"
     ]
 

@@ -35,8 +35,11 @@ class ImageRegions(Tables):
         """Return which superpixel or object each pixel of an image is in, as a variant's model sees it.
 
         Raises:
-            InputError: the study kept none of this image, or their file is gone or damaged.
+            InputError: these are no segments, the study kept none of this image, or their file is gone or
+                damaged.
         """
+        if segments not in SEGMENTS:
+            raise InputError(f"label_map: {segments!r} has no labels; it takes {' or '.join(SEGMENTS)}")
         for each in self.label_maps(variant_id, image_id):
             if each.segments == segments:
                 return each

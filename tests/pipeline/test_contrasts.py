@@ -18,6 +18,7 @@ from igbatch.reduce.image_ranges import IMAGE_SCOPES
 from igbatch.report.build import render_report
 from igbatch.report.figures.image_data import ImageMaps
 from igbatch.report.figures.layout import scope_sheet, sequence_sheet
+from igbatch.report.figures.scales import color_scale
 from igbatch.report.findings.boxes import box_findings
 from igbatch.report.findings.summary import describe
 from igbatch.results import StudyResults, open_study
@@ -58,6 +59,19 @@ def of(
 ) -> pd.DataFrame:
     rows = getattr(results, table)
     return rows[rows["target"] == target].set_index([*KEY, *keys]).sort_index()
+
+
+def test_the_line_under_a_map_says_whose_joint_range_it_is(contrasted: StudyResults) -> None:
+    maps = ImageMaps(contrasted, contrasted.listing.ids(range(1))[0])
+    found = {
+        target: scale.words["label"]
+        for target in ("eagle", NAME)
+        if (scale := color_scale(maps, "dataset", "trained", [target]))
+    }
+    assert found == {
+        "eagle": "joint range of the study",
+        NAME: "joint range of this contrast over the study",
+    }
 
 
 def test_maps_rows_and_box_sums_are_differences_of_the_two_classes(contrasted: StudyResults) -> None:

@@ -65,6 +65,8 @@ def test_a_study_by_superpixels_and_objects(
     assert drawn == [20, 20]  # once an image, not once a variant
     assert len(output.files("label_maps")) == 1  # of one shard of each variant
     images = results.images["image_id"].tolist()
+    with pytest.raises(InputError, match="it takes superpixels or objects"):
+        results.label_map("trained", images[0], "patch 8")
     for variant, image, regions in [
         (v, i, r) for v in ("trained", "random-3") for i in images for r in SEGMENTS
     ]:

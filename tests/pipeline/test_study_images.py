@@ -305,7 +305,7 @@ def test_skipped_boxes_are_counted_by_their_kind_and_named(
     )
     first, same, second = found.warnings
     assert same == (
-        "images.boxes: 1 of 3 boxes lie just where one before them does (in scene-40.png hawk-4 where hawk-1 "
+        "images.boxes: 1 of 3 boxes lies just where one before it does (in scene-40.png hawk-4 where hawk-1 "
         "does): shown by objects, the first stands for all"
     )
     assert first.startswith("images.boxes: skipped: line 3: y_max is '1': it must be greater than y_min")

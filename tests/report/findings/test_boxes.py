@@ -163,3 +163,21 @@ def test_every_reason_that_a_claim_cannot_be_told_has_words() -> None:
 )  # fmt: skip
 def test_combining_parts(passed: list[bool | None], verdict: Verdict) -> None:
     assert combine(passed) is verdict
+
+
+@pytest.mark.parametrize(
+    ("sides", "claim"),
+    [
+        ((True, False), "the box of the eagle for the eagle, and that of the none against it."),
+        ((True,), "the box of the eagle for the eagle."),
+        ((False, False), "the box of the none against the eagle."),
+        ((), "the box of the eagle for the eagle, and that of the none against it."),
+    ],
+)
+def test_a_contrast_claims_nothing_of_a_class_without_boxes(sides: tuple[bool, ...], claim: str) -> None:
+    sums = [{"for_first": side} for side in sides]
+    numbers = {"output": "logit", "min_count": 4, "min_images": 3}
+    said = parts(
+        "findings/contrast.j2", first="eagle", other="none", sums=sums, missing=True, why="", **numbers
+    )
+    assert said["claim"] == f"Asked “eagle or none”, the trained model counts {claim}"

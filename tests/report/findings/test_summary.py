@@ -94,7 +94,10 @@ def test_what_the_boxes_say_follows_the_sums(study: Any) -> None:
     )
     assert summed(study({"trained": OPPOSED}, boxes=()))[2].startswith("Nothing is said of boxes")
     few = summed(study({"trained": OPPOSED}, images=1))[2]
-    assert few.startswith("What the sums in boxes say cannot be told")
+    why, random = "no box label is on at least 4 computed images", "no variant with random parameters"
+    assert few == f"What the sums in boxes say cannot be told: {why}, and the study has {random}."
+    both = summed(study({"random-1": OPPOSED, "trained": OPPOSED}, images=1))[2]
+    assert both == f"What the sums in boxes say cannot be told: {why}."
 
 
 def significance(adjusted: list[float], models: int) -> pd.DataFrame:
