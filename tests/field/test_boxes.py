@@ -363,8 +363,8 @@ def test_what_was_left_out_is_told_by_the_run_and_by_its_report(
     assert ended.code == 0, ended.err
     exceptions = (
         "1 crowd region is left out; 1 box without extent or numbers is skipped; 1 box outside its image is "
-        "skipped; 1 box reaches up to a pixel outside its image and is clipped; 1 image whose boxes of a label "
-        "overlap in part is left out of that label's means"
+        "skipped; 1 box reaches up to a pixel outside its image and is clipped; 1 image whose boxes of a "
+        "label overlap in part is left out of that label's means"
     )
     assert f"boxes: 3 boxes on 1 of 2 images; {exceptions}\n" in ended.out
     assert f"of the boxes, {exceptions}\n" in ended.out
