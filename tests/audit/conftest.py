@@ -58,7 +58,8 @@ def write_night(
     that are to differ.
     """
     output = Output(str(folder))
-    write_study(output, targets, kinds, maps, record or {})
+    measured = {name: {} for name, rows in {"faithfulness": faithfulness, "curves": curves}.items() if rows}
+    write_study(output, targets, kinds, maps, measured, record or {})
     listed = [{"image_id": each, "uri": each, "etag": "1", "sha256": sha256(each)} for each in images]
     output.put_table(output.path("images.parquet"), pa.Table.from_pylist(listed, schema=schemas.IMAGES))
     variants = [
@@ -89,11 +90,16 @@ def write_night(
 
 
 def write_study(
-    output: Output, targets: Sequence[str], kinds: Mapping[str, str], maps: Any, changes: Mapping[str, Any]
+    output: Output,
+    targets: Sequence[str],
+    kinds: Mapping[str, str],
+    maps: Any,
+    audit: Mapping[str, Any],
+    changes: Mapping[str, Any],
 ) -> None:
     content = {
         "name": "night", "images": {"root": "/images"}, "models": {"m": {}}, "targets": list(targets),
-        "store": {"maps": maps},
+        "store": {"maps": maps}, "audit": dict(audit),
     }  # fmt: skip
     record = {
         "format": schemas.FORMAT,
