@@ -113,18 +113,21 @@ def default_out(loaded: LoadedStudy) -> str:
 def write_report(results: StudyResults, output: Output) -> str:
     """Render the report of a study into `report/` of its output and return where the page lies.
 
+    What an earlier report wrote there and this one has not is deleted, once the page no longer leads to it.
     `igbatch.report.build.render_report` documents what is in memory. Tables of the reducer that were not made
     from what is committed now are made first.
 
     Raises:
         InputError: the study is not reduced yet.
     """
-    from igbatch.report.build import render_report
+    from igbatch.report.build import left_over, render_report
 
     if not any(map(results.has, TABLES)):
         raise InputError(f"{output.uri}: not reduced yet; run `igbatch reduce` first")
     update_tables(output)
-    render_report(results, lambda path, data: output.put(output.path(path), data))
+    paths = render_report(results, lambda path, data: output.put(output.path(path), data))
+    for path in left_over((output.relative(info.path) for info in output.files("report")), paths):
+        output.delete(output.path(path))
     return report_place(output)
 
 

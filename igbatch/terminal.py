@@ -22,6 +22,9 @@ _OF_SEVERAL = {"deletion": "with a baseline in the box, as the mean over the bas
 """The same where there are several baselines."""
 _PRINTED = ("sum", "sum_over_change", "share")
 _ASCII = str.maketrans({"→": "->", "−": "-", "₀": "0"})  # a terminal may know no others
+_MAX_TARGETS = 12
+"""Targets of a box and variant that are printed where each takes a line."""
+_ANY_WIDTH = 100_000
 _NUMBERS = ("trained", "random, 95 % of them", "p", "adjusted")
 
 
@@ -89,7 +92,8 @@ def print_box_sums(results: StudyResults, console: Console) -> None:
     boxes = results.boxes_of(featured)
     boxes = boxes[boxes["sum"].notna()]
     if not len(boxes):
-        console.print("no visible boxes on the featured images: no box sums to show", highlight=False)
+        where = "on the featured images" if len(results.aggregates) else "in the study"
+        console.print(f"no visible boxes {where}: no box sums to show", highlight=False)
         return
     removals = [name for name in _REMOVALS if boxes[name].notna().any()]
     shown_images = boxes["image_id"].nunique()
@@ -97,10 +101,6 @@ def print_box_sums(results: StudyResults, console: Console) -> None:
     which = f", {shown_images} of {count(results.n_images, 'image')}" if others else ""
     single = shown_images == 1  # its name in every row would take the width of the sums
     title = f"Sum of attributions inside boxes{which}" + (f": {boxes['image_id'].iloc[0]}" if single else "")
-    table = Table(title=Text(printable(title)), title_justify="left", title_style="bold")
-    targets = (f"target {target}" for target in results.target_names)
-    for name in (*([] if single else ["image"]), "box", "variant", *targets):
-        table.add_column(name, justify="right" if name.startswith("target ") else "left", overflow="fold")
     order = {variant: place for place, variant in enumerate(results.variants["variant_id"])}
     key = ["image_id", "box_id", "variant_id"]
     seen = boxes.set_index([*key, "target"])
@@ -113,11 +113,17 @@ def print_box_sums(results: StudyResults, console: Console) -> None:
     shown = set(shown_variants(results, [variant for variant in order if variant in there]))
     keys = [key for key in sums.index if key[2] in shown]
     classes = TargetTitles(results).classes(results, featured)
+    rows = {}
     for key in sorted(keys, key=lambda key: (key[0], key[1], order[key[2]])):
         named = {target: classes.get((key[0], key[2], target), "") for target in results.target_names}
-        cells = [f"{sums.loc[key].get(target, '–')} {each}".strip() for target, each in named.items()]
-        table.add_row(*map(printable, key[single:]), *cells)
+        cells = {target: f"{sums.loc[key].get(target, '–')} {each}".strip() for target, each in named.items()}
+        rows[tuple(map(printable, key[single:]))] = cells
+    table, targets_left = _sums_table([*([] if single else ["image"]), "box", "variant"], rows, console)
+    table.title = Text(printable(title))
     console.print(table, markup=False)
+    if targets_left:
+        left = f"{count(targets_left, 'more target')} not shown; report/tables/box_sums.csv has all"
+        console.print(left, highlight=False, soft_wrap=True)
     if removals:
         several = results.study.attribution.baselines > 1
         places = {**_REMOVALS, **(_OF_SEVERAL if several else {})}
@@ -130,6 +136,42 @@ def print_box_sums(results: StudyResults, console: Console) -> None:
     if len(there) > len(shown):
         left = f"{len(there) - len(shown)} more variants are not shown; report/tables/box_sums.csv has all"
         console.print(left, highlight=False, soft_wrap=True)
+
+
+def _sums_table(
+    names: list[str], rows: dict[tuple[str, ...], dict[str, str]], console: Console
+) -> tuple[Table, int]:
+    """Return a table of sums, and how many targets it leaves out.
+
+    A target is a column, or a row each of the first `_MAX_TARGETS` where the columns would not fit.
+
+    Args:
+        names: of the columns that say whose the sums of a row are.
+        rows: for each value of these columns, the sum of each target as a text.
+        console: on which it is to fit.
+    """
+    targets = list(next(iter(rows.values())))
+
+    def table_of(*columns: str) -> Table:
+        table = Table(title_justify="left", title_style="bold")
+        for name in (*names, *columns):
+            right = name == "sum" or name.startswith("target ")
+            table.add_column(name, justify="right" if right else "left", overflow="fold")
+        return table
+
+    wide = table_of(*(f"target {target}" for target in targets))
+    for key, cells in rows.items():
+        wide.add_row(*key, *cells.values())
+    needed = console.measure(wide, options=console.options.update(width=_ANY_WIDTH)).maximum
+    if needed <= console.width or len(targets) == 1:
+        return wide, 0
+    long = table_of("target", "sum")
+    for key, cells in rows.items():
+        shown = list(cells.items())[:_MAX_TARGETS]
+        for place, (target, text) in enumerate(shown):
+            whose = [""] * len(key) if place else key
+            long.add_row(*whose, printable(target), text, end_section=place == len(shown) - 1)
+    return long, max(0, len(targets) - _MAX_TARGETS)
 
 
 def print_randomization(results: StudyResults, console: Console) -> None:

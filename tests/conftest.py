@@ -58,8 +58,11 @@ settings.register_profile("nightly", max_examples=100, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "daily"))
 
 
-SHARED = ("browser", "randomized", "reference", "evaluation", "computed")
-"""Fixtures that take seconds to make: the tests of one are kept in one process."""
+SHARED = ("local_ray", "browser", "randomized", "reference", "evaluation", "computed")
+"""Fixtures that take seconds to make: the tests of one are kept in one process.
+
+So one process alone has a Ray, which takes 7 s of a core to start and 3 s a minute to keep.
+"""
 
 
 gc.disable()  # until all is imported
@@ -74,11 +77,12 @@ def pytest_collection_finish() -> None:
 @pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep tests that share what is slow to make in one process; a browser and a server are slow."""
+    on_ray = {item.path for item in items if "local_ray" in getattr(item, "fixturenames", ())}
     for item in items:
         used = getattr(item, "fixturenames", ())
         shared = next((name for name in SHARED if name in used), None)
         if item.path.parent.name == "pipeline":
-            shared = item.path.stem
+            shared = "local_ray" if item.path in on_ray else item.path.stem
         if shared:
             item.add_marker(pytest.mark.xdist_group(shared))
         if "browser" in used or "s3" in used:
@@ -159,21 +163,20 @@ def not_connected(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def kept_workers(local_ray: None) -> "WarmWorkers":
+def kept_workers(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> "WarmWorkers":
     """The workers that the modules which ask for `warm_workers` share."""
     from warm_workers import WarmWorkers
 
-    return WarmWorkers()
+    from igbatch.pipeline.worker import Worker
+
+    return WarmWorkers(Worker, tmp_path_factory.mktemp("workers"))
 
 
 @pytest.fixture(scope="module")
 def warm_workers(kept_workers: "WarmWorkers") -> Iterator[None]:
     """Let a module's runs take workers that have imported torch for an earlier one."""
-    from igbatch.pipeline import driver
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(driver, "actor_class", kept_workers.actor_class)
-        patch.setattr(driver, "kill_worker", kept_workers.stop)
+        kept_workers.stand_in(patch)
         yield
 
 
@@ -241,19 +244,19 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     content = {"architecture": BUNDLED_ARCHITECTURE, "pretrained_cfg": config}
     (folder / "config.json").write_text(json.dumps(content))
     weights = f"local-dir:{folder}"
-    source = locate_weights(weights, None, "small")
+    file = locate_weights(weights, None, "small").file
 
     def once(function: Callable[..., Any]) -> Callable[..., Any]:
         """Call a function of a source, a seed and a name once a seed where the source is this model."""
         kept: dict[Any, Any] = {}
 
-        def call(asked: Any, *how: Any, **more: Any) -> Any:
-            seed = how[:-1]  # the name in messages is last
-            if asked != source or more:
-                return function(asked, *how, **more)
-            if seed not in kept:
-                kept[seed] = function(asked, *how)
-            return kept[seed]
+        def call(source: Any, *how: Any, **more: Any) -> Any:
+            if source.file != file:
+                return function(source, *how, **more)
+            asked = (source.classes, *how[:-1], *sorted(more.items()))  # the name in messages is last
+            if asked not in kept:
+                kept[asked] = function(source, *how, **more)
+            return kept[asked]
 
         return call
 

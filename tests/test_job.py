@@ -12,7 +12,20 @@ def test_a_report_on_an_object_store_is_named_by_its_uri(computed: Output, tmp_p
     output = Output(uri)
     for info in computed.files():
         output.put(output.path(info.path.removeprefix(computed.path() + "/")), computed.read(info.path))
+    left = ("tables/curve_areas.csv", "figures/a-b-0123abcd.png", "figures/curves.png")
+    kept = (
+        "mine.html",
+        "tables/mine.csv",
+        "figures/a.png",
+        "figures/mine/a-0123abcd.png",
+        "print/a-0123abcd.png",
+    )
+    for name in (*left, *kept):
+        output.put(output.path("report", name), b"")
     place = write_report(StudyResults(uri), output)
+    names = {output.relative(info.path).removeprefix("report/") for info in output.files("report")}
+    assert not names & set(left)
+    assert names >= {*kept, "index.html", "tables/box_sums.csv"}
     assert place == f"{uri}/report/index.html"
     assert b"<!DOCTYPE html>" in output.read(output.path("report", "index.html"))
     assert report_place(Output(f"{uri}/")) == place

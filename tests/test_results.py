@@ -72,6 +72,21 @@ def test_tables_of_a_randomization_study_are_refused_where_there_is_none(
         getattr(copied, name)
 
 
+@pytest.mark.parametrize("name", ["faithfulness", "curves"])
+def test_tables_of_a_sample_are_refused_without_their_section(
+    copy: Output, name: str, change_study: Callable[..., None]
+) -> None:
+    """They stay in the output where the section was removed, as they were of an earlier study."""
+    copy.put_table(copy.path(f"{name}.parquet"), getattr(schemas, name.upper()).empty_table())
+    results = open_study(copy.uri)
+    assert not results.has(name)
+    with pytest.raises(InputError, match=f"add `audit: {{{name}: {{}}}}` to the study file and run it again"):
+        getattr(results, name)
+    change_study(results, audit={name: {}})
+    assert results.has(name)
+    assert getattr(results, name).empty
+
+
 def test_similarity_is_scanned_by_columns(copy: Output, change_study: Callable[..., None]) -> None:
     copied = open_study(copy.uri)
     change_study(copied, randomization={})
@@ -342,6 +357,14 @@ def test_maps_of_many_images_are_those_of_each(results: StudyResults) -> None:
         assert set(found) == set(rows.itertuples(index=False, name=None))
         for (image, target), values in found.items():
             np.testing.assert_array_equal(values, results.attribution(variant, image, target))
+
+
+def test_maps_of_what_the_study_has_not_are_refused(results: StudyResults) -> None:
+    variant, image = results.reader.variant_ids[0], results.listing.ids(range(1))[0]
+    with pytest.raises(InputError, match="image 'nope' is not in the study; `images` lists its ids"):
+        results.maps_of(variant, [image, "nope"])
+    with pytest.raises(InputError, match="variant 'nope' is not in the study; it has "):
+        results.maps_of("nope", [image])
 
 
 def test_a_mean_map_is_numpys_and_its_patches_are_means_of_sums(results: StudyResults) -> None:

@@ -64,6 +64,36 @@ def test_of_many_variants_the_first_of_each_kind_are_printed(
     assert f"{len(others)} more variants are not shown; report/tables/box_sums.csv" in printed(console)
 
 
+def test_targets_are_rows_where_their_columns_would_not_fit(
+    computed: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = open_study(computed.uri)
+    first, second = results.target_names
+    wide, narrow = (Console(file=io.StringIO(), width=width) for width in (200, 50))
+    print_box_sums(results, wide)
+    (head,) = [line for line in printed(wide).splitlines() if line.startswith("┃")]
+    assert head.replace("┃", " ").split()[-4:] == ["target", first, "target", second]
+    print_box_sums(results, narrow)
+    sums = open_study(computed.uri).box_stats.query("image_id == 'double-00001'")
+    lines = printed(narrow).splitlines()
+    for row in sums.itertuples():
+        assert any(f"│ {row.target} " in line and f"{row.sum:+.3g}" in line for line in lines)
+    assert max(len(line) for line in lines if line[0] in "┏┃┡│├└") == 50
+    monkeypatch.setattr(terminal, "_MAX_TARGETS", 1)
+    print_box_sums(results, few := Console(file=io.StringIO(), width=50))
+    assert f"│ {second} " not in printed(few)
+    assert "1 more target not shown; report/tables/box_sums.csv has all" in printed(few)
+
+
+def test_a_study_without_boxes_says_so(computed: Output) -> None:
+    results = open_study(computed.uri)
+    results.__dict__["aggregates"] = results.aggregates[:0]
+    results.boxes_of = lambda *_: open_study(computed.uri).box_stats[:0]  # type: ignore[method-assign]
+    console = Console(file=io.StringIO(), width=200)
+    print_box_sums(results, console)
+    assert printed(console) == "no visible boxes in the study: no box sums to show\n"
+
+
 def test_the_trained_model_among_random_ones_fits_100_columns(computed: Output) -> None:
     results = open_study(computed.uri)
     console = Console(file=io.StringIO(), width=100)

@@ -22,6 +22,8 @@ from .rules import FloatArray
 NONE = -1
 """In place of the second class, for a target that is one class."""
 NEARLY = 0.999
+LEAST = 0.1
+"""Of the tolerance: where an arithmetic leaves less, integrals that are finer than it make no map better."""
 Differences = tuple[tuple[int, int] | None, ...]
 """For each target the places of the two whose difference it is; None where it has a backward pass."""
 
@@ -90,10 +92,12 @@ def tolerances_left(
 ) -> FloatArray:
     """Return the relative L2 error that an arithmetic of so much leaves to integrals: float64 [..., K].
 
-    It is half of the tolerance where the arithmetic leaves nothing of it: such a map is not within it.
+    It is half of the tolerance where the arithmetic leaves less than `LEAST` of it: nodes towards the rest
+    would be many, and what the arithmetic does stay. Such maps are judged by their true bound, the sum of
+    both: where that is beyond the tolerance they have not converged.
     """
     left = tolerance - arithmetic_errors(norms, differences, error)
     for target, places in enumerate(differences):
         if places is not None and error > 0:  # final norms may differ from these by what float32 rounds
             left[..., target] *= NEARLY
-    return np.where(left > 0, left, tolerance / 2)
+    return np.where(left >= LEAST * tolerance, left, tolerance / 2)

@@ -19,6 +19,8 @@ class BoxCounts:
         outside: of `boxes`, those further outside their image than a pixel, which are skipped.
         clipped: of `boxes`, those that reach up to a pixel outside, and are clipped.
         duplicates: of `boxes`, those that repeat one before: same image, label and edges.
+        within: of `boxes`, others that lie within one of their label in their image.
+        overlapping: images in which boxes of one label overlap in part, so that their sums cannot be added.
         unchecked: of `boxes`, those on images whose size is not known before they are read.
     """
 
@@ -31,6 +33,8 @@ class BoxCounts:
     outside: int = 0
     clipped: int = 0
     duplicates: int = 0
+    within: int = 0
+    overlapping: int = 0
     unchecked: int = 0
 
     def record(self) -> dict[str, int]:
@@ -50,7 +54,7 @@ class BoxCounts:
         return "; ".join(parts)
 
     def exceptions(self) -> list[str]:
-        """Return which boxes are not taken as they are, and which count twice, a part of a sentence each."""
+        """Return which boxes are not taken as they are, or cannot be added, a part of a sentence each."""
         parts = (
             (self.crowd, "1 crowd region is left out", "{:,} crowd regions are left out"),
             (self.unusable, "1 box without extent or numbers is skipped",
@@ -59,8 +63,13 @@ class BoxCounts:
              "{:,} boxes outside their images are skipped"),
             (self.clipped, "1 box reaches up to a pixel outside its image and is clipped",
              "{:,} boxes reach up to a pixel outside their images and are clipped"),
-            (self.duplicates, "1 box repeats another and is counted besides",
-             "{:,} boxes repeat others and are counted besides"),
+            (self.duplicates, "1 box repeats another, whose pixels count once in sums over their label",
+             "{:,} boxes repeat others, whose pixels count once in sums over their label"),
+            (self.within, "1 box lies within another of its label, whose pixels count once",
+             "{:,} boxes lie within others of their label, whose pixels count once"),
+            (self.overlapping,
+             "1 image whose boxes of a label overlap in part is left out of that label's means",
+             "{:,} images whose boxes of a label overlap in part are left out of that label's means"),
         )  # fmt: skip
         return [one if number == 1 else several.format(number) for number, one, several in parts if number]
 

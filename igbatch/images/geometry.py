@@ -22,6 +22,11 @@ class MappedBox:
     y_max: int
     visible_fraction: float
 
+    @property
+    def visible(self) -> bool:
+        """Whether the crop left a pixel of it."""
+        return self.x_max > self.x_min and self.y_max > self.y_min
+
 
 @dataclass(frozen=True, slots=True)
 class Geometry:

@@ -30,7 +30,9 @@ def match_masks(root: str, image_ids: pa.ChunkedArray) -> tuple[pa.Table, list[s
     Raises:
         InputError: there is no such folder, it holds no PNG file, or none is of an image of the study.
     """
-    found = list_folder(root)
+    found = list_folder(
+        root, "label mask", "a PNG of labels for each image, `<image id without its ending>.png`"
+    )
     names = pc.utf8_lower(found["image_id"])
     found = found.filter(pc.ends_with(names, ".png"))
     stems = pc.replace_substring_regex(found["image_id"], r"\.[^./]*$", "")

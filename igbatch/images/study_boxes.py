@@ -22,6 +22,7 @@ from igbatch.images.box_checks import (
 )
 from igbatch.images.box_counts import BoxCounts
 from igbatch.images.box_matching import better_match, match_images
+from igbatch.images.box_unions import SLACK, union_of
 from igbatch.images.boxes import (
     BOX_SCHEMA,
     EDGES,
@@ -41,6 +42,8 @@ from igbatch.study import Boxes
 
 MEND = "give boxes, and the size that they belong to, of the upright original image"
 _NO_LIMIT = 2**62
+_PART_SLACK = 0.005
+"""Part of an image's side by which boxes side by side may overlap: about a pixel of the input."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +107,8 @@ def assign_boxes(file: BoxFile, images: pa.Table, settings: Boxes) -> StudyBoxes
         unknown_images=len(names) - matched,
         crowd=int(np.count_nonzero(crowd)),
         unusable=int(np.count_nonzero(~usable)),
-        duplicates=int(table.drop_columns("box_id").to_pandas().duplicated().sum()),
         unchecked=len(table),
+        **_repeated(table, settings),
     )
     found = BoxTable(table.take(order), _declared_sizes(file, at, ids), file.source)
     return StudyBoxes(found, rows[order.to_numpy()], file, settings, counts, (*warnings, *skipped))
@@ -125,7 +128,8 @@ def same_objects(boxes: BoxTable) -> list[str]:
     second = int(later[0])
     one, other = (ids[int(place)].as_py() for place in (np.argmax(alike == alike[second]), second))
     return [
-        f"images.boxes: {len(later):,} of {len(ids):,} boxes lie just where one before them does (in "
+        f"images.boxes: {len(later):,} of {len(ids):,} boxes {'lies' if len(later) == 1 else 'lie'} just "
+        f"where one before {'it' if len(later) == 1 else 'them'} does (in "
         f"{edges['image'][second]} {other} where {one} does): shown by objects, the first stands for all"
     ]
 
@@ -211,6 +215,7 @@ def check_reach(boxes: StudyBoxes, sizes: pa.Table) -> StudyBoxes:
         outside=len(wrong),
         clipped=int(np.count_nonzero(clipped)),
         unchecked=int(np.count_nonzero(~known & ~outside)),
+        **_repeated(table.filter(pa.array(~outside)), boxes.settings),
     )
     return replace(boxes, counts=counts, warnings=(*boxes.warnings, *skipped))
 
@@ -227,6 +232,20 @@ def _table(file: BoxFile, rows: Rows, edges: Edges, image: pa.Array, settings: B
     if settings.units == "pixels":
         schema, edges = BOX_SCHEMA, np.concatenate(round_outwards(*np.split(np.nan_to_num(edges), 2)))
     return pa.Table.from_arrays([image, box_id, label, *map(pa.array, edges), mask], schema=schema)
+
+
+def _repeated(table: pa.Table, settings: Boxes) -> dict[str, int]:
+    """Count the boxes whose pixels others of their label have, and the images whose sums cannot be added."""
+    codes = (table[name].combine_chunks().dictionary_encode().indices for name in ("image", "label"))
+    keys = [each.to_numpy().astype(np.int64) for each in codes]
+    edges = np.stack([table[name].to_numpy().astype(np.float64) for name in EDGES])
+    union = union_of(keys, edges, SLACK if settings.units == "pixels" else _PART_SLACK)
+    same = int(table.select(["image", "label", *EDGES]).to_pandas().duplicated().sum())
+    return {
+        "duplicates": same,
+        "within": int(np.count_nonzero(~union.outer)) - same,
+        "overlapping": pc.count_distinct(table["image"].filter(pa.array(~union.apart))).as_py(),
+    }
 
 
 def _declared_sizes(file: BoxFile, at: NDArray[np.int64], ids: pa.Array) -> pa.Table:

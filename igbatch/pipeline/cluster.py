@@ -135,7 +135,7 @@ def lacking(cpus: int, gpus: float) -> str:
         if has < count:
             return f"each takes {count:g} {name}(s), and the whole cluster has {has:.0f}"
         if left < count:
-            return f"each takes {count:g} {name}(s), and of the cluster's {has:.0f} {left:g} are free"
+            return f"each takes {count:g} {name}(s), and {left:g} of the cluster's {has:.0f} are free"
     return "the cluster has room, and they are being started"
 
 

@@ -60,13 +60,14 @@ class _Task:
     """An image to be attributed, its targets by name with their logit indices, and both as tensors.
 
     `example` has the image as it is, the first of its baselines, and every class or contrast once that a
-    target names.
+    target names. `fills` are the baselines that are not the image itself.
     """
 
     image: PreparedImage
     targets: dict[str, Class]
     example: Example
     baselines: Sequence[torch.Tensor]
+    fills: Sequence[torch.Tensor]
 
 
 class ShardComputer:
@@ -204,7 +205,8 @@ class ShardComputer:
                 if targets:
                     baselines = self.copies.baselines(shard.spec.model, item)
                     classes = target_tensor(dict.fromkeys(targets.values()))
-                    yield _Task(item, targets, Example(pixels, baselines[0], classes), baselines)
+                    fills = self.copies.fills(shard.spec.model, item) if item.boxes else ()
+                    yield _Task(item, targets, Example(pixels, baselines[0], classes), baselines, fills)
 
     def _copies(self, model: str, task: _Task) -> Iterator[Example]:
         """Yield what is attributed of an image."""

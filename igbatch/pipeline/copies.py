@@ -23,6 +23,7 @@ from igbatch.pipeline.baselines import KEY, Baselines, DrawnImage, DrawnImages
 from igbatch.pipeline.prepare import READ_ATTEMPTS, PreparedImage
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.statistics.baseline_spread import MapSpread
+from igbatch.store.fingerprint import bytes_digest
 
 
 class ImageCopies:
@@ -63,6 +64,10 @@ class ImageCopies:
             InputError: one that was drawn from the data set cannot be used.
         """
         return self._baselines[model].of(image.pixels)
+
+    def fills(self, model: str, image: PreparedImage) -> tuple[Tensor, ...]:
+        """Return those baselines of an image that are not the image itself, which may be drawn."""
+        return self._baselines[model].others(image.pixels)
 
     def of(
         self, model: str, image: PreparedImage, example: Example, baselines: Sequence[Tensor]
@@ -124,6 +129,7 @@ class BaselinePixels:
         self._names = (baselines,) if isinstance(baselines, str) else baselines
         self._most = most
         self._drawn: tuple[Tensor, ...] = ()
+        self._digests: list[str] = []
         self._reading = Lock()
 
     def of(self, pixels: NDArray[np.float32]) -> tuple[Tensor, ...]:
@@ -139,13 +145,26 @@ class BaselinePixels:
         if isinstance(self._names, DrawnImages):
             with self._reading:
                 if not self._drawn:
+                    self._digests.clear()  # of a reading that failed
                     self._drawn = tuple(map(self._read, self._names.drawn[: self._most]))
             return self._drawn
         return tuple(self._to_input(baseline_pixels(name, pixels)) for name in self._names[: self._most])
 
+    def others(self, pixels: NDArray[np.float32]) -> tuple[Tensor, ...]:
+        """Return the baselines of an image as `of` does, without drawn images whose pixels are the same."""
+        baselines = self.of(pixels)
+        if not isinstance(self._names, DrawnImages):
+            return baselines
+        own = bytes_digest(
+            np.ascontiguousarray(pixels).tobytes()
+        )  # on the host: a device would be waited for
+        return tuple(each for each, of in zip(baselines, self._digests, strict=True) if of != own)
+
     def _read(self, drawn: DrawnImage) -> Tensor:
         try:
-            return self._to_input(self._preprocessing.pixels(_load(drawn.uri).image))
+            pixels = self._preprocessing.pixels(_load(drawn.uri).image)
+            self._digests.append(bytes_digest(np.ascontiguousarray(pixels).tobytes()))
+            return self._to_input(pixels)
         except ImageError as error:
             raise InputError(
                 f"{KEY}: {drawn.image_id}, which was drawn as a baseline, cannot be used: {error}; mend the "

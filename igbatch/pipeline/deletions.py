@@ -33,14 +33,17 @@ from igbatch.pipeline.removal_passes import removal_columns
 
 
 class Task(Protocol):
-    """An image that is attributed; the example has every class once that a target names."""
+    """An image that is attributed; the example has every class once that a target names.
+
+    `fills` are its baselines, without those that are the image itself.
+    """
 
     @property
     def image(self) -> PreparedImage: ...
     @property
     def example(self) -> Example: ...
     @property
-    def baselines(self) -> Sequence[Tensor]: ...
+    def fills(self) -> Sequence[Tensor]: ...
 
 
 AnyTask = TypeVar("AnyTask", bound=Task)
@@ -65,7 +68,8 @@ class Removals:
     def deletions(self, target: int, score: float) -> list[dict[str, float]]:
         """Return what the output of a target loses without each box, by column; in units of the output.
 
-        With several baselines it is the mean over them, as F(baseline) is for the map.
+        With several baselines it is the mean over them, as F(baseline) is for the map. One that is the image
+        itself fills nothing: it is left out, and without another there is no `deletion`.
 
         Args:
             target: place of the target in the example.
@@ -117,7 +121,7 @@ class BoxRemoval:
         """
         group: list[tuple[AnyTask, list[tuple[int, str]]]] = []
         for task in tasks:
-            places = [] if self._off else _places(task.image, len(task.baselines))
+            places = [] if self._off else _places(task.image, len(task.fills))
             rows = sum(len(each) + self._own for _, each in group if each)
             limit = micro_batch_of(self._settings, task.example.image.device)
             if group and (rows + len(places) + self._own > limit or len(group) >= limit):
@@ -156,7 +160,7 @@ class BoxRemoval:
     def _images(self, task: Task, places: list[tuple[int, str]]) -> Iterator[Tensor]:
         """Yield the image, if it goes along, and what it is after each removal: [C, H, W]."""
         image = task.example.image
-        fills = {"deletion": cycle(task.baselines), "deletion_blurred": cycle([blurred(image)])}
+        fills = {"deletion": cycle(task.fills), "deletion_blurred": cycle([blurred(image)])}
         if self._own:
             yield image
         for place, column in places:
@@ -166,14 +170,10 @@ class BoxRemoval:
                 yield filled(image, next(fills[column]), task.image.boxes[place])
 
 
-def _places(image: PreparedImage, baselines: int) -> list[tuple[int, str]]:
+def _places(image: PreparedImage, fills: int) -> list[tuple[int, str]]:
     """Return the removals of an image: each visible box with each column that it has, once a fill."""
-    columns = removal_columns(baselines, drawn=bool(image.without))
-    return [(place, column) for place, box in enumerate(image.boxes) if _seen(box) for column in columns]
-
-
-def _seen(box: MappedBox) -> bool:
-    return box.x_max > box.x_min and box.y_max > box.y_min
+    columns = removal_columns(fills, drawn=bool(image.without))
+    return [(place, column) for place, box in enumerate(image.boxes) if box.visible for column in columns]
 
 
 def filled(image: Tensor, fill: Tensor, box: MappedBox) -> Tensor:

@@ -12,7 +12,7 @@ from igbatch.errors import InputError
 from igbatch.filesystem import is_local, refuse_credentials, resolve
 from igbatch.images.masks import SEGMENTATION
 from igbatch.pipeline.baselines import Baselines, baseline_record, resolve_baselines
-from igbatch.pipeline.target_names import Class, check_index, contrasts_of, resolve_targets
+from igbatch.pipeline.target_names import Class, check_index, contrasts_of, refuse_contrast, resolve_targets
 from igbatch.study import DYNAMIC_TARGETS, AttributionSection, Model, Study, VariantSpec
 from igbatch.study_file import LoadedStudy
 from igbatch.variants.facts import numbered
@@ -198,7 +198,10 @@ def _resolve_model(name: str, model: Model, loaded: LoadedStudy, known: Mapping[
     if facts["class_names"] == numbered(facts["classes"]):
         names = {**(model.classes or {}), **names}  # a name that the study gives comes before a number
     for class_name, index in (model.classes or {}).items():
-        check_index(f"models.{name}.classes.{class_name}", index, facts["classes"], source)
+        class_key = f"models.{name}.classes.{class_name}"
+        check_index(class_key, index, facts["classes"], source)
+        if class_name not in facts["class_names"]:
+            refuse_contrast(class_key, class_name, names)
     return ResolvedModel(
         name=name,
         source=source,

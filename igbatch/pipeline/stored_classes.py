@@ -22,6 +22,7 @@ from igbatch.errors import InputError
 from igbatch.pipeline.messages import ShardReport
 from igbatch.pipeline.plan import Shard
 from igbatch.pipeline.prepare import PreparedImage, RefusedImage
+from igbatch.pipeline.removal_passes import deletes
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.rows import ShardRows
 from igbatch.pipeline.target_names import index_columns
@@ -38,6 +39,8 @@ _SAME = (
 """Columns that both classes' rows have to agree in, and that the contrast's row takes over."""
 Deletions = list[dict[str, float]]
 """What the output loses without each box of an image, by column of `box_stats`."""
+_ALWAYS = "deletion_blurred"
+"""Of the removals, what every visible box has whose removals were measured."""
 _COLUMNS = (*_SAME, "target", "score", "score_baseline", "map_error", "steps")
 
 
@@ -82,13 +85,17 @@ class StoredClasses:
     ) -> list[tuple[dict[str, Any], NDArray[np.float32], float, Deletions]]:
         """Return row, map, error and deletions of each contrast, as far as they follow from what is stored.
 
-        What the output loses without a box is the difference of what both classes lose.
+        What the output loses without a box is the difference of what both classes lose. Where the study wants
+        it and a class lacks it, the contrast is computed: else only those that do not follow from stored maps
+        would have it, which are not like the others.
         """
         variant_id, image_id = shard.spec.variant_id, image.entry.image_id
         stored = self._reader.rows_of([image_id], _COLUMNS, variant_id).to_pylist()
         of = {row["target"]: row for row in stored if row["image_sha256"] == image.sha256}
         columns = ["target", "box_id", *MEASURES]
-        boxes = self._reader.boxes_of([image_id], columns, variant_id).to_pylist() if image.boxes else []
+        wanted = deletes(self.resolved.study.attribution, shard.spec)
+        visible = [box.box_id for box in image.boxes if wanted and box.visible]
+        boxes = self._reader.boxes_of([image_id], columns, variant_id).to_pylist() if visible else []
         lost = {(row["target"], row["box_id"]): row for row in boxes}
         found = []
         for target in shard.targets:
@@ -97,6 +104,8 @@ class StoredClasses:
                 break
             maps = [self._exact_map(variant_id, image_id, name) for name in names]
             one, other = (of[name] for name in names)
+            if any(lost.get((name, each), {}).get(_ALWAYS) is None for name in names for each in visible):
+                break
             if maps[0] is None or maps[1] is None or any(one[name] != other[name] for name in _SAME):
                 break
             index = self.resolved.models[shard.spec.model].targets[target]

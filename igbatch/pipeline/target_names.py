@@ -40,6 +40,8 @@ def resolve_targets(
     if isinstance(study.targets, Mapping):
         for name, index in study.targets.items():
             check_index(f"targets.{name}", index, classes, source)
+            if name not in names:
+                refuse_contrast(f"targets.{name}", name, {**names, **study.targets})
             targets[name] = index
         return targets
     for name in study.target_names():
@@ -54,6 +56,24 @@ def resolve_targets(
         else:
             raise _unknown(f"targets: {name!r}", name, model, names, source)
     return targets
+
+
+def refuse_contrast(key: str, name: str, names: Mapping[str, int]) -> None:
+    """Refuse a name that a study gives to one class and that reads as a contrast of two others.
+
+    Args:
+        key: of the study, where the name stands.
+        name: given to one class.
+        names: of all classes, to logit indices.
+
+    Raises:
+        InputError: it can be taken apart into two names of classes.
+    """
+    for first, other in _known_pairs(name, names):
+        raise InputError(
+            f"{key}: {name!r} would be one class, and reads as {first!r} less {other!r}: list it without an "
+            f"index for the contrast (`targets: [{name}]`), or give the class another name"
+        )
 
 
 def contrasts_of(study: Study, names: Mapping[str, int]) -> dict[str, tuple[str, str]]:
@@ -149,6 +169,13 @@ def _unknown(what: str, name: str, model: str, names: Mapping[str, int], source:
             f"{', '.join(map(repr, list(names)[:3]))}{', …' if classes > 3 else ''} in quotes, or a "
             "mapping `name: index`"
         )
+    for place in (place for place, letter in enumerate(name) if letter == "-"):
+        pair = name[:place].strip(), name[place + 1 :].strip()
+        if all(part in names for part in pair):
+            return InputError(
+                f"{what} is not a class of model {model}; did you mean the contrast {MINUS.join(pair)!r}, "
+                "with a space on either side?"
+            )
     near = difflib.get_close_matches(name.lower(), names, n=1)
     meant = f"did you mean {near[0]!r}? Or " if near else ""
     return InputError(

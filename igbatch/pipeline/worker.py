@@ -127,15 +127,19 @@ class Worker:
 
 def fault_of(error: BaseException) -> Fault | None:
     """Return what of the machine failed, None where it was the program, the image or the study."""
-    from igbatch.attribution.wave import out_of_memory  # a driver does without torch
-
     text = one_line(error, limit=300)
-    if out_of_memory(error):
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _says_out_of_memory(error)):
         return Fault("memory", text or "MemoryError")
     if isinstance(error, OSError) and not isinstance(error, ImageError):
         full = error.errno in _FULL or "No space left" in text
         return Fault("full" if full else "store", text)
     return None
+
+
+def _says_out_of_memory(error: RuntimeError) -> bool:
+    from igbatch.attribution.wave import out_of_memory  # a driver does without torch
+
+    return out_of_memory(error)
 
 
 def window(device: str) -> int:

@@ -1,4 +1,4 @@
-"""The boxes of one variant in numbers: places in the study's lists instead of names, 92 bytes a box.
+"""The boxes of one variant in numbers: places in the study's lists instead of names, 93 bytes a box.
 
 From them follow the aggregates over the data set and, image by image, what a report ranks images by.
 """
@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from igbatch.images.box_unions import EDGES, union_of
 from igbatch.reduce.image_scores import Best, ImageValues
 from igbatch.statistics.aggregates import aggregate_box_sums
 from igbatch.statistics.agreement import MEASURES, aggregate_deletions
@@ -33,6 +34,8 @@ class VariantBoxes:
         every: boxes of each target, those without a visible pixel among them: int64 [targets].
         place, target, label: of each box, in the study's lists and in `labels`.
         rank: of its id among all ids, sorted.
+        counted: whether it counts in sums over its label in its image, in which no pixel counts twice
+            (`igbatch.images.box_unions`).
         sum, share, density_ratio, pixels, sign_agreement, deletion, deletion_blurred, true_effect: as in
             `box_stats`; NaN where they are null.
     """
@@ -45,6 +48,7 @@ class VariantBoxes:
     target: NDArray[np.int64]
     label: NDArray[np.int64]
     rank: NDArray[np.int64]
+    counted: NDArray[np.bool_]
     sum: NDArray[np.float64]
     share: NDArray[np.float64]
     density_ratio: NDArray[np.float64]
@@ -59,7 +63,7 @@ class VariantBoxes:
         """Read the current boxes, some at a time."""
         targets = len(reader.target_names)
         every = np.zeros(targets, dtype=np.int64)
-        columns = ["box_id", "box_label", *_NUMBERS]
+        columns = ["box_id", "box_label", *EDGES, *_NUMBERS]
         none = pa.schema([schemas.BOX_STATS.field(name) for name in columns]).empty_table()
         parts = [_coded(np.zeros(0, dtype=np.int64), none)]
         for keys, rows in reader.keyed_boxes(columns, variant_id):
@@ -71,14 +75,18 @@ class VariantBoxes:
         _, rank = _sorted_codes(table["box_id"])
         keys = table["key"].to_numpy()
         numbers = (table[name].cast(pa.float64()).to_numpy() for name in _NUMBERS)
-        places = (keys // targets, keys % targets)
-        return cls(len(reader.listing.image_ids), targets, labels, every, *places, label, rank, *numbers)
+        place, target = keys // targets, keys % targets
+        edges = np.stack([table[name].to_numpy() for name in EDGES])
+        counted = union_of([place, target, label], edges).counted
+        n_images = len(reader.listing.image_ids)
+        return cls(n_images, targets, labels, every, place, target, label, rank, counted, *numbers)
 
     def aggregates(self, reader: Reader, variant_id: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Aggregate over images the sums (`aggregate_box_sums`), and removals (`aggregate_deletions`)."""
         ids = pc.rank(reader.listing.image_ids, tiebreaker="first").to_numpy()
         image = ids[self.place]
         order = np.lexsort((self.rank, self.label, self.target, image))
+        order = order[self.counted[order]]
         names = pd.Index(reader.target_names)
         frame = pd.DataFrame({
             "variant_id": pd.Categorical([variant_id]).repeat(len(order)),
@@ -106,17 +114,20 @@ class VariantBoxes:
         return Best.of(self.images, self.place[first], apart[several], self.label[first])
 
     def shares(self) -> ImageValues:
-        """Return the share of |a| in the boxes of each label, by image and target; several boxes add up."""
-        known = ~np.isnan(self.share)
+        """Return the share of |a| in the boxes of each label, by image and target; several boxes add up.
+
+        Images whose boxes of the label overlap in part have none.
+        """
+        known = ~np.isnan(self.share) & self.counted
         code = (self.label * self.targets + self.target)[known]
         keys, at = np.unique(code * self.images + self.place[known], return_inverse=True)
         values = np.bincount(at, weights=self.share[known], minlength=len(keys)).astype(np.float64)
-        return ImageValues(self.labels, keys, values)
+        return ImageValues(self.labels, keys, np.minimum(values, 1))  # boxes side by side may share a pixel
 
 
 def _coded(keys: NDArray[np.int64], rows: pa.Table) -> pa.Table:
     texts = {name: rows[name].dictionary_encode() for name in ("box_id", "box_label")}
-    return pa.table({"key": keys, **texts, **{name: rows[name] for name in _NUMBERS}})
+    return pa.table({"key": keys, **texts, **{name: rows[name] for name in (*EDGES, *_NUMBERS)}})
 
 
 def _sorted_codes(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:

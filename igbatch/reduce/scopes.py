@@ -33,7 +33,7 @@ class ScopeRange:
 
     Quantiles are within `igbatch.statistics.histogram.RELATIVE_ERROR` of the exact ones. `complete` is False
     while a map of the scope is missing. Under `raw`, minimum and maximum are the ends of the one scale of the
-    study (`raw_scale`, of classes; contrasts are shown under it too), and the rest is that of all maps.
+    study (`raw_scale`, of `first_family`; contrasts are shown under it too), the rest is that of all maps.
     """
 
     scope: Scope
@@ -59,7 +59,7 @@ def scope_keys(
     `image`: one map (variant, image, one target). `pair`: two targets of one image and variant. `targets`:
     all targets of one image and variant. `models`: all variants and targets of one image. `variant`: all maps
     of a variant. `dataset` and `raw`: every map. Where targets are all or not named, they are all classes, or
-    one contrast (`family_of`).
+    one contrast (`family_of`, `first_family`).
 
     Raises:
         ValueError: the scope is unknown, or a key that it needs is missing.
@@ -108,6 +108,17 @@ def family_of(reader: Reader, targets: Sequence[str] | None) -> str:
     return found.pop()
 
 
+def first_family(reader: Reader, summary_of: Callable[[str, str], RangeSummary]) -> str:
+    """Return whose maps make the raw scale: classes, or the first contrast where no class has a map.
+
+    A study of labels and a contrast has none of classes where no image has a label.
+    """
+    met = (
+        name for name in reader.families if any(summary_of(each, name).n_maps for each in reader.variant_ids)
+    )
+    return next(met, next(iter(reader.families)))
+
+
 def scope_range(
     reader: Reader,
     summary_of: Callable[[str, str], RangeSummary],
@@ -125,7 +136,8 @@ def scope_range(
         summary_of: summarises all maps of a variant, of classes ("") or of a contrast.
         scope: one of `ranges.SCOPES`.
         variant_id, image_id, targets: the keys of the scope's maps. Beyond `image` and `pair` targets only
-            say whether the maps are of classes or of which contrast; None: of classes.
+            say whether the maps are of classes or of which contrast; None: of classes, and beyond images
+            of `first_family`.
         regions: whose values: pixels, or sums over patches, superpixels or objects.
 
     Raises:
@@ -135,9 +147,11 @@ def scope_range(
     """
     size = region_size(regions)
     keys = scope_keys(scope, variant_id=variant_id, image_id=image_id, targets=targets)
-    family = family_of(reader, targets)
+    one_image = "image_id" in keys
+    first = "" if one_image else first_family(reader, summary_of)
+    family = first if targets is None and not one_image else family_of(reader, targets)
     names = keys["target"] if "target" in keys else reader.families[family]
-    if "image_id" in keys:
+    if one_image:
         only = variant_id if "variant_id" in keys else None
         rows = reader.rows_of(keys["image_id"], ["target", *columns_of(regions)], only)
         summary = summarise(rows.filter(pc.is_in(rows["target"], pa.array(names, pa.string()))))
@@ -149,17 +163,23 @@ def scope_range(
     if not summary.n_maps:
         given = None if targets is None else tuple(targets)
         raise KeyError(f"no map for scope {scope!r} ({variant_id}, {image_id}, {given})")
-    without = summary.n_maps - summary.of(size).n_maps
-    if without:
-        whose = ", ".join(name for names in keys.values() for name in names) or "of the study"
-        maps = f"{without} of {summary.n_maps} maps ({whose})"
-        raise InputError(f"regions {regions!r}: {why_missing(reader, regions, maps)}")
+    whose = ", ".join(name for names in keys.values() for name in names) or "of the study"
+    _check_ranges(reader, summary, regions, whose)
     shared = summary.of(size).row(scope, None, expected) | {"regions": regions}
     if scope == "raw":
-        first = next(iter(reader.families))
-        scale = raw_scale(summary_of(each, first).of(size) for each in reader.variant_ids)
+        own = [summary_of(each, first) for each in reader.variant_ids]
+        _check_ranges(reader, merge(own), regions, "of the raw scale")  # a contrast may be younger
+        scale = raw_scale(each.of(size) for each in own)
         shared |= {"minimum": -scale, "maximum": scale}
     return ScopeRange(**{field.name: shared[field.name] for field in fields(ScopeRange)})
+
+
+def _check_ranges(reader: Reader, summary: RangeSummary, regions: Regions, whose: str) -> None:
+    """Refuse regions that some of the summarised maps have no ranges of."""
+    without = summary.n_maps - summary.of(region_size(regions)).n_maps
+    if without:
+        maps = f"{without} of {summary.n_maps} maps ({whose})"
+        raise InputError(f"regions {regions!r}: {why_missing(reader, regions, maps)}")
 
 
 def why_missing(reader: Reader, regions: Regions, maps: str) -> str:

@@ -134,7 +134,7 @@ class StudyTables:
         if name in ("aggregates", "deletions"):
             frames: list[pd.DataFrame] = [getattr(part, name) for part in self.parts]
             frames = [frame for frame in frames if len(frame)] or frames[:1]
-            schema = schemas.DELETIONS if name == "deletions" else None
+            schema = schemas.DELETIONS if name == "deletions" else schemas.AGGREGATES
             table = pa.Table.from_pandas(pd.concat(frames, ignore_index=True), schema, preserve_index=False)
             return table.replace_schema_metadata(None)
         if name == "image_summary":

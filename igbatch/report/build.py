@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import combinations, islice
 
 from matplotlib.figure import Figure
@@ -23,7 +24,7 @@ from igbatch.report.findings.similarity import target_likeness
 from igbatch.report.findings.summary import cautions, describe, summary_sentences
 from igbatch.report.gallery.gather import gallery_of
 from igbatch.report.page.audit import study_audit
-from igbatch.report.page.csv_tables import MAX_ROWS, csv_tables, take_quarantine
+from igbatch.report.page.csv_tables import MAX_ROWS, NOT_ALWAYS, csv_tables, take_quarantine
 from igbatch.report.page.html import render_gallery, render_page
 from igbatch.report.page.study_data import page_data
 from igbatch.report.page.tables import page_tables
@@ -34,6 +35,12 @@ from igbatch.results import StudyResults
 from igbatch.text import file_stem, listing, plain
 
 Write = Callable[[str, bytes], None]
+
+_MADE = re.compile(
+    rf"report/(gallery\.html|tables/({'|'.join(NOT_ALWAYS)})\.csv"
+    r"|figures/(aggregates|curves|[a-z0-9-]+-[0-9a-f]{8})\.png)"  # file_stem ends with a digest
+)
+"""Files that some reports have and others have not."""
 
 
 def render_report(results: StudyResults, write: Write, say: Callable[[str], None] = on_stderr) -> list[str]:
@@ -112,6 +119,16 @@ def render_report(results: StudyResults, write: Write, say: Callable[[str], None
     if line := missing_line(files.missing):
         say(line)
     return files.paths
+
+
+def left_over(found: Iterable[str], paths: Collection[str]) -> list[str]:
+    """Return which files an earlier report of a study left that the one written now does not have.
+
+    Args:
+        found: paths below `report/`, relative to the study's output; those of other names are kept.
+        paths: of the files of the report written now (`render_report`).
+    """
+    return [path for path in found if _MADE.fullmatch(path) and path not in paths]
 
 
 class _Files:

@@ -25,11 +25,13 @@ from igbatch.report.columns import (
     whole,
 )
 from igbatch.report.figures.typeset import DPI, FAINT, INK, finish
+from igbatch.report.findings.contrasts import MIN_TO_JUDGE
 from igbatch.report.findings.model import variants_of_kind
 from igbatch.report.selection import shown_variants
 from igbatch.report.sentences import sentences
 from igbatch.results import StudyResults
 from igbatch.statistics.curves import curve_areas, mean_curve
+from igbatch.study import DYNAMIC_TARGETS
 from igbatch.text import count, number, plain, shorten
 
 WIDTH, ROW = 7.0, 2.1
@@ -69,7 +71,7 @@ class CurvesView(NamedTuple):
 
 def area_rows(results: StudyResults) -> pd.DataFrame | None:
     """Return the mean areas of a study in its order (`curve_areas`); None where it has no curves."""
-    if results.study.audit.curves is None or not results.has("curves") or _told(results).empty:
+    if not results.has("curves") or _told(results).empty:
         return None
     found = curve_areas(_told(results).drop(columns=["fractions", "outputs"]))
     orders = {
@@ -102,14 +104,17 @@ def curves_view(results: StudyResults, areas: pd.DataFrame | None, draw: Draw) -
     assert settings is not None
     trained = areas[areas["variant_id"].isin(variants_of_kind(results, "trained"))]
     others = areas[~areas["variant_id"].isin(trained["variant_id"])]
+    repeated = repeated_targets(results)
     paragraphs = sentences(
         "curves/section.j2",
         settings=settings,
         fills=[FILLS[each] for each in settings.fills],
         images=int(results.curves["image_id"].nunique()),
         single=int(results.curves.loc[results.curves["steps"] == 1, "image_id"].nunique()),
-        trained=_counted(trained),
-        others=_counted(others),
+        trained=_counted(trained, repeated),
+        others=_counted(others, repeated),
+        repeated=[plain(target) for target in repeated],
+        min_images=MIN_TO_JUDGE,
     )
     source, width = draw("curves", curves_figure(results, areas))
     alt = "Curves of deletion and insertion; the table below has the areas under them"
@@ -119,8 +124,30 @@ def curves_view(results: StudyResults, areas: pd.DataFrame | None, draw: Draw) -
     return CurvesView(tuple(paragraphs), source, width, "figures/curves.png", alt, read(rows, _AREAS, note))
 
 
-def _counted(areas: pd.DataFrame) -> dict[str, int]:
-    """Count mean areas: all, those surely better and surely worse than random orders, those untold."""
+def repeated_targets(results: StudyResults) -> list[str]:
+    """Return targets whose curves follow from those of another one, so that their areas count nothing new.
+
+    They are the same class on every image, as `predicted` is where it is `eagle` throughout, or the mirror of
+    a contrast, whose order is the same read backwards.
+    """
+    keys = ["target_index", "other_index"]
+    rows = _told(results)[["variant_id", "image_id", "target", *keys]].drop_duplicates()
+    low, high = np.sort(rows[keys].astype("float64").fillna(-1).to_numpy(), axis=1).T
+    rows = rows.assign(low=low, high=high)
+    seen, repeated = set(), []
+    for target in sorted(results.target_names, key=lambda name: DYNAMIC_TARGETS.fullmatch(name) is not None):
+        own = rows.loc[rows["target"] == target, ["variant_id", "image_id", "low", "high"]]
+        asked = frozenset(own.itertuples(index=False, name=None))
+        if asked and asked in seen:
+            repeated.append(target)
+        seen.add(asked)
+    return repeated
+
+
+def _counted(areas: pd.DataFrame, repeated: list[str]) -> dict[str, int]:
+    """Count mean areas: all, those that are judged, surely better and surely worse than random orders."""
+    areas = areas[~areas["target"].isin(repeated)]
+    areas = areas.where(areas["n_images"] >= MIN_TO_JUDGE)
     low, high = areas["gain_low"].to_numpy(np.float64), areas["gain_high"].to_numpy(np.float64)
     return {
         "all": len(areas),

@@ -7,7 +7,7 @@ from igbatch.reduce.ranges import Regions, region_size
 from igbatch.reduce.scopes import why_missing
 from igbatch.results.tables import Tables
 from igbatch.statistics.partitions import SEGMENTS, LabelMap, Partition
-from igbatch.store.label_maps import LabelMaps, read_label_maps
+from igbatch.store.label_maps import FOLDER, LabelMaps, read_label_maps
 from igbatch.store.reader import Reader
 
 KEPT_LABEL_MAPS = 64
@@ -35,11 +35,18 @@ class ImageRegions(Tables):
         """Return which superpixel or object each pixel of an image is in, as a variant's model sees it.
 
         Raises:
-            InputError: the study kept none of this image, or their file is gone or damaged.
+            InputError: these are no segments, the study kept none of this image, or their file is gone or
+                damaged.
         """
+        if segments not in SEGMENTS:
+            raise InputError(f"label_map: {segments!r} has no labels; it takes {' or '.join(SEGMENTS)}")
         for each in self.label_maps(variant_id, image_id):
             if each.segments == segments:
                 return each
+        if gone := self._gone(variant_id, image_id):
+            raise InputError(
+                f"regions {segments!r}: {image_id}: {gone} is gone; `igbatch verify` says what is lost"
+            )
         why = why_missing(self.reader, segments, f"maps of {image_id}")
         raise InputError(f"regions {segments!r}: {why}")
 
@@ -53,17 +60,24 @@ class ImageRegions(Tables):
         if (model, image_id) not in self._label_maps:
             if len(self._label_maps) >= KEPT_LABEL_MAPS:
                 self._label_maps.clear()
-            rows = self.reader.rows_of([image_id], ["variant_id", "label_maps"]).to_pylist()
-            names = dict.fromkeys(
-                row["label_maps"] for row in rows if self._model_of(row["variant_id"]) == model
-            )
             found = (
                 read_label_maps(self.reader.output, model, name, [image_id]).get(image_id)
-                for name in names
-                if name
+                for name in self._files_of(model, image_id)
             )
             self._label_maps[model, image_id] = next(filter(None, found), ())
         return self._label_maps[model, image_id]
+
+    def _files_of(self, model: str, image_id: str) -> list[str]:
+        """Return the names of the files that rows of an image say its label maps are in."""
+        rows = self.reader.rows_of([image_id], ["variant_id", "label_maps"]).to_pylist()
+        own = (row["label_maps"] for row in rows if self._model_of(row["variant_id"]) == model)
+        return list(dict.fromkeys(filter(None, own)))
+
+    def _gone(self, variant_id: str, image_id: str) -> str:
+        """Return the file of an image's label maps where rows name one and none is there; else nothing."""
+        model, output = self._model_of(variant_id), self.reader.output
+        paths = [output.path(FOLDER, model, f"{name}.parquet") for name in self._files_of(model, image_id)]
+        return "" if any(map(output.exists, paths)) or not paths else output.relative(paths[0])
 
     def _model_of(self, variant_id: str) -> str:
         return str(self.variants.set_index("variant_id")["model"][variant_id])

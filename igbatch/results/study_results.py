@@ -34,7 +34,7 @@ from igbatch.store.output import Output
 from igbatch.store.reader import Reader
 from igbatch.store.row_index import Listing
 from igbatch.store.scan import gathered
-from igbatch.text import several
+from igbatch.text import listing, several
 
 
 class NotebookView(Protocol):
@@ -136,7 +136,7 @@ class StudyResults(ImageRegions):
     @property
     def randomized(self) -> bool:
         """Tell whether this is a randomization study: one with a `randomization` section, and reduced."""
-        return self.study.randomization is not None and self.has("significance")
+        return self.has("significance")
 
     @cached_property
     def box_counts(self) -> BoxCounts | None:
@@ -205,9 +205,15 @@ class StudyResults(ImageRegions):
         passed over.
 
         Raises:
-            InputError: a file of maps is gone or damaged.
+            InputError: the study has no such variant or image, or a file of maps is gone or damaged.
         """
-        return maps_of(self.reader, variant_id, several(image_ids))
+        chosen = several(image_ids)
+        if variant_id not in (known := self.reader.variant_ids):
+            raise InputError(f"variant {variant_id!r} is not in the study; it has {listing(list(known))}")
+        for name, place in zip(chosen, self.listing.places_of(chosen), strict=True):
+            if place < 0:
+                raise InputError(f"image {name!r} is not in the study; `images` lists its ids")
+        return maps_of(self.reader, variant_id, chosen)
 
     def mean_map(
         self,
@@ -228,8 +234,8 @@ class StudyResults(ImageRegions):
 
         Raises:
             KeyError: none of the maps is there.
-            InputError: there are no such regions, they differ between images, or a file of maps is gone or
-                damaged.
+            InputError: there are no such regions, they differ between images, the study has no such variant
+                or image, or a file of maps is gone or damaged.
         """
         if regions in SEGMENTS:
             raise InputError(f"regions {regions!r} differ between images; take the mean by pixel or patches")

@@ -26,6 +26,7 @@ ROW_COLUMNS = tuple(name for name in FRAME_COLUMNS if name != "histogram")
 """Columns of `image_stats` without the histograms, which are larger than all others together."""
 
 RANDOMIZATION_TABLES = ("similarity", "map_measures", "localization", "randomization", "significance")
+SAMPLED_TABLES = ("faithfulness", "curves")
 
 
 class _Reduced(cached_property[pd.DataFrame]):
@@ -187,9 +188,9 @@ class Tables:
             raise InputError(f"{place}; run `igbatch reduce` to make it again") from error
 
     def has(self, name: str) -> bool:
-        """Tell whether a table of the reducer is there."""
+        """Tell whether a table of the reducer is there; not where it is left of a section that is gone."""
         output = self.reader.output
-        return output.exists(output.path(f"{name}.parquet"))
+        return self._has_section(name) and output.exists(output.path(f"{name}.parquet"))
 
     def path_of(self, name: str) -> str:
         """Return where a table of the reducer lies.
@@ -198,16 +199,22 @@ class Tables:
             InputError: it is not there; the line says why, and what to do.
         """
         file, again = f"{name}.parquet", "and run it again: what is computed stays"
-        if name in RANDOMIZATION_TABLES and self.study.randomization is None:
+        if name in RANDOMIZATION_TABLES and not self._has_section(name):
             why = f"the study has no `randomization` section, so there is no {file}; "
             why += f"add `randomization: {{}}` to its study file {again}"
         elif self.has(name):
             return self.reader.output.path(file)
-        elif name in ("faithfulness", "curves"):
-            why = f"there is no {file}; add `audit: {{{name}: {{}}}}` to the study file {again}"
+        elif name in SAMPLED_TABLES:
+            why = f"the study has no {file}; add `audit: {{{name}: {{}}}}` to the study file {again}"
         else:
             why = f"not reduced yet ({file} is missing); run `igbatch reduce` first"
         raise InputError(f"{self.reader.output.uri}: {why}")
+
+    def _has_section(self, name: str) -> bool:
+        """Tell whether the study has the section that a table is of: without, it is of an earlier study."""
+        if name in RANDOMIZATION_TABLES:
+            return self.study.randomization is not None
+        return name not in SAMPLED_TABLES or getattr(self.study.audit, name) is not None
 
 
 def frame_of(table: pa.Table) -> pd.DataFrame:

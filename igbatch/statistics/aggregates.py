@@ -38,8 +38,8 @@ def aggregate_box_sums(
     """Aggregate the sums in boxes over images, for each variant, target and box label.
 
     Several boxes of one label in an image are added first (their density ratios averaged by pixels), so that
-    images weigh alike; boxes without a visible pixel are left out. A group's numbers depend on its own rows
-    and the seed only, whatever their order.
+    images weigh alike; rows are of boxes that may be added (`igbatch.images.box_unions`). Boxes without a
+    visible pixel are left out. A group's numbers depend on its own rows and the seed only, in any order.
 
     Args:
         box_stats: rows of a study's `box_stats`: variant_id, image_id, target, box_label, sum, share,
@@ -95,7 +95,10 @@ def _one_row_an_image(boxes: pd.DataFrame) -> pd.DataFrame:
         images = by_image[numbers].sum(min_count=1).reset_index()
     else:  # the same, without grouping
         images = weighted[[*keys, *numbers]].sort_values(keys, ignore_index=True)
-    return images.assign(density_ratio=images["weighted"] / images["pixels"])
+    return images.assign(
+        density_ratio=images["weighted"] / images["pixels"],
+        share=images["share"].clip(upper=1),  # boxes side by side may share the pixels between them
+    )
 
 
 def named_classes(targets: Iterable[str], contrasts: Mapping[str, tuple[str, str]]) -> Classes:

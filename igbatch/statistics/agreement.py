@@ -33,8 +33,9 @@ NUMBERS = (
 def aggregate_deletions(box_stats: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """Hold sums in boxes and removals against each other over images, by variant, target and box label.
 
-    Several boxes of one label in an image are added first, as sums are; each was removed by itself. Boxes
-    without a visible pixel, and what was not measured, are left out.
+    Several boxes of one label in an image are added first, as sums are; each was removed by itself. Rows are
+    of boxes that may be added (`igbatch.images.box_unions`). Boxes without a visible pixel, and what was not
+    measured, are left out.
 
     Args:
         box_stats: rows of a study's `box_stats`: variant_id, image_id, target, box_label, sum and `MEASURES`.

@@ -39,8 +39,9 @@ class MapSpread:
         """Return the columns of `box_stats`; None for boxes without a visible pixel.
 
         `sum_spread` is the standard deviation of a box's sum over the baselines, `sign_agreement` the share
-        of those baselines under which the sum is not 0 that give it the sign of the mean, 1 where there are
-        none. The sum is 0 where the baseline is the image itself, which may be drawn: that says nothing.
+        of those baselines under which the sum is not 0 that give it the sign of the mean, None where they are
+        fewer than two. The sum is 0 where the baseline is the image itself, which may be drawn: that says
+        nothing.
         """
         return [
             dict.fromkeys(BOX_COLUMNS) if box["sum"] is None else _box_columns(own, box["sum"])
@@ -50,11 +51,11 @@ class MapSpread:
 
 def _box_columns(sums: NDArray[np.float64], mean: float) -> dict[str, float | None]:
     signed = sums[sums != 0]
-    agreement = float((np.sign(signed) == np.sign(mean)).mean()) if len(signed) else 1.0
+    agreement = float((np.sign(signed) == np.sign(mean)).mean()) if len(signed) > 1 else None
     return dict(zip(BOX_COLUMNS, (float(sums.std()), agreement), strict=True))
 
 
 def sign_depends(rows: NamedColumns) -> NDArray[np.bool_]:
-    """Tell of rows of `box_stats` whether the sum's sign depends on the baseline, never where it is one."""
+    """Tell of rows of `box_stats` whether the sum's sign depends on the baseline; unknown counts as no."""
     agreement: NDArray[np.bool_] = np.asarray(rows["sign_agreement"], np.float64) < 1
     return agreement

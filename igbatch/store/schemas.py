@@ -104,6 +104,15 @@ RANGES = _schema(
     (_patches(INT64), "patches?"),
 )
 
+AGGREGATES = _schema(
+    (TEXT, "variant_id target box_label"),
+    (INT64, "n_images n_boxes"),
+    (FLOAT64, "mean_sum mean_sum_low? mean_sum_high?"),
+    (pa.int8(), "expected_sign?"),
+    (FLOAT64, "sign_share? sign_share_low? sign_share_high? mean_share? mean_density_ratio? mean_abs_sum"),
+    (INT64, "n_negative n_both n_negative_both n_sign_depends?"),
+)
+
 DELETIONS = _schema(
     (TEXT, "variant_id target box_label measure against"),
     (INT64, "n_images"),

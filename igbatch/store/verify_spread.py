@@ -14,15 +14,16 @@ from igbatch.store.encoding import RELATIVE_ERROR, stored_maps
 def wrong_spreads(parquet: pq.ParquetFile) -> str:
     """Say what is wrong with the spreads of a file of `box_stats`; empty where nothing is.
 
-    A box without a visible pixel has none, others have both numbers or neither. Files of earlier versions
-    have no such columns.
+    A box without a visible pixel has none, and an agreement is there only beside a spread. Files of earlier
+    versions have no such columns.
     """
     if not {*BOX_COLUMNS} <= {*parquet.schema_arrow.names}:
         return ""
     boxes = parquet.read(["sum", *BOX_COLUMNS])
     seen, spread, agreement = (boxes[name].to_numpy() for name in ("sum", *BOX_COLUMNS))
     known = ~np.isnan(spread)
-    good = (spread >= 0) & (spread < np.inf) & (agreement >= 0) & (agreement <= 1) & ~np.isnan(seen)
+    agrees = np.isnan(agreement) | ((agreement >= 0) & (agreement <= 1))
+    good = (spread >= 0) & (spread < np.inf) & agrees & ~np.isnan(seen)
     odd = int(np.count_nonzero(np.where(known, ~good, ~np.isnan(agreement))))
     return f"{odd} of its rows have spreads over baselines that cannot be" if odd else ""
 

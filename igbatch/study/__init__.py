@@ -6,7 +6,6 @@ A study is one YAML file. Every key is declared here and in the modules of its s
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -17,7 +16,7 @@ from igbatch.study.audit import AuditSection, Curves, Faithfulness, Retain, Thre
 from igbatch.study.images import Boxes, Images, SceneGroup
 from igbatch.study.report import Randomization, Report
 from igbatch.study.run import QuarantineSection, Run, Store, WorkerRange
-from igbatch.study.section import Name, Section, SeededSample
+from igbatch.study.section import DYNAMIC_TARGETS, Name, Section, SeededSample
 from igbatch.study.variants import Model, Variant, VariantSpec
 
 __all__ = [
@@ -26,8 +25,6 @@ __all__ = [
     "SceneGroup", "Section", "SeededSample", "Smoothing", "Store", "Study", "Thresholds", "Variant",
     "VariantSpec", "Webhook", "WorkerRange",
 ]  # fmt: skip
-
-DYNAMIC_TARGETS = re.compile(r"predicted|label|top-[1-9][0-9]?")
 
 
 class Study(Section):

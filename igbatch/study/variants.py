@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from igbatch.study.section import Section, Seed, SeededSample, Steps, check_seeds, seeds_of
+from igbatch.study.section import DYNAMIC_TARGETS, Section, Seed, SeededSample, Steps, check_seeds, seeds_of
 
 MAX_SEEDS = 10_000
 
@@ -19,6 +19,17 @@ class Model(Section):
     architecture: str | None = None
     weights: str = "bundled"
     classes: Mapping[str, Annotated[int, Field(ge=0)]] | None = None
+
+    @field_validator("classes")
+    @classmethod
+    def _no_dynamic_target(cls, value: Mapping[str, int] | None) -> Mapping[str, int] | None:
+        for name in value or ():
+            if DYNAMIC_TARGETS.fullmatch(name):
+                raise ValueError(
+                    f"`{name}` is no name for a class, since targets `predicted`, `label` and `top-<k>` "
+                    "follow from each image; name the class otherwise"
+                )
+        return value
 
     @field_validator("weights")
     @classmethod

@@ -9,7 +9,14 @@ from torch import Tensor, nn
 
 from igbatch.attribution import OUTPUTS, AttributionError, Example, Settings, attribute, integrated_gradients
 from igbatch.attribution.calibrate import arithmetic_error
-from igbatch.attribution.contrasts import NONE, arithmetic_errors, differences_of, target_tensor
+from igbatch.attribution.contrasts import (
+    LEAST,
+    NONE,
+    arithmetic_errors,
+    differences_of,
+    target_tensor,
+    tolerances_left,
+)
 from igbatch.attribution.graphs import Graphs
 
 PAIRS = [(1, 3), (3, 4), (3, 1)]  # of two targets; with a class that is none; the other way round
@@ -170,3 +177,18 @@ def test_a_contrast_of_no_two_classes_is_refused(
 ) -> None:
     with pytest.raises(AttributionError, match=r"contrasts hold .*: give two different class indices"):
         integrated_gradients(net, small_images, [1], 0.0, steps=2, contrasts=[pair])
+
+
+def test_the_tolerance_left_to_integrals_has_a_floor() -> None:
+    """Else a contrast that the arithmetic leaves hardly anything would take nodes without end."""
+    tolerance, error = 1e-2, 1e-3
+    norms = np.stack([np.ones(2001), np.ones(2001), np.geomspace(0.05, 2, 2001)], axis=-1)
+    left = tolerances_left(tolerance, norms, ((0, 1), None, (0, 1)), error)[:, 2]
+    errors = arithmetic_errors(norms, ((0, 1), None, (0, 1)), error)[:, 2]
+    assert left.min() >= LEAST * tolerance
+    rest = tolerance - errors
+    assert (left[rest < LEAST * tolerance] == tolerance / 2).all()
+    enough = rest > 1.01 * LEAST * tolerance
+    assert (left[enough] <= rest[enough]).all()
+    assert enough.any()
+    assert not enough.all()

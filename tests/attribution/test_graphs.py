@@ -43,6 +43,16 @@ def net() -> nn.Module:
 
 
 @pytest.fixture
+def compiled_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare torch's compiler half of its work: trying all kinds of vectors, and starting processes."""
+    from torch._inductor import config, cpu_vec_isa
+
+    kinds = [kind for kind in cpu_vec_isa.supported_vec_isa_list if str(kind) == "avx2"]
+    monkeypatch.setattr(cpu_vec_isa, "supported_vec_isa_list", kinds)
+    monkeypatch.setattr(config, "compile_threads", 1)
+
+
+@pytest.fixture
 def traced_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is traced runs as it is: nothing is compiled."""
     monkeypatch.setattr(graphs.torch, "compile", lambda graph, **options: graph)
@@ -88,7 +98,7 @@ def same(found: Values, expected: Values, relative: float) -> None:
 
 @pytest.mark.slow
 @needs_compiler
-def test_compiled_passes_are_eager_ones_within_rounding(net: nn.Module) -> None:
+def test_compiled_passes_are_eager_ones_within_rounding(net: nn.Module, compiled_soon: None) -> None:
     kept = Graphs("compiled")
     with frozen(net, PRECISIONS["float32"], CPU) as forward, gradients_allowed(CPU):
         passes = passes_of(forward)

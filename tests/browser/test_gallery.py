@@ -147,14 +147,15 @@ def test_mean_maps_are_numpys(many: Any, page: Any, show: Show) -> None:
     assert (blue > red) == (mean[strongest] > 0)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_that_shuts_a_reader_out(many: Any, page: Any, show: Show, scheme: Any) -> None:
-    page.emulate_media(color_scheme=scheme)
+def test_axe_finds_nothing_that_shuts_a_reader_out(many: Any, page: Any, show: Show) -> None:
     show(page, many.gallery)
     page.get_by_text("Mean maps of groups").click()
     expect(page.locator(".means img").last).to_be_visible()
-    found = Axe().run(page).response["violations"]
-    assert [(each["id"], [node["html"][:120] for node in each["nodes"]]) for each in found] == []
+    colours = {"runOnly": ["cat.color"], "rules": {"color-contrast-enhanced": {"enabled": False}}}
+    for scheme, rules in (("light", {}), ("dark", colours)):  # colours alone change
+        page.emulate_media(color_scheme=scheme)
+        found = Axe().run(page, options={"resultTypes": ["violations"], **rules}).response["violations"]
+        assert [(each["id"], [node["html"][:120] for node in each["nodes"]]) for each in found] == [], scheme
 
 
 def test_hostile_names_are_text_on_a_phone(hostile: Any, phone: Any, show: Show) -> None:

@@ -573,6 +573,11 @@ def test_the_phone_shows_one_map_below_the_other_as_wide_as_it_is_and_scrolls_no
         assert all(place["width"] > 0.9 * 390 for place in places)
 
     eventually(fits)
+    table = phone.get_by_role("region", name="Sums in boxes")
+    table.evaluate("region => { region.scrollLeft = 200; }")
+    caption = table.locator("caption").bounding_box()
+    assert caption["x"] >= 0
+    assert caption["x"] + caption["width"] <= 390
     phone.get_by_text("Knobs").click()
     choose(phone, first_scope="dataset")
     expect(phone.locator("#statement")).to_contain_text("Joint range of the study")

@@ -30,6 +30,16 @@ def test_what_is_as_it_should_be_takes_few_words() -> None:
         ("outside", "1 box outside its image is skipped", "117,000 boxes outside their images are skipped"),
         ("clipped", "1 box reaches up to a pixel outside", "117,000 boxes reach up to a pixel outside"),
         ("duplicates", "1 box repeats another", "117,000 boxes repeat others"),
+        (
+            "within",
+            "1 box lies within another of its label",
+            "117,000 boxes lie within others of their label",
+        ),
+        (
+            "overlapping",
+            "1 image whose boxes of a label overlap in part is left out",
+            "117,000 images whose",
+        ),
         ("unchecked", "1 box will be checked", "117,000 boxes will be checked as the images are read"),
     ],
 )

@@ -34,6 +34,11 @@ def test_masks_are_matched_by_the_names_of_images(tmp_path: Path) -> None:
     outside.symlink_to("/etc/hostname")
     with pytest.raises(InputError, match="leads out of"):
         match_masks(str(tmp_path / "in"), ids("b.jpg"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(
+        InputError, match="empty: no label mask in this folder; give one with a PNG of labels for"
+    ):
+        match_masks(str(tmp_path / "empty"), ids("b.jpg"))
     with pytest.raises(InputError, match="no such folder"):
         match_masks(str(tmp_path / "none"), ids("b.jpg"))
 

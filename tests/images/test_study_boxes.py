@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def test_crowd_regions_are_left_out_and_may_be_kept(tmp_path: Path) -> None:
         assign(tmp_path, text, ["a.png"], crowd="keep")
     kept = assign(tmp_path, text, ["a.png"], crowd="keep", invalid="skip")
     assert len(kept.table.of("a.png")) == 2
-    assert kept.counts == BoxCounts(2, 1, 1, unknown_images=1, unusable=1, unchecked=2)
+    assert kept.counts == BoxCounts(2, 1, 1, unknown_images=1, overlapping=1, unusable=1, unchecked=2)
 
 
 def test_skipped_boxes_leave_the_numbers_of_others(tmp_path: Path) -> None:
@@ -98,6 +99,23 @@ def test_a_box_that_stands_twice_is_counted(tmp_path: Path) -> None:
     row = "a.png,eagle,1,2,13,4\n"
     text = HEADER + row + row + "a.png,jay,1,2,13,4\nb.png,eagle,1,2,13,4\n" + row
     assert assign(tmp_path, text, ["a.png", "b.png"]).counts.duplicates == 2
+
+
+def test_boxes_that_cannot_be_added_are_counted(tmp_path: Path) -> None:
+    """One box within another, one beside it, and two that overlap in part; labels and images are apart."""
+    text = HEADER + "".join(
+        f"{image}.png,{label},{edges}\n"
+        for image, label, edges in (
+            ("a", "eagle", "0,0,20,20"), ("a", "eagle", "5,5,9,9"), ("a", "eagle", "20,0,30,20"),
+            ("a", "jay", "10,10,25,25"), ("b", "eagle", "0,0,20,20"), ("b", "eagle", "10,10,25,25"),
+        )
+    )  # fmt: skip
+    counts = assign(tmp_path, text, ["a.png", "b.png"]).counts
+    assert (counts.duplicates, counts.within, counts.overlapping) == (0, 1, 1)
+    parts = (
+        HEADER + "a.png,eagle,0,0,0.5,1\na.png,eagle,0.501,0,1,1\na.png,jay,0,0,.6,1\na.png,jay,.5,0,1,1\n"
+    )
+    assert assign(tmp_path, parts, ["a.png"], units="normalized").counts.overlapping == 1
 
 
 def test_parts_of_an_image_stay_parts_until_its_size_is_known(tmp_path: Path) -> None:
@@ -140,25 +158,30 @@ def test_boxes_are_held_against_the_sizes_that_are_known(tmp_path: Path) -> None
         check_reach(found, sizes(a=(30, 20), c=(498, 498)))
 
 
+def reached(boxes: StudyBoxes) -> BoxCounts:
+    """Counts but those of boxes that lie in others, which the boxes of these tests do."""
+    return replace(boxes.counts, within=0, overlapping=0)
+
+
 def test_what_is_outside_is_skipped_and_counted_and_stays_in_the_table(tmp_path: Path) -> None:
     found = assign(tmp_path, REACHING, ["a.png", "b.png", "c.png"], invalid="skip")
     checked = check_reach(found, sizes(a=(30, 20)))
-    assert checked.counts == BoxCounts(5, 3, 3, outside=1, clipped=2, unchecked=2)
+    assert reached(checked) == BoxCounts(5, 3, 3, outside=1, clipped=2, unchecked=2)
     assert checked.table == found.table
     assert checked.warnings[0].startswith(
         "images.boxes: skipped: line 4: a.png: box eagle-3 (x 0..32, y 0..20)"
     )
-    assert check_reach(found, sizes()).counts == BoxCounts(5, 3, 3, clipped=1, unchecked=5)
+    assert reached(check_reach(found, sizes())) == BoxCounts(5, 3, 3, clipped=1, unchecked=5)
     every = check_reach(found, sizes(a=(30, 20), b=(30, 20), c=(500, 499)))
-    assert every.counts == BoxCounts(5, 3, 3, outside=1, clipped=3)
+    assert reached(every) == BoxCounts(5, 3, 3, outside=1, clipped=3)
 
 
 def test_parts_are_outside_by_the_same_rule_in_pixels(tmp_path: Path) -> None:
     text = HEADER + "a.png,eagle,0,0,1.002,1\na.png,eagle,0.5,0,1.008,1\na.png,eagle,0,0,0.5,0.5\n"
     found = assign(tmp_path, text, ["a.png"], units="normalized", invalid="skip")
-    assert check_reach(found, sizes(a=(400, 100))).counts == BoxCounts(3, 1, 1, outside=1, clipped=1)
-    assert check_reach(found, sizes(a=(50, 50))).counts == BoxCounts(3, 1, 1, clipped=2)
-    assert check_reach(found, sizes()).counts == BoxCounts(3, 1, 1, unchecked=3)
+    assert reached(check_reach(found, sizes(a=(400, 100)))) == BoxCounts(3, 1, 1, outside=1, clipped=1)
+    assert reached(check_reach(found, sizes(a=(50, 50)))) == BoxCounts(3, 1, 1, clipped=2)
+    assert reached(check_reach(found, sizes())) == BoxCounts(3, 1, 1, unchecked=3)
 
 
 def test_declared_sizes_are_those_of_the_studys_images(tmp_path: Path) -> None:

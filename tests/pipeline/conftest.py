@@ -12,7 +12,7 @@ import torch
 import yaml
 from ray import cloudpickle
 
-from igbatch.pipeline import driver, worker, worker_pool
+from igbatch.pipeline import cluster, driver, worker, worker_pool
 from igbatch.pipeline.plan import Plan, make_plan
 from igbatch.pipeline.resolve import ResolvedModel, ResolvedStudy
 from igbatch.pipeline.study_images import StudyImages
@@ -31,6 +31,7 @@ def cold_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a test's runs start workers of their own, as any run does."""
     monkeypatch.setattr(driver, "actor_class", worker.actor_class)
     monkeypatch.setattr(driver, "kill_worker", worker_pool.kill_worker)
+    monkeypatch.setattr(worker_pool, "why_restarted", cluster.why_restarted)
 
 
 @pytest.fixture

@@ -150,7 +150,7 @@ def test_what_is_lacking_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ray.available_resources", lambda: {"CPU": 1.0})
     assert lacking(1, 1) == "each takes 1 GPU(s), and the whole cluster has 0"
     assert lacking(8, 0) == "each takes 8 CPU(s), and the whole cluster has 4"
-    assert lacking(2, 0) == "each takes 2 CPU(s), and of the cluster's 4 1 are free"
+    assert lacking(2, 0) == "each takes 2 CPU(s), and 1 of the cluster's 4 are free"
     assert "being started" in lacking(1, 0)
 
 

@@ -1,5 +1,6 @@
 """Contrasts from study file to tables: rows, sums, ranges of their own, and studies that grow by one."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from PIL import Image
 
 from igbatch.errors import InputError
 from igbatch.pipeline import compute
 from igbatch.pipeline.run import plan_study
 from igbatch.reduce.image_ranges import IMAGE_SCOPES
+from igbatch.report.build import render_report
+from igbatch.report.figures.image_data import ImageMaps
+from igbatch.report.figures.layout import scope_sheet, sequence_sheet
+from igbatch.report.figures.scales import color_scale
 from igbatch.report.findings.boxes import box_findings
 from igbatch.report.findings.summary import describe
 from igbatch.results import StudyResults, open_study
@@ -31,13 +37,21 @@ Compute = Callable[..., Output]
 
 
 @pytest.fixture(scope="module")
-def contrasted(
-    small_content: dict[str, Any], tmp_path_factory: pytest.TempPathFactory, compute_study: Compute
-) -> StudyResults:
-    folder = tmp_path_factory.mktemp("contrasted")
-    study = folder / "small.yaml"
-    study.write_text(yaml.safe_dump(small_content))
-    return open_study(compute_study(study, folder / "out", TARGETS).uri)
+def study_file(small_content: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("contrasts") / "small.yaml"
+    path.write_text(yaml.safe_dump(small_content))
+    return path
+
+
+@pytest.fixture(scope="module")
+def contrasted(study_file: Path, compute_study: Compute) -> StudyResults:
+    return open_study(compute_study(study_file, study_file.parent / "contrasted", TARGETS).uri)
+
+
+@pytest.fixture(scope="module")
+def plain(study_file: Path, compute_study: Compute) -> StudyResults:
+    """The same study without a contrast."""
+    return open_study(compute_study(study_file, study_file.parent / "plain").uri)
 
 
 def of(
@@ -45,6 +59,19 @@ def of(
 ) -> pd.DataFrame:
     rows = getattr(results, table)
     return rows[rows["target"] == target].set_index([*KEY, *keys]).sort_index()
+
+
+def test_the_line_under_a_map_says_whose_joint_range_it_is(contrasted: StudyResults) -> None:
+    maps = ImageMaps(contrasted, contrasted.listing.ids(range(1))[0])
+    found = {
+        target: scale.words["label"]
+        for target in ("eagle", NAME)
+        if (scale := color_scale(maps, "dataset", "trained", [target]))
+    }
+    assert found == {
+        "eagle": "joint range of the study",
+        NAME: "joint range of this contrast over the study",
+    }
 
 
 def test_maps_rows_and_box_sums_are_differences_of_the_two_classes(contrasted: StudyResults) -> None:
@@ -69,9 +96,8 @@ def test_maps_rows_and_box_sums_are_differences_of_the_two_classes(contrasted: S
 
 
 def test_a_contrast_has_a_range_of_its_own_under_every_scope(
-    contrasted: StudyResults, small_study: Path, tmp_path: Path, compute_study: Compute
+    contrasted: StudyResults, plain: StudyResults
 ) -> None:
-    plain = open_study(compute_study(small_study, tmp_path / "plain").uri)
     rows = of(contrasted, NAME)
     variant, image = rows.index[0]
     one = rows.loc[(variant, image)]
@@ -104,9 +130,9 @@ def test_a_contrast_has_a_range_of_its_own_under_every_scope(
 
 
 def test_a_study_that_grows_by_a_contrast_computes_it_alone(
-    small_study: Path, tmp_path: Path, compute_study: Compute, contrasted: StudyResults
+    small_study: Path, tmp_path: Path, compute_study: Compute, contrasted: StudyResults, plain: StudyResults
 ) -> None:
-    output = compute_study(small_study, tmp_path / "grown")
+    output = Output(str(shutil.copytree(plain.uri, tmp_path / "grown")))
     before = open_study(output.uri)
     plan = plan_study(load_study(small_study, [TARGETS]), output)
     assert plan.missing_rows == len(before.image_stats) // 2
@@ -140,16 +166,17 @@ def test_a_contrast_follows_from_stored_maps_where_their_errors_allow_and_is_com
         attribute(self, shard, iter(items), *how)
 
     monkeypatch.setattr(compute.ShardComputer, "_attribute", counted)
-    exactly = [f"targets=[{NAME}]", *AUTO, "attribution.tolerance=1e-3", "attribution.deletion=none"]
+    two = [*AUTO, "images.scenes=[{kind: double, seeds: [1, 2]}]"]
+    exactly = [f"targets=[{NAME}]", *two, "attribution.tolerance=1e-3", "attribution.deletion=none"]
     exact = open_study(compute_study(small_study, tmp_path / "exact", *exactly).uri)
-    compute_study(small_study, tmp_path / "grown", *AUTO)
-    rounded = [*AUTO, "store.encoding=int16", "variants=[{kind: trained}]"]
+    compute_study(small_study, tmp_path / "grown", *two)
+    rounded = [*two, "store.encoding=int16", "variants=[{kind: random, seeds: [3]}]"]
     compute_study(small_study, tmp_path / "int16", *rounded)
     computed.clear()
-    grown = open_study(compute_study(small_study, tmp_path / "grown", TARGETS, *AUTO).uri)
+    grown = open_study(compute_study(small_study, tmp_path / "grown", TARGETS, *two).uri)
     rows, true = of(grown, NAME), of(exact, NAME)
     derived = {"/".join(key) for key in rows.index} - {*computed}
-    assert derived  # some bounds are within the tolerance
+    assert {name.split("/")[0] for name in derived} == {"random-3"}  # whose bounds are within the tolerance
     assert verify(grown.reader.output).whole
     assert rows["converged"].all()
     for key, row in rows.iterrows():
@@ -172,7 +199,26 @@ def test_a_contrast_follows_from_stored_maps_where_their_errors_allow_and_is_com
     assert lost.loc[(NAME, "trained"), columns].notna().all(axis=None)
     computed.clear()
     compute_study(small_study, tmp_path / "int16", TARGETS, *rounded)
-    assert len(computed) == len(rows.loc["trained"])  # from maps that were rounded nothing is derived
+    assert len(computed) == len(rows.loc["random-3"])  # from maps that were rounded nothing is derived
+
+
+def test_contrasts_of_classes_without_removals_are_computed_with_theirs(
+    small_study: Path, tmp_path: Path, compute_study: Compute
+) -> None:
+    """Whether a map follows from stored ones does not decide whether its removals are known."""
+    compute_study(small_study, tmp_path / "out", "attribution.deletion=none")
+    results = open_study(compute_study(small_study, tmp_path / "out", TARGETS).uri)
+    known = results.box_stats.set_index(["target", "variant_id"])["deletion_blurred"].notna()
+    assert known.loc[NAME, "trained"].all()
+    assert known.sum() == known.loc[NAME, "trained"].sum()
+    assert verify(results.reader.output).whole
+    compute_study(small_study, tmp_path / "other")
+    without = open_study(
+        compute_study(small_study, tmp_path / "other", TARGETS, "attribution.deletion=none").uri
+    )
+    known = without.box_stats.set_index(["target", "variant_id"])["deletion_blurred"].notna()
+    assert known.loc["eagle", "trained"].all()
+    assert not known.loc[NAME, "trained"].any()
 
 
 def test_a_contrast_alone_is_a_study(small_study: Path, tmp_path: Path, compute_study: Compute) -> None:
@@ -181,6 +227,24 @@ def test_a_contrast_alone_is_a_study(small_study: Path, tmp_path: Path, compute_
     assert verify(alone.reader.output).whole
     assert alone.scope_range("dataset").n_maps == len(alone.image_stats)
     assert set(alone.summary["target"]) == {NAME}
+
+
+def test_labels_and_a_contrast_are_a_study_of_images_without_labels(
+    small_study: Path, tmp_path: Path, compute_study: Compute
+) -> None:
+    folder = tmp_path / "unlabelled"
+    folder.mkdir()
+    for number in range(2):
+        pixels = np.random.default_rng(number).integers(0, 256, (56, 56, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    wanted = (f"images={{root: {folder}}}", f"targets=[label, {NAME}]")
+    results = open_study(compute_study(small_study, tmp_path / "out", *wanted).uri)
+    assert set(results.image_stats["target"]) == {NAME}
+    end = results.scope_range("raw").maximum
+    assert end == results.scope_range("raw", targets=[NAME]).maximum > 0
+    pages: dict[str, Any] = {}
+    render_report(results, lambda name, content: pages.update({name: content}), say=lambda line: None)
+    assert "The raw scale ends at" in str(pages["report/index.html"])
 
 
 def test_signs_are_expected_of_both_classes_and_stated_in_words(contrasted: StudyResults) -> None:
@@ -202,3 +266,20 @@ def test_signs_are_expected_of_both_classes_and_stated_in_words(contrasted: Stud
     _, facts = describe(contrasted)
     assert facts["Targets"] == "eagle (class 0), magpie (class 1) and eagle - magpie (class 0 less class 1)"
     assert "of a contrast that of its first class less that of the other" in facts["Explained"]
+
+
+def test_of_a_contrast_alone_figures_say_that_its_range_is_its_own(contrasted: StudyResults) -> None:
+    image = str(of(contrasted, NAME).index[0][1])
+    n_maps, maps = len(of(contrasted, NAME)), ImageMaps(contrasted, image)
+    for targets, over, own in (
+        ([NAME], f"all {n_maps} maps of the same contrast", True),
+        (["eagle", NAME], f"all {2 * n_maps} maps of the study", True),
+        (["eagle"], f"all {2 * n_maps} maps of the study", False),
+    ):
+        said = " ".join(scope_sheet(maps, "dataset", targets=targets).facts)
+        assert f"largest value of {over}. Compare " in said
+        assert ("has a range of its own" in said) == own
+        assert ("every map of the study with" in said) == (targets != [NAME])
+        (*_, row) = sequence_sheet(maps, "trained", targets).rows
+        assert ("has a range of its own" in " ".join(row.facts)) == own
+    assert "of its own" not in " ".join(scope_sheet(maps, "raw", targets=[NAME]).facts)

@@ -187,6 +187,22 @@ def test_images_of_the_data_set_are_drawn_once_and_stay_as_it_grows(
     assert not verify(out).problems
 
 
+def test_an_image_that_is_its_own_baseline_is_no_fill_of_its_boxes(
+    study: Path, tmp_path: Path, compute_study: Compute
+) -> None:
+    results = open_study(compute_study(study, tmp_path / "out", set_baseline({"images": 1})).uri)
+    ((drawn, _),) = results.record["fingerprint"]["trained"]["baseline"]["taken"]
+    boxes = results.box_stats.set_index("image_id")
+    lacking = boxes["deletion"].isna()
+    assert (lacking == (boxes.index == drawn)).all()
+    assert boxes["deletion_blurred"].notna().all()
+    assert verify(results.reader.output).whole
+    two = open_study(compute_study(study, tmp_path / "two", set_baseline({"images": 2})).uri)
+    own = two.box_stats.set_index("image_id").loc[[drawn]]
+    assert own["deletion"].notna().all()
+    assert own["sign_agreement"].isna().all()  # one baseline is left
+
+
 def test_a_drawn_image_that_is_gone_changed_or_unreadable_is_refused_by_its_name(
     folder: Path, tmp_path: Path, compute_study: Compute
 ) -> None:

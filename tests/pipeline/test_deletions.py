@@ -34,7 +34,7 @@ class Task:
     others: tuple[Tensor, ...] = ()
 
     @property
-    def baselines(self) -> tuple[Tensor, ...]:
+    def fills(self) -> tuple[Tensor, ...]:
         return self.example.baseline, *self.others
 
 
@@ -115,6 +115,21 @@ def test_with_several_baselines_a_deletion_is_the_mean_of_what_is_lost_under_eac
         for column in found:
             mean = np.mean([own[column] for own in each])
             assert found[column] == pytest.approx(mean, abs=1e-5)
+
+
+def test_without_a_fill_there_is_no_deletion_and_the_others_are_as_they_were() -> None:
+    @dataclass(frozen=True)
+    class Own(Task):
+        @property
+        def fills(self) -> tuple[Tensor, ...]:
+            return ()
+
+    model, one = LinearModel(), task(LEFT, HIDDEN)
+    first, hidden = losses(model, Own(one.image, one.example), 0)
+    assert first == {
+        "deletion_blurred": pytest.approx(losses(model, one, 0)[0]["deletion_blurred"], abs=1e-3)
+    }
+    assert hidden == {}
 
 
 def test_what_a_model_does_not_look_at_loses_nothing() -> None:

@@ -19,6 +19,7 @@ import pytest
 import torch
 import yaml
 from quick_worker import QuickWorker, Replayed, write_committed
+from warm_workers import WarmWorkers
 
 from igbatch import open_study
 from igbatch.errors import UnfinishedError
@@ -63,8 +64,27 @@ def faulty(
 
 
 @pytest.fixture
-def quick_workers(cold_workers: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def new_quick_workers(cold_workers: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test's runs start quick workers of their own, as any run does."""
     monkeypatch.setattr(worker, "Worker", QuickWorker)
+
+
+@pytest.fixture(scope="module")
+def kept_quick_workers(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> WarmWorkers:
+    return WarmWorkers(QuickWorker, tmp_path_factory.mktemp("quick_workers"))
+
+
+@pytest.fixture
+def quick_workers(kept_quick_workers: WarmWorkers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test's runs take quick workers that another test has left."""
+    kept_quick_workers.stand_in(monkeypatch)
+
+
+@pytest.fixture
+def few_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let few workers die of a shard: each is followed by a new one."""
+    monkeypatch.setattr(retry, "WHOLE_TRIES", 1)
+    monkeypatch.setattr(retry, "ALONE_TRIES", 2)
 
 
 def die_of_fatal_image(shard: Shard) -> None:
@@ -174,7 +194,7 @@ def run_with(
 
 
 @pytest.fixture
-def replay_with(quick_workers: None, small_computed: Output, tmp_path: Path) -> Callable[..., RunSummary]:
+def replay_with(small_computed: Output, tmp_path: Path) -> Callable[..., RunSummary]:
     """Run a stage of one worker that commits the small study's own rows, and has a fault: as `run_with`."""
     path = tmp_path / "committed.pickle"
     write_committed(small_computed, path)
@@ -191,7 +211,6 @@ def replay_with(quick_workers: None, small_computed: Output, tmp_path: Path) -> 
     return run
 
 
-@pytest.mark.usefixtures("cold_workers")
 def test_a_killed_worker_costs_nothing(study: Path, tmp_path: Path, undisturbed: pd.DataFrame) -> None:
     import ray
 
@@ -216,7 +235,7 @@ def dying(resolved: ResolvedStudy, output: Output, device: str) -> Any:  # a com
     os._exit(3)
 
 
-@pytest.mark.usefixtures("quick_workers")
+@pytest.mark.usefixtures("new_quick_workers")
 def test_a_worker_that_dies_while_it_is_started_is_reported_once(study: Path, tmp_path: Path) -> None:
     output = Output(str(tmp_path / "out"))
     plan = plan_study(load_study(study), output)
@@ -247,6 +266,7 @@ def test_a_worker_that_dies_while_it_is_started_is_reported_once(study: Path, tm
     assert line.endswith("the run ends where fewer than 1 are ready for 300 s")
 
 
+@pytest.mark.usefixtures("quick_workers", "few_tries")
 def test_an_image_that_kills_its_worker_ends_alone_in_quarantine(
     study: Path, tmp_path: Path, undisturbed: pd.DataFrame, replay_with: Callable[..., RunSummary]
 ) -> None:
@@ -265,15 +285,14 @@ def test_an_image_that_kills_its_worker_ends_alone_in_quarantine(
     assert_as_if_nothing_had_been(Output(str(tmp_path / "out")), undisturbed)
 
 
+@pytest.mark.usefixtures("quick_workers", "few_tries")
 def test_shards_that_were_with_the_one_at_fault_cost_no_image(
     study: Path,
     tmp_path: Path,
     undisturbed: pd.DataFrame,
     replay_with: Callable[..., RunSummary],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A worker has the next shard already when it dies, and nothing tells which of them it was."""
-    monkeypatch.setattr(retry, "ALONE_TRIES", 2)  # each is a new worker
     single = "run.shard_images=1"
     summary = replay_with(die_of_fatal_image, study, tmp_path / "out", single)
     assert summary.quarantined == 2
@@ -283,8 +302,12 @@ def test_shards_that_were_with_the_one_at_fault_cost_no_image(
     assert_as_if_nothing_had_been(Output(str(tmp_path / "out")), others)
 
 
+@pytest.mark.usefixtures("quick_workers", "few_tries")
 def test_a_shard_too_large_for_memory_is_halved(
-    study: Path, tmp_path: Path, undisturbed: pd.DataFrame, replay_with: Callable[..., RunSummary]
+    study: Path,
+    tmp_path: Path,
+    undisturbed: pd.DataFrame,
+    replay_with: Callable[..., RunSummary],
 ) -> None:
     summary = replay_with(need_memory, study, tmp_path / "out")
     assert summary.quarantined == 0
@@ -292,6 +315,7 @@ def test_a_shard_too_large_for_memory_is_halved(
     assert_as_if_nothing_had_been(Output(str(tmp_path / "out")), undisturbed)
 
 
+@pytest.mark.usefixtures("new_quick_workers")
 def test_a_study_of_thousands_of_classes_survives_two_deaths_of_its_worker(
     study: Path,
     tmp_path: Path,
@@ -300,7 +324,6 @@ def test_a_study_of_thousands_of_classes_survives_two_deaths_of_its_worker(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Ray drops constructor arguments above 100 KB once their actor has died twice."""
-
     real = plan_study
 
     def with_many_classes(*arguments: Any, **how: Any) -> Plan:
@@ -318,6 +341,7 @@ def test_a_study_of_thousands_of_classes_survives_two_deaths_of_its_worker(
     assert_as_if_nothing_had_been(Output(str(tmp_path / "out")), undisturbed)
 
 
+@pytest.mark.usefixtures("quick_workers")
 def test_a_hung_worker_is_killed_in_time(
     study: Path, tmp_path: Path, undisturbed: pd.DataFrame, replay_with: Callable[..., RunSummary]
 ) -> None:

@@ -1,6 +1,7 @@
 """Superpixels and objects in a study: once an image, shared by variants, verified, refused where absent."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,8 @@ def test_a_study_by_superpixels_and_objects(
     assert drawn == [20, 20]  # once an image, not once a variant
     assert len(output.files("label_maps")) == 1  # of one shard of each variant
     images = results.images["image_id"].tolist()
+    with pytest.raises(InputError, match="it takes superpixels or objects"):
+        results.label_map("trained", images[0], "patch 8")
     for variant, image, regions in [
         (v, i, r) for v in ("trained", "random-3") for i in images for r in SEGMENTS
     ]:
@@ -111,6 +114,10 @@ def _check_damage(output: Output) -> None:
     assert {problem.kind for problem in verify(output).problems} == {"numbers"}
     output.delete(file.path)
     assert {problem.kind for problem in verify(output).problems} == {"regions"}
+    where = f"'superpixels': .*: {re.escape(output.relative(file.path))} is gone; `igbatch verify` says"
+    lost = open_study(output.uri)
+    with pytest.raises(InputError, match=where):
+        lost.label_map("trained", lost.images["image_id"][0], "superpixels")
     assert verify(output, quick=True).problems == []
     output.put(file.path, content)
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 SCRIPT = Path(__file__).with_name("on_a_cluster.py")
 KEY = ["variant_id", "image_id", "target"]
 OWN = ["histogram", "attempt", "attributions_bytes", "box_stats_bytes", "quarantine_bytes"]
-IMAGES = 8
+IMAGES = 6
 """A shard each."""
 
 
@@ -57,7 +57,7 @@ def clone(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def undisturbed(study: Path, folder: Path, compute_study: Callable[..., Output]) -> Output:
-    return compute_study(study, folder / "undisturbed")
+    return compute_study(study, folder / "undisturbed", reduce=False)
 
 
 @pytest.fixture(scope="module")

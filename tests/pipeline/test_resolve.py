@@ -207,6 +207,24 @@ def test_contrasts_are_two_names_unless_a_class_is_called_so(load: Callable[...,
     )
 
 
+def test_a_name_that_reads_as_a_contrast_is_not_given_to_one_class(load: Callable[..., LoadedStudy]) -> None:
+    line = refusal(lambda: resolve_study(load(targets={"eagle - magpie": 0, "magpie": 1})))
+    assert line == (
+        "targets.eagle - magpie: 'eagle - magpie' would be one class, and reads as 'eagle' less 'magpie': "
+        "list it without an index for the contrast (`targets: [eagle - magpie]`), or give the class another "
+        "name"
+    )
+    line = refusal(lambda: resolve_study(load(targets={"hawk - owl": 0, "hawk": 1, "owl": 2})))
+    assert "reads as 'hawk' less 'owl'" in line
+    models = {"m": {"classes": {"eagle - magpie": 3}}}
+    line = refusal(lambda: resolve_study(load(models=models, targets=["eagle"])))
+    assert line.startswith(
+        "models.m.classes.eagle - magpie: 'eagle - magpie' would be one class, and reads as"
+    )
+    plain = {"m": {"classes": {"hawk - owl": 3}}}
+    assert resolve_study(load(models=plain, targets=["hawk - owl"])).models["m"].targets == {"hawk - owl": 3}
+
+
 @pytest.mark.parametrize(
     ("targets", "line"),
     [
@@ -214,6 +232,14 @@ def test_contrasts_are_two_names_unless_a_class_is_called_so(load: Callable[...,
         (["top-6"], "targets: top-6: model m has 5 classes only; ask for fewer"),
         (["top-0"], "targets: 'top-0' is not a class"),
         (["eagle - hawk"], "targets: 'eagle - hawk': 'hawk' is not a class of model m"),
+        (
+            ["eagle-magpie"],
+            "targets: 'eagle-magpie' is not a class of model m; did you mean the contrast 'eagle - magpie', ",
+        ),
+        (
+            ["eagle -magpie"],
+            "targets: 'eagle -magpie' is not a class of model m; did you mean the contrast 'eagle -",
+        ),
         (["eagle - eagle"], "targets: 'eagle - eagle': both are class 0 of model m, whose difference is 0"),
         (["predicted - eagle"], "targets: 'predicted - eagle': `predicted` is another class for each image"),
     ],

@@ -27,7 +27,7 @@ from igbatch.pipeline.reduction_state import state_of
 from igbatch.pipeline.resolve import ResolvedStudy
 from igbatch.pipeline.run import plan_study, run_stage
 from igbatch.pipeline.sampled import FAITHFULNESS, find_parts, lots, measure_parts, measure_sample
-from igbatch.pipeline.study_output import keep_study
+from igbatch.pipeline.study_output import keep_study, open_output
 from igbatch.store import schemas
 from igbatch.store.output import Output
 from igbatch.store.reader import Reader
@@ -145,6 +145,23 @@ def test_what_is_measured_is_found_again_and_a_change_measures_only_what_changed
     assert np.array_equal(wider["infidelity"], table["infidelity"])  # the same squares, measured again
     assert (wider["sensitivity"] > table["sensitivity"]).all()
     assert len(output.files("faithfulness")) == 1  # what no row comes from any more is gone
+
+
+def test_a_new_run_leaves_out_what_was_measured_of_removed_targets_and_variants(
+    study: Path, output: Output
+) -> None:
+    both = "audit.faithfulness.variants=[trained, random-3]"
+    measure(study, output, both)
+    before = open_study(output.uri).faithfulness
+    assert set(before["target"]) == {"predicted", "magpie"}
+    assert set(before["variant_id"]) == {"trained", "random-3"}
+    smaller = ["targets=[magpie]", "variants=[{kind: trained}]"]
+    plan = planned(study, output, *smaller)
+    open_output(output, plan.resolved, plan.images)
+    assert measure(study, output, *smaller)[0] == [("trained", before["image_id"][0])]
+    after = open_study(output.uri).faithfulness
+    assert set(after["target"]) == {"magpie"}
+    assert set(after["variant_id"]) == {"trained"}
 
 
 def test_without_the_section_nothing_is_written_and_nothing_removed(study: Path, output: Output) -> None:

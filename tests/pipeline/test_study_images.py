@@ -301,11 +301,11 @@ def test_skipped_boxes_are_counted_by_their_kind_and_named(
     assert found.box_counts is not None
     assert found.box_counts.words() == (
         "3 boxes on 1 of 4 images; 2 boxes without extent or numbers are skipped; 1 box outside its image is "
-        "skipped; 1 box repeats another and is counted besides"
+        "skipped; 1 box repeats another, whose pixels count once in sums over their label"
     )
     first, same, second = found.warnings
     assert same == (
-        "images.boxes: 1 of 3 boxes lie just where one before them does (in scene-40.png hawk-4 where hawk-1 "
+        "images.boxes: 1 of 3 boxes lies just where one before it does (in scene-40.png hawk-4 where hawk-1 "
         "does): shown by objects, the first stands for all"
     )
     assert first.startswith("images.boxes: skipped: line 3: y_max is '1': it must be greater than y_min")

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from igbatch.report.build import left_over
+
 Rendered = Callable[..., dict[str, bytes]]
 
 
@@ -43,3 +45,10 @@ def test_maps_are_drawn_as_files_only_where_the_study_says_so(
     files = rendered(small_study)
     assert [path for path in files if path.endswith(".png")] == ["report/figures/aggregates.png"]
     assert b"Figures for print (PNG)" not in files["report/index.html"]
+
+
+def test_what_earlier_reports_left_is_told_from_what_others_put_there(small_files: dict[str, bytes]) -> None:
+    assert not left_over(small_files, list(small_files))
+    assert left_over([*small_files, "report/notes.html"], ["report/index.html"]) == [
+        path for path in small_files if path == "report/gallery.html" or path.startswith("report/figures/")
+    ]

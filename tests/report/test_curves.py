@@ -9,11 +9,12 @@ import pyarrow as pa
 import pytest
 from matplotlib.figure import Figure
 
-from igbatch.report.curves import area_rows, curves_figure, curves_view
+from igbatch.report.curves import area_rows, curves_figure, curves_view, repeated_targets
 from igbatch.results import StudyResults
 from igbatch.store import schemas
 
 SETTINGS = {"images": {"sample": 4}, "steps": 4, "random_orders": 2, "fills": ["blurred"]}
+KEYS = ("target_index", "other_index")
 IMAGES = ("a.png", "b.png", "c.png", "d.png")
 
 
@@ -29,7 +30,8 @@ def curve_rows(images: tuple[str, ...] = IMAGES) -> list[dict[str, Any]]:
                 line = np.array([0.8, 0.3, 0.2, 0.2, 0.2]) + wiggle
             outputs = line if kind == "deletion" or number is not None else 1 - line
             found.append({
-                "variant_id": variant, "image_id": image, "target": target, "target_index": 0, "kind": kind,
+                "variant_id": variant, "image_id": image, "target": target,
+                "target_index": ("eagle", "magpie").index(target), "kind": kind,
                 "regions": "patch 16", "fill": "blurred", "number": number, "seed": 0, "steps": 4,
                 "order": "attribution" if number is None else "random", "fractions": at, "outputs": outputs,
                 "area": float(np.trapezoid(outputs, at)),
@@ -80,6 +82,37 @@ def test_an_image_that_is_one_region_has_no_part_in_means_and_the_page_says_so(r
     view = curves_view(results, areas, lambda *figure: ("data:,", 700))
     assert view is not None
     assert "1 image is a single superpixel, which has no order" in " ".join(view.paragraphs)
+
+
+def test_three_images_are_too_few_to_claim_anything(results: StudyResults) -> None:
+    output = results.reader.output
+    table = pa.Table.from_pylist(curve_rows(IMAGES[:3]), schema=schemas.CURVES)
+    output.put_table(output.path("curves.parquet"), table)
+    view = curves_view(results, area_rows(results), lambda *figure: ("data:,", 700))
+    assert view is not None
+    text = " ".join(view.paragraphs)
+    assert "Trained models: fewer than 4 images, too few to judge by." in text
+    assert "better than" not in text
+    assert "Of random models" not in text
+
+
+def test_a_target_that_is_another_one_on_every_image_counts_once(results: StudyResults) -> None:
+    """Here `magpie` is the very class of `eagle`: its areas are shown, and not counted again."""
+    output = results.reader.output
+    rows = [{**row, "target_index": 0} for row in curve_rows()]
+    output.put_table(output.path("curves.parquet"), pa.Table.from_pylist(rows, schema=schemas.CURVES))
+    assert repeated_targets(results) == ["magpie"]
+    view = curves_view(results, area_rows(results), lambda *figure: ("data:,", 700))
+    assert view is not None
+    text = " ".join(view.paragraphs)
+    assert (
+        "of 2 mean areas (each target, curve, regions and fill; magpie is left out, whose curves repeat "
+        "those of other targets), 2 are better"
+    ) in text
+    index = {"eagle": (0, 1), "magpie": (1, 0)}  # two contrasts, each the mirror of the other
+    mirrored = [dict(row, **dict(zip(KEYS, index[row["target"]], strict=True))) for row in curve_rows()]
+    output.put_table(output.path("curves.parquet"), pa.Table.from_pylist(mirrored, schema=schemas.CURVES))
+    assert repeated_targets(results) == ["magpie"]
 
 
 def test_the_figure_has_a_line_and_a_dashed_one_for_each_variant_with_its_band(results: StudyResults) -> None:

@@ -17,9 +17,11 @@ def test_columns_of_boxes_are_deviations_and_shares_of_signs() -> None:
     assert first == {"sum_spread": pytest.approx(math.sqrt(3.5)), "sign_agreement": 1.0}
     assert second == {"sum_spread": pytest.approx(sums[:, 1].std()), "sign_agreement": 0.0}
     assert hidden == {"sum_spread": None, "sign_agreement": None}
-    assert nothing == {"sum_spread": 0.0, "sign_agreement": 1.0}
+    assert nothing == {"sum_spread": 0.0, "sign_agreement": None}
     (drawn,) = MapSpread(None, 0.5, np.array([[0.0], [1.0], [-2.0], [3.0]])).box_columns([{"sum": 0.5}])
     assert drawn["sign_agreement"] == pytest.approx(2 / 3)  # a baseline that is the image itself says nothing
+    (alone,) = MapSpread(None, 0.5, np.array([[0.0], [1.0]])).box_columns([{"sum": 0.5}])
+    assert alone["sign_agreement"] is None  # the other one agrees with itself
 
 
 @pytest.mark.parametrize(("ratio", "column"), [(0.5, 0.5), (0.0, 0.0), (math.nan, None), (math.inf, None)])

@@ -517,7 +517,8 @@ def test_deletions_that_contradict_each_other_are_counted() -> None:
     both = {"deletion": 0.1, "deletion_blurred": 0.2, "true_effect": 0.3, "sum": 1.0}
     rows = [
         both, dict.fromkeys(both), {**dict.fromkeys(both), "sum": 1.0}, {**both, "true_effect": None},
-        {**both, "sum": None}, {**both, "deletion": None}, {**both, "deletion_blurred": float("nan")},
+        {**both, "sum": None}, {**both, "deletion": None}, {**both, "deletion_blurred": None},
+        {**both, "deletion_blurred": float("nan")},
         {**dict.fromkeys(both), "sum": 1.0, "true_effect": 0.3},
     ]  # fmt: skip
     what = "deletions that are not finite, not whole or of no pixel"

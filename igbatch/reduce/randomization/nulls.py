@@ -54,8 +54,9 @@ def data_set_rows(
 ) -> list[dict[str, Any]]:
     """Test each trained model over the data set, and the signs of every variant: rows of `SIGNIFICANCE`.
 
-    The null of a trained model are the random variants of it that are computed on all images. Intervals come
-    from resampling the images, jointly for all variants.
+    The null of a trained model are the random variants of it that are computed on all images; of a statistic,
+    those that have it of the same images as the trained model. Intervals come from resampling the images,
+    jointly for all variants.
 
     Args:
         values: of the study's variants by id, under the same resamples.
@@ -79,7 +80,8 @@ def _null_rows(
     trained: Mapping[Statistic, Resampled], nulls: Sequence[Mapping[Statistic, Resampled]], classes: Classes
 ) -> Iterator[dict[str, Any]]:
     for statistic, mean in trained.items():
-        null = [each[statistic].means for each in nulls if statistic in each]
+        own = (each[statistic] for each in nulls if statistic in each)
+        null = [each.means for each in own if each.which == mean.which]  # others differ by their images too
         if null and mean.images >= MIN_IMAGES:
             yield {
                 "test": "null",

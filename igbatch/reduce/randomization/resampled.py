@@ -15,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from igbatch.statistics.significance import resampled_means
+from igbatch.store.fingerprint import bytes_digest
 from igbatch.store.output import Output
 
 RESAMPLES = 1_000
@@ -22,6 +23,9 @@ MANY_IMAGES, FEWER_RESAMPLES = 10_000, 200
 """Above so many images fewer resamples do: their interval is narrow."""
 
 SEED = 0
+KEPT = 2
+"""Of the means that are kept: another one works all out anew."""
+
 CONFIDENCE = 0.95
 MIN_IMAGES = 3
 """Images below which no interval is given."""
@@ -30,10 +34,14 @@ Key = TypeVar("Key", bound=tuple[Any, ...])
 
 
 class Resampled(NamedTuple):
-    """A mean over so many images: float64 [1 + resamples], the plain one first."""
+    """A mean over so many images: float64 [1 + resamples], the plain one first.
+
+    `which` is a digest of the images: means over the same ones have the same.
+    """
 
     images: int
     means: NDArray[np.float64]
+    which: str = ""
 
     @property
     def interval(self) -> tuple[float | None, float | None]:
@@ -53,8 +61,12 @@ def image_means(columns: Mapping[Key, pd.Series], image_ids: Sequence[str]) -> d
     for number, values in enumerate(columns.values()):
         matrix[places.get_indexer(values.index), number] = values.to_numpy(dtype=np.float64)
     resamples = RESAMPLES if len(places) <= MANY_IMAGES else FEWER_RESAMPLES
-    counts, means = np.isfinite(matrix).sum(axis=0), resampled_means(matrix, resamples, SEED).T
-    return {key: Resampled(int(n), mean) for key, n, mean in zip(columns, counts, means, strict=True) if n}
+    seen, means = np.isfinite(matrix).T, resampled_means(matrix, resamples, SEED).T
+    return {
+        key: Resampled(int(of.sum()), mean, bytes_digest(np.packbits(of).tobytes()))
+        for key, of, mean in zip(columns, seen, means, strict=True)
+        if of.any()
+    }
 
 
 def interval(resampled: NDArray[np.float64], images: int) -> tuple[float | None, float | None]:
@@ -67,15 +79,16 @@ def interval(resampled: NDArray[np.float64], images: int) -> tuple[float | None,
 
 
 def keep_means(output: Output, path: str, means: Mapping[Any, Resampled], names: Sequence[str]) -> None:
-    """Write a row a mean: the texts of its key, of these names, then images and means."""
+    """Write a row a mean: the texts of its key, of these names, then images, means and which images."""
     schema = pa.schema([*((name, pa.string()) for name in names), ("images", pa.int64()),
-                        ("means", pa.list_(pa.float64()))])  # fmt: skip
+                        ("means", pa.list_(pa.float64())), ("which", pa.string())])  # fmt: skip
     rows = [dict(zip(schema.names, (*key, *mean), strict=True)) for key, mean in means.items()]
     output.put_table(path, pa.Table.from_pylist(rows, schema=schema))
 
 
 def kept_means(output: Output, path: str) -> dict[tuple[Any, ...], Resampled]:
     """Read what `keep_means` wrote: the same bits."""
-    *names, images, means = output.read_table(path).columns
+    *names, images, means, which = output.read_table(path).columns
     keys = zip(*(name.to_pylist() for name in names), strict=True)
-    return dict(zip(keys, map(Resampled, images.to_pylist(), means.to_numpy()), strict=True))
+    found = map(Resampled, images.to_pylist(), means.to_numpy(), which.to_pylist())
+    return dict(zip(keys, found, strict=True))

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from igbatch.reduce.randomization.nulls import null_variants
-from igbatch.reduce.randomization.resampled import SEED, Resampled, image_means, keep_means, kept_means
+from igbatch.reduce.randomization.resampled import KEPT, SEED, Resampled, image_means, keep_means, kept_means
 from igbatch.reduce.randomization.tasks import TABLES, VERSION, part_path
 from igbatch.store.fingerprint import digest
 from igbatch.store.output import Output
@@ -58,7 +58,7 @@ class SummaryTask:
     @property
     def path(self) -> str:
         """Where the summary is kept; the name is a digest of what it follows from."""
-        name = digest([VERSION, SEED, self.parts, self.image_ids])
+        name = digest([VERSION, KEPT, SEED, self.parts, self.image_ids])
         return part_path(self.output, self.variant_id, name, "summary")
 
 

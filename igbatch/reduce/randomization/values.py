@@ -15,7 +15,8 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from igbatch.reduce.randomization.resampled import SEED, Resampled, image_means, keep_means, kept_means
+from igbatch.images.box_unions import EDGES, union_of_table
+from igbatch.reduce.randomization.resampled import KEPT, SEED, Resampled, image_means, keep_means, kept_means
 from igbatch.reduce.randomization.tasks import VERSION, part_path
 from igbatch.statistics.aggregates import Classes, expected_sign, named_classes
 from igbatch.statistics.significance import Alternative, sign_test, signed_rank_test
@@ -48,8 +49,11 @@ SIGNED_SUMS = ("sum", "sum_over_change", "positive")
 SIGNED = (*SIGNED_SUMS, "deletion", "deletion_blurred")
 
 KEY = ["image_id", "target", "box_label"]
+ADDED_VERSION = 2
+"""Of how boxes are added: in values that an earlier version kept, pixels of overlapping boxes count twice."""
+
 _ADDED = ["sum", "share", "pixels", "deletion", "deletion_blurred"]
-BOX_COLUMNS = [*KEY, *_ADDED, "density_ratio", "contains_peak"]
+BOX_COLUMNS = [*KEY, *EDGES, *_ADDED, "density_ratio", "contains_peak"]
 MAP_COLUMNS = ["image_id", "target", "sum", "abs_sum", "score", "score_baseline"]
 
 
@@ -120,7 +124,8 @@ def values_tasks(reader: Reader) -> Iterator[ValuesTask]:
         commits = [f"{file.shard}.{file.attempt}" for file in index.files]
         ranks = np.append(np.argsort(np.argsort(commits)), -1)  # files are known in no certain order
         sources = bytes_digest(ranks[index.file_of_key].astype(np.int64).tobytes())
-        name = digest([VERSION, SEED, reader.target_names, sorted(commits), listed, sources])
+        content = [VERSION, ADDED_VERSION, KEPT, SEED, reader.target_names, sorted(commits), listed, sources]
+        name = digest(content)
         yield ValuesTask(reader.output, variant_id, name)
 
 
@@ -144,14 +149,14 @@ def variant_values(task: ValuesTask) -> VariantValues:
     table = image_values(boxes, maps)
     means = image_means(dict(_columns(table)), reader.listing.image_ids.to_pylist())
     changes = {statistic: means.pop(statistic) for statistic in [*means] if statistic.statistic == "change"}
-    for statistic, mean in means.items():
+    for statistic in means:
         if statistic.statistic == "sum_over_change":  # of the means, in every resample
             total, change = (
                 means[statistic._replace(statistic="sum")],
                 changes[statistic._replace(statistic="change")],
             )
             with np.errstate(divide="ignore", invalid="ignore"):
-                means[statistic] = mean._replace(means=total.means / change.means)
+                means[statistic] = total._replace(means=total.means / change.means)
     return VariantValues(means, list(sign_rows(table, named_classes(reader.target_names, reader.contrasts))))
 
 
@@ -159,7 +164,8 @@ def image_values(boxes: pd.DataFrame, maps: pd.DataFrame) -> pd.DataFrame:
     """Return one row per image, target and box label, and one per image and target (box_label None).
 
     Several boxes of one label are added; their density ratios are averaged by pixels, and one peak among them
-    counts. Boxes without a visible pixel are left out.
+    counts. No pixel counts twice (`igbatch.images.box_unions`): images whose boxes of a label overlap in part
+    are left out of that label, and so are boxes without a visible pixel.
 
     Args:
         boxes: rows of `box_stats`.
@@ -170,6 +176,7 @@ def image_values(boxes: pd.DataFrame, maps: pd.DataFrame) -> pd.DataFrame:
         `MAP_STATISTICS`, null where a statistic is not of that row's kind or is undefined.
     """
     seen = boxes[boxes["sum"].notna()]
+    seen = seen[union_of_table(seen, KEY).counted]
     seen = seen.assign(
         weighted=seen["density_ratio"] * seen["pixels"],
         contains_peak=seen["contains_peak"].astype("float64"),
@@ -178,6 +185,7 @@ def image_values(boxes: pd.DataFrame, maps: pd.DataFrame) -> pd.DataFrame:
     found = by[[*_ADDED, "weighted"]].sum(min_count=1)
     found["contains_peak"] = by["contains_peak"].max()
     found = found.reset_index()
+    found["share"] = found["share"].clip(upper=1)
     found["density_ratio"] = found["weighted"] / found["pixels"]
     change = maps.assign(change=(maps["score"] - maps["score_baseline"]).abs())
     found = found.merge(change[["image_id", "target", "change"]], on=["image_id", "target"], how="left")

@@ -55,6 +55,7 @@ class ColorScale:
         quantile: the style's percentile of |a| over the maps; None where its rule needs none.
         exact: False where the quantile is from histograms.
         unit: of the study's attributions, as in "the colours end at 0.01 of probability".
+        contrast: whether the maps are of one contrast, whose range is its own.
     """
 
     shared: ScopeRange
@@ -62,6 +63,7 @@ class ColorScale:
     quantile: float | None = None
     exact: bool = True
     unit: str = ""
+    contrast: bool = False
 
     @property
     def raw(self) -> bool:
@@ -158,13 +160,17 @@ class ColorScale:
         """
         maps = count(self.shared.n_maps, "map")
         scope = SCOPE_WORDS[self.shared.scope]
+        over, compare = scope.over, scope.compare
+        if self.contrast:
+            over, compare = scope.contrast_over or over, scope.contrast_compare or compare
         return parts(
             "color/scale.j2",
             scale=self,
             scope=scope,
             region=region_words(self.style.size),
             maps=maps,
-            over=scope.over.format(maps=maps),
+            over=over.format(maps=maps),
+            compare=compare,
             missing=MISSING_WORDS.format(maps=maps),
             source="" if self.exact else HISTOGRAM_WORDS.format(error=percent(RELATIVE_ERROR)),
         )

@@ -14,6 +14,19 @@ from igbatch.report.color.colormaps import PALETTES, Palette
 from igbatch.report.color.wording import KNOBS, PART_WORDS, RULE_WORDS, RangeRule, ValuePart
 from igbatch.report.sentences import parts
 
+KEYWORDS = {
+    "range": "ends=(low, high)",
+    "vmin": "ends=(low, high)",
+    "vmax": "ends=(low, high)",
+    "symmetric": "rule='symmetric'",
+    "colors": "palette='…'",
+    "cmap": "palette='…'",
+    "overlay": "opacity=…",
+    "alpha": "opacity=…",
+    "normalization": "scope='…'",
+}
+"""Keywords instead of names that flags of `igbatch report`, or matplotlib, have for the same."""
+
 
 @dataclass(frozen=True)
 class ColorStyle:
@@ -98,8 +111,11 @@ class ColorStyle:
         for name, what in {"fixed": "range", "percentile": "percentile"}.items():
             if given[name] and rule not in (None, name):
                 raise InputError(f"rule {rule!r} takes no {what}; leave out one of them")
-        if unknown := others.keys() - {field.name for field in fields(cls)}:
-            raise InputError(f"{min(unknown)!r} is no choice of style; see docs/figures.md")
+        known = {field.name for field in fields(cls)} - {"vmin", "vmax"}
+        if unknown := others.keys() - known:
+            name = min(unknown)
+            use = f"use {KEYWORDS[name]}" if name in KEYWORDS else "docs/figures.md has them all"
+            raise InputError(f"{name!r} is no choice of style; {use}")
         rule = rule or next((name for name in given if given[name]), None)
         vmin, vmax = ends or (None, None)
         chosen = {"rule": rule, "percentile": percentile, "vmin": vmin, "vmax": vmax, **others}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from typing import Any, Literal
 
@@ -19,12 +19,17 @@ ValuePart = Literal["signed", "positive", "negative", "absolute"]
 
 @dataclass(frozen=True)
 class ScopeWords:
-    """A scope in words: a title, over whose values it is, which maps to compare, and what to beware of."""
+    """A scope in words: a title, over whose values it is, which maps to compare, and what to beware of.
+
+    `contrast_over` and `contrast_compare` are said where only contrasts are shown; empty: as of classes.
+    """
 
     title: str
     over: str
     compare: str
     beware: str
+    contrast_over: str = ""
+    contrast_compare: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ HISTOGRAM_WORDS: str = _WORDS["histogram"]
 """Of a percentile that was not taken from the pixels themselves; `{error}` is as in "15.5 %"."""
 
 CONTRAST_WORDS: str = _WORDS["contrast"]
-"""Of maps of contrasts beside those of classes."""
+"""Of maps of contrasts under a joint range."""
 
 
 def knobs(sizes: Iterable[int] = (), scopes: str = "scopes", lacking: str = "") -> dict[str, Any]:
@@ -87,7 +92,8 @@ def knobs(sizes: Iterable[int] = (), scopes: str = "scopes", lacking: str = "") 
         scopes: the section of `wording.toml` that has the scopes: `compared` for arrays of several sources.
         lacking: why other regions are not there, in sentences.
     """
-    choices = {"scope": _WORDS[scopes], "rule": _WORDS["rules"], "part": _WORDS["parts"]}
+    of_scopes = {name: asdict(ScopeWords(**each)) for name, each in _WORDS[scopes].items()}
+    choices = {"scope": of_scopes, "rule": _WORDS["rules"], "part": _WORDS["parts"]}
     choices["palette"] = {
         name: {
             "title": each.title,
@@ -103,7 +109,7 @@ def knobs(sizes: Iterable[int] = (), scopes: str = "scopes", lacking: str = "") 
         **lists,
         "regions": [region_words(size) for size in (1, *sizes)],
         "limits": _WORDS["knobs"],
-        "sentences": {name: _WORDS[name] for name in ("missing", "histogram", "contrast")}
+        "sentences": {name: _WORDS[name] for name in ("missing", "missing_of", "histogram", "contrast")}
         | {"lacking": lacking},
     }
 

@@ -262,14 +262,19 @@ def box_colors(results: StudyResults, more: Iterable[str] = ()) -> dict[str, str
 
 
 def box_names(box_sums: pd.DataFrame) -> dict[str, str]:
-    """Name the boxes of one image, by id: their labels, numbered where it has several boxes of one."""
+    """Name the boxes of one image, by id: their labels, and where it has several of one their ids, too.
+
+    Ids that a file leaves out are a label and a number, of which the number is told.
+    """
     rows = box_sums[["box_id", "box_label"]].drop_duplicates("box_id")
     labels = list(map(str, rows["box_label"]))
-    several, place = Counter(labels), Counter[str]()
+    several = Counter(labels)
     names = {}
     for box_id, label in zip(map(str, rows["box_id"]), labels, strict=True):
-        place[label] += 1
-        names[box_id] = f"{label} {place[label]}" if several[label] > 1 else label
+        number = box_id.removeprefix(f"{label}-")
+        numbered = number != box_id and number.isdecimal()
+        own = f"{label} {number}" if numbered else f"{label}: {box_id}"
+        names[box_id] = own if several[label] > 1 else label
     return names
 
 
@@ -292,4 +297,5 @@ def error_mark(row: Any, settings: AttributionSection) -> str:
     error, allowed = map(float, allowed_error(row, settings.tolerance, settings.atol))
     more = "{} or more" if pd.isna(row["map_error"]) else "up to {}"
     off = f"off by {more.format(number(error, 2))}, allowed {number(allowed, 2)}"
-    return f"not converged: {off} ({row['steps']} steps)"
+    paths = f" over {settings.copies} paths" if settings.copies > 1 else ""
+    return f"not converged: {off} ({row['steps']} steps{paths})"

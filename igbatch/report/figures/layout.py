@@ -90,7 +90,11 @@ def scope_sheet(
     names = chosen(targets, maps.results.target_names, "target")
     classes, contrasts = split_targets(maps, names)
     if scope == "pair" and len(classes) < 2:
-        raise InputError(f"scope 'pair' needs two classes, there is {len(classes)}; use image")
+        own = "; a contrast has a range of its own" if contrasts else ""
+        mend = "image or dataset" if contrasts else "image"
+        raise InputError(
+            f"scope 'pair' needs two classes, there is {len(classes) or 'none'}{own}; use {mend}"
+        )
     groups = [tuple(names)]
     if scope == "pair" and len(classes) > 2:
         groups = [*combinations(classes, 2), *((name,) for name in contrasts)]
@@ -146,23 +150,22 @@ _IN_BOX = {"sum": "sum in box", **_REMOVALS}
 def statement(panels: Sequence[Panel], contrasts: Collection[str]) -> tuple[str, ...]:
     """Return what is said once for many maps under one scope: of the scale of the first, of a class if any.
 
-    Where contrasts stand beside classes it is said that their ranges are their own.
+    Where a contrast is among them it is said that its range is its own.
     """
     scaled = [panel for panel in panels if panel.scale is not None]
     scaled.sort(key=lambda panel: panel.target in contrasts)
     scale = scaled[0].scale if scaled else None
     if scale is None:
         return (_NO_MAP,)
-    mixed = scaled[0].target not in contrasts and scaled[-1].target in contrasts
-    apart = _apart(mixed, scale.shared.scope, scale.style)
+    apart = _apart(scaled[-1].target in contrasts, scale.shared.scope, scale.style)
     return tuple(
         filter(None, (scale.words["statement"], scale.words["beware"], scale.words["regions"], apart))
     )
 
 
-def _apart(mixed: bool, scope: str, style: ColorStyle) -> str:
-    """Return what is said where classes and contrasts are `mixed`; of ranges that no maps share, nothing."""
-    return CONTRAST_WORDS if mixed and style.rule != "fixed" and scope not in ("raw", "image") else ""
+def _apart(contrast: bool, scope: str, style: ColorStyle) -> str:
+    """Return what is said where some map is of a contrast; of ranges that no maps share, nothing."""
+    return CONTRAST_WORDS if contrast and style.rule != "fixed" and scope not in ("raw", "image") else ""
 
 
 def row_of(maps: ImageMaps, scope: Scope, variant_id: str, targets: Sequence[str], style: ColorStyle) -> Row:
@@ -178,10 +181,11 @@ def row_of(maps: ImageMaps, scope: Scope, variant_id: str, targets: Sequence[str
     scales = [of[target] for target in targets]
     panels = tuple(map(maps.panel, [variant_id] * len(targets), targets, scales))
     shared = [of[target] for target in (*classes, *contrasts)]  # what is said is said of classes
-    words = next((scale.words for scale in shared if scale is not None), None)
-    if words is None:
+    said = next((scale for scale in shared if scale is not None), None)
+    if said is None:
         return Row(_NO_MAP, (), "", panels)
-    apart = _apart(bool(classes and contrasts), scope, style)
+    words = said.words
+    apart = _apart(bool(contrasts), said.shared.scope, style)
     facts = tuple(filter(None, (words["sentences"], words["regions"], apart)))
     return Row(words["heading"], facts, words["caution"], panels)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from igbatch.errors import InputError
 from igbatch.reduce.ranges import SCOPES, RangeSummary, Regions, Scope, columns_of, merge, region_size
-from igbatch.reduce.scopes import family_of
+from igbatch.reduce.scopes import family_of, first_family
 from igbatch.report.color.scale import ColorScale
 from igbatch.report.color.style import DEFAULT, ColorStyle
 from igbatch.report.figures.image_data import ImageMaps
@@ -59,12 +59,13 @@ def color_scale(
     quantile, exact = None, True
     if style.rule == "percentile" and scope != "raw":
         quantile, exact = _quantile(maps, scope, variant_id, targets, style)
-    return ColorScale(shared, style, quantile, exact, unit(maps.results))
+    contrast = family_of(maps.results.reader, targets) in maps.results.contrasts
+    return ColorScale(shared, style, quantile, exact, unit(maps.results), contrast)
 
 
 def shown_regions(results: StudyResults) -> Regions:
     """Return the regions that a study is shown by where nobody chose: `FIRST`, pixels where it lacks them."""
-    family = next(iter(results.reader.families))  # of classes, if there are any
+    family = first_family(results.reader, results.range_of)
     whole = merge(results.range_of(each, family) for each in results.reader.variant_ids)
     return FIRST if whole.n_maps and whole.of(region_size(FIRST)).n_maps == whole.n_maps else "pixel"
 

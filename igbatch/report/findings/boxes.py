@@ -11,7 +11,6 @@ from igbatch.report.columns import TableColumns, in_order, interval_cell, name, 
 from igbatch.report.findings.contrasts import MIN_TO_JUDGE, against, contrast_findings
 from igbatch.report.findings.model import Finding, Missing, Verdict, combine, present, variants_of_kind
 from igbatch.results import StudyResults
-from igbatch.statistics.aggregates import MIN_IMAGES
 from igbatch.text import plain
 
 SMALL_PROBABILITY = 0.01
@@ -23,7 +22,7 @@ SMALL_SHARE = 0.05
 MAX_NAMED = 6
 """Pairs of classes that the answer names one by one."""
 
-_LIMITS = {"small_probability": SMALL_PROBABILITY, "small_share": SMALL_SHARE, "min_images": MIN_IMAGES}
+_LIMITS = {"small_probability": SMALL_PROBABILITY, "small_share": SMALL_SHARE, "min_images": MIN_TO_JUDGE}
 
 _BOX: TableColumns = {
     "variant": name("variant_id"),
@@ -73,7 +72,7 @@ def box_findings(results: StudyResults) -> list[Finding]:
 def negligible_when_random(results: StudyResults, sums: pd.DataFrame) -> Finding:
     """Test whether the sums in boxes are negligible in all random variants."""
     probability = results.study.attribution.output == "probability"
-    sums = sums[sums["n_images"] >= MIN_IMAGES]
+    sums = sums[sums["n_images"] >= MIN_TO_JUDGE]
     sizes = sums[sums["kind"] == "trained"].groupby("model")["mean_abs_sum"].mean()
     own = sums[sums["kind"] == "random"]
     own = own.assign(reference=own["model"].map(sizes.where(sizes > 0)).astype(float))
@@ -101,7 +100,7 @@ def negligible_when_random(results: StudyResults, sums: pd.DataFrame) -> Finding
 def significant_when_trained(results: StudyResults, sums: pd.DataFrame) -> Finding:
     """Test whether the trained model's sums in boxes differ from zero; of boxes that are targets, if any."""
     probability = results.study.attribution.output == "probability"
-    sums = sums[sums["n_images"] >= MIN_IMAGES]
+    sums = sums[sums["n_images"] >= MIN_TO_JUDGE]
     own = sums[sums["kind"] == "trained"]
     if (named := own["box_label"].isin(results.target_names)).any():
         own = own[named]

@@ -61,28 +61,29 @@ _RANKS = ["spearman", "spearman_low", "spearman_high"]
 def deletion_findings(results: StudyResults) -> list[Finding]:
     """Test in trained variants whether sums in boxes say what removals do, by the study's `deletions`."""
     trained = variants_of_kind(results, "trained")
-    rows = results.deletions
-    rows = rows[rows["variant_id"].isin(trained) & (rows["n_images"] >= MIN_RANKED)]
+    every = results.deletions
+    every = every[every["variant_id"].isin(trained)]
+    rows = every[every["n_images"] >= MIN_RANKED]
     verdicts: Any = [_agree(row) for row in rows.to_dict("records")]
     rows = rows.assign(passed=pd.Series(verdicts, rows.index, dtype=object))
     pairs = {pair: own.set_index(KEYS) for pair, own in rows.groupby(["measure", "against"])}
     none = rows[:0].set_index(KEYS)
     deletion, blurred = (pairs.get((each, "sum"), none) for each in ("deletion", "deletion_blurred"))
     deletion = deletion.join(blurred[["sign_share", *_RANKS]].add_suffix("_blurred"))
-    counted, measured = (
-        int(each.loc[each["variant_id"].isin(trained), "n_images"].sum())
-        for each in (
-            results.aggregates,
-            results.deletions.query("measure == 'deletion' and against == 'sum'"),
-        )
+    sums = results.aggregates
+    counted = int(sums.loc[sums["variant_id"].isin(trained), "n_images"].sum())
+    measured, seen = (
+        int(every.loc[(every["measure"] == each) & (every["against"] == "sum"), "n_images"].sum())
+        for each in ("deletion", "true_effect")
     )
     findings = [_found("trained_deletion", deletion, _DELETION, _missing(trained, counted, measured),
-                       counted=counted, measured=measured)]  # fmt: skip
+                       counted=counted, measured=measured, measure="deletion")]  # fmt: skip
     truth = pairs.get(("true_effect", "sum"), none)
-    if len(truth):
+    if seen:
         names = ["mean", "sign_share", *_RANKS]
         truth = truth.join(pairs.get(("deletion", "true_effect"), none)[names].add_suffix("_deletion"))
-        findings.append(_found("trained_true_effect", truth, _TRUE_EFFECT, None))
+        findings.append(_found("trained_true_effect", truth, _TRUE_EFFECT, None,
+                               counted=counted, measured=seen, measure="true effect"))  # fmt: skip
     return findings
 
 
@@ -110,10 +111,18 @@ def _missing(trained: list[str], counted: int, measured: int) -> Missing | None:
 
 
 def _found(
-    key: str, rows: pd.DataFrame, columns: TableColumns, missing: Missing | None, **numbers: Any
+    key: str,
+    rows: pd.DataFrame,
+    columns: TableColumns,
+    missing: Missing | None,
+    *,
+    counted: int,
+    measured: int,
+    measure: str,
 ) -> Finding:
+    """Put what is known of a measure in words: of `measured` sums of `counted`."""
     if missing is None and not len(rows):
-        missing = Missing.BOXES
+        missing = Missing.BOXES if measured == counted else Missing.FEW
     shown = rows.reset_index().sort_values(["variant_id", "box_label", "target"])
     spans = {
         key: (column.min(), column.max()) if len(column := shown[name].dropna()) else None
@@ -132,7 +141,9 @@ def _found(
         min_images=MIN_RANKED,
         signed=None if missing else _signed(shown),
         **spans,
-        **numbers,
+        counted=counted,
+        measured=measured,
+        measure=measure,
     )
 
 

@@ -41,6 +41,7 @@ class Missing(StrEnum):
     IMAGES = "images"
     MAPS = "maps"
     DELETIONS = "deletions"
+    FEW = "few"
 
 
 @dataclass(frozen=True)

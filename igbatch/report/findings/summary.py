@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from igbatch.reduce.ranges import region_size
+from igbatch.report.color.wording import region_words
+from igbatch.report.figures.scales import shown_regions
 from igbatch.report.findings.model import Finding, variants_of_kind
 from igbatch.report.randomization.statistics import SIGNIFICANT, null_tests
 from igbatch.report.randomization.verdicts import MIN_MODELS, null_verdict
@@ -81,10 +84,12 @@ def cautions(results: StudyResults, quarantined: int) -> list[str]:
         quarantined: maps in quarantine.
     """
     boxes = results.box_counts
+    regions = shown_regions(results)
     apart = boxes is not None and boxes.unknown_images > 0 and boxes.images < boxes.study_images
     return sentences(
         "caveats.j2",
-        raw_end=results.scope_range("raw").maximum if results.totals.rows else None,
+        raw_end=results.scope_range("raw", regions=regions).maximum if results.totals.rows else None,
+        region=region_words(region_size(regions)),
         boxes=boxes.words() if boxes and (apart or boxes.exceptions()) else "",
         **_signs(results),
         **_doubts(results, quarantined),

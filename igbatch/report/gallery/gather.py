@@ -107,6 +107,7 @@ def gallery_of(results: StudyResults, page: PageStudy, selection: Selection) -> 
         raw=_of_regions(page.raw, size),
         variants=packed.variants,
         targets=[Named(id=each.id, name=each.name) for each in page.targets],
+        all_classes={*results.target_names} <= {*results.contrasts, *(each.id for each in page.targets)},
         images=pictures,
         numbers=list(numbers.values()),
         values={numbers[key].key: column for key, column in of_images.items()},

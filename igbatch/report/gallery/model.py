@@ -84,6 +84,8 @@ class GalleryStudy(PageModel):
     raw: RegionRange | None
     variants: list[GalleryVariant]
     targets: list[Named]
+    all_classes: bool
+    """Whether all classes of the study are among them: then the range of all maps of an image is known."""
     images: list[GalleryImage]
     """In the order of the study."""
     numbers: list[GalleryNumber]

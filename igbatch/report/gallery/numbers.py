@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from igbatch.images.box_unions import EDGES, union_of_table
 from igbatch.report.gallery.model import GalleryNumber, GalleryWords
 from igbatch.results import StudyResults
 from igbatch.store import schemas
@@ -27,6 +28,8 @@ BOX_COLUMNS = tuple(name for name in WORDS["box"] if name in schemas.BOX_STATS.n
 """Those that box_stats has in this version."""
 BOXES = ("box", "against")
 """The kinds of numbers that are of boxes with a label."""
+
+_KEYS = ["image_id", "target", "box_label"]
 
 Key = tuple[str, str, str]
 """A kind of numbers, a column, and a label; empty where it is of no boxes."""
@@ -66,15 +69,19 @@ def map_values(
 def _of_boxes(results: StudyResults, image_ids: Sequence[str], variant_id: str) -> dict[str, pd.DataFrame]:
     """Return sums over an image's boxes of each label, indexed by image and target, by kind and column.
 
-    An image has no sum of a column where one of its boxes has no value.
+    An image has no sum of a column where one of its boxes has no value, and none of a label whose boxes
+    overlap in part.
     """
-    rows = results.boxes_of(image_ids, ["image_id", "target", "box_label", *BOX_COLUMNS], variant_id)
+    rows = results.boxes_of(image_ids, [*_KEYS, *EDGES, *BOX_COLUMNS], variant_id)
     rows = rows.dropna(subset="sum")
+    rows = rows[union_of_table(rows, _KEYS).counted]
     images = rows.groupby("box_label")["image_id"].nunique().sort_values(ascending=False, kind="stable")
     found = {}
     for label in sorted(images.index[:MAX_LABELS]):
         keys = rows[rows["box_label"] == label].groupby(["image_id", "target"])[list(BOX_COLUMNS)]
         sums = keys.sum().where(keys.count().eq(keys.size(), axis=0))
+        if "share" in sums:
+            sums["share"] = sums["share"].clip(upper=1)  # boxes side by side may share a pixel
         columns: dict[Any, Any] = {("box", name): sums[name] for name in BOX_COLUMNS}
         if "deletion" in BOX_COLUMNS:
             columns["against", "sum"] = sums["deletion"] - sums["sum"]

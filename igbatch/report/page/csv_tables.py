@@ -28,6 +28,9 @@ STATS_COLUMNS = [
 MAX_ROWS = 100_000
 """Rows up to which a table is written whole; of a larger one the rows of the images that are shown."""
 
+NOT_ALWAYS = ("deletions", "curve_areas", "randomization", "significance", "localization")
+"""Names of the tables that only some studies have."""
+
 _Scan = Callable[[str, Sequence[str]], Iterator[pa.Table]]
 _Some = Callable[[Sequence[str], Sequence[str]], pd.DataFrame]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -78,6 +79,13 @@ def render_gallery(gallery: Gallery, title: str) -> str:
 
 
 def _render(template: str, script: str, styles: Sequence[str], **values: Any) -> str:
+    style, content = Markup("\n".join(map(_template, styles))), Markup(_template(script))
+    return _environment().get_template(template).render(**values, style=style, script=content)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    """Return what holds the templates; it keeps those that it has compiled."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("igbatch.report", "templates"),
         autoescape=True,
@@ -88,11 +96,7 @@ def _render(template: str, script: str, styles: Sequence[str], **values: Any) ->
     own = (number_columns, role, audit_table, headline, digest)
     environment.filters |= FILTERS | {each.__name__: each for each in own}
     environment.tests["negative"] = lambda cell: cell.startswith("−") and " " not in cell
-    return environment.get_template(template).render(
-        **values,
-        style=Markup("\n".join(map(_template, styles))),
-        script=Markup(_template(script)),
-    )
+    return environment
 
 
 def number_columns(table: Table) -> set[int]:

@@ -40,7 +40,7 @@ class PageModel(BaseModel):
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ScopeChoice(ScopeWords):
     """A scope: which maps share a range, and what that makes comparable."""
 
@@ -85,10 +85,12 @@ class Sentences(PageModel):
 
     missing: str
     """Of an incomplete one; `{maps}` stands for the number of maps that are there."""
+    missing_of: str
+    """Where others beside it have their own; `{named}` stands for names, each with its number of maps."""
     histogram: str
     """Of a quantile from histograms; `{error}` stands for its bound, as in "15.5 %"."""
     contrast: str
-    """Of maps of contrasts beside those of classes."""
+    """Of maps of contrasts under a joint range."""
     lacking: str
     """Why regions are not there to choose; empty where all are."""
 

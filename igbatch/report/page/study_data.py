@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from igbatch.reduce.ranges import COLUMNS, RangeSummary, merge, region_size
-from igbatch.reduce.scopes import raw_scale
+from igbatch.reduce.scopes import first_family, raw_scale
 from igbatch.report.color.wording import LACKING_WORDS, knobs
 from igbatch.report.figures.encoding import data_uri, photo_jpeg
 from igbatch.report.figures.image_data import ImageMaps, ShownRows
@@ -78,7 +78,7 @@ def page_data(
     trained_first = sorted(places.values(), key=lambda place: facts[place]["kind"] != "trained")
     first = [] if variants else trained_first[:FIRST_VARIANTS]
     families, variant_ids = results.reader.families, results.reader.variant_ids
-    family = next(iter(families))
+    family = first_family(results.reader, results.range_of)
     ranges = {each: results.range_of(each, family) for each in variant_ids}
     images_of = {each: results.reader.expected_images(each) for each in variant_ids}
     every = len(families[family])
@@ -190,8 +190,7 @@ def _image(
     def add(values: NDArray[np.float32]) -> tuple[str, float]:
         return add_map(blocks, values, held)
 
-    families = results.reader.families
-    classes = families[next(iter(families))]
+    classes = results.reader.families[first_family(results.reader, results.range_of)]
     of_classes = rows[rows["target"].isin(classes)]
     first_of = models[list(variants)].drop_duplicates()  # models by the first variant of each
     shown = [

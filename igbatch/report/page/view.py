@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from igbatch.errors import InputError
 from igbatch.report.figures.image_data import ShownRows
@@ -34,6 +34,8 @@ def view(
     Raises:
         InputError: the study has no such image, variant or target, or there are too many maps.
     """
+    if not isinstance(images, Iterable):
+        raise InputError(f"images: {images!r} is no id; give the id of an image, or a list of them")
     names = tuple(several(images))
     places = study.listing.places_of(list(names)) if names else ()
     unknown = next((name for name, place in zip(names, places, strict=True) if place < 0), None)

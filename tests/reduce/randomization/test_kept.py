@@ -16,9 +16,9 @@ from igbatch.store.reader import Reader
 
 def assert_same(one: Mapping[Any, Resampled], other: Mapping[Any, Resampled]) -> None:
     assert list(one) == list(other)
-    for key, (images, means) in one.items():
-        assert images == other[key].images
-        np.testing.assert_array_equal(means, other[key].means)
+    for key, mean in one.items():
+        assert (mean.images, mean.which) == (other[key].images, other[key].which)
+        np.testing.assert_array_equal(mean.means, other[key].means)
 
 
 def summary_task(output: Output) -> SummaryTask:

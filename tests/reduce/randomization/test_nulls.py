@@ -98,6 +98,23 @@ def test_what_too_few_images_have_is_not_tested() -> None:
     assert [row["statistic"] for row in rows] == ["share"]
 
 
+def test_means_over_other_images_are_no_null() -> None:
+    rng = np.random.default_rng(5)
+    deletion = OWN._replace(statistic="deletion")
+    older = np.repeat([True, False], 10)  # images that random models were not measured on without their boxes
+
+    def one(*, whole: bool) -> VariantValues:
+        drawn = rng.normal(0, 1, 20)
+        return values({OWN: drawn, deletion: drawn if whole else np.where(older, np.nan, drawn)})
+
+    found = {"trained": one(whole=True)} | {f"random-{n}": one(whole=False) for n in range(9)}
+    rows = data_set_rows(found, variants(9), TARGETS, "probability")
+    assert [(row["statistic"], row["n_images"], row["n_null"]) for row in rows] == [("sum", 20, 9)]
+    found["random-9"] = one(whole=True)
+    _, lost = data_set_rows(found, variants(10), TARGETS, "probability")
+    assert (lost["n_images"], lost["n_null"]) == (20, 1)
+
+
 def test_a_study_without_random_or_trained_variants_has_no_test_against_a_null(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

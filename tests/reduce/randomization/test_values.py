@@ -1,5 +1,7 @@
 """What is tested: one value an image, several boxes of a label joined, signs over the images."""
 
+from itertools import count
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,9 +25,15 @@ from igbatch.store.reader import Reader
 NOT_REMOVED = {"deletion": np.nan, "deletion_blurred": np.nan}
 
 
+PLACES = count(step=20)
+"""Left edges of boxes that lie apart."""
+
+
 def box(image: str, target: str, label: str, total: float | None, **more: float) -> dict[str, object]:
     row = {"share": 0.25, "density_ratio": 2.0, "pixels": 10, "contains_peak": False, **NOT_REMOVED, **more}
-    return {"image_id": image, "target": target, "box_label": label, "sum": total, **row}
+    left = next(PLACES)
+    edges = {"x_min": left, "y_min": 0, "x_max": left + 10, "y_max": 10}
+    return {"image_id": image, "target": target, "box_label": label, "sum": total, **edges, **row}
 
 
 def maps(*images: str, change: float = 0.5) -> pd.DataFrame:
@@ -57,6 +65,22 @@ def test_boxes_of_one_label_are_joined() -> None:
     assert joined["positive"] == 0
     assert found.loc[("magpie", "eagle")]["positive"] == 1
     assert found["abs_sum"].notna().sum() == 2  # the whole maps
+
+
+def test_no_pixel_counts_twice() -> None:
+    """A box within another is in its sum already; of boxes that overlap in part nothing exact is known."""
+    whole = {"x_min": 0, "y_min": 0, "x_max": 50, "y_max": 50}
+    part, beyond = {**whole, "x_max": 20}, {**whole, "x_min": 40, "x_max": 60}
+    side = {**whole, "x_min": 49, "x_max": 80}
+
+    def found(*edges: dict[str, int], share: float = 0.75) -> pd.DataFrame:
+        rows = [box("a", "eagle", "eagle", 1.0, share=share, **each) for each in edges]
+        table = image_values(pd.DataFrame(rows), maps("a"))
+        return table[table["box_label"].notna()]
+
+    assert found(part, whole, whole, part)[["sum", "share"]].to_numpy().tolist() == [[1.0, 0.75]]
+    assert found(whole, side)[["sum", "share"]].to_numpy().tolist() == [[2.0, 1.0]]  # edges rounded outwards
+    assert found(whole, beyond).empty
 
 
 def test_an_output_that_does_not_change_has_no_ratio_to_its_change() -> None:
@@ -141,7 +165,7 @@ def test_values_of_a_variant_are_means_of_its_rows(randomized: Output) -> None:
     found = variant_values(task)
     boxes = Reader(randomized).box_stats("trained").to_pandas()
     rows = boxes[(boxes["box_label"] == "magpie") & (boxes["target"] == "eagle")]
-    images, means = found.means[Statistic("eagle", "magpie", "sum")]
+    images, means, _ = found.means[Statistic("eagle", "magpie", "sum")]
     assert images == rows["image_id"].nunique() == 3
     assert means[0] == pytest.approx(rows.groupby("image_id")["sum"].sum().mean())
     assert means.shape == (1001,)

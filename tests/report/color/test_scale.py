@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
@@ -113,6 +114,19 @@ def test_scope_and_rule_are_said_under_the_map_and_beside_the_row(scale_of: Scal
     assert raw.words["label"] == "not normalized, scale ±0.01"
     assert "end at −0.01 and +0.01 of probability a pixel." in raw.words["sentences"]
     assert "leaves this scale as it is: white is zero" in raw.words["sentences"]
+
+
+def test_the_range_of_a_contrast_is_said_to_be_its_own(scale_of: ScaleOf) -> None:
+    def label(scope: str, **choices: Any) -> str:
+        return replace(scale_of(*RANGE, scope, **choices), contrast=True).words["label"]
+
+    assert label("image") == "per-map range"
+    assert label("targets") == "range of this contrast"
+    assert label("models") == "joint range of this contrast over all variants"
+    assert label("variant", rule="min-max") == "joint range of this contrast over the variant, min-max"
+    assert label("dataset") == "joint range of this contrast over the study"
+    assert label("dataset", complete=False) == "incomplete: joint range of this contrast over the study"
+    assert label("raw").startswith("not normalized")
 
 
 def test_a_quantile_from_histograms_says_so(scale_of: ScaleOf) -> None:

@@ -42,6 +42,11 @@ def test_what_is_said_of_a_rule_chooses_it() -> None:
         ({"rule": "symmetric", "ends": (0, 1)}, "takes no range"),
         ({"percentile": 99, "ends": (0, 1)}, "takes no percentile"),
         ({"colour": "red"}, "'colour' is no choice of style"),
+        ({"overlay": 0.5}, "use opacity="),
+        ({"range": (-1, 1)}, r"use ends=\(low, high\)"),
+        ({"vmin": -1}, r"use ends=\(low, high\)"),
+        ({"colors": "gray"}, "use palette="),
+        ({"symmetric": True}, "use rule='symmetric'"),
     ],
 )
 def test_a_wrong_choice_is_one_line_that_says_what_is_right(choices: dict[str, Any], message: str) -> None:

@@ -130,6 +130,16 @@ def test_one_target_has_no_pair(drawn: Any, noise: Any) -> None:
     assert texts(igbatch.figure(study, "a")) == texts(igbatch.figure(study, "a", scope="image"))
 
 
+def test_a_contrast_alone_has_no_pair_and_the_message_says_which_range_it_has(
+    drawn: Any, noise: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"])
+    monkeypatch.setattr("igbatch.report.figures.layout.split_targets", lambda maps, names: ([], names))
+    line = "needs two classes, there is none; a contrast has a range of its own; use image or dataset"
+    with pytest.raises(InputError, match=line):
+        scope_sheet(ImageMaps(study, "a"), "pair", targets=["eagle"])
+
+
 def test_three_targets_have_a_joint_range_of_all_and_of_each_pair(drawn: Any, noise: Any) -> None:
     names = ("eagle", "magpie", "crow")
     study = drawn({("trained", "a", t): noise(i) for i, t in enumerate(names)}, targets=names)

@@ -1,9 +1,10 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from igbatch.report.color.style import ColorStyle
-from igbatch.report.figures.image_data import ImageMaps, error_mark
+from igbatch.report.figures.image_data import ImageMaps, box_names, error_mark
 from igbatch.report.figures.scales import color_scale
 from igbatch.report.sentences import render
 from igbatch.statistics.patches import over_pixels, patch_sums
@@ -33,6 +34,23 @@ def test_the_worst_map_is_named(drawn: Any, noise: Any) -> None:
     assert stats["image_id"].iloc[int(np.argmax(ratio))] in words
     assert error_mark(stats.iloc[0], study.study.attribution).endswith("(50 steps)")
     assert error_mark({"converged": True}, {}) == ""
+
+
+def test_boxes_of_one_label_are_named_by_the_ids_of_their_file() -> None:
+    def names(*rows: tuple[str, str]) -> list[str]:
+        return list(box_names(pd.DataFrame(rows, columns=["box_id", "box_label"])).values())
+
+    assert names(("left", "eagle"), ("right", "eagle"), ("m", "magpie")) == [
+        "eagle: left",
+        "eagle: right",
+        "magpie",
+    ]
+    # numbers are those of the terminal, and not the places of ids, of which eagle-10 comes before eagle-2
+    assert names(("eagle-10", "eagle"), ("eagle-2", "eagle"), ("own", "eagle")) == [
+        "eagle 10",
+        "eagle 2",
+        "eagle: own",
+    ]
 
 
 def test_patches_show_their_sums_and_keep_the_total(drawn: Any, noise: Any) -> None:

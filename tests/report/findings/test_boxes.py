@@ -21,17 +21,26 @@ def find(results: Any) -> list[Finding]:
 
 
 def finding(results: Any, key: str) -> Finding:
-    (found,) = [f for f in find(results) if f.key == key]
-    assert found.answer.endswith(".")
-    for text in (found.claim, found.criterion, found.answer, found.brief):
-        assert not re.search(r" [.,;:)]|\( |  ", text), text
+    (found,) = findings(results, key)
     return found
+
+
+def findings(results: Any, *keys: str) -> list[Finding]:
+    every = find(results)
+    chosen = [found for key in keys for found in every if found.key == key]
+    assert [found.key for found in chosen] == [*keys]
+    for found in chosen:
+        assert found.answer.endswith(".")
+        for text in (found.claim, found.criterion, found.answer, found.brief):
+            assert not re.search(r" [.,;:)]|\( |  ", text), text
+    return chosen
 
 
 def test_the_claims_of_the_experiment_hold_where_they_are_true(study: Any) -> None:
     results = study({"random-1": NEGLIGIBLE, "random-2": NEGLIGIBLE, "trained": OPPOSED})
-    for key in ("random_negligible", "trained_significant", "trained_opposition", "random_no_opposition"):
-        assert finding(results, key).verdict is Verdict.HOLDS, key
+    claims = ("random_negligible", "trained_significant", "trained_opposition", "random_no_opposition")
+    for found in findings(results, *claims):
+        assert found.verdict is Verdict.HOLDS, found.key
 
 
 def test_the_numbers_are_told(study: Any) -> None:
@@ -136,7 +145,8 @@ def test_other_targets_than_boxes_have_no_opposition(drawn: Any, noise: Any) -> 
 
 
 def test_every_reason_that_a_claim_cannot_be_told_has_words() -> None:
-    numbers = {"min_images": 3, "largest_count": 2, "min_count": 4}
+    numbers: dict[str, Any] = {"min_images": 4, "largest_count": 2, "min_count": 4}
+    numbers |= {"measure": "deletion", "measured": 2, "counted": 9}
     words = {each: parts("findings/missing.j2", missing=each, **numbers) for each in Missing}
     assert len({texts["brief"] for texts in words.values()}) == len(Missing)
     for texts in words.values():
@@ -153,3 +163,21 @@ def test_every_reason_that_a_claim_cannot_be_told_has_words() -> None:
 )  # fmt: skip
 def test_combining_parts(passed: list[bool | None], verdict: Verdict) -> None:
     assert combine(passed) is verdict
+
+
+@pytest.mark.parametrize(
+    ("sides", "claim"),
+    [
+        ((True, False), "the box of the eagle for the eagle, and that of the none against it."),
+        ((True,), "the box of the eagle for the eagle."),
+        ((False, False), "the box of the none against the eagle."),
+        ((), "the box of the eagle for the eagle, and that of the none against it."),
+    ],
+)
+def test_a_contrast_claims_nothing_of_a_class_without_boxes(sides: tuple[bool, ...], claim: str) -> None:
+    sums = [{"for_first": side} for side in sides]
+    numbers = {"output": "logit", "min_count": 4, "min_images": 3}
+    said = parts(
+        "findings/contrast.j2", first="eagle", other="none", sums=sums, missing=True, why="", **numbers
+    )
+    assert said["claim"] == f"Asked “eagle or none”, the trained model counts {claim}"

@@ -19,8 +19,8 @@ IMAGES = 12
 def removed(study: Any) -> Any:
     """Make a study whose boxes were removed: `removed(deletion, true_effect)`, functions of the sums."""
 
-    def make(deletion: Any, true_effect: Any = None, known: int = IMAGES) -> Any:
-        results = study({"random-1": OPPOSED, "trained": OPPOSED}, images=IMAGES)
+    def make(deletion: Any, true_effect: Any = None, known: int = IMAGES, images: int = IMAGES) -> Any:
+        results = study({"random-1": OPPOSED, "trained": OPPOSED}, images=images)
         boxes = results.box_stats
         own = (boxes["variant_id"] == "trained") & boxes["image_id"].isin(
             [f"{each}.png" for each in range(known)]
@@ -79,6 +79,14 @@ def test_the_true_effect_is_told_beside_sum_and_deletion(removed: Any) -> None:
 def test_what_was_not_measured_is_said(removed: Any, study: Any) -> None:
     some = found(removed(lambda sums: sums, known=6))["trained_deletion"]
     assert "The deletion is known of 24 of 48 sums" in some.answer
+    few = found(removed(lambda sums: sums, lambda sums: sums, known=3))
+    for key, name in (("trained_deletion", "deletion"), ("trained_true_effect", "true effect")):
+        assert few[key].verdict is Verdict.UNKNOWN
+        assert few[key].brief.startswith(f"the {name} is known of 12 of 48 sums (image, box label, target)")
+        assert "on at least 4 images" in few[key].answer
+    assert "known of 12 of 48 sums" in few["trained_deletion"].summary
+    boxes = found(removed(lambda sums: sums, lambda sums: sums, known=3, images=3))
+    assert all("no box label is on at least 4" in each.answer for each in boxes.values())
     none = found(study({"trained": OPPOSED}))["trained_deletion"]
     assert none.verdict is Verdict.UNKNOWN
     assert "no box was removed" in none.answer

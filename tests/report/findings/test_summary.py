@@ -11,6 +11,7 @@ import pytest
 
 from igbatch.images.box_counts import BoxCounts
 from igbatch.reduce.summary import Summary, WorstMap
+from igbatch.report.color.wording import region_words
 from igbatch.report.findings.boxes import box_findings
 from igbatch.report.findings.deletions import deletion_findings
 from igbatch.report.findings.model import Finding
@@ -21,6 +22,7 @@ from igbatch.report.sentences import sentences
 from igbatch.results import StudyResults
 from igbatch.statistics.aggregates import aggregate_box_sums
 from igbatch.statistics.agreement import aggregate_deletions
+from igbatch.text import number
 
 OPPOSED = ((0.8, -0.2), (-0.3, 0.7))
 AGREEING = ((0.8, 0.2), (0.3, 0.7))
@@ -92,7 +94,10 @@ def test_what_the_boxes_say_follows_the_sums(study: Any) -> None:
     )
     assert summed(study({"trained": OPPOSED}, boxes=()))[2].startswith("Nothing is said of boxes")
     few = summed(study({"trained": OPPOSED}, images=1))[2]
-    assert few.startswith("What the sums in boxes say cannot be told")
+    why, random = "no box label is on at least 4 computed images", "no variant with random parameters"
+    assert few == f"What the sums in boxes say cannot be told: {why}, and the study has {random}."
+    both = summed(study({"random-1": OPPOSED, "trained": OPPOSED}, images=1))[2]
+    assert both == f"What the sums in boxes say cannot be told: {why}."
 
 
 def significance(adjusted: list[float], models: int) -> pd.DataFrame:
@@ -200,7 +205,8 @@ PLAIN: dict[str, Any] = {
     ("summary", "more", "added"),
     [
         ({}, {}, ()),
-        ({}, {"raw_end": 0.05}, ("The raw scale ends at ±0.05, the round number",)),
+        ({}, {"raw_end": 0.05}, ("The raw scale ends at ±0.05 a pixel, the round number",)),
+        ({}, {"raw_end": 0.05, "region": region_words(8)}, ("The raw scale ends at ±0.05 a patch of 8",)),
         ({"estimated": 0}, {}, ("With a fixed number of steps",)),
         ({"estimated": 3}, {}, ("The largest stated error is 0.90\u00a0% of its map", "With a fixed number")),
         ({"negligible": 1}, {}, ("1 map is negligible: too small",)),
@@ -221,8 +227,8 @@ def test_each_caution_stands_where_it_applies(
     summary: dict[str, Any], more: dict[str, Any], added: tuple[str, ...]
 ) -> None:
     nothing = {"raw_end": None, "baseline": None, "boxes": "", "expected": 13, "gone": 0, "quarantined": 0}
-    nothing["sign_depends"] = 0
-    settings = {"tolerance": 0.01, "atol": 1e-6, "baselines": 1}
+    nothing |= {"sign_depends": 0, "region": region_words(1)}
+    settings = {"tolerance": 0.01, "atol": 1e-6, "baselines": 1, "copies": 1}
     lines = sentences("caveats.j2", summary=Summary(**PLAIN | summary), settings=settings, **nothing | more)
     expected = [
         "The same numbers look different under different ranges. ",
@@ -234,6 +240,18 @@ def test_each_caution_stands_where_it_applies(
     for words in expected:
         assert any(each.startswith(words) for each in lines), words
     assert not [each for each in lines if re.search(r" [.,;:)]|\( ", each) or not each.endswith(".")]
+
+
+def test_the_raw_scale_is_that_of_the_regions_that_are_shown(drawn: Any, noise: Any, study: Any) -> None:
+    small = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"], patches=False)
+    for results, regions, one in (
+        (study({"trained": OPPOSED}), "patch 8", "patch of 8"),
+        (small, "pixel", "pixel"),
+    ):
+        end = number(results.scope_range("raw", regions=regions).maximum, 1)
+        (said,) = [each for each in cautions(results, 0) if each.startswith("The raw scale")]
+        assert said.startswith(f"The raw scale ends at ±{end} a {one}, the round number")
+        assert f"the number of such {'patches' if regions == 'patch 8' else 'pixels'} stands" in said
 
 
 def test_of_no_map_there_is_little_to_say(drawn: Any) -> None:
@@ -252,6 +270,22 @@ def test_the_integration_is_named(drawn: Any, noise: Any, map_error: float | Non
     assert fact(study, "Integration") == f"{rule}, 50 steps"
     rounded = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"], precision="bfloat16")
     assert fact(rounded, "Arithmetic") == "bfloat16 on cpu"
+
+
+def test_steps_of_a_map_over_several_baselines_are_told_by_path(
+    drawn: Any, noise: Any, change_study: Any
+) -> None:
+    several = {"baseline": ["gray", "black"]}
+    study = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"])
+    change_study(study, attribution=several)
+    assert fact(study, "Integration") == "gauss-legendre rule, 25 steps on each of 2 paths"
+    assert "50 steps over 2 paths)" in " ".join(cautions(study, 0))
+    adaptive = drawn({("trained", "a", "eagle"): noise(1)}, targets=["eagle"], map_error=0.01)
+    change_study(adaptive, attribution=several)
+    assert fact(adaptive, "Integration") == "adaptive steps, 50 steps over 2 paths"
+    nothing = drawn({}, kinds={"trained": "trained"})
+    change_study(nothing, attribution=several)
+    assert fact(nothing, "Integration") == "gauss-legendre rule, 50 steps on each of 2 paths"
 
 
 def test_before_anything_is_computed_the_study_says_how(drawn: Any) -> None:
@@ -300,20 +334,26 @@ def test_an_output_of_before_counted_no_boxes(drawn: Any, noise: Any, change_stu
     assert fact(study, "Data") == "1 image of photos, boxes of b.csv"
 
 
-def test_removals_and_contrasts_have_a_sentence_each(study: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    results = study({"trained": AGREEING})
-    assert len(summed(results)) == 5
+def contrasted(results: StudyResults, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
+    """Give a study the contrast of eagle and magpie; return its boxes with the differences of their sums."""
     name = "eagle - magpie"
     boxes = results.box_stats.astype({"deletion": float})
     keys = ["variant_id", "image_id", "box_label", "box_id"]
     eagle, magpie = (boxes[boxes["target"] == each].set_index(keys) for each in ("eagle", "magpie"))
     contrast = eagle.assign(target=name, sum=eagle["sum"] - magpie["sum"]).reset_index()[list(boxes)]
     boxes = pd.concat([boxes, contrast], ignore_index=True)
+    results.__dict__["aggregates"] = aggregate_box_sums(boxes, contrasts={name: ("eagle", "magpie")})
+    monkeypatch.setattr(type(results), "contrasts", {name: ("eagle", "magpie")})
+    return boxes
+
+
+def test_removals_and_contrasts_have_a_sentence_each(study: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = study({"trained": AGREEING})
+    assert len(summed(results)) == 5
+    boxes = contrasted(results, monkeypatch)
     odd = (boxes["target"] == "eagle") & (boxes["box_label"] == "magpie") & (boxes["image_id"] == "0.png")
     boxes["deletion"] = boxes["sum"].where(~odd, -1.0)
-    results.__dict__["aggregates"] = aggregate_box_sums(boxes, contrasts={name: ("eagle", "magpie")})
     results.__dict__["deletions"] = aggregate_deletions(boxes)
-    monkeypatch.setattr(type(results), "contrasts", {name: ("eagle", "magpie")})
     removed, asked = summed(results, *deletion_findings(results))[3:5]
     share = "98.6\u00a0%, 95 % interval 75.8\u00a0% to 100\u00a0% if each image counts once"
     assert f"the sign of the sum in it in 71 of 72 cases (image, box label, target; {share})" in removed
@@ -323,3 +363,21 @@ def test_removals_and_contrasts_have_a_sentence_each(study: Any, monkeypatch: py
     )
     assert "counts the magpie box against the eagle in 12 of 12 images" in asked
     assert "which the sums for the eagle alone do not say (negative in 0, mean " in asked
+
+
+def test_several_trained_models_are_named_and_a_box_that_counts_for_the_other_side_is_said_to(
+    study: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = study({"trained": OPPOSED, "trained-2": ((0.2, 0.3), (0.8, 0.2))})
+    contrasted(results, monkeypatch)
+    asked = next(line for line in summed(results) if line.startswith("Asked"))
+    first, second = asked.split(", and the trained model trained-2 ")
+    assert first.startswith("Asked “eagle or magpie”, the trained model trained counts the eagle box for")
+    assert "not for its side" not in first
+    assert second.startswith("counts the eagle box for the eagle in 0 of 12 images")
+    assert " and so not for its side, and counts the magpie box against the eagle in " in second
+    assert ") and so not for its side, nor do the sums for the eagle alone as a rule (neg" in second
+    answers = {each.key: each.answer for each in box_findings(results)}
+    for key in ("trained_contrast", "trained_opposition"):
+        assert answers[key].startswith("In trained the eagle box counts")
+        assert "; in trained-2 the eagle box counts" in answers[key]

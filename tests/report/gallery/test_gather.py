@@ -11,6 +11,7 @@ import pytest
 from igbatch.report.figures.image_data import ShownRows
 from igbatch.report.gallery import gather
 from igbatch.report.gallery.gather import Gallery, gallery_of, patch_side
+from igbatch.report.page import study_data
 from igbatch.report.page.study_data import page_data
 from igbatch.report.selection import select
 from igbatch.statistics.patches import patch_sums
@@ -140,6 +141,17 @@ def test_an_output_of_before_has_no_joint_ranges_of_patches_and_says_so(study: A
     found = gallery(study(patches=False))
     assert {(one.range, one.dataset) for one in found.study.sets} == {(None, None)}
     assert "not kept by the version" in found.sentences[-1]
+
+
+def test_it_says_whether_all_classes_of_the_study_are_there(
+    study: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = study()
+    assert gallery(results).study.all_classes
+    monkeypatch.setattr(study_data, "MAX_TARGETS", 1)
+    assert not gallery(results).study.all_classes
+    monkeypatch.setattr(type(results), "contrasts", {"magpie": ("eagle", "owl")})
+    assert gallery(results).study.all_classes  # a contrast shares no range with them
 
 
 def test_without_a_gallery_there_is_no_file_and_no_link(study: Any, rendered: Any) -> None:

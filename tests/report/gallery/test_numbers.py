@@ -21,7 +21,9 @@ class Boxes:
     def boxes_of(self, image_ids: Any, columns: Any, variant_id: str) -> pd.DataFrame:
         rows = [("a", 0.5, 0.75), ("a", 0.25, 0.5), ("b", 0.5, 1.0), ("b", 0.25, None)]
         frame = pd.DataFrame(rows, columns=["image_id", "sum", "deletion"])
-        return frame.assign(target="t", box_label="bird")[columns]
+        return frame.assign(
+            target="t", box_label="bird", x_min=[0, 20, 0, 20], y_min=0, x_max=[10, 30, 10, 30], y_max=10
+        )[columns]
 
 
 def test_deletion_is_held_against_the_sum_where_every_box_has_both(monkeypatch: pytest.MonkeyPatch) -> None:

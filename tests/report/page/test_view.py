@@ -27,6 +27,8 @@ def test_a_view_holds_the_images_variants_and_targets_that_are_named(small_study
     [
         ("c.png", {}, "image 'c.png' is not in the study"),
         ([], {}, "images: name at least one"),
+        (None, {}, "images: None is no id"),
+        (3, {}, "images: 3 is no id"),
         (["a.png", "a.png"], {}, "each once"),
         ("a.png", {"variants": ["trained-2"]}, "variant 'trained-2' is not in the study"),
         ("a.png", {"targets": []}, "no target is chosen"),

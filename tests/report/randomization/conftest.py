@@ -176,7 +176,9 @@ def randomized(drawn: Any, noise: Any, change_study: Any) -> StudyResults:
         )
     }
     kinds = dict(zip(frame["variant_id"], frame["kind"], strict=True))
-    results: StudyResults = drawn(maps, kinds=kinds, featured=("a.png",), subsets={"random-3": ["a.png"]})
+    results: StudyResults = drawn(
+        maps, kinds=kinds, featured=("a.png",), max_images=1, subsets={"random-3": ["a.png"]}
+    )
     results.__dict__["variants"] = frame
     change_study(results, randomization={})
     tests = [

@@ -84,13 +84,12 @@ def test_without_a_trained_model_there_is_no_test(randomized: Any, monkeypatch: 
     assert (part.figure, part.table) == (None, None)
 
 
-def test_other_studies_have_no_trace_of_it(small_study: Any, rendered: Any) -> None:
-    files = rendered(small_study)
-    links = [attributes.get("href") for _, attributes in Text(files["report/index.html"]).tags]
+def test_other_studies_have_no_trace_of_it(small_files: dict[str, bytes]) -> None:
+    links = [attributes.get("href") for _, attributes in Text(small_files["report/index.html"]).tags]
     assert "#findings" in links
     assert "#randomization" not in links
-    assert b'id="randomization"' not in files["report/index.html"]
-    assert not [path for path in files if "significance" in path or "randomization" in path]
+    assert b'id="randomization"' not in small_files["report/index.html"]
+    assert not [path for path in small_files if "significance" in path or "randomization" in path]
 
 
 def test_a_smoothed_study_says_so(

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { rangeWords } from "../../../igbatch/report/viewer/src/gallery/ranges.ts";
 import { meanOf, placesOf, quartersOf, groupsOf } from "../../../igbatch/report/viewer/src/gallery/rows.ts";
 import {
   firstView,
@@ -26,7 +27,7 @@ const STUDY: GalleryStudy = {
   format: 1, name: "a study", unit: "of probability", quantile_error: 0.155, regions: 8, knobs: PAGE.knobs,
   raw: range(-1, 1, 5),
   variants: [{ id: "v", name: "v", predictions: ["x", "y", "x", "", "y"], in_viewer: [1] }],
-  targets: [{ id: "t", name: "t" }, { id: "u & u", name: "u & u" }],
+  targets: [{ id: "t", name: "t" }, { id: "u & u", name: "u & u" }], all_classes: true,
   images: NAMES.map((name, i) => ({ id: name, name, label: i < 3 ? "low" : "", picture: "", missing: "" })),
   numbers: [{ key: "map sum", title: "sum", words: "", of: "map" }], values: {},
   sets: [set(0, [3, null, 1, 2, 3]), set(1, [0, 0, 0, 0, 0])],
@@ -72,6 +73,15 @@ test("a link restores the view, and what it names and the gallery lacks is as at
   assert.deepEqual(fromFragment(STUDY, toFragment(STUDY, chosen)), chosen);
   assert.deepEqual(fromFragment(STUDY, "#gallery?variant=w&sort=nothing+down&range=x&label=y"), view());
   assert.deepEqual(scopesOf(STUDY, 0, 1), ["image", "pair", "variant", "dataset", "raw"]);
+  assert.deepEqual(scopesOf({ ...STUDY, all_classes: false }, 0, 1), ["image", "variant", "dataset", "raw"]); // some left out
+});
+
+test("a contrast's range is said to be its own, over its own maps", () => {
+  const [one, other] = STUDY.sets as [GallerySet, GallerySet];
+  const study = { ...STUDY, sets: [one, { ...other, alone: true, dataset: range(-9, 9, 4) }] };
+  const of = (target: number, scope: GalleryView["scope"]) => rangeWords(study, view({ target, scope }));
+  assert.match(of(1, "dataset"), /^Title of dataset \(of the 4 maps of one contrast\)\..*Compare these\. A contrast is by itself\./);
+  for (const words of [of(0, "dataset"), of(1, "raw"), of(1, "image")]) assert.doesNotMatch(words, /contrast/);
 });
 
 test("an image that the page shows has a link into its viewer, others have none", () => {

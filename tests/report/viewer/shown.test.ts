@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { alsoWords, cellLimits, rowsOf, scopeOf, sharedRange } from "../../../igbatch/report/viewer/src/shown.ts";
+import { alsoWords, cellLimits, rowsOf, scopeOf, sharedRange, unpackedKey } from "../../../igbatch/report/viewer/src/shown.ts";
 import { normalizationWords, styleWords } from "../../../igbatch/report/viewer/src/words.ts";
 import type { Normalization, Scope } from "../../../igbatch/report/viewer/src/style.ts";
 import { viewCsv } from "../../../igbatch/report/viewer/src/numbers.ts";
 import { firstView } from "../../../igbatch/report/viewer/src/view.ts";
-import { CONTRAST, PAIR, STUDY, store } from "./study.ts";
+import type { ImageVariant, PageStudy } from "../../../igbatch/report/viewer/src/study_types.ts";
+import { CONTRAST, PAIR, range, STUDY, store } from "./study.ts";
 
 const first = PAIR;
 const maps = store();
@@ -65,6 +66,17 @@ test("a contrast shares ranges with the same contrast only, and leaves those of 
   assert.match(words, /^Title of pair.* −9\.00 to 9\.00 \(trained, crow\).*A contrast is by itself\.$/);
 });
 
+test("of contrasts alone the statement says that their range is not that of classes", () => {
+  const rows = rowsOf(CONTRAST, { ...first, targets: ["crow"] }, maps);
+  const of = (scope: Scope) =>
+    normalizationWords(CONTRAST, rows, { ...first.normalization, scope }, first.style, maps).join(" ");
+  assert.match(of("dataset"), /^Title of dataset \(minimum and maximum of the 200 maps of one contrast\)\./);
+  assert.match(of("dataset"), /Compare these\. A contrast is by itself\.$/);
+  assert.match(of("variant"), /A contrast is by itself\.$/);
+  assert.match(of("targets"), /^Title of image/); // it is alone there
+  for (const scope of ["image", "targets", "raw"] as const) assert.doesNotMatch(of(scope), /by itself|A pair/);
+});
+
 test("a range is incomplete where one of a pair is not there", () => {
   const row = rowsOf(STUDY, first, maps)[0]!;
   const lost = { ...row[1]!, map: { ...row[1]!.map, minimum: null, maximum: null } };
@@ -114,6 +126,33 @@ test("an incomplete range is not called joint without a word", () => {
   const study = { ...STUDY, dataset: { ...STUDY.dataset!, complete: false } };
   const rows = rowsOf(study, first, maps);
   assert.match(normalizationWords(study, rows, { ...first.normalization, scope: "dataset" }, first.style, maps).join(" "), /Only 600 maps/);
+});
+
+test("ranges that lack maps are named, in any row, with how many are there; contrasts beside classes, too", () => {
+  const lacking = (study: PageStudy, scope: Scope, targets: string[]) =>
+    normalizationWords(study, rowsOf(study, { ...first, targets }, maps), { ...first.normalization, scope }, first.style, maps).join(" ");
+  const variants = STUDY.variants.map((each, place) => ({ ...each, range: range(-1, 1, 300 - place, !place) }));
+  assert.match(lacking({ ...STUDY, variants }, "variant", ["eagle"]), / Missing of random-1 \(299 maps there\)\. /);
+  const contrasts = { ...CONTRAST, contrasts: { 2: range(-1, 1, 199, false) } };
+  assert.match(lacking(contrasts, "dataset", ["eagle", "crow"]), / Missing of crow \(199 maps there\)\. /);
+  assert.match(lacking(contrasts, "dataset", ["crow"]), / Only 199 maps\. /);
+  assert.doesNotMatch(lacking(contrasts, "dataset", ["eagle"]), /Missing|Only/);
+  const classes = { ...CONTRAST, dataset: range(-1, 1, 599, false) };
+  assert.match(lacking(classes, "dataset", ["eagle", "crow"]), / Missing of the classes \(599 maps there\)\. /);
+  const [one, two] = STUDY.images[0]!.variants as [ImageVariant, ImageVariant];
+  const gone = two.maps.map((map, place) => (place ? map : { ...map, minimum: null, maximum: null }));
+  const image = { ...STUDY.images[0]!, variants: [one, { ...two, maps: gone }] };
+  assert.match(lacking({ ...STUDY, images: [image] }, "pair", ["eagle", "magpie"]), / Missing of random-1 \(1 map there\)\. /);
+});
+
+test("what follows from values is made again when any map is unpacked, also where the first is not kept", () => {
+  const [one, ...others] = STUDY.images[0]!.variants[0]!.maps;
+  const place = { ...STUDY.images[0]!.variants[0]!, maps: [{ ...one!, block: "" }, ...others] };
+  const study = { ...STUDY, images: [{ ...STUDY.images[0]!, variants: [place] }] };
+  const empty = { ...maps, get: () => undefined, regions: () => undefined } as unknown as typeof maps;
+  const [before, after] = [empty, maps].map((each) => rowsOf(study, first, each)[0]!);
+  assert.equal(after![0]!.raw, undefined);
+  assert.notEqual(unpackedKey(before!), unpackedKey(after!));
 });
 
 test("the style is stated where it changes what is seen", () => {

@@ -43,6 +43,7 @@ export const STUDY: PageStudy = {
     scopes: (["raw", "image", "pair", "targets", "models", "variant", "dataset"] as const).map((scope) => ({
       scope, title: `Title of ${scope}`, over: "the {maps}", compare: scope === "image" ? "shapes only" : "all",
       beware: scope === "dataset" || scope === "raw" ? "" : `Beware of ${scope}.`,
+      contrast_over: scope === "dataset" ? "the {maps} of one contrast" : "", contrast_compare: scope === "dataset" ? "these" : "",
     })),
     regions: [1, 4, 8].map((size) => ({
       size, title: `Regions of ${size}`, label: "", one: size === 1 ? "pixel" : "patch", many: size === 1 ? "pixels" : "patches",
@@ -59,7 +60,7 @@ export const STUDY: PageStudy = {
       blur: knob("blur", 0, 16, 4), opacity: knob("opacity", 0, 1, 1),
     },
     sentences: {
-      missing: "Only {maps}.", histogram: "Histograms, within {error}.", contrast: "A contrast is by itself.", lacking: "",
+      missing: "Only {maps}.", missing_of: "Missing of {named}.", histogram: "Histograms, within {error}.", contrast: "A contrast is by itself.", lacking: "",
     },
   },
   variants: [

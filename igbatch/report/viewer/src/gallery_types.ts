@@ -23,6 +23,10 @@ export interface GalleryStudy {
   variants: GalleryVariant[];
   targets: Named[];
   /**
+   * Whether all classes of the study are among them: then the range of all maps of an image is known.
+   */
+  all_classes: boolean;
+  /**
    * In the order of the study.
    */
   images: GalleryImage[];
@@ -59,6 +63,8 @@ export interface ScopeChoice {
   over: string;
   compare: string;
   beware: string;
+  contrast_over: string;
+  contrast_compare: string;
   scope: "raw" | "image" | "pair" | "targets" | "models" | "variant" | "dataset";
 }
 /**
@@ -134,11 +140,15 @@ export interface Sentences {
    */
   missing: string;
   /**
+   * Where others beside it have their own; `{named}` stands for names, each with its number of maps.
+   */
+  missing_of: string;
+  /**
    * Of a quantile from histograms; `{error}` stands for its bound, as in "15.5 %".
    */
   histogram: string;
   /**
-   * Of maps of contrasts beside those of classes.
+   * Of maps of contrasts under a joint range.
    */
   contrast: string;
   /**

@@ -13,6 +13,7 @@ import { type Cell, cellLimits, cellScope, extremesOf, regionWords, titleOf } fr
 import type { DrawnBox, ModelFrame, PageStudy } from "./study_types.ts";
 import { contourBlur, type Normalization } from "./style.ts";
 import type { View } from "./view.ts";
+import { marksOf } from "./words.ts";
 
 const SCALE = 2;
 const SIDE = 224;
@@ -22,6 +23,7 @@ const LEAST_TEXT = 320; // pixels beside the photograph
 const FONT = '"DejaVu Sans", Verdana, system-ui, sans-serif';
 const INK = "#1b1b1b";
 const FAINT = "#5c5c5c";
+const WARN = "#8a5200";
 
 /** Draw a view; `words` are the sentences that state it. Light, whatever the page is: it is made to be pasted. */
 export async function drawView(
@@ -38,15 +40,25 @@ export async function drawView(
   const width = Math.max(GAP + across * (SIDE + GAP), 3 * GAP + SIDE + LEAST_TEXT);
   const canvas = document.createElement("canvas");
   const pen = canvas.getContext("2d")!;
-  const photo = rows[0]?.[0] ? await picture(rows[0][0].frame) : null;
+  const frames = [...new Set(rows.flat().map((cell) => cell.frame))]; // models crop the image each in its way
+  const photos = new Map(await Promise.all(frames.map(async (each) => [each, await picture(each)] as const)));
+  const photo = rows[0]?.[0] && photos.get(rows[0][0].frame);
   setFont(pen, 12);
   const text = wrap(pen, words.filter(Boolean), width - SIDE - 3 * GAP);
   const top = GAP + Math.max(heightOf(rows[0]?.[0]?.frame), 24 + text.length * LINE) + GAP;
   const seconds = lines.map(secondHeadings);
   const head = 18 + (view.beside ? LINE : 0) + (seconds.some((each) => each.some(Boolean)) ? LINE : 0);
-  const heights = lines.map(
-    (line) => 24 + head + Math.max(...line.map((cell) => heightOf(cell.frame))) + 40 + 5 * LINE + GAP,
-  );
+  const cautions = (cell: Cell, chosen: Normalization): string[] => {
+    const row = rows.find((each) => each.includes(cell))!;
+    const marks = marksOf(cell, cellLimits(study, cell, row, chosen, view.style, store), view.style, study);
+    setFont(pen, 11);
+    return wrap(pen, marks, SIDE);
+  };
+  const heights = lines.map((line) => {
+    const marks = line.flatMap((cell) => normalizations.map((each) => cautions(cell, each).length));
+    const maps = Math.max(...line.map((cell) => heightOf(cell.frame)));
+    return 24 + head + maps + 40 + (5 + Math.max(...marks)) * LINE + GAP;
+  });
   canvas.width = SCALE * width;
   canvas.height = SCALE * (top + heights.reduce((sum, height) => sum + height, 0));
   pen.scale(SCALE, SCALE);
@@ -76,7 +88,8 @@ export async function drawView(
           view,
           colors,
           store,
-          photo,
+          photos.get(cell.frame) ?? null,
+          cautions(cell, chosen),
           x,
           y + 24,
         );
@@ -98,6 +111,7 @@ function drawPanel(
   colors: Colors,
   store: MapStore,
   photo: CanvasImageSource | null,
+  marks: string[],
   x: number,
   y: number,
 ): void {
@@ -127,19 +141,24 @@ function drawPanel(
   let at = y + 18 + height + 6;
   if (limits) drawBar(pen, limits, level, colors, x, at);
   at += 34;
-  if (map.sum === null) return;
   const ends = extremesOf(map, size);
-  const lines = [
-    `${size === 1 ? "" : `${regionWords(study, size).one} `}min ${orDash(ends?.minimum)}   max ${orDash(ends?.maximum)}`,
-    `sum ${orDash(map.sum)}${map.score === null ? "" : `   gap ${orDash(map.gap, 2)}`}`,
-  ];
-  if (map.score !== null)
+  const lines =
+    map.sum === null
+      ? []
+      : [
+          `${size === 1 ? "" : `${regionWords(study, size).one} `}min ${orDash(ends?.minimum)}   max ${orDash(ends?.maximum)}`,
+          `sum ${orDash(map.sum)}${map.score === null ? "" : `   gap ${orDash(map.gap, 2)}`}`,
+        ];
+  if (map.sum !== null && map.score !== null)
     lines.push(
       `F(image) ${orDash(map.score)}   F(baseline) ${orDash(map.score_baseline)}`,
       `${map.steps ?? "–"} steps, ${map.converged ? "converged" : "not converged"}`,
     );
   for (const [place, text] of lines.entries()) {
     write(pen, text, x, at + (place + 1) * LINE, 11, INK, false, SIDE);
+  }
+  for (const [place, text] of marks.entries()) {
+    write(pen, text, x, at + (lines.length + place + 1) * LINE, 11, WARN, false, SIDE);
   }
 }
 

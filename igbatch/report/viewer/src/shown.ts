@@ -100,6 +100,11 @@ function sameMap(one: StoredMap, other: StoredMap): boolean {
   );
 }
 
+/** Return a text that is another one where other maps are shown, or more of them are unpacked: the first may have none. */
+export function unpackedKey(cells: Cell[]): string {
+  return cells.map((cell) => `${cell.map.block}${cell.raw ? "+" : "-"}`).join();
+}
+
 /** Name a map among those of its image: by variant and target. */
 export function nameOf({ variant, title }: Cell): string {
   return [variant.name, title].filter(Boolean).join(", ");

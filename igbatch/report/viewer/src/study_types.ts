@@ -115,6 +115,8 @@ export interface ScopeChoice {
   over: string;
   compare: string;
   beware: string;
+  contrast_over: string;
+  contrast_compare: string;
   scope: "raw" | "image" | "pair" | "targets" | "models" | "variant" | "dataset";
 }
 /**
@@ -190,11 +192,15 @@ export interface Sentences {
    */
   missing: string;
   /**
+   * Where others beside it have their own; `{named}` stands for names, each with its number of maps.
+   */
+  missing_of: string;
+  /**
    * Of a quantile from histograms; `{error}` stands for its bound, as in "15.5 %".
    */
   histogram: string;
   /**
-   * Of maps of contrasts beside those of classes.
+   * Of maps of contrasts under a joint range.
    */
   contrast: string;
   /**

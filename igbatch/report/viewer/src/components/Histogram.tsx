@@ -6,7 +6,7 @@ import { histogramChart } from "../histogram.ts";
 import { headings, linesOf } from "../layout.ts";
 import type { MapStore } from "../map_store.ts";
 import { slackOf } from "../raw_map.ts";
-import { type Cell, cellLimits, regionWords } from "../shown.ts";
+import { type Cell, cellLimits, regionWords, unpackedKey } from "../shown.ts";
 import type { PageStudy } from "../study_types.ts";
 import { partOf } from "../style.ts";
 import type { View } from "../view.ts";
@@ -37,7 +37,7 @@ export function Histogram({ rows, view, study, store }: HistogramProps) {
     });
     if (container.current)
       histogramChart(container.current, series, study.unit, regionWords(study, regions).many);
-  }, [row.map((cell) => cell.map.block).join(), row[0]?.raw, view.normalization, part, regions]);
+  }, [unpackedKey(row), view.normalization, part, regions]);
   return (
     <figure class="histogram">
       <h3>

@@ -3,12 +3,12 @@
 import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 
 import { rescaled } from "../boxes.ts";
-import { beyond, type Colors, paint } from "../colors.ts";
+import { type Colors, paint } from "../colors.ts";
 import { outline } from "../contour.ts";
-import { count, number, orDash, percent } from "../format.ts";
+import { number, orDash } from "../format.ts";
 import { uneven } from "../layout.ts";
 import type { Limits } from "../limits.ts";
-import { BLURRED, precision, regionAt, slackOf, valueAt } from "../raw_map.ts";
+import { BLURRED, precision, regionAt, valueAt } from "../raw_map.ts";
 import { type Cell, extremesOf, nameOf, type Shared } from "../shown.ts";
 import type { RegionChoice, StoredMap } from "../study_types.ts";
 import { contourBlur } from "../style.ts";
@@ -33,6 +33,8 @@ export interface MapPanelProps {
   colors: Colors;
   limits: Limits | null;
   shared: Shared | null;
+  /** What to be careful about. */
+  marks: string[];
   painted: () => void;
 }
 
@@ -107,10 +109,7 @@ export function MapPanel(props: MapPanelProps) {
           {reading(cell, hand, region)}
         </p>
         <Numbers map={map} region={region} />
-        {regions &&
-          limits &&
-          clipped(beyond(regions.sums, limits, part, slackOf(regions)), regions.sums.integers.length, region)}
-        {map.marks.map((mark) => (
+        {props.marks.map((mark) => (
           <p key={mark} class="mark">
             {mark}
           </p>
@@ -147,16 +146,6 @@ function Numbers({ map, region: { size, one } }: { map: StoredMap; region: Regio
         </div>
       ))}
     </dl>
-  );
-}
-
-function clipped(regions: number, all: number, { one, many }: RegionChoice) {
-  return (
-    regions > 0 && (
-      <p class="mark">
-        {count(regions, one, many)} ({percent(regions / all)}) beyond the colours
-      </p>
-    )
   );
 }
 

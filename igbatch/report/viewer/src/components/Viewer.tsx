@@ -10,11 +10,20 @@ import type { MapStore } from "../map_store.ts";
 import { boxRows, viewCsv } from "../numbers.ts";
 import { drawView } from "../picture.ts";
 import type { Rectangle } from "../raw_map.ts";
-import { type Cell, cellLimits, cellScope, regionWords, rowsOf, sharedRange, titleOf } from "../shown.ts";
+import {
+  type Cell,
+  cellLimits,
+  cellScope,
+  regionWords,
+  rowsOf,
+  sharedRange,
+  titleOf,
+  unpackedKey,
+} from "../shown.ts";
 import type { PageStudy } from "../study_types.ts";
 import type { Normalization } from "../style.ts";
 import { firstView, imageOf, toFragment, type View, WHOLE, zoomed } from "../view.ts";
-import { normalizationWords, styleWords } from "../words.ts";
+import { marksOf, normalizationWords, styleWords } from "../words.ts";
 import { BoxCorners, BoxTable } from "./BoxTable.tsx";
 import { Controls } from "./Controls.tsx";
 import { Histogram } from "./Histogram.tsx";
@@ -42,7 +51,7 @@ export function Viewer({ study, store, ready }: ViewerProps) {
   const colors = useMemo(() => colorsOf(palette), [palette]);
   const boxes = useMemo(
     () => boxRows(rows, view),
-    [view.image, view.variants, view.targets, view.boxes, rows.flat()[0]?.raw],
+    [view.image, view.variants, view.targets, view.boxes, unpackedKey(rows.flat())],
   );
   const frame = rows[0]?.[0]?.frame ?? image.frames[0]!;
   const first = image.frames[0]!;
@@ -71,27 +80,31 @@ export function Viewer({ study, store, ready }: ViewerProps) {
     row: Cell[],
     chosen: Normalization,
     place: number,
-  ) => (
-    <MapPanel
-      key={`${place} ${cell.variant.id} ${cell.target.id}`}
-      cell={cell}
-      heading={heading}
-      second={seconds.some((each) => each.some(Boolean)) ? second : null}
-      width={layout.width}
-      aside={view.beside ? shortTitle(study, chosen, cell, row) : ""}
-      view={view}
-      region={regionWords(study, view.style.regions)}
-      hand={hand}
-      colors={colors}
-      limits={cellLimits(study, cell, row, chosen, view.style, store)}
-      shared={
-        chosen.scope === "raw" || chosen.rule === "fixed"
-          ? null
-          : sharedRange(study, cell, row, cellScope(chosen, cell, row), view.style.regions)
-      }
-      painted={ready}
-    />
-  );
+  ) => {
+    const limits = cellLimits(study, cell, row, chosen, view.style, store);
+    return (
+      <MapPanel
+        key={`${place} ${cell.variant.id} ${cell.target.id}`}
+        cell={cell}
+        heading={heading}
+        second={seconds.some((each) => each.some(Boolean)) ? second : null}
+        width={layout.width}
+        aside={view.beside ? shortTitle(study, chosen, cell, row) : ""}
+        view={view}
+        region={regionWords(study, view.style.regions)}
+        hand={hand}
+        colors={colors}
+        limits={limits}
+        marks={marksOf(cell, limits, view.style, study)}
+        shared={
+          chosen.scope === "raw" || chosen.rule === "fixed"
+            ? null
+            : sharedRange(study, cell, row, cellScope(chosen, cell, row), view.style.regions)
+        }
+        painted={ready}
+      />
+    );
+  };
   const line = (cells: Cell[], nth: number) => {
     const names = headings(cells);
     const title = lineTitle(cells);

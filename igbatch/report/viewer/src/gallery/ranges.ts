@@ -6,6 +6,7 @@ import type { GallerySet, GalleryStudy, RegionRange } from "../gallery_types.ts"
 import { type Limits, limitsOf, quantile, tabled } from "../limits.ts";
 import type { RawMap } from "../raw_map.ts";
 import type { Normalization } from "../style.ts";
+import { contrastWords } from "../words.ts";
 import { mapAt, setOf } from "./rows.ts";
 import type { Unpacked } from "./set_store.ts";
 import type { GalleryView } from "./view.ts";
@@ -79,7 +80,9 @@ export function rangeWords(study: GalleryStudy, view: GalleryView): string {
     range?.n_maps ?? study.sets.filter((set) => set.variant === view.variant && !set.alone).length,
     "map",
   );
-  const over = about.over.replaceAll("{maps}", maps);
+  const alone = setOf(study, view)?.alone ?? false;
+  const words = alone ? contrastWords(about) : about;
+  const over = words.over.replaceAll("{maps}", maps);
   const applied = view.scope === "raw" ? "symmetric" : view.rule;
   const rule = rules.find((each) => each.rule === applied)!.words;
   const lines = [
@@ -89,8 +92,9 @@ export function rangeWords(study: GalleryStudy, view: GalleryView): string {
     range && applied === "percentile"
       ? sentences.histogram.replaceAll("{error}", `${(100 * study.quantile_error).toFixed(1)} %`)
       : "",
-    about.compare && `Compare ${about.compare}.`,
+    words.compare && `Compare ${words.compare}.`,
     about.beware,
+    alone && view.scope !== "raw" && view.scope !== "image" ? sentences.contrast : "",
     regions.find((each) => each.size === study.regions)?.words ?? "",
   ];
   return lines.filter(Boolean).join(" ");

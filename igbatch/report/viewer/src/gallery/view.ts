@@ -43,7 +43,7 @@ export function scopesOf(study: GalleryStudy, variant: number, target: number): 
   const set = sets.find((each) => each.target === target);
   const together = sets.filter((each) => !each.alone).length;
   const scopes: Scope[] = ["image"];
-  if (together > 1 && sets.length === study.targets.length && !set?.alone)
+  if (study.all_classes && together > 1 && sets.length === study.targets.length && !set?.alone)
     scopes.push(together === 2 ? "pair" : "targets");
   if (set?.range) scopes.push("variant");
   if (set?.dataset) scopes.push("dataset");
