@@ -48,6 +48,12 @@ class AnswerFile:
     key: QuizKey
     answers: Answers
 
+    @property
+    def counts(self) -> bool:
+        """Whether it answers a question that is not to practise on."""
+        asked = {each.id for each in self.key.questions if not each.practice}
+        return any(each.question in asked for each in self.answers.answers)
+
 
 @dataclass(frozen=True)
 class _Found:

@@ -21,7 +21,7 @@ from igbatch.report.quiz.model import MAX_QUESTIONS, Choice, Feedback, Question,
 from igbatch.report.sentences import parts, sentences
 from igbatch.results import StudyResults
 from igbatch.store.quiz_tables import study_fingerprint
-from igbatch.text import listing, plain
+from igbatch.text import count, listing, plain
 
 KINDS: tuple[Kind, ...] = ("trained", "targets", "stronger", "box", "changed")
 SCOPES: tuple[Scope, ...] = ("raw", "image", "pair", "models", "dataset")
@@ -35,12 +35,13 @@ class Quiz:
     """A quiz: what readers get, what stays, and what is said to whoever made it.
 
     Attributes:
-        left_out: kinds and normalizations that the study has no cases for, and why, in sentences.
+        notes: in sentences, kinds and normalizations that the study has no cases for, and why; and questions
+            whose pictures are equal though their maps are not.
     """
 
     page: QuizPage
     key: QuizKey
-    left_out: list[str]
+    notes: list[str]
 
 
 def make_quiz(
@@ -116,7 +117,8 @@ def make_quiz(
         numbers=numbers,
         questions=[known for _, known in made],
     )
-    return Quiz(page.model_copy(update={"digest": digest}), key, _left_out(found, kinds, scopes, reference))
+    notes = [*_left_out(found, kinds, scopes, reference), *_alike(page, key)]
+    return Quiz(page.model_copy(update={"digest": digest}), key, notes)
 
 
 def _answerable(kind: Kind, cases: Sequence[Case], units: Sequence[Regions]) -> bool:
@@ -203,12 +205,36 @@ def _left_out(
         "targets": "no image has maps of two classes",
         "stronger": "no two maps of an image differ enough in strength",
         "box": "no image has two boxes whose sums differ enough",
-        "changed": "it needs --against, an earlier output of which some maps changed and some did not",
+        "changed": "it needs --against, an earlier output of the study",
     }
+    if reference is not None:
+        answers = {case.choice for case in found["changed"]}
+        same = "changed clearly" if answers == {"no"} else "stayed as it was"
+        why["changed"] = f"of the maps that both outputs have, none {same}"
     lines += [f"No question on “{kind}”: {why[kind]}." for kind in KINDS if kind not in kinds]
     if missing := [scope for scope in SCOPES if scope not in scopes]:
         lines.append(f"No question under {listing(missing)}: the study has no such range of several maps.")
     return lines
+
+
+def _alike(page: QuizPage, key: QuizKey) -> list[str]:
+    """Say how many questions nobody can answer by eye: their pictures are equal, and their maps are not."""
+    pairs = zip(page.questions, key.questions, strict=True)
+    equal = [
+        known
+        for shown, known in pairs
+        if not known.practice
+        and len({picture.uri for picture in shown.pictures}) < len(shown.pictures)
+        and known.truth.choice not in ("one", "no")
+    ]
+    if not equal:
+        return []
+    scopes = listing(sorted({each.normalization for each in equal}))
+    what = "shows two equal pictures" if len(equal) == 1 else "show two equal pictures"
+    return [
+        f"{count(len(equal), 'question')} {what} of maps that differ (under {scopes}): what a range hides is "
+        "asked about, too, and there readers can only guess."
+    ]
 
 
 def counts(key: QuizKey) -> dict[str, Counter[str]]:

@@ -53,11 +53,13 @@ def quiz(
     """
     from igbatch.errors import InputError
 
+    if power and (out or page):
+        raise InputError("--power makes no page; leave out OUT and --out")
     if power:
         from igbatch.quiz.power import print_power
 
         try:
-            numbers = [int(number) for number in readers.split(",")]
+            numbers = list(dict.fromkeys(int(number) for number in readers.split(",")))
         except ValueError:
             raise InputError(f"--readers {readers!r}: give whole numbers, such as 4,8,12") from None
         questions, seed = options["questions"], options["seed"]
@@ -83,6 +85,7 @@ def quiz_results(out: str, files: tuple[str, ...], whole: bool) -> None:
 
     Give all files each time: the tables are made of these, and of no earlier ones.
     """
+    from igbatch.errors import InputError
     from igbatch.job import report_place, write_report
     from igbatch.quiz.answers import AnswersError, read_answers, read_keys
     from igbatch.quiz.printing import as_json, print_results
@@ -99,6 +102,8 @@ def quiz_results(out: str, files: tuple[str, ...], whole: bool) -> None:
         for line in error.lines:
             click.echo(f"igbatch: {line}", err=True)
         sys.exit(error.exit_code)
+    if not any(each.counts for each in found):
+        raise InputError("no file has an answer that counts: nothing is reduced, and tables stay as they are")
     places = [f"tables: {output.uri_of(FOLDER)}"]
     write_results(output, found)
     if output.exists(output.path("report", "index.html")):

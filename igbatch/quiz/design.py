@@ -1,9 +1,9 @@
 """Draws questions that are balanced: over what is asked, how maps are shown, and what is right.
 
 Levels of the factors are given out by minimization (Pocock & Simon 1975): each question takes levels that
-were used least so far, and of their combinations the one whose pairs were; ties are broken at random, under
-the seed. So after any number of questions every normalization was asked about as often as any other, give or
-take one, and about as often with every kind, unit, palette, and numbers or none.
+were used least so far, and of their combinations the one whose pairs and triples were; ties are broken at
+random, under the seed. So after any number of questions every normalization was asked about as often as any
+other, give or take one, and about as often with every kind, unit, palette, and numbers or none.
 """
 
 from __future__ import annotations
@@ -32,11 +32,15 @@ def balanced_levels(
             for name, levels in factors.items()
         ]
         cells = list(product(*open_to))
-        costs = [sum(used[pair] for pair in combinations(cell, 2)) for cell in cells]
+        costs = [sum(used[some] for some in _together(cell)) for cell in cells]
         cell = generator.choice([cell for cell, cost in zip(cells, costs, strict=True) if cost == min(costs)])
-        used.update([*cell, *combinations(cell, 2)])
+        used.update([*cell, *_together(cell)])
         drawn.append(dict(cell))
     return drawn
+
+
+def _together(cell: Sequence[Any]) -> list[Any]:
+    return [*combinations(cell, 2), *combinations(cell, 3)]
 
 
 class CaseDrawer:

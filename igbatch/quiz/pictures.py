@@ -13,6 +13,7 @@ from PIL import Image
 
 from igbatch.errors import InputError
 from igbatch.quiz.cases import Case, ShownMap
+from igbatch.quiz.key import Kind
 from igbatch.reduce.ranges import Regions, Scope
 from igbatch.report.color.colormaps import LEVELS
 from igbatch.report.color.scale import ColorScale
@@ -28,6 +29,10 @@ from igbatch.results import StudyResults
 from igbatch.text import number
 
 PHOTO_QUALITY = 80
+OVER_BOTH: tuple[Kind, ...] = ("trained", "stronger", "changed")
+"""Kinds whose two maps may be of two models or nights: their joint range as a pair is over the maps shown, as
+`igbatch.compare` takes it. Of other kinds it is that of the model's maps of two classes, as in the report:
+the range of one map shown twice would tell that there is but one."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +81,12 @@ class Pictures:
         Raises:
             InputError: it is not there, or its range was not kept.
         """
-        key = (case.image_id, shown, scope, regions, palette, numbers, case.kind == "box")
+        beside = case.maps if scope == "pair" and case.kind in OVER_BOTH else ()
+        key = (case.image_id, shown, scope, regions, palette, numbers, case.kind == "box", frozenset(beside))
         if key not in self._maps:
             style = ColorStyle(regions=regions, palette=palette)
             maps = self._image(shown.reference, case.image_id)
-            scale = self._scale(maps, scope, shown, style)
+            scale = self._scale(case, shown, scope, style)
             panel = maps.panel(shown.variant_id, shown.target, scale)
             if scale is None or panel.values is None:
                 where = f"variant {shown.variant_id!r}, image {case.image_id!r}, target {shown.target!r}"
@@ -118,10 +124,21 @@ class Pictures:
             self._images[key] = ImageMaps(rows.results, image_id, rows)
         return self._images[key]
 
-    def _scale(self, maps: ImageMaps, scope: Scope, shown: ShownMap, style: ColorStyle) -> ColorScale | None:
+    def _scale(self, case: Case, shown: ShownMap, scope: Scope, style: ColorStyle) -> ColorScale | None:
+        """Return the scale of a map; under `pair` of both maps shown, or of the model's two classes."""
+        if scope == "pair" and case.kind in OVER_BOTH:
+            own = [self._scale(case, each, "image", style) for each in case.maps]
+            scales = [each for each in own if each is not None]
+            if len(scales) < len(own):
+                return None
+            low = min(each.shared.minimum for each in scales)
+            high = max(each.shared.maximum for each in scales)
+            both = replace(scales[0].shared, scope="pair", minimum=low, maximum=high, n_maps=len(scales))
+            return replace(scales[0], shared=both)
         targets = [shown.target]
         if scope == "pair":
             targets.append(next(name for name in self._classes if name != shown.target))
+        maps = self._image(shown.reference, case.image_id)
         return color_scale(maps, scope, shown.variant_id, targets, style)
 
 

@@ -45,7 +45,7 @@ def write_quiz(out: str, page: Path, *, against: str | None = None, **options: A
     total = count(len(made.key.questions) - practice, "question")
     return [
         *lines,
-        *made.left_out,
+        *made.notes,
         f"key: {output.uri_of(FOLDER, name)}",
         f"quiz of {total} and {practice} to practise on, {len(content) / 1e6:.1f} MB: {page}",
     ]

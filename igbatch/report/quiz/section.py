@@ -21,6 +21,9 @@ from igbatch.text import decimals, listing, plain, whole_percent
 FEW = 6
 """Readers below which the words say that they are few."""
 
+MIN_QUESTIONS = 4
+"""Questions on each side of a difference that is told in words; tables have all."""
+
 PLACES = {
     "per-map and joint ranges": ("under per-map ranges", "under joint ranges"),
     "pixels and patches": ("where maps showed pixels", "where they showed patches"),
@@ -90,6 +93,7 @@ def found(tables: QuizTables) -> list[str]:
     """Say what readers could tell and what not, in sentences."""
     people = tables.summary[tables.summary["simulated"].isna()]
     rows = tables.comparisons[tables.comparisons["simulated"].isna()]
+    rows = rows[rows[["n_questions_first", "n_questions_second"]].min(axis=1) >= MIN_QUESTIONS]
     scopes = people[people["by"] == "normalization"]
     misled = scopes["high"] < scopes["chance"]
     untold = (scopes["low"] <= scopes["chance"]) & ~misled
