@@ -90,7 +90,7 @@ def test_pictures_without_numbers_show_none_and_have_one_size(made: Any) -> None
 
 
 def joint_scale(maps: ImageMaps, shown: Any, style: ColorStyle) -> ColorScale:
-    """The scale of two maps of an image, of whatever models: from the smallest to the largest value of both."""
+    """The scale of two maps of an image: from the smallest to the largest value of both."""
     scale = color_scale(maps, "image", *shown[0][:1], shown[0][1:], style)
     assert scale is not None
     found = [maps.values(*each) for each in shown]
