@@ -32,19 +32,21 @@ _PERCENT_DECODED = ("s3", "gs", "gcs", "hdfs", "abfs", "abfss")
 """Schemes that Arrow opens itself, taking ``%20`` in a URI for a space; fsspec takes paths as they are."""
 
 
-def list_folder(root: str, wanted: str = "image", files: str = f"files in {', '.join(SUFFIXES)}") -> pa.Table:
+def list_folder(
+    root: str, noun: str = "image", files: str = f"files in {', '.join(SUFFIXES)}"
+) -> pa.Table:
     """List the image files under `root`, in all folders, as rows of `IMAGE_SCHEMA` sorted by image_id.
 
     The image_id is the path below `root`. Names that begin with a dot are left out, and so are links to
     folders within the root (what they hold is listed where it lies). `etag` is size and modification time in
-    ns as the store reports them. `wanted` and `files` are what a message calls them where there are none.
+    ns as the store reports them. `noun` and `files` are what a message calls them where there are none.
 
     Raises:
         InputError: no such folder, no image in it, a link that leads out of it, or a name that is not UTF-8.
     """
     found = _list_local(local_root(root)) if is_local(root) else _list_store(root)
     if len(found) == 0:
-        raise InputError(f"{root}: no {wanted} in this folder; give one with {files}")
+        raise InputError(f"{root}: no {missing} in this folder; give one with {files}")
     found = found.sort_by("image_id")
     uris, label = uris_under(root, found["image_id"]), pa.nulls(len(found), pa.string())
     return pa.table([found["image_id"], uris, found["size"], found["etag"], label], schema=IMAGE_SCHEMA)

@@ -93,8 +93,8 @@ class StoredClasses:
         stored = self._reader.rows_of([image_id], _COLUMNS, variant_id).to_pylist()
         of = {row["target"]: row for row in stored if row["image_sha256"] == image.sha256}
         columns = ["target", "box_id", *MEASURES]
-        wanted = deletes(self.resolved.study.attribution, shard.spec)
-        visible = [box.box_id for box in image.boxes if wanted and box.visible]
+        deleted = deletes(self.resolved.study.attribution, shard.spec)
+        visible = [box.box_id for box in image.boxes if deleted and box.visible]
         boxes = self._reader.boxes_of([image_id], columns, variant_id).to_pylist() if visible else []
         lost = {(row["target"], row["box_id"]): row for row in boxes}
         found = []

@@ -51,8 +51,8 @@ class AnswerFile:
     @property
     def counts(self) -> bool:
         """Whether it answers a question that is not to practise on."""
-        asked = {each.id for each in self.key.questions if not each.practice}
-        return any(each.question in asked for each in self.answers.answers)
+        scored = {each.id for each in self.key.questions if not each.practice}
+        return any(each.question in scored for each in self.answers.answers)
 
 
 @dataclass(frozen=True)
@@ -215,9 +215,9 @@ def arranged(key: QuizKey, arrangement: int) -> list[tuple[KeyQuestion, bool]]:
 
 def _arrangement(key: QuizKey, answers: Answers) -> Iterator[str]:
     """Tell where answers do not stand as the page would have asked them, one after the other."""
-    asked = sum(not question.practice for question in key.questions)
-    if answers.arrangement >= 2 * max(asked, 1):
-        yield f"has arrangement {answers.arrangement}; the quiz has {2 * asked}"
+    scored = sum(not question.practice for question in key.questions)
+    if answers.arrangement >= 2 * max(scored, 1):
+        yield f"has arrangement {answers.arrangement}; the quiz has {2 * scored}"
         return
     given = answers.answers
     if [answer.place for answer in given] != list(range(len(given))):

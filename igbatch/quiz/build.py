@@ -91,9 +91,9 @@ def make_quiz(
     drawer = CaseDrawer({kind: found[kind] for kind in kinds}, generator)
     levels = balanced_levels(factors, questions, generator)
     practice = [next(each for each in _more(factors, generator) if each["kind"] == kind) for kind in kinds]
-    asked = [(level, drawer.draw(level["kind"], level["regions"])) for level in levels]
-    generator.shuffle(asked)
-    drawn = [*((level, drawer.draw(level["kind"], level["regions"])) for level in practice), *asked]
+    scored = [(level, drawer.draw(level["kind"], level["regions"])) for level in levels]
+    generator.shuffle(scored)
+    drawn = [*((level, drawer.draw(level["kind"], level["regions"])) for level in practice), *scored]
     pictures = Pictures(results, reference, list(dict.fromkeys(case.image_id for _, case in drawn)))
     made = [
         _question(place, place < len(practice), level, case, pictures, feedback, generator)
@@ -159,19 +159,19 @@ def _question(
     maps = [shown(each) for each in case.maps]
     truth = Truth(choice=case.choice, second=case.second, words=case.words)
     choices, second = choices_of(case)
-    said = parts("quiz/questions.j2", subject=case.subject)
+    texts = parts("quiz/questions.j2", subject=case.subject)
     labels = {"one": "one class", "two": "two classes", "yes": "it changed", "no": "it did not change"}
     labels |= {each.id: each.label for each in case.choices}
     question = Question(
         id=f"q-{place}",
         practice=practice,
-        text=said[case.kind],
+        text=texts[case.kind],
         hint=maps[0].hint,
         pictures=[each.picture for each in maps],
         photograph=pictures.photograph(case),
         choices=[Choice(id=name, label=labels.get(name, "")) for name in choices],
         sided=case.sided,
-        second_text=said["second"] if second else "",
+        second_text=texts["second"] if second else "",
         second_choices=[Choice(id=name, label=FACTOR_WORDS[name]) for name in second],
         truth=truth if practice or feedback != "none" else None,
     )
@@ -239,11 +239,11 @@ def _alike(page: QuizPage, key: QuizKey) -> list[str]:
 
 def counts(key: QuizKey) -> dict[str, Counter[str]]:
     """Return how many questions there are of each level of each factor, without those to practise on."""
-    asked = [each for each in key.questions if not each.practice]
+    scored = [each for each in key.questions if not each.practice]
     return {
-        "kind": Counter(each.kind for each in asked),
-        "normalization": Counter(each.normalization for each in asked),
-        "regions": Counter(each.regions for each in asked),
-        "numbers": Counter("with" if each.numbers else "without" for each in asked),
-        "palette": Counter(each.palette for each in asked),
+        "kind": Counter(each.kind for each in scored),
+        "normalization": Counter(each.normalization for each in scored),
+        "regions": Counter(each.regions for each in scored),
+        "numbers": Counter("with" if each.numbers else "without" for each in scored),
+        "palette": Counter(each.palette for each in scored),
     }

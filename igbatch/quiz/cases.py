@@ -213,14 +213,14 @@ class Cases:
                 continue
             ids = {box_id: f"box-{place}" for place, box_id in enumerate(sums)}
             choices = tuple(Choice(id=ids[box_id], label=names[box_id]) for box_id in sums)
-            said = listing([f"{number(sums[box_id])} in “{plain(names[box_id])}”" for box_id in sums])
+            values = listing([f"{number(sums[box_id])} in “{plain(names[box_id])}”" for box_id in sums])
             yield Case(
                 "box",
                 str(image_id),
                 (ShownMap(str(variant), str(target)),),
                 ids[largest],
                 self._kind(str(variant)),
-                f"The sums are {said}.",
+                f"The sums are {values}.",
                 choices=choices,
                 subject=self._name(row),
             )

@@ -147,8 +147,8 @@ def _shown(panel: Panel, scale: ColorScale, values: NDArray[np.float32] | None, 
     figure = panel_figure(panel, numbers=numbers)
     alt = "Heat map without its numbers."
     if numbers:
-        said = {"minimum": panel.minimum, "maximum": panel.maximum, "sum": panel.total}
-        found = (f"{name} {number(value)}" for name, value in said.items() if value is not None)
+        ends = {"minimum": panel.minimum, "maximum": panel.maximum, "sum": panel.total}
+        found = (f"{name} {number(value)}" for name, value in ends.items() if value is not None)
         alt = f"Heat map: {', '.join(found)}."
     picture = _picture(figure, figure_png(figure), "image/png", alt)
     colors = (scale.indices(panel.values).astype(np.float64) - LEVELS) / LEVELS

@@ -36,10 +36,10 @@ def write_quiz(out: str, page: Path, *, against: str | None = None, **options: A
     name = f"{made.key.digest}.json"
     output.put(quiz_path(output, name), made.key.model_dump_json(indent=1).encode("utf-8"))
     page.write_bytes(content)
-    asked = counts(made.key)
+    levels = counts(made.key)
     lines = [
         f"{factor}: {listing([f'{number} {level}' for level, number in sorted(found.items())])}"
-        for factor, found in asked.items()
+        for factor, found in levels.items()
     ]
     practice = sum(each.practice for each in made.key.questions)
     total = count(len(made.key.questions) - practice, "question")

@@ -71,9 +71,9 @@ class CurvesView(NamedTuple):
 
 def area_rows(results: StudyResults) -> pd.DataFrame | None:
     """Return the mean areas of a study in its order (`curve_areas`); None where it has no curves."""
-    if not results.has("curves") or _told(results).empty:
+    if not results.has("curves") or _valid_curves(results).empty:
         return None
-    found = curve_areas(_told(results).drop(columns=["fractions", "outputs"]))
+    found = curve_areas(_valid_curves(results).drop(columns=["fractions", "outputs"]))
     orders = {
         "variant_id": results.reader.variant_ids,
         "target": results.target_names,
@@ -84,7 +84,7 @@ def area_rows(results: StudyResults) -> pd.DataFrame | None:
     return in_order(found, orders).reset_index(drop=True)
 
 
-def _told(results: StudyResults) -> pd.DataFrame:
+def _valid_curves(results: StudyResults) -> pd.DataFrame:
     """Return the curves that tell one order from another: an image that is one region has a single step."""
     curves = results.curves
     return curves[curves["steps"] > 1]
@@ -131,16 +131,16 @@ def repeated_targets(results: StudyResults) -> list[str]:
     a contrast, whose order is the same read backwards.
     """
     keys = ["target_index", "other_index"]
-    rows = _told(results)[["variant_id", "image_id", "target", *keys]].drop_duplicates()
+    rows = _valid_curves(results)[["variant_id", "image_id", "target", *keys]].drop_duplicates()
     low, high = np.sort(rows[keys].astype("float64").fillna(-1).to_numpy(), axis=1).T
     rows = rows.assign(low=low, high=high)
     seen, repeated = set(), []
     for target in sorted(results.target_names, key=lambda name: DYNAMIC_TARGETS.fullmatch(name) is not None):
         own = rows.loc[rows["target"] == target, ["variant_id", "image_id", "low", "high"]]
-        asked = frozenset(own.itertuples(index=False, name=None))
-        if asked and asked in seen:
+        keys_of_target = frozenset(own.itertuples(index=False, name=None))
+        if keys_of_target and keys_of_target in seen:
             repeated.append(target)
-        seen.add(asked)
+        seen.add(keys_of_target)
     return repeated
 
 
@@ -208,7 +208,7 @@ def curves_figure(results: StudyResults, areas: pd.DataFrame) -> Figure:
     words = "\n\n".join(fill(paragraph, 112) for paragraph in caption)
     figure.supxlabel(words, x=0.012, ha="left", size=TEXT, color=FAINT)
     panels = figure.subplots(len(drawn), 2, sharex=True, sharey="row", squeeze=False)
-    curves = _told(results)
+    curves = _valid_curves(results)
     for line, (target, regions, filled) in zip(panels, drawn, strict=True):
         own = curves[
             (curves["target"] == target) & (curves["regions"] == regions) & (curves["fill"] == filled)

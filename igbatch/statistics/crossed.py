@@ -143,10 +143,10 @@ def _resampled(answers: Answered, seed: int) -> NDArray[np.float64]:
     """Return the share of right answers in each resample; NaN where it has no answer."""
     readers, questions = answers.given.shape
     of_readers, of_questions = _weights(readers, 2 * seed), _weights(questions, 2 * seed + 1)
-    asked = answers.given.any(axis=0)
-    of_questions = of_questions[:, asked]
+    answered = answers.given.any(axis=0)
+    of_questions = of_questions[:, answered]
     right, given = (
-        np.einsum("rq,rq->r", of_readers @ each[:, asked], of_questions)
+        np.einsum("rq,rq->r", of_readers @ each[:, answered], of_questions)
         for each in (answers.right, answers.given)
     )
     with np.errstate(invalid="ignore"):

@@ -181,11 +181,11 @@ def row_of(maps: ImageMaps, scope: Scope, variant_id: str, targets: Sequence[str
     scales = [of[target] for target in targets]
     panels = tuple(map(maps.panel, [variant_id] * len(targets), targets, scales))
     shared = [of[target] for target in (*classes, *contrasts)]  # what is said is said of classes
-    said = next((scale for scale in shared if scale is not None), None)
-    if said is None:
+    first = next((scale for scale in shared if scale is not None), None)
+    if first is None:
         return Row(_NO_MAP, (), "", panels)
-    words = said.words
-    apart = _apart(bool(contrasts), said.shared.scope, style)
+    words = first.words
+    apart = _apart(bool(contrasts), first.shared.scope, style)
     facts = tuple(filter(None, (words["sentences"], words["regions"], apart)))
     return Row(words["heading"], facts, words["caution"], panels)
 
