@@ -46,7 +46,7 @@ def list_folder(
     """
     found = _list_local(local_root(root)) if is_local(root) else _list_store(root)
     if len(found) == 0:
-        raise InputError(f"{root}: no {missing} in this folder; give one with {files}")
+        raise InputError(f"{root}: no {noun} in this folder; give one with {files}")
     found = found.sort_by("image_id")
     uris, label = uris_under(root, found["image_id"]), pa.nulls(len(found), pa.string())
     return pa.table([found["image_id"], uris, found["size"], found["etag"], label], schema=IMAGE_SCHEMA)
