@@ -32,9 +32,7 @@ _PERCENT_DECODED = ("s3", "gs", "gcs", "hdfs", "abfs", "abfss")
 """Schemes that Arrow opens itself, taking ``%20`` in a URI for a space; fsspec takes paths as they are."""
 
 
-def list_folder(
-    root: str, noun: str = "image", files: str = f"files in {', '.join(SUFFIXES)}"
-) -> pa.Table:
+def list_folder(root: str, noun: str = "image", files: str = f"files in {', '.join(SUFFIXES)}") -> pa.Table:
     """List the image files under `root`, in all folders, as rows of `IMAGE_SCHEMA` sorted by image_id.
 
     The image_id is the path below `root`. Names that begin with a dot are left out, and so are links to
