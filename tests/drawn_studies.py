@@ -221,3 +221,23 @@ def two_birds(
             part += total / part.size * (1 + 0.2 * rng.normal())
         maps[target] = values.astype(np.float32)
     return maps
+
+
+def quiz_maps(images: int = 6, night: int = 0) -> dict[tuple[str, str, str], np.ndarray]:
+    """Maps of a trained model, smooth, strong and in the boxes; those of two random models are noise.
+
+    In `night` 1 the maps of every other image are others.
+    """
+    maps = {}
+    for place in range(images):
+        moved = night * (place % 2)
+        for at, target in enumerate(("eagle", "magpie")):
+            values = np.zeros((SIZE, SIZE), dtype=np.float32)
+            for box, total in zip(BOXES, ((3.0, 0.2), (-0.5, 0.4 + place))[at], strict=True):
+                part = values[box.y_min : box.y_max, box.x_min : box.x_max]
+                part += total / part.size * (1 + moved)
+            maps["trained", f"{place}.png", target] = values + speckles(place, 1e-4)
+            for seed in (1, 2):
+                noise = speckles(100 * seed + 10 * place + at + 1000 * moved, 1e-4 * seed)
+                maps[f"random-{seed}", f"{place}.png", target] = noise
+    return maps

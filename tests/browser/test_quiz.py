@@ -12,11 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from drawn_studies import lay_out, quiz_maps
+from helpers import Command
 from PIL import Image
 from playwright.sync_api import expect
 
 from igbatch.report.page.html import render_quiz
 from igbatch.report.quiz.model import Answers, QuizPage, digest_of
+from igbatch.store.output import Output
+from igbatch.store.quiz_tables import read_quiz_tables
 
 Open = Callable[..., QuizPage]
 
@@ -406,3 +410,43 @@ def test_the_next_question_is_there_within_a_fifth_of_a_second(tab: Any, begin: 
     expect(tab.locator(".progress")).to_have_text("Question 40 of 40")
     assert np.median(took) < 200
     assert np.quantile(took, 0.9) < 200  # the machine of the tests may be busy with others
+
+
+def test_a_quiz_of_a_study_is_answered_by_keyboard_and_reduced(
+    tab: Any, call: Command, tmp_path: Path
+) -> None:
+    output = Output(str(tmp_path / "out"))
+    lay_out(output, quiz_maps(4), kept=True)
+    made = call("quiz", output.uri, "--out", "quiz.html", "--questions", 8, "--feedback", "after")
+    assert made.code == 0, made.err
+    tab.goto((tmp_path / "quiz.html").as_uri())
+    tab.get_by_role("button", name="Begin").click()
+    for place in range(4 + 8):
+        if place == 6:
+            tab.reload()
+        expect(tab.locator(".progress")).to_have_text(
+            f"Practice {place + 1} of 4" if place < 4 else f"Question {place - 3} of 8"
+        )
+        tab.keyboard.press("1")
+        if tab.get_by_role("group").count() > 1:
+            tab.keyboard.press("4")
+        tab.keyboard.press("Enter")
+        expect(tab.get_by_role("region", name="What is true")).to_be_focused()
+        tab.keyboard.press("Enter")
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name="Download answers").click()
+    file = tmp_path / "answers.json"
+    file.write_bytes(Path(download.value.path()).read_bytes())
+    done = call("quiz-results", output.uri, file)
+    assert done.code == 0, done.err
+    tables = read_quiz_tables(output)
+    assert tables is not None
+    rows = tables.answers[tables.answers["simulated"].isna()]
+    (key,) = (json.loads(path.read_text()) for path in Path(output.uri, "quiz").glob("*[0-9a-f].json"))
+    truth = {each["id"]: each["truth"]["choice"] for each in key["questions"]}
+    assert len(rows) == 12
+    assert (rows["right"] == (rows["choice"] == rows["question"].map(truth))).all()
+    changed = json.loads(file.read_text())
+    changed["answers"][5]["ms"] += 1
+    file.write_text(json.dumps(changed))
+    call("quiz-results", output.uri, file).refused("answers.json", "changed after it was downloaded")
