@@ -5,20 +5,18 @@ and `phone` fail a test whose page logs anything, raises an error, breaks its co
 for anything that is not in the file.
 """
 
-import importlib.util
 import io
 import os
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+from drawn_studies import Box, DrawnResults
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -35,19 +33,6 @@ HOSTILE = '"><script>alert(1)</script>{{7*7}}</script><!--<img src=x onerror=ale
 READY_MS = 10_000
 NEXT_FRAME = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"
 """Resolves once what is shown is drawn and components have done what follows a frame (Preact's effects)."""
-
-
-def _drawn_studies() -> ModuleType:
-    """Load the studies of given maps that the tests of the report have: pytest puts no folder on the path."""
-    spec = importlib.util.spec_from_file_location(
-        "drawn_studies", Path(__file__).parents[1] / "report/conftest.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclasses look themselves up there
-    spec.loader.exec_module(module)
-    return module
 
 
 def find_browser(which: Callable[[str], str | None], environment: Mapping[str, str]) -> str:
@@ -230,11 +215,10 @@ def birds(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
 
     `results.maps[variant, image, target]` are the raw maps. The random ones are a thousand times weaker.
     """
-    drawn = _drawn_studies()
     magnitudes = {"random-1": 1e-6, "random-2": 1e-6, "trained": 1e-3}
     keys = [(v, i, t) for v in magnitudes for i in ("a.png", "b.png") for t in ("eagle", "magpie")]
     maps = {key: heavy_tailed(seed, 32, magnitudes[key[0]]) for seed, key in enumerate(keys)}
-    boxes = (drawn.Box("0", "eagle", 2, 4, 14, 18), drawn.Box("1", "magpie", 18, 6, 30, 16))
+    boxes = (Box("0", "eagle", 2, 4, 14, 18), Box("1", "magpie", 18, 6, 30, 16))
     rows, columns = np.mgrid[:32, :32]
     label_maps = (
         LabelMap("superpixels", ((rows + columns) // 3).astype(np.uint16)),
@@ -242,21 +226,20 @@ def birds(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
             "objects", ((rows > 9) * (1 + (columns > 20))).astype(np.uint16), ("background", "a-1", "<i>-1")
         ),
     )
-    results = drawn.DrawnResults(maps, featured=("a.png",), boxes=boxes, label_maps=label_maps)
+    results = DrawnResults(maps, featured=("a.png",), boxes=boxes, label_maps=label_maps)
     return render_to(tmp_path_factory.mktemp("birds"), results)
 
 
 @pytest.fixture(scope="session")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
     """A study whose every name tries to become script, with a quarantined image."""
-    drawn = _drawn_studies()
     maps = {
         (v, HOSTILE, t): heavy_tailed(3, 16, 1e-3) for v in ("trained", "random-1") for t in (HOSTILE, "m")
     }
     lost = [{"variant_id": "trained", "image_id": "b", "target": None, "stage": HOSTILE, "error": HOSTILE}]
-    results = drawn.DrawnResults(
+    results = DrawnResults(
         maps, images=[HOSTILE, "b"], targets=(HOSTILE, "m"), quarantine=lost, title=HOSTILE,
-        featured=(HOSTILE, "b"), boxes=[drawn.Box(HOSTILE, HOSTILE, 1, 2, 7, 9)],
+        featured=(HOSTILE, "b"), boxes=[Box(HOSTILE, HOSTILE, 1, 2, 7, 9)],
     )  # fmt: skip
     return render_to(tmp_path_factory.mktemp("hostile"), results)
 
@@ -264,24 +247,22 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
 @pytest.fixture(scope="session")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
     """Eight images, three variants, two targets, maps of 224 x 224: the page that the size limit is for."""
-    drawn = _drawn_studies()
     magnitudes = {"random-1": 1e-7, "random-2": 1e-7, "trained": 1e-4}
     keys = [(v, f"{n}.jpg", t) for v in magnitudes for n in range(8) for t in ("eagle", "magpie")]
     maps = {key: heavy_tailed(seed, 224, magnitudes[key[0]]) for seed, key in enumerate(keys)}
-    boxes = (drawn.Box("0", "eagle", 20, 40, 140, 180), drawn.Box("1", "magpie", 150, 60, 210, 160))
-    results = drawn.DrawnResults(maps, featured=("0.jpg",), boxes=boxes)
+    boxes = (Box("0", "eagle", 20, 40, 140, 180), Box("1", "magpie", 150, 60, 210, 160))
+    results = DrawnResults(maps, featured=("0.jpg",), boxes=boxes)
     return render_to(tmp_path_factory.mktemp("large"), results)
 
 
 @pytest.fixture(scope="session")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
     """Sixty images, two of them on the page, a trained and a random variant, two targets, maps of 32 x 32."""
-    drawn = _drawn_studies()
     images = [f"{n:02d}.png" for n in range(60)]
     keys = [(v, i, t) for v in ("random-1", "trained") for i in images for t in ("eagle", "magpie")]
     maps = {key: heavy_tailed(n, 32, 1e-3 * (1 + n % 7)) for n, key in enumerate(keys)}
-    boxes = (drawn.Box("0", "eagle", 2, 4, 14, 18), drawn.Box("1", "magpie", 18, 6, 30, 16))
-    results = drawn.DrawnResults(maps, boxes=boxes, max_images=2)
+    boxes = (Box("0", "eagle", 2, 4, 14, 18), Box("1", "magpie", 18, 6, 30, 16))
+    results = DrawnResults(maps, boxes=boxes, max_images=2)
     results.record["models"]["small"]["data_config"]["input_size"] = [3, 32, 32]
     return render_to(tmp_path_factory.mktemp("many"), results)
 
@@ -289,8 +270,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
 @pytest.fixture(scope="session")
 def mapless(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
     """A study that kept no map (`store.maps`), with an image in quarantine and one that is not computed."""
-    drawn = _drawn_studies()
     maps = {("trained", "a.png", t): heavy_tailed(4, 16, 1e-3) for t in ("eagle", "magpie")}
     lost = [{"variant_id": "trained", "image_id": "b.png", "target": None, "stage": "image", "error": "torn"}]
-    results = drawn.DrawnResults(maps, images=["a.png", "b.png", "c.png"], quarantine=lost, kept=False)
+    results = DrawnResults(maps, images=["a.png", "b.png", "c.png"], quarantine=lost, kept=False)
     return render_to(tmp_path_factory.mktemp("mapless"), results)
