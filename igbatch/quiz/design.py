@@ -1,9 +1,10 @@
 """Draws questions that are balanced: over what is asked, how maps are shown, and what is right.
 
-Levels of the factors are given out by minimization (Pocock & Simon 1975): each question takes levels that
-were used least so far, and of their combinations the one whose pairs and triples were; ties are broken at
-random, under the seed. So after any number of questions every normalization was asked about as often as any
-other, give or take one, and about as often with every kind, unit, palette, and numbers or none.
+Levels of the factors are given out by minimization (Pocock & Simon 1975): each question takes the combination
+whose kind, normalization and numbers were together least so far, of these the one whose levels were used
+least, and of these the one whose pairs were; ties are broken at random, under the seed. So after any number
+of questions every normalization was asked about as often as any other, give or take two, and with every kind,
+with numbers and without.
 """
 
 from __future__ import annotations
@@ -18,29 +19,28 @@ from igbatch.quiz.cases import Case
 from igbatch.quiz.key import Kind
 from igbatch.reduce.ranges import Regions
 
+CROSSED = ("kind", "scope", "numbers")
+"""Factors whose combinations come equally often: results compare normalizations, and numbers or none."""
+
 
 def balanced_levels(
     factors: Mapping[str, Sequence[Any]], count: int, generator: random.Random
 ) -> list[dict[str, Any]]:
     """Return `count` combinations of levels of some factors, in the order in which they are drawn."""
     used: Counter[Any] = Counter()
+    cells = list(product(*([(name, level) for level in levels] for name, levels in factors.items())))
     drawn = []
     for _ in range(count):
-        least = {name: min(used[name, level] for level in levels) for name, levels in factors.items()}
-        open_to = [
-            [(name, level) for level in levels if used[name, level] == least[name]]
-            for name, levels in factors.items()
-        ]
-        cells = list(product(*open_to))
-        costs = [sum(used[some] for some in _together(cell)) for cell in cells]
+        costs = [tuple(sum(used[some] for some in each) for each in _margins(cell)) for cell in cells]
         cell = generator.choice([cell for cell, cost in zip(cells, costs, strict=True) if cost == min(costs)])
-        used.update([*cell, *_together(cell)])
+        used.update(some for each in _margins(cell) for some in each)
         drawn.append(dict(cell))
     return drawn
 
 
-def _together(cell: Sequence[Any]) -> list[Any]:
-    return [*combinations(cell, 2), *combinations(cell, 3)]
+def _margins(cell: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any]]:
+    """Return what of a combination is counted, the most important first."""
+    return [tuple(each for each in cell if each[0] in CROSSED)], [*cell], [*combinations(cell, 2)]
 
 
 class CaseDrawer:
