@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image
 
 from igbatch.errors import InputError
 from igbatch.quiz.cases import Case, ShownMap
@@ -20,7 +18,7 @@ from igbatch.report.color.scale import ColorScale
 from igbatch.report.color.style import ColorStyle
 from igbatch.report.color.wording import SCOPE_WORDS
 from igbatch.report.figures.draw import panel_figure, picture_figure
-from igbatch.report.figures.encoding import data_uri, figure_png
+from igbatch.report.figures.encoding import data_uri, figure_jpeg, figure_png
 from igbatch.report.figures.image_data import DrawnBox, ImageMaps, Panel, ShownRows
 from igbatch.report.figures.scales import color_scale
 from igbatch.report.figures.typeset import DPI
@@ -29,6 +27,8 @@ from igbatch.results import StudyResults
 from igbatch.text import number
 
 PHOTO_QUALITY = 80
+PHOTO_SCALE = 1.5
+"""Pixels of a photograph a pixel of its size on the screen, along an axis."""
 OVER_BOTH: tuple[Kind, ...] = ("trained", "stronger", "changed")
 """Kinds whose two maps may be of two models or nights: their joint range as a pair is over the maps shown, as
 `igbatch.compare` takes it. Of other kinds it is that of the model's maps of two classes, as in the report:
@@ -110,7 +110,9 @@ class Pictures:
                 figure = picture_figure(picture, boxes=boxes)
                 labels = ", ".join(f"“{box.name}”" for box in picture.boxes)
                 alt = f"The image, with the boxes {labels}." if boxes else "The image."
-                self._photographs[key] = _picture(figure, _jpeg(figure), "image/jpeg", alt)
+                self._photographs[key] = _picture(
+                    figure, figure_jpeg(figure, PHOTO_SCALE, PHOTO_QUALITY), "image/jpeg", alt
+                )
         return self._photographs[key]
 
     def boxes(self, case: Case) -> tuple[DrawnBox, ...]:
@@ -163,14 +165,3 @@ def _shown(panel: Panel, scale: ColorScale, values: NDArray[np.float32] | None, 
 def _picture(figure: Figure, content: bytes, kind: str, alt: str) -> QuizPicture:
     width, height = (round(inches * DPI) for inches in figure.get_size_inches())
     return QuizPicture(uri=data_uri(content, kind), width=width, height=height, alt=alt)
-
-
-def _jpeg(figure: Figure) -> bytes:
-    """Return a figure of a photograph as JPEG, at half more than its size on the screen."""
-    buffer, scale = io.BytesIO(), 1.5
-    figure.savefig(buffer, format="rgba", dpi=DPI * scale)
-    width, height = (round(inches * DPI * scale) for inches in figure.get_size_inches())
-    pixels = np.frombuffer(buffer.getvalue(), dtype=np.uint8).reshape(height, width, 4)
-    packed = io.BytesIO()
-    Image.fromarray(pixels[..., :3]).save(packed, format="JPEG", quality=PHOTO_QUALITY, optimize=True)
-    return packed.getvalue()

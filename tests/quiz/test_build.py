@@ -33,7 +33,7 @@ Make = Callable[..., Any]
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take a letter for each picture: drawing them is most of the time that a quiz takes."""
     monkeypatch.setattr(pictures, "figure_png", lambda figure: b"-")
-    monkeypatch.setattr(pictures, "_jpeg", lambda figure: b"-")
+    monkeypatch.setattr(pictures, "figure_jpeg", lambda figure, scale, quality: b"-")
     monkeypatch.setattr(pictures, "panel_figure", lambda panel, numbers: Figure((1, 1)))
     monkeypatch.setattr(pictures, "picture_figure", lambda picture, boxes: Figure((1, 1)))
 

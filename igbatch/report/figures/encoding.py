@@ -26,15 +26,27 @@ def figure_png(figure: Figure, scale: float = 2) -> bytes:
 
     The colours of maps are kept exactly; what else there is shares the rest of the palette.
     """
+    packed = io.BytesIO()
+    _few_colors(_pixels_of(figure, scale)).save(packed, format="PNG", optimize=True)
+    return packed.getvalue()
+
+
+def figure_jpeg(figure: Figure, scale: float, quality: int) -> bytes:
+    """Return a figure of a photograph as JPEG, `scale` times its size on screen."""
+    packed = io.BytesIO()
+    picture = Image.fromarray(_pixels_of(figure, scale))
+    picture.save(packed, format="JPEG", quality=quality, optimize=True)
+    return packed.getvalue()
+
+
+def _pixels_of(figure: Figure, scale: float) -> NDArray[np.uint8]:
+    """Draw a figure; return its colours, uint8 [H, W, 3]."""
     from igbatch.report.figures.typeset import DPI, finish  # with matplotlib, which photographs need not
 
     buffer = io.BytesIO()
     finish(figure).savefig(buffer, format="rgba", dpi=DPI * scale)
     width, height = (round(inches * DPI * scale) for inches in figure.get_size_inches())
-    pixels = np.frombuffer(buffer.getvalue(), dtype=np.uint8).reshape(height, width, 4)
-    packed = io.BytesIO()
-    _few_colors(pixels[..., :3]).save(packed, format="PNG", optimize=True)
-    return packed.getvalue()
+    return np.frombuffer(buffer.getvalue(), dtype=np.uint8).reshape(height, width, 4)[..., :3]
 
 
 def _few_colors(colors: NDArray[np.uint8]) -> Image.Image:
