@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-EDGES = ["x_min", "y_min", "x_max", "y_max"]
+from igbatch.images.boxes import EDGES
+
 SLACK = 1
 """Pixels of the input by which boxes side by side may overlap, since edges are rounded outwards."""
 
@@ -81,4 +82,4 @@ def _pairs(group: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArra
 def union_of_table(boxes: pd.DataFrame, keys: Sequence[str]) -> Union:
     """Return the same of rows of `box_stats`, with `keys` the columns that tell groups apart."""
     codes = [pd.factorize(boxes[name])[0].astype(np.int64) for name in keys]
-    return union_of(codes, boxes[EDGES].to_numpy(dtype=np.float64).T)
+    return union_of(codes, boxes[[*EDGES]].to_numpy(dtype=np.float64).T)

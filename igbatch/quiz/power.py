@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from scipy.optimize import brentq
+from scipy.special import expit
 
 from igbatch.errors import InputError
 from igbatch.statistics.crossed import Answered, crossed_difference
@@ -78,7 +80,7 @@ def simulate_power(
         for _ in range(simulations):
             of_readers = generator.normal(0, reader_sd, (number, 1))
             of_questions = generator.normal(0, question_sd, questions)
-            chance = 1 / (1 + np.exp(-(center + of_readers + of_questions)))
+            chance = expit(center + of_readers + of_questions)
             right = generator.random((number, questions)) < chance
             table = Answered(right.astype(np.float64), np.ones(right.shape))
             interval = crossed_difference(table.of(~second), table.of(second))
@@ -132,12 +134,11 @@ def print_power(
 def log_odds(share: float, spread: float) -> float:
     """Return the log-odds around which a normal distribution gives a mean share of right answers."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(60)
-    low, high = -40.0, 40.0
-    for _ in range(80):
-        middle = (low + high) / 2
-        mean = float(weights @ (1 / (1 + np.exp(-(middle + spread * nodes)))) / weights.sum())
-        low, high = (middle, high) if mean < share else (low, middle)
-    return (low + high) / 2
+
+    def beyond(middle: float) -> float:
+        return float(weights @ expit(middle + spread * nodes) / weights.sum()) - share
+
+    return float(brentq(beyond, -400, 400))
 
 
 def _check(

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from igbatch.images.box_unions import EDGES, union_of
+from igbatch.images.box_unions import union_of
+from igbatch.images.boxes import EDGES
 from igbatch.reduce.image_scores import Best, ImageValues
 from igbatch.statistics.aggregates import aggregate_box_sums
 from igbatch.statistics.agreement import MEASURES, aggregate_deletions

@@ -5,7 +5,8 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from igbatch.images.box_unions import EDGES, union_of, union_of_table
+from igbatch.images.box_unions import union_of, union_of_table
+from igbatch.images.boxes import EDGES
 
 EXTENT = 12
 SPAN = st.tuples(st.integers(0, EXTENT - 1), st.integers(1, EXTENT)).filter(lambda ends: ends[0] < ends[1])

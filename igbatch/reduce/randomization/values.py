@@ -15,7 +15,8 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from igbatch.images.box_unions import EDGES, union_of_table
+from igbatch.images.box_unions import union_of_table
+from igbatch.images.boxes import EDGES
 from igbatch.reduce.randomization.resampled import KEPT, SEED, Resampled, image_means, keep_means, kept_means
 from igbatch.reduce.randomization.tasks import VERSION, part_path
 from igbatch.statistics.aggregates import Classes, expected_sign, named_classes

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from igbatch.errors import IgbatchError
+from igbatch.images.boxes import EDGES
 from igbatch.report.color.colormaps import BOX_COLORS
 from igbatch.report.color.scale import ColorScale
 from igbatch.report.target_titles import TargetTitles
@@ -279,13 +280,12 @@ def box_names(box_sums: pd.DataFrame) -> dict[str, str]:
 
 
 def _boxes(box_sums: pd.DataFrame, colors: dict[str, str]) -> tuple[DrawnBox, ...]:
-    edges = ["x_min", "y_min", "x_max", "y_max"]
-    rows = box_sums[["box_id", "box_label", *edges]].drop_duplicates("box_id")
+    rows = box_sums[["box_id", "box_label", *EDGES]].drop_duplicates("box_id")
     names = box_names(rows)
     boxes = []
     for row in rows.to_dict("records"):
         box_id, label = str(row["box_id"]), str(row["box_label"])
-        x_min, y_min, x_max, y_max = (int(row[edge]) for edge in edges)
+        x_min, y_min, x_max, y_max = (int(row[edge]) for edge in EDGES)
         boxes.append(DrawnBox(box_id, plain(names[box_id]), x_min, y_min, x_max, y_max, colors[label]))
     return tuple(boxes)
 

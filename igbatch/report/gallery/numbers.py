@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from igbatch.images.box_unions import EDGES, union_of_table
+from igbatch.images.box_unions import union_of_table
+from igbatch.images.boxes import EDGES
 from igbatch.report.gallery.model import GalleryNumber, GalleryWords
 from igbatch.results import StudyResults
 from igbatch.store import schemas
