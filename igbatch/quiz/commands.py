@@ -56,14 +56,14 @@ def quiz(
     if power and (out or page):
         raise InputError("--power makes no page; leave out OUT and --out")
     if power:
-        from igbatch.quiz.power import print_power
+        from igbatch.quiz.power import Assumptions, print_power
 
         try:
             numbers = list(dict.fromkeys(int(number) for number in readers.split(",")))
         except ValueError:
             raise InputError(f"--readers {readers!r}: give whole numbers, such as 4,8,12") from None
-        questions, seed = options["questions"], options["seed"]
-        print_power(numbers, questions, shares, *spread, simulations, seed, Console())
+        assumed = Assumptions(options["questions"], shares, *spread, simulations, options["seed"])
+        print_power(numbers, assumed, Console())
         return
     if out is None or page is None:
         raise InputError(

@@ -44,19 +44,11 @@ class Power:
     covered: float
 
 
-def simulate_power(
-    readers: Sequence[int],
-    questions: int,
-    shares: tuple[float, float],
-    reader_sd: float,
-    question_sd: float,
-    simulations: int,
-    seed: int,
-) -> Iterator[Power]:
-    """Yield what studies with each number of readers find, reduced by `crossed_difference`.
+@dataclass(frozen=True)
+class Assumptions:
+    """What is taken for granted of simulated studies.
 
-    Args:
-        readers: numbers of readers to try.
+    Attributes:
         questions: of the quiz, half of them under each normalization.
         shares: of right answers under the first and the second normalization, over all readers and questions.
         reader_sd: standard deviation of what a reader adds to the log-odds of a right answer.
@@ -65,21 +57,51 @@ def simulate_power(
         seed: of what is drawn; each number of readers has the same studies, whatever others are tried.
 
     Raises:
-        InputError: an argument makes no study.
+        InputError: one of them makes no study.
     """
-    _check(readers, questions, shares, (reader_sd, question_sd), simulations)
-    spread = math.hypot(reader_sd, question_sd)
+
+    questions: int
+    shares: tuple[float, float]
+    reader_sd: float
+    question_sd: float
+    simulations: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.questions < 2:
+            raise InputError(
+                f"{self.questions} questions cannot be half under each normalization; give at least 2"
+            )
+        if not all(0 < share < 1 for share in self.shares):
+            raise InputError(f"shares of right answers are {self.shares}; give two between 0 and 1")
+        spreads = self.reader_sd, self.question_sd
+        if not all(0 <= spread <= 10 for spread in spreads):
+            raise InputError(f"standard deviations are {spreads}; give two from 0 to 10")
+        if self.simulations < 1:
+            raise InputError(f"simulations are {self.simulations}; give at least 1")
+
+
+def simulate_power(readers: Sequence[int], assumed: Assumptions) -> Iterator[Power]:
+    """Yield what studies with each number of readers find, reduced by `crossed_difference`.
+
+    Raises:
+        InputError: there is no number of readers, or one below 1.
+    """
+    if not readers or min(readers) < 1:
+        raise InputError(f"readers are {list(readers)}; give numbers of at least 1")
+    questions, shares, simulations = assumed.questions, assumed.shares, assumed.simulations
+    spread = math.hypot(assumed.reader_sd, assumed.question_sd)
     half = questions // 2
     second = np.arange(questions) >= half
     center = np.where(second, log_odds(shares[1], spread), log_odds(shares[0], spread))
     true = shares[1] - shares[0]
     for number in readers:
-        generator = np.random.default_rng((seed, number))
+        generator = np.random.default_rng((assumed.seed, number))
         found = covered = 0
         width = 0.0
         for _ in range(simulations):
-            of_readers = generator.normal(0, reader_sd, (number, 1))
-            of_questions = generator.normal(0, question_sd, questions)
+            of_readers = generator.normal(0, assumed.reader_sd, (number, 1))
+            of_questions = generator.normal(0, assumed.question_sd, questions)
             chance = expit(center + of_readers + of_questions)
             right = generator.random((number, questions)) < chance
             table = Answered(right.astype(np.float64), np.ones(right.shape))
@@ -92,29 +114,17 @@ def simulate_power(
         yield Power(number, power, error, width / simulations, covered / simulations)
 
 
-def print_power(
-    readers: list[int],
-    questions: int,
-    shares: tuple[float, float],
-    reader_sd: float,
-    question_sd: float,
-    simulations: int,
-    seed: int,
-    console: Console,
-) -> None:
-    """Print what `simulate_power` finds, a row each number of readers.
-
-    Raises:
-        InputError: an argument makes no study.
-    """
+def print_power(readers: Sequence[int], assumed: Assumptions, console: Console) -> None:
+    """Print what `simulate_power` finds, a row each number of readers; it raises what that raises."""
+    first, second = map(whole_percent, assumed.shares)
     table = Table(
-        title=f"{whole_percent(shares[0])} against {whole_percent(shares[1])} right, {questions} questions",
+        title=f"{first} against {second} right, {assumed.questions} questions",
         title_justify="left",
         title_style="bold",
     )
     for head in ("readers", "power", "width of the interval", "holds the truth"):
         table.add_column(head, justify="right")
-    for found in simulate_power(readers, questions, shares, reader_sd, question_sd, simulations, seed):
+    for found in simulate_power(readers, assumed):
         table.add_row(
             str(found.readers),
             f"{whole_percent(found.power)} ± {decimals(100 * found.error, 1)}",
@@ -123,9 +133,10 @@ def print_power(
         )
     console.print(table, markup=False)
     words = (
-        f"Power: the share of {simulations} simulated studies whose 95 % interval of the difference leaves "
-        "0 out, ± its standard error from so many studies. Half of the questions are under each of both. "
-        f"Readers differ by {decimals(reader_sd)} and questions by {decimals(question_sd)} (standard "
+        f"Power: the share of {assumed.simulations} simulated studies whose 95 % interval of the difference "
+        "leaves 0 out, ± its standard error from so many studies. Half of the questions are under each of "
+        f"both. Readers differ by {decimals(assumed.reader_sd)} and questions by "
+        f"{decimals(assumed.question_sd)} (standard "
         "deviations of the log-odds of a right answer): guesses, unless a pilot tells."
     )
     console.print(words, highlight=False, markup=False, soft_wrap=True)
@@ -139,22 +150,3 @@ def log_odds(share: float, spread: float) -> float:
         return float(weights @ expit(middle + spread * nodes) / weights.sum()) - share
 
     return float(brentq(beyond, -400, 400))
-
-
-def _check(
-    readers: Sequence[int],
-    questions: int,
-    shares: tuple[float, float],
-    spreads: tuple[float, float],
-    simulations: int,
-) -> None:
-    if not readers or min(readers) < 1:
-        raise InputError(f"readers are {list(readers)}; give numbers of at least 1")
-    if questions < 2:
-        raise InputError(f"{questions} questions cannot be half under each normalization; give at least 2")
-    if not all(0 < share < 1 for share in shares):
-        raise InputError(f"shares of right answers are {shares}; give two between 0 and 1")
-    if not all(0 <= spread <= 10 for spread in spreads):
-        raise InputError(f"standard deviations are {spreads}; give two from 0 to 10")
-    if simulations < 1:
-        raise InputError(f"simulations are {simulations}; give at least 1")
